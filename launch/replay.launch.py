@@ -1,0 +1,56 @@
+"""Replays a bag through metric_depth_node, with RViz if wanted.
+
+    ros2 launch metric_depth_ros replay.launch.py bag:=/path/bag manifest:=/path/model.yaml rviz:=true
+
+All arguments of metric_depth.launch.py hold here too. The bag is published by `metric_depth replay`,
+with /clock, so every process runs on the bag's time.
+"""
+
+from launch import LaunchDescription
+from launch.actions import (
+    DeclareLaunchArgument,
+    ExecuteProcess,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    SetEnvironmentVariable,
+)
+from launch.conditions import IfCondition
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+from metric_depth_ros.share import share_path
+
+
+def generate_launch_description():
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument("bag", description="bag to replay (ROS 1, ROS 2 sqlite3 or mcap)"),
+            DeclareLaunchArgument("rate", default_value="1.0", description="pace, 1.0 is as recorded"),
+            DeclareLaunchArgument("loop", default_value="1", description="times the bag is played; 0: forever"),
+            DeclareLaunchArgument("rviz", default_value="false", description="show depth and cloud in RViz"),
+            SetEnvironmentVariable("FASTDDS_DEFAULT_PROFILES_FILE", str(share_path("config/fastdds.xml"))),
+            IncludeLaunchDescription(
+                PythonLaunchDescriptionSource(str(share_path("launch/metric_depth.launch.py"))),
+                launch_arguments={"use_sim_time": "true"}.items(),
+            ),
+            OpaqueFunction(function=start_replay),
+            Node(
+                package="rviz2",
+                executable="rviz2",
+                arguments=["-d", str(share_path("rviz/metric_depth.rviz"))],
+                parameters=[{"use_sim_time": True}],
+                condition=IfCondition(LaunchConfiguration("rviz")),
+            ),
+        ]
+    )
+
+
+def start_replay(context):
+    """The replayer as a process of its own."""
+
+    def given(name):
+        return LaunchConfiguration(name).perform(context)
+
+    command = ["ros2", "run", "metric_depth_ros", "metric_depth", "replay", given("bag")]
+    return [ExecuteProcess(cmd=[*command, "--rate", given("rate"), "--loop", given("loop")], output="screen")]

@@ -1,0 +1,55 @@
+"""What the verbs that join a ROS graph share: start it, spin, and leave it cleanly."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from metric_depth_ros.errors import MetricDepthError
+from metric_depth_ros.share import share_path
+
+Spin = Callable[[Any], AbstractContextManager[None]]
+
+
+@contextmanager
+def ros_context(ros_args: list[str]) -> Iterator[Spin]:
+    """A running ROS context; yields what spins a node in the background until its block ends.
+
+    An interrupt (Ctrl-C, SIGTERM) inside ends the block as its end would. Raises MetricDepthError when
+    ROS is not installed.
+    """
+    os.environ.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(share_path("config/fastdds.xml")))
+    try:
+        import rclpy
+        from rclpy.executors import SingleThreadedExecutor
+    except ImportError as error:
+        raise MetricDepthError(
+            f"ROS 2: not found ({error}). Source a ROS distribution, or pip install 'metric_depth_ros[ros]'."
+        ) from error
+
+    @contextmanager
+    def spin(node: Any) -> Iterator[None]:
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        thread = threading.Thread(target=executor.spin, name="executor", daemon=True)
+        thread.start()
+        try:
+            yield
+        except KeyboardInterrupt:
+            pass
+        finally:
+            executor.shutdown()
+            thread.join(5)
+            node.destroy_node()
+
+    # As Ctrl-C: the block ends in order, so that a bag is completed.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    rclpy.init(args=ros_args, signal_handler_options=rclpy.SignalHandlerOptions.NO)
+    try:
+        yield spin
+    finally:
+        rclpy.try_shutdown()

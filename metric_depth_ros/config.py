@@ -1,0 +1,472 @@
+"""Every setting of the package: name, default, unit, range and help, in frozen dataclasses.
+
+The dotted path of a field ("anchors.min_depth_m") is the YAML key, the ROS parameter and the name
+on the command line. A YAML file has the shape of a ROS 2 parameter file, so that one file serves
+``ros2 run --params-file`` and ``metric_depth run --config`` alike.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from metric_depth_ros.errors import ConfigError
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    unit: str = "",
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
+    live: bool = True,
+) -> Any:
+    """A setting: a dataclass field that carries its unit, closed range or choices, and help.
+
+    ``live=False`` marks what is read once at start.
+    """
+    metadata = dict(help=help, unit=unit, low=low, high=high, choices=choices, live=live)
+    if isinstance(default, list):
+        return field(default_factory=lambda: list(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def section(kind: type) -> Any:
+    """A nested group of settings."""
+    return field(default_factory=kind)
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    manifest: str = option("", "YAML file that describes the depth network", live=False)
+    model: str = option(
+        "", "network file; empty takes the one the manifest names, beside it", live=False
+    )
+    runtime: str = option("onnxruntime", "what runs the network", choices=("onnxruntime",), live=False)
+    threads: int = option(
+        2, "processor threads of the network; 0 takes all", low=0, high=256, live=False
+    )
+
+
+@dataclass(frozen=True)
+class InputConfig:
+    image_transport: str = option(
+        "raw",
+        "raw subscribes image, compressed subscribes image/compressed",
+        choices=("raw", "compressed"),
+        live=False,
+    )
+    rectification: str = option(
+        "rectify",
+        "rectified: the image is rectified already, D is ignored and P is its camera; "
+        "rectify: undistort it first; none: keep the distorted image, depth is aligned to it",
+        choices=("rectified", "rectify", "none"),
+    )
+    pairing_slop_s: float = option(
+        0.005, "stamps of image and camera_info may differ by this", unit="s", low=0, high=1, live=False
+    )
+    queue_size: int = option(
+        10, "images and camera_infos kept while they wait for their partner", low=1, high=1000, live=False
+    )
+
+
+@dataclass(frozen=True)
+class SyncConfig:
+    """Which clouds belong to an image."""
+
+    max_cloud_age_s: float = option(
+        0.3, "a cloud older than the image by more than this is not used", unit="s", low=0, high=3600
+    )
+    max_cloud_lead_s: float = option(
+        0.01, "a cloud newer than the image by at most this still belongs to it", unit="s", low=0, high=1
+    )
+    max_wait_s: float = option(
+        0.05, "an image waits at most this long for a cloud that is due", unit="s", low=0, high=5
+    )
+    accumulate: int = option(
+        1, "how many of the newest clouds are merged (for VIO, radar, range finders)", low=1, high=100
+    )
+    fixed_frame: str = option(
+        "", "frame that does not move (odom, map): clouds are moved through it to the image's time"
+    )
+
+
+@dataclass(frozen=True)
+class ExtrinsicsConfig:
+    """Where the cloud's frame lies in the camera's optical frame."""
+
+    source: str = option(
+        "tf",
+        "tf looks the transform up; parameters takes the two below, for every cloud",
+        choices=("tf", "parameters"),
+    )
+    translation: list[float] = option([0.0, 0.0, 0.0], "T_camera_lidar: x, y, z", unit="m")
+    rotation: list[float] = option(
+        [0.0, 0.0, 0.0, 1.0], "T_camera_lidar: quaternion x, y, z, w"
+    )
+    tf_timeout_s: float = option(
+        0.05, "how long an image waits for a transform that is not there yet", unit="s", low=0, high=5
+    )
+
+
+@dataclass(frozen=True)
+class AnchorsConfig:
+    min_count: int = option(3, "fewer anchors than this: no depth is published", low=1, high=100000)
+    min_depth_m: float = option(0.1, "nearer points are dropped", unit="m", low=0.001, high=1000)
+    max_depth_m: float = option(200.0, "farther points are dropped", unit="m", low=0.01, high=100000)
+    occlusion_window_px: int = option(
+        16,
+        "a point is dropped as occluded when clearly nearer points surround it within this many "
+        "pixels; 0 keeps all",
+        unit="px", low=0, high=500,
+    )
+    occlusion_ratio: float = option(
+        0.15, "clearly nearer: by more than this fraction of the point's depth", low=0.01, high=10
+    )
+    grid_px: int = option(
+        8, "at most one anchor per square of this many pixels; 0 keeps all", unit="px", low=0, high=1000
+    )
+    sigma_base_m: float = option(0.03, "depth noise at zero depth", unit="m", low=0, high=100)
+    sigma_relative: float = option(
+        0.0, "depth noise that grows with depth (radar: 0.02)", low=0, high=1
+    )
+    sigma_quadratic: float = option(
+        0.0, "depth noise that grows with depth squared (triangulated points: 0.02)",
+        unit="1/m", low=0, high=1,
+    )
+
+
+@dataclass(frozen=True)
+class GlobalAffineConfig:
+    domain: str = option(
+        "auto",
+        "what is fitted; auto: inverse_depth for inverse-depth networks, log for depth networks",
+        choices=("auto", "inverse_depth", "log", "depth"),
+    )
+    weighting: str = option(
+        "relative",
+        "relative minimises relative error, with the anchors' sigma; none is plain least squares",
+        choices=("relative", "none"),
+    )
+
+
+@dataclass(frozen=True)
+class RegionAwareConfig:
+    fit: str = option(
+        "surface",
+        "per region; median: a scale, linear: scale and shift (SLF), surface: scale, slopes and "
+        "shift (SSF of paper 000)",
+        choices=("median", "linear", "surface"),
+    )
+    domain: str = option(
+        "auto",
+        "what is fitted; auto: inverse_depth for inverse-depth networks, depth for depth networks; "
+        "paper 000 always fits depth",
+        choices=("auto", "inverse_depth", "log", "depth"),
+    )
+    weighting: str = option(
+        "relative",
+        "relative minimises relative error, with the anchors' sigma; none is plain least squares",
+        choices=("relative", "none"),
+    )
+    min_anchors: int = option(
+        0,
+        "anchors a region needs; with fewer it grows by its neighbours; 0: one more than the "
+        "fit has parameters",
+        low=0, high=1000,
+    )
+    max_extrapolation: float = option(
+        3.0,
+        "a pixel nearer or farther than its region's anchors by more than this factor takes the "
+        "global fit's depth; 0 keeps it, as paper 000 does",
+        low=0, high=1000,
+    )
+
+
+@dataclass(frozen=True)
+class SolverConfig:
+    name: str = option(
+        "region_aware", "how relative depth becomes metric", choices=("global_affine", "region_aware")
+    )
+    focus_m: float = option(
+        0.0, "depth that should be most precise (sliding anchor); 0: none", unit="m", low=0, high=1000
+    )
+    focus_width: float = option(
+        0.5, "how wide the focus is, in units of log depth (0.5: from 0.6 to 1.6 times)", low=0.05, high=10
+    )
+    min_depth_m: float = option(0.05, "nearer depths are published as unknown", unit="m", low=0, high=1000)
+    max_depth_m: float = option(
+        200.0, "farther depths are published as unknown", unit="m", low=0.01, high=100000
+    )
+    global_affine: GlobalAffineConfig = section(GlobalAffineConfig)
+    region_aware: RegionAwareConfig = section(RegionAwareConfig)
+
+
+@dataclass(frozen=True)
+class RegionsConfig:
+    """The built-in segmenter."""
+
+    width: int = option(160, "the image is reduced to this width first", unit="px", low=32, high=4096)
+    edge_threshold: float = option(
+        6.0, "colour steps below this (CIELAB units) do not part regions", low=0.1, high=100
+    )
+    min_area: float = option(
+        0.002, "smaller regions, as a fraction of the image, join a neighbour", low=0, high=0.5
+    )
+
+
+@dataclass(frozen=True)
+class OutputConfig:
+    scale: float = option(
+        1.0, "size of the published depth as a fraction of the image's", low=0.05, high=1
+    )
+    encoding: str = option(
+        "32FC1", "32FC1: metres, NaN unknown; 16UC1: millimetres, 0 unknown", choices=("32FC1", "16UC1")
+    )
+
+
+@dataclass(frozen=True)
+class CloudConfig:
+    rate_hz: float = option(10.0, "at most this many clouds a second; 0 publishes none", low=0, high=1000)
+    stride: int = option(2, "every so many pixels in both directions", unit="px", low=1, high=64)
+    min_depth_m: float = option(0.0, "nearer points become NaN", unit="m", low=0, high=100000)
+    max_depth_m: float = option(100.0, "farther points become NaN", unit="m", low=0.01, high=100000)
+
+
+@dataclass(frozen=True)
+class DiagnosticsConfig:
+    period_s: float = option(1.0, "time between two diagnostics messages", unit="s", low=0.1, high=60, live=False)
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings. Build with ``load``, ``from_flat`` or ``updated``; they validate."""
+
+    engine: EngineConfig = section(EngineConfig)
+    input: InputConfig = section(InputConfig)
+    sync: SyncConfig = section(SyncConfig)
+    extrinsics: ExtrinsicsConfig = section(ExtrinsicsConfig)
+    anchors: AnchorsConfig = section(AnchorsConfig)
+    solver: SolverConfig = section(SolverConfig)
+    regions: RegionsConfig = section(RegionsConfig)
+    output: OutputConfig = section(OutputConfig)
+    cloud: CloudConfig = section(CloudConfig)
+    diagnostics: DiagnosticsConfig = section(DiagnosticsConfig)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One leaf of the tree, as a parameter server or a manual needs it."""
+
+    name: str
+    default: Any
+    help: str
+    unit: str
+    low: float | None
+    high: float | None
+    choices: tuple[str, ...]
+    live: bool
+
+    @property
+    def allowed(self) -> str:
+        """What a value must be, in words."""
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        if isinstance(self.default, list):
+            return f"a list of {len(self.default)} finite numbers"
+        kind = {str: "text", int: "a whole number", float: "a number"}[type(self.default)]
+        if self.low is None and self.high is None:
+            return kind
+        return f"{kind} from {self.low:g} to {self.high:g}" + (f" {self.unit}" if self.unit else "")
+
+    def checked(self, value: Any) -> Any:
+        """``value`` as this setting's type. Raises ConfigError with what is allowed."""
+        converted = _converted(self.default, value)
+        in_range = converted is not None and (
+            not isinstance(converted, (int, float))
+            or ((self.low is None or converted >= self.low) and (self.high is None or converted <= self.high))
+        )
+        if not in_range or (self.choices and converted not in self.choices):
+            raise ConfigError(f"{self.name}: {value!r}; needed {self.allowed}.")
+        return converted
+
+
+def _converted(default: Any, value: Any) -> Any:
+    """``value`` as the type of ``default``, or None when it is of another type or not finite."""
+    if isinstance(default, list):
+        numbers = [_converted(0.0, v) for v in value] if isinstance(value, (list, tuple)) else []
+        return numbers if len(numbers) == len(default) and None not in numbers else None
+    if isinstance(value, bool):
+        return None
+    if isinstance(default, float) and isinstance(value, (int, float)) and math.isfinite(value):
+        return float(value)
+    return value if type(value) is type(default) and isinstance(value, (int, str)) else None
+
+
+def _settings(kind: type, prefix: str) -> Iterator[Setting]:
+    for item in dataclasses.fields(kind):
+        name = f"{prefix}{item.name}"
+        if item.metadata:
+            default = item.default if item.default is not dataclasses.MISSING else item.default_factory()  # type: ignore[misc]
+            yield Setting(name=name, default=default, **item.metadata)
+        else:
+            yield from _settings(item.default_factory, f"{name}.")  # type: ignore[arg-type]
+
+
+SETTINGS: dict[str, Setting] = {setting.name: setting for setting in _settings(Config, "")}
+
+
+def to_flat(config: Config) -> dict[str, Any]:
+    """Every setting's value by its dotted name."""
+
+    def value_at(name: str) -> Any:
+        value: Any = config
+        for part in name.split("."):
+            value = getattr(value, part)
+        return value
+
+    return {name: value_at(name) for name in SETTINGS}
+
+
+def from_flat(values: Mapping[str, Any]) -> Config:
+    """A Config from dotted names; what is left out keeps its default.
+
+    Raises:
+        ConfigError: an unknown name (with the nearest known one), a wrong type, a value out of
+            range, or two settings that contradict each other.
+    """
+    return updated(Config(), values)
+
+
+def updated(config: Config, changes: Mapping[str, Any]) -> Config:
+    """A copy of ``config`` with some settings changed. Raises ConfigError as ``from_flat`` does."""
+    for name in changes:
+        if name not in SETTINGS:
+            raise ConfigError(f"{name}: unknown setting.{_hint(name)}")
+    flat = to_flat(config)
+    flat.update({name: SETTINGS[name].checked(value) for name, value in changes.items()})
+    result: Config = _build(Config, flat, "")
+    _check_together(result)
+    return result
+
+
+def _build(kind: type, flat: Mapping[str, Any], prefix: str) -> Any:
+    return kind(
+        **{
+            item.name: flat[f"{prefix}{item.name}"]
+            if item.metadata
+            else _build(item.default_factory, flat, f"{prefix}{item.name}.")  # type: ignore[arg-type]
+            for item in dataclasses.fields(kind)
+        }
+    )
+
+
+def _check_together(config: Config) -> None:
+    for name in ("anchors", "solver", "cloud"):
+        part = getattr(config, name)
+        if part.min_depth_m >= part.max_depth_m:
+            raise ConfigError(
+                f"{name}.min_depth_m: {part.min_depth_m:g}; "
+                f"needed less than {name}.max_depth_m ({part.max_depth_m:g})."
+            )
+    if sum(x * x for x in config.extrinsics.rotation) < 1e-6:
+        raise ConfigError("extrinsics.rotation: a quaternion of length zero; needed x, y, z, w of length 1.")
+
+
+def _hint(name: str) -> str:
+    near = difflib.get_close_matches(name, SETTINGS, n=1, cutoff=0.6)
+    return f" Did you mean {near[0]}?" if near else " `metric_depth config` lists all settings."
+
+
+def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Config:
+    """A Config from a ROS 2 parameter file (or a plain mapping), then ``overrides`` on top.
+
+    Raises:
+        ConfigError: the file is missing or not YAML, a key is given twice, or as ``from_flat``;
+            the message begins with the file's name.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        tree = yaml.load(text, Loader=_StrictLoader)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; needed a readable YAML file.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    try:
+        config = from_flat(_flattened(_unwrapped(tree or {})))
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return updated(config, overrides or {})
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """SafeLoader that refuses a key given twice instead of taking the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
+        twice = {str(key) for key in keys if keys.count(key) > 1}
+        if twice:
+            raise yaml.YAMLError(f"{', '.join(sorted(twice))} given twice (line {node.start_mark.line + 1})")
+        return super().construct_mapping(node, deep)
+
+
+def _unwrapped(tree: Any) -> Mapping[str, Any]:
+    """The settings inside ``/**: ros__parameters:``, or the tree itself when it has none."""
+    if not isinstance(tree, dict):
+        raise ConfigError(f"found {type(tree).__name__}; needed a mapping of settings.")
+    nodes = [part for part in tree.values() if isinstance(part, dict) and "ros__parameters" in part]
+    if not nodes:
+        return tree
+    if len(nodes) > 1 or len(tree) > 1:
+        raise ConfigError(f"found several nodes ({', '.join(map(str, tree))}); needed one.")
+    parameters = nodes[0]["ros__parameters"] or {}
+    if not isinstance(parameters, dict):
+        raise ConfigError("ros__parameters: needed a mapping of settings.")
+    return {key: value for key, value in parameters.items() if key not in ROS_ONLY}
+
+
+# Parameters every ROS node has; a parameter file may hold them beside ours.
+ROS_ONLY = ("use_sim_time", "qos_overrides")
+
+
+def _flattened(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            flat.update(_flattened(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def dump(config: Config | None = None) -> str:
+    """A ROS 2 parameter file with every setting, its help, unit and range as comments."""
+    flat = to_flat(config or Config())
+    lines = [
+        "# Every setting with its default. Generated by `metric_depth config`; do not edit by hand.",
+        "# Settings marked (start) are read once; all others can be changed while the node runs.",
+        "/**:",
+        "  ros__parameters:",
+    ]
+    opened: list[str] = []
+    for setting in SETTINGS.values():
+        *parents, leaf = setting.name.split(".")
+        for depth, parent in enumerate(parents):
+            if opened[: depth + 1] != parents[: depth + 1]:
+                opened = parents[: depth + 1]
+                lines.append(f"{'  ' * (depth + 2)}{parent}:")
+        indent = "  " * (len(parents) + 2)
+        mark = "" if setting.live else " (start)"
+        lines.append(f"{indent}# {setting.help}; {setting.allowed}{mark}")
+        value = yaml.safe_dump(flat[setting.name], default_flow_style=True).removesuffix("...\n").strip()
+        lines.append(f"{indent}{leaf}: {value}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,28 @@
+"""The errors a user can meet. Everything else that is raised is a bug.
+
+Wording: *where: what was found; what was needed. What to do.*
+"""
+
+
+class MetricDepthError(Exception):
+    """Parent of every error this package expects; nodes and the command line catch this one."""
+
+
+class ConfigError(MetricDepthError):
+    """A setting is unknown, of the wrong type or out of range."""
+
+
+class InputError(MetricDepthError):
+    """An image, a camera, a cloud or a bag cannot be used as it is."""
+
+
+class TransformError(MetricDepthError):
+    """A transform between two frames is missing, or not known at that time."""
+
+
+class AnchorError(MetricDepthError):
+    """Too few usable anchors for the solver at hand."""
+
+
+class ModelError(MetricDepthError):
+    """A model file or its manifest is missing, corrupt or does not fit."""

@@ -1,0 +1,87 @@
+"""The control without a network: anchors interpolated over the image."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from metric_depth_ros.errors import AnchorError
+from metric_depth_ros.types import Anchors, BoolArray, FloatArray, IntArray
+
+
+def interpolate_anchors(anchors: Anchors, width: int, height: int) -> FloatArray:
+    """Depth (H, W) in metres: linear on the Delaunay triangles of the anchors, nearest outside them.
+
+    What a network adds to a solver is what the solver does better than this. Anchors at one pixel
+    count as their mean.
+
+    Raises:
+        AnchorError: no anchor lies inside the image.
+    """
+    uv, depth = _distinct(anchors, width, height)
+    if not len(depth):
+        raise AnchorError(
+            f"interpolation: 0 of {len(anchors)} anchors inside the {width}x{height} image; needed 1."
+        )
+    result = _nearest(uv, depth, width, height)
+    corners = _triangles(uv, width, height)
+    if len(corners):
+        planes, solved = _planes(uv, depth, corners)
+        of_pixel = np.full((height, width), -1, np.int32)
+        for i in np.flatnonzero(solved).tolist():
+            cv2.fillConvexPoly(of_pixel, np.rint(uv[corners[i]]).astype(np.int32), i)
+        v, u = np.nonzero(of_pixel >= 0)
+        a, b, c = planes[of_pixel[v, u]].T
+        low, high = depth[corners].min(axis=1), depth[corners].max(axis=1)
+        # Polygons are filled to whole pixels, a little beyond their corners.
+        result[v, u] = np.clip(a * u + b * v + c, low[of_pixel[v, u]], high[of_pixel[v, u]])
+    return result
+
+
+def _distinct(anchors: Anchors, width: int, height: int) -> tuple[FloatArray, FloatArray]:
+    """Pixels (M, 2) float32 inside the image, no two alike, and mean depths (M,) float64."""
+    uv = np.asarray(anchors.uv, np.float32)
+    inside = ((uv >= 0) & (uv <= [width - 1, height - 1])).all(axis=1)
+    inside &= np.isfinite(anchors.depth) & (anchors.depth > 0)
+    distinct, which = np.unique(uv[inside], axis=0, return_inverse=True)
+    which = which.reshape(-1)
+    total = np.bincount(which, anchors.depth[inside], len(distinct))
+    return distinct, total / np.maximum(np.bincount(which, minlength=len(distinct)), 1)
+
+
+def _nearest(uv: FloatArray, depth: FloatArray, width: int, height: int) -> FloatArray:
+    """(H, W) float32, each pixel the depth of the anchor closest to it."""
+    free = np.full((height, width), 255, np.uint8)
+    u, v = np.rint(uv).astype(np.intp).T
+    free[v, u] = 0
+    value = np.zeros((height, width), np.float32)
+    value[v, u] = depth
+    _, label = cv2.distanceTransformWithLabels(
+        free, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    of_label = np.zeros(int(label.max()) + 1, np.float32)
+    of_label[label[v, u]] = value[v, u]
+    return of_label[label]
+
+
+def _triangles(uv: FloatArray, width: int, height: int) -> IntArray:
+    """(T, 3) indices of the Delaunay triangles' corners."""
+    plane = cv2.Subdiv2D((0, 0, width, height))
+    index: dict[tuple[float, float], int] = {}
+    for i, (u, v) in enumerate(uv.tolist()):
+        plane.insert((u, v))
+        index[u, v] = i
+    listed = np.asarray(plane.getTriangleList(), np.float32).reshape(-1, 3, 2).tolist()
+    # Corners that are not anchors belong to the frame that OpenCV puts around them.
+    found = [[index.get((u, v), -1) for u, v in corners] for corners in listed]
+    return np.array([corners for corners in found if -1 not in corners], np.intp).reshape(-1, 3)
+
+
+def _planes(uv: FloatArray, depth: FloatArray, corners: IntArray) -> tuple[FloatArray, BoolArray]:
+    """(T, 3) a, b, c of depth = a u + b v + c through each triangle, and whether it has an area."""
+    ones = np.ones((*corners.shape, 1))
+    system = np.concatenate([uv[corners].astype(np.float64), ones], axis=2)
+    solved: BoolArray = np.abs(np.linalg.det(system)) > 1e-3
+    planes = np.zeros((len(corners), 3))
+    planes[solved] = np.linalg.solve(system[solved], depth[corners][solved][:, :, None])[:, :, 0]
+    return planes, solved

@@ -1,0 +1,220 @@
+"""Pinhole geometry with the distortion models of sensor_msgs/CameraInfo, and rigid transforms.
+
+Pixels ``uv`` are (N, 2), u right and v down, integers at pixel centres. Points are (N, 3) metres in
+the optical frame: x right, y down, z forward.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from metric_depth_ros.errors import InputError
+from metric_depth_ros.types import Camera, FloatArray, ImageArray
+
+
+def transform_points(T_target_source: FloatArray, points: FloatArray) -> FloatArray:
+    """(N, 3) float32 points in the target frame."""
+    T = np.asarray(T_target_source, np.float32)
+    return np.asarray(points, np.float32) @ T[:3, :3].T + T[:3, 3]
+
+
+def rigid_transform(translation: FloatArray | list[float], rotation: FloatArray | list[float]) -> FloatArray:
+    """(4, 4) from x, y, z in metres and a quaternion x, y, z, w of any positive length.
+
+    Raises:
+        InputError: a value is not finite, or the quaternion has length zero.
+    """
+    t, q = np.asarray(translation, np.float64), np.asarray(rotation, np.float64)
+    length = np.linalg.norm(q)
+    if not (np.isfinite(t).all() and np.isfinite(length)) or length < 1e-6:
+        raise InputError(f"transform: translation {t}, rotation {q}; needed finite numbers and a unit quaternion.")
+    x, y, z, w = q / length
+    T = np.eye(4)
+    T[:3, :3] = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+    ]
+    T[:3, 3] = t
+    return T
+
+
+def quaternion(R: FloatArray) -> FloatArray:
+    """(4,) unit quaternion x, y, z, w of a rotation matrix (3, 3), with w >= 0.
+
+    The eigenvector of Bar-Itzhack's symmetric matrix: it also finds the nearest rotation when R is
+    slightly off.
+    """
+    m = np.asarray(R, np.float64)
+    N = np.array(
+        [
+            [m[0, 0] - m[1, 1] - m[2, 2], m[1, 0] + m[0, 1], m[2, 0] + m[0, 2], m[2, 1] - m[1, 2]],
+            [m[1, 0] + m[0, 1], m[1, 1] - m[0, 0] - m[2, 2], m[2, 1] + m[1, 2], m[0, 2] - m[2, 0]],
+            [m[2, 0] + m[0, 2], m[2, 1] + m[1, 2], m[2, 2] - m[0, 0] - m[1, 1], m[1, 0] - m[0, 1]],
+            [m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1], m[0, 0] + m[1, 1] + m[2, 2]],
+        ]
+    )
+    q: FloatArray = np.linalg.eigh(N)[1][:, -1]
+    return -q if q[3] < 0 else q
+
+
+def resize_camera(camera: Camera, width: int, height: int) -> Camera:
+    """The camera of the image resized to (width, height): c' = (c + 0.5) * scale - 0.5."""
+    sx, sy = width / camera.width, height / camera.height
+    S = np.array([[sx, 0, (sx - 1) / 2], [0, sy, (sy - 1) / 2], [0, 0, 1]])
+    return dataclasses.replace(camera, width=width, height=height, K=S @ camera.K)
+
+
+def project(points: FloatArray, camera: Camera) -> tuple[FloatArray, FloatArray]:
+    """Pixels (N, 2) and depths (N,) of points in the optical frame; NaN pixels where z <= 0.
+
+    Distortion follows OpenCV (plumb_bob, rational_polynomial) and cv2.fisheye (equidistant). Points
+    so far off axis that the polynomial folds back on itself are NaN too: they are outside the image
+    though the formula would put them in.
+    """
+    points = np.asarray(points, np.float32).reshape(-1, 3)
+    z = points[:, 2]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        xy = np.where(z[:, None] > 0, points[:, :2] / z[:, None], np.float32(np.nan))
+    if camera.distorted:
+        xy = _distort(xy, camera)
+    K = camera.K.astype(np.float32)
+    u = xy[:, 0] * K[0, 0] + xy[:, 1] * K[0, 1] + K[0, 2]
+    v = xy[:, 1] * K[1, 1] + K[1, 2]
+    return np.stack([u, v], axis=1), z
+
+
+def _distort(xy: FloatArray, camera: Camera) -> FloatArray:
+    """Distorted normalised coordinates (N, 2) of undistorted ones; NaN beyond the model's fold."""
+    radius = np.hypot(xy[:, 0], xy[:, 1])
+    usable = np.isfinite(radius) & (radius < _fold_radius(camera.distortion_model, camera.D))
+    distorted = np.full_like(xy, np.nan)
+    if not usable.any():
+        return distorted
+    rays = xy[usable].astype(np.float64)
+    if camera.distortion_model == "equidistant":
+        distorted[usable] = cv2.fisheye.distortPoints(rays[None], np.eye(3), np.array(camera.D))[0]
+    else:
+        rays = np.concatenate([rays, np.ones((len(rays), 1))], axis=1)
+        distorted[usable] = cv2.projectPoints(
+            rays, np.zeros(3), np.zeros(3), np.eye(3), np.array(camera.D)
+        )[0][:, 0]
+    return distorted
+
+
+@lru_cache(maxsize=16)
+def _fold_radius(model: str, D: tuple[float, ...]) -> float:
+    """Largest undistorted radius up to which the distorted radius still grows."""
+    angle = np.linspace(0, np.pi / 2 - 1e-3, 2000)
+    if model == "equidistant":
+        t2 = angle**2
+        bent = angle * (1 + t2 * (D[0] + t2 * (D[1] + t2 * (D[2] + t2 * D[3]))))
+    else:
+        k = [*D, *[0.0] * (8 - len(D))]
+        r2 = np.tan(angle) ** 2
+        top = 1 + r2 * (k[0] + r2 * (k[1] + r2 * k[4]))
+        bent = np.tan(angle) * top / (1 + r2 * (k[5] + r2 * (k[6] + r2 * k[7])))
+    folded = np.flatnonzero(np.diff(bent) <= 0)
+    return float(np.tan(angle[folded[0]])) if len(folded) else np.inf
+
+
+def unproject(uv: FloatArray, depth: FloatArray, camera: Camera) -> FloatArray:
+    """Points (N, 3) of pixels (N, 2) with depths (N,) along the optical axis."""
+    rays = _undistorted_rays(np.asarray(uv, np.float64).reshape(-1, 2), camera)
+    return rays * np.asarray(depth, np.float32)[:, None]
+
+
+def _undistorted_rays(uv: FloatArray, camera: Camera) -> FloatArray:
+    """(N, 3) float32 rays with z = 1 through pixels; NaN where the model has no inverse."""
+    xy = (uv - camera.K[:2, 2]) / [camera.K[0, 0], camera.K[1, 1]]
+    if camera.distorted and len(uv):
+        xy = _undistort(xy, camera)
+    return np.concatenate([xy, np.ones((len(xy), 1))], axis=1).astype(np.float32)
+
+
+def _undistort(bent: FloatArray, camera: Camera) -> FloatArray:
+    """Normalised coordinates (N, 2) that ``_distort`` bends to ``bent``; NaN where there are none.
+
+    OpenCV gives the start; its own iteration count differs between versions, so it is refined here.
+    """
+    D = np.array(camera.D)
+    if camera.distortion_model == "equidistant":
+        straight = cv2.fisheye.undistortPoints(bent[None], np.eye(3), D)[0]
+    else:
+        straight = cv2.undistortPoints(bent[:, None], np.eye(3), D)[:, 0]
+    for _ in range(30):
+        step = bent - _distort(straight, camera)
+        straight = straight + step / (1 + np.sum(straight**2, axis=1, keepdims=True)) ** 0.5
+        if np.nanmax(np.abs(step), initial=0.0) < 1e-10:
+            break
+    wrong = ~(np.abs(step).max(axis=1) < 1e-6)
+    straight[wrong] = np.nan
+    return np.asarray(straight)
+
+
+@lru_cache(maxsize=4)
+def _pixel_rays(
+    width: int, height: int, K: bytes, model: str, D: tuple[float, ...], stride: int
+) -> FloatArray:
+    camera = Camera(width, height, np.frombuffer(K).reshape(3, 3), model, D)
+    u, v = np.meshgrid(np.arange(0, width, stride), np.arange(0, height, stride))
+    rays = _undistorted_rays(np.stack([u.ravel(), v.ravel()], axis=1).astype(np.float64), camera)
+    rays = rays.reshape(*u.shape, 3)
+    rays.flags.writeable = False
+    return rays
+
+
+def pixel_rays(camera: Camera, stride: int = 1) -> FloatArray:
+    """(ceil(H / stride), ceil(W / stride), 3) float32 rays with z = 1; cached, do not modify.
+
+    ``rays * depth[::stride, ::stride, None]`` are the points of a depth image.
+    """
+    return _pixel_rays(
+        camera.width, camera.height, camera.K.tobytes(), camera.distortion_model, camera.D, stride
+    )
+
+
+class Rectifier:
+    """Takes the distortion out of a camera's images. Build once per camera; the maps are kept.
+
+    Attributes:
+        raw: the distorted camera.
+        rectified: the pinhole camera of the result; same size.
+    """
+
+    def __init__(self, raw: Camera, K: FloatArray | None = None) -> None:
+        """``K`` (3, 3) is the wanted pinhole, P's from camera_info; None keeps the raw one."""
+        self.raw = raw
+        self.rectified = Camera(raw.width, raw.height, raw.K if K is None else K)
+        size, D, R = (raw.width, raw.height), np.array(raw.D), np.eye(3)
+        if raw.distortion_model == "equidistant":
+            maps = cv2.fisheye.initUndistortRectifyMap(raw.K, D, R, self.rectified.K, size, cv2.CV_16SC2)
+        else:
+            maps = cv2.initUndistortRectifyMap(raw.K, D, R, self.rectified.K, size, cv2.CV_16SC2)
+        self._maps = maps
+
+    def fits(self, raw: Camera, K: FloatArray | None) -> bool:
+        """Whether a Rectifier built of these would be the same as this one."""
+        return (
+            (raw.width, raw.height, raw.distortion_model, raw.D)
+            == (self.raw.width, self.raw.height, self.raw.distortion_model, self.raw.D)
+            and np.array_equal(raw.K, self.raw.K)
+            and np.array_equal(raw.K if K is None else K, self.rectified.K)
+        )
+
+    def rectify(self, image: ImageArray) -> ImageArray:
+        """The image (H, W, 3) as the rectified camera sees it; black where the raw one saw nothing.
+
+        Raises:
+            InputError: the image is not of the camera's size.
+        """
+        if image.shape[:2] != (self.raw.height, self.raw.width):
+            raise InputError(
+                f"image: {image.shape[1]}x{image.shape[0]}; its camera is "
+                f"{self.raw.width}x{self.raw.height}. Check that camera_info belongs to this image."
+            )
+        return np.asarray(cv2.remap(image, *self._maps, cv2.INTER_LINEAR), np.uint8)

@@ -1,0 +1,113 @@
+"""sensor_msgs/CameraInfo <-> Camera."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from metric_depth_ros.errors import InputError
+from metric_depth_ros.types import Camera, FloatArray
+
+
+def read_camera(message: Any, *, rectified: bool) -> Camera:
+    """The Camera of the image that a sensor_msgs/CameraInfo belongs to; binning and ROI applied.
+
+    A raw image's camera is K, D and the distortion model. A rectified image's is the pinhole in P;
+    where P is zero K serves, but only when D is zero too.
+
+    Raises:
+        InputError: K (or P) is zero or not finite, the size is not positive, D does not fit the
+            distortion model, or ``rectified`` with P zero and D not.
+    """
+    width, height = _image_size(message)
+    if not rectified:
+        model, D = _distortion(message)
+        return Camera(width, height, _of_image(_matrix(message, "k", 3, 3), message), model, D)
+    K = rectified_K(message)
+    if K is None:
+        model, D = _distortion(message)
+        raw = Camera(width, height, _of_image(_matrix(message, "k", 3, 3), message), model, D)
+        if raw.distorted:
+            raise InputError(
+                "camera_info: P is zero though the lens is distorted; needed P, the camera of the "
+                "rectified image. Publish P, or set input.rectification: rectify for raw images."
+            )
+        K = raw.K
+    return Camera(width, height, K)
+
+
+def rectified_K(message: Any) -> FloatArray | None:
+    """(3, 3) intrinsics of the rectified image from P, binning and ROI applied; None when P is zero."""
+    P = _matrix(message, "p", 3, 4)
+    return _of_image(P[:, :3], message) if P.any() else None
+
+
+def camera_info_fields(camera: Camera) -> dict[str, Any]:
+    """Fields of a sensor_msgs/CameraInfo, float64 arrays; R is the identity and P = [K | 0].
+
+    No distortion is written as the customary plumb_bob with five zeros.
+    """
+    model, D = camera.distortion_model, camera.D
+    if model in ("none", "plumb_bob"):
+        model, D = "plumb_bob", (*D, *[0.0] * (5 - len(D)))
+    return {
+        "height": camera.height,
+        "width": camera.width,
+        "distortion_model": model,
+        "d": np.array(D, np.float64),
+        "k": camera.K.astype(np.float64).reshape(-1),
+        "r": np.eye(3).reshape(-1),
+        "p": np.concatenate([camera.K, np.zeros((3, 1))], axis=1).reshape(-1),
+    }
+
+
+def _field(message: Any, name: str) -> Any:
+    """A calibration field; ROS 1 writes them in capitals."""
+    return getattr(message, name) if hasattr(message, name) else getattr(message, name.upper())
+
+
+def _matrix(message: Any, name: str, rows: int, columns: int) -> FloatArray:
+    values = np.asarray(_field(message, name), np.float64)
+    if values.size != rows * columns:
+        raise InputError(f"camera_info: {name.upper()} has {values.size} values; needed {rows * columns}.")
+    return values.reshape(rows, columns)
+
+
+def _distortion(message: Any) -> tuple[str, tuple[float, ...]]:
+    """Model and coefficients. Drivers mix up plumb_bob and rational_polynomial: D's length decides.
+
+    The first five coefficients mean the same in both.
+    """
+    D = tuple(float(x) for x in _field(message, "d"))
+    model = str(message.distortion_model)
+    if model in ("", "plumb_bob", "rational_polynomial", "none") and not any(D):
+        return "none", ()
+    if model in ("plumb_bob", "rational_polynomial"):
+        model = "plumb_bob" if len(D) <= 5 else "rational_polynomial"
+    return model, D
+
+
+def _binning(message: Any) -> tuple[int, int]:
+    """Columns and rows per image pixel; 0 means 1."""
+    return max(int(message.binning_x), 1), max(int(message.binning_y), 1)
+
+
+def _image_size(message: Any) -> tuple[int, int]:
+    """Width and height of the image: the ROI's (zero is the whole sensor), over the binning."""
+    bin_x, bin_y = _binning(message)
+    width, height = message.roi.width or message.width, message.roi.height or message.height
+    return int(width) // bin_x, int(height) // bin_y
+
+
+def _of_image(K: FloatArray, message: Any) -> FloatArray:
+    """K of the full sensor as K of the image: the ROI is cut out first, then binned.
+
+    A binned pixel covers several, so its centre lies between theirs: c' = (c + 0.5) / binning - 0.5.
+    """
+    bin_x, bin_y = _binning(message)
+    shift = np.array([[1, 0, -message.roi.x_offset], [0, 1, -message.roi.y_offset], [0, 0, 1]], np.float64)
+    shrink = np.array(
+        [[1 / bin_x, 0, (1 / bin_x - 1) / 2], [0, 1 / bin_y, (1 / bin_y - 1) / 2], [0, 0, 1]]
+    )
+    return np.asarray(shrink @ shift @ K)

@@ -1,0 +1,44 @@
+"""Stamps, frames and transforms of messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from metric_depth_ros.errors import InputError
+from metric_depth_ros.geometry import rigid_transform
+from metric_depth_ros.types import FloatArray
+
+
+def stamp_ns(message: Any) -> int:
+    """The stamp in ns of a message with a header, or of a header itself."""
+    stamp = getattr(message, "header", message).stamp
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+
+
+def frame_id(message: Any) -> str:
+    """The frame of a message with a header, or of a header itself; as written, slash included."""
+    return str(getattr(message, "header", message).frame_id)
+
+
+def read_transforms(message: Any) -> list[tuple[str, str, FloatArray, int]]:
+    """(parent, child, T_parent_child (4, 4), stamp_ns) of every transform in a tf2_msgs/TFMessage.
+
+    Raises:
+        InputError: a frame has no name, a value is not finite, or a quaternion has length zero.
+    """
+    return [_read_transform(stamped) for stamped in message.transforms]
+
+
+def _read_transform(stamped: Any) -> tuple[str, str, FloatArray, int]:
+    parent, child = frame_id(stamped), str(stamped.child_frame_id)
+    if not parent.strip("/") or not child.strip("/") or parent.strip("/") == child.strip("/"):
+        raise InputError(
+            f"tf: transform from {child!r} to {parent!r}; needed two different frame names. "
+            "Name both frames in its publisher."
+        )
+    t, q = stamped.transform.translation, stamped.transform.rotation
+    try:
+        T = rigid_transform([t.x, t.y, t.z], [q.x, q.y, q.z, q.w])
+    except InputError as error:
+        raise InputError(f"tf: {parent!r} to {child!r}: {error} Check its publisher.") from error
+    return parent, child, T, stamp_ns(stamped)

@@ -1,0 +1,228 @@
+"""sensor_msgs/Image and CompressedImage <-> arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+
+from metric_depth_ros.errors import InputError
+from metric_depth_ros.types import FloatArray, ImageArray
+
+
+def read_image(message: Any) -> ImageArray:
+    """(H, W, 3) uint8 RGB of a sensor_msgs/Image. An unpadded rgb8 image is a view of its message.
+
+    16-bit greys keep their high byte. YUV is taken as BT.601, as cv_bridge does.
+
+    Raises:
+        InputError: the encoding is unknown, the size is zero or odd where the encoding needs pairs
+            of pixels, or the data is shorter than size and step say.
+    """
+    reader = _READERS.get(message.encoding)
+    if reader is None:
+        raise InputError(
+            f"image: encoding {message.encoding!r}; known are {', '.join(KNOWN_ENCODINGS)}. "
+            "Convert it in the camera driver."
+        )
+    return reader(message)
+
+
+def read_compressed_image(message: Any) -> ImageArray:
+    """(H, W, 3) uint8 RGB of a sensor_msgs/CompressedImage (JPEG, PNG).
+
+    An EXIF orientation is ignored: the camera's calibration belongs to the pixels as they lie.
+
+    Raises:
+        InputError: the data is empty, cut short or no picture.
+    """
+    data = data_bytes(message.data)
+    bgr = None
+    if _is_complete(data):
+        try:
+            bgr = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        except cv2.error:  # OpenCV raises for some damage and returns None for other
+            bgr = None
+    if bgr is None:
+        raise InputError(
+            f"image: {data.size} bytes of {message.format!r} cannot be decoded; needed a whole JPEG or "
+            "PNG. Check the link to the camera, or set input.image_transport: raw."
+        )
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def read_depth(message: Any) -> FloatArray:
+    """(H, W) float32 metres of a depth image (32FC1, or 16UC1 in mm); NaN unknown. Always a copy.
+
+    Zero, negative and infinite values are unknown too (REP 118 lets cameras write them).
+
+    Raises:
+        InputError: another encoding, zero size, or the data is shorter than size and step say.
+    """
+    depth: FloatArray
+    if message.encoding == "32FC1":
+        depth = pixel_view(message, "f4", 1)[..., 0].astype(np.float32)
+    elif message.encoding == "16UC1":
+        depth = pixel_view(message, "u2", 1)[..., 0].astype(np.float32) / np.float32(1000)
+    else:
+        raise InputError(
+            f"depth image: encoding {message.encoding!r}; needed 32FC1 (metres) or 16UC1 (millimetres)."
+        )
+    depth[~((depth > 0) & (depth < np.inf))] = np.nan
+    return depth
+
+
+def depth_fields(depth: FloatArray, encoding: str) -> dict[str, Any]:
+    """Fields of a sensor_msgs/Image for depth (H, W) in metres, NaN unknown (REP 118).
+
+    32FC1 keeps metres and NaN; 16UC1 rounds to millimetres, and what is unknown, not positive or
+    beyond 65.535 m becomes 0. ``data`` is 1-D uint8, with 32FC1 perhaps a view of ``depth``.
+
+    Raises:
+        InputError: ``depth`` is not 2-D, or another encoding.
+    """
+    if depth.ndim != 2 or encoding not in ("32FC1", "16UC1"):
+        raise InputError(f"depth image: shape {depth.shape}, {encoding!r}; needed (H, W), 32FC1 or 16UC1.")
+    if encoding == "32FC1":
+        return _image_fields(np.ascontiguousarray(depth, "<f4"), encoding)
+    millimetres = np.rint(depth * np.float32(1000))
+    known = (millimetres > 0) & (millimetres <= 65535)
+    return _image_fields(np.where(known, millimetres, 0).astype("<u2"), encoding)
+
+
+def image_fields(image: ImageArray) -> dict[str, Any]:
+    """Fields of a sensor_msgs/Image (rgb8) for RGB (H, W, 3) uint8; ``data`` may be a view of it.
+
+    Raises:
+        InputError: another shape or type.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise InputError(f"image: {image.dtype} {image.shape}; needed uint8 (H, W, 3).")
+    return _image_fields(np.ascontiguousarray(image), "rgb8")
+
+
+def _image_fields(pixels: Any, encoding: str) -> dict[str, Any]:
+    return {
+        "height": pixels.shape[0],
+        "width": pixels.shape[1],
+        "encoding": encoding,
+        "is_bigendian": 0,
+        "step": pixels.strides[0] if pixels.size else 0,
+        "data": pixels.reshape(-1).view(np.uint8),
+    }
+
+
+def data_bytes(data: Any) -> ImageArray:
+    """A message's data as 1-D uint8, without a copy where it is contiguous."""
+    if isinstance(data, np.ndarray):
+        return np.ascontiguousarray(data).reshape(-1).view(np.uint8)
+    return np.frombuffer(data, np.uint8) if len(data) else np.empty(0, np.uint8)
+
+
+def pixel_view(message: Any, kind: str, channels: int, rows: int | None = None) -> Any:
+    """(rows, W, channels) view of an image's data: honours step and byte order; rows default to H."""
+    data = data_bytes(message.data)
+    height, width, step = int(message.height), int(message.width), int(message.step)
+    if height < 1 or width < 1:
+        raise InputError(f"image: size {width}x{height}; needed at least 1x1. Check the camera driver.")
+    rows = rows or height
+    dtype = np.dtype(kind).newbyteorder(">" if message.is_bigendian else "<")
+    line = width * channels * dtype.itemsize
+    if step < line:
+        raise InputError(
+            f"image: step {step} for {width} pixels of {message.encoding}; needed at least {line} bytes. "
+            "Check the camera driver."
+        )
+    needed = (rows - 1) * step + line
+    if data.size < needed:
+        raise InputError(
+            f"image: {data.size} bytes for {width}x{height} {message.encoding}, step {step}; "
+            f"needed {needed}. The message is cut short: check the camera driver."
+        )
+    strides = (step, channels * dtype.itemsize, dtype.itemsize)
+    return np.ndarray((rows, width, channels), dtype, data.data, 0, strides)
+
+
+def _need_multiple(message: Any, wide: int, high: int, smallest: int = 1) -> None:
+    width, height = int(message.width), int(message.height)
+    if width % wide or height % high or min(width, height) < smallest:
+        raise InputError(
+            f"image: size {width}x{height}; {message.encoding} needs a width divisible by {wide}, a "
+            f"height by {high}, both at least {smallest}. Check the camera driver."
+        )
+
+
+def _as_is(message: Any) -> ImageArray:
+    return np.asarray(pixel_view(message, "u1", 3), np.uint8)
+
+
+def _converted(channels: int, code: int) -> Callable[[Any], ImageArray]:
+    """A reader for 8-bit pixels that OpenCV converts in one step."""
+    return lambda message: np.asarray(cv2.cvtColor(pixel_view(message, "u1", channels), code), np.uint8)
+
+
+def _grey16(message: Any) -> ImageArray:
+    high_byte = (pixel_view(message, "u2", 1) >> 8).astype(np.uint8)
+    return np.asarray(cv2.cvtColor(high_byte, cv2.COLOR_GRAY2RGB), np.uint8)
+
+
+def _bayer(code: int) -> Callable[[Any], ImageArray]:
+    def read(message: Any) -> ImageArray:
+        _need_multiple(message, 1, 1, smallest=3)  # OpenCV returns black for less
+        return np.asarray(cv2.cvtColor(pixel_view(message, "u1", 1), code), np.uint8)
+
+    return read
+
+
+def _yuv422(code: int) -> Callable[[Any], ImageArray]:
+    def read(message: Any) -> ImageArray:
+        _need_multiple(message, 2, 1)
+        return np.asarray(cv2.cvtColor(pixel_view(message, "u1", 2), code), np.uint8)
+
+    return read
+
+
+def _yuv420(code: int) -> Callable[[Any], ImageArray]:
+    def read(message: Any) -> ImageArray:
+        _need_multiple(message, 2, 2)
+        planes = pixel_view(message, "u1", 1, rows=int(message.height) * 3 // 2)
+        return np.asarray(cv2.cvtColor(np.ascontiguousarray(planes), code), np.uint8)
+
+    return read
+
+
+def _is_complete(data: ImageArray) -> bool:
+    """Whether a JPEG or PNG has its end marker: OpenCV paints what is missing grey and says nothing."""
+    tail = data[data.size // 2 :].tobytes()
+    if data[:2].tobytes() == b"\xff\xd8":
+        return b"\xff\xd9" in tail
+    if data[:4].tobytes() == b"\x89PNG":
+        return b"IEND" in tail
+    return data.size > 0
+
+
+# ROS names a Bayer pattern by its first two rows, OpenCV by its second row: rggb is BG there.
+_READERS: dict[str, Callable[[Any], ImageArray]] = {
+    "rgb8": _as_is,
+    "bgr8": _converted(3, cv2.COLOR_BGR2RGB),
+    "8UC3": _converted(3, cv2.COLOR_BGR2RGB),
+    "rgba8": _converted(4, cv2.COLOR_RGBA2RGB),
+    "bgra8": _converted(4, cv2.COLOR_BGRA2RGB),
+    "mono8": _converted(1, cv2.COLOR_GRAY2RGB),
+    "8UC1": _converted(1, cv2.COLOR_GRAY2RGB),
+    "mono16": _grey16,
+    "16UC1": _grey16,
+    "bayer_rggb8": _bayer(cv2.COLOR_BayerBG2RGB),
+    "bayer_bggr8": _bayer(cv2.COLOR_BayerRG2RGB),
+    "bayer_gbrg8": _bayer(cv2.COLOR_BayerGR2RGB),
+    "bayer_grbg8": _bayer(cv2.COLOR_BayerGB2RGB),
+    "yuv422": _yuv422(cv2.COLOR_YUV2RGB_UYVY),
+    "uyvy": _yuv422(cv2.COLOR_YUV2RGB_UYVY),
+    "yuv422_yuy2": _yuv422(cv2.COLOR_YUV2RGB_YUY2),
+    "yuyv": _yuv422(cv2.COLOR_YUV2RGB_YUY2),
+    "nv12": _yuv420(cv2.COLOR_YUV2RGB_NV12),
+    "nv21": _yuv420(cv2.COLOR_YUV2RGB_NV21),
+}
+KNOWN_ENCODINGS = tuple(_READERS)

@@ -1,0 +1,20 @@
+"""Message classes by their ROS name."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from metric_depth_ros.errors import InputError
+from metric_depth_ros.nodes.ros import TFMessage
+
+
+def message_class(name: str) -> Any:
+    """The class of "sensor_msgs/msg/Image" and the like. Raises InputError when it is not installed."""
+    package, _, kind = name.split("/")
+    if (package, kind) == ("tf2_msgs", "TFMessage"):
+        return TFMessage
+    try:
+        return getattr(import_module(f"{package}.msg"), kind)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"{name}: not installed ({error}). Install the package {package}.") from error

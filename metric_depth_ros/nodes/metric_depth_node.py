@@ -1,0 +1,371 @@
+"""The node: images, camera_info and points in; metric depth, its camera_info and a cloud out."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import traceback
+from dataclasses import dataclass
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock, ClockType
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+
+from metric_depth_ros import messages
+from metric_depth_ros.config import Config
+from metric_depth_ros.errors import (
+    AnchorError,
+    ConfigError,
+    InputError,
+    MetricDepthError,
+    ModelError,
+    TransformError,
+)
+from metric_depth_ros.nodes.health import ERROR, WARN, Health
+from metric_depth_ros.nodes.outgoing import fill_camera_info, fill_cloud, fill_image
+from metric_depth_ros.nodes.parameters import declare_config, on_set
+from metric_depth_ros.nodes.ros import cv_bridge, message_filters
+from metric_depth_ros.nodes.transforms import Tf2Source
+from metric_depth_ros.nodes.worker import NewestWorker
+from metric_depth_ros.pipeline import MetricDepthPipeline, Result, build_pipeline
+from metric_depth_ros.sync import CloudRing, gather_points
+from metric_depth_ros.types import Camera, Cloud, ImageArray, Sample
+
+_PROBLEM_KEYS = {
+    InputError: "input",
+    TransformError: "tf",
+    AnchorError: "anchors",
+    ModelError: "engine",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    """An image with its camera_info, and when it arrived (monotonic seconds)."""
+
+    image: Any
+    camera_info: Any
+    received_s: float
+
+
+_LOAD = _Pair(None, None, 0.0)  # asks the worker for the engine
+
+
+class MetricDepthNode(Node):
+    """Subscribes image, camera_info and anchors; publishes depth/image_rect, depth/camera_info and
+    depth/points with the image's stamp and frame, and /diagnostics.
+
+    The executor's thread only sorts messages in; one worker thread does everything else, for the
+    newest image.
+    """
+
+    def __init__(self, **node_options: Any) -> None:
+        """Raises ConfigError when a parameter is unknown or wrong; ``node_options`` go to rclpy."""
+        super().__init__("metric_depth_node", **node_options)
+        self._config = declare_config(self)
+        self._health = Health()
+        self._transforms = Tf2Source(self, self._config.extrinsics.tf_timeout_s)
+        self._bridge = cv_bridge.CvBridge()
+        self._pipeline: MetricDepthPipeline | None = None
+        self._clouds = CloudRing(self._config.sync)
+        self._cloud_came = threading.Condition()
+        self._last_image_ns = 0
+        self._last_cloud_out_ns = 0
+        self._last_result: Result | None = None
+        self._seen = (0, 0, 0)
+        self._worker = NewestWorker(self._work, name="metric_depth")
+        self._advertise()
+        self._subscribe()
+        self.add_on_set_parameters_callback(on_set(lambda: self._config, self._accept))
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
+        self.create_timer(self._config.diagnostics.period_s, self._on_timer, clock=steady)
+        self._worker.start()
+        self._worker.put(_LOAD)
+
+    def destroy_node(self) -> None:
+        """Ends the worker, then the node."""
+        self._worker.stop()
+        super().destroy_node()
+
+    # ---- topics ------------------------------------------------------------------------------
+
+    def _advertise(self) -> None:
+        overridable = QoSOverridingOptions.with_default_policies()
+        qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
+
+        def advertise(kind: type, topic: str) -> Any:
+            return self.create_publisher(kind, topic, qos, qos_overriding_options=overridable)
+
+        self._depth_out = advertise(Image, "depth/image_rect")
+        self._camera_info_out = advertise(CameraInfo, "depth/camera_info")
+        self._cloud_out = advertise(PointCloud2, "depth/points")
+        self._diagnostics_out = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+
+    def _subscribe(self) -> None:
+        options = dict(
+            qos_profile=qos_profile_sensor_data,
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+        image_type, topic = Image, "image"
+        if self._config.input.image_transport == "compressed":
+            # As image_transport does: a remapping of the base topic holds for the transport too.
+            image_type, topic = CompressedImage, f"{self.resolve_topic_name('image')}/compressed"
+        images = message_filters.Subscriber(self, image_type, topic, **options)
+        infos = message_filters.Subscriber(self, CameraInfo, "camera_info", **options)
+        images.registerCallback(self._on_image)
+        infos.registerCallback(lambda _: self._health.count("camera_infos in"))
+        self._pairing = message_filters.ApproximateTimeSynchronizer(
+            [images, infos], self._config.input.queue_size, self._config.input.pairing_slop_s
+        )
+        self._pairing.registerCallback(self._on_pair)
+        self._image_topic, self._camera_info_topic = images.sub.topic_name, infos.sub.topic_name
+        self._anchors_in = self.create_subscription(PointCloud2, "anchors", self._on_cloud, **options)
+
+    def _on_image(self, msg: Any) -> None:
+        """Runs before the pairing sees the image."""
+        self._health.count("images in")
+        stamp_ns = messages.stamp_ns(msg)
+        if stamp_ns < self._last_image_ns:
+            self._time_jumped_back(stamp_ns)
+        self._last_image_ns = stamp_ns
+
+    def _on_pair(self, image: Any, camera_info: Any) -> None:
+        self._health.count("pairs in")
+        if self._worker.put(_Pair(image, camera_info, time.monotonic())):
+            self._health.count("images dropped for newer ones")
+
+    def _on_cloud(self, msg: Any) -> None:
+        self._health.count("clouds in")
+        try:
+            cloud = Cloud(messages.read_points(msg), messages.frame_id(msg), messages.stamp_ns(msg))
+        except MetricDepthError as error:
+            self._report(error)
+            return
+        with self._cloud_came:
+            self._clouds.add(cloud)
+            self._cloud_came.notify()
+
+    def _time_jumped_back(self, stamp_ns: int) -> None:
+        """A bag loops or a simulation restarts: forget what is from later than now."""
+        self._health.count("time jumps")
+        self.get_logger().warning(
+            f"time jumped back by {(self._last_image_ns - stamp_ns) / 1e9:.3f} s; queues are cleared"
+        )
+        with self._cloud_came:
+            self._clouds.forget_after(stamp_ns)
+        for queue in self._pairing.queues:
+            queue.clear()
+        self._transforms.clear()
+        self._worker.clear()
+        self._last_cloud_out_ns = 0
+
+    def _accept(self, config: Config) -> None:
+        """A validated change of parameters; the worker takes it up with its next image."""
+        with self._cloud_came:
+            self._clouds.config = config.sync
+        self._transforms.timeout_s = config.extrinsics.tf_timeout_s
+        self._config = config
+
+    # ---- worker ------------------------------------------------------------------------------
+
+    def _work(self, pair: _Pair) -> None:
+        try:
+            if pair is _LOAD:
+                self._load()
+            elif self._pipeline is not None:
+                self._publish(self._pipeline_as_configured().process(self._sample(pair)), pair.received_s)
+        except MetricDepthError as error:
+            self._report(error)
+        except Exception:
+            if self._health.report("bug", ERROR, f"internal error: {traceback.format_exc(limit=-1)}"):
+                self.get_logger().error(traceback.format_exc())
+
+    def _load(self) -> None:
+        if self._pipeline is None:
+            started = time.monotonic()
+            self._pipeline = build_pipeline(self._config)
+            self.get_logger().info(
+                f"engine ready in {time.monotonic() - started:.1f} s: {self._config.engine.manifest}; "
+                f"solver {self._config.solver.name}"
+            )
+
+    def _pipeline_as_configured(self) -> MetricDepthPipeline:
+        config = self._config
+        if self._pipeline.config is not config:
+            self._pipeline = self._pipeline.with_config(config)
+        return self._pipeline
+
+    def _sample(self, pair: _Pair) -> Sample:
+        """All inputs of one image. Raises MetricDepthError when one is missing or unusable."""
+        config = self._config
+        stamp_ns, frame_id = messages.stamp_ns(pair.image), messages.frame_id(pair.image)
+        camera = messages.read_camera(
+            pair.camera_info, rectified=config.input.rectification == "rectified"
+        )
+        image = self._read_image(pair.image)
+        clouds = self._clouds_for(stamp_ns, pair.received_s + config.sync.max_wait_s)
+        points = gather_points(clouds, frame_id, stamp_ns, self._transforms, config)
+        return Sample(
+            image,
+            camera,
+            points,
+            stamp_ns,
+            frame_id,
+            tuple(cloud.stamp_ns for cloud in clouds),
+            rectified_K=messages.rectified_K(pair.camera_info),
+        )
+
+    def _read_image(self, msg: Any) -> ImageArray:
+        if hasattr(msg, "format"):
+            return messages.read_compressed_image(msg)
+        if msg.encoding in messages.KNOWN_ENCODINGS:
+            return messages.read_image(msg)
+        try:
+            return self._bridge.imgmsg_to_cv2(msg, "rgb8")
+        except Exception as error:  # cv_bridge raises its own, cv2's and Python's errors
+            raise InputError(
+                f"image: encoding {msg.encoding!r} cannot be made rgb8 ({error}). "
+                f"Publish one of {', '.join(sorted(messages.KNOWN_ENCODINGS))}."
+            ) from error
+
+    def _clouds_for(self, stamp_ns: int, deadline_s: float) -> list[Cloud]:
+        """The image's clouds, after waiting for one that is due. Raises AnchorError when none fits."""
+        with self._cloud_came:
+            while self._clouds.awaits(stamp_ns) and (left := deadline_s - time.monotonic()) > 0:
+                self._cloud_came.wait(left)
+            clouds = self._clouds.select(stamp_ns)
+        if not clouds:
+            topic = self._anchors_in.topic_name
+            raise AnchorError(
+                f"anchors: no cloud for the image at {stamp_ns / 1e9:.3f} s among {len(self._clouds)} kept "
+                f"of {self._health.counted('clouds in')} received on {topic} "
+                f"({self.count_publishers(topic)} publishers). Remap anchors, compare the clocks of camera "
+                "and sensor, or raise sync.max_cloud_age_s."
+            )
+        return clouds
+
+    def _publish(self, result: Result, received_s: float) -> None:
+        header = {"stamp_ns": result.stamp_ns, "frame_id": result.frame_id}
+        depth = messages.depth_fields(result.metric.depth, self._config.output.encoding)
+        self._depth_out.publish(fill_image(depth, **header))
+        self._camera_info_out.publish(fill_camera_info(messages.camera_info_fields(result.camera), **header))
+        if self._cloud_is_due(result.stamp_ns):
+            self._last_cloud_out_ns = result.stamp_ns
+            self._cloud_out.publish(fill_cloud(self._cloud_of(result, result.camera), **header))
+        self._last_result = result
+        if self._health.published(time.monotonic() - received_s):
+            self.get_logger().info("publishing depth")
+
+    def _cloud_is_due(self, stamp_ns: int) -> bool:
+        rate = self._config.cloud.rate_hz
+        if not rate or not self._cloud_out.get_subscription_count():
+            return False
+        return stamp_ns - self._last_cloud_out_ns >= 0.95e9 / rate
+
+    def _cloud_of(self, result: Result, camera: Camera) -> dict[str, Any]:
+        settings = self._config.cloud
+        return messages.cloud_fields(
+            result.metric.depth,
+            result.image,
+            camera,
+            stride=settings.stride,
+            min_depth_m=settings.min_depth_m,
+            max_depth_m=settings.max_depth_m,
+        )
+
+    # ---- health ------------------------------------------------------------------------------
+
+    def _report(self, error: MetricDepthError) -> None:
+        """Notes an expected failure, and logs it unless the same kind was logged just now."""
+        key = _PROBLEM_KEYS.get(type(error), "input")
+        if self._health.report(key, ERROR, str(error)):
+            self.get_logger().error(str(error))
+
+    def _on_timer(self) -> None:
+        if self._pipeline is None:
+            self._worker.put(_LOAD)
+        self._check_inputs()
+        self._publish_diagnostics()
+
+    def _check_inputs(self) -> None:
+        """Reports an input that should have come since the last call, and did not."""
+        images, infos, pairs = counts = tuple(
+            self._health.counted(event) for event in ("images in", "camera_infos in", "pairs in")
+        )
+        (images, infos, pairs), self._seen = (
+            tuple(now - before for now, before in zip(counts, self._seen, strict=True)),
+            counts,
+        )
+        problem = ""
+        if not images:
+            topic = self._image_topic
+            problem = (
+                f"image: nothing on {topic} ({self.count_publishers(topic)} publishers). "
+                "Remap image, set input.image_transport, or compare QoS (this node subscribes best effort)."
+            )
+        elif not pairs and not infos:
+            topic = self._camera_info_topic
+            problem = (
+                f"camera_info: {images} images, but no camera_info on {topic} "
+                f"({self.count_publishers(topic)} publishers). Publish it, or remap camera_info."
+            )
+        elif not pairs:
+            problem = (
+                f"camera_info: {images} images and {infos} camera_infos, but no two stamps agree within "
+                f"{self._config.input.pairing_slop_s} s. Stamp both alike, or raise input.pairing_slop_s."
+            )
+        if problem and self._health.report(problem.split(":")[0], WARN if not images else ERROR, problem):
+            self.get_logger().warning(problem)
+
+    def _publish_diagnostics(self) -> None:
+        level, message, values = self._health.summary()
+        config, result = self._config, self._last_result
+        values |= {"engine": config.engine.manifest, "solver": config.solver.name}
+        values["focus_m"] = f"{config.solver.focus_m:g}"
+        if result is not None:
+            values["anchors"] = str(len(result.anchors))
+            values |= {f"{stage}_ms": f"{1e3 * s:.1f}" for stage, s in result.timings.items()}
+            values |= {f"solver {name}": str(value) for name, value in result.metric.info.items()}
+        status = DiagnosticStatus(
+            level=bytes([level]),
+            name=f"{self.get_fully_qualified_name()}: depth",
+            message=message,
+            hardware_id=self.get_name(),
+            values=[KeyValue(key=key, value=value) for key, value in values.items()],
+        )
+        array = DiagnosticArray(status=[status])
+        array.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics_out.publish(array)
+
+
+def main(args: list[str] | None = None) -> int:
+    """Runs the node until it is told to stop; 1 when its parameters are wrong."""
+    rclpy.init(args=args)
+    executor = SingleThreadedExecutor()
+    node = None
+    try:
+        node = MetricDepthNode()
+        executor.add_node(node)
+        executor.spin()
+    except ConfigError as error:
+        print(f"metric_depth_node: {error}", file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        executor.shutdown()
+        if node is not None:
+            node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""The settings of config.py as ROS parameters: declared with descriptors, validated when set."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rclpy.exceptions import ParameterException
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from metric_depth_ros.config import SETTINGS, Config, Setting, from_flat, updated
+from metric_depth_ros.errors import ConfigError
+
+# Parameters that rclpy itself declares or reads in every node.
+_ROS_PARAMETERS = ("use_sim_time", "qos_overrides.", "start_type_description_service")
+
+
+def declare_config(node: Node) -> Config:
+    """Declares every setting on the node and returns the configuration it was started with.
+
+    Raises:
+        ConfigError: an override names an unknown setting, or has a wrong type or value.
+    """
+    _refuse_unknown(node)
+    values = {}
+    for setting in SETTINGS.values():
+        try:
+            parameter = node.declare_parameter(setting.name, setting.default, _descriptor(setting))
+        except ParameterException as error:
+            given = getattr(node, "_parameter_overrides", {}).get(setting.name)
+            value = given.value if given is not None else error
+            raise ConfigError(f"{_where()}{setting.name}: {value!r}; needed {setting.allowed}.") from error
+        value = parameter.value
+        values[setting.name] = list(value) if isinstance(setting.default, list) else value
+    try:
+        return from_flat(values)
+    except ConfigError as error:
+        raise ConfigError(f"{_where()}{error}") from error
+
+
+def on_set(get: Callable[[], Config], accept: Callable[[Config], None]) -> Callable[..., SetParametersResult]:
+    """A callback for ``add_on_set_parameters_callback``: all valid, or none with the reason."""
+
+    def validate(parameters: Iterable[Parameter]) -> SetParametersResult:
+        changes = {p.name: _plain(p.value) for p in parameters if p.name in SETTINGS}
+        try:
+            accept(updated(get(), changes))
+        except ConfigError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    return validate
+
+
+def _plain(value: object) -> object:
+    """Arrays of the ROS parameter service as lists."""
+    return list(value) if not isinstance(value, str) and isinstance(value, Iterable) else value
+
+
+def _descriptor(setting: Setting) -> ParameterDescriptor:
+    descriptor = ParameterDescriptor(
+        description=f"{setting.help} [{setting.allowed}]",
+        additional_constraints=setting.allowed,
+        read_only=not setting.live,
+        # A whole number for a fractional setting (`ros2 param set ... focus_m 5`) is meant well.
+        dynamic_typing=isinstance(setting.default, (float, list)),
+    )
+    if setting.low is not None and setting.high is not None:
+        if isinstance(setting.default, float):
+            descriptor.floating_point_range = [FloatingPointRange(from_value=setting.low, to_value=setting.high)]
+        else:
+            descriptor.integer_range = [IntegerRange(from_value=setting.low, to_value=setting.high, step=1)]
+    return descriptor
+
+
+def _refuse_unknown(node: Node) -> None:
+    """ROS ignores parameters that nobody declares; a misspelt setting must not pass unseen."""
+    for name, parameter in getattr(node, "_parameter_overrides", {}).items():
+        if name not in SETTINGS and not name.startswith(_ROS_PARAMETERS):
+            try:
+                from_flat({name: parameter.value})
+            except ConfigError as error:
+                raise ConfigError(f"{_where()}{error}") from error
+
+
+def _where() -> str:
+    """The parameter files on the command line, since rclpy does not say where a value is from."""
+    files = [after for before, after in zip(sys.argv, sys.argv[1:]) if before == "--params-file"]  # noqa: B905
+    return f"{', '.join(files)}: " if files else "parameters: "

@@ -1,0 +1,107 @@
+"""Writes topics of the graph into a bag: `ros2 bag record` for machines without rosbag2."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_typestore
+
+from metric_depth_ros.errors import InputError
+from metric_depth_ros.nodes.interfaces import message_class
+
+_LOOK_PERIOD_S = 0.1
+
+
+class Recorder(Node):
+    """Subscribes topics as they appear and writes their bytes, stamped with the time of arrival."""
+
+    def __init__(self, path: Path, topics: Collection[str], *, everything: bool = False) -> None:
+        """Starts a new mcap bag in the folder ``path``.
+
+        Raises:
+            InputError: the folder exists, or neither topics nor ``everything`` is given.
+        """
+        super().__init__("metric_depth_record")
+        if path.exists():
+            raise InputError(f"{path}: exists; needed a new folder. Choose another, or delete it.")
+        if not topics and not everything:
+            raise InputError("record: no topics; needed some, or --all.")
+        self._wanted = {self.resolve_topic_name(topic) for topic in topics}
+        self._everything = everything
+        self._types = get_typestore(Stores.ROS2_KILTED)
+        self._subscribed: set[str] = set()
+        self._closing = ExitStack()
+        self._bag: Writer = self._closing.enter_context(
+            Writer(path, version=9, storage_plugin=StoragePlugin.MCAP)
+        )
+        self.received: dict[str, int] = {}
+        self.last_arrival_s = time.monotonic()
+        self._look()
+        self.create_timer(_LOOK_PERIOD_S, self._look)
+
+    @property
+    def missing(self) -> set[str]:
+        """Topics asked for that nobody publishes so far."""
+        return self._wanted - self._subscribed
+
+    def destroy_node(self) -> None:
+        """Ends the node, then completes the bag."""
+        super().destroy_node()
+        self._closing.close()
+
+    def _look(self) -> None:
+        """Subscribes what is wanted and has appeared."""
+        for topic, kinds in self.get_topic_names_and_types():
+            wanted = topic in self._wanted or self._everything
+            if wanted and topic not in self._subscribed:
+                self._subscribed.add(topic)
+                self._follow(topic, kinds[0])
+
+    def _follow(self, topic: str, kind: str) -> None:
+        offered = [info.qos_profile for info in self.get_publishers_info_by_topic(topic)]
+        reliable = bool(offered) and all(q.reliability == ReliabilityPolicy.RELIABLE for q in offered)
+        latched = bool(offered) and all(q.durability == DurabilityPolicy.TRANSIENT_LOCAL for q in offered)
+        qos = QoSProfile(
+            depth=100,
+            reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+            durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+        )
+        try:
+            message_type = message_class(kind)
+            connection = self._bag.add_connection(
+                topic, kind, typestore=self._types, offered_qos_profiles=[_bag_qos(reliable, latched)]
+            )
+        except (InputError, KeyError) as error:
+            self.get_logger().warning(f"{topic} is left out: {error}")
+            return
+        self.received[topic] = 0
+        self.create_subscription(message_type, topic, partial(self._write, topic, connection), qos, raw=True)
+
+    def _write(self, topic: str, connection: Any, raw: bytes) -> None:
+        self._bag.write(connection, time.time_ns(), raw)
+        self.received[topic] += 1
+        self.last_arrival_s = time.monotonic()
+
+
+def _bag_qos(reliable: bool, latched: bool) -> Qos:
+    never = QosTime(sec=2147483647, nsec=4294967295)
+    return Qos(
+        history=QosHistory.KEEP_LAST,
+        depth=100,
+        reliability=QosReliability.RELIABLE if reliable else QosReliability.BEST_EFFORT,
+        durability=QosDurability.TRANSIENT_LOCAL if latched else QosDurability.VOLATILE,
+        deadline=never,
+        lifespan=never,
+        liveliness=QosLiveliness.AUTOMATIC,
+        liveliness_lease_duration=never,
+        avoid_ros_namespace_conventions=False,
+    )

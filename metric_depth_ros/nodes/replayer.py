@@ -1,0 +1,125 @@
+"""Publishes a bag into the graph: `ros2 bag play` for machines without rosbag2."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rosbags.highlevel import AnyReader
+from rosbags.interfaces import Connection, QosDurability
+from rosgraph_msgs.msg import Clock
+
+from metric_depth_ros.bags import open_bag
+from metric_depth_ros.errors import InputError
+from metric_depth_ros.nodes.interfaces import message_class
+
+_CLOCK_PERIOD_S = 0.02
+
+
+class Replayer(Node):
+    """Publishes a bag's messages as they were recorded, at the recorded or a scaled pace.
+
+    The bytes go out as they are in the bag (ROS 1 messages are converted first). Publishers are
+    reliable; topics that were latched are latched again. With ``clock``, /clock follows the bag.
+    """
+
+    def __init__(
+        self, path: Path, *, rate: float = 1.0, clock: bool = True, topics: Collection[str] = ()
+    ) -> None:
+        """Opens the bag and advertises its topics, or those named.
+
+        Raises:
+            InputError: the bag cannot be read, a topic named is not in it, or ``rate`` is not positive.
+        """
+        super().__init__("metric_depth_replay")
+        if not rate > 0:
+            raise InputError(f"replay: rate {rate}; needed a positive number.")
+        self._rate = rate
+        self._closing = ExitStack()
+        self._bag: AnyReader = self._closing.enter_context(open_bag(path))
+        self._connections = [c for c in self._bag.connections if not topics or c.topic in topics]
+        missing = set(topics) - {c.topic for c in self._connections}
+        if missing:
+            has = ", ".join(sorted({c.topic for c in self._bag.connections}))
+            raise InputError(f"{path}: no topic {', '.join(sorted(missing))}; it has {has}.")
+        self._publishers_by_id: dict[int, Publisher] = {}
+        for connection in self._connections:
+            self._advertise(connection)
+        self._clock_out = self.create_publisher(Clock, "/clock", 10) if clock else None
+        self.published = 0
+
+    def destroy_node(self) -> None:
+        """Closes the bag, then the node."""
+        self._closing.close()
+        super().destroy_node()
+
+    def wait_for_subscribers(self, timeout_s: float) -> bool:
+        """Waits until the first publisher of every sensor topic has a subscriber; False if not."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            if any(p.get_subscription_count() for p in self._publishers_by_id.values()):
+                time.sleep(min(0.5, timeout_s))  # discovery finds the other topics' subscribers
+                return True
+            time.sleep(0.02)
+        return False
+
+    def play(self) -> Iterator[int]:
+        """Publishes the whole bag once, sleeping in between; yields after every message.
+
+        The value yielded is the bag's time in ns, so that the caller can show progress.
+        """
+        begin_ns, started, clock_due = self._bag.start_time, time.monotonic(), 0.0
+        for connection, stamp_ns, raw in self._bag.messages(self._connections):
+            publish_at = started + (stamp_ns - begin_ns) / 1e9 / self._rate
+            while (left := publish_at - time.monotonic()) > 0 or clock_due == 0.0:
+                now_ns = begin_ns + round((time.monotonic() - started) * 1e9 * self._rate)
+                self._publish_clock(min(now_ns, stamp_ns))
+                clock_due = time.monotonic() + _CLOCK_PERIOD_S
+                time.sleep(max(0.0, min(left, _CLOCK_PERIOD_S)))
+            self._publishers_by_id[connection.id].publish(self._as_cdr(connection, raw))
+            self.published += 1
+            yield stamp_ns
+
+    def flush(self, timeout_s: float = 2.0) -> None:
+        """Waits until reliable subscribers have what was published."""
+        for publisher in self._publishers_by_id.values():
+            publisher.wait_for_all_acked(Duration(nanoseconds=round(timeout_s * 1e9)))
+
+    def _advertise(self, connection: Connection) -> None:
+        try:
+            kind = message_class(connection.msgtype)
+        except InputError as error:
+            self.get_logger().warning(f"{connection.topic} is left out: {error}")
+            self._connections = [c for c in self._connections if c is not connection]
+            return
+        latched = DurabilityPolicy.TRANSIENT_LOCAL if _was_latched(connection) else DurabilityPolicy.VOLATILE
+        qos = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE, durability=latched)
+        self._publishers_by_id[connection.id] = self.create_publisher(kind, connection.topic, qos)
+
+    def _as_cdr(self, connection: Connection, raw: Any) -> bytes:
+        if self._bag.is2:
+            return bytes(raw)
+        return bytes(self._bag.typestore.ros1_to_cdr(raw, connection.msgtype))
+
+    def _publish_clock(self, now_ns: int) -> None:
+        if self._clock_out is not None:
+            msg = Clock()
+            msg.clock.sec, msg.clock.nanosec = divmod(now_ns, 1_000_000_000)
+            self._clock_out.publish(msg)
+
+
+def _was_latched(connection: Connection) -> bool:
+    """Whether a late subscriber got the topic's last message while it was recorded."""
+    if connection.topic == "/tf_static":
+        return True
+    profiles = getattr(connection.ext, "offered_qos_profiles", None)
+    if profiles is None:
+        return bool(getattr(connection.ext, "latching", False))
+    return any(profile.durability is QosDurability.TRANSIENT_LOCAL for profile in profiles)

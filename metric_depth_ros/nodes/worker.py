@@ -1,0 +1,56 @@
+"""A thread that works on the newest item only."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+
+class NewestWorker(Generic[Item]):
+    """Calls ``work(item)`` in its own thread, for the newest item put in; older ones are dropped."""
+
+    def __init__(self, work: Callable[[Item], None], *, name: str) -> None:
+        """``work`` must not raise."""
+        self._work = work
+        self._item: Item | None = None
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def put(self, item: Item) -> bool:
+        """Hands over an item; True when an older one that nobody had taken was dropped for it."""
+        with self._changed:
+            dropped = self._item is not None
+            self._item = item
+            self._changed.notify()
+            return dropped
+
+    def clear(self) -> None:
+        """Drops the item that waits."""
+        with self._changed:
+            self._item = None
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """Ends the thread after the item at hand."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while (item := self._take()) is not None:
+            self._work(item)
+
+    def _take(self) -> Item | None:
+        """The newest item, waiting for one; None once the worker is to stop."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._item is not None or self._stopping)
+            item, self._item = self._item, None
+            return None if self._stopping else item

@@ -1,0 +1,132 @@
+"""Engine, then anchors, then solver: the one place where the order is written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import cv2
+
+from metric_depth_ros.anchors import build_anchors, focused
+from metric_depth_ros.config import Config
+from metric_depth_ros.engines import build_engine
+from metric_depth_ros.errors import AnchorError, InputError
+from metric_depth_ros.geometry import Rectifier, resize_camera
+from metric_depth_ros.regions import build_segmenter
+from metric_depth_ros.solvers import build_solver
+from metric_depth_ros.types import Anchors, Camera, Engine, ImageArray, MetricDepth, Sample
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """Metric depth of one sample, with what is needed to publish and to judge it.
+
+    Attributes:
+        metric: the solver's answer.
+        camera: the camera of the depth: rectified and resized as configured.
+        image: RGB of that camera.
+        anchors: what the solver was given.
+        timings: seconds by stage.
+    """
+
+    metric: MetricDepth
+    camera: Camera
+    image: ImageArray
+    anchors: Anchors
+    stamp_ns: int
+    frame_id: str
+    timings: dict[str, float]
+
+
+class MetricDepthPipeline:
+    """Turns samples into metric depth. ``with_config`` changes settings and keeps the engine."""
+
+    def __init__(self, engine: Engine, config: Config) -> None:
+        self.config = config
+        self._engine = engine
+        self._solver = build_solver(config.solver)
+        self._segmenter = build_segmenter(config.regions)
+        self._rectifier: Rectifier | None = None
+
+    def with_config(self, config: Config) -> MetricDepthPipeline:
+        """A pipeline with other settings on the same engine. Raises ConfigError."""
+        return MetricDepthPipeline(self._engine, config)
+
+    def process(self, sample: Sample) -> Result:
+        """Metric depth of one sample; the sample is not modified.
+
+        Raises:
+            InputError: the image is not of its camera's size.
+            AnchorError: fewer usable anchors than ``anchors.min_count``.
+        """
+        clock = _Clock()
+        with clock("prepare"):
+            image, camera = self._prepared(sample)
+        with clock("anchors"):
+            anchors = self._anchors(sample, camera)
+        with clock("engine"):
+            relative = self._engine.predict(image)
+        with clock("regions"):
+            regions = self._segmenter.segment(image) if "regions" in self._solver.uses else None
+        with clock("solver"):
+            metric = self._solver.solve(
+                relative,
+                anchors,
+                image=image,
+                camera=camera,
+                regions=regions,
+                focus_m=self.config.solver.focus_m or None,
+                stamp_ns=sample.stamp_ns,
+            )
+        return Result(metric, camera, image, anchors, sample.stamp_ns, sample.frame_id, clock.seconds)
+
+    def _prepared(self, sample: Sample) -> tuple[ImageArray, Camera]:
+        """Image and camera, rectified and resized as configured."""
+        image, camera = sample.image, sample.camera
+        if image.shape[:2] != (camera.height, camera.width):
+            raise InputError(
+                f"image: {image.shape[1]}x{image.shape[0]}, but camera_info is for "
+                f"{camera.width}x{camera.height}. Publish the camera_info of this image."
+            )
+        if self.config.input.rectification == "rectify" and camera.distorted:
+            rectifier = self._rectifier
+            if rectifier is None or not rectifier.fits(camera, sample.rectified_K):
+                rectifier = self._rectifier = Rectifier(camera, sample.rectified_K)
+            image, camera = rectifier.rectify(image), rectifier.rectified
+        scale = self.config.output.scale
+        if scale != 1:
+            width, height = max(1, round(camera.width * scale)), max(1, round(camera.height * scale))
+            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+            camera = resize_camera(camera, width, height)
+        return image, camera
+
+    def _anchors(self, sample: Sample, camera: Camera) -> Anchors:
+        anchors = build_anchors(sample.points_camera, camera, self.config.anchors)
+        needed = self.config.anchors.min_count
+        if len(anchors) < needed:
+            raise AnchorError(
+                f"anchors: {len(anchors)} usable of {len(sample.points_camera)} points, need {needed}. "
+                "Check that the cloud covers the image and that its transform is right, "
+                "or lower anchors.min_count."
+            )
+        return focused(anchors, self.config.solver.focus_m, self.config.solver.focus_width)
+
+
+@dataclass
+class _Clock:
+    """Seconds by stage."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[stage] = time.perf_counter() - start
+
+
+def build_pipeline(config: Config) -> MetricDepthPipeline:
+    """The pipeline of a configuration. Raises ModelError or ConfigError when it cannot be built."""
+    return MetricDepthPipeline(build_engine(config.engine), config)

@@ -1,0 +1,131 @@
+"""The built-in segmenter: watershed on colour, no network."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from metric_depth_ros.config import RegionsConfig
+from metric_depth_ros.errors import InputError
+from metric_depth_ros.regions.adjacency import neighbours
+from metric_depth_ros.types import BoolArray, FloatArray, ImageArray, IntArray
+
+# Flat spots smaller than this many (reduced) pixels do not start a region of their own.
+_MIN_MARKER = 4
+
+
+class WatershedSegmenter:
+    """Splits an image where its colour changes.
+
+    Reduce, smooth, CIELAB; flat connected areas are markers; watershed floods the rest; small
+    regions join the touching one of the most similar mean colour.
+    """
+
+    def __init__(self, config: RegionsConfig) -> None:
+        self._config = config
+
+    def segment(self, image: ImageArray) -> IntArray:
+        """Labels (H, W) int32, 0 to n-1, every label used, each region connected in the reduced image.
+
+        Args:
+            image: (H, W, 3) RGB or (H, W) gray, uint8.
+
+        Raises:
+            InputError: another shape or type, or no pixels.
+        """
+        colour = _rgb(image)
+        height, width = colour.shape[:2]
+        lab = _reduced_lab(colour, self._config.width)
+        flat = _gradient(lab) < self._config.edge_threshold
+        labels = _flooded(lab, flat)
+        labels = _joined(labels, lab, self._config.min_area * labels.size)
+        if labels.shape == (height, width):
+            return labels
+        full = cv2.resize(labels.astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST)
+        return _compact(full.astype(np.int32))
+
+
+def _rgb(image: ImageArray) -> ImageArray:
+    if image.dtype != np.uint8 or not image.size or image.ndim not in (2, 3) or image.shape[2:] not in ((), (1,), (3,)):
+        raise InputError(f"segmenter: image {image.shape} of {image.dtype}; needed (H, W, 3) or (H, W) uint8.")
+    if image.shape[2:] == (3,):
+        return image
+    return np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2)
+
+
+def _reduced_lab(image: ImageArray, width: int) -> FloatArray:
+    """(h, w, 3) float32 CIELAB of the smoothed image, at most ``width`` wide."""
+    height = max(1, round(image.shape[0] * width / image.shape[1]))
+    if image.shape[1] > width:
+        image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    smooth = cv2.GaussianBlur(image, (3, 3), 0)
+    return np.asarray(cv2.cvtColor(smooth.astype(np.float32) / 255, cv2.COLOR_RGB2LAB), np.float32)
+
+
+def _gradient(lab: FloatArray) -> FloatArray:
+    """(h, w) colour step across each pixel, CIELAB units over two pixels."""
+    du, dv = (
+        cv2.Sobel(lab, cv2.CV_32F, dx, 1 - dx, ksize=3, scale=0.25, borderType=cv2.BORDER_REPLICATE)
+        for dx in (1, 0)
+    )
+    return np.asarray(np.sqrt(np.einsum("hwc,hwc->hw", du, du) + np.einsum("hwc,hwc->hw", dv, dv)))
+
+
+def _flooded(lab: FloatArray, flat: BoolArray) -> IntArray:
+    """Labels (h, w) int32 from 0: the connected flat areas, grown over all other pixels."""
+    n, areas, stats, _ = cv2.connectedComponentsWithStats(flat.astype(np.uint8), connectivity=4)
+    large = stats[:, cv2.CC_STAT_AREA] >= _MIN_MARKER
+    large[0] = False
+    if not large.any():
+        return np.zeros(flat.shape, np.int32)
+    markers = np.where(large, np.cumsum(large), 0).astype(np.int32)[areas]
+    # cv2.watershed leaves the outermost pixels and the lines between regions unlabelled: the frame
+    # gets pixels to lose, and a line goes to the neighbour with the highest label.
+    markers = cv2.copyMakeBorder(markers, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
+    picture = cv2.copyMakeBorder(_as_bytes(lab), 1, 1, 1, 1, cv2.BORDER_REPLICATE)
+    labels = cv2.watershed(picture, markers)[1:-1, 1:-1].astype(np.float32)
+    while (unlabelled := labels <= 0).any():
+        labels[unlabelled] = cv2.dilate(labels, np.ones((3, 3), np.uint8))[unlabelled]
+    return labels.astype(np.int32) - 1
+
+
+def _as_bytes(lab: FloatArray) -> ImageArray:
+    """CIELAB as cv2.watershed wants its picture: uint8, a step of one unit."""
+    return np.clip(np.rint(lab + np.array([0, 128, 128], np.float32)), 0, 255).astype(np.uint8)
+
+
+def _joined(labels: IntArray, lab: FloatArray, min_pixels: float) -> IntArray:
+    """Labels after each region below ``min_pixels`` joined the touching one most like it in colour."""
+    while True:
+        labels = _compact(labels)
+        n = int(labels.max()) + 1
+        area = np.bincount(labels.ravel(), minlength=n)
+        small = np.flatnonzero(area < min_pixels)
+        if n == 1 or not len(small):
+            return labels
+        colour = np.stack([np.bincount(labels.ravel(), c.ravel(), n) for c in cv2.split(lab)], axis=1)
+        colour /= area[:, None]
+        step = np.linalg.norm(colour[small, None] - colour[None], axis=2)
+        step[~neighbours(labels, n)[small]] = np.inf
+        labels = _merged(small, np.argmin(step, axis=1), n)[labels]
+
+
+def _merged(regions: IntArray, into: IntArray, n: int) -> IntArray:
+    """(n,) the new label of each old one, after joining pairs (chains and circles too)."""
+    parent = list(range(n))
+    for a, b in zip(regions.tolist(), into.tolist(), strict=True):
+        while parent[a] != a:
+            a = parent[a]
+        while parent[b] != b:
+            b = parent[b]
+        parent[a] = b
+    root = np.array(parent)
+    while (root != root[root]).any():
+        root = root[root]
+    return root
+
+
+def _compact(labels: IntArray) -> IntArray:
+    """The same regions as 0 to n-1, int32."""
+    used = np.bincount(labels.ravel()) > 0
+    return (np.cumsum(used) - 1).astype(np.int32)[labels]

@@ -1,0 +1,33 @@
+"""Solvers: relative depth and anchors in, metric depth out. One file each, one line here."""
+
+from __future__ import annotations
+
+import difflib
+
+from metric_depth_ros.config import SolverConfig
+from metric_depth_ros.errors import ConfigError
+from metric_depth_ros.solvers.global_affine import GlobalAffine
+from metric_depth_ros.solvers.region_aware import RegionAware
+from metric_depth_ros.types import Solver
+
+SOLVERS: dict[str, type[GlobalAffine] | type[RegionAware]] = {
+    "global_affine": GlobalAffine,
+    "region_aware": RegionAware,
+}
+
+
+def build_solver(config: SolverConfig) -> Solver:
+    """The solver that ``config.name`` names.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    try:
+        solver = SOLVERS[config.name]
+    except KeyError:
+        near = difflib.get_close_matches(config.name, SOLVERS, n=2) or list(SOLVERS)
+        raise ConfigError(
+            f"solver.name: {config.name!r}; needed one of {', '.join(SOLVERS)}. "
+            f"Did you mean {' or '.join(near)}?"
+        ) from None
+    return solver(config)

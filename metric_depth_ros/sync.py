@@ -1,0 +1,115 @@
+"""Which clouds belong to an image, and their points in the image's frame.
+
+The choice depends on stamps alone, so that the live node and an offline run make the same one.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Sequence
+
+import numpy as np
+
+from metric_depth_ros.config import Config, ExtrinsicsConfig, SyncConfig
+from metric_depth_ros.errors import TransformError
+from metric_depth_ros.geometry import rigid_transform, transform_points
+from metric_depth_ros.types import Cloud, FloatArray, TransformSource
+
+_CAPACITY = 32
+
+
+class CloudRing:
+    """The newest clouds, ordered by stamp. Not thread safe. ``config`` may be replaced at any time.
+
+    An image at time t takes the newest ``accumulate`` clouds of [t - max_cloud_age_s,
+    t + max_cloud_lead_s].
+    """
+
+    def __init__(self, config: SyncConfig) -> None:
+        self.config = config
+        self._clouds: list[Cloud] = []
+
+    def __len__(self) -> int:
+        return len(self._clouds)
+
+    def add(self, cloud: Cloud) -> None:
+        """Keeps a cloud; the oldest goes when there are too many."""
+        bisect.insort(self._clouds, cloud, key=_stamp)
+        del self._clouds[: -(_CAPACITY + self.config.accumulate)]
+
+    def select(self, stamp_ns: int) -> list[Cloud]:
+        """The clouds of an image, oldest first; empty when none is near enough in time."""
+        first = bisect.bisect_left(self._clouds, stamp_ns - _ns(self.config.max_cloud_age_s), key=_stamp)
+        last = bisect.bisect_right(self._clouds, stamp_ns + _ns(self.config.max_cloud_lead_s), key=_stamp)
+        return self._clouds[first:last][-self.config.accumulate :]
+
+    def awaits(self, stamp_ns: int) -> bool:
+        """Whether a cloud that belongs to this image should still come.
+
+        It should when none fits yet, or when the sensor's own period puts its next cloud before the
+        image's time.
+        """
+        latest = stamp_ns + _ns(self.config.max_cloud_lead_s)
+        if self._clouds and self._clouds[-1].stamp_ns > latest:
+            return False
+        if not self.select(stamp_ns):
+            return True
+        stamps = np.array([cloud.stamp_ns for cloud in self._clouds[-8:]])
+        if len(stamps) < 2:
+            return False
+        period = float(np.median(np.diff(stamps)))
+        return bool(stamps[-1] + 0.9 * period <= latest)
+
+    def forget_after(self, stamp_ns: int) -> None:
+        """Drops clouds newer than an image can use: time has jumped back."""
+        last = bisect.bisect_right(self._clouds, stamp_ns + _ns(self.config.max_cloud_lead_s), key=_stamp)
+        del self._clouds[last:]
+
+
+def _stamp(cloud: Cloud) -> int:
+    return cloud.stamp_ns
+
+
+def _ns(seconds: float) -> int:
+    return round(seconds * 1e9)
+
+
+def gather_points(
+    clouds: Sequence[Cloud], frame_id: str, stamp_ns: int, transforms: TransformSource, config: Config
+) -> FloatArray:
+    """(N, 3) float32 points of all clouds in the image's frame at the image's time.
+
+    With ``sync.fixed_frame`` set, a cloud moves from its own time to the image's through that frame;
+    without, both times count as one.
+
+    Raises:
+        TransformError: a transform is missing, or the image names no frame.
+    """
+    moved = [
+        transform_points(_T_image_cloud(cloud, frame_id, stamp_ns, transforms, config), cloud.points)
+        for cloud in clouds
+    ]
+    return np.concatenate(moved) if moved else np.empty((0, 3), np.float32)
+
+
+def _T_image_cloud(
+    cloud: Cloud, frame_id: str, stamp_ns: int, transforms: TransformSource, config: Config
+) -> FloatArray:
+    if config.extrinsics.source == "parameters":
+        return T_camera_lidar(config.extrinsics)
+    if not frame_id or not cloud.frame_id:
+        which = "the image" if not frame_id else "the cloud"
+        raise TransformError(
+            f"tf: {which} has no frame_id; needed one to look up where the points are. "
+            "Set it in the driver, or set extrinsics.source: parameters."
+        )
+    if config.sync.fixed_frame:
+        return transforms.lookup_through(
+            frame_id, stamp_ns, cloud.frame_id, cloud.stamp_ns, config.sync.fixed_frame
+        )
+    return transforms.lookup(frame_id, cloud.frame_id, stamp_ns)
+
+
+def T_camera_lidar(config: ExtrinsicsConfig) -> FloatArray:
+    """(4, 4) extrinsics from the parameters."""
+    return rigid_transform(config.translation, config.rotation)

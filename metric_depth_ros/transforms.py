@@ -1,0 +1,158 @@
+"""A time-indexed tree of rigid transforms, for running without ROS: the part of tf2 we need."""
+
+from __future__ import annotations
+
+import bisect
+
+import numpy as np
+
+from metric_depth_ros.errors import TransformError
+from metric_depth_ros.geometry import quaternion, rigid_transform
+from metric_depth_ros.types import FloatArray
+
+
+class TransformTree:
+    """Static and moving transforms between named frames, interpolated in time.
+
+    Like tf2: every frame has at most one parent, a moving edge is never extrapolated, and a leading
+    slash in a frame name is ignored. Implements ``types.TransformSource``.
+    """
+
+    def __init__(self, keep_s: float | None = None) -> None:
+        """``keep_s``: moving transforms older than the newest by more are forgotten; None keeps all."""
+        self._edges: dict[str, _Edge] = {}
+        self._keep_ns = None if keep_s is None else int(keep_s * 1e9)
+
+    def add(
+        self, parent: str, child: str, T_parent_child: FloatArray, stamp_ns: int, *, static: bool = False
+    ) -> None:
+        """Adds one transform. A child that gets another parent forgets its old one."""
+        parent, child = parent.lstrip("/"), child.lstrip("/")
+        edge = self._edges.get(child)
+        if edge is None or edge.parent != parent or edge.static != static:
+            edge = self._edges[child] = _Edge(parent, static)
+        edge.insert(stamp_ns, np.asarray(T_parent_child, np.float64), self._keep_ns)
+
+    def clear(self) -> None:
+        """Forgets everything that moves; static transforms stay."""
+        self._edges = {child: edge for child, edge in self._edges.items() if edge.static}
+
+    def lookup(self, target: str, source: str, stamp_ns: int) -> FloatArray:
+        """(4, 4) T_target_source at ``stamp_ns``.
+
+        Raises:
+            TransformError: a frame is unknown, the two are not connected, or an edge between them
+                is not known at that time.
+        """
+        path_target, path_source = self._paths(target, source)
+        T_common_target = self._chain(path_target, stamp_ns)
+        T_common_source = self._chain(path_source, stamp_ns)
+        return np.linalg.inv(T_common_target) @ T_common_source
+
+    def lookup_through(
+        self, target: str, target_ns: int, source: str, source_ns: int, fixed: str
+    ) -> FloatArray:
+        """(4, 4) from ``source`` at ``source_ns`` to ``target`` at ``target_ns``, with ``fixed`` still."""
+        return self.lookup(target, fixed, target_ns) @ self.lookup(fixed, source, source_ns)
+
+    def frames(self) -> set[str]:
+        """Every frame that has a parent or a child."""
+        return {*self._edges, *(edge.parent for edge in self._edges.values())}
+
+    def latest_common_ns(self, target: str, source: str) -> int | None:
+        """The newest time every moving edge between two frames is known up to; None when none moves.
+
+        Raises:
+            TransformError: a frame is unknown, or the two are not connected.
+        """
+        path_target, path_source = self._paths(target, source)
+        moving = [self._edges[frame] for frame in path_target + path_source if not self._edges[frame].static]
+        return min((edge.newest_ns for edge in moving), default=None)
+
+    def _paths(self, target: str, source: str) -> tuple[list[str], list[str]]:
+        """The frames from each of the two up to, but without, the first that both hang from."""
+        target, source = target.lstrip("/"), source.lstrip("/")
+        up_target, up_source = self._ancestors(target), self._ancestors(source)
+        common = next((frame for frame in up_source if frame in up_target), None)
+        if common is None:
+            frames = self.frames()
+            missing = [frame for frame in (target, source) if frame not in frames]
+            what = f"frame {missing[0]!r} does not exist" if missing else "they are not connected"
+            raise TransformError(
+                f"tf: no transform from {source!r} to {target!r}: {what}; "
+                f"known frames: {', '.join(sorted(frames)) or 'none'}. "
+                "Publish it (static_transform_publisher), or set extrinsics.source: parameters."
+            )
+        return up_target[: up_target.index(common)], up_source[: up_source.index(common)]
+
+    def _ancestors(self, frame: str) -> list[str]:
+        """The frame, its parent, and so on up to its root."""
+        chain = [frame]
+        while (edge := self._edges.get(chain[-1])) is not None and edge.parent not in chain:
+            chain.append(edge.parent)
+        return chain
+
+    def _chain(self, frames: list[str], stamp_ns: int) -> FloatArray:
+        """T from the first frame to the parent of the last."""
+        T = np.eye(4)
+        for frame in frames:
+            T = self._edges[frame].at(stamp_ns, frame) @ T
+        return T
+
+
+class _Edge:
+    """T_parent_child over time."""
+
+    def __init__(self, parent: str, static: bool) -> None:
+        self.parent = parent
+        self.static = static
+        self._stamps: list[int] = []
+        self._poses: list[FloatArray] = []
+
+    @property
+    def newest_ns(self) -> int:
+        return self._stamps[-1]
+
+    def insert(self, stamp_ns: int, T: FloatArray, keep_ns: int | None) -> None:
+        if self.static:
+            self._stamps, self._poses = [stamp_ns], [T]
+            return
+        at = bisect.bisect_left(self._stamps, stamp_ns)
+        if at < len(self._stamps) and self._stamps[at] == stamp_ns:
+            self._poses[at] = T
+            return
+        self._stamps.insert(at, stamp_ns)
+        self._poses.insert(at, T)
+        if keep_ns is not None and self._stamps[0] < self._stamps[-1] - 2 * keep_ns:
+            first = bisect.bisect_left(self._stamps, self._stamps[-1] - keep_ns)
+            del self._stamps[:first], self._poses[:first]
+
+    def at(self, stamp_ns: int, child: str) -> FloatArray:
+        if self.static:
+            return self._poses[0]
+        first, last = self._stamps[0], self._stamps[-1]
+        if not first <= stamp_ns <= last:
+            late = (stamp_ns - last) / 1e9 if stamp_ns > last else (stamp_ns - first) / 1e9
+            raise TransformError(
+                f"tf: {self.parent!r} to {child!r} is known from {first / 1e9:.3f} to {last / 1e9:.3f} s; "
+                f"needed {stamp_ns / 1e9:.3f} s ({late:+.3f} s outside). "
+                "Check the clocks of both publishers, or raise extrinsics.tf_timeout_s."
+            )
+        at = bisect.bisect_left(self._stamps, stamp_ns)
+        if self._stamps[at] == stamp_ns:
+            return self._poses[at]
+        fraction = (stamp_ns - self._stamps[at - 1]) / (self._stamps[at] - self._stamps[at - 1])
+        return interpolate(self._poses[at - 1], self._poses[at], fraction)
+
+
+def interpolate(T0: FloatArray, T1: FloatArray, fraction: float) -> FloatArray:
+    """(4, 4) between two poses: translation linear, rotation along the shortest arc (slerp)."""
+    q0, q1 = quaternion(T0[:3, :3]), quaternion(T1[:3, :3])
+    if q0 @ q1 < 0:
+        q1 = -q1
+    angle = np.arccos(np.clip(q0 @ q1, -1, 1))
+    if angle < 1e-6:
+        q = q0 + fraction * (q1 - q0)
+    else:
+        q = (np.sin((1 - fraction) * angle) * q0 + np.sin(fraction * angle) * q1) / np.sin(angle)
+    return rigid_transform(T0[:3, 3] + fraction * (T1[:3, 3] - T0[:3, 3]), q)

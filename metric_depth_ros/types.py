@@ -1,0 +1,209 @@
+"""The values that flow through the package, and the protocols of its parts.
+
+Arrays are float32 unless said otherwise; NaN always means "unknown". Nothing here computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metric_depth_ros.errors import InputError
+
+FloatArray = NDArray[np.floating[Any]]
+IntArray = NDArray[np.integer[Any]]
+BoolArray = NDArray[np.bool_]
+ImageArray = NDArray[np.uint8]
+
+Kind = Literal["depth", "inverse_depth"]
+DISTORTION_MODELS = {
+    "none": (0,),
+    "plumb_bob": (4, 5),
+    "rational_polynomial": (8, 12, 14),
+    "equidistant": (4,),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Camera:
+    """A calibrated camera, for the image at hand.
+
+    Attributes:
+        width, height: image size in pixels.
+        K: (3, 3) float64 intrinsics in pixels; integer coordinates are pixel centres.
+        distortion_model: "none", "plumb_bob", "rational_polynomial" or "equidistant".
+        D: the model's coefficients, in the order of sensor_msgs/CameraInfo.
+
+    Raises:
+        InputError: K is zero or not finite, the size is not positive, or D does not fit the model.
+    """
+
+    width: int
+    height: int
+    K: FloatArray
+    distortion_model: str = "none"
+    D: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        K = np.asarray(self.K, np.float64).reshape(3, 3)
+        object.__setattr__(self, "K", K)
+        if self.width < 1 or self.height < 1:
+            raise InputError(f"camera: size {self.width}x{self.height}; needed at least 1x1.")
+        if not np.isfinite(K).all() or K[0, 0] <= 0 or K[1, 1] <= 0:
+            raise InputError(
+                f"camera: fx={K[0, 0]:g}, fy={K[1, 1]:g}; needed positive focal lengths. "
+                "The camera is not calibrated: publish its calibration in camera_info."
+            )
+        lengths = DISTORTION_MODELS.get(self.distortion_model)
+        if lengths is None:
+            raise InputError(
+                f"camera: distortion model {self.distortion_model!r}; "
+                f"known are {', '.join(DISTORTION_MODELS)}."
+            )
+        if len(self.D) not in lengths or not np.isfinite(self.D).all():
+            raise InputError(
+                f"camera: {len(self.D)} distortion coefficients {self.D}; "
+                f"{self.distortion_model} needs {' or '.join(map(str, lengths))} finite ones."
+            )
+
+    @property
+    def distorted(self) -> bool:
+        """Whether straight lines are bent in the image. Equidistant always is, even with D = 0."""
+        return self.distortion_model == "equidistant" or any(self.D)
+
+
+@dataclass(frozen=True, eq=False)
+class Cloud:
+    """Points of one sensor at one time: (N, 3) metres in ``frame_id``, NaN rows are unknown."""
+
+    points: FloatArray
+    frame_id: str
+    stamp_ns: int
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One synchronised set of inputs.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB, the size of ``camera``.
+        points_camera: (N, 3) metres in the camera's optical frame at the image's time.
+        cloud_stamps_ns: stamps of the clouds the points came from; empty when none fitted.
+        points_held_out: (M, 3) metres, kept from the solver to measure it; None when there are none.
+        rectified_K: (3, 3) pinhole that the image is to be rectified to; None keeps ``camera.K``.
+    """
+
+    image: ImageArray
+    camera: Camera
+    points_camera: FloatArray
+    stamp_ns: int = 0
+    frame_id: str = ""
+    cloud_stamps_ns: tuple[int, ...] = ()
+    points_held_out: FloatArray | None = None
+    rectified_K: FloatArray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Anchors:
+    """Pixels whose metric depth is known.
+
+    Attributes:
+        uv: (N, 2) pixels, u right and v down; integers are pixel centres.
+        depth: (N,) metres along the optical axis, positive and finite.
+        sigma: (N,) metres, one standard deviation of ``depth``.
+    """
+
+    uv: FloatArray
+    depth: FloatArray
+    sigma: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.depth)
+
+    def take(self, which: IntArray | BoolArray) -> Anchors:
+        """The anchors at an index array or boolean mask (N,)."""
+        return Anchors(self.uv[which], self.depth[which], self.sigma[which])
+
+
+@dataclass(frozen=True, eq=False)
+class RelativeDepth:
+    """A depth network's answer for one image.
+
+    Attributes:
+        values: (H, W), unitless unless ``metric``; NaN where the network says nothing.
+        kind: "depth" (larger is farther) or "inverse_depth" (larger is nearer).
+        metric: the values are already metres (or 1/m) as far as the network can tell.
+        features: further outputs by the manifest's names, (C, h, w) each.
+    """
+
+    values: FloatArray
+    kind: Kind
+    metric: bool = False
+    features: Mapping[str, FloatArray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class MetricDepth:
+    """A solver's answer: depth (H, W) in metres and, where the solver can tell, one sigma (H, W).
+
+    NaN is unknown in both. ``info`` says how the answer came about (fit, counts, fall-backs).
+    """
+
+    depth: FloatArray
+    sigma: FloatArray | None = None
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+
+class TransformSource(Protocol):
+    """Where transforms come from: tf2 on a robot, a TransformTree offline."""
+
+    def lookup(self, target: str, source: str, stamp_ns: int) -> FloatArray:
+        """(4, 4) T_target_source at ``stamp_ns``. Raises TransformError."""
+        ...
+
+    def lookup_through(
+        self, target: str, target_ns: int, source: str, source_ns: int, fixed: str
+    ) -> FloatArray:
+        """(4, 4) from ``source`` at one time to ``target`` at another, through a fixed frame."""
+        ...
+
+
+class Runtime(Protocol):
+    """Runs one model file: named arrays in, named arrays out."""
+
+    def run(self, inputs: Mapping[str, FloatArray]) -> dict[str, FloatArray]: ...
+
+
+class Engine(Protocol):
+    """Image to relative depth of the same size."""
+
+    def predict(self, image: ImageArray) -> RelativeDepth: ...
+
+
+class Segmenter(Protocol):
+    """Image to region labels (H, W) int32, 0 to n-1, every label used."""
+
+    def segment(self, image: ImageArray) -> IntArray: ...
+
+
+class Solver(Protocol):
+    """Makes relative depth metric with anchors. ``uses`` names the optional inputs it wants."""
+
+    uses: frozenset[str]
+
+    def solve(
+        self,
+        relative: RelativeDepth,
+        anchors: Anchors,
+        *,
+        image: ImageArray | None = None,
+        camera: Camera | None = None,
+        regions: IntArray | None = None,
+        text: str | None = None,
+        focus_m: float | None = None,
+        stamp_ns: int | None = None,
+    ) -> MetricDepth: ...

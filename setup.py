@@ -1,0 +1,63 @@
+from glob import glob
+
+from setuptools import find_packages, setup
+
+package_name = "metric_depth_ros"
+
+ros = [
+    # ROS 2 Kilted from PyPI: what a machine without a ROS distribution needs. On a robot the
+    # distribution's own packages serve instead (package.xml).
+    "ros-rclpy[fastrtps]~=9.1",
+    "ros-sensor-msgs~=5.5",
+    "ros-geometry-msgs~=5.5",
+    "ros-diagnostic-msgs~=5.5",
+    "ros-std-msgs~=5.5",
+    "ros-std-srvs~=5.5",
+    "ros-rosgraph-msgs",
+]
+test = ["pytest", "pytest-timeout", "hypothesis", "onnx", "psutil", "scipy"]
+
+setup(
+    name=package_name,
+    version="0.1.0",
+    description="Dense metric depth for a robot with one camera and a few metric points",
+    long_description=open("README.md", encoding="utf-8").read(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    maintainer="metric_depth_ros maintainers",
+    maintainer_email="maintainers@metric-depth-ros.invalid",
+    python_requires=">=3.10",
+    packages=find_packages(include=[package_name, f"{package_name}.*"]),
+    package_data={package_name: ["py.typed"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
+        (f"share/{package_name}", ["package.xml"]),
+        (f"share/{package_name}/launch", glob("launch/*.launch.py")),
+        (f"share/{package_name}/config", glob("config/*.*")),
+        (f"share/{package_name}/config/models", glob("config/models/*.yaml")),
+        (f"share/{package_name}/rviz", glob("rviz/*.rviz")),
+    ],
+    install_requires=[
+        "setuptools",
+        "numpy",
+        "opencv-python-headless",
+        "pyyaml",
+        "onnxruntime",
+        "rosbags>=0.11; python_version >= '3.11'",
+        "rosbags; python_version < '3.11'",
+        "tqdm",
+    ],
+    extras_require={
+        "ros": ros,
+        "cpu": ["openvino"],
+        "train": ["torch==2.13.0"],
+        "test": test,
+        "lint": ["ruff", "mypy", "types-PyYAML"],
+    },
+    entry_points={
+        "console_scripts": [
+            f"metric_depth = {package_name}.cli.main:main",
+            f"metric_depth_node = {package_name}.nodes.metric_depth_node:main",
+        ],
+    },
+)

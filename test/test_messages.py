@@ -1,0 +1,528 @@
+"""Messages to arrays and back: by hand-made bytes, through rosbags and, where installed, rclpy."""
+
+from __future__ import annotations
+
+import array
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+from rosbags.typesys import Stores, get_typestore
+
+from metric_depth_ros import messages
+from metric_depth_ros.errors import InputError
+from metric_depth_ros.geometry import rigid_transform, unproject
+from metric_depth_ros.types import Camera
+
+ROS2 = get_typestore(Stores.ROS2_KILTED)
+ROS1 = get_typestore(Stores.ROS1_NOETIC)
+CAMERA = Camera(6, 4, np.array([[5.0, 0, 2.5], [0, 5.0, 1.5], [0, 0, 1]]))
+RED, GREEN, BLUE = (200, 10, 30), (20, 180, 40), (15, 25, 220)
+COLOURS = np.array([[RED, GREEN], [BLUE, RED]], np.uint8)
+
+
+def image_message(pixels, encoding, *, step=None, big=0, size=None, data=None):
+    """A sensor_msgs/Image of pixels (H, W[, C]); ``step`` longer than a line pads with 255."""
+    height, width = size or pixels.shape[:2]
+    lines = np.ascontiguousarray(pixels).reshape(len(pixels), -1).view(np.uint8)
+    step = step or lines.shape[1]
+    padded = np.full((len(lines), step), 255, np.uint8)
+    padded[:, : lines.shape[1]] = lines
+    return SimpleNamespace(
+        height=height, width=width, encoding=encoding, is_bigendian=big, step=step,
+        data=padded.reshape(-1) if data is None else data,
+    )
+
+
+def cloud_message(points, *, kind="f4", names="xyz", order="<", offsets=None, point_step=None, pad=0):
+    """A sensor_msgs/PointCloud2 of points (H, W, 3)."""
+    numbers = {kind: number for number, kind in messages.clouds.DATATYPES.items()}
+    offsets = offsets or [i * int(kind[1]) for i in range(3)]
+    point_step = point_step or max(offsets) + int(kind[1])
+    layout = {"names": list(names), "formats": [order + kind] * 3, "offsets": offsets, "itemsize": point_step}
+    packed = np.zeros(points.shape[:2], np.dtype(layout))
+    for i, name in enumerate(names):
+        packed[name] = points[..., i]
+    lines = packed.view(np.uint8).reshape(len(points), -1)
+    lines = np.concatenate([lines, np.full((len(points), pad), 255, np.uint8)], axis=1)
+    return SimpleNamespace(
+        height=points.shape[0], width=points.shape[1], is_bigendian=order == ">", point_step=point_step,
+        row_step=lines.shape[1], is_dense=False, data=lines.reshape(-1),
+        fields=[
+            SimpleNamespace(name=n, offset=o, datatype=numbers[kind], count=1)
+            for n, o in zip(names, offsets, strict=True)
+        ],
+    )
+
+
+def info_message(**changes):
+    roi = SimpleNamespace(x_offset=0, y_offset=0, width=0, height=0, do_rectify=False)
+    values = {
+        "width": 640, "height": 480, "distortion_model": "plumb_bob", "d": [0.1, -0.2, 0.001, 0.002, 0.0],
+        "k": [500.0, 0, 320, 0, 510, 240, 0, 0, 1], "r": [1.0, 0, 0, 0, 1, 0, 0, 0, 1],
+        "p": [400.0, 0, 310, 0, 0, 410, 230, 0, 0, 0, 1, 0], "binning_x": 0, "binning_y": 0, "roi": roi,
+    }
+    return SimpleNamespace(**{**values, **changes})
+
+
+def filled(store, kind, fields):
+    """A rosbags message of ``fields``, serialised and read back."""
+    types = store.types
+    name = "sensor_msgs/msg/" + kind
+    header = {"stamp": types["builtin_interfaces/msg/Time"](3, 4), "frame_id": "lidar"}
+    header = types["std_msgs/msg/Header"](**header, **({"seq": 0} if store is ROS1 else {}))
+    values = dict(fields, header=header)
+    if "fields" in values:
+        values["fields"] = [types["sensor_msgs/msg/PointField"](*field) for field in values["fields"]]
+    if kind == "CameraInfo":
+        roi = types["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
+        values |= {"binning_x": 0, "binning_y": 0, "roi": roi}
+        if store is ROS1:
+            values = {name.upper() if len(name) == 1 else name: value for name, value in values.items()}
+    message = types[name](**values)
+    if store is ROS1:
+        return store.deserialize_ros1(store.serialize_ros1(message, name), name)
+    return store.deserialize_cdr(store.serialize_cdr(message, name), name)
+
+
+def rclpy_filled(kind, fields):
+    """A real message of ``fields``, filled as the node fills it."""
+    sensor_msgs = pytest.importorskip("sensor_msgs.msg")
+    message = getattr(sensor_msgs, kind)()
+    for name, value in fields.items():
+        if name == "data":
+            message.data.frombytes(value)
+        elif name == "fields":
+            message.fields = [
+                sensor_msgs.PointField(name=n, offset=o, datatype=t, count=c) for n, o, t, c in value
+            ]
+        else:
+            setattr(message, name, value)
+    message.header.stamp.sec, message.header.stamp.nanosec = 3, 4
+    message.header.frame_id = "lidar"
+    return message
+
+
+def ros1_filled(kind, fields):
+    return filled(ROS1, kind, fields)
+
+
+def ros2_filled(kind, fields):
+    return filled(ROS2, kind, fields)
+
+
+@pytest.fixture(params=[ros1_filled, ros2_filled, rclpy_filled])
+def fill(request):
+    return request.param
+
+
+def test_stamp_and_frame(fill):
+    message = fill("Image", messages.image_fields(COLOURS))
+    assert messages.stamp_ns(message) == messages.stamp_ns(message.header) == 3_000_000_004
+    assert messages.frame_id(message) == messages.frame_id(message.header) == "lidar"
+
+
+def test_image_round_trip(fill):
+    image = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
+    assert np.array_equal(messages.read_image(fill("Image", messages.image_fields(image))), image)
+
+
+@pytest.mark.parametrize("encoding", ["32FC1", "16UC1"])
+def test_depth_round_trip(fill, encoding):
+    depth = np.array([[1.25, np.nan, 0.001], [65.535, 3.0, 20.0]], np.float32)
+    read = messages.read_depth(fill("Image", messages.depth_fields(depth, encoding)))
+    np.testing.assert_allclose(read, depth, rtol=1e-6)
+    assert read.dtype == np.float32
+
+
+def test_camera_round_trip(fill):
+    camera = Camera(640, 480, CAMERA.K, "rational_polynomial", (0.1, 0.2, 0, 0, 0.3, 0.4, 0.5, 0.6))
+    read = messages.read_camera(fill("CameraInfo", messages.camera_info_fields(camera)), rectified=False)
+    assert (read.width, read.height, read.distortion_model, read.D) == (
+        640, 480, "rational_polynomial", camera.D,
+    )
+    assert np.array_equal(read.K, camera.K)
+
+
+def test_undistorted_camera_is_written_as_plumb_bob():
+    fields = messages.camera_info_fields(CAMERA)
+    assert fields["distortion_model"] == "plumb_bob"
+    assert np.array_equal(fields["d"], np.zeros(5))
+    assert np.array_equal(fields["p"].reshape(3, 4), np.c_[CAMERA.K, np.zeros(3)])
+    assert all(fields[name].dtype == np.float64 for name in "dkrp")
+
+
+def test_cloud_round_trip(fill):
+    points = np.array([[1, 2, 3], [np.nan, np.inf, -np.inf]], np.float32)
+    extra = {"intensity": np.array([7, 8], np.float32), "ring": np.array([1, 2], np.uint16)}
+    fields = messages.points_fields(points, extra)
+    message = fill("PointCloud2", fields)
+    assert np.array_equal(messages.read_points(message), points, equal_nan=True)
+    named = [(field.name, field.offset, field.datatype) for field in message.fields]
+    assert named[3:] == [("intensity", 12, 7), ("ring", 16, 4)]
+    ring = np.frombuffer(bytes(message.data), np.uint8).reshape(2, -1)[:, 16:18].copy().view(np.uint16)
+    assert ring.ravel().tolist() == [1, 2]
+
+
+# --- images
+
+
+def test_colour_orders():
+    grey = np.array([[7, 250]], np.uint8)
+    alpha = np.full((2, 2, 1), 9, np.uint8)
+    bgr = COLOURS[..., ::-1]
+    cases = {
+        "rgb8": COLOURS, "bgr8": bgr, "8UC3": bgr,
+        "rgba8": np.concatenate([COLOURS, alpha], 2), "bgra8": np.concatenate([bgr, alpha], 2),
+    }
+    for encoding, pixels in cases.items():
+        assert np.array_equal(messages.read_image(image_message(pixels, encoding)), COLOURS), encoding
+    for encoding in ("mono8", "8UC1"):
+        read = messages.read_image(image_message(grey, encoding))
+        assert np.array_equal(read, np.repeat(grey[..., None], 3, 2)), encoding
+
+
+@pytest.mark.parametrize("encoding", ["mono16", "16UC1"])
+@pytest.mark.parametrize("big", [0, 1])
+def test_16_bit_grey_keeps_the_high_byte(encoding, big):
+    pixels = np.array([[0x12FF, 0xFE01]], ">u2" if big else "<u2")
+    read = messages.read_image(image_message(pixels, encoding, big=big))
+    assert read[0, :, 0].tolist() == [0x12, 0xFE]
+
+
+@pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
+def test_bayer_of_one_colour(pattern):
+    tile = np.array([RED["rgb".index(letter)] for letter in pattern], np.uint8).reshape(2, 2)
+    read = messages.read_image(image_message(np.tile(tile, (4, 4)), f"bayer_{pattern}8"))
+    assert (read == RED).all()
+
+
+def yuv(rgb):
+    """Y, U, V of one colour by the BT.601 video-range equations."""
+    r, g, b = (float(c) for c in rgb)
+    return (
+        round(16 + 0.257 * r + 0.504 * g + 0.098 * b),
+        round(128 - 0.148 * r - 0.291 * g + 0.439 * b),
+        round(128 + 0.439 * r - 0.368 * g - 0.071 * b),
+    )
+
+
+def test_yuv():
+    y, u, v = yuv(GREEN)
+    uyvy, yuyv = (np.array(order, np.uint8).reshape(1, 2, 2) for order in ([u, y, v, y], [y, u, y, v]))
+    planes = np.full((6, 4), y, np.uint8)
+    nv12, nv21 = planes.copy(), planes.copy()
+    nv12[4:] = np.tile([u, v], (2, 2))
+    nv21[4:] = np.tile([v, u], (2, 2))
+    cases = {
+        "yuv422": uyvy, "uyvy": uyvy, "yuv422_yuy2": yuyv, "yuyv": yuyv, "nv12": nv12, "nv21": nv21,
+    }
+    for encoding, pixels in cases.items():
+        size = (4, 4) if encoding.startswith("nv") else None
+        read = messages.read_image(image_message(pixels, encoding, size=size))
+        assert read.shape == ((4, 4, 3) if size else (1, 2, 3)), encoding
+        assert np.abs(read.astype(int) - GREEN).max() <= 3, encoding
+
+
+def test_every_encoding_honours_padding_and_refuses_short_data():
+    rng = np.random.default_rng(0)
+    channels = {"rgb8": 3, "bgr8": 3, "8UC3": 3, "rgba8": 4, "bgra8": 4}
+    for encoding in messages.KNOWN_ENCODINGS:
+        wide = 2 if encoding in ("mono16", "16UC1") or "uy" in encoding or "yuv" in encoding else 1
+        line = 4 * channels.get(encoding, wide)
+        lines = rng.integers(0, 255, (6 if encoding.startswith("nv") else 4, line), np.uint8)
+        plain = image_message(lines, encoding, size=(4, 4))
+        padded = image_message(lines, encoding, size=(4, 4), step=line + 5)
+        assert np.array_equal(messages.read_image(plain), messages.read_image(padded)), encoding
+        # The last line's padding may be missing, a pixel may not.
+        padded.data = padded.data[: -5]
+        messages.read_image(padded)
+        padded.data = padded.data[:-1]
+        with pytest.raises(InputError, match="cut short"):
+            messages.read_image(padded)
+
+
+@pytest.mark.parametrize("kind", [bytes, lambda d: array.array("B", d.tobytes()), np.asarray, lambda d: d[::1]])
+def test_any_data_container(kind):
+    message = image_message(COLOURS, "bgr8")
+    message.data = kind(message.data)
+    assert np.array_equal(messages.read_image(message), COLOURS[..., ::-1])
+
+
+@pytest.mark.parametrize(
+    ("message", "says"),
+    [
+        (image_message(COLOURS, "rgb7"), "known are rgb8"),
+        (image_message(COLOURS, ""), "known are rgb8"),
+        (image_message(COLOURS, "rgb8", size=(0, 2)), "size 2x0"),
+        (image_message(COLOURS, "rgb8", size=(2, 3)), "step 6"),
+        (image_message(COLOURS, "rgb8", data=b""), "cut short"),
+        (image_message(np.zeros((4, 3), np.uint16), "uyvy"), "divisible by 2"),
+        (image_message(np.zeros((3, 3), np.uint8), "nv12", size=(3, 4)), "height by 2"),
+        (image_message(np.zeros((2, 2), np.uint8), "bayer_rggb8"), "at least 3"),
+    ],
+)
+def test_bad_images_are_named(message, says):
+    with pytest.raises(InputError, match=says):
+        messages.read_image(message)
+
+
+@pytest.mark.parametrize("extension", [".jpg", ".png"])
+def test_compressed_image(extension):
+    image = np.full((40, 60, 3), RED, np.uint8)
+    image[:, 30:] = BLUE
+    data = cv2.imencode(extension, image[..., ::-1])[1].tobytes()
+    message = SimpleNamespace(format=extension, data=array.array("B", data))
+    read = messages.read_compressed_image(message).astype(int)
+    assert read.shape == image.shape
+    assert np.abs(read[:, [5, 55]] - image[:, [5, 55]]).max() <= 6
+    for damaged in (data[: len(data) * 2 // 3], b"", b"\xff\xd8\xff\xd9", b"no picture", b"\x89PNG IEND"):
+        with pytest.raises(InputError, match="cannot be decoded"):
+            messages.read_compressed_image(SimpleNamespace(format=extension, data=damaged))
+
+
+def test_exif_orientation_is_ignored():
+    jpeg = cv2.imencode(".jpg", np.zeros((8, 24, 3), np.uint8))[1].tobytes()
+    tiff = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"  # orientation 6: rotate by 90
+    exif = b"\xff\xe1" + (len(tiff) + 8).to_bytes(2, "big") + b"Exif\0\0" + tiff
+    turned = jpeg[:2] + exif + jpeg[2:]
+    assert cv2.imdecode(np.frombuffer(turned, np.uint8), cv2.IMREAD_COLOR).shape == (24, 8, 3)
+    assert messages.read_compressed_image(SimpleNamespace(format="jpeg", data=turned)).shape == (8, 24, 3)
+
+
+# --- depth images
+
+
+@pytest.mark.parametrize("big", [0, 1])
+def test_depth_by_hand(big):
+    order = ">" if big else "<"
+    metres = np.array([[1.5, np.nan, np.inf, -np.inf, 0, -1]], order + "f4")
+    read = messages.read_depth(image_message(metres, "32FC1", step=28, big=big))
+    np.testing.assert_array_equal(read, [[1.5, *[np.nan] * 5]])
+    millimetres = np.array([[0, 1, 1500, 65535]], order + "u2")
+    read = messages.read_depth(image_message(millimetres, "16UC1", step=11, big=big))
+    np.testing.assert_allclose(read, [[np.nan, 0.001, 1.5, 65.535]], rtol=1e-6)
+
+
+def test_depth_in_millimetres_is_rounded_and_what_does_not_fit_is_unknown():
+    depth = np.array([[1.0004, 1.0006, 65.5349, 65.536, np.inf, np.nan, -1.0, 0.0002]], np.float32)
+    before = depth.copy()
+    data = messages.depth_fields(depth, "16UC1")["data"]
+    assert data.view("<u2").tolist() == [1000, 1001, 65535, 0, 0, 0, 0, 0]
+    assert np.array_equal(depth, before, equal_nan=True)
+
+
+def test_depth_read_is_a_copy():
+    message = image_message(np.array([[-1.0, 2.0]], np.float32), "32FC1")
+    before = message.data.copy()
+    messages.read_depth(message)[:] = 0
+    assert np.array_equal(message.data, before)
+
+
+def test_depth_refuses_colour():
+    with pytest.raises(InputError, match="needed 32FC1"):
+        messages.read_depth(image_message(COLOURS, "rgb8"))
+    with pytest.raises(InputError, match="32FC1 or 16UC1"):
+        messages.depth_fields(np.zeros((2, 2), np.float32), "64FC1")
+    with pytest.raises(InputError, match="needed uint8"):
+        messages.image_fields(np.zeros((2, 2, 3), np.float32))
+
+
+# --- cameras
+
+
+def test_raw_and_rectified_camera():
+    raw = messages.read_camera(info_message(), rectified=False)
+    assert (raw.K[0, 0], raw.distortion_model, raw.D[1]) == (500, "plumb_bob", -0.2)
+    rectified = messages.read_camera(info_message(), rectified=True)
+    assert rectified.K.tolist() == [[400, 0, 310], [0, 410, 230], [0, 0, 1]]
+    assert not rectified.distorted
+    assert messages.rectified_K(info_message(p=[0.0] * 12)) is None
+
+
+def test_rectified_without_P_takes_K_only_when_the_lens_is_straight():
+    straight = info_message(p=[0.0] * 12, d=[0.0] * 5)
+    assert messages.read_camera(straight, rectified=True).K[0, 0] == 500
+    with pytest.raises(InputError, match="Publish P"):
+        messages.read_camera(info_message(p=[0.0] * 12), rectified=True)
+    fisheye = info_message(p=[0.0] * 12, d=[0.0] * 4, distortion_model="equidistant")
+    with pytest.raises(InputError, match="Publish P"):
+        messages.read_camera(fisheye, rectified=True)
+
+
+@pytest.mark.parametrize(
+    ("model", "d", "expected"),
+    [
+        ("", [], ("none", 0)),
+        ("plumb_bob", [], ("none", 0)),
+        ("plumb_bob", [0.1] * 8, ("rational_polynomial", 8)),
+        ("rational_polynomial", [0.1] * 5, ("plumb_bob", 5)),
+        ("equidistant", [0.0] * 4, ("equidistant", 4)),
+    ],
+)
+def test_distortion_models(model, d, expected):
+    camera = messages.read_camera(info_message(distortion_model=model, d=d), rectified=False)
+    assert (camera.distortion_model, len(camera.D)) == expected
+
+
+@pytest.mark.parametrize("rectified", [True, False])
+def test_binning_and_roi(rectified):
+    """A pixel of the small image looks along the ray of the middle of the sensor pixels it covers."""
+    roi = SimpleNamespace(x_offset=100, y_offset=50, width=400, height=300, do_rectify=True)
+    full = messages.read_camera(info_message(d=[0.0] * 5), rectified=rectified)
+    binned = info_message(d=[0.0] * 5, roi=roi, binning_x=2, binning_y=3)
+    small = messages.read_camera(binned, rectified=rectified)
+    assert (small.width, small.height) == (200, 100)
+    ray = unproject(np.array([[10, 20]]), np.array([1.0]), small)
+    expected = unproject(np.array([[100 + 10 * 2 + 0.5, 50 + 20 * 3 + 1]]), np.array([1.0]), full)
+    np.testing.assert_allclose(ray, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"k": [0.0] * 9}, "not calibrated"),
+        ({"k": [np.nan] * 9}, "not calibrated"),
+        ({"width": 0}, "size 0x480"),
+        ({"distortion_model": "double_sphere"}, "double_sphere"),
+        ({"d": [0.1] * 3}, "3 distortion coefficients"),
+        ({"k": [1.0] * 4}, "K has 4 values"),
+    ],
+)
+def test_bad_cameras_are_named(changes, says):
+    with pytest.raises(InputError, match=says):
+        messages.read_camera(info_message(**changes), rectified=False)
+
+
+# --- clouds
+
+POINTS = np.random.default_rng(1).normal(size=(3, 4, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize("kind", ["f4", "f8"])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("pad", [0, 7])
+@pytest.mark.parametrize("layout", [None, ([16, 0, 8], 26), ([3, 11, 19], 27)])
+def test_cloud_layouts(kind, order, pad, layout):
+    offsets, point_step = layout or (None, None)
+    message = cloud_message(POINTS, kind=kind, order=order, pad=pad, offsets=offsets, point_step=point_step)
+    read = messages.read_points(message)
+    assert np.array_equal(read, POINTS.reshape(-1, 3))
+    assert read.dtype == np.float32 and read.flags.c_contiguous
+
+
+def test_float64_beyond_float32_becomes_infinite():
+    message = cloud_message(np.full((1, 1, 3), 1e300), kind="f8")
+    assert np.isposinf(messages.read_points(message)).all()
+
+
+def test_empty_cloud_and_one_row_without_row_step():
+    assert messages.read_points(cloud_message(POINTS[:1, :0])).shape == (0, 3)
+    message = cloud_message(POINTS[:1])
+    message.row_step = 0
+    assert np.array_equal(messages.read_points(message), POINTS[0])
+
+
+def changed(message, **changes):
+    return SimpleNamespace(**{**vars(message), **changes})
+
+
+@pytest.mark.parametrize(
+    ("message", "says"),
+    [
+        (cloud_message(POINTS, names="xyi"), "no field z; found x, y, i"),
+        (changed(cloud_message(POINTS), fields=[]), "found no fields"),
+        (cloud_message(POINTS, kind="i4"), "needed FLOAT32"),
+        (changed(cloud_message(POINTS), data=b"1234"), "cut short"),
+        (changed(cloud_message(POINTS), point_step=8), "needed at least 12"),
+        (changed(cloud_message(POINTS), row_step=12), "needed at least 12 and 48"),
+    ],
+)
+def test_bad_clouds_are_named(message, says):
+    with pytest.raises(InputError, match=says):
+        messages.read_points(message)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 5])
+@pytest.mark.parametrize("coloured", [True, False])
+def test_organised_cloud_equals_the_plain_loop(stride, coloured):
+    rng = np.random.default_rng(2)
+    depth = rng.uniform(0.5, 10, (4, 6)).astype(np.float32)
+    depth[0, 0] = np.nan
+    image = rng.integers(0, 255, (4, 6, 3), np.uint8)
+    fields = messages.cloud_fields(
+        depth, image if coloured else None, CAMERA, stride=stride, min_depth_m=1, max_depth_m=8
+    )
+    names = ["x", "y", "z", "rgb"] if coloured else ["x", "y", "z"]
+    assert fields["fields"] == tuple((name, 4 * i, 7, 1) for i, name in enumerate(names))
+    assert fields["point_step"] == 4 * len(names)
+    assert fields["row_step"] == fields["width"] * fields["point_step"]
+    assert (fields["height"], fields["width"]) == (len(range(0, 4, stride)), len(range(0, 6, stride)))
+    assert not fields["is_dense"] and fields["data"].dtype == np.uint8
+    points = fields["data"].view("<f4").reshape(fields["height"], fields["width"], -1)
+    for row, v in enumerate(range(0, 4, stride)):
+        for column, u in enumerate(range(0, 6, stride)):
+            z = depth[v, u] if 1 <= depth[v, u] <= 8 else np.nan
+            expected = [(u - 2.5) / 5 * z, (v - 1.5) / 5 * z, z]
+            np.testing.assert_allclose(points[row, column, :3], expected, rtol=1e-6)
+            if coloured:
+                r, g, b = (int(c) for c in image[v, u])
+                assert points[row, column, 3:].view("<u4")[0] == r * 65536 + g * 256 + b
+
+
+def test_organised_cloud_drops_pixels_the_lens_model_does_not_reach():
+    K = np.array([[5.0, 0, 50], [0, 5.0, 50], [0, 0, 1]])
+    camera = Camera(101, 101, K, "plumb_bob", (-0.3, 0.0, 0.0, 0.0))  # folds back far off axis
+    fields = messages.cloud_fields(np.ones((101, 101), np.float32), None, camera)
+    points = fields["data"].view("<f4").reshape(101, 101, 3)
+    assert np.isnan(points[0, 0]).all() and np.isfinite(points[50, 50]).all()
+
+
+def test_cloud_sizes_must_agree():
+    depth = np.ones((4, 6), np.float32)
+    with pytest.raises(InputError, match="needed one size"):
+        messages.cloud_fields(depth.T, None, CAMERA)
+    with pytest.raises(InputError, match="needed one size"):
+        messages.cloud_fields(depth, np.zeros((4, 5, 3), np.uint8), CAMERA)
+    with pytest.raises(InputError, match=r"needed points \(N, 3\)"):
+        messages.points_fields(np.zeros((3, 2)))
+    with pytest.raises(InputError, match="type of"):
+        messages.points_fields(np.zeros((3, 3)), {"name": np.array(["a", "b", "c"])})
+
+
+# --- transforms
+
+
+def transform_message(translation, rotation, parent="map", child="base"):
+    types = ROS2.types
+    stamped = types["geometry_msgs/msg/TransformStamped"](
+        types["std_msgs/msg/Header"](types["builtin_interfaces/msg/Time"](5, 6), parent), child,
+        types["geometry_msgs/msg/Transform"](
+            types["geometry_msgs/msg/Vector3"](*translation), types["geometry_msgs/msg/Quaternion"](*rotation)
+        ),
+    )
+    return types["tf2_msgs/msg/TFMessage"]([stamped])
+
+
+def test_transforms():
+    half = 0.5**0.5
+    message = transform_message((1.0, 2.0, 3.0), (0.0, 0.0, half, half))
+    [(parent, child, T, stamp)] = messages.read_transforms(message)
+    assert (parent, child, stamp) == ("map", "base", 5_000_000_006)
+    np.testing.assert_allclose(T, rigid_transform([1, 2, 3], [0, 0, half, half]))
+    np.testing.assert_allclose(T @ [1, 0, 0, 1], [1, 3, 3, 1], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        transform_message((1.0, 2.0, np.nan), (0.0, 0.0, 0.0, 1.0)),
+        transform_message((1.0, 2.0, 3.0), (0.0, 0.0, 0.0, 0.0)),
+        transform_message((1.0, 2.0, 3.0), (0.0, 0.0, 0.0, 1.0), child=""),
+        transform_message((1.0, 2.0, 3.0), (0.0, 0.0, 0.0, 1.0), child="/map"),
+    ],
+)
+def test_bad_transforms_are_named(message):
+    with pytest.raises(InputError, match=r"tf: .*'map'"):
+        messages.read_transforms(message)
