@@ -185,7 +185,7 @@ class RegionAwareConfig:
         low=0, high=1000,
     )
     max_extrapolation: float = option(
-        3.0,
+        1.5,
         "a pixel nearer or farther than its region's anchors by more than this factor takes the "
         "global fit's depth; 0 keeps it, as paper 000 does",
         low=0, high=1000,
@@ -217,7 +217,7 @@ class RegionsConfig:
 
     width: int = option(160, "the image is reduced to this width first", unit="px", low=32, high=4096)
     edge_threshold: float = option(
-        6.0, "colour steps below this (CIELAB units) do not part regions", low=0.1, high=100
+        3.0, "colour steps below this (CIELAB units) do not part regions", low=0.1, high=100
     )
     min_area: float = option(
         0.002, "smaller regions, as a fraction of the image, join a neighbour", low=0, high=0.5

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
-
-PACKAGE = "metric_depth_ros"
 
 
 def share_path(relative: str) -> Path:
@@ -14,16 +13,9 @@ def share_path(relative: str) -> Path:
     Raises:
         FileNotFoundError: the package is not installed completely.
     """
-    roots = [Path(__file__).resolve().parents[1], Path(sys.prefix) / "share" / PACKAGE]
-    try:
-        from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
-    except ImportError:
-        pass
-    else:
-        try:
-            roots.append(Path(get_package_share_directory(PACKAGE)))
-        except PackageNotFoundError:
-            pass
+    prefixes = [*filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)), sys.prefix]
+    roots = [Path(__file__).resolve().parents[1]]
+    roots += [Path(prefix) / "share" / "metric_depth_ros" for prefix in prefixes]
     for root in roots:
         if (root / relative).exists():
             return root / relative

@@ -1,0 +1,22 @@
+"""Sources of samples on disk that are not bags."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from metric_depth_ros.datasets.frame_folder import Frame, FrameFolder
+from metric_depth_ros.datasets.split import CAMERA_FRAME, LIDAR_FRAME
+from metric_depth_ros.errors import InputError
+
+# A source is one file, one class and one line here.
+DATASETS = {"frame_folder": FrameFolder}
+
+__all__ = ["CAMERA_FRAME", "DATASETS", "LIDAR_FRAME", "Frame", "FrameFolder", "open_dataset"]
+
+
+def open_dataset(path: str | Path) -> FrameFolder:
+    """The dataset at a path. Raises InputError when no class recognises it."""
+    for dataset in DATASETS.values():
+        if dataset.recognises(Path(path)):
+            return dataset(path)
+    raise InputError(f"{path}: no known dataset; needed a folder with calib.json ({', '.join(DATASETS)}).")

@@ -1,0 +1,1 @@
+"""How good a depth map is: metrics, and controls without a network."""

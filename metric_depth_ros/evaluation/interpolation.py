@@ -13,7 +13,8 @@ def interpolate_anchors(anchors: Anchors, width: int, height: int) -> FloatArray
     """Depth (H, W) in metres: linear on the Delaunay triangles of the anchors, nearest outside them.
 
     What a network adds to a solver is what the solver does better than this. Anchors at one pixel
-    count as their mean.
+    count as their mean. A pixel on a triangle's edge may be
+    off by one pixel's step.
 
     Raises:
         AnchorError: no anchor lies inside the image.
@@ -61,12 +62,14 @@ def _nearest(uv: FloatArray, depth: FloatArray, width: int, height: int) -> Floa
     )
     of_label = np.zeros(int(label.max()) + 1, np.float32)
     of_label[label[v, u]] = value[v, u]
-    return of_label[label]
+    return np.asarray(of_label[label])
 
 
 def _triangles(uv: FloatArray, width: int, height: int) -> IntArray:
     """(T, 3) indices of the Delaunay triangles' corners."""
-    plane = cv2.Subdiv2D((0, 0, width, height))
+    # OpenCV frames the points with three of its own; close ones cost slivers along the hull.
+    far = 20 * max(width, height)
+    plane = cv2.Subdiv2D((-far, -far, 2 * far, 2 * far))
     index: dict[tuple[float, float], int] = {}
     for i, (u, v) in enumerate(uv.tolist()):
         plane.insert((u, v))

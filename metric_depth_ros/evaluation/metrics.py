@@ -6,6 +6,8 @@ finite and positive (0 and NaN are "unknown"). With nothing to look at it return
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from metric_depth_ros.errors import InputError
@@ -33,13 +35,13 @@ def mae(depth: FloatArray, truth: FloatArray) -> float:
 def rmse(depth: FloatArray, truth: FloatArray) -> float:
     """Root of the mean of (d - d*)^2, metres."""
     d, t = _known(depth, truth)
-    return _mean((d - t) ** 2) ** 0.5
+    return math.sqrt(_mean((d - t) ** 2))
 
 
 def rmse_log(depth: FloatArray, truth: FloatArray) -> float:
     """Root of the mean of (ln d - ln d*)^2."""
     d, t = _known(depth, truth)
-    return _mean(np.log(d / t) ** 2) ** 0.5
+    return math.sqrt(_mean(np.log(d / t) ** 2))
 
 
 def log10(depth: FloatArray, truth: FloatArray) -> float:

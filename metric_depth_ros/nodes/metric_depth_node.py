@@ -31,7 +31,7 @@ from metric_depth_ros.errors import (
 from metric_depth_ros.nodes.health import ERROR, WARN, Health
 from metric_depth_ros.nodes.outgoing import fill_camera_info, fill_cloud, fill_image
 from metric_depth_ros.nodes.parameters import declare_config, on_set
-from metric_depth_ros.nodes.ros import cv_bridge, message_filters
+from metric_depth_ros.nodes.ros import clear_queues, cv_bridge, message_filters
 from metric_depth_ros.nodes.transforms import Tf2Source
 from metric_depth_ros.nodes.worker import NewestWorker
 from metric_depth_ros.pipeline import MetricDepthPipeline, Result, build_pipeline
@@ -160,8 +160,7 @@ class MetricDepthNode(Node):
         )
         with self._cloud_came:
             self._clouds.forget_after(stamp_ns)
-        for queue in self._pairing.queues:
-            queue.clear()
+        clear_queues(self._pairing)
         self._transforms.clear()
         self._worker.clear()
         self._last_cloud_out_ns = 0

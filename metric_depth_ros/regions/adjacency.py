@@ -14,11 +14,12 @@ def neighbours(labels: IntArray, n: int) -> BoolArray:
         labels: (H, W) integers, 0 to n-1.
         n: number of labels.
     """
-    touch = np.zeros((n, n), np.bool_)
+    touch: BoolArray = np.zeros((n, n), np.bool_)
     for first, second in ((labels[:, :-1], labels[:, 1:]), (labels[:-1], labels[1:])):
         border = first != second
         touch[first[border], second[border]] = True
-    return touch | touch.T
+    touch |= touch.T.copy()
+    return touch
 
 
 def grown(touch: BoolArray, counts: IntArray, needed: int) -> BoolArray:

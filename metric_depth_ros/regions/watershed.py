@@ -46,8 +46,13 @@ class WatershedSegmenter:
 
 
 def _rgb(image: ImageArray) -> ImageArray:
-    if image.dtype != np.uint8 or not image.size or image.ndim not in (2, 3) or image.shape[2:] not in ((), (1,), (3,)):
-        raise InputError(f"segmenter: image {image.shape} of {image.dtype}; needed (H, W, 3) or (H, W) uint8.")
+    """The image as (H, W, 3). Raises InputError."""
+    fits = image.ndim >= 2 and image.shape[2:] in ((), (1,), (3,)) and image.size > 0
+    if image.dtype != np.uint8 or not fits:
+        raise InputError(
+            f"segmenter: image {image.shape} of {image.dtype}; needed (H, W, 3) or (H, W) uint8. "
+            "Convert it to RGB first."
+        )
     if image.shape[2:] == (3,):
         return image
     return np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2)
@@ -73,7 +78,7 @@ def _gradient(lab: FloatArray) -> FloatArray:
 
 def _flooded(lab: FloatArray, flat: BoolArray) -> IntArray:
     """Labels (h, w) int32 from 0: the connected flat areas, grown over all other pixels."""
-    n, areas, stats, _ = cv2.connectedComponentsWithStats(flat.astype(np.uint8), connectivity=4)
+    _, areas, stats, _ = cv2.connectedComponentsWithStats(flat.astype(np.uint8), connectivity=4)
     large = stats[:, cv2.CC_STAT_AREA] >= _MIN_MARKER
     large[0] = False
     if not large.any():
@@ -83,10 +88,10 @@ def _flooded(lab: FloatArray, flat: BoolArray) -> IntArray:
     # gets pixels to lose, and a line goes to the neighbour with the highest label.
     markers = cv2.copyMakeBorder(markers, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     picture = cv2.copyMakeBorder(_as_bytes(lab), 1, 1, 1, 1, cv2.BORDER_REPLICATE)
-    labels = cv2.watershed(picture, markers)[1:-1, 1:-1].astype(np.float32)
+    labels = np.asarray(cv2.watershed(picture, markers)[1:-1, 1:-1], np.float32)
     while (unlabelled := labels <= 0).any():
         labels[unlabelled] = cv2.dilate(labels, np.ones((3, 3), np.uint8))[unlabelled]
-    return labels.astype(np.int32) - 1
+    return np.asarray(labels, np.int32) - 1
 
 
 def _as_bytes(lab: FloatArray) -> ImageArray:
@@ -103,8 +108,8 @@ def _joined(labels: IntArray, lab: FloatArray, min_pixels: float) -> IntArray:
         small = np.flatnonzero(area < min_pixels)
         if n == 1 or not len(small):
             return labels
-        colour = np.stack([np.bincount(labels.ravel(), c.ravel(), n) for c in cv2.split(lab)], axis=1)
-        colour /= area[:, None]
+        sums = [np.bincount(labels.ravel(), channel.ravel(), n) for channel in cv2.split(lab)]
+        colour = np.stack(sums, axis=1) / area[:, None]
         step = np.linalg.norm(colour[small, None] - colour[None], axis=2)
         step[~neighbours(labels, n)[small]] = np.inf
         labels = _merged(small, np.argmin(step, axis=1), n)[labels]

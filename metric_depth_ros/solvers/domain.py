@@ -81,7 +81,7 @@ def weights_in(domain: Domain, depth: FloatArray, sigma: FloatArray, weighting: 
 
 
 def limited(depth: FloatArray, min_depth_m: float, max_depth_m: float) -> FloatArray:
-    """The depths (H, W) as float32, NaN outside the closed range."""
-    depth = np.asarray(depth, np.float32)
-    inside = (depth >= np.float32(min_depth_m)) & (depth <= np.float32(max_depth_m))
-    return np.where(inside, depth, np.float32(np.nan))
+    """A copy (H, W) float32 of the depths, NaN outside the closed range."""
+    result = depth.astype(np.float32)
+    result[(result < np.float32(min_depth_m)) | (result > np.float32(max_depth_m))] = np.nan
+    return result

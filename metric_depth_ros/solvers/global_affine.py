@@ -46,5 +46,11 @@ class GlobalAffine:
         line = fit_line(seen, domain)
         y = x * np.float32(line.scale) + np.float32(line.shift)
         depth = limited(depth_from(domain, y), self._config.min_depth_m, self._config.max_depth_m)
-        info = dict(domain=domain, fit=line.how, scale=line.scale, shift=line.shift, anchors=len(seen.depth))
+        info = {
+            "domain": domain,
+            "fit": line.how,
+            "scale": line.scale,
+            "shift": line.shift,
+            "anchors": len(seen.depth),
+        }
         return MetricDepth(depth, info=info)

@@ -1,0 +1,226 @@
+"""Samples out of a rosbag, the same ones that the live node makes of it, one per image."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from metric_depth_ros import messages
+from metric_depth_ros.bags import topics as kinds
+from metric_depth_ros.bags.storage import TopicStream, open_bag, read_messages
+from metric_depth_ros.bags.topics import HELD_OUT, choose_topic
+from metric_depth_ros.config import Config
+from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError
+from metric_depth_ros.sync import CloudRing, gather_points
+from metric_depth_ros.transforms import TransformTree
+from metric_depth_ros.types import Cloud, FloatArray, Sample
+
+# A sample's stamp, and the sample or why there is none.
+Outcome = tuple[int, "Sample | MetricDepthError"]
+
+# Messages recorded this long before an image are never held back for their stamps.
+_SETTLED_NS = 5_000_000_000
+# Images this much older than the one before mean that time jumped back (a looped bag, a restarted
+# simulation); less is disorder among the recorded messages.
+_JUMP_NS = 1_000_000_000
+
+
+class BagReader:
+    """One bag: its transforms, and its images with what belongs to each. Use as a context manager.
+
+    Memory stays bounded: images stream, clouds only fill the window that an image can use. Only the
+    transforms are read whole on entry, so that one can be interpolated from both sides.
+
+    Attributes:
+        image_topic, camera_info_topic, anchors_topic: what was chosen.
+        held_out_topic: points kept for measuring, or None.
+        image_count: images in the bag.
+        transforms: all of /tf and /tf_static.
+        skipped: unusable clouds and transforms that were passed over, by reason.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        image: str | None = None,
+        camera_info: str | None = None,
+        anchors: str | None = None,
+        anchors_held_out: str | None = None,
+        image_transport: str = "raw",
+    ) -> None:
+        """Topics left out are found: see ``topics.choose_topic``; held-out points are optional."""
+        self.path = Path(path)
+        self._asked = {"image": image, "camera_info": camera_info, "anchors": anchors}
+        self._asked_held_out = anchors_held_out
+        self._compressed = image_transport == "compressed"
+        self.transforms = TransformTree()
+        self.skipped: Counter[str] = Counter()
+        self._open = ExitStack()
+
+    def __enter__(self) -> BagReader:
+        """Chooses the topics and reads the transforms. Raises InputError."""
+        with open_bag(self.path) as bag:
+            topics = {c.topic: c.msgtype for c in bag.connections if c.msgcount}
+            counts: Counter[str] = Counter()
+            for connection in bag.connections:
+                counts[connection.topic] += connection.msgcount
+        kind = kinds.COMPRESSED_IMAGE if self._compressed else kinds.IMAGE
+        asked = self._asked
+        self.image_topic = choose_topic("image", asked["image"], kind, topics)
+        near = self.image_topic.removesuffix("/compressed")
+        self.camera_info_topic = choose_topic(
+            "camera_info", asked["camera_info"], kinds.CAMERA_INFO, topics, near=near
+        )
+        self.anchors_topic = choose_topic("anchors", asked["anchors"], kinds.POINT_CLOUD, topics)
+        self.held_out_topic = self._find_held_out(topics)
+        self.image_count = counts[self.image_topic]
+        self._read_transforms(topics)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    def _find_held_out(self, topics: dict[str, str]) -> str | None:
+        if self._asked_held_out is not None:
+            return choose_topic("anchors_held_out", self._asked_held_out, kinds.POINT_CLOUD, topics)
+        beside = f"{self.anchors_topic}{HELD_OUT}"
+        return beside if topics.get(beside) == kinds.POINT_CLOUD else None
+
+    def _read_transforms(self, topics: dict[str, str]) -> None:
+        for topic in ("/tf", "/tf_static"):
+            if topics.get(topic) in kinds.TF:
+                for _, message in read_messages(self.path, topic):
+                    self._add_transforms(message, static=topic == "/tf_static")
+
+    def _add_transforms(self, message: Any, *, static: bool) -> None:
+        try:
+            for parent, child, T, stamp_ns in messages.read_transforms(message):
+                self.transforms.add(parent, child, T, stamp_ns, static=static)
+        except InputError as error:
+            self.skipped[str(error)] += 1
+
+    # ---- samples -----------------------------------------------------------------------------
+
+    def pairs(self, slop_s: float) -> Iterator[tuple[int, Any, Any]]:
+        """(recorded_ns, image message, camera_info message or None), in recorded order.
+
+        The camera_info is the one whose stamp is within ``slop_s``. Where there is none, as with
+        drivers that publish it once or seldom, it is the newest before the image that names the same
+        frame, else the first one after it. (The live node needs a pair and drops such images.)
+
+        Raises:
+            InputError: the bag is damaged.
+        """
+        infos = _CameraInfos(self._stream(self.camera_info_topic), round(slop_s * 1e9))
+        for recorded_ns, image in read_messages(self.path, self.image_topic):
+            yield recorded_ns, image, infos.find(image, recorded_ns - _SETTLED_NS)
+
+    def samples(self, config: Config) -> Iterator[Outcome]:
+        """(stamp_ns, Sample or the error that prevented it) for every image, in recorded order.
+
+        Which clouds belong to an image is decided by ``sync.CloudRing`` from the stamps alone, as in
+        the live node; nothing is dropped.
+
+        Raises:
+            InputError: the bag is damaged.
+        """
+        clouds = _Clouds(self._stream(self.anchors_topic), config, self.skipped)
+        held_out = None
+        if self.held_out_topic is not None:
+            held_out = _Clouds(self._stream(self.held_out_topic), config, self.skipped)
+        last_ns = None
+        for recorded_ns, image, info in self.pairs(config.input.pairing_slop_s):
+            stamp_ns = messages.stamp_ns(image)
+            jumped = last_ns is not None and stamp_ns < last_ns - _JUMP_NS
+            last_ns = stamp_ns
+            for source in filter(None, (clouds, held_out)):
+                source.advance(stamp_ns, recorded_ns, jumped)
+            try:
+                yield stamp_ns, self._sample(image, info, clouds, held_out, config)
+            except MetricDepthError as error:
+                yield stamp_ns, error
+
+    def _sample(
+        self, image: Any, info: Any, clouds: _Clouds, held_out: _Clouds | None, config: Config
+    ) -> Sample:
+        stamp_ns, frame_id = messages.stamp_ns(image), messages.frame_id(image)
+        if info is None:
+            raise InputError(
+                f"camera_info: none on {self.camera_info_topic} for frame {frame_id!r} near "
+                f"{stamp_ns / 1e9:.3f} s. Choose its topic with --camera-info."
+            )
+        camera = messages.read_camera(info, rectified=config.input.rectification == "rectified")
+        pixels = messages.read_compressed_image(image) if self._compressed else messages.read_image(image)
+        chosen = clouds.ring.select(stamp_ns)
+        if not chosen:
+            raise AnchorError(
+                f"anchors: no cloud on {self.anchors_topic} from {config.sync.max_cloud_age_s:g} s before "
+                f"the image at {stamp_ns / 1e9:.3f} s on. Compare the clocks of camera and sensor, or raise "
+                "sync.max_cloud_age_s."
+            )
+        kept: FloatArray | None = None
+        if held_out is not None:
+            kept = gather_points(held_out.ring.select(stamp_ns), frame_id, stamp_ns, self.transforms, config)
+        return Sample(
+            pixels,
+            camera,
+            gather_points(chosen, frame_id, stamp_ns, self.transforms, config),
+            stamp_ns,
+            frame_id,
+            tuple(cloud.stamp_ns for cloud in chosen),
+            points_held_out=kept,
+            rectified_K=messages.rectified_K(info),
+        )
+
+    def _stream(self, topic: str) -> TopicStream:
+        return self._open.enter_context(closing(TopicStream(self.path, topic)))
+
+
+class _Clouds:
+    """A ring that follows the images through one topic of clouds."""
+
+    def __init__(self, stream: TopicStream, config: Config, skipped: Counter[str]) -> None:
+        self.ring = CloudRing(config.sync)
+        self._lead_ns = round(config.sync.max_cloud_lead_s * 1e9)
+        self._stream = stream
+        self._skipped = skipped
+
+    def advance(self, stamp_ns: int, recorded_ns: int, jumped: bool) -> None:
+        """Takes in every cloud that the image at ``stamp_ns`` may use."""
+        settled_ns = recorded_ns if jumped else recorded_ns - _SETTLED_NS
+        for message in self._stream.take(stamp_ns + self._lead_ns, settled_ns):
+            try:
+                points = messages.read_points(message)
+            except InputError as error:
+                self._skipped[str(error)] += 1
+                continue
+            self.ring.add(Cloud(points, messages.frame_id(message), messages.stamp_ns(message)))
+        if jumped:
+            self.ring.forget_after(stamp_ns)
+
+
+class _CameraInfos:
+    """Finds an image's camera_info."""
+
+    def __init__(self, stream: TopicStream, slop_ns: int) -> None:
+        self._stream = stream
+        self._slop_ns = slop_ns
+        self._recent: deque[Any] = deque(maxlen=100)
+
+    def find(self, image: Any, settled_ns: int) -> Any:
+        """The camera_info message, or None."""
+        stamp_ns = messages.stamp_ns(image)
+        self._recent.extend(self._stream.take(stamp_ns + self._slop_ns, settled_ns))
+        nearest = min(self._recent, key=lambda info: abs(messages.stamp_ns(info) - stamp_ns), default=None)
+        if nearest is not None and abs(messages.stamp_ns(nearest) - stamp_ns) <= self._slop_ns:
+            return nearest
+        frame = messages.frame_id(image).lstrip("/")
+        older = [*reversed(self._recent), self._stream.upcoming]
+        return next((i for i in older if i is not None and messages.frame_id(i).lstrip("/") == frame), None)

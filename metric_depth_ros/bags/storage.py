@@ -1,0 +1,137 @@
+"""Opening bags of every kind and reading their messages; all damage becomes an InputError."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from rosbags.highlevel import AnyReader
+from rosbags.typesys import Stores, get_typestore
+from rosbags.typesys.store import Typestore
+
+from metric_depth_ros.errors import InputError
+from metric_depth_ros.messages import stamp_ns
+
+SUFFIXES = (".bag", ".mcap", ".db3")
+
+
+def is_bag(path: Path) -> bool:
+    """Whether a path looks like a bag: a file of a known suffix, or a folder that holds one."""
+    if path.is_dir():
+        return (path / "metadata.yaml").exists() or any(p.suffix in SUFFIXES for p in path.iterdir())
+    return path.suffix in SUFFIXES
+
+
+@contextmanager
+def open_bag(path: Path) -> Iterator[AnyReader]:
+    """An opened rosbags reader, closed at the end of the block.
+
+    Raises:
+        InputError: the bag is missing, of an unknown kind, damaged or empty.
+    """
+    storage = _storage(path)
+    with _damage_named(path):
+        bag = AnyReader([storage], default_typestore=_fallback_types())
+        bag.open()
+    with closing(bag):
+        if not bag.message_count:
+            raise InputError(f"bag {path}: holds no messages; needed images and points. Record it again.")
+        yield bag
+
+
+def read_messages(path: Path, topic: str) -> Iterator[tuple[int, Any]]:
+    """(recorded_ns, message) of one topic, in recorded order.
+
+    Every call opens the bag anew: rosbags' readers keep one file position, so that two topics read
+    in turns through one reader would disturb each other.
+
+    Raises:
+        InputError: as ``open_bag``, or the bag turns out to be damaged on the way.
+    """
+    with open_bag(path) as bag:
+        raw = bag.messages([c for c in bag.connections if c.topic == topic])
+        while True:
+            with _damage_named(path):
+                if (item := next(raw, None)) is None:
+                    return
+                connection, recorded_ns, data = item
+                message = bag.deserialize(data, connection.msgtype)
+            yield recorded_ns, message
+
+
+class TopicStream:
+    """The messages of one topic, taken as far as a time; holds one message that is not due yet."""
+
+    def __init__(self, path: Path, topic: str) -> None:
+        self._messages = read_messages(path, topic)
+        self._next = next(self._messages, None)
+
+    @property
+    def upcoming(self) -> Any:
+        """The message after those taken, or None at the end."""
+        return self._next[1] if self._next else None
+
+    def take(self, until_ns: int, settled_ns: int) -> Iterator[Any]:
+        """Messages up to the first with a stamp after ``until_ns`` that was recorded after ``settled_ns``.
+
+        What was recorded by ``settled_ns`` is taken whatever its stamp: one stamp far ahead, or from
+        before time jumped back, must not hold up the rest.
+        """
+        while self._next is not None:
+            recorded_ns, message = self._next
+            if stamp_ns(message) > until_ns and recorded_ns > settled_ns:
+                return
+            self._next = next(self._messages, None)
+            yield message
+
+    def close(self) -> None:
+        """Closes the bag behind it."""
+        self._messages.close()  # type: ignore[attr-defined]  # a generator
+
+
+@lru_cache(maxsize=1)
+def _fallback_types() -> Typestore:
+    """Message types for sqlite3 bags of Humble and before, which do not carry their own."""
+    return get_typestore(Stores.ROS2_HUMBLE)
+
+
+def _storage(path: Path) -> Path:
+    """What rosbags is to open. A folder without metadata.yaml may still hold one whole file."""
+    if not path.exists():
+        raise InputError(f"bag {path}: does not exist; needed a .bag, .mcap or .db3 file or a bag's folder.")
+    if path.is_file():
+        if path.suffix not in SUFFIXES:
+            raise InputError(
+                f"bag {path}: unknown kind {path.suffix or 'without a suffix'!r}; "
+                f"needed one of {', '.join(SUFFIXES)}, or a bag's folder."
+            )
+        return path
+    if (path / "metadata.yaml").exists():
+        return path
+    files = sorted(p for p in path.iterdir() if p.suffix in SUFFIXES)
+    if len(files) != 1:
+        raise InputError(
+            f"bag {path}: no metadata.yaml and {len(files)} bag files; needed a bag's folder. "
+            "Name one of the files, or run `ros2 bag reindex`."
+        )
+    return files[0]
+
+
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    """Turns whatever rosbags raises into an InputError.
+
+    On damaged files it lets errors of struct, zstd, lz4, sqlite3, YAML and its own asserts through,
+    so nothing narrower than Exception is safe. Only calls into rosbags belong inside.
+    """
+    try:
+        yield
+    except Exception as error:
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        raise InputError(
+            f"bag {path}: cannot be read ({reason}); needed a whole bag. "
+            "Repair it with `mcap recover`, `ros2 bag reindex` or `rosbag reindex`, or record it again."
+        ) from error

@@ -1,0 +1,85 @@
+"""Which of a bag's topics are meant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from metric_depth_ros.errors import InputError
+
+IMAGE = "sensor_msgs/msg/Image"
+COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
+CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+POINT_CLOUD = "sensor_msgs/msg/PointCloud2"
+TF = ("tf2_msgs/msg/TFMessage", "tf/msg/tfMessage")
+
+HELD_OUT = "_held_out"
+
+
+def choose_topic(
+    name: str, asked: str | None, kind: str, topics: Mapping[str, str], *, near: str | None = None
+) -> str:
+    """The bag's topic for one input.
+
+    A topic that was asked for must be there. Otherwise: ``/name``; else the one beside ``near`` (as
+    drivers publish /camera/camera_info beside /camera/image); else the only one of its kind.
+
+    Args:
+        name: the input's relative name in the node: image, camera_info or anchors.
+        asked: what the user named, or None.
+        kind: the message type that is needed.
+        topics: the bag's topics, name -> message type.
+        near: a topic whose neighbour is meant when there are several.
+
+    Raises:
+        InputError: no such topic, one of another type, or several to choose from.
+    """
+    candidates = sorted(topic for topic, found in topics.items() if found == kind)
+    if asked is not None:
+        return _asked_topic(name, asked, kind, topics, candidates)
+    held_out = {f"{topic}{HELD_OUT}" for topic in candidates}
+    candidates = [topic for topic in candidates if topic not in held_out]
+    guesses = [f"/{name}"] + ([f"{near.rsplit('/', 1)[0]}/{name}"] if near else [])
+    for guess in guesses:
+        if guess in candidates:
+            return guess
+    if len(candidates) == 1:
+        return candidates[0]
+    if candidates:
+        raise InputError(
+            f"bag: {len(candidates)} topics could be {name}: {', '.join(candidates)}. "
+            f"Choose one with {_flag(name)}."
+        )
+    raise InputError(
+        f"bag: no topic for {name}; needed {kind}, found {_listed(topics)}.{_transport_hint(kind, topics)}"
+    )
+
+
+def _asked_topic(name: str, asked: str, kind: str, topics: Mapping[str, str], candidates: list[str]) -> str:
+    topic = "/" + asked.strip("/")
+    if kind == COMPRESSED_IMAGE and topic not in candidates:
+        topic += "/compressed"  # the base topic may be named, as with image_transport
+    if topic in candidates:
+        return topic
+    found = f"it is {topics[topic]}" if topic in topics else "it is not in the bag"
+    raise InputError(
+        f"bag: {name} was to be {topic}, but {found}; needed {kind}: {', '.join(candidates) or 'none there'}."
+        f"{_transport_hint(kind, topics)}"
+    )
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _listed(topics: Mapping[str, str]) -> str:
+    return ", ".join(f"{topic} ({kind})" for topic, kind in sorted(topics.items())) or "none"
+
+
+def _transport_hint(kind: str, topics: Mapping[str, str]) -> str:
+    """What to do when the images are of the other transport."""
+    found = set(topics.values())
+    if kind == IMAGE and COMPRESSED_IMAGE in found:
+        return " Set input.image_transport: compressed."
+    if kind == COMPRESSED_IMAGE and IMAGE in found:
+        return " Set input.image_transport: raw."
+    return ""

@@ -1,0 +1,222 @@
+"""Bags out of arrays, without ROS."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rosbags.interfaces import (
+    Connection,
+    Qos,
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_typestore
+
+from metric_depth_ros import messages
+from metric_depth_ros.bags import topics as kinds
+from metric_depth_ros.bags.storage import is_bag
+from metric_depth_ros.errors import InputError
+from metric_depth_ros.geometry import quaternion
+from metric_depth_ros.types import Camera, FloatArray, ImageArray
+
+# Bag format 8 is the newest that Humble's rosbag2 reads (9 writes QoS in a way it does not parse);
+# Iron to Kilted and Lyrical read it too.
+_FORMAT = 8
+
+_FOREVER = QosTime(2147483647, 4294967295)
+_LATCHED = Qos(
+    QosHistory.KEEP_LAST,
+    1,
+    QosReliability.RELIABLE,
+    QosDurability.TRANSIENT_LOCAL,
+    _FOREVER,
+    _FOREVER,
+    QosLiveliness.AUTOMATIC,
+    _FOREVER,
+    False,
+)
+
+# (parent, child, T_parent_child (4, 4), stamp_ns)
+StampedTransform = tuple[str, str, FloatArray, int]
+
+
+class BagWriter:
+    """Writes a ROS 2 bag; use as a context manager. Messages are recorded at their own stamps.
+
+    The bag grows under a hidden name beside ``path`` and gets its own on success, so that a run
+    that fails leaves nothing that looks like a whole bag.
+    """
+
+    def __init__(self, path: str | Path, *, storage: str = "mcap", overwrite: bool = False) -> None:
+        """``path`` ending in .mcap or .db3 becomes one file, any other a bag's folder.
+
+        Args:
+            storage: "mcap" or "sqlite3"; a suffix of ``path`` decides instead where it has one.
+            overwrite: replace what is at ``path``.
+
+        Raises:
+            InputError: ``path`` exists already, or its parent folder cannot be written.
+        """
+        self.path = Path(path)
+        storage = {".mcap": "mcap", ".db3": "sqlite3"}.get(self.path.suffix, storage)
+        if self.path.suffix == ".bag":
+            raise InputError(f"bag {self.path}: .bag is ROS 1; needed .mcap, .db3 or a folder's name.")
+        if self.path.exists() and not (overwrite and is_bag(self.path)):
+            raise InputError(
+                f"bag {self.path}: exists already{'' if is_bag(self.path) else ' and is no bag'}. "
+                "Name another, or pass --overwrite to replace a bag."
+            )
+        self._storage = StoragePlugin[storage.upper()]
+        self._name = self.path.stem if self.path.suffix in (".mcap", ".db3") else self.path.name
+        self._growing = self.path.parent / f".{self.path.name}.part"
+        self._types = get_typestore(Stores.ROS2_HUMBLE)
+        self._connections: dict[str, Connection] = {}
+
+    def __enter__(self) -> BagWriter:
+        try:
+            shutil.rmtree(self._growing, ignore_errors=True)
+            self._growing.mkdir(parents=True)
+        except OSError as error:
+            raise InputError(f"bag {self.path}: {error.strerror}; needed a writable folder.") from error
+        self._writer = Writer(self._growing / self._name, version=_FORMAT, storage_plugin=self._storage)
+        self._writer.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._writer.__exit__(kind, error, trace)
+        if kind is None:
+            self._settle()
+        shutil.rmtree(self._growing, ignore_errors=True)
+
+    def _settle(self) -> None:
+        """Gives the finished bag its name."""
+        finished = self._growing / self._name
+        if self._name != self.path.name:
+            finished = finished / self.path.name
+        if self.path.is_dir():
+            shutil.rmtree(self.path)
+        finished.replace(self.path)
+
+    # ---- messages ----------------------------------------------------------------------------
+
+    def write_image(self, topic: str, image: ImageArray, stamp_ns: int, frame_id: str) -> None:
+        """An rgb8 image (H, W, 3)."""
+        self._write(topic, kinds.IMAGE, messages.image_fields(image), stamp_ns, frame_id)
+
+    def write_depth(
+        self, topic: str, depth: FloatArray, stamp_ns: int, frame_id: str, *, encoding: str = "32FC1"
+    ) -> None:
+        """A depth image (H, W), metres, NaN unknown, as 32FC1 or 16UC1."""
+        self._write(topic, kinds.IMAGE, messages.depth_fields(depth, encoding), stamp_ns, frame_id)
+
+    def write_camera_info(self, topic: str, camera: Camera, stamp_ns: int, frame_id: str) -> None:
+        """The calibration of the image with the same stamp."""
+        roi = self._message(
+            "sensor_msgs/msg/RegionOfInterest", x_offset=0, y_offset=0, height=0, width=0, do_rectify=False
+        )
+        fields = {**messages.camera_info_fields(camera), "binning_x": 0, "binning_y": 0, "roi": roi}
+        self._write(topic, kinds.CAMERA_INFO, fields, stamp_ns, frame_id)
+
+    def write_points(
+        self,
+        topic: str,
+        points: FloatArray,
+        stamp_ns: int,
+        frame_id: str,
+        *,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        """An unorganised cloud (N, 3) in metres, with ``extra`` fields (N,) by name."""
+        self._write_cloud(topic, messages.points_fields(points, extra), stamp_ns, frame_id)
+
+    def write_cloud(
+        self,
+        topic: str,
+        depth: FloatArray,
+        image: ImageArray | None,
+        camera: Camera,
+        stamp_ns: int,
+        frame_id: str,
+        *,
+        stride: int = 1,
+        min_depth_m: float = 0.0,
+        max_depth_m: float = float("inf"),
+    ) -> None:
+        """The organised, coloured cloud of a depth map, as the node publishes it."""
+        fields = messages.cloud_fields(
+            depth, image, camera, stride=stride, min_depth_m=min_depth_m, max_depth_m=max_depth_m
+        )
+        self._write_cloud(topic, fields, stamp_ns, frame_id)
+
+    def write_tf(self, transforms: Iterable[StampedTransform]) -> None:
+        """Moving transforms on /tf."""
+        self._write_transforms("/tf", list(transforms), ())
+
+    def write_tf_static(self, transforms: Iterable[StampedTransform]) -> None:
+        """Fixed transforms on /tf_static, latched, so that a player's late subscribers get them."""
+        self._write_transforms("/tf_static", list(transforms), (_LATCHED,))
+
+    # ---- message types -----------------------------------------------------------------------
+
+    def _message(self, kind: str, **fields: Any) -> Any:
+        return self._types.types[kind](**fields)
+
+    def _header(self, stamp_ns: int, frame_id: str) -> Any:
+        sec, nanosec = divmod(stamp_ns, 1_000_000_000)
+        stamp = self._message("builtin_interfaces/msg/Time", sec=sec, nanosec=nanosec)
+        return self._message("std_msgs/msg/Header", stamp=stamp, frame_id=frame_id)
+
+    def _write(
+        self, topic: str, kind: str, fields: Mapping[str, Any], stamp_ns: int, frame_id: str
+    ) -> None:
+        message = self._message(kind, header=self._header(stamp_ns, frame_id), **fields)
+        self._record(topic, kind, message, stamp_ns)
+
+    def _write_cloud(self, topic: str, fields: Mapping[str, Any], stamp_ns: int, frame_id: str) -> None:
+        names = ("name", "offset", "datatype", "count")
+        listed = [
+            self._message("sensor_msgs/msg/PointField", **dict(zip(names, field, strict=True)))
+            for field in fields["fields"]
+        ]
+        self._write(topic, kinds.POINT_CLOUD, {**fields, "fields": listed}, stamp_ns, frame_id)
+
+    def _write_transforms(
+        self, topic: str, transforms: list[StampedTransform], qos: tuple[Qos, ...]
+    ) -> None:
+        if not transforms:
+            return
+        message = self._message(kinds.TF[0], transforms=[self._transform(*t) for t in transforms])
+        self._record(topic, kinds.TF[0], message, max(t[3] for t in transforms), qos)
+
+    def _transform(self, parent: str, child: str, T: FloatArray, stamp_ns: int) -> Any:
+        x, y, z = (float(value) for value in T[:3, 3])
+        qx, qy, qz, qw = (float(value) for value in quaternion(T[:3, :3]))
+        transform = self._message(
+            "geometry_msgs/msg/Transform",
+            translation=self._message("geometry_msgs/msg/Vector3", x=x, y=y, z=z),
+            rotation=self._message("geometry_msgs/msg/Quaternion", x=qx, y=qy, z=qz, w=qw),
+        )
+        return self._message(
+            "geometry_msgs/msg/TransformStamped",
+            header=self._header(stamp_ns, parent),
+            child_frame_id=child,
+            transform=transform,
+        )
+
+    def _record(self, topic: str, kind: str, message: Any, stamp_ns: int, qos: tuple[Qos, ...] = ()) -> None:
+        connection = self._connections.get(topic)
+        if connection is None:
+            connection = self._connections[topic] = self._writer.add_connection(
+                topic, kind, typestore=self._types, offered_qos_profiles=qos
+            )
+        self._writer.write(connection, stamp_ns, self._types.serialize_cdr(message, kind))

@@ -1,0 +1,124 @@
+"""A bag through the live graph: replayer, node and recorder, each a process of its own."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from metric_depth_ros.errors import MetricDepthError
+from metric_depth_ros.share import share_path
+
+NODE = (sys.executable, "-m", "metric_depth_ros.nodes.metric_depth_node")
+VERB = (sys.executable, "-m", "metric_depth_ros.cli")
+OUTPUTS = ("/depth/image_rect", "/depth/camera_info", "/depth/points", "/diagnostics")
+
+
+class Graph(AbstractContextManager["Graph"]):
+    """Processes on a ROS graph of their own, each with a log file; all end with the block."""
+
+    def __init__(self, logs: Path) -> None:
+        """``logs``: folder for the log files. ROS_DOMAIN_ID is kept when set, else drawn."""
+        logs.mkdir(parents=True, exist_ok=True)
+        self._logs = logs
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.env = {
+            "ROS_DOMAIN_ID": str(random.SystemRandom().randint(1, 100)),
+            "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+            "FASTDDS_DEFAULT_PROFILES_FILE": str(share_path("config/fastdds.xml")),
+            **os.environ,
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def start(self, name: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
+        """Starts a process; its output goes to NAME.log."""
+        with self._log_path(name).open("wb") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=self.env)
+        self._processes[name] = process
+        return process
+
+    def log(self, name: str) -> str:
+        """What a process has printed so far."""
+        return self._log_path(name).read_text(errors="replace")
+
+    def wait_for(self, name: str, text: str, timeout_s: float) -> None:
+        """Waits until a process has printed ``text``. Raises MetricDepthError with its log if not."""
+        deadline = time.monotonic() + timeout_s
+        while text not in self.log(name):
+            ended = self._processes[name].poll() is not None
+            if ended or time.monotonic() > deadline:
+                what = "ended" if ended else f"did not say {text!r} within {timeout_s:g} s"
+                raise MetricDepthError(f"{name}: {what}. It printed:\n{self.log(name)[-2000:]}")
+            time.sleep(0.05)
+
+    def finish(self, name: str, timeout_s: float) -> int:
+        """Waits until a process ends by itself; its exit code. Raises MetricDepthError if it does not."""
+        try:
+            return self._processes[name].wait(timeout_s)
+        except subprocess.TimeoutExpired as error:
+            raise MetricDepthError(f"{name}: still running after {timeout_s:g} s.") from error
+
+    def stop(self, name: str, timeout_s: float = 10.0) -> int:
+        """Interrupts a process as Ctrl-C does, and kills it if that is not enough; its exit code."""
+        process = self._processes[name]
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(timeout_s)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        return process.wait()
+
+    def __exit__(self, *_: object) -> None:
+        for name in reversed(self._processes):
+            self.stop(name)
+
+    def _log_path(self, name: str) -> Path:
+        return self._logs / f"{name}.log"
+
+
+def ros_arguments(settings: Mapping[str, Any], remappings: Mapping[str, str]) -> list[str]:
+    """--ros-args for a node: parameters and remappings."""
+    arguments = ["--ros-args"]
+    for name, value in settings.items():
+        arguments += ["-p", f"{name}:={value}"]
+    for ours, theirs in remappings.items():
+        arguments += ["-r", f"{ours}:={theirs}"]
+    return arguments
+
+
+def replay_live(
+    bag: Path,
+    out: Path,
+    settings: Mapping[str, Any],
+    remappings: Mapping[str, str],
+    *,
+    rate: float = 1.0,
+    timeout_s: float = 120.0,
+) -> Path:
+    """Replays ``bag`` through a metric_depth_node and records what it publishes.
+
+    Returns the recorded bag, ``out``/live. The logs lie beside it. Raises MetricDepthError when a
+    process fails or ``timeout_s`` passes.
+    """
+    recorded = out / "live"
+    with Graph(out) as graph:
+        graph.start("node", [*NODE, *ros_arguments(settings, remappings)])
+        graph.start("record", [*VERB, "record", str(recorded), *OUTPUTS])
+        graph.wait_for("node", "engine ready", timeout_s)
+        graph.wait_for("record", "recording to", timeout_s)
+        graph.start("replay", [*VERB, "replay", str(bag), "--rate", str(rate)])
+        if graph.finish("replay", timeout_s):
+            raise MetricDepthError(f"replay failed:\n{graph.log('replay')}")
+        time.sleep(1.0)  # the last images are still at work
+        graph.stop("node")
+        if graph.stop("record"):
+            raise MetricDepthError(f"nothing was published. The node's log:\n{graph.log('node')[-3000:]}")
+    return recorded

@@ -1,0 +1,52 @@
+"""`metric_depth VERB ...`: one module per verb, with ``add_parser(verbs)`` and ``run(args) -> int``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from metric_depth_ros.cli import config, frames_to_bag, record, replay, run
+from metric_depth_ros.errors import MetricDepthError
+
+# Importing a verb must stay cheap: what is heavy is imported inside its run().
+VERBS = (run, frames_to_bag, replay, record, config)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all verbs."""
+    parser = argparse.ArgumentParser(
+        prog="metric_depth", description="Dense metric depth from one camera and a few metric points."
+    )
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    for verb in VERBS:
+        verb.add_parser(verbs)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one verb: 0 on success, 1 on an error the user can mend (one line), 2 on wrong usage."""
+    ours, ros_args = _split_ros_args(list(sys.argv[1:] if argv is None else argv))
+    parser = build_parser()
+    args = parser.parse_args(ours)
+    if ros_args and not getattr(args, "takes_ros_args", False):
+        parser.error("--ros-args: this verb does not join a ROS graph.")
+    args.ros_args = ros_args
+    try:
+        return int(args.run(args))
+    except MetricDepthError as error:
+        print(f"metric_depth: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("metric_depth: interrupted", file=sys.stderr)
+        return 130
+
+
+def _split_ros_args(argv: list[str]) -> tuple[list[str], list[str]]:
+    """Our arguments, and those from --ros-args on."""
+    at = argv.index("--ros-args") if "--ros-args" in argv else len(argv)
+    return argv[:at], argv[at:]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,239 @@
+"""What `metric_depth run` does: every sample of a source through the pipeline, results to disk."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from metric_depth_ros.anchors import build_anchors
+from metric_depth_ros.bags import BagReader, BagWriter, Outcome, is_bag
+from metric_depth_ros.config import AnchorsConfig, CloudConfig, Config
+from metric_depth_ros.datasets import open_dataset
+from metric_depth_ros.errors import InputError, MetricDepthError
+from metric_depth_ros.evaluation.metrics import abs_rel, coverage
+from metric_depth_ros.pictures import Range, depth_range, draw_sheet
+from metric_depth_ros.pipeline import MetricDepthPipeline, Result, build_pipeline
+from metric_depth_ros.types import FloatArray, Sample
+
+
+def process(args: argparse.Namespace, config: Config) -> int:
+    """Exit status: 0 when depth was made of any image, else 1. Raises MetricDepthError."""
+    out = args.out or Path(f"{args.source.name.split('.')[0]}_depth")
+    if (args.limit is not None and args.limit < 1) or args.previews < 0:
+        raise InputError("run: --limit must be positive and --previews not negative.")
+    tally = Tally()
+    with ExitStack() as stack:
+        source = stack.enter_context(open_source(args, config))
+        count = min(source.count, args.limit or source.count)
+        pipeline = build_pipeline(config)
+        _make_folder(out)
+        writers: list[DepthBag | Previews] = [Previews(out, count, args.previews)]
+        if not args.no_bag:
+            bag = stack.enter_context(BagWriter(out / "depth.mcap", overwrite=args.overwrite))
+            writers.append(DepthBag(bag, config))
+        outcomes = islice(source.outcomes, count)
+        for index, (_, outcome) in enumerate(tqdm(outcomes, total=count, unit="frame", disable=None)):
+            if (result := _result(pipeline, outcome, tally, config)) is not None:
+                for writer in writers:
+                    writer.write(index, result)
+        tally.skipped.update(source.skipped)
+    print(f"{args.source}: {tally.summary()}; results in {out}")
+    for note in tally.notes():
+        print(f"metric_depth: {note}", file=sys.stderr)
+    return 0 if tally.times_s else 1
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{out}: {error.strerror}; needed a folder to write to. Choose --out.") from error
+
+
+def _result(
+    pipeline: MetricDepthPipeline, outcome: Sample | MetricDepthError, tally: Tally, config: Config
+) -> Result | None:
+    """The pipeline's answer, noted in the tally; None when there is none."""
+    try:
+        if isinstance(outcome, MetricDepthError):
+            raise outcome
+        started = time.perf_counter()
+        result = pipeline.process(outcome)
+        tally.times_s.append(time.perf_counter() - started)
+    except MetricDepthError as error:
+        tally.failures.append(str(error))
+        return None
+    if outcome.points_held_out is not None:
+        tally.errors.append(held_out_error(result, outcome.points_held_out, config.anchors))
+    return result
+
+
+def held_out_error(result: Result, points: FloatArray, config: AnchorsConfig) -> tuple[float, float]:
+    """Mean absolute relative error of a result at points (N, 3) it has not seen, and its coverage.
+
+    Points outside the image, outside the anchors' depth range or occluded do not count.
+    """
+    truth = build_anchors(points, result.camera, dataclasses.replace(config, grid_px=0))
+    u, v = np.rint(truth.uv).astype(np.intp).T
+    depth = result.metric.depth[v, u]
+    return abs_rel(depth, truth.depth), coverage(depth, truth.depth)
+
+
+# ---- in --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Source:
+    """Samples to process: how many, the samples, and what was passed over on the way, by reason."""
+
+    count: int
+    outcomes: Iterator[Outcome]
+    skipped: Counter[str] = field(default_factory=Counter)
+
+
+@contextmanager
+def open_source(args: argparse.Namespace, config: Config) -> Iterator[Source]:
+    """The samples of a bag or of a folder of frames. Raises InputError."""
+    if args.source.is_dir() and not is_bag(args.source):
+        yield _folder_source(args)
+        return
+    with BagReader(
+        args.source,
+        image=args.image,
+        camera_info=args.camera_info,
+        anchors=args.anchors,
+        anchors_held_out=args.held_out,
+        image_transport=config.input.image_transport,
+    ) as reader:
+        yield Source(reader.image_count, reader.samples(config), reader.skipped)
+
+
+def _folder_source(args: argparse.Namespace) -> Source:
+    topics = {"--image": args.image, "--camera-info": args.camera_info, "--anchors": args.anchors}
+    for flag, topic in topics.items():
+        if topic is not None:
+            raise InputError(f"run: {flag} names a topic, but {args.source} is a folder of frames. Omit it.")
+    folder = open_dataset(args.source)
+
+    def outcomes() -> Iterator[Outcome]:
+        for index in range(len(folder)):
+            try:
+                frame = folder[index]
+                sample = frame.sample(hold_out=args.hold_out, anchors=args.anchor_count, seed=args.seed)
+            except MetricDepthError as error:
+                yield folder.stamp_ns(index), error
+            else:
+                yield folder.stamp_ns(index), sample
+
+    return Source(len(folder), outcomes())
+
+
+# ---- out -------------------------------------------------------------------------------------
+
+
+class DepthBag:
+    """Results as the node would publish them."""
+
+    def __init__(self, bag: BagWriter, config: Config) -> None:
+        self._bag = bag
+        self._encoding = config.output.encoding
+        self._cloud: CloudConfig = config.cloud
+        self._last_cloud_ns: int | None = None
+
+    def write(self, _index: int, result: Result) -> None:
+        """Depth and camera_info, and the cloud when one is due."""
+        depth, camera, image = result.metric.depth, result.camera, result.image
+        stamp_ns, frame_id = result.stamp_ns, result.frame_id
+        self._bag.write_depth("/depth/image_rect", depth, stamp_ns, frame_id, encoding=self._encoding)
+        self._bag.write_camera_info("/depth/camera_info", camera, stamp_ns, frame_id)
+        if self._cloud_is_due(stamp_ns):
+            self._last_cloud_ns = stamp_ns
+            limits = {"min_depth_m": self._cloud.min_depth_m, "max_depth_m": self._cloud.max_depth_m}
+            self._bag.write_cloud(
+                "/depth/points", depth, image, camera, stamp_ns, frame_id, stride=self._cloud.stride, **limits
+            )
+
+    def _cloud_is_due(self, stamp_ns: int) -> bool:
+        """Whether cloud.rate_hz allows one now; a jump in time does."""
+        if not self._cloud.rate_hz:
+            return False
+        last_ns = self._last_cloud_ns
+        return last_ns is None or abs(stamp_ns - last_ns) >= 0.95e9 / self._cloud.rate_hz
+
+
+class Previews:
+    """Pictures of some results, spread evenly, all with the colours of the first."""
+
+    def __init__(self, folder: Path, count: int, previews: int) -> None:
+        self._folder = folder
+        self._chosen = set(np.linspace(0, count - 1, min(previews, count)).round().astype(int).tolist())
+        self._range_m: Range | None = None
+
+    def write(self, index: int, result: Result) -> None:
+        """A picture, when this one was chosen. Raises InputError when it cannot be written."""
+        if index not in self._chosen:
+            return
+        if self._range_m is None:
+            self._range_m = depth_range(result.metric.depth)
+        sheet = draw_sheet(
+            result.image,
+            result.anchors,
+            result.metric.depth,
+            result.camera,
+            range_m=self._range_m,
+            title=f"{result.stamp_ns / 1e9:.3f} s ",
+        )
+        path = self._folder / f"preview_{index:06d}.png"
+        if not cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)):
+            raise InputError(f"{path}: cannot be written. Choose another --out.")
+
+
+@dataclass
+class Tally:
+    """What came of a run."""
+
+    times_s: list[float] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    errors: list[tuple[float, float]] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+
+    def summary(self) -> str:
+        """One line: frames, failures by reason, median time, held-out error."""
+        parts = [f"depth for {len(self.times_s)} of {len(self.times_s) + len(self.failures)} images"]
+        reasons = Counter(_reason(failure) for failure in self.failures)
+        if reasons:
+            parts.append("failed: " + ", ".join(f"{n} {reason}" for reason, n in reasons.most_common()))
+        if self.times_s:
+            parts.append(f"median {1e3 * float(np.median(self.times_s)):.0f} ms")
+        measured = np.array([pair for pair in self.errors if np.isfinite(pair[0])])
+        if len(measured):
+            error, covered = measured.mean(axis=0)
+            parts.append(f"held-out AbsRel {error:.4f} (coverage {100 * covered:.1f} %)")
+        return ", ".join(parts)
+
+    def notes(self) -> Iterator[str]:
+        """The first failure of every reason, and what was passed over."""
+        told: set[str] = set()
+        for failure in self.failures:
+            if _reason(failure) not in told:
+                told.add(_reason(failure))
+                yield failure
+        for reason, count in self.skipped.items():
+            yield f"passed over {count} times: {reason}"
+
+
+def _reason(failure: str) -> str:
+    """Where it failed: the first word of "where: what was found; ..."."""
+    return failure.split(":")[0]

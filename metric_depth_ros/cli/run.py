@@ -1,0 +1,96 @@
+"""`metric_depth run`: metric depth of a bag or a folder of frames, offline."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from metric_depth_ros.config import Config
+
+
+def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the verb."""
+    parser = verbs.add_parser(
+        "run",
+        help="metric depth of a bag or a folder of frames, offline",
+        description="Processes every image in recorded order, none is dropped. Writes OUT/depth.mcap "
+        "(depth/image_rect, depth/camera_info, depth/points) and preview pictures.",
+    )
+    parser.add_argument("source", type=Path, help="ROS 1 or ROS 2 bag, or a folder with calib.json")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for results (default SOURCE_depth)")
+    parser.add_argument("--overwrite", action="store_true", help="replace an earlier depth.mcap")
+    parser.add_argument("--no-bag", action="store_true", help="write no bag, pictures only")
+    parser.add_argument("--previews", type=int, default=5, metavar="N", help="pictures to draw (default 5)")
+    parser.add_argument("--limit", type=int, metavar="N", help="stop after N images")
+    _add_settings(parser.add_argument_group("settings; these beat --set, which beats --config"))
+    bags = parser.add_argument_group("bags; a topic left out is the only one of its kind")
+    for name in ("image", "camera-info", "anchors"):
+        bags.add_argument(f"--{name}", metavar="TOPIC")
+    bags.add_argument("--held-out", metavar="TOPIC", help="points to measure with (default ANCHORS_held_out)")
+    folders = parser.add_argument_group("folders")
+    folders.add_argument("--hold-out", type=float, default=0.0, metavar="F", help="as for frames-to-bag")
+    folders.add_argument("--anchor-count", type=int, default=0, metavar="N", help="random points; 0: all")
+    folders.add_argument("--seed", type=int, default=0)
+    parser.set_defaults(run=run)
+
+
+def _add_settings(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--config", metavar="FILE", help="parameter file; `metric_depth config` prints one")
+    group.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", dest="changes", help="one setting"
+    )
+    group.add_argument("--solver", metavar="NAME", help="solver.name")
+    group.add_argument("--focus", metavar="METRES", help="solver.focus_m")
+    group.add_argument("--manifest", metavar="FILE", help="engine.manifest")
+    group.add_argument("--model", metavar="FILE", help="engine.model")
+
+
+def run(args: argparse.Namespace) -> int:
+    """0 when depth was made of at least one image. Raises MetricDepthError."""
+    from metric_depth_ros.cli.offline import process
+
+    return process(args, build_config(args))
+
+
+def build_config(args: argparse.Namespace) -> Config:
+    """The settings of a command line: flags beat the file, the file beats the defaults.
+
+    Raises:
+        ConfigError: an unknown setting or a wrong value.
+    """
+    from metric_depth_ros.config import Config, load, updated
+
+    changes = dict(_parsed(text) for text in args.changes)
+    shortcuts = {
+        "solver.name": args.solver,
+        "solver.focus_m": args.focus,
+        "engine.manifest": args.manifest,
+        "engine.model": args.model,
+    }
+    changes.update({name: _typed(name, text) for name, text in shortcuts.items() if text is not None})
+    return updated(load(args.config) if args.config else Config(), changes)
+
+
+def _parsed(text: str) -> tuple[str, Any]:
+    """Name and value of NAME=VALUE."""
+    from metric_depth_ros.errors import ConfigError
+
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {text}: needed NAME=VALUE, as in solver.focus_m=3.")
+    return name.strip(), _typed(name.strip(), value.strip())
+
+
+def _typed(name: str, text: str) -> Any:
+    """``text`` as the setting's type, or as it is when it cannot be; the settings then refuse it."""
+    from metric_depth_ros.config import SETTINGS
+
+    default = SETTINGS[name].default if name in SETTINGS else ""
+    try:
+        if isinstance(default, list):
+            return [float(part) for part in text.strip("[]").split(",")]
+        return type(default)(text)
+    except ValueError:
+        return text

@@ -1,0 +1,258 @@
+"""A folder of calibrated frames: pictures beside a calib.json that says what belongs to each.
+
+``calib.json`` holds ``frames``, a list of objects; a key inside a frame overrides the same key at
+the top level:
+
+- ``id``, ``rgb`` (picture file), ``timestamp`` (seconds, optional)
+- ``fx``, ``fy``, ``cx``, ``cy`` in pixels; null where unknown
+- ``distortion``: list of coefficients with ``distortion_model``; absent or a text for none
+- ``depth``: 16-bit PNG (metres = value * ``depth_scale``) or .npz with key ``depth`` in metres; 0 unknown
+- ``points``: little-endian float32, rows of x, y, z, intensity in metres; ``T_camera_lidar`` (4x4)
+- ``T_world_camera`` (4x4)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from metric_depth_ros.datasets.split import CAMERA_FRAME, Split, split_depth, split_lidar
+from metric_depth_ros.errors import InputError
+from metric_depth_ros.geometry import transform_points
+from metric_depth_ros.types import DISTORTION_MODELS, Camera, FloatArray, ImageArray, Sample
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One calibrated picture; None is "not given".
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        depth: (H, W) metres, NaN unknown.
+        points_lidar: (N, 3) metres in the LiDAR's frame.
+        T_camera_lidar, T_world_camera: (4, 4).
+    """
+
+    id: str
+    stamp_ns: int
+    image: ImageArray
+    camera: Camera | None
+    depth: FloatArray | None = None
+    points_lidar: FloatArray | None = None
+    T_camera_lidar: FloatArray | None = None
+    T_world_camera: FloatArray | None = None
+
+    def split(self, *, hold_out: float, anchors: int, seed: int) -> Split:
+        """The points a solver may see and those kept to measure it, in their own frame.
+
+        LiDAR: all points, less the fraction ``hold_out`` of those inside the image. Depth images:
+        ``anchors`` random pixels (0: all but the held-out half), and up to 10000 of the others held
+        out. With LiDAR ``anchors`` above 0 thins them at random as well.
+
+        Raises:
+            InputError: the frame has no intrinsics, or neither points nor depth.
+        """
+        camera = self._calibrated()
+        generator = np.random.default_rng([seed, *self.id.encode()])
+        if self.points_lidar is not None and self.T_camera_lidar is not None:
+            return split_lidar(
+                self.points_lidar, self.T_camera_lidar, camera, hold_out, anchors, generator
+            )
+        if self.depth is not None:
+            return split_depth(self.depth, camera, anchors, generator)
+        raise InputError(
+            f"frame {self.id}: neither points with T_camera_lidar nor depth; needed one to make anchors of."
+        )
+
+    def sample(self, *, hold_out: float = 0.0, anchors: int = 0, seed: int = 0) -> Sample:
+        """The frame as a Sample. Raises InputError as ``split``."""
+        camera = self._calibrated()
+        parts = self.split(hold_out=hold_out, anchors=anchors, seed=seed)
+        seen, held_out = (self._in_camera(p, parts.frame_id) for p in (parts.anchors, parts.held_out))
+        return Sample(
+            self.image,
+            camera,
+            seen,
+            self.stamp_ns,
+            CAMERA_FRAME,
+            (self.stamp_ns,),
+            points_held_out=held_out if len(held_out) else None,
+        )
+
+    def _in_camera(self, points: FloatArray, frame_id: str) -> FloatArray:
+        if frame_id == CAMERA_FRAME or self.T_camera_lidar is None:
+            return points
+        return transform_points(self.T_camera_lidar, points)
+
+    def _calibrated(self) -> Camera:
+        if self.camera is None:
+            raise InputError(f"frame {self.id}: no intrinsics; needed fx, fy, cx, cy in calib.json.")
+        return self.camera
+
+
+class FrameFolder:
+    """The frames of one folder, in the order of its calib.json. Pictures are read when asked for."""
+
+    def __init__(self, path: str | Path, *, rate_hz: float = 10.0) -> None:
+        """``rate_hz`` stamps frames that carry no timestamp, from 1 s on.
+
+        Raises:
+            InputError: calib.json is missing, not JSON, or lists no frames.
+        """
+        self.path = Path(path)
+        self._rate_hz = rate_hz
+        self._entries = _read_entries(self.path / "calib.json")
+
+    @staticmethod
+    def recognises(path: Path) -> bool:
+        """Whether the folder is of this kind."""
+        return (path / "calib.json").is_file()
+
+    @property
+    def ids(self) -> list[str]:
+        """The frames' names."""
+        return [str(entry["id"]) for entry in self._entries]
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[Frame]:
+        for index in range(len(self)):
+            yield self[index]
+
+    def __getitem__(self, index: int) -> Frame:
+        """One frame. Raises InputError when one of its files is missing or does not fit."""
+        entry = self._entries[index]
+        where = f"{self.path}, frame {entry['id']}"
+        image = _read_picture(self._file(entry, "rgb", where), where)
+        camera = _camera(entry, image, where)
+        depth_file, points_file = (entry.get(key) for key in ("depth", "points"))
+        return Frame(
+            id=str(entry["id"]),
+            stamp_ns=self.stamp_ns(index),
+            image=image,
+            camera=camera,
+            depth=_read_depth(self.path / depth_file, entry, image, where) if depth_file else None,
+            points_lidar=_read_points(self.path / points_file, where) if points_file else None,
+            T_camera_lidar=_matrix(entry, "T_camera_lidar", where),
+            T_world_camera=_matrix(entry, "T_world_camera", where),
+        )
+
+    @property
+    def has_one_rig(self) -> bool:
+        """Whether the LiDAR sits in the same place in every frame."""
+        return all(e.get("T_camera_lidar") == self._entries[0].get("T_camera_lidar") for e in self._entries)
+
+    def stamp_ns(self, index: int) -> int:
+        """The frame's own timestamp, or one made of the rate."""
+        stamp_s = self._entries[index].get("timestamp", 1 + index / self._rate_hz)
+        return round(float(stamp_s) * 1e9)
+
+    def samples(self, *, hold_out: float = 0.0, anchors: int = 0, seed: int = 0) -> Iterator[Sample]:
+        """Every frame as a Sample: see ``Frame.split``. Raises InputError at one that cannot be."""
+        for frame in self:
+            yield frame.sample(hold_out=hold_out, anchors=anchors, seed=seed)
+
+    def _file(self, entry: dict[str, Any], key: str, where: str) -> Path:
+        if not isinstance(entry.get(key), str):
+            raise InputError(f"{where}: no {key!r}; needed the name of a file.")
+        return self.path / str(entry[key])
+
+
+def _read_entries(path: Path) -> list[dict[str, Any]]:
+    """The frames of a calib.json, each with the top level's keys under its own."""
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); needed a JSON file.") from error
+    frames = tree.get("frames") if isinstance(tree, dict) else None
+    if not isinstance(frames, list) or not frames or not all(isinstance(f, dict) for f in frames):
+        raise InputError(f"{path}: no frames; needed a list of objects under 'frames'.")
+    shared = {key: value for key, value in tree.items() if key != "frames"}
+    return [{"id": f"{index:06d}", **shared, **frame} for index, frame in enumerate(frames)]
+
+
+def _read_picture(path: Path, where: str) -> ImageArray:
+    """(H, W, 3) RGB. An EXIF orientation is ignored: calibration belongs to the pixels as they lie."""
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if picture is None:
+        raise InputError(f"{where}: {path.name} is missing or no picture.")
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _camera(entry: dict[str, Any], image: ImageArray, where: str) -> Camera | None:
+    """The camera, or None without intrinsics."""
+    height, width = image.shape[:2]
+    given = (int(entry.get("width") or width), int(entry.get("height") or height))
+    if given != (width, height):
+        raise InputError(
+            f"{where}: the picture is {width}x{height}; calib.json says {given[0]}x{given[1]}. Correct it."
+        )
+    values = [entry.get(key) for key in ("fx", "fy", "cx", "cy")]
+    if any(value is None for value in values):
+        return None
+    fx, fy, cx, cy = (float(value) for value in values if value is not None)
+    model, D = _distortion(entry, where)
+    return Camera(width, height, np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]]), model, D)
+
+
+def _distortion(entry: dict[str, Any], where: str) -> tuple[str, tuple[float, ...]]:
+    coefficients = entry.get("distortion")
+    if not isinstance(coefficients, list) or not coefficients:
+        return "none", ()
+    model = (str(entry.get("distortion_model", "plumb_bob")).split() or ["plumb_bob"])[0]
+    if model not in DISTORTION_MODELS:
+        raise InputError(
+            f"{where}: distortion model {model!r}; known are {', '.join(DISTORTION_MODELS)}."
+        )
+    return model, tuple(float(value) for value in coefficients)
+
+
+def _read_depth(path: Path, entry: dict[str, Any], image: ImageArray, where: str) -> FloatArray:
+    """(H, W) float32 metres, NaN unknown."""
+    try:
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as archive:
+                stored = archive["depth"].astype(np.float32)
+        else:
+            picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+            stored = None if picture is None else picture.astype(np.float32) * float(entry["depth_scale"])
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{where}: {path.name} and depth_scale cannot be read ({error!r}).") from error
+    if stored is None or stored.shape != image.shape[:2]:
+        found = "is missing or no picture" if stored is None else f"is {stored.shape[::-1]}"
+        raise InputError(f"{where}: {path.name} {found}; needed depth of {image.shape[1]}x{image.shape[0]}.")
+    depth: FloatArray = stored.astype(np.float32)
+    depth[~(np.isfinite(depth) & (depth > 0))] = np.nan
+    return depth
+
+
+def _read_points(path: Path, where: str) -> FloatArray:
+    """(N, 3) float32 metres; further columns are left out."""
+    try:
+        values = np.fromfile(path, "<f4")
+    except OSError as error:
+        raise InputError(f"{where}: {path.name}: {error.strerror}.") from error
+    if values.size % 4:
+        raise InputError(
+            f"{where}: {path.name} holds {values.size} float32; needed rows of x, y, z, intensity."
+        )
+    return np.ascontiguousarray(values.reshape(-1, 4)[:, :3], np.float32)
+
+
+def _matrix(entry: dict[str, Any], key: str, where: str) -> FloatArray | None:
+    if entry.get(key) is None:
+        return None
+    try:
+        T = np.array(entry[key], np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{where}: {key} is no matrix ({error}); needed 4x4 numbers.") from error
+    if T.shape != (4, 4) or not np.isfinite(T).all():
+        raise InputError(f"{where}: {key} has shape {T.shape}; needed 4x4 finite numbers.")
+    return T

@@ -1,0 +1,68 @@
+"""Which points a solver may see, and which are kept to measure it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from metric_depth_ros.anchors import inside_image
+from metric_depth_ros.errors import InputError
+from metric_depth_ros.geometry import project, transform_points, unproject
+from metric_depth_ros.types import Camera, FloatArray, IntArray
+
+CAMERA_FRAME = "camera_optical"
+LIDAR_FRAME = "lidar"
+_MOST_HELD_OUT = 10_000
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Points (N, 3) in metres, in one frame; no point is in both."""
+
+    anchors: FloatArray
+    held_out: FloatArray
+    frame_id: str
+
+
+def split_lidar(
+    points_lidar: FloatArray,
+    T_camera_lidar: FloatArray,
+    camera: Camera,
+    hold_out: float,
+    anchors: int,
+    generator: np.random.Generator,
+) -> Split:
+    """Keeps back the fraction ``hold_out`` of the points inside the image, chosen at random.
+
+    Points outside the image stay with the anchors, as a LiDAR delivers them, unless ``anchors``
+    above 0 asks for that many random ones inside.
+
+    Raises:
+        InputError: ``hold_out`` is not in [0, 1).
+    """
+    if not 0 <= hold_out < 1:
+        raise InputError(f"hold-out: {hold_out}; needed a fraction from 0 to below 1.")
+    uv, _ = project(transform_points(T_camera_lidar, points_lidar), camera)
+    seen = np.flatnonzero(inside_image(uv, camera.width, camera.height))
+    drawn = generator.permutation(seen)
+    held_out = np.sort(drawn[: round(hold_out * len(drawn))])
+    if anchors:
+        kept = np.sort(drawn[len(held_out) :][:anchors])
+    else:
+        kept = np.setdiff1d(np.arange(len(points_lidar)), held_out)
+    return Split(points_lidar[kept], points_lidar[held_out], LIDAR_FRAME)
+
+
+def split_depth(depth: FloatArray, camera: Camera, anchors: int, generator: np.random.Generator) -> Split:
+    """``anchors`` random pixels of a depth image (0: half of them), and up to 10000 of the others."""
+    v, u = np.nonzero(np.isfinite(depth))
+    drawn = generator.permutation(len(u))
+    count = anchors or len(drawn) // 2
+    kept, held_out = np.sort(drawn[:count]), np.sort(drawn[count:][:_MOST_HELD_OUT])
+
+    def points(chosen: IntArray) -> FloatArray:
+        uv = np.stack([u[chosen], v[chosen]], axis=1).astype(np.float32)
+        return unproject(uv, depth[v[chosen], u[chosen]], camera)
+
+    return Split(points(kept), points(held_out), CAMERA_FRAME)

@@ -1,0 +1,60 @@
+"""The one place where ROS packages that PyPI lacks are found: the real one, else its stand-in.
+
+A distribution has message_filters, cv_bridge, tf2_ros and tf2_msgs, and then they are used. Where
+one cannot be imported, or does not work with the NumPy at hand, the module of the same name in
+``nodes.standins`` steps in, one by one. ``STAND_INS`` names those in use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import ModuleType
+
+import rclpy.logging
+from sensor_msgs.msg import Image
+
+STAND_INS: list[str] = []
+
+
+def _find(name: str, *, real: str = "", works: str = "") -> ModuleType:
+    """The module ``real`` (default: ``name``), or the stand-in when it cannot be imported.
+
+    ``works`` names a check below. A package built for another NumPy may raise nearly anything.
+    """
+    try:
+        module = import_module(real or name)
+        if works:
+            globals()[works](module)
+        return module
+    except Exception as error:
+        if not isinstance(error, ModuleNotFoundError):
+            rclpy.logging.get_logger("metric_depth_ros").warning(
+                f"{name} is installed but does not work here ({type(error).__name__}: {error}); "
+                "a stand-in is used. Use the NumPy it was built for (numpy<2 on today's distributions)."
+            )
+        STAND_INS.append(name)
+        return import_module(f"metric_depth_ros.nodes.standins.{name}")
+
+
+def _check_cv_bridge(module: ModuleType) -> None:
+    """Converts one pixel: cv_bridge imports well and fails at its first use when NumPy's ABI differs."""
+    pixel = Image(height=1, width=1, encoding="rgb8", step=3, data=[1, 2, 3])
+    if module.CvBridge().imgmsg_to_cv2(pixel, "bgr8").tolist() != [[[3, 2, 1]]]:
+        raise ImportError("a converted pixel came out wrong")
+
+
+message_filters = _find("message_filters")
+cv_bridge = _find("cv_bridge", works="_check_cv_bridge")
+tf2_ros = _find("tf2_ros")
+TFMessage = _find("tf2_msgs", real="tf2_msgs.msg").TFMessage
+
+
+def clear_queues(synchronizer: message_filters.TimeSynchronizer) -> None:
+    """Forgets the messages that wait for partners: time has jumped back.
+
+    A full queue drops its oldest stamps, which after a jump are the new messages. Not to be called
+    from the synchronizer's own callback.
+    """
+    with synchronizer.lock:
+        for queue in synchronizer.queues:
+            queue.clear()

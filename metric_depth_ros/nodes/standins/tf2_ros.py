@@ -1,0 +1,277 @@
+"""Stand-in for tf2_ros: buffer, listener and broadcasters, on ``transforms.TransformTree``."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import rclpy.logging
+from geometry_msgs.msg import TransformStamped
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.time import Time
+
+from metric_depth_ros.errors import InputError, TransformError
+from metric_depth_ros.geometry import quaternion
+from metric_depth_ros.messages import read_transforms
+from metric_depth_ros.nodes.standins import tf2_msgs
+from metric_depth_ros.transforms import TransformTree
+from metric_depth_ros.types import FloatArray
+
+try:  # messages travel serialised here, so either class does
+    from tf2_msgs.msg import TFMessage
+except ImportError:
+    from metric_depth_ros.nodes.standins.tf2_msgs import TFMessage
+
+
+class TransformException(Exception):
+    """Parent of the others."""
+
+
+class LookupException(TransformException):
+    """A frame does not exist."""
+
+
+class ConnectivityException(TransformException):
+    """Two frames are not connected."""
+
+
+class ExtrapolationException(TransformException):
+    """A transform is not known at that time."""
+
+
+class InvalidArgumentException(TransformException):
+    """A frame name is empty or begins with a slash."""
+
+
+class Buffer:
+    """Keeps transforms for ``cache_time`` (default 10 s) and looks them up. Thread safe.
+
+    Time zero asks for the newest common time. A look-up waits for at most ``timeout`` of real time;
+    fill the buffer from another thread then.
+    """
+
+    def __init__(self, cache_time: Duration | None = None, node: Node | None = None) -> None:
+        """``node`` is ignored: the real one offers a service there."""
+        self._tree = TransformTree(10.0 if cache_time is None else cache_time.nanoseconds / 1e9)
+        self._changed = threading.Condition()
+
+    def set_transform(self, transform: TransformStamped, authority: str) -> None:
+        """Adds one moving transform; one that is not finite or has no frames is logged and ignored."""
+        self._add(transform, static=False)
+
+    def set_transform_static(self, transform: TransformStamped, authority: str) -> None:
+        """Adds one transform that holds at all times; a bad one is logged and ignored."""
+        self._add(transform, static=True)
+
+    def clear(self) -> None:
+        """Forgets everything that moves."""
+        with self._changed:
+            self._tree.clear()
+
+    def _add(self, transform: Any, *, static: bool) -> None:
+        try:
+            [(parent, child, T, stamp_ns)] = read_transforms(SimpleNamespace(transforms=[transform]))
+        except InputError as error:
+            _warn(error)
+            return
+        with self._changed:
+            self._tree.add(parent, child, T, stamp_ns, static=static)
+            self._changed.notify_all()
+
+    def can_transform(
+        self,
+        target_frame: str,
+        source_frame: str,
+        time: Time,
+        timeout: Duration | None = None,
+        return_debug_tuple: bool = False,
+    ) -> Any:
+        """Whether ``lookup_transform`` would answer; with ``return_debug_tuple`` (bool, why not)."""
+        try:
+            self.lookup_transform(target_frame, source_frame, time, timeout)
+        except TransformException as error:
+            return (False, str(error)) if return_debug_tuple else False
+        return (True, "") if return_debug_tuple else True
+
+    def lookup_transform(
+        self, target_frame: str, source_frame: str, time: Time, timeout: Duration | None = None
+    ) -> TransformStamped:
+        """T_target_source at ``time``, stamped with it.
+
+        Raises:
+            LookupException, ConnectivityException, ExtrapolationException, InvalidArgumentException.
+        """
+        T, stamp_ns = self._wait(lambda: self._look_up(target_frame, source_frame, time.nanoseconds), timeout)
+        return _stamped(target_frame, source_frame, T, stamp_ns)
+
+    def lookup_transform_full(
+        self,
+        target_frame: str,
+        target_time: Time,
+        source_frame: str,
+        source_time: Time,
+        fixed_frame: str,
+        timeout: Duration | None = None,
+    ) -> TransformStamped:
+        """From the source at one time to the target at another, stamped with the target's.
+
+        Raises:
+            LookupException, ConnectivityException, ExtrapolationException, InvalidArgumentException.
+        """
+
+        def through() -> tuple[FloatArray, int]:
+            self._check_frames(target_frame, source_frame, fixed_frame)
+            T_fixed_source, _ = self._look_up(fixed_frame, source_frame, source_time.nanoseconds)
+            T_target_fixed, stamp_ns = self._look_up(target_frame, fixed_frame, target_time.nanoseconds)
+            return T_target_fixed @ T_fixed_source, stamp_ns
+
+        T, stamp_ns = self._wait(through, timeout)
+        return _stamped(target_frame, source_frame, T, stamp_ns)
+
+    def _wait(
+        self, look_up: Callable[[], tuple[FloatArray, int]], timeout: Duration | None
+    ) -> tuple[FloatArray, int]:
+        """The answer as soon as there is one; after the timeout the last exception."""
+        answers: list[tuple[FloatArray, int]] = []
+        errors: list[TransformException] = []
+
+        def answered() -> bool:
+            try:
+                answers.append(look_up())
+            except TransformException as error:
+                errors.append(error)
+            return bool(answers)
+
+        with self._changed:
+            seconds = 0.0 if timeout is None else timeout.nanoseconds / 1e9
+            if self._changed.wait_for(answered, seconds):
+                return answers[0]
+        raise errors[-1]
+
+    def _look_up(self, target: str, source: str, stamp_ns: int) -> tuple[FloatArray, int]:
+        """T_target_source and the time it is for."""
+        if target == source:
+            return np.eye(4), stamp_ns
+        self._check_frames(target, source)
+        try:
+            newest_ns = self._tree.latest_common_ns(target, source)
+        except TransformError as error:
+            raise ConnectivityException(_found(error)) from error
+        stamp_ns = stamp_ns or newest_ns or 0
+        try:
+            return self._tree.lookup(target, source, stamp_ns), stamp_ns
+        except TransformError as error:
+            raise ExtrapolationException(_found(error)) from error
+
+    def _check_frames(self, *frames: str) -> None:
+        known = self._tree.frames()
+        for frame in frames:
+            if not frame or frame.startswith("/"):
+                raise InvalidArgumentException(f"frame {frame!r}; needed a name without a leading slash")
+            if frame not in known:
+                raise LookupException(f"frame {frame!r} does not exist; known: {', '.join(sorted(known))}")
+
+
+def _found(error: TransformError) -> str:
+    """What was found, without the place and the advice: who catches it adds their own."""
+    return str(error).removeprefix("tf: ").partition(". ")[0]
+
+
+def _stamped(target: str, source: str, T: FloatArray, stamp_ns: int) -> TransformStamped:
+    message = TransformStamped(child_frame_id=source)
+    message.header.frame_id = target
+    message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp_ns, 1_000_000_000)
+    translation, rotation = message.transform.translation, message.transform.rotation
+    translation.x, translation.y, translation.z = (float(x) for x in T[:3, 3])
+    rotation.x, rotation.y, rotation.z, rotation.w = (float(x) for x in quaternion(T[:3, :3]))
+    return message
+
+
+def _latched(depth: int) -> QoSProfile:
+    return QoSProfile(depth=depth, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+class TransformListener:
+    """Fills a buffer from /tf and /tf_static, in the executor that spins ``node``."""
+
+    def __init__(self, buffer: Buffer, node: Node, *, spin_thread: bool = False) -> None:
+        """Raises TransformError when the stand-in of tf2_msgs cannot serve here."""
+        if spin_thread:
+            raise ValueError("tf: spin_thread=True is not offered by this stand-in; spin the node yourself.")
+        self.buffer = buffer
+        self.node = node
+        group = ReentrantCallbackGroup()
+        self.tf_sub = node.create_subscription(
+            TFMessage, "/tf", self.callback, QoSProfile(depth=100), callback_group=group, raw=True
+        )
+        self.tf_static_sub = node.create_subscription(
+            TFMessage, "/tf_static", self.static_callback, _latched(100), callback_group=group, raw=True
+        )
+
+    def callback(self, data: bytes) -> None:
+        """Takes a serialised TFMessage of /tf."""
+        self._take(data, self.buffer.set_transform)
+
+    def static_callback(self, data: bytes) -> None:
+        """Takes a serialised TFMessage of /tf_static."""
+        self._take(data, self.buffer.set_transform_static)
+
+    def unregister(self) -> None:
+        """Ends both subscriptions."""
+        self.node.destroy_subscription(self.tf_sub)
+        self.node.destroy_subscription(self.tf_static_sub)
+
+    def _take(self, data: bytes, add: Callable[[Any, str], None]) -> None:
+        try:
+            transforms = tf2_msgs.decode(data).transforms
+        except TransformError as error:
+            _warn(error)
+            return
+        for transform in transforms:
+            add(transform, "default_authority")
+
+
+def _warn(error: Exception) -> None:
+    rclpy.logging.get_logger("tf2_buffer").warning(str(error), throttle_duration_sec=5.0)
+
+
+class TransformBroadcaster:
+    """Publishes moving transforms on /tf."""
+
+    def __init__(self, node: Node) -> None:
+        """Raises TransformError when the stand-in of tf2_msgs cannot serve here."""
+        self.pub_tf = node.create_publisher(TFMessage, "/tf", QoSProfile(depth=100))
+
+    def sendTransform(self, transform: TransformStamped | list[TransformStamped]) -> None:
+        """Publishes one, or several in one message. Raises InputError when one is not finite."""
+        self.pub_tf.publish(_encoded(_listed(transform)))
+
+
+class StaticTransformBroadcaster:
+    """Publishes fixed transforms on /tf_static, latched; each message repeats those sent before."""
+
+    def __init__(self, node: Node) -> None:
+        """Raises TransformError when the stand-in of tf2_msgs cannot serve here."""
+        self.pub_tf = node.create_publisher(TFMessage, "/tf_static", _latched(1))
+        self._sent: dict[str, TransformStamped] = {}
+
+    def sendTransform(self, transform: TransformStamped | list[TransformStamped]) -> None:
+        """Adds one or several, a child's newest counts. Raises InputError when one is not finite."""
+        new = {stamped.child_frame_id: stamped for stamped in _listed(transform)}
+        data = _encoded({**self._sent, **new}.values())
+        self._sent.update(new)
+        self.pub_tf.publish(data)
+
+
+def _listed(transform: Any) -> list[Any]:
+    return list(transform) if isinstance(transform, (list, tuple)) else [transform]
+
+
+def _encoded(transforms: Iterable[Any]) -> bytes:
+    return tf2_msgs.encode(read_transforms(SimpleNamespace(transforms=transforms)))

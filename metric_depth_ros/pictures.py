@@ -1,0 +1,232 @@
+"""Pictures for people: anchors on the image, depth with a metre scale, the cloud from above.
+
+Every function returns a new RGB picture (H, W, 3) uint8. Depth is coloured by its logarithm, so that
+near and far both show: red is near, blue is far, grey is unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from metric_depth_ros.geometry import pixel_rays
+from metric_depth_ros.types import Anchors, Camera, FloatArray, ImageArray
+
+_UNKNOWN = (90, 90, 90)
+_PAPER = (24, 24, 28)
+_INK = (235, 235, 235)
+_GRID = (58, 58, 64)
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_BAR_WIDTH = 86
+_TITLE_HEIGHT = 30
+_CEILING_M = 2.0
+
+Range = tuple[float, float]
+
+
+def depth_range(depth: FloatArray) -> Range:
+    """A range in metres that shows most of a depth map or set of depths: percentiles 2 and 98.
+
+    At least a factor of 1.5 wide; (1, 10) when nothing is known.
+    """
+    known = depth[np.isfinite(depth) & (depth > 0)]
+    if not known.size:
+        return 1.0, 10.0
+    low, high = (float(value) for value in np.percentile(known, (2, 98)))
+    middle = (low * high) ** 0.5
+    return min(low, middle / 1.225), max(high, middle * 1.225)
+
+
+def depth_colours(depth: FloatArray, low: float, high: float) -> ImageArray:
+    """Colours (..., 3) of depths in metres; beyond the range the end's colour, NaN grey."""
+    known = np.isfinite(depth) & (depth > 0)
+    level = np.log(np.where(known, depth, low) / low) / np.log(high / low)
+    index = np.rint(255 * (1 - np.clip(level, 0, 1))).astype(np.uint8)
+    return np.where(known[..., None], _palette()[index], np.array(_UNKNOWN, np.uint8))
+
+
+def draw_anchors(
+    image: ImageArray, anchors: Anchors, low: float | None = None, high: float | None = None
+) -> ImageArray:
+    """The image, darkened, with a dot per anchor, coloured by its depth; near ones lie on top."""
+    low, high = _filled_range(anchors.depth, low, high)
+    picture = (image * 0.55).astype(np.uint8)
+    spacing = (image.shape[0] * image.shape[1] / max(len(anchors), 1)) ** 0.5
+    radius = int(np.clip(spacing / 5, 1, max(1, image.shape[1] / 160)))
+    order = np.argsort(-anchors.depth, kind="stable")
+    colours = depth_colours(anchors.depth, low, high)
+    for (u, v), colour in zip(anchors.uv[order], colours[order], strict=True):
+        cv2.circle(picture, (round(float(u)), round(float(v))), radius, colour.tolist(), -1, cv2.LINE_AA)
+    return picture
+
+
+def draw_depth(depth: FloatArray, low: float | None = None, high: float | None = None) -> ImageArray:
+    """Depth (H, W) in colours, with a metre scale on its right: (H, W + 86, 3)."""
+    low, high = _filled_range(depth, low, high)
+    return np.concatenate([depth_colours(depth, low, high), _scale_bar(len(depth), low, high)], axis=1)
+
+
+def draw_from_above(
+    points: FloatArray,
+    colours: ImageArray,
+    size: tuple[int, int] = (640, 480),
+    reach_m: float | None = None,
+    ceiling_m: float | None = None,
+) -> ImageArray:
+    """The cloud seen from above: the camera at the bottom looks up, with a grid in metres.
+
+    Args:
+        points: (N, 3) metres in the optical frame; rows that are not finite are left out.
+        colours: (N, 3) uint8 RGB.
+        size: width and height of the picture.
+        reach_m: how far the picture reaches; None shows 98 % of the points.
+        ceiling_m: points higher above the camera than this are left out, as they hide what is below.
+    """
+    width, height = size
+    known = np.isfinite(points).all(axis=1) & (points[:, 2] > 0)
+    if ceiling_m is not None:
+        known &= points[:, 1] > -ceiling_m
+    points, colours = points[known], colours[known]
+    if reach_m is None:
+        reach_m = 1.05 * float(np.percentile(points[:, 2], 98)) if len(points) else 10.0
+    scale = (height - 40) / reach_m
+    origin = (width / 2, height - 20)
+    picture = np.full((height, width, 3), _PAPER, np.uint8)
+    step = next(s for s in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1e9) if reach_m / s <= 8)
+    _draw_grid(picture, origin, step * scale)
+    order = np.argsort(-points[:, 1], kind="stable")  # y points down: what is higher is painted later
+    x = np.rint(origin[0] + points[order, 0] * scale).astype(np.intp)
+    y = np.rint(origin[1] - points[order, 2] * scale).astype(np.intp)
+    inside = (x >= 0) & (x < width - 1) & (y >= 0) & (y < height - 1)
+    x, y, colours = x[inside], y[inside], colours[order][inside]
+    for dx, dy in ((1, 1), (1, 0), (0, 1), (0, 0)):  # four pixels a point: rows of points close up
+        picture[y + dy, x + dx] = colours
+    _draw_camera(picture, origin)
+    for index in range(int(reach_m / step) + 1):
+        _text(picture, f"{index * step:g} m", (4, round(origin[1] - index * step * scale) - 4), 0.4)
+    return picture
+
+
+def draw_sheet(
+    image: ImageArray,
+    anchors: Anchors,
+    depth: FloatArray,
+    camera: Camera,
+    *,
+    range_m: Range | None = None,
+    title: str = "",
+) -> ImageArray:
+    """One picture of three: image with anchors, metric depth with its scale, the cloud from above.
+
+    Args:
+        image: (H, W, 3) of ``camera``, as is ``depth`` (H, W) in metres.
+        range_m: colours of both; None takes the depth's own. Fix it to compare frames.
+    """
+    low, high = range_m or depth_range(depth if np.isfinite(depth).any() else anchors.depth)
+    wide = camera.width > 2 * camera.height
+    width = 960 if wide else 640
+    height = round(width * camera.height / camera.width)
+    with_anchors = draw_anchors(*_resized_with_anchors(image, anchors, width, height), low, high)
+    nearest = cv2.resize(np.asarray(depth, np.float32), (width, height), interpolation=cv2.INTER_NEAREST)
+    coloured = draw_depth(nearest, low, high)
+    points = (pixel_rays(camera) * depth[..., None]).reshape(-1, 3)
+    column = [
+        _titled(f"{title}  image, {len(anchors)} anchors".strip(), _padded(with_anchors, width + _BAR_WIDTH)),
+        _titled("metric depth", coloured),
+    ]
+    left = np.concatenate(column, axis=0)
+    above_height = len(left) - _TITLE_HEIGHT
+    above_size = (min(max(above_height, 480), 720), above_height)
+    brighter = (40 + 0.84 * image.reshape(-1, 3)).astype(np.uint8)
+    above = draw_from_above(points, brighter, above_size, ceiling_m=_CEILING_M)
+    return np.concatenate([left, _titled("from above", above)], axis=1)
+
+
+# ---- parts -----------------------------------------------------------------------------------
+
+
+def _palette() -> ImageArray:
+    """(256, 3) RGB from blue (0) to red (255)."""
+    ramp = np.arange(256, dtype=np.uint8)[:, None]
+    return np.asarray(cv2.applyColorMap(ramp, cv2.COLORMAP_TURBO)[:, 0, ::-1], np.uint8)
+
+
+def _filled_range(depth: FloatArray, low: float | None, high: float | None) -> Range:
+    """The range as given, its missing ends from the depths."""
+    own_low, own_high = depth_range(depth)
+    low = own_low if low is None else low
+    high = own_high if high is None else high
+    return low, high if high > low else low * 1.5
+
+
+def _resized_with_anchors(
+    image: ImageArray, anchors: Anchors, width: int, height: int
+) -> tuple[ImageArray, Anchors]:
+    scale = np.array([width / image.shape[1], height / image.shape[0]], np.float32)
+    resized = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    return resized, Anchors((anchors.uv + 0.5) * scale - 0.5, anchors.depth, anchors.sigma)
+
+
+def _scale_bar(height: int, low: float, high: float) -> ImageArray:
+    """A bar of the palette, far at the top, with round metre values beside it."""
+    bar = np.full((height, _BAR_WIDTH, 3), _PAPER, np.uint8)
+    top, bottom = min(14, height // 8), height - min(14, height // 8)
+    fractions = np.linspace(1, 0, max(bottom - top, 1))
+    bar[top:bottom, 10:28] = depth_colours(low * (high / low) ** fractions, low, high)[:, None]
+    for value in round_values(low, high, most=max(2, (bottom - top) // 28)):
+        y = round(bottom - (bottom - top) * float(np.log(value / low) / np.log(high / low)))
+        cv2.line(bar, (28, y), (33, y), _INK, 1)
+        _text(bar, f"{value:g} m", (36, y + 4), 0.4)
+    return bar
+
+
+def round_values(low: float, high: float, most: int) -> list[float]:
+    """Round numbers within [low, high], evenly spread in the logarithm, at most ``most`` of them.
+
+    Of 1-1.5-2-3-4-5-7 times powers of ten down to only powers of ten: the densest series that fits.
+    """
+    decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
+    chosen: list[float] = []
+    for series in ((1,), (1, 3), (1, 2, 5), (1, 2, 3, 5), (1, 1.5, 2, 3, 4, 5, 7)):
+        values = [m * 10.0**d for d in decades for m in series if low <= m * 10.0**d <= high]
+        if len(values) <= most:
+            chosen = values
+    return chosen
+
+
+def _draw_grid(picture: ImageArray, origin: tuple[float, float], step_px: float) -> None:
+    """Lines along and across, through the camera's place."""
+    height, width = picture.shape[:2]
+    for index in range(int(origin[1] / step_px) + 1):
+        y = round(origin[1] - index * step_px)
+        cv2.line(picture, (0, y), (width - 1, y), _GRID, 1)
+    across = int(width / 2 / step_px)
+    for index in range(-across, across + 1):
+        x = round(origin[0] + index * step_px)
+        cv2.line(picture, (x, 0), (x, height - 1), _GRID, 1)
+
+
+def _draw_camera(picture: ImageArray, origin: tuple[float, float]) -> None:
+    x, y = round(origin[0]), round(origin[1])
+    corners = np.array([[x, y], [x - 9, y - 14], [x + 9, y - 14]], np.int32)
+    cv2.polylines(picture, [corners], True, _INK, 1, cv2.LINE_AA)
+
+
+def _padded(picture: ImageArray, width: int) -> ImageArray:
+    """The picture with empty columns on its right."""
+    margin = np.full((len(picture), width - picture.shape[1], 3), _PAPER, np.uint8)
+    return np.concatenate([picture, margin], axis=1)
+
+
+def _titled(title: str, picture: ImageArray) -> ImageArray:
+    strip = np.full((_TITLE_HEIGHT, picture.shape[1], 3), _PAPER, np.uint8)
+    _text(strip, title, (10, 20), 0.5)
+    return np.concatenate([strip, picture], axis=0)
+
+
+def _text(picture: ImageArray, text: str, at: Sequence[int], size: float) -> None:
+    """Light text with a dark rim, legible on anything."""
+    for colour, thickness in ((_PAPER, 3), (_INK, 1)):
+        cv2.putText(picture, text, (at[0], at[1]), _FONT, size, colour, thickness, cv2.LINE_AA)

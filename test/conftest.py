@@ -1,0 +1,97 @@
+"""Fixtures: everything is made by code; real frames come from METRIC_DEPTH_DATA, or their tests skip."""
+
+import os
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+# Every test run has a ROS graph of its own; processes that tests start inherit it.
+os.environ["ROS_DOMAIN_ID"] = str(random.SystemRandom().randint(1, 100))
+os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+
+from metric_depth_ros.engines.manifest import Manifest, load_manifest  # noqa: E402
+from metric_depth_ros.types import Camera  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Real frames; skips the test where there are none."""
+    path = Path(os.environ.get("METRIC_DEPTH_DATA", ""))
+    if not os.environ.get("METRIC_DEPTH_DATA") or not path.is_dir():
+        pytest.skip("METRIC_DEPTH_DATA names no folder")
+    return path
+
+
+@pytest.fixture(scope="session")
+def model_dir(data_dir: Path) -> Path:
+    """Real networks, beside the real frames; skips the test where there are none."""
+    path = data_dir.parent / "models" / "meter_xxs"
+    if not path.is_dir():
+        pytest.skip("no networks beside METRIC_DEPTH_DATA")
+    return path
+
+
+@pytest.fixture
+def camera() -> Camera:
+    """A small pinhole camera."""
+    return Camera(64, 48, np.array([[50.0, 0, 31.5], [0, 50.0, 23.5], [0, 0, 1]]))
+
+
+def write_toy_model(
+    folder: Path, *, width: int = 64, height: int = 48, gain: float = 1.0, bias: float = 0.0, **output: object
+) -> Path:
+    """Writes a network whose relative depth is gain * (mean of the channels) + bias, in 0..1 units.
+
+    Returns the manifest's path. A gray image thus states its own relative depth.
+    """
+    import hashlib
+
+    onnx = pytest.importorskip("onnx")
+    from onnx import TensorProto, helper
+
+    nodes = [
+        helper.make_node("ReduceMean", ["image", "axes"], ["mean"], keepdims=1),
+        helper.make_node("Mul", ["mean", "gain"], ["scaled"]),
+        helper.make_node("Add", ["scaled", "bias"], ["depth"]),
+    ]
+    constants = [
+        helper.make_tensor("axes", TensorProto.INT64, [1], [1]),
+        helper.make_tensor("gain", TensorProto.FLOAT, [], [gain]),
+        helper.make_tensor("bias", TensorProto.FLOAT, [], [bias]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "toy",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, height, width])],
+        [helper.make_tensor_value_info("depth", TensorProto.FLOAT, [1, 1, height, width])],
+        constants,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.checker.check_model(model)
+    content = model.SerializeToString()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "toy.onnx").write_bytes(content)
+    manifest = {
+        "name": "toy",
+        "file": "toy.onnx",
+        "licence": "none",
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "input": {"name": "image", "width": width, "height": height},
+        "output": {"name": "depth", "kind": "depth", "floor": 1e-3, **output},
+    }
+    path = folder / "toy.yaml"
+    path.write_text(yaml.safe_dump(manifest))
+    return path
+
+
+@pytest.fixture(scope="session")
+def toy_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_toy_model(tmp_path_factory.mktemp("toy"))
+
+
+@pytest.fixture
+def toy(toy_manifest: Path) -> Manifest:
+    return load_manifest(toy_manifest)

@@ -1,0 +1,486 @@
+"""Bags: written and read back, samples out of them, and what can be wrong with them."""
+
+from __future__ import annotations
+
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rosbags.highlevel import AnyReader
+from rosbags.interfaces import QosDurability
+from rosbags.rosbag1 import Writer as Ros1Writer
+from rosbags.typesys import Stores, get_typestore
+
+from metric_depth_ros import messages
+from metric_depth_ros.bags import BagReader, BagWriter
+from metric_depth_ros.config import Config, from_flat
+from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError, TransformError
+from metric_depth_ros.geometry import rigid_transform, transform_points
+from metric_depth_ros.sync import CloudRing
+from metric_depth_ros.types import Camera, Cloud, Sample
+
+CAMERA = Camera(16, 12, np.array([[20.0, 0, 7.5], [0, 20, 5.5], [0, 0, 1]]), "plumb_bob", (0.1, 0, 0, 0, 0))
+T_CAMERA_LIDAR = rigid_transform([0.1, -0.2, 0.3], [0.5, -0.5, 0.5, 0.5])
+SECOND = 1_000_000_000
+TENTH = SECOND // 10
+
+
+def image_of(index: int) -> Any:
+    return np.random.default_rng(index).integers(0, 256, (12, 16, 3), np.uint8)
+
+
+def points_of(index: int) -> Any:
+    return np.random.default_rng(100 + index).normal(0, 5, (50, 3)).astype(np.float32)
+
+
+def write_bag(path: Path, count: int = 3, *, storage: str = "mcap", static_tf: bool = True) -> Path:
+    """Images at 10 Hz with a cloud, held-out points and camera_info each."""
+    with BagWriter(path, storage=storage) as bag:
+        if static_tf:
+            bag.write_tf_static([("camera", "lidar", T_CAMERA_LIDAR, SECOND)])
+        for index in range(count):
+            stamp_ns = SECOND + index * TENTH
+            bag.write_points("/lidar/points", points_of(index), stamp_ns, "lidar")
+            bag.write_points("/lidar/points_held_out", points_of(50 + index), stamp_ns, "lidar")
+            bag.write_camera_info("/camera/camera_info", CAMERA, stamp_ns, "camera")
+            bag.write_image("/camera/image", image_of(index), stamp_ns, "camera")
+    return path
+
+
+def read_all(path: Path, config: Config | None = None, **topics: Any) -> list[Sample | MetricDepthError]:
+    with BagReader(path, **topics) as reader:
+        return [outcome for _, outcome in reader.samples(config or Config())]
+
+
+class Ros1Bag:
+    """Collects messages and writes them at chosen times of recording, which may differ from stamps."""
+
+    def __init__(self) -> None:
+        self.types = get_typestore(Stores.ROS1_NOETIC)
+        self.entries: list[tuple[int, str, str, Any]] = []
+
+    def make(self, kind: str, **fields: Any) -> Any:
+        return self.types.types[kind](**fields)
+
+    def header(self, stamp_ns: int, frame_id: str) -> Any:
+        stamp = self.make("builtin_interfaces/msg/Time", sec=stamp_ns // SECOND, nanosec=stamp_ns % SECOND)
+        return self.make("std_msgs/msg/Header", seq=0, stamp=stamp, frame_id=frame_id)
+
+    def image(self, stamp_ns: int, recorded_ns: int | None = None, *, index: int = 0, **changes: Any) -> None:
+        fields = {**messages.image_fields(image_of(index)), **changes}
+        self._add("/image", "sensor_msgs/msg/Image", fields, stamp_ns, "camera", recorded_ns)
+
+    def info(self, stamp_ns: int, recorded_ns: int | None = None, *, frame_id: str = "camera", f: float = 20) -> None:
+        camera = Camera(16, 12, np.array([[f, 0, 7.5], [0, f, 5.5], [0, 0, 1]]))
+        fields = messages.camera_info_fields(camera)
+        fields = {name.upper() if len(name) == 1 else name: value for name, value in fields.items()}
+        roi = self.make(
+            "sensor_msgs/msg/RegionOfInterest", x_offset=0, y_offset=0, height=0, width=0, do_rectify=False
+        )
+        fields.update(binning_x=0, binning_y=0, roi=roi)
+        self._add("/camera_info", "sensor_msgs/msg/CameraInfo", fields, stamp_ns, frame_id, recorded_ns)
+
+    def cloud(
+        self, stamp_ns: int, recorded_ns: int | None = None, *, index: int = 0, frame_id: str = "camera", **changes: Any
+    ) -> None:
+        fields = {**messages.points_fields(points_of(index)), **changes}
+        fields["fields"] = [
+            self.make("sensor_msgs/msg/PointField", name=n, offset=o, datatype=d, count=c)
+            for n, o, d, c in fields["fields"]
+        ]
+        self._add("/anchors", "sensor_msgs/msg/PointCloud2", fields, stamp_ns, frame_id, recorded_ns)
+
+    def tf(self, parent: str, child: str, T: Any, stamp_ns: int, topic: str = "/tf") -> None:
+        x, y, z = T[:3, 3]
+        transform = self.make(
+            "geometry_msgs/msg/Transform",
+            translation=self.make("geometry_msgs/msg/Vector3", x=x, y=y, z=z),
+            rotation=self.make("geometry_msgs/msg/Quaternion", x=0.0, y=0.0, z=0.0, w=1.0),
+        )
+        stamped = self.make(
+            "geometry_msgs/msg/TransformStamped",
+            header=self.header(stamp_ns, parent),
+            child_frame_id=child,
+            transform=transform,
+        )
+        message = self.make("tf2_msgs/msg/TFMessage", transforms=[stamped])
+        self.entries.append((stamp_ns, topic, "tf2_msgs/msg/TFMessage", message))
+
+    def write(self, path: Path) -> Path:
+        with Ros1Writer(path) as bag:
+            connections: dict[str, Any] = {}
+            for recorded_ns, topic, kind, message in sorted(self.entries, key=lambda entry: entry[0]):
+                if topic not in connections:
+                    connections[topic] = bag.add_connection(topic, kind, typestore=self.types)
+                bag.write(connections[topic], recorded_ns, self.types.serialize_ros1(message, kind))
+        return path
+
+    def _add(
+        self, topic: str, kind: str, fields: Any, stamp_ns: int, frame_id: str, recorded_ns: int | None
+    ) -> None:
+        message = self.make(kind, header=self.header(stamp_ns, frame_id), **fields)
+        self.entries.append((stamp_ns if recorded_ns is None else recorded_ns, topic, kind, message))
+
+
+# ---- round trips -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "storage"),
+    [("whole.mcap", "mcap"), ("whole.db3", "mcap"), ("folder", "mcap"), ("folder.v2", "sqlite3")],
+)
+def test_a_written_bag_reads_back(tmp_path: Path, name: str, storage: str) -> None:
+    samples = read_all(write_bag(tmp_path / name, storage=storage))
+    assert [s.stamp_ns for s in samples] == [SECOND, SECOND + TENTH, SECOND + 2 * TENTH]
+    for index, sample in enumerate(samples):
+        np.testing.assert_array_equal(sample.image, image_of(index))
+        np.testing.assert_allclose(sample.camera.K, CAMERA.K)
+        assert (sample.camera.distortion_model, sample.camera.D) == ("plumb_bob", CAMERA.D)
+        assert sample.frame_id == "camera"
+        assert sample.cloud_stamps_ns == (sample.stamp_ns,)
+        expected = transform_points(T_CAMERA_LIDAR, points_of(index))
+        np.testing.assert_allclose(sample.points_camera, expected, atol=1e-5)
+        held_out = transform_points(T_CAMERA_LIDAR, points_of(50 + index))
+        np.testing.assert_allclose(sample.points_held_out, held_out, atol=1e-5)
+
+
+def test_a_ros1_bag_reads_the_same(tmp_path: Path) -> None:
+    bag = Ros1Bag()
+    bag.tf("/camera", "/lidar", rigid_transform([1, 2, 3], [0, 0, 0, 1]), SECOND, "/tf_static")
+    for index in range(2):
+        stamp_ns = SECOND + index * TENTH
+        bag.cloud(stamp_ns, index=index, frame_id="/lidar")
+        bag.info(stamp_ns)
+        bag.image(stamp_ns, index=index)
+    samples = read_all(bag.write(tmp_path / "old.bag"))
+    assert len(samples) == 2
+    np.testing.assert_array_equal(samples[1].image, image_of(1))
+    np.testing.assert_allclose(samples[1].points_camera, points_of(1) + [1, 2, 3], atol=1e-5)
+    assert samples[1].camera.K[0, 0] == 20
+    assert samples[1].points_held_out is None
+
+
+def test_depth_and_cloud_read_back(tmp_path: Path) -> None:
+    depth = np.linspace(0.5, 9, 16 * 12, dtype=np.float32).reshape(12, 16)
+    depth[3, 4] = np.nan
+    with BagWriter(tmp_path / "depth.mcap") as bag:
+        bag.write_depth("/depth/image_rect", depth, SECOND, "camera")
+        bag.write_depth("/depth/millimetres", depth, SECOND, "camera", encoding="16UC1")
+        bag.write_cloud("/depth/points", depth, image_of(0), CAMERA, SECOND, "camera", stride=2)
+    read = {}
+    with AnyReader([tmp_path / "depth.mcap"]) as reader:
+        for connection, recorded_ns, raw in reader.messages():
+            read[connection.topic] = reader.deserialize(raw, connection.msgtype)
+            assert recorded_ns == SECOND
+    np.testing.assert_array_equal(messages.read_depth(read["/depth/image_rect"]), depth)
+    np.testing.assert_allclose(messages.read_depth(read["/depth/millimetres"]), depth, atol=5.1e-4)
+    cloud = read["/depth/points"]
+    assert (cloud.height, cloud.width, cloud.header.frame_id) == (6, 8, "camera")
+    np.testing.assert_array_equal(messages.read_points(cloud)[:, 2].reshape(6, 8), depth[::2, ::2])
+
+
+def test_static_transforms_are_latched_in_a_format_that_humble_reads(tmp_path: Path) -> None:
+    path = write_bag(tmp_path / "bag")
+    with AnyReader([path]) as reader:
+        latched = [c.topic for c in reader.connections for q in c.ext.offered_qos_profiles
+                   if q.durability == QosDurability.TRANSIENT_LOCAL]  # fmt: skip
+    assert latched == ["/tf_static"]
+    assert "version: 8\n" in (path / "metadata.yaml").read_text()
+
+
+# ---- which clouds ----------------------------------------------------------------------------
+
+
+def test_clouds_are_those_a_ring_of_all_clouds_selects(tmp_path: Path) -> None:
+    """Whenever they were recorded: up to 0.3 s late here, in any order."""
+    generator = np.random.default_rng(1)
+    config = from_flat({"sync.accumulate": 2, "sync.max_cloud_age_s": 0.25, "sync.max_cloud_lead_s": 0.02})
+    bag, ring = Ros1Bag(), CloudRing(config.sync)
+    bag.info(SECOND, 0)
+    for index in range(30):
+        stamp_ns = SECOND + int(index * 0.13 * SECOND) + int(generator.integers(0, 50_000_000))
+        late_ns = int(generator.integers(0, 300_000_000))
+        bag.cloud(stamp_ns, stamp_ns + late_ns, index=index)
+        ring.add(Cloud(points_of(index), "camera", stamp_ns))
+    for index in range(60):
+        bag.image(SECOND + int(index * 0.06 * SECOND))
+    samples = read_all(bag.write(tmp_path / "a.bag"), config)
+    assert len(samples) == 60
+    for sample in samples:
+        if isinstance(sample, Sample):
+            chosen = ring.select(sample.stamp_ns)
+            assert sample.cloud_stamps_ns == tuple(cloud.stamp_ns for cloud in chosen)
+            np.testing.assert_array_equal(sample.points_camera, np.concatenate([c.points for c in chosen]))
+    assert sum(isinstance(sample, Sample) for sample in samples) > 50
+
+
+def test_an_image_without_a_cloud_fails_alone(tmp_path: Path) -> None:
+    bag = Ros1Bag()
+    for second in (1, 2, 3):
+        bag.image(second * SECOND)
+        bag.info(second * SECOND)
+    bag.cloud(1 * SECOND)
+    bag.cloud(3 * SECOND)
+    first, second, third = read_all(bag.write(tmp_path / "a.bag"))
+    assert isinstance(first, Sample)
+    assert isinstance(third, Sample)
+    assert isinstance(second, AnchorError)
+    assert "/anchors" in str(second)
+
+
+def test_a_cloud_stamped_far_ahead_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    bag = Ros1Bag()
+    bag.cloud(1000 * SECOND, 1 * SECOND)
+    for second in range(1, 12):
+        bag.image(second * SECOND)
+        bag.info(second * SECOND)
+        bag.cloud(second * SECOND, second * SECOND + 1)
+    samples = read_all(bag.write(tmp_path / "a.bag"))
+    assert all(isinstance(sample, Sample) for sample in samples[-5:])
+
+
+def test_time_jumping_back_starts_afresh(tmp_path: Path) -> None:
+    bag = Ros1Bag()
+    for loop in range(2):
+        for index in range(4):
+            stamp_ns, recorded_ns = (100 + index) * SECOND, (100 + index + 10 * loop) * SECOND
+            bag.info(stamp_ns, recorded_ns)
+            bag.cloud(stamp_ns, recorded_ns + 1, index=index + 10 * loop)
+            bag.image(stamp_ns, recorded_ns + 2, index=index + 10 * loop)
+    samples = read_all(bag.write(tmp_path / "a.bag"))
+    assert len(samples) == 8
+    for sample, index in zip(samples, (0, 1, 2, 3, 10, 11, 12, 13), strict=True):
+        np.testing.assert_array_equal(sample.image, image_of(index))
+        np.testing.assert_array_equal(sample.points_camera, points_of(index))
+
+
+def test_an_unusable_cloud_is_passed_over_and_counted(tmp_path: Path) -> None:
+    bag = Ros1Bag()
+    bag.info(SECOND)
+    bag.cloud(SECOND, index=1)
+    bag.cloud(SECOND + 2, index=2, fields=(("x", 0, 7, 1), ("y", 4, 7, 1)))
+    bag.image(SECOND + 3)
+    with BagReader(bag.write(tmp_path / "a.bag")) as reader:
+        ((_, sample),) = reader.samples(Config())
+        (reason,) = reader.skipped
+    np.testing.assert_array_equal(sample.points_camera, points_of(1))
+    assert "no field z" in reason
+
+
+# ---- camera_info and transforms --------------------------------------------------------------
+
+
+def test_camera_info_is_the_partner_else_the_newest_of_the_frame(tmp_path: Path) -> None:
+    bag = Ros1Bag()
+    for second in range(1, 6):
+        bag.cloud(second * SECOND)
+        bag.image(second * SECOND)
+    bag.info(1 * SECOND + 100, f=21)  # within the slop of the first image, though after it
+    bag.info(2 * SECOND, f=22)
+    bag.info(2 * SECOND + SECOND // 2, f=23)
+    bag.info(4 * SECOND - SECOND // 4, f=24, frame_id="other")
+    samples = read_all(bag.write(tmp_path / "a.bag"))
+    assert [sample.camera.K[0, 0] for sample in samples] == [21, 22, 23, 23, 23]
+
+
+def test_one_late_camera_info_serves_all_images(tmp_path: Path) -> None:
+    bag = Ros1Bag()
+    for second in (1, 2):
+        bag.cloud(second * SECOND)
+        bag.image(second * SECOND)
+    bag.info(SECOND + SECOND // 2, f=33)
+    assert [s.camera.K[0, 0] for s in read_all(bag.write(tmp_path / "a.bag"))] == [33, 33]
+
+
+def test_camera_info_of_another_frame_does_not_serve(tmp_path: Path) -> None:
+    bag = Ros1Bag()
+    bag.cloud(SECOND)
+    bag.image(SECOND)
+    bag.info(SECOND // 2, frame_id="other")
+    (error,) = read_all(bag.write(tmp_path / "a.bag"))
+    assert isinstance(error, InputError)
+    assert "camera_info" in str(error)
+
+
+def test_a_missing_transform_fails_the_image_alone(tmp_path: Path) -> None:
+    """The moving transform is known from 2 s to 3 s, and interpolated between."""
+    bag = Ros1Bag()
+    for tenth in (15, 25, 35):
+        bag.image(tenth * TENTH)
+        bag.info(tenth * TENTH)
+        bag.cloud(tenth * TENTH, frame_id="lidar")
+    bag.tf("camera", "lidar", rigid_transform([0, 0, 0], [0, 0, 0, 1]), 2 * SECOND)
+    bag.tf("camera", "lidar", rigid_transform([0, 0, 4], [0, 0, 0, 1]), 3 * SECOND)
+    early, sample, late = read_all(bag.write(tmp_path / "a.bag"))
+    assert isinstance(early, TransformError)
+    assert isinstance(late, TransformError)
+    np.testing.assert_allclose(sample.points_camera, points_of(0) + np.float32([0, 0, 2]), atol=1e-5)
+
+
+def test_a_bad_image_fails_alone(tmp_path: Path) -> None:
+    bag = Ros1Bag()
+    bag.image(1 * SECOND, encoding="32FC7")
+    bag.image(2 * SECOND, data=np.zeros(5, np.uint8))
+    bag.image(3 * SECOND)
+    for second in (1, 2, 3):
+        bag.info(second * SECOND)
+        bag.cloud(second * SECOND)
+    unknown, truncated, sample = read_all(bag.write(tmp_path / "a.bag"))
+    assert isinstance(unknown, InputError)
+    assert "32FC7" in str(unknown)
+    assert isinstance(truncated, InputError)
+    assert "cut short" in str(truncated)
+    assert isinstance(sample, Sample)
+
+
+def test_the_same_bag_gives_the_same_samples_twice(tmp_path: Path) -> None:
+    path = write_bag(tmp_path / "bag.mcap")
+    for first, second in zip(read_all(path), read_all(path), strict=True):
+        np.testing.assert_array_equal(first.points_camera, second.points_camera)
+        np.testing.assert_array_equal(first.image, second.image)
+
+
+def test_memory_does_not_grow_with_the_bag(tmp_path: Path) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
+    camera = Camera(320, 240, np.array([[200.0, 0, 160], [0, 200, 120], [0, 0, 1]]))
+    with BagWriter(tmp_path / "long.mcap") as bag:
+        for index in range(120):
+            stamp_ns = SECOND + index * TENTH
+            bag.write_points("/points", points_of(index), stamp_ns, "camera")
+            bag.write_camera_info("/camera_info", camera, stamp_ns, "camera")
+            bag.write_image("/image", picture, stamp_ns, "camera")
+    tracemalloc.start()
+    try:
+        with BagReader(tmp_path / "long.mcap") as reader:
+            count = sum(isinstance(sample, Sample) for _, sample in reader.samples(Config()))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert count == 120
+    assert peak < 120 * picture.nbytes / 2
+
+
+# ---- topics ----------------------------------------------------------------------------------
+
+
+def test_topics_are_found_and_can_be_chosen(tmp_path: Path) -> None:
+    path = write_bag(tmp_path / "bag.mcap", 1)
+    with BagReader(path) as reader:
+        found = (reader.image_topic, reader.camera_info_topic, reader.anchors_topic, reader.held_out_topic)
+    assert found == ("/camera/image", "/camera/camera_info", "/lidar/points", "/lidar/points_held_out")
+    with BagReader(path, anchors="lidar/points_held_out") as reader:
+        assert (reader.anchors_topic, reader.held_out_topic) == ("/lidar/points_held_out", None)
+
+
+def write_two_cameras(path: Path) -> Path:
+    with BagWriter(path) as bag:
+        for side in ("left", "right"):
+            bag.write_image(f"/{side}/image", image_of(0), SECOND, side)
+            bag.write_camera_info(f"/{side}/camera_info", CAMERA, SECOND, side)
+        bag.write_points("/lidar/points", points_of(0), SECOND, "left")
+    return path
+
+
+def test_several_topics_of_a_kind_need_a_choice(tmp_path: Path) -> None:
+    path = write_two_cameras(tmp_path / "two.mcap")
+    with pytest.raises(InputError, match=r"/left/image, /right/image.*--image"), BagReader(path):
+        pass
+    with BagReader(path, image="/right/image") as reader:
+        assert reader.camera_info_topic == "/right/camera_info"
+
+
+@pytest.mark.parametrize(
+    ("topics", "message"),
+    [
+        ({"image": "/nowhere"}, r"/nowhere, but it is not in the bag.*/camera/image"),
+        ({"image": "/lidar/points"}, r"it is sensor_msgs/msg/PointCloud2; needed sensor_msgs/msg/Image"),
+        ({"image_transport": "compressed"}, r"image_transport: raw"),
+    ],
+)
+def test_a_topic_that_is_not_there_is_named(tmp_path: Path, topics: dict[str, str], message: str) -> None:
+    path = write_bag(tmp_path / "bag.mcap", 1)
+    with pytest.raises(InputError, match=message), BagReader(path, **topics):
+        pass
+
+
+# ---- bad bags --------------------------------------------------------------------------------
+
+
+def assert_refused(path: Path, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        read_all(path)
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_missing_unknown_and_empty_bags_are_refused(tmp_path: Path) -> None:
+    assert_refused(tmp_path / "none.mcap", "does not exist")
+    (tmp_path / "notes.txt").write_text("hello")
+    assert_refused(tmp_path / "notes.txt", r"unknown kind '.txt'")
+    (tmp_path / "folder").mkdir()
+    assert_refused(tmp_path / "folder", "no metadata.yaml")
+    with BagWriter(tmp_path / "empty.mcap"):
+        pass
+    assert_refused(tmp_path / "empty.mcap", "holds no messages")
+    for suffix in (".mcap", ".bag", ".db3"):
+        (tmp_path / f"zero{suffix}").touch()
+        assert_refused(tmp_path / f"zero{suffix}", "cannot be read|holds no messages")
+
+
+@pytest.mark.parametrize("kept", [0.02, 0.3, 0.9, 0.999])
+@pytest.mark.parametrize("name", ["whole.mcap", "whole.db3", "whole.bag"])
+def test_truncated_bags_are_refused(tmp_path: Path, name: str, kept: float) -> None:
+    if name.endswith(".bag"):
+        bag = Ros1Bag()
+        for index in range(30):
+            bag.image(index * SECOND)
+            bag.info(index * SECOND)
+            bag.cloud(index * SECOND)
+        path = bag.write(tmp_path / name)
+    else:
+        path = write_bag(tmp_path / name, 30)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(kept * len(data))])
+    assert_refused(path, "cannot be read|holds no messages")
+
+
+def test_damage_inside_is_refused(tmp_path: Path) -> None:
+    path = write_bag(tmp_path / "bag.mcap", 30)
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 64] = bytes(64)
+    path.write_bytes(data)
+    assert_refused(path, "cannot be read")
+
+
+# ---- writer ----------------------------------------------------------------------------------
+
+
+def test_a_failed_run_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), BagWriter(tmp_path / "bag.mcap") as bag:
+        bag.write_image("/image", image_of(0), SECOND, "camera")
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
+    path = write_bag(tmp_path / "bag", 1)
+    with pytest.raises(InputError, match="exists already"):
+        BagWriter(path)
+    with BagWriter(path, overwrite=True) as bag:
+        bag.write_image("/image", image_of(0), SECOND, "camera")
+    with AnyReader([path]) as reader:
+        assert [c.topic for c in reader.connections] == ["/image"]
+
+
+def test_only_bags_are_overwritten(tmp_path: Path) -> None:
+    precious = tmp_path / "thesis"
+    precious.mkdir()
+    (precious / "chapter1.txt").write_text("once")
+    with pytest.raises(InputError, match="is no bag"):
+        BagWriter(precious, overwrite=True)
+    with pytest.raises(InputError, match="ROS 1"):
+        BagWriter(tmp_path / "new.bag")
+    assert (precious / "chapter1.txt").exists()

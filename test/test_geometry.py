@@ -1,0 +1,143 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metric_depth_ros.errors import InputError
+from metric_depth_ros.geometry import (
+    Rectifier,
+    pixel_rays,
+    project,
+    quaternion,
+    resize_camera,
+    rigid_transform,
+    transform_points,
+    unproject,
+)
+from metric_depth_ros.types import Camera
+
+K = np.array([[400.0, 0, 320], [0, 410, 240], [0, 0, 1]])
+CAMERAS = {
+    "pinhole": Camera(640, 480, K),
+    "plumb_bob": Camera(640, 480, K, "plumb_bob", (-0.3, 0.1, 0.001, -0.002, 0.0)),
+    "rational": Camera(640, 480, K, "rational_polynomial", (0.1, 0.02, 0, 0, 0.01, 0.2, 0.01, 0.005)),
+    "equidistant": Camera(640, 480, K, "equidistant", (0.01, -0.005, 0.002, 0.0003)),
+    "equidistant, D = 0": Camera(640, 480, K, "equidistant", (0, 0, 0, 0)),
+}
+
+
+@pytest.mark.parametrize("name", CAMERAS)
+def test_project_undoes_unproject(name):
+    rng = np.random.default_rng(0)
+    uv, depth = rng.uniform([0, 0], [639, 479], (500, 2)), rng.uniform(0.5, 50, 500)
+    back, z = project(unproject(uv, depth, CAMERAS[name]), CAMERAS[name])
+    np.testing.assert_allclose(back, uv, atol=2e-3)
+    np.testing.assert_allclose(z, depth, rtol=1e-5)
+
+
+def test_a_point_is_projected_where_the_formula_says():
+    # x/z = 0.5, y/z = -0.25: u = 400 * 0.5 + 320, v = 410 * -0.25 + 240
+    uv, z = project(np.array([[2.0, -1.0, 4.0]]), CAMERAS["pinhole"])
+    np.testing.assert_allclose(uv, [[520.0, 137.5]])
+    assert z[0] == 4.0
+
+
+def test_plumb_bob_by_hand():
+    # r^2 = 0.25, radial = 1 - 0.3 * 0.25 + 0.1 * 0.0625; tangential x = p2 (r^2 + 2 x^2), y = p1 (r^2 + 2 y^2)
+    camera = CAMERAS["plumb_bob"]
+    radial = 1 - 0.3 * 0.25 + 0.1 * 0.0625
+    x, y = 0.5 * radial - 0.002 * (0.25 + 0.5), 0.001 * 0.25
+    uv, _ = project(np.array([[0.5, 0.0, 1.0]]), camera)
+    np.testing.assert_allclose(uv, [[400 * x + 320, 410 * y + 240]], rtol=1e-6)
+
+
+def test_equidistant_bends_even_with_zero_coefficients():
+    # theta = atan(1) = pi / 4 lies at fx * pi / 4, not at fx * 1
+    uv, _ = project(np.array([[1.0, 0.0, 1.0]]), CAMERAS["equidistant, D = 0"])
+    np.testing.assert_allclose(uv[0, 0], 400 * np.pi / 4 + 320, rtol=1e-6)
+
+
+def test_points_behind_or_not_finite_have_no_pixel():
+    points = np.array([[0, 0, -1], [0, 0, 0], [np.nan, 0, 1], [0, 0, np.inf], [0, 0, 1]])
+    for camera in CAMERAS.values():
+        uv, _ = project(points, camera)
+        assert np.isnan(uv[:3]).any(axis=1).all()
+        assert np.isfinite(uv[4]).all()
+
+
+def test_points_beyond_the_fold_of_the_polynomial_do_not_come_back_in():
+    # 1 - 0.3 r^2 + 0.1 r^4 turns the image inside out far off axis
+    camera = Camera(640, 480, K, "plumb_bob", (-0.5, 0.0, 0.0, 0.0, 0.0))
+    uv, _ = project(np.array([[1.4, 0.0, 1.0]]), camera)
+    assert np.isnan(uv).all()
+
+
+def test_resizing_keeps_the_pixel_grid_aligned():
+    half = resize_camera(CAMERAS["pinhole"], 320, 240)
+    # The centre of the left image edge, u = -0.5, stays at -0.5.
+    np.testing.assert_allclose(half.K[0, 2], (320 + 0.5) / 2 - 0.5)
+    point = np.array([[0.3, -0.2, 2.0]])
+    full_uv, half_uv = project(point, CAMERAS["pinhole"])[0], project(point, half)[0]
+    np.testing.assert_allclose(half_uv, (full_uv + 0.5) / 2 - 0.5, rtol=1e-6)
+    back = resize_camera(half, 640, 480)
+    np.testing.assert_allclose(back.K, K, atol=1e-12)
+
+
+@pytest.mark.parametrize("stride", [1, 3])
+def test_pixel_rays_are_unproject_at_depth_one(stride):
+    camera = CAMERAS["plumb_bob"]
+    rays = pixel_rays(camera, stride)
+    assert rays.shape == (-(-480 // stride), -(-640 // stride), 3)
+    expected = unproject(np.array([[2 * stride, 5 * stride]]), np.ones(1), camera)[0]
+    np.testing.assert_allclose(rays[5, 2], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["plumb_bob", "rational", "equidistant"])
+def test_the_rectified_image_shows_a_point_where_its_pinhole_does(name):
+    raw = CAMERAS[name]
+    rectifier = Rectifier(raw)
+    point = np.array([[0.25, 0.15, 1.0]])
+    (u, v), _ = project(point, raw)[0][0], None
+    image = np.zeros((480, 640, 3), np.uint8)
+    image[round(v) - 2 : round(v) + 3, round(u) - 2 : round(u) + 3] = 255
+    rows, columns = np.nonzero(rectifier.rectify(image)[:, :, 0] > 128)
+    expected = project(point, rectifier.rectified)[0][0]
+    np.testing.assert_allclose([columns.mean(), rows.mean()], expected, atol=1.0)
+
+
+def test_rectify_refuses_an_image_of_another_size():
+    with pytest.raises(InputError, match="320x240"):
+        Rectifier(CAMERAS["plumb_bob"]).rectify(np.zeros((240, 320, 3), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("K", "model", "D"),
+    [
+        (np.zeros((3, 3)), "none", ()),
+        (np.full((3, 3), np.nan), "none", ()),
+        (K, "thin_plate", ()),
+        (K, "plumb_bob", (1.0,)),
+        (K, "equidistant", (0, 0, 0, np.inf)),
+    ],
+)
+def test_an_unusable_camera_is_refused(K, model, D):
+    with pytest.raises(InputError, match="camera"):
+        Camera(640, 480, K, model, D)
+
+
+unit = st.floats(-1, 1)
+
+
+@given(st.tuples(unit, unit, unit, unit).filter(lambda q: sum(x * x for x in q) > 0.01))
+def test_quaternion_and_matrix_round_trip(q):
+    q = np.array(q) / np.linalg.norm(q)
+    R = rigid_transform([0, 0, 0], q)[:3, :3]
+    np.testing.assert_allclose(R @ R.T, np.eye(3), atol=1e-12)
+    assert np.linalg.det(R) == pytest.approx(1)
+    back = quaternion(R)
+    assert abs(back @ q) == pytest.approx(1, abs=1e-9)
+
+
+def test_a_quarter_turn_about_z():
+    T = rigid_transform([1, 2, 3], [0, 0, np.sin(np.pi / 4), np.cos(np.pi / 4)])
+    np.testing.assert_allclose(transform_points(T, np.array([[1.0, 0, 0]])), [[1, 3, 3]], atol=1e-6)

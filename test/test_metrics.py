@@ -1,0 +1,109 @@
+"""Metrics worked out by hand on 2x2, and the interpolation control."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from metric_depth_ros.errors import AnchorError, InputError
+from metric_depth_ros.evaluation import metrics
+from metric_depth_ros.evaluation.interpolation import interpolate_anchors
+from metric_depth_ros.types import Anchors
+
+DEPTH = np.array([[2.0, 3.0], [4.0, 10.0]], np.float32)
+TRUTH = np.array([[1.0, 3.0], [5.0, 8.0]], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("abs_rel", (1 / 1 + 0 + 1 / 5 + 2 / 8) / 4),
+        ("sq_rel", (1 / 1 + 0 + 1 / 5 + 4 / 8) / 4),
+        ("mae", (1 + 0 + 1 + 2) / 4),
+        ("rmse", math.sqrt((1 + 0 + 1 + 4) / 4)),
+        ("rmse_log", math.sqrt((math.log(2) ** 2 + math.log(0.8) ** 2 + math.log(1.25) ** 2) / 4)),
+        ("log10", (math.log10(2) + math.log10(1.25) + math.log10(1.25)) / 4),
+        ("delta1", 1 / 4),  # 1.25 itself is not below 1.25
+        ("delta2", 3 / 4),
+        ("delta3", 3 / 4),
+        ("coverage", 1.0),
+        ("count", 4.0),
+    ],
+)
+def test_by_hand(name, expected):
+    assert metrics.all_metrics(DEPTH, TRUTH)[name] == pytest.approx(expected, rel=1e-12)
+
+
+def test_unknown_in_either_is_left_out():
+    depth = np.array([[np.nan, 3, 4], [0, 2, np.inf]])
+    truth = np.array([[1, 0, 5], [2, np.nan, 1]])
+    found = metrics.all_metrics(depth, truth)
+    assert found["count"] == 1
+    assert found["abs_rel"] == pytest.approx(0.2)
+    assert found["coverage"] == pytest.approx(1 / 4)
+
+
+def test_cap_leaves_out_far_truth():
+    assert metrics.all_metrics(DEPTH, TRUTH, cap_m=5.0)["count"] == 3
+    assert metrics.all_metrics(DEPTH, TRUTH, cap_m=5.0)["abs_rel"] == pytest.approx(1.2 / 3)
+
+
+def test_nothing_known_is_nan_without_a_warning():
+    found = metrics.all_metrics(np.full((2, 2), np.nan), TRUTH)
+    assert found["count"] == 0
+    assert found["coverage"] == 0
+    assert math.isnan(found["rmse"])
+    assert math.isnan(metrics.coverage(DEPTH, np.zeros((2, 2))))
+
+
+def test_shapes_must_agree():
+    with pytest.raises(InputError, match="shape"):
+        metrics.abs_rel(DEPTH, TRUTH[:1])
+
+
+def test_inputs_are_unmodified():
+    depth, truth = DEPTH.copy(), TRUTH.copy()
+    metrics.all_metrics(depth, truth, cap_m=5.0)
+    np.testing.assert_array_equal(depth, DEPTH)
+    np.testing.assert_array_equal(truth, TRUTH)
+
+
+def anchors_at(uv, depth):
+    return Anchors(np.array(uv, np.float32), np.array(depth, float), np.ones(len(depth)))
+
+
+def test_interpolation_is_exact_on_a_plane_and_nearest_outside():
+    rng = np.random.default_rng(0)
+    uv = np.concatenate([rng.integers([10, 5], [50, 35], (60, 2)), [[10, 5], [50, 5], [10, 35], [50, 35]]])
+    plane = interpolate_anchors(anchors_at(uv, 3 + 0.1 * uv[:, 0] + 0.2 * uv[:, 1]), 64, 48)
+    v, u = np.mgrid[0:48, 0:64]
+    inside = (u >= 10) & (u <= 50) & (v >= 5) & (v <= 35)
+    error = np.abs(plane - (3 + 0.1 * u + 0.2 * v))[inside]
+    assert (error < 1e-4).mean() > 0.99
+    assert error.max() < 0.3  # a pixel on a triangle's edge is off by a pixel's step at most
+    assert plane.dtype == np.float32
+    assert plane[0, 0] == pytest.approx(3 + 1 + 1)
+    assert plane[47, 63] == pytest.approx(3 + 5 + 7)
+
+
+@pytest.mark.parametrize(
+    ("uv", "depth", "probes"),
+    [
+        ([[5, 5]], [4], {(0, 0): 4, (9, 9): 4}),
+        ([[2, 5], [7, 5]], [4, 8], {(5, 0): 4, (5, 9): 8}),
+        ([[1, 5], [4, 5], [8, 5]], [4, 6, 8], {(5, 1): 4, (5, 4): 6, (0, 9): 8}),
+        ([[5, 5], [5, 5]], [4, 8], {(0, 0): 6}),
+    ],
+)
+def test_interpolation_of_few_or_collinear_anchors(uv, depth, probes):
+    found = interpolate_anchors(anchors_at(uv, depth), 10, 10)
+    assert np.isfinite(found).all()
+    for (v, u), expected in probes.items():
+        assert found[v, u] == pytest.approx(expected)
+
+
+def test_interpolation_needs_an_anchor():
+    with pytest.raises(AnchorError, match="0 of 1"):
+        interpolate_anchors(anchors_at([[20, 5]], [4]), 10, 10)

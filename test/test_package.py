@@ -1,0 +1,71 @@
+"""What ROS tools read: package.xml, setup.py, launch files."""
+
+import ast
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+import metric_depth_ros
+from metric_depth_ros.share import share_path
+
+ROOT = Path(__file__).parents[1]
+DISTRO_NAMES = {"yaml": "python3-yaml", "numpy": "python3-numpy", "cv2": "python3-opencv", "tqdm": "python3-tqdm"}
+
+
+def test_package_xml_and_setup_agree():
+    package = ET.parse(ROOT / "package.xml").getroot()
+    assert package.get("format") == "3"
+    assert package.findtext("name") == "metric_depth_ros"
+    assert package.findtext("version") == metric_depth_ros.__version__
+    assert package.findtext("export/build_type") == "ament_python"
+    assert f'version="{metric_depth_ros.__version__}"' in (ROOT / "setup.py").read_text()
+
+
+def test_package_xml_names_every_ros_package_that_is_imported():
+    declared = {tag.text for tag in ET.parse(ROOT / "package.xml").getroot().findall("exec_depend")}
+    renamed = {**DISTRO_NAMES, "tf2_ros": "tf2_ros_py"}
+    ours = ("metric_depth_ros", "onnxruntime", "rosbags", "__future__")
+    used = set()
+    for path in [*(ROOT / "metric_depth_ros").rglob("*.py"), *(ROOT / "launch").glob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                used |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                used.add(node.module.split(".")[0])
+    needed = {renamed.get(name, name) for name in used - set(sys.stdlib_module_names) - set(ours)}
+    assert needed <= declared
+
+
+def test_shipped_files_are_found():
+    for name in ("config/metric_depth.yaml", "config/fastdds.xml", "launch/replay.launch.py", "rviz/metric_depth.rviz"):
+        assert share_path(name).is_file()
+    with pytest.raises(FileNotFoundError):
+        share_path("config/nothing.yaml")
+
+
+def test_help_answers_without_heavy_imports():
+    code = (
+        "import sys; from metric_depth_ros.cli.main import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'numpy', 'cv2', 'onnxruntime', 'rclpy', 'rosbags', 'torch'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=dict(os.environ))
+    assert done.returncode == 0, done.stderr
+    assert "frames-to-bag" in done.stdout
+
+
+
+@pytest.mark.parametrize("name", ["metric_depth", "replay"])
+def test_launch_files_load_and_describe_their_arguments(name):
+    pytest.importorskip("launch_ros", reason="launch_ros is not installed")
+    from launch.launch_description_sources import get_launch_description_from_python_launch_file
+
+    description = get_launch_description_from_python_launch_file(str(ROOT / "launch" / f"{name}.launch.py"))
+    arguments = {argument.name for argument in description.get_launch_arguments()}
+    assert {"image", "camera_info", "anchors", "manifest", "solver", "focus", "params_file"} <= arguments

@@ -1,0 +1,106 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from metric_depth_ros.config import from_flat
+from metric_depth_ros.errors import AnchorError, InputError
+from metric_depth_ros.geometry import project, unproject
+from metric_depth_ros.pipeline import build_pipeline
+from metric_depth_ros.types import Camera, Sample
+
+SCALE = 20.0  # the scene below is SCALE times its gray value deep
+
+
+@pytest.fixture
+def scene(camera):
+    """A slanted wall whose gray value is its relative depth, and points on it."""
+    gray = np.linspace(60, 200, camera.width).astype(np.uint8)
+    image = np.repeat(np.broadcast_to(gray, (camera.height, camera.width))[:, :, None], 3, axis=2).copy()
+    truth = SCALE * image[:, :, 0] / 255.0
+    u, v = (a.ravel() for a in np.meshgrid(np.arange(0, 64, 3), np.arange(0, 48, 3)))
+    points = unproject(np.stack([u, v], 1), truth[v, u], camera)
+    return Sample(image, camera, points.astype(np.float32), 5, "camera"), truth
+
+
+def settings(toy_manifest, **more):
+    return from_flat({"engine.manifest": str(toy_manifest), "anchors.grid_px": 0, **more})
+
+
+@pytest.mark.parametrize("solver", ["global_affine", "region_aware"])
+def test_the_scene_s_scale_is_recovered(toy_manifest, scene, solver):
+    sample, truth = scene
+    result = build_pipeline(settings(toy_manifest, **{"solver.name": solver})).process(sample)
+    np.testing.assert_allclose(result.metric.depth, truth, rtol=2e-3)
+    assert (result.stamp_ns, result.frame_id) == (5, "camera")
+    assert set(result.timings) == {"prepare", "anchors", "engine", "regions", "solver"}
+
+
+def test_inputs_are_not_modified(toy_manifest, scene):
+    sample, _ = scene
+    image, points = sample.image.copy(), sample.points_camera.copy()
+    build_pipeline(settings(toy_manifest)).process(sample)
+    np.testing.assert_array_equal(sample.image, image)
+    np.testing.assert_array_equal(sample.points_camera, points)
+
+
+def test_output_scale_resizes_depth_image_and_camera_together(toy_manifest, scene):
+    sample, truth = scene
+    result = build_pipeline(settings(toy_manifest, **{"output.scale": 0.5})).process(sample)
+    assert result.metric.depth.shape == result.image.shape[:2] == (24, 32)
+    assert (result.camera.width, result.camera.height) == (32, 24)
+    point = sample.points_camera[100:101]
+    (u, v), z = project(point, result.camera)[0][0], point[0, 2]
+    assert result.metric.depth[round(v), round(u)] == pytest.approx(z, rel=0.03)
+
+
+def test_a_raw_image_is_rectified_and_depth_belongs_to_the_pinhole(toy_manifest, scene):
+    sample, _ = scene
+    bent = dataclasses.replace(sample.camera, distortion_model="plumb_bob", D=(-0.1, 0, 0, 0, 0))
+    pipeline = build_pipeline(settings(toy_manifest))
+    result = pipeline.process(dataclasses.replace(sample, camera=bent))
+    assert not result.camera.distorted
+    kept = pipeline.with_config(settings(toy_manifest, **{"input.rectification": "none"}))
+    assert kept.process(dataclasses.replace(sample, camera=bent)).camera is bent
+
+
+def test_a_wanted_rectified_K_is_the_output_s(toy_manifest, scene):
+    sample, _ = scene
+    K = np.array([[45.0, 0, 30], [0, 45.0, 20], [0, 0, 1]])
+    bent = dataclasses.replace(sample.camera, distortion_model="plumb_bob", D=(-0.1, 0, 0, 0, 0))
+    result = build_pipeline(settings(toy_manifest)).process(
+        dataclasses.replace(sample, camera=bent, rectified_K=K)
+    )
+    np.testing.assert_array_equal(result.camera.K, K)
+
+
+def test_camera_info_of_another_size_is_refused(toy_manifest, scene):
+    sample, _ = scene
+    other = Camera(128, 96, sample.camera.K)
+    with pytest.raises(InputError, match=r"64x48.*128x96"):
+        build_pipeline(settings(toy_manifest)).process(dataclasses.replace(sample, camera=other))
+
+
+def test_too_few_anchors_give_no_depth(toy_manifest, scene):
+    sample, _ = scene
+    few = dataclasses.replace(sample, points_camera=sample.points_camera[:2])
+    with pytest.raises(AnchorError, match="2 usable of 2 points, need 3"):
+        build_pipeline(settings(toy_manifest)).process(few)
+
+
+def test_focus_lowers_the_error_inside_it(toy_manifest, camera):
+    """Two thirds of the wall follow one line, the far third another; the focus chooses between them."""
+    image = np.repeat(np.linspace(60, 200, 64).astype(np.uint8)[None, :, None].repeat(48, 0), 3, axis=2)
+    gray = image[:, :, 0] / 255.0
+    truth = np.where(gray < 0.6, 5 * gray, 5 * 0.6 + 60 * (gray - 0.6))
+    u, v = (a.ravel() for a in np.meshgrid(np.arange(0, 64, 2), np.arange(0, 48, 2)))
+    sample = Sample(image, camera, unproject(np.stack([u, v], 1), truth[v, u], camera).astype(np.float32))
+    near = truth < 2.5
+
+    def error(focus):
+        changes = {"solver.focus_m": focus, "solver.name": "global_affine"}
+        depth = build_pipeline(settings(toy_manifest, **changes)).process(sample).metric.depth
+        return np.nanmean(np.abs(depth - truth)[near] / truth[near])
+
+    assert error(1.8) < 0.6 * error(0.0)
+    assert error(15.0) > error(1.8)

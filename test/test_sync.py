@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+
+from metric_depth_ros.config import SyncConfig, from_flat
+from metric_depth_ros.errors import TransformError
+from metric_depth_ros.geometry import rigid_transform
+from metric_depth_ros.sync import CloudRing, gather_points
+from metric_depth_ros.transforms import TransformTree
+from metric_depth_ros.types import Cloud
+
+MS = 1_000_000
+
+
+def cloud(stamp_ms, frame="lidar", points=((0.0, 0.0, 1.0),)):
+    return Cloud(np.array(points, np.float32), frame, round(stamp_ms * MS))
+
+
+def ring(*stamps_ms, **settings):
+    ring = CloudRing(SyncConfig(**settings))
+    for stamp in stamps_ms:
+        ring.add(cloud(stamp))
+    return ring
+
+
+def stamps_ms(clouds):
+    return [cloud.stamp_ns // MS for cloud in clouds]
+
+
+def test_the_newest_cloud_up_to_the_image_is_taken():
+    r = ring(0, 100, 200)
+    assert stamps_ms(r.select(150 * MS)) == [100]
+    assert stamps_ms(r.select(200 * MS)) == [200]
+
+
+def test_a_cloud_slightly_newer_belongs_to_the_image_and_a_later_one_does_not():
+    r = ring(100, 200, max_cloud_lead_s=0.01)
+    assert stamps_ms(r.select(191 * MS)) == [200]
+    assert stamps_ms(r.select(189 * MS)) == [100]
+
+
+def test_an_old_cloud_is_not_used():
+    assert ring(100, max_cloud_age_s=0.3).select(401 * MS) == []
+    assert stamps_ms(ring(100, max_cloud_age_s=0.3).select(400 * MS)) == [100]
+
+
+def test_several_clouds_accumulate_oldest_first_whatever_their_order_of_arrival():
+    assert stamps_ms(ring(300, 100, 200, accumulate=2).select(300 * MS)) == [200, 300]
+
+
+def test_an_image_waits_only_for_a_cloud_that_is_due():
+    r = ring(0, 100, 200)  # a 10 Hz sensor: the next one is due at 300
+    assert not r.awaits(233 * MS)
+    assert not r.awaits(266 * MS)
+    assert r.awaits(300 * MS)
+    r.add(cloud(300))
+    assert not r.awaits(300 * MS)
+
+
+def test_an_image_without_any_cloud_waits():
+    assert ring().awaits(0)
+    assert ring(0, max_cloud_age_s=0.1).awaits(500 * MS)
+
+
+def test_after_a_jump_back_later_clouds_are_forgotten():
+    r = ring(0, 100, 5_000, 5_100)
+    r.forget_after(100 * MS)
+    assert stamps_ms(r.select(100 * MS)) == [100]
+    assert len(r) == 2
+
+
+def test_the_ring_is_bounded_and_keeps_the_newest():
+    r = ring(*range(0, 100_000, 100))
+    assert len(r) < 64
+    assert stamps_ms(r.select(99_900 * MS)) == [99_900]
+
+
+def test_points_are_moved_into_the_image_frame():
+    tree = TransformTree()
+    tree.add("camera", "lidar", rigid_transform([0, 0, 2], [0, 0, 0, 1]), 0, static=True)
+    points = gather_points([cloud(0), cloud(1)], "camera", 0, tree, from_flat({}))
+    np.testing.assert_allclose(points, [[0, 0, 3], [0, 0, 3]])
+
+
+def test_points_are_moved_in_time_through_the_fixed_frame():
+    tree = TransformTree()
+    for stamp, x in ((0, 0.0), (100 * MS, 1.0)):
+        tree.add("odom", "base", rigid_transform([x, 0, 0], [0, 0, 0, 1]), stamp)
+    config = from_flat({"sync.fixed_frame": "odom"})
+    points = gather_points([cloud(0, "base")], "base", 100 * MS, tree, config)
+    np.testing.assert_allclose(points, [[-1, 0, 1]])  # the robot moved 1 m towards +x meanwhile
+
+
+def test_extrinsics_from_parameters_need_no_frames():
+    config = from_flat({"extrinsics.source": "parameters", "extrinsics.translation": [0, 0, -0.5]})
+    np.testing.assert_allclose(gather_points([cloud(0, "")], "", 0, TransformTree(), config), [[0, 0, 0.5]])
+
+
+def test_a_missing_frame_id_is_said():
+    with pytest.raises(TransformError, match="no frame_id"):
+        gather_points([cloud(0, "")], "camera", 0, TransformTree(), from_flat({}))
+
+
+def test_no_clouds_give_no_points():
+    assert gather_points([], "camera", 0, TransformTree(), from_flat({})).shape == (0, 3)

@@ -1,0 +1,83 @@
+import numpy as np
+import pytest
+
+from metric_depth_ros.errors import TransformError
+from metric_depth_ros.geometry import rigid_transform
+from metric_depth_ros.transforms import TransformTree, interpolate
+
+
+def turn(angle, x=0.0):
+    return rigid_transform([x, 0, 0], [0, 0, np.sin(angle / 2), np.cos(angle / 2)])
+
+
+@pytest.fixture
+def tree():
+    """map -> base moves, base -> camera and base -> lidar are fixed."""
+    tree = TransformTree()
+    tree.add("map", "base", turn(0.0), 1_000)
+    tree.add("map", "base", turn(1.0, x=2.0), 2_000)
+    tree.add("base", "camera", turn(0.0, x=0.5), 0, static=True)
+    tree.add("base", "lidar", turn(np.pi, x=-1.0), 0, static=True)
+    return tree
+
+
+def test_static_transforms_chain_over_the_common_parent(tree):
+    T = tree.lookup("camera", "lidar", 123_456)
+    # The lidar's origin is at x = -1 in base, so at x = -1.5 in camera.
+    np.testing.assert_allclose(T, turn(np.pi, x=-1.5), atol=1e-12)
+    np.testing.assert_allclose(tree.lookup("lidar", "camera", 0) @ T, np.eye(4), atol=1e-12)
+
+
+def test_a_moving_edge_is_interpolated(tree):
+    np.testing.assert_allclose(tree.lookup("map", "base", 1_500), turn(0.5, x=1.0), atol=1e-12)
+    np.testing.assert_allclose(tree.lookup("map", "base", 2_000), turn(1.0, x=2.0), atol=1e-12)
+
+
+def test_lookup_through_moves_points_between_times(tree):
+    moved = tree.lookup_through("base", 2_000, "base", 1_000, "map")
+    np.testing.assert_allclose(moved, np.linalg.inv(turn(1.0, x=2.0)), atol=1e-12)
+
+
+@pytest.mark.parametrize("stamp", [999, 2_001])
+def test_a_moving_edge_is_not_extrapolated(tree, stamp):
+    with pytest.raises(TransformError, match="outside"):
+        tree.lookup("map", "camera", stamp)
+
+
+def test_missing_and_unconnected_frames_are_named(tree):
+    with pytest.raises(TransformError, match="'radar' does not exist"):
+        tree.lookup("camera", "radar", 1_000)
+    tree.add("other_root", "radar", np.eye(4), 0, static=True)
+    with pytest.raises(TransformError, match="not connected"):
+        tree.lookup("camera", "radar", 1_000)
+
+
+def test_a_slash_in_front_does_not_matter(tree):
+    np.testing.assert_allclose(tree.lookup("/camera", "lidar", 0), tree.lookup("camera", "/lidar", 0))
+
+
+def test_clear_keeps_what_is_static(tree):
+    tree.clear()
+    tree.lookup("camera", "lidar", 0)
+    with pytest.raises(TransformError):
+        tree.lookup("map", "camera", 1_500)
+
+
+def test_old_transforms_are_forgotten():
+    tree = TransformTree(keep_s=1.0)
+    for second in range(10):
+        tree.add("map", "base", np.eye(4), second * 10**9)
+    tree.lookup("map", "base", 8_500_000_000)
+    with pytest.raises(TransformError, match="outside"):
+        tree.lookup("map", "base", 2 * 10**9)
+
+
+def test_stamps_may_come_out_of_order():
+    tree = TransformTree()
+    for stamp in (3_000, 1_000, 2_000):
+        tree.add("map", "base", turn(0, x=stamp / 1_000), stamp)
+    assert tree.lookup("map", "base", 1_500)[0, 3] == pytest.approx(1.5)
+
+
+def test_interpolation_takes_the_short_way_round():
+    np.testing.assert_allclose(interpolate(turn(3.0), turn(-3.0), 0.5), turn(np.pi), atol=1e-9)
