@@ -72,7 +72,7 @@ class InputConfig:
         choices=("rectified", "rectify", "none"),
     )
     pairing_slop_s: float = option(
-        0.005, "stamps of image and camera_info may differ by this", unit="s", low=0, high=1, live=False
+        0.005, "stamps of image and camera_info differ by less than this", unit="s", low=1e-6, high=1, live=False
     )
     queue_size: int = option(
         10, "images and camera_infos kept while they wait for their partner", low=1, high=1000, live=False
@@ -215,7 +215,7 @@ class SolverConfig:
 class RegionsConfig:
     """The built-in segmenter."""
 
-    width: int = option(160, "the image is reduced to this width first", unit="px", low=32, high=4096)
+    width: int = option(160, "a 4:3 image is reduced to this width first, others to as many pixels", unit="px", low=32, high=4096)
     edge_threshold: float = option(
         3.0, "colour steps below this (CIELAB units) do not part regions", low=0.1, high=100
     )

@@ -175,10 +175,10 @@ def _scale_bar(height: int, low: float, high: float) -> ImageArray:
     top, bottom = min(14, height // 8), height - min(14, height // 8)
     fractions = np.linspace(1, 0, max(bottom - top, 1))
     bar[top:bottom, 10:28] = depth_colours(low * (high / low) ** fractions, low, high)[:, None]
-    for value in round_values(low, high, most=max(2, (bottom - top) // 28)):
+    for value in round_values(low, high, most=max(2, (bottom - top) // 28)) or (low, high):
         y = round(bottom - (bottom - top) * float(np.log(value / low) / np.log(high / low)))
         cv2.line(bar, (28, y), (33, y), _INK, 1)
-        _text(bar, f"{value:g} m", (36, y + 4), 0.4)
+        _text(bar, f"{value:.3g} m", (36, y + 4), 0.4)
     return bar
 
 

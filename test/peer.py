@@ -13,6 +13,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
 from metric_depth_ros import messages
+from metric_depth_ros.cli.live import NODE, ros_arguments
 from metric_depth_ros.geometry import unproject
 from metric_depth_ros.nodes.outgoing import fill_camera_info, fill_cloud, fill_image
 from metric_depth_ros.nodes.ros import tf2_ros
@@ -127,9 +128,8 @@ class Peer(Node):
         self.tf.sendTransform(transform)
 
     def says(self, words, timeout_s=8.0):
-        """Whether a diagnostics message with these words comes."""
-        before = len(self.statuses)
-        return self.wait(lambda: any(words in s.message for s in self.statuses[before:]), timeout_s)
+        """Whether a diagnostics message with these words has come, or comes."""
+        return self.wait(lambda: any(words in s.message for s in list(self.statuses)), timeout_s)
 
     def status_value(self, key):
         """A value of the newest diagnostics message that has it."""
@@ -170,3 +170,12 @@ class Peer(Node):
 def start_ros():
     if not rclpy.ok():
         rclpy.init(signal_handler_options=rclpy.SignalHandlerOptions.NO)
+
+
+def start_node(graph, peer, manifest, *, tf=True, **settings):
+    """Starts metric_depth_node in a graph and waits until the peer is matched with it."""
+    settings = {"engine.manifest": str(manifest), "anchors.grid_px": 0, "diagnostics.period_s": 0.2, **settings}
+    graph.start("node", [*NODE, *ros_arguments(settings, {})])
+    if tf:
+        peer.mount_lidar()
+    peer.wait_for_node()

@@ -120,3 +120,33 @@ def test_growth_stops_with_enough_or_with_all():
     expected = [[1, 1, 1, 0, 0], [1, 1, 1, 0, 0], [0, 0, 1, 0, 0], [0, 0, 1, 1, 1], [0, 0, 1, 1, 1]]
     np.testing.assert_array_equal(reach, np.array(expected, bool))
     assert grown(row, np.array([0, 0, 3, 0, 1]), 5).all()
+
+
+def plain_ring_growth(labels, anchor_labels, needed):
+    """Algorithm 1 of paper 000, one region after another."""
+    n = labels.max() + 1
+    pairs = {(a, b) for a, b in zip(labels[:, :-1].ravel(), labels[:, 1:].ravel(), strict=True) if a != b}
+    pairs |= {(a, b) for a, b in zip(labels[:-1].ravel(), labels[1:].ravel(), strict=True) if a != b}
+    reached = []
+    for region in range(n):
+        mine = {region}
+        while sum(label in mine for label in anchor_labels) < needed:
+            ring = {b for a, b in pairs if a in mine} | {a for a, b in pairs if b in mine}
+            if ring <= mine:
+                break
+            mine |= ring
+        reached.append([i in mine for i in range(n)])
+    return np.array(reached)
+
+
+@pytest.mark.parametrize("n", [3, 12, 60, 200])
+def test_growth_equals_the_plain_loop(n):
+    rng = np.random.default_rng(n)
+    v, u = np.mgrid[0:48, 0:64]
+    points = rng.uniform(0, [64, 48], (30, 2))
+    labels = ((u[..., None] - points[:, 0]) ** 2 + (v[..., None] - points[:, 1]) ** 2).argmin(axis=2)
+    labels = np.unique(labels, return_inverse=True)[1].reshape(48, 64)
+    regions = labels.max() + 1
+    anchor_labels = labels[rng.integers(0, 48, n), rng.integers(0, 64, n)]
+    fast = grown(neighbours(labels, regions), np.bincount(anchor_labels, minlength=regions), 5)
+    np.testing.assert_array_equal(fast, plain_ring_growth(labels, anchor_labels, 5))

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metric_depth_ros.config import SETTINGS, GlobalAffineConfig, RegionAwareConfig, SolverConfig
+from metric_depth_ros.config import (
+    SETTINGS,
+    GlobalAffineConfig,
+    RegionAwareConfig,
+    SolverConfig,
+)
 from metric_depth_ros.errors import AnchorError, ConfigError, InputError
-from metric_depth_ros.regions.adjacency import grown, neighbours
 from metric_depth_ros.solvers import SOLVERS, build_solver
-from metric_depth_ros.solvers.domain import MODEL_MISFIT, depth_in, relative_in, weights_in
-from metric_depth_ros.solvers.fit import fit_surfaces, observe, weighted_medians
 from metric_depth_ros.types import Anchors, RelativeDepth
 
 HEIGHT, WIDTH = 48, 64
@@ -178,16 +178,6 @@ def test_paper_000_surface_is_plain_least_squares_per_region():
         np.testing.assert_allclose(depth[here], expected[here], rtol=1e-4)
 
 
-@pytest.mark.parametrize("domain", DOMAINS)
-def test_weights_are_one_over_the_variance_of_y(domain):
-    depth, sigma, step = np.array([1.0, 5, 40]), np.array([0.5, 0.1, 0.1]), 1e-6
-    slope = (depth_in(domain, depth + step) - depth_in(domain, depth - step)) / (2 * step)
-    expected = 1 / (slope**2 * (sigma**2 + (MODEL_MISFIT * depth) ** 2))
-    weights = weights_in(domain, depth, sigma, "relative")
-    np.testing.assert_allclose(weights, expected / expected.mean(), rtol=1e-6)
-    assert weights_in(domain, depth, sigma, "none").tolist() == [1, 1, 1]
-
-
 def test_an_uncertain_anchor_counts_less():
     relative, anchors = noisy_problem()
     wrong = anchors.depth.copy()
@@ -334,15 +324,6 @@ def test_an_inverse_depth_map_with_negative_values_is_fitted_and_can_be_constant
     np.testing.assert_allclose(constant.depth, 4, rtol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("kind", "domain"), [(k, d) for k, d in itertools.product(KINDS, DOMAINS) if k != d or k == "depth"]
-)
-def test_relative_values_that_are_not_positive_are_unknown(kind, domain):
-    values = np.array([[-1, 0, 2, np.inf, np.nan]], np.float32)
-    x = relative_in(domain, RelativeDepth(values, kind))
-    assert np.isfinite(x).tolist() == [[False, False, True, False, False]]
-
-
 def test_regions_must_fit():
     relative, anchors = noisy_problem()
     solver = solver_of()
@@ -374,57 +355,11 @@ def test_implausible_pixels_take_the_global_line():
 # Fast against plain
 
 
-def plain_ring_growth(labels, anchor_labels, needed):
-    """Algorithm 1 of paper 000, one region after another."""
-    n = labels.max() + 1
-    pairs = {(a, b) for a, b in zip(labels[:, :-1].ravel(), labels[:, 1:].ravel(), strict=True) if a != b}
-    pairs |= {(a, b) for a, b in zip(labels[:-1].ravel(), labels[1:].ravel(), strict=True) if a != b}
-    reached = []
-    for region in range(n):
-        mine = {region}
-        while sum(label in mine for label in anchor_labels) < needed:
-            ring = {b for a, b in pairs if a in mine} | {a for a, b in pairs if b in mine}
-            if ring <= mine:
-                break
-            mine |= ring
-        reached.append([i in mine for i in range(n)])
-    return np.array(reached)
-
-
 def random_labels(n=30, seed=0):
     """Labels of the nearest of n random points."""
     points = np.random.default_rng(seed).uniform(0, [WIDTH, HEIGHT], (n, 2))
     squared = (U[..., None] - points[:, 0]) ** 2 + (V[..., None] - points[:, 1]) ** 2
     return np.unique(squared.argmin(axis=2), return_inverse=True)[1].reshape(HEIGHT, WIDTH).astype(np.int32)
-
-
-@pytest.mark.parametrize("n", [3, 12, 60, 200])
-def test_growth_equals_the_plain_loop(n):
-    labels = random_labels()
-    _, anchors = noisy_problem(n=n)
-    u, v = anchors.uv.astype(int).T
-    regions = labels.max() + 1
-    fast = grown(neighbours(labels, regions), np.bincount(labels[v, u], minlength=regions), 5)
-    np.testing.assert_array_equal(fast, plain_ring_growth(labels, labels[v, u], 5))
-
-
-@pytest.mark.parametrize("slopes", [True, False])
-def test_surfaces_equal_the_plain_loop(slopes):
-    relative, anchors = noisy_problem(n=150)
-    labels = random_labels(12)
-    seen = observe(relative.values, anchors, "depth", "relative", "test")
-    u, v = seen.uv.astype(int).T
-    reach = plain_ring_growth(labels, labels[v, u], 8)
-    fast = fit_surfaces(seen, labels[v, u], reach, "depth", slopes=slopes)
-    for region, parameters in enumerate(fast.parameters):
-        use = reach[region][labels[v, u]]
-        columns = [seen.x, u, v, np.ones(len(u))] if slopes else [seen.x, np.ones(len(u))]
-        root = np.sqrt(seen.weight[use])
-        A = np.stack(columns, axis=1)[use] * root[:, None]
-        plain = np.linalg.lstsq(A, seen.y[use] * root, rcond=None)[0]
-        used = parameters if slopes else parameters[[0, 3]]
-        np.testing.assert_allclose(used, plain, rtol=1e-5, atol=1e-7)
-        assert fast.solved[region]
 
 
 def test_many_regions_give_the_same_as_few():
@@ -434,10 +369,3 @@ def test_many_regions_give_the_same_as_few():
     few = solver_of().solve(relative, anchors, regions=labels).depth
     many = solver_of().solve(relative, anchors, regions=labels + 300).depth
     np.testing.assert_allclose(few, many, rtol=1e-5)
-
-
-def test_weighted_medians():
-    values, weight = np.array([3.0, 1, 2, 10]), np.array([1.0, 1, 1, 5])
-    member = np.array([[1, 1, 1, 0], [1, 1, 1, 1], [1, 0, 1, 0], [0, 0, 0, 0]], bool)
-    found = weighted_medians(values, weight, member)
-    np.testing.assert_array_equal(found, [2, 10, 2, np.nan])

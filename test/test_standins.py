@@ -121,7 +121,7 @@ def paired(module, events, *, slop=None, queue_size=10):
     synchronizer.registerCallback(lambda *found: sets.append(seconds(*found)))
     for which, stamp in events:
         if which == "clear":
-            ros.clear_queues(synchronizer)
+            ros.forget_after(synchronizer, 0)
         else:
             inputs[which].signalMessage(stamped(stamp))
     return sets

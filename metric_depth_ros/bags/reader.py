@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from metric_depth_ros import messages
 from metric_depth_ros.bags import topics as kinds
-from metric_depth_ros.bags.storage import TopicStream, open_bag, read_messages
+from metric_depth_ros.bags.storage import JUMP_NS, TopicStream, open_bag, read_messages
 from metric_depth_ros.bags.topics import HELD_OUT, choose_topic
 from metric_depth_ros.config import Config
 from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError
@@ -21,12 +22,6 @@ from metric_depth_ros.types import Cloud, FloatArray, Sample
 
 # A sample's stamp, and the sample or why there is none.
 Outcome = tuple[int, "Sample | MetricDepthError"]
-
-# Messages recorded this long before an image are never held back for their stamps.
-_SETTLED_NS = 5_000_000_000
-# Images this much older than the one before mean that time jumped back (a looped bag, a restarted
-# simulation); less is disorder among the recorded messages.
-_JUMP_NS = 1_000_000_000
 
 
 class BagReader:
@@ -108,8 +103,8 @@ class BagReader:
 
     # ---- samples -----------------------------------------------------------------------------
 
-    def pairs(self, slop_s: float) -> Iterator[tuple[int, Any, Any]]:
-        """(recorded_ns, image message, camera_info message or None), in recorded order.
+    def pairs(self, slop_s: float) -> Iterator[tuple[Any, Any]]:
+        """(image message, camera_info message or None), in recorded order.
 
         The camera_info is the one whose stamp is within ``slop_s``. Where there is none, as with
         drivers that publish it once or seldom, it is the newest before the image that names the same
@@ -118,9 +113,9 @@ class BagReader:
         Raises:
             InputError: the bag is damaged.
         """
-        infos = _CameraInfos(self._stream(self.camera_info_topic), round(slop_s * 1e9))
-        for recorded_ns, image in read_messages(self.path, self.image_topic):
-            yield recorded_ns, image, infos.find(image, recorded_ns - _SETTLED_NS)
+        infos = _CameraInfos(self._stream(self.camera_info_topic), slop_s)
+        for image in self._images():
+            yield image.message, infos.find(image)
 
     def samples(self, config: Config) -> Iterator[Outcome]:
         """(stamp_ns, Sample or the error that prevented it) for every image, in recorded order.
@@ -131,21 +126,26 @@ class BagReader:
         Raises:
             InputError: the bag is damaged.
         """
+        infos = _CameraInfos(self._stream(self.camera_info_topic), config.input.pairing_slop_s)
         clouds = _Clouds(self._stream(self.anchors_topic), config, self.skipped)
         held_out = None
         if self.held_out_topic is not None:
             held_out = _Clouds(self._stream(self.held_out_topic), config, self.skipped)
-        last_ns = None
-        for recorded_ns, image, info in self.pairs(config.input.pairing_slop_s):
-            stamp_ns = messages.stamp_ns(image)
-            jumped = last_ns is not None and stamp_ns < last_ns - _JUMP_NS
-            last_ns = stamp_ns
+        for image in self._images():
+            info = infos.find(image)
             for source in filter(None, (clouds, held_out)):
-                source.advance(stamp_ns, recorded_ns, jumped)
+                source.advance(image)
             try:
-                yield stamp_ns, self._sample(image, info, clouds, held_out, config)
+                yield image.stamp_ns, self._sample(image.message, info, clouds, held_out, config)
             except MetricDepthError as error:
-                yield stamp_ns, error
+                yield image.stamp_ns, error
+
+    def _images(self) -> Iterator[_Image]:
+        last_ns = 0
+        for recorded_ns, message in read_messages(self.path, self.image_topic):
+            stamp_ns = messages.stamp_ns(message)
+            yield _Image(message, stamp_ns, recorded_ns, jumped=stamp_ns < last_ns - JUMP_NS)
+            last_ns = stamp_ns
 
     def _sample(
         self, image: Any, info: Any, clouds: _Clouds, held_out: _Clouds | None, config: Config
@@ -183,6 +183,16 @@ class BagReader:
         return self._open.enter_context(closing(TopicStream(self.path, topic)))
 
 
+@dataclass(frozen=True, eq=False)
+class _Image:
+    """An image message; ``jumped`` when time has jumped back with it."""
+
+    message: Any
+    stamp_ns: int
+    recorded_ns: int
+    jumped: bool
+
+
 class _Clouds:
     """A ring that follows the images through one topic of clouds."""
 
@@ -192,35 +202,39 @@ class _Clouds:
         self._stream = stream
         self._skipped = skipped
 
-    def advance(self, stamp_ns: int, recorded_ns: int, jumped: bool) -> None:
-        """Takes in every cloud that the image at ``stamp_ns`` may use."""
-        settled_ns = recorded_ns if jumped else recorded_ns - _SETTLED_NS
-        for message in self._stream.take(stamp_ns + self._lead_ns, settled_ns):
+    def advance(self, image: _Image) -> None:
+        """Takes in every cloud that the image may use."""
+        if image.jumped:
+            self.ring.forget_after(image.stamp_ns)
+        until_ns = image.stamp_ns + self._lead_ns
+        for message in self._stream.take(until_ns, image.recorded_ns, jumped=image.jumped):
             try:
                 points = messages.read_points(message)
             except InputError as error:
                 self._skipped[str(error)] += 1
                 continue
             self.ring.add(Cloud(points, messages.frame_id(message), messages.stamp_ns(message)))
-        if jumped:
-            self.ring.forget_after(stamp_ns)
 
 
 class _CameraInfos:
     """Finds an image's camera_info."""
 
-    def __init__(self, stream: TopicStream, slop_ns: int) -> None:
+    def __init__(self, stream: TopicStream, slop_s: float) -> None:
         self._stream = stream
-        self._slop_ns = slop_ns
+        self._slop_ns = round(slop_s * 1e9)
         self._recent: deque[Any] = deque(maxlen=100)
 
-    def find(self, image: Any, settled_ns: int) -> Any:
+    def find(self, image: _Image) -> Any:
         """The camera_info message, or None."""
-        stamp_ns = messages.stamp_ns(image)
-        self._recent.extend(self._stream.take(stamp_ns + self._slop_ns, settled_ns))
-        nearest = min(self._recent, key=lambda info: abs(messages.stamp_ns(info) - stamp_ns), default=None)
-        if nearest is not None and abs(messages.stamp_ns(nearest) - stamp_ns) <= self._slop_ns:
+        until_ns = image.stamp_ns + self._slop_ns
+        self._recent.extend(self._stream.take(until_ns, image.recorded_ns, jumped=image.jumped))
+
+        def distance(info: Any) -> int:
+            return abs(messages.stamp_ns(info) - image.stamp_ns)
+
+        nearest = min(self._recent, key=distance, default=None)
+        if nearest is not None and distance(nearest) <= self._slop_ns:
             return nearest
-        frame = messages.frame_id(image).lstrip("/")
+        frame = messages.frame_id(image.message).lstrip("/")
         older = [*reversed(self._recent), self._stream.upcoming]
         return next((i for i in older if i is not None and messages.frame_id(i).lstrip("/") == frame), None)

@@ -17,6 +17,14 @@ from metric_depth_ros.messages import stamp_ns
 
 SUFFIXES = (".bag", ".mcap", ".db3")
 
+# A stamp this much before the last means that time jumped back (a looped bag, a restarted
+# simulation); less is disorder among the recorded messages.
+JUMP_NS = 1_000_000_000
+# Messages may be recorded this much later than the image they belong to ...
+_LATE_NS = 1_000_000_000
+# ... and are not held back for their stamps when recorded this much earlier.
+_SETTLED_NS = 5_000_000_000
+
 
 def is_bag(path: Path) -> bool:
     """Whether a path looks like a bag: a file of a known suffix, or a folder that holds one."""
@@ -63,29 +71,62 @@ def read_messages(path: Path, topic: str) -> Iterator[tuple[int, Any]]:
 
 
 class TopicStream:
-    """The messages of one topic, taken as far as a time; holds one message that is not due yet."""
+    """The messages of one topic, handed out as they become due for an image.
+
+    Messages may have been recorded late, by up to a second, and out of order.
+    """
 
     def __init__(self, path: Path, topic: str) -> None:
         self._messages = read_messages(path, topic)
         self._next = next(self._messages, None)
+        self._waiting: list[tuple[int, Any]] = []
+        self._newest_ns = 0
+        self._may_jump = False
 
     @property
     def upcoming(self) -> Any:
-        """The message after those taken, or None at the end."""
-        return self._next[1] if self._next else None
+        """A message that is not due yet, or None at the end."""
+        return self._waiting[0][1] if self._waiting else self._next[1] if self._next else None
 
-    def take(self, until_ns: int, settled_ns: int) -> Iterator[Any]:
-        """Messages up to the first with a stamp after ``until_ns`` that was recorded after ``settled_ns``.
+    def take(self, until_ns: int, recorded_ns: int, *, jumped: bool) -> list[Any]:
+        """Messages stamped up to ``until_ns`` that were not handed out before, in recorded order.
 
-        What was recorded by ``settled_ns`` is taken whatever its stamp: one stamp far ahead, or from
-        before time jumped back, must not hold up the rest.
+        Those recorded long before go out whatever their stamp, so that a wrong clock piles nothing up.
+
+        Args:
+            until_ns: newest stamp that the image can use.
+            recorded_ns: when the image was recorded.
+            jumped: time has jumped back with this image: what waits is from before.
         """
-        while self._next is not None:
-            recorded_ns, message = self._next
-            if stamp_ns(message) > until_ns and recorded_ns > settled_ns:
-                return
-            self._next = next(self._messages, None)
-            yield message
+        if jumped:
+            self._waiting.clear()
+            self._may_jump = True
+        while self._next is not None and self._next[0] <= recorded_ns + _LATE_NS:
+            if not self._read(settled=self._next[0] <= recorded_ns - _SETTLED_NS):
+                break
+        due, waiting = [], []
+        for recorded, message in self._waiting:
+            if stamp_ns(message) <= until_ns or recorded <= recorded_ns - _SETTLED_NS:
+                due.append(message)
+            else:
+                waiting.append((recorded, message))
+        self._waiting = waiting
+        return due
+
+    def _read(self, settled: bool) -> bool:
+        """Lets one more message wait. False at a jump back that the images have not made yet."""
+        assert self._next is not None
+        stamp = stamp_ns(self._next[1])
+        if stamp < self._newest_ns - JUMP_NS:
+            if not (self._may_jump or settled):
+                return False
+            self._waiting.clear()
+            self._may_jump = False
+            self._newest_ns = stamp
+        self._newest_ns = max(self._newest_ns, stamp)
+        self._waiting.append(self._next)
+        self._next = next(self._messages, None)
+        return True
 
     def close(self) -> None:
         """Closes the bag behind it."""

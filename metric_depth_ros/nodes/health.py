@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import Counter, deque
@@ -45,15 +46,16 @@ class Health:
             return self._counts[event]
 
     def report(self, key: str, level: int, message: str) -> bool:
-        """Notes a problem; True when it is time to log it (new, or unlogged for some seconds)."""
-        now = time.monotonic()
+        """Notes a problem; True when it is time to log it (new, or unlogged for some seconds).
+
+        Messages that differ in their numbers only count as one.
+        """
+        now, words = time.monotonic(), re.sub(r"[\d.]+", "#", message)
         with self._lock:
             self._counts[f"failed: {key}"] += 1
             self._problem = Problem(key, level, message, now)
-            due = now - self._logged.get(key, -np.inf) >= _LOG_PERIOD_S
-            if due:
-                self._logged[key] = now
-            return due
+            self._logged = {text: at for text, at in self._logged.items() if now - at < _LOG_PERIOD_S}
+            return self._logged.setdefault(words, now) == now
 
     def published(self, latency_s: float) -> bool:
         """Notes a published depth; True when this ends a problem."""

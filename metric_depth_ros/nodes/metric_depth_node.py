@@ -31,7 +31,7 @@ from metric_depth_ros.errors import (
 from metric_depth_ros.nodes.health import ERROR, WARN, Health
 from metric_depth_ros.nodes.outgoing import fill_camera_info, fill_cloud, fill_image
 from metric_depth_ros.nodes.parameters import declare_config, on_set
-from metric_depth_ros.nodes.ros import clear_queues, cv_bridge, message_filters
+from metric_depth_ros.nodes.ros import cv_bridge, forget_after, message_filters
 from metric_depth_ros.nodes.transforms import Tf2Source
 from metric_depth_ros.nodes.worker import NewestWorker
 from metric_depth_ros.pipeline import MetricDepthPipeline, Result, build_pipeline
@@ -76,6 +76,7 @@ class MetricDepthNode(Node):
         self._pipeline: MetricDepthPipeline | None = None
         self._clouds = CloudRing(self._config.sync)
         self._cloud_came = threading.Condition()
+        self._refused_cloud = ""
         self._last_image_ns = 0
         self._last_cloud_out_ns = 0
         self._last_result: Result | None = None
@@ -146,9 +147,11 @@ class MetricDepthNode(Node):
         try:
             cloud = Cloud(messages.read_points(msg), messages.frame_id(msg), messages.stamp_ns(msg))
         except MetricDepthError as error:
+            self._refused_cloud = f" The last cloud was refused: {error}"
             self._report(error)
             return
         with self._cloud_came:
+            self._refused_cloud = ""
             self._clouds.add(cloud)
             self._cloud_came.notify()
 
@@ -160,7 +163,7 @@ class MetricDepthNode(Node):
         )
         with self._cloud_came:
             self._clouds.forget_after(stamp_ns)
-        clear_queues(self._pairing)
+        forget_after(self._pairing, stamp_ns)
         self._transforms.clear()
         self._worker.clear()
         self._last_cloud_out_ns = 0
@@ -246,7 +249,7 @@ class MetricDepthNode(Node):
                 f"anchors: no cloud for the image at {stamp_ns / 1e9:.3f} s among {len(self._clouds)} kept "
                 f"of {self._health.counted('clouds in')} received on {topic} "
                 f"({self.count_publishers(topic)} publishers). Remap anchors, compare the clocks of camera "
-                "and sensor, or raise sync.max_cloud_age_s."
+                f"and sensor, or raise sync.max_cloud_age_s.{self._refused_cloud}"
             )
         return clouds
 

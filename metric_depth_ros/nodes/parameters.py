@@ -69,9 +69,13 @@ def _descriptor(setting: Setting) -> ParameterDescriptor:
     )
     if setting.low is not None and setting.high is not None:
         if isinstance(setting.default, float):
-            descriptor.floating_point_range = [FloatingPointRange(from_value=setting.low, to_value=setting.high)]
+            descriptor.floating_point_range = [
+                FloatingPointRange(from_value=float(setting.low), to_value=float(setting.high))
+            ]
         else:
-            descriptor.integer_range = [IntegerRange(from_value=setting.low, to_value=setting.high, step=1)]
+            descriptor.integer_range = [
+                IntegerRange(from_value=int(setting.low), to_value=int(setting.high), step=1)
+            ]
     return descriptor
 
 

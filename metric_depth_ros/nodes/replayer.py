@@ -19,6 +19,7 @@ from rosgraph_msgs.msg import Clock
 from metric_depth_ros.bags import open_bag
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.nodes.interfaces import message_class
+from metric_depth_ros.nodes.ros import forget_middleware_error
 
 _CLOCK_PERIOD_S = 0.02
 
@@ -102,6 +103,7 @@ class Replayer(Node):
         latched = DurabilityPolicy.TRANSIENT_LOCAL if _was_latched(connection) else DurabilityPolicy.VOLATILE
         qos = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE, durability=latched)
         self._publishers_by_id[connection.id] = self.create_publisher(kind, connection.topic, qos)
+        forget_middleware_error()
 
     def _as_cdr(self, connection: Connection, raw: Any) -> bytes:
         if self._bag.is2:

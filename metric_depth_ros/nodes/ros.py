@@ -46,15 +46,19 @@ def _check_cv_bridge(module: ModuleType) -> None:
 message_filters = _find("message_filters")
 cv_bridge = _find("cv_bridge", works="_check_cv_bridge")
 tf2_ros = _find("tf2_ros")
-TFMessage = _find("tf2_msgs", real="tf2_msgs.msg").TFMessage
+_tf2_msgs = _find("tf2_msgs", real="tf2_msgs.msg")
+TFMessage = _tf2_msgs.TFMessage
+# To be called after making a publisher or subscription of TFMessage; the real type needs nothing.
+forget_middleware_error = getattr(_tf2_msgs, "forget_middleware_error", lambda: None)
 
 
-def clear_queues(synchronizer: message_filters.TimeSynchronizer) -> None:
-    """Forgets the messages that wait for partners: time has jumped back.
+def forget_after(synchronizer: message_filters.TimeSynchronizer, stamp_ns: int) -> None:
+    """Drops messages newer than ``stamp_ns`` that wait for partners: time has jumped back.
 
     A full queue drops its oldest stamps, which after a jump are the new messages. Not to be called
     from the synchronizer's own callback.
     """
     with synchronizer.lock:
         for queue in synchronizer.queues:
-            queue.clear()
+            for stamp in [stamp for stamp in queue if getattr(stamp, "nanoseconds", stamp) > stamp_ns]:
+                del queue[stamp]

@@ -18,9 +18,14 @@ class Tf2Source:
     """
 
     def __init__(self, node: Node, timeout_s: float) -> None:
+        """Where this machine cannot take part in tf, every look-up says so."""
         self.timeout_s = timeout_s
         self._buffer = tf2_ros.Buffer()
-        self._listener = tf2_ros.TransformListener(self._buffer, node)
+        self._unavailable: TransformError | None = None
+        try:
+            self._listener = tf2_ros.TransformListener(self._buffer, node)
+        except TransformError as error:
+            self._unavailable = error
 
     def clear(self) -> None:
         """Forgets what moves: time has jumped back."""
@@ -29,8 +34,9 @@ class Tf2Source:
     def lookup(self, target: str, source: str, stamp_ns: int) -> np.ndarray:
         """(4, 4) T_target_source. Raises TransformError after ``timeout_s``."""
         return self._matrix(
-            self._buffer.lookup_transform, target, source, Time(nanoseconds=stamp_ns), self._timeout()
-        )
+            self._buffer.lookup_transform,
+            target.lstrip("/"), source.lstrip("/"), Time(nanoseconds=stamp_ns), self._timeout(),
+        )  # fmt: skip
 
     def lookup_through(
         self, target: str, target_ns: int, source: str, source_ns: int, fixed: str
@@ -38,13 +44,17 @@ class Tf2Source:
         """(4, 4) between two times through a fixed frame. Raises TransformError after ``timeout_s``."""
         return self._matrix(
             self._buffer.lookup_transform_full,
-            target, Time(nanoseconds=target_ns), source, Time(nanoseconds=source_ns), fixed, self._timeout(),
+            target.lstrip("/"), Time(nanoseconds=target_ns),
+            source.lstrip("/"), Time(nanoseconds=source_ns),
+            fixed.lstrip("/"), self._timeout(),
         )  # fmt: skip
 
     def _timeout(self) -> Duration:
         return Duration(nanoseconds=round(self.timeout_s * 1e9))
 
     def _matrix(self, look_up, *arguments) -> np.ndarray:
+        if self._unavailable is not None:
+            raise self._unavailable
         try:
             transform = look_up(*arguments).transform
         except tf2_ros.TransformException as error:

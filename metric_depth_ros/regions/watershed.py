@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 
@@ -59,10 +61,11 @@ def _rgb(image: ImageArray) -> ImageArray:
 
 
 def _reduced_lab(image: ImageArray, width: int) -> FloatArray:
-    """(h, w, 3) float32 CIELAB of the smoothed image, at most ``width`` wide."""
-    height = max(1, round(image.shape[0] * width / image.shape[1]))
-    if image.shape[1] > width:
-        image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+    """(h, w, 3) float32 CIELAB of the smoothed image, at most as many pixels as 4:3 at ``width``."""
+    scale = math.sqrt(0.75 * width**2 / (image.shape[0] * image.shape[1]))
+    if scale < 1:
+        size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
     smooth = cv2.GaussianBlur(image, (3, 3), 0)
     return np.asarray(cv2.cvtColor(smooth.astype(np.float32) / 255, cv2.COLOR_RGB2LAB), np.float32)
 
@@ -78,8 +81,9 @@ def _gradient(lab: FloatArray) -> FloatArray:
 
 def _flooded(lab: FloatArray, flat: BoolArray) -> IntArray:
     """Labels (h, w) int32 from 0: the connected flat areas, grown over all other pixels."""
-    _, areas, stats, _ = cv2.connectedComponentsWithStats(flat.astype(np.uint8), connectivity=4)
-    large = stats[:, cv2.CC_STAT_AREA] >= _MIN_MARKER
+    # Other than 8-connected, and with statistics, this crashes in OpenCV 4.5.5 (opencv issue 21366).
+    _, areas = cv2.connectedComponents(flat.astype(np.uint8), connectivity=8)
+    large = np.bincount(areas.ravel()) >= _MIN_MARKER
     large[0] = False
     if not large.any():
         return np.zeros(flat.shape, np.int32)

@@ -38,15 +38,12 @@ def relative_in(domain: Domain, relative: RelativeDepth) -> FloatArray:
     Values that are not positive have no logarithm and no inverse, and no meaning as a depth. Only an
     inverse-depth map fitted in inverse depth keeps them: its zero is arbitrary.
     """
-    values = np.asarray(relative.values, np.float32)
+    x: FloatArray = relative.values.astype(np.float32)
     same = relative.kind == domain
-    if same and domain == "inverse_depth":
-        return np.where(np.isfinite(values), values, np.float32(np.nan))
-    positive = np.where((values > 0) & (values < np.inf), values, np.float32(np.nan))
+    x[~np.isfinite(x) if same and domain == "inverse_depth" else ~((x > 0) & (x < np.inf))] = np.nan
     if domain == "log":
-        logarithm: FloatArray = np.log(positive)
-        return logarithm if relative.kind == "depth" else -logarithm
-    return positive if same else 1 / positive
+        return np.log(x) if relative.kind == "depth" else -np.log(x)
+    return x if same else 1 / x
 
 
 def depth_in(domain: Domain, depth: FloatArray) -> FloatArray:

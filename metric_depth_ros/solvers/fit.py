@@ -10,7 +10,7 @@ import numpy as np
 from metric_depth_ros.anchors import sample_bilinear
 from metric_depth_ros.errors import AnchorError
 from metric_depth_ros.solvers.domain import Domain, depth_in, weights_in
-from metric_depth_ros.types import Anchors, BoolArray, FloatArray
+from metric_depth_ros.types import Anchors, BoolArray, FloatArray, IntArray
 
 # A column with less spread than this fraction of its size is constant: float32 keeps no more.
 _NO_SPREAD = 1e-5
@@ -114,7 +114,7 @@ class Surfaces:
 
 
 def fit_surfaces(
-    seen: Observations, group: FloatArray, reach: BoolArray, domain: Domain, *, slopes: bool
+    seen: Observations, group: IntArray, reach: BoolArray, domain: Domain, *, slopes: bool
 ) -> Surfaces:
     """A weighted least-squares surface per row of ``reach``, all of them at once.
 
@@ -158,7 +158,7 @@ def fit_surfaces(
 
 
 def _moments(
-    columns: FloatArray, seen: Observations, group: FloatArray, reach: BoolArray
+    columns: FloatArray, seen: Observations, group: IntArray, reach: BoolArray
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
     """Per row of ``reach``: count (m,), mean (m, k), covariance (m, k, k), mean and covariance with y."""
     k, w, y = columns.shape[1], seen.weight[:, None], seen.y[:, None]
@@ -173,7 +173,7 @@ def _moments(
     return count, mean, covariance, mean_y[:, 0] + mean_y_all, cross - mean * mean_y
 
 
-def summed(terms: FloatArray, group: FloatArray, n: int) -> FloatArray:
+def summed(terms: FloatArray, group: IntArray, n: int) -> FloatArray:
     """(n, k) sums of the rows (N, k) of each group."""
     return np.stack([np.bincount(group, column, n) for column in terms.T], axis=1)
 

@@ -1,0 +1,68 @@
+"""Solvers on a real street with a real network, beside the controls without it."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from metric_depth_ros.anchors import inside_image
+from metric_depth_ros.config import RegionsConfig, SolverConfig
+from metric_depth_ros.evaluation.interpolation import interpolate_anchors
+from metric_depth_ros.evaluation.metrics import abs_rel
+from metric_depth_ros.geometry import project, transform_points
+from metric_depth_ros.regions import build_segmenter
+from metric_depth_ros.solvers import build_solver
+from metric_depth_ros.types import Anchors, Camera, RelativeDepth
+
+
+def kitti_problem(data_dir, frame):
+    """Image, the stored output of a real network, and two halves of the LiDAR points in the image."""
+    folder = data_dir / "kitti_seq_2011_09_26"
+    calib = json.loads((folder / "calib.json").read_text())
+    entry = {**calib, **next(f for f in calib["frames"] if f["id"] == frame)}
+    image = cv2.cvtColor(cv2.imread(str(folder / entry["rgb"])), cv2.COLOR_BGR2RGB)
+    raw = np.load(data_dir / "relative_meter" / folder.name / f"{frame}.npz")["relative"]
+    values = cv2.resize(np.maximum(raw, 1e-3), image.shape[1::-1])
+    K = np.array([[entry["fx"], 0, entry["cx"]], [0, entry["fy"], entry["cy"]], [0, 0, 1]])
+    points = np.fromfile(folder / entry["points"], np.float32).reshape(-1, 4)[:, :3]
+    points = transform_points(np.array(entry["T_camera_lidar"]), points)
+    uv, depth = project(points, Camera(image.shape[1], image.shape[0], K))
+    inside = (depth > 0.5) & inside_image(uv, image.shape[1], image.shape[0])
+    every = np.random.default_rng(0).permutation(np.flatnonzero(inside))
+    anchors = Anchors(uv, depth, np.full(len(uv), 0.03, np.float32))
+    half = len(every) // 2
+    return image, RelativeDepth(values, "depth"), anchors.take(every[:half]), anchors.take(every[half:])
+
+
+def held_out_error(depth, held):
+    u, v = np.rint(held.uv).astype(int).T
+    return abs_rel(depth[v, u], held.depth)
+
+
+@pytest.mark.parametrize("frame", [f"{i:010d}" for i in range(5)])
+def test_kitti_street_with_the_controls_beside(data_dir, frame):
+    image, relative, half, held = kitti_problem(data_dir, frame)
+    labels = build_segmenter(RegionsConfig()).segment(image)
+    constant = RelativeDepth(np.ones_like(relative.values), "depth")
+    surface, line = build_solver(SolverConfig()), build_solver(SolverConfig(name="global_affine"))
+
+    assert held_out_error(surface.solve(relative, half, regions=labels).depth, held) < 0.11
+    assert held_out_error(line.solve(relative, half).depth, held) < 0.26
+    draws = [half.take(np.arange(200 * k, 200 * k + 200)) for k in range(5)]
+    with_network, without, interpolated = np.median(
+        [
+            [
+                held_out_error(surface.solve(relative, draw, regions=labels).depth, held),
+                held_out_error(surface.solve(constant, draw, regions=labels).depth, held),
+                held_out_error(interpolate_anchors(draw, *image.shape[1::-1]), held),
+            ]
+            for draw in draws
+        ],
+        axis=0,
+    )
+    assert with_network < 0.16
+    assert with_network < without
+    assert with_network < interpolated
