@@ -34,6 +34,15 @@ def model_dir(data_dir: Path) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def ros():
+    """ROS in the test's own process; skips the test where it is not installed."""
+    rclpy = pytest.importorskip("rclpy")
+    rclpy.init(signal_handler_options=rclpy.SignalHandlerOptions.NO)
+    yield
+    rclpy.try_shutdown()
+
+
 @pytest.fixture
 def camera() -> Camera:
     """A small pinhole camera."""

@@ -4,7 +4,6 @@ import threading
 import time
 
 import numpy as np
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import DescribeParameters, GetParameters, SetParameters
@@ -165,11 +164,6 @@ class Peer(Node):
 
     def describe_parameter(self, name):
         return self.call(DescribeParameters, "describe_parameters", names=[name]).descriptors[0]
-
-
-def start_ros():
-    if not rclpy.ok():
-        rclpy.init(signal_handler_options=rclpy.SignalHandlerOptions.NO)
 
 
 def start_node(graph, peer, manifest, *, tf=True, **settings):

@@ -251,17 +251,20 @@ def test_a_cloud_stamped_far_ahead_does_not_hold_up_the_others(tmp_path: Path) -
     assert all(isinstance(sample, Sample) for sample in samples[-5:])
 
 
-def test_time_jumping_back_starts_afresh(tmp_path: Path) -> None:
-    bag = Ros1Bag()
+@pytest.mark.parametrize("pause_ns", [TENTH, 10 * SECOND])
+def test_time_jumping_back_starts_afresh(tmp_path: Path, pause_ns: int) -> None:
+    """A loop of 6 s is recorded twice: more clouds than the ring holds."""
+    bag, count = Ros1Bag(), 60
     for loop in range(2):
-        for index in range(4):
-            stamp_ns, recorded_ns = (100 + index) * SECOND, (100 + index + 10 * loop) * SECOND
+        for index in range(count):
+            stamp_ns = 100 * SECOND + index * TENTH
+            recorded_ns = stamp_ns + loop * ((count - 1) * TENTH + pause_ns)
             bag.info(stamp_ns, recorded_ns)
-            bag.cloud(stamp_ns, recorded_ns + 1, index=index + 10 * loop)
-            bag.image(stamp_ns, recorded_ns + 2, index=index + 10 * loop)
+            bag.cloud(stamp_ns - (5 - 3 * loop) * TENTH // 10, recorded_ns + 1, index=index + count * loop)
+            bag.image(stamp_ns, recorded_ns + 2, index=index + count * loop)
     samples = read_all(bag.write(tmp_path / "a.bag"))
-    assert len(samples) == 8
-    for sample, index in zip(samples, (0, 1, 2, 3, 10, 11, 12, 13), strict=True):
+    assert len(samples) == 2 * count
+    for index, sample in enumerate(samples):
         np.testing.assert_array_equal(sample.image, image_of(index))
         np.testing.assert_array_equal(sample.points_camera, points_of(index))
 

@@ -46,9 +46,8 @@ def folder(tmp_path: Path) -> Path:
         np.savez(path / f"{index}.npz", depth=depth)
         pose = np.eye(4)
         pose[0, 3] = index
-        frames.append(
-            {"id": str(index), "rgb": f"{index}.png", "depth": f"{index}.npz", "T_world_camera": pose.tolist()}
-        )
+        files = {"rgb": f"{index}.png", "depth": f"{index}.npz"}
+        frames.append({"id": str(index), **files, "T_world_camera": pose.tolist()})
     calib = {"fx": 50.0, "fy": 50.0, "cx": 31.5, "cy": 23.5, "frames": frames}
     (path / "calib.json").write_text(json.dumps(calib))
     return path
@@ -172,7 +171,8 @@ def test_wrong_settings_are_refused(change: str, message: str) -> None:
 
 def test_frames_become_a_bag(folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "twice"
-    assert main(["frames-to-bag", str(folder), str(path), "--anchors", "50", "--loops", "2", "--rate", "20"]) == 0
+    argv = ["frames-to-bag", str(folder), str(path), "--anchors", "50"]
+    assert main([*argv, "--loops", "2", "--rate", "20"]) == 0
     with BagReader(path) as reader:
         assert (reader.anchors_topic, reader.held_out_topic) == ("/lidar/points", "/lidar/points_held_out")
         samples = [sample for _, sample in reader.samples(Config())]
@@ -250,7 +250,9 @@ def test_a_folder_gives_the_same_depth_as_its_bag(
         np.testing.assert_array_equal(one.data, other.data)
 
 
-def test_published_size_and_encoding_follow_the_settings(bag: Path, toy_manifest: Path, tmp_path: Path) -> None:
+def test_published_size_and_encoding_follow_the_settings(
+    bag: Path, toy_manifest: Path, tmp_path: Path
+) -> None:
     argv = ["run", str(bag), "--manifest", str(toy_manifest), "--out", str(tmp_path / "o"), "--limit", "1"]
     assert main([*argv, "--set", "output.scale=0.5", "--set", "output.encoding=16UC1"]) == 0
     (depth,) = read_topic(tmp_path / "o/depth.mcap", "/depth/image_rect")

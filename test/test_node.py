@@ -11,7 +11,7 @@ pytest.importorskip("rclpy")
 pytest.importorskip("onnx")
 
 from conftest import write_toy_model
-from peer import CAMERA, Peer, scene, start_node, start_ros
+from peer import CAMERA, Peer, scene, start_node
 from sensor_msgs.msg import CompressedImage
 
 from metric_depth_ros import messages
@@ -22,13 +22,8 @@ from metric_depth_ros.types import Camera
 pytestmark = pytest.mark.timeout(120)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def ros():
-    start_ros()
-
-
 @pytest.fixture
-def peer():
+def peer(ros):
     peer = Peer()
     yield peer
     peer.close()

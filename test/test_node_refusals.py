@@ -6,7 +6,7 @@ import pytest
 pytest.importorskip("rclpy")
 pytest.importorskip("onnx")
 
-from peer import Peer, scene, start_node, start_ros
+from peer import Peer, scene, start_node
 from sensor_msgs.msg import PointField
 
 from metric_depth_ros import messages
@@ -17,9 +17,8 @@ ERROR = b"\x02"
 
 
 @pytest.fixture(scope="module")
-def steady(toy_manifest, tmp_path_factory):
+def steady(ros, toy_manifest, tmp_path_factory):
     """One node for all tests that leave it as it is; yields its peer and its graph."""
-    start_ros()
     peer = Peer()
     with Graph(tmp_path_factory.mktemp("steady")) as graph:
         start_node(graph, peer, toy_manifest, **{"sync.max_cloud_age_s": 0.05})

@@ -52,8 +52,7 @@ tf2_ros = either("tf2_ros")
 
 
 @pytest.fixture
-def node():
-    rclpy.init()
+def node(ros):
     executor = SingleThreadedExecutor()
     made = rclpy.create_node("standins_test")
     executor.add_node(made)
@@ -61,7 +60,6 @@ def node():
     yield made
     executor.shutdown()
     made.destroy_node()
-    rclpy.try_shutdown()
 
 
 def spin_until(executor, done, limit_s=20):

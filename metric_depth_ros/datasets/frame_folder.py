@@ -180,10 +180,15 @@ def _read_entries(path: Path) -> list[dict[str, Any]]:
 
 def _read_picture(path: Path, where: str) -> ImageArray:
     """(H, W, 3) RGB. An EXIF orientation is ignored: calibration belongs to the pixels as they lie."""
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    picture = _decoded(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if picture is None:
         raise InputError(f"{where}: {path.name} is missing or no picture.")
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _decoded(path: Path, flags: int) -> Any:
+    """OpenCV's array, or None. OpenCV itself would print a warning about a missing file."""
+    return cv2.imread(str(path), flags) if path.is_file() else None
 
 
 def _camera(entry: dict[str, Any], image: ImageArray, where: str) -> Camera | None:
@@ -221,7 +226,7 @@ def _read_depth(path: Path, entry: dict[str, Any], image: ImageArray, where: str
             with np.load(path, allow_pickle=False) as archive:
                 stored = archive["depth"].astype(np.float32)
         else:
-            picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+            picture = _decoded(path, cv2.IMREAD_UNCHANGED)
             stored = None if picture is None else picture.astype(np.float32) * float(entry["depth_scale"])
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{where}: {path.name} and depth_scale cannot be read ({error!r}).") from error

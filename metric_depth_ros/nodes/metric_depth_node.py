@@ -55,6 +55,7 @@ class _Pair:
     received_s: float
 
 
+_SILENCE_S = 2.0  # without an image for this long, something is wrong
 _LOAD = _Pair(None, None, 0.0)  # asks the worker for the engine
 
 
@@ -78,9 +79,10 @@ class MetricDepthNode(Node):
         self._cloud_came = threading.Condition()
         self._refused_cloud = ""
         self._last_image_ns = 0
+        self._last_arrival_s = time.monotonic()
         self._last_cloud_out_ns = 0
         self._last_result: Result | None = None
-        self._seen = (0, 0, 0)
+        self._seen = [0, 0, 0]
         self._worker = NewestWorker(self._work, name="metric_depth")
         self._advertise()
         self._subscribe()
@@ -132,6 +134,7 @@ class MetricDepthNode(Node):
     def _on_image(self, msg: Any) -> None:
         """Runs before the pairing sees the image."""
         self._health.count("images in")
+        self._last_arrival_s = time.monotonic()
         stamp_ns = messages.stamp_ns(msg)
         if stamp_ns < self._last_image_ns:
             self._time_jumped_back(stamp_ns)
@@ -285,10 +288,13 @@ class MetricDepthNode(Node):
     # ---- health ------------------------------------------------------------------------------
 
     def _report(self, error: MetricDepthError) -> None:
-        """Notes an expected failure, and logs it unless the same kind was logged just now."""
-        key = _PROBLEM_KEYS.get(type(error), "input")
-        if self._health.report(key, ERROR, str(error)):
-            self.get_logger().error(str(error))
+        """Notes an expected failure."""
+        self._complain(_PROBLEM_KEYS.get(type(error), "input"), ERROR, str(error))
+
+    def _complain(self, key: str, level: int, message: str) -> None:
+        """Notes a problem, and logs it unless the same one was logged just now."""
+        if self._health.report(key, level, message):
+            (self.get_logger().error if level == ERROR else self.get_logger().warning)(message)
 
     def _on_timer(self) -> None:
         if self._pipeline is None:
@@ -298,33 +304,32 @@ class MetricDepthNode(Node):
 
     def _check_inputs(self) -> None:
         """Reports an input that should have come since the last call, and did not."""
-        images, infos, pairs = counts = tuple(
-            self._health.counted(event) for event in ("images in", "camera_infos in", "pairs in")
-        )
-        (images, infos, pairs), self._seen = (
-            tuple(now - before for now, before in zip(counts, self._seen, strict=True)),
-            counts,
-        )
-        problem = ""
-        if not images:
+        counts = [self._health.counted(event) for event in ("images in", "camera_infos in", "pairs in")]
+        images, infos, pairs = (now - before for now, before in zip(counts, self._seen, strict=True))
+        self._seen = counts
+        if time.monotonic() - self._last_arrival_s > _SILENCE_S:
             topic = self._image_topic
-            problem = (
-                f"image: nothing on {topic} ({self.count_publishers(topic)} publishers). "
-                "Remap image, set input.image_transport, or compare QoS (this node subscribes best effort)."
+            self._complain(
+                "image",
+                WARN,
+                f"image: nothing on {topic} ({self.count_publishers(topic)} publishers). Remap image, "
+                "set input.image_transport, or compare QoS (this node subscribes best effort).",
             )
-        elif not pairs and not infos:
+        elif images and not pairs and not infos:
             topic = self._camera_info_topic
-            problem = (
+            self._complain(
+                "camera_info",
+                ERROR,
                 f"camera_info: {images} images, but no camera_info on {topic} "
-                f"({self.count_publishers(topic)} publishers). Publish it, or remap camera_info."
+                f"({self.count_publishers(topic)} publishers). Publish it, or remap camera_info.",
             )
-        elif not pairs:
-            problem = (
+        elif images and not pairs:
+            self._complain(
+                "camera_info",
+                ERROR,
                 f"camera_info: {images} images and {infos} camera_infos, but no two stamps agree within "
-                f"{self._config.input.pairing_slop_s} s. Stamp both alike, or raise input.pairing_slop_s."
+                f"{self._config.input.pairing_slop_s} s. Stamp both alike, or raise input.pairing_slop_s.",
             )
-        if problem and self._health.report(problem.split(":")[0], WARN if not images else ERROR, problem):
-            self.get_logger().warning(problem)
 
     def _publish_diagnostics(self) -> None:
         level, message, values = self._health.summary()

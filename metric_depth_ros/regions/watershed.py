@@ -27,7 +27,7 @@ class WatershedSegmenter:
         self._config = config
 
     def segment(self, image: ImageArray) -> IntArray:
-        """Labels (H, W) int32, 0 to n-1, every label used, each region connected in the reduced image.
+        """Labels (H, W) int32, 0 to n-1, every label used.
 
         Args:
             image: (H, W, 3) RGB or (H, W) gray, uint8.
