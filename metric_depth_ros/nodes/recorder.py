@@ -42,7 +42,7 @@ class Recorder(Node):
         self._subscribed: set[str] = set()
         self._closing = ExitStack()
         self._bag: Writer = self._closing.enter_context(
-            Writer(path, version=9, storage_plugin=StoragePlugin.MCAP)
+            Writer(path, version=8, storage_plugin=StoragePlugin.MCAP)
         )
         self.received: dict[str, int] = {}
         self.last_arrival_s = time.monotonic()
