@@ -6,11 +6,11 @@
 An argument left empty leaves the setting to the parameter file, and that to the default.
 """
 
-from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from launch import LaunchDescription
 from metric_depth_ros.share import share_path
 
 # Launch argument -> (setting, what it is). Empty: not given.
@@ -61,7 +61,9 @@ def start_node(context):
         return LaunchConfiguration(name).perform(context)
 
     parameters = [given("params_file")] if given("params_file") else []
-    settings = {setting: typed(setting, given(name)) for name, (setting, _) in SETTINGS.items() if given(name)}
+    settings = {
+        setting: typed(setting, given(name)) for name, (setting, _) in SETTINGS.items() if given(name)
+    }
     return [
         Node(
             package="metric_depth_ros",

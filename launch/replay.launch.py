@@ -6,7 +6,6 @@ All arguments of metric_depth.launch.py hold here too. The bag is published by `
 with /clock, so every process runs on the bag's time.
 """
 
-from launch import LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
     ExecuteProcess,
@@ -19,6 +18,7 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from launch import LaunchDescription
 from metric_depth_ros.share import share_path
 
 
@@ -27,7 +27,9 @@ def generate_launch_description():
         [
             DeclareLaunchArgument("bag", description="bag to replay (ROS 1, ROS 2 sqlite3 or mcap)"),
             DeclareLaunchArgument("rate", default_value="1.0", description="pace, 1.0 is as recorded"),
-            DeclareLaunchArgument("loop", default_value="1", description="times the bag is played; 0: forever"),
+            DeclareLaunchArgument(
+                "loop", default_value="1", description="times the bag is played; 0: forever"
+            ),
             DeclareLaunchArgument("rviz", default_value="false", description="show depth and cloud in RViz"),
             SetEnvironmentVariable("FASTDDS_DEFAULT_PROFILES_FILE", str(share_path("config/fastdds.xml"))),
             IncludeLaunchDescription(

@@ -23,13 +23,14 @@ def build_anchors(points_camera: FloatArray, camera: Camera, config: AnchorsConf
         config: depth range, occlusion window, thinning grid and the sensor's sigma model,
             sigma = sqrt(base^2 + (relative * z)^2 + (quadratic * z^2)^2).
     """
-    z = points_camera[:, 2]
-    points = points_camera[(z >= config.min_depth_m) & (z <= config.max_depth_m)]
-    uv, depth = project(points, camera)
-    inside = inside_image(uv, camera.width, camera.height)
-    uv, depth = uv[inside], depth[inside]
+    uv, depth = project(points_camera, camera)
+    usable = inside_image(uv, camera.width, camera.height)
+    usable &= (depth >= config.min_depth_m) & (depth <= config.max_depth_m)
+    chosen = np.flatnonzero(usable)
+    uv, depth = uv[chosen], depth[chosen]
     if config.occlusion_window_px:
-        seen = ~occluded(uv, depth, camera, config.occlusion_window_px, config.occlusion_ratio)
+        hidden = occluded(uv, depth, camera, config.occlusion_window_px, config.occlusion_ratio)
+        seen = np.flatnonzero(~hidden)
         uv, depth = uv[seen], depth[seen]
     if config.grid_px:
         kept = thinned(uv, depth, camera, config.grid_px)
@@ -58,11 +59,8 @@ def occluded(uv: FloatArray, depth: FloatArray, camera: Camera, window_px: int, 
     one side.
     """
     rows, columns = -(-camera.height // _CELL_PX), -(-camera.width // _CELL_PX)
-    cell = np.floor(uv[:, 1] / _CELL_PX).astype(np.intp) * columns + np.floor(uv[:, 0] / _CELL_PX).astype(np.intp)
-    order = np.argsort(-depth, kind="stable")
-    nearest = np.full(rows * columns, np.inf, np.float32)
-    nearest[cell[order]] = depth[order]  # the last write to a cell is its nearest point
-    nearest = nearest.reshape(rows, columns)
+    cell = _square(uv, _CELL_PX, columns)
+    nearest = _lowest(depth, cell, rows * columns).reshape(rows, columns)
 
     reach = max(1, window_px // _CELL_PX)
     vertical = np.ones((reach, 3), np.uint8)
@@ -83,12 +81,29 @@ def occluded(uv: FloatArray, depth: FloatArray, camera: Camera, window_px: int, 
 def thinned(uv: FloatArray, depth: FloatArray, camera: Camera, grid_px: int) -> IntArray:
     """Indices of at most one point per grid square: the one nearest to the square's centre."""
     columns = -(-camera.width // grid_px)
-    square = np.floor(uv / grid_px).astype(np.intp)
-    offset = uv - (square + 0.5) * grid_px
-    order = np.lexsort((-depth, -np.sum(offset**2, axis=1)))
-    chosen = np.full(columns * (-(-camera.height // grid_px)), -1, np.intp)
-    chosen[square[order, 1] * columns + square[order, 0]] = order
+    squares = columns * -(-camera.height // grid_px)
+    square = _square(uv, grid_px, columns)
+    offset = np.mod(uv, grid_px) - grid_px / 2
+    distance = np.einsum("ni,ni->n", offset, offset)
+    first = np.flatnonzero(distance <= _lowest(distance, square, squares)[square])
+    # Of several at one place the nearest to the camera, whatever their order.
+    first = first[depth[first] <= _lowest(depth[first], square[first], squares)[square[first]]]
+    chosen = np.full(squares, -1, np.intp)
+    chosen[square[first]] = first
     return chosen[chosen >= 0]
+
+
+def _square(uv: FloatArray, size_px: int, columns: int) -> IntArray:
+    """(N,) index of the square of a grid, row by row, that a pixel (N, 2) lies in."""
+    across, down = ((uv[:, axis] / np.float32(size_px)).astype(np.intp) for axis in (0, 1))
+    return np.asarray(down * columns + across)
+
+
+def _lowest(values: FloatArray, cell: IntArray, cells: int) -> FloatArray:
+    """(cells,) smallest value of each cell; infinite for an empty one."""
+    lowest = np.full(cells, np.inf, values.dtype)
+    np.minimum.at(lowest, cell, values)
+    return lowest
 
 
 def focused(anchors: Anchors, focus_m: float, width: float) -> Anchors:

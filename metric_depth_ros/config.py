@@ -48,13 +48,9 @@ def section(kind: type) -> Any:
 @dataclass(frozen=True)
 class EngineConfig:
     manifest: str = option("", "YAML file that describes the depth network", live=False)
-    model: str = option(
-        "", "network file; empty takes the one the manifest names, beside it", live=False
-    )
+    model: str = option("", "network file; empty takes the one the manifest names, beside it", live=False)
     runtime: str = option("onnxruntime", "what runs the network", choices=("onnxruntime",), live=False)
-    threads: int = option(
-        2, "processor threads of the network; 0 takes all", low=0, high=256, live=False
-    )
+    threads: int = option(2, "processor threads of the network; 0 takes all", low=0, high=256, live=False)
 
 
 @dataclass(frozen=True)
@@ -72,7 +68,12 @@ class InputConfig:
         choices=("rectified", "rectify", "none"),
     )
     pairing_slop_s: float = option(
-        0.005, "stamps of image and camera_info differ by less than this", unit="s", low=1e-6, high=1, live=False
+        0.005,
+        "stamps of image and camera_info differ by less than this",
+        unit="s",
+        low=1e-6,
+        high=1,
+        live=False,
     )
     queue_size: int = option(
         10, "images and camera_infos kept while they wait for their partner", low=1, high=1000, live=False
@@ -110,9 +111,7 @@ class ExtrinsicsConfig:
         choices=("tf", "parameters"),
     )
     translation: list[float] = option([0.0, 0.0, 0.0], "T_camera_lidar: x, y, z", unit="m")
-    rotation: list[float] = option(
-        [0.0, 0.0, 0.0, 1.0], "T_camera_lidar: quaternion x, y, z, w"
-    )
+    rotation: list[float] = option([0.0, 0.0, 0.0, 1.0], "T_camera_lidar: quaternion x, y, z, w")
     tf_timeout_s: float = option(
         0.05, "how long an image waits for a transform that is not there yet", unit="s", low=0, high=5
     )
@@ -127,7 +126,9 @@ class AnchorsConfig:
         16,
         "a point is dropped as occluded when clearly nearer points surround it within this many "
         "pixels; 0 keeps all",
-        unit="px", low=0, high=500,
+        unit="px",
+        low=0,
+        high=500,
     )
     occlusion_ratio: float = option(
         0.15, "clearly nearer: by more than this fraction of the point's depth", low=0.01, high=10
@@ -136,12 +137,13 @@ class AnchorsConfig:
         8, "at most one anchor per square of this many pixels; 0 keeps all", unit="px", low=0, high=1000
     )
     sigma_base_m: float = option(0.03, "depth noise at zero depth", unit="m", low=0, high=100)
-    sigma_relative: float = option(
-        0.0, "depth noise that grows with depth (radar: 0.02)", low=0, high=1
-    )
+    sigma_relative: float = option(0.0, "depth noise that grows with depth (radar: 0.02)", low=0, high=1)
     sigma_quadratic: float = option(
-        0.0, "depth noise that grows with depth squared (triangulated points: 0.02)",
-        unit="1/m", low=0, high=1,
+        0.0,
+        "depth noise that grows with depth squared (triangulated points: 0.02)",
+        unit="1/m",
+        low=0,
+        high=1,
     )
 
 
@@ -182,13 +184,15 @@ class RegionAwareConfig:
         0,
         "anchors a region needs; with fewer it grows by its neighbours; 0: one more than the "
         "fit has parameters",
-        low=0, high=1000,
+        low=0,
+        high=1000,
     )
     max_extrapolation: float = option(
         1.5,
         "a pixel nearer or farther than its region's anchors by more than this factor takes the "
         "global fit's depth; 0 keeps it, as paper 000 does",
-        low=0, high=1000,
+        low=0,
+        high=1000,
     )
 
 
@@ -215,7 +219,13 @@ class SolverConfig:
 class RegionsConfig:
     """The built-in segmenter."""
 
-    width: int = option(160, "a 4:3 image is reduced to this width first, others to as many pixels", unit="px", low=32, high=4096)
+    width: int = option(
+        160,
+        "a 4:3 image is reduced to this width first, others to as many pixels",
+        unit="px",
+        low=32,
+        high=4096,
+    )
     edge_threshold: float = option(
         3.0, "colour steps below this (CIELAB units) do not part regions", low=0.1, high=100
     )
@@ -226,9 +236,7 @@ class RegionsConfig:
 
 @dataclass(frozen=True)
 class OutputConfig:
-    scale: float = option(
-        1.0, "size of the published depth as a fraction of the image's", low=0.05, high=1
-    )
+    scale: float = option(1.0, "size of the published depth as a fraction of the image's", low=0.05, high=1)
     encoding: str = option(
         "32FC1", "32FC1: metres, NaN unknown; 16UC1: millimetres, 0 unknown", choices=("32FC1", "16UC1")
     )
@@ -244,7 +252,9 @@ class CloudConfig:
 
 @dataclass(frozen=True)
 class DiagnosticsConfig:
-    period_s: float = option(1.0, "time between two diagnostics messages", unit="s", low=0.1, high=60, live=False)
+    period_s: float = option(
+        1.0, "time between two diagnostics messages", unit="s", low=0.1, high=60, live=False
+    )
 
 
 @dataclass(frozen=True)
@@ -312,17 +322,17 @@ def _converted(default: Any, value: Any) -> Any:
     return value if type(value) is type(default) and isinstance(value, (int, str)) else None
 
 
-def _settings(kind: type, prefix: str) -> Iterator[Setting]:
-    for item in dataclasses.fields(kind):
-        name = f"{prefix}{item.name}"
+def _settings(group: Any, prefix: str) -> Iterator[Setting]:
+    """The leaves of a group of settings that holds its defaults."""
+    for item in dataclasses.fields(group):
+        name, value = f"{prefix}{item.name}", getattr(group, item.name)
         if item.metadata:
-            default = item.default if item.default is not dataclasses.MISSING else item.default_factory()  # type: ignore[misc]
-            yield Setting(name=name, default=default, **item.metadata)
+            yield Setting(name=name, default=value, **item.metadata)
         else:
-            yield from _settings(item.default_factory, f"{name}.")  # type: ignore[arg-type]
+            yield from _settings(value, f"{name}.")
 
 
-SETTINGS: dict[str, Setting] = {setting.name: setting for setting in _settings(Config, "")}
+SETTINGS: dict[str, Setting] = {setting.name: setting for setting in _settings(Config(), "")}
 
 
 def to_flat(config: Config) -> dict[str, Any]:
@@ -354,20 +364,18 @@ def updated(config: Config, changes: Mapping[str, Any]) -> Config:
             raise ConfigError(f"{name}: unknown setting.{_hint(name)}")
     flat = to_flat(config)
     flat.update({name: SETTINGS[name].checked(value) for name, value in changes.items()})
-    result: Config = _build(Config, flat, "")
+    result: Config = _build(config, flat, "")
     _check_together(result)
     return result
 
 
-def _build(kind: type, flat: Mapping[str, Any], prefix: str) -> Any:
-    return kind(
-        **{
-            item.name: flat[f"{prefix}{item.name}"]
-            if item.metadata
-            else _build(item.default_factory, flat, f"{prefix}{item.name}.")  # type: ignore[arg-type]
-            for item in dataclasses.fields(kind)
-        }
-    )
+def _build(group: Any, flat: Mapping[str, Any], prefix: str) -> Any:
+    """A group of settings like ``group``, with the values of ``flat``."""
+    values = {}
+    for item in dataclasses.fields(group):
+        name, value = f"{prefix}{item.name}", getattr(group, item.name)
+        values[item.name] = flat[name] if item.metadata else _build(value, flat, f"{name}.")
+    return dataclasses.replace(group, **values)
 
 
 def _check_together(config: Config) -> None:

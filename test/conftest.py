@@ -12,8 +12,8 @@ import yaml
 os.environ["ROS_DOMAIN_ID"] = str(random.SystemRandom().randint(1, 100))
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
-from metric_depth_ros.engines.manifest import Manifest, load_manifest  # noqa: E402
-from metric_depth_ros.types import Camera  # noqa: E402
+from metric_depth_ros.engines.manifest import Manifest, load_manifest
+from metric_depth_ros.types import Camera
 
 
 @pytest.fixture(scope="session")

@@ -168,7 +168,12 @@ class Peer(Node):
 
 def start_node(graph, peer, manifest, *, tf=True, **settings):
     """Starts metric_depth_node in a graph and waits until the peer is matched with it."""
-    settings = {"engine.manifest": str(manifest), "anchors.grid_px": 0, "diagnostics.period_s": 0.2, **settings}
+    settings = {
+        "engine.manifest": str(manifest),
+        "anchors.grid_px": 0,
+        "diagnostics.period_s": 0.2,
+        **settings,
+    }
     graph.start("node", [*NODE, *ros_arguments(settings, {})])
     if tf:
         peer.mount_lidar()

@@ -24,7 +24,16 @@ def test_points_become_pixels_with_depth(camera):
 
 def test_outside_behind_near_far_and_broken_points_are_dropped(camera):
     points = np.array(
-        [[0, 0, 1], [0, 0, -1], [5, 0, 1], [0, 0, 0.05], [0, 0, 500], [np.nan, 0, 1], [0, 0, np.inf], [0, 0, np.nan]],
+        [
+            [0, 0, 1],
+            [0, 0, -1],
+            [5, 0, 1],
+            [0, 0, 0.05],
+            [0, 0, 500],
+            [np.nan, 0, 1],
+            [0, 0, np.inf],
+            [0, 0, np.nan],
+        ],
         np.float32,
     )
     assert len(build_anchors(points, camera, KEEP_ALL)) == 1
@@ -52,7 +61,9 @@ def test_a_box_before_a_wall_hides_what_the_lidar_sees_behind_it():
     camera = Camera(640, 480, np.array([[500.0, 0, 319.5], [0, 500.0, 239.5], [0, 0, 1]]))
     offset = np.array([0.0, -0.5, 0.0])  # y is down
     azimuth, elevation = np.meshgrid(np.linspace(-0.4, 0.4, 400), np.linspace(-0.3, 0.3, 120))
-    rays = np.stack([np.tan(azimuth), np.tan(elevation) / np.cos(azimuth), np.ones_like(azimuth)], -1).reshape(-1, 3)
+    rays = np.stack(
+        [np.tan(azimuth), np.tan(elevation) / np.cos(azimuth), np.ones_like(azimuth)], -1
+    ).reshape(-1, 3)
     at_box = offset + rays * 3.0
     on_box = (np.abs(at_box[:, 0]) < 0.5) & (np.abs(at_box[:, 1]) < 0.3)
     points = np.where(on_box[:, None], at_box, offset + rays * 10.0).astype(np.float32)
@@ -95,7 +106,9 @@ def test_thinning_does_not_depend_on_order(camera):
 
 
 def test_sigma_follows_the_sensor_model(camera):
-    config = AnchorsConfig(sigma_base_m=0.3, sigma_relative=0.1, sigma_quadratic=0.05, occlusion_window_px=0, grid_px=0)
+    config = AnchorsConfig(
+        sigma_base_m=0.3, sigma_relative=0.1, sigma_quadratic=0.05, occlusion_window_px=0, grid_px=0
+    )
     anchors = build_anchors(np.array([[0, 0, 4.0]], np.float32), camera, config)
     np.testing.assert_allclose(anchors.sigma, np.sqrt(0.3**2 + 0.4**2 + 0.8**2), rtol=1e-6)
 

@@ -194,8 +194,12 @@ def test_depth_and_cloud_read_back(tmp_path: Path) -> None:
 def test_static_transforms_are_latched_in_a_format_that_humble_reads(tmp_path: Path) -> None:
     path = write_bag(tmp_path / "bag")
     with AnyReader([path]) as reader:
-        latched = [c.topic for c in reader.connections for q in c.ext.offered_qos_profiles
-                   if q.durability == QosDurability.TRANSIENT_LOCAL]
+        latched = [
+            c.topic
+            for c in reader.connections
+            for q in c.ext.offered_qos_profiles
+            if q.durability == QosDurability.TRANSIENT_LOCAL
+        ]
     assert latched == ["/tf_static"]
     assert "version: 8\n" in (path / "metadata.yaml").read_text()
 

@@ -15,7 +15,9 @@ def test_the_shipped_parameter_file_is_fresh():
 
 
 def test_dump_and_load_round_trip(tmp_path):
-    changed = c.from_flat({"solver.focus_m": 7.5, "extrinsics.rotation": [0, 0, 1, 0], "engine.manifest": "a b: c"})
+    changed = c.from_flat(
+        {"solver.focus_m": 7.5, "extrinsics.rotation": [0, 0, 1, 0], "engine.manifest": "a b: c"}
+    )
     path = tmp_path / "p.yaml"
     path.write_text(c.dump(changed))
     assert c.load(path) == changed
@@ -89,6 +91,12 @@ def test_a_missing_file_is_named(tmp_path):
 
 def test_precedence_default_file_override(tmp_path):
     path = tmp_path / "p.yaml"
-    path.write_text("/**:\n  ros__parameters:\n    use_sim_time: true\n    solver: {focus_m: 3, name: global_affine}\n")
+    path.write_text(
+        "/**:\n  ros__parameters:\n    use_sim_time: true\n    solver: {focus_m: 3, name: global_affine}\n"
+    )
     loaded = c.load(path, {"solver.focus_m": 9.0})
-    assert (loaded.solver.focus_m, loaded.solver.name, loaded.cloud.stride) == (9.0, "global_affine", c.Config().cloud.stride)
+    assert (loaded.solver.focus_m, loaded.solver.name, loaded.cloud.stride) == (
+        9.0,
+        "global_affine",
+        c.Config().cloud.stride,
+    )

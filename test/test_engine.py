@@ -31,7 +31,9 @@ def test_relative_depth_has_the_size_of_the_image_and_the_network_s_values(toy_m
 
 def test_the_floor_keeps_a_depth_positive(toy_manifest):
     black = np.zeros((48, 64, 3), np.uint8)
-    assert build_engine(EngineConfig(manifest=str(toy_manifest))).predict(black).values.min() == np.float32(1e-3)
+    assert build_engine(EngineConfig(manifest=str(toy_manifest))).predict(black).values.min() == np.float32(
+        1e-3
+    )
 
 
 class Recorder:
@@ -69,7 +71,9 @@ def test_normalisation_and_colour_order_by_hand(tmp_path):
 
 def test_letterbox_keeps_the_aspect_pads_with_zeros_and_is_undone(tmp_path):
     runtime = Recorder(lambda x: x[:, :1] + 1)
-    engine = DepthEngine(manifest(tmp_path, input={"resize": "letterbox", "width": 64, "height": 64}), runtime)
+    engine = DepthEngine(
+        manifest(tmp_path, input={"resize": "letterbox", "width": 64, "height": 64}), runtime
+    )
     image = gradient(48, 128)  # becomes 64 x 24 at the top left
     relative = engine.predict(image)
     assert np.all(runtime.input[0, :, 24:] == 0)
@@ -149,7 +153,9 @@ def test_a_file_that_is_no_onnx_is_refused(tmp_path):
         build_engine(EngineConfig(manifest=str(path)))
 
 
-@pytest.mark.parametrize("change", [{"input": {"name": "pixels"}}, {"input": {"width": 32}}, {"output": {"name": "disp"}}])
+@pytest.mark.parametrize(
+    "change", [{"input": {"name": "pixels"}}, {"input": {"width": 32}}, {"output": {"name": "disp"}}]
+)
 def test_a_manifest_that_does_not_fit_its_model_is_refused(tmp_path, change):
     path = write_toy_model(tmp_path)
     tree = yaml.safe_load(path.read_text())

@@ -24,7 +24,16 @@ LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}
 # What may be imported on one level, since it only ever points one way.
 WITHIN_LEVEL = {("types", "errors"), ("transforms", "geometry"), ("messages", "geometry"), ("bags", "sync"),
                 ("datasets", "sync"), ("datasets", "anchors")}  # fmt: skip
-ROS = {"rclpy", "sensor_msgs", "std_msgs", "geometry_msgs", "diagnostic_msgs", "rcl_interfaces", "tf2_ros", "rosgraph_msgs"}
+ROS = {
+    "rclpy",
+    "sensor_msgs",
+    "std_msgs",
+    "geometry_msgs",
+    "diagnostic_msgs",
+    "rcl_interfaces",
+    "tf2_ros",
+    "rosgraph_msgs",
+}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -30,7 +30,11 @@ def image_message(pixels, encoding, *, step=None, big=0, size=None, data=None):
     padded = np.full((len(lines), step), 255, np.uint8)
     padded[:, : lines.shape[1]] = lines
     return SimpleNamespace(
-        height=height, width=width, encoding=encoding, is_bigendian=big, step=step,
+        height=height,
+        width=width,
+        encoding=encoding,
+        is_bigendian=big,
+        step=step,
         data=padded.reshape(-1) if data is None else data,
     )
 
@@ -47,8 +51,13 @@ def cloud_message(points, *, kind="f4", names="xyz", order="<", offsets=None, po
     lines = packed.view(np.uint8).reshape(len(points), -1)
     lines = np.concatenate([lines, np.full((len(points), pad), 255, np.uint8)], axis=1)
     return SimpleNamespace(
-        height=points.shape[0], width=points.shape[1], is_bigendian=order == ">", point_step=point_step,
-        row_step=lines.shape[1], is_dense=False, data=lines.reshape(-1),
+        height=points.shape[0],
+        width=points.shape[1],
+        is_bigendian=order == ">",
+        point_step=point_step,
+        row_step=lines.shape[1],
+        is_dense=False,
+        data=lines.reshape(-1),
         fields=[
             SimpleNamespace(name=n, offset=o, datatype=numbers[kind], count=1)
             for n, o in zip(names, offsets, strict=True)
@@ -59,9 +68,16 @@ def cloud_message(points, *, kind="f4", names="xyz", order="<", offsets=None, po
 def info_message(**changes):
     roi = SimpleNamespace(x_offset=0, y_offset=0, width=0, height=0, do_rectify=False)
     values = {
-        "width": 640, "height": 480, "distortion_model": "plumb_bob", "d": [0.1, -0.2, 0.001, 0.002, 0.0],
-        "k": [500.0, 0, 320, 0, 510, 240, 0, 0, 1], "r": [1.0, 0, 0, 0, 1, 0, 0, 0, 1],
-        "p": [400.0, 0, 310, 0, 0, 410, 230, 0, 0, 0, 1, 0], "binning_x": 0, "binning_y": 0, "roi": roi,
+        "width": 640,
+        "height": 480,
+        "distortion_model": "plumb_bob",
+        "d": [0.1, -0.2, 0.001, 0.002, 0.0],
+        "k": [500.0, 0, 320, 0, 510, 240, 0, 0, 1],
+        "r": [1.0, 0, 0, 0, 1, 0, 0, 0, 1],
+        "p": [400.0, 0, 310, 0, 0, 410, 230, 0, 0, 0, 1, 0],
+        "binning_x": 0,
+        "binning_y": 0,
+        "roi": roi,
     }
     return SimpleNamespace(**{**values, **changes})
 
@@ -140,7 +156,10 @@ def test_camera_round_trip(fill):
     camera = Camera(640, 480, CAMERA.K, "rational_polynomial", (0.1, 0.2, 0, 0, 0.3, 0.4, 0.5, 0.6))
     read = messages.read_camera(fill("CameraInfo", messages.camera_info_fields(camera)), rectified=False)
     assert (read.width, read.height, read.distortion_model, read.D) == (
-        640, 480, "rational_polynomial", camera.D,
+        640,
+        480,
+        "rational_polynomial",
+        camera.D,
     )
     assert np.array_equal(read.K, camera.K)
 
@@ -173,8 +192,11 @@ def test_colour_orders():
     alpha = np.full((2, 2, 1), 9, np.uint8)
     bgr = COLOURS[..., ::-1]
     cases = {
-        "rgb8": COLOURS, "bgr8": bgr, "8UC3": bgr,
-        "rgba8": np.concatenate([COLOURS, alpha], 2), "bgra8": np.concatenate([bgr, alpha], 2),
+        "rgb8": COLOURS,
+        "bgr8": bgr,
+        "8UC3": bgr,
+        "rgba8": np.concatenate([COLOURS, alpha], 2),
+        "bgra8": np.concatenate([bgr, alpha], 2),
     }
     for encoding, pixels in cases.items():
         assert np.array_equal(messages.read_image(image_message(pixels, encoding)), COLOURS), encoding
@@ -216,7 +238,12 @@ def test_yuv():
     nv12[4:] = np.tile([u, v], (2, 2))
     nv21[4:] = np.tile([v, u], (2, 2))
     cases = {
-        "yuv422": uyvy, "uyvy": uyvy, "yuv422_yuy2": yuyv, "yuyv": yuyv, "nv12": nv12, "nv21": nv21,
+        "yuv422": uyvy,
+        "uyvy": uyvy,
+        "yuv422_yuy2": yuyv,
+        "yuyv": yuyv,
+        "nv12": nv12,
+        "nv21": nv21,
     }
     for encoding, pixels in cases.items():
         size = (4, 4) if encoding.startswith("nv") else None
@@ -236,7 +263,7 @@ def test_every_encoding_honours_padding_and_refuses_short_data():
         padded = image_message(lines, encoding, size=(4, 4), step=line + 5)
         assert np.array_equal(messages.read_image(plain), messages.read_image(padded)), encoding
         # The last line's padding may be missing, a pixel may not.
-        padded.data = padded.data[: -5]
+        padded.data = padded.data[:-5]
         messages.read_image(padded)
         padded.data = padded.data[:-1]
         with pytest.raises(InputError, match="cut short"):
@@ -497,7 +524,8 @@ def test_cloud_sizes_must_agree():
 def transform_message(translation, rotation, parent="map", child="base"):
     types = ROS2.types
     stamped = types["geometry_msgs/msg/TransformStamped"](
-        types["std_msgs/msg/Header"](types["builtin_interfaces/msg/Time"](5, 6), parent), child,
+        types["std_msgs/msg/Header"](types["builtin_interfaces/msg/Time"](5, 6), parent),
+        child,
         types["geometry_msgs/msg/Transform"](
             types["geometry_msgs/msg/Vector3"](*translation), types["geometry_msgs/msg/Quaternion"](*rotation)
         ),

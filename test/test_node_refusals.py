@@ -94,7 +94,9 @@ def bad_messages():
         cloud.fields = [field for field in cloud.fields if field.name != "z"]
 
     def odd_type(image, info, cloud):
-        cloud.fields = [PointField(name=f.name, offset=f.offset, datatype=PointField.INT8, count=1) for f in cloud.fields]
+        cloud.fields = [
+            PointField(name=f.name, offset=f.offset, datatype=PointField.INT8, count=1) for f in cloud.fields
+        ]
 
     def old_cloud(image, info, cloud):
         cloud.header.stamp.sec = 0

@@ -13,7 +13,12 @@ import metric_depth_ros
 from metric_depth_ros.share import share_path
 
 ROOT = Path(__file__).parents[1]
-DISTRO_NAMES = {"yaml": "python3-yaml", "numpy": "python3-numpy", "cv2": "python3-opencv", "tqdm": "python3-tqdm"}
+DISTRO_NAMES = {
+    "yaml": "python3-yaml",
+    "numpy": "python3-numpy",
+    "cv2": "python3-opencv",
+    "tqdm": "python3-tqdm",
+}
 
 
 def test_package_xml_and_setup_agree():
@@ -41,7 +46,12 @@ def test_package_xml_names_every_ros_package_that_is_imported():
 
 
 def test_shipped_files_are_found():
-    for name in ("config/metric_depth.yaml", "config/fastdds.xml", "launch/replay.launch.py", "rviz/metric_depth.rviz"):
+    for name in (
+        "config/metric_depth.yaml",
+        "config/fastdds.xml",
+        "launch/replay.launch.py",
+        "rviz/metric_depth.rviz",
+    ):
         assert share_path(name).is_file()
     with pytest.raises(FileNotFoundError):
         share_path("config/nothing.yaml")
@@ -55,10 +65,11 @@ def test_help_answers_without_heavy_imports():
         "heavy = {'numpy', 'cv2', 'onnxruntime', 'rclpy', 'rosbags', 'torch'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=dict(os.environ))
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=dict(os.environ)
+    )
     assert done.returncode == 0, done.stderr
     assert "frames-to-bag" in done.stdout
-
 
 
 @pytest.mark.parametrize("name", ["metric_depth", "replay"])

@@ -165,9 +165,11 @@ def test_plain_least_squares_is_numpys():
 def test_paper_000_surface_is_plain_least_squares_per_region():
     relative, anchors = noisy_problem(n=200)
     labels = quarters()
-    depth = solver_of(domain="depth", weighting="none", max_extrapolation=0.0).solve(
-        relative, anchors, regions=labels
-    ).depth
+    depth = (
+        solver_of(domain="depth", weighting="none", max_extrapolation=0.0)
+        .solve(relative, anchors, regions=labels)
+        .depth
+    )
     u, v = anchors.uv.astype(int).T
     for region in range(4):
         mine = labels[v, u] == region

@@ -276,8 +276,12 @@ def test_yuv_equals_our_own_reader(cv_bridge):
     assert np.array_equal(read, messages.read_image(message))
 
 
-@pytest.mark.parametrize("encoding", sorted(set(messages.KNOWN_ENCODINGS) - {
-    "mono16", "16UC1", "8UC1", "8UC3", "uyvy", "yuyv", "nv12", "nv21"}))
+@pytest.mark.parametrize(
+    "encoding",
+    sorted(
+        set(messages.KNOWN_ENCODINGS) - {"mono16", "16UC1", "8UC1", "8UC3", "uyvy", "yuyv", "nv12", "nv21"}
+    ),
+)
 def test_our_fast_reader_agrees(cv_bridge, encoding):
     """What both read comes out alike (cv_bridge refuses bare types, and rounds 16 bits otherwise)."""
     channels = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4}.get(encoding, 2 if "yuv" in encoding else 1)

@@ -176,9 +176,7 @@ class BagWriter:
         stamp = self._message("builtin_interfaces/msg/Time", sec=sec, nanosec=nanosec)
         return self._message("std_msgs/msg/Header", stamp=stamp, frame_id=frame_id)
 
-    def _write(
-        self, topic: str, kind: str, fields: Mapping[str, Any], stamp_ns: int, frame_id: str
-    ) -> None:
+    def _write(self, topic: str, kind: str, fields: Mapping[str, Any], stamp_ns: int, frame_id: str) -> None:
         message = self._message(kind, header=self._header(stamp_ns, frame_id), **fields)
         self._record(topic, kind, message, stamp_ns)
 
@@ -190,9 +188,7 @@ class BagWriter:
         ]
         self._write(topic, kinds.POINT_CLOUD, {**fields, "fields": listed}, stamp_ns, frame_id)
 
-    def _write_transforms(
-        self, topic: str, transforms: list[StampedTransform], qos: tuple[Qos, ...]
-    ) -> None:
+    def _write_transforms(self, topic: str, transforms: list[StampedTransform], qos: tuple[Qos, ...]) -> None:
         if not transforms:
             return
         message = self._message(kinds.TF[0], transforms=[self._transform(*t) for t in transforms])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
 import time
 from collections import Counter
@@ -17,15 +16,14 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from metric_depth_ros.anchors import build_anchors
 from metric_depth_ros.bags import BagReader, BagWriter, Outcome, is_bag
-from metric_depth_ros.config import AnchorsConfig, CloudConfig, Config
+from metric_depth_ros.config import CloudConfig, Config
 from metric_depth_ros.datasets import open_dataset
 from metric_depth_ros.errors import InputError, MetricDepthError
-from metric_depth_ros.evaluation.metrics import abs_rel, coverage
+from metric_depth_ros.evaluation.held_out import held_out_error
 from metric_depth_ros.pictures import Range, depth_range, draw_sheet
 from metric_depth_ros.pipeline import MetricDepthPipeline, Result, build_pipeline
-from metric_depth_ros.types import FloatArray, Sample
+from metric_depth_ros.types import Sample
 
 
 def process(args: argparse.Namespace, config: Config) -> int:
@@ -76,19 +74,9 @@ def _result(
         tally.failures.append(str(error))
         return None
     if outcome.points_held_out is not None:
-        tally.errors.append(held_out_error(result, outcome.points_held_out, config.anchors))
+        depth, points = result.metric.depth, outcome.points_held_out
+        tally.errors.append(held_out_error(depth, result.camera, points, config.anchors))
     return result
-
-
-def held_out_error(result: Result, points: FloatArray, config: AnchorsConfig) -> tuple[float, float]:
-    """Mean absolute relative error of a result at points (N, 3) it has not seen, and its coverage.
-
-    Points outside the image, outside the anchors' depth range or occluded do not count.
-    """
-    truth = build_anchors(points, result.camera, dataclasses.replace(config, grid_px=0))
-    u, v = np.rint(truth.uv).astype(np.intp).T
-    depth = result.metric.depth[v, u]
-    return abs_rel(depth, truth.depth), coverage(depth, truth.depth)
 
 
 # ---- in --------------------------------------------------------------------------------------

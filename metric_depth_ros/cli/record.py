@@ -39,5 +39,6 @@ def run(args: argparse.Namespace) -> int:
                 time.sleep(0.05)
         for topic in sorted(recorder.missing):
             print(f"record: nobody published {topic}")
-        print(f"recorded {', '.join(f'{n} {topic}' for topic, n in sorted(recorder.received.items())) or 'nothing'}")
+        counts = ", ".join(f"{n} {topic}" for topic, n in sorted(recorder.received.items()))
+        print(f"recorded {counts or 'nothing'}")
     return 0 if any(recorder.received.values()) else 1

@@ -61,9 +61,7 @@ class Frame:
         camera = self._calibrated()
         generator = np.random.default_rng([seed, *self.id.encode()])
         if self.points_lidar is not None and self.T_camera_lidar is not None:
-            return split_lidar(
-                self.points_lidar, self.T_camera_lidar, camera, hold_out, anchors, generator
-            )
+            return split_lidar(self.points_lidar, self.T_camera_lidar, camera, hold_out, anchors, generator)
         if self.depth is not None:
             return split_depth(self.depth, camera, anchors, generator)
         raise InputError(
@@ -213,9 +211,7 @@ def _distortion(entry: dict[str, Any], where: str) -> tuple[str, tuple[float, ..
         return "none", ()
     model = (str(entry.get("distortion_model", "plumb_bob")).split() or ["plumb_bob"])[0]
     if model not in DISTORTION_MODELS:
-        raise InputError(
-            f"{where}: distortion model {model!r}; known are {', '.join(DISTORTION_MODELS)}."
-        )
+        raise InputError(f"{where}: distortion model {model!r}; known are {', '.join(DISTORTION_MODELS)}.")
     return model, tuple(float(value) for value in coefficients)
 
 

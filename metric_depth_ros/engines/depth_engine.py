@@ -55,7 +55,9 @@ class DepthEngine:
             width, height = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
             self._input[:] = 0
         shrinks = width < image.shape[1] or height < image.shape[0]
-        small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        small = cv2.resize(
+            image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        )
         channels = range(3) if item.colour == "rgb" else range(2, -1, -1)
         for to, channel in enumerate(channels):
             plane = self._input[0, to, :height, :width]
@@ -81,5 +83,7 @@ class DepthEngine:
             values = np.maximum(values, np.float32(self.manifest.output.floor))
         values = np.where(np.isfinite(values), values, np.float32(np.nan))
         if np.isnan(values).all():
-            raise ModelError(f"engine: {self.manifest.name!r} gave no finite number. The model file is broken.")
+            raise ModelError(
+                f"engine: {self.manifest.name!r} gave no finite number. The model file is broken."
+            )
         return values

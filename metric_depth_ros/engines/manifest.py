@@ -88,7 +88,8 @@ def load_manifest(path: str | Path) -> Manifest:
     """
     try:
         tree = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        return _build(Manifest, tree, "")
+        manifest: Manifest = _build(Manifest, tree, "")
+        return manifest
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}; needed a model manifest (engine.manifest).") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -111,7 +112,9 @@ def _build(kind: type, tree: Any, prefix: str) -> Any:
     for key in tree:
         if key not in known:
             near = difflib.get_close_matches(str(key), known, n=1)
-            raise ModelError(f"{prefix}{key}: unknown key.{f' Did you mean {prefix}{near[0]}?' if near else ''}")
+            raise ModelError(
+                f"{prefix}{key}: unknown key.{f' Did you mean {prefix}{near[0]}?' if near else ''}"
+            )
     values = {}
     for name, item in known.items():
         if name not in tree:

@@ -107,7 +107,5 @@ def _of_image(K: FloatArray, message: Any) -> FloatArray:
     """
     bin_x, bin_y = _binning(message)
     shift = np.array([[1, 0, -message.roi.x_offset], [0, 1, -message.roi.y_offset], [0, 0, 1]], np.float64)
-    shrink = np.array(
-        [[1 / bin_x, 0, (1 / bin_x - 1) / 2], [0, 1 / bin_y, (1 / bin_y - 1) / 2], [0, 0, 1]]
-    )
+    shrink = np.array([[1 / bin_x, 0, (1 / bin_x - 1) / 2], [0, 1 / bin_y, (1 / bin_y - 1) / 2], [0, 0, 1]])
     return np.asarray(shrink @ shift @ K)

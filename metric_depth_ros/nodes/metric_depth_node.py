@@ -211,9 +211,7 @@ class MetricDepthNode(Node):
         """All inputs of one image. Raises MetricDepthError when one is missing or unusable."""
         config = self._config
         stamp_ns, frame_id = messages.stamp_ns(pair.image), messages.frame_id(pair.image)
-        camera = messages.read_camera(
-            pair.camera_info, rectified=config.input.rectification == "rectified"
-        )
+        camera = messages.read_camera(pair.camera_info, rectified=config.input.rectification == "rectified")
         image = self._read_image(pair.image)
         clouds = self._clouds_for(stamp_ns, pair.received_s + config.sync.max_wait_s)
         points = gather_points(clouds, frame_id, stamp_ns, self._transforms, config)
@@ -293,8 +291,12 @@ class MetricDepthNode(Node):
 
     def _complain(self, key: str, level: int, message: str) -> None:
         """Notes a problem, and logs it unless the same one was logged just now."""
-        if self._health.report(key, level, message):
-            (self.get_logger().error if level == ERROR else self.get_logger().warning)(message)
+        if not self._health.report(key, level, message):
+            return
+        if level == ERROR:  # rclpy wants one severity per line of code
+            self.get_logger().error(message)
+        else:
+            self.get_logger().warning(message)
 
     def _on_timer(self) -> None:
         if self._pipeline is None:

@@ -34,7 +34,7 @@ class Tf2Source:
     def lookup(self, target: str, source: str, stamp_ns: int) -> np.ndarray:
         """(4, 4) T_target_source. Raises TransformError after ``timeout_s``."""
         return self._matrix(
-            self._buffer.lookup_transform,
+            f"{source!r} to {target!r}", self._buffer.lookup_transform,
             target.lstrip("/"), source.lstrip("/"), Time(nanoseconds=stamp_ns), self._timeout(),
         )  # fmt: skip
 
@@ -43,7 +43,7 @@ class Tf2Source:
     ) -> np.ndarray:
         """(4, 4) between two times through a fixed frame. Raises TransformError after ``timeout_s``."""
         return self._matrix(
-            self._buffer.lookup_transform_full,
+            f"{source!r} to {target!r} through {fixed!r}", self._buffer.lookup_transform_full,
             target.lstrip("/"), Time(nanoseconds=target_ns),
             source.lstrip("/"), Time(nanoseconds=source_ns),
             fixed.lstrip("/"), self._timeout(),
@@ -52,14 +52,14 @@ class Tf2Source:
     def _timeout(self) -> Duration:
         return Duration(nanoseconds=round(self.timeout_s * 1e9))
 
-    def _matrix(self, look_up, *arguments) -> np.ndarray:
+    def _matrix(self, what, look_up, *arguments) -> np.ndarray:
         if self._unavailable is not None:
             raise self._unavailable
         try:
             transform = look_up(*arguments).transform
         except tf2_ros.TransformException as error:
             raise TransformError(
-                f"tf: {error}. Publish the transform (static_transform_publisher for a fixed mounting), "
+                f"tf: {what}: {error}. Publish the transform (static_transform_publisher for a fixed mounting), "
                 "or set extrinsics.source: parameters."
             ) from error
         t, q = transform.translation, transform.rotation

@@ -36,7 +36,9 @@ class OnnxRuntime:
         except OSError as error:
             raise ModelError(f"{path}: {error.strerror}; needed a readable ONNX file.") from error
         except Exception as error:  # onnxruntime's exceptions share no parent but this
-            raise ModelError(f"{path}: ONNX Runtime cannot load it: {' '.join(str(error).split())}") from error
+            raise ModelError(
+                f"{path}: ONNX Runtime cannot load it: {' '.join(str(error).split())}"
+            ) from error
         self._path = path
         self.inputs = {item.name: list(item.shape) for item in self._session.get_inputs()}
         self.outputs = {item.name: list(item.shape) for item in self._session.get_outputs()}

@@ -38,9 +38,7 @@ class SimpleFilter:
 class Subscriber(SimpleFilter):
     """A topic as the source of a filter; ``sub`` is the subscription."""
 
-    def __init__(
-        self, node: Node, msg_type: type, topic: str, qos_profile: Any = 10, **kwargs: Any
-    ) -> None:
+    def __init__(self, node: Node, msg_type: type, topic: str, qos_profile: Any = 10, **kwargs: Any) -> None:
         super().__init__()
         self.node, self.topic = node, topic
         self.sub = node.create_subscription(msg_type, topic, self.callback, qos_profile, **kwargs)

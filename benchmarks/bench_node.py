@@ -1,0 +1,143 @@
+"""metric_depth_node under load: VGA images and 100k-point clouds, sustained.
+
+    METRIC_DEPTH_DATA=... python benchmarks/bench_node.py [--seconds 60]
+
+Three processes on one machine: this one subscribes and measures, a second publishes rgbd7_seq (RGB-D
+frames whose depth is made a cloud) at 30 Hz and 10 Hz, the third is the node (METER NYU at 192x256,
+region_aware). Prints a Markdown table: rates, drops, latency from arrival to publication, memory and
+processor time of the node. Skips without the data.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+SET = "rgbd7_seq"
+
+
+def publish(data: Path, args: argparse.Namespace) -> None:
+    """Publishes images, camera_infos and clouds until ``args.seconds`` have passed."""
+    import rclpy
+
+    rclpy.init()
+    from rclpy.qos import QoSProfile
+    from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+
+    from metric_depth_ros import messages
+    from metric_depth_ros.datasets import open_dataset
+    from metric_depth_ros.geometry import pixel_rays
+    from metric_depth_ros.nodes.outgoing import fill_camera_info, fill_cloud, fill_image
+
+    node = rclpy.create_node("load")
+    qos = QoSProfile(depth=5)
+    images, infos, clouds = (
+        node.create_publisher(kind, topic, qos)
+        for kind, topic in ((Image, "image"), (CameraInfo, "camera_info"), (PointCloud2, "anchors"))
+    )
+    random = np.random.default_rng(0)
+    samples = []
+    for frame in open_dataset(data / SET):
+        points = (pixel_rays(frame.camera) * frame.depth[:, :, None]).reshape(-1, 3)
+        points = points[np.isfinite(points[:, 2]) & (points[:, 2] > 0)]
+        samples.append((frame, points[random.integers(0, len(points), args.points)].astype(np.float32)))
+    while not (images.get_subscription_count() and clouds.get_subscription_count()):
+        time.sleep(0.1)
+    time.sleep(1.0)
+    begin, every = time.monotonic(), round(args.image_hz / args.cloud_hz)
+    for count in range(round(args.seconds * args.image_hz)):
+        frame, points = samples[count // every % len(samples)]
+        header = {"stamp_ns": time.time_ns(), "frame_id": "camera"}
+        if count % every == 0:
+            clouds.publish(fill_cloud(messages.points_fields(points), **header))
+        infos.publish(fill_camera_info(messages.camera_info_fields(frame.camera), **header))
+        images.publish(fill_image(messages.image_fields(frame.image), **header))
+        time.sleep(max(0.0, begin + (count + 1) / args.image_hz - time.monotonic()))
+    late = time.monotonic() - begin - args.seconds
+    print(f"published {round(args.seconds * args.image_hz)} images, {late:+.2f} s late", flush=True)
+    time.sleep(1.0)
+    rclpy.shutdown()
+
+
+def measure(data: Path, args: argparse.Namespace) -> None:
+    """Starts the other two, samples the node's memory, and prints the table."""
+    import psutil
+    import rclpy
+    from diagnostic_msgs.msg import DiagnosticArray
+
+    from metric_depth_ros.cli.live import NODE, Graph, ros_arguments
+    from metric_depth_ros.share import share_path
+
+    settings = {
+        "engine.manifest": share_path("config/models/meter_xxs_nyu.yaml"),
+        "engine.model": data.parent / "models/meter_xxs/meter_xxs_nyu_192x256.onnx",
+        "engine.threads": args.threads,
+        "extrinsics.source": "parameters",
+    }
+    with tempfile.TemporaryDirectory() as logs, Graph(Path(logs)) as graph:
+        os.environ.update(graph.env)
+        rclpy.init()
+        watcher = rclpy.create_node("watcher")
+        statuses: list[dict[str, str]] = []
+        watcher.create_subscription(
+            DiagnosticArray,
+            "/diagnostics",
+            lambda msg: statuses.append({pair.key: pair.value for pair in msg.status[0].values}),
+            10,
+        )
+        node = graph.start("node", [*NODE, *ros_arguments(settings, {})])
+        graph.wait_for("node", "engine ready", 60)
+        load = [sys.executable, __file__, "--publish", *sys.argv[1:]]
+        publisher = graph.start("load", load)
+        process, memory = psutil.Process(node.pid), []
+        while publisher.poll() is None:
+            rclpy.spin_once(watcher, timeout_sec=0.5)
+            memory.append((time.monotonic(), process.memory_info().rss / 2**20))
+        spent = process.cpu_times()
+        print(graph.log("load").strip())
+        print(graph.log("node").strip()[-500:], file=sys.stderr)
+        rclpy.shutdown()
+    last = statuses[-1]
+    published, came = int(last["published"]), int(last["pairs in"])
+    when, rss = np.array(memory).T
+    settled = when > when[0] + (when[-1] - when[0]) / 3  # after a third, buffers have found their size
+    growth = np.polyfit(when[settled], rss[settled], 1)[0] * 60
+    rows = {
+        "images published / came in / dropped for newer ones": f"{round(args.seconds * args.image_hz)} / "
+        f"{last['images in']} / {last.get('images dropped for newer ones', '0')}",
+        "clouds came in": last["clouds in"],
+        "depth images out": f"{published} ({published / args.seconds:.1f} Hz, {100 * published / came:.1f} %)",
+        "arrival to publication, ms (last 300; p50/p95/p99)": last["latency_ms p50/p95/p99"],
+        "stages, ms (last)": ", ".join(
+            f"{stage} {last[f'{stage}_ms']}" for stage in ("prepare", "anchors", "engine", "regions", "solver")
+        ),
+        "memory, MiB (after 1/3, end, growth a minute)": f"{rss[settled][0]:.0f}, {rss[-1]:.0f}, {growth:+.1f}",
+        "processor time of the node": f"{100 * (spent.user + spent.system) / (when[-1] - when[0]):.0f} % of one core",
+    }
+    print(f"\n| {args.image_hz:g} Hz images, {args.cloud_hz:g} Hz clouds, {args.seconds:g} s | |\n|---|---|")
+    print("\n".join(f"| {name} | {value} |" for name, value in rows.items()))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--image-hz", type=float, default=30.0)
+    parser.add_argument("--cloud-hz", type=float, default=10.0)
+    parser.add_argument("--points", type=int, default=100_000)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--publish", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if not os.environ.get("METRIC_DEPTH_DATA"):
+        print("bench_node: skipped, METRIC_DEPTH_DATA is not set")
+        return
+    (publish if args.publish else measure)(Path(os.environ["METRIC_DEPTH_DATA"]), args)
+
+
+if __name__ == "__main__":
+    main()
