@@ -115,7 +115,8 @@ def measure(data: Path, args: argparse.Namespace) -> None:
         "depth images out": f"{published} ({published / args.seconds:.1f} Hz, {100 * published / came:.1f} %)",
         "arrival to publication, ms (last 300; p50/p95/p99)": last["latency_ms p50/p95/p99"],
         "stages, ms (last)": ", ".join(
-            f"{stage} {last[f'{stage}_ms']}" for stage in ("prepare", "anchors", "engine", "regions", "solver")
+            f"{stage} {last[f'{stage}_ms']}"
+            for stage in ("prepare", "anchors", "engine", "regions", "solver")
         ),
         "memory, MiB (after 1/3, end, growth a minute)": f"{rss[settled][0]:.0f}, {rss[-1]:.0f}, {growth:+.1f}",
         "processor time of the node": f"{100 * (spent.user + spent.system) / (when[-1] - when[0]):.0f} % of one core",
@@ -125,7 +126,9 @@ def measure(data: Path, args: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--image-hz", type=float, default=30.0)
     parser.add_argument("--cloud-hz", type=float, default=10.0)

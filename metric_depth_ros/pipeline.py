@@ -29,6 +29,7 @@ class Result:
         camera: the camera of the depth: rectified and resized as configured.
         image: RGB of that camera.
         anchors: what the solver was given.
+        sample: what it was made of.
         timings: seconds by stage.
     """
 
@@ -36,9 +37,18 @@ class Result:
     camera: Camera
     image: ImageArray
     anchors: Anchors
-    stamp_ns: int
-    frame_id: str
+    sample: Sample
     timings: dict[str, float]
+
+    @property
+    def stamp_ns(self) -> int:
+        """The image's stamp."""
+        return self.sample.stamp_ns
+
+    @property
+    def frame_id(self) -> str:
+        """The image's frame."""
+        return self.sample.frame_id
 
 
 class MetricDepthPipeline:
@@ -81,7 +91,7 @@ class MetricDepthPipeline:
                 focus_m=self.config.solver.focus_m or None,
                 stamp_ns=sample.stamp_ns,
             )
-        return Result(metric, camera, image, anchors, sample.stamp_ns, sample.frame_id, clock.seconds)
+        return Result(metric, camera, image, anchors, sample, clock.seconds)
 
     def _prepared(self, sample: Sample) -> tuple[ImageArray, Camera]:
         """Image and camera, rectified and resized as configured."""

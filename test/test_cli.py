@@ -16,13 +16,11 @@ from rosbags.highlevel import AnyReader
 from metric_depth_ros import messages
 from metric_depth_ros.bags import BagReader, BagWriter
 from metric_depth_ros.cli.main import VERBS, build_parser, main
-from metric_depth_ros.cli.offline import held_out_error
 from metric_depth_ros.cli.run import build_config
-from metric_depth_ros.config import AnchorsConfig, Config
+from metric_depth_ros.config import Config
 from metric_depth_ros.datasets import FrameFolder
 from metric_depth_ros.errors import ConfigError
-from metric_depth_ros.pipeline import Result
-from metric_depth_ros.types import Anchors, Camera, MetricDepth
+from metric_depth_ros.types import Camera
 
 WIDTH, HEIGHT = 64, 48
 COUNT = 4
@@ -312,21 +310,6 @@ def test_topics_make_no_sense_for_a_folder(
 ) -> None:
     assert main(["run", str(folder), "--manifest", str(toy_manifest), "--anchors", "/points"]) == 1
     assert "--anchors names a topic" in capsys.readouterr().err
-
-
-def test_the_held_out_error_is_the_mean_over_the_points() -> None:
-    """Truth 2, 4 and 5 m; depth 2.2 m, unknown and 4 m: errors 0.1 and 0.2, coverage 2/3."""
-    camera = Camera(8, 6, np.array([[10.0, 0, 0], [0, 10, 0], [0, 0, 1]]))
-    depth = np.full((6, 8), 100, np.float32)
-    depth[1, 2], depth[3, 4], depth[5, 6] = 2.2, np.nan, 4
-    truth = ((2, 1, 2), (4, 3, 4), (6, 5, 5), (50, 5, 5), (2, 1, -2))
-    points = np.array([[(u * z) / 10, (v * z) / 10, z] for u, v, z in truth], np.float32)
-    nothing = Anchors(np.empty((0, 2)), np.empty(0), np.empty(0))
-    image = np.zeros((6, 8, 3), np.uint8)
-    result = Result(MetricDepth(depth), camera, image, nothing, 0, "camera", {})
-    error, coverage = held_out_error(result, points, AnchorsConfig(occlusion_window_px=0))
-    assert error == pytest.approx(0.15, abs=1e-6)
-    assert coverage == pytest.approx(2 / 3)
 
 
 # ---- real frames -----------------------------------------------------------------------------

@@ -7,13 +7,16 @@ import math
 import numpy as np
 import pytest
 
+from metric_depth_ros.config import AnchorsConfig
 from metric_depth_ros.errors import AnchorError, InputError
 from metric_depth_ros.evaluation import metrics
+from metric_depth_ros.evaluation.held_out import held_out_error
 from metric_depth_ros.evaluation.interpolation import interpolate_anchors
 from metric_depth_ros.types import Anchors
 
 DEPTH = np.array([[2.0, 3.0], [4.0, 10.0]], np.float32)
 TRUTH = np.array([[1.0, 3.0], [5.0, 8.0]], np.float32)
+from metric_depth_ros.types import Camera
 
 
 @pytest.mark.parametrize(
@@ -107,3 +110,15 @@ def test_interpolation_of_few_or_collinear_anchors(uv, depth, probes):
 def test_interpolation_needs_an_anchor():
     with pytest.raises(AnchorError, match="0 of 1"):
         interpolate_anchors(anchors_at([[20, 5]], [4]), 10, 10)
+
+
+def test_the_held_out_error_is_the_mean_over_the_points() -> None:
+    """Truth 2, 4 and 5 m; depth 2.2 m, unknown and 4 m: errors 0.1 and 0.2, coverage 2/3."""
+    camera = Camera(8, 6, np.array([[10.0, 0, 0], [0, 10, 0], [0, 0, 1]]))
+    depth = np.full((6, 8), 100, np.float32)
+    depth[1, 2], depth[3, 4], depth[5, 6] = 2.2, np.nan, 4
+    truth = ((2, 1, 2), (4, 3, 4), (6, 5, 5), (50, 5, 5), (2, 1, -2))
+    points = np.array([[(u * z) / 10, (v * z) / 10, z] for u, v, z in truth], np.float32)
+    error, covered = held_out_error(depth, camera, points, AnchorsConfig(occlusion_window_px=0))
+    assert error == pytest.approx(0.15, abs=1e-6)
+    assert covered == pytest.approx(2 / 3)

@@ -340,6 +340,7 @@ class MetricDepthNode(Node):
         values["focus_m"] = f"{config.solver.focus_m:g}"
         if result is not None:
             values["anchors"] = str(len(result.anchors))
+            values["cloud age_ms"] = f"{(result.stamp_ns - result.sample.cloud_stamps_ns[-1]) / 1e6:.1f}"
             values |= {f"{stage}_ms": f"{1e3 * s:.1f}" for stage, s in result.timings.items()}
             values |= {f"solver {name}": str(value) for name, value in result.metric.info.items()}
         status = DiagnosticStatus(

@@ -31,11 +31,11 @@ class Recorder(Node):
         Raises:
             InputError: the folder exists, or neither topics nor ``everything`` is given.
         """
-        super().__init__("metric_depth_record")
         if path.exists():
             raise InputError(f"{path}: exists; needed a new folder. Choose another, or delete it.")
         if not topics and not everything:
             raise InputError("record: no topics; needed some, or --all.")
+        super().__init__("metric_depth_record")
         self._wanted = {self.resolve_topic_name(topic) for topic in topics}
         self._everything = everything
         self._types = get_typestore(Stores.ROS2_KILTED)

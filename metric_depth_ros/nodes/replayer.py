@@ -39,12 +39,12 @@ class Replayer(Node):
         Raises:
             InputError: the bag cannot be read, a topic named is not in it, or ``rate`` is not positive.
         """
-        super().__init__("metric_depth_replay")
         if not rate > 0:
             raise InputError(f"replay: rate {rate}; needed a positive number.")
         self._rate = rate
         self._closing = ExitStack()
         self._bag: AnyReader = self._closing.enter_context(open_bag(path))
+        super().__init__("metric_depth_replay")
         self._connections = [c for c in self._bag.connections if not topics or c.topic in topics]
         missing = set(topics) - {c.topic for c in self._connections}
         if missing:
