@@ -108,18 +108,19 @@ def measure(data: Path, args: argparse.Namespace) -> None:
     when, rss = np.array(memory).T
     settled = when > when[0] + (when[-1] - when[0]) / 3  # after a third, buffers have found their size
     growth = np.polyfit(when[settled], rss[settled], 1)[0] * 60
+    stages = ("prepare", "anchors", "engine", "regions", "solver")
+    share = 100 * (spent.user + spent.system) / (when[-1] - when[0])
     rows = {
-        "images published / came in / dropped for newer ones": f"{round(args.seconds * args.image_hz)} / "
-        f"{last['images in']} / {last.get('images dropped for newer ones', '0')}",
+        "images published": round(args.seconds * args.image_hz),
+        "images came in": last["images in"],
+        "images dropped for newer ones": last.get("images dropped for newer ones", 0),
         "clouds came in": last["clouds in"],
-        "depth images out": f"{published} ({published / args.seconds:.1f} Hz, {100 * published / came:.1f} %)",
-        "arrival to publication, ms (last 300; p50/p95/p99)": last["latency_ms p50/p95/p99"],
-        "stages, ms (last)": ", ".join(
-            f"{stage} {last[f'{stage}_ms']}"
-            for stage in ("prepare", "anchors", "engine", "regions", "solver")
-        ),
-        "memory, MiB (after 1/3, end, growth a minute)": f"{rss[settled][0]:.0f}, {rss[-1]:.0f}, {growth:+.1f}",
-        "processor time of the node": f"{100 * (spent.user + spent.system) / (when[-1] - when[0]):.0f} % of one core",
+        "depth images out": f"{published} of {came} ({published / args.seconds:.1f} Hz)",
+        "arrival to publication, ms (p50/p95/p99 of the last 300)": last["latency_ms p50/p95/p99"],
+        "stages, ms (last image)": ", ".join(f"{stage} {last[f'{stage}_ms']}" for stage in stages),
+        "memory, MiB, after a third and at the end": f"{rss[settled][0]:.0f}, {rss[-1]:.0f}",
+        "memory growth, MiB a minute": f"{growth:+.1f}",
+        "processor time of the node": f"{share:.0f} % of one core",
     }
     print(f"\n| {args.image_hz:g} Hz images, {args.cloud_hz:g} Hz clouds, {args.seconds:g} s | |\n|---|---|")
     print("\n".join(f"| {name} | {value} |" for name, value in rows.items()))

@@ -420,7 +420,7 @@ class _StrictLoader(yaml.SafeLoader):
     """SafeLoader that refuses a key given twice instead of taking the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]  # type: ignore[no-untyped-call]
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         twice = {str(key) for key in keys if keys.count(key) > 1}
         if twice:
             raise yaml.YAMLError(f"{', '.join(sorted(twice))} given twice (line {node.start_mark.line + 1})")

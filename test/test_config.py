@@ -85,7 +85,7 @@ def test_a_wrong_file_is_named_in_the_error(tmp_path, text, words):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(ConfigError, match="nothing.yaml"):
+    with pytest.raises(ConfigError, match=r"nothing\.yaml"):
         c.load(tmp_path / "nothing.yaml")
 
 

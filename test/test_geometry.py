@@ -43,7 +43,8 @@ def test_a_point_is_projected_where_the_formula_says():
 
 
 def test_plumb_bob_by_hand():
-    # r^2 = 0.25, radial = 1 - 0.3 * 0.25 + 0.1 * 0.0625; tangential x = p2 (r^2 + 2 x^2), y = p1 (r^2 + 2 y^2)
+    # r^2 = 0.25, radial = 1 - 0.3 * 0.25 + 0.1 * 0.0625
+    # tangential x = p2 (r^2 + 2 x^2), y = p1 (r^2 + 2 y^2)
     camera = CAMERAS["plumb_bob"]
     radial = 1 - 0.3 * 0.25 + 0.1 * 0.0625
     x, y = 0.5 * radial - 0.002 * (0.25 + 0.5), 0.001 * 0.25

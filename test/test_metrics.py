@@ -12,11 +12,10 @@ from metric_depth_ros.errors import AnchorError, InputError
 from metric_depth_ros.evaluation import metrics
 from metric_depth_ros.evaluation.held_out import held_out_error
 from metric_depth_ros.evaluation.interpolation import interpolate_anchors
-from metric_depth_ros.types import Anchors
+from metric_depth_ros.types import Anchors, Camera
 
 DEPTH = np.array([[2.0, 3.0], [4.0, 10.0]], np.float32)
 TRUTH = np.array([[1.0, 3.0], [5.0, 8.0]], np.float32)
-from metric_depth_ros.types import Camera
 
 
 @pytest.mark.parametrize(

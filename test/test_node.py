@@ -202,7 +202,7 @@ def test_compressed_images(graph, peer, toy_manifest):
 
 def test_a_raw_fisheye_image_is_rectified(running):
     fisheye = Camera(64, 48, CAMERA.K, "equidistant", (0.0, 0.0, 0.0, 0.0))
-    image, info, cloud = running.messages()
+    image, _, cloud = running.messages()
     header = {"stamp_ns": messages.stamp_ns(image), "frame_id": "camera"}
     bent = fill_camera_info(messages.camera_info_fields(fisheye), **header)
     assert running.answer(image, bent, cloud) is not None

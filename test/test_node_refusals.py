@@ -109,7 +109,8 @@ def bad_messages():
 
     cases = {
         encoding: "yuv_unheard_of", truncated_image: "image", empty_image: "image", zero_K: "not calibrated",
-        other_size: "1280x960", unknown_distortion: "thin_plate", empty_cloud: "0 usable", nan_cloud: "0 usable",
+        other_size: "1280x960", unknown_distortion: "thin_plate",
+        empty_cloud: "0 usable", nan_cloud: "0 usable",
         truncated_cloud: "", no_z: "z", odd_type: "", old_cloud: "no cloud for the image",
         no_tf: "radar", no_frame: "no frame_id",
     }  # fmt: skip

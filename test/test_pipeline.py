@@ -45,7 +45,7 @@ def test_inputs_are_not_modified(toy_manifest, scene):
 
 
 def test_output_scale_resizes_depth_image_and_camera_together(toy_manifest, scene):
-    sample, truth = scene
+    sample, _ = scene
     result = build_pipeline(settings(toy_manifest, **{"output.scale": 0.5})).process(sample)
     assert result.metric.depth.shape == result.image.shape[:2] == (24, 32)
     assert (result.camera.width, result.camera.height) == (32, 24)

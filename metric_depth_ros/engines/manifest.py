@@ -101,7 +101,8 @@ def load_manifest(path: str | Path) -> Manifest:
 _NESTED = {"input": InputManifest, "output": OutputManifest}
 _TYPES: dict[str, tuple[type, ...]] = {
     "str": (str,), "int": (int,), "float | None": (int, float), "bool": (bool,), "Kind": (str,),
-    "tuple[float, ...]": (list,), "dict[str, str]": (dict,), "InputManifest": (dict,), "OutputManifest": (dict,),
+    "tuple[float, ...]": (list,), "dict[str, str]": (dict,),
+    "InputManifest": (dict,), "OutputManifest": (dict,),
 }  # fmt: skip
 
 

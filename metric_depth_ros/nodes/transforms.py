@@ -59,8 +59,8 @@ class Tf2Source:
             transform = look_up(*arguments).transform
         except tf2_ros.TransformException as error:
             raise TransformError(
-                f"tf: {what}: {error}. Publish the transform (static_transform_publisher for a fixed mounting), "
-                "or set extrinsics.source: parameters."
+                f"tf: {what}: {error}. Publish the transform (static_transform_publisher for a fixed "
+                "mounting), or set extrinsics.source: parameters."
             ) from error
         t, q = transform.translation, transform.rotation
         return rigid_transform([t.x, t.y, t.z], [q.x, q.y, q.z, q.w])

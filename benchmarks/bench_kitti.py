@@ -1,0 +1,148 @@
+"""Held-out error on a KITTI drive: the live graph, and beside it what the network adds.
+
+    METRIC_DEPTH_DATA=... python benchmarks/bench_kitti.py
+
+First table: kitti_seq_2011_09_26 (five frames, repeated) replayed at 10 Hz through replayer, node and
+recorder, half of the LiDAR points in the image held out; AbsRel of the recorded depth at those points.
+Second table: the same frames and held-out points offline with 200 random LiDAR anchors, mean of three
+seeds, beside the controls: the same solver on a constant relative map, and plain interpolation of the
+anchors. METER KITTI at 192x640; occluded points are removed from anchors and held-out points alike.
+Skips without the data.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from metric_depth_ros import messages
+from metric_depth_ros.bags import BagReader, read_messages
+from metric_depth_ros.cli import frames_to_bag
+from metric_depth_ros.cli.live import replay_live
+from metric_depth_ros.cli.main import main as verb
+from metric_depth_ros.config import Config, from_flat
+from metric_depth_ros.datasets import open_dataset
+from metric_depth_ros.engines import build_engine
+from metric_depth_ros.evaluation.held_out import held_out_error
+from metric_depth_ros.evaluation.interpolation import interpolate_anchors
+from metric_depth_ros.pipeline import MetricDepthPipeline, Result
+from metric_depth_ros.share import share_path
+from metric_depth_ros.types import Engine, FloatArray, ImageArray, RelativeDepth
+
+SET = "kitti_seq_2011_09_26"
+LOOPS, SEEDS = 6, 3
+AS_IN_THE_PAPER = {"domain": "depth", "weighting": "none", "max_extrapolation": 0.0}
+SOLVERS = {
+    "region_aware SSF": {"solver.name": "region_aware"},
+    "region_aware SSF as in paper 000": {
+        "solver.name": "region_aware",
+        **{f"solver.region_aware.{key}": value for key, value in AS_IN_THE_PAPER.items()},
+    },
+    "global_affine": {"solver.name": "global_affine"},
+    "global_affine, plain least squares in depth": {
+        "solver.name": "global_affine",
+        "solver.global_affine.domain": "depth",
+        "solver.global_affine.weighting": "none",
+    },
+}
+
+
+class ConstantEngine:
+    """The control: a network that sees nothing."""
+
+    def predict(self, image: ImageArray) -> RelativeDepth:
+        return RelativeDepth(np.ones(image.shape[:2], np.float32), "depth")
+
+
+def solved(result: Result) -> FloatArray:
+    """The solver's depth."""
+    return result.metric.depth
+
+
+def interpolated(result: Result) -> FloatArray:
+    """The control without a network: the same anchors, interpolated."""
+    return interpolate_anchors(result.anchors, result.camera.width, result.camera.height)
+
+
+def live_errors(data: Path, network: dict[str, str], solver: dict[str, object]) -> tuple[list[float], str]:
+    """AbsRel by frame, mean over its repetitions, and how many images were answered."""
+    with tempfile.TemporaryDirectory() as folder:
+        bag = Path(folder) / "in.mcap"
+        verb(["frames-to-bag", str(data / SET), str(bag), "--loops", str(LOOPS), "--hold-out", "0.5"])
+        topics = {
+            "image": frames_to_bag.IMAGE,
+            "camera_info": frames_to_bag.CAMERA_INFO,
+            "anchors": frames_to_bag.POINTS,
+        }
+        recorded = replay_live(bag, Path(folder), {**network, **solver}, topics)
+        depths = {
+            messages.stamp_ns(m): messages.read_depth(m)
+            for _, m in read_messages(recorded, "/depth/image_rect")
+        }
+        by_frame: dict[int, list[float]] = {}
+        with BagReader(bag) as reader:
+            for index, (stamp_ns, sample) in enumerate(reader.samples(Config())):
+                if stamp_ns in depths:
+                    found = held_out_error(
+                        depths[stamp_ns], sample.camera, sample.points_held_out, Config().anchors
+                    )
+                    by_frame.setdefault(index % 5, []).append(found[0])
+    return [float(np.mean(by_frame[frame])) for frame in sorted(by_frame)], f"{len(depths)} of {5 * LOOPS}"
+
+
+def offline_errors(
+    data: Path, engine: Engine, solver: dict[str, object], answer: Callable[[Result], FloatArray] = solved
+) -> list[float]:
+    """AbsRel by frame with 200 random anchors, mean over seeds."""
+    config = from_flat({**solver, "anchors.grid_px": 0})
+    pipeline = MetricDepthPipeline(engine, config)
+    errors = np.zeros((SEEDS, 5))
+    for seed in range(SEEDS):
+        for index, sample in enumerate(
+            open_dataset(data / SET).samples(hold_out=0.5, anchors=200, seed=seed)
+        ):
+            depth = answer(pipeline.process(sample))
+            errors[seed, index] = held_out_error(
+                depth, sample.camera, sample.points_held_out, config.anchors
+            )[0]
+    return list(errors.mean(axis=0))
+
+
+def row(name: str, errors: list[float], *more: str) -> str:
+    cells = [f"{error:.3f}" for error in errors]
+    return f"| {name} | {' | '.join(cells)} | {np.mean(errors):.3f} |{''.join(f' {m} |' for m in more)}"
+
+
+def main() -> None:
+    if not os.environ.get("METRIC_DEPTH_DATA"):
+        print("bench_kitti: skipped, METRIC_DEPTH_DATA is not set")
+        return
+    data = Path(os.environ["METRIC_DEPTH_DATA"])
+    network = {
+        "engine.manifest": str(share_path("config/models/meter_xxs_kitti.yaml")),
+        "engine.model": str(data.parent / "models/meter_xxs/meter_xxs_kitti_192x640.onnx"),
+    }
+    live = [row(name, *live_errors(data, network, solver)) for name, solver in SOLVERS.items()]
+    engine, ssf = build_engine(from_flat(network).engine), SOLVERS["region_aware SSF"]
+    paper = SOLVERS["region_aware SSF as in paper 000"]
+    offline = [
+        row("SSF on the network", offline_errors(data, engine, ssf)),
+        row("control: SSF on a constant map", offline_errors(data, ConstantEngine(), ssf)),
+        row("control: plain interpolation", offline_errors(data, ConstantEngine(), ssf, interpolated)),
+        row("SSF of paper 000 on the network", offline_errors(data, engine, paper)),
+        row("control: SSF of paper 000 on a constant map", offline_errors(data, ConstantEngine(), paper)),
+        row("global_affine on the network", offline_errors(data, engine, SOLVERS["global_affine"])),
+    ]
+    frames = " | ".join(f"frame {frame}" for frame in range(5))
+    print(f"\n| live, half of the LiDAR | {frames} | mean | images answered |\n|{'---|' * 8}")
+    print("\n".join(live))
+    print(f"\n| 200 anchors | {frames} | mean |\n|{'---|' * 7}")
+    print("\n".join(offline))
+
+
+if __name__ == "__main__":
+    main()
