@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.types import Camera, FloatArray, ImageArray
+from metric_depth_ros.types import Camera, FloatArray, ImageArray, Rectification
 
 
 def transform_points(T_target_source: FloatArray, points: FloatArray) -> FloatArray:
@@ -187,31 +187,41 @@ def pixel_rays(camera: Camera, stride: int = 1) -> FloatArray:
 
 
 class Rectifier:
-    """Takes the distortion out of a camera's images. Build once per camera; the maps are kept.
+    """Makes a raw camera's images rectified ones. Build once per camera; the maps are kept.
 
     Attributes:
-        raw: the distorted camera.
         rectified: the pinhole camera of the result; same size.
     """
 
-    def __init__(self, raw: Camera, K: FloatArray | None = None) -> None:
-        """``K`` (3, 3) is the wanted pinhole, P's from camera_info; None keeps the raw one."""
-        self.raw = raw
-        self.rectified = Camera(raw.width, raw.height, raw.K if K is None else K)
-        size, D, R = (raw.width, raw.height), np.array(raw.D), np.eye(3)
-        if raw.distortion_model == "equidistant":
-            maps = cv2.fisheye.initUndistortRectifyMap(raw.K, D, R, self.rectified.K, size, cv2.CV_16SC2)
-        else:
-            maps = cv2.initUndistortRectifyMap(raw.K, D, R, self.rectified.K, size, cv2.CV_16SC2)
-        self._maps = maps
+    def __init__(self, raw: Camera, wanted: Rectification | None = None) -> None:
+        """``wanted`` None keeps the raw K and only takes the distortion out."""
+        self._raw = raw
+        self._wanted = wanted or Rectification(raw.K, np.eye(3))
+        self.rectified = Camera(raw.width, raw.height, self._wanted.K)
+        initialise = (
+            cv2.fisheye.initUndistortRectifyMap
+            if raw.distortion_model == "equidistant"
+            else cv2.initUndistortRectifyMap
+        )
+        size, D = (raw.width, raw.height), np.array(raw.D or (0.0,) * 4)
+        self._maps = initialise(raw.K, D, self._wanted.R, self._wanted.K, size, cv2.CV_16SC2)
 
-    def fits(self, raw: Camera, K: FloatArray | None) -> bool:
+    @property
+    def changes(self) -> bool:
+        """Whether a rectified image differs from the raw one at all."""
+        same = np.allclose(self._wanted.K, self._raw.K) and np.allclose(self._wanted.R, np.eye(3))
+        return self._raw.distorted or not same
+
+    def fits(self, raw: Camera, wanted: Rectification | None) -> bool:
         """Whether a Rectifier built of these would be the same as this one."""
+        mine, other = self._raw, raw
+        K, R = (raw.K, np.eye(3)) if wanted is None else (wanted.K, wanted.R)
         return (
-            (raw.width, raw.height, raw.distortion_model, raw.D)
-            == (self.raw.width, self.raw.height, self.raw.distortion_model, self.raw.D)
-            and np.array_equal(raw.K, self.raw.K)
-            and np.array_equal(raw.K if K is None else K, self.rectified.K)
+            (mine.width, mine.height, mine.distortion_model, mine.D)
+            == (other.width, other.height, other.distortion_model, other.D)
+            and np.array_equal(mine.K, other.K)
+            and np.array_equal(K, self._wanted.K)
+            and np.array_equal(R, self._wanted.R)
         )
 
     def rectify(self, image: ImageArray) -> ImageArray:
@@ -220,9 +230,9 @@ class Rectifier:
         Raises:
             InputError: the image is not of the camera's size.
         """
-        if image.shape[:2] != (self.raw.height, self.raw.width):
+        if image.shape[:2] != (self._raw.height, self._raw.width):
             raise InputError(
                 f"image: {image.shape[1]}x{image.shape[0]}; its camera is "
-                f"{self.raw.width}x{self.raw.height}. Check that camera_info belongs to this image."
+                f"{self._raw.width}x{self._raw.height}. Check that camera_info belongs to this image."
             )
         return np.asarray(cv2.remap(image, *self._maps, cv2.INTER_LINEAR), np.uint8)

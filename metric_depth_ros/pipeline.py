@@ -17,7 +17,7 @@ from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError
 from metric_depth_ros.geometry import Rectifier, resize_camera
 from metric_depth_ros.regions import build_segmenter
 from metric_depth_ros.solvers import build_solver
-from metric_depth_ros.types import Anchors, Camera, Engine, ImageArray, MetricDepth, Sample
+from metric_depth_ros.types import Anchors, Camera, Engine, ImageArray, MetricDepth, Rectification, Sample
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,17 +101,21 @@ class MetricDepthPipeline:
                 f"image: {image.shape[1]}x{image.shape[0]}, but camera_info is for "
                 f"{camera.width}x{camera.height}. Publish the camera_info of this image."
             )
-        if self.config.input.rectification == "rectify" and camera.distorted:
-            rectifier = self._rectifier
-            if rectifier is None or not rectifier.fits(camera, sample.rectified_K):
-                rectifier = self._rectifier = Rectifier(camera, sample.rectified_K)
-            image, camera = rectifier.rectify(image), rectifier.rectified
+        if self.config.input.rectification == "rectify":
+            rectifier = self._rectifier_for(camera, sample.rectification)
+            if rectifier.changes:
+                image, camera = rectifier.rectify(image), rectifier.rectified
         scale = self.config.output.scale
         if scale != 1:
             width, height = max(1, round(camera.width * scale)), max(1, round(camera.height * scale))
             image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
             camera = resize_camera(camera, width, height)
         return image, camera
+
+    def _rectifier_for(self, camera: Camera, wanted: Rectification | None) -> Rectifier:
+        if self._rectifier is None or not self._rectifier.fits(camera, wanted):
+            self._rectifier = Rectifier(camera, wanted)
+        return self._rectifier
 
     def _anchors(self, sample: Sample, camera: Camera) -> Anchors:
         anchors = build_anchors(sample.points_camera, camera, self.config.anchors)

@@ -51,6 +51,7 @@ class Camera:
     def __post_init__(self) -> None:
         K = np.asarray(self.K, np.float64).reshape(3, 3)
         object.__setattr__(self, "K", K)
+        object.__setattr__(self, "D", tuple(float(x) for x in self.D))
         if self.width < 1 or self.height < 1:
             raise InputError(f"camera: size {self.width}x{self.height}; needed at least 1x1.")
         if not np.isfinite(K).all() or K[0, 0] <= 0 or K[1, 1] <= 0:
@@ -77,6 +78,19 @@ class Camera:
 
 
 @dataclass(frozen=True, eq=False)
+class Rectification:
+    """How a raw image becomes the rectified one that its driver means (R and P of camera_info).
+
+    Attributes:
+        K: (3, 3) pinhole of the rectified image, in pixels.
+        R: (3, 3) rotation from the raw camera to the rectified one, whose frame the points are in.
+    """
+
+    K: FloatArray
+    R: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
 class Cloud:
     """Points of one sensor at one time: (N, 3) metres in ``frame_id``, NaN rows are unknown."""
 
@@ -94,7 +108,7 @@ class Sample:
         points_camera: (N, 3) metres in the camera's optical frame at the image's time.
         cloud_stamps_ns: stamps of the clouds the points came from; empty when none fitted.
         points_held_out: (M, 3) metres, kept from the solver to measure it; None when there are none.
-        rectified_K: (3, 3) pinhole that the image is to be rectified to; None keeps ``camera.K``.
+        rectification: what the image is to be rectified to; None keeps ``camera.K``.
     """
 
     image: ImageArray
@@ -104,7 +118,7 @@ class Sample:
     frame_id: str = ""
     cloud_stamps_ns: tuple[int, ...] = ()
     points_held_out: FloatArray | None = None
-    rectified_K: FloatArray | None = None
+    rectification: Rectification | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from metric_depth_ros.geometry import (
     transform_points,
     unproject,
 )
-from metric_depth_ros.types import Camera
+from metric_depth_ros.types import Camera, Rectification
 
 K = np.array([[400.0, 0, 320], [0, 410, 240], [0, 0, 1]])
 CAMERAS = {
@@ -104,6 +104,31 @@ def test_the_rectified_image_shows_a_point_where_its_pinhole_does(name):
     rows, columns = np.nonzero(rectifier.rectify(image)[:, :, 0] > 128)
     expected = project(point, rectifier.rectified)[0][0]
     np.testing.assert_allclose([columns.mean(), rows.mean()], expected, atol=1.0)
+
+
+def test_a_stereo_camera_is_turned_into_its_rectified_frame():
+    """A point of the rectified frame shows where P projects it; the raw camera is turned by R."""
+    raw, K = CAMERAS["plumb_bob"], np.array([[380.0, 0, 310], [0, 380.0, 235], [0, 0, 1]])
+    R = rigid_transform([0, 0, 0], [0.02, -0.03, 0.01, 1.0])[:3, :3]
+    rectifier = Rectifier(raw, Rectification(K, R))
+    point = np.array([[0.25, 0.15, 1.0]])
+    u, v = project(point @ R, raw)[0][0]  # R takes raw to rectified, so its transpose takes back
+    image = np.zeros((480, 640, 3), np.uint8)
+    image[round(v) - 2 : round(v) + 3, round(u) - 2 : round(u) + 3] = 255
+    rows, columns = np.nonzero(rectifier.rectify(image)[:, :, 0] > 128)
+    np.testing.assert_allclose(
+        [columns.mean(), rows.mean()], project(point, rectifier.rectified)[0][0], atol=1.0
+    )
+    assert rectifier.fits(raw, Rectification(K.copy(), R.copy()))
+    assert not rectifier.fits(raw, Rectification(K, np.eye(3)))
+    assert not rectifier.fits(raw, None)
+
+
+def test_a_straight_camera_needs_no_rectifying():
+    assert not Rectifier(CAMERAS["pinhole"]).changes
+    assert not Rectifier(CAMERAS["pinhole"], Rectification(K, np.eye(3))).changes
+    assert Rectifier(CAMERAS["pinhole"], Rectification(K * 0.9, np.eye(3))).changes
+    assert Rectifier(CAMERAS["equidistant, D = 0"]).changes
 
 
 def test_rectify_refuses_an_image_of_another_size():

@@ -365,7 +365,11 @@ def test_raw_and_rectified_camera():
     rectified = messages.read_camera(info_message(), rectified=True)
     assert rectified.K.tolist() == [[400, 0, 310], [0, 410, 230], [0, 0, 1]]
     assert not rectified.distorted
-    assert messages.rectified_K(info_message(p=[0.0] * 12)) is None
+    wanted = messages.read_rectification(info_message())
+    assert wanted.K.tolist() == rectified.K.tolist()
+    assert wanted.R.tolist() == np.eye(3).tolist()
+    assert messages.read_rectification(info_message(r=[0.0] * 9)).R.tolist() == np.eye(3).tolist()
+    assert messages.read_rectification(info_message(p=[0.0] * 12)) is None
 
 
 def test_rectified_without_P_takes_K_only_when_the_lens_is_straight():

@@ -7,7 +7,7 @@ from metric_depth_ros.config import from_flat
 from metric_depth_ros.errors import AnchorError, InputError
 from metric_depth_ros.geometry import project, unproject
 from metric_depth_ros.pipeline import build_pipeline
-from metric_depth_ros.types import Camera, Sample
+from metric_depth_ros.types import Camera, Rectification, Sample
 
 SCALE = 20.0  # the scene below is SCALE times its gray value deep
 
@@ -64,12 +64,12 @@ def test_a_raw_image_is_rectified_and_depth_belongs_to_the_pinhole(toy_manifest,
     assert kept.process(dataclasses.replace(sample, camera=bent)).camera is bent
 
 
-def test_a_wanted_rectified_K_is_the_output_s(toy_manifest, scene):
+def test_the_wanted_pinhole_is_the_output_s(toy_manifest, scene):
     sample, _ = scene
     K = np.array([[45.0, 0, 30], [0, 45.0, 20], [0, 0, 1]])
     bent = dataclasses.replace(sample.camera, distortion_model="plumb_bob", D=(-0.1, 0, 0, 0, 0))
     result = build_pipeline(settings(toy_manifest)).process(
-        dataclasses.replace(sample, camera=bent, rectified_K=K)
+        dataclasses.replace(sample, camera=bent, rectification=Rectification(K, np.eye(3)))
     )
     np.testing.assert_array_equal(result.camera.K, K)
 

@@ -176,7 +176,7 @@ class BagReader:
             frame_id,
             tuple(cloud.stamp_ns for cloud in chosen),
             points_held_out=kept,
-            rectified_K=messages.rectified_K(info),
+            rectification=messages.read_rectification(info),
         )
 
     def _stream(self, topic: str) -> TopicStream:

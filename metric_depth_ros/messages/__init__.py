@@ -6,7 +6,7 @@ functions give plain dicts, which a node fills into real messages (``data`` by
 ``msg.data.frombytes``) and the bag writer into rosbags' ones.
 """
 
-from metric_depth_ros.messages.cameras import camera_info_fields, read_camera, rectified_K
+from metric_depth_ros.messages.cameras import camera_info_fields, read_camera, read_rectification
 from metric_depth_ros.messages.clouds import cloud_fields, points_fields, read_points
 from metric_depth_ros.messages.headers import frame_id, read_transforms, stamp_ns
 from metric_depth_ros.messages.images import (
@@ -31,7 +31,7 @@ __all__ = [
     "read_depth",
     "read_image",
     "read_points",
+    "read_rectification",
     "read_transforms",
-    "rectified_K",
     "stamp_ns",
 ]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.types import Camera, FloatArray
+from metric_depth_ros.types import Camera, FloatArray, Rectification
 
 
 def read_camera(message: Any, *, rectified: bool) -> Camera:
@@ -24,8 +24,8 @@ def read_camera(message: Any, *, rectified: bool) -> Camera:
     if not rectified:
         model, D = _distortion(message)
         return Camera(width, height, _of_image(_matrix(message, "k", 3, 3), message), model, D)
-    K = rectified_K(message)
-    if K is None:
+    wanted = read_rectification(message)
+    if wanted is None:
         model, D = _distortion(message)
         raw = Camera(width, height, _of_image(_matrix(message, "k", 3, 3), message), model, D)
         if raw.distorted:
@@ -33,14 +33,19 @@ def read_camera(message: Any, *, rectified: bool) -> Camera:
                 "camera_info: P is zero though the lens is distorted; needed P, the camera of the "
                 "rectified image. Publish P, or set input.rectification: rectify for raw images."
             )
-        K = raw.K
-    return Camera(width, height, K)
+        return raw
+    return Camera(width, height, wanted.K)
 
 
-def rectified_K(message: Any) -> FloatArray | None:
-    """(3, 3) intrinsics of the rectified image from P, binning and ROI applied; None when P is zero."""
-    P = _matrix(message, "p", 3, 4)
-    return _of_image(P[:, :3], message) if P.any() else None
+def read_rectification(message: Any) -> Rectification | None:
+    """R, and K of the rectified image from P with binning and ROI applied; None when P is zero.
+
+    A zero R, which some drivers send, is the identity.
+    """
+    P, R = _matrix(message, "p", 3, 4), _matrix(message, "r", 3, 3)
+    if not P.any():
+        return None
+    return Rectification(_of_image(P[:, :3], message), R if R.any() else np.eye(3))
 
 
 def camera_info_fields(camera: Camera) -> dict[str, Any]:

@@ -222,7 +222,7 @@ class MetricDepthNode(Node):
             stamp_ns,
             frame_id,
             tuple(cloud.stamp_ns for cloud in clouds),
-            rectified_K=messages.rectified_K(pair.camera_info),
+            rectification=messages.read_rectification(pair.camera_info),
         )
 
     def _read_image(self, msg: Any) -> ImageArray:
