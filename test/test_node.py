@@ -139,8 +139,12 @@ def test_without_images_the_node_says_so(graph, peer, toy_manifest):
 def test_a_missing_transform_is_named_and_used_once_it_comes(graph, peer, toy_manifest):
     start_node(graph, peer, toy_manifest, tf=False)
     assert peer.wait(lambda: "engine ready" in graph.log("node"))
-    assert peer.answer(*peer.messages(), timeout_s=1.0) is None
-    assert peer.says("lidar")
+
+    def complained():
+        assert peer.answer(*peer.messages(), timeout_s=0.3) is None
+        return peer.says("lidar", timeout_s=0)
+
+    assert peer.wait(complained)
     peer.mount_lidar()
     assert peer.good_answer() is not None
 
