@@ -1,4 +1,4 @@
-"""What a node knows about how it fares: counters, current problem, latencies. Thread safe."""
+"""What a node knows about how it fares: counters, current problems, latencies. Thread safe."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from dataclasses import dataclass
 import numpy as np
 
 _LOG_PERIOD_S = 5.0
+_FORGET_S = 5.0  # a problem not met again for this long is over
 OK, WARN, ERROR = 0, 1, 2  # levels of diagnostic_msgs/DiagnosticStatus
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that keeps the node from publishing: a short key, a level, and words with the fix."""
+    """Something that keeps the node from publishing: a level, words with the fix, when last met."""
 
-    key: str
     level: int
     message: str
-    since: float
+    met_s: float
 
 
 class Health:
-    """Counts events, holds the problem of the moment, and says when to log it."""
+    """Counts events, holds the problems of the moment by their keys, and says when to log one."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
-        self._problem: Problem | None = None
+        self._problems: dict[str, Problem] = {}
         self._logged: dict[str, float] = {}
         self._latencies: deque[float] = deque(maxlen=300)
         self._published: deque[float] = deque(maxlen=300)
@@ -53,21 +53,25 @@ class Health:
         now, words = time.monotonic(), re.sub(r"[\d.]+", "#", message)
         with self._lock:
             self._counts[f"failed: {key}"] += 1
-            self._problem = Problem(key, level, message, now)
+            self._problems[key] = Problem(level, message, now)
             self._logged = {text: at for text, at in self._logged.items() if now - at < _LOG_PERIOD_S}
             return self._logged.setdefault(words, now) == now
 
     def published(self, latency_s: float) -> bool:
-        """Notes a published depth; True when this ends a problem."""
+        """Notes a published depth, which ends all problems; True when there were any."""
         with self._lock:
             self._counts["published"] += 1
             self._latencies.append(latency_s)
             self._published.append(time.monotonic())
-            resumed, self._problem = self._problem is not None, None
+            resumed = bool(self._problems)
+            self._problems.clear()
             return resumed
 
     def summary(self) -> tuple[int, str, dict[str, str]]:
-        """Level, one line, and values by name: what goes into a diagnostics message."""
+        """Level, one line, and values by name: what goes into a diagnostics message.
+
+        The line is the gravest problem's, of equally grave ones the newest's.
+        """
         with self._lock:
             now = time.monotonic()
             recent = [t for t in self._published if now - t < 5.0]
@@ -77,8 +81,10 @@ class Health:
             if self._latencies:
                 p50, p95, p99 = np.percentile(self._latencies, [50, 95, 99]) * 1e3
                 values["latency_ms p50/p95/p99"] = f"{p50:.1f} / {p95:.1f} / {p99:.1f}"
-            if self._problem is not None:
-                return self._problem.level, self._problem.message, values
+            current = [p for p in self._problems.values() if now - p.met_s < _FORGET_S]
+            if current:
+                worst = max(current, key=lambda problem: (problem.level, problem.met_s))
+                return worst.level, worst.message, values
             if not self._counts["published"]:
                 return WARN, "nothing published yet", values
             if not recent:
