@@ -53,7 +53,7 @@ def test_rate_and_latency(clock):
     for _ in range(21):
         health.published(0.02)
         clock[0] += 0.1
-    level, message, values = health.summary()
+    level, _, values = health.summary()
     assert level == h.OK
     assert float(values["rate_hz"]) == pytest.approx(10, abs=0.5)
     assert values["latency_ms p50/p95/p99"] == "20.0 / 20.0 / 20.0"

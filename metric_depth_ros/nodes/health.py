@@ -55,7 +55,9 @@ class Health:
             self._counts[f"failed: {key}"] += 1
             self._problems[key] = Problem(level, message, now)
             self._logged = {text: at for text, at in self._logged.items() if now - at < _LOG_PERIOD_S}
-            return self._logged.setdefault(words, now) == now
+            due = words not in self._logged
+            self._logged.setdefault(words, now)
+            return due
 
     def published(self, latency_s: float) -> bool:
         """Notes a published depth, which ends all problems; True when there were any."""
