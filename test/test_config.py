@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from metric_depth_ros import config as c
+from metric_depth_ros import parameter_file
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.solvers import SOLVERS
 
@@ -11,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 
 def test_the_shipped_parameter_file_is_fresh():
     shipped = (ROOT / "config" / "metric_depth.yaml").read_text()
-    assert shipped == c.dump(), "run: metric_depth config > config/metric_depth.yaml"
+    assert shipped == parameter_file.dump(), "run: metric_depth config > config/metric_depth.yaml"
 
 
 def test_dump_and_load_round_trip(tmp_path):
@@ -19,8 +20,8 @@ def test_dump_and_load_round_trip(tmp_path):
         {"solver.focus_m": 7.5, "extrinsics.rotation": [0, 0, 1, 0], "engine.manifest": "a b: c"}
     )
     path = tmp_path / "p.yaml"
-    path.write_text(c.dump(changed))
-    assert c.load(path) == changed
+    path.write_text(parameter_file.dump(changed))
+    assert parameter_file.load(path) == changed
 
 
 def test_every_setting_has_help_and_a_valid_default():
@@ -78,7 +79,7 @@ def test_a_wrong_file_is_named_in_the_error(tmp_path, text, words):
     path = tmp_path / "bad.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError) as error:
-        c.load(path)
+        parameter_file.load(path)
     assert "bad.yaml" in str(error.value)
     assert words in str(error.value)
     assert "\n" not in str(error.value)
@@ -86,7 +87,7 @@ def test_a_wrong_file_is_named_in_the_error(tmp_path, text, words):
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"nothing\.yaml"):
-        c.load(tmp_path / "nothing.yaml")
+        parameter_file.load(tmp_path / "nothing.yaml")
 
 
 def test_precedence_default_file_override(tmp_path):
@@ -94,7 +95,7 @@ def test_precedence_default_file_override(tmp_path):
     path.write_text(
         "/**:\n  ros__parameters:\n    use_sim_time: true\n    solver: {focus_m: 3, name: global_affine}\n"
     )
-    loaded = c.load(path, {"solver.focus_m": 9.0})
+    loaded = parameter_file.load(path, {"solver.focus_m": 9.0})
     assert (loaded.solver.focus_m, loaded.solver.name, loaded.cloud.stride) == (
         9.0,
         "global_affine",

@@ -60,7 +60,8 @@ def build_config(args: argparse.Namespace) -> Config:
     Raises:
         ConfigError: an unknown setting or a wrong value.
     """
-    from metric_depth_ros.config import Config, load, updated
+    from metric_depth_ros.config import Config, updated
+    from metric_depth_ros.parameter_file import load
 
     changes = dict(_parsed(text) for text in args.changes)
     shortcuts = {
