@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import TransformStamped
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import DescribeParameters, GetParameters, SetParameters
 from rclpy.executors import SingleThreadedExecutor
@@ -41,6 +42,7 @@ class Peer(Node):
         self.infos = self.create_publisher(CameraInfo, "camera_info", 5)
         self.clouds = self.create_publisher(PointCloud2, "anchors", 5)
         self.tf = tf2_ros.StaticTransformBroadcaster(self)
+        self.moving_tf = tf2_ros.TransformBroadcaster(self)
         self.depths, self.depth_infos, self.points, self.statuses = [], [], [], []
         self.create_subscription(Image, "depth/image_rect", self.depths.append, 50)
         self.create_subscription(CameraInfo, "depth/camera_info", self.depth_infos.append, 50)
@@ -119,12 +121,20 @@ class Peer(Node):
 
     def mount_lidar(self):
         """Publishes the static transform camera <- lidar (identity)."""
-        from geometry_msgs.msg import TransformStamped
-
         transform = TransformStamped()
         transform.header.frame_id, transform.child_frame_id = "camera", "lidar"
         transform.transform.rotation.w = 1.0
         self.tf.sendTransform(transform)
+
+    def move_camera(self, stamp_ns, x):
+        """Publishes the camera's place in the map at a time: ``x`` metres to the right."""
+        transform = TransformStamped()
+        stamp = transform.header.stamp
+        stamp.sec, stamp.nanosec = divmod(stamp_ns, 1_000_000_000)
+        transform.header.frame_id, transform.child_frame_id = "map", "camera"
+        transform.transform.translation.x = x
+        transform.transform.rotation.w = 1.0
+        self.moving_tf.sendTransform(transform)
 
     def says(self, words, timeout_s=8.0):
         """Whether a diagnostics message with these words has come, or comes."""

@@ -12,11 +12,12 @@ pytest.importorskip("onnx")
 
 from conftest import write_toy_model
 from peer import CAMERA, Peer, scene, start_node
+from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage
 
 from metric_depth_ros import messages
 from metric_depth_ros.cli.live import NODE, Graph, ros_arguments
-from metric_depth_ros.nodes.outgoing import fill_camera_info
+from metric_depth_ros.nodes.outgoing import fill_camera_info, fill_cloud
 from metric_depth_ros.types import Camera
 
 pytestmark = pytest.mark.timeout(120)
@@ -155,6 +156,35 @@ def test_extrinsics_may_come_from_parameters(graph, peer, toy_manifest):
     assert peer.set_parameter("extrinsics.translation", [0.0, 0.0, 2.0]).successful
     moved = messages.read_depth(peer.answer(*peer.messages()))
     assert np.nanmedian(moved / scene()[1]) > 1.1
+
+
+def test_map_points_are_seen_from_where_the_camera_is(graph, peer, toy_manifest):
+    """Anchors in the map's frame, as a VIO gives them, while the camera moves."""
+    start_node(graph, peer, toy_manifest, tf=False)
+    image, truth, points = scene()
+
+    def answer(x):
+        message, info, _ = peer.messages()
+        stamp_ns = messages.stamp_ns(message)
+        peer.move_camera(stamp_ns, x)
+        in_map = messages.points_fields(points + np.float32([x, 0, 0]))
+        return peer.answer(
+            message, info, fill_cloud(in_map, stamp_ns=stamp_ns, frame_id="map"), timeout_s=1.0
+        )
+
+    assert peer.wait(lambda: answer(0.0) is not None)
+    for x in (1.0, 2.5):
+        np.testing.assert_allclose(messages.read_depth(answer(x)), truth, rtol=2e-3)
+
+
+def test_qos_can_be_overridden(graph, peer, toy_manifest):
+    policy = "qos_overrides./image.subscription.reliability"
+    start_node(graph, peer, toy_manifest, **{policy: "reliable"})
+    offered = {info.topic_type: info.qos_profile for info in peer.get_subscriptions_info_by_topic("/image")}
+    assert offered["sensor_msgs/msg/Image"].reliability == ReliabilityPolicy.RELIABLE
+    clouds = peer.get_subscriptions_info_by_topic("/anchors")
+    assert clouds[0].qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
+    assert peer.good_answer() is not None
 
 
 def test_time_may_jump_back(running):

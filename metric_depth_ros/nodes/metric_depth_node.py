@@ -14,7 +14,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
@@ -59,6 +59,14 @@ _SILENCE_S = 2.0  # without an image for this long, something is wrong
 _LOAD = _Pair(None, None, 0.0)  # asks the worker for the engine
 
 
+def _qos(reliability: ReliabilityPolicy) -> dict[str, Any]:
+    """A profile that parameters may override. A new one each time: rclpy writes the overrides into it."""
+    return {
+        "qos_profile": QoSProfile(depth=5, reliability=reliability),
+        "qos_overriding_options": QoSOverridingOptions.with_default_policies(),
+    }
+
+
 class MetricDepthNode(Node):
     """Subscribes image, camera_info and anchors; publishes depth/image_rect, depth/camera_info and
     depth/points with the image's stamp and frame, and /diagnostics.
@@ -100,11 +108,8 @@ class MetricDepthNode(Node):
     # ---- topics ------------------------------------------------------------------------------
 
     def _advertise(self) -> None:
-        overridable = QoSOverridingOptions.with_default_policies()
-        qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
-
         def advertise(kind: type, topic: str) -> Any:
-            return self.create_publisher(kind, topic, qos, qos_overriding_options=overridable)
+            return self.create_publisher(kind, topic, **_qos(ReliabilityPolicy.RELIABLE))
 
         self._depth_out = advertise(Image, "depth/image_rect")
         self._camera_info_out = advertise(CameraInfo, "depth/camera_info")
@@ -112,16 +117,13 @@ class MetricDepthNode(Node):
         self._diagnostics_out = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
 
     def _subscribe(self) -> None:
-        options = dict(
-            qos_profile=qos_profile_sensor_data,
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-        )
         image_type, topic = Image, "image"
         if self._config.input.image_transport == "compressed":
             # As image_transport does: a remapping of the base topic holds for the transport too.
             image_type, topic = CompressedImage, f"{self.resolve_topic_name('image')}/compressed"
-        images = message_filters.Subscriber(self, image_type, topic, **options)
-        infos = message_filters.Subscriber(self, CameraInfo, "camera_info", **options)
+        best_effort = ReliabilityPolicy.BEST_EFFORT
+        images = message_filters.Subscriber(self, image_type, topic, **_qos(best_effort))
+        infos = message_filters.Subscriber(self, CameraInfo, "camera_info", **_qos(best_effort))
         images.registerCallback(self._on_image)
         infos.registerCallback(lambda _: self._health.count("camera_infos in"))
         self._pairing = message_filters.ApproximateTimeSynchronizer(
@@ -129,7 +131,9 @@ class MetricDepthNode(Node):
         )
         self._pairing.registerCallback(self._on_pair)
         self._image_topic, self._camera_info_topic = images.sub.topic_name, infos.sub.topic_name
-        self._anchors_in = self.create_subscription(PointCloud2, "anchors", self._on_cloud, **options)
+        self._anchors_in = self.create_subscription(
+            PointCloud2, "anchors", self._on_cloud, **_qos(best_effort)
+        )
 
     def _on_image(self, msg: Any) -> None:
         """Runs before the pairing sees the image."""
