@@ -161,7 +161,7 @@ def test_extrinsics_may_come_from_parameters(graph, peer, toy_manifest):
 def test_map_points_are_seen_from_where_the_camera_is(graph, peer, toy_manifest):
     """Anchors in the map's frame, as a VIO gives them, while the camera moves."""
     start_node(graph, peer, toy_manifest, tf=False)
-    image, truth, points = scene()
+    _, truth, points = scene()
 
     def answer(x):
         message, info, _ = peer.messages()
