@@ -3,11 +3,14 @@
 # make lint   style and types
 # make bench  benchmarks, as Markdown tables
 # Each creates what it needs in .venv. PYTHON chooses the interpreter.
+# METRIC_DEPTH_DATA names a folder of real frames for the demo, the tests and the benchmarks.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+
+export METRIC_DEPTH_DATA ?= $(wildcard $(CURDIR)/../shared/data)
 
 .PHONY: demo test lint bench clean
 

@@ -6,7 +6,8 @@ First table: kitti_seq_2011_09_26 (five frames, repeated) replayed at 10 Hz thro
 recorder, half of the LiDAR points in the image held out; AbsRel of the recorded depth at those points.
 Second table: the same frames and held-out points offline with 200 random LiDAR anchors, mean of three
 seeds, beside the controls: the same solver on a constant relative map, and plain interpolation of the
-anchors. METER KITTI at 192x640; occluded points are removed from anchors and held-out points alike.
+anchors. Third table: the sliding-anchor focus; error by depth, for several ``solver.focus_m``, with the
+same 200 anchors. METER KITTI at 192x640; occluded points are removed from anchors and held-out points alike.
 Skips without the data.
 """
 
@@ -20,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from metric_depth_ros import messages
+from metric_depth_ros.anchors import build_anchors
 from metric_depth_ros.bags import BagReader, read_messages
 from metric_depth_ros.cli import frames_to_bag
 from metric_depth_ros.cli.live import replay_live
@@ -29,12 +31,15 @@ from metric_depth_ros.datasets import open_dataset
 from metric_depth_ros.engines import build_engine
 from metric_depth_ros.evaluation.held_out import held_out_error
 from metric_depth_ros.evaluation.interpolation import interpolate_anchors
+from metric_depth_ros.evaluation.metrics import abs_rel
 from metric_depth_ros.pipeline import MetricDepthPipeline, Result
 from metric_depth_ros.share import share_path
 from metric_depth_ros.types import Engine, FloatArray, ImageArray, RelativeDepth
 
 SET = "kitti_seq_2011_09_26"
 LOOPS, SEEDS = 6, 3
+FOCUSES_M = (0.0, 4.0, 8.0, 15.0, 30.0, 60.0)
+BANDS_M = ((3, 6), (6, 10), (10, 20), (20, 40), (40, 80))
 AS_IN_THE_PAPER = {"domain": "depth", "weighting": "none", "max_extrapolation": 0.0}
 SOLVERS = {
     "region_aware SSF": {"solver.name": "region_aware"},
@@ -112,6 +117,27 @@ def offline_errors(
     return list(errors.mean(axis=0))
 
 
+def focus_rows(data: Path, engine: Engine, solver: dict[str, object]) -> list[str]:
+    """AbsRel by depth band, mean of the frames, one row per focus."""
+    rows = []
+    for focus_m in FOCUSES_M:
+        config = from_flat({**solver, "anchors.grid_px": 0, "solver.focus_m": focus_m})
+        pipeline = MetricDepthPipeline(engine, config)
+        errors = np.zeros((5, len(BANDS_M)))
+        for index, sample in enumerate(open_dataset(data / SET).samples(hold_out=0.5, anchors=200)):
+            depth = pipeline.process(sample).metric.depth
+            truth = build_anchors(sample.points_held_out, sample.camera, config.anchors)
+            u, v = np.rint(truth.uv).astype(np.intp).T
+            for band, (low, high) in enumerate(BANDS_M):
+                inside = (truth.depth >= low) & (truth.depth < high)
+                errors[index, band] = abs_rel(depth[v, u][inside], truth.depth[inside])
+        cells = " | ".join(f"{error:.3f}" for error in errors.mean(axis=0))
+        rows.append(
+            f"| {solver['solver.name']}, {f'focus {focus_m:g} m' if focus_m else 'no focus'} | {cells} |"
+        )
+    return rows
+
+
 def row(name: str, errors: list[float], *more: str) -> str:
     cells = [f"{error:.3f}" for error in errors]
     return f"| {name} | {' | '.join(cells)} | {np.mean(errors):.3f} |{''.join(f' {m} |' for m in more)}"
@@ -137,11 +163,19 @@ def main() -> None:
         row("control: SSF of paper 000 on a constant map", offline_errors(data, ConstantEngine(), paper)),
         row("global_affine on the network", offline_errors(data, engine, SOLVERS["global_affine"])),
     ]
+    focus = [
+        line
+        for name in ("global_affine", "region_aware SSF")
+        for line in focus_rows(data, engine, SOLVERS[name])
+    ]
     frames = " | ".join(f"frame {frame}" for frame in range(5))
     print(f"\n| live, half of the LiDAR | {frames} | mean | images answered |\n|{'---|' * 8}")
     print("\n".join(live))
     print(f"\n| 200 anchors | {frames} | mean |\n|{'---|' * 7}")
     print("\n".join(offline))
+    bands = " | ".join(f"{low} to {high} m" for low, high in BANDS_M)
+    print(f"\n| 200 anchors, AbsRel of points at | {bands} |\n|{'---|' * (len(BANDS_M) + 1)}")
+    print("\n".join(focus))
 
 
 if __name__ == "__main__":

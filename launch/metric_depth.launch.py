@@ -6,12 +6,17 @@
 An argument left empty leaves the setting to the parameter file, and that to the default.
 """
 
+from pathlib import Path
+
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import LaunchDescription
-from metric_depth_ros.share import share_path
+from metric_depth_ros import config
+from metric_depth_ros.errors import ConfigError
+from metric_depth_ros.share import share_path, start_command
 
 # Launch argument -> (setting, what it is). Empty: not given.
 SETTINGS = {
@@ -24,7 +29,7 @@ SETTINGS = {
     "extrinsics": ("extrinsics.source", "tf or parameters"),
     "solver": ("solver.name", "how relative depth becomes metric"),
     "focus": ("solver.focus_m", "depth in metres that should be most precise; 0: none"),
-    "use_sim_time": ("use_sim_time", "take the time from /clock"),
+    "use_sim_time": ("use_sim_time", "take the time from /clock: true or false"),
 }
 TOPICS = {
     "image": "image",
@@ -40,7 +45,12 @@ def generate_launch_description():
     arguments = [
         DeclareLaunchArgument("namespace", default_value="", description="namespace of the node"),
         DeclareLaunchArgument("params_file", default_value="", description="ROS 2 parameter file"),
-        DeclareLaunchArgument("log_level", default_value="info", description="debug, info, warn or error"),
+        DeclareLaunchArgument(
+            "log_level",
+            default_value="info",
+            choices=["debug", "info", "warn", "error", "fatal"],
+            description="how much the node prints",
+        ),
     ]
     arguments += [
         DeclareLaunchArgument(name, default_value="", description=text)
@@ -60,31 +70,46 @@ def start_node(context):
     def given(name):
         return LaunchConfiguration(name).perform(context)
 
-    parameters = [given("params_file")] if given("params_file") else []
-    settings = {
-        setting: typed(setting, given(name)) for name, (setting, _) in SETTINGS.items() if given(name)
-    }
+    executable, *arguments = start_command("metric_depth_node", "metric_depth_ros.nodes.metric_depth_node")
+    values = {setting: typed(name, given(name)) for name, (setting, _) in SETTINGS.items() if given(name)}
+    # Without a type launch_ros would read text as YAML: a frame called "on" would become true.
+    settings = {name: ParameterValue(value, value_type=type(value)) for name, value in values.items()}
     return [
         Node(
-            package="metric_depth_ros",
-            executable="metric_depth_node",
+            executable=executable,
             namespace=given("namespace"),
             output="screen",
-            parameters=[*parameters, settings] if settings else parameters,
+            parameters=[*parameter_files(given("params_file")), *([settings] if settings else [])],
             remappings=[(topic, given(name)) for name, topic in TOPICS.items() if given(name) != topic],
-            arguments=["--ros-args", "--log-level", given("log_level")],
+            arguments=[*arguments, "--ros-args", "--log-level", given("log_level")],
         )
     ]
 
 
-def typed(setting, text):
-    """Launch arguments are text; parameters have types."""
-    from metric_depth_ros.config import SETTINGS as KNOWN
+def parameter_files(path):
+    """The parameter file, if one was given: launch_ros would start the node without a missing one."""
+    if path and not Path(path).is_file():
+        raise ConfigError(f"params_file:={path}: no such file; needed a ROS 2 parameter file.")
+    return [path] if path else []
 
+
+def typed(name, text):
+    """The value of a launch argument, which is text, as its setting's type.
+
+    Raises:
+        ConfigError: the text is not what the setting allows.
+    """
+    setting = SETTINGS[name][0]
     if setting == "use_sim_time":
-        return text.lower() in ("true", "1")
-    kind = type(KNOWN[setting].default)
+        if text.lower() not in ("true", "false"):
+            raise ConfigError(f"{name}:={text}: needed true or false.")
+        return text.lower() == "true"
+    known = config.SETTINGS[setting]
     try:
-        return kind(text)
+        value = type(known.default)(text)
     except ValueError:
-        raise ValueError(f"{setting}: {text!r}; needed {KNOWN[setting].allowed}.") from None
+        value = text
+    try:
+        return known.checked(value)
+    except ConfigError as error:
+        raise ConfigError(f"{name}:={text}: {error}") from None

@@ -19,7 +19,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from launch import LaunchDescription
-from metric_depth_ros.share import share_path
+from metric_depth_ros.share import share_path, start_command
 
 
 def generate_launch_description():
@@ -54,5 +54,5 @@ def start_replay(context):
     def given(name):
         return LaunchConfiguration(name).perform(context)
 
-    command = ["ros2", "run", "metric_depth_ros", "metric_depth", "replay", given("bag")]
+    command = [*start_command("metric_depth", "metric_depth_ros.cli"), "replay", given("bag")]
     return [ExecuteProcess(cmd=[*command, "--rate", given("rate"), "--loop", given("loop")], output="screen")]

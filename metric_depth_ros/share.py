@@ -1,4 +1,4 @@
-"""Where the files installed beside the code lie: launch, config, rviz."""
+"""Where the files installed beside the code lie: launch, config, rviz, executables."""
 
 from __future__ import annotations
 
@@ -13,10 +13,27 @@ def share_path(relative: str) -> Path:
     Raises:
         FileNotFoundError: the package is not installed completely.
     """
-    prefixes = [*filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)), sys.prefix]
     roots = [Path(__file__).resolve().parents[1]]
-    roots += [Path(prefix) / "share" / "metric_depth_ros" for prefix in prefixes]
+    roots += [prefix / "share" / "metric_depth_ros" for prefix in _prefixes()]
     for root in roots:
         if (root / relative).exists():
             return root / relative
     raise FileNotFoundError(f"{relative} is in none of {', '.join(map(str, roots))}")
+
+
+def start_command(executable: str, module: str) -> list[str]:
+    """The words that start an executable of this package: colcon's script, else ``python -m module``.
+
+    The script knows which Python it was built for; pip puts none where ROS looks for it.
+    """
+    for prefix in _prefixes():
+        script = prefix / "lib" / "metric_depth_ros" / executable
+        if script.is_file():
+            return [str(script)]
+    return [sys.executable, "-m", module]
+
+
+def _prefixes() -> list[Path]:
+    """Where packages are installed: the ROS workspaces in use, then this Python's own prefix."""
+    workspaces = filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep))
+    return [Path(prefix) for prefix in (*workspaces, sys.prefix)]
