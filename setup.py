@@ -21,8 +21,6 @@ setup(
     name=package_name,
     version="0.1.0",
     description="Dense metric depth for a robot with one camera and a few metric points",
-    long_description=open("README.md", encoding="utf-8").read(),
-    long_description_content_type="text/markdown",
     license="Apache-2.0",
     maintainer="metric_depth_ros maintainers",
     maintainer_email="maintainers@metric-depth-ros.invalid",
@@ -43,8 +41,7 @@ setup(
         "opencv-python-headless",
         "pyyaml",
         "onnxruntime",
-        "rosbags>=0.11; python_version >= '3.11'",
-        "rosbags; python_version < '3.11'",
+        "rosbags>=0.11",
         "tqdm",
     ],
     extras_require={

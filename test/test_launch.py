@@ -1,0 +1,191 @@
+"""Launch files: what they start, and what they refuse. Stand-in executables note how they were called."""
+
+import ast
+import json
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from metric_depth_ros import config
+from metric_depth_ros.errors import ConfigError
+from metric_depth_ros.share import start_command
+
+LAUNCH = Path(__file__).parents[1] / "launch"
+NODE_MODULE = "metric_depth_ros.nodes.metric_depth_node"
+NOTE = """#!{python}
+import json, pathlib, sys
+files = [after for before, after in zip(sys.argv, sys.argv[1:]) if before == "--params-file"]
+note = {{"argv": sys.argv[1:], "files": [pathlib.Path(file).read_text() for file in files]}}
+pathlib.Path("{note}").write_text(json.dumps(note))
+"""
+
+
+@pytest.fixture
+def started(tmp_path, monkeypatch):
+    """Runs a launch file with both executables replaced: (status, {executable: how it was called})."""
+    pytest.importorskip("launch_ros", reason="launch_ros is not installed")
+    from launch.actions import IncludeLaunchDescription
+    from launch.launch_description_sources import PythonLaunchDescriptionSource
+
+    from launch import LaunchDescription, LaunchService
+
+    names = ("metric_depth_node", "metric_depth")
+    for name in names:
+        place_script(tmp_path / "prefix", name, NOTE.format(python=sys.executable, note=tmp_path / name))
+    prefixes = [str(tmp_path / "prefix"), os.environ.get("AMENT_PREFIX_PATH", "")]
+    monkeypatch.setenv("AMENT_PREFIX_PATH", os.pathsep.join(filter(None, prefixes)))
+    monkeypatch.setenv("ROS_LOG_DIR", str(tmp_path / "log"))
+    # The launch file sets it for what it starts; setting it here has it undone after the test.
+    monkeypatch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", "")
+
+    def run(file, **arguments):
+        service = LaunchService(noninteractive=True)
+        source = PythonLaunchDescriptionSource(str(LAUNCH / file))
+        include = IncludeLaunchDescription(source, launch_arguments=arguments.items())
+        service.include_launch_description(LaunchDescription([include]))
+        status = service.run()
+        notes = {name: tmp_path / name for name in names}
+        return status, {name: json.loads(note.read_text()) for name, note in notes.items() if note.exists()}
+
+    return run
+
+
+def place_script(prefix, name, text):
+    """An executable where colcon installs those of this package."""
+    script = prefix / "lib" / "metric_depth_ros" / name
+    script.parent.mkdir(parents=True, exist_ok=True)
+    script.write_text(text)
+    script.chmod(0o755)
+    return script
+
+
+def parameters(note):
+    """The parameters a node was given, later files over earlier ones."""
+    merged = {}
+    for file in note["files"]:
+        merged.update(yaml.safe_load(file)["/**"]["ros__parameters"])
+    return merged
+
+
+def remappings(note):
+    return {after for before, after in zip(note["argv"], note["argv"][1:], strict=False) if before == "-r"}
+
+
+def test_what_is_given_reaches_the_node(started, tmp_path):
+    file = tmp_path / "robot.yaml"
+    file.write_text("/**: {ros__parameters: {solver.focus_m: 3.0, solver.focus_width: 0.7}}")
+    given = {"image": "/camera/image", "depth": "/out/depth", "manifest": "m.yaml", "solver": "global_affine"}
+    status, called = started(
+        "metric_depth.launch.py",
+        **given,
+        focus="5",
+        threads="1",
+        fixed_frame="on",
+        namespace="robot",
+        params_file=str(file),
+        log_level="debug",
+    )
+    assert status == 0
+    note = called["metric_depth_node"]
+    assert remappings(note) == {"__ns:=/robot", "image:=/camera/image", "depth/image_rect:=/out/depth"}
+    assert note["argv"][note["argv"].index("--log-level") + 1] == "debug"
+    values = parameters(note)
+    assert values == {
+        "solver.focus_width": 0.7,  # of the file
+        "solver.focus_m": 5.0,  # the argument wins over the file
+        "engine.manifest": "m.yaml",
+        "engine.threads": 1,
+        "solver.name": "global_affine",
+        "sync.fixed_frame": "on",  # text stays text
+    }
+    assert type(values["solver.focus_m"]) is float
+
+
+def test_what_is_not_given_is_left_to_the_node(started):
+    status, called = started("metric_depth.launch.py")
+    assert status == 0
+    note = called["metric_depth_node"]
+    assert note["files"] == []
+    assert remappings(note) <= {"__ns:=/"}
+
+
+@pytest.mark.parametrize(
+    ("argument", "text", "said"),
+    [
+        ("focus", "near", "a number from 0 to 1000 m"),
+        ("focus", "nan", "a number from 0 to 1000 m"),
+        ("threads", "1.5", "a whole number"),
+        ("solver", "magic", "one of global_affine"),
+        ("use_sim_time", "maybe", "true or false"),
+        ("params_file", "/missing.yaml", "no such file"),
+        ("log_level", "loud", "Valid options"),
+    ],
+)
+def test_wrong_arguments_stop_the_launch(started, caplog, argument, text, said):
+    status, called = started("metric_depth.launch.py", **{argument: text})
+    assert status == 1
+    assert called == {}
+    assert argument in caplog.text
+    assert text in caplog.text
+    assert said in caplog.text
+
+
+def test_replay_starts_the_replayer_and_a_node_on_its_time(started):
+    status, called = started("replay.launch.py", bag="/some bag", rate="0.5", loop="0", focus="4")
+    assert status == 0
+    assert called["metric_depth"]["argv"] == ["replay", "/some bag", "--rate", "0.5", "--loop", "0"]
+    assert parameters(called["metric_depth_node"]) == {"use_sim_time": True, "solver.focus_m": 4.0}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("focus", "5", 5.0),
+        ("threads", "3", 3),
+        ("fixed_frame", "1", "1"),
+        ("use_sim_time", "True", True),
+        ("use_sim_time", "false", False),
+    ],
+)
+def test_arguments_become_typed_values(name, text, value):
+    pytest.importorskip("launch_ros", reason="launch_ros is not installed")
+    typed = runpy.run_path(str(LAUNCH / "metric_depth.launch.py"))["typed"]
+    assert typed(name, text) == value
+    assert type(typed(name, text)) is type(value)
+    with pytest.raises(ConfigError, match=r"^threads:=-1: engine\.threads: -1; needed a whole number"):
+        typed("threads", "-1")
+
+
+def test_launch_arguments_name_settings_that_exist():
+    tree = ast.parse((LAUNCH / "metric_depth.launch.py").read_text())
+    assigned = {node.targets[0].id: node.value for node in tree.body if isinstance(node, ast.Assign)}
+    settings = {name for name, _ in ast.literal_eval(assigned["SETTINGS"]).values()}
+    assert settings - {"use_sim_time"} <= set(config.SETTINGS)
+
+
+def test_colcon_s_script_is_taken_where_there_is_one(tmp_path, monkeypatch):
+    script = place_script(tmp_path / "second", "metric_depth_node", "")
+    monkeypatch.setenv("AMENT_PREFIX_PATH", f"{tmp_path / 'first'}{os.pathsep}{tmp_path / 'second'}")
+    assert start_command("metric_depth_node", NODE_MODULE) == [str(script)]
+
+
+@pytest.mark.parametrize(
+    ("executable", "module"), [("metric_depth_node", NODE_MODULE), ("metric_depth", "metric_depth_ros.cli")]
+)
+def test_without_a_script_this_python_runs_the_module(executable, module, tmp_path, monkeypatch):
+    monkeypatch.delenv("AMENT_PREFIX_PATH", raising=False)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    assert start_command(executable, module) == [sys.executable, "-m", module]
+
+
+def test_the_module_of_the_command_line_runs():
+    done = subprocess.run(
+        [sys.executable, "-m", "metric_depth_ros.cli", "replay", "--help"], capture_output=True
+    )
+    assert done.returncode == 0
+    assert b"--rate" in done.stdout
