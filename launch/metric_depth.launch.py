@@ -9,7 +9,7 @@ An argument left empty leaves the setting to the parameter file, and that to the
 from pathlib import Path
 
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
-from launch.substitutions import LaunchConfiguration
+from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
@@ -60,8 +60,14 @@ def generate_launch_description():
         DeclareLaunchArgument(name, default_value=topic, description=f"topic of {topic}")
         for name, topic in TOPICS.items()
     ]
-    profile = SetEnvironmentVariable("FASTDDS_DEFAULT_PROFILES_FILE", str(share_path("config/fastdds.xml")))
-    return LaunchDescription([*arguments, profile, OpaqueFunction(function=start_node)])
+    return LaunchDescription([*arguments, fastdds_profile(), OpaqueFunction(function=start_node)])
+
+
+def fastdds_profile():
+    """Large messages through Fast DDS, for every process of the launch; a profile of the user's stays."""
+    name = "FASTDDS_DEFAULT_PROFILES_FILE"
+    ours = str(share_path("config/fastdds.xml"))
+    return SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=ours))
 
 
 def start_node(context):

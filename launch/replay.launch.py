@@ -11,7 +11,6 @@ from launch.actions import (
     ExecuteProcess,
     IncludeLaunchDescription,
     OpaqueFunction,
-    SetEnvironmentVariable,
 )
 from launch.conditions import IfCondition
 from launch.launch_description_sources import PythonLaunchDescriptionSource
@@ -31,7 +30,6 @@ def generate_launch_description():
                 "loop", default_value="1", description="times the bag is played; 0: forever"
             ),
             DeclareLaunchArgument("rviz", default_value="false", description="show depth and cloud in RViz"),
-            SetEnvironmentVariable("FASTDDS_DEFAULT_PROFILES_FILE", str(share_path("config/fastdds.xml"))),
             IncludeLaunchDescription(
                 PythonLaunchDescriptionSource(str(share_path("launch/metric_depth.launch.py"))),
                 launch_arguments={"use_sim_time": "true"}.items(),

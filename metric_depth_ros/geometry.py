@@ -157,7 +157,7 @@ def _undistort(bent: FloatArray, camera: Camera) -> FloatArray:
     for _ in range(30):
         step = bent - _distort(straight, camera)
         straight = straight + step / (1 + np.sum(straight**2, axis=1, keepdims=True)) ** 0.5
-        if np.nanmax(np.abs(step), initial=0.0) < 1e-10:
+        if not (np.abs(step) >= 1e-10).any():
             break
     wrong = ~(np.abs(step).max(axis=1) < 1e-6)
     straight[wrong] = np.nan

@@ -1,4 +1,4 @@
-"""Engine, then anchors, then solver: the one place where the order is written."""
+"""Anchors, engine, solver: the one place where the order is written."""
 
 from __future__ import annotations
 

@@ -7,6 +7,14 @@ import sys
 from pathlib import Path
 
 
+def use_fastdds_profile() -> None:
+    """Makes Fast DDS carry images and clouds, unless the user has a profile of their own.
+
+    Before ROS starts. See config/fastdds.xml for why.
+    """
+    os.environ.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(share_path("config/fastdds.xml")))
+
+
 def share_path(relative: str) -> Path:
     """The path of "config/metric_depth.yaml" and the like, in a checkout or an installation.
 

@@ -16,6 +16,13 @@ from metric_depth_ros.geometry import rigid_transform, transform_points
 from metric_depth_ros.types import Cloud, FloatArray, TransformSource
 
 _CAPACITY = 32
+# Stamps that go back by less are disorder, which the choice by stamps settles by itself.
+_JUMP_NS = 1_000_000_000
+
+
+def jumps_back(last_ns: int, stamp_ns: int) -> bool:
+    """Whether time has jumped back between two stamps: a bag loops or a simulation restarts."""
+    return stamp_ns < last_ns - _JUMP_NS
 
 
 class CloudRing:

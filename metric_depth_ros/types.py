@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from metric_depth_ros.errors import InputError
 
-FloatArray = NDArray[np.floating[Any]]
-IntArray = NDArray[np.integer[Any]]
+# Quoted: NumPy 1.21 (Ubuntu 22.04) cannot subscript these two.
+FloatArray = NDArray["np.floating[Any]"]
+IntArray = NDArray["np.integer[Any]"]
 BoolArray = NDArray[np.bool_]
 ImageArray = NDArray[np.uint8]
 

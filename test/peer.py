@@ -53,7 +53,7 @@ class Peer(Node):
         self._executor.add_node(self)
         self._thread = threading.Thread(target=self._executor.spin, daemon=True)
         self._thread.start()
-        self.stamp_ns = 1_000_000_000
+        self.stamp_ns = 100_000_000_000
 
     def subscribe_points(self):
         self.create_subscription(PointCloud2, "depth/points", self.points.append, 50)

@@ -12,11 +12,11 @@ from typing import Any
 
 from metric_depth_ros import messages
 from metric_depth_ros.bags import topics as kinds
-from metric_depth_ros.bags.storage import JUMP_NS, TopicStream, open_bag, read_messages
+from metric_depth_ros.bags.storage import TopicStream, open_bag, read_messages
 from metric_depth_ros.bags.topics import HELD_OUT, choose_topic
 from metric_depth_ros.config import Config
 from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError
-from metric_depth_ros.sync import CloudRing, gather_points
+from metric_depth_ros.sync import CloudRing, gather_points, jumps_back
 from metric_depth_ros.transforms import TransformTree
 from metric_depth_ros.types import Cloud, FloatArray, Sample
 
@@ -144,7 +144,7 @@ class BagReader:
         last_ns = 0
         for recorded_ns, message in read_messages(self.path, self.image_topic):
             stamp_ns = messages.stamp_ns(message)
-            yield _Image(message, stamp_ns, recorded_ns, jumped=stamp_ns < last_ns - JUMP_NS)
+            yield _Image(message, stamp_ns, recorded_ns, jumped=jumps_back(last_ns, stamp_ns))
             last_ns = stamp_ns
 
     def _sample(

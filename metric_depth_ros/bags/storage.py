@@ -14,12 +14,10 @@ from rosbags.typesys.store import Typestore
 
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.messages import stamp_ns
+from metric_depth_ros.sync import jumps_back
 
 SUFFIXES = (".bag", ".mcap", ".db3")
 
-# A stamp this much before the last means that time jumped back (a looped bag, a restarted
-# simulation); less is disorder among the recorded messages.
-JUMP_NS = 1_000_000_000
 # Messages may be recorded this much later than the image they belong to ...
 _LATE_NS = 1_000_000_000
 # ... and are not held back for their stamps when recorded this much earlier.
@@ -117,7 +115,7 @@ class TopicStream:
         """Lets one more message wait. False at a jump back that the images have not made yet."""
         assert self._next is not None
         stamp = stamp_ns(self._next[1])
-        if stamp < self._newest_ns - JUMP_NS:
+        if jumps_back(self._newest_ns, stamp):
             if not (self._may_jump or settled):
                 return False
             self._waiting.clear()

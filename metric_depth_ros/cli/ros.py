@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -10,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from metric_depth_ros.errors import MetricDepthError
-from metric_depth_ros.share import share_path
+from metric_depth_ros.share import use_fastdds_profile
 
 Spin = Callable[[Any], AbstractContextManager[None]]
 
@@ -22,7 +21,7 @@ def ros_context(ros_args: list[str]) -> Iterator[Spin]:
     An interrupt (Ctrl-C, SIGTERM) inside ends the block as its end would. Raises MetricDepthError when
     ROS is not installed.
     """
-    os.environ.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(share_path("config/fastdds.xml")))
+    use_fastdds_profile()
     try:
         import rclpy
         from rclpy.executors import SingleThreadedExecutor

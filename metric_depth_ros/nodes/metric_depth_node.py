@@ -35,7 +35,8 @@ from metric_depth_ros.nodes.ros import cv_bridge, forget_after, message_filters
 from metric_depth_ros.nodes.transforms import Tf2Source
 from metric_depth_ros.nodes.worker import NewestWorker
 from metric_depth_ros.pipeline import MetricDepthPipeline, Result, build_pipeline
-from metric_depth_ros.sync import CloudRing, gather_points
+from metric_depth_ros.share import use_fastdds_profile
+from metric_depth_ros.sync import CloudRing, gather_points, jumps_back
 from metric_depth_ros.types import Camera, Cloud, ImageArray, Sample
 
 _PROBLEM_KEYS = {
@@ -79,6 +80,10 @@ class MetricDepthNode(Node):
         """Raises ConfigError when a parameter is unknown or wrong; ``node_options`` go to rclpy."""
         super().__init__("metric_depth_node", **node_options)
         self._config = declare_config(self)
+        if not self._config.engine.manifest:
+            raise ConfigError(
+                "engine.manifest: empty; needed the YAML file that describes the depth network."
+            )
         self._health = Health()
         self._transforms = Tf2Source(self, self._config.extrinsics.tf_timeout_s)
         self._bridge = cv_bridge.CvBridge()
@@ -140,7 +145,7 @@ class MetricDepthNode(Node):
         self._health.count("images in")
         self._last_arrival_s = time.monotonic()
         stamp_ns = messages.stamp_ns(msg)
-        if stamp_ns < self._last_image_ns:
+        if jumps_back(self._last_image_ns, stamp_ns):
             self._time_jumped_back(stamp_ns)
         self._last_image_ns = stamp_ns
 
@@ -173,7 +178,6 @@ class MetricDepthNode(Node):
         forget_after(self._pairing, stamp_ns)
         self._transforms.clear()
         self._worker.clear()
-        self._last_cloud_out_ns = 0
 
     def _accept(self, config: Config) -> None:
         """A validated change of parameters; the worker takes it up with its next image."""
@@ -274,7 +278,7 @@ class MetricDepthNode(Node):
         rate = self._config.cloud.rate_hz
         if not rate or not self._cloud_out.get_subscription_count():
             return False
-        return stamp_ns - self._last_cloud_out_ns >= 0.95e9 / rate
+        return abs(stamp_ns - self._last_cloud_out_ns) >= 0.95e9 / rate
 
     def _cloud_of(self, result: Result, camera: Camera) -> dict[str, Any]:
         settings = self._config.cloud
@@ -361,7 +365,12 @@ class MetricDepthNode(Node):
 
 def main(args: list[str] | None = None) -> int:
     """Runs the node until it is told to stop; 1 when its parameters are wrong."""
-    rclpy.init(args=args)
+    use_fastdds_profile()
+    try:
+        rclpy.init(args=args)
+    except RuntimeError as error:  # wrong --ros-args, a malformed topic for example
+        print(f"metric_depth_node: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
     executor = SingleThreadedExecutor()
     node = None
     try:

@@ -92,4 +92,4 @@ def _refuse_unknown(node: Node) -> None:
 def _where() -> str:
     """The parameter files on the command line, since rclpy does not say where a value is from."""
     files = [after for before, after in zip(sys.argv, sys.argv[1:]) if before == "--params-file"]  # noqa: B905
-    return f"{', '.join(files)}: " if files else "parameters: "
+    return f"parameters (files: {', '.join(files)}): " if files else "parameters: "
