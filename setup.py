@@ -12,7 +12,6 @@ ros = [
     "ros-geometry-msgs~=5.5",
     "ros-diagnostic-msgs~=5.5",
     "ros-std-msgs~=5.5",
-    "ros-std-srvs~=5.5",
     "ros-rosgraph-msgs",
 ]
 test = ["pytest", "pytest-timeout", "hypothesis", "onnx", "psutil", "scipy"]

@@ -198,7 +198,11 @@ class SolverConfig:
         "region_aware", "how relative depth becomes metric", choices=("global_affine", "region_aware")
     )
     focus_m: float = option(
-        0.0, "depth that should be most precise (sliding anchor); 0: none", unit="m", low=0, high=1000
+        0.0,
+        "depth that should be most precise (sliding anchor); 0: none; no effect where weighting is none",
+        unit="m",
+        low=0,
+        high=1000,
     )
     focus_width: float = option(
         0.5, "how wide the focus is, in units of log depth (0.5: from 0.6 to 1.6 times)", low=0.05, high=10

@@ -15,6 +15,9 @@ import numpy as np
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.types import Camera, FloatArray, ImageArray, Rectification
 
+# A calibration that leaves less than this part of the rectified image is broken.
+_LEAST_SEEN = 0.1
+
 
 def transform_points(T_target_source: FloatArray, points: FloatArray) -> FloatArray:
     """(N, 3) float32 points in the target frame."""
@@ -194,7 +197,11 @@ class Rectifier:
     """
 
     def __init__(self, raw: Camera, wanted: Rectification | None = None) -> None:
-        """``wanted`` None keeps the raw K and only takes the distortion out."""
+        """``wanted`` None keeps the raw K and only takes the distortion out.
+
+        Raises:
+            InputError: hardly any pixel of the rectified image lies in the raw one.
+        """
         self._raw = raw
         self._wanted = wanted or Rectification(raw.K, np.eye(3))
         self.rectified = Camera(raw.width, raw.height, self._wanted.K)
@@ -205,6 +212,13 @@ class Rectifier:
         )
         size, D = (raw.width, raw.height), np.array(raw.D or (0.0,) * 4)
         self._maps = initialise(raw.K, D, self._wanted.R, self._wanted.K, size, cv2.CV_16SC2)
+        u, v = self._maps[0][..., 0], self._maps[0][..., 1]
+        seen = float(np.mean((u >= 0) & (u < raw.width) & (v >= 0) & (v < raw.height)))
+        if seen < _LEAST_SEEN:
+            raise InputError(
+                f"camera: {100 * seen:.0f} % of the rectified image lies in the raw one; needed "
+                f"{100 * _LEAST_SEEN:.0f} %. Correct K, D, R and P in camera_info."
+            )
 
     @property
     def changes(self) -> bool:

@@ -15,6 +15,8 @@ from metric_depth_ros.errors import ConfigError
 
 # Parameters every ROS node has; a parameter file may hold them beside ours.
 ROS_ONLY = ("use_sim_time", "qos_overrides")
+# Under what a file may hold our settings; what comes later here wins. Other nodes' are passed over.
+_NODES = ("/**", "metric_depth_node", "/metric_depth_node")
 
 
 def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Config:
@@ -53,15 +55,18 @@ def _unwrapped(tree: Any) -> Mapping[str, Any]:
     """The settings inside ``/**: ros__parameters:``, or the tree itself when it has none."""
     if not isinstance(tree, dict):
         raise ConfigError(f"found {type(tree).__name__}; needed a mapping of settings.")
-    nodes = [part for part in tree.values() if isinstance(part, dict) and "ros__parameters" in part]
-    if not nodes:
+    if not any(isinstance(part, dict) and "ros__parameters" in part for part in tree.values()):
         return tree
-    if len(nodes) > 1 or len(tree) > 1:
-        raise ConfigError(f"found several nodes ({', '.join(map(str, tree))}); needed one.")
-    parameters = nodes[0]["ros__parameters"] or {}
-    if not isinstance(parameters, dict):
-        raise ConfigError("ros__parameters: needed a mapping of settings.")
-    return {key: value for key, value in parameters.items() if key not in ROS_ONLY}
+    ours = [tree[node] for node in _NODES if node in tree]
+    if not ours:
+        raise ConfigError(f"found nodes {', '.join(map(str, tree))}; needed {' or '.join(_NODES)}.")
+    parameters: dict[str, Any] = {}
+    for part in ours:
+        settings = part.get("ros__parameters") if isinstance(part, dict) else part
+        if not isinstance(settings, (dict, type(None))):
+            raise ConfigError("ros__parameters: needed a mapping of settings.")
+        parameters.update(_flattened(settings or {}))
+    return {name: value for name, value in parameters.items() if name.split(".")[0] not in ROS_ONLY}
 
 
 def _flattened(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -118,7 +118,11 @@ class MetricDepthPipeline:
         return self._rectifier
 
     def _anchors(self, sample: Sample, camera: Camera) -> Anchors:
-        anchors = build_anchors(sample.points_camera, camera, self.config.anchors)
+        points = sample.points_camera
+        if self.config.input.rectification == "none" and sample.rectification is not None:
+            # Points are in the rectified frame, the image that is kept is the raw one.
+            points = points @ sample.rectification.R.astype(np.float32)
+        anchors = build_anchors(points, camera, self.config.anchors)
         needed = self.config.anchors.min_count
         if len(anchors) < needed:
             raise AnchorError(

@@ -5,7 +5,6 @@ The choice depends on stamps alone, so that the live node and an offline run mak
 
 from __future__ import annotations
 
-import bisect
 from collections.abc import Sequence
 
 import numpy as np
@@ -26,7 +25,7 @@ def jumps_back(last_ns: int, stamp_ns: int) -> bool:
 
 
 class CloudRing:
-    """The newest clouds, ordered by stamp. Not thread safe. ``config`` may be replaced at any time.
+    """The clouds that came last. Not thread safe. ``config`` may be replaced at any time.
 
     An image at time t takes the newest ``accumulate`` clouds of [t - max_cloud_age_s,
     t + max_cloud_lead_s].
@@ -34,21 +33,21 @@ class CloudRing:
 
     def __init__(self, config: SyncConfig) -> None:
         self.config = config
-        self._clouds: list[Cloud] = []
+        self._clouds: list[Cloud] = []  # in order of arrival
 
     def __len__(self) -> int:
         return len(self._clouds)
 
     def add(self, cloud: Cloud) -> None:
-        """Keeps a cloud; the oldest goes when there are too many."""
-        bisect.insort(self._clouds, cloud, key=_stamp)
+        """Keeps a cloud; the one that came first goes when there are too many."""
+        self._clouds.append(cloud)
         del self._clouds[: -(_CAPACITY + self.config.accumulate)]
 
     def select(self, stamp_ns: int) -> list[Cloud]:
         """The clouds of an image, oldest first; empty when none is near enough in time."""
-        first = bisect.bisect_left(self._clouds, stamp_ns - _ns(self.config.max_cloud_age_s), key=_stamp)
-        last = bisect.bisect_right(self._clouds, stamp_ns + _ns(self.config.max_cloud_lead_s), key=_stamp)
-        return self._clouds[first:last][-self.config.accumulate :]
+        first = stamp_ns - _ns(self.config.max_cloud_age_s)
+        near = [cloud for cloud in self._clouds if first <= cloud.stamp_ns <= self._latest_ns(stamp_ns)]
+        return sorted(near, key=_stamp)[-self.config.accumulate :]
 
     def awaits(self, stamp_ns: int) -> bool:
         """Whether a cloud that belongs to this image should still come.
@@ -56,21 +55,21 @@ class CloudRing:
         It should when none fits yet, or when the sensor's own period puts its next cloud before the
         image's time.
         """
-        latest = stamp_ns + _ns(self.config.max_cloud_lead_s)
-        if self._clouds and self._clouds[-1].stamp_ns > latest:
+        latest_ns = self._latest_ns(stamp_ns)
+        stamps = np.unique([cloud.stamp_ns for cloud in self._clouds])[-8:]
+        if len(stamps) and stamps[-1] > latest_ns:
             return False
         if not self.select(stamp_ns):
             return True
-        stamps = np.array([cloud.stamp_ns for cloud in self._clouds[-8:]])
-        if len(stamps) < 2:
-            return False
-        period = float(np.median(np.diff(stamps)))
-        return bool(stamps[-1] + 0.9 * period <= latest)
+        return len(stamps) > 1 and bool(stamps[-1] + 0.9 * np.median(np.diff(stamps)) <= latest_ns)
 
     def forget_after(self, stamp_ns: int) -> None:
         """Drops clouds newer than an image can use: time has jumped back."""
-        last = bisect.bisect_right(self._clouds, stamp_ns + _ns(self.config.max_cloud_lead_s), key=_stamp)
-        del self._clouds[last:]
+        self._clouds = [cloud for cloud in self._clouds if cloud.stamp_ns <= self._latest_ns(stamp_ns)]
+
+    def _latest_ns(self, stamp_ns: int) -> int:
+        """The newest stamp that an image can use."""
+        return stamp_ns + _ns(self.config.max_cloud_lead_s)
 
 
 def _stamp(cloud: Cloud) -> int:

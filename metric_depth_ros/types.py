@@ -55,10 +55,10 @@ class Camera:
         object.__setattr__(self, "D", tuple(float(x) for x in self.D))
         if self.width < 1 or self.height < 1:
             raise InputError(f"camera: size {self.width}x{self.height}; needed at least 1x1.")
-        if not np.isfinite(K).all() or K[0, 0] <= 0 or K[1, 1] <= 0:
+        if not np.isfinite(K).all() or K[0, 0] <= 0 or K[1, 1] <= 0 or K[2].tolist() != [0, 0, 1]:
             raise InputError(
-                f"camera: fx={K[0, 0]:g}, fy={K[1, 1]:g}; needed positive focal lengths. "
-                "The camera is not calibrated: publish its calibration in camera_info."
+                f"camera: fx={K[0, 0]:g}, fy={K[1, 1]:g}; needed positive focal lengths and a last row of "
+                "0 0 1. The camera is not calibrated: publish its calibration in camera_info."
             )
         lengths = DISTORTION_MODELS.get(self.distortion_model)
         if lengths is None:

@@ -14,7 +14,7 @@ from rosbags.rosbag1 import Writer as Ros1Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from metric_depth_ros import messages
-from metric_depth_ros.bags import BagReader, BagWriter
+from metric_depth_ros.bags import BagReader, BagWriter, as_cdr, open_bag, ros2_type
 from metric_depth_ros.config import Config, from_flat
 from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError, TransformError
 from metric_depth_ros.geometry import rigid_transform, transform_points
@@ -78,7 +78,11 @@ class Ros1Bag:
         self, stamp_ns: int, recorded_ns: int | None = None, *, frame_id: str = "camera", f: float = 20
     ) -> None:
         camera = Camera(16, 12, np.array([[f, 0, 7.5], [0, f, 5.5], [0, 0, 1]]))
-        fields = messages.camera_info_fields(camera)
+        self.camera_info_of(messages.camera_info_fields(camera), stamp_ns, recorded_ns, frame_id)
+
+    def camera_info_of(
+        self, fields: Any, stamp_ns: int, recorded_ns: int | None = None, frame_id: str = "camera"
+    ) -> None:
         fields = {name.upper() if len(name) == 1 else name: value for name, value in fields.items()}
         roi = self.make(
             "sensor_msgs/msg/RegionOfInterest", x_offset=0, y_offset=0, height=0, width=0, do_rectify=False
@@ -170,6 +174,26 @@ def test_a_ros1_bag_reads_the_same(tmp_path: Path) -> None:
     np.testing.assert_allclose(samples[1].points_camera, points_of(1) + np.float32([1, 2, 3]), atol=1e-5)
     assert samples[1].camera.K[0, 0] == 20
     assert samples[1].points_held_out is None
+
+
+def test_a_ros1_message_becomes_ros2_bytes(tmp_path: Path) -> None:
+    bag = Ros1Bag()
+    bag.tf("camera", "lidar", rigid_transform([1, 2, 3], [0, 0, 0, 1]), SECOND)
+    bag.cloud(SECOND, index=1, frame_id="lidar")
+    bag.info(SECOND)
+    bag.image(SECOND, index=1)
+    types, read = get_typestore(Stores.ROS2_KILTED), {}
+    with open_bag(bag.write(tmp_path / "old.bag")) as reader:
+        for connection, _, raw in reader.messages():
+            kind = ros2_type(connection.msgtype)
+            read[connection.topic] = types.deserialize_cdr(as_cdr(reader, connection, raw), kind)
+    np.testing.assert_array_equal(messages.read_image(read["/image"]), image_of(1))
+    np.testing.assert_array_equal(messages.read_points(read["/anchors"]), points_of(1))
+    assert messages.read_camera(read["/camera_info"], rectified=False).K[0, 0] == 20
+    assert messages.stamp_ns(read["/image"]) == SECOND
+    (parent, child, T, _), *_ = messages.read_transforms(read["/tf"])
+    assert (parent, child, T[:3, 3].tolist()) == ("camera", "lidar", [1, 2, 3])
+    assert ros2_type("tf/msg/tfMessage") == "tf2_msgs/msg/TFMessage"
 
 
 def test_depth_and_cloud_read_back(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_a_whole_number_serves_as_a_fraction():
         ("- 1", "needed a mapping"),
         ("a: [", "not valid YAML"),
         ("solver: {name: global_affine}\nsolver: {focus_m: 1}", "given twice"),
-        ("/a:\n  ros__parameters: {}\n/b:\n  ros__parameters: {}", "several nodes"),
+        ("/a:\n  ros__parameters: {}\n/b:\n  ros__parameters: {}", "needed /**"),
     ],
 )
 def test_a_wrong_file_is_named_in_the_error(tmp_path, text, words):
@@ -88,6 +88,17 @@ def test_a_wrong_file_is_named_in_the_error(tmp_path, text, words):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"nothing\.yaml"):
         parameter_file.load(tmp_path / "nothing.yaml")
+
+
+def test_a_file_for_several_nodes_gives_ours_its_own(tmp_path):
+    path = tmp_path / "p.yaml"
+    path.write_text(
+        "/**: {ros__parameters: {solver: {focus_m: 2}, cloud: {stride: 3}}}\n"
+        "metric_depth_node: {ros__parameters: {solver: {focus_m: 4}}}\n"
+        "other_node: {ros__parameters: {speed: 1}}\n"
+    )
+    loaded = parameter_file.load(path)
+    assert (loaded.solver.focus_m, loaded.cloud.stride) == (4.0, 3)
 
 
 def test_precedence_default_file_override(tmp_path):

@@ -127,8 +127,14 @@ def test_a_stereo_camera_is_turned_into_its_rectified_frame():
 def test_a_straight_camera_needs_no_rectifying():
     assert not Rectifier(CAMERAS["pinhole"]).changes
     assert not Rectifier(CAMERAS["pinhole"], Rectification(K, np.eye(3))).changes
-    assert Rectifier(CAMERAS["pinhole"], Rectification(K * 0.9, np.eye(3))).changes
+    assert Rectifier(CAMERAS["pinhole"], Rectification(K + np.diag([9, 9, 0]), np.eye(3))).changes
     assert Rectifier(CAMERAS["equidistant, D = 0"]).changes
+
+
+@pytest.mark.parametrize("D", [(1e9, 0, 0, 0, 0), (0, 0, 50.0, 0, 0)])
+def test_a_calibration_that_shows_nothing_is_refused(D):
+    with pytest.raises(InputError, match="of the rectified image"):
+        Rectifier(Camera(640, 480, K, "plumb_bob", D))
 
 
 def test_rectify_refuses_an_image_of_another_size():

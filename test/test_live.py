@@ -97,6 +97,27 @@ def test_replay_publishes_all_and_record_keeps_it(bag, tmp_path):
     assert np.sum(np.diff(clock) < 0) == 1  # the second loop
 
 
+def test_a_ros1_bag_goes_through_the_live_graph(tmp_path, toy_manifest):
+    from test_bags import Ros1Bag
+
+    image, truth, points = scene()
+    bag = Ros1Bag()
+    bag.tf("camera", "lidar", np.eye(4), 10**9, "/tf_static")
+    for count in range(10):
+        stamp_ns = 10**9 + count * 100_000_000
+        fields = messages.points_fields(points)
+        bag.cloud(
+            stamp_ns, frame_id="lidar", **{name: fields[name] for name in ("width", "row_step", "data")}
+        )
+        bag.camera_info_of(messages.camera_info_fields(CAMERA), stamp_ns)
+        bag.image(stamp_ns, **messages.image_fields(image))
+    settings = {"engine.manifest": toy_manifest, "anchors.grid_px": 0}
+    live = replay_live(bag.write(tmp_path / "old.bag"), tmp_path / "out", settings, {})
+    depths = depths_of(live)
+    assert len(depths) >= 9
+    np.testing.assert_allclose(depths[max(depths)], truth, rtol=2e-3)
+
+
 def test_replay_keeps_the_pace(bag, tmp_path):
     with Graph(tmp_path / "logs") as graph:
         started = time.monotonic()

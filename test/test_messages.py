@@ -255,8 +255,9 @@ def test_yuv():
 def test_every_encoding_honours_padding_and_refuses_short_data():
     rng = np.random.default_rng(0)
     channels = {"rgb8": 3, "bgr8": 3, "8UC3": 3, "rgba8": 4, "bgra8": 4}
+    channels |= {"rgb16": 6, "bgr16": 6, "rgba16": 8, "bgra16": 8}
     for encoding in messages.KNOWN_ENCODINGS:
-        wide = 2 if encoding in ("mono16", "16UC1") or "uy" in encoding or "yuv" in encoding else 1
+        wide = 2 if "16" in encoding or "uy" in encoding or "yuv" in encoding else 1
         line = 4 * channels.get(encoding, wide)
         lines = rng.integers(0, 255, (6 if encoding.startswith("nv") else 4, line), np.uint8)
         plain = image_message(lines, encoding, size=(4, 4))
@@ -268,6 +269,15 @@ def test_every_encoding_honours_padding_and_refuses_short_data():
         padded.data = padded.data[:-1]
         with pytest.raises(InputError, match="cut short"):
             messages.read_image(padded)
+
+
+@pytest.mark.parametrize("big", [False, True])
+def test_deep_colours_keep_their_high_byte(big):
+    deep = (COLOURS.astype(np.uint16) << 8) + 77
+    kind = ">u2" if big else "<u2"
+    for encoding, order in {"rgb16": [0, 1, 2], "bgr16": [2, 1, 0]}.items():
+        message = image_message(deep[..., order].astype(kind), encoding, big=int(big))
+        assert np.array_equal(messages.read_image(message), COLOURS), encoding
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, np.asarray, lambda d: array.array("B", d.tobytes())])
@@ -365,6 +375,10 @@ def test_raw_and_rectified_camera():
     rectified = messages.read_camera(info_message(), rectified=True)
     assert rectified.K.tolist() == [[400, 0, 310], [0, 410, 230], [0, 0, 1]]
     assert not rectified.distorted
+    P = [400.0, 0, 310, 0, 0, 410, 230, 0, 0, 0, 0, 0]
+    for broken in ({"r": [np.nan] * 9}, {"r": [1.0] + [0.0] * 8}, {"p": P}):
+        with pytest.raises(InputError, match="camera_info: "):
+            messages.read_rectification(info_message(**broken))
     wanted = messages.read_rectification(info_message())
     assert wanted.K.tolist() == rectified.K.tolist()
     assert wanted.R.tolist() == np.eye(3).tolist()

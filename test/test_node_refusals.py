@@ -101,6 +101,15 @@ def bad_messages():
     def old_cloud(image, info, cloud):
         cloud.header.stamp.sec = 0
 
+    def before_time(image, info, cloud):
+        image.header.stamp.sec = -1
+
+    def info_before_time(image, info, cloud):
+        info.header.stamp.sec = -5
+
+    def no_rotation(image, info, cloud):
+        info.r = np.full(9, np.nan)
+
     def no_tf(image, info, cloud):
         cloud.header.frame_id = "radar"
 
@@ -112,7 +121,8 @@ def bad_messages():
         other_size: "1280x960", unknown_distortion: "thin_plate",
         empty_cloud: "0 usable", nan_cloud: "0 usable",
         truncated_cloud: "", no_z: "z", odd_type: "", old_cloud: "no cloud for the image",
-        no_tf: "radar", no_frame: "no frame_id",
+        before_time: "stamp: -1 s", info_before_time: "stamp: -5 s",
+        no_rotation: "needed a rotation", no_tf: "radar", no_frame: "no frame_id",
     }  # fmt: skip
     return [pytest.param(change, words, id=change.__name__) for change, words in cases.items()]
 

@@ -68,6 +68,19 @@ def test_after_a_jump_back_later_clouds_are_forgotten():
     assert len(r) == 2
 
 
+def test_after_a_jump_a_full_ring_keeps_the_cloud_that_came_before_the_image():
+    r = ring(*range(5_000, 10_000, 100))
+    r.add(cloud(1_000))
+    r.forget_after(1_000 * MS)
+    assert stamps_ms(r.select(1_000 * MS)) == [1_000]
+
+
+def test_two_sensors_of_one_stamp_do_not_make_an_image_wait():
+    r = ring(0, 0, 100, 100, 200, 200)
+    assert not r.awaits(233 * MS)
+    assert r.awaits(300 * MS)
+
+
 def test_the_ring_is_bounded_and_keeps_the_newest():
     r = ring(*range(0, 100_000, 100))
     assert len(r) < 64

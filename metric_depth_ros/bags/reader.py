@@ -103,25 +103,15 @@ class BagReader:
 
     # ---- samples -----------------------------------------------------------------------------
 
-    def pairs(self, slop_s: float) -> Iterator[tuple[Any, Any]]:
-        """(image message, camera_info message or None), in recorded order.
-
-        The camera_info is the one whose stamp is within ``slop_s``. Where there is none, as with
-        drivers that publish it once or seldom, it is the newest before the image that names the same
-        frame, else the first one after it. (The live node needs a pair and drops such images.)
-
-        Raises:
-            InputError: the bag is damaged.
-        """
-        infos = _CameraInfos(self._stream(self.camera_info_topic), slop_s)
-        for image in self._images():
-            yield image.message, infos.find(image)
-
     def samples(self, config: Config) -> Iterator[Outcome]:
         """(stamp_ns, Sample or the error that prevented it) for every image, in recorded order.
 
         Which clouds belong to an image is decided by ``sync.CloudRing`` from the stamps alone, as in
         the live node; nothing is dropped.
+
+        The camera_info of an image is the one whose stamp is within ``input.pairing_slop_s``. Where
+        there is none, as with drivers that publish it once or seldom, it is the newest before the image
+        that names the same frame, else the first one after it. (The live node drops such images.)
 
         Raises:
             InputError: the bag is damaged.
@@ -156,7 +146,8 @@ class BagReader:
                 f"camera_info: none on {self.camera_info_topic} for frame {frame_id!r} near "
                 f"{stamp_ns / 1e9:.3f} s. Choose its topic with --camera-info."
             )
-        camera = messages.read_camera(info, rectified=config.input.rectification == "rectified")
+        rectified = config.input.rectification == "rectified"
+        camera = messages.read_camera(info, rectified=rectified)
         pixels = messages.read_compressed_image(image) if self._compressed else messages.read_image(image)
         chosen = clouds.ring.select(stamp_ns)
         if not chosen:
@@ -176,7 +167,7 @@ class BagReader:
             frame_id,
             tuple(cloud.stamp_ns for cloud in chosen),
             points_held_out=kept,
-            rectification=messages.read_rectification(info),
+            rectification=None if rectified else messages.read_rectification(info),
         )
 
     def _stream(self, topic: str) -> TopicStream:

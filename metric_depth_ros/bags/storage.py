@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import lru_cache
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rosbags.highlevel import AnyReader
+from rosbags.interfaces import Connection
 from rosbags.typesys import Stores, get_typestore
 from rosbags.typesys.store import Typestore
 
@@ -66,6 +68,36 @@ def read_messages(path: Path, topic: str) -> Iterator[tuple[int, Any]]:
                 connection, recorded_ns, data = item
                 message = bag.deserialize(data, connection.msgtype)
             yield recorded_ns, message
+
+
+def as_cdr(bag: AnyReader, connection: Connection, raw: bytes | memoryview) -> bytes:
+    """A message's bytes as ROS 2 has them; those of a ROS 1 bag are converted.
+
+    Raises:
+        InputError: the bytes are damaged, or ROS 2 has no such message.
+    """
+    if bag.is2:
+        return bytes(raw)
+    with _damage_named(bag.paths[0]):
+        message = _as_ros2(bag.deserialize(raw, connection.msgtype))
+        return bytes(_fallback_types().serialize_cdr(message, message.__msgtype__))
+
+
+def _as_ros2(value: Any) -> Any:
+    """A ROS 1 message, or what is in one, as ROS 2 has it: headers without seq, fields in small letters."""
+    if isinstance(value, list):
+        return [_as_ros2(item) for item in value]
+    if not hasattr(value, "__msgtype__"):
+        return value
+    kind = _fallback_types().types[ros2_type(value.__msgtype__)]
+    names = [field.name for field in dataclasses.fields(kind) if field.name != "__msgtype__"]
+    had = {name: name if hasattr(value, name) else name.upper() for name in names}
+    return kind(**{name: _as_ros2(getattr(value, old)) for name, old in had.items()})
+
+
+def ros2_type(name: str) -> str:
+    """The name that ROS 2 has for a message type of a bag."""
+    return "tf2_msgs/msg/TFMessage" if name == "tf/msg/tfMessage" else name
 
 
 class TopicStream:

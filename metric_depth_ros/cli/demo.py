@@ -70,11 +70,12 @@ def _data() -> Path:
     return Path(data)
 
 
-def _settings(args: argparse.Namespace) -> dict[str, str]:
+def _settings(args: argparse.Namespace) -> dict[str, object]:
     """The node's parameters."""
+    from metric_depth_ros.cli.run import parsed
     from metric_depth_ros.share import share_path
 
-    settings = dict(pair.split("=", 1) for pair in args.set)
+    settings = dict(parsed(pair) for pair in args.set)
     manifest, model = args.manifest, args.model
     if manifest is None:
         manifest = share_path(f"config/models/{NETWORK}.yaml")

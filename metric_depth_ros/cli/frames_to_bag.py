@@ -56,8 +56,9 @@ def run(args: argparse.Namespace) -> int:
     from metric_depth_ros.datasets import open_dataset
     from metric_depth_ros.errors import InputError
 
-    if args.rate <= 0 or args.loops < 1 or (args.anchors is not None and args.anchors < 1):
-        raise InputError("frames-to-bag: --rate, --loops and --anchors must be positive.")
+    positive = 0 < args.rate <= 1000 and args.loops > 0 and (args.anchors is None or args.anchors > 0)
+    if not positive:
+        raise InputError("frames-to-bag: --rate (at most 1000), --loops and --anchors must be positive.")
     folder = open_dataset(args.folder)
     unknown = sorted(set(args.frames or ()) - set(folder.ids))
     if unknown:

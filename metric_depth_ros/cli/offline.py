@@ -97,6 +97,10 @@ def open_source(args: argparse.Namespace, config: Config) -> Iterator[Source]:
     if args.source.is_dir() and not is_bag(args.source):
         yield _folder_source(args)
         return
+    if args.hold_out or args.anchor_count:
+        raise InputError(
+            "run: --hold-out and --anchor-count are for folders; a bag's points are taken as they are."
+        )
     with BagReader(
         args.source,
         image=args.image,

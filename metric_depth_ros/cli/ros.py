@@ -47,7 +47,10 @@ def ros_context(ros_args: list[str]) -> Iterator[Spin]:
 
     # As Ctrl-C: the block ends in order, so that a bag is completed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    rclpy.init(args=ros_args, signal_handler_options=rclpy.SignalHandlerOptions.NO)
+    try:
+        rclpy.init(args=ros_args, signal_handler_options=rclpy.SignalHandlerOptions.NO)
+    except RuntimeError as error:  # wrong --ros-args
+        raise MetricDepthError(" ".join(str(error).split())) from error
     try:
         yield spin
     finally:

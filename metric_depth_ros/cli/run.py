@@ -63,7 +63,7 @@ def build_config(args: argparse.Namespace) -> Config:
     from metric_depth_ros.config import Config, updated
     from metric_depth_ros.parameter_file import load
 
-    changes = dict(_parsed(text) for text in args.changes)
+    changes = dict(parsed(text) for text in args.changes)
     shortcuts = {
         "solver.name": args.solver,
         "solver.focus_m": args.focus,
@@ -74,7 +74,7 @@ def build_config(args: argparse.Namespace) -> Config:
     return updated(load(args.config) if args.config else Config(), changes)
 
 
-def _parsed(text: str) -> tuple[str, Any]:
+def parsed(text: str) -> tuple[str, Any]:
     """Name and value of NAME=VALUE."""
     from metric_depth_ros.errors import ConfigError
 

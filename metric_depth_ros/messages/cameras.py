@@ -41,11 +41,22 @@ def read_rectification(message: Any) -> Rectification | None:
     """R, and K of the rectified image from P with binning and ROI applied; None when P is zero.
 
     A zero R, which some drivers send, is the identity.
+
+    Raises:
+        InputError: R is no rotation, or P no pinhole.
     """
     P, R = _matrix(message, "p", 3, 4), _matrix(message, "r", 3, 3)
     if not P.any():
         return None
-    return Rectification(_of_image(P[:, :3], message), R if R.any() else np.eye(3))
+    R = R if R.any() else np.eye(3)
+    if not (np.abs(R @ R.T - np.eye(3)).max() < 1e-3 and np.linalg.det(R) > 0):
+        raise InputError(f"camera_info: R {R.ravel()}; needed a rotation. Correct the calibration.")
+    if not (np.isfinite(P).all() and P[2].tolist() == [0, 0, 1, 0] and P[0, 0] > 0 and P[1, 1] > 0):
+        raise InputError(
+            f"camera_info: P {P.ravel()}; needed positive focal lengths and a last row of 0 0 1 0. "
+            "Correct the calibration."
+        )
+    return Rectification(_of_image(P[:, :3], message), R)
 
 
 def camera_info_fields(camera: Camera) -> dict[str, Any]:

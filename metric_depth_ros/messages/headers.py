@@ -10,8 +10,14 @@ from metric_depth_ros.types import FloatArray
 
 
 def stamp_ns(message: Any) -> int:
-    """The stamp in ns of a message with a header, or of a header itself."""
+    """The stamp in ns of a message with a header, or of a header itself.
+
+    Raises:
+        InputError: it is negative; ROS has no such time.
+    """
     stamp = getattr(message, "header", message).stamp
+    if stamp.sec < 0:
+        raise InputError(f"stamp: {stamp.sec} s; needed 0 or more. Check the clock of the driver.")
     return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
 
 

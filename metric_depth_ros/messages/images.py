@@ -15,7 +15,7 @@ from metric_depth_ros.types import FloatArray, ImageArray
 def read_image(message: Any) -> ImageArray:
     """(H, W, 3) uint8 RGB of a sensor_msgs/Image. An unpadded rgb8 image is a view of its message.
 
-    16-bit greys keep their high byte. YUV is taken as BT.601, as cv_bridge does.
+    16-bit pixels keep their high byte. YUV is taken as BT.601, as cv_bridge does.
 
     Raises:
         InputError: the encoding is unknown, the size is zero or odd where the encoding needs pairs
@@ -158,20 +158,21 @@ def _as_is(message: Any) -> ImageArray:
     return np.asarray(pixel_view(message, "u1", 3), np.uint8)
 
 
-def _converted(channels: int, code: int) -> Callable[[Any], ImageArray]:
-    """A reader for 8-bit pixels that OpenCV converts in one step."""
-    return lambda message: np.asarray(cv2.cvtColor(pixel_view(message, "u1", channels), code), np.uint8)
+def _high_bytes(message: Any, kind: str, channels: int) -> Any:
+    """(H, W, channels) uint8 of 8-bit pixels, or the high bytes of 16-bit ones."""
+    pixels = pixel_view(message, kind, channels)
+    return pixels if kind == "u1" else (pixels >> 8).astype(np.uint8)
 
 
-def _grey16(message: Any) -> ImageArray:
-    high_byte = (pixel_view(message, "u2", 1) >> 8).astype(np.uint8)
-    return np.asarray(cv2.cvtColor(high_byte, cv2.COLOR_GRAY2RGB), np.uint8)
+def _converted(channels: int, code: int, kind: str = "u1") -> Callable[[Any], ImageArray]:
+    """A reader for pixels that OpenCV converts in one step."""
+    return lambda message: np.asarray(cv2.cvtColor(_high_bytes(message, kind, channels), code), np.uint8)
 
 
-def _bayer(code: int) -> Callable[[Any], ImageArray]:
+def _bayer(code: int, kind: str = "u1") -> Callable[[Any], ImageArray]:
     def read(message: Any) -> ImageArray:
         _need_multiple(message, 1, 1, smallest=3)  # OpenCV returns black for less
-        return np.asarray(cv2.cvtColor(pixel_view(message, "u1", 1), code), np.uint8)
+        return np.asarray(cv2.cvtColor(_high_bytes(message, kind, 1), code), np.uint8)
 
     return read
 
@@ -212,12 +213,20 @@ _READERS: dict[str, Callable[[Any], ImageArray]] = {
     "bgra8": _converted(4, cv2.COLOR_BGRA2RGB),
     "mono8": _converted(1, cv2.COLOR_GRAY2RGB),
     "8UC1": _converted(1, cv2.COLOR_GRAY2RGB),
-    "mono16": _grey16,
-    "16UC1": _grey16,
+    "mono16": _converted(1, cv2.COLOR_GRAY2RGB, "u2"),
+    "16UC1": _converted(1, cv2.COLOR_GRAY2RGB, "u2"),
+    "rgb16": lambda message: np.asarray(_high_bytes(message, "u2", 3), np.uint8),
+    "bgr16": _converted(3, cv2.COLOR_BGR2RGB, "u2"),
+    "rgba16": _converted(4, cv2.COLOR_RGBA2RGB, "u2"),
+    "bgra16": _converted(4, cv2.COLOR_BGRA2RGB, "u2"),
     "bayer_rggb8": _bayer(cv2.COLOR_BayerBG2RGB),
     "bayer_bggr8": _bayer(cv2.COLOR_BayerRG2RGB),
     "bayer_gbrg8": _bayer(cv2.COLOR_BayerGR2RGB),
     "bayer_grbg8": _bayer(cv2.COLOR_BayerGB2RGB),
+    "bayer_rggb16": _bayer(cv2.COLOR_BayerBG2RGB, "u2"),
+    "bayer_bggr16": _bayer(cv2.COLOR_BayerRG2RGB, "u2"),
+    "bayer_gbrg16": _bayer(cv2.COLOR_BayerGR2RGB, "u2"),
+    "bayer_grbg16": _bayer(cv2.COLOR_BayerGB2RGB, "u2"),
     "yuv422": _yuv422(cv2.COLOR_YUV2RGB_UYVY),
     "uyvy": _yuv422(cv2.COLOR_YUV2RGB_UYVY),
     "yuv422_yuy2": _yuv422(cv2.COLOR_YUV2RGB_YUY2),

@@ -60,14 +60,18 @@ class Health:
             return due
 
     def published(self, latency_s: float) -> bool:
-        """Notes a published depth, which ends all problems; True when there were any."""
+        """Notes a published depth, which ends what kept it from being published; True if anything did.
+
+        Refused clouds ("cloud") did not: others came in time.
+        """
         with self._lock:
             self._counts["published"] += 1
             self._latencies.append(latency_s)
             self._published.append(time.monotonic())
-            resumed = bool(self._problems)
-            self._problems.clear()
-            return resumed
+            blocking = self._problems.keys() - {"cloud"}
+            for key in blocking:
+                del self._problems[key]
+            return bool(blocking)
 
     def summary(self) -> tuple[int, str, dict[str, str]]:
         """Level, one line, and values by name: what goes into a diagnostics message.

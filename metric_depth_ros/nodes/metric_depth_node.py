@@ -12,6 +12,7 @@ from typing import Any
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -90,12 +91,13 @@ class MetricDepthNode(Node):
         self._pipeline: MetricDepthPipeline | None = None
         self._clouds = CloudRing(self._config.sync)
         self._cloud_came = threading.Condition()
+        self._stopping = False
         self._refused_cloud = ""
         self._last_image_ns = 0
         self._last_arrival_s = time.monotonic()
-        self._last_cloud_out_ns = 0
+        self._last_cloud_out_ns: int | None = None  # the worker's alone
         self._last_result: Result | None = None
-        self._seen = [0, 0, 0]
+        self._counted, self._counted_s = [0, 0, 0], time.monotonic()
         self._worker = NewestWorker(self._work, name="metric_depth")
         self._advertise()
         self._subscribe()
@@ -107,6 +109,10 @@ class MetricDepthNode(Node):
 
     def destroy_node(self) -> None:
         """Ends the worker, then the node."""
+        with self._cloud_came:
+            self._stopping = True
+            self._cloud_came.notify_all()
+        self._transforms.timeout_s = 0.0
         self._worker.stop()
         super().destroy_node()
 
@@ -130,9 +136,12 @@ class MetricDepthNode(Node):
         images = message_filters.Subscriber(self, image_type, topic, **_qos(best_effort))
         infos = message_filters.Subscriber(self, CameraInfo, "camera_info", **_qos(best_effort))
         images.registerCallback(self._on_image)
-        infos.registerCallback(lambda _: self._health.count("camera_infos in"))
+        infos.registerCallback(self._on_camera_info)
+        self._good_images, self._good_infos = message_filters.SimpleFilter(), message_filters.SimpleFilter()
         self._pairing = message_filters.ApproximateTimeSynchronizer(
-            [images, infos], self._config.input.queue_size, self._config.input.pairing_slop_s
+            [self._good_images, self._good_infos],
+            self._config.input.queue_size,
+            self._config.input.pairing_slop_s,
         )
         self._pairing.registerCallback(self._on_pair)
         self._image_topic, self._camera_info_topic = images.sub.topic_name, infos.sub.topic_name
@@ -141,13 +150,28 @@ class MetricDepthNode(Node):
         )
 
     def _on_image(self, msg: Any) -> None:
-        """Runs before the pairing sees the image."""
+        """Passes an image on to the pairing."""
         self._health.count("images in")
         self._last_arrival_s = time.monotonic()
-        stamp_ns = messages.stamp_ns(msg)
+        try:
+            stamp_ns = messages.stamp_ns(msg)
+        except MetricDepthError as error:
+            self._report(error)
+            return
         if jumps_back(self._last_image_ns, stamp_ns):
             self._time_jumped_back(stamp_ns)
         self._last_image_ns = stamp_ns
+        self._good_images.signalMessage(msg)
+
+    def _on_camera_info(self, msg: Any) -> None:
+        """Passes a camera_info on to the pairing."""
+        self._health.count("camera_infos in")
+        try:
+            messages.stamp_ns(msg)
+        except MetricDepthError as error:
+            self._report(error)
+            return
+        self._good_infos.signalMessage(msg)
 
     def _on_pair(self, image: Any, camera_info: Any) -> None:
         self._health.count("pairs in")
@@ -160,7 +184,7 @@ class MetricDepthNode(Node):
             cloud = Cloud(messages.read_points(msg), messages.frame_id(msg), messages.stamp_ns(msg))
         except MetricDepthError as error:
             self._refused_cloud = f" The last cloud was refused: {error}"
-            self._report(error)
+            self._complain("cloud", ERROR, str(error))
             return
         with self._cloud_came:
             self._refused_cloud = ""
@@ -219,7 +243,8 @@ class MetricDepthNode(Node):
         """All inputs of one image. Raises MetricDepthError when one is missing or unusable."""
         config = self._config
         stamp_ns, frame_id = messages.stamp_ns(pair.image), messages.frame_id(pair.image)
-        camera = messages.read_camera(pair.camera_info, rectified=config.input.rectification == "rectified")
+        rectified = config.input.rectification == "rectified"
+        camera = messages.read_camera(pair.camera_info, rectified=rectified)
         image = self._read_image(pair.image)
         clouds = self._clouds_for(stamp_ns, pair.received_s + config.sync.max_wait_s)
         points = gather_points(clouds, frame_id, stamp_ns, self._transforms, config)
@@ -230,7 +255,7 @@ class MetricDepthNode(Node):
             stamp_ns,
             frame_id,
             tuple(cloud.stamp_ns for cloud in clouds),
-            rectification=messages.read_rectification(pair.camera_info),
+            rectification=None if rectified else messages.read_rectification(pair.camera_info),
         )
 
     def _read_image(self, msg: Any) -> ImageArray:
@@ -249,7 +274,11 @@ class MetricDepthNode(Node):
     def _clouds_for(self, stamp_ns: int, deadline_s: float) -> list[Cloud]:
         """The image's clouds, after waiting for one that is due. Raises AnchorError when none fits."""
         with self._cloud_came:
-            while self._clouds.awaits(stamp_ns) and (left := deadline_s - time.monotonic()) > 0:
+            while (
+                self._clouds.awaits(stamp_ns)
+                and not self._stopping
+                and (left := deadline_s - time.monotonic()) > 0
+            ):
                 self._cloud_came.wait(left)
             clouds = self._clouds.select(stamp_ns)
         if not clouds:
@@ -272,13 +301,14 @@ class MetricDepthNode(Node):
             self._cloud_out.publish(fill_cloud(self._cloud_of(result, result.camera), **header))
         self._last_result = result
         if self._health.published(time.monotonic() - received_s):
-            self.get_logger().info("publishing depth")
+            self.get_logger().info("publishing depth", throttle_duration_sec=5.0)
 
     def _cloud_is_due(self, stamp_ns: int) -> bool:
         rate = self._config.cloud.rate_hz
         if not rate or not self._cloud_out.get_subscription_count():
             return False
-        return abs(stamp_ns - self._last_cloud_out_ns) >= 0.95e9 / rate
+        last_ns = self._last_cloud_out_ns
+        return last_ns is None or abs(stamp_ns - last_ns) >= 0.95e9 / rate
 
     def _cloud_of(self, result: Result, camera: Camera) -> dict[str, Any]:
         settings = self._config.cloud
@@ -313,10 +343,7 @@ class MetricDepthNode(Node):
         self._publish_diagnostics()
 
     def _check_inputs(self) -> None:
-        """Reports an input that should have come since the last call, and did not."""
-        counts = [self._health.counted(event) for event in ("images in", "camera_infos in", "pairs in")]
-        images, infos, pairs = (now - before for now, before in zip(counts, self._seen, strict=True))
-        self._seen = counts
+        """Reports an input that should have come, and did not."""
         if time.monotonic() - self._last_arrival_s > _SILENCE_S:
             topic = self._image_topic
             self._complain(
@@ -325,7 +352,15 @@ class MetricDepthNode(Node):
                 f"image: nothing on {topic} ({self.count_publishers(topic)} publishers). Remap image, "
                 "set input.image_transport, or compare QoS (this node subscribes best effort).",
             )
-        elif images and not pairs and not infos:
+        elif time.monotonic() - self._counted_s > _SILENCE_S:
+            self._check_pairing()
+
+    def _check_pairing(self) -> None:
+        """Reports images without camera_info since the last call."""
+        counts = [self._health.counted(event) for event in ("images in", "camera_infos in", "pairs in")]
+        images, infos, pairs = (now - before for now, before in zip(counts, self._counted, strict=True))
+        self._counted, self._counted_s = counts, time.monotonic()
+        if images > 1 and not pairs and not infos:
             topic = self._camera_info_topic
             self._complain(
                 "camera_info",
@@ -333,7 +368,7 @@ class MetricDepthNode(Node):
                 f"camera_info: {images} images, but no camera_info on {topic} "
                 f"({self.count_publishers(topic)} publishers). Publish it, or remap camera_info.",
             )
-        elif images and not pairs:
+        elif images > 1 and not pairs:
             self._complain(
                 "camera_info",
                 ERROR,
@@ -377,7 +412,7 @@ def main(args: list[str] | None = None) -> int:
         node = MetricDepthNode()
         executor.add_node(node)
         executor.spin()
-    except ConfigError as error:
+    except (ConfigError, ParameterException) as error:
         print(f"metric_depth_node: {error}", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, ExternalShutdownException):

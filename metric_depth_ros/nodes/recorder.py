@@ -41,9 +41,11 @@ class Recorder(Node):
         self._types = get_typestore(Stores.ROS2_KILTED)
         self._subscribed: set[str] = set()
         self._closing = ExitStack()
-        self._bag: Writer = self._closing.enter_context(
-            Writer(path, version=8, storage_plugin=StoragePlugin.MCAP)
-        )
+        try:
+            writer = Writer(path, version=8, storage_plugin=StoragePlugin.MCAP)
+            self._bag: Writer = self._closing.enter_context(writer)
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror}; needed a folder to write to.") from error
         self.received: dict[str, int] = {}
         self.last_arrival_s = time.monotonic()
         self._look()

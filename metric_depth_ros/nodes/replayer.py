@@ -6,7 +6,6 @@ import time
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -16,7 +15,7 @@ from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection, QosDurability
 from rosgraph_msgs.msg import Clock
 
-from metric_depth_ros.bags import open_bag
+from metric_depth_ros.bags import as_cdr, open_bag, ros2_type
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.nodes.interfaces import message_class
 from metric_depth_ros.nodes.ros import forget_middleware_error
@@ -62,7 +61,7 @@ class Replayer(Node):
         super().destroy_node()
 
     def wait_for_subscribers(self, timeout_s: float) -> bool:
-        """Waits until the first publisher of every sensor topic has a subscriber; False if not."""
+        """Waits until a topic has a subscriber, and a moment for the others; False if none comes."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             if any(p.get_subscription_count() for p in self._publishers_by_id.values()):
@@ -79,14 +78,18 @@ class Replayer(Node):
         begin_ns, started, clock_due = self._bag.start_time, time.monotonic(), 0.0
         for connection, stamp_ns, raw in self._bag.messages(self._connections):
             publish_at = started + (stamp_ns - begin_ns) / 1e9 / self._rate
-            while (left := publish_at - time.monotonic()) > 0 or clock_due == 0.0:
-                now_ns = begin_ns + round((time.monotonic() - started) * 1e9 * self._rate)
-                self._publish_clock(min(now_ns, stamp_ns))
-                clock_due = time.monotonic() + _CLOCK_PERIOD_S
-                time.sleep(max(0.0, min(left, _CLOCK_PERIOD_S)))
-            self._publishers_by_id[connection.id].publish(self._as_cdr(connection, raw))
+            while True:
+                now = time.monotonic()
+                if now >= clock_due:
+                    self._publish_clock(min(begin_ns + round((now - started) * 1e9 * self._rate), stamp_ns))
+                    clock_due = now + _CLOCK_PERIOD_S
+                if now >= publish_at:
+                    break
+                time.sleep(min(publish_at - now, _CLOCK_PERIOD_S))
+            self._publishers_by_id[connection.id].publish(as_cdr(self._bag, connection, raw))
             self.published += 1
             yield stamp_ns
+        self._publish_clock(self._bag.end_time)
 
     def flush(self, timeout_s: float = 2.0) -> None:
         """Waits until reliable subscribers have what was published."""
@@ -95,7 +98,7 @@ class Replayer(Node):
 
     def _advertise(self, connection: Connection) -> None:
         try:
-            kind = message_class(connection.msgtype)
+            kind = message_class(ros2_type(connection.msgtype))
         except InputError as error:
             self.get_logger().warning(f"{connection.topic} is left out: {error}")
             self._connections = [c for c in self._connections if c is not connection]
@@ -104,11 +107,6 @@ class Replayer(Node):
         qos = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE, durability=latched)
         self._publishers_by_id[connection.id] = self.create_publisher(kind, connection.topic, qos)
         forget_middleware_error()
-
-    def _as_cdr(self, connection: Connection, raw: Any) -> bytes:
-        if self._bag.is2:
-            return bytes(raw)
-        return bytes(self._bag.typestore.ros1_to_cdr(raw, connection.msgtype))
 
     def _publish_clock(self, now_ns: int) -> None:
         if self._clock_out is not None:

@@ -36,7 +36,7 @@ class NewestWorker(Generic[Item]):
         with self._changed:
             self._item = None
 
-    def stop(self, timeout_s: float = 5.0) -> None:
+    def stop(self, timeout_s: float = 15.0) -> None:
         """Ends the thread after the item at hand."""
         with self._changed:
             self._stopping = True

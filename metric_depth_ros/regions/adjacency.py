@@ -7,6 +7,18 @@ import numpy as np
 from metric_depth_ros.types import BoolArray, IntArray
 
 
+def touching(labels: IntArray, n: int) -> tuple[IntArray, IntArray]:
+    """Pairs (E,), (E,) of regions that share a horizontal or vertical pixel border, each in both orders.
+
+    Args:
+        labels: (H, W) integers, 0 to n-1.
+        n: number of labels, which may be large.
+    """
+    first, second = (side.astype(np.int64) for side in _borders(labels))
+    pairs = np.unique(np.concatenate([first * n + second, second * n + first]))
+    return pairs // n, pairs % n
+
+
 def neighbours(labels: IntArray, n: int) -> BoolArray:
     """(n, n) symmetric, whether two regions share a horizontal or vertical pixel border; no diagonal.
 
@@ -15,11 +27,19 @@ def neighbours(labels: IntArray, n: int) -> BoolArray:
         n: number of labels.
     """
     touch: BoolArray = np.zeros((n, n), np.bool_)
-    for first, second in ((labels[:, :-1], labels[:, 1:]), (labels[:-1], labels[1:])):
-        border = first != second
-        touch[first[border], second[border]] = True
+    touch[_borders(labels)] = True
     touch |= touch.T.copy()
     return touch
+
+
+def _borders(labels: IntArray) -> tuple[IntArray, IntArray]:
+    """The labels on both sides of every border between two pixels."""
+    sides = []
+    for first, second in ((labels[:, :-1], labels[:, 1:]), (labels[:-1], labels[1:])):
+        border = first != second
+        sides.append((first[border], second[border]))
+    (left, right), (top, bottom) = sides
+    return np.concatenate([left, top]), np.concatenate([right, bottom])
 
 
 def grown(touch: BoolArray, counts: IntArray, needed: int) -> BoolArray:

@@ -9,11 +9,13 @@ import numpy as np
 
 from metric_depth_ros.config import RegionsConfig
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.regions.adjacency import neighbours
+from metric_depth_ros.regions.adjacency import touching
 from metric_depth_ros.types import BoolArray, FloatArray, ImageArray, IntArray
 
 # Flat spots smaller than this many (reduced) pixels do not start a region of their own.
 _MIN_MARKER = 4
+# Solvers hold matrices of regions by regions.
+_MOST_REGIONS = 1000
 
 
 class WatershedSegmenter:
@@ -40,7 +42,7 @@ class WatershedSegmenter:
         lab = _reduced_lab(colour, self._config.width)
         flat = _gradient(lab) < self._config.edge_threshold
         labels = _flooded(lab, flat)
-        labels = _joined(labels, lab, self._config.min_area * labels.size)
+        labels = _joined(labels, lab, max(self._config.min_area, 1 / _MOST_REGIONS) * labels.size)
         if labels.shape == (height, width):
             return labels
         full = cv2.resize(labels.astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST)
@@ -114,9 +116,13 @@ def _joined(labels: IntArray, lab: FloatArray, min_pixels: float) -> IntArray:
             return labels
         sums = [np.bincount(labels.ravel(), channel.ravel(), n) for channel in cv2.split(lab)]
         colour = np.stack(sums, axis=1) / area[:, None]
-        step = np.linalg.norm(colour[small, None] - colour[None], axis=2)
-        step[~neighbours(labels, n)[small]] = np.inf
-        labels = _merged(small, np.argmin(step, axis=1), n)[labels]
+        first, second = touching(labels, n)
+        step = np.linalg.norm(colour[first] - colour[second], axis=1)
+        order = np.lexsort((second, step, first))
+        nearest = order[np.unique(first[order], return_index=True)[1]]  # every region's likest neighbour
+        into = np.arange(n)
+        into[first[nearest]] = second[nearest]
+        labels = _merged(small, into[small], n)[labels]
 
 
 def _merged(regions: IntArray, into: IntArray, n: int) -> IntArray:
