@@ -30,6 +30,15 @@ def test_the_gravest_problem_is_shown_and_ended_by_a_publication(clock):
     assert health.summary()[0] == h.OK
 
 
+def test_a_refused_cloud_is_shown_until_a_good_one_comes(clock):
+    health = h.Health()
+    health.report("cloud", h.ERROR, "point cloud: no field z")
+    assert not health.published(0.01)
+    assert health.summary()[1] == "point cloud: no field z"
+    health.solved("cloud")
+    assert health.summary()[0] == h.OK
+
+
 def test_a_problem_not_met_again_is_over(clock):
     health = h.Health()
     health.report("tf", h.ERROR, "tf: none")

@@ -59,10 +59,15 @@ class Health:
             self._logged.setdefault(words, now)
             return due
 
+    def solved(self, key: str) -> None:
+        """Ends a problem."""
+        with self._lock:
+            self._problems.pop(key, None)
+
     def published(self, latency_s: float) -> bool:
         """Notes a published depth, which ends what kept it from being published; True if anything did.
 
-        Refused clouds ("cloud") did not: others came in time.
+        Refused clouds ("cloud") did not, since others came in time; a good one ends that.
         """
         with self._lock:
             self._counts["published"] += 1

@@ -29,7 +29,8 @@ from metric_depth_ros.errors import (
     ModelError,
     TransformError,
 )
-from metric_depth_ros.nodes.health import ERROR, WARN, Health
+from metric_depth_ros.nodes.health import ERROR, Health
+from metric_depth_ros.nodes.input_watch import InputWatch
 from metric_depth_ros.nodes.outgoing import fill_camera_info, fill_cloud, fill_image
 from metric_depth_ros.nodes.parameters import declare_config, on_set
 from metric_depth_ros.nodes.ros import cv_bridge, forget_after, message_filters
@@ -57,7 +58,6 @@ class _Pair:
     received_s: float
 
 
-_SILENCE_S = 2.0  # without an image for this long, something is wrong
 _LOAD = _Pair(None, None, 0.0)  # asks the worker for the engine
 
 
@@ -94,10 +94,8 @@ class MetricDepthNode(Node):
         self._stopping = False
         self._refused_cloud = ""
         self._last_image_ns = 0
-        self._last_arrival_s = time.monotonic()
         self._last_cloud_out_ns: int | None = None  # the worker's alone
         self._last_result: Result | None = None
-        self._counted, self._counted_s = [0, 0, 0], time.monotonic()
         self._worker = NewestWorker(self._work, name="metric_depth")
         self._advertise()
         self._subscribe()
@@ -144,7 +142,8 @@ class MetricDepthNode(Node):
             self._config.input.pairing_slop_s,
         )
         self._pairing.registerCallback(self._on_pair)
-        self._image_topic, self._camera_info_topic = images.sub.topic_name, infos.sub.topic_name
+        topics = images.sub.topic_name, infos.sub.topic_name
+        self._watch = InputWatch(self._health, *topics, self.count_publishers)
         self._anchors_in = self.create_subscription(
             PointCloud2, "anchors", self._on_cloud, **_qos(best_effort)
         )
@@ -152,11 +151,11 @@ class MetricDepthNode(Node):
     def _on_image(self, msg: Any) -> None:
         """Passes an image on to the pairing."""
         self._health.count("images in")
-        self._last_arrival_s = time.monotonic()
+        self._watch.image_came()
         try:
             stamp_ns = messages.stamp_ns(msg)
-        except MetricDepthError as error:
-            self._report(error)
+        except InputError as error:
+            self._complain("input", ERROR, f"image: {error}")
             return
         if jumps_back(self._last_image_ns, stamp_ns):
             self._time_jumped_back(stamp_ns)
@@ -168,8 +167,8 @@ class MetricDepthNode(Node):
         self._health.count("camera_infos in")
         try:
             messages.stamp_ns(msg)
-        except MetricDepthError as error:
-            self._report(error)
+        except InputError as error:
+            self._complain("input", ERROR, f"camera_info: {error}")
             return
         self._good_infos.signalMessage(msg)
 
@@ -186,6 +185,7 @@ class MetricDepthNode(Node):
             self._refused_cloud = f" The last cloud was refused: {error}"
             self._complain("cloud", ERROR, str(error))
             return
+        self._health.solved("cloud")
         with self._cloud_came:
             self._refused_cloud = ""
             self._clouds.add(cloud)
@@ -339,42 +339,9 @@ class MetricDepthNode(Node):
     def _on_timer(self) -> None:
         if self._pipeline is None:
             self._worker.put(_LOAD)
-        self._check_inputs()
+        if (problem := self._watch.problem()) is not None:
+            self._complain(*problem)
         self._publish_diagnostics()
-
-    def _check_inputs(self) -> None:
-        """Reports an input that should have come, and did not."""
-        if time.monotonic() - self._last_arrival_s > _SILENCE_S:
-            topic = self._image_topic
-            self._complain(
-                "image",
-                WARN,
-                f"image: nothing on {topic} ({self.count_publishers(topic)} publishers). Remap image, "
-                "set input.image_transport, or compare QoS (this node subscribes best effort).",
-            )
-        elif time.monotonic() - self._counted_s > _SILENCE_S:
-            self._check_pairing()
-
-    def _check_pairing(self) -> None:
-        """Reports images without camera_info since the last call."""
-        counts = [self._health.counted(event) for event in ("images in", "camera_infos in", "pairs in")]
-        images, infos, pairs = (now - before for now, before in zip(counts, self._counted, strict=True))
-        self._counted, self._counted_s = counts, time.monotonic()
-        if images > 1 and not pairs and not infos:
-            topic = self._camera_info_topic
-            self._complain(
-                "camera_info",
-                ERROR,
-                f"camera_info: {images} images, but no camera_info on {topic} "
-                f"({self.count_publishers(topic)} publishers). Publish it, or remap camera_info.",
-            )
-        elif images > 1 and not pairs:
-            self._complain(
-                "camera_info",
-                ERROR,
-                f"camera_info: {images} images and {infos} camera_infos, but no two stamps agree within "
-                f"{self._config.input.pairing_slop_s} s. Stamp both alike, or raise input.pairing_slop_s.",
-            )
 
     def _publish_diagnostics(self) -> None:
         level, message, values = self._health.summary()
