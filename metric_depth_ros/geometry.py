@@ -194,6 +194,7 @@ class Rectifier:
 
     Attributes:
         rectified: the pinhole camera of the result; same size.
+        changes: whether a rectified image differs from the raw one at all.
     """
 
     def __init__(self, raw: Camera, wanted: Rectification | None = None) -> None:
@@ -205,6 +206,8 @@ class Rectifier:
         self._raw = raw
         self._wanted = wanted or Rectification(raw.K, np.eye(3))
         self.rectified = Camera(raw.width, raw.height, self._wanted.K)
+        same = np.allclose(self._wanted.K, raw.K) and np.allclose(self._wanted.R, np.eye(3))
+        self.changes = raw.distorted or not same
         initialise = (
             cv2.fisheye.initUndistortRectifyMap
             if raw.distortion_model == "equidistant"
@@ -219,12 +222,6 @@ class Rectifier:
                 f"camera: {100 * seen:.0f} % of the rectified image lies in the raw one; needed "
                 f"{100 * _LEAST_SEEN:.0f} %. Correct K, D, R and P in camera_info."
             )
-
-    @property
-    def changes(self) -> bool:
-        """Whether a rectified image differs from the raw one at all."""
-        same = np.allclose(self._wanted.K, self._raw.K) and np.allclose(self._wanted.R, np.eye(3))
-        return self._raw.distorted or not same
 
     def fits(self, raw: Camera, wanted: Rectification | None) -> bool:
         """Whether a Rectifier built of these would be the same as this one."""
