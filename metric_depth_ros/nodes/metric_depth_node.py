@@ -107,11 +107,12 @@ class MetricDepthNode(Node):
 
     def destroy_node(self) -> None:
         """Ends the worker, then the node."""
-        with self._cloud_came:
-            self._stopping = True
-            self._cloud_came.notify_all()
-        self._transforms.timeout_s = 0.0
-        self._worker.stop()
+        if hasattr(self, "_worker"):  # else the parameters were refused
+            with self._cloud_came:
+                self._stopping = True
+                self._cloud_came.notify_all()
+            self._transforms.timeout_s = 0.0
+            self._worker.stop()
         super().destroy_node()
 
     # ---- topics ------------------------------------------------------------------------------
