@@ -24,6 +24,13 @@ def jumps_back(last_ns: int, stamp_ns: int) -> bool:
     return stamp_ns < last_ns - _JUMP_NS
 
 
+def cloud_is_due(last_ns: int | None, stamp_ns: int, rate_hz: float) -> bool:
+    """Whether ``rate_hz`` allows another cloud of depth at a stamp; 0 never does, a jump in time does."""
+    if not rate_hz:
+        return False
+    return last_ns is None or abs(stamp_ns - last_ns) >= 0.95e9 / rate_hz
+
+
 class CloudRing:
     """The clouds that came last. Not thread safe. ``config`` may be replaced at any time.
 

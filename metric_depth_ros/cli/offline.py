@@ -23,6 +23,7 @@ from metric_depth_ros.errors import InputError, MetricDepthError
 from metric_depth_ros.evaluation.held_out import held_out_error
 from metric_depth_ros.pictures import Range, depth_range, draw_sheet
 from metric_depth_ros.pipeline import MetricDepthPipeline, Result, build_pipeline
+from metric_depth_ros.sync import cloud_is_due
 from metric_depth_ros.types import Sample
 
 
@@ -150,19 +151,12 @@ class DepthBag:
         stamp_ns, frame_id = result.stamp_ns, result.frame_id
         self._bag.write_depth("/depth/image_rect", depth, stamp_ns, frame_id, encoding=self._encoding)
         self._bag.write_camera_info("/depth/camera_info", camera, stamp_ns, frame_id)
-        if self._cloud_is_due(stamp_ns):
+        if cloud_is_due(self._last_cloud_ns, stamp_ns, self._cloud.rate_hz):
             self._last_cloud_ns = stamp_ns
             limits = {"min_depth_m": self._cloud.min_depth_m, "max_depth_m": self._cloud.max_depth_m}
             self._bag.write_cloud(
                 "/depth/points", depth, image, camera, stamp_ns, frame_id, stride=self._cloud.stride, **limits
             )
-
-    def _cloud_is_due(self, stamp_ns: int) -> bool:
-        """Whether cloud.rate_hz allows one now; a jump in time does."""
-        if not self._cloud.rate_hz:
-            return False
-        last_ns = self._last_cloud_ns
-        return last_ns is None or abs(stamp_ns - last_ns) >= 0.95e9 / self._cloud.rate_hz
 
 
 class Previews:

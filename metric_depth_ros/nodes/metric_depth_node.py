@@ -38,8 +38,8 @@ from metric_depth_ros.nodes.transforms import Tf2Source
 from metric_depth_ros.nodes.worker import NewestWorker
 from metric_depth_ros.pipeline import MetricDepthPipeline, Result, build_pipeline
 from metric_depth_ros.share import use_fastdds_profile
-from metric_depth_ros.sync import CloudRing, gather_points, jumps_back
-from metric_depth_ros.types import Camera, Cloud, ImageArray, Sample
+from metric_depth_ros.sync import CloudRing, cloud_is_due, gather_points, jumps_back
+from metric_depth_ros.types import Cloud, ImageArray, Sample
 
 _PROBLEM_KEYS = {
     InputError: "input",
@@ -299,24 +299,21 @@ class MetricDepthNode(Node):
         self._camera_info_out.publish(fill_camera_info(messages.camera_info_fields(result.camera), **header))
         if self._cloud_is_due(result.stamp_ns):
             self._last_cloud_out_ns = result.stamp_ns
-            self._cloud_out.publish(fill_cloud(self._cloud_of(result, result.camera), **header))
+            self._cloud_out.publish(fill_cloud(self._cloud_of(result), **header))
         self._last_result = result
         if self._health.published(time.monotonic() - received_s):
             self.get_logger().info("publishing depth", throttle_duration_sec=5.0)
 
     def _cloud_is_due(self, stamp_ns: int) -> bool:
-        rate = self._config.cloud.rate_hz
-        if not rate or not self._cloud_out.get_subscription_count():
-            return False
-        last_ns = self._last_cloud_out_ns
-        return last_ns is None or abs(stamp_ns - last_ns) >= 0.95e9 / rate
+        wanted = self._cloud_out.get_subscription_count() > 0
+        return wanted and cloud_is_due(self._last_cloud_out_ns, stamp_ns, self._config.cloud.rate_hz)
 
-    def _cloud_of(self, result: Result, camera: Camera) -> dict[str, Any]:
+    def _cloud_of(self, result: Result) -> dict[str, Any]:
         settings = self._config.cloud
         return messages.cloud_fields(
             result.metric.depth,
             result.image,
-            camera,
+            result.camera,
             stride=settings.stride,
             min_depth_m=settings.min_depth_m,
             max_depth_m=settings.max_depth_m,
