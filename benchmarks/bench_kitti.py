@@ -20,9 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from metric_depth_ros import messages
 from metric_depth_ros.anchors import build_anchors
-from metric_depth_ros.bags import BagReader, read_messages
+from metric_depth_ros.bags import BagReader, read_depths
 from metric_depth_ros.cli import frames_to_bag
 from metric_depth_ros.cli.live import replay_live
 from metric_depth_ros.cli.main import main as verb
@@ -84,10 +83,7 @@ def live_errors(data: Path, network: dict[str, str], solver: dict[str, object]) 
             "anchors": frames_to_bag.POINTS,
         }
         recorded = replay_live(bag, Path(folder), {**network, **solver}, topics)
-        depths = {
-            messages.stamp_ns(m): messages.read_depth(m)
-            for _, m in read_messages(recorded, "/depth/image_rect")
-        }
+        depths = read_depths(recorded, "/depth/image_rect")
         by_frame: dict[int, list[float]] = {}
         with BagReader(bag) as reader:
             for index, (stamp_ns, sample) in enumerate(reader.samples(Config())):

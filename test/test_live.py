@@ -12,7 +12,7 @@ pytest.importorskip("onnx")
 from peer import CAMERA, scene
 
 from metric_depth_ros import messages
-from metric_depth_ros.bags import BagReader, BagWriter, read_messages
+from metric_depth_ros.bags import BagReader, BagWriter, read_depths, read_messages
 from metric_depth_ros.cli import frames_to_bag
 from metric_depth_ros.cli.live import VERB, Graph, replay_live
 from metric_depth_ros.cli.main import main
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.timeout(240)
 
 
 def depths_of(bag: Path) -> dict[int, np.ndarray]:
-    return {messages.stamp_ns(m): messages.read_depth(m) for _, m in read_messages(bag, "/depth/image_rect")}
+    return read_depths(bag, "/depth/image_rect")
 
 
 @pytest.fixture

@@ -1,7 +1,17 @@
 """Read and write rosbags without ROS: ROS 1 ``.bag``, ROS 2 sqlite3 and mcap."""
 
 from metric_depth_ros.bags.reader import BagReader, Outcome
-from metric_depth_ros.bags.storage import as_cdr, is_bag, open_bag, read_messages, ros2_type
+from metric_depth_ros.bags.storage import as_cdr, is_bag, open_bag, read_depths, read_messages, ros2_type
 from metric_depth_ros.bags.writer import BagWriter
 
-__all__ = ["BagReader", "BagWriter", "Outcome", "as_cdr", "is_bag", "open_bag", "read_messages", "ros2_type"]
+__all__ = [
+    "BagReader",
+    "BagWriter",
+    "Outcome",
+    "as_cdr",
+    "is_bag",
+    "open_bag",
+    "read_depths",
+    "read_messages",
+    "ros2_type",
+]

@@ -15,8 +15,9 @@ from rosbags.typesys import Stores, get_typestore
 from rosbags.typesys.store import Typestore
 
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.messages import stamp_ns
+from metric_depth_ros.messages import read_depth, stamp_ns
 from metric_depth_ros.sync import jumps_back
+from metric_depth_ros.types import FloatArray
 
 SUFFIXES = (".bag", ".mcap", ".db3")
 
@@ -68,6 +69,11 @@ def read_messages(path: Path, topic: str) -> Iterator[tuple[int, Any]]:
                 connection, recorded_ns, data = item
                 message = bag.deserialize(data, connection.msgtype)
             yield recorded_ns, message
+
+
+def read_depths(path: Path, topic: str) -> dict[int, FloatArray]:
+    """Depth images (H, W) in metres of a topic by their stamps in ns; NaN unknown. Raises InputError."""
+    return {stamp_ns(message): read_depth(message) for _, message in read_messages(path, topic)}
 
 
 def as_cdr(bag: AnyReader, connection: Connection, raw: bytes | memoryview) -> bytes:

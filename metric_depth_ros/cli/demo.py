@@ -91,19 +91,15 @@ def _report(bag: Path, recorded: Path, out: Path) -> int:
     import cv2
     import numpy as np
 
-    from metric_depth_ros import messages
     from metric_depth_ros.anchors import build_anchors
-    from metric_depth_ros.bags import BagReader, read_messages
+    from metric_depth_ros.bags import BagReader, read_depths
     from metric_depth_ros.config import Config
     from metric_depth_ros.evaluation.held_out import held_out_error
     from metric_depth_ros.pictures import depth_range, draw_sheet
     from metric_depth_ros.types import Sample
 
     config = Config()
-    depths = {
-        messages.stamp_ns(msg): messages.read_depth(msg)
-        for _, msg in read_messages(recorded, "/depth/image_rect")
-    }
+    depths = read_depths(recorded, "/depth/image_rect")
     errors, images, pictures = [], 0, 0
     with BagReader(bag) as reader:
         for stamp_ns, sample in reader.samples(config):
