@@ -1,0 +1,1 @@
+"""Procedural scenes with exact ground truth, and sensors simulated in them."""

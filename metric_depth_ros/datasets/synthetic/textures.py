@@ -1,0 +1,208 @@
+"""A bank of seamless textures, and the fast look-up a renderer needs.
+
+The patterns themselves are in ``patterns``, ``surfaces`` and ``prints``; nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import get_args
+
+import cv2
+import numpy as np
+
+# The last four are imported for the patterns that they register.
+from metric_depth_ros.datasets.synthetic import facades, plants, prints, surfaces  # noqa: F401
+from metric_depth_ros.datasets.synthetic.patterns import PATTERNS, SIZE, Pattern
+from metric_depth_ros.datasets.synthetic.scene import Role
+from metric_depth_ros.errors import InputError
+from metric_depth_ros.types import BoolArray, FloatArray, ImageArray, IntArray
+
+PHOTO = "photo"
+_PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
+_SMALLEST = 4
+
+
+@dataclass(frozen=True, eq=False)
+class TextureBank:
+    """N square textures of S pixels that tile without a seam.
+
+    Attributes:
+        images: (N, S, S, 3) uint8, read as linear albedo patterns: 0 is 0 and 255 is 1.
+        grey: (N,) whether the pattern blends a material's two colours; else it multiplies its colour.
+        repeat_m: (N,) metres that one copy covers in nature.
+        kinds: the pattern each was drawn by, "photo" for a picture of the user's.
+        roles: for each Role the textures that fit it; "any" holds all.
+        levels: (N, S/2^k, S/2^k, 3) uint8, each level half of the one before, down to 4 pixels.
+    """
+
+    images: ImageArray
+    grey: BoolArray
+    repeat_m: FloatArray
+    kinds: tuple[str, ...]
+    roles: Mapping[str, IntArray]
+    levels: tuple[ImageArray, ...] = field(init=False)
+    _texels: IntArray = field(init=False, repr=False)
+    _offsets: IntArray = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        n, size = self.images.shape[:2]
+        sizes = [size >> k for k in range(int(size // _SMALLEST).bit_length())]
+        offsets = np.cumsum([0, *(n * s * s for s in sizes)])
+        # Four bytes a texel, all levels in one block: one gather of one word fetches a colour.
+        texels = np.zeros((int(offsets[-1]), 4), np.uint8)
+        levels = []
+        for k, s in enumerate(sizes):
+            level = texels[offsets[k] : offsets[k + 1]].reshape(n, s, s, 4)[..., :3]
+            level[:] = self.images if k == 0 else _halved(levels[-1])
+            levels.append(level)
+        object.__setattr__(self, "images", levels[0])
+        object.__setattr__(self, "levels", tuple(levels))
+        object.__setattr__(self, "_texels", texels.view(np.uint32).ravel())
+        object.__setattr__(self, "_offsets", offsets[:-1].astype(np.int64))
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def lookup(bank: TextureBank, texture: IntArray, uv: FloatArray, footprint: FloatArray) -> FloatArray:
+    """(N, 3) float32 in [0, 1]: the textures' colours at points of their surfaces.
+
+    Bilinear within the level whose texels are about as wide as the footprint.
+
+    Args:
+        texture: (N,) indices into the bank.
+        uv: (N, 2) copies along and up the texture; any finite value, wrapped.
+        footprint: (N,) copies that one pixel covers.
+    """
+    size = bank.images.shape[1]
+    texels_wide = np.asarray(footprint, np.float32) * np.float32(size)
+    last = len(bank.levels) - 1
+    # The float's own exponent is floor(log2); times sqrt(2) it rounds.
+    level = np.frexp(np.maximum(texels_wide, np.float32(1)) * np.float32(2**0.5))[1] - 1
+    np.minimum(level, last, out=level)
+    side = np.right_shift(np.int32(size), level)
+    mask = side - 1
+    # 256 steps within a texel; row 0 is the top of the picture, v runs up.
+    scale = (side << 8).astype(np.float32)
+    u, v = np.asarray(uv[:, 0], np.float32), np.asarray(uv[:, 1], np.float32)
+    x = ((u - np.floor(u)) * scale).astype(np.int32) - 128
+    y = ((np.ceil(v) - v) * scale).astype(np.int32) - 128
+    fx, fy = (x & 255).astype(np.uint64), (y & 255).astype(np.uint64)
+    x, y = x >> 8, y >> 8
+    left, right = x & mask, (x + 1) & mask
+    shift = np.int32(size).item().bit_length() - 1 - level
+    start = (bank._offsets[level] + (np.asarray(texture, np.int64) << (2 * shift))).astype(np.int32)
+    top, bottom = start + ((y & mask) << shift), start + (((y + 1) & mask) << shift)
+    low = fx * fy >> np.uint64(8)
+    mixed = _spread(bank, bottom + right) * low
+    mixed += _spread(bank, bottom + left) * (fy - low)
+    mixed += _spread(bank, top + right) * (fx - low)
+    mixed += _spread(bank, top + left) * (np.uint64(256) - fx - fy + low)
+    lanes = mixed.view(np.uint16).reshape(-1, 4)[:, :3]
+    out: FloatArray = np.multiply(lanes, np.float32(1 / (255 * 256)), dtype=np.float32)
+    return out
+
+
+def make_bank(seed: int, *, count: int = 400, photos: Path | None = None) -> TextureBank:
+    """A bank of ``count`` textures drawn by rule, and one more for each picture under ``photos``.
+
+    Raises:
+        InputError: ``photos`` holds no readable .jpg or .png, or ``count`` is below the number of patterns.
+    """
+    if count < len(PATTERNS):
+        raise InputError(f"textures: count {count}; needed at least {len(PATTERNS)}, one of each pattern.")
+    pictures = [] if photos is None else _read_photos(photos)
+    names = _shares(count)
+    images = np.empty((count + len(pictures), SIZE, SIZE, 3), np.uint8)
+    grey = np.zeros(len(images), bool)
+    repeat_m = np.empty(len(images), np.float32)
+    for i, name in enumerate(names):
+        rng = np.random.default_rng([seed, zlib.crc32(name.encode()), i])
+        pattern = PATTERNS[name]
+        image = pattern.draw(rng)
+        grey[i] = image.ndim == 2
+        images[i] = _as_bytes(image)
+        repeat_m[i] = np.exp(rng.uniform(*np.log(pattern.repeat_m)))
+    rng = np.random.default_rng([seed, zlib.crc32(PHOTO.encode())])
+    for i, picture in enumerate(pictures, start=count):
+        images[i] = _seamless(picture, rng)
+        repeat_m[i] = np.exp(rng.uniform(*np.log((0.3, 3.0))))
+    kinds = (*names, *[PHOTO] * len(pictures))
+    return TextureBank(images, grey, repeat_m, kinds, _by_role(kinds))
+
+
+@lru_cache(maxsize=4)
+def _shares(count: int) -> tuple[str, ...]:
+    """``count`` pattern names, each at least once and by its weight."""
+    weights = np.array([p.weight for p in PATTERNS.values()])
+    extra = np.floor((count - len(weights)) * np.cumsum(weights) / weights.sum() + 1e-9).astype(int)
+    each = 1 + np.diff(extra, prepend=0)
+    return tuple(np.repeat(list(PATTERNS), each).tolist())
+
+
+def _by_role(kinds: tuple[str, ...]) -> dict[str, IntArray]:
+    def fits(kind: str, role: str) -> bool:
+        return role == "any" or kind == PHOTO or role in PATTERNS[kind].roles
+
+    return {role: np.flatnonzero([fits(kind, role) for kind in kinds]) for role in get_args(Role)}
+
+
+def _spread(bank: TextureBank, index: IntArray) -> IntArray:
+    """Colours as 64-bit words with 16 bits a channel, so that one multiplication weighs all three."""
+    word = bank._texels.take(index).astype(np.uint64)
+    wide = word & np.uint64(0xFF)
+    wide |= (word & np.uint64(0xFF00)) << np.uint64(8)
+    wide |= (word & np.uint64(0xFF0000)) << np.uint64(16)
+    return wide
+
+
+def _halved(images: ImageArray) -> ImageArray:
+    n, size = images.shape[:2]
+    cells = images.reshape(n, size // 2, 2, size // 2, 2, 3)
+    total = cells[:, :, 0, :, 0].astype(np.uint16)
+    for i, j in ((0, 1), (1, 0), (1, 1)):
+        total += cells[:, :, i, :, j]
+    return ((total + 2) >> 2).astype(np.uint8)
+
+
+def _as_bytes(image: FloatArray) -> ImageArray:
+    out = np.clip(image * 255 + 0.5, 0, 255).astype(np.uint8)
+    return out if out.ndim == 3 else np.repeat(out[..., None], 3, axis=2)
+
+
+def _read_photos(folder: Path) -> list[ImageArray]:
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _PHOTO_SUFFIXES)
+    pictures = [cv2.imread(str(p), cv2.IMREAD_COLOR) for p in paths]
+    good = [p[..., ::-1] for p in pictures if p is not None and min(p.shape[:2]) >= 32]
+    if not good:
+        raise InputError(
+            f"{folder}: no usable .jpg or .png of at least 32x32 pixels among {len(paths)}; "
+            "needed at least one. Name a folder of pictures, or leave photos out."
+        )
+    return good
+
+
+def _seamless(picture: ImageArray, rng: np.random.Generator) -> ImageArray:
+    """A square crop whose edges meet: mirrored, or blended with itself half a copy on."""
+    side = int(min(picture.shape[:2]) * rng.uniform(0.5, 1.0))
+    top, left = (int(rng.integers(0, n - side + 1)) for n in picture.shape[:2])
+    crop = np.ascontiguousarray(picture[top : top + side, left : left + side])
+    # Pictures are stored with the sRGB curve; albedo is linear.
+    linear = (cv2.resize(crop, (SIZE, SIZE), interpolation=cv2.INTER_AREA) / np.float32(255)) ** 2.2
+    if rng.random() < 0.5:
+        half = cv2.resize(linear, (SIZE // 2, SIZE // 2), interpolation=cv2.INTER_AREA)
+        half = np.concatenate([half, half[::-1]])
+        return _as_bytes(np.concatenate([half, half[:, ::-1]], axis=1))
+    # At the border the weight is all on the copy moved by half, which is smooth there.
+    ramp = np.clip(np.abs(np.linspace(-1, 1, SIZE, dtype=np.float32)) * 4 - 3, 0, 1)
+    weight = (1 - ramp[:, None]) * (1 - ramp)
+    moved = np.roll(linear, (SIZE // 2, SIZE // 2), axis=(0, 1))
+    return _as_bytes(linear * weight[..., None] + moved * (1 - weight[..., None]))
+
+
+__all__ = ["PHOTO", "Pattern", "TextureBank", "lookup", "make_bank"]
