@@ -17,7 +17,7 @@ export METRIC_DEPTH_DATA ?= $(wildcard $(CURDIR)/../shared/data)
 $(READY): setup.py pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[ros,test,lint]'
+	$(BIN)/python -m pip install --quiet --editable '.[ros,synthetic,train,test,lint]'
 	touch $@
 
 demo: $(READY)

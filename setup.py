@@ -46,6 +46,7 @@ setup(
     extras_require={
         "ros": ros,
         "cpu": ["openvino"],
+        "synthetic": ["embreex"],
         "train": ["torch==2.13.0"],
         "test": test,
         "lint": ["ruff", "mypy", "types-PyYAML"],

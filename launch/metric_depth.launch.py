@@ -20,7 +20,7 @@ from metric_depth_ros.share import share_path, start_command
 
 # Launch argument -> (setting, what it is). Empty: not given.
 SETTINGS = {
-    "manifest": ("engine.manifest", "YAML file that describes the depth network"),
+    "manifest": ("engine.manifest", "YAML file of the depth network; empty: the package's own"),
     "model": ("engine.model", "network file; empty: the one the manifest names"),
     "threads": ("engine.threads", "processor threads of the network"),
     "image_transport": ("input.image_transport", "raw or compressed"),

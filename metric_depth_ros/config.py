@@ -43,7 +43,7 @@ def section(kind: type) -> Any:
 
 @dataclass(frozen=True)
 class EngineConfig:
-    manifest: str = option("", "YAML file that describes the depth network", live=False)
+    manifest: str = option("", "YAML file of the depth network; empty takes the package's own", live=False)
     model: str = option("", "network file; empty takes the one the manifest names, beside it", live=False)
     runtime: str = option("onnxruntime", "what runs the network", choices=("onnxruntime",), live=False)
     threads: int = option(2, "processor threads of the network; 0 takes all", low=0, high=256, live=False)

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from metric_depth_ros.geometry import pixel_rays
-from metric_depth_ros.types import Anchors, Camera, FloatArray, ImageArray
+from metric_depth_ros.geometry import pixel_rays, project
+from metric_depth_ros.types import Anchors, Camera, FloatArray, ImageArray, IntArray
 
 _UNKNOWN = (90, 90, 90)
 _PAPER = (24, 24, 28)
@@ -230,3 +230,53 @@ def _text(picture: ImageArray, text: str, at: Sequence[int], size: float) -> Non
     """Light text with a dark rim, legible on anything."""
     for colour, thickness in ((_PAPER, 3), (_INK, 1)):
         cv2.putText(picture, text, (at[0], at[1]), _FONT, size, colour, thickness, cv2.LINE_AA)
+
+
+# ---- ground truth ----------------------------------------------------------------------------
+
+
+def label_colours(labels: IntArray) -> ImageArray:
+    """(H, W, 3) colours of small numbers: all different up to 22, and no two alike below 256; 0 is dark."""
+    number = np.arange(256)
+    place = number * 7 % 22  # neighbours in number are far apart in hue; neighbours in hue differ in tone
+    hsv = np.stack(
+        [place * 180 // 22, 110 + place % 2 * 110, 255 - place % 3 * 55 - number // 22 * 9], axis=1
+    )
+    table = cv2.cvtColor(hsv[None].astype(np.uint8), cv2.COLOR_HSV2RGB)[0]
+    table[0] = _PAPER
+    return np.asarray(table[np.asarray(labels, np.intp) % 256], np.uint8)
+
+
+def normal_colours(normals: FloatArray) -> ImageArray:
+    """(H, W, 3) of unit normals in the optical frame: red to the right, green up, blue to the camera."""
+    shown = np.asarray(normals, np.float32) * np.array([127, -127, -127], np.float32) + 128
+    shown[~np.any(normals, axis=-1)] = _PAPER
+    return np.clip(shown, 0, 255).astype(np.uint8)
+
+
+def draw_points(
+    image: ImageArray, points: FloatArray, camera: Camera, range_m: Range, *, marker: int | None = None
+) -> ImageArray:
+    """The image with points (N, 3) of the optical frame on it, coloured by depth within a range in metres.
+
+    ``marker`` None paints dots, for many points; one of OpenCV's draws that with a dark rim.
+    """
+    picture: ImageArray = image.copy()
+    uv, depth = project(points, camera)
+    seen = (uv > -0.5).all(axis=1) & (uv < [camera.width - 0.5, camera.height - 0.5]).all(axis=1)
+    uv, colours = np.rint(uv[seen]).astype(np.intp), depth_colours(depth[seen], *range_m)
+    if marker is None:
+        picture[uv[:, 1], uv[:, 0]] = colours
+        return picture
+    for at, colour in zip(uv.tolist(), colours.tolist(), strict=True):
+        cv2.drawMarker(picture, at, _PAPER, marker, 9, 3)
+        cv2.drawMarker(picture, at, colour, marker, 9, 1)
+    return picture
+
+
+def draw_grid(titles: Sequence[str], rows: Sequence[Sequence[ImageArray]]) -> ImageArray:
+    """One picture of rows of pictures, the same widths in every row, under titles."""
+    widths = [picture.shape[1] for picture in rows[0]]
+    blank = [np.full((0, width, 3), _PAPER, np.uint8) for width in widths]
+    head = [_titled(title, part) for title, part in zip(titles, blank, strict=True)]
+    return np.concatenate([np.concatenate(row, axis=1) for row in (head, *rows)], axis=0)

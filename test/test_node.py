@@ -264,7 +264,6 @@ def test_a_raw_fisheye_image_is_rectified(running):
         ({"cloud.stride": 900}, "from 1 to 64"),
         ({"cloud.stride": 1.5}, "whole number"),
         ({"solver.focus_m": "abc"}, "number"),
-        ({"engine.threads": 1}, "engine.manifest: empty"),
     ],
 )
 def test_a_wrong_parameter_stops_the_start_with_one_line(graph, settings, words):

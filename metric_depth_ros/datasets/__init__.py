@@ -6,17 +6,23 @@ from pathlib import Path
 
 from metric_depth_ros.datasets.frame_folder import Frame, FrameFolder
 from metric_depth_ros.datasets.split import CAMERA_FRAME, LIDAR_FRAME
+from metric_depth_ros.datasets.synthetic.shard_frames import ShardFrames
 from metric_depth_ros.errors import InputError
 
 # A source is one file, one class and one line here.
-DATASETS = {"frame_folder": FrameFolder}
+DATASETS: dict[str, type[FrameFolder] | type[ShardFrames]] = {
+    "frame_folder": FrameFolder,
+    "shards": ShardFrames,
+}
 
-__all__ = ["CAMERA_FRAME", "DATASETS", "LIDAR_FRAME", "Frame", "FrameFolder", "open_dataset"]
+__all__ = ["CAMERA_FRAME", "DATASETS", "LIDAR_FRAME", "Frame", "FrameFolder", "ShardFrames", "open_dataset"]
 
 
-def open_dataset(path: str | Path) -> FrameFolder:
+def open_dataset(path: str | Path) -> FrameFolder | ShardFrames:
     """The dataset at a path. Raises InputError when no class recognises it."""
     for dataset in DATASETS.values():
         if dataset.recognises(Path(path)):
             return dataset(path)
-    raise InputError(f"{path}: no known dataset; needed a folder with calib.json ({', '.join(DATASETS)}).")
+    raise InputError(
+        f"{path}: no known dataset; needed a folder with calib.json or shard_*.zip ({', '.join(DATASETS)})."
+    )

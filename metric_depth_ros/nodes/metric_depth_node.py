@@ -21,6 +21,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
 from metric_depth_ros import messages
 from metric_depth_ros.config import Config
+from metric_depth_ros.engines import manifest_path
 from metric_depth_ros.errors import (
     AnchorError,
     ConfigError,
@@ -81,10 +82,6 @@ class MetricDepthNode(Node):
         """Raises ConfigError when a parameter is unknown or wrong; ``node_options`` go to rclpy."""
         super().__init__("metric_depth_node", **node_options)
         self._config = declare_config(self)
-        if not self._config.engine.manifest:
-            raise ConfigError(
-                "engine.manifest: empty; needed the YAML file that describes the depth network."
-            )
         self._health = Health()
         self._transforms = Tf2Source(self, self._config.extrinsics.tf_timeout_s)
         self._bridge = cv_bridge.CvBridge()
@@ -230,7 +227,7 @@ class MetricDepthNode(Node):
             started = time.monotonic()
             self._pipeline = build_pipeline(self._config)
             self.get_logger().info(
-                f"engine ready in {time.monotonic() - started:.1f} s: {self._config.engine.manifest}; "
+                f"engine ready in {time.monotonic() - started:.1f} s: {manifest_path(self._config.engine)}; "
                 f"solver {self._config.solver.name}"
             )
 
@@ -344,7 +341,7 @@ class MetricDepthNode(Node):
     def _publish_diagnostics(self) -> None:
         level, message, values = self._health.summary()
         config, result = self._config, self._last_result
-        values |= {"engine": config.engine.manifest, "solver": config.solver.name}
+        values |= {"engine": str(manifest_path(config.engine)), "solver": config.solver.name}
         values["focus_m"] = f"{config.solver.focus_m:g}"
         if result is not None:
             values["anchors"] = str(len(result.anchors))

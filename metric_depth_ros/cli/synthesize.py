@@ -1,0 +1,164 @@
+"""`metric_depth synthesize`: renders synthetic scenes: a data set in shards, contact sheets, or a bag."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from metric_depth_ros.datasets.synthetic.dataset import SyntheticDataset
+    from metric_depth_ros.datasets.synthetic.textures import TextureBank
+
+# Not read from the registry: importing a verb must stay cheap.
+_FAMILIES = "room,corridor,street,tabletop"
+
+
+def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the verb."""
+    parser = verbs.add_parser(
+        "synthesize",
+        help="render synthetic scenes with exact depth: a data set, contact sheets or a bag",
+        description="Renders random scenes. OUT becomes a folder of shards; what is there already stays, so "
+        "that a run that was cut short goes on and a data set can grow. With --bag it becomes a bag: a drive "
+        "or walk with camera, 16-line LiDAR, transforms and true depth. The same seed gives the same result.",
+    )
+    parser.add_argument("out", type=Path, nargs="?", help="folder of shards, or with --bag the bag's name")
+    parser.add_argument(
+        "--families", "--family", default=None, metavar="A,B", help=f"kinds of scenes (default {_FAMILIES})"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of everything random (default 0)")
+    parser.add_argument("--size", default="320x240", help="of the pictures; any: aspect ratios vary")
+    parser.add_argument("--textures", type=int, default=400, metavar="N", help="made by rule (default 400)")
+    parser.add_argument("--photos", type=Path, metavar="FOLDER", help="your own pictures join the textures")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes (default 2)")
+    data = parser.add_argument_group("data set")
+    data.add_argument("--count", type=int, default=1000, metavar="N", help="samples in all (default 1000)")
+    data.add_argument(
+        "--shard-size", type=int, default=500, metavar="N", help="samples a shard (default 500)"
+    )
+    data.add_argument("--views", type=int, default=4, metavar="N", help="samples a scene (default 4)")
+    data.add_argument("--everything", action="store_true", help="labels, instances, normals, sensors too")
+    data.add_argument(
+        "--contact-sheet",
+        type=Path,
+        metavar="PNG",
+        help="draw the first samples, at most 12 a family: NAME_FAMILY.png. Without OUT nothing else is made",
+    )
+    bag = parser.add_argument_group("bag")
+    bag.add_argument("--bag", action="store_true", help="write a bag of one scene")
+    bag.add_argument("--seconds", type=float, default=30.0, help="its length (default 30)")
+    bag.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="images a second (default 10)")
+    bag.add_argument("--overwrite", action="store_true", help="replace an existing bag")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Renders. Raises MetricDepthError."""
+    from metric_depth_ros.cli.synthetic_bag import write_bag
+    from metric_depth_ros.cli.synthetic_shards import write_shards
+    from metric_depth_ros.errors import InputError
+
+    if args.out is None and args.contact_sheet is None:
+        raise InputError("synthesize: nothing to make; needed OUT, --contact-sheet or both.")
+    if min(args.workers, args.count, args.shard_size, args.views) < 1:
+        raise InputError("synthesize: --workers, --count, --shard-size and --views must be at least 1.")
+    if args.bag:
+        return write_bag(_dataset(args, _families(args, "street")), args)
+    dataset = _dataset(args, _families(args, _FAMILIES), views=args.views)
+    if args.out is not None:
+        write_shards(dataset, args)
+    if args.contact_sheet is not None:
+        _write_sheets(args)
+    return 0
+
+
+def _dataset(
+    args: argparse.Namespace, families: list[str], *, views: int = 1, bank: TextureBank | None = None
+) -> SyntheticDataset:
+    """Raises InputError for a family or size that there is not."""
+    from metric_depth_ros.datasets.synthetic.dataset import SyntheticDataset
+
+    return SyntheticDataset(
+        families,
+        args.seed,
+        size=_size(args.size),
+        views_per_scene=views,
+        textures=args.textures,
+        photos=args.photos,
+        bank=bank,
+    )
+
+
+def _families(args: argparse.Namespace, default: str) -> list[str]:
+    return [name.strip() for name in (args.families or default).split(",")]
+
+
+def _size(text: str) -> tuple[int, int] | None:
+    """Width and height, None for any. Raises InputError."""
+    from metric_depth_ros.errors import InputError
+
+    if text == "any":
+        return None
+    width, _, height = text.partition("x")
+    if not (width.isdigit() and height.isdigit() and min(int(width), int(height)) >= 32):
+        raise InputError(f"synthesize: --size {text}; needed WIDTHxHEIGHT of at least 32x32, or any.")
+    return int(width), int(height)
+
+
+# ---- contact sheets --------------------------------------------------------------------------
+
+
+def _write_sheets(args: argparse.Namespace) -> None:
+    """A sheet for every family: each scene's first picture."""
+    import cv2
+
+    from metric_depth_ros.errors import InputError
+
+    names, bank, count = _families(args, _FAMILIES), None, min(args.count, 12)
+    for name in names:
+        dataset = _dataset(args, [name], bank=bank)
+        bank = dataset.bank
+        path = args.contact_sheet
+        if len(names) > 1:
+            path = path.with_name(f"{path.stem}_{name}{path.suffix}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sheet = _sheet(dataset, count)
+        if not cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)):
+            raise InputError(f"{path}: cannot be written; needed a picture's name such as sheet.png.")
+        print(f"{path}: {count} scenes of {name}")
+
+
+def _sheet(dataset: SyntheticDataset, count: int) -> Any:
+    """Rows of picture, depth, labels, normals and sensors."""
+    import cv2
+
+    from metric_depth_ros.geometry import transform_points
+    from metric_depth_ros.pictures import (
+        depth_range,
+        draw_depth,
+        draw_grid,
+        draw_points,
+        label_colours,
+        normal_colours,
+    )
+
+    marks = {
+        "lidar": None,
+        "vio": cv2.MARKER_CROSS,
+        "radar": cv2.MARKER_DIAMOND,
+        "range_finder": cv2.MARKER_SQUARE,
+    }
+    rows = []
+    for index in range(count):
+        view = dataset[index]
+        low, high = depth_range(view.depth)
+        scans = dataset.scans(index, view)
+        dotted = (view.image * 0.5).astype("uint8")
+        for name, marker in marks.items():
+            points = transform_points(scans[name].T_camera_sensor, scans[name].points)
+            dotted = draw_points(dotted, points, view.camera, (low, high), marker=marker)
+        depth = draw_depth(view.depth, low, high)
+        rows.append([view.image, depth, label_colours(view.labels), normal_colours(view.normals), dotted])
+    titles = ("image", "depth", "labels", "normals", "LiDAR dots, VIO +, radar diamonds")
+    return draw_grid(titles, rows)

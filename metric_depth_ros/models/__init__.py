@@ -1,0 +1,1 @@
+"""Torch modules: architecture only, no training and no files."""

@@ -1,0 +1,127 @@
+"""What happens to a rendered picture before a network sees it: another frame, another camera, another light.
+
+All of it on uint8 RGB (H, W, 3) and float32 depth (H, W) in metres with inf for sky and NaN for unknown.
+Depth along the optical axis survives cropping, scaling, mirroring and turning about that axis.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from metric_depth_ros.types import FloatArray, ImageArray
+
+_NOISE = np.random.default_rng(0).standard_normal(1 << 20, np.float32)
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def reframed(
+    image: ImageArray, depth: FloatArray, size: tuple[int, int], depth_size: tuple[int, int], rng: np.random.Generator
+) -> tuple[ImageArray, FloatArray]:
+    """A random part of the picture, 40 to 100 % of its area, stretched to ``size`` (width, height).
+
+    Half of them are mirrored, a third turned by a few degrees; corners that come from outside are
+    unknown. Depth is of ``depth_size``, each pixel the nearest of the original, so that no depth is
+    invented between two surfaces.
+    """
+    height, width = image.shape[:2]
+    if rng.random() < 0.3:
+        matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), rng.normal(0, 5), 1.0)
+        image = cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REFLECT_101)
+        depth = cv2.warpAffine(
+            depth, matrix, (width, height), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=np.nan
+        )
+    left, top, right, bottom = _crop(width, height, rng)
+    image, depth = image[top:bottom, left:right], depth[top:bottom, left:right]
+    if rng.random() < 0.5:
+        image, depth = image[:, ::-1], depth[:, ::-1]
+    shrinks = image.shape[0] > size[1] or image.shape[1] > size[0]
+    image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    depth = cv2.resize(depth, depth_size, interpolation=cv2.INTER_NEAREST_EXACT)
+    return np.asarray(image, np.uint8), np.asarray(depth, np.float32)
+
+
+def relit(image: ImageArray, partner: ImageArray, rng: np.random.Generator) -> ImageArray:
+    """Another light and another camera: tone, colour, shading, blur, noise, JPEG, parts covered.
+
+    ``partner`` is any picture; patches of it may cover parts.
+    """
+    image = _toned(image, rng)
+    if rng.random() < 0.2:
+        image = _shaded(image, rng)
+    if rng.random() < 0.12:
+        image = _covered(image, partner, rng)
+    if rng.random() < 0.2:
+        image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.3, 1.2)))
+    if rng.random() < 0.3:
+        image = _noisy(image, rng)
+    if rng.random() < 0.15:
+        quality = int(rng.integers(25, 90))
+        image = cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
+    return np.asarray(image, np.uint8)
+
+
+def _crop(width: int, height: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom; the aspect ratio changes by up to a third."""
+    area, aspect = rng.uniform(0.4, 1.0), np.exp(rng.uniform(-0.29, 0.29))
+    w = min(max(round(width * (area * aspect) ** 0.5), 32), width)
+    h = min(max(round(height * (area / aspect) ** 0.5), 32), height)
+    left, top = int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1))
+    return left, top, left + w, top + h
+
+
+def _toned(image: ImageArray, rng: np.random.Generator) -> ImageArray:
+    """Gamma, contrast, brightness and white balance by table; saturation, hue and grey by matrix."""
+    x = np.linspace(0, 1, 256, dtype=np.float32)[:, None]
+    gamma = np.exp(rng.normal(0, 0.25)) * np.exp(rng.normal(0, 0.05, 3))
+    contrast, middle = np.exp(rng.normal(0, 0.2)), rng.uniform(0.3, 0.7)
+    curve = ((x**gamma - middle) * contrast + middle + rng.normal(0, 0.06)) * np.exp(rng.normal(0, 0.06, 3))
+    table = np.clip(curve * 255 + 0.5, 0, 255).astype(np.uint8)
+    image = cv2.LUT(image, table[None])
+    chance = rng.random()
+    if chance < 0.1:
+        mix = np.broadcast_to(_LUMA, (3, 3))
+    elif chance < 0.13:
+        mix = np.eye(3, dtype=np.float32)[rng.permutation(3)]
+    elif chance < 0.6:
+        mix = _colour_matrix(float(np.exp(rng.normal(0, 0.35))), float(rng.normal(0, 0.2)))
+    else:
+        return np.asarray(image, np.uint8)
+    return np.asarray(cv2.transform(image, np.ascontiguousarray(mix, np.float32)), np.uint8)
+
+
+def _colour_matrix(saturation: float, hue: float) -> FloatArray:
+    """(3, 3): turns colours by ``hue`` radians about grey and multiplies their distance from it."""
+    c, s = np.cos(hue) * saturation, np.sin(hue) * saturation
+    turn = c * np.eye(3) + s * np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / 3**0.5
+    grey = np.broadcast_to(_LUMA, (3, 3))
+    matrix: FloatArray = (grey + turn @ (np.eye(3) - grey)).astype(np.float32)
+    return matrix
+
+
+def _shaded(image: ImageArray, rng: np.random.Generator) -> ImageArray:
+    """Lighter here and darker there, smoothly, so that brightness is no sign of depth."""
+    grid = rng.normal(0, 0.35, (int(rng.integers(2, 5)), int(rng.integers(2, 5)))).astype(np.float32)
+    gain = cv2.resize(np.exp(grid), image.shape[1::-1], interpolation=cv2.INTER_CUBIC)
+    return np.asarray(cv2.multiply(image, cv2.merge([gain] * 3), dtype=cv2.CV_8U), np.uint8)
+
+
+def _covered(image: ImageArray, partner: ImageArray, rng: np.random.Generator) -> ImageArray:
+    """One to three rectangles of one colour, of noise or of another picture; depth stays as it is."""
+    image = image.copy()
+    height, width = image.shape[:2]
+    for _ in range(int(rng.integers(1, 4))):
+        h, w = (int(n * rng.uniform(0.06, 0.3)) for n in (height, width))
+        v, u = int(rng.integers(0, height - h + 1)), int(rng.integers(0, width - w + 1))
+        if rng.random() < 0.5 and partner.shape[0] > h and partner.shape[1] > w:
+            i, j = int(rng.integers(0, partner.shape[0] - h)), int(rng.integers(0, partner.shape[1] - w))
+            image[v : v + h, u : u + w] = partner[i : i + h, j : j + w]
+        else:
+            image[v : v + h, u : u + w] = rng.integers(0, 256, 3)
+    return image
+
+
+def _noisy(image: ImageArray, rng: np.random.Generator) -> ImageArray:
+    start = int(rng.integers(0, len(_NOISE) - image.size))
+    noise = _NOISE[start : start + image.size].reshape(image.shape) * np.float32(np.exp(rng.normal(1.6, 0.6)))
+    return np.asarray(cv2.add(image, noise, dtype=cv2.CV_8U), np.uint8)

@@ -1,0 +1,143 @@
+"""How far relative inverse depth is from the true depth, for a network that cannot know the scale.
+
+Every loss takes ``value`` (B, 1, H, W), what the network gave, and ``depth`` (B, 1, H, W) float32 in
+metres: inf is sky, NaN unknown. A picture counts by its own scale; one that shows hardly anything but
+sky and unknown counts nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+# Beyond this, or this many times the picture's median, things are as far as the sky.
+FAR_M = 200.0
+FAR_MEDIANS = 25.0
+_LEAST_ORDINARY = 0.05
+_GRADIENT_SCALES = 4
+_GRADIENT_WEIGHT = 0.5
+_TRIMMED = 0.2
+_EPSILON = 1e-6
+
+
+def log_loss(value: Tensor, depth: Tensor) -> Tensor:
+    """Scalar: mean of |r - median r| with r = ln value + ln depth, and the gradients of r.
+
+    The median is over the ordinary pixels of a picture, nearer than ``far``. What is farther, and the
+    sky, must only be at least that far: there r counts where it is positive, with depth cut at far.
+    A factor on ``value`` changes nothing.
+    """
+    known, ordinary, far = _regions(depth)
+    residual = value.clamp_min(1e-12).log() + torch.minimum(torch.nan_to_num(depth, nan=1.0), far).log()
+    residual = residual - _masked_median(residual.detach(), ordinary)
+    residual = torch.where(ordinary, residual, residual.relu())
+    return _with_gradients(residual, known, ordinary)
+
+
+def normalised_loss(value: Tensor, depth: Tensor) -> Tensor:
+    """Scalar: mean of |value - t| with t = (1/depth - median) / mean deviation, and its gradients.
+
+    The value is compared as it is: the network learns to give a normalised map.
+    """
+    known, ordinary, _ = _regions(depth)
+    target = _normalised(_inverse(depth), known).clamp(max=6.0)
+    return _with_gradients(value - target, known, ordinary)
+
+
+def trimmed_loss(value: Tensor, depth: Tensor) -> Tensor:
+    """Scalar: the trimmed scale- and shift-invariant loss of MiDaS (Ranftl et al. 2020), and its gradients.
+
+    Both maps are brought to median 0 and mean deviation 1; the largest fifth of the errors is left out.
+    ``value`` may be scaled by a positive factor and shifted.
+    """
+    known, ordinary, _ = _regions(depth)
+    residual = _normalised(value, known) - _normalised(_inverse(depth), known)
+    error = torch.where(known, residual.abs(), torch.zeros_like(residual)).flatten(1)
+    count = known.flatten(1).sum(1)
+    ordered = error.sort(dim=1, descending=True).values
+    place = torch.arange(error.shape[1], device=error.device)
+    kept = (place >= (_TRIMMED * count)[:, None]) & (place < count[:, None])
+    data = (ordered * kept).sum(1) / (2 * count.clamp_min(1))
+    enough = _enough(ordinary)
+    return (data * enough).sum() / enough.sum().clamp_min(1) + _GRADIENT_WEIGHT * gradient_loss(
+        residual, known & enough.view(-1, 1, 1, 1)
+    )
+
+
+# What --loss may name -> (the loss, the output that the network needs for it).
+LOSSES: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], str]] = {
+    "log": (log_loss, "log"),
+    "normalised": (normalised_loss, "linear"),
+    "trimmed": (trimmed_loss, "linear"),
+}
+
+
+def gradient_loss(residual: Tensor, known: Tensor) -> Tensor:
+    """Scalar: mean |difference| of neighbours in ``residual``, at 1, 2, 4 and 8 pixels, both ways.
+
+    Only pairs that are both ``known`` count: this keeps edges where the truth has them.
+    """
+    total = residual.new_zeros(())
+    for scale in range(_GRADIENT_SCALES):
+        r, k = residual[..., :: 2**scale, :: 2**scale], known[..., :: 2**scale, :: 2**scale]
+        for one, other in (((..., slice(1, None)), (..., slice(None, -1))), (
+            (..., slice(1, None), slice(None)),
+            (..., slice(None, -1), slice(None)),
+        )):
+            pairs = k[one] & k[other]
+            difference = torch.where(pairs, (r[one] - r[other]).abs(), 0.0)
+            total = total + difference.sum() / pairs.sum().clamp_min(1)
+    return total / _GRADIENT_SCALES
+
+
+def _with_gradients(residual: Tensor, known: Tensor, ordinary: Tensor) -> Tensor:
+    enough = _enough(ordinary)
+    known = known & enough.view(-1, 1, 1, 1)
+    residual = torch.where(known, residual, 0.0)
+    by_picture = residual.abs().flatten(1).sum(1) / known.flatten(1).sum(1).clamp_min(1)
+    data = by_picture.sum() / enough.sum().clamp_min(1)
+    return data + _GRADIENT_WEIGHT * gradient_loss(residual, known)
+
+
+def _regions(depth: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Which pixels are known, which of them are ordinary, and where far begins (B, 1, 1, 1) metres."""
+    known = ~depth.isnan()
+    finite = known & depth.isfinite()
+    far = (FAR_MEDIANS * _masked_median(depth, finite)).clamp(max=FAR_M)
+    return known, finite & (depth < far), far
+
+
+def _enough(ordinary: Tensor) -> Tensor:
+    """(B,) whether a picture counts."""
+    return ordinary.flatten(1).float().mean(1) > _LEAST_ORDINARY
+
+
+def _inverse(depth: Tensor) -> Tensor:
+    """1/depth; 0 for sky and where it is unknown."""
+    return torch.where(depth.isnan(), torch.zeros_like(depth), 1 / depth)
+
+
+def _normalised(map_: Tensor, known: Tensor) -> Tensor:
+    """Less its median over known pixels, by its mean deviation from it."""
+    centred = map_ - _masked_median(map_.detach(), known)
+    count = known.sum((1, 2, 3), keepdim=True).clamp_min(1)
+    spread = torch.where(known, centred.abs(), torch.zeros_like(centred)).sum((1, 2, 3), keepdim=True) / count
+    return centred / spread.clamp_min(_EPSILON)
+
+
+def _masked_median(map_: Tensor, mask: Tensor) -> Tensor:
+    """(B, 1, 1, 1): the median over the mask, of every second row and column; 1 where that is empty."""
+    if min(map_.shape[2:]) >= 32:
+        map_, mask = map_[..., ::2, ::2], mask[..., ::2, ::2]
+    median = torch.where(mask, map_, torch.nan).flatten(1).nanmedian(1).values
+    return torch.nan_to_num(median, nan=1.0).view(-1, 1, 1, 1)
+
+
+def resized_like(value: Tensor, depth: Tensor) -> Tensor:
+    """``value`` at the size of ``depth``."""
+    if value.shape[2:] == depth.shape[2:]:
+        return value
+    return functional.interpolate(value, size=depth.shape[2:], mode="bilinear", align_corners=False)
