@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -48,18 +48,35 @@ _PHOTOGRAPHY = Photography(
 )
 
 
-@dataclass(frozen=True, eq=False)
-class Shoot:
-    """What every frame of a sequence has in common."""
-
-    scene: Scene
-    bank: TextureBank
-    camera: Camera
-    seed: int
-
-
 # A frame's number, stamp and T_world_camera; whether the LiDAR turns at it.
 Job = tuple[int, int, FloatArray, bool]
+
+
+class Shoot:
+    """What every frame of a sequence has in common; renders any of them."""
+
+    def __init__(self, scene: Scene, bank: TextureBank, camera: Camera, seed: int) -> None:
+        self._scene, self._bank, self._camera, self._seed = scene, bank, camera, seed
+        self._moves = any(thing.motion is not None for thing in scene.things)
+        self._world: World | None = None
+
+    def frame(self, job: Job) -> tuple[View, Scan | None]:
+        """The picture and, when the LiDAR turns, its scan."""
+        number, stamp_ns, T_world_camera, turned = job
+        rng = np.random.default_rng([self._seed, 1, number])
+        if self._world is None or self._moves:
+            self._world = World(self._scene, scene_time_s(stamp_ns))
+        world = self._world
+        view = render(
+            world,
+            self._bank,
+            self._camera,
+            T_world_camera,
+            rng,
+            photography=_PHOTOGRAPHY,
+            stamp_ns=stamp_ns,
+        )
+        return view, _LIDAR.scan(world, T_world_camera, rng) if turned else None
 
 
 def write_bag(dataset: SyntheticDataset, args: argparse.Namespace) -> int:
@@ -94,7 +111,7 @@ def _frames(shoot: Shoot, jobs: list[Job], count: int) -> Iterator[tuple[View, S
     """The frames in order, by so many processes, a few ahead at most."""
     progress: dict[str, Any] = {"total": len(jobs), "unit": "frame", "disable": None}
     if count == 1:
-        yield from tqdm((_frame(shoot, job) for job in jobs), **progress)
+        yield from tqdm(map(shoot.frame, jobs), **progress)
         return
     with Workers(count, _start_worker, shoot) as workers:
         ahead = 4 * count
@@ -105,22 +122,6 @@ def _frames(shoot: Shoot, jobs: list[Job], count: int) -> Iterator[tuple[View, S
                 waiting.append(workers.submit(_worker_frame, jobs[number + ahead]))
 
 
-def _frame(shoot: Shoot, job: Job) -> tuple[View, Scan | None]:
-    number, stamp_ns, T_world_camera, turned = job
-    rng = np.random.default_rng([shoot.seed, 1, number])
-    world = World(shoot.scene, scene_time_s(stamp_ns))
-    view = render(
-        world,
-        shoot.bank,
-        shoot.camera,
-        T_world_camera,
-        rng,
-        photography=_PHOTOGRAPHY,
-        stamp_ns=stamp_ns,
-    )
-    return view, _LIDAR.scan(world, T_world_camera, rng) if turned else None
-
-
 _worker: dict[str, Shoot] = {}
 
 
@@ -129,7 +130,7 @@ def _start_worker(_: Tally, shoot: Shoot) -> None:
 
 
 def _worker_frame(job: Job) -> tuple[View, Scan | None]:
-    return _frame(_worker["shoot"], job)
+    return _worker["shoot"].frame(job)
 
 
 def _write_frame(

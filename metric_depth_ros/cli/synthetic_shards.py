@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -61,13 +61,13 @@ def _write_together(
 ) -> None:
     with Workers(args.workers, _start_worker, dataset, args.out, args.everything) as workers:
         shards = [workers.submit(_render_shard, job) for job in missing]
-        waiting = set(shards)
+        waiting, shown = set(shards), 0
         while waiting:
-            _, waiting = wait(waiting, timeout=0.5, return_when=FIRST_EXCEPTION)
-            progress.update(workers.counted - (progress.n - progress.initial))
-            for shard in shards:
-                if shard.done():
-                    workers.result(shard)
+            finished, waiting = wait(waiting, timeout=0.5)
+            progress.update(workers.counted - shown)
+            shown = workers.counted
+            for shard in finished:
+                workers.result(shard)
 
 
 def _missing(folder: Path, count: int, shard_size: int) -> list[tuple[int, range]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from metric_depth_ros.datasets.synthetic.mesh import Mesh
-from metric_depth_ros.datasets.synthetic.scene import LABELS, Material, Scene, Thing
+from metric_depth_ros.datasets.synthetic.scene import LABELS, Scene, Thing
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.types import BoolArray, FloatArray, IntArray
 
@@ -63,30 +64,25 @@ class World:
         """
         rtcore, construction = _embree()
         self.scene = scene
-        self.materials: list[Material] = []
-        parts: list[Mesh] = []
-        material_of, thing_of = [], []
-        known: dict[Material, int] = {}
-        for number, thing in enumerate(scene.things, start=1):
-            T = pose_at(thing, time_s)
-            for mesh, material in thing.parts:
-                if material not in known:
-                    known[material] = len(self.materials)
-                    self.materials.append(material)
-                parts.append(mesh.moved(T))
-                material_of.append(known[material])
-                thing_of.append(number)
+        parts = [
+            (mesh, material, number)
+            for number, thing in enumerate(scene.things, start=1)
+            for mesh, material in thing.parts
+        ]
         if not parts:
             raise InputError("synthetic: the scene holds nothing; needed at least one thing.")
-        counts = [len(mesh) for mesh in parts]
-        self.corners = np.concatenate([mesh.corners for mesh in parts]).astype(np.float32)
-        self.shading_normals = np.concatenate([mesh.normals for mesh in parts]).astype(np.float32)
+        meshes, materials, numbers = zip(*parts, strict=True)
+        self.materials = list(dict.fromkeys(materials))
+        place = {material: i for i, material in enumerate(self.materials)}
+        counts = [len(mesh) for mesh in meshes]
+        poses = np.stack([pose_at(thing, time_s) for thing in scene.things])[np.array(numbers) - 1]
+        self.corners, self.shading_normals = _placed(meshes, poses, np.repeat(np.arange(len(meshes)), counts))
         # Most triangles are flat: their own normal serves, which the tracer gives.
         self.smooth = np.abs(np.diff(self.shading_normals, axis=1)).max((1, 2)) > 1e-3
-        self.uv = np.concatenate([mesh.uv for mesh in parts]).astype(np.float32)
-        self.material_of = np.repeat(np.array(material_of, np.int32), counts)
+        self.uv = np.concatenate([mesh.uv for mesh in meshes]).astype(np.float32)
+        self.material_of = np.repeat(np.array([place[m] for m in materials], np.int32), counts)
         # One row more, at index -1, for rays that meet nothing.
-        self._thing_met = np.append(np.repeat(np.array(thing_of, np.int32), counts), np.int32(0))
+        self._thing_met = np.append(np.repeat(np.array(numbers, np.int32), counts), np.int32(0))
         facets = np.cross(self.corners[:, 1] - self.corners[:, 0], self.corners[:, 2] - self.corners[:, 0])
         length = np.sqrt(np.einsum("ij,ij->i", facets, facets))
         facets /= np.maximum(length, np.float32(1e-20))[:, None]
@@ -135,6 +131,21 @@ class World:
         )
         blocked: BoolArray = out != -1
         return blocked
+
+
+def _placed(meshes: Sequence[Mesh], poses: FloatArray, part: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Corners and shading normals (T, 3, 3) in the world, of meshes with one pose (4, 4) each.
+
+    All in one go, as a scene has hundreds of parts. ``part``: (T,) which mesh a triangle is of.
+    """
+    turn = poses[:, :3, :3].transpose(0, 2, 1)
+    corners = np.concatenate([mesh.corners for mesh in meshes]).astype(np.float32)
+    corners = corners @ turn.astype(np.float32)[part] + poses[:, None, :3, 3].astype(np.float32)[part]
+    normals = np.concatenate([mesh.normals for mesh in meshes]).astype(np.float32)
+    # Normals go by the inverse transposed; a scale is taken out again.
+    normals = normals @ np.linalg.inv(turn).transpose(0, 2, 1).astype(np.float32)[part]
+    normals /= np.maximum(np.sqrt(np.einsum("tij,tij->ti", normals, normals)), np.float32(1e-12))[..., None]
+    return corners, normals
 
 
 def pose_at(thing: Thing, time_s: float) -> FloatArray:

@@ -34,7 +34,9 @@ def table(kit: Kit, width: float, depth: float, height: float = 0.74) -> Piece:
         four_legs(item, leg, x, y, z, kit.u(0.015, 0.035), round_leg=kit.chance(0.5))
         if kit.chance(0.7):
             _apron(item, leg, x, y, z)
-    piece.tops.append(Top((-width / 2, -depth / 2), (width / 2, depth / 2), height))
+    # On a round top things stand within the square inside.
+    x, y = (width * 0.34, depth * 0.34) if round_top else (width / 2, depth / 2)
+    piece.tops.append(Top((-x, -y), (x, y), height))
     return piece
 
 

@@ -126,7 +126,7 @@ def pallet(kit: Kit, room: float = 1.4) -> Piece:
     elif style == "sacks":
         for k in range(max(1, int((high - 0.13) / 0.17))):
             for side in (-1, 1):
-                goods.put("pillow", body, (side * 0.2, 0, 0.11 + 0.16 * k), (0.44, 0.76, 0.22), kit.u(-5, 5))
+                goods.put("sack", body, (side * 0.2, 0, 0.11 + 0.16 * k), (0.44, 0.76, 0.22), kit.u(-5, 5))
     else:
         nx, nz = kit.n(2, 3), kit.n(1, 4)
         step, rise = (w - 0.03) / nx, (high - 0.13) / nz
@@ -343,6 +343,9 @@ def stairs(kit: Kit, root: Piece, plan: Plan, rect: Rect) -> None:
     count = min(int(plan.height * 0.6 / rise), 14)
     long = count * tread
     x, y = x1 - long / 2 - 0.05, (y0 + y1) / 2
+    doors = [w.at((o.start + o.end) / 2, 0) for w in plan.walls for o in w.openings]
+    if any(at_x > x1 - long - 0.6 and y0 - 0.1 < at_y < y1 + 0.1 for at_x, at_y in doors):
+        return
     if width < 0.9 or not plan.free(x, y, long, width - 0.04, 0):
         return
     piece = Piece(long, width, count * rise)

@@ -197,7 +197,8 @@ def boxes(kit: Kit) -> Piece:
     piece = Piece(s * 1.3, s * 1.1, 0.0)
     z = 0.0
     for _ in range(kit.n(1, 4)):
-        one = clutter.carton(kit, s * kit.u(0.75, 1.0))
+        one = clutter.carton(kit, s)
+        s *= kit.u(0.8, 1.0)  # smaller ones on larger ones
         piece.add(one, kit.u(-0.03, 0.03), kit.u(-0.03, 0.03), z, kit.u(-8, 8))
         z += one.height
     piece.height = z

@@ -1,4 +1,4 @@
-"""Furniture as people set it: a desk with what is on it and its chair, a table with chairs, a sofa and its rug."""
+"""Furniture as people set it: a desk with its chair and all that is on it, a table with chairs, a sofa."""
 
 from __future__ import annotations
 

@@ -68,9 +68,10 @@ def _hob(kit: Kit, item: Item, x: float, height: float) -> None:
 def _sink(kit: Kit, item: Item, x: float, y: float, height: float) -> None:
     steel = kit.steel()
     item.box(kit.dark(), (x - 0.22, y - 0.16, height), (x + 0.22, y + 0.18, height + 0.002))
-    for low, high in (((-0.25, -0.2), (0.25, -0.16)), ((-0.25, 0.18), (0.25, 0.22)), ((-0.25, -0.16), (-0.22, 0.18)),
-                      ((0.22, -0.16), (0.25, 0.18))):  # fmt: skip
-        item.box(steel, (x + low[0], y + low[1], height), (x + high[0], y + high[1], height + 0.008))
+    for b, d in ((-0.2, -0.16), (0.18, 0.22)):
+        item.box(steel, (x - 0.25, y + b, height), (x + 0.25, y + d, height + 0.008))
+    for a, c in ((-0.25, -0.22), (0.22, 0.25)):
+        item.box(steel, (x + a, y - 0.16, height), (x + c, y + 0.18, height + 0.008))
     tap = [
         (x, y - 0.23, height),
         (x, y - 0.23, height + 0.24),

@@ -255,6 +255,7 @@ class Interest:
     width: float
 
 
+_WORTH_A_LOOK = ("furniture", "table", "screen", "person", "object", "vehicle", "clutter")
 _ENCLOSURE = ("floor", "wall", "ceiling", "ground", "building", "vegetation")
 
 
@@ -323,7 +324,9 @@ def _station(
 
 def _close_up(kit: Kit, free: FloatArray, z: float, focus: Interest) -> Station | None:
     away = np.hypot(free[:, 0] - focus.x, free[:, 1] - focus.y)
-    fit = np.flatnonzero((away > 0.45) & (away < kit.u(0.9, 2.2)))
+    # Not looking up by more than about 22 degrees or down by more than 60.
+    least = max(0.45, 2.5 * (focus.z + 0.25 - z), 0.6 * (z - focus.z))
+    fit = np.flatnonzero((away > least) & (away < max(kit.u(0.9, 2.2), least + 0.3)))
     if not len(fit):
         return None
     x, y = free[kit.choose(fit.tolist())]
@@ -356,10 +359,11 @@ def obstacles(root: Piece) -> tuple[FloatArray, FloatArray]:
     return low[chosen], high[chosen]
 
 
-def goals(boxes: tuple[FloatArray, FloatArray]) -> FloatArray:
-    """(N, 3) middles of the things that are large enough to look at."""
-    low, high = boxes
+def goals(root: Piece) -> FloatArray:
+    """(N, 3) middles of furniture and the like that is large enough to look at."""
+    labels, low, high = root.extents()
     size = high - low
     fit = (size.max(1) > 0.35) & (size.min(1) > 0.08) & (size.max(1) < 3) & (low[:, 2] < 1.6)
+    fit &= np.array([label in _WORTH_A_LOOK for label in labels])
     middle: FloatArray = (low[fit] + high[fit]) / 2
     return middle

@@ -108,7 +108,7 @@ def scatter(
     area = (x1 - x0) * (y1 - y0)
     taken = list(keep)
     covered, tries = 0.0, 0
-    most = min(30, int(6 + 30 * density * area))
+    most = min(20, int(6 + 24 * density * area))
     while covered < density * area and tries < most:
         tries += 1
         thing = kit.choose(makers)(kit)

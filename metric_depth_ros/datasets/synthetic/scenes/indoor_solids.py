@@ -156,7 +156,7 @@ class Piece:
             scene.things.append(Thing(item.label, parts, item.T, item.motion))
 
     def extents(self) -> tuple[list[str], FloatArray, FloatArray]:
-        """Labels, lowest and highest corners (N, 3) of boxes around items; around each solid of large ones."""
+        """Labels, lowest and highest corners (N, 3) of boxes around items, or the solids of large ones."""
         items = [item for item in self.items if item.solids]
         counts = np.array([len(item.solids) for item in items])
         rows = np.array([row for item in items for _, _, row in item.solids])
@@ -340,7 +340,8 @@ def _fronds(seed: int, count: int) -> Callable[[], Mesh]:
 def _lump(seed: int, roughness: float) -> Callable[[], Mesh]:
     def make() -> Mesh:
         made = meshes.blob(0.5, roughness, np.random.default_rng(seed), segments=12)
-        return Mesh(np.maximum(made.corners, (-9, -9, 0)).astype(np.float32), made.normals, made.uv)
+        sunk = made.corners - np.array([0, 0, made.corners[..., 2].min() + 0.06], np.float32)
+        return Mesh(np.maximum(sunk, np.array([-9, -9, 0], np.float32)), made.normals, made.uv)
 
     return make
 
@@ -366,6 +367,7 @@ UNITS: dict[str, Callable[[], Mesh]] = {
     "flask": _turned((0.48, 0), (0.5, 0.6), (0.19, 0.8), (0.2, 1), (0, 1), segments=6),
     "ball": lambda: meshes.ellipsoid(1, 1, 1, segments=12),
     "soft": lambda: meshes.ellipsoid(1, 1, 1, power=0.3, segments=12),
+    "sack": lambda: meshes.ellipsoid(1, 1, 1, power=0.6, segments=8),
     "pillow": lambda: meshes.ellipsoid(1, 1, 1, power=0.6, segments=12),
     # A limb's thick end is its top; a torso is flat and wide at the shoulders.
     "limb": _turned((0, -0.04), (0.3, -0.02), (0.38, 0.1), (0.5, 0.8), (0.45, 1), (0, 1.06), segments=8),

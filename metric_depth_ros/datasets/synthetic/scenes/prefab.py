@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -81,7 +81,7 @@ def slabs(low: FloatArray, high: FloatArray, *, faces: str = "xXyYzZ") -> Mesh:
     return Mesh(corners.reshape(-1, 3, 3), normals.reshape(-1, 3, 3), uv.reshape(-1, 3, 2))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _box_faces(faces: str) -> Mesh:
     unit = box(1, 1, 1)
     way = unit.normals[:, 0]
@@ -98,8 +98,13 @@ def chosen_cells(mesh: Mesh, cells: BoolArray) -> Mesh:
     return Mesh(mesh.corners[keep], mesh.normals[keep], mesh.uv[keep])
 
 
+def between(rng: np.random.Generator, low: float, high: float) -> float:
+    """A number between two, evenly drawn."""
+    return low + (high - low) * float(rng.random())
+
+
 def posed(
-    at: Sequence[float] = (0.0, 0.0, 0.0),
+    at: Sequence[float] | FloatArray = (0.0, 0.0, 0.0),
     *,
     yaw_deg: float = 0.0,
     pitch_deg: float = 0.0,

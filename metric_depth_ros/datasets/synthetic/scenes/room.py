@@ -53,8 +53,7 @@ def build(rng: np.random.Generator, palette: Palette) -> Scene:
     FURNISHINGS[kind](kit, root, plan, density)
     light_room(kit, scene, root, plan, rects, height, lamps)
     root.into(scene)
-    boxes = obstacles(root)
-    scene.stations = stations(kit, scene, Headroom(plan, boxes), interests(root), goals(boxes))
+    scene.stations = stations(kit, scene, Headroom(plan, obstacles(root)), interests(root), goals(root))
     return scene
 
 

@@ -37,15 +37,23 @@ def _weather(scene: Scene, rng: np.random.Generator) -> None:
         warm = float(rng.uniform(0.7, 1.0))
         strength = float(rng.uniform(1.2, 2.4))
         blue = float(rng.uniform(0.25, 0.7))
-        scene.sky = Sky((0.75, 0.85, 1.0), (blue * 0.35, blue * 0.6, blue * 1.2), float(rng.uniform(0, 0.6)), seed)
+        scene.sky = Sky(
+            (0.75, 0.85, 1.0), (blue * 0.35, blue * 0.6, blue * 1.2), float(rng.uniform(0, 0.6)), seed
+        )
         scene.lights.append(
-            Light((strength, strength * (0.85 + 0.15 * warm), strength * warm), direction, size=float(rng.uniform(0.3, 2)))
+            Light(
+                (strength, strength * (0.85 + 0.15 * warm), strength * warm),
+                direction,
+                size=float(rng.uniform(0.3, 2)),
+            )
         )
         a = float(rng.uniform(0.18, 0.45))
         scene.ambient = (a * 0.9, a, a * 1.12)
     elif mood < 0.9:  # overcast
         grey = float(rng.uniform(0.6, 1.1))
-        scene.sky = Sky((grey, grey, grey * 1.02), (grey * 0.8, grey * 0.82, grey * 0.88), float(rng.uniform(0, 1)), seed)
+        scene.sky = Sky(
+            (grey, grey, grey * 1.02), (grey * 0.8, grey * 0.82, grey * 0.88), float(rng.uniform(0, 1)), seed
+        )
         part = float(rng.uniform(0.1, 0.6))
         scene.lights.append(Light((part, part, part), direction, size=float(rng.uniform(8, 25))))
         a = float(rng.uniform(0.5, 0.9))

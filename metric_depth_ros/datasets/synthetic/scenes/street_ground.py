@@ -18,7 +18,12 @@ class Land:
     """Ground heights, and a road's frame on them: s metres along it, t metres to its left."""
 
     def __init__(
-        self, rng: np.random.Generator, *, bend: float = 0.0, slope: float = 0.0, reach: tuple[float, float] = (-90, 260)
+        self,
+        rng: np.random.Generator,
+        *,
+        bend: float = 0.0,
+        slope: float = 0.0,
+        reach: tuple[float, float] = (-90, 260),
     ) -> None:
         """A road through the origin along +x.
 
@@ -46,8 +51,8 @@ class Land:
 
     def z(self, x: FloatArray | float, y: FloatArray | float) -> FloatArray:
         """Ground height in metres at world positions."""
-        x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
-        phase = x[..., None] * self._wave[:, 0] + y[..., None] * self._wave[:, 1] + self._phase
+        at_x, at_y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+        phase = at_x[..., None] * self._wave[:, 0] + at_y[..., None] * self._wave[:, 1] + self._phase
         out: FloatArray = np.sin(phase) @ self._height - self._zero
         return out
 
@@ -127,7 +132,9 @@ def ribbon(
     return out
 
 
-def marks(land: Land, s: FloatArray, t: FloatArray, length: FloatArray, width: FloatArray, lift: float) -> Mesh:
+def marks(
+    land: Land, s: FloatArray, t: FloatArray, length: FloatArray, width: FloatArray, lift: float
+) -> Mesh:
     """N painted bars: centres at (s, t), ``length`` along the road, ``width`` across."""
     s, t, length, width = np.broadcast_arrays(*(np.asarray(a, np.float64) for a in (s, t, length, width)))
     signs = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)])
@@ -141,8 +148,8 @@ def marks(land: Land, s: FloatArray, t: FloatArray, length: FloatArray, width: F
 
 def terrain(land: Land, half_width: float) -> Mesh:
     """The ground to the horizon, sunk where the road's own surfaces lie (within ``half_width`` of it)."""
-    radius = np.concatenate([[0.0], np.geomspace(6, HORIZON_M, 30)])
-    angle = np.linspace(0, 2 * np.pi, 49)
+    radius = np.concatenate([[0.0], np.geomspace(8, HORIZON_M, 25)])
+    angle = np.linspace(0, 2 * np.pi, 41)
     x, y = radius[:, None] * np.cos(angle), radius[:, None] * np.sin(angle)
     near = np.clip((half_width - 1 - land.distance(x, y)) / 3 + 1, 0, 1)
     z = land.z(x, y) - 0.7 * near

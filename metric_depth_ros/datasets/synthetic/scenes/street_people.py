@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -25,7 +25,7 @@ def person(rng: np.random.Generator, palette: Palette, *, walking: bool) -> tupl
     ), prefab
 
 
-@lru_cache(maxsize=None)
+@cache
 def _person(variant: int, walking: bool) -> Prefab:
     rng = np.random.default_rng([74, variant])
     made = Builder()
@@ -42,19 +42,29 @@ def _person(variant: int, walking: bool) -> Prefab:
         made.add("dark", ellipsoid(0.27, 0.1, 0.11, segments=8), posed((x + 0.06, y, 0.0)))
         shoulder = np.array([0, side * 0.2 * wide, neck - 0.05])
         swing = -side * stride * 0.55
-        hand = shoulder + (swing + 0.04, side * 0.06, -0.36 * tall)
+        hand = shoulder + np.array((swing + 0.04, side * 0.06, -0.36 * tall))
         elbow = (shoulder + hand) / 2 + (-0.05, side * 0.03, 0)
         made.add("cloth", tube(np.stack([shoulder, elbow]), 0.05 * wide, segments=7))
         made.add("cloth", tube(np.stack([elbow, hand]), 0.042 * wide, segments=7))
         made.add("skin", ellipsoid(0.08, 0.07, 0.14, segments=6), posed(hand - (0, 0, 0.13)))
-    made.add("cloth", ellipsoid(0.26 * wide, 0.46 * wide, neck - hip + 0.06, power=0.55, segments=12), posed((0, 0, hip - 0.04)))
+    made.add(
+        "cloth",
+        ellipsoid(0.26 * wide, 0.46 * wide, neck - hip + 0.06, power=0.55, segments=12),
+        posed((0, 0, hip - 0.04)),
+    )
     if variant % 3 == 0:  # a coat or skirt
-        made.add("cloth", ellipsoid(0.3 * wide, 0.42 * wide, 0.34 * tall, power=0.5, segments=12), posed((0, 0, hip - 0.2 * tall)))
+        made.add(
+            "cloth",
+            ellipsoid(0.3 * wide, 0.42 * wide, 0.34 * tall, power=0.5, segments=12),
+            posed((0, 0, hip - 0.2 * tall)),
+        )
     made.add("skin", tube(np.array([(0, 0, neck - 0.04), (0.01, 0, neck + 0.08)]), 0.055, segments=7))
     made.add("skin", ellipsoid(0.19, 0.155, 0.24, segments=10), posed((0.02, 0, tall - 0.24)))
     made.add("dark", ellipsoid(0.205, 0.175, 0.17, segments=10), posed((-0.005, 0, tall - 0.155)))
     if variant % 4 == 1:
         made.add("dark", ellipsoid(0.18, 0.32, 0.44, power=0.5, segments=8), posed((-0.19, 0, neck - 0.5)))
     if variant % 5 == 2:
-        made.add("dark", ellipsoid(0.34, 0.13, 0.3, power=0.3, segments=8), posed((0.05, 0.33 * wide, hip - 0.24)))
+        made.add(
+            "dark", ellipsoid(0.34, 0.13, 0.3, power=0.3, segments=8), posed((0.05, 0.33 * wide, hip - 0.24))
+        )
     return made.prefab()

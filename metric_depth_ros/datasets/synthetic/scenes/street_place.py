@@ -10,12 +10,20 @@ from metric_depth_ros.datasets.synthetic.mesh import Mesh
 from metric_depth_ros.datasets.synthetic.palette import Palette
 from metric_depth_ros.datasets.synthetic.scene import Material, Motion, Role, Scene, Station, Vector
 from metric_depth_ros.datasets.synthetic.scenes.prefab import Parts, Prefab, posed
-from metric_depth_ros.datasets.synthetic.scenes.street_ground import Band, Land, marks, ribbon, skyline, terrain
+from metric_depth_ros.datasets.synthetic.scenes.street_ground import (
+    Band,
+    Land,
+    marks,
+    ribbon,
+    skyline,
+    terrain,
+)
 from metric_depth_ros.datasets.synthetic.scenes.street_things import Furniture
 from metric_depth_ros.datasets.synthetic.scenes.vegetation import Flora
 from metric_depth_ros.datasets.synthetic.scenes.vehicles import Fleet
 from metric_depth_ros.types import FloatArray
 
+CAMERAS_M = 12.0  # cameras stand within this of s = 0
 _HALF_M = 42.0  # of the strip of ground that follows the road
 
 
@@ -61,10 +69,16 @@ class Place:
     def __init__(self, scene: Scene, rng: np.random.Generator, palette: Palette, kind: Kind) -> None:
         """Draws the road and lays its ground."""
         self.scene, self.rng, self.palette, self.kind = scene, rng, palette, kind
-        self.flora, self.furniture, self.fleet = Flora(rng, palette), Furniture(rng, palette), Fleet(rng, palette)
+        self.flora, self.furniture, self.fleet = (
+            Flora(rng, palette),
+            Furniture(rng, palette),
+            Fleet(rng, palette),
+        )
         straight = self.chance(0.4)
         self.land = Land(
-            rng, bend=0.0 if straight else self.u(0.2, 1) * kind.bend, slope=self.u(0, 1) ** 2 * 2 * kind.slope
+            rng,
+            bend=0.0 if straight else self.u(0.2, 1) * kind.bend,
+            slope=self.u(0, 1) ** 2 * 2 * kind.slope,
         )
         self.lanes = int(rng.integers(kind.lanes[0], kind.lanes[1] + 1))
         self.lane = self.u(*kind.lane_m)
@@ -111,18 +125,32 @@ class Place:
         i = self.side(1 if t > 0 else -1)
         return self.kerb if abs(t) > self.edge[i] + 0.03 else 0.0
 
+    def detail(self, s: float, t: float) -> int:
+        """2 for places close to the cameras, 1 for the middle distance, 0 where small parts do not show."""
+        away = np.hypot(max(abs(s) - CAMERAS_M, 0), t)
+        return 2 if away < 10 else 1 if away < 24 else 0
+
     def far(self, s: float, t: float) -> bool:
-        """Whether a place is so far from the cameras that small parts do not show."""
-        return bool(np.hypot(max(abs(s - 5) - 28, 0), t) > 30)
+        """Whether small parts do not show at a place."""
+        return self.detail(s, t) == 0
+
+    def plant(self, made: tuple[Parts, Prefab], s: float, t: float, scale: float) -> None:
+        """A tree or bush, if there is room for what of it is below head height."""
+        if self.claim(s, t, max(0.4, Flora.reach(made[1]) * scale)):
+            self.put("vegetation", made, s, t, yaw_deg=self.u(0, 360), scale=scale)
 
     def free(self, s: float, t: float, radius: float) -> bool:
         """Whether nothing was claimed within the circle; side roads are not free."""
         if self.crossing and abs(s - self.crossing[0]) < self.crossing[1] + radius and abs(t) > self.driven:
             return False
-        for a, b, r in self._taken:
-            if (a - s) ** 2 + (b - t) ** 2 < (r + radius) ** 2:
-                return False
-        return True
+        return all((a - s) ** 2 + (b - t) ** 2 >= (r + radius) ** 2 for a, b, r in self._taken)
+
+    def gap(self, s: float, width: float) -> float:
+        """How far to go on so that s to s + width is clear of the side road; 0 if it is."""
+        if self.crossing is None:
+            return 0.0
+        at, half = self.crossing
+        return at + half - s if s + width > at - half and s < at + half else 0.0
 
     def claim(self, s: float, t: float, radius: float) -> bool:
         """Takes the circle if it is free; says whether it was."""
@@ -152,7 +180,10 @@ class Place:
         if tilted:
             gx, gy = self.land.tilt(x, y)
             c, n = np.cos(np.radians(yaw)), np.sin(np.radians(yaw))
-            pitch, roll = -float(np.degrees(np.arctan(gx * c + gy * n))), float(np.degrees(np.arctan(gy * c - gx * n)))
+            pitch, roll = (
+                -float(np.degrees(np.arctan(gx * c + gy * n))),
+                float(np.degrees(np.arctan(gy * c - gx * n))),
+            )
         T = posed((x, y, z), yaw_deg=yaw, pitch_deg=pitch, roll_deg=roll, scale=scale)
         motion = None
         if speed:
@@ -170,10 +201,19 @@ class Place:
         self.scene.add(label, [(mesh, material)])
 
     def look(
-        self, s: float, t: float, height: float, yaw_deg: float, *, yaw: float, pitch: tuple[float, float],
-        weight: float, roll: float = 1.5, spread: float = 0.3,
-    ) -> None:  # fmt: skip
-        """A station at (s, t), ``height`` above the surface, looking ``yaw_deg`` off the road within +-``yaw``."""
+        self,
+        s: float,
+        t: float,
+        height: float,
+        yaw_deg: float,
+        *,
+        yaw: float,
+        pitch: tuple[float, float],
+        weight: float,
+        roll: float = 1.5,
+        spread: float = 0.3,
+    ) -> None:
+        """A station at (s, t), ``height`` above the surface, ``yaw_deg`` off the road, give or take ``yaw``."""
         x, y = (float(v) for v in self.land.xy(s, t))
         z = float(self.land.z(x, y)) + self.lift(t) + height
         way = self.land.heading(s) + np.radians(yaw_deg)
@@ -185,9 +225,15 @@ class Place:
         high: Vector = (x + spread, y + spread, z + 0.05)
         lift = far * np.tan(np.radians(pitch))
         self.scene.stations.append(
-            Station(low, high, (float(ahead[0] - reach), float(ahead[1] - reach), float(level + lift[0])),
-                    (float(ahead[0] + reach), float(ahead[1] + reach), float(level + lift[1])), roll, weight)
-        )  # fmt: skip
+            Station(
+                low,
+                high,
+                (float(ahead[0] - reach), float(ahead[1] - reach), float(level + lift[0])),
+                (float(ahead[0] + reach), float(ahead[1] + reach), float(level + lift[1])),
+                roll,
+                weight,
+            )
+        )
         self._taken.append((s, t, 1.2))
 
     def _rise(self, s: float, t: float, way: FloatArray) -> float:
@@ -214,25 +260,35 @@ class Place:
         if self.walk[i]:
             bands.append(Band("walk", edge + 0.16 + self.walk[i], kerb))
         start = edge + 0.16 + self.walk[i]
-        bands += [Band(outside, start + 12, kerb, 3), Band(outside, max(_HALF_M - 4, start + 14), kerb, 4),
-                  Band(outside, max(_HALF_M, start + 18), -1.6, 1)]  # fmt: skip
+        bands += [
+            Band(outside, start + 12, kerb, 3),
+            Band(outside, max(_HALF_M - 4, start + 14), kerb, 4),
+            Band(outside, max(_HALF_M, start + 18), -1.6, 1),
+        ]
         return bands
 
     def _lay_ground(self) -> None:
         draw = self.palette.draw
         materials = {
-            "road": draw(self.kind.surface), "kerb": draw("concrete"),
+            "road": draw(self.kind.surface),
+            "kerb": draw("concrete"),
             "walk": draw("concrete") if self.chance(0.6) else draw("floor"),
-            "green": draw("grass"), "ground": draw("concrete") if self.chance(0.5) else draw("ground"),
-        }  # fmt: skip
+            "green": draw("grass"),
+            "ground": draw("concrete") if self.chance(0.5) else draw("ground"),
+        }
         labels = {"road": "road", "kerb": "road", "walk": "ground", "green": "ground", "ground": "ground"}
         first, last = self.land.reach
-        s = np.concatenate([np.arange(first, -20, 8), np.arange(-20, 70, 3), np.arange(70, 130, 6), np.arange(130, last, 15)])
+        s = np.concatenate(
+            [np.arange(first, -20, 8), np.arange(-20, 70, 3), np.arange(70, 130, 6), np.arange(130, last, 15)]
+        )
         start, bands = self._bands()
         pieces = [s]
         if self.crossing:
             at, half = self.crossing
-            pieces = [np.append(s[s < at - half - 0.5], at - half), np.append(at + half, s[s > at + half + 0.5])]
+            pieces = [
+                np.append(s[s < at - half - 0.5], at - half),
+                np.append(at + half, s[s > at + half + 0.5]),
+            ]
             self._lay_crossing(materials, at, half)
         meshes: dict[str, list[Mesh]] = {}
         for piece in pieces:
@@ -251,7 +307,21 @@ class Place:
             edge = self.edge[self.side(sign)]
             t = np.concatenate([[edge, edge + 0.05], np.arange(edge + 3, _HALF_M - 4, 4), [_HALF_M + 4]])
             ramp = np.minimum((t - edge) / 0.05, 1)[:, None]
-            lines = np.array([-half, -road - 0.16, -road - 0.015, -road, -road / 2, 0, road / 2, road, road + 0.015, road + 0.16, half])
+            lines = np.array(
+                [
+                    -half,
+                    -road - 0.16,
+                    -road - 0.015,
+                    -road,
+                    -road / 2,
+                    0,
+                    road / 2,
+                    road,
+                    road + 0.015,
+                    road + 0.16,
+                    half,
+                ]
+            )
             lift = self.kerb * (np.abs(lines) > road + 0.001)
             from metric_depth_ros.datasets.synthetic.mesh import sheet
             from metric_depth_ros.datasets.synthetic.scenes.prefab import chosen_cells
@@ -261,7 +331,11 @@ class Place:
             surface = sheet(points if sign > 0 else points[:, ::-1])
             middle = np.abs((lines[:-1] + lines[1:]) / 2)
             middle = middle if sign > 0 else middle[::-1]
-            for name, cells in (("road", middle < road), ("kerb", (middle > road) & (middle < road + 0.16)), ("walk", middle > road + 0.16)):
+            for name, cells in (
+                ("road", middle < road),
+                ("kerb", (middle > road) & (middle < road + 0.16)),
+                ("walk", middle > road + 0.16),
+            ):
                 chosen = chosen_cells(surface, np.broadcast_to(cells, (len(t) - 1, len(lines) - 1)))
                 self.add("road" if name != "walk" else "ground", chosen, materials[name])
         inner = np.array([-self.edge[0], 0, self.edge[1]])
@@ -274,13 +348,28 @@ class Place:
         draw = self.palette.draw
         first = self.kind.sides[0][0]
         town = first in ("town", "block")
-        self.add("building" if town else "vegetation",
-                 skyline(self.rng, self.land, self.u(180, 300), self.u(5, 22) if town else self.u(4, 12), 0.08, steps=town),
-                 draw("facade") if town else draw("foliage"))  # fmt: skip
+        self.add(
+            "building" if town else "vegetation",
+            skyline(
+                self.rng,
+                self.land,
+                self.u(180, 300),
+                self.u(5, 22) if town else self.u(4, 12),
+                0.08,
+                steps=town,
+            ),
+            draw("facade") if town else draw("foliage"),
+        )
         if self.chance(0.6):
-            self.add("vegetation", skyline(self.rng, self.land, self.u(450, 900), self.u(15, 90), 0.03), draw("foliage"))
+            self.add(
+                "vegetation",
+                skyline(self.rng, self.land, self.u(450, 900), self.u(15, 90), 0.03),
+                draw("foliage"),
+            )
 
-    def paint(self, s: FloatArray, t: FloatArray, length: FloatArray | float, width: FloatArray | float) -> None:
+    def paint(
+        self, s: FloatArray, t: FloatArray, length: FloatArray | float, width: FloatArray | float
+    ) -> None:
         """White bars on the road."""
         mesh = marks(self.land, s, t, np.asarray(length), np.asarray(width), 0.012)
         white = self.u(0.5, 0.85)

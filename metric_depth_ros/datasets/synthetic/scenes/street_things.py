@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -51,7 +51,7 @@ class Furniture:
 _ROLES: dict[str, Role] = {"face": "print", "paint": "paint", "wood": "wood", "stone": "concrete"}
 
 
-@lru_cache(maxsize=None)
+@cache
 def _thing(name: str, make: int) -> Prefab:
     rng = np.random.default_rng([64, make, *name.encode()])
     made = Builder()
@@ -60,7 +60,11 @@ def _thing(name: str, make: int) -> Prefab:
 
 
 def _pole(made: Builder, radius: float, height: float, slot: str = "steel", top: float | None = None) -> None:
-    made.add(slot, cylinder(radius, height + 0.3, top=radius * 0.6 if top is None else top, segments=8), posed((0, 0, -0.3)))
+    made.add(
+        slot,
+        cylinder(radius, height + 0.3, top=radius * 0.6 if top is None else top, segments=8),
+        posed((0, 0, -0.3)),
+    )
 
 
 def _lamp(made: Builder, rng: np.random.Generator) -> None:
@@ -71,7 +75,9 @@ def _lamp(made: Builder, rng: np.random.Generator) -> None:
         made.add("light", ellipsoid(0.35, 0.35, 0.45, segments=10), posed((0, 0, height - 0.05)))
         return
     reach = float(rng.uniform(0.8, 2.5))
-    made.add("steel", tube(np.array([(0, 0, height - 0.8), (0, 0.15, height), (0, reach, height + 0.3)]), 0.045))
+    made.add(
+        "steel", tube(np.array([(0, 0, height - 0.8), (0, 0.15, height), (0, reach, height + 0.3)]), 0.045)
+    )
     made.slab("dark", (-0.14, reach - 0.1, height + 0.2), (0.14, reach + 0.6, height + 0.34))
 
 
@@ -112,7 +118,9 @@ def _lights(made: Builder, rng: np.random.Generator) -> None:
 
 def _bollard(made: Builder, rng: np.random.Generator) -> None:
     high, radius = float(rng.uniform(0.7, 1.1)), float(rng.uniform(0.05, 0.12))
-    made.add("steel", lathe([(radius, -0.2), (radius, high * 0.9), (radius * 0.7, high), (0, high)], segments=10))
+    made.add(
+        "steel", lathe([(radius, -0.2), (radius, high * 0.9), (radius * 0.7, high), (0, high)], segments=10)
+    )
     made.add("light", lathe([(radius * 1.03, high * 0.72), (radius * 1.03, high * 0.84)], segments=10))
 
 
@@ -134,7 +142,11 @@ def _bench(made: Builder, rng: np.random.Generator) -> None:
     for k in range(4):
         made.slab("wood", (-0.22 + 0.115 * k, -wide / 2, 0.42), (-0.13 + 0.115 * k, wide / 2, 0.46))
     for k in range(3):
-        made.slab("wood", (0.26 + 0.02 * k, -wide / 2, 0.56 + 0.13 * k), (0.29 + 0.02 * k, wide / 2, 0.66 + 0.13 * k))
+        made.slab(
+            "wood",
+            (0.26 + 0.02 * k, -wide / 2, 0.56 + 0.13 * k),
+            (0.29 + 0.02 * k, wide / 2, 0.66 + 0.13 * k),
+        )
     for y in (-wide * 0.4, wide * 0.4 - 0.05):
         made.slab("steel", (-0.22, y, 0), (-0.17, y + 0.05, 0.42))
         made.slab("steel", (0.22, y, 0), (0.27, y + 0.05, 0.95))
@@ -180,7 +192,7 @@ def _container(made: Builder, rng: np.random.Generator) -> None:
     ribs = np.arange(-long / 2, long / 2, 0.28)
     for x in (-1.22, 1.17):
         low = np.column_stack([0 * ribs + x, ribs, 0 * ribs + 0.2])
-        made.add("paint", slabs(low, low + (0.05, 0.13, 2.25)))
+        made.add("paint", slabs(low, low + np.array((0.05, 0.13, 2.25))))
     for y in (-long / 2 - 0.04, long / 2):
         for x in (-0.8, -0.3, 0.3, 0.8):
             made.slab("steel", (x - 0.02, y, 0.15), (x + 0.02, y + 0.04, 2.5))
@@ -199,8 +211,17 @@ def _utility_pole(made: Builder, rng: np.random.Generator) -> None:
 
 # Label and maker; a maker puts solids into slots around (0, 0), base at z = 0.
 THINGS = {
-    "lamp": ("pole", _lamp), "sign": ("sign", _sign), "board": ("sign", _board), "lights": ("pole", _lights),
-    "bollard": ("pole", _bollard), "bin": ("clutter", _bin), "bench": ("furniture", _bench),
-    "cabinet": ("clutter", _cabinet), "cone": ("clutter", _cone), "shelter": ("structure", _shelter),
-    "planter": ("clutter", _planter), "container": ("clutter", _container), "utility": ("pole", _utility_pole),
-}  # fmt: skip
+    "lamp": ("pole", _lamp),
+    "sign": ("sign", _sign),
+    "board": ("sign", _board),
+    "lights": ("pole", _lights),
+    "bollard": ("pole", _bollard),
+    "bin": ("clutter", _bin),
+    "bench": ("furniture", _bench),
+    "cabinet": ("clutter", _cabinet),
+    "cone": ("clutter", _cone),
+    "shelter": ("structure", _shelter),
+    "planter": ("clutter", _planter),
+    "container": ("clutter", _container),
+    "utility": ("pole", _utility_pole),
+}

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from metric_depth_ros.datasets.synthetic.mesh import cylinder, sheet
 from metric_depth_ros.datasets.synthetic.palette import Palette
-from metric_depth_ros.datasets.synthetic.scene import Light, Role, Scene, Sky, Station
+from metric_depth_ros.datasets.synthetic.scene import Light, Role, Scene, Station, Vector
 from metric_depth_ros.datasets.synthetic.scenes import tabletop_arms, tabletop_room
 from metric_depth_ros.datasets.synthetic.scenes.objects import NAMES, draw_object
-from metric_depth_ros.datasets.synthetic.scenes.prefab import posed, slabs
+from metric_depth_ros.datasets.synthetic.scenes.prefab import Prefab, posed, slabs
 from metric_depth_ros.datasets.synthetic.scenes.tabletop_pile import Pile
-
-_TOPS: tuple[Role, ...] = ("wood", "wood", "plastic", "wall", "fabric", "metal", "floor", "concrete", "any")
-_FLAT = ("book", "plate", "phone", "box", "wrench", "tape", "keyboard")
+from metric_depth_ros.types import FloatArray
 
 
 def build(rng: np.random.Generator, palette: Palette) -> Scene:
@@ -27,17 +24,17 @@ def build(rng: np.random.Generator, palette: Palette) -> Scene:
     if rng.random() < 0.14:
         tabletop_arms.enter(scene, rng, palette, pile)
     _lights(scene, rng, height)
-    _stations(scene, rng, kind, height, pile.reach, size)
+    _stations(scene, rng, kind, height, pile.reach)
     return scene
 
 
 def _filled(
-    scene: Scene, rng: np.random.Generator, palette: Palette, kind: str, height: float, size: np.ndarray
+    scene: Scene, rng: np.random.Generator, palette: Palette, kind: str, height: float, size: FloatArray
 ) -> Pile:
     """Sets the things down: singly, in stacks, in a heap or in a tray."""
-    reach = float(min(rng.uniform(0.15, 0.5), size.min() / 2 - 0.03))
+    reach = float(min(rng.uniform(0.15, 0.42), size.min() / 2 - 0.03))
     pile = Pile(scene, rng, height, reach)
-    count = int(rng.integers(3, 26) if rng.random() < 0.8 else rng.integers(1, 8))
+    count = int(rng.integers(5, 28) if rng.random() < 0.8 else rng.integers(1, 8))
     variety = [str(n) for n in rng.choice(NAMES, 3)] if rng.random() < 0.25 else None
     style = float(rng.random())
     if style < 0.16:
@@ -46,25 +43,52 @@ def _filled(
     for _ in range(count):
         name = None if variety is None else variety[int(rng.integers(3))]
         parts, prefab, name = draw_object(rng, palette, name)
-        lying = rng.random() < (0.7 if heaped else 0.22) and name not in ("plate", "cloth", "cable", "keyboard")
-        pose = posed(
-            yaw_deg=float(rng.uniform(0, 360)),
-            roll_deg=float(rng.choice([90, -90, rng.uniform(-180, 180)])) if lying else 0.0,
-            pitch_deg=float(rng.normal(0, 30)) if lying and heaped else 0.0,
-            scale=float(rng.uniform(0.85, 1.2)),
-        )
-        stacked = heaped or (rng.random() < 0.25)
-        pile.drop(parts, prefab, pose, stacked=stacked, messy=heaped)
+        pose = _pose(rng, prefab, messy=heaped)
+        pile.drop(parts, prefab, pose, stacked=heaped or rng.random() < 0.35, messy=heaped)
     return pile
+
+
+def _pose(rng: np.random.Generator, prefab: Prefab, *, messy: bool) -> FloatArray:
+    """A turn and scale: mostly as a thing stands, some of the tall ones toppled; anyhow in a heap."""
+    size = prefab.high - prefab.low
+    tall = bool(size[2] > 0.7 * min(size[0], size[1]))
+    roll = pitch = 0.0
+    if messy and tall and rng.random() < 0.8:
+        roll, pitch = float(rng.uniform(-120, 120)), float(rng.normal(0, 30))
+    elif messy:
+        roll, pitch = (float(v) for v in rng.normal(0, 15, 2))
+    elif tall and rng.random() < 0.25:
+        roll = float(rng.choice([90.0, -90.0]))
+    yaw, scale = float(rng.uniform(0, 360)), float(rng.uniform(0.85, 1.2))
+    return posed(yaw_deg=yaw, roll_deg=roll, pitch_deg=pitch, scale=scale)
 
 
 def _container(scene: Scene, rng: np.random.Generator, palette: Palette, pile: Pile) -> None:
     """An open box, tray or bin in the middle, in which things land."""
     w, d = (float(v) for v in rng.uniform(0.2, 0.5, 2))
     w, d = min(w, 1.6 * pile.reach), min(d, 1.6 * pile.reach)
-    h, thick = float(rng.choice([rng.uniform(0.02, 0.06), rng.uniform(0.08, 0.25)])), float(rng.uniform(0.003, 0.012))
-    low = np.array([(-w / 2, -d / 2, 0), (-w / 2, -d / 2, 0), (w / 2 - thick, -d / 2, 0), (-w / 2, -d / 2, 0), (-w / 2, d / 2 - thick, 0)])
-    high = np.array([(w / 2, d / 2, thick), (-w / 2 + thick, d / 2, h), (w / 2, d / 2, h), (w / 2, -d / 2 + thick, h), (w / 2, d / 2, h)])
+    h, thick = (
+        float(rng.choice([rng.uniform(0.02, 0.06), rng.uniform(0.08, 0.25)])),
+        float(rng.uniform(0.003, 0.012)),
+    )
+    low = np.array(
+        [
+            (-w / 2, -d / 2, 0),
+            (-w / 2, -d / 2, 0),
+            (w / 2 - thick, -d / 2, 0),
+            (-w / 2, -d / 2, 0),
+            (-w / 2, d / 2 - thick, 0),
+        ]
+    )
+    high = np.array(
+        [
+            (w / 2, d / 2, thick),
+            (-w / 2 + thick, d / 2, h),
+            (w / 2, d / 2, h),
+            (w / 2, -d / 2 + thick, h),
+            (w / 2, d / 2, h),
+        ]
+    )
     yaw = float(rng.choice([0, rng.uniform(0, 90)]))
     role: Role = "plastic" if rng.random() < 0.6 else "paper" if rng.random() < 0.5 else "wood"
     pile.place("object", [(slabs(low, high), palette.draw(role))], posed(yaw_deg=yaw), slabs(low, high))
@@ -72,10 +96,6 @@ def _container(scene: Scene, rng: np.random.Generator, palette: Palette, pile: P
 
 
 def _lights(scene: Scene, rng: np.random.Generator, height: float) -> None:
-    if scene.sky is not None:
-        scene.lights.append(Light((2.0, 1.9, 1.8), (0.4, 0.3, 0.9), size=1.0))
-        scene.ambient = (0.4, 0.42, 0.45)
-        return
     for _ in range(int(rng.integers(1, 4))):
         angle, out, up = rng.uniform(0, 2 * np.pi), rng.uniform(0.2, 2.2), rng.uniform(0.9, 2.2)
         strength = float(rng.uniform(0.4, 1.6) * (out**2 + up**2) ** 0.9)
@@ -91,29 +111,44 @@ def _lights(scene: Scene, rng: np.random.Generator, height: float) -> None:
     scene.ambient = (a, a * float(rng.uniform(0.9, 1.02)), a * float(rng.uniform(0.8, 1.08)))
 
 
-def _stations(
-    scene: Scene, rng: np.random.Generator, kind: str, height: float, reach: float, size: np.ndarray
-) -> None:
+def _stations(scene: Scene, rng: np.random.Generator, kind: str, height: float, reach: float) -> None:
     """Cameras from right above to level, at an arm's length."""
     spread = 0.45 * reach
-    front = -90.0 if kind == "shelf" else None
-    for share, elevation, distance in (
-        (1.0, (78, 90), (0.45, 1.1)), (2.0, (45, 78), (0.4, 1.1)), (2.5, (25, 48), (0.45, 1.4)), (0.7, (6, 25), (0.4, 1.3)),
-    ):  # fmt: skip
+    for share, elevation, distance in _VIEWS:
+        if kind == "bare" and elevation[0] < 40:
+            continue  # nothing stands behind
         for _ in range(3):
-            angle = np.radians(rng.uniform(0, 360) if front is None else front + rng.normal(0, 25))
-            tilt = np.radians(rng.uniform(*elevation) if front is None else rng.uniform(4, 40))
-            far = rng.uniform(*distance) * max(0.75, reach / 0.35)
-            at = np.array([np.cos(angle) * np.cos(tilt), np.sin(angle) * np.cos(tilt), np.sin(tilt)]) * far
-            at[2] = max(at[2], 0.12) + height
-            low, high = at - 0.04, at + 0.04
+            angle = rng.uniform(0, 360)
+            tilt = np.radians(rng.uniform(*elevation))
+            if kind in ("shelf", "desk"):  # a wall is behind
+                angle = -90 + rng.normal(0, 22 if kind == "shelf" else 40)
+                tilt = np.radians(rng.uniform(4, 35)) if kind == "shelf" else tilt
+            far = rng.uniform(*distance) * max(0.75, reach / 0.4)
+            way = np.radians(angle)
+            at = np.array([np.cos(way) * np.cos(tilt), np.sin(way) * np.cos(tilt), np.sin(tilt)]) * far
+            at[2] = max(at[2], 0.14) + height
             roll = 4.0 if rng.random() < 0.8 else float(rng.choice([25.0, 90.0]))
             scene.stations.append(
                 Station(
-                    tuple(float(v) for v in low), tuple(float(v) for v in high),
-                    (-spread, -spread, height), (spread, spread, height + 0.08), roll, share,
+                    _vector(at - 0.04),
+                    _vector(at + 0.04),
+                    (-spread, -spread, height),
+                    (spread, spread, height + 0.08),
+                    roll,
+                    share,
                 )
-            )  # fmt: skip
+            )
 
 
-__all__ = ["Sky", "build", "cylinder", "sheet"]
+# Share, elevation in degrees and distance in metres of the cameras.
+_VIEWS = (
+    (1.0, (78.0, 90.0), (0.45, 1.1)),
+    (2.0, (45.0, 78.0), (0.4, 1.1)),
+    (2.5, (25.0, 48.0), (0.45, 1.3)),
+    (0.7, (6.0, 25.0), (0.4, 1.2)),
+)
+
+
+def _vector(values: FloatArray) -> Vector:
+    x, y, z = (float(v) for v in values)
+    return (x, y, z)

@@ -15,7 +15,9 @@ from metric_depth_ros.types import FloatArray
 def enter(scene: Scene, rng: np.random.Generator, palette: Palette, pile: Pile) -> None:
     """Adds an arm that comes in over the edge, its fingers above the things."""
     angle = float(rng.uniform(0, 2 * np.pi))
-    tip = np.array([*rng.uniform(-0.6, 0.6, 2) * pile.reach, pile.height + pile.clearance() + rng.uniform(0.01, 0.06)])
+    tip = np.array(
+        [*rng.uniform(-0.6, 0.6, 2) * pile.reach, pile.height + pile.clearance() + rng.uniform(0.01, 0.06)]
+    )
     out = np.array([np.cos(angle), np.sin(angle), 0.0])
     made = Builder()
     if rng.random() < 0.55:
@@ -26,9 +28,12 @@ def enter(scene: Scene, rng: np.random.Generator, palette: Palette, pile: Pile) 
         _robot(made, tip, out, rng)
         white = float(rng.uniform(0.2, 0.8))
         parts = made.prefab().dressed(
-            {"skin": palette.draw("plastic", colour=(white, white, white)), "sleeve": palette.draw("metal"),
-             "dark": palette.draw("plastic", colour=(0.02, 0.02, 0.02))}
-        )  # fmt: skip
+            {
+                "skin": palette.draw("plastic", colour=(white, white, white)),
+                "sleeve": palette.draw("metal"),
+                "dark": palette.draw("plastic", colour=(0.02, 0.02, 0.02)),
+            }
+        )
         scene.add("object", parts)
 
 
@@ -37,17 +42,39 @@ def _human(made: Builder, tip: FloatArray, out: FloatArray, rng: np.random.Gener
     wrist = tip + out * 0.16 + up * 0.05
     palm = (tip * 0.45 + wrist * 0.55) + up * 0.01
     yaw = float(np.degrees(np.arctan2(out[1], out[0])))
-    made.add("skin", ellipsoid(0.11, 0.085, 0.035, power=0.7, segments=12), posed(palm - up * 0.018, yaw_deg=yaw, pitch_deg=-18))
+    made.add(
+        "skin",
+        ellipsoid(0.11, 0.085, 0.035, power=0.7, segments=12),
+        posed(palm - up * 0.018, yaw_deg=yaw, pitch_deg=-18),
+    )
     for k, spread in enumerate((-1.2, -0.4, 0.4, 1.2)):
         base = palm - out * 0.045 + side * spread * 0.02
         end = tip + side * spread * 0.017 + up * float(rng.uniform(0, 0.02)) + out * 0.012 * abs(spread)
         knuckle = (base + end) / 2 + up * float(rng.uniform(0.008, 0.025))
         made.add("skin", tube(np.stack([base, knuckle, end]), 0.0095 - 0.0008 * (k == 3), segments=7))
     thumb = palm + side * 0.045 + out * 0.01
-    made.add("skin", tube(np.stack([thumb, thumb - out * 0.03 + side * 0.02 - up * 0.01, thumb - out * 0.065 + side * 0.01 - up * 0.02]), 0.0105, segments=7))
+    made.add(
+        "skin",
+        tube(
+            np.stack(
+                [
+                    thumb,
+                    thumb - out * 0.03 + side * 0.02 - up * 0.01,
+                    thumb - out * 0.065 + side * 0.01 - up * 0.02,
+                ]
+            ),
+            0.0105,
+            segments=7,
+        ),
+    )
     elbow = wrist + out * 0.28 + up * float(rng.uniform(0.02, 0.2))
-    made.add("skin", tube(np.stack([palm + out * 0.03, wrist, wrist * 0.6 + elbow * 0.4]), 0.028, segments=10))
-    made.add("sleeve", tube(np.stack([wrist * 0.7 + elbow * 0.3, elbow, elbow + out * 0.3 + up * 0.2]), 0.045, segments=10))
+    made.add(
+        "skin", tube(np.stack([palm + out * 0.03, wrist, wrist * 0.6 + elbow * 0.4]), 0.028, segments=10)
+    )
+    made.add(
+        "sleeve",
+        tube(np.stack([wrist * 0.7 + elbow * 0.3, elbow, elbow + out * 0.3 + up * 0.2]), 0.045, segments=10),
+    )
 
 
 def _robot(made: Builder, tip: FloatArray, out: FloatArray, rng: np.random.Generator) -> None:
@@ -66,8 +93,8 @@ def _robot(made: Builder, tip: FloatArray, out: FloatArray, rng: np.random.Gener
     hand.slab("sleeve", (-0.03, -0.07, 0.17), (0.03, 0.07, 0.2))
     for slot, mesh in hand.prefab().meshes.items():
         made.add(slot, mesh, T)
-    flange = tip + (0, 0, 0.18)
-    wrist = flange + (0, 0, 0.14)
+    flange = tip + np.array((0, 0, 0.18))
+    wrist = flange + np.array((0, 0, 0.14))
     elbow = wrist + out * float(rng.uniform(0.3, 0.5)) + np.array([0, 0, float(rng.uniform(-0.02, 0.3))])
     base = elbow + out * 0.35 - np.array([0, 0, 0.2])
     made.add("skin", tube(np.stack([flange, wrist]), 0.045, segments=14))

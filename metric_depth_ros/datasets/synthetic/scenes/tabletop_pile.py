@@ -30,13 +30,22 @@ class Pile:
         """From now on things land within a container's plan."""
         self._inside = (*size, yaw_deg)
 
-    def place(self, label: str, parts: Sequence[tuple[Mesh, Material]], pose: FloatArray, solid: Mesh) -> None:
+    def place(
+        self, label: str, parts: Sequence[tuple[Mesh, Material]], pose: FloatArray, solid: Mesh
+    ) -> None:
         """Adds something that stands on the support at its own pose, and notes its heights."""
         T = pose.copy()
         T[2, 3] += self.height
         self._scene.add(label, parts, T)
         corners = solid.moved(pose).corners
-        w = np.array([(a, b, 1 - a - b) for a in np.linspace(0, 1, 24) for b in np.linspace(0, 1, 24) if a + b <= 1.001])
+        w = np.array(
+            [
+                (a, b, 1 - a - b)
+                for a in np.linspace(0, 1, 24)
+                for b in np.linspace(0, 1, 24)
+                if a + b <= 1.001
+            ]
+        )
         self._note(np.einsum("kc,tcd->tkd", w, corners).reshape(-1, 3))
 
     def drop(self, parts: Parts, prefab: Prefab, pose: FloatArray, *, stacked: bool, messy: bool) -> bool:
@@ -49,25 +58,35 @@ class Pile:
         """
         points = samples(prefab) @ pose[:3, :3].T
         points[:, 2] -= points[:, 2].min()
+        found = self._place_for(points, stacked, messy)
+        if found is None:
+            return False
+        x, y, rest = found
+        T = pose.copy()
+        lowest = min(float((m.corners @ pose[2, :3]).min()) for m in prefab.meshes.values())
+        T[:3, 3] = (x, y, self.height + rest - lowest)
+        self._scene.add("object", parts, T)
+        self._note(points + np.array((x, y, rest)))
+        return True
+
+    def _place_for(self, points: FloatArray, stacked: bool, messy: bool) -> tuple[float, float, float] | None:
+        """Where a thing can lie, and how high: the first place that will do, in a heap the lowest of a few."""
+        best = None
         for _ in range(_TRIES):
             x, y = self._spot()
-            moved = points + (x, y, 0)
+            moved = points + np.array((x, y, 0))
             cells = self._cells(moved)
             if cells is None:
                 continue
-            below = self._top[cells[0], cells[1]]
-            gap = below - moved[:, 2]
+            gap = self._top[cells[0], cells[1]] - moved[:, 2]
             rest = max(float(gap.max()), 0.0)
             if rest > 1e-3 and not self._well(stacked, messy, rest, gap, moved):
                 continue
-            T = pose.copy()
-            lowest = min(float((m.corners @ pose[2, :3]).min()) for m in prefab.meshes.values())
-            T[:3, 3] = (x, y, self.height + rest - lowest)
-            self._scene.add("object", parts, T)
-            moved[:, 2] += rest
-            self._note(moved)
-            return True
-        return False
+            if best is None or rest < best[2]:
+                best = (x, y, rest)
+            if not messy or rest <= 1e-3:
+                break
+        return best
 
     def clearance(self) -> float:
         """Height above the support of the highest thing, metres."""
@@ -75,7 +94,7 @@ class Pile:
 
     def _well(self, stacked: bool, messy: bool, rest: float, gap: FloatArray, moved: FloatArray) -> bool:
         """Whether a thing that comes to lie on others looks as if it could stay there."""
-        if not stacked or rest > 0.3:
+        if not stacked or rest > (0.12 if messy else 0.3):
             return False
         if messy:
             return True
@@ -94,7 +113,11 @@ class Pile:
 
     def _cells(self, points: FloatArray) -> IntArray | None:
         index = np.floor(points[:, :2] / _CELL_M).astype(int) + len(self._top) // 2
-        if index.min() < 0 or index.max() >= len(self._top) or np.abs(points[:, :2]).max() > self.reach + 0.12:
+        if (
+            index.min() < 0
+            or index.max() >= len(self._top)
+            or np.abs(points[:, :2]).max() > self.reach + 0.12
+        ):
             return None
         out: IntArray = index.T
         return out

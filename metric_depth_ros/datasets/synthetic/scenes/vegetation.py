@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -29,13 +29,18 @@ class Flora:
         first = int(rng.integers(len(_KINDS)))
         self._kinds = [first, first, int(rng.integers(len(_KINDS)))]
 
-    def tree(self, *, far: bool = False) -> tuple[Parts, Prefab]:
-        """A tree about 10 m high and its prefab; ``far`` has a third of the triangles."""
+    def tree(self, detail: int = 1) -> tuple[Parts, Prefab]:
+        """A tree about 10 m high and its prefab; ``detail`` 0 is for afar, 2 for close by."""
         variant = self._kinds[int(self._rng.integers(3))] + len(_KINDS) * int(
             self._rng.integers(VARIANTS // len(_KINDS))
         )
-        prefab = _tree(variant, far)
+        prefab = _tree(variant, detail)
         return prefab.dressed({"bark": self._bark, "leaf": self._green()}), prefab
+
+    @staticmethod
+    def reach(prefab: Prefab) -> float:
+        """Metres from its middle that a plant reaches below head height, unscaled."""
+        return _reach(prefab)
 
     def bush(self) -> tuple[Parts, Prefab]:
         """A bush about 1 m high and its prefab."""
@@ -56,10 +61,19 @@ class Flora:
         return self._leaf[int(self._rng.integers(3))]
 
 
+@cache
+def _reach(prefab: Prefab) -> float:
+    points = np.concatenate([m.corners.reshape(-1, 3) for m in prefab.meshes.values()])
+    low = points[points[:, 2] < 2.6]
+    return float(np.hypot(low[:, 0], low[:, 1]).max()) if len(low) else 0.5
+
+
 def _sprigs(points: FloatArray, outward: FloatArray, size: float, rng: np.random.Generator) -> Mesh:
     """One triangle at each of (N, 3) points, its face roughly along ``outward`` (N, 3)."""
     n = len(points)
-    face = outward / np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-9) + rng.normal(0, 0.55, (n, 3))
+    face = outward / np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-9) + rng.normal(
+        0, 0.55, (n, 3)
+    )
     a = np.cross(face, rng.normal(size=(n, 3)))
     a /= np.maximum(np.linalg.norm(a, axis=1, keepdims=True), 1e-9)
     b = np.cross(face, a)
@@ -85,10 +99,10 @@ def _ball_of_leaves(
     made: Builder, spot: FloatArray, radii: FloatArray, count: int, leaf: float, rng: np.random.Generator
 ) -> None:
     """A crumpled lump with leaves around it; ``radii`` (3,) are its half axes."""
-    around, over = (7, 4) if count > 25 else (5, 3)
+    around, over = (9, 6) if count > 100 else (7, 4) if count > 25 else (5, 3)
     turn = np.linspace(0, 2 * np.pi, around + 1) + rng.uniform(0, 6)
     rise = np.linspace(-np.pi / 2, np.pi / 2, over + 1)[:, None]
-    swell = rng.uniform(0.65, 1.15, (over + 1, around + 1))
+    swell = rng.uniform(0.5, 0.92, (over + 1, around + 1))
     swell[:, -1] = swell[:, 0]
     swell[0], swell[-1] = swell[0, 0], swell[-1, 0]
     flat = np.cos(rise) * swell
@@ -96,17 +110,17 @@ def _ball_of_leaves(
     made.add("leaf", sheet(grid * radii + spot))
     way = rng.normal(size=(count, 3))
     way /= np.linalg.norm(way, axis=1, keepdims=True)
-    points = spot + way * radii * rng.uniform(0.75, 1.08, (count, 1))
+    points = spot + way * radii * rng.uniform(0.55, 1.12, (count, 1))
     made.add("leaf", _sprigs(points, way / radii, leaf, rng))
 
 
-@lru_cache(maxsize=None)
-def _tree(variant: int, far: bool = False) -> Prefab:
+@cache
+def _tree(variant: int, detail: int = 1) -> Prefab:
     kind = _KINDS[variant % len(_KINDS)]
     rng = np.random.default_rng([81, variant])
-    made = Builder()
+    made, far = Builder(), detail == 0
     if kind == "conifer":
-        _conifer(made, rng, far)
+        _conifer(made, rng, detail)
         return made.prefab()
     height = _HEIGHT_M.get(kind, 10.0) * float(rng.uniform(0.8, 1.2))
     wide = _WIDTH.get(kind, 0.72) * height
@@ -115,8 +129,8 @@ def _tree(variant: int, far: bool = False) -> Prefab:
         _branches(made, height, stem, wide, rng, 7 if far else 11, twigs=2 if far else 5)
         return made.prefab()
     tips = _branches(made, height, stem, wide * 0.62, rng, 3 if kind == "column" else 7, twigs=0)
-    leaf = (0.085 if far else 0.055) * height if kind != "column" else (0.9 if far else 0.6)
-    count = 12 if far else 48
+    leaf = (0.085, 0.055, 0.035)[detail] * (height if kind != "column" else 11.0)
+    count = (14, 50, 150)[detail]
     if kind == "column":
         for k in range(5):
             spot = np.array([0, 0, stem * 0.6 + (height - stem * 0.6) * (k + 0.5) / 5])
@@ -133,7 +147,14 @@ def _tree(variant: int, far: bool = False) -> Prefab:
 
 
 def _branches(
-    made: Builder, height: float, stem: float, wide: float, rng: np.random.Generator, count: int, *, twigs: int
+    made: Builder,
+    height: float,
+    stem: float,
+    wide: float,
+    rng: np.random.Generator,
+    count: int,
+    *,
+    twigs: int,
 ) -> FloatArray:
     """A bent trunk with branches; returns where the branches end (N, 3)."""
     trunk = 0.02 * height
@@ -149,7 +170,7 @@ def _branches(
         start = np.array([np.interp(rise, z, path[:, 0]), np.interp(rise, z, path[:, 1]), rise])
         angle = 2.4 * k + rng.normal(0, 0.3)
         reach = wide / 2 * rng.uniform(0.75, 1.1) * (1 - 0.4 * k / count)
-        end = start + (reach * np.cos(angle), reach * np.sin(angle), reach * rng.uniform(0.35, 0.9))
+        end = start + np.array((reach * np.cos(angle), reach * np.sin(angle), reach * rng.uniform(0.35, 0.9)))
         bent = (start + end) / 2 + rng.normal(0, 0.02 * height, 3) + (0, 0, 0.02 * height)
         made.add("bark", tube(np.stack([start, bent, end]), trunk * 0.3, segments=4))
         tips.append(end)
@@ -158,16 +179,19 @@ def _branches(
             b = a + rng.normal(0, 0.06 * height, 3) + (0, 0, 0.05 * height)
             made.add("bark", tube(np.stack([a, b]), trunk * 0.13, segments=3))
             for _ in range(2):
-                made.add("bark", tube(np.stack([b, b + rng.normal(0, 0.045 * height, 3)]), trunk * 0.07, segments=3))
+                made.add(
+                    "bark",
+                    tube(np.stack([b, b + rng.normal(0, 0.045 * height, 3)]), trunk * 0.07, segments=3),
+                )
     return np.array(tips)
 
 
-def _conifer(made: Builder, rng: np.random.Generator, far: bool) -> None:
+def _conifer(made: Builder, rng: np.random.Generator, detail: int) -> None:
     """Layers of hanging boughs, ragged at their rims."""
     height = float(rng.uniform(8, 15))
     wide = float(rng.uniform(0.16, 0.26)) * height
     made.add("bark", cylinder(0.018 * height, height * 0.9, top=0.02, segments=6), posed((0, 0, -0.3)))
-    layers, around = (6, 8) if far else (10, 16)
+    layers, around = ((6, 8), (10, 14), (15, 20))[detail]
     turn = np.linspace(0, 2 * np.pi, around + 1)
     for k in range(layers):
         low, step = height * (0.08 + 0.87 * k / layers), height * 1.6 / layers
@@ -177,19 +201,21 @@ def _conifer(made: Builder, rng: np.random.Generator, far: bool) -> None:
         drop = rng.uniform(-0.12, 0.12, around + 1) * step
         drop[-1] = drop[0]
         rim = np.stack([radius * jag * np.cos(turn), radius * jag * np.sin(turn), low + drop], -1)
-        half = np.stack([0.45 * radius * np.cos(turn), 0.45 * radius * np.sin(turn), 0 * turn + low + 0.4 * step], -1)
+        half = np.stack(
+            [0.45 * radius * np.cos(turn), 0.45 * radius * np.sin(turn), 0 * turn + low + 0.4 * step], -1
+        )
         tip = np.stack([0 * turn, 0 * turn, 0 * turn + low + step], -1)
         made.add("leaf", sheet(np.stack([rim, half, tip])))
-    count = 120 if far else 420
+    count = (100, 350, 1100)[detail]
     t = rng.uniform(0.02, 1, count) ** 0.7
     angle = rng.uniform(0, 2 * np.pi, count)
-    radius = (wide * (1.02 - t) + 0.05) * rng.uniform(0.6, 1.1, count)
+    out = (wide * (1.02 - t) + 0.05) * rng.uniform(0.6, 1.1, count)
     way = np.stack([np.cos(angle), np.sin(angle), 0 * angle + 0.4], 1)
-    points = np.stack([radius * np.cos(angle), radius * np.sin(angle), height * (0.07 + 0.9 * t)], 1)
-    made.add("leaf", _sprigs(points, way, (0.06 if far else 0.04) * height, rng))
+    points = np.stack([out * np.cos(angle), out * np.sin(angle), height * (0.07 + 0.9 * t)], 1)
+    made.add("leaf", _sprigs(points, way, (0.06, 0.04, 0.028)[detail] * height, rng))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _bush(variant: int) -> Prefab:
     rng = np.random.default_rng([82, variant])
     made = Builder()
@@ -204,7 +230,7 @@ def _bush(variant: int) -> Prefab:
     return made.prefab()
 
 
-@lru_cache(maxsize=None)
+@cache
 def _hedge(variant: int) -> Prefab:
     rng = np.random.default_rng([83, variant])
     made = Builder()
@@ -212,14 +238,18 @@ def _hedge(variant: int) -> Prefab:
     points = rng.uniform((-2.05, -0.3, 0.02), (2.05, 0.3, 1.0), (420, 3))
     side = rng.random(420)
     way = np.zeros((420, 3))
-    for chosen, axis, value in ((side < 0.4, 1, -0.28), ((side >= 0.4) & (side < 0.8), 1, 0.28), (side >= 0.8, 2, 1.0)):
+    for chosen, axis, value in (
+        (side < 0.4, 1, -0.28),
+        ((side >= 0.4) & (side < 0.8), 1, 0.28),
+        (side >= 0.8, 2, 1.0),
+    ):
         points[chosen, axis] = value + rng.normal(0, 0.03, int(chosen.sum()))
         way[chosen, axis] = np.sign(value)
     made.add("leaf", _sprigs(points, way, 0.14, rng))
     return made.prefab()
 
 
-@lru_cache(maxsize=None)
+@cache
 def _tuft(variant: int) -> Prefab:
     """Blades that rise from the ground, most of them near the middle."""
     rng = np.random.default_rng([84, variant])
