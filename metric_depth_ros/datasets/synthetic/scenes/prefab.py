@@ -61,7 +61,13 @@ class Builder:
 
     def prefab(self) -> Prefab:
         """What was collected."""
-        return Prefab({slot: joined(meshes) for slot, meshes in self._meshes.items() if meshes})
+        return Prefab({slot: without_slivers(joined(meshes)) for slot, meshes in self._meshes.items()})
+
+
+def without_slivers(mesh: Mesh) -> Mesh:
+    """The mesh without its triangles of no area, such as at the poles of a grid bent to a ball."""
+    keep = np.linalg.norm(mesh.normals, axis=-1).min(1) > 0.5
+    return mesh if keep.all() else Mesh(mesh.corners[keep], mesh.normals[keep], mesh.uv[keep])
 
 
 def slabs(low: FloatArray, high: FloatArray, *, faces: str = "xXyYzZ") -> Mesh:

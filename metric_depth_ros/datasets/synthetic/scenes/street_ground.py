@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from metric_depth_ros.datasets.synthetic.mesh import Mesh, joined, sheet
-from metric_depth_ros.datasets.synthetic.scenes.prefab import chosen_cells
+from metric_depth_ros.datasets.synthetic.scenes.prefab import chosen_cells, without_slivers
 from metric_depth_ros.types import FloatArray
 
 HORIZON_M = 1200.0
@@ -64,8 +64,7 @@ class Land:
 
     def heading(self, s: FloatArray | float) -> FloatArray:
         """Direction of the road at s, radians from +x."""
-        out: FloatArray = np.interp(s, self._s, self._heading)
-        return out
+        return np.asarray(np.interp(s, self._s, self._heading))
 
     def xy(self, s: FloatArray | float, t: FloatArray | float) -> tuple[FloatArray, FloatArray]:
         """World x and y of places on the road."""
@@ -102,26 +101,16 @@ class Band:
     steps: int = 1
 
 
-def ribbon(
-    land: Land, s: FloatArray, start: tuple[float, float], bands: Sequence[Band], *, across: bool = False
-) -> dict[str, Mesh]:
-    """The surfaces of a road by band name, from (t, lift) ``start`` over the bands.
-
-    ``across``: s is metres to the left of the main road at s = 0, t to its back: a side road.
-    """
+def ribbon(land: Land, s: FloatArray, start: tuple[float, float], bands: Sequence[Band]) -> dict[str, Mesh]:
+    """The surfaces of a road by band name, from (t, lift) ``start`` over the bands."""
     t, lift, names = [start[0]], [start[1]], []
     for band in bands:
         for k in range(band.steps):
-            part = (k + 1) / band.steps
             t.append(t[-1] + (band.to - t[-1]) / (band.steps - k))
             lift.append(lift[-1] + (band.lift - lift[-1]) / (band.steps - k))
             names.append(band.name)
-            del part
     grid_s, grid_t = np.broadcast_arrays(np.asarray(s, np.float64)[:, None], np.array(t))
-    if across:
-        points = land.points(-grid_t, grid_s, np.array(lift))
-    else:
-        points = land.points(grid_s, grid_t, np.array(lift))
+    points = land.points(grid_s, grid_t, np.array(lift))
     # (along t) x (along s) points down; listing t from the far side turns it up.
     surface = sheet(points[:, ::-1])
     order = np.array(names)[::-1]
@@ -156,7 +145,7 @@ def terrain(land: Land, half_width: float) -> Mesh:
     # Far off the ground flattens out, so that a hill does not stand before everything.
     z *= np.exp(-((radius / 600) ** 2))[:, None]
     points = np.stack([x, y, z], -1)
-    return sheet(points[:, ::-1], smooth=False)
+    return without_slivers(sheet(points[:, ::-1]))
 
 
 def skyline(
@@ -177,7 +166,7 @@ def skyline(
     x, y = r * np.cos(angle), r * np.sin(angle)
     base = land.z(x, y) * np.exp(-((r / 600) ** 2)) - 3
     low, high = np.stack([x, y, base], -1), np.stack([x, y, base + 3 + np.maximum(top, 0.3)], -1)
-    return sheet(np.stack([low, high])[:, ::-1])
+    return without_slivers(sheet(np.stack([low, high])[:, ::-1]))
 
 
 __all__ = ["HORIZON_M", "Band", "Land", "joined", "marks", "ribbon", "skyline", "terrain"]

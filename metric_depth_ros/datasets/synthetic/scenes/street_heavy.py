@@ -41,9 +41,9 @@ def _truck(made: Builder, rng: np.random.Generator, *, long: bool) -> None:
         [np.stack([x, y, z], -1) for y, z in [*ring, *((-y, z) for y, z in ring[::-1])]], axis=1
     )
     made.add("body", sheet(points[:, ::-1], smooth=False))
-    for end in (0, -1):
-        half_ring = np.stack([points[end, :4], points[end, :3:-1]], 0)
-        made.add("body", sheet(half_ring if end == 0 else half_ring[:, ::-1]))
+    for face in (0, -1):
+        half_ring = np.stack([points[face, :4], points[face, :3:-1]], 0)
+        made.add("body", sheet(half_ring if face == 0 else half_ring[:, ::-1]))
     z = cab_height * 0.55
     made.slab("glass", (front - 0.2, -half * 0.82, z), (front - 0.035, half * 0.82, z + cab_height * 0.3))
     made.slab("glass", (front - 1.2, -half * 0.985, z), (front - 0.3, half * 0.985, z + cab_height * 0.26))

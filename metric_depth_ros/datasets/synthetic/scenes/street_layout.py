@@ -227,7 +227,7 @@ def _building_row(place: Place, sign: int, what: str, setback: float) -> None:
         t = sign * (setback + out)
         place.put("building", made, middle, t, yaw_deg=0.0 if sign > 0 else 180.0)
         for k in np.arange(s + 1, s + wide, 4.0):
-            place._taken.append((float(k), t + sign * 3.2, 3.0))
+            place.take(float(k), t + sign * 3.2, 3.0)
         if what == "town":
             s += wide + (place.u(2, 8) if place.chance(0.12) else 0.0)
         else:
@@ -236,7 +236,7 @@ def _building_row(place: Place, sign: int, what: str, setback: float) -> None:
 
 def _wood(place: Place, sign: int, start: float) -> None:
     """The edge of a wood: trees in depth, thinning out of sight."""
-    for _ in range(int(place.u(14, 26))):
+    for _ in range(int(place.u(10, 20))):
         s, t = place.u(-50, 130), sign * (start + abs(place.rng.normal(0, 9)))
         place.plant(place.flora.tree(place.detail(s, t)), s, t, place.u(0.7, 1.5))
     for _ in range(int(place.u(4, 14))):
@@ -286,6 +286,13 @@ def _along(place: Place) -> None:
                 for k in range(1, int(place.u(2, 8))):
                     if place.claim(s + 1.5 * k, t, 0.2):
                         place.put_thing("bollard", s + 1.5 * k, t)
+        if place.kind.sides[0][0] == "block" and place.chance(0.3):
+            for s in place.u(-10, 25) + np.arange(int(place.u(1, 4))) * 14.0:
+                t = sign * (place.outer(sign) + 2.2)
+                if all(place.free(float(s) + along, t, 1.7) for along in (-4.5, 0, 4.5)):
+                    for along in (-4.5, 0, 4.5):
+                        place.take(float(s) + along, t, 1.7)
+                    place.put_thing("container", float(s), t, yaw_deg=90 + place.u(-2, 2))
         if not place.walk[i] and place.kind.speed[1] > 16 and place.chance(0.6):
             guard_rail(place, sign * (place.edge[i] + 0.6))
     if place.median and place.chance(0.7):
@@ -312,7 +319,7 @@ def _trees(place: Place) -> None:
             row = sign * (place.edge[i] + 0.16 + (place.walk[i] + 0.6 if between else 0.7))
             for s in np.arange(u(-40, -25), 110, step):
                 place.plant(flora.tree(place.detail(float(s), row)), float(s), row, u(0.75, 1.15))
-        for _ in range(int(place.rng.poisson(kind.trees * 1.2))):
+        for _ in range(int(place.rng.poisson(kind.trees * 0.9))):
             s, t = u(-40, 110), sign * (place.outer(sign) + abs(float(place.rng.normal(0, 8))) + 1.0)
             place.plant(flora.tree(place.detail(s, t)), s, t, u(0.5, 1.3))
         if place.green[i]:

@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from metric_depth_ros.datasets.synthetic.mesh import ellipsoid, tube
+from metric_depth_ros.datasets.synthetic.mesh import ellipsoid, lathe, tube
 from metric_depth_ros.datasets.synthetic.palette import Palette
 from metric_depth_ros.datasets.synthetic.scenes.prefab import Builder, Parts, Prefab, posed
 
@@ -47,17 +47,7 @@ def _person(variant: int, walking: bool) -> Prefab:
         made.add("cloth", tube(np.stack([shoulder, elbow]), 0.05 * wide, segments=7))
         made.add("cloth", tube(np.stack([elbow, hand]), 0.042 * wide, segments=7))
         made.add("skin", ellipsoid(0.08, 0.07, 0.14, segments=6), posed(hand - (0, 0, 0.13)))
-    made.add(
-        "cloth",
-        ellipsoid(0.26 * wide, 0.46 * wide, neck - hip + 0.06, power=0.55, segments=12),
-        posed((0, 0, hip - 0.04)),
-    )
-    if variant % 3 == 0:  # a coat or skirt
-        made.add(
-            "cloth",
-            ellipsoid(0.3 * wide, 0.42 * wide, 0.34 * tall, power=0.5, segments=12),
-            posed((0, 0, hip - 0.2 * tall)),
-        )
+    _trunk(made, tall, wide, hip, neck, long=variant % 3 == 0)
     made.add("skin", tube(np.array([(0, 0, neck - 0.04), (0.01, 0, neck + 0.08)]), 0.055, segments=7))
     made.add("skin", ellipsoid(0.19, 0.155, 0.24, segments=10), posed((0.02, 0, tall - 0.24)))
     made.add("dark", ellipsoid(0.205, 0.175, 0.17, segments=10), posed((-0.005, 0, tall - 0.155)))
@@ -68,3 +58,17 @@ def _person(variant: int, walking: bool) -> Prefab:
             "dark", ellipsoid(0.34, 0.13, 0.3, power=0.3, segments=8), posed((0.05, 0.33 * wide, hip - 0.24))
         )
     return made.prefab()
+
+
+def _trunk(made: Builder, tall: float, wide: float, hip: float, neck: float, *, long: bool) -> None:
+    """Hips, waist, chest and shoulders; with ``long`` a coat or skirt below."""
+    high = neck - hip
+    rings = [(0.15, hip - 0.04), (0.165, hip + 0.05), (0.15, hip + 0.35 * high), (0.18, hip + 0.65 * high),
+             (0.205, hip + 0.87 * high), (0.17, neck - 0.02), (0.065, neck + 0.03)]  # fmt: skip
+    if long:
+        rings[:1] = [(0.23, hip - 0.2 * tall), (0.2, hip - 0.1 * tall)]
+    made.add(
+        "cloth",
+        lathe([(0.0, rings[0][1]), *rings], segments=12),
+        posed(scale=(0.68 * wide, 1.12 * wide, 1.0)),
+    )

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metric_depth_ros.datasets.synthetic.mesh import Mesh
+from metric_depth_ros.datasets.synthetic.mesh import Mesh, sheet
 from metric_depth_ros.datasets.synthetic.palette import Palette
 from metric_depth_ros.datasets.synthetic.scene import Material, Motion, Role, Scene, Station, Vector
-from metric_depth_ros.datasets.synthetic.scenes.prefab import Parts, Prefab, posed
+from metric_depth_ros.datasets.synthetic.scenes.prefab import Parts, Prefab, chosen_cells, posed
 from metric_depth_ros.datasets.synthetic.scenes.street_ground import (
     Band,
     Land,
@@ -156,8 +156,12 @@ class Place:
         """Takes the circle if it is free; says whether it was."""
         if not self.free(s, t, radius):
             return False
-        self._taken.append((s, t, radius))
+        self.take(s, t, radius)
         return True
+
+    def take(self, s: float, t: float, radius: float) -> None:
+        """Takes the circle, free or not."""
+        self._taken.append((s, t, radius))
 
     def put(
         self,
@@ -213,7 +217,7 @@ class Place:
         roll: float = 1.5,
         spread: float = 0.3,
     ) -> None:
-        """A station at (s, t), ``height`` above the surface, ``yaw_deg`` off the road, give or take ``yaw``."""
+        """A station ``height`` above the surface at (s, t), ``yaw_deg`` off the road give or take ``yaw``."""
         x, y = (float(v) for v in self.land.xy(s, t))
         z = float(self.land.z(x, y)) + self.lift(t) + height
         way = self.land.heading(s) + np.radians(yaw_deg)
@@ -234,7 +238,7 @@ class Place:
                 weight,
             )
         )
-        self._taken.append((s, t, 1.2))
+        self.take(s, t, 1.2)
 
     def _rise(self, s: float, t: float, way: FloatArray) -> float:
         x, y = (float(v) for v in self.land.xy(s, t))
@@ -323,9 +327,6 @@ class Place:
                 ]
             )
             lift = self.kerb * (np.abs(lines) > road + 0.001)
-            from metric_depth_ros.datasets.synthetic.mesh import sheet
-            from metric_depth_ros.datasets.synthetic.scenes.prefab import chosen_cells
-
             grid_t, grid_s = np.broadcast_arrays(sign * t[:, None], at + lines)
             points = self.land.points(grid_s, grid_t, lift * ramp)
             surface = sheet(points if sign > 0 else points[:, ::-1])
@@ -340,8 +341,6 @@ class Place:
                 self.add("road" if name != "walk" else "ground", chosen, materials[name])
         inner = np.array([-self.edge[0], 0, self.edge[1]])
         grid_s, grid_t = np.broadcast_arrays(np.array([at - half, at, at + half])[:, None], inner[::-1])
-        from metric_depth_ros.datasets.synthetic.mesh import sheet
-
         self.add("road", sheet(self.land.points(grid_s, grid_t)), materials["road"])
 
     def _skylines(self) -> None:

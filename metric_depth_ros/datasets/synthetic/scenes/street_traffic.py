@@ -82,7 +82,7 @@ def _vehicle(place: Place, s: float, t: float, yaw: float) -> None:
     if not place.free(s, t, half + 2.5):
         return
     for offset in (-0.6, 0.0, 0.6):
-        place._taken.append((s + offset * half, t, half * 0.45 + 0.3))
+        place.take(s + offset * half, t, half * 0.45 + 0.3)
     speed = place.u(*place.kind.speed) if place.chance(0.8) else 0.0
     place.put("vehicle", made, s, t, yaw_deg=yaw + place.u(-2, 2), tilted=True, speed=speed)
 
@@ -96,7 +96,7 @@ def parked(place: Place, sign: int) -> None:
             half = float(made[1].high[0])
             if place.free(s + half, t, 1.3) and not place.gap(s - 3, 2 * half + 6):
                 for offset in (-0.6, 0.0, 0.6):
-                    place._taken.append((s + half + offset * half, t, 0.9))
+                    place.take(s + half + offset * half, t, 0.9)
                 yaw = direction(place, t) if place.chance(0.85) else 180 - direction(place, t)
                 place.put(
                     "vehicle",
@@ -120,7 +120,7 @@ def car_park(place: Place) -> None:
             if place.chance(0.65) and place.free(float(s), t, 1.2):
                 made = place.fleet.car(far=place.far(float(s), t))
                 for offset in (-1.4, 0.0, 1.4):
-                    place._taken.append((float(s), t + offset, 0.9))
+                    place.take(float(s), t + offset, 0.9)
                 yaw = 90.0 if place.chance(0.5) else -90.0
                 place.put(
                     "vehicle",

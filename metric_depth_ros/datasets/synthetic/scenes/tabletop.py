@@ -24,7 +24,7 @@ def build(rng: np.random.Generator, palette: Palette) -> Scene:
     if rng.random() < 0.14:
         tabletop_arms.enter(scene, rng, palette, pile)
     _lights(scene, rng, height)
-    _stations(scene, rng, kind, height, pile.reach)
+    _stations(scene, rng, kind, height, pile.reach, size)
     return scene
 
 
@@ -111,7 +111,9 @@ def _lights(scene: Scene, rng: np.random.Generator, height: float) -> None:
     scene.ambient = (a, a * float(rng.uniform(0.9, 1.02)), a * float(rng.uniform(0.8, 1.08)))
 
 
-def _stations(scene: Scene, rng: np.random.Generator, kind: str, height: float, reach: float) -> None:
+def _stations(
+    scene: Scene, rng: np.random.Generator, kind: str, height: float, reach: float, size: FloatArray
+) -> None:
     """Cameras from right above to level, at an arm's length."""
     spread = 0.45 * reach
     for share, elevation, distance in _VIEWS:
@@ -124,6 +126,8 @@ def _stations(scene: Scene, rng: np.random.Generator, kind: str, height: float, 
                 angle = -90 + rng.normal(0, 22 if kind == "shelf" else 40)
                 tilt = np.radians(rng.uniform(4, 35)) if kind == "shelf" else tilt
             far = rng.uniform(*distance) * max(0.75, reach / 0.4)
+            if tilt < np.radians(50):
+                far = max(far, (size[1] / 2 if kind == "shelf" else reach) + 0.2)
             way = np.radians(angle)
             at = np.array([np.cos(way) * np.cos(tilt), np.sin(way) * np.cos(tilt), np.sin(tilt)]) * far
             at[2] = max(at[2], 0.14) + height

@@ -120,8 +120,7 @@ def keyboard(made: Builder, rng: np.random.Generator) -> None:
 def mouse(made: Builder, rng: np.random.Generator) -> None:
     made.add(
         "dark" if rng.random() < 0.6 else "shell",
-        ellipsoid(0.062, 0.11, 0.06, segments=14),
-        posed((0, 0, -0.02)),
+        ellipsoid(0.062, 0.11, 0.038, power=0.75, segments=14),
     )
 
 

@@ -70,7 +70,7 @@ class Pile:
         return True
 
     def _place_for(self, points: FloatArray, stacked: bool, messy: bool) -> tuple[float, float, float] | None:
-        """Where a thing can lie, and how high: the first place that will do, in a heap the lowest of a few."""
+        """Where a thing can lie, and how high: the first place that will do, in heaps the lowest of a few."""
         best = None
         for _ in range(_TRIES):
             x, y = self._spot()
