@@ -37,11 +37,11 @@ class TinyDepthConfig:
             offset.
     """
 
-    widths: tuple[int, ...] = (16, 48, 80, 112, 128)
+    widths: tuple[int, ...] = (16, 32, 64, 112, 144)
     blocks: tuple[int, ...] = (1, 2, 2, 0)
-    context: int = 2
+    context: int = 3
     pyramid: int = 64
-    features: int = 48
+    features: int = 32
     head: int = 16
     coordinates: bool = True
     output: str = "log"
@@ -60,7 +60,9 @@ class TinyDepth(nn.Module):
         w = c.widths
         self.stem = _convolution(3 + 2 * c.coordinates, w[0], stride=2)
         self.stages = nn.ModuleList(
-            nn.Sequential(_convolution(w[i], w[i + 1], stride=2), *(Residual(w[i + 1]) for _ in range(blocks)))
+            nn.Sequential(
+                _convolution(w[i], w[i + 1], stride=2), *(Residual(w[i + 1]) for _ in range(blocks))
+            )
             for i, blocks in enumerate(c.blocks)
         )
         self.place = nn.Conv2d(2, w[4], 1)
@@ -127,7 +129,9 @@ class Attention(nn.Module):
         self.norm_1, self.norm_2 = nn.LayerNorm(channels), nn.LayerNorm(channels)
         self.qkv = nn.Linear(channels, 3 * channels)
         self.out = nn.Linear(channels, channels)
-        self.mlp = nn.Sequential(nn.Linear(channels, 2 * channels), nn.GELU(), nn.Linear(2 * channels, channels))
+        self.mlp = nn.Sequential(
+            nn.Linear(channels, 2 * channels), nn.GELU(), nn.Linear(2 * channels, channels)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[2:]
@@ -146,7 +150,9 @@ class Attention(nn.Module):
 
 def _convolution(channels: int, out: int, *, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(channels, out, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(out), nn.ReLU(inplace=True)
+        nn.Conv2d(channels, out, 3, stride=stride, padding=1, bias=False),
+        nn.BatchNorm2d(out),
+        nn.ReLU(inplace=True),
     )
 
 

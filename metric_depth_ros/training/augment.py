@@ -16,7 +16,11 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def reframed(
-    image: ImageArray, depth: FloatArray, size: tuple[int, int], depth_size: tuple[int, int], rng: np.random.Generator
+    image: ImageArray,
+    depth: FloatArray,
+    size: tuple[int, int],
+    depth_size: tuple[int, int],
+    rng: np.random.Generator,
 ) -> tuple[ImageArray, FloatArray]:
     """A random part of the picture, 40 to 100 % of its area, stretched to ``size`` (width, height).
 
@@ -29,7 +33,12 @@ def reframed(
         matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), rng.normal(0, 5), 1.0)
         image = cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REFLECT_101)
         depth = cv2.warpAffine(
-            depth, matrix, (width, height), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=np.nan
+            depth,
+            matrix,
+            (width, height),
+            flags=cv2.INTER_NEAREST,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=np.nan,
         )
     left, top, right, bottom = _crop(width, height, rng)
     image, depth = image[top:bottom, left:right], depth[top:bottom, left:right]
@@ -57,7 +66,8 @@ def relit(image: ImageArray, partner: ImageArray, rng: np.random.Generator) -> I
         image = _noisy(image, rng)
     if rng.random() < 0.15:
         quality = int(rng.integers(25, 90))
-        image = cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
+        data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        image = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
     return np.asarray(image, np.uint8)
 
 

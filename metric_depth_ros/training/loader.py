@@ -144,7 +144,9 @@ class BatchStream:
         size = self._size_of(step, np.random.default_rng([self._seed, step]))
         self._coming.append(
             [
-                self._pool.submit(make_batch, self._samples, int(share), size, (self._seed, step, part), self._known)
+                self._pool.submit(
+                    make_batch, self._samples, int(share), size, (self._seed, step, part), self._known
+                )
                 for part, share in enumerate(self._shares)
             ]
         )

@@ -20,20 +20,28 @@ _LEAST_ORDINARY = 0.05
 _GRADIENT_SCALES = 4
 _GRADIENT_WEIGHT = 0.5
 _TRIMMED = 0.2
+_ALIGNED = 0.9
 _EPSILON = 1e-6
 
 
 def log_loss(value: Tensor, depth: Tensor) -> Tensor:
-    """Scalar: mean of |r - median r| with r = ln value + ln depth, and the gradients of r.
+    """Scalar: mean of |r|, r = ln value - ln(median depth / depth), and the gradients of r.
 
-    The median is over the ordinary pixels of a picture, nearer than ``far``. What is farther, and the
-    sky, must only be at least that far: there r counts where it is positive, with depth cut at far.
-    A factor on ``value`` changes nothing.
+    The median is over the ordinary pixels of a picture, those nearer than ``far``. What is farther,
+    and the sky, must only be at least that far: there r counts where it is positive, with depth cut
+    at far. The network learns to give 1 for the picture's median depth.
     """
-    known, ordinary, far = _regions(depth)
-    residual = value.clamp_min(1e-12).log() + torch.minimum(torch.nan_to_num(depth, nan=1.0), far).log()
-    residual = residual - _masked_median(residual.detach(), ordinary)
-    residual = torch.where(ordinary, residual, residual.relu())
+    residual, known, ordinary = _log_residual(value, depth, 0.0)
+    return _with_gradients(residual, known, ordinary)
+
+
+def log_invariant_loss(value: Tensor, depth: Tensor) -> Tensor:
+    """Scalar: ``log_loss``, but a factor on a picture's whole ``value`` costs hardly anything.
+
+    r is first brought nearly to median 0. Not quite, since nothing would hold the output in place
+    otherwise, and the sky's one-sided pull would draw it down for ever.
+    """
+    residual, known, ordinary = _log_residual(value, depth, _ALIGNED)
     return _with_gradients(residual, known, ordinary)
 
 
@@ -70,6 +78,7 @@ def trimmed_loss(value: Tensor, depth: Tensor) -> Tensor:
 # What --loss may name -> (the loss, the output that the network needs for it).
 LOSSES: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], str]] = {
     "log": (log_loss, "log"),
+    "log_invariant": (log_invariant_loss, "log"),
     "normalised": (normalised_loss, "linear"),
     "trimmed": (trimmed_loss, "linear"),
 }
@@ -83,14 +92,27 @@ def gradient_loss(residual: Tensor, known: Tensor) -> Tensor:
     total = residual.new_zeros(())
     for scale in range(_GRADIENT_SCALES):
         r, k = residual[..., :: 2**scale, :: 2**scale], known[..., :: 2**scale, :: 2**scale]
-        for one, other in (((..., slice(1, None)), (..., slice(None, -1))), (
-            (..., slice(1, None), slice(None)),
-            (..., slice(None, -1), slice(None)),
-        )):
+        for one, other in (
+            ((..., slice(1, None)), (..., slice(None, -1))),
+            (
+                (..., slice(1, None), slice(None)),
+                (..., slice(None, -1), slice(None)),
+            ),
+        ):
             pairs = k[one] & k[other]
             difference = torch.where(pairs, (r[one] - r[other]).abs(), 0.0)
             total = total + difference.sum() / pairs.sum().clamp_min(1)
     return total / _GRADIENT_SCALES
+
+
+def _log_residual(value: Tensor, depth: Tensor, aligned: float) -> tuple[Tensor, Tensor, Tensor]:
+    """r of ``log_loss``, less ``aligned`` of its median; which pixels are known, which ordinary."""
+    known, ordinary, far = _regions(depth)
+    log_depth = torch.minimum(torch.nan_to_num(depth, nan=1.0, posinf=torch.inf), far).log()
+    residual = value.clamp_min(1e-12).log() + log_depth - _masked_median(log_depth, ordinary)
+    if aligned:
+        residual = residual - aligned * _masked_median(residual.detach(), ordinary)
+    return torch.where(ordinary, residual, residual.relu()), known, ordinary
 
 
 def _with_gradients(residual: Tensor, known: Tensor, ordinary: Tensor) -> Tensor:

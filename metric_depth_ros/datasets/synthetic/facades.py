@@ -8,7 +8,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from metric_depth_ros.datasets.synthetic.patterns import PATTERNS, SIZE, colour, noise, pattern, ramp
+from metric_depth_ros.datasets.synthetic.patterns import PATTERNS, SIZE, colour, noise, pattern, ramp, single
 from metric_depth_ros.types import FloatArray, ImageArray
 
 
@@ -16,7 +16,7 @@ def _wall(rng: np.random.Generator) -> FloatArray:
     """(SIZE, SIZE) what is between the windows: plaster, bricks, concrete, boards."""
     kind = str(rng.choice(["plain", "cloud", "bricks", "concrete", "stripes"]))
     wall = PATTERNS[kind].draw(rng) if kind in PATTERNS else np.full((SIZE, SIZE), 0.9, np.float32)
-    return np.clip(0.55 + 0.4 * wall, 0, 1).astype(np.float32)
+    return single(np.clip(0.55 + 0.4 * wall, 0, 1))
 
 
 def _glass(rng: np.random.Generator, h: int, w: int) -> FloatArray:
@@ -36,7 +36,7 @@ def _glass(rng: np.random.Generator, h: int, w: int) -> FloatArray:
     if rng.random() < 0.2:  # a blind, partly down
         slats = rng.uniform(0.4, 0.9) * (0.85 + 0.15 * np.sin(y * h * rng.uniform(0.8, 1.6)))
         pane = np.where(y < rng.uniform(0.1, 1.0), slats, pane)
-    return np.broadcast_to(pane, (h, w)).astype(np.float32)
+    return single(np.broadcast_to(pane, (h, w)))
 
 
 def _window(
@@ -98,7 +98,7 @@ def _painted(rng: np.random.Generator, grey: FloatArray) -> FloatArray:
     wall = 0.55 + 0.45 * colour(rng, 0.3, 1.0)
     glass = np.array([0.7, 0.9, 1.1]) if rng.random() < 0.7 else np.array([1.3, 1.0, 0.6])
     mix = np.clip(grey * 1.6, 0, 1)[..., None]
-    return (grey[..., None] * (glass + mix * (wall - glass))).clip(0, 1).astype(np.float32)
+    return single((grey[..., None] * (glass + mix * (wall - glass))).clip(0, 1))
 
 
 @pattern("facade", (2.6, 3.6), turn_deg=0, second="glass", weight=6)
@@ -131,7 +131,7 @@ def curtain_wall(rng: np.random.Generator) -> FloatArray:
     band = y[:, None] < rng.uniform(0.0, 0.35)
     out = np.where(band[..., None], colour(rng, 0.1), out)
     mullion = (np.minimum(x, 1 - x) < 0.02 * m / 2) | (np.minimum(y, 1 - y)[:, None] < 0.012 * n)
-    return np.where(mullion[..., None], rng.uniform(0.05, 0.8), out).clip(0, 1).astype(np.float32)
+    return single(np.where(mullion[..., None], rng.uniform(0.05, 0.8), out).clip(0, 1))
 
 
 @pattern("facade", (3.0, 6.0), turn_deg=0, weight=2)

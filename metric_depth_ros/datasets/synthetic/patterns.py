@@ -162,6 +162,11 @@ def colour(rng: np.random.Generator, low: float = 0.02, high: float = 0.9) -> Fl
     return out
 
 
+def single(values: FloatArray) -> FloatArray:
+    """The values as float32."""
+    return np.asarray(values, np.float32)
+
+
 def soft(image: FloatArray, texels: float) -> FloatArray:
     """The image blurred across its seams."""
     pad = int(3 * texels) + 1
@@ -225,7 +230,7 @@ def gradient(rng: np.random.Generator) -> FloatArray:
     wave = wave ** rng.uniform(0.5, 2)
     across = 0.5 - 0.5 * np.cos(2 * np.pi * t + rng.uniform(0, 6))
     mix = wave[None] * (1 - 0.6 * (rng.random() < 0.5) * across[:, None])
-    return mix.astype(np.float32) * np.ones((SIZE, 1), np.float32) + 0.01 * noise(rng, 1)
+    return single(mix * np.ones((SIZE, 1)) + 0.01 * noise(rng, 1))
 
 
 @pattern("fabric wall paint", (0.2, 1.5), turn_deg=90, second="other", weight=2)
@@ -281,7 +286,7 @@ def dots(rng: np.random.Generator) -> FloatArray:
     (j, y), (_, x) = ramp(n), ramp(n)
     x = (x[None] + 0.5 * (j[:, None] % 2)) % 1
     r = np.hypot(x - 0.5, y[:, None] - 0.5)
-    return np.clip((rng.uniform(0.15, 0.42) - r) * SIZE / n + 0.5, 0, 1).astype(np.float32) * 0.95
+    return single(0.95 * np.clip((rng.uniform(0.15, 0.42) - r) * SIZE / n + 0.5, 0, 1))
 
 
 @pattern("fabric floor", (0.2, 1.2), turn_deg=45, second="other")
@@ -324,7 +329,8 @@ def shapes(rng: np.random.Generator) -> FloatArray:
             if form == 0:
                 cv2.circle(onto, (int(x), int(y)), int(reach), shade, -1, cv2.LINE_AA)
             elif form == 1:
-                cv2.line(onto, *corners.astype(int).tolist(), shade, int(rng.integers(1, 6)), cv2.LINE_AA)
+                a, b = corners.astype(int).tolist()
+                cv2.line(onto, a, b, shade, int(rng.integers(1, 6)), cv2.LINE_AA)
             else:
                 cv2.fillPoly(onto, [corners.astype(np.int32)], shade, cv2.LINE_AA)
 

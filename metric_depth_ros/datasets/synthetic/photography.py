@@ -76,16 +76,16 @@ def draw_photography(rng: np.random.Generator, *, dark: bool = False) -> Photogr
         return value if rng.random() < chance else 0.0
 
     # Sensitivity from clean daylight to a phone at night, on a log scale.
-    iso = float(np.exp(rng.uniform(*((-1.0, 1.5) if dark else (-3.0, 0.6)))))
+    iso = float(np.exp(rng.uniform(*((-1.0, 1.0) if dark else (-3.0, 0.3)))))
     warmth, tint = rng.normal(0, 0.09), rng.normal(0, 0.03)
     angle, sweep = rng.uniform(0, 2 * np.pi), sometimes(0.3 if dark else 0.15, 1.0, 6.0 if dark else 4.0)
     return Photography(
         metering=float(rng.uniform(40, 92)),
-        exposure_ev=float(np.clip(rng.normal(-0.35 if dark else 0.1, 0.55), -2, 1.5)),
+        exposure_ev=float(np.clip(rng.normal(-0.3 if dark else 0.15, 0.65), -2, 1.3)),
         gain_limit=float(rng.uniform(3, 12) if dark else 30.0),
         white_balance=(float(np.exp(warmth)), float(np.exp(-tint)), float(np.exp(-warmth))),
-        saturation=sometimes(0.95, 0.6, 1.4) if rng.random() < 0.95 else float(rng.uniform(0, 0.2)),
-        shoulder=sometimes(0.7, 0.2, 1.0),
+        saturation=float(rng.uniform(0.6, 1.25)) if rng.random() < 0.93 else float(rng.uniform(0, 0.2)),
+        shoulder=sometimes(0.55, 0.2, 1.0),
         contrast=float(rng.normal(0.15, 0.25)),
         gamma=float(np.exp(rng.normal(0, 0.08))),
         lift=sometimes(0.3, 0.0, 0.08),
@@ -94,8 +94,8 @@ def draw_photography(rng: np.random.Generator, *, dark: bool = False) -> Photogr
         glare=sometimes(0.4, 0.01, 0.12),
         blur_px=sometimes(0.7, 0.3, 1.3 if dark else 1.0),
         motion_px=(float(np.cos(angle) * sweep), float(np.sin(angle) * sweep)),
-        shot_noise=1.5e-3 * iso**1.5,
-        read_noise=8e-3 * iso,
+        shot_noise=1.2e-3 * iso**1.5,
+        read_noise=5e-3 * iso,
         chroma_noise=sometimes(0.6, 0.3, 1.2),
         sharpening=sometimes(0.5, 0.1, 0.8),
         jpeg_quality=int(rng.integers(50, 99)),
@@ -108,7 +108,7 @@ def photograph(radiance: FloatArray, photography: Photography, rng: np.random.Ge
     Light that is not finite counts as black. Only the noise is random.
     """
     p = photography
-    light = np.ascontiguousarray(radiance, np.float32)
+    light: FloatArray = np.ascontiguousarray(radiance, np.float32)
     if not np.isfinite(light.sum()):
         light = np.nan_to_num(light, nan=0.0, posinf=0.0, neginf=0.0)
     light = _through_lens(light * np.float32(_exposure(light, p)), p)
@@ -143,10 +143,11 @@ def _exposure(light: FloatArray, p: Photography) -> float:
     stops = float(2**p.exposure_ev)
     if p.metering is None:
         return stops
-    measured = float(np.percentile(light[1::4, 1::4] @ _LUMA, p.metering))
-    # Mid-grey for the median, near white for the brightest tenth.
+    median, metered = np.percentile(light[1::4, 1::4] @ _LUMA, (50, p.metering))
+    # Mid-grey for the median, near white for the brightest tenth; but no picture all of near white.
     aim = 0.16 * (0.7 / 0.16) ** ((p.metering - 50) / 45)
-    return stops * min(aim / max(measured, 1e-6), p.gain_limit)
+    gain = min(aim / max(metered, 1e-6), 0.32 / max(median, 1e-6), p.gain_limit)
+    return float(stops * gain)
 
 
 def _through_lens(light: FloatArray, p: Photography) -> FloatArray:
@@ -187,7 +188,7 @@ def _streak(motion_px: tuple[float, float]) -> FloatArray:
         for j in (0, 1):
             weight = np.abs(1 - i - part[:, 0]) * np.abs(1 - j - part[:, 1])
             np.add.at(kernel, (base[:, 1] + j, base[:, 0] + i), weight)
-    return kernel / kernel.sum()
+    return np.asarray(kernel / kernel.sum(), np.float32)
 
 
 @lru_cache(maxsize=16)
@@ -216,7 +217,7 @@ def _normal(rng: np.random.Generator, shape: tuple[int, ...]) -> FloatArray:
 def _sensor_noise(light: FloatArray, p: Photography, rng: np.random.Generator) -> FloatArray:
     """Noise as it is after demosaicing: most of it shared by the channels, colour in soft blotches."""
     height, width = light.shape[:2]
-    grains = _normal(rng, (height, width, 3)) * np.float32(0.6)
+    grains: FloatArray = _normal(rng, (height, width, 3)) * np.float32(0.6)
     grains += _normal(rng, (height, width, 1)) * np.float32(0.8)
     if p.chroma_noise > 0:
         blotches = _normal(rng, ((height + 2) // 3, (width + 2) // 3, 3)) * np.float32(p.chroma_noise)
@@ -230,7 +231,7 @@ def _sensor_noise(light: FloatArray, p: Photography, rng: np.random.Generator) -
 
 def _colour_matrix(p: Photography) -> FloatArray:
     mix = p.saturation * np.eye(3) + (1 - p.saturation) * _LUMA
-    return (mix * np.array(p.white_balance)).astype(np.float32)
+    return np.asarray(mix * np.array(p.white_balance), np.float32)
 
 
 def _white(shoulder: float) -> float:
@@ -244,9 +245,10 @@ def _tone_curve(p: Photography) -> ImageArray:
     x = np.linspace(0, _white(p.shoulder), _LEVELS)
     knee = 1 - 0.6 * p.shoulder
     if p.shoulder > 0:
-        x = np.where(x < knee, x, knee + (1 - knee) * (1 - np.exp((knee - x) / (1 - knee))))
+        rolled = 1 - np.exp((knee - np.maximum(x, knee)) / (1 - knee))
+        x = np.where(x < knee, x, knee + (1 - knee) * rolled / rolled[-1])
     y = np.where(x <= 0.0031308, 12.92 * x, 1.055 * np.maximum(x, 1e-9) ** (1 / 2.4) - 0.055)
     y = np.clip(y, 0, 1) ** p.gamma
     y = y + np.clip(p.contrast, -0.9, 0.9) * (y * y * (3 - 2 * y) - y)
     y = p.lift + (1 - p.lift) * y
-    return np.clip(y * 255 + 0.5, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(y * 255 + 0.5, 0, 255), np.uint8)

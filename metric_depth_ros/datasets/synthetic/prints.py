@@ -8,7 +8,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from metric_depth_ros.datasets.synthetic.patterns import SIZE, colour, noise, pattern, scattered
+from metric_depth_ros.datasets.synthetic.patterns import SIZE, colour, noise, pattern, scattered, single
 from metric_depth_ros.types import FloatArray, ImageArray
 
 _CONSONANTS = [
@@ -55,7 +55,7 @@ def _write(
     font = int(rng.choice([0, 0, 0, 1, 2, 3, 4, 7]))
     scale = height / (10 if font == 1 else 22)
     thick = max(round(float(height / rng.uniform(6, 14))), 1)
-    cv2.putText(onto, line, (x, y), font, scale, shade, thick, cv2.LINE_AA)  # type: ignore[call-overload]
+    cv2.putText(onto, line, (x, y), font, scale, shade, thick, cv2.LINE_AA)
 
 
 def _paragraphs(
@@ -72,7 +72,7 @@ def _paragraphs(
             dice = rng.random()
             if dice < 0.06:
                 tall = min(rng.uniform(2, 8) * height, h - margin - y)
-                cv2.rectangle(strip, (x, int(y)), (end - 3, int(y + tall)), shade, int(rng.choice([-1, 1])))  # type: ignore[call-overload]
+                cv2.rectangle(strip, (x, int(y)), (end - 3, int(y + tall)), shade, int(rng.choice([-1, 1])))
                 y += tall + height
                 continue
             size = height * (rng.uniform(1.4, 2.4) if dice < 0.14 else 1)
@@ -92,7 +92,7 @@ def page(rng: np.random.Generator) -> FloatArray:
     """A printed page or a newspaper."""
     big = np.full((2 * SIZE, 2 * SIZE), 255, np.uint8)
     _paragraphs(big, rng, int(rng.choice([1, 1, 2, 3, 4])), rng.uniform(6, 20), int(rng.integers(0, 70)))
-    return cv2.resize(big, (SIZE, SIZE), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    return single(cv2.resize(big, (SIZE, SIZE), interpolation=cv2.INTER_AREA) / 255)
 
 
 @pattern("print paper wall", (0.5, 2.0), turn_deg=0, second="ink", weight=2)
@@ -121,25 +121,33 @@ def books(rng: np.random.Generator) -> FloatArray:
     """Spines in two to four rows, of every colour, height and width, above dark gaps."""
     rows = int(rng.choice([1, 2, 2, 3]))
     out = np.full((SIZE, SIZE, 3), 6, np.uint8)
-    tall = SIZE // rows
+    tall, board = SIZE // rows, int(rng.integers(3, 10))
+    wood = 255 * colour(rng, 0.05, 0.7)
     for row in range(rows):
-        x = 0
+        foot, x = (row + 1) * tall - board, 0
+        out[foot : foot + board] = wood
         while x < SIZE:
-            wide = min(int(rng.integers(6, 26)), SIZE - x)
-            high = int(tall * rng.uniform(0.65, 0.96))
-            spine = np.empty((wide, high, 3), np.uint8)
-            spine[:] = 230 * colour(rng, 0.03, 0.9)
-            shade = (240 * colour(rng, 0.02, 1.0)).tolist()
-            for band in rng.integers(0, high, int(rng.integers(0, 4))):
-                cv2.rectangle(spine, (int(band), 0), (int(band) + int(rng.integers(1, 8)), wide), shade, -1)
-            if wide > 8:
-                at = int(rng.integers(2, max(high // 3, 3)))
-                _write(spine, words(rng, 3), at, int(wide * 0.7), wide * 0.42, shade, rng)
-            round_ = 0.6 + 0.4 * np.sin(np.pi * (np.arange(wide) + 0.5) / wide)
-            top = (row + 1) * tall - high
-            out[top : (row + 1) * tall, x : x + wide] = spine.transpose(1, 0, 2) * round_[None, :, None]
+            spine = _spine(
+                rng, min(int(rng.integers(6, 26)), SIZE - x), int((tall - board) * rng.uniform(0.65, 0.96))
+            )
+            high, wide = spine.shape[:2]
+            out[foot - high : foot, x : x + wide] = spine
             x += wide
     return out.astype(np.float32) / 255
+
+
+def _spine(rng: np.random.Generator, wide: int, high: int) -> ImageArray:
+    """(high, wide, 3) a book's back: bands, a title that reads downwards, darker to the sides."""
+    spine = np.empty((wide, high, 3), np.uint8)
+    spine[:] = 230 * colour(rng, 0.03, 0.9)
+    shade = (240 * colour(rng, 0.02, 1.0)).tolist()
+    for band in rng.integers(0, high, int(rng.integers(0, 4))):
+        cv2.rectangle(spine, (int(band), 0), (int(band) + int(rng.integers(1, 8)), wide), shade, -1)
+    if wide > 8:
+        at = int(rng.integers(2, max(high // 3, 3)))
+        _write(spine, words(rng, 3), at, int(wide * 0.7), wide * 0.42, shade, rng)
+    round_ = 0.6 + 0.4 * np.sin(np.pi * (np.arange(wide) + 0.5) / wide)
+    return np.asarray(np.rot90(spine, -1) * round_[None, :, None], np.uint8)
 
 
 def _picture(rng: np.random.Generator) -> FloatArray:
@@ -165,7 +173,7 @@ def _picture(rng: np.random.Generator) -> FloatArray:
             -1,
             cv2.LINE_AA,
         )
-    return picture.astype(np.float32) / 255 * (1 + 0.05 * noise(rng, 0.8))[..., None]
+    return single(picture / 255 * (1 + 0.05 * noise(rng, 0.8))[..., None])
 
 
 @pattern("print", (0.4, 1.2), turn_deg=0, weight=4)
@@ -254,14 +262,20 @@ def hazard(rng: np.random.Generator) -> FloatArray:
     ]
     a, b = (np.asarray(c, np.float32) for c in pairs[int(rng.integers(0, 3))])
     out = np.where((t < 0.5)[..., None], a, b) * (0.95 + 0.05 * noise(rng, 1.0))[..., None]
-    return out.astype(np.float32)
+    return single(out)
 
 
 @pattern("screen print", (0.4, 0.7), turn_deg=0, weight=4)
 def screen(rng: np.random.Generator) -> FloatArray:
-    """A monitor: windows with title bars and text, code on dark, or a film."""
-    if rng.random() < 0.25:
-        return _picture(rng)
+    """A monitor with its dark rim: windows with title bars and text, code on dark, or a film."""
+    out = (np.clip(_picture(rng) if rng.random() < 0.25 else _desktop(rng), 0, 1) * 255).astype(np.uint8)
+    rim, shade = int(rng.integers(2, 6)), int(rng.choice([2, 5, 20, 120]))
+    for side in (out[:rim], out[-rim:], out[:, :rim], out[:, -rim:]):
+        side[:] = shade
+    return single(out / 255)
+
+
+def _desktop(rng: np.random.Generator) -> FloatArray:
     back = _picture(rng) if rng.random() < 0.5 else np.broadcast_to(colour(rng, 0.02, 0.6), (SIZE, SIZE, 3))
     out = (np.clip(back, 0, 1) * 255).astype(np.uint8)
     bar = (255 * colour(rng, 0.02, 0.8)).astype(np.uint8)
@@ -276,9 +290,8 @@ def screen(rng: np.random.Generator) -> FloatArray:
             _paragraphs(pane, rng, int(rng.integers(1, 3)), float(rng.uniform(5, 8)), ink)
         pane[:8] = (255 * colour(rng)).astype(np.uint8)
         out[a[1] : b[1], a[0] : b[0]] = pane
-    out[-12:] = bar
-    out[:2], out[:, :1], out[:, -1:] = bar, bar, bar
-    return out.astype(np.float32) / 255
+    out[-16:] = bar
+    return single(out / 255)
 
 
 @pattern("plastic print", (0.25, 0.5), turn_deg=0, second="ink", weight=2)

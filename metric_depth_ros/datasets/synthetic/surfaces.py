@@ -1,4 +1,4 @@
-"""Seamless patterns of real surfaces: wood, masonry, tiles, cloth, metal, ground.
+"""Seamless patterns of real surfaces: wood, masonry, tiles, metal, ground.
 
 Importing this module registers them in ``patterns.PATTERNS``.
 """
@@ -16,7 +16,7 @@ from metric_depth_ros.datasets.synthetic.patterns import (
     pattern,
     ramp,
     scattered,
-    soft,
+    single,
     tinted,
     warped,
 )
@@ -32,7 +32,7 @@ def _grain(rng: np.random.Generator) -> FloatArray:
     bend = rng.uniform(0.2, 1.2) * noise(rng, 1.8, high=8, stretch=6)
     years = np.sin(2 * np.pi * (int(rng.integers(2, 14)) * height + bend))
     out: FloatArray = 0.7 + rng.uniform(0.04, 0.12) * fibres + rng.uniform(0.03, 0.15) * years
-    return out.astype(np.float32)
+    return single(out)
 
 
 @pattern("wood", (0.4, 1.6), turn_deg=90, weight=4)
@@ -62,7 +62,7 @@ def planks(rng: np.random.Generator) -> FloatArray:
     fibres = _grain(rng)[np.arange(SIZE)[:, None], (np.arange(SIZE) + shift) % SIZE]
     width = rng.uniform(0.6, 2.0) * n / SIZE
     joint = (np.minimum(y, 1 - y)[:, None] < width / 2) | (along % 1 < width * per_row / n)
-    return np.where(joint, rng.uniform(0.05, 0.4), shade * fibres).astype(np.float32)
+    return single(np.where(joint, rng.uniform(0.05, 0.4), shade * fibres))
 
 
 @pattern("floor", (0.4, 1.6), turn_deg=45, weight=2)
@@ -75,7 +75,7 @@ def parquet(rng: np.random.Generator) -> FloatArray:
     stave = (t * staves).astype(np.int64)
     shade = rng.uniform(0.6, 1.0, (n, n, staves)).astype(np.float32)[i[:, None], i[None], stave]
     joint = (t * staves % 1 < 0.06) | (np.where(turned, x[:, None], x[None]) < 0.02)
-    return np.where(joint, 0.3, shade * np.where(turned, fibres.T, fibres)).astype(np.float32)
+    return single(np.where(joint, 0.3, shade * np.where(turned, fibres.T, fibres)))
 
 
 # --- masonry and tiles
@@ -93,7 +93,7 @@ def bricks(rng: np.random.Generator) -> FloatArray:
     edge = np.minimum(np.minimum(y, 1 - y)[:, None], np.minimum(along % 1, 1 - along % 1) * n / m)
     edge = edge + 0.02 * noise(rng, 0.8, low=4)
     face = np.clip((edge - gap) * 25, 0, 1)
-    return (face * shade * (0.9 + 0.07 * noise(rng, 0.6)) + 0.04 * noise(rng, 0.6)).astype(np.float32)
+    return single(face * shade * (0.9 + 0.07 * noise(rng, 0.6)) + 0.04 * noise(rng, 0.6))
 
 
 @pattern("concrete wall brick", (0.8, 2.4), turn_deg=0, second="joint")
@@ -105,7 +105,7 @@ def block_wall(rng: np.random.Generator) -> FloatArray:
     edge = np.minimum(np.minimum(y, 1 - y)[:, None], np.minimum(along, 1 - along) * n / m)
     pits = (noise(rng, 0.2, low=20) > 1.8) * rng.uniform(0, 0.4)
     face = np.clip((edge - 0.015 * n / 2) * 40, 0, 1)
-    return (face * (0.9 + 0.05 * noise(rng, 0.8) - pits)).astype(np.float32)
+    return single(face * (0.9 + 0.05 * noise(rng, 0.8) - pits))
 
 
 @pattern("brick ground facade floor wall", (0.8, 3.0), second="joint", weight=3)
@@ -116,7 +116,7 @@ def stones(rng: np.random.Generator) -> FloatArray:
     shade = rng.uniform(rng.uniform(0.4, 0.8), 1, number.max() + 1).astype(np.float32)[number]
     face = np.clip((second - first + 0.03 * noise(rng, 1) - rng.uniform(0.03, 0.12)) * 12, 0, 1)
     bulge = 1 - rng.uniform(0, 0.5) * first**2
-    return face * shade * bulge * (0.85 + 0.1 * noise(rng, 0.7))
+    return single(face * shade * bulge * (0.85 + 0.1 * noise(rng, 0.7)))
 
 
 @pattern("floor wall", (0.6, 2.4), turn_deg=45, second="joint", weight=4)
@@ -134,7 +134,7 @@ def tiles(rng: np.random.Generator) -> FloatArray:
     if rng.random() < 0.2:
         shade = np.where((i + j[:, None]) % 2 == 1, 0.5 * shade, shade)
     face = shade * (0.95 + rng.uniform(0.005, 0.07) * noise(rng, rng.uniform(0.8, 1.8)))
-    return np.where(edge < gap, rng.uniform(0, 0.3), face).astype(np.float32)
+    return single(np.where(edge < gap, rng.uniform(0, 0.3), face))
 
 
 @pattern("wall floor print", (0.3, 1.2), turn_deg=45)
@@ -161,7 +161,7 @@ def paving(rng: np.random.Generator) -> FloatArray:
     shade = rng.uniform(0.65, 1, (n, m)).astype(np.float32)[j[:, None], stone]
     edge = np.minimum(np.minimum(y, 1 - y)[:, None], np.minimum(x % 1, 1 - x % 1) * n / m)
     stain = 0.85 + 0.1 * noise(rng, 1.2) + 0.04 * noise(rng, 0.1)
-    return (np.clip((edge - 0.01 * n) * 30, 0.1, 1) * shade * stain).astype(np.float32)
+    return single(np.clip((edge - 0.01 * n) * 30, 0.1, 1) * shade * stain)
 
 
 @pattern("facade", (1.0, 3.0), turn_deg=0, weight=2)
@@ -172,9 +172,7 @@ def shingles(rng: np.random.Generator) -> FloatArray:
     x = t[None] * m + 0.5 * (j[:, None] % 2)
     shade = rng.uniform(0.6, 1, (n, m)).astype(np.float32)[j[:, None], x.astype(np.int64) % m]
     round_ = 0.7 + 0.3 * np.sin(np.pi * (x % 1)) if rng.random() < 0.6 else 1 - 0.5 * (x % 1 < 0.06)
-    return (shade * round_ * (0.5 + 0.5 * np.minimum(y * 4, 1)[:, None]) + 0.03 * noise(rng, 0.6)).astype(
-        np.float32
-    )
+    return single(shade * round_ * (0.5 + 0.5 * np.minimum(y * 4, 1)[:, None]) + 0.03 * noise(rng, 0.6))
 
 
 @pattern("floor wall metal", (0.8, 3.0), weight=2)
@@ -195,86 +193,7 @@ def terrazzo(rng: np.random.Generator) -> FloatArray:
     own = shades[rng.integers(0, 4, n * n)]
     chip = first < rng.uniform(0.15, 0.45, n * n).astype(np.float32)[number]
     ground = np.full(3, rng.uniform(0.3, 0.85), np.float32)
-    return np.where(chip[..., None], own[number], ground).astype(np.float32)
-
-
-# --- cloth
-
-
-@pattern("fabric", (0.05, 0.5), turn_deg=45, weight=3)
-def weave(rng: np.random.Generator) -> FloatArray:
-    """Threads over and under, from sackcloth to basketwork."""
-    n = 2 * int(rng.integers(8, 33))
-    (i, x) = ramp(n)
-    over = (i[:, None] + i) % 2 == 0
-    round_ = np.sin(np.pi * x) ** 0.7
-    out = np.where(over, round_[:, None] * (0.6 + 0.4 * round_), round_ * (0.6 + 0.4 * round_[:, None]))
-    shade = rng.uniform(0.75, 1, (2, n)).astype(np.float32)
-    out = out * np.where(over, shade[0][i][:, None], shade[1][i])
-    return (0.25 + 0.75 * out + 0.04 * noise(rng, 0.4)).astype(np.float32)
-
-
-@pattern("fabric", (0.1, 0.6), turn_deg=90, weight=2)
-def knit(rng: np.random.Generator) -> FloatArray:
-    """Stocking stitch: rows of small V."""
-    n = int(rng.integers(10, 40))
-    (_, y), (_, x) = ramp(n), ramp(n)
-    slope = np.abs(x - 0.5)
-    stitch = np.abs((y[:, None] + slope) % 1 - 0.5) * 2
-    return (0.4 + 0.6 * stitch * np.sin(np.pi * ((2 * x) % 1)) ** 0.4 + 0.05 * noise(rng, 0.6)).astype(
-        np.float32
-    )
-
-
-@pattern("floor fabric", (0.4, 2.0), weight=4)
-def carpet(rng: np.random.Generator) -> FloatArray:
-    """Pile: fine grain, large worn patches, sometimes loops in rows or flecks."""
-    out = 0.65 + rng.uniform(0.05, 0.18) * noise(rng, 0.1, low=20) + rng.uniform(0, 0.08) * noise(rng, 1.5)
-    if rng.random() < 0.4:
-        _, t = ramp(int(rng.integers(20, 64)))
-        out += rng.uniform(0.05, 0.2) * np.sin(2 * np.pi * t)[None]
-    if rng.random() < 0.3:
-        out -= 0.3 * (noise(rng, 0.2, low=15, high=60) > 1.5)
-    return out.astype(np.float32)
-
-
-@pattern("fabric floor print", (0.8, 3.0), turn_deg=90, weight=3)
-def rug(rng: np.random.Generator) -> FloatArray:
-    """Bands and motifs mirrored in four, in four colours."""
-    half = noise(rng, rng.uniform(0.8, 1.6), low=rng.uniform(2, 5))[: SIZE // 2, : SIZE // 2]
-    half = half + half.T if rng.random() < 0.5 else half
-    four = np.concatenate(
-        [np.concatenate([half, half[:, ::-1]], 1), np.concatenate([half[::-1], half[::-1, ::-1]], 1)]
-    )
-    shades = np.stack([colour(rng, 0.03, 0.7) for _ in range(4)])
-    level = np.searchsorted(np.quantile(four, [0.3, 0.55, 0.8]), four)
-    edge = np.minimum.outer(*[np.minimum(np.arange(SIZE), np.arange(SIZE)[::-1])] * 2)
-    border = int(rng.integers(8, 30))
-    level = np.where(edge < border, (edge // max(border // 3, 1)) % 4, level)
-    return shades[level].astype(np.float32) * (1 + 0.1 * noise(rng, 0.2))[..., None]
-
-
-@pattern("wall fabric", (0.3, 1.2), turn_deg=0, second="other", weight=3)
-def wallpaper(rng: np.random.Generator) -> FloatArray:
-    """A motif repeated with a half drop."""
-    n = int(rng.choice([2, 4, 8]))
-    side = SIZE // n
-    motif = noise(rng, rng.uniform(1.2, 2.0), low=2 * n / 2)[:side, : side // 2]
-    window = np.sin(np.pi * (np.arange(side) + 0.5) / side)[:, None]
-    motif = motif * window * np.sin(np.pi * (np.arange(side // 2) + 0.5) / side)
-    motif = np.concatenate([motif, motif[:, ::-1]], axis=1)
-    column = np.tile(motif, (n, 1))
-    out = np.concatenate([np.roll(column, side // 2 * (k % 2), axis=0) for k in range(n)], axis=1)
-    sharp = np.clip((out - rng.uniform(0.2, 0.6)) * 6, 0, 1)
-    return (0.1 + rng.uniform(0.15, 0.8) * soft(sharp.astype(np.float32), 0.6)).astype(np.float32)
-
-
-@pattern("fabric plastic bark skin", (0.1, 0.8), weight=2)
-def leather(rng: np.random.Generator) -> FloatArray:
-    """Fine cells with dark creases."""
-    n = int(rng.integers(16, 50))
-    first, second, _ = cells(rng, n, n)
-    return 0.5 + 0.4 * np.clip((second - first) * 3, 0, 1) + 0.08 * noise(rng, 1.2)
+    return single(np.where(chip[..., None], own[number], ground))
 
 
 # --- metal
@@ -303,7 +222,7 @@ def rust(rng: np.random.Generator) -> FloatArray:
         np.clip(0.5 + 0.2 * noise(rng, 0.8), 0, 1), np.array([0.06, 0.02, 0.01]), np.array([0.4, 0.17, 0.06])
     )
     paint = tinted(np.clip(0.8 + 0.06 * noise(rng, 1.0), 0, 1), np.zeros(3), colour(rng, 0.1))
-    return (paint + part[..., None] * (bare - paint)).astype(np.float32)
+    return single(paint + part[..., None] * (bare - paint))
 
 
 @pattern("metal floor", (0.2, 0.8), turn_deg=90)
@@ -315,7 +234,7 @@ def tread_plate(rng: np.random.Generator) -> FloatArray:
     a, b = x[None] - 0.5, y[:, None] - 0.5
     p, q = np.where(odd, a + b, a - b), np.where(odd, a - b, a + b)
     bump = np.clip(1 - (p / 0.55) ** 2 - (q / 0.16) ** 2, 0, 1)
-    return (0.55 + 0.4 * np.sign(q) * bump**0.5 + 0.04 * noise(rng, 1.0)).astype(np.float32)
+    return single(0.55 + 0.4 * np.sign(q) * bump**0.5 + 0.04 * noise(rng, 1.0))
 
 
 @pattern("metal facade plastic", (0.4, 2.5), turn_deg=90, weight=2)
@@ -325,7 +244,7 @@ def corrugated(rng: np.random.Generator) -> FloatArray:
     wave = np.sin(2 * np.pi * t) if rng.random() < 0.5 else np.clip(np.sin(2 * np.pi * t) * 4, -1, 1)
     if rng.random() < 0.4:
         wave = 1 - 2 * t**2
-    return (0.65 + 0.25 * wave[None] + 0.04 * noise(rng, 1.2)).astype(np.float32)
+    return single(0.65 + 0.25 * wave[None] + 0.04 * noise(rng, 1.2))
 
 
 @pattern("metal plastic", (0.1, 0.8), turn_deg=45, second="ink")
@@ -339,7 +258,7 @@ def perforated(rng: np.random.Generator) -> FloatArray:
         if m != n
         else np.hypot(x - 0.5, y[:, None] - 0.5)
     )
-    return np.clip((hole - rng.uniform(0.15, 0.38)) * SIZE / n + 0.5, 0, 0.95).astype(np.float32)
+    return single(np.clip((hole - rng.uniform(0.15, 0.38)) * SIZE / n + 0.5, 0, 0.95))
 
 
 # --- ground and road
@@ -358,7 +277,7 @@ def asphalt(rng: np.random.Generator) -> FloatArray:
         _, t = ramp()
         box = (np.abs(t - 0.5)[:, None] < rng.uniform(0.1, 0.4)) & (np.abs(t - 0.5) < rng.uniform(0.1, 0.4))
         out += rng.uniform(-0.25, 0.2) * box
-    return out.astype(np.float32)
+    return single(out)
 
 
 @pattern("concrete wall facade ground ceiling", (1.5, 5.0), turn_deg=0, weight=3)
@@ -372,7 +291,7 @@ def concrete(rng: np.random.Generator) -> FloatArray:
         out -= 0.2 * ((np.minimum(y, 1 - y)[:, None] < 0.006 * n) | (np.minimum(x, 1 - x) < 0.006 * n))
         hole = np.hypot((np.abs(x - 0.5) - 0.25), (np.abs(y - 0.5) - 0.25)[:, None]) < 0.012 * n
         out -= 0.35 * hole
-    return out.astype(np.float32)
+    return single(out)
 
 
 @pattern("ground", (0.6, 3.0), weight=3)
@@ -382,7 +301,7 @@ def gravel(rng: np.random.Generator) -> FloatArray:
     first, second, number = cells(rng, n, n)
     own = rng.uniform(0.35, 1, (n * n, 1)) * (1 + rng.uniform(0, 0.3) * rng.normal(size=(n * n, 3)))
     face = np.clip((second - first) * 4, 0.05, 1) * (1 - 0.4 * first)
-    return (own[number] * face[..., None]).clip(0, 1).astype(np.float32)
+    return single((own[number] * face[..., None]).clip(0, 1))
 
 
 @pattern("ground", (0.8, 4.0), weight=3)

@@ -15,8 +15,8 @@ from typing import get_args
 import cv2
 import numpy as np
 
-# The last four are imported for the patterns that they register.
-from metric_depth_ros.datasets.synthetic import facades, plants, prints, surfaces  # noqa: F401
+# Imported for the patterns that they register.
+from metric_depth_ros.datasets.synthetic import cloth, facades, plants, prints, surfaces  # noqa: F401
 from metric_depth_ros.datasets.synthetic.patterns import PATTERNS, SIZE, Pattern
 from metric_depth_ros.datasets.synthetic.scene import Role
 from metric_depth_ros.errors import InputError
@@ -55,7 +55,7 @@ class TextureBank:
         offsets = np.cumsum([0, *(n * s * s for s in sizes)])
         # Four bytes a texel, all levels in one block: one gather of one word fetches a colour.
         texels = np.zeros((int(offsets[-1]), 4), np.uint8)
-        levels = []
+        levels: list[ImageArray] = []
         for k, s in enumerate(sizes):
             level = texels[offsets[k] : offsets[k + 1]].reshape(n, s, s, 4)[..., :3]
             level[:] = self.images if k == 0 else _halved(levels[-1])
@@ -63,7 +63,7 @@ class TextureBank:
         object.__setattr__(self, "images", levels[0])
         object.__setattr__(self, "levels", tuple(levels))
         object.__setattr__(self, "_texels", texels.view(np.uint32).ravel())
-        object.__setattr__(self, "_offsets", offsets[:-1].astype(np.int64))
+        object.__setattr__(self, "_offsets", offsets[:-1].astype(np.int32))
 
     def __len__(self) -> int:
         return len(self.images)
@@ -83,8 +83,8 @@ def lookup(bank: TextureBank, texture: IntArray, uv: FloatArray, footprint: Floa
     texels_wide = np.asarray(footprint, np.float32) * np.float32(size)
     last = len(bank.levels) - 1
     # The float's own exponent is floor(log2); times sqrt(2) it rounds.
-    level = np.frexp(np.maximum(texels_wide, np.float32(1)) * np.float32(2**0.5))[1] - 1
-    np.minimum(level, last, out=level)
+    level = np.frexp(np.clip(texels_wide, 1, 2**24) * np.float32(2**0.5))[1] - 1
+    np.clip(level, 0, last, out=level)  # NaN came out as -1
     side = np.right_shift(np.int32(size), level)
     mask = side - 1
     # 256 steps within a texel; row 0 is the top of the picture, v runs up.
@@ -92,19 +92,32 @@ def lookup(bank: TextureBank, texture: IntArray, uv: FloatArray, footprint: Floa
     u, v = np.asarray(uv[:, 0], np.float32), np.asarray(uv[:, 1], np.float32)
     x = ((u - np.floor(u)) * scale).astype(np.int32) - 128
     y = ((np.ceil(v) - v) * scale).astype(np.int32) - 128
-    fx, fy = (x & 255).astype(np.uint64), (y & 255).astype(np.uint64)
+    fx, fy = (x & 255).astype(np.uint32), (y & 255).astype(np.uint32)
     x, y = x >> 8, y >> 8
     left, right = x & mask, (x + 1) & mask
     shift = np.int32(size).item().bit_length() - 1 - level
-    start = (bank._offsets[level] + (np.asarray(texture, np.int64) << (2 * shift))).astype(np.int32)
+    start = bank._offsets[level] + (np.asarray(texture, np.int32) << (2 * shift))
     top, bottom = start + ((y & mask) << shift), start + (((y + 1) & mask) << shift)
-    low = fx * fy >> np.uint64(8)
-    mixed = _spread(bank, bottom + right) * low
-    mixed += _spread(bank, bottom + left) * (fy - low)
-    mixed += _spread(bank, top + right) * (fx - low)
-    mixed += _spread(bank, top + left) * (np.uint64(256) - fx - fy + low)
-    lanes = mixed.view(np.uint16).reshape(-1, 4)[:, :3]
-    out: FloatArray = np.multiply(lanes, np.float32(1 / (255 * 256)), dtype=np.float32)
+    low = fx * fy >> np.uint32(8)
+    taps = ((bottom + right, low), (bottom + left, fy - low), (top + right, fx - low))
+    return _mixed(bank, (*taps, (top + left, np.uint32(256) - fx - fy + low)))
+
+
+def _mixed(bank: TextureBank, taps: tuple[tuple[IntArray, IntArray], ...]) -> FloatArray:
+    """(N, 3) in [0, 1]: the mean of texels whose weights add up to 256.
+
+    Red and blue are weighed with one multiplication: each has 16 bits of a word to itself.
+    """
+    red_blue, green = (np.zeros(len(taps[0][0]), np.uint32) for _ in range(2))
+    for index, weight in taps:
+        word = bank._texels.take(index)
+        red_blue += (word & np.uint32(0xFF00FF)) * weight
+        green += ((word >> np.uint32(8)) & np.uint32(0xFF)) * weight
+    out = np.empty((len(green), 3), np.float32)
+    unit = np.float32(1 / (255 * 256))
+    np.multiply(red_blue & np.uint32(0xFFFF), unit, out=out[:, 0], dtype=np.float32)
+    np.multiply(green, unit, out=out[:, 1], dtype=np.float32)
+    np.multiply(red_blue >> np.uint32(16), unit, out=out[:, 2], dtype=np.float32)
     return out
 
 
@@ -139,10 +152,11 @@ def make_bank(seed: int, *, count: int = 400, photos: Path | None = None) -> Tex
 @lru_cache(maxsize=4)
 def _shares(count: int) -> tuple[str, ...]:
     """``count`` pattern names, each at least once and by its weight."""
-    weights = np.array([p.weight for p in PATTERNS.values()])
-    extra = np.floor((count - len(weights)) * np.cumsum(weights) / weights.sum() + 1e-9).astype(int)
-    each = 1 + np.diff(extra, prepend=0)
-    return tuple(np.repeat(list(PATTERNS), each).tolist())
+    # Sorted: what is drawn must not depend on the order in which modules were imported.
+    names = sorted(PATTERNS)
+    shares = np.cumsum([PATTERNS[name].weight for name in names])
+    extra = np.floor((count - len(names)) * shares / shares[-1] + 1e-9).astype(int)
+    return tuple(np.repeat(names, 1 + np.diff(extra, prepend=0)).tolist())
 
 
 def _by_role(kinds: tuple[str, ...]) -> dict[str, IntArray]:
@@ -150,15 +164,6 @@ def _by_role(kinds: tuple[str, ...]) -> dict[str, IntArray]:
         return role == "any" or kind == PHOTO or role in PATTERNS[kind].roles
 
     return {role: np.flatnonzero([fits(kind, role) for kind in kinds]) for role in get_args(Role)}
-
-
-def _spread(bank: TextureBank, index: IntArray) -> IntArray:
-    """Colours as 64-bit words with 16 bits a channel, so that one multiplication weighs all three."""
-    word = bank._texels.take(index).astype(np.uint64)
-    wide = word & np.uint64(0xFF)
-    wide |= (word & np.uint64(0xFF00)) << np.uint64(8)
-    wide |= (word & np.uint64(0xFF0000)) << np.uint64(16)
-    return wide
 
 
 def _halved(images: ImageArray) -> ImageArray:
@@ -205,4 +210,4 @@ def _seamless(picture: ImageArray, rng: np.random.Generator) -> ImageArray:
     return _as_bytes(linear * weight[..., None] + moved * (1 - weight[..., None]))
 
 
-__all__ = ["PHOTO", "Pattern", "TextureBank", "lookup", "make_bank"]
+__all__ = ["PATTERNS", "PHOTO", "Pattern", "TextureBank", "lookup", "make_bank"]

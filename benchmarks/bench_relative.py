@@ -1,0 +1,117 @@
+"""The depth network on real frames, by itself: its order, and AbsRel after a plain fit to 200 pixels.
+
+    METRIC_DEPTH_DATA=... python benchmarks/bench_relative.py [--half develop|report] [--manifest YAML]
+
+Beside it METER-XXS (trained on NYU indoors, on KITTI outdoors), rows only, and a constant map: the same
+frames, the same pixels, the same fit; see metric_depth_ros/evaluation/relative.py. The "report" half is for
+one run at the end. Skips without the data.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+import numpy as np
+
+from metric_depth_ros.config import EngineConfig
+from metric_depth_ros.engines import BUNDLED, build_engine
+from metric_depth_ros.evaluation.relative import (
+    Found,
+    Predictor,
+    Score,
+    constant,
+    inverse_values,
+    median_score,
+    rows_only,
+    score_sets,
+)
+from metric_depth_ros.share import share_path
+
+METER = {"indoor": ("nyu", "192x256"), "outdoor": ("kitti", "192x640")}
+NETWORK, TEACHER, ROWS, CONSTANT = "ours", "METER-XXS", "rows only", "constant"
+
+
+def engine_predictor(manifest: Path, model: Path | None = None) -> Predictor:
+    """What an engine says, as inverse depth."""
+    engine = build_engine(EngineConfig(manifest=str(manifest), model=str(model or "")))
+    return lambda image: inverse_values(engine.predict(image))
+
+
+def build_predictors(data: Path, manifest: Path | None) -> dict[str, dict[str, Predictor]]:
+    """Every row, for indoors and outdoors; a network that is not there has none."""
+    ours = {} if manifest is None else {NETWORK: engine_predictor(manifest)}
+    predictors: dict[str, dict[str, Predictor]] = {}
+    for place, (name, size) in METER.items():
+        model = data.parent / f"models/meter_xxs/meter_xxs_{name}_{size}.onnx"
+        described = share_path(f"config/models/meter_xxs_{name}.yaml")
+        teacher = {TEACHER: engine_predictor(described, model)} if model.is_file() else {}
+        predictors[place] = {**ours, **teacher, ROWS: rows_only, CONSTANT: constant}
+    return predictors
+
+
+def report(found: Found) -> str:
+    """Markdown: a row for every set, medians over all frames of a place, and the summary."""
+    names = list(next(iter(next(iter(found.values())).values())))
+    lines = [f"| rank / AbsRel, medians | frames | {' | '.join(names)} |", f"|{'---|' * (len(names) + 2)}"]
+    notes = []
+    for place, sets in found.items():
+        together: dict[str, list[Score]] = {name: [] for name in names}
+        for set_name, scores in sets.items():
+            lines.append(f"| {set_name} | {len(scores[ROWS])} | {cells(scores)} |")
+            for name in names:
+                together[name] += scores[name]
+        lines.append(f"| **{place}** | {len(together[ROWS])} | {cells(together)} |")
+        notes += summary(place, together)
+    return "\n".join([*lines, "", *notes])
+
+
+def cells(scores: dict[str, list[Score]]) -> str:
+    """Median rank / AbsRel of every row."""
+    medians = [median_score(of_row) for of_row in scores.values()]
+    return " | ".join(f"{m.rank:.3f} / {m.abs_rel:.3f}" for m in medians)
+
+
+def summary(place: str, scores: dict[str, list[Score]]) -> list[str]:
+    """Where our network stands between rows only and METER."""
+    if NETWORK not in scores:
+        return []
+    ours, rows = (np.array([(s.rank, s.abs_rel) for s in scores[name]]) for name in (NETWORK, ROWS))
+    lines = [
+        f"- {place}: better than rows only in rank on {np.mean(ours[:, 0] > rows[:, 0]):.0%} of "
+        f"{len(ours)} frames, in AbsRel on {np.mean(ours[:, 1] < rows[:, 1]):.0%}"
+    ]
+    if TEACHER in scores:
+        us, them, teacher = (median_score(scores[name]) for name in (NETWORK, ROWS, TEACHER))
+        rank = (us.rank - them.rank) / (teacher.rank - them.rank)
+        error = (us.abs_rel - them.abs_rel) / (teacher.abs_rel - them.abs_rel)
+        lines.append(
+            f"- {place}: {rank:.0%} of the way from rows only to METER in rank, {error:.0%} in AbsRel"
+        )
+    return lines
+
+
+def bundled_manifest() -> Path | None:
+    """Of the network that comes with the package; None in a checkout without it."""
+    try:
+        return share_path(BUNDLED)
+    except FileNotFoundError:
+        return None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="The depth network on real frames, by itself.")
+    parser.add_argument("--half", choices=("develop", "report"), default="develop")
+    parser.add_argument("--manifest", type=Path, help="of the network; default: the one that is bundled")
+    args = parser.parse_args()
+    if not os.environ.get("METRIC_DEPTH_DATA"):
+        print("bench_relative: skipped, METRIC_DEPTH_DATA is not set")
+        return
+    data = Path(os.environ["METRIC_DEPTH_DATA"])
+    predictors = build_predictors(data, args.manifest or bundled_manifest())
+    print(f"\n{args.half} half\n\n{report(score_sets(data, args.half, predictors))}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""`metric_depth train`: trains the networks that the package ships, and exports them."""
+
+from __future__ import annotations
+
+import argparse
+from importlib.util import find_spec
+from pathlib import Path
+
+
+def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the verb."""
+    parser = verbs.add_parser(
+        "train", help="train the small depth network on synthetic scenes, and export it"
+    )
+    networks = parser.add_subparsers(metavar="NETWORK", required=True)
+    _add_depth(networks)
+    _add_export(networks)
+
+
+def _add_depth(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = networks.add_parser(
+        "depth",
+        help="train the small depth network",
+        description="Trains on folders of shards that `metric_depth synthesize` wrote; shards that come "
+        "while it runs join in. OUT gets checkpoint.pt, loss.csv, validation.csv and curves.png. A run that "
+        "was cut off goes on with --resume. Then: metric_depth train depth-export OUT --to FOLDER.",
+    )
+    parser.add_argument(
+        "--data", type=Path, nargs="+", required=True, metavar="SHARDS", help="folders of shards"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
+    budget = parser.add_mutually_exclusive_group()
+    budget.add_argument("--minutes", type=float, default=60.0, help="budget of time (default 60)")
+    budget.add_argument("--steps", type=int, help="budget in steps instead: reproducible to the bit")
+    parser.add_argument("--resume", action="store_true", help="go on where RUN stopped, with the same budget")
+    parser.add_argument("--batch", type=int, default=16, help="pictures a step (default 16)")
+    parser.add_argument(
+        "--size", default="320x240", help="the network's input, WIDTHxHEIGHT (default 320x240)"
+    )
+    parser.add_argument(
+        "--loss", default="log", help="log, log_invariant, normalised or trimmed (default log)"
+    )
+    parser.add_argument(
+        "--learning-rate", type=float, default=1e-3, metavar="RATE", help="highest (default 0.001)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of everything random (default 0)")
+    parser.add_argument("--families", default="", metavar="A,B", help="train on these kinds of scenes only")
+    parser.add_argument("--threads", type=int, default=0, help="of the processor (default: one per core)")
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default auto)")
+    parser.add_argument(
+        "--real", type=Path, metavar="FOLDER", help="real data sets to validate on; never trained on"
+    )
+    parser.add_argument(
+        "--look-every", type=float, default=3.0, metavar="MINUTES", help="validation, checkpoint (default 3)"
+    )
+    parser.set_defaults(run=run_depth)
+
+
+def _add_export(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = networks.add_parser(
+        "depth-export",
+        help="write a run's network as ONNX with its manifest",
+        description="Writes TO/NAME.onnx, checked against torch, and TO/NAME.yaml, for engine.manifest.",
+    )
+    parser.add_argument("checkpoint", type=Path, metavar="RUN", help="folder of a run")
+    parser.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="where to write")
+    parser.add_argument("--name", default="tiny_depth", help="of the files (default tiny_depth)")
+    parser.add_argument("--size", default=None, help="WIDTHxHEIGHT, multiples of 16 (default: the run's own)")
+    parser.set_defaults(run=run_export)
+
+
+def run_depth(args: argparse.Namespace) -> int:
+    """Trains. Raises MetricDepthError."""
+    _need_torch()
+    from metric_depth_ros.training.settings import TrainingSettings
+    from metric_depth_ros.training.trainer import Trainer
+
+    settings = TrainingSettings(
+        data=tuple(str(folder) for folder in args.data),
+        out=str(args.out),
+        minutes=args.minutes,
+        steps=args.steps,
+        batch=args.batch,
+        size=_size(args.size),
+        loss=args.loss,
+        learning_rate=args.learning_rate,
+        seed=args.seed,
+        threads=args.threads,
+        device=args.device,
+        families=tuple(name for name in args.families.split(",") if name),
+        real=str(args.real) if args.real else None,
+        look_every=60 * args.look_every,
+    )
+    trainer = Trainer(settings, resume=args.resume)
+    try:
+        trainer.run()
+    finally:
+        trainer.close()
+    print(f"{args.out}: done. Next: metric_depth train depth-export {args.out} --to FOLDER")
+    return 0
+
+
+def run_export(args: argparse.Namespace) -> int:
+    """Exports. Raises MetricDepthError."""
+    _need_torch()
+    from metric_depth_ros.training import checkpoint
+    from metric_depth_ros.training.export import export_depth
+
+    state = checkpoint.load(args.checkpoint)
+    size = _size(args.size) if args.size else tuple(state["settings"]["size"])
+    found = export_depth(checkpoint.build_network(state), args.to, size, name=args.name)
+    print(
+        f"{found.model}: {found.bytes / 1e6:.2f} MB, {size[0]}x{size[1]}, step {state['step']}; differs from "
+        f"torch by {found.difference:.1e} of its spread\n{found.manifest}: its manifest, for engine.manifest"
+    )
+    return 0
+
+
+def _need_torch() -> None:
+    """Raises ConfigError when torch is not installed."""
+    from metric_depth_ros.errors import ConfigError
+
+    if find_spec("torch") is None:
+        raise ConfigError("train: torch is not installed. Install it: pip install 'metric_depth_ros[train]'")
+
+
+def _size(text: str) -> tuple[int, int]:
+    from metric_depth_ros.errors import ConfigError
+
+    width, _, height = text.partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise ConfigError(f"size: {text!r}; needed WIDTHxHEIGHT in pixels, as 320x240.")
+    return int(width), int(height)

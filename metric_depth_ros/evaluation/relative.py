@@ -1,0 +1,234 @@
+"""How good relative depth is, before anything makes it metric: its order, and what a plain fit leaves.
+
+The measure of a depth network by itself. Two numbers a picture: the rank correlation of its inverse
+depth with the true one, which asks only what is nearer than what; and AbsRel after the two numbers
+scale and shift were fitted to 200 known pixels, at the other ones.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from metric_depth_ros.anchors import build_anchors
+from metric_depth_ros.config import AnchorsConfig
+from metric_depth_ros.datasets import Frame, FrameFolder
+from metric_depth_ros.errors import InputError
+from metric_depth_ros.evaluation.metrics import abs_rel
+from metric_depth_ros.geometry import transform_points
+from metric_depth_ros.types import FloatArray, ImageArray, IntArray, RelativeDepth
+
+# Real frames, by half and place. Those under "report" are not looked at while anything is developed.
+SETS: dict[str, dict[str, tuple[str, ...]]] = {
+    "develop": {
+        "outdoor": ("kitti_seq_2011_09_26", "sensorscalib_manual"),
+        "indoor": (
+            "rgbd7_seq", "open3d_rgbd_seq", "tum_open3d", "sunrgbd_open3d", "middlebury_motorcycle",
+            "realsense_tabletop", "prior_depth_anything", "arkit_promptda",
+        ),
+    },
+    "report": {
+        "outdoor": ("kitti_object", "nuscenes_frame", "kitti_depth_gt"),
+        "indoor": (
+            "hololens_seq", "slambook_rgbd", "nyu_metric3d", "sunrgbd_points", "graspnet_tabletop",
+            "object_mask_tabletop", "sparse_marigold_dc",
+        ),
+    },
+}  # fmt: skip
+# Sets whose pictures have a white border, pixels.
+_BORDERS_PX = {"slambook_rgbd": 6, "nyu_metric3d": 6}
+_ANCHORS, _DRAWS, _MOST_PIXELS, _LEAST_PIXELS = 200, 3, 40_000, 400
+
+# Image (H, W, 3) uint8 RGB to relative inverse depth (H, W).
+Predictor = Callable[[ImageArray], FloatArray]
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """Pixels of one picture whose depth is known.
+
+    Attributes:
+        name: of the set and the frame; it seeds what is random.
+        image: (H, W, 3) uint8 RGB.
+        uv: (N, 2) whole pixels, right and down.
+        depth: (N,) metres.
+    """
+
+    name: str
+    image: ImageArray
+    uv: IntArray
+    depth: FloatArray
+
+
+@dataclass(frozen=True)
+class Score:
+    """Of one picture, or the medians of several.
+
+    Attributes:
+        rank: correlation from -1 to 1.
+        abs_rel: after the fit.
+    """
+
+    rank: float
+    abs_rel: float
+
+
+# Place -> set -> name of a predictor -> score of every frame.
+Found = dict[str, dict[str, dict[str, list[Score]]]]
+
+
+def read_truths(folder: str | Path, *, border_px: int | None = None) -> Iterator[Truth]:
+    """The frames of a folder, with up to 40000 known pixels each; those with under 400 are left out.
+
+    Depth comes from the depth image, from one of lower resolution, or from LiDAR points that the
+    camera sees. ``border_px``: pixels at the edges that do not count; None knows it of ``SETS``.
+
+    Raises:
+        InputError: the folder or a frame cannot be read.
+    """
+    folder = Path(folder)
+    border = _BORDERS_PX.get(folder.name, 0) if border_px is None else border_px
+    for index, frame in enumerate(FrameFolder(folder)):
+        uv, depth = _known_pixels(frame)
+        if not len(depth):
+            uv, depth = _coarse_pixels(folder, index, frame)
+        height, width = frame.image.shape[:2]
+        inside = ((uv >= border) & (uv < np.array([width, height]) - border)).all(axis=1)
+        uv, depth = uv[inside], depth[inside]
+        if len(depth) >= _LEAST_PIXELS:
+            name = f"{folder.name}/{frame.id}"
+            chosen = _generator(name, 0).permutation(len(depth))[:_MOST_PIXELS]
+            yield Truth(name, frame.image, uv[chosen], depth[chosen])
+
+
+def score(inverse_depth: FloatArray, truth: Truth) -> Score:
+    """The score of relative inverse depth (H, W); values that are not finite count as farthest.
+
+    AbsRel is the mean of three draws of 200 pixels. The seed is the picture's name, so that every
+    network is asked about the same ones.
+
+    Raises:
+        InputError: the map is not of the picture's size, or has no finite value.
+    """
+    if inverse_depth.shape != truth.image.shape[:2]:
+        raise InputError(f"{truth.name}: the map is {inverse_depth.shape}; needed {truth.image.shape[:2]}.")
+    u, v = truth.uv.T
+    values = inverse_depth[v, u].astype(np.float64)
+    finite = np.isfinite(values)
+    if not finite.any():
+        raise InputError(f"{truth.name}: the map has no finite value where depth is known.")
+    values = np.where(finite, values, values[finite].min())
+    errors = []
+    for draw in range(1, _DRAWS + 1):
+        order = _generator(truth.name, draw).permutation(len(values))
+        anchors, others = order[:_ANCHORS], order[_ANCHORS:]
+        depth = fitted_depth(values, values[anchors], truth.depth[anchors])
+        errors.append(abs_rel(depth[others], truth.depth[others]))
+    return Score(rank_correlation(values, 1 / truth.depth), float(np.mean(errors)))
+
+
+def fitted_depth(values: FloatArray, anchor_values: FloatArray, anchor_depth: FloatArray) -> FloatArray:
+    """(N,) metres: 1 / (a value + b), with a and b by least squares in inverse depth at the anchors.
+
+    Inverse depth is floored at half that of the farthest anchor.
+    """
+    design = np.column_stack([anchor_values, np.ones(len(anchor_values))]).astype(np.float64)
+    solution = np.linalg.lstsq(design, 1 / anchor_depth.astype(np.float64), rcond=None)[0]
+    depth: FloatArray = 1 / np.maximum(values * solution[0] + solution[1], 0.5 / float(anchor_depth.max()))
+    return depth
+
+
+def rank_correlation(a: FloatArray, b: FloatArray) -> float:
+    """Spearman's correlation of (N,) values, equal ones sharing their mean rank; 0 if one is constant."""
+    p, q = _ranks(a), _ranks(b)
+    p, q = p - p.mean(), q - q.mean()
+    spread = float(np.sqrt((p @ p) * (q @ q)))
+    return float(p @ q) / spread if spread > 0 else 0.0
+
+
+def inverse_values(relative: RelativeDepth) -> FloatArray:
+    """(H, W) relative inverse depth, whichever kind the network gives."""
+    if relative.kind == "inverse_depth":
+        return relative.values
+    inverse: FloatArray = 1 / relative.values
+    return inverse
+
+
+def rows_only(image: ImageArray) -> FloatArray:
+    """(H, W) control that sees nothing: the lower, the nearer."""
+    height, width = image.shape[:2]
+    return np.repeat(np.arange(height, dtype=np.float32)[:, None], width, axis=1)
+
+
+def constant(image: ImageArray) -> FloatArray:
+    """(H, W) control that says nothing: the fit makes one depth of it."""
+    return np.ones(image.shape[:2], np.float32)
+
+
+def score_sets(data: str | Path, half: str, predictors: dict[str, dict[str, Predictor]]) -> Found:
+    """Scores of every frame of one half; sets that are not there are left out.
+
+    Args:
+        data: folder of the sets.
+        half: "develop" or "report".
+        predictors: place ("indoor", "outdoor") -> name -> predictor.
+    """
+    found: Found = {}
+    for place, sets in SETS[half].items():
+        for name in sets:
+            if not FrameFolder.recognises(Path(data) / name):
+                continue
+            rows = found.setdefault(place, {}).setdefault(name, {key: [] for key in predictors[place]})
+            for truth in read_truths(Path(data) / name):
+                for key, predict in predictors[place].items():
+                    rows[key].append(score(predict(truth.image), truth))
+    return found
+
+
+def median_score(scores: Sequence[Score]) -> Score:
+    """Both medians; NaN of none."""
+    if not scores:
+        return Score(float("nan"), float("nan"))
+    return Score(float(np.median([s.rank for s in scores])), float(np.median([s.abs_rel for s in scores])))
+
+
+def _known_pixels(frame: Frame) -> tuple[IntArray, FloatArray]:
+    """(N, 2) and (N,) from the depth image, else from the LiDAR; none without either."""
+    if frame.depth is not None:
+        v, u = np.nonzero(np.isfinite(frame.depth))
+        return np.column_stack([u, v]), frame.depth[v, u]
+    if frame.points_lidar is None or frame.T_camera_lidar is None or frame.camera is None:
+        return np.empty((0, 2), np.intp), np.empty(0, np.float32)
+    points = transform_points(frame.T_camera_lidar, frame.points_lidar)
+    seen = build_anchors(points, frame.camera, AnchorsConfig(grid_px=0))
+    return np.rint(seen.uv).astype(np.intp), seen.depth
+
+
+def _coarse_pixels(folder: Path, index: int, frame: Frame) -> tuple[IntArray, FloatArray]:
+    """The pixels at the centres of a depth image of lower resolution, ``lowres_depth``; none without."""
+    tree = json.loads((folder / "calib.json").read_text(encoding="utf-8"))
+    entry = {**tree, **tree["frames"][index]}
+    if "lowres_depth" not in entry:
+        return np.empty((0, 2), np.intp), np.empty(0, np.float32)
+    stored = cv2.imread(str(folder / entry["lowres_depth"]), cv2.IMREAD_UNCHANGED)
+    if stored is None or stored.ndim != 2:
+        raise InputError(f"{folder}, frame {frame.id}: {entry['lowres_depth']} is missing or no depth image.")
+    v, u = np.nonzero(stored)
+    ratio = np.array(frame.image.shape[1::-1]) / stored.shape[::-1]
+    uv = (np.column_stack([u, v]) + 0.5) * ratio - 0.5
+    return np.rint(uv).astype(np.intp), stored[v, u].astype(np.float32) * np.float32(entry["depth_scale"])
+
+
+def _generator(name: str, draw: int) -> np.random.Generator:
+    return np.random.default_rng([draw, *name.encode()])
+
+
+def _ranks(values: FloatArray) -> FloatArray:
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: FloatArray = (np.cumsum(count) - (count - 1) / 2)[place.ravel()]
+    return ranks

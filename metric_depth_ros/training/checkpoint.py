@@ -1,0 +1,65 @@
+"""The state of a training run on disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from metric_depth_ros.errors import ModelError
+from metric_depth_ros.models.tiny_depth import TinyDepth, TinyDepthConfig
+
+FILE = "checkpoint.pt"
+_KEYS = {"step", "elapsed_s", "settings", "architecture", "network", "average", "optimizer"}
+
+
+def save(folder: str | Path, state: dict[str, Any]) -> None:
+    """Writes the state in one move: whoever reads finds the old one or the new one, whole."""
+    path = Path(folder) / FILE
+    growing = path.with_suffix(".tmp")
+    torch.save(state, growing)
+    os.replace(growing, path)
+
+
+def load(folder: str | Path) -> dict[str, Any]:
+    """The state of a run. Raises ModelError when there is none, or a broken one."""
+    path = Path(folder) / FILE
+    try:
+        # Tensors and plain values only: a checkpoint can run no code.
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise ModelError(f"{path}: no such file; needed the folder of a run. Train first.") from error
+    except Exception as error:  # torch raises many kinds for a broken file
+        raise ModelError(f"{path}: cannot be read ({' '.join(str(error).split())[:200]}).") from error
+    if not isinstance(state, dict) or set(state) != _KEYS:
+        raise ModelError(f"{path}: not the state of a run of this version. Train anew, in another folder.")
+    return state
+
+
+def architecture(network: TinyDepth) -> dict[str, Any]:
+    """The network's sizes as plain values."""
+    return {
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in dataclasses.asdict(network.config).items()
+    }
+
+
+def build_network(state: dict[str, Any], *, weights: str = "average") -> TinyDepth:
+    """The network of a state, with its averaged weights or the last ones ("network").
+
+    Raises:
+        ModelError: the weights do not fit the architecture.
+    """
+    try:
+        sizes: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in state["architecture"].items()
+        }
+        network = TinyDepth(TinyDepthConfig(**sizes))
+        network.load_state_dict(state[weights])
+    except (TypeError, RuntimeError) as error:
+        raise ModelError(f"checkpoint: its weights are of another network ({error}). Train anew.") from error
+    network.to(memory_format=torch.channels_last)
+    return network

@@ -1,0 +1,184 @@
+"""Trains the small depth network on synthetic shards.
+
+AdamW; the learning rate rises briefly and falls to zero at the end of the budget, in time or in steps.
+Pictures grow with progress. What is kept is a running average of the weights. A run can be cut off at
+any moment and resumed; in steps, and on unchanging data, the result is the same to the bit.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+
+from metric_depth_ros.errors import ConfigError, InputError
+from metric_depth_ros.models.tiny_depth import TinyDepth, TinyDepthConfig
+from metric_depth_ros.training import checkpoint
+from metric_depth_ros.training.curves import Curves
+from metric_depth_ros.training.loader import BatchStream, Samples
+from metric_depth_ros.training.losses import LOSSES
+from metric_depth_ros.training.settings import Progress, TrainingSettings, draw_size, learning_rate
+from metric_depth_ros.training.validation import Validation, predictor
+from metric_depth_ros.training.workers import Workers
+
+_LINE_EVERY_S = 15.0
+
+
+class Trainer:
+    """One training run, new or resumed."""
+
+    def __init__(self, settings: TrainingSettings, *, resume: bool = False) -> None:
+        """Raises ConfigError, InputError or ModelError for what cannot be trained with or resumed from."""
+        _check(settings, resume)
+        self.settings = settings
+        self._device = _device(settings.device)
+        parts = 1 if self._device == "cuda" else settings.threads or os.cpu_count() or 1
+        self._parts = min(parts, settings.batch)
+        if self._device == "cpu":
+            torch.set_num_threads(1 if self._parts > 1 else parts)
+            torch.set_flush_denormal(True)
+        cv2.setNumThreads(1)
+        torch.manual_seed(settings.seed)
+        loss, output = LOSSES[settings.loss]
+        self._samples = Samples(settings.data, families=settings.families)
+        state = checkpoint.load(settings.out) if resume else None
+        self.network = (
+            checkpoint.build_network(state, weights="network")
+            if state
+            else TinyDepth(TinyDepthConfig(output=output)).to(memory_format=torch.channels_last)
+        ).to(self._device)
+        self.average = copy.deepcopy(self.network).eval()
+        self._optimizer = _optimizer(self.network, settings)
+        self._progress = Progress(settings)
+        if state:
+            self.average.load_state_dict(state["average"])
+            self._optimizer.load_state_dict(state["optimizer"])
+            self._progress = Progress(settings, step=state["step"], elapsed_s=state["elapsed_s"])
+        self._workers = Workers(self.network, loss, self._parts)
+        self._validation = Validation(self._samples, settings.real)
+        self._curves = Curves(settings.out, before_step=self._progress.step if resume else 0)
+
+    def run(self, *, until: int | None = None) -> None:
+        """Trains to the end of the budget, or to step ``until``; leaves a checkpoint.
+
+        Raises:
+            InputError: a shard is damaged.
+        """
+        batches = BatchStream(
+            self._samples,
+            lambda step, rng: draw_size(self.settings, self._progress.at(step), rng),
+            batch=self.settings.batch,
+            parts=self._parts,
+            seed=self.settings.seed,
+            first=self._progress.step,
+            threads=2 if self._device == "cpu" else max(2, (os.cpu_count() or 2) - 1),
+        )
+        spoken = looked = time.monotonic()
+        losses: list[float] = []
+        try:
+            while self._progress.at(self._progress.step) < 1 and self._progress.step != until:
+                losses.append(self._step(next(batches)))
+                now = time.monotonic()
+                if now - spoken >= _LINE_EVERY_S:
+                    self._say(losses, now - spoken)
+                    losses, spoken = [], now
+                if now - looked >= self.settings.look_every:
+                    self._look()
+                    looked = time.monotonic()
+        finally:
+            batches.close()
+        if losses:
+            self._say(losses, time.monotonic() - spoken)
+        self._look()
+
+    def close(self) -> None:
+        """Ends the threads."""
+        self._workers.close()
+
+    def _step(self, parts: list[Any]) -> float:
+        rate = learning_rate(self.settings, self._progress.at(self._progress.step))
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        loss = self._workers.backward(parts)
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
+        if torch.isfinite(norm):
+            self._optimizer.step()
+        self._progress.step += 1
+        self._keep_average()
+        return loss
+
+    def _keep_average(self) -> None:
+        step = self._progress.step
+        kept = min(self.settings.average, (1 + step) / (10 + step))
+        pairs = zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True)
+        floats = [(a, b) for a, b in pairs if a.is_floating_point()]
+        with torch.no_grad():
+            torch._foreach_lerp_([a for a, _ in floats], [b for _, b in floats], 1 - kept)
+
+    def _say(self, losses: list[float], seconds: float) -> None:
+        progress = self._progress.at(self._progress.step)
+        rate = len(losses) * self.settings.batch / seconds
+        mean = sum(losses) / len(losses)
+        self._curves.add_loss(self._progress.step, self._progress.elapsed_s, mean, rate)
+        print(
+            f"{progress:6.1%}  step {self._progress.step}  loss {mean:.4f}  {rate:.0f} images/s  "
+            f"of {len(self._samples)} samples",
+            flush=True,
+        )
+
+    def _look(self) -> None:
+        """Validates, writes the checkpoint and draws the curves."""
+        scores = self._validation.scores(predictor(self.average, self.settings.size))
+        self._curves.add_scores(self._progress.step, self._progress.elapsed_s, scores)
+        for place, found in scores.items():
+            print(f"        {place}: rank {found.rank:.3f}  AbsRel {found.abs_rel:.3f}", flush=True)
+        state = {
+            "step": self._progress.step,
+            "elapsed_s": self._progress.elapsed_s,
+            "settings": dataclasses.asdict(self.settings),
+            "architecture": checkpoint.architecture(self.network),
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+        }
+        checkpoint.save(self.settings.out, state)
+        self._curves.draw()
+
+
+def _check(settings: TrainingSettings, resume: bool) -> None:
+    if settings.loss not in LOSSES:
+        raise ConfigError(f"loss: {settings.loss!r}; known are {', '.join(LOSSES)}.")
+    if settings.batch < 1 or min(settings.size) < 32:
+        raise ConfigError(
+            f"batch {settings.batch}, size {settings.size[0]}x{settings.size[1]}; needed at least 1, 32x32."
+        )
+    if settings.steps is None and not (settings.minutes or 0) > 0:
+        raise ConfigError(f"minutes: {settings.minutes}; needed a positive number, or steps.")
+    try:
+        Path(settings.out).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{settings.out}: {error.strerror}; needed a folder to write to.") from error
+    if not resume and (Path(settings.out) / checkpoint.FILE).exists():
+        raise InputError(f"{settings.out}: holds a run already. Resume it, or choose another folder.")
+
+
+def _device(name: str) -> str:
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name not in ("cpu", "cuda") or (name == "cuda" and not torch.cuda.is_available()):
+        raise ConfigError(f"device: {name!r}; needed auto, cpu, or cuda where there is one.")
+    return name
+
+
+def _optimizer(network: torch.nn.Module, settings: TrainingSettings) -> torch.optim.AdamW:
+    """Weights decay; biases and norms do not."""
+    flat = [p for p in network.parameters() if p.ndim < 2]
+    deep = [p for p in network.parameters() if p.ndim >= 2]
+    groups = [{"params": deep, "weight_decay": settings.weight_decay}, {"params": flat, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), foreach=True)
