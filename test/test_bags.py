@@ -15,6 +15,7 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from metric_depth_ros import messages
 from metric_depth_ros.bags import BagReader, BagWriter, as_cdr, open_bag, ros2_type
+from metric_depth_ros.bags.topics import IMAGE, choose_topic
 from metric_depth_ros.config import Config, from_flat
 from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError, TransformError
 from metric_depth_ros.geometry import rigid_transform, transform_points
@@ -524,3 +525,10 @@ def test_only_bags_are_overwritten(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="ROS 1"):
         BagWriter(tmp_path / "new.bag")
     assert (precious / "chapter1.txt").exists()
+
+
+def test_depth_images_are_not_taken_for_the_picture():
+    topics = {"/camera/image_rect": IMAGE, "/camera/depth_gt/image_rect": IMAGE}
+    assert choose_topic("image", None, IMAGE, topics) == "/camera/image_rect"
+    only = {"/depth/image_rect": IMAGE}
+    assert choose_topic("image", None, IMAGE, only) == "/depth/image_rect"

@@ -65,13 +65,11 @@ class Shoot:
         number, stamp_ns, T_world_camera, turned = job
         if self._world is None or self._moves:
             self._world = World(self._scene, scene_time_s(stamp_ns))
-        # Haze and where textures begin are drawn by render: the same for every picture of one scene.
-        steady = np.random.default_rng([self._seed, 1])
+        rng = np.random.default_rng([self._seed, 1, number])
         camera, world = self._camera, self._world
         view = render(
-            world, self._bank, camera, T_world_camera, steady, photography=_PHOTOGRAPHY, stamp_ns=stamp_ns
+            world, self._bank, camera, T_world_camera, rng, photography=_PHOTOGRAPHY, stamp_ns=stamp_ns
         )
-        rng = np.random.default_rng([self._seed, 2, number])
         return view, _LIDAR.scan(world, T_world_camera, rng) if turned else None
 
 
@@ -88,7 +86,7 @@ def write_bag(dataset: SyntheticDataset, args: argparse.Namespace) -> int:
         shoot = Shoot(scene, dataset.bank, camera, args.seed)
         jobs = _jobs(scene, rng, args)
         for job, (view, scan) in zip(jobs, _frames(shoot, jobs, args.workers), strict=True):
-            _write_frame(bag, view, scan, np.random.default_rng([args.seed, 3, job[0]]), first=job[0] == 0)
+            _write_frame(bag, view, scan, np.random.default_rng([args.seed, 2, job[0]]), first=job[0] == 0)
     print(f"{args.out}: {len(jobs)} frames of {dataset.families[0]}, {len(jobs) / args.rate:.1f} s")
     return 0
 

@@ -133,6 +133,7 @@ class Scene:
         near_m, far_m: what depths a good picture of it holds; views with much nearer surfaces are
             drawn again.
         stations: at least one.
+        seed: of what is the scene's own but only drawn when it is shaded: haze, where textures begin.
     """
 
     family: str
@@ -143,6 +144,7 @@ class Scene:
     near_m: float = 0.3
     far_m: float = 80.0
     stations: list[Station] = field(default_factory=list)
+    seed: int = 0
 
     def add(
         self,

@@ -51,14 +51,15 @@ class Shader:
         turn = np.radians([m.angle_deg for m in table])
         self._frequency = np.array([1 / m.repeat_m for m in table], np.float32)
         self._turn = np.stack([np.cos(turn), np.sin(turn)], 1).astype(np.float32) * self._frequency[:, None]
-        self._phase = rng.uniform(0, 1, (len(table), 2)).astype(np.float32)
+        look = np.random.default_rng(world.scene.seed)
+        self._phase = look.uniform(0, 1, (len(table), 2)).astype(np.float32)
         self._specular = np.array([m.specular for m in table], np.float32)
         self._gloss = np.array([m.gloss for m in table], np.float32)
         self._mirror = np.array([m.mirror for m in table], np.float32)
         self._emission = np.array([m.emission for m in table], np.float32)
         sky = world.scene.sky
         # How far one sees through the air, in metres.
-        self._sight_m = np.float32(10 ** rng.uniform(2.4, 3.8)) if sky else np.float32(np.inf)
+        self._sight_m = np.float32(10 ** look.uniform(2.4, 3.8)) if sky else np.float32(np.inf)
         self._clouds = _noise_image(sky.seed) if sky and sky.clouds > 0 else None
 
     def surface(self, origin: FloatArray, directions: FloatArray, hits: Hits) -> Surface:

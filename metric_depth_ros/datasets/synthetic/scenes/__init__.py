@@ -24,4 +24,6 @@ def build_scene(family: str, rng: np.random.Generator, bank: TextureBank) -> Sce
     """A scene of a family. Raises InputError for an unknown family."""
     if family not in FAMILIES:
         raise InputError(f"synthetic: family {family!r}; known are {', '.join(FAMILIES)}.")
-    return FAMILIES[family](rng, Palette(rng, bank))
+    scene = FAMILIES[family](rng, Palette(rng, bank))
+    scene.seed = int(rng.integers(1 << 31))
+    return scene
