@@ -1,7 +1,7 @@
 """Starts metric_depth_node.
 
     ros2 launch metric_depth_ros metric_depth.launch.py image:=/camera/image_raw \
-        camera_info:=/camera/camera_info anchors:=/lidar/points manifest:=/path/model.yaml
+        camera_info:=/camera/camera_info anchors:=/lidar/points
 
 An argument left empty leaves the setting to the parameter file, and that to the default.
 """

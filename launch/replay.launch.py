@@ -1,6 +1,6 @@
 """Replays a bag through metric_depth_node, with RViz if wanted.
 
-    ros2 launch metric_depth_ros replay.launch.py bag:=/path/bag manifest:=/path/model.yaml rviz:=true
+    ros2 launch metric_depth_ros replay.launch.py bag:=/path/bag rviz:=true
 
 All arguments of metric_depth.launch.py hold here too. The bag is published by `metric_depth replay`,
 with /clock, so every process runs on the bag's time.

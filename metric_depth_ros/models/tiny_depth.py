@@ -37,7 +37,7 @@ class TinyDepthConfig:
             offset.
     """
 
-    widths: tuple[int, ...] = (16, 32, 64, 112, 144)
+    widths: tuple[int, ...] = (16, 32, 64, 112, 128)
     blocks: tuple[int, ...] = (1, 2, 2, 0)
     context: int = 3
     pyramid: int = 64
