@@ -313,17 +313,23 @@ def test_orthogonal_matrices():
         assert singular.min() > 0.5 and singular.max() < 1.3
 
 
-def test_muon_finds_a_matrix():
+@pytest.mark.parametrize("threads", [1, 2])
+def test_muon_finds_matrices_and_vectors(threads):
     torch.manual_seed(0)
     wanted = torch.randn(6, 4, 3, 3)
     found = torch.nn.Parameter(torch.zeros_like(wanted))
-    optimizer = Muon([found], lr=0.1)
+    vector = torch.nn.Parameter(torch.zeros(5))
+    row = torch.nn.Parameter(torch.zeros(1, 5))
+    optimizer = Muon([found, vector, row], lr=0.05, threads=threads)
     for step in range(200):
-        optimizer.param_groups[0]["lr"] = 0.1 * (1 - step / 200)
+        optimizer.param_groups[0]["lr"] = 0.05 * (1 - step / 200)
         optimizer.zero_grad()
-        (found - wanted).square().sum().backward()
+        loss = (found - wanted).square().sum() + (vector - 1).square().sum() + (row + 1).square().sum()
+        loss.backward()
         optimizer.step()
+    optimizer.close()
     assert (found - wanted).abs().max() < 0.2
+    assert (vector - 1).abs().max() < 0.05 and (row + 1).abs().max() < 0.05
 
 
 # ---- runs ------------------------------------------------------------------------------------
@@ -361,9 +367,9 @@ def test_another_seed_is_another_network(shards, tmp_path):
     assert not torch.equal(one["network"]["stem.0.weight"], other["network"]["stem.0.weight"])
 
 
-@pytest.mark.parametrize("loss", ["log", "normalised"])
-def test_the_loss_falls(shards, tmp_path, loss):
-    settings = settings_for(shards, tmp_path, loss=loss, steps=24, batch=8)
+@pytest.mark.parametrize(("loss", "optimizer"), [("log", "adamw"), ("normalised", "muon")])
+def test_the_loss_falls(shards, tmp_path, loss, optimizer):
+    settings = settings_for(shards, tmp_path, loss=loss, optimizer=optimizer, steps=24, batch=8)
     trainer = Trainer(settings)
     losses = []
     backward = trainer._workers.backward
@@ -402,6 +408,7 @@ def test_a_run_is_not_overwritten_and_wrong_settings_are_named(shards, tmp_path)
         Trainer(settings_for(shards, tmp_path / "none"), resume=True)
     for wrong, words in (
         ({"loss": "l2"}, "known are log"),
+        ({"optimizer": "sgd"}, "known are muon"),
         ({"size": (16, 16)}, "32x32"),
         ({"steps": None, "minutes": 0.0}, "minutes"),
         ({"device": "tpu"}, "auto, cpu"),

@@ -38,8 +38,9 @@ def _add_depth(networks: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--size", default="320x240", help="the network's input, WIDTHxHEIGHT (default 320x240)"
     )
     parser.add_argument(
-        "--loss", default="log", help="log, log_invariant, normalised or trimmed (default log)"
+        "--loss", default="normalised", help="normalised (default), trimmed, log or log_invariant"
     )
+    parser.add_argument("--optimizer", default="muon", help="muon (default) or adamw")
     parser.add_argument(
         "--learning-rate", type=float, default=1e-3, metavar="RATE", help="highest (default 0.001)"
     )
@@ -83,6 +84,7 @@ def run_depth(args: argparse.Namespace) -> int:
         batch=args.batch,
         size=_size(args.size),
         loss=args.loss,
+        optimizer=args.optimizer,
         learning_rate=args.learning_rate,
         seed=args.seed,
         threads=args.threads,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 # Until this part of the budget, pictures of this part of the size: most is learnt at a quarter of the cost.
-_PHASES = ((0.5, 0.5), (0.75, 0.7), (1.0, 1.0))
+_PHASES = ((0.3, 0.5), (0.55, 0.7), (1.0, 1.0))
 _WARM_UP = 0.03
 _MULTIPLE = 32
 
@@ -25,7 +25,8 @@ class TrainingSettings:
         steps: budget in steps instead.
         size: width and height that the network is for.
         loss: a name in ``losses.LOSSES``.
-        learning_rate: the highest.
+        optimizer: "muon" or "adamw".
+        learning_rate: the highest, for Adam; matrices move at five times that under Muon.
         average: of the weights, that part which one step keeps.
         clip: the largest norm of the gradient.
         threads: parts of a batch that are computed side by side on a processor; 0 is one per core.
@@ -41,7 +42,8 @@ class TrainingSettings:
     steps: int | None = None
     batch: int = 16
     size: tuple[int, int] = (320, 240)
-    loss: str = "log"
+    loss: str = "normalised"
+    optimizer: str = "muon"
     learning_rate: float = 1e-3
     weight_decay: float = 0.02
     average: float = 0.998

@@ -1,7 +1,7 @@
 """Trains the small depth network on synthetic shards.
 
-AdamW; the learning rate rises briefly and falls to zero at the end of the budget, in time or in steps.
-Pictures grow with progress. What is kept is a running average of the weights. A run can be cut off at
+Muon or AdamW; the learning rate rises briefly and falls to zero at the end of the budget, in time or in
+steps. Pictures grow with progress. What is kept is a running average of the weights. A run can be cut off at
 any moment and resumed; in steps, and on unchanging data, the result is the same to the bit.
 """
 
@@ -23,6 +23,7 @@ from metric_depth_ros.training import checkpoint
 from metric_depth_ros.training.curves import Curves
 from metric_depth_ros.training.loader import BatchStream, Samples
 from metric_depth_ros.training.losses import LOSSES
+from metric_depth_ros.training.muon import Muon
 from metric_depth_ros.training.settings import Progress, TrainingSettings, draw_size, learning_rate
 from metric_depth_ros.training.validation import Validation, predictor
 from metric_depth_ros.training.workers import Workers
@@ -54,7 +55,7 @@ class Trainer:
             else TinyDepth(TinyDepthConfig(output=output)).to(memory_format=torch.channels_last)
         ).to(self._device)
         self.average = copy.deepcopy(self.network).eval()
-        self._optimizer = _optimizer(self.network, settings)
+        self._optimizer = _optimizer(self.network, settings, self._parts)
         self._progress = Progress(settings)
         if state:
             self.average.load_state_dict(state["average"])
@@ -100,6 +101,8 @@ class Trainer:
     def close(self) -> None:
         """Ends the threads."""
         self._workers.close()
+        if isinstance(self._optimizer, Muon):
+            self._optimizer.close()
 
     def _step(self, parts: list[Any]) -> float:
         rate = learning_rate(self.settings, self._progress.at(self._progress.step))
@@ -154,6 +157,8 @@ class Trainer:
 def _check(settings: TrainingSettings, resume: bool) -> None:
     if settings.loss not in LOSSES:
         raise ConfigError(f"loss: {settings.loss!r}; known are {', '.join(LOSSES)}.")
+    if settings.optimizer not in ("muon", "adamw"):
+        raise ConfigError(f"optimizer: {settings.optimizer!r}; known are muon, adamw.")
     if settings.batch < 1 or min(settings.size) < 32:
         raise ConfigError(
             f"batch {settings.batch}, size {settings.size[0]}x{settings.size[1]}; needed at least 1, 32x32."
@@ -176,9 +181,11 @@ def _device(name: str) -> str:
     return name
 
 
-def _optimizer(network: torch.nn.Module, settings: TrainingSettings) -> torch.optim.AdamW:
+def _optimizer(network: torch.nn.Module, settings: TrainingSettings, threads: int) -> torch.optim.Optimizer:
     """Weights decay; biases and norms do not."""
     flat = [p for p in network.parameters() if p.ndim < 2]
     deep = [p for p in network.parameters() if p.ndim >= 2]
     groups = [{"params": deep, "weight_decay": settings.weight_decay}, {"params": flat, "weight_decay": 0.0}]
+    if settings.optimizer == "muon":
+        return Muon(groups, lr=settings.learning_rate, threads=threads)
     return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), foreach=True)
