@@ -17,14 +17,19 @@ import numpy as np
 
 from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.engines import BUNDLED, build_engine
+from metric_depth_ros.engines.positive import positive_depth
 from metric_depth_ros.evaluation.relative import (
+    SETS,
     Found,
     Predictor,
     Score,
     constant,
     inverse_values,
     median_score,
+    read_truths,
     rows_only,
+    scaled_error,
+    score,
     score_sets,
 )
 from metric_depth_ros.share import share_path
@@ -92,6 +97,23 @@ def summary(place: str, scores: dict[str, list[Score]]) -> list[str]:
     return lines
 
 
+def positive_depth_costs(data: Path, half: str, manifest: Path) -> str:
+    """What the conversion to positive depth costs our network: one scale instead of scale and shift."""
+    engine = build_engine(EngineConfig(manifest=str(manifest)))
+    lines = [
+        "Positive depth (engines/positive.py) with one scale, beside inverse depth with scale and shift:"
+    ]
+    for place, sets in SETS[half].items():
+        pairs = []
+        for truth in (t for name in sets if (data / name).is_dir() for t in read_truths(data / name)):
+            relative = engine.predict(truth.image)
+            one = scaled_error(positive_depth(relative), truth)
+            pairs.append((one, score(inverse_values(relative), truth).abs_rel))
+        one, two = np.median(pairs, axis=0)
+        lines.append(f"- {place}: AbsRel {one:.3f} against {two:.3f}, medians of {len(pairs)} frames")
+    return "\n".join(lines)
+
+
 def bundled_manifest() -> Path | None:
     """Of the network that comes with the package; None in a checkout without it."""
     try:
@@ -109,8 +131,11 @@ def main() -> None:
         print("bench_relative: skipped, METRIC_DEPTH_DATA is not set")
         return
     data = Path(os.environ["METRIC_DEPTH_DATA"])
-    predictors = build_predictors(data, args.manifest or bundled_manifest())
+    manifest = args.manifest or bundled_manifest()
+    predictors = build_predictors(data, manifest)
     print(f"\n{args.half} half\n\n{report(score_sets(data, args.half, predictors))}")
+    if manifest is not None:
+        print(f"\n{positive_depth_costs(data, args.half, manifest)}")
 
 
 if __name__ == "__main__":

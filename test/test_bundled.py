@@ -37,7 +37,9 @@ def test_it_gives_depth_of_the_pictures_size_and_features(engine):
     assert relative.features["f"].std() > 0
 
 
-@pytest.mark.parametrize(("family", "least"), [("room", 0.6), ("corridor", 0.7), ("street", 0.8), ("tabletop", 0.4)])
+@pytest.mark.parametrize(
+    ("family", "least"), [("room", 0.6), ("corridor", 0.7), ("street", 0.8), ("tabletop", 0.4)]
+)
 def test_it_orders_scenes_it_was_not_trained_on(engine, family, least):
     pytest.importorskip("embreex")
     from scipy.stats import spearmanr

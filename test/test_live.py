@@ -197,7 +197,9 @@ def test_the_demo_needs_no_data(tmp_path, monkeypatch, capsys):
     pytest.importorskip("embreex")
     monkeypatch.delenv("METRIC_DEPTH_DATA", raising=False)
     assert main(["demo", "--out", str(tmp_path), "--seconds", "3", "--rate", "5"]) == 0
-    said = re.search(r"(\d+) of 15 images answered; mean AbsRel at held-out points (\d\.\d+)", capsys.readouterr().out)
+    said = re.search(
+        r"(\d+) of 15 images answered; mean AbsRel at held-out points (\d\.\d+)", capsys.readouterr().out
+    )
     assert int(said[1]) >= 5
     assert float(said[2]) < 0.5
     for number in range(5):

@@ -20,6 +20,7 @@ from metric_depth_ros.evaluation.relative import (
     rank_correlation,
     read_truths,
     rows_only,
+    scaled_error,
     score,
     score_sets,
 )
@@ -106,6 +107,12 @@ def test_values_that_are_no_numbers_count_as_farthest(depth):
 def test_a_depth_network_is_turned_over(depth):
     assert np.allclose(inverse_values(RelativeDepth(depth, "depth")), 1 / depth)
     assert inverse_values(RelativeDepth(depth, "inverse_depth")) is depth
+
+
+def test_one_scale_is_enough_for_positive_depth_and_not_for_another_offset(depth):
+    truth = truth_of(depth)
+    assert scaled_error(7 * depth, truth) < 1e-6
+    assert scaled_error(7 / (1 / depth + 0.5), truth) > 0.02
 
 
 def test_medians():

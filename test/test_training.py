@@ -362,6 +362,24 @@ def test_a_resumed_run_is_the_same_to_the_bit(shards, tmp_path):
     assert cv2.imread(str(tmp_path / "parts/curves.png")) is not None
 
 
+def test_a_run_can_start_from_exported_weights(shards, tmp_path):
+    first = train(settings_for(shards, tmp_path / "first"))
+    checkpoint.save_weights(checkpoint.build_network(first), tmp_path / "w.npz")
+    begun = Trainer(settings_for(shards, tmp_path / "second", start=str(tmp_path / "w.npz")))
+    for name, value in begun.network.state_dict().items():
+        wanted = first["average"][name]
+        assert torch.allclose(value, wanted.to(value.dtype), rtol=1e-3, atol=1e-4), name
+    begun.close()
+
+
+def test_weights_that_do_not_fit_are_named(shards, tmp_path):
+    with pytest.raises(ModelError, match=r"none\.npz"):
+        Trainer(settings_for(shards, tmp_path / "a", start=str(tmp_path / "none.npz")))
+    np.savez(tmp_path / "other.npz", x=np.zeros(3))
+    with pytest.raises(ModelError, match="no weights of this network"):
+        Trainer(settings_for(shards, tmp_path / "b", start=str(tmp_path / "other.npz")))
+
+
 def test_another_seed_is_another_network(shards, tmp_path):
     one, other = (train(settings_for(shards, tmp_path / str(s), seed=s, steps=1)) for s in (0, 1))
     assert not torch.equal(one["network"]["stem.0.weight"], other["network"]["stem.0.weight"])

@@ -45,6 +45,9 @@ def _add_depth(networks: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--learning-rate", type=float, default=1e-3, metavar="RATE", help="highest (default 0.001)"
     )
     parser.add_argument("--seed", type=int, default=0, help="of everything random (default 0)")
+    parser.add_argument(
+        "--start", type=Path, metavar="NPZ", help="begin with the weights of an export, not at random"
+    )
     parser.add_argument("--families", default="", metavar="A,B", help="train on these kinds of scenes only")
     parser.add_argument("--threads", type=int, default=0, help="of the processor (default: one per core)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default auto)")
@@ -52,7 +55,7 @@ def _add_depth(networks: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--real", type=Path, metavar="FOLDER", help="real data sets to validate on; never trained on"
     )
     parser.add_argument(
-        "--look-every", type=float, default=3.0, metavar="MINUTES", help="validation, checkpoint (default 3)"
+        "--look-every", type=float, default=5.0, metavar="MINUTES", help="validation, checkpoint (default 5)"
     )
     parser.set_defaults(run=run_depth)
 
@@ -61,7 +64,8 @@ def _add_export(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser = networks.add_parser(
         "depth-export",
         help="write a run's network as ONNX with its manifest",
-        description="Writes TO/NAME.onnx, checked against torch, and TO/NAME.yaml, for engine.manifest.",
+        description="Writes TO/NAME.onnx, checked against torch, TO/NAME.yaml for engine.manifest, and "
+        "TO/NAME.npz to train on from.",
     )
     parser.add_argument("checkpoint", type=Path, metavar="RUN", help="folder of a run")
     parser.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="where to write")
@@ -85,6 +89,7 @@ def run_depth(args: argparse.Namespace) -> int:
         size=_size(args.size),
         loss=args.loss,
         optimizer=args.optimizer,
+        start=None if args.start is None else str(args.start),
         learning_rate=args.learning_rate,
         seed=args.seed,
         threads=args.threads,
@@ -110,10 +115,14 @@ def run_export(args: argparse.Namespace) -> int:
 
     state = checkpoint.load(args.checkpoint)
     size = _size(args.size) if args.size else tuple(state["settings"]["size"])
-    found = export_depth(checkpoint.build_network(state), args.to, size, name=args.name)
+    network = checkpoint.build_network(state)
+    found = export_depth(network, args.to, size, name=args.name)
+    weights = found.model.with_suffix(".npz")
+    checkpoint.save_weights(network, weights)
     print(
         f"{found.model}: {found.bytes / 1e6:.2f} MB, {size[0]}x{size[1]}, step {state['step']}; differs from "
-        f"torch by {found.difference:.1e} of its spread\n{found.manifest}: its manifest, for engine.manifest"
+        f"torch by {found.difference:.1e} of its spread\n{found.manifest}: its manifest, for engine.manifest\n"
+        f"{weights}: its weights in half precision, for train depth --start"
     )
     return 0
 

@@ -123,13 +123,26 @@ def score(inverse_depth: FloatArray, truth: Truth) -> Score:
     if not finite.any():
         raise InputError(f"{truth.name}: the map has no finite value where depth is known.")
     values = np.where(finite, values, values[finite].min())
+    error = _error_of_fits(truth, lambda anchors: fitted_depth(values, values[anchors], truth.depth[anchors]))
+    return Score(rank_correlation(values, 1 / truth.depth), error)
+
+
+def scaled_error(positive: FloatArray, truth: Truth) -> float:
+    """AbsRel of a positive relative depth (H, W) with one scale, the median ratio at the same anchors."""
+    values = positive[truth.uv[:, 1], truth.uv[:, 0]].astype(np.float64)
+    return _error_of_fits(
+        truth, lambda anchors: values * np.nanmedian(truth.depth[anchors] / values[anchors])
+    )
+
+
+def _error_of_fits(truth: Truth, depth_of: Callable[[IntArray], FloatArray]) -> float:
+    """Mean AbsRel over draws of anchors, at the other pixels; ``depth_of`` fits to some of the pixels."""
     errors = []
     for draw in range(1, _DRAWS + 1):
-        order = _generator(truth.name, draw).permutation(len(values))
+        order = _generator(truth.name, draw).permutation(len(truth.depth))
         anchors, others = order[:_ANCHORS], order[_ANCHORS:]
-        depth = fitted_depth(values, values[anchors], truth.depth[anchors])
-        errors.append(abs_rel(depth[others], truth.depth[others]))
-    return Score(rank_correlation(values, 1 / truth.depth), float(np.mean(errors)))
+        errors.append(abs_rel(depth_of(anchors)[others], truth.depth[others]))
+    return float(np.mean(errors))
 
 
 def fitted_depth(values: FloatArray, anchor_values: FloatArray, anchor_depth: FloatArray) -> FloatArray:

@@ -47,7 +47,7 @@ class TinyDepthConfig:
     output: str = "log"
 
 
-class TinyDepth(nn.Module):
+class TinyDepth(nn.Module):  # type: ignore[misc]  # torch carries no types here
     """Relative inverse depth (B, 1, H/2, W/2) and features (B, features, H/4, W/4) of normalised images
     (B, 3, H, W).
 
@@ -105,7 +105,7 @@ class TinyDepth(nn.Module):
         nn.init.normal_(self.head[-1].weight, std=0.01)
 
 
-class Residual(nn.Module):
+class Residual(nn.Module):  # type: ignore[misc]  # torch carries no types here
     """Two 3x3 convolutions and a way around them."""
 
     def __init__(self, channels: int) -> None:
@@ -120,7 +120,7 @@ class Residual(nn.Module):
         return functional.relu(x + self.layers(x))
 
 
-class Attention(nn.Module):
+class Attention(nn.Module):  # type: ignore[misc]  # torch carries no types here
     """A transformer block over all places of a (B, C, h, w) map."""
 
     def __init__(self, channels: int, heads: int = 4) -> None:

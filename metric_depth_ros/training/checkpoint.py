@@ -7,9 +7,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from metric_depth_ros.errors import ModelError
+from metric_depth_ros.errors import InputError, ModelError
 from metric_depth_ros.models.tiny_depth import TinyDepth, TinyDepthConfig
 
 FILE = "checkpoint.pt"
@@ -37,6 +38,35 @@ def load(folder: str | Path) -> dict[str, Any]:
     if not isinstance(state, dict) or set(state) != _KEYS:
         raise ModelError(f"{path}: not the state of a run of this version. Train anew, in another folder.")
     return state
+
+
+def save_weights(network: TinyDepth, path: str | Path) -> None:
+    """Writes the weights alone, in half precision, for ``load_weights``. Raises InputError."""
+    arrays = {
+        name: value.detach().cpu().numpy().astype(np.float16 if value.is_floating_point() else np.int64)
+        for name, value in network.state_dict().items()
+    }
+    try:
+        with Path(path).open("wb") as file:
+            np.savez(file, **arrays)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; needed a file to write to.") from error
+
+
+def load_weights(network: TinyDepth, path: str | Path) -> None:
+    """Fills a network with stored weights. Raises ModelError when they are missing or do not fit it."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            state = {name: torch.from_numpy(np.asarray(stored[name])) for name in stored.files}
+        network.load_state_dict(state)
+    except OSError as error:
+        raise ModelError(
+            f"{path}: {error.strerror or error}; needed weights that depth-export wrote."
+        ) from error
+    except Exception as error:  # zipfile, NumPy and torch each have their own for a broken file
+        raise ModelError(
+            f"{path}: no weights of this network ({' '.join(str(error).split())[:200]})."
+        ) from error
 
 
 def architecture(network: TinyDepth) -> dict[str, Any]:

@@ -31,6 +31,7 @@ class TrainingSettings:
         clip: the largest norm of the gradient.
         threads: parts of a batch that are computed side by side on a processor; 0 is one per core.
         device: "auto", "cpu" or "cuda".
+        start: weights to begin with, as depth-export writes them; None begins at random.
         families: only these; empty is all.
         real: folder of real data sets to look at, never to train on.
         look_every: seconds between validations; a checkpoint is written with each.
@@ -51,9 +52,10 @@ class TrainingSettings:
     seed: int = 0
     threads: int = 0
     device: str = "auto"
+    start: str | None = None
     families: tuple[str, ...] = ()
     real: str | None = None
-    look_every: float = 180.0
+    look_every: float = 300.0
 
 
 class Progress:

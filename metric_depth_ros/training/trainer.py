@@ -54,6 +54,8 @@ class Trainer:
             if state
             else TinyDepth(TinyDepthConfig(output=output)).to(memory_format=torch.channels_last)
         ).to(self._device)
+        if settings.start and not state:
+            checkpoint.load_weights(self.network, settings.start)
         self.average = copy.deepcopy(self.network).eval()
         self._optimizer = _optimizer(self.network, settings, self._parts)
         self._progress = Progress(settings)
