@@ -44,7 +44,7 @@ def wall_scene(distance=3.0, **other):
 
 def along_x(position=(0, 0, 0)):
     position = np.array(position, np.float64)
-    return look_at(position, position + [1, 0, 0])
+    return look_at(position, position + np.array([1, 0, 0]))
 
 
 def volume(solid):

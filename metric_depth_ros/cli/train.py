@@ -121,7 +121,8 @@ def run_export(args: argparse.Namespace) -> int:
     checkpoint.save_weights(network, weights)
     print(
         f"{found.model}: {found.bytes / 1e6:.2f} MB, {size[0]}x{size[1]}, step {state['step']}; differs from "
-        f"torch by {found.difference:.1e} of its spread\n{found.manifest}: its manifest, for engine.manifest\n"
+        f"torch by {found.difference:.1e} of its spread\n"
+        f"{found.manifest}: its manifest, for engine.manifest\n"
         f"{weights}: its weights in half precision, for train depth --start"
     )
     return 0
