@@ -1,14 +1,15 @@
-# make demo   replays a bag through the live node graph and writes pictures to demo_output/
+# make demo   renders a drive, replays it through the live node graph, writes pictures to demo_output/
 # make test   runs all tests
 # make lint   style and types
 # make bench  benchmarks, as Markdown tables
 # Each creates what it needs in .venv. PYTHON chooses the interpreter.
-# METRIC_DEPTH_DATA names a folder of real frames for the demo, the tests and the benchmarks.
+# METRIC_DEPTH_DATA names a folder of real frames for the tests and the benchmarks.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DEMO_READY := $(VENV)/.demo_ready
 
 export METRIC_DEPTH_DATA ?= $(wildcard $(CURDIR)/../shared/data)
 
@@ -20,7 +21,14 @@ $(READY): setup.py pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[ros,synthetic,train,test,lint]'
 	touch $@
 
-demo: $(READY)
+# The demo needs no torch, which is large.
+$(DEMO_READY): setup.py
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[ros,synthetic]'
+	touch $@
+
+demo: $(DEMO_READY)
 	$(BIN)/metric_depth demo --out demo_output
 
 test: $(READY)

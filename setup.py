@@ -31,7 +31,7 @@ setup(
         (f"share/{package_name}", ["package.xml"]),
         (f"share/{package_name}/launch", glob("launch/*.launch.py")),
         (f"share/{package_name}/config", glob("config/*.*")),
-        (f"share/{package_name}/config/models", glob("config/models/*.yaml")),
+        (f"share/{package_name}/config/models", glob("config/models/*.*")),
         (f"share/{package_name}/rviz", glob("rviz/*.rviz")),
     ],
     install_requires=[

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.engines import build_engine, load_manifest, manifest_path
+from metric_depth_ros.runtimes import build_runtime
 from metric_depth_ros.share import share_path
+from metric_depth_ros.types import ImageArray
 
 ROUNDS, RUNS = 15, 8
 
@@ -35,14 +38,11 @@ def configs() -> dict[str, EngineConfig]:
 
 def main() -> None:
     image = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)
-    engines = {name: build_engine(config) for name, config in configs().items()}
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in engines}
+    runs = {name: (network(config), engine(config, image)) for name, config in configs().items()}
+    times: dict[str, list[tuple[float, ...]]] = {name: [] for name in runs}
     for _ in range(ROUNDS):
-        for name, engine in engines.items():
-            alone = engine._runtime.run
-            whole = timed(lambda engine=engine: engine.predict(image))
-            inputs = {engine.manifest.input.name: engine._input}
-            times[name].append((timed(lambda alone=alone, inputs=inputs: alone(inputs)), whole))
+        for name, pair in runs.items():
+            times[name].append(tuple(timed(run) for run in pair))
     print("| network | input | file | network: best, median | engine: best, median |\n|---|---|---|---|---|")
     for name, config in configs().items():
         manifest = load_manifest(manifest_path(config))
@@ -54,9 +54,23 @@ def main() -> None:
         )
 
 
-def timed(run: object) -> float:
+def network(config: EngineConfig) -> Callable[[], object]:
+    """Runs the network alone."""
+    manifest = load_manifest(manifest_path(config))
+    file = config.model or manifest_path(config).parent / manifest.file
+    runtime = build_runtime("onnxruntime", Path(file), threads=config.threads)
+    inputs = {manifest.input.name: np.zeros((1, 3, manifest.input.height, manifest.input.width), np.float32)}
+    return lambda: runtime.run(inputs)
+
+
+def engine(config: EngineConfig, image: ImageArray) -> Callable[[], object]:
+    """Runs the whole engine."""
+    built = build_engine(config)
+    return lambda: built.predict(image)
+
+
+def timed(run: Callable[[], object]) -> float:
     """Milliseconds of one of several runs."""
-    assert callable(run)
     started = time.perf_counter()
     for _ in range(RUNS):
         run()

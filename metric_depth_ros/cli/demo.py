@@ -82,13 +82,14 @@ def _make_bag(args: argparse.Namespace, bag: Path) -> None:
 
 
 def _report(bag: Path, recorded: Path, out: Path) -> int:
-    """Prints the error of the answered frames and draws some of them; 1 when none was answered."""
+    """Prints the error of the answered frames and draws some of them. Raises InputError for none."""
     import cv2
     import numpy as np
 
     from metric_depth_ros.anchors import build_anchors
     from metric_depth_ros.bags import BagReader, read_depths
     from metric_depth_ros.config import Config
+    from metric_depth_ros.errors import InputError
     from metric_depth_ros.evaluation.held_out import held_out_error
     from metric_depth_ros.pictures import depth_range, draw_sheet
     from metric_depth_ros.types import Sample
@@ -113,7 +114,9 @@ def _report(bag: Path, recorded: Path, out: Path) -> int:
                 cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
                 print(f"{path}: AbsRel at held-out points {error:.3f}, covering {100 * covered:.1f} %")
     if not errors:
-        return 1
+        raise InputError(
+            f"demo: {len(depths)} of {images} images answered, none with held-out points. See the logs."
+        )
     mean = np.mean(errors, axis=0)[0]
     print(f"{len(depths)} of {images} images answered; mean AbsRel at held-out points {mean:.3f}")
     return 0

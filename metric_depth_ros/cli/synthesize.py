@@ -43,7 +43,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "--contact-sheet",
         type=Path,
         metavar="PNG",
-        help="draw the first samples, at most 12 a family: NAME_FAMILY.png. Without OUT nothing else is made",
+        help="draw up to 12 scenes of each family: NAME_FAMILY.png. Without OUT nothing else is made",
     )
     bag = parser.add_argument_group("bag")
     bag.add_argument("--bag", action="store_true", help="write a bag of one scene")
@@ -63,6 +63,10 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("synthesize: nothing to make; needed OUT, --contact-sheet or both.")
     if min(args.workers, args.count, args.shard_size, args.views) < 1:
         raise InputError("synthesize: --workers, --count, --shard-size and --views must be at least 1.")
+    if args.seed < 0:
+        raise InputError(f"synthesize: --seed {args.seed}; needed 0 or more.")
+    if args.contact_sheet is not None:
+        _check_sheet(args.contact_sheet)
     if args.bag:
         return write_bag(_dataset(args, _families(args, "street")), args)
     dataset = _dataset(args, _families(args, _FAMILIES), views=args.views)
@@ -71,6 +75,18 @@ def run(args: argparse.Namespace) -> int:
     if args.contact_sheet is not None:
         _write_sheets(args)
     return 0
+
+
+def _check_sheet(path: Path) -> None:
+    """Before anything is rendered. Raises InputError when a picture cannot be written there."""
+    from metric_depth_ros.errors import InputError
+
+    if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise InputError(f"{path}: needed the name of a picture, .png or .jpg.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path.parent}: {error.strerror}; needed a folder to write to.") from error
 
 
 def _dataset(
@@ -101,7 +117,7 @@ def _size(text: str) -> tuple[int, int] | None:
     if text == "any":
         return None
     width, _, height = text.partition("x")
-    if not (width.isdigit() and height.isdigit() and min(int(width), int(height)) >= 32):
+    if not (width.isdecimal() and height.isdecimal() and min(int(width), int(height)) >= 32):
         raise InputError(f"synthesize: --size {text}; needed WIDTHxHEIGHT of at least 32x32, or any.")
     return int(width), int(height)
 
@@ -122,10 +138,9 @@ def _write_sheets(args: argparse.Namespace) -> None:
         path = args.contact_sheet
         if len(names) > 1:
             path = path.with_name(f"{path.stem}_{name}{path.suffix}")
-        path.parent.mkdir(parents=True, exist_ok=True)
         sheet = _sheet(dataset, count)
         if not cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)):
-            raise InputError(f"{path}: cannot be written; needed a picture's name such as sheet.png.")
+            raise InputError(f"{path}: cannot be written.")
         print(f"{path}: {count} scenes of {name}")
 
 
@@ -160,5 +175,5 @@ def _sheet(dataset: SyntheticDataset, count: int) -> Any:
             dotted = draw_points(dotted, points, view.camera, (low, high), marker=marker)
         depth = draw_depth(view.depth, low, high)
         rows.append([view.image, depth, label_colours(view.labels), normal_colours(view.normals), dotted])
-    titles = ("image", "depth", "labels", "normals", "LiDAR dots, VIO +, radar diamonds")
+    titles = ("image", "depth", "labels", "normals", "LiDAR ., VIO +, radar <>")
     return draw_grid(titles, rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -75,9 +76,11 @@ class Shoot:
 
 def write_bag(dataset: SyntheticDataset, args: argparse.Namespace) -> int:
     """Writes the bag that ``args`` ask for. Raises MetricDepthError; then there is no bag."""
+    if args.contact_sheet is not None:
+        raise InputError("synthesize --bag: a contact sheet shows a data set; leave out --contact-sheet.")
     if args.out is None or len(dataset.families) != 1 or dataset.size is None:
         raise InputError("synthesize --bag: needed OUT, one --family, and a --size in pixels.")
-    if not (0 < args.rate <= 1000 and args.seconds > 0):
+    if not (0 < args.rate <= 1000 and 0 < args.seconds < math.inf):
         raise InputError("synthesize --bag: --rate (at most 1000) and --seconds must be positive.")
     with BagWriter(args.out, overwrite=args.overwrite) as bag:
         rng = np.random.default_rng([args.seed, 0])

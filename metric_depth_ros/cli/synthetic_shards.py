@@ -31,6 +31,7 @@ def write_shards(dataset: SyntheticDataset, args: argparse.Namespace) -> None:
     Raises:
         InputError: the folder holds another data set, or cannot be written.
     """
+    _ = dataset.bank  # before anything is written: a wrong folder of photos shows here
     _settle_settings(
         args.out, {**dataset.settings, "shard_size": args.shard_size, "everything": args.everything}
     )
@@ -38,8 +39,6 @@ def write_shards(dataset: SyntheticDataset, args: argparse.Namespace) -> None:
     count = sum(len(samples) for _, samples in missing)
     started = time.perf_counter()
     with tqdm(total=args.count, initial=args.count - count, unit="image", disable=None) as progress:
-        if missing:
-            _ = dataset.bank  # made once, for all workers
         if args.workers == 1 or len(missing) <= 1:
             for number, samples in missing:
                 write_shard(

@@ -49,6 +49,8 @@ class Trainer:
         loss, output = LOSSES[settings.loss]
         self._samples = Samples(settings.data, families=settings.families)
         state = checkpoint.load(settings.out) if resume else None
+        if state:
+            _check_same_run(settings, state["settings"])
         self.network = (
             checkpoint.build_network(state, weights="network")
             if state
@@ -165,6 +167,10 @@ def _check(settings: TrainingSettings, resume: bool) -> None:
         raise ConfigError(
             f"batch {settings.batch}, size {settings.size[0]}x{settings.size[1]}; needed at least 1, 32x32."
         )
+    if settings.threads < 0 or settings.seed < 0:
+        raise ConfigError(f"threads {settings.threads}, seed {settings.seed}; needed 0 or more.")
+    if settings.steps is not None and settings.steps < 1:
+        raise ConfigError(f"steps: {settings.steps}; needed at least 1.")
     if settings.steps is None and not (settings.minutes or 0) > 0:
         raise ConfigError(f"minutes: {settings.minutes}; needed a positive number, or steps.")
     try:
@@ -173,6 +179,16 @@ def _check(settings: TrainingSettings, resume: bool) -> None:
         raise InputError(f"{settings.out}: {error.strerror}; needed a folder to write to.") from error
     if not resume and (Path(settings.out) / checkpoint.FILE).exists():
         raise InputError(f"{settings.out}: holds a run already. Resume it, or choose another folder.")
+
+
+def _check_same_run(settings: TrainingSettings, before: dict[str, Any]) -> None:
+    """Raises ConfigError for a run that is resumed with what it cannot go on with."""
+    for name in ("loss", "optimizer", "size", "batch", "seed", "families"):
+        now, then = getattr(settings, name), before.get(name)
+        if now != (tuple(then) if isinstance(then, list) else then):
+            raise ConfigError(
+                f"{name}: {now!r}; the run that is resumed has {then!r}. Keep it, or begin anew."
+            )
 
 
 def _device(name: str) -> str:

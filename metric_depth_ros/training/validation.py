@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from metric_depth_ros.errors import InputError
 from metric_depth_ros.evaluation.relative import (
     SETS,
     Predictor,
@@ -60,6 +61,9 @@ class Validation:
         for place, sets in SETS["develop"].items() if real else ():
             folders = [Path(real or "") / name for name in sets]
             self._truths[place] = [t for f in folders if f.is_dir() for t in read_truths(f)]
+        if real and not any(self._truths.get(place) for place in SETS["develop"]):
+            names = ", ".join(name for sets in SETS["develop"].values() for name in sets)
+            raise InputError(f"{real}: none of the real sets is there; needed some of {names}.")
 
     def scores(self, predict: Predictor) -> dict[str, Score]:
         """Median score of every place: "synthetic", "outdoor", "indoor"."""

@@ -17,6 +17,8 @@ from metric_depth_ros.types import BoolArray, FloatArray, IntArray
 _FAINT = 0.15
 # Beams share their energy between two surfaces where the range jumps by this part.
 _JUMP = 0.05
+# Cosine of the largest angle between neighbouring beams: 3 degrees.
+_NEIGHBOURS = 0.9986
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,7 @@ def _disturbed(
     count = len(range_m)
     albedo, mirror = _optics(world)
     material = world.material_of[np.maximum(hits.triangle, 0)]
-    out, wrong = _mixed_edges(kind.edges, range_m, rng)
+    out, wrong = _mixed_edges(kind.edges, range_m, ways, rng)
     mirrored = np.flatnonzero((rng.random(count) < kind.mirrors * mirror[material]) & (hits.triangle >= 0))
     if len(mirrored):
         # The beam either goes on to what the mirror shows, seen behind it, or its echo misses the sensor.
@@ -180,14 +182,15 @@ def _disturbed(
 
 
 def _mixed_edges(
-    chance: float, range_m: FloatArray, rng: np.random.Generator
+    chance: float, range_m: FloatArray, ways: FloatArray, rng: np.random.Generator
 ) -> tuple[FloatArray, BoolArray]:
     """Ranges (N,) with some of the beams at edges between the two surfaces, and which those are."""
     after = np.roll(range_m, -1)
     with np.errstate(invalid="ignore"):
         edge = np.abs(after - range_m) > _JUMP * np.minimum(after, range_m)
     edge &= np.isfinite(after) & np.isfinite(range_m)
-    edge[-1:] = False
+    # The end of a line has no neighbour in the next one.
+    edge &= np.einsum("ij,ij->i", ways, np.roll(ways, -1, axis=0)) > _NEIGHBOURS
     share = rng.random(len(range_m))
     mixed = edge & (rng.random(len(range_m)) < chance)
     # Not range_m + share * (after - range_m): infinite ranges would become NaN.

@@ -191,7 +191,7 @@ class Shader:
             at = (flat * 40).astype(np.int32) % len(self._clouds)
             cover = np.clip((self._clouds[at[:, 1], at[:, 0]] - (1 - sky.clouds)) * 3, 0, 1)[:, None]
             white = np.float32(np.mean(sky.horizon) * 1.15)
-            colour = colour * (1 - cover) + white * cover
+            colour += (white - colour) * cover
         return colour
 
     def visibility(self, surface: Surface, width: int) -> tuple[FloatArray, FloatArray]:
@@ -237,7 +237,8 @@ def _ball(rng: np.random.Generator) -> FloatArray:
     z, angle = 1 - 2 * i / 16, i * np.pi * (1 + 5**0.5)
     even = np.stack([np.cos(angle) * np.sqrt(1 - z * z), np.sin(angle) * np.sqrt(1 - z * z), z], 1)
     turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
-    return (even @ turn).astype(np.float32)
+    turned: FloatArray = (even @ turn).astype(np.float32)
+    return turned
 
 
 def _towards(lamp: Light, points: FloatArray) -> tuple[FloatArray, FloatArray]:

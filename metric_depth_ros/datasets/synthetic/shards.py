@@ -100,11 +100,14 @@ class ShardWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._zip.close()
-        if kind is None:
-            self._growing.replace(self.path)
-        else:
-            self._growing.unlink()
+        try:
+            self._zip.close()
+            if kind is None:
+                self._growing.replace(self.path)
+        except OSError as failure:
+            raise self._unwritable(failure) from failure
+        finally:
+            self._growing.unlink(missing_ok=True)
 
     def write(
         self,
@@ -121,7 +124,7 @@ class ShardWriter:
         """Adds sample ``index`` of the data set: arrays (H, W), normals (H, W, 3), sensors by name.
 
         Raises:
-            InputError: depth that ``encode_depth`` refuses.
+            InputError: depth that ``encode_depth`` refuses, or the disk is full.
         """
         stem = f"{index:08d}"
         self._add(f"{stem}.jpg", jpeg)
@@ -138,7 +141,13 @@ class ShardWriter:
 
     def _add(self, name: str, data: bytes) -> None:
         # A fixed date makes the same samples the same bytes.
-        self._zip.writestr(zipfile.ZipInfo(name), data)
+        try:
+            self._zip.writestr(zipfile.ZipInfo(name), data)
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> InputError:
+        return InputError(f"{self.path}: {error.strerror}; needed room and leave to write it.")
 
 
 def encode_normals(normals: FloatArray) -> ImageArray:
@@ -239,6 +248,9 @@ class _Shard:
                 place = (member.header_offset, member.file_size, member.CRC)
                 found.setdefault(match[2], {})[int(match[1])] = place
         self._samples = sorted(found.get("jpg", {}))
+        if not self._samples:
+            # A shard cut short may end in a zip of its own, whose contents are then found.
+            raise self._damaged("it holds no picture")
         # Arrays, as a large data set has millions of members.
         self._places = {
             suffix: np.array([places.get(sample, (-1, 0, 0)) for sample in self._samples], np.int64)
