@@ -15,11 +15,11 @@ def test_positive_inverse_depth_is_inverted():
     np.testing.assert_allclose(positive_depth(inverse([0.5, 1, 2])), [[2, 1, 0.5]])
 
 
-def test_negative_values_are_shifted_so_that_the_far_end_is_at_three_medians():
+def test_negative_values_are_shifted_so_that_the_far_end_is_at_two_medians():
     values = np.linspace(-1, 3, 101)
     depth = positive_depth(inverse(values))[0]
     low, median = np.quantile(values, 0.02), np.median(values)
-    assert np.interp(low, values, depth) == pytest.approx(3 * np.interp(median, values, depth), rel=1e-3)
+    assert np.interp(low, values, depth) == pytest.approx(2 * np.interp(median, values, depth), rel=1e-3)
     assert (np.diff(depth) < 0).all()
 
 

@@ -25,7 +25,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="images a second (default 10)")
     parser.add_argument("--loops", type=int, default=6, help="times --frames are repeated (default 6)")
     parser.add_argument("--seconds", type=float, default=30.0, help="length of the drive (default 30)")
-    parser.add_argument("--family", default="room", help="kind of scene (default room)")
+    parser.add_argument("--family", default="corridor", help="kind of scene (default corridor)")
     parser.add_argument("--seed", type=int, default=4, help="of the scene (default 4)")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the node, repeatable"

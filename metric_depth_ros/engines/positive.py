@@ -7,7 +7,7 @@ import numpy as np
 from metric_depth_ros.types import FloatArray, RelativeDepth
 
 # Where the zero of inverse depth is arbitrary: the far end of a picture, as a multiple of its median depth.
-_FAR_END = 3.0
+_FAR_END = 2.0
 # Nothing is farther than this multiple of the median depth: the sky, and noise around zero.
 _FARTHEST = 100.0
 # The part of the pixels that lies beyond the far end.
@@ -23,8 +23,8 @@ def positive_depth(relative: RelativeDepth) -> FloatArray:
         r = 1 / max(v - shift, floor),  floor = (median v - shift) / 100
 
     A map without a negative value is taken as inverse depth up to a scale: shift = 0. Otherwise the
-    shift puts the farthest 2 % of the pixels at 3 times the median depth and beyond:
-    shift = (3 low - median) / 2, low being the value that 2 % are below. A depth network is taken as it is.
+    shift puts the farthest 2 % of the pixels at 2 times the median depth and beyond:
+    shift = 2 low - median, low being the value that 2 % are below. A depth network is taken as it is.
 
     What it costs: the true far end of a picture is anything from the median itself to the sky, so a
     scale fits worse than a scale and a shift would. docs/model_card.md has figures.
