@@ -62,7 +62,7 @@ def test_it_beats_the_row_number_on_real_frames(engine, name, bound):
     data = os.environ.get("METRIC_DEPTH_DATA")
     if not data or not (Path(data) / name).is_dir():
         pytest.skip("needs the real frames (METRIC_DEPTH_DATA)")
-    truths = read_truths(Path(data) / name)
+    truths = list(read_truths(Path(data) / name))
     ours = median_score([score(engine.predict(t.image).values, t) for t in truths])
     rows = median_score([score(rows_only(t.image), t) for t in truths])
     assert ours.abs_rel < min(rows.abs_rel, bound)
