@@ -1,6 +1,7 @@
 """What ROS tools read: package.xml, setup.py, launch files."""
 
 import ast
+import re
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -31,7 +32,8 @@ def test_package_xml_and_setup_agree():
 def test_package_xml_names_every_ros_package_that_is_imported():
     declared = {tag.text for tag in ET.parse(ROOT / "package.xml").getroot().findall("exec_depend")}
     renamed = {**DISTRO_NAMES, "tf2_ros": "tf2_ros_py"}
-    ours = ("metric_depth_ros", "onnxruntime", "rosbags", "__future__")
+    from_pip = ("onnxruntime", "rosbags", "embreex", "torch")
+    ours = ("metric_depth_ros", "__future__", *from_pip)
     used = set()
     for path in [*(ROOT / "metric_depth_ros").rglob("*.py"), *(ROOT / "launch").glob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
@@ -49,8 +51,17 @@ def test_shipped_files_are_found():
         "config/fastdds.xml",
         "launch/replay.launch.py",
         "rviz/metric_depth.rviz",
+        "config/models/tiny_depth.onnx",
     ):
         assert share_path(name).is_file()
+
+
+def test_every_file_in_config_is_installed():
+    """setup.py lists them; a checkout hides one that is forgotten."""
+    text = (ROOT / "setup.py").read_text()
+    patterns = re.findall(r'glob\("(config/[^"]+)"\)', text)
+    installed = {path for pattern in patterns for path in ROOT.glob(pattern)}
+    assert {path for path in (ROOT / "config").rglob("*") if path.is_file()} <= installed
     with pytest.raises(FileNotFoundError):
         share_path("config/nothing.yaml")
 

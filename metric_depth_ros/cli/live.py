@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -68,12 +69,14 @@ class Graph(AbstractContextManager["Graph"]):
     def stop(self, name: str, timeout_s: float = 10.0) -> int:
         """Interrupts a process as Ctrl-C does, and kills it if that is not enough; its exit code."""
         process = self._processes[name]
+        # Processes of a shell's background job ignore SIGINT.
+        for kind in (signal.SIGINT, signal.SIGTERM):
+            if process.poll() is None:
+                process.send_signal(kind)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout_s / 2)
         if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(timeout_s)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            process.kill()
         return process.wait()
 
     def __exit__(self, *_: object) -> None:
