@@ -380,6 +380,36 @@ def test_weights_that_do_not_fit_are_named(shards, tmp_path):
         Trainer(settings_for(shards, tmp_path / "b", start=str(tmp_path / "other.npz")))
 
 
+def test_an_interrupted_run_keeps_what_it_has(shards, tmp_path, monkeypatch):
+    trainer = Trainer(settings_for(shards, tmp_path))
+    steps, step = [], trainer._step
+
+    def interrupted(parts):
+        if len(steps) == 2:
+            raise KeyboardInterrupt
+        steps.append(step(parts))
+        return steps[-1]
+
+    monkeypatch.setattr(trainer, "_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run()
+    trainer.close()
+    assert checkpoint.load(tmp_path)["step"] == 2
+    assert train(settings_for(shards, tmp_path), resume=True)["step"] == 6
+
+
+def test_a_run_is_resumed_with_what_it_was_begun_with(shards, tmp_path):
+    train(settings_for(shards, tmp_path, steps=1))
+    for name, other in (("loss", "log"), ("optimizer", "adamw"), ("batch", 4)):
+        with pytest.raises(ConfigError, match=f"^{name}: "):
+            Trainer(settings_for(shards, tmp_path, **{name: other}), resume=True)
+
+
+def test_a_checkpoint_that_cannot_be_written_is_named(tmp_path):
+    with pytest.raises(InputError, match="checkpoint"):
+        checkpoint.save(tmp_path / "nowhere", {"step": 1})
+
+
 def test_another_seed_is_another_network(shards, tmp_path):
     one, other = (train(settings_for(shards, tmp_path / str(s), seed=s, steps=1)) for s in (0, 1))
     assert not torch.equal(one["network"]["stem.0.weight"], other["network"]["stem.0.weight"])

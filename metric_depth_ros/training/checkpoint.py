@@ -18,11 +18,19 @@ _KEYS = {"step", "elapsed_s", "settings", "architecture", "network", "average", 
 
 
 def save(folder: str | Path, state: dict[str, Any]) -> None:
-    """Writes the state in one move: whoever reads finds the old one or the new one, whole."""
+    """Writes the state in one move: whoever reads finds the old one or the new one, whole.
+
+    Raises:
+        InputError: the folder cannot be written, or the disk is full.
+    """
     path = Path(folder) / FILE
     growing = path.with_suffix(".tmp")
-    torch.save(state, growing)
-    os.replace(growing, path)
+    try:
+        torch.save(state, growing)
+        os.replace(growing, path)
+    except (OSError, RuntimeError) as error:  # torch's own for a full disk
+        growing.unlink(missing_ok=True)
+        raise InputError(f"{path}: {error}; needed room and leave to write it.") from error
 
 
 def load(folder: str | Path) -> dict[str, Any]:

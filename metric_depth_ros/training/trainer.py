@@ -96,6 +96,9 @@ class Trainer:
                 if now - looked >= self.settings.look_every:
                     self._look()
                     looked = time.monotonic()
+        except KeyboardInterrupt:
+            self._save()
+            raise
         finally:
             batches.close()
         if losses:
@@ -145,6 +148,10 @@ class Trainer:
         self._curves.add_scores(self._progress.step, self._progress.elapsed_s, scores)
         for place, found in scores.items():
             print(f"        {place}: rank {found.rank:.3f}  AbsRel {found.abs_rel:.3f}", flush=True)
+        self._save()
+        self._curves.draw()
+
+    def _save(self) -> None:
         state = {
             "step": self._progress.step,
             "elapsed_s": self._progress.elapsed_s,
@@ -155,7 +162,6 @@ class Trainer:
             "optimizer": self._optimizer.state_dict(),
         }
         checkpoint.save(self.settings.out, state)
-        self._curves.draw()
 
 
 def _check(settings: TrainingSettings, resume: bool) -> None:

@@ -183,9 +183,8 @@ class Shader:
         horizontal = np.hypot(directions[:, 0], directions[:, 1])
         height = np.clip(np.arctan2(directions[:, 2], horizontal) / np.float32(np.pi / 2), 0, 1)
         share = np.sqrt(height).astype(np.float32)[:, None]
-        colour = (
-            np.asarray(sky.horizon, np.float32) * (1 - share) + np.asarray(sky.zenith, np.float32) * share
-        )
+        horizon, zenith = np.asarray(sky.horizon, np.float32), np.asarray(sky.zenith, np.float32)
+        colour: FloatArray = horizon * (1 - share) + zenith * share
         if self._clouds is not None:
             flat = directions[:, :2] / (np.maximum(directions[:, 2:], 0) + np.float32(0.12))
             at = (flat * 40).astype(np.int32) % len(self._clouds)
