@@ -11,8 +11,6 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO_READY := $(VENV)/.demo_ready
 
-export METRIC_DEPTH_DATA ?= $(wildcard $(CURDIR)/../shared/data)
-
 .PHONY: demo test lint bench clean
 
 $(READY): setup.py pyproject.toml
