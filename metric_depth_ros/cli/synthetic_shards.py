@@ -31,11 +31,12 @@ def write_shards(dataset: SyntheticDataset, args: argparse.Namespace) -> None:
     Raises:
         InputError: the folder holds another data set, or cannot be written.
     """
-    _ = dataset.bank  # before anything is written: a wrong folder of photos shows here
+    missing = _missing(args.out, args.count, args.shard_size)
+    if missing:
+        _ = dataset.bank  # before anything is written: a wrong folder of photos shows here
     _settle_settings(
         args.out, {**dataset.settings, "shard_size": args.shard_size, "everything": args.everything}
     )
-    missing = _missing(args.out, args.count, args.shard_size)
     count = sum(len(samples) for _, samples in missing)
     started = time.perf_counter()
     with tqdm(total=args.count, initial=args.count - count, unit="image", disable=None) as progress:

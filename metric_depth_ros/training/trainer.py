@@ -60,11 +60,11 @@ class Trainer:
             checkpoint.load_weights(self.network, settings.start)
         self.average = copy.deepcopy(self.network).eval()
         self._optimizer = _optimizer(self.network, settings, self._parts)
-        self._progress = Progress(settings)
+        spent = {"step": state["step"], "elapsed_s": state["elapsed_s"]} if state else {}
+        self._progress = Progress(settings, **spent)
         if state:
             self.average.load_state_dict(state["average"])
             self._optimizer.load_state_dict(state["optimizer"])
-            self._progress = Progress(settings, step=state["step"], elapsed_s=state["elapsed_s"])
         self._workers = Workers(self.network, loss, self._parts)
         self._validation = Validation(self._samples, settings.real)
         self._curves = Curves(settings.out, before_step=self._progress.step if resume else 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -72,13 +71,3 @@ class Validation:
             for place, truths in self._truths.items()
             if truths
         }
-
-
-def evaluated(network: nn.Module, run: Callable[[nn.Module], dict[str, Score]]) -> dict[str, Score]:
-    """``run(network)`` with the network set to predict, and set back."""
-    was_training = network.training
-    network.eval()
-    try:
-        return run(network)
-    finally:
-        network.train(was_training)

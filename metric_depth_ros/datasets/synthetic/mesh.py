@@ -36,7 +36,7 @@ class Mesh:
         A = np.asarray(T_target_source[:3, :3], np.float32)
         corners = self.corners @ A.T + np.asarray(T_target_source[:3, 3], np.float32)
         normals = self.normals @ np.linalg.inv(A).astype(np.float32)
-        return Mesh(corners, _unit(normals), self.uv)
+        return Mesh(corners, unit(normals), self.uv)
 
 
 def joined(meshes: Sequence[Mesh]) -> Mesh:
@@ -54,6 +54,19 @@ def placed(x: float, y: float, z: float = 0.0, yaw_deg: float = 0.0, scale: floa
     return np.array([[c, -s, 0, x], [s, c, 0, y], [0, 0, scale, z], [0, 0, 0, 1]], np.float64)
 
 
+def facets(corners: FloatArray) -> FloatArray:
+    """(T, 3) normals of triangles (T, 3, 3), twice their area long."""
+    normals: FloatArray = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    return normals
+
+
+def unit(vectors: FloatArray) -> FloatArray:
+    """(..., 3) float32 vectors of length 1; those of length 0 stay 0."""
+    length = np.sqrt(np.einsum("...i,...i->...", vectors, vectors))
+    out: FloatArray = vectors / np.maximum(length, 1e-12)[..., None]
+    return out.astype(np.float32)
+
+
 def from_faces(vertices: FloatArray, faces: IntArray, *, smooth: bool = False) -> Mesh:
     """A mesh of (V, 3) vertices and (T, 3) indices, with texture coordinates by box projection.
 
@@ -61,14 +74,14 @@ def from_faces(vertices: FloatArray, faces: IntArray, *, smooth: bool = False) -
     """
     vertices = np.asarray(vertices, np.float32)
     corners = vertices[faces]
-    flat = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    flat = facets(corners)
     if smooth:
         summed = np.zeros_like(vertices)
         for corner in range(3):
             np.add.at(summed, faces[:, corner], flat)
-        normals = _unit(summed)[faces]
+        normals = unit(summed)[faces]
     else:
-        normals = np.repeat(_unit(flat)[:, None], 3, axis=1)
+        normals = np.repeat(unit(flat)[:, None], 3, axis=1)
     return Mesh(corners, normals, _box_uv(corners, flat))
 
 
@@ -77,7 +90,7 @@ def box(x: float, y: float, z: float) -> Mesh:
     mesh = _unit_box()
     size = np.array([x, y, z], np.float32)
     corners = mesh.corners * size
-    flat = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    flat = facets(corners)
     return Mesh(corners, mesh.normals, _box_uv(corners, flat))
 
 
@@ -93,7 +106,7 @@ def quad(corner: Sequence[float], along: Sequence[float], up: Sequence[float]) -
     """A rectangle or parallelogram, one-sided in normal (along x up); rays hit it from both sides."""
     c, a, b = (np.asarray(v, np.float32) for v in (corner, along, up))
     corners = np.stack([np.stack([c, c + a, c + a + b]), np.stack([c, c + a + b, c + b])])
-    normals = np.broadcast_to(_unit(np.cross(a, b)), (2, 3, 3)).astype(np.float32)
+    normals = np.broadcast_to(unit(np.cross(a, b)), (2, 3, 3)).astype(np.float32)
     p, q = np.float32(np.linalg.norm(a)), np.float32(np.linalg.norm(b))
     uv = np.array([[[0, 0], [p, 0], [p, q]], [[0, 0], [p, q], [0, q]]], np.float32)
     return Mesh(corners, normals, uv)
@@ -162,7 +175,7 @@ def blob(radius: float, roughness: float, rng: np.random.Generator, *, segments:
     """A lump: a sphere standing on z = 0 whose radius varies smoothly by about ``roughness``."""
     mesh = ellipsoid(2 * radius, 2 * radius, 2 * radius, segments=segments)
     centre = np.array([0, 0, radius], np.float32)
-    way = _unit(mesh.corners - centre)
+    way = unit(mesh.corners - centre)
     waves = rng.normal(0, 2.5, (6, 3)).astype(np.float32)
     phases = rng.uniform(0, 2 * np.pi, 6).astype(np.float32)
     swell = 1 + np.float32(roughness) * np.sin(way @ waves.T + phases).sum(-1) / np.float32(6**0.5)
@@ -193,9 +206,9 @@ def extruded(outline: Sequence[tuple[float, float]], height: float) -> Mesh:
 def tube(path: FloatArray, radius: float, *, segments: int = 6) -> Mesh:
     """A round tube along (N, 3) points: pipes, cables, branches, chair legs."""
     path = np.asarray(path, np.float32)
-    way = _unit(np.gradient(path, axis=0))
+    way = unit(np.gradient(path, axis=0))
     side = np.where(np.abs(way[:, 2:]) < 0.9, np.array([[0, 0, 1]]), np.array([[1, 0, 0]])).astype(np.float32)
-    a = _unit(np.cross(side, way))
+    a = unit(np.cross(side, way))
     b = np.cross(way, a)
     angle = np.linspace(0, 2 * np.pi, segments + 1, dtype=np.float32)[:, None]
     rings = path[:, None] + radius * (np.cos(angle) * a[:, None] + np.sin(angle) * b[:, None])
@@ -209,7 +222,7 @@ def sheet(points: FloatArray, *, smooth: bool = False) -> Mesh:
     """
     points = np.asarray(points, np.float32)
     corners = _cells(points)
-    flat = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    flat = facets(corners)
     if smooth:
         m, n = points.shape[0] - 1, points.shape[1] - 1
         summed = np.zeros_like(points)
@@ -218,9 +231,9 @@ def sheet(points: FloatArray, *, smooth: bool = False) -> Mesh:
             summed[di : m + di, dj : n + dj] += per_cell
         if np.allclose(points[:, 0], points[:, -1], atol=1e-5):  # closed: the seam is no edge
             summed[:, 0] = summed[:, -1] = summed[:, 0] + summed[:, -1]
-        normals = _cells(_unit(summed))
+        normals = _cells(unit(summed))
     else:
-        normals = np.repeat(_unit(flat)[:, None], 3, axis=1)
+        normals = np.repeat(unit(flat)[:, None], 3, axis=1)
     across = np.linalg.norm(np.diff(points, axis=1), axis=-1).mean(0).cumsum()
     along = np.linalg.norm(np.diff(points, axis=0), axis=-1).mean(1).cumsum()
     uv = np.stack(np.broadcast_arrays(np.r_[0, across], np.r_[0, along][:, None]), -1).astype(np.float32)
@@ -233,17 +246,17 @@ def leaves(centres: FloatArray, size: float, rng: np.random.Generator, *, uprigh
     ``upright`` keeps them vertical, as blades of grass.
     """
     n = len(centres)
-    a, b = (_unit(rng.normal(size=(n, 3)).astype(np.float32)) for _ in range(2))
+    a, b = (unit(rng.normal(size=(n, 3)).astype(np.float32)) for _ in range(2))
     if upright:
         a[:, 2] = 0
         b[:] = (0, 0, 1)
-    b = _unit(b - (a * b).sum(1, keepdims=True) * a)
+    b = unit(b - (a * b).sum(1, keepdims=True) * a)
     half = (size * rng.uniform(0.3, 0.7, (n, 1))).astype(np.float32)
     centres = np.asarray(centres, np.float32)
-    p = [centres + half * (i * _unit(a) + j * b) for i, j in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
+    p = [centres + half * (i * unit(a) + j * b) for i, j in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
     corners = np.concatenate([np.stack([p[0], p[1], p[2]], 1), np.stack([p[0], p[2], p[3]], 1)])
-    flat = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normals = np.repeat(_unit(flat)[:, None], 3, axis=1)
+    flat = facets(corners)
+    normals = np.repeat(unit(flat)[:, None], 3, axis=1)
     return Mesh(corners, normals, _box_uv(corners, flat))
 
 
@@ -273,12 +286,5 @@ def _box_uv(corners: FloatArray, flat: FloatArray) -> FloatArray:
 
 
 def _area(corners: FloatArray) -> FloatArray:
-    area: FloatArray = np.linalg.norm(
-        np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1
-    )
+    area: FloatArray = np.linalg.norm(facets(corners), axis=1)
     return area
-
-
-def _unit(vectors: FloatArray) -> FloatArray:
-    out: FloatArray = vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
-    return out.astype(np.float32)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from metric_depth_ros.datasets.synthetic.mesh import unit
 from metric_depth_ros.datasets.synthetic.photography import Photography, draw_photography, photograph
 from metric_depth_ros.datasets.synthetic.scene import LABELS, Scene, Station
 from metric_depth_ros.datasets.synthetic.shading import Shader
@@ -52,7 +53,7 @@ class View:
 
 def draw_size(rng: np.random.Generator, pixels: int = 320 * 240) -> tuple[int, int]:
     """A width and height of about ``pixels``, 4:3 mostly, up to 3:1, in multiples of 16."""
-    ratio = 4 / 3 if rng.random() < 0.5 else rng.choice([1.5, 16 / 9, 2.0, 2.4, 3.0, 1.0])
+    ratio = 4 / 3 if rng.random() < 0.5 else rng.choice([1.5, 16 / 9, 2.0, 2.4, 3.0])
     height = np.sqrt(pixels / ratio)
     return 16 * round(float(height * ratio) / 16), 16 * round(float(height) / 16)
 
@@ -197,7 +198,7 @@ def _radiance(
         ]
     )
     shadow, open_sky = _spread_visibility(shader, origin, centres, R, hits, at_edge)
-    surface = shader.surface(origin, _unit(rays @ R.T), all_hits)
+    surface = shader.surface(origin, unit(rays @ R.T), all_hits)
     shaded = shader.light(surface, shadow[source], open_sky[source])
     shaded = shader.mirrored(surface, shaded)
     shaded = shader.through_air(shaded, surface.directions, surface.hits.range_m)
@@ -257,7 +258,7 @@ def _spread_visibility(
     sparse = grid.ravel()
     part = _metric(hits.at(sparse), rays[sparse])
     shadow, open_sky = shader.visibility(
-        shader.surface(origin, _unit(rays[sparse] @ R.T), part), grid.shape[1]
+        shader.surface(origin, unit(rays[sparse] @ R.T), part), grid.shape[1]
     )
     lights = shadow.shape[1]
     stack = np.concatenate([shadow, open_sky[:, None]], axis=1).reshape(*grid.shape, lights + 1)
@@ -325,8 +326,3 @@ def _same_thing_near(edges: IntArray, thing: IntArray, wanted: IntArray, shape: 
         source[take] = at[take]
         missing &= ~take
     return source
-
-
-def _unit(vectors: FloatArray) -> FloatArray:
-    out: FloatArray = vectors / np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
-    return out

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from metric_depth_ros.datasets.synthetic.mesh import unit
 from metric_depth_ros.datasets.synthetic.scene import Light, Sky
 from metric_depth_ros.datasets.synthetic.textures import TextureBank, lookup
 from metric_depth_ros.datasets.synthetic.world import Hits, World, lifted
@@ -82,8 +83,8 @@ class Shader:
     def _interpolated(self, hits: Hits, first: FloatArray) -> FloatArray:
         """Shading normals of hits on curved surfaces, facing the ray."""
         corners = self._world.shading_normals[hits.triangle]
-        normals = corners[:, 0] * first + corners[:, 1] * hits.bary[:, :1] + corners[:, 2] * hits.bary[:, 1:]
-        normals /= np.maximum(np.sqrt(np.einsum("ij,ij->i", normals, normals)), 1e-6)[:, None]
+        blend = corners[:, 0] * first + corners[:, 1] * hits.bary[:, :1] + corners[:, 2] * hits.bary[:, 1:]
+        normals = unit(blend)
         facing = np.einsum("ij,ij->i", normals, hits.normals)
         # Where the curve has turned away from its triangle, the triangle's own normal is right.
         turned: FloatArray = np.where(
@@ -136,8 +137,7 @@ class Shader:
 
     def _highlight(self, surface: Surface, glossy: IntArray, ways: FloatArray) -> FloatArray:
         """Blinn-Phong, for some of the surfaces."""
-        half = ways - surface.directions[glossy]
-        half /= np.maximum(np.sqrt(np.einsum("ij,ij->i", half, half)), np.float32(1e-6))[:, None]
+        half = unit(ways - surface.directions[glossy])
         along = np.maximum(np.einsum("ij,ij->i", half, surface.normals[glossy]), 0)
         material = surface.material[glossy]
         peak: FloatArray = along ** self._gloss[material] * self._specular[material]
@@ -221,7 +221,7 @@ class Shader:
 def _ways_to(lamp: Light, points: FloatArray, spread: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Directions from points to places of a lamp, and how far to look along them."""
     if lamp.direction is not None:
-        way = np.asarray(lamp.direction, np.float32) / np.float32(np.linalg.norm(lamp.direction))
+        way = unit(np.asarray(lamp.direction, np.float32))
         return way + spread * np.float32(np.radians(lamp.size)), np.full(len(points), 1e4, np.float32)
     ways = np.asarray(lamp.position, np.float32) + spread * np.float32(lamp.size) - points
     # Not quite up to the lamp, whose own body must not shade it.
@@ -243,7 +243,7 @@ def _ball(rng: np.random.Generator) -> FloatArray:
 def _towards(lamp: Light, points: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Unit directions (N, 3) to a lamp and its strength (N,) there."""
     if lamp.direction is not None:
-        way = np.asarray(lamp.direction, np.float32) / np.float32(np.linalg.norm(lamp.direction))
+        way = unit(np.asarray(lamp.direction, np.float32))
         return np.broadcast_to(way, points.shape), np.ones(len(points), np.float32)
     ways = np.asarray(lamp.position, np.float32) - points
     squared = np.maximum(np.einsum("ij,ij->i", ways, ways), np.float32(0.04))

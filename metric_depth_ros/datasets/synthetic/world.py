@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from metric_depth_ros.datasets.synthetic.mesh import Mesh
+from metric_depth_ros.datasets.synthetic.mesh import Mesh, facets, unit
 from metric_depth_ros.datasets.synthetic.scene import LABELS, Scene, Thing
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.types import BoolArray, FloatArray, IntArray
@@ -83,10 +83,7 @@ class World:
         self.material_of = np.repeat(np.array([place[m] for m in materials], np.int32), counts)
         # One row more, at index -1, for rays that meet nothing.
         self._thing_met = np.append(np.repeat(np.array(numbers, np.int32), counts), np.int32(0))
-        facets = np.cross(self.corners[:, 1] - self.corners[:, 0], self.corners[:, 2] - self.corners[:, 0])
-        length = np.sqrt(np.einsum("ij,ij->i", facets, facets))
-        facets /= np.maximum(length, np.float32(1e-20))[:, None]
-        self._facets = np.concatenate([facets, np.zeros((1, 3), np.float32)])
+        self._facets = np.concatenate([unit(facets(self.corners)), np.zeros((1, 3), np.float32)])
         self.label_of_thing = np.array([0, *(LABELS.index(t.label) for t in scene.things)], np.uint8)
         self._tracer = rtcore.EmbreeScene()
         self._mesh = construction.TriangleMesh(self._tracer, self.corners)
@@ -144,8 +141,7 @@ def _placed(meshes: Sequence[Mesh], poses: FloatArray, part: IntArray) -> tuple[
     normals = np.concatenate([mesh.normals for mesh in meshes]).astype(np.float32)
     # Normals go by the inverse transposed; a scale is taken out again.
     normals = normals @ np.linalg.inv(turn).transpose(0, 2, 1).astype(np.float32)[part]
-    normals /= np.maximum(np.sqrt(np.einsum("tij,tij->ti", normals, normals)), np.float32(1e-12))[..., None]
-    return corners, normals
+    return corners, unit(normals)
 
 
 def pose_at(thing: Thing, time_s: float) -> FloatArray:

@@ -16,7 +16,7 @@ import numpy as np
 
 from metric_depth_ros.datasets.synthetic import mesh as meshes
 from metric_depth_ros.datasets.synthetic.mesh import Mesh
-from metric_depth_ros.datasets.synthetic.scene import Material, Motion, Scene, Thing, Vector
+from metric_depth_ros.datasets.synthetic.scene import Material, Motion, Scene, Thing
 from metric_depth_ros.types import FloatArray, IntArray
 
 # A row: the affine map, 3 x 4 by rows, then the offset of the texture coordinates.
@@ -237,7 +237,7 @@ def _made(shape: _Shape, rows: FloatArray) -> tuple[FloatArray, FloatArray, Floa
     corners = _mapped(shape.corners, A)
     corners += maps[:, None, :, 3]
     normals = _mapped(shape.normals, tilt)
-    normals /= np.maximum(np.sqrt(np.einsum("nij,nij->ni", normals, normals)), np.float32(1e-12))[..., None]
+    normals = meshes.unit(normals)
     uv = shape.uv * size[:, shape.axes]
     uv += rows[:, None, 12:14]
     return corners.reshape(n, count, 3, 3), normals.reshape(n, count, 3, 3), uv.reshape(n, count, 3, 2)
@@ -267,7 +267,7 @@ def _joined(
 @cache
 def _unit_shape(name: str) -> _Shape:
     made = UNITS[name]()
-    flat = np.cross(made.corners[:, 1] - made.corners[:, 0], made.corners[:, 2] - made.corners[:, 0])
+    flat = meshes.facets(made.corners)
     axes = np.array([[1, 2], [0, 2], [0, 1]])[np.abs(flat).argmax(1)].repeat(3, axis=0)
     corners = made.corners.astype(np.float32).reshape(-1, 3)
     uv = np.take_along_axis(corners, axes, axis=1)
@@ -283,7 +283,7 @@ def _torso() -> Mesh:
         [(0, 0), (0.42, 0.02), (0.4, 0.3), (0.5, 0.75), (0.42, 0.93), (0.2, 1), (0, 1)], segments=12
     )
     flat = np.array([1.25, 0.75, 1], np.float32)
-    return Mesh(made.corners * flat, meshes._unit(made.normals / flat), made.uv)
+    return Mesh(made.corners * flat, meshes.unit(made.normals / flat), made.uv)
 
 
 def _coat() -> Mesh:
@@ -391,8 +391,3 @@ UNITS: dict[str, Callable[[], Mesh]] = {
     **{f"fronds{k}": _fronds(20 + k, 9 + 4 * k) for k in range(4)},
     **{f"lump{k}": _lump(30 + k, 0.06 + 0.06 * k) for k in range(4)},
 }
-
-
-def vector(x: float, y: float, z: float) -> Vector:
-    """A tuple of three Python floats."""
-    return (float(x), float(y), float(z))

@@ -12,6 +12,7 @@ import numpy as np
 
 from metric_depth_ros.datasets.synthetic.mesh import (
     Mesh,
+    facets,
 )
 from metric_depth_ros.datasets.synthetic.palette import Palette
 from metric_depth_ros.datasets.synthetic.scene import Material, Role
@@ -123,7 +124,7 @@ def samples(prefab: Prefab, count: int = 500) -> FloatArray:
     key = id(prefab)
     if key not in _SAMPLES:
         corners = np.concatenate([m.corners for m in prefab.meshes.values()])
-        area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+        area = np.linalg.norm(facets(corners), axis=1)
         rng = np.random.default_rng(5)
         pick = rng.choice(len(corners), count, p=area / area.sum())
         w = rng.dirichlet((1, 1, 1), count)
