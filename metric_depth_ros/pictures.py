@@ -275,8 +275,9 @@ def draw_points(
 
 
 def draw_grid(titles: Sequence[str], rows: Sequence[Sequence[ImageArray]]) -> ImageArray:
-    """One picture of rows of pictures, the same widths in every row, under titles."""
-    widths = [picture.shape[1] for picture in rows[0]]
+    """One picture of rows of pictures under titles; a row's pictures are of one height."""
+    widths = [max(picture.shape[1] for picture in column) for column in zip(*rows, strict=True)]
     blank = [np.full((0, width, 3), _PAPER, np.uint8) for width in widths]
     head = [_titled(title, part) for title, part in zip(titles, blank, strict=True)]
-    return np.concatenate([np.concatenate(row, axis=1) for row in (head, *rows)], axis=0)
+    padded = [[_padded(part, width) for part, width in zip(row, widths, strict=True)] for row in rows]
+    return np.concatenate([np.concatenate(row, axis=1) for row in (head, *padded)], axis=0)

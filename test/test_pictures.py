@@ -11,6 +11,7 @@ from metric_depth_ros.pictures import (
     draw_anchors,
     draw_depth,
     draw_from_above,
+    draw_grid,
     draw_sheet,
     round_values,
 )
@@ -114,3 +115,14 @@ def test_a_sheet_is_drawn_whatever_is_known(known: bool) -> None:
     assert sheet.shape[0] == 2 * (480 + 30)
     assert sheet.shape[1] > 640 + 86
     np.testing.assert_array_equal(depth, before)
+
+
+def test_a_grid_takes_pictures_of_any_width() -> None:
+    rows = [[np.full((h, w, 3), 200, np.uint8)] * 2 for h, w in ((40, 90), (30, 120))]
+    grid = draw_grid(("one", "two"), rows)
+    assert grid.shape[1] == 240
+    assert (
+        (grid[-30:] == 200).all()
+        and (grid[-70:-30, :90] == 200).all()
+        and (grid[-70:-30, 90:120] < 200).all()
+    )

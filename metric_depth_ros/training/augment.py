@@ -22,7 +22,7 @@ def reframed(
     depth_size: tuple[int, int],
     rng: np.random.Generator,
 ) -> tuple[ImageArray, FloatArray]:
-    """A random part of the picture, 40 to 100 % of its area, stretched to ``size`` (width, height).
+    """A random part of the picture (``_crop``), stretched to ``size`` (width, height).
 
     Half of them are mirrored, a third turned by a few degrees; corners that come from outside are
     unknown. Depth is of ``depth_size``, each pixel the nearest of the original, so that no depth is
@@ -72,10 +72,18 @@ def relit(image: ImageArray, partner: ImageArray, rng: np.random.Generator) -> I
 
 
 def _crop(width: int, height: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom; the aspect ratio changes by up to a third."""
-    area, aspect = rng.uniform(0.4, 1.0), np.exp(rng.uniform(-0.29, 0.29))
-    w = min(max(round(width * (area * aspect) ** 0.5), 32), width)
-    h = min(max(round(height * (area / aspect) ** 0.5), 32), height)
+    """Left, top, right and bottom of 63 to 100 % of the longest part that has a random aspect ratio.
+
+    For half of them that ratio is the picture's give or take a third, for the others anything from
+    1:1 to 3.4:1, as a network's input has one ratio and cameras have many.
+    """
+    if rng.random() < 0.5:
+        aspect = width / height * np.exp(rng.uniform(-0.29, 0.29))
+    else:
+        aspect = np.exp(rng.uniform(0.0, np.log(3.4)))
+    scale = rng.uniform(0.63, 1.0)
+    w = min(max(round(scale * min(width, height * aspect)), 32), width)
+    h = min(max(round(scale * min(height, width / aspect)), 32), height)
     left, top = int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1))
     return left, top, left + w, top + h
 

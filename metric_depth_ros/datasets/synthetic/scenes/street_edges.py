@@ -119,7 +119,7 @@ def wires(place: Place) -> None:
 def overhead(place: Place) -> None:
     """A gantry, a bridge or a tunnel over the road."""
     pick = float(place.rng.random())
-    s = place.u(20, 70)
+    s = place.u(6, 70)
     half = place.driven + 2.1
     x, y = (float(v) for v in place.land.xy(s, 0))
     T = posed((x, y, float(place.land.z(x, y))), yaw_deg=float(np.degrees(place.land.heading(s))))

@@ -19,7 +19,14 @@ from metric_depth_ros.datasets.synthetic.scenes.street_traffic import (
 
 KINDS: dict[str, Kind] = {
     "city": Kind(
-        5, lanes=(1, 2), sides=(("town", 0.8), ("block", 0.2)), people=8, trees=2, traffic=5, overhead=0.25
+        5,
+        lanes=(1, 3),
+        sides=(("town", 0.8), ("block", 0.2)),
+        people=8,
+        trees=2,
+        traffic=5,
+        queues=0.5,
+        overhead=0.25,
     ),
     "old town": Kind(
         2,
@@ -38,6 +45,7 @@ KINDS: dict[str, Kind] = {
         setback_m=(0, 5),
         verge_m=(0.5, 2.5),
         trees=9,
+        queues=0.4,
         parking=(0.8, 0.7),
     ),
     "suburb": Kind(
@@ -62,6 +70,7 @@ KINDS: dict[str, Kind] = {
         parking=(0, 0),
         sides=(("field", 0.5), ("wood", 0.35), ("block", 0.15)),
         traffic=7,
+        queues=0.6,
         people=0,
         trees=4,
         marked=1.0,

@@ -38,6 +38,7 @@ class Kind:
         parking: chance of a lane of parked cars on a side, and how full it is.
         sides: chances of what lines the road: town, house, block, wood, field, wall.
         traffic, people, trees: vehicles, people and trees per 100 m.
+        queues: chance that the traffic stands, or creeps, in queues.
         bend, slope: largest curvature in 1/m and steepness.
         surface: what the road is made of.
         marked: chance of lane marks.
@@ -53,6 +54,7 @@ class Kind:
     parking: tuple[float, float] = (0.5, 0.7)
     sides: tuple[tuple[str, float], ...] = (("town", 1.0),)
     traffic: float = 4.0
+    queues: float = 0.1
     people: float = 4.0
     trees: float = 3.0
     bend: float = 0.002

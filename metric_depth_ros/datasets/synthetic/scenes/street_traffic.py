@@ -55,36 +55,58 @@ def lane_marks(place: Place) -> None:
 
 
 def traffic(place: Place) -> None:
-    """Vehicles in the lanes, most of them moving."""
+    """Vehicles in the lanes: most of them moving, or each lane a queue."""
+    queue = place.lanes > 0 and place.chance(place.kind.queues)
     for t in lane_centres(place):
-        s = place.u(-60, -30)
-        while s < 130:
-            s += 6 + float(
-                place.rng.exponential(100 * max(len(lane_centres(place)), 1) / max(place.kind.traffic, 0.05))
-            )
-            if s > 130:
-                break
-            _vehicle(place, s, t + place.u(-0.3, 0.3), direction(place, t))
+        if queue and place.chance(0.8):
+            _queue(place, t)
+        else:
+            _flow(place, t)
 
 
-def _vehicle(place: Place, s: float, t: float, yaw: float) -> None:
+def _flow(place: Place, t: float) -> None:
+    """Vehicles far apart."""
+    s = place.u(-60, -30)
+    mean_gap = 100 * max(len(lane_centres(place)), 1) / max(place.kind.traffic, 0.05)
+    while True:
+        s += 6 + float(place.rng.exponential(mean_gap))
+        if s > 130:
+            break
+        speed = place.u(*place.kind.speed) if place.chance(0.8) else 0.0
+        _vehicle(place, s, t + place.u(-0.3, 0.3), heavy=0.12, speed=speed)
+
+
+def _queue(place: Place, t: float) -> None:
+    """Bumper to bumper, at a stand or at a walk, on a lane of its own share of lorries."""
+    heavy = place.u(0.05, 0.7)
+    speed = place.u(0.3, 3) if place.chance(0.4) else 0.0
+    s, end = place.u(-40, -25), place.u(40, 110)
+    while s < end:
+        half = _vehicle(place, s, t + place.u(-0.25, 0.25), heavy=heavy, speed=speed)
+        s += 2 * half + place.u(0.8, 4.5) + (place.u(0, 15) if place.chance(0.15) else 0.0)
+
+
+def _vehicle(place: Place, s: float, t: float, *, heavy: float, speed: float) -> float:
+    """One vehicle whose rear is at s, if there is room; half its length."""
     pick = float(place.rng.random())
     ridden = pick > 0.9 and place.kind.speed[1] < 16
-    heavy = 0.78 < pick <= 0.9 and place.lanes > 0
     made = (
         place.fleet.two_wheeler(ridden=True)
         if ridden
         else place.fleet.lorry()
-        if heavy
+        if pick < heavy and place.lanes > 0
         else place.fleet.car(far=place.far(s, t))
     )
-    half = float(made[1].high[0])
-    if not place.free(s, t, half + 2.5):
-        return
-    for offset in (-0.6, 0.0, 0.6):
-        place.take(s + offset * half, t, half * 0.45 + 0.3)
-    speed = place.u(*place.kind.speed) if place.chance(0.8) else 0.0
-    place.put("vehicle", made, s, t, yaw_deg=yaw + place.u(-2, 2), tilted=True, speed=speed)
+    half, half_width = float(made[1].high[0]), float(made[1].high[1])
+    s += half
+    body = np.linspace(-1, 1, 2 + int(half / half_width)) * max(half - half_width, 0.0)
+    around = np.concatenate([body, [body[0] - 1.6, body[-1] + 1.6]])
+    if all(place.free(s + float(d), t, half_width + 0.1) for d in around):
+        for d in body:
+            place.take(s + float(d), t, half_width + 0.1)
+        yaw = direction(place, t) + place.u(-2, 2)
+        place.put("vehicle", made, s, t, yaw_deg=yaw, tilted=True, speed=speed)
+    return half
 
 
 def parked(place: Place, sign: int) -> None:
