@@ -16,6 +16,7 @@ from metric_depth_ros.cli.main import main
 from metric_depth_ros.datasets.synthetic.photography import encode_jpeg
 from metric_depth_ros.datasets.synthetic.shards import ShardWriter
 from metric_depth_ros.errors import ConfigError, InputError, ModelError
+from metric_depth_ros.models.tiny_depth import TinyDepth
 from metric_depth_ros.training import checkpoint
 from metric_depth_ros.training.augment import reframed, relit
 from metric_depth_ros.training.loader import Batch, BatchStream, Samples, make_batch
@@ -430,7 +431,6 @@ def test_the_loss_falls(shards, tmp_path, loss, optimizer):
 
 
 def test_parts_of_a_batch_give_the_gradient_of_the_whole(shards):
-    from metric_depth_ros.models.tiny_depth import TinyDepth
     from metric_depth_ros.training.workers import Workers
 
     batch = make_batch(Samples([shards]), 6, (64, 48), (0, 0), 40)
@@ -499,3 +499,16 @@ def test_validation_looks_at_real_frames_that_are_there(shards, tmp_path):
     train(settings_for(shards, tmp_path / "run", steps=1, real=str(tmp_path / "real")))
     rows = list(csv.DictReader((tmp_path / "run/validation.csv").open()))
     assert [row["place"] for row in rows] == ["synthetic", "indoor"]
+
+
+def test_stored_weights_keep_what_half_precision_cannot_hold(tmp_path):
+    network = TinyDepth()
+    network.state_dict()["stem.1.running_var"].fill_(1e6)
+    checkpoint.save_weights(network, tmp_path / "w.npz")
+    other = TinyDepth()
+    checkpoint.load_weights(other, tmp_path / "w.npz")
+    assert float(other.state_dict()["stem.1.running_var"].min()) == 1e6
+    network.state_dict()["stem.1.running_var"].fill_(float("inf"))
+    checkpoint.save_weights(network, tmp_path / "w.npz")
+    with pytest.raises(ModelError, match="not finite"):
+        checkpoint.load_weights(other, tmp_path / "w.npz")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from metric_depth_ros.errors import InputError, ModelError
 from metric_depth_ros.models.tiny_depth import TinyDepth, TinyDepthConfig
@@ -49,10 +50,13 @@ def load(folder: str | Path) -> dict[str, Any]:
 
 
 def save_weights(network: TinyDepth, path: str | Path) -> None:
-    """Writes the weights alone, in half precision, for ``load_weights``. Raises InputError."""
-    arrays = {
-        name: value.detach().cpu().numpy().astype(np.float16 if value.is_floating_point() else np.int64)
-        for name, value in network.state_dict().items()
+    """Writes the weights alone, in half precision where that holds them, for ``load_weights``.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    arrays: dict[str, Any] = {
+        name: _shortened(value.detach().cpu().numpy()) for name, value in network.state_dict().items()
     }
     try:
         with Path(path).open("wb") as file:
@@ -66,6 +70,8 @@ def load_weights(network: TinyDepth, path: str | Path) -> None:
     try:
         with np.load(path, allow_pickle=False) as stored:
             state = {name: torch.from_numpy(np.asarray(stored[name])) for name in stored.files}
+        if not all(torch.isfinite(value).all() for value in state.values()):
+            raise ValueError("some are not finite")
         network.load_state_dict(state)
     except OSError as error:
         raise ModelError(
@@ -75,6 +81,13 @@ def load_weights(network: TinyDepth, path: str | Path) -> None:
         raise ModelError(
             f"{path}: no weights of this network ({' '.join(str(error).split())[:200]})."
         ) from error
+
+
+def _shortened(values: NDArray[Any]) -> NDArray[Any]:
+    """float16 of floats that all fit; a variance may not."""
+    largest = float(np.finfo(np.float16).max)
+    fits = values.dtype.kind == "f" and float(np.abs(values).max(initial=0)) <= largest
+    return values.astype(np.float16) if fits else values
 
 
 def architecture(network: TinyDepth) -> dict[str, Any]:
