@@ -20,8 +20,7 @@ def build_anchors(points_camera: FloatArray, camera: Camera, config: AnchorsConf
     Args:
         points_camera: (N, 3) metres in the optical frame; rows that are not finite are dropped.
         camera: the image the anchors are for, distorted or not.
-        config: depth range, occlusion window, thinning grid and the sensor's sigma model,
-            sigma = sqrt(base^2 + (relative * z)^2 + (quadratic * z^2)^2).
+        config: depth range, occlusion window, thinning grid and the sensor's sigma.
     """
     uv, depth = project(points_camera, camera)
     usable = inside_image(uv, camera.width, camera.height)
@@ -35,12 +34,18 @@ def build_anchors(points_camera: FloatArray, camera: Camera, config: AnchorsConf
     if config.grid_px:
         kept = thinned(uv, depth, camera, config.grid_px)
         uv, depth = uv[kept], depth[kept]
+    return Anchors(uv, depth, depth_sigma(depth, config))
+
+
+def depth_sigma(depth: FloatArray, config: AnchorsConfig) -> FloatArray:
+    """(N,) float32 metres: sqrt(base^2 + (relative z)^2 + (quadratic z^2)^2) at depths z (N,) in metres."""
     variance = (
         config.sigma_base_m**2
         + (config.sigma_relative * depth) ** 2
         + (config.sigma_quadratic * depth**2) ** 2
     )
-    return Anchors(uv, depth, np.sqrt(variance, dtype=np.float32))
+    sigma: FloatArray = np.sqrt(variance, dtype=np.float32)
+    return sigma
 
 
 def inside_image(uv: FloatArray, width: int, height: int) -> BoolArray:

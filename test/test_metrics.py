@@ -121,3 +121,55 @@ def test_the_held_out_error_is_the_mean_over_the_points() -> None:
     error, covered = held_out_error(depth, camera, points, AnchorsConfig(occlusion_window_px=0))
     assert error == pytest.approx(0.15, abs=1e-6)
     assert covered == pytest.approx(2 / 3)
+
+
+# Errors |d - d*| / d* are 0.1, 0.4, 0.2; |d - d*| are 0.2, 0.4, 1 metres.
+SPARSE_TRUTH = np.array([2.0, 1.0, 5.0])
+SPARSE_DEPTH = np.array([2.2, 1.4, 6.0])
+
+
+def test_ause_by_hand():
+    """Perfect order leaves .1 .2 .4 -> means (.7/3, .15, .1); removing .1, .2 first leaves (.7/3, .3, .4)."""
+    right = SPARSE_DEPTH * [0.01, 0.03, 0.02]
+    wrong = SPARSE_DEPTH * [0.03, 0.01, 0.02]
+    assert metrics.ause(SPARSE_DEPTH, SPARSE_TRUTH, right) == pytest.approx(0, abs=1e-12)
+    expected = (0 + (0.3 - 0.15) + (0.4 - 0.1)) / 3 / (0.7 / 3)
+    assert metrics.ause(SPARSE_DEPTH, SPARSE_TRUTH, wrong) == pytest.approx(expected)
+    # A constant relative sigma says nothing: every mean is 0.7 / 3.
+    flat = (0 + (0.7 / 3 - 0.15) + (0.7 / 3 - 0.1)) / 3 / (0.7 / 3)
+    assert metrics.ause(SPARSE_DEPTH, SPARSE_TRUTH, SPARSE_DEPTH / 4) == pytest.approx(flat)
+
+
+def test_ause_of_rmse_goes_by_sigma_in_metres():
+    """Squares .04 .16 1: the oracle leaves 1.2/3, .1, .04; sigma 3 2 1 leaves 1.2/3, 1.16/2, 1."""
+    sigma = np.array([3.0, 2.0, 1.0])
+    roots = np.sqrt([[1.2 / 3, 1.16 / 2, 1.0], [1.2 / 3, 0.1, 0.04]])
+    expected = (roots[0] - roots[1]).mean() / roots[0, 0]
+    assert metrics.ause(SPARSE_DEPTH, SPARSE_TRUTH, sigma, "rmse") == pytest.approx(expected)
+    assert metrics.ause(SPARSE_DEPTH, SPARSE_TRUTH, sigma[::-1], "rmse") == pytest.approx(0, abs=1e-12)
+
+
+def test_pixels_of_equal_sigma_count_alike_whatever_their_order():
+    rng = np.random.default_rng(0)
+    truth = rng.uniform(1, 5, 500)
+    depth, sigma = truth * rng.uniform(0.8, 1.2, 500), rng.integers(1, 5, 500) / 10
+    order = rng.permutation(500)
+    for error in ("abs_rel", "rmse"):
+        found = metrics.ause(depth, truth, sigma, error)
+        assert 0 < found < 1
+        assert metrics.ause(depth[order], truth[order], sigma[order], error) == pytest.approx(found)
+
+
+def test_sigma_coverage_by_hand():
+    assert metrics.sigma_coverage(SPARSE_DEPTH, SPARSE_TRUTH, np.array([0.1, 0.5, 1.0])) == pytest.approx(2 / 3)
+    assert metrics.sigma_coverage(SPARSE_DEPTH, SPARSE_TRUTH, np.array([np.nan, 0.5, -1])) == 1
+
+
+def test_sigma_that_is_not_known_does_not_count():
+    sigma = np.array([0.1, np.nan, np.inf])
+    assert metrics.ause(SPARSE_DEPTH, SPARSE_TRUTH, sigma) == pytest.approx(0, abs=1e-12)
+    assert math.isnan(metrics.ause(SPARSE_DEPTH, SPARSE_TRUTH, np.full(3, np.nan)))
+    assert math.isnan(metrics.sigma_coverage(SPARSE_DEPTH, SPARSE_TRUTH, np.full(3, -1.0)))
+    assert metrics.ause(SPARSE_TRUTH, SPARSE_TRUTH, np.ones(3)) == 0
+    with pytest.raises(InputError, match="shape"):
+        metrics.ause(SPARSE_DEPTH, SPARSE_TRUTH, np.ones(2))

@@ -1,4 +1,4 @@
-"""Errors of a depth map under their published names (Eigen et al. 2014; KITTI; NYU Depth v2).
+"""Errors of a depth map under their published names (Eigen et al. 2014; KITTI; NYU Depth v2), and of its sigma.
 
 Every function takes depth and truth in metres, of one shape, and looks only where both are known:
 finite and positive (0 and NaN are "unknown"). With nothing to look at it returns NaN.
@@ -7,6 +7,7 @@ finite and positive (0 and NaN are "unknown"). With nothing to look at it return
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 
@@ -62,6 +63,54 @@ def coverage(depth: FloatArray, truth: FloatArray) -> float:
     return _mean(_positive(depth)[_positive(truth)])
 
 
+def ause(
+    depth: FloatArray, truth: FloatArray, sigma: FloatArray, error: Literal["abs_rel", "rmse"] = "abs_rel"
+) -> float:
+    """Area under the sparsification error: 0 where sigma orders the errors perfectly.
+
+    e(f) is the error after the fraction f of the pixels with the largest sigma has left, e*(f) after
+    that of the largest errors has (the oracle). With n pixels
+
+        AUSE = mean over f = 0, 1/n, ..., (n-1)/n of (e(f) - e*(f)) / e(0)
+
+    so 1 means an area as large as the error itself (after Ilg et al. 2018, "Uncertainty Estimates and
+    Multi-Hypotheses Networks", every pixel a step of its own). For abs_rel pixels leave by sigma / d, and
+    the oracle's by |d - d*| / d*; for rmse by sigma and by |d - d*|. Pixels of equal sigma share
+    their mean (squared) error, so that their order does not count: a constant sigma scores as
+    badly as one without meaning.
+
+    Args:
+        depth, truth: metres.
+        sigma: metres, of depth's shape. Pixels where it is not finite, or is negative, do not count.
+        error: which one.
+
+    Returns:
+        NaN with nothing to look at, 0 where nothing is wrong.
+    """
+    d, t, s = _known_with_sigma(depth, truth, sigma)
+    if not d.size:
+        return float("nan")
+    relative = error == "abs_rel"
+    errors = np.abs(d - t) / t if relative else (d - t) ** 2
+    total = float(errors.mean())
+    if total == 0:
+        return 0.0
+    left = _means_of_rest(_shared(errors, s / d if relative else s))
+    best = _means_of_rest(np.sort(errors))
+    if not relative:
+        left, best, total = np.sqrt(left), np.sqrt(best), math.sqrt(total)
+    return float((left - best).mean() / total)
+
+
+def sigma_coverage(depth: FloatArray, truth: FloatArray, sigma: FloatArray) -> float:
+    """Fraction with |d - d*| <= sigma, of the pixels where all three are known; 0.68 of a normal error.
+
+    NaN with nothing to look at.
+    """
+    d, t, s = _known_with_sigma(depth, truth, sigma)
+    return _mean(np.abs(d - t) <= s)
+
+
 def all_metrics(depth: FloatArray, truth: FloatArray, cap_m: float | None = None) -> dict[str, float]:
     """Every metric by name, with ``coverage`` and ``count``, over truth up to ``cap_m`` metres.
 
@@ -92,6 +141,27 @@ def _known(depth: FloatArray, truth: FloatArray) -> tuple[FloatArray, FloatArray
     d, t = _paired(depth, truth)
     both = _positive(d) & _positive(t)
     return d[both], t[both]
+
+
+def _known_with_sigma(
+    depth: FloatArray, truth: FloatArray, sigma: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    d, t = _paired(depth, truth)
+    _, s = _paired(depth, sigma)
+    known = _positive(d) & _positive(t) & np.isfinite(s) & (s >= 0)
+    return d[known], t[known], s[known]
+
+
+def _shared(errors: FloatArray, key: FloatArray) -> FloatArray:
+    """The errors from the smallest key to the largest, each the mean of those with its key."""
+    _, which, count = np.unique(key, return_inverse=True, return_counts=True)
+    mean = np.bincount(which.reshape(-1), errors) / count
+    return np.repeat(mean, count)
+
+
+def _means_of_rest(ordered: FloatArray) -> FloatArray:
+    """(n,) mean of the first n, n - 1, ..., 1 values."""
+    return (np.cumsum(ordered) / np.arange(1, len(ordered) + 1))[::-1]
 
 
 def _positive(values: FloatArray) -> BoolArray:

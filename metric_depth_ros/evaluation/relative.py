@@ -15,12 +15,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from metric_depth_ros.anchors import build_anchors
-from metric_depth_ros.config import AnchorsConfig
 from metric_depth_ros.datasets import Frame, FrameFolder
 from metric_depth_ros.errors import InputError
+from metric_depth_ros.evaluation.known import known_pixels
 from metric_depth_ros.evaluation.metrics import abs_rel
-from metric_depth_ros.geometry import transform_points
 from metric_depth_ros.types import FloatArray, ImageArray, IntArray, RelativeDepth
 
 # Real frames, by half and place. Those under "report" are not looked at while anything is developed.
@@ -94,7 +92,8 @@ def read_truths(folder: str | Path, *, border_px: int | None = None) -> Iterator
     folder = Path(folder)
     border = _BORDERS_PX.get(folder.name, 0) if border_px is None else border_px
     for index, frame in enumerate(FrameFolder(folder)):
-        uv, depth = _known_pixels(frame)
+        known = known_pixels(frame)
+        uv, depth = np.rint(known.uv).astype(np.intp), known.depth
         if not len(depth):
             uv, depth = _coarse_pixels(folder, index, frame)
         height, width = frame.image.shape[:2]
@@ -208,18 +207,6 @@ def median_score(scores: Sequence[Score]) -> Score:
     if not scores:
         return Score(float("nan"), float("nan"))
     return Score(float(np.median([s.rank for s in scores])), float(np.median([s.abs_rel for s in scores])))
-
-
-def _known_pixels(frame: Frame) -> tuple[IntArray, FloatArray]:
-    """(N, 2) and (N,) from the depth image, else from the LiDAR; none without either."""
-    if frame.depth is not None:
-        v, u = np.nonzero(np.isfinite(frame.depth))
-        return np.column_stack([u, v]), frame.depth[v, u]
-    if frame.points_lidar is None or frame.T_camera_lidar is None or frame.camera is None:
-        return np.empty((0, 2), np.intp), np.empty(0, np.float32)
-    points = transform_points(frame.T_camera_lidar, frame.points_lidar)
-    seen = build_anchors(points, frame.camera, AnchorsConfig(grid_px=0))
-    return np.rint(seen.uv).astype(np.intp), seen.depth
 
 
 def _coarse_pixels(folder: Path, index: int, frame: Frame) -> tuple[IntArray, FloatArray]:

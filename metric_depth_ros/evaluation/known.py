@@ -1,0 +1,82 @@
+"""Which pixels of a picture have a depth to compare with, and under which elevation they lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from metric_depth_ros.anchors import build_anchors, depth_sigma
+from metric_depth_ros.config import AnchorsConfig
+from metric_depth_ros.datasets import Frame
+from metric_depth_ros.geometry import transform_points, unproject
+from metric_depth_ros.types import Anchors, FloatArray
+
+_SENSOR = AnchorsConfig(grid_px=0)
+
+
+@dataclass(frozen=True, eq=False)
+class KnownDepth:
+    """Every pixel of one picture whose depth is known: what anchors are drawn of, and what measures.
+
+    Attributes:
+        pixels: N of them, as anchors; whole pixels of a depth image, or where LiDAR points fall.
+        width, height: of the picture.
+        elevation: (N,) radians above the horizon of whatever measured them: the LiDAR's ring, or the
+            row of the depth image.
+        from_lidar: points of one sweep; else pixels of a depth image.
+    """
+
+    pixels: Anchors
+    width: int
+    height: int
+    elevation: FloatArray
+    from_lidar: bool
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+
+def known_pixels(frame: Frame) -> Anchors:
+    """All pixels of the depth image, else all LiDAR points that the camera sees; none without either.
+
+    Points are projected, and occluded ones dropped, as the pipeline does; they are not thinned out.
+    Sigma is that of the default ``anchors`` settings.
+    """
+    if frame.depth is not None:
+        v, u = np.nonzero(np.isfinite(frame.depth))
+        depth = frame.depth[v, u]
+        return Anchors(np.column_stack([u, v]).astype(np.float32), depth, depth_sigma(depth, _SENSOR))
+    if frame.points_lidar is None or frame.T_camera_lidar is None or frame.camera is None:
+        nothing = np.empty(0, np.float32)
+        return Anchors(np.empty((0, 2), np.float32), nothing, nothing)
+    return build_anchors(transform_points(frame.T_camera_lidar, frame.points_lidar), frame.camera, _SENSOR)
+
+
+def known_depth(frame: Frame, *, cap_m: float, border_px: int = 0) -> KnownDepth:
+    """The known pixels of a frame up to ``cap_m`` metres, ``border_px`` pixels or more from the edges."""
+    height, width = frame.image.shape[:2]
+    every = known_pixels(frame)
+    kept = (every.uv >= border_px) & (every.uv <= np.array([width - 1, height - 1]) - border_px)
+    pixels = every.take(kept.all(axis=1) & (every.depth <= cap_m))
+    from_lidar = frame.depth is None
+    elevation = _ring_elevation(frame, pixels) if from_lidar else _row_elevation(frame, pixels)
+    return KnownDepth(pixels, width, height, elevation, from_lidar)
+
+
+def _row_elevation(frame: Frame, pixels: Anchors) -> FloatArray:
+    """(N,) of the image row, on its middle column. Without intrinsics: a focal length of the width."""
+    height, width = frame.image.shape[:2]
+    centre, focal = (height - 1) / 2, float(width)
+    if frame.camera is not None:
+        centre, focal = float(frame.camera.K[1, 2]), float(frame.camera.K[1, 1])
+    return np.asarray(np.arctan2(centre - pixels.uv[:, 1], focal))
+
+
+def _ring_elevation(frame: Frame, pixels: Anchors) -> FloatArray:
+    """(N,) in the LiDAR's own frame, whose z points up."""
+    if not len(pixels) or frame.camera is None or frame.T_camera_lidar is None:
+        return np.empty(0)
+    points = unproject(pixels.uv, pixels.depth, frame.camera).astype(np.float64)
+    x, y, z = transform_points(np.linalg.inv(frame.T_camera_lidar), points).T
+    return np.asarray(np.arctan2(z, np.hypot(x, y)))

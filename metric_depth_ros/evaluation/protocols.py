@@ -1,0 +1,187 @@
+"""How anchors are drawn from known depth, and which of the other pixels measure the result.
+
+A protocol picks anchors; ``draw`` adds the disturbance and the pixels to evaluate at. Everything
+random follows from the picture's name, the case and the seed alone: every solver gets the same draw, and a
+noisy draw has the pixels of the clean one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from metric_depth_ros.errors import AnchorError, ConfigError
+from metric_depth_ros.evaluation.known import KnownDepth
+from metric_depth_ros.types import Anchors, BoolArray, FloatArray, IntArray
+
+MOST_EVALUATED = 40_000
+RANGE_NOISE = 0.02
+OUTLIERS = 0.05
+OUTLIERS_FAR, OUTLIERS_NEAR = (1.3, 3.0), (0.3, 0.75)
+# Pixels from anchor to anchor along a row of a depth image: 0.4 degrees of a usual VGA camera.
+_ROW_STEP_PX = 4
+# Points of one ring differ in elevation by less than this: half the step of a 64-line LiDAR.
+_RING_WIDTH = math.radians(0.15)
+# How far a row may lie from the middle of its band, as a fraction of the band.
+_ROW_JITTER = 0.25
+
+
+@dataclass(frozen=True)
+class Case:
+    """One way to draw anchors.
+
+    Attributes:
+        protocol: a name in ``PROTOCOLS``.
+        count: anchors (random), rows (rows) or cells along each side (grid).
+        noisy: with range noise and outliers.
+    """
+
+    protocol: str
+    count: int
+    noisy: bool = False
+
+    def __post_init__(self) -> None:
+        if self.protocol not in PROTOCOLS:
+            raise ConfigError(f"protocol: {self.protocol!r}; needed one of {', '.join(PROTOCOLS)}.")
+        if self.count < 1:
+            raise ConfigError(f"{self.protocol}: {self.count} anchors; needed 1 or more.")
+
+    @property
+    def seeds(self) -> int:
+        """How many draws a table takes unless told otherwise: fewer where one says more."""
+        if self.protocol == "random":
+            return 3 if self.count <= 100 else 2 if self.count <= 500 else 1
+        return 3 if self.protocol == "rows" else 1
+
+
+@dataclass(frozen=True, eq=False)
+class Draw:
+    """Anchors for a solver, and the pixels to measure it at.
+
+    Attributes:
+        anchors: what the solver is given.
+        evaluated: (N,) which of the known pixels count; none of them lies on an anchor's pixel.
+    """
+
+    anchors: Anchors
+    evaluated: BoolArray
+
+
+def draw(known: KnownDepth, case: Case, seed: int, name: str) -> Draw:
+    """The draw number ``seed`` of a case on the picture ``name``.
+
+    Raises:
+        AnchorError: the picture has too few known pixels for the case.
+    """
+    picks, noise, evaluation = (_generator(name, case, seed, stream) for stream in range(3))
+    chosen = PROTOCOLS[case.protocol](known, case.count, picks)
+    anchors = known.pixels.take(chosen)
+    evaluated = _sampled(_apart(known, chosen), MOST_EVALUATED, evaluation)
+    return Draw(disturbed(anchors, noise) if case.noisy else anchors, evaluated)
+
+
+def random(known: KnownDepth, count: int, generator: np.random.Generator) -> IntArray:
+    """(count,) indices of known pixels, any of them alike: of a LiDAR's points the rest is held out.
+
+    Raises:
+        AnchorError: fewer than twice as many are known.
+    """
+    if len(known) < 2 * count:
+        raise AnchorError(f"random: {len(known)} known pixels; needed {2 * count} to draw {count} of them.")
+    return generator.choice(len(known), count, replace=False)
+
+
+def rows(known: KnownDepth, count: int, generator: np.random.Generator) -> IntArray:
+    """Indices of the known pixels on ``count`` rows, as a LiDAR of so many lines would see them.
+
+    The elevations that are known are cut into equal bands; a row lies near the middle of each, the
+    generator says how near. Of a LiDAR it is the ring there, with all its points; of a depth image the
+    nearest image row, every fourth pixel from a random one on.
+
+    Raises:
+        AnchorError: nothing is known.
+    """
+    if not len(known):
+        raise AnchorError("rows: 0 known pixels; needed 1.")
+    low, high = float(known.elevation.min()), float(known.elevation.max())
+    jitter = generator.uniform(-_ROW_JITTER, _ROW_JITTER)
+    wanted = low + (high - low) * (np.arange(count) + 0.5 + jitter) / count
+    present = np.unique(known.elevation)
+    nearest = present[np.abs(present[:, None] - wanted).argmin(axis=0)]
+    if known.from_lidar:
+        return np.flatnonzero(np.abs(known.elevation[:, None] - nearest).min(axis=1) <= _RING_WIDTH)
+    on_rows = np.isin(known.elevation, nearest)
+    column = known.pixels.uv[:, 0].astype(np.intp)
+    stepped = on_rows & (column % _ROW_STEP_PX == generator.integers(_ROW_STEP_PX))
+    return np.flatnonzero(stepped if stepped.any() else on_rows)
+
+
+def grid(known: KnownDepth, count: int, generator: np.random.Generator) -> IntArray:
+    """Indices of one known pixel in each of count x count cells: the one nearest to the cell's centre.
+
+    Cells without a known pixel give none. Nothing is random.
+
+    Raises:
+        AnchorError: nothing is known.
+    """
+    if not len(known):
+        raise AnchorError("grid: 0 known pixels; needed 1.")
+    place = (known.pixels.uv + 0.5) / np.array([known.width, known.height]) * count
+    column, row = np.clip(place.astype(np.intp), 0, count - 1).T
+    size = np.array([known.width, known.height]) / count
+    offset = (np.mod(place, 1) - 0.5) * size
+    order = np.lexsort((np.einsum("ni,ni->n", offset, offset), row * count + column))
+    _, first = np.unique((row * count + column)[order], return_index=True)
+    return order[first]
+
+
+# A protocol is one function and one line here.
+Protocol = Callable[[KnownDepth, int, np.random.Generator], IntArray]
+PROTOCOLS: dict[str, Protocol] = {"random": random, "rows": rows, "grid": grid}
+
+
+def disturbed(anchors: Anchors, generator: np.random.Generator) -> Anchors:
+    """Anchors with 2 % Gaussian range noise, and each with a chance of 5 % a gross outlier.
+
+    An outlier's depth is multiplied by 1.3 to 3 or by 0.3 to 0.75, one as likely as the other. Sigma
+    stays: nobody tells the solver.
+    """
+    n = len(anchors)
+    factor = 1 + RANGE_NOISE * generator.standard_normal(n)
+    wrong = generator.random(n) < OUTLIERS
+    far = generator.random(n) < 0.5
+    gross = np.where(far, generator.uniform(*OUTLIERS_FAR, n), generator.uniform(*OUTLIERS_NEAR, n))
+    depth = anchors.depth * np.where(wrong, factor * gross, factor)
+    return Anchors(anchors.uv, depth.astype(np.float32), anchors.sigma)
+
+
+def pixel_index(uv: FloatArray, width: int) -> IntArray:
+    """(N,) index of the nearest pixel to (N, 2) in an image of that width, row by row."""
+    u, v = np.rint(uv).astype(np.intp).T
+    return np.asarray(v * width + u)
+
+
+def _apart(known: KnownDepth, chosen: IntArray) -> BoolArray:
+    """(N,) which known pixels share no pixel with an anchor."""
+    pixel = pixel_index(known.pixels.uv, known.width)
+    taken = np.zeros(known.width * known.height, np.bool_)
+    taken[pixel[chosen]] = True
+    apart: BoolArray = ~taken[pixel]
+    return apart
+
+
+def _sampled(which: BoolArray, most: int, generator: np.random.Generator) -> BoolArray:
+    """At most so many of those that are set, at random."""
+    found = np.flatnonzero(which)
+    if len(found) <= most:
+        return which
+    kept = np.zeros_like(which)
+    kept[generator.choice(found, most, replace=False)] = True
+    return kept
+
+
+def _generator(name: str, case: Case, seed: int, stream: int) -> np.random.Generator:
+    return np.random.default_rng([stream, seed, case.count, *case.protocol.encode(), *name.encode()])
