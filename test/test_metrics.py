@@ -161,7 +161,9 @@ def test_pixels_of_equal_sigma_count_alike_whatever_their_order():
 
 
 def test_sigma_coverage_by_hand():
-    assert metrics.sigma_coverage(SPARSE_DEPTH, SPARSE_TRUTH, np.array([0.1, 0.5, 1.0])) == pytest.approx(2 / 3)
+    assert metrics.sigma_coverage(SPARSE_DEPTH, SPARSE_TRUTH, np.array([0.1, 0.5, 1.0])) == pytest.approx(
+        2 / 3
+    )
     assert metrics.sigma_coverage(SPARSE_DEPTH, SPARSE_TRUTH, np.array([np.nan, 0.5, -1])) == 1
 
 

@@ -37,7 +37,7 @@ def process(args: argparse.Namespace, config: Config) -> int:
         source = stack.enter_context(open_source(args, config))
         count = min(source.count, args.limit or source.count)
         pipeline = build_pipeline(config)
-        _make_folder(out)
+        make_folder(out)
         writers: list[DepthBag | Previews] = [Previews(out, count, args.previews)]
         if not args.no_bag:
             bag = stack.enter_context(BagWriter(out / "depth.mcap", overwrite=args.overwrite))
@@ -54,7 +54,8 @@ def process(args: argparse.Namespace, config: Config) -> int:
     return 0 if tally.times_s else 1
 
 
-def _make_folder(out: Path) -> None:
+def make_folder(out: Path) -> None:
+    """Makes the folder unless it is there. Raises InputError."""
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

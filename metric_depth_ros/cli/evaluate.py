@@ -1,0 +1,151 @@
+"""`metric_depth evaluate`: solvers on calibrated frames with known depth, beside their controls."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from metric_depth_ros.config import Config
+    from metric_depth_ros.evaluation.frames import Problem
+    from metric_depth_ros.evaluation.protocols import Case
+
+_COUNTS = {"random": (1, 5, 10, 50, 100, 500, 2000), "rows": (1, 4, 16), "grid": (8,)}
+
+
+def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the verb."""
+    parser = verbs.add_parser(
+        "evaluate",
+        help="error of solvers on frames with known depth, as tables",
+        description="Draws anchors from the known depth of calibrated frames, gives them to each solver and "
+        "prints AbsRel at the other known pixels as Markdown, beside two controls without a network: one "
+        "depth for all, and the anchors interpolated. docs/evaluation.md says what the numbers mean.",
+    )
+    parser.add_argument(
+        "data", nargs="+", type=Path, metavar="DATA", help="folder with calib.json, or of such"
+    )
+    parser.add_argument("--place", choices=("indoor", "outdoor"), help="only frames from there")
+    parser.add_argument("--all-frames", action="store_true", help="not only first and last of a sequence")
+    parser.add_argument(
+        "--engine", type=Path, help="manifest, or a folder of stored outputs; default: the package's network"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="writes records.jsonl and report.md there")
+    _add_solvers(parser.add_argument_group("solvers"))
+    _add_cases(parser.add_argument_group("anchors"))
+    parser.set_defaults(run=run)
+
+
+def _add_solvers(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--solvers", metavar="A,B", help="by name (default: that of the settings)")
+    group.add_argument(
+        "--variant",
+        nargs="+",
+        action="append",
+        default=[],
+        metavar=("LABEL", "NAME=VALUE"),
+        help="a solver under a label, with settings of its own; repeatable",
+    )
+    group.add_argument("--constant-map", action="store_true", help="each solver without a network as well")
+    group.add_argument("--config", metavar="FILE", help="parameter file for all of them")
+    group.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", dest="changes", help="a setting for all"
+    )
+
+
+def _add_cases(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--protocol", default="random,rows,grid", metavar="A,B", help="random, rows, grid (default: all)"
+    )
+    counts = ",".join(map(str, _COUNTS["random"]))
+    group.add_argument("--anchors", default=counts, metavar="N,N", help=f"of random (default {counts})")
+    group.add_argument("--noisy", action="store_true", help="also with 2 %% range noise and 5 %% outliers")
+    group.add_argument("--seeds", type=int, metavar="N", help="draws (default: 3 to 100 anchors, then 2, 1)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints the tables. Raises MetricDepthError."""
+    from tqdm import tqdm
+
+    from metric_depth_ros.cli.offline import make_folder
+    from metric_depth_ros.errors import InputError
+    from metric_depth_ros.evaluation import report, runner
+    from metric_depth_ros.evaluation.candidates import build_candidates
+
+    config, cases = build_config(args), build_cases(args)
+    names = args.solvers.split(",") if args.solvers else [] if args.variant else [config.solver.name]
+    candidates = build_candidates(config, names, build_variants(args), constant_map=args.constant_map)
+    if args.out is not None:
+        make_folder(args.out)
+    problems = tqdm(read_all(args, config), unit="frame", disable=None)
+    records = list(runner.run(candidates, problems, cases, args.seeds))
+    if not records:
+        raise InputError("evaluate: no frame with enough known pixels. Check DATA, --place and --anchors.")
+    text = report.summary(records)
+    print(text, end="")
+    if args.out is not None:
+        runner.write_records(args.out / "records.jsonl", records)
+        (args.out / "report.md").write_text(f"{text}\n{report.by_set(records)}", encoding="utf-8")
+    return 0
+
+
+def build_config(args: argparse.Namespace) -> Config:
+    """The settings that all solvers share. Raises ConfigError."""
+    from metric_depth_ros.cli.run import parsed
+    from metric_depth_ros.config import Config, updated
+    from metric_depth_ros.parameter_file import load
+
+    return updated(load(args.config) if args.config else Config(), dict(map(parsed, args.changes)))
+
+
+def build_variants(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """Label -> settings. Raises ConfigError for a label given twice."""
+    from metric_depth_ros.cli.run import parsed
+    from metric_depth_ros.errors import ConfigError
+
+    variants: dict[str, dict[str, Any]] = {}
+    for label, *settings in args.variant:
+        if label in variants:
+            raise ConfigError(f"--variant {label}: given twice; needed labels that differ.")
+        variants[label] = dict(map(parsed, settings))
+    return variants
+
+
+def build_cases(args: argparse.Namespace) -> list[Case]:
+    """Every way of drawing anchors that was asked for, clean ones first. Raises ConfigError."""
+    from metric_depth_ros.errors import ConfigError
+    from metric_depth_ros.evaluation.protocols import Case
+
+    if args.seeds is not None and args.seeds < 1:
+        raise ConfigError(f"--seeds {args.seeds}: needed 1 or more.")
+    try:
+        counts = {**_COUNTS, "random": tuple(map(int, args.anchors.split(",")))}
+    except ValueError:
+        raise ConfigError(f"--anchors {args.anchors}: needed whole numbers, as in 5,50,500.") from None
+    return [
+        Case(protocol, count, noisy)
+        for noisy in ((False, True) if args.noisy else (False,))
+        for protocol in args.protocol.split(",")
+        for count in counts.get(protocol, (1,))
+    ]
+
+
+def read_all(args: argparse.Namespace, config: Config) -> Iterator[Problem]:
+    """The frames of every set, from where they were asked for; says which sets have none."""
+    from metric_depth_ros.evaluation.frames import build_source, find_sets, read_problems
+
+    source = build_source(config.engine, args.engine)
+    for folder in find_sets(args.data):
+        count = 0
+        for problem in read_problems(folder, source, every=args.all_frames):
+            count += 1
+            if args.place in (None, problem.place):
+                yield problem
+        if not count:
+            print(
+                f"metric_depth: {folder.name}: no frame with enough known pixels, left out", file=sys.stderr
+            )

@@ -1,0 +1,108 @@
+"""What is compared: solvers in a configuration under a label, and the two controls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from metric_depth_ros.anchors import focused
+from metric_depth_ros.config import Config, SolverConfig, updated
+from metric_depth_ros.errors import ConfigError
+from metric_depth_ros.evaluation.frames import Problem
+from metric_depth_ros.evaluation.interpolation import interpolate_anchors
+from metric_depth_ros.solvers import build_solver
+from metric_depth_ros.types import Anchors, MetricDepth, RelativeDepth
+
+# A problem and anchors to metric depth. Raises MetricDepthError.
+Solve = Callable[[Problem, Anchors], MetricDepth]
+CONSTANT, INTERPOLATION = "control: constant map", "control: interpolation"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A row of a table.
+
+    Attributes:
+        prepare: makes what the solve needs and is not to be timed.
+    """
+
+    label: str
+    solve: Solve
+    prepare: Callable[[Problem], object] = lambda problem: None
+    control: bool = False
+
+
+def solver_candidate(label: str, config: Config, *, constant_map: bool = False) -> Candidate:
+    """The configured solver, as the pipeline would call it; regions from the configured segmenter.
+
+    Args:
+        constant_map: the control of this one solver: a relative map of ones replaces the network's.
+    """
+    solver, settings = build_solver(config.solver), config.solver
+    wants_regions = "regions" in solver.uses
+
+    def prepare(problem: Problem) -> object:
+        return problem.regions(config.regions) if wants_regions else None
+
+    def solve(problem: Problem, anchors: Anchors) -> MetricDepth:
+        relative = constant_relative(problem) if constant_map else problem.relative
+        return solver.solve(
+            relative,
+            focused(anchors, settings.focus_m, settings.focus_width),
+            image=problem.image,
+            camera=problem.camera,
+            regions=problem.regions(config.regions) if wants_regions else None,
+            focus_m=settings.focus_m or None,
+        )
+
+    return Candidate(label, solve, prepare, control=constant_map)
+
+
+def constant_relative(problem: Problem) -> RelativeDepth:
+    """A network that says nothing."""
+    return RelativeDepth(np.ones_like(problem.relative.values), problem.relative.kind)
+
+
+def controls() -> list[Candidate]:
+    """What needs no network: one depth for the whole picture, and the anchors interpolated over it."""
+    one_depth = solver_candidate(
+        CONSTANT, Config(solver=SolverConfig(name="global_affine")), constant_map=True
+    )
+
+    def interpolate(problem: Problem, anchors: Anchors) -> MetricDepth:
+        return MetricDepth(interpolate_anchors(anchors, problem.known.width, problem.known.height))
+
+    return [one_depth, Candidate(INTERPOLATION, interpolate, control=True)]
+
+
+def build_candidates(
+    config: Config, solvers: Sequence[str], variants: Mapping[str, Mapping[str, Any]], *, constant_map: bool
+) -> list[Candidate]:
+    """Solvers by name, configurations under labels, and the controls last.
+
+    Args:
+        config: what all of them share.
+        solvers: names; each is its own label.
+        variants: label -> settings by dotted name on top of ``config``.
+        constant_map: adds every one of them on a constant relative map.
+
+    Raises:
+        ConfigError: an unknown solver or setting, or a label given twice.
+    """
+    changes = [(name, {"solver.name": name}) for name in solvers]
+    changes += [(label, dict(settings)) for label, settings in variants.items()]
+    labels = [label for label, _ in changes]
+    twice = sorted({label for label in labels if labels.count(label) > 1})
+    if twice:
+        raise ConfigError(f"labels: {', '.join(twice)} more than once; needed labels that differ.")
+    configs = [(label, updated(config, settings)) for label, settings in changes]
+    found = [solver_candidate(label, each) for label, each in configs]
+    if constant_map:
+        found += [
+            solver_candidate(f"control: {label}, constant map", each, constant_map=True)
+            for label, each in configs
+        ]
+    return found + controls()

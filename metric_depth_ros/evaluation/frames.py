@@ -1,0 +1,168 @@
+"""Calibrated frame folders as problems for a solver: picture, relative depth, known pixels."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, cast
+
+import cv2
+import numpy as np
+
+from metric_depth_ros.config import EngineConfig, RegionsConfig
+from metric_depth_ros.datasets import Frame, FrameFolder
+from metric_depth_ros.engines import build_engine
+from metric_depth_ros.errors import InputError
+from metric_depth_ros.evaluation.known import KnownDepth, known_depth
+from metric_depth_ros.evaluation.relative import SETS
+from metric_depth_ros.regions import build_segmenter
+from metric_depth_ros.types import Camera, FloatArray, ImageArray, IntArray, Kind, RelativeDepth
+
+Place = Literal["indoor", "outdoor"]
+CAP_M: dict[Place, float] = {"indoor": 10.0, "outdoor": 80.0}
+# Where the known sets were taken; any other set is outdoors when it has LiDAR points.
+PLACES: dict[str, Place] = {
+    name: cast(Place, place) for half in SETS.values() for place, names in half.items() for name in names
+}
+# Sets whose pictures have a white border, and how much of it does not count, pixels.
+_BORDERS_PX = {"slambook_rgbd": 12, "nyu_metric3d": 12}
+# A set of so many frames or more is a sequence: its first and last say as much as all of them.
+_SEQUENCE = 5
+_LEAST_PIXELS = 400
+# Stored depth that is not positive has no meaning; this is below all that has.
+_LEAST_RELATIVE = 1e-3
+
+# Set, frame and picture to relative depth of the picture's size.
+RelativeSource = Callable[[str, str, ImageArray], RelativeDepth]
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """One picture to be made metric, and what is known about it.
+
+    Attributes:
+        set_name, frame_id: where it is from.
+        image: (H, W, 3) uint8 RGB.
+        camera: None where the set has no intrinsics.
+        relative: the network's depth (H, W).
+        known: pixels with depth, up to ``CAP_M`` of the place.
+    """
+
+    set_name: str
+    frame_id: str
+    place: Place
+    image: ImageArray
+    camera: Camera | None
+    relative: RelativeDepth
+    known: KnownDepth
+    _regions: dict[RegionsConfig, IntArray] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Of the set and the frame."""
+        return f"{self.set_name}/{self.frame_id}"
+
+    def regions(self, config: RegionsConfig) -> IntArray:
+        """(H, W) labels of the picture by the built-in segmenter, made once for each configuration."""
+        if config not in self._regions:
+            self._regions[config] = build_segmenter(config).segment(self.image)
+        return self._regions[config]
+
+
+def find_sets(paths: Sequence[str | Path]) -> list[Path]:
+    """The frame folders among the paths, and one level below those that are none themselves, by name.
+
+    Raises:
+        InputError: a path holds none, or two folders have one name.
+    """
+    found: list[Path] = []
+    for path in map(Path, paths):
+        below = sorted(path.iterdir()) if path.is_dir() else []
+        here = [p.resolve() for p in [path, *below] if FrameFolder.recognises(p)]
+        if not here:
+            raise InputError(f"{path}: no set; needed a folder with calib.json, or a folder of such.")
+        found += here[:1] if FrameFolder.recognises(path) else here
+    names = [path.name for path in found]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"sets: {', '.join(twice)} more than once; needed names that differ.")
+    return found
+
+
+def build_source(config: EngineConfig, engine: str | Path | None = None) -> RelativeSource:
+    """Where relative depth comes from.
+
+    Args:
+        config: of the network.
+        engine: a folder of stored outputs (``stored_outputs``), or a manifest instead of the configured one.
+
+    Raises:
+        ModelError: the network cannot be used.
+    """
+    if engine is not None and Path(engine).is_dir():
+        return stored_outputs(engine)
+    if engine is not None:
+        config = dataclasses.replace(config, manifest=str(engine))
+    network = build_engine(config)
+    return lambda set_name, frame_id, image: network.predict(image)
+
+
+def stored_outputs(folder: str | Path) -> RelativeSource:
+    """Network outputs read from FOLDER/SET/FRAME.npz, enlarged bilinearly to the picture.
+
+    A file holds ``relative``, (h, w) of any size, and ``kind``. Depth that is not positive becomes 0.001.
+    The source raises InputError for a frame without a file, or one that cannot be used.
+    """
+
+    def read(set_name: str, frame_id: str, image: ImageArray) -> RelativeDepth:
+        values, kind = _stored(Path(folder) / set_name / f"{frame_id}.npz")
+        if kind == "depth":
+            values = np.maximum(values, np.float32(_LEAST_RELATIVE))
+        size = image.shape[1::-1]
+        return RelativeDepth(cv2.resize(values, size, interpolation=cv2.INTER_LINEAR), kind)
+
+    return read
+
+
+def _stored(path: Path) -> tuple[FloatArray, Kind]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            values, kind = np.asarray(archive["relative"], np.float32), str(archive["kind"])
+    except (OSError, KeyError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); needed a stored network output.") from error
+    if values.ndim != 2 or not values.size or kind not in ("depth", "inverse_depth"):
+        raise InputError(
+            f"{path}: relative {values.shape} of kind {kind!r}; needed (h, w) and depth or inverse_depth."
+        )
+    return values, cast(Kind, kind)
+
+
+def read_problems(folder: str | Path, source: RelativeSource, *, every: bool = False) -> Iterator[Problem]:
+    """The frames of a set that can be measured: 400 known pixels or more.
+
+    Args:
+        folder: with calib.json; its name decides the place and the border.
+        source: of relative depth.
+        every: all frames; else of a set of five and more only the first and the last.
+
+    Raises:
+        InputError: the folder, a frame or its relative depth cannot be read.
+    """
+    frames = FrameFolder(folder)
+    name = frames.path.resolve().name
+    count = len(frames)
+    for index in range(count) if every or count < _SEQUENCE else (0, count - 1):
+        frame = frames[index]
+        place = place_of(name, frame)
+        known = known_depth(frame, cap_m=CAP_M[place], border_px=_BORDERS_PX.get(name, 0))
+        if len(known) >= _LEAST_PIXELS:
+            relative = source(name, frame.id, frame.image)
+            yield Problem(name, frame.id, place, frame.image, frame.camera, relative, known)
+
+
+def place_of(set_name: str, frame: Frame) -> Place:
+    """Where a frame was taken: as the list of sets says, else outdoors when it has LiDAR points."""
+    guess: Place = "indoor" if frame.points_lidar is None else "outdoor"
+    return PLACES.get(set_name, guess)

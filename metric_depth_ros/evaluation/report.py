@@ -1,0 +1,160 @@
+"""Records as Markdown tables: AbsRel by case, by set, what a sigma is worth, and what failed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from metric_depth_ros.evaluation.frames import CAP_M
+from metric_depth_ros.evaluation.protocols import Case
+from metric_depth_ros.evaluation.runner import Record
+
+CHOSEN = "chosen on the other sets"
+_Key = TypeVar("_Key", bound=Hashable)
+
+
+def summary(records: Sequence[Record]) -> str:
+    """For every place, clean and noisy: a table of AbsRel, one of the sigmas, and the failures."""
+    parts = []
+    for title, those in _tables(records):
+        parts += [f"## {title}", _abs_rel_table(those), _sigma_table(those), _failures(those)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def by_set(records: Sequence[Record]) -> str:
+    """For every place and case a table with a row for each set."""
+    parts = []
+    for title, those in _tables(records):
+        for case, of_case in _grouped(those, lambda r: r.case).items():
+            rows = [
+                [name, str(_frames(of_set)), *_abs_rel_cells(_grouped(of_set, _solver).values())]
+                for name, of_set in _grouped(of_case, lambda r: r.set_name).items()
+            ]
+            header = ["AbsRel", "frames", *_grouped(of_case, _solver)]
+            parts += [f"## {title}, {case_label(case)} anchors", _markdown(header, rows)]
+    return "\n\n".join(parts) + "\n"
+
+
+def case_label(case: Case) -> str:
+    """As a column's head; whether it is noisy stands in the table's title."""
+    if case.protocol == "grid":
+        return f"{case.count}x{case.count} grid"
+    return f"{case.count} rows" if case.protocol == "rows" else str(case.count)
+
+
+def mean_abs_rel(records: Iterable[Record]) -> float:
+    """Over frames and seeds, failures and pixels without a depth charged; NaN of none."""
+    errors = [record.charged_abs_rel for record in records]
+    return float(np.mean(errors)) if errors else float("nan")
+
+
+def chosen_elsewhere(records: Sequence[Record]) -> list[Record]:
+    """Of each set, the records of the solver that is best on all the other sets.
+
+    What comes of choosing among the solvers honestly: never on the set that is reported. Best is the
+    lowest geometric mean over the cases of the mean AbsRel, so that every column counts alike.
+    Controls cannot be chosen. Empty where there is no choice: one solver, or one set.
+    """
+    ours = [record for record in records if not record.control]
+    sets = _grouped(ours, lambda r: r.set_name)
+    if len(sets) < 2 or len(_grouped(ours, _solver)) < 2:
+        return []
+    found = []
+    for name, of_set in sets.items():
+        others = _grouped([r for r in ours if r.set_name != name], _solver)
+        best = min(others, key=lambda label: _geometric_mean(others[label]))
+        found += [record for record in of_set if record.solver == best]
+    return found
+
+
+def _geometric_mean(records: Sequence[Record]) -> float:
+    means = [mean_abs_rel(of_case) for of_case in _grouped(records, lambda r: r.case).values()]
+    return float(np.mean(np.log(np.maximum(means, 1e-9))))
+
+
+def _tables(records: Sequence[Record]) -> list[tuple[str, list[Record]]]:
+    """Title and records of each table."""
+    found = []
+    for (place, noisy), those in _grouped(records, lambda r: (r.place, r.noisy)).items():
+        cap = next(cap for name, cap in CAP_M.items() if name == place)
+        found.append((f"{place}, {'noisy' if noisy else 'clean'}, truth to {cap:g} m", those))
+    return found
+
+
+def _abs_rel_table(records: Sequence[Record]) -> str:
+    """A row for each candidate, a column for each case; the frames behind each column last."""
+    cases = list(_grouped(records, lambda r: r.case))
+    rows = [_abs_rel_row(label, those, cases) for label, those in _grouped(records, _solver).items()]
+    if chosen := chosen_elsewhere(records):
+        rows.append(_abs_rel_row(CHOSEN, chosen, cases))
+    of_case = _grouped(records, lambda r: r.case)
+    rows.append(["frames", *(str(_frames(of_case[case])) for case in cases), "", ""])
+    return _markdown(["AbsRel", *map(case_label, cases), "covered", "ms"], rows)
+
+
+def _abs_rel_row(label: str, records: Sequence[Record], cases: Sequence[Case]) -> list[str]:
+    of_case = _grouped(records, lambda r: r.case)
+    seconds = [record.seconds for record in records if not record.failure]
+    covered = float(np.mean([record.coverage for record in records]))
+    milliseconds = f"{1e3 * float(np.median(seconds)):.1f}" if seconds else "-"
+    cells = _abs_rel_cells(of_case.get(case, []) for case in cases)
+    return [label, *cells, f"{100 * covered:.1f} %", milliseconds]
+
+
+def _abs_rel_cells(groups: Iterable[Sequence[Record]]) -> list[str]:
+    return [f"{mean_abs_rel(records):.3f}" if records else "-" for records in groups]
+
+
+def _sigma_table(records: Sequence[Record]) -> str:
+    """AUSE of AbsRel, and the part within one sigma, for candidates that give a sigma; else empty."""
+    cases = list(_grouped(records, lambda r: r.case))
+    with_sigma = [r for r in records if np.isfinite(r.ause_abs_rel)]
+    rows = []
+    for label, those in _grouped(with_sigma, _solver).items():
+        of_case = _grouped(those, lambda r: r.case)
+        cells = [
+            " / ".join(
+                f"{np.mean([getattr(r, name) for r in of_case[case]]):.2f}"
+                for name in ("ause_abs_rel", "ause_rmse", "sigma_coverage")
+            )
+            if case in of_case
+            else "-"
+            for case in cases
+        ]
+        rows.append([label, *cells])
+    head = "AUSE of AbsRel / of RMSE / within 1 sigma"
+    return _markdown([head, *map(case_label, cases)], rows) if rows else ""
+
+
+def _failures(records: Sequence[Record]) -> str:
+    """A line for each candidate that gave no depth at times; empty if none did."""
+    lines = []
+    for label, those in _grouped(records, _solver).items():
+        failed = [record.failure for record in those if record.failure]
+        if failed:
+            lines.append(f"- {label}: {len(failed)} of {len(those)} failed and count as 1: {failed[0]}")
+    return "\n".join(lines)
+
+
+def _frames(records: Iterable[Record]) -> int:
+    return len({(record.set_name, record.frame) for record in records})
+
+
+def _solver(record: Record) -> str:
+    return record.solver
+
+
+def _grouped(records: Iterable[Record], key: Callable[[Record], _Key]) -> dict[_Key, list[Record]]:
+    """Records by a key, in order of appearance."""
+    groups: defaultdict[_Key, list[Record]] = defaultdict(list)
+    for record in records:
+        groups[key(record)].append(record)
+    return dict(groups)
+
+
+def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -1,0 +1,152 @@
+"""Candidates on problems: one record for every solver, picture, case and seed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError
+from metric_depth_ros.evaluation import metrics
+from metric_depth_ros.evaluation.candidates import Candidate
+from metric_depth_ros.evaluation.frames import Problem
+from metric_depth_ros.evaluation.protocols import Case, Draw, draw
+from metric_depth_ros.types import FloatArray
+
+_NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Record:
+    """How one candidate did on one draw of anchors.
+
+    Attributes:
+        solver: the candidate's label.
+        control: whether it is one of the controls.
+        place, set_name, frame: of the picture.
+        protocol, count, noisy, seed: of the draw; ``anchors`` is how many it gave.
+        abs_rel, rmse, delta1: over evaluated pixels with a depth; NaN when there are none.
+        coverage: fraction of the evaluated pixels with a depth; 0 after a failure.
+        ause_abs_rel, ause_rmse, sigma_coverage: NaN for solvers without a sigma.
+        seconds: of the solve alone.
+        failure: what the solver said when it gave no depth; empty otherwise.
+    """
+
+    solver: str
+    control: bool
+    place: str
+    set_name: str
+    frame: str
+    protocol: str
+    count: int
+    noisy: bool
+    seed: int
+    anchors: int
+    abs_rel: float = _NAN
+    rmse: float = _NAN
+    delta1: float = _NAN
+    coverage: float = 0.0
+    ause_abs_rel: float = _NAN
+    ause_rmse: float = _NAN
+    sigma_coverage: float = _NAN
+    seconds: float = _NAN
+    failure: str = ""
+
+    @property
+    def charged_abs_rel(self) -> float:
+        """AbsRel over all evaluated pixels; one without a depth counts as depth 0, an error of 1."""
+        return 1.0 if self.coverage == 0 else self.coverage * self.abs_rel + (1 - self.coverage)
+
+    @property
+    def case(self) -> Case:
+        """How the anchors were drawn."""
+        return Case(self.protocol, self.count, self.noisy)
+
+
+def run(
+    candidates: Sequence[Candidate],
+    problems: Iterable[Problem],
+    cases: Sequence[Case],
+    seeds: int | None = None,
+) -> Iterator[Record]:
+    """Records of every candidate on every draw; what a solver cannot do becomes a record too.
+
+    A picture with too few known pixels for a case gives none for it: the frames of a column differ
+    then, and the report counts them.
+
+    Args:
+        seeds: draws of each case and picture; None takes the case's own number.
+    """
+    for problem in problems:
+        for candidate in candidates:
+            candidate.prepare(problem)
+        for case in cases:
+            for seed in range(seeds or case.seeds):
+                try:
+                    drawn = draw(problem.known, case, seed, problem.name)
+                except AnchorError:
+                    break
+                for candidate in candidates:
+                    yield _record(candidate, problem, case, seed, drawn)
+
+
+def _record(candidate: Candidate, problem: Problem, case: Case, seed: int, drawn: Draw) -> Record:
+    where = Record(
+        solver=candidate.label,
+        control=candidate.control,
+        place=problem.place,
+        set_name=problem.set_name,
+        frame=problem.frame_id,
+        protocol=case.protocol,
+        count=case.count,
+        noisy=case.noisy,
+        seed=seed,
+        anchors=len(drawn.anchors),
+    )
+    started = time.perf_counter()
+    try:
+        metric = candidate.solve(problem, drawn.anchors)
+    except MetricDepthError as error:
+        return dataclasses.replace(where, failure=str(error))
+    seconds = time.perf_counter() - started
+    truth = problem.known.pixels.take(drawn.evaluated)
+    u, v = np.rint(truth.uv).astype(np.intp).T
+    sigma = None if metric.sigma is None else metric.sigma[v, u]
+    return dataclasses.replace(where, seconds=seconds, **_errors(metric.depth[v, u], truth.depth, sigma))
+
+
+def _errors(depth: FloatArray, truth: FloatArray, sigma: FloatArray | None) -> dict[str, float]:
+    """The metrics of a record by name."""
+    found = {
+        "abs_rel": metrics.abs_rel(depth, truth),
+        "rmse": metrics.rmse(depth, truth),
+        "delta1": metrics.delta(depth, truth),
+        "coverage": metrics.coverage(depth, truth),
+    }
+    if sigma is not None:
+        found["ause_abs_rel"] = metrics.ause(depth, truth, sigma, "abs_rel")
+        found["ause_rmse"] = metrics.ause(depth, truth, sigma, "rmse")
+        found["sigma_coverage"] = metrics.sigma_coverage(depth, truth, sigma)
+    return found
+
+
+def write_records(path: str | Path, records: Iterable[Record]) -> None:
+    """Writes one JSON object a line; what is NaN is null. Raises InputError when it cannot be written."""
+    lines = []
+    for record in records:
+        values = dataclasses.asdict(record)
+        lines.append(json.dumps({k: None if _is_nan(value) else value for k, value in values.items()}))
+    try:
+        Path(path).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; needed a file to write to.") from error
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and math.isnan(value)
