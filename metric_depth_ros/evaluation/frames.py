@@ -16,6 +16,7 @@ from metric_depth_ros.datasets import Frame, FrameFolder
 from metric_depth_ros.engines import build_engine
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.evaluation.known import KnownDepth, known_depth
+from metric_depth_ros.evaluation.protocols import LEAST_EVALUATED
 from metric_depth_ros.evaluation.relative import SETS
 from metric_depth_ros.regions import build_segmenter
 from metric_depth_ros.types import Camera, FloatArray, ImageArray, IntArray, Kind, RelativeDepth
@@ -30,7 +31,6 @@ PLACES: dict[str, Place] = {
 _BORDERS_PX = {"slambook_rgbd": 12, "nyu_metric3d": 12}
 # A set of so many frames or more is a sequence: its first and last say as much as all of them.
 _SEQUENCE = 5
-_LEAST_PIXELS = 400
 # Stored depth that is not positive has no meaning; this is below all that has.
 _LEAST_RELATIVE = 1e-3
 
@@ -157,7 +157,7 @@ def read_problems(folder: str | Path, source: RelativeSource, *, every: bool = F
         frame = frames[index]
         place = place_of(name, frame)
         known = known_depth(frame, cap_m=CAP_M[place], border_px=_BORDERS_PX.get(name, 0))
-        if len(known) >= _LEAST_PIXELS:
+        if len(known) >= LEAST_EVALUATED:
             relative = source(name, frame.id, frame.image)
             yield Problem(name, frame.id, place, frame.image, frame.camera, relative, known)
 

@@ -1,4 +1,5 @@
-"""Errors of a depth map under their published names (Eigen et al. 2014; KITTI; NYU Depth v2), and of its sigma.
+"""Errors of a depth map under their published names (Eigen et al. 2014; KITTI; NYU Depth v2), and of its
+sigma.
 
 Every function takes depth and truth in metres, of one shape, and looks only where both are known:
 finite and positive (0 and NaN are "unknown"). With nothing to look at it returns NaN.

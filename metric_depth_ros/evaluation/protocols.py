@@ -17,7 +17,7 @@ from metric_depth_ros.errors import AnchorError, ConfigError
 from metric_depth_ros.evaluation.known import KnownDepth
 from metric_depth_ros.types import Anchors, BoolArray, FloatArray, IntArray
 
-MOST_EVALUATED = 40_000
+LEAST_EVALUATED, MOST_EVALUATED = 400, 40_000
 RANGE_NOISE = 0.02
 OUTLIERS = 0.05
 OUTLIERS_FAR, OUTLIERS_NEAR = (1.3, 3.0), (0.3, 0.75)
@@ -87,10 +87,12 @@ def random(known: KnownDepth, count: int, generator: np.random.Generator) -> Int
     """(count,) indices of known pixels, any of them alike: of a LiDAR's points the rest is held out.
 
     Raises:
-        AnchorError: fewer than twice as many are known.
+        AnchorError: fewer than 400 pixels would be left.
     """
-    if len(known) < 2 * count:
-        raise AnchorError(f"random: {len(known)} known pixels; needed {2 * count} to draw {count} of them.")
+    if len(known) < count + LEAST_EVALUATED:
+        raise AnchorError(
+            f"random: {len(known)} known pixels; needed {count + LEAST_EVALUATED} to draw {count} of them."
+        )
     return generator.choice(len(known), count, replace=False)
 
 

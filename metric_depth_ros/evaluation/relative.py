@@ -93,7 +93,8 @@ def read_truths(folder: str | Path, *, border_px: int | None = None) -> Iterator
     border = _BORDERS_PX.get(folder.name, 0) if border_px is None else border_px
     for index, frame in enumerate(FrameFolder(folder)):
         known = known_pixels(frame)
-        uv, depth = np.rint(known.uv).astype(np.intp), known.depth
+        uv: IntArray = np.rint(known.uv).astype(np.intp)
+        depth = known.depth
         if not len(depth):
             uv, depth = _coarse_pixels(folder, index, frame)
         height, width = frame.image.shape[:2]

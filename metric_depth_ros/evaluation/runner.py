@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -121,7 +122,7 @@ def _record(candidate: Candidate, problem: Problem, case: Case, seed: int, drawn
     return dataclasses.replace(where, seconds=seconds, **_errors(metric.depth[v, u], truth.depth, sigma))
 
 
-def _errors(depth: FloatArray, truth: FloatArray, sigma: FloatArray | None) -> dict[str, float]:
+def _errors(depth: FloatArray, truth: FloatArray, sigma: FloatArray | None) -> dict[str, Any]:
     """The metrics of a record by name."""
     found = {
         "abs_rel": metrics.abs_rel(depth, truth),
