@@ -14,7 +14,7 @@ LEVELS = [
     {"runtimes", "models"},
     {"engines", "regions", "anchors", "sync", "datasets", "bags", "pictures"},
     {"solvers"},
-    {"pipeline"},
+    {"pipeline", "api"},
     {"evaluation"},
     {"training"},
     {"nodes"},

@@ -1,0 +1,201 @@
+"""``metric_depth_ros.solve``: arrays in, metric depth out, with any solver."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, cast, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from metric_depth_ros.anchors import depth_sigma, focused
+from metric_depth_ros.config import SETTINGS, AnchorsConfig, Config, from_flat
+from metric_depth_ros.errors import ConfigError, InputError
+from metric_depth_ros.regions import build_segmenter
+from metric_depth_ros.solvers import SOLVERS, build_solver
+from metric_depth_ros.types import (
+    Anchors,
+    BoolArray,
+    Camera,
+    FloatArray,
+    ImageArray,
+    IntArray,
+    Kind,
+    MetricDepth,
+    RelativeDepth,
+)
+
+DEFAULT_SOLVER: str = SETTINGS["solver.name"].default
+
+
+def solve(
+    relative: ArrayLike,
+    uv: ArrayLike,
+    depth: ArrayLike,
+    *,
+    kind: Kind = "inverse_depth",
+    image: ArrayLike | None = None,
+    K: ArrayLike | None = None,
+    sigma: ArrayLike | None = None,
+    regions: ArrayLike | None = None,
+    solver: str = DEFAULT_SOLVER,
+    **options: Any,
+) -> MetricDepth:
+    """Metric depth of a depth network's answer and a few pixels of known depth.
+
+        result = solve(relative, uv, depth, image=image, max_depth_m=80)
+        result.depth     # (H, W) float32 metres, NaN unknown
+
+    Nothing is kept from call to call, and no input is modified.
+
+    Args:
+        relative: (H, W) of the network, any scale; NaN where it says nothing.
+        uv: (N, 2) pixels of the anchors, u right and v down; integers are pixel centres. Those outside
+            the image do not count.
+        depth: (N,) metres along the optical axis, positive.
+        kind: "inverse_depth" (larger is nearer: MiDaS, Depth Anything) or "depth" (larger is farther).
+        image: (H, W, 3) or (H, W) uint8 RGB; regions are made of it for solvers that use them.
+        K: (3, 3) intrinsics of the image in pixels, for solvers that use them.
+        sigma: standard deviation of ``depth`` in metres, (N,) or one for all; None: 0.03 m, the default of
+            ``anchors.sigma_base_m``.
+        regions: (H, W) whole numbers from 0, instead of the built-in segmenter's.
+        solver: its name; docs/solvers.md lists them.
+        **options: the settings below ``solver.NAME.`` and ``solver.`` by their names there, as in
+            ``domain="log"`` or ``max_depth_m=80``.
+
+    Returns:
+        ``.depth`` (H, W) metres, NaN unknown; ``.sigma`` (H, W) metres, or None from a solver that has
+        none; ``.info``, how it came about.
+
+    Raises:
+        ConfigError: an unknown solver or option, or a value that is not allowed.
+        InputError: an array of another shape, an anchor that is not finite or not positive, or neither an
+            image nor regions for a solver that uses regions.
+        AnchorError: no anchor lies where the network says something.
+    """
+    config = _configured(solver, options)
+    given = _relative(relative, kind)
+    shape = given.values.shape
+    anchors = focused(_anchors(uv, depth, sigma), config.solver.focus_m, config.solver.focus_width)
+    picture = _picture(image, shape)
+    chosen = build_solver(config.solver)
+    labels = None if regions is None else np.asarray(regions)
+    if labels is None and "regions" in chosen.uses:
+        labels = _segmented(picture, solver, config)
+    return chosen.solve(
+        given,
+        anchors,
+        image=picture,
+        camera=_camera(K, shape),
+        regions=labels,
+        focus_m=config.solver.focus_m or None,
+    )
+
+
+def _configured(solver: str, options: Mapping[str, Any]) -> Config:
+    """The settings of a solver's options. Raises ConfigError."""
+    known = _options_of(SETTINGS["solver.name"].checked(solver))
+    for name in options:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"Did you mean {near[0]}?" if near else f"It has {', '.join(sorted(known))}."
+            raise ConfigError(f"{solver}: unknown option {name!r}. {hint}")
+    return from_flat({"solver.name": solver, **{known[name]: value for name, value in options.items()}})
+
+
+def _options_of(solver: str) -> dict[str, str]:
+    """Option -> dotted name of its setting: the solver's own, and those that all solvers share."""
+    own, shared = f"solver.{solver}.", "solver."
+    sections = tuple(f"solver.{name}." for name in SOLVERS)
+    found = {
+        name.removeprefix(shared): name
+        for name in SETTINGS
+        if name.startswith(shared) and not name.startswith(sections) and name != "solver.name"
+    }
+    found.update({name.removeprefix(own): name for name in SETTINGS if name.startswith(own)})
+    return found
+
+
+def _numbers(values: ArrayLike, name: str) -> FloatArray:
+    """``values`` as float32. Raises InputError."""
+    try:
+        return np.asarray(values, np.float32)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name}: {error}; needed an array of numbers.") from error
+
+
+def _relative(values: ArrayLike, kind: str) -> RelativeDepth:
+    found = _numbers(values, "relative")
+    if found.ndim != 2 or not found.size:
+        raise InputError(f"relative: shape {found.shape}; needed (H, W). Leave out the axes of size 1.")
+    if kind not in get_args(Kind):
+        raise InputError(
+            f"kind: {kind!r}; needed inverse_depth (larger is nearer) or depth (larger is farther)."
+        )
+    return RelativeDepth(found, cast(Kind, kind))
+
+
+def _anchors(uv: ArrayLike, depth: ArrayLike, sigma: ArrayLike | None) -> Anchors:
+    """Raises InputError for anchors that cannot be meant."""
+    pixels, metres = _numbers(uv, "uv"), _numbers(depth, "depth")
+    if pixels.ndim != 2 or pixels.shape[1] != 2:
+        raise InputError(f"uv: shape {pixels.shape}; needed (N, 2), a row of u and v for each anchor.")
+    n = len(pixels)
+    _one_each(metres, n, "depth")
+    if sigma is None:
+        noise = depth_sigma(metres, AnchorsConfig())
+    else:
+        noise = _numbers(sigma, "sigma")
+        noise = np.full(n, noise) if noise.ndim == 0 else noise
+    _one_each(noise, n, "sigma")
+    _all_right(np.isfinite(pixels).all(axis=1), "uv", "finite pixels")
+    _all_right(np.isfinite(metres) & (metres > 0), "depth", "positive metres")
+    _all_right(np.isfinite(noise) & (noise >= 0), "sigma", "metres, 0 or more")
+    return Anchors(pixels, metres, noise)
+
+
+def _one_each(values: FloatArray, n: int, name: str) -> None:
+    if values.shape != (n,):
+        raise InputError(f"{name}: shape {values.shape}; needed ({n},), one for each row of uv.")
+
+
+def _all_right(right: BoolArray, name: str, needed: str) -> None:
+    if not np.all(right):
+        first = int(np.argmin(right))
+        raise InputError(
+            f"{name}: {np.count_nonzero(~right)} of {len(right)} are not {needed}, the first at {first}. "
+            "Leave out the anchors that are not known."
+        )
+
+
+def _picture(image: ArrayLike | None, shape: tuple[int, ...]) -> ImageArray | None:
+    """The image, once it has the relative map's size."""
+    if image is None:
+        return None
+    picture = np.asarray(image)
+    if picture.dtype != np.uint8 or picture.shape[:2] != shape or picture.shape[2:] not in ((), (1,), (3,)):
+        raise InputError(
+            f"image: {picture.shape} of {picture.dtype}; needed ({shape[0]}, {shape[1]}, 3) uint8 RGB, "
+            "the size of relative. Resize one of the two."
+        )
+    return picture
+
+
+def _camera(K: ArrayLike | None, shape: tuple[int, ...]) -> Camera | None:
+    if K is None:
+        return None
+    matrix = _numbers(K, "K").astype(np.float64)
+    if matrix.shape != (3, 3):
+        raise InputError(f"K: shape {matrix.shape}; needed (3, 3).")
+    return Camera(shape[1], shape[0], matrix)
+
+
+def _segmented(picture: ImageArray | None, solver: str, config: Config) -> IntArray:
+    """Regions of the built-in segmenter. Raises InputError without an image."""
+    if picture is None:
+        raise InputError(
+            f"{solver}: neither image nor regions; it needs one of them. Pass image=, from which regions are "
+            "made, or regions=, or take solver='global_affine'."
+        )
+    return build_segmenter(config.regions).segment(picture)

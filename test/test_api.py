@@ -1,0 +1,159 @@
+"""metric_depth_ros.solve: the solvers behind it, its options, and what it refuses."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import metric_depth_ros
+from metric_depth_ros import solve
+from metric_depth_ros.config import AnchorsConfig, RegionsConfig, SolverConfig
+from metric_depth_ros.errors import AnchorError, ConfigError, InputError
+from metric_depth_ros.regions import build_segmenter
+from metric_depth_ros.solvers import SOLVERS, build_solver
+from metric_depth_ros.types import Anchors, RelativeDepth
+
+HEIGHT, WIDTH, COUNT = 60, 80, 40
+RNG = np.random.default_rng(0)
+TRUTH = RNG.uniform(2, 6, (HEIGHT, WIDTH))
+INVERSE = 3.0 / TRUTH - 0.2  # affine-invariant, as MiDaS gives it
+UV = np.column_stack([RNG.integers(0, WIDTH, COUNT), RNG.integers(0, HEIGHT, COUNT)])
+DEPTH = TRUTH[UV[:, 1], UV[:, 0]]
+IMAGE = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+IMAGE[:, WIDTH // 2 :] = 200
+
+
+@pytest.mark.parametrize("solver", ["global_affine", "region_aware"])
+def test_exact_where_the_network_is_right_up_to_scale_and_shift(solver):
+    result = solve(INVERSE, UV, DEPTH, image=IMAGE, solver=solver)
+    assert result.depth.dtype == np.float32 and result.depth.shape == TRUTH.shape
+    np.testing.assert_allclose(result.depth, TRUTH, rtol=1e-4)
+    assert result.info["anchors"] == COUNT
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_every_solver_gives_what_it_gives_by_itself(solver):
+    labels = build_segmenter(RegionsConfig()).segment(IMAGE)
+    noisy = (INVERSE + 0.05 * np.random.default_rng(1).standard_normal(TRUTH.shape)).astype(np.float32)
+    anchors = Anchors(UV.astype(np.float32), DEPTH.astype(np.float32), np.full(COUNT, 0.03, np.float32))
+    direct = build_solver(SolverConfig(name=solver))
+    expected = direct.solve(RelativeDepth(noisy, "inverse_depth"), anchors, image=IMAGE, regions=labels)
+    for regions in (None, labels):
+        found = solve(noisy, UV, DEPTH, image=IMAGE, regions=regions, solver=solver)
+        np.testing.assert_array_equal(found.depth, expected.depth)
+
+
+def test_lists_and_a_sigma_for_all_will_do():
+    relative = [[1.0, 2.0], [3.0, 4.0]]
+    found = solve(relative, [[0, 0], [1, 1]], [2, 8], kind="depth", sigma=0.1, solver="global_affine")
+    np.testing.assert_allclose(found.depth, [[2, 4], [6, 8]], rtol=1e-5)
+
+
+def test_sigma_is_three_centimetres_unless_said():
+    assert AnchorsConfig().sigma_base_m == 0.03
+    depth = DEPTH * np.random.default_rng(2).uniform(0.8, 1.2, COUNT)
+    silent = solve(INVERSE, UV, depth, solver="global_affine").depth
+    np.testing.assert_array_equal(
+        solve(INVERSE, UV, depth, sigma=np.full(COUNT, 0.03), solver="global_affine").depth, silent
+    )
+    uneven = np.where(np.arange(COUNT) < 20, 0.03, 3.0)
+    assert np.abs(solve(INVERSE, UV, depth, sigma=uneven, solver="global_affine").depth - silent).max() > 1e-3
+
+
+def test_options_are_the_settings_of_the_solver_and_of_all():
+    result = solve(INVERSE, UV, DEPTH, solver="global_affine", domain="log", max_depth_m=4)
+    assert result.info["domain"] == "log"
+    assert np.nanmax(result.depth) <= 4 and np.isnan(result.depth).any()
+    fits = solve(INVERSE, UV, DEPTH, image=IMAGE, solver="region_aware", fit="linear").info
+    assert fits["surface"] == 0 and fits["linear"] > 0
+
+
+def test_the_focus_counts():
+    depth = DEPTH * np.random.default_rng(3).uniform(0.7, 1.3, COUNT)
+    plain = solve(INVERSE, UV, depth, solver="global_affine").depth
+    assert np.abs(solve(INVERSE, UV, depth, solver="global_affine", focus_m=2.5).depth - plain).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"solver": "gloal_affine", "domain": "log"}, "solver.name: .*; needed one of global_affine"),
+        ({"domian": "log"}, "unknown option 'domian'. Did you mean domain"),
+        ({"fit": "linear"}, "global_affine: unknown option 'fit'"),
+        ({"name": "region_aware"}, "unknown option 'name'"),
+        ({"domain": "metres"}, "solver.global_affine.domain: 'metres'; needed one of"),
+        ({"max_depth_m": "far"}, "solver.max_depth_m: 'far'"),
+        ({"min_depth_m": 9, "max_depth_m": 3}, "needed less than"),
+    ],
+)
+def test_a_wrong_option_is_named(options, message):
+    with pytest.raises(ConfigError, match=message):
+        solve(INVERSE, UV, DEPTH, **{"solver": "global_affine", **options})
+
+
+def replaced(values, index, value):
+    copy = np.array(values, float)
+    copy[index] = value
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"relative": INVERSE[None]}, r"relative: shape \(1, 60, 80\); needed \(H, W\)"),
+        ({"relative": "map"}, "relative: could not convert"),
+        ({"kind": "disparity"}, "kind: 'disparity'; needed inverse_depth"),
+        ({"uv": UV.T}, r"uv: shape \(2, 40\); needed \(N, 2\)"),
+        ({"depth": DEPTH[1:]}, r"depth: shape \(39,\); needed \(40,\)"),
+        ({"depth": replaced(DEPTH, 7, np.nan)}, "depth: 1 of 40 are not positive metres, the first at 7"),
+        ({"depth": -DEPTH}, "depth: 40 of 40"),
+        ({"uv": replaced(UV, (3, 1), np.inf)}, "uv: 1 of 40 are not finite pixels, the first at 3"),
+        ({"sigma": [0.1]}, r"sigma: shape \(1,\); needed \(40,\)"),
+        ({"sigma": -0.1}, "sigma: 40 of 40"),
+        ({"image": IMAGE[:-1]}, "image: .* the size of relative"),
+        ({"image": IMAGE / 255.0}, "of float64; needed"),
+        ({"K": np.eye(4)}, r"K: shape \(4, 4\)"),
+        ({"K": np.zeros((3, 3))}, "camera: fx=0"),
+        ({"solver": "region_aware"}, "region_aware: neither image nor regions"),
+        ({"solver": "region_aware", "regions": np.zeros((2, 2), int)}, "region_aware: regions"),
+    ],
+)
+def test_a_wrong_input_is_named(changes, message):
+    arguments = {"relative": INVERSE, "uv": UV, "depth": DEPTH, "solver": "global_affine", **changes}
+    with pytest.raises(InputError, match=message):
+        solve(**arguments)
+
+
+def test_anchors_outside_do_not_count():
+    outside = UV + np.array([WIDTH, 0])
+    with pytest.raises(AnchorError, match="0 usable of 40"):
+        solve(INVERSE, outside, DEPTH, solver="global_affine")
+    both = solve(INVERSE, np.vstack([UV, outside]), np.tile(DEPTH, 2), solver="global_affine")
+    assert both.info["anchors"] == COUNT
+
+
+def test_no_input_is_modified():
+    relative = INVERSE.astype(np.float32)
+    relative[0, 0] = np.nan
+    copies = [a.copy() for a in (relative, UV, DEPTH, IMAGE)]
+    result = solve(relative, UV, DEPTH, image=IMAGE, focus_m=3)
+    assert np.isnan(result.depth[0, 0])
+    for now, before in zip((relative, UV, DEPTH, IMAGE), copies, strict=True):
+        np.testing.assert_array_equal(now, before)
+
+
+def test_the_package_imports_nothing_heavy_until_it_is_used():
+    script = (
+        "import sys, metric_depth_ros\n"
+        "heavy = {'numpy', 'cv2', 'yaml'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+        "assert metric_depth_ros.solve is metric_depth_ros.api.solve\n"
+        "assert not {'onnxruntime', 'rosbags', 'torch'} & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    with pytest.raises(AttributeError, match="solv"):
+        metric_depth_ros.solv  # noqa: B018
