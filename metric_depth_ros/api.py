@@ -147,7 +147,7 @@ def _anchors(uv: ArrayLike, depth: ArrayLike, sigma: ArrayLike | None) -> Anchor
         noise = depth_sigma(metres, AnchorsConfig())
     else:
         noise = _numbers(sigma, "sigma")
-        noise = np.full(n, noise) if noise.ndim == 0 else noise
+        noise = np.full(n, float(noise), np.float32) if noise.ndim == 0 else noise
     _one_each(noise, n, "sigma")
     _all_right(np.isfinite(pixels).all(axis=1), "uv", "finite pixels")
     _all_right(np.isfinite(metres) & (metres > 0), "depth", "positive metres")
@@ -160,11 +160,11 @@ def _one_each(values: FloatArray, n: int, name: str) -> None:
         raise InputError(f"{name}: shape {values.shape}; needed ({n},), one for each row of uv.")
 
 
-def _all_right(right: BoolArray, name: str, needed: str) -> None:
-    if not np.all(right):
-        first = int(np.argmin(right))
+def _all_right(right: BoolArray | np.bool_, name: str, needed: str) -> None:
+    wrong = np.flatnonzero(~right)
+    if len(wrong):
         raise InputError(
-            f"{name}: {np.count_nonzero(~right)} of {len(right)} are not {needed}, the first at {first}. "
+            f"{name}: {len(wrong)} of {np.size(right)} are not {needed}, the first at {wrong[0]}. "
             "Leave out the anchors that are not known."
         )
 

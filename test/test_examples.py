@@ -1,0 +1,69 @@
+"""The examples run as a newcomer runs them, and their depth is right."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from metric_depth_ros.solvers import SOLVERS
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def run(name: str, *arguments: str, **options: object) -> str:
+    if not EXAMPLES.is_dir():
+        pytest.skip("no examples beside an installed package")
+    command = [sys.executable, str(EXAMPLES / name), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def errors(output: str) -> list[float]:
+    return [float(found) for found in re.findall(r"AbsRel (\d\.\d+)", output)]
+
+
+def test_every_example_is_run_here():
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {
+        "made_up.py", "solve_arrays.py", "solve_lidar_frame.py", "compare_solvers.py",
+    }  # fmt: skip
+
+
+def test_arrays():
+    line, default = errors(run("solve_arrays.py"))
+    assert line < 0.2 and default < 0.2
+
+
+def test_a_rendered_frame(tmp_path):
+    pytest.importorskip("embreex")
+    output = run("solve_lidar_frame.py", str(tmp_path / "sheet.png"))
+    assert "made-up" not in output
+    assert errors(output)[0] < 0.2
+    assert (tmp_path / "sheet.png").stat().st_size > 10_000
+
+
+def test_a_frame_without_the_ray_tracer(tmp_path):
+    """A folder before all others on the path hides the package."""
+    (tmp_path / "embreex.py").write_text("raise ImportError('hidden')")
+    script = (
+        "import runpy, sys\n"
+        f"sys.path[:0] = [{str(tmp_path)!r}, {str(EXAMPLES)!r}]\n"
+        "sys.argv = sys.argv[:1]\n"
+        f"runpy.run_path({str(EXAMPLES / 'solve_lidar_frame.py')!r})\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "embreex" in done.stdout and "made-up" in done.stdout
+    assert errors(done.stdout)[0] < 0.3
+
+
+def test_the_comparison_has_a_row_for_every_solver_and_more_anchors_help():
+    rows = dict(re.findall(r"^\| (\w+) \|(.*)\|$", run("compare_solvers.py"), re.M))
+    assert list(rows) == list(SOLVERS)
+    for cells in rows.values():
+        means = [float(cell) for cell in cells.split("|")]
+        assert len(means) == 3 and means[-1] <= means[0] < 0.5
