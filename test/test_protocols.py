@@ -1,0 +1,232 @@
+"""How anchors are drawn: counts, what is held out, seeds, disturbance."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from metric_depth_ros.datasets import Frame
+from metric_depth_ros.errors import AnchorError, ConfigError
+from metric_depth_ros.evaluation.known import KnownDepth, known_depth
+from metric_depth_ros.evaluation.protocols import MOST_EVALUATED, Case, disturbed, draw, pixel_index
+from metric_depth_ros.types import Anchors, Camera
+
+HEIGHT, WIDTH = 120, 160
+CAMERA = Camera(WIDTH, HEIGHT, np.array([[100.0, 0, 79.5], [0, 100.0, 59.5], [0, 0, 1]]))
+# Axes of a LiDAR (x ahead, z up) to those of a camera that looks the same way, 0.2 m below it.
+T_CAMERA_LIDAR = np.array([[0, -1, 0, 0], [0, 0, -1, -0.2], [1, 0, 0, 0], [0, 0, 0, 1.0]])
+
+
+def picture(**given) -> Frame:
+    image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    return Frame("a", 0, image, given.pop("camera", CAMERA), **given)
+
+
+@pytest.fixture
+def dense() -> KnownDepth:
+    """Every pixel but those of a hole in the middle."""
+    depth = np.random.default_rng(0).uniform(1, 5, (HEIGHT, WIDTH)).astype(np.float32)
+    depth[50:70, 70:90] = np.nan
+    return known_depth(picture(depth=depth), cap_m=10)
+
+
+def lidar_frame(lines: int = 20) -> Frame:
+    """A ring every 2 degrees of elevation at 10 m range, from 19 below to 19 above, every 0.2 degrees."""
+    elevation = np.radians(np.linspace(-19, 19, lines))[:, None]
+    azimuth = np.radians(np.arange(-30, 30, 0.2))[None]
+    rings = [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)]
+    points = 10 * np.stack([part + 0 * azimuth for part in rings], axis=-1).reshape(-1, 3)
+    return picture(points_lidar=points.astype(np.float32), T_camera_lidar=T_CAMERA_LIDAR)
+
+
+@pytest.fixture
+def lidar() -> KnownDepth:
+    return known_depth(lidar_frame(), cap_m=80)
+
+
+ALL = [
+    Case("random", 1),
+    Case("random", 500),
+    Case("rows", 1),
+    Case("rows", 4),
+    Case("rows", 16),
+    Case("grid", 8),
+]
+
+
+# ---- known depth -----------------------------------------------------------------------------
+
+
+def test_known_depth_ends_at_the_cap_and_the_border():
+    depth = np.full((HEIGHT, WIDTH), 2, np.float32)
+    depth[:, 100:] = 12
+    frame = picture(depth=depth)
+    assert len(known_depth(frame, cap_m=10)) == HEIGHT * 100
+    inner = known_depth(frame, cap_m=80, border_px=12)
+    assert inner.pixels.uv.min(axis=0).tolist() == [12, 12]
+    assert inner.pixels.uv.max(axis=0).tolist() == [WIDTH - 13, HEIGHT - 13]
+    assert (inner.pixels.sigma == np.float32(0.03)).all() and not inner.from_lidar
+
+
+def test_elevation_of_rows_and_of_rings(dense, lidar):
+    # Row 59.5 is the horizon; the one 100 pixels below it would be at 45 degrees.
+    v = dense.pixels.uv[:, 1]
+    np.testing.assert_allclose(np.tan(dense.elevation), (59.5 - v) / 100, atol=1e-6)
+    degrees = np.degrees(lidar.elevation)
+    assert lidar.from_lidar and len(lidar) > 1000
+    assert np.abs(degrees - (2 * np.rint((degrees - 1) / 2) + 1)).max() < 0.01
+
+
+def test_a_picture_without_intrinsics_has_rows_all_the_same():
+    depth = np.full((HEIGHT, WIDTH), 2, np.float32)
+    known = known_depth(picture(camera=None, depth=depth), cap_m=10)
+    assert len(np.unique(known.elevation)) == HEIGHT
+    assert len(known_depth(picture(camera=None, points_lidar=np.ones((5, 3))), cap_m=10)) == 0
+
+
+def test_points_that_the_camera_cannot_see_are_neither_anchors_nor_truth():
+    """A wall at 12 m right behind a dense board at 4 m: rays of a LiDAR above pass over the board."""
+    y, x = np.mgrid[-1:1:0.02, -1:1:0.02]
+    board = np.column_stack([x.ravel(), y.ravel(), np.full(x.size, 4.0)])
+    hidden = np.array([[0.0, 0, 12], [0.5, 0.5, 12]])
+    lidar_axes = (np.vstack([board, hidden]) - T_CAMERA_LIDAR[:3, 3]) @ T_CAMERA_LIDAR[:3, :3]
+    frame = picture(points_lidar=lidar_axes.astype(np.float32), T_camera_lidar=T_CAMERA_LIDAR)
+    known = known_depth(frame, cap_m=80)
+    assert len(known) == len(board) and known.pixels.depth.max() < 5
+
+
+# ---- protocols -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", ALL, ids=str)
+@pytest.mark.parametrize("kind", ["dense", "lidar"])
+def test_no_pixel_is_anchor_and_evaluated(kind, case, request):
+    known = request.getfixturevalue(kind)
+    drawn = draw(known, case, 0, "set/a")
+    held = known.pixels.take(drawn.evaluated)
+    assert len(drawn.anchors) >= 1 and len(held) > 400
+    assert not np.isin(pixel_index(held.uv, WIDTH), pixel_index(drawn.anchors.uv, WIDTH)).any()
+    # Every anchor is a known pixel, with its depth.
+    at = {tuple(uv): depth for uv, depth in zip(known.pixels.uv, known.pixels.depth, strict=True)}
+    assert all(at[tuple(uv)] == d for uv, d in zip(drawn.anchors.uv, drawn.anchors.depth, strict=True))
+
+
+@pytest.mark.parametrize(
+    "case", [Case("random", 50), Case("rows", 4), Case("random", 50, noisy=True)], ids=str
+)
+def test_a_draw_follows_from_its_seed_and_name_alone(case, dense):
+    first, again = draw(dense, case, 1, "set/a"), draw(dense, case, 1, "set/a")
+    np.testing.assert_array_equal(first.anchors.uv, again.anchors.uv)
+    np.testing.assert_array_equal(first.anchors.depth, again.anchors.depth)
+    np.testing.assert_array_equal(first.evaluated, again.evaluated)
+    for other in (draw(dense, case, 2, "set/a"), draw(dense, case, 1, "set/b")):
+        assert (
+            other.anchors.uv.shape != first.anchors.uv.shape or (other.anchors.uv != first.anchors.uv).any()
+        )
+
+
+def test_random_draws_as_many_as_asked_all_over(dense):
+    drawn = draw(dense, Case("random", 500), 0, "set/a")
+    assert len(drawn.anchors) == 500
+    assert len(np.unique(drawn.anchors.uv, axis=0)) == 500
+    assert np.count_nonzero(drawn.evaluated) == len(dense) - 500
+    halves = (drawn.anchors.uv > [WIDTH / 2, HEIGHT / 2]).mean(axis=0)
+    assert (np.abs(halves - 0.5) < 0.1).all()
+
+
+def test_at_most_so_many_pixels_are_evaluated():
+    frame = Frame("a", 0, np.zeros((300, 400, 3), np.uint8), None, depth=np.ones((300, 400), np.float32))
+    drawn = draw(known_depth(frame, cap_m=10), Case("random", 10), 0, "set/a")
+    assert np.count_nonzero(drawn.evaluated) == MOST_EVALUATED == 40_000
+
+
+def test_rows_of_a_depth_image_are_at_equal_elevation_steps(dense):
+    drawn = draw(dense, Case("rows", 4), 0, "set/a")
+    v, u = np.unique(drawn.anchors.uv[:, 1]), drawn.anchors.uv[:, 0]
+    assert len(v) == 4
+    steps = np.diff(np.arctan((59.5 - v) / 100))
+    assert np.abs(steps / steps.mean() - 1).max() < 0.05
+    assert len(np.unique(u % 4)) == 1
+    assert 4 * 30 < len(drawn.anchors) <= 4 * 40
+
+
+def test_rows_of_a_lidar_are_its_rings_with_all_their_points(lidar):
+    drawn = draw(lidar, Case("rows", 4), 0, "set/a")
+    chosen = np.isin(lidar.pixels.uv, drawn.anchors.uv).all(axis=1)
+    rings = np.unique(np.rint(np.degrees(lidar.elevation[chosen])))
+    assert len(rings) == 4 and (np.abs(np.diff(rings) - 10) <= 2).all()
+    for ring in rings:
+        on_ring = np.rint(np.degrees(lidar.elevation)) == ring
+        assert chosen[on_ring].all() and on_ring.sum() > 50
+
+
+def test_the_grid_is_one_pixel_for_each_cell_with_any(dense):
+    anchors = draw(dense, Case("grid", 8), 0, "set/a").anchors
+    cell = (anchors.uv // [WIDTH / 8, HEIGHT / 8]).astype(int)
+    assert len(anchors) == 64 and len(np.unique(cell, axis=0)) == 64
+    # Cells are 20 x 15 pixels: the centre of the first lies between pixels 9 and 10, at row 7.
+    assert np.abs(anchors.uv[np.lexsort(cell.T)][0] - [9.5, 7]).max() <= 0.5
+    # The hole covers the cell with u 80 to 99 and v 60 to 74 in part: its anchor lies outside the hole.
+    ((u, v),) = anchors.uv[(cell == [4, 4]).all(axis=1)]
+    assert not (70 <= u < 90 and 50 <= v < 70)
+
+
+@pytest.mark.parametrize(
+    ("case", "message"),
+    [
+        (Case("random", 20_000), "18800 known pixels; needed 20400"),
+        (Case("rows", 4), None),
+        (Case("grid", 8), None),
+    ],
+    ids=str,
+)
+def test_too_few_known_pixels(case, message, dense):
+    empty = KnownDepth(dense.pixels.take(np.zeros(0, int)), WIDTH, HEIGHT, np.empty(0), False)
+    with pytest.raises(AnchorError, match="0 known pixels"):
+        draw(empty, case, 0, "set/a")
+    if message:
+        with pytest.raises(AnchorError, match=message):
+            draw(dense, case, 0, "set/a")
+
+
+def test_a_case_that_is_none():
+    with pytest.raises(ConfigError, match="'spiral'; needed one of random, rows, grid"):
+        Case("spiral", 4)
+    with pytest.raises(ConfigError, match="rows: 0"):
+        Case("rows", 0)
+
+
+def test_seeds_by_count():
+    counts = {1: 3, 100: 3, 101: 2, 500: 2, 501: 1, 2000: 1}
+    assert {count: Case("random", count).seeds for count in counts} == counts
+    assert Case("rows", 16).seeds == 3 and Case("grid", 8).seeds == 1
+
+
+# ---- disturbance -----------------------------------------------------------------------------
+
+
+def test_two_percent_noise_and_five_percent_outliers_half_of_them_near():
+    n = 100_000
+    given = Anchors(np.zeros((n, 2)), np.full(n, 4, np.float32), np.full(n, 0.03, np.float32))
+    found = disturbed(given, np.random.default_rng(0))
+    factor = found.depth / 4
+    near, far = factor < 0.85, factor > 1.15
+    # Three standard deviations of a binomial at n = 100000 and p = 0.025 are 0.0015.
+    assert near.mean() == pytest.approx(0.025, abs=0.0015)
+    assert far.mean() == pytest.approx(0.025, abs=0.0015)
+    inlying = factor[~near & ~far]
+    assert inlying.std() == pytest.approx(0.02, abs=0.0005) and inlying.mean() == pytest.approx(1, abs=0.0005)
+    # Uniform, so the means are those of the ends: 0.525 and 2.15; noise comes on top.
+    assert factor[near].mean() == pytest.approx(0.525, abs=0.02)
+    assert factor[far].mean() == pytest.approx(2.15, abs=0.06)
+    assert factor.min() > 0.27 and factor.max() < 3.3
+    np.testing.assert_array_equal(found.sigma, given.sigma)
+    assert (given.depth == 4).all()
+
+
+def test_a_noisy_draw_has_the_pixels_of_the_clean_one(dense):
+    clean, noisy = (draw(dense, Case("random", 500, flag), 0, "set/a") for flag in (False, True))
+    np.testing.assert_array_equal(clean.anchors.uv, noisy.anchors.uv)
+    np.testing.assert_array_equal(clean.evaluated, noisy.evaluated)
+    ratio = noisy.anchors.depth / clean.anchors.depth
+    assert 0.01 < np.median(np.abs(ratio - 1)) < 0.02  # 0.67 of 2 %, and a little more
