@@ -78,8 +78,18 @@ def test_help_lists_every_verb_and_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert len(VERBS) == 8
-    for verb in ("run", "frames-to-bag", "replay", "record", "config", "demo", "synthesize", "train"):
+    assert len(VERBS) == 9
+    for verb in (
+        "run",
+        "evaluate",
+        "frames-to-bag",
+        "replay",
+        "record",
+        "config",
+        "demo",
+        "synthesize",
+        "train",
+    ):
         assert f"  {verb}" in done.stdout
 
 
