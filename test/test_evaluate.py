@@ -316,7 +316,7 @@ def test_the_verb_prints_and_writes(data, tmp_path, capsys):
     ) == 0  # fmt: skip
     text = capsys.readouterr().out
     assert "## indoor, clean" in text and "## indoor, noisy" in text
-    assert "| AbsRel | 5 | 50 | 1 rows | 4 rows | 16 rows | 8x8 grid | covered | ms |" in text
+    assert "| AbsRel | 5 | 50 | 1 row | 4 rows | 16 rows | 8x8 grid | covered | ms |" in text
     for label in ("global_affine", "slf", CONSTANT, INTERPOLATION, report.CHOSEN):
         assert f"| {label} |" in text
     assert (out / "report.md").read_text().startswith(text)

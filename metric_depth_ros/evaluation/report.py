@@ -42,7 +42,9 @@ def case_label(case: Case) -> str:
     """As a column's head; whether it is noisy stands in the table's title."""
     if case.protocol == "grid":
         return f"{case.count}x{case.count} grid"
-    return f"{case.count} rows" if case.protocol == "rows" else str(case.count)
+    if case.protocol == "rows":
+        return f"{case.count} row{'s' if case.count > 1 else ''}"
+    return str(case.count)
 
 
 def mean_abs_rel(records: Iterable[Record]) -> float:
