@@ -170,7 +170,7 @@ def _all_right(right: BoolArray | np.bool_, name: str, needed: str) -> None:
 
 
 def _picture(image: ArrayLike | None, shape: tuple[int, ...]) -> ImageArray | None:
-    """The image, once it has the relative map's size."""
+    """The image as (H, W, 3), once it has the relative map's size."""
     if image is None:
         return None
     picture = np.asarray(image)
@@ -179,7 +179,7 @@ def _picture(image: ArrayLike | None, shape: tuple[int, ...]) -> ImageArray | No
             f"image: {picture.shape} of {picture.dtype}; needed ({shape[0]}, {shape[1]}, 3) uint8 RGB, "
             "the size of relative. Resize one of the two."
         )
-    return picture
+    return picture if picture.shape[2:] == (3,) else np.repeat(picture.reshape(*shape, 1), 3, axis=2)
 
 
 def _camera(K: ArrayLike | None, shape: tuple[int, ...]) -> Camera | None:

@@ -127,6 +127,13 @@ def test_a_wrong_input_is_named(changes, message):
         solve(**arguments)
 
 
+def test_a_gray_image_is_one_of_three_equal_channels():
+    depth = DEPTH * np.random.default_rng(4).uniform(0.8, 1.2, COUNT)
+    expected = solve(INVERSE, UV, depth, image=IMAGE).depth
+    for gray in (IMAGE[..., 0], IMAGE[..., :1]):
+        np.testing.assert_array_equal(solve(INVERSE, UV, depth, image=gray).depth, expected)
+
+
 def test_anchors_outside_do_not_count():
     outside = UV + np.array([WIDTH, 0])
     with pytest.raises(AnchorError, match="0 usable of 40"):

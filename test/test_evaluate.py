@@ -332,6 +332,19 @@ def test_settings_count(data, capsys):
     assert 10 < float(row.split("|")[3].split("%")[0]) < 90
 
 
+@pytest.mark.parametrize(("options", "frames"), [((), 4), (("--all-frames",), 8), (("--place", "indoor"), 4)])
+def test_frames_that_count(data, options, frames, capsys):
+    assert evaluate(data, "--protocol", "grid", *options) == 0
+    assert f"| frames | {frames} |" in capsys.readouterr().out
+
+
+def test_a_parameter_file_counts(data, tmp_path, capsys):
+    (tmp_path / "settings.yaml").write_text("solver: {name: global_affine, max_depth_m: 4.0}\n")
+    assert evaluate(data, "--protocol", "grid", "--config", tmp_path / "settings.yaml") == 0
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| global_affine")]
+    assert 10 < float(row.split("|")[3].split("%")[0]) < 90
+
+
 def test_a_set_without_depth_is_named(data, capsys):
     write_set(data, "empty", 1)
     tree = json.loads((data / "empty/calib.json").read_text())

@@ -81,8 +81,8 @@ def _tables(records: Sequence[Record]) -> list[tuple[str, list[Record]]]:
     """Title and records of each table."""
     found = []
     for (place, noisy), those in _grouped(records, lambda r: (r.place, r.noisy)).items():
-        cap = next(cap for name, cap in CAP_M.items() if name == place)
-        found.append((f"{place}, {'noisy' if noisy else 'clean'}, truth to {cap:g} m", those))
+        title = f"{place}, {'noisy' if noisy else 'clean'}, truth to {CAP_M[place]:g} m"
+        found.append((title, those))
     return found
 
 
@@ -158,5 +158,5 @@ def _grouped(records: Iterable[Record], key: Callable[[Record], _Key]) -> dict[_
 
 
 def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    head, *body = (f"| {' | '.join(line)} |" for line in [header, *rows])
+    return "\n".join([head, f"|---|{'---:|' * (len(header) - 1)}", *body])

@@ -16,7 +16,7 @@ import numpy as np
 from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError
 from metric_depth_ros.evaluation import metrics
 from metric_depth_ros.evaluation.candidates import Candidate
-from metric_depth_ros.evaluation.frames import Problem
+from metric_depth_ros.evaluation.frames import Place, Problem
 from metric_depth_ros.evaluation.protocols import Case, Draw, draw
 from metric_depth_ros.types import FloatArray
 
@@ -41,7 +41,7 @@ class Record:
 
     solver: str
     control: bool
-    place: str
+    place: Place
     set_name: str
     frame: str
     protocol: str
