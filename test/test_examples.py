@@ -62,8 +62,9 @@ def test_a_frame_without_the_ray_tracer(tmp_path):
 
 
 def test_the_comparison_has_a_row_for_every_solver_and_more_anchors_help():
+    """A solver may refuse five anchors (nan); none may be bad with 500."""
     rows = dict(re.findall(r"^\| (\w+) \|(.*)\|$", run("compare_solvers.py"), re.M))
     assert list(rows) == list(SOLVERS)
     for cells in rows.values():
-        means = [float(cell) for cell in cells.split("|")]
-        assert len(means) == 3 and means[-1] <= means[0] < 0.5
+        few, _, many = map(float, cells.split("|"))
+        assert many < 0.3 and not few < many

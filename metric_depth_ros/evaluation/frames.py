@@ -72,18 +72,18 @@ class Problem:
 
 
 def find_sets(paths: Sequence[str | Path]) -> list[Path]:
-    """The frame folders among the paths, and one level below those that are none themselves, by name.
+    """The paths that are frame folders, and the frame folders inside those that are not, by name.
 
     Raises:
         InputError: a path holds none, or two folders have one name.
     """
     found: list[Path] = []
     for path in map(Path, paths):
-        below = sorted(path.iterdir()) if path.is_dir() else []
-        here = [p.resolve() for p in [path, *below] if FrameFolder.recognises(p)]
-        if not here:
+        inside = sorted(path.iterdir()) if path.is_dir() and not FrameFolder.recognises(path) else [path]
+        sets = [folder.resolve() for folder in inside if FrameFolder.recognises(folder)]
+        if not sets:
             raise InputError(f"{path}: no set; needed a folder with calib.json, or a folder of such.")
-        found += here[:1] if FrameFolder.recognises(path) else here
+        found += sets
     names = [path.name for path in found]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
