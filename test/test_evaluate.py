@@ -11,6 +11,7 @@ import pytest
 
 from metric_depth_ros.cli.main import main
 from metric_depth_ros.config import Config, EngineConfig, RegionsConfig, from_flat
+from metric_depth_ros.datasets.synthetic.shards import ShardWriter
 from metric_depth_ros.errors import AnchorError, ConfigError, InputError, ModelError
 from metric_depth_ros.evaluation import report
 from metric_depth_ros.evaluation.candidates import (
@@ -24,7 +25,7 @@ from metric_depth_ros.evaluation.candidates import (
 from metric_depth_ros.evaluation.frames import build_source, find_sets, read_problems, stored_outputs
 from metric_depth_ros.evaluation.protocols import Case
 from metric_depth_ros.evaluation.runner import Record, run, write_records
-from metric_depth_ros.types import MetricDepth
+from metric_depth_ros.types import MetricDepth, RelativeDepth
 
 HEIGHT, WIDTH = 60, 80
 FIVE = Case("random", 5)
@@ -78,6 +79,18 @@ def test_of_a_sequence_first_and_last_count(data):
     assert [p.frame_id for p in problems(data, "walk")] == ["0", "5"]
     assert len(problems(data, "walk", every=True)) == 6
     assert [p.name for p in problems(data)] == ["office/0", "office/1"]
+
+
+def test_shards_are_frames_too(tmp_path):
+    depth = ramp(0)
+    depth[:5] = np.inf  # the sky
+    info = {"width": WIDTH, "height": HEIGHT, "K": [[70, 0, 39.5], [0, 70, 29.5], [0, 0, 1]]}
+    with ShardWriter(tmp_path / "shards", 0) as shard:
+        shard.write(0, cv2.imencode(".jpg", np.zeros((HEIGHT, WIDTH, 3), np.uint8))[1].tobytes(), depth, info)
+    (folder,) = find_sets([tmp_path])
+    (problem,) = read_problems(folder, lambda *_: RelativeDepth(ramp(0), "depth"))
+    assert problem.name == "shards/00000000" and problem.place == "indoor"
+    assert len(problem.known) == WIDTH * (HEIGHT - 5)
 
 
 def test_stored_outputs_are_enlarged_and_made_positive(tmp_path):

@@ -15,7 +15,21 @@ DATASETS: dict[str, type[FrameFolder] | type[ShardFrames]] = {
     "shards": ShardFrames,
 }
 
-__all__ = ["CAMERA_FRAME", "DATASETS", "LIDAR_FRAME", "Frame", "FrameFolder", "ShardFrames", "open_dataset"]
+__all__ = [
+    "CAMERA_FRAME",
+    "DATASETS",
+    "LIDAR_FRAME",
+    "Frame",
+    "FrameFolder",
+    "ShardFrames",
+    "is_dataset",
+    "open_dataset",
+]
+
+
+def is_dataset(path: str | Path) -> bool:
+    """Whether a class recognises the path."""
+    return any(dataset.recognises(Path(path)) for dataset in DATASETS.values())
 
 
 def open_dataset(path: str | Path) -> FrameFolder | ShardFrames:

@@ -1,4 +1,4 @@
-"""Calibrated frame folders as problems for a solver: picture, relative depth, known pixels."""
+"""Datasets of calibrated frames as problems for a solver: picture, relative depth, known pixels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from metric_depth_ros.config import EngineConfig, RegionsConfig
-from metric_depth_ros.datasets import Frame, FrameFolder
+from metric_depth_ros.datasets import Frame, is_dataset, open_dataset
 from metric_depth_ros.engines import build_engine
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.evaluation.known import KnownDepth, known_depth
@@ -72,17 +72,17 @@ class Problem:
 
 
 def find_sets(paths: Sequence[str | Path]) -> list[Path]:
-    """The paths that are frame folders, and the frame folders inside those that are not, by name.
+    """The paths that are datasets, and the datasets inside those that are not, by name.
 
     Raises:
         InputError: a path holds none, or two folders have one name.
     """
     found: list[Path] = []
     for path in map(Path, paths):
-        inside = sorted(path.iterdir()) if path.is_dir() and not FrameFolder.recognises(path) else [path]
-        sets = [folder.resolve() for folder in inside if FrameFolder.recognises(folder)]
+        inside = sorted(path.iterdir()) if path.is_dir() and not is_dataset(path) else [path]
+        sets = [folder.resolve() for folder in inside if is_dataset(folder)]
         if not sets:
-            raise InputError(f"{path}: no set; needed a folder with calib.json, or a folder of such.")
+            raise InputError(f"{path}: no set; needed a folder with calib.json or shards, or one of such.")
         found += sets
     names = [path.name for path in found]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -143,14 +143,14 @@ def read_problems(folder: str | Path, source: RelativeSource, *, every: bool = F
     """The frames of a set that can be measured: 400 known pixels or more.
 
     Args:
-        folder: with calib.json; its name decides the place and the border.
+        folder: a dataset; its name decides the place and the border.
         source: of relative depth.
         every: all frames; else of a set of five and more only the first and the last.
 
     Raises:
         InputError: the folder, a frame or its relative depth cannot be read.
     """
-    frames = FrameFolder(folder)
+    frames = open_dataset(folder)
     name = frames.path.resolve().name
     count = len(frames)
     for index in range(count) if every or count < _SEQUENCE else (0, count - 1):
