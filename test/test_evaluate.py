@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 
@@ -171,11 +172,15 @@ def test_an_exact_network_has_no_error_and_the_controls_have_theirs(data):
     )
 
 
-def test_the_constant_map_is_one_depth(data):
-    """The geometric mean of the anchors at N = 1: the anchor's own depth."""
+def test_the_constant_map_is_one_depth_whatever_the_network(data):
+    """The geometric mean of the anchors, as their sigmas are far below the 10 % of the misfit."""
     (problem, _) = problems(data)
-    found = controls()[0].solve(problem, problem.known.pixels.take(np.array([7])))
-    np.testing.assert_allclose(found.depth, problem.known.pixels.depth[7], rtol=1e-5)
+    anchors = problem.known.pixels.take(np.array([7, 1000, 4000]))
+    inverse = dataclasses.replace(problem, relative=RelativeDepth(problem.relative.values, "inverse_depth"))
+    for each in (problem, inverse):
+        found = controls()[0].solve(each, anchors)
+        np.testing.assert_allclose(found.depth, np.exp(np.log(anchors.depth).mean()), rtol=0.01)
+        assert np.ptp(found.depth) == 0
 
 
 def test_the_same_solver_without_a_network(data):

@@ -12,13 +12,12 @@ import pytest
 from metric_depth_ros.solvers import SOLVERS
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
+pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="no examples beside an installed package")
 
 
-def run(name: str, *arguments: str, **options: object) -> str:
-    if not EXAMPLES.is_dir():
-        pytest.skip("no examples beside an installed package")
+def run(name: str, *arguments: str) -> str:
     command = [sys.executable, str(EXAMPLES / name), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -14,7 +14,7 @@ from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.evaluation.frames import Problem
 from metric_depth_ros.evaluation.interpolation import interpolate_anchors
 from metric_depth_ros.solvers import build_solver
-from metric_depth_ros.types import Anchors, MetricDepth, RelativeDepth
+from metric_depth_ros.types import Anchors, Kind, MetricDepth, RelativeDepth
 
 # A problem and anchors to metric depth. Raises MetricDepthError.
 Solve = Callable[[Problem, Anchors], MetricDepth]
@@ -48,7 +48,7 @@ def solver_candidate(label: str, config: Config, *, constant_map: bool = False) 
         return problem.regions(config.regions) if wants_regions else None
 
     def solve(problem: Problem, anchors: Anchors) -> MetricDepth:
-        relative = constant_relative(problem) if constant_map else problem.relative
+        relative = constant_relative(problem, problem.relative.kind) if constant_map else problem.relative
         return solver.solve(
             relative,
             focused(anchors, settings.focus_m, settings.focus_width),
@@ -61,21 +61,25 @@ def solver_candidate(label: str, config: Config, *, constant_map: bool = False) 
     return Candidate(label, solve, prepare, control=constant_map)
 
 
-def constant_relative(problem: Problem) -> RelativeDepth:
+def constant_relative(problem: Problem, kind: Kind) -> RelativeDepth:
     """A network that says nothing."""
-    return RelativeDepth(np.ones_like(problem.relative.values), problem.relative.kind)
+    return RelativeDepth(np.ones_like(problem.relative.values), kind)
 
 
 def controls() -> list[Candidate]:
-    """What needs no network: one depth for the whole picture, and the anchors interpolated over it."""
-    one_depth = solver_candidate(
-        CONSTANT, Config(solver=SolverConfig(name="global_affine")), constant_map=True
-    )
+    """What needs no network: one depth for the whole picture, and the anchors interpolated over it.
+
+    The one depth is a geometric mean of the anchors', whatever the kind of the network.
+    """
+    line = build_solver(SolverConfig(name="global_affine"))
+
+    def level(problem: Problem, anchors: Anchors) -> MetricDepth:
+        return line.solve(constant_relative(problem, "depth"), anchors)
 
     def interpolate(problem: Problem, anchors: Anchors) -> MetricDepth:
         return MetricDepth(interpolate_anchors(anchors, problem.known.width, problem.known.height))
 
-    return [one_depth, Candidate(INTERPOLATION, interpolate, control=True)]
+    return [Candidate(CONSTANT, level, control=True), Candidate(INTERPOLATION, interpolate, control=True)]
 
 
 def build_candidates(
