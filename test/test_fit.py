@@ -6,9 +6,9 @@ import itertools
 
 import numpy as np
 import pytest
+from metric_depth_ros.solvers.fit import fit_surfaces, observe, weighted_medians
 
 from metric_depth_ros.solvers.domain import MODEL_MISFIT, depth_from, depth_in, relative_in, weights_in
-from metric_depth_ros.solvers.fit import fit_surfaces, observe, weighted_medians
 from metric_depth_ros.types import Anchors, RelativeDepth
 
 DOMAINS = ("inverse_depth", "log", "depth")

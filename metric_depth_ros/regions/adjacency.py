@@ -36,8 +36,8 @@ def _borders(labels: IntArray) -> tuple[IntArray, IntArray]:
     """The labels on both sides of every border between two pixels."""
     sides = []
     for first, second in ((labels[:, :-1], labels[:, 1:]), (labels[:-1], labels[1:])):
-        border = first != second
-        sides.append((first[border], second[border]))
+        row, column = np.divmod(np.flatnonzero(first != second), first.shape[1])
+        sides.append((first[row, column], second[row, column]))
     (left, right), (top, bottom) = sides
     return np.concatenate([left, top]), np.concatenate([right, bottom])
 
