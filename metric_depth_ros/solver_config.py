@@ -40,12 +40,7 @@ class LwlrConfig:
         "what pull draws to; global: the global fit, shift: no shift, as in paper 001",
         choices=("global", "shift"),
     )
-    pull: float = option(
-        0.3,
-        "strength of the ridge, in anchors",
-        low=0,
-        high=1000,
-    )
+    pull: float = option(0.1, "strength of the ridge, in anchors", low=0.001, high=1000)
 
 
 @dataclass(frozen=True)
@@ -53,7 +48,7 @@ class GridConfig:
     columns: int = option(
         8, "cells of the grid across the image; as many down as keep them square", low=1, high=32
     )
-    fit: str = option("scale", "what varies over the grid", choices=("scale", "affine"))
+    fit: str = option("affine", "what varies over the grid", choices=("scale", "affine"))
     smoothness: float = option(
         0.0,
         "weight of differences between neighbouring vertices; 0: the one that predicts left-out anchors best",
@@ -71,7 +66,7 @@ class RegionAwareConfig:
         choices=("median", "linear", "surface", "auto"),
     )
     pooling: str = option(
-        "expansion",
+        "partial",
         "what helps a region with few anchors; expansion: its neighbours' anchors, as in paper 000; "
         "partial: each fit is drawn to its neighbours' and to the global fit as far as the anchors say",
         choices=("expansion", "partial"),

@@ -10,19 +10,22 @@ import numpy as np
 from metric_depth_ros.solvers.closed_form import ClosedForm, Problem, rescued
 from metric_depth_ros.solvers.domain import Domain
 from metric_depth_ros.solvers.lattice import Lattice
+from metric_depth_ros.solvers.line import NO_SPREAD, Line
 from metric_depth_ros.solvers.penalised import Rows, fit_ridge
 from metric_depth_ros.types import FloatArray
 
 # Strengths of smoothness to choose from.
-_STRENGTHS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0)
+_STRENGTHS = (0.03, 0.1, 0.3, 1.0, 10.0, 100.0)
 
 
 class Grid(ClosedForm):
-    """y = g + a(u, v) g + b(u, v), g the global line: the fields a and b are bilinear on a grid.
+    """A correction of the global line g(x) that varies over the image, bilinear on a grid of vertices.
 
-    Least squares plus smoothness times the squared differences of neighbouring vertices; without
-    ``fit: affine`` only a varies, or only b in the log domain, so that each place has a scale of its
-    own. ``info`` adds fit and smoothness.
+    ``fit: scale``   y = g + a(u, v) g, in the log domain y = g + a(u, v): a scale of depth per place
+    ``fit: affine``  y = g + a(u, v) (g - mean g) / spread g + b(u, v): a scale and a shift per place
+
+    Weighted least squares plus smoothness times the squared differences of neighbouring vertices.
+    ``info`` adds fit and smoothness.
     """
 
     name: ClassVar[str] = "grid"
@@ -32,31 +35,37 @@ class Grid(ClosedForm):
         options, seen, line = self._config.grid, problem.seen, problem.line
         height, width = problem.x.shape
         lattice = Lattice(width, height, max(1, math.ceil(width / options.columns)))
-        anchors_g = line.at(seen.x)
-        unit = float(np.sqrt(np.mean(anchors_g**2))) or 1.0
-        varying = _varying(options.fit, problem.domain)
-        strengths = (options.smoothness,) if options.smoothness else _STRENGTHS
-        n, bilinear = lattice.shape[0] * lattice.shape[1], lattice.bilinear(seen.uv)
-        factor = {"a": anchors_g / unit, "b": np.ones(len(seen))}
+        factors = _factors(options.fit, problem)
+        index, bilinear = lattice.bilinear(seen.uv)
+        n = lattice.shape[0] * lattice.shape[1]
         rows = Rows(
-            np.hstack([bilinear[0] + n * k for k in range(len(varying))]),
-            np.hstack([bilinear[1] * factor[field][:, None] for field in varying]),
-            n * len(varying),
+            np.hstack([index + n * k for k in range(len(factors))]),
+            np.hstack([bilinear * factor.at(seen.x)[:, None] for factor in factors]),
+            n * len(factors),
         )
-        penalty = np.kron(np.eye(len(varying)), lattice.differences())
-        ridge = fit_ridge(rows, seen.y - anchors_g, seen.weight, penalty, strengths)
+        penalty = np.kron(np.eye(len(factors)), lattice.differences())
+        strengths = (options.smoothness,) if options.smoothness else _STRENGTHS
+        ridge = fit_ridge(rows, seen.y - line.at(seen.x), seen.weight, penalty, strengths)
 
-        g = line.at(problem.x)
-        y = g.copy()
-        for field, values in zip(varying, ridge.coefficients.reshape(-1, *lattice.shape), strict=True):
-            y += lattice.spread(values / unit) * g if field == "a" else lattice.spread(values)
+        y = line.at(problem.x)
+        for factor, values in zip(factors, ridge.coefficients.reshape(-1, *lattice.shape), strict=True):
+            field = lattice.spread(values)
+            y += field * factor.at(problem.x) if factor.scale else field
         if self._guards:
             y = rescued(y, problem.x, line, problem.domain)
         return y, {"fit": options.fit, "smoothness": ridge.strength}
 
 
-def _varying(fit: str, domain: Domain) -> str:
-    """Which of the fields "a" and "b" vary."""
-    if fit == "affine":
-        return "ab"
-    return "b" if domain == "log" else "a"
+def _factors(fit: str, problem: Problem) -> list[Line]:
+    """What the fields are multiplied with, as functions of x, of size about 1 at the anchors."""
+    line, seen = problem.line, problem.seen
+    one = Line(0.0, 1.0, "constant")
+    if fit == "scale" and problem.domain == "log":
+        return [one]
+    g = line.at(seen.x)
+    centre = 0.0 if fit == "scale" else float(np.average(g, weights=seen.weight))
+    spread = float(np.sqrt(np.average((g - centre) ** 2, weights=seen.weight)))
+    if spread <= NO_SPREAD * abs(centre):
+        return [one]
+    scaled = Line(line.scale / spread, (line.shift - centre) / spread, line.how)
+    return [scaled] if fit == "scale" else [scaled, one]

@@ -41,7 +41,7 @@ class Lwlr(ClosedForm):
         bandwidth = _bandwidth_px(options.bandwidth, width, height, len(problem.seen))
         lattice = Lattice(width, height, max(1, int(bandwidth / _VERTICES_PER_WIDTH)))
         scale, shift = local_lines(problem, lattice.u, lattice.v, bandwidth, options, guards=self._guards)
-        y = lattice.spread(scale * line.scale) * problem.x
+        y: FloatArray = lattice.spread(scale * line.scale) * problem.x
         y += lattice.spread(scale * line.shift + shift)
         if self._guards:
             y = rescued(y, problem.x, line, problem.domain)
@@ -50,8 +50,8 @@ class Lwlr(ClosedForm):
 
 def _bandwidth_px(setting: float, width: int, height: int, anchors: int) -> float:
     diagonal = math.hypot(width, height)
-    wanted = setting or _WIDTH_IN_SPACINGS * math.sqrt(width * height / anchors) / diagonal
-    return float(np.clip(wanted, _NARROWEST, setting or _WIDEST)) * diagonal
+    spacing = _WIDTH_IN_SPACINGS * math.sqrt(width * height / anchors) / diagonal
+    return max(_NARROWEST, setting or min(spacing, _WIDEST)) * diagonal
 
 
 def local_lines(
@@ -67,7 +67,7 @@ def local_lines(
     seen = problem.seen
     g = problem.line.at(seen.x)
     paper = options.ridge == "shift"
-    centre = 0.0 if paper else float(np.average(g, weights=seen.weight))
+    centre = 0.0 if paper and problem.domain != "log" else float(np.average(g, weights=seen.weight))
     unit = float(np.sqrt(np.average((g - centre) ** 2, weights=seen.weight))) or 1.0
     z, e = (g - centre) / unit, seen.y - g
     across = np.exp(-((u[:, None] - seen.uv[:, 0]) ** 2) / (2 * bandwidth_px**2))
@@ -90,7 +90,7 @@ def _solved(
 ) -> tuple[FloatArray, FloatArray]:
     """Slope and level of e = slope z + level from moments; a level alone where z does not vary."""
     det = m * mzz - mz * mz
-    open_ = det <= 1e-12 * m * mzz
+    open_ = det <= 1e-9 * m * mzz
     det = np.where(open_, 1.0, det)
     slope = np.where(open_, 0.0, (m * mze - mz * me) / det)
     level = np.where(open_, me / m, (mzz * me - mz * mze) / det)

@@ -31,7 +31,7 @@ class RegionAware(ClosedForm):
     """
 
     name: ClassVar[str] = "region_aware"
-    for_depth: ClassVar[Domain] = "depth"
+    for_depth: ClassVar[Domain] = "log"
     uses: frozenset[str] = frozenset({"regions"})
 
     def _fitted(self, problem: Problem) -> tuple[FloatArray, dict[str, Any]]:

@@ -124,7 +124,7 @@ def _summed(
     columns: FloatArray, b: FloatArray, seen: Observations, e: FloatArray, group: IntArray, n: int
 ) -> _Moments:
     k, w = columns.shape[1], seen.weight
-    outer = (columns[:, :, None] * columns[:, None, :]).reshape(-1, k * k)
+    outer = (columns[:, :, None] * columns[:, None, :]).reshape(len(columns), k * k)
     plain = np.column_stack([b * b, b * e, e * e, b[:, None] * columns, columns * e[:, None], outer])
     sums = summed(plain * w[:, None], group, n)
     mass, be, energy = sums[:, 0], sums[:, 1], sums[:, 2]
