@@ -10,7 +10,8 @@ import numpy as np
 from metric_depth_ros.solvers.closed_form import ClosedForm, Problem, rescued
 from metric_depth_ros.solvers.domain import Domain
 from metric_depth_ros.solvers.lattice import Lattice
-from metric_depth_ros.solvers.line import NO_SPREAD, Line
+from metric_depth_ros.solvers.line import NO_SPREAD, Line, fit_scale
+from metric_depth_ros.solvers.observations import Observations
 from metric_depth_ros.solvers.penalised import Rows, fit_ridge
 from metric_depth_ros.types import FloatArray
 
@@ -19,10 +20,10 @@ _STRENGTHS = (0.03, 0.1, 0.3, 1.0, 10.0, 100.0)
 
 
 class Grid(ClosedForm):
-    """A correction of the global line g(x) that varies over the image, bilinear on a grid of vertices.
+    """Scale, or scale and shift, that vary over the image, bilinear between the vertices of a grid.
 
-    ``fit: scale``   y = g + a(u, v) g, in the log domain y = g + a(u, v): a scale of depth per place
-    ``fit: affine``  y = g + a(u, v) (g - mean g) / spread g + b(u, v): a scale and a shift per place
+    ``fit: scale``   g the global scale alone; y = g + a(u, v) g, in the log domain y = g + a(u, v)
+    ``fit: affine``  g the global line; y = g + a(u, v) (g - mean g) / spread g + b(u, v)
 
     Weighted least squares plus smoothness times the squared differences of neighbouring vertices.
     ``info`` adds fit and smoothness.
@@ -32,10 +33,11 @@ class Grid(ClosedForm):
     for_depth: ClassVar[Domain] = "log"
 
     def _fitted(self, problem: Problem) -> tuple[FloatArray, dict[str, Any]]:
-        options, seen, line = self._config.grid, problem.seen, problem.line
+        options, seen = self._config.grid, problem.seen
+        line = problem.line if options.fit == "affine" else fit_scale(seen, problem.domain)
         height, width = problem.x.shape
         lattice = Lattice(width, height, max(1, math.ceil(width / options.columns)))
-        factors = _factors(options.fit, problem)
+        factors = _factors(options.fit, line, seen, problem.domain)
         index, bilinear = lattice.bilinear(seen.uv)
         n = lattice.shape[0] * lattice.shape[1]
         rows = Rows(
@@ -56,11 +58,10 @@ class Grid(ClosedForm):
         return y, {"fit": options.fit, "smoothness": ridge.strength}
 
 
-def _factors(fit: str, problem: Problem) -> list[Line]:
+def _factors(fit: str, line: Line, seen: Observations, domain: Domain) -> list[Line]:
     """What the fields are multiplied with, as functions of x, of size about 1 at the anchors."""
-    line, seen = problem.line, problem.seen
     one = Line(0.0, 1.0, "constant")
-    if fit == "scale" and problem.domain == "log":
+    if fit == "scale" and domain == "log":
         return [one]
     g = line.at(seen.x)
     centre = 0.0 if fit == "scale" else float(np.average(g, weights=seen.weight))

@@ -32,7 +32,7 @@ class Lattice:
     def bilinear(self, uv: FloatArray) -> tuple[IntArray, FloatArray]:
         """Index (N, 4) into the flattened vertices around each pixel (N, 2), and their weights (N, 4)."""
         places = (uv - [self.u[0], self.v[0]]) / self._step
-        first = np.floor(places).astype(np.intp)
+        first = np.minimum(np.floor(places).astype(np.intp), [len(self.u) - 2, len(self.v) - 2])
         (right, down), columns = (places - first).T, len(self.u)
         index = (first[:, 1] * columns + first[:, 0])[:, None] + [0, 1, columns, columns + 1]
         weight = np.stack(

@@ -42,8 +42,15 @@ def fit_line(seen: Observations, domain: Domain, *, rising: bool = True) -> Line
         scale = float(w @ ((x - mean_x) * (y - mean_y))) / spread
         if scale > 0 or not rising:
             return Line(scale, mean_y - scale * mean_x, "affine")
+    return fit_scale(seen, domain)
+
+
+def fit_scale(seen: Observations, domain: Domain) -> Line:
+    """The scale of depth of least squares, y = scale * x or (log) y = x + shift, else a constant."""
+    x, y, w = seen.x, seen.y, seen.weight / seen.weight.sum()
+    mean_y = float(w @ y)
     if domain == "log":
-        return Line(1.0, mean_y - mean_x, "scale")
+        return Line(1.0, mean_y - float(w @ x), "scale")
     covariance = float(w @ (x * y))
     if covariance > 0:
         return Line(covariance / float(w @ (x * x)), 0.0, "scale")

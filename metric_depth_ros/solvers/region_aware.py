@@ -78,7 +78,8 @@ def _info(fits: RegionFits, implausible: int) -> dict[str, Any]:
 def _plausible(depth_range: FloatArray, domain: Domain, factor: float) -> FloatArray:
     """(n, 2) lowest and highest y a region may give; ``factor`` 0 allows all that are a depth."""
     if factor:
-        return np.sort(depth_in(domain, depth_range * [1 / factor, factor]), axis=1)
+        with np.errstate(divide="ignore"):  # an empty range
+            return np.sort(depth_in(domain, depth_range * [1 / factor, factor]), axis=1)
     lowest = -np.inf if domain == "log" else np.finfo(np.float32).tiny
     return np.tile([lowest, np.inf], (len(depth_range), 1))
 

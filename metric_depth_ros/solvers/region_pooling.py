@@ -174,7 +174,8 @@ def _level_precision(moments: _Moments, noise: float, misfit: float, touch: Bool
         squared = float(worth @ (moments.level[first] - moments.level[second]) ** 2)
         apart = float(np.clip((squared - noise * len(first)) / worth.sum(), _CLOSEST * apart, apart))
     degree = touch.sum(axis=1)
-    coupling = (1 / apart - 1 / (2 * nu)) / max(1.0, float(degree.mean()))
+    usual_degree = float(degree.sum()) / max(1, np.count_nonzero(degree))
+    coupling = (1 / apart - 1 / (2 * nu)) / max(1.0, usual_degree)
     return np.asarray(np.diag(mass / noise + 1 / nu + coupling * degree) - coupling * touch)
 
 
