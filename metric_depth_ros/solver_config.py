@@ -80,8 +80,8 @@ class RegionAwareConfig:
     )
     max_extrapolation: float = option(
         1.5,
-        "a pixel nearer or farther than its region's anchors by more than this factor takes the "
-        "global fit's depth; 0 keeps it, as paper 000 does",
+        "a pixel nearer or farther than its region's anchors (partial pooling: than all anchors) by more "
+        "than this factor takes the global fit's depth; 0 keeps it, as paper 000 does",
         low=0,
         high=1000,
     )

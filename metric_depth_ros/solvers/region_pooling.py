@@ -27,7 +27,7 @@ from metric_depth_ros.regions.adjacency import neighbours
 from metric_depth_ros.solvers.domain import Domain
 from metric_depth_ros.solvers.line import NO_SPREAD, Line
 from metric_depth_ros.solvers.observations import Observations
-from metric_depth_ros.solvers.region_fits import RegionFits, depth_ranges, simplest_of_the_best
+from metric_depth_ros.solvers.region_fits import RegionFits, simplest_of_the_best
 from metric_depth_ros.solvers.surfaces import summed
 from metric_depth_ros.types import BoolArray, FloatArray, IntArray
 
@@ -113,9 +113,7 @@ def fit_pooled(
     parameters[:, :k] = slopes / unit
     parameters[:, 0] += line.scale + drawn * base.scale
     parameters[:, 3] = line.shift + drawn * base.shift - (slopes / unit) @ origin
-    reach = touch | np.eye(n, dtype=np.bool_)
-    ranges = depth_ranges(seen.depth, group, reach)
-    ranges[ranges[:, 1] == 0] = [seen.depth.min(), seen.depth.max()]
+    ranges = np.tile([seen.depth.min(), seen.depth.max()], (n, 1))  # every region leans on all anchors
     fits = np.array([{0: 1, 1: 2, 3: 3}[order] for order in orders])[best]
     return RegionFits(parameters, fits, ranges, moments.count == 0)
 
@@ -173,8 +171,8 @@ def _level_precision(moments: _Moments, noise: float, misfit: float, touch: Bool
         worth = 1 / (1 / mass[first] + 1 / mass[second])
         squared = float(worth @ (moments.level[first] - moments.level[second]) ** 2)
         apart = float(np.clip((squared - noise * len(first)) / worth.sum(), _CLOSEST * apart, apart))
-    degree = touch.sum(axis=1)
-    usual_degree = float(degree.sum()) / max(1, np.count_nonzero(degree))
+    degree = touch.sum(axis=1, dtype=np.float64)
+    usual_degree = float(degree.sum()) / max(1, int(np.count_nonzero(degree)))
     coupling = (1 / apart - 1 / (2 * nu)) / max(1.0, usual_degree)
     return np.asarray(np.diag(mass / noise + 1 / nu + coupling * degree) - coupling * touch)
 

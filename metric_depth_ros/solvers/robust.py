@@ -50,19 +50,16 @@ def robust_weights(
         return np.ones(len(x))
     # Equal places are told apart by what else differs, so that the anchors' order does not matter.
     tie = 1e-12 * (uv[:, 0] + 1e-3 * uv[:, 1] + 1e-6 * y / (np.abs(y).max() or 1.0))
-    orders = [
-        np.argsort(values + tie * (np.abs(values).max() or 1.0), kind="stable")
-        for values in (x, uv[:, 0], uv[:, 1])
-    ]
+    orders = [np.argsort(values + tie * (np.abs(values).max() or 1.0)) for values in (x, uv[:, 0], uv[:, 1])]
     residual = _log_residuals(x, y, domain, orders[0])
-    by_residual = np.argsort(residual, kind="stable")
+    by_residual = np.argsort(residual)
     disagreement = np.full(len(x), np.inf)
     for first in range(3):
         cell = _cells(orders[first:] + orders[:first])
         middle = _medians(residual, by_residual, cell)
         np.minimum(disagreement, np.abs(residual - middle[cell]), out=disagreement)
-    # Few anchors look more alike than they are: Rousseeuw's correction for a line.
-    scale = np.median(disagreement) / _MEDIAN_OF_NORMAL * (1 + 5 / (len(x) - 2))
+    # Few anchors look more alike than they are.
+    scale = np.median(disagreement) / _MEDIAN_OF_NORMAL * (1 + 2 / (len(x) - 2))
     allowed = _TUKEY * np.sqrt(scale**2 + relative_sigma**2 + _FLOOR**2)
     return np.asarray(np.maximum(1 - (disagreement / allowed) ** 2, 0) ** 2)
 
@@ -84,7 +81,7 @@ def repeated_median_line(x: FloatArray, y: FloatArray, by_x: IntArray) -> tuple[
     groups = min(_GROUPS, len(x))
     group = np.empty(len(x), np.intp)
     group[by_x] = np.arange(len(x)) * groups // len(x)
-    middle_x, middle_y = _medians(x, by_x, group), _medians(y, np.argsort(y, kind="stable"), group)
+    middle_x, middle_y = _medians(x, by_x, group), _medians(y, np.argsort(y), group)
     step_x, step_y = middle_x[:, None] - middle_x, middle_y[:, None] - middle_y
     slopes = np.divide(step_y, step_x, out=np.full_like(step_y, np.nan), where=step_x != 0)
     slopes.sort(axis=1)  # NaN last
@@ -105,7 +102,8 @@ def _cells(orders: Sequence[IntArray]) -> IntArray:
         order = _by_group(order, cell)
         size = np.bincount(cell, minlength=parts**level)
         within = np.arange(n) - np.repeat(np.cumsum(size) - size, size)
-        cell[order] = cell[order] * parts + within * parts // np.repeat(size, size)
+        part = within * np.repeat(parts / np.maximum(size, 1), size)
+        cell[order] = cell[order] * parts + part.astype(np.intp)
     return cell
 
 
