@@ -40,9 +40,14 @@ LOOPS, SEEDS = 6, 3
 FOCUSES_M = (0.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 BANDS_M = ((3, 6), (6, 10), (10, 20), (20, 40), (40, 80))
 SOLVERS = {
-    "region_aware SSF": {"solver.name": "region_aware"},
+    "region_aware SSF": {
+        "solver.name": "region_aware",
+        "solver.region_aware.pooling": "expansion",
+        "solver.domain": "depth",
+        "solver.robust": "none",
+    },
     "region_aware SSF as in paper 000": {"solver.name": "paper_ssf"},
-    "global_affine": {"solver.name": "global_affine"},
+    "global_affine": {"solver.name": "global_affine", "solver.robust": "none"},
     "global_affine, plain least squares in depth": {"solver.name": "paper_global"},
 }
 

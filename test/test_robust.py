@@ -85,7 +85,7 @@ def test_fewer_than_four_anchors_are_all_believed():
 def test_an_anchor_that_says_it_is_uncertain_is_not_rejected_for_it():
     relative, _, anchors = scene(noise=0.0)
     depth, sigma = anchors.depth.copy(), anchors.sigma.copy()
-    depth[:10] *= 1.3
+    depth[:10] *= 1.6
     sigma[:10] = 0.3 * depth[:10]
     unsure = Anchors(anchors.uv, depth, sigma)
     assert (weights_of(relative, unsure)[:10] > 0.5).all()

@@ -30,7 +30,7 @@ _FEWEST = 4
 _GROUPS, _CELL = 24, 8
 # Tukey's constant in standard deviations (wider than the usual 4.7: the network's own errors have long
 # tails), and the median of |normal| in them.
-_TUKEY, _MEDIAN_OF_NORMAL = 6.0, 0.6745
+_TUKEY, _MEDIAN_OF_NORMAL = 8.0, 0.6745
 # Disagreement in log depth that is never held against an anchor.
 _FLOOR = 0.02
 
@@ -49,7 +49,7 @@ def robust_weights(
     if len(x) < _FEWEST:
         return np.ones(len(x))
     # Equal places are told apart by what else differs, so that the anchors' order does not matter.
-    tie = 1e-12 * (uv[:, 0] + 1e-3 * uv[:, 1] + 1e-6 * y / (np.abs(y).max() or 1.0))
+    tie = 1e-9 * (uv[:, 0] + 1e-3 * uv[:, 1] + 1e-4 * y / (np.abs(y).max() or 1.0))
     orders = [np.argsort(values + tie * (np.abs(values).max() or 1.0)) for values in (x, uv[:, 0], uv[:, 1])]
     residual = _log_residuals(x, y, domain, orders[0])
     by_residual = np.argsort(residual)
