@@ -10,7 +10,7 @@ import numpy as np
 from metric_depth_ros.solvers.closed_form import ClosedForm, Problem, rescued
 from metric_depth_ros.solvers.domain import Domain
 from metric_depth_ros.solvers.lattice import Lattice
-from metric_depth_ros.solvers.line import NO_SPREAD, Line, fit_scale
+from metric_depth_ros.solvers.line import Line, fit_scale, spread_about
 from metric_depth_ros.solvers.observations import Observations
 from metric_depth_ros.solvers.penalised import Rows, fit_ridge
 from metric_depth_ros.types import FloatArray
@@ -65,8 +65,8 @@ def _factors(fit: str, line: Line, seen: Observations, domain: Domain) -> list[L
         return [one]
     g = line.at(seen.x)
     centre = 0.0 if fit == "scale" else float(np.average(g, weights=seen.weight))
-    spread = float(np.sqrt(np.average((g - centre) ** 2, weights=seen.weight)))
-    if spread <= NO_SPREAD * abs(centre):
+    spread = spread_about(centre, g, seen.weight, domain)
+    if not np.isfinite(spread):
         return [one]
     scaled = Line(line.scale / spread, (line.shift - centre) / spread, line.how)
     return [scaled] if fit == "scale" else [scaled, one]

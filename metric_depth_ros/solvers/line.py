@@ -62,6 +62,15 @@ def size_of(x: FloatArray, domain: Domain) -> float:
     return 1.0 if domain == "log" else float(np.abs(x).max())
 
 
+def spread_about(centre: float, values: FloatArray, weight: FloatArray, domain: Domain) -> float:
+    """Weighted root mean square distance of values (N,) from a centre; infinite where it is rounding.
+
+    Infinite, so that dividing by it makes a column of zeros.
+    """
+    spread = float(np.sqrt(np.average((values - centre) ** 2, weights=weight)))
+    return spread if spread > NO_SPREAD * size_of(values, domain) else np.inf
+
+
 def weighted_medians(values: FloatArray, weight: FloatArray, member: BoolArray) -> FloatArray:
     """(m,) weighted median of the values (N,) that each row of ``member`` (m, N) holds; NaN for none.
 

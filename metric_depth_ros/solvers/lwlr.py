@@ -11,6 +11,7 @@ from metric_depth_ros.solver_config import LwlrConfig
 from metric_depth_ros.solvers.closed_form import ClosedForm, Problem, rescued
 from metric_depth_ros.solvers.domain import Domain
 from metric_depth_ros.solvers.lattice import Lattice
+from metric_depth_ros.solvers.line import spread_about
 from metric_depth_ros.types import FloatArray
 
 # Ours: the kernel's width in mean distances between anchors, and its limits as fractions of the diagonal.
@@ -68,11 +69,14 @@ def local_lines(
     g = problem.line.at(seen.x)
     paper = options.ridge == "shift"
     centre = 0.0 if paper and problem.domain != "log" else float(np.average(g, weights=seen.weight))
-    unit = float(np.sqrt(np.average((g - centre) ** 2, weights=seen.weight))) or 1.0
+    unit = spread_about(centre, g, seen.weight, problem.domain)
     z, e = (g - centre) / unit, seen.y - g
     across = np.exp(-((u[:, None] - seen.uv[:, 0]) ** 2) / (2 * bandwidth_px**2))
     down = np.exp(-((v[:, None] - seen.uv[:, 1]) ** 2) / (2 * bandwidth_px**2)) * seen.weight
-    m, mz, mzz, me, mze = ((down * term) @ across.T for term in (np.ones_like(z), z, z * z, e, z * e))
+    # Far from all anchors the paper's fit is a ratio of tiny sums; ours is the pull, and float32 will do.
+    across, down = (kernel.astype(np.float64 if paper else np.float32) for kernel in (across, down))
+    terms = np.stack([np.ones_like(z), z, z * z, e, z * e]).astype(down.dtype)
+    m, mz, mzz, me, mze = (((down * term) @ across.T).astype(np.float64) for term in terms)
 
     if paper:  # draws t, not t - e, to zero: with e = y - g, s - 1 = a / unit
         slope, level = _solved(m + options.pull, mz, mzz, me, mze)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 
 from metric_depth_ros.regions.adjacency import grown, neighbours
@@ -10,12 +13,11 @@ from metric_depth_ros.solvers.domain import Domain
 from metric_depth_ros.solvers.line import Line, weighted_medians
 from metric_depth_ros.solvers.observations import Observations
 from metric_depth_ros.solvers.region_fits import FITS, RegionFits, depth_ranges, simplest_of_the_best
-from metric_depth_ros.solvers.surfaces import fit_surfaces
+from metric_depth_ros.solvers.surfaces import Surfaces, fit_surfaces
 from metric_depth_ros.types import BoolArray, FloatArray, IntArray
 
+_MEDIAN, _LINEAR, _SURFACE = (FITS.index(name) for name in ("median", "linear", "surface"))
 _PARAMETERS = {"median": 1, "linear": 2, "surface": 4, "auto": 4}
-# A richer fit must lower the leave-one-out error by this fraction to be taken.
-_WORTH = 0.05
 
 
 def fit_expanded(
@@ -47,42 +49,53 @@ def fit_expanded(
     counts = np.bincount(group, minlength=n)
     needed = options.min_anchors or _PARAMETERS[options.fit] + 1
     reach = grown(neighbours(labels, n), counts, needed)
-    found: dict[int, tuple[FloatArray, BoolArray, FloatArray]] = {}
-    fit: IntArray = np.zeros(n, np.intp)
+
+    def fitted(level: int, rows: IntArray) -> Surfaces:
+        """The fits of one kind for some regions."""
+        if level == _MEDIAN:
+            return _medians(seen, group, reach[rows], domain)
+        slopes, leave_one_out = level == _SURFACE, options.fit == "auto"
+        found = fit_surfaces(seen, group, reach[rows], domain, slopes=slopes, leave_one_out=leave_one_out)
+        if rising and level == _LINEAR:
+            return replace(found, solved=found.solved & (found.parameters[:, 0] > 0))
+        return found
+
     parameters = np.tile([line.scale, 0.0, 0.0, line.shift], (n, 1))
-    auto = options.fit == "auto"
-    for level in range(FITS.index("surface" if auto else options.fit), 0, -1):
-        open_ = np.arange(n) if auto else np.flatnonzero(fit == 0)
-        if not len(open_):
-            break
-        if level == 1:
-            candidate, solved, error = _medians(seen, group, reach[open_], domain)
-        else:
-            surfaces = fit_surfaces(seen, group, reach[open_], domain, slopes=level == 3, leave_one_out=auto)
-            candidate, solved, error = surfaces.parameters, surfaces.solved, surfaces.left_out
-            if rising and level == 2:
-                solved = solved & (candidate[:, 0] > 0)
-        if auto:
-            found[level] = candidate, solved, error
-        else:
-            parameters[open_[solved]] = candidate[solved]
-            fit[open_[solved]] = level
-    if auto:
-        errors = np.stack([np.where(found[k][1], found[k][2], np.inf) for k in (1, 2, 3)], axis=1)
-        fit = 1 + simplest_of_the_best(errors, _WORTH)
-        fit[~np.isfinite(errors).any(axis=1)] = 0
-        for level, (candidate, _, _) in found.items():
-            parameters[fit == level] = candidate[fit == level]
+    if options.fit == "auto":
+        fit = _best(parameters, fitted)
+    else:
+        fit = _richest(parameters, fitted, FITS.index(options.fit))
     return RegionFits(parameters, fit, depth_ranges(seen.depth, group, reach), counts < needed)
 
 
-def _medians(
-    seen: Observations, group: IntArray, reach: BoolArray, domain: Domain
-) -> tuple[FloatArray, BoolArray, FloatArray]:
-    """Parameters (m, 4) of the median scale of depth, whether a row has one, its leave-one-out error.
+def _richest(parameters: FloatArray, fitted: Callable[[int, IntArray], Surfaces], wanted: int) -> IntArray:
+    """(n,) which fit each region got, the wanted or the next simpler; fills in its parameters (n, 4)."""
+    fit: IntArray = np.zeros(len(parameters), np.intp)
+    for level in range(wanted, 0, -1):
+        open_ = np.flatnonzero(fit == 0)
+        if len(open_):
+            found = fitted(level, open_)
+            parameters[open_[found.solved]] = found.parameters[found.solved]
+            fit[open_[found.solved]] = level
+    return fit
+
+
+def _best(parameters: FloatArray, fitted: Callable[[int, IntArray], Surfaces]) -> IntArray:
+    """(n,) the fit with the least leave-one-out error of each region; fills in its parameters (n, 4)."""
+    everywhere = np.arange(len(parameters))
+    found = [fitted(level, everywhere) for level in (_MEDIAN, _LINEAR, _SURFACE)]
+    errors = np.stack([np.where(one.solved, one.left_out, np.inf) for one in found], axis=1)
+    best = simplest_of_the_best(errors)
+    some = np.isfinite(errors).any(axis=1)
+    parameters[some] = np.stack([one.parameters for one in found])[best, everywhere][some]
+    return np.where(some, best + _MEDIAN, 0)
+
+
+def _medians(seen: Observations, group: IntArray, reach: BoolArray, domain: Domain) -> Surfaces:
+    """The median scale of depth of each row of ``reach``.
 
     Each anchor's ratio of depths counts by the weight of its relative error, in every domain alike.
-    Leaving one of W anchors out of a median is taken to change its residual as for a mean.
+    Leaving an anchor out is taken to change its residual as it would for a mean.
     """
     member = reach[:, group]
     parameters = np.zeros((len(member), 4))
@@ -99,4 +112,4 @@ def _medians(
     share = weight / np.maximum(weight.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
     residual = seen.y - parameters[:, :1] * seen.x - parameters[:, 3:]
     left_out = np.einsum("mn,mn->m", weight, (residual / np.maximum(1 - share, 1e-6)) ** 2)
-    return parameters, solved, left_out
+    return Surfaces(parameters, solved, left_out)

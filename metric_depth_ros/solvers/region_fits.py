@@ -8,6 +8,8 @@ import numpy as np
 
 from metric_depth_ros.types import BoolArray, FloatArray, IntArray
 
+# A richer fit must lower the leave-one-out error by this fraction to be taken.
+_WORTH = 0.05
 # From simple to rich.
 FITS = ("global", "median", "linear", "surface")
 
@@ -43,11 +45,13 @@ def depth_ranges(depth: FloatArray, group: IntArray, reach: BoolArray) -> FloatA
     )
 
 
-def simplest_of_the_best(errors: FloatArray, worth: float) -> IntArray:
-    """(n,) for each row of errors (n, k), simple to rich, the column that is best; a richer one must be
-    better than all simpler ones by the fraction ``worth``."""
+def simplest_of_the_best(errors: FloatArray) -> IntArray:
+    """(n,) for each row of errors (n, k), simple to rich, the column that is best.
+
+    A richer one must be better by 5 % than the best simpler one.
+    """
     best, least = np.zeros(len(errors), np.intp), errors[:, 0].copy()
     for column in range(1, errors.shape[1]):
-        better = errors[:, column] < least * (1 - worth)
+        better = errors[:, column] < least * (1 - _WORTH)
         best[better], least[better] = column, errors[better, column]
     return best

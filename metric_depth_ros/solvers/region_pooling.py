@@ -27,11 +27,12 @@ from metric_depth_ros.regions.adjacency import neighbours
 from metric_depth_ros.solvers.domain import Domain
 from metric_depth_ros.solvers.line import NO_SPREAD, Line
 from metric_depth_ros.solvers.observations import Observations
-from metric_depth_ros.solvers.region_fits import RegionFits, simplest_of_the_best
+from metric_depth_ros.solvers.region_fits import FITS, RegionFits, simplest_of_the_best
 from metric_depth_ros.solvers.surfaces import summed
 from metric_depth_ros.types import BoolArray, FloatArray, IntArray
 
 _TINY = np.finfo(np.float64).tiny
+# Slopes of each fit.
 _COLUMNS = {"median": 0, "linear": 1, "surface": 3}
 # A-priori knowledge: the share of the global residual's variance that is noise, worth so many anchors.
 _NOISE_SHARE, _NOISE_WORTH = 0.5, 1.0
@@ -39,8 +40,6 @@ _NOISE_SHARE, _NOISE_WORTH = 0.5, 1.0
 _EXACT = 1e-12
 # Neighbours' levels never count as closer to each other than this fraction of unrelated ones.
 _CLOSEST = 0.05
-# A richer fit must lower the leave-one-out error by this fraction to be taken.
-_WORTH = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,31 +81,23 @@ def fit_pooled(
             error, all of them with the variances of the richest.
     """
     k = _COLUMNS["surface" if fit == "auto" else fit]
-    g = line.at(seen.x)
     base = Line(0.0, 1.0, "constant") if domain == "log" or not line.scale else line
     raw = np.column_stack([seen.x, seen.uv])[:, :k]
     origin, unit = raw.mean(axis=0), raw.std(axis=0)
     unit = np.where(unit > NO_SPREAD * np.abs(raw).max(axis=0, initial=1), unit, np.inf)
-    columns, b, e = (raw - origin) / unit, base.at(seen.x), seen.y - g
+    columns, b, e = (raw - origin) / unit, base.at(seen.x), seen.y - line.at(seen.x)
     moments = _summed(columns, b, seen, e, group, n)
     noise, misfit = _noise(moments, seen)
-    touch = neighbours(labels, n)
-    precision = _level_precision(moments, noise, misfit, touch)
+    precision = _level_precision(moments, noise, misfit, neighbours(labels, n))
     level = np.linalg.solve(precision, moments.mass * moments.level / noise)
-    orders = (0, 1, 3) if fit == "auto" else (k,)
-    candidates = [_slopes(moments, noise, order) for order in orders]
-    best: IntArray = np.zeros(n, np.intp)
     if fit == "auto":
-        deviation = columns - moments.centre[group] * b[:, None]
+        candidates = [_slopes(moments, noise, order) for order in _COLUMNS.values()]
+        rest, deviation = e - level[group] * b, columns - moments.centre[group] * b[:, None]
         level_part = b**2 * (np.diag(np.linalg.inv(precision)) / noise)[group]
-        rest, errors = e - level[group] * b, []
-        for slopes, inverse in candidates:
-            slope_part = np.einsum("nk,nkl,nl->n", deviation, inverse[group], deviation)
-            free = np.maximum(1 - seen.weight * (level_part + slope_part), 1e-6)
-            left_out = (rest - np.sum(deviation * slopes[group], axis=1)) / free
-            errors.append(np.bincount(group, seen.weight * left_out**2, n))
-        best = simplest_of_the_best(np.stack(errors, axis=1), _WORTH)
-    slopes = np.stack([found for found, _ in candidates])[best, np.arange(n)]
+        best = _best_orders(candidates, deviation, rest, level_part, seen.weight, group)
+        slopes, fits = np.stack([found for found, _ in candidates])[best, np.arange(n)], best + 1
+    else:
+        slopes, fits = _slopes(moments, noise, k)[0], np.full(n, FITS.index(fit))
 
     drawn = level - np.sum(slopes * moments.centre, axis=1)
     parameters = np.zeros((n, 4))
@@ -114,8 +105,33 @@ def fit_pooled(
     parameters[:, 0] += line.scale + drawn * base.scale
     parameters[:, 3] = line.shift + drawn * base.shift - (slopes / unit) @ origin
     ranges = np.tile([seen.depth.min(), seen.depth.max()], (n, 1))  # every region leans on all anchors
-    fits = np.array([{0: 1, 1: 2, 3: 3}[order] for order in orders])[best]
     return RegionFits(parameters, fits, ranges, moments.count == 0)
+
+
+def _best_orders(
+    candidates: list[tuple[FloatArray, FloatArray]],
+    deviation: FloatArray,
+    rest: FloatArray,
+    level_part: FloatArray,
+    weight: FloatArray,
+    group: IntArray,
+) -> IntArray:
+    """(n,) which of the candidates of ``_slopes`` has the least leave-one-out error in each region.
+
+    Args:
+        candidates: slopes and their covariances, simple to rich.
+        deviation: (N, k) f~ of each anchor.
+        rest: (N,) e less the level.
+        level_part: (N,) the level's share of each anchor's leverage, without its weight.
+        weight: (N,) of the anchors.
+        group: (N,) their regions.
+    """
+    errors = []
+    for slopes, inverse in candidates:
+        leverage = weight * (level_part + np.einsum("nk,nkl,nl->n", deviation, inverse[group], deviation))
+        left_out = (rest - np.sum(deviation * slopes[group], axis=1)) / np.maximum(1 - leverage, 1e-6)
+        errors.append(np.bincount(group, weight * left_out**2, len(slopes)))
+    return simplest_of_the_best(np.stack(errors, axis=1))
 
 
 def _summed(
