@@ -39,19 +39,16 @@ SET = "kitti_seq_2011_09_26"
 LOOPS, SEEDS = 6, 3
 FOCUSES_M = (0.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 BANDS_M = ((3, 6), (6, 10), (10, 20), (20, 40), (40, 80))
-AS_IN_THE_PAPER = {"domain": "depth", "weighting": "none", "max_extrapolation": 0.0}
 SOLVERS = {
-    "region_aware SSF": {"solver.name": "region_aware"},
-    "region_aware SSF as in paper 000": {
+    "region_aware SSF": {
         "solver.name": "region_aware",
-        **{f"solver.region_aware.{key}": value for key, value in AS_IN_THE_PAPER.items()},
+        "solver.region_aware.pooling": "expansion",
+        "solver.domain": "depth",
+        "solver.robust": "none",
     },
-    "global_affine": {"solver.name": "global_affine"},
-    "global_affine, plain least squares in depth": {
-        "solver.name": "global_affine",
-        "solver.global_affine.domain": "depth",
-        "solver.global_affine.weighting": "none",
-    },
+    "region_aware SSF as in paper 000": {"solver.name": "paper_ssf"},
+    "global_affine": {"solver.name": "global_affine", "solver.robust": "none"},
+    "global_affine, plain least squares in depth": {"solver.name": "paper_global"},
 }
 
 

@@ -3,7 +3,8 @@
     python benchmarks/bench_solvers.py
 
 Machines differ and are noisy, so each median stands beside its ratio to a plain reference measured
-in turn with it: numpy.linalg.lstsq over all anchors, then scale and shift applied to the map.
+in turn with it: numpy.linalg.lstsq over all anchors, then scale and shift applied to the map. The
+naive rows are what users write: a loop over regions, or over pixels (on a hundredth of them).
 """
 
 from __future__ import annotations
@@ -16,12 +17,23 @@ import cv2
 import numpy as np
 
 from metric_depth_ros.anchors import sample_bilinear
-from metric_depth_ros.config import RegionAwareConfig, RegionsConfig, SolverConfig
+from metric_depth_ros.config import RegionsConfig, from_flat
 from metric_depth_ros.regions import build_segmenter
-from metric_depth_ros.solvers import build_solver
-from metric_depth_ros.types import Anchors, FloatArray, ImageArray, RelativeDepth
+from metric_depth_ros.solvers import SOLVERS, build_solver
+from metric_depth_ros.types import Anchors, FloatArray, ImageArray, IntArray, RelativeDepth, Solver
 
-WIDTH, HEIGHT, THREADS, ROUNDS = 640, 480, 2, 61
+WIDTH, HEIGHT, THREADS, ROUNDS, NAIVE_ROUNDS = 640, 480, 2, 41, 3
+VARIANTS = {
+    "region_aware surface, expansion": {"name": "region_aware", "region_aware.pooling": "expansion"},
+    "region_aware surface, expansion, not robust": {
+        "name": "region_aware",
+        "region_aware.pooling": "expansion",
+        "robust": "none",
+    },
+    "region_aware auto, partial": {"name": "region_aware", "region_aware.fit": "auto"},
+    "lwlr, not robust": {"name": "lwlr", "robust": "none"},
+    "grid scale": {"name": "grid", "grid.fit": "scale"},
+}
 
 
 def scene() -> tuple[ImageArray, RelativeDepth]:
@@ -51,19 +63,62 @@ def reference(relative: RelativeDepth, anchors: Anchors) -> FloatArray:
     return relative.values * np.float32(scale) + np.float32(shift)
 
 
+def naive_regions(relative: RelativeDepth, anchors: Anchors, labels: IntArray) -> FloatArray:
+    """SSF as a loop over regions; one without five anchors grows by dilation."""
+    u, v = anchors.uv.astype(int).T
+    vv, uu = np.mgrid[0:HEIGHT, 0:WIDTH]
+    depth = np.zeros_like(relative.values)
+    for region in range(labels.max() + 1):
+        here = labels == region
+        grown = here
+        while grown[v, u].sum() < 5:
+            ring = cv2.dilate(grown.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+            grown = np.isin(labels, np.unique(labels[ring]))
+        mine = grown[v, u]
+        x = relative.values[v, u][mine]
+        design = np.stack([x, u[mine], v[mine], np.ones(len(x))], axis=1)
+        p = np.linalg.lstsq(design, anchors.depth[mine], rcond=None)[0]
+        depth[here] = (p[0] * relative.values + p[1] * uu + p[2] * vv + p[3])[here]
+    return depth
+
+
+def naive_lwlr(relative: RelativeDepth, anchors: Anchors) -> FloatArray:
+    """A weighted least-squares line at every tenth pixel both ways: a hundredth of the work."""
+    u, v = anchors.uv.astype(int).T
+    x = relative.values[v, u]
+    design = np.stack([x, np.ones_like(x)], axis=1)
+    depth = np.zeros_like(relative.values)
+    for row in range(0, HEIGHT, 10):
+        for column in range(0, WIDTH, 10):
+            k = np.exp(-((anchors.uv - [column, row]) ** 2).sum(axis=1) / (2 * 80.0**2))
+            weighted = design * k[:, None]
+            scale, shift = np.linalg.solve(
+                weighted.T @ design + np.diag([1e-9, 0.01]), weighted.T @ anchors.depth
+            )
+            depth[row, column] = scale * relative.values[row, column] + shift
+    return depth
+
+
 def medians_ms(jobs: dict[str, Callable[[], object]]) -> dict[str, float]:
     """Median time of each job; the jobs take turns, so that all of them see the same machine."""
     times: dict[str, list[float]] = {name: [] for name in jobs}
-    for _ in range(ROUNDS):
+    for turn in range(ROUNDS):
         for name, job in jobs.items():
+            if name.startswith("naive") and turn >= NAIVE_ROUNDS:
+                continue
             start = time.perf_counter()
             job()
             times[name].append(time.perf_counter() - start)
     return {name: 1e3 * statistics.median(values) for name, values in times.items()}
 
 
-def region_aware(fit: str) -> SolverConfig:
-    return SolverConfig(name="region_aware", region_aware=RegionAwareConfig(fit=fit))
+def solvers() -> dict[str, Solver]:
+    """Every solver with its defaults, and some variants."""
+    settings = {**{name: {"name": name} for name in SOLVERS}, **VARIANTS}
+    return {
+        title: build_solver(from_flat({f"solver.{key}": value for key, value in given.items()}).solver)
+        for title, given in settings.items()
+    }
 
 
 def main() -> None:
@@ -71,24 +126,26 @@ def main() -> None:
     image, relative = scene()
     segmenter = build_segmenter(RegionsConfig())
     labels = segmenter.segment(image)
-    solvers = {"global_affine": build_solver(SolverConfig(name="global_affine"))}
-    for fit in ("median", "linear", "surface"):
-        solvers[f"region_aware {fit}"] = build_solver(region_aware(fit))
-
-    print(f"{WIDTH}x{HEIGHT}, {THREADS} threads, {labels.max() + 1} regions, median of {ROUNDS}\n")
-    print("| job | anchors | ms | times lstsq |")
-    print("|---|---:|---:|---:|")
-    for n in (100, 500, 2000):
+    built, counts = solvers(), (100, 500, 2000)
+    rows: dict[str, list[str]] = {}
+    for n in counts:
         anchors = anchors_on(relative, n)
         jobs: dict[str, Callable[[], object]] = {"lstsq and apply": lambda a=anchors: reference(relative, a)}
-        for name, solver in solvers.items():
+        for name, solver in built.items():
             jobs[name] = lambda s=solver, a=anchors: s.solve(relative, a, regions=labels)
-        if n == 500:
-            jobs["segmenter"] = lambda: segmenter.segment(image)
+        jobs["segmenter"] = lambda: segmenter.segment(image)
+        jobs["naive loop over regions (SSF)"] = lambda a=anchors: naive_regions(relative, a, labels)
+        jobs["naive loop over pixels (LWLR), times 100"] = lambda a=anchors: naive_lwlr(relative, a)
         times = medians_ms(jobs)
         for name, ms in times.items():
-            count = "" if name == "segmenter" else str(n)
-            print(f"| {name} | {count} | {ms:.2f} | {ms / times['lstsq and apply']:.1f} |")
+            ms *= 100 if name.endswith("times 100") else 1
+            rows.setdefault(name, []).append(f"{ms:.2f} | {ms / times['lstsq and apply']:.1f}")
+
+    print(f"{WIDTH}x{HEIGHT}, {THREADS} threads, {labels.max() + 1} regions, median of {ROUNDS}\n")
+    print("| job |" + "".join(f" {n} anchors, ms | times lstsq |" for n in counts))
+    print("|---|" + "---:|---:|" * len(counts))
+    for name, cells in rows.items():
+        print(f"| {name} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

@@ -10,35 +10,12 @@ import dataclasses
 import difflib
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from metric_depth_ros.errors import ConfigError
-
-
-def option(
-    default: Any,
-    help: str,
-    *,
-    unit: str = "",
-    low: float | None = None,
-    high: float | None = None,
-    choices: tuple[str, ...] = (),
-    live: bool = True,
-) -> Any:
-    """A setting: a dataclass field that carries its unit, closed range or choices, and help.
-
-    ``live=False`` marks what is read once at start.
-    """
-    metadata = dict(help=help, unit=unit, low=low, high=high, choices=choices, live=live)
-    if isinstance(default, list):
-        return field(default_factory=lambda: list(default), metadata=metadata)
-    return field(default=default, metadata=metadata)
-
-
-def section(kind: type) -> Any:
-    """A nested group of settings."""
-    return field(default_factory=kind)
+from metric_depth_ros.option import option, section
+from metric_depth_ros.solver_config import SolverConfig
 
 
 @dataclass(frozen=True)
@@ -141,78 +118,6 @@ class AnchorsConfig:
         low=0,
         high=1,
     )
-
-
-@dataclass(frozen=True)
-class GlobalAffineConfig:
-    domain: str = option(
-        "auto",
-        "what is fitted; auto: inverse_depth for inverse-depth networks, log for depth networks",
-        choices=("auto", "inverse_depth", "log", "depth"),
-    )
-    weighting: str = option(
-        "relative",
-        "relative minimises relative error, with the anchors' sigma; none is plain least squares",
-        choices=("relative", "none"),
-    )
-
-
-@dataclass(frozen=True)
-class RegionAwareConfig:
-    fit: str = option(
-        "surface",
-        "per region; median: a scale, linear: scale and shift (SLF), surface: scale, slopes and "
-        "shift (SSF of paper 000)",
-        choices=("median", "linear", "surface"),
-    )
-    domain: str = option(
-        "auto",
-        "what is fitted; auto: inverse_depth for inverse-depth networks, depth for depth networks; "
-        "paper 000 always fits depth",
-        choices=("auto", "inverse_depth", "log", "depth"),
-    )
-    weighting: str = option(
-        "relative",
-        "relative minimises relative error, with the anchors' sigma; none is plain least squares",
-        choices=("relative", "none"),
-    )
-    min_anchors: int = option(
-        0,
-        "anchors a region needs; with fewer it grows by its neighbours; 0: one more than the "
-        "fit has parameters",
-        low=0,
-        high=1000,
-    )
-    max_extrapolation: float = option(
-        1.5,
-        "a pixel nearer or farther than its region's anchors by more than this factor takes the "
-        "global fit's depth; 0 keeps it, as paper 000 does",
-        low=0,
-        high=1000,
-    )
-
-
-@dataclass(frozen=True)
-class SolverConfig:
-    name: str = option(
-        "region_aware", "how relative depth becomes metric", choices=("global_affine", "region_aware")
-    )
-    focus_m: float = option(
-        0.0,
-        "depth that should be most precise (sliding anchor); 0: none; no effect where weighting is none",
-        unit="m",
-        low=0,
-        high=1000,
-    )
-    focus_width: float = option(
-        0.5, "how wide the focus is, in units of log depth (0.5: from 0.6 to 1.6 times)", low=0.05, high=10
-    )
-    min_depth_m: float = option(0.05, "nearer depths are published as unknown", unit="m", low=0, high=1000)
-    max_depth_m: float = option(
-        200.0, "farther depths are published as unknown", unit="m", low=0.01, high=100000
-    )
-    global_affine: GlobalAffineConfig = section(GlobalAffineConfig)
-    region_aware: RegionAwareConfig = section(RegionAwareConfig)
 
 
 @dataclass(frozen=True)

@@ -34,12 +34,11 @@ def neighbours(labels: IntArray, n: int) -> BoolArray:
 
 def _borders(labels: IntArray) -> tuple[IntArray, IntArray]:
     """The labels on both sides of every border between two pixels."""
-    sides = []
-    for first, second in ((labels[:, :-1], labels[:, 1:]), (labels[:-1], labels[1:])):
-        border = first != second
-        sides.append((first[border], second[border]))
-    (left, right), (top, bottom) = sides
-    return np.concatenate([left, top]), np.concatenate([right, bottom])
+    flat, width = labels.ravel(), labels.shape[1]
+    across = np.flatnonzero(flat[1:] != flat[:-1])
+    across = across[across % width != width - 1]  # not from the end of a row to the next
+    down = np.flatnonzero(flat[width:] != flat[:-width])
+    return flat[np.concatenate([across, down])], flat[np.concatenate([across + 1, down + width])]
 
 
 def grown(touch: BoolArray, counts: IntArray, needed: int) -> BoolArray:

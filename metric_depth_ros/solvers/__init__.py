@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 
-from metric_depth_ros.config import SolverConfig
 from metric_depth_ros.errors import ConfigError
+from metric_depth_ros.solver_config import SolverConfig
 from metric_depth_ros.solvers.global_affine import GlobalAffine
+from metric_depth_ros.solvers.grid import Grid
+from metric_depth_ros.solvers.lwlr import Lwlr
+from metric_depth_ros.solvers.median import Median
+from metric_depth_ros.solvers.paper import PAPER_METHODS, as_in_the_paper
+from metric_depth_ros.solvers.piecewise import Piecewise
 from metric_depth_ros.solvers.region_aware import RegionAware
 from metric_depth_ros.types import Solver
 
-SOLVERS: dict[str, type[GlobalAffine] | type[RegionAware]] = {
+SOLVERS: dict[str, Callable[[SolverConfig], Solver]] = {
     "global_affine": GlobalAffine,
     "region_aware": RegionAware,
+    "median": Median,
+    "piecewise": Piecewise,
+    "lwlr": Lwlr,
+    "grid": Grid,
+    **{name: as_in_the_paper(name) for name in PAPER_METHODS},
 }
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import Literal, cast
 
+import cv2
 import numpy as np
 
 from metric_depth_ros.types import FloatArray, Kind, RelativeDepth
@@ -33,14 +34,17 @@ def choose_domain(setting: str, kind: Kind, for_depth: Domain) -> Domain:
 
 
 def relative_in(domain: Domain, relative: RelativeDepth) -> FloatArray:
-    """x (H, W) float32 of a relative map; NaN where it is NaN or has no x.
+    """x (H, W) float32 of a relative map; NaN where it is NaN or has no x. May be the map's own memory.
 
     Values that are not positive have no logarithm and no inverse, and no meaning as a depth. Only an
     inverse-depth map fitted in inverse depth keeps them: its zero is arbitrary.
     """
-    x: FloatArray = relative.values.astype(np.float32)
+    x: FloatArray = relative.values.astype(np.float32, copy=False)
     same = relative.kind == domain
-    x[~np.isfinite(x) if same and domain == "inverse_depth" else ~((x > 0) & (x < np.inf))] = np.nan
+    any_sign = same and domain == "inverse_depth"
+    lowest, highest = (float(f(x, initial=1)) for f in (np.min, np.max))  # NaN where there is one
+    if not ((any_sign or lowest > 0) and np.isfinite(lowest) and highest < np.inf):
+        x = np.where(np.isfinite(x) if any_sign else (x > 0) & (x < np.inf), x, np.float32(np.nan))
     if domain == "log":
         return np.log(x) if relative.kind == "depth" else -np.log(x)
     return x if same else 1 / x
@@ -80,5 +84,7 @@ def weights_in(domain: Domain, depth: FloatArray, sigma: FloatArray, weighting: 
 def limited(depth: FloatArray, min_depth_m: float, max_depth_m: float) -> FloatArray:
     """A copy (H, W) float32 of the depths, NaN outside the closed range."""
     result = depth.astype(np.float32)
-    result[(result < np.float32(min_depth_m)) | (result > np.float32(max_depth_m))] = np.nan
+    inside = cv2.inRange(result, *(float(np.float32(limit)) for limit in (min_depth_m, max_depth_m)))
+    if cv2.countNonZero(inside) < result.size:
+        np.copyto(result, np.float32(np.nan), where=np.equal(inside, 0))
     return result

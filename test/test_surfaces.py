@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from metric_depth_ros.solvers.domain import MODEL_MISFIT, depth_from, depth_in, relative_in, weights_in
-from metric_depth_ros.solvers.fit import fit_surfaces, observe, weighted_medians
+from metric_depth_ros.solvers.line import weighted_medians
+from metric_depth_ros.solvers.observations import observe
+from metric_depth_ros.solvers.surfaces import fit_surfaces
 from metric_depth_ros.types import Anchors, RelativeDepth
 
 DOMAINS = ("inverse_depth", "log", "depth")
@@ -46,7 +48,9 @@ def test_surfaces_equal_the_plain_loop(slopes):
     u, v = rng.integers(0, 64, 150), rng.integers(0, 48, 150)
     depth, sigma = rng.uniform(1, 9, 150), rng.uniform(0.01, 1, 150)
     anchors = Anchors(np.stack([u, v], axis=1).astype(np.float32), depth, sigma)
-    seen = observe(rng.uniform(1, 3, (48, 64)).astype(np.float32), anchors, "depth", "relative", "test")
+    seen = observe(
+        rng.uniform(1, 3, (48, 64)).astype(np.float32), anchors, "depth", "relative", "none", "test"
+    )
     group, reach = rng.integers(0, 12, 150), np.eye(12, dtype=bool) | (rng.random((12, 12)) < 0.3)
     fast = fit_surfaces(seen, group, reach, "depth", slopes=slopes)
     for region, parameters in enumerate(fast.parameters):
@@ -60,8 +64,26 @@ def test_surfaces_equal_the_plain_loop(slopes):
         assert fast.solved[region]
 
 
+@pytest.mark.parametrize("slopes", [True, False])
+def test_leave_one_out_errors_are_those_of_leaving_out(slopes):
+    rng = np.random.default_rng(1)
+    uv = rng.integers(0, 48, (40, 2)).astype(np.float32)
+    anchors = Anchors(uv, rng.uniform(1, 9, 40), rng.uniform(0.01, 1, 40))
+    seen = observe(rng.uniform(1, 3, (48, 64)).astype(np.float32), anchors, "depth", "relative", "none", "t")
+    fits = fit_surfaces(
+        seen, np.zeros(40, int), np.ones((1, 1), bool), "depth", slopes=slopes, leave_one_out=True
+    )
+    columns = [seen.x, *seen.uv.T, np.ones(40)] if slopes else [seen.x, np.ones(40)]
+    A, root, expected = np.stack(columns, axis=1), np.sqrt(seen.weight), 0.0
+    for out in range(40):
+        rest = np.arange(40) != out
+        p = np.linalg.lstsq(A[rest] * root[rest, None], seen.y[rest] * root[rest], rcond=None)[0]
+        expected += seen.weight[out] * (seen.y[out] - A[out] @ p) ** 2
+    assert fits.left_out[0] == pytest.approx(expected, rel=1e-5)
+
+
 def test_weighted_medians():
     values, weight = np.array([3.0, 1, 2, 10]), np.array([1.0, 1, 1, 5])
     member = np.array([[1, 1, 1, 0], [1, 1, 1, 1], [1, 0, 1, 0], [0, 0, 0, 0]], bool)
     found = weighted_medians(values, weight, member)
-    np.testing.assert_array_equal(found, [2, 10, 2, np.nan])
+    np.testing.assert_array_equal(found, [2, 10, 2.5, np.nan])

@@ -1,0 +1,31 @@
+"""How a setting is written down: a dataclass field with its default, unit, range and help."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import Any
+
+
+def option(
+    default: Any,
+    help: str,
+    *,
+    unit: str = "",
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
+    live: bool = True,
+) -> Any:
+    """A setting: a dataclass field that carries its unit, closed range or choices, and help.
+
+    ``live=False`` marks what is read once at start.
+    """
+    metadata = dict(help=help, unit=unit, low=low, high=high, choices=choices, live=live)
+    if isinstance(default, list):
+        return field(default_factory=lambda: list(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def section(kind: type) -> Any:
+    """A nested group of settings."""
+    return field(default_factory=kind)
