@@ -88,6 +88,7 @@ class RegionAwareConfig:
 
 
 SOLVER_NAMES = (
+    "auto",
     "global_affine",
     "region_aware",
     "median",

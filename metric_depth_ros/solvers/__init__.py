@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.solver_config import SolverConfig
+from metric_depth_ros.solvers.auto import Auto
 from metric_depth_ros.solvers.global_affine import GlobalAffine
 from metric_depth_ros.solvers.grid import Grid
 from metric_depth_ros.solvers.lwlr import Lwlr
@@ -17,6 +18,7 @@ from metric_depth_ros.solvers.region_aware import RegionAware
 from metric_depth_ros.types import Solver
 
 SOLVERS: dict[str, Callable[[SolverConfig], Solver]] = {
+    "auto": Auto,
     "global_affine": GlobalAffine,
     "region_aware": RegionAware,
     "median": Median,

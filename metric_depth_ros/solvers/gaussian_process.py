@@ -1,0 +1,132 @@
+"""A Gaussian process over image places: values at a few of them, in one exact solve, become values
+and uncertainties at all.
+
+A place has six features: u and v (in units of the image's mean side, sqrt(W H)), x (log relative
+depth) and its colour (CIELAB / 100). The covariance of the process at two places is
+
+    k = a0^2 + ax^2 x x' + as^2 exp(-(du^2 + dv^2) / (2 ls^2)) + al^2 / (1 + q)
+    q = (du^2 + dv^2) / ll^2 + dx^2 / lx^2 + dcolour^2 / lc^2
+
+a constant, a slope along x, a smooth field over the image, and a field with long tails that is alike
+at places that lie near each other, are equally far for the network and look alike (a rational
+quadratic, or Cauchy, covariance: Rasmussen and Williams 2006, equations 2.25, 2.26 and 4.19; leave-one-out
+5.10 to 5.12). Its one reciprocal per pair of places is what makes the whole image affordable.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import cholesky, lapack
+
+from metric_depth_ros.types import FloatArray
+
+FEATURES = 6
+# Places handled at once, so that a block of covariances stays in the processor's cache.
+_BLOCK = 512
+
+
+@dataclass(frozen=True)
+class Covariance:
+    """The amplitudes and lengths of the module's equation."""
+
+    constant: float = 0.3
+    slope: float = 0.3
+    smooth: float = 0.18
+    smooth_length: float = 0.5
+    local: float = 0.12
+    local_length: float = 0.13
+    x_length: float = 0.19
+    colour_length: float = 0.6
+
+    def local_between(self, places: FloatArray, others: FloatArray) -> FloatArray:
+        """(N, M) float32 of the last term."""
+        a, b = self._scaled(places), self._scaled(others)
+        left = np.column_stack([a, _squares(a) + 1, np.ones_like(a[:, :1])])
+        right = np.column_stack([-2 * b, np.ones_like(b[:, :1]), _squares(b)])
+        k = left @ (right / np.float32(self.local**2)).T
+        return np.reciprocal(k, out=k)
+
+    def smooth_between(self, places: FloatArray, others: FloatArray) -> FloatArray:
+        """(N, M) float32 of the first and the third term."""
+        a, b = (p[:, :2] / np.float32(self.smooth_length) for p in (places, others))
+        k = a @ b.T
+        k -= _squares(a) / 2
+        k -= _squares(b)[:, 0] / 2
+        np.exp(k, out=k)
+        k *= np.float32(self.smooth**2)
+        k += np.float32(self.constant**2)
+        return k
+
+    def between(self, places: FloatArray, others: FloatArray) -> FloatArray:
+        """(N, M) float32 covariances of places (N, 6) with others (M, 6)."""
+        k = self.smooth_between(places, others)
+        k += self.local_between(places, others)
+        k += np.multiply.outer(np.float32(self.slope**2) * places[:, 2], others[:, 2])
+        return k
+
+    def at(self, places: FloatArray) -> FloatArray:
+        """(N,) variance of the process at places (N, 6)."""
+        same = self.constant**2 + self.smooth**2 + self.local**2
+        return np.asarray(same + (self.slope * places[:, 2]) ** 2)
+
+    def _scaled(self, places: FloatArray) -> FloatArray:
+        lengths = [self.local_length] * 2 + [self.x_length] + [self.colour_length] * 3
+        return places / np.array(lengths, np.float32)
+
+
+class GaussianProcess:
+    """The process given noisy values at some places: its mean and variance anywhere."""
+
+    def __init__(
+        self, covariance: Covariance, places: FloatArray, values: FloatArray, noise: FloatArray
+    ) -> None:
+        """Solves for the values, in a time that grows with N^3.
+
+        Args:
+            places: (N, 6) float32 features.
+            values: (N,) with mean about 0.
+            noise: (N,) variances, positive.
+        """
+        self._covariance, self._places = covariance, places
+        K = covariance.between(places, places)
+        K.flat[:: len(K) + 1] += noise.astype(np.float32)
+        # The transposed of an array in C's order is one in Fortran's: nothing is copied.
+        upper = cholesky(K.T, lower=False, overwrite_a=True, check_finite=False)
+        self._root, _ = lapack.strtri(upper, lower=0, overwrite_c=1)  # root @ root.T = inverse of K
+        self._weights = self._root @ (self._root.T @ values.astype(np.float32))
+
+    def mean(self, places: FloatArray) -> FloatArray:
+        """(M,) float32 values at places (M, 6): the sum of the three below."""
+        return self.slope * places[:, 2] + self.smooth_mean(places) + self.local_mean(places)
+
+    @property
+    def slope(self) -> float:
+        """What the mean rises by with x everywhere."""
+        return float(self._covariance.slope**2 * (self._places[:, 2] @ self._weights))
+
+    def smooth_mean(self, places: FloatArray) -> FloatArray:
+        """(M,) the part of the mean that knows u and v only."""
+        return np.asarray(self._covariance.smooth_between(places, self._places) @ self._weights)
+
+    def local_mean(self, places: FloatArray) -> FloatArray:
+        """(M,) the part that is alike at places alike in everything."""
+        blocks = range(0, len(places), _BLOCK)
+        parts = [self._covariance.local_between(places[i : i + _BLOCK], self._places) for i in blocks]
+        return np.concatenate([part @ self._weights for part in parts])
+
+    def variance(self, places: FloatArray) -> FloatArray:
+        """(M,) variance of the process about ``mean``, noise not included."""
+        explained = self._root.T @ self._covariance.between(self._places, places)
+        return np.maximum(self._covariance.at(places) - np.einsum("nm,nm->m", explained, explained), 0)
+
+    def left_out(self) -> tuple[FloatArray, FloatArray]:
+        """(N,) errors at each place were it left out, and their variances (noise included)."""
+        precision = np.einsum("nm,nm->n", self._root, self._root)
+        return self._weights / precision, 1 / precision
+
+
+def _squares(places: FloatArray) -> FloatArray:
+    """(N, 1) sums of squares."""
+    return np.einsum("nf,nf->n", places, places)[:, None]
