@@ -109,6 +109,6 @@ class ClosedForm(ABC):
 def rescued(y: FloatArray, x: FloatArray, line: Line, domain: Domain) -> FloatArray:
     """y (H, W), changed in place: where it is no depth (not positive) it becomes the global line's."""
     if domain != "log" and not float(np.min(y)) > 0:
-        lost = np.flatnonzero(y.ravel() <= 0)
-        y.ravel()[lost] = line.at(x.ravel()[lost])
+        lost = y <= 0
+        y[lost] = line.at(x[lost])
     return y
