@@ -135,6 +135,19 @@ def test_expansion_is_the_paper_s_algorithm():
         np.testing.assert_allclose(depth[here], expected[here], rtol=1e-4)
 
 
+def test_what_the_paper_s_fit_makes_negative_is_unknown_and_ours_the_global_line():
+    values, labels = (1 + 0.1 * U).astype(np.float32), (U >= 40).astype(np.int32)
+    truth = np.where(labels == 0, values, values - 5.5)  # the right region's line is negative at first
+    anchors = anchors_on(np.where((labels == 0) | (truth > 0.2), truth, np.nan), 1500)
+    anchors = anchors.take(np.isfinite(anchors.depth))
+    relative = RelativeDepth(values, "depth")
+    paper = solver_of("paper_slf").solve(relative, anchors, regions=labels).depth
+    ours = expanding(fit="linear").solve(relative, anchors, regions=labels).depth
+    assert (truth < -1e-3).any()
+    assert np.isnan(paper[truth < -1e-3]).all()
+    assert np.isfinite(ours).all()
+
+
 def test_anchors_on_one_line_do_not_fit_a_surface():
     relative = RelativeDepth(smooth_relative(), "depth")
     along = np.stack([np.arange(4, 60), np.full(56, 20)], axis=1).astype(np.float32)

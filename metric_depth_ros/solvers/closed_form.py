@@ -93,7 +93,7 @@ class ClosedForm(ABC):
             y, info = line.at(x), {"fit": line.how}
         else:
             y, info = self._fitted(problem)
-        depth = limited(depth_from(domain, y), config.min_depth_m, config.max_depth_m)
+        depth = limited(depth_from(domain, y, out=y), config.min_depth_m, config.max_depth_m)
         about = {"domain": domain, "anchors": len(seen), "rejected": seen.rejected}
         return MetricDepth(depth, info={**about, **info})
 
@@ -103,12 +103,12 @@ class ClosedForm(ABC):
 
     @abstractmethod
     def _fitted(self, problem: Problem) -> tuple[FloatArray, dict[str, Any]]:
-        """y (H, W) float32, and what ``info`` should say about it."""
+        """y (H, W) float32, an array of its own, and what ``info`` should say about it."""
 
 
 def rescued(y: FloatArray, x: FloatArray, line: Line, domain: Domain) -> FloatArray:
     """y (H, W), changed in place: where it is no depth (not positive) it becomes the global line's."""
     if domain != "log" and not float(np.min(y)) > 0:
-        lost = np.flatnonzero(y.ravel() <= 0)
-        y.ravel()[lost] = line.at(x.ravel()[lost])
+        lost = y <= 0
+        y[lost] = line.at(x[lost])
     return y

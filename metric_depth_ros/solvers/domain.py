@@ -58,12 +58,15 @@ def depth_in(domain: Domain, depth: FloatArray) -> FloatArray:
     return 1 / depth if domain == "inverse_depth" else depth
 
 
-def depth_from(domain: Domain, y: FloatArray) -> FloatArray:
-    """Depths in metres of y, of y's type; where there is none (y <= 0) not positive, or infinite."""
+def depth_from(domain: Domain, y: FloatArray, out: FloatArray | None = None) -> FloatArray:
+    """Depths in metres of y, of y's type; where there is none (y <= 0) not positive, or infinite.
+
+    ``out`` may be y itself.
+    """
     with np.errstate(divide="ignore", over="ignore"):
         if domain == "log":
-            return np.asarray(np.exp(y))
-        return np.reciprocal(y) if domain == "inverse_depth" else y
+            return np.asarray(np.exp(y, out=out))
+        return np.asarray(np.reciprocal(y, out=out)) if domain == "inverse_depth" else y
 
 
 def weights_in(domain: Domain, depth: FloatArray, sigma: FloatArray, weighting: str) -> FloatArray:
@@ -82,9 +85,8 @@ def weights_in(domain: Domain, depth: FloatArray, sigma: FloatArray, weighting: 
 
 
 def limited(depth: FloatArray, min_depth_m: float, max_depth_m: float) -> FloatArray:
-    """A copy (H, W) float32 of the depths, NaN outside the closed range."""
-    result = depth.astype(np.float32)
-    inside = cv2.inRange(result, *(float(np.float32(limit)) for limit in (min_depth_m, max_depth_m)))
-    if cv2.countNonZero(inside) < result.size:
-        np.copyto(result, np.float32(np.nan), where=np.equal(inside, 0))
-    return result
+    """The depths (H, W) float32, changed in place: NaN outside the closed range."""
+    inside = cv2.inRange(depth, *(float(np.float32(limit)) for limit in (min_depth_m, max_depth_m)))
+    if cv2.countNonZero(inside) < depth.size:
+        np.copyto(depth, np.float32(np.nan), where=np.equal(inside, 0))
+    return depth

@@ -25,7 +25,9 @@ class Line:
 
     def at(self, x: FloatArray) -> FloatArray:
         """y of x, of x's type."""
-        return np.asarray(x * x.dtype.type(self.scale) + x.dtype.type(self.shift))
+        y = np.asarray(x * x.dtype.type(self.scale))
+        y += x.dtype.type(self.shift)
+        return y
 
 
 def fit_line(seen: Observations, domain: Domain, *, rising: bool = True) -> Line:

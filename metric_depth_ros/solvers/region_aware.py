@@ -47,7 +47,9 @@ class RegionAware(ClosedForm):
             fits = fit_expanded(
                 problem.seen, labels, group, n, problem.line, problem.domain, options, rising=self._guards
             )
-        bounds = _plausible(fits.depth_range, problem.domain, options.max_extrapolation)
+        bounds = np.tile([-np.inf, np.inf], (n, 1))
+        if self._guards:
+            bounds = _plausible(fits.depth_range, problem.domain, options.max_extrapolation)
         y, implausible = _applied(problem.x, labels, fits.parameters, bounds, problem.line)
         return y, _info(fits, implausible)
 
