@@ -37,6 +37,7 @@ setup(
     install_requires=[
         "setuptools",
         "numpy",
+        "scipy",
         "opencv-python-headless",
         "pyyaml",
         "onnxruntime",

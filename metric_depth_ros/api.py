@@ -9,8 +9,8 @@ from typing import Any, cast, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
-from metric_depth_ros.anchors import depth_sigma, focused
-from metric_depth_ros.config import SETTINGS, AnchorsConfig, Config, from_flat
+from metric_depth_ros.anchors import focused
+from metric_depth_ros.config import SETTINGS, Config, from_flat
 from metric_depth_ros.errors import ConfigError, InputError
 from metric_depth_ros.regions import build_segmenter
 from metric_depth_ros.solvers import SOLVERS, build_solver
@@ -26,6 +26,8 @@ from metric_depth_ros.types import (
     RelativeDepth,
 )
 
+# Of anchors whose sigma is not given, as a fraction of their depth.
+_UNKNOWN_SIGMA = 0.02
 DEFAULT_SOLVER: str = SETTINGS["solver.name"].default
 
 
@@ -57,8 +59,7 @@ def solve(
         kind: "inverse_depth" (larger is nearer: MiDaS, Depth Anything) or "depth" (larger is farther).
         image: (H, W, 3) or (H, W) uint8 RGB; regions are made of it for solvers that use them.
         K: (3, 3) intrinsics of the image in pixels, for solvers that use them.
-        sigma: standard deviation of ``depth`` in metres, (N,) or one for all; None: 0.03 m, the default of
-            ``anchors.sigma_base_m``.
+        sigma: standard deviation of ``depth`` in metres, (N,) or one for all; None: 2 % of it.
         regions: (H, W) whole numbers from 0, instead of the built-in segmenter's.
         solver: its name; docs/solvers.md lists them.
         **options: the settings below ``solver.NAME.`` and ``solver.`` by their names there, as in
@@ -144,7 +145,7 @@ def _anchors(uv: ArrayLike, depth: ArrayLike, sigma: ArrayLike | None) -> Anchor
     n = len(pixels)
     _one_each(metres, n, "depth")
     if sigma is None:
-        noise = depth_sigma(metres, AnchorsConfig())
+        noise = _UNKNOWN_SIGMA * metres
     else:
         noise = _numbers(sigma, "sigma")
         noise = np.full(n, float(noise), np.float32) if noise.ndim == 0 else noise

@@ -107,7 +107,7 @@ SOLVER_NAMES = (
 
 @dataclass(frozen=True)
 class SolverConfig:
-    name: str = option("region_aware", "how relative depth becomes metric", choices=SOLVER_NAMES)
+    name: str = option("auto", "how relative depth becomes metric", choices=SOLVER_NAMES)
     domain: str = option(
         "auto",
         "what is fitted; auto: inverse_depth for inverse-depth networks, each solver's own for depth "
@@ -117,14 +117,14 @@ class SolverConfig:
     weighting: str = option(
         "relative",
         "relative minimises relative error, with the anchors' sigma; none is plain least squares; "
-        "no effect on the paper_ solvers",
+        "no effect on auto, which weighs by sigma, and on the paper_ solvers",
         choices=("relative", "none"),
     )
     robust: str = option(
-        "tukey",
-        "tukey leaves out anchors that disagree with those around them; none believes all; "
+        "neighbours",
+        "neighbours leaves out anchors that disagree with those around them; none believes all; "
         "no effect on the paper_ solvers",
-        choices=("tukey", "none"),
+        choices=("neighbours", "none"),
     )
     focus_m: float = option(
         0.0,

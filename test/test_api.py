@@ -10,7 +10,7 @@ import pytest
 
 import metric_depth_ros
 from metric_depth_ros import solve
-from metric_depth_ros.config import AnchorsConfig, RegionsConfig, SolverConfig
+from metric_depth_ros.config import RegionsConfig, SolverConfig
 from metric_depth_ros.errors import AnchorError, ConfigError, InputError
 from metric_depth_ros.regions import build_segmenter
 from metric_depth_ros.solvers import SOLVERS, build_solver
@@ -26,7 +26,7 @@ IMAGE = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
 IMAGE[:, WIDTH // 2 :] = 200
 
 
-@pytest.mark.parametrize("solver", ["global_affine", "region_aware"])
+@pytest.mark.parametrize("solver", ["auto", "global_affine", "region_aware"])
 def test_exact_where_the_network_is_right_up_to_scale_and_shift(solver):
     result = solve(INVERSE, UV, DEPTH, image=IMAGE, solver=solver)
     assert result.depth.dtype == np.float32 and result.depth.shape == TRUTH.shape
@@ -38,12 +38,12 @@ def test_exact_where_the_network_is_right_up_to_scale_and_shift(solver):
 def test_every_solver_gives_what_it_gives_by_itself(solver):
     labels = build_segmenter(RegionsConfig()).segment(IMAGE)
     noisy = (INVERSE + 0.05 * np.random.default_rng(1).standard_normal(TRUTH.shape)).astype(np.float32)
-    anchors = Anchors(UV.astype(np.float32), DEPTH.astype(np.float32), np.full(COUNT, 0.03, np.float32))
+    anchors = Anchors(UV.astype(np.float32), DEPTH.astype(np.float32), (0.02 * DEPTH).astype(np.float32))
     direct = build_solver(SolverConfig(name=solver))
     expected = direct.solve(RelativeDepth(noisy, "inverse_depth"), anchors, image=IMAGE, regions=labels)
     for regions in (None, labels):
         found = solve(noisy, UV, DEPTH, image=IMAGE, regions=regions, solver=solver)
-        np.testing.assert_array_equal(found.depth, expected.depth)
+        np.testing.assert_allclose(found.depth, expected.depth, rtol=1e-5)
 
 
 def test_lists_and_a_sigma_for_all_will_do():
@@ -52,12 +52,11 @@ def test_lists_and_a_sigma_for_all_will_do():
     np.testing.assert_allclose(found.depth, [[2, 4], [6, 8]], rtol=1e-5)
 
 
-def test_sigma_is_three_centimetres_unless_said():
-    assert AnchorsConfig().sigma_base_m == 0.03
+def test_sigma_is_two_percent_unless_said():
     depth = DEPTH * np.random.default_rng(2).uniform(0.8, 1.2, COUNT)
     silent = solve(INVERSE, UV, depth, solver="global_affine").depth
-    np.testing.assert_array_equal(
-        solve(INVERSE, UV, depth, sigma=np.full(COUNT, 0.03), solver="global_affine").depth, silent
+    np.testing.assert_allclose(
+        solve(INVERSE, UV, depth, sigma=0.02 * depth, solver="global_affine").depth, silent, rtol=1e-5
     )
     uneven = np.where(np.arange(COUNT) < 20, 0.03, 3.0)
     assert np.abs(solve(INVERSE, UV, depth, sigma=uneven, solver="global_affine").depth - silent).max() > 1e-3
@@ -80,11 +79,11 @@ def test_the_focus_counts():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"solver": "gloal_affine", "domain": "log"}, "solver.name: .*; needed one of global_affine"),
+        ({"solver": "gloal_affine", "domain": "log"}, "solver.name: .*; needed one of auto"),
         ({"domian": "log"}, "unknown option 'domian'. Did you mean domain"),
         ({"fit": "linear"}, "global_affine: unknown option 'fit'"),
         ({"name": "region_aware"}, "unknown option 'name'"),
-        ({"domain": "metres"}, "solver.global_affine.domain: 'metres'; needed one of"),
+        ({"domain": "metres"}, "solver.domain: 'metres'; needed one of"),
         ({"max_depth_m": "far"}, "solver.max_depth_m: 'far'"),
         ({"min_depth_m": 9, "max_depth_m": 3}, "needed less than"),
     ],

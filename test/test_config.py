@@ -41,7 +41,7 @@ def test_solver_names_are_the_registry():
     ("name", "value", "words"),
     [
         ("anchors.grid", 8, "Did you mean anchors.grid_px?"),
-        ("solver.name", "global_afine", "one of global_affine"),
+        ("solver.name", "global_afine", "one of auto, global_affine"),
         ("solver.focus_m", -1, "from 0 to 1000 m"),
         ("solver.focus_m", "near", "a number"),
         ("solver.focus_m", float("nan"), "a number"),

@@ -65,7 +65,7 @@ def test_known_depth_ends_at_the_cap_and_the_border():
     inner = known_depth(frame, cap_m=80, border_px=12)
     assert inner.pixels.uv.min(axis=0).tolist() == [12, 12]
     assert inner.pixels.uv.max(axis=0).tolist() == [WIDTH - 13, HEIGHT - 13]
-    assert (inner.pixels.sigma == np.float32(0.03)).all() and not inner.from_lidar
+    assert np.allclose(inner.pixels.sigma, 0.02 * inner.pixels.depth) and not inner.from_lidar
 
 
 def test_elevation_of_rows_and_of_rings(dense, lidar):

@@ -125,7 +125,7 @@ def test_robustness_does_no_harm_to_right_anchors(name):
         np.mean(
             np.abs(solver_of(name, robust=r).solve(relative, anchors, regions=quarters()).depth / truth - 1)
         )
-        for r in ("tukey", "none")
+        for r in ("neighbours", "none")
     )
     assert with_it < without + 0.005
 

@@ -145,7 +145,7 @@ def test_depth_outside_the_limits_is_unknown(name):
 @pytest.mark.parametrize("name", [name for name in SOLVERS if name not in OURS])
 def test_shared_settings_do_not_change_the_papers_methods(name):
     relative, anchors = noisy_problem()
-    changed = {"domain": "inverse_depth", "weighting": "relative", "robust": "tukey"}
+    changed = {"domain": "inverse_depth", "weighting": "relative", "robust": "neighbours"}
     plain = {"domain": "log", "weighting": "none", "robust": "none"}
     one, other = (solver_of(name, **o).solve(relative, anchors, regions=quarters()) for o in (changed, plain))
     np.testing.assert_array_equal(one.depth, other.depth)
@@ -231,7 +231,7 @@ def test_inverse_depth_maps_with_any_zero_give_positive_depth(name, options, shi
     truth = 1 / (0.1 * values + 0.5)
     relative, anchors = RelativeDepth(values, "inverse_depth"), anchors_on(truth, 100)
     domain = options.get("domain", "auto")
-    if shift == -4.0 and (name == "median" or domain in ("log", "depth")):
+    if shift == -4.0 and name != "auto" and (name == "median" or domain in ("log", "depth")):
         with pytest.raises(AnchorError, match="0 usable"):
             solver_of(name, **options).solve(relative, anchors, regions=quarters())
         return

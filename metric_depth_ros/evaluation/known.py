@@ -12,7 +12,8 @@ from metric_depth_ros.datasets import Frame
 from metric_depth_ros.geometry import transform_points, unproject
 from metric_depth_ros.types import Anchors, FloatArray
 
-_SENSOR = AnchorsConfig(grid_px=0)
+# What solvers are told of the anchors, which are ground truth from sensors of all kinds.
+_SENSOR = AnchorsConfig(grid_px=0, sigma_base_m=0.0, sigma_relative=0.02)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +42,7 @@ def known_pixels(frame: Frame) -> Anchors:
     """All pixels of the depth image, else all LiDAR points that the camera sees; none without either.
 
     Points are projected, and occluded ones dropped, as the pipeline does; they are not thinned out.
-    Sigma is that of the default ``anchors`` settings.
+    Sigma is 2 % of the depth.
     """
     if frame.depth is not None:
         v, u = np.nonzero(np.isfinite(frame.depth))

@@ -8,35 +8,29 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from metric_depth_ros.anchors import sample_bilinear
-from metric_depth_ros.engines.positive import positive_depth
-from metric_depth_ros.errors import AnchorError
 from metric_depth_ros.solver_config import SolverConfig
 from metric_depth_ros.solvers.domain import limited
 from metric_depth_ros.solvers.gaussian_process import FEATURES, Covariance, GaussianProcess
-from metric_depth_ros.solvers.outliers import disagreeing
 from metric_depth_ros.solvers.tiles import Tile, tiled
+from metric_depth_ros.solvers.trend import NUGGET, Trend, find_trend, noise_of
 from metric_depth_ros.types import (
     Anchors,
     Camera,
     FloatArray,
     ImageArray,
     IntArray,
-    Kind,
     MetricDepth,
     RelativeDepth,
 )
 
-# What log metric depth rises by per log relative depth, before any anchor is seen.
-_SLOPE: dict[Kind, float] = {"depth": 1.1, "inverse_depth": 0.7}
-# Error in log depth of an anchor beyond its sigma: what is finer than the field can follow.
-_NUGGET = 0.015
 # Anchors solved for together; more are parted, each part having so many of its own.
 _TOGETHER, _OWN, _LEAST = 512, 220, 64
 # Places at which the field is computed: so many pairs with anchors, within bounds.
 _PAIRS, _PLACES = 2.5e6, (4800, 19200)
 # The uncertainty is computed at every so many places across and down.
 _SPARSE = 5
+# The local length in mean distances of anchors, and how short it may become.
+_SPACINGS, _SHORTEST = 2.0, 0.6
 # Anchors' worth of trust in the covariance's own amplitude.
 _OWN_AMPLITUDE = 10.0
 
@@ -70,7 +64,7 @@ class Places:
         found = self.features[np.minimum(row, rows - 1), np.minimum(column, columns - 1)]
         found[:, :2] = _scaled(uv, self.size)
         found[:, 2] = x
-        return found
+        return np.asarray(found)
 
     def sparse(self) -> Places:
         """Every fifth place across and down."""
@@ -108,7 +102,6 @@ class Auto:
 
     def __init__(self, config: SolverConfig) -> None:
         self._config = config
-        self._covariance = Covariance()
 
     def solve(
         self,
@@ -129,47 +122,30 @@ class Auto:
         Raises:
             AnchorError: no anchor lies where the network says something.
         """
-        x = np.log(positive_depth(relative))
-        seen, at = _usable(x, anchors)
-        log_depth, slope = np.log(seen.depth.astype(np.float64)), _SLOPE[relative.kind]
-        ratio = log_depth - slope * at
-        rejected = 0
-        if self._config.robust != "none":
-            kept = ~disagreeing(seen.uv, ratio, log_depth)
-            rejected = int(np.count_nonzero(~kept))
-            seen, at, ratio = seen.take(kept), at[kept], ratio[kept]
-        level, middle = np.float32(np.median(ratio)), np.float32(np.median(at))
-        x -= middle
-        places = _places(x, image, len(seen))
-        field = _field(places, seen, at - middle, ratio - level)
-        y = _enlarged(field.slope + np.float32(slope), x.shape)
-        y *= x
-        y += _enlarged(field.mean, x.shape)
-        y += level + np.float32(slope) * middle
+        trend = find_trend(relative, anchors, self._config.domain, self._config.robust)
+        level = np.float32(np.median(trend.residual))
+        field = _field(_places(trend.map, image, len(trend.x)), trend, level)
+        y = _enlarged(field.slope + np.float32(1), trend.map.shape)
+        y *= trend.map
+        y += _enlarged(field.mean, y.shape)
+        y += level
         depth = limited(np.exp(y, out=y), self._config.min_depth_m, self._config.max_depth_m)
-        sigma = _enlarged(field.sigma, x.shape)
+        sigma = _enlarged(field.sigma, y.shape)
         sigma *= depth
-        info = {"anchors": len(seen), "rejected": rejected, "sigma_scale": field.scale}
+        info = {
+            "trend": trend.name,
+            "anchors": len(trend.x),
+            "rejected": len(anchors) - len(trend.x),
+            "sigma_scale": field.scale,
+        }
         return MetricDepth(depth, sigma, info=info)
-
-
-def _usable(x: FloatArray, anchors: Anchors) -> tuple[Anchors, FloatArray]:
-    """The anchors at which both depths are known, and x (N,) there."""
-    at = sample_bilinear(x, anchors.uv).astype(np.float64)
-    known = np.isfinite(at) & np.isfinite(anchors.depth) & (anchors.depth > 0)
-    known &= np.isfinite(anchors.sigma) & (anchors.sigma >= 0)
-    if not known.any():
-        raise AnchorError(
-            f"auto: 0 usable of {len(anchors)} anchors; needed 1 with positive depth inside the image, "
-            "where the network says something. Check T_camera_lidar and the network's output."
-        )
-    return anchors.take(known), at[known]
 
 
 def _places(x: FloatArray, image: ImageArray | None, anchors: int) -> Places:
     """The lattice for a map x (H, W), finer for fewer anchors."""
     height, width = x.shape
-    count = min(max(_PAIRS / anchors, _PLACES[0]), _PLACES[1])
+    low, high = _PLACES
+    count = high if anchors > _TOGETHER else min(max(_PAIRS / anchors, low), high)
     step = max((width * height / count) ** 0.5, 1.0)
     columns, rows = (_SPARSE * max(1, round(side / step / _SPARSE)) for side in (width, height))
     features = np.zeros((rows, columns, FEATURES), np.float32)
@@ -193,14 +169,15 @@ def _scaled(uv: FloatArray, size: tuple[int, int]) -> FloatArray:
     return np.asarray(uv / (size[0] * size[1]) ** 0.5, np.float32)
 
 
-def _field(places: Places, seen: Anchors, x: FloatArray, values: FloatArray) -> Field:
-    """The process given values (N,) at the anchors, whose x (N,) is known."""
-    features = places.at(seen.uv, x)
-    noise = _NUGGET**2 + (seen.sigma.astype(np.float64) / seen.depth) ** 2
+def _field(places: Places, trend: Trend, level: float) -> Field:
+    """The process given the trend's residuals less ``level``."""
+    uv = trend.anchors.uv
+    features, values, noise = places.at(uv, trend.x), trend.residual - level, noise_of(trend.anchors)
+    covariance = _covariance(len(uv))
     parts = []
-    for tile in tiled(seen.uv, *places.size, _OWN if len(seen) > _TOGETHER else _TOGETHER):
-        chosen = tile.chosen(seen.uv, _LEAST)
-        process = GaussianProcess(Covariance(), features[chosen], values[chosen], noise[chosen])
+    for tile in tiled(uv, *places.size, _OWN if len(uv) > _TOGETHER else _TOGETHER):
+        chosen = tile.chosen(uv, _LEAST)
+        process = GaussianProcess(covariance, features[chosen], values[chosen], noise[chosen])
         parts.append((tile, process))
     sparse = places.sparse()
     smooth = _blended(parts, sparse, lambda process, at: process.smooth_mean(at))
@@ -209,7 +186,13 @@ def _field(places: Places, seen: Anchors, x: FloatArray, values: FloatArray) -> 
     mean = _blended(parts, places, lambda process, at: process.local_mean(at))
     mean += _enlarged(smooth, mean.shape)
     scale = _amplitude([process for _, process in parts])
-    return Field(mean, slope, scale * np.sqrt(variance + np.float32(_NUGGET**2)), scale)
+    return Field(mean, slope, scale * np.sqrt(variance + np.float32(NUGGET**2)), scale)
+
+
+def _covariance(anchors: int) -> Covariance:
+    """The defaults, the local length shorter for many anchors: they show what is finer."""
+    length = Covariance().local_length
+    return Covariance(local_length=float(np.clip(_SPACINGS * anchors**-0.5, _SHORTEST * length, length)))
 
 
 def _blended(
@@ -240,7 +223,7 @@ def _amplitude(processes: Sequence[GaussianProcess]) -> float:
     if len(errors) < 3:
         return 1.0
     found = float(np.median(np.abs(errors) / np.sqrt(variances))) * 1.4826
-    return ((len(errors) * found**2 + _OWN_AMPLITUDE) / (len(errors) + _OWN_AMPLITUDE)) ** 0.5
+    return float(np.sqrt((len(errors) * found**2 + _OWN_AMPLITUDE) / (len(errors) + _OWN_AMPLITUDE)))
 
 
 def _enlarged(field: FloatArray, shape: tuple[int, ...]) -> FloatArray:

@@ -18,13 +18,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cholesky, lapack
 
 from metric_depth_ros.types import FloatArray
 
 FEATURES = 6
 # Places handled at once, so that a block of covariances stays in the processor's cache.
-_BLOCK = 512
+_BLOCK = 128
+# Triangular matrices of this size are inverted at once.
+_SMALL = 64
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,19 @@ class Covariance:
 
     def local_between(self, places: FloatArray, others: FloatArray) -> FloatArray:
         """(N, M) float32 of the last term."""
-        a, b = self._scaled(places), self._scaled(others)
-        left = np.column_stack([a, _squares(a) + 1, np.ones_like(a[:, :1])])
-        right = np.column_stack([-2 * b, np.ones_like(b[:, :1]), _squares(b)])
-        k = left @ (right / np.float32(self.local**2)).T
-        return np.reciprocal(k, out=k)
+        k = self._left(places) @ self._right(others)
+        return np.asarray(np.divide(np.float32(1), k, out=k))
+
+    def local_sums(self, places: FloatArray, others: FloatArray, weights: FloatArray) -> FloatArray:
+        """(N,) ``local_between`` times weights (M,), in blocks that stay in the processor's cache."""
+        left, right = self._left(places), self._right(others)
+        sums, block = np.empty(len(places), np.float32), np.empty((_BLOCK, len(others)), np.float32)
+        for start in range(0, len(places), _BLOCK):
+            part = left[start : start + _BLOCK]
+            k = np.matmul(part, right, out=block[: len(part)])
+            np.divide(np.float32(1), k, out=k)
+            np.matmul(k, weights, out=sums[start : start + _BLOCK])
+        return sums
 
     def smooth_between(self, places: FloatArray, others: FloatArray) -> FloatArray:
         """(N, M) float32 of the first and the third term."""
@@ -57,7 +66,7 @@ class Covariance:
         np.exp(k, out=k)
         k *= np.float32(self.smooth**2)
         k += np.float32(self.constant**2)
-        return k
+        return np.asarray(k)
 
     def between(self, places: FloatArray, others: FloatArray) -> FloatArray:
         """(N, M) float32 covariances of places (N, 6) with others (M, 6)."""
@@ -71,9 +80,20 @@ class Covariance:
         same = self.constant**2 + self.smooth**2 + self.local**2
         return np.asarray(same + (self.slope * places[:, 2]) ** 2)
 
+    def _left(self, places: FloatArray) -> FloatArray:
+        """(N, 8), whose product with ``_right`` is (1 + q) / al^2."""
+        a = self._scaled(places)
+        return np.column_stack([a, _squares(a) + 1, np.ones_like(a[:, :1])])
+
+    def _right(self, places: FloatArray) -> FloatArray:
+        """(8, M)."""
+        b = self._scaled(places)
+        columns = np.column_stack([-2 * b, np.ones_like(b[:, :1]), _squares(b)])
+        return np.ascontiguousarray((columns / np.float32(self.local**2)).T)
+
     def _scaled(self, places: FloatArray) -> FloatArray:
         lengths = [self.local_length] * 2 + [self.x_length] + [self.colour_length] * 3
-        return places / np.array(lengths, np.float32)
+        return np.asarray(places / np.array(lengths, np.float32), np.float32)
 
 
 class GaussianProcess:
@@ -92,10 +112,8 @@ class GaussianProcess:
         self._covariance, self._places = covariance, places
         K = covariance.between(places, places)
         K.flat[:: len(K) + 1] += noise.astype(np.float32)
-        # The transposed of an array in C's order is one in Fortran's: nothing is copied.
-        upper = cholesky(K.T, lower=False, overwrite_a=True, check_finite=False)
-        self._root, _ = lapack.strtri(upper, lower=0, overwrite_c=1)  # root @ root.T = inverse of K
-        self._weights = self._root @ (self._root.T @ values.astype(np.float32))
+        self._root = _inverse_of_lower(np.linalg.cholesky(K))  # root.T @ root is the inverse of K
+        self._weights = self._root.T @ (self._root @ values.astype(np.float32))
 
     def mean(self, places: FloatArray) -> FloatArray:
         """(M,) float32 values at places (M, 6): the sum of the three below."""
@@ -112,21 +130,34 @@ class GaussianProcess:
 
     def local_mean(self, places: FloatArray) -> FloatArray:
         """(M,) the part that is alike at places alike in everything."""
-        blocks = range(0, len(places), _BLOCK)
-        parts = [self._covariance.local_between(places[i : i + _BLOCK], self._places) for i in blocks]
-        return np.concatenate([part @ self._weights for part in parts])
+        return self._covariance.local_sums(places, self._places, self._weights)
 
     def variance(self, places: FloatArray) -> FloatArray:
         """(M,) variance of the process about ``mean``, noise not included."""
-        explained = self._root.T @ self._covariance.between(self._places, places)
-        return np.maximum(self._covariance.at(places) - np.einsum("nm,nm->m", explained, explained), 0)
+        explained = self._root @ self._covariance.between(self._places, places)
+        return np.asarray(
+            np.maximum(self._covariance.at(places) - np.einsum("nm,nm->m", explained, explained), 0)
+        )
 
     def left_out(self) -> tuple[FloatArray, FloatArray]:
         """(N,) errors at each place were it left out, and their variances (noise included)."""
-        precision = np.einsum("nm,nm->n", self._root, self._root)
-        return self._weights / precision, 1 / precision
+        precision = np.einsum("nm,nm->m", self._root, self._root)
+        return np.asarray(self._weights / precision), np.asarray(1 / precision)
 
 
 def _squares(places: FloatArray) -> FloatArray:
     """(N, 1) sums of squares."""
-    return np.einsum("nf,nf->n", places, places)[:, None]
+    return np.asarray(np.einsum("nf,nf->n", places, places)[:, None])
+
+
+def _inverse_of_lower(L: FloatArray) -> FloatArray:
+    """The inverse of a lower triangular matrix, by halves: NumPy has none of its own."""
+    n = len(L)
+    if n <= _SMALL:
+        return np.asarray(np.linalg.inv(L))
+    half = n // 2
+    inverse = np.zeros_like(L)
+    first, last = _inverse_of_lower(L[:half, :half]), _inverse_of_lower(L[half:, half:])
+    inverse[:half, :half], inverse[half:, half:] = first, last
+    inverse[half:, :half] = -last @ (L[half:, :half] @ first)
+    return inverse

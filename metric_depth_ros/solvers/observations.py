@@ -43,7 +43,7 @@ class Observations:
     @property
     def one_depth(self) -> bool:
         """Whether all anchors lie at one depth, so that they tell a scale and no more."""
-        return bool(self.depth.max() <= self.depth.min() * (1 + _ONE_DEPTH))
+        return one_depth(self.depth)
 
 
 def observe(
@@ -56,25 +56,18 @@ def observe(
         anchors: some of them may be unusable.
         domain: of ``x_map``.
         weighting: "relative" or "none", see ``weights_in``.
-        robust: "tukey" or "none", see ``robust_weights``.
+        robust: "neighbours" or "none", see ``robust_weights``.
         who: the solver's name, for the error.
 
     Raises:
         AnchorError: none is left.
     """
-    x = sample_bilinear(x_map, anchors.uv).astype(np.float64)
-    known = np.isfinite(x) & np.isfinite(anchors.depth) & (anchors.depth > 0)
-    known &= np.isfinite(anchors.sigma) & (anchors.sigma >= 0)
-    if not known.any():
-        raise AnchorError(
-            f"{who}: 0 usable of {len(anchors)} anchors; needed 1 with positive depth inside the image, "
-            "where the network says something. Check T_camera_lidar and the network's output."
-        )
-    uv, x = anchors.uv[known].astype(np.float64), x[known]
-    depth, sigma = anchors.depth[known].astype(np.float64), anchors.sigma[known].astype(np.float64)
+    anchors, x = usable(x_map, anchors, who)
+    uv = anchors.uv.astype(np.float64)
+    depth, sigma = anchors.depth.astype(np.float64), anchors.sigma.astype(np.float64)
     y: FloatArray = depth_in(domain, depth)
     trust: FloatArray = np.ones(len(x))
-    if robust == "tukey":
+    if robust == "neighbours":
         trust = robust_weights(uv, x, y, domain, sigma / depth)
     kept = np.flatnonzero(trust)
     weight = weights_in(domain, depth, sigma, weighting)[kept] * trust[kept]
@@ -88,3 +81,25 @@ def observe(
         relative_weight=relative_weight / relative_weight.mean(),
         rejected=len(x) - len(kept),
     )
+
+
+def usable(x_map: FloatArray, anchors: Anchors, who: str) -> tuple[Anchors, FloatArray]:
+    """The anchors at which both depths are known, N of them, and the map (H, W) there, (N,) float64.
+
+    Raises:
+        AnchorError: there is none; ``who`` is the solver that needed one.
+    """
+    x = sample_bilinear(x_map, anchors.uv).astype(np.float64)
+    known = np.isfinite(x) & np.isfinite(anchors.depth) & (anchors.depth > 0)
+    known &= np.isfinite(anchors.sigma) & (anchors.sigma >= 0)
+    if not known.any():
+        raise AnchorError(
+            f"{who}: 0 usable of {len(anchors)} anchors; needed 1 with positive depth inside the image, "
+            "where the network says something. Check T_camera_lidar and the network's output."
+        )
+    return anchors.take(known), x[known]
+
+
+def one_depth(depth: FloatArray) -> bool:
+    """Whether depths (N,) are all alike."""
+    return bool(depth.max() <= depth.min() * (1 + _ONE_DEPTH))

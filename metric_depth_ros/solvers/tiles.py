@@ -49,12 +49,13 @@ class Tile:
         """(len(v), len(u)) float32: 1 well inside, one half at the border, 0 where the margin ends."""
         across, down = self.margin
         of_u = _trapezium(u, self.left, self.right, across)
-        return np.multiply.outer(_trapezium(v, self.top, self.bottom, down), of_u)
+        of_v = _trapezium(v, self.top, self.bottom, down)
+        return np.asarray(of_v[:, None] * of_u)
 
 
 def _trapezium(at: FloatArray, low: float, high: float, margin: float) -> FloatArray:
     beyond = np.maximum(low - at, at - high) / margin
-    return np.clip(0.5 - beyond / 2, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(0.5 - beyond / 2, 0, 1), np.float32)
 
 
 def tiled(uv: FloatArray, width: int, height: int, most: int) -> Iterator[Tile]:

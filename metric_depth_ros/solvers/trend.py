@@ -1,0 +1,111 @@
+"""What log depth is before the anchors near a pixel are asked: the network's answer, made positive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from metric_depth_ros.engines.positive import positive_depth
+from metric_depth_ros.solvers.domain import Domain, choose_domain, depth_from, relative_in
+from metric_depth_ros.solvers.gaussian_process import FEATURES, Covariance, GaussianProcess
+from metric_depth_ros.solvers.line import fit_line
+from metric_depth_ros.solvers.observations import observe, one_depth, usable
+from metric_depth_ros.solvers.outliers import disagreeing, nearest
+from metric_depth_ros.types import Anchors, FloatArray, IntArray, RelativeDepth
+
+# Anchors that a line must be fitted to, and that two trends are compared by.
+_FEWEST, _COMPARED = 16, 64
+# A line extrapolates badly: it must predict left-out anchors with so much of the error.
+_BETTER = 0.6
+# Error in log depth of an anchor beyond its sigma: what is finer than the field can follow.
+NUGGET = 0.01
+# Nothing is farther than this many times the farthest anchor.
+_FARTHEST = 10.0
+
+
+@dataclass(frozen=True, eq=False)
+class Trend:
+    """log depth = map + residual; the residual is known at the anchors.
+
+    Attributes:
+        name: "scale", the network's positive depth as it is, or "line", its values by a global fit.
+        map: (H, W) float32, 0 at the median anchor; NaN where the network says nothing.
+        anchors: N of them that are usable and agree with each other.
+        x: (N,) the map at the anchors.
+        residual: (N,) log depth of the anchors less x.
+    """
+
+    name: Literal["scale", "line"]
+    map: FloatArray
+    anchors: Anchors
+    x: FloatArray
+    residual: FloatArray
+
+
+def find_trend(relative: RelativeDepth, anchors: Anchors, domain: str, robust: str) -> Trend:
+    """The network's own depth up to a scale, or where left-out anchors say so that of a global line.
+
+    Raises:
+        AnchorError: none is usable.
+    """
+    logarithm = np.log(positive_depth(relative))
+    # In order of place, so that the anchors' own order changes nothing, not even the last digit.
+    order = np.lexsort((anchors.sigma, anchors.depth, anchors.uv[:, 1], anchors.uv[:, 0]))
+    own, x = usable(logarithm, anchors.take(order), "auto")
+    near = nearest(own.uv) if robust != "none" else None
+    scale = _trend("scale", logarithm, own, x, near)
+    if one_depth(own.depth):  # tells a scale and no more
+        return replace(scale, residual=np.full_like(scale.residual, np.median(scale.residual)))
+    if len(own) < _FEWEST:
+        return scale
+    space = choose_domain(domain, relative.kind, "log")
+    values = relative_in(space, relative)
+    if np.count_nonzero(np.isnan(values)) > np.count_nonzero(np.isnan(logarithm)):
+        return scale
+    line = _line(values, own, space, robust, near)
+    side = logarithm.size**0.5
+    return line if _left_out_error(line, side) < _BETTER * _left_out_error(scale, side) else scale
+
+
+def _line(values: FloatArray, anchors: Anchors, domain: Domain, robust: str, near: IntArray | None) -> Trend:
+    """The trend of the global weighted least-squares line of values (H, W) in a domain."""
+    seen = observe(values, anchors, domain, "relative", robust, "auto")
+    y = fit_line(seen, domain).at(values)
+    if domain != "log":
+        np.maximum(y, np.float32(seen.y.min() / _FARTHEST), out=y)
+    logarithm = y if domain == "log" else np.log(depth_from(domain, y, out=y))
+    return _trend("line", logarithm, anchors, usable(logarithm, anchors, "auto")[1], near)
+
+
+def _trend(
+    name: Literal["scale", "line"],
+    logarithm: FloatArray,
+    anchors: Anchors,
+    x: FloatArray,
+    near: IntArray | None,
+) -> Trend:
+    """The trend of log relative depth (H, W), x (N,) of it at the anchors; wrong anchors are dropped."""
+    log_depth = np.log(anchors.depth.astype(np.float64))
+    kept = ~disagreeing(near, log_depth - x, log_depth)
+    anchors, x, log_depth = anchors.take(kept), x[kept], log_depth[kept]
+    middle = np.median(x)
+    return Trend(name, logarithm - np.float32(middle), anchors, x - middle, log_depth - x + middle)
+
+
+def _left_out_error(trend: Trend, side: float) -> float:
+    """Mean error in log depth of up to 64 anchors, each predicted by the others."""
+    chosen = np.linspace(0, len(trend.x) - 1, min(len(trend.x), _COMPARED)).astype(np.intp)
+    features = np.zeros((len(chosen), FEATURES), np.float32)
+    features[:, :2], features[:, 2] = trend.anchors.uv[chosen] / side, trend.x[chosen]
+    residual = trend.residual[chosen]
+    noise = noise_of(trend.anchors.take(chosen))
+    process = GaussianProcess(Covariance(), features, residual - np.median(residual), noise)
+    error, _ = process.left_out()
+    return float(np.mean(np.abs(error)))
+
+
+def noise_of(anchors: Anchors) -> FloatArray:
+    """(N,) variances of the anchors' log depth about a smooth field."""
+    return np.asarray(NUGGET**2 + (anchors.sigma.astype(np.float64) / anchors.depth) ** 2)

@@ -1,0 +1,154 @@
+"""The default solver and its parts: the process against plain formulas, tiles, outliers, sigma."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from made_scenes import HEIGHT, WIDTH, U, V, anchors_on, smooth_relative, solver_of
+
+from metric_depth_ros.solvers import auto
+from metric_depth_ros.solvers.gaussian_process import Covariance, GaussianProcess
+from metric_depth_ros.solvers.outliers import disagreeing, nearest
+from metric_depth_ros.solvers.tiles import tiled
+from metric_depth_ros.types import Anchors, RelativeDepth
+
+COVARIANCE = Covariance()
+
+
+def places(n, seed):
+    """Features within an image: u, v, log relative depth, colour."""
+    return np.random.default_rng(seed).uniform(-0.5, 0.5, (n, 6)).astype(np.float32)
+
+
+def plain_covariance(a, b):
+    """The equation of the module, place by place, in double precision."""
+    c, k = COVARIANCE, np.empty((len(a), len(b)))
+    for i, p in enumerate(a.astype(np.float64)):
+        for j, q in enumerate(b.astype(np.float64)):
+            d = p - q
+            flat = d[0] ** 2 + d[1] ** 2
+            apart = flat / c.local_length**2 + (d[2] / c.x_length) ** 2
+            apart += (d[3:] ** 2).sum() / c.colour_length**2
+            k[i, j] = c.constant**2 + c.slope**2 * p[2] * q[2]
+            k[i, j] += c.smooth**2 * np.exp(-flat / (2 * c.smooth_length**2))
+            k[i, j] += c.local**2 / (1 + apart)
+    return k
+
+
+def test_covariance_is_the_equation():
+    a, b = places(7, 0), places(9, 1)
+    np.testing.assert_allclose(COVARIANCE.between(a, b), plain_covariance(a, b), rtol=2e-5)
+    np.testing.assert_allclose(COVARIANCE.at(a), np.diag(plain_covariance(a, a)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("n", [1, 2, 65, 200])
+def test_process_is_the_textbook_one(n):
+    a, b = places(n, 2), places(300, 3)
+    rng = np.random.default_rng(4)
+    values, noise = rng.normal(0, 0.2, n), rng.uniform(1e-3, 1e-2, n)
+    process = GaussianProcess(COVARIANCE, a, values, noise)
+    inverse = np.linalg.inv(plain_covariance(a, a) + np.diag(noise))
+    cross = plain_covariance(b, a)
+    np.testing.assert_allclose(process.mean(b), cross @ inverse @ values, atol=3e-4)
+    explained = np.einsum("mn,nk,mk->m", cross, inverse, cross)
+    np.testing.assert_allclose(process.variance(b), COVARIANCE.at(b) - explained, atol=3e-4)
+
+
+def test_left_out_errors_are_those_of_leaving_out():
+    a, rng = places(12, 5), np.random.default_rng(6)
+    values, noise = rng.normal(0, 0.2, 12), np.full(12, 4e-3)
+    error, variance = GaussianProcess(COVARIANCE, a, values, noise).left_out()
+    for i in range(12):
+        rest = np.arange(12) != i
+        without = GaussianProcess(COVARIANCE, a[rest], values[rest], noise[rest])
+        assert error[i] == pytest.approx(values[i] - without.mean(a[i : i + 1])[0], abs=1e-4)
+        assert variance[i] == pytest.approx(without.variance(a[i : i + 1])[0] + noise[i], rel=1e-2)
+
+
+def test_tiles_cover_the_image_and_share_the_anchors():
+    rng = np.random.default_rng(7)
+    uv = np.concatenate([rng.uniform([0, 0], [639, 479], (600, 2)), rng.normal([500, 400], 8, (400, 2))])
+    tiles = list(tiled(uv, 640, 480, 100))
+    u, v = np.arange(640.0), np.arange(480.0)
+    total = np.zeros((480, 640))
+    for tile in tiles:
+        rows, columns = tile.reach(v, u)
+        total[rows, columns] += tile.weights(v[rows], u[columns])
+        assert len(tile.chosen(uv, 16)) >= 16
+    assert total.min() > 0.2
+    assert 8 < len(tiles) < 64
+
+
+def test_a_parted_solution_is_nearly_the_whole_one(monkeypatch):
+    relative = smooth_relative()
+    truth = relative * (2 + 0.5 * np.sin(U / 9) * np.cos(V / 7))
+    anchors = anchors_on(truth, 400)
+    whole = solver_of("auto").solve(RelativeDepth(relative, "depth"), anchors)
+    monkeypatch.setattr(auto, "_TOGETHER", 100)
+    monkeypatch.setattr(auto, "_OWN", 60)
+    parted = solver_of("auto").solve(RelativeDepth(relative, "depth"), anchors)
+    assert np.abs(parted.depth / whole.depth - 1).mean() < 0.01
+    assert np.abs(parted.depth / truth - 1).mean() < 1.3 * np.abs(whole.depth / truth - 1).mean() + 1e-3
+
+
+def test_lonely_anchors_are_wrong_and_those_at_an_edge_are_not():
+    rng = np.random.default_rng(8)
+    uv = rng.uniform(0, 100, (200, 2))
+    log_depth = np.where(uv[:, 0] < 50, np.log(2.0), np.log(6.0)) + rng.normal(0, 0.01, 200)
+    wrong = rng.choice(200, 20, replace=False)
+    spoiled = log_depth.copy()
+    spoiled[wrong] += rng.choice([-1, 1], 20) * rng.uniform(0.4, 1.0, 20)
+    near = nearest(uv)
+    assert not disagreeing(near, log_depth, log_depth).any()
+    found = disagreeing(near, spoiled, spoiled)
+    assert found[wrong].mean() > 0.8
+    assert np.delete(found, wrong).mean() < 0.02
+    assert nearest(uv[:9]) is None
+
+
+def test_outliers_cost_little_and_much_when_they_are_believed():
+    relative, rng = smooth_relative(), np.random.default_rng(9)
+    truth = 2 * relative * (1 + 0.2 * np.sin(U / 20))
+    anchors = anchors_on(truth, 150)
+    depth = anchors.depth.copy()
+    depth[rng.choice(150, 15, replace=False)] *= rng.uniform(1.3, 3, 15).astype(np.float32)
+    spoiled = Anchors(anchors.uv, depth, anchors.sigma)
+
+    def error(anchors, **options):
+        solved = solver_of("auto", **options).solve(RelativeDepth(relative, "depth"), anchors).depth
+        return np.abs(solved / truth - 1).mean()
+
+    assert error(spoiled) < error(anchors) + 0.02
+    assert error(spoiled, robust="none") > 5 * error(spoiled)
+
+
+def test_sigma_is_as_large_as_the_errors_and_larger_far_from_anchors():
+    relative, rng = smooth_relative(), np.random.default_rng(10)
+    truth = 2 * relative * np.exp(0.15 * np.sin(U / 6) * np.cos(V / 6))
+    relative[:5] = np.nan
+    v, u = rng.integers(5, HEIGHT, 120), rng.integers(0, WIDTH // 2, 120)
+    depth = (truth[v, u] * (1 + 0.02 * rng.standard_normal(120))).astype(np.float32)
+    anchors = Anchors(np.column_stack([u, v]).astype(np.float32), depth, 0.02 * depth)
+    solved = solver_of("auto").solve(RelativeDepth(relative, "depth"), anchors)
+    assert np.isnan(solved.sigma[:5]).all() and np.isfinite(solved.sigma[5:]).all()
+    near, far = np.s_[5:, : WIDTH // 2], np.s_[5:, 3 * WIDTH // 4 :]
+    within = np.abs(solved.depth - truth) <= solved.sigma
+    assert 0.5 < within[near].mean() < 0.95
+    assert (solved.sigma / solved.depth)[far].mean() > 2 * (solved.sigma / solved.depth)[near].mean()
+
+
+def test_colour_parts_what_the_network_does_not():
+    """Two halves of one relative depth: the picture shows where one ends and the other begins."""
+    relative = np.ones((HEIGHT, WIDTH), np.float32)
+    truth = np.where(U < 37, 2.0, 3.0)
+    image = np.where(U[..., None] < 37, 40, 220).astype(np.uint8).repeat(3, axis=2)
+    rng = np.random.default_rng(11)
+    v, u = rng.integers(0, HEIGHT, 40), rng.integers(0, WIDTH, 40)
+    anchors = Anchors(
+        np.column_stack([u, v]).astype(np.float32), truth[v, u].astype(np.float32), np.full(40, 0.02)
+    )
+    blind, seeing = (
+        solver_of("auto").solve(RelativeDepth(relative, "depth"), anchors, image=i).depth
+        for i in (None, image)
+    )
+    assert np.abs(seeing / truth - 1).mean() < 0.6 * np.abs(blind / truth - 1).mean()
