@@ -37,6 +37,7 @@ TOPICS = {
     "anchors": "anchors",
     "depth": "depth/image_rect",
     "depth_camera_info": "depth/camera_info",
+    "sigma": "depth/sigma",
     "points": "depth/points",
 }
 

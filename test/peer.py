@@ -44,6 +44,7 @@ class Peer(Node):
         self.tf = tf2_ros.StaticTransformBroadcaster(self)
         self.moving_tf = tf2_ros.TransformBroadcaster(self)
         self.depths, self.depth_infos, self.points, self.statuses = [], [], [], []
+        self.sigmas = []
         self.create_subscription(Image, "depth/image_rect", self.depths.append, 50)
         self.create_subscription(CameraInfo, "depth/camera_info", self.depth_infos.append, 50)
         self.create_subscription(
@@ -57,6 +58,9 @@ class Peer(Node):
 
     def subscribe_points(self):
         self.create_subscription(PointCloud2, "depth/points", self.points.append, 50)
+
+    def subscribe_sigma(self):
+        self.create_subscription(Image, "depth/sigma", self.sigmas.append, 50)
 
     def close(self):
         self._executor.shutdown()

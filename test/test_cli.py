@@ -228,6 +228,7 @@ def test_run_makes_the_depth_of_every_image(
     depths = read_topic(out / "depth.mcap", "/depth/image_rect")
     infos = read_topic(out / "depth.mcap", "/depth/camera_info")
     clouds = read_topic(out / "depth.mcap", "/depth/points")
+    assert not read_topic(out / "depth.mcap", "/depth/sigma")  # the solver has none
     images = read_topic(bag, "/camera/image")
     assert [messages.stamp_ns(m) for m in depths] == [messages.stamp_ns(m) for m in images]
     assert [messages.stamp_ns(m) for m in infos] == [messages.stamp_ns(m) for m in images]

@@ -92,6 +92,23 @@ def test_the_cloud_is_published_only_to_subscribers_and_as_configured(running):
     np.testing.assert_allclose(points[:, :, 2][known], truth[known], rtol=2e-3)
 
 
+def test_sigma_is_published_to_subscribers_by_solvers_that_have_one(running):
+    running.subscribe_sigma()
+    assert running.wait(lambda: running.count_subscribers("depth/sigma") == 1)
+    assert running.set_parameter("solver.name", "auto").successful
+    image, info, cloud = running.messages()
+    depth = messages.read_depth(running.answer(image, info, cloud))
+    assert running.wait(lambda: running.sigmas)
+    assert running.sigmas[-1].header == image.header
+    sigma = messages.read_depth(running.sigmas[-1])
+    assert np.array_equal(np.isnan(sigma), np.isnan(depth))
+    assert (sigma[np.isfinite(sigma)] > 0).all()
+    assert running.set_parameter("solver.name", "global_affine").successful
+    count = len(running.sigmas)
+    assert running.answer(*running.messages()) is not None
+    assert len(running.sigmas) == count
+
+
 def test_the_cloud_has_a_rate_of_its_own(running):
     running.subscribe_points()
     assert running.set_parameter("cloud.rate_hz", 2.0).successful
@@ -260,7 +277,7 @@ def test_a_raw_fisheye_image_is_rectified(running):
     ("settings", "words"),
     [
         ({"solver.nam": "global_affine"}, "Did you mean solver.name?"),
-        ({"solver.name": "magic"}, "one of global_affine"),
+        ({"solver.name": "magic"}, "one of auto, global_affine"),
         ({"cloud.stride": 900}, "from 1 to 64"),
         ({"cloud.stride": 1.5}, "whole number"),
         ({"solver.focus_m": "abc"}, "number"),

@@ -147,11 +147,13 @@ class DepthBag:
         self._last_cloud_ns: int | None = None
 
     def write(self, _index: int, result: Result) -> None:
-        """Depth and camera_info, and the cloud when one is due."""
+        """Depth, its sigma and camera_info, and the cloud when one is due."""
         depth, camera, image = result.metric.depth, result.camera, result.image
         stamp_ns, frame_id = result.stamp_ns, result.frame_id
         self._bag.write_depth("/depth/image_rect", depth, stamp_ns, frame_id, encoding=self._encoding)
         self._bag.write_camera_info("/depth/camera_info", camera, stamp_ns, frame_id)
+        if result.metric.sigma is not None:
+            self._bag.write_depth("/depth/sigma", result.metric.sigma, stamp_ns, frame_id, encoding="32FC1")
         if cloud_is_due(self._last_cloud_ns, stamp_ns, self._cloud.rate_hz):
             self._last_cloud_ns = stamp_ns
             limits = {"min_depth_m": self._cloud.min_depth_m, "max_depth_m": self._cloud.max_depth_m}

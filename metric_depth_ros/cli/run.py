@@ -16,7 +16,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "run",
         help="metric depth of a bag or a folder of frames, offline",
         description="Processes every image in recorded order, none is dropped. Writes OUT/depth.mcap "
-        "(depth/image_rect, depth/camera_info, depth/points) and preview pictures.",
+        "(depth/image_rect, depth/sigma, depth/camera_info, depth/points) and preview pictures.",
     )
     parser.add_argument("source", type=Path, help="ROS 1 or ROS 2 bag, or a folder with calib.json")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for results (default SOURCE_depth)")

@@ -71,8 +71,8 @@ def _qos(reliability: ReliabilityPolicy) -> dict[str, Any]:
 
 
 class MetricDepthNode(Node):
-    """Subscribes image, camera_info and anchors; publishes depth/image_rect, depth/camera_info and
-    depth/points with the image's stamp and frame, and /diagnostics.
+    """Subscribes image, camera_info and anchors; publishes depth/image_rect, depth/camera_info,
+    depth/sigma and depth/points with the image's stamp and frame, and /diagnostics.
 
     The executor's thread only sorts messages in; one worker thread does everything else, for the
     newest image.
@@ -120,6 +120,7 @@ class MetricDepthNode(Node):
 
         self._depth_out = advertise(Image, "depth/image_rect")
         self._camera_info_out = advertise(CameraInfo, "depth/camera_info")
+        self._sigma_out = advertise(Image, "depth/sigma")
         self._cloud_out = advertise(PointCloud2, "depth/points")
         self._diagnostics_out = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
 
@@ -294,6 +295,8 @@ class MetricDepthNode(Node):
         depth = messages.depth_fields(result.metric.depth, self._config.output.encoding)
         self._depth_out.publish(fill_image(depth, **header))
         self._camera_info_out.publish(fill_camera_info(messages.camera_info_fields(result.camera), **header))
+        if result.metric.sigma is not None and self._sigma_out.get_subscription_count() > 0:
+            self._sigma_out.publish(fill_image(messages.depth_fields(result.metric.sigma, "32FC1"), **header))
         if self._cloud_is_due(result.stamp_ns):
             self._last_cloud_out_ns = result.stamp_ns
             self._cloud_out.publish(fill_cloud(self._cloud_of(result), **header))

@@ -8,9 +8,9 @@ from typing import Literal
 import numpy as np
 
 from metric_depth_ros.engines.positive import positive_depth
-from metric_depth_ros.solvers.domain import Domain, choose_domain, depth_from, relative_in
+from metric_depth_ros.solvers.domain import Domain, choose_domain, depth_from, depth_in, relative_in
 from metric_depth_ros.solvers.gaussian_process import FEATURES, Covariance, GaussianProcess
-from metric_depth_ros.solvers.line import fit_line
+from metric_depth_ros.solvers.line import Line, fit_line
 from metric_depth_ros.solvers.observations import observe, one_depth, usable
 from metric_depth_ros.solvers.outliers import disagreeing, nearest
 from metric_depth_ros.types import Anchors, FloatArray, IntArray, RelativeDepth
@@ -64,17 +64,17 @@ def find_trend(relative: RelativeDepth, anchors: Anchors, domain: str, robust: s
     values = relative_in(space, relative)
     if np.count_nonzero(np.isnan(values)) > np.count_nonzero(np.isnan(logarithm)):
         return scale
-    line = _line(values, own, space, robust, near)
+    fit = fit_line(observe(values, scale.anchors, space, "relative", "none", "auto"), space)
+    line = _line(fit, values, own, space, near)
     side = logarithm.size**0.5
     return line if _left_out_error(line, side) < _BETTER * _left_out_error(scale, side) else scale
 
 
-def _line(values: FloatArray, anchors: Anchors, domain: Domain, robust: str, near: IntArray | None) -> Trend:
-    """The trend of the global weighted least-squares line of values (H, W) in a domain."""
-    seen = observe(values, anchors, domain, "relative", robust, "auto")
-    y = fit_line(seen, domain).at(values)
+def _line(fit: Line, values: FloatArray, anchors: Anchors, domain: Domain, near: IntArray | None) -> Trend:
+    """The trend of a line through values (H, W) in a domain, held within 10 times the anchors' depths."""
+    y = fit.at(values)
     if domain != "log":
-        np.maximum(y, np.float32(seen.y.min() / _FARTHEST), out=y)
+        np.maximum(y, np.float32(depth_in(domain, anchors.depth).min() / _FARTHEST), out=y)
     logarithm = y if domain == "log" else np.log(depth_from(domain, y, out=y))
     return _trend("line", logarithm, anchors, usable(logarithm, anchors, "auto")[1], near)
 
