@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -100,8 +100,9 @@ class Auto:
 
     uses: frozenset[str] = frozenset({"image"})
 
-    def __init__(self, config: SolverConfig) -> None:
+    def __init__(self, config: SolverConfig, covariance: Covariance | None = None) -> None:
         self._config = config
+        self._covariance = covariance or Covariance()
 
     def solve(
         self,
@@ -124,7 +125,8 @@ class Auto:
         """
         trend = find_trend(relative, anchors, self._config.domain, self._config.robust)
         level = np.float32(np.median(trend.residual))
-        field = _field(_places(trend.map, image, len(trend.x)), trend, level)
+        covariance = _resolved(self._covariance, len(trend.x))
+        field = _field(_places(trend.map, image, len(trend.x)), trend, level, covariance)
         y = _enlarged(field.slope + np.float32(1), trend.map.shape)
         y *= trend.map
         y += _enlarged(field.mean, y.shape)
@@ -169,11 +171,10 @@ def _scaled(uv: FloatArray, size: tuple[int, int]) -> FloatArray:
     return np.asarray(uv / (size[0] * size[1]) ** 0.5, np.float32)
 
 
-def _field(places: Places, trend: Trend, level: float) -> Field:
+def _field(places: Places, trend: Trend, level: float, covariance: Covariance) -> Field:
     """The process given the trend's residuals less ``level``."""
     uv = trend.anchors.uv
     features, values, noise = places.at(uv, trend.x), trend.residual - level, noise_of(trend.anchors)
-    covariance = _covariance(len(uv))
     parts = []
     for tile in tiled(uv, *places.size, _OWN if len(uv) > _TOGETHER else _TOGETHER):
         chosen = tile.chosen(uv, _LEAST)
@@ -189,10 +190,11 @@ def _field(places: Places, trend: Trend, level: float) -> Field:
     return Field(mean, slope, scale * np.sqrt(variance + np.float32(NUGGET**2)), scale)
 
 
-def _covariance(anchors: int) -> Covariance:
-    """The defaults, the local length shorter for many anchors: they show what is finer."""
-    length = Covariance().local_length
-    return Covariance(local_length=float(np.clip(_SPACINGS * anchors**-0.5, _SHORTEST * length, length)))
+def _resolved(covariance: Covariance, anchors: int) -> Covariance:
+    """The local length shorter for many anchors: they show what is finer."""
+    length = covariance.local_length
+    shorter = float(np.clip(_SPACINGS * anchors**-0.5, _SHORTEST * length, length))
+    return replace(covariance, local_length=shorter)
 
 
 def _blended(

@@ -1,0 +1,62 @@
+"""What the constants of the solver auto's covariance are worth, and what choosing them elsewhere costs.
+
+    python benchmarks/bench_covariance.py $METRIC_DEPTH_DATA --engine $METRIC_DEPTH_DATA/relative_meter
+
+Each amplitude and length times 0.6 and times 1.6, all else as shipped, as rows of the tables that
+``metric_depth evaluate`` makes. "chosen on the other sets" takes for each set what was best on all others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+from metric_depth_ros.config import EngineConfig
+from metric_depth_ros.evaluation import report, runner
+from metric_depth_ros.evaluation.candidates import Candidate
+from metric_depth_ros.evaluation.frames import Problem, build_source, find_sets, read_problems
+from metric_depth_ros.evaluation.protocols import Case
+from metric_depth_ros.solver_config import SolverConfig
+from metric_depth_ros.solvers.auto import Auto
+from metric_depth_ros.solvers.gaussian_process import Covariance
+from metric_depth_ros.types import Anchors, MetricDepth
+
+FACTORS = (0.6, 1.6)
+COUNTS = (10, 50, 100, 500)
+
+
+def candidate(label: str, covariance: Covariance) -> Candidate:
+    solver = Auto(SolverConfig(name="auto"), covariance)
+
+    def solve(problem: Problem, anchors: Anchors) -> MetricDepth:
+        return solver.solve(problem.relative, anchors, image=problem.image)
+
+    return Candidate(label, solve)
+
+
+def candidates() -> list[Candidate]:
+    shipped = Covariance()
+    found = [candidate("as shipped", shipped)]
+    for constant in dataclasses.fields(Covariance):
+        for factor in FACTORS:
+            value = factor * getattr(shipped, constant.name)
+            changed = dataclasses.replace(shipped, **{constant.name: value})
+            found.append(candidate(f"{constant.name} {value:.3g}", changed))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="The constants of auto.")
+    parser.add_argument("data", type=Path, nargs="+", help="folders of calibrated frames")
+    parser.add_argument("--engine", type=Path, help="stored network outputs, or a manifest")
+    parser.add_argument("--seeds", type=int, default=1)
+    args = parser.parse_args()
+    source = build_source(EngineConfig(), args.engine)
+    problems = (problem for folder in find_sets(args.data) for problem in read_problems(folder, source))
+    cases = [Case("random", count, noisy) for noisy in (False, True) for count in COUNTS]
+    print(report.summary(list(runner.run(candidates(), problems, cases, args.seeds))))
+
+
+if __name__ == "__main__":
+    main()
