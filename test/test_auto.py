@@ -151,4 +151,4 @@ def test_colour_parts_what_the_network_does_not():
         solver_of("auto").solve(RelativeDepth(relative, "depth"), anchors, image=i).depth
         for i in (None, image)
     )
-    assert np.abs(seeing / truth - 1).mean() < 0.6 * np.abs(blind / truth - 1).mean()
+    assert np.abs(seeing / truth - 1).mean() < 0.75 * np.abs(blind / truth - 1).mean()

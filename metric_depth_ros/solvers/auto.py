@@ -178,7 +178,7 @@ def _field(places: Places, trend: Trend, level: float, covariance: Covariance) -
     parts = []
     for tile in tiled(uv, *places.size, _OWN if len(uv) > _TOGETHER else _TOGETHER):
         chosen = tile.chosen(uv, _LEAST)
-        process = GaussianProcess(covariance, features[chosen], values[chosen], noise[chosen])
+        process = GaussianProcess(covariance, features[chosen], values[chosen], noise[chosen], doubting=True)
         parts.append((tile, process))
     sparse = places.sparse()
     smooth = _blended(parts, sparse, lambda process, at: process.smooth_mean(at))

@@ -26,6 +26,8 @@ FEATURES = 6
 _BLOCK = 128
 # Triangular matrices of this size are inverted at once.
 _SMALL = 64
+# Of a standard normal number squared.
+_MEDIAN_OF_SQUARE = 0.455
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,13 @@ class GaussianProcess:
     """The process given noisy values at some places: its mean and variance anywhere."""
 
     def __init__(
-        self, covariance: Covariance, places: FloatArray, values: FloatArray, noise: FloatArray
+        self,
+        covariance: Covariance,
+        places: FloatArray,
+        values: FloatArray,
+        noise: FloatArray,
+        *,
+        doubting: bool = False,
     ) -> None:
         """Solves for the values, in a time that grows with N^3.
 
@@ -108,12 +116,24 @@ class GaussianProcess:
             places: (N, 6) float32 features.
             values: (N,) with mean about 0.
             noise: (N,) variances, positive.
+            doubting: solves twice, the second time with more noise where the others predict a value
+                badly: by its squared error over four variances, if that is more than 1. Where errors
+                are large everywhere, variances count as that much larger.
         """
         self._covariance, self._places = covariance, places
-        K = covariance.between(places, places)
+        self._K, self._values = covariance.between(places, places), values.astype(np.float32)
+        self._solve(noise)
+        if doubting:
+            error, variance = self.left_out()
+            square = error**2 / variance
+            square /= max(1.0, float(np.median(square)) / _MEDIAN_OF_SQUARE)
+            self._solve(noise * np.maximum(1, square / 4))
+
+    def _solve(self, noise: FloatArray) -> None:
+        K = self._K.copy()
         K.flat[:: len(K) + 1] += noise.astype(np.float32)
         self._root = _inverse_of_lower(np.linalg.cholesky(K))  # root.T @ root is the inverse of K
-        self._weights = self._root.T @ (self._root @ values.astype(np.float32))
+        self._weights = self._root.T @ (self._root @ self._values)
 
     def mean(self, places: FloatArray) -> FloatArray:
         """(M,) float32 values at places (M, 6): the sum of the three below."""
