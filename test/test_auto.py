@@ -106,6 +106,13 @@ def test_lonely_anchors_are_wrong_and_those_at_an_edge_are_not():
     assert nearest(uv[:9]) is None
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_anchors_that_all_disagree_are_not_all_wrong(seed):
+    rng = np.random.default_rng(seed)
+    uv, log_depth = rng.uniform(0, 100, (12, 2)), rng.standard_cauchy(12)
+    assert disagreeing(nearest(uv), log_depth, log_depth).sum() <= 6
+
+
 def test_outliers_cost_little_and_much_when_they_are_believed():
     relative, rng = smooth_relative(), np.random.default_rng(9)
     truth = 2 * relative * (1 + 0.2 * np.sin(U / 20))

@@ -30,7 +30,7 @@ def disagreeing(near: IntArray | None, log_ratio: FloatArray, log_depth: FloatAr
     of them that are not wrong themselves: a neighbour supports an anchor when metric depth, or its ratio
     to the relative depth, is alike within 12 %. So the thin part in front and the gap between two
     things, where the network is wrong and the median as well, keep their anchors, as several lie there.
-    None of fewer than 10 anchors is wrong.
+    None of fewer than 10 anchors is wrong, nor more than half of any.
 
     Args:
         near: of ``nearest``.
@@ -48,7 +48,7 @@ def disagreeing(near: IntArray | None, log_ratio: FloatArray, log_depth: FloatAr
     supports, wrong = apart < _TOLERANCE, np.zeros(len(near), bool)
     for _ in range(_ROUNDS):
         wrong = off & (np.count_nonzero(supports & ~wrong[near], axis=1) < _SUPPORTERS)
-    return wrong
+    return wrong if 2 * np.count_nonzero(wrong) <= len(wrong) else np.zeros_like(wrong)
 
 
 def _row_medians(values: FloatArray) -> FloatArray:
