@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 DISTRO_NAMES = {
     "yaml": "python3-yaml",
     "numpy": "python3-numpy",
+    "scipy": "python3-scipy",
     "cv2": "python3-opencv",
     "tqdm": "python3-tqdm",
 }
