@@ -74,7 +74,7 @@ def test_tiles_cover_the_image_and_share_the_anchors():
     for tile in tiles:
         rows, columns = tile.reach(v, u)
         total[rows, columns] += tile.weights(v[rows], u[columns])
-        assert len(tile.chosen(uv, 16)) >= 16
+        assert 16 <= len(tile.chosen(uv, 16, 150)) <= 150
     assert total.min() > 0.2
     assert 8 < len(tiles) < 64
 
@@ -159,3 +159,37 @@ def test_colour_parts_what_the_network_does_not():
         for i in (None, image)
     )
     assert np.abs(seeing / truth - 1).mean() < 0.75 * np.abs(blind / truth - 1).mean()
+
+
+def test_sigma_knows_that_the_map_is_off_where_all_anchors_lie_at_one_depth():
+    relative = smooth_relative()
+    v, u = np.random.default_rng(12).integers(0, [[HEIGHT], [WIDTH]], (2, 200))
+    anchors = Anchors(np.column_stack([u, v]).astype(np.float32), np.full(200, 4.0), np.full(200, 0.04))
+    solved = solver_of("auto").solve(RelativeDepth(relative, "depth"), anchors)
+    assert 0.5 < (np.abs(solved.depth - 4) <= solved.sigma).mean() < 0.95
+
+
+def test_depth_beside_unknown_pixels_is_as_good_as_elsewhere():
+    relative = smooth_relative() * np.where(V < 24, 1, 4).astype(np.float32)
+    truth = 2 * relative
+    anchors = anchors_on(truth, 60)
+    relative[np.random.default_rng(13).random(relative.shape) < 0.5] = np.nan
+    solved = solver_of("auto").solve(RelativeDepth(relative, "depth"), anchors).depth
+    known = np.isfinite(relative)
+    assert np.array_equal(np.isfinite(solved), known)
+    assert np.abs(solved / truth - 1)[known].mean() < 0.02
+
+
+def test_no_anchor_is_its_own_neighbour():
+    uv = np.repeat(np.random.default_rng(14).uniform(0, 50, (20, 2)), 12, axis=0)
+    assert not (nearest(uv) == np.arange(240)[:, None]).any()
+
+
+def test_doubt_raises_the_noise_of_what_the_others_predict_badly():
+    a = 0.1 * places(60, 15)  # close together: the others know
+    values, noise = 0.1 * a[:, 0].astype(np.float64), np.full(60, 1e-4)
+    values[7] += 1.5
+    truth = np.where(np.arange(60) == 7, values - 1.5, values)
+    plain, doubting = (GaussianProcess(COVARIANCE, a, values, noise, doubting=d) for d in (False, True))
+    errors = [np.abs(process.mean(a) - truth)[7] for process in (plain, doubting)]
+    assert errors[1] < 0.3 * errors[0]

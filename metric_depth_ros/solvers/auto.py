@@ -23,8 +23,8 @@ from metric_depth_ros.types import (
     RelativeDepth,
 )
 
-# Anchors solved for together; more are parted, each part having so many of its own.
-_TOGETHER, _OWN, _LEAST = 512, 220, 64
+# Anchors solved for together; more are parted, each part having so many of its own, and seeing so many.
+_TOGETHER, _OWN, _LEAST, _MOST = 512, 220, 64, 600
 # Places at which the field is computed: so many pairs with anchors, within bounds.
 _PAIRS, _PLACES = 2.5e6, (4800, 19200)
 # The uncertainty is computed at every so many places across and down.
@@ -78,7 +78,8 @@ class Field:
 
     Attributes:
         mean: (rows, columns) float32.
-        slope, sigma: coarser ones.
+        slope: (rows / 5, columns / 5).
+        sigma: (rows / 5, columns / 5) of log depth.
         scale: what sigma was multiplied by.
     """
 
@@ -93,9 +94,9 @@ class Auto:
 
     Ours. All anchors are explained at once, each as far as its sigma allows; between them the field
     follows what lies near, is equally far for the network and looks alike, and far from all anchors
-    the answer is the network's own with the scale of the nearest. So there is nothing to choose by the
-    number of anchors. Anchors that disagree with those around them are left out. Sigma is that of the
-    process, its amplitude corrected by how well left-out anchors are predicted.
+    the answer is the network's own with the scale of the nearest. Anchors that disagree with those
+    around them are left out. Sigma is that of the process, its amplitude corrected by how well
+    left-out anchors are predicted.
     """
 
     uses: frozenset[str] = frozenset({"image"})
@@ -137,7 +138,7 @@ class Auto:
         info = {
             "trend": trend.name,
             "anchors": len(trend.x),
-            "rejected": len(anchors) - len(trend.x),
+            "rejected": trend.rejected,
             "sigma_scale": field.scale,
         }
         return MetricDepth(depth, sigma, info=info)
@@ -154,11 +155,20 @@ def _places(x: FloatArray, image: ImageArray | None, anchors: int) -> Places:
     features[..., 0], features[..., 1] = np.meshgrid(
         *(_middles(n, m) / (width * height) ** 0.5 for n, m in ((width, columns), (height, rows)))
     )
-    features[..., 2] = cv2.resize(np.nan_to_num(x), (columns, rows), interpolation=cv2.INTER_AREA)
+    features[..., 2] = _reduced(x, (columns, rows))
     if image is not None:
         small = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA)
         features[..., 3:] = cv2.cvtColor(small, cv2.COLOR_RGB2LAB) / np.float32(100)
     return Places(features, (width, height))
+
+
+def _reduced(x: FloatArray, size: tuple[int, int]) -> FloatArray:
+    """The mean of what is known of a map (H, W) in each cell of a lattice; 0 where nothing is."""
+    known = np.isfinite(x).astype(np.float32)
+    total, share = (
+        cv2.resize(part, size, interpolation=cv2.INTER_AREA) for part in (np.nan_to_num(x), known)
+    )
+    return np.asarray(np.divide(total, share, out=np.zeros_like(total), where=share > 0))
 
 
 def _middles(pixels: int, parts: int) -> FloatArray:
@@ -177,7 +187,7 @@ def _field(places: Places, trend: Trend, level: float, covariance: Covariance) -
     features, values, noise = places.at(uv, trend.x), trend.residual - level, noise_of(trend.anchors)
     parts = []
     for tile in tiled(uv, *places.size, _OWN if len(uv) > _TOGETHER else _TOGETHER):
-        chosen = tile.chosen(uv, _LEAST)
+        chosen = tile.chosen(uv, _LEAST, _MOST)
         process = GaussianProcess(covariance, features[chosen], values[chosen], noise[chosen], doubting=True)
         parts.append((tile, process))
     sparse = places.sparse()
@@ -187,7 +197,8 @@ def _field(places: Places, trend: Trend, level: float, covariance: Covariance) -
     mean = _blended(parts, places, lambda process, at: process.local_mean(at))
     mean += _enlarged(smooth, mean.shape)
     scale = _amplitude([process for _, process in parts])
-    return Field(mean, slope, scale * np.sqrt(variance + np.float32(NUGGET**2)), scale)
+    sigma = np.hypot(scale * np.sqrt(variance + np.float32(NUGGET**2)), np.float32(trend.spread))
+    return Field(mean, slope, sigma, scale)
 
 
 def _resolved(covariance: Covariance, anchors: int) -> Covariance:

@@ -20,7 +20,9 @@ def nearest(uv: FloatArray) -> IntArray | None:
     if len(uv) < _FEWEST:
         return None
     _, near = cKDTree(uv).query(uv, k=_NEIGHBOURS + 1)
-    return np.asarray(near[:, 1:])
+    itself = near == np.arange(len(uv))[:, None]
+    itself[~itself.any(axis=1), -1] = True  # crowded out by others at its very place
+    return np.asarray(near[~itself].reshape(len(uv), _NEIGHBOURS))
 
 
 def disagreeing(near: IntArray | None, log_ratio: FloatArray, log_depth: FloatArray) -> BoolArray:
@@ -30,6 +32,7 @@ def disagreeing(near: IntArray | None, log_ratio: FloatArray, log_depth: FloatAr
     of them that are not wrong themselves: a neighbour supports an anchor when metric depth, or its ratio
     to the relative depth, is alike within 12 %. So the thin part in front and the gap between two
     things, where the network is wrong and the median as well, keep their anchors, as several lie there.
+    Anchors at one place vouch for each other.
     None of fewer than 10 anchors is wrong, nor more than half of any.
 
     Args:

@@ -27,15 +27,20 @@ class Tile:
         """Pixels across and down."""
         return _OVERLAP * (self.right - self.left), _OVERLAP * (self.bottom - self.top)
 
-    def chosen(self, uv: FloatArray, least: int) -> IntArray:
-        """Indices of the pixels (N, 2) in it or its margin, or, of too few, the ``least`` nearest ones."""
+    def chosen(self, uv: FloatArray, least: int, most: int) -> IntArray:
+        """Indices of pixels (N, 2): those in the tile, then those in its margin, nearest first.
+
+        Of more than ``most`` in the tile every so-manieth; of fewer than ``least`` the nearest beyond the
+        margin too.
+        """
         low, high = np.array([self.left, self.top]), np.array([self.right, self.bottom])
-        beyond = np.maximum(np.maximum(low - uv, uv - high) - self.margin, 0)
-        distance = np.einsum("ni,ni->n", beyond, beyond)
-        within = np.flatnonzero(distance == 0)
-        if len(within) >= min(least, len(uv)):
-            return within
-        return np.argsort(distance, kind="stable")[:least]
+        outside = np.maximum(np.maximum(low - uv, uv - high), 0) / self.margin
+        distance = outside.max(axis=1)
+        order = np.argsort(distance, kind="stable")
+        inside, reached = (int(np.count_nonzero(distance <= reach)) for reach in (0, 1))
+        if inside > most:
+            return order[np.linspace(0, inside - 1, most).astype(np.intp)]
+        return order[: min(max(reached, least), most)]
 
     def reach(self, v: FloatArray, u: FloatArray) -> tuple[slice, slice]:
         """Which rows v and columns u, in ascending order, lie in it or its margin."""

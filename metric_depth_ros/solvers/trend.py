@@ -21,7 +21,7 @@ _FEWEST, _COMPARED = 16, 64
 _BETTER = 0.6
 # Error in log depth of an anchor beyond its sigma: what is finer than the field can follow.
 NUGGET = 0.01
-# Nothing is farther than this many times the farthest anchor.
+# An inverse depth is at least that of the farthest anchor by this.
 _FARTHEST = 10.0
 
 
@@ -35,6 +35,8 @@ class Trend:
         anchors: N of them that are usable and agree with each other.
         x: (N,) the map at the anchors.
         residual: (N,) log depth of the anchors less x.
+        rejected: how many more there were, which did not agree.
+        spread: standard deviation in log depth that the residual does not show.
     """
 
     name: Literal["scale", "line"]
@@ -42,6 +44,8 @@ class Trend:
     anchors: Anchors
     x: FloatArray
     residual: FloatArray
+    rejected: int
+    spread: float = 0.0
 
 
 def find_trend(relative: RelativeDepth, anchors: Anchors, domain: str, robust: str) -> Trend:
@@ -57,7 +61,9 @@ def find_trend(relative: RelativeDepth, anchors: Anchors, domain: str, robust: s
     near = nearest(own.uv) if robust != "none" else None
     scale = _trend("scale", logarithm, own, x, near)
     if one_depth(own.depth):  # tells a scale and no more
-        return replace(scale, residual=np.full_like(scale.residual, np.median(scale.residual)))
+        level = np.median(scale.residual)
+        spread = 1.4826 * float(np.median(np.abs(scale.residual - level)))
+        return replace(scale, residual=np.full_like(scale.residual, level), spread=spread)
     if len(own) < _FEWEST:
         return scale
     space = choose_domain(domain, relative.kind, "log")
@@ -71,7 +77,7 @@ def find_trend(relative: RelativeDepth, anchors: Anchors, domain: str, robust: s
 
 
 def _line(fit: Line, values: FloatArray, anchors: Anchors, domain: Domain, near: IntArray | None) -> Trend:
-    """The trend of a line through values (H, W) in a domain, held within 10 times the anchors' depths."""
+    """The trend of a line through values (H, W) in a domain, held above a tenth of the anchors' least y."""
     y = fit.at(values)
     if domain != "log":
         np.maximum(y, np.float32(depth_in(domain, anchors.depth).min() / _FARTHEST), out=y)
@@ -89,9 +95,10 @@ def _trend(
     """The trend of log relative depth (H, W), x (N,) of it at the anchors; wrong anchors are dropped."""
     log_depth = np.log(anchors.depth.astype(np.float64))
     kept = ~disagreeing(near, log_depth - x, log_depth)
+    rejected = int(np.count_nonzero(~kept))
     anchors, x, log_depth = anchors.take(kept), x[kept], log_depth[kept]
     middle = np.median(x)
-    return Trend(name, logarithm - np.float32(middle), anchors, x - middle, log_depth - x + middle)
+    return Trend(name, logarithm - np.float32(middle), anchors, x - middle, log_depth - x + middle, rejected)
 
 
 def _left_out_error(trend: Trend, side: float) -> float:
