@@ -11,6 +11,7 @@ import numpy as np
 from metric_depth_ros.solver_config import SolverConfig
 from metric_depth_ros.solvers.domain import limited
 from metric_depth_ros.solvers.gaussian_process import FEATURES, Covariance, GaussianProcess
+from metric_depth_ros.solvers.outliers import DEVIATION
 from metric_depth_ros.solvers.tiles import Tile, tiled
 from metric_depth_ros.solvers.trend import NUGGET, Trend, find_trend, noise_of
 from metric_depth_ros.types import (
@@ -62,7 +63,7 @@ class Places:
         rows, columns = self.features.shape[:2]
         column, row = ((uv + 0.5) * np.array([columns, rows]) / self.size).astype(np.intp).T
         found = self.features[np.minimum(row, rows - 1), np.minimum(column, columns - 1)]
-        found[:, :2] = _scaled(uv, self.size)
+        found[:, :2] = uv / (self.size[0] * self.size[1]) ** 0.5
         found[:, 2] = x
         return np.asarray(found)
 
@@ -176,11 +177,6 @@ def _middles(pixels: int, parts: int) -> FloatArray:
     return (np.arange(parts) + 0.5) * (pixels / parts) - 0.5
 
 
-def _scaled(uv: FloatArray, size: tuple[int, int]) -> FloatArray:
-    """Pixels in units of the image's mean side."""
-    return np.asarray(uv / (size[0] * size[1]) ** 0.5, np.float32)
-
-
 def _field(places: Places, trend: Trend, level: float, covariance: Covariance) -> Field:
     """The process given the trend's residuals less ``level``."""
     uv = trend.anchors.uv
@@ -235,7 +231,7 @@ def _amplitude(processes: Sequence[GaussianProcess]) -> float:
     )
     if len(errors) < 3:
         return 1.0
-    found = float(np.median(np.abs(errors) / np.sqrt(variances))) * 1.4826
+    found = float(np.median(np.abs(errors) / np.sqrt(variances))) * DEVIATION
     return float(np.sqrt((len(errors) * found**2 + _OWN_AMPLITUDE) / (len(errors) + _OWN_AMPLITUDE)))
 
 

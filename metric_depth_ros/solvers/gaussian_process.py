@@ -2,8 +2,7 @@
 and uncertainties at all.
 
 A place has six features: u and v (in units of the image's mean side, sqrt(W H)), x (log relative
-depth) and its colour (OpenCV's
-8-bit CIELAB / 100). The covariance of the process at two places is
+depth) and its colour (OpenCV's 8-bit CIELAB / 100). The covariance of the process at two places is
 
     k = a0^2 + ax^2 x x' + as^2 exp(-(du^2 + dv^2) / (2 ls^2)) + al^2 / (1 + q)
     q = (du^2 + dv^2) / ll^2 + dx^2 / lx^2 + dcolour^2 / lc^2

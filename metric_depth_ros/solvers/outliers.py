@@ -12,7 +12,8 @@ _FEWEST = 10
 _NEIGHBOURS, _SUPPORTERS, _ROUNDS = 8, 2, 3
 # Disagreement in log depth that is no sign of an error, and the Hampel identifier's factor.
 _TOLERANCE, _FACTOR = 0.12, 3.0
-_NORMAL = 1.4826
+# Standard deviation of normal errors per median of their size.
+DEVIATION = 1.4826
 
 
 def nearest(uv: FloatArray) -> IntArray | None:
@@ -45,7 +46,7 @@ def disagreeing(near: IntArray | None, log_ratio: FloatArray, log_depth: FloatAr
     around = log_ratio[near]
     middle = _row_medians(around)
     apart = np.abs(around - log_ratio[:, None])
-    spread = _NORMAL * _row_medians(np.abs(around - middle[:, None]))
+    spread = DEVIATION * _row_medians(np.abs(around - middle[:, None]))
     off = np.abs(log_ratio - middle) > np.maximum(_FACTOR * spread, _TOLERANCE)
     np.minimum(apart, np.abs(log_depth[near] - log_depth[:, None]), out=apart)
     supports, wrong = apart < _TOLERANCE, np.zeros(len(near), bool)

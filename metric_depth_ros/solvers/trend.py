@@ -12,7 +12,7 @@ from metric_depth_ros.solvers.domain import Domain, choose_domain, depth_from, d
 from metric_depth_ros.solvers.gaussian_process import FEATURES, Covariance, GaussianProcess
 from metric_depth_ros.solvers.line import Line, fit_line
 from metric_depth_ros.solvers.observations import observe, one_depth, usable
-from metric_depth_ros.solvers.outliers import disagreeing, nearest
+from metric_depth_ros.solvers.outliers import DEVIATION, disagreeing, nearest
 from metric_depth_ros.types import Anchors, FloatArray, IntArray, RelativeDepth
 
 # Anchors that a line must be fitted to, and that two trends are compared by.
@@ -62,7 +62,7 @@ def find_trend(relative: RelativeDepth, anchors: Anchors, domain: str, robust: s
     scale = _trend("scale", logarithm, own, x, near)
     if one_depth(own.depth):  # tells a scale and no more
         level = np.median(scale.residual)
-        spread = 1.4826 * float(np.median(np.abs(scale.residual - level)))
+        spread = DEVIATION * float(np.median(np.abs(scale.residual - level)))
         return replace(scale, residual=np.full_like(scale.residual, level), spread=spread)
     if len(own) < _FEWEST:
         return scale
