@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from made_scenes import HEIGHT, WIDTH, U, V, anchors_on, smooth_relative, solver_of
 
+from metric_depth_ros.anchors import sample_bilinear
 from metric_depth_ros.solvers import auto
 from metric_depth_ros.solvers.gaussian_process import Covariance, GaussianProcess
 from metric_depth_ros.solvers.outliers import disagreeing, nearest
@@ -65,6 +67,24 @@ def test_left_out_errors_are_those_of_leaving_out():
         assert variance[i] == pytest.approx(without.variance(a[i : i + 1])[0] + noise[i], rel=1e-2)
 
 
+def test_a_doubted_value_is_one_with_more_noise():
+    a, b, rng = places(150, 9), places(50, 10), np.random.default_rng(11)
+    values, noise = rng.normal(0, 0.03, 150), rng.uniform(1e-3, 4e-3, 150)
+    values[:20] += rng.choice([-0.6, 0.6], 20)
+    first = GaussianProcess(COVARIANCE, a, values, noise)
+    doubting = GaussianProcess(COVARIANCE, a, values, noise, doubting=True)
+    more = doubting.noise / noise
+    error, variance = first.left_out()
+    square = error**2 / variance / max(1.0, np.median(error**2 / variance) / 0.455)
+    np.testing.assert_allclose(more, np.maximum(1, square / 4), rtol=1e-3)
+    assert more[:20].min() > 1.5 and np.median(more[20:]) == 1
+    again = GaussianProcess(COVARIANCE, a, values, doubting.noise)
+    np.testing.assert_allclose(doubting.mean(b), again.mean(b), atol=2e-4)
+    np.testing.assert_allclose(doubting.variance(b), again.variance(b), atol=2e-4)
+    for ours, plain in zip(doubting.left_out(), again.left_out(), strict=True):
+        np.testing.assert_allclose(ours, plain, rtol=2e-2, atol=2e-4)
+
+
 def test_tiles_cover_the_image_and_share_the_anchors():
     rng = np.random.default_rng(7)
     uv = np.concatenate([rng.uniform([0, 0], [639, 479], (600, 2)), rng.normal([500, 400], 8, (400, 2))])
@@ -89,6 +109,37 @@ def test_a_parted_solution_is_nearly_the_whole_one(monkeypatch):
     parted = solver_of("auto").solve(RelativeDepth(relative, "depth"), anchors)
     assert np.abs(parted.depth / whole.depth - 1).mean() < 0.01
     assert np.abs(parted.depth / truth - 1).mean() < 1.3 * np.abs(whole.depth / truth - 1).mean() + 1e-3
+
+
+def test_parts_meet_without_a_seam(monkeypatch):
+    flat = RelativeDepth(np.ones((120, 160), np.float32), "depth")
+    rng = np.random.default_rng(12)
+    uv = rng.uniform([0, 0], [159, 119], (300, 2)).astype(np.float32)
+    depth = 3 * np.exp(0.3 * np.sin(uv[:, 0] / 30) + rng.normal(0, 0.05, 300))
+    anchors = Anchors(uv, depth, 0.05 * depth)
+    whole = np.log(solver_of("auto").solve(flat, anchors).depth)
+    monkeypatch.setattr(auto, "_TOGETHER", 100)
+    monkeypatch.setattr(auto, "_OWN", 60)
+    parted = np.log(solver_of("auto").solve(flat, anchors).depth)
+    for axis in (0, 1):
+        step, usual = (np.abs(np.diff(field, axis=axis)).max() for field in (parted, whole))
+        assert step < 1.5 * usual
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_errors_within_a_lidar_row_say_little_of_what_lies_between_rows(seed):
+    rng = np.random.default_rng(seed)
+    u, v = np.meshgrid(np.arange(0, 160, 2.0), [20.0, 60.0, 100.0])
+    uv = np.column_stack([u.ravel(), v.ravel()]).astype(np.float32)
+    bumps = cv2.resize(
+        rng.normal(0, 0.12, (6, 8)).astype(np.float32), (160, 120), interpolation=cv2.INTER_CUBIC
+    )
+    truth = 3 * np.exp(bumps)
+    depth = sample_bilinear(truth, uv)
+    answer = solver_of("auto").solve(
+        RelativeDepth(np.ones((120, 160), np.float32), "depth"), Anchors(uv, depth, 0.02 * depth)
+    )
+    assert 0.4 < (np.abs(answer.depth - truth) < answer.sigma).mean() < 0.95
 
 
 def test_lonely_anchors_are_wrong_and_those_at_an_edge_are_not():

@@ -11,6 +11,7 @@ import numpy as np
 from metric_depth_ros.solver_config import SolverConfig
 from metric_depth_ros.solvers.domain import limited
 from metric_depth_ros.solvers.gaussian_process import FEATURES, Covariance, GaussianProcess
+from metric_depth_ros.solvers.line import weighted_medians
 from metric_depth_ros.solvers.outliers import DEVIATION
 from metric_depth_ros.solvers.tiles import Tile, tiled
 from metric_depth_ros.solvers.trend import NUGGET, Trend, find_trend, noise_of
@@ -25,7 +26,7 @@ from metric_depth_ros.types import (
 )
 
 # Anchors solved for together; more are parted, each part having so many of its own, and seeing so many.
-_TOGETHER, _OWN, _LEAST, _MOST = 512, 220, 64, 600
+_TOGETHER, _OWN, _LEAST, _MOST = 512, 130, 64, 600
 # Places at which the field is computed: so many pairs with anchors, within bounds.
 _PAIRS, _PLACES = 2.5e6, (4800, 19200)
 # The uncertainty is computed at every so many places across and down.
@@ -165,9 +166,12 @@ def _places(x: FloatArray, image: ImageArray | None, anchors: int) -> Places:
 
 def _reduced(x: FloatArray, size: tuple[int, int]) -> FloatArray:
     """The mean of what is known of a map (H, W) in each cell of a lattice; 0 where nothing is."""
-    known = np.isfinite(x).astype(np.float32)
+    unknown = np.isnan(x)
+    if not unknown.any():
+        return np.asarray(cv2.resize(x, size, interpolation=cv2.INTER_AREA))
     total, share = (
-        cv2.resize(part, size, interpolation=cv2.INTER_AREA) for part in (np.nan_to_num(x), known)
+        cv2.resize(part, size, interpolation=cv2.INTER_AREA)
+        for part in (np.where(unknown, np.float32(0), x), (~unknown).astype(np.float32))
     )
     return np.asarray(np.divide(total, share, out=np.zeros_like(total), where=share > 0))
 
@@ -225,14 +229,21 @@ def _blended(
 
 
 def _amplitude(processes: Sequence[GaussianProcess]) -> float:
-    """How much larger left-out errors are than they should be, drawn to 1 by few anchors."""
+    """How much larger left-out errors are than they should be, drawn to 1 by few anchors.
+
+    An anchor counts by the square of the process's share in its variance: errors that are mostly the
+    sensor's say nothing about what lies farther away (the next row of a LiDAR).
+    """
     errors, variances = (
         np.concatenate(parts) for parts in zip(*(p.left_out() for p in processes), strict=True)
     )
-    if len(errors) < 3:
+    noise = np.concatenate([p.noise for p in processes])
+    weight = np.clip(1 - noise / variances, 0, 1) ** 2
+    ratio, count = np.abs(errors) / np.sqrt(variances), weight.sum()
+    if len(errors) < 3 or not count > 0:
         return 1.0
-    found = float(np.median(np.abs(errors) / np.sqrt(variances))) * DEVIATION
-    return float(np.sqrt((len(errors) * found**2 + _OWN_AMPLITUDE) / (len(errors) + _OWN_AMPLITUDE)))
+    found = float(weighted_medians(ratio, weight, np.ones((1, len(ratio)), bool))[0]) * DEVIATION
+    return float(np.sqrt((count * found**2 + _OWN_AMPLITUDE) / (count + _OWN_AMPLITUDE)))
 
 
 def _enlarged(field: FloatArray, shape: tuple[int, ...]) -> FloatArray:

@@ -18,6 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import lapack
 
 from metric_depth_ros.types import FloatArray
 
@@ -28,6 +29,8 @@ _BLOCK = 128
 _SMALL = 48
 # Of a standard normal number squared.
 _MEDIAN_OF_SQUARE = 0.455
+# An anchor is doubted when its squared error is more than so many variances.
+_DOUBTED = 4
 
 
 @dataclass(frozen=True)
@@ -42,11 +45,6 @@ class Covariance:
     local_length: float = 0.13
     x_length: float = 0.19
     colour_length: float = 0.6
-
-    def local_between(self, places: FloatArray, others: FloatArray) -> FloatArray:
-        """(N, M) float32 of the last term."""
-        k = self._left(places) @ self._right(others)
-        return np.asarray(np.divide(np.float32(1), k, out=k))
 
     def local_sums(self, places: FloatArray, others: FloatArray, weights: FloatArray) -> FloatArray:
         """(N,) ``local_between`` times weights (M,), in blocks that stay in the processor's cache."""
@@ -71,10 +69,16 @@ class Covariance:
         return np.asarray(k)
 
     def between(self, places: FloatArray, others: FloatArray) -> FloatArray:
-        """(N, M) float32 covariances of places (N, 6) with others (M, 6)."""
-        k = self.smooth_between(places, others)
-        k += self.local_between(places, others)
-        k += np.multiply.outer(np.float32(self.slope**2) * places[:, 2], others[:, 2])
+        """(N, M) float32 covariances of places (N, 6) with others (M, 6), in blocks too."""
+        left, right = self._left(places), self._right(others)
+        rises, x = np.float32(self.slope**2) * places[:, 2:3], others[:, 2]
+        k = np.empty((len(places), len(others)), np.float32)
+        for start in range(0, len(places), _BLOCK):
+            rows = slice(start, start + _BLOCK)
+            local = left[rows] @ right
+            np.divide(np.float32(1), local, out=k[rows])
+            k[rows] += self.smooth_between(places[rows], others)
+            k[rows] += np.multiply(rises[rows], x, out=local)
         return k
 
     def at(self, places: FloatArray) -> FloatArray:
@@ -99,7 +103,11 @@ class Covariance:
 
 
 class GaussianProcess:
-    """The process given noisy values at some places: its mean and variance anywhere."""
+    """The process given noisy values at some places: its mean and variance anywhere.
+
+    Attributes:
+        noise: (N,) variances of the values about the process, doubts included.
+    """
 
     def __init__(
         self,
@@ -116,24 +124,36 @@ class GaussianProcess:
             places: (N, 6) float32 features.
             values: (N,) with mean about 0.
             noise: (N,) variances, positive.
-            doubting: solves twice, the second time with more noise where the others predict a value
-                badly: by its squared error over four variances, if that is more than 1. Where errors
-                are large everywhere, variances count as that much larger.
+            doubting: then adds noise where the others predict a value badly: times its squared error
+                over four variances, if that is more than 1. Where errors are large everywhere,
+                variances count as that much larger.
         """
         self._covariance, self._places = covariance, places
-        self._K, self._values = covariance.between(places, places), values.astype(np.float32)
-        self._solve(noise)
-        if doubting:
-            error, variance = self.left_out()
-            square = error**2 / variance
-            square /= max(1.0, float(np.median(square)) / _MEDIAN_OF_SQUARE)
-            self._solve(noise * np.maximum(1, square / 4))
-
-    def _solve(self, noise: FloatArray) -> None:
-        K = self._K.copy()
+        self.noise, values = noise, values.astype(np.float32)
+        K = covariance.between(places, places)
         K.flat[:: len(K) + 1] += noise.astype(np.float32)
         self._root = _inverse_root(K)
-        self._weights = self._root.T @ (self._root @ self._values)
+        self._removed = np.empty((0, len(K)), np.float32)
+        self._weights = self._root.T @ (self._root @ values)
+        if doubting:
+            self._doubt(values)
+
+    def _doubt(self, values: FloatArray) -> None:
+        """Adds noise to a few values: a change of low rank of the inverse (Woodbury's identity)."""
+        error, variance = self.left_out()
+        square = error**2 / variance
+        square /= max(1.0, float(np.median(square)) / _MEDIAN_OF_SQUARE)
+        doubted = np.flatnonzero(square > _DOUBTED)
+        if not len(doubted):
+            return
+        more = self.noise[doubted] * (square[doubted] / _DOUBTED - 1)
+        inverse = self._root[:, doubted].T @ self._root
+        change = inverse[:, doubted]
+        change.flat[:: len(change) + 1] += (1 / more).astype(np.float32)
+        self._removed = _inverse_root(change) @ inverse
+        self._weights -= self._removed.T @ (self._removed @ values)
+        self.noise = self.noise.copy()
+        self.noise[doubted] += more
 
     def mean(self, places: FloatArray) -> FloatArray:
         """(M,) float32 values at places (M, 6): the sum of the three below."""
@@ -154,14 +174,13 @@ class GaussianProcess:
 
     def variance(self, places: FloatArray) -> FloatArray:
         """(M,) variance of the process about ``mean``, noise not included."""
-        explained = self._root @ self._covariance.between(self._places, places)
-        return np.asarray(
-            np.maximum(self._covariance.at(places) - np.einsum("nm,nm->m", explained, explained), 0)
-        )
+        between = self._covariance.between(self._places, places)
+        explained = _column_squares(self._root @ between) - _column_squares(self._removed @ between)
+        return np.asarray(np.maximum(self._covariance.at(places) - explained, 0))
 
     def left_out(self) -> tuple[FloatArray, FloatArray]:
         """(N,) errors at each place were it left out, and their variances (noise included)."""
-        precision = np.einsum("nm,nm->m", self._root, self._root)
+        precision = _column_squares(self._root) - _column_squares(self._removed)
         return np.asarray(self._weights / precision), np.asarray(1 / precision)
 
 
@@ -170,20 +189,28 @@ def _squares(places: FloatArray) -> FloatArray:
     return np.asarray(np.einsum("nf,nf->n", places, places)[:, None])
 
 
+def _column_squares(matrix: FloatArray) -> FloatArray:
+    """(M,) sums of squares of the columns (N, M)."""
+    return np.asarray(np.einsum("nm,nm->m", matrix, matrix))
+
+
 def _inverse_root(K: FloatArray) -> FloatArray:
-    """The inverse R of the Cholesky factor of a matrix: R.T @ R is the inverse of K.
+    """The inverse R of the Cholesky factor of a matrix, in its place: R.T @ R is the inverse of K.
 
     By halves, so that nearly all of it is products of matrices: at 500 x 500 three times as fast as
     LAPACK's factor and inverse through NumPy.
     """
     n = len(K)
     if n <= _SMALL:
-        return np.asarray(np.linalg.inv(np.linalg.cholesky(K)))
+        factor, _ = lapack.spotrf(K, lower=1)
+        K[:], _ = lapack.strtri(factor, lower=1, overwrite_c=1)
+        return K
     half = n // 2
-    first = _inverse_root(K[:half, :half])
-    below = K[half:, :half] @ first.T
-    last = _inverse_root(K[half:, half:] - below @ below.T)
-    root = np.zeros_like(K)
-    root[:half, :half], root[half:, half:] = first, last
-    root[half:, :half] = -last @ (below @ first)
-    return root
+    first, below, last = K[:half, :half], K[half:, :half], K[half:, half:]
+    _inverse_root(first)
+    factor = below @ first.T
+    last -= factor @ factor.T
+    _inverse_root(last)
+    np.matmul(-last, factor @ first, out=below)
+    K[:half, half:] = 0
+    return K

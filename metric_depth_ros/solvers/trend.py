@@ -64,25 +64,42 @@ def find_trend(relative: RelativeDepth, anchors: Anchors, domain: str, robust: s
         level = np.median(scale.residual)
         spread = DEVIATION * float(np.median(np.abs(scale.residual - level)))
         return replace(scale, residual=np.full_like(scale.residual, level), spread=spread)
-    if len(own) < _FEWEST:
-        return scale
+    return _line(relative, own, domain, near, scale) or scale
+
+
+def _line(
+    relative: RelativeDepth, own: Anchors, domain: str, near: IntArray | None, scale: Trend
+) -> Trend | None:
+    """The trend of a global line, if it predicts left-out anchors much better than ``scale``.
+
+    Not of a line in the log domain: the process has a slope of its own there.
+    """
     space = choose_domain(domain, relative.kind, "log")
+    if space == "log" or len(scale.x) < _FEWEST:
+        return None
     values = relative_in(space, relative)
-    if np.count_nonzero(np.isnan(values)) > np.count_nonzero(np.isnan(logarithm)):
-        return scale
-    fit = fit_line(observe(values, scale.anchors, space, "relative", "none", "auto"), space)
-    line = _line(fit, values, own, space, near)
-    side = logarithm.size**0.5
-    return line if _left_out_error(line, side) < _BETTER * _left_out_error(scale, side) else scale
+    if _unknown(values) > _unknown(scale.map):
+        return None
+    seen = observe(values, scale.anchors, space, "relative", "none", "auto")
+    fit, least = fit_line(seen, space), float(depth_in(space, seen.depth).min() / _FARTHEST)
+    x = _log_depth(fit, seen.x, space, least)
+    side = values.size**0.5
+    by_line, by_scale = (_left_out_error(scale.anchors, at, side) for at in (x, scale.x))
+    if by_line > _BETTER * by_scale:
+        return None
+    logarithm = _log_depth(fit, values, space, least)
+    return _trend("line", logarithm, own, usable(logarithm, own, "auto")[1], near)
 
 
-def _line(fit: Line, values: FloatArray, anchors: Anchors, domain: Domain, near: IntArray | None) -> Trend:
-    """The trend of a line through values (H, W) in a domain, held above a tenth of the anchors' least y."""
-    y = fit.at(values)
-    if domain != "log":
-        np.maximum(y, np.float32(depth_in(domain, anchors.depth).min() / _FARTHEST), out=y)
-    logarithm = y if domain == "log" else np.log(depth_from(domain, y, out=y))
-    return _trend("line", logarithm, anchors, usable(logarithm, anchors, "auto")[1], near)
+def _unknown(values: FloatArray) -> int:
+    return int(np.count_nonzero(np.isnan(values)))
+
+
+def _log_depth(line: Line, values: FloatArray, domain: Domain, least: float) -> FloatArray:
+    """The log depth of a line through values of a domain, held above a least y."""
+    y = line.at(values)
+    np.maximum(y, y.dtype.type(least), out=y)
+    return np.asarray(np.log(depth_from(domain, y, out=y)))
 
 
 def _trend(
@@ -101,14 +118,14 @@ def _trend(
     return Trend(name, logarithm - np.float32(middle), anchors, x - middle, log_depth - x + middle, rejected)
 
 
-def _left_out_error(trend: Trend, side: float) -> float:
-    """Mean error in log depth of up to 64 anchors, each predicted by the others."""
-    chosen = np.linspace(0, len(trend.x) - 1, min(len(trend.x), _COMPARED)).astype(np.intp)
-    features = np.zeros((len(chosen), FEATURES), np.float32)
-    features[:, :2], features[:, 2] = trend.anchors.uv[chosen] / side, trend.x[chosen]
-    residual = trend.residual[chosen]
-    noise = noise_of(trend.anchors.take(chosen))
-    process = GaussianProcess(Covariance(), features, residual - np.median(residual), noise)
+def _left_out_error(anchors: Anchors, x: FloatArray, side: float) -> float:
+    """Mean error in log depth of up to 64 anchors, each predicted from x (N,) and the others."""
+    chosen = np.linspace(0, len(x) - 1, min(len(x), _COMPARED)).astype(np.intp)
+    anchors, x = anchors.take(chosen), x[chosen]
+    features = np.zeros((len(x), FEATURES), np.float32)
+    features[:, :2], features[:, 2] = anchors.uv / side, x - np.median(x)
+    residual = np.log(anchors.depth.astype(np.float64)) - x
+    process = GaussianProcess(Covariance(), features, residual - np.median(residual), noise_of(anchors))
     error, _ = process.left_out()
     return float(np.mean(np.abs(error)))
 
