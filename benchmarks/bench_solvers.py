@@ -1,4 +1,4 @@
-"""Times of the solvers and the segmenter at 640x480, as a Markdown table.
+"""Times of the solvers, the segmenter, the anchors stage and the cloud at 640x480, as a Markdown table.
 
     python benchmarks/bench_solvers.py
 
@@ -16,13 +16,17 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from metric_depth_ros.anchors import sample_bilinear
-from metric_depth_ros.config import RegionsConfig, from_flat
+from metric_depth_ros.anchors import build_anchors, sample_bilinear
+from metric_depth_ros.config import AnchorsConfig, RegionsConfig, from_flat
+from metric_depth_ros.geometry import transform_points
+from metric_depth_ros.messages.clouds import cloud_fields
 from metric_depth_ros.regions import build_segmenter
 from metric_depth_ros.solvers import SOLVERS, build_solver
-from metric_depth_ros.types import Anchors, FloatArray, ImageArray, IntArray, RelativeDepth, Solver
+from metric_depth_ros.types import Anchors, Camera, FloatArray, ImageArray, IntArray, RelativeDepth, Solver
 
 WIDTH, HEIGHT, THREADS, ROUNDS, NAIVE_ROUNDS = 640, 480, 2, 41, 3
+CAMERA = Camera(WIDTH, HEIGHT, np.array([[525.0, 0, 319.5], [0, 525.0, 239.5], [0, 0, 1]]))
+T_CAMERA_LIDAR = np.array([[0.0, -1, 0, 0.05], [0, 0, -1, -0.1], [1, 0, 0, -0.05], [0, 0, 0, 1]])
 VARIANTS = {
     "region_aware surface, expansion": {"name": "region_aware", "region_aware.pooling": "expansion"},
     "region_aware surface, expansion, not robust": {
@@ -54,6 +58,17 @@ def anchors_on(relative: RelativeDepth, n: int) -> Anchors:
     uv = (rng.random((n, 2)) * [WIDTH - 1, HEIGHT - 1]).astype(np.float32)
     depth = 3 * sample_bilinear(relative.values, uv) * rng.normal(1, 0.03, n)
     return Anchors(uv, depth, np.full(n, 0.03))
+
+
+def lidar_cloud() -> FloatArray:
+    """(100,000, 3) points of 50 rings all around, in the LiDAR's frame: x forward, z up."""
+    azimuth, elevation = np.meshgrid(
+        np.linspace(-np.pi, np.pi, 2000, endpoint=False), np.radians(np.linspace(-25, 15, 50))
+    )
+    range_m = 6 + 3 * np.sin(3 * azimuth) + np.random.default_rng(0).normal(0, 0.02, azimuth.shape)
+    x, y = np.cos(azimuth) * np.cos(elevation), np.sin(azimuth) * np.cos(elevation)
+    points = np.stack([x, y, np.sin(elevation)], axis=-1) * range_m[..., None]
+    return points.reshape(-1, 3).astype(np.float32)
 
 
 def reference(relative: RelativeDepth, anchors: Anchors) -> FloatArray:
@@ -125,14 +140,18 @@ def main() -> None:
     cv2.setNumThreads(THREADS)
     image, relative = scene()
     segmenter = build_segmenter(RegionsConfig())
-    labels = segmenter.segment(image)
+    labels, cloud = segmenter.segment(image), lidar_cloud()
     built, counts = solvers(), (100, 500, 2000)
     rows: dict[str, list[str]] = {}
     for n in counts:
         anchors = anchors_on(relative, n)
         jobs: dict[str, Callable[[], object]] = {"lstsq and apply": lambda a=anchors: reference(relative, a)}
         for name, solver in built.items():
-            jobs[name] = lambda s=solver, a=anchors: s.solve(relative, a, regions=labels)
+            jobs[name] = lambda s=solver, a=anchors: s.solve(relative, a, image=image, regions=labels)
+        jobs["anchors of a cloud of 100,000 points"] = lambda: build_anchors(
+            transform_points(T_CAMERA_LIDAR, cloud), CAMERA, AnchorsConfig()
+        )
+        jobs["cloud message of every pixel"] = lambda: cloud_fields(relative.values, image, CAMERA)
         jobs["segmenter"] = lambda: segmenter.segment(image)
         jobs["naive loop over regions (SSF)"] = lambda a=anchors: naive_regions(relative, a, labels)
         jobs["naive loop over pixels (LWLR), times 100"] = lambda a=anchors: naive_lwlr(relative, a)
