@@ -126,6 +126,12 @@ class SolverConfig:
         "no effect on the paper_ solvers",
         choices=("neighbours", "none"),
     )
+    residuals: str = option(
+        "keep",
+        "what the fit leaves over at the anchors; keep: nothing is done; spread: it is spread over what "
+        "lies near and looks alike, and depth gets a sigma; no effect on auto, which does so anyway",
+        choices=("keep", "spread"),
+    )
     focus_m: float = option(
         0.0,
         "depth that should be most precise (sliding anchor); 0: none; no effect where weighting is none",

@@ -32,6 +32,7 @@ VARIANTS = [
         for pooling in ("expansion", "partial")
     ),
     ("region_aware", {"region_aware.max_extrapolation": 0.0}),
+    *((name, {"residuals": "spread"}) for name in SOLVERS if name != "auto"),
 ]
 
 

@@ -73,16 +73,31 @@ def test_a_doubted_value_is_one_with_more_noise():
     values[:20] += rng.choice([-0.6, 0.6], 20)
     first = GaussianProcess(COVARIANCE, a, values, noise)
     doubting = GaussianProcess(COVARIANCE, a, values, noise, doubting=True)
-    more = doubting.noise / noise
     error, variance = first.left_out()
     square = error**2 / variance / max(1.0, np.median(error**2 / variance) / 0.455)
-    np.testing.assert_allclose(more, np.maximum(1, square / 4), rtol=1e-3)
-    assert more[:20].min() > 1.5 and np.median(more[20:]) == 1
+    more = variance * np.maximum(0, square / 9 - 1)
+    np.testing.assert_allclose(doubting.noise - noise, more, rtol=1e-3, atol=1e-6)
+    assert np.count_nonzero(more[:20]) > 12 and np.count_nonzero(more[20:]) < 7
     again = GaussianProcess(COVARIANCE, a, values, doubting.noise)
     np.testing.assert_allclose(doubting.mean(b), again.mean(b), atol=2e-4)
     np.testing.assert_allclose(doubting.variance(b), again.variance(b), atol=2e-4)
     for ours, plain in zip(doubting.left_out(), again.left_out(), strict=True):
         np.testing.assert_allclose(ours, plain, rtol=2e-2, atol=2e-4)
+
+
+@pytest.mark.parametrize("n", [5, 8])
+def test_of_few_values_a_wrong_one_is_doubted_and_hardly_another(n):
+    found, false = 0, 0
+    for seed in range(20):
+        a, rng = places(n, seed) * np.float32(0.5), np.random.default_rng(seed)
+        values = rng.normal(0, 0.03, n)
+        values[2] += 0.8
+        noise = np.full(n, 5e-4)
+        more = GaussianProcess(COVARIANCE, a, values, noise, doubting=True).noise - noise
+        found += more[2] > 0.05
+        false += np.count_nonzero(np.delete(more, 2) > 0.05)
+    assert found >= 19
+    assert false <= 2
 
 
 def test_tiles_cover_the_image_and_share_the_anchors():

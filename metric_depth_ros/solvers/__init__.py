@@ -15,6 +15,7 @@ from metric_depth_ros.solvers.median import Median
 from metric_depth_ros.solvers.paper import PAPER_METHODS, as_in_the_paper
 from metric_depth_ros.solvers.piecewise import Piecewise
 from metric_depth_ros.solvers.region_aware import RegionAware
+from metric_depth_ros.solvers.spread import Spread
 from metric_depth_ros.types import Solver
 
 SOLVERS: dict[str, Callable[[SolverConfig], Solver]] = {
@@ -30,17 +31,19 @@ SOLVERS: dict[str, Callable[[SolverConfig], Solver]] = {
 
 
 def build_solver(config: SolverConfig) -> Solver:
-    """The solver that ``config.name`` names.
+    """The solver that ``config.name`` names, its residuals spread if so configured.
 
     Raises:
         ConfigError: there is none of that name.
     """
     try:
-        solver = SOLVERS[config.name]
+        solver = SOLVERS[config.name](config)
     except KeyError:
         near = difflib.get_close_matches(config.name, SOLVERS, n=2) or list(SOLVERS)
         raise ConfigError(
             f"solver.name: {config.name!r}; needed one of {', '.join(SOLVERS)}. "
             f"Did you mean {' or '.join(near)}?"
         ) from None
-    return solver(config)
+    if config.residuals == "spread" and config.name != "auto":
+        return Spread(solver, config)
+    return solver

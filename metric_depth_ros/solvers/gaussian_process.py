@@ -29,8 +29,8 @@ _BLOCK = 128
 _SMALL = 48
 # Of a standard normal number squared.
 _MEDIAN_OF_SQUARE = 0.455
-# An anchor is doubted when its squared error is more than so many variances.
-_DOUBTED = 4
+# A value is doubted when its squared error is more than so many variances, of few values sooner.
+_DOUBTED, _FEW, _DOUBTED_OF_FEW, _ROUNDS_OF_FEW = 9.0, 10, 4.0, 4
 
 
 @dataclass(frozen=True)
@@ -124,9 +124,10 @@ class GaussianProcess:
             places: (N, 6) float32 features.
             values: (N,) with mean about 0.
             noise: (N,) variances, positive.
-            doubting: then adds noise where the others predict a value badly: times its squared error
-                over four variances, if that is more than 1. Where errors are large everywhere,
-                variances count as that much larger.
+            doubting: then adds so much noise where the others predict a value badly that its error is
+                three standard deviations. Where errors are large everywhere, variances count as that
+                much larger. Of fewer than 10 values one wrong value spoils the prediction of all:
+                there it is two standard deviations, found in rounds.
         """
         self._covariance, self._places = covariance, places
         self.noise, values = noise, values.astype(np.float32)
@@ -135,25 +136,33 @@ class GaussianProcess:
         self._root = _inverse_root(K)
         self._removed = np.empty((0, len(K)), np.float32)
         self._weights = self._root.T @ (self._root @ values)
-        if doubting:
-            self._doubt(values)
+        if doubting and len(values) > 2:  # of two, neither can be outvoted
+            self._doubt()
 
-    def _doubt(self, values: FloatArray) -> None:
-        """Adds noise to a few values: a change of low rank of the inverse (Woodbury's identity)."""
-        error, variance = self.left_out()
-        square = error**2 / variance
-        square /= max(1.0, float(np.median(square)) / _MEDIAN_OF_SQUARE)
-        doubted = np.flatnonzero(square > _DOUBTED)
-        if not len(doubted):
-            return
-        more = self.noise[doubted] * (square[doubted] / _DOUBTED - 1)
-        inverse = self._root[:, doubted].T @ self._root
-        change = inverse[:, doubted]
-        change.flat[:: len(change) + 1] += (1 / more).astype(np.float32)
-        self._removed = _inverse_root(change) @ inverse
-        self._weights -= self._removed.T @ (self._removed @ values)
-        self.noise = self.noise.copy()
-        self.noise[doubted] += more
+    def _doubt(self) -> None:
+        told, weights, few = self.noise, self._weights, len(self.noise) < _FEW
+        limit = _DOUBTED_OF_FEW if few else _DOUBTED
+        for _ in range(_ROUNDS_OF_FEW if few else 1):
+            error, variance = self.left_out()
+            # A value's own doubt says nothing about how the others predict it.
+            variance = np.maximum(variance - (self.noise - told), told)
+            square = error**2 / variance
+            if not few:
+                square /= max(1.0, float(np.median(square)) / _MEDIAN_OF_SQUARE)
+            more = variance * np.maximum(square / limit - 1, 0)
+            self.noise = told + more
+            self._removed, self._weights = self._changed(more, weights)
+
+    def _changed(self, more: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """What noise (N,) on top takes from the inverse, as its root, and the weights without it.
+
+        A change of few entries of the diagonal is one of low rank of the inverse (Woodbury's identity).
+        """
+        changed = np.flatnonzero(more)
+        inverse = self._root[:, changed].T @ self._root
+        root = _inverse_root(inverse[:, changed] + np.diag(1 / more[changed]).astype(np.float32))
+        removed = root @ inverse
+        return removed, weights - removed.T @ (root @ weights[changed])
 
     def mean(self, places: FloatArray) -> FloatArray:
         """(M,) float32 values at places (M, 6): the sum of the three below."""
@@ -201,6 +210,8 @@ def _inverse_root(K: FloatArray) -> FloatArray:
     LAPACK's factor and inverse through NumPy.
     """
     n = len(K)
+    if not n:
+        return K
     if n <= _SMALL:
         factor, _ = lapack.spotrf(K, lower=1)
         K[:], _ = lapack.strtri(factor, lower=1, overwrite_c=1)

@@ -100,6 +100,11 @@ def usable(x_map: FloatArray, anchors: Anchors, who: str) -> tuple[Anchors, Floa
     return anchors.take(known), x[known]
 
 
+def by_place(anchors: Anchors) -> Anchors:
+    """In order of place, so that the anchors' own order changes nothing, not even the last digit."""
+    return anchors.take(np.lexsort((anchors.sigma, anchors.depth, anchors.uv[:, 1], anchors.uv[:, 0])))
+
+
 def one_depth(depth: FloatArray) -> bool:
     """Whether depths (N,) are all alike."""
     return bool(depth.max() <= depth.min() * (1 + _ONE_DEPTH))

@@ -11,7 +11,7 @@ from metric_depth_ros.engines.positive import positive_depth
 from metric_depth_ros.solvers.domain import Domain, choose_domain, depth_from, depth_in, relative_in
 from metric_depth_ros.solvers.gaussian_process import FEATURES, Covariance, GaussianProcess
 from metric_depth_ros.solvers.line import Line, fit_line
-from metric_depth_ros.solvers.observations import observe, one_depth, usable
+from metric_depth_ros.solvers.observations import by_place, observe, one_depth, usable
 from metric_depth_ros.solvers.outliers import DEVIATION, disagreeing, nearest
 from metric_depth_ros.types import Anchors, FloatArray, IntArray, RelativeDepth
 
@@ -55,9 +55,7 @@ def find_trend(relative: RelativeDepth, anchors: Anchors, domain: str, robust: s
         AnchorError: none is usable.
     """
     logarithm = np.log(positive_depth(relative))
-    # In order of place, so that the anchors' own order changes nothing, not even the last digit.
-    order = np.lexsort((anchors.sigma, anchors.depth, anchors.uv[:, 1], anchors.uv[:, 0]))
-    own, x = usable(logarithm, anchors.take(order), "auto")
+    own, x = usable(logarithm, by_place(anchors), "auto")
     near = nearest(own.uv) if robust != "none" else None
     scale = _trend("scale", logarithm, own, x, near)
     if one_depth(own.depth):  # tells a scale and no more

@@ -1,0 +1,57 @@
+"""What a solver left over at the anchors, spread over the image: for any solver."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from metric_depth_ros.solver_config import SolverConfig
+from metric_depth_ros.solvers.auto import Auto
+from metric_depth_ros.solvers.observations import by_place
+from metric_depth_ros.types import (
+    Anchors,
+    Camera,
+    ImageArray,
+    IntArray,
+    MetricDepth,
+    RelativeDepth,
+    Solver,
+)
+
+
+class Spread:
+    """log d = log d' + f: another solver's depth d', drawn to the anchors by the process of ``auto``.
+
+    Ours. The process takes d' for the network's answer: it honours each anchor as far as its sigma
+    allows, keeps to what lies near and looks alike, and gives the solver the sigma it lacks.
+    """
+
+    def __init__(self, solver: Solver, config: SolverConfig) -> None:
+        self._solver, self._process = solver, Auto(config)
+        self.uses = solver.uses | self._process.uses
+
+    def solve(
+        self,
+        relative: RelativeDepth,
+        anchors: Anchors,
+        *,
+        image: ImageArray | None = None,
+        camera: Camera | None = None,
+        regions: IntArray | None = None,
+        text: str | None = None,
+        focus_m: float | None = None,
+        stamp_ns: int | None = None,
+    ) -> MetricDepth:
+        """Depth and sigma (H, W) in metres; NaN where the other solver's depth is. Raises what it raises."""
+        anchors = by_place(anchors)
+        fitted = self._solver.solve(
+            relative,
+            anchors,
+            image=image,
+            camera=camera,
+            regions=regions,
+            text=text,
+            focus_m=focus_m,
+            stamp_ns=stamp_ns,
+        )
+        drawn = self._process.solve(RelativeDepth(fitted.depth, "depth"), anchors, image=image)
+        return replace(drawn, info={**fitted.info, "sigma_scale": drawn.info["sigma_scale"]})
