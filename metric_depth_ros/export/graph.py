@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -70,10 +71,18 @@ def _gather_weights(path: Path) -> None:
         (path.parent / name).unlink()
 
 
+@dataclass(frozen=True)
+class Difference:
+    """How far a file's outputs are from torch's, in standard deviations of the output farthest off."""
+
+    largest: float
+    rms: float
+
+
 def difference(
     network: nn.Module, path: Path, inputs: Mapping[str, FloatArray], outputs: Sequence[str]
-) -> float:
-    """The largest difference of any output from torch, in standard deviations of that output.
+) -> Difference:
+    """How much the outputs of an ONNX file differ from torch's; infinity where a shape does.
 
     Raises:
         ModelError: ONNX Runtime does not take the file, or torch's outputs are not finite.
@@ -81,14 +90,16 @@ def difference(
     with torch.inference_mode():
         wanted = [value.numpy() for value in network(*(torch.from_numpy(v) for v in inputs.values()))]
     found = _run(path, inputs, outputs)
-    worst = 0.0
+    largest, rms = 0.0, 0.0
     for name, ours, theirs in zip(outputs, found, wanted, strict=True):
         if not np.isfinite(theirs).all():
             raise ModelError(f"{name}: torch gave values that are not finite. The checkpoint is not whole.")
         if ours.shape != theirs.shape or not np.isfinite(ours).all():
-            return float("inf")
-        worst = max(worst, float(np.abs(ours - theirs).max() / max(theirs.std(), 1e-12)))
-    return worst
+            return Difference(float("inf"), float("inf"))
+        apart = (ours - theirs) / max(theirs.std(), 1e-12)
+        largest = max(largest, float(np.abs(apart).max()))
+        rms = max(rms, float(np.sqrt(np.square(apart).mean())))
+    return Difference(largest, rms)
 
 
 def _run(path: Path, inputs: Mapping[str, FloatArray], outputs: Sequence[str]) -> list[FloatArray]:

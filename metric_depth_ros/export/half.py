@@ -12,12 +12,14 @@ from metric_depth_ros.errors import ModelError
 
 # Sums of many terms and steep functions: in float16 they overflow, or lose what matters.
 KEPT = {
-    "Softmax", "LayerNormalization", "InstanceNormalization", "GroupNormalization", "ReduceMean", "ReduceSum",
+    "Softmax", "LayerNormalization", "InstanceNormalization", "GroupNormalization", "ReduceMean", "ReduceSum", "ReduceL2",
     "Exp", "Log", "Pow", "Sqrt", "Softplus", "Range", "CumSum",
 }  # fmt: skip
 # Inputs that the standard wants in float32 whatever the others are: region and scales of a resize.
 _KEPT_INPUTS = {"Resize": (1, 2)}
 _LARGEST = float(np.finfo(np.float16).max)
+# Smaller ones would become zero, and guards against a division by zero with them.
+_SMALLEST = float(np.finfo(np.float16).smallest_subnormal)
 
 
 def write_half(path: Path, to: Path) -> None:
@@ -140,9 +142,10 @@ def _float_tensors(model: ModelProto) -> set[str]:
 def _copied(tensor: TensorProto, name: str, *, half: bool) -> TensorProto:
     """A weight under another name, in float16 or as it is."""
     values = numpy_helper.to_array(tensor)
-    return numpy_helper.from_array(
-        np.clip(values, -_LARGEST, _LARGEST).astype(np.float16) if half else values, name
-    )
+    if half:
+        size = np.clip(np.abs(values), _SMALLEST, _LARGEST)
+        values = np.where(values == 0, values, np.copysign(size, values)).astype(np.float16)
+    return numpy_helper.from_array(values, name)
 
 
 def _cast(name: str, to: str, kind: int) -> NodeProto:
