@@ -14,9 +14,13 @@ def save(model, folder, **processor):
     for name, value in model.named_parameters():
         # Fresh networks are too even, and dead behind their last ReLU: what an export leaves out would not show.
         if value.ndim > 1 and name.endswith("weight"):
-            torch.nn.init.normal_(value, 0.0, 1.4 / value[0].numel() ** 0.5)
+            # ZoeDepth's last layer divides by a temperature: larger weights make rounding errors large.
+            gain = 0.3 if "conditional_log_binomial" in name else 1.4
+            torch.nn.init.normal_(value, 0.0, gain / value[0].numel() ** 0.5)
         else:
             torch.nn.init.normal_(value, 1.0 if name.endswith("weight") else 0.1, 0.2)
+        if name in ("head.head.4.bias", "head.conv3.bias", "head.layers.4.bias"):
+            torch.nn.init.constant_(value, 2.0)
     model.eval().save_pretrained(folder)
     processor = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225], **processor}
     (folder / "preprocessor_config.json").write_text(json.dumps(processor))
@@ -72,7 +76,7 @@ def dpt_hybrid(folder):
 def dpt_swin2(folder):
     backbone = {
         "model_type": "swinv2", "image_size": 64, "embed_dim": 16, "depths": [1, 1, 1, 1],
-        "num_heads": [1, 2, 2, 4], "window_size": 4, "out_features": ["stage1", "stage2", "stage3", "stage4"],
+        "num_heads": [1, 2, 2, 2], "window_size": 4, "out_features": ["stage1", "stage2", "stage3", "stage4"],
     }  # fmt: skip
     return _dpt(folder, backbone_config=backbone, neck_hidden_sizes=[16, 32, 64, 128])
 
