@@ -31,7 +31,8 @@ def build_engine(config: EngineConfig) -> DepthEngine:
     path = manifest_path(config)
     manifest = load_manifest(path)
     request = Request(config.runtime, config.precision, config.threads)
-    return DepthEngine(manifest, choose_runtime(depth_model(manifest, path.parent, config.model), request))
+    chosen = choose_runtime(depth_model(manifest, path.parent, config.model), request)
+    return DepthEngine(manifest, chosen.runtime, label=chosen.label, why=chosen.why)
 
 
 def depth_model(manifest: Manifest, folder: Path, file: str = "") -> Model:
@@ -40,8 +41,7 @@ def depth_model(manifest: Manifest, folder: Path, file: str = "") -> Model:
     half = manifest.fp16
     return Model(
         ModelFile(path, manifest.sha256, manifest.data),
-        # Half precision of another file than the one that was set would be another network.
-        ModelFile(folder / half.file, half.sha256, half.data) if half is not None and not file else None,
+        ModelFile(path.parent / half.file, half.sha256, half.data) if half is not None else None,
         {manifest.input.name: sizes_of(manifest.input)},
         {manifest.input.name: manifest.input.dtype},
     )

@@ -19,11 +19,11 @@ class DepthEngine:
         why: how it came to be that runtime.
     """
 
-    def __init__(self, manifest: Manifest, chosen: Chosen) -> None:
+    def __init__(self, manifest: Manifest, runtime: Runtime, *, label: str = "", why: str = "") -> None:
         """Runs the network once: a file that does not fit its manifest raises ModelError here."""
         self.manifest = manifest
-        self.label, self.why = chosen.label, chosen.why
-        self._runtime = chosen.runtime
+        self.label, self.why = label, why
+        self._runtime = runtime
         item = manifest.input
         self._input = ImageInput(item)
         self.predict(np.zeros((item.height, item.width, 3), np.uint8))

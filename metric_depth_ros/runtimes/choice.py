@@ -110,6 +110,7 @@ def choose(
         raise ModelError(
             f"engine.runtime: {request.runtime}: {'; '.join(b.missing() for b in wanted)}. Or set it to auto."
         )
+    model.full.verify()
     if len(here) == 1 and here[0] is portable:
         runtime = portable.load(model, "fp32", threads=request.threads, cache=cache)
         return Chosen(runtime, _label(portable, "fp32"), "the only one here" if auto else "as set")

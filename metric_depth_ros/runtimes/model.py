@@ -39,6 +39,10 @@ class ModelFile:
     sha256: str
     data: Mapping[str, str] = field(default_factory=dict)
 
+    def verify(self) -> None:
+        """Raises ModelError as ``content`` does."""
+        self.content  # noqa: B018
+
     @cached_property
     def content(self) -> bytes:
         """The file's bytes, read and verified once.

@@ -126,7 +126,26 @@ class OnnxRuntimeBackend:
         options: dict[str, Any] = {}
         if self.device == "tensorrt" and (folder := cache.folder("onnxruntime_tensorrt")) is not None:
             options = {"trt_engine_cache_enable": "1", "trt_engine_cache_path": str(folder)}
-        return OnnxRuntime(model.at(precision), threads=threads, provider=self.device, options=options)
+        runtime = OnnxRuntime(model.at(precision), threads=threads, provider=self.device, options=options)
+        _check_inputs(model, runtime)
+        return runtime
+
+
+def _check_inputs(model: Model, runtime: OnnxRuntime) -> None:
+    """Raises ModelError when the file takes other inputs than the model is to be given."""
+    if model.sizes and set(runtime.inputs) != set(model.sizes):
+        raise ModelError(
+            f"{model.full.path}: takes the inputs {', '.join(runtime.inputs)}; the manifest says "
+            f"{', '.join(model.sizes)}. Correct input.name there."
+        )
+    for name, size in model.sizes.items():
+        for shape in (size.smallest, size.usual, size.largest):
+            found = runtime.inputs[name]
+            if len(found) != len(shape) or any(isinstance(n, int) and n != m for n, m in zip(found, shape)):
+                raise ModelError(
+                    f"{model.full.path}: {name!r} is of shape {found}; the manifest says {list(shape)}. Correct "
+                    "its width, height, layout or multiple_of."
+                )
 
 
 def _has_library(provider: str) -> bool:
