@@ -22,7 +22,18 @@ from metric_depth_ros.solver_config import SolverConfig
 class EngineConfig:
     manifest: str = option("", "YAML file of the depth network; empty takes the package's own", live=False)
     model: str = option("", "network file; empty takes the one the manifest names, beside it", live=False)
-    runtime: str = option("onnxruntime", "what runs the network", choices=("onnxruntime",), live=False)
+    runtime: str = option(
+        "auto",
+        "what runs the network; auto takes the fastest one installed that gives the right numbers",
+        choices=("auto", "onnxruntime", "openvino", "tensorrt", "torch"),
+        live=False,
+    )
+    precision: str = option(
+        "auto",
+        "auto: half precision (fp16, bf16) where the runtime has it and passes its test; fp32: single",
+        choices=("auto", "fp32"),
+        live=False,
+    )
     threads: int = option(2, "processor threads of the network; 0 takes all", low=0, high=256, live=False)
 
 

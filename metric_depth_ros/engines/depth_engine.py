@@ -11,11 +11,18 @@ from metric_depth_ros.types import FloatArray, ImageArray, RelativeDepth, Runtim
 
 
 class DepthEngine:
-    """A depth network on a runtime. One image at a time; not thread safe."""
+    """A depth network on a runtime. One image at a time; not thread safe.
 
-    def __init__(self, manifest: Manifest, runtime: Runtime) -> None:
+    Attributes:
+        manifest: what the network is.
+        label: the runtime, its precision and device.
+        why: how it came to be that runtime.
+    """
+
+    def __init__(self, manifest: Manifest, runtime: Runtime, *, label: str = "", why: str = "") -> None:
         """Runs the network once: a file that does not fit its manifest raises ModelError here."""
         self.manifest = manifest
+        self.label, self.why = label, why
         self._runtime = runtime
         item = manifest.input
         self._input = ImageInput(item)

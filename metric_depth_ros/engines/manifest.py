@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +11,7 @@ from typing import Any, TypeVar
 import yaml
 
 from metric_depth_ros.errors import ModelError
+from metric_depth_ros.runtimes.model import ModelFile
 from metric_depth_ros.types import Kind
 
 
@@ -241,26 +241,8 @@ def checked_file(file: FileManifest, path: Path, name: str) -> Path:
 
     ``name`` is the network's, for the message. Raises ModelError as ``checked_model_file`` does.
     """
-    _check_digest(path, file.sha256, name)
-    for data, sha256 in file.data.items():
-        if Path(data).name != data:
-            raise ModelError(f"data: {data!r}; needed the name of a file in the model's folder.")
-        _check_digest(path.parent / data, sha256, name)
-    return path
-
-
-def _check_digest(path: Path, sha256: str, name: str) -> None:
-    digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    except OSError as error:
-        raise ModelError(
-            f"{path}: {error.strerror}; needed the network {name!r}. Put it there, or set engine.model to it."
-        ) from error
-    if digest.hexdigest() != sha256:
-        raise ModelError(
-            f"{path}: sha256 {digest.hexdigest()[:12]}..., the manifest says {sha256[:12]}...; the file is "
-            "corrupt or another one. Fetch it again, or write a manifest for it."
-        )
+        ModelFile(path, file.sha256, file.data).verify()
+    except ModelError as error:
+        raise ModelError(f"{name}: {error}") from error
+    return path
