@@ -143,3 +143,45 @@ def seeded():
     """The same random weights on every run."""
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)
+
+
+def sam(folder):
+    from transformers import SamConfig, SamModel
+
+    config = SamConfig(
+        vision_config={
+            "hidden_size": 16, "output_channels": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+            "image_size": 128, "patch_size": 16, "mlp_ratio": 2.0, "window_size": 3, "global_attn_indexes": [1],
+            "num_pos_feats": 8, "mlp_dim": 32,
+        },
+        prompt_encoder_config={"hidden_size": 16, "image_size": 128, "patch_size": 16, "mask_input_channels": 4},
+        mask_decoder_config={
+            "hidden_size": 16, "mlp_dim": 32, "num_attention_heads": 2, "num_hidden_layers": 2,
+            "iou_head_hidden_dim": 16,
+        },
+    )  # fmt: skip
+    return save(SamModel(config), folder, size={"longest_edge": 128})
+
+
+def sam2(folder):
+    from transformers import Sam2Config, Sam2Model
+
+    config = Sam2Config(
+        vision_config={
+            "backbone_config": {
+                "model_type": "sam2_hiera_det_model", "hidden_size": 8, "num_attention_heads": 1,
+                "image_size": [128, 128], "blocks_per_stage": [1, 1, 2, 1],
+                "embed_dim_per_stage": [8, 16, 32, 64], "num_attention_heads_per_stage": [1, 2, 4, 8],
+                "window_size_per_stage": [4, 2, 4, 2], "global_attention_blocks": [3],
+                "window_positional_embedding_background_size": [4, 4],
+            },
+            "backbone_channel_list": [64, 32, 16, 8], "fpn_hidden_size": 16,
+            "backbone_feature_sizes": [[32, 32], [16, 16], [8, 8]],
+        },
+        prompt_encoder_config={"hidden_size": 16, "image_size": 128, "patch_size": 16, "mask_input_channels": 4},
+        mask_decoder_config={
+            "hidden_size": 16, "mlp_dim": 32, "num_attention_heads": 2, "num_hidden_layers": 2,
+            "iou_head_hidden_dim": 16,
+        },
+    )  # fmt: skip
+    return save(Sam2Model(config), folder, size={"height": 128, "width": 128})

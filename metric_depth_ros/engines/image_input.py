@@ -71,7 +71,7 @@ class ImageInput:
         item = self.manifest
         image = self._bordered(image)
         self._resize_to(*network_size(item, image.shape[1], image.shape[0]))
-        width, height = self._taken(image.shape[1], image.shape[0])
+        width, height = self.taken(image.shape[1], image.shape[0])
         if item.resize == "letterbox":
             self.array[:] = 0
         shrinks = width < image.shape[1] or height < image.shape[0]
@@ -96,7 +96,7 @@ class ImageInput:
         across, down = self._border(width), self._border(height)
         full = width + 2 * across, height + 2 * down
         # Pixels of the output that the image takes: a fraction of one more where sides do not divide.
-        taken = [n * part / whole for n, part, whole in zip(values.shape[::-1], self._taken(*full), self._size)]
+        taken = [n * part / whole for n, part, whole in zip(values.shape[::-1], self.taken(*full), self._size)]
         columns, rows = (math.ceil(n - 1e-9) for n in taken)
         resized = cv2.resize(
             values[:rows, :columns],
@@ -118,7 +118,7 @@ class ImageInput:
         nhwc = self.manifest.layout == "nhwc"
         self._planes = np.moveaxis(self.array[0], -1, 0) if nhwc else self.array[0]
 
-    def _taken(self, width: int, height: int) -> tuple[int, int]:
+    def taken(self, width: int, height: int) -> tuple[int, int]:
         """Width and height that an image of this size takes of the input, from the top left."""
         if self.manifest.resize == "stretch":
             return self._size
