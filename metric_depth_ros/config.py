@@ -136,9 +136,14 @@ class SamConfig:
     """Which masks of SAM become regions."""
 
     points_per_side: int = option(
-        32, "SAM is asked at a grid of this many points a side; its time grows with the square", low=1, high=128
+        32,
+        "SAM is asked at a grid of this many points a side; its time grows with the square",
+        low=1,
+        high=128,
     )
-    min_quality: float = option(0.88, "masks of which SAM predicts a worse quality are left out", low=0, high=1)
+    min_quality: float = option(
+        0.88, "masks of which SAM predicts a worse quality are left out", low=0, high=1
+    )
     min_stability: float = option(
         0.95, "masks that change more than this says when cut off elsewhere are left out", low=0, high=1
     )

@@ -17,7 +17,16 @@ from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError
 from metric_depth_ros.geometry import Rectifier, resize_camera
 from metric_depth_ros.regions import build_segmenter
 from metric_depth_ros.solvers import build_solver
-from metric_depth_ros.types import Anchors, Camera, Engine, ImageArray, MetricDepth, Rectification, Sample, Segmenter
+from metric_depth_ros.types import (
+    Anchors,
+    Camera,
+    Engine,
+    ImageArray,
+    MetricDepth,
+    Rectification,
+    Sample,
+    Segmenter,
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 
 def save(model, folder, **processor):
     """Writes config.json, model.safetensors and preprocessor_config.json."""
     import torch
 
     for name, value in model.named_parameters():
-        # Fresh networks are too even, and dead behind their last ReLU: what an export leaves out would not show.
+        # Fresh networks are too even, and dead behind their last ReLU: a fault would not show.
         if value.ndim > 1 and name.endswith("weight"):
             # ZoeDepth's last layer divides by a temperature: larger weights make rounding errors large.
             gain = 0.3 if "conditional_log_binomial" in name else 1.4
@@ -124,7 +122,8 @@ def depth_pro(folder):
         "image_size": 64, "patch_size": 16, "mlp_ratio": 2, "use_mask_token": False,
     }  # fmt: skip
     config = DepthProConfig(
-        fusion_hidden_size=16, patch_size=64, intermediate_hook_ids=[2, 1], intermediate_feature_dims=[16, 16],
+        fusion_hidden_size=16, patch_size=64, intermediate_hook_ids=[2, 1],
+        intermediate_feature_dims=[16, 16],
         scaled_images_ratios=[0.25, 0.5, 1], scaled_images_overlap_ratios=[0.0, 0.5, 0.25],
         scaled_images_feature_dims=[32, 32, 16], merge_padding_value=1, use_fov_model=True,
         image_model_config=vit, patch_model_config=vit, fov_model_config=vit,
@@ -138,11 +137,15 @@ DEPTH = {
 }
 
 
-@pytest.fixture
-def seeded():
-    """The same random weights on every run."""
-    torch = pytest.importorskip("torch")
-    torch.manual_seed(0)
+_SAM = dict(
+    prompt_encoder_config={
+        "hidden_size": 16, "image_size": 128, "patch_size": 16, "mask_input_channels": 4,
+    },
+    mask_decoder_config={
+        "hidden_size": 16, "mlp_dim": 32, "num_attention_heads": 2, "num_hidden_layers": 2,
+        "iou_head_hidden_dim": 16,
+    },
+)  # fmt: skip
 
 
 def sam(folder):
@@ -151,14 +154,10 @@ def sam(folder):
     config = SamConfig(
         vision_config={
             "hidden_size": 16, "output_channels": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
-            "image_size": 128, "patch_size": 16, "mlp_ratio": 2.0, "window_size": 3, "global_attn_indexes": [1],
-            "num_pos_feats": 8, "mlp_dim": 32,
+            "image_size": 128, "patch_size": 16, "mlp_ratio": 2.0, "window_size": 3,
+            "global_attn_indexes": [1], "num_pos_feats": 8, "mlp_dim": 32,
         },
-        prompt_encoder_config={"hidden_size": 16, "image_size": 128, "patch_size": 16, "mask_input_channels": 4},
-        mask_decoder_config={
-            "hidden_size": 16, "mlp_dim": 32, "num_attention_heads": 2, "num_hidden_layers": 2,
-            "iou_head_hidden_dim": 16,
-        },
+        **_SAM,
     )  # fmt: skip
     return save(SamModel(config), folder, size={"longest_edge": 128})
 
@@ -178,10 +177,9 @@ def sam2(folder):
             "backbone_channel_list": [64, 32, 16, 8], "fpn_hidden_size": 16,
             "backbone_feature_sizes": [[32, 32], [16, 16], [8, 8]],
         },
-        prompt_encoder_config={"hidden_size": 16, "image_size": 128, "patch_size": 16, "mask_input_channels": 4},
-        mask_decoder_config={
-            "hidden_size": 16, "mlp_dim": 32, "num_attention_heads": 2, "num_hidden_layers": 2,
-            "iou_head_hidden_dim": 16,
-        },
+        **_SAM,
     )  # fmt: skip
     return save(Sam2Model(config), folder, size={"height": 128, "width": 128})
+
+
+ALL = {**DEPTH, "sam": sam, "sam2": sam2}

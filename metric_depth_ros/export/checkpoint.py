@@ -98,7 +98,7 @@ def load_network(folder: CheckpointFolder, kind: Any) -> torch.nn.Module:
         for name in missing:
             parameters[name].fill_(float("nan"))
     network.eval().requires_grad_(False)
-    return network  # type: ignore[no-any-return]
+    return network
 
 
 def _check_weights(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,23 +67,24 @@ def load_depth_network(folder: CheckpointFolder, features: str) -> DepthNetwork 
 
     for kind in (DepthAnything, DPT, DepthPro, ZoeDepth):
         if kind.loads.__name__ == folder.architecture:
-            return kind(load_network(folder, kind.loads), features).eval()
+            network: DepthNetwork = kind(load_network(folder, kind.loads), features).eval()
+            return network
     return None
 
 
 def facts_of(folder: CheckpointFolder, facts: DepthFacts) -> DepthFacts:
     """The facts of a network with what its checkpoint says: usual size, mean and standard deviation."""
-    import dataclasses
-
     said = folder.processor
     if abs(said.get("rescale_factor", 1 / 255) - 1 / 255) > 1e-6:
         raise ModelError(f"{folder.path}: rescale_factor {said['rescale_factor']}; only 1/255 is known here.")
     size = said.get("size", {})
-    usual = (size.get("width"), size.get("height")) if isinstance(size, dict) else (None, None)
-    fits = all(isinstance(side, int) and side % facts.multiple_of == 0 for side in usual)
+    sides = [size.get(side) for side in ("width", "height")] if isinstance(size, dict) else [None]
+    usual: tuple[int, int] = facts.size
+    if not facts.only_size and all(isinstance(side, int) and side % facts.multiple_of == 0 for side in sides):
+        usual = (sides[0], sides[1])
     return dataclasses.replace(
         facts,
-        size=usual if fits and not facts.only_size else facts.size,
+        size=usual,
         mean=tuple(said.get("image_mean", facts.mean)),
         std=tuple(said.get("image_std", facts.std)),
         licence=folder.licence or facts.licence,
@@ -112,7 +114,8 @@ def _check(facts: DepthFacts, wanted: Wanted) -> None:
     for width, height in wanted.sizes:
         if facts.only_size and (width, height) != facts.size:
             raise ConfigError(
-                f"size: {width}x{height}; {facts.title} takes {facts.size[0]}x{facts.size[1]} only: {facts.fixed}."
+                f"size: {width}x{height}; {facts.title} takes {facts.size[0]}x{facts.size[1]} only, since "
+                f"{facts.fixed}."
             )
         if width % n or height % n or min(width, height) < n:
             near = [max(1, round(side / n)) * n for side in (width, height)]
@@ -131,7 +134,9 @@ def _export(
     named = len(wanted.sizes) > 1 and not wanted.dynamic
     name = f"{wanted.name}_{size[0]}x{size[1]}" if named else wanted.name
     model, manifest = wanted.folder / f"{name}.onnx", wanted.folder / f"{name}.yaml"
-    outputs = [facts.kind] if getattr(network, "features", "") == "none" else [facts.kind, FEATURES]
+    outputs: list[str] = (
+        [facts.kind] if getattr(network, "features", "") == "none" else [facts.kind, FEATURES]
+    )
     axes = {2: "height", 3: "width"}
     dynamic = {INPUT: axes, **{o: {k: f"{o}_{v}" for k, v in axes.items()} for o in outputs}}
     write_onnx(network, model, _noise(size), outputs, dynamic=dynamic if wanted.dynamic else None)

@@ -64,9 +64,7 @@ def _gather_weights(path: Path) -> None:
     """One file of weights instead of the many that the exporter leaves beside a large graph."""
     graph = onnx.load(str(path), load_external_data=False).graph
     many = {e.value for tensor in graph.initializer for e in tensor.external_data if e.key == "location"}
-    onnx.save_model(
-        onnx.load(str(path)), str(path), save_as_external_data=True, location=f"{path.name}.data"
-    )
+    onnx.save_model(onnx.load(str(path)), str(path), save_as_external_data=True, location=f"{path.name}.data")
     for name in many - {f"{path.name}.data"}:
         (path.parent / name).unlink()
 

@@ -12,8 +12,8 @@ from metric_depth_ros.errors import ModelError
 
 # Sums of many terms and steep functions: in float16 they overflow, or lose what matters.
 KEPT = {
-    "Softmax", "LayerNormalization", "InstanceNormalization", "GroupNormalization", "ReduceMean", "ReduceSum", "ReduceL2",
-    "Exp", "Log", "Pow", "Sqrt", "Softplus", "Range", "CumSum",
+    "Softmax", "LayerNormalization", "InstanceNormalization", "GroupNormalization",
+    "ReduceMean", "ReduceSum", "ReduceL2", "Exp", "Log", "Pow", "Sqrt", "Softplus", "Range", "CumSum",
 }  # fmt: skip
 # Inputs that the standard wants in float32 whatever the others are: region and scales of a resize.
 _KEPT_INPUTS = {"Resize": (1, 2)}
@@ -67,7 +67,9 @@ class _Halving:
         others = [item for item in self._graph.initializer if item.name not in self._floats]
         used = {name for node in self._nodes for name in node.input}
         del self._graph.initializer[:], self._graph.node[:], self._graph.value_info[:]
-        self._graph.initializer.extend([*others, *(item for item in self._weights.values() if item.name in used)])
+        self._graph.initializer.extend(
+            [*others, *(item for item in self._weights.values() if item.name in used)]
+        )
         self._graph.node.extend(_alive(self._nodes, {item.name for item in self._graph.output}))
 
     def _rewrite(self, node: NodeProto) -> None:

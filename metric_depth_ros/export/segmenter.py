@@ -47,8 +47,9 @@ def export_sam(
         InputError: the folder cannot be written.
         ModelError: the weights cannot be used, or ONNX Runtime does not give what torch gives.
     """
-    from metric_depth_ros.models.sam import Sam2Encoder, SamDecoder, SamEncoder
     from transformers import Sam2Model, SamModel
+
+    from metric_depth_ros.models.sam import Sam2Encoder, SamDecoder, SamEncoder
 
     second = folder.model_type != "sam"
     model = load_network(folder, Sam2Model if second else SamModel)

@@ -41,7 +41,7 @@ class DepthFacts:
     licence: str = "not stated"
 
 
-class DepthNetwork(nn.Module):
+class DepthNetwork(nn.Module):  # type: ignore[misc]  # torch carries no types here
     """Depth (1, 1, h, w) and, unless ``features`` is "none", features (1, C, h', w') of normalised images."""
 
     facts: DepthFacts

@@ -46,7 +46,9 @@ class DPT(DepthNetwork):
         )
 
     def maps(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
-        states = self._states(image) if self.model.backbone is None else self.model.backbone(image).feature_maps
+        states = (
+            self._states(image) if self.model.backbone is None else self.model.backbone(image).feature_maps
+        )
         fused = self.model.neck(list(states), image.shape[2] // self.patch, image.shape[3] // self.patch)
         return self.model.head(fused), fused
 

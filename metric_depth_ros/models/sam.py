@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from transformers import Sam2Model, SamModel
 
 
-class SamEncoder(nn.Module):
+class SamEncoder(nn.Module):  # type: ignore[misc]  # torch carries no types here
     """Embeddings (1, C, h, w) of normalised images (1, 3, S, S)."""
 
     def __init__(self, model: SamModel) -> None:
@@ -20,7 +20,7 @@ class SamEncoder(nn.Module):
         return (self.model.vision_encoder(image).last_hidden_state,)
 
 
-class Sam2Encoder(nn.Module):
+class Sam2Encoder(nn.Module):  # type: ignore[misc]  # torch carries no types here
     """Embeddings at 1/4, 1/8 and 1/16 of the size of normalised images (1, 3, S, S)."""
 
     def __init__(self, model: Sam2Model) -> None:
@@ -37,7 +37,7 @@ class Sam2Encoder(nn.Module):
         return tuple(m.permute(1, 2, 0).reshape(1, -1, *size) for m, size in zip(maps, sizes, strict=True))
 
 
-class SamDecoder(nn.Module):
+class SamDecoder(nn.Module):  # type: ignore[misc]  # torch carries no types here
     """Logits (N, M, h, w) and predicted quality (N, M) of the masks at points (N, 2), pixels of the input."""
 
     def __init__(self, model: SamModel | Sam2Model) -> None:

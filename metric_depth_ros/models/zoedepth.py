@@ -61,7 +61,9 @@ class ZoeDepth(DepthNetwork):
         if heads.bin_centers_type in ("normed", "hybrid2"):
             bins = (bins - domain["min_depth"]) / (domain["max_depth"] - domain["min_depth"])
         embedding = heads.seed_projector(x)
-        for projector, attractor, feature in zip(heads.projectors, heads.attractors[name], fused, strict=False):
+        for projector, attractor, feature in zip(
+            heads.projectors, heads.attractors[name], fused, strict=False
+        ):
             before, embedding = embedding, projector(feature)
             bins, centres = attractor(embedding, bins, before, interpolate=True)
         size = last.shape[-2:]

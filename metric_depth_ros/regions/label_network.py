@@ -52,7 +52,8 @@ def _label_map(outputs: dict[str, np.ndarray], manifest: LabelManifest) -> np.nd
     name = manifest.output.name
     if name not in outputs:
         raise ModelError(
-            f"regions: {manifest.name!r} has no output {name}; it has {', '.join(outputs)}. Correct the manifest."
+            f"regions: {manifest.name!r} has no output {name}; it has {', '.join(outputs)}. Correct the "
+            "manifest."
         )
     values = np.asarray(outputs[name])
     if manifest.output.kind == "scores" and values.ndim == 4 and values.shape[0] == 1 and values.shape[1] > 1:

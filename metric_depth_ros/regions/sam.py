@@ -65,7 +65,9 @@ class SamSegmenter:
         kept = suppressed(boxes(masks), quality, sam.most_overlap)
         return masks[kept], quality[kept]
 
-    def _decoded(self, embeddings: dict[str, FloatArray], points: FloatArray) -> list[tuple[FloatArray, float]]:
+    def _decoded(
+        self, embeddings: dict[str, FloatArray], points: FloatArray
+    ) -> list[tuple[FloatArray, float]]:
         """Logits (h, w) and predicted quality of every mask at the points: several at each."""
         padded = np.zeros((self._manifest.points, 2), np.float32)
         padded[: len(points)] = points
