@@ -49,6 +49,7 @@ setup(
         "cpu": ["openvino"],
         "synthetic": ["embreex"],
         "train": ["torch==2.13.0"],
+        "export": ["torch==2.13.0", "transformers>=5.3,<6", "safetensors", "onnx"],
         "test": test,
         "lint": ["ruff", "mypy", "types-PyYAML"],
     },

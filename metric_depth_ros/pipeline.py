@@ -17,7 +17,16 @@ from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError
 from metric_depth_ros.geometry import Rectifier, resize_camera
 from metric_depth_ros.regions import build_segmenter
 from metric_depth_ros.solvers import build_solver
-from metric_depth_ros.types import Anchors, Camera, Engine, ImageArray, MetricDepth, Rectification, Sample
+from metric_depth_ros.types import (
+    Anchors,
+    Camera,
+    Engine,
+    ImageArray,
+    MetricDepth,
+    Rectification,
+    Sample,
+    Segmenter,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,16 +63,19 @@ class Result:
 class MetricDepthPipeline:
     """Turns samples into metric depth. ``with_config`` changes settings and keeps the engine."""
 
-    def __init__(self, engine: Engine, config: Config) -> None:
+    def __init__(self, engine: Engine, config: Config, segmenter: Segmenter | None = None) -> None:
+        """``segmenter``: one whose networks are used on where they are wanted."""
         self.config = config
         self._engine = engine
         self._solver = build_solver(config.solver)
-        self._segmenter = build_segmenter(config.regions)
+        if "regions" in self._solver.uses:
+            segmenter = build_segmenter(config.regions, segmenter)
+        self._segmenter = segmenter
         self._rectifier: Rectifier | None = None
 
     def with_config(self, config: Config) -> MetricDepthPipeline:
         """A pipeline with other settings on the same engine. Raises ConfigError."""
-        return MetricDepthPipeline(self._engine, config)
+        return MetricDepthPipeline(self._engine, config, self._segmenter)
 
     def process(self, sample: Sample) -> Result:
         """Metric depth of one sample; the sample is not modified.
@@ -80,7 +92,9 @@ class MetricDepthPipeline:
         with clock("engine"):
             relative = self._engine.predict(image)
         with clock("regions"):
-            regions = self._segmenter.segment(image) if "regions" in self._solver.uses else None
+            regions = None
+            if self._segmenter is not None and "regions" in self._solver.uses:
+                regions = self._segmenter.segment(image)
         with clock("solver"):
             metric = self._solver.solve(
                 relative,

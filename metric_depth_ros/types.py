@@ -19,6 +19,7 @@ FloatArray = NDArray["np.floating[Any]"]
 IntArray = NDArray["np.integer[Any]"]
 BoolArray = NDArray[np.bool_]
 ImageArray = NDArray[np.uint8]
+Array = NDArray[Any]
 
 Kind = Literal["depth", "inverse_depth"]
 DISTORTION_MODELS = {
@@ -190,7 +191,7 @@ class TransformSource(Protocol):
 class Runtime(Protocol):
     """Runs one model file: named arrays in, named arrays out."""
 
-    def run(self, inputs: Mapping[str, FloatArray]) -> dict[str, FloatArray]: ...
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, FloatArray]: ...
 
 
 class Engine(Protocol):

@@ -115,6 +115,11 @@ def test_an_output_that_is_no_map_is_refused(tmp_path, shape):
         ({"output": {"floor": None}}, "floor"),
         ({"outputs": {}}, "Did you mean output?"),
         ({"sha256": 5}, "sha256"),
+        ({"input": {"multiple_of": 14}}, "divisor"),
+        ({"input": {"border": -1}}, "border"),
+        ({"input": {"layout": "hwc"}}, "nhwc"),
+        ({"input": {"dtype": "float16"}}, "uint8"),
+        ({"fp16": {"file": "net_fp16.onnx"}}, "fp16.sha256: missing"),
     ],
 )
 def test_a_wrong_manifest_is_refused(tmp_path, changes, words):
@@ -183,3 +188,37 @@ def test_the_real_networks_give_their_stored_outputs(model_dir, data_dir, networ
     expected = cv2.resize(np.maximum(stored, engine.manifest.output.floor), image.shape[1::-1])
     relative = engine.predict(image).values
     assert np.abs(relative - expected).max() < 1e-3 * stored.std()
+
+
+def test_a_border_is_mirrored_outwards_and_cut_off_again(tmp_path):
+    # ZoeDepth's: int(3 * sqrt(48 / 2)) = 14 rows above and below, int(3 * sqrt(64 / 2)) = 16 columns beside.
+    runtime = Recorder(lambda x: x[:, :1] + 1)
+    engine = DepthEngine(manifest(tmp_path, input={"border": 3.0, "width": 96, "height": 76}), runtime)
+    image = np.random.default_rng(0).integers(0, 256, (48, 64, 3)).astype(np.uint8)
+    relative = engine.predict(image)
+    padded = np.pad(image, ((14, 14), (16, 16), (0, 0)), mode="reflect")
+    np.testing.assert_allclose(runtime.input[0], np.moveaxis(padded, 2, 0) / 255.0, atol=1e-6)
+    np.testing.assert_allclose(relative.values, 1 + image[:, :, 0] / 255.0, atol=1e-6)
+
+
+def test_bytes_and_channels_last_by_hand(tmp_path):
+    runtime = Recorder(lambda x: np.ones((1, 48, 64), np.float32))
+    engine = DepthEngine(manifest(tmp_path, input={"layout": "nhwc", "dtype": "uint8"}), runtime)
+    image = np.random.default_rng(0).integers(0, 256, (48, 64, 3)).astype(np.uint8)
+    engine.predict(image)
+    assert runtime.input.dtype == np.uint8
+    np.testing.assert_array_equal(runtime.input[0], image)
+
+
+def test_weights_beside_the_model_are_checked_too(tmp_path):
+    path = write_toy_model(tmp_path)
+    tree = yaml.safe_load(path.read_text())
+    tree["data"] = {"toy.weights": hashlib.sha256(b"weights").hexdigest()}
+    path.write_text(yaml.safe_dump(tree))
+    (tmp_path / "toy.weights").write_bytes(b"other weights")
+    with pytest.raises(ModelError, match=r"toy\.weights: sha256"):
+        build_engine(EngineConfig(manifest=str(path)))
+    tree["data"] = {"../toy.weights": "0"}
+    path.write_text(yaml.safe_dump(tree))
+    with pytest.raises(ModelError, match="in the model's folder"):
+        build_engine(EngineConfig(manifest=str(path)))

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.engines.depth_engine import DepthEngine
-from metric_depth_ros.engines.manifest import checked_model_file, load_manifest
-from metric_depth_ros.runtimes import build_runtime
+from metric_depth_ros.engines.image_input import sizes_of
+from metric_depth_ros.engines.manifest import Manifest, load_manifest
+from metric_depth_ros.runtimes import Model, ModelFile, Request, choose_runtime
 from metric_depth_ros.share import share_path
 
 # The manifest of the network that comes with the package.
@@ -22,11 +23,25 @@ def manifest_path(config: EngineConfig) -> Path:
 def build_engine(config: EngineConfig) -> DepthEngine:
     """The engine of a manifest, or of the network that comes with the package; verified and run once.
 
+    May take minutes when a plan for an accelerator has to be built; the log says so.
+
     Raises:
-        ModelError: the manifest or the model file cannot be used.
+        ModelError: the manifest or the model file cannot be used, or the runtime is not here.
     """
     path = manifest_path(config)
     manifest = load_manifest(path)
-    model = Path(config.model).expanduser() if config.model else path.parent / manifest.file
-    runtime = build_runtime(config.runtime, checked_model_file(manifest, model), threads=config.threads)
-    return DepthEngine(manifest, runtime)
+    request = Request(config.runtime, config.precision, config.threads)
+    chosen = choose_runtime(depth_model(manifest, path.parent, config.model), request)
+    return DepthEngine(manifest, chosen.runtime, label=chosen.label, why=chosen.why)
+
+
+def depth_model(manifest: Manifest, folder: Path, file: str = "") -> Model:
+    """The files of a manifest that lies in ``folder``; ``file`` takes the place of the one it names."""
+    path = Path(file).expanduser() if file else folder / manifest.file
+    half = manifest.fp16
+    return Model(
+        ModelFile(path, manifest.sha256, manifest.data),
+        ModelFile(path.parent / half.file, half.sha256, half.data) if half is not None else None,
+        {manifest.input.name: sizes_of(manifest.input)},
+        {manifest.input.name: manifest.input.dtype},
+    )

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
+from metric_depth_ros.engines.image_input import ImageInput
 from metric_depth_ros.engines.manifest import Manifest
 from metric_depth_ros.errors import ModelError
 from metric_depth_ros.types import FloatArray, ImageArray, RelativeDepth, Runtime
 
 
 class DepthEngine:
-    """A depth network on a runtime. One image at a time; not thread safe."""
+    """A depth network on a runtime. One image at a time; not thread safe.
 
-    def __init__(self, manifest: Manifest, runtime: Runtime) -> None:
+    Attributes:
+        manifest: what the network is.
+        label: the runtime, its precision and device.
+        why: how it came to be that runtime.
+    """
+
+    def __init__(self, manifest: Manifest, runtime: Runtime, *, label: str = "", why: str = "") -> None:
         """Runs the network once: a file that does not fit its manifest raises ModelError here."""
         self.manifest = manifest
+        self.label, self.why = label, why
         self._runtime = runtime
         item = manifest.input
-        self._input = np.zeros((1, 3, item.height, item.width), np.float32)
-        mean, std = np.array(item.mean), np.array(item.std)
-        self._gain = (1 / (255 * std)).astype(np.float32)
-        self._offset = (-mean / std).astype(np.float32)
+        self._input = ImageInput(item)
         self.predict(np.zeros((item.height, item.width, 3), np.uint8))
 
     def predict(self, image: ImageArray) -> RelativeDepth:
@@ -30,40 +34,15 @@ class DepthEngine:
         Raises:
             ModelError: the network's output is not as the manifest says, or holds no number at all.
         """
-        width, height = self._fill(image)
-        outputs = self._runtime.run({self.manifest.input.name: self._input})
-        values = self._map(outputs)
-        # Letterbox: the image's part of the output, in the proportion it has of the input.
-        rows = round(values.shape[0] * height / self._input.shape[2])
-        columns = round(values.shape[1] * width / self._input.shape[3])
-        values = cv2.resize(
-            values[:rows, :columns], (image.shape[1], image.shape[0]), interpolation=cv2.INTER_LINEAR
-        )
+        self._input.fill(image)
+        outputs = self._runtime.run({self.manifest.input.name: self._input.array})
+        values = self._input.undone(self._map(outputs), image.shape[1], image.shape[0])
         return RelativeDepth(
             values,
             self.manifest.output.kind,
             self.manifest.output.metric,
             {ours: outputs[theirs][0] for ours, theirs in self.manifest.features.items()},
         )
-
-    def _fill(self, image: ImageArray) -> tuple[int, int]:
-        """Writes the image into the input; returns the width and height it takes there."""
-        item = self.manifest.input
-        width, height = item.width, item.height
-        if item.resize == "letterbox":
-            scale = min(width / image.shape[1], height / image.shape[0])
-            width, height = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
-            self._input[:] = 0
-        shrinks = width < image.shape[1] or height < image.shape[0]
-        small = cv2.resize(
-            image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        )
-        channels = range(3) if item.colour == "rgb" else range(2, -1, -1)
-        for to, channel in enumerate(channels):
-            plane = self._input[0, to, :height, :width]
-            np.multiply(small[:, :, channel], self._gain[to], out=plane)
-            plane += self._offset[to]
-        return width, height
 
     def _map(self, outputs: dict[str, FloatArray]) -> FloatArray:
         """The depth output as (h, w) float32, floored as the manifest says."""

@@ -1,52 +1,155 @@
-"""ONNX Runtime: the portable runtime."""
+"""ONNX Runtime: the portable runtime, on the processor or on a GPU."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from metric_depth_ros.errors import ModelError
-from metric_depth_ros.types import FloatArray
+from metric_depth_ros.runtimes import cuda
+from metric_depth_ros.runtimes.fingerprint import processor
+from metric_depth_ros.runtimes.model import Model, ModelFile
+from metric_depth_ros.runtimes.plan_cache import PlanCache
+from metric_depth_ros.types import Array, FloatArray
+
+_PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+}
 
 
 class OnnxRuntime:
-    """Runs an ONNX file on the processor.
+    """A session of ONNX Runtime.
 
     Attributes:
         inputs: name to shape, as the file states it; text or None where a size is dynamic.
         outputs: the same for the outputs.
     """
 
-    def __init__(self, path: Path, *, threads: int) -> None:
-        """``threads`` 0 takes all processors. Raises ModelError when the file cannot be used."""
+    def __init__(
+        self,
+        file: ModelFile,
+        *,
+        threads: int,
+        provider: str = "cpu",
+        options: Mapping[str, str] | None = None,
+    ) -> None:
+        """``threads`` 0 takes all processors; ``options`` are the provider's.
+
+        Raises:
+            ModelError: the file cannot be used, or the provider does not start.
+        """
         import onnxruntime as ort
 
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
+        settings = ort.SessionOptions()
+        settings.intra_op_num_threads = threads
+        settings.inter_op_num_threads = 1
+        settings.log_severity_level = 3
         # Spinning threads would take the processor from the other nodes between two images.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if file.data:
+            folder = str(file.path.parent.resolve())
+            settings.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
+        name = _PROVIDERS[provider]
         try:
             self._session = ort.InferenceSession(
-                path.read_bytes(), options, providers=["CPUExecutionProvider"]
+                file.content, settings, providers=[(name, dict(options or {}))]
             )
-        except OSError as error:
-            raise ModelError(f"{path}: {error.strerror}; needed a readable ONNX file.") from error
+        except ModelError:
+            raise
         except Exception as error:  # onnxruntime's exceptions share no parent but this
             raise ModelError(
-                f"{path}: ONNX Runtime cannot load it: {' '.join(str(error).split())}"
+                f"{file.path}: ONNX Runtime cannot load it: {' '.join(str(error).split())}"
             ) from error
-        self._path = path
+        if name not in self._session.get_providers():  # it goes on without one that does not start
+            raise ModelError(f"ONNX Runtime: {name} does not start; see the lines it printed.")
+        self._path = file.path
         self.inputs = {item.name: list(item.shape) for item in self._session.get_inputs()}
         self.outputs = {item.name: list(item.shape) for item in self._session.get_outputs()}
 
-    def run(self, inputs: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, FloatArray]:
         """All outputs by name. Raises ModelError when the inputs do not fit the file."""
         try:
             values = self._session.run(None, dict(inputs))
         except Exception as error:
             raise ModelError(f"{self._path}: {' '.join(str(error).split())}") from error
         return {name: np.asarray(value) for name, value in zip(self.outputs, values, strict=True)}
+
+
+class OnnxRuntimeBackend:
+    """Runs networks with ONNX Runtime through one of its providers."""
+
+    name = "onnxruntime"
+
+    def __init__(self, provider: str = "cpu") -> None:
+        self.device = provider
+        # The TensorRT provider takes minutes to start, and what it does the TensorRT runtime does too.
+        self.automatic = provider != "tensorrt"
+
+    def missing(self) -> str:
+        """Why it cannot be used; empty when it can."""
+        if find_spec("onnxruntime") is None:
+            return "onnxruntime is not installed: pip install onnxruntime"
+        if self.device == "cpu":
+            return ""
+        if not _has_library(self.device):
+            return f"this onnxruntime has no {_PROVIDERS[self.device]}: pip install onnxruntime-gpu"
+        return cuda.missing()
+
+    def version(self) -> str:
+        """Of the library."""
+        for package in ("onnxruntime", "onnxruntime-gpu"):
+            try:
+                return version(package)
+            except PackageNotFoundError:
+                continue
+        import onnxruntime
+
+        return str(onnxruntime.__version__)
+
+    def hardware(self) -> tuple[str, str]:
+        """The device's name and compute capability."""
+        return (processor(), "") if self.device == "cpu" else cuda.device()
+
+    def precisions(self, model: Model) -> tuple[str, ...]:
+        """Best first. Half precision is slower than single on processors."""
+        return ("fp16", "fp32") if self.device != "cpu" and model.half is not None else ("fp32",)
+
+    def load(self, model: Model, precision: str, *, threads: int, cache: PlanCache) -> OnnxRuntime:
+        """A session, warm. Raises ModelError."""
+        options: dict[str, Any] = {}
+        if self.device == "tensorrt" and (folder := cache.folder("onnxruntime_tensorrt")) is not None:
+            options = {"trt_engine_cache_enable": "1", "trt_engine_cache_path": str(folder)}
+        runtime = OnnxRuntime(model.at(precision), threads=threads, provider=self.device, options=options)
+        _check_inputs(model, runtime)
+        return runtime
+
+
+def _check_inputs(model: Model, runtime: OnnxRuntime) -> None:
+    """Raises ModelError when the file takes other inputs than the model is to be given."""
+    if model.sizes and set(runtime.inputs) != set(model.sizes):
+        raise ModelError(
+            f"{model.full.path}: takes the inputs {', '.join(runtime.inputs)}; the manifest says "
+            f"{', '.join(model.sizes)}. Correct input.name there."
+        )
+    for name, size in model.sizes.items():
+        for shape in (size.smallest, size.usual, size.largest):
+            found = runtime.inputs[name]
+            if len(found) != len(shape) or any(isinstance(n, int) and n != m for n, m in zip(found, shape)):
+                raise ModelError(
+                    f"{model.full.path}: {name!r} is of shape {found}; the manifest says {list(shape)}. Correct "
+                    "its width, height, layout or multiple_of."
+                )
+
+
+def _has_library(provider: str) -> bool:
+    """Whether the wheel brings the provider; asked of the files, since importing takes a while."""
+    spec = find_spec("onnxruntime")
+    folder = Path(next(iter((spec and spec.submodule_search_locations) or ["."])))
+    return (folder / "capi" / f"libonnxruntime_providers_{provider}.so").is_file()

@@ -1,0 +1,138 @@
+"""An image as a network wants its input."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from metric_depth_ros.engines.manifest import InputManifest
+from metric_depth_ros.runtimes.model import Size
+from metric_depth_ros.types import FloatArray, ImageArray
+
+
+# Images longer or narrower than this are stretched to it by networks whose size varies.
+_LONGEST = 4.0
+
+
+def network_size(manifest: InputManifest, width: int, height: int) -> tuple[int, int]:
+    """Width and height of the input for an image of this size.
+
+    Where the size varies: the multiples of ``multiple_of`` that together come nearest to the image's
+    aspect ratio and to the manifest's number of pixels, both in ratio.
+    """
+    n, pixels = manifest.multiple_of, manifest.width * manifest.height
+    if not n:
+        return manifest.width, manifest.height
+    aspect = min(max(width / height, 1 / _LONGEST), _LONGEST)
+    ideal = math.sqrt(pixels * aspect) / n, math.sqrt(pixels / aspect) / n
+    columns, rows = ({max(1, math.floor(side)), max(1, math.ceil(side))} for side in ideal)
+
+    def misfit(size: tuple[int, int]) -> float:
+        w, h = size
+        return abs(math.log(w / h / aspect)) + abs(math.log(w * h / pixels))
+
+    return min(((n * w, n * h) for w in sorted(columns) for h in sorted(rows)), key=misfit)
+
+
+def sizes_of(manifest: InputManifest) -> Size:
+    """The shapes that the input may take."""
+    usual = _shape(manifest, manifest.width, manifest.height)
+    if not manifest.multiple_of:
+        return Size(usual, usual, usual)
+    long = network_size(manifest, round(_LONGEST * 1000), 1000)
+    wide, high = max(long), min(long)
+    return Size(usual, _shape(manifest, high, high), _shape(manifest, wide, wide))
+
+
+def _shape(manifest: InputManifest, width: int, height: int) -> tuple[int, ...]:
+    return (1, height, width, 3) if manifest.layout == "nhwc" else (1, 3, height, width)
+
+
+class ImageInput:
+    """The input array of one network, written anew for every image.
+
+    Attributes:
+        array: 1 x 3 x height x width or 1 x height x width x 3, float32 or uint8, as the manifest says.
+    """
+
+    def __init__(self, manifest: InputManifest) -> None:
+        self.manifest = manifest
+        mean, std = np.array(manifest.mean), np.array(manifest.std)
+        self._gain = (1 / (255 * std)).astype(np.float32)
+        self._offset = (-mean / std).astype(np.float32)
+        self._resize_to(manifest.width, manifest.height)
+
+    def fill(self, image: ImageArray) -> None:
+        """Writes an RGB image (H, W, 3)."""
+        item = self.manifest
+        image = self._bordered(image)
+        self._resize_to(*network_size(item, image.shape[1], image.shape[0]))
+        width, height = self.taken(image.shape[1], image.shape[0])
+        if item.resize == "letterbox":
+            self.array[:] = 0
+        shrinks = width < image.shape[1] or height < image.shape[0]
+        small = cv2.resize(
+            image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        )
+        channels = range(3) if item.colour == "rgb" else range(2, -1, -1)
+        for to, channel in enumerate(channels):
+            plane = self._planes[to, :height, :width]
+            if item.dtype == "uint8":
+                plane[:] = small[:, :, channel]
+                continue
+            np.multiply(small[:, :, channel], self._gain[to], out=plane)
+            plane += self._offset[to]
+
+    def undone(self, values: FloatArray, width: int, height: int, *, nearest: bool = False) -> FloatArray:
+        """(height, width): what an output map (h, w) over the last image's input says about that image.
+
+        A pixel of the image lies where ``fill`` put it, to a fraction of an output pixel; padding and
+        border are left out. ``nearest`` keeps values that must not be mixed.
+        """
+        across, down = self._border(width), self._border(height)
+        full = width + 2 * across, height + 2 * down
+        # Pixels of the output that the image takes: a fraction of one more where sides do not divide.
+        taken = [n * part / whole for n, part, whole in zip(values.shape[::-1], self.taken(*full), self._size)]
+        columns, rows = (math.ceil(n - 1e-9) for n in taken)
+        resized = cv2.resize(
+            values[:rows, :columns],
+            None,
+            # Given as factors, they place the pixels; a size would stretch the fraction to the last column.
+            fx=full[0] / taken[0],
+            fy=full[1] / taken[1],
+            interpolation=cv2.INTER_NEAREST_EXACT if nearest else cv2.INTER_LINEAR,
+        )
+        return np.ascontiguousarray(resized[down : down + height, across : across + width])
+
+    def _resize_to(self, width: int, height: int) -> None:
+        """An array for this size of the input, a new one when it is another."""
+        if getattr(self, "_size", None) == (width, height):
+            return
+        self._size = width, height
+        self.array: NDArray[Any] = np.zeros(_shape(self.manifest, width, height), self.manifest.dtype)
+        # (3, height, width) views of the array's channels, in any layout.
+        nhwc = self.manifest.layout == "nhwc"
+        self._planes = np.moveaxis(self.array[0], -1, 0) if nhwc else self.array[0]
+
+    def taken(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height that an image of this size takes of the input, from the top left."""
+        if self.manifest.resize == "stretch":
+            return self._size
+        scale = min(self._size[0] / width, self._size[1] / height)
+        return max(1, round(width * scale)), max(1, round(height * scale))
+
+    def _border(self, side: int) -> int:
+        """Pixels mirrored at each end of a side; no more than there are."""
+        return min(int(self.manifest.border * math.sqrt(side / 2)), side - 1)
+
+    def _bordered(self, image: ImageArray) -> ImageArray:
+        down, across = self._border(image.shape[0]), self._border(image.shape[1])
+        if not down and not across:
+            return image
+        return np.asarray(
+            cv2.copyMakeBorder(image, down, down, across, across, cv2.BORDER_REFLECT_101), np.uint8
+        )

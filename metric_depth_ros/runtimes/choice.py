@@ -1,0 +1,251 @@
+"""Which of the runtimes that are here runs a network: the fastest that gives the right numbers."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from metric_depth_ros.errors import ModelError
+from metric_depth_ros.runtimes.fingerprint import Fingerprint
+from metric_depth_ros.runtimes.model import Model
+from metric_depth_ros.runtimes.plan_cache import PlanCache
+from metric_depth_ros.runtimes.self_test import Inputs, Outputs, compare, reference, run_all, stored_inputs
+from metric_depth_ros.types import Runtime
+
+_LOG = logging.getLogger(__name__)
+
+_WARM_UP, _MOST_RUNS, _BUDGET_S = 2, 20, 1.0
+# Another runtime than the portable one must be faster by this factor to be worth it.
+_GAIN = 1.1
+
+
+class Backend(Protocol):
+    """A library on a device that can run networks.
+
+    Attributes:
+        name: as in ``engine.runtime``.
+        device: "cpu", "cuda", ...
+        automatic: whether ``auto`` considers it.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def device(self) -> str: ...
+    @property
+    def automatic(self) -> bool: ...
+
+    def missing(self) -> str:
+        """Why it cannot be used here, with what to install; empty when it can. Quick."""
+        ...
+
+    def version(self) -> str:
+        """Of the library."""
+        ...
+
+    def hardware(self) -> tuple[str, str]:
+        """The device's name, and its compute capability where it has one."""
+        ...
+
+    def precisions(self, model: Model) -> tuple[str, ...]:
+        """Those it offers for this network, fastest first."""
+        ...
+
+    def load(self, model: Model, precision: str, *, threads: int, cache: PlanCache) -> Runtime:
+        """The network, ready to run. May take minutes. Raises ModelError."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """A runtime with a network loaded, and how it came to be it.
+
+    Attributes:
+        label: runtime, precision and device.
+        why: in words.
+    """
+
+    runtime: Runtime
+    label: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the settings ask for.
+
+    Attributes:
+        runtime: a name, or "auto".
+        precision: "auto" or "fp32".
+        threads: of the processor; 0 takes all.
+    """
+
+    runtime: str = "auto"
+    precision: str = "auto"
+    threads: int = 2
+
+
+def choose(
+    model: Model, request: Request, *, backends: Sequence[Backend], portable: Backend, cache: PlanCache
+) -> Chosen:
+    """The network on the runtime that was asked for or, with "auto", on the fastest one.
+
+    Every runtime but ``portable``, which is the reference, must pass the self-test first. One that
+    does not is tried in the next precision; when all fail, ``portable`` runs the network. Each failure
+    is a warning in the log. ``backends`` come in order of preference.
+
+    Raises:
+        ModelError: the runtime asked for is not here, or the file cannot be used.
+    """
+    auto = request.runtime == "auto"
+    wanted = [b for b in backends if (b.automatic if auto else b.name == request.runtime)]
+    here = [b for b in wanted if not b.missing()]
+    if not here:
+        raise ModelError(
+            f"engine.runtime: {request.runtime}: {'; '.join(b.missing() for b in wanted)}. Or set it to auto."
+        )
+    model.full.verify()
+    if len(here) == 1 and here[0] is portable:
+        runtime = portable.load(model, "fp32", threads=request.threads, cache=cache)
+        return Chosen(runtime, _label(portable, "fp32"), "the only one here" if auto else "as set")
+    trial = _Trial(model, request, portable, cache)
+    return trial.fastest(here) if auto else trial.first(here)
+
+
+class _Trial:
+    """Loads, tests and times the candidates for one network."""
+
+    def __init__(self, model: Model, request: Request, portable: Backend, cache: PlanCache) -> None:
+        self._model, self._request, self._portable, self._cache = model, request, portable, cache
+        self._inputs: list[Inputs] = stored_inputs(model)
+        self._outputs: Outputs | None = None
+
+    def first(self, backends: Sequence[Backend]) -> Chosen:
+        """The first that passes, or the portable one."""
+        for backend in backends:
+            if found := self._passed(backend):
+                runtime, precision = found
+                return Chosen(runtime, _label(backend, precision), "as set")
+        why = f"{self._request.runtime} was set and failed its test: see the log"
+        _LOG.warning("engine: %s; falling back to %s", why, _label(self._portable, "fp32"))
+        return Chosen(self._load(self._portable, "fp32"), _label(self._portable, "fp32"), why)
+
+    def fastest(self, backends: Sequence[Backend]) -> Chosen:
+        """The fastest that passes: the one of last time while nothing has changed, else after timing all."""
+        fingerprint = self._fingerprint(backends)
+        if chosen := self._of_last_time(fingerprint, backends):
+            return chosen
+        best: tuple[float, Backend, str, Runtime] | None = None
+        times = {}
+        for backend in backends:
+            if (found := self._passed(backend)) is None:
+                continue
+            runtime, precision = found
+            seconds = _seconds(runtime, self._inputs[0])
+            times[_label(backend, precision)] = seconds
+            weighed = seconds / (_GAIN if backend is self._portable else 1.0)
+            if best is None or weighed < best[0]:
+                best = weighed, backend, precision, runtime
+        if best is None:
+            raise ModelError("engine: no runtime can run this network; the log has each one's reason.")
+        _, backend, precision, runtime = best
+        timings = ", ".join(f"{label} {1e3 * s:.1f} ms" for label, s in times.items())
+        record = {"label": _label(backend, precision), "why": f"the fastest here ({timings})"}
+        self._cache.store(fingerprint, json.dumps(record).encode())
+        return Chosen(runtime, **record)
+
+    def _of_last_time(self, fingerprint: Fingerprint, backends: Sequence[Backend]) -> Chosen | None:
+        """What was chosen before, if it still passes."""
+        content = self._cache.load(fingerprint)
+        if content is None:
+            return None
+        record = json.loads(content)
+        for backend in backends:
+            for precision in self._precisions(backend):
+                if _label(backend, precision) == record["label"]:
+                    runtime = self._tested(backend, precision)
+                    return runtime and Chosen(runtime, record["label"], f"{record['why']}, found earlier")
+        return None
+
+    def _fingerprint(self, backends: Sequence[Backend]) -> Fingerprint:
+        """Of a choice: everything that could change it."""
+        model, request = self._model, self._request
+        half = model.half.sha256 if model.half is not None else "none"
+        return Fingerprint(
+            "choice",
+            model.full.sha256,
+            request.runtime,
+            version="; ".join(f"{b.name} {b.device} {b.version()}" for b in backends),
+            device="; ".join(dict.fromkeys(" ".join(b.hardware()).strip() for b in backends)),
+            precision=request.precision,
+            shapes=str({name: size.usual for name, size in model.sizes.items()}),
+            flags=f"threads={request.threads}, half={half}",
+        )
+
+    def _passed(self, backend: Backend) -> tuple[Runtime, str] | None:
+        """The backend in the first precision that passes."""
+        for precision in self._precisions(backend):
+            if (runtime := self._tested(backend, precision)) is not None:
+                return runtime, precision
+        return None
+
+    def _precisions(self, backend: Backend) -> tuple[str, ...]:
+        try:
+            offered = backend.precisions(self._model)
+        except Exception as error:  # a broken installation may raise anything
+            _refuse(backend, "", error)
+            return ()
+        return offered if self._request.precision == "auto" else ("fp32",)
+
+    def _tested(self, backend: Backend, precision: str) -> Runtime | None:
+        """The network loaded, if it gives the right numbers; the portable one needs no test."""
+        try:
+            runtime = self._load(backend, precision)
+            if backend is not self._portable:
+                compare(run_all(runtime, self._inputs), self._wanted(), precision)
+        except Exception as error:
+            if backend is self._portable:
+                raise
+            _refuse(backend, precision, error)
+            return None
+        return runtime
+
+    def _load(self, backend: Backend, precision: str) -> Runtime:
+        return backend.load(self._model, precision, threads=self._request.threads, cache=self._cache)
+
+    def _wanted(self) -> Outputs:
+        if self._outputs is None:
+            self._outputs = reference(self._model, self._inputs, self._portable, self._cache)
+        return self._outputs
+
+
+def _label(backend: Backend, precision: str) -> str:
+    return f"{backend.name} {precision} on {backend.device}"
+
+
+def _refuse(backend: Backend, precision: str, error: Exception) -> None:
+    """Says that a candidate is out; a library's own error with where it came from."""
+    _LOG.warning(
+        "engine: %s is not used: %s",
+        _label(backend, precision),
+        error,
+        exc_info=None if isinstance(error, ModelError) else error,
+    )
+
+
+def _seconds(runtime: Runtime, inputs: Inputs) -> float:
+    """Median time of a run, warm, in about a second."""
+    for _ in range(_WARM_UP):
+        runtime.run(inputs)
+    times: list[float] = []
+    while not times or (sum(times) < _BUDGET_S and len(times) < _MOST_RUNS):
+        started = time.perf_counter()
+        runtime.run(inputs)
+        times.append(time.perf_counter() - started)
+    return float(np.median(times))

@@ -1,0 +1,153 @@
+"""The CUDA driver through ctypes: is there a GPU, and the few calls that a runtime needs.
+
+Names and signatures are those of NVIDIA's CUDA driver API, which every driver since CUDA 11 has; no
+CUDA toolkit is needed. *Not verified on a GPU.*
+"""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import byref, c_char_p, c_int, c_size_t, c_uint, c_ulonglong, c_void_p
+from functools import cache
+from typing import Any
+
+from metric_depth_ros.errors import ModelError
+
+LIBRARY = "libcuda.so.1"
+_CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*
+_NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING
+_THREAD_LOCAL = 1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
+
+
+@cache
+def missing() -> str:
+    """Why there is no GPU; empty when there is one.
+
+    TensorRT ends the process without a GPU instead of raising, so this is asked first.
+    """
+    try:
+        library = ctypes.CDLL(LIBRARY)
+    except OSError:
+        return f"no NVIDIA driver ({LIBRARY} is not there)"
+    if (code := library.cuInit(0)) != 0:
+        return f"the NVIDIA driver does not start (cuInit gave {code}). Look at nvidia-smi"
+    count = c_int(0)
+    if library.cuDeviceGetCount(byref(count)) != 0 or count.value < 1:
+        return "the NVIDIA driver sees no GPU. Look at nvidia-smi and CUDA_VISIBLE_DEVICES"
+    return ""
+
+
+@cache
+def device() -> tuple[str, str]:
+    """Name and compute capability ("8.7") of the first GPU. Raises ModelError when there is none."""
+    driver = Driver()
+    return driver.name(), driver.capability()
+
+
+class Driver:
+    """The first GPU: pinned and device memory, one stream, graphs.
+
+    All calls but ``__init__`` raise ModelError with the driver's own words when one fails. A thread
+    other than the one that made it calls ``use`` first.
+    """
+
+    def __init__(self) -> None:
+        """Raises ModelError when there is no GPU."""
+        if reason := missing():
+            raise ModelError(f"CUDA: {reason}.")
+        self._cuda = ctypes.CDLL(LIBRARY)
+        self._device, self._context = c_int(0), c_void_p()
+        self._call("cuDeviceGet", byref(self._device), c_int(0))
+        # The primary context: the one TensorRT's own CUDA calls use.
+        self._call("cuDevicePrimaryCtxRetain", byref(self._context), self._device)
+        self.use()
+
+    def _call(self, name: str, *arguments: Any) -> None:
+        if (code := getattr(self._cuda, name)(*arguments)) != 0:
+            text = c_char_p()
+            self._cuda.cuGetErrorString(c_int(code), byref(text))
+            words = (text.value or b"unknown error").decode(errors="replace")
+            raise ModelError(f"CUDA: {name}: {words} ({code}).")
+
+    def name(self) -> str:
+        """The GPU's name."""
+        text = ctypes.create_string_buffer(256)
+        self._call("cuDeviceGetName", text, c_int(256), self._device)
+        return text.value.decode(errors="replace")
+
+    def capability(self) -> str:
+        """Its compute capability, as "8.7"."""
+        parts = []
+        for attribute in (_CAPABILITY_MAJOR, _CAPABILITY_MINOR):
+            value = c_int(0)
+            self._call("cuDeviceGetAttribute", byref(value), c_int(attribute), self._device)
+            parts.append(str(value.value))
+        return ".".join(parts)
+
+    def use(self) -> None:
+        """Makes the GPU current in this thread."""
+        self._call("cuCtxSetCurrent", self._context)
+
+    def pinned(self, size: int) -> int:
+        """Address of page-locked memory of this many bytes."""
+        address = c_void_p()
+        self._call("cuMemAllocHost_v2", byref(address), c_size_t(size))
+        return int(address.value or 0)
+
+    def free_pinned(self, address: int) -> None:
+        """Gives page-locked memory back."""
+        self._call("cuMemFreeHost", c_void_p(address))
+
+    def memory(self, size: int) -> int:
+        """Address of GPU memory of this many bytes."""
+        address = c_ulonglong(0)
+        self._call("cuMemAlloc_v2", byref(address), c_size_t(size))
+        return int(address.value)
+
+    def free_memory(self, address: int) -> None:
+        """Gives GPU memory back."""
+        self._call("cuMemFree_v2", c_ulonglong(address))
+
+    def stream(self) -> int:
+        """A new stream that does not wait for the default one."""
+        stream = c_void_p()
+        self._call("cuStreamCreate", byref(stream), c_uint(_NON_BLOCKING))
+        return int(stream.value or 0)
+
+    def free_stream(self, stream: int) -> None:
+        """Gives a stream back."""
+        self._call("cuStreamDestroy_v2", c_void_p(stream))
+
+    def upload(self, device: int, host: int, size: int, stream: int) -> None:
+        """Queues a copy to the GPU."""
+        copy = "cuMemcpyHtoDAsync_v2"
+        self._call(copy, c_ulonglong(device), c_void_p(host), c_size_t(size), c_void_p(stream))
+
+    def download(self, host: int, device: int, size: int, stream: int) -> None:
+        """Queues a copy from the GPU."""
+        copy = "cuMemcpyDtoHAsync_v2"
+        self._call(copy, c_void_p(host), c_ulonglong(device), c_size_t(size), c_void_p(stream))
+
+    def wait(self, stream: int) -> None:
+        """Waits until everything queued is done."""
+        self._call("cuStreamSynchronize", c_void_p(stream))
+
+    def begin_graph(self, stream: int) -> None:
+        """From now on what is queued is recorded, not run."""
+        self._call("cuStreamBeginCapture_v2", c_void_p(stream), c_int(_THREAD_LOCAL))
+
+    def end_graph(self, stream: int) -> int:
+        """What was recorded, ready to be launched."""
+        graph, ready = c_void_p(), c_void_p()
+        self._call("cuStreamEndCapture", c_void_p(stream), byref(graph))
+        self._call("cuGraphInstantiateWithFlags", byref(ready), graph, c_ulonglong(0))
+        self._call("cuGraphDestroy", graph)
+        return int(ready.value or 0)
+
+    def launch(self, graph: int, stream: int) -> None:
+        """Queues everything that was recorded."""
+        self._call("cuGraphLaunch", c_void_p(graph), c_void_p(stream))
+
+    def free_graph(self, graph: int) -> None:
+        """Gives a graph back."""
+        self._call("cuGraphExecDestroy", c_void_p(graph))

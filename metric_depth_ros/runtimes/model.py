@@ -1,0 +1,161 @@
+"""A model file as the runtimes take it: ONNX, verified, with the sizes it is to be run at."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from metric_depth_ros.errors import ModelError
+
+_BLOCK = 1 << 20
+# How an ONNX file names a file of weights beside it: the entry "location" of a tensor's external data.
+_LOCATION = re.compile(rb"\x0a\x08location\x12(.)", re.DOTALL)
+# What else people have at hand, by its first bytes.
+_PICKLE = "a Python pickle (a PyTorch checkpoint, perhaps). A pickle can run code and is never loaded"
+_OTHERS = {
+    b"PK\x03\x04": "a zip archive, as PyTorch checkpoints are. It may hold a pickle and is never loaded",
+    b"\x80": _PICKLE,
+    b"version https://git-lfs": "a Git LFS pointer, not the file itself. Fetch the file with git lfs",
+    b"<": "a page of text (HTML or XML), not a network. The download went wrong",
+}
+_EXPORT = "Needed an ONNX file; `metric_depth export` makes one of a checkpoint folder."
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """An ONNX file whose bytes are known to be the ones wanted.
+
+    Attributes:
+        path: the file; weights it keeps in further files lie beside it.
+        sha256: of its bytes.
+        data: those further files, name to sha256; verified as well.
+    """
+
+    path: Path
+    sha256: str
+    data: Mapping[str, str] = field(default_factory=dict)
+
+    def verify(self) -> None:
+        """Raises ModelError as ``content`` does."""
+        self.content  # noqa: B018
+
+    @cached_property
+    def content(self) -> bytes:
+        """The file's bytes, read and verified once.
+
+        Raises:
+            ModelError: the file is missing, is not ONNX but something known, is not of the sha256,
+                or keeps weights in a file that ``data`` does not list.
+        """
+        content = _read(self.path)
+        _refuse_others(self.path, content)
+        _check(self.path, hashlib.sha256(content).hexdigest(), self.sha256)
+        for name, sha256 in self.data.items():
+            if Path(name).name != name:
+                raise ModelError(f"data: {name!r}; needed the name of a file in the model's folder.")
+            _check(self.path.parent / name, _digest(self.path.parent / name), sha256)
+        unlisted = _locations(content) - set(self.data)
+        if unlisted:
+            raise ModelError(
+                f"{self.path}: keeps weights in {', '.join(sorted(unlisted))}; needed every such file with its "
+                "sha256 under data in the manifest."
+            )
+        return content
+
+
+@dataclass(frozen=True)
+class Size:
+    """The shapes of one input: the usual one, and the smallest and largest that may come."""
+
+    usual: tuple[int, ...]
+    smallest: tuple[int, ...]
+    largest: tuple[int, ...]
+
+    @property
+    def varies(self) -> bool:
+        """Whether more than one shape may come."""
+        return self.smallest != self.largest
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network: its file, the same in half precision where there is one, and the sizes of its inputs.
+
+    Attributes:
+        full: float32.
+        half: float16 weights and activations, float32 inputs and outputs; None where there is none.
+        sizes: by input name.
+        dtypes: NumPy's names of the inputs' types; float32 where nothing is said.
+    """
+
+    full: ModelFile
+    half: ModelFile | None = None
+    sizes: Mapping[str, Size] = field(default_factory=dict)
+    dtypes: Mapping[str, str] = field(default_factory=dict)
+
+    def at(self, precision: str) -> ModelFile:
+        """The file for a precision: ``half`` for "fp16" where there is one."""
+        return self.half if precision == "fp16" and self.half is not None else self.full
+
+    @property
+    def varies(self) -> bool:
+        """Whether inputs of more than one size may come."""
+        return any(size.varies for size in self.sizes.values())
+
+
+def unverified(path: Path) -> ModelFile:
+    """A file that this process wrote itself, with the weights beside it. Raises ModelError when it is missing."""
+    content = _read(path)
+    data = {name: _digest(path.parent / name) for name in _locations(content)}
+    return ModelFile(path, hashlib.sha256(content).hexdigest(), data)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return digest.hexdigest()
+
+
+def _unreadable(path: Path, error: OSError) -> ModelError:
+    return ModelError(
+        f"{path}: {error.strerror}; needed the network's file. Put it there, or set engine.model to it."
+    )
+
+
+def _check(path: Path, found: str, wanted: str) -> None:
+    if found != wanted:
+        raise ModelError(
+            f"{path}: sha256 {found[:12]}..., the manifest says {wanted[:12]}...; the file is corrupt or another "
+            "one. Fetch it again, or write a manifest for it."
+        )
+
+
+def _refuse_others(path: Path, content: bytes) -> None:
+    for start, what in _OTHERS.items():
+        if content.startswith(start):
+            raise ModelError(f"{path}: this is {what}. {_EXPORT}")
+    if content[8:10] == b'{"':
+        raise ModelError(f"{path}: this is a safetensors file: weights without a network. {_EXPORT}")
+
+
+def _locations(content: bytes) -> set[str]:
+    return {
+        content[match.end() : match.end() + match[1][0]].decode(errors="replace")
+        for match in _LOCATION.finditer(content)
+    }

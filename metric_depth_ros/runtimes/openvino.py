@@ -1,0 +1,86 @@
+"""OpenVINO: faster than ONNX Runtime on processors that compute in bfloat16."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from importlib.util import find_spec
+
+import numpy as np
+
+from metric_depth_ros.errors import ModelError
+from metric_depth_ros.runtimes.fingerprint import processor
+from metric_depth_ros.runtimes.model import Model
+from metric_depth_ros.runtimes.plan_cache import PlanCache
+from metric_depth_ros.types import Array, FloatArray
+
+
+class OpenVino:
+    """A compiled network on the processor."""
+
+    def __init__(self, model: Model, precision: str, *, threads: int) -> None:
+        """``threads`` 0 takes all processors. Raises ModelError when the file cannot be used."""
+        import openvino as ov
+
+        file = model.full
+        content = file.content  # verified; only then is the file looked at
+        core = ov.Core()
+        settings = {
+            "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": "1",
+        }
+        if threads:
+            settings["INFERENCE_NUM_THREADS"] = str(threads)
+        try:
+            # Weights in further files are only found beside a file.
+            network = core.read_model(file.path) if file.data else core.read_model(content, b"")
+            compiled = core.compile_model(network, "CPU", settings)
+        except Exception as error:  # openvino raises RuntimeError and kinds of its own
+            raise ModelError(f"{file.path}: OpenVINO cannot load it: {_first_lines(error)}") from error
+        self._path = file.path
+        self._outputs = [(output.get_any_name(), output) for output in compiled.outputs]
+        self._request = compiled.create_infer_request()
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, FloatArray]:
+        """All outputs by name. Raises ModelError when the inputs do not fit the file."""
+        try:
+            # The inputs are read where they lie; the outputs are copied, since the next run overwrites them.
+            found = self._request.infer(dict(inputs), share_inputs=True, share_outputs=False)
+        except Exception as error:
+            raise ModelError(f"{self._path}: OpenVINO: {_first_lines(error)}") from error
+        return {name: np.asarray(found[output]) for name, output in self._outputs}
+
+
+class OpenVinoBackend:
+    """Runs networks with OpenVINO on the processor."""
+
+    name, device, automatic = "openvino", "cpu", True
+
+    def missing(self) -> str:
+        """Why it cannot be used; empty when it can."""
+        return "" if find_spec("openvino") else "openvino is not installed: pip install openvino"
+
+    def version(self) -> str:
+        """Of the library."""
+        return version("openvino")
+
+    def hardware(self) -> tuple[str, str]:
+        """The device's name; processors have no compute capability."""
+        return processor(), ""
+
+    def precisions(self, model: Model) -> tuple[str, ...]:
+        """Best first: bfloat16 where the processor computes in it."""
+        import openvino as ov
+
+        able = ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        return ("bf16", "fp32") if "BF16" in able else ("fp32",)
+
+    def load(self, model: Model, precision: str, *, threads: int, cache: PlanCache) -> OpenVino:
+        """A compiled network. Raises ModelError."""
+        return OpenVino(model, precision, threads=threads)
+
+
+def _first_lines(error: Exception) -> str:
+    """Its first words: OpenVINO adds its stack of C++ calls."""
+    return " ".join(str(error).split())[:300]

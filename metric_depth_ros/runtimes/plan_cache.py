@@ -1,0 +1,144 @@
+"""Results that take long to make, kept in the user's own cache directory.
+
+A serialised accelerator plan holds machine code. It is loaded only from a directory and a file that
+nobody but the user can write, and only when its fingerprint and its sha256 are right.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import logging
+import os
+import stat
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from metric_depth_ros.runtimes.fingerprint import Fingerprint
+
+_LOG = logging.getLogger(__name__)
+
+
+class UnsafeCache(Exception):
+    """A file or directory that somebody else could have written."""
+
+
+def default_folder() -> Path:
+    """$XDG_CACHE_HOME/metric_depth_ros, by default ~/.cache/metric_depth_ros."""
+    home = os.environ.get("XDG_CACHE_HOME", "")
+    # The XDG base directory specification: paths that are not absolute are ignored.
+    root = Path(home) if os.path.isabs(home) else Path("~/.cache").expanduser()
+    return root / "metric_depth_ros"
+
+
+class PlanCache:
+    """Bytes by fingerprint. What cannot be read or written safely is made anew, with a warning."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = default_folder() if root is None else root
+
+    def load(self, fingerprint: Fingerprint) -> bytes | None:
+        """What is stored under exactly this fingerprint, or None."""
+        path = self.root / fingerprint.slot
+        try:
+            header, _, content = self._read(fingerprint.slot).partition(b"\n")
+            stored = json.loads(header)
+            sha256, found = stored["sha256"], stored["fingerprint"]
+        except FileNotFoundError:
+            return None
+        except (OSError, UnsafeCache) as error:
+            _LOG.warning("%s: not used: %s", path, error)
+            return None
+        except (ValueError, KeyError, TypeError):
+            _LOG.warning("%s: not used: damaged", path)
+            return None
+        if differences := fingerprint.differences(found):
+            _LOG.info("%s: not used: %s", path, differences)
+            return None
+        if hashlib.sha256(content).hexdigest() != sha256:
+            _LOG.warning("%s: not used: truncated or changed", path)
+            return None
+        return content
+
+    def store(self, fingerprint: Fingerprint, content: bytes) -> None:
+        """Stores in one move: whoever reads finds the old file or the new one, whole."""
+        header = {"sha256": hashlib.sha256(content).hexdigest(), "fingerprint": fingerprint.as_json()}
+        growing = ""
+        try:
+            self._make(self.root)
+            number, growing = tempfile.mkstemp(prefix=".growing-", dir=self.root)
+            with os.fdopen(number, "wb") as file:
+                file.write(json.dumps(header).encode() + b"\n")
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(growing, self.root / fingerprint.slot)
+        except (OSError, UnsafeCache) as error:
+            _LOG.warning("%s: cannot keep %s: %s", self.root, fingerprint.slot, error)
+            if growing:
+                Path(growing).unlink(missing_ok=True)
+
+    def load_or_build(self, fingerprint: Fingerprint, build: Callable[[], bytes]) -> bytes:
+        """What is stored, or else what ``build`` makes, stored."""
+        content = self.load(fingerprint)
+        if content is None:
+            _LOG.info(
+                "building engine, may take minutes: %s %s on %s",
+                fingerprint.runtime,
+                fingerprint.precision,
+                fingerprint.device,
+            )
+            content = build()
+            self.store(fingerprint, content)
+        return content
+
+    def folder(self, name: str) -> Path | None:
+        """A safe directory for a library that stores by itself; None where there can be none."""
+        path = self.root / name
+        try:
+            self._make(self.root)
+            self._make(path)
+        except (OSError, UnsafeCache) as error:
+            _LOG.warning("%s: not used: %s", path, error)
+            return None
+        return path
+
+    def _make(self, path: Path) -> None:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(_opened(path, os.O_DIRECTORY))
+
+    def _read(self, name: str) -> bytes:
+        folder = _opened(self.root, os.O_DIRECTORY)
+        try:
+            with os.fdopen(_opened(Path(name), 0, folder), "rb") as file:
+                return file.read()
+        finally:
+            os.close(folder)
+
+
+def _opened(path: Path, flags: int, folder: int | None = None) -> int:
+    """A descriptor of something that is no link, the user's own, and not writable by others.
+
+    What was checked is what is read: the descriptor is asked, not the name.
+    """
+    try:
+        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | flags, dir_fd=folder)
+    except OSError as error:
+        if error.errno == errno.ELOOP or os.path.islink(path):
+            raise UnsafeCache("it is a symbolic link. Remove it.") from error
+        raise
+    found = os.fstat(number)
+    kind = stat.S_ISDIR if flags & os.O_DIRECTORY else stat.S_ISREG
+    problem = ""
+    if not kind(found.st_mode):
+        problem = "it is no ordinary file. Remove it."
+    elif found.st_uid != os.geteuid():
+        problem = f"it belongs to user {found.st_uid}, not to you. Remove it."
+    elif found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        problem = f"others may write it (mode {stat.S_IMODE(found.st_mode):o}). Remove it, or chmod go-w it."
+    if problem:
+        os.close(number)
+        raise UnsafeCache(problem)
+    return number

@@ -1,0 +1,125 @@
+"""Whether a runtime gives the numbers that ONNX Runtime gives on the processor in single precision."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from metric_depth_ros.errors import ModelError
+from metric_depth_ros.runtimes.fingerprint import Fingerprint
+from metric_depth_ros.runtimes.model import Model
+from metric_depth_ros.runtimes.plan_cache import PlanCache
+from metric_depth_ros.types import Array, FloatArray, Runtime
+
+# Largest root-mean-square difference of an output, in standard deviations of the reference: above what
+# rounding does, below what a wrong kernel does (docs/runtimes.md has the figures).
+TOLERANCE = {"fp32": 0.01, "fp16": 0.03, "bf16": 0.03}
+_BLOCK = 16
+
+Inputs = dict[str, Array]
+Outputs = Sequence[Mapping[str, FloatArray]]
+
+
+def stored_inputs(model: Model) -> list[Inputs]:
+    """Two sets of inputs, always the same ones: at the usual size and, where sizes vary, at another."""
+    return [
+        {
+            name: _pattern(size.usual if which == 0 else size.smallest, model.dtypes.get(name, "float32"), which)
+            for name, size in model.sizes.items()
+        }
+        for which in range(2)
+    ]
+
+
+def _pattern(shape: tuple[int, ...], dtype: str, seed: int) -> Array:
+    """Blocks and noise around zero with unit variance, as a normalised image has; uint8 around 128."""
+    random = np.random.default_rng(seed)
+    coarse = tuple(-(-n // _BLOCK) if n >= 2 * _BLOCK else n for n in shape)
+    blocks = random.standard_normal(coarse)
+    for axis, n in enumerate(shape):
+        if coarse[axis] != n:
+            blocks = np.repeat(blocks, _BLOCK, axis)
+    blocks = blocks[tuple(slice(n) for n in shape)]
+    values = 0.95 * blocks + 0.3 * random.standard_normal(shape)
+    if dtype == "uint8":
+        return np.clip(128 + 64 * values, 0, 255).astype(np.uint8)
+    return values.astype(dtype)
+
+
+def run_all(runtime: Runtime, inputs: Sequence[Inputs]) -> list[dict[str, FloatArray]]:
+    """The outputs for every set of inputs."""
+    return [runtime.run(each) for each in inputs]
+
+
+def compare(found: Outputs, wanted: Outputs, precision: str) -> float:
+    """The largest root-mean-square difference of an output, in standard deviations of the wanted one.
+
+    Raises:
+        ModelError: an output is missing, of another shape, not finite where it should be, or differs by
+            more than ``TOLERANCE`` of the precision.
+    """
+    worst = 0.0
+    for ours, theirs in zip(found, wanted, strict=True):
+        for name, values in theirs.items():
+            worst = max(worst, _difference(name, ours.get(name), values))
+    if worst > TOLERANCE[precision]:
+        raise ModelError(
+            f"self-test: differs from ONNX Runtime by {worst:.3g} standard deviations of its output; "
+            f"needed at most {TOLERANCE[precision]:g} in {precision}."
+        )
+    return worst
+
+
+def _difference(name: str, found: Array | None, wanted: Array) -> float:
+    if found is None:
+        raise ModelError(f"self-test: gives no output {name!r}.")
+    if found.shape != wanted.shape:
+        raise ModelError(f"self-test: {name!r} is of shape {found.shape}; needed {wanted.shape}.")
+    known = np.isfinite(wanted)
+    if not np.isfinite(found[known]).all():
+        raise ModelError(f"self-test: {name!r} holds NaN or infinity where ONNX Runtime gives numbers.")
+    a, b = found[known].astype(np.float64), wanted[known].astype(np.float64)
+    if not b.size:
+        return 0.0
+    spread = b.std() if b.std() > 1e-6 * np.abs(b).max() else np.abs(b).max()
+    return float(np.sqrt(np.mean((a - b) ** 2)) / max(spread, 1e-30))
+
+
+def reference(model: Model, inputs: Sequence[Inputs], portable: Any, cache: PlanCache) -> Outputs:
+    """What ONNX Runtime gives on the processor in single precision; stored, since it may take seconds.
+
+    ``portable`` is its backend.
+    """
+    shapes = str([{name: each.shape for name, each in one.items()} for one in inputs])
+    fingerprint = Fingerprint(
+        "reference", model.full.sha256, portable.name, portable.version(), *portable.hardware(), shapes=shapes
+    )
+    content = cache.load(fingerprint)
+    if content is not None and (stored := _unpacked(content, len(inputs))) is not None:
+        return stored
+    outputs = run_all(portable.load(model, "fp32", threads=0, cache=cache), inputs)
+    cache.store(fingerprint, _packed(outputs))
+    return outputs
+
+
+def _packed(outputs: Outputs) -> bytes:
+    """As an .npz archive; "1:name" is the output of that name for the second set of inputs."""
+    file = io.BytesIO()
+    np.savez(file, **{f"{i}:{name}": array for i, each in enumerate(outputs) for name, array in each.items()})
+    return file.getvalue()
+
+
+def _unpacked(content: bytes, count: int) -> Outputs | None:
+    outputs: list[dict[str, FloatArray]] = [{} for _ in range(count)]
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+            for key in stored.files:
+                which, _, name = key.partition(":")
+                outputs[int(which)][name] = stored[key]
+    except (ValueError, IndexError, OSError, zipfile.BadZipFile):
+        return None
+    return outputs

@@ -1,0 +1,260 @@
+"""TensorRT 10.3 to 11 on an NVIDIA GPU. *Not verified on a GPU*; see docs/runtimes.md for what is.
+
+One path for all versions: the network is strongly typed, so the ONNX file itself says what is float16,
+and buffers are bound by name. CUDA is asked for first: without a GPU the library ends the process
+instead of raising.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import math
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from metric_depth_ros.errors import ModelError
+from metric_depth_ros.runtimes import cuda
+from metric_depth_ros.runtimes.fingerprint import Fingerprint
+from metric_depth_ros.runtimes.model import Model
+from metric_depth_ros.runtimes.plan_cache import PlanCache
+from metric_depth_ros.types import Array, FloatArray
+
+_LOG = logging.getLogger(__name__)
+OLDEST, TOO_NEW = (10, 3), (12,)
+
+
+class TensorRt:
+    """A plan on the GPU, with pinned buffers, a stream of its own and one CUDA graph per input size."""
+
+    def __init__(self, plan: bytes, trt: ModuleType, driver: cuda.Driver) -> None:
+        """Raises ModelError when the plan cannot be used."""
+        self._driver = driver
+        self._graph = 0
+        self._shapes: dict[str, tuple[int, ...]] = {}
+        self._buffers: dict[str, _Buffer] = {}
+        self._stream = driver.stream()
+        self._messages = _messages(trt)
+        self._runtime = runtime = trt.Runtime(self._messages)
+        self._engine = engine = runtime.deserialize_cuda_engine(plan)
+        if engine is None:
+            raise ModelError(f"TensorRT: the plan cannot be loaded. {self._messages.last_error}")
+        self._context = engine.create_execution_context()
+        if self._context is None:
+            raise ModelError(f"TensorRT: no execution context. {self._messages.last_error}")
+        self._types, self._inputs = {}, []
+        for index in range(engine.num_io_tensors):
+            name = engine.get_tensor_name(index)
+            self._types[name] = np.dtype(trt.nptype(engine.get_tensor_dtype(name)))
+            if engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT:
+                self._inputs.append(name)
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, FloatArray]:
+        """All outputs by name. Raises ModelError when the inputs do not fit, or CUDA fails."""
+        missing = [name for name in self._inputs if name not in inputs]
+        if missing or len(inputs) != len(self._inputs):
+            raise ModelError(f"TensorRT: inputs {', '.join(inputs)}; needed {', '.join(self._inputs)}.")
+        self._driver.use()
+        shapes = {name: inputs[name].shape for name in self._inputs}
+        if shapes != self._shapes:
+            self._prepare(shapes)
+        for name in self._inputs:
+            np.copyto(self._buffers[name].array, inputs[name], casting="same_kind")
+        self._queue()
+        self._driver.wait(self._stream)
+        return {name: b.array.copy() for name, b in self._buffers.items() if name not in self._inputs}
+
+    def close(self) -> None:
+        """Gives the memory of the GPU back."""
+        self._driver.use()
+        self._forget_size()
+        self._driver.free_stream(self._stream)
+
+    def _prepare(self, shapes: dict[str, tuple[int, ...]]) -> None:
+        """Buffers and graph for inputs of this size."""
+        self._forget_size()
+        context = self._context
+        for name, shape in shapes.items():
+            if not context.set_input_shape(name, shape):
+                raise ModelError(f"TensorRT: {name!r} of shape {shape} does not fit the plan.")
+        if unknown := context.infer_shapes():
+            raise ModelError(f"TensorRT: the size of {', '.join(unknown)} is not known before the run.")
+        for name, dtype in self._types.items():
+            buffer = self._buffers[name] = _Buffer(self._driver, tuple(context.get_tensor_shape(name)), dtype)
+            context.set_tensor_address(name, buffer.device)
+        self._shapes = shapes
+        self._queue()  # the first run loads kernels, which cannot be recorded
+        self._driver.wait(self._stream)
+        self._graph = self._recorded()
+
+    def _recorded(self) -> int:
+        """Copies and run as one CUDA graph; 0 where the plan does things that cannot be recorded."""
+        try:
+            self._driver.begin_graph(self._stream)
+            try:
+                self._queue()
+            finally:
+                graph = self._driver.end_graph(self._stream)
+        except ModelError as error:
+            _LOG.info("TensorRT: runs without a CUDA graph: %s", error)
+            return 0
+        return graph
+
+    def _queue(self) -> None:
+        """Puts copies in, run and copies out on the stream."""
+        if self._graph:
+            self._driver.launch(self._graph, self._stream)
+            return
+        for name in self._inputs:
+            b = self._buffers[name]
+            self._driver.upload(b.device, b.host, b.array.nbytes, self._stream)
+        if not self._context.execute_async_v3(self._stream):
+            raise ModelError(f"TensorRT: the run failed. {self._messages.last_error}")
+        for name, b in self._buffers.items():
+            if name not in self._inputs:
+                self._driver.download(b.host, b.device, b.array.nbytes, self._stream)
+
+    def _forget_size(self) -> None:
+        if self._graph:
+            self._driver.free_graph(self._graph)
+        for buffer in self._buffers.values():
+            buffer.free(self._driver)
+        self._graph, self._shapes, self._buffers = 0, {}, {}
+
+
+class _Buffer:
+    """Memory of one tensor: on the GPU, and page-locked on this side, seen as ``array``."""
+
+    def __init__(self, driver: cuda.Driver, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        size = math.prod(shape) * dtype.itemsize
+        self.host, self.device = driver.pinned(size), driver.memory(size)
+        memory = (ctypes.c_byte * size).from_address(self.host)
+        self.array = np.frombuffer(memory, dtype).reshape(shape)
+
+    def free(self, driver: cuda.Driver) -> None:
+        driver.free_memory(self.device)
+        driver.free_pinned(self.host)
+
+
+class TensorRtBackend:
+    """Builds plans with TensorRT, keeps them, and runs them."""
+
+    name, device, automatic = "tensorrt", "cuda", True
+
+    def missing(self) -> str:
+        """Why it cannot be used; empty when it can."""
+        if find_spec("tensorrt") is None:
+            return "tensorrt is not installed (on a Jetson: apt install python3-libnvinfer)"
+        return cuda.missing()
+
+    def version(self) -> str:
+        """Of the library. Raises ModelError when it is not one of those supported."""
+        return str(_library().__version__)
+
+    def hardware(self) -> tuple[str, str]:
+        """The GPU's name and compute capability."""
+        return cuda.device()
+
+    def precisions(self, model: Model) -> tuple[str, ...]:
+        """Best first."""
+        return ("fp16", "fp32") if model.half is not None else ("fp32",)
+
+    def load(self, model: Model, precision: str, *, threads: int, cache: PlanCache) -> TensorRt:
+        """The stored plan, or a new one, which takes minutes. Raises ModelError."""
+        trt, driver = _library(), cuda.Driver()
+        fingerprint = Fingerprint(
+            "plan",
+            model.at(precision).sha256,
+            self.name,
+            self.version(),
+            *self.hardware(),
+            precision=precision,
+            shapes=str({name: (s.smallest, s.usual, s.largest) for name, s in model.sizes.items()}),
+        )
+        plan = cache.load_or_build(fingerprint, lambda: build_plan(trt, model, precision))
+        return TensorRt(plan, trt, driver)
+
+
+def build_plan(trt: ModuleType, model: Model, precision: str) -> bytes:
+    """A serialised plan for this GPU. Takes minutes. Raises ModelError when TensorRT cannot build one."""
+    file, messages = model.at(precision), _messages(trt)
+    builder = trt.Builder(messages)
+    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    parser = trt.OnnxParser(network, messages)
+    # The path is where weights in further files are looked for.
+    parsed = parser.parse(file.content, str(file.path)) if file.data else parser.parse(file.content)
+    if not parsed:
+        errors = "; ".join(str(parser.get_error(i)) for i in range(parser.num_errors))
+        raise ModelError(f"{file.path}: TensorRT cannot read it: {errors}")
+    config = builder.create_builder_config()
+    # Kept in a name: the configuration does not keep it alive.
+    config.progress_monitor = monitor = _monitor(trt, lambda words: _LOG.info("building engine: %s", words))
+    if model.varies:
+        profile = builder.create_optimization_profile()
+        for name, size in model.sizes.items():
+            profile.set_shape(name, size.smallest, size.usual, size.largest)
+        config.add_optimization_profile(profile)
+    plan = builder.build_serialized_network(network, config)
+    del monitor
+    if plan is None:
+        raise ModelError(f"{file.path}: TensorRT cannot build a plan. {messages.last_error}")
+    return bytes(plan)
+
+
+def _library() -> ModuleType:
+    """TensorRT. Raises ModelError when it cannot be imported or is of a version that is not supported."""
+    try:
+        import tensorrt as trt
+    except (ImportError, OSError) as error:
+        raise ModelError(f"TensorRT: cannot be imported: {error}. Install its libraries too.") from error
+    version = tuple(int(part) for part in trt.__version__.split(".")[:2])
+    if not OLDEST <= version < TOO_NEW:
+        raise ModelError(f"TensorRT: version {trt.__version__}; needed 10.3 or newer, below 12.")
+    module: ModuleType = trt
+    return module
+
+
+def _messages(trt: ModuleType) -> Any:
+    """A TensorRT logger that writes to ours and keeps the last error."""
+
+    class Messages(trt.ILogger):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+            self.last_error = ""
+
+        def log(self, severity: Any, msg: str) -> None:
+            if severity in (trt.ILogger.Severity.INTERNAL_ERROR, trt.ILogger.Severity.ERROR):
+                self.last_error = msg
+                _LOG.warning("TensorRT: %s", msg)
+            else:
+                _LOG.debug("TensorRT: %s", msg)
+
+    return Messages()
+
+
+def _monitor(trt: ModuleType, say: Callable[[str], None]) -> Any:
+    """Tells how far the outermost phases of a build have come, in tenths."""
+
+    class Monitor(trt.IProgressMonitor):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            trt.IProgressMonitor.__init__(self)
+            self.steps: dict[str, int] = {}
+
+        def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
+            if not parent_phase:
+                self.steps[phase_name] = num_steps
+
+        def phase_finish(self, phase_name: str) -> None:
+            self.steps.pop(phase_name, None)
+
+        def step_complete(self, phase_name: str, step: int) -> bool:
+            steps = self.steps.get(phase_name, 0)
+            if steps and 10 * (step + 1) // steps != 10 * step // steps:
+                say(f"{phase_name}, {100 * (step + 1) // steps} %")
+            return True
+
+    return Monitor()

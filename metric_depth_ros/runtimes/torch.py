@@ -1,0 +1,58 @@
+"""PyTorch: runs the ONNX graph itself, on a GPU (in half precision, as a CUDA graph) or on the processor.
+
+No checkpoint is loaded, so there is no pickle, and no network's code is needed beside the file.
+*Not verified on a GPU.*
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from importlib.util import find_spec
+
+from metric_depth_ros.runtimes import cuda
+from metric_depth_ros.runtimes.fingerprint import processor
+from metric_depth_ros.runtimes.model import Model
+from metric_depth_ros.runtimes.plan_cache import PlanCache
+from metric_depth_ros.types import Runtime
+
+
+class TorchBackend:
+    """Runs networks with PyTorch."""
+
+    name = "torch"
+
+    def __init__(self, device: str = "cpu") -> None:
+        self.device = device
+        # On a processor it is slower than ONNX Runtime (docs/runtimes.md), and importing it takes seconds.
+        self.automatic = device != "cpu"
+
+    def missing(self) -> str:
+        """Why it cannot be used; empty when it can."""
+        absent = [name for name in ("torch", "onnx") if find_spec(name) is None]
+        if absent:
+            return f"{' and '.join(absent)} not installed: pip install {' '.join(absent)}"
+        if self.device == "cpu":
+            return ""
+        if reason := cuda.missing():
+            return reason
+        import torch
+
+        return "" if torch.cuda.is_available() else "this torch is built without CUDA"
+
+    def version(self) -> str:
+        """Of the library."""
+        return version("torch")
+
+    def hardware(self) -> tuple[str, str]:
+        """The device's name and compute capability."""
+        return (processor(), "") if self.device == "cpu" else cuda.device()
+
+    def precisions(self, model: Model) -> tuple[str, ...]:
+        """Best first."""
+        return ("fp32",) if self.device == "cpu" else ("fp16", "fp32")
+
+    def load(self, model: Model, precision: str, *, threads: int, cache: PlanCache) -> Runtime:
+        """The network. Raises ModelError."""
+        from metric_depth_ros.runtimes.torch_program import Torch
+
+        return Torch(model.full, device=self.device, half=precision == "fp16", threads=threads)

@@ -1,0 +1,201 @@
+"""An ONNX graph that PyTorch runs operator by operator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from metric_depth_ros.errors import ModelError
+from metric_depth_ros.runtimes.model import ModelFile
+from metric_depth_ros.runtimes.torch_operators import OPERATORS, TOLD_BY_NUMBERS
+from metric_depth_ros.types import Array, FloatArray
+
+_WARM_UP = 3
+
+
+class Torch:
+    """An ONNX graph in PyTorch.
+
+    What depends on the inputs' size alone is computed once for each size; on a GPU the rest becomes one
+    CUDA graph. The last size is kept.
+    """
+
+    def __init__(self, file: ModelFile, *, device: str, half: bool, threads: int) -> None:
+        """``threads`` 0 leaves PyTorch's number as it is; it holds for the whole process.
+
+        Raises:
+            ModelError: the file cannot be used, or holds an operator that is not in ``OPERATORS``.
+        """
+        if threads:
+            torch.set_num_threads(threads)
+        self._path, self._device = file.path, torch.device(device)
+        self._float = torch.float16 if half else torch.float32
+        self._graph = graph = _read(file)
+        unknown = {node.op_type for node in graph.node} - {*OPERATORS, "Constant", "Cast"}
+        if unknown:
+            raise ModelError(f"{file.path}: the torch runtime has no operator {', '.join(sorted(unknown))}.")
+        self._constants = {item.name: _tensor(item) for item in graph.initializer}
+        self._inputs = [item.name for item in graph.input if item.name not in self._constants]
+        self._outputs = [item.name for item in graph.output]
+        self._program: _Program | None = None
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, FloatArray]:
+        """All outputs by name. Raises ModelError when the inputs do not fit the file."""
+        if set(inputs) != set(self._inputs):
+            raise ModelError(f"{self._path}: inputs {', '.join(inputs)}; needed {', '.join(self._inputs)}.")
+        tensors = {name: torch.from_numpy(np.ascontiguousarray(inputs[name])) for name in self._inputs}
+        try:
+            with torch.inference_mode():
+                shapes = {name: tensor.shape for name, tensor in tensors.items()}
+                if self._program is None or self._program.shapes != shapes:
+                    self._program = None  # frees the memory of the last size
+                    self._program = _Program(self._graph, self._constants, tensors, self._device, self._float)
+                found = self._program.run(tensors)
+                # A copy: the next run writes where this one did.
+                return {name: found[name].to("cpu", torch.float32, copy=True).numpy() for name in self._outputs}
+        except (RuntimeError, IndexError, KeyError, ModelError) as error:
+            words = " ".join(str(error).split())[:300]
+            raise ModelError(f"{self._path}: PyTorch: {words}") from error
+
+
+class _Program:
+    """The graph for inputs of one size."""
+
+    def __init__(
+        self,
+        graph: Any,
+        constants: Mapping[str, torch.Tensor],
+        inputs: Mapping[str, torch.Tensor],
+        device: torch.device,
+        float_type: torch.dtype,
+    ) -> None:
+        self.shapes = {name: tensor.shape for name, tensor in inputs.items()}
+        self._device, self._float = device, float_type
+        self._outputs = [item.name for item in graph.output]
+        self._steps: list[tuple[Any, dict[str, Any], list[torch.Tensor | str | None], list[str]]] = []
+        self._static = {name: self._moved(tensor) for name, tensor in inputs.items()}
+        self._values: dict[str, torch.Tensor] = {}
+        self._fixed = self._fold(graph, constants)
+        self._recording = self._record() if device.type == "cuda" else None
+
+    def run(self, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The outputs, on the device."""
+        for name, tensor in inputs.items():
+            self._static[name].copy_(tensor, non_blocking=True)
+        if self._recording is None:
+            return self._run_steps()
+        self._recording.replay()
+        return self._values
+
+    def _fold(self, graph: Any, constants: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Runs the graph once; keeps as steps only what depends on the inputs' values."""
+        known = dict(constants)
+        values: dict[str, torch.Tensor] = dict(self._static)
+        moved: dict[str, torch.Tensor] = {}
+        for node in graph.node:
+            attributes = _attributes(node)
+            if node.op_type == "Constant":
+                known[node.output[0]] = attributes["value"]
+                continue
+            folds = node.op_type == "Shape" or all(name in known for name in node.input if name)
+            run = self._operator(node.op_type, folds)
+            arguments: list[torch.Tensor | str | None] = []
+            for position, name in enumerate(node.input):
+                if not name:
+                    arguments.append(None)
+                elif name in known:
+                    stays = folds or (node.op_type in TOLD_BY_NUMBERS and position > 0)
+                    arguments.append(known[name] if stays else moved.setdefault(name, self._moved(known[name])))
+                else:
+                    arguments.append(name)
+            resolved = [values[a] if isinstance(a, str) else a for a in arguments]
+            found = _several(run(attributes, *resolved))
+            if folds:
+                known.update(zip(node.output, found, strict=False))
+            else:
+                values.update(zip(node.output, found, strict=False))
+                self._steps.append((run, attributes, arguments, list(node.output)))
+        return {name: self._moved(known[name]) for name in self._outputs if name in known}
+
+    def _run_steps(self) -> dict[str, torch.Tensor]:
+        values = {**self._static, **self._fixed}
+        for run, attributes, arguments, outputs in self._steps:
+            found = run(attributes, *[values[a] if isinstance(a, str) else a for a in arguments])
+            values.update(zip(outputs, _several(found), strict=False))
+        return {name: values[name] for name in self._outputs}
+
+    def _record(self) -> torch.cuda.CUDAGraph:
+        """All steps as one CUDA graph. Not verified on a GPU."""
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(_WARM_UP):
+                self._run_steps()
+        torch.cuda.current_stream().wait_stream(stream)
+        recording = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(recording):
+            self._values = self._run_steps()
+        return recording
+
+    def _operator(self, name: str, folds: bool) -> Any:
+        if name != "Cast":
+            return OPERATORS[name]
+        # What is computed once stays in single precision, so that sizes come out exact.
+        float_type = torch.float32 if folds else self._float
+
+        def cast(attributes: Mapping[str, Any], x: torch.Tensor) -> torch.Tensor:
+            wanted = _types()[attributes["to"]]
+            return x.to(float_type if wanted.is_floating_point else wanted)
+
+        return cast
+
+    def _moved(self, tensor: torch.Tensor) -> torch.Tensor:
+        """On the device; floats in the precision at hand."""
+        return tensor.to(self._device, self._float if tensor.is_floating_point() else tensor.dtype)
+
+
+def _several(found: Any) -> tuple[torch.Tensor, ...]:
+    return (found,) if isinstance(found, torch.Tensor) else tuple(found)
+
+
+def _types() -> dict[int, torch.dtype]:
+    """torch's types by ONNX' numbers (TensorProto.DataType)."""
+    return {
+        1: torch.float32, 2: torch.uint8, 3: torch.int8, 6: torch.int32, 7: torch.int64, 9: torch.bool,
+        10: torch.float16, 11: torch.float64, 16: torch.bfloat16,
+    }  # fmt: skip
+
+
+def _read(file: ModelFile) -> Any:
+    """The file's graph. Raises ModelError when it is no ONNX file."""
+    import onnx
+
+    content = file.content  # verified
+    try:
+        model = onnx.load(str(file.path)) if file.data else onnx.load_model_from_string(content)
+    except Exception as error:  # protobuf's and onnx' own kinds
+        raise ModelError(f"{file.path}: no ONNX file: {' '.join(str(error).split())[:200]}") from error
+    return model.graph
+
+
+def _tensor(item: Any) -> torch.Tensor:
+    from onnx import numpy_helper
+
+    return torch.from_numpy(np.array(numpy_helper.to_array(item)))
+
+
+def _attributes(node: Any) -> dict[str, Any]:
+    from onnx import TensorProto, helper
+
+    values = {item.name: helper.get_attribute_value(item) for item in node.attribute}
+    values["outputs"] = len(node.output)
+    for name, value in values.items():
+        if isinstance(value, TensorProto):
+            values[name] = _tensor(value)
+    if node.op_type == "Constant" and "value" not in values:
+        (value,) = [value for name, value in values.items() if name != "outputs"]
+        values["value"] = torch.tensor(value)
+    return values
