@@ -35,6 +35,7 @@ TOPICS = {
     "image": "image",
     "camera_info": "camera_info",
     "anchors": "anchors",
+    "regions": "regions",
     "depth": "depth/image_rect",
     "depth_camera_info": "depth/camera_info",
     "sigma": "depth/sigma",

@@ -83,7 +83,7 @@ def solve(
     chosen = build_solver(config.solver)
     labels = None if regions is None else np.asarray(regions)
     if labels is None and "regions" in chosen.uses:
-        labels = _segmented(picture, solver, config)
+        labels = _segmented(picture, given, solver, config)
     return chosen.solve(
         given,
         anchors,
@@ -192,11 +192,11 @@ def _camera(K: ArrayLike | None, shape: tuple[int, ...]) -> Camera | None:
     return Camera(shape[1], shape[0], matrix)
 
 
-def _segmented(picture: ImageArray | None, solver: str, config: Config) -> IntArray:
+def _segmented(picture: ImageArray | None, relative: RelativeDepth, solver: str, config: Config) -> IntArray:
     """Regions of the built-in segmenter. Raises InputError without an image."""
     if picture is None:
         raise InputError(
             f"{solver}: neither image nor regions; it needs one of them. Pass image=, from which regions are "
             "made, or regions=, or take solver='global_affine'."
         )
-    return build_segmenter(config.regions).segment(picture)
+    return build_segmenter(config.regions).segment(picture, relative)

@@ -159,8 +159,9 @@ class RegionsConfig:
 
     source: str = option(
         "built-in",
-        "built-in: watershed on colour; labels: a network that labels pixels; sam: SAM or SAM 2",
-        choices=("built-in", "labels", "sam"),
+        "built-in: watershed on colour and depth; labels: a network that labels pixels; sam: SAM or SAM 2; "
+        "topic: label images that come with each image",
+        choices=("built-in", "labels", "sam", "topic"),
         live=False,
     )
     manifest: str = option("", "YAML file of the network of labels or sam", live=False)
@@ -174,6 +175,12 @@ class RegionsConfig:
     )
     edge_threshold: float = option(
         3.0, "built-in: colour steps below this (CIELAB units) do not part regions", low=0.1, high=100
+    )
+    depth_step: float = option(
+        0.1,
+        "built-in: a step of relative depth by this fraction parts regions as one of colour does; 0: none",
+        low=0,
+        high=10,
     )
     min_area: float = option(
         0.002, "smaller regions, as a fraction of the image, join a neighbour", low=0, high=0.5

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.types import Camera, FloatArray, ImageArray, Rectification
+from metric_depth_ros.types import Camera, FloatArray, ImageArray, IntArray, Rectification
 
 # A calibration that leaves less than this part of the rectified image is broken.
 _LEAST_SEEN = 0.1
@@ -247,3 +247,14 @@ class Rectifier:
                 f"{self._raw.width}x{self._raw.height}. Check that camera_info belongs to this image."
             )
         return np.asarray(cv2.remap(image, *self._maps, cv2.INTER_LINEAR), np.uint8)
+
+    def rectify_labels(self, labels: IntArray) -> IntArray:
+        """Labels (H, W) from 0 as the rectified camera sees them, int32.
+
+        ``labels`` have the camera's size. Where the raw camera saw nothing is a region of its own.
+        """
+        unseen = float(labels.max(initial=-1) + 1)
+        moved = cv2.remap(
+            labels.astype(np.float32), *self._maps, cv2.INTER_NEAREST, None, cv2.BORDER_CONSTANT, unseen
+        )
+        return np.asarray(moved, np.int32)

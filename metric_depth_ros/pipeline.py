@@ -16,14 +16,17 @@ from metric_depth_ros.engines import build_engine
 from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError
 from metric_depth_ros.geometry import Rectifier, resize_camera
 from metric_depth_ros.regions import build_segmenter
+from metric_depth_ros.regions.merging import MOST_REGIONS, resize_labels, tidied
 from metric_depth_ros.solvers import build_solver
 from metric_depth_ros.types import (
     Anchors,
     Camera,
     Engine,
     ImageArray,
+    IntArray,
     MetricDepth,
     Rectification,
+    RelativeDepth,
     Sample,
     Segmenter,
 )
@@ -68,7 +71,7 @@ class MetricDepthPipeline:
         self.config = config
         self._engine = engine
         self._solver = build_solver(config.solver)
-        if "regions" in self._solver.uses:
+        if "regions" in self._solver.uses and config.regions.source != "topic":
             segmenter = build_segmenter(config.regions, segmenter)
         self._segmenter = segmenter
         self._rectifier: Rectifier | None = None
@@ -81,7 +84,8 @@ class MetricDepthPipeline:
         """Metric depth of one sample; the sample is not modified.
 
         Raises:
-            InputError: the image is not of its camera's size.
+            InputError: the image is not of its camera's size, or its label image is missing or of
+                another shape.
             AnchorError: fewer usable anchors than ``anchors.min_count``.
         """
         clock = _Clock()
@@ -92,9 +96,7 @@ class MetricDepthPipeline:
         with clock("engine"):
             relative = self._engine.predict(image)
         with clock("regions"):
-            regions = None
-            if self._segmenter is not None and "regions" in self._solver.uses:
-                regions = self._segmenter.segment(image)
+            regions = self._regions(sample, image, relative) if "regions" in self._solver.uses else None
         with clock("solver"):
             metric = self._solver.solve(
                 relative,
@@ -125,6 +127,29 @@ class MetricDepthPipeline:
             image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
             camera = resize_camera(camera, width, height)
         return image, camera
+
+    def _regions(self, sample: Sample, image: ImageArray, relative: RelativeDepth) -> IntArray:
+        """Labels (H, W) of the image as prepared. Raises InputError."""
+        if self.config.regions.source != "topic":
+            assert self._segmenter is not None
+            return self._segmenter.segment(image, relative)
+        camera, labels = sample.camera, sample.regions
+        if labels is None:
+            raise InputError("regions: no label image came with the image. Publish one, or remap regions.")
+        height, width = labels.shape
+        if abs(width * camera.height - height * camera.width) > max(camera.width, camera.height):
+            raise InputError(
+                f"regions: {width}x{height} labels for an image of {camera.width}x{camera.height}; needed "
+                "the same proportions. Publish the labels of the whole image."
+            )
+        labels = resize_labels(labels, camera.width, camera.height)
+        if self.config.input.rectification == "rectify":
+            rectifier = self._rectifier_for(camera, sample.rectification)
+            labels = rectifier.rectify_labels(labels) if rectifier.changes else labels
+        labels = resize_labels(labels, image.shape[1], image.shape[0])
+        if labels.max() < MOST_REGIONS:
+            return labels
+        return tidied(labels, image, self.config.regions.min_area)
 
     def _rectifier_for(self, camera: Camera, wanted: Rectification | None) -> Rectifier:
         if self._rectifier is None or not self._rectifier.fits(camera, wanted):

@@ -109,6 +109,8 @@ class Sample:
         image: (H, W, 3) uint8 RGB, the size of ``camera``.
         points_camera: (N, 3) metres in the camera's optical frame at the image's time.
         cloud_stamps_ns: stamps of the clouds the points came from; empty when none fitted.
+        regions: (h, w) labels of the image's regions, whole numbers from 0, where somebody else makes
+            them; any size, of the same view.
         points_held_out: (M, 3) metres, kept from the solver to measure it; None when there are none.
         rectification: what the image is to be rectified to; None keeps ``camera.K``.
     """
@@ -121,6 +123,7 @@ class Sample:
     cloud_stamps_ns: tuple[int, ...] = ()
     points_held_out: FloatArray | None = None
     rectification: Rectification | None = None
+    regions: IntArray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,9 +204,9 @@ class Engine(Protocol):
 
 
 class Segmenter(Protocol):
-    """Image to region labels (H, W) int32, 0 to n-1, every label used."""
+    """Image to region labels (H, W) int32, 0 to n-1, every label used; relative depth may help."""
 
-    def segment(self, image: ImageArray) -> IntArray: ...
+    def segment(self, image: ImageArray, relative: RelativeDepth | None = None) -> IntArray: ...
 
 
 class Solver(Protocol):

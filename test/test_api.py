@@ -36,8 +36,8 @@ def test_exact_where_the_network_is_right_up_to_scale_and_shift(solver):
 
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_every_solver_gives_what_it_gives_by_itself(solver):
-    labels = build_segmenter(RegionsConfig()).segment(IMAGE)
     noisy = (INVERSE + 0.05 * np.random.default_rng(1).standard_normal(TRUTH.shape)).astype(np.float32)
+    labels = build_segmenter(RegionsConfig()).segment(IMAGE, RelativeDepth(noisy, "inverse_depth"))
     anchors = Anchors(UV.astype(np.float32), DEPTH.astype(np.float32), (0.02 * DEPTH).astype(np.float32))
     direct = build_solver(SolverConfig(name=solver))
     expected = direct.solve(RelativeDepth(noisy, "inverse_depth"), anchors, image=IMAGE, regions=labels)

@@ -532,3 +532,22 @@ def test_depth_images_are_not_taken_for_the_picture():
     assert choose_topic("image", None, IMAGE, topics) == "/camera/image_rect"
     only = {"/depth/image_rect": IMAGE}
     assert choose_topic("image", None, IMAGE, only) == "/depth/image_rect"
+
+
+def test_label_images_are_read_where_regions_come_by_topic(tmp_path):
+    labels = np.random.default_rng(5).integers(1, 4, (12, 16))
+    with BagWriter(tmp_path / "a.mcap") as bag:
+        bag.write_tf_static([("camera", "lidar", T_CAMERA_LIDAR, SECOND)])
+        for index in range(2):
+            stamp_ns = SECOND + index * TENTH
+            bag.write_points("/lidar/points", points_of(index), stamp_ns, "lidar")
+            bag.write_camera_info("/camera/camera_info", CAMERA, stamp_ns, "camera")
+            bag.write_image("/camera/image", image_of(index), stamp_ns, "camera")
+            if index == 0:  # as 16UC1: millimetres are the labels
+                bag.write_depth("/regions", labels / np.float32(1000), stamp_ns, "camera", encoding="16UC1")
+    first, second = read_all(tmp_path / "a.mcap", from_flat({"regions.source": "topic"}))
+    np.testing.assert_array_equal(first.regions, labels - 1)
+    assert second.regions is None
+    assert all(sample.regions is None for sample in read_all(tmp_path / "a.mcap"))
+    with pytest.raises(InputError, match="regions was to be /other"):
+        read_all(tmp_path / "a.mcap", from_flat({"regions.source": "topic"}), regions="/other")

@@ -536,6 +536,44 @@ def test_cloud_sizes_must_agree():
         messages.points_fields(np.zeros((3, 3)), {"name": np.array(["a", "b", "c"])})
 
 
+# --- labels
+
+
+def label_message(labels, encoding, kind, **changes):
+    pixels = np.ascontiguousarray(labels, np.dtype(kind).newbyteorder("<"))
+    fields = {"height": labels.shape[0], "width": labels.shape[1], "encoding": encoding, "is_bigendian": 0}
+    fields |= {"step": pixels.strides[0], "data": pixels.reshape(-1).view(np.uint8)}
+    return SimpleNamespace(**{**fields, **changes})
+
+
+@pytest.mark.parametrize(
+    ("encoding", "kind", "values"),
+    [
+        ("mono8", "u1", [0, 7, 255]),
+        ("8UC1", "u1", [1, 2, 3]),
+        ("8SC1", "i1", [-1, 0, 5]),
+        ("mono16", "u2", [0, 300, 65535]),
+        ("16UC1", "u2", [4, 5, 6]),
+        ("16SC1", "i2", [-300, 0, 9]),
+        ("32SC1", "i4", [-1, 0, 8]),
+        ("32SC1", "i4", [-(2**31), 17, 2**31 - 1]),
+    ],
+)
+def test_labels_are_counted_from_0_in_their_order(encoding, kind, values):
+    wanted = np.array([[0, 1, 1, 2], [2, 2, 0, 1]])
+    found = messages.read_labels(label_message(np.array(values)[wanted], encoding, kind))
+    assert found.dtype == np.int32
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_pictures_and_truncated_label_images_are_refused():
+    labels = np.zeros((2, 4))
+    with pytest.raises(InputError, match="encoding 'rgb8'; needed one of"):
+        messages.read_labels(label_message(labels, "rgb8", "u1"))
+    with pytest.raises(InputError, match="cut short"):
+        messages.read_labels(label_message(labels, "32SC1", "i4", data=np.zeros(31, np.uint8)))
+
+
 # --- transforms
 
 

@@ -13,11 +13,11 @@ pytest.importorskip("onnx")
 from conftest import write_toy_model
 from peer import CAMERA, Peer, scene, start_node
 from rclpy.qos import ReliabilityPolicy
-from sensor_msgs.msg import CompressedImage
+from sensor_msgs.msg import CompressedImage, Image
 
 from metric_depth_ros import messages
 from metric_depth_ros.cli.live import NODE, Graph, ros_arguments
-from metric_depth_ros.nodes.outgoing import fill_camera_info, fill_cloud
+from metric_depth_ros.nodes.outgoing import fill_camera_info, fill_cloud, fill_image
 from metric_depth_ros.types import Camera
 
 pytestmark = pytest.mark.timeout(120)
@@ -107,6 +107,32 @@ def test_sigma_is_published_to_subscribers_by_solvers_that_have_one(running):
     count = len(running.sigmas)
     assert running.answer(*running.messages()) is not None
     assert len(running.sigmas) == count
+
+
+def test_regions_may_come_by_topic(graph, peer, toy_manifest):
+    labels_out = peer.create_publisher(Image, "regions", 5)
+    start_node(graph, peer, toy_manifest, **{"regions.source": "topic", "solver.name": "region_aware"})
+    assert peer.wait(labels_out.get_subscription_count)
+    assert peer.answer(*peer.messages(), timeout_s=0.5) is None
+    for _ in range(30):
+        peer.answer(*peer.messages(), timeout_s=0.1)
+        if peer.says("no regions on /regions (1 publishers)", 0.05):
+            break
+    assert peer.says("no regions on /regions (1 publishers)"), graph.log("node")
+
+    def answer():
+        sample = peer.messages()
+        halves = np.repeat((np.arange(64) >= 32)[None], 48, axis=0) * np.float32(0.001)
+        labels = fill_image(
+            messages.depth_fields(halves + np.float32(0.001), "16UC1"), stamp_ns=0, frame_id="camera"
+        )
+        labels.header.stamp = sample[0].header.stamp
+        labels_out.publish(labels)
+        return peer.answer(*sample, timeout_s=1.0)
+
+    assert peer.wait(lambda: answer() is not None), graph.log("node")
+    np.testing.assert_allclose(messages.read_depth(answer()), scene()[1], rtol=5e-3)
+    assert peer.wait(lambda: peer.status_value("solver regions") == "2")
 
 
 def test_the_cloud_has_a_rate_of_its_own(running):

@@ -88,6 +88,67 @@ def test_too_few_anchors_give_no_depth(toy_manifest, scene):
         build_pipeline(settings(toy_manifest)).process(few)
 
 
+@pytest.fixture
+def labelled(camera):
+    """Left and right half of an image."""
+    return np.repeat(np.arange(camera.width)[None] >= camera.width // 2, camera.height, axis=0).astype(
+        np.int32
+    )
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_regions_may_come_with_the_sample(toy_manifest, scene, labelled, step):
+    sample, truth = scene
+    right = labelled.astype(bool)
+    u, v = (project(sample.points_camera, sample.camera)[0] + 0.5).astype(int).T
+    nearer = np.where(right[v, u], np.float32(0.5), np.float32(1))
+    sample = dataclasses.replace(
+        sample,
+        points_camera=sample.points_camera * nearer[:, None],
+        regions=labelled[::step, ::step],
+    )
+    config = settings(toy_manifest, **{"solver.name": "region_aware", "regions.source": "topic"})
+    depth = build_pipeline(config).process(sample).metric.depth
+    np.testing.assert_allclose(depth, np.where(right, 0.5, 1) * truth, rtol=0.02)
+
+
+def test_regions_are_rectified_and_resized_with_the_image(toy_manifest, scene, labelled):
+    sample, _ = scene
+    bent = dataclasses.replace(sample.camera, distortion_model="plumb_bob", D=(-0.2, 0, 0, 0, 0))
+    sample = dataclasses.replace(
+        sample, camera=bent, image=(labelled * 100 + 50).astype(np.uint8)[..., None] * np.ones(3, np.uint8)
+    )
+    config = {"solver.name": "region_aware", "regions.source": "topic", "output.scale": 0.5}
+    pipeline = build_pipeline(settings(toy_manifest, **config))
+    image, _ = pipeline._prepared(sample)
+    regions = pipeline._regions(dataclasses.replace(sample, regions=labelled), image, None)
+    assert regions.shape == image.shape[:2]
+    seen = image.min(axis=2) > 0
+    agree = (image[..., 0] > 100) == (regions == 1)
+    assert agree[seen].mean() > 0.96  # one column is half of each
+
+
+def test_regions_that_do_not_come_or_do_not_fit_are_refused(toy_manifest, scene, labelled):
+    sample, _ = scene
+    config = settings(toy_manifest, **{"solver.name": "region_aware", "regions.source": "topic"})
+    pipeline = build_pipeline(config)
+    with pytest.raises(InputError, match="no label image came"):
+        pipeline.process(sample)
+    with pytest.raises(InputError, match="same proportions"):
+        pipeline.process(dataclasses.replace(sample, regions=labelled[:-9]))
+    lonely = pipeline.with_config(settings(toy_manifest, **{"regions.source": "topic"}))
+    assert np.isfinite(lonely.process(sample).metric.depth).any()  # auto needs none
+
+
+def test_thousands_of_regions_are_joined(toy_manifest, scene):
+    sample, truth = scene
+    pixels = np.arange(truth.size, dtype=np.int32).reshape(truth.shape)
+    config = settings(toy_manifest, **{"solver.name": "region_aware", "regions.source": "topic"})
+    result = build_pipeline(config).process(dataclasses.replace(sample, regions=pixels))
+    assert result.metric.info["regions"] < 1000
+    np.testing.assert_allclose(result.metric.depth, truth, rtol=0.02)
+
+
 def test_focus_lowers_the_error_inside_it(toy_manifest, camera):
     """Two thirds of the wall follow one line, the far third another; the focus chooses between them."""
     image = np.repeat(np.linspace(60, 200, 64).astype(np.uint8)[None, :, None].repeat(48, 0), 3, axis=2)

@@ -45,12 +45,16 @@ class BagReader:
         image: str | None = None,
         camera_info: str | None = None,
         anchors: str | None = None,
+        regions: str | None = None,
         anchors_held_out: str | None = None,
         image_transport: str = "raw",
     ) -> None:
-        """Topics left out are found: see ``topics.choose_topic``; held-out points are optional."""
+        """Topics left out are found: see ``topics.choose_topic``; held-out points are optional.
+
+        ``regions``: label images, for ``regions.source: topic`` alone.
+        """
         self.path = Path(path)
-        self._asked = {"image": image, "camera_info": camera_info, "anchors": anchors}
+        self._asked = {"image": image, "camera_info": camera_info, "anchors": anchors, "regions": regions}
         self._asked_held_out = anchors_held_out
         self._compressed = image_transport == "compressed"
         self.transforms = TransformTree()
@@ -60,7 +64,7 @@ class BagReader:
     def __enter__(self) -> BagReader:
         """Chooses the topics and reads the transforms. Raises InputError."""
         with open_bag(self.path) as bag:
-            topics = {c.topic: c.msgtype for c in bag.connections if c.msgcount}
+            self._topics = topics = {c.topic: c.msgtype for c in bag.connections if c.msgcount}
             counts: Counter[str] = Counter()
             for connection in bag.connections:
                 counts[connection.topic] += connection.msgcount
@@ -116,17 +120,22 @@ class BagReader:
         Raises:
             InputError: the bag is damaged.
         """
-        infos = _CameraInfos(self._stream(self.camera_info_topic), config.input.pairing_slop_s)
+        infos = _Companions(self._stream(self.camera_info_topic), config.input.pairing_slop_s)
         clouds = _Clouds(self._stream(self.anchors_topic), config, self.skipped)
+        labels = None
+        if config.regions.source == "topic":
+            topic = choose_topic("regions", self._asked["regions"], kinds.IMAGE, self._topics)
+            labels = _Companions(self._stream(topic), config.input.pairing_slop_s)
         held_out = None
         if self.held_out_topic is not None:
             held_out = _Clouds(self._stream(self.held_out_topic), config, self.skipped)
         for image in self._images():
-            info = infos.find(image)
+            info = infos.find(image) or infos.of_frame(image)
+            region = labels.find(image) if labels else None
             for source in filter(None, (clouds, held_out)):
                 source.advance(image)
             try:
-                yield image.stamp_ns, self._sample(image.message, info, clouds, held_out, config)
+                yield image.stamp_ns, self._sample(image.message, info, region, clouds, held_out, config)
             except MetricDepthError as error:
                 yield image.stamp_ns, error
 
@@ -138,7 +147,13 @@ class BagReader:
             last_ns = stamp_ns
 
     def _sample(
-        self, image: Any, info: Any, clouds: _Clouds, held_out: _Clouds | None, config: Config
+        self,
+        image: Any,
+        info: Any,
+        regions: Any,
+        clouds: _Clouds,
+        held_out: _Clouds | None,
+        config: Config,
     ) -> Sample:
         stamp_ns, frame_id = messages.stamp_ns(image), messages.frame_id(image)
         if info is None:
@@ -168,6 +183,7 @@ class BagReader:
             tuple(cloud.stamp_ns for cloud in chosen),
             points_held_out=kept,
             rectification=None if rectified else messages.read_rectification(info),
+            regions=None if regions is None else messages.read_labels(regions),
         )
 
     def _stream(self, topic: str) -> TopicStream:
@@ -207,8 +223,8 @@ class _Clouds:
             self.ring.add(Cloud(points, messages.frame_id(message), messages.stamp_ns(message)))
 
 
-class _CameraInfos:
-    """Finds an image's camera_info."""
+class _Companions:
+    """Finds what belongs to an image in another topic: its camera_info, its label image."""
 
     def __init__(self, stream: TopicStream, slop_s: float) -> None:
         self._stream = stream
@@ -216,7 +232,7 @@ class _CameraInfos:
         self._recent: deque[Any] = deque(maxlen=100)
 
     def find(self, image: _Image) -> Any:
-        """The camera_info message, or None."""
+        """The message whose stamp is the image's, within the slop, or None."""
         until_ns = image.stamp_ns + self._slop_ns
         self._recent.extend(self._stream.take(until_ns, image.recorded_ns, jumped=image.jumped))
 
@@ -224,8 +240,10 @@ class _CameraInfos:
             return abs(messages.stamp_ns(info) - image.stamp_ns)
 
         nearest = min(self._recent, key=distance, default=None)
-        if nearest is not None and distance(nearest) <= self._slop_ns:
-            return nearest
+        return nearest if nearest is not None and distance(nearest) <= self._slop_ns else None
+
+    def of_frame(self, image: _Image) -> Any:
+        """The newest message before the image that names its frame, else the first one after it, or None."""
         frame = messages.frame_id(image.message).lstrip("/")
         older = [*reversed(self._recent), self._stream.upcoming]
         return next((i for i in older if i is not None and messages.frame_id(i).lstrip("/") == frame), None)

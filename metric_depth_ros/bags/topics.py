@@ -38,9 +38,10 @@ def choose_topic(
         return _asked_topic(name, asked, kind, topics, candidates)
     held_out = {f"{topic}{HELD_OUT}" for topic in candidates}
     candidates = [topic for topic in candidates if topic not in held_out]
-    if kind in (IMAGE, COMPRESSED_IMAGE):
-        # Depth cameras and ground truth publish images too, which are not pictures.
-        candidates = [topic for topic in candidates if "depth" not in topic] or candidates
+    if name == "image":
+        # Depth cameras, ground truth and segmenters publish images too, which are not pictures.
+        others = ("depth", "regions")
+        candidates = [t for t in candidates if not any(other in t for other in others)] or candidates
     guesses = [f"/{name}"] + ([f"{near.rsplit('/', 1)[0]}/{name}"] if near else [])
     for guess in guesses:
         if guess in candidates:

@@ -108,6 +108,7 @@ def open_source(args: argparse.Namespace, config: Config) -> Iterator[Source]:
         image=args.image,
         camera_info=args.camera_info,
         anchors=args.anchors,
+        regions=args.regions,
         anchors_held_out=args.held_out,
         image_transport=config.input.image_transport,
     ) as reader:
@@ -115,7 +116,12 @@ def open_source(args: argparse.Namespace, config: Config) -> Iterator[Source]:
 
 
 def _folder_source(args: argparse.Namespace) -> Source:
-    topics = {"--image": args.image, "--camera-info": args.camera_info, "--anchors": args.anchors}
+    topics = {
+        "--image": args.image,
+        "--camera-info": args.camera_info,
+        "--anchors": args.anchors,
+        "--regions": args.regions,
+    }
     for flag, topic in topics.items():
         if topic is not None:
             raise InputError(f"run: {flag} names a topic, but {args.source} is a folder of frames. Omit it.")

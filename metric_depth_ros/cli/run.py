@@ -26,7 +26,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser.add_argument("--limit", type=int, metavar="N", help="stop after N images")
     _add_settings(parser.add_argument_group("settings; these beat --set, which beats --config"))
     bags = parser.add_argument_group("bags; a topic left out is the only one of its kind")
-    for name in ("image", "camera-info", "anchors"):
+    for name in ("image", "camera-info", "anchors", "regions"):
         bags.add_argument(f"--{name}", metavar="TOPIC")
     bags.add_argument("--held-out", metavar="TOPIC", help="points to measure with (default ANCHORS_held_out)")
     folders = parser.add_argument_group("folders")

@@ -67,7 +67,7 @@ class Problem:
     def regions(self, config: RegionsConfig) -> IntArray:
         """(H, W) labels of the picture by the built-in segmenter, made once for each configuration."""
         if config not in self._regions:
-            self._regions[config] = build_segmenter(config).segment(self.image)
+            self._regions[config] = build_segmenter(config).segment(self.image, self.relative)
         return self._regions[config]
 
 

@@ -16,6 +16,7 @@ from metric_depth_ros.messages.images import (
     read_compressed_image,
     read_depth,
     read_image,
+    read_labels,
 )
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "read_compressed_image",
     "read_depth",
     "read_image",
+    "read_labels",
     "read_points",
     "read_rectification",
     "read_transforms",

@@ -9,7 +9,10 @@ import cv2
 import numpy as np
 
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.types import FloatArray, ImageArray
+from metric_depth_ros.types import FloatArray, ImageArray, IntArray
+
+# Labels farther apart are counted by sorting, which takes ten times as long.
+_MOST_LABELS = 1 << 20
 
 
 def read_image(message: Any) -> ImageArray:
@@ -72,6 +75,34 @@ def read_depth(message: Any) -> FloatArray:
         )
     depth[~((depth > 0) & (depth < np.inf))] = np.nan
     return depth
+
+
+_LABELS = {
+    "mono8": "u1", "8UC1": "u1", "8SC1": "i1", "mono16": "u2", "16UC1": "u2", "16SC1": "i2", "32SC1": "i4",
+}  # fmt: skip
+
+
+def read_labels(message: Any) -> IntArray:
+    """(H, W) int32 of a label image: the same regions as 0 to n-1, in the order of their labels.
+
+    Raises:
+        InputError: another encoding than the 8- and 16-bit ones of one channel and 32SC1, zero size, or
+            the data is shorter than size and step say.
+    """
+    kind = _LABELS.get(message.encoding)
+    if kind is None:
+        raise InputError(
+            f"regions: encoding {message.encoding!r}; needed one of {', '.join(_LABELS)}. Publish "
+            "labels, not colours."
+        )
+    labels = pixel_view(message, kind, 1)[..., 0].astype(np.int64)
+    lowest, highest = int(labels.min()), int(labels.max())
+    if highest - lowest > _MOST_LABELS:
+        _, found = np.unique(labels, return_inverse=True)
+        return np.asarray(found.reshape(labels.shape), np.int32)
+    labels -= lowest
+    used = np.bincount(labels.ravel()) > 0
+    return np.asarray((np.cumsum(used) - 1).astype(np.int32)[labels])
 
 
 def depth_fields(depth: FloatArray, encoding: str) -> dict[str, Any]:

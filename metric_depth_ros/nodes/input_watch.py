@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from metric_depth_ros.nodes.health import ERROR, WARN, Health
 
@@ -14,14 +14,19 @@ class InputWatch:
     """Compares what has come with what should have."""
 
     def __init__(
-        self, health: Health, image_topic: str, camera_info_topic: str, count_publishers: Callable[[str], int]
+        self,
+        health: Health,
+        image_topic: str,
+        companions: Mapping[str, str],
+        count_publishers: Callable[[str], int],
     ) -> None:
+        """``companions``: what must come with each image -> its topic; camera_info is the first."""
         self._health = health
         self._image_topic = image_topic
-        self._camera_info_topic = camera_info_topic
+        self._companions = companions
         self._count_publishers = count_publishers
         self._last_image_s = self._counted_s = time.monotonic()
-        self._counted = [0, 0, 0]
+        self._counted = [0] * (2 + len(companions))
 
     def image_came(self) -> None:
         """To be called for every image."""
@@ -40,20 +45,22 @@ class InputWatch:
             )
         if now - self._counted_s < _SILENCE_S:
             return None
-        counts = [self._health.counted(event) for event in ("images in", "camera_infos in", "pairs in")]
-        images, infos, pairs = (new - old for new, old in zip(counts, self._counted, strict=True))
+        counts = [self._health.counted(f"{what} in") for what in ("images", "pairs", *self._companions)]
+        images, pairs, *others = (new - old for new, old in zip(counts, self._counted, strict=True))
         self._counted, self._counted_s = counts, now
         if images < 2 or pairs:
             return None
-        topic = self._camera_info_topic
-        if not infos:
-            words = (
-                f"{images} images, but no camera_info on {topic} ({self._count_publishers(topic)} "
-                "publishers). Publish it, or remap camera_info."
-            )
-        else:
-            words = (
-                f"{images} images and {infos} camera_infos, but no two stamps agree. Stamp both alike, or "
-                "raise input.pairing_slop_s."
-            )
-        return "camera_info", ERROR, f"camera_info: {words}"
+        for (name, topic), came in zip(self._companions.items(), others, strict=True):
+            if not came:
+                words = (
+                    f"{name}: {images} images, but no {name} on {topic} ({self._count_publishers(topic)} "
+                    f"publishers). Publish it, or remap {name}."
+                )
+                return name, ERROR, words
+        came = " and ".join(f"{n} {name}" for name, n in zip(self._companions, others, strict=True))
+        return (
+            "camera_info",
+            ERROR,
+            f"camera_info: {images} images and {came}, but no stamps agree. Stamp all alike, or raise "
+            "input.pairing_slop_s.",
+        )

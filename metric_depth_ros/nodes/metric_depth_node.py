@@ -52,14 +52,15 @@ _PROBLEM_KEYS = {
 
 @dataclass(frozen=True, eq=False)
 class _Pair:
-    """An image with its camera_info, and when it arrived (monotonic seconds)."""
+    """An image with its camera_info and, if they come by topic, its regions; when it arrived (monotonic)."""
 
     image: Any
     camera_info: Any
+    regions: Any
     received_s: float
 
 
-_LOAD = _Pair(None, None, 0.0)  # asks the worker for the engine
+_LOAD = _Pair(None, None, None, 0.0)  # asks the worker for the engine
 
 
 def _qos(reliability: ReliabilityPolicy) -> dict[str, Any]:
@@ -132,17 +133,21 @@ class MetricDepthNode(Node):
         best_effort = ReliabilityPolicy.BEST_EFFORT
         images = message_filters.Subscriber(self, image_type, topic, **_qos(best_effort))
         infos = message_filters.Subscriber(self, CameraInfo, "camera_info", **_qos(best_effort))
+        companions = {"camera_info": infos}
+        if self._config.regions.source == "topic":
+            companions["regions"] = message_filters.Subscriber(self, Image, "regions", **_qos(best_effort))
         images.registerCallback(self._on_image)
-        infos.registerCallback(self._on_camera_info)
-        self._good_images, self._good_infos = message_filters.SimpleFilter(), message_filters.SimpleFilter()
+        self._good_images, *good = (message_filters.SimpleFilter() for _ in range(1 + len(companions)))
+        for (name, subscriber), passed_on in zip(companions.items(), good, strict=True):
+            subscriber.registerCallback(self._on_companion, name, passed_on)
         self._pairing = message_filters.ApproximateTimeSynchronizer(
-            [self._good_images, self._good_infos],
+            [self._good_images, *good],
             self._config.input.queue_size,
             self._config.input.pairing_slop_s,
         )
         self._pairing.registerCallback(self._on_pair)
-        topics = images.sub.topic_name, infos.sub.topic_name
-        self._watch = InputWatch(self._health, *topics, self.count_publishers)
+        topics = {name: subscriber.sub.topic_name for name, subscriber in companions.items()}
+        self._watch = InputWatch(self._health, images.sub.topic_name, topics, self.count_publishers)
         self._anchors_in = self.create_subscription(
             PointCloud2, "anchors", self._on_cloud, **_qos(best_effort)
         )
@@ -161,19 +166,19 @@ class MetricDepthNode(Node):
         self._last_image_ns = stamp_ns
         self._good_images.signalMessage(msg)
 
-    def _on_camera_info(self, msg: Any) -> None:
-        """Passes a camera_info on to the pairing."""
-        self._health.count("camera_infos in")
+    def _on_companion(self, msg: Any, what: str, passed_on: Any) -> None:
+        """Passes on to the pairing what belongs to an image."""
+        self._health.count(f"{what} in")
         try:
             messages.stamp_ns(msg)
         except InputError as error:
-            self._complain("input", ERROR, f"camera_info: {error}")
+            self._complain("input", ERROR, f"{what}: {error}")
             return
-        self._good_infos.signalMessage(msg)
+        passed_on.signalMessage(msg)
 
-    def _on_pair(self, image: Any, camera_info: Any) -> None:
+    def _on_pair(self, image: Any, camera_info: Any, regions: Any = None) -> None:
         self._health.count("pairs in")
-        if self._worker.put(_Pair(image, camera_info, time.monotonic())):
+        if self._worker.put(_Pair(image, camera_info, regions, time.monotonic())):
             self._health.count("images dropped for newer ones")
 
     def _on_cloud(self, msg: Any) -> None:
@@ -255,6 +260,7 @@ class MetricDepthNode(Node):
             frame_id,
             tuple(cloud.stamp_ns for cloud in clouds),
             rectification=None if rectified else messages.read_rectification(pair.camera_info),
+            regions=None if pair.regions is None else messages.read_labels(pair.regions),
         )
 
     def _read_image(self, msg: Any) -> ImageArray:

@@ -27,9 +27,11 @@ def build_segmenter(config: RegionsConfig, before: Segmenter | None = None) -> S
     Networks are read once, at start (``regions.source`` and ``regions.manifest`` are not live).
 
     Raises:
-        ConfigError: a network is wanted and no manifest named.
+        ConfigError: a network is wanted and no manifest named, or regions are to come from a topic.
         ModelError: the manifest or a model file cannot be used.
     """
+    if config.source == "topic":
+        raise ConfigError("regions.source: topic; there is none here. Choose a segmenter.")
     if config.source == "built-in":
         return WatershedSegmenter(config)
     if isinstance(before, (LabelSegmenter, SamSegmenter)):

@@ -9,7 +9,7 @@ from metric_depth_ros.engines.image_input import ImageInput
 from metric_depth_ros.engines.manifest import LabelManifest
 from metric_depth_ros.errors import ModelError
 from metric_depth_ros.regions.merging import rgb, split, tidied
-from metric_depth_ros.types import ImageArray, IntArray, Runtime
+from metric_depth_ros.types import ImageArray, IntArray, RelativeDepth, Runtime
 
 
 class LabelSegmenter:
@@ -27,7 +27,7 @@ class LabelSegmenter:
         other.__dict__.update(self.__dict__, _config=config)
         return other
 
-    def segment(self, image: ImageArray) -> IntArray:
+    def segment(self, image: ImageArray, relative: RelativeDepth | None = None) -> IntArray:
         """Region labels (H, W) int32, 0 to n-1, every label used, of an RGB image (H, W, 3).
 
         Raises:

@@ -79,6 +79,15 @@ def compact(labels: IntArray) -> IntArray:
     return (np.cumsum(used) - 1).astype(np.int32)[labels]
 
 
+def resize_labels(labels: IntArray, width: int, height: int) -> IntArray:
+    """Labels (height, width), each pixel's from the nearest one."""
+    if labels.shape == (height, width):
+        return labels
+    # Numbers of regions are exact in float32 up to 2^24.
+    values = labels.astype(np.float32)
+    return np.asarray(cv2.resize(values, (width, height), interpolation=cv2.INTER_NEAREST_EXACT), np.int32)
+
+
 def split(labels: IntArray) -> IntArray:
     """Every connected part (8 neighbours) of every label as a region of its own, from 0."""
     parts, count = np.zeros(labels.shape, np.int32), 0

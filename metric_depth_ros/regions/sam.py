@@ -10,7 +10,7 @@ from metric_depth_ros.engines.manifest import SamManifest
 from metric_depth_ros.errors import ModelError
 from metric_depth_ros.regions.masks import boxes, point_grid, regions_of, resized, stability, suppressed
 from metric_depth_ros.regions.merging import rgb, tidied
-from metric_depth_ros.types import BoolArray, FloatArray, ImageArray, IntArray, Runtime
+from metric_depth_ros.types import BoolArray, FloatArray, ImageArray, IntArray, RelativeDepth, Runtime
 
 
 class SamSegmenter:
@@ -26,7 +26,7 @@ class SamSegmenter:
         """The same network with other settings."""
         return SamSegmenter(self._manifest, self._encoder, self._decoder, config)
 
-    def segment(self, image: ImageArray) -> IntArray:
+    def segment(self, image: ImageArray, relative: RelativeDepth | None = None) -> IntArray:
         """Region labels (H, W) int32, 0 to n-1, every label used, of an RGB image (H, W, 3).
 
         Raises:

@@ -1,4 +1,4 @@
-"""The built-in segmenter: watershed on colour, no network."""
+"""The built-in segmenter: watershed on colour and relative depth, no network of its own."""
 
 from __future__ import annotations
 
@@ -6,28 +6,30 @@ import cv2
 import numpy as np
 
 from metric_depth_ros.config import RegionsConfig
-from metric_depth_ros.regions.merging import MOST_REGIONS, compact, joined, reduced_lab, rgb
-from metric_depth_ros.types import BoolArray, FloatArray, ImageArray, IntArray
+from metric_depth_ros.engines.positive import positive_depth
+from metric_depth_ros.regions.merging import MOST_REGIONS, compact, joined, reduced_lab, resize_labels, rgb
+from metric_depth_ros.types import BoolArray, FloatArray, ImageArray, IntArray, RelativeDepth
 
 # Flat spots smaller than this many (reduced) pixels do not start a region of their own.
 _MIN_MARKER = 4
 
 
 class WatershedSegmenter:
-    """Splits an image where its colour changes.
+    """Splits an image where its colour or its relative depth changes.
 
-    Reduce, smooth, CIELAB; flat connected areas are markers; watershed floods the rest; small
-    regions join the touching one of the most similar mean colour.
+    Reduce, smooth, CIELAB, and log relative depth as a fourth colour; flat connected areas are markers;
+    watershed floods the rest; small regions join the touching one of the most similar mean colour.
     """
 
     def __init__(self, config: RegionsConfig) -> None:
         self._config = config
 
-    def segment(self, image: ImageArray) -> IntArray:
+    def segment(self, image: ImageArray, relative: RelativeDepth | None = None) -> IntArray:
         """Labels (H, W) int32, 0 to n-1, every label used.
 
         Args:
             image: (H, W, 3) RGB or (H, W) gray, uint8.
+            relative: of the image; None, or ``depth_step`` 0, leaves it at colour.
 
         Raises:
             InputError: another shape or type, or no pixels.
@@ -35,13 +37,20 @@ class WatershedSegmenter:
         colour = rgb(image)
         height, width = colour.shape[:2]
         lab = reduced_lab(colour, self._config.width)
-        flat = _gradient(lab) < self._config.edge_threshold
-        labels = _flooded(lab, flat)
-        labels = joined(labels, lab, max(self._config.min_area, 1 / MOST_REGIONS) * labels.size)
-        if labels.shape == (height, width):
-            return labels
-        full = cv2.resize(labels.astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST)
-        return compact(full.astype(np.int32))
+        seen = self._with_depth(lab, relative)
+        labels = _flooded(lab, _gradient(seen) < self._config.edge_threshold)
+        labels = joined(labels, seen, max(self._config.min_area, 1 / MOST_REGIONS) * labels.size)
+        return compact(resize_labels(labels, width, height))
+
+    def _with_depth(self, lab: FloatArray, relative: RelativeDepth | None) -> FloatArray:
+        """(h, w, 4): a step of ``depth_step`` in depth counts as one of ``edge_threshold`` in colour."""
+        if relative is None or not self._config.depth_step:
+            return lab
+        depth = positive_depth(relative)
+        logarithm = np.log(np.nan_to_num(depth, nan=1.0, posinf=1.0))
+        small = cv2.resize(logarithm, lab.shape[1::-1], interpolation=cv2.INTER_AREA)
+        small *= np.float32(self._config.edge_threshold / np.log1p(self._config.depth_step))
+        return np.dstack([lab, small])
 
 
 def _gradient(lab: FloatArray) -> FloatArray:
