@@ -56,14 +56,14 @@ class MetricDepthPipeline:
 
     def __init__(self, engine: Engine, config: Config) -> None:
         self.config = config
-        self._engine = engine
+        self.engine = engine
         self._solver = build_solver(config.solver)
         self._segmenter = build_segmenter(config.regions)
         self._rectifier: Rectifier | None = None
 
     def with_config(self, config: Config) -> MetricDepthPipeline:
         """A pipeline with other settings on the same engine. Raises ConfigError."""
-        return MetricDepthPipeline(self._engine, config)
+        return MetricDepthPipeline(self.engine, config)
 
     def process(self, sample: Sample) -> Result:
         """Metric depth of one sample; the sample is not modified.
@@ -78,7 +78,7 @@ class MetricDepthPipeline:
         with clock("anchors"):
             anchors = self._anchors(sample, camera)
         with clock("engine"):
-            relative = self._engine.predict(image)
+            relative = self.engine.predict(image)
         with clock("regions"):
             regions = self._segmenter.segment(image) if "regions" in self._solver.uses else None
         with clock("solver"):

@@ -195,7 +195,13 @@ class Runtime(Protocol):
 
 
 class Engine(Protocol):
-    """Image to relative depth of the same size."""
+    """Image to relative depth of the same size.
+
+    ``label`` names the runtime, its precision and device; ``why`` says how it came to be that one.
+    """
+
+    label: str
+    why: str
 
     def predict(self, image: ImageArray) -> RelativeDepth: ...
 

@@ -2,6 +2,7 @@
 
 import os
 import random
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,9 @@ import yaml
 # Every test run has a ROS graph of its own; processes that tests start inherit it.
 os.environ["ROS_DOMAIN_ID"] = str(random.SystemRandom().randint(1, 100))
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+# Plans and choices of runtimes go to a directory of this run's own.
+_CACHE = tempfile.TemporaryDirectory()
+os.environ["XDG_CACHE_HOME"] = _CACHE.name
 
 from metric_depth_ros.engines.manifest import Manifest, load_manifest
 from metric_depth_ros.types import Camera

@@ -32,6 +32,7 @@ from metric_depth_ros.errors import (
 )
 from metric_depth_ros.nodes.health import ERROR, Health
 from metric_depth_ros.nodes.input_watch import InputWatch
+from metric_depth_ros.nodes.log import core_log
 from metric_depth_ros.nodes.outgoing import fill_camera_info, fill_cloud, fill_image
 from metric_depth_ros.nodes.parameters import declare_config, on_set
 from metric_depth_ros.nodes.ros import cv_bridge, forget_after, message_filters
@@ -226,10 +227,12 @@ class MetricDepthNode(Node):
     def _load(self) -> None:
         if self._pipeline is None:
             started = time.monotonic()
-            self._pipeline = build_pipeline(self._config)
+            with core_log(self.get_logger(), self._health.waits_for):
+                self._pipeline = build_pipeline(self._config)
+            engine = self._pipeline.engine
             self.get_logger().info(
                 f"engine ready in {time.monotonic() - started:.1f} s: {manifest_path(self._config.engine)}; "
-                f"solver {self._config.solver.name}"
+                f"{engine.label}, {engine.why}; solver {self._config.solver.name}"
             )
 
     def _pipeline_as_configured(self) -> MetricDepthPipeline:
@@ -346,6 +349,8 @@ class MetricDepthNode(Node):
         config, result = self._config, self._last_result
         values |= {"engine": str(manifest_path(config.engine)), "solver": config.solver.name}
         values["focus_m"] = f"{config.solver.focus_m:g}"
+        if self._pipeline is not None:
+            values |= {"runtime": self._pipeline.engine.label, "runtime why": self._pipeline.engine.why}
         if result is not None:
             values["anchors"] = str(len(result.anchors))
             values["cloud age_ms"] = f"{(result.stamp_ns - result.sample.cloud_stamps_ns[-1]) / 1e6:.1f}"

@@ -125,16 +125,19 @@ class _Trial:
         self._model, self._request, self._portable, self._cache = model, request, portable, cache
         self._inputs: list[Inputs] = stored_inputs(model)
         self._outputs: Outputs | None = None
+        self._refused: list[str] = []
 
     def first(self, backends: Sequence[Backend]) -> Chosen:
         """The first that passes, or the portable one."""
         for backend in backends:
             if found := self._passed(backend):
                 runtime, precision = found
-                return Chosen(runtime, _label(backend, precision), "as set")
-        why = f"{self._request.runtime} was set and failed its test: see the log"
-        _LOG.warning("engine: %s; falling back to %s", why, _label(self._portable, "fp32"))
-        return Chosen(self._load(self._portable, "fp32"), _label(self._portable, "fp32"), why)
+                return Chosen(runtime, _label(backend, precision), f"as set{self._refusals()}")
+        label = _label(self._portable, "fp32")
+        _LOG.warning(
+            "engine: %s was set and cannot be used; falling back to %s", self._request.runtime, label
+        )
+        return Chosen(self._load(self._portable, "fp32"), label, f"the fallback{self._refusals()}")
 
     def fastest(self, backends: Sequence[Backend]) -> Chosen:
         """The fastest that passes: the one of last time while nothing has changed, else after timing all."""
@@ -156,7 +159,10 @@ class _Trial:
             raise ModelError("engine: no runtime can run this network; the log has each one's reason.")
         _, backend, precision, runtime = best
         timings = ", ".join(f"{label} {1e3 * s:.1f} ms" for label, s in times.items())
-        record = {"label": _label(backend, precision), "why": f"the fastest here ({timings})"}
+        record = {
+            "label": _label(backend, precision),
+            "why": f"the fastest here ({timings}){self._refusals()}",
+        }
         self._cache.store(fingerprint, json.dumps(record).encode())
         return Chosen(runtime, **record)
 
@@ -170,7 +176,8 @@ class _Trial:
             for precision in self._precisions(backend):
                 if _label(backend, precision) == record["label"]:
                     runtime = self._tested(backend, precision)
-                    return runtime and Chosen(runtime, record["label"], f"{record['why']}, found earlier")
+                    why = f"{record['why']}, found earlier"
+                    return None if runtime is None else Chosen(runtime, record["label"], why)
         return None
 
     def _fingerprint(self, backends: Sequence[Backend]) -> Fingerprint:
@@ -199,7 +206,7 @@ class _Trial:
         try:
             offered = backend.precisions(self._model)
         except Exception as error:  # a broken installation may raise anything
-            _refuse(backend, "", error)
+            self._refuse(backend, "", error)
             return ()
         return offered if self._request.precision == "auto" else ("fp32",)
 
@@ -212,9 +219,18 @@ class _Trial:
         except Exception as error:
             if backend is self._portable:
                 raise
-            _refuse(backend, precision, error)
+            self._refuse(backend, precision, error)
             return None
         return runtime
+
+    def _refuse(self, backend: Backend, precision: str, error: Exception) -> None:
+        """Says that a candidate is out; a library's own error with where it came from."""
+        self._refused.append(_label(backend, precision))
+        trace = None if isinstance(error, ModelError) else error
+        _LOG.warning("engine: %s is not used: %s", self._refused[-1], error, exc_info=trace)
+
+    def _refusals(self) -> str:
+        return f"; refused: {', '.join(self._refused)}" if self._refused else ""
 
     def _load(self, backend: Backend, precision: str) -> Runtime:
         return backend.load(self._model, precision, threads=self._request.threads, cache=self._cache)
@@ -227,16 +243,6 @@ class _Trial:
 
 def _label(backend: Backend, precision: str) -> str:
     return f"{backend.name} {precision} on {backend.device}"
-
-
-def _refuse(backend: Backend, precision: str, error: Exception) -> None:
-    """Says that a candidate is out; a library's own error with where it came from."""
-    _LOG.warning(
-        "engine: %s is not used: %s",
-        _label(backend, precision),
-        error,
-        exc_info=None if isinstance(error, ModelError) else error,
-    )
 
 
 def _seconds(runtime: Runtime, inputs: Inputs) -> float:

@@ -28,7 +28,9 @@ def stored_inputs(model: Model) -> list[Inputs]:
     """Two sets of inputs, always the same ones: at the usual size and, where sizes vary, at another."""
     return [
         {
-            name: _pattern(size.usual if which == 0 else size.smallest, model.dtypes.get(name, "float32"), which)
+            name: _pattern(
+                size.usual if which == 0 else size.smallest, model.dtypes.get(name, "float32"), which
+            )
             for name, size in model.sizes.items()
         }
         for which in range(2)
@@ -95,8 +97,9 @@ def reference(model: Model, inputs: Sequence[Inputs], portable: Any, cache: Plan
     ``portable`` is its backend.
     """
     shapes = str([{name: each.shape for name, each in one.items()} for one in inputs])
+    device, capability = portable.hardware()
     fingerprint = Fingerprint(
-        "reference", model.full.sha256, portable.name, portable.version(), *portable.hardware(), shapes=shapes
+        "reference", model.full.sha256, portable.name, portable.version(), device, capability, shapes=shapes
     )
     content = cache.load(fingerprint)
     if content is not None and (stored := _unpacked(content, len(inputs))) is not None:
@@ -109,7 +112,10 @@ def reference(model: Model, inputs: Sequence[Inputs], portable: Any, cache: Plan
 def _packed(outputs: Outputs) -> bytes:
     """As an .npz archive; "1:name" is the output of that name for the second set of inputs."""
     file = io.BytesIO()
-    np.savez(file, **{f"{i}:{name}": array for i, each in enumerate(outputs) for name, array in each.items()})
+    arrays: dict[str, Any] = {
+        f"{i}:{k}": array for i, each in enumerate(outputs) for k, array in each.items()
+    }
+    np.savez(file, **arrays)
     return file.getvalue()
 
 

@@ -133,7 +133,7 @@ class _Buffer:
         size = math.prod(shape) * dtype.itemsize
         self.host, self.device = driver.pinned(size), driver.memory(size)
         memory = (ctypes.c_byte * size).from_address(self.host)
-        self.array = np.frombuffer(memory, dtype).reshape(shape)
+        self.array: Array = np.ctypeslib.as_array(memory).view(dtype).reshape(shape)
 
     def free(self, driver: cuda.Driver) -> None:
         driver.free_memory(self.device)
@@ -166,12 +166,14 @@ class TensorRtBackend:
     def load(self, model: Model, precision: str, *, threads: int, cache: PlanCache) -> TensorRt:
         """The stored plan, or a new one, which takes minutes. Raises ModelError."""
         trt, driver = _library(), cuda.Driver()
+        device, capability = self.hardware()
         fingerprint = Fingerprint(
             "plan",
             model.at(precision).sha256,
             self.name,
             self.version(),
-            *self.hardware(),
+            device,
+            capability,
             precision=precision,
             shapes=str({name: (s.smallest, s.usual, s.largest) for name, s in model.sizes.items()}),
         )
