@@ -17,7 +17,16 @@ from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError
 from metric_depth_ros.geometry import Rectifier, resize_camera
 from metric_depth_ros.regions import build_segmenter
 from metric_depth_ros.solvers import build_solver
-from metric_depth_ros.types import Anchors, Camera, Engine, ImageArray, MetricDepth, Rectification, Sample
+from metric_depth_ros.types import (
+    Anchors,
+    Camera,
+    Engine,
+    ImageArray,
+    MetricDepth,
+    Rectification,
+    RelativeDepth,
+    Sample,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +60,18 @@ class Result:
         return self.sample.frame_id
 
 
+@dataclass(frozen=True, eq=False)
+class Perceived:
+    """A sample after the network: what the solver needs. The fields are those of ``Result``."""
+
+    relative: RelativeDepth
+    camera: Camera
+    image: ImageArray
+    anchors: Anchors
+    sample: Sample
+    timings: dict[str, float]
+
+
 class MetricDepthPipeline:
     """Turns samples into metric depth. ``with_config`` changes settings and keeps the engine."""
 
@@ -72,6 +93,10 @@ class MetricDepthPipeline:
             InputError: the image is not of its camera's size.
             AnchorError: fewer usable anchors than ``anchors.min_count``.
         """
+        return self.solve(self.perceive(sample))
+
+    def perceive(self, sample: Sample) -> Perceived:
+        """The first half of ``process``: everything up to the network. Raises as ``process`` does."""
         clock = _Clock()
         with clock("prepare"):
             image, camera = self._prepared(sample)
@@ -79,19 +104,25 @@ class MetricDepthPipeline:
             anchors = self._anchors(sample, camera)
         with clock("engine"):
             relative = self.engine.predict(image)
+        return Perceived(relative, camera, image, anchors, sample, clock.seconds)
+
+    def solve(self, perceived: Perceived) -> Result:
+        """The second half. One thread may run it while another runs ``perceive`` on the next sample."""
+        image, camera, anchors = perceived.image, perceived.camera, perceived.anchors
+        clock = _Clock(dict(perceived.timings))
         with clock("regions"):
             regions = self._segmenter.segment(image) if "regions" in self._solver.uses else None
         with clock("solver"):
             metric = self._solver.solve(
-                relative,
+                perceived.relative,
                 anchors,
                 image=image,
                 camera=camera,
                 regions=regions,
                 focus_m=self.config.solver.focus_m or None,
-                stamp_ns=sample.stamp_ns,
+                stamp_ns=perceived.sample.stamp_ns,
             )
-        return Result(metric, camera, image, anchors, sample, clock.seconds)
+        return Result(metric, camera, image, anchors, perceived.sample, clock.seconds)
 
     def _prepared(self, sample: Sample) -> tuple[ImageArray, Camera]:
         """Image and camera, rectified and resized as configured."""

@@ -2,7 +2,6 @@
 
 import os
 import random
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +11,15 @@ import yaml
 # Every test run has a ROS graph of its own; processes that tests start inherit it.
 os.environ["ROS_DOMAIN_ID"] = str(random.SystemRandom().randint(1, 100))
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-# Plans and choices of runtimes go to a directory of this run's own.
-_CACHE = tempfile.TemporaryDirectory()
-os.environ["XDG_CACHE_HOME"] = _CACHE.name
 
 from metric_depth_ros.engines.manifest import Manifest, load_manifest
 from metric_depth_ros.types import Camera
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Plans and choices of runtimes go to a directory of this run's own."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="session")

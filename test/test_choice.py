@@ -85,7 +85,7 @@ class Fake:
             raise rule
 
         class Running:
-            def run(_, inputs):
+            def run(self, inputs):
                 time.sleep(self.pause_s)
                 mean = inputs["image"].mean(axis=1, keepdims=True)
                 return {"depth": rule(2 * mean + 3)}
@@ -231,7 +231,7 @@ def test_a_runtime_that_is_set_and_wrong_falls_back_loudly(model, cache, caplog)
 
 
 def test_a_runtime_that_is_set_and_missing_is_an_error_with_the_remedy(model, cache):
-    with pytest.raises(ModelError, match="engine.runtime: odd: pip install odd. Or set it to auto"):
+    with pytest.raises(ModelError, match=r"engine\.runtime: odd: pip install odd\. Or set it to auto"):
         chosen(model, cache, Fake("odd", why_missing="pip install odd"), runtime="odd")
 
 
@@ -261,7 +261,7 @@ def test_a_network_of_many_sizes_is_tested_at_two(cache, tmp_path):
             runtime = super().load(*args, **kwargs)
 
             class Running:
-                def run(_, inputs):
+                def run(self, inputs):
                     seen.append(inputs["image"].shape)
                     return runtime.run(inputs)
 

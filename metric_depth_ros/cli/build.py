@@ -12,8 +12,8 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser = verbs.add_parser(
         "build",
         help="choose the engine's runtime and build its plan ahead; the node then starts at once",
-        description="Verifies the network, builds and tests the plans of accelerators, times the runtimes that "
-        "are installed, and stores all that in $XDG_CACHE_HOME/metric_depth_ros (~/.cache/metric_depth_ros). "
+        description="Verifies the network, builds and tests the plans of accelerators, times the runtimes "
+        "that are installed, and stores it all in ~/.cache/metric_depth_ros ($XDG_CACHE_HOME). "
         "Run it as the user and with the settings that the node will have.",
     )
     add_settings(parser.add_argument_group("settings; these beat --set, which beats --config"))

@@ -69,11 +69,13 @@ class Chosen:
     Attributes:
         label: runtime, precision and device.
         why: in words.
+        device: "cpu", "cuda", ...
     """
 
     runtime: Runtime
     label: str
     why: str
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,8 @@ class _Trial:
         for backend in backends:
             if found := self._passed(backend):
                 runtime, precision = found
-                return Chosen(runtime, _label(backend, precision), f"as set{self._refusals()}")
+                why = f"as set{self._refusals()}"
+                return Chosen(runtime, _label(backend, precision), why, backend.device)
         label = _label(self._portable, "fp32")
         _LOG.warning(
             "engine: %s was set and cannot be used; falling back to %s", self._request.runtime, label
@@ -162,6 +165,7 @@ class _Trial:
         record = {
             "label": _label(backend, precision),
             "why": f"the fastest here ({timings}){self._refusals()}",
+            "device": backend.device,
         }
         self._cache.store(fingerprint, json.dumps(record).encode())
         return Chosen(runtime, **record)
@@ -177,7 +181,7 @@ class _Trial:
                 if _label(backend, precision) == record["label"]:
                     runtime = self._tested(backend, precision)
                     why = f"{record['why']}, found earlier"
-                    return None if runtime is None else Chosen(runtime, record["label"], why)
+                    return None if runtime is None else Chosen(runtime, record["label"], why, backend.device)
         return None
 
     def _fingerprint(self, backends: Sequence[Backend]) -> Fingerprint:
