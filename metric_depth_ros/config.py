@@ -138,22 +138,53 @@ class AnchorsConfig:
 
 
 @dataclass(frozen=True)
-class RegionsConfig:
-    """The built-in segmenter."""
+class SamConfig:
+    """Which masks of SAM become regions."""
 
+    points_per_side: int = option(
+        32,
+        "SAM is asked at a grid of this many points a side; its time grows with the square",
+        low=1,
+        high=128,
+    )
+    min_quality: float = option(
+        0.88, "masks of which SAM predicts a worse quality are left out", low=0, high=1
+    )
+    min_stability: float = option(
+        0.95, "masks that change more than this says when cut off elsewhere are left out", low=0, high=1
+    )
+    stability_offset: float = option(1.0, "how far elsewhere, in SAM's logits", low=0, high=20)
+    most_overlap: float = option(
+        0.7, "of two masks whose boxes overlap more than this the worse is left out", low=0, high=1
+    )
+
+
+@dataclass(frozen=True)
+class RegionsConfig:
+    """The segmenter of the solvers that fit by region."""
+
+    source: str = option(
+        "built-in",
+        "built-in: watershed on colour; labels: a network that labels pixels; sam: SAM or SAM 2",
+        choices=("built-in", "labels", "sam"),
+        live=False,
+    )
+    manifest: str = option("", "YAML file of the network of labels or sam", live=False)
+    threads: int = option(2, "processor threads of that network; 0 takes all", low=0, high=256, live=False)
     width: int = option(
         160,
-        "a 4:3 image is reduced to this width first, others to as many pixels",
+        "built-in: a 4:3 image is reduced to this width first, others to as many pixels",
         unit="px",
         low=32,
         high=4096,
     )
     edge_threshold: float = option(
-        3.0, "colour steps below this (CIELAB units) do not part regions", low=0.1, high=100
+        3.0, "built-in: colour steps below this (CIELAB units) do not part regions", low=0.1, high=100
     )
     min_area: float = option(
         0.002, "smaller regions, as a fraction of the image, join a neighbour", low=0, high=0.5
     )
+    sam: SamConfig = section(SamConfig)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from metric_depth_ros.types import (
     Rectification,
     RelativeDepth,
     Sample,
+    Segmenter,
 )
 
 
@@ -75,16 +76,19 @@ class Perceived:
 class MetricDepthPipeline:
     """Turns samples into metric depth. ``with_config`` changes settings and keeps the engine."""
 
-    def __init__(self, engine: Engine, config: Config) -> None:
+    def __init__(self, engine: Engine, config: Config, segmenter: Segmenter | None = None) -> None:
+        """``segmenter``: one whose networks are used on where they are wanted."""
         self.config = config
         self.engine = engine
         self._solver = build_solver(config.solver)
-        self._segmenter = build_segmenter(config.regions)
+        if "regions" in self._solver.uses:
+            segmenter = build_segmenter(config.regions, segmenter)
+        self._segmenter = segmenter
         self._rectifier: Rectifier | None = None
 
     def with_config(self, config: Config) -> MetricDepthPipeline:
         """A pipeline with other settings on the same engine. Raises ConfigError."""
-        return MetricDepthPipeline(self.engine, config)
+        return MetricDepthPipeline(self.engine, config, self._segmenter)
 
     def process(self, sample: Sample) -> Result:
         """Metric depth of one sample; the sample is not modified.
@@ -111,7 +115,9 @@ class MetricDepthPipeline:
         image, camera, anchors = perceived.image, perceived.camera, perceived.anchors
         clock = _Clock(dict(perceived.timings))
         with clock("regions"):
-            regions = self._segmenter.segment(image) if "regions" in self._solver.uses else None
+            regions = None
+            if self._segmenter is not None and "regions" in self._solver.uses:
+                regions = self._segmenter.segment(image)
         with clock("solver"):
             metric = self._solver.solve(
                 perceived.relative,

@@ -252,7 +252,7 @@ def test_every_pixel_of_the_output_lies_where_it_lay_in_the_image(tmp_path, resi
     fitting = DepthEngine(manifest(tmp_path, input=item), Pooled(times))._input
     for axis, side in ((0, width), (1, height)):
         # What a network gives whose output is the place itself, in pixels of the image.
-        columns, rows = fitting._taken(width, height)
+        columns, rows = fitting.taken(width, height)
         part = (columns, rows)[axis]
         n = (128, 96)[axis] // times
         place = ((np.arange(n) + 0.5) * times * side / part - 0.5).astype(np.float32)

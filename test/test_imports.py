@@ -16,7 +16,7 @@ LEVELS = [
     {"solvers"},
     {"pipeline", "api"},
     {"evaluation"},
-    {"training"},
+    {"training", "export"},
     {"nodes"},
     {"cli"},
 ]
@@ -25,7 +25,7 @@ LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}
 WITHIN_LEVEL = {("types", "errors"), ("parameter_file", "config"), ("config", "solver_config"),
     ("config", "option"), ("solver_config", "option"),
     ("transforms", "geometry"), ("messages", "geometry"), ("bags", "sync"),
-                ("datasets", "sync"), ("datasets", "anchors")}  # fmt: skip
+                ("datasets", "sync"), ("datasets", "anchors"), ("regions", "engines")}  # fmt: skip
 ROS = {
     "rclpy",
     "sensor_msgs",
@@ -64,7 +64,7 @@ def test_imports_point_down(path):
         if root in ROS:
             assert here == "nodes" or (here == "cli" and not at_top), f"{module} imported outside nodes/"
         if root in ("torch", "transformers"):
-            assert here in ("models", "training", "runtimes"), f"{module} imported outside models/"
+            assert here in ("models", "training", "export", "runtimes"), f"{module} imported outside models/"
         if root == "metric_depth_ros" and rest and here != "__init__":
             there = rest[0]
             if there == here or there not in LEVEL:

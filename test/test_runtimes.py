@@ -143,7 +143,7 @@ CASES = [
     ("Pad", {"n": i(0, 0, 1, 2, 0, 0, 3, 0)}, dict(mode="edge"), (1, 2, 6, 8)),
     ("Pad", {"n": i(0, 1, 1, 2, 0, 0, 3, 0), "v": np.float32(7)}, {}, (1, 2, 6, 8)),
     ("LayerNormalization", {"w": f(6), "b": f(6)}, dict(axis=-1, epsilon=1e-3), (1, 4, 6)),
-    ("BatchNormalization", {"w": f(4), "b": f(4), "m": f(4), "v": f(4) ** 2}, dict(epsilon=0.1), (2, 4, 3, 3)),
+    ("BatchNormalization", {"w": f(4), "b": f(4), "m": f(4), "v": f(4)**2}, dict(epsilon=0.1), (2, 4, 3, 3)),
     ("InstanceNormalization", {"w": f(4), "b": f(4)}, {}, (2, 4, 3, 3)),
     ("Gemm", {"w": f(5, 6), "b": f(5)}, dict(transB=1, alpha=0.5, beta=2.0), (3, 6)),
     ("ReduceMean", {"n": i(-1, 1)}, dict(keepdims=0), (2, 4, 3, 3)),

@@ -90,7 +90,8 @@ def test_the_names_we_use_are_found_in_our_source():
     assert {
         "Builder", "NetworkDefinitionCreationFlag.STRONGLY_TYPED", "OnnxParser.parse",
         "IExecutionContext.execute_async_v3", "IExecutionContext.set_tensor_address",
-        "ICudaEngine.get_tensor_mode", "IProgressMonitor.step_complete", "ILogger.log", "Builder.build_serialized_network", "Runtime.deserialize_cuda_engine",
+        "ICudaEngine.get_tensor_mode", "IProgressMonitor.step_complete", "ILogger.log",
+        "Builder.build_serialized_network", "Runtime.deserialize_cuda_engine",
     } <= names  # fmt: skip
     assert len(names) > 30
 

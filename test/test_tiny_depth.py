@@ -10,10 +10,12 @@ import torch
 from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.engines import build_engine
 from metric_depth_ros.engines.manifest import load_manifest
-from metric_depth_ros.errors import InputError, ModelError
+from metric_depth_ros.errors import ConfigError, InputError, ModelError
+from metric_depth_ros.export import depth as export
+from metric_depth_ros.export.graph import Difference
+from metric_depth_ros.export.tiny_depth import export_tiny_depth
 from metric_depth_ros.models.tiny_depth import MEAN, STD, TinyDepth, TinyDepthConfig
-from metric_depth_ros.training import checkpoint, export
-from metric_depth_ros.training.export import export_depth
+from metric_depth_ros.training import checkpoint
 from metric_depth_ros.training.validation import predictor
 
 
@@ -83,8 +85,8 @@ def test_pictures_of_a_batch_do_not_meet(network):
 
 @pytest.mark.parametrize("size", [(320, 240), (96, 64)])
 def test_the_exported_file_gives_what_torch_gives(network, tmp_path, size):
-    found = export_depth(network, tmp_path, size)
-    assert found.difference <= 1e-4
+    (found,) = export_tiny_depth(network, tmp_path, [size])
+    assert found.difference.largest <= 1e-4
     assert found.bytes <= 6_000_000
     manifest = load_manifest(found.manifest)
     assert (manifest.input.width, manifest.input.height) == size
@@ -101,23 +103,33 @@ def test_the_exported_file_gives_what_torch_gives(network, tmp_path, size):
 
 def test_the_exported_graph_holds_no_batch_normalisation(network, tmp_path):
     onnx = pytest.importorskip("onnx")
-    graph = onnx.load(export_depth(network, tmp_path, (96, 64)).model).graph
+    graph = onnx.load(export_tiny_depth(network, tmp_path, [(96, 64)])[0].model).graph
     assert "BatchNormalization" not in {node.op_type for node in graph.node}
     assert {output.name for output in graph.output} == {"inverse_depth", "features"}
 
 
+def test_a_file_for_each_size_and_another_in_float16(network, tmp_path):
+    found = export_tiny_depth(network, tmp_path, [(96, 64), (64, 64)], half=True)
+    assert [item.model.name for item in found] == ["tiny_depth_96x64.onnx", "tiny_depth_64x64.onnx"]
+    assert max(item.half.rms for item in found) <= 1e-2
+    assert load_manifest(found[0].manifest).fp16.file == "tiny_depth_96x64_fp16.onnx"
+    with pytest.raises(ConfigError, match="a file for each size"):
+        export_tiny_depth(network, tmp_path, [(96, 64)], dynamic=True)
+    with pytest.raises(ConfigError, match="Nearest: 96x64"):
+        export_tiny_depth(network, tmp_path, [(100, 64)])
+
+
 def test_a_file_that_differs_from_torch_is_refused(network, tmp_path, monkeypatch):
-    monkeypatch.setattr(export, "_PARITY", 0.0)
-    monkeypatch.setattr(export, "_difference", lambda *args: 1e-3)
+    monkeypatch.setattr(export, "_difference", lambda *args: Difference(2e-3, 1e-3))
     with pytest.raises(ModelError, match="differs from torch"):
-        export_depth(network, tmp_path, (96, 64))
+        export_tiny_depth(network, tmp_path, [(96, 64)])
     assert not list(tmp_path.glob("*.yaml"))
 
 
 def test_where_nothing_can_be_written_the_export_says_so(network, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="folder to write to"):
-        export_depth(network, tmp_path / "file", (96, 64))
+        export_tiny_depth(network, tmp_path / "file", [(96, 64)])
 
 
 # ---- checkpoints -----------------------------------------------------------------------------

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 
-import pytest
-
 
 def save(model, folder, **processor):
     """Writes config.json, model.safetensors and preprocessor_config.json."""
     import torch
 
     for name, value in model.named_parameters():
-        # Fresh networks are too even, and dead behind their last ReLU: what an export leaves out would not show.
+        # Fresh networks are too even, and dead behind their last ReLU: a fault would not show.
         if value.ndim > 1 and name.endswith("weight"):
-            torch.nn.init.normal_(value, 0.0, 1.4 / value[0].numel() ** 0.5)
+            # ZoeDepth's last layer divides by a temperature: larger weights make rounding errors large.
+            gain = 0.3 if "conditional_log_binomial" in name else 1.4
+            torch.nn.init.normal_(value, 0.0, gain / value[0].numel() ** 0.5)
         else:
             torch.nn.init.normal_(value, 1.0 if name.endswith("weight") else 0.1, 0.2)
+        if name in ("head.head.4.bias", "head.conv3.bias", "head.layers.4.bias"):
+            torch.nn.init.constant_(value, 2.0)
     model.eval().save_pretrained(folder)
     processor = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225], **processor}
     (folder / "preprocessor_config.json").write_text(json.dumps(processor))
@@ -72,7 +74,7 @@ def dpt_hybrid(folder):
 def dpt_swin2(folder):
     backbone = {
         "model_type": "swinv2", "image_size": 64, "embed_dim": 16, "depths": [1, 1, 1, 1],
-        "num_heads": [1, 2, 2, 4], "window_size": 4, "out_features": ["stage1", "stage2", "stage3", "stage4"],
+        "num_heads": [1, 2, 2, 2], "window_size": 4, "out_features": ["stage1", "stage2", "stage3", "stage4"],
     }  # fmt: skip
     return _dpt(folder, backbone_config=backbone, neck_hidden_sizes=[16, 32, 64, 128])
 
@@ -120,7 +122,8 @@ def depth_pro(folder):
         "image_size": 64, "patch_size": 16, "mlp_ratio": 2, "use_mask_token": False,
     }  # fmt: skip
     config = DepthProConfig(
-        fusion_hidden_size=16, patch_size=64, intermediate_hook_ids=[2, 1], intermediate_feature_dims=[16, 16],
+        fusion_hidden_size=16, patch_size=64, intermediate_hook_ids=[2, 1],
+        intermediate_feature_dims=[16, 16],
         scaled_images_ratios=[0.25, 0.5, 1], scaled_images_overlap_ratios=[0.0, 0.5, 0.25],
         scaled_images_feature_dims=[32, 32, 16], merge_padding_value=1, use_fov_model=True,
         image_model_config=vit, patch_model_config=vit, fov_model_config=vit,
@@ -134,8 +137,49 @@ DEPTH = {
 }
 
 
-@pytest.fixture
-def seeded():
-    """The same random weights on every run."""
-    torch = pytest.importorskip("torch")
-    torch.manual_seed(0)
+_SAM = dict(
+    prompt_encoder_config={
+        "hidden_size": 16, "image_size": 128, "patch_size": 16, "mask_input_channels": 4,
+    },
+    mask_decoder_config={
+        "hidden_size": 16, "mlp_dim": 32, "num_attention_heads": 2, "num_hidden_layers": 2,
+        "iou_head_hidden_dim": 16,
+    },
+)  # fmt: skip
+
+
+def sam(folder):
+    from transformers import SamConfig, SamModel
+
+    config = SamConfig(
+        vision_config={
+            "hidden_size": 16, "output_channels": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+            "image_size": 128, "patch_size": 16, "mlp_ratio": 2.0, "window_size": 3,
+            "global_attn_indexes": [1], "num_pos_feats": 8, "mlp_dim": 32,
+        },
+        **_SAM,
+    )  # fmt: skip
+    return save(SamModel(config), folder, size={"longest_edge": 128})
+
+
+def sam2(folder):
+    from transformers import Sam2Config, Sam2Model
+
+    config = Sam2Config(
+        vision_config={
+            "backbone_config": {
+                "model_type": "sam2_hiera_det_model", "hidden_size": 8, "num_attention_heads": 1,
+                "image_size": [128, 128], "blocks_per_stage": [1, 1, 2, 1],
+                "embed_dim_per_stage": [8, 16, 32, 64], "num_attention_heads_per_stage": [1, 2, 4, 8],
+                "window_size_per_stage": [4, 2, 4, 2], "global_attention_blocks": [3],
+                "window_positional_embedding_background_size": [4, 4],
+            },
+            "backbone_channel_list": [64, 32, 16, 8], "fpn_hidden_size": 16,
+            "backbone_feature_sizes": [[32, 32], [16, 16], [8, 8]],
+        },
+        **_SAM,
+    )  # fmt: skip
+    return save(Sam2Model(config), folder, size={"height": 128, "width": 128})
+
+
+ALL = {**DEPTH, "sam": sam, "sam2": sam2}

@@ -111,20 +111,20 @@ def run_export(args: argparse.Namespace) -> int:
     """Exports. Raises MetricDepthError."""
     _need_torch()
     from metric_depth_ros.errors import ConfigError
+    from metric_depth_ros.export.tiny_depth import export_tiny_depth
     from metric_depth_ros.training import checkpoint
-    from metric_depth_ros.training.export import export_depth
 
     state = checkpoint.load(args.checkpoint)
     size = _size(args.size) if args.size else tuple(state["settings"]["size"])
     if min(size) < 32 or any(side % 16 for side in size):
         raise ConfigError(f"size: {size[0]}x{size[1]}; needed multiples of 16, at least 32.")
     network = checkpoint.build_network(state)
-    found = export_depth(network, args.to, size, name=args.name)
+    (found,) = export_tiny_depth(network, args.to, [size], name=args.name)
     weights = found.model.with_suffix(".npz")
     checkpoint.save_weights(network, weights)
     print(
         f"{found.model}: {found.bytes / 1e6:.2f} MB, {size[0]}x{size[1]}, step {state['step']}; differs from "
-        f"torch by {found.difference:.1e} of its spread\n"
+        f"torch by {found.difference.largest:.1e} of its spread\n"
         f"{found.manifest}: its manifest, for engine.manifest\n"
         f"{weights}: its weights in half precision, for train depth --start"
     )

@@ -70,7 +70,7 @@ class ImageInput:
         item = self.manifest
         image = self._bordered(image)
         self._resize_to(*network_size(item, image.shape[1], image.shape[0]))
-        width, height = self._taken(image.shape[1], image.shape[0])
+        width, height = self.taken(image.shape[1], image.shape[0])
         if item.resize == "letterbox":
             self.array[:] = 0
         shrinks = width < image.shape[1] or height < image.shape[0]
@@ -95,7 +95,7 @@ class ImageInput:
         across, down = self._border(width), self._border(height)
         full = width + 2 * across, height + 2 * down
         # Pixels of the output that the image takes: a fraction of one more where sides do not divide.
-        part = self._taken(*full)
+        part = self.taken(*full)
         taken = [values.shape[1 - axis] * part[axis] / self._size[axis] for axis in range(2)]
         columns, rows = (math.ceil(n - 1e-9) for n in taken)
         resized = cv2.resize(
@@ -118,7 +118,7 @@ class ImageInput:
         nhwc = self.manifest.layout == "nhwc"
         self._planes = np.moveaxis(self.array[0], -1, 0) if nhwc else self.array[0]
 
-    def _taken(self, width: int, height: int) -> tuple[int, int]:
+    def taken(self, width: int, height: int) -> tuple[int, int]:
         """Width and height that an image of this size takes of the input, from the top left."""
         if self.manifest.resize == "stretch":
             return self._size

@@ -151,16 +151,23 @@ class SamManifest:
     """A promptable segmenter (SAM, SAM 2) in two files.
 
     The encoder turns the input into embeddings. The decoder takes those, by the same names, and
-    "points" (N, 2) float32, pixels of the input; it gives "masks" (N, M, h, w) logits over the whole
-    input and "iou" (N, M), the quality it predicts.
+    "points" (``points``, 2) float32, pixels of the input; it gives "masks" (``points``, M, h, w) logits
+    over the whole input and "iou" (``points``, M), the quality it predicts.
     """
 
     name: str
     licence: str
     encoder: FileManifest
     decoder: FileManifest
+    points: int
     input: InputManifest
     source: str = ""
+
+    def __post_init__(self) -> None:
+        if self.points < 1:
+            raise ModelError(f"points: {self.points}; needed at least 1.")
+        if self.input.multiple_of or self.input.border:
+            raise ModelError("input: needed one size and no border (multiple_of 0, border 0).")
 
 
 AnyManifest = TypeVar("AnyManifest", Manifest, LabelManifest, SamManifest)

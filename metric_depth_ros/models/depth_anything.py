@@ -8,6 +8,8 @@ from transformers import DepthAnythingForDepthEstimation
 
 from metric_depth_ros.models.depth_network import DepthFacts, DepthNetwork
 
+_ENCODERS = {384: "Small", 768: "Base", 1024: "Large"}
+
 
 class DepthAnything(DepthNetwork):
     """Wraps transformers' network; its head here follows the size of the image.
@@ -16,18 +18,28 @@ class DepthAnything(DepthNetwork):
     128 (B) or 256 (L).
     """
 
+    loads = DepthAnythingForDepthEstimation
+
     def __init__(self, model: DepthAnythingForDepthEstimation, features: str = "coarse") -> None:
         super().__init__(features)
         self.model = model
         config = model.config
         side = config.backbone_config.image_size
         metric = config.depth_estimation_type == "metric"
+        encoder = _ENCODERS.get(config.backbone_config.hidden_size, "")
+        # V1 reads the last four layers, V2 reads layers spread over all.
+        first, *_, last = config.backbone_config.out_indices
+        version = 1 if last - first == 3 else 2
         self.facts = DepthFacts(
+            title=" ".join(f"Depth Anything V{version} {'Metric ' * metric}{encoder}".split()),
             kind="depth" if metric else "inverse_depth",
             size=(side, side),
             multiple_of=config.patch_size,
             metric=metric,
             floor=1e-3 if metric else None,
+            mean=(0.485, 0.456, 0.406),
+            std=(0.229, 0.224, 0.225),
+            licence="CC-BY-NC-4.0" if version == 2 and encoder in ("Base", "Large") else "Apache-2.0",
         )
 
     def maps(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:

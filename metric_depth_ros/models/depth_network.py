@@ -17,14 +17,17 @@ class DepthFacts:
     """What a manifest says of a network, and export must know.
 
     Attributes:
+        title: the network's name.
         kind, metric, floor: as in ``OutputManifest``.
         size: width and height of its usual input.
         multiple_of: both sides of any input are multiples of this.
         fixed: why its file cannot take several sizes; empty when it can.
         only_size: it takes no other size than ``size``, not even in a file of its own.
-        border: as in ``InputManifest``.
+        mean, std, border: as in ``InputManifest``, where the checkpoint does not say.
+        licence: of the published weights, where the checkpoint does not say.
     """
 
+    title: str
     kind: Kind
     size: tuple[int, int]
     multiple_of: int
@@ -32,10 +35,13 @@ class DepthFacts:
     floor: float | None = None
     fixed: str = ""
     only_size: bool = False
+    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+    std: tuple[float, ...] = (0.5, 0.5, 0.5)
     border: float = 0.0
+    licence: str = "not stated"
 
 
-class DepthNetwork(nn.Module):
+class DepthNetwork(nn.Module):  # type: ignore[misc]  # torch carries no types here
     """Depth (1, 1, h, w) and, unless ``features`` is "none", features (1, C, h', w') of normalised images."""
 
     facts: DepthFacts

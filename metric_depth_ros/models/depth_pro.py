@@ -18,6 +18,8 @@ class DepthPro(DepthNetwork):
     Features: "coarse" is (1, C, H / 8, W / 8), "fine" (1, C, H / 2, W / 2); C is 256.
     """
 
+    loads = DepthProForDepthEstimation
+
     def __init__(self, model: DepthProForDepthEstimation, features: str = "coarse") -> None:
         super().__init__(features)
         model.fov_model = None
@@ -25,9 +27,11 @@ class DepthPro(DepthNetwork):
         config = model.config
         side = round(config.patch_size / min(config.scaled_images_ratios))
         self.facts = DepthFacts(
+            title="Depth Pro",
             kind="inverse_depth",
             size=(side, side),
             multiple_of=side,
+            licence="Apple-AMLR",
             fixed="it cuts the image into a fixed number of patches",
             only_size=True,
         )

@@ -13,12 +13,16 @@ _FIXED = {
     "swinv2": "its attention has windows cut by the image's size",
 }
 
+_TITLES = {"": "Large", "bit": "Hybrid", "beit": "BEiT", "swinv2": "Swin2", "dinov2": "DINOv2"}
+
 
 class DPT(DepthNetwork):
     """Wraps transformers' network, which for a ViT takes square images only; this takes any.
 
     Features: "coarse" is (1, C, H / 8, W / 8), "fine" (1, C, H / 2, W / 2); C is 256.
     """
+
+    loads = DPTForDepthEstimation
 
     def __init__(self, model: DPTForDepthEstimation, features: str = "coarse") -> None:
         super().__init__(features)
@@ -33,14 +37,18 @@ class DPT(DepthNetwork):
         multiple = patch * (8 if backbone is not None and backbone.model_type == "swinv2" else 2)
         self.patch = patch
         self.facts = DepthFacts(
+            title=f"DPT {_TITLES.get(backbone.model_type if backbone is not None else '', 'of its own')}",
             kind="inverse_depth",
             size=(side // multiple * multiple,) * 2,
             multiple_of=multiple,
+            licence="MIT",
             fixed=_FIXED.get(backbone.model_type, "") if backbone is not None else "",
         )
 
     def maps(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
-        states = self._states(image) if self.model.backbone is None else self.model.backbone(image).feature_maps
+        states = (
+            self._states(image) if self.model.backbone is None else self.model.backbone(image).feature_maps
+        )
         fused = self.model.neck(list(states), image.shape[2] // self.patch, image.shape[3] // self.patch)
         return self.model.head(fused), fused
 

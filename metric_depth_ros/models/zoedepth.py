@@ -16,17 +16,22 @@ class ZoeDepth(DepthNetwork):
     Features: "coarse" is (1, C, H / 8, W / 8), "fine" (1, C, H / 2, W / 2); C is 256.
     """
 
+    loads = ZoeDepthForDepthEstimation
+
     def __init__(self, model: ZoeDepthForDepthEstimation, features: str = "coarse") -> None:
         super().__init__(features)
         self.model = model
         patch = model.patch_size
+        names = "".join(domain["name"][:1].upper() for domain in model.config.bin_configurations)
         self.facts = DepthFacts(
+            title=f"ZoeDepth {names}",
             kind="depth",
             size=(512, 384),
             multiple_of=2 * patch,
             metric=True,
             floor=1e-3,
             fixed="its attention has a bias for every place",
+            licence="MIT",
             border=3.0,
         )
 
@@ -56,7 +61,9 @@ class ZoeDepth(DepthNetwork):
         if heads.bin_centers_type in ("normed", "hybrid2"):
             bins = (bins - domain["min_depth"]) / (domain["max_depth"] - domain["min_depth"])
         embedding = heads.seed_projector(x)
-        for projector, attractor, feature in zip(heads.projectors, heads.attractors[name], fused, strict=False):
+        for projector, attractor, feature in zip(
+            heads.projectors, heads.attractors[name], fused, strict=False
+        ):
             before, embedding = embedding, projector(feature)
             bins, centres = attractor(embedding, bins, before, interpolate=True)
         size = last.shape[-2:]

@@ -2,11 +2,57 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from metric_depth_ros.config import RegionsConfig
+from metric_depth_ros.engines.image_input import sizes_of
+from metric_depth_ros.engines.manifest import (
+    FileManifest,
+    InputManifest,
+    LabelManifest,
+    SamManifest,
+    load_manifest_of,
+)
+from metric_depth_ros.errors import ConfigError
+from metric_depth_ros.regions.label_network import LabelSegmenter
+from metric_depth_ros.regions.sam import SamSegmenter
 from metric_depth_ros.regions.watershed import WatershedSegmenter
-from metric_depth_ros.types import Segmenter
+from metric_depth_ros.runtimes import Model, ModelFile, Request, choose_runtime
+from metric_depth_ros.types import Runtime, Segmenter
 
 
-def build_segmenter(config: RegionsConfig) -> Segmenter:
-    """The segmenter of this configuration: the built-in watershed."""
-    return WatershedSegmenter(config)
+def build_segmenter(config: RegionsConfig, before: Segmenter | None = None) -> Segmenter:
+    """The segmenter of this configuration; the networks of the one ``before`` are used on.
+
+    Networks are read once, at start (``regions.source`` and ``regions.manifest`` are not live).
+
+    Raises:
+        ConfigError: a network is wanted and no manifest named.
+        ModelError: the manifest or a model file cannot be used.
+    """
+    if config.source == "built-in":
+        return WatershedSegmenter(config)
+    if isinstance(before, (LabelSegmenter, SamSegmenter)):
+        return before.with_config(config)
+    if not config.manifest:
+        raise ConfigError(
+            f"regions.manifest: empty; regions.source {config.source} needs the manifest of its network."
+        )
+    path = Path(config.manifest).expanduser()
+    if config.source == "labels":
+        labels = load_manifest_of(LabelManifest, path)
+        file = FileManifest(labels.file, labels.sha256, labels.data)
+        return LabelSegmenter(labels, _runtime(file, path.parent, config, labels.input), config)
+    sam = load_manifest_of(SamManifest, path)
+    encoder = _runtime(sam.encoder, path.parent, config, sam.input)
+    return SamSegmenter(sam, encoder, _runtime(sam.decoder, path.parent, config), config)
+
+
+def _runtime(
+    file: FileManifest, folder: Path, config: RegionsConfig, item: InputManifest | None = None
+) -> Runtime:
+    """A verified file on ONNX Runtime."""
+    sizes = {item.name: sizes_of(item)} if item is not None else {}
+    dtypes = {item.name: item.dtype} if item is not None else {}
+    model = Model(ModelFile(folder / file.file, file.sha256, file.data), None, sizes, dtypes)
+    return choose_runtime(model, Request("onnxruntime", "fp32", config.threads)).runtime

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import math
-
 import cv2
 import numpy as np
 
 from metric_depth_ros.config import RegionsConfig
-from metric_depth_ros.errors import InputError
-from metric_depth_ros.regions.adjacency import touching
+from metric_depth_ros.regions.merging import MOST_REGIONS, compact, joined, reduced_lab, rgb
 from metric_depth_ros.types import BoolArray, FloatArray, ImageArray, IntArray
 
 # Flat spots smaller than this many (reduced) pixels do not start a region of their own.
 _MIN_MARKER = 4
-# Solvers hold matrices of regions by regions.
-_MOST_REGIONS = 1000
 
 
 class WatershedSegmenter:
@@ -37,39 +32,16 @@ class WatershedSegmenter:
         Raises:
             InputError: another shape or type, or no pixels.
         """
-        colour = _rgb(image)
+        colour = rgb(image)
         height, width = colour.shape[:2]
-        lab = _reduced_lab(colour, self._config.width)
+        lab = reduced_lab(colour, self._config.width)
         flat = _gradient(lab) < self._config.edge_threshold
         labels = _flooded(lab, flat)
-        labels = _joined(labels, lab, max(self._config.min_area, 1 / _MOST_REGIONS) * labels.size)
+        labels = joined(labels, lab, max(self._config.min_area, 1 / MOST_REGIONS) * labels.size)
         if labels.shape == (height, width):
             return labels
         full = cv2.resize(labels.astype(np.float32), (width, height), interpolation=cv2.INTER_NEAREST)
-        return _compact(full.astype(np.int32))
-
-
-def _rgb(image: ImageArray) -> ImageArray:
-    """The image as (H, W, 3). Raises InputError."""
-    fits = image.ndim >= 2 and image.shape[2:] in ((), (1,), (3,)) and image.size > 0
-    if image.dtype != np.uint8 or not fits:
-        raise InputError(
-            f"segmenter: image {image.shape} of {image.dtype}; needed (H, W, 3) or (H, W) uint8. "
-            "Convert it to RGB first."
-        )
-    if image.shape[2:] == (3,):
-        return image
-    return np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2)
-
-
-def _reduced_lab(image: ImageArray, width: int) -> FloatArray:
-    """(h, w, 3) float32 CIELAB of the smoothed image, at most as many pixels as 4:3 at ``width``."""
-    scale = math.sqrt(0.75 * width**2 / (image.shape[0] * image.shape[1]))
-    if scale < 1:
-        size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-    smooth = cv2.GaussianBlur(image, (3, 3), 0)
-    return np.asarray(cv2.cvtColor(smooth.astype(np.float32) / 255, cv2.COLOR_RGB2LAB), np.float32)
+        return compact(full.astype(np.int32))
 
 
 def _gradient(lab: FloatArray) -> FloatArray:
@@ -103,44 +75,3 @@ def _flooded(lab: FloatArray, flat: BoolArray) -> IntArray:
 def _as_bytes(lab: FloatArray) -> ImageArray:
     """CIELAB as cv2.watershed wants its picture: uint8, a step of one unit."""
     return np.clip(np.rint(lab + np.array([0, 128, 128], np.float32)), 0, 255).astype(np.uint8)
-
-
-def _joined(labels: IntArray, lab: FloatArray, min_pixels: float) -> IntArray:
-    """Labels after each region below ``min_pixels`` joined the touching one most like it in colour."""
-    while True:
-        labels = _compact(labels)
-        n = int(labels.max()) + 1
-        area = np.bincount(labels.ravel(), minlength=n)
-        small = np.flatnonzero(area < min_pixels)
-        if n == 1 or not len(small):
-            return labels
-        sums = [np.bincount(labels.ravel(), channel.ravel(), n) for channel in cv2.split(lab)]
-        colour = np.stack(sums, axis=1) / area[:, None]
-        first, second = touching(labels, n)
-        step = np.linalg.norm(colour[first] - colour[second], axis=1)
-        order = np.lexsort((second, step, first))
-        nearest = order[np.unique(first[order], return_index=True)[1]]  # every region's likest neighbour
-        into = np.arange(n)
-        into[first[nearest]] = second[nearest]
-        labels = _merged(small, into[small], n)[labels]
-
-
-def _merged(regions: IntArray, into: IntArray, n: int) -> IntArray:
-    """(n,) the new label of each old one, after joining pairs (chains and circles too)."""
-    parent = list(range(n))
-    for a, b in zip(regions.tolist(), into.tolist(), strict=True):
-        while parent[a] != a:
-            a = parent[a]
-        while parent[b] != b:
-            b = parent[b]
-        parent[a] = b
-    root = np.array(parent)
-    while (root != root[root]).any():
-        root = root[root]
-    return root
-
-
-def _compact(labels: IntArray) -> IntArray:
-    """The same regions as 0 to n-1, int32."""
-    used = np.bincount(labels.ravel()) > 0
-    return (np.cumsum(used) - 1).astype(np.int32)[labels]

@@ -1,0 +1,181 @@
+"""`metric_depth export`: networks to ONNX and manifest."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from metric_depth_ros.errors import ConfigError, ModelError
+
+if TYPE_CHECKING:
+    from metric_depth_ros.export.checkpoint import CheckpointFolder
+    from metric_depth_ros.export.depth import Exported
+
+# Architectures as config.json names them.
+SUPPORTED = (
+    "DepthAnythingForDepthEstimation (V1, V2; S, B, L), DPTForDepthEstimation (MiDaS: large, hybrid, BEiT, "
+    "Swin2), DepthProForDepthEstimation, ZoeDepthForDepthEstimation, SamModel, Sam2Model, and runs of "
+    "metric_depth train depth"
+)
+
+
+def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the verb."""
+    parser = verbs.add_parser(
+        "export",
+        help="turn a checkpoint into ONNX and manifest, or write a manifest for an ONNX file",
+        description=f"CHECKPOINT is a local folder with config.json and model.safetensors of {SUPPORTED}. "
+        "Every file is checked against torch. Where to get checkpoints: docs/engines.md. Any other network: "
+        "--manifest-for.",
+    )
+    parser.add_argument("checkpoint", type=Path, nargs="?", metavar="CHECKPOINT", help="local folder")
+    parser.add_argument("--to", type=Path, metavar="FOLDER", help="where to write")
+    parser.add_argument("--name", help="of the files (default: of the network)")
+    parser.add_argument(
+        "--size",
+        nargs="+",
+        default=[],
+        metavar="WxH",
+        help="sizes of the input, a file each (default: usual one)",
+    )
+    parser.add_argument(
+        "--dynamic", action="store_true", help="one file for all sizes; slower on most runtimes"
+    )
+    parser.add_argument(
+        "--precision", choices=("fp32", "fp16"), default="fp32", help="fp16 adds a float16 file"
+    )
+    parser.add_argument(
+        "--features",
+        choices=("coarse", "fine", "none"),
+        default="coarse",
+        help="which feature map F(x) is given out beside the depth (default coarse)",
+    )
+    parser.add_argument("--licence", default="", help="of the weights (default: the model card's)")
+    parser.add_argument("--source", default="", help="where the weights are from")
+    parser.add_argument(
+        "--manifest-for", type=Path, metavar="ONNX", help="write ONNX's manifest, to be completed, beside it"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exports. Raises MetricDepthError."""
+    if args.manifest_for is not None:
+        return _draft(args.manifest_for)
+    if args.checkpoint is None or args.to is None:
+        raise ConfigError("export: needed CHECKPOINT and --to FOLDER, or --manifest-for ONNX.")
+    _need("torch", "onnx")
+    sizes = [_size(text) for text in args.size]
+    if (args.checkpoint / "checkpoint.pt").is_file():
+        return _run(args, sizes)
+    _need("transformers", "safetensors")
+    # Local files only: nothing here may reach for the network.
+    os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
+    from metric_depth_ros.export.checkpoint import open_checkpoint
+    from metric_depth_ros.export.segmenter import is_sam
+
+    folder = open_checkpoint(args.checkpoint)
+    return _sam(args, folder) if is_sam(folder) else _depth(args, folder, sizes)
+
+
+def _draft(path: Path) -> int:
+    """Writes a manifest to complete."""
+    _need("onnx")
+    from metric_depth_ros.export.inspection import write_draft
+
+    to = path.with_suffix(".yaml")
+    for note in write_draft(path, to):
+        print(note)
+    print(f"{to}: to be completed")
+    return 0
+
+
+def _run(args: argparse.Namespace, sizes: list[tuple[int, int]]) -> int:
+    """Exports the package's own network."""
+    from metric_depth_ros.export.tiny_depth import export_tiny_depth
+    from metric_depth_ros.training import checkpoint
+
+    state = checkpoint.load(args.checkpoint)
+    found = export_tiny_depth(
+        checkpoint.build_network(state),
+        args.to,
+        sizes or [tuple(state["settings"]["size"])],
+        name=args.name or "tiny_depth",
+        dynamic=args.dynamic,
+        half=args.precision == "fp16",
+    )
+    _report(found)
+    return 0
+
+
+def _depth(args: argparse.Namespace, folder: CheckpointFolder, sizes: list[tuple[int, int]]) -> int:
+    from metric_depth_ros.export.depth import Wanted, export_network, facts_of, load_depth_network
+
+    network = load_depth_network(folder, args.features)
+    if network is None:
+        raise ModelError(
+            f"{folder.path}: {folder.architecture or 'no architecture named'}; needed one of {SUPPORTED}. "
+            "Other networks come as ONNX: metric_depth export --manifest-for ONNX."
+        )
+    facts = facts_of(folder, network.facts)
+    wanted = Wanted(
+        folder=args.to,
+        name=args.name or re.sub(r"\W+", "_", facts.title.lower()),
+        sizes=sizes or [facts.size],
+        dynamic=args.dynamic,
+        half=args.precision == "fp16",
+        licence=args.licence,
+        source=args.source,
+    )
+    _report(export_network(network, facts, wanted, comment=f"Written by metric_depth export: {facts.title}."))
+    return 0
+
+
+def _sam(args: argparse.Namespace, folder: CheckpointFolder) -> int:
+    from metric_depth_ros.export.segmenter import export_sam
+
+    if args.size or args.dynamic or args.precision != "fp32":
+        raise ConfigError(
+            "export: SAM has one size and float32; leave out --size, --dynamic and --precision."
+        )
+    name = args.name or folder.model_type.removesuffix("_video")
+    found = export_sam(
+        folder,
+        args.to,
+        name,
+        licence=args.licence,
+        source=args.source,
+        comment="Written by metric_depth export. For regions.source: sam.",
+    )
+    size = (found.encoder.stat().st_size + found.decoder.stat().st_size) / 1e6
+    print(f"{found.encoder}, {found.decoder}: {size:.1f} MB; at most {found.difference:.1e} from torch")
+    print(f"{found.manifest}: their manifest, for regions.manifest")
+    return 0
+
+
+def _report(exported: list[Exported]) -> None:
+    for item in exported:
+        text = f"{item.model}: {item.bytes / 1e6:.2f} MB; at most {item.difference.largest:.1e} from torch"
+        if item.half is not None:
+            text += f" (float16 file: {item.half.largest:.1e}, rms {item.half.rms:.1e})"
+        print(f"{text}, in standard deviations\n{item.manifest}: its manifest, for engine.manifest")
+
+
+def _need(*modules: str) -> None:
+    """Raises ConfigError when one is not installed."""
+    for module in modules:
+        if find_spec(module) is None:
+            raise ConfigError(
+                f"export: {module} is not installed. Install it: pip install 'metric_depth_ros[export]'"
+            )
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise ConfigError(f"size: {text!r}; needed WIDTHxHEIGHT in pixels, as 518x392.")
+    return int(width), int(height)

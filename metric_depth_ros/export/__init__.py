@@ -1,0 +1,1 @@
+"""Networks to ONNX files with their manifests, checked against torch."""

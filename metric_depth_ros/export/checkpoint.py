@@ -1,0 +1,149 @@
+"""Checkpoint folders in the layout of Hugging Face: what they hold, and that reading them runs nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from metric_depth_ros.errors import ModelError
+
+# Files that are pickled: reading one runs what is in it.
+_PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
+
+
+@dataclass(frozen=True)
+class CheckpointFolder:
+    """A folder with config.json and safetensors, none of which can run code.
+
+    Attributes:
+        architecture: the class of the network, as config.json calls it; "" when it does not say.
+        model_type: config.json's.
+        processor: preprocessor_config.json, empty when there is none.
+        licence: as the model card (README.md) states it, "" when it does not.
+    """
+
+    path: Path
+    architecture: str
+    model_type: str
+    processor: dict[str, Any]
+    licence: str
+
+
+def open_checkpoint(path: Path) -> CheckpointFolder:
+    """What a folder says of itself; no weights are read.
+
+    Raises:
+        ModelError: it is no such folder, or its weights come only in a form that can run code.
+    """
+    if not path.is_dir():
+        raise ModelError(
+            f"{path}: no such folder; needed a local checkpoint: config.json and model.safetensors. "
+            "Download it first (docs/engines.md); nothing is fetched here."
+        )
+    config = _json(path / "config.json", needed=True)
+    _check_weights(path)
+    if (path / "adapter_config.json").exists():
+        raise ModelError(f"{path}: holds an adapter (adapter_config.json); needed the merged checkpoint.")
+    architectures = config.get("architectures") or [""]
+    return CheckpointFolder(
+        path,
+        str(architectures[0]),
+        str(config.get("model_type", "")),
+        _json(path / "preprocessor_config.json", needed=False),
+        _licence(path / "README.md"),
+    )
+
+
+def load_network(folder: CheckpointFolder, kind: Any) -> torch.nn.Module:
+    """The transformers class ``kind`` with the folder's weights, float32, in eval mode.
+
+    Weights that the folder lacks become NaN, so that one that matters shows in the outputs: published
+    checkpoints lack some that no output depends on.
+
+    Raises:
+        ModelError: the weights are broken or of another network.
+    """
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        # Eager attention is written out in plain operators.
+        network, loaded = kind.from_pretrained(
+            folder.path,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            attn_implementation="eager",
+            dtype=torch.float32,
+            output_loading_info=True,
+        )
+    except Exception as error:  # transformers, safetensors and torch each have their own
+        raise ModelError(
+            f"{folder.path}: cannot be loaded as {kind.__name__}: {' '.join(str(error).split())[:300]}"
+        ) from error
+    if loaded["mismatched_keys"]:
+        raise ModelError(
+            f"{folder.path}: weights of another shape than config.json says, as "
+            f"{sorted(map(str, loaded['mismatched_keys']))[0]}. The files do not belong together."
+        )
+    parameters = dict(network.named_parameters())
+    missing = sorted(set(loaded["missing_keys"]) & set(parameters))
+    with torch.no_grad():
+        for name in missing:
+            parameters[name].fill_(float("nan"))
+    network.eval().requires_grad_(False)
+    return network
+
+
+def _check_weights(path: Path) -> None:
+    """Raises ModelError unless the weights are safetensors in this very folder."""
+    index = path / "model.safetensors.index.json"
+    if index.exists():
+        shards = set(_json(index, needed=True).get("weight_map", {}).values())
+        for shard in shards:
+            if Path(str(shard)).name != shard or not (path / shard).is_file():
+                raise ModelError(f"{index}: names {shard!r}; needed files in this folder. Fetch them.")
+        return
+    if (path / "model.safetensors").is_file():
+        return
+    pickled = sorted(file.name for pattern in _PICKLED for file in path.glob(pattern))
+    if pickled:
+        raise ModelError(
+            f"{path}: holds {pickled[0]}, a pickle: reading it could run any code, so it is not read; needed "
+            "model.safetensors. Download the checkpoint's safetensors file."
+        )
+    raise ModelError(f"{path}: no model.safetensors; needed the checkpoint's weights. Download them.")
+
+
+def _json(path: Path, *, needed: bool) -> dict[str, Any]:
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        if not needed:
+            return {}
+        raise ModelError(
+            f"{path}: no such file; needed a checkpoint folder in the layout of Hugging Face."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: cannot be read: {error}. Fetch it again.") from error
+    if not isinstance(tree, dict):
+        raise ModelError(f"{path}: no JSON object. Fetch it again.")
+    return tree
+
+
+def _licence(card: Path) -> str:
+    """The licence in a model card's YAML header, "" when it has none."""
+    try:
+        header = card.read_text(encoding="utf-8").split("---")
+        tree = yaml.safe_load(header[1]) if len(header) > 2 and not header[0].strip() else None
+    except (OSError, ValueError, yaml.YAMLError):
+        return ""
+    if not isinstance(tree, dict):
+        return ""
+    return str(tree.get("license_name") or tree.get("license") or "")

@@ -1,0 +1,53 @@
+"""The text of a manifest."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from metric_depth_ros.engines.manifest import FileManifest, LabelManifest, Manifest, SamManifest
+from metric_depth_ros.errors import InputError
+
+
+def described_file(path: Path) -> FileManifest:
+    """A model file, with the file of weights beside it if it has one."""
+    data = path.with_name(f"{path.name}.data")
+    return FileManifest(path.name, _sha256(path), {data.name: _sha256(data)} if data.exists() else {})
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def write_manifest(manifest: Manifest | LabelManifest | SamManifest, path: Path, comment: str) -> None:
+    """Writes the manifest as YAML below a comment; what has its default is left out.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    lines = "".join(f"# {line}\n" for line in comment.splitlines())
+    try:
+        path.write_text(lines + yaml.safe_dump(_plain(manifest), sort_keys=False), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; needed a file to write to.") from error
+
+
+def _plain(value: Any) -> Any:
+    if not dataclasses.is_dataclass(value):
+        return list(value) if isinstance(value, tuple) else value
+    values = {item: getattr(value, item.name) for item in dataclasses.fields(value)}
+    return {item.name: _plain(found) for item, found in values.items() if not _is_default(item, found)}
+
+
+def _is_default(item: dataclasses.Field[Any], value: Any) -> bool:
+    if item.default_factory is not dataclasses.MISSING:
+        return bool(value == item.default_factory())
+    return item.default is not dataclasses.MISSING and bool(value == item.default)

@@ -1,0 +1,164 @@
+"""The same network in float16."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper, shape_inference
+
+from metric_depth_ros.errors import ModelError
+
+# Sums of many terms and steep functions: in float16 they overflow, or lose what matters.
+KEPT = {
+    "Softmax", "LayerNormalization", "InstanceNormalization", "GroupNormalization",
+    "ReduceMean", "ReduceSum", "ReduceL2", "Exp", "Log", "Pow", "Sqrt", "Softplus", "Range", "CumSum",
+}  # fmt: skip
+# Inputs that the standard wants in float32 whatever the others are: region and scales of a resize.
+_KEPT_INPUTS = {"Resize": (1, 2)}
+_LARGEST = float(np.finfo(np.float16).max)
+# Smaller ones would become zero, and guards against a division by zero with them.
+_SMALLEST = float(np.finfo(np.float16).smallest_subnormal)
+
+
+def write_half(path: Path, to: Path) -> None:
+    """Writes the float32 network in ``path`` with float16 weights and activations to ``to``.
+
+    Inputs, outputs and the operators in ``KEPT`` stay float32, with casts around them, so that the
+    types of all tensors are stated, as strongly typed runtimes want it.
+
+    Raises:
+        ModelError: the graph holds control flow, or would be above 2 GB even in float16.
+    """
+    model = onnx.load(str(path))
+    _Halving(model).run()
+    try:
+        onnx.save_model(model, str(to))
+    except ValueError as error:  # of the protocol buffer
+        raise ModelError(f"{to}: above 2 GB even in float16; use the float32 file.") from error
+
+
+class _Halving:
+    """One pass over a graph. ``_single`` and ``_half`` name the float32 and float16 form of a tensor."""
+
+    def __init__(self, model: ModelProto) -> None:
+        self._graph = model.graph
+        _hoist_constants(model)
+        self._floats = _float_tensors(model)
+        self._weights = {item.name: item for item in model.graph.initializer if item.name in self._floats}
+        self._nodes: list[NodeProto] = []
+        self._single: dict[str, str] = {}
+        self._half: dict[str, str] = {}
+
+    def run(self) -> None:
+        """Rewrites the graph."""
+        outputs = {item.name for item in self._graph.output} & self._floats
+        for item in self._graph.input:
+            if item.name in self._floats:
+                self._single[item.name] = item.name
+        for node in self._graph.node:
+            if any(a.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS) for a in node.attribute):
+                raise ModelError(f"{node.op_type}: control flow; a float16 file of it cannot be written.")
+            self._rewrite(node)
+        for name in outputs:
+            # What is given out carries the old name, in float32.
+            self._nodes.append(_cast(self._in(name, half=False), name, TensorProto.FLOAT))
+        others = [item for item in self._graph.initializer if item.name not in self._floats]
+        used = {name for node in self._nodes for name in node.input}
+        del self._graph.initializer[:], self._graph.node[:], self._graph.value_info[:]
+        self._graph.initializer.extend(
+            [*others, *(item for item in self._weights.values() if item.name in used)]
+        )
+        self._graph.node.extend(_alive(self._nodes, {item.name for item in self._graph.output}))
+
+    def _rewrite(self, node: NodeProto) -> None:
+        kept = node.op_type in KEPT
+        single = range(len(node.input)) if kept else _KEPT_INPUTS.get(node.op_type, ())
+        for index, name in enumerate(node.input):
+            if name in self._floats:
+                node.input[index] = self._in(name, half=index not in single)
+        for attribute in node.attribute:
+            if node.op_type == "Cast" and attribute.name == "to" and attribute.i == TensorProto.FLOAT:
+                attribute.i = TensorProto.FLOAT16
+            if node.op_type == "ConstantOfShape" and attribute.t.data_type == TensorProto.FLOAT:
+                attribute.t.CopyFrom(_copied(attribute.t, attribute.t.name, half=True))
+        for index, name in enumerate(node.output):
+            if name in self._floats:
+                node.output[index] = f"{name}__{'single' if kept else 'half'}"
+                (self._single if kept else self._half)[name] = node.output[index]
+        self._nodes.append(node)
+
+    def _in(self, name: str, *, half: bool) -> str:
+        """The tensor in this precision, made of its other form when it is not there yet."""
+        here, there = (self._half, self._single) if half else (self._single, self._half)
+        if name not in here:
+            here[name] = f"{name}__{'half' if half else 'single'}"
+            if name in self._weights:
+                self._weights[here[name]] = _copied(self._weights[name], here[name], half=half)
+            else:
+                to = TensorProto.FLOAT16 if half else TensorProto.FLOAT
+                self._nodes.append(_cast(there[name], here[name], to))
+        return here[name]
+
+
+def _hoist_constants(model: ModelProto) -> None:
+    """Turns constant nodes with tensors into weights."""
+    kept = []
+    for node in model.graph.node:
+        if node.op_type == "Constant" and node.attribute[0].name == "value":
+            tensor = node.attribute[0].t
+            tensor.name = node.output[0]
+            model.graph.initializer.append(tensor)
+        else:
+            kept.append(node)
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+
+
+def _float_tensors(model: ModelProto) -> set[str]:
+    """Names of the float32 tensors, of a copy without the weights: types need no values."""
+    skeleton = ModelProto()
+    skeleton.CopyFrom(onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import))
+    graph = skeleton.graph
+    graph.name = model.graph.name
+    graph.node.extend(model.graph.node)
+    graph.input.extend(model.graph.input)
+    graph.output.extend(model.graph.output)
+    for item in model.graph.initializer:
+        if item.data_type == TensorProto.FLOAT:
+            graph.input.append(helper.make_tensor_value_info(item.name, item.data_type, list(item.dims)))
+        else:
+            graph.initializer.append(item)
+    known = shape_inference.infer_shapes(skeleton).graph
+    types = {
+        item.name: item.type.tensor_type.elem_type
+        for item in (*known.input, *known.value_info, *known.output)
+    }
+    missing = {name for node in graph.node for name in node.output if name} - set(types)
+    if missing:
+        raise ModelError(f"{sorted(missing)[0]}: of no known type; a float16 file cannot be written.")
+    return {name for name, kind in types.items() if kind == TensorProto.FLOAT}
+
+
+def _copied(tensor: TensorProto, name: str, *, half: bool) -> TensorProto:
+    """A weight under another name, in float16 or as it is."""
+    values = numpy_helper.to_array(tensor)
+    if half:
+        size = np.clip(np.abs(values), _SMALLEST, _LARGEST)
+        values = np.where(values == 0, values, np.copysign(size, values)).astype(np.float16)
+    return numpy_helper.from_array(values, name)
+
+
+def _cast(name: str, to: str, kind: int) -> NodeProto:
+    return helper.make_node("Cast", [name], [to], name=f"{to}__cast", to=kind)
+
+
+def _alive(nodes: list[NodeProto], wanted: set[str]) -> list[NodeProto]:
+    """The nodes that an output depends on."""
+    wanted, kept = set(wanted), []
+    for node in reversed(nodes):
+        if wanted & set(node.output):
+            wanted |= set(node.input)
+            kept.append(node)
+    return kept[::-1]

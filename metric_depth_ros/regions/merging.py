@@ -1,0 +1,95 @@
+"""What all segmenters end with: small regions join a neighbour, labels are counted from 0."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+
+from metric_depth_ros.errors import InputError
+from metric_depth_ros.regions.adjacency import touching
+from metric_depth_ros.types import FloatArray, ImageArray, IntArray
+
+# Solvers hold matrices of regions by regions.
+MOST_REGIONS = 1000
+
+
+def rgb(image: ImageArray) -> ImageArray:
+    """The image as (H, W, 3). Raises InputError."""
+    fits = image.ndim >= 2 and image.shape[2:] in ((), (1,), (3,)) and image.size > 0
+    if image.dtype != np.uint8 or not fits:
+        raise InputError(
+            f"segmenter: image {image.shape} of {image.dtype}; needed (H, W, 3) or (H, W) uint8. "
+            "Convert it to RGB first."
+        )
+    if image.shape[2:] == (3,):
+        return image
+    return np.repeat(image.reshape(*image.shape[:2], 1), 3, axis=2)
+
+
+def reduced_lab(image: ImageArray, width: int) -> FloatArray:
+    """(h, w, 3) float32 CIELAB of the smoothed image, at most as many pixels as 4:3 at ``width``."""
+    scale = math.sqrt(0.75 * width**2 / (image.shape[0] * image.shape[1]))
+    if scale < 1:
+        size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    smooth = cv2.GaussianBlur(image, (3, 3), 0)
+    return np.asarray(cv2.cvtColor(smooth.astype(np.float32) / 255, cv2.COLOR_RGB2LAB), np.float32)
+
+
+def joined(labels: IntArray, lab: FloatArray, min_pixels: float) -> IntArray:
+    """Labels after each region below ``min_pixels`` joined the touching one most like it in colour."""
+    while True:
+        labels = compact(labels)
+        n = int(labels.max()) + 1
+        area = np.bincount(labels.ravel(), minlength=n)
+        small = np.flatnonzero(area < min_pixels)
+        if n == 1 or not len(small):
+            return labels
+        sums = [np.bincount(labels.ravel(), channel.ravel(), n) for channel in cv2.split(lab)]
+        colour = np.stack(sums, axis=1) / area[:, None]
+        first, second = touching(labels, n)
+        step = np.linalg.norm(colour[first] - colour[second], axis=1)
+        order = np.lexsort((second, step, first))
+        nearest = order[np.unique(first[order], return_index=True)[1]]  # every region's likest neighbour
+        into = np.arange(n)
+        into[first[nearest]] = second[nearest]
+        labels = _merged(small, into[small], n)[labels]
+
+
+def _merged(regions: IntArray, into: IntArray, n: int) -> IntArray:
+    """(n,) the new label of each old one, after joining pairs (chains and circles too)."""
+    parent = list(range(n))
+    for a, b in zip(regions.tolist(), into.tolist(), strict=True):
+        while parent[a] != a:
+            a = parent[a]
+        while parent[b] != b:
+            b = parent[b]
+        parent[a] = b
+    root = np.array(parent)
+    while (root != root[root]).any():
+        root = root[root]
+    return root
+
+
+def compact(labels: IntArray) -> IntArray:
+    """The same regions as 0 to n-1, int32."""
+    used = np.bincount(labels.ravel()) > 0
+    return (np.cumsum(used) - 1).astype(np.int32)[labels]
+
+
+def split(labels: IntArray) -> IntArray:
+    """Every connected part (8 neighbours) of every label as a region of its own, from 0."""
+    parts, count = np.zeros(labels.shape, np.int32), 0
+    for value in np.unique(labels):
+        found, areas = cv2.connectedComponents((labels == value).astype(np.uint8), connectivity=8)
+        parts += np.where(areas > 0, areas + (count - 1), 0).astype(np.int32)
+        count += found - 1
+    return parts
+
+
+def tidied(labels: IntArray, image: ImageArray, min_area: float) -> IntArray:
+    """The regions 0 to n-1 of any labels of an RGB image, none below ``min_area`` of it."""
+    lab = reduced_lab(image, 10**6)  # as it is, smoothed
+    return joined(labels, lab, max(min_area, 1 / MOST_REGIONS) * labels.size)
