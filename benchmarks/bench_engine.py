@@ -37,7 +37,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     networks = configs(args.threads, args.manifests)
-    print(f"Not here: {'; '.join(f'{b.name} {b.device} ({b.missing()})' for b in BACKENDS if b.missing())}\n")
+    absent = [f"{b.name} {b.device} ({b.missing()})" for b in BACKENDS if b.missing()]
+    print(f"Not here: {'; '.join(absent)}\n")
     print(f"{args.threads} threads\n\n| network | input | {PORTABLE_LABEL} | others, times it | self-test |")
     print("|---|---|---:|---|---|")
     for name, config in networks.items():

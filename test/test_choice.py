@@ -80,13 +80,13 @@ class Fake:
             "plan", model.full.sha256, self.name, self.release, *self.hardware(), precision=precision
         )
         plan = cache.load_or_build(made_of, lambda: self.builds.append(precision) or precision.encode())
-        rule = self.rules[plan.decode()]
+        rule, pause_s = self.rules[plan.decode()], self.pause_s
         if isinstance(rule, Exception):
             raise rule
 
         class Running:
             def run(self, inputs):
-                time.sleep(self.pause_s)
+                time.sleep(pause_s)
                 mean = inputs["image"].mean(axis=1, keepdims=True)
                 return {"depth": rule(2 * mean + 3)}
 
@@ -171,6 +171,23 @@ def test_the_fastest_that_passes_is_taken_and_named_with_the_times(model, cache)
     assert chosen(model, PlanCache(cache.root / "b"), slow).label == "onnxruntime fp32 on cpu"
 
 
+def test_a_broken_installation_is_passed_over(model, cache, caplog):
+    def broken(*_, **__):
+        raise ModelError("TensorRT: version 8.6.1; needed 10.3 or newer, below 12.")
+
+    fake = Fake()
+    fake.version = fake.hardware = fake.precisions = fake.load = broken
+    found = chosen(model, cache, fake, Fake("quick"))
+    assert found.label == "quick fp32 on gpu"
+    assert "version 8.6.1" in caplog.text
+
+
+def test_a_failure_that_may_pass_is_not_remembered(model, cache):
+    busy = Fake("busy", fp32=RuntimeError("out of memory"))
+    assert chosen(model, cache, busy).label == "onnxruntime fp32 on cpu"
+    assert chosen(model, cache, Fake("busy")).label == "busy fp32 on gpu"
+
+
 def test_a_gain_of_nothing_keeps_the_portable_one(model, cache, monkeypatch):
     times = iter([0.95, 1.0])
     monkeypatch.setattr("metric_depth_ros.runtimes.choice._seconds", lambda *_: next(times))
@@ -251,6 +268,12 @@ def test_a_file_that_is_not_the_one_wanted_reaches_no_runtime(model, cache):
     with pytest.raises(ModelError, match="sha256"):
         chosen(wrong, cache, fake)
     assert fake.loads == []
+
+
+def test_other_weights_beside_the_same_graph_are_another_network(tmp_path):
+    """A graph that keeps its weights in further files is the same for every training of it."""
+    first, second = (ModelFile(tmp_path / "net.onnx", "a" * 64, {"net.data": n * 64}) for n in "bc")
+    assert len({first.identity, second.identity, ModelFile(tmp_path / "net.onnx", "a" * 64).identity}) == 3
 
 
 def test_a_network_of_many_sizes_is_tested_at_two(cache, tmp_path):

@@ -364,6 +364,11 @@ def test_a_plan_is_built_strongly_typed_stored_and_run(gpu, model, tmp_path, cap
     assert log.calls.count("built") == 1
     runtime.close()
     assert driver.held == {} and driver.graphs == {}
+    runtime = load(model, cache)
+    runtime.run({"image": image(0)})
+    assert len(driver.held) == 4
+    del runtime
+    assert driver.held == {} and driver.graphs == {}
 
 
 def test_a_plan_of_another_version_or_precision_is_built_anew(gpu, model, tmp_path):

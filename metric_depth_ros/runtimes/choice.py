@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,7 +15,15 @@ from metric_depth_ros.errors import ModelError
 from metric_depth_ros.runtimes.fingerprint import Fingerprint
 from metric_depth_ros.runtimes.model import Model
 from metric_depth_ros.runtimes.plan_cache import PlanCache
-from metric_depth_ros.runtimes.self_test import Inputs, Outputs, compare, reference, run_all, stored_inputs
+from metric_depth_ros.runtimes.self_test import (
+    Inputs,
+    Outputs,
+    WrongNumbersError,
+    compare,
+    reference,
+    run_all,
+    stored_inputs,
+)
 from metric_depth_ros.types import Runtime
 
 _LOG = logging.getLogger(__name__)
@@ -128,6 +136,7 @@ class _Trial:
         self._inputs: list[Inputs] = stored_inputs(model)
         self._outputs: Outputs | None = None
         self._refused: list[str] = []
+        self._lasting = True  # no failure that may be over at the next start, as of memory
 
     def first(self, backends: Sequence[Backend]) -> Chosen:
         """The first that passes, or the portable one."""
@@ -167,7 +176,8 @@ class _Trial:
             "why": f"the fastest here ({timings}){self._refusals()}",
             "device": backend.device,
         }
-        self._cache.store(fingerprint, json.dumps(record).encode())
+        if self._lasting:
+            self._cache.store(fingerprint, json.dumps(record).encode())
         return Chosen(runtime, **record)
 
     def _of_last_time(self, fingerprint: Fingerprint, backends: Sequence[Backend]) -> Chosen | None:
@@ -187,13 +197,13 @@ class _Trial:
     def _fingerprint(self, backends: Sequence[Backend]) -> Fingerprint:
         """Of a choice: everything that could change it."""
         model, request = self._model, self._request
-        half = model.half.sha256 if model.half is not None else "none"
+        half = model.half.identity if model.half is not None else "none"
         return Fingerprint(
             "choice",
-            model.full.sha256,
+            model.full.identity,
             request.runtime,
-            version="; ".join(f"{b.name} {b.device} {b.version()}" for b in backends),
-            device="; ".join(dict.fromkeys(" ".join(b.hardware()).strip() for b in backends)),
+            version="; ".join(f"{b.name} {b.device} {_asked(b.version)}" for b in backends),
+            device="; ".join(dict.fromkeys(_asked(b.hardware) for b in backends)),
             precision=request.precision,
             shapes=str({name: size.usual for name, size in model.sizes.items()}),
             flags=f"threads={request.threads}, half={half}",
@@ -230,6 +240,7 @@ class _Trial:
     def _refuse(self, backend: Backend, precision: str, error: Exception) -> None:
         """Says that a candidate is out; a library's own error with where it came from."""
         self._refused.append(_label(backend, precision))
+        self._lasting &= isinstance(error, WrongNumbersError)
         trace = None if isinstance(error, ModelError) else error
         _LOG.warning("engine: %s is not used: %s", self._refused[-1], error, exc_info=trace)
 
@@ -243,6 +254,14 @@ class _Trial:
         if self._outputs is None:
             self._outputs = reference(self._model, self._inputs, self._portable, self._cache)
         return self._outputs
+
+
+def _asked(question: Callable[[], object]) -> str:
+    """A backend's answer, or what went wrong: a broken installation says so when it is loaded."""
+    try:
+        return str(question())
+    except Exception as error:
+        return repr(error)
 
 
 def _label(backend: Backend, precision: str) -> str:

@@ -39,6 +39,13 @@ class ModelFile:
     sha256: str
     data: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def identity(self) -> str:
+        """One hash of the file and of the weights beside it."""
+        if not self.data:
+            return self.sha256
+        return hashlib.sha256(repr((self.sha256, sorted(self.data.items()))).encode()).hexdigest()
+
     def verify(self) -> None:
         """Raises ModelError as ``content`` does."""
         self.content  # noqa: B018

@@ -11,6 +11,7 @@ import ctypes
 import logging
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
@@ -69,10 +70,16 @@ class TensorRt:
         return {name: b.array.copy() for name, b in self._buffers.items() if name not in self._inputs}
 
     def close(self) -> None:
-        """Gives the memory of the GPU back."""
+        """Gives the memory of the GPU back; the end of this object does so too."""
         self._driver.use()
         self._forget_size()
-        self._driver.free_stream(self._stream)
+        if self._stream:
+            self._driver.free_stream(self._stream)
+        self._stream = 0
+
+    def __del__(self) -> None:
+        with suppress(Exception):  # half made, or the driver is gone at the end of the process
+            self.close()
 
     def _prepare(self, shapes: dict[str, tuple[int, ...]]) -> None:
         """Buffers and graph for inputs of this size."""
@@ -169,7 +176,7 @@ class TensorRtBackend:
         device, capability = self.hardware()
         fingerprint = Fingerprint(
             "plan",
-            model.at(precision).sha256,
+            model.at(precision).identity,
             self.name,
             self.version(),
             device,
