@@ -48,6 +48,7 @@ setup(
         "ros": ros,
         "cpu": ["openvino"],
         "synthetic": ["embreex"],
+        "torch": ["torch", "onnx"],
         "train": ["torch==2.13.0"],
         "export": ["torch==2.13.0", "transformers>=5.3,<6", "safetensors", "onnx"],
         "test": test,
