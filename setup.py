@@ -14,7 +14,7 @@ ros = [
     "ros-std-msgs~=5.5",
     "ros-rosgraph-msgs",
 ]
-test = ["pytest", "pytest-timeout", "hypothesis", "onnx", "psutil", "scipy"]
+test = ["pytest", "pytest-timeout", "hypothesis", "onnx", "pillow", "psutil", "scipy"]
 
 setup(
     name=package_name,
@@ -48,6 +48,7 @@ setup(
         "ros": ros,
         "cpu": ["openvino"],
         "synthetic": ["embreex"],
+        "torch": ["torch", "onnx"],
         "train": ["torch==2.13.0"],
         "export": ["torch==2.13.0", "transformers>=5.3,<6", "safetensors", "onnx"],
         "test": test,

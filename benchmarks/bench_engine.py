@@ -1,13 +1,16 @@
-"""What the bundled network costs: its file, and milliseconds an image with ONNX Runtime on two threads.
+"""What networks cost on the runtimes that are installed, as ratios to ONNX Runtime in single precision.
 
-    python benchmarks/bench_engine.py
+    python benchmarks/bench_engine.py [MANIFEST ...] [--threads 2]
 
-The image is 640x480; "network" is the run alone, "engine" with resizing before and after. METER-XXS beside
-it where METRIC_DEPTH_DATA is set. Rounds alternate between the networks; best and median of the rounds.
+The bundled network, METER-XXS where METRIC_DEPTH_DATA is set, and those of further manifests
+(``metric_depth export`` writes them). First table: milliseconds of a run of the network, by runtime and
+precision; a runtime that fails the self-test is marked. Second table: the whole engine on a 640x480 image,
+with resizing before and after, on ONNX Runtime. Rounds alternate between all; medians of the rounds.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import time
 from collections.abc import Callable
@@ -16,65 +19,109 @@ from pathlib import Path
 import numpy as np
 
 from metric_depth_ros.config import EngineConfig
-from metric_depth_ros.engines import build_engine, load_manifest, manifest_path
-from metric_depth_ros.runtimes import build_runtime
+from metric_depth_ros.engines import build_engine, depth_model, load_manifest, manifest_path
+from metric_depth_ros.errors import ModelError
+from metric_depth_ros.runtimes import BACKENDS, PORTABLE, PlanCache
+from metric_depth_ros.runtimes.self_test import compare, run_all, stored_inputs
 from metric_depth_ros.share import share_path
-from metric_depth_ros.types import ImageArray
 
-ROUNDS, RUNS = 15, 8
+ROUNDS, ROUND_S = 9, 0.25
+PORTABLE_LABEL = "onnxruntime fp32"
 
 
-def configs() -> dict[str, EngineConfig]:
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("manifests", nargs="*", type=Path, metavar="MANIFEST")
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    networks = configs(args.threads, args.manifests)
+    absent = [f"{b.name} {b.device} ({b.missing()})" for b in BACKENDS if b.missing()]
+    print(f"Not here: {'; '.join(absent)}\n")
+    print(f"{args.threads} threads\n\n| network | input | {PORTABLE_LABEL} | others, times it | self-test |")
+    print("|---|---|---:|---|---|")
+    for name, config in networks.items():
+        runtimes_row(name, config)
+    print("\n| network | input | file | network: best, median | engine: best, median |\n|---|---|---|---|---|")
+    for name, config in networks.items():
+        engine_row(name, config)
+
+
+def configs(threads: int, manifests: list[Path]) -> dict[str, EngineConfig]:
     """The engines to time."""
-    found = {"bundled": EngineConfig(threads=2)}
+    found = {"bundled": EngineConfig(threads=threads)}
     data = os.environ.get("METRIC_DEPTH_DATA")
     for name, size in (("nyu", "192x256"), ("kitti", "192x640")) if data else ():
         model = Path(str(data)).parent / f"models/meter_xxs/meter_xxs_{name}_{size}.onnx"
         manifest = share_path(f"config/models/meter_xxs_{name}.yaml")
         if model.is_file():
-            found[f"METER-XXS {name}"] = EngineConfig(manifest=str(manifest), model=str(model), threads=2)
+            found[f"METER-XXS {name}"] = EngineConfig(str(manifest), str(model), threads=threads)
+    for path in manifests:
+        found[path.stem] = EngineConfig(manifest=str(path), threads=threads)
     return found
 
 
-def main() -> None:
+def runtimes_row(name: str, config: EngineConfig) -> None:
+    """One network on every runtime that is here, in every precision it offers."""
+    path = manifest_path(config)
+    manifest = load_manifest(path)
+    model = depth_model(manifest, path.parent, config.model)
+    inputs = stored_inputs(model)
+    runs: dict[str, Callable[[], object]] = {}
+    tests: dict[str, str] = {}
+    wanted = None
+    for backend in sorted((b for b in BACKENDS if not b.missing()), key=lambda b: b is not PORTABLE):
+        for precision in backend.precisions(model):
+            label = f"{backend.name} {precision}" + ("" if backend.device == "cpu" else f" {backend.device}")
+            runtime = backend.load(model, precision, threads=config.threads, cache=PlanCache())
+            found = run_all(runtime, inputs)
+            wanted = wanted or found
+            try:
+                tests[label] = f"{compare(found, wanted, precision):.1g}"
+            except ModelError as error:
+                tests[label] = f"fails ({str(error).split(' by ')[1].split(' ')[0]})"
+            runs[label] = lambda runtime=runtime: runtime.run(inputs[0])  # type: ignore[misc]
+    medians = {label: median for label, (_, median) in timed(runs).items()}
+    portable = medians.pop(PORTABLE_LABEL)
+    ratios = ", ".join(f"{label} {ms / portable:.2f}" for label, ms in medians.items())
+    errors = ", ".join(f"{label} {tests[label]}" for label in medians)
+    size = f"{manifest.input.width}x{manifest.input.height}"
+    print(f"| {name} | {size} | {portable:.1f} ms | {ratios} | {errors} |", flush=True)
+
+
+def engine_row(name: str, config: EngineConfig) -> None:
+    """The network alone and the whole engine, on the portable runtime."""
+    path = manifest_path(config)
+    manifest = load_manifest(path)
+    model = depth_model(manifest, path.parent, config.model)
+    runtime = PORTABLE.load(model, "fp32", threads=config.threads, cache=PlanCache())
+    inputs = stored_inputs(model)[0]
     image = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)
-    runs = {name: (network(config), engine(config, image)) for name, config in configs().items()}
-    times: dict[str, list[tuple[float, ...]]] = {name: [] for name in runs}
-    for _ in range(ROUNDS):
-        for name, pair in runs.items():
-            times[name].append(tuple(timed(run) for run in pair))
-    print("| network | input | file | network: best, median | engine: best, median |\n|---|---|---|---|---|")
-    for name, config in configs().items():
-        manifest = load_manifest(manifest_path(config))
-        file = Path(config.model) if config.model else manifest_path(config).parent / manifest.file
-        best, median = np.min(times[name], axis=0), np.median(times[name], axis=0)
-        print(
-            f"| {name} | {manifest.input.width}x{manifest.input.height} | {file.stat().st_size / 1e6:.2f} MB "
-            f"| {best[0]:.1f}, {median[0]:.1f} ms | {best[1]:.1f}, {median[1]:.1f} ms |"
-        )
+    settings = EngineConfig(config.manifest, config.model, "onnxruntime", threads=config.threads)
+    engine = build_engine(settings)
+    found = timed({"network": lambda: runtime.run(inputs), "engine": lambda: engine.predict(image)})
+    cells = " | ".join(f"{best:.1f}, {median:.1f} ms" for best, median in found.values())
+    size = f"{manifest.input.width}x{manifest.input.height}"
+    print(f"| {name} | {size} | {len(model.full.content) / 1e6:.2f} MB | {cells} |", flush=True)
 
 
-def network(config: EngineConfig) -> Callable[[], object]:
-    """Runs the network alone."""
-    manifest = load_manifest(manifest_path(config))
-    file = config.model or manifest_path(config).parent / manifest.file
-    runtime = build_runtime("onnxruntime", Path(file), threads=config.threads)
-    inputs = {manifest.input.name: np.zeros((1, 3, manifest.input.height, manifest.input.width), np.float32)}
-    return lambda: runtime.run(inputs)
-
-
-def engine(config: EngineConfig, image: ImageArray) -> Callable[[], object]:
-    """Runs the whole engine."""
-    built = build_engine(config)
-    return lambda: built.predict(image)
-
-
-def timed(run: Callable[[], object]) -> float:
-    """Milliseconds of one of several runs."""
-    started = time.perf_counter()
-    for _ in range(RUNS):
+def timed(runs: dict[str, Callable[[], object]]) -> dict[str, tuple[float, float]]:
+    """Best and median of the rounds, in milliseconds of one run; rounds alternate."""
+    counts = {}
+    for label, run in runs.items():
         run()
-    return 1e3 * (time.perf_counter() - started) / RUNS
+        started = time.perf_counter()
+        run()
+        counts[label] = max(1, round(ROUND_S / (time.perf_counter() - started)))
+    times: dict[str, list[float]] = {label: [] for label in runs}
+    for _ in range(ROUNDS):
+        for label, run in runs.items():
+            started = time.perf_counter()
+            for _ in range(counts[label]):
+                run()
+            times[label].append(1e3 * (time.perf_counter() - started) / counts[label])
+    return {label: (float(np.min(t)), float(np.median(t))) for label, t in times.items()}
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """metric_depth_node under load: VGA images and 100k-point clouds, sustained.
 
-    METRIC_DEPTH_DATA=... python benchmarks/bench_node.py [--seconds 60]
+    METRIC_DEPTH_DATA=... python benchmarks/bench_node.py [--seconds 60] [--overlap always]
 
 Three processes on one machine: this one subscribes and measures, a second publishes rgbd7_seq (RGB-D
 frames whose depth is made a cloud) at 30 Hz and 10 Hz, the third is the node (METER NYU at 192x256,
@@ -78,6 +78,7 @@ def measure(data: Path, args: argparse.Namespace) -> None:
         "engine.manifest": share_path("config/models/meter_xxs_nyu.yaml"),
         "engine.model": data.parent / "models/meter_xxs/meter_xxs_nyu_192x256.onnx",
         "engine.threads": args.threads,
+        "engine.overlap": args.overlap,
         "extrinsics.source": "parameters",
     }
     with tempfile.TemporaryDirectory() as logs, Graph(Path(logs)) as graph:
@@ -135,6 +136,7 @@ def main() -> None:
     parser.add_argument("--cloud-hz", type=float, default=10.0)
     parser.add_argument("--points", type=int, default=100_000)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--overlap", default="auto", help="engine.overlap: auto, always or never")
     parser.add_argument("--publish", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if not os.environ.get("METRIC_DEPTH_DATA"):

@@ -35,6 +35,12 @@ class EngineConfig:
         live=False,
     )
     threads: int = option(2, "processor threads of the network; 0 takes all", low=0, high=256, live=False)
+    overlap: str = option(
+        "auto",
+        "the network looks at the next image while the solver works on the last; auto: when it runs on a GPU",
+        choices=("auto", "always", "never"),
+        live=False,
+    )
 
 
 @dataclass(frozen=True)

@@ -63,13 +63,25 @@ class Result:
         return self.sample.frame_id
 
 
+@dataclass(frozen=True, eq=False)
+class Perceived:
+    """A sample after the network: what the solver needs. The fields are those of ``Result``."""
+
+    relative: RelativeDepth
+    camera: Camera
+    image: ImageArray
+    anchors: Anchors
+    sample: Sample
+    timings: dict[str, float]
+
+
 class MetricDepthPipeline:
     """Turns samples into metric depth. ``with_config`` changes settings and keeps the engine."""
 
     def __init__(self, engine: Engine, config: Config, segmenter: Segmenter | None = None) -> None:
         """``segmenter``: one whose networks are used on where they are wanted."""
         self.config = config
-        self._engine = engine
+        self.engine = engine
         self._solver = build_solver(config.solver)
         if "regions" in self._solver.uses and config.regions.source != "topic":
             segmenter = build_segmenter(config.regions, segmenter)
@@ -78,7 +90,7 @@ class MetricDepthPipeline:
 
     def with_config(self, config: Config) -> MetricDepthPipeline:
         """A pipeline with other settings on the same engine. Raises ConfigError."""
-        return MetricDepthPipeline(self._engine, config, self._segmenter)
+        return MetricDepthPipeline(self.engine, config, self._segmenter)
 
     def process(self, sample: Sample) -> Result:
         """Metric depth of one sample; the sample is not modified.
@@ -88,26 +100,36 @@ class MetricDepthPipeline:
                 another shape.
             AnchorError: fewer usable anchors than ``anchors.min_count``.
         """
+        return self.solve(self.perceive(sample))
+
+    def perceive(self, sample: Sample) -> Perceived:
+        """The first half of ``process``: everything up to the network. Raises as ``process`` does."""
         clock = _Clock()
         with clock("prepare"):
             image, camera = self._prepared(sample)
         with clock("anchors"):
             anchors = self._anchors(sample, camera)
         with clock("engine"):
-            relative = self._engine.predict(image)
+            relative = self.engine.predict(image)
+        return Perceived(relative, camera, image, anchors, sample, clock.seconds)
+
+    def solve(self, perceived: Perceived) -> Result:
+        """The second half. One thread may run it while another runs ``perceive`` on the next sample."""
+        image, camera, anchors = perceived.image, perceived.camera, perceived.anchors
+        clock = _Clock(dict(perceived.timings))
         with clock("regions"):
             regions = self._regions(sample, image, relative) if "regions" in self._solver.uses else None
         with clock("solver"):
             metric = self._solver.solve(
-                relative,
+                perceived.relative,
                 anchors,
                 image=image,
                 camera=camera,
                 regions=regions,
                 focus_m=self.config.solver.focus_m or None,
-                stamp_ns=sample.stamp_ns,
+                stamp_ns=perceived.sample.stamp_ns,
             )
-        return Result(metric, camera, image, anchors, sample, clock.seconds)
+        return Result(metric, camera, image, anchors, perceived.sample, clock.seconds)
 
     def _prepared(self, sample: Sample) -> tuple[ImageArray, Camera]:
         """Image and camera, rectified and resized as configured."""

@@ -198,7 +198,15 @@ class Runtime(Protocol):
 
 
 class Engine(Protocol):
-    """Image to relative depth of the same size."""
+    """Image to relative depth of the same size.
+
+    ``label`` names the runtime, its precision and device; ``why`` says how it came to be that one;
+    ``on_cpu`` whether it takes the processor's time.
+    """
+
+    label: str
+    why: str
+    on_cpu: bool
 
     def predict(self, image: ImageArray) -> RelativeDepth: ...
 

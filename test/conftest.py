@@ -16,6 +16,12 @@ from metric_depth_ros.engines.manifest import Manifest, load_manifest
 from metric_depth_ros.types import Camera
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Plans and choices of runtimes go to a directory of this run's own."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """Real frames; skips the test where there are none."""

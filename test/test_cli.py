@@ -78,9 +78,10 @@ def test_help_lists_every_verb_and_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert len(VERBS) == 9
+    assert len(VERBS) == 11
     for verb in (
         "run",
+        "build",
         "evaluate",
         "frames-to-bag",
         "replay",
@@ -357,3 +358,16 @@ def test_rgbd_frames_to_bag_and_back(data_dir: Path, tmp_path: Path) -> None:
     for (_, sample), pose, frame in zip(outcomes, poses, FrameFolder(source), strict=True):
         np.testing.assert_array_equal(sample.points_camera, frame.sample(anchors=200).points_camera)
         np.testing.assert_allclose(pose, frame.T_world_camera, atol=1e-3)
+
+
+# ---- build -----------------------------------------------------------------------------------
+
+
+def test_build_says_which_runtime_and_why(toy_manifest: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["build", "--manifest", str(toy_manifest), "--set", "engine.runtime=onnxruntime"]) == 0
+    assert capsys.readouterr().out == f"{toy_manifest}: onnxruntime fp32 on cpu, as set\n"
+
+
+def test_build_of_a_broken_network_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["build", "--manifest", str(tmp_path / "none.yaml")]) == 1
+    assert "none.yaml" in capsys.readouterr().err

@@ -9,6 +9,7 @@ from conftest import write_toy_model
 from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.engines import build_engine
 from metric_depth_ros.engines.depth_engine import DepthEngine
+from metric_depth_ros.engines.image_input import network_size, sizes_of
 from metric_depth_ros.engines.manifest import load_manifest
 from metric_depth_ros.errors import ModelError
 
@@ -222,3 +223,118 @@ def test_weights_beside_the_model_are_checked_too(tmp_path):
     path.write_text(yaml.safe_dump(tree))
     with pytest.raises(ModelError, match="in the model's folder"):
         build_engine(EngineConfig(manifest=str(path)))
+
+
+# ---- where pixels lie -----------------------------------------------------------------------------
+
+
+class Pooled:
+    """A runtime whose output pixel is the mean of the input pixels it covers: it lies between them."""
+
+    def __init__(self, times):
+        self.times, self.shapes = times, []
+
+    def run(self, inputs):
+        (image,) = inputs.values()
+        self.shapes.append(image.shape[2:])
+        n = self.times
+        height, width = image.shape[2] // n, image.shape[3] // n
+        return {"depth": image[:, :1].reshape(1, 1, height, n, width, n).mean((3, 5)) + 1}
+
+
+@pytest.mark.parametrize("resize", ["letterbox", "stretch"])
+@pytest.mark.parametrize("size", [(301, 97), (97, 301), (640, 480), (1242, 375), (130, 129)])
+@pytest.mark.parametrize("times", [1, 2, 4])
+def test_every_pixel_of_the_output_lies_where_it_lay_in_the_image(tmp_path, resize, size, times):
+    """A ramp comes back as itself, to a hundredth of a pixel of the output, in both directions."""
+    width, height = size
+    item = {"resize": resize, "width": 128, "height": 96, "mean": [0.0] * 3, "std": [1.0] * 3}
+    fitting = DepthEngine(manifest(tmp_path, input=item), Pooled(times))._input
+    for axis, side in ((0, width), (1, height)):
+        # What a network gives whose output is the place itself, in pixels of the image.
+        columns, rows = fitting.taken(width, height)
+        part = (columns, rows)[axis]
+        n = (128, 96)[axis] // times
+        place = ((np.arange(n) + 0.5) * times * side / part - 0.5).astype(np.float32)
+        values = np.broadcast_to(place[None, :] if axis == 0 else place[:, None], (96 // times, 128 // times))
+        found = fitting.undone(np.ascontiguousarray(values), width, height)
+        assert found.shape == (height, width)
+        line = found[0] if axis == 0 else found[:, 0]
+        step = times * side / part  # pixels of the image in one of the output
+        inner = slice(int(np.ceil(step)), side - int(np.ceil(step)))
+        assert np.abs(line - np.arange(side))[inner].max() < 0.01 * step
+    assert np.allclose(found, found[:, :1])
+
+
+@pytest.mark.parametrize("size", [(300, 100), (97, 211), (640, 480)])
+def test_what_goes_in_comes_out_in_the_same_place(tmp_path, size):
+    """The whole way: a smooth picture through a network that only blurs is that picture, unshifted."""
+    width, height = size
+    x, y = np.meshgrid(np.arange(width) / width, np.arange(height) / height)
+    smooth = 127 + 100 * np.sin(5 * x) * np.cos(4 * y)
+    image = np.repeat(np.round(smooth).astype(np.uint8)[:, :, None], 3, axis=2)
+    item = {"resize": "letterbox", "width": 256, "height": 192}
+    engine = DepthEngine(manifest(tmp_path, input=item), Pooled(2))
+    difference = ((engine.predict(image).values - 1) * 255 - smooth)[6:-6, 6:-6]
+    for rise in np.gradient(smooth):  # how far it moved in pixels, by least squares
+        rise = rise[6:-6, 6:-6]
+        assert abs((difference * rise).sum() / (rise**2).sum()) < 0.03
+
+
+# ---- sizes that vary ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("image", "wanted"),
+    [
+        ((640, 480), (518, 392)), ((1242, 375), (812, 252)), ((480, 640), (392, 518)),
+        ((500, 500), (448, 448)), ((5000, 500), (896, 224)), ((518, 392), (518, 392)),
+    ],
+)  # fmt: skip
+def test_the_size_follows_the_image_and_keeps_the_number_of_pixels(tmp_path, image, wanted):
+    item = manifest(tmp_path, input={"width": 518, "height": 392, "multiple_of": 14}).input
+    width, height = network_size(item, *image)
+    assert (width, height) == wanted
+    assert width % 14 == height % 14 == 0
+    assert abs(width * height / (518 * 392) - 1) < 0.08
+    aspect = min(image[0] / image[1], 4)
+    assert abs(width / height / aspect - 1) < 0.04
+
+
+def test_a_size_that_does_not_vary_stays(tmp_path):
+    item = manifest(tmp_path).input
+    assert network_size(item, 1000, 10) == (64, 48)
+    assert not sizes_of(item).varies
+
+
+@pytest.mark.parametrize("layout", ["nchw", "nhwc"])
+def test_every_size_lies_between_the_smallest_and_the_largest(tmp_path, layout):
+    item = manifest(tmp_path, input={"width": 64, "height": 48, "multiple_of": 8, "layout": layout}).input
+    sizes = sizes_of(item)
+    assert sizes.varies
+    for width, height in [(w, h) for w in (1, 10, 100, 333, 1000) for h in (1, 10, 100, 333, 1000)]:
+        size = network_size(item, width, height)
+        shape = (1, size[1], size[0], 3) if layout == "nhwc" else (1, 3, size[1], size[0])
+        assert all(a <= n <= b for a, n, b in zip(sizes.smallest, shape, sizes.largest, strict=True))
+
+
+def test_an_engine_runs_at_the_image_s_own_shape(tmp_path):
+    runtime = Pooled(2)
+    item = {"width": 64, "height": 48, "multiple_of": 8}
+    engine = DepthEngine(manifest(tmp_path, input=item), runtime)
+    for height, width in ((96, 128), (128, 96), (64, 256), (96, 128)):
+        values = engine.predict(gradient(height, width)).values
+        assert values.shape == (height, width)
+        np.testing.assert_allclose(values[:, 8:-8], 1 + gradient(height, width)[:, 8:-8, 0] / 255, atol=0.02)
+    assert runtime.shapes[1:] == [(48, 64), (64, 48), (24, 104), (48, 64)]
+
+
+def test_a_real_file_of_many_sizes_runs(tmp_path):
+    path = write_toy_model(tmp_path, width="w", height="h")
+    tree = yaml.safe_load(path.read_text())
+    tree["input"] |= {"width": 64, "height": 48, "multiple_of": 8}
+    path.write_text(yaml.safe_dump(tree))
+    engine = build_engine(EngineConfig(manifest=str(path)))
+    for height, width in ((48, 64), (200, 100)):
+        image = gradient(height, width)
+        np.testing.assert_allclose(engine.predict(image).values[:, 8:-8], image[:, 8:-8, 0] / 255, atol=0.02)

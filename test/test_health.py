@@ -68,3 +68,16 @@ def test_rate_and_latency(clock):
     assert values["latency_ms p50/p95/p99"] == "20.0 / 20.0 / 20.0"
     clock[0] += 60
     assert health.summary()[:2] == (h.WARN, "nothing published for 60 s")
+
+
+def test_what_is_waited_for_is_told_until_it_is_there(clock):
+    health = h.Health()
+    health.waits_for("building engine, may take minutes")
+    health.report("image", h.WARN, "image: none")
+    level, message, values = health.summary()
+    assert (level, message) == (h.WARN, "building engine, may take minutes")
+    clock[0] += 3600
+    assert health.summary()[1] == "building engine, may take minutes"
+    health.waits_for("")
+    assert health.summary()[1] == "nothing published yet"
+    assert not any(name.startswith("failed: engine") for name in values)

@@ -349,3 +349,22 @@ def test_the_newest_image_wins(running):
         return published + dropped == pairs and dropped > 0
 
     assert running.wait(all_accounted_for)
+
+
+def test_overlapping_gives_the_same_depth_in_order(graph, peer, toy_manifest):
+    """engine.overlap: always: a second thread solves; failures are told and survived all the same."""
+    start_node(graph, peer, toy_manifest, **{"engine.overlap": "always"})
+    assert peer.good_answer() is not None, graph.log("node")
+    first, stamps = len(peer.depths), []
+    for _ in range(5):
+        image, info, cloud = peer.messages()
+        np.testing.assert_allclose(
+            messages.read_depth(peer.answer(image, info, cloud)), scene()[1], rtol=2e-3
+        )
+        stamps.append(image.header.stamp)
+    assert [depth.header.stamp for depth in peer.depths[first:]] == stamps
+    image, info, cloud = peer.messages()
+    info.k = np.zeros(9)
+    assert peer.answer(image, info, cloud, timeout_s=1.0) is None
+    assert "not calibrated" in graph.log("node")
+    np.testing.assert_allclose(messages.read_depth(peer.good_answer()), scene()[1], rtol=2e-3)

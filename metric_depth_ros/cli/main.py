@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 
 from metric_depth_ros.cli import (
+    build,
     config,
     demo,
     evaluate,
@@ -21,7 +23,7 @@ from metric_depth_ros.cli import (
 from metric_depth_ros.errors import MetricDepthError
 
 # Importing a verb must stay cheap: what is heavy is imported inside its run().
-VERBS = (run, evaluate, frames_to_bag, replay, record, synthesize, train, export, config, demo)
+VERBS = (run, build, evaluate, frames_to_bag, replay, record, synthesize, train, export, config, demo)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -43,6 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if ros_args and not getattr(args, "takes_ros_args", False):
         parser.error("--ros-args: this verb does not join a ROS graph.")
     args.ros_args = ros_args
+    logging.basicConfig(format="metric_depth: %(message)s")
+    logging.getLogger("metric_depth_ros").setLevel(logging.INFO)
     try:
         return int(args.run(args))
     except MetricDepthError as error:

@@ -24,7 +24,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser.add_argument("--no-bag", action="store_true", help="write no bag, pictures only")
     parser.add_argument("--previews", type=int, default=5, metavar="N", help="pictures to draw (default 5)")
     parser.add_argument("--limit", type=int, metavar="N", help="stop after N images")
-    _add_settings(parser.add_argument_group("settings; these beat --set, which beats --config"))
+    add_settings(parser.add_argument_group("settings; these beat --set, which beats --config"))
     bags = parser.add_argument_group("bags; a topic left out is the only one of its kind")
     for name in ("image", "camera-info", "anchors", "regions"):
         bags.add_argument(f"--{name}", metavar="TOPIC")
@@ -36,7 +36,8 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser.set_defaults(run=run)
 
 
-def _add_settings(group: argparse._ArgumentGroup) -> None:
+def add_settings(group: argparse._ArgumentGroup) -> None:
+    """Adds the options that ``build_config`` reads."""
     group.add_argument("--config", metavar="FILE", help="parameter file; `metric_depth config` prints one")
     group.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", dest="changes", help="one setting"

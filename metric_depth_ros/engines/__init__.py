@@ -32,7 +32,8 @@ def build_engine(config: EngineConfig) -> DepthEngine:
     manifest = load_manifest(path)
     request = Request(config.runtime, config.precision, config.threads)
     chosen = choose_runtime(depth_model(manifest, path.parent, config.model), request)
-    return DepthEngine(manifest, chosen.runtime, label=chosen.label, why=chosen.why)
+    on_cpu = chosen.device == "cpu"
+    return DepthEngine(manifest, chosen.runtime, label=chosen.label, why=chosen.why, on_cpu=on_cpu)
 
 
 def depth_model(manifest: Manifest, folder: Path, file: str = "") -> Model:

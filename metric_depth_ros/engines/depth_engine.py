@@ -17,12 +17,15 @@ class DepthEngine:
         manifest: what the network is.
         label: the runtime, its precision and device.
         why: how it came to be that runtime.
+        on_cpu: whether it takes the processor's time.
     """
 
-    def __init__(self, manifest: Manifest, runtime: Runtime, *, label: str = "", why: str = "") -> None:
+    def __init__(
+        self, manifest: Manifest, runtime: Runtime, *, label: str = "", why: str = "", on_cpu: bool = True
+    ) -> None:
         """Runs the network once: a file that does not fit its manifest raises ModelError here."""
         self.manifest = manifest
-        self.label, self.why = label, why
+        self.label, self.why, self.on_cpu = label, why, on_cpu
         self._runtime = runtime
         item = manifest.input
         self._input = ImageInput(item)

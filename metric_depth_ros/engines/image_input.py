@@ -13,7 +13,6 @@ from metric_depth_ros.engines.manifest import InputManifest
 from metric_depth_ros.runtimes.model import Size
 from metric_depth_ros.types import FloatArray, ImageArray
 
-
 # Images longer or narrower than this are stretched to it by networks whose size varies.
 _LONGEST = 4.0
 
@@ -96,7 +95,8 @@ class ImageInput:
         across, down = self._border(width), self._border(height)
         full = width + 2 * across, height + 2 * down
         # Pixels of the output that the image takes: a fraction of one more where sides do not divide.
-        taken = [n * part / whole for n, part, whole in zip(values.shape[::-1], self.taken(*full), self._size)]
+        part = self.taken(*full)
+        taken = [values.shape[1 - axis] * part[axis] / self._size[axis] for axis in range(2)]
         columns, rows = (math.ceil(n - 1e-9) for n in taken)
         resized = cv2.resize(
             values[:rows, :columns],

@@ -34,6 +34,7 @@ class Health:
         self._logged: dict[str, float] = {}
         self._latencies: deque[float] = deque(maxlen=300)
         self._published: deque[float] = deque(maxlen=300)
+        self._waits_for = ""
 
     def count(self, event: str, times: int = 1) -> None:
         """Adds to a counter."""
@@ -58,6 +59,11 @@ class Health:
             due = words not in self._logged
             self._logged.setdefault(words, now)
             return due
+
+    def waits_for(self, what: str) -> None:
+        """Says what the first depth waits for, which is no failure; empty when it waits for nothing."""
+        with self._lock:
+            self._waits_for = what
 
     def solved(self, key: str) -> None:
         """Ends a problem."""
@@ -92,6 +98,8 @@ class Health:
             if self._latencies:
                 p50, p95, p99 = np.percentile(self._latencies, [50, 95, 99]) * 1e3
                 values["latency_ms p50/p95/p99"] = f"{p50:.1f} / {p95:.1f} / {p99:.1f}"
+            if self._waits_for:
+                return WARN, self._waits_for, values
             current = [p for p in self._problems.values() if now - p.met_s < _FORGET_S]
             if current:
                 worst = max(current, key=lambda problem: (problem.level, problem.met_s))

@@ -6,11 +6,14 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -31,16 +34,18 @@ from metric_depth_ros.errors import (
     TransformError,
 )
 from metric_depth_ros.nodes.health import ERROR, Health
+from metric_depth_ros.nodes.incoming import read_any_image
 from metric_depth_ros.nodes.input_watch import InputWatch
-from metric_depth_ros.nodes.outgoing import fill_camera_info, fill_cloud, fill_image
+from metric_depth_ros.nodes.log import core_log
+from metric_depth_ros.nodes.outgoing import fill_camera_info, fill_cloud, fill_diagnostics, fill_image
 from metric_depth_ros.nodes.parameters import declare_config, on_set
 from metric_depth_ros.nodes.ros import cv_bridge, forget_after, message_filters
 from metric_depth_ros.nodes.transforms import Tf2Source
 from metric_depth_ros.nodes.worker import NewestWorker
-from metric_depth_ros.pipeline import MetricDepthPipeline, Result, build_pipeline
+from metric_depth_ros.pipeline import MetricDepthPipeline, Perceived, Result, build_pipeline
 from metric_depth_ros.share import use_fastdds_profile
 from metric_depth_ros.sync import CloudRing, cloud_is_due, gather_points, jumps_back
-from metric_depth_ros.types import Cloud, ImageArray, Sample
+from metric_depth_ros.types import Cloud, Sample
 
 _PROBLEM_KEYS = {
     InputError: "input",
@@ -76,7 +81,8 @@ class MetricDepthNode(Node):
     depth/sigma and depth/points with the image's stamp and frame, and /diagnostics.
 
     The executor's thread only sorts messages in; one worker thread does everything else, for the
-    newest image.
+    newest image. Where the network runs on a GPU a second one solves and publishes, so that the network
+    can look at the next image meanwhile.
     """
 
     def __init__(self, **node_options: Any) -> None:
@@ -95,12 +101,14 @@ class MetricDepthNode(Node):
         self._last_cloud_out_ns: int | None = None  # the worker's alone
         self._last_result: Result | None = None
         self._worker = NewestWorker(self._work, name="metric_depth")
+        self._solver = NewestWorker(lambda rest: rest(), name="solver")
         self._advertise()
         self._subscribe()
         self.add_on_set_parameters_callback(on_set(lambda: self._config, self._accept))
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
         self.create_timer(self._config.diagnostics.period_s, self._on_timer, clock=steady)
         self._worker.start()
+        self._solver.start()
         self._worker.put(_LOAD)
 
     def destroy_node(self) -> None:
@@ -111,6 +119,7 @@ class MetricDepthNode(Node):
                 self._cloud_came.notify_all()
             self._transforms.timeout_s = 0.0
             self._worker.stop()
+            self._solver.stop()
         super().destroy_node()
 
     # ---- topics ------------------------------------------------------------------------------
@@ -217,13 +226,35 @@ class MetricDepthNode(Node):
     # ---- worker ------------------------------------------------------------------------------
 
     def _work(self, pair: _Pair) -> None:
-        try:
+        with self._reported():
             if pair is _LOAD:
                 self._load()
             elif self._pipeline is not None:
-                self._publish(self._pipeline_as_configured().process(self._sample(pair)), pair.received_s)
+                pipeline = self._pipeline_as_configured()
+                perceived = pipeline.perceive(self._sample(pair))
+                rest = partial(self._solve, pipeline, perceived, pair.received_s)
+                if self._overlaps(pipeline):
+                    self._solver.wait_until_idle()
+                    self._solver.put(rest)
+                else:
+                    rest()
+
+    def _overlaps(self, pipeline: MetricDepthPipeline) -> bool:
+        """Whether solving takes a thread of its own: it pays where the network leaves the processor free."""
+        wanted = self._config.engine.overlap
+        return wanted == "always" or (wanted == "auto" and not pipeline.engine.on_cpu)
+
+    def _solve(self, pipeline: MetricDepthPipeline, perceived: Perceived, received_s: float) -> None:
+        with self._reported():
+            self._publish(pipeline.solve(perceived), received_s)
+
+    @contextmanager
+    def _reported(self) -> Iterator[None]:
+        """Ends an expected failure here, in log and diagnostics; a bug too, with its traceback."""
+        try:
+            yield
         except MetricDepthError as error:
-            self._report(error)
+            self._complain(_PROBLEM_KEYS.get(type(error), "input"), ERROR, str(error))
         except Exception:
             if self._health.report("bug", ERROR, f"internal error: {traceback.format_exc(limit=-1)}"):
                 self.get_logger().error(traceback.format_exc())
@@ -231,10 +262,12 @@ class MetricDepthNode(Node):
     def _load(self) -> None:
         if self._pipeline is None:
             started = time.monotonic()
-            self._pipeline = build_pipeline(self._config)
+            with core_log(self.get_logger(), self._health.waits_for):
+                self._pipeline = build_pipeline(self._config)
+            engine = self._pipeline.engine
             self.get_logger().info(
                 f"engine ready in {time.monotonic() - started:.1f} s: {manifest_path(self._config.engine)}; "
-                f"solver {self._config.solver.name}"
+                f"{engine.label}, {engine.why}; solver {self._config.solver.name}"
             )
 
     def _pipeline_as_configured(self) -> MetricDepthPipeline:
@@ -249,7 +282,7 @@ class MetricDepthNode(Node):
         stamp_ns, frame_id = messages.stamp_ns(pair.image), messages.frame_id(pair.image)
         rectified = config.input.rectification == "rectified"
         camera = messages.read_camera(pair.camera_info, rectified=rectified)
-        image = self._read_image(pair.image)
+        image = read_any_image(pair.image, self._bridge)
         clouds = self._clouds_for(stamp_ns, pair.received_s + config.sync.max_wait_s)
         points = gather_points(clouds, frame_id, stamp_ns, self._transforms, config)
         return Sample(
@@ -262,19 +295,6 @@ class MetricDepthNode(Node):
             rectification=None if rectified else messages.read_rectification(pair.camera_info),
             regions=None if pair.regions is None else messages.read_labels(pair.regions),
         )
-
-    def _read_image(self, msg: Any) -> ImageArray:
-        if hasattr(msg, "format"):
-            return messages.read_compressed_image(msg)
-        if msg.encoding in messages.KNOWN_ENCODINGS:
-            return messages.read_image(msg)
-        try:
-            return self._bridge.imgmsg_to_cv2(msg, "rgb8")
-        except Exception as error:  # cv_bridge raises its own, cv2's and Python's errors
-            raise InputError(
-                f"image: encoding {msg.encoding!r} cannot be made rgb8 ({error}). "
-                f"Publish one of {', '.join(sorted(messages.KNOWN_ENCODINGS))}."
-            ) from error
 
     def _clouds_for(self, stamp_ns: int, deadline_s: float) -> list[Cloud]:
         """The image's clouds, after waiting for one that is due. Raises AnchorError when none fits."""
@@ -303,16 +323,13 @@ class MetricDepthNode(Node):
         self._camera_info_out.publish(fill_camera_info(messages.camera_info_fields(result.camera), **header))
         if result.metric.sigma is not None and self._sigma_out.get_subscription_count() > 0:
             self._sigma_out.publish(fill_image(messages.depth_fields(result.metric.sigma, "32FC1"), **header))
-        if self._cloud_is_due(result.stamp_ns):
+        due = cloud_is_due(self._last_cloud_out_ns, result.stamp_ns, self._config.cloud.rate_hz)
+        if due and self._cloud_out.get_subscription_count() > 0:
             self._last_cloud_out_ns = result.stamp_ns
             self._cloud_out.publish(fill_cloud(self._cloud_of(result), **header))
         self._last_result = result
         if self._health.published(time.monotonic() - received_s):
             self.get_logger().info("publishing depth", throttle_duration_sec=5.0)
-
-    def _cloud_is_due(self, stamp_ns: int) -> bool:
-        wanted = self._cloud_out.get_subscription_count() > 0
-        return wanted and cloud_is_due(self._last_cloud_out_ns, stamp_ns, self._config.cloud.rate_hz)
 
     def _cloud_of(self, result: Result) -> dict[str, Any]:
         settings = self._config.cloud
@@ -326,10 +343,6 @@ class MetricDepthNode(Node):
         )
 
     # ---- health ------------------------------------------------------------------------------
-
-    def _report(self, error: MetricDepthError) -> None:
-        """Notes an expected failure."""
-        self._complain(_PROBLEM_KEYS.get(type(error), "input"), ERROR, str(error))
 
     def _complain(self, key: str, level: int, message: str) -> None:
         """Notes a problem, and logs it unless the same one was logged just now."""
@@ -352,21 +365,14 @@ class MetricDepthNode(Node):
         config, result = self._config, self._last_result
         values |= {"engine": str(manifest_path(config.engine)), "solver": config.solver.name}
         values["focus_m"] = f"{config.solver.focus_m:g}"
+        if self._pipeline is not None:
+            values |= {"runtime": self._pipeline.engine.label, "runtime why": self._pipeline.engine.why}
         if result is not None:
             values["anchors"] = str(len(result.anchors))
             values["cloud age_ms"] = f"{(result.stamp_ns - result.sample.cloud_stamps_ns[-1]) / 1e6:.1f}"
             values |= {f"{stage}_ms": f"{1e3 * s:.1f}" for stage, s in result.timings.items()}
             values |= {f"solver {name}": str(value) for name, value in result.metric.info.items()}
-        status = DiagnosticStatus(
-            level=bytes([level]),
-            name=f"{self.get_fully_qualified_name()}: depth",
-            message=message,
-            hardware_id=self.get_name(),
-            values=[KeyValue(key=key, value=value) for key, value in values.items()],
-        )
-        array = DiagnosticArray(status=[status])
-        array.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics_out.publish(array)
+        self._diagnostics_out.publish(fill_diagnostics(self, level, message, values))
 
 
 def main(args: list[str] | None = None) -> int:

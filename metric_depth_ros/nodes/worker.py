@@ -17,7 +17,7 @@ class NewestWorker(Generic[Item]):
         self._work = work
         self._item: Item | None = None
         self._changed = threading.Condition()
-        self._stopping = False
+        self._stopping = self._busy = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -28,19 +28,25 @@ class NewestWorker(Generic[Item]):
         with self._changed:
             dropped = self._item is not None
             self._item = item
-            self._changed.notify()
+            self._changed.notify_all()
             return dropped
+
+    def wait_until_idle(self) -> None:
+        """Waits until nothing is worked on and nothing waits, or the worker is to stop."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping or not (self._busy or self._item is not None))
 
     def clear(self) -> None:
         """Drops the item that waits."""
         with self._changed:
             self._item = None
+            self._changed.notify_all()
 
     def stop(self, timeout_s: float = 15.0) -> None:
         """Ends the thread after the item at hand."""
         with self._changed:
             self._stopping = True
-            self._changed.notify()
+            self._changed.notify_all()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
@@ -51,6 +57,9 @@ class NewestWorker(Generic[Item]):
     def _take(self) -> Item | None:
         """The newest item, waiting for one; None once the worker is to stop."""
         with self._changed:
+            self._busy = False
+            self._changed.notify_all()
             self._changed.wait_for(lambda: self._item is not None or self._stopping)
             item, self._item = self._item, None
+            self._busy = True
             return None if self._stopping else item

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,7 +15,15 @@ from metric_depth_ros.errors import ModelError
 from metric_depth_ros.runtimes.fingerprint import Fingerprint
 from metric_depth_ros.runtimes.model import Model
 from metric_depth_ros.runtimes.plan_cache import PlanCache
-from metric_depth_ros.runtimes.self_test import Inputs, Outputs, compare, reference, run_all, stored_inputs
+from metric_depth_ros.runtimes.self_test import (
+    Inputs,
+    Outputs,
+    WrongNumbersError,
+    compare,
+    reference,
+    run_all,
+    stored_inputs,
+)
 from metric_depth_ros.types import Runtime
 
 _LOG = logging.getLogger(__name__)
@@ -69,11 +77,13 @@ class Chosen:
     Attributes:
         label: runtime, precision and device.
         why: in words.
+        device: "cpu", "cuda", ...
     """
 
     runtime: Runtime
     label: str
     why: str
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -125,16 +135,21 @@ class _Trial:
         self._model, self._request, self._portable, self._cache = model, request, portable, cache
         self._inputs: list[Inputs] = stored_inputs(model)
         self._outputs: Outputs | None = None
+        self._refused: list[str] = []
+        self._lasting = True  # no failure that may be over at the next start, as of memory
 
     def first(self, backends: Sequence[Backend]) -> Chosen:
         """The first that passes, or the portable one."""
         for backend in backends:
             if found := self._passed(backend):
                 runtime, precision = found
-                return Chosen(runtime, _label(backend, precision), "as set")
-        why = f"{self._request.runtime} was set and failed its test: see the log"
-        _LOG.warning("engine: %s; falling back to %s", why, _label(self._portable, "fp32"))
-        return Chosen(self._load(self._portable, "fp32"), _label(self._portable, "fp32"), why)
+                why = f"as set{self._refusals()}"
+                return Chosen(runtime, _label(backend, precision), why, backend.device)
+        label = _label(self._portable, "fp32")
+        _LOG.warning(
+            "engine: %s was set and cannot be used; falling back to %s", self._request.runtime, label
+        )
+        return Chosen(self._load(self._portable, "fp32"), label, f"the fallback{self._refusals()}")
 
     def fastest(self, backends: Sequence[Backend]) -> Chosen:
         """The fastest that passes: the one of last time while nothing has changed, else after timing all."""
@@ -156,8 +171,13 @@ class _Trial:
             raise ModelError("engine: no runtime can run this network; the log has each one's reason.")
         _, backend, precision, runtime = best
         timings = ", ".join(f"{label} {1e3 * s:.1f} ms" for label, s in times.items())
-        record = {"label": _label(backend, precision), "why": f"the fastest here ({timings})"}
-        self._cache.store(fingerprint, json.dumps(record).encode())
+        record = {
+            "label": _label(backend, precision),
+            "why": f"the fastest here ({timings}){self._refusals()}",
+            "device": backend.device,
+        }
+        if self._lasting:
+            self._cache.store(fingerprint, json.dumps(record).encode())
         return Chosen(runtime, **record)
 
     def _of_last_time(self, fingerprint: Fingerprint, backends: Sequence[Backend]) -> Chosen | None:
@@ -170,19 +190,20 @@ class _Trial:
             for precision in self._precisions(backend):
                 if _label(backend, precision) == record["label"]:
                     runtime = self._tested(backend, precision)
-                    return runtime and Chosen(runtime, record["label"], f"{record['why']}, found earlier")
+                    why = f"{record['why']}, found earlier"
+                    return None if runtime is None else Chosen(runtime, record["label"], why, backend.device)
         return None
 
     def _fingerprint(self, backends: Sequence[Backend]) -> Fingerprint:
         """Of a choice: everything that could change it."""
         model, request = self._model, self._request
-        half = model.half.sha256 if model.half is not None else "none"
+        half = model.half.identity if model.half is not None else "none"
         return Fingerprint(
             "choice",
-            model.full.sha256,
+            model.full.identity,
             request.runtime,
-            version="; ".join(f"{b.name} {b.device} {b.version()}" for b in backends),
-            device="; ".join(dict.fromkeys(" ".join(b.hardware()).strip() for b in backends)),
+            version="; ".join(f"{b.name} {b.device} {_asked(b.version)}" for b in backends),
+            device="; ".join(dict.fromkeys(_asked(b.hardware) for b in backends)),
             precision=request.precision,
             shapes=str({name: size.usual for name, size in model.sizes.items()}),
             flags=f"threads={request.threads}, half={half}",
@@ -199,7 +220,7 @@ class _Trial:
         try:
             offered = backend.precisions(self._model)
         except Exception as error:  # a broken installation may raise anything
-            _refuse(backend, "", error)
+            self._refuse(backend, "", error)
             return ()
         return offered if self._request.precision == "auto" else ("fp32",)
 
@@ -212,9 +233,19 @@ class _Trial:
         except Exception as error:
             if backend is self._portable:
                 raise
-            _refuse(backend, precision, error)
+            self._refuse(backend, precision, error)
             return None
         return runtime
+
+    def _refuse(self, backend: Backend, precision: str, error: Exception) -> None:
+        """Says that a candidate is out; a library's own error with where it came from."""
+        self._refused.append(_label(backend, precision))
+        self._lasting &= isinstance(error, WrongNumbersError)
+        trace = None if isinstance(error, ModelError) else error
+        _LOG.warning("engine: %s is not used: %s", self._refused[-1], error, exc_info=trace)
+
+    def _refusals(self) -> str:
+        return f"; refused: {', '.join(self._refused)}" if self._refused else ""
 
     def _load(self, backend: Backend, precision: str) -> Runtime:
         return backend.load(self._model, precision, threads=self._request.threads, cache=self._cache)
@@ -225,18 +256,16 @@ class _Trial:
         return self._outputs
 
 
+def _asked(question: Callable[[], object]) -> str:
+    """A backend's answer, or what went wrong: a broken installation says so when it is loaded."""
+    try:
+        return str(question())
+    except Exception as error:
+        return repr(error)
+
+
 def _label(backend: Backend, precision: str) -> str:
     return f"{backend.name} {precision} on {backend.device}"
-
-
-def _refuse(backend: Backend, precision: str, error: Exception) -> None:
-    """Says that a candidate is out; a library's own error with where it came from."""
-    _LOG.warning(
-        "engine: %s is not used: %s",
-        _label(backend, precision),
-        error,
-        exc_info=None if isinstance(error, ModelError) else error,
-    )
 
 
 def _seconds(runtime: Runtime, inputs: Inputs) -> float:

@@ -39,6 +39,13 @@ class ModelFile:
     sha256: str
     data: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def identity(self) -> str:
+        """One hash of the file and of the weights beside it."""
+        if not self.data:
+            return self.sha256
+        return hashlib.sha256(repr((self.sha256, sorted(self.data.items()))).encode()).hexdigest()
+
     def verify(self) -> None:
         """Raises ModelError as ``content`` does."""
         self.content  # noqa: B018
@@ -61,8 +68,8 @@ class ModelFile:
         unlisted = _locations(content) - set(self.data)
         if unlisted:
             raise ModelError(
-                f"{self.path}: keeps weights in {', '.join(sorted(unlisted))}; needed every such file with its "
-                "sha256 under data in the manifest."
+                f"{self.path}: keeps weights in {', '.join(sorted(unlisted))}; needed every such file with "
+                "its sha256 under data in the manifest."
             )
         return content
 
@@ -108,7 +115,7 @@ class Model:
 
 
 def unverified(path: Path) -> ModelFile:
-    """A file that this process wrote itself, with the weights beside it. Raises ModelError when it is missing."""
+    """A file of this process's own making, with the weights beside it. Raises ModelError without it."""
     content = _read(path)
     data = {name: _digest(path.parent / name) for name in _locations(content)}
     return ModelFile(path, hashlib.sha256(content).hexdigest(), data)
@@ -141,8 +148,8 @@ def _unreadable(path: Path, error: OSError) -> ModelError:
 def _check(path: Path, found: str, wanted: str) -> None:
     if found != wanted:
         raise ModelError(
-            f"{path}: sha256 {found[:12]}..., the manifest says {wanted[:12]}...; the file is corrupt or another "
-            "one. Fetch it again, or write a manifest for it."
+            f"{path}: sha256 {found[:12]}..., the manifest says {wanted[:12]}...; the file is corrupt or "
+            "another one. Fetch it again, or write a manifest for it."
         )
 
 

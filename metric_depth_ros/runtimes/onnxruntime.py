@@ -141,10 +141,13 @@ def _check_inputs(model: Model, runtime: OnnxRuntime) -> None:
     for name, size in model.sizes.items():
         for shape in (size.smallest, size.usual, size.largest):
             found = runtime.inputs[name]
-            if len(found) != len(shape) or any(isinstance(n, int) and n != m for n, m in zip(found, shape)):
+            fits = len(found) == len(shape) and all(
+                not isinstance(n, int) or n == shape[i] for i, n in enumerate(found)
+            )
+            if not fits:
                 raise ModelError(
-                    f"{model.full.path}: {name!r} is of shape {found}; the manifest says {list(shape)}. Correct "
-                    "its width, height, layout or multiple_of."
+                    f"{model.full.path}: {name!r} is of shape {found}; the manifest says {list(shape)}. "
+                    "Correct its width, height, layout or multiple_of."
                 )
 
 

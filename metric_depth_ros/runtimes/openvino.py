@@ -39,11 +39,12 @@ class OpenVino:
         except Exception as error:  # openvino raises RuntimeError and kinds of its own
             raise ModelError(f"{file.path}: OpenVINO cannot load it: {_first_lines(error)}") from error
         self._path = file.path
-        self._outputs = [(output.get_any_name(), output) for output in compiled.outputs]
+        # An output goes by every name that its value has in the file.
+        self._outputs = [(name, output) for output in compiled.outputs for name in output.get_names()]
         self._request = compiled.create_infer_request()
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, FloatArray]:
-        """All outputs by name. Raises ModelError when the inputs do not fit the file."""
+        """All outputs by their names. Raises ModelError when the inputs do not fit the file."""
         try:
             # The inputs are read where they lie; the outputs are copied, since the next run overwrites them.
             found = self._request.infer(dict(inputs), share_inputs=True, share_outputs=False)

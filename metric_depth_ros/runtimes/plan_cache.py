@@ -21,7 +21,7 @@ from metric_depth_ros.runtimes.fingerprint import Fingerprint
 _LOG = logging.getLogger(__name__)
 
 
-class UnsafeCache(Exception):
+class UnsafeCacheError(Exception):
     """A file or directory that somebody else could have written."""
 
 
@@ -48,7 +48,7 @@ class PlanCache:
             sha256, found = stored["sha256"], stored["fingerprint"]
         except FileNotFoundError:
             return None
-        except (OSError, UnsafeCache) as error:
+        except (OSError, UnsafeCacheError) as error:
             _LOG.warning("%s: not used: %s", path, error)
             return None
         except (ValueError, KeyError, TypeError):
@@ -75,7 +75,7 @@ class PlanCache:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(growing, self.root / fingerprint.slot)
-        except (OSError, UnsafeCache) as error:
+        except (OSError, UnsafeCacheError) as error:
             _LOG.warning("%s: cannot keep %s: %s", self.root, fingerprint.slot, error)
             if growing:
                 Path(growing).unlink(missing_ok=True)
@@ -100,7 +100,7 @@ class PlanCache:
         try:
             self._make(self.root)
             self._make(path)
-        except (OSError, UnsafeCache) as error:
+        except (OSError, UnsafeCacheError) as error:
             _LOG.warning("%s: not used: %s", path, error)
             return None
         return path
@@ -127,7 +127,7 @@ def _opened(path: Path, flags: int, folder: int | None = None) -> int:
         number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | flags, dir_fd=folder)
     except OSError as error:
         if error.errno == errno.ELOOP or os.path.islink(path):
-            raise UnsafeCache("it is a symbolic link. Remove it.") from error
+            raise UnsafeCacheError("it is a symbolic link. Remove it.") from error
         raise
     found = os.fstat(number)
     kind = stat.S_ISDIR if flags & os.O_DIRECTORY else stat.S_ISREG
@@ -140,5 +140,5 @@ def _opened(path: Path, flags: int, folder: int | None = None) -> int:
         problem = f"others may write it (mode {stat.S_IMODE(found.st_mode):o}). Remove it, or chmod go-w it."
     if problem:
         os.close(number)
-        raise UnsafeCache(problem)
+        raise UnsafeCacheError(problem)
     return number

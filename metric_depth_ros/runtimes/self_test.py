@@ -20,6 +20,11 @@ from metric_depth_ros.types import Array, FloatArray, Runtime
 TOLERANCE = {"fp32": 0.01, "fp16": 0.03, "bf16": 0.03}
 _BLOCK = 16
 
+
+class WrongNumbersError(ModelError):
+    """A runtime runs the network, but not as the reference does."""
+
+
 Inputs = dict[str, Array]
 Outputs = Sequence[Mapping[str, FloatArray]]
 
@@ -28,7 +33,9 @@ def stored_inputs(model: Model) -> list[Inputs]:
     """Two sets of inputs, always the same ones: at the usual size and, where sizes vary, at another."""
     return [
         {
-            name: _pattern(size.usual if which == 0 else size.smallest, model.dtypes.get(name, "float32"), which)
+            name: _pattern(
+                size.usual if which == 0 else size.smallest, model.dtypes.get(name, "float32"), which
+            )
             for name, size in model.sizes.items()
         }
         for which in range(2)
@@ -59,15 +66,15 @@ def compare(found: Outputs, wanted: Outputs, precision: str) -> float:
     """The largest root-mean-square difference of an output, in standard deviations of the wanted one.
 
     Raises:
-        ModelError: an output is missing, of another shape, not finite where it should be, or differs by
-            more than ``TOLERANCE`` of the precision.
+        WrongNumbersError: an output is missing, of another shape, not finite where it should be, or
+            differs by more than ``TOLERANCE`` of the precision.
     """
     worst = 0.0
     for ours, theirs in zip(found, wanted, strict=True):
         for name, values in theirs.items():
             worst = max(worst, _difference(name, ours.get(name), values))
     if worst > TOLERANCE[precision]:
-        raise ModelError(
+        raise WrongNumbersError(
             f"self-test: differs from ONNX Runtime by {worst:.3g} standard deviations of its output; "
             f"needed at most {TOLERANCE[precision]:g} in {precision}."
         )
@@ -76,12 +83,14 @@ def compare(found: Outputs, wanted: Outputs, precision: str) -> float:
 
 def _difference(name: str, found: Array | None, wanted: Array) -> float:
     if found is None:
-        raise ModelError(f"self-test: gives no output {name!r}.")
+        raise WrongNumbersError(f"self-test: gives no output {name!r}.")
     if found.shape != wanted.shape:
-        raise ModelError(f"self-test: {name!r} is of shape {found.shape}; needed {wanted.shape}.")
+        raise WrongNumbersError(f"self-test: {name!r} is of shape {found.shape}; needed {wanted.shape}.")
     known = np.isfinite(wanted)
     if not np.isfinite(found[known]).all():
-        raise ModelError(f"self-test: {name!r} holds NaN or infinity where ONNX Runtime gives numbers.")
+        raise WrongNumbersError(
+            f"self-test: {name!r} holds NaN or infinity where ONNX Runtime gives numbers."
+        )
     a, b = found[known].astype(np.float64), wanted[known].astype(np.float64)
     if not b.size:
         return 0.0
@@ -95,8 +104,9 @@ def reference(model: Model, inputs: Sequence[Inputs], portable: Any, cache: Plan
     ``portable`` is its backend.
     """
     shapes = str([{name: each.shape for name, each in one.items()} for one in inputs])
+    device, capability = portable.hardware()
     fingerprint = Fingerprint(
-        "reference", model.full.sha256, portable.name, portable.version(), *portable.hardware(), shapes=shapes
+        "reference", model.full.identity, portable.name, portable.version(), device, capability, shapes=shapes
     )
     content = cache.load(fingerprint)
     if content is not None and (stored := _unpacked(content, len(inputs))) is not None:
@@ -109,7 +119,10 @@ def reference(model: Model, inputs: Sequence[Inputs], portable: Any, cache: Plan
 def _packed(outputs: Outputs) -> bytes:
     """As an .npz archive; "1:name" is the output of that name for the second set of inputs."""
     file = io.BytesIO()
-    np.savez(file, **{f"{i}:{name}": array for i, each in enumerate(outputs) for name, array in each.items()})
+    arrays: dict[str, Any] = {
+        f"{i}:{k}": array for i, each in enumerate(outputs) for k, array in each.items()
+    }
+    np.savez(file, **arrays)
     return file.getvalue()
 
 

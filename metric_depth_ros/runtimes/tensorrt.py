@@ -11,6 +11,7 @@ import ctypes
 import logging
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
@@ -69,10 +70,16 @@ class TensorRt:
         return {name: b.array.copy() for name, b in self._buffers.items() if name not in self._inputs}
 
     def close(self) -> None:
-        """Gives the memory of the GPU back."""
+        """Gives the memory of the GPU back; the end of this object does so too."""
         self._driver.use()
         self._forget_size()
-        self._driver.free_stream(self._stream)
+        if self._stream:
+            self._driver.free_stream(self._stream)
+        self._stream = 0
+
+    def __del__(self) -> None:
+        with suppress(Exception):  # half made, or the driver is gone at the end of the process
+            self.close()
 
     def _prepare(self, shapes: dict[str, tuple[int, ...]]) -> None:
         """Buffers and graph for inputs of this size."""
@@ -133,7 +140,7 @@ class _Buffer:
         size = math.prod(shape) * dtype.itemsize
         self.host, self.device = driver.pinned(size), driver.memory(size)
         memory = (ctypes.c_byte * size).from_address(self.host)
-        self.array = np.frombuffer(memory, dtype).reshape(shape)
+        self.array: Array = np.ctypeslib.as_array(memory).view(dtype).reshape(shape)
 
     def free(self, driver: cuda.Driver) -> None:
         driver.free_memory(self.device)
@@ -166,12 +173,14 @@ class TensorRtBackend:
     def load(self, model: Model, precision: str, *, threads: int, cache: PlanCache) -> TensorRt:
         """The stored plan, or a new one, which takes minutes. Raises ModelError."""
         trt, driver = _library(), cuda.Driver()
+        device, capability = self.hardware()
         fingerprint = Fingerprint(
             "plan",
-            model.at(precision).sha256,
+            model.at(precision).identity,
             self.name,
             self.version(),
-            *self.hardware(),
+            device,
+            capability,
             precision=precision,
             shapes=str({name: (s.smallest, s.usual, s.largest) for name, s in model.sizes.items()}),
         )

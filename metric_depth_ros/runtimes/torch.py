@@ -35,8 +35,10 @@ class TorchBackend:
             return ""
         if reason := cuda.missing():
             return reason
-        import torch
-
+        try:
+            import torch
+        except (ImportError, OSError) as error:
+            return f"torch cannot be imported: {error}"
         return "" if torch.cuda.is_available() else "this torch is built without CUDA"
 
     def version(self) -> str:

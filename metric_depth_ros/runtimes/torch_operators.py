@@ -1,4 +1,7 @@
-"""The ONNX operators that depth networks use, in PyTorch. Definitions: onnx.ai/onnx/operators, opset 13 to 20."""
+"""The ONNX operators that depth networks use, in PyTorch.
+
+Definitions: onnx.ai/onnx/operators, opsets 13 to 20.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +63,9 @@ def _paddings(a: Attributes, x: Tensor, value: float = 0.0) -> tuple[Tensor, tup
 def _convolution(a: Attributes, x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
     run = {3: functional.conv1d, 4: functional.conv2d, 5: functional.conv3d}[w.ndim]
     x, padding = _paddings(a, x)
-    return run(x, w, b, tuple(a.get("strides", (1,))), padding, tuple(a.get("dilations", (1,))), a.get("group", 1))
+    return run(
+        x, w, b, tuple(a.get("strides", (1,))), padding, tuple(a.get("dilations", (1,))), a.get("group", 1)
+    )
 
 
 def _transposed_convolution(a: Attributes, x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
@@ -70,9 +75,8 @@ def _transposed_convolution(a: Attributes, x: Tensor, w: Tensor, b: Tensor | Non
     if pads[: len(ones)] != pads[len(ones) :] or "output_shape" in a:
         raise ModelError("ConvTranspose with uneven pads or output_shape is not supported")
     return run(
-        x, w, b,
-        tuple(a.get("strides", ones)), tuple(pads[: len(ones)]), tuple(a.get("output_padding", (0,) * len(ones))),
-        a.get("group", 1), tuple(a.get("dilations", ones)),
+        x, w, b, tuple(a.get("strides", ones)), tuple(pads[: len(ones)]),
+        tuple(a.get("output_padding", [0] * len(ones))), a.get("group", 1), tuple(a.get("dilations", ones)),
     )  # fmt: skip
 
 
@@ -90,13 +94,22 @@ def _average_pool(a: Attributes, x: Tensor) -> Tensor:
     if padded is not x and not counts_padding:
         raise ModelError("AveragePool with uneven pads is not supported")
     kernel, strides = tuple(a["kernel_shape"]), tuple(a.get("strides", (1, 1)))
-    return functional.avg_pool2d(padded, kernel, strides, padding, bool(a.get("ceil_mode", 0)), counts_padding)
+    return functional.avg_pool2d(
+        padded, kernel, strides, padding, bool(a.get("ceil_mode", 0)), counts_padding
+    )
 
 
 def _resize(
-    a: Attributes, x: Tensor, roi: Tensor | None = None, scales: Tensor | None = None, sizes: Tensor | None = None
+    a: Attributes,
+    x: Tensor,
+    roi: Tensor | None = None,
+    scales: Tensor | None = None,
+    sizes: Tensor | None = None,
 ) -> Tensor:
-    how = (a.get("mode", b"nearest").decode(), a.get("coordinate_transformation_mode", b"half_pixel").decode())
+    how = (
+        a.get("mode", b"nearest").decode(),
+        a.get("coordinate_transformation_mode", b"half_pixel").decode(),
+    )
     known: dict[tuple[str, str], dict[str, Any]] = {
         ("nearest", "asymmetric"): {"mode": "nearest"},
         ("nearest", "half_pixel"): {"mode": "nearest-exact"},
@@ -114,7 +127,9 @@ def _resize(
     return functional.interpolate(x, scale_factor=tuple(_numbers(scales)[2:]), **known[how])
 
 
-def _slice(a: Attributes, x: Tensor, starts: Tensor, ends: Tensor, axes: Any = None, steps: Any = None) -> Tensor:
+def _slice(
+    a: Attributes, x: Tensor, starts: Tensor, ends: Tensor, axes: Any = None, steps: Any = None
+) -> Tensor:
     begin, end = _numbers(starts), _numbers(ends)
     for at, axis in enumerate(_numbers(axes) or range(len(begin))):
         step = (_numbers(steps) or [1] * len(begin))[at]
@@ -131,7 +146,9 @@ def _slice(a: Attributes, x: Tensor, starts: Tensor, ends: Tensor, axes: Any = N
 def _gather(a: Attributes, x: Tensor, index: Tensor) -> Tensor:
     axis = a.get("axis", 0) % x.ndim
     index = torch.where(index < 0, index + x.shape[axis], index)
-    return x.index_select(axis, index.flatten()).reshape(*x.shape[:axis], *index.shape, *x.shape[axis + 1 :])
+    return x.index_select(axis, index.flatten()).reshape(
+        (*x.shape[:axis], *index.shape, *x.shape[axis + 1 :])
+    )
 
 
 def _reshape(a: Attributes, x: Tensor, shape: Tensor) -> Tensor:
@@ -155,7 +172,7 @@ def _split(a: Attributes, x: Tensor, sizes: Tensor | None = None) -> tuple[Tenso
     axis = a.get("axis", 0)
     lengths = _numbers(sizes) or list(a.get("split", ()))
     count = a.get("num_outputs", a["outputs"])
-    return x.split(lengths or -(-x.shape[axis] // count), axis)
+    return tuple(x.split(lengths or -(-x.shape[axis] // count), axis))
 
 
 def _pad(a: Attributes, x: Tensor, pads: Tensor, value: Tensor | None = None, axes: Any = None) -> Tensor:
@@ -183,8 +200,8 @@ def _divide(a: Attributes, x: Tensor, y: Tensor) -> Tensor:
     return x / y if x.is_floating_point() else torch.div(x, y, rounding_mode="trunc")
 
 
-def _top_k(a: Attributes, x: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
-    return torch.topk(x, int(k), a.get("axis", -1), bool(a.get("largest", 1)), bool(a.get("sorted", 1)))
+def _top_k(a: Attributes, x: Tensor, k: Tensor) -> tuple[Tensor, ...]:
+    return tuple(x.topk(int(k), a.get("axis", -1), bool(a.get("largest", 1)), bool(a.get("sorted", 1))))
 
 
 def _clip(a: Attributes, x: Tensor, low: Tensor | None = None, high: Tensor | None = None) -> Tensor:
@@ -229,8 +246,9 @@ OPERATORS: dict[str, Operator] = {
         "Less": torch.lt, "LessOrEqual": torch.le, "Log": torch.log, "MatMul": torch.matmul, "Mul": torch.mul,
         "Neg": torch.neg, "Not": torch.logical_not, "Or": torch.logical_or, "Pow": torch.pow,
         "PRelu": lambda x, slope: torch.where(x < 0, x * slope, x), "Reciprocal": torch.reciprocal,
-        "Relu": torch.relu, "Round": torch.round, "Sigmoid": torch.sigmoid, "Sign": torch.sign, "Sin": torch.sin,
-        "Softplus": functional.softplus, "Sqrt": torch.sqrt, "Sub": torch.sub, "Tanh": torch.tanh,
+        "Relu": torch.relu, "Round": torch.round, "Sigmoid": torch.sigmoid, "Sign": torch.sign,
+        "Sin": torch.sin, "Softplus": functional.softplus, "Sqrt": torch.sqrt, "Sub": torch.sub,
+        "Tanh": torch.tanh,
         "Where": torch.where,
     }.items()},
     "ArgMax": lambda a, x: x.argmax(a.get("axis", 0), keepdim=bool(a.get("keepdims", 1))),
@@ -255,7 +273,9 @@ OPERATORS: dict[str, Operator] = {
     "Gemm": _gemm,
     "GlobalAveragePool": lambda a, x: x.mean((2, 3), keepdim=True),
     "HardSigmoid": lambda a, x: (a.get("alpha", 0.2) * x + a.get("beta", 0.5)).clamp(0, 1),
-    "InstanceNormalization": lambda a, x, w, b: functional.instance_norm(x, None, None, w, b, eps=a.get("epsilon", 1e-5)),
+    "InstanceNormalization": lambda a, x, w, b: functional.instance_norm(
+        x, None, None, w, b, eps=a.get("epsilon", 1e-5)
+    ),
     "LayerNormalization": _layer_norm,
     "LeakyRelu": lambda a, x: functional.leaky_relu(x, a.get("alpha", 0.01)),
     "Max": _folded(torch.maximum),
@@ -263,7 +283,9 @@ OPERATORS: dict[str, Operator] = {
     "Min": _folded(torch.minimum),
     "Mod": lambda a, x, y: torch.fmod(x, y) if a.get("fmod", 0) else torch.remainder(x, y),
     "Pad": _pad,
-    "Range": lambda a, start, end, step: torch.arange(start.item(), end.item(), step.item(), dtype=start.dtype),
+    "Range": lambda a, start, end, step: torch.arange(
+        start.item(), end.item(), step.item(), dtype=start.dtype
+    ),
     "ReduceMax": _reduce(torch.amax),
     "ReduceMean": _reduce(torch.mean),
     "ReduceMin": _reduce(torch.amin),

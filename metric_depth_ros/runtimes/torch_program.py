@@ -55,7 +55,9 @@ class Torch:
                     self._program = _Program(self._graph, self._constants, tensors, self._device, self._float)
                 found = self._program.run(tensors)
                 # A copy: the next run writes where this one did.
-                return {name: found[name].to("cpu", torch.float32, copy=True).numpy() for name in self._outputs}
+                return {
+                    name: found[name].to("cpu", torch.float32, copy=True).numpy() for name in self._outputs
+                }
         except (RuntimeError, IndexError, KeyError, ModelError) as error:
             words = " ".join(str(error).split())[:300]
             raise ModelError(f"{self._path}: PyTorch: {words}") from error
@@ -76,7 +78,8 @@ class _Program:
         self._device, self._float = device, float_type
         self._outputs = [item.name for item in graph.output]
         self._steps: list[tuple[Any, dict[str, Any], list[torch.Tensor | str | None], list[str]]] = []
-        self._static = {name: self._moved(tensor) for name, tensor in inputs.items()}
+        # Clones: every run writes its inputs here.
+        self._static = {name: self._moved(tensor).clone() for name, tensor in inputs.items()}
         self._values: dict[str, torch.Tensor] = {}
         self._fixed = self._fold(graph, constants)
         self._recording = self._record() if device.type == "cuda" else None
@@ -107,8 +110,10 @@ class _Program:
                 if not name:
                     arguments.append(None)
                 elif name in known:
-                    stays = folds or (node.op_type in TOLD_BY_NUMBERS and position > 0)
-                    arguments.append(known[name] if stays else moved.setdefault(name, self._moved(known[name])))
+                    is_data = position == 0 or node.op_type not in TOLD_BY_NUMBERS
+                    if is_data and not folds and name not in moved:
+                        moved[name] = self._moved(known[name])
+                    arguments.append(moved[name] if is_data and not folds else known[name])
                 else:
                     arguments.append(name)
             resolved = [values[a] if isinstance(a, str) else a for a in arguments]

@@ -1,0 +1,72 @@
+"""The node while its engine is built: it stays alive and says what it waits for."""
+
+import logging
+import threading
+
+import pytest
+
+pytest.importorskip("rclpy")
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
+
+from metric_depth_ros.nodes import metric_depth_node
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.fixture
+def node_and_statuses(ros, toy_manifest, monkeypatch):
+    """A node whose engine takes until the event is set; yields it, the event and the diagnostics it sends."""
+    ready, real = threading.Event(), metric_depth_node.build_pipeline
+
+    def slow_build(config):
+        logging.getLogger("metric_depth_ros.runtimes.plan_cache").info(
+            "building engine, may take minutes: %s", "made up"
+        )
+        ready.wait(30)
+        logging.getLogger("metric_depth_ros.runtimes.choice").warning("engine: made up is not used")
+        return real(config)
+
+    monkeypatch.setattr(metric_depth_node, "build_pipeline", slow_build)
+    settings = {"engine.manifest": str(toy_manifest), "diagnostics.period_s": 0.1}
+    node = metric_depth_node.MetricDepthNode(
+        parameter_overrides=[Parameter(name, value=value) for name, value in settings.items()]
+    )
+    statuses = []
+    node.create_subscription(DiagnosticArray, "/diagnostics", lambda m: statuses.extend(m.status), 10)
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    thread = threading.Thread(target=executor.spin, daemon=True)
+    thread.start()
+    yield node, ready, statuses
+    ready.set()
+    executor.shutdown()
+    thread.join(5)
+    node.destroy_node()
+
+
+def wait_for(condition, seconds=20.0):
+    pause = threading.Event()
+    for _ in range(int(seconds / 0.02)):
+        if condition():
+            return True
+        pause.wait(0.02)
+    return False
+
+
+def test_it_says_that_it_builds_and_goes_on(node_and_statuses):
+    _, ready, statuses = node_and_statuses
+    building = "building engine, may take minutes: made up"
+    assert wait_for(lambda: sum(s.message == building for s in statuses) >= 3), [s.message for s in statuses]
+    assert all(s.level == b"\x01" for s in statuses if s.message == building)
+    ready.set()
+
+    def values():
+        return {pair.key: pair.value for pair in statuses[-1].values}
+
+    assert wait_for(lambda: "runtime" in values())
+    assert " on " in values()["runtime"]
+    assert values()["runtime why"]
+    assert wait_for(lambda: "building" not in statuses[-1].message)
