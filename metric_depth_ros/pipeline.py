@@ -65,12 +65,17 @@ class Result:
 
 @dataclass(frozen=True, eq=False)
 class Perceived:
-    """A sample after the network: what the solver needs. The fields are those of ``Result``."""
+    """A sample after the network: what the solver needs. The fields are those of ``Result``.
+
+    Attributes:
+        regions: labels (H, W) of the image that came with the sample; None where they are still to be made.
+    """
 
     relative: RelativeDepth
     camera: Camera
     image: ImageArray
     anchors: Anchors
+    regions: IntArray | None
     sample: Sample
     timings: dict[str, float]
 
@@ -83,14 +88,15 @@ class MetricDepthPipeline:
         self.config = config
         self.engine = engine
         self._solver = build_solver(config.solver)
+        self._networks = segmenter
+        self._segmenter: Segmenter | None = None  # where none is needed
         if "regions" in self._solver.uses and config.regions.source != "topic":
-            segmenter = build_segmenter(config.regions, segmenter)
-        self._segmenter = segmenter
+            self._networks = self._segmenter = build_segmenter(config.regions, segmenter)
         self._rectifier: Rectifier | None = None
 
     def with_config(self, config: Config) -> MetricDepthPipeline:
         """A pipeline with other settings on the same engine. Raises ConfigError."""
-        return MetricDepthPipeline(self.engine, config, self._segmenter)
+        return MetricDepthPipeline(self.engine, config, self._networks)
 
     def process(self, sample: Sample) -> Result:
         """Metric depth of one sample; the sample is not modified.
@@ -107,18 +113,21 @@ class MetricDepthPipeline:
         clock = _Clock()
         with clock("prepare"):
             image, camera = self._prepared(sample)
+            regions = self._given_regions(sample, image) if self._segmenter is None else None
         with clock("anchors"):
             anchors = self._anchors(sample, camera)
         with clock("engine"):
             relative = self.engine.predict(image)
-        return Perceived(relative, camera, image, anchors, sample, clock.seconds)
+        return Perceived(relative, camera, image, anchors, regions, sample, clock.seconds)
 
     def solve(self, perceived: Perceived) -> Result:
         """The second half. One thread may run it while another runs ``perceive`` on the next sample."""
         image, camera, anchors = perceived.image, perceived.camera, perceived.anchors
         clock = _Clock(dict(perceived.timings))
         with clock("regions"):
-            regions = self._regions(sample, image, relative) if "regions" in self._solver.uses else None
+            regions = perceived.regions
+            if self._segmenter is not None:
+                regions = self._segmenter.segment(image, perceived.relative)
         with clock("solver"):
             metric = self._solver.solve(
                 perceived.relative,
@@ -150,11 +159,14 @@ class MetricDepthPipeline:
             camera = resize_camera(camera, width, height)
         return image, camera
 
-    def _regions(self, sample: Sample, image: ImageArray, relative: RelativeDepth) -> IntArray:
-        """Labels (H, W) of the image as prepared. Raises InputError."""
-        if self.config.regions.source != "topic":
-            assert self._segmenter is not None
-            return self._segmenter.segment(image, relative)
+    def _given_regions(self, sample: Sample, image: ImageArray) -> IntArray | None:
+        """Labels (H, W) of the prepared image that came with the sample, if the solver wants them.
+
+        Raises:
+            InputError: they are missing, or of other proportions than the image.
+        """
+        if "regions" not in self._solver.uses:
+            return None
         camera, labels = sample.camera, sample.regions
         if labels is None:
             raise InputError("regions: no label image came with the image. Publish one, or remap regions.")

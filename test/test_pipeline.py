@@ -121,7 +121,7 @@ def test_regions_are_rectified_and_resized_with_the_image(toy_manifest, scene, l
     config = {"solver.name": "region_aware", "regions.source": "topic", "output.scale": 0.5}
     pipeline = build_pipeline(settings(toy_manifest, **config))
     image, _ = pipeline._prepared(sample)
-    regions = pipeline._regions(dataclasses.replace(sample, regions=labelled), image, None)
+    regions = pipeline._given_regions(dataclasses.replace(sample, regions=labelled), image)
     assert regions.shape == image.shape[:2]
     seen = image.min(axis=2) > 0
     agree = (image[..., 0] > 100) == (regions == 1)
