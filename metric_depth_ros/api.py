@@ -12,7 +12,9 @@ from numpy.typing import ArrayLike
 from metric_depth_ros.anchors import focused
 from metric_depth_ros.config import SETTINGS, Config, from_flat
 from metric_depth_ros.errors import ConfigError, InputError
+from metric_depth_ros.labels import compact
 from metric_depth_ros.regions import build_segmenter
+from metric_depth_ros.regions.merging import few_enough
 from metric_depth_ros.solvers import SOLVERS, build_solver
 from metric_depth_ros.types import (
     Anchors,
@@ -81,9 +83,9 @@ def solve(
     anchors = focused(_anchors(uv, depth, sigma), config.solver.focus_m, config.solver.focus_width)
     picture = _picture(image, shape)
     chosen = build_solver(config.solver)
-    labels = None if regions is None else np.asarray(regions)
-    if labels is None and "regions" in chosen.uses:
-        labels = _segmented(picture, given, solver, config)
+    labels = None
+    if "regions" in chosen.uses:
+        labels = _segmented(picture, given, solver, config) if regions is None else _given(regions, picture)
     return chosen.solve(
         given,
         anchors,
@@ -119,9 +121,12 @@ def _options_of(solver: str) -> dict[str, str]:
 
 
 def _numbers(values: ArrayLike, name: str) -> FloatArray:
-    """``values`` as float32. Raises InputError."""
+    """``values`` as float32, NaN where a masked array hides them. Raises InputError."""
     try:
-        return np.asarray(values, np.float32)
+        if np.iscomplexobj(values):
+            raise TypeError("complex numbers")
+        hidden = np.ma.getmask(values)
+        return np.asarray(np.where(hidden, np.nan, values) if hidden.any() else values, np.float32)
     except (TypeError, ValueError) as error:
         raise InputError(f"{name}: {error}; needed an array of numbers.") from error
 
@@ -190,6 +195,14 @@ def _camera(K: ArrayLike | None, shape: tuple[int, ...]) -> Camera | None:
     if matrix.shape != (3, 3):
         raise InputError(f"K: shape {matrix.shape}; needed (3, 3).")
     return Camera(shape[1], shape[0], matrix)
+
+
+def _given(regions: ArrayLike, picture: ImageArray | None) -> IntArray:
+    """The caller's labels; more than a solver can hold are joined, if there is an image to do it by."""
+    labels = np.asarray(regions)
+    if picture is None or labels.shape != picture.shape[:2] or labels.dtype.kind not in "iu":
+        return labels
+    return few_enough(compact(labels), picture, 0.0) if labels.min() >= 0 else labels
 
 
 def _segmented(picture: ImageArray | None, relative: RelativeDepth, solver: str, config: Config) -> IntArray:

@@ -59,14 +59,18 @@ class InputConfig:
     )
     pairing_slop_s: float = option(
         0.005,
-        "stamps of image and camera_info differ by less than this",
+        "stamps of image, camera_info and label image differ by less than this",
         unit="s",
         low=1e-6,
         high=1,
         live=False,
     )
     queue_size: int = option(
-        10, "images and camera_infos kept while they wait for their partner", low=1, high=1000, live=False
+        10,
+        "images, camera_infos and label images kept until their partners come",
+        low=1,
+        high=1000,
+        live=False,
     )
 
 

@@ -15,8 +15,9 @@ from metric_depth_ros.config import Config
 from metric_depth_ros.engines import build_engine
 from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError
 from metric_depth_ros.geometry import Rectifier, resize_camera
+from metric_depth_ros.labels import resize_labels
 from metric_depth_ros.regions import build_segmenter
-from metric_depth_ros.regions.merging import MOST_REGIONS, resize_labels, tidied
+from metric_depth_ros.regions.merging import few_enough
 from metric_depth_ros.solvers import build_solver
 from metric_depth_ros.types import (
     Anchors,
@@ -181,9 +182,7 @@ class MetricDepthPipeline:
             rectifier = self._rectifier_for(camera, sample.rectification)
             labels = rectifier.rectify_labels(labels) if rectifier.changes else labels
         labels = resize_labels(labels, image.shape[1], image.shape[0])
-        if labels.max() < MOST_REGIONS:
-            return labels
-        return tidied(labels, image, self.config.regions.min_area)
+        return few_enough(labels, image, self.config.regions.min_area)
 
     def _rectifier_for(self, camera: Camera, wanted: Rectification | None) -> Rectifier:
         if self._rectifier is None or not self._rectifier.fits(camera, wanted):

@@ -11,7 +11,7 @@ from metric_depth_ros.option import option, section
 class MedianConfig:
     statistic: str = option(
         "median_of_ratios",
-        "which median; ratio_of_medians is the papers', and knows no weights",
+        "which median, in region_aware's expansion too; ratio_of_medians is the papers': no weights",
         choices=("median_of_ratios", "ratio_of_medians"),
     )
 
@@ -100,6 +100,7 @@ SOLVER_NAMES = (
     "paper_piecewise",
     "paper_lwlr",
     "paper_grid",
+    "paper_region_median",
     "paper_slf",
     "paper_ssf",
 )
@@ -110,8 +111,8 @@ class SolverConfig:
     name: str = option("auto", "how relative depth becomes metric", choices=SOLVER_NAMES)
     domain: str = option(
         "auto",
-        "what is fitted; auto: inverse_depth for inverse-depth networks, each solver's own for depth "
-        "networks; no effect on median and the paper_ solvers",
+        "what is fitted; auto: inverse_depth for inverse-depth networks, log for depth networks; no effect "
+        "on median and the paper_ solvers",
         choices=("auto", "inverse_depth", "log", "depth"),
     )
     weighting: str = option(

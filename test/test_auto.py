@@ -227,12 +227,33 @@ def test_colour_parts_what_the_network_does_not():
     assert np.abs(seeing / truth - 1).mean() < 0.75 * np.abs(blind / truth - 1).mean()
 
 
-def test_sigma_knows_that_the_map_is_off_where_all_anchors_lie_at_one_depth():
+@pytest.mark.parametrize("jitter", [0.0, 0.001])
+def test_a_wall_that_the_network_tilts_is_met_where_its_anchors_are(jitter):
+    """All anchors at one depth, to the centimetre or nearly: what they say of the map's shape counts."""
+    tilted = (1 + 0.35 * (U / WIDTH - 0.5)).astype(np.float32)
+    v, u = np.random.default_rng(12).integers(0, [[HEIGHT], [WIDTH]], (2, 100))
+    depth = 4 + np.random.default_rng(13).normal(0, jitter, 100)
+    anchors = Anchors(np.column_stack([u, v]).astype(np.float32), depth, np.full(100, 0.02))
+    solved = solver_of("auto").solve(RelativeDepth(tilted, "depth"), anchors)
+    assert np.abs(solved.depth / 4 - 1).mean() < 0.02
+
+
+def test_robust_none_believes_a_wrong_anchor():
     relative = smooth_relative()
-    v, u = np.random.default_rng(12).integers(0, [[HEIGHT], [WIDTH]], (2, 200))
-    anchors = Anchors(np.column_stack([u, v]).astype(np.float32), np.full(200, 4.0), np.full(200, 0.04))
-    solved = solver_of("auto").solve(RelativeDepth(relative, "depth"), anchors)
-    assert 0.5 < (np.abs(solved.depth - 4) <= solved.sigma).mean() < 0.95
+    for n in (8, 40):
+        anchors = anchors_on(2 * relative, n, sigma=0.01)
+        depth = anchors.depth.copy()
+        depth[3] *= 2.5
+        u, v = anchors.uv[3].astype(int)
+        met, doubted = (
+            solver_of("auto", robust=robust)
+            .solve(RelativeDepth(relative, "depth"), Anchors(anchors.uv, depth, anchors.sigma))
+            .depth[v, u]
+            / depth[3]
+            for robust in ("none", "neighbours")
+        )
+        assert 0.85 < met < 1.1
+        assert doubted < 0.6
 
 
 def test_depth_beside_unknown_pixels_is_as_good_as_elsewhere():

@@ -9,7 +9,7 @@ import metric_depth_ros
 
 PACKAGE = Path(metric_depth_ros.__file__).parent
 LEVELS = [
-    {"types", "errors", "share"},
+    {"types", "errors", "share", "labels"},
     {"option", "solver_config", "config", "parameter_file", "geometry", "transforms", "messages"},
     {"runtimes", "models"},
     {"engines", "regions", "anchors", "sync", "datasets", "bags", "pictures"},
@@ -22,7 +22,8 @@ LEVELS = [
 ]
 LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}
 # What may be imported on one level, since it only ever points one way.
-WITHIN_LEVEL = {("types", "errors"), ("parameter_file", "config"), ("config", "solver_config"),
+WITHIN_LEVEL = {("types", "errors"), ("labels", "types"),
+    ("parameter_file", "config"), ("config", "solver_config"),
     ("config", "option"), ("solver_config", "option"),
     ("transforms", "geometry"), ("messages", "geometry"), ("bags", "sync"),
                 ("datasets", "sync"), ("datasets", "anchors"), ("regions", "engines")}  # fmt: skip

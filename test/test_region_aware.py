@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 
 import numpy as np
 import pytest
@@ -95,6 +96,62 @@ def test_a_map_that_is_itself_a_plane_leaves_no_nonsense():
 
 
 # Paper 000
+
+
+def test_the_paper_s_median_is_the_ratio_of_medians_per_region():
+    relative, anchors = noisy_problem(n=80)
+    labels = quarters()
+    depth = solver_of("paper_region_median").solve(relative, anchors, regions=labels).depth
+    u, v = anchors.uv.astype(int).T
+    for region in range(4):
+        mine = labels[v, u] == region
+        scale = np.median(anchors.depth[mine]) / np.median(relative.values[v, u][mine])
+        there = labels == region
+        np.testing.assert_allclose(depth[there], scale * relative.values[there], rtol=1e-5)
+
+
+@pytest.mark.parametrize("factor", [1, 7, 33])
+def test_labels_may_have_gaps(factor):
+    relative, anchors = noisy_problem(n=80)
+    labels = random_labels(25)
+    for name in ("region_aware", "paper_slf"):
+        plain, gapped = (
+            solver_of(name).solve(relative, anchors, regions=found)
+            for found in (labels, (factor * 1000 * labels.astype(np.int64) + 3) % (2**31 - 1))
+        )
+        np.testing.assert_array_equal(plain.depth, gapped.depth)
+        assert plain.info == gapped.info
+
+
+def test_more_regions_than_a_matrix_can_hold_are_refused():
+    relative, anchors = noisy_problem(n=80)
+    with pytest.raises(InputError, match="3072 regions; needed at most 1000"):
+        solver_of("region_aware").solve(relative, anchors, regions=np.arange(3072).reshape(48, 64))
+
+
+@pytest.mark.parametrize("fit", ["linear", "surface", "auto"])
+@pytest.mark.parametrize("kind", ["depth", "inverse_depth"])
+def test_pooling_does_not_depend_on_the_map_s_unit(fit, kind):
+    relative, anchors = noisy_problem(n=80)
+    solver = solver_of("region_aware", domain="inverse_depth", region_aware__fit=fit)
+    usual = solver.solve(RelativeDepth(relative.values, kind), anchors, regions=quarters()).depth
+    for unit in (1e-8, 1e-4, 1e6):
+        map_ = RelativeDepth(relative.values * np.float32(unit), kind)
+        np.testing.assert_allclose(solver.solve(map_, anchors, regions=quarters()).depth, usual, rtol=1e-3)
+
+
+def test_a_region_where_the_network_says_zero_leaves_the_others_alone():
+    """Zero inverse depth (the sky) fitted by a scale alone: its anchors say nothing about a level."""
+    truth = 3 * smooth_relative()
+    inverse = np.where(U < 16, 0, 1 / truth).astype(np.float32)
+    at = np.array([[5, 5], [12, 25], [25, 45], [40, 15], [60, 35]])
+    anchors = Anchors(at.astype(np.float32), truth[at[:, 1], at[:, 0]].astype(float), np.full(5, 0.01))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        solved = solver_of("region_aware", robust="none").solve(
+            RelativeDepth(inverse, "inverse_depth"), anchors, regions=(U // 16 + 4 * (V // 16)).astype(int)
+        )
+    assert np.isfinite(solved.depth[U >= 16]).all()
 
 
 @pytest.mark.parametrize(("name", "columns"), [("paper_slf", 2), ("paper_ssf", 4)])

@@ -9,10 +9,8 @@ import cv2
 import numpy as np
 
 from metric_depth_ros.errors import InputError
+from metric_depth_ros.labels import compact
 from metric_depth_ros.types import FloatArray, ImageArray, IntArray
-
-# Labels farther apart are counted by sorting, which takes ten times as long.
-_MOST_LABELS = 1 << 20
 
 
 def read_image(message: Any) -> ImageArray:
@@ -95,14 +93,7 @@ def read_labels(message: Any) -> IntArray:
             f"regions: encoding {message.encoding!r}; needed one of {', '.join(_LABELS)}. Publish "
             "labels, not colours."
         )
-    labels = pixel_view(message, kind, 1)[..., 0].astype(np.int64)
-    lowest, highest = int(labels.min()), int(labels.max())
-    if highest - lowest > _MOST_LABELS:
-        _, found = np.unique(labels, return_inverse=True)
-        return np.asarray(found.reshape(labels.shape), np.int32)
-    labels -= lowest
-    used = np.bincount(labels.ravel()) > 0
-    return np.asarray((np.cumsum(used) - 1).astype(np.int32)[labels])
+    return compact(pixel_view(message, kind, 1)[..., 0].astype(np.int64))
 
 
 def depth_fields(depth: FloatArray, encoding: str) -> dict[str, Any]:

@@ -61,6 +61,6 @@ class InputWatch:
         return (
             "camera_info",
             ERROR,
-            f"camera_info: {images} images and {came}, but no stamps agree. Stamp all alike, or raise "
-            "input.pairing_slop_s.",
+            f"camera_info: {images} images and {came}, but none of one stamp met. Stamp all alike, raise "
+            "input.queue_size if one comes late, or raise input.pairing_slop_s.",
         )

@@ -31,7 +31,7 @@ def build_segmenter(config: RegionsConfig, before: Segmenter | None = None) -> S
         ModelError: the manifest or a model file cannot be used.
     """
     if config.source == "topic":
-        raise ConfigError("regions.source: topic; there is none here. Choose a segmenter.")
+        raise ConfigError("regions.source: topic; there is none here. Choose built-in, labels or sam.")
     if config.source == "built-in":
         return WatershedSegmenter(config)
     if isinstance(before, (LabelSegmenter, SamSegmenter)):

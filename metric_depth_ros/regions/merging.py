@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from metric_depth_ros.errors import InputError
+from metric_depth_ros.labels import compact
 from metric_depth_ros.regions.adjacency import touching
 from metric_depth_ros.types import FloatArray, ImageArray, IntArray
 
@@ -73,21 +74,6 @@ def _merged(regions: IntArray, into: IntArray, n: int) -> IntArray:
     return root
 
 
-def compact(labels: IntArray) -> IntArray:
-    """The same regions as 0 to n-1, int32."""
-    used = np.bincount(labels.ravel()) > 0
-    return (np.cumsum(used) - 1).astype(np.int32)[labels]
-
-
-def resize_labels(labels: IntArray, width: int, height: int) -> IntArray:
-    """Labels (height, width), each pixel's from the nearest one."""
-    if labels.shape == (height, width):
-        return labels
-    # Numbers of regions are exact in float32 up to 2^24.
-    values = labels.astype(np.float32)
-    return np.asarray(cv2.resize(values, (width, height), interpolation=cv2.INTER_NEAREST_EXACT), np.int32)
-
-
 def split(labels: IntArray) -> IntArray:
     """Every connected part (8 neighbours) of every label as a region of its own, from 0."""
     parts, count = np.zeros(labels.shape, np.int32), 0
@@ -102,3 +88,8 @@ def tidied(labels: IntArray, image: ImageArray, min_area: float) -> IntArray:
     """The regions 0 to n-1 of any labels of an RGB image, none below ``min_area`` of it."""
     lab = reduced_lab(image, 10**6)  # as it is, smoothed
     return joined(labels, lab, max(min_area, 1 / MOST_REGIONS) * labels.size)
+
+
+def few_enough(labels: IntArray, image: ImageArray, min_area: float) -> IntArray:
+    """Labels 0 to n-1 as they are, or tidied where there are more than solvers can hold."""
+    return labels if labels.max() < MOST_REGIONS else tidied(labels, image, min_area)

@@ -37,7 +37,7 @@ def build_solver(config: SolverConfig) -> Solver:
         ConfigError: there is none of that name.
     """
     try:
-        solver = SOLVERS[config.name](config)
+        build = SOLVERS[config.name]
     except KeyError:
         near = difflib.get_close_matches(config.name, SOLVERS, n=2) or list(SOLVERS)
         raise ConfigError(
@@ -45,5 +45,5 @@ def build_solver(config: SolverConfig) -> Solver:
             f"Did you mean {' or '.join(near)}?"
         ) from None
     if config.residuals == "spread" and config.name != "auto":
-        return Spread(solver, config)
-    return solver
+        return Spread(build, config)
+    return build(config)

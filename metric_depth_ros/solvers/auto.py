@@ -129,7 +129,8 @@ class Auto:
         trend = find_trend(relative, anchors, self._config.domain, self._config.robust)
         level = np.float32(np.median(trend.residual))
         covariance = _resolved(self._covariance, len(trend.x))
-        field = _field(_places(trend.map, image, len(trend.x)), trend, level, covariance)
+        places = _places(trend.map, image, len(trend.x))
+        field = _field(places, trend, level, covariance, doubting=self._config.robust != "none")
         y = _enlarged(field.slope + np.float32(1), trend.map.shape)
         y *= trend.map
         y += _enlarged(field.mean, y.shape)
@@ -181,15 +182,15 @@ def _middles(pixels: int, parts: int) -> FloatArray:
     return (np.arange(parts) + 0.5) * (pixels / parts) - 0.5
 
 
-def _field(places: Places, trend: Trend, level: float, covariance: Covariance) -> Field:
+def _field(places: Places, trend: Trend, level: float, covariance: Covariance, *, doubting: bool) -> Field:
     """The process given the trend's residuals less ``level``."""
     uv = trend.anchors.uv
     features, values, noise = places.at(uv, trend.x), trend.residual - level, noise_of(trend.anchors)
     parts = []
     for tile in tiled(uv, *places.size, _OWN if len(uv) > _TOGETHER else _TOGETHER):
         chosen = tile.chosen(uv, _LEAST, _MOST)
-        process = GaussianProcess(covariance, features[chosen], values[chosen], noise[chosen], doubting=True)
-        parts.append((tile, process))
+        told = features[chosen], values[chosen], noise[chosen]
+        parts.append((tile, GaussianProcess(covariance, *told, doubting=doubting)))
     sparse = places.sparse()
     smooth = _blended(parts, sparse, lambda process, at: process.smooth_mean(at))
     slope = _blended(parts, sparse, lambda process, at: np.full(len(at), process.slope))
@@ -197,7 +198,7 @@ def _field(places: Places, trend: Trend, level: float, covariance: Covariance) -
     mean = _blended(parts, places, lambda process, at: process.local_mean(at))
     mean += _enlarged(smooth, mean.shape)
     scale = _amplitude([process for _, process in parts])
-    sigma = np.hypot(scale * np.sqrt(variance + np.float32(NUGGET**2)), np.float32(trend.spread))
+    sigma = scale * np.sqrt(variance + np.float32(NUGGET**2))
     return Field(mean, slope, sigma, scale)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -47,15 +47,9 @@ class ClosedForm(ABC):
 
     Its child says ``_fitted``. Where the anchors tell no more than a scale (one anchor, or all at one
     depth), every child gives the global scale. ``info`` holds domain, anchors used, anchors rejected,
-    and what the child adds.
-
-    Class attributes:
-        name: as in the registry.
-        for_depth: the domain that "auto" means for depth networks.
+    and what the child adds; at one depth instead ``fit`` alone.
     """
 
-    name: ClassVar[str]
-    for_depth: ClassVar[Domain]
     uses: frozenset[str] = frozenset()
 
     def __init__(self, config: SolverConfig, *, guards: bool = True) -> None:
@@ -83,10 +77,10 @@ class ClosedForm(ABC):
                 of the map's size.
         """
         config = self._config
-        domain = choose_domain(config.domain, relative.kind, self.for_depth)
+        domain = choose_domain(config.domain, relative.kind)
         x = relative_in(domain, relative)
         regions = self._checked(regions, x.shape)
-        seen = observe(x, anchors, domain, config.weighting, config.robust, self.name)
+        seen = observe(x, anchors, domain, config.weighting, config.robust, config.name)
         line = fit_line(seen, domain, rising=self._guards)
         problem = Problem(domain, x, seen, line, regions)
         if self._guards and seen.one_depth:

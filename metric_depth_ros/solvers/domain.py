@@ -26,11 +26,11 @@ Domain = Literal["inverse_depth", "log", "depth"]
 MODEL_MISFIT = 0.1
 
 
-def choose_domain(setting: str, kind: Kind, for_depth: Domain) -> Domain:
-    """The domain a setting means; "auto" is inverse_depth, or ``for_depth`` for depth networks."""
+def choose_domain(setting: str, kind: Kind) -> Domain:
+    """The domain a setting means; "auto" is inverse_depth, or log for depth networks."""
     if setting != "auto":
         return cast(Domain, setting)
-    return "inverse_depth" if kind == "inverse_depth" else for_depth
+    return "inverse_depth" if kind == "inverse_depth" else "log"
 
 
 def relative_in(domain: Domain, relative: RelativeDepth) -> FloatArray:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from metric_depth_ros.solvers.closed_form import ClosedForm, Problem
-from metric_depth_ros.solvers.domain import Domain
 from metric_depth_ros.types import FloatArray
 
 
@@ -15,9 +14,6 @@ class GlobalAffine(ClosedForm):
     The line always rises: where the anchors show none that does, only the scale is fitted. ``info``
     adds fit ("affine", "scale" or "constant"), scale and shift.
     """
-
-    name: ClassVar[str] = "global_affine"
-    for_depth: ClassVar[Domain] = "log"
 
     def _fitted(self, problem: Problem) -> tuple[FloatArray, dict[str, Any]]:
         line = problem.line

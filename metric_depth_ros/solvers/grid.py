@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -28,9 +28,6 @@ class Grid(ClosedForm):
     Weighted least squares plus smoothness times the squared differences of neighbouring vertices.
     ``info`` adds fit and smoothness.
     """
-
-    name: ClassVar[str] = "grid"
-    for_depth: ClassVar[Domain] = "log"
 
     def _fitted(self, problem: Problem) -> tuple[FloatArray, dict[str, Any]]:
         options, seen = self._config.grid, problem.seen

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from metric_depth_ros.solver_config import LwlrConfig
 from metric_depth_ros.solvers.closed_form import ClosedForm, Problem, rescued
-from metric_depth_ros.solvers.domain import Domain
 from metric_depth_ros.solvers.lattice import Lattice
 from metric_depth_ros.solvers.line import spread_about
 from metric_depth_ros.types import FloatArray
@@ -32,9 +31,6 @@ class Lwlr(ClosedForm):
     computed on a lattice of a third of the kernel's width and interpolated. ``info`` adds the
     bandwidth in pixels.
     """
-
-    name: ClassVar[str] = "lwlr"
-    for_depth: ClassVar[Domain] = "log"
 
     def _fitted(self, problem: Problem) -> tuple[FloatArray, dict[str, Any]]:
         options, line = self._config.lwlr, problem.line

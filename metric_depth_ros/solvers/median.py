@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from metric_depth_ros.solver_config import SolverConfig
 from metric_depth_ros.solvers.closed_form import ClosedForm, Problem
-from metric_depth_ros.solvers.domain import Domain
 from metric_depth_ros.solvers.line import weighted_medians
 from metric_depth_ros.types import FloatArray
 
@@ -20,9 +19,6 @@ class Median(ClosedForm):
     Always in depth, r = 1 / value for inverse-depth networks, which the result does not depend on:
     the other domains have the same median. ``info`` adds the scale.
     """
-
-    name: ClassVar[str] = "median"
-    for_depth: ClassVar[Domain] = "depth"
 
     def __init__(self, config: SolverConfig, *, guards: bool = True) -> None:
         super().__init__(replace(config, domain="depth"), guards=guards)

@@ -34,6 +34,13 @@ PAPER_METHODS: dict[str, tuple[type[ClosedForm], dict[str, Any]]] = {
     "paper_piecewise": (Piecewise, {"piecewise": PiecewiseConfig(intervals=4, model="separate")}),
     "paper_lwlr": (Lwlr, {"lwlr": LwlrConfig(bandwidth=0.1, ridge="shift", pull=0.01)}),
     "paper_grid": (Grid, {"grid": GridConfig(columns=8, fit="scale", smoothness=1e-3)}),
+    "paper_region_median": (
+        RegionAware,
+        {
+            "median": MedianConfig(statistic="ratio_of_medians"),
+            "region_aware": RegionAwareConfig(fit="median", pooling="expansion", max_extrapolation=0.0),
+        },
+    ),
     "paper_slf": (
         RegionAware,
         {"region_aware": RegionAwareConfig(fit="linear", pooling="expansion", max_extrapolation=0.0)},

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from metric_depth_ros.solvers.closed_form import ClosedForm, Problem, rescued
-from metric_depth_ros.solvers.domain import Domain
 from metric_depth_ros.solvers.line import Line
 from metric_depth_ros.solvers.observations import Observations
 from metric_depth_ros.solvers.penalised import Rows, fit_ridge
@@ -27,9 +26,6 @@ class Piecewise(ClosedForm):
     rising curve through knots between intervals that hold equally many anchors: the global line plus
     a smooth deviation whose stiffness leaves out anchors best. ``info`` adds fit and intervals.
     """
-
-    name: ClassVar[str] = "piecewise"
-    for_depth: ClassVar[Domain] = "log"
 
     def _fitted(self, problem: Problem) -> tuple[FloatArray, dict[str, Any]]:
         intervals = self._config.piecewise.intervals

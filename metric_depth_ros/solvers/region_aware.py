@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import cv2
 import numpy as np
 
 from metric_depth_ros.errors import InputError
+from metric_depth_ros.labels import compact
 from metric_depth_ros.solvers.closed_form import ClosedForm, Problem
 from metric_depth_ros.solvers.domain import Domain, depth_in
 from metric_depth_ros.solvers.line import Line
@@ -16,6 +17,8 @@ from metric_depth_ros.solvers.region_fits import FITS, RegionFits
 from metric_depth_ros.solvers.region_pooling import fit_pooled
 from metric_depth_ros.types import FloatArray, IntArray
 
+# Its matrices are regions by regions.
+_MOST_REGIONS = 1000
 # Pixels handled at once: few enough to stay in the processor's cache.
 _BLOCK = 40_000
 
@@ -31,8 +34,6 @@ class RegionAware(ClosedForm):
     implausible pixels.
     """
 
-    name: ClassVar[str] = "region_aware"
-    for_depth: ClassVar[Domain] = "log"
     uses: frozenset[str] = frozenset({"regions"})
 
     def _fitted(self, problem: Problem) -> tuple[FloatArray, dict[str, Any]]:
@@ -45,7 +46,15 @@ class RegionAware(ClosedForm):
             fits = fit_pooled(problem.seen, labels, group, n, problem.line, problem.domain, options.fit)
         else:
             fits = fit_expanded(
-                problem.seen, labels, group, n, problem.line, problem.domain, options, rising=self._guards
+                problem.seen,
+                labels,
+                group,
+                n,
+                problem.line,
+                problem.domain,
+                options,
+                median=self._config.median.statistic,
+                rising=self._guards,
             )
         bounds = np.tile([-np.inf, np.inf], (n, 1))
         if self._guards:
@@ -54,18 +63,26 @@ class RegionAware(ClosedForm):
         return y, _info(fits, implausible)
 
     def _checked(self, regions: IntArray | None, shape: tuple[int, ...]) -> IntArray:
-        """The labels in the type that is looked up fastest: uint8 where it holds them."""
+        """The labels as 0 to n-1, in the type that is looked up fastest: uint8 where it holds them."""
+        name = self._config.name
         if regions is None:
             raise InputError(
-                "region_aware: no regions; needed a label per pixel. Pass regions, or use global_affine."
+                f"{name}: no regions; needed a label per pixel. Pass regions, or use global_affine."
             )
         labels = np.asarray(regions)
         if labels.shape != shape or not np.issubdtype(labels.dtype, np.integer) or labels.min(initial=0) < 0:
             raise InputError(
-                f"region_aware: regions {labels.shape} of {labels.dtype}, lowest {labels.min(initial=0)}; "
+                f"{name}: regions {labels.shape} of {labels.dtype}, lowest {labels.min(initial=0)}; "
                 f"needed whole numbers from 0 of shape {shape}. Segment the image the network saw."
             )
-        return labels.astype(np.uint8 if labels.max(initial=0) < 256 else np.intp)
+        labels = compact(labels)
+        n = int(labels.max()) + 1
+        if n > _MOST_REGIONS:
+            raise InputError(
+                f"{name}: {n} regions; needed at most {_MOST_REGIONS}. Join small ones, or pass the image as "
+                "well, by which they are joined."
+            )
+        return labels.astype(np.uint8 if n <= 256 else np.intp)
 
 
 def _info(fits: RegionFits, implausible: int) -> dict[str, Any]:

@@ -29,6 +29,7 @@ def fit_expanded(
     domain: Domain,
     options: RegionAwareConfig,
     *,
+    median: str,
     rising: bool,
 ) -> RegionFits:
     """The configured fit for every region, or the next simpler one where its anchors leave it open.
@@ -44,6 +45,7 @@ def fit_expanded(
         line: for regions without any fit.
         domain: of ``seen``.
         options: fit and min_anchors.
+        median: ``statistic`` of the median's settings.
         rising: whether a line that falls counts as open.
     """
     counts = np.bincount(group, minlength=n)
@@ -53,7 +55,7 @@ def fit_expanded(
     def fitted(level: int, rows: IntArray) -> Surfaces:
         """The fits of one kind for some regions."""
         if level == _MEDIAN:
-            return _medians(seen, group, reach[rows], domain)
+            return _medians(seen, group, reach[rows], domain, median)
         slopes, leave_one_out = level == _SURFACE, options.fit == "auto"
         found = fit_surfaces(seen, group, reach[rows], domain, slopes=slopes, leave_one_out=leave_one_out)
         if rising and level == _LINEAR:
@@ -91,11 +93,14 @@ def _best(parameters: FloatArray, fitted: Callable[[int, IntArray], Surfaces]) -
     return np.where(some, best + _MEDIAN, 0)
 
 
-def _medians(seen: Observations, group: IntArray, reach: BoolArray, domain: Domain) -> Surfaces:
+def _medians(
+    seen: Observations, group: IntArray, reach: BoolArray, domain: Domain, statistic: str
+) -> Surfaces:
     """The median scale of depth of each row of ``reach``.
 
-    Each anchor's ratio of depths counts by the weight of its relative error, in every domain alike.
-    Leaving an anchor out is taken to change its residual as it would for a mean.
+    Each anchor's ratio of depths counts by the weight of its relative error, in every domain alike;
+    the papers' ratio of medians knows no weights. Leaving an anchor out is taken to change its
+    residual as it would for a mean.
     """
     member = reach[:, group]
     parameters = np.zeros((len(member), 4))
@@ -106,7 +111,11 @@ def _medians(seen: Observations, group: IntArray, reach: BoolArray, domain: Doma
     else:
         positive = seen.x > 0
         ratio = np.divide(seen.y, seen.x, out=np.ones_like(seen.y), where=positive)
-        parameters[:, 0] = weighted_medians(ratio, seen.relative_weight * positive, member)
+        if statistic == "ratio_of_medians":
+            y, x = (weighted_medians(v, positive.astype(float), member) for v in (seen.y, seen.x))
+            parameters[:, 0] = y / x
+        else:
+            parameters[:, 0] = weighted_medians(ratio, seen.relative_weight * positive, member)
         solved = np.isfinite(parameters[:, 0])
     weight = member * seen.weight
     share = weight / np.maximum(weight.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)

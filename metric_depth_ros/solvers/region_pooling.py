@@ -25,7 +25,7 @@ import numpy as np
 
 from metric_depth_ros.regions.adjacency import neighbours
 from metric_depth_ros.solvers.domain import Domain
-from metric_depth_ros.solvers.line import NO_SPREAD, Line
+from metric_depth_ros.solvers.line import NO_SPREAD, Line, size_of
 from metric_depth_ros.solvers.observations import Observations
 from metric_depth_ros.solvers.region_fits import FITS, RegionFits, simplest_of_the_best
 from metric_depth_ros.solvers.surfaces import summed
@@ -84,7 +84,8 @@ def fit_pooled(
     base = Line(0.0, 1.0, "constant") if domain == "log" or not line.scale else line
     raw = np.column_stack([seen.x, seen.uv])[:, :k]
     origin, unit = raw.mean(axis=0), raw.std(axis=0)
-    unit = np.where(unit > NO_SPREAD * np.abs(raw).max(axis=0, initial=1), unit, np.inf)
+    size = np.array([size_of(seen.x, domain), *np.maximum(np.abs(seen.uv).max(axis=0), 1)])[:k]
+    unit = np.where(unit > NO_SPREAD * size, unit, np.inf)
     columns, b, e = (raw - origin) / unit, base.at(seen.x), seen.y - line.at(seen.x)
     moments = _summed(columns, b, seen, e, group, n)
     noise, misfit = _noise(moments, seen)
@@ -175,7 +176,8 @@ def _noise(moments: _Moments, seen: Observations) -> tuple[float, float]:
 
 def _level_precision(moments: _Moments, noise: float, misfit: float, touch: BoolArray) -> FloatArray:
     """(n, n) of the levels' posterior: what the anchors, the global line and the neighbours say."""
-    mass, seen = moments.mass, moments.count > 0
+    # An anchor at which the base is 0 (an inverse depth of 0) says nothing about its region's level.
+    mass, seen = moments.mass, moments.mass > _EXACT * moments.mass.max()
     one = mass.sum() / moments.count.sum()
     spread = max(0.0, float(mass @ moments.level**2) - noise * int(seen.sum()))
     prior = _NOISE_WORTH * (1 - _NOISE_SHARE) * misfit

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+
+import numpy as np
 
 from metric_depth_ros.solver_config import SolverConfig
 from metric_depth_ros.solvers.auto import Auto
@@ -25,9 +28,11 @@ class Spread:
     allows, keeps to what lies near and looks alike, and gives the solver the sigma it lacks.
     """
 
-    def __init__(self, solver: Solver, config: SolverConfig) -> None:
-        self._solver, self._process = solver, Auto(config)
-        self.uses = solver.uses | self._process.uses
+    def __init__(self, build: Callable[[SolverConfig], Solver], config: SolverConfig) -> None:
+        """``build`` makes the other solver; the limits of depth hold for the result alone."""
+        self._solver = build(replace(config, min_depth_m=0.0, max_depth_m=np.inf))
+        self._process = Auto(config)
+        self.uses = self._solver.uses | self._process.uses
 
     def solve(
         self,
@@ -41,7 +46,11 @@ class Spread:
         focus_m: float | None = None,
         stamp_ns: int | None = None,
     ) -> MetricDepth:
-        """Depth and sigma (H, W) in metres; NaN where the other solver's depth is. Raises what it raises."""
+        """Depth and sigma (H, W) in metres; NaN where the other solver's depth is. Raises what it raises.
+
+        ``info`` is the other solver's, with ``sigma_scale`` and ``spread_rejected``, the anchors that the
+        process left out.
+        """
         anchors = by_place(anchors)
         fitted = self._solver.solve(
             relative,
@@ -54,4 +63,5 @@ class Spread:
             stamp_ns=stamp_ns,
         )
         drawn = self._process.solve(RelativeDepth(fitted.depth, "depth"), anchors, image=image)
-        return replace(drawn, info={**fitted.info, "sigma_scale": drawn.info["sigma_scale"]})
+        about = {"spread_rejected": drawn.info["rejected"], "sigma_scale": drawn.info["sigma_scale"]}
+        return replace(drawn, info={**fitted.info, **about})

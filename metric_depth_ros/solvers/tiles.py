@@ -36,11 +36,13 @@ class Tile:
         low, high = np.array([self.left, self.top]), np.array([self.right, self.bottom])
         outside = np.maximum(np.maximum(low - uv, uv - high), 0) / self.margin
         distance = outside.max(axis=1)
-        order = np.argsort(distance, kind="stable")
-        inside, reached = (int(np.count_nonzero(distance <= reach)) for reach in (0, 1))
-        if inside > most:
-            return order[np.linspace(0, inside - 1, most).astype(np.intp)]
-        return order[: min(max(reached, least), most)]
+        inside = np.flatnonzero(distance <= 0)
+        if len(inside) > most:
+            return inside[np.linspace(0, len(inside) - 1, most).astype(np.intp)]
+        reached = np.flatnonzero(distance <= 1)
+        if len(reached) < least:
+            return np.argsort(distance, kind="stable")[:least]
+        return reached[np.argsort(distance[reached], kind="stable")[:most]]
 
     def reach(self, v: FloatArray, u: FloatArray) -> tuple[slice, slice]:
         """Which rows v and columns u, in ascending order, lie in it or its margin."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -11,8 +11,8 @@ from metric_depth_ros.engines.positive import positive_depth
 from metric_depth_ros.solvers.domain import Domain, choose_domain, depth_from, depth_in, relative_in
 from metric_depth_ros.solvers.gaussian_process import FEATURES, Covariance, GaussianProcess
 from metric_depth_ros.solvers.line import Line, fit_line
-from metric_depth_ros.solvers.observations import by_place, observe, one_depth, usable
-from metric_depth_ros.solvers.outliers import DEVIATION, disagreeing, nearest
+from metric_depth_ros.solvers.observations import by_place, observe, usable
+from metric_depth_ros.solvers.outliers import disagreeing, nearest
 from metric_depth_ros.types import Anchors, FloatArray, IntArray, RelativeDepth
 
 # Anchors that a line must be fitted to, and that two trends are compared by.
@@ -36,7 +36,6 @@ class Trend:
         x: (N,) the map at the anchors.
         residual: (N,) log depth of the anchors less x.
         rejected: how many more there were, which did not agree.
-        spread: standard deviation in log depth that the residual does not show.
     """
 
     name: Literal["scale", "line"]
@@ -45,7 +44,6 @@ class Trend:
     x: FloatArray
     residual: FloatArray
     rejected: int
-    spread: float = 0.0
 
 
 def find_trend(relative: RelativeDepth, anchors: Anchors, domain: str, robust: str) -> Trend:
@@ -58,10 +56,6 @@ def find_trend(relative: RelativeDepth, anchors: Anchors, domain: str, robust: s
     own, x = usable(logarithm, by_place(anchors), "auto")
     near = nearest(own.uv) if robust != "none" else None
     scale = _trend("scale", logarithm, own, x, near)
-    if one_depth(own.depth):  # tells a scale and no more
-        level = np.median(scale.residual)
-        spread = DEVIATION * float(np.median(np.abs(scale.residual - level)))
-        return replace(scale, residual=np.full_like(scale.residual, level), spread=spread)
     return _line(relative, own, domain, near, scale) or scale
 
 
@@ -72,7 +66,7 @@ def _line(
 
     Not of a line in the log domain: the process has a slope of its own there.
     """
-    space = choose_domain(domain, relative.kind, "log")
+    space = choose_domain(domain, relative.kind)
     if space == "log" or len(scale.x) < _FEWEST:
         return None
     values = relative_in(space, relative)
