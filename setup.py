@@ -14,7 +14,7 @@ ros = [
     "ros-std-msgs~=5.5",
     "ros-rosgraph-msgs",
 ]
-test = ["pytest", "pytest-timeout", "hypothesis", "onnx", "psutil", "scipy"]
+test = ["pytest", "pytest-timeout", "hypothesis", "onnx", "pillow", "psutil", "scipy"]
 
 setup(
     name=package_name,

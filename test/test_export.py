@@ -10,7 +10,9 @@ import pytest
 import yaml
 
 pytest.importorskip("torch", reason="torch is not installed: pip install 'metric_depth_ros[export]'")
-pytest.importorskip("transformers", reason="transformers is not installed: pip install 'metric_depth_ros[export]'")
+pytest.importorskip(
+    "transformers", reason="transformers is not installed: pip install 'metric_depth_ros[export]'"
+)
 onnx = pytest.importorskip("onnx")
 
 import tiny_checkpoints
@@ -115,7 +117,9 @@ def test_the_wrappers_give_what_transformers_gives(checkpoints, name):
     network = load_depth_network(open_checkpoint(checkpoints(name)), "fine")
     image = torch.from_numpy(noise(size))
     with torch.inference_mode():
-        wanted = network.model(image).predicted_depth if name != "depth_pro" else _depth_pro(checkpoints, image)
+        wanted = (
+            network.model(image).predicted_depth if name != "depth_pro" else _depth_pro(checkpoints, image)
+        )
         depth, features = network(image)
     assert float((depth[:, 0] - wanted).abs().max()) <= 1e-5 * float(wanted.std())
     assert features.shape[1:] == fine
@@ -153,13 +157,15 @@ def test_float16_files_keep_what_needs_float32(checkpoints, tmp_path, name):
     types = {v.name: v.type.tensor_type.elem_type for v in (*graph.value_info, *graph.output, *graph.input)}
     float32, float16 = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16
     for node in graph.node:
-        if node.op_type in KEPT:
+        if node.op_type in KEPT and types[node.output[0]] in (float32, float16):
             assert types[node.output[0]] == float32
         if node.op_type in ("MatMul", "Conv"):
             assert types[node.output[0]] == float16
     assert {types[v.name] for v in (*graph.input, *graph.output)} == {float32}
-    weights = [item for item in graph.initializer if item.data_type == float32 and len(item.dims) > 1]
-    assert path.stat().st_size < 0.7 * file.bytes, weights
+    count = {
+        t: sum(np.prod(w.dims) for w in graph.initializer if w.data_type == t) for t in (float32, float16)
+    }
+    assert count[float32] < 0.1 * count[float16]
 
 
 def test_a_control_flow_graph_has_no_float16_file(tmp_path):
@@ -173,7 +179,10 @@ def test_a_control_flow_graph_has_no_float16_file(tmp_path):
     graph = helper.make_graph(
         [node],
         "g",
-        [helper.make_tensor_value_info("x", 1, [1]), helper.make_tensor_value_info("c", TensorProto.BOOL, [])],
+        [
+            helper.make_tensor_value_info("x", 1, [1]),
+            helper.make_tensor_value_info("c", TensorProto.BOOL, []),
+        ],
         [helper.make_tensor_value_info("y", 1, [1])],
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "m.onnx")
@@ -272,7 +281,7 @@ def test_a_pickle_is_refused_and_nothing_in_it_runs(checkpoints, tmp_path, capsy
     (folder / name).write_bytes(pickle.dumps(Bomb(tmp_path / "trace")))
     message = refused(folder, tmp_path, capsys)
     assert ("a pickle" in message and name in message) or name == "model.safetensors"
-    assert "safetensors" in message
+    assert "cannot be loaded" in message or "needed model.safetensors" in message
     assert not (tmp_path / "trace").exists()
 
 
@@ -302,7 +311,9 @@ def test_broken_folders_are_named(checkpoints, tmp_path, capsys):
     (folder / "config.json").write_text(json.dumps({**config, "architectures": ["BertModel"]}))
     assert "BertModel; needed one of" in refused(folder, tmp_path, capsys)
     (folder / "model.safetensors").unlink()
-    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "../other.safetensors"}}))
+    (folder / "model.safetensors.index.json").write_text(
+        json.dumps({"weight_map": {"a": "../other.safetensors"}})
+    )
     assert "in this folder" in refused(folder, tmp_path, capsys)
 
 
@@ -313,7 +324,9 @@ def test_missing_weights_are_refused_where_they_matter(checkpoints, tmp_path, ca
     weights = load_file(folder / "model.safetensors")
     # No output depends on this one, and published checkpoints lack it.
     unused = "neck.fusion_stage.layers.0.residual_layer1.convolution1.weight"
-    save_file({k: v for k, v in weights.items() if k != unused}, folder / "model.safetensors", {"format": "pt"})
+    save_file(
+        {k: v for k, v in weights.items() if k != unused}, folder / "model.safetensors", {"format": "pt"}
+    )
     assert main(["export", str(folder), "--to", str(tmp_path / "fine")]) == 0
     used = "head.head.2.weight"
     save_file({k: v for k, v in weights.items() if k != used}, folder / "model.safetensors", {"format": "pt"})
@@ -332,7 +345,9 @@ def test_a_draft_is_completed_and_used(checkpoints, tmp_path, capsys):
     draft = file.model.with_suffix(".yaml")
     with pytest.raises(ModelError, match=r"output\.kind: 'COMPLETE'"):
         load_manifest(draft)
-    draft.write_text(draft.read_text().replace("kind: COMPLETE", "kind: inverse_depth").replace("COMPLETE", "mine"))
+    draft.write_text(
+        draft.read_text().replace("kind: COMPLETE", "kind: inverse_depth").replace("COMPLETE", "mine")
+    )
     image = cv2.resize(np.eye(8, dtype=np.uint8) * 255, (70, 70))[..., None].repeat(3, 2)
     relative = build_engine(EngineConfig(manifest=str(draft), runtime="onnxruntime")).predict(image)
     assert relative.values.std() > 0
@@ -366,7 +381,10 @@ def test_a_draft_says_what_varies(tmp_path):
 
 
 def test_label_networks_get_a_draft_of_their_own(tmp_path):
-    assert draft_of(_graph(tmp_path, [1, 8, 9, 3], [1, 21, 8, 9]))["output"] == {"name": "y", "kind": "scores"}
+    assert draft_of(_graph(tmp_path, [1, 8, 9, 3], [1, 21, 8, 9]))["output"] == {
+        "name": "y",
+        "kind": "scores",
+    }
     (tmp_path / "m.yaml").unlink()
     tree = draft_of(_graph(tmp_path, [1, 8, 9, 3], [1, 8, 9], kind=7))
     assert tree["output"] == {"name": "y", "kind": "labels"}

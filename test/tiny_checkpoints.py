@@ -17,8 +17,8 @@ def save(model, folder, **processor):
             torch.nn.init.normal_(value, 0.0, gain / value[0].numel() ** 0.5)
         else:
             torch.nn.init.normal_(value, 1.0 if name.endswith("weight") else 0.1, 0.2)
-        if name in ("head.head.4.bias", "head.conv3.bias", "head.layers.4.bias"):
-            torch.nn.init.constant_(value, 2.0)
+        if name.startswith(("head.head.4.", "head.conv3.", "head.layers.4.")):
+            value.data.abs_()
     model.eval().save_pretrained(folder)
     processor = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225], **processor}
     (folder / "preprocessor_config.json").write_text(json.dumps(processor))

@@ -38,7 +38,7 @@ class DepthFacts:
     mean: tuple[float, ...] = (0.5, 0.5, 0.5)
     std: tuple[float, ...] = (0.5, 0.5, 0.5)
     border: float = 0.0
-    licence: str = "not stated"
+    licence: str = "see its model card"
 
 
 class DepthNetwork(nn.Module):  # type: ignore[misc]  # torch carries no types here

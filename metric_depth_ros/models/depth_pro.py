@@ -31,7 +31,6 @@ class DepthPro(DepthNetwork):
             kind="inverse_depth",
             size=(side, side),
             multiple_of=side,
-            licence="Apple-AMLR",
             fixed="it cuts the image into a fixed number of patches",
             only_size=True,
         )

@@ -41,7 +41,6 @@ class DPT(DepthNetwork):
             kind="inverse_depth",
             size=(side // multiple * multiple,) * 2,
             multiple_of=multiple,
-            licence="MIT",
             fixed=_FIXED.get(backbone.model_type, "") if backbone is not None else "",
         )
 

@@ -31,7 +31,6 @@ class ZoeDepth(DepthNetwork):
             metric=True,
             floor=1e-3,
             fixed="its attention has a bias for every place",
-            licence="MIT",
             border=3.0,
         )
 
