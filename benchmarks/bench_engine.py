@@ -1,6 +1,6 @@
 """What networks cost on the runtimes that are installed, as ratios to ONNX Runtime in single precision.
 
-    python benchmarks/bench_engine.py [MANIFEST ...] [--threads 2]
+    python benchmarks/bench_engine.py [MANIFEST ...] [--threads 2] [--rounds 9]
 
 The bundled network, METER-XXS where METRIC_DEPTH_DATA is set, and those of further manifests
 (``metric_depth export`` writes them). First table: milliseconds of a run of the network, by runtime and
@@ -25,7 +25,7 @@ from metric_depth_ros.runtimes import BACKENDS, PORTABLE, PlanCache
 from metric_depth_ros.runtimes.self_test import compare, run_all, stored_inputs
 from metric_depth_ros.share import share_path
 
-ROUNDS, ROUND_S = 9, 0.25
+ROUND_S = 0.25
 PORTABLE_LABEL = "onnxruntime fp32"
 
 
@@ -35,17 +35,23 @@ def main() -> None:
     )
     parser.add_argument("manifests", nargs="*", type=Path, metavar="MANIFEST")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--only", action="store_true", help="leave out the bundled network and METER-XXS")
     args = parser.parse_args()
     networks = configs(args.threads, args.manifests)
+    if args.only:
+        networks = {path.stem: networks[path.stem] for path in args.manifests}
     absent = [f"{b.name} {b.device} ({b.missing()})" for b in BACKENDS if b.missing()]
     print(f"Not here: {'; '.join(absent)}\n")
     print(f"{args.threads} threads\n\n| network | input | {PORTABLE_LABEL} | others, times it | self-test |")
     print("|---|---|---:|---|---|")
     for name, config in networks.items():
-        runtimes_row(name, config)
-    print("\n| network | input | file | network: best, median | engine: best, median |\n|---|---|---|---|---|")
+        runtimes_row(name, config, args.rounds)
+    print(
+        "\n| network | input | file | network: best, median | engine: best, median |\n|---|---|---|---|---|"
+    )
     for name, config in networks.items():
-        engine_row(name, config)
+        engine_row(name, config, args.rounds)
 
 
 def configs(threads: int, manifests: list[Path]) -> dict[str, EngineConfig]:
@@ -62,7 +68,7 @@ def configs(threads: int, manifests: list[Path]) -> dict[str, EngineConfig]:
     return found
 
 
-def runtimes_row(name: str, config: EngineConfig) -> None:
+def runtimes_row(name: str, config: EngineConfig, rounds: int) -> None:
     """One network on every runtime that is here, in every precision it offers."""
     path = manifest_path(config)
     manifest = load_manifest(path)
@@ -82,7 +88,7 @@ def runtimes_row(name: str, config: EngineConfig) -> None:
             except ModelError as error:
                 tests[label] = f"fails ({str(error).split(' by ')[1].split(' ')[0]})"
             runs[label] = lambda runtime=runtime: runtime.run(inputs[0])  # type: ignore[misc]
-    medians = {label: median for label, (_, median) in timed(runs).items()}
+    medians = {label: median for label, (_, median) in timed(runs, rounds).items()}
     portable = medians.pop(PORTABLE_LABEL)
     ratios = ", ".join(f"{label} {ms / portable:.2f}" for label, ms in medians.items())
     errors = ", ".join(f"{label} {tests[label]}" for label in medians)
@@ -90,7 +96,7 @@ def runtimes_row(name: str, config: EngineConfig) -> None:
     print(f"| {name} | {size} | {portable:.1f} ms | {ratios} | {errors} |", flush=True)
 
 
-def engine_row(name: str, config: EngineConfig) -> None:
+def engine_row(name: str, config: EngineConfig, rounds: int) -> None:
     """The network alone and the whole engine, on the portable runtime."""
     path = manifest_path(config)
     manifest = load_manifest(path)
@@ -100,13 +106,13 @@ def engine_row(name: str, config: EngineConfig) -> None:
     image = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)
     settings = EngineConfig(config.manifest, config.model, "onnxruntime", threads=config.threads)
     engine = build_engine(settings)
-    found = timed({"network": lambda: runtime.run(inputs), "engine": lambda: engine.predict(image)})
+    found = timed({"network": lambda: runtime.run(inputs), "engine": lambda: engine.predict(image)}, rounds)
     cells = " | ".join(f"{best:.1f}, {median:.1f} ms" for best, median in found.values())
     size = f"{manifest.input.width}x{manifest.input.height}"
     print(f"| {name} | {size} | {len(model.full.content) / 1e6:.2f} MB | {cells} |", flush=True)
 
 
-def timed(runs: dict[str, Callable[[], object]]) -> dict[str, tuple[float, float]]:
+def timed(runs: dict[str, Callable[[], object]], rounds: int) -> dict[str, tuple[float, float]]:
     """Best and median of the rounds, in milliseconds of one run; rounds alternate."""
     counts = {}
     for label, run in runs.items():
@@ -115,7 +121,7 @@ def timed(runs: dict[str, Callable[[], object]]) -> dict[str, tuple[float, float
         run()
         counts[label] = max(1, round(ROUND_S / (time.perf_counter() - started)))
     times: dict[str, list[float]] = {label: [] for label in runs}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for label, run in runs.items():
             started = time.perf_counter()
             for _ in range(counts[label]):

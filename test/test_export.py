@@ -416,3 +416,19 @@ def test_a_file_that_is_no_onnx_is_refused_and_not_run(tmp_path, capsys):
     assert not (tmp_path / "trace").exists()
     assert main(["export", "--manifest-for", str(tmp_path / "none.onnx")]) == 1
     assert main(["export"]) == 1
+
+
+def test_large_weights_lie_beside_the_graph_and_are_verified(checkpoints, tmp_path, monkeypatch):
+    from metric_depth_ros.export import graph
+
+    monkeypatch.setattr(graph, "_LARGEST", 0)
+    _, (file,) = exported(checkpoints("depth_anything"), tmp_path, [(70, 70)])
+    manifest = load_manifest(file.manifest)
+    assert list(manifest.data) == ["net.onnx.data"]
+    assert (tmp_path / "net.onnx.data").stat().st_size > file.bytes
+    config = EngineConfig(manifest=str(file.manifest), runtime="onnxruntime")
+    assert build_engine(config).predict(np.zeros((70, 70, 3), np.uint8)).values.shape == (70, 70)
+    with (tmp_path / "net.onnx.data").open("r+b") as data:
+        data.write(b"x")
+    with pytest.raises(ModelError, match=r"net\.onnx\.data: sha256"):
+        build_engine(config)

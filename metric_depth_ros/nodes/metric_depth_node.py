@@ -98,7 +98,7 @@ class MetricDepthNode(Node):
         self._stopping = False
         self._refused_cloud = ""
         self._last_image_ns = 0
-        self._last_cloud_out_ns: int | None = None  # the worker's alone
+        self._last_cloud_out_ns: int | None = None  # of the thread that publishes
         self._last_result: Result | None = None
         self._worker = NewestWorker(self._work, name="metric_depth")
         self._solver = NewestWorker(lambda rest: rest(), name="solver")

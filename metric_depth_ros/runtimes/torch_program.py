@@ -54,10 +54,7 @@ class Torch:
                     self._program = None  # frees the memory of the last size
                     self._program = _Program(self._graph, self._constants, tensors, self._device, self._float)
                 found = self._program.run(tensors)
-                # A copy: the next run writes where this one did.
-                return {
-                    name: found[name].to("cpu", torch.float32, copy=True).numpy() for name in self._outputs
-                }
+                return {name: _array(found[name]) for name in self._outputs}
         except (RuntimeError, IndexError, KeyError, ModelError) as error:
             words = " ".join(str(error).split())[:300]
             raise ModelError(f"{self._path}: PyTorch: {words}") from error
@@ -160,6 +157,12 @@ class _Program:
     def _moved(self, tensor: torch.Tensor) -> torch.Tensor:
         """On the device; floats in the precision at hand."""
         return tensor.to(self._device, self._float if tensor.is_floating_point() else tensor.dtype)
+
+
+def _array(found: torch.Tensor) -> Array:
+    """A copy on this side, since the next run writes where this one did; floats in single precision."""
+    dtype = torch.float32 if found.is_floating_point() else found.dtype
+    return np.asarray(found.to("cpu", dtype, copy=True).numpy())
 
 
 def _several(found: Any) -> tuple[torch.Tensor, ...]:
