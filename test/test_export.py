@@ -13,8 +13,9 @@ pytest.importorskip("torch", reason="torch is not installed: pip install 'metric
 pytest.importorskip(
     "transformers", reason="transformers is not installed: pip install 'metric_depth_ros[export]'"
 )
-onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnx")
 
+import onnx
 import tiny_checkpoints
 import torch
 
@@ -27,7 +28,7 @@ from metric_depth_ros.export.checkpoint import open_checkpoint
 from metric_depth_ros.export.depth import Wanted, export_network, facts_of, load_depth_network
 from metric_depth_ros.export.half import KEPT
 
-# Of each architecture: what the manifest must say, two sizes, and the features of the first: "coarse", "fine".
+# Of each architecture: what the manifest must say, two sizes, and the features of the first, coarse and fine.
 EXPECTED = {
     "depth_anything": ("inverse_depth", False, [(70, 70), (98, 84)], (16, 10, 10), (16, 40, 40)),
     "dpt_large": ("inverse_depth", False, [(64, 64), (96, 128)], (16, 8, 8), (16, 32, 32)),
@@ -149,7 +150,7 @@ def test_one_file_takes_every_size(checkpoints, tmp_path, name):
 
 @pytest.mark.parametrize("name", ["depth_anything", "dpt_swin2", "zoedepth"])
 def test_float16_files_keep_what_needs_float32(checkpoints, tmp_path, name):
-    network, (file,) = exported(checkpoints(name), tmp_path, EXPECTED[name][2][:1], half=True)
+    _, (file,) = exported(checkpoints(name), tmp_path, EXPECTED[name][2][:1], half=True)
     assert file.half.rms <= 2e-2
     manifest = load_manifest(file.manifest)
     path = tmp_path / manifest.fp16.file
@@ -169,8 +170,9 @@ def test_float16_files_keep_what_needs_float32(checkpoints, tmp_path, name):
 
 
 def test_a_control_flow_graph_has_no_float16_file(tmp_path):
-    from metric_depth_ros.export.half import write_half
     from onnx import TensorProto, helper
+
+    from metric_depth_ros.export.half import write_half
 
     branch = helper.make_graph(
         [helper.make_node("Identity", ["x"], ["b"])], "b", [], [helper.make_tensor_value_info("b", 1, [1])]
@@ -414,3 +416,19 @@ def test_a_file_that_is_no_onnx_is_refused_and_not_run(tmp_path, capsys):
     assert not (tmp_path / "trace").exists()
     assert main(["export", "--manifest-for", str(tmp_path / "none.onnx")]) == 1
     assert main(["export"]) == 1
+
+
+def test_large_weights_lie_beside_the_graph_and_are_verified(checkpoints, tmp_path, monkeypatch):
+    from metric_depth_ros.export import graph
+
+    monkeypatch.setattr(graph, "_LARGEST", 0)
+    _, (file,) = exported(checkpoints("depth_anything"), tmp_path, [(70, 70)])
+    manifest = load_manifest(file.manifest)
+    assert list(manifest.data) == ["net.onnx.data"]
+    assert (tmp_path / "net.onnx.data").stat().st_size > file.bytes
+    config = EngineConfig(manifest=str(file.manifest), runtime="onnxruntime")
+    assert build_engine(config).predict(np.zeros((70, 70, 3), np.uint8)).values.shape == (70, 70)
+    with (tmp_path / "net.onnx.data").open("r+b") as data:
+        data.write(b"x")
+    with pytest.raises(ModelError, match=r"net\.onnx\.data: sha256"):
+        build_engine(config)

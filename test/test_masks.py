@@ -1,4 +1,4 @@
-"""Regions by networks: SAM's masks as transformers makes them, the rules for overlaps and holes, label networks."""
+"""Regions by networks: SAM's masks as transformers makes them, overlaps and holes, label networks."""
 
 import hashlib
 
@@ -216,7 +216,7 @@ def test_connected_areas_of_a_label_are_regions():
 
 
 def test_the_highest_score_is_the_label():
-    scores = np.stack([BANDS == value for value in range(8)])[None].astype(np.float32)
+    scores = np.stack([value == BANDS for value in range(8)])[None].astype(np.float32)
     found = labelled(scores, "scores").labels(np.zeros((6, 8, 3), np.uint8))
     np.testing.assert_array_equal(found, BANDS)
 

@@ -92,12 +92,10 @@ def load_network(folder: CheckpointFolder, kind: Any) -> torch.nn.Module:
             f"{folder.path}: weights of another shape than config.json says, as "
             f"{sorted(map(str, loaded['mismatched_keys']))[0]}. The files do not belong together."
         )
-    parameters = dict(network.named_parameters())
-    missing = sorted(set(loaded["missing_keys"]) & set(parameters))
-    with torch.no_grad():
-        for name in missing:
-            parameters[name].fill_(float("nan"))
     network.eval().requires_grad_(False)
+    for name, value in network.state_dict().items():  # the tensors themselves, not copies
+        if name in loaded["missing_keys"] and value.is_floating_point():
+            value.fill_(float("nan"))
     return network
 
 

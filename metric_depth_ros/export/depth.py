@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -78,7 +79,7 @@ def facts_of(folder: CheckpointFolder, facts: DepthFacts) -> DepthFacts:
     if abs(said.get("rescale_factor", 1 / 255) - 1 / 255) > 1e-6:
         raise ModelError(f"{folder.path}: rescale_factor {said['rescale_factor']}; only 1/255 is known here.")
     size = said.get("size", {})
-    sides = [size.get(side) for side in ("width", "height")] if isinstance(size, dict) else [None]
+    sides: list[Any] = [size.get(side) for side in ("width", "height")] if isinstance(size, dict) else [None]
     usual: tuple[int, int] = facts.size
     if not facts.only_size and all(isinstance(side, int) and side % facts.multiple_of == 0 for side in sides):
         usual = (sides[0], sides[1])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +10,13 @@ import yaml
 
 from metric_depth_ros.engines.manifest import FileManifest, LabelManifest, Manifest, SamManifest
 from metric_depth_ros.errors import InputError
+from metric_depth_ros.runtimes.model import unverified
 
 
 def described_file(path: Path) -> FileManifest:
-    """A model file, with the file of weights beside it if it has one."""
-    data = path.with_name(f"{path.name}.data")
-    return FileManifest(path.name, _sha256(path), {data.name: _sha256(data)} if data.exists() else {})
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    """A model file, with the files of weights beside it. Raises ModelError when one is missing."""
+    file = unverified(path)
+    return FileManifest(path.name, file.sha256, dict(file.data))
 
 
 def write_manifest(manifest: Manifest | LabelManifest | SamManifest, path: Path, comment: str) -> None:

@@ -63,7 +63,8 @@ class _Halving:
             self._rewrite(node)
         for name in outputs:
             # What is given out carries the old name, in float32.
-            self._nodes.append(_cast(self._in(name, half=False), name, TensorProto.FLOAT))
+            made = self._single.get(name) or self._half[name]
+            self._nodes.append(_cast(made, name, TensorProto.FLOAT))
         others = [item for item in self._graph.initializer if item.name not in self._floats]
         used = {name for node in self._nodes for name in node.input}
         del self._graph.initializer[:], self._graph.node[:], self._graph.value_info[:]

@@ -68,9 +68,7 @@ def _read(path: Path) -> tuple[list[_Value], list[_Value]]:
         raise ModelError(f"{path}: an empty graph, or no ONNX file. Fetch it again.")
     foreign = {item.domain for item in model.opset_import} - _ONNX_DOMAINS
     if foreign:
-        raise ModelError(
-            f"{path}: operators of {', '.join(sorted(foreign))}; needed standard ONNX only."
-        )
+        raise ModelError(f"{path}: operators of {', '.join(sorted(foreign))}; needed standard ONNX only.")
     weights = {item.name for item in graph.initializer}
     inputs = [_value(item) for item in graph.input if item.name not in weights]
     return inputs, [_value(item) for item in graph.output]

@@ -14,8 +14,8 @@ _ENCODERS = {384: "Small", 768: "Base", 1024: "Large"}
 class DepthAnything(DepthNetwork):
     """Wraps transformers' network; its head here follows the size of the image.
 
-    Features: "coarse" is (1, C, 4 H / 28, 4 W / 28), "fine" (1, C, 8 H / 14, 8 W / 14); C is 64 (S),
-    128 (B) or 256 (L).
+    Features: "coarse" is (1, C, H / 7, W / 7), "fine" (1, C, 4 H / 7, 4 W / 7); C is 64 (S), 128 (B)
+    or 256 (L).
     """
 
     loads = DepthAnythingForDepthEstimation

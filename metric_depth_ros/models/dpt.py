@@ -29,19 +29,20 @@ class DPT(DepthNetwork):
         self.model = model
         config = model.config
         backbone = config.backbone_config
+        kind = backbone.model_type if backbone is not None else ""
         # The hybrid's backbone_config describes its convolutions; its image is the transformer's.
         of = config if model.backbone is None else backbone
         side = of.image_size if isinstance(of.image_size, int) else of.image_size[0]
         patch = of.patch_size if isinstance(of.patch_size, int) else of.patch_size[0]
         # The pyramid's coarsest level is half as fine as the patches, Swin's an eighth.
-        multiple = patch * (8 if backbone is not None and backbone.model_type == "swinv2" else 2)
+        multiple = patch * (8 if kind == "swinv2" else 2)
         self.patch = patch
         self.facts = DepthFacts(
-            title=f"DPT {_TITLES.get(backbone.model_type if backbone is not None else '', 'of its own')}",
+            title=f"DPT {_TITLES.get(kind, kind)}",
             kind="inverse_depth",
             size=(side // multiple * multiple,) * 2,
             multiple_of=multiple,
-            fixed=_FIXED.get(backbone.model_type, "") if backbone is not None else "",
+            fixed=_FIXED.get(kind, ""),
         )
 
     def maps(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:

@@ -74,8 +74,8 @@ class SamSegmenter:
         outputs = self._decoder.run({**embeddings, "points": padded})
         if not {"masks", "iou"} <= set(outputs):
             raise ModelError(
-                f"regions: the decoder of {self._manifest.name!r} gave {', '.join(outputs)}; needed masks and "
-                "iou. Export it again."
+                f"regions: the decoder of {self._manifest.name!r} gave {', '.join(outputs)}; needed masks "
+                "and iou. Export it again."
             )
         masks, quality = outputs["masks"][: len(points)], outputs["iou"][: len(points)]
         return list(zip(masks.reshape(-1, *masks.shape[2:]), quality.ravel().tolist(), strict=True))
