@@ -20,7 +20,8 @@ Operator = Callable[..., Any]  # (attributes, *inputs) -> a tensor or several; a
 # After the first, the inputs of these are numbers that say what to do (axes, sizes), not data.
 TOLD_BY_NUMBERS = frozenset({
     "Clip", "ConstantOfShape", "CumSum", "Expand", "Pad", "Range", "ReduceL2", "ReduceMax", "ReduceMean",
-    "ReduceMin", "ReduceSum", "Reshape", "Resize", "Slice", "Split", "Squeeze", "Tile", "TopK", "Trilu", "Unsqueeze",
+    "ReduceMin", "ReduceSum", "Reshape", "Resize", "Slice", "Split", "Squeeze", "Tile", "TopK", "Trilu",
+    "Unsqueeze",
 })  # fmt: skip
 
 
