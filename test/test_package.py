@@ -34,8 +34,16 @@ def test_package_xml_names_every_ros_package_that_is_imported():
     declared = {tag.text for tag in ET.parse(ROOT / "package.xml").getroot().findall("exec_depend")}
     renamed = {**DISTRO_NAMES, "tf2_ros": "tf2_ros_py"}
     from_pip = (
-        "onnxruntime", "openvino", "tensorrt", "onnx", "rosbags", "embreex", "torch", "transformers",
-    )  # fmt: skip
+        "onnxruntime",
+        "openvino",
+        "tensorrt",
+        "rosbags",
+        "embreex",
+        "torch",
+        "onnx",
+        "transformers",
+        "safetensors",
+    )
     ours = ("metric_depth_ros", "__future__", *from_pip)
     used = set()
     for path in [*(ROOT / "metric_depth_ros").rglob("*.py"), *(ROOT / "launch").glob("*.py")]:

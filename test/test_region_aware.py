@@ -143,15 +143,15 @@ def test_pooling_does_not_depend_on_the_map_s_unit(fit, kind):
 def test_a_region_where_the_network_says_zero_leaves_the_others_alone():
     """Zero inverse depth (the sky) fitted by a scale alone: its anchors say nothing about a level."""
     truth = 3 * smooth_relative()
-    inverse = np.where(U < 16, 0, 1 / truth).astype(np.float32)
-    at = np.array([[5, 5], [12, 25], [25, 45], [40, 15], [60, 35]])
+    inverse = np.where(U < 32, 0, 1 / truth).astype(np.float32)
+    at = np.array([[4, 4], [12, 20], [24, 36], [40, 12], [56, 28]])
     anchors = Anchors(at.astype(np.float32), truth[at[:, 1], at[:, 0]].astype(float), np.full(5, 0.01))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         solved = solver_of("region_aware", robust="none").solve(
             RelativeDepth(inverse, "inverse_depth"), anchors, regions=(U // 16 + 4 * (V // 16)).astype(int)
         )
-    assert np.isfinite(solved.depth[U >= 16]).all()
+    assert np.isfinite(solved.depth[U >= 32]).all()
 
 
 @pytest.mark.parametrize(("name", "columns"), [("paper_slf", 2), ("paper_ssf", 4)])

@@ -19,8 +19,9 @@ Operator = Callable[..., Any]  # (attributes, *inputs) -> a tensor or several; a
 
 # After the first, the inputs of these are numbers that say what to do (axes, sizes), not data.
 TOLD_BY_NUMBERS = frozenset({
-    "Clip", "ConstantOfShape", "CumSum", "Expand", "Pad", "Range", "ReduceMax", "ReduceMean", "ReduceMin",
-    "ReduceSum", "Reshape", "Resize", "Slice", "Split", "Squeeze", "Tile", "TopK", "Trilu", "Unsqueeze",
+    "Clip", "ConstantOfShape", "CumSum", "Expand", "Pad", "Range", "ReduceL2", "ReduceMax", "ReduceMean",
+    "ReduceMin", "ReduceSum", "Reshape", "Resize", "Slice", "Split", "Squeeze", "Tile", "TopK", "Trilu",
+    "Unsqueeze",
 })  # fmt: skip
 
 
@@ -120,7 +121,11 @@ def _resize(
         ("cubic", "pytorch_half_pixel"): {"mode": "bicubic", "align_corners": False},
         ("cubic", "align_corners"): {"mode": "bicubic", "align_corners": True},
     }
-    if how not in known or x.ndim != 4 or a.get("antialias", 0) or "axes" in a:
+    if x.ndim == 3 and how[0] == "linear" and how in known:
+        known = {how: {**known[how], "mode": "linear"}}
+    elif x.ndim != 4:
+        known = {}
+    if how not in known or a.get("antialias", 0) or "axes" in a:
         raise ModelError(f"Resize {how[0]}, {how[1]} of {x.ndim} axes is not supported")
     if sizes is not None and sizes.numel():
         return functional.interpolate(x, tuple(_numbers(sizes)[2:]), **known[how])
@@ -149,6 +154,12 @@ def _gather(a: Attributes, x: Tensor, index: Tensor) -> Tensor:
     return x.index_select(axis, index.flatten()).reshape(
         (*x.shape[:axis], *index.shape, *x.shape[axis + 1 :])
     )
+
+
+def _scatter_nd(a: Attributes, x: Tensor, index: Tensor, updates: Tensor) -> Tensor:
+    if a.get("reduction", b"none") != b"none":
+        raise ModelError(f"ScatterND {a['reduction'].decode()} is not supported")
+    return x.index_put(tuple(index.unbind(-1)), updates)
 
 
 def _reshape(a: Attributes, x: Tensor, shape: Tensor) -> Tensor:
@@ -286,12 +297,14 @@ OPERATORS: dict[str, Operator] = {
     "Range": lambda a, start, end, step: torch.arange(
         start.item(), end.item(), step.item(), dtype=start.dtype
     ),
+    "ReduceL2": _reduce(torch.linalg.vector_norm),
     "ReduceMax": _reduce(torch.amax),
     "ReduceMean": _reduce(torch.mean),
     "ReduceMin": _reduce(torch.amin),
     "ReduceSum": _reduce(torch.sum),
     "Reshape": _reshape,
     "Resize": _resize,
+    "ScatterND": _scatter_nd,
     "Shape": lambda a, x: torch.tensor(x.shape[a.get("start", 0) : a.get("end", x.ndim)], dtype=torch.int64),
     "Slice": _slice,
     "Softmax": lambda a, x: x.softmax(a.get("axis", -1)),
