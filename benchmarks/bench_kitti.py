@@ -39,16 +39,8 @@ SET = "kitti_seq_2011_09_26"
 LOOPS, SEEDS = 6, 3
 FOCUSES_M = (0.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 BANDS_M = ((3, 6), (6, 10), (10, 20), (20, 40), (40, 80))
-SOLVERS = {
-    "region_aware SSF": {
-        "solver.name": "region_aware",
-        "solver.region_aware.pooling": "expansion",
-        "solver.domain": "depth",
-        "solver.robust": "none",
-    },
-    "region_aware SSF as in paper 000": {"solver.name": "paper_ssf"},
-    "global_affine": {"solver.name": "global_affine", "solver.robust": "none"},
-    "global_affine, plain least squares in depth": {"solver.name": "paper_global"},
+SOLVERS: dict[str, dict[str, object]] = {
+    name: {"solver.name": name} for name in ("auto", "region_aware", "global_affine", "paper_ssf")
 }
 
 
@@ -146,19 +138,18 @@ def main() -> None:
         "engine.model": str(data.parent / "models/meter_xxs/meter_xxs_kitti_192x640.onnx"),
     }
     live = [row(name, *live_errors(data, network, solver)) for name, solver in SOLVERS.items()]
-    engine, ssf = build_engine(from_flat(network).engine), SOLVERS["region_aware SSF"]
-    paper = SOLVERS["region_aware SSF as in paper 000"]
-    offline = [
-        row("SSF on the network", offline_errors(data, engine, ssf)),
-        row("control: SSF on a constant map", offline_errors(data, ConstantEngine(), ssf)),
-        row("control: plain interpolation", offline_errors(data, ConstantEngine(), ssf, interpolated)),
-        row("SSF of paper 000 on the network", offline_errors(data, engine, paper)),
-        row("control: SSF of paper 000 on a constant map", offline_errors(data, ConstantEngine(), paper)),
-        row("global_affine on the network", offline_errors(data, engine, SOLVERS["global_affine"])),
-    ]
+    engine = build_engine(from_flat(network).engine)
+    offline = []
+    for name, solver in SOLVERS.items():
+        offline += [
+            row(name, offline_errors(data, engine, solver)),
+            row(f"control: {name} on a constant map", offline_errors(data, ConstantEngine(), solver)),
+        ]
+    interpolation = offline_errors(data, ConstantEngine(), SOLVERS["auto"], interpolated)
+    offline.append(row("control: plain interpolation", interpolation))
     focus = [
         line
-        for name in ("global_affine", "region_aware SSF")
+        for name in ("auto", "global_affine", "region_aware")
         for line in focus_rows(data, engine, SOLVERS[name])
     ]
     frames = " | ".join(f"frame {frame}" for frame in range(5))

@@ -54,13 +54,13 @@ def solve(
     Nothing is kept from call to call, and no input is modified.
 
     Args:
-        relative: (H, W) of the network, any scale; NaN where it says nothing.
+        relative: (H, W) of the network, any scale; NaN, or masked, where it says nothing.
         uv: (N, 2) pixels of the anchors, u right and v down; integers are pixel centres. Those outside
             the image do not count.
         depth: (N,) metres along the optical axis, positive.
         kind: "inverse_depth" (larger is nearer: MiDaS, Depth Anything) or "depth" (larger is farther).
         image: (H, W, 3) or (H, W) uint8 RGB; regions are made of it for solvers that use them.
-        K: (3, 3) intrinsics of the image in pixels, for solvers that use them.
+        K: (3, 3) intrinsics of the image in pixels, for solvers that use them (none of today's does).
         sigma: standard deviation of ``depth`` in metres, (N,) or one for all; None: 2 % of it.
         regions: (H, W) whole numbers from 0, instead of the built-in segmenter's.
         solver: its name; docs/solvers.md lists them.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 
 import cv2
 import numpy as np
@@ -409,6 +410,24 @@ def test_real_frames_with_the_controls_beside(data_dir, capsys):
     assert table["global_affine"][0] < table[CONSTANT][0]
     assert table["region_aware"][1] < table["global_affine"][1] < table[CONSTANT][1]
     assert table["region_aware"][1] < 0.06 and table[INTERPOLATION][1] < 0.05
+
+
+@pytest.mark.parametrize(("noisy", "bounds"), [(False, (0.175, 0.074, 0.037)), (True, (0.21, 0.078, 0.043))])
+def test_auto_on_real_frames(data_dir, capsys, noisy, bounds):
+    """With 10, 100 and 500 anchors: within its bounds, better than interpolation, hardly worse than blind."""
+    sets = [str(data_dir / name) for name in ("tum_open3d", "sunrgbd_open3d", "realsense_tabletop")]
+    argv = ["--solvers", "auto", "--constant-map", "--protocol", "random", "--anchors", "10,100,500"]
+    argv += ["--seeds", "1", "--engine", str(data_dir / "relative_meter"), *(["--noisy"] if noisy else [])]
+    assert main(["evaluate", *sets, *argv]) == 0
+    table = {
+        cells[1].strip(): [float(cell) for cell in cells[2:5]]
+        for line in capsys.readouterr().out.splitlines()  # of two tables the second, the noisy one
+        if (cells := line.split("|"))[2:3] and re.fullmatch(r" \d\.\d+ ", cells[2])
+    }
+    auto, blind = table["auto"], table["control: auto, constant map"]
+    assert all(error < bound for error, bound in zip(auto, bounds, strict=True)), auto
+    assert all(error < other for error, other in zip(auto, table[INTERPOLATION], strict=True))
+    assert all(error < 1.05 * other for error, other in zip(auto, blind, strict=True))
 
 
 def test_a_real_street_and_a_real_room(data_dir):

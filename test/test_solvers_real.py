@@ -67,14 +67,6 @@ def test_kitti_street_with_the_controls_beside(data_dir, name, bound, sparse_bou
         ],
         axis=0,
     )
-    print(
-        name,
-        frame,
-        held_out_error(ours.solve(relative, half, **seen).depth, held),
-        with_network,
-        without,
-        interpolated,
-    )
     assert with_network < sparse_bound
     # auto itself follows colour and place: a network this coarse adds little to 200 anchors.
     assert with_network < without * (1.05 if name == "auto" else 1)

@@ -106,7 +106,8 @@ def fit_pooled(
     parameters[:, 0] += line.scale + drawn * base.scale
     parameters[:, 3] = line.shift + drawn * base.shift - (slopes / unit) @ origin
     ranges = np.tile([seen.depth.min(), seen.depth.max()], (n, 1))  # every region leans on all anchors
-    return RegionFits(parameters, fits, ranges, moments.count == 0)
+    empty = moments.count == 0
+    return RegionFits(parameters, np.where(empty, FITS.index("global"), fits), ranges, empty)
 
 
 def _best_orders(
