@@ -89,13 +89,18 @@ class BasisCache:
         return self.info.count - self.info.validation
 
     @property
+    def family(self) -> IntArray:
+        """(N,) place in ``info.families``."""
+        return np.asarray(self._arrays["family"])
+
+    @property
     def validation(self) -> range:
         """Those that are not."""
         return range(len(self), self.info.count)
 
     def read(self, index: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Features (B, C, h, w), log relative and log metric depth (B, h, w) of some pictures."""
-        parts = {name: np.asarray(array[index]) for name, array in self._arrays.items()}
+        parts = {name: np.asarray(array[index]) for name, array in self._arrays.items() if name != "family"}
         shape = (len(index), 0, self.info.height, self.info.width)
         features = np.zeros(shape, np.float32)
         if "features" in parts:
