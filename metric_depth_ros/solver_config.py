@@ -87,6 +87,31 @@ class RegionAwareConfig:
     )
 
 
+@dataclass(frozen=True)
+class BasisConfig:
+    maps: str = option(
+        "auto",
+        "learned: those of the engine's generator; analytic: made of relative depth, place and colour; "
+        "auto: learned ones where the engine gives them",
+        choices=("auto", "learned", "analytic"),
+    )
+    ridge: float = option(0.001, "pull of the maps' weights to zero (lambda of paper 001)", low=1e-9, high=1e3)
+    residuals: str = option(
+        "none",
+        "what becomes of what the maps leave at the anchors; spread: it is added to what lies near, is equally "
+        "far for the network and looks alike",
+        choices=("none", "spread"),
+    )
+    memory_s: float = option(
+        0.0,
+        "time in which what earlier images said fades to a third; it carries the scale through images without "
+        "anchors; 0: each image by itself",
+        unit="s",
+        low=0,
+        high=60,
+    )
+
+
 SOLVER_NAMES = (
     "auto",
     "global_affine",
@@ -95,6 +120,7 @@ SOLVER_NAMES = (
     "piecewise",
     "lwlr",
     "grid",
+    "basis",
     "paper_median",
     "paper_global",
     "paper_piecewise",
@@ -102,6 +128,7 @@ SOLVER_NAMES = (
     "paper_grid",
     "paper_slf",
     "paper_ssf",
+    "paper_basis",
 )
 
 
@@ -111,13 +138,13 @@ class SolverConfig:
     domain: str = option(
         "auto",
         "what is fitted; auto: inverse_depth for inverse-depth networks, each solver's own for depth "
-        "networks; no effect on median and the paper_ solvers",
+        "networks; no effect on median, basis and the paper_ solvers",
         choices=("auto", "inverse_depth", "log", "depth"),
     )
     weighting: str = option(
         "relative",
         "relative minimises relative error, with the anchors' sigma; none is plain least squares; "
-        "no effect on auto, which weighs by sigma, and on the paper_ solvers",
+        "no effect on auto and basis, which weigh by sigma, and on the paper_ solvers",
         choices=("relative", "none"),
     )
     robust: str = option(
@@ -145,3 +172,4 @@ class SolverConfig:
     lwlr: LwlrConfig = section(LwlrConfig)
     grid: GridConfig = section(GridConfig)
     region_aware: RegionAwareConfig = section(RegionAwareConfig)
+    basis: BasisConfig = section(BasisConfig)

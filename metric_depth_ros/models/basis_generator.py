@@ -71,11 +71,18 @@ class BasisGenerator(nn.Module):  # type: ignore[misc]  # torch carries no types
             features: F (B, C, h, w) as the engine gives them; C = 0 for the variant without.
             log_relative: (B, 1, h, w) log of a positive depth, finite, less its median over the picture.
         """
+        return self.maps(self.trunk(features, log_relative))
+
+    def trunk(self, features: Tensor, log_relative: Tensor) -> Tensor:
+        """The shared features H (B, width, h, w)."""
         x = functional.relu(self.mix(self.cues(features, log_relative)))
         x = self.fine(x)
         half = self.coarse(x)
         deep = half + _resized(self.coarser(half), half)
-        shared = self.join(x + _resized(self.lift(deep), x))
+        return self.join(x + _resized(self.lift(deep), x))
+
+    def maps(self, shared: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What ``forward`` gives, of H, pixel by pixel."""
         primitive = self.basis(shared).float()
         primitive = torch.cat([torch.ones_like(primitive[:, :1]), primitive], 1)
         gates = self.gates(shared).float().softmax(1)

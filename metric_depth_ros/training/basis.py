@@ -43,6 +43,8 @@ from metric_depth_ros.types import IntArray
 
 _LINE_EVERY_S = 20.0
 _MOST_VALIDATION, _STATISTICS = 400, 256
+# Of a picture, that the solve and the dense loss see in one step.
+_PIXELS = 1536
 _SPREAD_WEIGHT = 0.02
 # Of the errors, so many should lie within one stated sigma.
 _ONE_SIGMA = 0.683
@@ -98,11 +100,14 @@ class BasisScore:
 
 @dataclass(frozen=True, eq=False)
 class BasisBatch:
-    """B pictures with their anchors, P = h w pixels; fields are of log metric less log relative depth.
+    """B pictures, and P pixels of each: its anchors, then some of the others, as many as there is room for.
+
+    Fields are of log metric less log relative depth. All pixels would take three times as long.
 
     Attributes:
         features: (B, C, h, w).
         log_relative: (B, 1, h, w) less its median.
+        pixel: (B, P) flat indices.
         truth: (B, P), NaN unknown.
         target: (B, P) at anchors, with their errors; 0 elsewhere.
         anchor: (B, P) 1 at anchors.
@@ -111,6 +116,7 @@ class BasisBatch:
 
     features: Tensor
     log_relative: Tensor
+    pixel: Tensor
     truth: Tensor
     target: Tensor
     anchor: Tensor
@@ -206,8 +212,8 @@ class BasisTrainer:
             group["lr"] = rate
         self.network.train()
         with torch.autocast("cpu", torch.bfloat16):
-            basis, gates, spread = self.network(batch.features, batch.log_relative)
-        loss, _ = self._losses(batch, basis, gates, spread)
+            outputs = outputs_at(self.network, batch)
+        loss, _ = self._losses(batch, *outputs)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
@@ -223,10 +229,9 @@ class BasisTrainer:
         return float(loss.detach())
 
     def _losses(
-        self, batch: BasisBatch, basis: Tensor, gates: Tensor, spread: Tensor
+        self, batch: BasisBatch, maps: Tensor, gates: Tensor, size: Tensor
     ) -> tuple[Tensor, Solved]:
         """The overall loss (equation 28; ours adds that of the spread) and the solution."""
-        maps, size = basis.flatten(2), spread.flatten(1)
         known = batch.truth.isfinite() & (batch.anchor.sum(1, keepdim=True) > 0)
         mixed = self.settings.regime == MIXED
         if mixed:
@@ -264,11 +269,11 @@ class BasisTrainer:
             rng = np.random.default_rng([1, start])
             batch = make_basis_batch(self.cache, index, self.settings.regime, rng, blind=self.settings.blind)
             with torch.inference_mode():
-                basis, gates, spread = network(batch.features, batch.log_relative)
-                loss, solved = self._losses(batch, basis, gates, spread)
+                maps, gates, size = outputs_at(network, batch)
+                loss, solved = self._losses(batch, maps, gates, size)
             known = batch.truth.isfinite() & (batch.anchor.sum(1, keepdim=True) > 0)
             error = (solved.field - torch.where(known, batch.truth, solved.field))
-            sigma = (solved.variance + spread.flatten(1) ** 2).sqrt()
+            sigma = (solved.variance + size**2).sqrt()
             count = known.sum(1).clamp(min=1)
             losses.append(float(loss))
             errors += ((error.exp() - 1).abs().sum(1) / count).tolist()
@@ -330,16 +335,31 @@ def make_basis_batch(
 ) -> BasisBatch:
     """Cached pictures with anchors of a regime."""
     features, log_relative, log_depth = cache.read(index)
-    truth = (log_depth - log_relative).reshape(len(index), -1)
-    target, anchor, noise = (np.zeros(truth.shape, np.float32) for _ in range(3))
+    field = (log_depth - log_relative).reshape(len(index), -1)
+    shape = (len(index), min(_PIXELS, field.shape[1]))
+    pixel = np.zeros(shape, np.int64)
+    target, anchor, noise = (np.zeros(shape, np.float32) for _ in range(3))
     for row, known in enumerate(np.isfinite(log_depth) & np.isfinite(log_relative)):
         drawn = draw_anchors(known, regime, rng)
-        target[row, drawn.place] = truth[row, drawn.place] + drawn.error
-        anchor[row, drawn.place], noise[row, drawn.place] = 1, drawn.sigma**2
+        some = rng.permutation(np.setdiff1d(np.flatnonzero(known), drawn.place))
+        place = np.resize(np.append(drawn.place, some), shape[1]) if len(drawn.place) else pixel[row]
+        count = len(drawn.place)
+        pixel[row] = place
+        target[row, :count] = field[row, drawn.place] + drawn.error
+        anchor[row, :count], noise[row, :count] = 1, drawn.sigma**2
+    truth = np.take_along_axis(field, pixel, axis=1)
     median = np.nanmedian(log_relative, axis=(1, 2), keepdims=True)
     centred = np.nan_to_num(log_relative - median)[:, None]
-    parts = (features[:, :0] if blind else features, centred, truth, target, anchor, noise)
-    return BasisBatch(*(torch.from_numpy(np.ascontiguousarray(part, np.float32)) for part in parts))
+    parts = (features[:, :0] if blind else features, centred, pixel, truth, target, anchor, noise)
+    return BasisBatch(*(torch.from_numpy(np.ascontiguousarray(part)) for part in parts))
+
+
+def outputs_at(network: BasisGenerator, batch: BasisBatch) -> tuple[Tensor, Tensor, Tensor]:
+    """Maps E and gates (B, K, P), and spread (B, P), at the pixels of a batch."""
+    shared = network.trunk(batch.features, batch.log_relative).flatten(2)
+    shared = shared.gather(2, batch.pixel[:, None].expand(-1, shared.shape[1], -1))
+    maps, gates, spread = network.maps(shared[:, :, None])
+    return maps[:, :, 0], gates[:, :, 0], spread[:, 0, 0]
 
 
 def _of_families(cache: BasisCache, families: Sequence[str]) -> IntArray:

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from metric_depth_ros.solvers.basis_maps import UNIT_SPREAD
+
 # "A small constant on the order of 1e-3" (paper 001, section 4.1).
 RIDGE = 1e-3
-# Ours: the misfit in log depth at which an anchor counts as one.
-UNIT_SPREAD = 0.05
-_REWEIGHTINGS, _FREEDOM = 3, 4.0
+# As solvers.basis_fit.
+_REWEIGHTINGS, _SOFTNESS = 3, 6.0
 WEIGHTS = {"anchor": 0.1, "decor": 1e-4, "gate": 1e-4}
 
 
@@ -60,7 +61,7 @@ def solve_robustly(basis: Tensor, target: Tensor, variance: Tensor, anchor: Tens
             field = _field(mean, centred, system, target, weight)
             free = 1 - weight * _leverage(centred, system, weight)
             square = (target - field) ** 2 / (variance * free.clamp(min=1e-3))
-            weight = base * (_FREEDOM + 1) / (_FREEDOM + square)
+            weight = base * (1 + square / _SOFTNESS) ** -2
     mean, centred, system = _centred(basis, weight)
     field = _field(mean, centred, system, target, weight)
     with torch.no_grad():
@@ -117,7 +118,7 @@ def decorrelation_loss(basis: Tensor) -> Tensor:
 
 
 def gate_loss(gates: Tensor) -> Tensor:
-    """Equation 27, negative entropy of the gates (B, K, h, w); mean, not sum, over the pixels.
+    """Equation 27, negative entropy of the gates (B, K, P); mean, not sum, over the pixels.
 
     Minimised, so that entropy rises. Its sum over 4800 pixels would be some hundred times the dense loss.
     """
