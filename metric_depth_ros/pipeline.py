@@ -5,19 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 
 from metric_depth_ros.anchors import build_anchors, focused
-from metric_depth_ros.config import Config
-from metric_depth_ros.engines import build_engine
+from metric_depth_ros.config import Config, EngineConfig
+from metric_depth_ros.engines import BUNDLED_WITH_BASIS, build_engine
 from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError
 from metric_depth_ros.geometry import Rectifier, resize_camera
 from metric_depth_ros.regions import build_segmenter
+from metric_depth_ros.share import share_path
 from metric_depth_ros.solvers import build_solver
 from metric_depth_ros.types import Anchors, Camera, Engine, ImageArray, MetricDepth, Rectification, Sample
+
+# Solvers that use the maps of a basis generator.
+_WITH_MAPS = frozenset({"basis", "paper_basis"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +128,9 @@ class MetricDepthPipeline:
             points = points @ sample.rectification.R.astype(np.float32)
         anchors = build_anchors(points, camera, self.config.anchors)
         needed = self.config.anchors.min_count
-        if len(anchors) < needed:
+        if len(anchors) < needed and "history" in self._solver.uses:
+            anchors = anchors.take(np.zeros(0, np.intp))  # the solver goes on with what it remembers, or says no
+        elif len(anchors) < needed:
             raise AnchorError(
                 f"anchors: {len(anchors)} usable of {len(sample.points_camera)} points, need {needed}. "
                 "Check that the cloud covers the image and that its transform is right, "
@@ -148,9 +154,17 @@ class _Clock:
 
 def build_pipeline(config: Config) -> MetricDepthPipeline:
     """The pipeline of a configuration, warm. Raises ModelError when it cannot be built."""
-    pipeline = MetricDepthPipeline(build_engine(config.engine), config)
+    pipeline = MetricDepthPipeline(build_engine(engine_for(config)), config)
     _warm_up(pipeline)
     return pipeline
+
+
+def engine_for(config: Config) -> EngineConfig:
+    """The engine's settings; where none is set and the solver wants maps, the package's network with them."""
+    wanted = config.solver.name in _WITH_MAPS and config.solver.basis.maps != "analytic"
+    if config.engine.manifest or config.engine.model or not wanted:
+        return config.engine
+    return replace(config.engine, manifest=str(share_path(BUNDLED_WITH_BASIS)))
 
 
 def _warm_up(pipeline: MetricDepthPipeline) -> None:

@@ -33,18 +33,23 @@ class DepthEngine:
         width, height = self._fill(image)
         outputs = self._runtime.run({self.manifest.input.name: self._input})
         values = self._map(outputs)
-        # Letterbox: the image's part of the output, in the proportion it has of the input.
-        rows = round(values.shape[0] * height / self._input.shape[2])
-        columns = round(values.shape[1] * width / self._input.shape[3])
-        values = cv2.resize(
-            values[:rows, :columns], (image.shape[1], image.shape[0]), interpolation=cv2.INTER_LINEAR
-        )
+        part = self._part(values, width, height)
+        values = cv2.resize(part, (image.shape[1], image.shape[0]), interpolation=cv2.INTER_LINEAR)
         return RelativeDepth(
             values,
             self.manifest.output.kind,
             self.manifest.output.metric,
-            {ours: outputs[theirs][0] for ours, theirs in self.manifest.features.items()},
+            {
+                ours: self._part(outputs[theirs][0], width, height)
+                for ours, theirs in self.manifest.features.items()
+            },
         )
+
+    def _part(self, maps: FloatArray, width: int, height: int) -> FloatArray:
+        """The image's part of maps (..., h, w), in the proportion it has of the input: letterbox."""
+        rows = round(maps.shape[-2] * height / self._input.shape[2])
+        columns = round(maps.shape[-1] * width / self._input.shape[3])
+        return maps[..., :rows, :columns]
 
     def _fill(self, image: ImageArray) -> tuple[int, int]:
         """Writes the image into the input; returns the width and height it takes there."""

@@ -14,6 +14,8 @@ from metric_depth_ros.models.tiny_depth import Residual, _convolution, _coordina
 LEAST_SPREAD, MOST_SPREAD = 0.01, 1.0
 # Log relative depth is cut so many units from its median: beyond is the sky.
 _MOST_LOG = 4.0
+# Bound of a gate before the softmax.
+_MOST_GATE = 20.0
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,9 @@ class BasisGenerator(nn.Module):  # type: ignore[misc]  # torch carries no types
         """What ``forward`` gives, of H, pixel by pixel."""
         primitive = self.basis(shared).float()
         primitive = torch.cat([torch.ones_like(primitive[:, :1]), primitive], 1)
-        gates = self.gates(shared).float().softmax(1)
+        # A softmax; written out it takes a tenth of the time in ONNX Runtime.
+        weights = self.gates(shared).float().clamp(-_MOST_GATE, _MOST_GATE).exp()
+        gates = weights / weights.sum(1, keepdim=True)
         spread = self.gain * self.spread(shared).float().exp()
         return gates * primitive, gates, spread.clamp(LEAST_SPREAD, MOST_SPREAD)
 

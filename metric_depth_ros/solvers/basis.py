@@ -110,7 +110,8 @@ class Basis:
         if not self._guards:
             posterior = fit_paper(rows, target, options.ridge)
             return self._applied(maps, depth, posterior, 1.0, {"anchors": len(seen), "rejected": 0})
-        if one_depth(seen.depth):  # tells a scale and no more
+        level = one_depth(seen.depth)  # tells a scale and no more
+        if level:
             rows = np.zeros_like(rows)
         rows = with_offset(rows)
         variance = spread**2 + (seen.sigma / seen.depth.astype(np.float64)) ** 2
@@ -125,7 +126,7 @@ class Basis:
         )
         self._remember(fit, carried, stamp_ns)
         added = None
-        if options.residuals == "spread":
+        if options.residuals == "spread" and not level:
             added = spread_residuals(maps, depth, image, seen, target - fit.posterior.at(rows), variance)
         about: dict[str, Any] = {"anchors": fit.kept, "rejected": len(seen) - fit.kept}
         if options.memory_s > 0:

@@ -75,18 +75,19 @@ def find_maps(relative: RelativeDepth, depth: FloatArray, image: ImageArray | No
 
 
 def analytic_maps(depth: FloatArray, image: ImageArray | None) -> Maps:
-    """Ours, for engines without a generator: x, u, v, their products, and soft regions.
+    """Ours, for engines without a generator: 1, x, u, v, products of these, and soft regions.
 
     x is log relative depth less its median; u, v go from -1 to 1. A region is the softmax of how near a
     pixel is to one of eight places in the space of u, v, x and colour that lie far from each other.
     """
-    height, width = max(2, round(_WIDTH * depth.shape[0] / depth.shape[1])), _WIDTH
-    small = cv2.resize(depth, (width, height), interpolation=cv2.INTER_NEAREST)
+    width = min(_WIDTH, depth.shape[1])
+    height = max(1, round(width * depth.shape[0] / depth.shape[1]))
+    small = cv2.resize(depth, (width, height), interpolation=cv2.INTER_LINEAR)
     with np.errstate(divide="ignore"):
         x = np.log(small)
     x = np.clip(np.nan_to_num(x - _median(x)), -3, 3)
     u, v = np.meshgrid(np.linspace(-1, 1, width), np.linspace(-1, 1, height))
-    products = [x, u, v, x * x, x * u, x * v, u * v, u * u, v * v]
+    products = [np.ones_like(x), x, u, v, x * x, x * u, x * v, u * v, u * u, v * v]
     regions = _soft_regions(_cues(x, u, v, image))
     values = np.concatenate([np.stack(products) * 0.7, regions * 2]).astype(np.float32)
     return Maps(_AMPLITUDE * values, np.full((height, width), _MISFIT, np.float32), "analytic")

@@ -23,6 +23,7 @@ import numpy as np
 from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.datasets import Frame, FrameFolder, ShardFrames, open_dataset
 from metric_depth_ros.engines import DepthEngine, build_engine
+from metric_depth_ros.engines.manifest import Manifest
 from metric_depth_ros.engines.positive import positive_depth
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.evaluation.known import known_pixels
@@ -135,10 +136,7 @@ def write_cache(
     picked, validation = _picked([open_dataset(folder) for folder in folders], count, seed)
     engines = [build_engine(dataclasses.replace(config, threads=1)) for _ in range(threads)]
     manifest = engines[0].manifest
-    size = (
-        max(8, round(manifest.input.width / _REDUCTION)),
-        max(8, round(manifest.input.height / _REDUCTION)),
-    )
+    size = reduced_size(manifest)
     jobs = [
         _Job(data, index, size, np.random.default_rng([seed, place]), augment and place < len(picked) - validation)
         for place, (data, index) in enumerate(picked)
@@ -207,6 +205,13 @@ class _Job:
         usable = (depth >= NEAREST_M) & (depth <= FARTHEST_M)
         log_depth = np.log(np.where(usable, depth, np.float32(np.nan)))
         return reduced_features(relative, self.size), log_relative(relative, self.size), log_depth
+
+
+def reduced_size(manifest: Manifest) -> tuple[int, int]:
+    """Width and height of a network's maps: a quarter of its input."""
+    sides = manifest.input.width, manifest.input.height
+    width, height = (max(8, round(side / _REDUCTION)) for side in sides)
+    return width, height
 
 
 def log_relative(relative: RelativeDepth, size: tuple[int, int]) -> FloatArray:
