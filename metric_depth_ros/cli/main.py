@@ -6,11 +6,22 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from metric_depth_ros.cli import config, demo, evaluate, frames_to_bag, record, replay, run, synthesize, train
+from metric_depth_ros.cli import (
+    config,
+    demo,
+    evaluate,
+    explain,
+    frames_to_bag,
+    record,
+    replay,
+    run,
+    synthesize,
+    train,
+)
 from metric_depth_ros.errors import MetricDepthError
 
 # Importing a verb must stay cheap: what is heavy is imported inside its run().
-VERBS = (run, evaluate, frames_to_bag, replay, record, synthesize, train, config, demo)
+VERBS = (run, evaluate, explain, frames_to_bag, replay, record, synthesize, train, config, demo)
 
 
 def build_parser() -> argparse.ArgumentParser:

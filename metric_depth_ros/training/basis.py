@@ -141,11 +141,12 @@ class BasisTrainer:
         self._best, self._best_loss = copy.deepcopy(self.network.state_dict()), float("inf")
         flat = [p for p in self.network.parameters() if p.ndim < 2]
         deep = [p for p in self.network.parameters() if p.ndim >= 2]
+        groups = [
+            {"params": deep, "weight_decay": settings.weight_decay},
+            {"params": flat, "weight_decay": 0.0},
+        ]
         self._optimizer = torch.optim.AdamW(
-            [{"params": deep, "weight_decay": settings.weight_decay}, {"params": flat, "weight_decay": 0.0}],
-            lr=settings.learning_rate,
-            betas=(0.9, 0.98),
-            foreach=True,
+            groups, lr=settings.learning_rate, betas=(0.9, 0.98), foreach=True
         )
         spent = {"step": state["step"], "elapsed_s": state["elapsed_s"]} if state else {}
         self._progress = Progress(settings, **spent)
