@@ -481,9 +481,11 @@ def test_the_verb_trains_and_exports(shards, tmp_path, capsys):
 
 
 def test_without_torch_the_verb_says_what_to_install(tmp_path, monkeypatch, capsys):
-    from metric_depth_ros.cli import train as verb
+    from metric_depth_ros.cli import train_basis as verb
 
     monkeypatch.setattr(verb, "find_spec", lambda name: None)
+    assert main(["train", "basis", "--data", str(tmp_path), "--out", str(tmp_path)]) == 1
+    assert "torch" in capsys.readouterr().err
     assert main(["train", "depth", "--data", str(tmp_path), "--out", str(tmp_path)]) == 1
     assert "pip install 'metric_depth_ros[train]'" in capsys.readouterr().err
 

@@ -26,7 +26,8 @@ from metric_depth_ros.runtimes import build_runtime
 from metric_depth_ros.solvers.basis_maps import BASIS, SPREAD
 from metric_depth_ros.training.basis_cache import FEATURES, reduced_size
 
-OPSET = 17
+# The newest that torch's older exporter writes.
+_NEWEST_OPSET = 20
 _PREFIX = "generator_"
 _PARITY = 3e-3
 
@@ -77,7 +78,8 @@ def export_basis(
     given = runtime.run({manifest.input.name: example.astype(np.float32)})
     depth, features = _inputs(generator, manifest, given)
     fused = FusedGenerator(generator.eval(), manifest.output.kind, reduced_size(manifest)[::-1], BEYOND).eval()
-    part = onnx.load_model_from_string(_written(fused, depth, features))
+    opset = max(item.version for item in network.opset_import if item.domain in ("", "ai.onnx"))
+    part = onnx.load_model_from_string(_written(fused, depth, features, min(opset, _NEWEST_OPSET)))
     model = _merged(onnx, network, part, manifest, bool(generator.config.features))
     folder = Path(out)
     path = folder / f"{name}.onnx"
@@ -138,7 +140,9 @@ def _inputs(
     return depth, torch.from_numpy(found)
 
 
-def _written(fused: FusedGenerator, depth: torch.Tensor, features: torch.Tensor | None) -> bytes:
+def _written(
+    fused: FusedGenerator, depth: torch.Tensor, features: torch.Tensor | None, opset: int
+) -> bytes:
     arguments = (depth,) if features is None else (depth, features)
     file = BytesIO()
     with warnings.catch_warnings():
@@ -150,7 +154,7 @@ def _written(fused: FusedGenerator, depth: torch.Tensor, features: torch.Tensor 
             file,
             input_names=["depth", "features"][: len(arguments)],
             output_names=[BASIS, SPREAD],
-            opset_version=OPSET,
+            opset_version=opset,
             dynamo=False,
         )
     return file.getvalue()
