@@ -209,7 +209,8 @@ def write_shards(folder, numbers=(0,), *, count=60, families=("room", "street"))
                 image = np.repeat((250 / (1 + depth))[..., None], 3, axis=2).astype(np.uint8)
                 if index % 3 == 0:
                     depth[:8] = np.inf
-                info = {"family": families[index % len(families)]}
+                K = [[64.0, 0, 31.5], [0, 64.0, 23.5], [0, 0, 1]]
+                info = {"family": families[index % len(families)], "width": 64, "height": 48, "K": K}
                 shard.write(number * count + index, encode_jpeg(image, 90), depth, info)
     return folder
 
