@@ -35,8 +35,8 @@ from metric_depth_ros.types import (
     RelativeDepth,
 )
 
-# The posterior variance is computed at every second place of the maps.
-_SPARSE = 2
+# The posterior variance is computed at every third place of the maps.
+_SPARSE = 3
 # Memory is dropped after so many of its times, or when new anchors are off by so many deviations in the median.
 _FORGOTTEN, _JUMP = 4.0, 3.0
 _FEWEST_TO_JUDGE = 3
@@ -149,10 +149,10 @@ class Basis:
         if added is not None:
             field += added
         field = cv2.resize(field, size, interpolation=cv2.INTER_LINEAR)
-        depth *= cv2.exp(field)
+        cv2.multiply(depth, cv2.exp(field, field), depth)
         depth = limited(depth, self._config.min_depth_m, self._config.max_depth_m)
         sigma = cv2.resize(_sigma(maps, posterior, scale), size, interpolation=cv2.INTER_LINEAR)
-        sigma *= depth
+        cv2.multiply(sigma, depth, sigma)
         info = {"maps": maps.source, "weights": posterior.coefficients.tolist(), "sigma_scale": scale, **about}
         return MetricDepth(depth, sigma, info)
 

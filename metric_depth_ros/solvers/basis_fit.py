@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,7 +10,9 @@ from metric_depth_ros.solvers.basis_maps import UNIT_SPREAD
 from metric_depth_ros.solvers.outliers import DEVIATION
 from metric_depth_ros.types import FloatArray
 
-_REWEIGHTINGS = 3
+_REWEIGHTINGS = 1
+# Anchors a map, from which on an anchor's own pull on the fit is left out of account while reweighting.
+_FEW = 4
 # Squared standard deviations at which an anchor keeps a quarter of its weight; with less than a tenth it
 # counts as rejected.
 _SOFTNESS, _REJECTED = 6.0, 0.1
@@ -81,7 +83,7 @@ class Fit:
 
 def with_offset(rows: FloatArray) -> FloatArray:
     """(N, K + 1): a one before each row (N, K)."""
-    return np.column_stack([np.ones(len(rows)), rows])
+    return np.column_stack([np.ones(len(rows), rows.dtype), rows])
 
 
 def fit_paper(rows: FloatArray, target: FloatArray, ridge: float) -> Posterior:
@@ -95,12 +97,9 @@ def fit_paper(rows: FloatArray, target: FloatArray, ridge: float) -> Posterior:
 
 def posterior_of(sums: Sums, ridge: float) -> Posterior:
     """What sums say with a ridge on all but the offset."""
-    precision = np.full(len(sums.moment), ridge)
-    precision[0] = _OFFSET
-    system = sums.gram.copy()
-    system.flat[:: len(system) + 1] += precision
+    system, moment = _system(sums, ridge)
     covariance = np.linalg.inv(system)
-    return Posterior(covariance @ sums.moment, covariance)
+    return Posterior(covariance @ moment, covariance)
 
 
 def fit_robust(
@@ -114,7 +113,7 @@ def fit_robust(
 ) -> Fit:
     """argmin over c, w of  sum_i weight_i (c + E_i w - y_i)^2 + ridge |w|^2, the c being free.
 
-    Ours. weight_i = UNIT_SPREAD^2 / variance_i, times (1 + z_i^2 / 6)^-2 from three rounds, z_i the
+    Ours. weight_i = UNIT_SPREAD^2 / variance_i, times (1 + z_i^2 / 6)^-2 twice, z_i the
     error of an anchor that is left out, in standard deviations (and in what is usual in this picture, where
     that is more). The first round compares with the median of y, and allows what the ridge allows.
 
@@ -132,24 +131,40 @@ def fit_robust(
         allowed = variance + UNIT_SPREAD**2 / ridge * np.einsum("nk,nk->n", centred, centred)
         weight = base * _trust((target - np.median(target)) ** 2 / allowed)
         for _ in range(_REWEIGHTINGS):
-            posterior, _ = _solved(rows, target, weight, ridge, carried)
-            free = np.maximum(1 - weight * posterior.leverage(rows), 1e-3)
-            square = (target - posterior.at(rows)) ** 2 / (variance * free)
+            system, moment = _system(_sums(rows, target, weight), ridge, carried)
+            square = (target - rows @ np.linalg.solve(system, moment)) ** 2 / variance
+            if len(target) < _FEW * len(moment):  # else one anchor more or less hardly matters
+                square /= _free(rows, weight, np.linalg.inv(system))
             usual = max(1.0, (DEVIATION**2) * float(np.median(square)))
             weight = base * _trust(square / usual)
-    posterior, sums = _solved(rows, target, weight, ridge, carried)
+    sums = _sums(rows, target, weight)
+    system, moment = _system(sums, ridge, carried)
+    covariance = np.linalg.inv(system)
+    posterior = Posterior(covariance @ moment, covariance)
     kept = weight > _REJECTED * base
-    free = np.maximum(1 - weight * posterior.leverage(rows), 1e-3)
-    square = (target - posterior.at(rows)) ** 2 / (variance * free)
+    square = (target - posterior.at(rows)) ** 2 / (variance * _free(rows, weight, covariance))
     return Fit(posterior, sums, int(np.count_nonzero(kept)), _scale(square[kept]))
 
 
-def _solved(
-    rows: FloatArray, target: FloatArray, weight: FloatArray, ridge: float, carried: Sums | None
-) -> tuple[Posterior, Sums]:
-    weighted = rows * weight[:, None]
-    sums = Sums(rows.T @ weighted, weighted.T @ target)
-    return posterior_of(sums if carried is None else sums.plus(carried), ridge), sums
+def _sums(rows: FloatArray, target: FloatArray, weight: FloatArray) -> Sums:
+    weighted = rows * weight.astype(rows.dtype)[:, None]
+    return Sums((rows.T @ weighted).astype(np.float64), weighted.T @ target)
+
+
+def _system(sums: Sums, ridge: float, carried: Sums | None = None) -> tuple[FloatArray, FloatArray]:
+    """Precision (K + 1, K + 1) and moment (K + 1,) of sums, with a ridge on all but the offset."""
+    total = sums if carried is None else sums.plus(carried)
+    system = total.gram.copy()
+    diagonal = np.einsum("kk->k", system)
+    diagonal += ridge
+    diagonal[0] += _OFFSET - ridge
+    return system, total.moment
+
+
+def _free(rows: FloatArray, weight: FloatArray, covariance: FloatArray) -> FloatArray:
+    """(N,) 1 less the leverage of each anchor."""
+    pulled = np.einsum("nk,nk->n", rows @ covariance.astype(rows.dtype), rows)
+    return np.maximum(1 - weight * pulled, 1e-3)
 
 
 def _trust(square: FloatArray) -> FloatArray:

@@ -36,14 +36,16 @@ class Maps:
     source: Literal["learned", "analytic"]
 
     def at(self, uv: FloatArray, size: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
-        """(N, K) values and (N,) spread at pixels (N, 2) of a picture of ``size`` (width, height), bilinear.
+        """(N, K) values and (N,) spread, float32, at pixels (N, 2) of a picture of ``size`` (width, height), bilinear.
 
         Where ``cv2.resize`` to that size would have them.
         """
         count, height, width = self.values.shape
         index, weight = _corners(uv, size, (width, height))
-        rows = (np.take(self.values.reshape(count, -1), index, axis=1) * weight).sum(axis=2)
-        return rows.T.astype(np.float64), (self.spread.ravel()[index] * weight).sum(axis=1).astype(np.float64)
+        by_place = np.ascontiguousarray(self.values.reshape(count, -1).T)
+        rows = np.einsum("nck,nc->nk", by_place[index], weight)
+        spread = np.einsum("nc,nc->n", self.spread.ravel()[index], weight)
+        return rows, spread
 
 
 def find_maps(relative: RelativeDepth, depth: FloatArray, image: ImageArray | None, wanted: str) -> Maps:
