@@ -329,7 +329,9 @@ def draw_basis(
     if metric.sigma is not None:
         share = cv2.resize(metric.sigma / metric.depth, size, interpolation=cv2.INTER_AREA)
         high = float(np.nanquantile(share, 0.98))
-        tiles.append(_titled(f"sigma / depth, to {high:.2f}", depth_colours(high - share + 0.05, 0.05, high + 0.05)))
+        tiles.append(
+            _titled(f"sigma / depth, to {high:.2f}", depth_colours(high - share + 0.05, 0.05, high + 0.05))
+        )
     for k in order.tolist():
         part = cv2.resize(parts[k] - np.median(parts[k]), size, interpolation=cv2.INTER_LINEAR)
         tiles.append(_titled(f"E{k}: w {weights[k]:+.2f}", signed_colours(part, most)))

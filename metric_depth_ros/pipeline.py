@@ -69,12 +69,22 @@ class MetricDepthPipeline:
         """A pipeline with other settings on the same engine. Raises ConfigError."""
         return MetricDepthPipeline(self._engine, config)
 
+    @property
+    def remembers(self) -> bool:
+        """Whether the solver can do for a while without anchors, with those of earlier samples."""
+        return "history" in self._solver.uses
+
+    def reset(self) -> None:
+        """Forgets earlier samples."""
+        if self.remembers:
+            self._solver = build_solver(self.config.solver)
+
     def process(self, sample: Sample) -> Result:
         """Metric depth of one sample; the sample is not modified.
 
         Raises:
             InputError: the image is not of its camera's size.
-            AnchorError: fewer usable anchors than ``anchors.min_count``.
+            AnchorError: fewer usable anchors than ``anchors.min_count``, and none remembered.
         """
         clock = _Clock()
         with clock("prepare"):
@@ -128,8 +138,10 @@ class MetricDepthPipeline:
             points = points @ sample.rectification.R.astype(np.float32)
         anchors = build_anchors(points, camera, self.config.anchors)
         needed = self.config.anchors.min_count
-        if len(anchors) < needed and "history" in self._solver.uses:
-            anchors = anchors.take(np.zeros(0, np.intp))  # the solver goes on with what it remembers, or says no
+        if len(anchors) < needed and self.remembers:
+            anchors = anchors.take(
+                np.zeros(0, np.intp)
+            )  # the solver goes on with what it remembers, or says no
         elif len(anchors) < needed:
             raise AnchorError(
                 f"anchors: {len(anchors)} usable of {len(sample.points_camera)} points, need {needed}. "
@@ -175,3 +187,4 @@ def _warm_up(pipeline: MetricDepthPipeline) -> None:
     points = random.uniform([-1, -1, 3], [1, 1, 5], (1000, 3)).astype(np.float32)
     with suppress(MetricDepthError):
         pipeline.process(Sample(image, camera, points))
+    pipeline.reset()

@@ -95,17 +95,19 @@ class BasisConfig:
         "auto: learned ones where the engine gives them",
         choices=("auto", "learned", "analytic"),
     )
-    ridge: float = option(0.001, "pull of the maps' weights to zero (lambda of paper 001)", low=1e-9, high=1e3)
+    ridge: float = option(
+        0.001, "pull of the maps' weights to zero (lambda of paper 001)", low=1e-9, high=1e3
+    )
     residuals: str = option(
         "none",
-        "what becomes of what the maps leave at the anchors; spread: it is added to what lies near, is equally "
-        "far for the network and looks alike",
+        "what becomes of what the maps leave at the anchors; spread: it is added to what lies near, is "
+        "equally far for the network and looks alike",
         choices=("none", "spread"),
     )
     memory_s: float = option(
         0.0,
-        "time in which what earlier images said fades to a third; it carries the scale through images without "
-        "anchors; 0: each image by itself",
+        "time in which what earlier images said fades to a third; it carries the scale through images "
+        "without anchors; 0: each image by itself",
         unit="s",
         low=0,
         high=60,

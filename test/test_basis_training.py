@@ -1,4 +1,4 @@
-"""Generators of basis maps: regimes and losses by hand, caches, runs that can be cut off, and their export."""
+"""Generators of basis maps: regimes and losses by hand, caches, runs that can be cut off, their export."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from metric_depth_ros.training import basis_losses as losses
 from metric_depth_ros.training.basis import (
     BasisSettings,
     BasisTrainer,
-    build_generator,
     load_generator,
     make_basis_batch,
 )
@@ -57,8 +56,7 @@ def test_a_regime_has_as_many_anchors_as_the_paper_says(regime):
 
 def test_the_anchor_closest_to_any_other_goes_first():
     uv = np.array([[0, 0], [1, 0], [10, 0], [14, 0], [30, 0]])
-    # 0 and 1 are closest; 1 is nearer to the next. Then 10 and 14: 14's next is farther, so 10 goes... by hand:
-    # of 10 (next 10 away) and 14 (next 14 away) 10 goes.
+    # 0 and 1 are closest, and 1 is nearer to its next. Then 10 and 14: 10's next is 10 away, 14's 14.
     assert drop_closest(uv, 4).tolist() == [0, 2, 3, 4]
     assert drop_closest(uv, 3).tolist() == [0, 3, 4]
     assert len(drop_closest(uv, 1)) == 1
@@ -108,7 +106,9 @@ def test_the_solves_in_the_graph_are_those_of_the_solver():
     basis, target = tensor(rows.T[None]), tensor(y[None])
     everywhere = torch.ones_like(target)
     paper = losses.solve_faithfully(basis, target, everywhere)
-    np.testing.assert_allclose(paper.field[0], fit_paper(rows, y, losses.RIDGE).at(with_offset(rows)), rtol=1e-3)
+    np.testing.assert_allclose(
+        paper.field[0], fit_paper(rows, y, losses.RIDGE).at(with_offset(rows)), rtol=1e-3
+    )
     ours = losses.solve_robustly(basis, target, torch.full_like(target, 0.03**2), everywhere)
     fit = fit_robust(with_offset(rows), y, np.full(len(y), 0.03**2), losses.RIDGE)
     np.testing.assert_allclose(ours.field[0], fit.posterior.at(with_offset(rows)), atol=2e-3)
@@ -140,7 +140,9 @@ def test_gradients_go_through_the_solve(solve):
         if solve == "faithful":
             return (losses.solve_faithfully(basis, target, anchor).field * weights).sum()
         # Without outliers all weights are nearly one and hardly move.
-        return (losses.solve_robustly(basis, target, torch.full_like(target, 4.0), anchor).field * weights).sum()
+        return (
+            losses.solve_robustly(basis, target, torch.full_like(target, 4.0), anchor).field * weights
+        ).sum()
 
     basis = torch.tensor(rows.T[None], requires_grad=True)
     field(basis).backward()
@@ -188,7 +190,9 @@ def test_the_fused_graph_makes_depth_positive_as_the_package_does(kind, low):
     if kind == "depth":
         low = 0.5
     values = np.random.default_rng(0).uniform(low, 3, (12, 16)).astype(np.float32)
-    found = FusedGenerator(generator(), kind, (12, 16), BEYOND)._log_depth(torch.from_numpy(values)[None, None])
+    found = FusedGenerator(generator(), kind, (12, 16), BEYOND)._log_depth(
+        torch.from_numpy(values)[None, None]
+    )
     wanted = np.log(positive_depth(RelativeDepth(values, kind)))
     np.testing.assert_allclose(found[0, 0].numpy(), wanted - np.median(wanted), atol=2e-3)
 
@@ -258,14 +262,9 @@ def test_training_learns(cache, tmp_path, regime):
     trainer = BasisTrainer(settings_of(cache, tmp_path / "run", steps=60, look_every=60, regime=regime))
     before, _ = trainer._validate(trainer.average)
     trainer.run()
-    after, _ = trainer._validate(build_generator({"architecture": trainer_state(tmp_path)["architecture"],
-                                                  "best": trainer_state(tmp_path)["best"]}).eval())  # fmt: skip
+    after, _ = trainer._validate(load_generator(tmp_path / "run")[0])
     assert after.loss < before.loss
     assert (tmp_path / "run/curves.png").is_file()
-
-
-def trainer_state(folder):
-    return load_generator(folder / "run")[1]
 
 
 def test_a_run_that_was_cut_off_goes_on_to_the_bit(cache, tmp_path):
@@ -296,8 +295,8 @@ def test_a_run_can_be_fine_tuned_for_another_regime(cache, tmp_path):
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"regime": "much"}, "low, medium, high, mixed"), ({"maps": 1}, "at least 2"), ({"steps": 0}, "at least 1"),
-     ({"steps": None, "minutes": 0}, "positive"), ({"families": ("cave",)}, "the cache has")],
+    [({"regime": "much"}, "low, medium, high, mixed"), ({"maps": 1}, "at least 2"),
+     ({"steps": 0}, "at least 1"), ({"steps": None, "minutes": 0}, "positive"), ({"families": ("cave",)}, "the cache has")],
 )  # fmt: skip
 def test_settings_that_cannot_be_are_refused(cache, tmp_path, changes, message):
     with pytest.raises(ConfigError, match=message):
@@ -319,8 +318,12 @@ def test_from_pictures_to_a_network_with_maps(tmp_path, engine, capsys):
     shards = write_shards(tmp_path / "shards", (0,), count=24)
     run = tmp_path / "run"
     words = ["train", "basis", "--data", str(shards), "--engine", str(engine), "--out", str(run)]
-    assert main([*words, "--maps", "3", "--count", "20", "--steps", "2", "--batch", "2", "--threads", "1"]) == 0
-    assert main(["train", "basis-export", str(run), "--engine", str(engine), "--to", str(tmp_path / "to")]) == 0
+    assert (
+        main([*words, "--maps", "3", "--count", "20", "--steps", "2", "--batch", "2", "--threads", "1"]) == 0
+    )
+    assert (
+        main(["train", "basis-export", str(run), "--engine", str(engine), "--to", str(tmp_path / "to")]) == 0
+    )
     assert "3 maps" in capsys.readouterr().out
     fused = build_engine(EngineConfig(manifest=str(tmp_path / "to/toy_basis.yaml")))
     image = open_dataset(shards)[0].image
@@ -330,7 +333,9 @@ def test_from_pictures_to_a_network_with_maps(tmp_path, engine, capsys):
     again = ["train", "basis-export", str(run), "--engine", str(tmp_path / "to/toy_basis.yaml")]
     assert main([*again, "--to", str(tmp_path / "twice"), "--name", "twice"]) == 0
     other = write_toy_model(tmp_path / "other", width=64, height=48, gain=3.0)
-    assert main(["train", "basis-export", str(run), "--engine", str(other), "--to", str(tmp_path / "no")]) == 1
+    assert (
+        main(["train", "basis-export", str(run), "--engine", str(other), "--to", str(tmp_path / "no")]) == 1
+    )
     assert "needed the same one" in capsys.readouterr().err
     picture = tmp_path / "explained.png"
     explain = ["explain", str(shards), "--engine", str(tmp_path / "to/toy_basis.yaml"), "--out", str(picture)]

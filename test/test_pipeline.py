@@ -88,6 +88,23 @@ def test_too_few_anchors_give_no_depth(toy_manifest, scene):
         build_pipeline(settings(toy_manifest)).process(few)
 
 
+def test_a_solver_with_a_memory_goes_on_without_anchors(toy_manifest, scene):
+    sample, truth = scene
+    pipeline = build_pipeline(
+        settings(toy_manifest, **{"solver.name": "basis", "solver.basis.memory_s": 1.0})
+    )
+    bare = dataclasses.replace(
+        sample, points_camera=sample.points_camera[:0], stamp_ns=sample.stamp_ns + 10**8
+    )
+    with pytest.raises(AnchorError, match="0 usable"):  # what warmed it up is forgotten
+        pipeline.process(bare)
+    pipeline.process(sample)
+    np.testing.assert_allclose(pipeline.process(bare).metric.depth, truth, rtol=0.01)
+    pipeline.reset()
+    with pytest.raises(AnchorError, match="0 usable"):
+        pipeline.process(bare)
+
+
 def test_focus_lowers_the_error_inside_it(toy_manifest, camera):
     """Two thirds of the wall follow one line, the far third another; the focus chooses between them."""
     image = np.repeat(np.linspace(60, 200, 64).astype(np.uint8)[None, :, None].repeat(48, 0), 3, axis=2)

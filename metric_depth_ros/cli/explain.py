@@ -18,13 +18,19 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser = verbs.add_parser(
         "explain",
         help="draw the basis maps and weights behind a frame's depth",
-        description="Solves frames of a data set with the solver basis, draws image, anchors, field, depth, sigma "
+        description="Solves frames of a data set with the solver basis, draws anchors, field, depth, sigma "
         "and every basis map with its weight, and prints the statistics of paper 001, sections 3.3 and 4.2.",
     )
     parser.add_argument("data", type=Path, metavar="DATA", help="folder of frames or shards")
-    parser.add_argument("--frame", help="its name (default: all that are drawn of; the first for the picture)")
-    parser.add_argument("--engine", type=Path, help="manifest (default: the package's network with basis maps)")
-    parser.add_argument("--protocol", default="low", help="how anchors are drawn (default low, as in the paper)")
+    parser.add_argument(
+        "--frame", help="its name (default: all that are drawn of; the first for the picture)"
+    )
+    parser.add_argument(
+        "--engine", type=Path, help="manifest (default: the package's network with basis maps)"
+    )
+    parser.add_argument(
+        "--protocol", default="low", help="how anchors are drawn (default low, as in the paper)"
+    )
     parser.add_argument("--anchors", type=int, default=100, metavar="N", help="of random (default 100)")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", dest="changes", help="a setting"
@@ -50,8 +56,8 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"{args.data}: no such frame with 400 known pixels. Check DATA and --frame.")
     total = summarised(found)
     print(
-        f"{total.pictures} frames, {args.protocol}: median eta1 {total.eta1:.3f}, median similarity of the leading "
-        f"eigenvector with the global map {total.similarity:.3f}, E[G0] {total.gate_mean:.3f}, "
+        f"{total.pictures} frames, {args.protocol}: median eta1 {total.eta1:.3f}, median similarity of the "
+        f"leading eigenvector with the global map {total.similarity:.3f}, E[G0] {total.gate_mean:.3f}, "
         f"Var(G0) {total.gate_variance:.1e}"
     )
     return 0
@@ -108,4 +114,6 @@ def _write(path: Path, problem: Problem, anchors: Anchors, metric: MetricDepth) 
     weights = np.array(metric.info["weights"][1:])
     sheet = draw_basis(problem.image, anchors, metric, depth, maps.values, weights)
     if not cv2.imwrite(str(path), sheet[..., ::-1]):
-        raise InputError(f"{path}: cannot be written; needed a file name of a picture in a folder that is there.")
+        raise InputError(
+            f"{path}: cannot be written; needed a file name of a picture in a folder that is there."
+        )

@@ -40,11 +40,15 @@ def add_basis(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     budget = parser.add_argument_group("budget").add_mutually_exclusive_group()
     budget.add_argument("--minutes", type=float, default=60.0, help="of time (default 60)")
     budget.add_argument("--steps", type=int, help="in steps instead: reproducible to the bit")
-    budget.add_argument("--epochs", type=float, help="in passes over the cache; paper 001 has 25, or 5 to fine-tune")
+    budget.add_argument(
+        "--epochs", type=float, help="in passes over the cache; paper 001 has 25, or 5 to fine-tune"
+    )
     how = parser.add_argument_group("how")
     how.add_argument("--resume", action="store_true", help="go on where RUN stopped, with the same budget")
     how.add_argument("--batch", type=int, default=16, help="pictures a step (default 16)")
-    how.add_argument("--learning-rate", type=float, default=2e-3, metavar="RATE", help="highest (default 0.002)")
+    how.add_argument(
+        "--learning-rate", type=float, default=2e-3, metavar="RATE", help="highest (default 0.002)"
+    )
     how.add_argument("--seed", type=int, default=0, help="of everything random (default 0)")
     how.add_argument("--threads", type=int, default=2, help="of the processor (default 2)")
     how.add_argument("--look-every", type=int, default=200, metavar="STEPS", help="validation (default 200)")
@@ -56,8 +60,8 @@ def add_export(networks: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = networks.add_parser(
         "basis-export",
         help="write a depth network with a run's generator behind it as ONNX, with its manifest",
-        description="Writes TO/NAME.onnx, whose own outputs stay what they were to the bit, and TO/NAME.yaml for "
-        "engine.manifest. Needs the package onnx.",
+        description="Writes TO/NAME.onnx, whose own outputs stay what they were to the bit, and TO/NAME.yaml "
+        "for engine.manifest. Needs the package onnx.",
     )
     parser.add_argument("checkpoint", type=Path, metavar="RUN", help="folder of a run")
     parser.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="where to write")
@@ -109,8 +113,8 @@ def run_export(args: argparse.Namespace) -> int:
     name = args.name or f"{Path(engine).stem}_basis"
     found = export_basis(generator, engine, args.to, name=name, trained_on=state["engine"])
     print(
-        f"{found.model}: {found.bytes / 1e6:.2f} MB, {generator.config.maps} maps, step {state['step']}; E differs "
-        f"from torch by {found.difference:.1e} of its spread, the network's own outputs not at all\n"
+        f"{found.model}: {found.bytes / 1e6:.2f} MB, {generator.config.maps} maps, step {state['step']}; E "
+        f"differs from torch by {found.difference:.1e} of its spread, the network's own outputs not at all\n"
         f"{found.manifest}: its manifest, for engine.manifest"
     )
     return 0
@@ -127,7 +131,9 @@ def _cache(args: argparse.Namespace) -> BasisCache:
     folder = args.cache or args.out / "cache"
     if not (folder / "cache.json").is_file():
         if not args.data:
-            raise ConfigError(f"{folder}: no cache yet, and no --data to make it of. Name folders of pictures.")
+            raise ConfigError(
+                f"{folder}: no cache yet, and no --data to make it of. Name folders of pictures."
+            )
         engine = EngineConfig(manifest=str(args.engine or ""))
         written = write_cache(
             args.data, engine, folder, count=args.count, seed=args.seed, augment=not args.no_augment,

@@ -42,11 +42,11 @@ def positive_depth(relative: RelativeDepth) -> FloatArray:
     else:
         np.maximum(depth, np.float32(floor), out=depth)
         depth[~np.isfinite(values)] = np.nan
-    return np.reciprocal(depth, out=depth)
+    return np.asarray(np.reciprocal(depth, out=depth))
 
 
 def zero_of(values: FloatArray) -> tuple[float, float]:
-    """Shift and floor of an inverse-depth map (H, W), as ``positive_depth`` has them; NaN where nothing is known.
+    """Shift and floor of an inverse-depth map (H, W), as ``positive_depth`` has them; NaN of an unknown one.
 
     From some 5,000 pixels on a grid: all of them take fifty times as long and say the same.
     """

@@ -36,7 +36,7 @@ class Case:
 
     Attributes:
         protocol: a name in ``PROTOCOLS``.
-        count: anchors (random, drop), rows (rows) or cells along each side (grid); the regimes have their own.
+        count: anchors (random, drop), rows (rows) or cells along each side (grid); 1 of the regimes.
         noisy: with range noise and outliers.
     """
 
@@ -172,9 +172,9 @@ def _rasterised(known: KnownDepth) -> tuple[BoolArray, IntArray]:
     """(H, W) where a known pixel lies, and its index. Raises AnchorError when nothing is known."""
     if not len(known):
         raise AnchorError("anchors: 0 known pixels; needed 1.")
-    index = np.full(known.height * known.width, -1, np.intp)
-    index[pixel_index(known.pixels.uv, known.width)] = np.arange(len(known))
-    index = index.reshape(known.height, known.width)
+    flat = np.full(known.height * known.width, -1, np.intp)
+    flat[pixel_index(known.pixels.uv, known.width)] = np.arange(len(known))
+    index = flat.reshape(known.height, known.width)
     return index >= 0, index
 
 

@@ -55,7 +55,9 @@ class BasisGenerator(nn.Module):  # type: ignore[misc]  # torch carries no types
         self.mix = nn.Conv2d(c.features + 5, c.width, 1)
         self.fine = _convolution(c.width, c.width)
         self.coarse = nn.Sequential(_convolution(c.width, c.deep, stride=2), Residual(c.deep))
-        self.coarser = nn.Sequential(_convolution(c.deep, c.deep, stride=2), Residual(c.deep), Residual(c.deep))
+        self.coarser = nn.Sequential(
+            _convolution(c.deep, c.deep, stride=2), Residual(c.deep), Residual(c.deep)
+        )
         self.lift = nn.Conv2d(c.deep, c.width, 1)
         self.join = _convolution(c.width, c.width)
         self.basis = nn.Conv2d(c.width, c.maps - 1, 1)

@@ -37,7 +37,7 @@ from metric_depth_ros.types import (
 
 # The posterior variance is computed at every third place of the maps.
 _SPARSE = 3
-# Memory is dropped after so many of its times, or when new anchors are off by so many deviations in the median.
+# Memory is dropped after so many of its times, or when the median new anchor is off by so many deviations.
 _FORGOTTEN, _JUMP = 4.0, 3.0
 _FEWEST_TO_JUDGE = 3
 
@@ -54,13 +54,13 @@ class _Memory:
 class Basis:
     """d = r exp(l), l = c + E w (paper 001, equations 8 and 9; the offset c is ours).
 
-    E are K maps of the image, from the engine's generator (``basis_maps``). c and w are found by weighted ridge
-    regression on log d - log r at the anchors (``basis_fit``): c is free, so that the ridge does not
+    E are K maps of the image, from the engine's generator (``basis_maps``). c and w are found by weighted
+    ridge regression on log d - log r at the anchors (``basis_fit``): c is free, so that the ridge does not
     shrink the global scale, and one anchor gives the global scale exactly. Sigma is that of the
     posterior and of the maps' own misfit, scaled by how well left-out anchors are predicted.
 
-    With ``memory_s`` the normal equations of earlier images are added, faded: images without anchors go on with
-    them. They are dropped when time jumps, when K changes, and when new anchors contradict them.
+    With ``memory_s`` the normal equations of earlier images are added, faded: images without anchors go on
+    with them. They are dropped when time jumps, when K changes, and when new anchors contradict them.
     """
 
     uses: frozenset[str] = frozenset({"image"})
@@ -71,10 +71,6 @@ class Basis:
         self._memory: _Memory | None = None
         if guards and config.basis.memory_s > 0:
             self.uses = self.uses | {"history"}
-
-    def reset(self) -> None:
-        """Forgets earlier images."""
-        self._memory = None
 
     def solve(
         self,
@@ -104,7 +100,9 @@ class Basis:
             if carried is None:
                 raise
             posterior = posterior_of(carried.sums, options.ridge)
-            return self._applied(maps, depth, posterior, carried.scale, {"anchors": 0, "rejected": 0, "carried": True})
+            return self._applied(
+                maps, depth, posterior, carried.scale, {"anchors": 0, "rejected": 0, "carried": True}
+            )
         rows, spread = maps.at(seen.uv, depth.shape[::-1])
         target = np.log(seen.depth.astype(np.float64)) - np.log(r)
         if not self._guards:
@@ -142,7 +140,7 @@ class Basis:
         about: dict[str, Any],
         added: FloatArray | None = None,
     ) -> MetricDepth:
-        """Depth and sigma of a field; ``depth`` is changed. Sums are made at the maps' size, then enlarged."""
+        """Depth and sigma of a field; ``depth`` is changed. Sums are made at the maps' size."""
         size = depth.shape[::-1]
         w = posterior.coefficients.astype(np.float32)
         field = np.tensordot(w[1:], maps.values, axes=1) + w[0]
@@ -153,7 +151,12 @@ class Basis:
         depth = limited(depth, self._config.min_depth_m, self._config.max_depth_m)
         sigma = cv2.resize(_sigma(maps, posterior, scale), size, interpolation=cv2.INTER_LINEAR)
         cv2.multiply(sigma, depth, sigma)
-        info = {"maps": maps.source, "weights": posterior.coefficients.tolist(), "sigma_scale": scale, **about}
+        info = {
+            "maps": maps.source,
+            "weights": posterior.coefficients.tolist(),
+            "sigma_scale": scale,
+            **about,
+        }
         return MetricDepth(depth, sigma, info)
 
     def _carried(self, maps: Maps, stamp_ns: int | None) -> _Memory | None:

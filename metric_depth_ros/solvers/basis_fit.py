@@ -61,7 +61,7 @@ class Posterior:
 
     def leverage(self, rows: FloatArray) -> FloatArray:
         """(N,) variance of l for rows (N, K + 1), in units of ``UNIT_SPREAD`` squared."""
-        return np.einsum("nk,nk->n", rows @ self.covariance, rows)
+        return np.asarray(np.einsum("nk,nk->n", rows @ self.covariance, rows))
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +164,7 @@ def _system(sums: Sums, ridge: float, carried: Sums | None = None) -> tuple[Floa
 def _free(rows: FloatArray, weight: FloatArray, covariance: FloatArray) -> FloatArray:
     """(N,) 1 less the leverage of each anchor."""
     pulled = np.einsum("nk,nk->n", rows @ covariance.astype(rows.dtype), rows)
-    return np.maximum(1 - weight * pulled, 1e-3)
+    return np.asarray(np.maximum(1 - weight * pulled, 1e-3))
 
 
 def _trust(square: FloatArray) -> FloatArray:

@@ -1,4 +1,4 @@
-"""The maps that a log-scale field is a sum of: learned ones that came with relative depth, or analytic ones."""
+"""The maps that a log-scale field is a sum of: learned ones, which come with relative depth, or analytic."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from metric_depth_ros.types import FloatArray, ImageArray, IntArray, RelativeDep
 
 # Names of the features under which an engine gives a learned generator's outputs.
 BASIS, SPREAD = "basis", "spread"
-# Analytic maps: their width, the standard deviation that the ridge expects of each part of the field, what the
-# field misses, and how many soft regions there are.
+# Analytic maps: their width, the standard deviation that the ridge expects of each part of the field, what
+# the field misses, and how many soft regions there are.
 _WIDTH, _AMPLITUDE, _MISFIT, _REGIONS = 80, 0.16, 0.1, 8
 # A region's reach in units of the picture's side, log depth, and lightness or colour / 255.
 _REACH = (0.18, 0.18, 0.3, 0.25, 0.15, 0.15)
@@ -36,9 +36,9 @@ class Maps:
     source: Literal["learned", "analytic"]
 
     def at(self, uv: FloatArray, size: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
-        """(N, K) values and (N,) spread, float32, at pixels (N, 2) of a picture of ``size`` (width, height), bilinear.
+        """(N, K) values and (N,) spread, float32, at pixels (N, 2) of a picture of ``size`` (width, height).
 
-        Where ``cv2.resize`` to that size would have them.
+        Bilinear, as ``cv2.resize`` to that size.
         """
         count, height, width = self.values.shape
         index, weight = _corners(uv, size, (width, height))
@@ -64,10 +64,10 @@ def find_maps(relative: RelativeDepth, depth: FloatArray, image: ImageArray | No
     if wanted == "analytic" or (wanted == "auto" and found is None):
         return analytic_maps(depth, image)
     if found is None or found.ndim != 3:
+        given = "no basis maps" if found is None else f"maps of shape {found.shape}"
         raise InputError(
-            f"basis: the engine gives {'no basis maps' if found is None else f'maps of shape {found.shape}'}; "
-            "needed (K, h, w) under the name 'basis'. Train a generator for it (metric_depth train basis), or "
-            "set solver.basis.maps to analytic."
+            f"basis: the engine gives {given}; needed (K, h, w) under the name 'basis'. Train a generator for "
+            "it (metric_depth train basis), or set solver.basis.maps to analytic."
         )
     values = np.asarray(found, np.float32)
     spread = relative.features.get(SPREAD)
@@ -111,7 +111,7 @@ def _cues(x: FloatArray, u: FloatArray, v: FloatArray, image: ImageArray | None)
 
 
 def _soft_regions(cues: FloatArray) -> FloatArray:
-    """(8, h, w) float32 that sum to 1: places chosen one after another, each the farthest from those before."""
+    """(8, h, w) float32 that sum to 1: nearness to places, each the farthest from those chosen before."""
     flat = cues.reshape(-1, cues.shape[-1])
     first = int(np.argmin(((flat - flat.mean(axis=0)) ** 2).sum(axis=1)))
     nearest, distances = np.full(len(flat), np.inf, np.float32), []
@@ -124,15 +124,14 @@ def _soft_regions(cues: FloatArray) -> FloatArray:
     return np.asarray((weight / weight.sum(axis=0)).reshape(-1, *cues.shape[:2]))
 
 
-def _corners(
-    uv: FloatArray, size: tuple[int, int], grid: tuple[int, int]
-) -> tuple[IntArray, FloatArray]:
+def _corners(uv: FloatArray, size: tuple[int, int], grid: tuple[int, int]) -> tuple[IntArray, FloatArray]:
     """Flat index (N, 4) and weight (N, 4) of the grid's places around pixels."""
     place = np.clip((uv + 0.5) * (np.array(grid) / size) - 0.5, 0, np.array(grid) - 1)
     low = np.minimum(place.astype(np.intp), np.maximum(np.array(grid) - 2, 0))
     (right, down), high = (place - low).T, np.minimum(low + 1, np.array(grid) - 1)
     left, top = 1 - right, 1 - down
     index = np.stack(
-        [row * grid[0] + column for row in (low[:, 1], high[:, 1]) for column in (low[:, 0], high[:, 0])], axis=1
+        [row * grid[0] + column for row in (low[:, 1], high[:, 1]) for column in (low[:, 0], high[:, 0])],
+        axis=1,
     )
     return index, np.stack([top * left, top * right, down * left, down * right], axis=1).astype(np.float32)

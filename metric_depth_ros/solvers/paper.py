@@ -1,8 +1,8 @@
 """The papers' methods as the papers state them, whatever the shared settings say.
 
-All but paper_basis, which fits the log ratio, fit depth against relative depth by plain least squares: no weights, no sigma, no robustness, no
-guards. Where a paper leaves something open, the choice here is in docs/solvers.md. Only the limits
-``solver.min_depth_m`` and ``solver.max_depth_m`` are the user's.
+All but paper_basis, which fits the log ratio, fit depth against relative depth by plain least squares: no
+weights, no sigma, no robustness, no guards. Where a paper leaves something open, the choice here is in
+docs/solvers.md. Only the limits ``solver.min_depth_m`` and ``solver.max_depth_m`` are the user's.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Trains basis generators (paper 001, section 3.4) on cached outputs of a frozen depth network.
 
-AdamW; the learning rate rises briefly and falls to zero at the end of the budget, in time or in steps. What is
-validated and kept is a running average of the weights, the one with the lowest validation loss. A run can be
-cut off and resumed; in steps, the result is the same to the bit.
+AdamW; the learning rate rises briefly and falls to zero at the end of the budget, in time or in steps. What
+is validated and kept is a running average of the weights, the one with the lowest validation loss. A run can
+be cut off and resumed; in steps, the result is the same to the bit.
 """
 
 from __future__ import annotations
@@ -49,7 +49,10 @@ _SPREAD_WEIGHT = 0.02
 # Of the errors, so many should lie within one stated sigma.
 _ONE_SIGMA = 0.683
 _KEYS = frozenset(
-    {"step", "elapsed_s", "settings", "architecture", "engine", "network", "average", "best", "best_loss", "optimizer"}
+    {
+        "step", "elapsed_s", "settings", "architecture", "engine",
+        "network", "average", "best", "best_loss", "optimizer",
+    }
 )  # fmt: skip
 _SCORES = {"loss": "validation loss", "abs_rel": "AbsRel", "covered": "within 1 sigma"}
 
@@ -154,9 +157,7 @@ class BasisTrainer:
             self.average.load_state_dict(state["average"])
             self._best, self._best_loss = state["best"], state["best_loss"]
             self._optimizer.load_state_dict(state["optimizer"])
-        self._curves = Curves(
-            settings.out, before_step=self._progress.step if resume else 0, scores=_SCORES
-        )
+        self._curves = Curves(settings.out, before_step=self._progress.step if resume else 0, scores=_SCORES)
 
     def run(self, *, until: int | None = None) -> None:
         """Trains to the end of the budget, or to step ``until``; leaves a checkpoint."""
@@ -188,9 +189,10 @@ class BasisTrainer:
             return build_generator(state, weights="network")
         if self.settings.start:
             before = checkpoint.load(self.settings.start, _KEYS)
-            if before["engine"] != self.cache.info.sha256 or before["architecture"]["maps"] != self.settings.maps:
+            found = before["architecture"]["maps"]
+            if before["engine"] != self.cache.info.sha256 or found != self.settings.maps:
                 raise ConfigError(
-                    f"start: {self.settings.start} has {before['architecture']['maps']} maps for another cache; "
+                    f"start: {self.settings.start} has {found} maps, perhaps of another network; "
                     f"needed {self.settings.maps} for the same network."
                 )
             return build_generator(before)
@@ -200,7 +202,8 @@ class BasisTrainer:
             some = self.cache.read(np.sort(self._training[:: max(1, len(self._training) // _STATISTICS)]))[0]
             network.mean.copy_(torch.from_numpy(some.mean((0, 2, 3))))
             network.deviation.copy_(torch.from_numpy(some.std((0, 2, 3)).clip(1e-3)))
-        return network.to(memory_format=torch.channels_last)
+        network.to(memory_format=torch.channels_last)
+        return network
 
     def _batch(self, step: int) -> BasisBatch:
         rng = np.random.default_rng([self.settings.seed, step])
@@ -229,9 +232,7 @@ class BasisTrainer:
                     mean.lerp_(value, 1 - kept)
         return float(loss.detach())
 
-    def _losses(
-        self, batch: BasisBatch, maps: Tensor, gates: Tensor, size: Tensor
-    ) -> tuple[Tensor, Solved]:
+    def _losses(self, batch: BasisBatch, maps: Tensor, gates: Tensor, size: Tensor) -> tuple[Tensor, Solved]:
         """The overall loss (equation 28; ours adds that of the spread) and the solution."""
         known = batch.truth.isfinite() & (batch.anchor.sum(1, keepdim=True) > 0)
         mixed = self.settings.regime == MIXED
@@ -241,7 +242,9 @@ class BasisTrainer:
             solved = solve_faithfully(maps, batch.target, batch.anchor)
         loss = dense_loss(solved.field, batch.truth, known, 0.1 if mixed else 1.0)
         # Wrong anchors are not to be met.
-        right = batch.anchor * (~known | ((batch.target - batch.truth).abs() < 0.15)) if mixed else batch.anchor
+        right = (
+            batch.anchor * (~known | ((batch.target - batch.truth).abs() < 0.15)) if mixed else batch.anchor
+        )
         loss = loss + WEIGHTS["anchor"] * anchor_loss(solved.field, batch.target, right)
         loss = loss + WEIGHTS["decor"] * decorrelation_loss(maps) + WEIGHTS["gate"] * gate_loss(gates)
         if mixed:
@@ -273,7 +276,7 @@ class BasisTrainer:
                 maps, gates, size = outputs_at(network, batch)
                 loss, solved = self._losses(batch, maps, gates, size)
             known = batch.truth.isfinite() & (batch.anchor.sum(1, keepdim=True) > 0)
-            error = (solved.field - torch.where(known, batch.truth, solved.field))
+            error = solved.field - torch.where(known, batch.truth, solved.field)
             sigma = (solved.variance + size**2).sqrt()
             count = known.sum(1).clamp(min=1)
             losses.append(float(loss))
@@ -297,7 +300,9 @@ class BasisTrainer:
         progress = self._progress.at(self._progress.step)
         rate, mean = len(losses) * self.settings.batch / seconds, sum(losses) / len(losses)
         self._curves.add_loss(self._progress.step, self._progress.elapsed_s, mean, rate)
-        print(f"{progress:6.1%}  step {self._progress.step}  loss {mean:.4f}  {rate:.0f} images/s", flush=True)
+        print(
+            f"{progress:6.1%}  step {self._progress.step}  loss {mean:.4f}  {rate:.0f} images/s", flush=True
+        )
 
     def _save(self) -> None:
         state = {
@@ -327,8 +332,11 @@ def build_generator(state: dict[str, Any], *, weights: str = "best") -> BasisGen
         network = BasisGenerator(BasisGeneratorConfig(**state["architecture"]))
         network.load_state_dict(state[weights])
     except (TypeError, RuntimeError) as error:
-        raise ModelError(f"checkpoint: its weights are of another generator ({error}). Train anew.") from error
-    return network.to(memory_format=torch.channels_last)
+        raise ModelError(
+            f"checkpoint: its weights are of another generator ({error}). Train anew."
+        ) from error
+    network.to(memory_format=torch.channels_last)
+    return network
 
 
 def make_basis_batch(
@@ -380,8 +388,8 @@ def _check(settings: BasisSettings, resume: bool) -> None:
         raise ConfigError(f"regime: {settings.regime!r}; known are {', '.join(REGIME_NAMES)}.")
     if settings.maps < 2 or settings.batch < 1 or settings.threads < 1 or settings.seed < 0:
         raise ConfigError(
-            f"maps {settings.maps}, batch {settings.batch}, threads {settings.threads}, seed {settings.seed}; "
-            "needed at least 2, 1, 1 and 0."
+            f"maps {settings.maps}, batch {settings.batch}, threads {settings.threads}, "
+            f"seed {settings.seed}; needed at least 2, 1, 1 and 0."
         )
     if settings.steps is not None and settings.steps < 1:
         raise ConfigError(f"steps: {settings.steps}; needed at least 1.")

@@ -22,7 +22,8 @@ import numpy as np
 
 from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.datasets import Frame, FrameFolder, ShardFrames, open_dataset
-from metric_depth_ros.engines import DepthEngine, build_engine
+from metric_depth_ros.engines import build_engine
+from metric_depth_ros.engines.depth_engine import DepthEngine
 from metric_depth_ros.engines.manifest import Manifest
 from metric_depth_ros.engines.positive import positive_depth
 from metric_depth_ros.errors import InputError
@@ -75,8 +76,8 @@ class BasisCache:
         self.folder = Path(folder)
         try:
             tree = json.loads((self.folder / "cache.json").read_text(encoding="utf-8"))
-            lists = {name: tuple(tree.pop(name)) for name in ("offset", "step", "families")}
-            self.info = CacheInfo(**tree, **lists)
+            tree |= {name: tuple(tree[name]) for name in ("offset", "step", "families")}
+            self.info = CacheInfo(**tree)
             self._arrays = {
                 name: np.load(self.folder / f"{name}.npy", mmap_mode="r") for name in _names(self.info)
             }
@@ -122,7 +123,7 @@ def write_cache(
     augment: bool = True,
     threads: int = 2,
 ) -> Iterator[int]:
-    """Writes up to ``count`` random pictures of data sets, yields how many are done; the JSON file comes last.
+    """Writes up to ``count`` random pictures of data sets, yields how many are done; ``cache.json`` comes last.
 
     Args:
         folders: data sets that the package reads, with dense depth or LiDAR points.
@@ -138,7 +139,13 @@ def write_cache(
     manifest = engines[0].manifest
     size = reduced_size(manifest)
     jobs = [
-        _Job(data, index, size, np.random.default_rng([seed, place]), augment and place < len(picked) - validation)
+        _Job(
+            data,
+            index,
+            size,
+            (seed, place),
+            augment and place < len(picked) - validation,
+        )
         for place, (data, index) in enumerate(picked)
     ]
     probes = [job.made(engines[0])[0] for job in jobs[: min(_PROBED, len(jobs))]]
@@ -151,7 +158,8 @@ def write_cache(
     )
     step = np.maximum(high - low, 1e-6) / 255
     info = CacheInfo(
-        manifest.name, manifest.sha256, manifest.output.kind, channels, size[1], size[0], len(jobs), validation,
+        manifest.name, manifest.sha256, manifest.output.kind, channels, size[1], size[0], len(jobs),
+        validation,
         tuple(low.tolist()), tuple(step.tolist()), tuple(dict.fromkeys(job.family for job in jobs)),
     )  # fmt: skip
     arrays = _created(Path(out), info)
@@ -183,7 +191,7 @@ class _Job:
     data: FrameFolder | ShardFrames
     index: int
     size: tuple[int, int]
-    rng: np.random.Generator
+    seed: tuple[int, int]
     augment: bool
 
     @property
@@ -194,7 +202,7 @@ class _Job:
     def made(self, engine: DepthEngine) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Features (C, h, w), log relative and log metric depth (h, w)."""
         item = engine.manifest.input
-        frame, rng = self.data[self.index], np.random.default_rng(self.rng.bit_generator.seed_seq)  # type: ignore[attr-defined]
+        frame, rng = self.data[self.index], np.random.default_rng(self.seed)
         image = frame.image
         if self.augment and frame.depth is not None:
             image, depth = reframed(image, frame.depth, (item.width, item.height), self.size, rng)
@@ -227,7 +235,9 @@ def reduced_features(relative: RelativeDepth, size: tuple[int, int]) -> FloatArr
         return np.zeros((0, size[1], size[0]), np.float32)
     if features.shape[1:] == size[::-1]:
         return np.asarray(features, np.float32)
-    return np.stack([cv2.resize(np.asarray(c, np.float32), size, interpolation=cv2.INTER_LINEAR) for c in features])
+    return np.stack(
+        [cv2.resize(np.asarray(c, np.float32), size, interpolation=cv2.INTER_LINEAR) for c in features]
+    )
 
 
 def depth_grid(frame: Frame, size: tuple[int, int]) -> FloatArray:
@@ -248,7 +258,8 @@ def _picked(
     sets: Sequence[FrameFolder | ShardFrames], count: int, seed: int
 ) -> tuple[list[tuple[FrameFolder | ShardFrames, int]], int]:
     """Random pictures, those for validation last, and how many those are."""
-    training, validation = [], []
+    training: list[tuple[FrameFolder | ShardFrames, int]] = []
+    validation: list[tuple[FrameFolder | ShardFrames, int]] = []
     for data in sets:
         block = max(1, min(_BLOCK, len(data) // _BLOCKS))
         for index in range(len(data)):

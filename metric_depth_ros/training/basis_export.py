@@ -17,8 +17,7 @@ import numpy as np
 import torch
 import yaml
 
-from metric_depth_ros.engines import checked_model_file, load_manifest
-from metric_depth_ros.engines.manifest import Manifest
+from metric_depth_ros.engines.manifest import Manifest, checked_model_file, load_manifest
 from metric_depth_ros.engines.positive import BEYOND
 from metric_depth_ros.errors import ConfigError, InputError, ModelError
 from metric_depth_ros.models.basis_generator import BasisGenerator, FusedGenerator
@@ -68,16 +67,18 @@ def export_basis(
     source = checked_model_file(manifest, Path(engine).parent / manifest.file)
     network = _without_generator(onnx.load(str(source)), onnx)
     digest = network_digest(source)
-    if trained_on and digest != trained_on:
+    if trained_on and trained_on not in (digest, manifest.sha256):
         raise ModelError(
-            f"{engine}: its network is {digest[:12]}..., the generator was trained with {trained_on[:12]}...; "
-            "needed the same one. Train a generator for this network."
+            f"{engine}: its network is {digest[:12]}..., the generator was trained with {trained_on[:12]}..."
+            "; needed the same one. Train a generator for this network."
         )
     runtime = build_runtime("onnxruntime", source, threads=1)
     example = np.random.default_rng(0).standard_normal((1, 3, manifest.input.height, manifest.input.width))
     given = runtime.run({manifest.input.name: example.astype(np.float32)})
     depth, features = _inputs(generator, manifest, given)
-    fused = FusedGenerator(generator.eval(), manifest.output.kind, reduced_size(manifest)[::-1], BEYOND).eval()
+    fused = FusedGenerator(
+        generator.eval(), manifest.output.kind, reduced_size(manifest)[::-1], BEYOND
+    ).eval()
     opset = max(item.version for item in network.opset_import if item.domain in ("", "ai.onnx"))
     part = onnx.load_model_from_string(_written(fused, depth, features, min(opset, _NEWEST_OPSET)))
     model = _merged(onnx, network, part, manifest, bool(generator.config.features))
@@ -90,7 +91,9 @@ def export_basis(
         raise InputError(f"{folder}: {error.strerror}; needed a folder to write to.") from error
     difference = _difference(fused, path, manifest, example.astype(np.float32), given, depth, features)
     if not difference <= _PARITY:
-        raise ModelError(f"{path}: E differs from torch by {difference:.1e} of its spread; needed {_PARITY:.0e}.")
+        raise ModelError(
+            f"{path}: E differs from torch by {difference:.1e} of its spread; needed {_PARITY:.0e}."
+        )
     described = dataclasses.replace(
         manifest,
         name=name,
@@ -99,7 +102,9 @@ def export_basis(
         features={**manifest.features, BASIS: BASIS, SPREAD: SPREAD},
     )
     text = path.with_suffix(".yaml")
-    head = f"# {manifest.name} with a basis generator behind it: {BASIS} and {SPREAD} are for the solver basis.\n"
+    head = (
+        f"# {manifest.name}, and behind it a basis generator: {BASIS}, {SPREAD} are for the solver basis.\n"
+    )
     text.write_text(head + yaml.safe_dump(_plain(described), sort_keys=False), encoding="utf-8")
     return ExportedBasis(text, path, path.stat().st_size, difference)
 
@@ -116,7 +121,9 @@ def network_digest(model: Path) -> str:
     try:
         import onnx
     except ImportError as error:
-        raise ConfigError(f"{model}: onnx is needed to look behind its generator: pip install onnx") from error
+        raise ConfigError(
+            f"{model}: onnx is needed to look behind its generator: pip install onnx"
+        ) from error
     bare = _without_generator(onnx.load_model_from_string(data), onnx)
     return hashlib.sha256(bare.SerializeToString(deterministic=True)).hexdigest()
 
@@ -133,16 +140,15 @@ def _inputs(
     theirs = manifest.features.get(FEATURES)
     found = given.get(theirs) if theirs else None
     if found is None or found.ndim != 4 or found.shape[1] != channels:
+        shape = None if found is None else found.shape
         raise ModelError(
-            f"{manifest.name}: features {FEATURES!r} are {None if found is None else found.shape}; the generator "
+            f"{manifest.name}: features {FEATURES!r} are {shape}; the generator "
             f"needs (1, {channels}, h, w). Name them in the manifest, or train with --blind."
         )
     return depth, torch.from_numpy(found)
 
 
-def _written(
-    fused: FusedGenerator, depth: torch.Tensor, features: torch.Tensor | None, opset: int
-) -> bytes:
+def _written(fused: FusedGenerator, depth: torch.Tensor, features: torch.Tensor | None, opset: int) -> bytes:
     arguments = (depth,) if features is None else (depth, features)
     file = BytesIO()
     with warnings.catch_warnings():
@@ -161,9 +167,13 @@ def _written(
 
 
 def _merged(onnx: Any, network: Any, part: Any, manifest: Manifest, features: bool) -> Any:
-    """One model: the network's graph, then the generator's with a prefix on all its names but the outputs'."""
+    """One model: the network's graph, then the generator's, whose names but the outputs' get a prefix."""
     graph = onnx.compose.add_prefix(part, _PREFIX).graph
-    renamed = {f"{_PREFIX}depth": manifest.output.name, f"{_PREFIX}{BASIS}": BASIS, f"{_PREFIX}{SPREAD}": SPREAD}
+    renamed = {
+        f"{_PREFIX}depth": manifest.output.name,
+        f"{_PREFIX}{BASIS}": BASIS,
+        f"{_PREFIX}{SPREAD}": SPREAD,
+    }
     if features:
         renamed[f"{_PREFIX}features"] = manifest.features[FEATURES]
     for node in graph.node:
