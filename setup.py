@@ -48,7 +48,7 @@ setup(
         "ros": ros,
         "cpu": ["openvino"],
         "synthetic": ["embreex"],
-        "train": ["torch==2.13.0"],
+        "train": ["torch==2.13.0", "onnx"],
         "test": test,
         "lint": ["ruff", "mypy", "types-PyYAML"],
     },

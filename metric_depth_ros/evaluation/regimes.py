@@ -14,6 +14,8 @@ from metric_depth_ros.types import BoolArray, FloatArray, IntArray
 REGIMES = {"low": (10, 15), "medium": (100, 120), "high": (500, 530)}
 # Anchors that the drop-anchor test begins with.
 DROP_FROM = 9
+# Of shifting what was shifted to one pixel.
+_ROUNDS = 20
 
 
 def regime_places(known: BoolArray, regime: str, rng: np.random.Generator) -> IntArray:
@@ -23,10 +25,11 @@ def regime_places(known: BoolArray, regime: str, rng: np.random.Generator) -> In
 
 
 def grid_places(known: BoolArray, count: int, rng: np.random.Generator) -> IntArray:
-    """(M,) flat indices: a grid over the map, each candidate shifted to the nearest known pixel.
+    """(count,) flat indices: a grid over the map, each candidate shifted to the nearest known pixel.
 
     The paper's A x B is not stated; here A / B is about the aspect ratio, A B at least ``count``, and what is
-    too many is left out at random. Candidates that come to one pixel are one anchor, so M may be smaller.
+    too many is left out at random. Of candidates that come to one pixel the others take the nearest that is
+    left, so there are fewer places only where hardly as many pixels are known.
 
     Args:
         known: (H, W); nothing known gives no place.
@@ -41,7 +44,15 @@ def grid_places(known: BoolArray, count: int, rng: np.random.Generator) -> IntAr
     v = ((np.arange(rows) + 0.5) * height / rows).astype(np.intp)
     candidates = (v[:, None] * width + u).ravel()
     kept = np.sort(rng.choice(len(candidates), count, replace=False))
-    return np.unique(_nearest_known(known)[candidates[kept]])
+    free, left, places = known.copy(), candidates[kept], []
+    for _ in range(_ROUNDS):
+        taken, first = np.unique(_nearest_known(free)[left], return_index=True)
+        places.append(taken)
+        free.ravel()[taken] = False
+        left = np.delete(left, first)
+        if not len(left) or not free.any():
+            break
+    return np.sort(np.concatenate(places))
 
 
 def drop_closest(uv: FloatArray, count: int) -> IntArray:

@@ -66,8 +66,8 @@ def find_maps(relative: RelativeDepth, depth: FloatArray, image: ImageArray | No
     if found is None or found.ndim != 3:
         given = "no basis maps" if found is None else f"maps of shape {found.shape}"
         raise InputError(
-            f"basis: the engine gives {given}; needed (K, h, w) under the name 'basis'. Train a generator for "
-            "it (metric_depth train basis), or set solver.basis.maps to analytic."
+            f"basis: the engine gives {given}; needed (K, h, w) under the name 'basis'. Train a generator "
+            "for it (metric_depth train basis), or set solver.basis.maps to analytic."
         )
     values = np.asarray(found, np.float32)
     spread = relative.features.get(SPREAD)

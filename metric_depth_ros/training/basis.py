@@ -24,8 +24,9 @@ from torch import Tensor
 from metric_depth_ros.errors import ConfigError, InputError, ModelError
 from metric_depth_ros.models.basis_generator import BasisGenerator, BasisGeneratorConfig
 from metric_depth_ros.training import checkpoint
+from metric_depth_ros.training.basis_batch import BasisBatch, make_basis_batch
 from metric_depth_ros.training.basis_cache import BasisCache
-from metric_depth_ros.training.basis_draw import MIXED, REGIME_NAMES, draw_anchors
+from metric_depth_ros.training.basis_draw import MIXED, REGIME_NAMES
 from metric_depth_ros.training.basis_losses import (
     WEIGHTS,
     Solved,
@@ -43,8 +44,6 @@ from metric_depth_ros.types import IntArray
 
 _LINE_EVERY_S = 20.0
 _MOST_VALIDATION, _STATISTICS = 400, 256
-# Of a picture, that the solve and the dense loss see in one step.
-_PIXELS = 1536
 _SPREAD_WEIGHT = 0.02
 # Of the errors, so many should lie within one stated sigma.
 _ONE_SIGMA = 0.683
@@ -99,31 +98,6 @@ class BasisScore:
     loss: float
     abs_rel: float
     covered: float
-
-
-@dataclass(frozen=True, eq=False)
-class BasisBatch:
-    """B pictures, and P pixels of each: its anchors, then some of the others, as many as there is room for.
-
-    Fields are of log metric less log relative depth. All pixels would take three times as long.
-
-    Attributes:
-        features: (B, C, h, w).
-        log_relative: (B, 1, h, w) less its median.
-        pixel: (B, P) flat indices.
-        truth: (B, P), NaN unknown.
-        target: (B, P) at anchors, with their errors; 0 elsewhere.
-        anchor: (B, P) 1 at anchors.
-        noise: (B, P) variance of the anchors' log depth.
-    """
-
-    features: Tensor
-    log_relative: Tensor
-    pixel: Tensor
-    truth: Tensor
-    target: Tensor
-    anchor: Tensor
-    noise: Tensor
 
 
 class BasisTrainer:
@@ -337,30 +311,6 @@ def build_generator(state: dict[str, Any], *, weights: str = "best") -> BasisGen
         ) from error
     network.to(memory_format=torch.channels_last)
     return network
-
-
-def make_basis_batch(
-    cache: BasisCache, index: IntArray, regime: str, rng: np.random.Generator, *, blind: bool = False
-) -> BasisBatch:
-    """Cached pictures with anchors of a regime."""
-    features, log_relative, log_depth = cache.read(index)
-    field = (log_depth - log_relative).reshape(len(index), -1)
-    shape = (len(index), min(_PIXELS, field.shape[1]))
-    pixel = np.zeros(shape, np.int64)
-    target, anchor, noise = (np.zeros(shape, np.float32) for _ in range(3))
-    for row, known in enumerate(np.isfinite(log_depth) & np.isfinite(log_relative)):
-        drawn = draw_anchors(known, regime, rng)
-        some = rng.permutation(np.setdiff1d(np.flatnonzero(known), drawn.place))
-        place = np.resize(np.append(drawn.place, some), shape[1]) if len(drawn.place) else pixel[row]
-        count = len(drawn.place)
-        pixel[row] = place
-        target[row, :count] = field[row, drawn.place] + drawn.error
-        anchor[row, :count], noise[row, :count] = 1, drawn.sigma**2
-    truth = np.take_along_axis(field, pixel, axis=1)
-    median = np.nanmedian(log_relative, axis=(1, 2), keepdims=True)
-    centred = np.nan_to_num(log_relative - median)[:, None]
-    parts = (features[:, :0] if blind else features, centred, pixel, truth, target, anchor, noise)
-    return BasisBatch(*(torch.from_numpy(np.ascontiguousarray(part)) for part in parts))
 
 
 def outputs_at(network: BasisGenerator, batch: BasisBatch) -> tuple[Tensor, Tensor, Tensor]:

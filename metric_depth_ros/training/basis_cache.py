@@ -123,7 +123,7 @@ def write_cache(
     augment: bool = True,
     threads: int = 2,
 ) -> Iterator[int]:
-    """Writes up to ``count`` random pictures of data sets, yields how many are done; ``cache.json`` comes last.
+    """Writes up to ``count`` random pictures of data sets, ``cache.json`` last; yields how many are done.
 
     Args:
         folders: data sets that the package reads, with dense depth or LiDAR points.
