@@ -98,6 +98,13 @@ class BasisConfig:
     ridge: float = option(
         0.001, "pull of the maps' weights to zero (lambda of paper 001)", low=1e-9, high=1e3
     )
+    local_columns: int = option(
+        0,
+        "adds local maps, so many across the image and as many down as keep them square; they follow what is "
+        "wrong in one place, and cost time; 0: none",
+        low=0,
+        high=16,
+    )
     residuals: str = option(
         "none",
         "what becomes of what the maps leave at the anchors; spread: it is added to what lies near, is "

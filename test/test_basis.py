@@ -174,6 +174,16 @@ def test_spread_residuals_honour_the_anchors():
     assert abs_rel(spread, truth) < 0.6 * abs_rel(plain, truth)
 
 
+def test_local_maps_follow_what_is_wrong_in_one_place():
+    maps = made_maps()
+    bump = 0.3 * np.exp(-((U - 20) ** 2 + (V - 30) ** 2) / 100)
+    truth, relative = truth_of(maps, WEIGHTS) * np.exp(bump), learned(maps)
+    anchors = anchors_on(truth, 150)
+    plain, local = (solver_of("basis", **{"basis.local_columns": n}).solve(relative, anchors) for n in (0, 8))
+    assert abs_rel(local.depth, truth) < 0.5 * abs_rel(plain.depth, truth)
+    assert len(local.info["weights"]) == len(plain.info["weights"]) + 8 * 6
+
+
 # ---- memory ----------------------------------------------------------------------------------
 
 NOTHING = Anchors(np.zeros((0, 2), np.float32), np.zeros(0), np.zeros(0))

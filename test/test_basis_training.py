@@ -38,7 +38,7 @@ def test_a_grid_of_candidates_is_shifted_to_what_is_known():
     known = np.zeros((6, 8), bool)
     known[:, :4] = True
     rng = np.random.default_rng(0)
-    # 4 x 3 candidates at columns 1, 3, 5, 7 and rows 1, 3, 5: those of the last two come to column 3 and near it.
+    # 4 x 3 candidates at columns 1, 3, 5, 7 and rows 1, 3, 5: the last two come to column 3 and near.
     places = grid_places(known, 12, rng)
     assert {9, 11, 25, 27, 41, 43} < {*places.tolist()}
     assert len(np.unique(places)) == 12 and known.ravel()[places].all()

@@ -111,7 +111,7 @@ def _write(path: Path, problem: Problem, anchors: Anchors, metric: MetricDepth) 
 
     depth = positive_depth(problem.relative)
     maps = find_maps(problem.relative, depth, problem.image, "auto")
-    weights = np.array(metric.info["weights"][1:])
+    weights = np.array(metric.info["weights"])[1 : 1 + len(maps.values)]
     sheet = draw_basis(problem.image, anchors, metric, depth, maps.values, weights)
     if not cv2.imwrite(str(path), sheet[..., ::-1]):
         raise InputError(

@@ -21,7 +21,7 @@ from metric_depth_ros.solvers.basis_fit import (
     posterior_of,
     with_offset,
 )
-from metric_depth_ros.solvers.basis_maps import UNIT_SPREAD, Maps, find_maps
+from metric_depth_ros.solvers.basis_maps import UNIT_SPREAD, Maps, find_maps, with_local_maps
 from metric_depth_ros.solvers.basis_residuals import spread_residuals
 from metric_depth_ros.solvers.domain import limited
 from metric_depth_ros.solvers.observations import one_depth, usable
@@ -92,7 +92,7 @@ class Basis:
         """
         options = self._config.basis
         depth = positive_depth(relative)
-        maps = find_maps(relative, depth, image, options.maps)
+        maps = with_local_maps(find_maps(relative, depth, image, options.maps), options.local_columns)
         carried = self._carried(maps, stamp_ns)
         try:
             seen, r = usable(depth, anchors, "basis")
