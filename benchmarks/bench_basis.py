@@ -1,11 +1,13 @@
 """Tables 1 to 3 of paper 001 with our network: basis generators of several runs beside every other solver.
 
     python benchmarks/bench_basis.py DATA... [--runs RUNS] [--every N] [--out DIR]
+    python benchmarks/bench_basis.py DATA... --outliers
     python benchmarks/bench_basis.py --times
 
 DATA are frames or shards that nobody trained on, or folders of such; RUNS is a folder of runs of
 `metric_depth train basis`. Runs that differ in their seed alone are one row: the mean over the seeds, and the
-standard deviation of the seeds' means. --times measures solve and apply at 640x480 instead.
+standard deviation of the seeds' means. --outliers makes every tenth of 100 random anchors 1.3 to 3 times as far, or
+0.3 to 0.75 times, and says what that does; --times measures solve and apply at 640x480 instead.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ from metric_depth_ros.engines.positive import positive_depth
 from metric_depth_ros.evaluation import report, runner
 from metric_depth_ros.evaluation.candidates import Candidate, build_candidates
 from metric_depth_ros.evaluation.frames import Problem, build_source, find_sets, read_problems
-from metric_depth_ros.evaluation.protocols import Case
+from metric_depth_ros.evaluation.metrics import abs_rel
+from metric_depth_ros.evaluation.protocols import OUTLIERS_FAR, OUTLIERS_NEAR, Case, draw
+from metric_depth_ros.pipeline import engine_for
 from metric_depth_ros.solvers import build_solver
 from metric_depth_ros.types import Anchors, MetricDepth, RelativeDepth
 
@@ -34,6 +38,13 @@ OTHERS = ("global_affine", "piecewise", "lwlr", "grid", "region_aware", "auto")
 SHIPPED = {
     "basis, shipped": {"solver.name": "basis"},
     "basis, shipped, residuals spread": {"solver.name": "basis", "solver.basis.residuals": "spread"},
+    "basis, shipped, local maps": {"solver.name": "basis", "solver.basis.local_columns": 8},
+    "basis, shipped, local maps, residuals spread": {
+        "solver.name": "basis",
+        "solver.basis.local_columns": 8,
+        "solver.basis.residuals": "spread",
+    },
+    "paper_basis, shipped": {"solver.name": "paper_basis"},
     "basis, analytic maps": {"solver.name": "basis", "solver.basis.maps": "analytic"},
 }
 # Solvers that take depth, or do better with it, as they take the depth that basis starts from.
@@ -129,8 +140,6 @@ def table(records: list[runner.Record]) -> str:
 
 def measure(data: list[Path], runs: Path | None, every: int, seeds: int, out: Path | None) -> None:
     """Prints the table of every place."""
-    from metric_depth_ros.pipeline import engine_for
-
     config = from_flat({"solver.name": "basis"})
     engine = engine_for(config)
     source = build_source(engine)
@@ -146,10 +155,51 @@ def measure(data: list[Path], runs: Path | None, every: int, seeds: int, out: Pa
     for place in sorted({record.place for record in records}):
         those = [record for record in records if record.place == place]
         frames = len({(r.set_name, r.frame) for r in those})
-        print(f"\n{place}, {frames} pictures, {seeds} draws\n\n{table(those)}")
+        print(f"\n{place}, {frames} pictures, {seeds} draws\n\n{table(those)}\n")
+        print(report.summary([record for record in those if record.solver in ("auto", *SHIPPED)]))
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
         runner.write_records(out / "records.jsonl", records)
+
+
+def outliers(data: list[Path], every: int) -> None:
+    """Prints what gross outliers do to the shipped basis, with and without its robust weights."""
+    source = build_source(engine_for(from_flat({"solver.name": "basis"})))
+    settings = {
+        "basis": {},
+        "basis, local maps": {"solver.basis.local_columns": 8},
+        "basis, robust none": {"solver.robust": "none"},
+    }
+    solvers = {
+        name: build_solver(from_flat({"solver.name": "basis", **given}).solver)
+        for name, given in settings.items()
+    }
+    errors: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
+    for folder in find_sets(data):
+        for index, problem in enumerate(read_problems(folder, source, every=every > 0)):
+            if index % max(every, 1):
+                continue
+            drawn = draw(problem.known, Case("random", 100), 0, problem.name)
+            rng, clean = np.random.default_rng(index), drawn.anchors
+            far = rng.random(100) < 0.5
+            factor = np.where(far, rng.uniform(*OUTLIERS_FAR, 100), rng.uniform(*OUTLIERS_NEAR, 100))
+            wrong = np.where(np.arange(100) % 10 == 0, factor, 1) * clean.depth
+            truth = problem.known.pixels.take(drawn.evaluated)
+            u, v = np.rint(truth.uv).astype(np.intp).T
+            for name, solver in solvers.items():
+                pair = [
+                    abs_rel(
+                        solver.solve(problem.relative, anchors, image=problem.image).depth[v, u], truth.depth
+                    )
+                    for anchors in (clean, replace(clean, depth=wrong.astype(np.float32)))
+                ]
+                errors[name].append((pair[0], pair[1]))
+    print("| 100 random anchors | clean | one in ten wrong | more |\n|---|---:|---:|---:|")
+    for name, pairs in errors.items():
+        plain, with_wrong = np.mean(pairs, axis=0)
+        print(
+            f"| {name}, {len(pairs)} pictures | {plain:.3f} | {with_wrong:.3f} | {with_wrong / plain - 1:+.1%} |"
+        )
 
 
 def times() -> None:
@@ -187,10 +237,13 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, default=1, help="draws of each case")
     parser.add_argument("--out", type=Path, help="writes records.jsonl there")
+    parser.add_argument("--outliers", action="store_true")
     parser.add_argument("--times", action="store_true")
     args = parser.parse_args()
     if args.times:
         times()
+    elif args.outliers:
+        outliers(args.data, args.every)
     else:
         measure(args.data, args.runs, args.every, args.seeds, args.out)
 

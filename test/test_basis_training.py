@@ -274,6 +274,8 @@ def test_a_run_that_was_cut_off_goes_on_to_the_bit(cache, tmp_path):
     BasisTrainer(settings_of(cache, tmp_path / "cut"), resume=True).run()
     whole, cut = (load_generator(tmp_path / name)[0].state_dict() for name in ("whole", "cut"))
     assert all(torch.equal(whole[key], cut[key]) for key in whole)
+    with pytest.raises(ConfigError, match="has 'mixed'"):
+        BasisTrainer(settings_of(cache, tmp_path / "cut", regime="low"), resume=True)
 
 
 def test_stated_errors_are_as_large_as_seen_ones(cache, tmp_path):

@@ -99,7 +99,7 @@ def analytic_maps(depth: FloatArray, image: ImageArray | None) -> Maps:
 
 
 def with_local_maps(maps: Maps, columns: int) -> Maps:
-    """The maps, and after them Gaussian bumps on a lattice over the image: ours, for what is wrong in one place.
+    """The maps, then Gaussian bumps on a lattice over the image: ours, for what is wrong in one place.
 
     Between them they let the field vary smoothly by some 10 %, as far as the ridge of 1e-3 is concerned.
     """

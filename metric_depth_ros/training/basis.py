@@ -113,6 +113,8 @@ class BasisTrainer:
         self.cache = BasisCache(settings.cache)
         self._training = _of_families(self.cache, settings.families)
         state = checkpoint.load(settings.out, _KEYS) if resume else None
+        if state:
+            _check_same_run(settings, state["settings"])
         self.network = self._network(state)
         self.average = copy.deepcopy(self.network).eval()
         self._best, self._best_loss = copy.deepcopy(self.network.state_dict()), float("inf")
@@ -331,6 +333,16 @@ def _of_families(cache: BasisCache, families: Sequence[str]) -> IntArray:
         raise ConfigError(f"families: {', '.join(unknown)}; the cache has {', '.join(cache.info.families)}.")
     wanted = [cache.info.families.index(name) for name in families]
     return every[np.isin(cache.family[: len(cache)], wanted)]
+
+
+def _check_same_run(settings: BasisSettings, before: dict[str, Any]) -> None:
+    """Raises ConfigError for a run that is resumed with what it cannot go on with."""
+    for name in ("maps", "blind", "regime", "batch", "seed", "families"):
+        now, then = getattr(settings, name), before[name]
+        if now != (tuple(then) if isinstance(then, list) else then):
+            raise ConfigError(
+                f"{name}: {now!r}; the run that is resumed has {then!r}. Keep it, or begin anew."
+            )
 
 
 def _check(settings: BasisSettings, resume: bool) -> None:

@@ -138,25 +138,13 @@ def write_cache(
     engines = [build_engine(dataclasses.replace(config, threads=1)) for _ in range(threads)]
     manifest = engines[0].manifest
     size = reduced_size(manifest)
+    training = len(picked) - validation
     jobs = [
-        _Job(
-            data,
-            index,
-            size,
-            (seed, place),
-            augment and place < len(picked) - validation,
-        )
+        _Job(data, index, size, (seed, place), augment and place < training)
         for place, (data, index) in enumerate(picked)
     ]
-    probes = [job.made(engines[0])[0] for job in jobs[: min(_PROBED, len(jobs))]]
-    channels = probes[0].shape[0]
-    low, high = (
-        np.quantile(np.stack(probes).transpose(1, 0, 2, 3).reshape(channels, -1), q, axis=1)
-        if channels
-        else np.zeros(0)
-        for q in (1 - _WITHIN, _WITHIN)
-    )
-    step = np.maximum(high - low, 1e-6) / 255
+    low, step = _reach(jobs, engines[0])
+    channels = len(low)
     info = CacheInfo(
         manifest.name, manifest.sha256, manifest.output.kind, channels, size[1], size[0], len(jobs),
         validation,
@@ -220,6 +208,17 @@ def reduced_size(manifest: Manifest) -> tuple[int, int]:
     sides = manifest.input.width, manifest.input.height
     width, height = (max(8, round(side / _REDUCTION)) for side in sides)
     return width, height
+
+
+def _reach(jobs: Sequence[_Job], engine: DepthEngine) -> tuple[FloatArray, FloatArray]:
+    """Offset and step (C,) of eight bits for each channel of the features; C = 0 without."""
+    probes = np.stack([job.made(engine)[0] for job in jobs[:_PROBED]])
+    channels = probes.shape[1]
+    if not channels:
+        return np.zeros(0), np.zeros(0)
+    flat = probes.transpose(1, 0, 2, 3).reshape(channels, -1)
+    low, high = (np.quantile(flat, part, axis=1) for part in (1 - _WITHIN, _WITHIN))
+    return low, np.maximum(high - low, 1e-6) / 255
 
 
 def log_relative(relative: RelativeDepth, size: tuple[int, int]) -> FloatArray:
