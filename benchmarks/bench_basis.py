@@ -6,8 +6,9 @@
 
 DATA are frames or shards that nobody trained on, or folders of such; RUNS is a folder of runs of
 `metric_depth train basis`. Runs that differ in their seed alone are one row: the mean over the seeds, and the
-standard deviation of the seeds' means. --outliers makes every tenth of 100 random anchors 1.3 to 3 times as far, or
-0.3 to 0.75 times, and says what that does; --times measures solve and apply at 640x480 instead.
+standard deviation of the seeds' means. --stored takes stored outputs of another network, for runs with F = 0.
+--outliers makes every tenth of 100 random anchors 1.3 to 3 times as far, or 0.3 to 0.75 times, and says what
+that does; --times measures solve and apply at 640x480 instead.
 """
 
 from __future__ import annotations
@@ -55,8 +56,8 @@ ON_POSITIVE = (
 THREADS = 2
 
 
-def run_candidates(folder: Path, engine: EngineConfig) -> Iterator[Candidate]:
-    """Every run of a folder as a candidate; its maps replace those of the network."""
+def run_candidates(folder: Path, engine: EngineConfig, *, blind_alone: bool) -> Iterator[Candidate]:
+    """Every run of a folder as a candidate, or those with F = 0; its maps replace those of the network."""
     import torch
 
     from metric_depth_ros.engines import load_manifest, manifest_path
@@ -70,8 +71,11 @@ def run_candidates(folder: Path, engine: EngineConfig) -> Iterator[Candidate]:
     for path in sorted(run for run in folder.iterdir() if (run / "checkpoint.pt").is_file()):
         generator, state = load_generator(path)
         settings = state["settings"]
+        if blind_alone and not settings["blind"]:
+            continue
         name = f"K={settings['maps']}{', F=0' if settings['blind'] else ''}, trained on {settings['regime']}"
-        fused = FusedGenerator(generator, manifest.output.kind, reduced_size(manifest)[::-1], BEYOND).eval()
+        kind = "depth" if blind_alone else manifest.output.kind  # stored outputs are made positive depth
+        fused = FusedGenerator(generator, kind, reduced_size(manifest)[::-1], BEYOND).eval()
         made: dict[str, Any] = {}
 
         def maps_of(
@@ -79,7 +83,10 @@ def run_candidates(folder: Path, engine: EngineConfig) -> Iterator[Candidate]:
         ) -> RelativeDepth:
             if problem.name not in made:
                 made.clear()
-                values = torch.from_numpy(problem.relative.values)[None, None]
+                values = problem.relative.values
+                if blind_alone:
+                    values = np.nan_to_num(positive_depth(problem.relative))
+                values = torch.from_numpy(values)[None, None]
                 features = None if blind else torch.from_numpy(problem.relative.features[FEATURES])[None]
                 with torch.inference_mode():
                     basis, spread = fused(values, features)
@@ -138,28 +145,28 @@ def table(records: list[runner.Record]) -> str:
     return "\n".join(lines)
 
 
-def measure(data: list[Path], runs: Path | None, every: int, seeds: int, out: Path | None) -> None:
+def measure(args: argparse.Namespace) -> None:
     """Prints the table of every place."""
-    config = from_flat({"solver.name": "basis"})
-    engine = engine_for(config)
-    source = build_source(engine)
+    engine = engine_for(from_flat({"solver.name": "basis"}))
+    source = build_source(engine, args.stored)
     positive = build_candidates(Config(), ON_POSITIVE, {}, constant_map=False)
     candidates = [on_positive_depth(each) for each in positive if not each.control]
-    candidates += build_candidates(Config(), OTHERS, SHIPPED, constant_map=False)
-    candidates += list(run_candidates(runs, engine)) if runs is not None else []
+    candidates += build_candidates(Config(), OTHERS, {} if args.stored else SHIPPED, constant_map=False)
+    if args.runs is not None:
+        candidates += list(run_candidates(args.runs, engine, blind_alone=args.stored is not None))
     records: list[runner.Record] = []
-    for folder in find_sets(data):
-        problems = read_problems(folder, source, every=every > 0)
-        chosen = (problem for index, problem in enumerate(problems) if index % max(every, 1) == 0)
-        records += list(runner.run(candidates, chosen, CASES, seeds))
+    for folder in find_sets(args.data):
+        problems = read_problems(folder, source, every=args.every > 0)
+        chosen = (problem for index, problem in enumerate(problems) if index % max(args.every, 1) == 0)
+        records += list(runner.run(candidates, chosen, CASES, args.seeds))
     for place in sorted({record.place for record in records}):
         those = [record for record in records if record.place == place]
         frames = len({(r.set_name, r.frame) for r in those})
-        print(f"\n{place}, {frames} pictures, {seeds} draws\n\n{table(those)}\n")
+        print(f"\n{place}, {frames} pictures, {args.seeds} draws\n\n{table(those)}\n")
         print(report.summary([record for record in those if record.solver in ("auto", *SHIPPED)]))
-    if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        runner.write_records(out / "records.jsonl", records)
+    if args.out is not None:
+        args.out.mkdir(parents=True, exist_ok=True)
+        runner.write_records(args.out / "records.jsonl", records)
 
 
 def outliers(data: list[Path], every: int) -> None:
@@ -197,9 +204,8 @@ def outliers(data: list[Path], every: int) -> None:
     print("| 100 random anchors | clean | one in ten wrong | more |\n|---|---:|---:|---:|")
     for name, pairs in errors.items():
         plain, with_wrong = np.mean(pairs, axis=0)
-        print(
-            f"| {name}, {len(pairs)} pictures | {plain:.3f} | {with_wrong:.3f} | {with_wrong / plain - 1:+.1%} |"
-        )
+        cells = f"{plain:.3f} | {with_wrong:.3f} | {with_wrong / plain - 1:+.1%}"
+        print(f"| {name}, {len(pairs)} pictures | {cells} |")
 
 
 def times() -> None:
@@ -232,6 +238,7 @@ def main() -> None:
     )
     parser.add_argument("data", nargs="*", type=Path)
     parser.add_argument("--runs", type=Path, help="folder of runs")
+    parser.add_argument("--stored", type=Path, help="folder of stored outputs instead of the network")
     parser.add_argument(
         "--every", type=int, default=0, metavar="N", help="every Nth frame, not first and last"
     )
@@ -245,7 +252,7 @@ def main() -> None:
     elif args.outliers:
         outliers(args.data, args.every)
     else:
-        measure(args.data, args.runs, args.every, args.seeds, args.out)
+        measure(args)
 
 
 if __name__ == "__main__":

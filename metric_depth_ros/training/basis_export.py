@@ -29,6 +29,7 @@ from metric_depth_ros.training.basis_cache import FEATURES, reduced_size
 _NEWEST_OPSET = 20
 _PREFIX = "generator_"
 _PARITY = 3e-3
+_SOURCE = ", then metric_depth train basis"
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ def export_basis(
         file=path.name,
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         features={**manifest.features, BASIS: BASIS, SPREAD: SPREAD},
+        source=f"{manifest.source.removesuffix(_SOURCE)}{_SOURCE}",
     )
     text = path.with_suffix(".yaml")
     head = (
