@@ -35,8 +35,8 @@ from metric_depth_ros.types import (
     RelativeDepth,
 )
 
-# The posterior variance is computed at every third place of the maps.
-_SPARSE = 3
+# The posterior variance is computed at every fourth place of the maps.
+_SPARSE = 4
 # Memory is dropped after so many of its times, or when the median new anchor is off by so many deviations.
 _FORGOTTEN, _JUMP = 4.0, 3.0
 _FEWEST_TO_JUDGE = 3

@@ -135,7 +135,7 @@ def fit_robust(
             square = (target - rows @ np.linalg.solve(system, moment)) ** 2 / variance
             if len(target) < _FEW * len(moment):  # else one anchor more or less hardly matters
                 square /= _free(rows, weight, np.linalg.inv(system))
-            usual = max(1.0, (DEVIATION**2) * float(np.median(square)))
+            usual = max(1.0, DEVIATION**2 * float(np.median(square)))
             weight = base * _trust(square / usual)
     sums = _sums(rows, target, weight)
     system, moment = _system(sums, ridge, carried)

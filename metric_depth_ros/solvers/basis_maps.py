@@ -45,7 +45,7 @@ class Maps:
         """
         count, height, width = self.values.shape
         index, weight = _corners(uv, size, (width, height))
-        by_place = np.ascontiguousarray(self.values.reshape(count, -1).T)
+        by_place = cv2.transpose(self.values.reshape(count, -1))
         rows = np.einsum("nck,nc->nk", by_place[index], weight)
         spread = np.einsum("nc,nc->n", self.spread.ravel()[index], weight)
         return rows, spread
