@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from metric_depth_ros.models.tiny_depth import Residual, _convolution, _coordinates, _resized
+from metric_depth_ros.models.tiny_depth import Residual, convolution, coordinates, resized
 
 # Bounds of what a pixel's misfit may be, in log depth.
 LEAST_SPREAD, MOST_SPREAD = 0.01, 1.0
@@ -53,13 +53,13 @@ class BasisGenerator(nn.Module):  # type: ignore[misc]  # torch carries no types
         self.register_buffer("deviation", torch.ones(c.features))
         self.register_buffer("gain", torch.ones(()))
         self.mix = nn.Conv2d(c.features + 5, c.width, 1)
-        self.fine = _convolution(c.width, c.width)
-        self.coarse = nn.Sequential(_convolution(c.width, c.deep, stride=2), Residual(c.deep))
+        self.fine = convolution(c.width, c.width)
+        self.coarse = nn.Sequential(convolution(c.width, c.deep, stride=2), Residual(c.deep))
         self.coarser = nn.Sequential(
-            _convolution(c.deep, c.deep, stride=2), Residual(c.deep), Residual(c.deep)
+            convolution(c.deep, c.deep, stride=2), Residual(c.deep), Residual(c.deep)
         )
         self.lift = nn.Conv2d(c.deep, c.width, 1)
-        self.join = _convolution(c.width, c.width)
+        self.join = convolution(c.width, c.width)
         self.basis = nn.Conv2d(c.width, c.maps - 1, 1)
         self.gates = nn.Conv2d(c.width, c.maps, 1)
         self.spread = nn.Conv2d(c.width, 1, 1)
@@ -82,8 +82,8 @@ class BasisGenerator(nn.Module):  # type: ignore[misc]  # torch carries no types
         x = functional.relu(self.mix(self.cues(features, log_relative)))
         x = self.fine(x)
         half = self.coarse(x)
-        deep = half + _resized(self.coarser(half), half)
-        return self.join(x + _resized(self.lift(deep), x))
+        deep = half + resized(self.coarser(half), half)
+        return self.join(x + resized(self.lift(deep), x))
 
     def maps(self, shared: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What ``forward`` gives, of H, pixel by pixel."""
@@ -101,7 +101,7 @@ class BasisGenerator(nn.Module):  # type: ignore[misc]  # torch carries no types
         padded = functional.pad(centred, (1, 1, 1, 1), mode="replicate")
         across = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2
         down = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / 2
-        maps = [centred, across, down, _coordinates(centred)]
+        maps = [centred, across, down, coordinates(centred)]
         if self.config.features:
             maps.insert(0, (features - self.mean[:, None, None]) / self.deviation[:, None, None])
         return torch.cat(maps, 1)
@@ -126,7 +126,7 @@ class FusedGenerator(nn.Module):  # type: ignore[misc]  # torch carries no types
         if features is None:
             features = value[:, :0]
         elif features.shape[2:] != value.shape[2:]:
-            features = _resized(features, value)
+            features = resized(features, value)
         basis, _, spread = self.generator(features, self._log_depth(value))
         return basis, spread
 
