@@ -33,7 +33,7 @@ def test_package_xml_and_setup_agree():
 def test_package_xml_names_every_ros_package_that_is_imported():
     declared = {tag.text for tag in ET.parse(ROOT / "package.xml").getroot().findall("exec_depend")}
     renamed = {**DISTRO_NAMES, "tf2_ros": "tf2_ros_py"}
-    from_pip = ("onnxruntime", "rosbags", "embreex", "torch")
+    from_pip = ("onnxruntime", "rosbags", "embreex", "torch", "onnx")
     ours = ("metric_depth_ros", "__future__", *from_pip)
     used = set()
     for path in [*(ROOT / "metric_depth_ros").rglob("*.py"), *(ROOT / "launch").glob("*.py")]:
