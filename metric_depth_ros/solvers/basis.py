@@ -94,8 +94,10 @@ class Basis:
         depth = positive_depth(relative)
         maps = with_local_maps(find_maps(relative, depth, image, options.maps), options.local_columns)
         carried = self._carried(maps, stamp_ns)
+        # In order of place, so that the anchors' own order changes nothing.
+        order = np.lexsort((anchors.depth, anchors.uv[:, 0], anchors.uv[:, 1]))
         try:
-            seen, r = usable(depth, anchors, "basis")
+            seen, r = usable(depth, anchors.take(order), "basis")
         except AnchorError:
             if carried is None:
                 raise

@@ -27,6 +27,7 @@ def spread_residuals(
 
     Args:
         depth: (H, W) positive relative depth.
+        anchors: N of them, in order of place.
         variance: (N,) of the residuals by the maps' own misfit and the anchors' sigma; what is far off
             counts less, as in ``auto``.
     """
@@ -42,14 +43,14 @@ def spread_residuals(
     if image is not None:
         small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
         places[..., 3:] = cv2.cvtColor(small, cv2.COLOR_RGB2LAB) / np.float32(100)
-    order = np.lexsort((anchors.depth, anchors.uv[:, 0], anchors.uv[:, 1]))
-    if len(order) > _MOST:
-        order = order[np.linspace(0, len(order) - 1, _MOST).astype(np.intp)]
-    uv = anchors.uv[order]
+    kept = np.arange(len(anchors))
+    if len(kept) > _MOST:
+        kept = np.linspace(0, len(kept) - 1, _MOST).astype(np.intp)
+    uv = anchors.uv[kept]
     column, row = np.clip(((uv + 0.5) / [step_u, step_v]).astype(np.intp), 0, [width - 1, height - 1]).T
     features = places[row, column].copy()
     features[:, :2] = uv / side
-    noise = (anchors.sigma[order] / anchors.depth[order].astype(np.float64)) ** 2 + 1e-4
-    clipped = np.clip(residual[order], *(np.array([-3, 3])[:, None] * np.sqrt(variance[order])))
+    noise = (anchors.sigma[kept] / anchors.depth[kept].astype(np.float64)) ** 2 + 1e-4
+    clipped = np.clip(residual[kept], *(np.array([-3, 3])[:, None] * np.sqrt(variance[kept])))
     process = GaussianProcess(_COVARIANCE, features, clipped, noise, doubting=True)
     return process.local_mean(places.reshape(-1, FEATURES)).reshape(height, width)
