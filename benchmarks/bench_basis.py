@@ -39,12 +39,7 @@ OTHERS = ("global_affine", "piecewise", "lwlr", "grid", "region_aware", "auto")
 SHIPPED = {
     "basis, shipped": {"solver.name": "basis"},
     "basis, shipped, residuals spread": {"solver.name": "basis", "solver.basis.residuals": "spread"},
-    "basis, shipped, local maps": {"solver.name": "basis", "solver.basis.local_columns": 8},
-    "basis, shipped, local maps, residuals spread": {
-        "solver.name": "basis",
-        "solver.basis.local_columns": 8,
-        "solver.basis.residuals": "spread",
-    },
+    "basis, shipped, no local maps": {"solver.name": "basis", "solver.basis.local_columns": 0},
     "paper_basis, shipped": {"solver.name": "paper_basis"},
     "basis, analytic maps": {"solver.name": "basis", "solver.basis.maps": "analytic"},
 }
@@ -174,7 +169,7 @@ def outliers(data: list[Path], every: int) -> None:
     source = build_source(engine_for(from_flat({"solver.name": "basis"})))
     settings = {
         "basis": {},
-        "basis, local maps": {"solver.basis.local_columns": 8},
+        "basis, no local maps": {"solver.basis.local_columns": 0},
         "basis, robust none": {"solver.robust": "none"},
     }
     solvers = {
@@ -223,9 +218,14 @@ def times() -> None:
             "spread": np.full((1, 60, 80), 0.1, np.float32),
         }
         relative = RelativeDepth(1 / relief.values - np.float32(0.4), "inverse_depth", features=features)
-        for name in ("basis", "paper_basis"):
-            solver = build_solver(from_flat({"solver.name": name}).solver)
-            jobs[f"{name}, K = {count}"] = lambda s=solver, r=relative: s.solve(r, anchors)
+        for title, name, columns in (
+            ("basis", "basis", 8),
+            ("basis, no local maps", "basis", 0),
+            ("paper_basis", "paper_basis", 0),
+        ):
+            chosen = {"solver.name": name, "solver.basis.local_columns": columns}
+            solver = build_solver(from_flat(chosen).solver)
+            jobs[f"{title}, K = {count}"] = lambda s=solver, r=relative: s.solve(r, anchors)
     found = medians_ms(jobs)
     print(f"{WIDTH}x{HEIGHT}, 500 anchors, {THREADS} threads\n\n| job | ms | times lstsq |\n|---|---:|---:|")
     for name, ms in found.items():

@@ -35,7 +35,7 @@ VARIANTS = [
     ),
     ("region_aware", {"region_aware.max_extrapolation": 0.0}),
     ("basis", {"basis.residuals": "spread"}),
-    ("basis", {"basis.local_columns": 8}),
+    ("basis", {"basis.local_columns": 0}),
     ("basis", {"basis.memory_s": 1.0}),
 ]
 

@@ -18,6 +18,7 @@ from metric_depth_ros.solvers.basis_maps import Maps, analytic_maps
 from metric_depth_ros.types import Anchors, RelativeDepth
 
 K, SECOND = 4, 10**9
+ALONE = {"basis.local_columns": 0}  # the maps that are given, no others
 
 
 def made_maps(seed=0, count=K, shape=(HEIGHT // 4, WIDTH // 4)):
@@ -48,7 +49,7 @@ WEIGHTS = (0.4, -0.8, 0.5, 0.3)
 def test_a_field_within_the_maps_is_found():
     maps = made_maps()
     truth = truth_of(maps, WEIGHTS)
-    result = solver_of("basis", **{"basis.ridge": 1e-6}).solve(learned(maps), anchors_on(truth, 150))
+    result = solver_of("basis", **ALONE, **{"basis.ridge": 1e-6}).solve(learned(maps), anchors_on(truth, 150))
     np.testing.assert_allclose(result.depth, truth, rtol=3e-3)
     assert result.info["maps"] == "learned"
 
@@ -90,7 +91,7 @@ def test_a_gross_outlier_in_ten_hardly_moves_the_depth():
     depth[::10] *= np.where(rng.random(10) < 0.5, 2.5, 0.4)
     wrong = Anchors(clean.uv, depth, clean.sigma)
     error, plain, trusting = (
-        abs_rel(solver_of("basis", **options).solve(relative, anchors).depth, rough)
+        abs_rel(solver_of("basis", **ALONE, **options).solve(relative, anchors).depth, rough)
         for anchors, options in ((wrong, {}), (clean, {}), (wrong, {"robust": "none"}))
     )
     assert error < 1.1 * plain
@@ -103,7 +104,9 @@ def test_sigma_covers_what_it_says_where_the_model_holds():
     for seed in range(12):
         maps, rng = made_maps(seed), np.random.default_rng(seed)
         truth = truth_of(maps, rng.normal(0, 1, K)) * np.exp(rng.normal(0, 0.1, (HEIGHT, WIDTH)))
-        result = solver_of("basis").solve(learned(maps, spread=0.1), anchors_on(truth, 25, seed=seed))
+        result = solver_of("basis", **ALONE).solve(
+            learned(maps, spread=0.1), anchors_on(truth, 25, seed=seed)
+        )
         inside.append(sigma_coverage(result.depth, truth, result.sigma))
     assert np.mean(inside) == pytest.approx(0.68, abs=0.08)
 
@@ -116,7 +119,7 @@ def test_sigma_grows_where_no_anchor_tells_a_weight():
     relative = learned(maps)
     anchors = anchors_on(relative.values * 2, 60)
     anchors = anchors.take(anchors.uv[:, 0] < WIDTH // 2 - 4)
-    result = solver_of("basis").solve(relative, anchors)
+    result = solver_of("basis", **ALONE).solve(relative, anchors)
     share = result.sigma / result.depth
     assert share[:, -10:].min() > 3 * share[:, :10].max()
 
@@ -168,7 +171,7 @@ def test_spread_residuals_honour_the_anchors():
     truth, relative = truth_of(maps, WEIGHTS) * np.exp(bump), learned(maps)
     anchors = anchors_on(truth, 300)
     plain, spread = (
-        solver_of("basis", **{"basis.residuals": how}).solve(relative, anchors).depth
+        solver_of("basis", **ALONE, **{"basis.residuals": how}).solve(relative, anchors).depth
         for how in ("none", "spread")
     )
     assert abs_rel(spread, truth) < 0.6 * abs_rel(plain, truth)
@@ -192,7 +195,7 @@ NOTHING = Anchors(np.zeros((0, 2), np.float32), np.zeros(0), np.zeros(0))
 def remembering(**options):
     maps = made_maps()
     truth, relative = truth_of(maps, WEIGHTS), learned(maps)
-    solver = solver_of("basis", **{"basis.memory_s": 0.5, **options})
+    solver = solver_of("basis", **ALONE, **{"basis.memory_s": 0.5, **options})
     first = solver.solve(relative, anchors_on(truth, 80), stamp_ns=10 * SECOND)
     return solver, relative, truth, first
 
@@ -217,7 +220,9 @@ def test_anchors_that_contradict_reset_the_memory():
     solver, relative, truth, _ = remembering()
     anchors = anchors_on(3 * truth, 20)
     after = solver.solve(relative, anchors, stamp_ns=10 * SECOND + 1)
-    fresh = solver_of("basis", **{"basis.memory_s": 0.5}).solve(relative, anchors, stamp_ns=10 * SECOND + 1)
+    fresh = solver_of("basis", **ALONE, **{"basis.memory_s": 0.5}).solve(
+        relative, anchors, stamp_ns=10 * SECOND + 1
+    )
     np.testing.assert_array_equal(after.depth, fresh.depth)
     assert not after.info["carried"]
 
@@ -225,7 +230,7 @@ def test_anchors_that_contradict_reset_the_memory():
 def test_few_anchors_gain_from_earlier_ones():
     solver, relative, truth, _ = remembering()
     few = anchors_on(truth, 3)
-    alone = solver_of("basis").solve(relative, few).depth
+    alone = solver_of("basis", **ALONE).solve(relative, few).depth
     together = solver.solve(relative, few, stamp_ns=10 * SECOND + SECOND // 30).depth
     assert abs_rel(together, truth) < 0.3 * abs_rel(alone, truth)
 

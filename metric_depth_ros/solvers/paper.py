@@ -44,7 +44,7 @@ PAPER_METHODS: dict[str, tuple[type[ClosedForm] | type[Basis], dict[str, Any]]] 
         RegionAware,
         {"region_aware": RegionAwareConfig(fit="surface", pooling="expansion", max_extrapolation=0.0)},
     ),
-    "paper_basis": (Basis, {"basis": BasisConfig(maps="auto", ridge=1e-3)}),
+    "paper_basis": (Basis, {"basis": BasisConfig(maps="auto", ridge=1e-3, local_columns=0)}),
 }
 
 
