@@ -139,9 +139,8 @@ class MetricDepthPipeline:
         anchors = build_anchors(points, camera, self.config.anchors)
         needed = self.config.anchors.min_count
         if len(anchors) < needed and self.remembers:
-            anchors = anchors.take(
-                np.zeros(0, np.intp)
-            )  # the solver goes on with what it remembers, or says no
+            # The solver goes on with what it remembers, or says no.
+            anchors = anchors.take(np.zeros(0, np.intp))
         elif len(anchors) < needed:
             raise AnchorError(
                 f"anchors: {len(anchors)} usable of {len(sample.points_camera)} points, need {needed}. "
