@@ -49,7 +49,7 @@ setup(
         "cpu": ["openvino"],
         "synthetic": ["embreex"],
         "torch": ["torch", "onnx"],
-        "train": ["torch==2.13.0"],
+        "train": ["torch==2.13.0", "onnx"],
         "export": ["torch==2.13.0", "transformers>=5.3,<6", "safetensors", "onnx"],
         "test": test,
         "lint": ["ruff", "mypy", "types-PyYAML"],

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from metric_depth_ros.geometry import pixel_rays, project
-from metric_depth_ros.types import Anchors, Camera, FloatArray, ImageArray, IntArray
+from metric_depth_ros.types import Anchors, Camera, FloatArray, ImageArray, IntArray, MetricDepth
 
 _UNKNOWN = (90, 90, 90)
 _PAPER = (24, 24, 28)
@@ -281,3 +281,62 @@ def draw_grid(titles: Sequence[str], rows: Sequence[Sequence[ImageArray]]) -> Im
     head = [_titled(title, part) for title, part in zip(titles, blank, strict=True)]
     padded = [[_padded(part, width) for part, width in zip(row, widths, strict=True)] for row in rows]
     return np.concatenate([np.concatenate(row, axis=1) for row in (head, *padded)], axis=0)
+
+
+# ---- basis maps ------------------------------------------------------------------------------
+
+
+def signed_colours(values: FloatArray, most: float) -> ImageArray:
+    """(H, W, 3): blue below zero, red above, white at it; ``most`` in either direction is full colour."""
+    level = np.clip(np.nan_to_num(values) / max(most, 1e-9), -1, 1)[..., None]
+    end = np.where(level < 0, np.array([40, 80, 200]), np.array([205, 50, 40]))
+    colours: ImageArray = np.rint(255 + (end - 255) * np.abs(level)).astype(np.uint8)
+    colours[np.isnan(values)] = _UNKNOWN
+    return colours
+
+
+def draw_basis(
+    image: ImageArray,
+    anchors: Anchors,
+    metric: MetricDepth,
+    relative: FloatArray,
+    maps: FloatArray,
+    weights: FloatArray,
+    *,
+    width: int = 240,
+) -> ImageArray:
+    """A sheet: anchors, depth, log scale, sigma / depth, then each map's part w_k E_k, the largest first.
+
+    Args:
+        relative: (H, W) positive relative depth.
+        maps: (K, h, w).
+        weights: (K,).
+    """
+    height = max(1, round(width * image.shape[0] / image.shape[1]))
+    size = (width, height)
+    small, placed = _resized_with_anchors(image, anchors, width, height)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        field = np.log(metric.depth / relative)
+    field = cv2.resize(field - np.nanmedian(field), size, interpolation=cv2.INTER_AREA)
+    parts = weights[:, None, None] * maps
+    order = np.argsort(-parts.reshape(len(parts), -1).std(axis=1))
+    most = float(np.nanquantile(np.abs(field), 0.98))
+    tiles = [
+        _titled(f"{len(anchors)} anchors", draw_anchors(small, placed)),
+        _titled("depth", depth_colours(cv2.resize(metric.depth, size), *depth_range(metric.depth))),
+        _titled(f"log scale, +-{most:.2f}", signed_colours(field, most)),
+    ]
+    if metric.sigma is not None:
+        share = cv2.resize(metric.sigma / metric.depth, size, interpolation=cv2.INTER_AREA)
+        high = float(np.nanquantile(share, 0.98))
+        tiles.append(
+            _titled(f"sigma / depth, to {high:.2f}", depth_colours(high - share + 0.05, 0.05, high + 0.05))
+        )
+    for k in order.tolist():
+        part = cv2.resize(parts[k] - np.median(parts[k]), size, interpolation=cv2.INTER_LINEAR)
+        tiles.append(_titled(f"E{k}: w {weights[k]:+.2f}", signed_colours(part, most)))
+    columns = 4
+    blank = np.full_like(tiles[0], _PAPER[0])
+    tiles += [blank] * (-len(tiles) % columns)
+    rows = [np.concatenate(tiles[i : i + columns], axis=1) for i in range(0, len(tiles), columns)]
+    return np.concatenate(rows)

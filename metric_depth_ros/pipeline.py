@@ -5,19 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 
 from metric_depth_ros.anchors import build_anchors, focused
-from metric_depth_ros.config import Config
-from metric_depth_ros.engines import build_engine
+from metric_depth_ros.config import Config, EngineConfig
+from metric_depth_ros.engines import BUNDLED_WITH_BASIS, build_engine
 from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError
 from metric_depth_ros.geometry import Rectifier, resize_camera
 from metric_depth_ros.labels import resize_labels
 from metric_depth_ros.regions import build_segmenter
 from metric_depth_ros.regions.merging import few_enough
+from metric_depth_ros.share import share_path
 from metric_depth_ros.solvers import build_solver
 from metric_depth_ros.types import (
     Anchors,
@@ -31,6 +32,9 @@ from metric_depth_ros.types import (
     Sample,
     Segmenter,
 )
+
+# Solvers that use the maps of a basis generator.
+_WITH_MAPS = frozenset({"basis", "paper_basis"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,13 +103,23 @@ class MetricDepthPipeline:
         """A pipeline with other settings on the same engine. Raises ConfigError."""
         return MetricDepthPipeline(self.engine, config, self._networks)
 
+    @property
+    def remembers(self) -> bool:
+        """Whether the solver can do for a while without anchors, with those of earlier samples."""
+        return "history" in self._solver.uses
+
+    def reset(self) -> None:
+        """Forgets earlier samples."""
+        if self.remembers:
+            self._solver = build_solver(self.config.solver)
+
     def process(self, sample: Sample) -> Result:
         """Metric depth of one sample; the sample is not modified.
 
         Raises:
             InputError: the image is not of its camera's size, or its label image is missing or of
                 another shape.
-            AnchorError: fewer usable anchors than ``anchors.min_count``.
+            AnchorError: fewer usable anchors than ``anchors.min_count``, and none remembered.
         """
         return self.solve(self.perceive(sample))
 
@@ -196,7 +210,10 @@ class MetricDepthPipeline:
             points = points @ sample.rectification.R.astype(np.float32)
         anchors = build_anchors(points, camera, self.config.anchors)
         needed = self.config.anchors.min_count
-        if len(anchors) < needed:
+        if len(anchors) < needed and self.remembers:
+            # The solver goes on with what it remembers, or says no.
+            anchors = anchors.take(np.zeros(0, np.intp))
+        elif len(anchors) < needed:
             raise AnchorError(
                 f"anchors: {len(anchors)} usable of {len(sample.points_camera)} points, need {needed}. "
                 "Check that the cloud covers the image and that its transform is right, "
@@ -220,9 +237,17 @@ class _Clock:
 
 def build_pipeline(config: Config) -> MetricDepthPipeline:
     """The pipeline of a configuration, warm. Raises ModelError when it cannot be built."""
-    pipeline = MetricDepthPipeline(build_engine(config.engine), config)
+    pipeline = MetricDepthPipeline(build_engine(engine_for(config)), config)
     _warm_up(pipeline)
     return pipeline
+
+
+def engine_for(config: Config) -> EngineConfig:
+    """The engine's settings; where none is set and the solver wants maps, the package's network with them."""
+    wanted = config.solver.name in _WITH_MAPS and config.solver.basis.maps != "analytic"
+    if config.engine.manifest or config.engine.model or not wanted:
+        return config.engine
+    return replace(config.engine, manifest=str(share_path(BUNDLED_WITH_BASIS)))
 
 
 def _warm_up(pipeline: MetricDepthPipeline) -> None:
@@ -233,3 +258,4 @@ def _warm_up(pipeline: MetricDepthPipeline) -> None:
     points = random.uniform([-1, -1, 3], [1, 1, 5], (1000, 3)).astype(np.float32)
     with suppress(MetricDepthError):
         pipeline.process(Sample(image, camera, points))
+    pipeline.reset()

@@ -87,6 +87,34 @@ class RegionAwareConfig:
     )
 
 
+@dataclass(frozen=True)
+class BasisConfig:
+    maps: str = option(
+        "auto",
+        "learned: those of the engine's generator; analytic: made of relative depth, place and colour; "
+        "auto: learned ones where the engine gives them",
+        choices=("auto", "learned", "analytic"),
+    )
+    ridge: float = option(
+        0.001, "pull of the maps' weights to zero (lambda of paper 001)", low=1e-9, high=1e3
+    )
+    local_columns: int = option(
+        8,
+        "adds local maps, so many across the image and as many down as keep them square; they follow what is "
+        "wrong in one place; 0: none, which is twice as fast",
+        low=0,
+        high=16,
+    )
+    memory_s: float = option(
+        0.0,
+        "time in which what earlier images said fades to a third; it carries the scale through images "
+        "without anchors; 0: each image by itself",
+        unit="s",
+        low=0,
+        high=60,
+    )
+
+
 SOLVER_NAMES = (
     "auto",
     "global_affine",
@@ -95,6 +123,7 @@ SOLVER_NAMES = (
     "piecewise",
     "lwlr",
     "grid",
+    "basis",
     "paper_median",
     "paper_global",
     "paper_piecewise",
@@ -103,6 +132,7 @@ SOLVER_NAMES = (
     "paper_region_median",
     "paper_slf",
     "paper_ssf",
+    "paper_basis",
 )
 
 
@@ -112,13 +142,13 @@ class SolverConfig:
     domain: str = option(
         "auto",
         "what is fitted; auto: inverse_depth for inverse-depth networks, log for depth networks; no effect "
-        "on median and the paper_ solvers",
+        "on median, basis and the paper_ solvers",
         choices=("auto", "inverse_depth", "log", "depth"),
     )
     weighting: str = option(
         "relative",
         "relative minimises relative error, with the anchors' sigma; none is plain least squares; "
-        "no effect on auto, which weighs by sigma, and on the paper_ solvers",
+        "no effect on auto and basis, which weigh by sigma, and on the paper_ solvers",
         choices=("relative", "none"),
     )
     robust: str = option(
@@ -152,3 +182,4 @@ class SolverConfig:
     lwlr: LwlrConfig = section(LwlrConfig)
     grid: GridConfig = section(GridConfig)
     region_aware: RegionAwareConfig = section(RegionAwareConfig)
+    basis: BasisConfig = section(BasisConfig)

@@ -14,6 +14,8 @@ DOMAINS = ("inverse_depth", "log", "depth")
 KINDS = ("depth", "inverse_depth")
 V, U = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float64)
 OURS = tuple(name for name in SOLVERS if name not in PAPER_METHODS)
+# Their ridge pulls the global scale towards the network's own, as paper 001 has it.
+SHRINKING = ("paper_basis",)
 
 # Every solver with the options that lead elsewhere in its code.
 VARIANTS = [
@@ -32,6 +34,8 @@ VARIANTS = [
         for pooling in ("expansion", "partial")
     ),
     ("region_aware", {"region_aware.max_extrapolation": 0.0}),
+    ("basis", {"basis.local_columns": 0}),
+    ("basis", {"basis.memory_s": 1.0}),
     *((name, {"residuals": "spread"}) for name in SOLVERS if name != "auto"),
 ]
 

@@ -8,10 +8,12 @@ import pytest
 
 from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.datasets import open_dataset
-from metric_depth_ros.engines import build_engine, load_manifest, manifest_path
+from metric_depth_ros.engines import BUNDLED_WITH_BASIS, build_engine, load_manifest, manifest_path
 from metric_depth_ros.evaluation.relative import median_score, read_truths, rows_only, score
+from metric_depth_ros.share import share_path
 
 MOST_BYTES = 6_000_000
+MOST_BYTES_WITH_MAPS = 7_000_000
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +69,49 @@ def test_it_beats_the_row_number_on_real_frames(engine, name, bound):
     rows = median_score([score(rows_only(t.image), t) for t in truths])
     assert ours.abs_rel < min(rows.abs_rel, bound)
     assert ours.rank > rows.rank
+
+
+@pytest.fixture(scope="module")
+def engine_with_maps():
+    return build_engine(EngineConfig(manifest=str(share_path(BUNDLED_WITH_BASIS))))
+
+
+def test_with_maps_its_depth_is_the_same_to_the_bit(engine, engine_with_maps):
+    path = share_path(BUNDLED_WITH_BASIS)
+    assert (path.parent / load_manifest(path).file).stat().st_size <= MOST_BYTES_WITH_MAPS
+    image = np.random.default_rng(0).integers(0, 255, (90, 160, 3), dtype=np.uint8)
+    plain, with_maps = engine.predict(image), engine_with_maps.predict(image)
+    np.testing.assert_array_equal(plain.values, with_maps.values)
+    np.testing.assert_array_equal(plain.features["f"], with_maps.features["f"])
+    maps, spread = with_maps.features["basis"], with_maps.features["spread"]
+    assert maps.shape[1:] == spread.shape[1:] == (60, 80) and (spread > 0).all()
+    assert ((maps[0] > 0) & (maps[0] < 1)).all()  # a gate
+
+
+@pytest.mark.parametrize(("anchors", "part"), [(15, 0.9), (100, 0.7)])
+def test_its_maps_leave_less_error_than_a_scale_or_none(engine_with_maps, anchors, part):
+    """On rendered scenes that were not trained on, against one scale (a ridge that lets no map move)."""
+    pytest.importorskip("embreex")
+    from metric_depth_ros.api import solve
+    from metric_depth_ros.datasets.synthetic.dataset import SyntheticDataset
+    from metric_depth_ros.evaluation.metrics import abs_rel
+    from metric_depth_ros.solver_config import SolverConfig
+    from metric_depth_ros.solvers import build_solver
+    from metric_depth_ros.types import Anchors
+
+    data = SyntheticDataset(["room", "corridor"], seed=987_654, views_per_scene=2)
+    learned, scale = [], []
+    for index in range(12):
+        view = data[index]
+        v, u = np.nonzero(np.isfinite(view.depth) & (view.depth < 80))
+        some = np.random.default_rng(index).choice(len(u), anchors, replace=False)
+        uv, depth = np.column_stack([u, v])[some].astype(np.float32), view.depth[v, u][some]
+        relative = engine_with_maps.predict(view.image)
+        found = build_solver(SolverConfig(name="basis")).solve(relative, Anchors(uv, depth, 0.02 * depth))
+        plain = solve(relative.values, uv, depth, solver="basis", image=view.image, ridge=1e3)
+        learned.append(abs_rel(found.depth, view.depth))
+        scale.append(abs_rel(plain.depth, view.depth))
+    assert np.mean(learned) < part * np.mean(scale)
 
 
 def test_it_is_what_open_dataset_frames_are_run_with_by_default(tmp_path):

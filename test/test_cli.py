@@ -78,7 +78,7 @@ def test_help_lists_every_verb_and_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert len(VERBS) == 11
+    assert len(VERBS) == 12
     for verb in (
         "run",
         "build",

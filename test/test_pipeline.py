@@ -149,6 +149,23 @@ def test_thousands_of_regions_are_joined(toy_manifest, scene):
     np.testing.assert_allclose(result.metric.depth, truth, rtol=0.02)
 
 
+def test_a_solver_with_a_memory_goes_on_without_anchors(toy_manifest, scene):
+    sample, truth = scene
+    pipeline = build_pipeline(
+        settings(toy_manifest, **{"solver.name": "basis", "solver.basis.memory_s": 1.0})
+    )
+    bare = dataclasses.replace(
+        sample, points_camera=sample.points_camera[:0], stamp_ns=sample.stamp_ns + 10**8
+    )
+    with pytest.raises(AnchorError, match="0 usable"):  # what warmed it up is forgotten
+        pipeline.process(bare)
+    pipeline.process(sample)
+    np.testing.assert_allclose(pipeline.process(bare).metric.depth, truth, rtol=0.01)
+    pipeline.reset()
+    with pytest.raises(AnchorError, match="0 usable"):
+        pipeline.process(bare)
+
+
 def test_focus_lowers_the_error_inside_it(toy_manifest, camera):
     """Two thirds of the wall follow one line, the far third another; the focus chooses between them."""
     image = np.repeat(np.linspace(60, 200, 64).astype(np.uint8)[None, :, None].repeat(48, 0), 3, axis=2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -51,6 +53,9 @@ ALL = [
     Case("rows", 4),
     Case("rows", 16),
     Case("grid", 8),
+    Case("low", 1),
+    Case("high", 1),
+    Case("drop", 9),
 ]
 
 
@@ -187,6 +192,26 @@ def test_too_few_known_pixels(case, message, dense):
     if message:
         with pytest.raises(AnchorError, match=message):
             draw(dense, case, 0, "set/a")
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "most"), [("low", 10, 15), ("medium", 100, 120), ("high", 500, 530)]
+)
+@pytest.mark.parametrize("kind", ["dense", "lidar"])
+def test_regimes_lie_all_over_the_known_pixels(kind, name, least, most, request):
+    known = request.getfixturevalue(kind)
+    uv = draw(known, Case(name, 1), 0, "a").anchors.uv
+    assert least <= len(uv) <= most
+    quarter = (uv[:, 0] >= WIDTH / 2) * 2 + (uv[:, 1] >= HEIGHT / 2)
+    assert np.bincount(quarter.astype(int), minlength=4).min() >= len(uv) // 8
+
+
+def test_fewer_anchors_of_the_drop_test_are_some_of_the_more(dense):
+    kept = [{*map(tuple, draw(dense, Case("drop", n), 0, "a").anchors.uv.tolist())} for n in (9, 7, 5, 3, 1)]
+    assert [len(each) for each in kept] == [9, 7, 5, 3, 1]
+    assert all(few < many for many, few in pairwise(kept))
+    again = draw(dense, Case("drop", 9), 5, "b").anchors.uv
+    assert {*map(tuple, again.tolist())} == kept[0]
 
 
 def test_a_case_that_is_none():

@@ -209,7 +209,8 @@ def write_shards(folder, numbers=(0,), *, count=60, families=("room", "street"))
                 image = np.repeat((250 / (1 + depth))[..., None], 3, axis=2).astype(np.uint8)
                 if index % 3 == 0:
                     depth[:8] = np.inf
-                info = {"family": families[index % len(families)]}
+                K = [[64.0, 0, 31.5], [0, 64.0, 23.5], [0, 0, 1]]
+                info = {"family": families[index % len(families)], "width": 64, "height": 48, "K": K}
                 shard.write(number * count + index, encode_jpeg(image, 90), depth, info)
     return folder
 
@@ -481,9 +482,11 @@ def test_the_verb_trains_and_exports(shards, tmp_path, capsys):
 
 
 def test_without_torch_the_verb_says_what_to_install(tmp_path, monkeypatch, capsys):
-    from metric_depth_ros.cli import train as verb
+    from metric_depth_ros.cli import train_basis as verb
 
     monkeypatch.setattr(verb, "find_spec", lambda name: None)
+    assert main(["train", "basis", "--data", str(tmp_path), "--out", str(tmp_path)]) == 1
+    assert "torch" in capsys.readouterr().err
     assert main(["train", "depth", "--data", str(tmp_path), "--out", str(tmp_path)]) == 1
     assert "pip install 'metric_depth_ros[train]'" in capsys.readouterr().err
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,12 @@ if TYPE_CHECKING:
     from metric_depth_ros.evaluation.frames import Problem
     from metric_depth_ros.evaluation.protocols import Case
 
-_COUNTS = {"random": (1, 5, 10, 50, 100, 500, 2000), "rows": (1, 4, 16), "grid": (8,)}
+_COUNTS = {
+    "random": (1, 5, 10, 50, 100, 500, 2000),
+    "rows": (1, 4, 16),
+    "grid": (8,),
+    "drop": (9, 7, 5, 3, 1),
+}
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -59,7 +65,10 @@ def _add_solvers(group: argparse._ArgumentGroup) -> None:
 
 def _add_cases(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--protocol", default="random,rows,grid", metavar="A,B", help="random, rows, grid (default: all)"
+        "--protocol",
+        default="random,rows,grid",
+        metavar="A,B",
+        help="random, rows, grid; of paper 001 low, medium, high, drop (default: random,rows,grid)",
     )
     counts = ",".join(map(str, _COUNTS["random"]))
     group.add_argument("--anchors", default=counts, metavar="N,N", help=f"of random (default {counts})")
@@ -72,13 +81,19 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from metric_depth_ros.cli.offline import make_folder
+    from metric_depth_ros.config import updated
     from metric_depth_ros.errors import InputError
     from metric_depth_ros.evaluation import report, runner
     from metric_depth_ros.evaluation.candidates import build_candidates
+    from metric_depth_ros.pipeline import engine_for
 
     config, cases = build_config(args), build_cases(args)
     names = args.solvers.split(",") if args.solvers else [] if args.variant else [config.solver.name]
-    candidates = build_candidates(config, names, build_variants(args), constant_map=args.constant_map)
+    variants = build_variants(args)
+    candidates = build_candidates(config, names, variants, constant_map=args.constant_map)
+    changes = [{"solver.name": name} for name in names] + list(variants.values())
+    engines = [engine_for(updated(config, each)) for each in changes]
+    config = dataclasses.replace(config, engine=max(engines, key=lambda engine: bool(engine.manifest)))
     if args.out is not None:
         make_folder(args.out)
     problems = tqdm(read_all(args, config), unit="frame", disable=None)

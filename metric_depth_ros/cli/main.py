@@ -12,6 +12,7 @@ from metric_depth_ros.cli import (
     config,
     demo,
     evaluate,
+    explain,
     export,
     frames_to_bag,
     record,
@@ -23,7 +24,20 @@ from metric_depth_ros.cli import (
 from metric_depth_ros.errors import MetricDepthError
 
 # Importing a verb must stay cheap: what is heavy is imported inside its run().
-VERBS = (run, build, evaluate, frames_to_bag, replay, record, synthesize, train, export, config, demo)
+VERBS = (
+    run,
+    build,
+    evaluate,
+    explain,
+    frames_to_bag,
+    replay,
+    record,
+    synthesize,
+    train,
+    export,
+    config,
+    demo,
+)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import argparse
-from importlib.util import find_spec
 from pathlib import Path
+
+from metric_depth_ros.cli import train_basis
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds the verb."""
     parser = verbs.add_parser(
-        "train", help="train the small depth network on synthetic scenes, and export it"
+        "train", help="train the small depth network or a basis generator, and export it"
     )
     networks = parser.add_subparsers(metavar="NETWORK", required=True)
     _add_depth(networks)
     _add_export(networks)
+    train_basis.add_basis(networks)
+    train_basis.add_export(networks)
 
 
 def _add_depth(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -76,7 +79,7 @@ def _add_export(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 def run_depth(args: argparse.Namespace) -> int:
     """Trains. Raises MetricDepthError."""
-    _need_torch()
+    train_basis.need_torch()
     from metric_depth_ros.training.settings import TrainingSettings
     from metric_depth_ros.training.trainer import Trainer
 
@@ -109,7 +112,7 @@ def run_depth(args: argparse.Namespace) -> int:
 
 def run_export(args: argparse.Namespace) -> int:
     """Exports. Raises MetricDepthError."""
-    _need_torch()
+    train_basis.need_torch()
     from metric_depth_ros.errors import ConfigError
     from metric_depth_ros.export.tiny_depth import export_tiny_depth
     from metric_depth_ros.training import checkpoint
@@ -129,14 +132,6 @@ def run_export(args: argparse.Namespace) -> int:
         f"{weights}: its weights in half precision, for train depth --start"
     )
     return 0
-
-
-def _need_torch() -> None:
-    """Raises ConfigError when torch is not installed."""
-    from metric_depth_ros.errors import ConfigError
-
-    if find_spec("torch") is None:
-        raise ConfigError("train: torch is not installed. Install it: pip install 'metric_depth_ros[train]'")
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -13,6 +13,8 @@ from metric_depth_ros.share import share_path
 
 # The manifest of the network that comes with the package.
 BUNDLED = "config/models/tiny_depth.yaml"
+# The same with a generator behind it, for the solvers that need its maps.
+BUNDLED_WITH_BASIS = "config/models/tiny_depth_basis.yaml"
 
 
 def manifest_path(config: EngineConfig) -> Path:

@@ -44,7 +44,10 @@ class DepthEngine:
             values,
             self.manifest.output.kind,
             self.manifest.output.metric,
-            {ours: outputs[theirs][0] for ours, theirs in self.manifest.features.items()},
+            {
+                ours: self._input.part(outputs[theirs][0], image.shape[1], image.shape[0])
+                for ours, theirs in self.manifest.features.items()
+            },
         )
 
     def _map(self, outputs: dict[str, FloatArray]) -> FloatArray:

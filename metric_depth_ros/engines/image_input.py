@@ -108,6 +108,18 @@ class ImageInput:
         )
         return np.ascontiguousarray(resized[down : down + height, across : across + width])
 
+    def part(self, maps: FloatArray, width: int, height: int) -> FloatArray:
+        """(..., h, w): what the last image takes of maps (..., H, W) over the input, in whole pixels."""
+        across, down = self._border(width), self._border(height)
+        full = width + 2 * across, height + 2 * down
+        taken = self.taken(*full)
+
+        def reach(axis: int, side: int, border: int) -> slice:
+            pixels = maps.shape[-1 - axis] * taken[axis] / self._size[axis] / full[axis]
+            return slice(round(border * pixels), round((border + side) * pixels))
+
+        return maps[..., reach(1, height, down), reach(0, width, across)]
+
     def _resize_to(self, width: int, height: int) -> None:
         """An array for this size of the input, a new one when it is another."""
         if getattr(self, "_size", None) == (width, height):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from metric_depth_ros.types import FloatArray, RelativeDepth
@@ -11,7 +12,9 @@ _FAR_END = 2.0
 # Nothing is farther than this multiple of the median depth: the sky, and noise around zero.
 _FARTHEST = 100.0
 # The part of the pixels that lies beyond the far end.
-_BEYOND = 0.02
+BEYOND = 0.02
+# Pixels that say so.
+_SAMPLE = 5_000
 
 
 def positive_depth(relative: RelativeDepth) -> FloatArray:
@@ -29,17 +32,37 @@ def positive_depth(relative: RelativeDepth) -> FloatArray:
     What it costs: the true far end of a picture is anything from the median itself to the sky, so a
     scale fits worse than a scale and a shift would. docs/model_card.md has figures.
     """
-    values = relative.values.astype(np.float32)
-    known = np.isfinite(values)
+    values = relative.values.astype(np.float32, copy=False)
     if relative.kind == "depth":
-        return np.where(known & (values > 0), values, np.float32(np.nan))
-    if not known.any():
-        return np.full_like(values, np.nan)
-    median = float(np.median(values[known]))
+        return np.where(np.isfinite(values) & (values > 0), values, np.float32(np.nan))
+    shift, floor = zero_of(values)
+    depth = values - np.float32(shift)
+    if np.isfinite(values.min(initial=0)) and np.isfinite(values.max(initial=0)):
+        cv2.max(depth, floor, depth)  # four times as fast, and blind to NaN
+    else:
+        np.maximum(depth, np.float32(floor), out=depth)
+        depth[~np.isfinite(values)] = np.nan
+    return np.asarray(np.reciprocal(depth, out=depth))
+
+
+def zero_of(values: FloatArray) -> tuple[float, float]:
+    """Shift and floor of an inverse-depth map (H, W), as ``positive_depth`` has them; NaN of an unknown one.
+
+    From some 5,000 pixels on a grid: all of them take fifty times as long and say the same.
+    """
+    step = max(1, int((values.size / _SAMPLE) ** 0.5))
+    sample = values[::step, ::step].ravel()
+    sample = np.sort(sample[np.isfinite(sample)])
+    if not len(sample):
+        sample = np.sort(values[np.isfinite(values)])
+    if not len(sample):
+        return float("nan"), float("nan")
+    last = len(sample) - 1
+    median = float(sample[last // 2] + sample[(last + 1) // 2]) / 2
     shift = 0.0
-    if values[known].min() < 0:
-        low = float(np.quantile(values[known], _BEYOND))
+    if sample[0] < 0:
+        first = int(BEYOND * last)
+        part = BEYOND * last - first
+        low = float((1 - part) * sample[first] + part * sample[min(first + 1, last)])
         shift = (_FAR_END * low - median) / (_FAR_END - 1)
-    floor = max((median - shift) / _FARTHEST, float(np.finfo(np.float32).tiny))
-    depth: FloatArray = 1 / np.maximum(values - np.float32(shift), np.float32(floor))
-    return np.where(known, depth, np.float32(np.nan))
+    return shift, max((median - shift) / _FARTHEST, float(np.finfo(np.float32).tiny))

@@ -15,6 +15,7 @@ import numpy as np
 
 from metric_depth_ros.errors import AnchorError, ConfigError
 from metric_depth_ros.evaluation.known import KnownDepth
+from metric_depth_ros.evaluation.regimes import DROP_FROM, REGIMES, drop_closest, grid_places, regime_places
 from metric_depth_ros.types import Anchors, BoolArray, FloatArray, IntArray
 
 LEAST_EVALUATED, MOST_EVALUATED = 400, 40_000
@@ -35,7 +36,7 @@ class Case:
 
     Attributes:
         protocol: a name in ``PROTOCOLS``.
-        count: anchors (random), rows (rows) or cells along each side (grid).
+        count: anchors (random, drop), rows (rows) or cells along each side (grid); 1 of the regimes.
         noisy: with range noise and outliers.
     """
 
@@ -54,7 +55,7 @@ class Case:
         """How many draws a table takes unless told otherwise: fewer where one says more."""
         if self.protocol == "random":
             return 3 if self.count <= 100 else 2 if self.count <= 500 else 1
-        return 3 if self.protocol == "rows" else 1
+        return 3 if self.protocol in ("rows", "low", "medium") else 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,9 +141,52 @@ def grid(known: KnownDepth, count: int, generator: np.random.Generator) -> IntAr
     return order[first]
 
 
+def drop(known: KnownDepth, count: int, generator: np.random.Generator) -> IntArray:
+    """(count,) indices: nine on a grid, less one after another the closest to any other (paper 001).
+
+    Nothing is random, so that fewer anchors are always some of the more.
+
+    Raises:
+        AnchorError: nothing is known.
+    """
+    mask, index = _rasterised(known)
+    nine = index.ravel()[grid_places(mask, DROP_FROM, np.random.default_rng(0))]
+    return np.asarray(nine[drop_closest(known.pixels.uv[nine], count)])
+
+
+def _regime(name: str) -> Protocol:
+    """Indices of the anchors of a regime of paper 001; how many is drawn."""
+
+    def pick(known: KnownDepth, count: int, generator: np.random.Generator) -> IntArray:
+        mask, index = _rasterised(known)
+        if len(known) < REGIMES[name][1] + LEAST_EVALUATED:
+            raise AnchorError(
+                f"{name}: {len(known)} known pixels; needed {REGIMES[name][1] + LEAST_EVALUATED}."
+            )
+        return np.asarray(index.ravel()[regime_places(mask, name, generator)])
+
+    return pick
+
+
+def _rasterised(known: KnownDepth) -> tuple[BoolArray, IntArray]:
+    """(H, W) where a known pixel lies, and its index. Raises AnchorError when nothing is known."""
+    if not len(known):
+        raise AnchorError("anchors: 0 known pixels; needed 1.")
+    flat = np.full(known.height * known.width, -1, np.intp)
+    flat[pixel_index(known.pixels.uv, known.width)] = np.arange(len(known))
+    index = flat.reshape(known.height, known.width)
+    return index >= 0, index
+
+
 # A protocol is one function and one line here.
 Protocol = Callable[[KnownDepth, int, np.random.Generator], IntArray]
-PROTOCOLS: dict[str, Protocol] = {"random": random, "rows": rows, "grid": grid}
+PROTOCOLS: dict[str, Protocol] = {
+    "random": random,
+    "rows": rows,
+    "grid": grid,
+    "drop": drop,
+    **{name: _regime(name) for name in REGIMES},
+}
 
 
 def disturbed(anchors: Anchors, generator: np.random.Generator) -> Anchors:

@@ -10,6 +10,7 @@ import numpy as np
 
 from metric_depth_ros.evaluation.frames import CAP_M
 from metric_depth_ros.evaluation.protocols import Case
+from metric_depth_ros.evaluation.regimes import REGIMES
 from metric_depth_ros.evaluation.runner import Record
 
 CHOSEN = "chosen on the other sets"
@@ -44,7 +45,9 @@ def case_label(case: Case) -> str:
         return f"{case.count}x{case.count} grid"
     if case.protocol == "rows":
         return f"{case.count} row{'s' if case.count > 1 else ''}"
-    return str(case.count)
+    if case.protocol == "drop":
+        return f"drop to {case.count}"
+    return case.protocol if case.protocol in REGIMES else str(case.count)
 
 
 def mean_abs_rel(records: Iterable[Record]) -> float:

@@ -58,37 +58,35 @@ class TinyDepth(nn.Module):  # type: ignore[misc]  # torch carries no types here
         super().__init__()
         self.config = c = config or TinyDepthConfig()
         w = c.widths
-        self.stem = _convolution(3 + 2 * c.coordinates, w[0], stride=2)
+        self.stem = convolution(3 + 2 * c.coordinates, w[0], stride=2)
         self.stages = nn.ModuleList(
-            nn.Sequential(
-                _convolution(w[i], w[i + 1], stride=2), *(Residual(w[i + 1]) for _ in range(blocks))
-            )
+            nn.Sequential(convolution(w[i], w[i + 1], stride=2), *(Residual(w[i + 1]) for _ in range(blocks)))
             for i, blocks in enumerate(c.blocks)
         )
         self.place = nn.Conv2d(2, w[4], 1)
         self.context = nn.Sequential(*(Attention(w[4]) for _ in range(c.context)))
         sizes = (c.pyramid, c.pyramid, c.pyramid, c.features)
         self.laterals = nn.ModuleList(nn.Conv2d(w[4 - i], sizes[i], 1) for i in range(4))
-        self.refine = nn.ModuleList(_convolution(sizes[i], sizes[i + 1]) for i in range(3))
+        self.refine = nn.ModuleList(convolution(sizes[i], sizes[i + 1]) for i in range(3))
         self.join = Residual(c.features)
-        self.up = _convolution(c.features, c.head)
+        self.up = convolution(c.features, c.head)
         self.fine = nn.Conv2d(w[0], c.head, 1)
-        self.head = nn.Sequential(_convolution(c.head, c.head), nn.Conv2d(c.head, 1, 3, padding=1))
+        self.head = nn.Sequential(convolution(c.head, c.head), nn.Conv2d(c.head, 1, 3, padding=1))
         self._start()
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Relative inverse depth and features."""
-        half = self.stem(torch.cat([image, _coordinates(image)], 1) if self.config.coordinates else image)
+        half = self.stem(torch.cat([image, coordinates(image)], 1) if self.config.coordinates else image)
         levels = [half]
         for stage in self.stages:
             levels.append(stage(levels[-1]))
         deep = levels.pop()
-        top = self.laterals[0](self.context(deep + self.place(_coordinates(deep))))
+        top = self.laterals[0](self.context(deep + self.place(coordinates(deep))))
         for lateral, refine in zip(self.laterals[1:], self.refine, strict=True):
             level = levels.pop()
-            top = _resized(refine(top), level) + lateral(level)
+            top = resized(refine(top), level) + lateral(level)
         features = self.join(functional.relu(top))
-        value = self.head(functional.relu(_resized(self.up(features), half) + self.fine(half))).float()
+        value = self.head(functional.relu(resized(self.up(features), half) + self.fine(half))).float()
         if self.config.output == "log":
             value = value.clamp(-_LOG_LIMIT, _LOG_LIMIT).exp()
         return value, features.float()
@@ -111,7 +109,7 @@ class Residual(nn.Module):  # type: ignore[misc]  # torch carries no types here
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            *_convolution(channels, channels),
+            *convolution(channels, channels),
             nn.Conv2d(channels, channels, 3, padding=1, bias=False),
             nn.BatchNorm2d(channels),
         )
@@ -148,7 +146,8 @@ class Attention(nn.Module):  # type: ignore[misc]  # torch carries no types here
         return self.out((weights @ v).transpose(1, 2).reshape(batch, count, channels))
 
 
-def _convolution(channels: int, out: int, *, stride: int = 1) -> nn.Sequential:
+def convolution(channels: int, out: int, *, stride: int = 1) -> nn.Sequential:
+    """A 3x3 convolution, normalised and rectified."""
     return nn.Sequential(
         nn.Conv2d(channels, out, 3, stride=stride, padding=1, bias=False),
         nn.BatchNorm2d(out),
@@ -156,11 +155,12 @@ def _convolution(channels: int, out: int, *, stride: int = 1) -> nn.Sequential:
     )
 
 
-def _resized(x: Tensor, like: Tensor) -> Tensor:
+def resized(x: Tensor, like: Tensor) -> Tensor:
+    """Maps enlarged or reduced to another's size, bilinear."""
     return functional.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=False)
 
 
-def _coordinates(x: Tensor) -> Tensor:
+def coordinates(x: Tensor) -> Tensor:
     """(B, 2, H, W): -1 at the left or upper edge to 1 at the right or lower one."""
     batch, _, height, width = x.shape
     across = torch.linspace(-1, 1, width, device=x.device, dtype=x.dtype).view(1, 1, 1, width)

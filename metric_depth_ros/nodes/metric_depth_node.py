@@ -42,7 +42,7 @@ from metric_depth_ros.nodes.parameters import declare_config, on_set
 from metric_depth_ros.nodes.ros import cv_bridge, forget_after, message_filters
 from metric_depth_ros.nodes.transforms import Tf2Source
 from metric_depth_ros.nodes.worker import NewestWorker
-from metric_depth_ros.pipeline import MetricDepthPipeline, Perceived, Result, build_pipeline
+from metric_depth_ros.pipeline import MetricDepthPipeline, Perceived, Result, build_pipeline, engine_for
 from metric_depth_ros.share import use_fastdds_profile
 from metric_depth_ros.sync import CloudRing, cloud_is_due, gather_points, jumps_back
 from metric_depth_ros.types import Cloud, Sample
@@ -261,12 +261,12 @@ class MetricDepthNode(Node):
 
     def _load(self) -> None:
         if self._pipeline is None:
-            started = time.monotonic()
+            started, manifest = time.monotonic(), manifest_path(engine_for(self._config))
             with core_log(self.get_logger(), self._health.waits_for):
                 self._pipeline = build_pipeline(self._config)
             engine = self._pipeline.engine
             self.get_logger().info(
-                f"engine ready in {time.monotonic() - started:.1f} s: {manifest_path(self._config.engine)}; "
+                f"engine ready in {time.monotonic() - started:.1f} s: {manifest}; "
                 f"{engine.label}, {engine.why}; solver {self._config.solver.name}"
             )
 
@@ -306,7 +306,7 @@ class MetricDepthNode(Node):
             ):
                 self._cloud_came.wait(left)
             clouds = self._clouds.select(stamp_ns)
-        if not clouds:
+        if not clouds and not (self._pipeline and self._pipeline.remembers):
             topic = self._anchors_in.topic_name
             raise AnchorError(
                 f"anchors: no cloud for the image at {stamp_ns / 1e9:.3f} s among {len(self._clouds)} kept "

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.solver_config import SolverConfig
 from metric_depth_ros.solvers.auto import Auto
+from metric_depth_ros.solvers.basis import Basis
 from metric_depth_ros.solvers.global_affine import GlobalAffine
 from metric_depth_ros.solvers.grid import Grid
 from metric_depth_ros.solvers.lwlr import Lwlr
@@ -26,6 +27,7 @@ SOLVERS: dict[str, Callable[[SolverConfig], Solver]] = {
     "piecewise": Piecewise,
     "lwlr": Lwlr,
     "grid": Grid,
+    "basis": Basis,
     **{name: as_in_the_paper(name) for name in PAPER_METHODS},
 }
 

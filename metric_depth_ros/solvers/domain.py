@@ -86,6 +86,8 @@ def weights_in(domain: Domain, depth: FloatArray, sigma: FloatArray, weighting: 
 
 def limited(depth: FloatArray, min_depth_m: float, max_depth_m: float) -> FloatArray:
     """The depths (H, W) float32, changed in place: NaN outside the closed range."""
+    if min_depth_m <= depth.min(initial=max_depth_m) and depth.max(initial=min_depth_m) <= max_depth_m:
+        return depth  # not where any is NaN
     inside = cv2.inRange(depth, *(float(np.float32(limit)) for limit in (min_depth_m, max_depth_m)))
     if cv2.countNonZero(inside) < depth.size:
         np.copyto(depth, np.float32(np.nan), where=np.equal(inside, 0))

@@ -9,6 +9,7 @@ import numpy as np
 
 from metric_depth_ros.solver_config import SolverConfig
 from metric_depth_ros.solvers.auto import Auto
+from metric_depth_ros.solvers.domain import limited
 from metric_depth_ros.solvers.observations import by_place
 from metric_depth_ros.types import (
     Anchors,
@@ -31,7 +32,7 @@ class Spread:
     def __init__(self, build: Callable[[SolverConfig], Solver], config: SolverConfig) -> None:
         """``build`` makes the other solver; the limits of depth hold for the result alone."""
         self._solver = build(replace(config, min_depth_m=0.0, max_depth_m=np.inf))
-        self._process = Auto(config)
+        self._process, self._limits = Auto(config), (config.min_depth_m, config.max_depth_m)
         self.uses = self._solver.uses | self._process.uses
 
     def solve(
@@ -62,6 +63,9 @@ class Spread:
             focus_m=focus_m,
             stamp_ns=stamp_ns,
         )
+        if not len(anchors):  # the other solver remembers some
+            low, high = self._limits
+            return replace(fitted, depth=limited(fitted.depth, low, high))
         drawn = self._process.solve(RelativeDepth(fitted.depth, "depth"), anchors, image=image)
         about = {"spread_rejected": drawn.info["rejected"], "sigma_scale": drawn.info["sigma_scale"]}
         return replace(drawn, info={**fitted.info, **about})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from metric_depth_ros.errors import InputError, ModelError
 from metric_depth_ros.models.tiny_depth import TinyDepth, TinyDepthConfig
 
 FILE = "checkpoint.pt"
-_KEYS = {"step", "elapsed_s", "settings", "architecture", "network", "average", "optimizer"}
+_KEYS = frozenset({"step", "elapsed_s", "settings", "architecture", "network", "average", "optimizer"})
 
 
 def save(folder: str | Path, state: dict[str, Any]) -> None:
@@ -34,8 +35,8 @@ def save(folder: str | Path, state: dict[str, Any]) -> None:
         raise InputError(f"{path}: {error}; needed room and leave to write it.") from error
 
 
-def load(folder: str | Path) -> dict[str, Any]:
-    """The state of a run. Raises ModelError when there is none, or a broken one."""
+def load(folder: str | Path, keys: Set[str] = _KEYS) -> dict[str, Any]:
+    """The state of a run, which holds ``keys``. Raises ModelError when there is none, or a broken one."""
     path = Path(folder) / FILE
     try:
         # Tensors and plain values only: a checkpoint can run no code.
@@ -44,7 +45,7 @@ def load(folder: str | Path) -> dict[str, Any]:
         raise ModelError(f"{path}: no such file; needed the folder of a run. Train first.") from error
     except Exception as error:  # torch raises many kinds for a broken file
         raise ModelError(f"{path}: cannot be read ({' '.join(str(error).split())[:200]}).") from error
-    if not isinstance(state, dict) or set(state) != _KEYS:
+    if not isinstance(state, dict) or set(state) != keys:
         raise ModelError(f"{path}: not the state of a run of this version. Train anew, in another folder.")
     return state
 

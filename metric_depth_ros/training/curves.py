@@ -9,11 +9,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from metric_depth_ros.evaluation.relative import Score
 from metric_depth_ros.types import FloatArray, ImageArray
 
 _LOSS = ("step", "seconds", "loss", "images_per_s")
-_SCORES = ("step", "seconds", "place", "rank", "abs_rel")
+# Of a validation: field of what was found, and its panel's title.
+SCORES = {"rank": "rank correlation", "abs_rel": "AbsRel after a fit"}
 _COLOURS = ((214, 96, 40), (40, 140, 60), (40, 70, 200), (150, 60, 160))
 _PANEL, _MARGIN = (620, 300), 46
 
@@ -21,10 +21,15 @@ _PANEL, _MARGIN = (620, 300), 46
 class Curves:
     """loss.csv, validation.csv and curves.png of one run's folder."""
 
-    def __init__(self, folder: str | Path, *, before_step: int = 0) -> None:
-        """Rows of steps after ``before_step``, which a resumed run makes again, are dropped."""
-        self._folder = Path(folder)
-        self._tables = {"loss.csv": _LOSS, "validation.csv": _SCORES}
+    def __init__(
+        self, folder: str | Path, *, before_step: int = 0, scores: Mapping[str, str] = SCORES
+    ) -> None:
+        """Rows of steps after ``before_step``, which a resumed run makes again, are dropped.
+
+        ``scores``: the fields of what ``add_scores`` is given, and their panels' titles.
+        """
+        self._folder, self._scores = Path(folder), dict(scores)
+        self._tables = {"loss.csv": _LOSS, "validation.csv": ("step", "seconds", "place", *scores)}
         for name, head in self._tables.items():
             rows = [row for row in self._read(name) if int(row["step"]) <= before_step]
             with (self._folder / name).open("w", newline="", encoding="utf-8") as file:
@@ -36,19 +41,18 @@ class Curves:
         """Appends the mean loss since the last row."""
         self._append("loss.csv", [step, f"{seconds:.1f}", f"{loss:.5f}", f"{images_per_s:.1f}"])
 
-    def add_scores(self, step: int, seconds: float, scores: Mapping[str, Score]) -> None:
+    def add_scores(self, step: int, seconds: float, scores: Mapping[str, object]) -> None:
         """Appends one row for each place."""
         for place, found in scores.items():
-            self._append(
-                "validation.csv", [step, f"{seconds:.1f}", place, f"{found.rank:.4f}", f"{found.abs_rel:.4f}"]
-            )
+            values = [f"{getattr(found, name):.4f}" for name in self._scores]
+            self._append("validation.csv", [step, f"{seconds:.1f}", place, *values])
 
     def draw(self) -> None:
-        """Draws curves.png: loss, rank correlation and AbsRel over the steps."""
+        """Draws curves.png: the loss and every score over the steps."""
         losses, scores = self._read("loss.csv"), self._read("validation.csv")
         places = list(dict.fromkeys(row["place"] for row in scores))
         panels = [_panel("loss", {"training": _line(losses, "loss")})]
-        for title, column in (("rank correlation", "rank"), ("AbsRel after a fit", "abs_rel")):
+        for column, title in self._scores.items():
             rows = {place: [row for row in scores if row["place"] == place] for place in places}
             panels.append(_panel(title, {place: _line(of_place, column) for place, of_place in rows.items()}))
         cv2.imwrite(str(self._folder / "curves.png"), np.concatenate(panels)[..., ::-1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -58,10 +59,23 @@ class TrainingSettings:
     look_every: float = 300.0
 
 
+class Budget(Protocol):
+    """What a run may spend, of time or of steps, and its highest learning rate."""
+
+    @property
+    def minutes(self) -> float | None: ...
+
+    @property
+    def steps(self) -> int | None: ...
+
+    @property
+    def learning_rate(self) -> float: ...
+
+
 class Progress:
     """How much of the budget is spent, of time or of steps, with what earlier parts of the run spent."""
 
-    def __init__(self, settings: TrainingSettings, *, step: int = 0, elapsed_s: float = 0.0) -> None:
+    def __init__(self, settings: Budget, *, step: int = 0, elapsed_s: float = 0.0) -> None:
         self._settings = settings
         self.step = step
         self._started = time.monotonic() - elapsed_s
@@ -78,7 +92,7 @@ class Progress:
         return min(self.elapsed_s / (60 * (self._settings.minutes or 60.0)), 1.0)
 
 
-def learning_rate(settings: TrainingSettings, progress: float) -> float:
+def learning_rate(settings: Budget, progress: float) -> float:
     """Rises for the first 3 % of the budget, then falls as a half cosine to zero at its end."""
     if progress < _WARM_UP:
         return settings.learning_rate * (progress + 1e-3) / _WARM_UP

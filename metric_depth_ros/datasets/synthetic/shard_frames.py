@@ -61,6 +61,10 @@ class ShardFrames:
             T_camera_lidar=None if lidar is None else lidar.T_camera_sensor,
         )
 
+    def family(self, index: int) -> str:
+        """What kind of scene a frame shows; empty where it does not say. Raises InputError as before."""
+        return str(self._reader.read(index, ("info",))["info"].get("family", ""))
+
     def _camera(self, info: dict[str, Any], index: int) -> Camera:
         try:
             return Camera(info["width"], info["height"], np.array(info["K"], np.float64))

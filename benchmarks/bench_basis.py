@@ -1,0 +1,259 @@
+"""Tables 1 to 3 of paper 001 with our network: basis generators of several runs beside every other solver.
+
+    python benchmarks/bench_basis.py DATA... [--runs RUNS] [--every N] [--out DIR]
+    python benchmarks/bench_basis.py DATA... --outliers
+    python benchmarks/bench_basis.py --times
+
+DATA are frames or shards that nobody trained on, or folders of such; RUNS is a folder of runs of
+`metric_depth train basis`. Runs that differ in their seed alone are one row: the mean over the seeds, and the
+standard deviation of the seeds' means. --stored takes stored outputs of another network, for runs with F = 0.
+--outliers makes every tenth of 100 random anchors 1.3 to 3 times as far, or 0.3 to 0.75 times, and says what
+that does; --times measures solve and apply at 640x480 instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from metric_depth_ros.config import Config, EngineConfig, from_flat
+from metric_depth_ros.engines.positive import positive_depth
+from metric_depth_ros.evaluation import report, runner
+from metric_depth_ros.evaluation.candidates import Candidate, build_candidates
+from metric_depth_ros.evaluation.frames import Problem, build_source, find_sets, read_problems
+from metric_depth_ros.evaluation.metrics import abs_rel
+from metric_depth_ros.evaluation.protocols import OUTLIERS_FAR, OUTLIERS_NEAR, Case, draw
+from metric_depth_ros.pipeline import engine_for
+from metric_depth_ros.solvers import build_solver
+from metric_depth_ros.types import Anchors, MetricDepth, RelativeDepth
+
+CASES = [Case("low", 1), Case("medium", 1), Case("high", 1), *(Case("drop", n) for n in (9, 7, 5, 3, 1))]
+OTHERS = ("global_affine", "piecewise", "lwlr", "grid", "region_aware", "auto")
+SHIPPED = {
+    "basis, shipped": {"solver.name": "basis"},
+    "basis, shipped, residuals spread": {"solver.name": "basis", "solver.residuals": "spread"},
+    "basis, shipped, no local maps": {"solver.name": "basis", "solver.basis.local_columns": 0},
+    "paper_basis, shipped": {"solver.name": "paper_basis"},
+    "basis, analytic maps": {"solver.name": "basis", "solver.basis.maps": "analytic"},
+}
+# Solvers that take depth, or do better with it, as they take the depth that basis starts from.
+ON_POSITIVE = (
+    "global_affine", "piecewise", "lwlr", "grid", "region_aware",
+    "paper_global", "paper_piecewise", "paper_lwlr", "paper_grid", "paper_ssf",
+)  # fmt: skip
+THREADS = 2
+
+
+def run_candidates(folder: Path, engine: EngineConfig, *, blind_alone: bool) -> Iterator[Candidate]:
+    """Every run of a folder as a candidate, or those with F = 0; its maps replace those of the network."""
+    import torch
+
+    from metric_depth_ros.engines import load_manifest, manifest_path
+    from metric_depth_ros.engines.positive import BEYOND
+    from metric_depth_ros.models.basis_generator import FusedGenerator
+    from metric_depth_ros.training.basis import load_generator
+    from metric_depth_ros.training.basis_cache import FEATURES, reduced_size
+
+    torch.set_num_threads(1)
+    manifest = load_manifest(manifest_path(engine))
+    for path in sorted(run for run in folder.iterdir() if (run / "checkpoint.pt").is_file()):
+        generator, state = load_generator(path)
+        settings = state["settings"]
+        if blind_alone and not settings["blind"]:
+            continue
+        name = f"K={settings['maps']}{', F=0' if settings['blind'] else ''}, trained on {settings['regime']}"
+        kind = "depth" if blind_alone else manifest.output.kind  # stored outputs are made positive depth
+        fused = FusedGenerator(generator, kind, reduced_size(manifest)[::-1], BEYOND).eval()
+        made: dict[str, Any] = {}
+
+        def maps_of(
+            problem: Problem, fused: Any = fused, made: dict[str, Any] = made, blind: bool = settings["blind"]
+        ) -> RelativeDepth:
+            if problem.name not in made:
+                made.clear()
+                values = problem.relative.values
+                if blind_alone:
+                    values = np.nan_to_num(positive_depth(problem.relative))
+                values = torch.from_numpy(values)[None, None]
+                features = None if blind else torch.from_numpy(problem.relative.features[FEATURES])[None]
+                with torch.inference_mode():
+                    basis, spread = fused(values, features)
+                made[problem.name] = {"basis": basis[0].numpy(), "spread": spread[0].numpy()}
+            return replace(problem.relative, features=made[problem.name])
+
+        # The paper's regimes are trained with the paper's solve.
+        solver = build_solver(_solver(settings["regime"]))
+
+        def solve(
+            problem: Problem,
+            anchors: Anchors,
+            maps_of: Callable[[Problem], RelativeDepth] = maps_of,
+            solver: Any = solver,
+        ) -> MetricDepth:
+            found: MetricDepth = solver.solve(maps_of(problem), anchors, image=problem.image)
+            return found
+
+        yield Candidate(f"{name} | seed {settings['seed']}, {state['step']} steps", solve, maps_of)
+
+
+def on_positive_depth(candidate: Candidate) -> Candidate:
+    """The candidate given the network's positive depth, as ``basis`` takes it."""
+
+    def positive(problem: Problem) -> Problem:
+        return replace(problem, relative=RelativeDepth(positive_depth(problem.relative), "depth"))
+
+    def solve(problem: Problem, anchors: Anchors) -> MetricDepth:
+        return candidate.solve(positive(problem), anchors)
+
+    return replace(candidate, label=f"{candidate.label}, positive depth", solve=solve)
+
+
+def _solver(regime: str) -> Any:
+    return from_flat({"solver.name": "basis" if regime == "mixed" else "paper_basis"}).solver
+
+
+def table(records: list[runner.Record]) -> str:
+    """AbsRel and delta1 of every solver, the seeds of a run together."""
+    by_row: defaultdict[str, defaultdict[str, list[runner.Record]]] = defaultdict(lambda: defaultdict(list))
+    for record in records:
+        row, _, seed = record.solver.partition(" | ")
+        by_row[row][seed].append(record)
+    lines = [
+        f"| AbsRel / delta1 | {' | '.join(map(report.case_label, CASES))} | seeds |",
+        f"|---|{'---:|' * (len(CASES) + 1)}",
+    ]
+    for row, seeds in by_row.items():
+        cells = []
+        for case in CASES:
+            errors = [report.mean_abs_rel([r for r in found if r.case == case]) for found in seeds.values()]
+            delta = np.nanmean([r.delta1 for found in seeds.values() for r in found if r.case == case])
+            spread = f" +- {np.std(errors):.3f}" if len(errors) > 1 else ""
+            cells.append(f"{np.mean(errors):.3f}{spread} / {delta:.2f}")
+        lines.append(f"| {row} | {' | '.join(cells)} | {len(seeds)} |")
+    return "\n".join(lines)
+
+
+def measure(args: argparse.Namespace) -> None:
+    """Prints the table of every place."""
+    engine = engine_for(from_flat({"solver.name": "basis"}))
+    source = build_source(engine, args.stored)
+    positive = build_candidates(Config(), ON_POSITIVE, {}, constant_map=False)
+    candidates = [on_positive_depth(each) for each in positive if not each.control]
+    candidates += build_candidates(Config(), OTHERS, {} if args.stored else SHIPPED, constant_map=False)
+    if args.runs is not None:
+        candidates += list(run_candidates(args.runs, engine, blind_alone=args.stored is not None))
+    records: list[runner.Record] = []
+    for folder in find_sets(args.data):
+        problems = read_problems(folder, source, every=args.every > 0)
+        chosen = (problem for index, problem in enumerate(problems) if index % max(args.every, 1) == 0)
+        records += list(runner.run(candidates, chosen, CASES, args.seeds))
+    for place in sorted({record.place for record in records}):
+        those = [record for record in records if record.place == place]
+        frames = len({(r.set_name, r.frame) for r in those})
+        print(f"\n{place}, {frames} pictures, {args.seeds} draws\n\n{table(those)}\n")
+        print(report.summary([record for record in those if record.solver in ("auto", *SHIPPED)]))
+    if args.out is not None:
+        args.out.mkdir(parents=True, exist_ok=True)
+        runner.write_records(args.out / "records.jsonl", records)
+
+
+def outliers(data: list[Path], every: int) -> None:
+    """Prints what gross outliers do to the shipped basis, with and without its robust weights."""
+    source = build_source(engine_for(from_flat({"solver.name": "basis"})))
+    settings = {
+        "basis": {},
+        "basis, no local maps": {"solver.basis.local_columns": 0},
+        "basis, robust none": {"solver.robust": "none"},
+    }
+    solvers = {
+        name: build_solver(from_flat({"solver.name": "basis", **given}).solver)
+        for name, given in settings.items()
+    }
+    errors: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
+    for folder in find_sets(data):
+        for index, problem in enumerate(read_problems(folder, source, every=every > 0)):
+            if index % max(every, 1):
+                continue
+            drawn = draw(problem.known, Case("random", 100), 0, problem.name)
+            rng, clean = np.random.default_rng(index), drawn.anchors
+            far = rng.random(100) < 0.5
+            factor = np.where(far, rng.uniform(*OUTLIERS_FAR, 100), rng.uniform(*OUTLIERS_NEAR, 100))
+            wrong = np.where(np.arange(100) % 10 == 0, factor, 1) * clean.depth
+            truth = problem.known.pixels.take(drawn.evaluated)
+            u, v = np.rint(truth.uv).astype(np.intp).T
+            for name, solver in solvers.items():
+                pair = [
+                    abs_rel(
+                        solver.solve(problem.relative, anchors, image=problem.image).depth[v, u], truth.depth
+                    )
+                    for anchors in (clean, replace(clean, depth=wrong.astype(np.float32)))
+                ]
+                errors[name].append((pair[0], pair[1]))
+    print("| 100 random anchors | clean | one in ten wrong | more |\n|---|---:|---:|---:|")
+    for name, pairs in errors.items():
+        plain, with_wrong = np.mean(pairs, axis=0)
+        cells = f"{plain:.3f} | {with_wrong:.3f} | {with_wrong / plain - 1:+.1%}"
+        print(f"| {name}, {len(pairs)} pictures | {cells} |")
+
+
+def times() -> None:
+    """Solve and apply with 500 anchors, beside numpy.linalg.lstsq and apply, in turn."""
+    from bench_solvers import HEIGHT, WIDTH, anchors_on, medians_ms, reference, scene
+
+    cv2.setNumThreads(THREADS)
+    _, relief = scene()
+    anchors, rng = anchors_on(relief, 500), np.random.default_rng(0)
+    jobs: dict[str, Callable[[], object]] = {"lstsq and apply": lambda: reference(relief, anchors)}
+    for count in (8, 30, 50):
+        maps = [cv2.resize(rng.normal(0, 1, (6, 8)), (80, 60)) / count for _ in range(count)]
+        features = {
+            "basis": np.stack(maps).astype(np.float32),
+            "spread": np.full((1, 60, 80), 0.1, np.float32),
+        }
+        relative = RelativeDepth(1 / relief.values - np.float32(0.4), "inverse_depth", features=features)
+        for title, name, columns in (
+            ("basis", "basis", 8),
+            ("basis, no local maps", "basis", 0),
+            ("paper_basis", "paper_basis", 0),
+        ):
+            chosen = {"solver.name": name, "solver.basis.local_columns": columns}
+            solver = build_solver(from_flat(chosen).solver)
+            jobs[f"{title}, K = {count}"] = lambda s=solver, r=relative: s.solve(r, anchors)
+    found = medians_ms(jobs)
+    print(f"{WIDTH}x{HEIGHT}, 500 anchors, {THREADS} threads\n\n| job | ms | times lstsq |\n|---|---:|---:|")
+    for name, ms in found.items():
+        print(f"| {name} | {ms:.2f} | {ms / found['lstsq and apply']:.1f} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", nargs="*", type=Path)
+    parser.add_argument("--runs", type=Path, help="folder of runs")
+    parser.add_argument("--stored", type=Path, help="folder of stored outputs instead of the network")
+    parser.add_argument(
+        "--every", type=int, default=0, metavar="N", help="every Nth frame, not first and last"
+    )
+    parser.add_argument("--seeds", type=int, default=1, help="draws of each case")
+    parser.add_argument("--out", type=Path, help="writes records.jsonl there")
+    parser.add_argument("--outliers", action="store_true")
+    parser.add_argument("--times", action="store_true")
+    args = parser.parse_args()
+    if args.times:
+        times()
+    elif args.outliers:
+        outliers(args.data, args.every)
+    else:
+        measure(args)
+
+
+if __name__ == "__main__":
+    main()

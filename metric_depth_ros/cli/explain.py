@@ -1,0 +1,119 @@
+"""`metric_depth explain`: the basis maps and weights behind a frame's depth, and their spectrum."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from metric_depth_ros.config import Config
+    from metric_depth_ros.evaluation.frames import Problem
+    from metric_depth_ros.evaluation.spectrum import Spectrum
+    from metric_depth_ros.types import Anchors, MetricDepth
+
+
+def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the verb."""
+    parser = verbs.add_parser(
+        "explain",
+        help="draw the basis maps and weights behind a frame's depth",
+        description="Solves frames of a data set with the solver basis, draws anchors, field, depth, sigma "
+        "and every basis map with its weight, and prints the statistics of paper 001, sections 3.3 and 4.2.",
+    )
+    parser.add_argument("data", type=Path, metavar="DATA", help="folder of frames or shards")
+    parser.add_argument(
+        "--frame", help="its name (default: all that are drawn of; the first for the picture)"
+    )
+    parser.add_argument(
+        "--engine", type=Path, help="manifest (default: the package's network with basis maps)"
+    )
+    parser.add_argument(
+        "--protocol", default="low", help="how anchors are drawn (default low, as in the paper)"
+    )
+    parser.add_argument("--anchors", type=int, default=100, metavar="N", help="of random (default 100)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", dest="changes", help="a setting"
+    )
+    parser.add_argument("--out", type=Path, metavar="PNG", help="where the picture goes (default: none)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints the statistics, draws the picture. Raises MetricDepthError."""
+    from metric_depth_ros.errors import InputError
+    from metric_depth_ros.evaluation.spectrum import summarised
+
+    config = build_config(args)
+    found: list[Spectrum] = []
+    for problem in _problems(args, config):
+        metric, anchors, one = _explained(problem, args, config)
+        if args.out is not None and not found:
+            _write(args.out, problem, anchors, metric)
+            print(f"{args.out}: {problem.name}")
+        found.append(one)
+    if not found:
+        raise InputError(f"{args.data}: no such frame with 400 known pixels. Check DATA and --frame.")
+    total = summarised(found)
+    print(
+        f"{total.pictures} frames, {args.protocol}: median eta1 {total.eta1:.3f}, median similarity of the "
+        f"leading eigenvector with the global map {total.similarity:.3f}, E[G0] {total.gate_mean:.3f}, "
+        f"Var(G0) {total.gate_variance:.1e}"
+    )
+    return 0
+
+
+def build_config(args: argparse.Namespace) -> Config:
+    """The settings. Raises ConfigError."""
+    from metric_depth_ros.cli.run import parsed
+    from metric_depth_ros.config import Config, updated
+
+    return updated(Config(), {"solver.name": "basis", **dict(map(parsed, args.changes))})
+
+
+def _problems(args: argparse.Namespace, config: Config) -> Any:
+    from metric_depth_ros.evaluation.frames import build_source, read_problems
+    from metric_depth_ros.pipeline import engine_for
+
+    source = build_source(engine_for(config), args.engine)
+    for problem in read_problems(args.data, source, every=True):
+        if args.frame in (None, problem.frame_id):
+            yield problem
+
+
+def _explained(
+    problem: Problem, args: argparse.Namespace, config: Config
+) -> tuple[MetricDepth, Anchors, Spectrum]:
+    from metric_depth_ros.engines.positive import positive_depth
+    from metric_depth_ros.evaluation.protocols import Case, draw
+    from metric_depth_ros.evaluation.spectrum import spectrum
+    from metric_depth_ros.solvers import build_solver
+    from metric_depth_ros.solvers.basis_maps import find_maps
+
+    count = args.anchors if args.protocol == "random" else 1
+    anchors = draw(problem.known, Case(args.protocol, count), 0, problem.name).anchors
+    metric = build_solver(config.solver).solve(problem.relative, anchors, image=problem.image)
+    depth = positive_depth(problem.relative)
+    maps = find_maps(problem.relative, depth, problem.image, config.solver.basis.maps)
+    rows, _ = maps.at(anchors.uv, depth.shape[::-1])
+    return metric, anchors, spectrum(maps.values, rows)
+
+
+def _write(path: Path, problem: Problem, anchors: Anchors, metric: MetricDepth) -> None:
+    """Raises InputError when it cannot be written."""
+    import cv2
+    import numpy as np
+
+    from metric_depth_ros.engines.positive import positive_depth
+    from metric_depth_ros.errors import InputError
+    from metric_depth_ros.pictures import draw_basis
+    from metric_depth_ros.solvers.basis_maps import find_maps
+
+    depth = positive_depth(problem.relative)
+    maps = find_maps(problem.relative, depth, problem.image, "auto")
+    weights = np.array(metric.info["weights"])[1 : 1 + len(maps.values)]
+    sheet = draw_basis(problem.image, anchors, metric, depth, maps.values, weights)
+    if not cv2.imwrite(str(path), sheet[..., ::-1]):
+        raise InputError(
+            f"{path}: cannot be written; needed a file name of a picture in a folder that is there."
+        )

@@ -1,0 +1,153 @@
+"""`metric_depth train basis` and `train basis-export`: generators of basis maps for any depth network."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from metric_depth_ros.training.basis_cache import BasisCache
+
+
+def add_basis(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds `train basis`."""
+    parser = networks.add_parser(
+        "basis",
+        help="train a generator of basis maps for a depth network",
+        description="Runs the frozen network over DATA once and keeps what it says in CACHE (about 170 kB a "
+        "picture with 32 features), then trains a generator of K basis maps for the solver basis. RUN gets "
+        "checkpoint.pt, loss.csv, validation.csv and curves.png; --resume goes on after a cut. "
+        "Then: metric_depth train basis-export RUN --to FOLDER.",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
+    data = parser.add_argument_group("data")
+    data.add_argument("--data", type=Path, nargs="+", metavar="DATA", help="folders of frames or shards")
+    data.add_argument("--engine", type=Path, metavar="MANIFEST", help="default: the package's network")
+    data.add_argument("--cache", type=Path, help="written unless it is there (default: RUN/cache)")
+    data.add_argument("--count", type=int, default=24000, help="most pictures of the cache (default 24000)")
+    data.add_argument("--no-augment", action="store_true", help="pictures as they are")
+    data.add_argument("--families", default="", metavar="A,B", help="train on these kinds of scenes only")
+    what = parser.add_argument_group("generator")
+    what.add_argument("--maps", type=int, default=30, metavar="K", help="basis maps (default 30)")
+    what.add_argument("--blind", action="store_true", help="F = 0: without the network's features")
+    what.add_argument(
+        "--regime", default="mixed", help="low, medium or high as in paper 001, or mixed (default): ours"
+    )
+    what.add_argument("--start", type=Path, metavar="RUN", help="fine-tune the generator of another run")
+    budget = parser.add_argument_group("budget").add_mutually_exclusive_group()
+    budget.add_argument("--minutes", type=float, default=60.0, help="of time (default 60)")
+    budget.add_argument("--steps", type=int, help="in steps instead: reproducible to the bit")
+    budget.add_argument(
+        "--epochs", type=float, help="in passes over the cache; paper 001 has 25, or 5 to fine-tune"
+    )
+    how = parser.add_argument_group("how")
+    how.add_argument("--resume", action="store_true", help="go on where RUN stopped, with the same budget")
+    how.add_argument("--batch", type=int, default=16, help="pictures a step (default 16)")
+    how.add_argument(
+        "--learning-rate", type=float, default=2e-3, metavar="RATE", help="highest (default 0.002)"
+    )
+    how.add_argument("--seed", type=int, default=0, help="of everything random (default 0)")
+    how.add_argument("--threads", type=int, default=2, help="of the processor (default 2)")
+    how.add_argument("--look-every", type=int, default=200, metavar="STEPS", help="validation (default 200)")
+    parser.set_defaults(run=run_basis)
+
+
+def add_export(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds `train basis-export`."""
+    parser = networks.add_parser(
+        "basis-export",
+        help="write a depth network with a run's generator behind it as ONNX, with its manifest",
+        description="Writes TO/NAME.onnx, whose own outputs stay what they were to the bit, and TO/NAME.yaml "
+        "for engine.manifest. Needs the package onnx.",
+    )
+    parser.add_argument("checkpoint", type=Path, metavar="RUN", help="folder of a run")
+    parser.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="where to write")
+    parser.add_argument("--engine", type=Path, metavar="MANIFEST", help="default: the package's network")
+    parser.add_argument("--name", default=None, help="of the files (default: the network's, and _basis)")
+    parser.set_defaults(run=run_export)
+
+
+def run_basis(args: argparse.Namespace) -> int:
+    """Trains. Raises MetricDepthError."""
+    need_torch()
+    from metric_depth_ros.training.basis import BasisSettings, BasisTrainer
+
+    cache = _cache(args)
+    steps = args.steps
+    if args.epochs is not None:
+        steps = max(1, math.ceil(args.epochs * len(cache) / args.batch))
+    settings = BasisSettings(
+        cache=str(cache.folder),
+        out=str(args.out),
+        maps=args.maps,
+        blind=args.blind,
+        regime=args.regime,
+        start=None if args.start is None else str(args.start),
+        minutes=args.minutes,
+        steps=steps,
+        batch=args.batch,
+        learning_rate=args.learning_rate,
+        seed=args.seed,
+        threads=args.threads,
+        families=tuple(name for name in args.families.split(",") if name),
+        look_every=args.look_every,
+    )
+    BasisTrainer(settings, resume=args.resume).run()
+    print(f"{args.out}: done. Next: metric_depth train basis-export {args.out} --to FOLDER")
+    return 0
+
+
+def run_export(args: argparse.Namespace) -> int:
+    """Exports. Raises MetricDepthError."""
+    need_torch()
+    from metric_depth_ros.config import EngineConfig
+    from metric_depth_ros.engines import manifest_path
+    from metric_depth_ros.export.basis import export_basis
+    from metric_depth_ros.training.basis import load_generator
+
+    engine = args.engine or manifest_path(EngineConfig())
+    generator, state = load_generator(args.checkpoint)
+    name = args.name or f"{Path(engine).stem}_basis"
+    found = export_basis(generator, engine, args.to, name=name, trained_on=state["engine"])
+    print(
+        f"{found.model}: {found.bytes / 1e6:.2f} MB, {generator.config.maps} maps, step {state['step']}; E "
+        f"differs from torch by {found.difference:.1e} of its spread, the network's own outputs not at all\n"
+        f"{found.manifest}: its manifest, for engine.manifest"
+    )
+    return 0
+
+
+def _cache(args: argparse.Namespace) -> BasisCache:
+    """The cache, written if need be. Raises MetricDepthError."""
+    from tqdm import tqdm
+
+    from metric_depth_ros.config import EngineConfig
+    from metric_depth_ros.errors import ConfigError
+    from metric_depth_ros.training.basis_cache import BasisCache, write_cache
+
+    folder = args.cache or args.out / "cache"
+    if not (folder / "cache.json").is_file():
+        if not args.data:
+            raise ConfigError(
+                f"{folder}: no cache yet, and no --data to make it of. Name folders of pictures."
+            )
+        engine = EngineConfig(manifest=str(args.engine or ""))
+        written = write_cache(
+            args.data, engine, folder, count=args.count, seed=args.seed, augment=not args.no_augment,
+            threads=args.threads,
+        )  # fmt: skip
+        with tqdm(total=args.count, unit="picture", desc="cache", disable=None) as bar:
+            for done in written:
+                bar.update(done - bar.n)
+    return BasisCache(folder)
+
+
+def need_torch() -> None:
+    """Raises ConfigError when torch is not installed."""
+    from metric_depth_ros.errors import ConfigError
+
+    if find_spec("torch") is None:
+        raise ConfigError("train: torch is not installed. Install it: pip install 'metric_depth_ros[train]'")

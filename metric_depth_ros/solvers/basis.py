@@ -1,0 +1,194 @@
+"""A log-scale field that is a sum of basis maps, learned or analytic (paper 001)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from metric_depth_ros.engines.positive import positive_depth
+from metric_depth_ros.errors import AnchorError
+from metric_depth_ros.solver_config import SolverConfig
+from metric_depth_ros.solvers.basis_fit import (
+    Fit,
+    Posterior,
+    Sums,
+    fit_paper,
+    fit_robust,
+    posterior_of,
+    with_offset,
+)
+from metric_depth_ros.solvers.basis_maps import UNIT_SPREAD, Maps, find_maps, with_local_maps
+from metric_depth_ros.solvers.domain import limited
+from metric_depth_ros.solvers.observations import one_depth, usable
+from metric_depth_ros.types import (
+    Anchors,
+    Camera,
+    FloatArray,
+    ImageArray,
+    IntArray,
+    MetricDepth,
+    RelativeDepth,
+)
+
+# The posterior variance is computed at every fourth place of the maps.
+_SPARSE = 4
+# Memory is dropped after so many of its times, or when the median new anchor is off by so many deviations.
+_FORGOTTEN, _JUMP = 4.0, 3.0
+_FEWEST_TO_JUDGE = 3
+
+
+@dataclass(frozen=True, eq=False)
+class _Memory:
+    """What earlier images said, up to a time."""
+
+    sums: Sums
+    stamp_ns: int
+    scale: float
+
+
+class Basis:
+    """d = r exp(l), l = c + E w (paper 001, equations 8 and 9; the offset c is ours).
+
+    E are K maps of the image, from the engine's generator (``basis_maps``). c and w are found by weighted
+    ridge regression on log d - log r at the anchors (``basis_fit``): c is free, so that the ridge does not
+    shrink the global scale, and one anchor gives the global scale exactly. Sigma is that of the
+    posterior and of the maps' own misfit, scaled by how well left-out anchors are predicted.
+
+    With ``memory_s`` the normal equations of earlier images are added, faded: images without anchors go on
+    with them. They are dropped when time jumps, when K changes, and when new anchors contradict them.
+    """
+
+    uses: frozenset[str] = frozenset({"image"})
+
+    def __init__(self, config: SolverConfig, *, guards: bool = True) -> None:
+        """``guards=False`` solves as the paper does (``fit_paper``): no offset, all anchors alike."""
+        self._config, self._guards = config, guards
+        self._memory: _Memory | None = None
+        if guards and config.basis.memory_s > 0:
+            self.uses = self.uses | {"history"}
+
+    def solve(
+        self,
+        relative: RelativeDepth,
+        anchors: Anchors,
+        *,
+        image: ImageArray | None = None,
+        camera: Camera | None = None,
+        regions: IntArray | None = None,
+        text: str | None = None,
+        focus_m: float | None = None,
+        stamp_ns: int | None = None,
+    ) -> MetricDepth:
+        """Depth and sigma (H, W) in metres; NaN where ``relative`` is, and outside the configured range.
+
+        Raises:
+            AnchorError: no anchor lies where the network says something, and no earlier image is remembered.
+            InputError: learned maps are wanted, and the engine gives none.
+        """
+        options = self._config.basis
+        depth = positive_depth(relative)
+        maps = with_local_maps(find_maps(relative, depth, image, options.maps), options.local_columns)
+        carried = self._carried(maps, stamp_ns)
+        # In order of place, so that the anchors' own order changes nothing.
+        order = np.lexsort((anchors.depth, anchors.uv[:, 0], anchors.uv[:, 1]))
+        try:
+            seen, r = usable(depth, anchors.take(order), "basis")
+        except AnchorError:
+            if carried is None:
+                raise
+            posterior = posterior_of(carried.sums, options.ridge)
+            return self._applied(
+                maps, depth, posterior, carried.scale, {"anchors": 0, "rejected": 0, "carried": True}
+            )
+        rows, spread = maps.at(seen.uv, depth.shape[::-1])
+        target = np.log(seen.depth.astype(np.float64)) - np.log(r)
+        if not self._guards:
+            posterior = fit_paper(rows, target, options.ridge)
+            return self._applied(maps, depth, posterior, 1.0, {"anchors": len(seen), "rejected": 0})
+        level = one_depth(seen.depth)  # tells a scale and no more
+        if level:
+            rows = np.zeros_like(rows)
+        rows = with_offset(rows)
+        variance = spread**2 + (seen.sigma / seen.depth.astype(np.float64)) ** 2
+        carried = _agreeing(carried, rows, target, variance, options.ridge)
+        fit = fit_robust(
+            rows,
+            target,
+            variance,
+            options.ridge,
+            robust=self._config.robust != "none",
+            carried=None if carried is None else carried.sums,
+        )
+        self._remember(fit, carried, stamp_ns)
+        about: dict[str, Any] = {"anchors": fit.kept, "rejected": len(seen) - fit.kept}
+        if options.memory_s > 0:
+            about["carried"] = carried is not None
+        return self._applied(maps, depth, fit.posterior, fit.scale, about)
+
+    def _applied(
+        self,
+        maps: Maps,
+        depth: FloatArray,
+        posterior: Posterior,
+        scale: float,
+        about: dict[str, Any],
+    ) -> MetricDepth:
+        """Depth and sigma of a field; ``depth`` is changed. Sums are made at the maps' size."""
+        size = depth.shape[::-1]
+        w = posterior.coefficients.astype(np.float32)
+        field = np.tensordot(w[1:], maps.values, axes=1) + w[0]
+        field = cv2.resize(field, size, interpolation=cv2.INTER_LINEAR)
+        cv2.multiply(depth, cv2.exp(field, field), depth)
+        depth = limited(depth, self._config.min_depth_m, self._config.max_depth_m)
+        sigma = cv2.resize(_sigma(maps, posterior, scale), size, interpolation=cv2.INTER_LINEAR)
+        cv2.multiply(sigma, depth, sigma)
+        info = {
+            "maps": maps.source,
+            "weights": posterior.coefficients.tolist(),
+            "sigma_scale": scale,
+            **about,
+        }
+        return MetricDepth(depth, sigma, info)
+
+    def _carried(self, maps: Maps, stamp_ns: int | None) -> _Memory | None:
+        """What is remembered, faded to this time; None where it no longer holds."""
+        memory, lasts_s = self._memory, self._config.basis.memory_s
+        if memory is None or stamp_ns is None or len(memory.sums.moment) != len(maps.values) + 1:
+            return None
+        passed_s = (stamp_ns - memory.stamp_ns) / 1e9
+        if not 0 <= passed_s <= _FORGOTTEN * lasts_s:
+            return None
+        return _Memory(memory.sums.faded(math.exp(-passed_s / lasts_s)), stamp_ns, memory.scale)
+
+    def _remember(self, fit: Fit, carried: _Memory | None, stamp_ns: int | None) -> None:
+        if self._config.basis.memory_s > 0 and stamp_ns is not None:
+            sums = fit.sums if carried is None else fit.sums.plus(carried.sums)
+            self._memory = _Memory(sums, stamp_ns, fit.scale)
+
+
+def _agreeing(
+    carried: _Memory | None, rows: FloatArray, target: FloatArray, variance: FloatArray, ridge: float
+) -> _Memory | None:
+    """The memory, unless anchors say that something else is seen now."""
+    if carried is None or len(target) < _FEWEST_TO_JUDGE:
+        return carried
+    before = posterior_of(carried.sums, ridge)
+    stated = variance + UNIT_SPREAD**2 * before.leverage(rows)
+    off = np.abs(target - before.at(rows)) / (carried.scale * np.sqrt(stated))
+    return carried if np.median(off) <= _JUMP else None
+
+
+def _sigma(maps: Maps, posterior: Posterior, scale: float) -> FloatArray:
+    """(h, w) float32 standard deviation of log depth."""
+    part = maps.values[:, ::_SPARSE, ::_SPARSE]
+    flat = part.reshape(len(part), -1)
+    covariance = posterior.covariance.astype(np.float32)
+    leverage = np.einsum("kp,kp->p", covariance[1:, 1:] @ flat, flat)
+    leverage += 2 * (covariance[0, 1:] @ flat) + covariance[0, 0]
+    variance = np.float32(UNIT_SPREAD**2) * np.maximum(leverage, 0).reshape(part.shape[1:])
+    variance = cv2.resize(variance, maps.spread.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.asarray(np.float32(scale) * np.sqrt(variance + maps.spread**2))
