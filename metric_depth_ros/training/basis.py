@@ -108,7 +108,6 @@ class BasisTrainer:
         _check(settings, resume)
         self.settings = settings
         torch.set_num_threads(settings.threads)
-        torch.set_flush_denormal(True)
         torch.manual_seed(settings.seed)
         self.cache = BasisCache(settings.cache)
         self._training = _of_families(self.cache, settings.families)
