@@ -26,7 +26,8 @@ WITHIN_LEVEL = {("types", "errors"), ("labels", "types"),
     ("parameter_file", "config"), ("config", "solver_config"),
     ("config", "option"), ("solver_config", "option"),
     ("transforms", "geometry"), ("messages", "geometry"), ("bags", "sync"),
-                ("datasets", "sync"), ("datasets", "anchors"), ("regions", "engines"), ("export", "training")}  # fmt: skip
+    ("datasets", "sync"), ("datasets", "anchors"), ("regions", "engines"),
+    ("export", "training")}  # fmt: skip
 ROS = {
     "rclpy",
     "sensor_msgs",
