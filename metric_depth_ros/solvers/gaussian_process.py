@@ -126,8 +126,8 @@ class GaussianProcess:
             noise: (N,) variances, positive.
             doubting: then adds so much noise where the others predict a value badly that its error is
                 three standard deviations. Where errors are large everywhere, variances count as that
-                much larger. Of fewer than 10 values one wrong value spoils the prediction of all:
-                there it is two standard deviations, found in rounds.
+                much larger. Of fewer than 10 values a wrong one spoils the prediction of all: there it
+                is two standard deviations, found in rounds.
         """
         self._covariance, self._places = covariance, places
         self.noise, values = noise, values.astype(np.float32)
@@ -136,7 +136,7 @@ class GaussianProcess:
         self._root = _inverse_root(K)
         self._removed = np.empty((0, len(K)), np.float32)
         self._weights = self._root.T @ (self._root @ values)
-        if doubting and len(values) > 2:  # of two, neither can be outvoted
+        if doubting:
             self._doubt()
 
     def _doubt(self) -> None:
@@ -147,8 +147,7 @@ class GaussianProcess:
             # A value's own doubt says nothing about how the others predict it.
             variance = np.maximum(variance - (self.noise - told), told)
             square = error**2 / variance
-            if not few:
-                square /= max(1.0, float(np.median(square)) / _MEDIAN_OF_SQUARE)
+            square /= max(1.0, float(np.median(square)) / _MEDIAN_OF_SQUARE)
             more = variance * np.maximum(square / limit - 1, 0)
             self.noise = told + more
             self._removed, self._weights = self._changed(more, weights)
