@@ -200,9 +200,12 @@ def _camera(K: ArrayLike | None, shape: tuple[int, ...]) -> Camera | None:
 def _given(regions: ArrayLike, picture: ImageArray | None) -> IntArray:
     """The caller's labels; more than a solver can hold are joined, if there is an image to do it by."""
     labels = np.asarray(regions)
-    if picture is None or labels.shape != picture.shape[:2] or labels.dtype.kind not in "iu":
+    if labels.dtype.kind not in "iu" or not labels.size or labels.min() < 0:
         return labels
-    return few_enough(compact(labels), picture, 0.0) if labels.min() >= 0 else labels
+    labels = compact(labels)
+    if picture is None or labels.shape != picture.shape[:2]:
+        return labels
+    return few_enough(labels, picture, 0.0)
 
 
 def _segmented(picture: ImageArray | None, relative: RelativeDepth, solver: str, config: Config) -> IntArray:

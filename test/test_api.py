@@ -163,3 +163,27 @@ def test_the_package_imports_nothing_heavy_until_it_is_used():
     assert done.returncode == 0, done.stderr
     with pytest.raises(AttributeError, match="solv"):
         metric_depth_ros.solv  # noqa: B018
+
+
+def test_labels_may_be_any_whole_numbers_and_more_than_a_solver_holds():
+    labels = build_segmenter(RegionsConfig()).segment(IMAGE)
+    plain, gapped = (
+        solve(INVERSE, UV, DEPTH, image=IMAGE, regions=found, solver="region_aware")
+        for found in (labels, labels * 26001 + 7)
+    )
+    np.testing.assert_array_equal(plain.depth, gapped.depth)
+    assert plain.info == gapped.info
+    pixels = np.arange(TRUTH.size).reshape(TRUTH.shape)
+    many = solve(INVERSE, UV, DEPTH, image=IMAGE, regions=pixels, solver="region_aware")
+    assert many.info["regions"] <= 1000
+    with pytest.raises(InputError, match="needed at most 1000"):
+        solve(INVERSE, UV, DEPTH, regions=pixels, solver="region_aware")
+
+
+def test_what_a_masked_array_hides_is_unknown():
+    hidden = np.zeros(TRUTH.shape, bool)
+    hidden[:10] = True
+    found = solve(np.ma.masked_array(INVERSE, hidden), UV, DEPTH, image=IMAGE)
+    np.testing.assert_array_equal(np.isnan(found.depth), hidden)
+    with pytest.raises(InputError, match="complex numbers"):
+        solve(INVERSE + 1j, UV, DEPTH, image=IMAGE)

@@ -63,7 +63,7 @@ class RegionAware(ClosedForm):
         return y, _info(fits, implausible)
 
     def _checked(self, regions: IntArray | None, shape: tuple[int, ...]) -> IntArray:
-        """The labels as 0 to n-1, in the type that is looked up fastest: uint8 where it holds them."""
+        """The labels in the type that is looked up fastest: uint8 where it holds them."""
         name = self._config.name
         if regions is None:
             raise InputError(
@@ -75,8 +75,10 @@ class RegionAware(ClosedForm):
                 f"{name}: regions {labels.shape} of {labels.dtype}, lowest {labels.min(initial=0)}; "
                 f"needed whole numbers from 0 of shape {shape}. Segment the image the network saw."
             )
-        labels = compact(labels)
         n = int(labels.max()) + 1
+        if n > _MOST_REGIONS:  # perhaps there are gaps, which few labels may have at little cost
+            labels = compact(labels)
+            n = int(labels.max()) + 1
         if n > _MOST_REGIONS:
             raise InputError(
                 f"{name}: {n} regions; needed at most {_MOST_REGIONS}. Join small ones, or pass the image as "
