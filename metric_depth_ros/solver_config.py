@@ -8,6 +8,16 @@ from metric_depth_ros.option import option, section
 
 
 @dataclass(frozen=True)
+class AutoConfig:
+    most_anchors: int = option(
+        2000,
+        "more anchors are thinned out evenly, here and where residuals are spread: the time grows with them",
+        low=16,
+        high=1000000,
+    )
+
+
+@dataclass(frozen=True)
 class MedianConfig:
     statistic: str = option(
         "median_of_ratios",
@@ -177,6 +187,7 @@ class SolverConfig:
     max_depth_m: float = option(
         200.0, "farther depths are published as unknown", unit="m", low=0.01, high=100000
     )
+    auto: AutoConfig = section(AutoConfig)
     median: MedianConfig = section(MedianConfig)
     piecewise: PiecewiseConfig = section(PiecewiseConfig)
     lwlr: LwlrConfig = section(LwlrConfig)

@@ -280,3 +280,11 @@ def test_doubt_raises_the_noise_of_what_the_others_predict_badly():
     plain, doubting = (GaussianProcess(COVARIANCE, a, values, noise, doubting=d) for d in (False, True))
     errors = [np.abs(process.mean(a) - truth)[7] for process in (plain, doubting)]
     assert errors[1] < 0.3 * errors[0]
+
+
+def test_more_anchors_than_wanted_are_thinned_out_evenly():
+    relative = smooth_relative()
+    anchors = anchors_on(2 * relative, 1000)
+    solved = solver_of("auto", auto__most_anchors=100).solve(RelativeDepth(relative, "depth"), anchors)
+    assert solved.info["anchors"] == 100
+    assert np.abs(solved.depth / (2 * relative) - 1).mean() < 0.02

@@ -126,7 +126,7 @@ class Auto:
         Raises:
             AnchorError: no anchor lies where the network says something.
         """
-        trend = find_trend(relative, anchors, self._config.domain, self._config.robust)
+        trend = find_trend(relative, anchors, self._config)
         level = np.float32(np.median(trend.residual))
         covariance = _resolved(self._covariance, len(trend.x))
         places = _places(trend.map, image, len(trend.x))

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from metric_depth_ros.engines.positive import positive_depth
+from metric_depth_ros.solver_config import SolverConfig
 from metric_depth_ros.solvers.domain import Domain, choose_domain, depth_from, depth_in, relative_in
 from metric_depth_ros.solvers.gaussian_process import FEATURES, Covariance, GaussianProcess
 from metric_depth_ros.solvers.line import Line, fit_line
@@ -46,7 +47,7 @@ class Trend:
     rejected: int
 
 
-def find_trend(relative: RelativeDepth, anchors: Anchors, domain: str, robust: str) -> Trend:
+def find_trend(relative: RelativeDepth, anchors: Anchors, config: SolverConfig) -> Trend:
     """The network's own depth up to a scale, or where left-out anchors say so that of a global line.
 
     Raises:
@@ -54,9 +55,13 @@ def find_trend(relative: RelativeDepth, anchors: Anchors, domain: str, robust: s
     """
     logarithm = np.log(positive_depth(relative))
     own, x = usable(logarithm, by_place(anchors), "auto")
-    near = nearest(own.uv) if robust != "none" else None
+    most = config.auto.most_anchors
+    if len(own) > most:
+        kept = np.linspace(0, len(own) - 1, most).astype(np.intp)
+        own, x = own.take(kept), x[kept]
+    near = nearest(own.uv) if config.robust != "none" else None
     scale = _trend("scale", logarithm, own, x, near)
-    return _line(relative, own, domain, near, scale) or scale
+    return _line(relative, own, config.domain, near, scale) or scale
 
 
 def _line(
