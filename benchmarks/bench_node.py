@@ -3,8 +3,8 @@
     METRIC_DEPTH_DATA=... python benchmarks/bench_node.py [--seconds 60] [--overlap always]
 
 Three processes on one machine: this one subscribes and measures, a second publishes rgbd7_seq (RGB-D
-frames whose depth is made a cloud) at 30 Hz and 10 Hz, the third is the node (METER NYU at 192x256,
-region_aware). Prints a Markdown table: rates, drops, latency from arrival to publication, memory and
+frames whose depth is made a cloud) at 30 Hz and 10 Hz, the third is the node (METER NYU at 192x256).
+Prints a Markdown table: rates, drops, latency from arrival to publication, memory and
 processor time of the node. Skips without the data.
 """
 
