@@ -5,6 +5,8 @@ import io
 import json
 import os
 import pickle
+import subprocess
+import sys
 import zipfile
 from importlib.util import find_spec
 
@@ -23,10 +25,13 @@ from metric_depth_ros.runtimes import (
     ModelFile,
     PlanCache,
     Request,
+    Size,
     build_runtime,
     choose_runtime,
 )
-from metric_depth_ros.runtimes.self_test import compare, run_all, stored_inputs
+from metric_depth_ros.runtimes.onnx_file import references
+from metric_depth_ros.runtimes.onnxruntime import OnnxRuntimeBackend
+from metric_depth_ros.runtimes.self_test import compare, reference, run_all, stored_inputs
 
 OTHERS = [backend for backend in BACKENDS if backend is not PORTABLE]
 
@@ -235,10 +240,27 @@ def archive(name, content):
 
 
 def opset(number):
+    return one_node("Identity", "", number)
+
+
+def in_a_branch(content):
+    """The same behind an If, where it would run."""
+    onnx = pytest.importorskip("onnx")
+    model = onnx.ModelProto.FromString(content)
+    branch = onnx.GraphProto(name="branch", node=model.graph.node, output=model.graph.output)
+    model.graph.ClearField("node")
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(True), "yes"))
+    model.graph.node.append(
+        onnx.helper.make_node("If", ["yes"], ["depth"], then_branch=branch, else_branch=branch)
+    )
+    return model.SerializeToString()
+
+
+def one_node(operator, domain, number=18):
     onnx = pytest.importorskip("onnx")
     model = onnx.helper.make_model(
         onnx.helper.make_graph(
-            [onnx.helper.make_node("Identity", ["image"], ["depth"])],
+            [onnx.helper.make_node(operator, ["image"], ["depth"], domain=domain)],
             "new",
             [onnx.helper.make_tensor_value_info("image", 1, [1, 3, 48, 64])],
             [onnx.helper.make_tensor_value_info("depth", 1, [1, 3, 48, 64])],
@@ -254,12 +276,18 @@ def bad_files(trace):
     return {
         "a pickle": (bomb, "pickle"),
         "a checkpoint": (archive("archive/data.pkl", bomb), "zip archive"),
-        "an array of objects": (b"\x93NUMPY" + bomb, "cannot load"),
+        "an array of objects": (b"\x93NUMPY" + bomb, "not an ONNX file"),
         "safetensors": ((2).to_bytes(8, "little") + b'{"w": {}}', "safetensors"),
         "a page": (b"<!DOCTYPE html><html>404</html>", "page of text"),
         "an LFS pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:00", "Git LFS"),
-        "nothing": (b"", "cannot load"),
-        "noise": (np.random.default_rng(0).bytes(1000), "cannot load"),
+        "nothing": (b"", "not an ONNX file"),
+        "noise": (np.random.default_rng(0).bytes(1000), "not an ONNX file"),
+        "ONNX Runtime's own format": (b"\x1c\x00\x00\x00ORTM" + bytes(100), "flatbuffer"),
+        "that behind ONNX": (b"\x08\x09\x12\x40ORTM" + opset(18)[2:], "flatbuffer"),
+        "OpenVINO's own format": (b"\n<?xml version='1.0'?><net/>", "not an ONNX file"),
+        "a compiled engine": (one_node("EPContext", "com.microsoft"), "com.microsoft::EPContext"),
+        "an operator of nobody's": (one_node("Run", "my.plugins"), "my.plugins::Run"),
+        "one in a branch": (in_a_branch(one_node("Run", "my.plugins")), "my.plugins::Run"),
         "a later opset": (opset(999), "cannot load"),
     }
 
@@ -355,6 +383,120 @@ def test_weights_that_it_lists_are_read_once_verified(outside_weights, runtime):
     weights.write_bytes(weights.read_bytes()[:-1] + b"!")
     with pytest.raises(ModelError, match=r"toy\.data: sha256"):
         build_engine(settings)
+
+
+def moved_weights(content, where):
+    """A tensor's values put into a file, at each place of the graph that can hold a tensor."""
+    onnx = pytest.importorskip("onnx")
+    model = onnx.ModelProto.FromString(content)
+    tensor = onnx.TensorProto(name="w", data_type=1, dims=[1], data_location=1)
+    tensor.external_data.add(key="location", value="other.data")
+    node = onnx.helper.make_node("Identity", ["image"], ["unused"])
+    if where == "initializer":
+        model.graph.initializer.append(tensor)
+    elif where == "sparse":
+        model.graph.sparse_initializer.append(onnx.SparseTensorProto(values=tensor, indices=tensor))
+    elif where == "attribute":
+        node.attribute.append(onnx.helper.make_attribute("value", tensor))
+    elif where == "attributes":
+        node.attribute.append(onnx.helper.make_attribute("values", [tensor]))
+    else:
+        graph = onnx.GraphProto(name="inner", initializer=[tensor])
+        node.attribute.append(onnx.helper.make_attribute("body", graph))
+    if where == "function":
+        model.functions.add(name="F", domain="mine", node=[node])
+    elif node.attribute:
+        model.graph.node.append(node)
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    "where", ["initializer", "sparse", "attribute", "attributes", "subgraph", "function"]
+)
+def test_weights_in_other_files_are_found_wherever_they_are_named(where):
+    assert references(opset(18)).files == frozenset()
+    assert references(moved_weights(opset(18), where)).files == {"other.data"}
+
+
+LOCATION = b"\x0a\x08location"
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_weights_are_found_in_whatever_order_the_file_names_them(outside_weights, runtime, monkeypatch):
+    """Protocol buffers may hold the fields of a message in any order."""
+    graph = outside_weights.parent / "toy.onnx"
+    content, plain = graph.read_bytes(), LOCATION + b"\x12\x08toy.data"
+    assert plain in content
+    graph.write_bytes(content.replace(plain, b"\x12\x08toy.data" + LOCATION))
+    rewrite(outside_weights, sha256=digest(graph))
+    monkeypatch.chdir(outside_weights.parent)
+    with pytest.raises(ModelError, match=r"keeps weights in toy\.data"):
+        build_engine(EngineConfig(manifest=str(outside_weights), runtime=runtime))
+
+
+@pytest.mark.parametrize("name", ["../up.data", "/etc/passwd", "sub/toy.data", "..", "x" * 200])
+def test_weights_lie_in_the_model_s_own_folder(outside_weights, name):
+    onnx = pytest.importorskip("onnx")
+    graph = outside_weights.parent / "toy.onnx"
+    model = onnx.load(graph, load_external_data=False)
+    for tensor in model.graph.initializer:
+        for entry in tensor.external_data:
+            entry.value = name if entry.key == "location" else entry.value
+    graph.write_bytes(model.SerializeToString())
+    rewrite(outside_weights, sha256=digest(graph), data={name: "0" * 64})
+    with pytest.raises(ModelError, match="own folder" if len(name) < 200 else "x{200}: No such"):
+        build_engine(EngineConfig(manifest=str(outside_weights)))
+
+
+def test_files_that_the_network_does_not_name_are_not_listed(toy_manifest, tmp_path):
+    path = write_toy_model(tmp_path)
+    (tmp_path / "more").write_bytes(b"x")
+    rewrite(path, data={"more": digest(tmp_path / "more")})
+    with pytest.raises(ModelError, match=r"keeps weights in no other file.*more"):
+        build_engine(EngineConfig(manifest=str(path)))
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("changed", ["toy.data", "toy.onnx"])
+def test_files_that_change_once_they_are_verified_are_not_used(outside_weights, runtime, changed):
+    """What a library reads by path is verified again when it has been read."""
+    folder = outside_weights.parent
+    file = ModelFile(folder / "toy.onnx", digest(folder / "toy.onnx"), {"toy.data": digest(folder / "toy.data")})
+    file.verify()
+    content = (folder / changed).read_bytes()
+    (folder / changed).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    backend = next(b for b in BACKENDS if (b.name, b.device) == (runtime, "cpu"))
+    with pytest.raises(ModelError, match=rf"{changed}: sha256"):
+        backend.load(Model(file), "fp32", threads=1, cache=PlanCache(folder / "cache"))
+
+
+def test_what_changed_weights_give_is_no_reference(outside_weights, tmp_path):
+    """They may be read as late as the first run."""
+    folder = outside_weights.parent
+    file = ModelFile(folder / "toy.onnx", digest(folder / "toy.onnx"), {"toy.data": digest(folder / "toy.data")})
+    model, cache = Model(file, sizes={"image": Size(*[(1, 3, 48, 64)] * 3)}), PlanCache(tmp_path / "cache")
+
+    class Late(OnnxRuntimeBackend):
+        def load(self, *args, **kwargs):
+            runtime = super().load(*args, **kwargs)
+            (folder / "toy.data").write_bytes(b"other")
+            return runtime
+
+    with pytest.raises(ModelError, match=r"toy\.data: sha256"):
+        reference(model, stored_inputs(model), Late(), cache)
+    assert not cache.root.exists()
+
+
+@pytest.mark.skipif("onnxruntime" not in RUNTIMES, reason="no ONNX Runtime")
+def test_onnx_runtime_leaves_nothing_of_its_own_in_the_cache_directory(toy_manifest, tmp_path):
+    """From 1.31 on it would keep an id of the device there, to report with."""
+    network = toy_manifest.with_suffix(".onnx")
+    code = "import sys; from pathlib import Path; from metric_depth_ros.runtimes import build_runtime; "
+    code += "build_runtime('onnxruntime', Path(sys.argv[1]), threads=1)"
+    env = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    env |= {"XDG_CACHE_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code, str(network)], env=env, check=True)
+    assert list(tmp_path.rglob("*")) == []
 
 
 def test_half_precision_that_is_missing_or_another_leaves_single(tmp_path, caplog):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,17 @@ _PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
 }
+
+
+def library() -> ModuleType:
+    """ONNX Runtime with its telemetry off: version 1.31 would keep a device id in the user's cache."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when it is imported
+    import onnxruntime
+
+    if hasattr(onnxruntime, "disable_telemetry_events"):
+        onnxruntime.disable_telemetry_events()
+    module: ModuleType = onnxruntime
+    return module
 
 
 class OnnxRuntime:
@@ -45,22 +58,23 @@ class OnnxRuntime:
         Raises:
             ModelError: the file cannot be used, or the provider does not start.
         """
-        import onnxruntime as ort
-
+        ort = library()
         settings = ort.SessionOptions()
         settings.intra_op_num_threads = threads
         settings.inter_op_num_threads = 1
         settings.log_severity_level = 3
         # Spinning threads would take the processor from the other nodes between two images.
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        if file.data:
-            folder = str(file.path.parent.resolve())
-            settings.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
+        # Else it would read weights from the working directory, and its own format besides ONNX.
+        folder = str(file.path.parent.resolve())
+        settings.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
+        settings.add_session_config_entry("session.load_model_format", "ONNX")
         name = _PROVIDERS[provider]
         try:
-            self._session = ort.InferenceSession(
-                file.content, settings, providers=[(name, dict(options or {}))]
-            )
+            with file.opened() as content:
+                self._session = ort.InferenceSession(
+                    content, settings, providers=[(name, dict(options or {}))]
+                )
         except ModelError:
             raise
         except Exception as error:  # onnxruntime's exceptions share no parent but this
@@ -109,9 +123,7 @@ class OnnxRuntimeBackend:
                 return version(package)
             except PackageNotFoundError:
                 continue
-        import onnxruntime
-
-        return str(onnxruntime.__version__)
+        return str(library().__version__)
 
     def hardware(self) -> tuple[str, str]:
         """The device's name and compute capability."""

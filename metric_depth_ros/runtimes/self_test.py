@@ -112,6 +112,7 @@ def reference(model: Model, inputs: Sequence[Inputs], portable: Any, cache: Plan
     if content is not None and (stored := _unpacked(content, len(inputs))) is not None:
         return stored
     outputs = run_all(portable.load(model, "fp32", threads=0, cache=cache), inputs)
+    model.full.verify_again()  # it may have read weights as late as now
     cache.store(fingerprint, _packed(outputs))
     return outputs
 

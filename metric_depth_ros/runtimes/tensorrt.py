@@ -194,8 +194,9 @@ def build_plan(trt: ModuleType, model: Model, precision: str) -> bytes:
     builder = trt.Builder(messages)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, messages)
-    # The path is where weights in further files are looked for.
-    parsed = parser.parse(file.content, str(file.path)) if file.data else parser.parse(file.content)
+    with file.opened() as content:
+        # The path is where weights in further files are looked for.
+        parsed = parser.parse(content, str(file.path)) if file.data else parser.parse(content)
     if not parsed:
         errors = "; ".join(str(parser.get_error(i)) for i in range(parser.num_errors))
         raise ModelError(f"{file.path}: TensorRT cannot read it: {errors}")
@@ -209,6 +210,7 @@ def build_plan(trt: ModuleType, model: Model, precision: str) -> bytes:
         config.add_optimization_profile(profile)
     plan = builder.build_serialized_network(network, config)
     del monitor
+    file.verify_again()  # weights in further files are read as late as now
     if plan is None:
         raise ModelError(f"{file.path}: TensorRT cannot build a plan. {messages.last_error}")
     return bytes(plan)

@@ -181,9 +181,13 @@ def _read(file: ModelFile) -> Any:
     """The file's graph. Raises ModelError when it is no ONNX file."""
     import onnx
 
-    content = file.content  # verified
     try:
-        model = onnx.load(str(file.path)) if file.data else onnx.load_model_from_string(content)
+        with file.opened() as content:
+            model = onnx.load_model_from_string(content)
+            if file.data:
+                onnx.load_external_data_for_model(model, str(file.path.parent))
+    except ModelError:
+        raise
     except Exception as error:  # protobuf's and onnx' own kinds
         raise ModelError(f"{file.path}: no ONNX file: {' '.join(str(error).split())[:200]}") from error
     return model.graph
