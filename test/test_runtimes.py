@@ -28,6 +28,8 @@ from metric_depth_ros.runtimes import (
     Size,
     build_runtime,
     choose_runtime,
+    cuda,
+    onnxruntime,
 )
 from metric_depth_ros.runtimes.onnx_file import references
 from metric_depth_ros.runtimes.onnxruntime import OnnxRuntimeBackend
@@ -485,6 +487,29 @@ def test_what_changed_weights_give_is_no_reference(outside_weights, tmp_path):
     with pytest.raises(ModelError, match=r"toy\.data: sha256"):
         reference(model, stored_inputs(model), Late(), cache)
     assert not cache.root.exists()
+
+
+def test_onnx_runtime_s_own_plans_have_a_folder_for_each_network_and_precision(tmp_path, monkeypatch):
+    """Its TensorRT provider names them by the graph; networks of one exporter share that name."""
+    cache, folders = PlanCache(tmp_path / "cache"), []
+
+    class Session:
+        inputs: dict = {}
+
+        def __init__(self, *_, options, **__):
+            folders.append(options["trt_engine_cache_path"])
+
+    monkeypatch.setattr(onnxruntime, "OnnxRuntime", Session)
+    monkeypatch.setattr(cuda, "device", lambda: ("made-up GPU", "8.7"))
+    backend = OnnxRuntimeBackend("tensorrt")
+    first, second = (ModelFile(tmp_path / "net.onnx", letter * 64) for letter in "ab")
+    for model, precision in ((Model(first), "fp32"), (Model(second), "fp32"), (Model(first, second), "fp16")):
+        for _ in range(2):
+            backend.load(model, precision, threads=1, cache=cache)
+    monkeypatch.setattr(backend, "version", lambda: "2")
+    backend.load(Model(first), "fp32", threads=1, cache=cache)
+    assert len(set(folders)) == 4
+    assert all(os.path.isdir(folder) for folder in folders)
 
 
 @pytest.mark.skipif("onnxruntime" not in RUNTIMES, reason="no ONNX Runtime")

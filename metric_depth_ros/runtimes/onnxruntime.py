@@ -14,7 +14,7 @@ import numpy as np
 
 from metric_depth_ros.errors import ModelError
 from metric_depth_ros.runtimes import cuda
-from metric_depth_ros.runtimes.fingerprint import processor
+from metric_depth_ros.runtimes.fingerprint import Fingerprint, processor
 from metric_depth_ros.runtimes.model import Model, ModelFile
 from metric_depth_ros.runtimes.plan_cache import PlanCache
 from metric_depth_ros.types import Array, FloatArray
@@ -135,12 +135,21 @@ class OnnxRuntimeBackend:
 
     def load(self, model: Model, precision: str, *, threads: int, cache: PlanCache) -> OnnxRuntime:
         """A session, warm. Raises ModelError."""
-        options: dict[str, Any] = {}
-        if self.device == "tensorrt" and (folder := cache.folder("onnxruntime_tensorrt")) is not None:
+        file, options = model.at(precision), dict[str, str]()
+        if self.device == "cuda":
+            options = {"use_tf32": "0"}
+        elif self.device == "tensorrt" and (folder := cache.folder(self._plan(file, precision))) is not None:
             options = {"trt_engine_cache_enable": "1", "trt_engine_cache_path": str(folder)}
-        runtime = OnnxRuntime(model.at(precision), threads=threads, provider=self.device, options=options)
+        runtime = OnnxRuntime(file, threads=threads, provider=self.device, options=options)
         _check_inputs(model, runtime)
         return runtime
+
+    def _plan(self, file: ModelFile, precision: str) -> str:
+        """A folder's name: the provider's own plans are told apart by little more than the graph's name."""
+        fingerprint = Fingerprint(
+            "plans", file.identity, self.name, self.version(), *self.hardware(), precision=precision
+        )
+        return f"{fingerprint.slot}-{fingerprint.digest[:16]}"
 
 
 def _check_inputs(model: Model, runtime: OnnxRuntime) -> None:
