@@ -14,6 +14,7 @@ from metric_depth_ros.runtimes import Model, ModelFile, PlanCache, Request, Size
 from metric_depth_ros.runtimes.choice import choose
 from metric_depth_ros.runtimes.fingerprint import Fingerprint
 from metric_depth_ros.runtimes.onnxruntime import OnnxRuntimeBackend
+from metric_depth_ros.runtimes.self_test import compare
 from metric_depth_ros.runtimes.stopping import StoppedError, stoppable_by
 
 SHAPE = (1, 3, 48, 64)
@@ -141,6 +142,12 @@ def test_wrong_numbers_in_every_precision_leave_the_next_runtime(model, cache, c
     assert [r.levelno for r in caplog.records if "is not used" in r.message] == [logging.WARNING] * 2
     image = np.ones(SHAPE, np.float32)
     np.testing.assert_allclose(found.runtime.run({"image": image})["depth"], 5.0)
+
+
+def test_a_reference_without_a_number_proves_nothing():
+    nothing = {"depth": np.full(SHAPE, np.nan, np.float32)}
+    with pytest.raises(ModelError, match="gives no number in 'depth'"):
+        compare([nothing], [nothing], "fp32")
 
 
 def test_rounding_of_half_precision_passes(model, cache):
@@ -392,7 +399,7 @@ def test_other_weights_beside_the_same_graph_are_another_network(tmp_path):
     assert len({first.identity, second.identity, ModelFile(tmp_path / "net.onnx", "a" * 64).identity}) == 3
 
 
-def test_a_network_of_many_sizes_is_tested_at_two(cache, tmp_path):
+def test_a_network_of_many_sizes_is_tested_at_the_extremes_of_each_side(cache, tmp_path):
     seen = []
 
     class Watching(Fake):
@@ -410,4 +417,4 @@ def test_a_network_of_many_sizes_is_tested_at_two(cache, tmp_path):
     size = Size(SHAPE, (1, 3, 24, 24), (1, 3, 96, 96))
     file = ModelFile(path, hashlib.sha256(path.read_bytes()).hexdigest())
     chosen(Model(file, sizes={"image": size}), cache, Watching(), runtime="fast")
-    assert seen == [SHAPE, (1, 3, 24, 24)]
+    assert seen == [SHAPE, (1, 3, 96, 24), (1, 3, 24, 96)]

@@ -8,7 +8,9 @@ import pickle
 import subprocess
 import sys
 import zipfile
+from contextlib import contextmanager
 from importlib.util import find_spec
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -31,9 +33,12 @@ from metric_depth_ros.runtimes import (
     cuda,
     onnxruntime,
 )
+from metric_depth_ros.runtimes.choice import choose
+from metric_depth_ros.runtimes.model import unverified
 from metric_depth_ros.runtimes.onnx_file import references
 from metric_depth_ros.runtimes.onnxruntime import OnnxRuntimeBackend
 from metric_depth_ros.runtimes.self_test import compare, reference, run_all, stored_inputs
+from metric_depth_ros.runtimes.torch import TorchBackend
 
 OTHERS = [backend for backend in BACKENDS if backend is not PORTABLE]
 
@@ -145,6 +150,11 @@ CASES = [
     ("ReduceL2", {"n": i(1, 2)}, {}, (2, 4, 3)),
     ("Slice", {"a": i(-1), "b": i(-9), "c": i(2), "d": i(-2)}, {}, (1, 2, 6, 8)),
     ("Slice", {"a": i(1, -3), "b": i(99, -1), "c": i(2, 3)}, {}, (1, 2, 6, 8)),
+    ("Slice", {"a": i(4), "b": i(0), "c": i(2), "d": i(-3)}, {}, (1, 2, 6, 8)),
+    ("Slice", {"a": i(0), "b": i(4), "c": i(2), "d": i(-1)}, {}, (1, 2, 6, 8)),
+    ("CumSum", {"n": np.array(1)}, {}, (2, 4, 3)),
+    ("CumSum", {"n": np.array(-1)}, dict(exclusive=1), (2, 4, 3)),
+    ("CumSum", {"n": np.array(1)}, dict(exclusive=1, reverse=1), (2, 4, 3)),
     ("Gather", {"n": np.array([[0, -1], [2, 1]])}, dict(axis=2), (1, 2, 6, 8)),
     ("Gather", {"n": np.array(-1)}, dict(axis=1), (1, 2, 6, 8)),
     ("Reshape", {"n": i(0, -1, 4)}, {}, (3, 2, 6)),
@@ -211,6 +221,58 @@ def same_on_all(content, inputs, tmp_path):
     found = build_runtime("torch", path, threads=1).run(inputs)["y"]
     assert found.shape == wanted.shape
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_half_precision_in_torch_is_the_file_s(tmp_path):
+    """Where the file says float32 it is: a square of 300 is too large for float16."""
+    pytest.importorskip("torch")
+    nodes = [
+        ("Cast", ["x"], ["half"], dict(to=10)), ("Mul", ["half", "w"], ["scaled"], {}),
+        ("Cast", ["scaled"], ["single"], dict(to=1)), ("Pow", ["single", "two"], ["square"], {}),
+        ("ReduceMean", ["square", "axes"], ["mean"], {}), ("Sqrt", ["mean"], ["y"], {}),
+    ]  # fmt: skip
+    constants = {"w": np.float16([300, 301, 302]), "two": np.float32(2), "axes": i(1)}
+    content = graph_of(nodes, constants, (4, 3))
+    same_on_all(content, {"x": np.ones((4, 3), np.float32)}, tmp_path)
+    file = ModelFile(tmp_path / "graph.onnx", hashlib.sha256(content).hexdigest())
+    other = ModelFile(tmp_path / "none.onnx", "0" * 64)
+    backend = TorchBackend("cuda")
+    assert backend.precisions(Model(other)) == ("fp32",)
+    assert backend.precisions(Model(other, file)) == ("fp16", "fp32")
+    backend.device = "cpu"
+    runtime = backend.load(Model(other, file), "fp16", threads=1, cache=PlanCache(tmp_path / "cache"))
+    np.testing.assert_allclose(runtime.run({"x": np.ones((4, 3), np.float32)})["y"], 301, rtol=1e-3)
+
+
+def test_torch_does_without_a_cuda_graph_where_none_can_be_recorded(tmp_path, monkeypatch, caplog):
+    torch = pytest.importorskip("torch")
+    from metric_depth_ros.runtimes.torch_program import Torch
+
+    @contextmanager
+    def capture(recording):
+        yield
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    caplog.set_level("INFO")
+    stream = MagicMock()
+    for name in ("Stream", "current_stream", "stream", "CUDAGraph"):
+        monkeypatch.setattr(torch.cuda, name, lambda *_: stream)
+    monkeypatch.setattr(torch.cuda, "graph", capture)
+    path = tmp_path / "graph.onnx"
+    path.write_bytes(graph_of([("Neg", ["x"], ["y"], {})], {}, (3, 3)))
+    runtime = Torch(unverified(path), device="cpu", threads=1)
+    runtime.run({"x": f(3, 3)})
+    assert runtime._program._record() is None
+    assert "runs without a CUDA graph: operation not permitted" in caplog.text
+    np.testing.assert_array_equal(runtime.run({"x": f(3, 3)})["y"], -f(3, 3))
+
+
+def test_an_operator_of_another_domain_is_not_onnx_s_of_that_name(tmp_path):
+    pytest.importorskip("torch")
+    path = tmp_path / "graph.onnx"
+    path.write_bytes(one_node("Gelu", "com.microsoft"))
+    with pytest.raises(ModelError, match="no operator com.microsoft::Gelu"):
+        build_runtime("torch", path, threads=1)
 
 
 def test_an_operator_that_torch_has_not_is_named(tmp_path):
@@ -532,7 +594,21 @@ def test_half_precision_that_is_missing_or_another_leaves_single(tmp_path, caplo
         with pytest.raises(ModelError, match=r"No such file|sha256"):
             Model(file, half).at("fp16").verify()
     rewrite(path, fp16={"file": "absent.onnx", "sha256": "0" * 64})
-    assert build_engine(EngineConfig(manifest=str(path))).label.endswith("on cpu")
+    manifest = load_manifest(path)
+    model = depth_model(manifest, tmp_path)
+
+    class Gpu(OnnxRuntimeBackend):
+        """The real one under another name, which offers half precision as on a GPU."""
+
+        name = "gpu"
+
+        def precisions(self, model):
+            return ("fp16", "fp32")
+
+    cache, backends = PlanCache(tmp_path / "cache"), (Gpu(), PORTABLE)
+    chosen = choose(model, Request("gpu", threads=1), backends=backends, portable=PORTABLE, cache=cache)
+    assert (chosen.label, chosen.why) == ("gpu fp32 on cpu", "as set; refused: gpu fp16 on cpu")
+    assert "absent.onnx: No such file" in caplog.text
 
 
 def test_the_choice_of_the_bundled_network_is_told(bundled):
