@@ -525,7 +525,7 @@ def test_files_that_the_network_does_not_name_are_not_listed(toy_manifest, tmp_p
 def test_files_that_change_once_they_are_verified_are_not_used(outside_weights, runtime, changed):
     """What a library reads by path is verified again when it has been read."""
     folder = outside_weights.parent
-    file = ModelFile(folder / "toy.onnx", digest(folder / "toy.onnx"), {"toy.data": digest(folder / "toy.data")})
+    file = unverified(folder / "toy.onnx")
     file.verify()
     content = (folder / changed).read_bytes()
     (folder / changed).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
@@ -537,7 +537,7 @@ def test_files_that_change_once_they_are_verified_are_not_used(outside_weights, 
 def test_what_changed_weights_give_is_no_reference(outside_weights, tmp_path):
     """They may be read as late as the first run."""
     folder = outside_weights.parent
-    file = ModelFile(folder / "toy.onnx", digest(folder / "toy.onnx"), {"toy.data": digest(folder / "toy.data")})
+    file = unverified(folder / "toy.onnx")
     model, cache = Model(file, sizes={"image": Size(*[(1, 3, 48, 64)] * 3)}), PlanCache(tmp_path / "cache")
 
     class Late(OnnxRuntimeBackend):
@@ -556,9 +556,8 @@ def test_onnx_runtime_s_own_plans_have_a_folder_for_each_network_and_precision(t
     cache, folders = PlanCache(tmp_path / "cache"), []
 
     class Session:
-        inputs: dict = {}
-
         def __init__(self, *_, options, **__):
+            self.inputs = {}
             folders.append(options["trt_engine_cache_path"])
 
     monkeypatch.setattr(onnxruntime, "OnnxRuntime", Session)

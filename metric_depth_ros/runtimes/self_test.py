@@ -98,7 +98,9 @@ def _difference(name: str, found: Array | None, wanted: Array) -> float:
         raise WrongNumbersError(f"self-test: {name!r} is of shape {found.shape}; needed {wanted.shape}.")
     known = np.isfinite(wanted)
     if not known.any():
-        raise WrongNumbersError(f"self-test: ONNX Runtime gives no number in {name!r}; nothing to compare with.")
+        raise WrongNumbersError(
+            f"self-test: ONNX Runtime gives no number in {name!r}; nothing to compare with."
+        )
     if not np.isfinite(found[known]).all():
         raise WrongNumbersError(
             f"self-test: {name!r} holds NaN or infinity where ONNX Runtime gives numbers."
