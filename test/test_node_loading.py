@@ -89,11 +89,16 @@ def clock(monkeypatch):
 
 def test_a_failed_job_is_tried_again_less_and_less_often(clock):
     job, tries = backoff.Backoff(), []
-    for second in range(400):
-        clock[0] = 100.0 + second
-        with pytest.raises(ModelError, match="no file"), job("state"):
+
+    def attempt(second):
+        with job("state"):
             tries.append(second)
             raise ModelError("no file")
+
+    for second in range(400):
+        clock[0] = 100.0 + second
+        with pytest.raises(ModelError, match="no file"):
+            attempt(second)
     assert tries == [0, 1, 3, 7, 15, 31, 63, 123, 183, 243, 303, 363]
 
 

@@ -271,7 +271,7 @@ def test_an_operator_of_another_domain_is_not_onnx_s_of_that_name(tmp_path):
     pytest.importorskip("torch")
     path = tmp_path / "graph.onnx"
     path.write_bytes(one_node("Gelu", "com.microsoft"))
-    with pytest.raises(ModelError, match="no operator com.microsoft::Gelu"):
+    with pytest.raises(ModelError, match=r"no operator com\.microsoft::Gelu"):
         build_runtime("torch", path, threads=1)
 
 

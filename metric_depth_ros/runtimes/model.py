@@ -64,8 +64,8 @@ class ModelFile:
         if files != set(self.data):
             raise ModelError(
                 f"{self.path}: keeps weights in {', '.join(sorted(files)) or 'no other file'}, the manifest "
-                f"says {', '.join(sorted(self.data)) or 'none'}; needed every such file with its sha256 under "
-                "data in the manifest, and no other."
+                f"says {', '.join(sorted(self.data)) or 'none'}; needed every such file with its sha256 "
+                "under data in the manifest, and no other."
             )
         self._verify_data()
         return content

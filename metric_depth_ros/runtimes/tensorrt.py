@@ -31,7 +31,7 @@ OLDEST, TOO_NEW = (10, 3), (12,)
 
 
 class TensorRt:
-    """A plan on the GPU, with pinned buffers, a stream of its own and a CUDA graph, for the last input size."""
+    """A plan on the GPU, with a stream of its own; pinned buffers and a CUDA graph for the last input size."""
 
     def __init__(self, plan: bytes, trt: ModuleType, driver: cuda.Driver) -> None:
         """Raises ModelError when the plan cannot be used."""
@@ -95,8 +95,8 @@ class TensorRt:
             shape = tuple(context.get_tensor_shape(name))
             if min(shape, default=1) < 1:
                 raise ModelError(
-                    f"TensorRT: {name!r} is of shape {shape}: its size depends on the image's values, or it is "
-                    "empty. Use another runtime."
+                    f"TensorRT: {name!r} is of shape {shape}: its size depends on the image's values, or it "
+                    "is empty. Use another runtime."
                 )
             buffer = self._buffers[name] = _Buffer(self._driver, shape, dtype)
             if not context.set_tensor_address(name, buffer.device):
