@@ -45,9 +45,8 @@ def main() -> None:
         networks = {path.stem: networks[path.stem] for path in args.manifests}
     absent = [f"{b.name} {b.device} ({b.missing()})" for b in BACKENDS if b.missing()]
     print(f"Not here: {'; '.join(absent)}\n")
-    print(
-        f"{args.threads} threads\n\n| network | input | {PORTABLE_LABEL} | others, times it | ms | self-test |"
-    )
+    print(f"{args.threads} threads\n")
+    print(f"| network | input | {PORTABLE_LABEL} | others, times it | p50/p95/p99 ms | self-test |")
     print("|---|---|---:|---|---|---|")
     for name, config in networks.items():
         runtimes_row(name, config, args.rounds)

@@ -31,7 +31,7 @@ OLDEST, TOO_NEW = (10, 3), (12,)
 
 
 class TensorRt:
-    """A plan on the GPU, with a stream of its own; pinned buffers and a CUDA graph for the last input size."""
+    """A plan on the GPU with a stream of its own; pinned buffers and a CUDA graph for the last input size."""
 
     def __init__(self, plan: bytes, trt: ModuleType, driver: cuda.Driver) -> None:
         """Raises ModelError when the plan cannot be used."""
