@@ -4,8 +4,9 @@
 
 The bundled network, METER-XXS where METRIC_DEPTH_DATA is set, and those of further manifests
 (``metric_depth export`` writes them). First table: milliseconds of a run of the network, by runtime and
-precision; a runtime that fails the self-test is marked. Second table: the whole engine on a 640x480 image,
-with resizing before and after, on ONNX Runtime. Rounds alternate between all; medians of the rounds.
+precision: the median, ratios of medians, and p50/p95/p99 of each; what does not run or fails the self-test is
+marked. Second table: the whole engine on a 640x480 image, with resizing before and after, on ONNX Runtime.
+Rounds alternate between all; percentiles are of the single runs.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ import numpy as np
 from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.engines import build_engine, depth_model, load_manifest, manifest_path
 from metric_depth_ros.errors import ModelError
-from metric_depth_ros.runtimes import BACKENDS, PORTABLE, PlanCache
+from metric_depth_ros.runtimes import BACKENDS, PORTABLE, Model, PlanCache
+from metric_depth_ros.runtimes.choice import Backend
 from metric_depth_ros.runtimes.self_test import compare, run_all, stored_inputs
 from metric_depth_ros.share import share_path
 
@@ -43,13 +45,12 @@ def main() -> None:
         networks = {path.stem: networks[path.stem] for path in args.manifests}
     absent = [f"{b.name} {b.device} ({b.missing()})" for b in BACKENDS if b.missing()]
     print(f"Not here: {'; '.join(absent)}\n")
-    print(f"{args.threads} threads\n\n| network | input | {PORTABLE_LABEL} | others, times it | self-test |")
-    print("|---|---|---:|---|---|")
+    print(f"{args.threads} threads\n")
+    print(f"| network | input | {PORTABLE_LABEL} | others, times it | p50/p95/p99 ms | self-test |")
+    print("|---|---|---:|---|---|---|")
     for name, config in networks.items():
         runtimes_row(name, config, args.rounds)
-    print(
-        "\n| network | input | file | network: best, median | engine: best, median |\n|---|---|---|---|---|"
-    )
+    print("\n| network | input | file | network: p50/p95/p99 | engine: p50/p95/p99 |\n|---|---|---|---|---|")
     for name, config in networks.items():
         engine_row(name, config, args.rounds)
 
@@ -78,22 +79,44 @@ def runtimes_row(name: str, config: EngineConfig, rounds: int) -> None:
     tests: dict[str, str] = {}
     wanted = None
     for backend in sorted((b for b in BACKENDS if not b.missing()), key=lambda b: b is not PORTABLE):
-        for precision in backend.precisions(model):
+        for precision in precisions(backend, model, tests):
             label = f"{backend.name} {precision}" + ("" if backend.device == "cpu" else f" {backend.device}")
-            runtime = backend.load(model, precision, threads=config.threads, cache=PlanCache())
-            found = run_all(runtime, inputs)
+            try:
+                runtime = backend.load(model, precision, threads=config.threads, cache=PlanCache())
+                found = run_all(runtime, inputs)
+            except Exception as error:  # a broken installation may raise anything; the others are still timed
+                if backend is PORTABLE:
+                    raise
+                tests[label] = does_not_run(error)
+                continue
             wanted = wanted or found
             try:
                 tests[label] = f"{compare(found, wanted, precision):.1g}"
             except ModelError as error:
-                tests[label] = f"fails ({str(error).split(' by ')[1].split(' ')[0]})"
+                tests[label] = f"fails ({str(error).split(';')[0]})"
             runs[label] = lambda runtime=runtime: runtime.run(inputs[0])  # type: ignore[misc]
-    medians = {label: median for label, (_, median) in timed(runs, rounds).items()}
-    portable = medians.pop(PORTABLE_LABEL)
-    ratios = ", ".join(f"{label} {ms / portable:.2f}" for label, ms in medians.items())
-    errors = ", ".join(f"{label} {tests[label]}" for label in medians)
+    times = timed(runs, rounds)
+    portable = np.median(times[PORTABLE_LABEL])
+    others = [label for label in times if label != PORTABLE_LABEL]
+    ratios = ", ".join(f"{label} {np.median(times[label]) / portable:.2f}" for label in others)
+    errors = ", ".join(f"{label} {words}" for label, words in tests.items() if label != PORTABLE_LABEL)
+    spread = ", ".join(f"{label} {percentiles(ms)}" for label, ms in times.items())
     size = f"{manifest.input.width}x{manifest.input.height}"
-    print(f"| {name} | {size} | {portable:.1f} ms | {ratios} | {errors} |", flush=True)
+    print(f"| {name} | {size} | {portable:.1f} ms | {ratios} | {spread} | {errors} |", flush=True)
+
+
+def precisions(backend: Backend, model: Model, tests: dict[str, str]) -> tuple[str, ...]:
+    """What it offers; nothing, and a line in ``tests``, where it cannot even say so."""
+    try:
+        return backend.precisions(model)
+    except Exception as error:
+        tests[backend.name] = does_not_run(error)
+        return ()
+
+
+def does_not_run(error: Exception) -> str:
+    """An entry of the table."""
+    return f"does not run ({' '.join(str(error).split())[:80]})"
 
 
 def engine_row(name: str, config: EngineConfig, rounds: int) -> None:
@@ -107,13 +130,13 @@ def engine_row(name: str, config: EngineConfig, rounds: int) -> None:
     settings = EngineConfig(config.manifest, config.model, "onnxruntime", threads=config.threads)
     engine = build_engine(settings)
     found = timed({"network": lambda: runtime.run(inputs), "engine": lambda: engine.predict(image)}, rounds)
-    cells = " | ".join(f"{best:.1f}, {median:.1f} ms" for best, median in found.values())
+    cells = " | ".join(f"{percentiles(ms)} ms" for ms in found.values())
     size = f"{manifest.input.width}x{manifest.input.height}"
     print(f"| {name} | {size} | {len(model.full.content) / 1e6:.2f} MB | {cells} |", flush=True)
 
 
-def timed(runs: dict[str, Callable[[], object]], rounds: int) -> dict[str, tuple[float, float]]:
-    """Best and median of the rounds, in milliseconds of one run; rounds alternate."""
+def timed(runs: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Milliseconds of every single run; rounds of about ``ROUND_S`` alternate."""
     counts = {}
     for label, run in runs.items():
         run()
@@ -123,11 +146,16 @@ def timed(runs: dict[str, Callable[[], object]], rounds: int) -> dict[str, tuple
     times: dict[str, list[float]] = {label: [] for label in runs}
     for _ in range(rounds):
         for label, run in runs.items():
-            started = time.perf_counter()
             for _ in range(counts[label]):
+                started = time.perf_counter()
                 run()
-            times[label].append(1e3 * (time.perf_counter() - started) / counts[label])
-    return {label: (float(np.min(t)), float(np.median(t))) for label, t in times.items()}
+                times[label].append(1e3 * (time.perf_counter() - started))
+    return times
+
+
+def percentiles(ms: list[float]) -> str:
+    """Of the single runs."""
+    return "/".join(f"{value:.1f}" for value in np.percentile(ms, [50, 95, 99]))
 
 
 if __name__ == "__main__":

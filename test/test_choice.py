@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import threading
 import time
 
 import numpy as np
@@ -13,6 +14,8 @@ from metric_depth_ros.runtimes import Model, ModelFile, PlanCache, Request, Size
 from metric_depth_ros.runtimes.choice import choose
 from metric_depth_ros.runtimes.fingerprint import Fingerprint
 from metric_depth_ros.runtimes.onnxruntime import OnnxRuntimeBackend
+from metric_depth_ros.runtimes.self_test import compare
+from metric_depth_ros.runtimes.stopping import StoppedError, stoppable_by
 
 SHAPE = (1, 3, 48, 64)
 
@@ -141,6 +144,12 @@ def test_wrong_numbers_in_every_precision_leave_the_next_runtime(model, cache, c
     np.testing.assert_allclose(found.runtime.run({"image": image})["depth"], 5.0)
 
 
+def test_a_reference_without_a_number_proves_nothing():
+    nothing = {"depth": np.full(SHAPE, np.nan, np.float32)}
+    with pytest.raises(ModelError, match="gives no number in 'depth'"):
+        compare([nothing], [nothing], "fp32")
+
+
 def test_rounding_of_half_precision_passes(model, cache):
     fake = Fake(fp16=lambda v: v.astype(np.float16).astype(np.float32))
     assert chosen(model, cache, fake).label == "fast fp16 on gpu"
@@ -262,6 +271,120 @@ def test_a_plan_is_built_once_and_again_for_a_new_version(model, cache):
     assert newer.builds == ["fp32"]
 
 
+class Stored(Fake):
+    """A backend whose plans give what was true when they were built, as after a driver's bad tactic."""
+
+    def __init__(self, *plans):
+        super().__init__()
+        self.plans = list(plans)
+
+    def load(self, model, precision, *, threads, cache):
+        made_of = Fingerprint("plan", model.full.sha256, self.name, self.release, *self.hardware())
+        content = cache.load_or_build(made_of, lambda: self.builds.append(1) or self.plans.pop(0))
+        if content == b"broken":
+            raise ModelError("the plan cannot be loaded")
+        gain = {b"good": 1.0, b"bad": 1.5}[content]
+
+        class Running:
+            def run(self, inputs):
+                return {"depth": gain * (2 * inputs["image"].mean(axis=1, keepdims=True) + 3)}
+
+        return Running()
+
+
+@pytest.mark.parametrize("plan", [b"bad", b"broken"])
+def test_a_plan_that_fails_its_test_is_not_stored(model, cache, plan):
+    assert chosen(model, cache, Stored(plan), runtime="fast").label == "onnxruntime fp32 on cpu"
+    later = Stored(b"good")
+    assert chosen(model, cache, later, runtime="fast").label == "fast fp32 on gpu"
+    assert later.builds == [1]
+
+
+@pytest.mark.parametrize("plan", [b"bad", b"broken"])
+@pytest.mark.parametrize("runtime", ["auto", "fast"])
+def test_a_stored_plan_that_fails_is_built_anew_once(model, cache, caplog, plan, runtime):
+    made_of = Fingerprint("plan", model.full.sha256, "fast", "1", "made-up GPU", "8.7")
+    cache.store(made_of, plan)
+    better = Stored(b"good")
+    assert chosen(model, cache, better, runtime=runtime).label == "fast fp32 on gpu"
+    assert better.builds == [1]
+    assert "a stored plan fails and is built anew" in caplog.text
+    assert cache.load(made_of) == b"good"
+    cache.store(made_of, plan)
+    never = Stored(plan, plan)
+    assert chosen(model, PlanCache(cache.root), never, runtime="fast").label == "onnxruntime fp32 on cpu"
+    assert never.builds == [1]
+    assert cache.load(made_of) is None
+
+
+def test_what_a_library_stored_itself_goes_with_a_failure(model, cache):
+    """As ONNX Runtime's TensorRT provider does."""
+
+    class Keeps(Fake):
+        def load(self, *args, cache, **kwargs):
+            folder = cache.folder("of the library")
+            plan = folder / "plan"
+            self.rules = {"fp32": WRONG["zeros"] if plan.exists() else right}
+            plan.write_bytes(b"plan")
+            return super().load(*args, cache=PlanCache(cache.root / "none"), **kwargs)
+
+    cache.folder("of the library").joinpath("plan").write_bytes(b"old")
+    assert chosen(model, cache, Keeps(), runtime="fast").label == "fast fp32 on gpu"
+
+
+def test_a_choice_is_made_anew_when_asked_for(model, cache):
+    assert chosen(model, cache, Fake()).label == "fast fp32 on gpu"
+    portable, request = Portable(), Request(threads=1, anew=True)
+    slow = Fake(pause_s=0.03)
+    found = choose(model, request, backends=(slow, portable), portable=portable, cache=cache)
+    assert found.label == "onnxruntime fp32 on cpu"
+    assert "found earlier" not in found.why
+    assert chosen(model, cache, Fake()).why == f"{found.why}, found earlier"
+
+
+def test_a_kept_choice_that_fails_now_is_tried_once(model, cache):
+    assert chosen(model, cache, Fake()).label == "fast fp32 on gpu"
+    gone = Fake(fp32=RuntimeError("CUDA went away"))
+    found = chosen(model, PlanCache(cache.root), gone)
+    assert found.why.count("fast fp32 on gpu") == 1
+    assert len(gone.loads) == 2  # with the stored plan, and with a new one
+
+
+@pytest.mark.parametrize("record", [b"{}", b"[]", b"no json", b'{"label": "x"}'])
+def test_a_kept_choice_that_says_nothing_is_made_anew(model, cache, record, monkeypatch):
+    assert chosen(model, cache, Fake()).label == "fast fp32 on gpu"
+    load = PlanCache.load
+    monkeypatch.setattr(
+        PlanCache, "load", lambda self, made_of: record if made_of.kind == "choice" else load(self, made_of)
+    )
+    assert "found earlier" not in chosen(model, cache, Fake()).why
+
+
+def test_a_manifest_that_does_not_fit_blames_no_runtime(model, cache, caplog):
+    wrong = Model(model.full, sizes={"pixels": Size(SHAPE, SHAPE, SHAPE)})
+    fake = Fake()
+    with pytest.raises(ModelError, match="takes the inputs image; the manifest says pixels"):
+        chosen(wrong, cache, fake)
+    assert fake.loads == []
+    assert "is not used" not in caplog.text
+
+
+def test_a_trial_that_is_stopped_tries_no_more(model, cache):
+    stop = threading.Event()
+    first, second = Fake("first", fp16=right, fp32=right), Fake("second")
+    load = first.load
+
+    def stopping(*args, **kwargs):
+        stop.set()
+        load(*args, **kwargs)
+        raise RuntimeError("ended")
+
+    first.load = stopping
+    with stoppable_by(stop), pytest.raises(StoppedError):
+        chosen(model, cache, first, second)
+    assert (first.loads, second.loads) == (["fp16"], [])
+
+
 def test_a_file_that_is_not_the_one_wanted_reaches_no_runtime(model, cache):
     fake = Fake()
     wrong = Model(ModelFile(model.full.path, "0" * 64), sizes=model.sizes)
@@ -276,7 +399,7 @@ def test_other_weights_beside_the_same_graph_are_another_network(tmp_path):
     assert len({first.identity, second.identity, ModelFile(tmp_path / "net.onnx", "a" * 64).identity}) == 3
 
 
-def test_a_network_of_many_sizes_is_tested_at_two(cache, tmp_path):
+def test_a_network_of_many_sizes_is_tested_at_the_extremes_of_each_side(cache, tmp_path):
     seen = []
 
     class Watching(Fake):
@@ -294,4 +417,4 @@ def test_a_network_of_many_sizes_is_tested_at_two(cache, tmp_path):
     size = Size(SHAPE, (1, 3, 24, 24), (1, 3, 96, 96))
     file = ModelFile(path, hashlib.sha256(path.read_bytes()).hexdigest())
     chosen(Model(file, sizes={"image": size}), cache, Watching(), runtime="fast")
-    assert seen == [SHAPE, (1, 3, 24, 24)]
+    assert seen == [SHAPE, (1, 3, 96, 24), (1, 3, 24, 96)]

@@ -19,7 +19,7 @@ from metric_depth_ros.cli.main import VERBS, build_parser, main
 from metric_depth_ros.cli.run import build_config
 from metric_depth_ros.config import Config
 from metric_depth_ros.datasets import FrameFolder
-from metric_depth_ros.errors import ConfigError
+from metric_depth_ros.errors import ConfigError, ModelError
 from metric_depth_ros.types import Camera
 
 WIDTH, HEIGHT = 64, 48
@@ -366,6 +366,48 @@ def test_rgbd_frames_to_bag_and_back(data_dir: Path, tmp_path: Path) -> None:
 def test_build_says_which_runtime_and_why(toy_manifest: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["build", "--manifest", str(toy_manifest), "--set", "engine.runtime=onnxruntime"]) == 0
     assert capsys.readouterr().out == f"{toy_manifest}: onnxruntime fp32 on cpu, as set\n"
+
+
+def test_build_times_anew(
+    toy_manifest: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from metric_depth_ros import engines
+
+    asked = []
+    real = engines.choose_runtime
+    monkeypatch.setattr(engines, "choose_runtime", lambda *a: asked.append(a[1]) or real(*a))
+    assert main(["build", "--manifest", str(toy_manifest), "--set", "engine.runtime=onnxruntime"]) == 0
+    assert [request.anew for request in asked] == [True]
+
+
+def test_build_ends_with_an_error_when_another_runtime_takes_over(
+    toy_manifest: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openvino")
+    from metric_depth_ros.runtimes import openvino
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ModelError("no such layer")
+
+    monkeypatch.setattr(openvino.OpenVinoBackend, "load", refuse)
+    assert main(["build", "--manifest", str(toy_manifest), "--set", "engine.runtime=openvino"]) == 1
+    printed = capsys.readouterr()
+    assert "onnxruntime fp32 on cpu, the fallback" in printed.out
+    assert "engine.runtime: openvino cannot be used" in printed.err
+
+
+def test_build_makes_what_the_solver_needs(
+    toy_manifest: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The networks of regions too, and of the bundled networks the one that the node would take."""
+    argv = ["build", "--set", "engine.runtime=onnxruntime", "--set", "solver.name=basis"]
+    assert main(argv) == 0
+    assert "tiny_depth_basis.yaml" in capsys.readouterr().out
+    argv = ["build", "--manifest", str(toy_manifest), "--set", "engine.runtime=onnxruntime"]
+    argv += ["--set", "regions.source=sam", "--set", "regions.manifest=absent.yaml"]
+    assert main([*argv, "--set", "solver.name=region_aware"]) == 1
+    assert "absent.yaml" in capsys.readouterr().err
+    assert main([*argv, "--set", "solver.name=global_affine"]) == 0
 
 
 def test_build_of_a_broken_network_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

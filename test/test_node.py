@@ -75,6 +75,24 @@ def test_parameters_set_live_change_the_next_image(running):
     assert running.wait(lambda: running.status_value("solver") == "global_affine")
 
 
+def test_settings_that_cannot_be_used_leave_those_before_them(graph, peer, toy_manifest, tmp_path):
+    """What no check of the values sees shows when the pipeline is made: said once, and depth goes on."""
+    absent = str(tmp_path / "absent.yaml")
+    settings = {"regions.source": "sam", "regions.manifest": absent, "solver.name": "global_affine"}
+    start_node(graph, peer, toy_manifest, **settings)
+    assert peer.good_answer() is not None, graph.log("node")
+    assert peer.set_parameter("solver.name", "region_aware").successful
+    before = len(peer.statuses)
+    for _ in range(5):
+        np.testing.assert_allclose(messages.read_depth(peer.good_answer()), scene()[1], rtol=2e-3)
+    words = "the new settings cannot be used, those before them stay"
+    assert peer.wait(lambda: any(words in s.message and absent in s.message for s in peer.statuses[before:]))
+    assert graph.log("node").count(words) <= 2
+    assert peer.set_parameter("solver.name", "global_affine").successful
+    assert peer.good_answer() is not None
+    assert peer.wait(lambda: "publishing at" in peer.statuses[-1].message)
+
+
 def test_the_cloud_is_published_only_to_subscribers_and_as_configured(running):
     assert running.set_parameter("cloud.max_depth_m", 10.0).successful
     running.subscribe_points()

@@ -4,6 +4,7 @@ import dataclasses
 import logging
 import os
 import stat
+import time
 
 import pytest
 
@@ -162,3 +163,24 @@ def test_the_place_is_the_user_s_cache_directory(monkeypatch, tmp_path):
     for unset in ("", "relative/path"):
         monkeypatch.setenv("XDG_CACHE_HOME", unset)
         assert default_folder() == tmp_path / "home/.cache/metric_depth_ros"
+
+
+def test_what_is_old_and_unused_and_what_was_left_half_written_goes(cache):
+    day = 86400
+    ages = {"plan-old": 91 * day, "plan-new": 89 * day, ".growing-left": 2 * day, ".growing-now": 60}
+    cache.folder("library-old").joinpath("plan").write_bytes(b"x")
+    for name in ages:
+        (cache.root / name).write_bytes(b"x")
+    for name, age in {**ages, "library-old": 91 * day}.items():
+        os.utime(cache.root / name, (time.time() - age,) * 2)
+    cache.store(PRINT, b"plan")
+    assert {path.name for path in cache.root.iterdir()} == {"plan-new", ".growing-now", PRINT.slot}
+
+
+def test_what_is_used_stays(cache):
+    cache.store(PRINT, b"plan")
+    long_ago = time.time() - 100 * 86400
+    os.utime(cache.root / PRINT.slot, (long_ago, long_ago))
+    assert cache.load(PRINT) == b"plan"
+    cache.store(dataclasses.replace(PRINT, precision="fp32"), b"other")
+    assert cache.load(PRINT) == b"plan"

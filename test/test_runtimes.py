@@ -5,8 +5,12 @@ import io
 import json
 import os
 import pickle
+import subprocess
+import sys
 import zipfile
+from contextlib import contextmanager
 from importlib.util import find_spec
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -23,10 +27,18 @@ from metric_depth_ros.runtimes import (
     ModelFile,
     PlanCache,
     Request,
+    Size,
     build_runtime,
     choose_runtime,
+    cuda,
+    onnxruntime,
 )
-from metric_depth_ros.runtimes.self_test import compare, run_all, stored_inputs
+from metric_depth_ros.runtimes.choice import choose
+from metric_depth_ros.runtimes.model import unverified
+from metric_depth_ros.runtimes.onnx_file import references
+from metric_depth_ros.runtimes.onnxruntime import OnnxRuntimeBackend
+from metric_depth_ros.runtimes.self_test import compare, reference, run_all, stored_inputs
+from metric_depth_ros.runtimes.torch import TorchBackend
 
 OTHERS = [backend for backend in BACKENDS if backend is not PORTABLE]
 
@@ -138,6 +150,11 @@ CASES = [
     ("ReduceL2", {"n": i(1, 2)}, {}, (2, 4, 3)),
     ("Slice", {"a": i(-1), "b": i(-9), "c": i(2), "d": i(-2)}, {}, (1, 2, 6, 8)),
     ("Slice", {"a": i(1, -3), "b": i(99, -1), "c": i(2, 3)}, {}, (1, 2, 6, 8)),
+    ("Slice", {"a": i(4), "b": i(0), "c": i(2), "d": i(-3)}, {}, (1, 2, 6, 8)),
+    ("Slice", {"a": i(0), "b": i(4), "c": i(2), "d": i(-1)}, {}, (1, 2, 6, 8)),
+    ("CumSum", {"n": np.array(1)}, {}, (2, 4, 3)),
+    ("CumSum", {"n": np.array(-1)}, dict(exclusive=1), (2, 4, 3)),
+    ("CumSum", {"n": np.array(1)}, dict(exclusive=1, reverse=1), (2, 4, 3)),
     ("Gather", {"n": np.array([[0, -1], [2, 1]])}, dict(axis=2), (1, 2, 6, 8)),
     ("Gather", {"n": np.array(-1)}, dict(axis=1), (1, 2, 6, 8)),
     ("Reshape", {"n": i(0, -1, 4)}, {}, (3, 2, 6)),
@@ -206,6 +223,58 @@ def same_on_all(content, inputs, tmp_path):
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
 
 
+def test_half_precision_in_torch_is_the_file_s(tmp_path):
+    """Where the file says float32 it is: a square of 300 is too large for float16."""
+    pytest.importorskip("torch")
+    nodes = [
+        ("Cast", ["x"], ["half"], dict(to=10)), ("Mul", ["half", "w"], ["scaled"], {}),
+        ("Cast", ["scaled"], ["single"], dict(to=1)), ("Pow", ["single", "two"], ["square"], {}),
+        ("ReduceMean", ["square", "axes"], ["mean"], {}), ("Sqrt", ["mean"], ["y"], {}),
+    ]  # fmt: skip
+    constants = {"w": np.float16([300, 301, 302]), "two": np.float32(2), "axes": i(1)}
+    content = graph_of(nodes, constants, (4, 3))
+    same_on_all(content, {"x": np.ones((4, 3), np.float32)}, tmp_path)
+    file = ModelFile(tmp_path / "graph.onnx", hashlib.sha256(content).hexdigest())
+    other = ModelFile(tmp_path / "none.onnx", "0" * 64)
+    backend = TorchBackend("cuda")
+    assert backend.precisions(Model(other)) == ("fp32",)
+    assert backend.precisions(Model(other, file)) == ("fp16", "fp32")
+    backend.device = "cpu"
+    runtime = backend.load(Model(other, file), "fp16", threads=1, cache=PlanCache(tmp_path / "cache"))
+    np.testing.assert_allclose(runtime.run({"x": np.ones((4, 3), np.float32)})["y"], 301, rtol=1e-3)
+
+
+def test_torch_does_without_a_cuda_graph_where_none_can_be_recorded(tmp_path, monkeypatch, caplog):
+    torch = pytest.importorskip("torch")
+    from metric_depth_ros.runtimes.torch_program import Torch
+
+    @contextmanager
+    def capture(recording):
+        yield
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    caplog.set_level("INFO")
+    stream = MagicMock()
+    for name in ("Stream", "current_stream", "stream", "CUDAGraph"):
+        monkeypatch.setattr(torch.cuda, name, lambda *_: stream)
+    monkeypatch.setattr(torch.cuda, "graph", capture)
+    path = tmp_path / "graph.onnx"
+    path.write_bytes(graph_of([("Neg", ["x"], ["y"], {})], {}, (3, 3)))
+    runtime = Torch(unverified(path), device="cpu", threads=1)
+    runtime.run({"x": f(3, 3)})
+    assert runtime._program._record() is None
+    assert "runs without a CUDA graph: operation not permitted" in caplog.text
+    np.testing.assert_array_equal(runtime.run({"x": f(3, 3)})["y"], -f(3, 3))
+
+
+def test_an_operator_of_another_domain_is_not_onnx_s_of_that_name(tmp_path):
+    pytest.importorskip("torch")
+    path = tmp_path / "graph.onnx"
+    path.write_bytes(one_node("Gelu", "com.microsoft"))
+    with pytest.raises(ModelError, match=r"no operator com\.microsoft::Gelu"):
+        build_runtime("torch", path, threads=1)
+
+
 def test_an_operator_that_torch_has_not_is_named(tmp_path):
     pytest.importorskip("torch")
     path = tmp_path / "graph.onnx"
@@ -235,10 +304,27 @@ def archive(name, content):
 
 
 def opset(number):
+    return one_node("Identity", "", number)
+
+
+def in_a_branch(content):
+    """The same behind an If, where it would run."""
+    onnx = pytest.importorskip("onnx")
+    model = onnx.ModelProto.FromString(content)
+    branch = onnx.GraphProto(name="branch", node=model.graph.node, output=model.graph.output)
+    model.graph.ClearField("node")
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(True), "yes"))
+    model.graph.node.append(
+        onnx.helper.make_node("If", ["yes"], ["depth"], then_branch=branch, else_branch=branch)
+    )
+    return model.SerializeToString()
+
+
+def one_node(operator, domain, number=18):
     onnx = pytest.importorskip("onnx")
     model = onnx.helper.make_model(
         onnx.helper.make_graph(
-            [onnx.helper.make_node("Identity", ["image"], ["depth"])],
+            [onnx.helper.make_node(operator, ["image"], ["depth"], domain=domain)],
             "new",
             [onnx.helper.make_tensor_value_info("image", 1, [1, 3, 48, 64])],
             [onnx.helper.make_tensor_value_info("depth", 1, [1, 3, 48, 64])],
@@ -254,12 +340,18 @@ def bad_files(trace):
     return {
         "a pickle": (bomb, "pickle"),
         "a checkpoint": (archive("archive/data.pkl", bomb), "zip archive"),
-        "an array of objects": (b"\x93NUMPY" + bomb, "cannot load"),
+        "an array of objects": (b"\x93NUMPY" + bomb, "not an ONNX file"),
         "safetensors": ((2).to_bytes(8, "little") + b'{"w": {}}', "safetensors"),
         "a page": (b"<!DOCTYPE html><html>404</html>", "page of text"),
         "an LFS pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:00", "Git LFS"),
-        "nothing": (b"", "cannot load"),
-        "noise": (np.random.default_rng(0).bytes(1000), "cannot load"),
+        "nothing": (b"", "not an ONNX file"),
+        "noise": (np.random.default_rng(0).bytes(1000), "not an ONNX file"),
+        "ONNX Runtime's own format": (b"\x1c\x00\x00\x00ORTM" + bytes(100), "flatbuffer"),
+        "that behind ONNX": (b"\x08\x09\x12\x40ORTM" + opset(18)[2:], "flatbuffer"),
+        "OpenVINO's own format": (b"\n<?xml version='1.0'?><net/>", "not an ONNX file"),
+        "a compiled engine": (one_node("EPContext", "com.microsoft"), "com.microsoft::EPContext"),
+        "an operator of nobody's": (one_node("Run", "my.plugins"), "my.plugins::Run"),
+        "one in a branch": (in_a_branch(one_node("Run", "my.plugins")), "my.plugins::Run"),
         "a later opset": (opset(999), "cannot load"),
     }
 
@@ -357,6 +449,142 @@ def test_weights_that_it_lists_are_read_once_verified(outside_weights, runtime):
         build_engine(settings)
 
 
+def moved_weights(content, where):
+    """A tensor's values put into a file, at each place of the graph that can hold a tensor."""
+    onnx = pytest.importorskip("onnx")
+    model = onnx.ModelProto.FromString(content)
+    tensor = onnx.TensorProto(name="w", data_type=1, dims=[1], data_location=1)
+    tensor.external_data.add(key="location", value="other.data")
+    node = onnx.helper.make_node("Identity", ["image"], ["unused"])
+    if where == "initializer":
+        model.graph.initializer.append(tensor)
+    elif where == "sparse":
+        model.graph.sparse_initializer.append(onnx.SparseTensorProto(values=tensor, indices=tensor))
+    elif where == "attribute":
+        node.attribute.append(onnx.helper.make_attribute("value", tensor))
+    elif where == "attributes":
+        node.attribute.append(onnx.helper.make_attribute("values", [tensor]))
+    else:
+        graph = onnx.GraphProto(name="inner", initializer=[tensor])
+        node.attribute.append(onnx.helper.make_attribute("body", graph))
+    if where == "function":
+        model.functions.add(name="F", domain="mine", node=[node])
+    elif node.attribute:
+        model.graph.node.append(node)
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    "where", ["initializer", "sparse", "attribute", "attributes", "subgraph", "function"]
+)
+def test_weights_in_other_files_are_found_wherever_they_are_named(where):
+    assert references(opset(18)).files == frozenset()
+    assert references(moved_weights(opset(18), where)).files == {"other.data"}
+
+
+LOCATION = b"\x0a\x08location"
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_weights_are_found_in_whatever_order_the_file_names_them(outside_weights, runtime, monkeypatch):
+    """Protocol buffers may hold the fields of a message in any order."""
+    graph = outside_weights.parent / "toy.onnx"
+    content, plain = graph.read_bytes(), LOCATION + b"\x12\x08toy.data"
+    assert plain in content
+    graph.write_bytes(content.replace(plain, b"\x12\x08toy.data" + LOCATION))
+    rewrite(outside_weights, sha256=digest(graph))
+    monkeypatch.chdir(outside_weights.parent)
+    with pytest.raises(ModelError, match=r"keeps weights in toy\.data"):
+        build_engine(EngineConfig(manifest=str(outside_weights), runtime=runtime))
+
+
+@pytest.mark.parametrize("name", ["../up.data", "/etc/passwd", "sub/toy.data", "..", "x" * 200])
+def test_weights_lie_in_the_model_s_own_folder(outside_weights, name):
+    onnx = pytest.importorskip("onnx")
+    graph = outside_weights.parent / "toy.onnx"
+    model = onnx.load(graph, load_external_data=False)
+    for tensor in model.graph.initializer:
+        for entry in tensor.external_data:
+            entry.value = name if entry.key == "location" else entry.value
+    graph.write_bytes(model.SerializeToString())
+    rewrite(outside_weights, sha256=digest(graph), data={name: "0" * 64})
+    with pytest.raises(ModelError, match="own folder" if len(name) < 200 else "x{200}: No such"):
+        build_engine(EngineConfig(manifest=str(outside_weights)))
+
+
+def test_files_that_the_network_does_not_name_are_not_listed(toy_manifest, tmp_path):
+    path = write_toy_model(tmp_path)
+    (tmp_path / "more").write_bytes(b"x")
+    rewrite(path, data={"more": digest(tmp_path / "more")})
+    with pytest.raises(ModelError, match=r"keeps weights in no other file.*more"):
+        build_engine(EngineConfig(manifest=str(path)))
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("changed", ["toy.data", "toy.onnx"])
+def test_files_that_change_once_they_are_verified_are_not_used(outside_weights, runtime, changed):
+    """What a library reads by path is verified again when it has been read."""
+    folder = outside_weights.parent
+    file = unverified(folder / "toy.onnx")
+    file.verify()
+    content = (folder / changed).read_bytes()
+    (folder / changed).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    backend = next(b for b in BACKENDS if (b.name, b.device) == (runtime, "cpu"))
+    with pytest.raises(ModelError, match=rf"{changed}: sha256"):
+        backend.load(Model(file), "fp32", threads=1, cache=PlanCache(folder / "cache"))
+
+
+def test_what_changed_weights_give_is_no_reference(outside_weights, tmp_path):
+    """They may be read as late as the first run."""
+    folder = outside_weights.parent
+    file = unverified(folder / "toy.onnx")
+    model, cache = Model(file, sizes={"image": Size(*[(1, 3, 48, 64)] * 3)}), PlanCache(tmp_path / "cache")
+
+    class Late(OnnxRuntimeBackend):
+        def load(self, *args, **kwargs):
+            runtime = super().load(*args, **kwargs)
+            (folder / "toy.data").write_bytes(b"other")
+            return runtime
+
+    with pytest.raises(ModelError, match=r"toy\.data: sha256"):
+        reference(model, stored_inputs(model), Late(), cache)
+    assert not cache.root.exists()
+
+
+def test_onnx_runtime_s_own_plans_have_a_folder_for_each_network_and_precision(tmp_path, monkeypatch):
+    """Its TensorRT provider names them by the graph; networks of one exporter share that name."""
+    cache, folders = PlanCache(tmp_path / "cache"), []
+
+    class Session:
+        def __init__(self, *_, options, **__):
+            self.inputs = {}
+            folders.append(options["trt_engine_cache_path"])
+
+    monkeypatch.setattr(onnxruntime, "OnnxRuntime", Session)
+    monkeypatch.setattr(cuda, "device", lambda: ("made-up GPU", "8.7"))
+    backend = OnnxRuntimeBackend("tensorrt")
+    first, second = (ModelFile(tmp_path / "net.onnx", letter * 64) for letter in "ab")
+    for model, precision in ((Model(first), "fp32"), (Model(second), "fp32"), (Model(first, second), "fp16")):
+        for _ in range(2):
+            backend.load(model, precision, threads=1, cache=cache)
+    monkeypatch.setattr(backend, "version", lambda: "2")
+    backend.load(Model(first), "fp32", threads=1, cache=cache)
+    assert len(set(folders)) == 4
+    assert all(os.path.isdir(folder) for folder in folders)
+
+
+@pytest.mark.skipif("onnxruntime" not in RUNTIMES, reason="no ONNX Runtime")
+def test_onnx_runtime_leaves_nothing_of_its_own_in_the_cache_directory(toy_manifest, tmp_path):
+    """From 1.31 on it would keep an id of the device there, to report with."""
+    network = toy_manifest.with_suffix(".onnx")
+    code = "import sys; from pathlib import Path; from metric_depth_ros.runtimes import build_runtime; "
+    code += "build_runtime('onnxruntime', Path(sys.argv[1]), threads=1)"
+    env = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    env |= {"XDG_CACHE_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code, str(network)], env=env, check=True)
+    assert list(tmp_path.rglob("*")) == []
+
+
 def test_half_precision_that_is_missing_or_another_leaves_single(tmp_path, caplog):
     """The float16 file is verified too, by what would run it."""
     path = write_toy_model(tmp_path)
@@ -365,7 +593,21 @@ def test_half_precision_that_is_missing_or_another_leaves_single(tmp_path, caplo
         with pytest.raises(ModelError, match=r"No such file|sha256"):
             Model(file, half).at("fp16").verify()
     rewrite(path, fp16={"file": "absent.onnx", "sha256": "0" * 64})
-    assert build_engine(EngineConfig(manifest=str(path))).label.endswith("on cpu")
+    manifest = load_manifest(path)
+    model = depth_model(manifest, tmp_path)
+
+    class Gpu(OnnxRuntimeBackend):
+        """The real one under another name, which offers half precision as on a GPU."""
+
+        name = "gpu"
+
+        def precisions(self, model):
+            return ("fp16", "fp32")
+
+    cache, backends = PlanCache(tmp_path / "cache"), (Gpu(), PORTABLE)
+    chosen = choose(model, Request("gpu", threads=1), backends=backends, portable=PORTABLE, cache=cache)
+    assert (chosen.label, chosen.why) == ("gpu fp32 on cpu", "as set; refused: gpu fp16 on cpu")
+    assert "absent.onnx: No such file" in caplog.text
 
 
 def test_the_choice_of_the_bundled_network_is_told(bundled):

@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import types
 import zipfile
 from pathlib import Path
@@ -19,6 +20,7 @@ from conftest import write_toy_model
 
 from metric_depth_ros.errors import ModelError
 from metric_depth_ros.runtimes import Model, ModelFile, PlanCache, Size, cuda, tensorrt
+from metric_depth_ros.runtimes.stopping import StoppedError, stoppable_by
 
 SHAPE = (1, 3, 8, 12)
 
@@ -134,6 +136,7 @@ class MadeUpDriver:
     """Does what is queued when it is waited for, on this machine's memory; counts what is still held."""
 
     def __init__(self):
+        self.full = False
         self.held, self.queue, self.recorded, self.graphs, self.launches = {}, [], None, {}, 0
 
     def use(self):
@@ -144,7 +147,13 @@ class MadeUpDriver:
         self.held[ctypes.addressof(memory)] = memory
         return ctypes.addressof(memory)
 
-    pinned = memory = _new
+    def pinned(self, size):
+        return self._new(size)
+
+    def memory(self, size):
+        if self.full:
+            raise ModelError("CUDA: cuMemAlloc_v2: out of memory (2).")
+        return self._new(size)
 
     def free_pinned(self, address):
         del self.held[address]
@@ -187,7 +196,9 @@ class MadeUpDriver:
         del self.graphs[graph]
 
 
-def made_up_library(driver, *, version="10.9.0.34", varies=False, breaks=""):
+def made_up_library(
+    driver, *, version="10.9.0.34", varies=False, breaks="", while_building=lambda step: None
+):
     """TensorRT's interface as far as we use it; a "plan" doubles its input and sums over the channels."""
     log = types.SimpleNamespace(calls=[], profile=None)
 
@@ -210,11 +221,13 @@ def made_up_library(driver, *, version="10.9.0.34", varies=False, breaks=""):
             return []
 
         def get_tensor_shape(self, name):
+            if breaks == "size" and name == "depth":
+                return (1, 1, -1)
             return self.shape if name == "image" else (1, 1, *self.shape[2:])
 
         def set_tensor_address(self, name, address):
             self.addresses[name] = address
-            return True
+            return breaks != "address"
 
         def execute_async_v3(self, stream):
             if breaks == "run":
@@ -270,7 +283,11 @@ def made_up_library(driver, *, version="10.9.0.34", varies=False, breaks=""):
             return "network"
 
         def create_builder_config(self):
-            return types.SimpleNamespace(progress_monitor=None, add_optimization_profile=log.calls.append)
+            return types.SimpleNamespace(
+                progress_monitor=None,
+                add_optimization_profile=lambda profile: -1 if breaks == "profile" else 0,
+                clear_flag=lambda flag: log.calls.append(("cleared", flag)),
+            )
 
         def create_optimization_profile(self):
             return types.SimpleNamespace(set_shape=lambda *shapes: log.calls.append(("profile", *shapes)))
@@ -280,8 +297,10 @@ def made_up_library(driver, *, version="10.9.0.34", varies=False, breaks=""):
             monitor.phase_start("Building", None, 4)
             monitor.phase_start("Tactics", "Building", 100)
             for step in range(4):
-                assert monitor.step_complete("Tactics", step)
-                assert monitor.step_complete("Building", step)
+                log.calls.append("step")
+                while_building(step)
+                if not (monitor.step_complete("Tactics", step) and monitor.step_complete("Building", step)):
+                    return None
             monitor.phase_finish("Building")
             log.calls.append("built")
             if breaks == "build":
@@ -306,6 +325,7 @@ def made_up_library(driver, *, version="10.9.0.34", varies=False, breaks=""):
     library.__version__, library.ILogger, library.IProgressMonitor = version, Logger, Logger
     library.Runtime, library.Builder, library.OnnxParser = Runtime, Builder, Parser
     library.NetworkDefinitionCreationFlag = types.SimpleNamespace(STRONGLY_TYPED=1)
+    library.BuilderFlag = types.SimpleNamespace(TF32="TF32")
     library.TensorIOMode = types.SimpleNamespace(INPUT=True)
     library.nptype = {"FLOAT": np.float32}.get
     return library, log
@@ -350,7 +370,9 @@ def test_a_plan_is_built_strongly_typed_stored_and_run(gpu, model, tmp_path, cap
     driver, _, log = gpu()
     cache = PlanCache(tmp_path / "cache")
     runtime = load(model, cache)
-    assert log.calls == [("flags", 2), ("parsed", model.full.sha256), "built"]
+    assert log.calls == [
+        ("flags", 2), ("parsed", model.full.sha256), ("cleared", "TF32"), *["step"] * 4, "built",
+    ]  # fmt: skip
     assert [line for line in caplog.text.splitlines() if "Building" in line][-1].endswith("Building, 100 %")
     first = runtime.run({"image": image(0)})["depth"]
     np.testing.assert_allclose(first, doubled(image(0)), rtol=1e-6)
@@ -408,13 +430,53 @@ def test_what_cannot_be_recorded_runs_without_a_graph(gpu, model, tmp_path):
     ("breaks", "words"),
     [
         ("parse", "node 3: no such operator"), ("build", "out of memory"),
-        ("context", "no execution context"), ("run", "the run failed"),
+        ("context", "no execution context"), ("run", "the run failed"), ("size", r"shape \(1, 1, -1\)"),
+        ("address", "cannot be bound"),
     ],
 )  # fmt: skip
 def test_failures_are_told_in_the_library_s_words(gpu, model, tmp_path, breaks, words):
     gpu(breaks=breaks)
     with pytest.raises(ModelError, match=words):
         load(model, PlanCache(tmp_path / "cache")).run({"image": image(0)})
+
+
+def test_sizes_that_are_refused_are_told(gpu, model, tmp_path):
+    gpu(varies=True, breaks="profile")
+    varying = Model(model.full, sizes={"image": Size(SHAPE, (1, 3, 4, 4), (1, 3, 16, 16))})
+    with pytest.raises(ModelError, match="refuses its sizes"):
+        load(varying, PlanCache(tmp_path / "cache"))
+
+
+def test_a_gpu_that_is_full_holds_nothing_back(gpu, model, tmp_path):
+    driver, _, _ = gpu()
+    runtime = load(model, PlanCache(tmp_path / "cache"))
+    driver.full = True
+    with pytest.raises(ModelError, match="out of memory"):
+        runtime.run({"image": image(0)})
+    assert driver.held == {}
+    driver.full = False
+    np.testing.assert_allclose(runtime.run({"image": image(0)})["depth"], doubled(image(0)), rtol=1e-6)
+
+
+def test_a_build_ends_soon_after_it_is_asked_to(gpu, model, tmp_path):
+    stop, cache = threading.Event(), PlanCache(tmp_path / "cache")
+    _, _, log = gpu(while_building=lambda step: stop.set() if step == 1 else None)
+    with stoppable_by(stop), pytest.raises(StoppedError):
+        load(model, cache)
+    assert log.calls.count("step") == 2
+    assert "built" not in log.calls
+    assert not cache.root.exists()
+    load(model, cache)  # the next one is none of its business
+    assert "built" in log.calls
+
+
+def test_a_new_driver_means_a_new_plan(gpu, model, tmp_path, monkeypatch):
+    cache = PlanCache(tmp_path / "cache")
+    _, _, log = gpu()
+    for driver, built in (("550.54", 1), ("550.54", 1), ("570.86", 2)):
+        monkeypatch.setattr(cuda, "device", lambda driver=driver: (f"made-up GPU, driver {driver}", "8.7"))
+        load(model, cache)
+        assert log.calls.count("built") == built
 
 
 def test_a_plan_that_does_not_load_is_told(gpu):
@@ -480,6 +542,31 @@ def test_cuda_is_probed_before_anything_else(monkeypatch, library, words):
                 cuda.Driver()
     finally:
         cuda.missing.cache_clear()
+
+
+class Device(Library):
+    """libcuda as far as names go."""
+
+    def __init__(self):
+        super().__init__()
+        for name in ("cuDeviceGet", "cuDevicePrimaryCtxRetain", "cuCtxSetCurrent", "cuDeviceGetAttribute"):
+            setattr(self, name, lambda *_: 0)
+        self.cuDeviceGetName = lambda text, size, device: setattr(text, "value", b"Orin") or 0
+        self.cuDriverGetVersion = lambda pointer: setattr(pointer._obj, "value", 12080) or 0
+
+
+def test_the_gpu_is_told_with_its_driver(monkeypatch, tmp_path):
+    monkeypatch.setattr(cuda.ctypes, "CDLL", lambda name: Device())
+    (tmp_path / "version").write_text("570.86.15\n")
+    try:
+        for release, words in (("version", "Orin, driver 12080 570.86.15"), ("none", "Orin, driver 12080")):
+            monkeypatch.setattr(cuda, "_RELEASE", tmp_path / release)
+            cuda.missing.cache_clear()
+            cuda.device.cache_clear()
+            assert cuda.device() == (words, "0.0")
+    finally:
+        cuda.missing.cache_clear()
+        cuda.device.cache_clear()
 
 
 @pytest.mark.skipif(not cuda.missing(), reason="there is a GPU")

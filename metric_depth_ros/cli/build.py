@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from metric_depth_ros.cli.run import add_settings, build_config
 
@@ -13,7 +14,8 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "build",
         help="choose the engine's runtime and build its plan ahead; the node then starts at once",
         description="Verifies the network, builds and tests the plans of accelerators, times the runtimes "
-        "that are installed, and stores it all in ~/.cache/metric_depth_ros ($XDG_CACHE_HOME). "
+        "that are installed, whatever was chosen before, and stores it all in ~/.cache/metric_depth_ros "
+        "($XDG_CACHE_HOME). Ends with 1 when the runtime that is set by name cannot be used. "
         "Run it as the user and with the settings that the node will have.",
     )
     add_settings(parser.add_argument_group("settings; these beat --set, which beats --config"))
@@ -21,10 +23,19 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when there is an engine. Raises MetricDepthError."""
-    from metric_depth_ros.engines import build_engine, manifest_path
+    """0 when there is what was asked for, 1 when another runtime had to take its place.
 
-    config = build_config(args).engine
-    engine = build_engine(config)
-    print(f"{manifest_path(config)}: {engine.label}, {engine.why}")
-    return 0
+    Raises MetricDepthError.
+    """
+    from metric_depth_ros.engines import build_engine, manifest_path
+    from metric_depth_ros.pipeline import MetricDepthPipeline, engine_for
+
+    config = build_config(args)
+    settings = engine_for(config)
+    engine = build_engine(settings, anew=True)
+    MetricDepthPipeline(engine, config)  # makes the networks of regions where the solver wants them
+    print(f"{manifest_path(settings)}: {engine.label}, {engine.why}")
+    if settings.runtime in ("auto", engine.label.split()[0]):
+        return 0
+    print(f"metric_depth: engine.runtime: {settings.runtime} cannot be used; see above.", file=sys.stderr)
+    return 1

@@ -22,17 +22,18 @@ def manifest_path(config: EngineConfig) -> Path:
     return Path(config.manifest).expanduser() if config.manifest else share_path(BUNDLED)
 
 
-def build_engine(config: EngineConfig) -> DepthEngine:
+def build_engine(config: EngineConfig, *, anew: bool = False) -> DepthEngine:
     """The engine of a manifest, or of the network that comes with the package; verified and run once.
 
-    May take minutes when a plan for an accelerator has to be built; the log says so.
+    May take minutes when a plan for an accelerator has to be built; the log says so. ``anew`` times the
+    runtimes whatever was chosen before.
 
     Raises:
         ModelError: the manifest or the model file cannot be used, or the runtime is not here.
     """
     path = manifest_path(config)
     manifest = load_manifest(path)
-    request = Request(config.runtime, config.precision, config.threads)
+    request = Request(config.runtime, config.precision, config.threads, anew)
     chosen = choose_runtime(depth_model(manifest, path.parent, config.model), request)
     on_cpu = chosen.device == "cpu"
     return DepthEngine(manifest, chosen.runtime, label=chosen.label, why=chosen.why, on_cpu=on_cpu)

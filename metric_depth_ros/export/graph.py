@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from metric_depth_ros.errors import InputError, ModelError
+from metric_depth_ros.runtimes.onnxruntime import library
 from metric_depth_ros.types import FloatArray
 
 OPSET = 17
@@ -102,8 +103,7 @@ def difference(
 
 def _run(path: Path, inputs: Mapping[str, FloatArray], outputs: Sequence[str]) -> list[FloatArray]:
     """The outputs by ONNX Runtime on the processor, weights beside the file included."""
-    import onnxruntime as ort
-
+    ort = library()
     options = ort.SessionOptions()
     options.log_severity_level = 3
     try:

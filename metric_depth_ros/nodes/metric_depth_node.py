@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import rclpy
@@ -33,7 +34,8 @@ from metric_depth_ros.errors import (
     ModelError,
     TransformError,
 )
-from metric_depth_ros.nodes.health import ERROR, Health
+from metric_depth_ros.nodes.backoff import Backoff, files_beside
+from metric_depth_ros.nodes.health import ERROR, WARN, Health
 from metric_depth_ros.nodes.incoming import read_any_image
 from metric_depth_ros.nodes.input_watch import InputWatch
 from metric_depth_ros.nodes.log import core_log
@@ -43,6 +45,7 @@ from metric_depth_ros.nodes.ros import cv_bridge, forget_after, message_filters
 from metric_depth_ros.nodes.transforms import Tf2Source
 from metric_depth_ros.nodes.worker import NewestWorker
 from metric_depth_ros.pipeline import MetricDepthPipeline, Perceived, Result, build_pipeline, engine_for
+from metric_depth_ros.runtimes.stopping import stoppable_by
 from metric_depth_ros.share import use_fastdds_profile
 from metric_depth_ros.sync import CloudRing, cloud_is_due, gather_points, jumps_back
 from metric_depth_ros.types import Cloud, Sample
@@ -93,9 +96,10 @@ class MetricDepthNode(Node):
         self._transforms = Tf2Source(self, self._config.extrinsics.tf_timeout_s)
         self._bridge = cv_bridge.CvBridge()
         self._pipeline: MetricDepthPipeline | None = None
+        self._refused: tuple[Config, str] | None = None  # settings that no pipeline could be made of, and why
+        self._backoff, self._ending = Backoff(), threading.Event()
         self._clouds = CloudRing(self._config.sync)
         self._cloud_came = threading.Condition()
-        self._stopping = False
         self._refused_cloud = ""
         self._last_image_ns = 0
         self._last_cloud_out_ns: int | None = None  # of the thread that publishes
@@ -114,8 +118,8 @@ class MetricDepthNode(Node):
     def destroy_node(self) -> None:
         """Ends the worker, then the node."""
         if hasattr(self, "_worker"):  # else the parameters were refused
+            self._ending.set()
             with self._cloud_came:
-                self._stopping = True
                 self._cloud_came.notify_all()
             self._transforms.timeout_s = 0.0
             self._worker.stop()
@@ -261,9 +265,16 @@ class MetricDepthNode(Node):
 
     def _load(self) -> None:
         if self._pipeline is None:
-            started, manifest = time.monotonic(), manifest_path(engine_for(self._config))
-            with core_log(self.get_logger(), self._health.waits_for):
-                self._pipeline = build_pipeline(self._config)
+            config = self._config
+            started, manifest = time.monotonic(), manifest_path(engine_for(config))
+            further = [path for path in (config.engine.model, config.regions.manifest) if path]
+            files = files_beside([manifest, *(Path(path).expanduser() for path in further)])
+            with (
+                self._backoff((config, files)),
+                core_log(self.get_logger(), self._health.waits_for),
+                stoppable_by(self._ending),
+            ):
+                self._pipeline = build_pipeline(config)
             engine = self._pipeline.engine
             self.get_logger().info(
                 f"engine ready in {time.monotonic() - started:.1f} s: {manifest}; "
@@ -271,10 +282,20 @@ class MetricDepthNode(Node):
             )
 
     def _pipeline_as_configured(self) -> MetricDepthPipeline:
-        config = self._config
-        if self._pipeline.config is not config:
-            self._pipeline = self._pipeline.with_config(config)
-        return self._pipeline
+        """The pipeline with the newest settings, or with those before if the newest cannot be used."""
+        config, pipeline = self._config, self._pipeline
+        if pipeline.config is config:
+            return pipeline
+        if self._refused is None or self._refused[0] is not config:
+            try:
+                self._pipeline = pipeline.with_config(config)
+            except MetricDepthError as error:
+                self._refused = config, f"the new settings cannot be used, those before them stay: {error}"
+            else:
+                self._health.solved("settings")
+                return self._pipeline
+        self._complain("settings", WARN, self._refused[1])
+        return pipeline
 
     def _sample(self, pair: _Pair) -> Sample:
         """All inputs of one image. Raises MetricDepthError when one is missing or unusable."""
@@ -301,7 +322,7 @@ class MetricDepthNode(Node):
         with self._cloud_came:
             while (
                 self._clouds.awaits(stamp_ns)
-                and not self._stopping
+                and not self._ending.is_set()
                 and (left := deadline_s - time.monotonic()) > 0
             ):
                 self._cloud_came.wait(left)

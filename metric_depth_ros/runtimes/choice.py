@@ -14,7 +14,7 @@ import numpy as np
 from metric_depth_ros.errors import ModelError
 from metric_depth_ros.runtimes.fingerprint import Fingerprint
 from metric_depth_ros.runtimes.model import Model
-from metric_depth_ros.runtimes.plan_cache import PlanCache
+from metric_depth_ros.runtimes.plan_cache import Attempt, PlanCache
 from metric_depth_ros.runtimes.self_test import (
     Inputs,
     Outputs,
@@ -24,6 +24,7 @@ from metric_depth_ros.runtimes.self_test import (
     run_all,
     stored_inputs,
 )
+from metric_depth_ros.runtimes.stopping import StoppedError, go_on
 from metric_depth_ros.types import Runtime
 
 _LOG = logging.getLogger(__name__)
@@ -94,11 +95,13 @@ class Request:
         runtime: a name, or "auto".
         precision: "auto" or "fp32".
         threads: of the processor; 0 takes all.
+        anew: times the runtimes, whatever was chosen before.
     """
 
     runtime: str = "auto"
     precision: str = "auto"
     threads: int = 2
+    anew: bool = False
 
 
 def choose(
@@ -125,6 +128,7 @@ def choose(
         runtime = portable.load(model, "fp32", threads=request.threads, cache=cache)
         return Chosen(runtime, _label(portable, "fp32"), "the only one here" if auto else "as set")
     trial = _Trial(model, request, portable, cache)
+    trial.wanted()  # a manifest that does not fit its file fails here, and no candidate is blamed for it
     return trial.fastest(here) if auto else trial.first(here)
 
 
@@ -154,7 +158,7 @@ class _Trial:
     def fastest(self, backends: Sequence[Backend]) -> Chosen:
         """The fastest that passes: the one of last time while nothing has changed, else after timing all."""
         fingerprint = self._fingerprint(backends)
-        if chosen := self._of_last_time(fingerprint, backends):
+        if not self._request.anew and (chosen := self._of_last_time(fingerprint, backends)):
             return chosen
         best: tuple[float, Backend, str, Runtime] | None = None
         times = {}
@@ -185,13 +189,16 @@ class _Trial:
         content = self._cache.load(fingerprint)
         if content is None:
             return None
-        record = json.loads(content)
+        try:
+            record = json.loads(content)
+            label, why = str(record["label"]), f"{record['why']}, found earlier"
+        except (ValueError, KeyError, TypeError):
+            return None
         for backend in backends:
             for precision in self._precisions(backend):
-                if _label(backend, precision) == record["label"]:
+                if _label(backend, precision) == label:
                     runtime = self._tested(backend, precision)
-                    why = f"{record['why']}, found earlier"
-                    return None if runtime is None else Chosen(runtime, record["label"], why, backend.device)
+                    return None if runtime is None else Chosen(runtime, label, why, backend.device)
         return None
 
     def _fingerprint(self, backends: Sequence[Backend]) -> Fingerprint:
@@ -225,32 +232,49 @@ class _Trial:
         return offered if self._request.precision == "auto" else ("fp32",)
 
     def _tested(self, backend: Backend, precision: str) -> Runtime | None:
-        """The network loaded, if it gives the right numbers; the portable one needs no test."""
-        try:
-            runtime = self._load(backend, precision)
-            if backend is not self._portable:
-                compare(run_all(runtime, self._inputs), self._wanted(), precision)
-        except Exception as error:
-            if backend is self._portable:
+        """The network loaded, if it gives the right numbers; the portable one needs no test.
+
+        A plan that was stored and fails is built once more: it may have been broken all along.
+        """
+        if backend is self._portable:
+            return self._load(backend, precision)
+        while _label(backend, precision) not in self._refused:
+            go_on()
+            attempt = Attempt(self._cache)
+            try:
+                runtime = self._load(backend, precision, attempt)
+                compare(run_all(runtime, self._inputs), self.wanted(), precision)
+            except StoppedError:
                 raise
-            self._refuse(backend, precision, error)
-            return None
-        return runtime
+            except Exception as error:
+                if attempt.failed():
+                    _LOG.warning("engine: a stored plan fails and is built anew: %s", error)
+                else:
+                    self._refuse(backend, precision, error)
+            else:
+                attempt.passed()
+                return runtime
+        return None
 
     def _refuse(self, backend: Backend, precision: str, error: Exception) -> None:
         """Says that a candidate is out; a library's own error with where it came from."""
-        self._refused.append(_label(backend, precision))
+        label = _label(backend, precision)
+        if label in self._refused:
+            return
+        self._refused.append(label)
         self._lasting &= isinstance(error, WrongNumbersError)
         trace = None if isinstance(error, ModelError) else error
-        _LOG.warning("engine: %s is not used: %s", self._refused[-1], error, exc_info=trace)
+        _LOG.warning("engine: %s is not used: %s", label, error, exc_info=trace)
 
     def _refusals(self) -> str:
         return f"; refused: {', '.join(self._refused)}" if self._refused else ""
 
-    def _load(self, backend: Backend, precision: str) -> Runtime:
-        return backend.load(self._model, precision, threads=self._request.threads, cache=self._cache)
+    def _load(self, backend: Backend, precision: str, cache: PlanCache | None = None) -> Runtime:
+        threads = self._request.threads
+        return backend.load(self._model, precision, threads=threads, cache=cache or self._cache)
 
-    def _wanted(self) -> Outputs:
+    def wanted(self) -> Outputs:
+        """What every candidate must give."""
         if self._outputs is None:
             self._outputs = reference(self._model, self._inputs, self._portable, self._cache)
         return self._outputs

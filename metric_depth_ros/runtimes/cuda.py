@@ -1,6 +1,6 @@
 """The CUDA driver through ctypes: is there a GPU, and the few calls that a runtime needs.
 
-Names and signatures are those of NVIDIA's CUDA driver API, which every driver since CUDA 11 has; no
+Names and signatures are those of NVIDIA's CUDA driver API, which every driver since CUDA 11.4 has; no
 CUDA toolkit is needed. *Not verified on a GPU.*
 """
 
@@ -9,11 +9,13 @@ from __future__ import annotations
 import ctypes
 from ctypes import byref, c_char_p, c_int, c_size_t, c_uint, c_ulonglong, c_void_p
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from metric_depth_ros.errors import ModelError
 
 LIBRARY = "libcuda.so.1"
+_RELEASE = Path("/sys/module/nvidia/version")
 _CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*
 _NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING
 _THREAD_LOCAL = 1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
@@ -39,9 +41,12 @@ def missing() -> str:
 
 @cache
 def device() -> tuple[str, str]:
-    """Name and compute capability ("8.7") of the first GPU. Raises ModelError when there is none."""
+    """Name, with the driver's version, and compute capability ("8.7") of the first GPU.
+
+    Raises ModelError when there is none.
+    """
     driver = Driver()
-    return driver.name(), driver.capability()
+    return f"{driver.name()}, driver {driver.version()}", driver.capability()
 
 
 class Driver:
@@ -74,6 +79,16 @@ class Driver:
         text = ctypes.create_string_buffer(256)
         self._call("cuDeviceGetName", text, c_int(256), self._device)
         return text.value.decode(errors="replace")
+
+    def version(self) -> str:
+        """The driver's: the newest CUDA it knows and, on Linux, its own release."""
+        newest = c_int(0)
+        self._call("cuDriverGetVersion", byref(newest))
+        try:
+            release = _RELEASE.read_text(encoding="utf-8").strip()
+        except OSError:
+            return str(newest.value)
+        return f"{newest.value} {release}"
 
     def capability(self) -> str:
         """Its compute capability, as "8.7"."""

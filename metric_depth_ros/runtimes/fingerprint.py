@@ -20,7 +20,7 @@ class Fingerprint:
     """Everything a stored result depends on.
 
     Attributes:
-        kind: "plan", "reference" or "choice".
+        kind: "plan", "plans" (of a library that stores by itself), "reference" or "choice".
         model: sha256 of the model file.
         runtime: "tensorrt", ...; of a choice "auto" and the like.
         version: of the runtime; of a choice those of all candidates.
@@ -47,6 +47,11 @@ class Fingerprint:
         """A file name. A new version or another device takes the old one's place."""
         same = (self.kind, self.model, self.runtime, self.precision, self.shapes)
         return f"{self.kind}-{self.runtime}-{self.precision}-{_digest(same)[:16]}"
+
+    @property
+    def digest(self) -> str:
+        """One hash of it all."""
+        return _digest(self.as_json())
 
     def as_json(self) -> dict[str, str | int]:
         """As plain values."""

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from metric_depth_ros.errors import ModelError
+from metric_depth_ros.runtimes.onnx_file import references
 
 _BLOCK = 1 << 20
-# How an ONNX file names a file of weights beside it: the entry "location" of a tensor's external data.
-_LOCATION = re.compile(rb"\x0a\x08location\x12(.)", re.DOTALL)
 # What else people have at hand, by its first bytes.
 _PICKLE = "a Python pickle (a PyTorch checkpoint, perhaps). A pickle can run code and is never loaded"
 _OTHERS = {
@@ -55,23 +54,43 @@ class ModelFile:
         """The file's bytes, read and verified once.
 
         Raises:
-            ModelError: the file is missing, is not ONNX but something known, is not of the sha256,
-                or keeps weights in a file that ``data`` does not list.
+            ModelError: the file is missing, is not of the sha256 or no ONNX, names operators that are not
+                run, or keeps weights in other files than those that ``data`` lists.
         """
         content = _read(self.path)
         _refuse_others(self.path, content)
         _check(self.path, hashlib.sha256(content).hexdigest(), self.sha256)
-        for name, sha256 in self.data.items():
-            if Path(name).name != name:
-                raise ModelError(f"data: {name!r}; needed the name of a file in the model's folder.")
-            _check(self.path.parent / name, _digest(self.path.parent / name), sha256)
-        unlisted = _locations(content) - set(self.data)
-        if unlisted:
+        files = _weight_files(self.path, content)
+        if files != set(self.data):
             raise ModelError(
-                f"{self.path}: keeps weights in {', '.join(sorted(unlisted))}; needed every such file with "
-                "its sha256 under data in the manifest."
+                f"{self.path}: keeps weights in {', '.join(sorted(files)) or 'no other file'}, the manifest "
+                f"says {', '.join(sorted(self.data)) or 'none'}; needed every such file with its sha256 "
+                "under data in the manifest, and no other."
             )
+        self._verify_data()
         return content
+
+    def _verify_data(self) -> None:
+        for name, sha256 in self.data.items():
+            _check(self.path.parent / name, _digest(self.path.parent / name), sha256)
+
+    @contextmanager
+    def opened(self) -> Iterator[bytes]:
+        """The verified bytes, for a library that may read by path what lies beside them.
+
+        What was read by path may have been changed after it was verified: at the end it is verified again.
+
+        Raises:
+            ModelError: as ``content`` does.
+        """
+        yield self.content
+        self.verify_again()
+
+    def verify_again(self) -> None:
+        """Raises ModelError when a file that runtimes read by path is no longer the one that was verified."""
+        if self.data:
+            _check(self.path, _digest(self.path), self.sha256)
+            self._verify_data()
 
 
 @dataclass(frozen=True)
@@ -117,7 +136,7 @@ class Model:
 def unverified(path: Path) -> ModelFile:
     """A file of this process's own making, with the weights beside it. Raises ModelError without it."""
     content = _read(path)
-    data = {name: _digest(path.parent / name) for name in _locations(content)}
+    data = {name: _digest(path.parent / name) for name in sorted(_weight_files(path, content))}
     return ModelFile(path, hashlib.sha256(content).hexdigest(), data)
 
 
@@ -161,8 +180,18 @@ def _refuse_others(path: Path, content: bytes) -> None:
         raise ModelError(f"{path}: this is a safetensors file: weights without a network. {_EXPORT}")
 
 
-def _locations(content: bytes) -> set[str]:
-    return {
-        content[match.end() : match.end() + match[1][0]].decode(errors="replace")
-        for match in _LOCATION.finditer(content)
-    }
+def _weight_files(path: Path, content: bytes) -> frozenset[str]:
+    """Names of the files beside this one that hold weights of it. Raises ModelError as ``content`` does."""
+    try:
+        found = references(content)
+    except ModelError as error:
+        raise ModelError(f"{path}: not an ONNX file: {error}. {_EXPORT}") from error
+    if found.operators:
+        raise ModelError(
+            f"{path}: holds {', '.join(sorted(found.operators))}; needed operators of ONNX alone, and no "
+            "compiled engine. Export the network without it."
+        )
+    for name in found.files:
+        if name in ("", "..") or Path(name).name != name:
+            raise ModelError(f"{path}: keeps weights in {name!r}; needed a file in the model's own folder.")
+    return found.files

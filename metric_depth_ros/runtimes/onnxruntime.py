@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import numpy as np
 
 from metric_depth_ros.errors import ModelError
 from metric_depth_ros.runtimes import cuda
-from metric_depth_ros.runtimes.fingerprint import processor
+from metric_depth_ros.runtimes.fingerprint import Fingerprint, processor
 from metric_depth_ros.runtimes.model import Model, ModelFile
 from metric_depth_ros.runtimes.plan_cache import PlanCache
 from metric_depth_ros.types import Array, FloatArray
@@ -22,6 +23,17 @@ _PROVIDERS = {
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
 }
+
+
+def library() -> ModuleType:
+    """ONNX Runtime with its telemetry off: version 1.31 would keep a device id in the user's cache."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when it is imported
+    import onnxruntime
+
+    if hasattr(onnxruntime, "disable_telemetry_events"):
+        onnxruntime.disable_telemetry_events()
+    module: ModuleType = onnxruntime
+    return module
 
 
 class OnnxRuntime:
@@ -45,22 +57,23 @@ class OnnxRuntime:
         Raises:
             ModelError: the file cannot be used, or the provider does not start.
         """
-        import onnxruntime as ort
-
+        ort = library()
         settings = ort.SessionOptions()
         settings.intra_op_num_threads = threads
         settings.inter_op_num_threads = 1
         settings.log_severity_level = 3
         # Spinning threads would take the processor from the other nodes between two images.
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        if file.data:
-            folder = str(file.path.parent.resolve())
-            settings.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
+        # Else it would read weights from the working directory, and its own format besides ONNX.
+        folder = str(file.path.parent.resolve())
+        settings.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
+        settings.add_session_config_entry("session.load_model_format", "ONNX")
         name = _PROVIDERS[provider]
         try:
-            self._session = ort.InferenceSession(
-                file.content, settings, providers=[(name, dict(options or {}))]
-            )
+            with file.opened() as content:
+                self._session = ort.InferenceSession(
+                    content, settings, providers=[(name, dict(options or {}))]
+                )
         except ModelError:
             raise
         except Exception as error:  # onnxruntime's exceptions share no parent but this
@@ -109,9 +122,7 @@ class OnnxRuntimeBackend:
                 return version(package)
             except PackageNotFoundError:
                 continue
-        import onnxruntime
-
-        return str(onnxruntime.__version__)
+        return str(library().__version__)
 
     def hardware(self) -> tuple[str, str]:
         """The device's name and compute capability."""
@@ -123,12 +134,21 @@ class OnnxRuntimeBackend:
 
     def load(self, model: Model, precision: str, *, threads: int, cache: PlanCache) -> OnnxRuntime:
         """A session, warm. Raises ModelError."""
-        options: dict[str, Any] = {}
-        if self.device == "tensorrt" and (folder := cache.folder("onnxruntime_tensorrt")) is not None:
+        file, options = model.at(precision), dict[str, str]()
+        if self.device == "cuda":
+            options = {"use_tf32": "0"}
+        elif self.device == "tensorrt" and (folder := cache.folder(self._plan(file, precision))) is not None:
             options = {"trt_engine_cache_enable": "1", "trt_engine_cache_path": str(folder)}
-        runtime = OnnxRuntime(model.at(precision), threads=threads, provider=self.device, options=options)
+        runtime = OnnxRuntime(file, threads=threads, provider=self.device, options=options)
         _check_inputs(model, runtime)
         return runtime
+
+    def _plan(self, file: ModelFile, precision: str) -> str:
+        """A folder's name: the provider's own plans are told apart by little more than the graph's name."""
+        fingerprint = Fingerprint(
+            "plans", file.identity, self.name, self.version(), *self.hardware(), precision=precision
+        )
+        return f"{fingerprint.slot}-{fingerprint.digest[:16]}"
 
 
 def _check_inputs(model: Model, runtime: OnnxRuntime) -> None:

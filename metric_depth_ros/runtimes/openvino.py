@@ -22,9 +22,7 @@ class OpenVino:
         """``threads`` 0 takes all processors. Raises ModelError when the file cannot be used."""
         import openvino as ov
 
-        file = model.full
-        content = file.content  # verified; only then is the file looked at
-        core = ov.Core()
+        file, core = model.full, ov.Core()
         settings = {
             "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision],
             "PERFORMANCE_HINT": "LATENCY",
@@ -34,8 +32,11 @@ class OpenVino:
             settings["INFERENCE_NUM_THREADS"] = str(threads)
         try:
             # Weights in further files are only found beside a file.
-            network = core.read_model(file.path) if file.data else core.read_model(content, b"")
-            compiled = core.compile_model(network, "CPU", settings)
+            with file.opened() as content:
+                network = core.read_model(file.path) if file.data else core.read_model(content, b"")
+                compiled = core.compile_model(network, "CPU", settings)
+        except ModelError:
+            raise
         except Exception as error:  # openvino raises RuntimeError and kinds of its own
             raise ModelError(f"{file.path}: OpenVINO cannot load it: {_first_lines(error)}") from error
         self._path = file.path

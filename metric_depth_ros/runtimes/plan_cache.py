@@ -11,14 +11,20 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from metric_depth_ros.runtimes.fingerprint import Fingerprint
 
 _LOG = logging.getLogger(__name__)
+
+_GROWING = ".growing-"
+_LEFT_S, _UNUSED_S = 86400.0, 90 * 86400.0
 
 
 class UnsafeCacheError(Exception):
@@ -68,7 +74,8 @@ class PlanCache:
         growing = ""
         try:
             self._make(self.root)
-            number, growing = tempfile.mkstemp(prefix=".growing-", dir=self.root)
+            self._prune()
+            number, growing = tempfile.mkstemp(prefix=_GROWING, dir=self.root)
             with os.fdopen(number, "wb") as file:
                 file.write(json.dumps(header).encode() + b"\n")
                 file.write(content)
@@ -100,10 +107,20 @@ class PlanCache:
         try:
             self._make(self.root)
             self._make(path)
+            os.utime(path)
         except (OSError, UnsafeCacheError) as error:
             _LOG.warning("%s: not used: %s", path, error)
             return None
         return path
+
+    def _prune(self) -> None:
+        """Removes what nobody has used for long, and what a process that ended early left half written."""
+        now = time.time()
+        for path in self.root.iterdir():
+            left = path.name.startswith(_GROWING)
+            with suppress(OSError):
+                if now - path.lstat().st_mtime > (_LEFT_S if left else _UNUSED_S):
+                    _remove(path)
 
     def _make(self, path: Path) -> None:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -113,9 +130,56 @@ class PlanCache:
         folder = _opened(self.root, os.O_DIRECTORY)
         try:
             with os.fdopen(_opened(Path(name), 0, folder), "rb") as file:
+                os.utime(file.fileno())  # it is in use
                 return file.read()
         finally:
             os.close(folder)
+
+
+class Attempt(PlanCache):
+    """The cache for one try of one candidate: what it builds is stored only once it has been tested."""
+
+    def __init__(self, cache: PlanCache) -> None:
+        super().__init__(cache.root)
+        self._built: list[tuple[Fingerprint, bytes]] = []
+        self._places: list[Path] = []
+        self._reused = False
+
+    def load(self, fingerprint: Fingerprint) -> bytes | None:
+        """As ``PlanCache`` does."""
+        content = super().load(fingerprint)
+        if content is not None:
+            self._places.append(self.root / fingerprint.slot)
+            self._reused = True
+        return content
+
+    def store(self, fingerprint: Fingerprint, content: bytes) -> None:
+        """Holds it until ``passed``."""
+        self._built.append((fingerprint, content))
+
+    def folder(self, name: str) -> Path | None:
+        """As ``PlanCache`` does."""
+        path = super().folder(name)
+        if path is not None:
+            self._places.append(path)
+            self._reused |= any(path.iterdir())
+        return path
+
+    def passed(self) -> None:
+        """Stores what was built."""
+        for fingerprint, content in self._built:
+            super().store(fingerprint, content)
+
+    def failed(self) -> bool:
+        """Removes what was stored; True when any of it was used, so that a new one may do better."""
+        for path in self._places:
+            _remove(path)
+        return self._reused
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _opened(path: Path, flags: int, folder: int | None = None) -> int:

@@ -23,6 +23,7 @@ from metric_depth_ros.runtimes import cuda
 from metric_depth_ros.runtimes.fingerprint import Fingerprint
 from metric_depth_ros.runtimes.model import Model
 from metric_depth_ros.runtimes.plan_cache import PlanCache
+from metric_depth_ros.runtimes.stopping import go_on, stop_event
 from metric_depth_ros.types import Array, FloatArray
 
 _LOG = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ OLDEST, TOO_NEW = (10, 3), (12,)
 
 
 class TensorRt:
-    """A plan on the GPU, with pinned buffers, a stream of its own and one CUDA graph per input size."""
+    """A plan on the GPU with a stream of its own; pinned buffers and a CUDA graph for the last input size."""
 
     def __init__(self, plan: bytes, trt: ModuleType, driver: cuda.Driver) -> None:
         """Raises ModelError when the plan cannot be used."""
@@ -91,8 +92,15 @@ class TensorRt:
         if unknown := context.infer_shapes():
             raise ModelError(f"TensorRT: the size of {', '.join(unknown)} is not known before the run.")
         for name, dtype in self._types.items():
-            buffer = self._buffers[name] = _Buffer(self._driver, tuple(context.get_tensor_shape(name)), dtype)
-            context.set_tensor_address(name, buffer.device)
+            shape = tuple(context.get_tensor_shape(name))
+            if min(shape, default=1) < 1:
+                raise ModelError(
+                    f"TensorRT: {name!r} is of shape {shape}: its size depends on the image's values, or it "
+                    "is empty. Use another runtime."
+                )
+            buffer = self._buffers[name] = _Buffer(self._driver, shape, dtype)
+            if not context.set_tensor_address(name, buffer.device):
+                raise ModelError(f"TensorRT: {name!r} cannot be bound. {self._messages.last_error}")
         self._shapes = shapes
         self._queue()  # the first run loads kernels, which cannot be recorded
         self._driver.wait(self._stream)
@@ -138,7 +146,12 @@ class _Buffer:
 
     def __init__(self, driver: cuda.Driver, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         size = math.prod(shape) * dtype.itemsize
-        self.host, self.device = driver.pinned(size), driver.memory(size)
+        self.host = driver.pinned(size)
+        try:
+            self.device = driver.memory(size)
+        except ModelError:
+            driver.free_pinned(self.host)
+            raise
         memory = (ctypes.c_byte * size).from_address(self.host)
         self.array: Array = np.ctypeslib.as_array(memory).view(dtype).reshape(shape)
 
@@ -183,6 +196,7 @@ class TensorRtBackend:
             capability,
             precision=precision,
             shapes=str({name: (s.smallest, s.usual, s.largest) for name, s in model.sizes.items()}),
+            flags="no TF32",
         )
         plan = cache.load_or_build(fingerprint, lambda: build_plan(trt, model, precision))
         return TensorRt(plan, trt, driver)
@@ -194,21 +208,26 @@ def build_plan(trt: ModuleType, model: Model, precision: str) -> bytes:
     builder = trt.Builder(messages)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, messages)
-    # The path is where weights in further files are looked for.
-    parsed = parser.parse(file.content, str(file.path)) if file.data else parser.parse(file.content)
+    with file.opened() as content:
+        # The path is where weights in further files are looked for.
+        parsed = parser.parse(content, str(file.path)) if file.data else parser.parse(content)
     if not parsed:
         errors = "; ".join(str(parser.get_error(i)) for i in range(parser.num_errors))
         raise ModelError(f"{file.path}: TensorRT cannot read it: {errors}")
     config = builder.create_builder_config()
+    config.clear_flag(trt.BuilderFlag.TF32)  # 10 bits of mantissa are not what is called single precision
     # Kept in a name: the configuration does not keep it alive.
     config.progress_monitor = monitor = _monitor(trt, lambda words: _LOG.info("building engine: %s", words))
     if model.varies:
         profile = builder.create_optimization_profile()
         for name, size in model.sizes.items():
             profile.set_shape(name, size.smallest, size.usual, size.largest)
-        config.add_optimization_profile(profile)
+        if config.add_optimization_profile(profile) < 0:
+            raise ModelError(f"{file.path}: TensorRT refuses its sizes. {messages.last_error}")
     plan = builder.build_serialized_network(network, config)
     del monitor
+    go_on()
+    file.verify_again()  # weights in further files are read as late as now
     if plan is None:
         raise ModelError(f"{file.path}: TensorRT cannot build a plan. {messages.last_error}")
     return bytes(plan)
@@ -246,7 +265,8 @@ def _messages(trt: ModuleType) -> Any:
 
 
 def _monitor(trt: ModuleType, say: Callable[[str], None]) -> Any:
-    """Tells how far the outermost phases of a build have come, in tenths."""
+    """Tells how far the outermost phases of a build have come, in tenths; ends it when that is asked for."""
+    stop = stop_event()  # TensorRT calls from threads of its own
 
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
@@ -264,6 +284,6 @@ def _monitor(trt: ModuleType, say: Callable[[str], None]) -> Any:
             steps = self.steps.get(phase_name, 0)
             if steps and 10 * (step + 1) // steps != 10 * step // steps:
                 say(f"{phase_name}, {100 * (step + 1) // steps} %")
-            return True
+            return not stop.is_set()
 
     return Monitor()

@@ -1,4 +1,4 @@
-"""PyTorch: runs the ONNX graph itself, on a GPU (in half precision, as a CUDA graph) or on the processor.
+"""PyTorch: runs the ONNX graph itself, on a GPU (as a CUDA graph) or on the processor.
 
 No checkpoint is loaded, so there is no pickle, and no network's code is needed beside the file.
 *Not verified on a GPU.*
@@ -50,11 +50,11 @@ class TorchBackend:
         return (processor(), "") if self.device == "cpu" else cuda.device()
 
     def precisions(self, model: Model) -> tuple[str, ...]:
-        """Best first."""
-        return ("fp32",) if self.device == "cpu" else ("fp16", "fp32")
+        """Best first. Half precision is what a float16 file says: it keeps single where that is needed."""
+        return ("fp16", "fp32") if self.device != "cpu" and model.half is not None else ("fp32",)
 
     def load(self, model: Model, precision: str, *, threads: int, cache: PlanCache) -> Runtime:
         """The network. Raises ModelError."""
         from metric_depth_ros.runtimes.torch_program import Torch
 
-        return Torch(model.full, device=self.device, half=precision == "fp16", threads=threads)
+        return Torch(model.at(precision), device=self.device, threads=threads)

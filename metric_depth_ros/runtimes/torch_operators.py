@@ -24,6 +24,12 @@ TOLD_BY_NUMBERS = frozenset({
     "Unsqueeze",
 })  # fmt: skip
 
+# torch's types by ONNX' numbers (TensorProto.DataType).
+TYPES = {
+    1: torch.float32, 2: torch.uint8, 3: torch.int8, 6: torch.int32, 7: torch.int64, 9: torch.bool,
+    10: torch.float16, 11: torch.float64, 16: torch.bfloat16,
+}  # fmt: skip
+
 
 def _numbers(x: Tensor | None) -> list[Any]:
     return [] if x is None else x.flatten().tolist()
@@ -138,14 +144,23 @@ def _slice(
     begin, end = _numbers(starts), _numbers(ends)
     for at, axis in enumerate(_numbers(axes) or range(len(begin))):
         step = (_numbers(steps) or [1] * len(begin))[at]
+        index = [slice(None)] * x.ndim
         if step > 0:
-            index = [slice(None)] * x.ndim
             index[axis] = slice(begin[at], end[at], step)
             x = x[tuple(index)]
         else:  # torch has no negative steps
             chosen = range(x.shape[axis])[begin[at] : end[at] if end[at] >= -x.shape[axis] else None : step]
-            x = x.index_select(axis, torch.tensor(list(chosen), device=x.device))
+            index[axis] = slice(chosen[-1], chosen[0] + 1, -step) if chosen else slice(0)
+            x = x[tuple(index)].flip(axis)
     return x
+
+
+def _cumulated(a: Attributes, x: Tensor, axis: Tensor) -> Tensor:
+    along = int(axis)
+    if a.get("reverse", 0):
+        x = x.flip(along)
+    found = x.cumsum(along) - (x if a.get("exclusive", 0) else 0)
+    return found.flip(along) if a.get("reverse", 0) else found
 
 
 def _gather(a: Attributes, x: Tensor, index: Tensor) -> Tensor:
@@ -267,12 +282,13 @@ OPERATORS: dict[str, Operator] = {
     "BatchNormalization": lambda a, x, w, b, mean, var: functional.batch_norm(
         x, mean, var, w, b, eps=a.get("epsilon", 1e-5)
     ),
+    "Cast": lambda a, x: x.to(TYPES[a["to"]]),
     "Clip": _clip,
     "Concat": lambda a, *inputs: torch.cat(inputs, a["axis"]),
     "ConstantOfShape": _constant_of_shape,
     "Conv": _convolution,
     "ConvTranspose": _transposed_convolution,
-    "CumSum": lambda a, x, axis: x.cumsum(int(axis)),
+    "CumSum": _cumulated,
     "DepthToSpace": _depth_to_space,
     "Div": _divide,
     "Einsum": lambda a, *inputs: torch.einsum(a["equation"].decode(), *inputs),

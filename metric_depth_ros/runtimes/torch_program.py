@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,8 @@ from metric_depth_ros.runtimes.model import ModelFile
 from metric_depth_ros.runtimes.torch_operators import OPERATORS, TOLD_BY_NUMBERS
 from metric_depth_ros.types import Array, FloatArray
 
+_LOG = logging.getLogger(__name__)
+
 _WARM_UP = 3
 
 
@@ -23,7 +26,7 @@ class Torch:
     CUDA graph. The last size is kept.
     """
 
-    def __init__(self, file: ModelFile, *, device: str, half: bool, threads: int) -> None:
+    def __init__(self, file: ModelFile, *, device: str, threads: int) -> None:
         """``threads`` 0 leaves PyTorch's number as it is; it holds for the whole process.
 
         Raises:
@@ -31,10 +34,12 @@ class Torch:
         """
         if threads:
             torch.set_num_threads(threads)
+        if device == "cuda":  # 10 bits of mantissa are not what is called single precision
+            torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
         self._path, self._device = file.path, torch.device(device)
-        self._float = torch.float16 if half else torch.float32
         self._graph = graph = _read(file)
-        unknown = {node.op_type for node in graph.node} - {*OPERATORS, "Constant", "Cast"}
+        known = {*OPERATORS, "Constant"}
+        unknown = {_name(node) for node in graph.node if _name(node) not in known}
         if unknown:
             raise ModelError(f"{file.path}: the torch runtime has no operator {', '.join(sorted(unknown))}.")
         self._constants = {item.name: _tensor(item) for item in graph.initializer}
@@ -52,7 +57,7 @@ class Torch:
                 shapes = {name: tensor.shape for name, tensor in tensors.items()}
                 if self._program is None or self._program.shapes != shapes:
                     self._program = None  # frees the memory of the last size
-                    self._program = _Program(self._graph, self._constants, tensors, self._device, self._float)
+                    self._program = _Program(self._graph, self._constants, tensors, self._device)
                 found = self._program.run(tensors)
                 return {name: _array(found[name]) for name in self._outputs}
         except (RuntimeError, IndexError, KeyError, ModelError) as error:
@@ -69,14 +74,13 @@ class _Program:
         constants: Mapping[str, torch.Tensor],
         inputs: Mapping[str, torch.Tensor],
         device: torch.device,
-        float_type: torch.dtype,
     ) -> None:
         self.shapes = {name: tensor.shape for name, tensor in inputs.items()}
-        self._device, self._float = device, float_type
+        self._device = device
         self._outputs = [item.name for item in graph.output]
         self._steps: list[tuple[Any, dict[str, Any], list[torch.Tensor | str | None], list[str]]] = []
         # Clones: every run writes its inputs here.
-        self._static = {name: self._moved(tensor).clone() for name, tensor in inputs.items()}
+        self._static = {name: tensor.to(device, copy=True) for name, tensor in inputs.items()}
         self._values: dict[str, torch.Tensor] = {}
         self._fixed = self._fold(graph, constants)
         self._recording = self._record() if device.type == "cuda" else None
@@ -101,7 +105,7 @@ class _Program:
                 known[node.output[0]] = attributes["value"]
                 continue
             folds = node.op_type == "Shape" or all(name in known for name in node.input if name)
-            run = self._operator(node.op_type, folds)
+            run = OPERATORS[node.op_type]
             arguments: list[torch.Tensor | str | None] = []
             for position, name in enumerate(node.input):
                 if not name:
@@ -109,7 +113,7 @@ class _Program:
                 elif name in known:
                     is_data = position == 0 or node.op_type not in TOLD_BY_NUMBERS
                     if is_data and not folds and name not in moved:
-                        moved[name] = self._moved(known[name])
+                        moved[name] = known[name].to(self._device)
                     arguments.append(moved[name] if is_data and not folds else known[name])
                 else:
                     arguments.append(name)
@@ -120,7 +124,7 @@ class _Program:
             else:
                 values.update(zip(node.output, found, strict=False))
                 self._steps.append((run, attributes, arguments, list(node.output)))
-        return {name: self._moved(known[name]) for name in self._outputs if name in known}
+        return {name: known[name].to(self._device) for name in self._outputs if name in known}
 
     def _run_steps(self) -> dict[str, torch.Tensor]:
         values = {**self._static, **self._fixed}
@@ -129,8 +133,8 @@ class _Program:
             values.update(zip(outputs, _several(found), strict=False))
         return {name: values[name] for name in self._outputs}
 
-    def _record(self) -> torch.cuda.CUDAGraph:
-        """All steps as one CUDA graph. Not verified on a GPU."""
+    def _record(self) -> torch.cuda.CUDAGraph | None:
+        """All steps as one CUDA graph; None where one of them cannot be recorded. Not verified on a GPU."""
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
@@ -138,25 +142,18 @@ class _Program:
                 self._run_steps()
         torch.cuda.current_stream().wait_stream(stream)
         recording = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(recording):
-            self._values = self._run_steps()
+        try:
+            with torch.cuda.graph(recording):
+                self._values = self._run_steps()
+        except RuntimeError as error:
+            _LOG.info("torch: runs without a CUDA graph: %s", " ".join(str(error).split())[:300])
+            return None
         return recording
 
-    def _operator(self, name: str, folds: bool) -> Any:
-        if name != "Cast":
-            return OPERATORS[name]
-        # What is computed once stays in single precision, so that sizes come out exact.
-        float_type = torch.float32 if folds else self._float
 
-        def cast(attributes: Mapping[str, Any], x: torch.Tensor) -> torch.Tensor:
-            wanted = _types()[attributes["to"]]
-            return x.to(float_type if wanted.is_floating_point else wanted)
-
-        return cast
-
-    def _moved(self, tensor: torch.Tensor) -> torch.Tensor:
-        """On the device; floats in the precision at hand."""
-        return tensor.to(self._device, self._float if tensor.is_floating_point() else tensor.dtype)
+def _name(node: Any) -> str:
+    """The operator's, with its domain where it is not ONNX' own."""
+    return node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}::{node.op_type}"
 
 
 def _array(found: torch.Tensor) -> Array:
@@ -169,21 +166,17 @@ def _several(found: Any) -> tuple[torch.Tensor, ...]:
     return (found,) if isinstance(found, torch.Tensor) else tuple(found)
 
 
-def _types() -> dict[int, torch.dtype]:
-    """torch's types by ONNX' numbers (TensorProto.DataType)."""
-    return {
-        1: torch.float32, 2: torch.uint8, 3: torch.int8, 6: torch.int32, 7: torch.int64, 9: torch.bool,
-        10: torch.float16, 11: torch.float64, 16: torch.bfloat16,
-    }  # fmt: skip
-
-
 def _read(file: ModelFile) -> Any:
     """The file's graph. Raises ModelError when it is no ONNX file."""
     import onnx
 
-    content = file.content  # verified
     try:
-        model = onnx.load(str(file.path)) if file.data else onnx.load_model_from_string(content)
+        with file.opened() as content:
+            model = onnx.load_model_from_string(content)
+            if file.data:
+                onnx.load_external_data_for_model(model, str(file.path.parent))
+    except ModelError:
+        raise
     except Exception as error:  # protobuf's and onnx' own kinds
         raise ModelError(f"{file.path}: no ONNX file: {' '.join(str(error).split())[:200]}") from error
     return model.graph
