@@ -12,12 +12,13 @@ from metric_depth_ros.engines.manifest import (
     LabelManifest,
     SamManifest,
     load_manifest_of,
+    model_file,
 )
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.regions.label_network import LabelSegmenter
 from metric_depth_ros.regions.sam import SamSegmenter
 from metric_depth_ros.regions.watershed import WatershedSegmenter
-from metric_depth_ros.runtimes import Model, ModelFile, Request, choose_runtime
+from metric_depth_ros.runtimes import Model, Request, choose_runtime
 from metric_depth_ros.types import Runtime, Segmenter
 
 
@@ -56,5 +57,5 @@ def _runtime(
     """A verified file on ONNX Runtime."""
     sizes = {item.name: sizes_of(item)} if item is not None else {}
     dtypes = {item.name: item.dtype} if item is not None else {}
-    model = Model(ModelFile(folder / file.file, file.sha256, file.data), None, sizes, dtypes)
+    model = Model(model_file(folder / file.file, file.sha256, file.data), None, sizes, dtypes)
     return choose_runtime(model, Request("onnxruntime", "fp32", config.threads)).runtime
