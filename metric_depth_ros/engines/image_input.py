@@ -13,7 +13,7 @@ from metric_depth_ros.engines.manifest import InputManifest
 from metric_depth_ros.runtimes.model import Size
 from metric_depth_ros.types import FloatArray, ImageArray
 
-# Images longer or narrower than this, and than the usual size, are stretched to it by networks whose size varies.
+# Images longer or narrower than this and the usual size are stretched by networks whose size varies.
 _LONGEST = 4.0
 
 
@@ -28,9 +28,7 @@ def network_size(manifest: InputManifest, width: int, height: int) -> tuple[int,
         return manifest.width, manifest.height
     longest = _longest(manifest)
     aspect = min(max(width / height, 1 / longest), longest)
-    columns, rows = (
-        {max(1, math.floor(side)), max(1, math.ceil(side))} for side in _steps(manifest, aspect)
-    )
+    columns, rows = ({max(1, math.floor(side)), max(1, math.ceil(side))} for side in _steps(manifest, aspect))
 
     def misfit(size: tuple[int, int]) -> float:
         w, h = size

@@ -201,7 +201,7 @@ def load_manifest_of(kind: type[AnyManifest], path: str | Path) -> AnyManifest:
             one) or of the wrong type, or a person has still to complete it.
     """
     try:
-        tree = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)  # noqa: S506, a SafeLoader
+        tree = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
         manifest: AnyManifest = _build(kind, tree, "")
         return manifest
     except OSError as error:

@@ -93,7 +93,8 @@ def _image(path: Path, inputs: list[_Value]) -> _Value:
 
 def _draft(path: Path, image: _Value, outputs: list[_Value]) -> tuple[dict[str, Any], list[str]]:
     file = described_file(path)
-    tree: dict[str, Any] = {"name": path.stem, "file": file.file, "licence": TO_COMPLETE, "sha256": file.sha256}
+    tree: dict[str, Any] = {"name": path.stem, "file": file.file, "licence": TO_COMPLETE}
+    tree["sha256"] = file.sha256
     if file.data:
         tree["data"] = file.data
     tree["input"], notes = _input(image)
@@ -116,7 +117,8 @@ def _draft(path: Path, image: _Value, outputs: list[_Value]) -> tuple[dict[str, 
         chosen, kind = (labels[0], "labels") if labels else (scores[0], "scores")
         tree["output"] = {"name": chosen.name, "kind": kind}
         notes.append("No map of depth: a draft for regions.source: labels.")
-    return {**tree, "source": ""}, [*notes, f"Replace every {TO_COMPLETE}; check colour, mean, std and resize."]
+    notes.append(f"Replace every {TO_COMPLETE}; check colour, mean, std and resize.")
+    return {**tree, "source": ""}, notes
 
 
 def _input(image: _Value) -> tuple[dict[str, Any], list[str]]:
