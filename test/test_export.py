@@ -335,7 +335,7 @@ def test_a_checkpoint_of_another_s_is_not_taken_for_a_run(checkpoints, tmp_path,
     ],
 )
 @pytest.mark.parametrize("name", ["depth_anything", "sam"])
-def test_preprocessing_that_a_manifest_cannot_say_is_refused(checkpoints, tmp_path, capsys, name, said, words):
+def test_preprocessing_no_manifest_can_say_is_refused(checkpoints, tmp_path, capsys, name, said, words):
     folder = copied(checkpoints(name), tmp_path / "odd")
     (folder / "preprocessor_config.json").write_text(json.dumps(said))
     assert words in refused(folder, tmp_path, capsys)

@@ -221,9 +221,7 @@ def test_settings_change_and_the_network_stays(sams):
     assert after._encoder is before._encoder and after._config.sam.points_per_side == 2
 
 
-@pytest.mark.parametrize(
-    ("name", "runtime"), [("sam", "openvino"), ("sam2", "openvino"), ("sam", "torch")]
-)
+@pytest.mark.parametrize(("name", "runtime"), [("sam", "openvino"), ("sam2", "openvino"), ("sam", "torch")])
 def test_both_parts_run_on_the_runtime_that_is_set(sams, name, runtime, caplog):
     pytest.importorskip(runtime)
     image = np.random.default_rng(5).integers(0, 256, (96, 128, 3)).astype(np.uint8)

@@ -53,7 +53,9 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         choices=("coarse", "fine", "none"),
         help="which feature map F(x) is given out beside the depth (default coarse)",
     )
-    parser.add_argument("--licence", default="", help="of the weights (default: the card's; ours: Apache-2.0)")
+    parser.add_argument(
+        "--licence", default="", help="of the weights (default: their card's; ours: Apache-2.0)"
+    )
     parser.add_argument("--source", default="", help="where the weights are from")
     parser.add_argument(
         "--manifest-for", type=Path, metavar="ONNX", help="write ONNX's manifest, to be completed, beside it"
