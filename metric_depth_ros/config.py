@@ -175,6 +175,12 @@ class RegionsConfig:
         live=False,
     )
     manifest: str = option("", "YAML file of the network of labels or sam", live=False)
+    runtime: str = option(
+        "onnxruntime",
+        "what runs that network, as engine.runtime; sam is for a GPU",
+        choices=("auto", "onnxruntime", "openvino", "tensorrt", "torch"),
+        live=False,
+    )
     threads: int = option(2, "processor threads of that network; 0 takes all", low=0, high=256, live=False)
     width: int = option(
         160,

@@ -1,16 +1,19 @@
 import hashlib
+import os
 
 import cv2
 import numpy as np
 import pytest
 import yaml
 from conftest import write_toy_model
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.engines import build_engine
 from metric_depth_ros.engines.depth_engine import DepthEngine
 from metric_depth_ros.engines.image_input import network_size, sizes_of
-from metric_depth_ros.engines.manifest import load_manifest
+from metric_depth_ros.engines.manifest import InputManifest, load_manifest
 from metric_depth_ros.errors import ModelError
 
 
@@ -111,7 +114,28 @@ def test_an_output_that_is_no_map_is_refused(tmp_path, shape):
         ({"input": {"colour": "hsv"}}, "rgb or bgr"),
         ({"input": {"width": "64"}}, "input.width"),
         ({"input": {"with": 64}}, "Did you mean input.width?"),
-        ({"input": {"std": [1, 0, 1]}}, "std not zero"),
+        ({"input": {"std": [1, 0, 1]}}, "std positive"),
+        ({"input": {"std": [-1, 1, 1]}}, "std positive"),
+        ({"input": {"std": [1, 1]}}, "three finite numbers"),
+        ({"input": {"mean": [float("nan")] * 3}}, "finite numbers"),
+        ({"input": {"mean": ["a", "b", "c"]}}, "input.mean: ['a', 'b', 'c']; needed finite numbers"),
+        ({"input": {"mean": [10**400, 0, 0]}}, "input.mean"),
+        ({"input": {"width": 10**7}}, "of 1 to 8192"),
+        ({"input": {"name": "COMPLETE"}}, "input.name: 'COMPLETE'"),
+        ({"licence": "COMPLETE"}, "licence: 'COMPLETE'"),
+        ({"features": {"f": "COMPLETE"}}, "features: 'COMPLETE'"),
+        ({"features": {"f": ["x"]}}, "features"),
+        ({"features": {"f": 3}}, "features"),
+        ({"data": {5: "0" * 64}}, "data"),
+        ({"data": {"w": "0"}}, "64 hexadecimal digits"),
+        ({"data": {"../w": "0" * 64}}, "in the model's folder"),
+        ({"file": "../out/x.onnx"}, "file: '../out/x.onnx'; needed the name of a file"),
+        ({"file": "/tmp/x.onnx"}, "file: '/tmp/x.onnx'"),
+        ({"file": ".."}, "file: '..'"),
+        ({"file": ""}, "file: ''"),
+        ({"file": "a\0b"}, "file"),
+        ({"name": ["x" * 1000] * 1000}, "name"),
+        ({"x" * 1000: 1}, "unknown key"),
         ({"output": {"kind": "disparity"}}, "depth or inverse_depth"),
         ({"output": {"floor": None}}, "floor"),
         ({"outputs": {}}, "Did you mean output?"),
@@ -128,6 +152,48 @@ def test_a_wrong_manifest_is_refused(tmp_path, changes, words):
         manifest(tmp_path, **changes)
     assert words in str(error.value)
     assert "net.yaml" in str(error.value)
+    assert len(str(error.value)) < 500
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &a [1]\nb: *a",
+        "a: &a {x: 1}\nb: {<<: [*a, *a]}",
+        "[" * 5_000,
+        "day: 2020-99-99",
+        "width: " + "9" * 5000,
+        "- 1",
+        "",
+    ],
+)
+def test_yaml_that_is_no_manifest_is_refused(tmp_path, text):
+    path = tmp_path / "net.yaml"
+    path.write_text(text)
+    with pytest.raises(ModelError, match=r"net\.yaml: (not valid YAML|manifest)") as error:
+        load_manifest(path)
+    assert len(str(error.value)) < 500
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+@pytest.mark.parametrize("which", ["model", "weights"])
+def test_what_could_be_read_for_ever_is_not_read(tmp_path, kind, which):
+    path = write_toy_model(tmp_path)
+    odd = tmp_path / ("toy.onnx" if which == "model" else "toy.data")
+    odd.unlink(missing_ok=True)
+    {"pipe": os.mkfifo, "device": lambda p: p.symlink_to("/dev/zero"), "folder": os.mkdir}[kind](odd)
+    if which == "weights":
+        tree = yaml.safe_load(path.read_text())
+        path.write_text(yaml.safe_dump({**tree, "data": {odd.name: "0" * 64}}))
+    with pytest.raises(ModelError, match=f"{odd.name}: not a regular file"):
+        build_engine(EngineConfig(manifest=str(path)))
+
+
+def test_a_hash_may_be_written_in_capitals(tmp_path):
+    path = write_toy_model(tmp_path)
+    tree = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump({**tree, "sha256": tree["sha256"].upper()}))
+    assert build_engine(EngineConfig(manifest=str(path))).predict(gradient(48, 64)).values.std() > 0
 
 
 def test_missing_files_are_named(tmp_path):
@@ -219,10 +285,6 @@ def test_weights_beside_the_model_are_checked_too(tmp_path):
     (tmp_path / "toy.weights").write_bytes(b"other weights")
     with pytest.raises(ModelError, match=r"toy\.weights: sha256"):
         build_engine(EngineConfig(manifest=str(path)))
-    tree["data"] = {"../toy.weights": "0"}
-    path.write_text(yaml.safe_dump(tree))
-    with pytest.raises(ModelError, match="in the model's folder"):
-        build_engine(EngineConfig(manifest=str(path)))
 
 
 # ---- where pixels lie -----------------------------------------------------------------------------
@@ -266,14 +328,15 @@ def test_every_pixel_of_the_output_lies_where_it_lay_in_the_image(tmp_path, resi
     assert np.allclose(found, found[:, :1])
 
 
-@pytest.mark.parametrize("size", [(300, 100), (97, 211), (640, 480)])
-def test_what_goes_in_comes_out_in_the_same_place(tmp_path, size):
+@pytest.mark.parametrize("resize", ["letterbox", "stretch"])
+@pytest.mark.parametrize("size", [(300, 100), (97, 211), (640, 480), (400, 150), (240, 400)])
+def test_what_goes_in_comes_out_in_the_same_place(tmp_path, size, resize):
     """The whole way: a smooth picture through a network that only blurs is that picture, unshifted."""
     width, height = size
     x, y = np.meshgrid(np.arange(width) / width, np.arange(height) / height)
     smooth = 127 + 100 * np.sin(5 * x) * np.cos(4 * y)
     image = np.repeat(np.round(smooth).astype(np.uint8)[:, :, None], 3, axis=2)
-    item = {"resize": "letterbox", "width": 256, "height": 192}
+    item = {"resize": resize, "width": 256, "height": 192}
     engine = DepthEngine(manifest(tmp_path, input=item), Pooled(2))
     difference = ((engine.predict(image).values - 1) * 255 - smooth)[6:-6, 6:-6]
     for rise in np.gradient(smooth):  # how far it moved in pixels, by least squares
@@ -307,14 +370,22 @@ def test_a_size_that_does_not_vary_stays(tmp_path):
     assert not sizes_of(item).varies
 
 
-@pytest.mark.parametrize("layout", ["nchw", "nhwc"])
-def test_every_size_lies_between_the_smallest_and_the_largest(tmp_path, layout):
-    item = manifest(tmp_path, input={"width": 64, "height": 48, "multiple_of": 8, "layout": layout}).input
+@given(
+    layout=st.sampled_from(["nchw", "nhwc"]),
+    step=st.sampled_from([1, 8, 14, 16, 32]),
+    usual=st.tuples(st.integers(1, 60), st.integers(1, 60)),
+    image=st.tuples(st.integers(1, 4000), st.integers(1, 4000)),
+)
+@example(layout="nchw", step=16, usual=(19, 14), image=(117, 492))
+@example(layout="nchw", step=14, usual=(50, 10), image=(640, 480))
+def test_every_size_lies_between_the_smallest_and_the_largest(layout, step, usual, image):
+    own = step * usual[0], step * usual[1]
+    item = InputManifest("image", *own, multiple_of=step, layout=layout)
     sizes = sizes_of(item)
-    assert sizes.varies
-    for width, height in [(w, h) for w in (1, 10, 100, 333, 1000) for h in (1, 10, 100, 333, 1000)]:
-        size = network_size(item, width, height)
-        shape = (1, size[1], size[0], 3) if layout == "nhwc" else (1, 3, size[1], size[0])
+    assert network_size(item, *own) == own
+    for width, height in (network_size(item, *image), own):
+        assert width % step == height % step == 0
+        shape = (1, height, width, 3) if layout == "nhwc" else (1, 3, height, width)
         assert all(a <= n <= b for a, n, b in zip(sizes.smallest, shape, sizes.largest, strict=True))
 
 

@@ -1,5 +1,6 @@
 """Regions by networks: SAM's masks as transformers makes them, overlaps and holes, label networks."""
 
+import dataclasses
 import hashlib
 
 import cv2
@@ -42,11 +43,8 @@ def test_of_boxes_that_overlap_the_best_is_kept():
     assert suppressed(np.zeros((0, 4)), np.zeros(0), 0.5).tolist() == []
 
 
-def test_suppression_is_that_of_a_plain_loop():
-    random = np.random.default_rng(0)
-    low = random.uniform(0, 50, (60, 2))
-    corners = np.hstack([low, low + random.uniform(0, 40, (60, 2))])
-    scores = random.permutation(60) / 60
+def plainly_suppressed(corners, scores, most_overlap):
+    """Non-maximum suppression as torchvision, which transformers calls, defines it."""
 
     def overlap(a, b):
         sides = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
@@ -54,10 +52,18 @@ def test_suppression_is_that_of_a_plain_loop():
         return shared / (np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - shared)
 
     kept = []
-    for i in np.argsort(-scores):
-        if all(overlap(corners[i], corners[j]) <= 0.3 for j in kept):
+    for i in np.argsort(-scores, kind="stable"):
+        if all(not overlap(corners[i], corners[j]) > most_overlap for j in kept):
             kept.append(i)
-    assert suppressed(corners, scores, 0.3).tolist() == kept
+    return kept
+
+
+def test_suppression_is_that_of_a_plain_loop():
+    random = np.random.default_rng(0)
+    low = random.uniform(0, 50, (60, 2))
+    corners = np.hstack([low, low + random.uniform(0, 40, (60, 2))])
+    scores = random.permutation(60) / 60
+    assert suppressed(corners, scores, 0.3).tolist() == plainly_suppressed(corners, scores, 0.3)
 
 
 def test_a_part_stays_apart_from_its_whole_and_holes_are_regions():
@@ -106,33 +112,54 @@ def sams(tmp_path_factory):
 
 
 def reference(name, folder, image, sam):
-    """Logits and qualities of the masks kept by transformers' own functions, best first, and its boxes."""
+    """Transformers' processor, its input, and the logits (N, 3, H, W) and qualities (N, 3) at the grid.
+
+    Its processor of SAM 2 needs torchvision, which is not here: what that does is written out.
+    """
     import torch
+    from PIL import Image
     from transformers import Sam2Model, SamModel
     from transformers.models.sam import image_processing_pil_sam as processing
 
     height, width = image.shape[:2]
     model = (SamModel if name == "sam" else Sam2Model).from_pretrained(folder).eval()
     mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
-    pixels = np.zeros((1, 3, 128, 128), np.float32)
-    pixels[0, :, :height, :width] = np.moveaxis((image / 255 - mean) / std, 2, 0)
-    grid = processing._build_point_grid(sam.points_per_side) * np.array([[width, height]])
-    points = processing._normalize_coordinates(128, grid, (height, width))
+    processor = processing.SamImageProcessorPil(
+        size={"longest_edge": 128},
+        pad_size={"height": 128, "width": 128},
+        image_mean=mean.tolist(),
+        image_std=std.tolist(),
+    )
+    grid = processing._build_point_grid(sam.points_per_side)
+    if name == "sam":
+        given = processor(image, return_tensors="pt")
+        pixels, reshaped = given["pixel_values"], given["reshaped_input_sizes"][0].tolist()
+        points = processing._normalize_coordinates(128, grid * [[width, height]], (height, width))
+    else:
+        small = np.asarray(Image.fromarray(image).resize((128, 128), Image.Resampling.BILINEAR))
+        pixels = torch.from_numpy(np.moveaxis((small / 255 - mean) / std, 2, 0)[None].astype(np.float32))
+        points = grid * 128
     with torch.inference_mode():
         out = model(
-            pixel_values=torch.from_numpy(pixels),
+            pixel_values=pixels,
             input_points=torch.from_numpy(points.astype(np.float32))[None, :, None],
             input_labels=torch.ones(1, len(points), 1, dtype=torch.int32),
             multimask_output=True,
         )
-    processor = processing.SamImageProcessorPil(pad_size={"height": 128, "width": 128})
-    (full,) = processor.post_process_masks(
-        out.pred_masks, [(height, width)], [(height, width)], binarize=False
-    )
-    return processor, full, out.iou_scores[0]
+    if name == "sam":
+        (full,) = processor.post_process_masks(out.pred_masks, [(height, width)], [reshaped], binarize=False)
+    else:
+        full = torch.nn.functional.interpolate(out.pred_masks[0], (height, width), mode="bilinear")
+    return processor, pixels.numpy(), full, out.iou_scores[0]
 
 
-@pytest.mark.parametrize(("name", "shape"), [("sam", (96, 128)), ("sam", (128, 100)), ("sam2", (128, 128))])
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("sam", (96, 128)), ("sam", (128, 100)), ("sam", (75, 100)), ("sam", (240, 320)),
+        ("sam2", (128, 128)), ("sam2", (75, 100)), ("sam2", (240, 320)),
+    ],
+)  # fmt: skip
 def test_the_masks_are_those_of_transformers(sams, name, shape):
     import torch
     from transformers.models.sam.image_processing_pil_sam import _rle_to_mask
@@ -140,7 +167,7 @@ def test_the_masks_are_those_of_transformers(sams, name, shape):
     folder, found = sams[name]
     image = np.random.default_rng(5).integers(0, 256, (*shape, 3)).astype(np.uint8)
     sam = SamConfig(points_per_side=6, min_quality=0.0, min_stability=0.3, most_overlap=0.9)
-    processor, full, quality = reference(name, folder, image, sam)
+    processor, pixels, full, quality = reference(name, folder, image, sam)
     # Thresholds amid what random weights give, so that each of them has something to do.
     some = float(np.quantile(quality.numpy(), 0.3))
     sam = SamConfig(**{**vars(sam), "min_quality": max(some, 0.0)})
@@ -148,10 +175,17 @@ def test_the_masks_are_those_of_transformers(sams, name, shape):
     kept, scores, corners = processor.filter_masks(
         full, quality, shape, box, sam.min_quality, sam.min_stability, 0.0, sam.stability_offset
     )
-    order = suppressed(corners.float().numpy(), scores.numpy(), sam.most_overlap)
+    order = plainly_suppressed(corners.float().numpy(), scores.numpy(), sam.most_overlap)
     wanted = np.array([_rle_to_mask(kept[i]) for i in order])
     config = RegionsConfig(source="sam", manifest=str(found.manifest), sam=sam)
     segmenter = build_segmenter(config)
+    resize = segmenter._input.fill
+
+    def fill(image):  # how the two resize differs a little: the next test
+        resize(image)
+        segmenter._input.array[:] = pixels
+
+    segmenter._input.fill = fill
     masks, ours = segmenter.masks(image)
     assert 0 < len(order) < full.shape[0] * full.shape[1]
     assert len(masks) == len(wanted)
@@ -164,12 +198,40 @@ def test_the_masks_are_those_of_transformers(sams, name, shape):
     assert torch.isfinite(full).all()
 
 
+@pytest.mark.parametrize("name", ["sam", "sam2"])
+@pytest.mark.parametrize("shape", [(96, 128), (75, 100), (240, 320)])
+def test_the_input_is_that_of_transformers(sams, name, shape):
+    """Rounding of bytes apart; shrunk, it is a mean over areas here and a wider, weighted one there."""
+    folder, found = sams[name]
+    image = np.random.default_rng(5).integers(0, 256, (8, 10, 3)).astype(np.uint8)
+    image = np.ascontiguousarray(cv2.resize(image, shape[::-1]))
+    _, pixels, _, _ = reference(name, folder, image, SamConfig(points_per_side=1))
+    segmenter = build_segmenter(RegionsConfig(source="sam", manifest=str(found.manifest)))
+    segmenter._input.fill(image)
+    apart = segmenter._input.array - pixels  # in standard deviations of ImageNet
+    resized = name == "sam2" or max(shape) != 128
+    assert np.sqrt(np.square(apart).mean()) < (0.01 if resized else 1e-5)
+
+
 def test_settings_change_and_the_network_stays(sams):
     config = RegionsConfig(source="sam", manifest=str(sams["sam2"][1].manifest), min_area=0.0)
     before = build_segmenter(config)
     other = RegionsConfig(source="sam", manifest="not read again", sam=SamConfig(points_per_side=2))
     after = build_segmenter(other, before)
     assert after._encoder is before._encoder and after._config.sam.points_per_side == 2
+
+
+@pytest.mark.parametrize(("name", "runtime"), [("sam", "openvino"), ("sam2", "openvino"), ("sam", "torch")])
+def test_both_parts_run_on_the_runtime_that_is_set(sams, name, runtime, caplog):
+    pytest.importorskip(runtime)
+    image = np.random.default_rng(5).integers(0, 256, (96, 128, 3)).astype(np.uint8)
+    sam = SamConfig(points_per_side=3, min_quality=0.0, min_stability=0.0, most_overlap=1.0)
+    config = RegionsConfig(source="sam", manifest=str(sams[name][1].manifest), sam=sam)
+    wanted, quality = build_segmenter(config).masks(image)
+    masks, found = build_segmenter(dataclasses.replace(config, runtime=runtime)).masks(image)
+    assert not caplog.records  # nothing was refused
+    np.testing.assert_allclose(found, quality, atol=1e-3)
+    assert masks.shape == wanted.shape and (masks != wanted).mean() < 1e-3
 
 
 def test_a_wrong_file_of_sam_is_refused(sams, tmp_path):

@@ -7,6 +7,7 @@ pytest.importorskip("torch", reason="torch is not installed: pip install 'metric
 
 import torch
 
+from metric_depth_ros.cli.main import main
 from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.engines import build_engine
 from metric_depth_ros.engines.manifest import load_manifest
@@ -107,6 +108,24 @@ def test_the_exported_graph_holds_no_batch_normalisation(network, tmp_path):
     graph = onnx.load(export_tiny_depth(network, tmp_path, [(96, 64)])[0].model).graph
     assert "BatchNormalization" not in {node.op_type for node in graph.node}
     assert {output.name for output in graph.output} == {"inverse_depth", "features"}
+
+
+def test_the_verb_exports_a_run_with_the_licence_it_is_told(network, tmp_path, capsys):
+    run = tmp_path / "run"
+    run.mkdir()
+    state = dict.fromkeys(checkpoint._KEYS, 0) | {
+        "settings": {"size": [96, 64]},
+        "architecture": checkpoint.architecture(network),
+        "average": network.state_dict(),
+    }
+    checkpoint.save(run, state)
+    (run / "loss.csv").write_text("")
+    arguments = ["export", str(run), "--to", str(tmp_path), "--name", "mine"]
+    assert main([*arguments, "--licence", "MIT", "--source", "my lab"]) == 0
+    manifest = load_manifest(tmp_path / "mine.yaml")
+    assert (manifest.licence, manifest.source) == ("MIT", "my lab")
+    assert main([*arguments, "--features", "fine"]) == 1
+    assert "leave out --features" in capsys.readouterr().err
 
 
 def test_a_file_for_each_size_and_another_in_float16(network, tmp_path):

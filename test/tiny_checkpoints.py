@@ -96,12 +96,12 @@ def zoedepth(folder, heads=1):
     from transformers import ZoeDepthConfig, ZoeDepthForDepthEstimation
 
     domains = [
-        {"name": "nyu", "min_depth": 1e-3, "max_depth": 10.0, "n_bins": 16},
-        {"name": "kitti", "min_depth": 1e-3, "max_depth": 80.0, "n_bins": 16},
+        {"name": "nyu", "min_depth": 1e-3, "max_depth": 10.0, "n_bins": 8},
+        {"name": "kitti", "min_depth": 1e-3, "max_depth": 80.0, "n_bins": 8},
     ]
     config = ZoeDepthConfig(
         backbone_config=_beit(image_size=96), neck_hidden_sizes=[8, 16, 24, 32], fusion_hidden_size=16,
-        bottleneck_features=16, num_relative_features=8, bin_embedding_dim=8, num_attractors=[16, 8, 4, 1],
+        bottleneck_features=16, num_relative_features=8, bin_embedding_dim=8, num_attractors=[2, 1, 1, 1],
         bin_configurations=domains[:heads], patch_transformer_hidden_size=128,
         patch_transformer_intermediate_size=64, patch_transformer_num_attention_heads=4,
         num_patch_transformer_layers=4, add_projection=False,

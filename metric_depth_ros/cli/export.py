@@ -51,10 +51,11 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser.add_argument(
         "--features",
         choices=("coarse", "fine", "none"),
-        default="coarse",
         help="which feature map F(x) is given out beside the depth (default coarse)",
     )
-    parser.add_argument("--licence", default="", help="of the weights (default: the model card's)")
+    parser.add_argument(
+        "--licence", default="", help="of the weights (default: their card's; ours: Apache-2.0)"
+    )
     parser.add_argument("--source", default="", help="where the weights are from")
     parser.add_argument(
         "--manifest-for", type=Path, metavar="ONNX", help="write ONNX's manifest, to be completed, beside it"
@@ -70,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("export: needed CHECKPOINT and --to FOLDER, or --manifest-for ONNX.")
     _need("torch", "onnx")
     sizes = [_size(text) for text in args.size]
-    if (args.checkpoint / "checkpoint.pt").is_file():
+    if _is_run(args.checkpoint):
         return _run(args, sizes)
     _need("transformers", "safetensors")
     # Local files only: nothing here may reach for the network.
@@ -94,11 +95,19 @@ def _draft(path: Path) -> int:
     return 0
 
 
+def _is_run(folder: Path) -> bool:
+    """Whether it is the folder of a run of metric_depth train: state and curve, and no one else's layout."""
+    files = {"checkpoint.pt", "loss.csv"}
+    return all((folder / name).is_file() for name in files) and not (folder / "config.json").exists()
+
+
 def _run(args: argparse.Namespace, sizes: list[tuple[int, int]]) -> int:
     """Exports the package's own network."""
     from metric_depth_ros.export.tiny_depth import export_tiny_depth
     from metric_depth_ros.training import checkpoint
 
+    if args.features:
+        raise ConfigError("export: our own network has one feature map; leave out --features.")
     state = checkpoint.load(args.checkpoint)
     found = export_tiny_depth(
         checkpoint.build_network(state),
@@ -107,6 +116,8 @@ def _run(args: argparse.Namespace, sizes: list[tuple[int, int]]) -> int:
         name=args.name or "tiny_depth",
         dynamic=args.dynamic,
         half=args.precision == "fp16",
+        licence=args.licence,
+        source=args.source,
     )
     _report(found)
     return 0
@@ -115,7 +126,7 @@ def _run(args: argparse.Namespace, sizes: list[tuple[int, int]]) -> int:
 def _depth(args: argparse.Namespace, folder: CheckpointFolder, sizes: list[tuple[int, int]]) -> int:
     from metric_depth_ros.export.depth import Wanted, export_network, facts_of, load_depth_network
 
-    network = load_depth_network(folder, args.features)
+    network = load_depth_network(folder, args.features or "coarse")
     if network is None:
         raise ModelError(
             f"{folder.path}: {folder.architecture or 'no architecture named'}; needed one of {SUPPORTED}. "
@@ -138,9 +149,9 @@ def _depth(args: argparse.Namespace, folder: CheckpointFolder, sizes: list[tuple
 def _sam(args: argparse.Namespace, folder: CheckpointFolder) -> int:
     from metric_depth_ros.export.segmenter import export_sam
 
-    if args.size or args.dynamic or args.precision != "fp32":
+    if args.size or args.dynamic or args.features or args.precision != "fp32":
         raise ConfigError(
-            "export: SAM has one size and float32; leave out --size, --dynamic and --precision."
+            "export: SAM has one size and float32; leave out --size, --dynamic, --precision and --features."
         )
     name = args.name or folder.model_type.removesuffix("_video")
     found = export_sam(

@@ -7,8 +7,8 @@ from pathlib import Path
 from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.engines.depth_engine import DepthEngine
 from metric_depth_ros.engines.image_input import sizes_of
-from metric_depth_ros.engines.manifest import Manifest, load_manifest
-from metric_depth_ros.runtimes import Model, ModelFile, Request, choose_runtime
+from metric_depth_ros.engines.manifest import Manifest, load_manifest, model_file
+from metric_depth_ros.runtimes import Model, Request, choose_runtime
 from metric_depth_ros.share import share_path
 
 # The manifest of the network that comes with the package.
@@ -40,12 +40,15 @@ def build_engine(config: EngineConfig, *, anew: bool = False) -> DepthEngine:
 
 
 def depth_model(manifest: Manifest, folder: Path, file: str = "") -> Model:
-    """The files of a manifest that lies in ``folder``; ``file`` takes the place of the one it names."""
+    """The files of a manifest that lies in ``folder``; ``file`` takes the place of the one it names.
+
+    Raises ModelError as ``model_file`` does.
+    """
     path = Path(file).expanduser() if file else folder / manifest.file
     half = manifest.fp16
     return Model(
-        ModelFile(path, manifest.sha256, manifest.data),
-        ModelFile(path.parent / half.file, half.sha256, half.data) if half is not None else None,
+        model_file(path, manifest.sha256, manifest.data),
+        model_file(path.parent / half.file, half.sha256, half.data) if half is not None else None,
         {manifest.input.name: sizes_of(manifest.input)},
         {manifest.input.name: manifest.input.dtype},
     )

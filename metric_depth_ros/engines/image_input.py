@@ -13,7 +13,7 @@ from metric_depth_ros.engines.manifest import InputManifest
 from metric_depth_ros.runtimes.model import Size
 from metric_depth_ros.types import FloatArray, ImageArray
 
-# Images longer or narrower than this are stretched to it by networks whose size varies.
+# Images longer or narrower than this and the usual size are stretched by networks whose size varies.
 _LONGEST = 4.0
 
 
@@ -26,9 +26,9 @@ def network_size(manifest: InputManifest, width: int, height: int) -> tuple[int,
     n, pixels = manifest.multiple_of, manifest.width * manifest.height
     if not n:
         return manifest.width, manifest.height
-    aspect = min(max(width / height, 1 / _LONGEST), _LONGEST)
-    ideal = math.sqrt(pixels * aspect) / n, math.sqrt(pixels / aspect) / n
-    columns, rows = ({max(1, math.floor(side)), max(1, math.ceil(side))} for side in ideal)
+    longest = _longest(manifest)
+    aspect = min(max(width / height, 1 / longest), longest)
+    columns, rows = ({max(1, math.floor(side)), max(1, math.ceil(side))} for side in _steps(manifest, aspect))
 
     def misfit(size: tuple[int, int]) -> float:
         w, h = size
@@ -38,17 +38,44 @@ def network_size(manifest: InputManifest, width: int, height: int) -> tuple[int,
 
 
 def sizes_of(manifest: InputManifest) -> Size:
-    """The shapes that the input may take."""
-    usual = _shape(manifest, manifest.width, manifest.height)
-    if not manifest.multiple_of:
+    """The shapes that the input may take: those of ``network_size`` for every image, and the usual one."""
+    n, own = manifest.multiple_of, (manifest.width, manifest.height)
+    usual = _shape(manifest, *own)
+    if not n:
         return Size(usual, usual, usual)
-    long = network_size(manifest, round(_LONGEST * 1000), 1000)
-    wide, high = max(long), min(long)
-    return Size(usual, _shape(manifest, high, high), _shape(manifest, wide, wide))
+    longest = _longest(manifest)
+    steps = [*_steps(manifest, longest), *_steps(manifest, 1 / longest)]
+    least = min(n * max(1, math.floor(min(steps))), *own)
+    most = max(n * math.ceil(max(steps)), *own)
+    return Size(usual, _shape(manifest, least, least), _shape(manifest, most, most))
+
+
+def _longest(manifest: InputManifest) -> float:
+    """The largest aspect ratio, and one over the smallest, that the input is given."""
+    return max(_LONGEST, manifest.width / manifest.height, manifest.height / manifest.width)
+
+
+def _steps(manifest: InputManifest, aspect: float) -> tuple[float, float]:
+    """Width and height with the usual number of pixels, in units of ``multiple_of``."""
+    n, pixels = manifest.multiple_of, manifest.width * manifest.height
+    return math.sqrt(pixels * aspect) / n, math.sqrt(pixels / aspect) / n
 
 
 def _shape(manifest: InputManifest, width: int, height: int) -> tuple[int, ...]:
     return (1, height, width, 3) if manifest.layout == "nhwc" else (1, 3, height, width)
+
+
+def _resized(image: ImageArray, width: int, height: int) -> ImageArray:
+    """Averages over areas along sides that shrink, then linear along those that grow.
+
+    OpenCV's own area mode does neither, and moves pixels, where one side shrinks and the other grows.
+    """
+    less = min(width, image.shape[1]), min(height, image.shape[0])
+    if less != image.shape[1::-1]:
+        image = np.asarray(cv2.resize(image, less, interpolation=cv2.INTER_AREA), np.uint8)
+    if less != (width, height):
+        image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+    return image
 
 
 class ImageInput:
@@ -73,10 +100,7 @@ class ImageInput:
         width, height = self.taken(image.shape[1], image.shape[0])
         if item.resize == "letterbox":
             self.array[:] = 0
-        shrinks = width < image.shape[1] or height < image.shape[0]
-        small = cv2.resize(
-            image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        )
+        small = _resized(image, width, height)
         channels = range(3) if item.colour == "rgb" else range(2, -1, -1)
         for to, channel in enumerate(channels):
             plane = self._planes[to, :height, :width]

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
+import re
+import reprlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +17,14 @@ import yaml
 from metric_depth_ros.errors import ModelError
 from metric_depth_ros.runtimes.model import ModelFile
 from metric_depth_ros.types import Kind
+
+# Stands in a draft where only a person knows.
+TO_COMPLETE = "COMPLETE"
+# Sides of a network's input in pixels, and points at which a segmenter is asked at once.
+_LONGEST_SIDE, _MOST_POINTS = 8192, 4096
+# A file in the manifest's own folder, and the hash of a file's bytes.
+FileName = str
+Sha256 = str
 
 
 @dataclass(frozen=True)
@@ -44,14 +56,17 @@ class InputManifest:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        if self.width < 1 or self.height < 1:
-            raise ModelError(f"input: {self.width}x{self.height}; needed a positive size.")
+        if not (0 < self.width <= _LONGEST_SIDE and 0 < self.height <= _LONGEST_SIDE):
+            raise ModelError(
+                f"input: {self.width}x{self.height}; needed a width and height of 1 to {_LONGEST_SIDE}."
+            )
         if self.colour not in ("rgb", "bgr"):
             raise ModelError(f"input.colour: {self.colour!r}; needed rgb or bgr.")
         if self.resize not in ("stretch", "letterbox"):
             raise ModelError(f"input.resize: {self.resize!r}; needed stretch or letterbox.")
-        if len(self.mean) != 3 or len(self.std) != 3 or 0 in self.std:
-            raise ModelError("input.mean, input.std: needed three numbers each, std not zero.")
+        finite = all(map(math.isfinite, (*self.mean, *self.std)))
+        if len(self.mean) != 3 or len(self.std) != 3 or not finite or min(self.std) <= 0:
+            raise ModelError("input.mean, input.std: needed three finite numbers each, std positive.")
         n = self.multiple_of
         if n < 0 or (n and (self.width % n or self.height % n)):
             raise ModelError(f"input.multiple_of: {n}; needed 0, or a divisor of width and height.")
@@ -79,14 +94,14 @@ class OutputManifest:
 
 @dataclass(frozen=True)
 class FileManifest:
-    """A model file: its name, relative to the manifest's folder, and the sha256 of its bytes.
+    """A model file in the manifest's folder: its name, and the sha256 of its bytes.
 
     ``data``: files of weights that an ONNX file above 2 GB keeps beside it, name to sha256.
     """
 
-    file: str
-    sha256: str
-    data: dict[str, str] = field(default_factory=dict)
+    file: FileName
+    sha256: Sha256
+    data: dict[FileName, Sha256] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -99,14 +114,14 @@ class Manifest:
     """
 
     name: str
-    file: str
+    file: FileName
     licence: str
-    sha256: str
+    sha256: Sha256
     input: InputManifest
     output: OutputManifest
     features: dict[str, str] = field(default_factory=dict)
     source: str = ""
-    data: dict[str, str] = field(default_factory=dict)
+    data: dict[FileName, Sha256] = field(default_factory=dict)
     fp16: FileManifest | None = None
 
     def __post_init__(self) -> None:
@@ -133,13 +148,13 @@ class LabelManifest:
     """A network that gives every pixel a label. The fields are those of ``Manifest``."""
 
     name: str
-    file: str
+    file: FileName
     licence: str
-    sha256: str
+    sha256: Sha256
     input: InputManifest
     output: LabelOutputManifest
     source: str = ""
-    data: dict[str, str] = field(default_factory=dict)
+    data: dict[FileName, Sha256] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.output.kind not in ("scores", "labels"):
@@ -164,8 +179,8 @@ class SamManifest:
     source: str = ""
 
     def __post_init__(self) -> None:
-        if self.points < 1:
-            raise ModelError(f"points: {self.points}; needed at least 1.")
+        if not 0 < self.points <= _MOST_POINTS:
+            raise ModelError(f"points: {self.points}; needed 1 to {_MOST_POINTS}.")
         if self.input.multiple_of or self.input.border:
             raise ModelError("input: needed one size and no border (multiple_of 0, border 0).")
 
@@ -182,74 +197,130 @@ def load_manifest_of(kind: type[AnyManifest], path: str | Path) -> AnyManifest:
     """The manifest of this kind in a YAML file.
 
     Raises:
-        ModelError: the file is missing or not YAML, or a key is missing, unknown (with the nearest
-            known one) or of the wrong type.
+        ModelError: the file is missing or not YAML, a key is missing, unknown (with the nearest known
+            one) or of the wrong type, or a person has still to complete it.
     """
     try:
-        tree = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        tree = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
         manifest: AnyManifest = _build(kind, tree, "")
         return manifest
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}; needed a model manifest.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ModelError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path}: not valid YAML: {' '.join(str(error).split())[:300]}") from error
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
+
+
+def model_file(path: Path, sha256: str, data: Mapping[str, str]) -> ModelFile:
+    """A model file with the weights beside it, to be verified by whoever reads it.
+
+    Raises:
+        ModelError: a name stands for a folder, a pipe or a device, which could be read for ever.
+    """
+    for each in (path, *(path.parent / name for name in data)):
+        if each.exists() and not each.is_file():
+            raise ModelError(f"{each}: not a regular file; needed the network's.")
+    return ModelFile(path, sha256, data)
+
+
+class _Loader(yaml.SafeLoader):
+    """Plain values without aliases, a few of which can stand for more than memory holds."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("an alias (*); write the value itself")
+        return super().compose_node(parent, index)
 
 
 _NESTED: dict[str, type] = {
     "InputManifest": InputManifest, "OutputManifest": OutputManifest, "FileManifest": FileManifest,
     "FileManifest | None": FileManifest, "LabelOutputManifest": LabelOutputManifest,
 }  # fmt: skip
-_TYPES: dict[str, tuple[type, ...]] = {
-    "str": (str,), "int": (int,), "float": (int, float), "float | None": (int, float), "bool": (bool,),
-    "Kind": (str,), "tuple[float, ...]": (list,), "dict[str, str]": (dict,),
-    **dict.fromkeys(_NESTED, (dict,)),
-}  # fmt: skip
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and -1e9 < value < 1e9  # neither NaN nor infinity
+
+
+def _is_file_name(value: Any) -> bool:
+    return _is_text(value) and value not in ("", "..") and Path(value).name == value and value.isprintable()
+
+
+def _is_sha256(value: Any) -> bool:
+    return _is_text(value) and re.fullmatch("[0-9a-fA-F]{64}", value) is not None
+
+
+def _is_mapping(key: Callable[[Any], bool], item: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, dict) and all(key(k) and item(v) for k, v in value.items())
+
+
+# By a field's type: what its value must be, and that in words.
+_FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "str": (_is_text, "text"),
+    "Kind": (_is_text, "text"),
+    "int": (lambda value: type(value) is int, "a whole number"),
+    "float": (_is_number, "a number"),
+    "float | None": (lambda value: value is None or _is_number(value), "a number"),
+    "bool": (lambda value: isinstance(value, bool), "true or false"),
+    "tuple[float, ...]": (
+        lambda value: isinstance(value, list) and all(map(_is_number, value)),
+        "finite numbers",
+    ),
+    "FileName": (_is_file_name, "the name of a file in the model's folder"),
+    "Sha256": (_is_sha256, "64 hexadecimal digits"),
+    "dict[str, str]": (_is_mapping(_is_text, _is_text), "names and names"),
+    "dict[FileName, Sha256]": (
+        _is_mapping(_is_file_name, _is_sha256),
+        "names of files in the model's folder, and 64 hexadecimal digits each",
+    ),
+    **dict.fromkeys(_NESTED, (lambda value: isinstance(value, dict), "a mapping")),
+}
 
 
 def _build(kind: type, tree: Any, prefix: str) -> Any:
     if not isinstance(tree, dict):
-        raise ModelError(f"{prefix or 'manifest'}: found {tree!r}; needed a mapping.")
+        raise ModelError(f"{prefix or 'manifest'}: found {_shown(tree)}; needed a mapping.")
     known = {item.name: item for item in dataclasses.fields(kind)}
     for key in tree:
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
+            found = str(key)[:60]
+            near = difflib.get_close_matches(found, known, n=1)
             raise ModelError(
-                f"{prefix}{key}: unknown key.{f' Did you mean {prefix}{near[0]}?' if near else ''}"
+                f"{prefix}{found}: unknown key.{f' Did you mean {prefix}{near[0]}?' if near else ''}"
             )
     values = {}
     for name, item in known.items():
-        if name not in tree:
-            if item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
-                raise ModelError(f"{prefix}{name}: missing.")
-            continue
-        value = tree[name]
-        if not isinstance(value, _TYPES[str(item.type)]) or isinstance(value, bool) != (item.type == "bool"):
-            raise ModelError(f"{prefix}{name}: {value!r}; needed {item.type}.")
-        if str(item.type) in _NESTED:
-            value = _build(_NESTED[str(item.type)], value, f"{name}.")
-        values[name] = tuple(value) if isinstance(value, list) else value
+        if name in tree:
+            values[name] = _value(str(item.type), tree[name], f"{prefix}{name}")
+        elif item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
+            raise ModelError(f"{prefix}{name}: missing.")
     return kind(**values)
 
 
-def checked_model_file(manifest: Manifest | LabelManifest, path: Path) -> Path:
-    """``path`` itself, once its bytes are known to be the manifest's.
+def _value(kind: str, value: Any, key: str) -> Any:
+    """A field's value as its dataclass takes it."""
+    inner = value.values() if kind == "dict[str, str]" and isinstance(value, dict) else ()
+    if TO_COMPLETE in (value, *inner):
+        raise ModelError(f"{key}: {TO_COMPLETE!r}; needed what only you know. Replace it.")
+    is_right, needed = _FIELDS[kind]
+    if not is_right(value):
+        raise ModelError(f"{key}: {_shown(value)}; needed {needed}.")
+    if kind in _NESTED:
+        return _build(_NESTED[kind], value, f"{key}.")
+    if kind == "Sha256":
+        return value.lower()
+    if kind == "dict[FileName, Sha256]":
+        return {name: sha256.lower() for name, sha256 in value.items()}
+    return tuple(value) if isinstance(value, list) else value
 
-    Raises:
-        ModelError: the file, or a file of weights beside it, is missing, or its sha256 is not the
-            manifest's.
-    """
-    return checked_file(FileManifest(path.name, manifest.sha256, manifest.data), path, manifest.name)
 
-
-def checked_file(file: FileManifest, path: Path, name: str) -> Path:
-    """``path`` itself, once its bytes and those of the weights beside it are known to be the manifest's.
-
-    ``name`` is the network's, for the message. Raises ModelError as ``checked_model_file`` does.
-    """
-    try:
-        ModelFile(path, file.sha256, file.data).verify()
-    except ModelError as error:
-        raise ModelError(f"{name}: {error}") from error
-    return path
+def _shown(value: Any) -> str:
+    """A value in a few words, whatever it is."""
+    short = reprlib.Repr()
+    short.maxlevel, short.maxstring = 2, 60
+    return short.repr(value)

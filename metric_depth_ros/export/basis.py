@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from metric_depth_ros.engines.manifest import Manifest, checked_model_file, load_manifest
+from metric_depth_ros.engines.manifest import Manifest, load_manifest, model_file
 from metric_depth_ros.engines.positive import BEYOND
 from metric_depth_ros.errors import ConfigError, InputError, ModelError
 from metric_depth_ros.export.description import write_manifest
@@ -65,7 +65,8 @@ def export_basis(
         raise ConfigError("basis-export: onnx is not installed. Install it: pip install onnx") from error
 
     manifest = load_manifest(engine)
-    source = checked_model_file(manifest, Path(engine).parent / manifest.file)
+    source = Path(engine).parent / manifest.file
+    model_file(source, manifest.sha256, manifest.data).verify()
     network = _without_generator(onnx.load(str(source)), onnx)
     digest = network_digest(source)
     if trained_on and trained_on not in (digest, manifest.sha256):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,44 @@ def load_network(folder: CheckpointFolder, kind: Any) -> torch.nn.Module:
         if name in loaded["missing_keys"] and value.is_floating_point():
             value.fill_(float("nan"))
     return network
+
+
+def normalisation(
+    folder: CheckpointFolder, mean: Sequence[float], std: Sequence[float]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of pixels scaled to 1; those given where the checkpoint says nothing.
+
+    Raises:
+        ModelError: preprocessor_config.json asks for what a manifest cannot say, or makes no sense.
+    """
+    path = folder.path / "preprocessor_config.json"
+    said = {key: value for key, value in folder.processor.items() if value is not None}
+    for key, known in (("do_rescale", True), ("do_flip_channel_order", False)):
+        if said.get(key, known) is not known:
+            raise ModelError(f"{path}: {key} {repr(said[key])[:60]}; only {known} is known here.")
+    (factor,) = _numbers(path, "rescale_factor", [said.get("rescale_factor", 1 / 255)], 1)
+    if abs(factor - 1 / 255) > 1e-6:
+        raise ModelError(f"{path}: rescale_factor {factor:g}; only 1/255 is known here.")
+    normalise = said.get("do_normalize", True)
+    if not isinstance(normalise, bool):
+        raise ModelError(f"{path}: do_normalize {repr(normalise)[:60]}; needed true or false.")
+    if not normalise:
+        return (0.0,) * 3, (1.0,) * 3
+    means = _numbers(path, "image_mean", said.get("image_mean", mean), 3)
+    stds = _numbers(path, "image_std", said.get("image_std", std), 3)
+    if min(stds) <= 0:
+        raise ModelError(f"{path}: image_std {stds}; needed positive numbers.")
+    return means, stds
+
+
+def _numbers(path: Path, key: str, value: Any, count: int) -> tuple[float, ...]:
+    """As many finite numbers. Raises ModelError."""
+    numbers = isinstance(value, (list, tuple)) and all(
+        type(v) in (int, float) and abs(v) < 1e6 for v in value
+    )
+    if not numbers or len(value) != count:
+        raise ModelError(f"{path}: {key} {repr(value)[:60]}; needed {count} numbers.")
+    return tuple(map(float, value))
 
 
 def _check_weights(path: Path) -> None:

@@ -11,13 +11,21 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from metric_depth_ros.engines.manifest import FileManifest, InputManifest, Manifest, OutputManifest
+from metric_depth_ros.engines.depth_engine import DepthEngine
+from metric_depth_ros.engines.manifest import (
+    FileManifest,
+    InputManifest,
+    Manifest,
+    OutputManifest,
+    load_manifest,
+)
 from metric_depth_ros.errors import ConfigError, ModelError
-from metric_depth_ros.export.checkpoint import CheckpointFolder, load_network
+from metric_depth_ros.export.checkpoint import CheckpointFolder, load_network, normalisation
 from metric_depth_ros.export.description import described_file, write_manifest
 from metric_depth_ros.export.graph import Difference, difference, write_onnx
 from metric_depth_ros.export.half import write_half
 from metric_depth_ros.models.depth_network import DepthFacts, DepthNetwork
+from metric_depth_ros.runtimes import build_runtime
 
 INPUT, FEATURES = "image", "features"
 # How far an ONNX file may be from torch, in standard deviations of an output: in float32 at any place,
@@ -74,11 +82,12 @@ def load_depth_network(folder: CheckpointFolder, features: str) -> DepthNetwork 
 
 
 def facts_of(folder: CheckpointFolder, facts: DepthFacts) -> DepthFacts:
-    """The facts of a network with what its checkpoint says: usual size, mean and standard deviation."""
-    said = folder.processor
-    if abs(said.get("rescale_factor", 1 / 255) - 1 / 255) > 1e-6:
-        raise ModelError(f"{folder.path}: rescale_factor {said['rescale_factor']}; only 1/255 is known here.")
-    size = said.get("size", {})
+    """The facts of a network with what its checkpoint says: usual size, mean and standard deviation.
+
+    Raises ModelError as ``normalisation`` does.
+    """
+    mean, std = normalisation(folder, facts.mean, facts.std)
+    size = folder.processor.get("size", {})
     sides: list[Any] = [size.get(side) for side in ("width", "height")] if isinstance(size, dict) else [None]
     usual: tuple[int, int] = facts.size
     if not facts.only_size and all(isinstance(side, int) and side % facts.multiple_of == 0 for side in sides):
@@ -86,8 +95,8 @@ def facts_of(folder: CheckpointFolder, facts: DepthFacts) -> DepthFacts:
     return dataclasses.replace(
         facts,
         size=usual,
-        mean=tuple(said.get("image_mean", facts.mean)),
-        std=tuple(said.get("image_std", facts.std)),
+        mean=mean,
+        std=std,
         licence=folder.licence or facts.licence,
     )
 
@@ -102,7 +111,7 @@ def export_network(network: nn.Module, facts: DepthFacts, wanted: Wanted, *, com
     Raises:
         ConfigError: a size that the network cannot take, or one file for all sizes where it cannot be.
         InputError: the folder cannot be written.
-        ModelError: ONNX Runtime does not give what torch gives.
+        ModelError: ONNX Runtime does not give what torch gives, or the engine cannot use the file.
     """
     _check(facts, wanted)
     if wanted.dynamic:
@@ -153,6 +162,11 @@ def _export(
         _check_parity(half, half_found.rms, _PARITY_HALF)
     description = _described(facts, wanted, name, size, described_file(model), half, outputs)
     write_manifest(description, manifest, comment)
+    try:  # as the engine will, once
+        DepthEngine(load_manifest(manifest), build_runtime("onnxruntime", model, threads=0))
+    except ModelError:
+        manifest.unlink()
+        raise
     return Exported(manifest, model, model.stat().st_size, found, half_found)
 
 

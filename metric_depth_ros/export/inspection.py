@@ -8,11 +8,10 @@ from typing import Any
 
 import yaml
 
+from metric_depth_ros.engines.manifest import TO_COMPLETE
 from metric_depth_ros.errors import InputError, ModelError
 from metric_depth_ros.export.description import described_file
 
-# Stands where only a person knows; the loader refuses it.
-_UNKNOWN = "COMPLETE"
 _TYPES = {1: "float32", 2: "uint8", 6: "int32", 7: "int64", 10: "float16"}
 _ONNX_DOMAINS = {"", "ai.onnx", "ai.onnx.ml"}
 
@@ -94,13 +93,14 @@ def _image(path: Path, inputs: list[_Value]) -> _Value:
 
 def _draft(path: Path, image: _Value, outputs: list[_Value]) -> tuple[dict[str, Any], list[str]]:
     file = described_file(path)
-    tree: dict[str, Any] = {"name": path.stem, "file": file.file, "licence": _UNKNOWN, "sha256": file.sha256}
+    tree: dict[str, Any] = {"name": path.stem, "file": file.file, "licence": TO_COMPLETE}
+    tree["sha256"] = file.sha256
     if file.data:
         tree["data"] = file.data
     tree["input"], notes = _input(image)
     maps = [item for item in outputs if _is_map(item) and item.dtype.startswith("float")]
     if maps:
-        tree["output"] = {"name": maps[0].name, "kind": _UNKNOWN, "metric": False}
+        tree["output"] = {"name": maps[0].name, "kind": TO_COMPLETE, "metric": False}
         further = [o for o in outputs if o not in maps and len(o.shape) == 4 and o.dtype.startswith("float")]
         if further:
             tree["features"] = {f"f{i or ''}": item.name for i, item in enumerate(further)}
@@ -117,7 +117,8 @@ def _draft(path: Path, image: _Value, outputs: list[_Value]) -> tuple[dict[str, 
         chosen, kind = (labels[0], "labels") if labels else (scores[0], "scores")
         tree["output"] = {"name": chosen.name, "kind": kind}
         notes.append("No map of depth: a draft for regions.source: labels.")
-    return {**tree, "source": ""}, [*notes, f"Replace every {_UNKNOWN}; check colour, mean, std and resize."]
+    notes.append(f"Replace every {TO_COMPLETE}; check colour, mean, std and resize.")
+    return {**tree, "source": ""}, notes
 
 
 def _input(image: _Value) -> tuple[dict[str, Any], list[str]]:
@@ -127,9 +128,9 @@ def _input(image: _Value) -> tuple[dict[str, Any], list[str]]:
     tree: dict[str, Any] = {"name": image.name}
     notes = []
     for name, side in (("width", width), ("height", height)):
-        tree[name] = side if isinstance(side, int) and side > 0 else _UNKNOWN
-    if _UNKNOWN in tree.values():
-        tree["multiple_of"] = _UNKNOWN
+        tree[name] = side if isinstance(side, int) and side > 0 else TO_COMPLETE
+    if TO_COMPLETE in tree.values():
+        tree["multiple_of"] = TO_COMPLETE
         notes.append(
             "input: sizes vary; width x height is the usual one, multiple_of its step (patch size: 14, 32)."
         )

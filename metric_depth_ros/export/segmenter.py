@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from metric_depth_ros.engines.manifest import InputManifest, SamManifest
+from metric_depth_ros.engines.manifest import InputManifest, SamManifest, load_manifest_of
 from metric_depth_ros.errors import ModelError
-from metric_depth_ros.export.checkpoint import CheckpointFolder, load_network
+from metric_depth_ros.export.checkpoint import CheckpointFolder, load_network, normalisation
 from metric_depth_ros.export.description import described_file, write_manifest
 from metric_depth_ros.export.graph import difference, write_onnx
 
@@ -55,6 +55,7 @@ def export_sam(
     model = load_network(folder, Sam2Model if second else SamModel)
     encoder = (Sam2Encoder(model) if second else SamEncoder(model)).eval()
     decoder = SamDecoder(model).eval()
+    item = _input(folder, encoder.size, letterbox=not second)
     random = np.random.default_rng(0)
     image = random.standard_normal((1, 3, encoder.size, encoder.size)).astype(np.float32)
     with torch.inference_mode():
@@ -71,10 +72,11 @@ def export_sam(
         encoder=described_file(files[0]),
         decoder=described_file(files[1]),
         points=POINTS,
-        input=_input(folder, encoder.size, letterbox=not second),
+        input=item,
         source=source,
     )
     write_manifest(manifest, to / f"{name}.yaml", comment)
+    load_manifest_of(SamManifest, to / f"{name}.yaml")
     return ExportedSam(to / f"{name}.yaml", *files, worst)
 
 
@@ -88,11 +90,12 @@ def _export(network: nn.Module, path: Path, inputs: dict[str, Any]) -> float:
 
 
 def _input(folder: CheckpointFolder, size: int, *, letterbox: bool) -> InputManifest:
+    mean, std = normalisation(folder, _MEAN, _STD)
     return InputManifest(
         name=_IMAGE,
         width=size,
         height=size,
-        mean=tuple(folder.processor.get("image_mean", _MEAN)),
-        std=tuple(folder.processor.get("image_std", _STD)),
+        mean=mean,
+        std=std,
         resize="letterbox" if letterbox else "stretch",
     )

@@ -18,6 +18,8 @@ def export_tiny_depth(
     name: str = "tiny_depth",
     dynamic: bool = False,
     half: bool = False,
+    licence: str = "",
+    source: str = "",
 ) -> list[Exported]:
     """Writes FOLDER/name.onnx, batch normalisation folded in, and FOLDER/name.yaml, as ``export_network``.
 
@@ -36,7 +38,7 @@ def export_tiny_depth(
         licence="Apache-2.0",
         fixed="it is told where a pixel is by coordinates that its file holds",
     )
-    wanted = Wanted(Path(folder), name, sizes, dynamic, half, source="metric_depth train depth")
+    wanted = Wanted(Path(folder), name, sizes, dynamic, half, licence, source or "metric_depth train depth")
     log = network.config.output == "log"
     known = "positive and known up to a factor" if log else "known up to a factor and an offset"
     comment = f"Trained on synthetic scenes alone. Its inverse depth is {known}."

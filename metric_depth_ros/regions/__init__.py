@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from metric_depth_ros.config import RegionsConfig
 from metric_depth_ros.engines.image_input import sizes_of
 from metric_depth_ros.engines.manifest import (
@@ -12,12 +14,13 @@ from metric_depth_ros.engines.manifest import (
     LabelManifest,
     SamManifest,
     load_manifest_of,
+    model_file,
 )
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.regions.label_network import LabelSegmenter
 from metric_depth_ros.regions.sam import SamSegmenter
 from metric_depth_ros.regions.watershed import WatershedSegmenter
-from metric_depth_ros.runtimes import Model, ModelFile, Request, choose_runtime
+from metric_depth_ros.runtimes import Model, Request, Size, choose_runtime
 from metric_depth_ros.types import Runtime, Segmenter
 
 
@@ -44,17 +47,28 @@ def build_segmenter(config: RegionsConfig, before: Segmenter | None = None) -> S
     if config.source == "labels":
         labels = load_manifest_of(LabelManifest, path)
         file = FileManifest(labels.file, labels.sha256, labels.data)
-        return LabelSegmenter(labels, _runtime(file, path.parent, config, labels.input), config)
+        return LabelSegmenter(labels, _of_image(file, path.parent, config, labels.input), config)
     sam = load_manifest_of(SamManifest, path)
-    encoder = _runtime(sam.encoder, path.parent, config, sam.input)
-    return SamSegmenter(sam, encoder, _runtime(sam.decoder, path.parent, config), config)
+    encoder = _of_image(sam.encoder, path.parent, config, sam.input)
+    # What the decoder takes is what the encoder gives, and points.
+    blank = np.zeros(sizes_of(sam.input).usual, sam.input.dtype)
+    shapes = {name: value.shape for name, value in encoder.run({sam.input.name: blank}).items()}
+    shapes["points"] = sam.points, 2
+    sizes = {name: Size(shape, shape, shape) for name, shape in shapes.items()}
+    return SamSegmenter(sam, encoder, _runtime(sam.decoder, path.parent, config, sizes, {}), config)
+
+
+def _of_image(file: FileManifest, folder: Path, config: RegionsConfig, item: InputManifest) -> Runtime:
+    return _runtime(file, folder, config, {item.name: sizes_of(item)}, {item.name: item.dtype})
 
 
 def _runtime(
-    file: FileManifest, folder: Path, config: RegionsConfig, item: InputManifest | None = None
+    file: FileManifest,
+    folder: Path,
+    config: RegionsConfig,
+    sizes: dict[str, Size],
+    dtypes: dict[str, str],
 ) -> Runtime:
-    """A verified file on ONNX Runtime."""
-    sizes = {item.name: sizes_of(item)} if item is not None else {}
-    dtypes = {item.name: item.dtype} if item is not None else {}
-    model = Model(ModelFile(folder / file.file, file.sha256, file.data), None, sizes, dtypes)
-    return choose_runtime(model, Request("onnxruntime", "fp32", config.threads)).runtime
+    """A verified file on the runtime that is set, in single precision."""
+    model = Model(model_file(folder / file.file, file.sha256, file.data), None, sizes, dtypes)
+    return choose_runtime(model, Request(config.runtime, "fp32", config.threads)).runtime

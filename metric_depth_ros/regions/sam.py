@@ -81,10 +81,13 @@ class SamSegmenter:
         return list(zip(masks.reshape(-1, *masks.shape[2:]), quality.ravel().tolist(), strict=True))
 
     def _upright(self, logits: FloatArray, width: int, height: int) -> FloatArray:
-        """(height, width) logits of the image: enlarged to the input, padding cut off, resized back.
+        """(height, width) logits of the image.
 
-        In two steps, as SAM does it: the result is not that of one.
+        Where the input is padded, enlarged to it, cut and resized back: the two steps of SAM, whose result
+        is not that of one. Else in one step, as SAM 2 does it.
         """
         item = self._manifest.input
+        if item.resize == "stretch":
+            return resized(logits, width, height)
         columns, rows = self._input.taken(width, height)
         return resized(resized(logits, item.width, item.height)[:rows, :columns], width, height)

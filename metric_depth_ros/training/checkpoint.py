@@ -43,8 +43,10 @@ def load(folder: str | Path, keys: Set[str] = _KEYS) -> dict[str, Any]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise ModelError(f"{path}: no such file; needed the folder of a run. Train first.") from error
-    except Exception as error:  # torch raises many kinds for a broken file
-        raise ModelError(f"{path}: cannot be read ({' '.join(str(error).split())[:200]}).") from error
+    except Exception as error:  # torch raises many kinds, whose text may advise to trust the file
+        raise ModelError(
+            f"{path}: cannot be read ({type(error).__name__}): broken, or not written by metric_depth train."
+        ) from error
     if not isinstance(state, dict) or set(state) != keys:
         raise ModelError(f"{path}: not the state of a run of this version. Train anew, in another folder.")
     return state
