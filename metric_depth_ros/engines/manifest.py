@@ -276,7 +276,7 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "dict[str, str]": (_is_mapping(_is_text, _is_text), "names and names"),
     "dict[FileName, Sha256]": (
         _is_mapping(_is_file_name, _is_sha256),
-        "names of files in the model's folder, and 64 hexadecimal digits each",
+        "names of files in the model's own folder, and 64 hexadecimal digits each",
     ),
     **dict.fromkeys(_NESTED, (lambda value: isinstance(value, dict), "a mapping")),
 }
