@@ -14,6 +14,7 @@ from metric_depth_ros.runtimes import Model, ModelFile, PlanCache, Request, Size
 from metric_depth_ros.runtimes.choice import choose
 from metric_depth_ros.runtimes.fingerprint import Fingerprint
 from metric_depth_ros.runtimes.onnxruntime import OnnxRuntimeBackend
+from metric_depth_ros.runtimes.plan_cache import PlanError
 from metric_depth_ros.runtimes.self_test import compare
 from metric_depth_ros.runtimes.stopping import StoppedError, stoppable_by
 
@@ -282,7 +283,7 @@ class Stored(Fake):
         made_of = Fingerprint("plan", model.full.sha256, self.name, self.release, *self.hardware())
         content = cache.load_or_build(made_of, lambda: self.builds.append(1) or self.plans.pop(0))
         if content == b"broken":
-            raise ModelError("the plan cannot be loaded")
+            raise PlanError("the plan cannot be loaded")
         gain = {b"good": 1.0, b"bad": 1.5}[content]
 
         class Running:
@@ -347,7 +348,16 @@ def test_a_kept_choice_that_fails_now_is_tried_once(model, cache):
     gone = Fake(fp32=RuntimeError("CUDA went away"))
     found = chosen(model, PlanCache(cache.root), gone)
     assert found.why.count("fast fp32 on gpu") == 1
-    assert len(gone.loads) == 2  # with the stored plan, and with a new one
+    assert (gone.loads, gone.builds) == (["fp32"], [])
+    assert (
+        chosen(model, cache, Fake(), runtime="fast").label == "fast fp32 on gpu"
+    )  # by the plan that is kept
+
+
+def test_a_stored_plan_that_cannot_be_removed_is_tried_twice_at_most(model, cache, monkeypatch):
+    cache.store(Fingerprint("plan", model.full.sha256, "fast", "1", "made-up GPU", "8.7"), b"bad")
+    monkeypatch.setattr("metric_depth_ros.runtimes.plan_cache._remove", lambda path: None)
+    assert chosen(model, cache, Stored(b"good"), runtime="fast").label == "onnxruntime fp32 on cpu"
 
 
 @pytest.mark.parametrize("record", [b"{}", b"[]", b"no json", b'{"label": "x"}'])

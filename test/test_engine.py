@@ -219,7 +219,7 @@ def test_a_file_that_is_no_onnx_is_refused(tmp_path):
     tree = yaml.safe_load(path.read_text())
     tree["sha256"] = hashlib.sha256(b"not a network").hexdigest()
     path.write_text(yaml.safe_dump(tree))
-    with pytest.raises(ModelError, match="not an ONNX file|cannot load"):
+    with pytest.raises(ModelError, match="not an ONNX file"):
         build_engine(EngineConfig(manifest=str(path)))
 
 

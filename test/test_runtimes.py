@@ -498,6 +498,27 @@ def test_weights_are_found_in_whatever_order_the_file_names_them(outside_weights
         build_engine(EngineConfig(manifest=str(outside_weights), runtime=runtime))
 
 
+def field(number, content):
+    return bytes([8 * number + 2, len(content)]) + content
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        field(1, b"location") + b"\x08\x00",  # of another type the second time: passed over
+        b"\x08\x00" + field(1, b"location"),
+        b"\x8a\x80\x80\x80\x10" + field(1, b"location")[1:],  # a number beyond 32 bits: cut to 32 by some
+        b"\x0b\x0c" + field(1, b"location"),  # a group
+    ],
+)
+def test_what_readers_of_protocol_buffers_may_take_in_two_ways_is_refused(key):
+    tensor = field(13, key + field(2, b"other.data")) + b"\x70\x01"
+    content = opset(18) + field(7, field(5, tensor))
+    with pytest.raises(ModelError):
+        references(content)
+    assert references(opset(18) + field(7, field(5, field(13, field(1, b"location") + field(2, b"w"))))).files
+
+
 @pytest.mark.parametrize("name", ["../up.data", "/etc/passwd", "sub/toy.data", "..", "x" * 200])
 def test_weights_lie_in_the_model_s_own_folder(outside_weights, name):
     onnx = pytest.importorskip("onnx")

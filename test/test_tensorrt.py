@@ -20,6 +20,7 @@ from conftest import write_toy_model
 
 from metric_depth_ros.errors import ModelError
 from metric_depth_ros.runtimes import Model, ModelFile, PlanCache, Size, cuda, tensorrt
+from metric_depth_ros.runtimes.plan_cache import PlanError
 from metric_depth_ros.runtimes.stopping import StoppedError, stoppable_by
 
 SHAPE = (1, 3, 8, 12)
@@ -481,7 +482,7 @@ def test_a_new_driver_means_a_new_plan(gpu, model, tmp_path, monkeypatch):
 
 def test_a_plan_that_does_not_load_is_told(gpu):
     driver, library, _ = gpu()
-    with pytest.raises(ModelError, match="the plan is of another version"):
+    with pytest.raises(PlanError, match="the plan is of another version"):
         tensorrt.TensorRt(b"another plan", library, driver)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from metric_depth_ros.errors import ModelError
 from metric_depth_ros.runtimes.fingerprint import Fingerprint
 from metric_depth_ros.runtimes.model import Model
-from metric_depth_ros.runtimes.plan_cache import Attempt, PlanCache
+from metric_depth_ros.runtimes.plan_cache import Attempt, PlanCache, PlanError
 from metric_depth_ros.runtimes.self_test import (
     Inputs,
     Outputs,
@@ -238,7 +238,9 @@ class _Trial:
         """
         if backend is self._portable:
             return self._load(backend, precision)
-        while _label(backend, precision) not in self._refused:
+        if _label(backend, precision) in self._refused:
+            return None
+        for again in (True, False):
             go_on()
             attempt = Attempt(self._cache)
             try:
@@ -247,10 +249,11 @@ class _Trial:
             except StoppedError:
                 raise
             except Exception as error:
-                if attempt.failed():
-                    _LOG.warning("engine: a stored plan fails and is built anew: %s", error)
-                else:
+                of_plan = isinstance(error, (WrongNumbersError, PlanError)) and attempt.failed()
+                if not (of_plan and again):
                     self._refuse(backend, precision, error)
+                    return None
+                _LOG.warning("engine: a stored plan fails and is built anew: %s", error)
             else:
                 attempt.passed()
                 return runtime

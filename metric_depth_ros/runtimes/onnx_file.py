@@ -22,9 +22,16 @@ _INSIDE: dict[str, dict[int, str]] = {
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {13: "entry"},
 }
+# And those whose text is read.
+_TEXTS = {"node": (4, 7), "function": (1, 10), "entry": (1, 2)}
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 # The wire types of a ModelProto's own fields: what tells it from other protocol buffers.
 _MODEL = dict.fromkeys((1, 5), _VARINT) | dict.fromkeys((2, 3, 4, 6, 7, 8, 14, 20, 25, 26), _BYTES)
+_TYPES = {"model": _MODEL} | {
+    kind: dict.fromkeys((*_INSIDE.get(kind, ()), *_TEXTS.get(kind, ())), _BYTES)
+    for kind in (_INSIDE.keys() | _TEXTS.keys()) - {"model"}
+}
+_MOST_FIELDS = 1 << 29
 # Models of ONNX Runtime and TensorFlow Lite state these at byte 4, where an ONNX file could hold them too.
 _FLATBUFFERS = (b"ORTM", b"TFL3")
 # Whose operators runtimes may be given; com.microsoft has those of quantised networks.
@@ -57,7 +64,7 @@ def references(content: bytes) -> References:
         raise ModelError("it is a flatbuffer")
     while waiting:
         kind, message = waiting.pop()
-        fields = _fields(message, _MODEL if kind == "model" else dict.fromkeys(_INSIDE.get(kind, ()), _BYTES))
+        fields = _fields(message, _TYPES[kind])
         if kind == "model" and not {1, 7} <= fields.keys():
             raise ModelError("it holds no graph")
         if kind == "node":
@@ -106,8 +113,8 @@ def _pairs(message: memoryview) -> Iterator[tuple[int, int, memoryview]]:
             at += 8 if key & 7 == _FIXED64 else 4
         else:
             raise ModelError(f"a field of wire type {key & 7}")
-        if at > len(message) or not key >> 3:
-            raise ModelError("it is cut off")
+        if at > len(message) or not 0 < key >> 3 < _MOST_FIELDS:
+            raise ModelError(f"field {key >> 3} at byte {at} is cut off, or there is none of that number")
         yield key >> 3, key & 7, message[start:at]
 
 

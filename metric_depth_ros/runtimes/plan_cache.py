@@ -19,6 +19,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from metric_depth_ros.errors import ModelError
 from metric_depth_ros.runtimes.fingerprint import Fingerprint
 
 _LOG = logging.getLogger(__name__)
@@ -37,6 +38,10 @@ def default_folder() -> Path:
     # The XDG base directory specification: paths that are not absolute are ignored.
     root = Path(home) if os.path.isabs(home) else Path("~/.cache").expanduser()
     return root / "metric_depth_ros"
+
+
+class PlanError(ModelError):
+    """A stored plan that its library does not take."""
 
 
 class PlanCache:
@@ -107,7 +112,8 @@ class PlanCache:
         try:
             self._make(self.root)
             self._make(path)
-            os.utime(path)
+            with suppress(OSError):
+                os.utime(path)
         except (OSError, UnsafeCacheError) as error:
             _LOG.warning("%s: not used: %s", path, error)
             return None
@@ -130,7 +136,8 @@ class PlanCache:
         folder = _opened(self.root, os.O_DIRECTORY)
         try:
             with os.fdopen(_opened(Path(name), 0, folder), "rb") as file:
-                os.utime(file.fileno())  # it is in use
+                with suppress(OSError):
+                    os.utime(file.fileno())  # it is in use
                 return file.read()
         finally:
             os.close(folder)

@@ -22,7 +22,7 @@ from metric_depth_ros.errors import ModelError
 from metric_depth_ros.runtimes import cuda
 from metric_depth_ros.runtimes.fingerprint import Fingerprint
 from metric_depth_ros.runtimes.model import Model
-from metric_depth_ros.runtimes.plan_cache import PlanCache
+from metric_depth_ros.runtimes.plan_cache import PlanCache, PlanError
 from metric_depth_ros.runtimes.stopping import go_on, stop_event
 from metric_depth_ros.types import Array, FloatArray
 
@@ -44,7 +44,7 @@ class TensorRt:
         self._runtime = runtime = trt.Runtime(self._messages)
         self._engine = engine = runtime.deserialize_cuda_engine(plan)
         if engine is None:
-            raise ModelError(f"TensorRT: the plan cannot be loaded. {self._messages.last_error}")
+            raise PlanError(f"TensorRT: the plan cannot be loaded. {self._messages.last_error}")
         self._context = engine.create_execution_context()
         if self._context is None:
             raise ModelError(f"TensorRT: no execution context. {self._messages.last_error}")
