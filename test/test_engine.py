@@ -284,7 +284,7 @@ def test_weights_that_the_model_does_not_name_are_refused(tmp_path):
     tree["data"] = {"toy.weights": hashlib.sha256(b"weights").hexdigest()}
     path.write_text(yaml.safe_dump(tree))
     (tmp_path / "toy.weights").write_bytes(b"weights")
-    with pytest.raises(ModelError, match="the manifest says toy.weights"):
+    with pytest.raises(ModelError, match=r"the manifest says toy\.weights"):
         build_engine(EngineConfig(manifest=str(path)))
 
 
