@@ -27,7 +27,7 @@ from metric_depth_ros.training.basis import (
     load_generator,
 )
 from metric_depth_ros.training.basis_batch import make_basis_batch
-from metric_depth_ros.training.basis_cache import BasisCache, depth_grid, write_cache
+from metric_depth_ros.training.basis_cache import BasisCache, _picked, depth_grid, write_cache
 from metric_depth_ros.training.basis_draw import REGIME_NAMES, draw_anchors
 from metric_depth_ros.types import RelativeDepth
 
@@ -294,6 +294,74 @@ def test_a_run_can_be_fine_tuned_for_another_regime(cache, tmp_path):
     assert torch.equal(tuned.network.basis.weight, first.basis.weight)
     with pytest.raises(ConfigError, match="needed 5"):
         BasisTrainer(settings_of(cache, tmp_path / "other", maps=5, start=str(tmp_path / "run")))
+
+
+def test_families_are_kept_apart_in_validation_too(tmp_path, engine):
+    shards = write_shards(tmp_path / "shards", count=120)
+    list(write_cache([shards], EngineConfig(manifest=str(engine)), tmp_path / "cache", count=120))
+    cache = BasisCache(tmp_path / "cache")
+    training, validation = cache.of_families(("street",))
+    named = [cache.info.families[i] for i in cache.family]
+    assert {named[i] for i in cache.validation} == {"room", "street"}
+    assert {named[i] for i in (*training, *validation)} == {"street"} and len(validation)
+    trainer = BasisTrainer(settings_of(cache, tmp_path / "run", families=("street",), regime="low"))
+    read, seen = cache.read, set()
+    trainer.cache.read = lambda index: (seen.update(index.tolist()), read(index))[1]
+    trainer._validate(trainer.average)
+    assert seen == {*validation.tolist()}
+
+
+def test_no_scene_is_cut_by_the_split(tmp_path):
+    data = open_dataset(write_shards(tmp_path / "shards", count=480, views=8))
+    picked, validation = _picked([data], 480, 0)
+    scenes = [data.scene(index) for _, index in picked]
+    assert len({*scenes[-validation:]}) >= 2
+    assert not {*scenes[-validation:]} & {*scenes[:-validation]}
+
+
+def test_a_finished_run_stays_what_it_is(cache, tmp_path):
+    settings = settings_of(cache, tmp_path / "run")
+    BasisTrainer(settings).run()
+    before = load_generator(tmp_path / "run")[0].state_dict()
+    BasisTrainer(settings, resume=True).run()
+    after = load_generator(tmp_path / "run")[0].state_dict()
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"learning_rate": 1e-3}, {"threads": 2}, {"start": "other"}], ids=["rate", "threads", "start"]
+)
+def test_a_run_goes_on_with_its_own_settings(cache, tmp_path, changes):
+    BasisTrainer(settings_of(cache, tmp_path / "run")).run(until=1)
+    with pytest.raises(ConfigError, match=f"{next(iter(changes))}: .* the run that is resumed has"):
+        BasisTrainer(settings_of(cache, tmp_path / "run", **changes), resume=True)
+
+
+def test_a_cache_of_another_network_is_refused(cache, tmp_path, capsys):
+    other = write_toy_model(tmp_path / "other", width=64, height=48, gain=3.0)
+    words = ["train", "basis", "--cache", str(cache.folder), "--steps", "1", "--batch", "2"]
+    assert main([*words, "--out", str(tmp_path / "run"), "--engine", str(other)]) == 1
+    assert "needed the same" in capsys.readouterr().err
+    settings = settings_of(cache, tmp_path / "cut")
+    BasisTrainer(settings).run(until=1)
+    shards = write_shards(tmp_path / "shards", count=4)
+    list(write_cache([shards], EngineConfig(manifest=str(other)), tmp_path / "cache", count=4, threads=1))
+    with pytest.raises(ConfigError, match="of network"):
+        BasisTrainer(settings_of(BasisCache(tmp_path / "cache"), tmp_path / "cut"), resume=True)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [("--count", "1"), ("--count", "0"), ("--count", "-5"), ("--look-every", "0"), ("--learning-rate", "-1"),
+     ("--learning-rate", "nan"), ("--threads", "0"), ("--epochs", "-3"), ("--epochs", "0"), ("--batch", "0")],
+    ids="".join,
+)  # fmt: skip
+def test_options_that_cannot_be_are_refused_before_anything_is_written(tmp_path, engine, capsys, option):
+    shards = write_shards(tmp_path / "shards", count=4)
+    words = ["train", "basis", "--data", str(shards), "--engine", str(engine), "--out", str(tmp_path / "run")]
+    assert main([*words, *option]) == 1
+    found = capsys.readouterr()
+    assert "needed" in found.err and not (tmp_path / "run/cache").exists()
 
 
 @pytest.mark.parametrize(
