@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 
@@ -15,9 +18,12 @@ from metric_depth_ros.cli.main import main
 from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.datasets import open_dataset
 from metric_depth_ros.engines import build_engine
+from metric_depth_ros.engines.manifest import FileManifest, load_manifest
 from metric_depth_ros.engines.positive import BEYOND, positive_depth
 from metric_depth_ros.errors import ConfigError, InputError, ModelError
 from metric_depth_ros.evaluation.regimes import REGIMES, drop_closest, grid_places, regime_places
+from metric_depth_ros.export.basis import _source, export_basis
+from metric_depth_ros.export.description import write_manifest
 from metric_depth_ros.models.basis_generator import BasisGenerator, BasisGeneratorConfig, FusedGenerator
 from metric_depth_ros.solvers.basis_fit import fit_paper, fit_robust, with_offset
 from metric_depth_ros.training import basis_losses as losses
@@ -253,6 +259,10 @@ def test_lidar_points_become_a_grid(tmp_path):
     assert grid[2, 5] == 4 and grid[2, 2] == 8
 
 
+def read_picture(path):
+    return cv2.imread(str(path))
+
+
 def settings_of(cache, out, **changes):
     given = {"maps": 4, "steps": 6, "batch": 4, "look_every": 3, **changes}
     return BasisSettings(cache=str(cache.folder), out=str(out), **given)
@@ -412,7 +422,39 @@ def test_from_pictures_to_a_network_with_maps(tmp_path, engine, capsys):
     picture = tmp_path / "explained.png"
     explain = ["explain", str(shards), "--engine", str(tmp_path / "to/toy_basis.yaml"), "--out", str(picture)]
     assert main(explain) == 0
-    assert "median eta1" in capsys.readouterr().out and picture.stat().st_size > 10_000
+    said = capsys.readouterr().out
+    assert "median eta1" in said and "E[G0]" in said and picture.stat().st_size > 10_000
+    analytic, whole = tmp_path / "analytic.png", ["--set", "solver.basis.maps=analytic", "--out"]
+    assert main([*explain[:-2], *whole, str(analytic)]) == 0
+    assert "E[G0]" not in capsys.readouterr().out
+    # 18 analytic maps, where the generator has 3: more rows of tiles.
+    assert read_picture(analytic).shape[0] > 2 * read_picture(picture).shape[0]
+    for wrong, message in (
+        (["--set", "solver.name=lwlr"], "needed basis or paper_basis"),
+        (["--out", str(tmp_path / "no_suffix")], "needed a name"),
+        (["--protocol", "random", "--anchors", "100000"], "known pixels; needed"),
+    ):
+        assert main([*explain[:-2], *wrong]) == 1
+        assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("", "metric_depth train basis"), ("metric_depth train basis", "metric_depth train basis"),
+     ("a paper", "a paper, then metric_depth train basis"),
+     ("a paper, then metric_depth train basis", "a paper, then metric_depth train basis")],
+)  # fmt: skip
+def test_the_source_names_the_step_once(before, after):
+    assert _source(before) == after
+
+
+def test_a_network_with_maps_has_no_other_files(tmp_path, engine):
+    manifest = load_manifest(engine)
+    described = replace(manifest, fp16=FileManifest("half.onnx", "0" * 64), data={})
+    write_manifest(described, engine.with_name("with_half.yaml"), "")
+    one = BasisGenerator(BasisGeneratorConfig(maps=3, features=0, width=8, deep=8))
+    found = export_basis(one, engine.with_name("with_half.yaml"), tmp_path, name="a", trained_on="")
+    assert load_manifest(found.manifest).fp16 is None and not load_manifest(found.manifest).data
 
 
 def test_a_checkpoint_of_another_kind_is_refused(tmp_path):
