@@ -67,6 +67,7 @@ def test_the_paper_s_is_equation_15():
     M, y = full[:, v, u].T, np.log(anchors.depth) - np.log(relative.values[v, u])
     w = np.linalg.solve(M.T @ M + 1e-3 * np.eye(K), M.T @ y)
     np.testing.assert_allclose(depth, relative.values * np.exp(np.tensordot(w, full, axes=1)), rtol=1e-3)
+    assert solver_of("paper_basis").solve(relative, anchors).sigma is None
 
 
 @pytest.mark.parametrize("scale", [0.01, 1, 100])
@@ -130,7 +131,7 @@ def test_sigma_grows_where_no_anchor_tells_a_weight():
 def test_learned_maps_that_are_wanted_and_missing_are_an_error():
     plain = RelativeDepth(smooth_relative(), "depth")
     anchors = anchors_on(plain.values, 5)
-    with pytest.raises(InputError, match="no basis maps"):
+    with pytest.raises(InputError, match=r"no basis maps.* Set solver.basis.maps to auto"):
         solver_of("basis", **{"basis.maps": "learned"}).solve(plain, anchors)
     flat = RelativeDepth(plain.values, "depth", features={"basis": np.zeros((4, 4), np.float32)})
     with pytest.raises(InputError, match=r"shape \(4, 4\)"):

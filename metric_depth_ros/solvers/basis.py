@@ -90,6 +90,8 @@ class Basis:
     ) -> MetricDepth:
         """Depth and sigma (H, W) in metres; NaN where ``relative`` is, and outside the configured range.
 
+        The paper's solve gives no sigma.
+
         Raises:
             AnchorError: no anchor lies where the network says something, and no earlier image is remembered.
             InputError: learned maps are wanted, and the engine gives none.
@@ -144,15 +146,12 @@ class Basis:
         field = cv2.resize(field, size, interpolation=cv2.INTER_LINEAR)
         cv2.multiply(depth, cv2.exp(field, field), depth)
         depth = limited(depth, self._config.min_depth_m, self._config.max_depth_m)
+        info = {"maps": maps.source, "weights": posterior.coefficients.tolist(), **about}
+        if not self._guards:
+            return MetricDepth(depth, None, info)
         sigma = cv2.resize(_sigma(maps, posterior, scale), size, interpolation=cv2.INTER_LINEAR)
         cv2.multiply(sigma, depth, sigma)
-        info = {
-            "maps": maps.source,
-            "weights": posterior.coefficients.tolist(),
-            "sigma_scale": scale,
-            **about,
-        }
-        return MetricDepth(depth, sigma, info)
+        return MetricDepth(depth, sigma, {**info, "sigma_scale": scale})
 
     def _carried(self, maps: Maps, stamp_ns: int | None) -> _Memory | None:
         """What is remembered, faded to this time; None where it no longer holds."""
