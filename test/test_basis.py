@@ -289,9 +289,7 @@ def test_the_scale_drifts_at_the_stated_rate():
     np.testing.assert_allclose(later.moment, [2 * 4 / 3, 6, 0], atol=1e-12)
     solver, relative, _, first = remembering()
     later = solver.solve(relative, NOTHING, stamp_ns=101 * SECOND // 10)
-    squares = [
-        (result.sigma / result.depth / result.info["sigma_scale"]) ** 2 for result in (later, first)
-    ]
+    squares = [(result.sigma / result.depth / result.info["sigma_scale"]) ** 2 for result in (later, first)]
     assert np.median(squares[0] - squares[1]) == pytest.approx(0.1 * _DRIFT**2, rel=0.2)
 
 

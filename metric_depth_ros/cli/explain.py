@@ -60,9 +60,7 @@ def run(args: argparse.Namespace) -> int:
         rows, _ = maps.at(anchors.uv, problem.image.shape[1::-1])
         found.append(spectrum(maps.values, rows))
     if not found:
-        raise last or InputError(
-            f"{args.data}: no such frame with 400 known pixels. Check DATA and --frame."
-        )
+        raise last or InputError(f"{args.data}: no such frame with 400 known pixels. Check DATA and --frame.")
     total = summarised(found)
     gates = f", E[G0] {total.gate_mean:.3f}, Var(G0) {total.gate_variance:.1e}"
     print(

@@ -26,7 +26,9 @@ def add_basis(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
     data = parser.add_argument_group("data")
     data.add_argument("--data", type=Path, nargs="+", metavar="DATA", help="folders of frames or shards")
-    data.add_argument("--engine", type=Path, metavar="MANIFEST", help="default: that of the cache, or the package's")
+    data.add_argument(
+        "--engine", type=Path, metavar="MANIFEST", help="default: that of the cache, or the package's"
+    )
     data.add_argument("--cache", type=Path, help="written unless it is there (default: RUN/cache)")
     data.add_argument("--count", type=int, default=24000, help="most pictures of the cache (default 24000)")
     data.add_argument("--no-augment", action="store_true", help="pictures as they are")

@@ -35,7 +35,7 @@ NEAREST_M, FARTHEST_M = 0.1, 80.0
 # The name under which an engine gives what the generator reads.
 FEATURES = "f"
 _REDUCTION = 4
-# One scene in fifty is for validation; of pictures whose scene nobody knows, at most so many in a row are one.
+# One scene in fifty is for validation; pictures whose scene nobody knows are one by blocks of up to 20.
 _SCENES, _BLOCK = 50, 20
 # Pictures that say how far each channel reaches, and the part of its values that lies within.
 _PROBED, _WITHIN = 48, 0.9995

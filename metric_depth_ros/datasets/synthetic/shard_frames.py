@@ -66,7 +66,7 @@ class ShardFrames:
         return str(self._reader.read(index, ("info",))["info"].get("family", ""))
 
     def scene(self, index: int) -> int:
-        """Number of the scene that a frame shows; its own where it does not say. Raises InputError as before."""
+        """Number of the scene that a frame shows; its own where it does not say. Raises InputError."""
         return int(self._reader.read(index, ("info",))["info"].get("scene", index))
 
     def _camera(self, info: dict[str, Any], index: int) -> Camera:
