@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -13,7 +15,8 @@ from metric_depth_ros.errors import AnchorError, InputError
 from metric_depth_ros.evaluation.metrics import abs_rel, sigma_coverage
 from metric_depth_ros.evaluation.spectrum import spectrum, summarised
 from metric_depth_ros.pipeline import engine_for
-from metric_depth_ros.solvers.basis_fit import fit_robust, with_offset
+from metric_depth_ros.solvers.basis import _DRIFT
+from metric_depth_ros.solvers.basis_fit import Sums, fit_robust, with_offset
 from metric_depth_ros.solvers.basis_maps import Maps, analytic_maps
 from metric_depth_ros.types import Anchors, RelativeDepth
 
@@ -64,6 +67,7 @@ def test_the_paper_s_is_equation_15():
     M, y = full[:, v, u].T, np.log(anchors.depth) - np.log(relative.values[v, u])
     w = np.linalg.solve(M.T @ M + 1e-3 * np.eye(K), M.T @ y)
     np.testing.assert_allclose(depth, relative.values * np.exp(np.tensordot(w, full, axes=1)), rtol=1e-3)
+    assert solver_of("paper_basis").solve(relative, anchors).sigma is None
 
 
 @pytest.mark.parametrize("scale", [0.01, 1, 100])
@@ -127,7 +131,7 @@ def test_sigma_grows_where_no_anchor_tells_a_weight():
 def test_learned_maps_that_are_wanted_and_missing_are_an_error():
     plain = RelativeDepth(smooth_relative(), "depth")
     anchors = anchors_on(plain.values, 5)
-    with pytest.raises(InputError, match="no basis maps"):
+    with pytest.raises(InputError, match=r"no basis maps.* Set solver.basis.maps to auto"):
         solver_of("basis", **{"basis.maps": "learned"}).solve(plain, anchors)
     flat = RelativeDepth(plain.values, "depth", features={"basis": np.zeros((4, 4), np.float32)})
     with pytest.raises(InputError, match=r"shape \(4, 4\)"):
@@ -233,6 +237,73 @@ def test_few_anchors_gain_from_earlier_ones():
     alone = solver_of("basis", **ALONE).solve(relative, few).depth
     together = solver.solve(relative, few, stamp_ns=10 * SECOND + SECOND // 30).depth
     assert abs_rel(together, truth) < 0.3 * abs_rel(alone, truth)
+
+
+def of_one_depth(truth, count=30):
+    """Anchors where the truth is within 1 % of one depth, which they all state."""
+    depth = float(truth[40, 60])
+    v, u = np.nonzero(np.abs(truth / depth - 1) < 0.01)
+    index = np.random.default_rng(0).choice(len(u), min(count, len(u)), replace=False)
+    uv = np.column_stack([u, v])[index].astype(np.float32)
+    return Anchors(uv, np.full(len(uv), depth, np.float32), np.full(len(uv), 0.02 * depth, np.float32))
+
+
+def test_anchors_of_one_depth_leave_what_is_remembered():
+    maps = made_maps()
+    truth = truth_of(maps, np.multiply(4, WEIGHTS))
+    relative, wall = learned(maps), of_one_depth(truth)
+    solver = solver_of("basis", **ALONE, **{"basis.memory_s": 0.5})
+    solver.solve(relative, anchors_on(truth, 80), stamp_ns=10 * SECOND)
+    with_wall = solver.solve(relative, wall, stamp_ns=10 * SECOND + SECOND // 30)
+    assert with_wall.info["carried"] and abs_rel(with_wall.depth, truth) < 0.02
+    after = solver.solve(relative, NOTHING, stamp_ns=10 * SECOND + SECOND // 15)
+    assert abs_rel(after.depth, truth) < 0.02
+    alone = solver_of("basis", **ALONE).solve(relative, wall).depth / relative.values
+    np.testing.assert_allclose(alone, alone[0, 0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_one_anchor_that_contradicts_resets_the_memory(count):
+    solver, relative, truth, _ = remembering()
+    after = solver.solve(relative, anchors_on(3 * truth, count), stamp_ns=10 * SECOND + SECOND // 10)
+    assert not after.info["carried"]
+    kept = remembering()[0].solve(relative, anchors_on(truth, count), stamp_ns=10 * SECOND + SECOND // 10)
+    assert kept.info["carried"]
+
+
+def test_memory_is_as_old_as_its_evidence_on_average():
+    """80 anchors, and one 1.9 s later, when the fading has left 80 exp(-3.8) = 1.8 of them: 1.2 s old."""
+    solver, relative, truth, _ = remembering()
+    one = solver.solve(relative, anchors_on(truth, 1), stamp_ns=119 * SECOND // 10)
+    assert one.info["carried"]
+    assert solver.solve(relative, NOTHING, stamp_ns=123 * SECOND // 10).info["carried"]
+    with pytest.raises(AnchorError):
+        solver.solve(relative, NOTHING, stamp_ns=137 * SECOND // 10)
+
+
+def test_the_scale_drifts_at_the_stated_rate():
+    """By hand: A = 4 of the offset alone, and (1 / 4 + 0.5)^-1 = 4 / 3; the weights stay."""
+    sums = Sums(np.diag([4.0, 3, 0]), np.array([8.0, 6, 0]))
+    later = sums.drifted(np.array([0.5, 0, 0]))
+    np.testing.assert_allclose(later.gram, np.diag([4 / 3, 3, 0]), atol=1e-12)
+    np.testing.assert_allclose(later.moment, [2 * 4 / 3, 6, 0], atol=1e-12)
+    solver, relative, _, first = remembering()
+    later = solver.solve(relative, NOTHING, stamp_ns=101 * SECOND // 10)
+    squares = [(result.sigma / result.depth / result.info["sigma_scale"]) ** 2 for result in (later, first)]
+    assert np.median(squares[0] - squares[1]) == pytest.approx(0.1 * _DRIFT**2, rel=0.2)
+
+
+def test_memory_serves_where_no_anchor_is_usable_and_residuals_are_spread():
+    maps = made_maps()
+    truth, relative = truth_of(maps, WEIGHTS), learned(maps)
+    values = relative.values.copy()
+    values[:20, :20] = np.nan
+    solver = solver_of("basis", **ALONE, residuals="spread", **{"basis.memory_s": 0.5})
+    known = anchors_on(truth, 80)
+    solver.solve(replace(relative, values=values), known, stamp_ns=10 * SECOND)
+    unusable = Anchors(np.full((1, 2), 5, np.float32), np.full(1, 3.0), np.full(1, 0.1))
+    later = solver.solve(replace(relative, values=values), unusable, stamp_ns=10 * SECOND + 1)
+    assert later.info["carried"] and later.info["anchors"] == 0
 
 
 def test_other_maps_forget():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 
@@ -15,9 +18,12 @@ from metric_depth_ros.cli.main import main
 from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.datasets import open_dataset
 from metric_depth_ros.engines import build_engine
+from metric_depth_ros.engines.manifest import FileManifest, load_manifest
 from metric_depth_ros.engines.positive import BEYOND, positive_depth
 from metric_depth_ros.errors import ConfigError, InputError, ModelError
 from metric_depth_ros.evaluation.regimes import REGIMES, drop_closest, grid_places, regime_places
+from metric_depth_ros.export.basis import _source, export_basis
+from metric_depth_ros.export.description import write_manifest
 from metric_depth_ros.models.basis_generator import BasisGenerator, BasisGeneratorConfig, FusedGenerator
 from metric_depth_ros.solvers.basis_fit import fit_paper, fit_robust, with_offset
 from metric_depth_ros.training import basis_losses as losses
@@ -27,7 +33,7 @@ from metric_depth_ros.training.basis import (
     load_generator,
 )
 from metric_depth_ros.training.basis_batch import make_basis_batch
-from metric_depth_ros.training.basis_cache import BasisCache, depth_grid, write_cache
+from metric_depth_ros.training.basis_cache import BasisCache, _picked, depth_grid, write_cache
 from metric_depth_ros.training.basis_draw import REGIME_NAMES, draw_anchors
 from metric_depth_ros.types import RelativeDepth
 
@@ -210,15 +216,15 @@ def engine(tmp_path_factory):
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory, engine):
     folder = tmp_path_factory.mktemp("cache")
-    shards = write_shards(tmp_path_factory.mktemp("shards"))
-    done = list(write_cache([shards], EngineConfig(manifest=str(engine)), folder, count=40))
-    assert done[-1] == 40
+    shards = write_shards(tmp_path_factory.mktemp("shards"), count=400)
+    done = list(write_cache([shards], EngineConfig(manifest=str(engine)), folder, count=400))
+    assert done[-1] == 400
     return BasisCache(folder)
 
 
 def test_a_cache_holds_what_the_network_says(cache, tmp_path):
     assert (cache.info.width, cache.info.height, cache.info.channels) == (16, 12, 0)
-    assert len(cache) + len(cache.validation) == 40 and len(cache.validation) >= 1
+    assert len(cache) + len(cache.validation) == 400 and len(cache.validation) == 8
     assert set(cache.info.families) == {"room", "street"} and len(np.unique(cache.family)) == 2
     features, log_relative, log_depth = cache.read(np.arange(4))
     assert features.shape == (4, 0, 12, 16) and log_relative.shape == log_depth.shape == (4, 12, 16)
@@ -236,9 +242,12 @@ def test_features_are_stored_to_a_step_of_eight_bits(tmp_path):
     assert cache.info.channels == 32
     relative = build_engine(EngineConfig()).predict(open_dataset(shards)[0].image)
     stored = [cache.read(np.array([i]))[0][0] for i in range(cache.info.count)]
-    nearest = min(np.abs(one - relative.features["f"]).max() for one in stored)
-    assert nearest < 0.6 * max(cache.info.step) + 0.2 * relative.features["f"].max()
-    assert min(np.abs(one - relative.features["f"]).mean() for one in stored) < max(cache.info.step)
+    low, step = (np.array(x)[:, None, None] for x in (cache.info.offset, cache.info.step))
+    # Each channel to half a step, within what eight bits reach.
+    wanted = np.clip(relative.features["f"], low, low + 255 * step)
+    off = min(stored, key=lambda one: np.abs(one - wanted).mean()) - wanted
+    assert (np.abs(off) <= 0.501 * step).all()
+    assert (wanted == relative.features["f"]).mean() > 0.99
 
 
 def test_lidar_points_become_a_grid(tmp_path):
@@ -253,6 +262,10 @@ def test_lidar_points_become_a_grid(tmp_path):
     assert grid[2, 5] == 4 and grid[2, 2] == 8
 
 
+def read_picture(path):
+    return cv2.imread(str(path))
+
+
 def settings_of(cache, out, **changes):
     given = {"maps": 4, "steps": 6, "batch": 4, "look_every": 3, **changes}
     return BasisSettings(cache=str(cache.folder), out=str(out), **given)
@@ -265,6 +278,7 @@ def test_training_learns(cache, tmp_path, regime):
     trainer.run()
     after, _ = trainer._validate(load_generator(tmp_path / "run")[0])
     assert after.loss < before.loss
+    assert after.abs_rel < 0.8 * before.abs_rel  # on pictures that were not trained on
     assert (tmp_path / "run/curves.png").is_file()
 
 
@@ -280,8 +294,11 @@ def test_a_run_that_was_cut_off_goes_on_to_the_bit(cache, tmp_path):
 
 def test_stated_errors_are_as_large_as_seen_ones(cache, tmp_path):
     trainer = BasisTrainer(settings_of(cache, tmp_path / "run", steps=10))
+    trainer.run(until=9)
+    before, _ = trainer._validate(load_generator(tmp_path / "run")[0])
     trainer.run()
     score, _ = trainer._validate(load_generator(tmp_path / "run")[0])
+    assert before.covered < 0.3  # what so few steps learn alone
     assert score.covered == pytest.approx(0.68, abs=0.06)
 
 
@@ -294,6 +311,74 @@ def test_a_run_can_be_fine_tuned_for_another_regime(cache, tmp_path):
     assert torch.equal(tuned.network.basis.weight, first.basis.weight)
     with pytest.raises(ConfigError, match="needed 5"):
         BasisTrainer(settings_of(cache, tmp_path / "other", maps=5, start=str(tmp_path / "run")))
+
+
+def test_families_are_kept_apart_in_validation_too(tmp_path, engine):
+    shards = write_shards(tmp_path / "shards", count=120)
+    list(write_cache([shards], EngineConfig(manifest=str(engine)), tmp_path / "cache", count=120))
+    cache = BasisCache(tmp_path / "cache")
+    training, validation = cache.of_families(("street",))
+    named = [cache.info.families[i] for i in cache.family]
+    assert {named[i] for i in cache.validation} == {"room", "street"}
+    assert {named[i] for i in (*training, *validation)} == {"street"} and len(validation)
+    trainer = BasisTrainer(settings_of(cache, tmp_path / "run", families=("street",), regime="low"))
+    read, seen = cache.read, set()
+    trainer.cache.read = lambda index: (seen.update(index.tolist()), read(index))[1]
+    trainer._validate(trainer.average)
+    assert seen == {*validation.tolist()}
+
+
+def test_no_scene_is_cut_by_the_split(tmp_path):
+    data = open_dataset(write_shards(tmp_path / "shards", count=480, views=8))
+    picked, validation = _picked([data], 480, 0)
+    scenes = [data.scene(index) for _, index in picked]
+    assert len({*scenes[-validation:]}) >= 2
+    assert not {*scenes[-validation:]} & {*scenes[:-validation]}
+
+
+def test_a_finished_run_stays_what_it_is(cache, tmp_path):
+    settings = settings_of(cache, tmp_path / "run")
+    BasisTrainer(settings).run()
+    before = load_generator(tmp_path / "run")[0].state_dict()
+    BasisTrainer(settings, resume=True).run()
+    after = load_generator(tmp_path / "run")[0].state_dict()
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"learning_rate": 1e-3}, {"threads": 2}, {"start": "other"}], ids=["rate", "threads", "start"]
+)
+def test_a_run_goes_on_with_its_own_settings(cache, tmp_path, changes):
+    BasisTrainer(settings_of(cache, tmp_path / "run")).run(until=1)
+    with pytest.raises(ConfigError, match=f"{next(iter(changes))}: .* the run that is resumed has"):
+        BasisTrainer(settings_of(cache, tmp_path / "run", **changes), resume=True)
+
+
+def test_a_cache_of_another_network_is_refused(cache, tmp_path, capsys):
+    other = write_toy_model(tmp_path / "other", width=64, height=48, gain=3.0)
+    words = ["train", "basis", "--cache", str(cache.folder), "--steps", "1", "--batch", "2"]
+    assert main([*words, "--out", str(tmp_path / "run"), "--engine", str(other)]) == 1
+    assert "needed the same" in capsys.readouterr().err
+    settings = settings_of(cache, tmp_path / "cut")
+    BasisTrainer(settings).run(until=1)
+    shards = write_shards(tmp_path / "shards", count=4)
+    list(write_cache([shards], EngineConfig(manifest=str(other)), tmp_path / "cache", count=4, threads=1))
+    with pytest.raises(ConfigError, match="of network"):
+        BasisTrainer(settings_of(BasisCache(tmp_path / "cache"), tmp_path / "cut"), resume=True)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [("--count", "1"), ("--count", "0"), ("--count", "-5"), ("--look-every", "0"), ("--learning-rate", "-1"),
+     ("--learning-rate", "nan"), ("--threads", "0"), ("--epochs", "-3"), ("--epochs", "0"), ("--batch", "0")],
+    ids="".join,
+)  # fmt: skip
+def test_options_that_cannot_be_are_refused_before_anything_is_written(tmp_path, engine, capsys, option):
+    shards = write_shards(tmp_path / "shards", count=4)
+    words = ["train", "basis", "--data", str(shards), "--engine", str(engine), "--out", str(tmp_path / "run")]
+    assert main([*words, *option]) == 1
+    found = capsys.readouterr()
+    assert "needed" in found.err and not (tmp_path / "run/cache").exists()
 
 
 @pytest.mark.parametrize(
@@ -344,7 +429,39 @@ def test_from_pictures_to_a_network_with_maps(tmp_path, engine, capsys):
     picture = tmp_path / "explained.png"
     explain = ["explain", str(shards), "--engine", str(tmp_path / "to/toy_basis.yaml"), "--out", str(picture)]
     assert main(explain) == 0
-    assert "median eta1" in capsys.readouterr().out and picture.stat().st_size > 10_000
+    said = capsys.readouterr().out
+    assert "median eta1" in said and "E[G0]" in said and picture.stat().st_size > 10_000
+    analytic, whole = tmp_path / "analytic.png", ["--set", "solver.basis.maps=analytic", "--out"]
+    assert main([*explain[:-2], *whole, str(analytic)]) == 0
+    assert "E[G0]" not in capsys.readouterr().out
+    # 18 analytic maps, where the generator has 3: more rows of tiles.
+    assert read_picture(analytic).shape[0] > 2 * read_picture(picture).shape[0]
+    for wrong, message in (
+        (["--set", "solver.name=lwlr"], "needed basis or paper_basis"),
+        (["--out", str(tmp_path / "no_suffix")], "needed a name"),
+        (["--protocol", "random", "--anchors", "100000"], "known pixels; needed"),
+    ):
+        assert main([*explain[:-2], *wrong]) == 1
+        assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("", "metric_depth train basis"), ("metric_depth train basis", "metric_depth train basis"),
+     ("a paper", "a paper, then metric_depth train basis"),
+     ("a paper, then metric_depth train basis", "a paper, then metric_depth train basis")],
+)  # fmt: skip
+def test_the_source_names_the_step_once(before, after):
+    assert _source(before) == after
+
+
+def test_a_network_with_maps_has_no_other_files(tmp_path, engine):
+    manifest = load_manifest(engine)
+    described = replace(manifest, fp16=FileManifest("half.onnx", "0" * 64), data={})
+    write_manifest(described, engine.with_name("with_half.yaml"), "")
+    one = BasisGenerator(BasisGeneratorConfig(maps=3, features=0, width=8, deep=8))
+    found = export_basis(one, engine.with_name("with_half.yaml"), tmp_path, name="a", trained_on="")
+    assert load_manifest(found.manifest).fp16 is None and not load_manifest(found.manifest).data
 
 
 def test_a_checkpoint_of_another_kind_is_refused(tmp_path):

@@ -100,6 +100,7 @@ def test_its_maps_leave_less_error_than_a_scale_or_none(engine_with_maps, anchor
     from metric_depth_ros.types import Anchors
 
     data = SyntheticDataset(["room", "corridor"], seed=987_654, views_per_scene=2)
+    others: dict[str, list[float]] = {"global_affine": [], "lwlr": []}
     learned, scale = [], []
     for index in range(12):
         view = data[index]
@@ -111,6 +112,10 @@ def test_its_maps_leave_less_error_than_a_scale_or_none(engine_with_maps, anchor
         plain = solve(relative.values, uv, depth, solver="basis", image=view.image, ridge=1e3)
         learned.append(abs_rel(found.depth, view.depth))
         scale.append(abs_rel(plain.depth, view.depth))
+        for name, errors in others.items():
+            fit = build_solver(SolverConfig(name=name)).solve(relative, Anchors(uv, depth, 0.02 * depth))
+            errors.append(float(abs_rel(fit.depth, view.depth)))
+    assert all(np.mean(learned) < np.mean(errors) for errors in others.values())
     assert np.mean(learned) < part * np.mean(scale)
 
 

@@ -197,7 +197,7 @@ def test_another_light_is_still_the_same_picture():
 # ---- loader ----------------------------------------------------------------------------------
 
 
-def write_shards(folder, numbers=(0,), *, count=60, families=("room", "street")):
+def write_shards(folder, numbers=(0,), *, count=60, families=("room", "street"), views=1):
     """Ramps: the lower the nearer and the brighter, so that there is something to learn."""
     for number in numbers:
         rng = np.random.default_rng(number)
@@ -210,7 +210,9 @@ def write_shards(folder, numbers=(0,), *, count=60, families=("room", "street"))
                 if index % 3 == 0:
                     depth[:8] = np.inf
                 K = [[64.0, 0, 31.5], [0, 64.0, 23.5], [0, 0, 1]]
-                info = {"family": families[index % len(families)], "width": 64, "height": 48, "K": K}
+                scene = index // views
+                info = {"family": families[scene % len(families)], "width": 64, "height": 48, "K": K}
+                info["scene"] = number * count + scene
                 shard.write(number * count + index, encode_jpeg(image, 90), depth, info)
     return folder
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from metric_depth_ros.config import Config
     from metric_depth_ros.evaluation.frames import Problem
     from metric_depth_ros.evaluation.spectrum import Spectrum
+    from metric_depth_ros.solvers.basis_maps import Maps
     from metric_depth_ros.types import Anchors, MetricDepth
 
 
@@ -41,24 +42,31 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 def run(args: argparse.Namespace) -> int:
     """Prints the statistics, draws the picture. Raises MetricDepthError."""
-    from metric_depth_ros.errors import InputError
-    from metric_depth_ros.evaluation.spectrum import summarised
+    from metric_depth_ros.errors import AnchorError, InputError
+    from metric_depth_ros.evaluation.spectrum import spectrum, summarised
 
     config = build_config(args)
     found: list[Spectrum] = []
+    last: AnchorError | None = None
     for problem in _problems(args, config):
-        metric, anchors, one = _explained(problem, args, config)
+        try:
+            metric, anchors, maps = _explained(problem, args, config)
+        except AnchorError as error:
+            last = error
+            continue
         if args.out is not None and not found:
-            _write(args.out, problem, anchors, metric)
+            _write(args.out, problem, anchors, metric, maps)
             print(f"{args.out}: {problem.name}")
-        found.append(one)
+        rows, _ = maps.at(anchors.uv, problem.image.shape[1::-1])
+        found.append(spectrum(maps.values, rows))
     if not found:
-        raise InputError(f"{args.data}: no such frame with 400 known pixels. Check DATA and --frame.")
+        raise last or InputError(f"{args.data}: no such frame with 400 known pixels. Check DATA and --frame.")
     total = summarised(found)
+    gates = f", E[G0] {total.gate_mean:.3f}, Var(G0) {total.gate_variance:.1e}"
     print(
         f"{total.pictures} frames, {args.protocol}: median eta1 {total.eta1:.3f}, median similarity of the "
-        f"leading eigenvector with the global map {total.similarity:.3f}, E[G0] {total.gate_mean:.3f}, "
-        f"Var(G0) {total.gate_variance:.1e}"
+        f"leading eigenvector with the global map {total.similarity:.3f}"
+        + (gates if maps.source == "learned" else " (analytic maps have no gates)")
     )
     return 0
 
@@ -67,8 +75,14 @@ def build_config(args: argparse.Namespace) -> Config:
     """The settings. Raises ConfigError."""
     from metric_depth_ros.cli.run import parsed
     from metric_depth_ros.config import Config, updated
+    from metric_depth_ros.errors import ConfigError
 
-    return updated(Config(), {"solver.name": "basis", **dict(map(parsed, args.changes))})
+    config = updated(Config(), {"solver.name": "basis", **dict(map(parsed, args.changes))})
+    if config.solver.name not in ("basis", "paper_basis"):
+        raise ConfigError(
+            f"explain: solver.name is {config.solver.name}; needed basis or paper_basis, which have maps."
+        )
+    return config
 
 
 def _problems(args: argparse.Namespace, config: Config) -> Any:
@@ -83,10 +97,9 @@ def _problems(args: argparse.Namespace, config: Config) -> Any:
 
 def _explained(
     problem: Problem, args: argparse.Namespace, config: Config
-) -> tuple[MetricDepth, Anchors, Spectrum]:
+) -> tuple[MetricDepth, Anchors, Maps]:
     from metric_depth_ros.engines.positive import positive_depth
     from metric_depth_ros.evaluation.protocols import Case, draw
-    from metric_depth_ros.evaluation.spectrum import spectrum
     from metric_depth_ros.solvers import build_solver
     from metric_depth_ros.solvers.basis_maps import find_maps
 
@@ -94,12 +107,11 @@ def _explained(
     anchors = draw(problem.known, Case(args.protocol, count), 0, problem.name).anchors
     metric = build_solver(config.solver).solve(problem.relative, anchors, image=problem.image)
     depth = positive_depth(problem.relative)
-    maps = find_maps(problem.relative, depth, problem.image, config.solver.basis.maps)
-    rows, _ = maps.at(anchors.uv, depth.shape[::-1])
-    return metric, anchors, spectrum(maps.values, rows)
+    # Those that were solved with, whatever the settings say.
+    return metric, anchors, find_maps(problem.relative, depth, problem.image, metric.info["maps"])
 
 
-def _write(path: Path, problem: Problem, anchors: Anchors, metric: MetricDepth) -> None:
+def _write(path: Path, problem: Problem, anchors: Anchors, metric: MetricDepth, maps: Maps) -> None:
     """Raises InputError when it cannot be written."""
     import cv2
     import numpy as np
@@ -107,13 +119,15 @@ def _write(path: Path, problem: Problem, anchors: Anchors, metric: MetricDepth) 
     from metric_depth_ros.engines.positive import positive_depth
     from metric_depth_ros.errors import InputError
     from metric_depth_ros.pictures import draw_basis
-    from metric_depth_ros.solvers.basis_maps import find_maps
 
     depth = positive_depth(problem.relative)
-    maps = find_maps(problem.relative, depth, problem.image, "auto")
     weights = np.array(metric.info["weights"])[1 : 1 + len(maps.values)]
     sheet = draw_basis(problem.image, anchors, metric, depth, maps.values, weights)
-    if not cv2.imwrite(str(path), sheet[..., ::-1]):
+    try:
+        written = cv2.imwrite(str(path), sheet[..., ::-1])
+    except cv2.error:  # a name that says no format
+        written = False
+    if not written:
         raise InputError(
-            f"{path}: cannot be written; needed a file name of a picture in a folder that is there."
+            f"{path}: cannot be written; needed a name such as maps.png in a folder that is there."
         )

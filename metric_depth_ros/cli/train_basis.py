@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +26,9 @@ def add_basis(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
     data = parser.add_argument_group("data")
     data.add_argument("--data", type=Path, nargs="+", metavar="DATA", help="folders of frames or shards")
-    data.add_argument("--engine", type=Path, metavar="MANIFEST", help="default: the package's network")
+    data.add_argument(
+        "--engine", type=Path, metavar="MANIFEST", help="default: that of the cache, or the package's"
+    )
     data.add_argument("--cache", type=Path, help="written unless it is there (default: RUN/cache)")
     data.add_argument("--count", type=int, default=24000, help="most pictures of the cache (default 24000)")
     data.add_argument("--no-augment", action="store_true", help="pictures as they are")
@@ -73,21 +76,20 @@ def add_export(networks: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run_basis(args: argparse.Namespace) -> int:
     """Trains. Raises MetricDepthError."""
     need_torch()
-    from metric_depth_ros.training.basis import BasisSettings, BasisTrainer
+    from metric_depth_ros.errors import ConfigError
+    from metric_depth_ros.training.basis import BasisSettings, BasisTrainer, check_settings
 
-    cache = _cache(args)
-    steps = args.steps
-    if args.epochs is not None:
-        steps = max(1, math.ceil(args.epochs * len(cache) / args.batch))
+    if args.epochs is not None and not 0 < args.epochs < math.inf:
+        raise ConfigError(f"epochs: {args.epochs}; needed a positive number.")
     settings = BasisSettings(
-        cache=str(cache.folder),
+        cache=str(args.cache or args.out / "cache"),
         out=str(args.out),
         maps=args.maps,
         blind=args.blind,
         regime=args.regime,
         start=None if args.start is None else str(args.start),
         minutes=args.minutes,
-        steps=steps,
+        steps=args.steps,
         batch=args.batch,
         learning_rate=args.learning_rate,
         seed=args.seed,
@@ -95,6 +97,11 @@ def run_basis(args: argparse.Namespace) -> int:
         families=tuple(name for name in args.families.split(",") if name),
         look_every=args.look_every,
     )
+    check_settings(settings, args.resume)
+    cache = _cache(args)
+    if args.epochs is not None:
+        pictures = len(cache.of_families(settings.families)[0])
+        settings = replace(settings, steps=math.ceil(args.epochs * pictures / args.batch))
     BasisTrainer(settings, resume=args.resume).run()
     print(f"{args.out}: done. Next: metric_depth train basis-export {args.out} --to FOLDER")
     return 0
@@ -142,7 +149,26 @@ def _cache(args: argparse.Namespace) -> BasisCache:
         with tqdm(total=args.count, unit="picture", desc="cache", disable=None) as bar:
             for done in written:
                 bar.update(done - bar.n)
-    return BasisCache(folder)
+    cache = BasisCache(folder)
+    if args.engine is not None:
+        _check_engine(args.engine, cache)
+    return cache
+
+
+def _check_engine(engine: Path, cache: BasisCache) -> None:
+    """Raises ConfigError for a cache of another network."""
+    from metric_depth_ros.engines.manifest import checked_model_file, load_manifest
+    from metric_depth_ros.errors import ConfigError
+    from metric_depth_ros.export.basis import network_digest
+
+    manifest, found = load_manifest(engine), cache.info.sha256
+    if found == manifest.sha256:
+        return
+    if found != network_digest(checked_model_file(manifest, engine.parent / manifest.file)):
+        raise ConfigError(
+            f"{cache.folder}: of network {cache.info.engine} ({found[:12]}...), {engine} is "
+            f"{manifest.sha256[:12]}...; needed the same. Name another --cache, which is then written."
+        )
 
 
 def need_torch() -> None:

@@ -29,7 +29,7 @@ from metric_depth_ros.training.basis_cache import FEATURES, reduced_size
 _NEWEST_OPSET = 20
 _PREFIX = "generator_"
 _PARITY = 3e-3
-_SOURCE = ", then metric_depth train basis"
+_STEP = "metric_depth train basis"
 
 
 @dataclass(frozen=True)
@@ -102,12 +102,21 @@ def export_basis(
         file=path.name,
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         features={**manifest.features, BASIS: BASIS, SPREAD: SPREAD},
-        source=f"{manifest.source.removesuffix(_SOURCE)}{_SOURCE}",
+        source=_source(manifest.source),
+        # All weights are in the one file, of float32.
+        data={},
+        fp16=None,
     )
     text = path.with_suffix(".yaml")
     comment = f"{manifest.name}, and behind it a basis generator: {BASIS}, {SPREAD} are for the solver basis."
     write_manifest(described, text, comment)
     return ExportedBasis(text, path, path.stat().st_size, difference)
+
+
+def _source(before: str) -> str:
+    """Where the network is from, then this step, once."""
+    before = before.removesuffix(_STEP).removesuffix(", then ")
+    return f"{before}, then {_STEP}" if before else _STEP
 
 
 def network_digest(model: Path) -> str:

@@ -38,6 +38,15 @@ class Sums:
         """The same with so much less trust."""
         return Sums(self.gram * factor, self.moment * factor)
 
+    def drifted(self, variance: FloatArray) -> Sums:
+        """After the coefficients moved at random, by (K + 1,) variances in units of ``UNIT_SPREAD`` squared.
+
+        (A^-1 + Q)^-1 = (I + A Q)^-1 A, which holds for what was never seen too.
+        """
+        both = np.column_stack([self.gram, self.moment])
+        both = np.linalg.solve(np.eye(len(variance)) + self.gram * variance, both)
+        return Sums(both[:, :-1], both[:, -1])
+
     def plus(self, other: Sums) -> Sums:
         """Of both."""
         return Sums(self.gram + other.gram, self.moment + other.moment)

@@ -69,8 +69,9 @@ def find_maps(relative: RelativeDepth, depth: FloatArray, image: ImageArray | No
     if found is None or found.ndim != 3:
         given = "no basis maps" if found is None else f"maps of shape {found.shape}"
         raise InputError(
-            f"basis: the engine gives {given}; needed (K, h, w) under the name 'basis'. Train a generator "
-            "for it (metric_depth train basis), or set solver.basis.maps to analytic."
+            f"basis: the engine gives {given}; needed (K, h, w) under the name 'basis'. Set "
+            "solver.basis.maps to auto or analytic, or start with engine.manifest empty (the package's "
+            "network has maps) or with a generator of your own (metric_depth train basis)."
         )
     values = np.asarray(found, np.float32)
     spread = relative.features.get(SPREAD)

@@ -63,7 +63,7 @@ class Spread:
             focus_m=focus_m,
             stamp_ns=stamp_ns,
         )
-        if not len(anchors):  # the other solver remembers some
+        if fitted.info.get("anchors") == 0:  # none is usable; the other solver remembers some
             low, high = self._limits
             return replace(fitted, depth=limited(fitted.depth, low, high))
         drawn = self._process.solve(RelativeDepth(fitted.depth, "depth"), anchors, image=image)

@@ -40,13 +40,14 @@ from metric_depth_ros.training.basis_losses import (
 )
 from metric_depth_ros.training.curves import Curves
 from metric_depth_ros.training.settings import Progress, learning_rate
-from metric_depth_ros.types import IntArray
 
 _LINE_EVERY_S = 20.0
 _MOST_VALIDATION, _STATISTICS = 400, 256
 _SPREAD_WEIGHT = 0.02
 # Of the errors, so many should lie within one stated sigma.
 _ONE_SIGMA = 0.683
+# Settings that a resumed run shares with what it was.
+_SAME = ("maps", "blind", "regime", "start", "batch", "learning_rate", "seed", "threads", "families")
 _KEYS = frozenset(
     {
         "step", "elapsed_s", "settings", "architecture", "engine",
@@ -69,7 +70,7 @@ class BasisSettings:
             "mixed" (ours).
         start: folder of a run to fine-tune; None begins at random.
         minutes, steps: the budget, of time over all resumed parts, or in steps.
-        families: train on these kinds of scenes only; empty is all.
+        families: train, validate and calibrate on these kinds of scenes only; empty is all.
         look_every: steps between validations.
     """
 
@@ -105,15 +106,15 @@ class BasisTrainer:
 
     def __init__(self, settings: BasisSettings, *, resume: bool = False) -> None:
         """Raises ConfigError, InputError or ModelError for what cannot be trained with or resumed from."""
-        _check(settings, resume)
+        check_settings(settings, resume)
         self.settings = settings
         torch.set_num_threads(settings.threads)
         torch.manual_seed(settings.seed)
         self.cache = BasisCache(settings.cache)
-        self._training = _of_families(self.cache, settings.families)
+        self._training, self._validation = self.cache.of_families(settings.families)
         state = checkpoint.load(settings.out, _KEYS) if resume else None
         if state:
-            _check_same_run(settings, state["settings"])
+            _check_same_run(settings, self.cache.info.sha256, state)
         self.network = self._network(state)
         self.average = copy.deepcopy(self.network).eval()
         self._best, self._best_loss = copy.deepcopy(self.network.state_dict()), float("inf")
@@ -135,7 +136,12 @@ class BasisTrainer:
         self._curves = Curves(settings.out, before_step=self._progress.step if resume else 0, scores=_SCORES)
 
     def run(self, *, until: int | None = None) -> None:
-        """Trains to the end of the budget, or to step ``until``; leaves a checkpoint."""
+        """Trains to the end of the budget, or to step ``until``; leaves a checkpoint.
+
+        A run that has come to its end stays what it is.
+        """
+        if self._progress.at(self._progress.step) >= 1:
+            return
         spoken, losses, looked = time.monotonic(), [], -1
         with ThreadPoolExecutor(1, thread_name_prefix="loader") as pool:
             coming: deque[Future[BasisBatch]] = deque()
@@ -152,12 +158,15 @@ class BasisTrainer:
                 if self._progress.step % self.settings.look_every == 0:
                     self._look()
                     looked = self._progress.step
+                    if self._progress.at(looked) < 1:
+                        self._save()
         if losses:
             self._say(losses, time.monotonic() - spoken)
         if looked != self._progress.step:
             self._look()
         if self._progress.at(self._progress.step) >= 1:
             self._calibrate()
+        self._save()
 
     def _network(self, state: dict[str, Any] | None) -> BasisGenerator:
         if state:
@@ -227,7 +236,7 @@ class BasisTrainer:
         return loss, solved
 
     def _look(self) -> None:
-        """Validates, keeps the best, writes the checkpoint and draws the curves."""
+        """Validates, keeps the best and draws the curves."""
         score, _ = self._validate(self.average)
         self._curves.add_scores(self._progress.step, self._progress.elapsed_s, {self.settings.regime: score})
         print(
@@ -237,14 +246,13 @@ class BasisTrainer:
         )
         if score.loss < self._best_loss:
             self._best, self._best_loss = copy.deepcopy(self.average.state_dict()), score.loss
-        self._save()
         self._curves.draw()
 
     def _validate(self, network: BasisGenerator) -> tuple[BasisScore, float]:
         """On held-out pictures, always with the same anchors; and the median of |error| / spread."""
         losses, errors, ratios, inside = [], [], [], []
-        for start in range(0, min(len(self.cache.validation), _MOST_VALIDATION), self.settings.batch):
-            index = np.array(self.cache.validation[start : start + self.settings.batch][:_MOST_VALIDATION])
+        for start in range(0, min(len(self._validation), _MOST_VALIDATION), self.settings.batch):
+            index = self._validation[start : start + self.settings.batch]
             rng = np.random.default_rng([1, start])
             batch = make_basis_batch(self.cache, index, self.settings.regime, rng, blind=self.settings.blind)
             with torch.inference_mode():
@@ -269,7 +277,6 @@ class BasisTrainer:
         for _ in range(4):
             best.gain *= self._validate(best)[1]
         self._best = best.state_dict()
-        self._save()
 
     def _say(self, losses: Sequence[float], seconds: float) -> None:
         progress = self._progress.at(self._progress.step)
@@ -322,29 +329,23 @@ def outputs_at(network: BasisGenerator, batch: BasisBatch) -> tuple[Tensor, Tens
     return maps[:, :, 0], gates[:, :, 0], spread[:, 0, 0]
 
 
-def _of_families(cache: BasisCache, families: Sequence[str]) -> IntArray:
-    """Indices of the pictures to train on. Raises ConfigError for an unknown family."""
-    every = np.arange(len(cache))
-    if not families:
-        return every
-    unknown = [name for name in families if name not in cache.info.families]
-    if unknown:
-        raise ConfigError(f"families: {', '.join(unknown)}; the cache has {', '.join(cache.info.families)}.")
-    wanted = [cache.info.families.index(name) for name in families]
-    return every[np.isin(cache.family[: len(cache)], wanted)]
-
-
-def _check_same_run(settings: BasisSettings, before: dict[str, Any]) -> None:
+def _check_same_run(settings: BasisSettings, engine: str, state: dict[str, Any]) -> None:
     """Raises ConfigError for a run that is resumed with what it cannot go on with."""
-    for name in ("maps", "blind", "regime", "batch", "seed", "families"):
-        now, then = getattr(settings, name), before[name]
+    if state["engine"] != engine:
+        raise ConfigError(
+            f"cache: of network {engine[:12]}...; the run that is resumed has {state['engine'][:12]}.... "
+            "Name the run's own cache, or begin anew."
+        )
+    for name in _SAME:
+        now, then = getattr(settings, name), state["settings"][name]
         if now != (tuple(then) if isinstance(then, list) else then):
             raise ConfigError(
                 f"{name}: {now!r}; the run that is resumed has {then!r}. Keep it, or begin anew."
             )
 
 
-def _check(settings: BasisSettings, resume: bool) -> None:
+def check_settings(settings: BasisSettings, resume: bool) -> None:
+    """Raises ConfigError for settings that cannot be, InputError for a folder that cannot be written."""
     if settings.regime not in REGIME_NAMES:
         raise ConfigError(f"regime: {settings.regime!r}; known are {', '.join(REGIME_NAMES)}.")
     if settings.maps < 2 or settings.batch < 1 or settings.threads < 1 or settings.seed < 0:
@@ -352,6 +353,10 @@ def _check(settings: BasisSettings, resume: bool) -> None:
             f"maps {settings.maps}, batch {settings.batch}, threads {settings.threads}, "
             f"seed {settings.seed}; needed at least 2, 1, 1 and 0."
         )
+    if settings.look_every < 1:
+        raise ConfigError(f"look_every: {settings.look_every}; needed at least 1 step.")
+    if not 0 < settings.learning_rate < float("inf"):
+        raise ConfigError(f"learning_rate: {settings.learning_rate}; needed a positive number.")
     if settings.steps is not None and settings.steps < 1:
         raise ConfigError(f"steps: {settings.steps}; needed at least 1.")
     if settings.steps is None and not (settings.minutes or 0) > 0:

@@ -26,7 +26,7 @@ from metric_depth_ros.engines import build_engine
 from metric_depth_ros.engines.depth_engine import DepthEngine
 from metric_depth_ros.engines.manifest import Manifest
 from metric_depth_ros.engines.positive import positive_depth
-from metric_depth_ros.errors import InputError
+from metric_depth_ros.errors import ConfigError, InputError
 from metric_depth_ros.evaluation.known import known_pixels
 from metric_depth_ros.training.augment import reframed, relit
 from metric_depth_ros.types import FloatArray, IntArray, RelativeDepth
@@ -35,8 +35,8 @@ NEAREST_M, FARTHEST_M = 0.1, 80.0
 # The name under which an engine gives what the generator reads.
 FEATURES = "f"
 _REDUCTION = 4
-# One block of samples in fifty is for validation; samples of one scene lie together.
-_BLOCK, _BLOCKS = 20, 50
+# One scene in fifty is for validation; pictures whose scene nobody knows are one by blocks of up to 20.
+_SCENES, _BLOCK = 50, 20
 # Pictures that say how far each channel reaches, and the part of its values that lies within.
 _PROBED, _WITHIN = 48, 0.9995
 
@@ -100,6 +100,26 @@ class BasisCache:
         """Those that are not."""
         return range(len(self), self.info.count)
 
+    def of_families(self, families: Sequence[str]) -> tuple[IntArray, IntArray]:
+        """Indices to train on and for validation, of these kinds of scenes; none named is all.
+
+        Raises:
+            ConfigError: the cache has no such kind, or none of it for one of the two.
+        """
+        index, known = np.arange(self.info.count), self.info.families
+        unknown = [name for name in families if name not in known]
+        if unknown:
+            raise ConfigError(f"families: {', '.join(unknown)}; the cache has {', '.join(known)}.")
+        if families:
+            index = index[np.isin(self.family, [known.index(name) for name in families])]
+        training, validation = index[index < len(self)], index[index >= len(self)]
+        if not len(training) or not len(validation):
+            raise ConfigError(
+                f"families: {len(training)} pictures to train on and {len(validation)} for validation; "
+                "needed 1 of each. Make a larger cache (--count)."
+            )
+        return training, validation
+
     def read(self, index: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Features (B, C, h, w), log relative and log metric depth (B, h, w) of some pictures."""
         parts = {name: np.asarray(array[index]) for name, array in self._arrays.items() if name != "family"}
@@ -131,9 +151,12 @@ def write_cache(
         augment: other frames and lights of pictures with dense depth; those for validation stay as they are.
 
     Raises:
+        ConfigError: fewer than 2 pictures, or no thread.
         InputError: no data, or the folder cannot be written.
         ModelError: the network cannot be used.
     """
+    if count < 2 or threads < 1 or seed < 0:
+        raise ConfigError(f"count {count}, threads {threads}, seed {seed}; needed at least 2, 1 and 0.")
     picked, validation = _picked([open_dataset(folder) for folder in folders], count, seed)
     engines = [build_engine(dataclasses.replace(config, threads=1)) for _ in range(threads)]
     manifest = engines[0].manifest
@@ -260,16 +283,26 @@ def _picked(
     training: list[tuple[FrameFolder | ShardFrames, int]] = []
     validation: list[tuple[FrameFolder | ShardFrames, int]] = []
     for data in sets:
-        block = max(1, min(_BLOCK, len(data) // _BLOCKS))
-        for index in range(len(data)):
-            (validation if index // block % _BLOCKS == 0 else training).append((data, index))
+        numbers: dict[int, int] = {}
+        for index, scene in enumerate(_scenes(data)):
+            turn, number = divmod(numbers.setdefault(scene, len(numbers)), _SCENES)
+            # Another one at each turn, as kinds of scenes follow each other in a fixed order.
+            (validation if number == turn % _SCENES else training).append((data, index))
     if not training:
         raise InputError("basis cache: no picture to train on. Render some: metric_depth synthesize.")
     rng = np.random.default_rng(seed)
-    order, kept = rng.permutation(len(training)), max(1, count // _BLOCKS)
+    order, kept = rng.permutation(len(training)), max(1, count // _SCENES)
     looked = rng.permutation(len(validation))[:kept]
     chosen = [training[i] for i in order[: count - len(looked)]] + [validation[i] for i in looked]
     return chosen, len(looked)
+
+
+def _scenes(data: FrameFolder | ShardFrames) -> list[int]:
+    """Which scene each picture shows."""
+    if isinstance(data, ShardFrames):
+        return [data.scene(index) for index in range(len(data))]
+    block = max(1, min(_BLOCK, len(data) // _SCENES))
+    return [index // block for index in range(len(data))]
 
 
 def _names(info: CacheInfo) -> tuple[str, ...]:

@@ -12,7 +12,9 @@ from metric_depth_ros.solvers.basis_maps import UNIT_SPREAD
 
 # "A small constant on the order of 1e-3" (paper 001, section 4.1).
 RIDGE = 1e-3
-# As solvers.basis_fit.
+# The softness is that of solvers.basis_fit, the rounds are not: there a first one compares with the median,
+# one follows, and errors count in units of what is usual in the picture; here three start from the stated
+# weights.
 _REWEIGHTINGS, _SOFTNESS = 3, 6.0
 WEIGHTS = {"anchor": 0.1, "decor": 1e-4, "gate": 1e-4}
 

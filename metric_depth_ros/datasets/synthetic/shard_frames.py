@@ -65,6 +65,10 @@ class ShardFrames:
         """What kind of scene a frame shows; empty where it does not say. Raises InputError as before."""
         return str(self._reader.read(index, ("info",))["info"].get("family", ""))
 
+    def scene(self, index: int) -> int:
+        """Number of the scene that a frame shows; its own where it does not say. Raises InputError."""
+        return int(self._reader.read(index, ("info",))["info"].get("scene", index))
+
     def _camera(self, info: dict[str, Any], index: int) -> Camera:
         try:
             return Camera(info["width"], info["height"], np.array(info["K"], np.float64))
