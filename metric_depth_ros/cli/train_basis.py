@@ -157,14 +157,16 @@ def _cache(args: argparse.Namespace) -> BasisCache:
 
 def _check_engine(engine: Path, cache: BasisCache) -> None:
     """Raises ConfigError for a cache of another network."""
-    from metric_depth_ros.engines.manifest import checked_model_file, load_manifest
+    from metric_depth_ros.engines.manifest import load_manifest, model_file
     from metric_depth_ros.errors import ConfigError
     from metric_depth_ros.export.basis import network_digest
 
     manifest, found = load_manifest(engine), cache.info.sha256
     if found == manifest.sha256:
         return
-    if found != network_digest(checked_model_file(manifest, engine.parent / manifest.file)):
+    source = engine.parent / manifest.file
+    model_file(source, manifest.sha256, manifest.data).verify()
+    if found != network_digest(source):
         raise ConfigError(
             f"{cache.folder}: of network {cache.info.engine} ({found[:12]}...), {engine} is "
             f"{manifest.sha256[:12]}...; needed the same. Name another --cache, which is then written."
