@@ -211,20 +211,6 @@ def test_bytes_and_channels_last_by_hand(tmp_path):
     np.testing.assert_array_equal(runtime.input[0], image)
 
 
-def test_weights_beside_the_model_are_checked_too(tmp_path):
-    path = write_toy_model(tmp_path)
-    tree = yaml.safe_load(path.read_text())
-    tree["data"] = {"toy.weights": hashlib.sha256(b"weights").hexdigest()}
-    path.write_text(yaml.safe_dump(tree))
-    (tmp_path / "toy.weights").write_bytes(b"other weights")
-    with pytest.raises(ModelError, match=r"toy\.weights: sha256"):
-        build_engine(EngineConfig(manifest=str(path)))
-    tree["data"] = {"../toy.weights": "0"}
-    path.write_text(yaml.safe_dump(tree))
-    with pytest.raises(ModelError, match="in the model's folder"):
-        build_engine(EngineConfig(manifest=str(path)))
-
-
 # ---- where pixels lie -----------------------------------------------------------------------------
 
 
