@@ -277,17 +277,6 @@ def test_bytes_and_channels_last_by_hand(tmp_path):
     np.testing.assert_array_equal(runtime.input[0], image)
 
 
-def test_weights_that_the_model_does_not_name_are_refused(tmp_path):
-    """Those it names are checked by their sha256: test_runtimes.py."""
-    path = write_toy_model(tmp_path)
-    tree = yaml.safe_load(path.read_text())
-    tree["data"] = {"toy.weights": hashlib.sha256(b"weights").hexdigest()}
-    path.write_text(yaml.safe_dump(tree))
-    (tmp_path / "toy.weights").write_bytes(b"weights")
-    with pytest.raises(ModelError, match=r"the manifest says toy\.weights"):
-        build_engine(EngineConfig(manifest=str(path)))
-
-
 # ---- where pixels lie -----------------------------------------------------------------------------
 
 
