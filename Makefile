@@ -16,7 +16,7 @@ DEMO_READY := $(VENV)/.demo_ready
 $(READY): setup.py pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[ros,cpu,synthetic,train,export,test,lint]'
+	$(BIN)/python -m pip install --quiet --editable '.[ros,synthetic,train,export,test,lint]'
 	touch $@
 
 # The demo needs no torch, which is large.

@@ -18,7 +18,7 @@ MOST_BYTES_WITH_MAPS = 7_000_000
 
 @pytest.fixture(scope="module")
 def engine():
-    return build_engine(EngineConfig())
+    return build_engine(EngineConfig(runtime="onnxruntime"))
 
 
 def test_it_is_small_and_described():
@@ -73,7 +73,7 @@ def test_it_beats_the_row_number_on_real_frames(engine, name, bound):
 
 @pytest.fixture(scope="module")
 def engine_with_maps():
-    return build_engine(EngineConfig(manifest=str(share_path(BUNDLED_WITH_BASIS))))
+    return build_engine(EngineConfig(manifest=str(share_path(BUNDLED_WITH_BASIS)), runtime="onnxruntime"))
 
 
 def test_with_maps_its_depth_is_the_same_to_the_bit(engine, engine_with_maps):
