@@ -44,7 +44,7 @@ def held_out_error(depth, held):
 
 @pytest.mark.parametrize("frame", [f"{i:010d}" for i in range(5)])
 @pytest.mark.parametrize(
-    ("name", "bound", "sparse_bound"), [("auto", 0.08, 0.13), ("region_aware", 0.11, 0.16)]
+    ("name", "bound", "sparse_bound"), [("auto", 0.09, 0.13), ("region_aware", 0.11, 0.16)]
 )
 def test_kitti_street_with_the_controls_beside(data_dir, name, bound, sparse_bound, frame):
     image, relative, half, held = kitti_problem(data_dir, frame)
