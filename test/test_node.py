@@ -153,6 +153,17 @@ def test_regions_may_come_by_topic(graph, peer, toy_manifest):
     assert peer.wait(lambda: peer.status_value("solver regions") == "2")
 
 
+def test_a_solver_with_a_memory_goes_on_without_clouds(graph, peer, toy_manifest):
+    start_node(graph, peer, toy_manifest, **{"solver.name": "basis", "solver.basis.memory_s": 5.0})
+    assert peer.good_answer() is not None, graph.log("node")
+    peer.stamp_ns += 1_000_000_000  # no cloud is near enough in time
+    image, info, _ = peer.messages()
+    assert peer.answer(image, info, None) is not None, graph.log("node")
+    told = len(peer.statuses)
+    assert peer.wait(lambda: len(peer.statuses) > told + 1), graph.log("node")  # diagnostics go on
+    assert peer.good_answer() is not None, graph.log("node")
+
+
 def test_the_cloud_has_a_rate_of_its_own(running):
     running.subscribe_points()
     assert running.set_parameter("cloud.rate_hz", 2.0).successful

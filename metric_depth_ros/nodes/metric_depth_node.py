@@ -390,7 +390,8 @@ class MetricDepthNode(Node):
             values |= {"runtime": self._pipeline.engine.label, "runtime why": self._pipeline.engine.why}
         if result is not None:
             values["anchors"] = str(len(result.anchors))
-            values["cloud age_ms"] = f"{(result.stamp_ns - result.sample.cloud_stamps_ns[-1]) / 1e6:.1f}"
+            for newest_ns in result.sample.cloud_stamps_ns[-1:]:  # a solver may go on without a cloud
+                values["cloud age_ms"] = f"{(result.stamp_ns - newest_ns) / 1e6:.1f}"
             values |= {f"{stage}_ms": f"{1e3 * s:.1f}" for stage, s in result.timings.items()}
             values |= {f"solver {name}": str(value) for name, value in result.metric.info.items()}
         self._diagnostics_out.publish(fill_diagnostics(self, level, message, values))
