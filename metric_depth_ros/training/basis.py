@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metric_depth_ros.errors import ConfigError, InputError, ModelError
+from metric_depth_ros.errors import ConfigError, ModelError
 from metric_depth_ros.models.basis_generator import BasisGenerator, BasisGeneratorConfig
 from metric_depth_ros.training import checkpoint
 from metric_depth_ros.training.basis_batch import BasisBatch, make_basis_batch
@@ -39,6 +39,13 @@ from metric_depth_ros.training.basis_losses import (
     spread_loss,
 )
 from metric_depth_ros.training.curves import Curves
+from metric_depth_ros.training.running import (
+    check_budget,
+    check_folder,
+    check_same,
+    decaying_groups,
+    keep_average,
+)
 from metric_depth_ros.training.settings import Progress, learning_rate
 
 _LINE_EVERY_S = 20.0
@@ -118,12 +125,7 @@ class BasisTrainer:
         self.network = self._network(state)
         self.average = copy.deepcopy(self.network).eval()
         self._best, self._best_loss = copy.deepcopy(self.network.state_dict()), float("inf")
-        flat = [p for p in self.network.parameters() if p.ndim < 2]
-        deep = [p for p in self.network.parameters() if p.ndim >= 2]
-        groups = [
-            {"params": deep, "weight_decay": settings.weight_decay},
-            {"params": flat, "weight_decay": 0.0},
-        ]
+        groups = decaying_groups(self.network, settings.weight_decay)
         self._optimizer = torch.optim.AdamW(
             groups, lr=settings.learning_rate, betas=(0.9, 0.98), foreach=True
         )
@@ -208,12 +210,7 @@ class BasisTrainer:
         if torch.isfinite(norm):
             self._optimizer.step()
         self._progress.step += 1
-        kept = min(self.settings.average, (1 + self._progress.step) / (10 + self._progress.step))
-        with torch.no_grad():
-            pairs = zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True)
-            for mean, value in pairs:
-                if mean.is_floating_point():
-                    mean.lerp_(value, 1 - kept)
+        keep_average(self.average, self.network, self._progress.step, self.settings.average)
         return float(loss.detach())
 
     def _losses(self, batch: BasisBatch, maps: Tensor, gates: Tensor, size: Tensor) -> tuple[Tensor, Solved]:
@@ -336,12 +333,7 @@ def _check_same_run(settings: BasisSettings, engine: str, state: dict[str, Any])
             f"cache: of network {engine[:12]}...; the run that is resumed has {state['engine'][:12]}.... "
             "Name the run's own cache, or begin anew."
         )
-    for name in _SAME:
-        now, then = getattr(settings, name), state["settings"][name]
-        if now != (tuple(then) if isinstance(then, list) else then):
-            raise ConfigError(
-                f"{name}: {now!r}; the run that is resumed has {then!r}. Keep it, or begin anew."
-            )
+    check_same(settings, state["settings"], _SAME)
 
 
 def check_settings(settings: BasisSettings, resume: bool) -> None:
@@ -357,13 +349,5 @@ def check_settings(settings: BasisSettings, resume: bool) -> None:
         raise ConfigError(f"look_every: {settings.look_every}; needed at least 1 step.")
     if not 0 < settings.learning_rate < float("inf"):
         raise ConfigError(f"learning_rate: {settings.learning_rate}; needed a positive number.")
-    if settings.steps is not None and settings.steps < 1:
-        raise ConfigError(f"steps: {settings.steps}; needed at least 1.")
-    if settings.steps is None and not (settings.minutes or 0) > 0:
-        raise ConfigError(f"minutes: {settings.minutes}; needed a positive number, or steps.")
-    try:
-        Path(settings.out).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{settings.out}: {error.strerror}; needed a folder to write to.") from error
-    if not resume and (Path(settings.out) / checkpoint.FILE).exists():
-        raise InputError(f"{settings.out}: holds a run already. Resume it, or choose another folder.")
+    check_budget(settings)
+    check_folder(settings.out, resume=resume)

@@ -11,24 +11,32 @@ import copy
 import dataclasses
 import os
 import time
-from pathlib import Path
 from typing import Any
 
 import cv2
 import torch
 
-from metric_depth_ros.errors import ConfigError, InputError
+from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.models.tiny_depth import TinyDepth, TinyDepthConfig
 from metric_depth_ros.training import checkpoint
 from metric_depth_ros.training.curves import Curves
 from metric_depth_ros.training.loader import BatchStream, Samples
 from metric_depth_ros.training.losses import LOSSES
 from metric_depth_ros.training.muon import Muon
+from metric_depth_ros.training.running import (
+    check_budget,
+    check_folder,
+    check_same,
+    decaying_groups,
+    keep_average,
+)
 from metric_depth_ros.training.settings import Progress, TrainingSettings, draw_size, learning_rate
 from metric_depth_ros.training.validation import Validation, predictor
 from metric_depth_ros.training.workers import Workers
 
 _LINE_EVERY_S = 15.0
+# Settings that a resumed run shares with what it was.
+_SAME = ("loss", "optimizer", "size", "batch", "seed", "families")
 
 
 class Trainer:
@@ -50,7 +58,7 @@ class Trainer:
         self._samples = Samples(settings.data, families=settings.families)
         state = checkpoint.load(settings.out) if resume else None
         if state:
-            _check_same_run(settings, state["settings"])
+            check_same(settings, state["settings"], _SAME)
         self.network = (
             checkpoint.build_network(state, weights="network")
             if state
@@ -120,16 +128,8 @@ class Trainer:
         if torch.isfinite(norm):
             self._optimizer.step()
         self._progress.step += 1
-        self._keep_average()
+        keep_average(self.average, self.network, self._progress.step, self.settings.average)
         return loss
-
-    def _keep_average(self) -> None:
-        step = self._progress.step
-        kept = min(self.settings.average, (1 + step) / (10 + step))
-        pairs = zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True)
-        floats = [(a, b) for a, b in pairs if a.is_floating_point()]
-        with torch.no_grad():
-            torch._foreach_lerp_([a for a, _ in floats], [b for _, b in floats], 1 - kept)
 
     def _say(self, losses: list[float], seconds: float) -> None:
         progress = self._progress.at(self._progress.step)
@@ -175,26 +175,8 @@ def _check(settings: TrainingSettings, resume: bool) -> None:
         )
     if settings.threads < 0 or settings.seed < 0:
         raise ConfigError(f"threads {settings.threads}, seed {settings.seed}; needed 0 or more.")
-    if settings.steps is not None and settings.steps < 1:
-        raise ConfigError(f"steps: {settings.steps}; needed at least 1.")
-    if settings.steps is None and not (settings.minutes or 0) > 0:
-        raise ConfigError(f"minutes: {settings.minutes}; needed a positive number, or steps.")
-    try:
-        Path(settings.out).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{settings.out}: {error.strerror}; needed a folder to write to.") from error
-    if not resume and (Path(settings.out) / checkpoint.FILE).exists():
-        raise InputError(f"{settings.out}: holds a run already. Resume it, or choose another folder.")
-
-
-def _check_same_run(settings: TrainingSettings, before: dict[str, Any]) -> None:
-    """Raises ConfigError for a run that is resumed with what it cannot go on with."""
-    for name in ("loss", "optimizer", "size", "batch", "seed", "families"):
-        now, then = getattr(settings, name), before.get(name)
-        if now != (tuple(then) if isinstance(then, list) else then):
-            raise ConfigError(
-                f"{name}: {now!r}; the run that is resumed has {then!r}. Keep it, or begin anew."
-            )
+    check_budget(settings)
+    check_folder(settings.out, resume=resume)
 
 
 def _device(name: str) -> str:
@@ -206,10 +188,7 @@ def _device(name: str) -> str:
 
 
 def _optimizer(network: torch.nn.Module, settings: TrainingSettings, threads: int) -> torch.optim.Optimizer:
-    """Weights decay; biases and norms do not."""
-    flat = [p for p in network.parameters() if p.ndim < 2]
-    deep = [p for p in network.parameters() if p.ndim >= 2]
-    groups = [{"params": deep, "weight_decay": settings.weight_decay}, {"params": flat, "weight_decay": 0.0}]
+    groups = decaying_groups(network, settings.weight_decay)
     if settings.optimizer == "muon":
         return Muon(groups, lr=settings.learning_rate, threads=threads)
     return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), foreach=True)

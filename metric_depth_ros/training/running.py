@@ -1,0 +1,57 @@
+"""What every training run does alike: its checks, what decays, what is averaged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from metric_depth_ros.errors import ConfigError, InputError
+from metric_depth_ros.training import checkpoint
+from metric_depth_ros.training.settings import Budget
+
+
+def check_budget(settings: Budget) -> None:
+    """Raises ConfigError for a budget that is none."""
+    if settings.steps is not None and settings.steps < 1:
+        raise ConfigError(f"steps: {settings.steps}; needed at least 1.")
+    if settings.steps is None and not (settings.minutes or 0) > 0:
+        raise ConfigError(f"minutes: {settings.minutes}; needed a positive number, or steps.")
+
+
+def check_folder(out: str, *, resume: bool) -> None:
+    """Makes the folder of a run. Raises InputError when it cannot be, or holds another run."""
+    try:
+        Path(out).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{out}: {error.strerror}; needed a folder to write to.") from error
+    if not resume and (Path(out) / checkpoint.FILE).exists():
+        raise InputError(f"{out}: holds a run already. Resume it, or choose another folder.")
+
+
+def check_same(settings: Any, before: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Raises ConfigError for a run that is resumed with settings it cannot go on with."""
+    for name in names:
+        now, then = getattr(settings, name), before.get(name)
+        if now != (tuple(then) if isinstance(then, list) else then):
+            raise ConfigError(
+                f"{name}: {now!r}; the run that is resumed has {then!r}. Keep it, or begin anew."
+            )
+
+
+def decaying_groups(network: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """An optimizer's groups: weights decay, biases and norms do not."""
+    flat = [p for p in network.parameters() if p.ndim < 2]
+    deep = [p for p in network.parameters() if p.ndim >= 2]
+    return [{"params": deep, "weight_decay": weight_decay}, {"params": flat, "weight_decay": 0.0}]
+
+
+def keep_average(average: torch.nn.Module, network: torch.nn.Module, step: int, most: float) -> None:
+    """Draws the running average to the network; ``most`` of it is kept, of a young one less."""
+    kept = min(most, (1 + step) / (10 + step))
+    pairs = zip(average.state_dict().values(), network.state_dict().values(), strict=True)
+    floats = [(a, b) for a, b in pairs if a.is_floating_point()]
+    with torch.no_grad():
+        torch._foreach_lerp_([a for a, _ in floats], [b for _, b in floats], 1 - kept)
