@@ -9,6 +9,7 @@ import numpy as np
 
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.labels import compact
+from metric_depth_ros.regions.merging import MOST_REGIONS
 from metric_depth_ros.solvers.closed_form import ClosedForm, Problem
 from metric_depth_ros.solvers.domain import Domain, depth_in
 from metric_depth_ros.solvers.line import Line
@@ -17,8 +18,6 @@ from metric_depth_ros.solvers.region_fits import FITS, RegionFits
 from metric_depth_ros.solvers.region_pooling import fit_pooled
 from metric_depth_ros.types import FloatArray, IntArray
 
-# Its matrices are regions by regions.
-_MOST_REGIONS = 1000
 # Pixels handled at once: few enough to stay in the processor's cache.
 _BLOCK = 40_000
 
@@ -76,12 +75,12 @@ class RegionAware(ClosedForm):
                 f"needed whole numbers from 0 of shape {shape}. Segment the image the network saw."
             )
         n = int(labels.max()) + 1
-        if n > _MOST_REGIONS:  # perhaps there are gaps, which few labels may have at little cost
+        if n > MOST_REGIONS:  # perhaps there are gaps, which few labels may have at little cost
             labels = compact(labels)
             n = int(labels.max()) + 1
-        if n > _MOST_REGIONS:
+        if n > MOST_REGIONS:
             raise InputError(
-                f"{name}: {n} regions; needed at most {_MOST_REGIONS}. Join small ones, or pass the image as "
+                f"{name}: {n} regions; needed at most {MOST_REGIONS}. Join small ones, or pass the image as "
                 "well, by which they are joined."
             )
         return labels.astype(np.uint8 if n <= 256 else np.intp)
