@@ -80,6 +80,12 @@ def test_anchors_are_drawn_where_depth_is_known(regime):
             assert not drawn.error.any() and not drawn.sigma.any()
 
 
+def test_mixed_draws_go_from_one_anchor_to_two_thousand():
+    known = np.ones((60, 80), bool)
+    counts = [len(draw_anchors(known, "mixed", np.random.default_rng(seed)).place) for seed in range(300)]
+    assert min(counts) == 1 and 1500 < max(counts) <= 2000
+
+
 # ---- losses ----------------------------------------------------------------------------------
 
 
@@ -189,6 +195,14 @@ def test_the_generator_reads_features_and_gradients_of_log_depth():
     assert cues[0, 4, 2, 3] == pytest.approx(float(x[0, 0, 3, 3] - x[0, 0, 1, 3]) / 2)
     assert cues[0, 5, 0, 0] == -1 and cues[0, 6, -1, -1] == 1
     assert generator(features=0).cues(torch.zeros(1, 0, 6, 8), x).shape == (1, 5, 6, 8)
+
+
+def test_features_begin_without_a_say_and_learn_one():
+    network, x = generator(), torch.randn(1, 1, 12, 16)
+    some, other = torch.randn(2, 1, 2, 12, 16)
+    torch.testing.assert_close(network(some, x)[0], network(other, x)[0])
+    network(some, x)[0].square().sum().backward()
+    assert network.mix.weight.grad[:, :2].abs().max() > 0
 
 
 @pytest.mark.parametrize("kind", ["inverse_depth", "depth"])
