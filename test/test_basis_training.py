@@ -313,7 +313,7 @@ def test_stated_errors_are_as_large_as_seen_ones(cache, tmp_path):
     trainer.run()
     score, _ = trainer._validate(load_generator(tmp_path / "run")[0])
     assert before.covered < 0.3  # what so few steps learn alone
-    assert score.covered == pytest.approx(0.68, abs=0.06)
+    assert score.covered == pytest.approx(0.68, abs=0.1)  # of the pixels, not of the mean of few pictures
 
 
 def test_a_run_can_be_fine_tuned_for_another_regime(cache, tmp_path):
