@@ -142,8 +142,7 @@ class Basis:
         """Depth and sigma of a field; ``depth`` is changed. Sums are made at the maps' size."""
         size = depth.shape[::-1]
         w = posterior.coefficients.astype(np.float32)
-        field = np.tensordot(w[1:], maps.values, axes=1) + w[0]
-        field = cv2.resize(field, size, interpolation=cv2.INTER_LINEAR)
+        field = cv2.resize(maps.field(w[1:]) + w[0], size, interpolation=cv2.INTER_LINEAR)
         cv2.multiply(depth, cv2.exp(field, field), depth)
         depth = limited(depth, self._config.min_depth_m, self._config.max_depth_m)
         info = {"maps": maps.source, "weights": posterior.coefficients.tolist(), **about}
@@ -156,7 +155,7 @@ class Basis:
     def _carried(self, maps: Maps, stamp_ns: int | None) -> _Memory | None:
         """What is remembered, faded to this time; None where it no longer holds."""
         memory, lasts_s = self._memory, self._config.basis.memory_s
-        if memory is None or stamp_ns is None or len(memory.sums.moment) != len(maps.values) + 1:
+        if memory is None or stamp_ns is None or len(memory.sums.moment) != maps.count + 1:
             return None
         passed_s = (stamp_ns - memory.stamp_ns) / 1e9
         age_s = memory.age_s + passed_s
@@ -192,7 +191,7 @@ def _agreeing(
 
 def _sigma(maps: Maps, posterior: Posterior, scale: float) -> FloatArray:
     """(h, w) float32 standard deviation of log depth."""
-    part = maps.values[:, ::_SPARSE, ::_SPARSE]
+    part = maps.thinned(_SPARSE)
     flat = part.reshape(len(part), -1)
     covariance = posterior.covariance.astype(np.float32)
     leverage = np.einsum("kp,kp->p", covariance[1:, 1:] @ flat, flat)
