@@ -76,8 +76,8 @@ class Bumps:
     """R x C maps that are products of one of R curves down and one of C curves across.
 
     Attributes:
-        down: (h, R) float32.
-        across: (w, C) float32.
+        down: (R, h) float32.
+        across: (C, w) float32.
     """
 
     down: FloatArray
@@ -85,24 +85,24 @@ class Bumps:
 
     @property
     def count(self) -> int:
-        return self.down.shape[1] * self.across.shape[1]
+        return len(self.down) * len(self.across)
 
     def at(self, low: IntArray, high: IntArray, part: FloatArray) -> FloatArray:
         """(N, R C) between places of ``_neighbours``: bilinear, as what is linear in each of two factors is."""
         across, down = (
-            curve.take(a, axis=0) * (1 - p)[:, None] + curve.take(b, axis=0) * p[:, None]
+            curve.take(a, axis=1) * (1 - p) + curve.take(b, axis=1) * p
             for curve, a, b, p in zip((self.across, self.down), low.T, high.T, part.T, strict=True)
         )
-        return np.asarray((down[:, :, None] * across[:, None, :]).reshape(len(part), -1))
+        return np.asarray((down[:, None] * across).reshape(-1, len(part)).T)
 
     def field(self, weights: FloatArray) -> FloatArray:
         """(h, w) sum by weights (R C,)."""
-        return np.asarray(self.down @ weights.reshape(self.down.shape[1], -1) @ self.across.T)
+        return np.asarray(self.down.T @ weights.reshape(len(self.down), -1) @ self.across)
 
     def thinned(self, step: int) -> FloatArray:
         """(R C, h', w') at every ``step``-th place."""
-        down, across = self.down[::step], self.across[::step]
-        return np.asarray(np.einsum("vi,uj->ijvu", down, across).reshape(-1, len(down), len(across)))
+        down, across = self.down[:, None, ::step, None], self.across[:, None, ::step]
+        return np.asarray((down * across).reshape(self.count, down.shape[2], -1))
 
 
 def find_maps(relative: RelativeDepth, depth: FloatArray, image: ImageArray | None, wanted: str) -> Maps:
@@ -168,7 +168,7 @@ def _bumps(columns: int, height: int, width: int) -> Bumps:
     """In square cells."""
     rows = max(1, round(columns * height / width))
     down, across = (
-        np.exp(-(((np.arange(n)[:, None] + 0.5) / n * m - np.arange(m) - 0.5) ** 2) / (2 * _BUMP_WIDTH**2))
+        np.exp(-(((np.arange(n) + 0.5) / n * m - np.arange(m)[:, None] - 0.5) ** 2) / (2 * _BUMP_WIDTH**2))
         for n, m in ((height, rows), (width, columns))
     )
     return Bumps((_BUMP * down).astype(np.float32), across.astype(np.float32))
