@@ -219,7 +219,7 @@ def times() -> None:
         }
         relative = RelativeDepth(1 / relief.values - np.float32(0.4), "inverse_depth", features=features)
         for title, name, columns in (
-            ("basis", "basis", 8),
+            ("basis", "basis", 7),
             ("basis, no local maps", "basis", 0),
             ("paper_basis", "paper_basis", 0),
         ):

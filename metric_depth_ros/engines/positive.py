@@ -42,7 +42,7 @@ def positive_depth(relative: RelativeDepth) -> FloatArray:
     else:
         np.maximum(depth, np.float32(floor), out=depth)
         depth[~np.isfinite(values)] = np.nan
-    return np.divide(np.float32(1), depth, out=depth)  # twice as fast as np.reciprocal
+    return np.asarray(np.divide(np.float32(1), depth, out=depth))  # twice as fast as np.reciprocal
 
 
 def zero_of(values: FloatArray) -> tuple[float, float]:

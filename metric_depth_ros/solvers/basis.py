@@ -148,7 +148,7 @@ class Basis:
         info = {"maps": maps.source, "weights": posterior.coefficients.tolist(), **about}
         if not self._guards:
             return MetricDepth(depth, None, info)
-        sigma = cv2.resize(_sigma(maps, posterior, scale), size, interpolation=cv2.INTER_LINEAR)
+        sigma = cv2.resize(_sigma(maps, posterior, scale), size, field, interpolation=cv2.INTER_LINEAR)
         cv2.multiply(sigma, depth, sigma)
         return MetricDepth(depth, sigma, {**info, "sigma_scale": scale})
 

@@ -20,7 +20,7 @@ _WIDTH, _AMPLITUDE, _MISFIT, _REGIONS = 80, 0.16, 0.1, 8
 # A region's reach in units of the picture's side, log depth, and lightness or colour / 255.
 _REACH = (0.18, 0.18, 0.3, 0.25, 0.15, 0.15)
 # Local maps: their height, and their standard deviation in cells.
-_BUMP, _BUMP_WIDTH = 0.06, 0.8
+_BUMP, _BUMP_WIDTH = 0.08, 0.6
 # Of the learned maps, whatever they are scaled by: the misfit in log depth at which an anchor counts as one.
 UNIT_SPREAD = 0.05
 
@@ -88,7 +88,7 @@ class Bumps:
         return len(self.down) * len(self.across)
 
     def at(self, low: IntArray, high: IntArray, part: FloatArray) -> FloatArray:
-        """(N, R C) between places of ``_neighbours``: bilinear, as what is linear in each of two factors is."""
+        """(N, R C) between places of ``_neighbours``: linear in each factor, so bilinear in both."""
         across, down = (
             curve.take(a, axis=1) * (1 - p) + curve.take(b, axis=1) * p
             for curve, a, b, p in zip((self.across, self.down), low.T, high.T, part.T, strict=True)
