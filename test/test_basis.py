@@ -267,6 +267,15 @@ def test_anchors_that_contradict_reset_the_memory():
     assert not after.info["carried"]
 
 
+@pytest.mark.parametrize("metric", [False, True])
+def test_a_network_s_new_scale_changes_nothing_unless_it_is_metric(metric):
+    solver, relative, _, first = remembering()
+    given = replace(relative, values=3 * relative.values, metric=metric)
+    solver.solve(replace(relative, metric=metric), anchors_on(first.depth, 80), stamp_ns=10 * SECOND)
+    later = solver.solve(given, NOTHING, stamp_ns=10 * SECOND + SECOND // 10)
+    np.testing.assert_allclose(later.depth, (3 if metric else 1) * first.depth, rtol=0.01)
+
+
 def test_few_anchors_gain_from_earlier_ones():
     solver, relative, truth, _ = remembering()
     few = anchors_on(truth, 3)

@@ -39,9 +39,11 @@ _SPARSE = 4
 # Memory is dropped when on average it is so many of its times old, or when the median new anchor is off by
 # so many deviations; with n anchors by 1 + 2 / n times as many.
 _FORGOTTEN, _JUMP, _FEW = 4.0, 3.0, 2.0
-# Standard deviation by which the log scale of a network drifts in a second, as the view moves. Chosen for the
-# bundled network on one real sequence (rgbd7_seq): sigma holds .65 to .85 of the errors 0.1 to 0.4 s later.
-_DRIFT = 0.4
+# Standard deviation by which the median log depth of a view drifts in a second. Chosen on two real sequences
+# (rgbd7_seq, kitti_seq_2011_09_26): sigma holds .69 of the errors 0.1 to 0.4 s later.
+_DRIFT = 0.25
+# The median of a map is that of every fourth pixel of every fourth row.
+_SAMPLED = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +66,9 @@ class Basis:
     posterior and of the maps' own misfit, scaled by how well left-out anchors are predicted.
 
     With ``memory_s`` the normal equations of earlier images are added, faded: images without anchors go on
-    with them. They are dropped when time jumps, when K changes, and when new anchors contradict them.
+    with them. Relative depth is then in units of its median, unless it is metric: from image to image a
+    view's median depth changes less than a network's scale. They are dropped when time jumps, when K
+    changes, and when new anchors contradict them.
     """
 
     uses: frozenset[str] = frozenset({"image"})
@@ -98,6 +102,8 @@ class Basis:
         """
         options = self._config.basis
         depth = positive_depth(relative)
+        if options.memory_s > 0 and not relative.metric:
+            depth /= np.float32(_middle(depth))
         maps = with_local_maps(find_maps(relative, depth, image, options.maps), options.local_columns)
         carried = self._carried(maps, stamp_ns)
         # In order of place, so that the anchors' own order changes nothing.
@@ -175,6 +181,13 @@ class Basis:
             sums, anchors = sums.plus(carried.sums), anchors + carried.anchors
             age_s = carried.age_s * carried.anchors / anchors
         self._memory = _Memory(sums, anchors, age_s, stamp_ns, fit.scale)
+
+
+def _middle(depth: FloatArray) -> float:
+    """Median of a map (H, W), from some of its pixels; 1 where it knows none."""
+    sample = depth[::_SAMPLED, ::_SAMPLED]
+    known = sample[np.isfinite(sample)]
+    return float(np.median(known)) if len(known) else 1.0
 
 
 def _agreeing(
