@@ -111,7 +111,7 @@ class BasisConfig:
     local_columns: int = option(
         7,
         "adds local maps, so many across the image and as many down as keep them square; they follow what is "
-        "wrong in one place; 0: none, which is a third faster",
+        "wrong in one place; 0: none, in three quarters of the time",
         low=0,
         high=16,
     )
