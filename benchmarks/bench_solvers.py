@@ -114,17 +114,21 @@ def naive_lwlr(relative: RelativeDepth, anchors: Anchors) -> FloatArray:
     return depth
 
 
-def medians_ms(jobs: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Median time of each job; the jobs take turns, so that all of them see the same machine."""
+def times_ms(
+    jobs: dict[str, Callable[[], object]],
+    rounds: int = ROUNDS,
+    pick: Callable[[list[float]], float] = statistics.median,
+) -> dict[str, float]:
+    """Median (or ``min``) time of each job; the jobs take turns, so that all of them see the same machine."""
     times: dict[str, list[float]] = {name: [] for name in jobs}
-    for turn in range(ROUNDS):
+    for turn in range(rounds):
         for name, job in jobs.items():
             if name.startswith("naive") and turn >= NAIVE_ROUNDS:
                 continue
             start = time.perf_counter()
             job()
             times[name].append(time.perf_counter() - start)
-    return {name: 1e3 * statistics.median(values) for name, values in times.items()}
+    return {name: 1e3 * pick(values) for name, values in times.items()}
 
 
 def solvers() -> dict[str, Solver]:
@@ -155,7 +159,7 @@ def main() -> None:
         jobs["segmenter"] = lambda: segmenter.segment(image)
         jobs["naive loop over regions (SSF)"] = lambda a=anchors: naive_regions(relative, a, labels)
         jobs["naive loop over pixels (LWLR), times 100"] = lambda a=anchors: naive_lwlr(relative, a)
-        times = medians_ms(jobs)
+        times = times_ms(jobs)
         for name, ms in times.items():
             ms *= 100 if name.endswith("times 100") else 1
             rows.setdefault(name, []).append(f"{ms:.2f} | {ms / times['lstsq and apply']:.1f}")

@@ -17,7 +17,7 @@ from metric_depth_ros.evaluation.spectrum import spectrum, summarised
 from metric_depth_ros.pipeline import engine_for
 from metric_depth_ros.solvers.basis import _DRIFT
 from metric_depth_ros.solvers.basis_fit import Sums, fit_robust, with_offset
-from metric_depth_ros.solvers.basis_maps import Maps, analytic_maps
+from metric_depth_ros.solvers.basis_maps import _BUMP, _BUMP_WIDTH, Maps, analytic_maps, with_local_maps
 from metric_depth_ros.types import Anchors, RelativeDepth
 
 K, SECOND = 4, 10**9
@@ -169,6 +169,42 @@ def test_rows_are_those_of_the_enlarged_maps():
     np.testing.assert_allclose(spread.reshape(48, 64), cv2.resize(values[0] ** 2, (64, 48)), atol=1e-5)
 
 
+def test_local_maps_are_gaussians_on_square_cells_wherever_they_are_asked_for():
+    values = np.random.default_rng(0).normal(size=(2, 6, 8)).astype(np.float32)
+    maps = with_local_maps(Maps(values, values[0] ** 2, "learned"), 4)
+    full = np.stack([maps.field(row) for row in np.eye(maps.count, dtype=np.float32)])
+    assert len(full) == 2 + 3 * 4
+    np.testing.assert_array_equal(full[:2], values)
+    for k, (i, j) in enumerate(np.ndindex(3, 4)):  # cells of two places, each of which is half a cell
+        v, u = np.mgrid[0:6, 0:8] / 2 + 0.25
+        bump = _BUMP * np.exp(-((u - j - 0.5) ** 2 + (v - i - 0.5) ** 2) / (2 * _BUMP_WIDTH**2))
+        np.testing.assert_allclose(full[2 + k], bump, rtol=1e-5, atol=1e-8)
+    np.testing.assert_allclose(maps.thinned(4), full[:, ::4, ::4], rtol=1e-6)
+    v, u = (x.ravel() for x in np.mgrid[0:48, 0:64])
+    rows, _ = maps.at(np.column_stack([u, v]).astype(np.float32), (64, 48))
+    for k in range(maps.count):
+        np.testing.assert_allclose(rows[:, k].reshape(48, 64), cv2.resize(full[k], (64, 48)), atol=1e-5)
+
+
+def test_the_fit_is_least_squares_in_double_precision():
+    """However far the target is from zero, and where rounding leaves a system that is not definite."""
+    rng = np.random.default_rng(0)
+    rows = with_offset(rng.normal(0, 0.2, (60, 12)).astype(np.float32))
+    target, variance = 20 + rng.normal(0, 0.1, 60), rng.uniform(0.01, 0.03, 60)
+    weight, penalty = 0.05**2 / variance, np.diag([0.0] + 12 * [1e-3])
+    system = rows.T.astype(np.float64) @ (rows * weight[:, None]) + penalty
+    found = fit_robust(rows, target, variance, 1e-3, robust=False).posterior
+    np.testing.assert_allclose(
+        found.coefficients, np.linalg.solve(system, rows.T @ (weight * target)), rtol=1e-4, atol=1e-5
+    )
+    np.testing.assert_allclose(found.covariance, np.linalg.inv(system), rtol=1e-3, atol=1e-3)
+    twice = np.column_stack([rows, rows[:, 1:]])  # singular but for a ridge below the rounding
+    again = fit_robust(twice, target, variance, 1e-9).posterior
+    np.testing.assert_allclose(
+        again.at(twice), fit_robust(rows, target, variance, 1e-9).posterior.at(rows), atol=0.02
+    )
+
+
 def test_spread_residuals_honour_the_anchors():
     maps = made_maps()
     bump = 0.3 * np.exp(-((U - 20) ** 2 + (V - 30) ** 2) / 40)
@@ -186,9 +222,9 @@ def test_local_maps_follow_what_is_wrong_in_one_place():
     bump = 0.3 * np.exp(-((U - 20) ** 2 + (V - 30) ** 2) / 100)
     truth, relative = truth_of(maps, WEIGHTS) * np.exp(bump), learned(maps)
     anchors = anchors_on(truth, 150)
-    plain, local = (solver_of("basis", **{"basis.local_columns": n}).solve(relative, anchors) for n in (0, 8))
+    plain, local = (solver_of("basis", **{"basis.local_columns": n}).solve(relative, anchors) for n in (0, 7))
     assert abs_rel(local.depth, truth) < 0.5 * abs_rel(plain.depth, truth)
-    assert len(local.info["weights"]) == len(plain.info["weights"]) + 8 * 6
+    assert len(local.info["weights"]) == len(plain.info["weights"]) + 7 * 5
 
 
 # ---- memory ----------------------------------------------------------------------------------
@@ -229,6 +265,15 @@ def test_anchors_that_contradict_reset_the_memory():
     )
     np.testing.assert_array_equal(after.depth, fresh.depth)
     assert not after.info["carried"]
+
+
+@pytest.mark.parametrize("metric", [False, True])
+def test_a_network_s_new_scale_changes_nothing_unless_it_is_metric(metric):
+    solver, relative, _, first = remembering()
+    given = replace(relative, values=3 * relative.values, metric=metric)
+    solver.solve(replace(relative, metric=metric), anchors_on(first.depth, 80), stamp_ns=10 * SECOND)
+    later = solver.solve(given, NOTHING, stamp_ns=10 * SECOND + SECOND // 10)
+    np.testing.assert_allclose(later.depth, (3 if metric else 1) * first.depth, rtol=0.01)
 
 
 def test_few_anchors_gain_from_earlier_ones():

@@ -39,9 +39,11 @@ _SPARSE = 4
 # Memory is dropped when on average it is so many of its times old, or when the median new anchor is off by
 # so many deviations; with n anchors by 1 + 2 / n times as many.
 _FORGOTTEN, _JUMP, _FEW = 4.0, 3.0, 2.0
-# Standard deviation by which the log scale of a network drifts in a second, as the view moves. Chosen for the
-# bundled network on one real sequence (rgbd7_seq): sigma holds .65 to .85 of the errors 0.1 to 0.4 s later.
-_DRIFT = 0.4
+# Standard deviation by which the median log depth of a view drifts in a second. Chosen on two real sequences
+# (rgbd7_seq, kitti_seq_2011_09_26): sigma holds .69 of the errors 0.1 to 0.4 s later.
+_DRIFT = 0.25
+# The median of a map is that of every fourth pixel of every fourth row.
+_SAMPLED = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +66,9 @@ class Basis:
     posterior and of the maps' own misfit, scaled by how well left-out anchors are predicted.
 
     With ``memory_s`` the normal equations of earlier images are added, faded: images without anchors go on
-    with them. They are dropped when time jumps, when K changes, and when new anchors contradict them.
+    with them. Relative depth is then in units of its median, unless it is metric: from image to image a
+    view's median depth changes less than a network's scale. They are dropped when time jumps, when K
+    changes, and when new anchors contradict them.
     """
 
     uses: frozenset[str] = frozenset({"image"})
@@ -98,6 +102,8 @@ class Basis:
         """
         options = self._config.basis
         depth = positive_depth(relative)
+        if options.memory_s > 0 and not relative.metric:
+            depth /= np.float32(_middle(depth))
         maps = with_local_maps(find_maps(relative, depth, image, options.maps), options.local_columns)
         carried = self._carried(maps, stamp_ns)
         # In order of place, so that the anchors' own order changes nothing.
@@ -142,21 +148,20 @@ class Basis:
         """Depth and sigma of a field; ``depth`` is changed. Sums are made at the maps' size."""
         size = depth.shape[::-1]
         w = posterior.coefficients.astype(np.float32)
-        field = np.tensordot(w[1:], maps.values, axes=1) + w[0]
-        field = cv2.resize(field, size, interpolation=cv2.INTER_LINEAR)
+        field = cv2.resize(maps.field(w[1:]) + w[0], size, interpolation=cv2.INTER_LINEAR)
         cv2.multiply(depth, cv2.exp(field, field), depth)
         depth = limited(depth, self._config.min_depth_m, self._config.max_depth_m)
         info = {"maps": maps.source, "weights": posterior.coefficients.tolist(), **about}
         if not self._guards:
             return MetricDepth(depth, None, info)
-        sigma = cv2.resize(_sigma(maps, posterior, scale), size, interpolation=cv2.INTER_LINEAR)
+        sigma = cv2.resize(_sigma(maps, posterior, scale), size, field, interpolation=cv2.INTER_LINEAR)
         cv2.multiply(sigma, depth, sigma)
         return MetricDepth(depth, sigma, {**info, "sigma_scale": scale})
 
     def _carried(self, maps: Maps, stamp_ns: int | None) -> _Memory | None:
         """What is remembered, faded to this time; None where it no longer holds."""
         memory, lasts_s = self._memory, self._config.basis.memory_s
-        if memory is None or stamp_ns is None or len(memory.sums.moment) != len(maps.values) + 1:
+        if memory is None or stamp_ns is None or len(memory.sums.moment) != maps.count + 1:
             return None
         passed_s = (stamp_ns - memory.stamp_ns) / 1e9
         age_s = memory.age_s + passed_s
@@ -178,6 +183,13 @@ class Basis:
         self._memory = _Memory(sums, anchors, age_s, stamp_ns, fit.scale)
 
 
+def _middle(depth: FloatArray) -> float:
+    """Median of a map (H, W), from some of its pixels; 1 where it knows none."""
+    sample = depth[::_SAMPLED, ::_SAMPLED]
+    known = sample[np.isfinite(sample)]
+    return float(np.median(known)) if len(known) else 1.0
+
+
 def _agreeing(
     carried: _Memory | None, rows: FloatArray, target: FloatArray, variance: FloatArray, ridge: float
 ) -> _Memory | None:
@@ -192,7 +204,7 @@ def _agreeing(
 
 def _sigma(maps: Maps, posterior: Posterior, scale: float) -> FloatArray:
     """(h, w) float32 standard deviation of log depth."""
-    part = maps.values[:, ::_SPARSE, ::_SPARSE]
+    part = maps.thinned(_SPARSE)
     flat = part.reshape(len(part), -1)
     covariance = posterior.covariance.astype(np.float32)
     leverage = np.einsum("kp,kp->p", covariance[1:, 1:] @ flat, flat)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -20,7 +20,7 @@ _WIDTH, _AMPLITUDE, _MISFIT, _REGIONS = 80, 0.16, 0.1, 8
 # A region's reach in units of the picture's side, log depth, and lightness or colour / 255.
 _REACH = (0.18, 0.18, 0.3, 0.25, 0.15, 0.15)
 # Local maps: their height, and their standard deviation in cells.
-_BUMP, _BUMP_WIDTH = 0.06, 0.8
+_BUMP, _BUMP_WIDTH = 0.08, 0.6
 # Of the learned maps, whatever they are scaled by: the misfit in log depth at which an anchor counts as one.
 UNIT_SPREAD = 0.05
 
@@ -32,11 +32,18 @@ class Maps:
     Attributes:
         values: (K, h, w) float32.
         spread: (h, w) float32, how far a pixel's log depth is off the best field, one standard deviation.
+        local: further maps, after these.
     """
 
     values: FloatArray
     spread: FloatArray
     source: Literal["learned", "analytic"]
+    local: Bumps | None = None
+
+    @property
+    def count(self) -> int:
+        """Of all maps."""
+        return len(self.values) + (0 if self.local is None else self.local.count)
 
     def at(self, uv: FloatArray, size: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
         """(N, K) values and (N,) spread, float32, at pixels (N, 2) of a picture of ``size`` (width, height).
@@ -44,11 +51,58 @@ class Maps:
         Bilinear, as ``cv2.resize`` to that size.
         """
         count, height, width = self.values.shape
-        index, weight = _corners(uv, size, (width, height))
+        low, high, part = _neighbours(uv, size, (width, height))
+        index, weight = _corners(low, high, part, width)
         by_place = cv2.transpose(self.values.reshape(count, -1))
-        rows = np.einsum("nck,nc->nk", by_place[index], weight)
-        spread = np.einsum("nc,nc->n", self.spread.ravel()[index], weight)
+        rows = np.einsum("nck,nc->nk", by_place.take(index, axis=0), weight)
+        spread = np.einsum("nc,nc->n", self.spread.take(index), weight)
+        if self.local is not None:
+            rows = np.concatenate([rows, self.local.at(low, high, part)], axis=1)
         return rows, spread
+
+    def field(self, weights: FloatArray) -> FloatArray:
+        """(h, w) sum of all maps by weights (K,) float32."""
+        total = np.tensordot(weights[: len(self.values)], self.values, axes=1)
+        return total if self.local is None else total + self.local.field(weights[len(self.values) :])
+
+    def thinned(self, step: int) -> FloatArray:
+        """(K, h', w') all maps at every ``step``-th place."""
+        part = self.values[:, ::step, ::step]
+        return part if self.local is None else np.concatenate([part, self.local.thinned(step)])
+
+
+@dataclass(frozen=True, eq=False)
+class Bumps:
+    """R x C maps that are products of one of R curves down and one of C curves across.
+
+    Attributes:
+        down: (R, h) float32.
+        across: (C, w) float32.
+    """
+
+    down: FloatArray
+    across: FloatArray
+
+    @property
+    def count(self) -> int:
+        return len(self.down) * len(self.across)
+
+    def at(self, low: IntArray, high: IntArray, part: FloatArray) -> FloatArray:
+        """(N, R C) between places of ``_neighbours``: linear in each factor, so bilinear in both."""
+        across, down = (
+            curve.take(a, axis=1) * (1 - p) + curve.take(b, axis=1) * p
+            for curve, a, b, p in zip((self.across, self.down), low.T, high.T, part.T, strict=True)
+        )
+        return np.asarray((down[:, None] * across).reshape(-1, len(part)).T)
+
+    def field(self, weights: FloatArray) -> FloatArray:
+        """(h, w) sum by weights (R C,)."""
+        return np.asarray(self.down.T @ weights.reshape(len(self.down), -1) @ self.across)
+
+    def thinned(self, step: int) -> FloatArray:
+        """(R C, h', w') at every ``step``-th place."""
+        down, across = self.down[:, None, ::step, None], self.across[:, None, ::step]
+        return np.asarray((down * across).reshape(self.count, down.shape[2], -1))
 
 
 def find_maps(relative: RelativeDepth, depth: FloatArray, image: ImageArray | None, wanted: str) -> Maps:
@@ -106,18 +160,18 @@ def with_local_maps(maps: Maps, columns: int) -> Maps:
     """
     if not columns:
         return maps
-    return Maps(np.concatenate([maps.values, _bumps(columns, *maps.spread.shape)]), maps.spread, maps.source)
+    return replace(maps, local=_bumps(columns, *maps.spread.shape))
 
 
 @lru_cache(maxsize=4)
-def _bumps(columns: int, height: int, width: int) -> FloatArray:
-    """(columns rows, h, w) float32, in square cells."""
+def _bumps(columns: int, height: int, width: int) -> Bumps:
+    """In square cells."""
     rows = max(1, round(columns * height / width))
-    across, down = (
+    down, across = (
         np.exp(-(((np.arange(n) + 0.5) / n * m - np.arange(m)[:, None] - 0.5) ** 2) / (2 * _BUMP_WIDTH**2))
-        for n, m in ((width, columns), (height, rows))
+        for n, m in ((height, rows), (width, columns))
     )
-    return np.asarray(_BUMP * np.einsum("iv,ju->ijvu", down, across).reshape(-1, height, width), np.float32)
+    return Bumps((_BUMP * down).astype(np.float32), across.astype(np.float32))
 
 
 def _median(x: FloatArray) -> float:
@@ -149,14 +203,24 @@ def _soft_regions(cues: FloatArray) -> FloatArray:
     return np.asarray((weight / weight.sum(axis=0)).reshape(-1, *cues.shape[:2]))
 
 
-def _corners(uv: FloatArray, size: tuple[int, int], grid: tuple[int, int]) -> tuple[IntArray, FloatArray]:
-    """Flat index (N, 4) and weight (N, 4) of the grid's places around pixels."""
-    place = np.clip((uv + 0.5) * (np.array(grid) / size) - 0.5, 0, np.array(grid) - 1)
-    low = np.minimum(place.astype(np.intp), np.maximum(np.array(grid) - 2, 0))
-    (right, down), high = (place - low).T, np.minimum(low + 1, np.array(grid) - 1)
-    left, top = 1 - right, 1 - down
+def _neighbours(
+    uv: FloatArray, size: tuple[int, int], grid: tuple[int, int]
+) -> tuple[IntArray, IntArray, FloatArray]:
+    """The grid's places on both sides of pixels (N, 2), and how far it is from the one to the other.
+
+    All (N, 2), across and down; sizes are width and height.
+    """
+    last = np.array(grid) - 1
+    place = np.clip((uv + 0.5) * (np.array(grid) / size) - 0.5, 0, last)
+    low = np.minimum(place.astype(np.intp), np.maximum(last - 1, 0))
+    return low, np.minimum(low + 1, last), (place - low).astype(np.float32)
+
+
+def _corners(low: IntArray, high: IntArray, part: FloatArray, width: int) -> tuple[IntArray, FloatArray]:
+    """Flat index (N, 4) and weight (N, 4) of the four places around pixels."""
+    (right, down), (left, top) = part.T, 1 - part.T
     index = np.stack(
-        [row * grid[0] + column for row in (low[:, 1], high[:, 1]) for column in (low[:, 0], high[:, 0])],
+        [row * width + column for row in (low[:, 1], high[:, 1]) for column in (low[:, 0], high[:, 0])],
         axis=1,
     )
-    return index, np.stack([top * left, top * right, down * left, down * right], axis=1).astype(np.float32)
+    return index, np.stack([top * left, top * right, down * left, down * right], axis=1)
