@@ -35,6 +35,18 @@ class EngineConfig:
         live=False,
     )
     threads: int = option(2, "processor threads of the network; 0 takes all", low=0, high=256, live=False)
+    focuses: str = option(
+        "",
+        "for Metric-Solver: depths in metres or presets, commas between, that every image is decoded at; "
+        "solver.focus_m joins them; empty: solver.focus_m alone or, where that is 0, the manifest's",
+        live=False,
+    )
+    fusion: str = option(
+        "hard",
+        "for Metric-Solver: hard takes the likelier of near and far depth, soft their weighted mean",
+        choices=("hard", "soft"),
+        live=False,
+    )
     overlap: str = option(
         "auto",
         "the network looks at the next image while the solver works on the last; auto: when it runs on a GPU",

@@ -132,7 +132,7 @@ class MetricDepthPipeline:
         with clock("anchors"):
             anchors = self._anchors(sample, camera)
         with clock("engine"):
-            relative = self.engine.predict(image)
+            relative = self.engine.predict(image, focus_m=self.config.solver.focus_m or None)
         return Perceived(relative, camera, image, anchors, regions, sample, clock.seconds)
 
     def solve(self, perceived: Perceived) -> Result:

@@ -119,7 +119,7 @@ class MetricSolver(nn.Module):  # type: ignore[misc]  # torch carries no types h
             focus: (B,) metres; what is outside the pool counts as its end, see ``used_focus``.
         """
         if self.pool is None or self.far is None:
-            near = self.near(features, None).sigmoid().expand(len(focus), -1, -1, -1)
+            near = self.near(features, None).sigmoid().expand(focus.shape[0], -1, -1, -1)
             return near, torch.ones_like(near), torch.full_like(near, _CERTAIN)
         embedding = self.pool(focus)
         near, far = self.near(features, embedding), self.far(features, embedding).sigmoid()
@@ -157,6 +157,7 @@ class FocusPool(nn.Module):  # type: ignore[misc]  # torch carries no types here
     def __init__(self, focuses: Sequence[float], channels: int) -> None:
         super().__init__()
         self.embeddings = nn.Parameter(torch.randn(len(focuses), channels))
+        self.ends = float(focuses[0]), float(focuses[-1])
         self.register_buffer("knots", torch.tensor([math.log(f) for f in focuses]), persistent=False)
 
     def forward(self, focus: Tensor) -> Tensor:
@@ -165,7 +166,7 @@ class FocusPool(nn.Module):  # type: ignore[misc]  # torch carries no types here
 
     def weights(self, focus: Tensor) -> Tensor:
         """(B, N) shares of the embeddings, two of them at most, which add up to 1."""
-        at = focus.log()[:, None].clamp(self.knots[0], self.knots[-1])
+        at = focus[:, None].clamp(self.ends[0], self.ends[1]).log()
         rising = (at - self.knots[:-1]) / (self.knots[1:] - self.knots[:-1])
         one = torch.ones_like(at)
         return torch.cat([one, rising], 1).minimum(torch.cat([1 - rising, one], 1)).clamp(0, 1)
