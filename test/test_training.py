@@ -2,6 +2,7 @@
 
 import csv
 import json
+from functools import partial
 from itertools import pairwise
 
 import cv2
@@ -23,7 +24,7 @@ from metric_depth_ros.training.loader import Batch, BatchStream, Samples, make_b
 from metric_depth_ros.training.losses import LOSSES, gradient_loss, log_loss, normalised_loss, trimmed_loss
 from metric_depth_ros.training.muon import Muon, orthogonal
 from metric_depth_ros.training.settings import Progress, TrainingSettings, draw_size, learning_rate
-from metric_depth_ros.training.trainer import Trainer
+from metric_depth_ros.training.trainer import Trainer, _mean_loss
 
 inf, nan = float("inf"), float("nan")
 
@@ -442,7 +443,7 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole(shards):
     for parts in (1, 2):
         torch.manual_seed(0)
         network = TinyDepth().eval()  # batch statistics are each part's own
-        workers = Workers(network, log_loss, parts)
+        workers = Workers(network, partial(_mean_loss, log_loss), parts)
         shares = np.split(np.arange(6), parts)
         workers.backward([Batch(batch.image[share], batch.depth[share]) for share in shares])
         workers.close()

@@ -11,17 +11,20 @@ import copy
 import dataclasses
 import os
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import cv2
 import torch
+from torch import Tensor, nn
 
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.models.tiny_depth import TinyDepth, TinyDepthConfig
 from metric_depth_ros.training import checkpoint
 from metric_depth_ros.training.curves import Curves
-from metric_depth_ros.training.loader import BatchStream, Samples
-from metric_depth_ros.training.losses import LOSSES
+from metric_depth_ros.training.loader import Batch, BatchStream, Samples
+from metric_depth_ros.training.losses import LOSSES, resized_like
 from metric_depth_ros.training.muon import Muon
 from metric_depth_ros.training.running import (
     check_budget,
@@ -32,7 +35,7 @@ from metric_depth_ros.training.running import (
 )
 from metric_depth_ros.training.settings import Progress, TrainingSettings, draw_size, learning_rate
 from metric_depth_ros.training.validation import Validation, predictor
-from metric_depth_ros.training.workers import Workers
+from metric_depth_ros.training.workers import Workers, normalised
 
 _LINE_EVERY_S = 15.0
 # Settings that a resumed run shares with what it was.
@@ -73,7 +76,7 @@ class Trainer:
         if state:
             self.average.load_state_dict(state["average"])
             self._optimizer.load_state_dict(state["optimizer"])
-        self._workers = Workers(self.network, loss, self._parts)
+        self._workers = Workers(self.network, partial(_mean_loss, loss), self._parts)
         self._validation = Validation(self._samples, settings.real)
         self._curves = Curves(settings.out, before_step=self._progress.step if resume else 0)
 
@@ -162,6 +165,14 @@ class Trainer:
             "optimizer": self._optimizer.state_dict(),
         }
         checkpoint.save(self.settings.out, state)
+
+
+def _mean_loss(loss: Callable[[Tensor, Tensor], Tensor], network: nn.Module, batch: Batch) -> Tensor:
+    image = normalised(batch.image, next(network.parameters()).device)
+    depth = torch.from_numpy(batch.depth).to(image.device, non_blocking=True)[:, None]
+    with torch.autocast(image.device.type, torch.bfloat16):
+        value, _ = network(image)
+    return loss(resized_like(value, depth), depth)
 
 
 def _check(settings: TrainingSettings, resume: bool) -> None:
