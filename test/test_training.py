@@ -293,9 +293,8 @@ def test_the_learning_rate_rises_and_ends_at_zero():
 
 
 def test_pictures_grow_to_the_full_size():
-    settings = TrainingSettings((), "", size=(320, 240))
     rng = np.random.default_rng(0)
-    early, late = ([draw_size(settings, p, rng) for _ in range(200)] for p in (0.1, 0.9))
+    early, late = ([draw_size((320, 240), p, rng) for _ in range(200)] for p in (0.1, 0.9))
     assert max(w * h for w, h in early) < 0.35 * 320 * 240
     assert late.count((320, 240)) > 60 and len(set(late)) >= 3
     assert all(w % 16 == 0 and h % 16 == 0 for w, h in early + late)
