@@ -56,7 +56,7 @@ def encode(depth: FloatArray, focus_m: float, taper: float = TAPER) -> NearFar:
 
 def decode_near(near: FloatArray, focus_m: float) -> FloatArray:
     """Metres of scaled near depth (equation 4)."""
-    return np.asarray(near, np.float32) * np.float32(focus_m)
+    return np.asarray(np.asarray(near, np.float32) * np.float32(focus_m))
 
 
 def decode_far(far: FloatArray, focus_m: float, taper: float = TAPER) -> FloatArray:
