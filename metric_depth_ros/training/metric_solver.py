@@ -14,6 +14,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ import torch
 from torch import Tensor, nn
 
 from metric_depth_ros.errors import ConfigError, ModelError
-from metric_depth_ros.models.metric_solver import MetricSolver, MetricSolverConfig
+from metric_depth_ros.models.metric_solver import PATCH, MetricSolver, MetricSolverConfig
+from metric_depth_ros.models.tiny_depth import TinyDepth
 from metric_depth_ros.training import checkpoint
 from metric_depth_ros.training.augment import mirrored
 from metric_depth_ros.training.curves import Curves
@@ -76,7 +78,9 @@ class MetricSolverTrainer:
         self._rank = join_ranks(self._device)
         _check(settings, self._rank, resume)
         alone_on_processor = self._device == "cpu" and self._rank.count == 1
-        self._parts = min(settings.threads or os.cpu_count() or 1, settings.batch) if alone_on_processor else 1
+        self._parts = (
+            min(settings.threads or os.cpu_count() or 1, settings.batch) if alone_on_processor else 1
+        )
         if self._device == "cpu":
             torch.set_num_threads(1 if self._parts > 1 else settings.threads or 1)
             torch.set_flush_denormal(True)
@@ -241,16 +245,50 @@ def _network(settings: MetricSolverSettings, state: dict[str, Any] | None) -> Me
     """The network that a run goes on with, or begins with. Raises ConfigError or ModelError."""
     if state:
         return build_metric_solver(state, weights="network")
-    config = MetricSolverConfig(
-        settings.encoder, settings.focuses, heads=settings.heads, mask=settings.mask
-    )
+    config = MetricSolverConfig(settings.encoder, settings.focuses, heads=settings.heads, mask=settings.mask)
     if settings.start:
         before = load_metric_solver(settings.start)[0]
         if before.config != config:
             raise ConfigError(f"start: {settings.start} is {before.config}; needed {config}.")
-        return before.train()
+        before.train()
+        return before
     network = MetricSolver(config)
     if settings.weights:
         _begin_with(network, settings.weights)
     network.to(memory_format=torch.channels_last)
     return network
+
+
+def _begin_with(network: MetricSolver, weights: str) -> None:
+    """Takes over an encoder. Raises ModelError when it is missing or does not fit."""
+    tiny = TinyDepth()
+    checkpoint.load_weights(tiny, weights)
+    network.start_from(tiny.state_dict())
+
+
+def _check(settings: MetricSolverSettings, rank: Rank, resume: bool) -> None:
+    """Raises ConfigError for settings that cannot be, InputError for a folder that cannot be written."""
+    check_optimizer(settings.optimizer)
+    multiple = 1 if settings.encoder == "tiny" else PATCH
+    if min(settings.size) < 32 or any(side % multiple for side in settings.size):
+        raise ConfigError(
+            f"size: {settings.size[0]}x{settings.size[1]}; needed at least 32x32, multiples of {multiple}."
+        )
+    if settings.batch < 1 or settings.batch % rank.count:
+        raise ConfigError(f"batch: {settings.batch}; needed a multiple of the {rank.count} processes.")
+    if settings.threads < 0 or settings.seed < 0 or settings.look_every < 1:
+        raise ConfigError(
+            f"threads {settings.threads}, seed {settings.seed}, look_every {settings.look_every}; needed at "
+            "least 0, 0 and 1."
+        )
+    if not 0 < settings.learning_rate < float("inf"):
+        raise ConfigError(f"learning_rate: {settings.learning_rate}; needed a positive number.")
+    focuses = settings.focuses
+    if not focuses or focuses[0] <= 0 or any(a >= b for a, b in pairwise(focuses)):
+        raise ConfigError(f"focuses: {focuses}; needed positive metres, rising.")
+    if settings.heads not in ("one", "two"):
+        raise ConfigError(f"heads: {settings.heads!r}; known are one, two.")
+    if rank.count > 1 and settings.steps is None:
+        raise ConfigError("minutes: several processes must stop at one step; needed steps or epochs.")
+    check_budget(settings)
+    check_folder(settings.out, resume=resume)

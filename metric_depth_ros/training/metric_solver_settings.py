@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -97,6 +98,7 @@ def draw_focus(focuses: Sequence[float], count: int, rng: np.random.Generator) -
 
     The paper draws of the pool alone; those between train the way from one embedding to the next.
     """
-    between = np.exp(rng.uniform(*np.log([min(focuses), max(focuses)]), count))
+    nearest, farthest = math.log(min(focuses)), math.log(max(focuses))
+    between = np.exp(rng.uniform(nearest, farthest, count))
     focus: FloatArray = np.where(rng.random(count) < _OF_POOL, rng.choice(focuses, count), between)
     return focus.astype(np.float32)

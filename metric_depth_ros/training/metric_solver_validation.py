@@ -62,7 +62,9 @@ class FocusValidation:
         with torch.inference_mode():
             for start in range(0, len(self._images), _TOGETHER):
                 depth = np.stack(self._depths[start : start + _TOGETHER])
-                features = network.encode(normalised(np.stack(self._images[start : start + _TOGETHER]), device))
+                features = network.encode(
+                    normalised(np.stack(self._images[start : start + _TOGETHER]), device)
+                )
                 for focus, scores in found.items():
                     scores.append(_score(network, features, depth, focus))
         return {

@@ -25,7 +25,9 @@ Part = TypeVar("Part", bound=Batch)
 class Workers(Generic[Part]):
     """The network, several times with the same parameters; buffers (batch statistics) are each one's own."""
 
-    def __init__(self, network: nn.Module, objective: Callable[[nn.Module, Part], Tensor], parts: int) -> None:
+    def __init__(
+        self, network: nn.Module, objective: Callable[[nn.Module, Part], Tensor], parts: int
+    ) -> None:
         """``objective``: the mean loss of a network on a part of a batch."""
         self._objective = objective
         self._parameters = list(network.parameters())
