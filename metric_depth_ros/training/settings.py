@@ -100,16 +100,16 @@ def learning_rate(settings: Budget, progress: float) -> float:
     return settings.learning_rate * (1 + math.cos(math.pi * falling)) / 2
 
 
-def draw_size(settings: TrainingSettings, progress: float, rng: np.random.Generator) -> tuple[int, int]:
-    """Width and height of one batch: grows with progress, and half of the time of another shape.
+def draw_size(size: tuple[int, int], progress: float, rng: np.random.Generator) -> tuple[int, int]:
+    """Width and height of one batch: grows with progress to ``size``, and half of the time of another shape.
 
     Few shapes, since each is prepared for once.
     """
     scale = next(scale for end, scale in _PHASES if progress <= end)
-    width, height = (side * scale for side in settings.size)
+    width, height = (side * scale for side in size)
     stretch = (1.0, 1.0, 1.0, 1.25, 0.8, 1.5)[int(rng.integers(6))]
     if stretch == 1.0 and scale == 1.0:
-        return settings.size  # what it is deployed at, multiple or not
+        return size  # what it is deployed at, multiple or not
     return _rounded(width * stretch), _rounded(height / stretch)
 
 
