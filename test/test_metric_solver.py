@@ -5,6 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from metric_depth_ros.errors import ModelError  # noqa: E402
 from metric_depth_ros.models.metric_solver import (  # noqa: E402
     FOCUSES,
     FocusConv,
@@ -124,3 +125,51 @@ def test_it_starts_from_the_tiny_depth_network():
     torch.testing.assert_close(network.near.refine[0][0].weight, start.refine[0][0].weight)
     torch.testing.assert_close(network.far.laterals[2].weight, start.laterals[2].weight)
     assert not torch.equal(network.far.head[-1].weight, start.head[-1].weight)
+
+
+def dinov2_folder(folder, kind, hidden=384):
+    """A checkpoint of random weights in the published layout, of DINOv2-S but for its depth."""
+    from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config, Dinov2Model
+
+    sizes = dict(hidden_size=hidden, num_attention_heads=6, num_hidden_layers=12, image_size=518)
+    torch.manual_seed(3)
+    if kind == "dinov2":
+        model = Dinov2Model(Dinov2Config(**sizes))
+    else:
+        backbone = Dinov2Config(**sizes, out_indices=[3, 6, 9, 12], reshape_hidden_states=False)
+        model = DepthAnythingForDepthEstimation(DepthAnythingConfig(backbone_config=backbone))
+    model.save_pretrained(folder)
+    return model.eval()
+
+
+@pytest.mark.parametrize("kind", ["dinov2", "depth_anything"])
+def test_published_encoders_load(tmp_path, kind):
+    pytest.importorskip("transformers")
+    from metric_depth_ros.models.dinov2_weights import load_encoder
+
+    model, network = dinov2_folder(tmp_path, kind), made(encoder="small")
+    load_encoder(network.encoder, tmp_path)
+    image = picture(56, 84)
+    with torch.inference_mode():
+        found = network.encode(image)[-1]
+        if kind == "dinov2":
+            tokens = model(image).last_hidden_state
+        else:
+            tokens = model.backbone(image).feature_maps[-1]
+    wanted = tokens[:, 1:].transpose(1, 2).unflatten(2, (4, 6))
+    torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-3)
+
+
+def test_another_encoder_is_refused(tmp_path):
+    pytest.importorskip("transformers")
+    from metric_depth_ros.models.dinov2_weights import load_encoder
+
+    network = made(encoder="small")
+    dinov2_folder(tmp_path / "narrow", "dinov2", hidden=192)
+    with pytest.raises(ModelError, match="Take the checkpoint of this size"):
+        load_encoder(network.encoder, tmp_path / "narrow")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "config.json").write_text('{"architectures": ["Dinov2WithRegistersModel"]}')
+    (tmp_path / "other" / "model.safetensors").touch()
+    with pytest.raises(ModelError, match="without registers"):
+        load_encoder(network.encoder, tmp_path / "other")
