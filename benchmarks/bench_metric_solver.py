@@ -1,6 +1,6 @@
 """Metric-Solver around each focus, and what its parts are worth: tables 3a, 3b, 5 and 6 of paper 004.
 
-    python benchmarks/bench_metric_solver.py TEST... --run RUN [--flip] [--soft]
+    python benchmarks/bench_metric_solver.py TEST... [--flip] [--fusion soft] [--manifest YAML | --run RUN]
     python benchmarks/bench_metric_solver.py TEST... --ablation SHARDS --to FOLDER [--steps 600] [--seeds 3]
 
 TEST are folders of shards that were not trained on (`metric_depth synthesize` with another seed). The first
@@ -15,15 +15,19 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
 
+from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.datasets.synthetic.shards import ShardReader
-from metric_depth_ros.evaluation.metrics import all_metrics
+from metric_depth_ros.engines import build_engine
+from metric_depth_ros.evaluation.metrics import abs_rel, all_metrics, delta
+from metric_depth_ros.share import share_path
 from metric_depth_ros.types import FloatArray, ImageArray
 
+BUNDLED = "config/models/tiny_metric_solver.yaml"
 FOCUSES = (2.0, 4.0, 6.0, 10.0, 20.0, 40.0, 80.0, 120.0)
 # What is taken away -> the settings that do it. The one focus is where the single head ends.
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -37,43 +41,40 @@ CUTS = {"synthetic_indoor": 10.0, "synthetic_street": 80.0}
 COLUMNS = ("delta1", "delta2", "abs_rel", "rmse", "log10")
 
 
-class Predicted(NamedTuple):
-    """Depth (H, W) in metres, and the probability (H, W) that it is within the focus."""
-
-    depth: FloatArray
-    mask: FloatArray
+# Image (H, W, 3) uint8 RGB, focuses in metres -> depth (H, W) in metres for each, NaN for infinite.
+Predictor = Callable[[ImageArray, Sequence[float]], list[FloatArray]]
 
 
-# Image (H, W, 3) uint8 RGB, focuses in metres -> what is predicted for each.
-Predictor = Callable[[ImageArray, Sequence[float]], list[Predicted]]
+def engine_predictor(manifest: Path, fusion: str, together: str = "") -> Predictor:
+    """What the exported network says; with ``together`` at those focuses fused, whatever is asked for."""
+    engine = build_engine(EngineConfig(manifest=str(manifest), focuses=together, fusion=fusion))
+
+    def predict(image: ImageArray, focuses: Sequence[float]) -> list[FloatArray]:
+        if together:
+            return [engine.predict(image).values] * len(focuses)
+        return [engine.predict(image, focus_m=focus).values for focus in focuses]
+
+    return predict
 
 
-def run_predictor(run: Path, *, soft: bool = False) -> Predictor:
+def run_predictor(run: Path) -> Predictor:
     """The best network of a training."""
     import torch
 
-    from metric_depth_ros.near_far import decode_far, decode_near, fuse
     from metric_depth_ros.training.metric_solver import load_metric_solver
-    from metric_depth_ros.training.metric_solver_validation import shrunk
+    from metric_depth_ros.training.metric_solver_validation import fused_depth, shrunk
     from metric_depth_ros.training.workers import normalised
 
     network, state = load_metric_solver(run)
-    size = tuple(state["settings"]["size"])
 
-    def predict(image: ImageArray, focuses: Sequence[float]) -> list[Predicted]:
+    def predict(image: ImageArray, focuses: Sequence[float]) -> list[FloatArray]:
         told = torch.tensor(focuses, dtype=torch.float32)
         with torch.inference_mode():
-            features = network.encode(normalised(shrunk(image, size)[None], "cpu"))
-            near, far, logit = network.decode([f.expand(len(told), -1, -1, -1) for f in features], told)
-        found = []
-        for index, used in enumerate(network.used_focus(told).tolist()):
-            n, f, m = (
-                cv2.resize(map_[index, 0].numpy(), image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-                for map_ in (near, far, logit.sigmoid())
-            )
-            depth = fuse(decode_near(n, used), decode_far(f, used), m, soft=soft)
-            found.append(Predicted(depth, m))
-        return found
+            features = network.encode(normalised(shrunk(image, state["settings"]["size"])[None], "cpu"))
+            near, far, logit = network.decode(features, told)
+        used = network.used_focus(told).tolist()
+        depths = [fused_depth(*maps) for maps in zip(near, far, logit, used, strict=True)]
+        return [cv2.resize(d[0], image.shape[1::-1], interpolation=cv2.INTER_LINEAR) for d in depths]
 
     return predict
 
@@ -81,12 +82,9 @@ def run_predictor(run: Path, *, soft: bool = False) -> Predictor:
 def flip_averaged(predict: Predictor) -> Predictor:
     """The mean of a picture's depth and of its mirrored picture's (paper 004, section G)."""
 
-    def both(image: ImageArray, focuses: Sequence[float]) -> list[Predicted]:
+    def both(image: ImageArray, focuses: Sequence[float]) -> list[FloatArray]:
         mirrored = predict(np.ascontiguousarray(image[:, ::-1]), focuses)
-        return [
-            Predicted((p.depth + m.depth[:, ::-1]) / 2, (p.mask + m.mask[:, ::-1]) / 2)
-            for p, m in zip(predict(image, focuses), mirrored, strict=True)
-        ]
+        return [(p + m[:, ::-1]) / 2 for p, m in zip(predict(image, focuses), mirrored, strict=True)]
 
     return both
 
@@ -99,25 +97,28 @@ def pictures(folder: Path) -> Iterator[tuple[ImageArray, FloatArray]]:
         yield sample["image"], sample["depth"]
 
 
-def cut(depth: FloatArray, truth: FloatArray, cut_m: float) -> dict[str, float]:
-    """Metrics where the truth is up to ``cut_m``, of depth that ends there too."""
-    return all_metrics(np.minimum(depth, cut_m), np.where(np.isfinite(truth), truth, np.nan), cut_m)
+def cut(depth: FloatArray, truth: FloatArray, cut_m: float) -> tuple[FloatArray, FloatArray]:
+    """Both up to ``cut_m``: what is truly farther is unknown, what is said to be is there."""
+    return np.fmin(depth, cut_m), np.where(truth <= cut_m, truth, np.nan)
 
 
-def sliding(predict: Predictor, folder: Path) -> tuple[FloatArray, FloatArray]:
-    """AbsRel and delta1 (2, focus, cut), means over pictures, and the mask's accuracy (focus,)."""
+def sliding(
+    predict: Predictor, folder: Path, focuses: Sequence[float] = FOCUSES
+) -> tuple[FloatArray, FloatArray]:
+    """AbsRel and delta1 (2, focus, cut), means over pictures, and the mask's accuracy (focus,).
+
+    Near depth never exceeds the focus and far depth never falls below it, so that depth tells the mask.
+    """
     errors, masks = [], []
     for image, truth in pictures(folder):
-        found = predict(image, FOCUSES)
-        rows = [[cut(p.depth, truth, cut_m) for cut_m in FOCUSES] for p in found]
-        errors.append([[[m[name] for m in row] for row in rows] for name in ("abs_rel", "delta1")])
-        right = [((p.mask >= 0.5) == (truth <= f)).mean() for p, f in zip(found, FOCUSES, strict=True)]
-        masks.append(right)
+        depths = predict(image, focuses)
+        errors.append([[[of(*cut(d, truth, c)) for c in FOCUSES] for d in depths] for of in (abs_rel, delta)])
+        masks.append([((d <= f) == (truth <= f)).mean() for d, f in zip(depths, focuses, strict=True)])
     return np.nanmean(errors, axis=0), np.mean(masks, axis=0)
 
 
-def sliding_table(name: str, errors: FloatArray, masks: FloatArray) -> str:
-    """Markdown: AbsRel / delta1, the best of each column in bold."""
+def sliding_table(name: str, errors: FloatArray, masks: FloatArray, fused: FloatArray | None) -> str:
+    """Markdown: AbsRel / delta1, the best focus of each column in bold; below, all focuses fused."""
     best = errors[0].argmin(axis=0), errors[1].argmax(axis=0)
     lines = [f"| {name}, focus | {' | '.join(f'{c:g} m' for c in FOCUSES)} | mask |", "|---" * 10 + "|"]
     for row, focus in enumerate(FOCUSES):
@@ -127,6 +128,9 @@ def sliding_table(name: str, errors: FloatArray, masks: FloatArray) -> str:
             for column in range(len(FOCUSES))
         ]
         lines.append(f"| {focus:g} m | {' | '.join(cells)} | {masks[row]:.3f} |")
+    if fused is not None:
+        cells = [f"{error:.3f} / {delta1:.3f}" for error, delta1 in fused[:, 0].T]
+        lines.append(f"| all, fused | {' | '.join(cells)} | |")
     steps = np.abs(np.array(best) - np.arange(len(FOCUSES)))
     on, near = (steps == 0).sum(axis=1), (steps <= 1).sum(axis=1)
     lines.append(
@@ -140,13 +144,12 @@ def bold(text: str, best: bool) -> str:
     return f"**{text}**" if best else text
 
 
-def train_variants(shards: Path, to: Path, steps: int, seeds: int, size: tuple[int, int]) -> None:
+def train_variants(shards: Path, to: Path, args: argparse.Namespace) -> None:
     """A run of every variant and seed, TO/VARIANT_SEED, unless it is there."""
-    from metric_depth_ros.share import share_path
     from metric_depth_ros.training.metric_solver import MetricSolverTrainer
     from metric_depth_ros.training.metric_solver_settings import settings_of
 
-    for seed in range(seeds):
+    for seed in range(args.seeds):
         for variant, different in VARIANTS.items():
             out = folder_of(to, variant, seed)
             if (out / "done").exists():
@@ -155,12 +158,13 @@ def train_variants(shards: Path, to: Path, steps: int, seeds: int, size: tuple[i
                 "tiny",
                 data=(str(shards),),
                 out=str(out),
-                steps=steps,
+                steps=args.steps,
                 seed=seed,
-                size=size,
+                size=tuple(args.size),
                 grows=False,
                 weights=str(share_path("config/models/tiny_depth.npz")),
-                look_every=steps,
+                threads=args.threads,
+                look_every=args.steps,
                 **different,
             )
             trainer = MetricSolverTrainer(settings, resume=(out / "checkpoint.pt").exists())
@@ -181,7 +185,10 @@ def ablation_table(folder: Path, to: Path, seeds: int, wrap: Callable[[Predictor
         scores = []
         for seed in range(seeds):
             predict = wrap(run_predictor(folder_of(to, variant, seed)))
-            found = [cut(predict(image, [cut_m])[0].depth, truth, cut_m) for image, truth in pictures(folder)]
+            found = [
+                all_metrics(*cut(predict(image, [cut_m])[0], truth, cut_m))
+                for image, truth in pictures(folder)
+            ]
             scores.append(np.nanmean([[m[name] for name in COLUMNS] for m in found], axis=0))
         mean, spread = np.mean(scores, axis=0), np.std(scores, axis=0, ddof=1 if seeds > 1 else 0)
         cells = [f"{m:.3f} ± {s:.3f}" for m, s in zip(mean, spread, strict=True)]
@@ -192,14 +199,16 @@ def ablation_table(folder: Path, to: Path, seeds: int, wrap: Callable[[Predictor
 def main() -> None:
     parser = argparse.ArgumentParser(description="Metric-Solver around each focus; its ablation.")
     parser.add_argument("test", type=Path, nargs="*", help="folders of held-out shards")
-    parser.add_argument("--run", type=Path, help="of metric_depth train metric-solver")
     parser.add_argument("--flip", action="store_true", help="average with the mirrored picture")
-    parser.add_argument("--soft", action="store_true", help="soft instead of hard fusion")
+    parser.add_argument("--manifest", type=Path, help="default: the one that comes with the package")
+    parser.add_argument("--fusion", default="hard", help="of near and far: hard (default) or soft")
+    parser.add_argument("--run", type=Path, help="of metric_depth train metric-solver, instead of a manifest")
     parser.add_argument("--ablation", type=Path, metavar="SHARDS", help="train the variants on these")
     parser.add_argument("--to", type=Path, help="where their runs go")
     parser.add_argument("--steps", type=int, default=600, help="of each of them (default 600)")
     parser.add_argument("--seeds", type=int, default=3, help="of each of them (default 3)")
     parser.add_argument("--size", type=int, nargs=2, default=(160, 128), help="of theirs (default 160 128)")
+    parser.add_argument("--threads", type=int, default=0, help="of theirs (default: one per core)")
     args = parser.parse_args()
     if not args.test:
         print("bench_metric_solver: skipped, no TEST given")
@@ -208,15 +217,20 @@ def main() -> None:
     if args.ablation:
         if args.to is None:
             parser.error("--ablation needs --to")
-        train_variants(args.ablation, args.to, args.steps, args.seeds, tuple(args.size))
+        train_variants(args.ablation, args.to, args)
         for folder in args.test:
             print(f"\n{ablation_table(folder, args.to, args.seeds, wrap)}")
         return
-    if args.run is None:
-        parser.error("needs --run or --ablation")
-    predict = wrap(run_predictor(args.run, soft=args.soft))
+    together = None
+    if args.run:
+        predict = wrap(run_predictor(args.run))
+    else:
+        manifest = args.manifest or share_path(BUNDLED)
+        predict = wrap(engine_predictor(manifest, args.fusion))
+        together = wrap(engine_predictor(manifest, args.fusion, ",".join(f"{f:g}" for f in FOCUSES)))
     for folder in args.test:
-        print(f"\n{sliding_table(folder.name, *sliding(predict, folder))}")
+        fused = None if together is None else sliding(together, folder, (0.0,))[0]
+        print(f"\n{sliding_table(folder.name, *sliding(predict, folder), fused)}")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ from metric_depth_ros.errors import ConfigError, InputError, ModelError
 from metric_depth_ros.models.metric_solver import FOCUSES, MetricSolver, MetricSolverConfig
 from metric_depth_ros.models.tiny_depth import TinyDepth
 from metric_depth_ros.training import checkpoint
+from metric_depth_ros.training.augment import mirrored
+from metric_depth_ros.training.loader import Samples, make_batch
 from metric_depth_ros.training.metric_solver import MetricSolverTrainer, load_metric_solver
 from metric_depth_ros.training.metric_solver_losses import (
     far_loss,
@@ -217,6 +219,20 @@ def test_a_run_begins_with_the_small_depth_network(shards, tmp_path):
     assert all(torch.allclose(v, wanted[name].to(v.dtype), atol=1e-3) for name, v in found.items())
     with pytest.raises(ModelError, match=r"none\.npz"):
         MetricSolverTrainer(settings_for(shards, tmp_path / "b", weights=str(tmp_path / "none.npz")))
+
+
+def test_the_full_configurations_train(shards, tmp_path):
+    settings = settings_of(
+        "small", data=(str(shards),), out=str(tmp_path), batch=2, size=(70, 56), threads=1, device="cpu"
+    )
+    trainer = MetricSolverTrainer(settings)
+    before = [p.clone() for p in trainer.network.parameters() if p.requires_grad]
+    batch = make_batch(Samples([shards]), 2, (70, 56), (0, 0), 40, mirrored)
+    assert 0 < trainer._step([batch]) < 10
+    trainer.close()
+    after = [p for p in trainer.network.parameters() if p.requires_grad]
+    moved = [not torch.equal(a, b) for a, b in zip(after, before, strict=True)]
+    assert all(moved)
 
 
 def test_wrong_settings_are_named(shards, tmp_path):

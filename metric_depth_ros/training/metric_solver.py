@@ -260,10 +260,15 @@ def _network(settings: MetricSolverSettings, state: dict[str, Any] | None) -> Me
 
 
 def _begin_with(network: MetricSolver, weights: str) -> None:
-    """Takes over an encoder. Raises ModelError when it is missing or does not fit."""
-    tiny = TinyDepth()
-    checkpoint.load_weights(tiny, weights)
-    network.start_from(tiny.state_dict())
+    """Takes over what stored weights hold. Raises ModelError when they are missing or do not fit."""
+    if network.config.encoder == "tiny":
+        tiny = TinyDepth()
+        checkpoint.load_weights(tiny, weights)
+        network.start_from(tiny.state_dict())
+    else:
+        from metric_depth_ros.models.dinov2_weights import load_encoder
+
+        load_encoder(network.encoder, weights)
 
 
 def _check(settings: MetricSolverSettings, rank: Rank, resume: bool) -> None:
