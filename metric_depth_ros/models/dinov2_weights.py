@@ -37,8 +37,8 @@ def load_encoder(encoder: DinoEncoder, folder: str | Path) -> None:
     for name in [*own, *(set(weights) - set(own))]:
         if name not in own or name not in weights or weights[name].shape != own[name].shape:
             raise ModelError(
-                f"{folder}: {name} is {_shape(weights, name)}; needed {_shape(own, name)}. Take the checkpoint "
-                "of this size of encoder."
+                f"{folder}: {name} is {_shape(weights, name)}; needed {_shape(own, name)}. Take the "
+                "checkpoint of this size of encoder."
             )
         if not torch.isfinite(weights[name]).all():
             raise ModelError(f"{folder}: {name} is missing or not finite. Fetch the checkpoint again.")
