@@ -171,7 +171,8 @@ def exported(tmp_path_factory):
     torch.manual_seed(0)
     network = MetricSolver().eval()
     for decoder in (network.near, network.far):
-        torch.nn.init.normal_(decoder.head[-1].weight, std=0.2)
+        # Larger ones reach where ONNX Runtime's sigmoid ends, at exp(-18): 720 m beyond the focus.
+        torch.nn.init.normal_(decoder.head[-1].weight, std=0.05)
     found = export_metric_solver(
         network, tmp_path_factory.mktemp("exported"), [(96, 64), (64, 96)], name="ms"
     )
