@@ -205,6 +205,17 @@ def test_the_engine_of_the_files_gives_what_torch_gives(exported):
     assert np.isclose(values, wanted, rtol=1e-3, equal_nan=True).mean() > 0.99
 
 
+def test_openvino_gives_what_onnx_runtime_gives(exported):
+    pytest.importorskip("openvino")
+    image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
+    settings = dict(manifest=str(exported[1][0].manifest), precision="fp32", focuses="2,20", fusion="soft")
+    ours, reference = (build_engine(EngineConfig(runtime=r, **settings)) for r in ("openvino", "onnxruntime"))
+    assert ours.label.startswith("openvino") and "decoders: openvino" in ours.why
+    for focus_m in (None, 50.0):
+        found, wanted = (engine.predict(image, focus_m=focus_m).values for engine in (ours, reference))
+        np.testing.assert_allclose(found, wanted, rtol=1e-2)
+
+
 def test_several_focuses_in_settings(exported):
     manifest = str(exported[1][0].manifest)
     engine = build_engine(EngineConfig(manifest=manifest, runtime="onnxruntime", focuses="manipulation, 20"))
