@@ -18,11 +18,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import nn
 
 from metric_depth_ros.engines.manifest import MetricSolverManifest, load_manifest_of
 from metric_depth_ros.export.metric_solver import export_metric_solver
-from metric_depth_ros.models.metric_solver import DINO, MetricSolver, MetricSolverConfig
+from metric_depth_ros.models.metric_solver import DINO, DinoSizes, MetricSolver, MetricSolverConfig
 from metric_depth_ros.runtimes import build_runtime
 
 COUNTS = (1, 2, 4, 8)
@@ -49,14 +50,34 @@ def main() -> None:
 def print_parameters() -> None:
     """The first table."""
     print("| | encoder | near decoder, mask head | far decoder | pool | all |\n|---|---|---|---|---|---|")
-    for encoder in ("tiny", *DINO):
-        for heads in ("one", "two"):
-            network = MetricSolver(MetricSolverConfig(encoder=encoder, heads=heads))
-            parts = [network.encoder, network.near, network.far, network.pool]
-            print(
-                f"| {encoder}, {heads} | " + " | ".join(_millions(part) for part in (*parts, network)) + " |"
-            )
-    print("| paper, DepthAnything(L), one | | | | | 335.3 |\n| paper, ours, two | | | | | 393.0 |\n")
+    with torch.device("meta"):
+        for encoder in ("tiny", *DINO):
+            for heads in ("one", "two"):
+                network = MetricSolver(MetricSolverConfig(encoder=encoder, heads=heads))
+                parts = [network.encoder, network.near, network.far, network.pool]
+                row = " | ".join(_millions(part) for part in (*parts, network))
+                print(f"| {encoder}, {heads} | {row} |")
+        published = _depth_anything(DINO["large"])
+    row = " | ".join(_millions(part) for part in (published.backbone, None, None, None, published))
+    print(f"| Depth Anything V2 Large, transformers' | {row} |")
+    print("| paper, DepthAnything(L) | | | | | 335.3 |\n| paper, ours | | | | | 393.0 |\n")
+
+
+def _depth_anything(sizes: DinoSizes) -> nn.Module:
+    from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config
+
+    backbone = Dinov2Config(
+        hidden_size=sizes.hidden, num_attention_heads=sizes.heads, num_hidden_layers=sizes.layers,
+        image_size=518, out_indices=list(sizes.taps), reshape_hidden_states=False,
+    )  # fmt: skip
+    return DepthAnythingForDepthEstimation(
+        DepthAnythingConfig(
+            backbone_config=backbone,
+            reassemble_hidden_size=sizes.hidden,
+            neck_hidden_sizes=list(sizes.neck),
+            fusion_hidden_size=sizes.fusion,
+        )
+    )
 
 
 def _millions(part: nn.Module | None) -> str:
