@@ -222,6 +222,8 @@ def test_several_focuses_in_settings(exported):
     assert engine.used_focuses(None) == [2, 20]
     with pytest.raises(ConfigError, match="needed metres"):
         build_engine(EngineConfig(manifest=manifest, focuses="2, near"))
+    with pytest.raises(ConfigError, match="needed positive"):
+        build_engine(EngineConfig(manifest=manifest, focuses="off, 2"))
     with pytest.raises(ConfigError, match="names two files"):
         build_engine(EngineConfig(manifest=manifest, model="other.onnx"))
 

@@ -79,6 +79,8 @@ def _metric_solver(
     if config.model:
         raise ConfigError(f"engine.model: {config.model!r}; {path} names two files. Leave it empty.")
     focuses = [focus_of(text.strip()) for text in config.focuses.split(",")] if config.focuses else []
+    if 0 in focuses:
+        raise ConfigError(f"engine.focuses: {config.focuses!r}; needed positive metres or presets.")
     item = manifest.input
     encoder = choose_runtime(_model(manifest.encoder, path, {item.name: sizes_of(item)}, item.dtype), request)
     # What the decoders take is what the encoder gives, and focuses.
@@ -97,11 +99,9 @@ def _metric_solver(
 def _feature_sizes(encoder: Runtime, item: InputManifest) -> dict[str, Size]:
     """The shapes of the encoder's outputs, by name."""
     size = sizes_of(item)
-    shapes = [
-        {name: value.shape for name, value in encoder.run({item.name: np.zeros(shape, item.dtype)}).items()}
-        for shape in (size.usual, size.smallest, size.largest)
-    ]
-    return {name: Size(*(each[name] for each in shapes)) for name in shapes[0]}
+    shapes = size.usual, size.smallest, size.largest
+    given = {shape: encoder.run({item.name: np.zeros(shape, item.dtype)}) for shape in set(shapes)}
+    return {name: Size(*(given[shape][name].shape for shape in shapes)) for name in given[size.usual]}
 
 
 def _model(file: FileManifest, path: Path, sizes: dict[str, Size], dtype: str) -> Model:
