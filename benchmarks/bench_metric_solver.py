@@ -1,13 +1,13 @@
 """Metric-Solver around each focus, and what its parts are worth: tables 3a, 3b, 5 and 6 of paper 004.
 
-    python benchmarks/bench_metric_solver.py TEST... [--bands] [--flip] [--fusion soft] [--manifest YAML | --run RUN]
+    python benchmarks/bench_metric_solver.py TEST... [--manifest YAML | --run RUN] [--bands] [--flip]
     python benchmarks/bench_metric_solver.py TEST... --ablation SHARDS --to FOLDER [--steps 600] [--seeds 3]
 
 TEST are folders of shards that were not trained on (`metric_depth synthesize` with another seed). The first
 form prints, for each, a row for every focus and a column for every depth at which truth and prediction are
-cut (--bands: for the depths between one and the next), and the accuracy of the mask. The second trains four networks, equal but for what is taken away, with
-every seed, and prints what each scores with the focus at the depth where it is cut; runs that FOLDER holds
-already are not trained again.
+cut (--bands: for the depths between one and the next), and the accuracy of the mask. The second trains four
+networks, equal but for what is taken away, with every seed, and prints what each scores with the focus at
+the depth where it is cut; runs that FOLDER holds already are not trained again.
 """
 
 from __future__ import annotations
