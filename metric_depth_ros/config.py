@@ -125,7 +125,12 @@ class ExtrinsicsConfig:
 
 @dataclass(frozen=True)
 class AnchorsConfig:
-    min_count: int = option(3, "fewer anchors than this: no depth is published", low=1, high=100000)
+    min_count: int = option(
+        3,
+        "fewer anchors than this: no depth is published; 0: without any, a metric network's own depth is",
+        low=0,
+        high=100000,
+    )
     min_depth_m: float = option(0.1, "nearer points are dropped", unit="m", low=0.001, high=1000)
     max_depth_m: float = option(200.0, "farther points are dropped", unit="m", low=0.01, high=100000)
     occlusion_window_px: int = option(

@@ -7,7 +7,9 @@ torch = pytest.importorskip("torch")
 
 from metric_depth_ros.errors import ModelError  # noqa: E402
 from metric_depth_ros.models.metric_solver import (  # noqa: E402
+    DINO,
     FOCUSES,
+    DinoSizes,
     FocusConv,
     FocusPool,
     MetricSolver,
@@ -29,11 +31,17 @@ def picture(height=64, width=96, count=1):
     return torch.from_numpy(np.random.default_rng(0).normal(size=(count, 3, height, width))).float()
 
 
-@pytest.fixture(params=["tiny", "small"])
+@pytest.fixture
+def dino(monkeypatch):
+    """A DINOv2 encoder in the layout of the published ones, small."""
+    pytest.importorskip("transformers")
+    monkeypatch.setitem(DINO, "micro", DinoSizes(32, 2, 4, (1, 2, 3, 4), (8, 16, 24, 32), 16))
+    return "micro"
+
+
+@pytest.fixture(params=["tiny", "dinov2"])
 def encoder(request):
-    if request.param != "tiny":
-        pytest.importorskip("transformers")
-    return request.param
+    return "tiny" if request.param == "tiny" else request.getfixturevalue("dino")
 
 
 def test_the_pool_gives_its_embeddings_and_what_lies_between():
@@ -127,29 +135,29 @@ def test_it_starts_from_the_tiny_depth_network():
     assert not torch.equal(network.far.head[-1].weight, start.head[-1].weight)
 
 
-def dinov2_folder(folder, kind, hidden=384):
-    """A checkpoint of random weights in the published layout, of DINOv2-S but for its depth."""
+def dinov2_folder(folder, kind, **changes):
+    """A checkpoint of random weights in the published layout."""
     from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config, Dinov2Model
 
-    sizes = dict(hidden_size=hidden, num_attention_heads=6, num_hidden_layers=12, image_size=518)
+    sizes = dict(hidden_size=32, num_attention_heads=2, num_hidden_layers=4, image_size=518) | changes
     torch.manual_seed(3)
     if kind == "dinov2":
         model = Dinov2Model(Dinov2Config(**sizes))
     else:
-        backbone = Dinov2Config(**sizes, out_indices=[3, 6, 9, 12], reshape_hidden_states=False)
-        model = DepthAnythingForDepthEstimation(DepthAnythingConfig(backbone_config=backbone))
+        backbone = Dinov2Config(**sizes, out_indices=[1, 2, 3, 4], reshape_hidden_states=False)
+        model = DepthAnythingForDepthEstimation(
+            DepthAnythingConfig(backbone_config=backbone, reassemble_hidden_size=32)
+        )
     model.save_pretrained(folder)
     return model.eval()
 
 
 @pytest.mark.parametrize("kind", ["dinov2", "depth_anything"])
-def test_published_encoders_load(tmp_path, kind):
-    pytest.importorskip("transformers")
+def test_published_encoders_load(tmp_path, dino, kind):
     from metric_depth_ros.models.dinov2_weights import load_encoder
 
-    model, network = dinov2_folder(tmp_path, kind), made(encoder="small")
+    model, network, image = dinov2_folder(tmp_path, kind), made(encoder=dino), picture(56, 84)
     load_encoder(network.encoder, tmp_path)
-    image = picture(56, 84)
     with torch.inference_mode():
         found = network.encode(image)[-1]
         if kind == "dinov2":
@@ -160,16 +168,25 @@ def test_published_encoders_load(tmp_path, kind):
     torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-3)
 
 
-def test_another_encoder_is_refused(tmp_path):
-    pytest.importorskip("transformers")
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"hidden_size": 48}, r"is \(1, 1, 48\); needed \(1, 1, 32\)"),
+        ({"num_hidden_layers": 5}, "needed not there"),
+    ],
+)
+def test_another_size_of_encoder_is_refused(tmp_path, dino, changes, words):
     from metric_depth_ros.models.dinov2_weights import load_encoder
 
-    network = made(encoder="small")
-    dinov2_folder(tmp_path / "narrow", "dinov2", hidden=192)
-    with pytest.raises(ModelError, match="Take the checkpoint of this size"):
-        load_encoder(network.encoder, tmp_path / "narrow")
-    (tmp_path / "other").mkdir()
-    (tmp_path / "other" / "config.json").write_text('{"architectures": ["Dinov2WithRegistersModel"]}')
-    (tmp_path / "other" / "model.safetensors").touch()
+    dinov2_folder(tmp_path, "dinov2", **changes)
+    with pytest.raises(ModelError, match=words):
+        load_encoder(made(encoder=dino).encoder, tmp_path)
+
+
+def test_another_kind_of_encoder_is_refused(tmp_path, dino):
+    from metric_depth_ros.models.dinov2_weights import load_encoder
+
+    (tmp_path / "config.json").write_text('{"architectures": ["Dinov2WithRegistersModel"]}')
+    (tmp_path / "model.safetensors").touch()
     with pytest.raises(ModelError, match="without registers"):
-        load_encoder(network.encoder, tmp_path / "other")
+        load_encoder(made(encoder=dino).encoder, tmp_path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from metric_depth_ros.cli import train_basis, train_metric_solver
+from metric_depth_ros.cli import metric_solver_export, train_basis, train_metric_solver
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -19,6 +19,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     train_basis.add_basis(networks)
     train_basis.add_export(networks)
     train_metric_solver.add_metric_solver(networks)
+    metric_solver_export.add_export(networks)
 
 
 def _add_depth(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

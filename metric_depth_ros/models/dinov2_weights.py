@@ -29,23 +29,21 @@ def load_encoder(encoder: DinoEncoder, folder: str | Path) -> None:
         source = load_network(found, Dinov2Backbone)
     else:
         raise ModelError(
-            f"{folder}: {found.architecture or 'no architecture named'}; needed DINOv2 (without registers) or "
-            "Depth Anything V1 or V2."
+            f"{folder}: {found.architecture or 'no architecture named'}; needed DINOv2 (without registers), "
+            "or Depth Anything V1 or V2."
         )
+    own = {name: value for name, value in encoder.backbone.state_dict().items() if name not in _UNUSED}
     weights = {name: value for name, value in source.state_dict().items() if name not in _UNUSED}
-    own = encoder.backbone.state_dict()
-    wrong = [
-        name for name, value in own.items() if name not in _UNUSED and _misfits(weights.get(name), value)
-    ]
-    if wrong or set(weights) - set(own):
-        shape = lambda value: None if value is None else tuple(value.shape)  # noqa: E731
-        name = wrong[0] if wrong else sorted(set(weights) - set(own))[0]
-        raise ModelError(
-            f"{folder}: {name} is {shape(weights.get(name))} or not finite; needed {shape(own.get(name))}. "
-            "Take the checkpoint of this size of encoder."
-        )
+    for name in [*own, *(set(weights) - set(own))]:
+        if name not in own or name not in weights or weights[name].shape != own[name].shape:
+            raise ModelError(
+                f"{folder}: {name} is {_shape(weights, name)}; needed {_shape(own, name)}. Take the "
+                "checkpoint of this size of encoder."
+            )
+        if not torch.isfinite(weights[name]).all():
+            raise ModelError(f"{folder}: {name} is missing or not finite. Fetch the checkpoint again.")
     encoder.backbone.load_state_dict(weights, strict=False)
 
 
-def _misfits(found: torch.Tensor | None, own: torch.Tensor) -> bool:
-    return found is None or found.shape != own.shape or not bool(torch.isfinite(found).all())
+def _shape(weights: dict[str, torch.Tensor], name: str) -> str:
+    return str(tuple(weights[name].shape)) if name in weights else "not there"
