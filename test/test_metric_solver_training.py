@@ -225,12 +225,13 @@ def test_a_run_begins_with_the_small_depth_network(shards, tmp_path):
 
 def test_the_full_configurations_train(shards, tmp_path):
     settings = settings_of(
-        "small", data=(str(shards),), out=str(tmp_path), batch=2, size=(70, 56), threads=1, device="cpu"
+        "small", data=(str(shards),), out=str(tmp_path), batch=2, size=(70, 56), threads=2, device="cpu"
     )
     trainer = MetricSolverTrainer(settings)
     before = [p.clone() for p in trainer.network.parameters() if p.requires_grad]
-    batch = make_batch(Samples([shards]), 2, (70, 56), (0, 0), 40, mirrored)
-    assert 0 < trainer._step([batch]) < 10
+    samples = Samples([shards])
+    parts = [make_batch(samples, 1, (70, 56), (0, part), 40, mirrored) for part in range(2)]
+    assert 0 < trainer._step(parts) < 10
     trainer.close()
     after = [p for p in trainer.network.parameters() if p.requires_grad]
     moved = [not torch.equal(a, b) for a, b in zip(after, before, strict=True)]
