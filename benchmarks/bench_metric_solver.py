@@ -1,13 +1,13 @@
 """Metric-Solver around each focus, and what its parts are worth: tables 3a, 3b, 5 and 6 of paper 004.
 
-    python benchmarks/bench_metric_solver.py TEST... [--flip] [--fusion soft] [--manifest YAML | --run RUN]
+    python benchmarks/bench_metric_solver.py TEST... [--manifest YAML | --run RUN] [--bands] [--flip]
     python benchmarks/bench_metric_solver.py TEST... --ablation SHARDS --to FOLDER [--steps 600] [--seeds 3]
 
 TEST are folders of shards that were not trained on (`metric_depth synthesize` with another seed). The first
 form prints, for each, a row for every focus and a column for every depth at which truth and prediction are
-cut, and the accuracy of the mask. The second trains four networks, equal but for what is taken away, with
-every seed, and prints what each scores with the focus at the depth where it is cut; runs that FOLDER holds
-already are not trained again.
+cut (--bands: for the depths between one and the next), and the accuracy of the mask. The second trains four
+networks, equal but for what is taken away, with every seed, and prints what each scores with the focus at
+the depth where it is cut; runs that FOLDER holds already are not trained again.
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ COLUMNS = ("delta1", "delta2", "abs_rel", "rmse", "log10")
 
 # Image (H, W, 3) uint8 RGB, focuses in metres -> depth (H, W) in metres for each, NaN for infinite.
 Predictor = Callable[[ImageArray, Sequence[float]], list[FloatArray]]
+# Depth, truth, where a column ends -> those of them that it is about.
+Column = Callable[[FloatArray, FloatArray, float], tuple[FloatArray, FloatArray]]
 
 
 def engine_predictor(manifest: Path, fusion: str, together: str = "") -> Predictor:
@@ -102,17 +104,24 @@ def cut(depth: FloatArray, truth: FloatArray, cut_m: float) -> tuple[FloatArray,
     return np.fmin(depth, cut_m), np.where(truth <= cut_m, truth, np.nan)
 
 
+def band(depth: FloatArray, truth: FloatArray, cut_m: float) -> tuple[FloatArray, FloatArray]:
+    """What truly lies between the next smaller focus and ``cut_m``, and all that is said of it."""
+    nearest = max((focus for focus in FOCUSES if focus < cut_m), default=0.0)
+    return depth, np.where((truth > nearest) & (truth <= cut_m), truth, np.nan)
+
+
 def sliding(
-    predict: Predictor, folder: Path, focuses: Sequence[float] = FOCUSES
+    predict: Predictor, folder: Path, focuses: Sequence[float] = FOCUSES, column: Column = cut
 ) -> tuple[FloatArray, FloatArray]:
-    """AbsRel and delta1 (2, focus, cut), means over pictures, and the mask's accuracy (focus,).
+    """AbsRel and delta1 (2, focus, column), means over pictures, and the mask's accuracy (focus,).
 
     Near depth never exceeds the focus and far depth never falls below it, so that depth tells the mask.
     """
     errors, masks = [], []
     for image, truth in pictures(folder):
         depths = predict(image, focuses)
-        errors.append([[[of(*cut(d, truth, c)) for c in FOCUSES] for d in depths] for of in (abs_rel, delta)])
+        pairs = [[column(depth, truth, cut_m) for cut_m in FOCUSES] for depth in depths]
+        errors.append([[[score(*pair) for pair in row] for row in pairs] for score in (abs_rel, delta)])
         masks.append([((d <= f) == (truth <= f)).mean() for d, f in zip(depths, focuses, strict=True)])
     return np.nanmean(errors, axis=0), np.mean(masks, axis=0)
 
@@ -200,6 +209,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Metric-Solver around each focus; its ablation.")
     parser.add_argument("test", type=Path, nargs="*", help="folders of held-out shards")
     parser.add_argument("--flip", action="store_true", help="average with the mirrored picture")
+    parser.add_argument(
+        "--bands", action="store_true", help="columns reach from one focus to the next, not all up to it"
+    )
     parser.add_argument("--manifest", type=Path, help="default: the one that comes with the package")
     parser.add_argument("--fusion", default="hard", help="of near and far: hard (default) or soft")
     parser.add_argument("--run", type=Path, help="of metric_depth train metric-solver, instead of a manifest")
@@ -221,7 +233,7 @@ def main() -> None:
         for folder in args.test:
             print(f"\n{ablation_table(folder, args.to, args.seeds, wrap)}")
         return
-    together = None
+    together, column = None, band if args.bands else cut
     if args.run:
         predict = wrap(run_predictor(args.run))
     else:
@@ -229,8 +241,8 @@ def main() -> None:
         predict = wrap(engine_predictor(manifest, args.fusion))
         together = wrap(engine_predictor(manifest, args.fusion, ",".join(f"{f:g}" for f in FOCUSES)))
     for folder in args.test:
-        fused = None if together is None else sliding(together, folder, (0.0,))[0]
-        print(f"\n{sliding_table(folder.name, *sliding(predict, folder), fused)}")
+        fused = None if together is None else sliding(together, folder, (0.0,), column)[0]
+        print(f"\n{sliding_table(folder.name, *sliding(predict, folder, FOCUSES, column), fused)}")
 
 
 if __name__ == "__main__":

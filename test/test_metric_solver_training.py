@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -223,12 +225,13 @@ def test_a_run_begins_with_the_small_depth_network(shards, tmp_path):
 
 def test_the_full_configurations_train(shards, tmp_path):
     settings = settings_of(
-        "small", data=(str(shards),), out=str(tmp_path), batch=2, size=(70, 56), threads=1, device="cpu"
+        "small", data=(str(shards),), out=str(tmp_path), batch=2, size=(70, 56), threads=2, device="cpu"
     )
     trainer = MetricSolverTrainer(settings)
     before = [p.clone() for p in trainer.network.parameters() if p.requires_grad]
-    batch = make_batch(Samples([shards]), 2, (70, 56), (0, 0), 40, mirrored)
-    assert 0 < trainer._step([batch]) < 10
+    samples = Samples([shards])
+    parts = [make_batch(samples, 1, (70, 56), (0, part), 40, mirrored) for part in range(2)]
+    assert 0 < trainer._step(parts) < 10
     trainer.close()
     after = [p for p in trainer.network.parameters() if p.requires_grad]
     moved = [not torch.equal(a, b) for a, b in zip(after, before, strict=True)]
@@ -297,3 +300,33 @@ def test_the_command_trains(shards, tmp_path, capsys):
     assert main([*map(str, words), "--size", "64x48", "--device", "cpu"]) == 0
     assert "metric-solver-export" in capsys.readouterr().out
     assert main([*map(str, words), "--size", "64"]) == 1
+
+
+# ---- the benchmark ---------------------------------------------------------------------------
+
+
+def test_the_table_of_a_perfect_and_of_a_clumsy_network(shards):
+    path = Path(__file__).parents[1] / "benchmarks/bench_metric_solver.py"
+    if not path.is_file():
+        pytest.skip("no benchmarks beside an installed package")
+    spec = importlib.util.spec_from_file_location("bench_metric_solver", path)
+    bench = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(bench)
+    truths = {image.tobytes(): truth for image, truth in bench.pictures(shards)}
+
+    def perfect(image, focuses):
+        return [truths[image.tobytes()]] * len(focuses)
+
+    errors, masks = bench.sliding(perfect, shards)
+    reached = np.isfinite(errors[0, 0])
+    assert not errors[0][:, reached].any() and (errors[1][:, reached] == 1).all() and (masks == 1).all()
+
+    def clumsy(image, focuses):  # right within the focus, half as far again beyond it
+        truth = truths[image.tobytes()]
+        return [np.where(truth <= focus, truth, 1.5 * truth) for focus in focuses]
+
+    errors, masks = bench.sliding(clumsy, shards)
+    # Up to 4 m: the focus of 2 m is wrong beyond it, that of 4 m is not.
+    assert errors[0, 0, 1] > 0.05 and errors[0, 1, 1] == 0 and (masks == 1).all()
+    table = bench.sliding_table("ramps", errors, masks, None)
+    assert "on or next to it" in table and table.count("**") >= 2 * len(bench.FOCUSES)

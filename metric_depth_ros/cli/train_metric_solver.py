@@ -59,7 +59,7 @@ def add_metric_solver(networks: argparse._SubParsersAction[argparse.ArgumentPars
     how = parser.add_argument_group("how")
     how.add_argument("--resume", action="store_true", help="go on where RUN stopped, with the same budget")
     how.add_argument("--batch", type=int, help="pictures a step, of all GPUs (default 16; others: 64)")
-    how.add_argument("--size", help="of the pictures, WIDTHxHEIGHT (default 320x240; others: 518x518)")
+    how.add_argument("--size", help="of the pictures, WIDTHxHEIGHT (default 256x192; others: 518x518)")
     how.add_argument("--optimizer", help="adamw (default) or muon")
     how.add_argument("--learning-rate", type=float, metavar="RATE", help="highest (default .001; 5e-6)")
     how.add_argument("--seed", type=int, default=0, help="of everything random (default 0)")

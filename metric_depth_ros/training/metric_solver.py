@@ -44,7 +44,7 @@ from metric_depth_ros.training.running import (
     choose_device,
     keep_average,
 )
-from metric_depth_ros.training.settings import Progress, draw_size, learning_rate
+from metric_depth_ros.training.settings import Progress, grown_size, learning_rate
 from metric_depth_ros.training.workers import Workers, normalised
 from metric_depth_ros.types import FloatArray
 
@@ -150,10 +150,9 @@ class MetricSolverTrainer:
             self._optimizer.close()
         leave_ranks()
 
-    def _size(self, step: int, rng: np.random.Generator) -> tuple[int, int]:
-        if not self.settings.grows:
-            return self.settings.size
-        return draw_size(self.settings.size, self._progress.at(step), rng)
+    def _size(self, step: int, _: np.random.Generator) -> tuple[int, int]:
+        size = self.settings.size
+        return grown_size(size, self._progress.at(step)) if self.settings.grows else size
 
     def _step(self, parts: Sequence[Batch]) -> float:
         step, seed = self._progress.step, self.settings.seed

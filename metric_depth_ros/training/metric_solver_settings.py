@@ -39,7 +39,7 @@ class MetricSolverSettings:
         encoder, focuses, heads, mask: of ``MetricSolverConfig``.
         minutes, steps: the budget, of time over all resumed parts, or in steps.
         size: width and height of the pictures.
-        grows: whether pictures grow to ``size`` and change their shape on the way.
+        grows: whether pictures grow to ``size`` on the way: most is learnt at a part of the cost.
         batch: pictures a step, of all GPUs together.
         optimizer: "adamw" (the paper's) or "muon".
         learning_rate: the highest.
@@ -62,7 +62,7 @@ class MetricSolverSettings:
     mask: bool = True
     minutes: float | None = 40.0
     steps: int | None = None
-    size: tuple[int, int] = (320, 240)
+    size: tuple[int, int] = (256, 192)
     grows: bool = True
     batch: int = 16
     optimizer: str = "adamw"

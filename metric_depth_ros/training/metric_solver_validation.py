@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import cv2
 import numpy as np
@@ -68,7 +68,7 @@ class FocusValidation:
                 for focus, scores in found.items():
                     scores.append(_score(network, features, depth, focus))
         return {
-            f"{focus:g} m": FocusScore(*np.nanmean([_values(s) for s in scores], axis=0).tolist())
+            f"{focus:g} m": FocusScore(*np.nanmean([astuple(s) for s in scores], axis=0).tolist())
             for focus, scores in found.items()
             if scores
         }
@@ -100,7 +100,3 @@ def _score(network: MetricSolver, features: list[Tensor], depth: FloatArray, foc
     known = targets.is_near | targets.is_far
     right = ((logit >= 0) == targets.is_near)[known].float().mean()
     return FocusScore(float(loss), abs_rel(fused, truth), delta(fused, truth), float(right))
-
-
-def _values(score: FocusScore) -> tuple[float, ...]:
-    return score.loss, score.abs_rel, score.delta1, score.mask

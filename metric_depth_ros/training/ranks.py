@@ -45,5 +45,4 @@ def spread_over(network: torch.nn.Module, rank: Rank) -> torch.nn.Module:
     """The network with gradients that are means over the ranks; itself where there is one rank."""
     if rank.count == 1:
         return network
-    # Of a checkpoint's encoder, not every parameter takes part.
-    return torch.nn.parallel.DistributedDataParallel(network, find_unused_parameters=True)
+    return torch.nn.parallel.DistributedDataParallel(network)

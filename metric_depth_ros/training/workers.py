@@ -30,7 +30,7 @@ class Workers(Generic[Part]):
     ) -> None:
         """``objective``: the mean loss of a network on a part of a batch."""
         self._objective = objective
-        self._parameters = list(network.parameters())
+        self._parameters = [p for p in network.parameters() if p.requires_grad]
         self._networks = [network, *(_twin(network) for _ in range(parts - 1))]
         self._pool = ThreadPoolExecutor(parts, thread_name_prefix="part") if parts > 1 else None
 
