@@ -10,7 +10,7 @@ import metric_depth_ros
 PACKAGE = Path(metric_depth_ros.__file__).parent
 LEVELS = [
     {"types", "errors", "share", "labels"},
-    {"option", "solver_config", "config", "parameter_file", "geometry", "transforms", "messages"},
+    {"option", "solver_config", "config", "parameter_file", "geometry", "transforms", "messages", "near_far"},
     {"runtimes", "models"},
     {"engines", "regions", "anchors", "sync", "datasets", "bags", "pictures", "charts"},
     {"solvers"},
