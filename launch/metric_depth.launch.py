@@ -29,7 +29,7 @@ SETTINGS = {
     "fixed_frame": ("sync.fixed_frame", "frame through which clouds are moved to the image's time"),
     "extrinsics": ("extrinsics.source", "tf or parameters"),
     "solver": ("solver.name", "how relative depth becomes metric"),
-    "focus": ("solver.focus_m", "metres up to which depth should be most precise, or a preset's name, or off"),
+    "focus": ("solver.focus_m", "metres up to which depth is most precise, a preset's name, or off"),
     "use_sim_time": ("use_sim_time", "take the time from /clock: true or false"),
 }
 TOPICS = {

@@ -96,7 +96,7 @@ class MetricDepthPipeline:
         segmenter: Segmenter | None = None,
         solver: Solver | None = None,
     ) -> None:
-        """``segmenter``: one whose networks are used on where they are wanted; ``solver``: one to go on with."""
+        """``segmenter``: one whose networks are used on where wanted; ``solver``: one to go on with."""
         self.config = config
         self.engine = engine
         self._solver = solver or build_solver(config.solver)
@@ -109,7 +109,7 @@ class MetricDepthPipeline:
     def with_config(self, config: Config) -> MetricDepthPipeline:
         """A pipeline with other settings on the same engine. Raises ConfigError.
 
-        Where the solver's settings stay, or its focus alone changes, so does the solver with what it remembers.
+        The solver, with what it remembers, stays unless its settings change; its focus may slide.
         """
         same = replace(self.config.solver, focus_m=config.solver.focus_m) == config.solver
         solver = self._solver if same else None

@@ -182,7 +182,7 @@ class SolverConfig:
         high=1000,
     )
     focus_width: float = option(
-        0.25, "how far anchors count past the focus, in units of log depth (0.25: 1.28 times)", low=0.05, high=10
+        0.25, "how far anchors count past the focus, in log depth (0.25: 1.28 times it)", low=0.05, high=10
     )
     min_depth_m: float = option(0.05, "nearer depths are published as unknown", unit="m", low=0, high=1000)
     max_depth_m: float = option(

@@ -1,10 +1,9 @@
 import numpy as np
-import pytest
 
 from metric_depth_ros.anchors import build_anchors, occluded, sample_bilinear, thinned
 from metric_depth_ros.config import AnchorsConfig
 from metric_depth_ros.geometry import project, unproject
-from metric_depth_ros.types import Anchors, Camera
+from metric_depth_ros.types import Camera
 
 KEEP_ALL = AnchorsConfig(occlusion_window_px=0, grid_px=0)
 

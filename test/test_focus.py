@@ -35,7 +35,8 @@ class Fixed:
 def fixed(near, far, **settings):
     """A focused solver whose fits give these depths with these sigmas, and the two solvers."""
     solvers = [Fixed(near), Fixed(far)]
-    return Focused(lambda config, each=iter(solvers): next(each), SolverConfig(**settings)), *solvers
+    each = iter(solvers)
+    return Focused(lambda config: next(each), SolverConfig(**settings)), *solvers
 
 
 RELATIVE = RelativeDepth(np.ones((1, 1), np.float32), "depth")
@@ -172,9 +173,7 @@ def test_the_error_within_the_focus_falls_and_beyond_it_does_not_rise(name, resi
 def test_the_papers_methods_know_no_weights_and_no_focus(name):
     relative, anchors = noisy_problem()
     solver = solver_of(name)
-    plain, found = (
-        solver.solve(relative, anchors, regions=quarters(), focus_m=f).depth for f in (None, 4.0)
-    )
+    plain, found = (solver.solve(relative, anchors, regions=quarters(), focus_m=f).depth for f in (None, 4.0))
     np.testing.assert_allclose(found, plain, rtol=1e-5)
 
 

@@ -43,7 +43,9 @@ def add_settings(group: argparse._ArgumentGroup) -> None:
         "--set", action="append", default=[], metavar="NAME=VALUE", dest="changes", help="one setting"
     )
     group.add_argument("--solver", metavar="NAME", help="solver.name")
-    group.add_argument("--focus", metavar="METRES", help="solver.focus_m: a number, manipulation, indoor, outdoor, sky or off")
+    group.add_argument(
+        "--focus", metavar="METRES", help="solver.focus_m: metres, a task as in docs/focus.md, or off"
+    )
     group.add_argument("--manifest", metavar="FILE", help="engine.manifest")
     group.add_argument("--model", metavar="FILE", help="engine.model")
 

@@ -133,7 +133,9 @@ class MetricDepthNode(Node):
         infos = message_filters.Subscriber(self, CameraInfo, "camera_info", **overridable(best_effort))
         companions = {"camera_info": infos}
         if self._config.regions.source == "topic":
-            companions["regions"] = message_filters.Subscriber(self, Image, "regions", **overridable(best_effort))
+            companions["regions"] = message_filters.Subscriber(
+                self, Image, "regions", **overridable(best_effort)
+            )
         images.registerCallback(self._on_image)
         self._good_images, *good = (message_filters.SimpleFilter() for _ in range(1 + len(companions)))
         for (name, subscriber), passed_on in zip(companions.items(), good, strict=True):
