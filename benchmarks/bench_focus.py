@@ -1,13 +1,13 @@
 """The sliding focus of the closed-form solvers: error up to each depth by focus, and the focus slid live.
 
-    python benchmarks/bench_focus.py TEST... [--every N] [--anchors 200] [--seeds 3] [--options NAME=VALUE ...]
-    python benchmarks/bench_focus.py --live BAG [--truth TOPIC]
+    python benchmarks/bench_focus.py TEST... [--every N] [--anchors 200] [--seeds 1] [--solvers ...]
+    python benchmarks/bench_focus.py --live BAG [--solvers ...]
 
-TEST are folders of shards or frames with depth images that no network was trained on. The first form prints, in
-the form of tables 3b, 5 and 6 of paper 004, a row for every focus and a column for every depth at which truth
-and prediction are cut (an unknown pixel is at the cut), with random anchors of 2 % noise; the bundled network.
-The second replays a bag of `metric_depth synthesize --bag` through the node twice: without a focus, and with a
-planner that slides it over the topic; it prints the error within the focus of the same images in both.
+TEST are folders of shards, or of frames with depth images, that no network was trained on. The first form
+prints, as tables 3b, 5 and 6 of paper 004 do, a row for every focus and a column for every depth at which
+truth and prediction are cut (what is unknown counts as at the cut), with random anchors of 2 % noise and the
+bundled network. The second replays a bag of `metric_depth synthesize --bag` through the node twice: without a
+focus, and with a planner that slides it over the topic; it prints the error of the same images in both.
 """
 
 from __future__ import annotations
@@ -88,14 +88,14 @@ def errors_of(
             anchors = random_anchors(truth, count, 1000 * seed + number)
             depths = [solve(picture, anchors, focus_m) for focus_m in (0.0, *FOCUSES_M)]
             errors.append([
-                [[score(np.fmin(d, cut), t) for cut, t in zip(FOCUSES_M, columns, strict=True)] for d in depths]
+                [[score(np.fmin(d, c), t) for c, t in zip(FOCUSES_M, columns, strict=True)] for d in depths]
                 for score in (abs_rel, delta)
             ])  # fmt: skip
     return np.asarray(np.nanmean(errors, axis=0))
 
 
 def table(title: str, errors: FloatArray) -> str:
-    """Markdown: AbsRel / delta1, the best focus of each column in bold, and how near it is to the diagonal."""
+    """Markdown: AbsRel / delta1, the best focus of each column in bold, and how near the diagonal it is."""
     best = errors[0, 1:].argmin(axis=0), errors[1, 1:].argmax(axis=0)
     lines = [f"| {title} | {' | '.join(f'{c:g} m' for c in FOCUSES_M)} |", "|---" * 9 + "|"]
     for row, name in enumerate(("no focus", *(f"focus {focus_m:g} m" for focus_m in FOCUSES_M))):
