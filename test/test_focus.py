@@ -58,6 +58,14 @@ def test_sigma_is_widened_within_the_focus_and_tapered_beyond_for_the_far_fit():
     np.testing.assert_allclose(found.sigma, [within, 0.1, beyond], rtol=1e-6)
 
 
+def test_the_variance_of_an_anchor_is_multiplied_by_so_much_at_most():
+    exact = Anchors(ANCHORS.uv, ANCHORS.depth, np.zeros(3))
+    for anchors_of, across in ((near_anchors, 2), (far_anchors, 0)):
+        sigma = anchors_of(exact, 4.0, 0.1, 10.0).sigma
+        assert sigma[across] == pytest.approx(0.3 * exact.depth[across])  # 1 + 9 times (0.1 d)^2
+        assert sigma[1] == 0
+
+
 def test_the_mask_is_one_half_a_width_beyond_the_focus():
     near = np.array([1.0, 5 * math.exp(0.25), 5 * math.exp(0.5), 1e30, np.nan, 1, np.nan], np.float32)
     far = np.array([9, 9, 9, 9, 9, np.nan, np.nan], np.float32)

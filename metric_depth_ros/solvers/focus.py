@@ -22,8 +22,11 @@ from metric_depth_ros.types import (
     Solver,
 )
 
-# Ours: an anchor's variance is multiplied by e to this at most; with less weight it would be as good as gone.
-_MOST = 14.0
+# Ours: an anchor's variance is multiplied by this at most: so it has next to no weight in a weighted fit.
+_MOST = 1e6
+# A process that takes sigma as it is stated follows anchors closely, and those across the focus still tell it
+# of the network: they keep a sigma of 0.3 d, as much as the process knows beforehand.
+PROCESS_MOST = 10.0
 # Ours: how soft the mask is, in widths of the focus.
 _SOFTNESS = 0.6
 
@@ -37,11 +40,16 @@ class Focused:
     beyond it as the taper has it. The mask m asks the near fit (``near_mask``).
     """
 
-    def __init__(self, build: Callable[[SolverConfig], Solver], config: SolverConfig) -> None:
-        """``build`` makes the other solver; the limits of depth hold for the result alone."""
+    def __init__(
+        self, build: Callable[[SolverConfig], Solver], config: SolverConfig, *, most: float = _MOST
+    ) -> None:
+        """``build`` makes the other solver; the limits of depth hold for the result alone.
+
+        ``most``: what the variance of an anchor across the focus is multiplied by at most.
+        """
         unlimited = replace(config, min_depth_m=0.0, max_depth_m=np.inf)
         self._near, self._far = build(unlimited), build(unlimited)
-        self._config = config
+        self._config, self._most = config, most
         self.uses = self._near.uses
 
     def solve(
@@ -77,8 +85,8 @@ class Focused:
         if not focus_m:
             return self._limited(fit(self._near, anchors))
         width = self._config.focus_width
-        near = fit(self._near, near_anchors(anchors, focus_m, width))
-        far = fit(self._far, far_anchors(anchors, focus_m, width))
+        near = fit(self._near, near_anchors(anchors, focus_m, width, self._most))
+        far = fit(self._far, far_anchors(anchors, focus_m, width, self._most))
         mask = near_mask(near.depth, far.depth, focus_m, width)
         return self._limited(replace(_fused(near, far, mask), info={**near.info, "focus_m": focus_m}))
 
@@ -89,23 +97,23 @@ class Focused:
         return replace(found, depth=depth)
 
 
-def near_anchors(anchors: Anchors, focus_m: float, width: float) -> Anchors:
+def near_anchors(anchors: Anchors, focus_m: float, width: float, most: float = _MOST) -> Anchors:
     """The anchors of the near fit: sigma widened beyond the focus, by exp(z^2), z = log(d / f) / width."""
     with np.errstate(divide="ignore", invalid="ignore"):  # solvers leave out what is no depth
         beyond = np.maximum(np.log(anchors.depth / focus_m) / width, 0)
-    return _widened(anchors, beyond**2)
+    return _widened(anchors, beyond**2, most)
 
 
-def far_anchors(anchors: Anchors, focus_m: float, width: float) -> Anchors:
+def far_anchors(anchors: Anchors, focus_m: float, width: float, most: float = _MOST) -> Anchors:
     """The anchors of the far fit: sigma widened within the focus in the same way, and by the taper beyond."""
     with np.errstate(divide="ignore", invalid="ignore"):
         within = np.maximum(np.log(focus_m / anchors.depth) / width, 0)
-    return _widened(anchors, within**2 + 2 * TAPER * np.maximum(anchors.depth - focus_m, 0))
+    return _widened(anchors, within**2 + 2 * TAPER * np.maximum(anchors.depth - focus_m, 0), most)
 
 
-def _widened(anchors: Anchors, exponent: FloatArray) -> Anchors:
+def _widened(anchors: Anchors, exponent: FloatArray, most: float) -> Anchors:
     """The anchors with e to the exponent (N,) times the variance that a network's misfit has anyway."""
-    more = np.expm1(np.minimum(exponent, _MOST)) * (MODEL_MISFIT * anchors.depth) ** 2
+    more = np.expm1(np.minimum(exponent, math.log(most))) * (MODEL_MISFIT * anchors.depth) ** 2
     return Anchors(anchors.uv, anchors.depth, np.sqrt(anchors.sigma**2 + more).astype(np.float32))
 
 
