@@ -192,6 +192,11 @@ def replayed(bag: Path, solver: str, *, slide: bool, rate: float) -> Run:
     return run
 
 
+def means(errors: FloatArray) -> str:
+    """The mean of each column (N, 4), as cells."""
+    return " | ".join(f"{error:.3f}" for error in np.nanmean(errors, axis=0))
+
+
 def live(bag: Path, truth_topic: str, solver: str, rate: float) -> str:
     """Markdown: error within each focus, without it and with it, and what the node dropped."""
     truths = read_depths(bag, truth_topic)
@@ -200,6 +205,7 @@ def live(bag: Path, truth_topic: str, solver: str, rate: float) -> str:
         f"| {solver}, live | images | within the focus: no focus | with it | all depth: no focus | with it |",
         "|---" * 6 + "|",
     ]
+    every: list[FloatArray] = []
     for focus_m in SLIDE_M:
         stamps = [s for s, f in slid.focuses.items() if f == focus_m and s in off.depths and s in truths]
         errors = np.array([
@@ -210,8 +216,9 @@ def live(bag: Path, truth_topic: str, solver: str, rate: float) -> str:
             ]
             for s in stamps
         ]).reshape(-1, 4)  # fmt: skip
-        cells = " | ".join(f"{error:.3f}" for error in np.nanmean(errors, axis=0))
-        lines.append(f"| focus {focus_m:g} m | {len(stamps)} | {cells} |")
+        every.append(errors)
+        lines.append(f"| focus {focus_m:g} m | {len(stamps)} | {means(errors)} |")
+    lines.append(f"| any | {sum(map(len, every))} | {means(np.concatenate(every))} |")
     for name, run in (("no focus", off), ("sliding", slid)):
         dropped, came = run.counts.get("images dropped for newer ones", "0"), run.counts["images in"]
         latency = run.counts["latency_ms p50/p95/p99"]
