@@ -1,6 +1,6 @@
 """Tables 1 to 3 of paper 001 with our network: basis generators of several runs beside every other solver.
 
-    python benchmarks/bench_basis.py DATA... [--runs RUNS] [--every N] [--out DIR]
+    python benchmarks/bench_basis.py DATA... [--runs RUNS] [--every N] [--by-set] [--out DIR]
     python benchmarks/bench_basis.py DATA... --outliers
     python benchmarks/bench_basis.py --times
 
@@ -68,7 +68,7 @@ def run_candidates(folder: Path, engine: EngineConfig, *, blind_alone: bool) -> 
         settings = state["settings"]
         if blind_alone and not settings["blind"]:
             continue
-        name = f"K={settings['maps']}{', F=0' if settings['blind'] else ''}, trained on {settings['regime']}"
+        name = run_name(settings)
         kind = "depth" if blind_alone else manifest.output.kind  # stored outputs are made positive depth
         fused = FusedGenerator(generator, kind, reduced_size(manifest)[::-1], BEYOND).eval()
         made: dict[str, Any] = {}
@@ -101,6 +101,14 @@ def run_candidates(folder: Path, engine: EngineConfig, *, blind_alone: bool) -> 
             return found
 
         yield Candidate(f"{name} | seed {settings['seed']}, {state['step']} steps", solve, maps_of)
+
+
+def run_name(settings: dict[str, Any]) -> str:
+    """Of runs that differ in their seed alone."""
+    name = f"K={settings['maps']}{', F=0' if settings['blind'] else ''}, trained on {settings['regime']}"
+    if settings["start"]:
+        name += f" from {Path(settings['start']).name}"
+    return f"{name}, {'+'.join(settings['families'])} alone" if settings["families"] else name
 
 
 def on_positive_depth(candidate: Candidate) -> Candidate:
@@ -159,6 +167,8 @@ def measure(args: argparse.Namespace) -> None:
         frames = len({(r.set_name, r.frame) for r in those})
         print(f"\n{place}, {frames} pictures, {args.seeds} draws\n\n{table(those)}\n")
         print(report.summary([record for record in those if record.solver in ("auto", *SHIPPED)]))
+        if args.by_set:
+            print(report.by_set([r for r in those if r.solver in SHIPPED or " | " in r.solver]))
     if args.out is not None:
         args.out.mkdir(parents=True, exist_ok=True)
         runner.write_records(args.out / "records.jsonl", records)
@@ -242,6 +252,7 @@ def main() -> None:
     parser.add_argument(
         "--every", type=int, default=0, metavar="N", help="every Nth frame, not first and last"
     )
+    parser.add_argument("--by-set", action="store_true", help="also the generators' rows for every set")
     parser.add_argument("--seeds", type=int, default=1, help="draws of each case")
     parser.add_argument("--out", type=Path, help="writes records.jsonl there")
     parser.add_argument("--outliers", action="store_true")

@@ -47,7 +47,7 @@ SOLVERS: dict[str, dict[str, object]] = {
 class ConstantEngine:
     """The control: a network that sees nothing."""
 
-    def predict(self, image: ImageArray) -> RelativeDepth:
+    def predict(self, image: ImageArray, *, focus_m: float | None = None) -> RelativeDepth:
         return RelativeDepth(np.ones(image.shape[:2], np.float32), "depth")
 
 

@@ -35,6 +35,18 @@ class EngineConfig:
         live=False,
     )
     threads: int = option(2, "processor threads of the network; 0 takes all", low=0, high=256, live=False)
+    focuses: str = option(
+        "",
+        "for Metric-Solver: depths in metres or presets, commas between, that every image is decoded at; "
+        "solver.focus_m joins them; empty: solver.focus_m alone or, where that is 0, the manifest's",
+        live=False,
+    )
+    fusion: str = option(
+        "hard",
+        "for Metric-Solver: hard takes the likelier of near and far depth, soft their weighted mean",
+        choices=("hard", "soft"),
+        live=False,
+    )
     overlap: str = option(
         "auto",
         "the network looks at the next image while the solver works on the last; auto: when it runs on a GPU",
@@ -113,7 +125,12 @@ class ExtrinsicsConfig:
 
 @dataclass(frozen=True)
 class AnchorsConfig:
-    min_count: int = option(3, "fewer anchors than this: no depth is published", low=1, high=100000)
+    min_count: int = option(
+        3,
+        "fewer anchors than this: no depth is published; 0: without any, a metric network's own depth is",
+        low=0,
+        high=100000,
+    )
     min_depth_m: float = option(0.1, "nearer points are dropped", unit="m", low=0.001, high=1000)
     max_depth_m: float = option(200.0, "farther points are dropped", unit="m", low=0.01, high=100000)
     occlusion_window_px: int = option(

@@ -7,6 +7,7 @@ it depth decays exponentially from 1 to 0 at infinity. So both are within [0, 1]
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -56,7 +57,7 @@ def encode(depth: FloatArray, focus_m: float, taper: float = TAPER) -> NearFar:
 
 def decode_near(near: FloatArray, focus_m: float) -> FloatArray:
     """Metres of scaled near depth (equation 4)."""
-    return np.asarray(near, np.float32) * np.float32(focus_m)
+    return np.asarray(np.asarray(near, np.float32) * np.float32(focus_m))
 
 
 def decode_far(far: FloatArray, focus_m: float, taper: float = TAPER) -> FloatArray:
@@ -85,6 +86,42 @@ def fuse(
     near = np.where(mask > 0, near_depth, 0)
     far = np.where(mask < 1, far_depth, 0)
     return np.asarray(mask * near + (1 - mask) * far)
+
+
+def fuse_focuses(
+    near: FloatArray,
+    far: FloatArray,
+    mask: FloatArray,
+    focuses_m: Sequence[float],
+    *,
+    taper: float = TAPER,
+    soft: bool = False,
+) -> FloatArray:
+    """(H, W) metres of several focuses of one picture; ours, for the multi-anchor fusion of appendix E.
+
+    The mask of a focus is the probability that depth is within it. So between one focus and the next
+    larger one lies what the masks differ by, and there the near branch of the larger one is the finest
+    that reaches; beyond the largest its far branch. With one focus this is ``fuse``.
+
+    Args:
+        near, far: (N, H, W) in [0, 1], of the N focuses.
+        mask: (N, H, W) in [0, 1]; NaN makes depth NaN.
+        focuses_m: (N,) metres, in any order.
+        soft: weigh all by those probabilities instead of taking the smallest focus that likely reaches.
+    """
+    order = np.argsort(np.asarray(focuses_m))
+    largest = order[-1]
+    depths = [decode_near(near[i], focuses_m[i]) for i in order]
+    depths.append(decode_far(far[largest], focuses_m[largest], taper))
+    within = np.maximum.accumulate(np.asarray(mask, np.float32)[order], axis=0)
+    within = np.concatenate([within, np.where(np.isnan(within[-1:]), within[-1:], 1)])
+    if not soft:
+        first = np.argmax(within >= 0.5, axis=0)
+        depth = np.take_along_axis(np.stack(depths), first[None], axis=0)[0]
+        return np.asarray(np.where(np.isnan(within[-1]), np.float32(np.nan), depth))
+    shares = np.diff(within, axis=0, prepend=np.float32(0))
+    parts = [share * np.where(share != 0, depth, 0) for share, depth in zip(shares, depths, strict=True)]
+    return np.asarray(sum(parts))
 
 
 def focus_of(text: str) -> float:

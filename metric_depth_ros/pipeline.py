@@ -20,6 +20,7 @@ from metric_depth_ros.regions import build_segmenter
 from metric_depth_ros.regions.merging import few_enough
 from metric_depth_ros.share import share_path
 from metric_depth_ros.solvers import build_solver
+from metric_depth_ros.solvers.unfitted import unfitted
 from metric_depth_ros.types import (
     Anchors,
     Camera,
@@ -120,6 +121,11 @@ class MetricDepthPipeline:
         """Whether the solver can do for a while without anchors, with those of earlier samples."""
         return "history" in self._solver.uses
 
+    @property
+    def needs_no_points(self) -> bool:
+        """Whether there may be depth of an image that no points came with."""
+        return self.remembers or self.config.anchors.min_count == 0
+
     def reset(self) -> None:
         """Forgets earlier samples."""
         if self.remembers:
@@ -131,7 +137,8 @@ class MetricDepthPipeline:
         Raises:
             InputError: the image is not of its camera's size, or its label image is missing or of
                 another shape.
-            AnchorError: fewer usable anchors than ``anchors.min_count``, and none remembered.
+            AnchorError: fewer usable anchors than ``anchors.min_count``, and none remembered; or none, and
+                the network has no metres of its own.
         """
         return self.solve(self.perceive(sample))
 
@@ -144,7 +151,7 @@ class MetricDepthPipeline:
         with clock("anchors"):
             anchors = self._anchors(sample, camera)
         with clock("engine"):
-            relative = self.engine.predict(image)
+            relative = self.engine.predict(image, focus_m=self.config.solver.focus_m or None)
         return Perceived(relative, camera, image, anchors, regions, sample, clock.seconds)
 
     def solve(self, perceived: Perceived) -> Result:
@@ -156,15 +163,18 @@ class MetricDepthPipeline:
             if self._segmenter is not None:
                 regions = self._segmenter.segment(image, perceived.relative)
         with clock("solver"):
-            metric = self._solver.solve(
-                perceived.relative,
-                anchors,
-                image=image,
-                camera=camera,
-                regions=regions,
-                focus_m=self.config.solver.focus_m or None,
-                stamp_ns=perceived.sample.stamp_ns,
-            )
+            if len(anchors) or self.remembers:
+                metric = self._solver.solve(
+                    perceived.relative,
+                    anchors,
+                    image=image,
+                    camera=camera,
+                    regions=regions,
+                    focus_m=self.config.solver.focus_m or None,
+                    stamp_ns=perceived.sample.stamp_ns,
+                )
+            else:
+                metric = unfitted(perceived.relative, self.config.solver)
         return Result(metric, camera, image, anchors, perceived.sample, clock.seconds)
 
     def _prepared(self, sample: Sample) -> tuple[ImageArray, Camera]:

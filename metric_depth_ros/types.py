@@ -208,7 +208,9 @@ class Engine(Protocol):
     why: str
     on_cpu: bool
 
-    def predict(self, image: ImageArray) -> RelativeDepth: ...
+    def predict(self, image: ImageArray, *, focus_m: float | None = None) -> RelativeDepth:
+        """``focus_m``: the depth that should be most precise, for networks that can be told."""
+        ...
 
 
 class Segmenter(Protocol):

@@ -80,6 +80,12 @@ def test_anchors_are_drawn_where_depth_is_known(regime):
             assert not drawn.error.any() and not drawn.sigma.any()
 
 
+def test_mixed_draws_go_from_one_anchor_to_two_thousand():
+    known = np.ones((60, 80), bool)
+    counts = [len(draw_anchors(known, "mixed", np.random.default_rng(seed)).place) for seed in range(300)]
+    assert min(counts) == 1 and 1500 < max(counts) <= 2000
+
+
 # ---- losses ----------------------------------------------------------------------------------
 
 
@@ -191,6 +197,14 @@ def test_the_generator_reads_features_and_gradients_of_log_depth():
     assert generator(features=0).cues(torch.zeros(1, 0, 6, 8), x).shape == (1, 5, 6, 8)
 
 
+def test_features_begin_without_a_say_and_learn_one():
+    network, x = generator(), torch.randn(1, 1, 12, 16)
+    some, other = torch.randn(2, 1, 2, 12, 16)
+    torch.testing.assert_close(network(some, x)[0], network(other, x)[0])
+    network(some, x)[0].square().sum().backward()
+    assert network.mix.weight.grad[:, :2].abs().max() > 0
+
+
 @pytest.mark.parametrize("kind", ["inverse_depth", "depth"])
 @pytest.mark.parametrize("low", [-1.0, 0.5])
 def test_the_fused_graph_makes_depth_positive_as_the_package_does(kind, low):
@@ -299,7 +313,7 @@ def test_stated_errors_are_as_large_as_seen_ones(cache, tmp_path):
     trainer.run()
     score, _ = trainer._validate(load_generator(tmp_path / "run")[0])
     assert before.covered < 0.3  # what so few steps learn alone
-    assert score.covered == pytest.approx(0.68, abs=0.06)
+    assert score.covered == pytest.approx(0.68, abs=0.1)  # of the pixels, not of the mean of few pictures
 
 
 def test_a_run_can_be_fine_tuned_for_another_regime(cache, tmp_path):

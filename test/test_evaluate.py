@@ -340,6 +340,7 @@ def test_the_verb_prints_and_writes(data, tmp_path, capsys):
         assert f"| {label} |" in text
     assert (out / "report.md").read_text().startswith(text)
     assert "| walk | 2 |" in (out / "report.md").read_text()
+    assert not list(out.glob("*.png"))  # no sigma, no chart of it
     # 4 frames, 4 candidates, 6 cases clean and noisy, 2 seeds.
     assert len((out / "records.jsonl").read_text().splitlines()) == 4 * 4 * 12 * 2
 
@@ -440,3 +441,12 @@ def test_a_real_street_and_a_real_room(data_dir):
                 problem.place == "outdoor"
             )
     assert frames == {"indoor": 2, "outdoor": 2}
+
+
+def test_charts_of_sparsification_for_solvers_with_a_sigma(data, tmp_path, capsys):
+    assert evaluate(
+        data, "--solvers", "auto,global_affine", "--protocol", "random", "--anchors", "20", "--seeds", 1,
+        "--out", tmp_path,
+    ) == 0  # fmt: skip
+    chart = cv2.imread(str(tmp_path / "sparsification_indoor_clean.png"))
+    assert chart is not None and chart.std() > 5

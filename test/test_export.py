@@ -25,9 +25,9 @@ from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.engines import build_engine
 from metric_depth_ros.engines.manifest import load_manifest
 from metric_depth_ros.errors import ModelError
-from metric_depth_ros.export.checkpoint import CheckpointFolder, normalisation, open_checkpoint
 from metric_depth_ros.export.depth import Wanted, export_network, facts_of, load_depth_network
 from metric_depth_ros.export.half import KEPT
+from metric_depth_ros.models.checkpoint_folder import CheckpointFolder, normalisation, open_checkpoint
 
 # Of each architecture: what the manifest must say, two sizes, and the features of the first, coarse and fine.
 EXPECTED = {

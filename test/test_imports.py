@@ -12,7 +12,7 @@ LEVELS = [
     {"types", "errors", "share", "labels"},
     {"option", "solver_config", "config", "parameter_file", "geometry", "transforms", "messages", "near_far"},
     {"runtimes", "models"},
-    {"engines", "regions", "anchors", "sync", "datasets", "bags", "pictures"},
+    {"engines", "regions", "anchors", "sync", "datasets", "bags", "pictures", "charts"},
     {"solvers"},
     {"pipeline", "api"},
     {"evaluation"},

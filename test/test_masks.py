@@ -98,8 +98,8 @@ def sams(tmp_path_factory):
     pytest.importorskip("onnx")
     import tiny_checkpoints
 
-    from metric_depth_ros.export.checkpoint import open_checkpoint
     from metric_depth_ros.export.segmenter import export_sam
+    from metric_depth_ros.models.checkpoint_folder import open_checkpoint
 
     made = {}
     for name in ("sam", "sam2"):

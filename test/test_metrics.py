@@ -140,6 +140,22 @@ def test_ause_by_hand():
     assert metrics.ause(SPARSE_DEPTH, SPARSE_TRUTH, SPARSE_DEPTH / 4) == pytest.approx(flat)
 
 
+def test_sparsification_by_hand():
+    """Removing a third, then another, in the wrong order: .7/3, .3, .4; the oracle: .7/3, .15, .1."""
+    wrong = SPARSE_DEPTH * [0.03, 0.01, 0.02]
+    found = metrics.sparsification(SPARSE_DEPTH, SPARSE_TRUTH, wrong, steps=3)
+    np.testing.assert_allclose(found, [[0.7 / 3, 0.3, 0.4], [0.7 / 3, 0.15, 0.1]])
+    assert metrics.sparsification(SPARSE_DEPTH, np.full(3, np.nan), wrong, steps=3).shape == (2, 3)
+
+
+def test_ause_is_the_mean_gap_of_the_curves():
+    rng = np.random.default_rng(1)
+    truth = rng.uniform(1, 5, 400)
+    depth, sigma = truth * rng.uniform(0.8, 1.2, 400), rng.uniform(0.1, 1, 400)
+    left, best = metrics.sparsification(depth, truth, sigma, steps=400)
+    assert metrics.ause(depth, truth, sigma) == pytest.approx((left - best).mean() / left[0])
+
+
 def test_ause_of_rmse_goes_by_sigma_in_metres():
     """Squares .04 .16 1: the oracle leaves 1.2/3, .1, .04; sigma 3 2 1 leaves 1.2/3, 1.16/2, 1."""
     sigma = np.array([3.0, 2.0, 1.0])

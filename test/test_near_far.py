@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from metric_depth_ros.errors import ConfigError
-from metric_depth_ros.near_far import PRESETS, TAPER, decode_far, decode_near, encode, focus_of, fuse
+from metric_depth_ros.near_far import (
+    PRESETS,
+    TAPER,
+    decode_far,
+    decode_near,
+    encode,
+    focus_of,
+    fuse,
+    fuse_focuses,
+)
 
 POOL = [2, 4, 6, 10, 20, 40, 80, 120]
 NAN, INF = np.nan, np.inf
@@ -60,6 +69,27 @@ def test_fusion_takes_the_likelier_or_the_mean():
 def test_a_branch_without_weight_does_not_leak(soft):
     found = fuse(np.array([1, NAN, INF]), np.array([INF, 3, 3]), np.array([1, 0, 0]), soft=soft)
     np.testing.assert_array_equal(found, [1, 3, 3])
+
+
+def test_several_focuses_by_hand():
+    """At 2 and 10 m: certainly near, certainly between, beyond, and undecided between all three."""
+    near = np.array([[[0.5, 0.9, 0.9, 0.5]], [[0.3, 0.4, 0.9, 0.4]]])
+    far = np.full((2, 1, 4), np.exp(-1))  # 40 m beyond the focus
+    mask = np.array([[[1, 0, 0, 0.25]], [[1, 1, 0, 0.75]]])
+    hard = fuse_focuses(near, far, mask, (2, 10))
+    soft = fuse_focuses(near[::-1], far, mask[::-1], (10, 2), soft=True)
+    np.testing.assert_allclose(hard, [[1, 4, 50, 4]], rtol=1e-6)
+    np.testing.assert_allclose(soft, [[1, 4, 50, 0.25 * 1 + 0.5 * 4 + 0.25 * 50]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_one_of_several_focuses_is_fuse(soft):
+    rng = np.random.default_rng(0)
+    near, far, mask = rng.random((3, 1, 4, 5))
+    mask[0, 0, 0] = NAN
+    far[0, 1, 1], mask[0, 1, 1] = 0, 1
+    wanted = fuse(decode_near(near[0], 10), decode_far(far[0], 10), mask[0], soft=soft)
+    np.testing.assert_allclose(fuse_focuses(near, far, mask, [10], soft=soft), wanted, rtol=1e-6)
 
 
 def test_another_taper_gives_another_far():

@@ -40,7 +40,12 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser.add_argument(
         "--engine", type=Path, help="manifest, or a folder of stored outputs; default: the package's network"
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="writes records.jsonl and report.md there")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="writes records.jsonl, report.md and charts of sparsification there",
+    )
     _add_solvers(parser.add_argument_group("solvers"))
     _add_cases(parser.add_argument_group("anchors"))
     parser.set_defaults(run=run)
@@ -78,6 +83,7 @@ def _add_cases(group: argparse._ArgumentGroup) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the tables. Raises MetricDepthError."""
+    import cv2
     from tqdm import tqdm
 
     from metric_depth_ros.cli.offline import make_folder
@@ -105,6 +111,9 @@ def run(args: argparse.Namespace) -> int:
     if args.out is not None:
         runner.write_records(args.out / "records.jsonl", records)
         (args.out / "report.md").write_text(f"{text}\n{report.by_set(records)}", encoding="utf-8")
+        for title, chart in report.sparsification_charts(records).items():
+            name = "_".join(title.split(",")[:2]).replace(" ", "")
+            cv2.imwrite(str(args.out / f"sparsification_{name}.png"), chart[..., ::-1])
     return 0
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from metric_depth_ros.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
-    from metric_depth_ros.export.checkpoint import CheckpointFolder
     from metric_depth_ros.export.depth import Exported
+    from metric_depth_ros.models.checkpoint_folder import CheckpointFolder
 
 # Architectures as config.json names them.
 SUPPORTED = (
@@ -76,8 +76,8 @@ def run(args: argparse.Namespace) -> int:
     _need("transformers", "safetensors")
     # Local files only: nothing here may reach for the network.
     os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
-    from metric_depth_ros.export.checkpoint import open_checkpoint
     from metric_depth_ros.export.segmenter import is_sam
+    from metric_depth_ros.models.checkpoint_folder import open_checkpoint
 
     folder = open_checkpoint(args.checkpoint)
     return _sam(args, folder) if is_sam(folder) else _depth(args, folder, sizes)

@@ -5,19 +5,21 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from metric_depth_ros.cli import train_basis
+from metric_depth_ros.cli import metric_solver_export, train_basis, train_metric_solver
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds the verb."""
     parser = verbs.add_parser(
-        "train", help="train the small depth network or a basis generator, and export it"
+        "train", help="train the small depth network, a basis generator or Metric-Solver, and export them"
     )
     networks = parser.add_subparsers(metavar="NETWORK", required=True)
     _add_depth(networks)
     _add_export(networks)
     train_basis.add_basis(networks)
     train_basis.add_export(networks)
+    train_metric_solver.add_metric_solver(networks)
+    metric_solver_export.add_export(networks)
 
 
 def _add_depth(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -89,7 +91,7 @@ def run_depth(args: argparse.Namespace) -> int:
         minutes=args.minutes,
         steps=args.steps,
         batch=args.batch,
-        size=_size(args.size),
+        size=size_of(args.size),
         loss=args.loss,
         optimizer=args.optimizer,
         start=None if args.start is None else str(args.start),
@@ -118,7 +120,7 @@ def run_export(args: argparse.Namespace) -> int:
     from metric_depth_ros.training import checkpoint
 
     state = checkpoint.load(args.checkpoint)
-    size = _size(args.size) if args.size else tuple(state["settings"]["size"])
+    size = size_of(args.size) if args.size else tuple(state["settings"]["size"])
     if min(size) < 32 or any(side % 16 for side in size):
         raise ConfigError(f"size: {size[0]}x{size[1]}; needed multiples of 16, at least 32.")
     network = checkpoint.build_network(state)
@@ -134,7 +136,8 @@ def run_export(args: argparse.Namespace) -> int:
     return 0
 
 
-def _size(text: str) -> tuple[int, int]:
+def size_of(text: str) -> tuple[int, int]:
+    """Width and height. Raises ConfigError."""
     from metric_depth_ros.errors import ConfigError
 
     width, _, height = text.partition("x")

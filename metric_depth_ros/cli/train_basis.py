@@ -50,7 +50,7 @@ def add_basis(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     how.add_argument("--resume", action="store_true", help="go on where RUN stopped, with the same budget")
     how.add_argument("--batch", type=int, default=16, help="pictures a step (default 16)")
     how.add_argument(
-        "--learning-rate", type=float, default=2e-3, metavar="RATE", help="highest (default 0.002)"
+        "--learning-rate", type=float, default=5e-3, metavar="RATE", help="highest (default 0.005)"
     )
     how.add_argument("--seed", type=int, default=0, help="of everything random (default 0)")
     how.add_argument("--threads", type=int, default=2, help="of the processor (default 2)")

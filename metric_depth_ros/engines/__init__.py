@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+
+import numpy as np
 
 from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.engines.depth_engine import DepthEngine
 from metric_depth_ros.engines.image_input import sizes_of
-from metric_depth_ros.engines.manifest import Manifest, load_manifest, model_file
-from metric_depth_ros.runtimes import Model, Request, choose_runtime
+from metric_depth_ros.engines.manifest import (
+    FileManifest,
+    InputManifest,
+    Manifest,
+    MetricSolverManifest,
+    load_engine_manifest,
+    load_manifest,
+    model_file,
+)
+from metric_depth_ros.engines.metric_solver import MetricSolverEngine
+from metric_depth_ros.errors import ConfigError
+from metric_depth_ros.near_far import focus_of
+from metric_depth_ros.runtimes import Model, Request, Size, choose_runtime
 from metric_depth_ros.share import share_path
+from metric_depth_ros.types import Runtime
 
 # The manifest of the network that comes with the package.
 BUNDLED = "config/models/tiny_depth.yaml"
@@ -22,21 +37,77 @@ def manifest_path(config: EngineConfig) -> Path:
     return Path(config.manifest).expanduser() if config.manifest else share_path(BUNDLED)
 
 
-def build_engine(config: EngineConfig, *, anew: bool = False) -> DepthEngine:
+def build_engine(config: EngineConfig, *, anew: bool = False) -> DepthEngine | MetricSolverEngine:
     """The engine of a manifest, or of the network that comes with the package; verified and run once.
 
     May take minutes when a plan for an accelerator has to be built; the log says so. ``anew`` times the
     runtimes whatever was chosen before.
 
     Raises:
+        ConfigError: ``focuses`` are none, or are for a network that has no focus.
         ModelError: the manifest or the model file cannot be used, or the runtime is not here.
     """
     path = manifest_path(config)
-    manifest = load_manifest(path)
+    manifest = load_engine_manifest(path)
     request = Request(config.runtime, config.precision, config.threads, anew)
+    if isinstance(manifest, MetricSolverManifest):
+        return _metric_solver(manifest, path, config, request)
+    if config.focuses:
+        raise ConfigError(
+            f"engine.focuses: {config.focuses!r}, but {path} is no Metric-Solver. Leave it empty, or set "
+            "engine.manifest to one."
+        )
+    return _depth(manifest, path, config, request)
+
+
+def build_depth_engine(config: EngineConfig) -> DepthEngine:
+    """As ``build_engine``, of a network in one file. Raises ModelError for any other, too."""
+    path = manifest_path(config)
+    request = Request(config.runtime, config.precision, config.threads)
+    return _depth(load_manifest(path), path, config, request)
+
+
+def _depth(manifest: Manifest, path: Path, config: EngineConfig, request: Request) -> DepthEngine:
     chosen = choose_runtime(depth_model(manifest, path.parent, config.model), request)
     on_cpu = chosen.device == "cpu"
     return DepthEngine(manifest, chosen.runtime, label=chosen.label, why=chosen.why, on_cpu=on_cpu)
+
+
+def _metric_solver(
+    manifest: MetricSolverManifest, path: Path, config: EngineConfig, request: Request
+) -> MetricSolverEngine:
+    if config.model:
+        raise ConfigError(f"engine.model: {config.model!r}; {path} names two files. Leave it empty.")
+    focuses = [focus_of(text.strip()) for text in config.focuses.split(",")] if config.focuses else []
+    if 0 in focuses:
+        raise ConfigError(f"engine.focuses: {config.focuses!r}; needed positive metres or presets.")
+    item = manifest.input
+    encoder = choose_runtime(_model(manifest.encoder, path, {item.name: sizes_of(item)}, item.dtype), request)
+    # What the decoders take is what the encoder gives, and focuses.
+    sizes = _feature_sizes(encoder.runtime, item)
+    sizes["focus"] = Size((len(focuses) or 1,), (1,), (len(focuses) + 1,))
+    # In single precision: what half of it rounds tapered depth by is metres.
+    single = dataclasses.replace(request, precision="fp32")
+    decoders = choose_runtime(_model(manifest.decoders, path, sizes, "float32"), single)
+    return MetricSolverEngine(
+        manifest, encoder.runtime, decoders.runtime, focuses_m=focuses, soft=config.fusion == "soft",
+        label=encoder.label, why=f"{encoder.why}; decoders: {decoders.label}, {decoders.why}",
+        on_cpu="cpu" in (encoder.device, decoders.device),
+    )  # fmt: skip
+
+
+def _feature_sizes(encoder: Runtime, item: InputManifest) -> dict[str, Size]:
+    """The shapes of the encoder's outputs, by name."""
+    size = sizes_of(item)
+    shapes = size.usual, size.smallest, size.largest
+    given = {shape: encoder.run({item.name: np.zeros(shape, item.dtype)}) for shape in set(shapes)}
+    return {name: Size(*(given[shape][name].shape for shape in shapes)) for name in given[size.usual]}
+
+
+def _model(file: FileManifest, path: Path, sizes: dict[str, Size], dtype: str) -> Model:
+    """One of a manifest's files. Raises ModelError as ``model_file`` does."""
+    model = model_file(path.parent / file.file, file.sha256, file.data)
+    return Model(model, None, sizes, dict.fromkeys(sizes, dtype))
 
 
 def depth_model(manifest: Manifest, folder: Path, file: str = "") -> Model:

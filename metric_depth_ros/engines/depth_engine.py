@@ -31,7 +31,7 @@ class DepthEngine:
         self._input = ImageInput(item)
         self.predict(np.zeros((item.height, item.width, 3), np.uint8))
 
-    def predict(self, image: ImageArray) -> RelativeDepth:
+    def predict(self, image: ImageArray, *, focus_m: float | None = None) -> RelativeDepth:
         """Relative depth (H, W) of an RGB image (H, W, 3); NaN where the network gave no number.
 
         Raises:

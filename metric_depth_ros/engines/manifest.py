@@ -185,12 +185,56 @@ class SamManifest:
             raise ModelError("input: needed one size and no border (multiple_of 0, border 0).")
 
 
-AnyManifest = TypeVar("AnyManifest", Manifest, LabelManifest, SamManifest)
+@dataclass(frozen=True)
+class MetricSolverManifest:
+    """Metric-Solver (paper 004) in two files.
+
+    The encoder turns the input into feature maps. The decoders take those, by the same names, and
+    "focus" (N,) float32 metres; they give "near", "far" and "mask" (N, 1, h, w) in [0, 1].
+
+    ``focuses``: metres, the pool it learned, rising. ``focus_m``: the one used where none is asked for.
+    ``taper``: k in 1/m.
+    """
+
+    name: str
+    licence: str
+    encoder: FileManifest
+    decoders: FileManifest
+    input: InputManifest
+    focuses: tuple[float, ...]
+    focus_m: float = 10.0
+    taper: float = 0.025
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        pairs = zip(self.focuses, self.focuses[1:], strict=False)
+        if not self.focuses or self.focuses[0] <= 0 or any(a >= b for a, b in pairs):
+            raise ModelError("focuses: needed positive numbers that rise.")
+        if not self.focuses[0] <= self.focus_m <= self.focuses[-1]:
+            raise ModelError(
+                f"focus_m: {self.focus_m:g}; needed {self.focuses[0]:g} to {self.focuses[-1]:g}, the ends "
+                "of focuses."
+            )
+        if not self.taper > 0:
+            raise ModelError(f"taper: {self.taper:g}; needed a positive number.")
+
+
+AnyManifest = TypeVar("AnyManifest", Manifest, LabelManifest, SamManifest, MetricSolverManifest)
 
 
 def load_manifest(path: str | Path) -> Manifest:
     """The manifest of a depth network in a YAML file. Raises ModelError as ``load_manifest_of`` does."""
     return load_manifest_of(Manifest, path)
+
+
+def load_engine_manifest(path: str | Path) -> Manifest | MetricSolverManifest:
+    """The manifest of a network that gives depth, of one file or two. Raises as ``load_manifest_of`` does."""
+
+    def kind(tree: Any) -> type:
+        return MetricSolverManifest if isinstance(tree, dict) and "decoders" in tree else Manifest
+
+    manifest: Manifest | MetricSolverManifest = _load(kind, path)
+    return manifest
 
 
 def load_manifest_of(kind: type[AnyManifest], path: str | Path) -> AnyManifest:
@@ -200,10 +244,15 @@ def load_manifest_of(kind: type[AnyManifest], path: str | Path) -> AnyManifest:
         ModelError: the file is missing or not YAML, a key is missing, unknown (with the nearest known
             one) or of the wrong type, or a person has still to complete it.
     """
+    manifest: AnyManifest = _load(lambda tree: kind, path)
+    return manifest
+
+
+def _load(kind_of: Callable[[Any], type], path: str | Path) -> Any:
+    """What a YAML file holds, as the kind that is told from it."""
     try:
         tree = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
-        manifest: AnyManifest = _build(kind, tree, "")
-        return manifest
+        return _build(kind_of(tree), tree, "")
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}; needed a model manifest.") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:

@@ -88,19 +88,37 @@ def ause(
     Returns:
         NaN with nothing to look at, 0 where nothing is wrong.
     """
-    d, t, s = _known_with_sigma(depth, truth, sigma)
-    if not d.size:
+    left, best = _sparsified(depth, truth, sigma, error)
+    if not left.size:
         return float("nan")
+    return float((left - best).mean() / left[0]) if left[0] else 0.0
+
+
+def sparsification(
+    depth: FloatArray,
+    truth: FloatArray,
+    sigma: FloatArray,
+    error: Literal["abs_rel", "rmse"] = "abs_rel",
+    *,
+    steps: int = 20,
+) -> FloatArray:
+    """(2, steps) e(f) and e*(f) of ``ause``, f = 0, 1/steps, ..., (steps-1)/steps; NaN with nothing known."""
+    both = np.stack(_sparsified(depth, truth, sigma, error))
+    if not both.size:
+        return np.full((2, steps), np.nan)
+    return np.asarray(both[:, np.arange(steps) * both.shape[1] // steps])
+
+
+def _sparsified(
+    depth: FloatArray, truth: FloatArray, sigma: FloatArray, error: Literal["abs_rel", "rmse"]
+) -> tuple[FloatArray, FloatArray]:
+    """(n,) e(f) and e*(f) of ``ause``."""
+    d, t, s = _known_with_sigma(depth, truth, sigma)
     relative = error == "abs_rel"
     errors = np.abs(d - t) / t if relative else (d - t) ** 2
-    total = float(errors.mean())
-    if total == 0:
-        return 0.0
     left = _means_of_rest(_shared(errors, s / d if relative else s))
     best = _means_of_rest(np.sort(errors))
-    if not relative:
-        left, best, total = np.sqrt(left), np.sqrt(best), math.sqrt(total)
-    return float((left - best).mean() / total)
+    return (left, best) if relative else (np.sqrt(left), np.sqrt(best))
 
 
 def sigma_coverage(depth: FloatArray, truth: FloatArray, sigma: FloatArray) -> float:

@@ -8,10 +8,12 @@ from typing import TypeVar
 
 import numpy as np
 
+from metric_depth_ros.charts import draw_chart
 from metric_depth_ros.evaluation.frames import CAP_M
 from metric_depth_ros.evaluation.protocols import Case
 from metric_depth_ros.evaluation.regimes import REGIMES
 from metric_depth_ros.evaluation.runner import Record
+from metric_depth_ros.types import FloatArray, ImageArray
 
 CHOSEN = "chosen on the other sets"
 _Key = TypeVar("_Key", bound=Hashable)
@@ -37,6 +39,39 @@ def by_set(records: Sequence[Record]) -> str:
             header = ["AbsRel", "frames", *_grouped(of_case, _solver)]
             parts += [f"## {title}, {case_label(case)} anchors", _markdown(header, rows)]
     return "\n\n".join(parts) + "\n"
+
+
+def sparsification_charts(records: Sequence[Record]) -> dict[str, ImageArray]:
+    """For every table's title a picture: AbsRel of what is left while the least sure pixels leave.
+
+    A chart a case, a line a solver with a sigma; thin beside it the oracle, which knows the errors. Means
+    over the draws of AbsRel in units of that of all pixels; empty where nobody gives a sigma.
+    """
+    found = {}
+    for title, those in _tables(records):
+        charts = [
+            _sparsification_chart(f"{title}, {case_label(case)}: AbsRel left", of_case)
+            for case, of_case in _grouped((r for r in those if r.sparsified), lambda r: r.case).items()
+        ]
+        if charts:
+            found[title] = np.concatenate(charts)
+    return found
+
+
+def _sparsification_chart(title: str, records: Sequence[Record]) -> ImageArray:
+    lines, oracles = {}, {}
+    for label, those in _grouped(records, _solver).items():
+        lines[label], oracles[label] = (
+            _mean_curve([getattr(r, name) for r in those], [r.sparsified[0] for r in those])
+            for name in ("sparsified", "oracle")
+        )
+    return draw_chart(title, lines, across="removed", beside=oracles)
+
+
+def _mean_curve(curves: Sequence[Sequence[float]], units: Sequence[float]) -> FloatArray:
+    """(N, 2) fraction removed, and the mean of curves in units of their own."""
+    values = np.array(curves) / np.maximum(units, 1e-12)[:, None]
+    return np.column_stack([np.arange(values.shape[1]) / values.shape[1], np.nanmean(values, axis=0)])
 
 
 def case_label(case: Case) -> str:

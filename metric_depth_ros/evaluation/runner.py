@@ -35,6 +35,7 @@ class Record:
         abs_rel, rmse, delta1: over evaluated pixels with a depth; NaN when there are none.
         coverage: fraction of the evaluated pixels with a depth; 0 after a failure.
         ause_abs_rel, ause_rmse, sigma_coverage: NaN for solvers without a sigma.
+        sparsified, oracle: ``metrics.sparsification`` of AbsRel; empty for solvers without a sigma.
         seconds: of the solve alone.
         failure: what the solver said when it gave no depth; empty otherwise.
     """
@@ -56,6 +57,8 @@ class Record:
     ause_abs_rel: float = _NAN
     ause_rmse: float = _NAN
     sigma_coverage: float = _NAN
+    sparsified: tuple[float, ...] = ()
+    oracle: tuple[float, ...] = ()
     seconds: float = _NAN
     failure: str = ""
 
@@ -124,7 +127,7 @@ def _record(candidate: Candidate, problem: Problem, case: Case, seed: int, drawn
 
 def _errors(depth: FloatArray, truth: FloatArray, sigma: FloatArray | None) -> dict[str, Any]:
     """The metrics of a record by name."""
-    found = {
+    found: dict[str, Any] = {
         "abs_rel": metrics.abs_rel(depth, truth),
         "rmse": metrics.rmse(depth, truth),
         "delta1": metrics.delta(depth, truth),
@@ -134,6 +137,8 @@ def _errors(depth: FloatArray, truth: FloatArray, sigma: FloatArray | None) -> d
         found["ause_abs_rel"] = metrics.ause(depth, truth, sigma, "abs_rel")
         found["ause_rmse"] = metrics.ause(depth, truth, sigma, "rmse")
         found["sigma_coverage"] = metrics.sigma_coverage(depth, truth, sigma)
+        curves = metrics.sparsification(depth, truth, sigma)
+        found["sparsified"], found["oracle"] = (tuple(curve.tolist()) for curve in curves)
     return found
 
 

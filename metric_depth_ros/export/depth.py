@@ -20,10 +20,10 @@ from metric_depth_ros.engines.manifest import (
     load_manifest,
 )
 from metric_depth_ros.errors import ConfigError, ModelError
-from metric_depth_ros.export.checkpoint import CheckpointFolder, load_network, normalisation
 from metric_depth_ros.export.description import described_file, write_manifest
 from metric_depth_ros.export.graph import Difference, difference, write_onnx
 from metric_depth_ros.export.half import write_half
+from metric_depth_ros.models.checkpoint_folder import CheckpointFolder, load_network, normalisation
 from metric_depth_ros.models.depth_network import DepthFacts, DepthNetwork
 from metric_depth_ros.runtimes import build_runtime
 

@@ -8,7 +8,13 @@ from typing import Any
 
 import yaml
 
-from metric_depth_ros.engines.manifest import FileManifest, LabelManifest, Manifest, SamManifest
+from metric_depth_ros.engines.manifest import (
+    FileManifest,
+    LabelManifest,
+    Manifest,
+    MetricSolverManifest,
+    SamManifest,
+)
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.runtimes.model import unverified
 
@@ -19,7 +25,9 @@ def described_file(path: Path) -> FileManifest:
     return FileManifest(path.name, file.sha256, dict(file.data))
 
 
-def write_manifest(manifest: Manifest | LabelManifest | SamManifest, path: Path, comment: str) -> None:
+def write_manifest(
+    manifest: Manifest | LabelManifest | SamManifest | MetricSolverManifest, path: Path, comment: str
+) -> None:
     """Writes the manifest as YAML below a comment; what has its default is left out.
 
     Raises:

@@ -12,9 +12,9 @@ from torch import nn
 
 from metric_depth_ros.engines.manifest import InputManifest, SamManifest, load_manifest_of
 from metric_depth_ros.errors import ModelError
-from metric_depth_ros.export.checkpoint import CheckpointFolder, load_network, normalisation
 from metric_depth_ros.export.description import described_file, write_manifest
 from metric_depth_ros.export.graph import difference, write_onnx
+from metric_depth_ros.models.checkpoint_folder import CheckpointFolder, load_network, normalisation
 
 # Points of one run of the decoder: more need more memory, fewer more runs.
 POINTS = 64

@@ -1,1 +1,1 @@
-"""Torch modules: architecture only, no training and no files."""
+"""Torch modules: architecture only, no training; and weights of checkpoint folders."""

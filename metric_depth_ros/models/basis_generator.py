@@ -63,6 +63,10 @@ class BasisGenerator(nn.Module):  # type: ignore[misc]  # torch carries no types
         self.basis = nn.Conv2d(c.width, c.maps - 1, 1)
         self.gates = nn.Conv2d(c.width, c.maps, 1)
         self.spread = nn.Conv2d(c.width, 1, 1)
+        # Features begin without a say: 32 of them, each as large as log D, would drown the five others.
+        with torch.no_grad():
+            self.mix.weight[:, : c.features] = 0
+            nn.init.kaiming_uniform_(self.mix.weight[:, c.features :], a=5**0.5)
         nn.init.zeros_(self.gates.weight)
         nn.init.zeros_(self.gates.bias)
         nn.init.zeros_(self.spread.weight)

@@ -47,12 +47,8 @@ class TinyDepthConfig:
     output: str = "log"
 
 
-class TinyDepth(nn.Module):  # type: ignore[misc]  # torch carries no types here
-    """Relative inverse depth (B, 1, H/2, W/2) and features (B, features, H/4, W/4) of normalised images
-    (B, 3, H, W).
-
-    Any height and width from 32 on; sizes are rounded up where they do not divide.
-    """
+class TinyEncoder(nn.Module):  # type: ignore[misc]  # torch carries no types here
+    """Five feature maps, from 1/2 to 1/32 of the size, of normalised images (B, 3, H, W)."""
 
     def __init__(self, config: TinyDepthConfig | None = None) -> None:
         super().__init__()
@@ -65,6 +61,26 @@ class TinyDepth(nn.Module):  # type: ignore[misc]  # torch carries no types here
         )
         self.place = nn.Conv2d(2, w[4], 1)
         self.context = nn.Sequential(*(Attention(w[4]) for _ in range(c.context)))
+
+    def encode(self, image: Tensor) -> list[Tensor]:
+        """(B, widths, h, w) each, the largest first."""
+        levels = [self.stem(torch.cat([image, coordinates(image)], 1) if self.config.coordinates else image)]
+        for stage in self.stages:
+            levels.append(stage(levels[-1]))
+        levels[-1] = self.context(levels[-1] + self.place(coordinates(levels[-1])))
+        return levels
+
+
+class TinyDepth(TinyEncoder):
+    """Relative inverse depth (B, 1, H/2, W/2) and features (B, features, H/4, W/4) of normalised images
+    (B, 3, H, W).
+
+    Any height and width from 32 on; sizes are rounded up where they do not divide.
+    """
+
+    def __init__(self, config: TinyDepthConfig | None = None) -> None:
+        super().__init__(config)
+        c, w = self.config, self.config.widths
         sizes = (c.pyramid, c.pyramid, c.pyramid, c.features)
         self.laterals = nn.ModuleList(nn.Conv2d(w[4 - i], sizes[i], 1) for i in range(4))
         self.refine = nn.ModuleList(convolution(sizes[i], sizes[i + 1]) for i in range(3))
@@ -72,16 +88,13 @@ class TinyDepth(nn.Module):  # type: ignore[misc]  # torch carries no types here
         self.up = convolution(c.features, c.head)
         self.fine = nn.Conv2d(w[0], c.head, 1)
         self.head = nn.Sequential(convolution(c.head, c.head), nn.Conv2d(c.head, 1, 3, padding=1))
-        self._start()
+        start(self)
+        nn.init.normal_(self.head[-1].weight, std=0.01)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Relative inverse depth and features."""
-        half = self.stem(torch.cat([image, coordinates(image)], 1) if self.config.coordinates else image)
-        levels = [half]
-        for stage in self.stages:
-            levels.append(stage(levels[-1]))
-        deep = levels.pop()
-        top = self.laterals[0](self.context(deep + self.place(coordinates(deep))))
+        half, *levels = self.encode(image)
+        top = self.laterals[0](levels.pop())
         for lateral, refine in zip(self.laterals[1:], self.refine, strict=True):
             level = levels.pop()
             top = resized(refine(top), level) + lateral(level)
@@ -90,17 +103,6 @@ class TinyDepth(nn.Module):  # type: ignore[misc]  # torch carries no types here
         if self.config.output == "log":
             value = value.clamp(-_LOG_LIMIT, _LOG_LIMIT).exp()
         return value, features.float()
-
-    def _start(self) -> None:
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-            if isinstance(module, Residual):
-                # Blocks start as the identity.
-                nn.init.zeros_(module.layers[-1].weight)
-        nn.init.normal_(self.head[-1].weight, std=0.01)
 
 
 class Residual(nn.Module):  # type: ignore[misc]  # torch carries no types here
@@ -153,6 +155,17 @@ def convolution(channels: int, out: int, *, stride: int = 1) -> nn.Sequential:
         nn.BatchNorm2d(out),
         nn.ReLU(inplace=True),
     )
+
+
+def start(network: nn.Module) -> None:
+    """First weights of all convolutions; residual blocks start as the identity."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        if isinstance(module, Residual):
+            nn.init.zeros_(module.layers[-1].weight)
 
 
 def resized(x: Tensor, like: Tensor) -> Tensor:

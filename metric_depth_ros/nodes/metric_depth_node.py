@@ -316,7 +316,7 @@ class MetricDepthNode(Node):
             ):
                 self._cloud_came.wait(left)
             clouds = self._clouds.select(stamp_ns)
-        if not clouds and not (self._pipeline and self._pipeline.remembers):
+        if not clouds and not (self._pipeline and self._pipeline.needs_no_points):
             topic = self._anchors_in.topic_name
             raise AnchorError(
                 f"anchors: no cloud for the image at {stamp_ns / 1e9:.3f} s among {len(self._clouds)} kept "

@@ -41,7 +41,17 @@ def reframed(
             borderValue=np.nan,
         )
     left, top, right, bottom = _crop(width, height, rng)
-    image, depth = image[top:bottom, left:right], depth[top:bottom, left:right]
+    return mirrored(image[top:bottom, left:right], depth[top:bottom, left:right], size, depth_size, rng)
+
+
+def mirrored(
+    image: ImageArray,
+    depth: FloatArray,
+    size: tuple[int, int],
+    depth_size: tuple[int, int],
+    rng: np.random.Generator,
+) -> tuple[ImageArray, FloatArray]:
+    """The whole picture, half of the time mirrored, stretched as in ``reframed``: the view stays as wide."""
     if rng.random() < 0.5:
         image, depth = image[:, ::-1], depth[:, ::-1]
     shrinks = image.shape[0] > size[1] or image.shape[1] > size[0]

@@ -90,7 +90,7 @@ class BasisSettings:
     minutes: float | None = 60.0
     steps: int | None = None
     batch: int = 16
-    learning_rate: float = 2e-3
+    learning_rate: float = 5e-3
     weight_decay: float = 1e-3
     average: float = 0.99
     seed: int = 0

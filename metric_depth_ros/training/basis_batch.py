@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from metric_depth_ros.training.basis_cache import BasisCache
-from metric_depth_ros.training.basis_draw import draw_anchors
+from metric_depth_ros.training.basis_draw import MIXED, draw_anchors
 from metric_depth_ros.types import IntArray
 
-# Of a picture, that the solve and the dense loss see in one step.
-_PIXELS = 1536
+# Of a picture, that the solve and the dense loss see in one step; mixed draws of anchors need the room.
+_PIXELS, _PIXELS_MIXED = 1536, 2304
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,8 @@ def make_basis_batch(
     """Cached pictures with anchors of a regime."""
     features, log_relative, log_depth = cache.read(index)
     field = (log_depth - log_relative).reshape(len(index), -1)
-    shape = (len(index), min(_PIXELS, field.shape[1]))
+    room = _PIXELS_MIXED if regime == MIXED else _PIXELS
+    shape = (len(index), min(room, field.shape[1]))
     pixel = np.zeros(shape, np.int64)
     target, anchor, noise = (np.zeros(shape, np.float32) for _ in range(3))
     for row, known in enumerate(np.isfinite(log_depth) & np.isfinite(log_relative)):

@@ -22,7 +22,7 @@ import numpy as np
 
 from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.datasets import Frame, FrameFolder, ShardFrames, open_dataset
-from metric_depth_ros.engines import build_engine
+from metric_depth_ros.engines import build_depth_engine
 from metric_depth_ros.engines.depth_engine import DepthEngine
 from metric_depth_ros.engines.manifest import Manifest
 from metric_depth_ros.engines.positive import positive_depth
@@ -158,7 +158,7 @@ def write_cache(
     if count < 2 or threads < 1 or seed < 0:
         raise ConfigError(f"count {count}, threads {threads}, seed {seed}; needed at least 2, 1 and 0.")
     picked, validation = _picked([open_dataset(folder) for folder in folders], count, seed)
-    engines = [build_engine(dataclasses.replace(config, threads=1)) for _ in range(threads)]
+    engines = [build_depth_engine(dataclasses.replace(config, threads=1)) for _ in range(threads)]
     manifest = engines[0].manifest
     size = reduced_size(manifest)
     training = len(picked) - validation

@@ -12,7 +12,7 @@ from metric_depth_ros.types import BoolArray, FloatArray, IntArray
 MIXED = "mixed"
 REGIME_NAMES = (*REGIMES, MIXED)
 # Most anchors, range noise of at most so much, outliers in half of the pictures and at most so many.
-_MOST, _NOISE, _OUTLYING, _OUTLIERS = 1200, 0.04, 0.5, 0.12
+_MOST, _NOISE, _OUTLYING, _OUTLIERS = 2000, 0.04, 0.5, 0.12
 _FAR, _NEAR = (1.2, 4.0), (0.25, 0.8)
 _LAYOUTS, _SHARES = ("random", "grid", "lines", "clusters"), (0.45, 0.15, 0.2, 0.2)
 

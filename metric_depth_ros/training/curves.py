@@ -9,13 +9,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from metric_depth_ros.types import FloatArray, ImageArray
+from metric_depth_ros.charts import draw_chart
+from metric_depth_ros.types import FloatArray
 
 _LOSS = ("step", "seconds", "loss", "images_per_s")
 # Of a validation: field of what was found, and its panel's title.
 SCORES = {"rank": "rank correlation", "abs_rel": "AbsRel after a fit"}
-_COLOURS = ((214, 96, 40), (40, 140, 60), (40, 70, 200), (150, 60, 160))
-_PANEL, _MARGIN = (620, 300), 46
 
 
 class Curves:
@@ -51,10 +50,11 @@ class Curves:
         """Draws curves.png: the loss and every score over the steps."""
         losses, scores = self._read("loss.csv"), self._read("validation.csv")
         places = list(dict.fromkeys(row["place"] for row in scores))
-        panels = [_panel("loss", {"training": _line(losses, "loss")})]
+        panels = [draw_chart("loss", {"training": _line(losses, "loss")}, across="step")]
         for column, title in self._scores.items():
             rows = {place: [row for row in scores if row["place"] == place] for place in places}
-            panels.append(_panel(title, {place: _line(of_place, column) for place, of_place in rows.items()}))
+            lines = {place: _line(of_place, column) for place, of_place in rows.items()}
+            panels.append(draw_chart(title, lines, across="step"))
         cv2.imwrite(str(self._folder / "curves.png"), np.concatenate(panels)[..., ::-1])
 
     def _append(self, name: str, row: Sequence[object]) -> None:
@@ -72,33 +72,3 @@ class Curves:
 def _line(rows: Sequence[Mapping[str, str]], column: str) -> FloatArray:
     """(N, 2) step and value."""
     return np.array([(float(row["step"]), float(row[column])) for row in rows], np.float64).reshape(-1, 2)
-
-
-def _panel(title: str, lines: Mapping[str, FloatArray]) -> ImageArray:
-    """A plot of lines (N, 2) with their names, and the last value of each."""
-    width, height = _PANEL
-    panel: ImageArray = np.full((height, width, 3), 255, np.uint8)
-    low, high = np.array([_MARGIN, _MARGIN]), np.array([width - 16, height - 28])
-    cv2.rectangle(panel, low.tolist(), high.tolist(), (190, 190, 190), 1)
-    _write(panel, title, (_MARGIN, 18), (0, 0, 0))
-    known = [line[np.isfinite(line[:, 1])] for line in lines.values()]
-    points = np.concatenate([line for line in known if len(line)] or [np.zeros((1, 2))])
-    least, most = points.min(axis=0), points.max(axis=0)
-    least[0] = 0
-    span = np.maximum(most - least, 1e-9)
-    for text, at in ((f"{most[1]:.3g}", (2, _MARGIN + 4)), (f"{least[1]:.3g}", (2, height - 28)),
-                     (f"step {most[0]:.0f}", (width - 110, height - 10))):  # fmt: skip
-        _write(panel, text, at, (90, 90, 90))
-    for (name, _), line, number in zip(lines.items(), known, range(len(known)), strict=True):
-        colour = _COLOURS[number % len(_COLOURS)]
-        if len(line):
-            part = (line - least) / span
-            pixels = np.column_stack([part[:, 0], 1 - part[:, 1]]) * (high - low) + low
-            cv2.polylines(panel, [np.rint(pixels).astype(np.int32)], False, colour, 2, cv2.LINE_AA)
-            name = f"{name} {line[-1, 1]:.3f}"
-        _write(panel, name, (_MARGIN + 8 + 170 * number, 38), colour)
-    return panel
-
-
-def _write(panel: ImageArray, text: str, at: tuple[int, int], colour: tuple[int, int, int]) -> None:
-    cv2.putText(panel, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, cv2.LINE_AA)

@@ -79,7 +79,21 @@ class Samples:
             self._seen[folder] = count
 
 
-def make_batch(samples: Samples, count: int, size: tuple[int, int], seed: Sequence[int], known: int) -> Batch:
+# Image (H, W, 3), depth (H, W), widths and heights wanted of both, random generator -> both anew.
+Reframe = Callable[
+    [ImageArray, FloatArray, tuple[int, int], tuple[int, int], np.random.Generator],
+    tuple[ImageArray, FloatArray],
+]
+
+
+def make_batch(
+    samples: Samples,
+    count: int,
+    size: tuple[int, int],
+    seed: Sequence[int],
+    known: int,
+    reframe: Reframe = reframed,
+) -> Batch:
     """``count`` random samples of the first ``known``, augmented, of ``size`` (width, height).
 
     The same seed and ``known`` give the same batch. Raises InputError for a damaged shard.
@@ -90,7 +104,7 @@ def make_batch(samples: Samples, count: int, size: tuple[int, int], seed: Sequen
     partner: ImageArray | None = None
     for place, index in enumerate(rng.integers(0, known, count).tolist()):
         picture, truth = samples.training(index)
-        picture, depth[place] = reframed(picture, truth, size, depth.shape[:0:-1], rng)
+        picture, depth[place] = reframe(picture, truth, size, depth.shape[:0:-1], rng)
         image[place] = relit(picture, picture if partner is None else partner, rng)
         partner = picture
     return Batch(image, depth)
@@ -115,12 +129,13 @@ class BatchStream:
         threads: int = 2,
         ahead: int = 3,
         rescan_every: int = 200,
+        reframe: Reframe = reframed,
     ) -> None:
         """``size_of`` says the width and height of a step's pictures. ``batch`` is all parts together."""
         self._samples, self._size_of = samples, size_of
         self._shares: IntArray = np.diff(np.linspace(0, batch, parts + 1).round().astype(int))
         self._seed, self._step, self._ahead, self._rescan_every = seed, first, ahead, rescan_every
-        self._known = len(samples)
+        self._known, self._reframe = len(samples), reframe
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="loader")
         self._coming: deque[list[Future[Batch]]] = deque()
 
@@ -145,7 +160,13 @@ class BatchStream:
         self._coming.append(
             [
                 self._pool.submit(
-                    make_batch, self._samples, int(share), size, (self._seed, step, part), self._known
+                    make_batch,
+                    self._samples,
+                    int(share),
+                    size,
+                    (self._seed, step, part),
+                    self._known,
+                    self._reframe,
                 )
                 for part, share in enumerate(self._shares)
             ]

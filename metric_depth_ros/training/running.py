@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from metric_depth_ros.errors import ConfigError, InputError
 from metric_depth_ros.training import checkpoint
+from metric_depth_ros.training.muon import Muon
 from metric_depth_ros.training.settings import Budget
 
 
@@ -39,6 +40,42 @@ def check_same(settings: Any, before: Mapping[str, Any], names: Sequence[str]) -
             raise ConfigError(
                 f"{name}: {now!r}; the run that is resumed has {then!r}. Keep it, or begin anew."
             )
+
+
+def check_optimizer(name: str) -> None:
+    """Raises ConfigError for one that is not known."""
+    if name not in ("muon", "adamw"):
+        raise ConfigError(f"optimizer: {name!r}; known are muon, adamw.")
+
+
+def choose_device(name: str) -> str:
+    """The name of what is there: cpu or cuda. Raises ConfigError for what is not there."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name not in ("cpu", "cuda") or (name == "cuda" and not torch.cuda.is_available()):
+        raise ConfigError(f"device: {name!r}; needed auto, cpu, or cuda where there is one.")
+    return name
+
+
+class Descent(Protocol):
+    """How a run goes down: which optimizer, how far a step goes at most, how weights decay."""
+
+    @property
+    def optimizer(self) -> str: ...
+
+    @property
+    def learning_rate(self) -> float: ...
+
+    @property
+    def weight_decay(self) -> float: ...
+
+
+def build_optimizer(network: torch.nn.Module, settings: Descent, threads: int) -> torch.optim.Optimizer:
+    """Muon on so many threads, or AdamW."""
+    groups = decaying_groups(network, settings.weight_decay)
+    if settings.optimizer == "muon":
+        return Muon(groups, lr=settings.learning_rate, threads=threads)
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), foreach=True)
 
 
 def decaying_groups(network: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:

@@ -100,16 +100,20 @@ def learning_rate(settings: Budget, progress: float) -> float:
     return settings.learning_rate * (1 + math.cos(math.pi * falling)) / 2
 
 
-def draw_size(settings: TrainingSettings, progress: float, rng: np.random.Generator) -> tuple[int, int]:
-    """Width and height of one batch: grows with progress, and half of the time of another shape.
+def draw_size(size: tuple[int, int], progress: float, rng: np.random.Generator) -> tuple[int, int]:
+    """Width and height of one batch: ``grown_size``, half of the time of another shape."""
+    return grown_size(size, progress, (1.0, 1.0, 1.0, 1.25, 0.8, 1.5)[int(rng.integers(6))])
+
+
+def grown_size(size: tuple[int, int], progress: float, stretch: float = 1.0) -> tuple[int, int]:
+    """Width and height that grow with progress to ``size``, wider and lower by ``stretch``.
 
     Few shapes, since each is prepared for once.
     """
     scale = next(scale for end, scale in _PHASES if progress <= end)
-    width, height = (side * scale for side in settings.size)
-    stretch = (1.0, 1.0, 1.0, 1.25, 0.8, 1.5)[int(rng.integers(6))]
     if stretch == 1.0 and scale == 1.0:
-        return settings.size  # what it is deployed at, multiple or not
+        return size  # what it is deployed at, multiple or not
+    width, height = (side * scale for side in size)
     return _rounded(width * stretch), _rounded(height / stretch)
 
 

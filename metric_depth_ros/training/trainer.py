@@ -11,28 +11,33 @@ import copy
 import dataclasses
 import os
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import cv2
 import torch
+from torch import Tensor, nn
 
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.models.tiny_depth import TinyDepth, TinyDepthConfig
 from metric_depth_ros.training import checkpoint
 from metric_depth_ros.training.curves import Curves
-from metric_depth_ros.training.loader import BatchStream, Samples
-from metric_depth_ros.training.losses import LOSSES
+from metric_depth_ros.training.loader import Batch, BatchStream, Samples
+from metric_depth_ros.training.losses import LOSSES, resized_like
 from metric_depth_ros.training.muon import Muon
 from metric_depth_ros.training.running import (
+    build_optimizer,
     check_budget,
     check_folder,
+    check_optimizer,
     check_same,
-    decaying_groups,
+    choose_device,
     keep_average,
 )
 from metric_depth_ros.training.settings import Progress, TrainingSettings, draw_size, learning_rate
 from metric_depth_ros.training.validation import Validation, predictor
-from metric_depth_ros.training.workers import Workers
+from metric_depth_ros.training.workers import Workers, normalised
 
 _LINE_EVERY_S = 15.0
 # Settings that a resumed run shares with what it was.
@@ -46,7 +51,7 @@ class Trainer:
         """Raises ConfigError, InputError or ModelError for what cannot be trained with or resumed from."""
         _check(settings, resume)
         self.settings = settings
-        self._device = _device(settings.device)
+        self._device = choose_device(settings.device)
         parts = 1 if self._device == "cuda" else settings.threads or os.cpu_count() or 1
         self._parts = min(parts, settings.batch)
         if self._device == "cpu":
@@ -67,13 +72,13 @@ class Trainer:
         if settings.start and not state:
             checkpoint.load_weights(self.network, settings.start)
         self.average = copy.deepcopy(self.network).eval()
-        self._optimizer = _optimizer(self.network, settings, self._parts)
+        self._optimizer = build_optimizer(self.network, settings, self._parts)
         spent = {"step": state["step"], "elapsed_s": state["elapsed_s"]} if state else {}
         self._progress = Progress(settings, **spent)
         if state:
             self.average.load_state_dict(state["average"])
             self._optimizer.load_state_dict(state["optimizer"])
-        self._workers = Workers(self.network, loss, self._parts)
+        self._workers = Workers(self.network, partial(_mean_loss, loss), self._parts)
         self._validation = Validation(self._samples, settings.real)
         self._curves = Curves(settings.out, before_step=self._progress.step if resume else 0)
 
@@ -85,7 +90,7 @@ class Trainer:
         """
         batches = BatchStream(
             self._samples,
-            lambda step, rng: draw_size(self.settings, self._progress.at(step), rng),
+            lambda step, rng: draw_size(self.settings.size, self._progress.at(step), rng),
             batch=self.settings.batch,
             parts=self._parts,
             seed=self.settings.seed,
@@ -164,11 +169,18 @@ class Trainer:
         checkpoint.save(self.settings.out, state)
 
 
+def _mean_loss(loss: Callable[[Tensor, Tensor], Tensor], network: nn.Module, batch: Batch) -> Tensor:
+    image = normalised(batch.image, next(network.parameters()).device)
+    depth = torch.from_numpy(batch.depth).to(image.device, non_blocking=True)[:, None]
+    with torch.autocast(image.device.type, torch.bfloat16):
+        value, _ = network(image)
+    return loss(resized_like(value, depth), depth)
+
+
 def _check(settings: TrainingSettings, resume: bool) -> None:
     if settings.loss not in LOSSES:
         raise ConfigError(f"loss: {settings.loss!r}; known are {', '.join(LOSSES)}.")
-    if settings.optimizer not in ("muon", "adamw"):
-        raise ConfigError(f"optimizer: {settings.optimizer!r}; known are muon, adamw.")
+    check_optimizer(settings.optimizer)
     if settings.batch < 1 or min(settings.size) < 32:
         raise ConfigError(
             f"batch {settings.batch}, size {settings.size[0]}x{settings.size[1]}; needed at least 1, 32x32."
@@ -177,18 +189,3 @@ def _check(settings: TrainingSettings, resume: bool) -> None:
         raise ConfigError(f"threads {settings.threads}, seed {settings.seed}; needed 0 or more.")
     check_budget(settings)
     check_folder(settings.out, resume=resume)
-
-
-def _device(name: str) -> str:
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name not in ("cpu", "cuda") or (name == "cuda" and not torch.cuda.is_available()):
-        raise ConfigError(f"device: {name!r}; needed auto, cpu, or cuda where there is one.")
-    return name
-
-
-def _optimizer(network: torch.nn.Module, settings: TrainingSettings, threads: int) -> torch.optim.Optimizer:
-    groups = decaying_groups(network, settings.weight_decay)
-    if settings.optimizer == "muon":
-        return Muon(groups, lr=settings.learning_rate, threads=threads)
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), foreach=True)

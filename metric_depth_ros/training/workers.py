@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -17,28 +17,29 @@ from torch import Tensor, nn
 
 from metric_depth_ros.models.tiny_depth import MEAN, STD
 from metric_depth_ros.training.loader import Batch
-from metric_depth_ros.training.losses import resized_like
 from metric_depth_ros.types import ImageArray
 
-Loss = Callable[[Tensor, Tensor], Tensor]
+Part = TypeVar("Part", bound=Batch)
 
 
-class Workers:
+class Workers(Generic[Part]):
     """The network, several times with the same parameters; buffers (batch statistics) are each one's own."""
 
-    def __init__(self, network: nn.Module, loss: Loss, parts: int) -> None:
-        self._loss = loss
-        self._parameters = list(network.parameters())
+    def __init__(
+        self, network: nn.Module, objective: Callable[[nn.Module, Part], Tensor], parts: int
+    ) -> None:
+        """``objective``: the mean loss of a network on a part of a batch."""
+        self._objective = objective
+        self._parameters = [p for p in network.parameters() if p.requires_grad]
         self._networks = [network, *(_twin(network) for _ in range(parts - 1))]
         self._pool = ThreadPoolExecutor(parts, thread_name_prefix="part") if parts > 1 else None
 
-    def backward(self, parts: Sequence[Batch]) -> float:
+    def backward(self, parts: Sequence[Part]) -> float:
         """Sets the gradient of every parameter to the mean over the batch; returns the loss."""
         total = sum(len(part.image) for part in parts)
         if self._pool is None:
-            results = [self._gradient(self._networks[0], parts[0])]
-        else:
-            results = list(self._pool.map(self._gradient, self._networks, parts))
+            return self._backward(parts[0])
+        results = list(self._pool.map(self._gradient, self._networks, parts))
         sums: list[Tensor] | None = None
         for part, (_, gradients) in zip(parts, results, strict=True):
             scaled = torch._foreach_mul(gradients, len(part.image) / total)
@@ -52,13 +53,15 @@ class Workers:
         if self._pool is not None:
             self._pool.shutdown()
 
-    def _gradient(self, network: nn.Module, batch: Batch) -> tuple[float, list[Tensor]]:
-        device = self._parameters[0].device
-        image = normalised(batch.image, device)
-        depth = torch.from_numpy(batch.depth).to(device, non_blocking=True)[:, None]
-        with torch.autocast(device.type, torch.bfloat16):
-            value, _ = network(image)
-        loss = self._loss(resized_like(value, depth), depth)
+    def _backward(self, batch: Part) -> float:
+        # Through the network's own hooks: several GPUs average their gradients there.
+        self._networks[0].zero_grad(set_to_none=True)
+        loss = self._objective(self._networks[0], batch)
+        loss.backward()
+        return float(loss.detach())
+
+    def _gradient(self, network: nn.Module, batch: Part) -> tuple[float, list[Tensor]]:
+        loss = self._objective(network, batch)
         gradients = torch.autograd.grad(loss, self._parameters)
         return float(loss.detach()), list(gradients)
 

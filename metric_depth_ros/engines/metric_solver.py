@@ -1,0 +1,88 @@
+"""Image to metric depth without anchors: Metric-Solver (paper 004), at one focus or at several at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from metric_depth_ros.engines.image_input import ImageInput
+from metric_depth_ros.engines.manifest import MetricSolverManifest
+from metric_depth_ros.errors import ModelError
+from metric_depth_ros.near_far import fuse_focuses
+from metric_depth_ros.types import FloatArray, ImageArray, RelativeDepth, Runtime
+
+_OUTPUTS = ("near", "far", "mask")
+
+
+class MetricSolverEngine:
+    """An encoder that runs once an image, and decoders that run once for all focuses. Not thread safe.
+
+    Attributes:
+        manifest: what the network is.
+        label: the encoder's runtime, its precision and device.
+        why: how it came to be that runtime.
+        on_cpu: whether it takes the processor's time.
+    """
+
+    def __init__(
+        self,
+        manifest: MetricSolverManifest,
+        encoder: Runtime,
+        decoders: Runtime,
+        *,
+        focuses_m: Sequence[float] = (),
+        soft: bool = False,
+        label: str = "",
+        why: str = "",
+        on_cpu: bool = True,
+    ) -> None:
+        """Runs the network once: files that do not fit their manifest raise ModelError here.
+
+        Args:
+            focuses_m: several focuses in metres that every image is decoded at; none: one alone.
+            soft: fuse by probability (ours), instead of taking the likelier branch.
+        """
+        self.manifest = manifest
+        self.label, self.why, self.on_cpu = label, why, on_cpu
+        self._encoder, self._decoders = encoder, decoders
+        self._focuses, self._soft = tuple(focuses_m), soft
+        self._input = ImageInput(manifest.input)
+        self.predict(np.zeros((manifest.input.height, manifest.input.width, 3), np.uint8))
+
+    def predict(self, image: ImageArray, *, focus_m: float | None = None) -> RelativeDepth:
+        """Metric depth (H, W) in metres of an RGB image (H, W, 3); NaN where it is infinite.
+
+        Args:
+            focus_m: where depth should be most precise; joins the several focuses where there are some,
+                else takes the place of the manifest's. What is outside the pool counts as its end.
+
+        Raises:
+            ModelError: the network's outputs are not as the manifest says, or hold no number at all.
+        """
+        self._input.fill(image)
+        features = self._encoder.run({self.manifest.input.name: self._input.array})
+        focuses = self.used_focuses(focus_m)
+        outputs = self._decoders.run({**features, "focus": np.array(focuses, np.float32)})
+        near, far, mask = (self._maps(outputs, name, len(focuses)) for name in _OUTPUTS)
+        depth = fuse_focuses(near, far, mask, focuses, taper=self.manifest.taper, soft=self._soft)
+        depth = np.where(np.isfinite(depth), depth, np.float32(np.nan))
+        if np.isnan(depth).all():
+            raise ModelError(f"engine: {self.manifest.name!r} gave no finite depth. Its files are broken.")
+        return RelativeDepth(self._input.undone(depth, image.shape[1], image.shape[0]), "depth", metric=True)
+
+    def used_focuses(self, focus_m: float | None) -> list[float]:
+        """Metres that an image is decoded at, rising, where this focus is asked for."""
+        pool = self.manifest.focuses
+        asked = [*self._focuses, *([focus_m] if focus_m else [])] or [self.manifest.focus_m]
+        return sorted({min(max(float(focus), pool[0]), pool[-1]) for focus in asked})
+
+    def _maps(self, outputs: dict[str, FloatArray], name: str, count: int) -> FloatArray:
+        """(count, h, w) float32 of an output. Raises ModelError."""
+        found = np.asarray(outputs.get(name, ()), np.float32)
+        if found.ndim != 4 or found.shape[:2] != (count, 1):
+            raise ModelError(
+                f"engine: the decoders of {self.manifest.name!r} gave {name} of shape {found.shape}; needed "
+                f"({count}, 1, h, w). Export the network again."
+            )
+        return found[:, 0]

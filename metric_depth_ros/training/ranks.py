@@ -1,0 +1,48 @@
+"""The processes of one training, on one GPU each, as torchrun starts them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True)
+class Rank:
+    """Which of ``count`` processes this is, and which of those on its machine."""
+
+    number: int = 0
+    count: int = 1
+    local: int = 0
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the one that speaks, validates and writes."""
+        return self.number == 0
+
+
+def join_ranks(device: str) -> Rank:
+    """This process among those that torchrun started, joined with them; alone without torchrun."""
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count == 1:
+        return Rank()
+    rank = Rank(int(os.environ["RANK"]), count, int(os.environ["LOCAL_RANK"]))
+    if device == "cuda":
+        torch.cuda.set_device(rank.local)
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group("nccl" if device == "cuda" else "gloo")
+    return rank
+
+
+def leave_ranks() -> None:
+    """Ends the processes' connection, where there is one."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+def spread_over(network: torch.nn.Module, rank: Rank) -> torch.nn.Module:
+    """The network with gradients that are means over the ranks; itself where there is one rank."""
+    if rank.count == 1:
+        return network
+    return torch.nn.parallel.DistributedDataParallel(network)
