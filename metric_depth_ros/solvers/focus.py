@@ -124,10 +124,10 @@ def near_mask(near: FloatArray, far: FloatArray, focus_m: float, width: float) -
     costs more than the other way round. Where one fit has no depth (NaN or infinite) the other one has
     all the weight; where neither has, the near one.
     """
-    with np.errstate(over="ignore"):
-        past = near * np.float32(math.exp(-width) / focus_m)
-        mask = 1 / (1 + past ** np.float32(1 / (_SOFTNESS * width)))
-    mask[np.isnan(mask)] = 0
+    with np.errstate(divide="ignore"):
+        past = (np.log(near) - np.float32(math.log(focus_m) + width)) / np.float32(_SOFTNESS * width)
+    mask = 1 / (1 + np.exp(np.minimum(past, np.float32(20))))  # smaller weights are slow to reckon with
+    mask[~np.isfinite(near)] = 0
     mask[~np.isfinite(far)] = 1
     return np.asarray(mask)
 
