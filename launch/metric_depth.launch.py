@@ -16,6 +16,7 @@ from launch_ros.parameter_descriptions import ParameterValue
 from launch import LaunchDescription
 from metric_depth_ros import config
 from metric_depth_ros.errors import ConfigError
+from metric_depth_ros.near_far import focus_of
 from metric_depth_ros.share import share_path, start_command
 
 # Launch argument -> (setting, what it is). Empty: not given.
@@ -28,7 +29,7 @@ SETTINGS = {
     "fixed_frame": ("sync.fixed_frame", "frame through which clouds are moved to the image's time"),
     "extrinsics": ("extrinsics.source", "tf or parameters"),
     "solver": ("solver.name", "how relative depth becomes metric"),
-    "focus": ("solver.focus_m", "depth in metres that should be most precise; 0: none"),
+    "focus": ("solver.focus_m", "metres up to which depth is most precise, a preset's name, or off"),
     "use_sim_time": ("use_sim_time", "take the time from /clock: true or false"),
 }
 TOPICS = {
@@ -36,6 +37,7 @@ TOPICS = {
     "camera_info": "camera_info",
     "anchors": "anchors",
     "regions": "regions",
+    "focus_topic": "focus",
     "depth": "depth/image_rect",
     "depth_camera_info": "depth/camera_info",
     "sigma": "depth/sigma",
@@ -114,10 +116,14 @@ def typed(name, text):
         return text.lower() == "true"
     known = config.SETTINGS[setting]
     try:
-        value = type(known.default)(text)
-    except ValueError:
-        value = text
-    try:
-        return known.checked(value)
+        return known.checked(focus_of(text) if name == "focus" else converted(text, type(known.default)))
     except ConfigError as error:
         raise ConfigError(f"{name}:={text}: {error}") from None
+
+
+def converted(text, kind):
+    """The text as a type, or as it is where it is none; the setting then refuses it."""
+    try:
+        return kind(text)
+    except ValueError:
+        return text

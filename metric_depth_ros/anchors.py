@@ -111,19 +111,6 @@ def _lowest(values: FloatArray, cell: IntArray, cells: int) -> FloatArray:
     return lowest
 
 
-def focused(anchors: Anchors, focus_m: float, width: float) -> Anchors:
-    """The anchors with sigma widened away from ``focus_m``, so that solvers fit best there.
-
-    Ours: a misfit of 10 % of the depth, as solvers assume anyway, times exp(z^2 / 2) - 1 with
-    z = ln(depth / focus_m) / width, is added in quadrature. ``focus_m`` 0 changes nothing.
-    """
-    if not focus_m:
-        return anchors
-    away = np.minimum((np.log(anchors.depth / focus_m) / width) ** 2 / 2, 7.0)
-    widening = 0.1 * anchors.depth * np.expm1(away)
-    return Anchors(anchors.uv, anchors.depth, np.hypot(anchors.sigma, widening).astype(np.float32))
-
-
 def sample_bilinear(values: FloatArray, uv: FloatArray) -> FloatArray:
     """(N,) float32 values of a map (H, W) at pixels (N, 2).
 

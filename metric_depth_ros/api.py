@@ -9,7 +9,6 @@ from typing import Any, cast, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
-from metric_depth_ros.anchors import focused
 from metric_depth_ros.config import SETTINGS, Config, from_flat
 from metric_depth_ros.errors import ConfigError, InputError
 from metric_depth_ros.labels import compact
@@ -80,7 +79,7 @@ def solve(
     config = _configured(solver, options)
     given = _relative(relative, kind)
     shape = given.values.shape
-    anchors = focused(_anchors(uv, depth, sigma), config.solver.focus_m, config.solver.focus_width)
+    anchors = _anchors(uv, depth, sigma)
     picture = _picture(image, shape)
     chosen = build_solver(config.solver)
     labels = None

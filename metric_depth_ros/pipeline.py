@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import cv2
 import numpy as np
 
-from metric_depth_ros.anchors import build_anchors, focused
+from metric_depth_ros.anchors import build_anchors
 from metric_depth_ros.config import Config, EngineConfig
 from metric_depth_ros.engines import BUNDLED_WITH_BASIS, build_engine
 from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError
@@ -32,6 +32,7 @@ from metric_depth_ros.types import (
     RelativeDepth,
     Sample,
     Segmenter,
+    Solver,
 )
 
 # Solvers that use the maps of a basis generator.
@@ -89,11 +90,17 @@ class Perceived:
 class MetricDepthPipeline:
     """Turns samples into metric depth. ``with_config`` changes settings and keeps the engine."""
 
-    def __init__(self, engine: Engine, config: Config, segmenter: Segmenter | None = None) -> None:
-        """``segmenter``: one whose networks are used on where they are wanted."""
+    def __init__(
+        self,
+        engine: Engine,
+        config: Config,
+        segmenter: Segmenter | None = None,
+        solver: Solver | None = None,
+    ) -> None:
+        """``segmenter``: one whose networks are used on where wanted; ``solver``: one to go on with."""
         self.config = config
         self.engine = engine
-        self._solver = build_solver(config.solver)
+        self._solver = solver or build_solver(config.solver)
         self._networks = segmenter
         self._segmenter: Segmenter | None = None  # where none is needed
         if "regions" in self._solver.uses and config.regions.source != "topic":
@@ -101,8 +108,13 @@ class MetricDepthPipeline:
         self._rectifier: Rectifier | None = None
 
     def with_config(self, config: Config) -> MetricDepthPipeline:
-        """A pipeline with other settings on the same engine. Raises ConfigError."""
-        return MetricDepthPipeline(self.engine, config, self._networks)
+        """A pipeline with other settings on the same engine. Raises ConfigError.
+
+        The solver, with what it remembers, stays unless its settings change; its focus may slide.
+        """
+        same = replace(self.config.solver, focus_m=config.solver.focus_m) == config.solver
+        solver = self._solver if same else None
+        return MetricDepthPipeline(self.engine, config, self._networks, solver)
 
     @property
     def remembers(self) -> bool:
@@ -229,7 +241,7 @@ class MetricDepthPipeline:
                 "Check that the cloud covers the image and that its transform is right, "
                 "or lower anchors.min_count."
             )
-        return focused(anchors, self.config.solver.focus_m, self.config.solver.focus_width)
+        return anchors
 
 
 @dataclass

@@ -175,13 +175,14 @@ class SolverConfig:
     )
     focus_m: float = option(
         0.0,
-        "depth that should be most precise (sliding anchor); 0: none; no effect where weighting is none",
+        "depth up to which the result should be most precise (sliding anchor); 0: none; no effect where "
+        "weighting is none, and on the paper_ solvers",
         unit="m",
         low=0,
         high=1000,
     )
     focus_width: float = option(
-        0.5, "how wide the focus is, in units of log depth (0.5: from 0.6 to 1.6 times)", low=0.05, high=10
+        0.25, "how far anchors count past the focus, in log depth (0.25: 1.28 times it)", low=0.05, high=10
     )
     min_depth_m: float = option(0.05, "nearer depths are published as unknown", unit="m", low=0, high=1000)
     max_depth_m: float = option(

@@ -1,10 +1,9 @@
 import numpy as np
-import pytest
 
-from metric_depth_ros.anchors import build_anchors, focused, occluded, sample_bilinear, thinned
+from metric_depth_ros.anchors import build_anchors, occluded, sample_bilinear, thinned
 from metric_depth_ros.config import AnchorsConfig
 from metric_depth_ros.geometry import project, unproject
-from metric_depth_ros.types import Anchors, Camera
+from metric_depth_ros.types import Camera
 
 KEEP_ALL = AnchorsConfig(occlusion_window_px=0, grid_px=0)
 
@@ -111,16 +110,6 @@ def test_sigma_follows_the_sensor_model(camera):
     )
     anchors = build_anchors(np.array([[0, 0, 4.0]], np.float32), camera, config)
     np.testing.assert_allclose(anchors.sigma, np.sqrt(0.3**2 + 0.4**2 + 0.8**2), rtol=1e-6)
-
-
-def test_focus_widens_sigma_away_from_it_and_none_changes_nothing():
-    anchors = Anchors(np.zeros((3, 2)), np.array([2.0, 5.0, 20.0]), np.full(3, 0.03))
-    assert focused(anchors, 0.0, 0.5) is anchors
-    sigma = focused(anchors, 5.0, 0.5).sigma
-    assert sigma[1] == pytest.approx(0.03)
-    assert sigma[0] > 0.1
-    assert sigma[2] > sigma[0]
-    assert np.isfinite(sigma).all()
 
 
 def test_bilinear_sampling_by_hand():

@@ -149,6 +149,14 @@ def test_flags_beat_set_beats_file_beats_defaults(tmp_path: Path) -> None:
     assert (config.solver.focus_m, config.solver.min_depth_m, config.sync.accumulate) == (3.0, 0.3, 4)
 
 
+def test_the_focus_may_be_a_task() -> None:
+    assert config_of("--focus", "manipulation").solver.focus_m == 2.0
+    assert config_of("--focus", "off", "--set", "solver.focus_m=2").solver.focus_m == 0.0
+    for text, message in (("near", "focus: 'near'; needed metres, manipulation"), ("2000", "from 0 to 1000")):
+        with pytest.raises(ConfigError, match=message):
+            config_of("--focus", text)
+
+
 def test_settings_on_the_command_line_have_their_types() -> None:
     config = config_of(
         "--set", "sync.accumulate=3", "--set", "solver.focus_m=1e-3", "--set", "engine.manifest=7",

@@ -80,6 +80,7 @@ def test_what_is_given_reaches_the_node(started, tmp_path):
     file = tmp_path / "robot.yaml"
     file.write_text("/**: {ros__parameters: {solver.focus_m: 3.0, solver.focus_width: 0.7}}")
     given = {"image": "/camera/image", "depth": "/out/depth", "manifest": "m.yaml", "solver": "global_affine"}
+    given["focus_topic"] = "/planner/focus"
     status, called = started(
         "metric_depth.launch.py",
         **given,
@@ -92,7 +93,12 @@ def test_what_is_given_reaches_the_node(started, tmp_path):
     )
     assert status == 0
     note = called["metric_depth_node"]
-    assert remappings(note) == {"__ns:=/robot", "image:=/camera/image", "depth/image_rect:=/out/depth"}
+    assert remappings(note) == {
+        "__ns:=/robot",
+        "image:=/camera/image",
+        "depth/image_rect:=/out/depth",
+        "focus:=/planner/focus",
+    }
     assert note["argv"][note["argv"].index("--log-level") + 1] == "debug"
     values = parameters(note)
     assert values == {
@@ -117,8 +123,8 @@ def test_what_is_not_given_is_left_to_the_node(started):
 @pytest.mark.parametrize(
     ("argument", "text", "said"),
     [
-        ("focus", "near", "a number from 0 to 1000 m"),
-        ("focus", "nan", "a number from 0 to 1000 m"),
+        ("focus", "near", "needed metres, manipulation, indoor, outdoor, sky, or off"),
+        ("focus", "2000", "a number from 0 to 1000 m"),
         ("threads", "1.5", "a whole number"),
         ("solver", "magic", "one of global_affine"),
         ("use_sim_time", "maybe", "true or false"),
@@ -146,6 +152,8 @@ def test_replay_starts_the_replayer_and_a_node_on_its_time(started):
     ("name", "text", "value"),
     [
         ("focus", "5", 5.0),
+        ("focus", "indoor", 10.0),
+        ("focus", "off", 0.0),
         ("threads", "3", 3),
         ("fixed_frame", "1", "1"),
         ("use_sim_time", "True", True),

@@ -43,7 +43,9 @@ def add_settings(group: argparse._ArgumentGroup) -> None:
         "--set", action="append", default=[], metavar="NAME=VALUE", dest="changes", help="one setting"
     )
     group.add_argument("--solver", metavar="NAME", help="solver.name")
-    group.add_argument("--focus", metavar="METRES", help="solver.focus_m")
+    group.add_argument(
+        "--focus", metavar="METRES", help="solver.focus_m: metres, a task as in docs/focus.md, or off"
+    )
     group.add_argument("--manifest", metavar="FILE", help="engine.manifest")
     group.add_argument("--model", metavar="FILE", help="engine.model")
 
@@ -62,16 +64,18 @@ def build_config(args: argparse.Namespace) -> Config:
         ConfigError: an unknown setting or a wrong value.
     """
     from metric_depth_ros.config import Config, updated
+    from metric_depth_ros.near_far import focus_of
     from metric_depth_ros.parameter_file import load
 
     changes = dict(parsed(text) for text in args.changes)
     shortcuts = {
         "solver.name": args.solver,
-        "solver.focus_m": args.focus,
         "engine.manifest": args.manifest,
         "engine.model": args.model,
     }
     changes.update({name: _typed(name, text) for name, text in shortcuts.items() if text is not None})
+    if args.focus is not None:
+        changes["solver.focus_m"] = focus_of(args.focus)
     return updated(load(args.config) if args.config else Config(), changes)
 
 

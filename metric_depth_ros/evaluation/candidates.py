@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from metric_depth_ros.anchors import focused
 from metric_depth_ros.config import Config, updated
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.evaluation.frames import Problem
@@ -52,7 +51,7 @@ def solver_candidate(label: str, config: Config, *, constant_map: bool = False) 
         relative = constant_relative(problem, problem.relative.kind) if constant_map else problem.relative
         return solver.solve(
             relative,
-            focused(anchors, settings.focus_m, settings.focus_width),
+            anchors,
             image=problem.image,
             camera=problem.camera,
             regions=problem.regions(config.regions) if wants_regions else None,

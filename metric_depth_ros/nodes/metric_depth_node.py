@@ -19,8 +19,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
 from metric_depth_ros import messages
@@ -35,19 +34,22 @@ from metric_depth_ros.errors import (
     TransformError,
 )
 from metric_depth_ros.nodes.backoff import Backoff, files_beside
+from metric_depth_ros.nodes.focus_topic import FocusTopic
 from metric_depth_ros.nodes.health import ERROR, WARN, Health
 from metric_depth_ros.nodes.incoming import read_any_image
 from metric_depth_ros.nodes.input_watch import InputWatch
 from metric_depth_ros.nodes.log import core_log
-from metric_depth_ros.nodes.outgoing import fill_camera_info, fill_cloud, fill_diagnostics, fill_image
+from metric_depth_ros.nodes.outgoing import fill_diagnostics
+from metric_depth_ros.nodes.outputs import Outputs
 from metric_depth_ros.nodes.parameters import declare_config, on_set
+from metric_depth_ros.nodes.qos import overridable
 from metric_depth_ros.nodes.ros import cv_bridge, forget_after, message_filters
 from metric_depth_ros.nodes.transforms import Tf2Source
 from metric_depth_ros.nodes.worker import NewestWorker
 from metric_depth_ros.pipeline import MetricDepthPipeline, Perceived, Result, build_pipeline, engine_for
 from metric_depth_ros.runtimes.stopping import stoppable_by
 from metric_depth_ros.share import use_fastdds_profile
-from metric_depth_ros.sync import CloudRing, cloud_is_due, gather_points, jumps_back
+from metric_depth_ros.sync import CloudRing, gather_points, jumps_back
 from metric_depth_ros.types import Cloud, Sample
 
 _PROBLEM_KEYS = {
@@ -71,16 +73,8 @@ class _Pair:
 _LOAD = _Pair(None, None, None, 0.0)  # asks the worker for the engine
 
 
-def _qos(reliability: ReliabilityPolicy) -> dict[str, Any]:
-    """A profile that parameters may override. A new one each time: rclpy writes the overrides into it."""
-    return {
-        "qos_profile": QoSProfile(depth=5, reliability=reliability),
-        "qos_overriding_options": QoSOverridingOptions.with_default_policies(),
-    }
-
-
 class MetricDepthNode(Node):
-    """Subscribes image, camera_info and anchors; publishes depth/image_rect, depth/camera_info,
+    """Subscribes image, camera_info, anchors and focus; publishes depth/image_rect, depth/camera_info,
     depth/sigma and depth/points with the image's stamp and frame, and /diagnostics.
 
     The executor's thread only sorts messages in; one worker thread does everything else, for the
@@ -102,12 +96,13 @@ class MetricDepthNode(Node):
         self._cloud_came = threading.Condition()
         self._refused_cloud = ""
         self._last_image_ns = 0
-        self._last_cloud_out_ns: int | None = None  # of the thread that publishes
         self._last_result: Result | None = None
         self._worker = NewestWorker(self._work, name="metric_depth")
         self._solver = NewestWorker(lambda rest: rest(), name="solver")
-        self._advertise()
+        self._outputs = Outputs(self)
+        self._diagnostics_out = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._subscribe()
+        self._focus = FocusTopic(self, lambda why: self._complain("focus", WARN, why))
         self.add_on_set_parameters_callback(on_set(lambda: self._config, self._accept))
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
         self.create_timer(self._config.diagnostics.period_s, self._on_timer, clock=steady)
@@ -128,27 +123,19 @@ class MetricDepthNode(Node):
 
     # ---- topics ------------------------------------------------------------------------------
 
-    def _advertise(self) -> None:
-        def advertise(kind: type, topic: str) -> Any:
-            return self.create_publisher(kind, topic, **_qos(ReliabilityPolicy.RELIABLE))
-
-        self._depth_out = advertise(Image, "depth/image_rect")
-        self._camera_info_out = advertise(CameraInfo, "depth/camera_info")
-        self._sigma_out = advertise(Image, "depth/sigma")
-        self._cloud_out = advertise(PointCloud2, "depth/points")
-        self._diagnostics_out = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-
     def _subscribe(self) -> None:
         image_type, topic = Image, "image"
         if self._config.input.image_transport == "compressed":
             # As image_transport does: a remapping of the base topic holds for the transport too.
             image_type, topic = CompressedImage, f"{self.resolve_topic_name('image')}/compressed"
         best_effort = ReliabilityPolicy.BEST_EFFORT
-        images = message_filters.Subscriber(self, image_type, topic, **_qos(best_effort))
-        infos = message_filters.Subscriber(self, CameraInfo, "camera_info", **_qos(best_effort))
+        images = message_filters.Subscriber(self, image_type, topic, **overridable(best_effort))
+        infos = message_filters.Subscriber(self, CameraInfo, "camera_info", **overridable(best_effort))
         companions = {"camera_info": infos}
         if self._config.regions.source == "topic":
-            companions["regions"] = message_filters.Subscriber(self, Image, "regions", **_qos(best_effort))
+            companions["regions"] = message_filters.Subscriber(
+                self, Image, "regions", **overridable(best_effort)
+            )
         images.registerCallback(self._on_image)
         self._good_images, *good = (message_filters.SimpleFilter() for _ in range(1 + len(companions)))
         for (name, subscriber), passed_on in zip(companions.items(), good, strict=True):
@@ -162,7 +149,7 @@ class MetricDepthNode(Node):
         topics = {name: subscriber.sub.topic_name for name, subscriber in companions.items()}
         self._watch = InputWatch(self._health, images.sub.topic_name, topics, self.count_publishers)
         self._anchors_in = self.create_subscription(
-            PointCloud2, "anchors", self._on_cloud, **_qos(best_effort)
+            PointCloud2, "anchors", self._on_cloud, **overridable(best_effort)
         )
 
     def _on_image(self, msg: Any) -> None:
@@ -225,6 +212,8 @@ class MetricDepthNode(Node):
         with self._cloud_came:
             self._clouds.config = config.sync
         self._transforms.timeout_s = config.extrinsics.tf_timeout_s
+        if config.solver.focus_m != self._config.solver.focus_m:
+            self._focus.source = "parameter"
         self._config = config
 
     # ---- worker ------------------------------------------------------------------------------
@@ -338,30 +327,10 @@ class MetricDepthNode(Node):
         return clouds
 
     def _publish(self, result: Result, received_s: float) -> None:
-        header = {"stamp_ns": result.stamp_ns, "frame_id": result.frame_id}
-        depth = messages.depth_fields(result.metric.depth, self._config.output.encoding)
-        self._depth_out.publish(fill_image(depth, **header))
-        self._camera_info_out.publish(fill_camera_info(messages.camera_info_fields(result.camera), **header))
-        if result.metric.sigma is not None and self._sigma_out.get_subscription_count() > 0:
-            self._sigma_out.publish(fill_image(messages.depth_fields(result.metric.sigma, "32FC1"), **header))
-        due = cloud_is_due(self._last_cloud_out_ns, result.stamp_ns, self._config.cloud.rate_hz)
-        if due and self._cloud_out.get_subscription_count() > 0:
-            self._last_cloud_out_ns = result.stamp_ns
-            self._cloud_out.publish(fill_cloud(self._cloud_of(result), **header))
+        self._outputs.publish(result, self._config)
         self._last_result = result
         if self._health.published(time.monotonic() - received_s):
             self.get_logger().info("publishing depth", throttle_duration_sec=5.0)
-
-    def _cloud_of(self, result: Result) -> dict[str, Any]:
-        settings = self._config.cloud
-        return messages.cloud_fields(
-            result.metric.depth,
-            result.image,
-            result.camera,
-            stride=settings.stride,
-            min_depth_m=settings.min_depth_m,
-            max_depth_m=settings.max_depth_m,
-        )
 
     # ---- health ------------------------------------------------------------------------------
 
@@ -385,7 +354,7 @@ class MetricDepthNode(Node):
         level, message, values = self._health.summary()
         config, result = self._config, self._last_result
         values |= {"engine": str(manifest_path(config.engine)), "solver": config.solver.name}
-        values["focus_m"] = f"{config.solver.focus_m:g}"
+        values |= {"focus_m": f"{config.solver.focus_m:g}", "focus from": self._focus.source}
         if self._pipeline is not None:
             values |= {"runtime": self._pipeline.engine.label, "runtime why": self._pipeline.engine.why}
         if result is not None:

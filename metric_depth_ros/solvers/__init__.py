@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
+from functools import partial
 
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.solver_config import SolverConfig
 from metric_depth_ros.solvers.auto import Auto
 from metric_depth_ros.solvers.basis import Basis
+from metric_depth_ros.solvers.focus import PROCESS_MOST, Focused
 from metric_depth_ros.solvers.global_affine import GlobalAffine
 from metric_depth_ros.solvers.grid import Grid
 from metric_depth_ros.solvers.lwlr import Lwlr
@@ -31,9 +33,14 @@ SOLVERS: dict[str, Callable[[SolverConfig], Solver]] = {
     **{name: as_in_the_paper(name) for name in PAPER_METHODS},
 }
 
+# Those that take the sigma of an anchor as it is stated.
+_PROCESSES = frozenset({"auto", "basis"})
+
 
 def build_solver(config: SolverConfig) -> Solver:
-    """The solver that ``config.name`` names, its residuals spread if so configured.
+    """The solver that ``config.name`` names, with a focus, its residuals spread if so configured.
+
+    ``config.focus_m`` is not looked at: the focus comes with each ``solve``, so that it may slide.
 
     Raises:
         ConfigError: there is none of that name.
@@ -47,5 +54,7 @@ def build_solver(config: SolverConfig) -> Solver:
             f"Did you mean {' or '.join(near)}?"
         ) from None
     if config.residuals == "spread" and config.name != "auto":
-        return Spread(build, config)
-    return build(config)
+        return Focused(partial(Spread, build), config, most=PROCESS_MOST)
+    if config.name in _PROCESSES:
+        return Focused(build, config, most=PROCESS_MOST)
+    return Focused(build, config)

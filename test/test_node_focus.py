@@ -1,0 +1,55 @@
+"""The focus topic of metric_depth_node, on a real ROS graph."""
+
+import math
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+pytest.importorskip("onnx")
+
+from peer import Peer, start_node
+from std_msgs.msg import Float32
+
+from metric_depth_ros import messages
+from metric_depth_ros.cli.live import Graph
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def test_a_planner_slides_the_focus(ros, tmp_path, toy_manifest):
+    peer = Peer()
+    try:
+        with Graph(tmp_path / "logs") as graph:
+            focus = peer.create_publisher(Float32, "focus", 5)
+            start_node(graph, peer, toy_manifest, **{"solver.name": "global_affine", "solver.focus_m": 7.0})
+            assert peer.good_answer() is not None, graph.log("node")
+            assert peer.wait(lambda: peer.status_value("focus_m") == "7")
+            assert peer.status_value("focus from") == "parameter"
+            assert peer.wait(focus.get_subscription_count)
+
+            # The next image has it: every one is answered, and diagnostics say where it is from.
+            focus.publish(Float32(data=5.5))
+            assert peer.wait(lambda: peer.get_parameter_value("solver.focus_m").double_value == 5.5)
+            assert peer.answer(*peer.messages()) is not None
+            assert peer.wait(lambda: peer.status_value("solver focus_m") == "5.5")
+            assert peer.status_value("focus_m") == "5.5"
+            assert peer.status_value("focus from") == "topic /focus"
+
+            # What cannot be is refused, and the focus before it stays.
+            focus.publish(Float32(data=-3.0))
+            assert peer.says("/focus: "), graph.log("node")
+            assert peer.get_parameter_value("solver.focus_m").double_value == 5.5
+
+            # Whoever spoke last is heard.
+            assert peer.set_parameter("solver.focus_m", 4.0).successful
+            assert peer.wait(lambda: peer.status_value("focus from") == "parameter")
+            assert peer.status_value("focus_m") == "4"
+
+            focus.publish(Float32(data=math.nan))
+            assert peer.wait(lambda: peer.get_parameter_value("solver.focus_m").double_value == 0.0)
+            depth = peer.answer(*peer.messages())
+            assert np.isfinite(messages.read_depth(depth)).any()
+            assert peer.wait(lambda: peer.status_value("focus_m") == "0")
+    finally:
+        peer.close()
