@@ -40,6 +40,10 @@ VARIANTS = {
 }
 
 
+# Halfway through the scene's depths, so that both fits have anchors.
+FOCUSED, FOCUS_M = ("global_affine", "lwlr", "region_aware", "auto"), 9.0
+
+
 def scene() -> tuple[ImageArray, RelativeDepth]:
     """An image of soft and hard edges, and a smooth positive depth map."""
     rng = np.random.default_rng(0)
@@ -152,6 +156,10 @@ def main() -> None:
         jobs: dict[str, Callable[[], object]] = {"lstsq and apply": lambda a=anchors: reference(relative, a)}
         for name, solver in built.items():
             jobs[name] = lambda s=solver, a=anchors: s.solve(relative, a, image=image, regions=labels)
+            if name in FOCUSED:
+                jobs[f"{name}, with a focus"] = lambda s=solver, a=anchors: s.solve(
+                    relative, a, image=image, regions=labels, focus_m=FOCUS_M
+                )
         jobs["anchors of a cloud of 100,000 points"] = lambda: build_anchors(
             transform_points(T_CAMERA_LIDAR, cloud), CAMERA, AnchorsConfig()
         )

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from metric_depth_ros.near_far import TAPER, fuse
+from metric_depth_ros.near_far import TAPER
 from metric_depth_ros.solver_config import SolverConfig
 from metric_depth_ros.solvers.domain import MODEL_MISFIT, limited
 from metric_depth_ros.types import (
@@ -133,11 +133,23 @@ def near_mask(near: FloatArray, far: FloatArray, focus_m: float, width: float) -
 
 
 def _fused(near: MetricDepth, far: MetricDepth, mask: FloatArray) -> MetricDepth:
-    """Mean and, where both have a sigma, standard deviation of the mixture of the two."""
-    depth = fuse(near.depth, far.depth, mask, soft=True)
-    sigma = None
-    if near.sigma is not None and far.sigma is not None:
-        both = (mask > 0) & (mask < 1)
-        apart = np.subtract(near.depth, far.depth, out=np.zeros_like(depth), where=both)
-        sigma = np.sqrt(fuse(near.sigma**2, far.sigma**2, mask, soft=True) + mask * (1 - mask) * apart**2)
-    return MetricDepth(depth, sigma)
+    """Mean and, where both have a sigma, standard deviation of the mixture of the two, which are changed."""
+    alone, absent = mask == 1, mask == 0
+    for ours, theirs in ((near.depth, far.depth), (near.sigma, far.sigma)):
+        if ours is not None and theirs is not None:  # a fit without a say is not looked at
+            np.copyto(theirs, ours, where=alone)
+            np.copyto(ours, theirs, where=absent)
+    with np.errstate(invalid="ignore"):  # both may be infinite
+        apart = near.depth - far.depth
+        depth = far.depth + mask * apart
+    if near.sigma is None or far.sigma is None:
+        return MetricDepth(depth)
+    # far^2 + m (near^2 - far^2) + m (1 - m) apart^2
+    np.square(apart, out=apart)
+    apart *= 1 - mask
+    near_variance, far_variance = np.square(near.sigma), np.square(far.sigma)
+    apart += near_variance
+    apart -= far_variance
+    apart *= mask
+    apart += far_variance
+    return MetricDepth(depth, np.sqrt(apart, out=apart))
