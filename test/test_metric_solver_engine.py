@@ -220,9 +220,9 @@ def test_several_focuses_in_settings(exported):
     manifest = str(exported[1][0].manifest)
     engine = build_engine(EngineConfig(manifest=manifest, runtime="onnxruntime", focuses="manipulation, 20"))
     assert engine.used_focuses(None) == [2, 20]
-    with pytest.raises(ConfigError, match="needed metres"):
+    with pytest.raises(ConfigError, match="'near'; needed positive"):
         build_engine(EngineConfig(manifest=manifest, focuses="2, near"))
-    with pytest.raises(ConfigError, match="needed positive"):
+    with pytest.raises(ConfigError, match="'off'; needed positive"):
         build_engine(EngineConfig(manifest=manifest, focuses="off, 2"))
     with pytest.raises(ConfigError, match="names two files"):
         build_engine(EngineConfig(manifest=manifest, model="other.onnx"))
@@ -237,6 +237,7 @@ def test_focuses_are_for_networks_that_have_some(toy_manifest):
     ("changes", "words"),
     [
         ({"focuses": [10, 2]}, "focuses: needed positive numbers that rise"),
+        ({"focuses": [2, 120, float("inf")]}, "focuses: needed positive numbers"),
         ({"focus_m": 500}, "focus_m: 500; needed 2 to 120"),
         ({"taper": 0}, "taper: 0"),
         ({"decoders": {"file": "other.onnx", "sha256": "0" * 64}}, "other.onnx"),
