@@ -313,7 +313,7 @@ class MetricDepthNode(Node):
         with self._cloud_came:
             while (
                 self._clouds.awaits(stamp_ns)
-                and not (optional and not len(self._clouds))  # perhaps there is no sensor
+                and (len(self._clouds) or not optional)  # there may be no sensor at all
                 and not self._ending.is_set()
                 and (left := deadline_s - time.monotonic()) > 0
             ):
