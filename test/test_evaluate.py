@@ -138,13 +138,13 @@ def test_the_source_is_a_folder_or_a_network(data, toy_manifest):
 
 
 def test_the_network_is_told_the_focus_and_may_be_averaged_with_the_mirrored_picture(monkeypatch, data):
+    asked = []
+
     class Network:
         """Says a picture's first channel, plus the column's number wherever it is: half of it is wrong."""
 
-        asked = []
-
         def predict(self, image, *, focus_m=None):
-            self.asked.append(focus_m)
+            asked.append(focus_m)
             return RelativeDepth(image[..., 0] + np.arange(WIDTH, dtype=np.float32), "depth", True, {"f": 1})
 
     monkeypatch.setattr("metric_depth_ros.evaluation.frames.build_engine", lambda config: Network())
@@ -153,7 +153,7 @@ def test_the_network_is_told_the_focus_and_may_be_averaged_with_the_mirrored_pic
     once, both = (build_source(EngineConfig(), focus_m=4.0, flip=f)("s", "f", image) for f in (False, True))
     np.testing.assert_array_equal(once.values, image[..., 0] + np.arange(WIDTH)[None])
     np.testing.assert_array_equal(both.values, image[..., 0] + (WIDTH - 1) / 2)
-    assert both.metric and both.features == {"f": 1} and Network.asked == [4.0] * 3
+    assert both.metric and both.features == {"f": 1} and asked == [4.0] * 3
     with pytest.raises(ConfigError, match="stored outputs"):
         build_source(EngineConfig(), data / "outputs", flip=True)
 
