@@ -16,7 +16,6 @@ from launch_ros.parameter_descriptions import ParameterValue
 from launch import LaunchDescription
 from metric_depth_ros import config
 from metric_depth_ros.errors import ConfigError
-from metric_depth_ros.near_far import focus_of
 from metric_depth_ros.share import share_path, start_command
 
 # Launch argument -> (setting, what it is). Empty: not given.
@@ -116,7 +115,7 @@ def typed(name, text):
         return text.lower() == "true"
     known = config.SETTINGS[setting]
     try:
-        return known.checked(focus_of(text) if name == "focus" else converted(text, type(known.default)))
+        return known.checked(converted(text, type(known.default)))
     except ConfigError as error:
         raise ConfigError(f"{name}:={text}: {error}") from None
 

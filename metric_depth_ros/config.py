@@ -271,6 +271,7 @@ class Setting:
     low: float | None
     high: float | None
     choices: tuple[str, ...]
+    words: Mapping[str, float]
     live: bool
 
     @property
@@ -283,11 +284,14 @@ class Setting:
         kind = {str: "text", int: "a whole number", float: "a number"}[type(self.default)]
         if self.low is None and self.high is None:
             return kind
-        return f"{kind} from {self.low:g} to {self.high:g}" + (f" {self.unit}" if self.unit else "")
+        ranged = f"{kind} from {self.low:g} to {self.high:g}" + (f" {self.unit}" if self.unit else "")
+        return f"{ranged}, or {', '.join(self.words)}" if self.words else ranged
 
     def checked(self, value: Any) -> Any:
         """``value`` as this setting's type. Raises ConfigError with what is allowed."""
-        converted = _converted(self.default, value)
+        word = "off" if value is False else value  # as YAML has it
+        number = self.words.get(word, value) if isinstance(word, str) else value
+        converted = _converted(self.default, number)
         in_range = converted is not None and (
             not isinstance(converted, (int, float))
             or ((self.low is None or converted >= self.low) and (self.high is None or converted <= self.high))

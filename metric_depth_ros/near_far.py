@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +22,8 @@ TAPER = 0.025
 # Focuses in metres by task. The paper evaluates indoors at 10 and outdoors at 80; 2 and 120 are the ends of
 # its pool: what an arm reaches, and as far as it learned, before a sky that is at infinity.
 PRESETS = {"manipulation": 2.0, "indoor": 10.0, "outdoor": 80.0, "sky": 120.0}
-OFF = "off"
+# The same and none, as the settings know it.
+FOCUS_WORDS = {**PRESETS, "off": 0.0}
 
 
 class NearFar(NamedTuple):
@@ -82,10 +84,7 @@ def fuse(
     mask = np.asarray(mask, np.float32)
     if not soft:
         return np.where(np.isnan(mask), np.float32(np.nan), np.where(mask >= 0.5, near_depth, far_depth))
-    # Selected before they are weighed: 0 times infinity is no number.
-    near = np.where(mask > 0, near_depth, 0)
-    far = np.where(mask < 1, far_depth, 0)
-    return np.asarray(mask * near + (1 - mask) * far)
+    return _share(mask, near_depth) + _share(1 - mask, far_depth)
 
 
 def fuse_focuses(
@@ -110,32 +109,39 @@ def fuse_focuses(
         soft: weigh all by those probabilities instead of taking the smallest focus that likely reaches.
     """
     order = np.argsort(np.asarray(focuses_m))
-    largest = order[-1]
-    depths = [decode_near(near[i], focuses_m[i]) for i in order]
-    depths.append(decode_far(far[largest], focuses_m[largest], taper))
-    within = np.maximum.accumulate(np.asarray(mask, np.float32)[order], axis=0)
-    within = np.concatenate([within, np.where(np.isnan(within[-1:]), within[-1:], 1)])
+    mask, largest = np.asarray(mask, np.float32), order[-1]
+    far_depth = decode_far(far[largest], focuses_m[largest], taper)
     if not soft:
-        first = np.argmax(within >= 0.5, axis=0)
-        depth = np.take_along_axis(np.stack(depths), first[None], axis=0)[0]
-        return np.asarray(np.where(np.isnan(within[-1]), np.float32(np.nan), depth))
-    shares = np.diff(within, axis=0, prepend=np.float32(0))
-    parts = [share * np.where(share != 0, depth, 0) for share, depth in zip(shares, depths, strict=True)]
-    return np.asarray(sum(parts))
+        depth = far_depth
+        for i in order[::-1]:
+            np.copyto(depth, decode_near(near[i], focuses_m[i]), where=mask[i] >= 0.5)
+        depth[np.isnan(mask).any(axis=0)] = np.nan
+        return depth
+    depth, within = np.zeros_like(far_depth), np.zeros_like(far_depth)
+    for i in order:
+        reached = np.maximum(within, mask[i])  # NaN stays
+        depth += _share(reached - within, decode_near(near[i], focuses_m[i]))
+        within = reached
+    return depth + _share(1 - within, far_depth)
+
+
+def _share(weight: FloatArray, depth: FloatArray) -> FloatArray:
+    """Their product; 0 where there is no weight, be depth NaN or infinite."""
+    return weight * np.where(weight != 0, depth, np.float32(0))
 
 
 def focus_of(text: str) -> float:
-    """Metres of a focus in words: a preset's name, a number of metres, or "off", which is 0.
-
-    Raises:
-        ConfigError: it is none of these, or negative or not finite.
-    """
-    if text in PRESETS:
-        return PRESETS[text]
+    """Metres of a focus in words: a preset's name, or a positive number of metres. Raises ConfigError."""
     try:
-        focus_m = 0.0 if text == OFF else float(text)
+        focus_m = PRESETS[text] if text in PRESETS else float(text)
     except ValueError:
         focus_m = math.nan
-    if not (math.isfinite(focus_m) and focus_m >= 0):
-        raise ConfigError(f"focus: {text!r}; needed metres, {', '.join(PRESETS)}, or {OFF}.")
+    if not 0 < focus_m < math.inf:
+        raise ConfigError(f"focus: {text!r}; needed positive metres, or one of {', '.join(PRESETS)}.")
     return focus_m
+
+
+def is_pool(focuses_m: Sequence[float]) -> bool:
+    """Whether these can be the focuses that a network learned: positive, finite, rising; one at least."""
+    ends = (0.0, *focuses_m, math.inf)
+    return len(ends) > 2 and all(a < b for a, b in pairwise(ends))

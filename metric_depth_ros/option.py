@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
@@ -14,13 +15,16 @@ def option(
     low: float | None = None,
     high: float | None = None,
     choices: tuple[str, ...] = (),
+    words: Mapping[str, float] | None = None,
     live: bool = True,
 ) -> Any:
     """A setting: a dataclass field that carries its unit, closed range or choices, and help.
 
-    ``live=False`` marks what is read once at start.
+    ``words`` are names for some numbers; ``live=False`` marks what is read once at start.
     """
-    metadata = dict(help=help, unit=unit, low=low, high=high, choices=choices, live=live)
+    metadata = dict(
+        help=help, unit=unit, low=low, high=high, choices=choices, words=dict(words or {}), live=live
+    )
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata=metadata)
     return field(default=default, metadata=metadata)

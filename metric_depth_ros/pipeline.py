@@ -110,11 +110,14 @@ class MetricDepthPipeline:
     def with_config(self, config: Config) -> MetricDepthPipeline:
         """A pipeline with other settings on the same engine. Raises ConfigError.
 
-        The solver, with what it remembers, stays unless its settings change; its focus may slide.
+        The solver, with what it remembers, stays unless its settings change; its focus may slide. So
+        do the maps that rectify.
         """
         same = replace(self.config.solver, focus_m=config.solver.focus_m) == config.solver
         solver = self._solver if same else None
-        return MetricDepthPipeline(self.engine, config, self._networks, solver)
+        changed = MetricDepthPipeline(self.engine, config, self._networks, solver)
+        changed._rectifier = self._rectifier
+        return changed
 
     @property
     def remembers(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from metric_depth_ros.near_far import FOCUS_WORDS
 from metric_depth_ros.option import option, section
 
 
@@ -180,6 +181,7 @@ class SolverConfig:
         unit="m",
         low=0,
         high=1000,
+        words=FOCUS_WORDS,
     )
     focus_width: float = option(
         0.25, "how far anchors count past the focus, in log depth (0.25: 1.28 times it)", low=0.05, high=10

@@ -269,6 +269,24 @@ def test_an_image_without_a_cloud_fails_alone(tmp_path: Path) -> None:
     assert "/anchors" in str(second)
 
 
+def test_images_without_a_cloud_are_samples_where_no_points_are_needed(tmp_path: Path) -> None:
+    bag = Ros1Bag()
+    for second in (1, 2):
+        bag.image(second * SECOND)
+        bag.info(second * SECOND)
+    path = bag.write(tmp_path / "none.bag")
+    samples = read_all(path, needs_points=False)
+    assert [sample.points_camera.shape for sample in samples] == [(0, 3)] * 2
+    assert [sample.cloud_stamps_ns for sample in samples] == [()] * 2
+    with pytest.raises(InputError, match="no topic for anchors"):
+        read_all(path)
+    bag.cloud(1 * SECOND)
+    first, second = read_all(bag.write(tmp_path / "one.bag"), needs_points=False)
+    assert len(first.points_camera) and not len(second.points_camera)
+    with pytest.raises(InputError, match="/nowhere"):
+        read_all(path, needs_points=False, anchors="/nowhere")
+
+
 def test_a_cloud_stamped_far_ahead_does_not_hold_up_the_others(tmp_path: Path) -> None:
     bag = Ros1Bag()
     bag.cloud(1000 * SECOND, 1 * SECOND)

@@ -152,7 +152,7 @@ def test_flags_beat_set_beats_file_beats_defaults(tmp_path: Path) -> None:
 def test_the_focus_may_be_a_task() -> None:
     assert config_of("--focus", "manipulation").solver.focus_m == 2.0
     assert config_of("--focus", "off", "--set", "solver.focus_m=2").solver.focus_m == 0.0
-    for text, message in (("near", "focus: 'near'; needed metres, manipulation"), ("2000", "from 0 to 1000")):
+    for text, message in (("near", "solver.focus_m: 'near'; needed a number"), ("2000", "from 0 to 1000")):
         with pytest.raises(ConfigError, match=message):
             config_of("--focus", text)
 

@@ -63,6 +63,14 @@ def test_a_whole_number_serves_as_a_fraction():
     assert c.from_flat({"solver.focus_m": 5}).solver.focus_m == 5.0
 
 
+def test_a_focus_may_be_a_word():
+    assert c.from_flat({"solver.focus_m": "indoor"}).solver.focus_m == 10.0
+    for off in ("off", False):  # YAML reads off as False
+        assert c.from_flat({"solver.focus_m": off}).solver.focus_m == 0.0
+    with pytest.raises(ConfigError, match="or manipulation, indoor, outdoor, sky, off"):
+        c.from_flat({"solver.focus_m": "Indoor"})
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -123,6 +123,8 @@ def test_a_frame_without_intrinsics_reads_but_makes_no_sample(tmp_path: Path) ->
 def test_a_frame_without_points_and_depth_makes_no_sample(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="neither points"):
         FrameFolder(write_folder(tmp_path / "set", depth=None))[1].sample()
+    sample = FrameFolder(tmp_path / "set")[1].sample(needs_points=False)
+    assert sample.points_camera.shape == (0, 3) and sample.cloud_stamps_ns == ()
 
 
 @pytest.mark.parametrize("fraction", [-0.1, 1.0])

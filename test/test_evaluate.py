@@ -137,6 +137,27 @@ def test_the_source_is_a_folder_or_a_network(data, toy_manifest):
         build_source(EngineConfig(), "nowhere.yaml")
 
 
+def test_the_network_is_told_the_focus_and_may_be_averaged_with_the_mirrored_picture(monkeypatch, data):
+    asked = []
+
+    class Network:
+        """Says a picture's first channel, plus the column's number wherever it is: half of it is wrong."""
+
+        def predict(self, image, *, focus_m=None):
+            asked.append(focus_m)
+            return RelativeDepth(image[..., 0] + np.arange(WIDTH, dtype=np.float32), "depth", True, {"f": 1})
+
+    monkeypatch.setattr("metric_depth_ros.evaluation.frames.build_engine", lambda config: Network())
+    image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    image[:, :10] = 50
+    once, both = (build_source(EngineConfig(), focus_m=4.0, flip=f)("s", "f", image) for f in (False, True))
+    np.testing.assert_array_equal(once.values, image[..., 0] + np.arange(WIDTH)[None])
+    np.testing.assert_array_equal(both.values, image[..., 0] + (WIDTH - 1) / 2)
+    assert both.metric and both.features == {"f": 1} and asked == [4.0] * 3
+    with pytest.raises(ConfigError, match="stored outputs"):
+        build_source(EngineConfig(), data / "outputs", flip=True)
+
+
 def test_place_cap_and_border_follow_from_the_set(tmp_path):
     for name in ("nyu_metric3d", "kitti_depth_gt", "elsewhere"):
         write_set(tmp_path, name, 1)

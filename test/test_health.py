@@ -30,12 +30,13 @@ def test_the_gravest_problem_is_shown_and_ended_by_a_publication(clock):
     assert health.summary()[0] == h.OK
 
 
-def test_a_refused_cloud_is_shown_until_a_good_one_comes(clock):
+@pytest.mark.parametrize("key", ["cloud", "settings", "focus"])
+def test_what_is_refused_is_shown_until_a_good_one_comes(clock, key):
     health = h.Health()
-    health.report("cloud", h.ERROR, "point cloud: no field z")
+    health.report(key, h.ERROR, "point cloud: no field z")
     assert not health.published(0.01)
     assert health.summary()[1] == "point cloud: no field z"
-    health.solved("cloud")
+    health.solved(key)
     assert health.summary()[0] == h.OK
 
 

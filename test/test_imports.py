@@ -24,7 +24,7 @@ LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}
 # What may be imported on one level, since it only ever points one way.
 WITHIN_LEVEL = {("types", "errors"), ("labels", "types"),
     ("parameter_file", "config"), ("config", "solver_config"),
-    ("config", "option"), ("solver_config", "option"),
+    ("config", "option"), ("solver_config", "option"), ("solver_config", "near_far"),
     ("transforms", "geometry"), ("messages", "geometry"), ("bags", "sync"),
     ("datasets", "sync"), ("datasets", "anchors"), ("regions", "engines"),
     ("export", "training")}  # fmt: skip

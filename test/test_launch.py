@@ -123,7 +123,7 @@ def test_what_is_not_given_is_left_to_the_node(started):
 @pytest.mark.parametrize(
     ("argument", "text", "said"),
     [
-        ("focus", "near", "needed metres, manipulation, indoor, outdoor, sky, or off"),
+        ("focus", "near", "0 to 1000 m, or manipulation, indoor, outdoor, sky, off"),
         ("focus", "2000", "a number from 0 to 1000 m"),
         ("threads", "1.5", "a whole number"),
         ("solver", "magic", "one of global_affine"),

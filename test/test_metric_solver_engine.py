@@ -138,6 +138,8 @@ def test_without_anchors_its_own_metres_are_given_where_that_is_allowed():
     np.testing.assert_allclose(result.metric.depth[near], TRUTH[near], rtol=1e-5, atol=1e-4)
     assert np.isnan(result.metric.depth[~near]).all() and result.metric.info["anchors"] == 0
     assert pipeline.needs_no_points
+    slid = pipeline.with_config(updated(pipeline.config, {"solver.focus_m": 4.0})).process(sample_of(0))
+    assert slid.metric.info == {"anchors": 0, "focus_m": 4.0}
     with pytest.raises(AnchorError, match="0 usable"):
         pipeline_of(engine_of(Decoders())).process(sample_of(0))
 
@@ -220,9 +222,9 @@ def test_several_focuses_in_settings(exported):
     manifest = str(exported[1][0].manifest)
     engine = build_engine(EngineConfig(manifest=manifest, runtime="onnxruntime", focuses="manipulation, 20"))
     assert engine.used_focuses(None) == [2, 20]
-    with pytest.raises(ConfigError, match="needed metres"):
+    with pytest.raises(ConfigError, match="'near'; needed positive"):
         build_engine(EngineConfig(manifest=manifest, focuses="2, near"))
-    with pytest.raises(ConfigError, match="needed positive"):
+    with pytest.raises(ConfigError, match="'off'; needed positive"):
         build_engine(EngineConfig(manifest=manifest, focuses="off, 2"))
     with pytest.raises(ConfigError, match="names two files"):
         build_engine(EngineConfig(manifest=manifest, model="other.onnx"))

@@ -249,6 +249,7 @@ def test_wrong_settings_are_named(shards, tmp_path):
         ({"size": (16, 16)}, "32x32"),
         ({"size": (64, 48), "encoder": "small"}, "multiples of 14"),
         ({"focuses": (4.0, 2.0)}, "rising"),
+        ({"focuses": (4.0, nan)}, "rising"),
         ({"heads": "three"}, "one, two"),
         ({"steps": 0}, "steps"),
         ({"batch": 0}, "batch"),

@@ -13,6 +13,7 @@ from metric_depth_ros.near_far import (
     focus_of,
     fuse,
     fuse_focuses,
+    is_pool,
 )
 
 POOL = [2, 4, 6, 10, 20, 40, 80, 120]
@@ -98,11 +99,17 @@ def test_another_taper_gives_another_far():
 
 
 def test_focus_in_words():
-    assert [focus_of(name) for name in ("indoor", "outdoor", "off", "2.5", "0")] == [10, 80, 0, 2.5, 0]
+    assert [focus_of(name) for name in ("indoor", "outdoor", "2.5")] == [10, 80, 2.5]
     assert set(PRESETS) == {"manipulation", "indoor", "outdoor", "sky"}
 
 
-@pytest.mark.parametrize("text", ["near", "", "-1", "nan", "inf"])
+@pytest.mark.parametrize("text", ["near", "", "-1", "0", "off", "nan", "inf"])
 def test_no_focus(text):
-    with pytest.raises(ConfigError, match="needed metres, manipulation"):
+    with pytest.raises(ConfigError, match="needed positive metres, or one of manipulation"):
         focus_of(text)
+
+
+def test_a_pool_rises_and_is_positive_and_finite():
+    assert is_pool(POOL) and is_pool([10])
+    for wrong in ([], [0, 2], [2, 2], [4, 2], [2, INF], [NAN], [2, NAN, 4]):
+        assert not is_pool(wrong)

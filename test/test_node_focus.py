@@ -46,6 +46,9 @@ def test_a_planner_slides_the_focus(ros, tmp_path, toy_manifest):
             assert peer.wait(lambda: peer.status_value("focus from") == "parameter")
             assert peer.status_value("focus_m") == "4"
 
+            assert peer.set_parameter("solver.focus_m", "indoor").successful
+            assert peer.wait(lambda: peer.status_value("focus_m") == "10")
+
             focus.publish(Float32(data=math.nan))
             assert peer.wait(lambda: peer.get_parameter_value("solver.focus_m").double_value == 0.0)
             depth = peer.answer(*peer.messages())

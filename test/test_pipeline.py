@@ -62,6 +62,9 @@ def test_a_raw_image_is_rectified_and_depth_belongs_to_the_pinhole(toy_manifest,
     assert not result.camera.distorted
     kept = pipeline.with_config(settings(toy_manifest, **{"input.rectification": "none"}))
     assert kept.process(dataclasses.replace(sample, camera=bent)).camera is bent
+    # The maps are not made anew for a focus that slides.
+    slid = pipeline.with_config(settings(toy_manifest, **{"solver.focus_m": 4.0}))
+    assert slid._rectifier is pipeline._rectifier is not None
 
 
 def test_the_wanted_pinhole_is_the_output_s(toy_manifest, scene):

@@ -31,7 +31,8 @@ class BagReader:
     transforms are read whole on entry, so that one can be interpolated from both sides.
 
     Attributes:
-        image_topic, camera_info_topic, anchors_topic: what was chosen.
+        image_topic, camera_info_topic, anchors_topic: what was chosen; anchors_topic None where the bag has
+            no points and none are needed.
         held_out_topic: points kept for measuring, or None.
         image_count: images in the bag.
         transforms: all of /tf and /tf_static.
@@ -48,15 +49,19 @@ class BagReader:
         regions: str | None = None,
         anchors_held_out: str | None = None,
         image_transport: str = "raw",
+        needs_points: bool = True,
     ) -> None:
         """Topics left out are found: see ``topics.choose_topic``; held-out points are optional.
 
-        ``regions``: label images, for ``regions.source: topic`` alone.
+        Args:
+            regions: label images, for ``regions.source: topic`` alone.
+            needs_points: whether an image without a cloud is an error, or a sample without points.
         """
         self.path = Path(path)
         self._asked = {"image": image, "camera_info": camera_info, "anchors": anchors, "regions": regions}
         self._asked_held_out = anchors_held_out
         self._compressed = image_transport == "compressed"
+        self._needs_points = needs_points
         self.transforms = TransformTree()
         self.skipped: Counter[str] = Counter()
         self._open = ExitStack()
@@ -75,7 +80,9 @@ class BagReader:
         self.camera_info_topic = choose_topic(
             "camera_info", asked["camera_info"], kinds.CAMERA_INFO, topics, near=near
         )
-        self.anchors_topic = choose_topic("anchors", asked["anchors"], kinds.POINT_CLOUD, topics)
+        self.anchors_topic: str | None = None
+        if self._needs_points or asked["anchors"] is not None or kinds.POINT_CLOUD in topics.values():
+            self.anchors_topic = choose_topic("anchors", asked["anchors"], kinds.POINT_CLOUD, topics)
         self.held_out_topic = self._find_held_out(topics)
         self.image_count = counts[self.image_topic]
         self._read_transforms(topics)
@@ -121,12 +128,12 @@ class BagReader:
             InputError: the bag is damaged.
         """
         infos = _Companions(self._stream(self.camera_info_topic), config.input.pairing_slop_s)
-        clouds = _Clouds(self._stream(self.anchors_topic), config, self.skipped)
-        labels = None
+        clouds = labels = held_out = None
+        if self.anchors_topic is not None:
+            clouds = _Clouds(self._stream(self.anchors_topic), config, self.skipped)
         if config.regions.source == "topic":
             topic = choose_topic("regions", self._asked["regions"], kinds.IMAGE, self._topics)
             labels = _Companions(self._stream(topic), config.input.pairing_slop_s)
-        held_out = None
         if self.held_out_topic is not None:
             held_out = _Clouds(self._stream(self.held_out_topic), config, self.skipped)
         for image in self._images():
@@ -151,7 +158,7 @@ class BagReader:
         image: Any,
         info: Any,
         regions: Any,
-        clouds: _Clouds,
+        clouds: _Clouds | None,
         held_out: _Clouds | None,
         config: Config,
     ) -> Sample:
@@ -164,8 +171,8 @@ class BagReader:
         rectified = config.input.rectification == "rectified"
         camera = messages.read_camera(info, rectified=rectified)
         pixels = messages.read_compressed_image(image) if self._compressed else messages.read_image(image)
-        chosen = clouds.ring.select(stamp_ns)
-        if not chosen:
+        chosen = clouds.ring.select(stamp_ns) if clouds is not None else []
+        if not chosen and self._needs_points:
             raise AnchorError(
                 f"anchors: no cloud on {self.anchors_topic} from {config.sync.max_cloud_age_s:g} s before "
                 f"the image at {stamp_ns / 1e9:.3f} s on. Compare the clocks of camera and sensor, or raise "

@@ -41,6 +41,9 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "--engine", type=Path, help="manifest, or a folder of stored outputs; default: the package's network"
     )
     parser.add_argument(
+        "--flip", action="store_true", help="the network's mean over each picture and its mirrored picture"
+    )
+    parser.add_argument(
         "--out",
         type=Path,
         metavar="DIR",
@@ -162,7 +165,8 @@ def read_all(args: argparse.Namespace, config: Config) -> Iterator[Problem]:
     """The frames of every set, from where they were asked for; says which sets have none."""
     from metric_depth_ros.evaluation.frames import build_source, find_sets, read_problems
 
-    source = build_source(config.engine, args.engine)
+    focus_m = config.solver.focus_m or None
+    source = build_source(config.engine, args.engine, focus_m=focus_m, flip=args.flip)
     for folder in find_sets(args.data):
         count = 0
         for problem in read_problems(folder, source, every=args.all_frames):

@@ -97,7 +97,7 @@ class Source:
 def open_source(args: argparse.Namespace, config: Config) -> Iterator[Source]:
     """The samples of a bag or of a folder of frames. Raises InputError."""
     if args.source.is_dir() and not is_bag(args.source):
-        yield _folder_source(args)
+        yield _folder_source(args, config)
         return
     if args.hold_out or args.anchor_count:
         raise InputError(
@@ -111,11 +111,12 @@ def open_source(args: argparse.Namespace, config: Config) -> Iterator[Source]:
         regions=args.regions,
         anchors_held_out=args.held_out,
         image_transport=config.input.image_transport,
+        needs_points=config.anchors.min_count > 0,
     ) as reader:
         yield Source(reader.image_count, reader.samples(config), reader.skipped)
 
 
-def _folder_source(args: argparse.Namespace) -> Source:
+def _folder_source(args: argparse.Namespace, config: Config) -> Source:
     topics = {
         "--image": args.image,
         "--camera-info": args.camera_info,
@@ -131,7 +132,12 @@ def _folder_source(args: argparse.Namespace) -> Source:
         for index in range(len(folder)):
             try:
                 frame = folder[index]
-                sample = frame.sample(hold_out=args.hold_out, anchors=args.anchor_count, seed=args.seed)
+                sample = frame.sample(
+                    hold_out=args.hold_out,
+                    anchors=args.anchor_count,
+                    seed=args.seed,
+                    needs_points=config.anchors.min_count > 0,
+                )
             except MetricDepthError as error:
                 yield folder.stamp_ns(index), error
             else:

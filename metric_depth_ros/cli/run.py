@@ -64,7 +64,6 @@ def build_config(args: argparse.Namespace) -> Config:
         ConfigError: an unknown setting or a wrong value.
     """
     from metric_depth_ros.config import Config, updated
-    from metric_depth_ros.near_far import focus_of
     from metric_depth_ros.parameter_file import load
 
     changes = dict(parsed(text) for text in args.changes)
@@ -72,10 +71,9 @@ def build_config(args: argparse.Namespace) -> Config:
         "solver.name": args.solver,
         "engine.manifest": args.manifest,
         "engine.model": args.model,
+        "solver.focus_m": args.focus,
     }
     changes.update({name: _typed(name, text) for name, text in shortcuts.items() if text is not None})
-    if args.focus is not None:
-        changes["solver.focus_m"] = focus_of(args.focus)
     return updated(load(args.config) if args.config else Config(), changes)
 
 

@@ -68,9 +68,16 @@ class Frame:
             f"frame {self.id}: neither points with T_camera_lidar nor depth; needed one to make anchors of."
         )
 
-    def sample(self, *, hold_out: float = 0.0, anchors: int = 0, seed: int = 0) -> Sample:
-        """The frame as a Sample. Raises InputError as ``split``."""
+    def sample(
+        self, *, hold_out: float = 0.0, anchors: int = 0, seed: int = 0, needs_points: bool = True
+    ) -> Sample:
+        """The frame as a Sample. Raises InputError as ``split``.
+
+        ``needs_points``: whether a frame with neither points nor depth is an error, or a sample without.
+        """
         camera = self._calibrated()
+        if not needs_points and self.points_lidar is None and self.depth is None:
+            return Sample(self.image, camera, np.empty((0, 3), np.float32), self.stamp_ns, CAMERA_FRAME)
         parts = self.split(hold_out=hold_out, anchors=anchors, seed=seed)
         seen, held_out = (self._in_camera(p, parts.frame_id) for p in (parts.anchors, parts.held_out))
         return Sample(

@@ -79,8 +79,6 @@ def _metric_solver(
     if config.model:
         raise ConfigError(f"engine.model: {config.model!r}; {path} names two files. Leave it empty.")
     focuses = [focus_of(text.strip()) for text in config.focuses.split(",")] if config.focuses else []
-    if 0 in focuses:
-        raise ConfigError(f"engine.focuses: {config.focuses!r}; needed positive metres or presets.")
     item = manifest.input
     encoder = choose_runtime(_model(manifest.encoder, path, {item.name: sizes_of(item)}, item.dtype), request)
     # What the decoders take is what the encoder gives, and focuses.

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import yaml
 
 from metric_depth_ros.errors import ModelError
+from metric_depth_ros.near_far import is_pool
 from metric_depth_ros.runtimes.model import ModelFile
 from metric_depth_ros.types import Kind
 
@@ -207,8 +208,7 @@ class MetricSolverManifest:
     source: str = ""
 
     def __post_init__(self) -> None:
-        pairs = zip(self.focuses, self.focuses[1:], strict=False)
-        if not self.focuses or self.focuses[0] <= 0 or any(a >= b for a, b in pairs):
+        if not is_pool(self.focuses):
             raise ModelError("focuses: needed positive numbers that rise.")
         if not self.focuses[0] <= self.focus_m <= self.focuses[-1]:
             raise ModelError(

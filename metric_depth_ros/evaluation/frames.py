@@ -14,7 +14,7 @@ import numpy as np
 from metric_depth_ros.config import EngineConfig, RegionsConfig
 from metric_depth_ros.datasets import Frame, is_dataset, open_dataset
 from metric_depth_ros.engines import build_engine
-from metric_depth_ros.errors import InputError
+from metric_depth_ros.errors import ConfigError, InputError
 from metric_depth_ros.evaluation.known import KnownDepth, known_depth
 from metric_depth_ros.evaluation.protocols import LEAST_EVALUATED
 from metric_depth_ros.evaluation.relative import SETS
@@ -91,22 +91,42 @@ def find_sets(paths: Sequence[str | Path]) -> list[Path]:
     return found
 
 
-def build_source(config: EngineConfig, engine: str | Path | None = None) -> RelativeSource:
+def build_source(
+    config: EngineConfig,
+    engine: str | Path | None = None,
+    *,
+    focus_m: float | None = None,
+    flip: bool = False,
+) -> RelativeSource:
     """Where relative depth comes from.
 
     Args:
         config: of the network.
         engine: a folder of stored outputs (``stored_outputs``), or a manifest instead of the configured one.
+        focus_m: what a network that has a focus is told.
+        flip: give the mean of a picture's and its mirrored picture's (paper 004, section G); features are
+            the picture's own.
 
     Raises:
+        ConfigError: ``flip`` of stored outputs.
         ModelError: the network cannot be used.
     """
     if engine is not None and Path(engine).is_dir():
+        if flip:
+            raise ConfigError(f"flip: {engine} holds stored outputs; needed a network to run.")
         return stored_outputs(engine)
     if engine is not None:
         config = dataclasses.replace(config, manifest=str(engine))
     network = build_engine(config)
-    return lambda set_name, frame_id, image: network.predict(image)
+
+    def run(set_name: str, frame_id: str, image: ImageArray) -> RelativeDepth:
+        found = network.predict(image, focus_m=focus_m)
+        if flip:
+            mirrored = network.predict(np.ascontiguousarray(image[:, ::-1]), focus_m=focus_m)
+            found = dataclasses.replace(found, values=(found.values + mirrored.values[:, ::-1]) / 2)
+        return found
+
+    return run
 
 
 def stored_outputs(folder: str | Path) -> RelativeSource:

@@ -73,14 +73,14 @@ class Health:
     def published(self, latency_s: float) -> bool:
         """Notes a published depth, which ends what kept it from being published; True if anything did.
 
-        Refused clouds ("cloud") did not, since others came in time, nor settings, since those before them
-        serve; a good cloud and good settings end that.
+        Refused clouds ("cloud") did not, since others came in time, nor settings and focuses, since those
+        before them serve; good ones end that.
         """
         with self._lock:
             self._counts["published"] += 1
             self._latencies.append(latency_s)
             self._published.append(time.monotonic())
-            blocking = self._problems.keys() - {"cloud", "settings"}
+            blocking = self._problems.keys() - {"cloud", "settings", "focus"}
             for key in blocking:
                 del self._problems[key]
             return bool(blocking)

@@ -214,6 +214,7 @@ class MetricDepthNode(Node):
         self._transforms.timeout_s = config.extrinsics.tf_timeout_s
         if config.solver.focus_m != self._config.solver.focus_m:
             self._focus.source = "parameter"
+            self._health.solved("focus")
         self._config = config
 
     # ---- worker ------------------------------------------------------------------------------
@@ -308,15 +309,17 @@ class MetricDepthNode(Node):
 
     def _clouds_for(self, stamp_ns: int, deadline_s: float) -> list[Cloud]:
         """The image's clouds, after waiting for one that is due. Raises AnchorError when none fits."""
+        optional = self._pipeline is not None and self._pipeline.needs_no_points
         with self._cloud_came:
             while (
                 self._clouds.awaits(stamp_ns)
+                and (len(self._clouds) or not optional)  # there may be no sensor at all
                 and not self._ending.is_set()
                 and (left := deadline_s - time.monotonic()) > 0
             ):
                 self._cloud_came.wait(left)
             clouds = self._clouds.select(stamp_ns)
-        if not clouds and not (self._pipeline and self._pipeline.needs_no_points):
+        if not clouds and not optional:
             topic = self._anchors_in.topic_name
             raise AnchorError(
                 f"anchors: no cloud for the image at {stamp_ns / 1e9:.3f} s among {len(self._clouds)} kept "

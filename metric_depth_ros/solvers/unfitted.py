@@ -25,4 +25,5 @@ def unfitted(relative: RelativeDepth, config: SolverConfig) -> MetricDepth:
     if relative.kind == "inverse_depth":
         with np.errstate(divide="ignore"):
             depth = np.where(depth > 0, 1 / depth, np.float32(np.nan))
-    return MetricDepth(limited(depth, config.min_depth_m, config.max_depth_m), info={"anchors": 0})
+    focus = {"focus_m": config.focus_m} if config.focus_m else {}
+    return MetricDepth(limited(depth, config.min_depth_m, config.max_depth_m), info={"anchors": 0, **focus})

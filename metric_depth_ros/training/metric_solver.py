@@ -14,7 +14,6 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from torch import Tensor, nn
 from metric_depth_ros.errors import ConfigError, ModelError
 from metric_depth_ros.models.metric_solver import PATCH, MetricSolver, MetricSolverConfig
 from metric_depth_ros.models.tiny_depth import TinyDepth
+from metric_depth_ros.near_far import is_pool
 from metric_depth_ros.training import checkpoint
 from metric_depth_ros.training.augment import mirrored
 from metric_depth_ros.training.curves import Curves
@@ -287,9 +287,8 @@ def _check(settings: MetricSolverSettings, rank: Rank, resume: bool) -> None:
         )
     if not 0 < settings.learning_rate < float("inf"):
         raise ConfigError(f"learning_rate: {settings.learning_rate}; needed a positive number.")
-    focuses = settings.focuses
-    if not focuses or focuses[0] <= 0 or any(a >= b for a, b in pairwise(focuses)):
-        raise ConfigError(f"focuses: {focuses}; needed positive metres, rising.")
+    if not is_pool(settings.focuses):
+        raise ConfigError(f"focuses: {settings.focuses}; needed positive metres, rising.")
     if settings.heads not in ("one", "two"):
         raise ConfigError(f"heads: {settings.heads!r}; known are one, two.")
     if rank.count > 1 and settings.steps is None:
