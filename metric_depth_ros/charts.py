@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import cv2
@@ -10,7 +11,9 @@ import numpy as np
 from metric_depth_ros.types import FloatArray, ImageArray
 
 _COLOURS = ((214, 96, 40), (40, 140, 60), (40, 70, 200), (150, 60, 160), (0, 140, 150), (120, 110, 30))
-_SIZE, _MARGIN, _LEGEND = (620, 300), 46, 170
+_SIZE, _MARGIN = (620, 300), 46
+# Width of a name with its value, and height of a row of them.
+_LEGEND, _ROW = 170, 16
 
 
 def draw_chart(
@@ -28,7 +31,9 @@ def draw_chart(
     """
     width, height = _SIZE
     chart: ImageArray = np.full((height, width, 3), 255, np.uint8)
-    low, high = np.array([_MARGIN, _MARGIN]), np.array([width - 16, height - 28])
+    columns = (width - _MARGIN) // _LEGEND
+    top = _MARGIN + _ROW * max(0, math.ceil(len(lines) / columns) - 1)
+    low, high = np.array([_MARGIN, top]), np.array([width - 16, height - 28])
     cv2.rectangle(chart, low.tolist(), high.tolist(), (190, 190, 190), 1)
     _write(chart, title, (_MARGIN, 18), (0, 0, 0))
     known, thin = _known(lines), _known(beside or {})
@@ -37,10 +42,9 @@ def draw_chart(
     least, most = points.min(axis=0), points.max(axis=0)
     least[0] = 0
     span = np.maximum(most - least, 1e-9)
-    for text, at in ((f"{most[1]:.3g}", (2, _MARGIN + 4)), (f"{least[1]:.3g}", (2, height - 28)),
+    for text, at in ((f"{most[1]:.3g}", (2, top + 4)), (f"{least[1]:.3g}", (2, height - 28)),
                      (f"{across} {most[0]:.4g}", (width - 150, height - 10))):  # fmt: skip
         _write(chart, text, at, (90, 90, 90))
-    columns = (width - _MARGIN) // _LEGEND
     for number, (name, line) in enumerate(known.items()):
         colour = _COLOURS[number % len(_COLOURS)]
         for drawn, thickness in ((thin.get(name), 1), (line, 2)):
@@ -51,7 +55,7 @@ def draw_chart(
                     chart, [np.rint(pixels).astype(np.int32)], False, colour, thickness, cv2.LINE_AA
                 )
         label = f"{name} {line[-1, 1]:.3f}" if len(line) else name
-        at = (_MARGIN + 8 + _LEGEND * (number % columns), 38 + 16 * (number // columns))
+        at = (_MARGIN + 8 + _LEGEND * (number % columns), 38 + _ROW * (number // columns))
         _write(chart, label, at, colour)
     return chart
 
