@@ -29,6 +29,8 @@ from metric_depth_ros.types import FloatArray, ImageArray
 
 BUNDLED = "config/models/tiny_metric_solver.yaml"
 FOCUSES = (2.0, 4.0, 6.0, 10.0, 20.0, 40.0, 80.0, 120.0)
+# Pixels that are compared: of every second row and column.
+EVERY = (slice(None, None, 2), slice(None, None, 2))
 # What is taken away -> the settings that do it. The one focus is where the single head ends.
 VARIANTS: dict[str, dict[str, Any]] = {
     "one head": {"heads": "one"},
@@ -119,15 +121,26 @@ def sliding(
     """
     errors, masks = [], []
     for image, truth in pictures(folder):
-        depths = predict(image, focuses)
+        depths, truth = [depth[EVERY] for depth in predict(image, focuses)], truth[EVERY]
         pairs = [[column(depth, truth, cut_m) for cut_m in FOCUSES] for depth in depths]
         errors.append([[[score(*pair) for pair in row] for row in pairs] for score in (abs_rel, delta)])
         masks.append([((d <= f) == (truth <= f)).mean() for d, f in zip(depths, focuses, strict=True)])
     return np.nanmean(errors, axis=0), np.mean(masks, axis=0)
 
 
-def sliding_table(name: str, errors: FloatArray, masks: FloatArray, fused: FloatArray | None) -> str:
-    """Markdown: AbsRel / delta1, the best focus of each column in bold; below, all focuses fused."""
+def control(folder: Path, column: Column) -> FloatArray:
+    """AbsRel and delta1 (2, 1, column) of one depth for all pictures: the truth's median in each column."""
+    truths = [truth[EVERY] for _, truth in pictures(folder)]
+    scores = []
+    for cut_m in FOCUSES:
+        wanted = [column(truth, truth, cut_m)[1] for truth in truths]
+        usual = np.nanmedian(np.concatenate([w.ravel()[::7] for w in wanted]))
+        scores.append([[score(np.full_like(w, usual), w) for w in wanted] for score in (abs_rel, delta)])
+    return np.nanmean(scores, axis=2).T[:, None]
+
+
+def sliding_table(name: str, errors: FloatArray, masks: FloatArray, others: dict[str, FloatArray]) -> str:
+    """Markdown: AbsRel / delta1, the best focus of each column in bold; ``others`` (2, 1, column) below."""
     best = errors[0].argmin(axis=0), errors[1].argmax(axis=0)
     lines = [f"| {name}, focus | {' | '.join(f'{c:g} m' for c in FOCUSES)} | mask |", "|---" * 10 + "|"]
     for row, focus in enumerate(FOCUSES):
@@ -137,9 +150,9 @@ def sliding_table(name: str, errors: FloatArray, masks: FloatArray, fused: Float
             for column in range(len(FOCUSES))
         ]
         lines.append(f"| {focus:g} m | {' | '.join(cells)} | {masks[row]:.3f} |")
-    if fused is not None:
-        cells = [f"{error:.3f} / {delta1:.3f}" for error, delta1 in fused[:, 0].T]
-        lines.append(f"| all, fused | {' | '.join(cells)} | |")
+    for other, scores in others.items():
+        cells = [f"{error:.3f} / {delta1:.3f}" for error, delta1 in scores[:, 0].T]
+        lines.append(f"| {other} | {' | '.join(cells)} | |")
     steps = np.abs(np.array(best) - np.arange(len(FOCUSES)))
     on, near = (steps == 0).sum(axis=1), (steps <= 1).sum(axis=1)
     lines.append(
@@ -241,8 +254,9 @@ def main() -> None:
         predict = wrap(engine_predictor(manifest, args.fusion))
         together = wrap(engine_predictor(manifest, args.fusion, ",".join(f"{f:g}" for f in FOCUSES)))
     for folder in args.test:
-        fused = None if together is None else sliding(together, folder, (0.0,), column)[0]
-        print(f"\n{sliding_table(folder.name, *sliding(predict, folder, FOCUSES, column), fused)}")
+        others = {} if together is None else {"all, fused": sliding(together, folder, (0.0,), column)[0]}
+        others["control: one depth"] = control(folder, column)
+        print(f"\n{sliding_table(folder.name, *sliding(predict, folder, FOCUSES, column), others)}")
 
 
 if __name__ == "__main__":

@@ -9,11 +9,14 @@ import pytest
 from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.datasets import open_dataset
 from metric_depth_ros.engines import BUNDLED_WITH_BASIS, build_engine, load_manifest, manifest_path
+from metric_depth_ros.engines.manifest import load_engine_manifest
+from metric_depth_ros.evaluation.metrics import abs_rel
 from metric_depth_ros.evaluation.relative import median_score, read_truths, rows_only, score
 from metric_depth_ros.share import share_path
 
 MOST_BYTES = 6_000_000
 MOST_BYTES_WITH_MAPS = 7_000_000
+MOST_BYTES_OF_BOTH = 7_000_000
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +133,36 @@ def test_it_is_what_open_dataset_frames_are_run_with_by_default(tmp_path):
     [sample] = open_dataset(tmp_path).samples(anchors=100)
     depth = build_pipeline(Config()).process(sample).metric.depth
     assert np.isfinite(depth).mean() > 0.5
+
+
+@pytest.fixture(scope="module")
+def metric_solver():
+    path = share_path("config/models/tiny_metric_solver.yaml")
+    manifest = load_engine_manifest(path)
+    files = [path.parent / file.file for file in (manifest.encoder, manifest.decoders)]
+    assert sum(file.stat().st_size for file in files) <= MOST_BYTES_OF_BOTH
+    return build_engine(EngineConfig(manifest=str(path), runtime="onnxruntime"))
+
+
+def test_metres_without_anchors_tell_near_scenes_from_far_ones(metric_solver):
+    """Better than one depth for all of them, chosen knowing them all."""
+    pytest.importorskip("embreex")
+    from scipy.stats import spearmanr
+
+    from metric_depth_ros.datasets.synthetic.dataset import SyntheticDataset
+
+    data, focus_m = (
+        SyntheticDataset(["tabletop", "corridor", "street"], seed=987_654, views_per_scene=1),
+        10.0,
+    )
+    views = [view for view in map(data.__getitem__, range(24)) if (view.depth <= focus_m).mean() > 0.2]
+    truths = [np.where(view.depth <= focus_m, view.depth, np.nan) for view in views]
+    found = [metric_solver.predict(view.image, focus_m=focus_m).values for view in views]
+    middles = [np.nanmedian(truth) for truth in truths]
+    assert (
+        spearmanr([np.median(f[np.isfinite(t)]) for f, t in zip(found, truths, strict=True)], middles)[0]
+        > 0.6
+    )
+    ours = [abs_rel(depth, truth) for depth, truth in zip(found, truths, strict=True)]
+    constant = [abs_rel(np.full_like(truth, np.median(middles)), truth) for truth in truths]
+    assert np.mean(ours) < np.mean(constant)

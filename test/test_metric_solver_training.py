@@ -329,5 +329,5 @@ def test_the_table_of_a_perfect_and_of_a_clumsy_network(shards):
     errors, masks = bench.sliding(clumsy, shards)
     # Up to 4 m: the focus of 2 m is wrong beyond it, that of 4 m is not.
     assert errors[0, 0, 1] > 0.05 and errors[0, 1, 1] == 0 and (masks == 1).all()
-    table = bench.sliding_table("ramps", errors, masks, None)
+    table = bench.sliding_table("ramps", errors, masks, {"control": bench.control(shards, bench.cut)})
     assert "on or next to it" in table and table.count("**") >= 2 * len(bench.FOCUSES)
