@@ -1,6 +1,7 @@
 """Metric-Solver around each focus, and what its parts are worth: tables 3a, 3b, 5 and 6 of paper 004.
 
     python benchmarks/bench_metric_solver.py TEST... [--manifest YAML | --run RUN] [--bands] [--flip]
+    python benchmarks/bench_metric_solver.py --real $METRIC_DEPTH_DATA
     python benchmarks/bench_metric_solver.py TEST... --ablation SHARDS --to FOLDER [--steps 600] [--seeds 3]
 
 TEST are folders of shards that were not trained on (`metric_depth synthesize` with another seed). The first
@@ -24,6 +25,7 @@ from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.datasets.synthetic.shards import ShardReader
 from metric_depth_ros.engines import build_engine
 from metric_depth_ros.evaluation.metrics import abs_rel, all_metrics, delta
+from metric_depth_ros.evaluation.relative import SETS, read_truths
 from metric_depth_ros.share import share_path
 from metric_depth_ros.types import FloatArray, ImageArray
 
@@ -40,6 +42,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 # The paper evaluates indoors up to 10 m and outdoors up to 80 m, the focus alike.
 CUTS = {"synthetic_indoor": 10.0, "synthetic_street": 80.0}
+REAL_CUTS = {"indoor": 10.0, "outdoor": 80.0}
 COLUMNS = ("delta1", "delta2", "abs_rel", "rmse", "log10")
 
 
@@ -218,6 +221,21 @@ def ablation_table(folder: Path, to: Path, seeds: int, wrap: Callable[[Predictor
     return "\n".join(lines)
 
 
+def real_table(predict: Predictor, data: Path) -> str:
+    """Markdown: medians over frames of the develop half, nothing fitted, beside one depth for all of them."""
+    lines = ["| real, develop half | frames | AbsRel | control: one depth |", "|---" * 4 + "|"]
+    for place, sets in SETS["develop"].items():
+        cut_m = REAL_CUTS[place]
+        truths = [t for name in sets if (data / name).is_dir() for t in read_truths(data / name)]
+        wanted = [np.where(t.depth <= cut_m, t.depth, np.nan) for t in truths]
+        usual = np.median([np.nanmedian(w) for w in wanted])
+        found = [predict(t.image, [cut_m])[0][t.uv[:, 1], t.uv[:, 0]] for t in truths]
+        ours = np.nanmedian([abs_rel(f, w) for f, w in zip(found, wanted, strict=True)])
+        constant = np.nanmedian([abs_rel(np.full_like(w, usual), w) for w in wanted])
+        lines.append(f"| {place}, up to {cut_m:g} m | {len(truths)} | {ours:.3f} | {constant:.3f} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Metric-Solver around each focus; its ablation.")
     parser.add_argument("test", type=Path, nargs="*", help="folders of held-out shards")
@@ -228,6 +246,7 @@ def main() -> None:
     parser.add_argument("--manifest", type=Path, help="default: the one that comes with the package")
     parser.add_argument("--fusion", default="hard", help="of near and far: hard (default) or soft")
     parser.add_argument("--run", type=Path, help="of metric_depth train metric-solver, instead of a manifest")
+    parser.add_argument("--real", type=Path, metavar="FOLDER", help="real frames to measure on as well")
     parser.add_argument("--ablation", type=Path, metavar="SHARDS", help="train the variants on these")
     parser.add_argument("--to", type=Path, help="where their runs go")
     parser.add_argument("--steps", type=int, default=600, help="of each of them (default 600)")
@@ -235,7 +254,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, nargs=2, default=(160, 128), help="of theirs (default 160 128)")
     parser.add_argument("--threads", type=int, default=0, help="of theirs (default: one per core)")
     args = parser.parse_args()
-    if not args.test:
+    if not args.test and args.real is None:
         print("bench_metric_solver: skipped, no TEST given")
         return
     wrap = flip_averaged if args.flip else lambda predict: predict
@@ -257,6 +276,8 @@ def main() -> None:
         others = {} if together is None else {"all, fused": sliding(together, folder, (0.0,), column)[0]}
         others["control: one depth"] = control(folder, column)
         print(f"\n{sliding_table(folder.name, *sliding(predict, folder, FOCUSES, column), others)}")
+    if args.real:
+        print(f"\n{real_table(predict, args.real)}")
 
 
 if __name__ == "__main__":

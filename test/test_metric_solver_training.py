@@ -193,7 +193,7 @@ def test_a_run_that_was_killed_goes_on_with_the_same_curve(shards, tmp_path, mon
 
 def test_the_loss_falls_and_the_best_is_kept(shards, tmp_path):
     # Too fast at the end, so that the last is not the best.
-    state = train(settings_for(shards, tmp_path, steps=40, look_every=10, batch=8, average=0.8))
+    state = train(settings_for(shards, tmp_path, steps=70, look_every=10, batch=8, average=0.8))
     rows = rows_of(tmp_path, "validation.csv")
     losses = np.array([float(row["loss"]) for row in rows]).reshape(-1, 3).mean(1)
     assert losses[-1] < 0.7 * losses[0]
@@ -297,7 +297,7 @@ def test_two_processes_train_one_network(shards, tmp_path):
 
 
 def test_the_command_trains(shards, tmp_path, capsys):
-    words = ["train", "metric-solver", "--data", shards, "--out", tmp_path, "--steps", 1, "--batch", 2]
+    words = ["train", "metric-solver", "--data", shards, "--out", tmp_path, "--steps", 1, "--batch", 4]
     assert main([*map(str, words), "--size", "64x48", "--device", "cpu"]) == 0
     assert "metric-solver-export" in capsys.readouterr().out
     assert main([*map(str, words), "--size", "64"]) == 1

@@ -52,7 +52,7 @@ _LINE_EVERY_S = 20.0
 # Settings that a resumed run shares with what it was.
 _SAME = (
     "encoder", "focuses", "heads", "mask", "size", "grows", "batch", "optimizer", "learning_rate", "seed",
-    "start", "weights", "families",
+    "families",
 )  # fmt: skip
 _KEYS = frozenset(
     {"step", "elapsed_s", "settings", "architecture", "network", "average", "best", "best_loss", "optimizer"}
