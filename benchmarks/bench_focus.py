@@ -33,11 +33,11 @@ from metric_depth_ros.config import AnchorsConfig, Config, from_flat
 from metric_depth_ros.datasets import Frame, open_dataset
 from metric_depth_ros.engines import build_engine
 from metric_depth_ros.evaluation.metrics import abs_rel, delta
+from metric_depth_ros.near_far import FOCUSES
 from metric_depth_ros.regions import build_segmenter
 from metric_depth_ros.solvers import build_solver
 from metric_depth_ros.types import Anchors, FloatArray, IntArray, RelativeDepth
 
-FOCUSES_M = (2.0, 4.0, 6.0, 10.0, 20.0, 40.0, 80.0, 120.0)
 SOLVERS = ("global_affine", "lwlr", "region_aware", "auto")
 NOISE = AnchorsConfig(sigma_base_m=0.0, sigma_relative=0.02)
 # What the planner asks for, in metres; each for so many images, of which the first do not count.
@@ -66,7 +66,7 @@ def pictures(folder: Path, every: int) -> Iterator[Picture]:
 
 def random_anchors(depth: FloatArray, count: int, seed: int) -> Anchors:
     """Pixels drawn from those whose depth is known, up to the farthest column, with noise."""
-    v, u = np.nonzero(np.isfinite(depth) & (depth <= FOCUSES_M[-1]))
+    v, u = np.nonzero(np.isfinite(depth) & (depth <= FOCUSES[-1]))
     random = np.random.default_rng(seed)
     chosen = random.choice(len(v), min(count, len(v)), replace=False)
     u, v = u[chosen], v[chosen]
@@ -83,12 +83,12 @@ def errors_of(
     for number, picture in enumerate(found):
         truth = picture.frame.depth
         assert truth is not None
-        columns = [np.where(truth <= cut_m, truth, np.nan) for cut_m in FOCUSES_M]
+        columns = [np.where(truth <= cut_m, truth, np.nan) for cut_m in FOCUSES]
         for seed in range(seeds):
             anchors = random_anchors(truth, count, 1000 * seed + number)
-            depths = [solve(picture, anchors, focus_m) for focus_m in (0.0, *FOCUSES_M)]
+            depths = [solve(picture, anchors, focus_m) for focus_m in (0.0, *FOCUSES)]
             errors.append([
-                [[score(np.fmin(d, c), t) for c, t in zip(FOCUSES_M, columns, strict=True)] for d in depths]
+                [[score(np.fmin(d, c), t) for c, t in zip(FOCUSES, columns, strict=True)] for d in depths]
                 for score in (abs_rel, delta)
             ])  # fmt: skip
     return np.asarray(np.nanmean(errors, axis=0))
@@ -97,20 +97,20 @@ def errors_of(
 def table(title: str, errors: FloatArray) -> str:
     """Markdown: AbsRel / delta1, the best focus of each column in bold, and how near the diagonal it is."""
     best = errors[0, 1:].argmin(axis=0), errors[1, 1:].argmax(axis=0)
-    lines = [f"| {title} | {' | '.join(f'{c:g} m' for c in FOCUSES_M)} |", "|---" * 9 + "|"]
-    for row, name in enumerate(("no focus", *(f"focus {focus_m:g} m" for focus_m in FOCUSES_M))):
+    lines = [f"| {title} | {' | '.join(f'{c:g} m' for c in FOCUSES)} |", "|---" * 9 + "|"]
+    for row, name in enumerate(("no focus", *(f"focus {focus_m:g} m" for focus_m in FOCUSES))):
         cells = [
             " / ".join(
                 f"**{errors[s, row, c]:.3f}**" if row == best[s][c] + 1 else f"{errors[s, row, c]:.3f}"
                 for s in (0, 1)
             )
-            for c in range(len(FOCUSES_M))
+            for c in range(len(FOCUSES))
         ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    steps = np.abs(np.array(best) - np.arange(len(FOCUSES_M)))
+    steps = np.abs(np.array(best) - np.arange(len(FOCUSES)))
     near = (steps <= 1).sum(axis=1)
     lines.append(
-        f"\nBest cell on or next to the diagonal: AbsRel {near[0]}, delta1 {near[1]} of {len(FOCUSES_M)}."
+        f"\nBest cell on or next to the diagonal: AbsRel {near[0]}, delta1 {near[1]} of {len(FOCUSES)}."
     )
     return "\n".join(lines)
 
@@ -211,7 +211,7 @@ def live(bag: Path, truth_topic: str, solver: str, rate: float) -> str:
         errors = np.array([
             [
                 abs_rel(np.fmin(run.depths[s], limit), np.where(truths[s] <= limit, truths[s], np.nan))
-                for limit in (focus_m, FOCUSES_M[-1])
+                for limit in (focus_m, FOCUSES[-1])
                 for run in (off, slid)
             ]
             for s in stamps

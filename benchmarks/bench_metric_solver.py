@@ -26,11 +26,11 @@ from metric_depth_ros.datasets.synthetic.shards import ShardReader
 from metric_depth_ros.engines import build_engine
 from metric_depth_ros.evaluation.metrics import abs_rel, all_metrics, delta
 from metric_depth_ros.evaluation.relative import SETS, read_truths
+from metric_depth_ros.near_far import FOCUSES
 from metric_depth_ros.share import share_path
 from metric_depth_ros.types import FloatArray, ImageArray
 
 BUNDLED = "config/models/tiny_metric_solver.yaml"
-FOCUSES = (2.0, 4.0, 6.0, 10.0, 20.0, 40.0, 80.0, 120.0)
 # Pixels that are compared: of every second row and column.
 EVERY = (slice(None, None, 2), slice(None, None, 2))
 # What is taken away -> the settings that do it. The one focus is where the single head ends.

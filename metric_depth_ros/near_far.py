@@ -18,6 +18,8 @@ from metric_depth_ros.types import BoolArray, FloatArray
 
 # k of equation 3, in 1/m.
 TAPER = 0.025
+# The paper's pool of focuses in metres, as its tables 3b, 5 and 6 have them.
+FOCUSES = (2.0, 4.0, 6.0, 10.0, 20.0, 40.0, 80.0, 120.0)
 
 # Focuses in metres by task. The paper evaluates indoors at 10 and outdoors at 80; 2 and 120 are the ends of
 # its pool: what an arm reaches, and as far as it learned, before a sky that is at infinity.

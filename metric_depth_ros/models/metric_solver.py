@@ -21,9 +21,8 @@ from metric_depth_ros.models.tiny_depth import (
     resized,
     start,
 )
+from metric_depth_ros.near_far import FOCUSES
 
-# The paper's pool of focuses in metres, as its tables 3b, 5 and 6 have them.
-FOCUSES = (2.0, 4.0, 6.0, 10.0, 20.0, 40.0, 80.0, 120.0)
 # Where the depth of a single head ends, in metres (table 3a).
 ONE_HEAD_M = 80.0
 # Logit of a mask that is certain, and slope of the one that stands in for a missing mask head.

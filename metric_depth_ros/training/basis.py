@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metric_depth_ros.errors import ConfigError, ModelError
+from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.models.basis_generator import BasisGenerator, BasisGeneratorConfig
 from metric_depth_ros.training import checkpoint
 from metric_depth_ros.training.basis_batch import BasisBatch, make_basis_batch
@@ -40,10 +40,11 @@ from metric_depth_ros.training.basis_losses import (
 )
 from metric_depth_ros.training.curves import Curves
 from metric_depth_ros.training.running import (
+    build_adamw,
     check_budget,
     check_folder,
     check_same,
-    decaying_groups,
+    descend,
     keep_average,
 )
 from metric_depth_ros.training.settings import Progress, learning_rate
@@ -51,6 +52,8 @@ from metric_depth_ros.training.settings import Progress, learning_rate
 _LINE_EVERY_S = 20.0
 _MOST_VALIDATION, _STATISTICS = 400, 256
 _SPREAD_WEIGHT = 0.02
+# The largest norm of the gradient.
+_CLIP = 1.0
 # Of the errors, so many should lie within one stated sigma.
 _ONE_SIGMA = 0.683
 # Settings that a resumed run shares with what it was.
@@ -125,10 +128,7 @@ class BasisTrainer:
         self.network = self._network(state)
         self.average = copy.deepcopy(self.network).eval()
         self._best, self._best_loss = copy.deepcopy(self.network.state_dict()), float("inf")
-        groups = decaying_groups(self.network, settings.weight_decay)
-        self._optimizer = torch.optim.AdamW(
-            groups, lr=settings.learning_rate, betas=(0.9, 0.98), foreach=True
-        )
+        self._optimizer = build_adamw(self.network, settings.learning_rate, settings.weight_decay)
         spent = {"step": state["step"], "elapsed_s": state["elapsed_s"]} if state else {}
         self._progress = Progress(settings, **spent)
         if state:
@@ -198,17 +198,13 @@ class BasisTrainer:
 
     def _step(self, batch: BasisBatch) -> float:
         rate = learning_rate(self.settings, self._progress.at(self._progress.step))
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
         self.network.train()
         with torch.autocast("cpu", torch.bfloat16):
             outputs = outputs_at(self.network, batch)
         loss, _ = self._losses(batch, *outputs)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        if torch.isfinite(norm):
-            self._optimizer.step()
+        descend(self.network, self._optimizer, rate, _CLIP)
         self._progress.step += 1
         keep_average(self.average, self.network, self._progress.step, self.settings.average)
         return float(loss.detach())
@@ -307,15 +303,9 @@ def load_generator(run: str | Path) -> tuple[BasisGenerator, dict[str, Any]]:
 
 def build_generator(state: dict[str, Any], *, weights: str = "best") -> BasisGenerator:
     """The generator of a state. Raises ModelError when the weights do not fit the architecture."""
-    try:
-        network = BasisGenerator(BasisGeneratorConfig(**state["architecture"]))
-        network.load_state_dict(state[weights])
-    except (TypeError, RuntimeError) as error:
-        raise ModelError(
-            f"checkpoint: its weights are of another generator ({error}). Train anew."
-        ) from error
-    network.to(memory_format=torch.channels_last)
-    return network
+    return checkpoint.rebuilt(
+        lambda: BasisGenerator(BasisGeneratorConfig(**state["architecture"])), state[weights], "generator"
+    )
 
 
 def outputs_at(network: BasisGenerator, batch: BasisBatch) -> tuple[Tensor, Tensor, Tensor]:

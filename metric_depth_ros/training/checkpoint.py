@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Set
+from collections.abc import Callable, Mapping, Set
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from metric_depth_ros.errors import InputError, ModelError
 from metric_depth_ros.models.tiny_depth import TinyDepth, TinyDepthConfig
+
+Network = TypeVar("Network", bound=nn.Module)
 
 FILE = "checkpoint.pt"
 _KEYS = frozenset({"step", "elapsed_s", "settings", "architecture", "network", "average", "optimizer"})
@@ -107,13 +110,18 @@ def build_network(state: dict[str, Any], *, weights: str = "average") -> TinyDep
     Raises:
         ModelError: the weights do not fit the architecture.
     """
+    sizes: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in state["architecture"].items()
+    }
+    return rebuilt(lambda: TinyDepth(TinyDepthConfig(**sizes)), state[weights], "network")
+
+
+def rebuilt(build: Callable[[], Network], weights: Mapping[str, Any], what: str) -> Network:
+    """What ``build`` makes, with these weights. Raises ModelError when they do not fit it."""
     try:
-        sizes: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in state["architecture"].items()
-        }
-        network = TinyDepth(TinyDepthConfig(**sizes))
-        network.load_state_dict(state[weights])
+        network = build()
+        network.load_state_dict(weights)
     except (TypeError, RuntimeError) as error:
-        raise ModelError(f"checkpoint: its weights are of another network ({error}). Train anew.") from error
+        raise ModelError(f"checkpoint: its weights are of another {what} ({error}). Train anew.") from error
     network.to(memory_format=torch.channels_last)
     return network

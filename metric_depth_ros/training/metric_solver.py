@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from metric_depth_ros.errors import ConfigError, ModelError
+from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.models.metric_solver import PATCH, MetricSolver, MetricSolverConfig
 from metric_depth_ros.models.tiny_depth import TinyDepth
 from metric_depth_ros.near_far import is_pool
@@ -42,6 +42,7 @@ from metric_depth_ros.training.running import (
     check_optimizer,
     check_same,
     choose_device,
+    descend,
     keep_average,
 )
 from metric_depth_ros.training.settings import Progress, grown_size, learning_rate
@@ -157,16 +158,12 @@ class MetricSolverTrainer:
     def _step(self, parts: Sequence[Batch]) -> float:
         step, seed = self._progress.step, self.settings.seed
         rate = learning_rate(self.settings, self._progress.at(step))
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
         rng = np.random.default_rng([seed, step, _FOCUS, self._rank.number])
         drawn = [draw_focus(self.settings.focuses, len(part.image), rng) for part in parts]
         loss = self._workers.backward(
             [FocusedBatch(p.image, p.depth, focus_m) for p, focus_m in zip(parts, drawn, strict=True)]
         )
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
-        if torch.isfinite(norm):
-            self._optimizer.step()
+        descend(self.network, self._optimizer, rate, self.settings.clip)
         self._progress.step += 1
         keep_average(self.average, self.network, self._progress.step, self.settings.average)
         return loss
@@ -231,13 +228,9 @@ def load_metric_solver(run: str | Path) -> tuple[MetricSolver, dict[str, Any]]:
 
 def build_metric_solver(state: dict[str, Any], *, weights: str = "best") -> MetricSolver:
     """The network of a state. Raises ModelError when the weights do not fit the architecture."""
-    try:
-        network = MetricSolver(MetricSolverConfig(**state["architecture"]))
-        network.load_state_dict(state[weights])
-    except (TypeError, RuntimeError) as error:
-        raise ModelError(f"checkpoint: its weights are of another network ({error}). Train anew.") from error
-    network.to(memory_format=torch.channels_last)
-    return network
+    return checkpoint.rebuilt(
+        lambda: MetricSolver(MetricSolverConfig(**state["architecture"])), state[weights], "network"
+    )
 
 
 def _network(settings: MetricSolverSettings, state: dict[str, Any] | None) -> MetricSolver:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from metric_depth_ros.errors import ConfigError
-from metric_depth_ros.models.metric_solver import FOCUSES
+from metric_depth_ros.near_far import FOCUSES
 from metric_depth_ros.types import FloatArray
 
 # The paper's (section 4.1); it has no batch size.

@@ -1,4 +1,4 @@
-"""What every training run does alike: its checks, what decays, what is averaged."""
+"""What every training run does alike: its checks, its optimizer, its steps, what is averaged."""
 
 from __future__ import annotations
 
@@ -72,13 +72,30 @@ class Descent(Protocol):
 
 def build_optimizer(network: torch.nn.Module, settings: Descent, threads: int) -> torch.optim.Optimizer:
     """Muon on so many threads, or AdamW."""
-    groups = decaying_groups(network, settings.weight_decay)
     if settings.optimizer == "muon":
+        groups = _decaying_groups(network, settings.weight_decay)
         return Muon(groups, lr=settings.learning_rate, threads=threads)
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), foreach=True)
+    return build_adamw(network, settings.learning_rate, settings.weight_decay)
 
 
-def decaying_groups(network: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+def build_adamw(network: torch.nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
+    """AdamW, for a network's weights with decay and its biases and norms without."""
+    groups = _decaying_groups(network, weight_decay)
+    return torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.98), foreach=True)
+
+
+def descend(
+    network: torch.nn.Module, optimizer: torch.optim.Optimizer, learning_rate: float, clip: float
+) -> None:
+    """One step along the gradients, cut at a norm of ``clip``; none where they are not finite."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate
+    norm = torch.nn.utils.clip_grad_norm_(network.parameters(), clip)
+    if torch.isfinite(norm):
+        optimizer.step()
+
+
+def _decaying_groups(network: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """An optimizer's groups: weights decay, biases and norms do not."""
     flat = [p for p in network.parameters() if p.ndim < 2]
     deep = [p for p in network.parameters() if p.ndim >= 2]

@@ -33,6 +33,7 @@ from metric_depth_ros.training.running import (
     check_optimizer,
     check_same,
     choose_device,
+    descend,
     keep_average,
 )
 from metric_depth_ros.training.settings import Progress, TrainingSettings, draw_size, learning_rate
@@ -126,12 +127,8 @@ class Trainer:
 
     def _step(self, parts: list[Any]) -> float:
         rate = learning_rate(self.settings, self._progress.at(self._progress.step))
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
         loss = self._workers.backward(parts)
-        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip)
-        if torch.isfinite(norm):
-            self._optimizer.step()
+        descend(self.network, self._optimizer, rate, self.settings.clip)
         self._progress.step += 1
         keep_average(self.average, self.network, self._progress.step, self.settings.average)
         return loss
