@@ -24,7 +24,9 @@ setup(
     maintainer="metric_depth_ros maintainers",
     maintainer_email="maintainers@metric-depth-ros.invalid",
     python_requires=">=3.10",
-    packages=find_packages(include=[package_name, f"{package_name}.*"]),
+    packages=find_packages(
+        include=[package_name, f"{package_name}.*", "metric_depth_synthetic", "metric_depth_synthetic.*"]
+    ),
     package_data={package_name: ["py.typed"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),

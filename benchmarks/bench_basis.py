@@ -57,9 +57,9 @@ def run_candidates(folder: Path, engine: EngineConfig, *, blind_alone: bool) -> 
 
     from metric_depth_ros.engines import load_manifest, manifest_path
     from metric_depth_ros.engines.positive import BEYOND
-    from metric_depth_ros.models.basis_generator import FusedGenerator
-    from metric_depth_ros.training.basis import load_generator
-    from metric_depth_ros.training.basis_cache import FEATURES, reduced_size
+    from metric_depth_ros.learning.models.basis_generator import FusedGenerator
+    from metric_depth_ros.learning.training.basis.cache import FEATURES, reduced_size
+    from metric_depth_ros.learning.training.basis.trainer import load_generator
 
     torch.set_num_threads(1)
     manifest = load_manifest(manifest_path(engine))

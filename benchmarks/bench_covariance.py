@@ -12,14 +12,13 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from metric_depth_ros.config import EngineConfig
+from metric_depth_ros.config import EngineConfig, SolverConfig
 from metric_depth_ros.evaluation import report, runner
 from metric_depth_ros.evaluation.candidates import Candidate
 from metric_depth_ros.evaluation.frames import Problem, build_source, find_sets, read_problems
 from metric_depth_ros.evaluation.protocols import Case
-from metric_depth_ros.solver_config import SolverConfig
-from metric_depth_ros.solvers.auto import Auto
-from metric_depth_ros.solvers.gaussian_process import Covariance
+from metric_depth_ros.solvers.gaussian_process.process import Covariance
+from metric_depth_ros.solvers.gaussian_process.solver import Auto
 from metric_depth_ros.types import Anchors, MetricDepth
 
 FACTORS = (0.6, 1.6)

@@ -13,12 +13,12 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from metric_depth_ros.datasets.synthetic.scenes import FAMILIES
 from metric_depth_ros.evaluation.relative import Predictor, Score, rows_only
-from metric_depth_ros.training.loader import Samples
-from metric_depth_ros.training.settings import TrainingSettings
-from metric_depth_ros.training.trainer import Trainer
-from metric_depth_ros.training.validation import Validation, predictor
+from metric_depth_ros.learning.training.depth.trainer import Trainer
+from metric_depth_ros.learning.training.depth.validation import Validation, predictor
+from metric_depth_ros.learning.training.loader import Samples
+from metric_depth_ros.learning.training.settings import TrainingSettings
+from metric_depth_synthetic.scenes import FAMILIES
 
 
 def trained(shards: Path, families: tuple[str, ...], minutes: float, out: Path) -> Predictor:

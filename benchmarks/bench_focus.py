@@ -27,8 +27,8 @@ from metric_depth_ros.anchors import depth_sigma
 from metric_depth_ros.bags import read_depths
 from metric_depth_ros.cli.frames_to_bag import CAMERA_INFO, IMAGE, POINTS
 from metric_depth_ros.cli.live import NODE, VERB, Graph, ros_arguments
-from metric_depth_ros.cli.run import parsed
 from metric_depth_ros.cli.synthetic_bag import DEPTH
+from metric_depth_ros.cli.words import setting_of
 from metric_depth_ros.config import AnchorsConfig, Config, from_flat
 from metric_depth_ros.datasets import Frame, open_dataset
 from metric_depth_ros.engines import build_engine
@@ -246,7 +246,7 @@ def main() -> None:
     for folder in args.tests:
         found = list(pictures(folder, args.every))
         for name in args.solvers:
-            solve = solver_of(name, dict(map(parsed, args.options)))
+            solve = solver_of(name, dict(map(setting_of, args.options)))
             errors = errors_of(solve, found, args.anchors, args.seeds)
             print(f"\n{table(f'{folder.name}, {name}', errors)}", flush=True)
     if args.live is not None:

@@ -22,8 +22,8 @@ import torch
 from torch import nn
 
 from metric_depth_ros.engines.manifest import MetricSolverManifest, load_manifest_of
-from metric_depth_ros.export.metric_solver import export_metric_solver
-from metric_depth_ros.models.metric_solver import DINO, DinoSizes, MetricSolver, MetricSolverConfig
+from metric_depth_ros.learning.export.metric_solver import export_metric_solver
+from metric_depth_ros.learning.models.metric_solver import DINO, DinoSizes, MetricSolver, MetricSolverConfig
 from metric_depth_ros.runtimes import build_runtime
 
 COUNTS = (1, 2, 4, 8)

@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 
 from metric_depth_ros.config import EngineConfig
-from metric_depth_ros.datasets.synthetic.shards import ShardReader
+from metric_depth_ros.datasets.shards import ShardReader
 from metric_depth_ros.engines import build_engine
 from metric_depth_ros.evaluation.metrics import abs_rel, all_metrics, delta
 from metric_depth_ros.evaluation.relative import SETS, read_truths
@@ -68,9 +68,9 @@ def run_predictor(run: Path) -> Predictor:
     """The best network of a training."""
     import torch
 
-    from metric_depth_ros.training.metric_solver import load_metric_solver
-    from metric_depth_ros.training.metric_solver_validation import fused_depth, shrunk
-    from metric_depth_ros.training.workers import normalised
+    from metric_depth_ros.learning.training.metric_solver.trainer import load_metric_solver
+    from metric_depth_ros.learning.training.metric_solver.validation import fused_depth, shrunk
+    from metric_depth_ros.learning.training.workers import normalised
 
     network, state = load_metric_solver(run)
 
@@ -171,8 +171,8 @@ def bold(text: str, best: bool) -> str:
 
 def train_variants(shards: Path, to: Path, args: argparse.Namespace) -> None:
     """A run of every variant and seed, TO/VARIANT_SEED, unless it is there."""
-    from metric_depth_ros.training.metric_solver import MetricSolverTrainer
-    from metric_depth_ros.training.metric_solver_settings import settings_of
+    from metric_depth_ros.learning.training.metric_solver.settings import settings_of
+    from metric_depth_ros.learning.training.metric_solver.trainer import MetricSolverTrainer
 
     for seed in range(args.seeds):
         for variant, different in VARIANTS.items():

@@ -14,10 +14,10 @@ from made_up import make_room
 from metric_depth_ros import solve
 from metric_depth_ros.anchors import build_anchors
 from metric_depth_ros.config import AnchorsConfig, EngineConfig
-from metric_depth_ros.datasets.synthetic.dataset import SyntheticDataset
+from metric_depth_ros.drawing.pictures import depth_range, draw_sheet
 from metric_depth_ros.engines import build_engine
 from metric_depth_ros.geometry import transform_points, unproject
-from metric_depth_ros.pictures import depth_range, draw_sheet
+from metric_depth_synthetic.dataset import SyntheticDataset
 
 
 def rendered_frame():

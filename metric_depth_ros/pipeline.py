@@ -20,7 +20,7 @@ from metric_depth_ros.regions import build_segmenter
 from metric_depth_ros.regions.merging import few_enough
 from metric_depth_ros.share import share_path
 from metric_depth_ros.solvers import build_solver
-from metric_depth_ros.solvers.unfitted import unfitted
+from metric_depth_ros.solvers.wrappers.network_only import unfitted
 from metric_depth_ros.types import (
     Anchors,
     Camera,

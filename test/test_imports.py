@@ -1,33 +1,42 @@
-"""The import rule: arrows go down, names on one line do not import each other."""
+"""The import rule: arrows go down one list of floors, and nowhere in circles."""
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 import metric_depth_ros
+import metric_depth_synthetic
 
-PACKAGE = Path(metric_depth_ros.__file__).parent
-LEVELS = [
-    {"types", "errors", "share", "labels"},
-    {"option", "solver_config", "config", "parameter_file", "geometry", "transforms", "messages", "near_far"},
-    {"runtimes", "models"},
-    {"engines", "regions", "anchors", "sync", "datasets", "bags", "pictures", "charts"},
+PACKAGE, SYNTHETIC = (Path(p.__file__).parent for p in (metric_depth_ros, metric_depth_synthetic))
+# A part imports from the floors below it alone; parts of one floor do not know each other.
+FLOORS = [
+    {"errors"},
+    {"types", "share"},
+    {"labels", "near_far", "geometry"},
+    {"config", "transforms", "messages"},
+    {"anchors", "sync"},
+    {"runtimes", "datasets", "bags", "drawing", "health"},
+    {"engines"},
+    {"regions"},
     {"solvers"},
     {"pipeline", "api"},
     {"evaluation"},
-    {"training", "export"},
+    {"learning"},
     {"nodes"},
     {"cli"},
 ]
-LEVEL = {part: level for level, parts in enumerate(LEVELS) for part in parts}
-# What may be imported on one level, since it only ever points one way.
-WITHIN_LEVEL = {("types", "errors"), ("labels", "types"),
-    ("parameter_file", "config"), ("config", "solver_config"),
-    ("config", "option"), ("solver_config", "option"), ("solver_config", "near_far"),
-    ("transforms", "geometry"), ("messages", "geometry"), ("bags", "sync"),
-    ("datasets", "sync"), ("datasets", "anchors"), ("regions", "engines"),
-    ("export", "training")}  # fmt: skip
+# The same inside two of them.
+INSIDE = {
+    "solvers": [
+        {"fitting"},
+        {"median", "global_affine", "piecewise", "lwlr", "grid", "gaussian_process", "region_aware", "basis"},
+        {"paper", "wrappers"},
+        {"__init__"},
+    ],
+    "learning": [{"models"}, {"training"}, {"export"}],
+}
 ROS = {
     "rclpy",
     "sensor_msgs",
@@ -38,11 +47,18 @@ ROS = {
     "tf2_ros",
     "rosgraph_msgs",
 }
-FILES = sorted(PACKAGE.rglob("*.py"))
+# All that the synthetic world knows of the package, and who of the package knows it.
+KNOWN_TO_SYNTHETIC = ("errors", "types", "geometry", "datasets.shard_layout", "datasets.shards")
+KNOW_SYNTHETIC = {"cli/synthesize.py", "cli/synthetic_bag.py", "cli/demo.py"}
+
+FILES = sorted([*PACKAGE.rglob("*.py"), *SYNTHETIC.rglob("*.py")])
+MODULES = {
+    ".".join(p.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): p for p in FILES
+}
 
 
-def part_of(path):
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def name_of(path):
+    return str(path.relative_to(PACKAGE.parent))
 
 
 def imports(path):
@@ -58,22 +74,63 @@ def imports(path):
             yield from ((name, node in top) for name in names)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def floor_of(part, floors):
+    return next((number for number, parts in enumerate(floors) if part in parts), None)
+
+
+def parts_of(path):
+    return [part.removesuffix(".py") for part in path.relative_to(PACKAGE).parts]
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=name_of)
 def test_imports_point_down(path):
-    here = part_of(path)
+    here, *inside = parts_of(path)
     for module, at_top in imports(path):
         root, *rest = module.split(".")
         if root in ROS:
             assert here == "nodes" or (here == "cli" and not at_top), f"{module} imported outside nodes/"
         if root in ("torch", "transformers"):
-            assert here in ("models", "training", "export", "runtimes"), f"{module} imported outside models/"
-        if root == "metric_depth_ros" and rest and here != "__init__":
-            there = rest[0]
-            if there == here or there not in LEVEL:
-                continue
-            assert LEVEL[there] < LEVEL[here] or (here, there) in WITHIN_LEVEL, f"{here} imports {module}"
+            assert here in ("learning", "runtimes"), f"{module} imported outside learning/"
+        if root == "metric_depth_synthetic":
+            assert str(path.relative_to(PACKAGE)) in KNOW_SYNTHETIC, f"{here} imports {module}"
+        if root != "metric_depth_ros" or not rest or here == "__init__":
+            continue
+        there = rest[0]
+        if there != here:
+            above, below = floor_of(here, FLOORS), floor_of(there, FLOORS)
+            assert below is None or below < above, f"{here} imports {module}"
+        elif here in INSIDE and rest[1] != inside[0]:
+            above, below = (floor_of(part, INSIDE[here]) for part in (inside[0], rest[1]))
+            assert below is None or below < above, f"{here}/{inside[0]} imports {module}"
 
 
-def test_every_part_has_a_level():
-    parts = {part_of(path) for path in FILES} - {"__init__"}
-    assert parts <= set(LEVEL)
+@pytest.mark.parametrize("path", sorted(SYNTHETIC.rglob("*.py")), ids=name_of)
+def test_the_synthetic_world_knows_little_of_the_package(path):
+    for module, _ in imports(path):
+        if module.startswith("metric_depth_ros."):
+            known = module.removeprefix("metric_depth_ros.")
+            assert known.startswith(KNOWN_TO_SYNTHETIC), f"{name_of(path)} imports {module}"
+
+
+def test_every_part_has_a_floor():
+    parts = {parts_of(path)[0] for path in PACKAGE.rglob("*.py")} - {"__init__"}
+    assert parts == set.union(*FLOORS)
+    for folder, floors in INSIDE.items():
+        parts = {path.stem for path in (PACKAGE / folder).iterdir() if path.name != "__pycache__"}
+        assert parts - {"__init__"} == set.union(*floors) - {"__init__"}
+
+
+def test_no_file_imports_itself_by_a_detour():
+    """Not even inside functions."""
+
+    def file_of(module):
+        while module and module not in MODULES:
+            module = module.rpartition(".")[0]
+        return module
+
+    graph = {}
+    for module, path in MODULES.items():
+        found = {file_of(name) for name, _ in imports(path)} - {"", module}
+        # A file of a package may be imported by its __init__.
+        graph[module] = found - {"metric_depth_ros", "metric_depth_synthetic"}
+    assert len(list(TopologicalSorter(graph).static_order())) >= len(MODULES) - 2

@@ -12,7 +12,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 
 def run(args: argparse.Namespace) -> int:
-    from metric_depth_ros.parameter_file import dump, load
+    from metric_depth_ros.config.parameter_file import dump, load
 
     print(dump(load(args.file) if args.file else None), end="")
     return 0

@@ -57,9 +57,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _settings(args: argparse.Namespace) -> dict[str, object]:
     """The node's parameters."""
-    from metric_depth_ros.cli.run import parsed
+    from metric_depth_ros.cli.words import setting_of
 
-    settings = dict(parsed(pair) for pair in args.set)
+    settings = dict(setting_of(pair) for pair in args.set)
     if args.manifest is not None:
         settings["engine.manifest"] = str(args.manifest)
     if args.model is not None:
@@ -69,16 +69,16 @@ def _settings(args: argparse.Namespace) -> dict[str, object]:
 
 def _make_bag(args: argparse.Namespace, bag: Path) -> None:
     """Frames of the user's or a rendered drive. Raises MetricDepthError."""
-    from metric_depth_ros.cli.main import build_parser
+    from metric_depth_ros.cli.frames_to_bag import write_frames
 
     if args.frames is not None:
-        words = ["frames-to-bag", args.frames, bag, "--loops", args.loops, "--hold-out", 0.5]
-    else:
-        words = ["synthesize", bag, "--bag", "--family", args.family, "--seed", args.seed]
-        words += ["--size", "480x360", "--seconds", args.seconds]
-    words += ["--rate", args.rate, "--overwrite"]
-    verb = build_parser().parse_args([str(word) for word in words])
-    verb.run(verb)
+        write_frames(args.frames, bag, rate_hz=args.rate, loops=args.loops, hold_out=0.5, overwrite=True)
+        return
+    from metric_depth_ros.cli.synthetic_bag import write_drive
+    from metric_depth_synthetic.dataset import SyntheticDataset
+
+    dataset = SyntheticDataset([args.family], args.seed, size=(480, 360))
+    write_drive(dataset, bag, seconds=args.seconds, rate_hz=args.rate, overwrite=True)
 
 
 def _report(bag: Path, recorded: Path, out: Path) -> int:
@@ -89,9 +89,9 @@ def _report(bag: Path, recorded: Path, out: Path) -> int:
     from metric_depth_ros.anchors import build_anchors
     from metric_depth_ros.bags import BagReader, read_depths
     from metric_depth_ros.config import Config
+    from metric_depth_ros.drawing.pictures import depth_range, draw_sheet
     from metric_depth_ros.errors import InputError
     from metric_depth_ros.evaluation.held_out import held_out_error
-    from metric_depth_ros.pictures import depth_range, draw_sheet
     from metric_depth_ros.types import Sample
 
     config = Config()

@@ -122,23 +122,23 @@ def run(args: argparse.Namespace) -> int:
 
 def build_config(args: argparse.Namespace) -> Config:
     """The settings that all solvers share. Raises ConfigError."""
-    from metric_depth_ros.cli.run import parsed
+    from metric_depth_ros.cli.words import setting_of
     from metric_depth_ros.config import Config, updated
-    from metric_depth_ros.parameter_file import load
+    from metric_depth_ros.config.parameter_file import load
 
-    return updated(load(args.config) if args.config else Config(), dict(map(parsed, args.changes)))
+    return updated(load(args.config) if args.config else Config(), dict(map(setting_of, args.changes)))
 
 
 def build_variants(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """Label -> settings. Raises ConfigError for a label given twice."""
-    from metric_depth_ros.cli.run import parsed
+    from metric_depth_ros.cli.words import setting_of
     from metric_depth_ros.errors import ConfigError
 
     variants: dict[str, dict[str, Any]] = {}
     for label, *settings in args.variant:
         if label in variants:
             raise ConfigError(f"--variant {label}: given twice; needed labels that differ.")
-        variants[label] = dict(map(parsed, settings))
+        variants[label] = dict(map(setting_of, settings))
     return variants
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from metric_depth_ros.config import Config
     from metric_depth_ros.evaluation.frames import Problem
     from metric_depth_ros.evaluation.spectrum import Spectrum
-    from metric_depth_ros.solvers.basis_maps import Maps
+    from metric_depth_ros.solvers.basis.maps import Maps
     from metric_depth_ros.types import Anchors, MetricDepth
 
 
@@ -73,11 +73,11 @@ def run(args: argparse.Namespace) -> int:
 
 def build_config(args: argparse.Namespace) -> Config:
     """The settings. Raises ConfigError."""
-    from metric_depth_ros.cli.run import parsed
+    from metric_depth_ros.cli.words import setting_of
     from metric_depth_ros.config import Config, updated
     from metric_depth_ros.errors import ConfigError
 
-    config = updated(Config(), {"solver.name": "basis", **dict(map(parsed, args.changes))})
+    config = updated(Config(), {"solver.name": "basis", **dict(map(setting_of, args.changes))})
     if config.solver.name not in ("basis", "paper_basis"):
         raise ConfigError(
             f"explain: solver.name is {config.solver.name}; needed basis or paper_basis, which have maps."
@@ -101,7 +101,7 @@ def _explained(
     from metric_depth_ros.engines.positive import positive_depth
     from metric_depth_ros.evaluation.protocols import Case, draw
     from metric_depth_ros.solvers import build_solver
-    from metric_depth_ros.solvers.basis_maps import find_maps
+    from metric_depth_ros.solvers.basis.maps import find_maps
 
     count = args.anchors if args.protocol == "random" else 1
     anchors = draw(problem.known, Case(args.protocol, count), 0, problem.name).anchors
@@ -116,9 +116,9 @@ def _write(path: Path, problem: Problem, anchors: Anchors, metric: MetricDepth, 
     import cv2
     import numpy as np
 
+    from metric_depth_ros.drawing.pictures import draw_basis
     from metric_depth_ros.engines.positive import positive_depth
     from metric_depth_ros.errors import InputError
-    from metric_depth_ros.pictures import draw_basis
 
     depth = positive_depth(problem.relative)
     weights = np.array(metric.info["weights"])[1 : 1 + len(maps.values)]

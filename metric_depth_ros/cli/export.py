@@ -9,11 +9,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from metric_depth_ros.cli.words import size_of
 from metric_depth_ros.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
-    from metric_depth_ros.export.depth import Exported
-    from metric_depth_ros.models.checkpoint_folder import CheckpointFolder
+    from metric_depth_ros.learning.export.depth import Exported
+    from metric_depth_ros.learning.models.checkpoint_folder import CheckpointFolder
 
 # Architectures as config.json names them.
 SUPPORTED = (
@@ -70,14 +71,14 @@ def run(args: argparse.Namespace) -> int:
     if args.checkpoint is None or args.to is None:
         raise ConfigError("export: needed CHECKPOINT and --to FOLDER, or --manifest-for ONNX.")
     _need("torch", "onnx")
-    sizes = [_size(text) for text in args.size]
+    sizes = [size_of(text) for text in args.size]
     if _is_run(args.checkpoint):
         return _run(args, sizes)
     _need("transformers", "safetensors")
     # Local files only: nothing here may reach for the network.
     os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
-    from metric_depth_ros.export.segmenter import is_sam
-    from metric_depth_ros.models.checkpoint_folder import open_checkpoint
+    from metric_depth_ros.learning.export.segmenter import is_sam
+    from metric_depth_ros.learning.models.checkpoint_folder import open_checkpoint
 
     folder = open_checkpoint(args.checkpoint)
     return _sam(args, folder) if is_sam(folder) else _depth(args, folder, sizes)
@@ -86,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
 def _draft(path: Path) -> int:
     """Writes a manifest to complete."""
     _need("onnx")
-    from metric_depth_ros.export.inspection import write_draft
+    from metric_depth_ros.learning.export.inspection import write_draft
 
     to = path.with_suffix(".yaml")
     for note in write_draft(path, to):
@@ -103,8 +104,8 @@ def _is_run(folder: Path) -> bool:
 
 def _run(args: argparse.Namespace, sizes: list[tuple[int, int]]) -> int:
     """Exports the package's own network."""
-    from metric_depth_ros.export.tiny_depth import export_tiny_depth
-    from metric_depth_ros.training import checkpoint
+    from metric_depth_ros.learning.export.tiny_depth import export_tiny_depth
+    from metric_depth_ros.learning.training import checkpoint
 
     if args.features:
         raise ConfigError("export: our own network has one feature map; leave out --features.")
@@ -124,7 +125,7 @@ def _run(args: argparse.Namespace, sizes: list[tuple[int, int]]) -> int:
 
 
 def _depth(args: argparse.Namespace, folder: CheckpointFolder, sizes: list[tuple[int, int]]) -> int:
-    from metric_depth_ros.export.depth import Wanted, export_network, facts_of, load_depth_network
+    from metric_depth_ros.learning.export.depth import Wanted, export_network, facts_of, load_depth_network
 
     network = load_depth_network(folder, args.features or "coarse")
     if network is None:
@@ -147,7 +148,7 @@ def _depth(args: argparse.Namespace, folder: CheckpointFolder, sizes: list[tuple
 
 
 def _sam(args: argparse.Namespace, folder: CheckpointFolder) -> int:
-    from metric_depth_ros.export.segmenter import export_sam
+    from metric_depth_ros.learning.export.segmenter import export_sam
 
     if args.size or args.dynamic or args.features or args.precision != "fp32":
         raise ConfigError(
@@ -183,10 +184,3 @@ def _need(*modules: str) -> None:
             raise ConfigError(
                 f"export: {module} is not installed. Install it: pip install 'metric_depth_ros[export]'"
             )
-
-
-def _size(text: str) -> tuple[int, int]:
-    width, _, height = text.partition("x")
-    if not (width.isdecimal() and height.isdecimal()):
-        raise ConfigError(f"size: {text!r}; needed WIDTHxHEIGHT in pixels, as 518x392.")
-    return int(width), int(height)

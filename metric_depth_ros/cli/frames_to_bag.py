@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from metric_depth_ros.bags import BagWriter
     from metric_depth_ros.datasets import Frame
+    from metric_depth_ros.datasets.split import Split
 
 IMAGE, CAMERA_INFO = "/camera/image", "/camera/camera_info"
 POINTS, HELD_OUT = "/lidar/points", "/lidar/points_held_out"
@@ -50,29 +52,56 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 def run(args: argparse.Namespace) -> int:
     """Writes the bag. Raises MetricDepthError; then there is no bag."""
+    write_frames(
+        args.folder,
+        args.out,
+        rate_hz=args.rate,
+        loops=args.loops,
+        hold_out=args.hold_out,
+        anchors=args.anchors,
+        seed=args.seed,
+        frames=args.frames,
+        overwrite=args.overwrite,
+    )
+    return 0
+
+
+def write_frames(
+    source: Path,
+    out: Path,
+    *,
+    rate_hz: float,
+    loops: int = 1,
+    hold_out: float = 0.0,
+    anchors: int | None = None,
+    seed: int = 0,
+    frames: Sequence[str] | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Writes a bag of the frames of a folder; the arguments are the verb's. Raises MetricDepthError."""
     from tqdm import tqdm
 
     from metric_depth_ros.bags import BagWriter
     from metric_depth_ros.datasets import open_dataset
     from metric_depth_ros.errors import InputError
 
-    positive = 0 < args.rate <= 1000 and args.loops > 0 and (args.anchors is None or args.anchors > 0)
+    positive = 0 < rate_hz <= 1000 and loops > 0 and (anchors is None or anchors > 0)
     if not positive:
         raise InputError("frames-to-bag: --rate (at most 1000), --loops and --anchors must be positive.")
-    folder = open_dataset(args.folder)
-    unknown = sorted(set(args.frames or ()) - set(folder.ids))
+    folder = open_dataset(source)
+    unknown = sorted(set(frames or ()) - set(folder.ids))
     if unknown:
-        raise InputError(f"{args.folder}: no frame {', '.join(unknown)}; it has {', '.join(folder.ids)}.")
-    chosen = [i for i, name in enumerate(folder.ids) if not args.frames or name in args.frames] * args.loops
+        raise InputError(f"{source}: no frame {', '.join(unknown)}; it has {', '.join(folder.ids)}.")
+    chosen = [i for i, name in enumerate(folder.ids) if not frames or name in frames] * loops
     fixed = folder.has_one_rig
-    with BagWriter(args.out, overwrite=args.overwrite) as bag:
+    with BagWriter(out, overwrite=overwrite) as bag:
         for count, index in enumerate(tqdm(chosen, unit="frame", disable=None)):
-            stamp_ns = _START_NS + round(count * 1e9 / args.rate)
+            stamp_ns = _START_NS + round(count * 1e9 / rate_hz)
             frame = folder[index]
             _write_transforms(bag, frame, stamp_ns, static=fixed, first=count == 0)
-            _write_frame(bag, frame, stamp_ns, args)
-    print(f"{args.out}: {len(chosen)} frames, {len(chosen) / args.rate:.1f} s")
-    return 0
+            wanted = anchors if anchors is not None else 0 if frame.points_lidar is not None else 500
+            _write_frame(bag, frame, stamp_ns, frame.split(hold_out=hold_out, anchors=wanted, seed=seed))
+    print(f"{out}: {len(chosen)} frames, {len(chosen) / rate_hz:.1f} s")
 
 
 def _write_transforms(bag: BagWriter, frame: Frame, stamp_ns: int, *, static: bool, first: bool) -> None:
@@ -86,11 +115,9 @@ def _write_transforms(bag: BagWriter, frame: Frame, stamp_ns: int, *, static: bo
         bag.write_tf([(WORLD_FRAME, CAMERA_FRAME, frame.T_world_camera, stamp_ns)])
 
 
-def _write_frame(bag: BagWriter, frame: Frame, stamp_ns: int, args: argparse.Namespace) -> None:
+def _write_frame(bag: BagWriter, frame: Frame, stamp_ns: int, parts: Split) -> None:
     from metric_depth_ros.datasets import CAMERA_FRAME
 
-    anchors = args.anchors if args.anchors is not None else 0 if frame.points_lidar is not None else 500
-    parts = frame.split(hold_out=args.hold_out, anchors=anchors, seed=args.seed)
     bag.write_points(POINTS, parts.anchors, stamp_ns, parts.frame_id)
     if len(parts.held_out):
         bag.write_points(HELD_OUT, parts.held_out, stamp_ns, parts.frame_id)

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from metric_depth_ros.cli.train_basis import need_torch
+from metric_depth_ros.cli.words import size_of
 
 
 def add_export(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -35,10 +36,9 @@ def add_export(networks: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Exports. Raises MetricDepthError."""
     need_torch()
-    from metric_depth_ros.cli.train import size_of
-    from metric_depth_ros.export.metric_solver import export_metric_solver
+    from metric_depth_ros.learning.export.metric_solver import export_metric_solver
+    from metric_depth_ros.learning.training.metric_solver.trainer import load_metric_solver
     from metric_depth_ros.near_far import focus_of
-    from metric_depth_ros.training.metric_solver import load_metric_solver
 
     network, state = load_metric_solver(args.checkpoint)
     found = export_metric_solver(

@@ -19,9 +19,9 @@ from tqdm import tqdm
 from metric_depth_ros.bags import BagReader, BagWriter, Outcome, is_bag
 from metric_depth_ros.config import CloudConfig, Config
 from metric_depth_ros.datasets import open_dataset
+from metric_depth_ros.drawing.pictures import Range, depth_range, draw_sheet
 from metric_depth_ros.errors import InputError, MetricDepthError
 from metric_depth_ros.evaluation.held_out import held_out_error
-from metric_depth_ros.pictures import Range, depth_range, draw_sheet
 from metric_depth_ros.pipeline import MetricDepthPipeline, Result, build_pipeline
 from metric_depth_ros.sync import cloud_is_due
 from metric_depth_ros.types import Sample

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from metric_depth_ros.config import Config
@@ -63,38 +63,16 @@ def build_config(args: argparse.Namespace) -> Config:
     Raises:
         ConfigError: an unknown setting or a wrong value.
     """
+    from metric_depth_ros.cli.words import setting_of, typed
     from metric_depth_ros.config import Config, updated
-    from metric_depth_ros.parameter_file import load
+    from metric_depth_ros.config.parameter_file import load
 
-    changes = dict(parsed(text) for text in args.changes)
+    changes = dict(setting_of(text) for text in args.changes)
     shortcuts = {
         "solver.name": args.solver,
         "engine.manifest": args.manifest,
         "engine.model": args.model,
         "solver.focus_m": args.focus,
     }
-    changes.update({name: _typed(name, text) for name, text in shortcuts.items() if text is not None})
+    changes.update({name: typed(name, text) for name, text in shortcuts.items() if text is not None})
     return updated(load(args.config) if args.config else Config(), changes)
-
-
-def parsed(text: str) -> tuple[str, Any]:
-    """Name and value of NAME=VALUE."""
-    from metric_depth_ros.errors import ConfigError
-
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise ConfigError(f"--set {text}: needed NAME=VALUE, as in solver.focus_m=3.")
-    return name.strip(), _typed(name.strip(), value.strip())
-
-
-def _typed(name: str, text: str) -> Any:
-    """``text`` as the setting's type, or as it is when it cannot be; the settings then refuse it."""
-    from metric_depth_ros.config import SETTINGS
-
-    default = SETTINGS[name].default if name in SETTINGS else ""
-    try:
-        if isinstance(default, list):
-            return [float(part) for part in text.strip("[]").split(",")]
-        return type(default)(text)
-    except ValueError:
-        return text

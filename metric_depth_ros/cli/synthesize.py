@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from metric_depth_ros.datasets.synthetic.dataset import SyntheticDataset
-    from metric_depth_ros.datasets.synthetic.textures import TextureBank
+    from metric_depth_synthetic.dataset import SyntheticDataset
+    from metric_depth_synthetic.textures import TextureBank
 
 # Not read from the registry: importing a verb must stay cheap.
 _FAMILIES = "room,corridor,street,tabletop"
@@ -55,9 +55,9 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 def run(args: argparse.Namespace) -> int:
     """Renders. Raises MetricDepthError."""
-    from metric_depth_ros.cli.synthetic_bag import write_bag
-    from metric_depth_ros.cli.synthetic_shards import write_shards
+    from metric_depth_ros.cli.synthetic_bag import write_drive
     from metric_depth_ros.errors import InputError
+    from metric_depth_synthetic.make_shards import write_shards
 
     if args.out is None and args.contact_sheet is None:
         raise InputError("synthesize: nothing to make; needed OUT, --contact-sheet or both.")
@@ -68,7 +68,19 @@ def run(args: argparse.Namespace) -> int:
     if args.contact_sheet is not None:
         _check_sheet(args.contact_sheet)
     if args.bag:
-        return write_bag(_dataset(args, _families(args, "street")), args)
+        if args.contact_sheet is not None:
+            raise InputError("synthesize --bag: a contact sheet shows a data set; leave out --contact-sheet.")
+        if args.out is None:
+            raise InputError("synthesize --bag: needed OUT, one --family, and a --size in pixels.")
+        write_drive(
+            _dataset(args, _families(args, "street")),
+            args.out,
+            seconds=args.seconds,
+            rate_hz=args.rate,
+            workers=args.workers,
+            overwrite=args.overwrite,
+        )
+        return 0
     dataset = _dataset(args, _families(args, _FAMILIES), views=args.views)
     if args.out is not None:
         write_shards(dataset, args)
@@ -93,7 +105,7 @@ def _dataset(
     args: argparse.Namespace, families: list[str], *, views: int = 1, bank: TextureBank | None = None
 ) -> SyntheticDataset:
     """Raises InputError for a family or size that there is not."""
-    from metric_depth_ros.datasets.synthetic.dataset import SyntheticDataset
+    from metric_depth_synthetic.dataset import SyntheticDataset
 
     return SyntheticDataset(
         families,
@@ -148,8 +160,7 @@ def _sheet(dataset: SyntheticDataset, count: int) -> Any:
     """Rows of picture, depth, labels, normals and sensors."""
     import cv2
 
-    from metric_depth_ros.geometry import transform_points
-    from metric_depth_ros.pictures import (
+    from metric_depth_ros.drawing.pictures import (
         depth_range,
         draw_depth,
         draw_grid,
@@ -157,6 +168,7 @@ def _sheet(dataset: SyntheticDataset, count: int) -> Any:
         label_colours,
         normal_colours,
     )
+    from metric_depth_ros.geometry import transform_points
 
     marks = {
         "lidar": None,

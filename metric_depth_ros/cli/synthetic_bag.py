@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,20 +13,21 @@ from tqdm import tqdm
 
 from metric_depth_ros.bags import BagWriter
 from metric_depth_ros.cli.frames_to_bag import CAMERA_INFO, HELD_OUT, IMAGE, POINTS
-from metric_depth_ros.cli.synthetic_shards import Tally, Workers
 from metric_depth_ros.datasets import CAMERA_FRAME, LIDAR_FRAME
-from metric_depth_ros.datasets.synthetic.dataset import SyntheticDataset
-from metric_depth_ros.datasets.synthetic.lidars import LIDARS
-from metric_depth_ros.datasets.synthetic.photography import Photography
-from metric_depth_ros.datasets.synthetic.render import View, World, draw_camera, render
-from metric_depth_ros.datasets.synthetic.scene import Scene
-from metric_depth_ros.datasets.synthetic.scenes import build_scene
-from metric_depth_ros.datasets.synthetic.sensors import Scan, mounted
-from metric_depth_ros.datasets.synthetic.sequence import frames, scene_time_s
-from metric_depth_ros.datasets.synthetic.textures import TextureBank
+from metric_depth_ros.datasets.shard_layout import Scan
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.geometry import unproject
 from metric_depth_ros.types import Camera, FloatArray
+from metric_depth_synthetic.dataset import SyntheticDataset
+from metric_depth_synthetic.lidars import LIDARS
+from metric_depth_synthetic.make_shards import Tally, Workers
+from metric_depth_synthetic.photography import Photography
+from metric_depth_synthetic.render import View, World, draw_camera, render
+from metric_depth_synthetic.scene import Scene
+from metric_depth_synthetic.scenes import build_scene
+from metric_depth_synthetic.sensors import mounted
+from metric_depth_synthetic.sequence import frames, scene_time_s
+from metric_depth_synthetic.textures import TextureBank
 
 DEPTH, DEPTH_INFO = "/camera/depth_gt/image_rect", "/camera/depth_gt/camera_info"
 ODOM_FRAME, BASE_FRAME = "odom", "base_link"
@@ -74,31 +75,37 @@ class Shoot:
         return view, _LIDAR.scan(world, T_world_camera, rng) if turned else None
 
 
-def write_bag(dataset: SyntheticDataset, args: argparse.Namespace) -> int:
-    """Writes the bag that ``args`` ask for. Raises MetricDepthError; then there is no bag."""
-    if args.contact_sheet is not None:
-        raise InputError("synthesize --bag: a contact sheet shows a data set; leave out --contact-sheet.")
-    if args.out is None or len(dataset.families) != 1 or dataset.size is None:
+def write_drive(
+    dataset: SyntheticDataset,
+    out: Path,
+    *,
+    seconds: float,
+    rate_hz: float,
+    workers: int = 2,
+    overwrite: bool = False,
+) -> None:
+    """Writes a bag of one scene of a data set of one family. Raises MetricDepthError; then there is none."""
+    if len(dataset.families) != 1 or dataset.size is None:
         raise InputError("synthesize --bag: needed OUT, one --family, and a --size in pixels.")
-    if not (0 < args.rate <= 1000 and 0 < args.seconds < math.inf):
+    if not (0 < rate_hz <= 1000 and 0 < seconds < math.inf):
         raise InputError("synthesize --bag: --rate (at most 1000) and --seconds must be positive.")
-    with BagWriter(args.out, overwrite=args.overwrite) as bag:
-        rng = np.random.default_rng([args.seed, 0])
+    seed = dataset.seed
+    with BagWriter(out, overwrite=overwrite) as bag:
+        rng = np.random.default_rng([seed, 0])
         scene = build_scene(dataset.families[0], rng, dataset.bank)
         camera = draw_camera(rng, *dataset.size)
-        shoot = Shoot(scene, dataset.bank, camera, args.seed)
-        jobs = _jobs(scene, rng, args)
-        for job, (view, scan) in zip(jobs, _frames(shoot, jobs, args.workers), strict=True):
-            _write_frame(bag, view, scan, np.random.default_rng([args.seed, 2, job[0]]), first=job[0] == 0)
-    print(f"{args.out}: {len(jobs)} frames of {dataset.families[0]}, {len(jobs) / args.rate:.1f} s")
-    return 0
+        shoot = Shoot(scene, dataset.bank, camera, seed)
+        jobs = _jobs(scene, rng, seconds, rate_hz)
+        for job, (view, scan) in zip(jobs, _frames(shoot, jobs, workers), strict=True):
+            _write_frame(bag, view, scan, np.random.default_rng([seed, 2, job[0]]), first=job[0] == 0)
+    print(f"{out}: {len(jobs)} frames of {dataset.families[0]}, {len(jobs) / rate_hz:.1f} s")
 
 
-def _jobs(scene: Scene, rng: np.random.Generator, args: argparse.Namespace) -> list[Job]:
+def _jobs(scene: Scene, rng: np.random.Generator, seconds: float, rate_hz: float) -> list[Job]:
     jobs, turns = [], 0
-    for number, (stamp_ns, T) in enumerate(frames(scene, rng, seconds=args.seconds, rate_hz=args.rate)):
+    for number, (stamp_ns, T) in enumerate(frames(scene, rng, seconds=seconds, rate_hz=rate_hz)):
         # The LiDAR turns at its own rate, stamped with the first image after it is due.
-        due = number / args.rate * _LIDAR_HZ >= turns - 1e-6
+        due = number / rate_hz * _LIDAR_HZ >= turns - 1e-6
         turns += due
         jobs.append((number, stamp_ns, T, due))
     return jobs

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from metric_depth_ros.cli import metric_solver_export, train_basis, train_metric_solver
+from metric_depth_ros.cli.words import size_of
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -82,8 +83,8 @@ def _add_export(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -
 def run_depth(args: argparse.Namespace) -> int:
     """Trains. Raises MetricDepthError."""
     train_basis.need_torch()
-    from metric_depth_ros.training.settings import TrainingSettings
-    from metric_depth_ros.training.trainer import Trainer
+    from metric_depth_ros.learning.training.depth.trainer import Trainer
+    from metric_depth_ros.learning.training.settings import TrainingSettings
 
     settings = TrainingSettings(
         data=tuple(str(folder) for folder in args.data),
@@ -116,8 +117,8 @@ def run_export(args: argparse.Namespace) -> int:
     """Exports. Raises MetricDepthError."""
     train_basis.need_torch()
     from metric_depth_ros.errors import ConfigError
-    from metric_depth_ros.export.tiny_depth import export_tiny_depth
-    from metric_depth_ros.training import checkpoint
+    from metric_depth_ros.learning.export.tiny_depth import export_tiny_depth
+    from metric_depth_ros.learning.training import checkpoint
 
     state = checkpoint.load(args.checkpoint)
     size = size_of(args.size) if args.size else tuple(state["settings"]["size"])
@@ -134,13 +135,3 @@ def run_export(args: argparse.Namespace) -> int:
         f"{weights}: its weights in half precision, for train depth --start"
     )
     return 0
-
-
-def size_of(text: str) -> tuple[int, int]:
-    """Width and height. Raises ConfigError."""
-    from metric_depth_ros.errors import ConfigError
-
-    width, _, height = text.partition("x")
-    if not (width.isdecimal() and height.isdecimal()):
-        raise ConfigError(f"size: {text!r}; needed WIDTHxHEIGHT in pixels, as 320x240.")
-    return int(width), int(height)

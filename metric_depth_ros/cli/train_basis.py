@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from metric_depth_ros.training.basis_cache import BasisCache
+    from metric_depth_ros.learning.training.basis.cache import BasisCache
 
 
 def add_basis(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -77,7 +77,7 @@ def run_basis(args: argparse.Namespace) -> int:
     """Trains. Raises MetricDepthError."""
     need_torch()
     from metric_depth_ros.errors import ConfigError
-    from metric_depth_ros.training.basis import BasisSettings, BasisTrainer, check_settings
+    from metric_depth_ros.learning.training.basis.trainer import BasisSettings, BasisTrainer, check_settings
 
     if args.epochs is not None and not 0 < args.epochs < math.inf:
         raise ConfigError(f"epochs: {args.epochs}; needed a positive number.")
@@ -112,8 +112,8 @@ def run_export(args: argparse.Namespace) -> int:
     need_torch()
     from metric_depth_ros.config import EngineConfig
     from metric_depth_ros.engines import manifest_path
-    from metric_depth_ros.export.basis import export_basis
-    from metric_depth_ros.training.basis import load_generator
+    from metric_depth_ros.learning.export.basis import export_basis
+    from metric_depth_ros.learning.training.basis.trainer import load_generator
 
     engine = args.engine or manifest_path(EngineConfig())
     generator, state = load_generator(args.checkpoint)
@@ -133,7 +133,7 @@ def _cache(args: argparse.Namespace) -> BasisCache:
 
     from metric_depth_ros.config import EngineConfig
     from metric_depth_ros.errors import ConfigError
-    from metric_depth_ros.training.basis_cache import BasisCache, write_cache
+    from metric_depth_ros.learning.training.basis.cache import BasisCache, write_cache
 
     folder = args.cache or args.out / "cache"
     if not (folder / "cache.json").is_file():
@@ -159,7 +159,7 @@ def _check_engine(engine: Path, cache: BasisCache) -> None:
     """Raises ConfigError for a cache of another network."""
     from metric_depth_ros.engines.manifest import load_manifest, model_file
     from metric_depth_ros.errors import ConfigError
-    from metric_depth_ros.export.basis import network_digest
+    from metric_depth_ros.learning.export.basis import network_digest
 
     manifest, found = load_manifest(engine), cache.info.sha256
     if found == manifest.sha256:

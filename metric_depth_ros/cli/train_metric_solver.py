@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metric_depth_ros.cli.train_basis import need_torch
+from metric_depth_ros.cli.words import size_of
 
 if TYPE_CHECKING:
-    from metric_depth_ros.training.metric_solver_settings import MetricSolverSettings
+    from metric_depth_ros.learning.training.metric_solver.settings import MetricSolverSettings
 
 # What the tiny configuration begins with.
 _TINY_WEIGHTS = "config/models/tiny_depth.npz"
@@ -72,7 +73,7 @@ def add_metric_solver(networks: argparse._SubParsersAction[argparse.ArgumentPars
 def run_metric_solver(args: argparse.Namespace) -> int:
     """Trains. Raises MetricDepthError."""
     need_torch()
-    from metric_depth_ros.training.metric_solver import MetricSolverTrainer
+    from metric_depth_ros.learning.training.metric_solver.trainer import MetricSolverTrainer
 
     trainer = MetricSolverTrainer(_settings(args), resume=args.resume)
     try:
@@ -85,10 +86,9 @@ def run_metric_solver(args: argparse.Namespace) -> int:
 
 def _settings(args: argparse.Namespace) -> MetricSolverSettings:
     """Raises ConfigError for what cannot be, InputError for data that cannot be read."""
-    from metric_depth_ros.cli.train import size_of
     from metric_depth_ros.errors import ConfigError
-    from metric_depth_ros.training.loader import Samples
-    from metric_depth_ros.training.metric_solver_settings import settings_of
+    from metric_depth_ros.learning.training.loader import Samples
+    from metric_depth_ros.learning.training.metric_solver.settings import settings_of
 
     if args.epochs is not None and not 0 < args.epochs < math.inf:
         raise ConfigError(f"epochs: {args.epochs}; needed a positive number.")

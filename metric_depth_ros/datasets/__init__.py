@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from metric_depth_ros.datasets.frame_folder import Frame, FrameFolder
+from metric_depth_ros.datasets.shard_frames import ShardFrames
 from metric_depth_ros.datasets.split import CAMERA_FRAME, LIDAR_FRAME
-from metric_depth_ros.datasets.synthetic.shard_frames import ShardFrames
 from metric_depth_ros.errors import InputError
 
 # A source is one file, one class and one line here.

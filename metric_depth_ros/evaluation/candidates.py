@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from metric_depth_ros.config import Config, updated
+from metric_depth_ros.config import Config, SolverConfig, updated
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.evaluation.frames import Problem
 from metric_depth_ros.evaluation.interpolation import interpolate_anchors
-from metric_depth_ros.solver_config import SolverConfig
 from metric_depth_ros.solvers import build_solver
 from metric_depth_ros.types import Anchors, Kind, MetricDepth, RelativeDepth
 

@@ -33,11 +33,11 @@ from metric_depth_ros.errors import (
     ModelError,
     TransformError,
 )
-from metric_depth_ros.nodes.backoff import Backoff, files_beside
+from metric_depth_ros.health.backoff import Backoff, files_beside
+from metric_depth_ros.health.input_watch import InputWatch
+from metric_depth_ros.health.record import ERROR, WARN, Health
 from metric_depth_ros.nodes.focus_topic import FocusTopic
-from metric_depth_ros.nodes.health import ERROR, WARN, Health
 from metric_depth_ros.nodes.incoming import read_any_image
-from metric_depth_ros.nodes.input_watch import InputWatch
 from metric_depth_ros.nodes.log import core_log
 from metric_depth_ros.nodes.outgoing import fill_diagnostics
 from metric_depth_ros.nodes.outputs import Outputs

@@ -6,19 +6,19 @@ import difflib
 from collections.abc import Callable
 from functools import partial
 
+from metric_depth_ros.config import SolverConfig
 from metric_depth_ros.errors import ConfigError
-from metric_depth_ros.solver_config import SolverConfig
-from metric_depth_ros.solvers.auto import Auto
-from metric_depth_ros.solvers.basis import Basis
-from metric_depth_ros.solvers.focus import PROCESS_MOST, Focused
+from metric_depth_ros.solvers.basis.solver import Basis
+from metric_depth_ros.solvers.gaussian_process.solver import Auto
 from metric_depth_ros.solvers.global_affine import GlobalAffine
 from metric_depth_ros.solvers.grid import Grid
 from metric_depth_ros.solvers.lwlr import Lwlr
 from metric_depth_ros.solvers.median import Median
 from metric_depth_ros.solvers.paper import PAPER_METHODS, as_in_the_paper
 from metric_depth_ros.solvers.piecewise import Piecewise
-from metric_depth_ros.solvers.region_aware import RegionAware
-from metric_depth_ros.solvers.spread import Spread
+from metric_depth_ros.solvers.region_aware.solver import RegionAware
+from metric_depth_ros.solvers.wrappers.focus import PROCESS_MOST, Focused
+from metric_depth_ros.solvers.wrappers.residuals import Spread
 from metric_depth_ros.types import Solver
 
 SOLVERS: dict[str, Callable[[SolverConfig], Solver]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from metric_depth_ros.solvers.closed_form import ClosedForm, Problem
+from metric_depth_ros.solvers.fitting.closed_form import ClosedForm, Problem
 from metric_depth_ros.types import FloatArray
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from metric_depth_ros.solvers.closed_form import ClosedForm, Problem, rescued
-from metric_depth_ros.solvers.domain import Domain
-from metric_depth_ros.solvers.lattice import Lattice
-from metric_depth_ros.solvers.line import Line, fit_scale, spread_about
-from metric_depth_ros.solvers.observations import Observations
-from metric_depth_ros.solvers.penalised import Rows, fit_ridge
+from metric_depth_ros.solvers.fitting.closed_form import ClosedForm, Problem, rescued
+from metric_depth_ros.solvers.fitting.domain import Domain
+from metric_depth_ros.solvers.fitting.lattice import Lattice
+from metric_depth_ros.solvers.fitting.line import Line, fit_scale, spread_about
+from metric_depth_ros.solvers.fitting.observations import Observations
+from metric_depth_ros.solvers.fitting.penalised import Rows, fit_ridge
 from metric_depth_ros.types import FloatArray
 
 # Strengths of smoothness to choose from.

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from metric_depth_ros.solver_config import (
+from metric_depth_ros.config import (
     BasisConfig,
     GridConfig,
     LwlrConfig,
@@ -20,14 +20,14 @@ from metric_depth_ros.solver_config import (
     RegionAwareConfig,
     SolverConfig,
 )
-from metric_depth_ros.solvers.basis import Basis
-from metric_depth_ros.solvers.closed_form import ClosedForm
+from metric_depth_ros.solvers.basis.solver import Basis
+from metric_depth_ros.solvers.fitting.closed_form import ClosedForm
 from metric_depth_ros.solvers.global_affine import GlobalAffine
 from metric_depth_ros.solvers.grid import Grid
 from metric_depth_ros.solvers.lwlr import Lwlr
 from metric_depth_ros.solvers.median import Median
 from metric_depth_ros.solvers.piecewise import Piecewise
-from metric_depth_ros.solvers.region_aware import RegionAware
+from metric_depth_ros.solvers.region_aware.solver import RegionAware
 
 # Name: the solver, and its own options.
 PAPER_METHODS: dict[str, tuple[type[ClosedForm] | type[Basis], dict[str, Any]]] = {

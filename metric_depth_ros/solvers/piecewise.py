@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from metric_depth_ros.solvers.closed_form import ClosedForm, Problem, rescued
-from metric_depth_ros.solvers.line import Line
-from metric_depth_ros.solvers.observations import Observations
-from metric_depth_ros.solvers.penalised import Rows, fit_ridge
-from metric_depth_ros.solvers.surfaces import fit_surfaces
+from metric_depth_ros.solvers.fitting.closed_form import ClosedForm, Problem, rescued
+from metric_depth_ros.solvers.fitting.line import Line
+from metric_depth_ros.solvers.fitting.observations import Observations
+from metric_depth_ros.solvers.fitting.penalised import Rows, fit_ridge
+from metric_depth_ros.solvers.fitting.surfaces import fit_surfaces
 from metric_depth_ros.types import FloatArray
 
 # Anchors that an interval of the spline is worth.

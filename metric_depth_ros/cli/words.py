@@ -1,0 +1,38 @@
+"""Words of a command line as values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def size_of(text: str) -> tuple[int, int]:
+    """Width and height in pixels of WIDTHxHEIGHT. Raises ConfigError."""
+    from metric_depth_ros.errors import ConfigError
+
+    width, _, height = text.partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise ConfigError(f"size: {text!r}; needed WIDTHxHEIGHT in pixels, as 320x240.")
+    return int(width), int(height)
+
+
+def setting_of(text: str) -> tuple[str, Any]:
+    """Name and value of NAME=VALUE, the value as the setting's type. Raises ConfigError."""
+    from metric_depth_ros.errors import ConfigError
+
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {text}: needed NAME=VALUE, as in solver.focus_m=3.")
+    return name.strip(), typed(name.strip(), value.strip())
+
+
+def typed(name: str, text: str) -> Any:
+    """``text`` as the setting's type, or as it is when it cannot be; the settings then refuse it."""
+    from metric_depth_ros.config import SETTINGS
+
+    default = SETTINGS[name].default if name in SETTINGS else ""
+    try:
+        if isinstance(default, list):
+            return [float(part) for part in text.strip("[]").split(",")]
+        return type(default)(text)
+    except ValueError:
+        return text

@@ -1,0 +1,386 @@
+"""Every setting of the package: name, default, unit, range and help, in frozen dataclasses.
+
+The dotted path of a field ("anchors.min_depth_m") is the YAML key (see parameter_file.py), the ROS
+parameter and the name on the command line.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from metric_depth_ros.config.option import option, section
+from metric_depth_ros.config.solver_settings import SolverConfig
+from metric_depth_ros.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    manifest: str = option("", "YAML file of the depth network; empty takes the package's own", live=False)
+    model: str = option("", "network file; empty takes the one the manifest names, beside it", live=False)
+    runtime: str = option(
+        "auto",
+        "what runs the network; auto takes the fastest one installed that gives the right numbers",
+        choices=("auto", "onnxruntime", "openvino", "tensorrt", "torch"),
+        live=False,
+    )
+    precision: str = option(
+        "auto",
+        "auto: half precision (fp16, bf16) where the runtime has it and passes its test; fp32: single",
+        choices=("auto", "fp32"),
+        live=False,
+    )
+    threads: int = option(2, "processor threads of the network; 0 takes all", low=0, high=256, live=False)
+    focuses: str = option(
+        "",
+        "for Metric-Solver: depths in metres or presets, commas between, that every image is decoded at; "
+        "solver.focus_m joins them; empty: solver.focus_m alone or, where that is 0, the manifest's",
+        live=False,
+    )
+    fusion: str = option(
+        "hard",
+        "for Metric-Solver: hard takes the likelier of near and far depth, soft their weighted mean",
+        choices=("hard", "soft"),
+        live=False,
+    )
+    overlap: str = option(
+        "auto",
+        "the network looks at the next image while the solver works on the last; auto: when it runs on a GPU",
+        choices=("auto", "always", "never"),
+        live=False,
+    )
+
+
+@dataclass(frozen=True)
+class InputConfig:
+    image_transport: str = option(
+        "raw",
+        "raw subscribes image, compressed subscribes image/compressed",
+        choices=("raw", "compressed"),
+        live=False,
+    )
+    rectification: str = option(
+        "rectify",
+        "rectified: the image is rectified already, D is ignored and P is its camera; "
+        "rectify: undistort it first; none: keep the distorted image, depth is aligned to it",
+        choices=("rectified", "rectify", "none"),
+    )
+    pairing_slop_s: float = option(
+        0.005,
+        "stamps of image, camera_info and label image differ by less than this",
+        unit="s",
+        low=1e-6,
+        high=1,
+        live=False,
+    )
+    queue_size: int = option(
+        10,
+        "images, camera_infos and label images kept until their partners come",
+        low=1,
+        high=1000,
+        live=False,
+    )
+
+
+@dataclass(frozen=True)
+class SyncConfig:
+    """Which clouds belong to an image."""
+
+    max_cloud_age_s: float = option(
+        0.3, "a cloud older than the image by more than this is not used", unit="s", low=0, high=3600
+    )
+    max_cloud_lead_s: float = option(
+        0.01, "a cloud newer than the image by at most this still belongs to it", unit="s", low=0, high=1
+    )
+    max_wait_s: float = option(
+        0.05, "an image waits at most this long for a cloud that is due", unit="s", low=0, high=5
+    )
+    accumulate: int = option(
+        1, "how many of the newest clouds are merged (for VIO, radar, range finders)", low=1, high=100
+    )
+    fixed_frame: str = option(
+        "", "frame that does not move (odom, map): clouds are moved through it to the image's time"
+    )
+
+
+@dataclass(frozen=True)
+class ExtrinsicsConfig:
+    """Where the cloud's frame lies in the camera's optical frame."""
+
+    source: str = option(
+        "tf",
+        "tf looks the transform up; parameters takes the two below, for every cloud",
+        choices=("tf", "parameters"),
+    )
+    translation: list[float] = option([0.0, 0.0, 0.0], "T_camera_lidar: x, y, z", unit="m")
+    rotation: list[float] = option([0.0, 0.0, 0.0, 1.0], "T_camera_lidar: quaternion x, y, z, w")
+    tf_timeout_s: float = option(
+        0.05, "how long an image waits for a transform that is not there yet", unit="s", low=0, high=5
+    )
+
+
+@dataclass(frozen=True)
+class AnchorsConfig:
+    min_count: int = option(
+        3,
+        "fewer anchors than this: no depth is published; 0: without any, a metric network's own depth is",
+        low=0,
+        high=100000,
+    )
+    min_depth_m: float = option(0.1, "nearer points are dropped", unit="m", low=0.001, high=1000)
+    max_depth_m: float = option(200.0, "farther points are dropped", unit="m", low=0.01, high=100000)
+    occlusion_window_px: int = option(
+        16,
+        "a point is dropped as occluded when clearly nearer points surround it within this many "
+        "pixels; 0 keeps all",
+        unit="px",
+        low=0,
+        high=500,
+    )
+    occlusion_ratio: float = option(
+        0.15, "clearly nearer: by more than this fraction of the point's depth", low=0.01, high=10
+    )
+    grid_px: int = option(
+        8, "at most one anchor per square of this many pixels; 0 keeps all", unit="px", low=0, high=1000
+    )
+    sigma_base_m: float = option(0.03, "depth noise at zero depth", unit="m", low=0, high=100)
+    sigma_relative: float = option(0.0, "depth noise that grows with depth (radar: 0.02)", low=0, high=1)
+    sigma_quadratic: float = option(
+        0.0,
+        "depth noise that grows with depth squared (triangulated points: 0.02)",
+        unit="1/m",
+        low=0,
+        high=1,
+    )
+
+
+@dataclass(frozen=True)
+class SamConfig:
+    """Which masks of SAM become regions."""
+
+    points_per_side: int = option(
+        32,
+        "SAM is asked at a grid of this many points a side; its time grows with the square",
+        low=1,
+        high=128,
+    )
+    min_quality: float = option(
+        0.88, "masks of which SAM predicts a worse quality are left out", low=0, high=1
+    )
+    min_stability: float = option(
+        0.95, "masks that change more than this says when cut off elsewhere are left out", low=0, high=1
+    )
+    stability_offset: float = option(1.0, "how far elsewhere, in SAM's logits", low=0, high=20)
+    most_overlap: float = option(
+        0.7, "of two masks whose boxes overlap more than this the worse is left out", low=0, high=1
+    )
+
+
+@dataclass(frozen=True)
+class RegionsConfig:
+    """The segmenter of the solvers that fit by region."""
+
+    source: str = option(
+        "built-in",
+        "built-in: watershed on colour and depth; labels: a network that labels pixels; sam: SAM or SAM 2; "
+        "topic: label images that come with each image",
+        choices=("built-in", "labels", "sam", "topic"),
+        live=False,
+    )
+    manifest: str = option("", "YAML file of the network of labels or sam", live=False)
+    runtime: str = option(
+        "onnxruntime",
+        "what runs that network, as engine.runtime; sam is for a GPU",
+        choices=("auto", "onnxruntime", "openvino", "tensorrt", "torch"),
+        live=False,
+    )
+    threads: int = option(2, "processor threads of that network; 0 takes all", low=0, high=256, live=False)
+    width: int = option(
+        160,
+        "built-in: a 4:3 image is reduced to this width first, others to as many pixels",
+        unit="px",
+        low=32,
+        high=4096,
+    )
+    edge_threshold: float = option(
+        3.0, "built-in: colour steps below this (CIELAB units) do not part regions", low=0.1, high=100
+    )
+    depth_step: float = option(
+        0.1,
+        "built-in: a step of relative depth by this fraction parts regions as one of colour does; 0: none",
+        low=0,
+        high=10,
+    )
+    min_area: float = option(
+        0.002, "smaller regions, as a fraction of the image, join a neighbour", low=0, high=0.5
+    )
+    sam: SamConfig = section(SamConfig)
+
+
+@dataclass(frozen=True)
+class OutputConfig:
+    scale: float = option(1.0, "size of the published depth as a fraction of the image's", low=0.05, high=1)
+    encoding: str = option(
+        "32FC1", "32FC1: metres, NaN unknown; 16UC1: millimetres, 0 unknown", choices=("32FC1", "16UC1")
+    )
+
+
+@dataclass(frozen=True)
+class CloudConfig:
+    rate_hz: float = option(10.0, "at most this many clouds a second; 0 publishes none", low=0, high=1000)
+    stride: int = option(2, "every so many pixels in both directions", unit="px", low=1, high=64)
+    min_depth_m: float = option(0.0, "nearer points become NaN", unit="m", low=0, high=100000)
+    max_depth_m: float = option(100.0, "farther points become NaN", unit="m", low=0.01, high=100000)
+
+
+@dataclass(frozen=True)
+class DiagnosticsConfig:
+    period_s: float = option(
+        1.0, "time between two diagnostics messages", unit="s", low=0.1, high=60, live=False
+    )
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings. Build with ``load``, ``from_flat`` or ``updated``; they validate."""
+
+    engine: EngineConfig = section(EngineConfig)
+    input: InputConfig = section(InputConfig)
+    sync: SyncConfig = section(SyncConfig)
+    extrinsics: ExtrinsicsConfig = section(ExtrinsicsConfig)
+    anchors: AnchorsConfig = section(AnchorsConfig)
+    solver: SolverConfig = section(SolverConfig)
+    regions: RegionsConfig = section(RegionsConfig)
+    output: OutputConfig = section(OutputConfig)
+    cloud: CloudConfig = section(CloudConfig)
+    diagnostics: DiagnosticsConfig = section(DiagnosticsConfig)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One leaf of the tree, as a parameter server or a manual needs it."""
+
+    name: str
+    default: Any
+    help: str
+    unit: str
+    low: float | None
+    high: float | None
+    choices: tuple[str, ...]
+    words: Mapping[str, float]
+    live: bool
+
+    @property
+    def allowed(self) -> str:
+        """What a value must be, in words."""
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        if isinstance(self.default, list):
+            return f"a list of {len(self.default)} finite numbers"
+        kind = {str: "text", int: "a whole number", float: "a number"}[type(self.default)]
+        if self.low is None and self.high is None:
+            return kind
+        ranged = f"{kind} from {self.low:g} to {self.high:g}" + (f" {self.unit}" if self.unit else "")
+        return f"{ranged}, or {', '.join(self.words)}" if self.words else ranged
+
+    def checked(self, value: Any) -> Any:
+        """``value`` as this setting's type. Raises ConfigError with what is allowed."""
+        word = "off" if value is False else value  # as YAML has it
+        number = self.words.get(word, value) if isinstance(word, str) else value
+        converted = _converted(self.default, number)
+        in_range = converted is not None and (
+            not isinstance(converted, (int, float))
+            or ((self.low is None or converted >= self.low) and (self.high is None or converted <= self.high))
+        )
+        if not in_range or (self.choices and converted not in self.choices):
+            raise ConfigError(f"{self.name}: {value!r}; needed {self.allowed}.")
+        return converted
+
+
+def _converted(default: Any, value: Any) -> Any:
+    """``value`` as the type of ``default``, or None when it is of another type or not finite."""
+    if isinstance(default, list):
+        numbers = [_converted(0.0, v) for v in value] if isinstance(value, (list, tuple)) else []
+        return numbers if len(numbers) == len(default) and None not in numbers else None
+    if isinstance(value, bool):
+        return None
+    if isinstance(default, float) and isinstance(value, (int, float)) and math.isfinite(value):
+        return float(value)
+    return value if type(value) is type(default) and isinstance(value, (int, str)) else None
+
+
+def _settings(group: Any, prefix: str) -> Iterator[Setting]:
+    """The leaves of a group of settings that holds its defaults."""
+    for item in dataclasses.fields(group):
+        name, value = f"{prefix}{item.name}", getattr(group, item.name)
+        if item.metadata:
+            yield Setting(name=name, default=value, **item.metadata)
+        else:
+            yield from _settings(value, f"{name}.")
+
+
+SETTINGS: dict[str, Setting] = {setting.name: setting for setting in _settings(Config(), "")}
+
+
+def to_flat(config: Config) -> dict[str, Any]:
+    """Every setting's value by its dotted name."""
+
+    def value_at(name: str) -> Any:
+        value: Any = config
+        for part in name.split("."):
+            value = getattr(value, part)
+        return value
+
+    return {name: value_at(name) for name in SETTINGS}
+
+
+def from_flat(values: Mapping[str, Any]) -> Config:
+    """A Config from dotted names; what is left out keeps its default.
+
+    Raises:
+        ConfigError: an unknown name (with the nearest known one), a wrong type, a value out of
+            range, or two settings that contradict each other.
+    """
+    return updated(Config(), values)
+
+
+def updated(config: Config, changes: Mapping[str, Any]) -> Config:
+    """A copy of ``config`` with some settings changed. Raises ConfigError as ``from_flat`` does."""
+    for name in changes:
+        if name not in SETTINGS:
+            raise ConfigError(f"{name}: unknown setting.{_hint(name)}")
+    flat = to_flat(config)
+    flat.update({name: SETTINGS[name].checked(value) for name, value in changes.items()})
+    result: Config = _build(config, flat, "")
+    _check_together(result)
+    return result
+
+
+def _build(group: Any, flat: Mapping[str, Any], prefix: str) -> Any:
+    """A group of settings like ``group``, with the values of ``flat``."""
+    values = {}
+    for item in dataclasses.fields(group):
+        name, value = f"{prefix}{item.name}", getattr(group, item.name)
+        values[item.name] = flat[name] if item.metadata else _build(value, flat, f"{name}.")
+    return dataclasses.replace(group, **values)
+
+
+def _check_together(config: Config) -> None:
+    for name in ("anchors", "solver", "cloud"):
+        part = getattr(config, name)
+        if part.min_depth_m >= part.max_depth_m:
+            raise ConfigError(
+                f"{name}.min_depth_m: {part.min_depth_m:g}; "
+                f"needed less than {name}.max_depth_m ({part.max_depth_m:g})."
+            )
+    if sum(x * x for x in config.extrinsics.rotation) < 1e-6:
+        raise ConfigError("extrinsics.rotation: a quaternion of length zero; needed x, y, z, w of length 1.")
+
+
+def _hint(name: str) -> str:
+    near = difflib.get_close_matches(name, SETTINGS, n=1, cutoff=0.6)
+    return f" Did you mean {near[0]}?" if near else " `metric_depth config` lists all settings."

@@ -1,0 +1,87 @@
+"""A folder of shards as calibrated frames, as the other sources of samples give them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from metric_depth_ros.datasets.frame_folder import Frame
+from metric_depth_ros.datasets.shards import ShardReader
+from metric_depth_ros.errors import InputError
+from metric_depth_ros.types import Camera, Sample
+
+
+class ShardFrames:
+    """The samples of one folder of shards. They are of different scenes and cameras, so no frame has a
+    pose in a common world; LiDAR points are there in a data set with everything.
+    """
+
+    has_one_rig = False
+
+    def __init__(self, path: str | Path, *, rate_hz: float = 10.0) -> None:
+        """``rate_hz`` stamps the frames, from 1 s on. Raises InputError as ``ShardReader``."""
+        self.path = Path(path)
+        self._rate_hz = rate_hz
+        self._reader = ShardReader(path)
+
+    @staticmethod
+    def recognises(path: Path) -> bool:
+        """Whether the folder is of this kind."""
+        return any(path.glob("shard_*.zip"))
+
+    @property
+    def ids(self) -> list[str]:
+        """The frames' names: their places in the folder."""
+        return [f"{index:08d}" for index in range(len(self))]
+
+    def __len__(self) -> int:
+        return len(self._reader)
+
+    def __iter__(self) -> Iterator[Frame]:
+        for index in range(len(self)):
+            yield self[index]
+
+    def __getitem__(self, index: int) -> Frame:
+        """One frame; sky has no depth. Raises InputError for a damaged shard."""
+        parts = self._reader.read(index, ("image", "depth", "info"))
+        scans: dict[str, Any] = {}
+        if self._reader.has(index, "points"):
+            scans = self._reader.read(index, ("points",))["points"]
+        lidar, depth = scans.get("lidar"), parts["depth"]
+        return Frame(
+            id=f"{index:08d}",
+            stamp_ns=self.stamp_ns(index),
+            image=parts["image"],
+            camera=self._camera(parts["info"], index),
+            depth=np.where(np.isfinite(depth), depth, np.float32(np.nan)),
+            points_lidar=None if lidar is None else lidar.points,
+            T_camera_lidar=None if lidar is None else lidar.T_camera_sensor,
+        )
+
+    def family(self, index: int) -> str:
+        """What kind of scene a frame shows; empty where it does not say. Raises InputError as before."""
+        return str(self._reader.read(index, ("info",))["info"].get("family", ""))
+
+    def scene(self, index: int) -> int:
+        """Number of the scene that a frame shows; its own where it does not say. Raises InputError."""
+        return int(self._reader.read(index, ("info",))["info"].get("scene", index))
+
+    def _camera(self, info: dict[str, Any], index: int) -> Camera:
+        try:
+            return Camera(info["width"], info["height"], np.array(info["K"], np.float64))
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"{self.path}, frame {index:08d}: {error!r}; needed width, height and K in its .json."
+            ) from error
+
+    def stamp_ns(self, index: int) -> int:
+        """A time made of the rate."""
+        return round((1 + index / self._rate_hz) * 1e9)
+
+    def samples(self, *, hold_out: float = 0.0, anchors: int = 0, seed: int = 0) -> Iterator[Sample]:
+        """Every frame as a Sample: see ``Frame.split``. Raises InputError at one that cannot be."""
+        for frame in self:
+            yield frame.sample(hold_out=hold_out, anchors=anchors, seed=seed)

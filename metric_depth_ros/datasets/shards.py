@@ -1,0 +1,196 @@
+"""Reads rendered samples from disk, while more are being made."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import zipfile
+import zlib
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import cv2
+import numpy as np
+
+from metric_depth_ros.datasets.shard_layout import decode_depth, decode_normals, decode_scans
+from metric_depth_ros.errors import InputError
+
+_SHARD = re.compile(r"shard_(\d{5})\.zip")
+_MEMBER = re.compile(r"(\d{8})\.([a-z.]+)")
+# Of the local header that stands before a member's bytes in a zip: its length, and where it says how
+# long the name and the extra field after it are.
+_HEADER, _NAME_LENGTH, _EXTRA_LENGTH = 30, slice(26, 28), slice(28, 30)
+_EXTRA_ROOM = 64
+
+
+def shard_sizes(folder: str | Path) -> dict[int, int]:
+    """Samples in every whole shard of a folder, by its number. Raises InputError for a damaged one."""
+    return {number: len(_Shard(path)) for number, path in _shards(Path(folder)).items()}
+
+
+class ShardReader:
+    """The samples of a folder of shards. Safe to use from several threads."""
+
+    def __init__(self, folder: str | Path) -> None:
+        """Raises InputError when the folder holds no shard, or a damaged one."""
+        self.folder = Path(folder)
+        self._scanning = Lock()
+        self._known: set[int] = set()
+        # The shards, and how many samples come before each: replaced as one, never changed.
+        self._index: tuple[list[_Shard], list[int]] = ([], [0])
+        if not self.rescan():
+            raise InputError(f"{folder}: no shard_*.zip; needed a folder that metric_depth synthesize wrote.")
+
+    def __len__(self) -> int:
+        return self._index[1][-1]
+
+    def rescan(self) -> int:
+        """How many samples there are, with the shards that have come since; known ones keep their place."""
+        with self._scanning:
+            shards, ends = list(self._index[0]), list(self._index[1])
+            for number, path in sorted(_shards(self.folder).items()):
+                if number not in self._known:
+                    shards.append(_Shard(path))
+                    ends.append(ends[-1] + len(shards[-1]))
+                    self._known.add(number)
+            self._index = shards, ends
+        return len(self)
+
+    def read(self, index: int, what: Sequence[str] = ("image", "depth")) -> dict[str, Any]:
+        """Parts of one sample by name.
+
+        Args:
+            what: of "image" (H, W, 3) uint8 RGB, "depth" (H, W) float32 metres with inf for sky, "info"
+                (what the .json holds), "jpeg" (bytes), "labels", "instances", "normals" (H, W, 3),
+                "points" (Scan by the sensor's name).
+
+        Raises:
+            InputError: the shard is damaged, or lacks what is asked for.
+            IndexError: there is no such sample.
+        """
+        shard, position = self._place(index)
+        return {name: shard.read(position, name) for name in what}
+
+    def has(self, index: int, name: str) -> bool:
+        """Whether a sample has a part."""
+        shard, position = self._place(index)
+        return shard.has(position, name)
+
+    def _place(self, index: int) -> tuple[_Shard, int]:
+        shards, ends = self._index
+        if not 0 <= index < ends[-1]:
+            raise IndexError(f"sample {index} of {ends[-1]}")
+        which = bisect_right(ends, index) - 1
+        return shards[which], index - ends[which]
+
+
+class _Shard:
+    """One zip file's list of contents, so that a member is one read at a known place.
+
+    No file stays open: readers need not share one, and there may be more shards than a process may
+    have files.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            with zipfile.ZipFile(path) as archive:
+                members = archive.infolist()
+        except (OSError, zipfile.BadZipFile) as error:
+            raise self._damaged(str(error)) from error
+        found: dict[str, dict[int, tuple[int, int, int]]] = {}
+        for member in members:
+            if member.compress_type != zipfile.ZIP_STORED:
+                raise self._damaged(f"{member.filename} is compressed; needed a stored zip")
+            match = _MEMBER.fullmatch(member.filename)
+            if match is not None:
+                place = (member.header_offset, member.file_size, member.CRC)
+                found.setdefault(match[2], {})[int(match[1])] = place
+        self._samples = sorted(found.get("jpg", {}))
+        if not self._samples:
+            # A shard cut short may end in a zip of its own, whose contents are then found.
+            raise self._damaged("it holds no picture")
+        # Arrays, as a large data set has millions of members.
+        self._places = {
+            suffix: np.array([places.get(sample, (-1, 0, 0)) for sample in self._samples], np.int64)
+            for suffix, places in found.items()
+        }
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def has(self, position: int, what: str) -> bool:
+        """Whether the sample at a position has a part."""
+        suffix = _PARTS[what][0]
+        return suffix in self._places and bool(self._places[suffix][position, 0] >= 0)
+
+    def read(self, position: int, what: str) -> Any:
+        """One part of the sample at a position in the shard. Raises InputError."""
+        suffix, decode = _PARTS[what]
+        name = f"{self._samples[position]:08d}.{suffix}"
+        if not self.has(position, what):
+            raise InputError(f"shard {self.path}: no {name}. Render the data set with --everything.")
+        data = self._bytes(name, *self._places[suffix][position].tolist())
+        try:
+            return decode(data)
+        except (ValueError, OSError, KeyError, cv2.error, zipfile.BadZipFile) as error:
+            raise self._damaged(f"{name} cannot be decoded ({error})") from error
+
+    def _bytes(self, name: str, offset: int, size: int, crc: int) -> bytes:
+        """A member's bytes. Raises InputError when they are not those that were written."""
+        try:
+            file = os.open(self.path, os.O_RDONLY)
+            try:
+                raw = os.pread(file, _HEADER + len(name) + _EXTRA_ROOM + size, offset)
+            finally:
+                os.close(file)
+        except OSError as error:
+            raise self._damaged(str(error.strerror)) from error
+        start = _HEADER + sum(int.from_bytes(raw[at], "little") for at in (_NAME_LENGTH, _EXTRA_LENGTH))
+        data = raw[start : start + size]
+        if len(data) != size or zlib.crc32(data) != crc:
+            raise self._damaged(f"{name} is not what was written")
+        return data
+
+    def _damaged(self, found: str) -> InputError:
+        return InputError(f"shard {self.path}: {found}. Delete it and render again: the others stay.")
+
+
+def _shards(folder: Path) -> dict[int, Path]:
+    """The folder's shards by number; none where there is no folder."""
+    if not folder.is_dir():
+        return {}
+    found = ((_SHARD.fullmatch(path.name), path) for path in folder.iterdir())
+    return {int(match[1]): path for match, path in found if match is not None}
+
+
+def _decoded(data: bytes, flags: int) -> Any:
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    if pixels is None:
+        raise ValueError("no picture")
+    return pixels
+
+
+def _picture(data: bytes) -> Any:
+    return cv2.cvtColor(_decoded(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+
+
+def _unchanged(data: bytes) -> Any:
+    return _decoded(data, cv2.IMREAD_UNCHANGED)
+
+
+# Name of a part -> (file suffix, how its bytes are read).
+_PARTS: dict[str, tuple[str, Callable[[bytes], Any]]] = {
+    "image": ("jpg", _picture),
+    "jpeg": ("jpg", bytes),
+    "depth": ("depth.png", lambda data: decode_depth(_unchanged(data))),
+    "info": ("json", json.loads),
+    "labels": ("labels.png", _unchanged),
+    "instances": ("instances.png", _unchanged),
+    "normals": ("normals.png", lambda data: decode_normals(_picture(data))),
+    "points": ("points.npz", decode_scans),
+}

@@ -1,0 +1,66 @@
+"""Notices inputs that should come and do not."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from metric_depth_ros.health.record import ERROR, WARN, Health
+
+_SILENCE_S = 2.0  # without an image, or a pair of images, for this long, something is wrong
+
+
+class InputWatch:
+    """Compares what has come with what should have."""
+
+    def __init__(
+        self,
+        health: Health,
+        image_topic: str,
+        companions: Mapping[str, str],
+        count_publishers: Callable[[str], int],
+    ) -> None:
+        """``companions``: what must come with each image -> its topic; camera_info is the first."""
+        self._health = health
+        self._image_topic = image_topic
+        self._companions = companions
+        self._count_publishers = count_publishers
+        self._last_image_s = self._counted_s = time.monotonic()
+        self._counted = [0] * (2 + len(companions))
+
+    def image_came(self) -> None:
+        """To be called for every image."""
+        self._last_image_s = time.monotonic()
+
+    def problem(self) -> tuple[str, int, str] | None:
+        """Key, level and words of what is missing now; None when nothing is. Call it now and then."""
+        now = time.monotonic()
+        if now - self._last_image_s > _SILENCE_S:
+            topic = self._image_topic
+            return (
+                "image",
+                WARN,
+                f"image: nothing on {topic} ({self._count_publishers(topic)} publishers). Remap image, "
+                "set input.image_transport, or compare QoS (this node subscribes best effort).",
+            )
+        if now - self._counted_s < _SILENCE_S:
+            return None
+        counts = [self._health.counted(f"{what} in") for what in ("images", "pairs", *self._companions)]
+        images, pairs, *others = (new - old for new, old in zip(counts, self._counted, strict=True))
+        self._counted, self._counted_s = counts, now
+        if images < 2 or pairs:
+            return None
+        for (name, topic), count in zip(self._companions.items(), others, strict=True):
+            if not count:
+                words = (
+                    f"{name}: {images} images, but no {name} on {topic} ({self._count_publishers(topic)} "
+                    f"publishers). Publish it, or remap {name}."
+                )
+                return name, ERROR, words
+        came = " and ".join(f"{n} {name}" for name, n in zip(self._companions, others, strict=True))
+        return (
+            "camera_info",
+            ERROR,
+            f"camera_info: {images} images and {came}, but none of one stamp met. Stamp all alike, raise "
+            "input.queue_size if one comes late, or raise input.pairing_slop_s.",
+        )

@@ -1,0 +1,277 @@
+"""Metric-Solver (paper 004): one encoder, and two decoders that give near and far depth for any focus.
+
+The focus is the paper's sliding anchor; ``near_far`` says what near and far depth are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from metric_depth_ros.learning.models.tiny_depth import (
+    Residual,
+    TinyDepthConfig,
+    TinyEncoder,
+    convolution,
+    resized,
+    start,
+)
+from metric_depth_ros.near_far import FOCUSES
+
+# Where the depth of a single head ends, in metres (table 3a).
+ONE_HEAD_M = 80.0
+# Logit of a mask that is certain, and slope of the one that stands in for a missing mask head.
+_CERTAIN, _SLOPE = 20.0, 50.0
+
+
+@dataclass(frozen=True)
+class MetricSolverConfig:
+    """What a ``MetricSolver`` is made of.
+
+    Attributes:
+        encoder: "tiny" (that of ``TinyDepth``), or DINOv2 in the sizes of Depth Anything V2: "small",
+            "base", "large".
+        focuses: depths in metres of the pool, rising; one alone is the paper's fixed focus.
+        embedding: channels of an embedding. The paper does not say.
+        heads: "two", or "one": a single decoder without focus, a sigmoid times 80 m (table 3a).
+        mask: whether there is a mask head. Without, near depth may exceed the focus, and counts where it
+            does not: the paper's naive fusion (table 3a) as we read it.
+    """
+
+    encoder: str = "tiny"
+    focuses: tuple[float, ...] = FOCUSES
+    embedding: int = 64
+    heads: str = "two"
+    mask: bool = True
+
+
+@dataclass(frozen=True)
+class DinoSizes:
+    """A DINOv2 encoder and the DPT decoder that Depth Anything V2 has for it.
+
+    Attributes:
+        hidden, heads, layers: of the encoder.
+        taps: the layers that decoders take, from 1.
+        neck: channels of the four maps after reassembly.
+        fusion: channels of the decoder.
+    """
+
+    hidden: int
+    heads: int
+    layers: int
+    taps: tuple[int, ...]
+    neck: tuple[int, ...]
+    fusion: int
+
+
+DINO = {
+    "small": DinoSizes(384, 6, 12, (3, 6, 9, 12), (48, 96, 192, 384), 64),
+    "base": DinoSizes(768, 12, 12, (3, 6, 9, 12), (96, 192, 384, 768), 128),
+    "large": DinoSizes(1024, 16, 24, (5, 12, 18, 24), (256, 512, 1024, 1024), 256),
+}
+PATCH, _SIDE = 14, 518
+
+
+class MetricSolver(nn.Module):  # type: ignore[misc]  # torch carries no types here
+    """Near depth, far depth and mask logit (B, 1, h, w) each, of normalised images (B, 3, H, W) and focuses.
+
+    h and w are H and W with a DINOv2 encoder, whose images have sides that are multiples of 14, and half
+    of them with the tiny one.
+    """
+
+    def __init__(self, config: MetricSolverConfig | None = None) -> None:
+        super().__init__()
+        self.config = c = config or MetricSolverConfig()
+        two = c.heads == "two"
+        self.pool = FocusPool(c.focuses, c.embedding) if two else None
+        width, outputs = c.embedding * two, 1 + (two and c.mask)
+        if c.encoder == "tiny":
+            self.encoder = TinyEncoder()
+            start(self.encoder)
+            self.near = TinyDecoder(self.encoder.config, width, outputs)
+            self.far = TinyDecoder(self.encoder.config, width, 1) if two else None
+        else:
+            sizes = DINO[c.encoder]
+            self.encoder = DinoEncoder(sizes)
+            self.near = DPTDecoder(sizes, width, outputs)
+            self.far = DPTDecoder(sizes, width, 1) if two else None
+
+    def forward(self, image: Tensor, focus: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """``decode`` of ``encode``."""
+        return self.decode(self.encode(image), focus)
+
+    def encode(self, image: Tensor) -> list[Tensor]:
+        """The feature maps that the decoders take: all that can be shared between focuses."""
+        features: list[Tensor] = self.encoder.encode(image)
+        return features
+
+    def decode(self, features: Sequence[Tensor], focus: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Scaled near depth in (0, 1), tapered far depth in (0, 1), and the logit of the near mask.
+
+        Args:
+            features: of B images, or of one image for all focuses.
+            focus: (B,) metres; what is outside the pool counts as its end, see ``used_focus``.
+        """
+        if self.pool is None or self.far is None:
+            near = self.near(features, None).sigmoid().expand(focus.shape[0], -1, -1, -1)
+            return near, torch.ones_like(near), torch.full_like(near, _CERTAIN)
+        embedding = self.pool(focus)
+        near, far = self.near(features, embedding), self.far(features, embedding).sigmoid()
+        if self.config.mask:
+            return near[:, :1].sigmoid(), far, near[:, 1:]
+        near = functional.softplus(near)
+        return near, far, _SLOPE * (1 - near)
+
+    def used_focus(self, focus: Tensor) -> Tensor:
+        """(B,) metres that near and far depth refer to: the focus, kept within the pool.
+
+        A single head's near depth always refers to 80 m.
+        """
+        if self.pool is None:
+            return torch.full_like(focus, ONE_HEAD_M)
+        return focus.clamp(self.config.focuses[0], self.config.focuses[-1])
+
+    def start_from(self, weights: Mapping[str, Tensor]) -> None:
+        """Takes the weights of a ``TinyDepth``: its encoder, and its decoder for both but the last layer."""
+        own = self.state_dict()
+        with torch.no_grad():
+            for name, value in weights.items():
+                for part in ("encoder", "near", "far"):
+                    mine = own.get(f"{part}.{name}")
+                    if mine is not None and not name.startswith("head.1."):
+                        mine.copy_(value)
+
+
+class FocusPool(nn.Module):  # type: ignore[misc]  # torch carries no types here
+    """Learnable embeddings of some depths (equation 7); between two, linear in the logarithm of depth.
+
+    The interpolation is ours: with it the focus slides without steps.
+    """
+
+    def __init__(self, focuses: Sequence[float], channels: int) -> None:
+        super().__init__()
+        self.embeddings = nn.Parameter(torch.randn(len(focuses), channels))
+        self.ends = float(focuses[0]), float(focuses[-1])
+        self.register_buffer("knots", torch.tensor([math.log(f) for f in focuses]), persistent=False)
+
+    def forward(self, focus: Tensor) -> Tensor:
+        """(B, channels) of depths (B,) in metres."""
+        return self.weights(focus) @ self.embeddings
+
+    def weights(self, focus: Tensor) -> Tensor:
+        """(B, N) shares of the embeddings, two of them at most, which add up to 1."""
+        at = focus[:, None].clamp(self.ends[0], self.ends[1]).log()
+        rising = (at - self.knots[:-1]) / (self.knots[1:] - self.knots[:-1])
+        one = torch.ones_like(at)
+        return torch.cat([one, rising], 1).minimum(torch.cat([1 - rising, one], 1)).clamp(0, 1)
+
+
+class FocusConv(nn.Conv2d):  # type: ignore[misc]  # torch carries no types here
+    """A 1x1 convolution of a map with an embedding expanded to its size and concatenated to its channels.
+
+    The embedding is the same everywhere, so its part is one vector that is added: nothing is expanded.
+    """
+
+    def __init__(self, channels: int, out: int, embedding: int) -> None:
+        super().__init__(channels, out, 1)
+        self.focus = nn.Linear(embedding, out, bias=False) if embedding else None
+
+    def forward(self, x: Tensor, embedding: Tensor | None) -> Tensor:
+        x = super().forward(x)
+        return x if self.focus is None else x + self.focus(embedding)[:, :, None, None]
+
+
+class TinyDecoder(nn.Module):  # type: ignore[misc]  # torch carries no types here
+    """The decoder of ``TinyDepth``, told the focus at every level."""
+
+    def __init__(self, config: TinyDepthConfig, embedding: int, outputs: int) -> None:
+        super().__init__()
+        c, w = config, config.widths
+        sizes = (c.pyramid, c.pyramid, c.pyramid, c.features)
+        self.laterals = nn.ModuleList(FocusConv(w[4 - i], sizes[i], embedding) for i in range(4))
+        self.refine = nn.ModuleList(convolution(sizes[i], sizes[i + 1]) for i in range(3))
+        self.join = Residual(c.features)
+        self.up = convolution(c.features, c.head)
+        self.fine = FocusConv(w[0], c.head, embedding)
+        self.head = nn.Sequential(convolution(c.head, c.head), nn.Conv2d(c.head, outputs, 3, padding=1))
+        start(self)
+        nn.init.normal_(self.head[-1].weight, std=0.01)
+
+    def forward(self, features: Sequence[Tensor], embedding: Tensor | None) -> Tensor:
+        """(B, outputs, H/2, W/2) float32."""
+        half, *levels = features
+        top = self.laterals[0](levels[-1], embedding)
+        for level, lateral, refine in zip(levels[-2::-1], self.laterals[1:], self.refine, strict=True):
+            top = resized(refine(top), level) + lateral(level, embedding)
+        top = resized(self.up(self.join(functional.relu(top))), half)
+        return self.head(functional.relu(top + self.fine(half, embedding))).float()
+
+
+class DinoEncoder(nn.Module):  # type: ignore[misc]  # torch carries no types here
+    """transformers' DINOv2, as the encoder of Depth Anything V2."""
+
+    def __init__(self, sizes: DinoSizes) -> None:
+        from transformers import Dinov2Backbone, Dinov2Config
+
+        super().__init__()
+        self.backbone = Dinov2Backbone(
+            Dinov2Config(
+                hidden_size=sizes.hidden,
+                num_attention_heads=sizes.heads,
+                num_hidden_layers=sizes.layers,
+                image_size=_SIDE,
+                patch_size=PATCH,
+                out_indices=list(sizes.taps),
+            )
+        )
+        # Stands in for hidden patches, of which there are none: it would never get a gradient.
+        self.backbone.embeddings.mask_token.requires_grad_(False)
+
+    def encode(self, image: Tensor) -> list[Tensor]:
+        """(B, hidden, H/14, W/14) of four layers."""
+        return list(self.backbone(image).feature_maps)
+
+
+class DPTDecoder(nn.Module):  # type: ignore[misc]  # torch carries no types here
+    """The decoder of Depth Anything V2, told the focus at each of the encoder's maps."""
+
+    def __init__(self, sizes: DinoSizes, embedding: int, outputs: int) -> None:
+        from transformers import DepthAnythingConfig
+        from transformers.models.depth_anything.modeling_depth_anything import DepthAnythingNeck
+
+        super().__init__()
+        config = DepthAnythingConfig(
+            reassemble_hidden_size=sizes.hidden,
+            neck_hidden_sizes=list(sizes.neck),
+            fusion_hidden_size=sizes.fusion,
+        )
+        self.neck = DepthAnythingNeck(config)
+        for layer, channels in zip(self.neck.reassemble_stage.layers, sizes.neck, strict=True):
+            layer.projection = FocusConv(sizes.hidden, channels, embedding)
+        # The first fusion has nothing to add to, so that these weights would never get a gradient.
+        self.neck.fusion_stage.layers[0].residual_layer1 = None
+        self.reduce = nn.Conv2d(sizes.fusion, sizes.fusion // 2, 3, padding=1)
+        self.head = nn.Sequential(
+            nn.Conv2d(sizes.fusion // 2, config.head_hidden_size, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(config.head_hidden_size, outputs, 1),
+        )
+
+    def forward(self, features: Sequence[Tensor], embedding: Tensor | None) -> Tensor:
+        """(B, outputs, H, W) float32."""
+        layers = self.neck.reassemble_stage.layers
+        maps = [
+            layer.resize(layer.projection(x, embedding)) for layer, x in zip(layers, features, strict=True)
+        ]
+        maps = [convolve(x) for convolve, x in zip(self.neck.convs, maps, strict=True)]
+        fine = self.reduce(self.neck.fusion_stage(maps)[-1])
+        height, width = features[0].shape[2:]
+        fine = functional.interpolate(
+            fine, (PATCH * height, PATCH * width), mode="bilinear", align_corners=True
+        )
+        return self.head(fine).float()

@@ -1,0 +1,1 @@
+"""Training of a generator of basis maps (paper 001)."""

@@ -1,0 +1,328 @@
+"""What a frozen depth network says of a data set, on disk, so that training on it never waits for it.
+
+A folder of memory-mapped arrays over N pictures, at a quarter of the network's input (h, w):
+
+- ``features.npy`` (N, C, h, w) uint8: offset + step * code per channel (``cache.json``); absent for C = 0
+- ``log_relative.npy`` (N, h, w) float32: log of ``positive_depth``
+- ``log_depth.npy`` (N, h, w) float32: log of metres; NaN unknown, sky, or outside 0.1 to 80 m
+- ``cache.json``: the network's name and sha256, C, sizes, how many pictures at the end are for validation
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from metric_depth_ros.config import EngineConfig
+from metric_depth_ros.datasets import Frame, FrameFolder, ShardFrames, open_dataset
+from metric_depth_ros.engines import build_depth_engine
+from metric_depth_ros.engines.depth_engine import DepthEngine
+from metric_depth_ros.engines.manifest import Manifest
+from metric_depth_ros.engines.positive import positive_depth
+from metric_depth_ros.errors import ConfigError, InputError
+from metric_depth_ros.evaluation.known import known_pixels
+from metric_depth_ros.learning.training.augment import reframed, relit
+from metric_depth_ros.types import FloatArray, IntArray, RelativeDepth
+
+NEAREST_M, FARTHEST_M = 0.1, 80.0
+# The name under which an engine gives what the generator reads.
+FEATURES = "f"
+_REDUCTION = 4
+# One scene in fifty is for validation; pictures whose scene nobody knows are one by blocks of up to 20.
+_SCENES, _BLOCK = 50, 20
+# Pictures that say how far each channel reaches, and the part of its values that lies within.
+_PROBED, _WITHIN = 48, 0.9995
+
+
+@dataclass(frozen=True)
+class CacheInfo:
+    """What ``cache.json`` holds.
+
+    Attributes:
+        engine, sha256: the network's name and its file's digest.
+        kind: of its output.
+        channels: of the features, 0 without.
+        height, width: of the maps.
+        count, validation: pictures in all, and how many at the end are for validation.
+        offset, step: of the features, per channel.
+        families: kinds of scenes, of which ``family.npy`` (N,) holds the place; one empty name where unknown.
+    """
+
+    engine: str
+    sha256: str
+    kind: str
+    channels: int
+    height: int
+    width: int
+    count: int
+    validation: int
+    offset: tuple[float, ...]
+    step: tuple[float, ...]
+    families: tuple[str, ...]
+
+
+class BasisCache:
+    """A folder of cached pictures; nothing is read before it is asked for."""
+
+    def __init__(self, folder: str | Path) -> None:
+        """Raises InputError when the folder holds no whole cache."""
+        self.folder = Path(folder)
+        try:
+            tree = json.loads((self.folder / "cache.json").read_text(encoding="utf-8"))
+            tree |= {name: tuple(tree[name]) for name in ("offset", "step", "families")}
+            self.info = CacheInfo(**tree)
+            self._arrays = {
+                name: np.load(self.folder / f"{name}.npy", mmap_mode="r") for name in _names(self.info)
+            }
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise InputError(
+                f"{folder}: no whole cache ({error}); needed what metric_depth train basis-cache writes."
+            ) from error
+
+    def __len__(self) -> int:
+        """How many there are to train on."""
+        return self.info.count - self.info.validation
+
+    @property
+    def family(self) -> IntArray:
+        """(N,) place in ``info.families``."""
+        return np.asarray(self._arrays["family"])
+
+    @property
+    def validation(self) -> range:
+        """Those that are not."""
+        return range(len(self), self.info.count)
+
+    def of_families(self, families: Sequence[str]) -> tuple[IntArray, IntArray]:
+        """Indices to train on and for validation, of these kinds of scenes; none named is all.
+
+        Raises:
+            ConfigError: the cache has no such kind, or none of it for one of the two.
+        """
+        index, known = np.arange(self.info.count), self.info.families
+        unknown = [name for name in families if name not in known]
+        if unknown:
+            raise ConfigError(f"families: {', '.join(unknown)}; the cache has {', '.join(known)}.")
+        if families:
+            index = index[np.isin(self.family, [known.index(name) for name in families])]
+        training, validation = index[index < len(self)], index[index >= len(self)]
+        if not len(training) or not len(validation):
+            raise ConfigError(
+                f"families: {len(training)} pictures to train on and {len(validation)} for validation; "
+                "needed 1 of each. Make a larger cache (--count)."
+            )
+        return training, validation
+
+    def read(self, index: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Features (B, C, h, w), log relative and log metric depth (B, h, w) of some pictures."""
+        parts = {name: np.asarray(array[index]) for name, array in self._arrays.items() if name != "family"}
+        shape = (len(index), 0, self.info.height, self.info.width)
+        features = np.zeros(shape, np.float32)
+        if "features" in parts:
+            offset, step = (
+                np.array(values, np.float32)[:, None, None] for values in (self.info.offset, self.info.step)
+            )
+            features = offset + step * parts["features"]
+        return features, parts["log_relative"], parts["log_depth"]
+
+
+def write_cache(
+    folders: Sequence[str | Path],
+    config: EngineConfig,
+    out: str | Path,
+    *,
+    count: int,
+    seed: int = 0,
+    augment: bool = True,
+    threads: int = 2,
+) -> Iterator[int]:
+    """Writes up to ``count`` random pictures of data sets, ``cache.json`` last; yields how many are done.
+
+    Args:
+        folders: data sets that the package reads, with dense depth or LiDAR points.
+        config: of the network; each thread has one of its own.
+        augment: other frames and lights of pictures with dense depth; those for validation stay as they are.
+
+    Raises:
+        ConfigError: fewer than 2 pictures, or no thread.
+        InputError: no data, or the folder cannot be written.
+        ModelError: the network cannot be used.
+    """
+    if count < 2 or threads < 1 or seed < 0:
+        raise ConfigError(f"count {count}, threads {threads}, seed {seed}; needed at least 2, 1 and 0.")
+    picked, validation = _picked([open_dataset(folder) for folder in folders], count, seed)
+    engines = [build_depth_engine(dataclasses.replace(config, threads=1)) for _ in range(threads)]
+    manifest = engines[0].manifest
+    size = reduced_size(manifest)
+    training = len(picked) - validation
+    jobs = [
+        _Job(data, index, size, (seed, place), augment and place < training)
+        for place, (data, index) in enumerate(picked)
+    ]
+    low, step = _reach(jobs, engines[0])
+    channels = len(low)
+    info = CacheInfo(
+        manifest.name, manifest.sha256, manifest.output.kind, channels, size[1], size[0], len(jobs),
+        validation,
+        tuple(low.tolist()), tuple(step.tolist()), tuple(dict.fromkeys(job.family for job in jobs)),
+    )  # fmt: skip
+    arrays = _created(Path(out), info)
+    arrays["family"][:] = [info.families.index(job.family) for job in jobs]
+
+    def work(part: int) -> Iterator[None]:
+        for place in range(part, len(jobs), threads):
+            features, log_relative, log_depth = jobs[place].made(engines[part])
+            if channels:
+                code = np.rint((features - low[:, None, None]) / step[:, None, None])
+                arrays["features"][place] = np.clip(code, 0, 255)
+            arrays["log_relative"][place], arrays["log_depth"][place] = log_relative, log_depth
+            yield
+
+    workers = [work(part) for part in range(threads)]
+    with ThreadPoolExecutor(threads) as pool:
+        for done in range(0, len(jobs), threads):
+            list(pool.map(lambda worker: next(worker, None), workers))
+            yield min(done + threads, len(jobs))
+    for array in arrays.values():
+        array.flush()
+    (Path(out) / "cache.json").write_text(json.dumps(dataclasses.asdict(info)), encoding="utf-8")
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """One picture to be cached."""
+
+    data: FrameFolder | ShardFrames
+    index: int
+    size: tuple[int, int]
+    seed: tuple[int, int]
+    augment: bool
+
+    @property
+    def family(self) -> str:
+        """What kind of scene it is; empty where nobody says."""
+        return self.data.family(self.index) if isinstance(self.data, ShardFrames) else ""
+
+    def made(self, engine: DepthEngine) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Features (C, h, w), log relative and log metric depth (h, w)."""
+        item = engine.manifest.input
+        frame, rng = self.data[self.index], np.random.default_rng(self.seed)
+        image = frame.image
+        if self.augment and frame.depth is not None:
+            image, depth = reframed(image, frame.depth, (item.width, item.height), self.size, rng)
+            image = relit(image, image, rng)
+        else:
+            depth = depth_grid(frame, self.size)
+        relative = engine.predict(image)
+        usable = (depth >= NEAREST_M) & (depth <= FARTHEST_M)
+        log_depth = np.log(np.where(usable, depth, np.float32(np.nan)))
+        return reduced_features(relative, self.size), log_relative(relative, self.size), log_depth
+
+
+def reduced_size(manifest: Manifest) -> tuple[int, int]:
+    """Width and height of a network's maps: a quarter of its input."""
+    sides = manifest.input.width, manifest.input.height
+    width, height = (max(8, round(side / _REDUCTION)) for side in sides)
+    return width, height
+
+
+def _reach(jobs: Sequence[_Job], engine: DepthEngine) -> tuple[FloatArray, FloatArray]:
+    """Offset and step (C,) of eight bits for each channel of the features; C = 0 without."""
+    probes = np.stack([job.made(engine)[0] for job in jobs[:_PROBED]])
+    channels = probes.shape[1]
+    if not channels:
+        return np.zeros(0), np.zeros(0)
+    flat = probes.transpose(1, 0, 2, 3).reshape(channels, -1)
+    low, high = (np.quantile(flat, part, axis=1) for part in (1 - _WITHIN, _WITHIN))
+    return low, np.maximum(high - low, 1e-6) / 255
+
+
+def log_relative(relative: RelativeDepth, size: tuple[int, int]) -> FloatArray:
+    """(h, w) float32: log of the positive depth of a map reduced to ``size`` (width, height)."""
+    values = cv2.resize(relative.values, size, interpolation=cv2.INTER_LINEAR)
+    return np.asarray(np.log(positive_depth(dataclasses.replace(relative, values=values))))
+
+
+def reduced_features(relative: RelativeDepth, size: tuple[int, int]) -> FloatArray:
+    """(C, h, w) float32 of the engine's features; C = 0 where it gives none."""
+    features = relative.features.get(FEATURES)
+    if features is None:
+        return np.zeros((0, size[1], size[0]), np.float32)
+    if features.shape[1:] == size[::-1]:
+        return np.asarray(features, np.float32)
+    return np.stack(
+        [cv2.resize(np.asarray(c, np.float32), size, interpolation=cv2.INTER_LINEAR) for c in features]
+    )
+
+
+def depth_grid(frame: Frame, size: tuple[int, int]) -> FloatArray:
+    """(h, w) float32 metres of one pixel or point in each cell of a picture, NaN where none is known."""
+    width, height = size
+    if frame.depth is not None:
+        return np.asarray(cv2.resize(frame.depth, size, interpolation=cv2.INTER_NEAREST_EXACT))
+    pixels = known_pixels(frame)
+    scale = np.array(size) / frame.image.shape[1::-1]
+    column, row = np.clip(((pixels.uv + 0.5) * scale).astype(np.intp), 0, np.array(size) - 1).T
+    grid = np.full((height, width), np.nan, np.float32)
+    order = np.argsort(-pixels.depth)  # of several points the nearest is seen
+    grid[row[order], column[order]] = pixels.depth[order]
+    return grid
+
+
+def _picked(
+    sets: Sequence[FrameFolder | ShardFrames], count: int, seed: int
+) -> tuple[list[tuple[FrameFolder | ShardFrames, int]], int]:
+    """Random pictures, those for validation last, and how many those are."""
+    training: list[tuple[FrameFolder | ShardFrames, int]] = []
+    validation: list[tuple[FrameFolder | ShardFrames, int]] = []
+    for data in sets:
+        numbers: dict[int, int] = {}
+        for index, scene in enumerate(_scenes(data)):
+            turn, number = divmod(numbers.setdefault(scene, len(numbers)), _SCENES)
+            # Another one at each turn, as kinds of scenes follow each other in a fixed order.
+            (validation if number == turn % _SCENES else training).append((data, index))
+    if not training:
+        raise InputError("basis cache: no picture to train on. Render some: metric_depth synthesize.")
+    rng = np.random.default_rng(seed)
+    order, kept = rng.permutation(len(training)), max(1, count // _SCENES)
+    looked = rng.permutation(len(validation))[:kept]
+    chosen = [training[i] for i in order[: count - len(looked)]] + [validation[i] for i in looked]
+    return chosen, len(looked)
+
+
+def _scenes(data: FrameFolder | ShardFrames) -> list[int]:
+    """Which scene each picture shows."""
+    if isinstance(data, ShardFrames):
+        return [data.scene(index) for index in range(len(data))]
+    block = max(1, min(_BLOCK, len(data) // _SCENES))
+    return [index // block for index in range(len(data))]
+
+
+def _names(info: CacheInfo) -> tuple[str, ...]:
+    return (*(("features",) if info.channels else ()), "log_relative", "log_depth", "family")
+
+
+def _created(folder: Path, info: CacheInfo) -> dict[str, np.memmap]:
+    shapes = {
+        "features": ((info.count, info.channels, info.height, info.width), np.uint8),
+        "log_relative": ((info.count, info.height, info.width), np.float32),
+        "log_depth": ((info.count, info.height, info.width), np.float32),
+        "family": ((info.count,), np.uint8),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "cache.json").unlink(missing_ok=True)
+        return {
+            name: np.lib.format.open_memmap(folder / f"{name}.npy", "w+", dtype, shape)
+            for name, (shape, dtype) in shapes.items()
+            if name in _names(info)
+        }
+    except OSError as error:
+        raise InputError(f"{folder}: {error.strerror}; needed room and leave to write it.") from error

@@ -1,0 +1,127 @@
+"""The state of a training run on disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping, Set
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from metric_depth_ros.errors import InputError, ModelError
+from metric_depth_ros.learning.models.tiny_depth import TinyDepth, TinyDepthConfig
+
+Network = TypeVar("Network", bound=nn.Module)
+
+FILE = "checkpoint.pt"
+_KEYS = frozenset({"step", "elapsed_s", "settings", "architecture", "network", "average", "optimizer"})
+
+
+def save(folder: str | Path, state: dict[str, Any]) -> None:
+    """Writes the state in one move: whoever reads finds the old one or the new one, whole.
+
+    Raises:
+        InputError: the folder cannot be written, or the disk is full.
+    """
+    path = Path(folder) / FILE
+    growing = path.with_suffix(".tmp")
+    try:
+        torch.save(state, growing)
+        os.replace(growing, path)
+    except (OSError, RuntimeError) as error:  # torch's own for a full disk
+        growing.unlink(missing_ok=True)
+        raise InputError(f"{path}: {error}; needed room and leave to write it.") from error
+
+
+def load(folder: str | Path, keys: Set[str] = _KEYS) -> dict[str, Any]:
+    """The state of a run, which holds ``keys``. Raises ModelError when there is none, or a broken one."""
+    path = Path(folder) / FILE
+    try:
+        # Tensors and plain values only: a checkpoint can run no code.
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise ModelError(f"{path}: no such file; needed the folder of a run. Train first.") from error
+    except Exception as error:  # torch raises many kinds, whose text may advise to trust the file
+        raise ModelError(
+            f"{path}: cannot be read ({type(error).__name__}): broken, or not written by metric_depth train."
+        ) from error
+    if not isinstance(state, dict) or set(state) != keys:
+        raise ModelError(f"{path}: not the state of a run of this version. Train anew, in another folder.")
+    return state
+
+
+def save_weights(network: TinyDepth, path: str | Path) -> None:
+    """Writes the weights alone, in half precision where that holds them, for ``load_weights``.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    arrays: dict[str, Any] = {
+        name: _shortened(value.detach().cpu().numpy()) for name, value in network.state_dict().items()
+    }
+    try:
+        with Path(path).open("wb") as file:
+            np.savez(file, **arrays)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; needed a file to write to.") from error
+
+
+def load_weights(network: TinyDepth, path: str | Path) -> None:
+    """Fills a network with stored weights. Raises ModelError when they are missing or do not fit it."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            state = {name: torch.from_numpy(np.asarray(stored[name])) for name in stored.files}
+        if not all(torch.isfinite(value).all() for value in state.values()):
+            raise ValueError("some are not finite")
+        network.load_state_dict(state)
+    except OSError as error:
+        raise ModelError(
+            f"{path}: {error.strerror or error}; needed weights that depth-export wrote."
+        ) from error
+    except Exception as error:  # zipfile, NumPy and torch each have their own for a broken file
+        raise ModelError(
+            f"{path}: no weights of this network ({' '.join(str(error).split())[:200]})."
+        ) from error
+
+
+def _shortened(values: NDArray[Any]) -> NDArray[Any]:
+    """float16 of floats that all fit; a variance may not."""
+    largest = float(np.finfo(np.float16).max)
+    fits = values.dtype.kind == "f" and float(np.abs(values).max(initial=0)) <= largest
+    return values.astype(np.float16) if fits else values
+
+
+def architecture(network: TinyDepth) -> dict[str, Any]:
+    """The network's sizes as plain values."""
+    return {
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in dataclasses.asdict(network.config).items()
+    }
+
+
+def build_network(state: dict[str, Any], *, weights: str = "average") -> TinyDepth:
+    """The network of a state, with its averaged weights or the last ones ("network").
+
+    Raises:
+        ModelError: the weights do not fit the architecture.
+    """
+    sizes: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in state["architecture"].items()
+    }
+    return rebuilt(lambda: TinyDepth(TinyDepthConfig(**sizes)), state[weights], "network")
+
+
+def rebuilt(build: Callable[[], Network], weights: Mapping[str, Any], what: str) -> Network:
+    """What ``build`` makes, with these weights. Raises ModelError when they do not fit it."""
+    try:
+        network = build()
+        network.load_state_dict(weights)
+    except (TypeError, RuntimeError) as error:
+        raise ModelError(f"checkpoint: its weights are of another {what} ({error}). Train anew.") from error
+    network.to(memory_format=torch.channels_last)
+    return network

@@ -1,0 +1,74 @@
+"""The course of a training run: two CSV files and a picture."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from metric_depth_ros.drawing.charts import draw_chart
+from metric_depth_ros.types import FloatArray
+
+_LOSS = ("step", "seconds", "loss", "images_per_s")
+# Of a validation: field of what was found, and its panel's title.
+SCORES = {"rank": "rank correlation", "abs_rel": "AbsRel after a fit"}
+
+
+class Curves:
+    """loss.csv, validation.csv and curves.png of one run's folder."""
+
+    def __init__(
+        self, folder: str | Path, *, before_step: int = 0, scores: Mapping[str, str] = SCORES
+    ) -> None:
+        """Rows of steps after ``before_step``, which a resumed run makes again, are dropped.
+
+        ``scores``: the fields of what ``add_scores`` is given, and their panels' titles.
+        """
+        self._folder, self._scores = Path(folder), dict(scores)
+        self._tables = {"loss.csv": _LOSS, "validation.csv": ("step", "seconds", "place", *scores)}
+        for name, head in self._tables.items():
+            rows = [row for row in self._read(name) if int(row["step"]) <= before_step]
+            with (self._folder / name).open("w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, head)
+                writer.writeheader()
+                writer.writerows(rows)
+
+    def add_loss(self, step: int, seconds: float, loss: float, images_per_s: float) -> None:
+        """Appends the mean loss since the last row."""
+        self._append("loss.csv", [step, f"{seconds:.1f}", f"{loss:.5f}", f"{images_per_s:.1f}"])
+
+    def add_scores(self, step: int, seconds: float, scores: Mapping[str, object]) -> None:
+        """Appends one row for each place."""
+        for place, found in scores.items():
+            values = [f"{getattr(found, name):.4f}" for name in self._scores]
+            self._append("validation.csv", [step, f"{seconds:.1f}", place, *values])
+
+    def draw(self) -> None:
+        """Draws curves.png: the loss and every score over the steps."""
+        losses, scores = self._read("loss.csv"), self._read("validation.csv")
+        places = list(dict.fromkeys(row["place"] for row in scores))
+        panels = [draw_chart("loss", {"training": _line(losses, "loss")}, across="step")]
+        for column, title in self._scores.items():
+            rows = {place: [row for row in scores if row["place"] == place] for place in places}
+            lines = {place: _line(of_place, column) for place, of_place in rows.items()}
+            panels.append(draw_chart(title, lines, across="step"))
+        cv2.imwrite(str(self._folder / "curves.png"), np.concatenate(panels)[..., ::-1])
+
+    def _append(self, name: str, row: Sequence[object]) -> None:
+        with (self._folder / name).open("a", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerow(row)
+
+    def _read(self, name: str) -> list[dict[str, str]]:
+        path = self._folder / name
+        if not path.is_file():
+            return []
+        with path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+
+def _line(rows: Sequence[Mapping[str, str]], column: str) -> FloatArray:
+    """(N, 2) step and value."""
+    return np.array([(float(row["step"]), float(row[column])) for row in rows], np.float64).reshape(-1, 2)

@@ -1,0 +1,73 @@
+"""What a network that is being trained would score, on held-out synthetic samples and on real frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import nn
+
+from metric_depth_ros.errors import InputError
+from metric_depth_ros.evaluation.relative import (
+    SETS,
+    Predictor,
+    Score,
+    Truth,
+    median_score,
+    read_truths,
+    score,
+)
+from metric_depth_ros.learning.training.loader import Samples
+from metric_depth_ros.learning.training.workers import normalised
+from metric_depth_ros.types import FloatArray, ImageArray
+
+_MOST_SYNTHETIC = 120
+
+
+def predictor(network: nn.Module, size: tuple[int, int]) -> Predictor:
+    """What the network says of a picture that is stretched to ``size`` (width, height), as in the engine."""
+
+    def predict(image: ImageArray) -> FloatArray:
+        shrinks = image.shape[0] > size[1] or image.shape[1] > size[0]
+        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        device = next(network.parameters()).device
+        with torch.inference_mode():
+            value, _ = network(normalised(np.asarray(small, np.uint8)[None], device))
+        map_ = value[0, 0].cpu().numpy()
+        return np.asarray(cv2.resize(map_, image.shape[1::-1], interpolation=cv2.INTER_LINEAR))
+
+    return predict
+
+
+class Validation:
+    """Pictures to look at now and then: held-out samples, and the develop half of the real sets."""
+
+    def __init__(self, samples: Samples, real: str | None = None) -> None:
+        """``real``: folder of the real sets. Raises InputError for a damaged shard or set."""
+        places = samples.validation
+        chosen = (
+            sorted({*np.linspace(0, len(places) - 1, _MOST_SYNTHETIC).astype(int).tolist()}) if places else []
+        )
+        self._truths: dict[str, list[Truth]] = {"synthetic": []}
+        for index in chosen:
+            image, depth = samples.read(*places[index])
+            v, u = np.nonzero(np.isfinite(depth))
+            if len(u) > depth.size // 20:
+                truth = Truth(f"synthetic/{index}", image, np.column_stack([u, v])[::7], depth[v, u][::7])
+                self._truths["synthetic"].append(truth)
+        for place, sets in SETS["develop"].items() if real else ():
+            folders = [Path(real or "") / name for name in sets]
+            self._truths[place] = [t for f in folders if f.is_dir() for t in read_truths(f)]
+        if real and not any(self._truths.get(place) for place in SETS["develop"]):
+            names = ", ".join(name for sets in SETS["develop"].values() for name in sets)
+            raise InputError(f"{real}: none of the real sets is there; needed some of {names}.")
+
+    def scores(self, predict: Predictor) -> dict[str, Score]:
+        """Median score of every place: "synthetic", "outdoor", "indoor"."""
+        return {
+            place: median_score([score(predict(truth.image), truth) for truth in truths])
+            for place, truths in self._truths.items()
+            if truths
+        }

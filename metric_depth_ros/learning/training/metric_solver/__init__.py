@@ -1,0 +1,1 @@
+"""Training of Metric-Solver (paper 004)."""

@@ -1,0 +1,102 @@
+"""How well a Metric-Solver that is being trained does on held-out samples, focus by focus."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from metric_depth_ros.evaluation.metrics import abs_rel, delta
+from metric_depth_ros.learning.models.metric_solver import MetricSolver
+from metric_depth_ros.learning.training.depth.losses import resized_like
+from metric_depth_ros.learning.training.loader import Samples
+from metric_depth_ros.learning.training.metric_solver.losses import outputs_loss, targets_of
+from metric_depth_ros.learning.training.workers import normalised
+from metric_depth_ros.near_far import decode_far, decode_near, fuse
+from metric_depth_ros.types import FloatArray, ImageArray
+
+_MOST, _TOGETHER = 96, 8
+
+
+@dataclass(frozen=True)
+class FocusScore:
+    """Means over the validation pictures.
+
+    Attributes:
+        loss: of equation 11.
+        abs_rel, delta1: of fused depth where the truth is within the focus.
+        mask: the part of the pixels whose mask is right.
+    """
+
+    loss: float
+    abs_rel: float
+    delta1: float
+    mask: float
+
+
+# Field of a score -> its panel's title.
+SCORES = {"loss": "validation loss", "abs_rel": "AbsRel", "delta1": "delta1", "mask": "mask accuracy"}
+
+
+class FocusValidation:
+    """Held-out samples, and the focuses to look at them with: the pool's ends and middle."""
+
+    def __init__(self, samples: Samples, size: tuple[int, int], focuses: Sequence[float]) -> None:
+        """``size``: width and height of the pictures. Raises InputError for a damaged shard."""
+        places = samples.validation
+        chosen = sorted({*np.linspace(0, len(places) - 1, min(_MOST, len(places))).astype(int).tolist()})
+        read = [samples.read(*places[index]) for index in chosen]
+        self._images = [shrunk(image, size) for image, _ in read]
+        half = ((size[0] + 1) // 2, (size[1] + 1) // 2)
+        self._depths = [cv2.resize(d, half, interpolation=cv2.INTER_NEAREST_EXACT) for _, d in read]
+        self.focuses = tuple(sorted({focuses[0], focuses[len(focuses) // 2], focuses[-1]}))
+
+    def scores(self, network: MetricSolver) -> dict[str, FocusScore]:
+        """A score of every focus, by its name; none without held-out samples."""
+        device = next(network.parameters()).device
+        found: dict[float, list[FocusScore]] = {focus: [] for focus in self.focuses}
+        with torch.inference_mode():
+            for start in range(0, len(self._images), _TOGETHER):
+                depth = np.stack(self._depths[start : start + _TOGETHER])
+                features = network.encode(
+                    normalised(np.stack(self._images[start : start + _TOGETHER]), device)
+                )
+                for focus, scores in found.items():
+                    scores.append(_score(network, features, depth, focus))
+        return {
+            f"{focus:g} m": FocusScore(*np.nanmean([astuple(s) for s in scores], axis=0).tolist())
+            for focus, scores in found.items()
+            if scores
+        }
+
+
+def shrunk(image: ImageArray, size: tuple[int, int]) -> ImageArray:
+    """A picture stretched to ``size`` (width, height), as in the engine."""
+    shrinks = image.shape[0] > size[1] or image.shape[1] > size[0]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, size, interpolation=how), np.uint8)
+
+
+def fused_depth(near: Tensor, far: Tensor, mask_logit: Tensor, focus_m: float) -> FloatArray:
+    """Metres of a network's maps, of their shape; ``focus_m`` is what they refer to."""
+    near_depth = decode_near(near.cpu().numpy(), focus_m)
+    far_depth = decode_far(far.cpu().numpy(), focus_m)
+    return fuse(near_depth, far_depth, mask_logit.sigmoid().cpu().numpy())
+
+
+def _score(network: MetricSolver, features: list[Tensor], depth: FloatArray, focus: float) -> FocusScore:
+    focuses = torch.full((len(depth),), focus, device=features[0].device)
+    outputs = network.decode(features, focuses)
+    loss = outputs_loss(network, outputs, depth, focuses)
+    used = network.used_focus(focuses)
+    targets = targets_of(depth, used.cpu().numpy(), used.device)
+    near, far, logit = (resized_like(map_, targets.near) for map_ in outputs)
+    fused = fused_depth(near, far, logit, float(used[0]))[:, 0]
+    truth = np.where(depth <= focus, depth, np.nan)
+    known = targets.is_near | targets.is_far
+    right = ((logit >= 0) == targets.is_near)[known].float().mean()
+    return FocusScore(float(loss), abs_rel(fused, truth), delta(fused, truth), float(right))

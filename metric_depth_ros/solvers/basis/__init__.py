@@ -1,0 +1,1 @@
+"""A log-scale field that is a sum of basis maps (paper 001)."""

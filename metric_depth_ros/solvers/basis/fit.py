@@ -1,0 +1,215 @@
+"""Weights of basis maps from anchors: ridge regression, robust, with its posterior."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import lapack
+
+from metric_depth_ros.solvers.basis.maps import UNIT_SPREAD
+from metric_depth_ros.solvers.fitting.outliers import DEVIATION
+from metric_depth_ros.types import FloatArray
+
+_REWEIGHTINGS = 1
+# Anchors a map, from which on an anchor's own pull on the fit is left out of account while reweighting.
+_FEW = 4
+# Squared standard deviations at which an anchor keeps a quarter of its weight; with less than a tenth it
+# counts as rejected.
+_SOFTNESS, _REJECTED = 6.0, 0.1
+# Precision of the offset before any anchor: nothing.
+_OFFSET = 1e-9
+# Anchors' worth of trust in the stated spread.
+_OWN_SPREAD = 10.0
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """Normal equations of anchors, for an offset and K weights: they add up, and fade.
+
+    Attributes:
+        gram: (K + 1, K + 1).
+        moment: (K + 1,).
+    """
+
+    gram: FloatArray
+    moment: FloatArray
+
+    def faded(self, factor: float) -> Sums:
+        """The same with so much less trust."""
+        return Sums(self.gram * factor, self.moment * factor)
+
+    def drifted(self, variance: FloatArray) -> Sums:
+        """After the coefficients moved at random, by (K + 1,) variances in units of ``UNIT_SPREAD`` squared.
+
+        (A^-1 + Q)^-1 = (I + A Q)^-1 A, which holds for what was never seen too.
+        """
+        both = np.column_stack([self.gram, self.moment])
+        both = np.linalg.solve(np.eye(len(variance)) + self.gram * variance, both)
+        return Sums(both[:, :-1], both[:, -1])
+
+    def plus(self, other: Sums) -> Sums:
+        """Of both."""
+        return Sums(self.gram + other.gram, self.moment + other.moment)
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """l = offset + E w.
+
+    Attributes:
+        coefficients: (K + 1,) the offset first.
+        covariance: (K + 1, K + 1), in units of ``UNIT_SPREAD`` squared.
+    """
+
+    coefficients: FloatArray
+    covariance: FloatArray
+
+    def at(self, rows: FloatArray) -> FloatArray:
+        """(N,) l for rows (N, K + 1)."""
+        return np.asarray(rows @ self.coefficients)
+
+    def leverage(self, rows: FloatArray) -> FloatArray:
+        """(N,) variance of l for rows (N, K + 1), in units of ``UNIT_SPREAD`` squared."""
+        return np.asarray(np.einsum("nk,nk->n", rows @ self.covariance, rows))
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """What the anchors of one picture say.
+
+    Attributes:
+        posterior: with all that was carried over.
+        sums: of these anchors alone.
+        kept: how many anchors counted.
+        scale: how much larger left-out errors are than stated.
+    """
+
+    posterior: Posterior
+    sums: Sums
+    kept: int
+    scale: float
+
+
+def with_offset(rows: FloatArray) -> FloatArray:
+    """(N, K + 1): a one before each row (N, K)."""
+    return np.column_stack([np.ones(len(rows), rows.dtype), rows])
+
+
+def fit_paper(rows: FloatArray, target: FloatArray, ridge: float) -> Posterior:
+    """Equation 15 of paper 001: (M^T M + lambda I)^-1 M^T y; no offset, every anchor alike."""
+    covariance = np.linalg.inv(rows.T @ rows + ridge * np.eye(rows.shape[1]))
+    weights = covariance @ (rows.T @ target)
+    empty = np.zeros((len(weights) + 1, len(weights) + 1))
+    empty[1:, 1:] = covariance
+    return Posterior(np.append(0.0, weights), empty)
+
+
+def posterior_of(sums: Sums, ridge: float) -> Posterior:
+    """What sums say with a ridge on all but the offset."""
+    return _posterior(*_system(sums, ridge))
+
+
+def fit_robust(
+    rows: FloatArray,
+    target: FloatArray,
+    variance: FloatArray,
+    ridge: float,
+    *,
+    robust: bool = True,
+    carried: Sums | None = None,
+) -> Fit:
+    """argmin over c, w of  sum_i weight_i (c + E_i w - y_i)^2 + ridge |w|^2, the c being free.
+
+    Ours. weight_i = UNIT_SPREAD^2 / variance_i, times (1 + z_i^2 / 6)^-2 twice, z_i the
+    error of an anchor that is left out, in standard deviations (and in what is usual in this picture, where
+    that is more). The first round compares with the median of y, and allows what the ridge allows.
+
+    Args:
+        rows: (N, K + 1) of ``with_offset``.
+        target: (N,) y.
+        variance: (N,) of y about the best field.
+        robust: False takes all weights as they are.
+        carried: of earlier pictures.
+    """
+    base = UNIT_SPREAD**2 / variance
+    weight = base
+    if robust and len(target) > 2:
+        centred = rows[:, 1:] - rows[:, 1:].mean(axis=0)
+        allowed = variance + UNIT_SPREAD**2 / ridge * np.einsum("nk,nk->n", centred, centred)
+        weight = base * _trust((target - _median(target)) ** 2 / allowed)
+        for _ in range(_REWEIGHTINGS):
+            system, moment = _system(_sums(rows, target, weight), ridge, carried)
+            square = (target - rows @ _solved(system, moment)) ** 2 / variance
+            if len(target) < _FEW * len(moment):  # else one anchor more or less hardly matters
+                square /= _free(rows, weight, _inverse(system))
+            usual = max(1.0, DEVIATION**2 * _median(square))
+            weight = base * _trust(square / usual)
+    sums = _sums(rows, target, weight)
+    posterior = _posterior(*_system(sums, ridge, carried))
+    kept = weight > _REJECTED * base
+    square = (target - posterior.at(rows)) ** 2 / (variance * _free(rows, weight, posterior.covariance))
+    return Fit(posterior, sums, int(np.count_nonzero(kept)), _scale(square[kept]))
+
+
+def _sums(rows: FloatArray, target: FloatArray, weight: FloatArray) -> Sums:
+    root, centre = np.sqrt(weight).astype(rows.dtype), target.mean()
+    weighted = rows * root[:, None]
+    gram = (weighted.T @ weighted).astype(np.float64)  # of one matrix alone: half the work
+    moment = weighted.T @ (root * (target - centre).astype(rows.dtype))
+    return Sums(gram, moment + centre * gram[:, 0])
+
+
+def _system(sums: Sums, ridge: float, carried: Sums | None = None) -> tuple[FloatArray, FloatArray]:
+    """Precision (K + 1, K + 1) and moment (K + 1,) of sums, with a ridge on all but the offset."""
+    total = sums if carried is None else sums.plus(carried)
+    system = total.gram.copy()
+    diagonal = np.einsum("kk->k", system)
+    diagonal += ridge
+    diagonal[0] += _OFFSET - ridge
+    return system, total.moment
+
+
+def _posterior(system: FloatArray, moment: FloatArray) -> Posterior:
+    covariance = _inverse(system)
+    return Posterior(covariance @ moment, covariance)
+
+
+def _solved(system: FloatArray, moment: FloatArray) -> FloatArray:
+    """system^-1 moment; as ``_inverse``."""
+    _, found, failed = lapack.dposv(system, moment, lower=1)
+    return np.linalg.solve(system, moment) if failed else np.asarray(found)
+
+
+def _inverse(system: FloatArray) -> FloatArray:
+    """Of a positive definite matrix, by Cholesky; of one that rounding made indefinite, by LU."""
+    factor, failed = lapack.dpotrf(system, lower=1)
+    if failed:
+        return np.linalg.inv(system)
+    root, _ = lapack.dtrtri(factor, lower=1)
+    return np.asarray(root.T @ root)
+
+
+def _free(rows: FloatArray, weight: FloatArray, covariance: FloatArray) -> FloatArray:
+    """(N,) 1 less the leverage of each anchor."""
+    pulled = np.einsum("nk,nk->n", rows @ covariance.astype(rows.dtype), rows)
+    return np.asarray(np.maximum(1 - weight * pulled, 1e-3))
+
+
+def _median(x: FloatArray) -> float:
+    """As ``np.median``, whose checks take thrice as long as this."""
+    middle = (len(x) - 1) // 2, len(x) // 2
+    low, high = np.partition(x, middle)[[*middle]]
+    return float(low + high) / 2
+
+
+def _trust(square: FloatArray) -> FloatArray:
+    return np.asarray((1 + square / _SOFTNESS) ** -2)
+
+
+def _scale(square: FloatArray) -> float:
+    """From squared left-out errors in standard deviations, drawn to 1 by few anchors."""
+    if len(square) < 3:
+        return 1.0
+    found = DEVIATION**2 * _median(square)
+    return float(np.sqrt((len(square) * found + _OWN_SPREAD) / (len(square) + _OWN_SPREAD)))

@@ -1,0 +1,214 @@
+"""A log-scale field that is a sum of basis maps, learned or analytic (paper 001)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from metric_depth_ros.config import SolverConfig
+from metric_depth_ros.engines.positive import positive_depth
+from metric_depth_ros.errors import AnchorError
+from metric_depth_ros.solvers.basis.fit import (
+    Fit,
+    Posterior,
+    Sums,
+    fit_paper,
+    fit_robust,
+    posterior_of,
+    with_offset,
+)
+from metric_depth_ros.solvers.basis.maps import UNIT_SPREAD, Maps, find_maps, with_local_maps
+from metric_depth_ros.solvers.fitting.domain import limited
+from metric_depth_ros.solvers.fitting.observations import one_depth, usable
+from metric_depth_ros.types import (
+    Anchors,
+    Camera,
+    FloatArray,
+    ImageArray,
+    IntArray,
+    MetricDepth,
+    RelativeDepth,
+)
+
+# The posterior variance is computed at every fourth place of the maps.
+_SPARSE = 4
+# Memory is dropped when on average it is so many of its times old, or when the median new anchor is off by
+# so many deviations; with n anchors by 1 + 2 / n times as many.
+_FORGOTTEN, _JUMP, _FEW = 4.0, 3.0, 2.0
+# Standard deviation by which the median log depth of a view drifts in a second. Chosen on two real sequences
+# (rgbd7_seq, kitti_seq_2011_09_26): sigma holds .69 of the errors 0.1 to 0.4 s later.
+_DRIFT = 0.25
+# The median of a map is that of every fourth pixel of every fourth row.
+_SAMPLED = 4
+
+
+@dataclass(frozen=True, eq=False)
+class _Memory:
+    """What so many ``anchors`` of earlier images, ``age_s`` old on average, still say at a time."""
+
+    sums: Sums
+    anchors: float
+    age_s: float
+    stamp_ns: int
+    scale: float
+
+
+class Basis:
+    """d = r exp(l), l = c + E w (paper 001, equations 8 and 9; the offset c is ours).
+
+    E are K maps of the image, from the engine's generator (``basis_maps``). c and w are found by weighted
+    ridge regression on log d - log r at the anchors (``basis_fit``): c is free, so that the ridge does not
+    shrink the global scale, and one anchor gives the global scale exactly. Sigma is that of the
+    posterior and of the maps' own misfit, scaled by how well left-out anchors are predicted.
+
+    With ``memory_s`` the normal equations of earlier images are added, faded: images without anchors go on
+    with them. Relative depth is then in units of its median, unless it is metric: from image to image a
+    view's median depth changes less than a network's scale. They are dropped when time jumps, when K
+    changes, and when new anchors contradict them.
+    """
+
+    uses: frozenset[str] = frozenset({"image"})
+
+    def __init__(self, config: SolverConfig, *, guards: bool = True) -> None:
+        """``guards=False`` solves as the paper does (``fit_paper``): no offset, all anchors alike."""
+        self._config, self._guards = config, guards
+        self._memory: _Memory | None = None
+        if guards and config.basis.memory_s > 0:
+            self.uses = self.uses | {"history"}
+
+    def solve(
+        self,
+        relative: RelativeDepth,
+        anchors: Anchors,
+        *,
+        image: ImageArray | None = None,
+        camera: Camera | None = None,
+        regions: IntArray | None = None,
+        text: str | None = None,
+        focus_m: float | None = None,
+        stamp_ns: int | None = None,
+    ) -> MetricDepth:
+        """Depth and sigma (H, W) in metres; NaN where ``relative`` is, and outside the configured range.
+
+        The paper's solve gives no sigma.
+
+        Raises:
+            AnchorError: no anchor lies where the network says something, and no earlier image is remembered.
+            InputError: learned maps are wanted, and the engine gives none.
+        """
+        options = self._config.basis
+        depth = positive_depth(relative)
+        if options.memory_s > 0 and not relative.metric:
+            depth /= np.float32(_middle(depth))
+        maps = with_local_maps(find_maps(relative, depth, image, options.maps), options.local_columns)
+        carried = self._carried(maps, stamp_ns)
+        # In order of place, so that the anchors' own order changes nothing.
+        order = np.lexsort((anchors.depth, anchors.uv[:, 0], anchors.uv[:, 1]))
+        try:
+            seen, r = usable(depth, anchors.take(order), "basis")
+        except AnchorError:
+            if carried is None:
+                raise
+            posterior = posterior_of(carried.sums, options.ridge)
+            return self._applied(
+                maps, depth, posterior, carried.scale, {"anchors": 0, "rejected": 0, "carried": True}
+            )
+        rows, spread = maps.at(seen.uv, depth.shape[::-1])
+        target = np.log(seen.depth.astype(np.float64)) - np.log(r)
+        if not self._guards:
+            posterior = fit_paper(rows, target, options.ridge)
+            return self._applied(maps, depth, posterior, 1.0, {"anchors": len(seen), "rejected": 0})
+        rows = with_offset(rows)
+        variance = spread**2 + (seen.sigma / seen.depth.astype(np.float64)) ** 2
+        carried = _agreeing(carried, rows, target, variance, options.ridge)
+        robust = self._config.robust != "none"
+        sums = None if carried is None else carried.sums
+        fit = fit_robust(rows, target, variance, options.ridge, robust=robust, carried=sums)
+        self._remember(fit, carried, stamp_ns)
+        if carried is None and one_depth(seen.depth):  # tells a scale and no more
+            rows[:, 1:] = 0
+            fit = fit_robust(rows, target, variance, options.ridge, robust=robust)
+        about: dict[str, Any] = {"anchors": fit.kept, "rejected": len(seen) - fit.kept}
+        if options.memory_s > 0:
+            about["carried"] = carried is not None
+        return self._applied(maps, depth, fit.posterior, fit.scale, about)
+
+    def _applied(
+        self,
+        maps: Maps,
+        depth: FloatArray,
+        posterior: Posterior,
+        scale: float,
+        about: dict[str, Any],
+    ) -> MetricDepth:
+        """Depth and sigma of a field; ``depth`` is changed. Sums are made at the maps' size."""
+        size = depth.shape[::-1]
+        w = posterior.coefficients.astype(np.float32)
+        field = cv2.resize(maps.field(w[1:]) + w[0], size, interpolation=cv2.INTER_LINEAR)
+        cv2.multiply(depth, cv2.exp(field, field), depth)
+        depth = limited(depth, self._config.min_depth_m, self._config.max_depth_m)
+        info = {"maps": maps.source, "weights": posterior.coefficients.tolist(), **about}
+        if not self._guards:
+            return MetricDepth(depth, None, info)
+        sigma = cv2.resize(_sigma(maps, posterior, scale), size, field, interpolation=cv2.INTER_LINEAR)
+        cv2.multiply(sigma, depth, sigma)
+        return MetricDepth(depth, sigma, {**info, "sigma_scale": scale})
+
+    def _carried(self, maps: Maps, stamp_ns: int | None) -> _Memory | None:
+        """What is remembered, faded to this time; None where it no longer holds."""
+        memory, lasts_s = self._memory, self._config.basis.memory_s
+        if memory is None or stamp_ns is None or len(memory.sums.moment) != maps.count + 1:
+            return None
+        passed_s = (stamp_ns - memory.stamp_ns) / 1e9
+        age_s = memory.age_s + passed_s
+        if passed_s < 0 or age_s > _FORGOTTEN * lasts_s:
+            return None
+        drift = np.zeros(len(memory.sums.moment))
+        drift[0] = passed_s * (_DRIFT / UNIT_SPREAD) ** 2
+        kept = math.exp(-passed_s / lasts_s)
+        sums = memory.sums.faded(kept).drifted(drift)
+        return _Memory(sums, memory.anchors * kept, age_s, stamp_ns, memory.scale)
+
+    def _remember(self, fit: Fit, carried: _Memory | None, stamp_ns: int | None) -> None:
+        if self._config.basis.memory_s <= 0 or stamp_ns is None:
+            return
+        sums, anchors, age_s = fit.sums, float(fit.kept), 0.0
+        if carried is not None:
+            sums, anchors = sums.plus(carried.sums), anchors + carried.anchors
+            age_s = carried.age_s * carried.anchors / anchors
+        self._memory = _Memory(sums, anchors, age_s, stamp_ns, fit.scale)
+
+
+def _middle(depth: FloatArray) -> float:
+    """Median of a map (H, W), from some of its pixels; 1 where it knows none."""
+    sample = depth[::_SAMPLED, ::_SAMPLED]
+    known = sample[np.isfinite(sample)]
+    return float(np.median(known)) if len(known) else 1.0
+
+
+def _agreeing(
+    carried: _Memory | None, rows: FloatArray, target: FloatArray, variance: FloatArray, ridge: float
+) -> _Memory | None:
+    """The memory, unless anchors say that something else is seen now."""
+    if carried is None:
+        return None
+    before = posterior_of(carried.sums, ridge)
+    stated = variance + UNIT_SPREAD**2 * before.leverage(rows)
+    off = np.abs(target - before.at(rows)) / (carried.scale * np.sqrt(stated))
+    return carried if np.median(off) <= _JUMP * (1 + _FEW / len(off)) else None
+
+
+def _sigma(maps: Maps, posterior: Posterior, scale: float) -> FloatArray:
+    """(h, w) float32 standard deviation of log depth."""
+    part = maps.thinned(_SPARSE)
+    flat = part.reshape(len(part), -1)
+    covariance = posterior.covariance.astype(np.float32)
+    leverage = np.einsum("kp,kp->p", covariance[1:, 1:] @ flat, flat)
+    leverage += 2 * (covariance[0, 1:] @ flat) + covariance[0, 0]
+    variance = np.float32(UNIT_SPREAD**2) * np.maximum(leverage, 0).reshape(part.shape[1:])
+    variance = cv2.resize(variance, maps.spread.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.asarray(np.float32(scale) * np.sqrt(variance + maps.spread**2))

@@ -1,0 +1,1 @@
+"""What several solvers share: spaces, observations, robust weights, least squares."""

@@ -1,0 +1,108 @@
+"""What the closed-form solvers share: from maps and anchors to pairs, and back to metres."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from metric_depth_ros.config import SolverConfig
+from metric_depth_ros.solvers.fitting.domain import Domain, choose_domain, depth_from, limited, relative_in
+from metric_depth_ros.solvers.fitting.line import Line, fit_line
+from metric_depth_ros.solvers.fitting.observations import Observations, observe
+from metric_depth_ros.types import (
+    Anchors,
+    Camera,
+    FloatArray,
+    ImageArray,
+    IntArray,
+    MetricDepth,
+    RelativeDepth,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """What a closed-form solver works on.
+
+    Attributes:
+        domain: the space of x and y.
+        x: (H, W) float32, NaN unknown; not to be changed, it may be the network's own.
+        seen: the anchors, at least one.
+        line: the global fit y = scale * x + shift.
+        regions: (H, W) labels, for solvers that use them.
+    """
+
+    domain: Domain
+    x: FloatArray
+    seen: Observations
+    line: Line
+    regions: IntArray | None
+
+
+class ClosedForm(ABC):
+    """A solver that fits y = f(x, u, v) to the anchors in closed form.
+
+    Its child says ``_fitted``. Where the anchors tell no more than a scale (one anchor, or all at one
+    depth), every child gives the global scale. ``info`` holds domain, anchors used, anchors rejected,
+    and what the child adds; at one depth instead ``fit`` alone.
+    """
+
+    uses: frozenset[str] = frozenset()
+
+    def __init__(self, config: SolverConfig, *, guards: bool = True) -> None:
+        """``guards=False`` fits as the papers do: lines may fall, nothing is held back."""
+        self._config = config
+        self._guards = guards
+
+    def solve(
+        self,
+        relative: RelativeDepth,
+        anchors: Anchors,
+        *,
+        image: ImageArray | None = None,
+        camera: Camera | None = None,
+        regions: IntArray | None = None,
+        text: str | None = None,
+        focus_m: float | None = None,
+        stamp_ns: int | None = None,
+    ) -> MetricDepth:
+        """Depth (H, W) in metres; NaN where ``relative`` is, and outside the configured range.
+
+        Raises:
+            AnchorError: no anchor lies where the network says something.
+            InputError: the solver uses regions, and they are missing, not whole numbers from 0, or not
+                of the map's size.
+        """
+        config = self._config
+        domain = choose_domain(config.domain, relative.kind)
+        x = relative_in(domain, relative)
+        regions = self._checked(regions, x.shape)
+        seen = observe(x, anchors, domain, config.weighting, config.robust, config.name)
+        line = fit_line(seen, domain, rising=self._guards)
+        problem = Problem(domain, x, seen, line, regions)
+        if self._guards and seen.one_depth:
+            y, info = line.at(x), {"fit": line.how}
+        else:
+            y, info = self._fitted(problem)
+        depth = limited(depth_from(domain, y, out=y), config.min_depth_m, config.max_depth_m)
+        about = {"domain": domain, "anchors": len(seen), "rejected": seen.rejected}
+        return MetricDepth(depth, info={**about, **info})
+
+    def _checked(self, regions: IntArray | None, shape: tuple[int, ...]) -> IntArray | None:
+        """The regions as ``_fitted`` wants them. Raises InputError."""
+        return None
+
+    @abstractmethod
+    def _fitted(self, problem: Problem) -> tuple[FloatArray, dict[str, Any]]:
+        """y (H, W) float32, an array of its own, and what ``info`` should say about it."""
+
+
+def rescued(y: FloatArray, x: FloatArray, line: Line, domain: Domain) -> FloatArray:
+    """y (H, W), changed in place: where it is no depth (not positive) it becomes the global line's."""
+    if domain != "log" and not float(np.min(y)) > 0:
+        lost = y <= 0
+        y[lost] = line.at(x[lost])
+    return y

@@ -1,0 +1,252 @@
+"""The default solver: a Gaussian process on the logarithm of metric over relative depth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from metric_depth_ros.config import SolverConfig
+from metric_depth_ros.solvers.fitting.domain import limited
+from metric_depth_ros.solvers.fitting.line import weighted_medians
+from metric_depth_ros.solvers.fitting.outliers import DEVIATION
+from metric_depth_ros.solvers.gaussian_process.process import FEATURES, Covariance, GaussianProcess
+from metric_depth_ros.solvers.gaussian_process.tiles import Tile, tiled
+from metric_depth_ros.solvers.gaussian_process.trend import NUGGET, Trend, find_trend, noise_of
+from metric_depth_ros.types import (
+    Anchors,
+    Camera,
+    FloatArray,
+    ImageArray,
+    IntArray,
+    MetricDepth,
+    RelativeDepth,
+)
+
+# Anchors solved for together; more are parted, each part having so many of its own, and seeing so many.
+_TOGETHER, _OWN, _LEAST, _MOST = 512, 130, 64, 600
+# Places at which the field is computed: so many pairs with anchors, within bounds.
+_PAIRS, _PLACES = 2.5e6, (4800, 19200)
+# The uncertainty is computed at every so many places across and down.
+_SPARSE = 5
+# The local length in mean distances of anchors, and how short it may become.
+_SPACINGS, _SHORTEST = 2.0, 0.6
+# Anchors' worth of trust in the covariance's own amplitude.
+_OWN_AMPLITUDE = 10.0
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """A lattice over the image, at which the field is computed.
+
+    Attributes:
+        features: (rows, columns, 6) float32, see ``gaussian_process``.
+        size: width and height of the image in pixels.
+    """
+
+    features: FloatArray
+    size: tuple[int, int]
+
+    @property
+    def u(self) -> FloatArray:
+        """(columns,) pixels."""
+        return _middles(self.size[0], self.features.shape[1])
+
+    @property
+    def v(self) -> FloatArray:
+        """(rows,) pixels."""
+        return _middles(self.size[1], self.features.shape[0])
+
+    def at(self, uv: FloatArray, x: FloatArray) -> FloatArray:
+        """(N, 6) features of pixels (N, 2) whose x is known; their colours are the nearest place's."""
+        rows, columns = self.features.shape[:2]
+        column, row = ((uv + 0.5) * np.array([columns, rows]) / self.size).astype(np.intp).T
+        found = self.features[np.minimum(row, rows - 1), np.minimum(column, columns - 1)]
+        found[:, :2] = uv / (self.size[0] * self.size[1]) ** 0.5
+        found[:, 2] = x
+        return np.asarray(found)
+
+    def sparse(self) -> Places:
+        """Every fifth place across and down."""
+        half = _SPARSE // 2
+        return Places(self.features[half::_SPARSE, half::_SPARSE], self.size)
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """What is added to the network's log depth: ``mean`` + ``slope`` x, with one standard deviation.
+
+    Attributes:
+        mean: (rows, columns) float32.
+        slope: (rows / 5, columns / 5).
+        sigma: (rows / 5, columns / 5) of log depth.
+        scale: what sigma was multiplied by.
+    """
+
+    mean: FloatArray
+    slope: FloatArray
+    sigma: FloatArray
+    scale: float
+
+
+class Auto:
+    """log d = c + b log r + f, with a Gaussian process f over image place, log r and colour.
+
+    Ours. All anchors are explained at once, each as far as its sigma allows; between them the field
+    follows what lies near, is equally far for the network and looks alike, and far from all anchors
+    the answer is the network's own with the scale of the nearest. Anchors that disagree with those
+    around them are left out. Sigma is that of the process, its amplitude corrected by how well
+    left-out anchors are predicted.
+    """
+
+    uses: frozenset[str] = frozenset({"image"})
+
+    def __init__(self, config: SolverConfig, covariance: Covariance | None = None) -> None:
+        self._config = config
+        self._covariance = covariance or Covariance()
+
+    def solve(
+        self,
+        relative: RelativeDepth,
+        anchors: Anchors,
+        *,
+        image: ImageArray | None = None,
+        camera: Camera | None = None,
+        regions: IntArray | None = None,
+        text: str | None = None,
+        focus_m: float | None = None,
+        stamp_ns: int | None = None,
+    ) -> MetricDepth:
+        """Depth and sigma (H, W) in metres; NaN where ``relative`` is, and outside the configured range.
+
+        Without an image colours count as alike.
+
+        Raises:
+            AnchorError: no anchor lies where the network says something.
+        """
+        trend = find_trend(relative, anchors, self._config)
+        level = np.float32(np.median(trend.residual))
+        covariance = _resolved(self._covariance, len(trend.x))
+        places = _places(trend.map, image, len(trend.x))
+        field = _field(places, trend, level, covariance, doubting=self._config.robust != "none")
+        y = _enlarged(field.slope + np.float32(1), trend.map.shape)
+        y *= trend.map
+        y += _enlarged(field.mean, y.shape)
+        y += level
+        depth = limited(np.exp(y, out=y), self._config.min_depth_m, self._config.max_depth_m)
+        sigma = _enlarged(field.sigma, y.shape)
+        sigma *= depth
+        info = {
+            "trend": trend.name,
+            "anchors": len(trend.x),
+            "rejected": trend.rejected,
+            "sigma_scale": field.scale,
+        }
+        return MetricDepth(depth, sigma, info=info)
+
+
+def _places(x: FloatArray, image: ImageArray | None, anchors: int) -> Places:
+    """The lattice for a map x (H, W), finer for fewer anchors."""
+    height, width = x.shape
+    low, high = _PLACES
+    count = high if anchors > _TOGETHER else min(max(_PAIRS / anchors, low), high)
+    step = max((width * height / count) ** 0.5, 1.0)
+    columns, rows = (_SPARSE * max(1, round(side / step / _SPARSE)) for side in (width, height))
+    features = np.zeros((rows, columns, FEATURES), np.float32)
+    features[..., 0], features[..., 1] = np.meshgrid(
+        *(_middles(n, m) / (width * height) ** 0.5 for n, m in ((width, columns), (height, rows)))
+    )
+    features[..., 2] = _reduced(x, (columns, rows))
+    if image is not None:
+        small = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA)
+        features[..., 3:] = cv2.cvtColor(small, cv2.COLOR_RGB2LAB) / np.float32(100)
+    return Places(features, (width, height))
+
+
+def _reduced(x: FloatArray, size: tuple[int, int]) -> FloatArray:
+    """The mean of what is known of a map (H, W) in each cell of a lattice; 0 where nothing is."""
+    unknown = np.isnan(x)
+    if not unknown.any():
+        return np.asarray(cv2.resize(x, size, interpolation=cv2.INTER_AREA))
+    total, share = (
+        cv2.resize(part, size, interpolation=cv2.INTER_AREA)
+        for part in (np.where(unknown, np.float32(0), x), (~unknown).astype(np.float32))
+    )
+    return np.asarray(np.divide(total, share, out=np.zeros_like(total), where=share > 0))
+
+
+def _middles(pixels: int, parts: int) -> FloatArray:
+    """(parts,) coordinates of the middles of equal parts of an image side."""
+    return (np.arange(parts) + 0.5) * (pixels / parts) - 0.5
+
+
+def _field(places: Places, trend: Trend, level: float, covariance: Covariance, *, doubting: bool) -> Field:
+    """The process given the trend's residuals less ``level``."""
+    uv = trend.anchors.uv
+    features, values, noise = places.at(uv, trend.x), trend.residual - level, noise_of(trend.anchors)
+    parts = []
+    for tile in tiled(uv, *places.size, _OWN if len(uv) > _TOGETHER else _TOGETHER):
+        chosen = tile.chosen(uv, _LEAST, _MOST)
+        told = features[chosen], values[chosen], noise[chosen]
+        parts.append((tile, GaussianProcess(covariance, *told, doubting=doubting)))
+    sparse = places.sparse()
+    smooth = _blended(parts, sparse, lambda process, at: process.smooth_mean(at))
+    slope = _blended(parts, sparse, lambda process, at: np.full(len(at), process.slope))
+    variance = _blended(parts, sparse, lambda process, at: process.variance(at))
+    mean = _blended(parts, places, lambda process, at: process.local_mean(at))
+    mean += _enlarged(smooth, mean.shape)
+    scale = _amplitude([process for _, process in parts])
+    sigma = scale * np.sqrt(variance + np.float32(NUGGET**2))
+    return Field(mean, slope, sigma, scale)
+
+
+def _resolved(covariance: Covariance, anchors: int) -> Covariance:
+    """The local length shorter for many anchors: they show what is finer."""
+    length = covariance.local_length
+    shorter = float(np.clip(_SPACINGS * anchors**-0.5, _SHORTEST * length, length))
+    return replace(covariance, local_length=shorter)
+
+
+def _blended(
+    parts: Sequence[tuple[Tile, GaussianProcess]],
+    places: Places,
+    value: Callable[[GaussianProcess, FloatArray], FloatArray],
+) -> FloatArray:
+    """(rows, columns) float32: ``value`` of each part's process on its own tile, one fading into the next."""
+    rows, columns = places.features.shape[:2]
+    if len(parts) == 1:
+        whole = value(parts[0][1], places.features.reshape(-1, FEATURES))
+        return np.asarray(whole.reshape(rows, columns), np.float32)
+    total, weights = np.zeros((rows, columns), np.float32), np.zeros((rows, columns), np.float32)
+    for tile, process in parts:
+        down, across = tile.reach(places.v, places.u)
+        weight = tile.weights(places.v[down], places.u[across])
+        at = places.features[down, across]
+        total[down, across] += weight * value(process, at.reshape(-1, FEATURES)).reshape(weight.shape)
+        weights[down, across] += weight
+    return total / weights
+
+
+def _amplitude(processes: Sequence[GaussianProcess]) -> float:
+    """How much larger left-out errors are than they should be, drawn to 1 by few anchors.
+
+    An anchor counts by the square of the process's share in its variance: errors that are mostly the
+    sensor's say nothing about what lies farther away (the next row of a LiDAR).
+    """
+    errors, variances = (
+        np.concatenate(parts) for parts in zip(*(p.left_out() for p in processes), strict=True)
+    )
+    noise = np.concatenate([p.noise for p in processes])
+    weight = np.clip(1 - noise / variances, 0, 1) ** 2
+    ratio, count = np.abs(errors) / np.sqrt(variances), weight.sum()
+    if len(errors) < 3 or not count > 0:
+        return 1.0
+    found = float(weighted_medians(ratio, weight, np.ones((1, len(ratio)), bool))[0]) * DEVIATION
+    return float(np.sqrt((count * found**2 + _OWN_AMPLITUDE) / (count + _OWN_AMPLITUDE)))
+
+
+def _enlarged(field: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+    """(H, W) float32 of a coarser field, bilinear."""
+    return np.asarray(cv2.resize(field, shape[::-1], interpolation=cv2.INTER_LINEAR))

@@ -1,0 +1,1 @@
+"""A fit per image region (paper 000)."""

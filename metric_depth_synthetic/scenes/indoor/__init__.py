@@ -1,0 +1,1 @@
+"""Rooms and corridors, furnished and inhabited."""

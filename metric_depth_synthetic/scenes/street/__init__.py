@@ -1,0 +1,1 @@
+"""Streets with buildings, traffic and people."""

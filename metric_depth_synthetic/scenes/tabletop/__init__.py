@@ -1,0 +1,1 @@
+"""Tables with objects, seen from close by."""

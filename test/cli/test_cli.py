@@ -1,0 +1,423 @@
+"""The command line: verbs, precedence of settings, offline runs, messages and exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from rosbags.highlevel import AnyReader
+
+from metric_depth_ros import messages
+from metric_depth_ros.bags import BagReader, BagWriter
+from metric_depth_ros.cli.main import VERBS, build_parser, main
+from metric_depth_ros.cli.run import build_config
+from metric_depth_ros.config import Config
+from metric_depth_ros.datasets import FrameFolder
+from metric_depth_ros.errors import ConfigError, ModelError
+from metric_depth_ros.types import Camera
+
+WIDTH, HEIGHT = 64, 48
+COUNT = 4
+
+
+def scene_depth(index: int) -> Any:
+    """A floor that runs away, nearer with every frame."""
+    return (np.linspace(8, 2, HEIGHT)[:, None] * np.ones(WIDTH) - 0.1 * index).astype(np.float32)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Depth frames whose grey value is proportional to depth, so that the toy network is right."""
+    path = tmp_path / "frames"
+    path.mkdir()
+    frames = []
+    for index in range(COUNT):
+        depth = scene_depth(index)
+        grey = np.repeat(np.rint(depth * 30).astype(np.uint8)[..., None], 3, axis=2)
+        cv2.imwrite(str(path / f"{index}.png"), grey)
+        np.savez(path / f"{index}.npz", depth=depth)
+        pose = np.eye(4)
+        pose[0, 3] = index
+        files = {"rgb": f"{index}.png", "depth": f"{index}.npz"}
+        frames.append({"id": str(index), **files, "T_world_camera": pose.tolist()})
+    calib = {"fx": 50.0, "fy": 50.0, "cx": 31.5, "cy": 23.5, "frames": frames}
+    (path / "calib.json").write_text(json.dumps(calib))
+    return path
+
+
+@pytest.fixture
+def bag(folder: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "made.mcap"
+    assert main(["frames-to-bag", str(folder), str(path), "--anchors", "100"]) == 0
+    return path
+
+
+def read_topic(path: Path, topic: str) -> list[Any]:
+    with AnyReader([path]) as reader:
+        connections = [c for c in reader.connections if c.topic == topic]
+        found = reader.messages(connections) if connections else ()
+        return [reader.deserialize(raw, c.msgtype) for c, _, raw in found]
+
+
+# ---- verbs -----------------------------------------------------------------------------------
+
+
+def test_help_lists_every_verb_and_loads_nothing_heavy() -> None:
+    script = (
+        "import sys\n"
+        "from metric_depth_ros.cli.main import build_parser\n"
+        "print(build_parser().format_help())\n"
+        "heavy = {'numpy', 'cv2', 'onnxruntime', 'rosbags', 'rclpy', 'yaml'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(VERBS) == 12
+    for verb in (
+        "run",
+        "build",
+        "evaluate",
+        "frames-to-bag",
+        "replay",
+        "record",
+        "config",
+        "demo",
+        "synthesize",
+        "train",
+    ):
+        assert f"  {verb}" in done.stdout
+
+
+def test_the_module_runs_as_a_program() -> None:
+    command = [sys.executable, "-m", "metric_depth_ros.cli", "config"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "ros__parameters" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "argv", [[], ["walk"], ["run"], ["run", "a.bag", "--limit", "x"], ["config", "--ros-args", "-r", "a:=b"]]
+)
+def test_wrong_usage_exits_with_2(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(argv)
+    assert caught.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["run", "nowhere.mcap"], "nowhere.mcap: does not exist"),
+        (["run", "nowhere.mcap", "--set", "solver.focus"], "needed NAME=VALUE"),
+        (["run", "nowhere.mcap", "--solver", "magic"], "solver.name: 'magic'"),
+        (["run", "nowhere.mcap", "--config", "nowhere.yaml"], "nowhere.yaml"),
+        (["run", "nowhere.mcap", "--limit", "0"], "--limit"),
+        (["frames-to-bag", "nowhere", "out.mcap"], "no known dataset"),
+    ],
+)
+def test_user_errors_are_one_line_and_exit_1(
+    argv: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(argv) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith("metric_depth: ")
+    assert error.count("\n") == 1
+
+
+# ---- settings --------------------------------------------------------------------------------
+
+
+def config_of(*argv: str) -> Config:
+    return build_config(build_parser().parse_args(["run", "a.bag", *argv]))
+
+
+def test_flags_beat_set_beats_file_beats_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text("solver: {focus_m: 1.0, min_depth_m: 0.3}\nsync: {accumulate: 4}\n")
+    assert config_of() == Config()
+    assert config_of("--config", str(path)).solver.focus_m == 1.0
+    assert config_of("--config", str(path), "--set", "solver.focus_m=2").solver.focus_m == 2.0
+    config = config_of("--focus", "3", "--set", "solver.focus_m=2", "--config", str(path))
+    assert (config.solver.focus_m, config.solver.min_depth_m, config.sync.accumulate) == (3.0, 0.3, 4)
+
+
+def test_the_focus_may_be_a_task() -> None:
+    assert config_of("--focus", "manipulation").solver.focus_m == 2.0
+    assert config_of("--focus", "off", "--set", "solver.focus_m=2").solver.focus_m == 0.0
+    for text, message in (("near", "solver.focus_m: 'near'; needed a number"), ("2000", "from 0 to 1000")):
+        with pytest.raises(ConfigError, match=message):
+            config_of("--focus", text)
+
+
+def test_settings_on_the_command_line_have_their_types() -> None:
+    config = config_of(
+        "--set", "sync.accumulate=3", "--set", "solver.focus_m=1e-3", "--set", "engine.manifest=7",
+        "--set", "extrinsics.translation=[1, 2.5, -3]", "--solver", "global_affine",
+    )  # fmt: skip
+    assert config.sync.accumulate == 3
+    assert config.solver.focus_m == 1e-3
+    assert config.engine.manifest == "7"
+    assert config.extrinsics.translation == [1.0, 2.5, -3.0]
+    assert config.solver.name == "global_affine"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("sync.accumulate=1.5", "whole number"),
+        ("solver.focus_m=near", "solver.focus_m: 'near'"),
+        ("extrinsics.translation=[1, 2]", "list of 3"),
+        ("solver.fokus_m=1", "Did you mean solver.focus_m"),
+    ],
+)
+def test_wrong_settings_are_refused(change: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        config_of("--set", change)
+
+
+# ---- frames-to-bag ---------------------------------------------------------------------------
+
+
+def test_frames_become_a_bag(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "twice"
+    argv = ["frames-to-bag", str(folder), str(path), "--anchors", "50"]
+    assert main([*argv, "--loops", "2", "--rate", "20"]) == 0
+    with BagReader(path) as reader:
+        assert (reader.anchors_topic, reader.held_out_topic) == ("/lidar/points", "/lidar/points_held_out")
+        samples = [sample for _, sample in reader.samples(Config())]
+        first, last = samples[0].stamp_ns, samples[-1].stamp_ns
+        assert reader.transforms.lookup("map", "camera_optical", last)[0, 3] == COUNT - 1
+    assert len(samples) == 2 * COUNT
+    assert last - first == round((2 * COUNT - 1) * 1e9 / 20)
+    for index, sample in enumerate(samples):
+        expected = FrameFolder(folder)[index % COUNT].sample(anchors=50)
+        np.testing.assert_array_equal(sample.image, expected.image)
+        np.testing.assert_array_equal(sample.points_camera, expected.points_camera)
+        np.testing.assert_array_equal(sample.points_held_out, expected.points_held_out)
+
+
+def test_frames_can_be_chosen(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "some.mcap"
+    assert main(["frames-to-bag", str(folder), str(path), "--frames", "2", "0"]) == 0
+    assert len(read_topic(path, "/camera/image")) == 2
+    assert main(["frames-to-bag", str(folder), str(tmp_path / "b"), "--frames", "9"]) == 1
+    assert "no frame 9; it has 0, 1, 2, 3" in capsys.readouterr().err
+    assert not (tmp_path / "b").exists()
+
+
+def test_an_existing_bag_is_kept_unless_asked(folder: Path, bag: Path) -> None:
+    before = bag.read_bytes()
+    assert main(["frames-to-bag", str(folder), str(bag)]) == 1
+    assert bag.read_bytes() == before
+    assert main(["frames-to-bag", str(folder), str(bag), "--overwrite", "--frames", "0"]) == 0
+    assert len(read_topic(bag, "/camera/image")) == 1
+
+
+# ---- run -------------------------------------------------------------------------------------
+
+
+def test_run_makes_the_depth_of_every_image(
+    bag: Path, toy_manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    argv = ["run", str(bag), "--manifest", str(toy_manifest), "--out", str(out), "--previews", "2"]
+    assert main([*argv, "--solver", "global_affine", "--set", "cloud.rate_hz=5"]) == 0
+    printed = capsys.readouterr().out
+    assert f"depth for {COUNT} of {COUNT} images" in printed
+    assert "coverage 100.0 %" in printed
+    assert float(printed.split("AbsRel ")[1].split()[0]) < 0.01
+    depths = read_topic(out / "depth.mcap", "/depth/image_rect")
+    infos = read_topic(out / "depth.mcap", "/depth/camera_info")
+    clouds = read_topic(out / "depth.mcap", "/depth/points")
+    assert not read_topic(out / "depth.mcap", "/depth/sigma")  # the solver has none
+    images = read_topic(bag, "/camera/image")
+    assert [messages.stamp_ns(m) for m in depths] == [messages.stamp_ns(m) for m in images]
+    assert [messages.stamp_ns(m) for m in infos] == [messages.stamp_ns(m) for m in images]
+    assert {messages.frame_id(m) for m in [*depths, *infos, *clouds]} == {"camera_optical"}
+    assert len(clouds) == COUNT // 2  # 10 Hz images, 5 Hz clouds
+    for index, message in enumerate(depths):
+        np.testing.assert_allclose(messages.read_depth(message), scene_depth(index), rtol=0.03)
+    assert (infos[0].width, infos[0].height) == (depths[0].width, depths[0].height) == (WIDTH, HEIGHT)
+    pictures = sorted(path.name for path in out.glob("*.png"))
+    assert pictures == ["preview_000000.png", "preview_000003.png"]
+    assert cv2.imread(str(out / pictures[0])).shape[1] > WIDTH
+
+
+def test_a_folder_gives_the_same_depth_as_its_bag(
+    folder: Path, bag: Path, toy_manifest: Path, tmp_path: Path
+) -> None:
+    for source, out, more in (
+        (bag, tmp_path / "from_bag", []),
+        (folder, tmp_path / "from_folder", ["--anchor-count", "100"]),
+    ):
+        argv = ["run", str(source), "--manifest", str(toy_manifest), "--out", str(out), "--previews", "0"]
+        assert main([*argv, *more]) == 0
+    for one, other in zip(
+        read_topic(tmp_path / "from_bag/depth.mcap", "/depth/image_rect"),
+        read_topic(tmp_path / "from_folder/depth.mcap", "/depth/image_rect"),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(one.data, other.data)
+
+
+def test_published_size_and_encoding_follow_the_settings(
+    bag: Path, toy_manifest: Path, tmp_path: Path
+) -> None:
+    argv = ["run", str(bag), "--manifest", str(toy_manifest), "--out", str(tmp_path / "o"), "--limit", "1"]
+    assert main([*argv, "--set", "output.scale=0.5", "--set", "output.encoding=16UC1"]) == 0
+    (depth,) = read_topic(tmp_path / "o/depth.mcap", "/depth/image_rect")
+    (info,) = read_topic(tmp_path / "o/depth.mcap", "/depth/camera_info")
+    assert (depth.width, depth.height, depth.encoding) == (WIDTH // 2, HEIGHT // 2, "16UC1")
+    assert (info.width, info.k[0], info.k[2]) == (WIDTH // 2, 25, 15.5)
+
+
+def test_no_bag_writes_pictures_only(bag: Path, toy_manifest: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    argv = ["run", str(bag), "--manifest", str(toy_manifest), "--out", str(out), "--no-bag", "--limit", "2"]
+    assert main(argv) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["preview_000000.png", "preview_000001.png"]
+
+
+def test_one_failed_image_does_not_stop_the_run(
+    toy_manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    camera = Camera(WIDTH, HEIGHT, np.array([[50.0, 0, 31.5], [0, 50, 23.5], [0, 0, 1]]))
+    image = np.full((HEIGHT, WIDTH, 3), 100, np.uint8)
+    points = np.random.default_rng(0).uniform([-1, -1, 3], [1, 1, 9], (200, 3))
+    with BagWriter(tmp_path / "gap.mcap") as writer:
+        for second in (1, 2, 3):
+            stamp_ns = second * 1_000_000_000
+            writer.write_image("/image", image, stamp_ns, "camera")
+            writer.write_camera_info("/camera_info", camera, stamp_ns, "camera")
+            if second != 2:
+                writer.write_points("/points", points, stamp_ns, "camera")
+    out = tmp_path / "out"
+    assert main(["run", str(tmp_path / "gap.mcap"), "--manifest", str(toy_manifest), "--out", str(out)]) == 0
+    printed = capsys.readouterr()
+    assert "depth for 2 of 3 images, failed: 1 anchors" in printed.out
+    assert "no cloud on /points" in printed.err
+    stamps = [messages.stamp_ns(m) for m in read_topic(out / "depth.mcap", "/depth/image_rect")]
+    assert stamps == [1_000_000_000, 3_000_000_000]
+
+
+def test_no_depth_at_all_exits_with_1(bag: Path, toy_manifest: Path, tmp_path: Path) -> None:
+    argv = ["run", str(bag), "--manifest", str(toy_manifest), "--out", str(tmp_path / "out")]
+    assert main([*argv, "--set", "anchors.min_count=5000"]) == 1
+
+
+def test_a_damaged_bag_leaves_no_depth_bag(
+    bag: Path, toy_manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = bytearray(bag.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 4096] = b"\xff" * 4096
+    bag.write_bytes(data)
+    out = tmp_path / "out"
+    assert main(["run", str(bag), "--manifest", str(toy_manifest), "--out", str(out)]) == 1
+    assert "cannot be read" in capsys.readouterr().err
+    assert not list(out.glob("**/*.mcap"))
+
+
+def test_topics_make_no_sense_for_a_folder(
+    folder: Path, toy_manifest: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", str(folder), "--manifest", str(toy_manifest), "--anchors", "/points"]) == 1
+    assert "--anchors names a topic" in capsys.readouterr().err
+
+
+# ---- real frames -----------------------------------------------------------------------------
+
+
+def test_kitti_frames_to_bag_to_depth(
+    data_dir: Path, model_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The bag's samples are the folder's, and the offline run's error is that of the solver's trials."""
+    source, bag = data_dir / "kitti_seq_2011_09_26", tmp_path / "kitti.mcap"
+    assert main(["frames-to-bag", str(source), str(bag), "--hold-out", "0.5"]) == 0
+    with BagReader(bag) as reader:
+        samples = [sample for _, sample in reader.samples(Config())]
+    for sample, expected in zip(samples, FrameFolder(source).samples(hold_out=0.5), strict=True):
+        np.testing.assert_array_equal(sample.image, expected.image)
+        np.testing.assert_allclose(sample.points_camera, expected.points_camera, atol=1e-4)
+        np.testing.assert_allclose(sample.points_held_out, expected.points_held_out, atol=1e-4)
+    manifest = Path(__file__).parents[2] / "config/models/meter_xxs_kitti.yaml"
+    model = model_dir / "meter_xxs_kitti_192x640.onnx"
+    argv = ["run", str(bag), "--manifest", str(manifest), "--model", str(model), "--out", str(tmp_path / "o")]
+    assert main([*argv, "--previews", "1"]) == 0
+    printed = capsys.readouterr().out
+    assert "depth for 5 of 5 images" in printed
+    assert float(printed.split("AbsRel ")[1].split()[0]) < 0.12
+
+
+def test_rgbd_frames_to_bag_and_back(data_dir: Path, tmp_path: Path) -> None:
+    source, bag = data_dir / "rgbd7_seq", tmp_path / "rgbd"
+    assert main(["frames-to-bag", str(source), str(bag), "--anchors", "200"]) == 0
+    with BagReader(bag) as reader:
+        outcomes = list(reader.samples(Config()))
+        poses = [reader.transforms.lookup("map", "camera_optical", stamp_ns) for stamp_ns, _ in outcomes]
+    assert len(outcomes) == 10
+    for (_, sample), pose, frame in zip(outcomes, poses, FrameFolder(source), strict=True):
+        np.testing.assert_array_equal(sample.points_camera, frame.sample(anchors=200).points_camera)
+        np.testing.assert_allclose(pose, frame.T_world_camera, atol=1e-3)
+
+
+# ---- build -----------------------------------------------------------------------------------
+
+
+def test_build_says_which_runtime_and_why(toy_manifest: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["build", "--manifest", str(toy_manifest), "--set", "engine.runtime=onnxruntime"]) == 0
+    assert capsys.readouterr().out == f"{toy_manifest}: onnxruntime fp32 on cpu, as set\n"
+
+
+def test_build_times_anew(
+    toy_manifest: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from metric_depth_ros import engines
+
+    asked = []
+    real = engines.choose_runtime
+    monkeypatch.setattr(engines, "choose_runtime", lambda *a: asked.append(a[1]) or real(*a))
+    assert main(["build", "--manifest", str(toy_manifest), "--set", "engine.runtime=onnxruntime"]) == 0
+    assert [request.anew for request in asked] == [True]
+
+
+def test_build_ends_with_an_error_when_another_runtime_takes_over(
+    toy_manifest: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openvino")
+    from metric_depth_ros.runtimes import openvino
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ModelError("no such layer")
+
+    monkeypatch.setattr(openvino.OpenVinoBackend, "load", refuse)
+    assert main(["build", "--manifest", str(toy_manifest), "--set", "engine.runtime=openvino"]) == 1
+    printed = capsys.readouterr()
+    assert "onnxruntime fp32 on cpu, the fallback" in printed.out
+    assert "engine.runtime: openvino cannot be used" in printed.err
+
+
+def test_build_makes_what_the_solver_needs(
+    toy_manifest: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The networks of regions too, and of the bundled networks the one that the node would take."""
+    argv = ["build", "--set", "engine.runtime=onnxruntime", "--set", "solver.name=basis"]
+    assert main(argv) == 0
+    assert "tiny_depth_basis.yaml" in capsys.readouterr().out
+    argv = ["build", "--manifest", str(toy_manifest), "--set", "engine.runtime=onnxruntime"]
+    argv += ["--set", "regions.source=sam", "--set", "regions.manifest=absent.yaml"]
+    assert main([*argv, "--set", "solver.name=region_aware"]) == 1
+    assert "absent.yaml" in capsys.readouterr().err
+    assert main([*argv, "--set", "solver.name=global_affine"]) == 0
+
+
+def test_build_of_a_broken_network_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["build", "--manifest", str(tmp_path / "none.yaml")]) == 1
+    assert "none.yaml" in capsys.readouterr().err

@@ -1,0 +1,122 @@
+from pathlib import Path
+
+import pytest
+
+from metric_depth_ros import config as c
+from metric_depth_ros.config import parameter_file
+from metric_depth_ros.errors import ConfigError
+from metric_depth_ros.solvers import SOLVERS
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_shipped_parameter_file_is_fresh():
+    shipped = (ROOT / "config" / "metric_depth.yaml").read_text()
+    assert shipped == parameter_file.dump(), "run: metric_depth config > config/metric_depth.yaml"
+
+
+def test_dump_and_load_round_trip(tmp_path):
+    changed = c.from_flat(
+        {"solver.focus_m": 7.5, "extrinsics.rotation": [0, 0, 1, 0], "engine.manifest": "a b: c"}
+    )
+    path = tmp_path / "p.yaml"
+    path.write_text(parameter_file.dump(changed))
+    assert parameter_file.load(path) == changed
+
+
+def test_every_setting_has_help_and_a_valid_default():
+    for setting in c.SETTINGS.values():
+        assert setting.help
+        assert setting.checked(setting.default) == setting.default
+        if isinstance(setting.default, (int, float)):
+            assert setting.low is not None
+            assert setting.high is not None
+
+
+def test_solver_names_are_the_registry():
+    assert set(c.SETTINGS["solver.name"].choices) == set(SOLVERS)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("anchors.grid", 8, "Did you mean anchors.grid_px?"),
+        ("solver.name", "global_afine", "one of auto, global_affine"),
+        ("solver.focus_m", -1, "from 0 to 1000 m"),
+        ("solver.focus_m", "near", "a number"),
+        ("solver.focus_m", float("nan"), "a number"),
+        ("solver.focus_m", True, "a number"),
+        ("cloud.stride", 2.5, "a whole number"),
+        ("cloud.stride", 0, "from 1 to 64"),
+        ("extrinsics.rotation", [0, 0, 1], "a list of 4"),
+        ("extrinsics.rotation", [0, 0, 0, 0], "length zero"),
+        ("anchors.min_depth_m", 500, "less than anchors.max_depth_m"),
+    ],
+)
+def test_wrong_settings_are_refused_with_what_is_allowed(name, value, words):
+    with pytest.raises(ConfigError, match=name) as error:
+        c.from_flat({name: value})
+    assert words in str(error.value)
+
+
+def test_a_whole_number_serves_as_a_fraction():
+    assert c.from_flat({"solver.focus_m": 5}).solver.focus_m == 5.0
+
+
+def test_a_focus_may_be_a_word():
+    assert c.from_flat({"solver.focus_m": "indoor"}).solver.focus_m == 10.0
+    for off in ("off", False):  # YAML reads off as False
+        assert c.from_flat({"solver.focus_m": off}).solver.focus_m == 0.0
+    with pytest.raises(ConfigError, match="or manipulation, indoor, outdoor, sky, off"):
+        c.from_flat({"solver.focus_m": "Indoor"})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("solver: {name: median_of_medians}", "solver.name"),
+        ("solver: {nam: global_affine}", "Did you mean solver.name?"),
+        ("solver: 3", "solver: unknown setting"),
+        ("- 1", "needed a mapping"),
+        ("a: [", "not valid YAML"),
+        ("solver: {name: global_affine}\nsolver: {focus_m: 1}", "given twice"),
+        ("/a:\n  ros__parameters: {}\n/b:\n  ros__parameters: {}", "needed /**"),
+    ],
+)
+def test_a_wrong_file_is_named_in_the_error(tmp_path, text, words):
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as error:
+        parameter_file.load(path)
+    assert "bad.yaml" in str(error.value)
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"nothing\.yaml"):
+        parameter_file.load(tmp_path / "nothing.yaml")
+
+
+def test_a_file_for_several_nodes_gives_ours_its_own(tmp_path):
+    path = tmp_path / "p.yaml"
+    path.write_text(
+        "/**: {ros__parameters: {solver: {focus_m: 2}, cloud: {stride: 3}}}\n"
+        "metric_depth_node: {ros__parameters: {solver: {focus_m: 4}}}\n"
+        "other_node: {ros__parameters: {speed: 1}}\n"
+    )
+    loaded = parameter_file.load(path)
+    assert (loaded.solver.focus_m, loaded.cloud.stride) == (4.0, 3)
+
+
+def test_precedence_default_file_override(tmp_path):
+    path = tmp_path / "p.yaml"
+    path.write_text(
+        "/**:\n  ros__parameters:\n    use_sim_time: true\n    solver: {focus_m: 3, name: global_affine}\n"
+    )
+    loaded = parameter_file.load(path, {"solver.focus_m": 9.0})
+    assert (loaded.solver.focus_m, loaded.solver.name, loaded.cloud.stride) == (
+        9.0,
+        "global_affine",
+        c.Config().cloud.stride,
+    )

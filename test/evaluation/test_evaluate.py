@@ -1,0 +1,473 @@
+"""metric_depth evaluate: frames, candidates, records, tables and the verb, on made-up folders of frames."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import re
+
+import cv2
+import numpy as np
+import pytest
+
+from metric_depth_ros.cli.main import main
+from metric_depth_ros.config import Config, EngineConfig, RegionsConfig, from_flat
+from metric_depth_ros.errors import AnchorError, ConfigError, InputError, ModelError
+from metric_depth_ros.evaluation import report
+from metric_depth_ros.evaluation.candidates import (
+    CONSTANT,
+    INTERPOLATION,
+    Candidate,
+    build_candidates,
+    controls,
+    solver_candidate,
+)
+from metric_depth_ros.evaluation.frames import build_source, find_sets, read_problems, stored_outputs
+from metric_depth_ros.evaluation.protocols import Case
+from metric_depth_ros.evaluation.runner import Record, run, write_records
+from metric_depth_ros.types import MetricDepth, RelativeDepth
+from metric_depth_synthetic.shard_writer import ShardWriter
+
+HEIGHT, WIDTH = 60, 80
+FIVE = Case("random", 5)
+
+
+def ramp(index):
+    """A floor that runs away, metres."""
+    return (np.linspace(6, 2, HEIGHT)[:, None] + np.linspace(0, 1, WIDTH) - 0.2 * index).astype(np.float32)
+
+
+def write_set(data, name, count, **calibration):
+    """Frames of a floor, and what an exact network of depth up to a scale says about each of them."""
+    (data / name).mkdir(parents=True)
+    (data / "outputs" / name).mkdir(parents=True)
+    frames = []
+    for index in range(count):
+        grey = np.rint(20 * ramp(index)).astype(np.uint8)
+        cv2.imwrite(str(data / name / f"{index}.png"), np.repeat(grey[..., None], 3, axis=2))
+        np.savez(data / name / f"{index}.npz", depth=ramp(index))
+        np.savez(data / "outputs" / name / f"{index}.npz", relative=ramp(index) / 7, kind="depth")
+        frames.append({"id": str(index), "rgb": f"{index}.png", "depth": f"{index}.npz"})
+    tree = {"fx": 70.0, "fy": 70.0, "cx": 39.5, "cy": 29.5, **calibration, "frames": frames}
+    (data / name / "calib.json").write_text(json.dumps(tree))
+
+
+@pytest.fixture
+def data(tmp_path):
+    write_set(tmp_path, "office", 2)
+    write_set(tmp_path, "walk", 6)
+    return tmp_path
+
+
+def problems(data, name="office", **options):
+    return list(read_problems(data / name, stored_outputs(data / "outputs"), **options))
+
+
+# ---- frames ----------------------------------------------------------------------------------
+
+
+def test_sets_are_found_themselves_and_one_level_below(data):
+    assert [path.name for path in find_sets([data])] == ["office", "walk"]
+    assert [path.name for path in find_sets([data / "walk", data / "office"])] == ["walk", "office"]
+    for wrong in (data / "nowhere", data / "outputs"):
+        with pytest.raises(InputError, match="no set; needed a folder with calib"):
+            find_sets([wrong])
+    with pytest.raises(InputError, match="walk more than once"):
+        find_sets([data, data / "walk"])
+
+
+def test_of_a_sequence_first_and_last_count(data):
+    assert [p.frame_id for p in problems(data, "walk")] == ["0", "5"]
+    assert len(problems(data, "walk", every=True)) == 6
+    assert [p.name for p in problems(data)] == ["office/0", "office/1"]
+
+
+def test_shards_are_frames_too(tmp_path):
+    depth = ramp(0)
+    depth[:5] = np.inf  # the sky
+    info = {"width": WIDTH, "height": HEIGHT, "K": [[70, 0, 39.5], [0, 70, 29.5], [0, 0, 1]]}
+    with ShardWriter(tmp_path / "shards", 0) as shard:
+        shard.write(0, cv2.imencode(".jpg", np.zeros((HEIGHT, WIDTH, 3), np.uint8))[1].tobytes(), depth, info)
+    (folder,) = find_sets([tmp_path])
+    (problem,) = read_problems(folder, lambda *_: RelativeDepth(ramp(0), "depth"))
+    assert problem.name == "shards/00000000" and problem.place == "indoor"
+    assert len(problem.known) == WIDTH * (HEIGHT - 5)
+
+
+def test_stored_outputs_are_enlarged_and_made_positive(tmp_path):
+    (tmp_path / "set").mkdir()
+    stored = np.array([[1.0, 3.0], [-5.0, 0.0]])
+    np.savez(tmp_path / "set" / "a.npz", relative=stored, kind="depth")
+    np.savez(tmp_path / "set" / "b.npz", relative=stored, kind="inverse_depth")
+    image = np.zeros((4, 4, 3), np.uint8)
+    found = stored_outputs(tmp_path)("set", "a", image)
+    assert found.kind == "depth" and found.values.shape == (4, 4)
+    # Half-pixel centres: the quarter points between 1 and 3.
+    np.testing.assert_allclose(found.values[0], [1, 1.5, 2.5, 3])
+    np.testing.assert_allclose(found.values[3], 1e-3)
+    assert stored_outputs(tmp_path)("set", "b", image).values.min() == -5
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        (None, "cannot be read"),
+        ({"kind": "depth"}, "relative is not a file"),
+        ({"relative": np.ones((2, 2)), "kind": "disparity"}, "'disparity'; needed"),
+        ({"relative": np.ones(4), "kind": "depth"}, r"relative \(4,\)"),
+    ],
+)
+def test_stored_outputs_that_cannot_be_used(arrays, message, tmp_path):
+    (tmp_path / "set").mkdir()
+    if arrays is not None:
+        np.savez(tmp_path / "set" / "a.npz", **arrays)
+    with pytest.raises(InputError, match=message):
+        stored_outputs(tmp_path)("set", "a", np.zeros((4, 4, 3), np.uint8))
+
+
+def test_the_source_is_a_folder_or_a_network(data, toy_manifest):
+    image = problems(data)[0].image
+    np.testing.assert_allclose(
+        build_source(EngineConfig(), data / "outputs")("office", "0", image).values, ramp(0) / 7, rtol=1e-5
+    )
+    network = build_source(EngineConfig(), toy_manifest)
+    np.testing.assert_allclose(network("office", "0", image).values, 20 / 255 * ramp(0), atol=0.01)
+    with pytest.raises(ModelError, match="nowhere"):
+        build_source(EngineConfig(), "nowhere.yaml")
+
+
+def test_the_network_is_told_the_focus_and_may_be_averaged_with_the_mirrored_picture(monkeypatch, data):
+    asked = []
+
+    class Network:
+        """Says a picture's first channel, plus the column's number wherever it is: half of it is wrong."""
+
+        def predict(self, image, *, focus_m=None):
+            asked.append(focus_m)
+            return RelativeDepth(image[..., 0] + np.arange(WIDTH, dtype=np.float32), "depth", True, {"f": 1})
+
+    monkeypatch.setattr("metric_depth_ros.evaluation.frames.build_engine", lambda config: Network())
+    image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    image[:, :10] = 50
+    once, both = (build_source(EngineConfig(), focus_m=4.0, flip=f)("s", "f", image) for f in (False, True))
+    np.testing.assert_array_equal(once.values, image[..., 0] + np.arange(WIDTH)[None])
+    np.testing.assert_array_equal(both.values, image[..., 0] + (WIDTH - 1) / 2)
+    assert both.metric and both.features == {"f": 1} and asked == [4.0] * 3
+    with pytest.raises(ConfigError, match="stored outputs"):
+        build_source(EngineConfig(), data / "outputs", flip=True)
+
+
+def test_place_cap_and_border_follow_from_the_set(tmp_path):
+    for name in ("nyu_metric3d", "kitti_depth_gt", "elsewhere"):
+        write_set(tmp_path, name, 1)
+    found = {name: problems(tmp_path, name)[0] for name in ("nyu_metric3d", "kitti_depth_gt", "elsewhere")}
+    assert {name: p.place for name, p in found.items()} == {
+        "nyu_metric3d": "indoor", "kitti_depth_gt": "outdoor", "elsewhere": "indoor",
+    }  # fmt: skip
+    assert len(found["nyu_metric3d"].known) == (WIDTH - 24) * (HEIGHT - 24)
+    assert len(found["elsewhere"].known) == WIDTH * HEIGHT
+
+
+def test_regions_are_made_once_for_each_configuration(data):
+    (problem, _) = problems(data)
+    first = problem.regions(RegionsConfig())
+    assert problem.regions(RegionsConfig()) is first
+    assert problem.regions(RegionsConfig(width=64)) is not first
+
+
+# ---- records ---------------------------------------------------------------------------------
+
+
+def test_an_exact_network_has_no_error_and_the_controls_have_theirs(data):
+    candidates = [solver_candidate("line", from_flat({"solver.name": "global_affine"})), *controls()]
+    records = list(run(candidates, problems(data), [FIVE], seeds=2))
+    assert [r.solver for r in records] == ["line", CONSTANT, INTERPOLATION] * 4
+    line, constant, interpolation = ([r for r in records if r.solver == c.label] for c in candidates)
+    assert max(r.abs_rel for r in line) < 1e-5 and min(r.delta1 for r in line) == 1
+    assert not line[0].control and constant[0].control
+    assert 0.1 < np.mean([r.abs_rel for r in constant]) < 0.6
+    assert 1e-3 < np.mean([r.abs_rel for r in interpolation]) < np.mean([r.abs_rel for r in constant])
+    assert {(r.frame, r.seed) for r in line} == {("0", 0), ("0", 1), ("1", 0), ("1", 1)}
+    assert all(
+        r.anchors == 5 and r.coverage == 1 and r.seconds > 0 and math.isnan(r.ause_rmse) for r in records
+    )
+
+
+def test_the_constant_map_is_one_depth_whatever_the_network(data):
+    """The geometric mean of the anchors, as their sigmas are far below the 10 % of the misfit."""
+    (problem, _) = problems(data)
+    anchors = problem.known.pixels.take(np.array([7, 1000, 4000]))
+    inverse = dataclasses.replace(problem, relative=RelativeDepth(problem.relative.values, "inverse_depth"))
+    for each in (problem, inverse):
+        found = controls()[0].solve(each, anchors)
+        np.testing.assert_allclose(found.depth, np.exp(np.log(anchors.depth).mean()), rtol=0.01)
+        assert np.ptp(found.depth) == 0
+
+
+def test_the_same_solver_without_a_network(data):
+    rows = build_candidates(Config(), ["global_affine"], {}, constant_map=True)
+    assert [row.label for row in rows] == [
+        "global_affine", "control: global_affine, constant map", CONSTANT, INTERPOLATION,
+    ]  # fmt: skip
+    records = list(run(rows, problems(data), [FIVE], seeds=1))
+    assert records[1].control and records[1].abs_rel == records[2].abs_rel > records[0].abs_rel
+
+
+def failing(problem, anchors):
+    raise AnchorError("failing: 0 usable.")
+
+
+def test_a_failure_is_a_record_and_counts_as_one(data):
+    half = np.full((HEIGHT, WIDTH), np.nan, np.float32)
+    half[:, : WIDTH // 2] = ramp(0)[:, : WIDTH // 2]
+    rows = [Candidate("failing", failing), Candidate("half", lambda problem, anchors: MetricDepth(half))]
+    failed, covered = run(rows, problems(data)[:1], [FIVE], seeds=1)
+    assert failed.failure == "failing: 0 usable." and failed.charged_abs_rel == 1
+    assert math.isnan(failed.abs_rel) and failed.coverage == 0
+    assert covered.abs_rel == 0 and covered.coverage == pytest.approx(0.5, abs=0.01)
+    assert covered.charged_abs_rel == pytest.approx(1 - covered.coverage)
+
+
+def test_a_bug_is_not_a_failure(data):
+    def buggy(problem, anchors):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        list(run([Candidate("buggy", buggy)], problems(data), [FIVE]))
+
+
+def test_a_sigma_is_measured(data):
+    def unsure(problem, anchors):
+        depth = problem.relative.values * 7
+        wrong = np.where(np.arange(WIDTH) < WIDTH // 2, 1.5, 1.1).astype(np.float32)
+        return MetricDepth(depth * wrong, sigma=depth * (wrong - 0.9))
+
+    (record,) = run([Candidate("unsure", unsure)], problems(data)[:1], [FIVE], seeds=1)
+    # Errors of 0.5 d and 0.1 d beside sigmas of 0.6 d and 0.2 d: sigma / d orders as the errors do.
+    assert record.sigma_coverage == 1
+    assert record.ause_abs_rel == pytest.approx(0, abs=1e-3)
+    assert 0 < record.ause_rmse < 0.5
+
+
+def test_pictures_with_too_little_give_no_record(data):
+    counts = [Case("random", 4000), Case("random", 5000)]
+    records = list(run(controls(), problems(data), counts))
+    assert {r.count for r in records} == {4000}
+
+
+def test_records_are_json_lines(data, tmp_path):
+    records = list(run([Candidate("failing", failing)], problems(data), [FIVE], seeds=1))
+    write_records(tmp_path / "records.jsonl", records)
+    lines = (tmp_path / "records.jsonl").read_text().splitlines()
+    assert len(lines) == 2
+    first = json.loads(lines[0])
+    assert first["abs_rel"] is None and first["failure"] == "failing: 0 usable."
+    assert Record(**first).case == FIVE
+    with pytest.raises(InputError, match="needed a file to write to"):
+        write_records(tmp_path / "nowhere" / "records.jsonl", records)
+
+
+def test_candidates_have_labels_of_their_own():
+    variants = {"slf": {"solver.name": "region_aware", "solver.region_aware.fit": "linear"}}
+    rows = build_candidates(Config(), ["region_aware"], variants, constant_map=False)
+    assert [row.label for row in rows] == ["region_aware", "slf", CONSTANT, INTERPOLATION]
+    with pytest.raises(ConfigError, match="slf more than once"):
+        build_candidates(Config(), ["slf"], variants, constant_map=False)
+    with pytest.raises(ConfigError, match=r"Did you mean solver\.region_aware\.fit\?"):
+        build_candidates(Config(), [], {"a": {"solver.region_aware.fitt": "linear"}}, constant_map=False)
+
+
+# ---- tables ----------------------------------------------------------------------------------
+
+
+def record(solver, set_name, abs_rel, *, count=5, **more):
+    fields = {"coverage": 1.0, "seconds": 0.002, **more}
+    return Record(
+        solver, solver == "control", "indoor", set_name, "0", "random", count, False, 0, 5, abs_rel, **fields
+    )
+
+
+RECORDS = [
+    record("a", "x", 0.1), record("b", "x", 0.2), record("control", "x", 0.05),
+    record("a", "y", 0.5), record("b", "y", 0.3), record("control", "y", 0.05),
+    record("a", "z", 0.1), record("b", "z", 0.3, coverage=0.5), record("control", "z", 0.05),
+]  # fmt: skip
+
+
+def test_the_table_is_the_mean_with_missing_pixels_charged():
+    text = report.summary(RECORDS)
+    assert "## indoor, clean, truth to 10 m" in text
+    assert "| AbsRel | 5 | covered | ms |" in text
+    assert "| a | 0.233 | 100.0 % | 2.0 |" in text  # (0.1 + 0.5 + 0.1) / 3
+    assert "| b | 0.383 | 83.3 % | 2.0 |" in text  # (0.2 + 0.3 + 0.65) / 3: half of z is missing
+    assert "| frames | 3 |" in text
+
+
+def test_choosing_on_the_other_sets_never_sees_the_set_it_reports():
+    """Without x b is worse: .475 to .3; without y a is better, .1 to .425; without z b, .25 to .3."""
+    chosen = {r.set_name: r.solver for r in report.chosen_elsewhere(RECORDS)}
+    assert chosen == {"x": "a", "y": "a", "z": "b"}
+    assert f"| {report.CHOSEN} | 0.417 |" in report.summary(RECORDS)  # (0.1 + 0.5 + 0.65) / 3
+    assert report.chosen_elsewhere(RECORDS[:3]) == []
+    assert report.chosen_elsewhere([r for r in RECORDS if r.solver != "b"]) == []
+
+
+def test_every_column_counts_alike_in_the_choice():
+    """By ratio a is better: half the error at 50 anchors outweighs 20 % more at 5; by the sum b would be."""
+    records = [
+        record(solver, name, error, count=count)
+        for name in ("x", "y")
+        for solver, at_5, at_50 in (("a", 0.6, 0.02), ("b", 0.5, 0.04))
+        for count, error in ((5, at_5), (50, at_50))
+    ]
+    assert {r.solver for r in report.chosen_elsewhere(records)} == {"a"}
+
+
+def test_a_table_for_every_set():
+    text = report.by_set(RECORDS)
+    assert "## indoor, clean, truth to 10 m, 5 anchors" in text
+    assert "| AbsRel | frames | a | b | control |" in text
+    assert "| y | 1 | 0.500 | 0.300 | 0.050 |" in text
+
+
+def test_failures_and_sigmas_are_told():
+    failed = record("a", "x", float("nan"), coverage=0.0, seconds=float("nan"), failure="a: 0 usable.")
+    sure = record("b", "x", 0.2, ause_abs_rel=0.25, ause_rmse=0.5, sigma_coverage=0.75)
+    text = report.summary([failed, record("a", "y", 0.2), sure])
+    assert "| a | 0.600 | 50.0 % | 2.0 |" in text
+    assert "- a: 1 of 2 failed and count as 1: a: 0 usable." in text
+    assert "| b | 0.25 / 0.50 / 0.75 |" in text
+    assert "failed" not in report.summary(RECORDS) and "AUSE" not in report.summary(RECORDS)
+
+
+# ---- the verb --------------------------------------------------------------------------------
+
+
+def evaluate(data, *argv):
+    return main(["evaluate", str(data), "--engine", str(data / "outputs"), *map(str, argv)])
+
+
+def test_the_verb_prints_and_writes(data, tmp_path, capsys):
+    out = tmp_path / "results"
+    assert evaluate(
+        data, "--solvers", "global_affine", "--variant", "slf", "solver.name=region_aware",
+        "solver.region_aware.fit=linear", "--anchors", "5,50", "--noisy", "--seeds", 2, "--out", out,
+    ) == 0  # fmt: skip
+    text = capsys.readouterr().out
+    assert "## indoor, clean" in text and "## indoor, noisy" in text
+    assert "| AbsRel | 5 | 50 | 1 row | 4 rows | 16 rows | 8x8 grid | covered | ms |" in text
+    for label in ("global_affine", "slf", CONSTANT, INTERPOLATION, report.CHOSEN):
+        assert f"| {label} |" in text
+    assert (out / "report.md").read_text().startswith(text)
+    assert "| walk | 2 |" in (out / "report.md").read_text()
+    assert not list(out.glob("*.png"))  # no sigma, no chart of it
+    # 4 frames, 4 candidates, 6 cases clean and noisy, 2 seeds.
+    assert len((out / "records.jsonl").read_text().splitlines()) == 4 * 4 * 12 * 2
+
+
+def test_settings_count(data, capsys):
+    few = ("--protocol", "random", "--anchors", "50", "--seeds", "1", "--solvers", "global_affine")
+    assert evaluate(data, *few, "--set", "solver.max_depth_m=4") == 0
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| global_affine")]
+    assert 10 < float(row.split("|")[3].split("%")[0]) < 90
+
+
+@pytest.mark.parametrize(("options", "frames"), [((), 4), (("--all-frames",), 8), (("--place", "indoor"), 4)])
+def test_frames_that_count(data, options, frames, capsys):
+    assert evaluate(data, "--protocol", "grid", *options) == 0
+    assert f"| frames | {frames} |" in capsys.readouterr().out
+
+
+def test_a_parameter_file_counts(data, tmp_path, capsys):
+    (tmp_path / "settings.yaml").write_text("solver: {name: global_affine, max_depth_m: 4.0}\n")
+    assert evaluate(data, "--protocol", "grid", "--config", tmp_path / "settings.yaml") == 0
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| global_affine")]
+    assert 10 < float(row.split("|")[3].split("%")[0]) < 90
+
+
+def test_a_set_without_depth_is_named(data, capsys):
+    write_set(data, "empty", 1)
+    tree = json.loads((data / "empty/calib.json").read_text())
+    del tree["frames"][0]["depth"]
+    (data / "empty/calib.json").write_text(json.dumps(tree))
+    assert evaluate(data, "--protocol", "grid") == 0
+    assert "metric_depth: empty: no frame with enough known pixels, left out\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--solvers", "magic"], "solver.name: 'magic'"),
+        (["--variant", "a", "solver.focus=1"], "solver.focus: unknown setting"),
+        (["--variant", "a", "--variant", "a"], "--variant a: given twice"),
+        (["--protocol", "spiral"], "protocol: 'spiral'; needed one of random, rows, grid"),
+        (["--anchors", "few"], "--anchors few: needed whole numbers"),
+        (["--anchors", "0"], "random: 0 anchors"),
+        (["--seeds", "0"], "--seeds 0"),
+        (["--place", "outdoor"], "no frame with enough known pixels"),
+        (["--engine", "nowhere.yaml"], "nowhere.yaml"),
+        (["--set", "regions.width"], "needed NAME=VALUE"),
+    ],
+)
+def test_user_errors_are_one_line(data, argv, message, capsys):
+    assert evaluate(data, *argv) == 1
+    error = capsys.readouterr().err
+    assert message in error and error.startswith("metric_depth: ") and error.count("\n") == 1
+
+
+# ---- real frames -----------------------------------------------------------------------------
+
+
+def test_real_frames_with_the_controls_beside(data_dir, capsys):
+    """A stored network helps at 10 anchors; with 500 interpolation beats one line, regions beat it too."""
+    sets = [str(data_dir / name) for name in ("tum_open3d", "sunrgbd_open3d", "realsense_tabletop")]
+    argv = ["--solvers", "global_affine,region_aware", "--protocol", "random", "--anchors", "10,500"]
+    assert main(["evaluate", *sets, "--engine", str(data_dir / "relative_meter"), "--seeds", "1", *argv]) == 0
+    table = {
+        cells[1].strip(): [float(cell) for cell in cells[2:4]]
+        for line in capsys.readouterr().out.splitlines()
+        if (cells := line.split("|"))[2:3] and cells[2].strip().startswith("0.")
+    }
+    assert table["global_affine"][0] < table[CONSTANT][0]
+    assert table["region_aware"][1] < table["global_affine"][1] < table[CONSTANT][1]
+    assert table["region_aware"][1] < 0.06 and table[INTERPOLATION][1] < 0.05
+
+
+@pytest.mark.parametrize(("noisy", "bounds"), [(False, (0.175, 0.074, 0.037)), (True, (0.21, 0.078, 0.043))])
+def test_auto_on_real_frames(data_dir, capsys, noisy, bounds):
+    """With 10, 100 and 500 anchors: within its bounds, better than interpolation, hardly worse than blind."""
+    sets = [str(data_dir / name) for name in ("tum_open3d", "sunrgbd_open3d", "realsense_tabletop")]
+    argv = ["--solvers", "auto", "--constant-map", "--protocol", "random", "--anchors", "10,100,500"]
+    argv += ["--seeds", "1", "--engine", str(data_dir / "relative_meter"), *(["--noisy"] if noisy else [])]
+    assert main(["evaluate", *sets, *argv]) == 0
+    table = {
+        cells[1].strip(): [float(cell) for cell in cells[2:5]]
+        for line in capsys.readouterr().out.splitlines()  # of two tables the second, the noisy one
+        if (cells := line.split("|"))[2:3] and re.fullmatch(r" \d\.\d+ ", cells[2])
+    }
+    auto, blind = table["auto"], table["control: auto, constant map"]
+    assert all(error < bound for error, bound in zip(auto, bounds, strict=True)), auto
+    assert all(error < other for error, other in zip(auto, table[INTERPOLATION], strict=True))
+    assert all(error < 1.05 * other for error, other in zip(auto, blind, strict=True))
+
+
+def test_a_real_street_and_a_real_room(data_dir):
+    source = stored_outputs(data_dir / "relative_meter")
+    frames = {"indoor": 0, "outdoor": 0}
+    for folder in (p for p in find_sets([data_dir]) if p.name in ("kitti_seq_2011_09_26", "nyu_metric3d")):
+        for problem in read_problems(folder, source):
+            frames[problem.place] += 1
+            assert problem.relative.values.min() > 0 and problem.known.from_lidar == (
+                problem.place == "outdoor"
+            )
+    assert frames == {"indoor": 2, "outdoor": 2}
+
+
+def test_charts_of_sparsification_for_solvers_with_a_sigma(data, tmp_path, capsys):
+    assert evaluate(
+        data, "--solvers", "auto,global_affine", "--protocol", "random", "--anchors", "20", "--seeds", 1,
+        "--out", tmp_path,
+    ) == 0  # fmt: skip
+    chart = cv2.imread(str(tmp_path / "sparsification_indoor_clean.png"))
+    assert chart is not None and chart.std() > 5

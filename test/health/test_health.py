@@ -1,0 +1,84 @@
+"""What diagnostics say."""
+
+import pytest
+
+pytest.importorskip("rclpy")  # nodes/ is only there where ROS is
+
+from metric_depth_ros.health import record as h
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that tests move."""
+    now = [1000.0]
+    monkeypatch.setattr(h.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_nothing_published_is_a_warning(clock):
+    assert h.Health().summary()[:2] == (h.WARN, "nothing published yet")
+
+
+def test_the_gravest_problem_is_shown_and_ended_by_a_publication(clock):
+    health = h.Health()
+    health.report("engine", h.ERROR, "engine: no file")
+    clock[0] += 1
+    health.report("image", h.WARN, "image: none")
+    assert health.summary()[:2] == (h.ERROR, "engine: no file")
+    assert health.published(0.01)
+    assert not health.published(0.01)
+    assert health.summary()[0] == h.OK
+
+
+@pytest.mark.parametrize("key", ["cloud", "settings", "focus"])
+def test_what_is_refused_is_shown_until_a_good_one_comes(clock, key):
+    health = h.Health()
+    health.report(key, h.ERROR, "point cloud: no field z")
+    assert not health.published(0.01)
+    assert health.summary()[1] == "point cloud: no field z"
+    health.solved(key)
+    assert health.summary()[0] == h.OK
+
+
+def test_a_problem_not_met_again_is_over(clock):
+    health = h.Health()
+    health.report("tf", h.ERROR, "tf: none")
+    clock[0] += 4
+    health.report("image", h.WARN, "image: none")
+    clock[0] += 2
+    assert health.summary()[:2] == (h.WARN, "image: none")
+
+
+def test_the_same_words_are_logged_once_in_a_while_and_others_at_once(clock):
+    health = h.Health()
+    assert health.report("anchors", h.ERROR, "anchors: none at 12.3 s")
+    assert not health.report("anchors", h.ERROR, "anchors: none at 12.4 s")
+    assert health.report("anchors", h.ERROR, "anchors: behind the camera")
+    clock[0] += 5.1
+    assert health.report("anchors", h.ERROR, "anchors: none at 17.5 s")
+
+
+def test_rate_and_latency(clock):
+    health = h.Health()
+    for _ in range(21):
+        health.published(0.02)
+        clock[0] += 0.1
+    level, _, values = health.summary()
+    assert level == h.OK
+    assert float(values["rate_hz"]) == pytest.approx(10, abs=0.5)
+    assert values["latency_ms p50/p95/p99"] == "20.0 / 20.0 / 20.0"
+    clock[0] += 60
+    assert health.summary()[:2] == (h.WARN, "nothing published for 60 s")
+
+
+def test_what_is_waited_for_is_told_until_it_is_there(clock):
+    health = h.Health()
+    health.waits_for("building engine, may take minutes")
+    health.report("image", h.WARN, "image: none")
+    level, message, values = health.summary()
+    assert (level, message) == (h.WARN, "building engine, may take minutes")
+    clock[0] += 3600
+    assert health.summary()[1] == "building engine, may take minutes"
+    health.waits_for("")
+    assert health.summary()[1] == "nothing published yet"
+    assert not any(name.startswith("failed: engine") for name in values)

@@ -1,0 +1,487 @@
+"""Generators of basis maps: regimes and losses by hand, caches, runs that can be cut off, their export."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="torch is not installed: pip install 'metric_depth_ros[train]'")
+
+import torch
+from conftest import write_toy_model
+from test_training import write_shards
+
+from metric_depth_ros.cli.main import main
+from metric_depth_ros.config import EngineConfig
+from metric_depth_ros.datasets import open_dataset
+from metric_depth_ros.engines import build_engine
+from metric_depth_ros.engines.manifest import FileManifest, load_manifest
+from metric_depth_ros.engines.positive import BEYOND, positive_depth
+from metric_depth_ros.errors import ConfigError, InputError, ModelError
+from metric_depth_ros.evaluation.regimes import REGIMES, drop_closest, grid_places, regime_places
+from metric_depth_ros.learning.export.basis import _source, export_basis
+from metric_depth_ros.learning.export.description import write_manifest
+from metric_depth_ros.learning.models.basis_generator import (
+    BasisGenerator,
+    BasisGeneratorConfig,
+    FusedGenerator,
+)
+from metric_depth_ros.learning.training.basis import losses
+from metric_depth_ros.learning.training.basis.batch import make_basis_batch
+from metric_depth_ros.learning.training.basis.cache import BasisCache, _picked, depth_grid, write_cache
+from metric_depth_ros.learning.training.basis.draw import REGIME_NAMES, draw_anchors
+from metric_depth_ros.learning.training.basis.trainer import (
+    BasisSettings,
+    BasisTrainer,
+    load_generator,
+)
+from metric_depth_ros.solvers.basis.fit import fit_paper, fit_robust, with_offset
+from metric_depth_ros.types import RelativeDepth
+
+# ---- anchors ---------------------------------------------------------------------------------
+
+
+def test_a_grid_of_candidates_is_shifted_to_what_is_known():
+    known = np.zeros((6, 8), bool)
+    known[:, :4] = True
+    rng = np.random.default_rng(0)
+    # 4 x 3 candidates at columns 1, 3, 5, 7 and rows 1, 3, 5: the last two come to column 3 and near.
+    places = grid_places(known, 12, rng)
+    assert {9, 11, 25, 27, 41, 43} < {*places.tolist()}
+    assert len(np.unique(places)) == 12 and known.ravel()[places].all()
+    assert len(grid_places(np.ones((60, 80), bool), 12, rng)) == 12
+    assert not len(grid_places(np.zeros((6, 8), bool), 12, rng))
+
+
+@pytest.mark.parametrize("regime", REGIMES)
+def test_a_regime_has_as_many_anchors_as_the_paper_says(regime):
+    low, high = REGIMES[regime]
+    counts = {
+        len(regime_places(np.ones((120, 160), bool), regime, np.random.default_rng(s))) for s in range(40)
+    }
+    assert min(counts) >= low and max(counts) <= high and len(counts) > 3
+
+
+def test_the_anchor_closest_to_any_other_goes_first():
+    uv = np.array([[0, 0], [1, 0], [10, 0], [14, 0], [30, 0]])
+    # 0 and 1 are closest, and 1 is nearer to its next. Then 10 and 14: 10's next is 10 away, 14's 14.
+    assert drop_closest(uv, 4).tolist() == [0, 2, 3, 4]
+    assert drop_closest(uv, 3).tolist() == [0, 3, 4]
+    assert len(drop_closest(uv, 1)) == 1
+
+
+@pytest.mark.parametrize("regime", REGIME_NAMES)
+def test_anchors_are_drawn_where_depth_is_known(regime):
+    known = np.random.default_rng(0).random((40, 60)) < 0.5
+    for seed in range(20):
+        drawn = draw_anchors(known, regime, np.random.default_rng(seed))
+        assert len(drawn.place) >= 1 and known.ravel()[drawn.place].all()
+        assert len(np.unique(drawn.place)) == len(drawn.place)
+        if regime != "mixed":
+            assert not drawn.error.any() and not drawn.sigma.any()
+
+
+def test_mixed_draws_go_from_one_anchor_to_two_thousand():
+    known = np.ones((60, 80), bool)
+    counts = [len(draw_anchors(known, "mixed", np.random.default_rng(seed)).place) for seed in range(300)]
+    assert min(counts) == 1 and 1500 < max(counts) <= 2000
+
+
+# ---- losses ----------------------------------------------------------------------------------
+
+
+def tensor(values):
+    return torch.tensor(values, dtype=torch.float32)
+
+
+def test_the_losses_by_hand():
+    known = torch.tensor([[True, True, False]])
+    # SmoothL1 with beta 1: 0.5 * 0.5^2 and 2 - 0.5; NaN truth does not count.
+    dense = losses.dense_loss(tensor([[0.5, 2.0, 9.0]]), tensor([[0.0, 0.0, np.nan]]), known, 1.0)
+    assert dense == pytest.approx((0.125 + 1.5) / 2)
+    # Equation 25: anchors at the first two.
+    anchor = losses.anchor_loss(tensor([[1.0, 2, 3]]), tensor([[0.0, 0, 0]]), tensor([[1.0, 1, 0]]))
+    assert anchor == pytest.approx((1 + 4) / 2)
+    # Equation 26, K = 2: cosine of (1, 0) and (1, 1) is 1 / sqrt 2, twice, over K (K - 1) = 2.
+    assert losses.decorrelation_loss(tensor([[[1.0, 0], [1, 1]]])) == pytest.approx(0.5)
+    # Equation 27: even gates have the least, - ln K; a sure gate 0.
+    gates = tensor([[[0.5, 1.0], [0.5, 0.0]]])
+    assert losses.gate_loss(gates) == pytest.approx(-np.log(2) / 2)
+
+
+def problem(seed=0, k=3, n=40):
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(0, 0.3, (n, k))
+    return rows, 1.2 + rows @ rng.normal(0, 1, k) + rng.normal(0, 0.02, n)
+
+
+def test_the_solves_in_the_graph_are_those_of_the_solver():
+    rows, y = problem()
+    basis, target = tensor(rows.T[None]), tensor(y[None])
+    everywhere = torch.ones_like(target)
+    paper = losses.solve_faithfully(basis, target, everywhere)
+    np.testing.assert_allclose(
+        paper.field[0], fit_paper(rows, y, losses.RIDGE).at(with_offset(rows)), rtol=1e-3
+    )
+    ours = losses.solve_robustly(basis, target, torch.full_like(target, 0.03**2), everywhere)
+    fit = fit_robust(with_offset(rows), y, np.full(len(y), 0.03**2), losses.RIDGE)
+    np.testing.assert_allclose(ours.field[0], fit.posterior.at(with_offset(rows)), atol=2e-3)
+    variance = losses.UNIT_SPREAD**2 * fit.posterior.leverage(with_offset(rows))
+    np.testing.assert_allclose(ours.variance[0], variance, rtol=0.05)
+
+
+def test_an_outlier_has_little_say_in_the_graph():
+    rows, y = problem()
+    wrong = y.copy()
+    wrong[:3] += 1
+    right, found = (
+        losses.solve_robustly(
+            tensor(rows.T[None]), tensor(t[None]), torch.full((1, 40), 0.03**2), torch.ones(1, 40)
+        ).field
+        for t in (y, wrong)
+    )
+    assert (right - found).abs().max() < 0.03
+
+
+@pytest.mark.parametrize("solve", ["faithful", "robust"])
+def test_gradients_go_through_the_solve(solve):
+    rows, y = problem(n=12)
+    target = torch.tensor(y[None])
+    anchor = torch.ones_like(target)
+    weights = torch.linspace(0.5, 1.5, 12, dtype=torch.float64)
+
+    def field(basis):
+        if solve == "faithful":
+            return (losses.solve_faithfully(basis, target, anchor).field * weights).sum()
+        # Without outliers all weights are nearly one and hardly move.
+        return (
+            losses.solve_robustly(basis, target, torch.full_like(target, 4.0), anchor).field * weights
+        ).sum()
+
+    basis = torch.tensor(rows.T[None], requires_grad=True)
+    field(basis).backward()
+    step = torch.zeros_like(basis)
+    step[0, 1, 4] = 1e-5
+    with torch.no_grad():
+        slope = (field(basis + step) - field(basis - step)) / 2e-5
+    assert float(basis.grad[0, 1, 4]) == pytest.approx(float(slope), rel=5e-2)
+
+
+# ---- generator -------------------------------------------------------------------------------
+
+
+def generator(maps=5, features=2):
+    torch.manual_seed(0)
+    return BasisGenerator(BasisGeneratorConfig(maps=maps, features=features, width=8, deep=8)).eval()
+
+
+def test_the_first_map_is_its_gate_and_gates_share():
+    x = torch.randn(2, 1, 12, 16)
+    network = generator()
+    torch.nn.init.normal_(network.gates.weight)
+    with torch.inference_mode():
+        basis, gates, spread = network(torch.randn(2, 2, 12, 16), x)
+    assert basis.shape == gates.shape == (2, 5, 12, 16) and spread.shape == (2, 1, 12, 16)
+    torch.testing.assert_close(gates.sum(1), torch.ones(2, 12, 16))
+    torch.testing.assert_close(basis[:, 0], gates[:, 0])
+    assert (gates >= 0).all() and (spread > 0).all() and gates.std() > 0.01
+
+
+def test_the_generator_reads_features_and_gradients_of_log_depth():
+    network = generator()
+    x = torch.randn(1, 1, 6, 8)
+    cues = network.cues(torch.randn(1, 2, 6, 8), x)
+    assert cues.shape == (1, 7, 6, 8)
+    assert cues[0, 3, 2, 3] == pytest.approx(float(x[0, 0, 2, 4] - x[0, 0, 2, 2]) / 2)
+    assert cues[0, 4, 2, 3] == pytest.approx(float(x[0, 0, 3, 3] - x[0, 0, 1, 3]) / 2)
+    assert cues[0, 5, 0, 0] == -1 and cues[0, 6, -1, -1] == 1
+    assert generator(features=0).cues(torch.zeros(1, 0, 6, 8), x).shape == (1, 5, 6, 8)
+
+
+def test_features_begin_without_a_say_and_learn_one():
+    network, x = generator(), torch.randn(1, 1, 12, 16)
+    some, other = torch.randn(2, 1, 2, 12, 16)
+    torch.testing.assert_close(network(some, x)[0], network(other, x)[0])
+    network(some, x)[0].square().sum().backward()
+    assert network.mix.weight.grad[:, :2].abs().max() > 0
+
+
+@pytest.mark.parametrize("kind", ["inverse_depth", "depth"])
+@pytest.mark.parametrize("low", [-1.0, 0.5])
+def test_the_fused_graph_makes_depth_positive_as_the_package_does(kind, low):
+    if kind == "depth":
+        low = 0.5
+    values = np.random.default_rng(0).uniform(low, 3, (12, 16)).astype(np.float32)
+    found = FusedGenerator(generator(), kind, (12, 16), BEYOND)._log_depth(
+        torch.from_numpy(values)[None, None]
+    )
+    wanted = np.log(positive_depth(RelativeDepth(values, kind)))
+    np.testing.assert_allclose(found[0, 0].numpy(), wanted - np.median(wanted), atol=2e-3)
+
+
+# ---- caches and runs -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory):
+    """A network without features."""
+    return write_toy_model(tmp_path_factory.mktemp("toy_basis"), width=64, height=48)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory, engine):
+    folder = tmp_path_factory.mktemp("cache")
+    shards = write_shards(tmp_path_factory.mktemp("shards"), count=400)
+    done = list(write_cache([shards], EngineConfig(manifest=str(engine)), folder, count=400))
+    assert done[-1] == 400
+    return BasisCache(folder)
+
+
+def test_a_cache_holds_what_the_network_says(cache, tmp_path):
+    assert (cache.info.width, cache.info.height, cache.info.channels) == (16, 12, 0)
+    assert len(cache) + len(cache.validation) == 400 and len(cache.validation) == 8
+    assert set(cache.info.families) == {"room", "street"} and len(np.unique(cache.family)) == 2
+    features, log_relative, log_depth = cache.read(np.arange(4))
+    assert features.shape == (4, 0, 12, 16) and log_relative.shape == log_depth.shape == (4, 12, 16)
+    assert np.isfinite(log_relative).all()
+    known = np.isfinite(log_depth)
+    assert 0.5 < known.mean() <= 1 and (np.exp(log_depth[known]) < 20).all()
+    with pytest.raises(InputError, match="no whole cache"):
+        BasisCache(tmp_path)
+
+
+def test_features_are_stored_to_a_step_of_eight_bits(tmp_path):
+    shards = write_shards(tmp_path / "shards", (0,), count=4)
+    list(write_cache([shards], EngineConfig(), tmp_path / "cache", count=4, augment=False, threads=1))
+    cache = BasisCache(tmp_path / "cache")
+    assert cache.info.channels == 32
+    relative = build_engine(EngineConfig()).predict(open_dataset(shards)[0].image)
+    stored = [cache.read(np.array([i]))[0][0] for i in range(cache.info.count)]
+    low, step = (np.array(x)[:, None, None] for x in (cache.info.offset, cache.info.step))
+    # Each channel to half a step, within what eight bits reach.
+    wanted = np.clip(relative.features["f"], low, low + 255 * step)
+    off = min(stored, key=lambda one: np.abs(one - wanted).mean()) - wanted
+    assert (np.abs(off) <= 0.501 * step).all()
+    assert (wanted == relative.features["f"]).mean() > 0.99
+
+
+def test_lidar_points_become_a_grid(tmp_path):
+    from metric_depth_ros.datasets import Frame
+    from metric_depth_ros.types import Camera
+
+    camera = Camera(40, 20, np.array([[20.0, 0, 20], [0, 20.0, 10], [0, 0, 1]]))
+    points = np.array([[0.0, 0, 5], [0.1, 0, 4], [-4, 0, 8]])
+    frame = Frame("a", 0, np.zeros((20, 40, 3), np.uint8), camera, None, points, np.eye(4))
+    grid = depth_grid(frame, (10, 5))
+    assert grid.shape == (5, 10) and np.isfinite(grid).sum() == 2
+    assert grid[2, 5] == 4 and grid[2, 2] == 8
+
+
+def read_picture(path):
+    return cv2.imread(str(path))
+
+
+def settings_of(cache, out, **changes):
+    given = {"maps": 4, "steps": 6, "batch": 4, "look_every": 3, **changes}
+    return BasisSettings(cache=str(cache.folder), out=str(out), **given)
+
+
+@pytest.mark.parametrize("regime", ["low", "mixed"])
+def test_training_learns(cache, tmp_path, regime):
+    trainer = BasisTrainer(settings_of(cache, tmp_path / "run", steps=60, look_every=60, regime=regime))
+    before, _ = trainer._validate(trainer.average)
+    trainer.run()
+    after, _ = trainer._validate(load_generator(tmp_path / "run")[0])
+    assert after.loss < before.loss
+    assert after.abs_rel < 0.8 * before.abs_rel  # on pictures that were not trained on
+    assert (tmp_path / "run/curves.png").is_file()
+
+
+def test_a_run_that_was_cut_off_goes_on_to_the_bit(cache, tmp_path):
+    BasisTrainer(settings_of(cache, tmp_path / "whole")).run()
+    BasisTrainer(settings_of(cache, tmp_path / "cut")).run(until=3)
+    BasisTrainer(settings_of(cache, tmp_path / "cut"), resume=True).run()
+    whole, cut = (load_generator(tmp_path / name)[0].state_dict() for name in ("whole", "cut"))
+    assert all(torch.equal(whole[key], cut[key]) for key in whole)
+    with pytest.raises(ConfigError, match="has 'mixed'"):
+        BasisTrainer(settings_of(cache, tmp_path / "cut", regime="low"), resume=True)
+
+
+def test_stated_errors_are_as_large_as_seen_ones(cache, tmp_path):
+    trainer = BasisTrainer(settings_of(cache, tmp_path / "run", steps=10))
+    trainer.run(until=9)
+    before, _ = trainer._validate(load_generator(tmp_path / "run")[0])
+    trainer.run()
+    score, _ = trainer._validate(load_generator(tmp_path / "run")[0])
+    assert before.covered < 0.3  # what so few steps learn alone
+    assert score.covered == pytest.approx(0.68, abs=0.1)  # of the pixels, not of the mean of few pictures
+
+
+def test_a_run_can_be_fine_tuned_for_another_regime(cache, tmp_path):
+    BasisTrainer(settings_of(cache, tmp_path / "run", regime="low", steps=3)).run()
+    tuned = BasisTrainer(
+        settings_of(cache, tmp_path / "tuned", regime="medium", steps=1, start=str(tmp_path / "run"))
+    )
+    first = load_generator(tmp_path / "run")[0]
+    assert torch.equal(tuned.network.basis.weight, first.basis.weight)
+    with pytest.raises(ConfigError, match="needed 5"):
+        BasisTrainer(settings_of(cache, tmp_path / "other", maps=5, start=str(tmp_path / "run")))
+
+
+def test_families_are_kept_apart_in_validation_too(tmp_path, engine):
+    shards = write_shards(tmp_path / "shards", count=120)
+    list(write_cache([shards], EngineConfig(manifest=str(engine)), tmp_path / "cache", count=120))
+    cache = BasisCache(tmp_path / "cache")
+    training, validation = cache.of_families(("street",))
+    named = [cache.info.families[i] for i in cache.family]
+    assert {named[i] for i in cache.validation} == {"room", "street"}
+    assert {named[i] for i in (*training, *validation)} == {"street"} and len(validation)
+    trainer = BasisTrainer(settings_of(cache, tmp_path / "run", families=("street",), regime="low"))
+    read, seen = cache.read, set()
+    trainer.cache.read = lambda index: (seen.update(index.tolist()), read(index))[1]
+    trainer._validate(trainer.average)
+    assert seen == {*validation.tolist()}
+
+
+def test_no_scene_is_cut_by_the_split(tmp_path):
+    data = open_dataset(write_shards(tmp_path / "shards", count=480, views=8))
+    picked, validation = _picked([data], 480, 0)
+    scenes = [data.scene(index) for _, index in picked]
+    assert len({*scenes[-validation:]}) >= 2
+    assert not {*scenes[-validation:]} & {*scenes[:-validation]}
+
+
+def test_a_finished_run_stays_what_it_is(cache, tmp_path):
+    settings = settings_of(cache, tmp_path / "run")
+    BasisTrainer(settings).run()
+    before = load_generator(tmp_path / "run")[0].state_dict()
+    BasisTrainer(settings, resume=True).run()
+    after = load_generator(tmp_path / "run")[0].state_dict()
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"learning_rate": 1e-3}, {"threads": 2}, {"start": "other"}], ids=["rate", "threads", "start"]
+)
+def test_a_run_goes_on_with_its_own_settings(cache, tmp_path, changes):
+    BasisTrainer(settings_of(cache, tmp_path / "run")).run(until=1)
+    with pytest.raises(ConfigError, match=f"{next(iter(changes))}: .* the run that is resumed has"):
+        BasisTrainer(settings_of(cache, tmp_path / "run", **changes), resume=True)
+
+
+def test_a_cache_of_another_network_is_refused(cache, tmp_path, capsys):
+    other = write_toy_model(tmp_path / "other", width=64, height=48, gain=3.0)
+    words = ["train", "basis", "--cache", str(cache.folder), "--steps", "1", "--batch", "2"]
+    assert main([*words, "--out", str(tmp_path / "run"), "--engine", str(other)]) == 1
+    assert "needed the same" in capsys.readouterr().err
+    settings = settings_of(cache, tmp_path / "cut")
+    BasisTrainer(settings).run(until=1)
+    shards = write_shards(tmp_path / "shards", count=4)
+    list(write_cache([shards], EngineConfig(manifest=str(other)), tmp_path / "cache", count=4, threads=1))
+    with pytest.raises(ConfigError, match="of network"):
+        BasisTrainer(settings_of(BasisCache(tmp_path / "cache"), tmp_path / "cut"), resume=True)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [("--count", "1"), ("--count", "0"), ("--count", "-5"), ("--look-every", "0"), ("--learning-rate", "-1"),
+     ("--learning-rate", "nan"), ("--threads", "0"), ("--epochs", "-3"), ("--epochs", "0"), ("--batch", "0")],
+    ids="".join,
+)  # fmt: skip
+def test_options_that_cannot_be_are_refused_before_anything_is_written(tmp_path, engine, capsys, option):
+    shards = write_shards(tmp_path / "shards", count=4)
+    words = ["train", "basis", "--data", str(shards), "--engine", str(engine), "--out", str(tmp_path / "run")]
+    assert main([*words, *option]) == 1
+    found = capsys.readouterr()
+    assert "needed" in found.err and not (tmp_path / "run/cache").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"regime": "much"}, "low, medium, high, mixed"), ({"maps": 1}, "at least 2"),
+     ({"steps": 0}, "at least 1"), ({"steps": None, "minutes": 0}, "positive"),
+     ({"families": ("cave",)}, "the cache has")],
+)  # fmt: skip
+def test_settings_that_cannot_be_are_refused(cache, tmp_path, changes, message):
+    with pytest.raises(ConfigError, match=message):
+        BasisTrainer(settings_of(cache, tmp_path / "run", **changes))
+
+
+def test_anchors_of_a_batch_hold_the_field_at_their_pixels(cache):
+    batch = make_basis_batch(cache, np.array([0, 1]), "low", np.random.default_rng(0))
+    chosen = batch.anchor > 0
+    torch.testing.assert_close(batch.target[chosen], batch.truth[chosen])
+    assert 8 <= int(chosen[0].sum()) <= 15
+    _, log_relative, log_depth = cache.read(np.array([0]))
+    field = (log_depth - log_relative).ravel()
+    np.testing.assert_allclose(batch.truth[0], field[batch.pixel[0].numpy()])
+
+
+def test_from_pictures_to_a_network_with_maps(tmp_path, engine, capsys):
+    """The verbs: a network of the user's own, its generator, both as one file, and a solve with it."""
+    shards = write_shards(tmp_path / "shards", (0,), count=24)
+    run = tmp_path / "run"
+    words = ["train", "basis", "--data", str(shards), "--engine", str(engine), "--out", str(run)]
+    assert (
+        main([*words, "--maps", "3", "--count", "20", "--steps", "2", "--batch", "2", "--threads", "1"]) == 0
+    )
+    assert (
+        main(["train", "basis-export", str(run), "--engine", str(engine), "--to", str(tmp_path / "to")]) == 0
+    )
+    assert "3 maps" in capsys.readouterr().out
+    fused = build_engine(EngineConfig(manifest=str(tmp_path / "to/toy_basis.yaml")))
+    image = open_dataset(shards)[0].image
+    with_maps, plain = fused.predict(image), build_engine(EngineConfig(manifest=str(engine))).predict(image)
+    np.testing.assert_array_equal(with_maps.values, plain.values)
+    assert with_maps.features["basis"].shape == (3, 12, 16)
+    again = ["train", "basis-export", str(run), "--engine", str(tmp_path / "to/toy_basis.yaml")]
+    assert main([*again, "--to", str(tmp_path / "twice"), "--name", "twice"]) == 0
+    other = write_toy_model(tmp_path / "other", width=64, height=48, gain=3.0)
+    assert (
+        main(["train", "basis-export", str(run), "--engine", str(other), "--to", str(tmp_path / "no")]) == 1
+    )
+    assert "needed the same one" in capsys.readouterr().err
+    picture = tmp_path / "explained.png"
+    explain = ["explain", str(shards), "--engine", str(tmp_path / "to/toy_basis.yaml"), "--out", str(picture)]
+    assert main(explain) == 0
+    said = capsys.readouterr().out
+    assert "median eta1" in said and "E[G0]" in said and picture.stat().st_size > 10_000
+    analytic, whole = tmp_path / "analytic.png", ["--set", "solver.basis.maps=analytic", "--out"]
+    assert main([*explain[:-2], *whole, str(analytic)]) == 0
+    assert "E[G0]" not in capsys.readouterr().out
+    # 18 analytic maps, where the generator has 3: more rows of tiles.
+    assert read_picture(analytic).shape[0] > 2 * read_picture(picture).shape[0]
+    for wrong, message in (
+        (["--set", "solver.name=lwlr"], "needed basis or paper_basis"),
+        (["--out", str(tmp_path / "no_suffix")], "needed a name"),
+        (["--protocol", "random", "--anchors", "100000"], "known pixels; needed"),
+    ):
+        assert main([*explain[:-2], *wrong]) == 1
+        assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [("", "metric_depth train basis"), ("metric_depth train basis", "metric_depth train basis"),
+     ("a paper", "a paper, then metric_depth train basis"),
+     ("a paper, then metric_depth train basis", "a paper, then metric_depth train basis")],
+)  # fmt: skip
+def test_the_source_names_the_step_once(before, after):
+    assert _source(before) == after
+
+
+def test_a_network_with_maps_has_no_other_files(tmp_path, engine):
+    manifest = load_manifest(engine)
+    described = replace(manifest, fp16=FileManifest("half.onnx", "0" * 64), data={})
+    write_manifest(described, engine.with_name("with_half.yaml"), "")
+    one = BasisGenerator(BasisGeneratorConfig(maps=3, features=0, width=8, deep=8))
+    found = export_basis(one, engine.with_name("with_half.yaml"), tmp_path, name="a", trained_on="")
+    assert load_manifest(found.manifest).fp16 is None and not load_manifest(found.manifest).data
+
+
+def test_a_checkpoint_of_another_kind_is_refused(tmp_path):
+    with pytest.raises(ModelError, match="Train first"):
+        load_generator(tmp_path)

@@ -1,0 +1,166 @@
+"""The node while its engine is built: it stays alive and says what it waits for."""
+
+import logging
+import threading
+from contextlib import suppress
+
+import pytest
+
+pytest.importorskip("rclpy")
+
+from conftest import write_toy_model
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
+
+from metric_depth_ros.errors import ModelError
+from metric_depth_ros.health import backoff
+from metric_depth_ros.nodes import metric_depth_node
+from metric_depth_ros.runtimes.stopping import go_on, stop_event
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.fixture
+def node_and_statuses(ros, toy_manifest, monkeypatch):
+    """A node whose engine takes until the event is set; yields it, the event and the diagnostics it sends."""
+    ready, real = threading.Event(), metric_depth_node.build_pipeline
+
+    def slow_build(config):
+        logging.getLogger("metric_depth_ros.runtimes.plan_cache").info(
+            "building engine, may take minutes: %s", "made up"
+        )
+        ready.wait(30)
+        logging.getLogger("metric_depth_ros.runtimes.choice").warning("engine: made up is not used")
+        return real(config)
+
+    monkeypatch.setattr(metric_depth_node, "build_pipeline", slow_build)
+    settings = {"engine.manifest": str(toy_manifest), "diagnostics.period_s": 0.1}
+    node = metric_depth_node.MetricDepthNode(
+        parameter_overrides=[Parameter(name, value=value) for name, value in settings.items()]
+    )
+    statuses = []
+    node.create_subscription(DiagnosticArray, "/diagnostics", lambda m: statuses.extend(m.status), 10)
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    thread = threading.Thread(target=executor.spin, daemon=True)
+    thread.start()
+    yield node, ready, statuses
+    ready.set()
+    executor.shutdown()
+    thread.join(5)
+    node.destroy_node()
+
+
+def wait_for(condition, seconds=20.0):
+    pause = threading.Event()
+    for _ in range(int(seconds / 0.02)):
+        if condition():
+            return True
+        pause.wait(0.02)
+    return False
+
+
+def test_it_says_that_it_builds_and_goes_on(node_and_statuses):
+    _, ready, statuses = node_and_statuses
+    building = "building engine, may take minutes: made up"
+    assert wait_for(lambda: sum(s.message == building for s in statuses) >= 3), [s.message for s in statuses]
+    assert all(s.level == b"\x01" for s in statuses if s.message == building)
+    ready.set()
+
+    def values():
+        return {pair.key: pair.value for pair in statuses[-1].values}
+
+    assert wait_for(lambda: "runtime" in values())
+    assert " on " in values()["runtime"]
+    assert values()["runtime why"]
+    assert wait_for(lambda: "building" not in statuses[-1].message)
+
+
+# ---- a load that fails --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The time that a backoff sees: a list of one number."""
+    now = [100.0]
+    monkeypatch.setattr(backoff.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_a_failed_job_is_tried_again_less_and_less_often(clock):
+    job, tries = backoff.Backoff(), []
+
+    def attempt(second):
+        with job("state"):
+            tries.append(second)
+            raise ModelError("no file")
+
+    for second in range(400):
+        clock[0] = 100.0 + second
+        with pytest.raises(ModelError, match="no file"):
+            attempt(second)
+    assert tries == [0, 1, 3, 7, 15, 31, 63, 123, 183, 243, 303, 363]
+
+
+def test_it_is_tried_at_once_when_what_it_needs_has_changed(clock, tmp_path):
+    path = tmp_path / "model.yaml"
+    job, tries = backoff.Backoff(), []
+
+    def attempt():
+        with suppress(ModelError), job(backoff.files_beside([path, tmp_path / "absent" / "x"])):
+            tries.append(1)
+            raise ModelError("no file")
+
+    attempt()
+    attempt()
+    assert len(tries) == 1
+    for content in ("one", "other"):
+        path.write_text(content)
+        attempt()
+        attempt()
+    assert len(tries) == 3
+    with job("changed"):
+        tries.append(1)
+    assert len(tries) == 4
+
+
+def test_a_node_whose_network_comes_late_starts_without_a_restart(ros, tmp_path, monkeypatch):
+    loads, real = [], metric_depth_node.build_pipeline
+    monkeypatch.setattr(metric_depth_node, "build_pipeline", lambda config: loads.append(1) or real(config))
+    monkeypatch.setattr(backoff, "_FIRST_S", 3600.0)
+    settings = {"engine.manifest": str(tmp_path / "toy.yaml"), "diagnostics.period_s": 0.1}
+    node = metric_depth_node.MetricDepthNode(
+        parameter_overrides=[Parameter(name, value=value) for name, value in settings.items()]
+    )
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    thread = threading.Thread(target=executor.spin, daemon=True)
+    thread.start()
+    try:
+        assert wait_for(lambda: node._health.counted("failed: engine") >= 4)
+        assert len(loads) == 1
+        write_toy_model(tmp_path)
+        assert wait_for(lambda: node._pipeline is not None)
+    finally:
+        executor.shutdown()
+        thread.join(5)
+        node.destroy_node()
+
+
+def test_the_end_of_a_node_ends_what_it_builds(ros, toy_manifest, monkeypatch):
+    """Without it the process would stay for the minutes that a plan takes."""
+    started, ended = threading.Event(), []
+
+    def build(config):
+        started.set()
+        ended.append(stop_event().wait(30))
+        go_on()
+
+    monkeypatch.setattr(metric_depth_node, "build_pipeline", build)
+    node = metric_depth_node.MetricDepthNode(
+        parameter_overrides=[Parameter("engine.manifest", value=str(toy_manifest))]
+    )
+    assert started.wait(20)
+    node.destroy_node()
+    assert ended == [True]

@@ -1,0 +1,383 @@
+"""The solver basis: fields that are sums of maps, learned or analytic, with their sigma and memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from made_scenes import HEIGHT, WIDTH, U, V, anchors_on, smooth_relative, solver_of
+
+from metric_depth_ros.config import Config, updated
+from metric_depth_ros.engines import BUNDLED_WITH_BASIS
+from metric_depth_ros.errors import AnchorError, InputError
+from metric_depth_ros.evaluation.metrics import abs_rel, sigma_coverage
+from metric_depth_ros.evaluation.spectrum import spectrum, summarised
+from metric_depth_ros.pipeline import engine_for
+from metric_depth_ros.solvers.basis.fit import Sums, fit_robust, with_offset
+from metric_depth_ros.solvers.basis.maps import _BUMP, _BUMP_WIDTH, Maps, analytic_maps, with_local_maps
+from metric_depth_ros.solvers.basis.solver import _DRIFT
+from metric_depth_ros.types import Anchors, RelativeDepth
+
+K, SECOND = 4, 10**9
+ALONE = {"basis.local_columns": 0}  # the maps that are given, no others
+
+
+def made_maps(seed=0, count=K, shape=(HEIGHT // 4, WIDTH // 4)):
+    """Smooth maps at a quarter of the size, the first about 1 / K as a gate would be."""
+    rng = np.random.default_rng(seed)
+    maps = [
+        cv2.resize(rng.normal(0, 0.3, (3, 4)), shape[::-1], interpolation=cv2.INTER_CUBIC)
+        for _ in range(count)
+    ]
+    maps[0] = 1 / count + 0.02 * maps[0]
+    return np.stack(maps).astype(np.float32)
+
+
+def learned(maps, spread=0.05, kind="depth"):
+    features = {"basis": maps, "spread": np.full((1, *maps.shape[1:]), spread, np.float32)}
+    return RelativeDepth(smooth_relative(), kind, features=features)
+
+
+def truth_of(maps, weights, offset=0.7):
+    """Depth whose log scale is the offset and the weighted maps, enlarged."""
+    field = np.tensordot(np.asarray(weights, np.float32), maps, axes=1)
+    return smooth_relative() * np.exp(offset + cv2.resize(field, (WIDTH, HEIGHT)))
+
+
+WEIGHTS = (0.4, -0.8, 0.5, 0.3)
+
+
+def test_a_field_within_the_maps_is_found():
+    maps = made_maps()
+    truth = truth_of(maps, WEIGHTS)
+    result = solver_of("basis", **ALONE, **{"basis.ridge": 1e-6}).solve(learned(maps), anchors_on(truth, 150))
+    np.testing.assert_allclose(result.depth, truth, rtol=3e-3)
+    assert result.info["maps"] == "learned"
+
+
+def test_the_paper_s_is_equation_15():
+    maps = made_maps()
+    truth, relative = truth_of(maps, WEIGHTS), learned(maps)
+    anchors = anchors_on(truth, 30)
+    depth = solver_of("paper_basis").solve(relative, anchors).depth
+    full = np.stack([cv2.resize(m, (WIDTH, HEIGHT)) for m in maps])
+    u, v = anchors.uv.astype(int).T
+    M, y = full[:, v, u].T, np.log(anchors.depth) - np.log(relative.values[v, u])
+    w = np.linalg.solve(M.T @ M + 1e-3 * np.eye(K), M.T @ y)
+    np.testing.assert_allclose(depth, relative.values * np.exp(np.tensordot(w, full, axes=1)), rtol=1e-3)
+    assert solver_of("paper_basis").solve(relative, anchors).sigma is None
+
+
+@pytest.mark.parametrize("scale", [0.01, 1, 100])
+def test_one_anchor_gives_the_global_scale_whatever_the_maps(scale):
+    relative = learned(made_maps())
+    depth = solver_of("basis").solve(relative, anchors_on(relative.values * scale, 1)).depth
+    np.testing.assert_allclose(depth, relative.values * scale, rtol=1e-4)
+
+
+def test_the_offset_is_free_and_the_ridge_holds_the_weights():
+    """By hand: anchors at +a and -a of one map; w = sum(E y) / (sum(E E) + ridge), in weights of one."""
+    rows = with_offset(np.array([[1.0], [-1.0], [1.0], [-1.0]]))
+    target = 5 + np.array([0.3, -0.3, 0.3, -0.3])
+    found = fit_robust(rows, target, np.full(4, 0.05**2), 0.5, robust=False).posterior
+    np.testing.assert_allclose(found.coefficients, [5, 4 * 0.3 / 4.5], rtol=1e-6)
+    np.testing.assert_allclose(found.covariance, np.diag([1 / 4, 1 / 4.5]), rtol=1e-6, atol=1e-9)
+
+
+def test_a_gross_outlier_in_ten_hardly_moves_the_depth():
+    maps, rng = made_maps(), np.random.default_rng(0)
+    truth, relative = truth_of(maps, WEIGHTS), learned(maps)
+    rough = truth * np.exp(rng.normal(0, 0.05, truth.shape))
+    clean = anchors_on(rough, 100)
+    depth = clean.depth.copy()
+    depth[::10] *= np.where(rng.random(10) < 0.5, 2.5, 0.4)
+    wrong = Anchors(clean.uv, depth, clean.sigma)
+    error, plain, trusting = (
+        abs_rel(solver_of("basis", **ALONE, **options).solve(relative, anchors).depth, rough)
+        for anchors, options in ((wrong, {}), (clean, {}), (wrong, {"robust": "none"}))
+    )
+    assert error < 1.1 * plain
+    assert trusting > 1.2 * plain
+    assert solver_of("basis").solve(relative, wrong).info["rejected"] >= 9
+
+
+def test_sigma_covers_what_it_says_where_the_model_holds():
+    inside = []
+    for seed in range(12):
+        maps, rng = made_maps(seed), np.random.default_rng(seed)
+        truth = truth_of(maps, rng.normal(0, 1, K)) * np.exp(rng.normal(0, 0.1, (HEIGHT, WIDTH)))
+        result = solver_of("basis", **ALONE).solve(
+            learned(maps, spread=0.1), anchors_on(truth, 25, seed=seed)
+        )
+        inside.append(sigma_coverage(result.depth, truth, result.sigma))
+    assert np.mean(inside) == pytest.approx(0.68, abs=0.08)
+
+
+def test_sigma_grows_where_no_anchor_tells_a_weight():
+    left = np.where(np.arange(WIDTH // 4) < WIDTH // 8, 0, 1.0)
+    maps = np.stack([np.full((HEIGHT // 4, WIDTH // 4), 0.5), np.tile(left, (HEIGHT // 4, 1))]).astype(
+        np.float32
+    )
+    relative = learned(maps)
+    anchors = anchors_on(relative.values * 2, 60)
+    anchors = anchors.take(anchors.uv[:, 0] < WIDTH // 2 - 4)
+    result = solver_of("basis", **ALONE).solve(relative, anchors)
+    share = result.sigma / result.depth
+    assert share[:, -10:].min() > 3 * share[:, :10].max()
+
+
+def test_learned_maps_that_are_wanted_and_missing_are_an_error():
+    plain = RelativeDepth(smooth_relative(), "depth")
+    anchors = anchors_on(plain.values, 5)
+    with pytest.raises(InputError, match=r"no basis maps.* Set solver.basis.maps to auto"):
+        solver_of("basis", **{"basis.maps": "learned"}).solve(plain, anchors)
+    flat = RelativeDepth(plain.values, "depth", features={"basis": np.zeros((4, 4), np.float32)})
+    with pytest.raises(InputError, match=r"shape \(4, 4\)"):
+        solver_of("basis").solve(flat, anchors)
+    assert solver_of("basis").solve(plain, anchors).info["maps"] == "analytic"
+
+
+def test_analytic_maps_follow_depth_and_place():
+    plain = RelativeDepth(smooth_relative(), "depth")
+    log = np.log(plain.values)
+    truth = plain.values * np.exp(0.5 * (log - log.mean()) + 0.2 * U / WIDTH - 0.3 * V / HEIGHT)
+    anchors = anchors_on(truth, 60)
+    error = abs_rel(solver_of("basis").solve(plain, anchors).depth, truth)
+    scale = abs_rel(solver_of("median").solve(plain, anchors).depth, truth)
+    assert error < 0.2 * scale
+
+
+def test_soft_regions_are_shares():
+    image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    image[:, WIDTH // 2 :] = 255
+    maps = analytic_maps(smooth_relative(), image).values[-8:]
+    total = maps.sum(axis=0)
+    np.testing.assert_allclose(total, total[0, 0], rtol=1e-5)
+    halves = maps[:, :, : WIDTH // 2].mean(axis=(1, 2)), maps[:, :, WIDTH // 2 :].mean(axis=(1, 2))
+    assert np.abs(halves[0] - halves[1]).sum() > 1.5 * total[0, 0]
+
+
+def test_rows_are_those_of_the_enlarged_maps():
+    values = np.random.default_rng(0).normal(size=(3, 6, 8)).astype(np.float32)
+    maps = Maps(values, values[0] ** 2, "learned")
+    v, u = (x.ravel() for x in np.mgrid[0:48, 0:64])
+    rows, spread = maps.at(np.column_stack([u, v]).astype(np.float32), (64, 48))
+    for k in range(3):
+        np.testing.assert_allclose(rows[:, k].reshape(48, 64), cv2.resize(values[k], (64, 48)), atol=1e-5)
+    np.testing.assert_allclose(spread.reshape(48, 64), cv2.resize(values[0] ** 2, (64, 48)), atol=1e-5)
+
+
+def test_local_maps_are_gaussians_on_square_cells_wherever_they_are_asked_for():
+    values = np.random.default_rng(0).normal(size=(2, 6, 8)).astype(np.float32)
+    maps = with_local_maps(Maps(values, values[0] ** 2, "learned"), 4)
+    full = np.stack([maps.field(row) for row in np.eye(maps.count, dtype=np.float32)])
+    assert len(full) == 2 + 3 * 4
+    np.testing.assert_array_equal(full[:2], values)
+    for k, (i, j) in enumerate(np.ndindex(3, 4)):  # cells of two places, each of which is half a cell
+        v, u = np.mgrid[0:6, 0:8] / 2 + 0.25
+        bump = _BUMP * np.exp(-((u - j - 0.5) ** 2 + (v - i - 0.5) ** 2) / (2 * _BUMP_WIDTH**2))
+        np.testing.assert_allclose(full[2 + k], bump, rtol=1e-5, atol=1e-8)
+    np.testing.assert_allclose(maps.thinned(4), full[:, ::4, ::4], rtol=1e-6)
+    v, u = (x.ravel() for x in np.mgrid[0:48, 0:64])
+    rows, _ = maps.at(np.column_stack([u, v]).astype(np.float32), (64, 48))
+    for k in range(maps.count):
+        np.testing.assert_allclose(rows[:, k].reshape(48, 64), cv2.resize(full[k], (64, 48)), atol=1e-5)
+
+
+def test_the_fit_is_least_squares_in_double_precision():
+    """However far the target is from zero, and where rounding leaves a system that is not definite."""
+    rng = np.random.default_rng(0)
+    rows = with_offset(rng.normal(0, 0.2, (60, 12)).astype(np.float32))
+    target, variance = 20 + rng.normal(0, 0.1, 60), rng.uniform(0.01, 0.03, 60)
+    weight, penalty = 0.05**2 / variance, np.diag([0.0] + 12 * [1e-3])
+    system = rows.T.astype(np.float64) @ (rows * weight[:, None]) + penalty
+    found = fit_robust(rows, target, variance, 1e-3, robust=False).posterior
+    np.testing.assert_allclose(
+        found.coefficients, np.linalg.solve(system, rows.T @ (weight * target)), rtol=1e-4, atol=1e-5
+    )
+    np.testing.assert_allclose(found.covariance, np.linalg.inv(system), rtol=1e-3, atol=1e-3)
+    twice = np.column_stack([rows, rows[:, 1:]])  # singular but for a ridge below the rounding
+    again = fit_robust(twice, target, variance, 1e-9).posterior
+    np.testing.assert_allclose(
+        again.at(twice), fit_robust(rows, target, variance, 1e-9).posterior.at(rows), atol=0.02
+    )
+
+
+def test_spread_residuals_honour_the_anchors():
+    maps = made_maps()
+    bump = 0.3 * np.exp(-((U - 20) ** 2 + (V - 30) ** 2) / 40)
+    truth, relative = truth_of(maps, WEIGHTS) * np.exp(bump), learned(maps)
+    anchors = anchors_on(truth, 300)
+    plain, spread = (
+        solver_of("basis", **ALONE, residuals=how).solve(relative, anchors).depth
+        for how in ("keep", "spread")
+    )
+    assert abs_rel(spread, truth) < 0.6 * abs_rel(plain, truth)
+
+
+def test_local_maps_follow_what_is_wrong_in_one_place():
+    maps = made_maps()
+    bump = 0.3 * np.exp(-((U - 20) ** 2 + (V - 30) ** 2) / 100)
+    truth, relative = truth_of(maps, WEIGHTS) * np.exp(bump), learned(maps)
+    anchors = anchors_on(truth, 150)
+    plain, local = (solver_of("basis", **{"basis.local_columns": n}).solve(relative, anchors) for n in (0, 7))
+    assert abs_rel(local.depth, truth) < 0.5 * abs_rel(plain.depth, truth)
+    assert len(local.info["weights"]) == len(plain.info["weights"]) + 7 * 5
+
+
+# ---- memory ----------------------------------------------------------------------------------
+
+NOTHING = Anchors(np.zeros((0, 2), np.float32), np.zeros(0), np.zeros(0))
+
+
+def remembering(**options):
+    maps = made_maps()
+    truth, relative = truth_of(maps, WEIGHTS), learned(maps)
+    solver = solver_of("basis", **ALONE, **{"basis.memory_s": 0.5, **options})
+    first = solver.solve(relative, anchors_on(truth, 80), stamp_ns=10 * SECOND)
+    return solver, relative, truth, first
+
+
+def test_images_without_anchors_go_on_with_what_is_remembered():
+    solver, relative, _, first = remembering()
+    later = solver.solve(relative, NOTHING, stamp_ns=10 * SECOND + SECOND // 10)
+    np.testing.assert_allclose(later.depth, first.depth, rtol=0.01)
+    assert later.info["carried"] and not first.info["carried"]
+    much_later = solver.solve(relative, NOTHING, stamp_ns=11 * SECOND)
+    assert np.mean(much_later.sigma) > np.mean(later.sigma) > np.mean(first.sigma)
+
+
+@pytest.mark.parametrize("stamp_ns", [9 * SECOND, 13 * SECOND, None])
+def test_what_is_remembered_ends_with_a_jump_in_time(stamp_ns):
+    solver, relative, _, _ = remembering()
+    with pytest.raises(AnchorError, match="0 usable"):
+        solver.solve(relative, NOTHING, stamp_ns=stamp_ns)
+
+
+def test_anchors_that_contradict_reset_the_memory():
+    solver, relative, truth, _ = remembering()
+    anchors = anchors_on(3 * truth, 20)
+    after = solver.solve(relative, anchors, stamp_ns=10 * SECOND + 1)
+    fresh = solver_of("basis", **ALONE, **{"basis.memory_s": 0.5}).solve(
+        relative, anchors, stamp_ns=10 * SECOND + 1
+    )
+    np.testing.assert_array_equal(after.depth, fresh.depth)
+    assert not after.info["carried"]
+
+
+@pytest.mark.parametrize("metric", [False, True])
+def test_a_network_s_new_scale_changes_nothing_unless_it_is_metric(metric):
+    solver, relative, _, first = remembering()
+    given = replace(relative, values=3 * relative.values, metric=metric)
+    solver.solve(replace(relative, metric=metric), anchors_on(first.depth, 80), stamp_ns=10 * SECOND)
+    later = solver.solve(given, NOTHING, stamp_ns=10 * SECOND + SECOND // 10)
+    np.testing.assert_allclose(later.depth, (3 if metric else 1) * first.depth, rtol=0.01)
+
+
+def test_few_anchors_gain_from_earlier_ones():
+    solver, relative, truth, _ = remembering()
+    few = anchors_on(truth, 3)
+    alone = solver_of("basis", **ALONE).solve(relative, few).depth
+    together = solver.solve(relative, few, stamp_ns=10 * SECOND + SECOND // 30).depth
+    assert abs_rel(together, truth) < 0.3 * abs_rel(alone, truth)
+
+
+def of_one_depth(truth, count=30):
+    """Anchors where the truth is within 1 % of one depth, which they all state."""
+    depth = float(truth[40, 60])
+    v, u = np.nonzero(np.abs(truth / depth - 1) < 0.01)
+    index = np.random.default_rng(0).choice(len(u), min(count, len(u)), replace=False)
+    uv = np.column_stack([u, v])[index].astype(np.float32)
+    return Anchors(uv, np.full(len(uv), depth, np.float32), np.full(len(uv), 0.02 * depth, np.float32))
+
+
+def test_anchors_of_one_depth_leave_what_is_remembered():
+    maps = made_maps()
+    truth = truth_of(maps, np.multiply(4, WEIGHTS))
+    relative, wall = learned(maps), of_one_depth(truth)
+    solver = solver_of("basis", **ALONE, **{"basis.memory_s": 0.5})
+    solver.solve(relative, anchors_on(truth, 80), stamp_ns=10 * SECOND)
+    with_wall = solver.solve(relative, wall, stamp_ns=10 * SECOND + SECOND // 30)
+    assert with_wall.info["carried"] and abs_rel(with_wall.depth, truth) < 0.02
+    after = solver.solve(relative, NOTHING, stamp_ns=10 * SECOND + SECOND // 15)
+    assert abs_rel(after.depth, truth) < 0.02
+    alone = solver_of("basis", **ALONE).solve(relative, wall).depth / relative.values
+    np.testing.assert_allclose(alone, alone[0, 0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_one_anchor_that_contradicts_resets_the_memory(count):
+    solver, relative, truth, _ = remembering()
+    after = solver.solve(relative, anchors_on(3 * truth, count), stamp_ns=10 * SECOND + SECOND // 10)
+    assert not after.info["carried"]
+    kept = remembering()[0].solve(relative, anchors_on(truth, count), stamp_ns=10 * SECOND + SECOND // 10)
+    assert kept.info["carried"]
+
+
+def test_memory_is_as_old_as_its_evidence_on_average():
+    """80 anchors, and one 1.9 s later, when the fading has left 80 exp(-3.8) = 1.8 of them: 1.2 s old."""
+    solver, relative, truth, _ = remembering()
+    one = solver.solve(relative, anchors_on(truth, 1), stamp_ns=119 * SECOND // 10)
+    assert one.info["carried"]
+    assert solver.solve(relative, NOTHING, stamp_ns=123 * SECOND // 10).info["carried"]
+    with pytest.raises(AnchorError):
+        solver.solve(relative, NOTHING, stamp_ns=137 * SECOND // 10)
+
+
+def test_the_scale_drifts_at_the_stated_rate():
+    """By hand: A = 4 of the offset alone, and (1 / 4 + 0.5)^-1 = 4 / 3; the weights stay."""
+    sums = Sums(np.diag([4.0, 3, 0]), np.array([8.0, 6, 0]))
+    later = sums.drifted(np.array([0.5, 0, 0]))
+    np.testing.assert_allclose(later.gram, np.diag([4 / 3, 3, 0]), atol=1e-12)
+    np.testing.assert_allclose(later.moment, [2 * 4 / 3, 6, 0], atol=1e-12)
+    solver, relative, _, first = remembering()
+    later = solver.solve(relative, NOTHING, stamp_ns=101 * SECOND // 10)
+    squares = [(result.sigma / result.depth / result.info["sigma_scale"]) ** 2 for result in (later, first)]
+    assert np.median(squares[0] - squares[1]) == pytest.approx(0.1 * _DRIFT**2, rel=0.2)
+
+
+def test_memory_serves_where_no_anchor_is_usable_and_residuals_are_spread():
+    maps = made_maps()
+    truth, relative = truth_of(maps, WEIGHTS), learned(maps)
+    values = relative.values.copy()
+    values[:20, :20] = np.nan
+    solver = solver_of("basis", **ALONE, residuals="spread", **{"basis.memory_s": 0.5})
+    known = anchors_on(truth, 80)
+    solver.solve(replace(relative, values=values), known, stamp_ns=10 * SECOND)
+    unusable = Anchors(np.full((1, 2), 5, np.float32), np.full(1, 3.0), np.full(1, 0.1))
+    later = solver.solve(replace(relative, values=values), unusable, stamp_ns=10 * SECOND + 1)
+    assert later.info["carried"] and later.info["anchors"] == 0
+
+
+def test_other_maps_forget():
+    solver, _, _, _ = remembering()
+    other = learned(made_maps(count=6))
+    with pytest.raises(AnchorError):
+        solver.solve(other, NOTHING, stamp_ns=10 * SECOND + 1)
+
+
+# ---- around it -------------------------------------------------------------------------------
+
+
+def test_the_package_s_network_comes_with_maps_where_the_solver_wants_them():
+    config = Config()
+    assert engine_for(config) == config.engine
+    basis = updated(config, {"solver.name": "basis"})
+    assert engine_for(basis).manifest.endswith(BUNDLED_WITH_BASIS)
+    assert engine_for(updated(basis, {"solver.basis.maps": "analytic"})) == config.engine
+    mine = updated(basis, {"engine.manifest": "mine.yaml"})
+    assert engine_for(mine).manifest == "mine.yaml"
+
+
+def test_the_spectrum_by_hand():
+    maps = np.zeros((2, 1, 2), np.float32)
+    maps[0] = [[0.2, 0.4]]
+    # M^T M = diag(4, 1): leading eigenvector (1, 0), 4 / 5 of the energy.
+    one = spectrum(maps, np.array([[2.0, 0], [0, 1.0]]))
+    assert one.eta1 == pytest.approx(0.8) and one.similarity == pytest.approx(1)
+    assert one.gate == pytest.approx(0.3) and one.gate_square == pytest.approx(0.1)
+    total = summarised([one, one])
+    assert total.gate_mean == pytest.approx(0.3) and total.gate_variance == pytest.approx(0.01)
+    assert spectrum(maps, np.array([[0, 3.0]])).similarity == pytest.approx(0)

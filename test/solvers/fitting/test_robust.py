@@ -1,0 +1,140 @@
+"""Robust weights: wrong anchors lose them, right ones keep them, and solvers profit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from made_scenes import DOMAINS, OURS, WIDTH, U, anchors_on, in_domain, quarters, smooth_relative, solver_of
+
+from metric_depth_ros.solvers.fitting.robust import repeated_median_line, robust_weights
+from metric_depth_ros.types import Anchors, RelativeDepth
+
+
+def with_outliers(anchors, fraction, seed=0):
+    """Some anchors 1.5 to 3 times too far or too near."""
+    rng = np.random.default_rng(seed)
+    wrong = np.zeros(len(anchors), bool)
+    wrong[rng.choice(len(anchors), round(fraction * len(anchors)), replace=False)] = True
+    factor = rng.uniform(1.5, 3, len(anchors)) ** rng.choice([-1, 1], len(anchors))
+    return Anchors(anchors.uv, np.where(wrong, anchors.depth * factor, anchors.depth), anchors.sigma), wrong
+
+
+def scene(noise=0.02, n=200, seed=0):
+    """A relative map, its depth (another scale in every quarter) and noisy anchors."""
+    values = smooth_relative(seed)
+    truth = 3.0 * values * np.array([1.0, 1.1, 1.2, 1.05])[quarters()]
+    anchors = anchors_on(truth, n, seed)
+    noisy = anchors.depth * np.random.default_rng(seed + 1).normal(1, noise, n)
+    return RelativeDepth(values, "depth"), truth, Anchors(anchors.uv, noisy, anchors.sigma)
+
+
+def weights_of(relative, anchors, domain="log"):
+    u, v = anchors.uv.astype(int).T
+    x = in_domain(domain, relative.values[v, u].astype(np.float64))
+    return robust_weights(
+        anchors.uv.astype(np.float64), x, in_domain(domain, anchors.depth), domain,
+        anchors.sigma / anchors.depth,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+@pytest.mark.parametrize("n", [100, 300, 1000])
+@pytest.mark.parametrize("fraction", [0.1, 0.2, 0.3])
+def test_wrong_anchors_lose_their_weight(domain, n, fraction):
+    relative, _, anchors = scene(n=n)
+    anchors, wrong = with_outliers(anchors, fraction)
+    weights = weights_of(relative, anchors, domain)
+    assert (weights[wrong] < 0.3).mean() > 0.9
+    assert (weights[~wrong] > 0.5).mean() > 0.95
+
+
+@pytest.mark.parametrize("n", [10, 20, 200, 2000])
+@pytest.mark.parametrize("noise", [0.0, 0.02, 0.2])
+def test_right_anchors_keep_theirs(n, noise):
+    relative, _, anchors = scene(noise, n)
+    weights = weights_of(relative, anchors)
+    assert (weights > 0).mean() >= 0.95
+    assert weights.mean() > 0.8
+
+
+def test_a_place_where_the_network_is_wrong_keeps_its_anchors():
+    """A sixth of the image is twice as deep as the network says: its anchors agree with each other."""
+    values = smooth_relative()
+    there = U > WIDTH * 5 / 6
+    anchors = anchors_on(values * np.where(there, 2.0, 1.0), 400)
+    inside = there[anchors.uv[:, 1].astype(int), anchors.uv[:, 0].astype(int)]
+    weights = weights_of(RelativeDepth(values, "depth"), anchors)
+    assert (weights[inside] > 0.5).mean() > 0.8
+
+
+def test_at_least_half_of_any_anchors_keep_weight():
+    rng = np.random.default_rng(0)
+    for n in (4, 7, 30, 300):
+        for _ in range(20):
+            uv, x = rng.uniform(0, 60, (n, 2)), rng.standard_normal(n)
+            y = np.clip(rng.standard_cauchy(n), -100, 100)
+            weights = robust_weights(uv, x, y, "log", np.zeros(n))
+            assert (weights > 0).sum() >= n / 2
+
+
+def test_fewer_than_four_anchors_are_all_believed():
+    one = np.array([1.0, 2, 100])
+    assert robust_weights(np.zeros((3, 2)), one, one[::-1], "depth", np.zeros(3)).tolist() == [1, 1, 1]
+
+
+def test_an_anchor_that_says_it_is_uncertain_is_not_rejected_for_it():
+    relative, _, anchors = scene(noise=0.0)
+    depth, sigma = anchors.depth.copy(), anchors.sigma.copy()
+    depth[:10] *= 1.6
+    sigma[:10] = 0.3 * depth[:10]
+    unsure = Anchors(anchors.uv, depth, sigma)
+    assert (weights_of(relative, unsure)[:10] > 0.5).all()
+    assert (weights_of(relative, Anchors(anchors.uv, depth, anchors.sigma))[:10] < 0.5).all()
+
+
+def test_the_repeated_median_line_stands_40_percent_outliers():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(1, 5, 300)
+    y = 2 * x + 1
+    y[:120] = rng.uniform(0, 100, 120)
+    order = rng.permutation(300)
+    x, y = x[order], y[order]
+    scale, shift = repeated_median_line(x, y, np.argsort(x))
+    assert scale == pytest.approx(2, rel=0.15)
+    assert shift == pytest.approx(1, abs=0.5)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_solvers_with_20_percent_outliers_stay_near_the_clean_fit(name):
+    relative, _, anchors = scene()
+    wrong, _ = with_outliers(anchors, 0.2)
+    clean = solver_of(name, robust="none").solve(relative, anchors, regions=quarters()).depth
+    robust = solver_of(name).solve(relative, wrong, regions=quarters())
+    trusting = solver_of(name, robust="none").solve(relative, wrong, regions=quarters()).depth
+    assert 20 <= robust.info["rejected"] <= 60
+    near, far = (np.mean(np.abs(depth / clean - 1)) for depth in (robust.depth, trusting))
+    assert near < (0.04 if name == "auto" else 0.02)  # auto goes through what is left in
+    if name != "median":  # which is robust by itself
+        assert far > 3 * near
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_robustness_does_no_harm_to_right_anchors(name):
+    relative, truth, anchors = scene(noise=0.05)
+    with_it, without = (
+        np.mean(
+            np.abs(solver_of(name, robust=r).solve(relative, anchors, regions=quarters()).depth / truth - 1)
+        )
+        for r in ("neighbours", "none")
+    )
+    assert with_it < without + 0.005
+
+
+def test_rejected_anchors_are_counted():
+    values = smooth_relative()
+    anchors = anchors_on(3 * values)
+    depth = anchors.depth.copy()
+    depth[7] *= 4
+    wrong = Anchors(anchors.uv, depth, anchors.sigma)
+    info = solver_of("global_affine").solve(RelativeDepth(values, "depth"), wrong).info
+    assert (info["anchors"], info["rejected"]) == (199, 1)

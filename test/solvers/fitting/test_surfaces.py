@@ -1,0 +1,95 @@
+"""The parts that solvers share: domains, weights, surfaces and medians against plain computations."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from metric_depth_ros.solvers.fitting.domain import (
+    MODEL_MISFIT,
+    depth_from,
+    depth_in,
+    relative_in,
+    weights_in,
+)
+from metric_depth_ros.solvers.fitting.line import weighted_medians
+from metric_depth_ros.solvers.fitting.observations import observe
+from metric_depth_ros.solvers.fitting.surfaces import fit_surfaces
+from metric_depth_ros.types import Anchors, RelativeDepth
+
+DOMAINS = ("inverse_depth", "log", "depth")
+KINDS = ("depth", "inverse_depth")
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_depth_comes_back_from_every_domain(domain):
+    depth = np.array([0.05, 1, 7, 200])
+    np.testing.assert_allclose(depth_from(domain, depth_in(domain, depth)), depth, rtol=1e-12)
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_weights_are_one_over_the_variance_of_y(domain):
+    depth, sigma, step = np.array([1.0, 5, 40]), np.array([0.5, 0.1, 0.1]), 1e-6
+    slope = (depth_in(domain, depth + step) - depth_in(domain, depth - step)) / (2 * step)
+    expected = 1 / (slope**2 * (sigma**2 + (MODEL_MISFIT * depth) ** 2))
+    weights = weights_in(domain, depth, sigma, "relative")
+    np.testing.assert_allclose(weights, expected / expected.mean(), rtol=1e-6)
+    assert weights_in(domain, depth, sigma, "none").tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "domain"), [(k, d) for k, d in itertools.product(KINDS, DOMAINS) if k != d or k == "depth"]
+)
+def test_relative_values_that_are_not_positive_are_unknown(kind, domain):
+    values = np.array([[-1, 0, 2, np.inf, np.nan]], np.float32)
+    x = relative_in(domain, RelativeDepth(values, kind))
+    assert np.isfinite(x).tolist() == [[False, False, True, False, False]]
+
+
+@pytest.mark.parametrize("slopes", [True, False])
+def test_surfaces_equal_the_plain_loop(slopes):
+    rng = np.random.default_rng(0)
+    u, v = rng.integers(0, 64, 150), rng.integers(0, 48, 150)
+    depth, sigma = rng.uniform(1, 9, 150), rng.uniform(0.01, 1, 150)
+    anchors = Anchors(np.stack([u, v], axis=1).astype(np.float32), depth, sigma)
+    seen = observe(
+        rng.uniform(1, 3, (48, 64)).astype(np.float32), anchors, "depth", "relative", "none", "test"
+    )
+    group, reach = rng.integers(0, 12, 150), np.eye(12, dtype=bool) | (rng.random((12, 12)) < 0.3)
+    fast = fit_surfaces(seen, group, reach, "depth", slopes=slopes)
+    for region, parameters in enumerate(fast.parameters):
+        use = reach[region][group]
+        columns = [seen.x, u, v, np.ones(len(u))] if slopes else [seen.x, np.ones(len(u))]
+        root = np.sqrt(seen.weight[use])
+        A = np.stack(columns, axis=1)[use] * root[:, None]
+        plain = np.linalg.lstsq(A, seen.y[use] * root, rcond=None)[0]
+        used = parameters if slopes else parameters[[0, 3]]
+        np.testing.assert_allclose(used, plain, rtol=1e-5, atol=1e-7)
+        assert fast.solved[region]
+
+
+@pytest.mark.parametrize("slopes", [True, False])
+def test_leave_one_out_errors_are_those_of_leaving_out(slopes):
+    rng = np.random.default_rng(1)
+    uv = rng.integers(0, 48, (40, 2)).astype(np.float32)
+    anchors = Anchors(uv, rng.uniform(1, 9, 40), rng.uniform(0.01, 1, 40))
+    seen = observe(rng.uniform(1, 3, (48, 64)).astype(np.float32), anchors, "depth", "relative", "none", "t")
+    fits = fit_surfaces(
+        seen, np.zeros(40, int), np.ones((1, 1), bool), "depth", slopes=slopes, leave_one_out=True
+    )
+    columns = [seen.x, *seen.uv.T, np.ones(40)] if slopes else [seen.x, np.ones(40)]
+    A, root, expected = np.stack(columns, axis=1), np.sqrt(seen.weight), 0.0
+    for out in range(40):
+        rest = np.arange(40) != out
+        p = np.linalg.lstsq(A[rest] * root[rest, None], seen.y[rest] * root[rest], rcond=None)[0]
+        expected += seen.weight[out] * (seen.y[out] - A[out] @ p) ** 2
+    assert fits.left_out[0] == pytest.approx(expected, rel=1e-5)
+
+
+def test_weighted_medians():
+    values, weight = np.array([3.0, 1, 2, 10]), np.array([1.0, 1, 1, 5])
+    member = np.array([[1, 1, 1, 0], [1, 1, 1, 1], [1, 0, 1, 0], [0, 0, 0, 0]], bool)
+    found = weighted_medians(values, weight, member)
+    np.testing.assert_array_equal(found, [2, 10, 2.5, np.nan])

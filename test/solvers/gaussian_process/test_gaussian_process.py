@@ -1,0 +1,290 @@
+"""The default solver and its parts: the process against plain formulas, tiles, outliers, sigma."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from made_scenes import HEIGHT, WIDTH, U, V, anchors_on, smooth_relative, solver_of
+
+from metric_depth_ros.anchors import sample_bilinear
+from metric_depth_ros.solvers.fitting.outliers import disagreeing, nearest
+from metric_depth_ros.solvers.gaussian_process import solver as auto
+from metric_depth_ros.solvers.gaussian_process.process import Covariance, GaussianProcess
+from metric_depth_ros.solvers.gaussian_process.tiles import tiled
+from metric_depth_ros.types import Anchors, RelativeDepth
+
+COVARIANCE = Covariance()
+
+
+def places(n, seed):
+    """Features within an image: u, v, log relative depth, colour."""
+    return np.random.default_rng(seed).uniform(-0.5, 0.5, (n, 6)).astype(np.float32)
+
+
+def plain_covariance(a, b):
+    """The equation of the module, place by place, in double precision."""
+    c, k = COVARIANCE, np.empty((len(a), len(b)))
+    for i, p in enumerate(a.astype(np.float64)):
+        for j, q in enumerate(b.astype(np.float64)):
+            d = p - q
+            flat = d[0] ** 2 + d[1] ** 2
+            apart = flat / c.local_length**2 + (d[2] / c.x_length) ** 2
+            apart += (d[3:] ** 2).sum() / c.colour_length**2
+            k[i, j] = c.constant**2 + c.slope**2 * p[2] * q[2]
+            k[i, j] += c.smooth**2 * np.exp(-flat / (2 * c.smooth_length**2))
+            k[i, j] += c.local**2 / (1 + apart)
+    return k
+
+
+def test_covariance_is_the_equation():
+    a, b = places(7, 0), places(9, 1)
+    np.testing.assert_allclose(COVARIANCE.between(a, b), plain_covariance(a, b), rtol=2e-5)
+    np.testing.assert_allclose(COVARIANCE.at(a), np.diag(plain_covariance(a, a)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("n", [1, 2, 65, 200])
+def test_process_is_the_textbook_one(n):
+    a, b = places(n, 2), places(300, 3)
+    rng = np.random.default_rng(4)
+    values, noise = rng.normal(0, 0.2, n), rng.uniform(1e-3, 1e-2, n)
+    process = GaussianProcess(COVARIANCE, a, values, noise)
+    inverse = np.linalg.inv(plain_covariance(a, a) + np.diag(noise))
+    cross = plain_covariance(b, a)
+    np.testing.assert_allclose(process.mean(b), cross @ inverse @ values, atol=3e-4)
+    explained = np.einsum("mn,nk,mk->m", cross, inverse, cross)
+    np.testing.assert_allclose(process.variance(b), COVARIANCE.at(b) - explained, atol=3e-4)
+
+
+def test_left_out_errors_are_those_of_leaving_out():
+    a, rng = places(12, 5), np.random.default_rng(6)
+    values, noise = rng.normal(0, 0.2, 12), np.full(12, 4e-3)
+    error, variance = GaussianProcess(COVARIANCE, a, values, noise).left_out()
+    for i in range(12):
+        rest = np.arange(12) != i
+        without = GaussianProcess(COVARIANCE, a[rest], values[rest], noise[rest])
+        assert error[i] == pytest.approx(values[i] - without.mean(a[i : i + 1])[0], abs=1e-4)
+        assert variance[i] == pytest.approx(without.variance(a[i : i + 1])[0] + noise[i], rel=1e-2)
+
+
+def test_a_doubted_value_is_one_with_more_noise():
+    a, b, rng = places(150, 9), places(50, 10), np.random.default_rng(11)
+    values, noise = rng.normal(0, 0.03, 150), rng.uniform(1e-3, 4e-3, 150)
+    values[:20] += rng.choice([-0.6, 0.6], 20)
+    first = GaussianProcess(COVARIANCE, a, values, noise)
+    doubting = GaussianProcess(COVARIANCE, a, values, noise, doubting=True)
+    error, variance = first.left_out()
+    square = error**2 / variance / max(1.0, np.median(error**2 / variance) / 0.455)
+    more = variance * np.maximum(0, square / 9 - 1)
+    np.testing.assert_allclose(doubting.noise - noise, more, rtol=1e-3, atol=1e-6)
+    assert np.count_nonzero(more[:20]) > 12 and np.count_nonzero(more[20:]) < 7
+    again = GaussianProcess(COVARIANCE, a, values, doubting.noise)
+    np.testing.assert_allclose(doubting.mean(b), again.mean(b), atol=2e-4)
+    np.testing.assert_allclose(doubting.variance(b), again.variance(b), atol=2e-4)
+    for ours, plain in zip(doubting.left_out(), again.left_out(), strict=True):
+        np.testing.assert_allclose(ours, plain, rtol=2e-2, atol=2e-4)
+
+
+@pytest.mark.parametrize("n", [7, 9])
+def test_of_few_values_a_wrong_one_is_doubted_and_hardly_another(n):
+    found, false = 0, 0
+    for seed in range(20):
+        a, rng = places(n, seed) * np.float32(0.5), np.random.default_rng(seed)
+        values = rng.normal(0, 0.03, n)
+        values[2] += 0.8
+        noise = np.full(n, 5e-4)
+        more = GaussianProcess(COVARIANCE, a, values, noise, doubting=True).noise - noise
+        found += more[2] > 0.05
+        false += np.count_nonzero(np.delete(more, 2) > 0.05)
+    assert found >= 19
+    assert false <= 2
+
+
+def test_tiles_cover_the_image_and_share_the_anchors():
+    rng = np.random.default_rng(7)
+    uv = np.concatenate([rng.uniform([0, 0], [639, 479], (600, 2)), rng.normal([500, 400], 8, (400, 2))])
+    tiles = list(tiled(uv, 640, 480, 100))
+    u, v = np.arange(640.0), np.arange(480.0)
+    total = np.zeros((480, 640))
+    for tile in tiles:
+        rows, columns = tile.reach(v, u)
+        total[rows, columns] += tile.weights(v[rows], u[columns])
+        assert 16 <= len(tile.chosen(uv, 16, 150)) <= 150
+    assert total.min() > 0.2
+    assert 8 < len(tiles) < 64
+
+
+def test_a_parted_solution_is_nearly_the_whole_one(monkeypatch):
+    relative = smooth_relative()
+    truth = relative * (2 + 0.5 * np.sin(U / 9) * np.cos(V / 7))
+    anchors = anchors_on(truth, 400)
+    whole = solver_of("auto").solve(RelativeDepth(relative, "depth"), anchors)
+    monkeypatch.setattr(auto, "_TOGETHER", 100)
+    monkeypatch.setattr(auto, "_OWN", 60)
+    parted = solver_of("auto").solve(RelativeDepth(relative, "depth"), anchors)
+    assert np.abs(parted.depth / whole.depth - 1).mean() < 0.01
+    assert np.abs(parted.depth / truth - 1).mean() < 1.3 * np.abs(whole.depth / truth - 1).mean() + 1e-3
+
+
+def test_parts_meet_without_a_seam(monkeypatch):
+    flat = RelativeDepth(np.ones((120, 160), np.float32), "depth")
+    rng = np.random.default_rng(12)
+    uv = rng.uniform([0, 0], [159, 119], (300, 2)).astype(np.float32)
+    depth = 3 * np.exp(0.3 * np.sin(uv[:, 0] / 30) + rng.normal(0, 0.05, 300))
+    anchors = Anchors(uv, depth, 0.05 * depth)
+    whole = np.log(solver_of("auto").solve(flat, anchors).depth)
+    monkeypatch.setattr(auto, "_TOGETHER", 100)
+    monkeypatch.setattr(auto, "_OWN", 60)
+    parted = np.log(solver_of("auto").solve(flat, anchors).depth)
+    for axis in (0, 1):
+        step, usual = (np.abs(np.diff(field, axis=axis)).max() for field in (parted, whole))
+        assert step < 1.5 * usual
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_errors_within_a_lidar_row_say_little_of_what_lies_between_rows(seed):
+    rng = np.random.default_rng(seed)
+    u, v = np.meshgrid(np.arange(0, 160, 2.0), [20.0, 60.0, 100.0])
+    uv = np.column_stack([u.ravel(), v.ravel()]).astype(np.float32)
+    bumps = cv2.resize(
+        rng.normal(0, 0.12, (6, 8)).astype(np.float32), (160, 120), interpolation=cv2.INTER_CUBIC
+    )
+    truth = 3 * np.exp(bumps)
+    depth = sample_bilinear(truth, uv)
+    answer = solver_of("auto").solve(
+        RelativeDepth(np.ones((120, 160), np.float32), "depth"), Anchors(uv, depth, 0.02 * depth)
+    )
+    assert 0.4 < (np.abs(answer.depth - truth) < answer.sigma).mean() < 0.95
+
+
+def test_lonely_anchors_are_wrong_and_those_at_an_edge_are_not():
+    rng = np.random.default_rng(8)
+    uv = rng.uniform(0, 100, (200, 2))
+    log_depth = np.where(uv[:, 0] < 50, np.log(2.0), np.log(6.0)) + rng.normal(0, 0.01, 200)
+    wrong = rng.choice(200, 20, replace=False)
+    spoiled = log_depth.copy()
+    spoiled[wrong] += rng.choice([-1, 1], 20) * rng.uniform(0.4, 1.0, 20)
+    near = nearest(uv)
+    assert not disagreeing(near, log_depth, log_depth).any()
+    found = disagreeing(near, spoiled, spoiled)
+    assert found[wrong].mean() > 0.8
+    assert np.delete(found, wrong).mean() < 0.02
+    assert nearest(uv[:9]) is None
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_anchors_that_all_disagree_are_not_all_wrong(seed):
+    rng = np.random.default_rng(seed)
+    uv, log_depth = rng.uniform(0, 100, (12, 2)), rng.standard_cauchy(12)
+    assert disagreeing(nearest(uv), log_depth, log_depth).sum() <= 6
+
+
+def test_outliers_cost_little_and_much_when_they_are_believed():
+    relative, rng = smooth_relative(), np.random.default_rng(9)
+    truth = 2 * relative * (1 + 0.2 * np.sin(U / 20))
+    anchors = anchors_on(truth, 150)
+    depth = anchors.depth.copy()
+    depth[rng.choice(150, 15, replace=False)] *= rng.uniform(1.3, 3, 15).astype(np.float32)
+    spoiled = Anchors(anchors.uv, depth, anchors.sigma)
+
+    def error(anchors, **options):
+        solved = solver_of("auto", **options).solve(RelativeDepth(relative, "depth"), anchors).depth
+        return np.abs(solved / truth - 1).mean()
+
+    assert error(spoiled) < error(anchors) + 0.02
+    assert error(spoiled, robust="none") > 5 * error(spoiled)
+
+
+def test_sigma_is_as_large_as_the_errors_and_larger_far_from_anchors():
+    relative, rng = smooth_relative(), np.random.default_rng(10)
+    truth = 2 * relative * np.exp(0.15 * np.sin(U / 6) * np.cos(V / 6))
+    relative[:5] = np.nan
+    v, u = rng.integers(5, HEIGHT, 120), rng.integers(0, WIDTH // 2, 120)
+    depth = (truth[v, u] * (1 + 0.02 * rng.standard_normal(120))).astype(np.float32)
+    anchors = Anchors(np.column_stack([u, v]).astype(np.float32), depth, 0.02 * depth)
+    solved = solver_of("auto").solve(RelativeDepth(relative, "depth"), anchors)
+    assert np.isnan(solved.sigma[:5]).all() and np.isfinite(solved.sigma[5:]).all()
+    near, far = np.s_[5:, : WIDTH // 2], np.s_[5:, 3 * WIDTH // 4 :]
+    within = np.abs(solved.depth - truth) <= solved.sigma
+    assert 0.5 < within[near].mean() < 0.95
+    assert (solved.sigma / solved.depth)[far].mean() > 2 * (solved.sigma / solved.depth)[near].mean()
+
+
+def test_colour_parts_what_the_network_does_not():
+    """Two halves of one relative depth: the picture shows where one ends and the other begins."""
+    relative = np.ones((HEIGHT, WIDTH), np.float32)
+    truth = np.where(U < 37, 2.0, 3.0)
+    image = np.where(U[..., None] < 37, 40, 220).astype(np.uint8).repeat(3, axis=2)
+    rng = np.random.default_rng(11)
+    v, u = rng.integers(0, HEIGHT, 40), rng.integers(0, WIDTH, 40)
+    anchors = Anchors(
+        np.column_stack([u, v]).astype(np.float32), truth[v, u].astype(np.float32), np.full(40, 0.02)
+    )
+    blind, seeing = (
+        solver_of("auto").solve(RelativeDepth(relative, "depth"), anchors, image=i).depth
+        for i in (None, image)
+    )
+    assert np.abs(seeing / truth - 1).mean() < 0.75 * np.abs(blind / truth - 1).mean()
+
+
+@pytest.mark.parametrize("jitter", [0.0, 0.001])
+def test_a_wall_that_the_network_tilts_is_met_where_its_anchors_are(jitter):
+    """All anchors at one depth, to the centimetre or nearly: what they say of the map's shape counts."""
+    tilted = (1 + 0.35 * (U / WIDTH - 0.5)).astype(np.float32)
+    v, u = np.random.default_rng(12).integers(0, [[HEIGHT], [WIDTH]], (2, 100))
+    depth = 4 + np.random.default_rng(13).normal(0, jitter, 100)
+    anchors = Anchors(np.column_stack([u, v]).astype(np.float32), depth, np.full(100, 0.02))
+    solved = solver_of("auto").solve(RelativeDepth(tilted, "depth"), anchors)
+    assert np.abs(solved.depth / 4 - 1).mean() < 0.02
+
+
+def test_robust_none_believes_a_wrong_anchor():
+    relative = smooth_relative()
+    for n in (8, 40):
+        anchors = anchors_on(2 * relative, n, sigma=0.01)
+        depth = anchors.depth.copy()
+        depth[3] *= 2.5
+        u, v = anchors.uv[3].astype(int)
+        met, doubted = (
+            solver_of("auto", robust=robust)
+            .solve(RelativeDepth(relative, "depth"), Anchors(anchors.uv, depth, anchors.sigma))
+            .depth[v, u]
+            / depth[3]
+            for robust in ("none", "neighbours")
+        )
+        assert 0.85 < met < 1.1
+        assert doubted < 0.6
+
+
+def test_depth_beside_unknown_pixels_is_as_good_as_elsewhere():
+    relative = smooth_relative() * np.where(V < 24, 1, 4).astype(np.float32)
+    truth = 2 * relative
+    anchors = anchors_on(truth, 60)
+    relative[np.random.default_rng(13).random(relative.shape) < 0.5] = np.nan
+    solved = solver_of("auto").solve(RelativeDepth(relative, "depth"), anchors).depth
+    known = np.isfinite(relative)
+    assert np.array_equal(np.isfinite(solved), known)
+    assert np.abs(solved / truth - 1)[known].mean() < 0.02
+
+
+def test_no_anchor_is_its_own_neighbour():
+    uv = np.repeat(np.random.default_rng(14).uniform(0, 50, (20, 2)), 12, axis=0)
+    assert not (nearest(uv) == np.arange(240)[:, None]).any()
+
+
+def test_doubt_raises_the_noise_of_what_the_others_predict_badly():
+    a = 0.1 * places(60, 15)  # close together: the others know
+    values, noise = 0.1 * a[:, 0].astype(np.float64), np.full(60, 1e-4)
+    values[7] += 1.5
+    truth = np.where(np.arange(60) == 7, values - 1.5, values)
+    plain, doubting = (GaussianProcess(COVARIANCE, a, values, noise, doubting=d) for d in (False, True))
+    errors = [np.abs(process.mean(a) - truth)[7] for process in (plain, doubting)]
+    assert errors[1] < 0.3 * errors[0]
+
+
+def test_more_anchors_than_wanted_are_thinned_out_evenly():
+    relative = smooth_relative()
+    anchors = anchors_on(2 * relative, 1000)
+    solved = solver_of("auto", auto__most_anchors=100).solve(RelativeDepth(relative, "depth"), anchors)
+    assert solved.info["anchors"] == 100
+    assert np.abs(solved.depth / (2 * relative) - 1).mean() < 0.02
