@@ -19,9 +19,7 @@ from metric_depth_ros.errors import InputError
 from metric_depth_ros.types import BoolArray, FloatArray, ImageArray, IntArray
 
 # Imported for the patterns that they register.
-from metric_depth_synthetic import (
-    surfaces,  # noqa: F401
-)
+from metric_depth_synthetic import cloth, facades, plants, prints, surfaces  # noqa: F401
 from metric_depth_synthetic.patterns import PATTERNS, SIZE, Pattern
 from metric_depth_synthetic.scene import Role
 

@@ -309,7 +309,7 @@ def test_the_pooled_level_is_the_posterior_mean_of_the_plain_model():
     from metric_depth_ros.solvers.fitting.domain import relative_in
     from metric_depth_ros.solvers.fitting.line import fit_line
     from metric_depth_ros.solvers.fitting.observations import observe
-    from metric_depth_ros.solvers.region_aware.solver import pooling
+    from metric_depth_ros.solvers.region_aware import pooling
 
     relative, _, anchors, labels = drifting(80)
     seen = observe(relative_in("log", relative), anchors, "log", "relative", "none", "test")
