@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ros1_bag import SECOND, Ros1Bag, image_of, points_of
 from rosbags.highlevel import AnyReader
 from rosbags.interfaces import QosDurability
-from rosbags.rosbag1 import Writer as Ros1Writer
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys import Stores, get_typestore
 
 from metric_depth_ros import messages
 from metric_depth_ros.bags import BagReader, BagWriter, as_cdr, open_bag, ros2_type
@@ -24,16 +24,7 @@ from metric_depth_ros.types import Camera, Cloud, Sample
 
 CAMERA = Camera(16, 12, np.array([[20.0, 0, 7.5], [0, 20, 5.5], [0, 0, 1]]), "plumb_bob", (0.1, 0, 0, 0, 0))
 T_CAMERA_LIDAR = rigid_transform([0.1, -0.2, 0.3], [0.5, -0.5, 0.5, 0.5])
-SECOND = 1_000_000_000
 TENTH = SECOND // 10
-
-
-def image_of(index: int) -> Any:
-    return np.random.default_rng(index).integers(0, 256, (12, 16, 3), np.uint8)
-
-
-def points_of(index: int) -> Any:
-    return np.random.default_rng(100 + index).normal(0, 5, (50, 3)).astype(np.float32)
 
 
 def write_bag(path: Path, count: int = 3, *, storage: str = "mcap", static_tf: bool = True) -> Path:
@@ -53,90 +44,6 @@ def write_bag(path: Path, count: int = 3, *, storage: str = "mcap", static_tf: b
 def read_all(path: Path, config: Config | None = None, **topics: Any) -> list[Sample | MetricDepthError]:
     with BagReader(path, **topics) as reader:
         return [outcome for _, outcome in reader.samples(config or Config())]
-
-
-class Ros1Bag:
-    """Collects messages and writes them at chosen times of recording, which may differ from stamps."""
-
-    def __init__(self) -> None:
-        self.types = get_typestore(Stores.ROS1_NOETIC)
-        tf = get_types_from_msg("geometry_msgs/TransformStamped[] transforms", "tf2_msgs/msg/TFMessage")
-        self.types.register(tf)
-        self.entries: list[tuple[int, str, str, Any]] = []
-
-    def make(self, kind: str, **fields: Any) -> Any:
-        return self.types.types[kind](**fields)
-
-    def header(self, stamp_ns: int, frame_id: str) -> Any:
-        stamp = self.make("builtin_interfaces/msg/Time", sec=stamp_ns // SECOND, nanosec=stamp_ns % SECOND)
-        return self.make("std_msgs/msg/Header", seq=0, stamp=stamp, frame_id=frame_id)
-
-    def image(self, stamp_ns: int, recorded_ns: int | None = None, *, index: int = 0, **changes: Any) -> None:
-        fields = {**messages.image_fields(image_of(index)), **changes}
-        self._add("/image", "sensor_msgs/msg/Image", fields, stamp_ns, "camera", recorded_ns)
-
-    def info(
-        self, stamp_ns: int, recorded_ns: int | None = None, *, frame_id: str = "camera", f: float = 20
-    ) -> None:
-        camera = Camera(16, 12, np.array([[f, 0, 7.5], [0, f, 5.5], [0, 0, 1]]))
-        self.camera_info_of(messages.camera_info_fields(camera), stamp_ns, recorded_ns, frame_id)
-
-    def camera_info_of(
-        self, fields: Any, stamp_ns: int, recorded_ns: int | None = None, frame_id: str = "camera"
-    ) -> None:
-        fields = {name.upper() if len(name) == 1 else name: value for name, value in fields.items()}
-        roi = self.make(
-            "sensor_msgs/msg/RegionOfInterest", x_offset=0, y_offset=0, height=0, width=0, do_rectify=False
-        )
-        fields.update(binning_x=0, binning_y=0, roi=roi)
-        self._add("/camera_info", "sensor_msgs/msg/CameraInfo", fields, stamp_ns, frame_id, recorded_ns)
-
-    def cloud(
-        self,
-        stamp_ns: int,
-        recorded_ns: int | None = None,
-        *,
-        index: int = 0,
-        frame_id: str = "camera",
-        **changes: Any,
-    ) -> None:
-        fields = {**messages.points_fields(points_of(index)), **changes}
-        fields["fields"] = [
-            self.make("sensor_msgs/msg/PointField", name=n, offset=o, datatype=d, count=c)
-            for n, o, d, c in fields["fields"]
-        ]
-        self._add("/anchors", "sensor_msgs/msg/PointCloud2", fields, stamp_ns, frame_id, recorded_ns)
-
-    def tf(self, parent: str, child: str, T: Any, stamp_ns: int, topic: str = "/tf") -> None:
-        x, y, z = T[:3, 3]
-        transform = self.make(
-            "geometry_msgs/msg/Transform",
-            translation=self.make("geometry_msgs/msg/Vector3", x=x, y=y, z=z),
-            rotation=self.make("geometry_msgs/msg/Quaternion", x=0.0, y=0.0, z=0.0, w=1.0),
-        )
-        stamped = self.make(
-            "geometry_msgs/msg/TransformStamped",
-            header=self.header(stamp_ns, parent),
-            child_frame_id=child,
-            transform=transform,
-        )
-        message = self.make("tf2_msgs/msg/TFMessage", transforms=[stamped])
-        self.entries.append((stamp_ns, topic, "tf2_msgs/msg/TFMessage", message))
-
-    def write(self, path: Path) -> Path:
-        with Ros1Writer(path) as bag:
-            connections: dict[str, Any] = {}
-            for recorded_ns, topic, kind, message in sorted(self.entries, key=lambda entry: entry[0]):
-                if topic not in connections:
-                    connections[topic] = bag.add_connection(topic, kind, typestore=self.types)
-                bag.write(connections[topic], recorded_ns, self.types.serialize_ros1(message, kind))
-        return path
-
-    def _add(
-        self, topic: str, kind: str, fields: Any, stamp_ns: int, frame_id: str, recorded_ns: int | None
-    ) -> None:
-        message = self.make(kind, header=self.header(stamp_ns, frame_id), **fields)
-        self.entries.append((stamp_ns if recorded_ns is None else recorded_ns, topic, kind, message))
 
 
 # ---- round trips -----------------------------------------------------------------------------

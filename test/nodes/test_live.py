@@ -100,7 +100,7 @@ def test_replay_publishes_all_and_record_keeps_it(bag, tmp_path):
 
 
 def test_a_ros1_bag_goes_through_the_live_graph(tmp_path, toy_manifest):
-    from test_bags import Ros1Bag
+    from ros1_bag import Ros1Bag
 
     image, truth, points = scene()
     bag = Ros1Bag()
