@@ -23,7 +23,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from metric_depth_ros.config import Config, EngineConfig, from_flat
+from metric_depth_ros.config import Config, EngineConfig, SolverConfig, from_flat
 from metric_depth_ros.engines.positive import positive_depth
 from metric_depth_ros.evaluation import report, runner
 from metric_depth_ros.evaluation.candidates import Candidate, build_candidates
@@ -31,8 +31,8 @@ from metric_depth_ros.evaluation.frames import Problem, build_source, find_sets,
 from metric_depth_ros.evaluation.metrics import abs_rel
 from metric_depth_ros.evaluation.protocols import OUTLIERS_FAR, OUTLIERS_NEAR, Case, draw
 from metric_depth_ros.pipeline import engine_for
-from metric_depth_ros.solvers import build_solver
-from metric_depth_ros.types import Anchors, MetricDepth, RelativeDepth
+from metric_depth_ros.solvers import Solver, build_solver, within_limits
+from metric_depth_ros.types import Anchors, MetricDepth, RelativeDepth, SolverInput
 
 CASES = [Case("low", 1), Case("medium", 1), Case("high", 1), *(Case("drop", n) for n in (9, 7, 5, 3, 1))]
 OTHERS = ("global_affine", "piecewise", "lwlr", "grid", "region_aware", "auto")
@@ -89,16 +89,18 @@ def run_candidates(folder: Path, engine: EngineConfig, *, blind_alone: bool) -> 
             return replace(problem.relative, features=made[problem.name])
 
         # The paper's regimes are trained with the paper's solve.
-        solver = build_solver(_solver(settings["regime"]))
+        config = _solver(settings["regime"])
+        solver = build_solver(config)
 
         def solve(
             problem: Problem,
             anchors: Anchors,
             maps_of: Callable[[Problem], RelativeDepth] = maps_of,
-            solver: Any = solver,
+            config: SolverConfig = config,
+            solver: Solver = solver,
         ) -> MetricDepth:
-            found: MetricDepth = solver.solve(maps_of(problem), anchors, image=problem.image)
-            return found
+            given = SolverInput(maps_of(problem), anchors, image=problem.image)
+            return within_limits(solver.solve(given), config)
 
         yield Candidate(f"{name} | seed {settings['seed']}, {state['step']} steps", solve, maps_of)
 
@@ -123,7 +125,7 @@ def on_positive_depth(candidate: Candidate) -> Candidate:
     return replace(candidate, label=f"{candidate.label}, positive depth", solve=solve)
 
 
-def _solver(regime: str) -> Any:
+def _solver(regime: str) -> SolverConfig:
     return from_flat({"solver.name": "basis" if regime == "mixed" else "paper_basis"}).solver
 
 
@@ -199,12 +201,9 @@ def outliers(data: list[Path], every: int) -> None:
             truth = problem.known.pixels.take(drawn.evaluated)
             u, v = np.rint(truth.uv).astype(np.intp).T
             for name, solver in solvers.items():
-                pair = [
-                    abs_rel(
-                        solver.solve(problem.relative, anchors, image=problem.image).depth[v, u], truth.depth
-                    )
-                    for anchors in (clean, replace(clean, depth=wrong.astype(np.float32)))
-                ]
+                given = SolverInput(problem.relative, clean, image=problem.image)
+                spoilt = replace(given, anchors=replace(clean, depth=wrong.astype(np.float32)))
+                pair = [abs_rel(solver.solve(g).depth[v, u], truth.depth) for g in (given, spoilt)]
                 errors[name].append((pair[0], pair[1]))
     print("| 100 random anchors | clean | one in ten wrong | more |\n|---|---:|---:|---:|")
     for name, pairs in errors.items():
@@ -235,7 +234,8 @@ def times() -> None:
         ):
             chosen = {"solver.name": name, "solver.basis.local_columns": columns}
             solver = build_solver(from_flat(chosen).solver)
-            jobs[f"{title}, K = {count}"] = lambda s=solver, r=relative: s.solve(r, anchors)
+            given = SolverInput(relative, anchors)
+            jobs[f"{title}, K = {count}"] = lambda s=solver, g=given: s.solve(g)
     found = times_ms(jobs, TURNS, min)
     print(f"{WIDTH}x{HEIGHT}, 500 anchors, {THREADS} threads, best of {TURNS}\n")
     print("| job | ms | times lstsq |\n|---|---:|---:|")

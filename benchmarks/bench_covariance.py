@@ -17,19 +17,22 @@ from metric_depth_ros.evaluation import report, runner
 from metric_depth_ros.evaluation.candidates import Candidate
 from metric_depth_ros.evaluation.frames import Problem, build_source, find_sets, read_problems
 from metric_depth_ros.evaluation.protocols import Case
+from metric_depth_ros.solvers import within_limits
 from metric_depth_ros.solvers.gaussian_process.process import Covariance
-from metric_depth_ros.solvers.gaussian_process.solver import Auto
-from metric_depth_ros.types import Anchors, MetricDepth
+from metric_depth_ros.solvers.gaussian_process.solver import GaussianProcessSolver
+from metric_depth_ros.types import Anchors, MetricDepth, SolverInput
 
 FACTORS = (0.6, 1.6)
 COUNTS = (10, 50, 100, 500)
 
 
 def candidate(label: str, covariance: Covariance) -> Candidate:
-    solver = Auto(SolverConfig(name="auto"), covariance)
+    config = SolverConfig()
+    solver = GaussianProcessSolver(config, covariance)
 
     def solve(problem: Problem, anchors: Anchors) -> MetricDepth:
-        return solver.solve(problem.relative, anchors, image=problem.image)
+        given = SolverInput(problem.relative, anchors, image=problem.image)
+        return within_limits(solver.solve(given), config)
 
     return Candidate(label, solve)
 

@@ -35,8 +35,8 @@ from metric_depth_ros.engines import build_engine
 from metric_depth_ros.evaluation.metrics import abs_rel, delta
 from metric_depth_ros.near_far import FOCUSES
 from metric_depth_ros.regions import build_segmenter
-from metric_depth_ros.solvers import build_solver
-from metric_depth_ros.types import Anchors, FloatArray, IntArray, RelativeDepth
+from metric_depth_ros.solvers import build_solver, within_limits
+from metric_depth_ros.types import Anchors, FloatArray, IntArray, RelativeDepth, SolverInput
 
 SOLVERS = ("global_affine", "lwlr", "region_aware", "auto")
 NOISE = AnchorsConfig(sigma_base_m=0.0, sigma_relative=0.02)
@@ -117,14 +117,15 @@ def table(title: str, errors: FloatArray) -> str:
 
 def solver_of(name: str, options: dict[str, Any]) -> Callable[[Picture, Anchors, float], FloatArray]:
     """The named solver as a function of a picture, its anchors and the focus."""
-    solver = build_solver(from_flat({"solver.name": name, **options}).solver)
+    config = from_flat({"solver.name": name, **options}).solver
+    solver = build_solver(config)
 
     def solve(picture: Picture, anchors: Anchors, focus_m: float) -> FloatArray:
         image = picture.frame.image
-        found = solver.solve(
+        given = SolverInput(
             picture.relative, anchors, image=image, regions=picture.regions, focus_m=focus_m or None
         )
-        return found.depth
+        return within_limits(solver.solve(given), config).depth
 
     return solve
 

@@ -18,8 +18,8 @@ from metric_depth_ros.evaluation.frames import Problem, build_source, read_probl
 from metric_depth_ros.evaluation.metrics import abs_rel, sigma_coverage
 from metric_depth_ros.evaluation.protocols import Case, draw
 from metric_depth_ros.pipeline import engine_for
-from metric_depth_ros.solvers import build_solver
-from metric_depth_ros.types import Anchors
+from metric_depth_ros.solvers import build_solver, within_limits
+from metric_depth_ros.types import Anchors, SolverInput
 
 AHEAD, STEP_NS, CASE = 4, 10**8, Case("random", 100)
 NOTHING = Anchors(np.zeros((0, 2)), np.zeros(0), np.zeros(0))
@@ -30,15 +30,17 @@ def carried(problems: list[Problem], maps: str) -> list[list[tuple[float, float]
     settings = {"solver.name": "basis", "solver.basis.memory_s": 1.0, "solver.basis.maps": maps}
     found: list[list[tuple[float, float]]] = [[] for _ in range(AHEAD + 1)]
     for first in range(len(problems)):
-        solver = build_solver(from_flat(settings).solver)
+        config = from_flat(settings).solver
+        solver = build_solver(config)
         for later, problem in enumerate(problems[first : first + AHEAD + 1]):
             drawn = draw(problem.known, CASE, 0, problem.name)
-            metric = solver.solve(
+            given = SolverInput(
                 problem.relative,
                 NOTHING if later else drawn.anchors,
                 image=problem.image,
                 stamp_ns=STEP_NS * (10 + later),
             )
+            metric = within_limits(solver.solve(given), config)
             truth = problem.known.pixels.take(drawn.evaluated)
             u, v = np.rint(truth.uv).astype(np.intp).T
             depth, sigma = metric.depth[v, u], np.asarray(metric.sigma)[v, u]

@@ -12,17 +12,27 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import cv2
 import numpy as np
 
 from metric_depth_ros.anchors import build_anchors, sample_bilinear
-from metric_depth_ros.config import AnchorsConfig, RegionsConfig, from_flat
+from metric_depth_ros.config import AnchorsConfig, RegionsConfig, SolverConfig, from_flat
 from metric_depth_ros.geometry import transform_points
 from metric_depth_ros.messages.clouds import cloud_fields
 from metric_depth_ros.regions import build_segmenter
-from metric_depth_ros.solvers import SOLVERS, build_solver
-from metric_depth_ros.types import Anchors, Camera, FloatArray, ImageArray, IntArray, RelativeDepth, Solver
+from metric_depth_ros.solvers import SOLVERS, build_solver, within_limits
+from metric_depth_ros.types import (
+    Anchors,
+    Camera,
+    FloatArray,
+    ImageArray,
+    IntArray,
+    MetricDepth,
+    RelativeDepth,
+    SolverInput,
+)
 
 WIDTH, HEIGHT, THREADS, ROUNDS, NAIVE_ROUNDS = 640, 480, 2, 41, 3
 CAMERA = Camera(WIDTH, HEIGHT, np.array([[525.0, 0, 319.5], [0, 525.0, 239.5], [0, 0, 1]]))
@@ -41,7 +51,7 @@ VARIANTS = {
 
 
 # Halfway through the scene's depths, so that both fits have anchors.
-FOCUSED, FOCUS_M = ("global_affine", "lwlr", "region_aware", "auto"), 9.0
+FOCUSED, FOCUS_M = ("global_affine", "lwlr", "region_aware", "gaussian_process"), 9.0
 
 
 def scene() -> tuple[ImageArray, RelativeDepth]:
@@ -135,13 +145,19 @@ def times_ms(
     return {name: 1e3 * pick(values) for name, values in times.items()}
 
 
-def solvers() -> dict[str, Solver]:
-    """Every solver with its defaults, and some variants."""
+def solvers() -> dict[str, Callable[[SolverInput], MetricDepth]]:
+    """Every solver with its defaults, and some variants, as the pipeline calls them."""
     settings = {**{name: {"name": name} for name in SOLVERS}, **VARIANTS}
     return {
-        title: build_solver(from_flat({f"solver.{key}": value for key, value in given.items()}).solver)
+        title: solve_with(from_flat({f"solver.{key}": value for key, value in given.items()}).solver)
         for title, given in settings.items()
     }
+
+
+def solve_with(config: SolverConfig) -> Callable[[SolverInput], MetricDepth]:
+    """A configured solver within its limits."""
+    solver = build_solver(config)
+    return lambda given: within_limits(solver.solve(given), config)
 
 
 def main() -> None:
@@ -154,12 +170,12 @@ def main() -> None:
     for n in counts:
         anchors = anchors_on(relative, n)
         jobs: dict[str, Callable[[], object]] = {"lstsq and apply": lambda a=anchors: reference(relative, a)}
-        for name, solver in built.items():
-            jobs[name] = lambda s=solver, a=anchors: s.solve(relative, a, image=image, regions=labels)
+        given = SolverInput(relative, anchors, image=image, regions=labels)
+        focused = replace(given, focus_m=FOCUS_M)
+        for name, solve in built.items():
+            jobs[name] = lambda solve=solve, given=given: solve(given)
             if name in FOCUSED:
-                jobs[f"{name}, with a focus"] = lambda s=solver, a=anchors: s.solve(
-                    relative, a, image=image, regions=labels, focus_m=FOCUS_M
-                )
+                jobs[f"{name}, with a focus"] = lambda solve=solve, given=focused: solve(given)
         jobs["anchors of a cloud of 100,000 points"] = lambda: build_anchors(
             transform_points(T_CAMERA_LIDAR, cloud), CAMERA, AnchorsConfig()
         )

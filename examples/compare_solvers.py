@@ -24,7 +24,7 @@ for solver in SOLVERS:
             v, u = np.random.default_rng(seed).integers(0, room.depth.shape, (count, 2)).T
             uv, depth = np.column_stack([u, v]), room.depth[v, u]
             try:
-                found = solve(room.relative, uv, depth, image=room.image, K=room.camera.K, solver=solver)
+                found = solve(room.relative, uv, depth, image=room.image, solver=solver)
                 errors.append(abs_rel(found.depth, room.depth))
             except AnchorError:  # too few for this solver
                 errors.append(np.nan)

@@ -48,7 +48,7 @@ anchors = build_anchors(points_camera, camera, AnchorsConfig())
 relative = build_engine(EngineConfig()).predict(image)
 result = solve(
     relative.values, anchors.uv, anchors.depth,
-    kind=relative.kind, image=image, K=camera.K, sigma=anchors.sigma,
+    kind=relative.kind, image=image, sigma=anchors.sigma,
 )  # fmt: skip
 
 known = np.isfinite(truth) & np.isfinite(result.depth)

@@ -9,22 +9,22 @@ from typing import Any, cast, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
-from metric_depth_ros.config import SETTINGS, Config, from_flat
+from metric_depth_ros.config import SETTINGS, Config, SolverConfig, from_flat
 from metric_depth_ros.errors import ConfigError, InputError
 from metric_depth_ros.labels import compact
 from metric_depth_ros.regions import build_segmenter
 from metric_depth_ros.regions.merging import few_enough
-from metric_depth_ros.solvers import SOLVERS, build_solver
+from metric_depth_ros.solvers import SOLVERS, build_solver, within_limits
 from metric_depth_ros.types import (
     Anchors,
     BoolArray,
-    Camera,
     FloatArray,
     ImageArray,
     IntArray,
     Kind,
     MetricDepth,
     RelativeDepth,
+    SolverInput,
 )
 
 # Of anchors whose sigma is not given, as a fraction of their depth.
@@ -39,7 +39,6 @@ def solve(
     *,
     kind: Kind = "inverse_depth",
     image: ArrayLike | None = None,
-    K: ArrayLike | None = None,
     sigma: ArrayLike | None = None,
     regions: ArrayLike | None = None,
     solver: str = DEFAULT_SOLVER,
@@ -59,7 +58,6 @@ def solve(
         depth: (N,) metres along the optical axis, positive.
         kind: "inverse_depth" (larger is nearer: MiDaS, Depth Anything) or "depth" (larger is farther).
         image: (H, W, 3) or (H, W) uint8 RGB; regions are made of it for solvers that use them.
-        K: (3, 3) intrinsics of the image in pixels, for solvers that use them (none of today's does).
         sigma: standard deviation of ``depth`` in metres, (N,) or one for all; None: 2 % of it.
         regions: (H, W) whole numbers from 0, instead of the built-in segmenter's.
         solver: its name; docs/solvers.md lists them.
@@ -83,21 +81,16 @@ def solve(
     picture = _picture(image, shape)
     chosen = build_solver(config.solver)
     labels = None
-    if "regions" in chosen.uses:
+    if chosen.wants_regions:
         labels = _segmented(picture, given, solver, config) if regions is None else _given(regions, picture)
-    return chosen.solve(
-        given,
-        anchors,
-        image=picture,
-        camera=_camera(K, shape),
-        regions=labels,
-        focus_m=config.solver.focus_m or None,
-    )
+    focus_m = config.solver.focus_m or None
+    solved = chosen.solve(SolverInput(given, anchors, image=picture, regions=labels, focus_m=focus_m))
+    return within_limits(solved, config.solver)
 
 
 def _configured(solver: str, options: Mapping[str, Any]) -> Config:
     """The settings of a solver's options. Raises ConfigError."""
-    known = _options_of(SETTINGS["solver.name"].checked(solver))
+    known = _options_of(SolverConfig(name=SETTINGS["solver.name"].checked(solver)).chosen)
     for name in options:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
@@ -185,15 +178,6 @@ def _picture(image: ArrayLike | None, shape: tuple[int, ...]) -> ImageArray | No
             "the size of relative. Resize one of the two."
         )
     return picture if picture.shape[2:] == (3,) else np.repeat(picture.reshape(*shape, 1), 3, axis=2)
-
-
-def _camera(K: ArrayLike | None, shape: tuple[int, ...]) -> Camera | None:
-    if K is None:
-        return None
-    matrix = _numbers(K, "K").astype(np.float64)
-    if matrix.shape != (3, 3):
-        raise InputError(f"K: shape {matrix.shape}; needed (3, 3).")
-    return Camera(shape[1], shape[0], matrix)
 
 
 def _given(regions: ArrayLike, picture: ImageArray | None) -> IntArray:

@@ -19,8 +19,7 @@ from metric_depth_ros.labels import resize_labels
 from metric_depth_ros.regions import build_segmenter
 from metric_depth_ros.regions.merging import few_enough
 from metric_depth_ros.share import share_path
-from metric_depth_ros.solvers import build_solver
-from metric_depth_ros.solvers.wrappers.network_only import unfitted
+from metric_depth_ros.solvers import Solver, build_solver, network_only, solver_class, within_limits
 from metric_depth_ros.types import (
     Anchors,
     Camera,
@@ -32,11 +31,8 @@ from metric_depth_ros.types import (
     RelativeDepth,
     Sample,
     Segmenter,
-    Solver,
+    SolverInput,
 )
-
-# Solvers that use the maps of a basis generator.
-_WITH_MAPS = frozenset({"basis", "paper_basis"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +99,7 @@ class MetricDepthPipeline:
         self._solver = solver or build_solver(config.solver)
         self._networks = segmenter
         self._segmenter: Segmenter | None = None  # where none is needed
-        if "regions" in self._solver.uses and config.regions.source != "topic":
+        if self._solver.wants_regions and config.regions.source != "topic":
             self._networks = self._segmenter = build_segmenter(config.regions, segmenter)
         self._rectifier: Rectifier | None = None
 
@@ -122,7 +118,7 @@ class MetricDepthPipeline:
     @property
     def remembers(self) -> bool:
         """Whether the solver can do for a while without anchors, with those of earlier samples."""
-        return "history" in self._solver.uses
+        return self._solver.remembers
 
     @property
     def needs_no_points(self) -> bool:
@@ -166,18 +162,16 @@ class MetricDepthPipeline:
             if self._segmenter is not None:
                 regions = self._segmenter.segment(image, perceived.relative)
         with clock("solver"):
-            if len(anchors) or self.remembers:
-                metric = self._solver.solve(
-                    perceived.relative,
-                    anchors,
-                    image=image,
-                    camera=camera,
-                    regions=regions,
-                    focus_m=self.config.solver.focus_m or None,
-                    stamp_ns=perceived.sample.stamp_ns,
-                )
-            else:
-                metric = unfitted(perceived.relative, self.config.solver)
+            given = SolverInput(
+                perceived.relative,
+                anchors,
+                image=image,
+                regions=regions,
+                focus_m=self.config.solver.focus_m or None,
+                stamp_ns=perceived.sample.stamp_ns,
+            )
+            solve = self._solver.solve if len(anchors) or self.remembers else network_only
+            metric = within_limits(solve(given), self.config.solver)
         return Result(metric, camera, image, anchors, perceived.sample, clock.seconds)
 
     def _prepared(self, sample: Sample) -> tuple[ImageArray, Camera]:
@@ -205,7 +199,7 @@ class MetricDepthPipeline:
         Raises:
             InputError: they are missing, or of other proportions than the image.
         """
-        if "regions" not in self._solver.uses:
+        if not self._solver.wants_regions:
             return None
         camera, labels = sample.camera, sample.regions
         if labels is None:
@@ -269,7 +263,7 @@ def build_pipeline(config: Config) -> MetricDepthPipeline:
 
 def engine_for(config: Config) -> EngineConfig:
     """The engine's settings; where none is set and the solver wants maps, the package's network with them."""
-    wanted = config.solver.name in _WITH_MAPS and config.solver.basis.maps != "analytic"
+    wanted = solver_class(config.solver.chosen).wants_maps and config.solver.basis.maps != "analytic"
     if config.engine.manifest or config.engine.model or not wanted:
         return config.engine
     return replace(config.engine, manifest=str(share_path(BUNDLED_WITH_BASIS)))

@@ -166,6 +166,27 @@ class RelativeDepth:
 
 
 @dataclass(frozen=True, eq=False)
+class SolverInput:
+    """All that a solver may need for one image.
+
+    Attributes:
+        relative: the network's answer (H, W).
+        anchors: in pixels of the same image; some may be unusable.
+        image: (H, W, 3) uint8 RGB; None where there is none.
+        regions: (H, W) labels, whole numbers from 0, for solvers that want them.
+        focus_m: depth in metres that should be most precise; None or 0: no focus.
+        stamp_ns: the image's time, for solvers that remember; None: the image stands alone.
+    """
+
+    relative: RelativeDepth
+    anchors: Anchors
+    image: ImageArray | None = None
+    regions: IntArray | None = None
+    focus_m: float | None = None
+    stamp_ns: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class MetricDepth:
     """A solver's answer: depth (H, W) in metres and, where the solver can tell, one sigma (H, W).
 
@@ -217,22 +238,3 @@ class Segmenter(Protocol):
     """Image to region labels (H, W) int32, 0 to n-1, every label used; relative depth may help."""
 
     def segment(self, image: ImageArray, relative: RelativeDepth | None = None) -> IntArray: ...
-
-
-class Solver(Protocol):
-    """Makes relative depth metric with anchors. ``uses`` names the optional inputs it wants."""
-
-    uses: frozenset[str]
-
-    def solve(
-        self,
-        relative: RelativeDepth,
-        anchors: Anchors,
-        *,
-        image: ImageArray | None = None,
-        camera: Camera | None = None,
-        regions: IntArray | None = None,
-        text: str | None = None,
-        focus_m: float | None = None,
-        stamp_ns: int | None = None,
-    ) -> MetricDepth: ...

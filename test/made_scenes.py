@@ -5,15 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from metric_depth_ros.config import from_flat
-from metric_depth_ros.solvers import SOLVERS, build_solver
-from metric_depth_ros.solvers.paper import PAPER_METHODS
-from metric_depth_ros.types import Anchors, RelativeDepth
+from metric_depth_ros.solvers import SOLVERS, build_solver, within_limits
+from metric_depth_ros.types import Anchors, RelativeDepth, SolverInput
 
 HEIGHT, WIDTH = 48, 64
 DOMAINS = ("inverse_depth", "log", "depth")
 KINDS = ("depth", "inverse_depth")
 V, U = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float64)
-OURS = tuple(name for name in SOLVERS if name not in PAPER_METHODS)
+OURS = tuple(name for name in SOLVERS if not name.startswith("paper_"))
 # Their ridge pulls the global scale towards the network's own, as paper 001 has it.
 SHRINKING = ("paper_basis",)
 
@@ -36,15 +35,26 @@ VARIANTS = [
     ("region_aware", {"region_aware.max_extrapolation": 0.0}),
     ("basis", {"basis.local_columns": 0}),
     ("basis", {"basis.memory_s": 1.0}),
-    *((name, {"residuals": "spread"}) for name in SOLVERS if name != "auto"),
+    *((name, {"residuals": "spread"}) for name in SOLVERS if name != "gaussian_process"),
 ]
+
+
+class Limited:
+    """A solver whose answers are within its configured limits, as the pipeline gives them."""
+
+    def __init__(self, config):
+        self.config, self.solver = config, build_solver(config)
+
+    def solve(self, relative, anchors, **more):
+        """``more``: the other fields of SolverInput."""
+        return within_limits(self.solver.solve(SolverInput(relative, anchors, **more)), self.config)
 
 
 def solver_of(name="region_aware", **options):
     """A solver with wide limits; options are named as in the YAML, dots as two underscores."""
     given = {key.replace("__", "."): value for key, value in options.items()}
     settings = {"name": name, "min_depth_m": 0.0, "max_depth_m": 1e5, **given}
-    return build_solver(from_flat({f"solver.{key}": value for key, value in settings.items()}).solver)
+    return Limited(from_flat({f"solver.{key}": value for key, value in settings.items()}).solver)
 
 
 def expanding(**options):

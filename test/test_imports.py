@@ -30,6 +30,7 @@ FLOORS = [
 # The same inside two of them.
 INSIDE = {
     "solvers": [
+        {"solver", "limits"},
         {"fitting"},
         {"median", "global_affine", "piecewise", "lwlr", "grid", "gaussian_process", "region_aware", "basis"},
         {"paper", "wrappers"},

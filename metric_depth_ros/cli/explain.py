@@ -100,12 +100,14 @@ def _explained(
 ) -> tuple[MetricDepth, Anchors, Maps]:
     from metric_depth_ros.engines.positive import positive_depth
     from metric_depth_ros.evaluation.protocols import Case, draw
-    from metric_depth_ros.solvers import build_solver
+    from metric_depth_ros.solvers import build_solver, within_limits
     from metric_depth_ros.solvers.basis.maps import find_maps
+    from metric_depth_ros.types import SolverInput
 
     count = args.anchors if args.protocol == "random" else 1
     anchors = draw(problem.known, Case(args.protocol, count), 0, problem.name).anchors
-    metric = build_solver(config.solver).solve(problem.relative, anchors, image=problem.image)
+    given = SolverInput(problem.relative, anchors, image=problem.image)
+    metric = within_limits(build_solver(config.solver).solve(given), config.solver)
     depth = positive_depth(problem.relative)
     # Those that were solved with, whatever the settings say.
     return metric, anchors, find_maps(problem.relative, depth, problem.image, metric.info["maps"])

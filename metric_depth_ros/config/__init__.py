@@ -19,9 +19,10 @@ from metric_depth_ros.config.settings import (
     updated,
 )
 from metric_depth_ros.config.solver_settings import (
-    SOLVER_NAMES,
-    AutoConfig,
+    AUTO_CHOOSES,
+    SOLVERS,
     BasisConfig,
+    GaussianProcessConfig,
     GridConfig,
     LwlrConfig,
     MedianConfig,
@@ -31,16 +32,17 @@ from metric_depth_ros.config.solver_settings import (
 )
 
 __all__ = [
+    "AUTO_CHOOSES",
     "SETTINGS",
-    "SOLVER_NAMES",
+    "SOLVERS",
     "AnchorsConfig",
-    "AutoConfig",
     "BasisConfig",
     "CloudConfig",
     "Config",
     "DiagnosticsConfig",
     "EngineConfig",
     "ExtrinsicsConfig",
+    "GaussianProcessConfig",
     "GridConfig",
     "InputConfig",
     "LwlrConfig",

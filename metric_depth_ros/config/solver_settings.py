@@ -9,7 +9,7 @@ from metric_depth_ros.near_far import FOCUS_WORDS
 
 
 @dataclass(frozen=True)
-class AutoConfig:
+class GaussianProcessConfig:
     most_anchors: int = option(
         2000,
         "more anchors are thinned out evenly, here and where residuals are spread: the time grows with them",
@@ -126,30 +126,37 @@ class BasisConfig:
     )
 
 
-SOLVER_NAMES = (
-    "auto",
-    "global_affine",
-    "region_aware",
-    "median",
-    "piecewise",
-    "lwlr",
-    "grid",
-    "basis",
-    "paper_median",
-    "paper_global",
-    "paper_piecewise",
-    "paper_lwlr",
-    "paper_grid",
-    "paper_region_median",
-    "paper_slf",
-    "paper_ssf",
-    "paper_basis",
-)
+# Every solver's class, below metric_depth_ros.solvers: the one line that makes a solver known to the
+# settings, the node, the command line and Python. Not imported here, so that settings are read without them.
+SOLVERS = {
+    "gaussian_process": "gaussian_process.solver.GaussianProcessSolver",
+    "global_affine": "global_affine.GlobalAffine",
+    "region_aware": "region_aware.solver.RegionAware",
+    "median": "median.Median",
+    "piecewise": "piecewise.Piecewise",
+    "lwlr": "lwlr.Lwlr",
+    "grid": "grid.Grid",
+    "basis": "basis.solver.Basis",
+    "paper_median": "paper.PaperMedian",
+    "paper_global": "paper.PaperGlobal",
+    "paper_piecewise": "paper.PaperPiecewise",
+    "paper_lwlr": "paper.PaperLwlr",
+    "paper_grid": "paper.PaperGrid",
+    "paper_region_median": "paper.PaperRegionMedian",
+    "paper_slf": "paper.PaperSlf",
+    "paper_ssf": "paper.PaperSsf",
+    "paper_basis": "paper.PaperBasis",
+}
+AUTO_CHOOSES = "gaussian_process"
 
 
 @dataclass(frozen=True)
 class SolverConfig:
-    name: str = option("auto", "how relative depth becomes metric", choices=SOLVER_NAMES)
+    name: str = option(
+        "auto",
+        f"how relative depth becomes metric; auto chooses, today always {AUTO_CHOOSES}",
+        choices=("auto", *SOLVERS),
+    )
     domain: str = option(
         "auto",
         "what is fitted; auto: inverse_depth for inverse-depth networks, log for depth networks; no effect "
@@ -159,7 +166,7 @@ class SolverConfig:
     weighting: str = option(
         "relative",
         "relative minimises relative error, with the anchors' sigma; none is plain least squares; "
-        "no effect on auto and basis, which weigh by sigma, and on the paper_ solvers",
+        "no effect on gaussian_process and basis, which weigh by sigma, and on the paper_ solvers",
         choices=("relative", "none"),
     )
     robust: str = option(
@@ -170,8 +177,8 @@ class SolverConfig:
     )
     residuals: str = option(
         "keep",
-        "what the fit leaves over at the anchors; keep: nothing is done; spread: it is spread over what "
-        "lies near and looks alike, and depth gets a sigma; no effect on auto, which does so anyway",
+        "residuals at the anchors; keep: they stay; spread: they are interpolated over nearby, similar "
+        "pixels, and depth gets a sigma; no effect on gaussian_process, which does so anyway",
         choices=("keep", "spread"),
     )
     focus_m: float = option(
@@ -190,10 +197,15 @@ class SolverConfig:
     max_depth_m: float = option(
         200.0, "farther depths are published as unknown", unit="m", low=0.01, high=100000
     )
-    auto: AutoConfig = section(AutoConfig)
+    gaussian_process: GaussianProcessConfig = section(GaussianProcessConfig)
     median: MedianConfig = section(MedianConfig)
     piecewise: PiecewiseConfig = section(PiecewiseConfig)
     lwlr: LwlrConfig = section(LwlrConfig)
     grid: GridConfig = section(GridConfig)
     region_aware: RegionAwareConfig = section(RegionAwareConfig)
     basis: BasisConfig = section(BasisConfig)
+
+    @property
+    def chosen(self) -> str:
+        """The solver's own name: ``name``, or what ``auto`` chooses."""
+        return AUTO_CHOOSES if self.name == "auto" else self.name

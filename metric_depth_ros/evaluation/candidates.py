@@ -12,8 +12,8 @@ from metric_depth_ros.config import Config, SolverConfig, updated
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.evaluation.frames import Problem
 from metric_depth_ros.evaluation.interpolation import interpolate_anchors
-from metric_depth_ros.solvers import build_solver
-from metric_depth_ros.types import Anchors, Kind, MetricDepth, RelativeDepth
+from metric_depth_ros.solvers import build_solver, within_limits
+from metric_depth_ros.types import Anchors, Kind, MetricDepth, RelativeDepth, SolverInput
 
 # A problem and anchors to metric depth. Raises MetricDepthError.
 Solve = Callable[[Problem, Anchors], MetricDepth]
@@ -41,21 +41,17 @@ def solver_candidate(label: str, config: Config, *, constant_map: bool = False) 
         constant_map: the control of this one solver: a relative map of ones replaces the network's.
     """
     solver, settings = build_solver(config.solver), config.solver
-    wants_regions = "regions" in solver.uses
+    wants_regions = solver.wants_regions
 
     def prepare(problem: Problem) -> object:
         return problem.regions(config.regions) if wants_regions else None
 
     def solve(problem: Problem, anchors: Anchors) -> MetricDepth:
         relative = constant_relative(problem, problem.relative.kind) if constant_map else problem.relative
-        return solver.solve(
-            relative,
-            anchors,
-            image=problem.image,
-            camera=problem.camera,
-            regions=problem.regions(config.regions) if wants_regions else None,
-            focus_m=settings.focus_m or None,
-        )
+        regions = problem.regions(config.regions) if wants_regions else None
+        focus_m = settings.focus_m or None
+        given = SolverInput(relative, anchors, image=problem.image, regions=regions, focus_m=focus_m)
+        return within_limits(solver.solve(given), settings)
 
     return Candidate(label, solve, prepare, control=constant_map)
 
@@ -70,10 +66,12 @@ def controls() -> list[Candidate]:
 
     The one depth is a geometric mean of the anchors', whatever the kind of the network.
     """
-    line = build_solver(SolverConfig(name="global_affine"))
+    settings = SolverConfig(name="global_affine")
+    line = build_solver(settings)
 
     def level(problem: Problem, anchors: Anchors) -> MetricDepth:
-        return line.solve(constant_relative(problem, "depth"), anchors)
+        given = SolverInput(constant_relative(problem, "depth"), anchors)
+        return within_limits(line.solve(given), settings)
 
     def interpolate(problem: Problem, anchors: Anchors) -> MetricDepth:
         return MetricDepth(interpolate_anchors(anchors, problem.known.width, problem.known.height))

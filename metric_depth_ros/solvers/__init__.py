@@ -1,60 +1,51 @@
-"""Solvers: relative depth and anchors in, metric depth out. One file each, one line here."""
+"""Solvers: relative depth and anchors in, metric depth out.
+
+Each has a file or a folder here; ``config.SOLVERS`` lists them.
+"""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
-from functools import partial
+from importlib import import_module
+from typing import cast
 
-from metric_depth_ros.config import SolverConfig
+from metric_depth_ros.config import SOLVERS, SolverConfig
 from metric_depth_ros.errors import ConfigError
-from metric_depth_ros.solvers.basis.solver import Basis
-from metric_depth_ros.solvers.gaussian_process.solver import Auto
-from metric_depth_ros.solvers.global_affine import GlobalAffine
-from metric_depth_ros.solvers.grid import Grid
-from metric_depth_ros.solvers.lwlr import Lwlr
-from metric_depth_ros.solvers.median import Median
-from metric_depth_ros.solvers.paper import PAPER_METHODS, as_in_the_paper
-from metric_depth_ros.solvers.piecewise import Piecewise
-from metric_depth_ros.solvers.region_aware.solver import RegionAware
-from metric_depth_ros.solvers.wrappers.focus import PROCESS_MOST, Focused
-from metric_depth_ros.solvers.wrappers.residuals import Spread
-from metric_depth_ros.types import Solver
+from metric_depth_ros.solvers.limits import within_limits
+from metric_depth_ros.solvers.solver import Solver
+from metric_depth_ros.solvers.wrappers.focus import Focused
+from metric_depth_ros.solvers.wrappers.network_only import network_only
+from metric_depth_ros.solvers.wrappers.residuals import SpreadResiduals
 
-SOLVERS: dict[str, Callable[[SolverConfig], Solver]] = {
-    "auto": Auto,
-    "global_affine": GlobalAffine,
-    "region_aware": RegionAware,
-    "median": Median,
-    "piecewise": Piecewise,
-    "lwlr": Lwlr,
-    "grid": Grid,
-    "basis": Basis,
-    **{name: as_in_the_paper(name) for name in PAPER_METHODS},
-}
-
-# Those that take the sigma of an anchor as it is stated.
-_PROCESSES = frozenset({"auto", "basis"})
+__all__ = ["SOLVERS", "Solver", "build_solver", "network_only", "solver_class", "within_limits"]
 
 
 def build_solver(config: SolverConfig) -> Solver:
-    """The solver that ``config.name`` names, with a focus, its residuals spread if so configured.
+    """The solver that ``config.name`` chooses, with a focus, and its residuals spread if so configured.
 
     ``config.focus_m`` is not looked at: the focus comes with each ``solve``, so that it may slide.
 
     Raises:
         ConfigError: there is none of that name.
     """
-    try:
-        build = SOLVERS[config.name]
-    except KeyError:
-        near = difflib.get_close_matches(config.name, SOLVERS, n=2) or list(SOLVERS)
+    chosen = solver_class(config.chosen)
+
+    def build(config: SolverConfig) -> Solver:
+        solver = chosen(config)
+        if config.residuals == "spread" and not solver.follows_anchors:
+            return SpreadResiduals(config, solver)
+        return solver
+
+    return Focused(config, build)
+
+
+def solver_class(name: str) -> type[Solver]:
+    """The class of a solver. Raises ConfigError when there is none of that name."""
+    if name not in SOLVERS:
+        near = difflib.get_close_matches(name, SOLVERS, n=2) or list(SOLVERS)
         raise ConfigError(
-            f"solver.name: {config.name!r}; needed one of {', '.join(SOLVERS)}. "
+            f"solver.name: {name!r}; needed one of auto, {', '.join(SOLVERS)}. "
             f"Did you mean {' or '.join(near)}?"
-        ) from None
-    if config.residuals == "spread" and config.name != "auto":
-        return Focused(partial(Spread, build), config, most=PROCESS_MOST)
-    if config.name in _PROCESSES:
-        return Focused(build, config, most=PROCESS_MOST)
-    return Focused(build, config)
+        )
+    module, _, found = SOLVERS[name].rpartition(".")
+    return cast("type[Solver]", getattr(import_module(f"{__name__}.{module}"), found))

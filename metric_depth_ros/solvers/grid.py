@@ -10,7 +10,7 @@ import numpy as np
 from metric_depth_ros.solvers.fitting.closed_form import ClosedForm, Problem, rescued
 from metric_depth_ros.solvers.fitting.domain import Domain
 from metric_depth_ros.solvers.fitting.lattice import Lattice
-from metric_depth_ros.solvers.fitting.line import Line, fit_scale, spread_about
+from metric_depth_ros.solvers.fitting.line import Line, deviation_about, fit_scale
 from metric_depth_ros.solvers.fitting.observations import Observations
 from metric_depth_ros.solvers.fitting.penalised import Rows, fit_ridge
 from metric_depth_ros.types import FloatArray
@@ -23,7 +23,7 @@ class Grid(ClosedForm):
     """Scale, or scale and shift, that vary over the image, bilinear between the vertices of a grid.
 
     ``fit: scale``   g the global scale alone; y = g + a(u, v) g, in the log domain y = g + a(u, v)
-    ``fit: affine``  g the global line; y = g + a(u, v) (g - mean g) / spread g + b(u, v)
+    ``fit: affine``  g the global line; y = g + a(u, v) (g - mean g) / deviation g + b(u, v)
 
     Weighted least squares plus smoothness times the squared differences of neighbouring vertices.
     ``info`` adds fit and smoothness.
@@ -48,7 +48,7 @@ class Grid(ClosedForm):
 
         y = line.at(problem.x)
         for factor, values in zip(factors, ridge.coefficients.reshape(-1, *lattice.shape), strict=True):
-            field = lattice.spread(values)
+            field = lattice.interpolated(values)
             y += field * factor.at(problem.x) if factor.scale else field
         if self._guards:
             y = rescued(y, problem.x, line, problem.domain)
@@ -62,8 +62,8 @@ def _factors(fit: str, line: Line, seen: Observations, domain: Domain) -> list[L
         return [one]
     g = line.at(seen.x)
     centre = 0.0 if fit == "scale" else float(np.average(g, weights=seen.weight))
-    spread = spread_about(centre, g, seen.weight, domain)
-    if not np.isfinite(spread):
+    deviation = deviation_about(centre, g, seen.weight, domain)
+    if not np.isfinite(deviation):
         return [one]
-    scaled = Line(line.scale / spread, (line.shift - centre) / spread, line.how)
+    scaled = Line(line.scale / deviation, (line.shift - centre) / deviation, line.how)
     return [scaled] if fit == "scale" else [scaled, one]

@@ -10,7 +10,7 @@ import numpy as np
 from metric_depth_ros.config import LwlrConfig
 from metric_depth_ros.solvers.fitting.closed_form import ClosedForm, Problem, rescued
 from metric_depth_ros.solvers.fitting.lattice import Lattice
-from metric_depth_ros.solvers.fitting.line import spread_about
+from metric_depth_ros.solvers.fitting.line import deviation_about
 from metric_depth_ros.types import FloatArray
 
 # Ours: the kernel's width in mean distances between anchors, and its limits as fractions of the diagonal.
@@ -38,8 +38,8 @@ class Lwlr(ClosedForm):
         bandwidth = _bandwidth_px(options.bandwidth, width, height, len(problem.seen))
         lattice = Lattice(width, height, max(1, int(bandwidth / _VERTICES_PER_WIDTH)))
         scale, shift = local_lines(problem, lattice.u, lattice.v, bandwidth, options, guards=self._guards)
-        y: FloatArray = lattice.spread(scale * line.scale) * problem.x
-        y += lattice.spread(scale * line.shift + shift)
+        y: FloatArray = lattice.interpolated(scale * line.scale) * problem.x
+        y += lattice.interpolated(scale * line.shift + shift)
         if self._guards:
             y = rescued(y, problem.x, line, problem.domain)
         return y, {"fit": "affine", "bandwidth_px": bandwidth}
@@ -65,7 +65,7 @@ def local_lines(
     g = problem.line.at(seen.x)
     paper = options.ridge == "shift"
     centre = 0.0 if paper and problem.domain != "log" else float(np.average(g, weights=seen.weight))
-    unit = spread_about(centre, g, seen.weight, problem.domain)
+    unit = deviation_about(centre, g, seen.weight, problem.domain)
     z, e = (g - centre) / unit, seen.y - g
     across = np.exp(-((u[:, None] - seen.uv[:, 0]) ** 2) / (2 * bandwidth_px**2))
     down = np.exp(-((v[:, None] - seen.uv[:, 1]) ** 2) / (2 * bandwidth_px**2)) * seen.weight

@@ -7,9 +7,8 @@ docs/solvers.md. Only the limits ``solver.min_depth_m`` and ``solver.max_depth_m
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from metric_depth_ros.config import (
     BasisConfig,
@@ -21,7 +20,6 @@ from metric_depth_ros.config import (
     SolverConfig,
 )
 from metric_depth_ros.solvers.basis.solver import Basis
-from metric_depth_ros.solvers.fitting.closed_form import ClosedForm
 from metric_depth_ros.solvers.global_affine import GlobalAffine
 from metric_depth_ros.solvers.grid import Grid
 from metric_depth_ros.solvers.lwlr import Lwlr
@@ -29,38 +27,76 @@ from metric_depth_ros.solvers.median import Median
 from metric_depth_ros.solvers.piecewise import Piecewise
 from metric_depth_ros.solvers.region_aware.solver import RegionAware
 
-# Name: the solver, and its own options.
-PAPER_METHODS: dict[str, tuple[type[ClosedForm] | type[Basis], dict[str, Any]]] = {
-    "paper_median": (Median, {"median": MedianConfig(statistic="ratio_of_medians")}),
-    "paper_global": (GlobalAffine, {}),
-    "paper_piecewise": (Piecewise, {"piecewise": PiecewiseConfig(intervals=4, model="separate")}),
-    "paper_lwlr": (Lwlr, {"lwlr": LwlrConfig(bandwidth=0.1, ridge="shift", pull=0.01)}),
-    "paper_grid": (Grid, {"grid": GridConfig(columns=8, fit="scale", smoothness=1e-3)}),
-    "paper_region_median": (
-        RegionAware,
-        {
-            "median": MedianConfig(statistic="ratio_of_medians"),
-            "region_aware": RegionAwareConfig(fit="median", pooling="expansion", max_extrapolation=0.0),
-        },
-    ),
-    "paper_slf": (
-        RegionAware,
-        {"region_aware": RegionAwareConfig(fit="linear", pooling="expansion", max_extrapolation=0.0)},
-    ),
-    "paper_ssf": (
-        RegionAware,
-        {"region_aware": RegionAwareConfig(fit="surface", pooling="expansion", max_extrapolation=0.0)},
-    ),
-    "paper_basis": (Basis, {"basis": BasisConfig(maps="auto", ridge=1e-3, local_columns=0)}),
-}
+
+class AsPublished:
+    """Fixes all settings of a solver but the limits of depth to what its paper says.
+
+    Attributes:
+        published: the solver's own settings, by the name of their section.
+    """
+
+    published: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, config: SolverConfig) -> None:
+        fixed = replace(config, domain="depth", weighting="none", robust="none", **self.published)
+        super().__init__(fixed, guards=False)  # type: ignore[call-arg]
 
 
-def as_in_the_paper(name: str) -> Callable[[SolverConfig], ClosedForm | Basis]:
-    """What builds the solver of that name from a configuration, of which only the limits count."""
-    solver, options = PAPER_METHODS[name]
+class PaperMedian(AsPublished, Median):
+    """One scale: the ratio of the medians (papers 000 and 001)."""
 
-    def build(config: SolverConfig) -> ClosedForm | Basis:
-        fixed = replace(config, domain="depth", weighting="none", robust="none", **options)
-        return solver(fixed, guards=False)
+    published: ClassVar = {"median": MedianConfig(statistic="ratio_of_medians")}
 
-    return build
+
+class PaperGlobal(AsPublished, GlobalAffine):
+    """One scale and one shift by least squares (papers 000 and 001)."""
+
+
+class PaperPiecewise(AsPublished, Piecewise):
+    """A line in each of four intervals of relative depth (paper 001)."""
+
+    published: ClassVar = {"piecewise": PiecewiseConfig(intervals=4, model="separate")}
+
+
+class PaperLwlr(AsPublished, Lwlr):
+    """Locally weighted linear regression (paper 001, equation 3)."""
+
+    published: ClassVar = {"lwlr": LwlrConfig(bandwidth=0.1, ridge="shift", pull=0.01)}
+
+
+class PaperGrid(AsPublished, Grid):
+    """A scale on a grid of vertices (paper 001)."""
+
+    published: ClassVar = {"grid": GridConfig(columns=8, fit="scale", smoothness=1e-3)}
+
+
+class PaperRegionMedian(AsPublished, RegionAware):
+    """A median scale per region (paper 000)."""
+
+    published: ClassVar = {
+        "median": MedianConfig(statistic="ratio_of_medians"),
+        "region_aware": RegionAwareConfig(fit="median", pooling="expansion", max_extrapolation=0.0),
+    }
+
+
+class PaperSlf(AsPublished, RegionAware):
+    """A line per region: the scaled linear fit of paper 000."""
+
+    published: ClassVar = {
+        "region_aware": RegionAwareConfig(fit="linear", pooling="expansion", max_extrapolation=0.0)
+    }
+
+
+class PaperSsf(AsPublished, RegionAware):
+    """A surface per region: the scaled surface fit of paper 000."""
+
+    published: ClassVar = {
+        "region_aware": RegionAwareConfig(fit="surface", pooling="expansion", max_extrapolation=0.0)
+    }
+
+
+class PaperBasis(AsPublished, Basis):
+    """Basis maps with a plain ridge (paper 001, equations 8 and 9)."""
+
+    probabilistic = False
+    published: ClassVar = {"basis": BasisConfig(maps="auto", ridge=1e-3, local_columns=0)}

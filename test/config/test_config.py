@@ -34,14 +34,14 @@ def test_every_setting_has_help_and_a_valid_default():
 
 
 def test_solver_names_are_the_registry():
-    assert set(c.SETTINGS["solver.name"].choices) == set(SOLVERS)
+    assert set(c.SETTINGS["solver.name"].choices) == {"auto", *SOLVERS}
 
 
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
         ("anchors.grid", 8, "Did you mean anchors.grid_px?"),
-        ("solver.name", "global_afine", "one of auto, global_affine"),
+        ("solver.name", "global_afine", "one of auto, gaussian_process, global_affine"),
         ("solver.focus_m", -1, "from 0 to 1000 m"),
         ("solver.focus_m", "near", "a number"),
         ("solver.focus_m", float("nan"), "a number"),

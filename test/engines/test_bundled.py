@@ -99,7 +99,7 @@ def test_its_maps_leave_less_error_than_a_scale_or_none(engine_with_maps, anchor
     from metric_depth_ros.config import SolverConfig
     from metric_depth_ros.evaluation.metrics import abs_rel
     from metric_depth_ros.solvers import build_solver
-    from metric_depth_ros.types import Anchors
+    from metric_depth_ros.types import Anchors, SolverInput
     from metric_depth_synthetic.dataset import SyntheticDataset
 
     data = SyntheticDataset(["room", "corridor"], seed=987_654, views_per_scene=2)
@@ -111,12 +111,13 @@ def test_its_maps_leave_less_error_than_a_scale_or_none(engine_with_maps, anchor
         some = np.random.default_rng(index).choice(len(u), anchors, replace=False)
         uv, depth = np.column_stack([u, v])[some].astype(np.float32), view.depth[v, u][some]
         relative = engine_with_maps.predict(view.image)
-        found = build_solver(SolverConfig(name="basis")).solve(relative, Anchors(uv, depth, 0.02 * depth))
+        given = SolverInput(relative, Anchors(uv, depth, 0.02 * depth))
+        found = build_solver(SolverConfig(name="basis")).solve(given)
         plain = solve(relative.values, uv, depth, solver="basis", image=view.image, ridge=1e3)
         learned.append(abs_rel(found.depth, view.depth))
         scale.append(abs_rel(plain.depth, view.depth))
         for name, errors in others.items():
-            fit = build_solver(SolverConfig(name=name)).solve(relative, Anchors(uv, depth, 0.02 * depth))
+            fit = build_solver(SolverConfig(name=name)).solve(given)
             errors.append(float(abs_rel(fit.depth, view.depth)))
     assert all(np.mean(learned) < np.mean(errors) for errors in others.values())
     assert np.mean(learned) < part * np.mean(scale)

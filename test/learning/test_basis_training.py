@@ -129,7 +129,7 @@ def test_the_solves_in_the_graph_are_those_of_the_solver():
     ours = losses.solve_robustly(basis, target, torch.full_like(target, 0.03**2), everywhere)
     fit = fit_robust(with_offset(rows), y, np.full(len(y), 0.03**2), losses.RIDGE)
     np.testing.assert_allclose(ours.field[0], fit.posterior.at(with_offset(rows)), atol=2e-3)
-    variance = losses.UNIT_SPREAD**2 * fit.posterior.leverage(with_offset(rows))
+    variance = losses.UNIT_MISFIT**2 * fit.posterior.leverage(with_offset(rows))
     np.testing.assert_allclose(ours.variance[0], variance, rtol=0.05)
 
 

@@ -277,7 +277,7 @@ def test_lattice_spreads_as_it_weighs():
         v, u = np.mgrid[0:height, 0:width]
         index, weight = lattice.bilinear(np.stack([u.ravel(), v.ravel()], axis=1).astype(float))
         expected = (values.ravel()[index] * weight).sum(axis=1).reshape(height, width)
-        np.testing.assert_allclose(lattice.spread(values), expected, atol=1e-5)
+        np.testing.assert_allclose(lattice.interpolated(values), expected, atol=1e-5)
         D = lattice.differences()
         squares = (np.diff(values, axis=0) ** 2).sum() + (np.diff(values, axis=1) ** 2).sum()
         assert values.ravel() @ D @ values.ravel() == pytest.approx(squares)

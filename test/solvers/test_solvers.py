@@ -22,7 +22,7 @@ from made_scenes import (
 
 from metric_depth_ros.config import SETTINGS, SolverConfig
 from metric_depth_ros.errors import AnchorError, ConfigError
-from metric_depth_ros.solvers import SOLVERS, build_solver
+from metric_depth_ros.solvers import SOLVERS, Solver, build_solver, solver_class
 from metric_depth_ros.types import Anchors, RelativeDepth
 
 FREE_VARIANTS = [(name, options) for name, options in VARIANTS if name not in SHRINKING]
@@ -30,7 +30,16 @@ OUR_VARIANTS = [(name, options) for name, options in VARIANTS if name in OURS]
 
 
 def test_registry_and_config_choices_are_the_same():
-    assert tuple(SOLVERS) == SETTINGS["solver.name"].choices
+    assert ("auto", *SOLVERS) == SETTINGS["solver.name"].choices
+    for name in SOLVERS:
+        assert issubclass(solver_class(name), Solver), name
+
+
+def test_auto_is_the_gaussian_process():
+    assert SolverConfig().chosen == SolverConfig(name="gaussian_process").chosen == "gaussian_process"
+    relative, anchors = noisy_problem("inverse_depth")
+    auto, named = (solver_of(name).solve(relative, anchors) for name in ("auto", "gaussian_process"))
+    np.testing.assert_array_equal(auto.depth, named.depth)
 
 
 def test_unknown_solver_names_the_nearest():
@@ -183,7 +192,7 @@ def test_one_anchor_sets_the_scale(name, options):
 
 
 @pytest.mark.parametrize(
-    ("name", "options"), [v for v in OUR_VARIANTS if v[0] != "auto" and "residuals" not in v[1]]
+    ("name", "options"), [v for v in OUR_VARIANTS if v[0] != "gaussian_process" and "residuals" not in v[1]]
 )
 @pytest.mark.parametrize("kind", KINDS)
 def test_anchors_at_one_depth_set_the_scale_alone(name, options, kind):
@@ -234,7 +243,11 @@ def test_inverse_depth_maps_with_any_zero_give_positive_depth(name, options, shi
     truth = 1 / (0.1 * values + 0.5)
     relative, anchors = RelativeDepth(values, "inverse_depth"), anchors_on(truth, 100)
     domain = options.get("domain", "auto")
-    if shift == -4.0 and name not in ("auto", "basis") and (name == "median" or domain in ("log", "depth")):
+    if (
+        shift == -4.0
+        and name not in ("gaussian_process", "basis")
+        and (name == "median" or domain in ("log", "depth"))
+    ):
         with pytest.raises(AnchorError, match="0 usable"):
             solver_of(name, **options).solve(relative, anchors, regions=quarters())
         return

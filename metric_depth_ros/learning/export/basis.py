@@ -23,7 +23,7 @@ from metric_depth_ros.learning.export.description import write_manifest
 from metric_depth_ros.learning.models.basis_generator import BasisGenerator, FusedGenerator
 from metric_depth_ros.learning.training.basis.cache import FEATURES, reduced_size
 from metric_depth_ros.runtimes import build_runtime
-from metric_depth_ros.solvers.basis.maps import BASIS, SPREAD
+from metric_depth_ros.solvers.basis.maps import BASIS, MISFIT
 
 # The newest that torch's older exporter writes.
 _NEWEST_OPSET = 20
@@ -101,14 +101,14 @@ def export_basis(
         name=name,
         file=path.name,
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-        features={**manifest.features, BASIS: BASIS, SPREAD: SPREAD},
+        features={**manifest.features, BASIS: BASIS, MISFIT: MISFIT},
         source=_source(manifest.source),
         # All weights are in the one file, of float32.
         data={},
         fp16=None,
     )
     text = path.with_suffix(".yaml")
-    comment = f"{manifest.name}, and behind it a basis generator: {BASIS}, {SPREAD} are for the solver basis."
+    comment = f"{manifest.name}, and behind it a basis generator: {BASIS}, {MISFIT} are for the solver basis."
     write_manifest(described, text, comment)
     return ExportedBasis(text, path, path.stat().st_size, difference)
 
@@ -169,7 +169,7 @@ def _written(fused: FusedGenerator, depth: torch.Tensor, features: torch.Tensor 
             arguments,
             file,
             input_names=["depth", "features"][: len(arguments)],
-            output_names=[BASIS, SPREAD],
+            output_names=[BASIS, MISFIT],
             opset_version=opset,
             dynamo=False,
         )
@@ -182,7 +182,7 @@ def _merged(onnx: Any, network: Any, part: Any, manifest: Manifest, features: bo
     renamed = {
         f"{_PREFIX}depth": manifest.output.name,
         f"{_PREFIX}{BASIS}": BASIS,
-        f"{_PREFIX}{SPREAD}": SPREAD,
+        f"{_PREFIX}{MISFIT}": MISFIT,
     }
     if features:
         renamed[f"{_PREFIX}features"] = manifest.features[FEATURES]
@@ -206,7 +206,7 @@ def _without_generator(model: Any, onnx: Any) -> Any:
     for parts, ours in (
         (graph.node, lambda node: node.name.startswith(_PREFIX)),
         (graph.initializer, lambda item: item.name.startswith(_PREFIX)),
-        (graph.output, lambda item: item.name in (BASIS, SPREAD)),
+        (graph.output, lambda item: item.name in (BASIS, MISFIT)),
     ):
         kept = [part for part in parts if not ours(part)]
         del parts[:]
@@ -231,5 +231,5 @@ def _difference(
         wanted = [output.numpy() for output in fused(depth, features)]
     return max(
         float(np.abs(after[name] - values).max() / max(values.std(), 1e-6))
-        for name, values in zip((BASIS, SPREAD), wanted, strict=True)
+        for name, values in zip((BASIS, MISFIT), wanted, strict=True)
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import lapack
 
-from metric_depth_ros.solvers.basis.maps import UNIT_SPREAD
+from metric_depth_ros.solvers.basis.maps import UNIT_MISFIT
 from metric_depth_ros.solvers.fitting.outliers import DEVIATION
 from metric_depth_ros.types import FloatArray
 
@@ -20,7 +20,7 @@ _SOFTNESS, _REJECTED = 6.0, 0.1
 # Precision of the offset before any anchor: nothing.
 _OFFSET = 1e-9
 # Anchors' worth of trust in the stated spread.
-_OWN_SPREAD = 10.0
+_OWN_SCALE = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class Sums:
         return Sums(self.gram * factor, self.moment * factor)
 
     def drifted(self, variance: FloatArray) -> Sums:
-        """After the coefficients moved at random, by (K + 1,) variances in units of ``UNIT_SPREAD`` squared.
+        """After the coefficients moved at random, by (K + 1,) variances in units of ``UNIT_MISFIT`` squared.
 
         (A^-1 + Q)^-1 = (I + A Q)^-1 A, which holds for what was never seen too.
         """
@@ -59,7 +59,7 @@ class Posterior:
 
     Attributes:
         coefficients: (K + 1,) the offset first.
-        covariance: (K + 1, K + 1), in units of ``UNIT_SPREAD`` squared.
+        covariance: (K + 1, K + 1), in units of ``UNIT_MISFIT`` squared.
     """
 
     coefficients: FloatArray
@@ -70,7 +70,7 @@ class Posterior:
         return np.asarray(rows @ self.coefficients)
 
     def leverage(self, rows: FloatArray) -> FloatArray:
-        """(N,) variance of l for rows (N, K + 1), in units of ``UNIT_SPREAD`` squared."""
+        """(N,) variance of l for rows (N, K + 1), in units of ``UNIT_MISFIT`` squared."""
         return np.asarray(np.einsum("nk,nk->n", rows @ self.covariance, rows))
 
 
@@ -121,7 +121,7 @@ def fit_robust(
 ) -> Fit:
     """argmin over c, w of  sum_i weight_i (c + E_i w - y_i)^2 + ridge |w|^2, the c being free.
 
-    Ours. weight_i = UNIT_SPREAD^2 / variance_i, times (1 + z_i^2 / 6)^-2 twice, z_i the
+    Ours. weight_i = UNIT_MISFIT^2 / variance_i, times (1 + z_i^2 / 6)^-2 twice, z_i the
     error of an anchor that is left out, in standard deviations (and in what is usual in this picture, where
     that is more). The first round compares with the median of y, and allows what the ridge allows.
 
@@ -132,11 +132,11 @@ def fit_robust(
         robust: False takes all weights as they are.
         carried: of earlier pictures.
     """
-    base = UNIT_SPREAD**2 / variance
+    base = UNIT_MISFIT**2 / variance
     weight = base
     if robust and len(target) > 2:
         centred = rows[:, 1:] - rows[:, 1:].mean(axis=0)
-        allowed = variance + UNIT_SPREAD**2 / ridge * np.einsum("nk,nk->n", centred, centred)
+        allowed = variance + UNIT_MISFIT**2 / ridge * np.einsum("nk,nk->n", centred, centred)
         weight = base * _trust((target - _median(target)) ** 2 / allowed)
         for _ in range(_REWEIGHTINGS):
             system, moment = _system(_sums(rows, target, weight), ridge, carried)
@@ -212,4 +212,4 @@ def _scale(square: FloatArray) -> float:
     if len(square) < 3:
         return 1.0
     found = DEVIATION**2 * _median(square)
-    return float(np.sqrt((len(square) * found + _OWN_SPREAD) / (len(square) + _OWN_SPREAD)))
+    return float(np.sqrt((len(square) * found + _OWN_SCALE) / (len(square) + _OWN_SCALE)))

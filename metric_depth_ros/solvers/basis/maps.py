@@ -12,17 +12,22 @@ import numpy as np
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.types import FloatArray, ImageArray, IntArray, RelativeDepth
 
-# Names of the features under which an engine gives a learned generator's outputs.
-BASIS, SPREAD = "basis", "spread"
-# Analytic maps: their width, the standard deviation that the ridge expects of each part of the field, what
-# the field misses, and how many soft regions there are.
-_WIDTH, _AMPLITUDE, _MISFIT, _REGIONS = 80, 0.16, 0.1, 8
+# Names of the features under which an engine gives a learned generator's outputs; files say "spread".
+BASIS, MISFIT = "basis", "spread"
+# Width of the analytic maps in pixels, and how many soft regions are among them.
+_WIDTH = 80
+_REGIONS = 8
+# Standard deviation of log depth that the ridge expects of each part of the analytic field.
+_AMPLITUDE = 0.16
+# Standard deviation of log depth that the analytic field misses.
+_MISFIT = 0.1
 # A region's reach in units of the picture's side, log depth, and lightness or colour / 255.
 _REACH = (0.18, 0.18, 0.3, 0.25, 0.15, 0.15)
-# Local maps: their height, and their standard deviation in cells.
-_BUMP, _BUMP_WIDTH = 0.08, 0.6
+# Height of the local maps, and their standard deviation in cells.
+_BUMP = 0.08
+_BUMP_WIDTH = 0.6
 # Of the learned maps, whatever they are scaled by: the misfit in log depth at which an anchor counts as one.
-UNIT_SPREAD = 0.05
+UNIT_MISFIT = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,22 +36,22 @@ class Maps:
 
     Attributes:
         values: (K, h, w) float32.
-        spread: (h, w) float32, how far a pixel's log depth is off the best field, one standard deviation.
+        misfit: (h, w) float32, how far a pixel's log depth is off the best field, one standard deviation.
         local: further maps, after these.
     """
 
     values: FloatArray
-    spread: FloatArray
+    misfit: FloatArray
     source: Literal["learned", "analytic"]
     local: Bumps | None = None
 
     @property
     def count(self) -> int:
-        """Of all maps."""
+        """Number of all maps."""
         return len(self.values) + (0 if self.local is None else self.local.count)
 
     def at(self, uv: FloatArray, size: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
-        """(N, K) values and (N,) spread, float32, at pixels (N, 2) of a picture of ``size`` (width, height).
+        """(N, K) values and (N,) misfit, float32, at pixels (N, 2) of a picture of ``size`` (width, height).
 
         Bilinear, as ``cv2.resize`` to that size.
         """
@@ -55,10 +60,10 @@ class Maps:
         index, weight = _corners(low, high, part, width)
         by_place = cv2.transpose(self.values.reshape(count, -1))
         rows = np.einsum("nck,nc->nk", by_place.take(index, axis=0), weight)
-        spread = np.einsum("nc,nc->n", self.spread.take(index), weight)
+        misfit = np.einsum("nc,nc->n", self.misfit.take(index), weight)
         if self.local is not None:
             rows = np.concatenate([rows, self.local.at(low, high, part)], axis=1)
-        return rows, spread
+        return rows, misfit
 
     def field(self, weights: FloatArray) -> FloatArray:
         """(h, w) sum of all maps by weights (K,) float32."""
@@ -128,10 +133,10 @@ def find_maps(relative: RelativeDepth, depth: FloatArray, image: ImageArray | No
             "network has maps) or with a generator of your own (metric_depth train basis)."
         )
     values = np.asarray(found, np.float32)
-    spread = relative.features.get(SPREAD)
-    if spread is None:
-        spread = np.full(values.shape[1:], _MISFIT, np.float32)
-    return Maps(values, np.asarray(spread, np.float32).reshape(values.shape[1:]), "learned")
+    misfit = relative.features.get(MISFIT)
+    if misfit is None:
+        misfit = np.full(values.shape[1:], _MISFIT, np.float32)
+    return Maps(values, np.asarray(misfit, np.float32).reshape(values.shape[1:]), "learned")
 
 
 def analytic_maps(depth: FloatArray, image: ImageArray | None) -> Maps:
@@ -160,7 +165,7 @@ def with_local_maps(maps: Maps, columns: int) -> Maps:
     """
     if not columns:
         return maps
-    return replace(maps, local=_bumps(columns, *maps.spread.shape))
+    return replace(maps, local=_bumps(columns, *maps.misfit.shape))
 
 
 @lru_cache(maxsize=4)

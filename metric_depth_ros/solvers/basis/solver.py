@@ -21,24 +21,17 @@ from metric_depth_ros.solvers.basis.fit import (
     posterior_of,
     with_offset,
 )
-from metric_depth_ros.solvers.basis.maps import UNIT_SPREAD, Maps, find_maps, with_local_maps
-from metric_depth_ros.solvers.fitting.domain import limited
+from metric_depth_ros.solvers.basis.maps import UNIT_MISFIT, Maps, find_maps, with_local_maps
 from metric_depth_ros.solvers.fitting.observations import one_depth, usable
-from metric_depth_ros.types import (
-    Anchors,
-    Camera,
-    FloatArray,
-    ImageArray,
-    IntArray,
-    MetricDepth,
-    RelativeDepth,
-)
+from metric_depth_ros.solvers.solver import Solver
+from metric_depth_ros.types import FloatArray, MetricDepth, SolverInput
 
 # The posterior variance is computed at every fourth place of the maps.
 _SPARSE = 4
-# Memory is dropped when on average it is so many of its times old, or when the median new anchor is off by
-# so many deviations; with n anchors by 1 + 2 / n times as many.
-_FORGOTTEN, _JUMP, _FEW = 4.0, 3.0, 2.0
+# Memory is dropped when on average it is so many times ``memory_s`` old,
+_FORGOTTEN = 4.0
+# or when the median new anchor is off by so many deviations; with n anchors by 1 + 2 / n times as many.
+_JUMP, _FEW = 3.0, 2.0
 # Standard deviation by which the median log depth of a view drifts in a second. Chosen on two real sequences
 # (rgbd7_seq, kitti_seq_2011_09_26): sigma holds .69 of the errors 0.1 to 0.4 s later.
 _DRIFT = 0.25
@@ -57,7 +50,7 @@ class _Memory:
     scale: float
 
 
-class Basis:
+class Basis(Solver):
     """d = r exp(l), l = c + E w (paper 001, equations 8 and 9; the offset c is ours).
 
     E are K maps of the image, from the engine's generator (``basis_maps``). c and w are found by weighted
@@ -71,41 +64,28 @@ class Basis:
     changes, and when new anchors contradict them.
     """
 
-    uses: frozenset[str] = frozenset({"image"})
+    wants_maps = True
+    probabilistic = True
 
     def __init__(self, config: SolverConfig, *, guards: bool = True) -> None:
         """``guards=False`` solves as the paper does (``fit_paper``): no offset, all anchors alike."""
         self._config, self._guards = config, guards
         self._memory: _Memory | None = None
-        if guards and config.basis.memory_s > 0:
-            self.uses = self.uses | {"history"}
+        self.remembers = guards and config.basis.memory_s > 0
 
-    def solve(
-        self,
-        relative: RelativeDepth,
-        anchors: Anchors,
-        *,
-        image: ImageArray | None = None,
-        camera: Camera | None = None,
-        regions: IntArray | None = None,
-        text: str | None = None,
-        focus_m: float | None = None,
-        stamp_ns: int | None = None,
-    ) -> MetricDepth:
-        """Depth and sigma (H, W) in metres; NaN where ``relative`` is, and outside the configured range.
-
-        The paper's solve gives no sigma.
+    def solve(self, given: SolverInput) -> MetricDepth:
+        """Depth and sigma (H, W) in metres; NaN where ``given.relative`` is. The paper's solve has no sigma.
 
         Raises:
             AnchorError: no anchor lies where the network says something, and no earlier image is remembered.
             InputError: learned maps are wanted, and the engine gives none.
         """
-        options = self._config.basis
+        options, relative, anchors = self._config.basis, given.relative, given.anchors
         depth = positive_depth(relative)
         if options.memory_s > 0 and not relative.metric:
             depth /= np.float32(_middle(depth))
-        maps = with_local_maps(find_maps(relative, depth, image, options.maps), options.local_columns)
-        carried = self._carried(maps, stamp_ns)
+        maps = with_local_maps(find_maps(relative, depth, given.image, options.maps), options.local_columns)
+        carried = self._carried(maps, given.stamp_ns)
         # In order of place, so that the anchors' own order changes nothing.
         order = np.lexsort((anchors.depth, anchors.uv[:, 0], anchors.uv[:, 1]))
         try:
@@ -117,18 +97,18 @@ class Basis:
             return self._applied(
                 maps, depth, posterior, carried.scale, {"anchors": 0, "rejected": 0, "carried": True}
             )
-        rows, spread = maps.at(seen.uv, depth.shape[::-1])
+        rows, misfit = maps.at(seen.uv, depth.shape[::-1])
         target = np.log(seen.depth.astype(np.float64)) - np.log(r)
         if not self._guards:
             posterior = fit_paper(rows, target, options.ridge)
             return self._applied(maps, depth, posterior, 1.0, {"anchors": len(seen), "rejected": 0})
         rows = with_offset(rows)
-        variance = spread**2 + (seen.sigma / seen.depth.astype(np.float64)) ** 2
+        variance = misfit**2 + (seen.sigma / seen.depth.astype(np.float64)) ** 2
         carried = _agreeing(carried, rows, target, variance, options.ridge)
         robust = self._config.robust != "none"
         sums = None if carried is None else carried.sums
         fit = fit_robust(rows, target, variance, options.ridge, robust=robust, carried=sums)
-        self._remember(fit, carried, stamp_ns)
+        self._remember(fit, carried, given.stamp_ns)
         if carried is None and one_depth(seen.depth):  # tells a scale and no more
             rows[:, 1:] = 0
             fit = fit_robust(rows, target, variance, options.ridge, robust=robust)
@@ -150,7 +130,6 @@ class Basis:
         w = posterior.coefficients.astype(np.float32)
         field = cv2.resize(maps.field(w[1:]) + w[0], size, interpolation=cv2.INTER_LINEAR)
         cv2.multiply(depth, cv2.exp(field, field), depth)
-        depth = limited(depth, self._config.min_depth_m, self._config.max_depth_m)
         info = {"maps": maps.source, "weights": posterior.coefficients.tolist(), **about}
         if not self._guards:
             return MetricDepth(depth, None, info)
@@ -168,7 +147,7 @@ class Basis:
         if passed_s < 0 or age_s > _FORGOTTEN * lasts_s:
             return None
         drift = np.zeros(len(memory.sums.moment))
-        drift[0] = passed_s * (_DRIFT / UNIT_SPREAD) ** 2
+        drift[0] = passed_s * (_DRIFT / UNIT_MISFIT) ** 2
         kept = math.exp(-passed_s / lasts_s)
         sums = memory.sums.faded(kept).drifted(drift)
         return _Memory(sums, memory.anchors * kept, age_s, stamp_ns, memory.scale)
@@ -197,7 +176,7 @@ def _agreeing(
     if carried is None:
         return None
     before = posterior_of(carried.sums, ridge)
-    stated = variance + UNIT_SPREAD**2 * before.leverage(rows)
+    stated = variance + UNIT_MISFIT**2 * before.leverage(rows)
     off = np.abs(target - before.at(rows)) / (carried.scale * np.sqrt(stated))
     return carried if np.median(off) <= _JUMP * (1 + _FEW / len(off)) else None
 
@@ -209,6 +188,6 @@ def _sigma(maps: Maps, posterior: Posterior, scale: float) -> FloatArray:
     covariance = posterior.covariance.astype(np.float32)
     leverage = np.einsum("kp,kp->p", covariance[1:, 1:] @ flat, flat)
     leverage += 2 * (covariance[0, 1:] @ flat) + covariance[0, 0]
-    variance = np.float32(UNIT_SPREAD**2) * np.maximum(leverage, 0).reshape(part.shape[1:])
-    variance = cv2.resize(variance, maps.spread.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    return np.asarray(np.float32(scale) * np.sqrt(variance + maps.spread**2))
+    variance = np.float32(UNIT_MISFIT**2) * np.maximum(leverage, 0).reshape(part.shape[1:])
+    variance = cv2.resize(variance, maps.misfit.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.asarray(np.float32(scale) * np.sqrt(variance + maps.misfit**2))

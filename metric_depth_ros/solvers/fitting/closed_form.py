@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from metric_depth_ros.config import SolverConfig
-from metric_depth_ros.solvers.fitting.domain import Domain, choose_domain, depth_from, limited, relative_in
+from metric_depth_ros.solvers.fitting.domain import Domain, choose_domain, depth_from, relative_in
 from metric_depth_ros.solvers.fitting.line import Line, fit_line
 from metric_depth_ros.solvers.fitting.observations import Observations, observe
-from metric_depth_ros.types import (
-    Anchors,
-    Camera,
-    FloatArray,
-    ImageArray,
-    IntArray,
-    MetricDepth,
-    RelativeDepth,
-)
+from metric_depth_ros.solvers.solver import Solver
+from metric_depth_ros.types import FloatArray, IntArray, MetricDepth, SolverInput
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +35,7 @@ class Problem:
     regions: IntArray | None
 
 
-class ClosedForm(ABC):
+class ClosedForm(Solver):
     """A solver that fits y = f(x, u, v) to the anchors in closed form.
 
     Its child says ``_fitted``. Where the anchors tell no more than a scale (one anchor, or all at one
@@ -50,44 +43,32 @@ class ClosedForm(ABC):
     and what the child adds; at one depth instead ``fit`` alone.
     """
 
-    uses: frozenset[str] = frozenset()
-
     def __init__(self, config: SolverConfig, *, guards: bool = True) -> None:
         """``guards=False`` fits as the papers do: lines may fall, nothing is held back."""
         self._config = config
         self._guards = guards
 
-    def solve(
-        self,
-        relative: RelativeDepth,
-        anchors: Anchors,
-        *,
-        image: ImageArray | None = None,
-        camera: Camera | None = None,
-        regions: IntArray | None = None,
-        text: str | None = None,
-        focus_m: float | None = None,
-        stamp_ns: int | None = None,
-    ) -> MetricDepth:
-        """Depth (H, W) in metres; NaN where ``relative`` is, and outside the configured range.
+    def solve(self, given: SolverInput) -> MetricDepth:
+        """Depth (H, W) in metres; NaN where ``given.relative`` is, and where the fit gives no depth.
 
         Raises:
             AnchorError: no anchor lies where the network says something.
-            InputError: the solver uses regions, and they are missing, not whole numbers from 0, or not
+            InputError: the solver wants regions, and they are missing, not whole numbers from 0, or not
                 of the map's size.
         """
         config = self._config
-        domain = choose_domain(config.domain, relative.kind)
-        x = relative_in(domain, relative)
-        regions = self._checked(regions, x.shape)
-        seen = observe(x, anchors, domain, config.weighting, config.robust, config.name)
+        domain = choose_domain(config.domain, given.relative.kind)
+        x = relative_in(domain, given.relative)
+        regions = self._checked(given.regions, x.shape)
+        seen = observe(x, given.anchors, domain, config.weighting, config.robust, config.name)
         line = fit_line(seen, domain, rising=self._guards)
         problem = Problem(domain, x, seen, line, regions)
         if self._guards and seen.one_depth:
             y, info = line.at(x), {"fit": line.how}
         else:
             y, info = self._fitted(problem)
-        depth = limited(depth_from(domain, y, out=y), config.min_depth_m, config.max_depth_m)
+        depth = depth_from(domain, y, out=y)
+        np.copyto(depth, np.float32(np.nan), where=depth < 0)
         about = {"domain": domain, "anchors": len(seen), "rejected": seen.rejected}
         return MetricDepth(depth, info={**about, **info})
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from typing import Literal, cast
 
-import cv2
 import numpy as np
 
 from metric_depth_ros.types import FloatArray, Kind, RelativeDepth
@@ -82,13 +81,3 @@ def weights_in(domain: Domain, depth: FloatArray, sigma: FloatArray, weighting: 
     slope = {"inverse_depth": depth**-2, "log": 1 / depth, "depth": np.ones(len(depth))}[domain]
     weights = 1 / (slope**2 * (sigma**2 + (MODEL_MISFIT * depth) ** 2))
     return np.asarray(weights / weights.mean())
-
-
-def limited(depth: FloatArray, min_depth_m: float, max_depth_m: float) -> FloatArray:
-    """The depths (H, W) float32, changed in place: NaN outside the closed range."""
-    if min_depth_m <= depth.min(initial=max_depth_m) and depth.max(initial=min_depth_m) <= max_depth_m:
-        return depth  # not where any is NaN
-    inside = cv2.inRange(depth, *(float(np.float32(limit)) for limit in (min_depth_m, max_depth_m)))
-    if cv2.countNonZero(inside) < depth.size:
-        np.copyto(depth, np.float32(np.nan), where=np.equal(inside, 0))
-    return depth

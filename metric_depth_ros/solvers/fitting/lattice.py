@@ -51,7 +51,7 @@ class Lattice:
         D[a, b] = D[b, a] = -1.0
         return D
 
-    def spread(self, values: FloatArray) -> FloatArray:
+    def interpolated(self, values: FloatArray) -> FloatArray:
         """(H, W) float32 field of the values (rows, columns) at the vertices."""
         rows, columns = self.shape
         (width, height), step = self._size, self._step

@@ -11,8 +11,8 @@ from metric_depth_ros.solvers.fitting.domain import Domain
 from metric_depth_ros.solvers.fitting.observations import Observations
 from metric_depth_ros.types import BoolArray, FloatArray
 
-# A column with less spread than this fraction of its size is constant: float32 keeps no more.
-NO_SPREAD = 1e-5
+# A column that varies less than this fraction of its size is constant: float32 keeps no more.
+NO_VARIATION = 1e-5
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,15 @@ class Line:
 def fit_line(seen: Observations, domain: Domain, *, rising: bool = True) -> Line:
     """The line of least squares; with ``rising``, of those that rise.
 
-    Where the anchors show no such line (one anchor, one depth, no spread in x, a falling slope) only
+    Where the anchors show no such line (one anchor, one depth, no variation in x, a falling slope) only
     the scale of depth is fitted: y = scale * x, or y = x + shift in the log domain. An inverse-depth
     map that is not positive at the anchors has not even that: then y is their mean.
     """
     x, y, w = seen.x, seen.y, seen.weight / seen.weight.sum()
     mean_x, mean_y = float(w @ x), float(w @ y)
-    spread = float(w @ (x - mean_x) ** 2)
-    if spread > (NO_SPREAD * size_of(x, domain)) ** 2 and not (rising and seen.one_depth):
-        scale = float(w @ ((x - mean_x) * (y - mean_y))) / spread
+    variance = float(w @ (x - mean_x) ** 2)
+    if variance > (NO_VARIATION * size_of(x, domain)) ** 2 and not (rising and seen.one_depth):
+        scale = float(w @ ((x - mean_x) * (y - mean_y))) / variance
         if scale > 0 or not rising:
             return Line(scale, mean_y - scale * mean_x, "affine")
     return fit_scale(seen, domain)
@@ -60,17 +60,17 @@ def fit_scale(seen: Observations, domain: Domain) -> Line:
 
 
 def size_of(x: FloatArray, domain: Domain) -> float:
-    """What the spread of x is compared with; a logarithm's is 1 whatever its zero."""
+    """What the variation of x is compared with; a logarithm's is 1 whatever its zero."""
     return 1.0 if domain == "log" else float(np.abs(x).max())
 
 
-def spread_about(centre: float, values: FloatArray, weight: FloatArray, domain: Domain) -> float:
+def deviation_about(centre: float, values: FloatArray, weight: FloatArray, domain: Domain) -> float:
     """Weighted root mean square distance of values (N,) from a centre; infinite where it is rounding.
 
     Infinite, so that dividing by it makes a column of zeros.
     """
-    spread = float(np.sqrt(np.average((values - centre) ** 2, weights=weight)))
-    return spread if spread > NO_SPREAD * size_of(values, domain) else np.inf
+    deviation = float(np.sqrt(np.average((values - centre) ** 2, weights=weight)))
+    return deviation if deviation > NO_VARIATION * size_of(values, domain) else np.inf
 
 
 def weighted_medians(values: FloatArray, weight: FloatArray, member: BoolArray) -> FloatArray:

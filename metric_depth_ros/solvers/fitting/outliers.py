@@ -46,8 +46,8 @@ def disagreeing(near: IntArray | None, log_ratio: FloatArray, log_depth: FloatAr
     around = log_ratio[near]
     middle = _row_medians(around)
     apart = np.abs(around - log_ratio[:, None])
-    spread = DEVIATION * _row_medians(np.abs(around - middle[:, None]))
-    off = np.abs(log_ratio - middle) > np.maximum(_FACTOR * spread, _TOLERANCE)
+    deviation = DEVIATION * _row_medians(np.abs(around - middle[:, None]))
+    off = np.abs(log_ratio - middle) > np.maximum(_FACTOR * deviation, _TOLERANCE)
     np.minimum(apart, np.abs(log_depth[near] - log_depth[:, None]), out=apart)
     supports, wrong = apart < _TOLERANCE, np.zeros(len(near), bool)
     for _ in range(_ROUNDS):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from metric_depth_ros.solvers.fitting.domain import Domain
-from metric_depth_ros.solvers.fitting.line import NO_SPREAD, size_of
+from metric_depth_ros.solvers.fitting.line import NO_VARIATION, size_of
 from metric_depth_ros.solvers.fitting.observations import Observations
 from metric_depth_ros.types import BoolArray, FloatArray, IntArray
 
@@ -43,7 +43,7 @@ def fit_surfaces(
     """A weighted least-squares surface per row of ``reach``, all of them at once.
 
     Moments are summed once per group of anchors and then over the groups a row reaches; each row is
-    solved in coordinates of zero mean and unit spread. Without ``slopes`` p1 = p2 = 0.
+    solved in coordinates of zero mean and unit deviation. Without ``slopes`` p1 = p2 = 0.
 
     Args:
         seen: the anchors, N of them.
@@ -51,7 +51,7 @@ def fit_surfaces(
         reach: (m, n) whether row i uses the anchors of group j.
         domain: of ``seen``.
         slopes: whether u and v count. Then a row needs 4 anchors that do not lie on one line, but no
-            spread in x; without, 2 anchors with spread in x.
+            variation in x; without, 2 anchors with variation in x.
         leave_one_out: whether to compute ``left_out``.
     """
     centre_x, centre_uv = seen.x.mean(), seen.uv.mean(axis=0)
@@ -60,9 +60,9 @@ def fit_surfaces(
     columns = scaled if slopes else scaled[:, :1]
     count, mean, covariance, mean_y, covariance_y = _moments(columns, seen, group, reach)
 
-    spread = np.sqrt(np.maximum(np.diagonal(covariance, axis1=1, axis2=2), 0))
-    varies = spread > NO_SPREAD
-    unit = np.where(varies, spread, 1.0)
+    deviation = np.sqrt(np.maximum(np.diagonal(covariance, axis1=1, axis2=2), 0))
+    varies = deviation > NO_VARIATION
+    unit = np.where(varies, deviation, 1.0)
     correlation = covariance / (unit[:, :, None] * unit[:, None, :])
     correlation *= varies[:, :, None] & varies[:, None, :]
     correlation += np.eye(columns.shape[1]) * np.where(varies, _RIDGE, 1.0)[:, None, :]

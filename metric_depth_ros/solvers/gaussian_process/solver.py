@@ -9,30 +9,27 @@ import cv2
 import numpy as np
 
 from metric_depth_ros.config import SolverConfig
-from metric_depth_ros.solvers.fitting.domain import limited
 from metric_depth_ros.solvers.fitting.line import weighted_medians
 from metric_depth_ros.solvers.fitting.outliers import DEVIATION
 from metric_depth_ros.solvers.gaussian_process.process import FEATURES, Covariance, GaussianProcess
 from metric_depth_ros.solvers.gaussian_process.tiles import Tile, tiled
 from metric_depth_ros.solvers.gaussian_process.trend import NUGGET, Trend, find_trend, noise_of
-from metric_depth_ros.types import (
-    Anchors,
-    Camera,
-    FloatArray,
-    ImageArray,
-    IntArray,
-    MetricDepth,
-    RelativeDepth,
-)
+from metric_depth_ros.solvers.solver import Solver
+from metric_depth_ros.types import FloatArray, ImageArray, MetricDepth, SolverInput
 
-# Anchors solved for together; more are parted, each part having so many of its own, and seeing so many.
-_TOGETHER, _OWN, _LEAST, _MOST = 512, 130, 64, 600
-# Places at which the field is computed: so many pairs with anchors, within bounds.
-_PAIRS, _PLACES = 2.5e6, (4800, 19200)
+# Anchors that are solved for in one system; more are parted into tiles.
+_TOGETHER = 512
+# Anchors that a tile has of its own, and the bounds of how many it sees with its neighbours'.
+_OWN = 130
+_LEAST, _MOST = 64, 600
+# Pairs of places and anchors for which the field is computed, and the bounds of the number of places.
+_PAIRS = 2.5e6
+_PLACES = (4800, 19200)
 # The uncertainty is computed at every so many places across and down.
 _SPARSE = 5
-# The local length in mean distances of anchors, and how short it may become.
-_SPACINGS, _SHORTEST = 2.0, 0.6
+# The local length in mean distances of anchors, and how short it may become as a fraction.
+_SPACINGS = 2.0
+_SHORTEST = 0.6
 # Anchors' worth of trust in the covariance's own amplitude.
 _OWN_AMPLITUDE = 10.0
 
@@ -91,7 +88,7 @@ class Field:
     scale: float
 
 
-class Auto:
+class GaussianProcessSolver(Solver):
     """log d = c + b log r + f, with a Gaussian process f over image place, log r and colour.
 
     Ours. All anchors are explained at once, each as far as its sigma allows; between them the field
@@ -101,41 +98,31 @@ class Auto:
     left-out anchors are predicted.
     """
 
-    uses: frozenset[str] = frozenset({"image"})
+    probabilistic = True
+    follows_anchors = True
 
     def __init__(self, config: SolverConfig, covariance: Covariance | None = None) -> None:
         self._config = config
         self._covariance = covariance or Covariance()
 
-    def solve(
-        self,
-        relative: RelativeDepth,
-        anchors: Anchors,
-        *,
-        image: ImageArray | None = None,
-        camera: Camera | None = None,
-        regions: IntArray | None = None,
-        text: str | None = None,
-        focus_m: float | None = None,
-        stamp_ns: int | None = None,
-    ) -> MetricDepth:
-        """Depth and sigma (H, W) in metres; NaN where ``relative`` is, and outside the configured range.
+    def solve(self, given: SolverInput) -> MetricDepth:
+        """Depth and sigma (H, W) in metres; NaN where ``given.relative`` is.
 
         Without an image colours count as alike.
 
         Raises:
             AnchorError: no anchor lies where the network says something.
         """
-        trend = find_trend(relative, anchors, self._config)
+        trend = find_trend(given.relative, given.anchors, self._config)
         level = np.float32(np.median(trend.residual))
         covariance = _resolved(self._covariance, len(trend.x))
-        places = _places(trend.map, image, len(trend.x))
+        places = _places(trend.map, given.image, len(trend.x))
         field = _field(places, trend, level, covariance, doubting=self._config.robust != "none")
         y = _enlarged(field.slope + np.float32(1), trend.map.shape)
         y *= trend.map
         y += _enlarged(field.mean, y.shape)
         y += level
-        depth = limited(np.exp(y, out=y), self._config.min_depth_m, self._config.max_depth_m)
+        depth = np.exp(y, out=y)
         sigma = _enlarged(field.sigma, y.shape)
         sigma *= depth
         info = {

@@ -16,8 +16,11 @@ from metric_depth_ros.solvers.fitting.outliers import disagreeing, nearest
 from metric_depth_ros.solvers.gaussian_process.process import FEATURES, Covariance, GaussianProcess
 from metric_depth_ros.types import Anchors, FloatArray, IntArray, RelativeDepth
 
-# Anchors that a line must be fitted to, and that two trends are compared by.
-_FEWEST, _COMPARED = 16, 64
+NAME = "gaussian_process"  # in errors
+# Anchors that a line must be fitted to.
+_FEWEST = 16
+# Anchors that two trends are compared by.
+_COMPARED = 64
 # A line extrapolates badly: it must predict left-out anchors with so much of the error.
 _BETTER = 0.6
 # Error in log depth of an anchor beyond its sigma: what is finer than the field can follow.
@@ -54,8 +57,8 @@ def find_trend(relative: RelativeDepth, anchors: Anchors, config: SolverConfig) 
         AnchorError: none is usable.
     """
     logarithm = np.log(positive_depth(relative))
-    own, x = usable(logarithm, by_place(anchors), "auto")
-    most = config.auto.most_anchors
+    own, x = usable(logarithm, by_place(anchors), NAME)
+    most = config.gaussian_process.most_anchors
     if len(own) > most:
         kept = np.linspace(0, len(own) - 1, most).astype(np.intp)
         own, x = own.take(kept), x[kept]
@@ -77,7 +80,7 @@ def _line(
     values = relative_in(space, relative)
     if _unknown(values) > _unknown(scale.map):
         return None
-    seen = observe(values, scale.anchors, space, "relative", "none", "auto")
+    seen = observe(values, scale.anchors, space, "relative", "none", NAME)
     fit, least = fit_line(seen, space), float(depth_in(space, seen.depth).min() / _FARTHEST)
     x = _log_depth(fit, seen.x, space, least)
     side = values.size**0.5
@@ -85,7 +88,7 @@ def _line(
     if by_line > _BETTER * by_scale:
         return None
     logarithm = _log_depth(fit, values, space, least)
-    return _trend("line", logarithm, own, usable(logarithm, own, "auto")[1], near)
+    return _trend("line", logarithm, own, usable(logarithm, own, NAME)[1], near)
 
 
 def _unknown(values: FloatArray) -> int:

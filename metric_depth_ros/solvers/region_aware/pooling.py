@@ -25,7 +25,7 @@ import numpy as np
 
 from metric_depth_ros.regions.adjacency import neighbours
 from metric_depth_ros.solvers.fitting.domain import Domain
-from metric_depth_ros.solvers.fitting.line import NO_SPREAD, Line, size_of
+from metric_depth_ros.solvers.fitting.line import NO_VARIATION, Line, size_of
 from metric_depth_ros.solvers.fitting.observations import Observations
 from metric_depth_ros.solvers.fitting.surfaces import summed
 from metric_depth_ros.solvers.region_aware.fits import FITS, RegionFits, simplest_of_the_best
@@ -85,7 +85,7 @@ def fit_pooled(
     raw = np.column_stack([seen.x, seen.uv])[:, :k]
     origin, unit = raw.mean(axis=0), raw.std(axis=0)
     size = np.array([size_of(seen.x, domain), *np.maximum(np.abs(seen.uv).max(axis=0), 1)])[:k]
-    unit = np.where(unit > NO_SPREAD * size, unit, np.inf)
+    unit = np.where(unit > NO_VARIATION * size, unit, np.inf)
     columns, b, e = (raw - origin) / unit, base.at(seen.x), seen.y - line.at(seen.x)
     moments = _summed(columns, b, seen, e, group, n)
     noise, misfit = _noise(moments, seen)
@@ -180,9 +180,9 @@ def _level_precision(moments: _Moments, noise: float, misfit: float, touch: Bool
     # An anchor at which the base is 0 (an inverse depth of 0) says nothing about its region's level.
     mass, seen = moments.mass, moments.mass > _EXACT * moments.mass.max()
     one = mass.sum() / moments.count.sum()
-    spread = max(0.0, float(mass @ moments.level**2) - noise * int(seen.sum()))
+    signal = max(0.0, float(mass @ moments.level**2) - noise * int(seen.sum()))
     prior = _NOISE_WORTH * (1 - _NOISE_SHARE) * misfit
-    nu = (spread + prior) / float(mass.sum() + _NOISE_WORTH * one)
+    nu = (signal + prior) / float(mass.sum() + _NOISE_WORTH * one)
 
     first, second = np.nonzero(np.triu(touch & seen & seen[:, None]))
     apart = 2 * nu

@@ -33,7 +33,7 @@ class RegionAware(ClosedForm):
     implausible pixels.
     """
 
-    uses: frozenset[str] = frozenset({"regions"})
+    wants_regions = True
 
     def _fitted(self, problem: Problem) -> tuple[FloatArray, dict[str, Any]]:
         labels, options = problem.regions, self._config.region_aware
@@ -119,9 +119,9 @@ def _applied(
     for top in range(0, height, step):
         rows = slice(top, min(top + step, height))
         v = np.arange(rows.start, rows.stop, dtype=np.float32)[:, None]
-        p0, p1, p2, p3 = (_spread(column, labels[rows]) for column in table)
+        p0, p1, p2, p3 = (_looked_up(column, labels[rows]) for column in table)
         if not everywhere:
-            low, high = (_spread(column, labels[rows]) for column in bounds.T)
+            low, high = (_looked_up(column, labels[rows]) for column in bounds.T)
         p1 *= u
         p2 *= v
         value = np.multiply(p0, x[rows], out=y[rows])
@@ -137,7 +137,7 @@ def _applied(
     return y, implausible
 
 
-def _spread(column: FloatArray, labels: IntArray) -> FloatArray:
+def _looked_up(column: FloatArray, labels: IntArray) -> FloatArray:
     """(H, W) float32, each pixel the value (n,) of its label. OpenCV's table look-up is 3 times faster."""
     if labels.dtype != np.uint8:
         return column.take(labels)

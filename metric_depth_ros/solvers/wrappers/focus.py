@@ -10,17 +10,9 @@ import numpy as np
 
 from metric_depth_ros.config import SolverConfig
 from metric_depth_ros.near_far import TAPER
-from metric_depth_ros.solvers.fitting.domain import MODEL_MISFIT, limited
-from metric_depth_ros.types import (
-    Anchors,
-    Camera,
-    FloatArray,
-    ImageArray,
-    IntArray,
-    MetricDepth,
-    RelativeDepth,
-    Solver,
-)
+from metric_depth_ros.solvers.fitting.domain import MODEL_MISFIT
+from metric_depth_ros.solvers.solver import Solver
+from metric_depth_ros.types import Anchors, FloatArray, MetricDepth, SolverInput
 
 # Ours: an anchor's variance is multiplied by this at most: so it has next to no weight in a weighted fit.
 _MOST = 1e6
@@ -31,7 +23,7 @@ PROCESS_MOST = 10.0
 _SOFTNESS = 0.6
 
 
-class Focused:
+class Focused(Solver):
     """d = m near + (1 - m) far: another solver fitted to the anchors up to the focus, and to those beyond.
 
     After Metric-Solver (paper 004, equations 1 to 6), whose two branches are ours of a closed form. The near
@@ -40,61 +32,29 @@ class Focused:
     beyond it as the taper has it. The mask m asks the near fit (``near_mask``).
     """
 
-    def __init__(
-        self, build: Callable[[SolverConfig], Solver], config: SolverConfig, *, most: float = _MOST
-    ) -> None:
-        """``build`` makes the other solver; the limits of depth hold for the result alone.
+    def __init__(self, config: SolverConfig, build: Callable[[SolverConfig], Solver]) -> None:
+        """``build`` makes the other solver, of which there are two: each may remember."""
+        self._near, self._far = build(config), build(config)
+        self._width = config.focus_width
+        self._most = PROCESS_MOST if self._near.probabilistic else _MOST
+        self.wants_regions = self._near.wants_regions
+        self.wants_maps = self._near.wants_maps
+        self.probabilistic = self._near.probabilistic
+        self.remembers = self._near.remembers
 
-        ``most``: what the variance of an anchor across the focus is multiplied by at most.
+    def solve(self, given: SolverInput) -> MetricDepth:
+        """Depth (H, W), and sigma where the other solver has one, in metres.
+
+        Without a focus the answer is the other solver's own. ``info`` is that of the near fit, with
+        ``focus_m``. Raises what the other solver raises.
         """
-        unlimited = replace(config, min_depth_m=0.0, max_depth_m=np.inf)
-        self._near, self._far = build(unlimited), build(unlimited)
-        self._config, self._most = config, most
-        self.uses = self._near.uses
-
-    def solve(
-        self,
-        relative: RelativeDepth,
-        anchors: Anchors,
-        *,
-        image: ImageArray | None = None,
-        camera: Camera | None = None,
-        regions: IntArray | None = None,
-        text: str | None = None,
-        focus_m: float | None = None,
-        stamp_ns: int | None = None,
-    ) -> MetricDepth:
-        """Depth (H, W), and sigma where the other solver has one, in metres; NaN outside the limits.
-
-        Without a focus (None or 0) the answer is the other solver's own. ``info`` is that of the near fit,
-        with ``focus_m``. Raises what the other solver raises.
-        """
-
-        def fit(solver: Solver, seen: Anchors) -> MetricDepth:
-            return solver.solve(
-                relative,
-                seen,
-                image=image,
-                camera=camera,
-                regions=regions,
-                text=text,
-                focus_m=focus_m,
-                stamp_ns=stamp_ns,
-            )
-
+        anchors, focus_m, width = given.anchors, given.focus_m, self._width
         if not focus_m:
-            return self._limited(fit(self._near, anchors))
-        width = self._config.focus_width
-        near = fit(self._near, near_anchors(anchors, focus_m, width, self._most))
-        far = fit(self._far, far_anchors(anchors, focus_m, width, self._most))
+            return self._near.solve(given)
+        near = self._near.solve(replace(given, anchors=near_anchors(anchors, focus_m, width, self._most)))
+        far = self._far.solve(replace(given, anchors=far_anchors(anchors, focus_m, width, self._most)))
         mask = near_mask(near.depth, far.depth, focus_m, width)
-        return self._limited(replace(_fused(near, far, mask), info={**near.info, "focus_m": focus_m}))
-
-    def _limited(self, found: MetricDepth) -> MetricDepth:
-        depth = limited(found.depth, self._config.min_depth_m, self._config.max_depth_m)
-        if found.sigma is not None:
-            np.copyto(found.sigma, np.float32(np.nan), where=np.isnan(depth))
-        return replace(found, depth=depth)
+        return replace(_fused(near, far, mask), info={**near.info, "focus_m": focus_m})
 
 
 def near_anchors(anchors: Anchors, focus_m: float, width: float, most: float = _MOST) -> Anchors:

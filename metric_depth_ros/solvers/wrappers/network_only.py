@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from metric_depth_ros.config import SolverConfig
 from metric_depth_ros.errors import AnchorError
-from metric_depth_ros.solvers.fitting.domain import limited
-from metric_depth_ros.types import MetricDepth, RelativeDepth
+from metric_depth_ros.types import MetricDepth, SolverInput
 
 
-def unfitted(relative: RelativeDepth, config: SolverConfig) -> MetricDepth:
-    """Depth (H, W) in metres of a metric network; NaN where it is unknown and outside the configured range.
+def network_only(given: SolverInput) -> MetricDepth:
+    """Depth (H, W) in metres of a metric network; NaN where it is unknown.
 
     Raises:
         AnchorError: the network's depth is relative.
     """
+    relative = given.relative
     if not relative.metric:
         raise AnchorError(
             "anchors: 0 usable, and the network has no metres of its own (metric: false in its manifest); "
@@ -25,5 +24,5 @@ def unfitted(relative: RelativeDepth, config: SolverConfig) -> MetricDepth:
     if relative.kind == "inverse_depth":
         with np.errstate(divide="ignore"):
             depth = np.where(depth > 0, 1 / depth, np.float32(np.nan))
-    focus = {"focus_m": config.focus_m} if config.focus_m else {}
-    return MetricDepth(limited(depth, config.min_depth_m, config.max_depth_m), info={"anchors": 0, **focus})
+    focus = {"focus_m": given.focus_m} if given.focus_m else {}
+    return MetricDepth(depth, info={"anchors": 0, **focus})

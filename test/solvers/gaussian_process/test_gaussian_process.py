@@ -9,7 +9,7 @@ from made_scenes import HEIGHT, WIDTH, U, V, anchors_on, smooth_relative, solver
 
 from metric_depth_ros.anchors import sample_bilinear
 from metric_depth_ros.solvers.fitting.outliers import disagreeing, nearest
-from metric_depth_ros.solvers.gaussian_process import solver as auto
+from metric_depth_ros.solvers.gaussian_process import solver as module
 from metric_depth_ros.solvers.gaussian_process.process import Covariance, GaussianProcess
 from metric_depth_ros.solvers.gaussian_process.tiles import tiled
 from metric_depth_ros.types import Anchors, RelativeDepth
@@ -118,10 +118,10 @@ def test_a_parted_solution_is_nearly_the_whole_one(monkeypatch):
     relative = smooth_relative()
     truth = relative * (2 + 0.5 * np.sin(U / 9) * np.cos(V / 7))
     anchors = anchors_on(truth, 400)
-    whole = solver_of("auto").solve(RelativeDepth(relative, "depth"), anchors)
-    monkeypatch.setattr(auto, "_TOGETHER", 100)
-    monkeypatch.setattr(auto, "_OWN", 60)
-    parted = solver_of("auto").solve(RelativeDepth(relative, "depth"), anchors)
+    whole = solver_of("gaussian_process").solve(RelativeDepth(relative, "depth"), anchors)
+    monkeypatch.setattr(module, "_TOGETHER", 100)
+    monkeypatch.setattr(module, "_OWN", 60)
+    parted = solver_of("gaussian_process").solve(RelativeDepth(relative, "depth"), anchors)
     assert np.abs(parted.depth / whole.depth - 1).mean() < 0.01
     assert np.abs(parted.depth / truth - 1).mean() < 1.3 * np.abs(whole.depth / truth - 1).mean() + 1e-3
 
@@ -132,10 +132,10 @@ def test_parts_meet_without_a_seam(monkeypatch):
     uv = rng.uniform([0, 0], [159, 119], (300, 2)).astype(np.float32)
     depth = 3 * np.exp(0.3 * np.sin(uv[:, 0] / 30) + rng.normal(0, 0.05, 300))
     anchors = Anchors(uv, depth, 0.05 * depth)
-    whole = np.log(solver_of("auto").solve(flat, anchors).depth)
-    monkeypatch.setattr(auto, "_TOGETHER", 100)
-    monkeypatch.setattr(auto, "_OWN", 60)
-    parted = np.log(solver_of("auto").solve(flat, anchors).depth)
+    whole = np.log(solver_of("gaussian_process").solve(flat, anchors).depth)
+    monkeypatch.setattr(module, "_TOGETHER", 100)
+    monkeypatch.setattr(module, "_OWN", 60)
+    parted = np.log(solver_of("gaussian_process").solve(flat, anchors).depth)
     for axis in (0, 1):
         step, usual = (np.abs(np.diff(field, axis=axis)).max() for field in (parted, whole))
         assert step < 1.5 * usual
@@ -151,7 +151,7 @@ def test_errors_within_a_lidar_row_say_little_of_what_lies_between_rows(seed):
     )
     truth = 3 * np.exp(bumps)
     depth = sample_bilinear(truth, uv)
-    answer = solver_of("auto").solve(
+    answer = solver_of("gaussian_process").solve(
         RelativeDepth(np.ones((120, 160), np.float32), "depth"), Anchors(uv, depth, 0.02 * depth)
     )
     assert 0.4 < (np.abs(answer.depth - truth) < answer.sigma).mean() < 0.95
@@ -188,7 +188,9 @@ def test_outliers_cost_little_and_much_when_they_are_believed():
     spoiled = Anchors(anchors.uv, depth, anchors.sigma)
 
     def error(anchors, **options):
-        solved = solver_of("auto", **options).solve(RelativeDepth(relative, "depth"), anchors).depth
+        solved = (
+            solver_of("gaussian_process", **options).solve(RelativeDepth(relative, "depth"), anchors).depth
+        )
         return np.abs(solved / truth - 1).mean()
 
     assert error(spoiled) < error(anchors) + 0.02
@@ -202,7 +204,7 @@ def test_sigma_is_as_large_as_the_errors_and_larger_far_from_anchors():
     v, u = rng.integers(5, HEIGHT, 120), rng.integers(0, WIDTH // 2, 120)
     depth = (truth[v, u] * (1 + 0.02 * rng.standard_normal(120))).astype(np.float32)
     anchors = Anchors(np.column_stack([u, v]).astype(np.float32), depth, 0.02 * depth)
-    solved = solver_of("auto").solve(RelativeDepth(relative, "depth"), anchors)
+    solved = solver_of("gaussian_process").solve(RelativeDepth(relative, "depth"), anchors)
     assert np.isnan(solved.sigma[:5]).all() and np.isfinite(solved.sigma[5:]).all()
     near, far = np.s_[5:, : WIDTH // 2], np.s_[5:, 3 * WIDTH // 4 :]
     within = np.abs(solved.depth - truth) <= solved.sigma
@@ -221,7 +223,7 @@ def test_colour_parts_what_the_network_does_not():
         np.column_stack([u, v]).astype(np.float32), truth[v, u].astype(np.float32), np.full(40, 0.02)
     )
     blind, seeing = (
-        solver_of("auto").solve(RelativeDepth(relative, "depth"), anchors, image=i).depth
+        solver_of("gaussian_process").solve(RelativeDepth(relative, "depth"), anchors, image=i).depth
         for i in (None, image)
     )
     assert np.abs(seeing / truth - 1).mean() < 0.75 * np.abs(blind / truth - 1).mean()
@@ -234,7 +236,7 @@ def test_a_wall_that_the_network_tilts_is_met_where_its_anchors_are(jitter):
     v, u = np.random.default_rng(12).integers(0, [[HEIGHT], [WIDTH]], (2, 100))
     depth = 4 + np.random.default_rng(13).normal(0, jitter, 100)
     anchors = Anchors(np.column_stack([u, v]).astype(np.float32), depth, np.full(100, 0.02))
-    solved = solver_of("auto").solve(RelativeDepth(tilted, "depth"), anchors)
+    solved = solver_of("gaussian_process").solve(RelativeDepth(tilted, "depth"), anchors)
     assert np.abs(solved.depth / 4 - 1).mean() < 0.02
 
 
@@ -246,7 +248,7 @@ def test_robust_none_believes_a_wrong_anchor():
         depth[3] *= 2.5
         u, v = anchors.uv[3].astype(int)
         met, doubted = (
-            solver_of("auto", robust=robust)
+            solver_of("gaussian_process", robust=robust)
             .solve(RelativeDepth(relative, "depth"), Anchors(anchors.uv, depth, anchors.sigma))
             .depth[v, u]
             / depth[3]
@@ -261,7 +263,7 @@ def test_depth_beside_unknown_pixels_is_as_good_as_elsewhere():
     truth = 2 * relative
     anchors = anchors_on(truth, 60)
     relative[np.random.default_rng(13).random(relative.shape) < 0.5] = np.nan
-    solved = solver_of("auto").solve(RelativeDepth(relative, "depth"), anchors).depth
+    solved = solver_of("gaussian_process").solve(RelativeDepth(relative, "depth"), anchors).depth
     known = np.isfinite(relative)
     assert np.array_equal(np.isfinite(solved), known)
     assert np.abs(solved / truth - 1)[known].mean() < 0.02
@@ -285,6 +287,8 @@ def test_doubt_raises_the_noise_of_what_the_others_predict_badly():
 def test_more_anchors_than_wanted_are_thinned_out_evenly():
     relative = smooth_relative()
     anchors = anchors_on(2 * relative, 1000)
-    solved = solver_of("auto", auto__most_anchors=100).solve(RelativeDepth(relative, "depth"), anchors)
+    solved = solver_of("gaussian_process", gaussian_process__most_anchors=100).solve(
+        RelativeDepth(relative, "depth"), anchors
+    )
     assert solved.info["anchors"] == 100
     assert np.abs(solved.depth / (2 * relative) - 1).mean() < 0.02

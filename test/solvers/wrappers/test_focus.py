@@ -10,22 +10,21 @@ from made_scenes import HEIGHT, OURS, VARIANTS, WIDTH, U, anchors_on, noisy_prob
 
 from metric_depth_ros.config import SolverConfig
 from metric_depth_ros.near_far import TAPER
-from metric_depth_ros.solvers import SOLVERS
+from metric_depth_ros.solvers import SOLVERS, Solver, solver_class, within_limits
 from metric_depth_ros.solvers.wrappers.focus import Focused, far_anchors, near_anchors, near_mask
-from metric_depth_ros.types import Anchors, MetricDepth, RelativeDepth
+from metric_depth_ros.types import Anchors, MetricDepth, RelativeDepth, SolverInput
 
 ANCHORS = Anchors(np.zeros((3, 2), np.float32), np.array([2.0, 4.0, 8.0]), np.full(3, 0.1))
 
 
-class Fixed:
+class Fixed(Solver):
     """A solver of which it is known what it says: one depth and sigma, then the next."""
-
-    uses: frozenset[str] = frozenset()
 
     def __init__(self, *answers):
         self.answers, self.seen = list(answers), []
 
-    def solve(self, relative, anchors, **others):
+    def solve(self, given):
+        anchors = given.anchors
         self.seen.append(anchors)
         depth, sigma = self.answers.pop(0)
         depth, sigma = (np.full((1, 1), value, np.float32) for value in (depth, sigma))
@@ -36,10 +35,11 @@ def fixed(near, far, **settings):
     """A focused solver whose fits give these depths with these sigmas, and the two solvers."""
     solvers = [Fixed(near), Fixed(far)]
     each = iter(solvers)
-    return Focused(lambda config: next(each), SolverConfig(**settings)), *solvers
+    return Focused(SolverConfig(**settings), lambda config: next(each)), *solvers
 
 
-RELATIVE = RelativeDepth(np.ones((1, 1), np.float32), "depth")
+def given(focus_m):
+    return SolverInput(RelativeDepth(np.ones((1, 1), np.float32), "depth"), ANCHORS, focus_m=focus_m)
 
 
 def test_sigma_is_widened_beyond_the_focus_for_the_near_fit():
@@ -75,7 +75,7 @@ def test_the_mask_is_one_half_a_width_beyond_the_focus():
 
 def test_depth_and_sigma_are_those_of_the_mixture():
     focused, near, far = fixed((math.exp(0.25), 0.1), (3.0, 0.4))
-    found = focused.solve(RELATIVE, ANCHORS, focus_m=1.0)  # right where the mask is a half
+    found = focused.solve(given(1.0))  # right where the mask is a half
     a = math.exp(0.25)
     assert found.depth[0, 0] == pytest.approx((a + 3) / 2, rel=1e-5)
     assert found.sigma[0, 0] == pytest.approx(math.sqrt((0.1**2 + 0.4**2) / 2 + (3 - a) ** 2 / 4), rel=1e-5)
@@ -85,7 +85,7 @@ def test_depth_and_sigma_are_those_of_the_mixture():
 
 def test_a_fit_that_has_no_depth_leaves_it_to_the_other():
     for near, far, depth in (((np.nan, np.nan), (3.0, 0.4), 3.0), ((0.5, 0.1), (np.inf, np.nan), 0.5)):
-        found = fixed(near, far)[0].solve(RELATIVE, ANCHORS, focus_m=1.0)
+        found = fixed(near, far)[0].solve(given(1.0))
         assert found.depth[0, 0] == depth
         assert np.isfinite(found.sigma[0, 0])
 
@@ -93,7 +93,7 @@ def test_a_fit_that_has_no_depth_leaves_it_to_the_other():
 def test_without_a_focus_there_is_one_solve_and_the_anchors_as_they_are():
     for focus_m in (None, 0.0):
         focused, near, far = fixed((2.0, 0.1), (3.0, 0.4))
-        found = focused.solve(RELATIVE, ANCHORS, focus_m=focus_m)
+        found = focused.solve(given(focus_m))
         assert (found.depth[0, 0], found.sigma[0, 0]) == (2.0, np.float32(0.1))
         assert near.seen == [ANCHORS]
         assert far.seen == []
@@ -101,8 +101,8 @@ def test_without_a_focus_there_is_one_solve_and_the_anchors_as_they_are():
 
 @pytest.mark.parametrize("focus_m", [None, 1.0])
 def test_the_limits_hold_for_depth_and_sigma(focus_m):
-    focused, *_ = fixed((2.0, 0.1), (3.0, 0.4), max_depth_m=1.5)
-    found = focused.solve(RELATIVE, ANCHORS, focus_m=focus_m)
+    focused, *_ = fixed((2.0, 0.1), (3.0, 0.4))
+    found = within_limits(focused.solve(given(focus_m)), SolverConfig(max_depth_m=1.5))
     assert np.isnan(found.depth).all()
     assert np.isnan(found.sigma).all()
 
@@ -112,7 +112,9 @@ def test_off_is_the_solver_itself(name):
     relative, anchors = noisy_problem("inverse_depth")
     relative.values[5:9, 10:20] = np.nan
     limits = {"min_depth_m": 2.0, "max_depth_m": 6.0}
-    plain = SOLVERS[name](SolverConfig(name=name, **limits)).solve(relative, anchors, regions=quarters())
+    config = SolverConfig(name=name, **limits)
+    solved = solver_class(name)(config).solve(SolverInput(relative, anchors, regions=quarters()))
+    plain = within_limits(solved, config)
     found = solver_of(name, **limits).solve(relative, anchors, regions=quarters())
     np.testing.assert_array_equal(found.depth, plain.depth)
     assert (found.sigma is None) == (plain.sigma is None)
@@ -139,7 +141,9 @@ def test_every_solver_takes_a_focus(name, options):
         assert (found.sigma[np.isfinite(found.depth)] > 0).all()
 
 
-@pytest.mark.parametrize("name", ["auto", "global_affine", "median", "piecewise", "lwlr", "grid", "basis"])
+@pytest.mark.parametrize(
+    "name", ["gaussian_process", "global_affine", "median", "piecewise", "lwlr", "grid", "basis"]
+)
 def test_the_focus_slides_without_jumps(name):
     relative, anchors = noisy_problem()
     solver = solver_of(name)
@@ -158,7 +162,9 @@ def bent():
     return RelativeDepth(values, "depth"), depth
 
 
-@pytest.mark.parametrize("name", ["global_affine", "median", "lwlr", "grid", "auto", "basis", "region_aware"])
+@pytest.mark.parametrize(
+    "name", ["global_affine", "median", "lwlr", "grid", "gaussian_process", "basis", "region_aware"]
+)
 @pytest.mark.parametrize("residuals", ["keep", "spread"])
 def test_the_error_within_the_focus_falls_and_beyond_it_does_not_rise(name, residuals):
     relative, depth = bent()

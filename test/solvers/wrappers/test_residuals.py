@@ -8,7 +8,7 @@ from made_scenes import HEIGHT, OURS, WIDTH, U, V, anchors_on, quarters, smooth_
 
 from metric_depth_ros.types import Anchors, RelativeDepth
 
-FITTED = [name for name in OURS if name != "auto"]
+FITTED = [name for name in OURS if name != "gaussian_process"]
 
 
 def bent():

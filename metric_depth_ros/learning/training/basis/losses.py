@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from metric_depth_ros.solvers.basis.maps import UNIT_SPREAD
+from metric_depth_ros.solvers.basis.maps import UNIT_MISFIT
 
 # "A small constant on the order of 1e-3" (paper 001, section 4.1).
 RIDGE = 1e-3
@@ -42,7 +42,7 @@ def solve_faithfully(basis: Tensor, target: Tensor, weight: Tensor) -> Solved:
     w = torch.linalg.solve(system, (weighted @ target[..., None]))
     field = (basis * w).sum(1)
     with torch.no_grad():
-        variance = UNIT_SPREAD**2 * (basis * torch.linalg.solve(system, basis)).sum(1)
+        variance = UNIT_MISFIT**2 * (basis * torch.linalg.solve(system, basis)).sum(1)
     return Solved(field, variance)
 
 
@@ -55,7 +55,7 @@ def solve_robustly(basis: Tensor, target: Tensor, variance: Tensor, anchor: Tens
         variance: (B, P) of y about the best field.
         anchor: (B, P) 1 at anchors, of which there is at least one in every picture.
     """
-    base = anchor * UNIT_SPREAD**2 / variance
+    base = anchor * UNIT_MISFIT**2 / variance
     with torch.no_grad():
         weight = base
         for _ in range(_REWEIGHTINGS):
@@ -67,7 +67,7 @@ def solve_robustly(basis: Tensor, target: Tensor, variance: Tensor, anchor: Tens
     mean, centred, system = _centred(basis, weight)
     field = _field(mean, centred, system, target, weight)
     with torch.no_grad():
-        spread = UNIT_SPREAD**2 * _leverage(centred, system, weight)
+        spread = UNIT_MISFIT**2 * _leverage(centred, system, weight)
     return Solved(field, spread)
 
 
