@@ -24,14 +24,14 @@ import cv2
 import numpy as np
 
 from metric_depth_ros.config import Config, EngineConfig, SolverConfig, from_flat
-from metric_depth_ros.engines.positive import positive_depth
+from metric_depth_ros.depth import positive_depth, within_limits
 from metric_depth_ros.evaluation import report, runner
 from metric_depth_ros.evaluation.candidates import Candidate, build_candidates
 from metric_depth_ros.evaluation.frames import Problem, build_source, find_sets, read_problems
 from metric_depth_ros.evaluation.metrics import abs_rel
 from metric_depth_ros.evaluation.protocols import OUTLIERS_FAR, OUTLIERS_NEAR, Case, draw
 from metric_depth_ros.pipeline import engine_for
-from metric_depth_ros.solvers import Solver, build_solver, within_limits
+from metric_depth_ros.solvers import Solver, build_solver
 from metric_depth_ros.types import Anchors, MetricDepth, RelativeDepth, SolverInput
 
 CASES = [Case("low", 1), Case("medium", 1), Case("high", 1), *(Case("drop", n) for n in (9, 7, 5, 3, 1))]
@@ -55,8 +55,8 @@ def run_candidates(folder: Path, engine: EngineConfig, *, blind_alone: bool) -> 
     """Every run of a folder as a candidate, or those with F = 0; its maps replace those of the network."""
     import torch
 
+    from metric_depth_ros.depth import BEYOND
     from metric_depth_ros.engines import load_manifest, manifest_path
-    from metric_depth_ros.engines.positive import BEYOND
     from metric_depth_ros.learning.models.basis_generator import FusedGenerator
     from metric_depth_ros.learning.training.basis.cache import FEATURES, reduced_size
     from metric_depth_ros.learning.training.basis.trainer import load_generator
@@ -100,7 +100,7 @@ def run_candidates(folder: Path, engine: EngineConfig, *, blind_alone: bool) -> 
             solver: Solver = solver,
         ) -> MetricDepth:
             given = SolverInput(maps_of(problem), anchors, image=problem.image)
-            return within_limits(solver.solve(given), config)
+            return within_limits(solver.solve(given), *config.limits_m)
 
         yield Candidate(f"{name} | seed {settings['seed']}, {state['step']} steps", solve, maps_of)
 

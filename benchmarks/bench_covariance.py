@@ -13,11 +13,11 @@ import dataclasses
 from pathlib import Path
 
 from metric_depth_ros.config import EngineConfig, SolverConfig
+from metric_depth_ros.depth import within_limits
 from metric_depth_ros.evaluation import report, runner
 from metric_depth_ros.evaluation.candidates import Candidate
 from metric_depth_ros.evaluation.frames import Problem, build_source, find_sets, read_problems
 from metric_depth_ros.evaluation.protocols import Case
-from metric_depth_ros.solvers import within_limits
 from metric_depth_ros.solvers.gaussian_process.process import Covariance
 from metric_depth_ros.solvers.gaussian_process.solver import GaussianProcessSolver
 from metric_depth_ros.types import Anchors, MetricDepth, SolverInput
@@ -32,7 +32,7 @@ def candidate(label: str, covariance: Covariance) -> Candidate:
 
     def solve(problem: Problem, anchors: Anchors) -> MetricDepth:
         given = SolverInput(problem.relative, anchors, image=problem.image)
-        return within_limits(solver.solve(given), config)
+        return within_limits(solver.solve(given), *config.limits_m)
 
     return Candidate(label, solve)
 

@@ -31,11 +31,12 @@ from metric_depth_ros.cli.synthetic_bag import DEPTH
 from metric_depth_ros.cli.words import setting_of
 from metric_depth_ros.config import AnchorsConfig, Config, from_flat
 from metric_depth_ros.datasets import Frame, open_dataset
+from metric_depth_ros.depth import within_limits
 from metric_depth_ros.engines import build_engine
 from metric_depth_ros.evaluation.metrics import abs_rel, delta
 from metric_depth_ros.near_far import FOCUSES
 from metric_depth_ros.regions import build_segmenter
-from metric_depth_ros.solvers import build_solver, within_limits
+from metric_depth_ros.solvers import build_solver
 from metric_depth_ros.types import Anchors, FloatArray, IntArray, RelativeDepth, SolverInput
 
 SOLVERS = ("global_affine", "lwlr", "region_aware", "auto")
@@ -125,7 +126,7 @@ def solver_of(name: str, options: dict[str, Any]) -> Callable[[Picture, Anchors,
         given = SolverInput(
             picture.relative, anchors, image=image, regions=picture.regions, focus_m=focus_m or None
         )
-        return within_limits(solver.solve(given), config).depth
+        return within_limits(solver.solve(given), *config.limits_m).depth
 
     return solve
 

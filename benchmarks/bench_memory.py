@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from metric_depth_ros.config import from_flat
+from metric_depth_ros.depth import within_limits
 from metric_depth_ros.evaluation.frames import Problem, build_source, read_problems
 from metric_depth_ros.evaluation.metrics import abs_rel, sigma_coverage
 from metric_depth_ros.evaluation.protocols import Case, draw
 from metric_depth_ros.pipeline import engine_for
-from metric_depth_ros.solvers import build_solver, within_limits
+from metric_depth_ros.solvers import build_solver
 from metric_depth_ros.types import Anchors, SolverInput
 
 AHEAD, STEP_NS, CASE = 4, 10**8, Case("random", 100)
@@ -40,7 +41,7 @@ def carried(problems: list[Problem], maps: str) -> list[list[tuple[float, float]
                 image=problem.image,
                 stamp_ns=STEP_NS * (10 + later),
             )
-            metric = within_limits(solver.solve(given), config)
+            metric = within_limits(solver.solve(given), *config.limits_m)
             truth = problem.known.pixels.take(drawn.evaluated)
             u, v = np.rint(truth.uv).astype(np.intp).T
             depth, sigma = metric.depth[v, u], np.asarray(metric.sigma)[v, u]

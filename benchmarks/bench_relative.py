@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from metric_depth_ros.config import EngineConfig
+from metric_depth_ros.depth import positive_depth
 from metric_depth_ros.engines import BUNDLED, build_engine
-from metric_depth_ros.engines.positive import positive_depth
 from metric_depth_ros.evaluation.relative import (
     SETS,
     Found,

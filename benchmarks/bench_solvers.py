@@ -19,10 +19,11 @@ import numpy as np
 
 from metric_depth_ros.anchors import build_anchors, sample_bilinear
 from metric_depth_ros.config import AnchorsConfig, RegionsConfig, SolverConfig, from_flat
+from metric_depth_ros.depth import within_limits
 from metric_depth_ros.geometry import transform_points
 from metric_depth_ros.messages.clouds import cloud_fields
 from metric_depth_ros.regions import build_segmenter
-from metric_depth_ros.solvers import SOLVERS, build_solver, within_limits
+from metric_depth_ros.solvers import SOLVERS, build_solver
 from metric_depth_ros.types import (
     Anchors,
     Camera,
@@ -157,7 +158,7 @@ def solvers() -> dict[str, Callable[[SolverInput], MetricDepth]]:
 def solve_with(config: SolverConfig) -> Callable[[SolverInput], MetricDepth]:
     """A configured solver within its limits."""
     solver = build_solver(config)
-    return lambda given: within_limits(solver.solve(given), config)
+    return lambda given: within_limits(solver.solve(given), *config.limits_m)
 
 
 def main() -> None:

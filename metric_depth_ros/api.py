@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from metric_depth_ros.config import SETTINGS, Config, SolverConfig, from_flat
+from metric_depth_ros.depth import within_limits
 from metric_depth_ros.errors import ConfigError, InputError
 from metric_depth_ros.labels import compact
 from metric_depth_ros.regions import build_segmenter
 from metric_depth_ros.regions.merging import few_enough
-from metric_depth_ros.solvers import SOLVERS, build_solver, within_limits
+from metric_depth_ros.solvers import SOLVERS, build_solver
 from metric_depth_ros.types import (
     Anchors,
     BoolArray,
@@ -85,7 +86,7 @@ def solve(
         labels = _segmented(picture, given, solver, config) if regions is None else _given(regions, picture)
     focus_m = config.solver.focus_m or None
     solved = chosen.solve(SolverInput(given, anchors, image=picture, regions=labels, focus_m=focus_m))
-    return within_limits(solved, config.solver)
+    return within_limits(solved, *config.solver.limits_m)
 
 
 def _configured(solver: str, options: Mapping[str, Any]) -> Config:

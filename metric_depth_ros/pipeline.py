@@ -12,6 +12,7 @@ import numpy as np
 
 from metric_depth_ros.anchors import build_anchors
 from metric_depth_ros.config import Config, EngineConfig
+from metric_depth_ros.depth import within_limits
 from metric_depth_ros.engines import BUNDLED_WITH_BASIS, build_engine
 from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError
 from metric_depth_ros.geometry import Rectifier, resize_camera
@@ -19,7 +20,7 @@ from metric_depth_ros.labels import resize_labels
 from metric_depth_ros.regions import build_segmenter
 from metric_depth_ros.regions.merging import few_enough
 from metric_depth_ros.share import share_path
-from metric_depth_ros.solvers import Solver, build_solver, network_only, solver_class, within_limits
+from metric_depth_ros.solvers import Solver, build_solver, network_only, solver_class
 from metric_depth_ros.types import (
     Anchors,
     Camera,
@@ -171,7 +172,7 @@ class MetricDepthPipeline:
                 stamp_ns=perceived.sample.stamp_ns,
             )
             solve = self._solver.solve if len(anchors) or self.remembers else network_only
-            metric = within_limits(solve(given), self.config.solver)
+            metric = within_limits(solve(given), *self.config.solver.limits_m)
         return Result(metric, camera, image, anchors, perceived.sample, clock.seconds)
 
     def _prepared(self, sample: Sample) -> tuple[ImageArray, Camera]:

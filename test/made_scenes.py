@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from metric_depth_ros.config import from_flat
-from metric_depth_ros.solvers import SOLVERS, build_solver, within_limits
+from metric_depth_ros.depth import within_limits
+from metric_depth_ros.solvers import SOLVERS, build_solver
 from metric_depth_ros.types import Anchors, RelativeDepth, SolverInput
 
 HEIGHT, WIDTH = 48, 64
@@ -47,7 +48,7 @@ class Limited:
 
     def solve(self, relative, anchors, **more):
         """``more``: the other fields of SolverInput."""
-        return within_limits(self.solver.solve(SolverInput(relative, anchors, **more)), self.config)
+        return within_limits(self.solver.solve(SolverInput(relative, anchors, **more)), *self.config.limits_m)
 
 
 def solver_of(name="region_aware", **options):

@@ -11,9 +11,10 @@ import pytest
 import metric_depth_ros
 from metric_depth_ros import solve
 from metric_depth_ros.config import RegionsConfig, SolverConfig
+from metric_depth_ros.depth import within_limits
 from metric_depth_ros.errors import AnchorError, ConfigError, InputError
 from metric_depth_ros.regions import build_segmenter
-from metric_depth_ros.solvers import SOLVERS, build_solver, within_limits
+from metric_depth_ros.solvers import SOLVERS, build_solver
 from metric_depth_ros.types import Anchors, RelativeDepth, SolverInput
 
 HEIGHT, WIDTH, COUNT = 60, 80, 40
@@ -41,7 +42,7 @@ def test_every_solver_gives_what_it_gives_by_itself(solver):
     anchors = Anchors(UV.astype(np.float32), DEPTH.astype(np.float32), (0.02 * DEPTH).astype(np.float32))
     given = SolverInput(RelativeDepth(noisy, "inverse_depth"), anchors, image=IMAGE, regions=labels)
     config = SolverConfig(name=solver)
-    expected = within_limits(build_solver(config).solve(given), config)
+    expected = within_limits(build_solver(config).solve(given), *config.limits_m)
     for regions in (None, labels):
         found = solve(noisy, UV, DEPTH, image=IMAGE, regions=regions, solver=solver)
         np.testing.assert_allclose(found.depth, expected.depth, rtol=1e-5)

@@ -14,7 +14,7 @@ PACKAGE, SYNTHETIC = (Path(p.__file__).parent for p in (metric_depth_ros, metric
 FLOORS = [
     {"errors"},
     {"types", "share"},
-    {"labels", "near_far", "geometry"},
+    {"labels", "near_far", "geometry", "depth"},
     {"config", "transforms", "messages"},
     {"anchors", "sync"},
     {"runtimes", "datasets", "bags", "drawing", "health"},
@@ -30,7 +30,7 @@ FLOORS = [
 # The same inside two of them.
 INSIDE = {
     "solvers": [
-        {"solver", "limits"},
+        {"solver"},
         {"fitting"},
         {"median", "global_affine", "piecewise", "lwlr", "grid", "gaussian_process", "region_aware", "basis"},
         {"paper", "wrappers"},

@@ -44,7 +44,7 @@ def test_package_xml_names_every_ros_package_that_is_imported():
         "transformers",
         "safetensors",
     )
-    ours = ("metric_depth_ros", "__future__", *from_pip)
+    ours = ("metric_depth_ros", "metric_depth_synthetic", "__future__", *from_pip)
     used = set()
     for path in [*(ROOT / "metric_depth_ros").rglob("*.py"), *(ROOT / "launch").glob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):

@@ -98,16 +98,16 @@ def _problems(args: argparse.Namespace, config: Config) -> Any:
 def _explained(
     problem: Problem, args: argparse.Namespace, config: Config
 ) -> tuple[MetricDepth, Anchors, Maps]:
-    from metric_depth_ros.engines.positive import positive_depth
+    from metric_depth_ros.depth import positive_depth, within_limits
     from metric_depth_ros.evaluation.protocols import Case, draw
-    from metric_depth_ros.solvers import build_solver, within_limits
+    from metric_depth_ros.solvers import build_solver
     from metric_depth_ros.solvers.basis.maps import find_maps
     from metric_depth_ros.types import SolverInput
 
     count = args.anchors if args.protocol == "random" else 1
     anchors = draw(problem.known, Case(args.protocol, count), 0, problem.name).anchors
     given = SolverInput(problem.relative, anchors, image=problem.image)
-    metric = within_limits(build_solver(config.solver).solve(given), config.solver)
+    metric = within_limits(build_solver(config.solver).solve(given), *config.solver.limits_m)
     depth = positive_depth(problem.relative)
     # Those that were solved with, whatever the settings say.
     return metric, anchors, find_maps(problem.relative, depth, problem.image, metric.info["maps"])
@@ -118,8 +118,8 @@ def _write(path: Path, problem: Problem, anchors: Anchors, metric: MetricDepth, 
     import cv2
     import numpy as np
 
+    from metric_depth_ros.depth import positive_depth
     from metric_depth_ros.drawing.pictures import draw_basis
-    from metric_depth_ros.engines.positive import positive_depth
     from metric_depth_ros.errors import InputError
 
     depth = positive_depth(problem.relative)

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from metric_depth_ros.config import Config, SolverConfig, updated
+from metric_depth_ros.depth import within_limits
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.evaluation.frames import Problem
 from metric_depth_ros.evaluation.interpolation import interpolate_anchors
-from metric_depth_ros.solvers import build_solver, within_limits
+from metric_depth_ros.solvers import build_solver
 from metric_depth_ros.types import Anchors, Kind, MetricDepth, RelativeDepth, SolverInput
 
 # A problem and anchors to metric depth. Raises MetricDepthError.
@@ -51,7 +52,7 @@ def solver_candidate(label: str, config: Config, *, constant_map: bool = False) 
         regions = problem.regions(config.regions) if wants_regions else None
         focus_m = settings.focus_m or None
         given = SolverInput(relative, anchors, image=problem.image, regions=regions, focus_m=focus_m)
-        return within_limits(solver.solve(given), settings)
+        return within_limits(solver.solve(given), *settings.limits_m)
 
     return Candidate(label, solve, prepare, control=constant_map)
 
@@ -71,7 +72,7 @@ def controls() -> list[Candidate]:
 
     def level(problem: Problem, anchors: Anchors) -> MetricDepth:
         given = SolverInput(constant_relative(problem, "depth"), anchors)
-        return within_limits(line.solve(given), settings)
+        return within_limits(line.solve(given), *settings.limits_m)
 
     def interpolate(problem: Problem, anchors: Anchors) -> MetricDepth:
         return MetricDepth(interpolate_anchors(anchors, problem.known.width, problem.known.height))

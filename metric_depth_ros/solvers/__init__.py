@@ -11,13 +11,12 @@ from typing import cast
 
 from metric_depth_ros.config import SOLVERS, SolverConfig
 from metric_depth_ros.errors import ConfigError
-from metric_depth_ros.solvers.limits import within_limits
 from metric_depth_ros.solvers.solver import Solver
 from metric_depth_ros.solvers.wrappers.focus import Focused
 from metric_depth_ros.solvers.wrappers.network_only import network_only
 from metric_depth_ros.solvers.wrappers.residuals import SpreadResiduals
 
-__all__ = ["SOLVERS", "Solver", "build_solver", "network_only", "solver_class", "within_limits"]
+__all__ = ["SOLVERS", "Solver", "build_solver", "network_only", "solver_class"]
 
 
 def build_solver(config: SolverConfig) -> Solver:

@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from metric_depth_ros.depth import Domain
 from metric_depth_ros.solvers.fitting.closed_form import ClosedForm, Problem, rescued
-from metric_depth_ros.solvers.fitting.domain import Domain
 from metric_depth_ros.solvers.fitting.lattice import Lattice
-from metric_depth_ros.solvers.fitting.line import Line, deviation_about, fit_scale
-from metric_depth_ros.solvers.fitting.observations import Observations
+from metric_depth_ros.solvers.fitting.observations import Line, Observations, deviation_about, fit_scale
 from metric_depth_ros.solvers.fitting.penalised import Rows, fit_ridge
 from metric_depth_ros.types import FloatArray
 

@@ -10,7 +10,7 @@ import numpy as np
 from metric_depth_ros.config import LwlrConfig
 from metric_depth_ros.solvers.fitting.closed_form import ClosedForm, Problem, rescued
 from metric_depth_ros.solvers.fitting.lattice import Lattice
-from metric_depth_ros.solvers.fitting.line import deviation_about
+from metric_depth_ros.solvers.fitting.observations import deviation_about
 from metric_depth_ros.types import FloatArray
 
 # Ours: the kernel's width in mean distances between anchors, and its limits as fractions of the diagonal.

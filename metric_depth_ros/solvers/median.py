@@ -9,7 +9,7 @@ import numpy as np
 
 from metric_depth_ros.config import SolverConfig
 from metric_depth_ros.solvers.fitting.closed_form import ClosedForm, Problem
-from metric_depth_ros.solvers.fitting.line import weighted_medians
+from metric_depth_ros.solvers.fitting.observations import weighted_medians
 from metric_depth_ros.types import FloatArray
 
 

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from metric_depth_ros.solvers.fitting.closed_form import ClosedForm, Problem, rescued
-from metric_depth_ros.solvers.fitting.line import Line
-from metric_depth_ros.solvers.fitting.observations import Observations
+from metric_depth_ros.solvers.fitting.observations import Line, Observations
 from metric_depth_ros.solvers.fitting.penalised import Rows, fit_ridge
 from metric_depth_ros.solvers.fitting.surfaces import fit_surfaces
 from metric_depth_ros.types import FloatArray

@@ -17,9 +17,9 @@ from test_training import write_shards
 from metric_depth_ros.cli.main import main
 from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.datasets import open_dataset
+from metric_depth_ros.depth import BEYOND, positive_depth
 from metric_depth_ros.engines import build_engine
 from metric_depth_ros.engines.manifest import FileManifest, load_manifest
-from metric_depth_ros.engines.positive import BEYOND, positive_depth
 from metric_depth_ros.errors import ConfigError, InputError, ModelError
 from metric_depth_ros.evaluation.regimes import REGIMES, drop_closest, grid_places, regime_places
 from metric_depth_ros.learning.export.basis import _source, export_basis

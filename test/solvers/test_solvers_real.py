@@ -10,11 +10,12 @@ import pytest
 
 from metric_depth_ros.anchors import inside_image
 from metric_depth_ros.config import RegionsConfig, SolverConfig
+from metric_depth_ros.depth import within_limits
 from metric_depth_ros.evaluation.interpolation import interpolate_anchors
 from metric_depth_ros.evaluation.metrics import abs_rel
 from metric_depth_ros.geometry import project, transform_points
 from metric_depth_ros.regions import build_segmenter
-from metric_depth_ros.solvers import build_solver, within_limits
+from metric_depth_ros.solvers import build_solver
 from metric_depth_ros.types import Anchors, Camera, RelativeDepth, SolverInput
 
 
@@ -42,7 +43,7 @@ def solve_with(config):
     solver = build_solver(config)
 
     def solve(relative, anchors, **seen):
-        return within_limits(solver.solve(SolverInput(relative, anchors, **seen)), config)
+        return within_limits(solver.solve(SolverInput(relative, anchors, **seen)), *config.limits_m)
 
     return solve
 

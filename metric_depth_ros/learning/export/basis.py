@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from metric_depth_ros.depth import BEYOND
 from metric_depth_ros.engines.manifest import Manifest, load_manifest, model_file
-from metric_depth_ros.engines.positive import BEYOND
 from metric_depth_ros.errors import ConfigError, InputError, ModelError
 from metric_depth_ros.learning.export.description import write_manifest
 from metric_depth_ros.learning.models.basis_generator import BasisGenerator, FusedGenerator

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.linalg import lapack
 
 from metric_depth_ros.solvers.basis.maps import UNIT_MISFIT
-from metric_depth_ros.solvers.fitting.outliers import DEVIATION
+from metric_depth_ros.solvers.fitting.observations import DEVIATION
 from metric_depth_ros.types import FloatArray
 
 _REWEIGHTINGS = 1

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from metric_depth_ros.config import SolverConfig
-from metric_depth_ros.engines.positive import positive_depth
+from metric_depth_ros.depth import positive_depth
 from metric_depth_ros.errors import AnchorError
 from metric_depth_ros.solvers.basis.fit import (
     Fit,

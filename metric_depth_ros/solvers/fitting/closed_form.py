@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 
 from metric_depth_ros.config import SolverConfig
-from metric_depth_ros.solvers.fitting.domain import Domain, choose_domain, depth_from, relative_in
-from metric_depth_ros.solvers.fitting.line import Line, fit_line
-from metric_depth_ros.solvers.fitting.observations import Observations, observe
+from metric_depth_ros.depth import Domain, choose_domain, depth_from, relative_in
+from metric_depth_ros.solvers.fitting.observations import Line, Observations, fit_line, observe
 from metric_depth_ros.solvers.solver import Solver
 from metric_depth_ros.types import FloatArray, IntArray, MetricDepth, SolverInput
 

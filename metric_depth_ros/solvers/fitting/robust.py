@@ -21,7 +21,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from metric_depth_ros.solvers.fitting.domain import Domain, depth_from
+from metric_depth_ros.depth import Domain, depth_from
 from metric_depth_ros.types import FloatArray, IntArray
 
 # Fewer anchors cannot outvote a wrong one.

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metric_depth_ros.solvers.fitting.domain import Domain
-from metric_depth_ros.solvers.fitting.line import NO_VARIATION, size_of
-from metric_depth_ros.solvers.fitting.observations import Observations
+from metric_depth_ros.depth import Domain
+from metric_depth_ros.solvers.fitting.observations import NO_VARIATION, Observations, size_of
 from metric_depth_ros.types import BoolArray, FloatArray, IntArray
 
 # Added to the diagonal of correlation matrices; settles what the anchors leave open (a relative map

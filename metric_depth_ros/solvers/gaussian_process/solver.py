@@ -9,13 +9,12 @@ import cv2
 import numpy as np
 
 from metric_depth_ros.config import SolverConfig
-from metric_depth_ros.solvers.fitting.line import weighted_medians
-from metric_depth_ros.solvers.fitting.outliers import DEVIATION
+from metric_depth_ros.solvers.fitting.observations import DEVIATION, weighted_medians
 from metric_depth_ros.solvers.gaussian_process.process import FEATURES, Covariance, GaussianProcess
 from metric_depth_ros.solvers.gaussian_process.tiles import Tile, tiled
 from metric_depth_ros.solvers.gaussian_process.trend import NUGGET, Trend, find_trend, noise_of
 from metric_depth_ros.solvers.solver import Solver
-from metric_depth_ros.types import FloatArray, ImageArray, MetricDepth, SolverInput
+from metric_depth_ros.types import FloatArray, ImageArray, IntArray, MetricDepth, SolverInput
 
 # Anchors that are solved for in one system; more are parted into tiles.
 _TOGETHER = 512
@@ -173,18 +172,19 @@ def _field(places: Places, trend: Trend, level: float, covariance: Covariance, *
     """The process given the trend's residuals less ``level``."""
     uv = trend.anchors.uv
     features, values, noise = places.at(uv, trend.x), trend.residual - level, noise_of(trend.anchors)
-    parts = []
-    for tile in tiled(uv, *places.size, _OWN if len(uv) > _TOGETHER else _TOGETHER):
-        chosen = tile.chosen(uv, _LEAST, _MOST)
-        told = features[chosen], values[chosen], noise[chosen]
-        parts.append((tile, GaussianProcess(covariance, *told, doubting=doubting)))
-    sparse = places.sparse()
-    smooth = _blended(parts, sparse, lambda process, at: process.smooth_mean(at))
-    slope = _blended(parts, sparse, lambda process, at: np.full(len(at), process.slope))
-    variance = _blended(parts, sparse, lambda process, at: process.variance(at))
-    mean = _blended(parts, places, lambda process, at: process.local_mean(at))
+
+    def process_of(chosen: IntArray | slice) -> GaussianProcess:
+        return GaussianProcess(covariance, features[chosen], values[chosen], noise[chosen], doubting=doubting)
+
+    tiles = list(tiled(uv, *places.size, _OWN)) if len(uv) > _TOGETHER else []
+    processes = [process_of(tile.chosen(uv, _LEAST, _MOST)) for tile in tiles] or [process_of(slice(None))]
+    parts, sparse = (tiles, processes), places.sparse()
+    smooth = _blended(*parts, sparse, lambda process, at: process.smooth_mean(at))
+    slope = _blended(*parts, sparse, lambda process, at: np.full(len(at), process.slope))
+    variance = _blended(*parts, sparse, lambda process, at: process.variance(at))
+    mean = _blended(*parts, places, lambda process, at: process.local_mean(at))
     mean += _enlarged(smooth, mean.shape)
-    scale = _amplitude([process for _, process in parts])
+    scale = _amplitude(processes)
     sigma = scale * np.sqrt(variance + np.float32(NUGGET**2))
     return Field(mean, slope, sigma, scale)
 
@@ -197,17 +197,21 @@ def _resolved(covariance: Covariance, anchors: int) -> Covariance:
 
 
 def _blended(
-    parts: Sequence[tuple[Tile, GaussianProcess]],
+    tiles: Sequence[Tile],
+    processes: Sequence[GaussianProcess],
     places: Places,
     value: Callable[[GaussianProcess, FloatArray], FloatArray],
 ) -> FloatArray:
-    """(rows, columns) float32: ``value`` of each part's process on its own tile, one fading into the next."""
+    """(rows, columns) float32: ``value`` of each process on its own tile, one fading into the next.
+
+    A single process holds for the whole image, with a tile or without.
+    """
     rows, columns = places.features.shape[:2]
-    if len(parts) == 1:
-        whole = value(parts[0][1], places.features.reshape(-1, FEATURES))
+    if len(processes) == 1:
+        whole = value(processes[0], places.features.reshape(-1, FEATURES))
         return np.asarray(whole.reshape(rows, columns), np.float32)
     total, weights = np.zeros((rows, columns), np.float32), np.zeros((rows, columns), np.float32)
-    for tile, process in parts:
+    for tile, process in zip(tiles, processes, strict=True):
         down, across = tile.reach(places.v, places.u)
         weight = tile.weights(places.v[down], places.u[across])
         at = places.features[down, across]

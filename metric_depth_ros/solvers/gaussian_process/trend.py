@@ -1,4 +1,6 @@
-"""What log depth is before the anchors near a pixel are asked: the network's answer, made positive."""
+"""Log depth before the anchors near a pixel are asked: the network's answer made positive, and which
+anchors agree with their neighbours about it.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +8,20 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from metric_depth_ros.config import SolverConfig
-from metric_depth_ros.engines.positive import positive_depth
-from metric_depth_ros.solvers.fitting.domain import Domain, choose_domain, depth_from, depth_in, relative_in
-from metric_depth_ros.solvers.fitting.line import Line, fit_line
-from metric_depth_ros.solvers.fitting.observations import by_place, observe, usable
-from metric_depth_ros.solvers.fitting.outliers import disagreeing, nearest
+from metric_depth_ros.depth import Domain, choose_domain, depth_from, depth_in, positive_depth, relative_in
+from metric_depth_ros.solvers.fitting.observations import (
+    DEVIATION,
+    Line,
+    by_place,
+    fit_line,
+    observe,
+    usable,
+)
 from metric_depth_ros.solvers.gaussian_process.process import FEATURES, Covariance, GaussianProcess
-from metric_depth_ros.types import Anchors, FloatArray, IntArray, RelativeDepth
+from metric_depth_ros.types import Anchors, BoolArray, FloatArray, IntArray, RelativeDepth
 
 NAME = "gaussian_process"  # in errors
 # Anchors that a line must be fitted to.
@@ -25,6 +32,16 @@ _COMPARED = 64
 _BETTER = 0.6
 # Error in log depth of an anchor beyond its sigma: what is finer than the field can follow.
 NUGGET = 0.01
+# With fewer anchors the neighbours are too far away to judge by.
+_FEWEST_JUDGED = 10
+_NEIGHBOURS = 8
+# Neighbours that must support an anchor, and how often wrong ones lose their say.
+_SUPPORTERS = 2
+_ROUNDS = 3
+# Disagreement in log depth that is no sign of an error.
+_TOLERANCE = 0.12
+# The Hampel identifier's factor.
+_FACTOR = 3.0
 # An inverse depth is at least that of the farthest anchor by this.
 _FARTHEST = 10.0
 
@@ -133,3 +150,49 @@ def _left_out_error(anchors: Anchors, x: FloatArray, side: float) -> float:
 def noise_of(anchors: Anchors) -> FloatArray:
     """(N,) variances of the anchors' log depth about a smooth field."""
     return np.asarray(NUGGET**2 + (anchors.sigma.astype(np.float64) / anchors.depth) ** 2)
+
+
+def nearest(uv: FloatArray) -> IntArray | None:
+    """(N, 8) indices of the anchors closest to each of the pixels (N, 2); None of fewer than 10."""
+    if len(uv) < _FEWEST_JUDGED:
+        return None
+    _, near = cKDTree(uv).query(uv, k=_NEIGHBOURS + 1)
+    itself = near == np.arange(len(uv))[:, None]
+    itself[~itself.any(axis=1), -1] = True  # crowded out by others at its very place
+    return np.asarray(near[~itself].reshape(len(uv), _NEIGHBOURS))
+
+
+def disagreeing(near: IntArray | None, log_ratio: FloatArray, log_depth: FloatArray) -> BoolArray:
+    """(N,) which anchors are wrong: far off the median of their 8 nearest, and alone with it.
+
+    Off by more than three times their median deviation (Hampel 1974), and supported by fewer than two
+    of them that are not wrong themselves: a neighbour supports an anchor when metric depth, or its ratio
+    to the relative depth, is alike within 12 %. So the thin part in front and the gap between two
+    things, where the network is wrong and the median as well, keep their anchors, as several lie there.
+    Anchors at one place vouch for each other.
+    None of fewer than 10 anchors is wrong, nor more than half of any.
+
+    Args:
+        near: of ``nearest``.
+        log_ratio: (N,) log of metric over relative depth.
+        log_depth: (N,) log of metric depth.
+    """
+    if near is None:
+        return np.zeros(len(log_ratio), bool)
+    around = log_ratio[near]
+    middle = _row_medians(around)
+    apart = np.abs(around - log_ratio[:, None])
+    deviation = DEVIATION * _row_medians(np.abs(around - middle[:, None]))
+    off = np.abs(log_ratio - middle) > np.maximum(_FACTOR * deviation, _TOLERANCE)
+    np.minimum(apart, np.abs(log_depth[near] - log_depth[:, None]), out=apart)
+    supports, wrong = apart < _TOLERANCE, np.zeros(len(near), bool)
+    for _ in range(_ROUNDS):
+        wrong = off & (np.count_nonzero(supports & ~wrong[near], axis=1) < _SUPPORTERS)
+    return wrong if 2 * np.count_nonzero(wrong) <= len(wrong) else np.zeros_like(wrong)
+
+
+def _row_medians(values: FloatArray) -> FloatArray:
+    """(N,) of (N, an even number); np.median takes three times as long."""
+    half = values.shape[1] // 2
+    ordered = np.sort(values, axis=1)
+    return np.asarray((ordered[:, half - 1] + ordered[:, half]) / 2)

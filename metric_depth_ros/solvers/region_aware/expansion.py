@@ -8,10 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from metric_depth_ros.config import RegionAwareConfig
+from metric_depth_ros.depth import Domain
 from metric_depth_ros.regions.adjacency import grown, neighbours
-from metric_depth_ros.solvers.fitting.domain import Domain
-from metric_depth_ros.solvers.fitting.line import Line, weighted_medians
-from metric_depth_ros.solvers.fitting.observations import Observations
+from metric_depth_ros.solvers.fitting.observations import Line, Observations, weighted_medians
 from metric_depth_ros.solvers.fitting.surfaces import Surfaces, fit_surfaces
 from metric_depth_ros.solvers.region_aware.fits import FITS, RegionFits, depth_ranges, simplest_of_the_best
 from metric_depth_ros.types import BoolArray, FloatArray, IntArray

@@ -23,10 +23,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from metric_depth_ros.depth import Domain
 from metric_depth_ros.regions.adjacency import neighbours
-from metric_depth_ros.solvers.fitting.domain import Domain
-from metric_depth_ros.solvers.fitting.line import NO_VARIATION, Line, size_of
-from metric_depth_ros.solvers.fitting.observations import Observations
+from metric_depth_ros.solvers.fitting.observations import NO_VARIATION, Line, Observations, size_of
 from metric_depth_ros.solvers.fitting.surfaces import summed
 from metric_depth_ros.solvers.region_aware.fits import FITS, RegionFits, simplest_of_the_best
 from metric_depth_ros.types import BoolArray, FloatArray, IntArray

@@ -7,12 +7,12 @@ from typing import Any
 import cv2
 import numpy as np
 
+from metric_depth_ros.depth import Domain, depth_in
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.labels import compact
 from metric_depth_ros.regions.merging import MOST_REGIONS
 from metric_depth_ros.solvers.fitting.closed_form import ClosedForm, Problem
-from metric_depth_ros.solvers.fitting.domain import Domain, depth_in
-from metric_depth_ros.solvers.fitting.line import Line
+from metric_depth_ros.solvers.fitting.observations import Line
 from metric_depth_ros.solvers.region_aware.expansion import fit_expanded
 from metric_depth_ros.solvers.region_aware.fits import FITS, RegionFits
 from metric_depth_ros.solvers.region_aware.pooling import fit_pooled

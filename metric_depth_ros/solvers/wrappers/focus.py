@@ -10,7 +10,7 @@ import numpy as np
 
 from metric_depth_ros.config import SolverConfig
 from metric_depth_ros.near_far import TAPER
-from metric_depth_ros.solvers.fitting.domain import MODEL_MISFIT
+from metric_depth_ros.solvers.fitting.observations import MODEL_MISFIT
 from metric_depth_ros.solvers.solver import Solver
 from metric_depth_ros.types import Anchors, FloatArray, MetricDepth, SolverInput
 

@@ -7,15 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from metric_depth_ros.solvers.fitting.domain import (
-    MODEL_MISFIT,
-    depth_from,
-    depth_in,
-    relative_in,
-    weights_in,
-)
-from metric_depth_ros.solvers.fitting.line import weighted_medians
-from metric_depth_ros.solvers.fitting.observations import observe
+from metric_depth_ros.depth import depth_from, depth_in, relative_in
+from metric_depth_ros.solvers.fitting.observations import MODEL_MISFIT, observe, weighted_medians, weights_in
 from metric_depth_ros.solvers.fitting.surfaces import fit_surfaces
 from metric_depth_ros.types import Anchors, RelativeDepth
 

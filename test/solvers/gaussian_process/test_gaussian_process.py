@@ -8,10 +8,10 @@ import pytest
 from made_scenes import HEIGHT, WIDTH, U, V, anchors_on, smooth_relative, solver_of
 
 from metric_depth_ros.anchors import sample_bilinear
-from metric_depth_ros.solvers.fitting.outliers import disagreeing, nearest
 from metric_depth_ros.solvers.gaussian_process import solver as module
 from metric_depth_ros.solvers.gaussian_process.process import Covariance, GaussianProcess
 from metric_depth_ros.solvers.gaussian_process.tiles import tiled
+from metric_depth_ros.solvers.gaussian_process.trend import disagreeing, nearest
 from metric_depth_ros.types import Anchors, RelativeDepth
 
 COVARIANCE = Covariance()

@@ -305,10 +305,9 @@ def test_an_anchor_more_changes_little():
 
 def test_the_pooled_level_is_the_posterior_mean_of_the_plain_model():
     """The block solve against Bayes' rule on all anchors at once, with the solver's own variances."""
+    from metric_depth_ros.depth import relative_in
     from metric_depth_ros.regions.adjacency import neighbours
-    from metric_depth_ros.solvers.fitting.domain import relative_in
-    from metric_depth_ros.solvers.fitting.line import fit_line
-    from metric_depth_ros.solvers.fitting.observations import observe
+    from metric_depth_ros.solvers.fitting.observations import fit_line, observe
     from metric_depth_ros.solvers.region_aware import pooling
 
     relative, _, anchors, labels = drifting(80)

@@ -9,8 +9,9 @@ import pytest
 from made_scenes import HEIGHT, OURS, VARIANTS, WIDTH, U, anchors_on, noisy_problem, quarters, solver_of
 
 from metric_depth_ros.config import SolverConfig
+from metric_depth_ros.depth import within_limits
 from metric_depth_ros.near_far import TAPER
-from metric_depth_ros.solvers import SOLVERS, Solver, solver_class, within_limits
+from metric_depth_ros.solvers import SOLVERS, Solver, solver_class
 from metric_depth_ros.solvers.wrappers.focus import Focused, far_anchors, near_anchors, near_mask
 from metric_depth_ros.types import Anchors, MetricDepth, RelativeDepth, SolverInput
 
@@ -102,7 +103,7 @@ def test_without_a_focus_there_is_one_solve_and_the_anchors_as_they_are():
 @pytest.mark.parametrize("focus_m", [None, 1.0])
 def test_the_limits_hold_for_depth_and_sigma(focus_m):
     focused, *_ = fixed((2.0, 0.1), (3.0, 0.4))
-    found = within_limits(focused.solve(given(focus_m)), SolverConfig(max_depth_m=1.5))
+    found = within_limits(focused.solve(given(focus_m)), *SolverConfig(max_depth_m=1.5).limits_m)
     assert np.isnan(found.depth).all()
     assert np.isnan(found.sigma).all()
 
@@ -114,7 +115,7 @@ def test_off_is_the_solver_itself(name):
     limits = {"min_depth_m": 2.0, "max_depth_m": 6.0}
     config = SolverConfig(name=name, **limits)
     solved = solver_class(name)(config).solve(SolverInput(relative, anchors, regions=quarters()))
-    plain = within_limits(solved, config)
+    plain = within_limits(solved, *config.limits_m)
     found = solver_of(name, **limits).solve(relative, anchors, regions=quarters())
     np.testing.assert_array_equal(found.depth, plain.depth)
     assert (found.sigma is None) == (plain.sigma is None)

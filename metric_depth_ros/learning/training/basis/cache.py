@@ -22,10 +22,10 @@ import numpy as np
 
 from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.datasets import Frame, FrameFolder, ShardFrames, open_dataset
+from metric_depth_ros.depth import positive_depth
 from metric_depth_ros.engines import build_depth_engine
 from metric_depth_ros.engines.depth_engine import DepthEngine
 from metric_depth_ros.engines.manifest import Manifest
-from metric_depth_ros.engines.positive import positive_depth
 from metric_depth_ros.errors import ConfigError, InputError
 from metric_depth_ros.evaluation.known import known_pixels
 from metric_depth_ros.learning.training.augment import reframed, relit

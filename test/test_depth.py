@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from metric_depth_ros.engines.positive import positive_depth
+from metric_depth_ros.depth import positive_depth
 from metric_depth_ros.types import RelativeDepth
 
 

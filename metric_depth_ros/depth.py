@@ -1,0 +1,138 @@
+"""Depth in numbers: the spaces it is fitted in, relative depth made positive, and the limits of metric depth.
+
+With d the metric and r the relative depth (r = 1 / value for inverse-depth networks):
+
+    domain         x        y        unit of y
+    inverse_depth  1 / r    1 / d    1/m
+    log            log r    log d    (log m)
+    depth          r        d        m
+
+In each of them y grows with x wherever the network orders depth rightly.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, cast
+
+import cv2
+import numpy as np
+
+from metric_depth_ros.types import FloatArray, Kind, MetricDepth, RelativeDepth
+
+Domain = Literal["inverse_depth", "log", "depth"]
+
+# Where the zero of inverse depth is arbitrary: the far end of a picture, as a multiple of its median depth.
+_FAR_END = 2.0
+# Nothing is farther than this multiple of the median depth: the sky, and noise around zero.
+_FARTHEST = 100.0
+# The part of the pixels that lies beyond the far end.
+BEYOND = 0.02
+# Pixels that say so.
+_SAMPLE = 5_000
+
+
+def choose_domain(setting: str, kind: Kind) -> Domain:
+    """The domain a setting means; "auto" is inverse_depth, or log for depth networks."""
+    if setting != "auto":
+        return cast(Domain, setting)
+    return "inverse_depth" if kind == "inverse_depth" else "log"
+
+
+def relative_in(domain: Domain, relative: RelativeDepth) -> FloatArray:
+    """x (H, W) float32 of a relative map; NaN where it is NaN or has no x. May be the map's own memory.
+
+    Values that are not positive have no logarithm and no inverse, and no meaning as a depth. Only an
+    inverse-depth map fitted in inverse depth keeps them: its zero is arbitrary.
+    """
+    x: FloatArray = relative.values.astype(np.float32, copy=False)
+    same = relative.kind == domain
+    any_sign = same and domain == "inverse_depth"
+    lowest, highest = (float(f(x, initial=1)) for f in (np.min, np.max))  # NaN where there is one
+    if not ((any_sign or lowest > 0) and np.isfinite(lowest) and highest < np.inf):
+        x = np.where(np.isfinite(x) if any_sign else (x > 0) & (x < np.inf), x, np.float32(np.nan))
+    if domain == "log":
+        return np.log(x) if relative.kind == "depth" else -np.log(x)
+    return x if same else 1 / x
+
+
+def depth_in(domain: Domain, depth: FloatArray) -> FloatArray:
+    """y of depths in metres, float64."""
+    depth = np.asarray(depth, np.float64)
+    if domain == "log":
+        return np.asarray(np.log(depth))
+    return 1 / depth if domain == "inverse_depth" else depth
+
+
+def depth_from(domain: Domain, y: FloatArray, out: FloatArray | None = None) -> FloatArray:
+    """Depths in metres of y, of y's type; where there is none (y <= 0) not positive, or infinite.
+
+    ``out`` may be y itself.
+    """
+    with np.errstate(divide="ignore", over="ignore"):
+        if domain == "log":
+            return np.asarray(np.exp(y, out=out))
+        return np.asarray(np.reciprocal(y, out=out)) if domain == "inverse_depth" else y
+
+
+def positive_depth(relative: RelativeDepth) -> FloatArray:
+    """(H, W) float32 depth up to a scale, positive; NaN where the network said nothing.
+
+    Papers 001 and 002 scale a positive depth; an affine-invariant inverse-depth network does not give
+    one, since its zero is arbitrary. Ours, for all networks alike:
+
+        r = 1 / max(v - shift, floor),  floor = (median v - shift) / 100
+
+    A map without a negative value is taken as inverse depth up to a scale: shift = 0. Otherwise the
+    shift puts the farthest 2 % of the pixels at 2 times the median depth and beyond:
+    shift = 2 low - median, low being the value that 2 % are below. A depth network is taken as it is.
+
+    What it costs: the true far end of a picture is anything from the median itself to the sky, so a
+    scale fits worse than a scale and a shift would. docs/model_card.md has figures.
+    """
+    values = relative.values.astype(np.float32, copy=False)
+    if relative.kind == "depth":
+        return np.where(np.isfinite(values) & (values > 0), values, np.float32(np.nan))
+    shift, floor = zero_of(values)
+    depth = values - np.float32(shift)
+    if np.isfinite(values.min(initial=0)) and np.isfinite(values.max(initial=0)):
+        cv2.max(depth, floor, depth)  # four times as fast, and blind to NaN
+    else:
+        np.maximum(depth, np.float32(floor), out=depth)
+        depth[~np.isfinite(values)] = np.nan
+    return np.asarray(np.divide(np.float32(1), depth, out=depth))  # twice as fast as np.reciprocal
+
+
+def zero_of(values: FloatArray) -> tuple[float, float]:
+    """Shift and floor of an inverse-depth map (H, W), as ``positive_depth`` has them; NaN of an unknown one.
+
+    From some 5,000 pixels on a grid: all of them take fifty times as long and say the same.
+    """
+    step = max(1, int((values.size / _SAMPLE) ** 0.5))
+    sample = values[::step, ::step].ravel()
+    sample = sample[np.isfinite(sample)]
+    if not len(sample):
+        sample = values[np.isfinite(values)]
+    if not len(sample):
+        return float("nan"), float("nan")
+    last = len(sample) - 1
+    first = int(BEYOND * last)
+    sample = np.partition(sample, (0, first, min(first + 1, last), last // 2, (last + 1) // 2))
+    median = float(sample[last // 2] + sample[(last + 1) // 2]) / 2
+    shift = 0.0
+    if sample[0] < 0:
+        part = BEYOND * last - first
+        low = float((1 - part) * sample[first] + part * sample[min(first + 1, last)])
+        shift = (_FAR_END * low - median) / (_FAR_END - 1)
+    return shift, max((median - shift) / _FARTHEST, float(np.finfo(np.float32).tiny))
+
+
+def within_limits(metric: MetricDepth, lowest_m: float, highest_m: float) -> MetricDepth:
+    """The answer of a solver with depth and sigma NaN outside the closed range; changed in place."""
+    depth = metric.depth
+    if not (lowest_m <= depth.min(initial=highest_m) and depth.max(initial=lowest_m) <= highest_m):  # or NaN
+        inside = cv2.inRange(depth, *(float(np.float32(limit)) for limit in (lowest_m, highest_m)))
+        if cv2.countNonZero(inside) < depth.size:
+            np.copyto(depth, np.float32(np.nan), where=np.equal(inside, 0))
+    if metric.sigma is not None:
+        np.copyto(metric.sigma, np.float32(np.nan), where=np.isnan(depth))
+    return metric
