@@ -100,7 +100,7 @@ def run_candidates(folder: Path, engine: EngineConfig, *, blind_alone: bool) -> 
             solver: Solver = solver,
         ) -> MetricDepth:
             given = SolverInput(maps_of(problem), anchors, image=problem.image)
-            return within_limits(solver.solve(given), *config.limits_m)
+            return within_limits(solver.solve(given), config)
 
         yield Candidate(f"{name} | seed {settings['seed']}, {state['step']} steps", solve, maps_of)
 

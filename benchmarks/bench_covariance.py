@@ -32,7 +32,7 @@ def candidate(label: str, covariance: Covariance) -> Candidate:
 
     def solve(problem: Problem, anchors: Anchors) -> MetricDepth:
         given = SolverInput(problem.relative, anchors, image=problem.image)
-        return within_limits(solver.solve(given), *config.limits_m)
+        return within_limits(solver.solve(given), config)
 
     return Candidate(label, solve)
 

@@ -126,7 +126,7 @@ def solver_of(name: str, options: dict[str, Any]) -> Callable[[Picture, Anchors,
         given = SolverInput(
             picture.relative, anchors, image=image, regions=picture.regions, focus_m=focus_m or None
         )
-        return within_limits(solver.solve(given), *config.limits_m).depth
+        return within_limits(solver.solve(given), config).depth
 
     return solve
 

@@ -41,7 +41,7 @@ def carried(problems: list[Problem], maps: str) -> list[list[tuple[float, float]
                 image=problem.image,
                 stamp_ns=STEP_NS * (10 + later),
             )
-            metric = within_limits(solver.solve(given), *config.limits_m)
+            metric = within_limits(solver.solve(given), config)
             truth = problem.known.pixels.take(drawn.evaluated)
             u, v = np.rint(truth.uv).astype(np.intp).T
             depth, sigma = metric.depth[v, u], np.asarray(metric.sigma)[v, u]

@@ -158,7 +158,7 @@ def solvers() -> dict[str, Callable[[SolverInput], MetricDepth]]:
 def solve_with(config: SolverConfig) -> Callable[[SolverInput], MetricDepth]:
     """A configured solver within its limits."""
     solver = build_solver(config)
-    return lambda given: within_limits(solver.solve(given), *config.limits_m)
+    return lambda given: within_limits(solver.solve(given), config)
 
 
 def main() -> None:

@@ -86,7 +86,7 @@ def solve(
         labels = _segmented(picture, given, solver, config) if regions is None else _given(regions, picture)
     focus_m = config.solver.focus_m or None
     solved = chosen.solve(SolverInput(given, anchors, image=picture, regions=labels, focus_m=focus_m))
-    return within_limits(solved, *config.solver.limits_m)
+    return within_limits(solved, config.solver)
 
 
 def _configured(solver: str, options: Mapping[str, Any]) -> Config:

@@ -17,6 +17,7 @@ from typing import Literal, cast
 import cv2
 import numpy as np
 
+from metric_depth_ros.config import SolverConfig
 from metric_depth_ros.types import FloatArray, Kind, MetricDepth, RelativeDepth
 
 Domain = Literal["inverse_depth", "log", "depth"]
@@ -126,9 +127,9 @@ def zero_of(values: FloatArray) -> tuple[float, float]:
     return shift, max((median - shift) / _FARTHEST, float(np.finfo(np.float32).tiny))
 
 
-def within_limits(metric: MetricDepth, lowest_m: float, highest_m: float) -> MetricDepth:
-    """The answer of a solver with depth and sigma NaN outside the closed range; changed in place."""
-    depth = metric.depth
+def within_limits(metric: MetricDepth, config: SolverConfig) -> MetricDepth:
+    """A solver's answer, depth and sigma NaN outside ``min_depth_m`` to ``max_depth_m``; changed in place."""
+    depth, lowest_m, highest_m = metric.depth, config.min_depth_m, config.max_depth_m
     if not (lowest_m <= depth.min(initial=highest_m) and depth.max(initial=lowest_m) <= highest_m):  # or NaN
         inside = cv2.inRange(depth, *(float(np.float32(limit)) for limit in (lowest_m, highest_m)))
         if cv2.countNonZero(inside) < depth.size:

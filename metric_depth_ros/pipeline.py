@@ -172,7 +172,7 @@ class MetricDepthPipeline:
                 stamp_ns=perceived.sample.stamp_ns,
             )
             solve = self._solver.solve if len(anchors) or self.remembers else network_only
-            metric = within_limits(solve(given), *self.config.solver.limits_m)
+            metric = within_limits(solve(given), self.config.solver)
         return Result(metric, camera, image, anchors, perceived.sample, clock.seconds)
 
     def _prepared(self, sample: Sample) -> tuple[ImageArray, Camera]:

@@ -48,7 +48,7 @@ class Limited:
 
     def solve(self, relative, anchors, **more):
         """``more``: the other fields of SolverInput."""
-        return within_limits(self.solver.solve(SolverInput(relative, anchors, **more)), *self.config.limits_m)
+        return within_limits(self.solver.solve(SolverInput(relative, anchors, **more)), self.config)
 
 
 def solver_of(name="region_aware", **options):

@@ -42,7 +42,7 @@ def test_every_solver_gives_what_it_gives_by_itself(solver):
     anchors = Anchors(UV.astype(np.float32), DEPTH.astype(np.float32), (0.02 * DEPTH).astype(np.float32))
     given = SolverInput(RelativeDepth(noisy, "inverse_depth"), anchors, image=IMAGE, regions=labels)
     config = SolverConfig(name=solver)
-    expected = within_limits(build_solver(config).solve(given), *config.limits_m)
+    expected = within_limits(build_solver(config).solve(given), config)
     for regions in (None, labels):
         found = solve(noisy, UV, DEPTH, image=IMAGE, regions=regions, solver=solver)
         np.testing.assert_allclose(found.depth, expected.depth, rtol=1e-5)

@@ -14,9 +14,9 @@ PACKAGE, SYNTHETIC = (Path(p.__file__).parent for p in (metric_depth_ros, metric
 FLOORS = [
     {"errors"},
     {"types", "share"},
-    {"labels", "near_far", "geometry", "depth"},
+    {"labels", "near_far", "geometry"},
     {"config", "transforms", "messages"},
-    {"anchors", "sync"},
+    {"anchors", "sync", "depth"},
     {"runtimes", "datasets", "bags", "drawing", "health"},
     {"engines"},
     {"regions"},
@@ -135,3 +135,9 @@ def test_no_file_imports_itself_by_a_detour():
         # A file of a package may be imported by its __init__.
         graph[module] = found - {"metric_depth_ros", "metric_depth_synthetic"}
     assert len(list(TopologicalSorter(graph).static_order())) >= len(MODULES) - 2
+
+
+def test_the_architecture_page_shows_these_floors():
+    page = (PACKAGE.parent / "docs/architecture.md").read_text()
+    block = page.split("## 3. What may import what")[1].split("```")[1]
+    assert [set(line.split()) for line in block.strip().splitlines()] == FLOORS

@@ -107,7 +107,7 @@ def _explained(
     count = args.anchors if args.protocol == "random" else 1
     anchors = draw(problem.known, Case(args.protocol, count), 0, problem.name).anchors
     given = SolverInput(problem.relative, anchors, image=problem.image)
-    metric = within_limits(build_solver(config.solver).solve(given), *config.solver.limits_m)
+    metric = within_limits(build_solver(config.solver).solve(given), config.solver)
     depth = positive_depth(problem.relative)
     # Those that were solved with, whatever the settings say.
     return metric, anchors, find_maps(problem.relative, depth, problem.image, metric.info["maps"])

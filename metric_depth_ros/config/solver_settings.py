@@ -209,8 +209,3 @@ class SolverConfig:
     def chosen(self) -> str:
         """The solver's own name: ``name``, or what ``auto`` chooses."""
         return AUTO_CHOOSES if self.name == "auto" else self.name
-
-    @property
-    def limits_m(self) -> tuple[float, float]:
-        """Least and greatest depth in metres that is published."""
-        return self.min_depth_m, self.max_depth_m

@@ -52,7 +52,7 @@ def solver_candidate(label: str, config: Config, *, constant_map: bool = False) 
         regions = problem.regions(config.regions) if wants_regions else None
         focus_m = settings.focus_m or None
         given = SolverInput(relative, anchors, image=problem.image, regions=regions, focus_m=focus_m)
-        return within_limits(solver.solve(given), *settings.limits_m)
+        return within_limits(solver.solve(given), settings)
 
     return Candidate(label, solve, prepare, control=constant_map)
 
@@ -72,7 +72,7 @@ def controls() -> list[Candidate]:
 
     def level(problem: Problem, anchors: Anchors) -> MetricDepth:
         given = SolverInput(constant_relative(problem, "depth"), anchors)
-        return within_limits(line.solve(given), *settings.limits_m)
+        return within_limits(line.solve(given), settings)
 
     def interpolate(problem: Problem, anchors: Anchors) -> MetricDepth:
         return MetricDepth(interpolate_anchors(anchors, problem.known.width, problem.known.height))

@@ -43,7 +43,7 @@ def solve_with(config):
     solver = build_solver(config)
 
     def solve(relative, anchors, **seen):
-        return within_limits(solver.solve(SolverInput(relative, anchors, **seen)), *config.limits_m)
+        return within_limits(solver.solve(SolverInput(relative, anchors, **seen)), config)
 
     return solve
 

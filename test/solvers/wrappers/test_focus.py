@@ -103,7 +103,7 @@ def test_without_a_focus_there_is_one_solve_and_the_anchors_as_they_are():
 @pytest.mark.parametrize("focus_m", [None, 1.0])
 def test_the_limits_hold_for_depth_and_sigma(focus_m):
     focused, *_ = fixed((2.0, 0.1), (3.0, 0.4))
-    found = within_limits(focused.solve(given(focus_m)), *SolverConfig(max_depth_m=1.5).limits_m)
+    found = within_limits(focused.solve(given(focus_m)), SolverConfig(max_depth_m=1.5))
     assert np.isnan(found.depth).all()
     assert np.isnan(found.sigma).all()
 
@@ -115,7 +115,7 @@ def test_off_is_the_solver_itself(name):
     limits = {"min_depth_m": 2.0, "max_depth_m": 6.0}
     config = SolverConfig(name=name, **limits)
     solved = solver_class(name)(config).solve(SolverInput(relative, anchors, regions=quarters()))
-    plain = within_limits(solved, *config.limits_m)
+    plain = within_limits(solved, config)
     found = solver_of(name, **limits).solve(relative, anchors, regions=quarters())
     np.testing.assert_array_equal(found.depth, plain.depth)
     assert (found.sigma is None) == (plain.sigma is None)
