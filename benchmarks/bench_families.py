@@ -14,17 +14,19 @@ import tempfile
 from pathlib import Path
 
 from metric_depth_ros.evaluation.relative import Predictor, Score, rows_only
-from metric_depth_ros.learning.training.depth.trainer import Trainer
+from metric_depth_ros.learning.training.depth.settings import DepthSettings
+from metric_depth_ros.learning.training.depth.trainer import DepthTrainer
 from metric_depth_ros.learning.training.depth.validation import Validation, predictor
 from metric_depth_ros.learning.training.loader import Samples
-from metric_depth_ros.learning.training.settings import TrainingSettings
 from metric_depth_synthetic.scenes import FAMILIES
 
 
 def trained(shards: Path, families: tuple[str, ...], minutes: float, out: Path) -> Predictor:
     """A network that has seen these families."""
-    settings = TrainingSettings((str(shards),), str(out), minutes=minutes, families=families, look_every=1e9)
-    trainer = Trainer(settings)
+    settings = DepthSettings(
+        data=(str(shards),), out=str(out), minutes=minutes, families=families, look_every=10**9
+    )
+    trainer = DepthTrainer(settings)
     try:
         trainer.run()
     finally:

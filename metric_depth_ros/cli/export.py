@@ -105,13 +105,13 @@ def _is_run(folder: Path) -> bool:
 def _run(args: argparse.Namespace, sizes: list[tuple[int, int]]) -> int:
     """Exports the package's own network."""
     from metric_depth_ros.learning.export.tiny_depth import export_tiny_depth
-    from metric_depth_ros.learning.training import checkpoint
+    from metric_depth_ros.learning.training.depth.trainer import load_depth_network
 
     if args.features:
         raise ConfigError("export: our own network has one feature map; leave out --features.")
-    state = checkpoint.load(args.checkpoint)
+    network, state = load_depth_network(args.checkpoint)
     found = export_tiny_depth(
-        checkpoint.build_network(state),
+        network,
         args.to,
         sizes or [tuple(state["settings"]["size"])],
         name=args.name or "tiny_depth",

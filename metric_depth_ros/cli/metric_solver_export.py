@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from metric_depth_ros.cli.train_basis import need_torch
+from metric_depth_ros.cli.train_options import need_torch
 from metric_depth_ros.cli.words import size_of
 
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from metric_depth_ros.cli import metric_solver_export, train_basis, train_metric_solver
+from metric_depth_ros.cli.train_options import add_run, in_steps, need_torch, run_settings
 from metric_depth_ros.cli.words import size_of
 
 
@@ -27,19 +28,15 @@ def _add_depth(networks: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = networks.add_parser(
         "depth",
         help="train the small depth network",
-        description="Trains on folders of shards that `metric_depth synthesize` wrote; shards that come "
-        "while it runs join in. OUT gets checkpoint.pt, loss.csv, validation.csv and curves.png. A run that "
-        "was cut off goes on with --resume. Then: metric_depth train depth-export OUT --to FOLDER.",
+        description="Trains on folders of shards that `metric_depth synthesize` wrote (shards that come "
+        "while it runs join in) or of frames with depth images (calib.json), 60 minutes by default. RUN gets "
+        "checkpoint.pt, loss.csv, validation.csv and curves.png. A run that was cut off goes on with "
+        "--resume. Then: metric_depth train depth-export RUN --to FOLDER.",
     )
     parser.add_argument(
-        "--data", type=Path, nargs="+", required=True, metavar="SHARDS", help="folders of shards"
+        "--data", type=Path, nargs="+", required=True, metavar="DATA", help="folders of shards or frames"
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
-    budget = parser.add_mutually_exclusive_group()
-    budget.add_argument("--minutes", type=float, default=60.0, help="budget of time (default 60)")
-    budget.add_argument("--steps", type=int, help="budget in steps instead: reproducible to the bit")
-    parser.add_argument("--resume", action="store_true", help="go on where RUN stopped, with the same budget")
-    parser.add_argument("--batch", type=int, default=16, help="pictures a step (default 16)")
+    add_run(parser, look_every="2000")
     parser.add_argument(
         "--size", default="320x240", help="the network's input, WIDTHxHEIGHT (default 320x240)"
     )
@@ -48,20 +45,11 @@ def _add_depth(networks: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--optimizer", default="muon", help="muon (default) or adamw")
     parser.add_argument(
-        "--learning-rate", type=float, default=1e-3, metavar="RATE", help="highest (default 0.001)"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of everything random (default 0)")
-    parser.add_argument(
         "--start", type=Path, metavar="NPZ", help="begin with the weights of an export, not at random"
     )
-    parser.add_argument("--families", default="", metavar="A,B", help="train on these kinds of scenes only")
-    parser.add_argument("--threads", type=int, default=0, help="of the processor (default: one per core)")
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default auto)")
     parser.add_argument(
         "--real", type=Path, metavar="FOLDER", help="real data sets to validate on; never trained on"
-    )
-    parser.add_argument(
-        "--look-every", type=float, default=5.0, metavar="MINUTES", help="validation, checkpoint (default 5)"
     )
     parser.set_defaults(run=run_depth)
 
@@ -82,29 +70,25 @@ def _add_export(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 def run_depth(args: argparse.Namespace) -> int:
     """Trains. Raises MetricDepthError."""
-    train_basis.need_torch()
-    from metric_depth_ros.learning.training.depth.trainer import Trainer
-    from metric_depth_ros.learning.training.settings import TrainingSettings
+    need_torch()
+    from metric_depth_ros.learning.training.depth.settings import DepthSettings
+    from metric_depth_ros.learning.training.depth.trainer import DepthTrainer
+    from metric_depth_ros.learning.training.loader import Samples
 
-    settings = TrainingSettings(
+    settings = DepthSettings(
         data=tuple(str(folder) for folder in args.data),
-        out=str(args.out),
-        minutes=args.minutes,
-        steps=args.steps,
-        batch=args.batch,
         size=size_of(args.size),
         loss=args.loss,
         optimizer=args.optimizer,
         start=None if args.start is None else str(args.start),
-        learning_rate=args.learning_rate,
-        seed=args.seed,
-        threads=args.threads,
         device=args.device,
-        families=tuple(name for name in args.families.split(",") if name),
         real=str(args.real) if args.real else None,
-        look_every=60 * args.look_every,
+        **run_settings(args),
     )
-    trainer = Trainer(settings, resume=args.resume)
+    settings = in_steps(
+        settings, args.epochs, lambda: len(Samples(settings.data, families=settings.families))
+    )
+    trainer = DepthTrainer(settings, resume=args.resume)
     try:
         trainer.run()
     finally:
@@ -115,16 +99,16 @@ def run_depth(args: argparse.Namespace) -> int:
 
 def run_export(args: argparse.Namespace) -> int:
     """Exports. Raises MetricDepthError."""
-    train_basis.need_torch()
+    need_torch()
     from metric_depth_ros.errors import ConfigError
     from metric_depth_ros.learning.export.tiny_depth import export_tiny_depth
     from metric_depth_ros.learning.training import checkpoint
+    from metric_depth_ros.learning.training.depth.trainer import load_depth_network
 
-    state = checkpoint.load(args.checkpoint)
+    network, state = load_depth_network(args.checkpoint)
     size = size_of(args.size) if args.size else tuple(state["settings"]["size"])
     if min(size) < 32 or any(side % 16 for side in size):
         raise ConfigError(f"size: {size[0]}x{size[1]}; needed multiples of 16, at least 32.")
-    network = checkpoint.build_network(state)
     (found,) = export_tiny_depth(network, args.to, [size], name=args.name)
     weights = found.model.with_suffix(".npz")
     checkpoint.save_weights(network, weights)

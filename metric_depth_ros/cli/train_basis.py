@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import math
-from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from metric_depth_ros.cli.train_options import add_run, in_steps, need_torch, run_settings
 
 if TYPE_CHECKING:
     from metric_depth_ros.learning.training.basis.cache import BasisCache
@@ -19,11 +18,12 @@ def add_basis(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "basis",
         help="train a generator of basis maps for a depth network",
         description="Runs the frozen network over DATA once and keeps what it says in CACHE (about 170 kB a "
-        "picture with 32 features), then trains a generator of K basis maps for the solver basis. RUN gets "
-        "checkpoint.pt, loss.csv, validation.csv and curves.png; --resume goes on after a cut. "
+        "picture with 32 features), then trains a generator of K basis maps for the solver basis, 60 minutes "
+        "by default; paper 001 has 25 epochs, or 5 to fine-tune. RUN gets checkpoint.pt, loss.csv, "
+        "validation.csv and curves.png; --resume goes on after a cut. "
         "Then: metric_depth train basis-export RUN --to FOLDER.",
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
+    add_run(parser, look_every="200")
     data = parser.add_argument_group("data")
     data.add_argument("--data", type=Path, nargs="+", metavar="DATA", help="folders of frames or shards")
     data.add_argument(
@@ -32,7 +32,6 @@ def add_basis(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     data.add_argument("--cache", type=Path, help="written unless it is there (default: RUN/cache)")
     data.add_argument("--count", type=int, default=24000, help="most pictures of the cache (default 24000)")
     data.add_argument("--no-augment", action="store_true", help="pictures as they are")
-    data.add_argument("--families", default="", metavar="A,B", help="train on these kinds of scenes only")
     what = parser.add_argument_group("generator")
     what.add_argument("--maps", type=int, default=30, metavar="K", help="basis maps (default 30)")
     what.add_argument("--blind", action="store_true", help="F = 0: without the network's features")
@@ -40,21 +39,6 @@ def add_basis(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "--regime", default="mixed", help="low, medium or high as in paper 001, or mixed (default): ours"
     )
     what.add_argument("--start", type=Path, metavar="RUN", help="fine-tune the generator of another run")
-    budget = parser.add_argument_group("budget").add_mutually_exclusive_group()
-    budget.add_argument("--minutes", type=float, default=60.0, help="of time (default 60)")
-    budget.add_argument("--steps", type=int, help="in steps instead: reproducible to the bit")
-    budget.add_argument(
-        "--epochs", type=float, help="in passes over the cache; paper 001 has 25, or 5 to fine-tune"
-    )
-    how = parser.add_argument_group("how")
-    how.add_argument("--resume", action="store_true", help="go on where RUN stopped, with the same budget")
-    how.add_argument("--batch", type=int, default=16, help="pictures a step (default 16)")
-    how.add_argument(
-        "--learning-rate", type=float, default=5e-3, metavar="RATE", help="highest (default 0.005)"
-    )
-    how.add_argument("--seed", type=int, default=0, help="of everything random (default 0)")
-    how.add_argument("--threads", type=int, default=2, help="of the processor (default 2)")
-    how.add_argument("--look-every", type=int, default=200, metavar="STEPS", help="validation (default 200)")
     parser.set_defaults(run=run_basis)
 
 
@@ -76,32 +60,20 @@ def add_export(networks: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run_basis(args: argparse.Namespace) -> int:
     """Trains. Raises MetricDepthError."""
     need_torch()
-    from metric_depth_ros.errors import ConfigError
-    from metric_depth_ros.learning.training.basis.trainer import BasisSettings, BasisTrainer, check_settings
+    from metric_depth_ros.learning.training.basis.settings import BasisSettings, check_settings
+    from metric_depth_ros.learning.training.basis.trainer import BasisTrainer
 
-    if args.epochs is not None and not 0 < args.epochs < math.inf:
-        raise ConfigError(f"epochs: {args.epochs}; needed a positive number.")
     settings = BasisSettings(
         cache=str(args.cache or args.out / "cache"),
-        out=str(args.out),
         maps=args.maps,
         blind=args.blind,
         regime=args.regime,
         start=None if args.start is None else str(args.start),
-        minutes=args.minutes,
-        steps=args.steps,
-        batch=args.batch,
-        learning_rate=args.learning_rate,
-        seed=args.seed,
-        threads=args.threads,
-        families=tuple(name for name in args.families.split(",") if name),
-        look_every=args.look_every,
+        **{"threads": 2, **run_settings(args)},
     )
     check_settings(settings, args.resume)
-    cache = _cache(args)
-    if args.epochs is not None:
-        pictures = len(cache.of_families(settings.families)[0])
-        settings = replace(settings, steps=math.ceil(args.epochs * pictures / args.batch))
+    cache = _cache(args, settings.threads)
+    settings = in_steps(settings, args.epochs, lambda: len(cache.of_families(settings.families)[0]))
     BasisTrainer(settings, resume=args.resume).run()
     print(f"{args.out}: done. Next: metric_depth train basis-export {args.out} --to FOLDER")
     return 0
@@ -127,7 +99,7 @@ def run_export(args: argparse.Namespace) -> int:
     return 0
 
 
-def _cache(args: argparse.Namespace) -> BasisCache:
+def _cache(args: argparse.Namespace, threads: int) -> BasisCache:
     """The cache, written if need be. Raises MetricDepthError."""
     from tqdm import tqdm
 
@@ -144,7 +116,7 @@ def _cache(args: argparse.Namespace) -> BasisCache:
         engine = EngineConfig(manifest=str(args.engine or ""))
         written = write_cache(
             args.data, engine, folder, count=args.count, seed=args.seed, augment=not args.no_augment,
-            threads=args.threads,
+            threads=threads,
         )  # fmt: skip
         with tqdm(total=args.count, unit="picture", desc="cache", disable=None) as bar:
             for done in written:
@@ -171,11 +143,3 @@ def _check_engine(engine: Path, cache: BasisCache) -> None:
             f"{cache.folder}: of network {cache.info.engine} ({found[:12]}...), {engine} is "
             f"{manifest.sha256[:12]}...; needed the same. Name another --cache, which is then written."
         )
-
-
-def need_torch() -> None:
-    """Raises ConfigError when torch is not installed."""
-    from metric_depth_ros.errors import ConfigError
-
-    if find_spec("torch") is None:
-        raise ConfigError("train: torch is not installed. Install it: pip install 'metric_depth_ros[train]'")

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import math
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from metric_depth_ros.cli.train_basis import need_torch
+from metric_depth_ros.cli.train_options import add_run, in_steps, need_torch, run_settings
 from metric_depth_ros.cli.words import size_of
-
-if TYPE_CHECKING:
-    from metric_depth_ros.learning.training.metric_solver.settings import MetricSolverSettings
 
 # What the tiny configuration begins with.
 _TINY_WEIGHTS = "config/models/tiny_depth.npz"
@@ -23,19 +18,18 @@ def add_metric_solver(networks: argparse._SubParsersAction[argparse.ArgumentPars
     parser = networks.add_parser(
         "metric-solver",
         help="train Metric-Solver: metric depth from one picture, around a focus",
-        description="Trains on folders of shards that `metric_depth synthesize` wrote. OUT gets "
-        "checkpoint.pt, loss.csv, validation.csv and curves.png; --resume goes on after a cut. The tiny "
-        "configuration begins with the package's small depth network; the others with what --weights names, "
-        "for 205,000 steps at 5e-6 as in paper 004, on several GPUs by torchrun: torchrun "
-        "--nproc-per-node 8 -m metric_depth_ros.cli train metric-solver ... "
-        "Fine-tuning: --start RUN --epochs 70 --data ...",
+        description="Trains on folders of shards that `metric_depth synthesize` wrote, or of frames with "
+        "depth images. RUN gets checkpoint.pt, loss.csv, validation.csv and curves.png; --resume goes on "
+        "after a cut. The tiny configuration begins with the package's small depth network and trains 40 "
+        "minutes by default; the others begin with what --weights names and train 205,000 steps at 5e-6 as "
+        "in paper 004, on several GPUs by torchrun: torchrun --nproc-per-node 8 -m metric_depth_ros.cli "
+        "train metric-solver ... Fine-tuning: --start RUN --epochs 70 --data ...",
     )
+    add_run(parser, look_every="500; others: 5000")
     data = parser.add_argument_group("data")
     data.add_argument(
-        "--data", type=Path, nargs="+", required=True, metavar="SHARDS", help="folders of shards"
+        "--data", type=Path, nargs="+", required=True, metavar="DATA", help="folders of shards or frames"
     )
-    data.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
-    data.add_argument("--families", default="", metavar="A,B", help="train on these kinds of scenes only")
     what = parser.add_argument_group("network")
     what.add_argument("--config", default="tiny", help="tiny (default), small, base or large: the encoder")
     what.add_argument(
@@ -51,22 +45,10 @@ def add_metric_solver(networks: argparse._SubParsersAction[argparse.ArgumentPars
         help="to begin with: weights of depth-export for tiny (default: the package's), the folder of a "
         "DINOv2 or Depth Anything V2 checkpoint for the others; none begins at random",
     )
-    budget = parser.add_argument_group("budget").add_mutually_exclusive_group()
-    budget.add_argument("--minutes", type=float, help="of time (default of tiny: 40)")
-    budget.add_argument(
-        "--steps", type=int, help="in steps instead: reproducible to the bit (default of the others: 205000)"
-    )
-    budget.add_argument("--epochs", type=float, help="in passes over the data; paper 004 fine-tunes for 70")
-    how = parser.add_argument_group("how")
-    how.add_argument("--resume", action="store_true", help="go on where RUN stopped, with the same budget")
-    how.add_argument("--batch", type=int, help="pictures a step, of all GPUs (default 16; others: 64)")
-    how.add_argument("--size", help="of the pictures, WIDTHxHEIGHT (default 256x192; others: 518x518)")
-    how.add_argument("--optimizer", help="adamw (default) or muon")
-    how.add_argument("--learning-rate", type=float, metavar="RATE", help="highest (default .001; 5e-6)")
-    how.add_argument("--seed", type=int, default=0, help="of everything random (default 0)")
-    how.add_argument("--threads", type=int, default=0, help="of the processor (default: one per core)")
-    how.add_argument("--device", default="auto", help="auto, cpu or cuda (default auto)")
-    how.add_argument("--look-every", type=int, metavar="STEPS", help="validation (default 500; others: 5000)")
+    more = parser.add_argument_group("of the pictures and the processor")
+    more.add_argument("--size", help="of the pictures, WIDTHxHEIGHT (default 256x192; others: 518x518)")
+    more.add_argument("--optimizer", help="adamw (default) or muon")
+    more.add_argument("--device", default="auto", help="auto, cpu or cuda (default auto)")
     parser.set_defaults(run=run_metric_solver)
 
 
@@ -84,39 +66,25 @@ def run_metric_solver(args: argparse.Namespace) -> int:
     return 0
 
 
-def _settings(args: argparse.Namespace) -> MetricSolverSettings:
+def _settings(args: argparse.Namespace) -> Any:
     """Raises ConfigError for what cannot be, InputError for data that cannot be read."""
-    from metric_depth_ros.errors import ConfigError
     from metric_depth_ros.learning.training.loader import Samples
     from metric_depth_ros.learning.training.metric_solver.settings import settings_of
 
-    if args.epochs is not None and not 0 < args.epochs < math.inf:
-        raise ConfigError(f"epochs: {args.epochs}; needed a positive number.")
     settings = settings_of(
         args.config,
         data=tuple(str(folder) for folder in args.data),
-        out=str(args.out),
         focuses=_focuses(args.focuses),
         heads=args.heads,
         mask=not args.no_mask,
         start=None if args.start is None else str(args.start),
         weights=_weights(args),
-        minutes=args.minutes,
-        steps=args.steps,
-        batch=args.batch,
         size=size_of(args.size) if args.size else None,
         optimizer=args.optimizer,
-        learning_rate=args.learning_rate,
-        seed=args.seed,
-        threads=args.threads,
         device=args.device,
-        families=tuple(name for name in args.families.split(",") if name),
-        look_every=args.look_every,
+        **run_settings(args),
     )
-    if args.epochs is None:
-        return settings
-    pictures = len(Samples(settings.data, families=settings.families))
-    return replace(settings, steps=math.ceil(args.epochs * pictures / max(settings.batch, 1)))
+    return in_steps(settings, args.epochs, lambda: len(Samples(settings.data, families=settings.families)))
 
 
 def _focuses(text: str | None) -> tuple[float, ...] | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from metric_depth_ros.datasets.frame_folder import Frame, FrameFolder
+from metric_depth_ros.datasets.dataset import Dataset, Frame
+from metric_depth_ros.datasets.frame_folder import FrameFolder
 from metric_depth_ros.datasets.shard_frames import ShardFrames
 from metric_depth_ros.datasets.split import CAMERA_FRAME, LIDAR_FRAME
 from metric_depth_ros.errors import InputError
 
 # A source is one file, one class and one line here.
-DATASETS: dict[str, type[FrameFolder] | type[ShardFrames]] = {
+DATASETS: dict[str, type[Dataset]] = {
     "frame_folder": FrameFolder,
     "shards": ShardFrames,
 }
@@ -19,6 +20,7 @@ __all__ = [
     "CAMERA_FRAME",
     "DATASETS",
     "LIDAR_FRAME",
+    "Dataset",
     "Frame",
     "FrameFolder",
     "ShardFrames",
@@ -32,7 +34,7 @@ def is_dataset(path: str | Path) -> bool:
     return any(dataset.recognises(Path(path)) for dataset in DATASETS.values())
 
 
-def open_dataset(path: str | Path) -> FrameFolder | ShardFrames:
+def open_dataset(path: str | Path) -> Dataset:
     """The dataset at a path. Raises InputError when no class recognises it."""
     for dataset in DATASETS.values():
         if dataset.recognises(Path(path)):

@@ -14,94 +14,18 @@ the top level:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from metric_depth_ros.datasets.split import CAMERA_FRAME, Split, split_depth, split_lidar
+from metric_depth_ros.datasets.dataset import Dataset, Frame
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.geometry import transform_points
-from metric_depth_ros.types import DISTORTION_MODELS, Camera, FloatArray, ImageArray, Sample
+from metric_depth_ros.types import DISTORTION_MODELS, Camera, FloatArray, ImageArray
 
 
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """One calibrated picture; None is "not given".
-
-    Attributes:
-        image: (H, W, 3) uint8 RGB.
-        depth: (H, W) metres, NaN unknown.
-        points_lidar: (N, 3) metres in the LiDAR's frame.
-        T_camera_lidar, T_world_camera: (4, 4).
-    """
-
-    id: str
-    stamp_ns: int
-    image: ImageArray
-    camera: Camera | None
-    depth: FloatArray | None = None
-    points_lidar: FloatArray | None = None
-    T_camera_lidar: FloatArray | None = None
-    T_world_camera: FloatArray | None = None
-
-    def split(self, *, hold_out: float, anchors: int, seed: int) -> Split:
-        """The points a solver may see and those kept to measure it, in their own frame.
-
-        LiDAR: all points, less the fraction ``hold_out`` of those inside the image. Depth images:
-        ``anchors`` random pixels (0: all but the held-out half), and up to 10000 of the others held
-        out. With LiDAR ``anchors`` above 0 thins them at random as well.
-
-        Raises:
-            InputError: the frame has no intrinsics, or neither points nor depth.
-        """
-        camera = self._calibrated()
-        generator = np.random.default_rng([seed, *self.id.encode()])
-        if self.points_lidar is not None and self.T_camera_lidar is not None:
-            return split_lidar(self.points_lidar, self.T_camera_lidar, camera, hold_out, anchors, generator)
-        if self.depth is not None:
-            return split_depth(self.depth, camera, anchors, generator)
-        raise InputError(
-            f"frame {self.id}: neither points with T_camera_lidar nor depth; needed one to make anchors of."
-        )
-
-    def sample(
-        self, *, hold_out: float = 0.0, anchors: int = 0, seed: int = 0, needs_points: bool = True
-    ) -> Sample:
-        """The frame as a Sample. Raises InputError as ``split``.
-
-        ``needs_points``: whether a frame with neither points nor depth is an error, or a sample without.
-        """
-        camera = self._calibrated()
-        if not needs_points and self.points_lidar is None and self.depth is None:
-            return Sample(self.image, camera, np.empty((0, 3), np.float32), self.stamp_ns, CAMERA_FRAME)
-        parts = self.split(hold_out=hold_out, anchors=anchors, seed=seed)
-        seen, held_out = (self._in_camera(p, parts.frame_id) for p in (parts.anchors, parts.held_out))
-        return Sample(
-            self.image,
-            camera,
-            seen,
-            self.stamp_ns,
-            CAMERA_FRAME,
-            (self.stamp_ns,),
-            points_held_out=held_out if len(held_out) else None,
-        )
-
-    def _in_camera(self, points: FloatArray, frame_id: str) -> FloatArray:
-        if frame_id == CAMERA_FRAME or self.T_camera_lidar is None:
-            return points
-        return transform_points(self.T_camera_lidar, points)
-
-    def _calibrated(self) -> Camera:
-        if self.camera is None:
-            raise InputError(f"frame {self.id}: no intrinsics; needed fx, fy, cx, cy in calib.json.")
-        return self.camera
-
-
-class FrameFolder:
+class FrameFolder(Dataset):
     """The frames of one folder, in the order of its calib.json. Pictures are read when asked for."""
 
     def __init__(self, path: str | Path, *, rate_hz: float = 10.0) -> None:
@@ -127,10 +51,6 @@ class FrameFolder:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def __iter__(self) -> Iterator[Frame]:
-        for index in range(len(self)):
-            yield self[index]
-
     def __getitem__(self, index: int) -> Frame:
         """One frame. Raises InputError when one of its files is missing or does not fit."""
         entry = self._entries[index]
@@ -154,15 +74,28 @@ class FrameFolder:
         """Whether the LiDAR sits in the same place in every frame."""
         return all(e.get("T_camera_lidar") == self._entries[0].get("T_camera_lidar") for e in self._entries)
 
+    def picture(self, index: int) -> tuple[ImageArray, FloatArray]:
+        """Image and depth as ``Dataset.picture``. Raises InputError for a frame without a depth image."""
+        frame = self[index]
+        if frame.depth is None:
+            raise InputError(
+                f"{self.path}, frame {frame.id}: no depth image; needed one to train on. LiDAR points are "
+                "too few: make a depth image of many scans, or train a basis generator, which takes points."
+            )
+        return frame.image, frame.depth
+
+    def group(self, index: int) -> int:
+        """Twenty frames in a row, or a fiftieth of a short folder."""
+        return index // max(1, min(20, len(self) // 50))
+
+    def scene(self, index: int) -> int:
+        """The frame's group: nobody says which scenes there are."""
+        return self.group(index)
+
     def stamp_ns(self, index: int) -> int:
         """The frame's own timestamp, or one made of the rate."""
         stamp_s = self._entries[index].get("timestamp", 1 + index / self._rate_hz)
         return round(float(stamp_s) * 1e9)
-
-    def samples(self, *, hold_out: float = 0.0, anchors: int = 0, seed: int = 0) -> Iterator[Sample]:
-        """Every frame as a Sample: see ``Frame.split``. Raises InputError at one that cannot be."""
-        for frame in self:
-            yield frame.sample(hold_out=hold_out, anchors=anchors, seed=seed)
 
     def _file(self, entry: dict[str, Any], key: str, where: str) -> Path:
         if not isinstance(entry.get(key), str):

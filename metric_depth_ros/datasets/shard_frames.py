@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from metric_depth_ros.datasets.frame_folder import Frame
+from metric_depth_ros.datasets.dataset import Dataset, Frame
 from metric_depth_ros.datasets.shards import ShardReader
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.types import Camera, Sample
+from metric_depth_ros.types import Camera, FloatArray, ImageArray
 
 
-class ShardFrames:
+class ShardFrames(Dataset):
     """The samples of one folder of shards. They are of different scenes and cameras, so no frame has a
     pose in a common world; LiDAR points are there in a data set with everything.
     """
@@ -40,10 +39,6 @@ class ShardFrames:
     def __len__(self) -> int:
         return len(self._reader)
 
-    def __iter__(self) -> Iterator[Frame]:
-        for index in range(len(self)):
-            yield self[index]
-
     def __getitem__(self, index: int) -> Frame:
         """One frame; sky has no depth. Raises InputError for a damaged shard."""
         parts = self._reader.read(index, ("image", "depth", "info"))
@@ -60,6 +55,19 @@ class ShardFrames:
             points_lidar=None if lidar is None else lidar.points,
             T_camera_lidar=None if lidar is None else lidar.T_camera_sensor,
         )
+
+    def picture(self, index: int) -> tuple[ImageArray, FloatArray]:
+        """Image and depth as ``Dataset.picture``. Raises InputError for a damaged shard."""
+        parts = self._reader.read(index)
+        return parts["image"], parts["depth"]
+
+    def rescan(self) -> int:
+        """How many samples there are, with the shards that have come since."""
+        return self._reader.rescan()
+
+    def group(self, index: int) -> int:
+        """Twenty samples in a row: samples of one scene lie together, so that groups share few scenes."""
+        return index // 20
 
     def family(self, index: int) -> str:
         """What kind of scene a frame shows; empty where it does not say. Raises InputError as before."""
@@ -80,8 +88,3 @@ class ShardFrames:
     def stamp_ns(self, index: int) -> int:
         """A time made of the rate."""
         return round((1 + index / self._rate_hz) * 1e9)
-
-    def samples(self, *, hold_out: float = 0.0, anchors: int = 0, seed: int = 0) -> Iterator[Sample]:
-        """Every frame as a Sample: see ``Frame.split``. Raises InputError at one that cannot be."""
-        for frame in self:
-            yield frame.sample(hold_out=hold_out, anchors=anchors, seed=seed)

@@ -12,7 +12,7 @@ pytest.importorskip("torch", reason="torch is not installed: pip install 'metric
 
 import torch
 from conftest import write_toy_model
-from test_training import write_shards
+from made_data import write_shards
 
 from metric_depth_ros.cli.main import main
 from metric_depth_ros.config import EngineConfig
@@ -33,8 +33,8 @@ from metric_depth_ros.learning.training.basis import losses
 from metric_depth_ros.learning.training.basis.batch import make_basis_batch
 from metric_depth_ros.learning.training.basis.cache import BasisCache, _picked, depth_grid, write_cache
 from metric_depth_ros.learning.training.basis.draw import REGIME_NAMES, draw_anchors
+from metric_depth_ros.learning.training.basis.settings import BasisSettings
 from metric_depth_ros.learning.training.basis.trainer import (
-    BasisSettings,
     BasisTrainer,
     load_generator,
 )

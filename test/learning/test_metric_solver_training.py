@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("torch", reason="torch is not installed: pip install 'metric_depth_ros[train]'")
 
 import torch
-from test_training import write_shards
+from made_data import write_shards
 
 from metric_depth_ros.cli.main import build_parser, main
 from metric_depth_ros.cli.train_metric_solver import _settings
@@ -170,7 +170,7 @@ def test_a_run_that_was_killed_goes_on_with_the_same_curve(shards, tmp_path, mon
     step = trainer._step
 
     def killed_at_five(parts):
-        if trainer._progress.step == 4:
+        if trainer.progress.step == 4:
             raise SystemExit  # nothing is saved on the way out
         return step(parts)
 
@@ -178,7 +178,7 @@ def test_a_run_that_was_killed_goes_on_with_the_same_curve(shards, tmp_path, mon
     with pytest.raises(SystemExit):
         trainer.run()
     trainer.close()
-    assert checkpoint.load(tmp_path / "parts", whole.keys())["step"] == 3
+    assert checkpoint.load(tmp_path / "parts")["step"] == 3
     resumed = train(settings, resume=True)
     assert resumed["step"] == whole["step"] == 6
     for kept in ("network", "average", "best"):
@@ -293,7 +293,7 @@ def test_two_processes_train_one_network(shards, tmp_path):
     assert load_metric_solver(tmp_path)[1]["step"] == 2
     # One of them speaks and writes.
     assert [row["step"] for row in rows_of(tmp_path, "validation.csv")] == ["1"] * 3 + ["2"] * 3
-    assert found.stdout.count("focus 2 m") == 2
+    assert found.stdout.count(" 2 m: ") == 2
 
 
 def test_the_command_trains(shards, tmp_path, capsys):

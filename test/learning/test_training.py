@@ -8,6 +8,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
+from made_data import write_shards
 
 pytest.importorskip("torch", reason="torch is not installed: pip install 'metric_depth_ros[train]'")
 
@@ -25,12 +26,11 @@ from metric_depth_ros.learning.training.depth.losses import (
     normalised_loss,
     trimmed_loss,
 )
-from metric_depth_ros.learning.training.depth.trainer import Trainer, _mean_loss
-from metric_depth_ros.learning.training.loader import Batch, BatchStream, Samples, make_batch
+from metric_depth_ros.learning.training.depth.settings import DepthSettings, draw_size
+from metric_depth_ros.learning.training.depth.trainer import DepthTrainer, build_depth_network, mean_loss
+from metric_depth_ros.learning.training.loader import Batch, BatchJobs, Samples, Stream, make_batch
 from metric_depth_ros.learning.training.muon import Muon, orthogonal
-from metric_depth_ros.learning.training.settings import Progress, TrainingSettings, draw_size, learning_rate
-from metric_depth_synthetic.photography import encode_jpeg
-from metric_depth_synthetic.shard_writer import ShardWriter
+from metric_depth_ros.learning.training.settings import Progress, RunSettings, learning_rate
 
 inf, nan = float("inf"), float("nan")
 
@@ -204,26 +204,6 @@ def test_another_light_is_still_the_same_picture():
 # ---- loader ----------------------------------------------------------------------------------
 
 
-def write_shards(folder, numbers=(0,), *, count=60, families=("room", "street"), views=1):
-    """Ramps: the lower the nearer and the brighter, so that there is something to learn."""
-    for number in numbers:
-        rng = np.random.default_rng(number)
-        with ShardWriter(folder, number) as shard:
-            for index in range(count):
-                far, near = rng.uniform(6, 9), rng.uniform(1, 2)
-                across = rng.uniform(0.6, 1.6, 64)
-                depth = (np.geomspace(far, near, 48)[:, None] * across).astype(np.float32)
-                image = np.repeat((250 / (1 + depth))[..., None], 3, axis=2).astype(np.uint8)
-                if index % 3 == 0:
-                    depth[:8] = np.inf
-                K = [[64.0, 0, 31.5], [0, 64.0, 23.5], [0, 0, 1]]
-                scene = index // views
-                info = {"family": families[scene % len(families)], "width": 64, "height": 48, "K": K}
-                info["scene"] = number * count + scene
-                shard.write(number * count + index, encode_jpeg(image, 90), depth, info)
-    return folder
-
-
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory):
     return write_shards(tmp_path_factory.mktemp("shards"))
@@ -239,9 +219,9 @@ def test_families_can_be_left_out(shards):
     samples = Samples([shards], families=["street"])
     assert len(samples) == 20
     assert all(index % 2 == 1 for _, index in samples._training)
-    with pytest.raises(InputError, match="no sample of tunnel"):
+    with pytest.raises(InputError, match="no picture of tunnel"):
         Samples([shards], families=["tunnel"])
-    with pytest.raises(InputError, match="no shard"):
+    with pytest.raises(InputError, match="no known dataset"):
         Samples([shards / "elsewhere"])
 
 
@@ -265,12 +245,9 @@ def test_a_batch_follows_from_its_seed(shards):
 
 def test_a_stream_can_start_anywhere(shards):
     def first_of(step):
-        stream = BatchStream(
-            Samples([shards]), lambda step, rng: (64, 48), batch=5, parts=2, seed=3, first=step
-        )
-        batches = [next(stream) for _ in range(3)]
-        stream.close()
-        return batches
+        jobs = BatchJobs(Samples([shards]), lambda step, rng: (64, 48), batch=5, parts=2, seed=3)
+        with Stream(jobs, first=step, threads=2) as stream:
+            return [next(stream) for _ in range(3)]
 
     early, late = first_of(0), first_of(2)
     assert [len(part.image) for part in early[0]] == [2, 3]
@@ -282,17 +259,16 @@ def test_a_damaged_shard_is_named(tmp_path):
     data = bytearray(path.read_bytes())
     data[2000 : len(data) // 2] = bytes(len(data) // 2 - 2000)
     path.write_bytes(data)
-    stream = BatchStream(Samples([tmp_path]), lambda step, rng: (64, 48), batch=40, parts=1, seed=0)
-    with pytest.raises(InputError, match=r"shard_00000\.zip"):
+    jobs = BatchJobs(Samples([tmp_path]), lambda step, rng: (64, 48), batch=40, parts=1, seed=0)
+    with Stream(jobs, first=0, threads=2) as stream, pytest.raises(InputError, match=r"shard_00000\.zip"):
         next(stream)
-    stream.close()
 
 
 # ---- schedule --------------------------------------------------------------------------------
 
 
 def test_the_learning_rate_rises_and_ends_at_zero():
-    settings = TrainingSettings((), "", learning_rate=2.0)
+    settings = RunSettings(out="", learning_rate=2.0)
     rates = [learning_rate(settings, p) for p in np.linspace(0, 1, 101)]
     assert rates[0] < 0.1 and max(rates) == pytest.approx(2.0, rel=0.05) and rates[-1] == pytest.approx(0)
     assert all(a >= b for a, b in pairwise(rates[4:]))
@@ -307,10 +283,10 @@ def test_pictures_grow_to_the_full_size():
 
 
 def test_time_spent_before_counts():
-    settings = TrainingSettings((), "", minutes=10)
+    settings = RunSettings(out="", minutes=10)
     assert Progress(settings, elapsed_s=300).at(0) == pytest.approx(0.5, abs=0.01)
     assert Progress(settings, elapsed_s=900).at(0) == 1
-    assert Progress(TrainingSettings((), "", steps=8)).at(2) == 0.25
+    assert Progress(RunSettings(out="", steps=8)).at(2) == 0.25
 
 
 # ---- the optimizer ---------------------------------------------------------------------------
@@ -347,11 +323,11 @@ def test_muon_finds_matrices_and_vectors(threads):
 
 def settings_for(shards, out, **more):
     told = {"batch": 6, "size": (64, 48), "steps": 6, "minutes": None, "threads": 2, "learning_rate": 2e-3}
-    return TrainingSettings((str(shards),), str(out), **{**told, **more})
+    return DepthSettings(data=(str(shards),), out=str(out), **{**told, **more})
 
 
 def train(settings, *, resume=False, until=None):
-    trainer = Trainer(settings, resume=resume)
+    trainer = DepthTrainer(settings, resume=resume)
     trainer.run(until=until)
     trainer.close()
     return checkpoint.load(settings.out)
@@ -364,7 +340,7 @@ def test_a_resumed_run_is_the_same_to_the_bit(shards, tmp_path):
     assert cut["step"] == 3
     resumed = train(parts, resume=True)
     assert whole["step"] == resumed["step"] == 6
-    for kept in ("network", "average"):
+    for kept in ("network", "average", "best"):
         assert all(torch.equal(value, resumed[kept][name]) for name, value in whole[kept].items())
     assert any(not torch.equal(value, cut["network"][name]) for name, value in whole["network"].items())
     rows = list(csv.DictReader((tmp_path / "parts/validation.csv").open()))
@@ -374,8 +350,8 @@ def test_a_resumed_run_is_the_same_to_the_bit(shards, tmp_path):
 
 def test_a_run_can_start_from_exported_weights(shards, tmp_path):
     first = train(settings_for(shards, tmp_path / "first"))
-    checkpoint.save_weights(checkpoint.build_network(first), tmp_path / "w.npz")
-    begun = Trainer(settings_for(shards, tmp_path / "second", start=str(tmp_path / "w.npz")))
+    checkpoint.save_weights(build_depth_network(first), tmp_path / "w.npz")
+    begun = DepthTrainer(settings_for(shards, tmp_path / "second", start=str(tmp_path / "w.npz")))
     for name, value in begun.network.state_dict().items():
         wanted = first["average"][name]
         assert torch.allclose(value, wanted.to(value.dtype), rtol=1e-3, atol=1e-4), name
@@ -384,14 +360,14 @@ def test_a_run_can_start_from_exported_weights(shards, tmp_path):
 
 def test_weights_that_do_not_fit_are_named(shards, tmp_path):
     with pytest.raises(ModelError, match=r"none\.npz"):
-        Trainer(settings_for(shards, tmp_path / "a", start=str(tmp_path / "none.npz")))
+        DepthTrainer(settings_for(shards, tmp_path / "a", start=str(tmp_path / "none.npz")))
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
     with pytest.raises(ModelError, match="no weights of this network"):
-        Trainer(settings_for(shards, tmp_path / "b", start=str(tmp_path / "other.npz")))
+        DepthTrainer(settings_for(shards, tmp_path / "b", start=str(tmp_path / "other.npz")))
 
 
 def test_an_interrupted_run_keeps_what_it_has(shards, tmp_path, monkeypatch):
-    trainer = Trainer(settings_for(shards, tmp_path))
+    trainer = DepthTrainer(settings_for(shards, tmp_path))
     steps, step = [], trainer._step
 
     def interrupted(parts):
@@ -412,7 +388,7 @@ def test_a_run_is_resumed_with_what_it_was_begun_with(shards, tmp_path):
     train(settings_for(shards, tmp_path, steps=1))
     for name, other in (("loss", "log"), ("optimizer", "adamw"), ("batch", 4)):
         with pytest.raises(ConfigError, match=f"^{name}: "):
-            Trainer(settings_for(shards, tmp_path, **{name: other}), resume=True)
+            DepthTrainer(settings_for(shards, tmp_path, **{name: other}), resume=True)
 
 
 def test_a_checkpoint_that_cannot_be_written_is_named(tmp_path):
@@ -428,7 +404,7 @@ def test_another_seed_is_another_network(shards, tmp_path):
 @pytest.mark.parametrize(("loss", "optimizer"), [("log", "adamw"), ("normalised", "muon")])
 def test_the_loss_falls(shards, tmp_path, loss, optimizer):
     settings = settings_for(shards, tmp_path, loss=loss, optimizer=optimizer, steps=24, batch=8)
-    trainer = Trainer(settings)
+    trainer = DepthTrainer(settings)
     losses = []
     backward = trainer._workers.backward
     trainer._workers.backward = lambda parts: losses.append(backward(parts)) or losses[-1]
@@ -448,7 +424,7 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole(shards):
     for parts in (1, 2):
         torch.manual_seed(0)
         network = TinyDepth().eval()  # batch statistics are each part's own
-        workers = Workers(network, partial(_mean_loss, log_loss), parts)
+        workers = Workers(network, partial(mean_loss, log_loss), parts)
         shares = np.split(np.arange(6), parts)
         workers.backward([Batch(batch.image[share], batch.depth[share]) for share in shares])
         workers.close()
@@ -460,9 +436,9 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole(shards):
 def test_a_run_is_not_overwritten_and_wrong_settings_are_named(shards, tmp_path):
     train(settings_for(shards, tmp_path / "run", steps=1))
     with pytest.raises(InputError, match="Resume it"):
-        Trainer(settings_for(shards, tmp_path / "run"))
+        DepthTrainer(settings_for(shards, tmp_path / "run"))
     with pytest.raises(ModelError, match="Train first"):
-        Trainer(settings_for(shards, tmp_path / "none"), resume=True)
+        DepthTrainer(settings_for(shards, tmp_path / "none"), resume=True)
     for wrong, words in (
         ({"loss": "l2"}, "known are log"),
         ({"optimizer": "sgd"}, "known are muon"),
@@ -471,7 +447,7 @@ def test_a_run_is_not_overwritten_and_wrong_settings_are_named(shards, tmp_path)
         ({"device": "tpu"}, "auto, cpu"),
     ):
         with pytest.raises(ConfigError, match=words):
-            Trainer(settings_for(shards, tmp_path / "other", **wrong))
+            DepthTrainer(settings_for(shards, tmp_path / "other", **wrong))
 
 
 def test_the_verb_trains_and_exports(shards, tmp_path, capsys):
@@ -490,7 +466,7 @@ def test_the_verb_trains_and_exports(shards, tmp_path, capsys):
 
 
 def test_without_torch_the_verb_says_what_to_install(tmp_path, monkeypatch, capsys):
-    from metric_depth_ros.cli import train_basis as verb
+    from metric_depth_ros.cli import train_options as verb
 
     monkeypatch.setattr(verb, "find_spec", lambda name: None)
     assert main(["train", "basis", "--data", str(tmp_path), "--out", str(tmp_path)]) == 1

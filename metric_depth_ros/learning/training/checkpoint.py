@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,12 +13,16 @@ from numpy.typing import NDArray
 from torch import nn
 
 from metric_depth_ros.errors import InputError, ModelError
-from metric_depth_ros.learning.models.tiny_depth import TinyDepth, TinyDepthConfig
 
 Network = TypeVar("Network", bound=nn.Module)
 
 FILE = "checkpoint.pt"
-_KEYS = frozenset({"step", "elapsed_s", "settings", "architecture", "network", "average", "optimizer"})
+_KEYS = frozenset(
+    {
+        "step", "elapsed_s", "settings", "architecture", "network", "average", "best", "best_loss",
+        "optimizer", "about",
+    }
+)  # fmt: skip
 
 
 def save(folder: str | Path, state: dict[str, Any]) -> None:
@@ -38,8 +41,8 @@ def save(folder: str | Path, state: dict[str, Any]) -> None:
         raise InputError(f"{path}: {error}; needed room and leave to write it.") from error
 
 
-def load(folder: str | Path, keys: Set[str] = _KEYS) -> dict[str, Any]:
-    """The state of a run, which holds ``keys``. Raises ModelError when there is none, or a broken one."""
+def load(folder: str | Path) -> dict[str, Any]:
+    """The state of a run. Raises ModelError when there is none, or a broken one."""
     path = Path(folder) / FILE
     try:
         # Tensors and plain values only: a checkpoint can run no code.
@@ -50,12 +53,12 @@ def load(folder: str | Path, keys: Set[str] = _KEYS) -> dict[str, Any]:
         raise ModelError(
             f"{path}: cannot be read ({type(error).__name__}): broken, or not written by metric_depth train."
         ) from error
-    if not isinstance(state, dict) or set(state) != keys:
+    if not isinstance(state, dict) or set(state) != _KEYS:
         raise ModelError(f"{path}: not the state of a run of this version. Train anew, in another folder.")
     return state
 
 
-def save_weights(network: TinyDepth, path: str | Path) -> None:
+def save_weights(network: nn.Module, path: str | Path) -> None:
     """Writes the weights alone, in half precision where that holds them, for ``load_weights``.
 
     Raises:
@@ -71,7 +74,7 @@ def save_weights(network: TinyDepth, path: str | Path) -> None:
         raise InputError(f"{path}: {error.strerror}; needed a file to write to.") from error
 
 
-def load_weights(network: TinyDepth, path: str | Path) -> None:
+def load_weights(network: nn.Module, path: str | Path) -> None:
     """Fills a network with stored weights. Raises ModelError when they are missing or do not fit it."""
     try:
         with np.load(path, allow_pickle=False) as stored:
@@ -94,26 +97,6 @@ def _shortened(values: NDArray[Any]) -> NDArray[Any]:
     largest = float(np.finfo(np.float16).max)
     fits = values.dtype.kind == "f" and float(np.abs(values).max(initial=0)) <= largest
     return values.astype(np.float16) if fits else values
-
-
-def architecture(network: TinyDepth) -> dict[str, Any]:
-    """The network's sizes as plain values."""
-    return {
-        key: list(value) if isinstance(value, tuple) else value
-        for key, value in dataclasses.asdict(network.config).items()
-    }
-
-
-def build_network(state: dict[str, Any], *, weights: str = "average") -> TinyDepth:
-    """The network of a state, with its averaged weights or the last ones ("network").
-
-    Raises:
-        ModelError: the weights do not fit the architecture.
-    """
-    sizes: dict[str, Any] = {
-        k: tuple(v) if isinstance(v, list) else v for k, v in state["architecture"].items()
-    }
-    return rebuilt(lambda: TinyDepth(TinyDepthConfig(**sizes)), state[weights], "network")
 
 
 def rebuilt(build: Callable[[], Network], weights: Mapping[str, Any], what: str) -> Network:

@@ -13,16 +13,12 @@ from metric_depth_ros.drawing.charts import draw_chart
 from metric_depth_ros.types import FloatArray
 
 _LOSS = ("step", "seconds", "loss", "images_per_s")
-# Of a validation: field of what was found, and its panel's title.
-SCORES = {"rank": "rank correlation", "abs_rel": "AbsRel after a fit"}
 
 
 class Curves:
     """loss.csv, validation.csv and curves.png of one run's folder."""
 
-    def __init__(
-        self, folder: str | Path, *, before_step: int = 0, scores: Mapping[str, str] = SCORES
-    ) -> None:
+    def __init__(self, folder: str | Path, scores: Mapping[str, str], *, before_step: int = 0) -> None:
         """Rows of steps after ``before_step``, which a resumed run makes again, are dropped.
 
         ``scores``: the fields of what ``add_scores`` is given, and their panels' titles.

@@ -1,4 +1,4 @@
-"""Shards to batches, in background threads."""
+"""Data sets to batches, in background threads."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 
-from metric_depth_ros.datasets.shards import ShardReader
+from metric_depth_ros.datasets import open_dataset
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.learning.training.augment import reframed, relit
-from metric_depth_ros.types import FloatArray, ImageArray, IntArray
+from metric_depth_ros.types import FloatArray, ImageArray
 
-# Every 50th block of samples is for validation. Samples of one scene lie together, so a block shares few
-# scenes with what is trained on.
-_BLOCK, _BLOCKS = 20, 50
+Item = TypeVar("Item")
+
+# One group of pictures in so many is for validation.
+_GROUPS = 50
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,24 +32,30 @@ class Batch:
 
 
 class Samples:
-    """The samples of folders of shards, those for training apart from those for validation."""
+    """The pictures of data sets, those for training apart from those for validation.
+
+    Every 50th group of pictures (``Dataset.group``) is for validation.
+    """
 
     def __init__(self, folders: Sequence[str | Path], *, families: Sequence[str] = ()) -> None:
         """``families`` keeps only these; none keeps all.
 
         Raises:
-            InputError: a folder holds no shard, a shard is damaged, or nothing is left to train on.
+            InputError: a folder holds no data set, a shard is damaged, or nothing is left to train on.
         """
-        self._readers = [ShardReader(folder) for folder in folders]
+        self._sets = [open_dataset(folder) for folder in folders]
         self._families = frozenset(families)
-        self._seen = [0] * len(self._readers)
+        self._seen = [0] * len(self._sets)
         self._training: list[tuple[int, int]] = []
         self.validation: list[tuple[int, int]] = []
         self._sort_in()
         if not self._training:
-            names = ", ".join(str(reader.folder) for reader in self._readers)
+            names = ", ".join(str(data.path) for data in self._sets)
             wanted = f" of {', '.join(families)}" if families else ""
-            raise InputError(f"{names}: no sample{wanted} to train on. Render more: metric_depth synthesize.")
+            raise InputError(
+                f"{names}: no picture{wanted} to train on; the first, and one in {_GROUPS}, is for "
+                "validation. Add pictures, or render some: metric_depth synthesize."
+            )
 
     def __len__(self) -> int:
         """How many there are to train on."""
@@ -54,29 +63,28 @@ class Samples:
 
     def rescan(self) -> int:
         """The same, with the shards that have come since."""
-        for reader in self._readers:
-            reader.rescan()
+        for data in self._sets:
+            data.rescan()
         self._sort_in()
         return len(self)
 
     def training(self, index: int) -> tuple[ImageArray, FloatArray]:
-        """Image (H, W, 3) uint8 and depth (H, W) metres, inf sky. Raises InputError for a damaged shard."""
+        """Image (H, W, 3) uint8 and depth (H, W) metres, as ``Dataset.picture``. Raises InputError."""
         return self.read(*self._training[index])
 
-    def read(self, folder: int, index: int) -> tuple[ImageArray, FloatArray]:
-        """One sample by its place. Raises InputError for a damaged shard."""
-        parts = self._readers[folder].read(index)
-        return parts["image"], parts["depth"]
+    def read(self, data: int, index: int) -> tuple[ImageArray, FloatArray]:
+        """One picture by its place. Raises InputError for one that is damaged or has no depth."""
+        return self._sets[data].picture(index)
 
     def _sort_in(self) -> None:
-        for folder, reader in enumerate(self._readers):
-            count = len(reader)
-            for index in range(self._seen[folder], count):
-                if self._families and reader.read(index, ("info",))["info"]["family"] not in self._families:
+        for place, data in enumerate(self._sets):
+            count = len(data)
+            for index in range(self._seen[place], count):
+                if self._families and data.family(index) not in self._families:
                     continue
-                kept = self.validation if index // _BLOCK % _BLOCKS == 0 else self._training
-                kept.append((folder, index))
-            self._seen[folder] = count
+                kept = self.validation if data.group(index) % _GROUPS == 0 else self._training
+                kept.append((place, index))
+            self._seen[place] = count
 
 
 # Image (H, W, 3), depth (H, W), widths and heights wanted of both, random generator -> both anew.
@@ -110,11 +118,50 @@ def make_batch(
     return Batch(image, depth)
 
 
-class BatchStream:
-    """Batches of step ``first``, ``first`` + 1, ..., each in ``parts``, made ahead by threads.
+class Stream(Generic[Item]):
+    """Items of step ``first``, ``first`` + 1, ..., each in parts that threads make ahead.
 
-    What a batch holds follows from the seed, its step and how many samples there are, not from the
-    threads' timing.
+    ``jobs_of`` gives a step's jobs, one for each part. What an item holds must follow from its step, not
+    from the threads' timing. Use as a context manager.
+    """
+
+    def __init__(
+        self,
+        jobs_of: Callable[[int], Sequence[Callable[[], Item]]],
+        *,
+        first: int,
+        threads: int,
+        ahead: int = 3,
+    ) -> None:
+        self._jobs_of, self._step, self._ahead = jobs_of, first, ahead
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="loader")
+        self._coming: deque[list[Future[Item]]] = deque()
+
+    def __enter__(self) -> Stream[Item]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[list[Item]]:
+        return self
+
+    def __next__(self) -> list[Item]:
+        """The parts of the next item. Raises what a job raised."""
+        while len(self._coming) <= self._ahead:
+            self._coming.append([self._pool.submit(job) for job in self._jobs_of(self._step)])
+            self._step += 1
+        return [part.result() for part in self._coming.popleft()]
+
+    def close(self) -> None:
+        """Ends the threads."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+class BatchJobs:
+    """The jobs that make the batch of a step, in so many parts.
+
+    What a batch holds follows from the seed, its step and how many samples there are.
     """
 
     def __init__(
@@ -125,49 +172,21 @@ class BatchStream:
         batch: int,
         parts: int,
         seed: int,
-        first: int = 0,
-        threads: int = 2,
-        ahead: int = 3,
-        rescan_every: int = 200,
         reframe: Reframe = reframed,
+        rescan_every: int = 200,
     ) -> None:
         """``size_of`` says the width and height of a step's pictures. ``batch`` is all parts together."""
-        self._samples, self._size_of = samples, size_of
-        self._shares: IntArray = np.diff(np.linspace(0, batch, parts + 1).round().astype(int))
-        self._seed, self._step, self._ahead, self._rescan_every = seed, first, ahead, rescan_every
-        self._known, self._reframe = len(samples), reframe
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="loader")
-        self._coming: deque[list[Future[Batch]]] = deque()
+        self._samples, self._size_of, self._seed, self._reframe = samples, size_of, seed, reframe
+        self._shares: list[int] = np.diff(np.linspace(0, batch, parts + 1).round().astype(int)).tolist()
+        self._known, self._rescan_every = len(samples), rescan_every
 
-    def __iter__(self) -> Iterator[list[Batch]]:
-        return self
-
-    def __next__(self) -> list[Batch]:
-        """The parts of the next batch. Raises InputError for a damaged shard."""
-        while len(self._coming) <= self._ahead:
-            self._order()
-        return [part.result() for part in self._coming.popleft()]
-
-    def close(self) -> None:
-        """Ends the threads."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
-
-    def _order(self) -> None:
-        step, self._step = self._step, self._step + 1
+    def __call__(self, step: int) -> list[Callable[[], Batch]]:
         if step % self._rescan_every == 0:
             self._known = self._samples.rescan()
         size = self._size_of(step, np.random.default_rng([self._seed, step]))
-        self._coming.append(
-            [
-                self._pool.submit(
-                    make_batch,
-                    self._samples,
-                    int(share),
-                    size,
-                    (self._seed, step, part),
-                    self._known,
-                    self._reframe,
-                )
-                for part, share in enumerate(self._shares)
-            ]
-        )
+        return [
+            partial(
+                make_batch, self._samples, share, size, (self._seed, step, part), self._known, self._reframe
+            )
+            for part, share in enumerate(self._shares)
+        ]

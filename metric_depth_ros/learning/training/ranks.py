@@ -41,7 +41,7 @@ def leave_ranks() -> None:
         torch.distributed.destroy_process_group()
 
 
-def spread_over(network: torch.nn.Module, rank: Rank) -> torch.nn.Module:
+def divided_among(network: torch.nn.Module, rank: Rank) -> torch.nn.Module:
     """The network with gradients that are means over the ranks; itself where there is one rank."""
     if rank.count == 1:
         return network

@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 
 from metric_depth_ros.config import EngineConfig
-from metric_depth_ros.datasets import Frame, FrameFolder, ShardFrames, open_dataset
+from metric_depth_ros.datasets import Dataset, Frame, open_dataset
 from metric_depth_ros.depth import positive_depth
 from metric_depth_ros.engines import build_depth_engine
 from metric_depth_ros.engines.depth_engine import DepthEngine
@@ -35,8 +35,8 @@ NEAREST_M, FARTHEST_M = 0.1, 80.0
 # The name under which an engine gives what the generator reads.
 FEATURES = "f"
 _REDUCTION = 4
-# One scene in fifty is for validation; pictures whose scene nobody knows are one by blocks of up to 20.
-_SCENES, _BLOCK = 50, 20
+# One scene in so many is for validation.
+_SCENES = 50
 # Pictures that say how far each channel reaches, and the part of its values that lies within.
 _PROBED, _WITHIN = 48, 0.9995
 
@@ -199,7 +199,7 @@ def write_cache(
 class _Job:
     """One picture to be cached."""
 
-    data: FrameFolder | ShardFrames
+    data: Dataset
     index: int
     size: tuple[int, int]
     seed: tuple[int, int]
@@ -208,7 +208,7 @@ class _Job:
     @property
     def family(self) -> str:
         """What kind of scene it is; empty where nobody says."""
-        return self.data.family(self.index) if isinstance(self.data, ShardFrames) else ""
+        return self.data.family(self.index)
 
     def made(self, engine: DepthEngine) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Features (C, h, w), log relative and log metric depth (h, w)."""
@@ -276,16 +276,14 @@ def depth_grid(frame: Frame, size: tuple[int, int]) -> FloatArray:
     return grid
 
 
-def _picked(
-    sets: Sequence[FrameFolder | ShardFrames], count: int, seed: int
-) -> tuple[list[tuple[FrameFolder | ShardFrames, int]], int]:
+def _picked(sets: Sequence[Dataset], count: int, seed: int) -> tuple[list[tuple[Dataset, int]], int]:
     """Random pictures, those for validation last, and how many those are."""
-    training: list[tuple[FrameFolder | ShardFrames, int]] = []
-    validation: list[tuple[FrameFolder | ShardFrames, int]] = []
+    training: list[tuple[Dataset, int]] = []
+    validation: list[tuple[Dataset, int]] = []
     for data in sets:
         numbers: dict[int, int] = {}
-        for index, scene in enumerate(_scenes(data)):
-            turn, number = divmod(numbers.setdefault(scene, len(numbers)), _SCENES)
+        for index in range(len(data)):
+            turn, number = divmod(numbers.setdefault(data.scene(index), len(numbers)), _SCENES)
             # Another one at each turn, as kinds of scenes follow each other in a fixed order.
             (validation if number == turn % _SCENES else training).append((data, index))
     if not training:
@@ -295,14 +293,6 @@ def _picked(
     looked = rng.permutation(len(validation))[:kept]
     chosen = [training[i] for i in order[: count - len(looked)]] + [validation[i] for i in looked]
     return chosen, len(looked)
-
-
-def _scenes(data: FrameFolder | ShardFrames) -> list[int]:
-    """Which scene each picture shows."""
-    if isinstance(data, ShardFrames):
-        return [data.scene(index) for index in range(len(data))]
-    block = max(1, min(_BLOCK, len(data) // _SCENES))
-    return [index // block for index in range(len(data))]
 
 
 def _names(info: CacheInfo) -> tuple[str, ...]:

@@ -23,6 +23,8 @@ from metric_depth_ros.learning.training.loader import Samples
 from metric_depth_ros.learning.training.workers import normalised
 from metric_depth_ros.types import FloatArray, ImageArray
 
+# Field of a score -> its title.
+SCORES = {"rank": "rank correlation", "abs_rel": "AbsRel after a fit"}
 _MOST_SYNTHETIC = 120
 
 

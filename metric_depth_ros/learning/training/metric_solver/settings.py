@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from metric_depth_ros.errors import ConfigError
+from metric_depth_ros.learning.training.settings import RunSettings
 from metric_depth_ros.near_far import FOCUSES
 from metric_depth_ros.types import FloatArray
 
@@ -29,54 +30,35 @@ CONFIGS: dict[str, dict[str, Any]] = {"tiny": {}, "small": _PAPER, "base": _PAPE
 _OF_POOL = 0.5
 
 
-@dataclass(frozen=True)
-class MetricSolverSettings:
-    """One run. What is learnt follows from these, if ``steps`` is given and the data do not change.
+@dataclass(frozen=True, kw_only=True)
+class MetricSolverSettings(RunSettings):
+    """One run.
 
     Attributes:
-        data: folders of shards.
-        out: folder of the run.
+        data: data sets: folders of shards or of frames with depth images.
         encoder, focuses, heads, mask: of ``MetricSolverConfig``.
-        minutes, steps: the budget, of time over all resumed parts, or in steps.
         size: width and height of the pictures.
         grows: whether pictures grow to ``size`` on the way: most is learnt at a part of the cost.
         batch: pictures a step, of all GPUs together.
         optimizer: "adamw" (the paper's) or "muon".
-        learning_rate: the highest.
-        average: of the weights, that part which one step keeps.
-        clip: the largest norm of the gradient.
         threads: parts of a batch that are computed side by side on a processor; 0 is one per core.
         device: "auto", "cpu" or "cuda".
         start: folder of a run to fine-tune.
         weights: to begin with otherwise: of the tiny encoder what depth-export wrote, of the others the
             folder of a checkpoint (DINOv2 or Depth Anything V2). None begins at random.
-        families: only these; empty is all.
-        look_every: steps between validations; a checkpoint is written with each.
     """
 
     data: tuple[str, ...]
-    out: str
     encoder: str = "tiny"
     focuses: tuple[float, ...] = FOCUSES
     heads: str = "two"
     mask: bool = True
     minutes: float | None = 40.0
-    steps: int | None = None
     size: tuple[int, int] = (256, 192)
     grows: bool = True
-    batch: int = 16
-    optimizer: str = "adamw"
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.01
-    average: float = 0.998
-    clip: float = 1.0
-    seed: int = 0
-    threads: int = 0
     device: str = "auto"
     start: str | None = None
     weights: str | None = None
-    families: tuple[str, ...] = ()
-    look_every: int = 500
 
 
 def settings_of(config: str, **told: Any) -> MetricSolverSettings:

@@ -1,18 +1,12 @@
 """Trains Metric-Solver (paper 004, section 3.3) on synthetic shards.
 
-A focus is drawn for every picture. AdamW or Muon; the learning rate rises briefly and falls to zero at the
-end of the budget, in time or in steps. What is validated and kept is a running average of the weights, the
-one with the lowest validation loss. A run can be cut off and resumed; in steps, on unchanging data and a
-processor, the result is the same to the bit. Under torchrun every GPU takes its part of the batch.
+Under torchrun every GPU takes its part of the batch.
 """
 
 from __future__ import annotations
 
-import copy
-import dataclasses
 import os
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,37 +21,23 @@ from metric_depth_ros.learning.models.metric_solver import PATCH, MetricSolver, 
 from metric_depth_ros.learning.models.tiny_depth import TinyDepth
 from metric_depth_ros.learning.training import checkpoint
 from metric_depth_ros.learning.training.augment import mirrored
-from metric_depth_ros.learning.training.curves import Curves
-from metric_depth_ros.learning.training.loader import Batch, BatchStream, Samples
+from metric_depth_ros.learning.training.checks import check_run, check_same, choose_device
+from metric_depth_ros.learning.training.loader import Batch, BatchJobs, Samples, Stream
+from metric_depth_ros.learning.training.loop import Trainer
 from metric_depth_ros.learning.training.metric_solver.losses import outputs_loss
 from metric_depth_ros.learning.training.metric_solver.settings import MetricSolverSettings, draw_focus
-from metric_depth_ros.learning.training.metric_solver.validation import SCORES, FocusValidation
-from metric_depth_ros.learning.training.muon import Muon
-from metric_depth_ros.learning.training.ranks import Rank, join_ranks, leave_ranks, spread_over
-from metric_depth_ros.learning.training.running import (
-    build_optimizer,
-    check_budget,
-    check_folder,
-    check_optimizer,
-    check_same,
-    choose_device,
-    descend,
-    keep_average,
-)
-from metric_depth_ros.learning.training.settings import Progress, grown_size, learning_rate
+from metric_depth_ros.learning.training.metric_solver.validation import SCORES, FocusScore, FocusValidation
+from metric_depth_ros.learning.training.ranks import Rank, divided_among, join_ranks, leave_ranks
+from metric_depth_ros.learning.training.settings import grown_size
 from metric_depth_ros.learning.training.workers import Workers, normalised
 from metric_depth_ros.near_far import is_pool
 from metric_depth_ros.types import FloatArray
 
-_LINE_EVERY_S = 20.0
 # Settings that a resumed run shares with what it was.
 _SAME = (
     "encoder", "focuses", "heads", "mask", "size", "grows", "batch", "optimizer", "learning_rate", "seed",
     "families",
 )  # fmt: skip
-_KEYS = frozenset(
-    {"step", "elapsed_s", "settings", "architecture", "network", "average", "best", "best_loss", "optimizer"}
-)
 # A stream of random numbers of its own, beside those of the pictures.
 _FOCUS = 7
 
@@ -69,16 +49,20 @@ class FocusedBatch(Batch):
     focus_m: FloatArray
 
 
-class MetricSolverTrainer:
-    """One training run, new or resumed."""
+class MetricSolverTrainer(Trainer):
+    """A run of Metric-Solver; a focus is drawn for every picture."""
+
+    scores = SCORES
+    settings: MetricSolverSettings
+    network: MetricSolver
+    average: MetricSolver
 
     def __init__(self, settings: MetricSolverSettings, *, resume: bool = False) -> None:
         """Raises ConfigError, InputError or ModelError for what cannot be trained with or resumed from."""
-        self.settings = settings
         self._device = choose_device(settings.device)
-        self._rank = join_ranks(self._device)
-        _check(settings, self._rank, resume)
-        alone_on_processor = self._device == "cpu" and self._rank.count == 1
+        rank = join_ranks(self._device)
+        _check(settings, rank, resume)
+        alone_on_processor = self._device == "cpu" and rank.count == 1
         self._parts = (
             min(settings.threads or os.cpu_count() or 1, settings.batch) if alone_on_processor else 1
         )
@@ -88,85 +72,48 @@ class MetricSolverTrainer:
         cv2.setNumThreads(1)
         torch.manual_seed(settings.seed)
         self._samples = Samples(settings.data, families=settings.families)
-        state = checkpoint.load(settings.out, _KEYS) if resume else None
+        state = checkpoint.load(settings.out) if resume else None
         if state:
             check_same(settings, state["settings"], _SAME)
-        self.network = _network(settings, state).to(self._device)
-        self.average = copy.deepcopy(self.network).eval()
-        self._best, self._best_loss = copy.deepcopy(self.average.state_dict()), float("inf")
-        self._optimizer = build_optimizer(self.network, settings, self._parts)
-        spent = {"step": state["step"], "elapsed_s": state["elapsed_s"]} if state else {}
-        self._progress = Progress(settings, **spent)
-        if state:
-            self.average.load_state_dict(state["average"])
-            self._best, self._best_loss = state["best"], state["best_loss"]
-            self._optimizer.load_state_dict(state["optimizer"])
-        self._workers = Workers(spread_over(self.network, self._rank), self._objective, self._parts)
-        if self._rank.first:
+        network = _network(settings, state).to(self._device)
+        super().__init__(settings, network, state, threads=self._parts, rank=rank)
+        self._workers = Workers(divided_among(network, rank), self._objective, self._parts)
+        if rank.first:
             self._validation = FocusValidation(self._samples, settings.size, settings.focuses)
-            before = self._progress.step if resume else 0
-            self._curves = Curves(settings.out, before_step=before, scores=SCORES)
-
-    def run(self, *, until: int | None = None) -> None:
-        """Trains to the end of the budget, or to step ``until``; leaves a checkpoint.
-
-        Raises:
-            InputError: a shard is damaged.
-        """
-        batches = BatchStream(
-            self._samples,
-            self._size,
-            batch=self.settings.batch // self._rank.count,
-            parts=self._parts,
-            seed=self.settings.seed * self._rank.count + self._rank.number,
-            first=self._progress.step,
-            threads=2 if self._device == "cpu" else max(2, (os.cpu_count() or 2) // self._rank.count - 1),
-            reframe=mirrored,
-        )
-        spoken, losses, looked = time.monotonic(), [], -1
-        try:
-            while self._progress.at(self._progress.step) < 1 and self._progress.step != until:
-                losses.append(self._step(next(batches)))
-                now = time.monotonic()
-                if now - spoken >= _LINE_EVERY_S:
-                    self._say(losses, now - spoken)
-                    losses, spoken = [], now
-                if self._progress.step % self.settings.look_every == 0:
-                    self._look()
-                    looked = self._progress.step
-        except KeyboardInterrupt:
-            self._save()
-            raise
-        finally:
-            batches.close()
-        if losses:
-            self._say(losses, time.monotonic() - spoken)
-        if looked != self._progress.step:
-            self._look()
 
     def close(self) -> None:
         """Ends the threads, and leaves the other processes."""
         self._workers.close()
-        if isinstance(self._optimizer, Muon):
-            self._optimizer.close()
+        super().close()
         leave_ranks()
+
+    def _batches(self, first: int) -> Stream[Batch]:
+        count = self.rank.count
+        jobs = BatchJobs(
+            self._samples,
+            self._size,
+            batch=self.settings.batch // count,
+            parts=self._parts,
+            seed=self.settings.seed * count + self.rank.number,
+            reframe=mirrored,
+        )
+        threads = 2 if self._device == "cpu" else max(2, (os.cpu_count() or 2) // count - 1)
+        return Stream(jobs, first=first, threads=threads)
 
     def _size(self, step: int, _: np.random.Generator) -> tuple[int, int]:
         size = self.settings.size
-        return grown_size(size, self._progress.at(step)) if self.settings.grows else size
+        return grown_size(size, self.progress.at(step)) if self.settings.grows else size
 
-    def _step(self, parts: Sequence[Batch]) -> float:
-        step, seed = self._progress.step, self.settings.seed
-        rate = learning_rate(self.settings, self._progress.at(step))
-        rng = np.random.default_rng([seed, step, _FOCUS, self._rank.number])
-        drawn = [draw_focus(self.settings.focuses, len(part.image), rng) for part in parts]
-        loss = self._workers.backward(
-            [FocusedBatch(p.image, p.depth, focus_m) for p, focus_m in zip(parts, drawn, strict=True)]
+    def _backward(self, batch: Sequence[Batch]) -> float:
+        rng = np.random.default_rng([self.settings.seed, self.progress.step, _FOCUS, self.rank.number])
+        drawn = [draw_focus(self.settings.focuses, len(part.image), rng) for part in batch]
+        return self._workers.backward(
+            [FocusedBatch(p.image, p.depth, focus_m) for p, focus_m in zip(batch, drawn, strict=True)]
         )
-        descend(self.network, self._optimizer, rate, self.settings.clip)
-        self._progress.step += 1
-        keep_average(self.average, self.network, self._progress.step, self.settings.average)
-        return loss
+
+    def _validated(self) -> tuple[Mapping[str, FocusScore], float | None]:
+        scores = self._validation.scores(self.average)
+        return scores, float(np.mean([found.loss for found in scores.values()])) if scores else None
 
     def _objective(self, network: nn.Module, batch: FocusedBatch) -> Tensor:
         image = normalised(batch.image, self._device)
@@ -175,54 +122,10 @@ class MetricSolverTrainer:
             outputs = network(image, focus_m)
         return outputs_loss(self.network, outputs, batch.depth, focus_m)
 
-    def _say(self, losses: Sequence[float], seconds: float) -> None:
-        if not self._rank.first:
-            return
-        progress, mean = self._progress.at(self._progress.step), sum(losses) / len(losses)
-        rate = len(losses) * self.settings.batch / seconds
-        self._curves.add_loss(self._progress.step, self._progress.elapsed_s, mean, rate)
-        print(
-            f"{progress:6.1%}  step {self._progress.step}  loss {mean:.5f}  {rate:.0f} images/s", flush=True
-        )
-
-    def _look(self) -> None:
-        """Validates, keeps the best, writes the checkpoint and draws the curves."""
-        if not self._rank.first:
-            return
-        scores = self._validation.scores(self.average)
-        self._curves.add_scores(self._progress.step, self._progress.elapsed_s, scores)
-        for place, found in scores.items():
-            print(
-                f"        focus {place}: loss {found.loss:.5f}  AbsRel {found.abs_rel:.3f}  "
-                f"delta1 {found.delta1:.3f}  mask {found.mask:.3f}",
-                flush=True,
-            )
-        loss = float(np.mean([found.loss for found in scores.values()])) if scores else 0.0
-        if loss <= self._best_loss:
-            self._best, self._best_loss = copy.deepcopy(self.average.state_dict()), loss
-        self._save()
-        self._curves.draw()
-
-    def _save(self) -> None:
-        if not self._rank.first:
-            return
-        state = {
-            "step": self._progress.step,
-            "elapsed_s": self._progress.elapsed_s,
-            "settings": dataclasses.asdict(self.settings),
-            "architecture": dataclasses.asdict(self.network.config),
-            "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
-            "best": self._best,
-            "best_loss": self._best_loss,
-            "optimizer": self._optimizer.state_dict(),
-        }
-        checkpoint.save(self.settings.out, state)
-
 
 def load_metric_solver(run: str | Path) -> tuple[MetricSolver, dict[str, Any]]:
     """The best network of a run, in eval mode, and the run's state. Raises ModelError."""
-    state = checkpoint.load(run, _KEYS)
+    state = checkpoint.load(run)
     return build_metric_solver(state).eval(), state
 
 
@@ -265,26 +168,17 @@ def _begin_with(network: MetricSolver, weights: str) -> None:
 
 def _check(settings: MetricSolverSettings, rank: Rank, resume: bool) -> None:
     """Raises ConfigError for settings that cannot be, InputError for a folder that cannot be written."""
-    check_optimizer(settings.optimizer)
     multiple = 1 if settings.encoder == "tiny" else PATCH
     if min(settings.size) < 32 or any(side % multiple for side in settings.size):
         raise ConfigError(
             f"size: {settings.size[0]}x{settings.size[1]}; needed at least 32x32, multiples of {multiple}."
         )
-    if settings.batch < 1 or settings.batch % rank.count:
+    if settings.batch % rank.count:
         raise ConfigError(f"batch: {settings.batch}; needed a multiple of the {rank.count} processes.")
-    if settings.threads < 0 or settings.seed < 0 or settings.look_every < 1:
-        raise ConfigError(
-            f"threads {settings.threads}, seed {settings.seed}, look_every {settings.look_every}; needed at "
-            "least 0, 0 and 1."
-        )
-    if not 0 < settings.learning_rate < float("inf"):
-        raise ConfigError(f"learning_rate: {settings.learning_rate}; needed a positive number.")
     if not is_pool(settings.focuses):
         raise ConfigError(f"focuses: {settings.focuses}; needed positive metres, rising.")
     if settings.heads not in ("one", "two"):
         raise ConfigError(f"heads: {settings.heads!r}; known are one, two.")
     if rank.count > 1 and settings.steps is None:
         raise ConfigError("minutes: several processes must stop at one step; needed steps or epochs.")
-    check_budget(settings)
-    check_folder(settings.out, resume=resume)
+    check_run(settings, resume=resume)

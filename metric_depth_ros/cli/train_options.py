@@ -1,0 +1,75 @@
+"""Options that the trainings share, and what they mean."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+
+def add_run(parser: argparse.ArgumentParser, *, look_every: str) -> None:
+    """Adds the run's folder, its budget, and how it is trained. ``look_every``: the default, in words."""
+    parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
+    budget = parser.add_argument_group("budget").add_mutually_exclusive_group()
+    budget.add_argument("--minutes", type=float, help="of time, over all resumed parts")
+    budget.add_argument("--steps", type=int, help="in steps: reproducible to the bit")
+    budget.add_argument("--epochs", type=float, help="in passes over the data, made steps")
+    how = parser.add_argument_group("how")
+    how.add_argument("--resume", action="store_true", help="go on where RUN stopped, with the same budget")
+    how.add_argument("--batch", type=int, help="pictures a step")
+    how.add_argument("--learning-rate", type=float, metavar="RATE", help="the highest")
+    how.add_argument("--seed", type=int, default=0, help="of everything random (default 0)")
+    how.add_argument("--threads", type=int, help="of the processor")
+    how.add_argument(
+        "--families", default="", metavar="A,B", help="train and validate on these kinds of scenes only"
+    )
+    how.add_argument(
+        "--look-every",
+        type=int,
+        metavar="STEPS",
+        help=f"steps between validations, each with a checkpoint (default {look_every})",
+    )
+
+
+def run_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings that ``add_run`` asks for; those that were left out are not there.
+
+    Raises:
+        ConfigError: epochs that are not positive.
+    """
+    from metric_depth_ros.errors import ConfigError
+
+    if args.epochs is not None and not 0 < args.epochs < math.inf:
+        raise ConfigError(f"epochs: {args.epochs}; needed a positive number.")
+    told = {
+        "out": str(args.out),
+        "minutes": args.minutes,
+        "steps": args.steps,
+        "batch": args.batch,
+        "learning_rate": args.learning_rate,
+        "seed": args.seed,
+        "threads": args.threads,
+        "families": tuple(name for name in args.families.split(",") if name),
+        "look_every": args.look_every,
+    }
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def in_steps(settings: Any, epochs: float | None, count: Callable[[], int]) -> Any:
+    """The settings with a budget of ``epochs`` in steps; ``count`` says how many pictures there are."""
+    from dataclasses import replace
+
+    if epochs is None:
+        return settings
+    return replace(settings, steps=math.ceil(epochs * count() / settings.batch))
+
+
+def need_torch() -> None:
+    """Raises ConfigError when torch is not installed."""
+    from metric_depth_ros.errors import ConfigError
+
+    if find_spec("torch") is None:
+        raise ConfigError("train: torch is not installed. Install it: pip install 'metric_depth_ros[train]'")

@@ -1,0 +1,45 @@
+"""What a training of a basis generator is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from metric_depth_ros.errors import ConfigError
+from metric_depth_ros.learning.training.basis.draw import MIXED, REGIME_NAMES
+from metric_depth_ros.learning.training.checks import check_run
+from metric_depth_ros.learning.training.settings import RunSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class BasisSettings(RunSettings):
+    """One run.
+
+    Attributes:
+        cache: folder that ``write_cache`` made.
+        maps: K.
+        blind: F = 0, the variant for networks without features.
+        regime: "low", "medium", "high" (the paper's: exact anchors, its solve and its losses alone) or
+            "mixed" (ours).
+        start: folder of a run to fine-tune; None begins at random.
+    """
+
+    cache: str
+    maps: int = 8
+    blind: bool = False
+    regime: str = MIXED
+    start: str | None = None
+    learning_rate: float = 5e-3
+    weight_decay: float = 1e-3
+    average: float = 0.99
+    threads: int = 1
+    look_every: int = 200
+
+
+def check_settings(settings: BasisSettings, resume: bool) -> None:
+    """Raises ConfigError for settings that cannot be, InputError for a folder that cannot be written."""
+    if settings.regime not in REGIME_NAMES:
+        raise ConfigError(f"regime: {settings.regime!r}; known are {', '.join(REGIME_NAMES)}.")
+    for name, least in (("maps", 2), ("threads", 1)):
+        if getattr(settings, name) < least:
+            raise ConfigError(f"{name}: {getattr(settings, name)}; needed at least {least}.")
+    check_run(settings, resume=resume)

@@ -1,0 +1,43 @@
+"""How a network moves along its gradients, and the running average of its weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from metric_depth_ros.learning.training.muon import Muon
+from metric_depth_ros.learning.training.settings import RunSettings
+
+
+def build_optimizer(network: torch.nn.Module, settings: RunSettings, threads: int) -> torch.optim.Optimizer:
+    """Muon on so many threads, or AdamW; weights decay, biases and norms do not."""
+    flat = [p for p in network.parameters() if p.ndim < 2]
+    deep = [p for p in network.parameters() if p.ndim >= 2]
+    groups: list[dict[str, Any]] = [
+        {"params": deep, "weight_decay": settings.weight_decay},
+        {"params": flat, "weight_decay": 0.0},
+    ]
+    if settings.optimizer == "muon":
+        return Muon(groups, lr=settings.learning_rate, threads=threads)
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), foreach=True)
+
+
+def descend(
+    network: torch.nn.Module, optimizer: torch.optim.Optimizer, learning_rate: float, clip: float
+) -> None:
+    """One step along the gradients, cut at a norm of ``clip``; none where they are not finite."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate
+    norm = torch.nn.utils.clip_grad_norm_(network.parameters(), clip)
+    if torch.isfinite(norm):
+        optimizer.step()
+
+
+def keep_average(average: torch.nn.Module, network: torch.nn.Module, step: int, most: float) -> None:
+    """Draws the running average to the network; ``most`` of it is kept, of a young one less."""
+    kept = min(most, (1 + step) / (10 + step))
+    pairs = zip(average.state_dict().values(), network.state_dict().values(), strict=True)
+    floats = [(a, b) for a, b in pairs if a.is_floating_point()]
+    with torch.no_grad():
+        torch._foreach_lerp_([a for a, _ in floats], [b for _, b in floats], 1 - kept)

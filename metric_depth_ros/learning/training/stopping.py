@@ -1,0 +1,39 @@
+"""Ctrl-C and SIGTERM while a run trains: the step is finished, so that what is saved is whole."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+
+class Stopping:
+    """Listens to SIGINT and SIGTERM inside a ``with`` block.
+
+    The first one sets ``asked``; a second one raises KeyboardInterrupt at once. With ``deferred=False``
+    (several processes, which must stop at the same step or not at all) so does the first.
+    """
+
+    def __init__(self, *, deferred: bool = True) -> None:
+        self.asked = False
+        self._deferred = deferred
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Stopping:
+        if threading.current_thread() is threading.main_thread():  # others may not listen
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self.asked or not self._deferred:
+            raise KeyboardInterrupt
+        self.asked = True
+        print("stopping after this step; once more stops at once", flush=True)

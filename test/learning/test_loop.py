@@ -1,0 +1,298 @@
+"""The training loop, with a network of one number: budget, best weights, cuts and Ctrl-C."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from conftest import write_toy_model
+from made_data import write_frames, write_shards
+
+torch = pytest.importorskip("torch")
+
+from metric_depth_ros.cli.main import main  # noqa: E402
+from metric_depth_ros.errors import InputError  # noqa: E402
+from metric_depth_ros.learning.training import checkpoint  # noqa: E402
+from metric_depth_ros.learning.training.depth.losses import LOSSES  # noqa: E402
+from metric_depth_ros.learning.training.loader import Samples  # noqa: E402
+from metric_depth_ros.learning.training.loop import Trainer  # noqa: E402
+from metric_depth_ros.learning.training.settings import RunSettings  # noqa: E402
+
+
+@dataclass(frozen=True)
+class Config:
+    size: int = 1
+
+
+@dataclass(frozen=True)
+class Score:
+    loss: float
+
+
+class One(torch.nn.Module):
+    config = Config()
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1, 1))
+
+
+class Toy(Trainer):
+    """Draws the weight to the number of the step; validation losses are told in advance."""
+
+    scores = {"loss": "loss"}  # noqa: RUF012
+
+    def __init__(self, settings, losses=(), *, resume=False, at_step=lambda step: None):
+        state = checkpoint.load(settings.out) if resume else None
+        network = One()
+        if state:
+            network.load_state_dict(state["network"])
+        super().__init__(settings, network, state)
+        self.losses, self.at_step, self.closed = list(losses), at_step, False
+
+    @contextmanager
+    def _batches(self, first):
+        yield iter(range(first, 10**9))
+        self.closed = True
+
+    def _backward(self, batch):
+        assert batch == self.progress.step
+        self.at_step(batch)
+        loss = (self.network.weight - batch).square().sum()
+        self.network.weight.grad = torch.autograd.grad(loss, self.network.weight)[0]
+        return float(loss.detach())
+
+    def _validated(self):
+        loss = self.losses.pop(0) if self.losses else None
+        return {"here": Score(loss if loss is not None else 0.0)}, loss
+
+
+def settings_of(out, **more):
+    out.mkdir(exist_ok=True)
+    return RunSettings(out=str(out), **{"steps": 6, "look_every": 2, "average": 0.5, **more})
+
+
+def signalled(step, *numbers):
+    """To be called at every step: sends these signals in one of them."""
+
+    def at_step(now):
+        for number in numbers if now == step else ():
+            os.kill(os.getpid(), number)
+
+    return at_step
+
+
+def steps_of(out, name="validation.csv"):
+    return [int(row["step"]) for row in csv.DictReader((out / name).open())]
+
+
+def test_it_spends_its_steps_looks_now_and_then_and_at_the_end(tmp_path):
+    toy = Toy(settings_of(tmp_path, steps=5))
+    toy.run()
+    assert toy.progress.step == 5 and toy.closed
+    assert steps_of(tmp_path) == [2, 4, 5] and steps_of(tmp_path, "loss.csv") == [5]
+    assert checkpoint.load(tmp_path)["step"] == 5
+
+
+def test_a_budget_of_time_ends(tmp_path):
+    toy = Toy(settings_of(tmp_path, steps=None, minutes=0.003, look_every=10**9))
+    toy.run()
+    assert toy.progress.done and toy.progress.step > 0
+    assert 0.18 <= toy.progress.elapsed_s < 5
+
+
+@pytest.mark.parametrize(
+    ("losses", "best"),
+    [((3.0, 1.0, 2.0), 4), ((1.0, 2.0, 3.0), 2), ((3.0, 2.0, 1.0), 6), ((1.0, 1.0, 1.0), 2)],
+)
+def test_the_weights_of_the_lowest_validation_loss_are_kept(tmp_path, losses, best):
+    kept = {}
+    toy = Toy(settings_of(tmp_path), losses)
+    look = toy._look
+
+    def looked():
+        look()
+        kept[toy.progress.step] = toy.average.weight.item()
+
+    toy._look = looked
+    toy.run()
+    state = checkpoint.load(tmp_path)
+    assert state["best"]["weight"].item() == kept[best] and len(set(kept.values())) == 3
+    assert state["best_loss"] == min(losses)
+
+
+def test_without_a_loss_the_newest_weights_are_kept(tmp_path):
+    Toy(settings_of(tmp_path)).run()
+    state = checkpoint.load(tmp_path)
+    assert torch.equal(state["best"]["weight"], state["average"]["weight"])
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3])
+def test_a_run_that_was_cut_goes_on_to_the_bit(tmp_path, cut):
+    losses = {2: 3.0, 4: 1.0, 6: 2.0}
+    Toy(settings_of(tmp_path / "whole"), losses.values()).run()
+    first = [losses[s] for s in (2,) if s < cut] + [9.0]
+    Toy(settings_of(tmp_path / "parts"), first).run(until=cut)
+    rest = [losses[s] for s in (2, 4, 6) if s > cut]
+    Toy(settings_of(tmp_path / "parts"), rest, resume=True).run()
+    whole, parts = (checkpoint.load(tmp_path / name) for name in ("whole", "parts"))
+    for key in ("network", "average"):
+        assert torch.equal(whole[key]["weight"], parts[key]["weight"])
+    assert whole["step"] == parts["step"] == 6
+
+
+def test_a_run_at_its_end_stays_what_it_is(tmp_path):
+    Toy(settings_of(tmp_path), (3.0, 2.0, 1.0)).run()
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+    Toy(settings_of(tmp_path), (0.0,), resume=True).run()
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_step_saves_and_leaves_its_handler(tmp_path, number):
+    Toy(settings_of(tmp_path / "whole")).run()
+    handler = signal.getsignal(number)
+    toy = Toy(
+        settings_of(tmp_path / "cut"), at_step=lambda s: os.kill(os.getpid(), number) if s == 2 else None
+    )
+    with pytest.raises(KeyboardInterrupt):
+        toy.run()
+    assert toy.closed and signal.getsignal(number) is handler
+    assert checkpoint.load(tmp_path / "cut")["step"] == 3  # step 2 was finished
+    Toy(settings_of(tmp_path / "cut"), resume=True).run()
+    whole, cut = (checkpoint.load(tmp_path / name) for name in ("whole", "cut"))
+    assert torch.equal(whole["average"]["weight"], cut["average"]["weight"])
+
+
+def test_a_second_signal_stops_at_once_and_saves_too(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        Toy(settings_of(tmp_path), at_step=signalled(3, signal.SIGINT, signal.SIGINT)).run()
+    assert checkpoint.load(tmp_path)["step"] == 3
+
+
+def test_a_signal_in_the_last_step_spoils_nothing(tmp_path):
+    toy = Toy(
+        settings_of(tmp_path), (3.0, 2.0, 1.0), at_step=lambda s: os.kill(os.getpid(), 2) if s == 5 else None
+    )
+    toy.run()
+    assert checkpoint.load(tmp_path)["best_loss"] == 1.0
+
+
+def test_weights_before_the_first_validation_are_the_newest(tmp_path):
+    toy = Toy(
+        settings_of(tmp_path, look_every=100), at_step=lambda s: os.kill(os.getpid(), 2) if s == 3 else None
+    )
+    with pytest.raises(KeyboardInterrupt):
+        toy.run()
+    state = checkpoint.load(tmp_path)
+    assert state["best"]["weight"].item() == state["average"]["weight"].item() != 0
+
+
+# ---- the commands ----------------------------------------------------------------------------
+
+
+VERBS = ("depth", "metric-solver", "basis")
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    return write_shards(tmp_path_factory.mktemp("shards"), count=120)
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory):
+    return write_frames(tmp_path_factory.mktemp("frames") / "set")
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    return write_toy_model(tmp_path_factory.mktemp("network"), width=64, height=48)
+
+
+def words_of(verb, network, data, run, *more):
+    words = ["train", verb, "--data", *data, "--out", run, "--batch", 2, "--threads", 1]
+    words += ["--engine", network, "--count", 60] if verb == "basis" else ["--size", "64x48"]
+    return [str(word) for word in (*words, *more)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+@pytest.mark.parametrize("verb", VERBS)
+def test_an_interrupted_command_has_saved(shards, tmp_path, verb, number, network):
+    run = tmp_path / "run"
+    words = words_of(verb, network, [shards], run, "--steps", 10**6, "--look-every", 3)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "metric_depth_ros.cli", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while (
+            not (run / "checkpoint.pt").is_file() and process.poll() is None and time.monotonic() < deadline
+        ):
+            time.sleep(0.05)
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == 130, output
+    assert "stopping after this step" in output and "Traceback" not in output
+    assert checkpoint.load(run)["step"] >= 3
+
+
+# ---- real frames -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_frames_with_depth_images_are_trained_on(shards, frames, tmp_path, verb, network, capsys):
+    """Frames of two sizes, with unknown depth, alone and beside shards."""
+    for name, data in (("alone", [frames]), ("mixed", [shards, frames])):
+        run = tmp_path / name
+        assert main(words_of(verb, network, data, run, "--steps", 2)) == 0, capsys.readouterr().err
+        state = checkpoint.load(run)
+        assert state["step"] == 2
+        assert all(torch.isfinite(v).all() for v in state["network"].values() if v.is_floating_point())
+        losses = [float(row["loss"]) for row in csv.DictReader((run / "loss.csv").open())]
+        assert losses and all(0 < loss < 100 for loss in losses)
+
+
+@pytest.mark.parametrize("verb", ["depth", "metric-solver"])
+def test_frames_without_depth_are_named(tmp_path, verb, network, capsys):
+    frames = write_frames(tmp_path / "set", depth=False)
+    assert main(words_of(verb, network, [frames], tmp_path / "run", "--steps", 2)) == 1
+    assert "no depth image" in capsys.readouterr().err
+
+
+def test_a_folder_with_one_frame_has_nothing_to_train_on(tmp_path):
+    with pytest.raises(InputError, match="no picture to train on"):
+        Samples([write_frames(tmp_path / "set", 1)])
+
+
+def test_groups_of_frames_are_not_parted(frames, shards):
+    samples = Samples([frames, shards])
+    assert samples.validation[:1] == [(0, 0)] and len(samples) == 5 + 100  # 20 of the shards' 120
+    depth = samples.training(0)[1]
+    assert np.isnan(depth[:10, :10]).all() and np.isfinite(depth[-1]).all()
+
+
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_unknown_depth_has_no_say(name):
+    """Neither on the loss nor through a gradient."""
+    loss = LOSSES[name][0]
+    torch.manual_seed(0)
+    depth = torch.rand(2, 1, 40, 48) * 5 + 1
+    depth[:, :, :12, :20] = torch.nan
+    value = (torch.rand(2, 1, 40, 48) + 0.5).requires_grad_()
+    found = loss(value, depth)
+    (gradient,) = torch.autograd.grad(found, value)
+    assert torch.isfinite(gradient).all() and (gradient[depth.isnan()] == 0).all()
+    other = value.detach().clone()
+    other[depth.isnan()] = 7.0
+    torch.testing.assert_close(loss(other, depth), found.detach())
