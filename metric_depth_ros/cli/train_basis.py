@@ -90,7 +90,7 @@ def run_export(args: argparse.Namespace) -> int:
     engine = args.engine or manifest_path(EngineConfig())
     generator, state = load_generator(args.checkpoint)
     name = args.name or f"{Path(engine).stem}_basis"
-    found = export_basis(generator, engine, args.to, name=name, trained_on=state["engine"])
+    found = export_basis(generator, engine, args.to, name=name, trained_on=state["about"]["engine"])
     print(
         f"{found.model}: {found.bytes / 1e6:.2f} MB, {generator.config.maps} maps, step {state['step']}; E "
         f"differs from torch by {found.difference:.1e} of its spread, the network's own outputs not at all\n"

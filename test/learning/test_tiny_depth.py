@@ -1,5 +1,7 @@
 """The small network: shapes, scale, what it costs, and its way to ONNX."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -17,6 +19,7 @@ from metric_depth_ros.learning.export.graph import Difference
 from metric_depth_ros.learning.export.tiny_depth import export_tiny_depth
 from metric_depth_ros.learning.models.tiny_depth import MEAN, STD, TinyDepth, TinyDepthConfig
 from metric_depth_ros.learning.training import checkpoint
+from metric_depth_ros.learning.training.depth.trainer import build_depth_network
 from metric_depth_ros.learning.training.depth.validation import predictor
 
 
@@ -115,8 +118,8 @@ def test_the_verb_exports_a_run_with_the_licence_it_is_told(network, tmp_path, c
     run.mkdir()
     state = dict.fromkeys(checkpoint._KEYS, 0) | {
         "settings": {"size": [96, 64]},
-        "architecture": checkpoint.architecture(network),
-        "average": network.state_dict(),
+        "architecture": dataclasses.asdict(network.config),
+        "best": network.state_dict(),
     }
     checkpoint.save(run, state)
     (run / "loss.csv").write_text("")
@@ -158,14 +161,15 @@ def test_where_nothing_can_be_written_the_export_says_so(network, tmp_path):
 def state_of(network):
     weights = network.state_dict()
     return {
-        "step": 1, "elapsed_s": 1.0, "settings": {}, "architecture": checkpoint.architecture(network),
-        "network": weights, "average": weights, "optimizer": {},
+        "step": 1, "elapsed_s": 1.0, "settings": {}, "architecture": dataclasses.asdict(network.config),
+        "network": weights, "average": weights, "best": weights, "best_loss": 1.0,
+        "optimizer": {}, "about": {},
     }  # fmt: skip
 
 
 def test_a_checkpoint_brings_the_network_back(network, tmp_path):
     checkpoint.save(tmp_path, state_of(network))
-    again = checkpoint.build_network(checkpoint.load(tmp_path)).eval()
+    again = build_depth_network(checkpoint.load(tmp_path)).eval()
     assert again.config == network.config
     image = torch.randn(1, 3, 64, 64)
     with torch.inference_mode():
@@ -177,10 +181,10 @@ def test_a_checkpoint_of_another_architecture_is_refused(network, tmp_path):
     state["architecture"]["pyramid"] = 32
     checkpoint.save(tmp_path, state)
     with pytest.raises(ModelError, match="another network"):
-        checkpoint.build_network(checkpoint.load(tmp_path))
+        build_depth_network(checkpoint.load(tmp_path))
     state["architecture"]["depth"] = 3
     with pytest.raises(ModelError, match="another network"):
-        checkpoint.build_network(state)
+        build_depth_network(state)
 
 
 def test_no_broken_or_foreign_checkpoint(tmp_path):
