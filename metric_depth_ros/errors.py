@@ -1,4 +1,4 @@
-"""The errors a user can meet. Everything else that is raised is a bug.
+"""Errors that a user can cause or fix. Any other exception is a bug.
 
 Wording: *where: what was found; what was needed. What to do.*
 """
@@ -13,15 +13,15 @@ class ConfigError(MetricDepthError):
 
 
 class InputError(MetricDepthError):
-    """An image, a camera, a cloud or a bag cannot be used as it is."""
+    """An image, camera, point cloud or bag cannot be used."""
 
 
 class TransformError(MetricDepthError):
-    """A transform between two frames is missing, or not known at that time."""
+    """A transform between two frames is missing, or not available at that time."""
 
 
 class AnchorError(MetricDepthError):
-    """Too few usable anchors for the solver at hand."""
+    """Too few usable anchors for the solver."""
 
 
 class ModelError(MetricDepthError):
