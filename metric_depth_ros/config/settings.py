@@ -127,7 +127,7 @@ class ExtrinsicsConfig:
 class AnchorsConfig:
     min_count: int = option(
         3,
-        "with fewer anchors no depth is published; 0: a metric network's own depth is, without anchors",
+        "with fewer anchors no depth is published; 0: without anchors use a metric network's own depth",
         low=0,
         high=100000,
     )
