@@ -5,7 +5,7 @@ Wording: *where: what was found; what was needed. What to do.*
 
 
 class MetricDepthError(Exception):
-    """Parent of every error this package expects; nodes and the command line catch this one."""
+    """Base class of all errors of this package; nodes and the command line catch it."""
 
 
 class ConfigError(MetricDepthError):
@@ -25,4 +25,4 @@ class AnchorError(MetricDepthError):
 
 
 class ModelError(MetricDepthError):
-    """A model file or its manifest is missing, corrupt or does not fit."""
+    """A model file or its manifest is missing or corrupt, or the two do not match."""

@@ -95,7 +95,7 @@ class MetricDepthPipeline:
         segmenter: Segmenter | None = None,
         solver: Solver | None = None,
     ) -> None:
-        """``segmenter``: its loaded networks are reused; ``solver``: used as it is, with its memory."""
+        """Reuses the loaded networks of ``segmenter``, and ``solver`` with its memory, if given."""
         self.config = config
         self.engine = engine
         self._solver = solver or build_solver(config.solver)

@@ -201,13 +201,13 @@ class TransformSource(Protocol):
     """Source of transforms: tf2 on a robot, a TransformTree offline."""
 
     def lookup(self, target: str, source: str, stamp_ns: int) -> FloatArray:
-        """(4, 4) T_target_source at ``stamp_ns``. Raises TransformError."""
+        """Transform T_target_source (4, 4) at ``stamp_ns``. Raises TransformError."""
         ...
 
     def lookup_through(
         self, target: str, target_ns: int, source: str, source_ns: int, fixed: str
     ) -> FloatArray:
-        """(4, 4) from ``source`` at one time to ``target`` at another, through a fixed frame."""
+        """Transform (4, 4) from ``source`` at one time to ``target`` at another, through a fixed frame."""
         ...
 
 

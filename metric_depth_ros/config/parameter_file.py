@@ -21,7 +21,7 @@ _NODES = ("/**", "metric_depth_node", "/metric_depth_node")
 
 
 def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Config:
-    """A Config from a ROS 2 parameter file (or a plain mapping), then ``overrides`` on top.
+    """Loads a Config from a ROS 2 parameter file (or a plain mapping) and applies ``overrides``.
 
     Raises:
         ConfigError: the file is missing or not YAML, a key is given twice, or as ``from_flat``;

@@ -101,7 +101,7 @@ def draw_from_above(
     y = np.rint(origin[1] - points[order, 2] * scale).astype(np.intp)
     inside = (x >= 0) & (x < width - 1) & (y >= 0) & (y < height - 1)
     x, y, colours = x[inside], y[inside], colours[order][inside]
-    for dx, dy in ((1, 1), (1, 0), (0, 1), (0, 0)):  # four pixels a point: rows of points close up
+    for dx, dy in ((1, 1), (1, 0), (0, 1), (0, 0)):  # four pixels a point: no gaps between rows of points
         picture[y + dy, x + dx] = colours
     _draw_camera(picture, origin)
     for index in range(int(reach_m / step) + 1):
@@ -148,7 +148,7 @@ def draw_sheet(
 
 
 def _palette() -> ImageArray:
-    """(256, 3) RGB from blue (0) to red (255)."""
+    """Colour table (256, 3) RGB from blue (0) to red (255)."""
     ramp = np.arange(256, dtype=np.uint8)[:, None]
     return np.asarray(cv2.applyColorMap(ramp, cv2.COLORMAP_TURBO)[:, 0, ::-1], np.uint8)
 
@@ -170,7 +170,7 @@ def _resized_with_anchors(
 
 
 def _scale_bar(height: int, low: float, high: float) -> ImageArray:
-    """A bar of the palette, far at the top, with round metre values beside it."""
+    """Colour bar, far at the top, with round values in metres beside it."""
     bar = np.full((height, _BAR_WIDTH, 3), _PAPER, np.uint8)
     top, bottom = min(14, height // 8), height - min(14, height // 8)
     fractions = np.linspace(1, 0, max(bottom - top, 1))

@@ -22,7 +22,7 @@ class LabelSegmenter:
         self.labels(np.zeros((manifest.input.height, manifest.input.width, 3), np.uint8))
 
     def with_config(self, config: RegionsConfig) -> LabelSegmenter:
-        """The same network with other settings."""
+        """Segmenter with the same network and other settings."""
         other = LabelSegmenter.__new__(LabelSegmenter)
         other.__dict__.update(self.__dict__, _config=config)
         return other

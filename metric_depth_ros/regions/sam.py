@@ -23,7 +23,7 @@ class SamSegmenter:
         self._input = ImageInput(manifest.input)
 
     def with_config(self, config: RegionsConfig) -> SamSegmenter:
-        """The same network with other settings."""
+        """Segmenter with the same network and other settings."""
         return SamSegmenter(self._manifest, self._encoder, self._decoder, config)
 
     def segment(self, image: ImageArray, relative: RelativeDepth | None = None) -> IntArray:

@@ -23,7 +23,7 @@ _LOWEST, _HIGHEST = 0.1, 10.0
 
 
 class Lwlr(ClosedForm):
-    """Locally weighted linear regression (paper 001, equation 3; its [27]).
+    """Locally weighted linear regression (paper 001, equation 3, after its reference [27]).
 
     g = the global line. At each pixel the scale s and shift t minimise
     sum_i k_i w_i (y_i - s g_i - t)^2 + ridge, k a Gaussian of the distance in pixels to anchor i;

@@ -12,7 +12,7 @@ from metric_depth_ros.solvers.fitting.observations import DEVIATION
 from metric_depth_ros.types import FloatArray
 
 _REWEIGHTINGS = 1
-# From so many anchors per map on, an anchor's own leverage is ignored while reweighting.
+# With this many anchors per map or more, an anchor's own leverage is ignored while reweighting.
 _FEW = 4
 # Squared standard deviations at which an anchor keeps a quarter of its weight; with less than a tenth it
 # counts as rejected.
@@ -97,7 +97,7 @@ def with_offset(rows: FloatArray) -> FloatArray:
 
 
 def fit_paper(rows: FloatArray, target: FloatArray, ridge: float) -> Posterior:
-    """Equation 15 of paper 001: (M^T M + lambda I)^-1 M^T y; no offset, equal weights."""
+    """Posterior by equation 15 of paper 001: (M^T M + lambda I)^-1 M^T y; no offset, equal weights."""
     covariance = np.linalg.inv(rows.T @ rows + ridge * np.eye(rows.shape[1]))
     weights = covariance @ (rows.T @ target)
     empty = np.zeros((len(weights) + 1, len(weights) + 1))

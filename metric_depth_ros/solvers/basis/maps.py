@@ -120,7 +120,7 @@ def find_maps(relative: RelativeDepth, depth: FloatArray, image: ImageArray | No
         wanted: "learned", "analytic", or "auto" for learned ones where there are any.
 
     Raises:
-        InputError: learned maps are wanted, and the engine gives none, or they are not (K, h, w).
+        InputError: learned maps are required, and the engine gives none, or they are not (K, h, w).
     """
     found = relative.features.get(BASIS)
     if wanted == "analytic" or (wanted == "auto" and found is None):

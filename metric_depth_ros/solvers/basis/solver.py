@@ -28,9 +28,9 @@ from metric_depth_ros.types import FloatArray, MetricDepth, SolverInput
 
 # The posterior variance is computed at every fourth row and column of the maps.
 _SPARSE = 4
-# Memory is dropped when its average age exceeds so many times ``memory_s``,
+# Memory is dropped when its average age exceeds this many times ``memory_s``,
 _FORGOTTEN = 4.0
-# or when the median new anchor is off by so many deviations; with n anchors, 1 + 2 / n times as many.
+# or when the median new anchor is off by this many deviations; with n anchors, 1 + 2 / n times as many.
 _JUMP, _FEW = 3.0, 2.0
 # Standard deviation by which the median log depth of a view drifts in a second. Chosen on two real sequences
 # (rgbd7_seq, kitti_seq_2011_09_26): 69 % of the errors 0.1 to 0.4 s later are within sigma.

@@ -9,7 +9,7 @@ from metric_depth_ros.types import FloatArray, IntArray
 
 
 class Lattice:
-    """Lattice of vertices every ``step_px`` pixels, bilinear between them; the outermost lie outside.
+    """Vertices every ``step_px`` pixels, bilinear between them; the outermost lie outside the image.
 
     Attributes:
         u, v: (columns,) and (rows,) pixel coordinates of the vertices.

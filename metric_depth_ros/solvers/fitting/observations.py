@@ -192,7 +192,7 @@ def deviation_about(centre: float, values: FloatArray, weight: FloatArray, domai
 
 
 def weighted_medians(values: FloatArray, weight: FloatArray, member: BoolArray) -> FloatArray:
-    """Weighted median (m,) of the values (N,) in each row of ``member`` (m, N); NaN for an empty row.
+    """Weighted medians (m,) of the values (N,) that each row of ``member`` (m, N) selects; NaN if none.
 
     Two values that share the middle are averaged, so that equal weights give ``np.median``.
     """

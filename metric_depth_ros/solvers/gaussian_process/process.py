@@ -28,7 +28,7 @@ _BLOCK = 128
 _SMALL = 48
 # Median of the square of a standard normal variable.
 _MEDIAN_OF_SQUARE = 0.455
-# A value is doubted if its squared error exceeds so many variances; with few values the limit is lower.
+# A value is doubted if its squared error exceeds this many variances; with few values the limit is lower.
 _DOUBTED, _FEW, _DOUBTED_OF_FEW, _ROUNDS_OF_FEW = 9.0, 10, 4.0, 4
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from metric_depth_ros.types import FloatArray, IntArray
 
-# How far a tile reaches into its neighbours, as a fraction of its own side.
+# Margin of a tile, which overlaps its neighbours, as a fraction of its own side.
 _OVERLAP = 0.25
 
 

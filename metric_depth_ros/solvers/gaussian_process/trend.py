@@ -1,4 +1,4 @@
-"""Trend of log depth under the Gaussian process, and the rejection of wrong anchors."""
+"""Trend of log depth that the Gaussian process corrects, and the rejection of wrong anchors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _COMPARED = 64
 _BETTER = 0.6
 # Error in log depth of an anchor beyond its sigma: detail finer than the field can follow.
 NUGGET = 0.01
-# With fewer anchors the neighbours are too far away to judge by.
+# With fewer anchors the neighbours are too far away for a comparison.
 _FEWEST_JUDGED = 10
 _NEIGHBOURS = 8
 # Neighbours that must support an anchor, and rounds in which wrong ones lose their support.

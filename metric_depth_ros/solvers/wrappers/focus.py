@@ -24,7 +24,7 @@ _SOFTNESS = 0.6
 
 
 class Focused(Solver):
-    """Fusion of two fits of a solver, near and far of the focus: d = m near + (1 - m) far.
+    """Fusion of two fits of a solver, within and beyond the focus: d = m near + (1 - m) far.
 
     Ours, after the two branches of Metric-Solver (paper 004, equations 1 to 6). The near fit is for the
     scaled depth d / f: anchors lose weight with their distance beyond the focus. The far fit is for the
