@@ -10,7 +10,7 @@ __all__ = ["__version__", "solve"]
 
 
 def __getattr__(name: str) -> Any:
-    """``solve``, imported when it is first asked for: importing the package stays cheap."""
+    """Imports ``solve`` on first use, so that importing the package stays fast."""
     if name == "solve":
         from metric_depth_ros.api import solve
 

@@ -1,4 +1,4 @@
-"""From points in the camera's frame to anchors: project, reject, thin out, weigh."""
+"""Turns points in the camera's frame into anchors: project, reject, thin out, set sigma."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CELL_PX = 2
 
 
 def build_anchors(points_camera: FloatArray, camera: Camera, config: AnchorsConfig) -> Anchors:
-    """The usable pixels of a cloud, in no particular order.
+    """Anchors from the usable points of a cloud, in no particular order.
 
     Args:
         points_camera: (N, 3) metres in the optical frame; rows that are not finite are dropped.
@@ -38,7 +38,7 @@ def build_anchors(points_camera: FloatArray, camera: Camera, config: AnchorsConf
 
 
 def depth_sigma(depth: FloatArray, config: AnchorsConfig) -> FloatArray:
-    """(N,) float32 metres: sqrt(base^2 + (relative z)^2 + (quadratic z^2)^2) at depths z (N,) in metres."""
+    """Sigma (N,) float32 in metres at depths z (N,): sqrt(base^2 + (relative z)^2 + (quadratic z^2)^2)."""
     variance = (
         config.sigma_base_m**2
         + (config.sigma_relative * depth) ** 2
@@ -49,14 +49,14 @@ def depth_sigma(depth: FloatArray, config: AnchorsConfig) -> FloatArray:
 
 
 def inside_image(uv: FloatArray, width: int, height: int) -> BoolArray:
-    """(N,) whether pixels lie between the centres of the border pixels; NaN does not."""
+    """Mask (N,) of pixels inside the image, between the centres of its border pixels; False for NaN."""
     u, v = uv[:, 0], uv[:, 1]
     inside: BoolArray = (u >= 0) & (u <= width - 1) & (v >= 0) & (v <= height - 1)
     return inside
 
 
 def occluded(uv: FloatArray, depth: FloatArray, camera: Camera, window_px: int, ratio: float) -> BoolArray:
-    """(N,) whether the camera cannot see a point that the LiDAR sees: parallax between the two.
+    """Mask (N,) of points that the LiDAR sees and the camera does not, because of parallax.
 
     A point is occluded when clearly nearer points (below (1 - ratio) of its depth) lie on two opposite
     sides of it within the window: above and below, or left and right. One side alone is no proof: on
@@ -91,7 +91,7 @@ def thinned(uv: FloatArray, depth: FloatArray, camera: Camera, grid_px: int) -> 
     offset = np.mod(uv, grid_px) - grid_px / 2
     distance = np.einsum("ni,ni->n", offset, offset)
     first = np.flatnonzero(distance <= _lowest(distance, square, squares)[square])
-    # Of several at one place the nearest to the camera, whatever their order.
+    # Of several at one place the nearest to the camera is kept, independent of their order.
     first = first[depth[first] <= _lowest(depth[first], square[first], squares)[square[first]]]
     chosen = np.full(squares, -1, np.intp)
     chosen[square[first]] = first
@@ -99,20 +99,20 @@ def thinned(uv: FloatArray, depth: FloatArray, camera: Camera, grid_px: int) -> 
 
 
 def _square(uv: FloatArray, size_px: int, columns: int) -> IntArray:
-    """(N,) index of the square of a grid, row by row, that a pixel (N, 2) lies in."""
+    """Index (N,) of the grid square that holds each pixel (N, 2); squares are counted row by row."""
     across, down = ((uv[:, axis] / np.float32(size_px)).astype(np.intp) for axis in (0, 1))
     return np.asarray(down * columns + across)
 
 
 def _lowest(values: FloatArray, cell: IntArray, cells: int) -> FloatArray:
-    """(cells,) smallest value of each cell; infinite for an empty one."""
+    """Smallest value of each cell, (cells,); infinite for an empty one."""
     lowest = np.full(cells, np.inf, values.dtype)
     np.minimum.at(lowest, cell, values)
     return lowest
 
 
 def sample_bilinear(values: FloatArray, uv: FloatArray) -> FloatArray:
-    """(N,) float32 values of a map (H, W) at pixels (N, 2).
+    """Values (N,) float32 of a map (H, W) at pixels (N, 2), bilinear.
 
     NaN outside the map and where one of the pixels used is NaN.
     """
@@ -130,5 +130,5 @@ def sample_bilinear(values: FloatArray, uv: FloatArray) -> FloatArray:
 
 
 def _mix(a: FloatArray, b: FloatArray, fraction: FloatArray) -> FloatArray:
-    """a + (b - a) * fraction, where a neighbour of weight zero does not matter even when it is NaN."""
+    """Linear interpolation a + (b - a) * fraction; where fraction is 0, b may be NaN."""
     return np.where(fraction > 0, a + (b - a) * fraction, a)

@@ -28,7 +28,7 @@ from metric_depth_ros.types import (
     SolverInput,
 )
 
-# Of anchors whose sigma is not given, as a fraction of their depth.
+# Sigma of anchors that have none, as a fraction of their depth.
 _UNKNOWN_SIGMA = 0.02
 DEFAULT_SOLVER: str = SETTINGS["solver.name"].default
 
@@ -45,7 +45,7 @@ def solve(
     solver: str = DEFAULT_SOLVER,
     **options: Any,
 ) -> MetricDepth:
-    """Metric depth of a depth network's answer and a few pixels of known depth.
+    """Metric depth from a depth network's output and a few pixels of known depth.
 
         result = solve(relative, uv, depth, image=image, max_depth_m=80)
         result.depth     # (H, W) float32 metres, NaN unknown
@@ -53,27 +53,27 @@ def solve(
     Nothing is kept from call to call, and no input is modified.
 
     Args:
-        relative: (H, W) of the network, any scale; NaN, or masked, where it says nothing.
+        relative: (H, W) of the network, any scale; NaN or masked where unknown.
         uv: (N, 2) pixels of the anchors, u right and v down; integers are pixel centres. Those outside
-            the image do not count.
+            the image are ignored.
         depth: (N,) metres along the optical axis, positive.
         kind: "inverse_depth" (larger is nearer: MiDaS, Depth Anything) or "depth" (larger is farther).
-        image: (H, W, 3) or (H, W) uint8 RGB; regions are made of it for solvers that use them.
-        sigma: standard deviation of ``depth`` in metres, (N,) or one for all; None: 2 % of it.
-        regions: (H, W) whole numbers from 0, instead of the built-in segmenter's.
-        solver: its name; docs/solvers.md lists them.
-        **options: the settings below ``solver.NAME.`` and ``solver.`` by their names there, as in
+        image: (H, W, 3) RGB or (H, W) gray, uint8; solvers that need regions segment it.
+        sigma: standard deviation of ``depth`` in metres, (N,) or one for all; None: 2 % of ``depth``.
+        regions: region labels (H, W), whole numbers from 0; None: those of the built-in segmenter.
+        solver: name of the solver; docs/solvers.md lists them.
+        **options: settings of ``solver.NAME.`` and ``solver.`` without that prefix, as in
             ``domain="log"`` or ``max_depth_m=80``.
 
     Returns:
-        ``.depth`` (H, W) metres, NaN unknown; ``.sigma`` (H, W) metres, or None from a solver that has
-        none; ``.info``, how it came about.
+        ``.depth`` (H, W) metres, NaN unknown; ``.sigma`` (H, W) metres, or None if the solver gives none;
+        ``.info``, a description of the fit.
 
     Raises:
         ConfigError: an unknown solver or option, or a value that is not allowed.
         InputError: an array of another shape, an anchor that is not finite or not positive, or neither an
             image nor regions for a solver that uses regions.
-        AnchorError: no anchor lies where the network says something.
+        AnchorError: no anchor lies where relative depth is known.
     """
     config = _configured(solver, options)
     given = _relative(relative, kind)
@@ -90,7 +90,7 @@ def solve(
 
 
 def _configured(solver: str, options: Mapping[str, Any]) -> Config:
-    """The settings of a solver's options. Raises ConfigError."""
+    """Settings from a solver's name and options. Raises ConfigError."""
     known = _options_of(SolverConfig(name=SETTINGS["solver.name"].checked(solver)).chosen)
     for name in options:
         if name not in known:
@@ -101,7 +101,7 @@ def _configured(solver: str, options: Mapping[str, Any]) -> Config:
 
 
 def _options_of(solver: str) -> dict[str, str]:
-    """Option -> dotted name of its setting: the solver's own, and those that all solvers share."""
+    """Dotted setting name of each option: the solver's own options, and those that all solvers share."""
     own, shared = f"solver.{solver}.", "solver."
     sections = tuple(f"solver.{name}." for name in SOLVERS)
     found = {
@@ -114,7 +114,7 @@ def _options_of(solver: str) -> dict[str, str]:
 
 
 def _numbers(values: ArrayLike, name: str) -> FloatArray:
-    """``values`` as float32, NaN where a masked array hides them. Raises InputError."""
+    """``values`` as float32, NaN where masked. Raises InputError."""
     try:
         if np.iscomplexobj(values):
             raise TypeError("complex numbers")
@@ -136,7 +136,7 @@ def _relative(values: ArrayLike, kind: str) -> RelativeDepth:
 
 
 def _anchors(uv: ArrayLike, depth: ArrayLike, sigma: ArrayLike | None) -> Anchors:
-    """Raises InputError for anchors that cannot be meant."""
+    """Anchors from the caller's arrays. Raises InputError if one is not valid."""
     pixels, metres = _numbers(uv, "uv"), _numbers(depth, "depth")
     if pixels.ndim != 2 or pixels.shape[1] != 2:
         raise InputError(f"uv: shape {pixels.shape}; needed (N, 2), a row of u and v for each anchor.")
@@ -169,7 +169,7 @@ def _all_right(right: BoolArray | np.bool_, name: str, needed: str) -> None:
 
 
 def _picture(image: ArrayLike | None, shape: tuple[int, ...]) -> ImageArray | None:
-    """The image as (H, W, 3), once it has the relative map's size."""
+    """The image as (H, W, 3). Raises InputError if its size is not that of the relative map."""
     if image is None:
         return None
     picture = np.asarray(image)
@@ -182,7 +182,7 @@ def _picture(image: ArrayLike | None, shape: tuple[int, ...]) -> ImageArray | No
 
 
 def _given(regions: ArrayLike, picture: ImageArray | None) -> IntArray:
-    """The caller's labels; more than a solver can hold are joined, if there is an image to do it by."""
+    """The caller's labels; if they are too many for a solver, small regions are merged (needs an image)."""
     labels = np.asarray(regions)
     if labels.dtype.kind not in "iu" or not labels.size or labels.min() < 0:
         return labels

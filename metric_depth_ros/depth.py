@@ -1,4 +1,4 @@
-"""Depth in numbers: the spaces it is fitted in, relative depth made positive, and the limits of metric depth.
+"""Depth conversions: the spaces solvers fit in, positive relative depth, and the limits of metric depth.
 
 With d the metric and r the relative depth (r = 1 / value for inverse-depth networks):
 
@@ -7,7 +7,7 @@ With d the metric and r the relative depth (r = 1 / value for inverse-depth netw
     log            log r    log d    (log m)
     depth          r        d        m
 
-In each of them y grows with x wherever the network orders depth rightly.
+In each domain y grows with x where the network orders depth correctly.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from metric_depth_ros.types import FloatArray, Kind, MetricDepth, RelativeDepth
 
 Domain = Literal["inverse_depth", "log", "depth"]
 
-# Where the zero of inverse depth is arbitrary: the far end of a picture, as a multiple of its median depth.
+# If the zero of inverse depth is arbitrary: assumed far end of an image, as a multiple of its median depth.
 _FAR_END = 2.0
-# Nothing is farther than this multiple of the median depth: the sky, and noise around zero.
+# Upper bound of depth, as a multiple of the median depth: sky, and noise around zero.
 _FARTHEST = 100.0
-# The part of the pixels that lies beyond the far end.
+# Fraction of the pixels beyond the far end.
 BEYOND = 0.02
-# Pixels that say so.
+# Number of pixels from which median and far end are computed.
 _SAMPLE = 5_000
 
 
 def choose_domain(setting: str, kind: Kind) -> Domain:
-    """The domain a setting means; "auto" is inverse_depth, or log for depth networks."""
+    """Domain to fit in: the setting, or for "auto" inverse_depth (log for depth networks)."""
     if setting != "auto":
         return cast(Domain, setting)
     return "inverse_depth" if kind == "inverse_depth" else "log"
 
 
 def relative_in(domain: Domain, relative: RelativeDepth) -> FloatArray:
-    """x (H, W) float32 of a relative map; NaN where it is NaN or has no x. May be the map's own memory.
+    """Relative depth as x of a domain, (H, W) float32; NaN where unknown or invalid. May share memory.
 
-    Values that are not positive have no logarithm and no inverse, and no meaning as a depth. Only an
-    inverse-depth map fitted in inverse depth keeps them: its zero is arbitrary.
+    Values that are not positive are invalid: they have no logarithm or inverse and are no depth. Only an
+    inverse-depth map fitted in inverse depth keeps them, as its zero is arbitrary.
     """
     x: FloatArray = relative.values.astype(np.float32, copy=False)
     same = relative.kind == domain
@@ -57,7 +57,7 @@ def relative_in(domain: Domain, relative: RelativeDepth) -> FloatArray:
 
 
 def depth_in(domain: Domain, depth: FloatArray) -> FloatArray:
-    """y of depths in metres, float64."""
+    """Depth in metres converted to y of a domain, float64."""
     depth = np.asarray(depth, np.float64)
     if domain == "log":
         return np.asarray(np.log(depth))
@@ -65,7 +65,7 @@ def depth_in(domain: Domain, depth: FloatArray) -> FloatArray:
 
 
 def depth_from(domain: Domain, y: FloatArray, out: FloatArray | None = None) -> FloatArray:
-    """Depths in metres of y, of y's type; where there is none (y <= 0) not positive, or infinite.
+    """Depth in metres from y of a domain, in y's type; not positive or infinite where y is no depth (y <= 0).
 
     ``out`` may be y itself.
     """
@@ -76,7 +76,7 @@ def depth_from(domain: Domain, y: FloatArray, out: FloatArray | None = None) -> 
 
 
 def positive_depth(relative: RelativeDepth) -> FloatArray:
-    """(H, W) float32 depth up to a scale, positive; NaN where the network said nothing.
+    """Positive depth (H, W) float32, up to a scale; NaN where the network gives no value.
 
     Papers 001 and 002 scale a positive depth; an affine-invariant inverse-depth network does not give
     one, since its zero is arbitrary. Ours, for all networks alike:
@@ -85,10 +85,10 @@ def positive_depth(relative: RelativeDepth) -> FloatArray:
 
     A map without a negative value is taken as inverse depth up to a scale: shift = 0. Otherwise the
     shift puts the farthest 2 % of the pixels at 2 times the median depth and beyond:
-    shift = 2 low - median, low being the value that 2 % are below. A depth network is taken as it is.
+    shift = 2 low - median, low being the value that 2 % are below. Depth networks are not changed.
 
-    What it costs: the true far end of a picture is anything from the median itself to the sky, so a
-    scale fits worse than a scale and a shift would. docs/model_card.md has figures.
+    The cost: the true far end of an image is anything from the median itself to the sky, so a scale
+    alone fits worse than a scale and a shift. docs/model_card.md has figures.
     """
     values = relative.values.astype(np.float32, copy=False)
     if relative.kind == "depth":
@@ -96,7 +96,7 @@ def positive_depth(relative: RelativeDepth) -> FloatArray:
     shift, floor = zero_of(values)
     depth = values - np.float32(shift)
     if np.isfinite(values.min(initial=0)) and np.isfinite(values.max(initial=0)):
-        cv2.max(depth, floor, depth)  # four times as fast, and blind to NaN
+        cv2.max(depth, floor, depth)  # four times as fast, but does not keep NaN
     else:
         np.maximum(depth, np.float32(floor), out=depth)
         depth[~np.isfinite(values)] = np.nan
@@ -104,9 +104,9 @@ def positive_depth(relative: RelativeDepth) -> FloatArray:
 
 
 def zero_of(values: FloatArray) -> tuple[float, float]:
-    """Shift and floor of an inverse-depth map (H, W), as ``positive_depth`` has them; NaN of an unknown one.
+    """Shift and floor of an inverse-depth map (H, W), as in ``positive_depth``; NaN if the map is all NaN.
 
-    From some 5,000 pixels on a grid: all of them take fifty times as long and say the same.
+    Computed from about 5,000 pixels on a grid: all of them take fifty times as long and give the same.
     """
     step = max(1, int((values.size / _SAMPLE) ** 0.5))
     sample = values[::step, ::step].ravel()
@@ -128,7 +128,7 @@ def zero_of(values: FloatArray) -> tuple[float, float]:
 
 
 def within_limits(metric: MetricDepth, config: SolverConfig) -> MetricDepth:
-    """A solver's answer, depth and sigma NaN outside ``min_depth_m`` to ``max_depth_m``; changed in place."""
+    """A solver's result with depth and sigma NaN outside ``min_depth_m`` to ``max_depth_m``; in place."""
     depth, lowest_m, highest_m = metric.depth, config.min_depth_m, config.max_depth_m
     if not (lowest_m <= depth.min(initial=highest_m) and depth.max(initial=lowest_m) <= highest_m):  # or NaN
         inside = cv2.inRange(depth, *(float(np.float32(limit)) for limit in (lowest_m, highest_m)))

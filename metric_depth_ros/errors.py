@@ -1,11 +1,11 @@
-"""The errors a user can meet. Everything else that is raised is a bug.
+"""Errors that a user can cause or fix. Any other exception is a bug.
 
 Wording: *where: what was found; what was needed. What to do.*
 """
 
 
 class MetricDepthError(Exception):
-    """Parent of every error this package expects; nodes and the command line catch this one."""
+    """Base class of all errors of this package; nodes and the command line catch it."""
 
 
 class ConfigError(MetricDepthError):
@@ -13,16 +13,16 @@ class ConfigError(MetricDepthError):
 
 
 class InputError(MetricDepthError):
-    """An image, a camera, a cloud or a bag cannot be used as it is."""
+    """An image, camera, point cloud or bag cannot be used."""
 
 
 class TransformError(MetricDepthError):
-    """A transform between two frames is missing, or not known at that time."""
+    """A transform between two frames is missing, or not available at that time."""
 
 
 class AnchorError(MetricDepthError):
-    """Too few usable anchors for the solver at hand."""
+    """Too few usable anchors for the solver."""
 
 
 class ModelError(MetricDepthError):
-    """A model file or its manifest is missing, corrupt or does not fit."""
+    """A model file or its manifest is missing or corrupt, or the two do not match."""

@@ -7,12 +7,12 @@ import numpy as np
 
 from metric_depth_ros.types import IntArray
 
-# Labels farther apart are counted by sorting, which takes ten times as long.
+# Labels that span more than this are renumbered by sorting, which takes ten times as long.
 _MOST_APART = 1 << 20
 
 
 def compact(labels: IntArray) -> IntArray:
-    """The same regions as 0 to n-1, int32, in the order of their labels, which may be any."""
+    """Labels renumbered 0 to n-1, int32, in ascending order; any integers are accepted."""
     lowest = int(labels.min())
     if int(labels.max()) - lowest > _MOST_APART:
         _, found = np.unique(labels, return_inverse=True)
@@ -23,7 +23,7 @@ def compact(labels: IntArray) -> IntArray:
 
 
 def resize_labels(labels: IntArray, width: int, height: int) -> IntArray:
-    """Labels (height, width), each pixel's from the nearest one."""
+    """Labels resized to (height, width), nearest neighbour."""
     if labels.shape == (height, width):
         return labels
     # Numbers of regions are exact in float32 up to 2^24.

@@ -1,4 +1,4 @@
-"""Anchors, engine, solver: the one place where the order is written."""
+"""Pipeline from a sample to metric depth: anchors, engine, solver, limits."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ from metric_depth_ros.types import (
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """Metric depth of one sample, with what is needed to publish and to judge it.
+    """Metric depth of one sample, with what is needed to publish and evaluate it.
 
     Attributes:
-        metric: the solver's answer.
+        metric: the solver's result within the depth limits.
         camera: the camera of the depth: rectified and resized as configured.
         image: RGB of that camera.
-        anchors: what the solver was given.
-        sample: what it was made of.
+        anchors: the anchors given to the solver.
+        sample: the input.
         timings: seconds by stage.
     """
 
@@ -69,10 +69,11 @@ class Result:
 
 @dataclass(frozen=True, eq=False)
 class Perceived:
-    """A sample after the network: what the solver needs. The fields are those of ``Result``.
+    """Sample after the network: the input of the solver. Other fields are those of ``Result``.
 
     Attributes:
-        regions: labels (H, W) of the image that came with the sample; None where they are still to be made.
+        relative: the network's output.
+        regions: labels (H, W) that came with the sample; None: none needed, or ``solve`` computes them.
     """
 
     relative: RelativeDepth
@@ -94,7 +95,7 @@ class MetricDepthPipeline:
         segmenter: Segmenter | None = None,
         solver: Solver | None = None,
     ) -> None:
-        """``segmenter``: one whose networks are used on where wanted; ``solver``: one to go on with."""
+        """Reuses the loaded networks of ``segmenter``, and ``solver`` with its memory, if given."""
         self.config = config
         self.engine = engine
         self._solver = solver or build_solver(config.solver)
@@ -107,8 +108,8 @@ class MetricDepthPipeline:
     def with_config(self, config: Config) -> MetricDepthPipeline:
         """A pipeline with other settings on the same engine. Raises ConfigError.
 
-        The solver, with what it remembers, stays unless its settings change; its focus may slide. So
-        do the maps that rectify.
+        The solver and its memory are kept unless its settings change; ``focus_m`` may change. The
+        rectification maps are kept.
         """
         same = replace(self.config.solver, focus_m=config.solver.focus_m) == config.solver
         solver = self._solver if same else None
@@ -118,12 +119,12 @@ class MetricDepthPipeline:
 
     @property
     def remembers(self) -> bool:
-        """Whether the solver can do for a while without anchors, with those of earlier samples."""
+        """Whether the solver keeps earlier samples in memory and can work for a while without anchors."""
         return self._solver.remembers
 
     @property
     def needs_no_points(self) -> bool:
-        """Whether there may be depth of an image that no points came with."""
+        """Whether an image without points can give depth."""
         return self.remembers or self.config.anchors.min_count == 0
 
     def reset(self) -> None:
@@ -137,13 +138,13 @@ class MetricDepthPipeline:
         Raises:
             InputError: the image is not of its camera's size, or its label image is missing or of
                 another shape.
-            AnchorError: fewer usable anchors than ``anchors.min_count``, and none remembered; or none, and
-                the network has no metres of its own.
+            AnchorError: fewer usable anchors than ``anchors.min_count``, and none in memory; or none, and
+                the network is not metric.
         """
         return self.solve(self.perceive(sample))
 
     def perceive(self, sample: Sample) -> Perceived:
-        """The first half of ``process``: everything up to the network. Raises as ``process`` does."""
+        """First half of ``process``, up to and with the network. Raises as ``process`` does."""
         clock = _Clock()
         with clock("prepare"):
             image, camera = self._prepared(sample)
@@ -155,7 +156,7 @@ class MetricDepthPipeline:
         return Perceived(relative, camera, image, anchors, regions, sample, clock.seconds)
 
     def solve(self, perceived: Perceived) -> Result:
-        """The second half. One thread may run it while another runs ``perceive`` on the next sample."""
+        """Second half of ``process``. Another thread may run ``perceive`` on the next sample meanwhile."""
         image, camera, anchors = perceived.image, perceived.camera, perceived.anchors
         clock = _Clock(dict(perceived.timings))
         with clock("regions"):
@@ -195,10 +196,10 @@ class MetricDepthPipeline:
         return image, camera
 
     def _given_regions(self, sample: Sample, image: ImageArray) -> IntArray | None:
-        """Labels (H, W) of the prepared image that came with the sample, if the solver wants them.
+        """Labels (H, W) from the sample, aligned with the prepared image; None if the solver needs none.
 
         Raises:
-            InputError: they are missing, or of other proportions than the image.
+            InputError: they are missing, or their aspect ratio differs from the image's.
         """
         if not self._solver.wants_regions:
             return None
@@ -231,7 +232,7 @@ class MetricDepthPipeline:
         anchors = build_anchors(points, camera, self.config.anchors)
         needed = self.config.anchors.min_count
         if len(anchors) < needed and self.remembers:
-            # The solver goes on with what it remembers, or says no.
+            # The solver uses its memory, or raises AnchorError.
             anchors = anchors.take(np.zeros(0, np.intp))
         elif len(anchors) < needed:
             raise AnchorError(
@@ -244,7 +245,7 @@ class MetricDepthPipeline:
 
 @dataclass
 class _Clock:
-    """Seconds by stage."""
+    """Stopwatch that keeps the seconds of each stage."""
 
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -256,14 +257,14 @@ class _Clock:
 
 
 def build_pipeline(config: Config) -> MetricDepthPipeline:
-    """The pipeline of a configuration, warm. Raises ModelError when it cannot be built."""
+    """Builds the pipeline of a configuration and warms it up. Raises ModelError if it cannot be built."""
     pipeline = MetricDepthPipeline(build_engine(engine_for(config)), config)
     _warm_up(pipeline)
     return pipeline
 
 
 def engine_for(config: Config) -> EngineConfig:
-    """The engine's settings; where none is set and the solver wants maps, the package's network with them."""
+    """Engine settings; if no network is set and the solver uses maps, the package's network with maps."""
     wanted = solver_class(config.solver.chosen).wants_maps and config.solver.basis.maps != "analytic"
     if config.engine.manifest or config.engine.model or not wanted:
         return config.engine
@@ -271,7 +272,7 @@ def engine_for(config: Config) -> EngineConfig:
 
 
 def _warm_up(pipeline: MetricDepthPipeline) -> None:
-    """Processes a made-up sample: the first call of many a library function takes 100 times the second."""
+    """Processes a made-up sample: the first call of many library functions takes 100 times the second."""
     camera = Camera(160, 120, np.array([[160.0, 0, 80], [0, 160.0, 60], [0, 0, 1]]))
     random = np.random.default_rng(0)
     image = random.integers(0, 256, (120, 160, 3), np.uint8)

@@ -1,4 +1,4 @@
-"""Where the files installed beside the code lie: launch, config, rviz, executables."""
+"""Paths of the files installed with the package: launch, config, rviz, executables."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from pathlib import Path
 
 
 def use_fastdds_profile() -> None:
-    """Makes Fast DDS carry images and clouds, unless the user has a profile of their own.
+    """Sets a Fast DDS profile that can carry images and clouds, unless the user has set one.
 
-    Before ROS starts. See config/fastdds.xml for why.
+    Call it before ROS starts. config/fastdds.xml gives the reason.
     """
     os.environ.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(share_path("config/fastdds.xml")))
 
 
 def share_path(relative: str) -> Path:
-    """The path of "config/metric_depth.yaml" and the like, in a checkout or an installation.
+    """Path of an installed file such as "config/metric_depth.yaml", in a checkout or an installation.
 
     Raises:
-        FileNotFoundError: the package is not installed completely.
+        FileNotFoundError: the file is missing, the installation is incomplete.
     """
     roots = [Path(__file__).resolve().parents[1]]
     roots += [prefix / "share" / "metric_depth_ros" for prefix in _prefixes()]
@@ -30,9 +30,9 @@ def share_path(relative: str) -> Path:
 
 
 def start_command(executable: str, module: str) -> list[str]:
-    """The words that start an executable of this package: colcon's script, else ``python -m module``.
+    """Command that starts an executable of this package: colcon's script, else ``python -m module``.
 
-    The script knows which Python it was built for; pip puts none where ROS looks for it.
+    The script runs the Python it was built for; pip installs no script where ROS looks for it.
     """
     for prefix in _prefixes():
         script = prefix / "lib" / "metric_depth_ros" / executable
@@ -42,6 +42,6 @@ def start_command(executable: str, module: str) -> list[str]:
 
 
 def _prefixes() -> list[Path]:
-    """Where packages are installed: the ROS workspaces in use, then this Python's own prefix."""
+    """Install prefixes: the sourced ROS workspaces, then this Python's own."""
     workspaces = filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep))
     return [Path(prefix) for prefix in (*workspaces, sys.prefix)]

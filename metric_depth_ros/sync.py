@@ -1,6 +1,6 @@
-"""Which clouds belong to an image, and their points in the image's frame.
+"""Selects the clouds that belong to an image, and moves their points into its frame.
 
-The choice depends on stamps alone, so that the live node and an offline run make the same one.
+The choice depends on stamps alone, so that the live node and an offline run choose the same clouds.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from metric_depth_ros.geometry import rigid_transform, transform_points
 from metric_depth_ros.types import Cloud, FloatArray, TransformSource
 
 _CAPACITY = 32
-# Stamps that go back by less are disorder, which the choice by stamps settles by itself.
+# Smaller steps back are messages out of order, which the choice by stamps handles.
 _JUMP_NS = 1_000_000_000
 
 
@@ -25,16 +25,16 @@ def jumps_back(last_ns: int, stamp_ns: int) -> bool:
 
 
 def cloud_is_due(last_ns: int | None, stamp_ns: int, rate_hz: float) -> bool:
-    """Whether ``rate_hz`` allows another cloud of depth at a stamp; 0 never does, a jump in time does."""
+    """Whether another depth cloud is due at a stamp; never at ``rate_hz`` 0, always after a jump in time."""
     if not rate_hz:
         return False
     return last_ns is None or abs(stamp_ns - last_ns) >= 0.95e9 / rate_hz
 
 
 class CloudRing:
-    """The clouds that came last. Not thread safe. ``config`` may be replaced at any time.
+    """Buffer of the last received clouds. Not thread safe. ``config`` may be replaced at any time.
 
-    An image at time t takes the newest ``accumulate`` clouds of [t - max_cloud_age_s,
+    An image at time t uses the newest ``accumulate`` clouds of [t - max_cloud_age_s,
     t + max_cloud_lead_s].
     """
 
@@ -46,21 +46,21 @@ class CloudRing:
         return len(self._clouds)
 
     def add(self, cloud: Cloud) -> None:
-        """Keeps a cloud; the one that came first goes when there are too many."""
+        """Adds a cloud; drops the one received first when there are too many."""
         self._clouds.append(cloud)
         del self._clouds[: -(_CAPACITY + self.config.accumulate)]
 
     def select(self, stamp_ns: int) -> list[Cloud]:
-        """The clouds of an image, oldest first; empty when none is near enough in time."""
+        """Clouds of an image, oldest first; empty if none is close enough in time."""
         first = stamp_ns - _ns(self.config.max_cloud_age_s)
         near = [cloud for cloud in self._clouds if first <= cloud.stamp_ns <= self._latest_ns(stamp_ns)]
         return sorted(near, key=_stamp)[-self.config.accumulate :]
 
     def awaits(self, stamp_ns: int) -> bool:
-        """Whether a cloud that belongs to this image should still come.
+        """Whether a cloud for this image is still expected.
 
-        It should when none fits yet, or when the sensor's own period puts its next cloud before the
-        image's time.
+        It is if none matches yet, or if the sensor's period puts its next cloud before the latest time
+        that the image can use.
         """
         latest_ns = self._latest_ns(stamp_ns)
         stamps = np.unique([cloud.stamp_ns for cloud in self._clouds])[-8:]
@@ -71,11 +71,11 @@ class CloudRing:
         return len(stamps) > 1 and bool(stamps[-1] + 0.9 * np.median(np.diff(stamps)) <= latest_ns)
 
     def forget_after(self, stamp_ns: int) -> None:
-        """Drops clouds newer than an image can use: time has jumped back."""
+        """Drops the clouds newer than an image can use, after time has jumped back."""
         self._clouds = [cloud for cloud in self._clouds if cloud.stamp_ns <= self._latest_ns(stamp_ns)]
 
     def _latest_ns(self, stamp_ns: int) -> int:
-        """The newest stamp that an image can use."""
+        """Newest cloud stamp that an image can use."""
         return stamp_ns + _ns(self.config.max_cloud_lead_s)
 
 
@@ -90,10 +90,10 @@ def _ns(seconds: float) -> int:
 def gather_points(
     clouds: Sequence[Cloud], frame_id: str, stamp_ns: int, transforms: TransformSource, config: Config
 ) -> FloatArray:
-    """(N, 3) float32 points of all clouds in the image's frame at the image's time.
+    """Points (N, 3) float32 of all clouds, in the image's frame at the image's time.
 
-    With ``sync.fixed_frame`` set, a cloud moves from its own time to the image's through that frame;
-    without, both times count as one.
+    With ``sync.fixed_frame`` set, a cloud is moved from its own time to the image's through that frame;
+    without, the time difference is ignored.
 
     Raises:
         TransformError: a transform is missing, or the image names no frame.
@@ -124,5 +124,5 @@ def _T_image_cloud(
 
 
 def T_camera_lidar(config: ExtrinsicsConfig) -> FloatArray:
-    """(4, 4) extrinsics from the parameters."""
+    """Extrinsics (4, 4) from the parameters."""
     return rigid_transform(config.translation, config.rotation)

@@ -1,4 +1,4 @@
-"""The values that flow through the package, and the protocols of its parts.
+"""Data types of the package, and the protocols of its parts.
 
 Arrays are float32 unless said otherwise; NaN always means "unknown". Nothing here computes.
 """
@@ -32,7 +32,7 @@ DISTORTION_MODELS = {
 
 @dataclass(frozen=True, eq=False)
 class Camera:
-    """A calibrated camera, for the image at hand.
+    """Calibration of the camera of one image.
 
     Attributes:
         width, height: image size in pixels.
@@ -75,17 +75,17 @@ class Camera:
 
     @property
     def distorted(self) -> bool:
-        """Whether straight lines are bent in the image. Equidistant always is, even with D = 0."""
+        """Whether the image is distorted. An equidistant (fisheye) image always is, even with D = 0."""
         return self.distortion_model == "equidistant" or any(self.D)
 
 
 @dataclass(frozen=True, eq=False)
 class Rectification:
-    """How a raw image becomes the rectified one that its driver means (R and P of camera_info).
+    """Rotation and intrinsics that rectify a raw image (R and P of camera_info).
 
     Attributes:
         K: (3, 3) pinhole of the rectified image, in pixels.
-        R: (3, 3) rotation from the raw camera to the rectified one, whose frame the points are in.
+        R: (3, 3) rotation from the raw camera's frame to the rectified one; points are in the latter.
     """
 
     K: FloatArray
@@ -108,11 +108,10 @@ class Sample:
     Attributes:
         image: (H, W, 3) uint8 RGB, the size of ``camera``.
         points_camera: (N, 3) metres in the camera's optical frame at the image's time.
-        cloud_stamps_ns: stamps of the clouds the points came from; empty when none fitted.
-        regions: (h, w) labels of the image's regions, whole numbers from 0, where somebody else makes
-            them; any size, of the same view.
-        points_held_out: (M, 3) metres, kept from the solver to measure it; None when there are none.
-        rectification: what the image is to be rectified to; None keeps ``camera.K``.
+        cloud_stamps_ns: stamps of the clouds the points came from; empty if no cloud matched.
+        regions: (h, w) region labels from another source, whole numbers from 0; any size, same view.
+        points_held_out: (M, 3) metres, hidden from the solver, to measure its error; None: no such points.
+        rectification: how to rectify the image; None keeps ``camera.K``.
     """
 
     image: ImageArray
@@ -150,13 +149,13 @@ class Anchors:
 
 @dataclass(frozen=True, eq=False)
 class RelativeDepth:
-    """A depth network's answer for one image.
+    """Output of a depth network for one image.
 
     Attributes:
-        values: (H, W), unitless unless ``metric``; NaN where the network says nothing.
+        values: (H, W), unitless unless ``metric``; NaN where the network gives no value.
         kind: "depth" (larger is farther) or "inverse_depth" (larger is nearer).
-        metric: the values are already metres (or 1/m) as far as the network can tell.
-        features: further outputs by the manifest's names, (C, h, w) each.
+        metric: the network estimates metres (or 1/m).
+        features: further outputs of the network by their names in the manifest, (C, h, w) each.
     """
 
     values: FloatArray
@@ -167,15 +166,15 @@ class RelativeDepth:
 
 @dataclass(frozen=True, eq=False)
 class SolverInput:
-    """All that a solver may need for one image.
+    """Everything that a solver may need for one image.
 
     Attributes:
-        relative: the network's answer (H, W).
+        relative: the network's output (H, W).
         anchors: in pixels of the same image; some may be unusable.
-        image: (H, W, 3) uint8 RGB; None where there is none.
-        regions: (H, W) labels, whole numbers from 0, for solvers that want them.
+        image: (H, W, 3) uint8 RGB; None: no image.
+        regions: (H, W) labels, whole numbers from 0, for solvers that need them.
         focus_m: depth in metres that should be most precise; None or 0: no focus.
-        stamp_ns: the image's time, for solvers that remember; None: the image stands alone.
+        stamp_ns: the image's time, for solvers with a memory; None: the memory is not used.
     """
 
     relative: RelativeDepth
@@ -188,9 +187,9 @@ class SolverInput:
 
 @dataclass(frozen=True, eq=False)
 class MetricDepth:
-    """A solver's answer: depth (H, W) in metres and, where the solver can tell, one sigma (H, W).
+    """Result of a solver: depth (H, W) in metres and, if the solver estimates it, one sigma (H, W).
 
-    NaN is unknown in both. ``info`` says how the answer came about (fit, counts, fall-backs).
+    NaN is unknown in both. ``info`` describes the fit (kind, counts, fallbacks).
     """
 
     depth: FloatArray
@@ -199,16 +198,16 @@ class MetricDepth:
 
 
 class TransformSource(Protocol):
-    """Where transforms come from: tf2 on a robot, a TransformTree offline."""
+    """Source of transforms: tf2 on a robot, a TransformTree offline."""
 
     def lookup(self, target: str, source: str, stamp_ns: int) -> FloatArray:
-        """(4, 4) T_target_source at ``stamp_ns``. Raises TransformError."""
+        """Transform T_target_source (4, 4) at ``stamp_ns``. Raises TransformError."""
         ...
 
     def lookup_through(
         self, target: str, target_ns: int, source: str, source_ns: int, fixed: str
     ) -> FloatArray:
-        """(4, 4) from ``source`` at one time to ``target`` at another, through a fixed frame."""
+        """Transform (4, 4) from ``source`` at one time to ``target`` at another, through a fixed frame."""
         ...
 
 
@@ -221,8 +220,8 @@ class Runtime(Protocol):
 class Engine(Protocol):
     """Image to relative depth of the same size.
 
-    ``label`` names the runtime, its precision and device; ``why`` says how it came to be that one;
-    ``on_cpu`` whether it takes the processor's time.
+    ``label`` names the runtime, its precision and device; ``why`` says why it was chosen; ``on_cpu``
+    says whether it runs on the CPU.
     """
 
     label: str
@@ -230,11 +229,11 @@ class Engine(Protocol):
     on_cpu: bool
 
     def predict(self, image: ImageArray, *, focus_m: float | None = None) -> RelativeDepth:
-        """``focus_m``: the depth that should be most precise, for networks that can be told."""
+        """Relative depth of an image, most precise at the depth ``focus_m`` if the network supports it."""
         ...
 
 
 class Segmenter(Protocol):
-    """Image to region labels (H, W) int32, 0 to n-1, every label used; relative depth may help."""
+    """Image to region labels (H, W) int32, 0 to n-1, every label used; relative depth is optional."""
 
     def segment(self, image: ImageArray, relative: RelativeDepth | None = None) -> IntArray: ...

@@ -1,4 +1,4 @@
-"""Read and write rosbags without ROS: ROS 1 ``.bag``, ROS 2 sqlite3 and mcap."""
+"""Reads and writes rosbags without ROS: ROS 1 ``.bag`` (read only), ROS 2 sqlite3 and mcap."""
 
 from metric_depth_ros.bags.reader import BagReader, Outcome
 from metric_depth_ros.bags.storage import as_cdr, is_bag, open_bag, read_depths, read_messages, ros2_type

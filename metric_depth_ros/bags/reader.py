@@ -1,4 +1,4 @@
-"""Samples out of a rosbag, the same ones that the live node makes of it, one per image."""
+"""Reads samples from a rosbag, one per image, the same that the live node would build."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from metric_depth_ros.sync import CloudRing, gather_points, jumps_back
 from metric_depth_ros.transforms import TransformTree
 from metric_depth_ros.types import Cloud, FloatArray, Sample
 
-# A sample's stamp, and the sample or why there is none.
+# Stamp in ns of an image, and its sample or the error that prevented it.
 Outcome = tuple[int, "Sample | MetricDepthError"]
 
 
 class BagReader:
-    """One bag: its transforms, and its images with what belongs to each. Use as a context manager.
+    """Reads one bag: its transforms, and a sample for each image. Use as a context manager.
 
-    Memory stays bounded: images stream, clouds only fill the window that an image can use. Only the
-    transforms are read whole on entry, so that one can be interpolated from both sides.
+    Memory stays bounded: images are streamed, and only clouds that an image can use are kept. Only
+    transforms are read completely, on entry, so that they can be interpolated.
 
     Attributes:
-        image_topic, camera_info_topic, anchors_topic: what was chosen; anchors_topic None where the bag has
-            no points and none are needed.
-        held_out_topic: points kept for measuring, or None.
+        image_topic, camera_info_topic, anchors_topic: the chosen topics; anchors_topic is None if the bag
+            has no points and none are needed.
+        held_out_topic: points held out for evaluation, or None.
         image_count: images in the bag.
         transforms: all of /tf and /tf_static.
-        skipped: unusable clouds and transforms that were passed over, by reason.
+        skipped: number of unusable clouds and transforms, by reason.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class BagReader:
         image_transport: str = "raw",
         needs_points: bool = True,
     ) -> None:
-        """Topics left out are found: see ``topics.choose_topic``; held-out points are optional.
+        """Topics that are None are chosen by ``topics.choose_topic``; held-out points are optional.
 
         Args:
             regions: label images, for ``regions.source: topic`` alone.
@@ -115,14 +115,14 @@ class BagReader:
     # ---- samples -----------------------------------------------------------------------------
 
     def samples(self, config: Config) -> Iterator[Outcome]:
-        """(stamp_ns, Sample or the error that prevented it) for every image, in recorded order.
+        """Yields (stamp_ns, Sample or the error that prevented it) for every image, in recorded order.
 
         Which clouds belong to an image is decided by ``sync.CloudRing`` from the stamps alone, as in
         the live node; nothing is dropped.
 
-        The camera_info of an image is the one whose stamp is within ``input.pairing_slop_s``. Where
-        there is none, as with drivers that publish it once or seldom, it is the newest before the image
-        that names the same frame, else the first one after it. (The live node drops such images.)
+        The camera_info of an image is the one whose stamp is within ``input.pairing_slop_s``. If there
+        is none, as with drivers that publish it once or rarely, it is the newest before the image with
+        the same frame, else the first one after it. (The live node drops such images.)
 
         Raises:
             InputError: the bag is damaged.
@@ -199,7 +199,7 @@ class BagReader:
 
 @dataclass(frozen=True, eq=False)
 class _Image:
-    """An image message; ``jumped`` when time has jumped back with it."""
+    """Image message with its times; ``jumped``: time has jumped back since the previous image."""
 
     message: Any
     stamp_ns: int
@@ -208,7 +208,7 @@ class _Image:
 
 
 class _Clouds:
-    """A ring that follows the images through one topic of clouds."""
+    """Buffer of clouds that follows the images through one cloud topic."""
 
     def __init__(self, stream: TopicStream, config: Config, skipped: Counter[str]) -> None:
         self.ring = CloudRing(config.sync)
@@ -217,7 +217,7 @@ class _Clouds:
         self._skipped = skipped
 
     def advance(self, image: _Image) -> None:
-        """Takes in every cloud that the image may use."""
+        """Reads every cloud that the image may use."""
         if image.jumped:
             self.ring.forget_after(image.stamp_ns)
         until_ns = image.stamp_ns + self._lead_ns
@@ -231,7 +231,7 @@ class _Clouds:
 
 
 class _Companions:
-    """Finds what belongs to an image in another topic: its camera_info, its label image."""
+    """Finds an image's message in another topic: its camera_info or its label image."""
 
     def __init__(self, stream: TopicStream, slop_s: float) -> None:
         self._stream = stream
@@ -239,7 +239,7 @@ class _Companions:
         self._recent: deque[Any] = deque(maxlen=100)
 
     def find(self, image: _Image) -> Any:
-        """The message whose stamp is the image's, within the slop, or None."""
+        """The message closest in stamp to the image, within the slop, or None."""
         until_ns = image.stamp_ns + self._slop_ns
         self._recent.extend(self._stream.take(until_ns, image.recorded_ns, jumped=image.jumped))
 
@@ -250,7 +250,7 @@ class _Companions:
         return nearest if nearest is not None and distance(nearest) <= self._slop_ns else None
 
     def of_frame(self, image: _Image) -> Any:
-        """The newest message before the image that names its frame, else the first one after it, or None."""
+        """The newest message before the image with the same frame, else the first one after it, or None."""
         frame = messages.frame_id(image.message).lstrip("/")
         older = [*reversed(self._recent), self._stream.upcoming]
         return next((i for i in older if i is not None and messages.frame_id(i).lstrip("/") == frame), None)

@@ -1,4 +1,4 @@
-"""Opening bags of every kind and reading their messages; all damage becomes an InputError."""
+"""Opens bags of every kind and reads their messages; any damage raises InputError."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SUFFIXES = (".bag", ".mcap", ".db3")
 
 # Messages may be recorded this much later than the image they belong to ...
 _LATE_NS = 1_000_000_000
-# ... and are not held back for their stamps when recorded this much earlier.
+# ... and are released whatever their stamp when recorded this much earlier.
 _SETTLED_NS = 5_000_000_000
 
 
@@ -52,13 +52,13 @@ def open_bag(path: Path) -> Iterator[AnyReader]:
 
 
 def read_messages(path: Path, topic: str) -> Iterator[tuple[int, Any]]:
-    """(recorded_ns, message) of one topic, in recorded order.
+    """Yields (recorded_ns, message) of one topic, in recorded order.
 
-    Every call opens the bag anew: rosbags' readers keep one file position, so that two topics read
-    in turns through one reader would disturb each other.
+    Every call opens the bag again: a rosbags reader has one file position, so two topics read in turn
+    through one reader would disturb each other.
 
     Raises:
-        InputError: as ``open_bag``, or the bag turns out to be damaged on the way.
+        InputError: as ``open_bag``, or damage is found while reading.
     """
     with open_bag(path) as bag:
         raw = bag.messages([c for c in bag.connections if c.topic == topic])
@@ -77,7 +77,7 @@ def read_depths(path: Path, topic: str) -> dict[int, FloatArray]:
 
 
 def as_cdr(bag: AnyReader, connection: Connection, raw: bytes | memoryview) -> bytes:
-    """A message's bytes as ROS 2 has them; those of a ROS 1 bag are converted.
+    """Serialised message in ROS 2's format (CDR); messages of a ROS 1 bag are converted.
 
     Raises:
         InputError: the bytes are damaged, or ROS 2 has no such message.
@@ -90,7 +90,7 @@ def as_cdr(bag: AnyReader, connection: Connection, raw: bytes | memoryview) -> b
 
 
 def _as_ros2(value: Any) -> Any:
-    """A ROS 1 message, or what is in one, as ROS 2 has it: headers without seq, fields in small letters."""
+    """ROS 1 message or field converted to ROS 2: headers without seq, field names in lower case."""
     if isinstance(value, list):
         return [_as_ros2(item) for item in value]
     if not hasattr(value, "__msgtype__"):
@@ -102,14 +102,14 @@ def _as_ros2(value: Any) -> Any:
 
 
 def ros2_type(name: str) -> str:
-    """The name that ROS 2 has for a message type of a bag."""
+    """ROS 2 name of a bag's message type."""
     return "tf2_msgs/msg/TFMessage" if name == "tf/msg/tfMessage" else name
 
 
 class TopicStream:
-    """The messages of one topic, handed out as they become due for an image.
+    """Messages of one topic, each returned once, when an image can use it.
 
-    Messages may have been recorded late, by up to a second, and out of order.
+    Messages may be recorded late, by up to a second, and out of order.
     """
 
     def __init__(self, path: Path, topic: str) -> None:
@@ -121,18 +121,19 @@ class TopicStream:
 
     @property
     def upcoming(self) -> Any:
-        """A message that is not due yet, or None at the end."""
+        """Next message that is not due yet, or None at the end."""
         return self._waiting[0][1] if self._waiting else self._next[1] if self._next else None
 
     def take(self, until_ns: int, recorded_ns: int, *, jumped: bool) -> list[Any]:
-        """Messages stamped up to ``until_ns`` that were not handed out before, in recorded order.
+        """Messages stamped up to ``until_ns`` that were not returned before, in recorded order.
 
-        Those recorded long before go out whatever their stamp, so that a wrong clock piles nothing up.
+        Those recorded long before the image are returned whatever their stamp, so that messages with a
+        wrong clock do not accumulate.
 
         Args:
             until_ns: newest stamp that the image can use.
             recorded_ns: when the image was recorded.
-            jumped: time has jumped back with this image: what waits is from before.
+            jumped: time has jumped back with this image: waiting messages are dropped.
         """
         if jumped:
             self._waiting.clear()
@@ -150,7 +151,7 @@ class TopicStream:
         return due
 
     def _read(self, settled: bool) -> bool:
-        """Lets one more message wait. False at a jump back that the images have not made yet."""
+        """Reads one more message to wait. False at a jump back in time that the images have not reached."""
         assert self._next is not None
         stamp = stamp_ns(self._next[1])
         if jumps_back(self._newest_ns, stamp):
@@ -165,7 +166,7 @@ class TopicStream:
         return True
 
     def close(self) -> None:
-        """Closes the bag behind it."""
+        """Closes the bag."""
         self._messages.close()  # type: ignore[attr-defined]  # a generator
 
 
@@ -176,7 +177,7 @@ def _fallback_types() -> Typestore:
 
 
 def _storage(path: Path) -> Path:
-    """What rosbags is to open. A folder without metadata.yaml may still hold one whole file."""
+    """Path for rosbags to open; in a folder without metadata.yaml, its only bag file."""
     if not path.exists():
         raise InputError(f"bag {path}: does not exist; needed a .bag, .mcap or .db3 file or a bag's folder.")
     if path.is_file():
@@ -199,10 +200,10 @@ def _storage(path: Path) -> Path:
 
 @contextmanager
 def _damage_named(path: Path) -> Iterator[None]:
-    """Turns whatever rosbags raises into an InputError.
+    """Turns any exception of rosbags into an InputError.
 
-    On damaged files it lets errors of struct, zstd, lz4, sqlite3, YAML and its own asserts through,
-    so nothing narrower than Exception is safe. Only calls into rosbags belong inside.
+    On damaged files rosbags raises errors of struct, zstd, lz4, sqlite3, YAML and its own asserts,
+    so nothing narrower than Exception is safe. Use it only around calls of rosbags.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Which of a bag's topics are meant."""
+"""Chooses the topics of a bag."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ HELD_OUT = "_held_out"
 def choose_topic(
     name: str, asked: str | None, kind: str, topics: Mapping[str, str], *, near: str | None = None
 ) -> str:
-    """The bag's topic for one input.
+    """Chooses a bag's topic for one input.
 
-    A topic that was asked for must be there. Otherwise: ``/name``; else the one beside ``near`` (as
-    drivers publish /camera/camera_info beside /camera/image); else the only one of its kind.
+    A topic that the user names must exist. Otherwise: ``/name``; else the one beside ``near`` (as
+    drivers publish /camera/camera_info beside /camera/image); else the only one of its type.
 
     Args:
         name: the input's relative name in the node: image, camera_info or anchors.
         asked: what the user named, or None.
         kind: the message type that is needed.
         topics: the bag's topics, name -> message type.
-        near: a topic whose neighbour is meant when there are several.
+        near: topic whose neighbour is preferred if there are several.
 
     Raises:
         InputError: no such topic, one of another type, or several to choose from.
@@ -39,7 +39,7 @@ def choose_topic(
     held_out = {f"{topic}{HELD_OUT}" for topic in candidates}
     candidates = [topic for topic in candidates if topic not in held_out]
     if name == "image":
-        # Depth cameras, ground truth and segmenters publish images too, which are not pictures.
+        # Depth cameras, ground truth and segmenters publish images too, but no camera images.
         others = ("depth", "regions")
         candidates = [t for t in candidates if not any(other in t for other in others)] or candidates
     guesses = [f"/{name}"] + ([f"{near.rsplit('/', 1)[0]}/{name}"] if near else [])
@@ -80,7 +80,7 @@ def _listed(topics: Mapping[str, str]) -> str:
 
 
 def _transport_hint(kind: str, topics: Mapping[str, str]) -> str:
-    """What to do when the images are of the other transport."""
+    """Advice for the user if the bag's images use the other transport."""
     found = set(topics.values())
     if kind == IMAGE and COMPRESSED_IMAGE in found:
         return " Set input.image_transport: compressed."

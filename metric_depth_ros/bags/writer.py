@@ -1,4 +1,4 @@
-"""Bags out of arrays, without ROS."""
+"""Writes bags from arrays, without ROS."""
 
 from __future__ import annotations
 
@@ -51,15 +51,15 @@ StampedTransform = tuple[str, str, FloatArray, int]
 class BagWriter:
     """Writes a ROS 2 bag; use as a context manager. Messages are recorded at their own stamps.
 
-    The bag grows under a hidden name beside ``path`` and gets its own on success, so that a run
-    that fails leaves nothing that looks like a whole bag.
+    The bag is written under a hidden name beside ``path`` and renamed on success, so that a failed run
+    leaves nothing that looks like a complete bag.
     """
 
     def __init__(self, path: str | Path, *, storage: str = "mcap", overwrite: bool = False) -> None:
         """``path`` ending in .mcap or .db3 becomes one file, any other a bag's folder.
 
         Args:
-            storage: "mcap" or "sqlite3"; a suffix of ``path`` decides instead where it has one.
+            storage: "mcap" or "sqlite3"; the suffix of ``path`` takes precedence if it has one.
             overwrite: replace what is at ``path``.
 
         Raises:
@@ -99,7 +99,7 @@ class BagWriter:
         shutil.rmtree(self._growing, ignore_errors=True)
 
     def _settle(self) -> None:
-        """Gives the finished bag its name."""
+        """Renames the finished bag to its final name."""
         finished = self._growing / self._name
         if self._name != self.path.name:
             finished = finished / self.path.name
@@ -110,17 +110,17 @@ class BagWriter:
     # ---- messages ----------------------------------------------------------------------------
 
     def write_image(self, topic: str, image: ImageArray, stamp_ns: int, frame_id: str) -> None:
-        """An rgb8 image (H, W, 3)."""
+        """Writes an rgb8 image (H, W, 3)."""
         self._write(topic, kinds.IMAGE, messages.image_fields(image), stamp_ns, frame_id)
 
     def write_depth(
         self, topic: str, depth: FloatArray, stamp_ns: int, frame_id: str, *, encoding: str = "32FC1"
     ) -> None:
-        """A depth image (H, W), metres, NaN unknown, as 32FC1 or 16UC1."""
+        """Writes a depth image (H, W), metres, NaN unknown, as 32FC1 or 16UC1."""
         self._write(topic, kinds.IMAGE, messages.depth_fields(depth, encoding), stamp_ns, frame_id)
 
     def write_camera_info(self, topic: str, camera: Camera, stamp_ns: int, frame_id: str) -> None:
-        """The calibration of the image with the same stamp."""
+        """Writes the calibration of the image with the same stamp."""
         roi = self._message(
             "sensor_msgs/msg/RegionOfInterest", x_offset=0, y_offset=0, height=0, width=0, do_rectify=False
         )
@@ -136,7 +136,7 @@ class BagWriter:
         *,
         extra: Mapping[str, Any] | None = None,
     ) -> None:
-        """An unorganised cloud (N, 3) in metres, with ``extra`` fields (N,) by name."""
+        """Writes an unorganised cloud (N, 3) in metres, with ``extra`` fields (N,) by name."""
         self._write_cloud(topic, messages.points_fields(points, extra), stamp_ns, frame_id)
 
     def write_cloud(
@@ -152,18 +152,18 @@ class BagWriter:
         min_depth_m: float = 0.0,
         max_depth_m: float = float("inf"),
     ) -> None:
-        """The organised, coloured cloud of a depth map, as the node publishes it."""
+        """Writes the organised, coloured cloud of a depth map, as the node publishes it."""
         fields = messages.cloud_fields(
             depth, image, camera, stride=stride, min_depth_m=min_depth_m, max_depth_m=max_depth_m
         )
         self._write_cloud(topic, fields, stamp_ns, frame_id)
 
     def write_tf(self, transforms: Iterable[StampedTransform]) -> None:
-        """Moving transforms on /tf."""
+        """Writes moving transforms on /tf."""
         self._write_transforms("/tf", list(transforms), ())
 
     def write_tf_static(self, transforms: Iterable[StampedTransform]) -> None:
-        """Fixed transforms on /tf_static, latched, so that a player's late subscribers get them."""
+        """Writes fixed transforms on /tf_static, latched, so that late subscribers of a player get them."""
         self._write_transforms("/tf_static", list(transforms), (_LATCHED,))
 
     # ---- message types -----------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""`metric_depth build`: makes ready what the engine needs, and exits."""
+"""`metric_depth build`: chooses the engine's runtime and builds its plans ahead of time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when there is what was asked for, 1 when another runtime had to take its place.
+    """Runs the verb; returns 0, or 1 if the runtime that is set by name cannot be used.
 
     Raises MetricDepthError.
     """
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     config = build_config(args)
     settings = engine_for(config)
     engine = build_engine(settings, anew=True)
-    MetricDepthPipeline(engine, config)  # makes the networks of regions where the solver wants them
+    MetricDepthPipeline(engine, config)  # loads the networks for regions if the solver needs them
     print(f"{manifest_path(settings)}: {engine.label}, {engine.why}")
     if settings.runtime in ("auto", engine.label.split()[0]):
         return 0

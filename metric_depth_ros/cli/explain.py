@@ -41,7 +41,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the statistics, draws the picture. Raises MetricDepthError."""
+    """Runs the verb: prints the statistics and draws the picture. Raises MetricDepthError."""
     from metric_depth_ros.errors import AnchorError, InputError
     from metric_depth_ros.evaluation.spectrum import spectrum, summarised
 
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def build_config(args: argparse.Namespace) -> Config:
-    """The settings. Raises ConfigError."""
+    """Settings from the arguments, with a solver that has maps. Raises ConfigError."""
     from metric_depth_ros.cli.words import setting_of
     from metric_depth_ros.config import Config, updated
     from metric_depth_ros.errors import ConfigError
@@ -109,12 +109,12 @@ def _explained(
     given = SolverInput(problem.relative, anchors, image=problem.image)
     metric = within_limits(build_solver(config.solver).solve(given), config.solver)
     depth = positive_depth(problem.relative)
-    # Those that were solved with, whatever the settings say.
+    # The maps that the solver used, whatever the settings say.
     return metric, anchors, find_maps(problem.relative, depth, problem.image, metric.info["maps"])
 
 
 def _write(path: Path, problem: Problem, anchors: Anchors, metric: MetricDepth, maps: Maps) -> None:
-    """Raises InputError when it cannot be written."""
+    """Draws and writes the picture. Raises InputError when it cannot be written."""
     import cv2
     import numpy as np
 
@@ -127,7 +127,7 @@ def _write(path: Path, problem: Problem, anchors: Anchors, metric: MetricDepth, 
     sheet = draw_basis(problem.image, anchors, metric, depth, maps.values, weights)
     try:
         written = cv2.imwrite(str(path), sheet[..., ::-1])
-    except cv2.error:  # a name that says no format
+    except cv2.error:  # a name without a known format
         written = False
     if not written:
         raise InputError(

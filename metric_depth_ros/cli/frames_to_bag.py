@@ -51,7 +51,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the bag. Raises MetricDepthError; then there is no bag."""
+    """Runs the verb: writes the bag. If it raises MetricDepthError, there is no bag."""
     write_frames(
         args.folder,
         args.out,
@@ -105,7 +105,7 @@ def write_frames(
 
 
 def _write_transforms(bag: BagWriter, frame: Frame, stamp_ns: int, *, static: bool, first: bool) -> None:
-    """The LiDAR's place once, or with every frame when the frames are of different rigs; camera poses."""
+    """Writes the LiDAR's extrinsics once, or per frame if rigs differ, and the camera poses."""
     from metric_depth_ros.datasets import CAMERA_FRAME, LIDAR_FRAME
 
     if frame.T_camera_lidar is not None and (first or not static):

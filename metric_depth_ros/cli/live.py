@@ -1,4 +1,4 @@
-"""A bag through the live graph: replayer, node and recorder, each a process of its own."""
+"""Runs a bag through the live graph: replayer, node and recorder, each in its own process."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ OUTPUTS = ("/depth/image_rect", "/depth/camera_info", "/depth/points", "/diagnos
 
 
 class Graph(AbstractContextManager["Graph"]):
-    """Processes on a ROS graph of their own, each with a log file; all end with the block."""
+    """Processes on a separate ROS graph, each with a log file; all are stopped when the block ends."""
 
     def __init__(self, logs: Path) -> None:
-        """``logs``: folder for the log files. ROS_DOMAIN_ID is kept when set, else drawn."""
+        """``logs``: folder for the log files. ROS_DOMAIN_ID is kept when set, else random."""
         logs.mkdir(parents=True, exist_ok=True)
         self._logs = logs
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -60,14 +60,14 @@ class Graph(AbstractContextManager["Graph"]):
             time.sleep(0.05)
 
     def finish(self, name: str, timeout_s: float) -> int:
-        """Waits until a process ends by itself; its exit code. Raises MetricDepthError if it does not."""
+        """Waits until a process ends; returns its exit code. Raises MetricDepthError if it does not."""
         try:
             return self._processes[name].wait(timeout_s)
         except subprocess.TimeoutExpired as error:
             raise MetricDepthError(f"{name}: still running after {timeout_s:g} s.") from error
 
     def stop(self, name: str, timeout_s: float = 10.0) -> int:
-        """Interrupts a process as Ctrl-C does, and kills it if that is not enough; its exit code."""
+        """Interrupts a process as Ctrl-C does, kills it if that is not enough; returns its exit code."""
         process = self._processes[name]
         # Processes of a shell's background job ignore SIGINT.
         for kind in (signal.SIGINT, signal.SIGTERM):
@@ -88,7 +88,7 @@ class Graph(AbstractContextManager["Graph"]):
 
 
 def ros_arguments(settings: Mapping[str, Any], remappings: Mapping[str, str]) -> list[str]:
-    """--ros-args for a node: parameters and remappings."""
+    """Command-line arguments (--ros-args) of a node: parameters and remappings."""
     arguments = ["--ros-args"]
     for name, value in settings.items():
         arguments += ["-p", f"{name}:={value}"]
@@ -120,7 +120,7 @@ def replay_live(
         graph.start("replay", [*VERB, "replay", str(bag), "--rate", str(rate)])
         if graph.finish("replay", timeout_s):
             raise MetricDepthError(f"replay failed:\n{graph.log('replay')}")
-        time.sleep(1.0)  # the last images are still at work
+        time.sleep(1.0)  # the last images are still being processed
         graph.stop("node")
         if graph.stop("record"):
             raise MetricDepthError(f"nothing was published. The node's log:\n{graph.log('node')[-3000:]}")

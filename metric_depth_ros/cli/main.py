@@ -23,7 +23,7 @@ from metric_depth_ros.cli import (
 )
 from metric_depth_ros.errors import MetricDepthError
 
-# Importing a verb must stay cheap: what is heavy is imported inside its run().
+# Importing a verb must stay fast: heavy modules are imported inside its run().
 VERBS = (
     run,
     build,
@@ -41,7 +41,7 @@ VERBS = (
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of all verbs."""
+    """Argument parser with all verbs."""
     parser = argparse.ArgumentParser(
         prog="metric_depth", description="Dense metric depth from one camera and a few metric points."
     )
@@ -52,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one verb: 0 on success, 1 on an error the user can mend (one line), 2 on wrong usage."""
+    """Runs one verb; returns 0 on success, 1 on an error the user can fix (one line), 2 on wrong usage."""
     ours, ros_args = _split_ros_args(list(sys.argv[1:] if argv is None else argv))
     parser = build_parser()
     args = parser.parse_args(ours)
@@ -72,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _split_ros_args(argv: list[str]) -> tuple[list[str], list[str]]:
-    """Our arguments, and those from --ros-args on."""
+    """Splits arguments into ours and those from --ros-args on."""
     at = argv.index("--ros-args") if "--ros-args" in argv else len(argv)
     return argv[:at], argv[at:]
 

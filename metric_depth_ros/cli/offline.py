@@ -1,4 +1,4 @@
-"""What `metric_depth run` does: every sample of a source through the pipeline, results to disk."""
+"""Implements `metric_depth run`: every sample of a source through the pipeline, results to disk."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from metric_depth_ros.types import Sample
 
 
 def process(args: argparse.Namespace, config: Config) -> int:
-    """Exit status: 0 when depth was made of any image, else 1. Raises MetricDepthError."""
+    """Processes a source; returns 0 if any image got depth, else 1. Raises MetricDepthError."""
     out = args.out or Path(f"{args.source.name.split('.')[0]}_depth")
     if (args.limit is not None and args.limit < 1) or args.previews < 0:
         raise InputError("run: --limit must be positive and --previews not negative.")
@@ -55,7 +55,7 @@ def process(args: argparse.Namespace, config: Config) -> int:
 
 
 def make_folder(out: Path) -> None:
-    """Makes the folder unless it is there. Raises InputError."""
+    """Creates the folder if it does not exist. Raises InputError."""
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -65,7 +65,7 @@ def make_folder(out: Path) -> None:
 def _result(
     pipeline: MetricDepthPipeline, outcome: Sample | MetricDepthError, tally: Tally, config: Config
 ) -> Result | None:
-    """The pipeline's answer, noted in the tally; None when there is none."""
+    """The pipeline's result, recorded in the tally; None after an error."""
     try:
         if isinstance(outcome, MetricDepthError):
             raise outcome
@@ -86,7 +86,7 @@ def _result(
 
 @dataclass(frozen=True)
 class Source:
-    """Samples to process: how many, the samples, and what was passed over on the way, by reason."""
+    """Samples to process: their number, the samples, and counts of skipped messages by reason."""
 
     count: int
     outcomes: Iterator[Outcome]
@@ -150,7 +150,7 @@ def _folder_source(args: argparse.Namespace, config: Config) -> Source:
 
 
 class DepthBag:
-    """Results as the node would publish them."""
+    """Writes results to a bag, as the node would publish them."""
 
     def __init__(self, bag: BagWriter, config: Config) -> None:
         self._bag = bag
@@ -159,7 +159,7 @@ class DepthBag:
         self._last_cloud_ns: int | None = None
 
     def write(self, _index: int, result: Result) -> None:
-        """Depth, its sigma and camera_info, and the cloud when one is due."""
+        """Writes depth, its sigma and camera_info, and the cloud when one is due."""
         depth, camera, image = result.metric.depth, result.camera, result.image
         stamp_ns, frame_id = result.stamp_ns, result.frame_id
         self._bag.write_depth("/depth/image_rect", depth, stamp_ns, frame_id, encoding=self._encoding)
@@ -175,7 +175,7 @@ class DepthBag:
 
 
 class Previews:
-    """Pictures of some results, spread evenly, all with the colours of the first."""
+    """Writes pictures of some results, evenly spaced, all with the colour range of the first."""
 
     def __init__(self, folder: Path, count: int, previews: int) -> None:
         self._folder = folder
@@ -183,7 +183,7 @@ class Previews:
         self._range_m: Range | None = None
 
     def write(self, index: int, result: Result) -> None:
-        """A picture, when this one was chosen. Raises InputError when it cannot be written."""
+        """Writes a picture if this result was chosen. Raises InputError when it cannot be written."""
         if index not in self._chosen:
             return
         if self._range_m is None:
@@ -203,7 +203,7 @@ class Previews:
 
 @dataclass
 class Tally:
-    """What came of a run."""
+    """Statistics of a run: times, failures, held-out errors and skipped messages."""
 
     times_s: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -211,7 +211,7 @@ class Tally:
     skipped: Counter[str] = field(default_factory=Counter)
 
     def summary(self) -> str:
-        """One line: frames, failures by reason, median time, held-out error."""
+        """Summary in one line: frames, failures by reason, median time, held-out error."""
         parts = [f"depth for {len(self.times_s)} of {len(self.times_s) + len(self.failures)} images"]
         reasons = Counter(_reason(failure) for failure in self.failures)
         if reasons:
@@ -225,7 +225,7 @@ class Tally:
         return ", ".join(parts)
 
     def notes(self) -> Iterator[str]:
-        """The first failure of every reason, and what was passed over."""
+        """Yields the first failure of every reason, and the counts of skipped messages."""
         told: set[str] = set()
         for failure in self.failures:
             if _reason(failure) not in told:
@@ -236,5 +236,5 @@ class Tally:
 
 
 def _reason(failure: str) -> str:
-    """Where it failed: the first word of "where: what was found; ..."."""
+    """Place of a failure: the part of "where: what was found; ..." before the colon."""
     return failure.split(":")[0]

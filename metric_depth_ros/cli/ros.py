@@ -1,4 +1,4 @@
-"""What the verbs that join a ROS graph share: start it, spin, and leave it cleanly."""
+"""ROS context for the verbs that join a ROS graph: start, spin, clean shutdown."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Spin = Callable[[Any], AbstractContextManager[None]]
 
 @contextmanager
 def ros_context(ros_args: list[str]) -> Iterator[Spin]:
-    """A running ROS context; yields what spins a node in the background until its block ends.
+    """Runs a ROS context; yields a function that spins a node in the background until its block ends.
 
-    An interrupt (Ctrl-C, SIGTERM) inside ends the block as its end would. Raises MetricDepthError when
-    ROS is not installed.
+    An interrupt (Ctrl-C, SIGTERM) inside the block ends it normally. Raises MetricDepthError when ROS
+    is not installed.
     """
     use_fastdds_profile()
     try:
@@ -45,7 +45,7 @@ def ros_context(ros_args: list[str]) -> Iterator[Spin]:
             thread.join(5)
             node.destroy_node()
 
-    # As Ctrl-C: the block ends in order, so that a bag is completed.
+    # SIGTERM acts as Ctrl-C: the block ends in order, so that a bag is completed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         rclpy.init(args=ros_args, signal_handler_options=rclpy.SignalHandlerOptions.NO)

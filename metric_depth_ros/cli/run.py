@@ -51,14 +51,14 @@ def add_settings(group: argparse._ArgumentGroup) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when depth was made of at least one image. Raises MetricDepthError."""
+    """Runs the verb; returns 0 if at least one image got depth, else 1. Raises MetricDepthError."""
     from metric_depth_ros.cli.offline import process
 
     return process(args, build_config(args))
 
 
 def build_config(args: argparse.Namespace) -> Config:
-    """The settings of a command line: flags beat the file, the file beats the defaults.
+    """Settings from a command line: flags override the file, the file overrides the defaults.
 
     Raises:
         ConfigError: an unknown setting or a wrong value.

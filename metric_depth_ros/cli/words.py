@@ -1,4 +1,4 @@
-"""Words of a command line as values."""
+"""Parses words of a command line into values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def size_of(text: str) -> tuple[int, int]:
-    """Width and height in pixels of WIDTHxHEIGHT. Raises ConfigError."""
+    """Width and height in pixels from WIDTHxHEIGHT. Raises ConfigError."""
     from metric_depth_ros.errors import ConfigError
 
     width, _, height = text.partition("x")
@@ -16,7 +16,7 @@ def size_of(text: str) -> tuple[int, int]:
 
 
 def setting_of(text: str) -> tuple[str, Any]:
-    """Name and value of NAME=VALUE, the value as the setting's type. Raises ConfigError."""
+    """Name and value from NAME=VALUE, the value in the setting's type. Raises ConfigError."""
     from metric_depth_ros.errors import ConfigError
 
     name, equals, value = text.partition("=")
@@ -26,7 +26,7 @@ def setting_of(text: str) -> tuple[str, Any]:
 
 
 def typed(name: str, text: str) -> Any:
-    """``text`` as the setting's type, or as it is when it cannot be; the settings then refuse it."""
+    """``text`` converted to the setting's type; unchanged if that fails, the settings then refuse it."""
     from metric_depth_ros.config import SETTINGS
 
     default = SETTINGS[name].default if name in SETTINGS else ""

@@ -1,4 +1,4 @@
-"""How a setting is written down: a dataclass field with its default, unit, range and help."""
+"""Defines a setting: a dataclass field with its default, unit, range and help."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def option(
 ) -> Any:
     """A setting: a dataclass field that carries its unit, closed range or choices, and help.
 
-    ``words`` are names for some numbers; ``live=False`` marks what is read once at start.
+    ``words`` are names for some values; ``live=False`` marks a setting that is read once at start.
     """
     metadata = dict(
         help=help, unit=unit, low=low, high=high, choices=choices, words=dict(words or {}), live=live

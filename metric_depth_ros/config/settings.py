@@ -20,11 +20,11 @@ from metric_depth_ros.errors import ConfigError
 
 @dataclass(frozen=True)
 class EngineConfig:
-    manifest: str = option("", "YAML file of the depth network; empty takes the package's own", live=False)
-    model: str = option("", "network file; empty takes the one the manifest names, beside it", live=False)
+    manifest: str = option("", "manifest of the depth network (YAML); empty: the package's own", live=False)
+    model: str = option("", "model file; empty: the one that the manifest names, in its folder", live=False)
     runtime: str = option(
         "auto",
-        "what runs the network; auto takes the fastest one installed that gives the right numbers",
+        "library that runs the network; auto: the fastest installed one that passes the self-test",
         choices=("auto", "onnxruntime", "openvino", "tensorrt", "torch"),
         live=False,
     )
@@ -34,22 +34,22 @@ class EngineConfig:
         choices=("auto", "fp32"),
         live=False,
     )
-    threads: int = option(2, "processor threads of the network; 0 takes all", low=0, high=256, live=False)
+    threads: int = option(2, "CPU threads of the network; 0: all", low=0, high=256, live=False)
     focuses: str = option(
         "",
-        "for Metric-Solver: depths in metres or presets, commas between, that every image is decoded at; "
-        "solver.focus_m joins them; empty: solver.focus_m alone or, where that is 0, the manifest's",
+        "for Metric-Solver: focuses at which every image is decoded, metres or presets separated by commas; "
+        "solver.focus_m is added; empty: solver.focus_m alone or, if that is 0, the manifest's",
         live=False,
     )
     fusion: str = option(
         "hard",
-        "for Metric-Solver: hard takes the likelier of near and far depth, soft their weighted mean",
+        "for Metric-Solver: hard takes the more probable of near and far depth, soft their weighted mean",
         choices=("hard", "soft"),
         live=False,
     )
     overlap: str = option(
         "auto",
-        "the network looks at the next image while the solver works on the last; auto: when it runs on a GPU",
+        "run the network on the next image while the solver works on the last; auto: if it runs on a GPU",
         choices=("auto", "always", "never"),
         live=False,
     )
@@ -88,7 +88,7 @@ class InputConfig:
 
 @dataclass(frozen=True)
 class SyncConfig:
-    """Which clouds belong to an image."""
+    """Selection of the clouds that belong to an image."""
 
     max_cloud_age_s: float = option(
         0.3, "a cloud older than the image by more than this is not used", unit="s", low=0, high=3600
@@ -97,7 +97,7 @@ class SyncConfig:
         0.01, "a cloud newer than the image by at most this still belongs to it", unit="s", low=0, high=1
     )
     max_wait_s: float = option(
-        0.05, "an image waits at most this long for a cloud that is due", unit="s", low=0, high=5
+        0.05, "an image waits at most this long for a cloud that is expected", unit="s", low=0, high=5
     )
     accumulate: int = option(
         1, "how many of the newest clouds are merged (for VIO, radar, range finders)", low=1, high=100
@@ -109,11 +109,11 @@ class SyncConfig:
 
 @dataclass(frozen=True)
 class ExtrinsicsConfig:
-    """Where the cloud's frame lies in the camera's optical frame."""
+    """Pose of the cloud's frame in the camera's optical frame."""
 
     source: str = option(
         "tf",
-        "tf looks the transform up; parameters takes the two below, for every cloud",
+        "tf: look the transform up; parameters: use the two below for every cloud",
         choices=("tf", "parameters"),
     )
     translation: list[float] = option([0.0, 0.0, 0.0], "T_camera_lidar: x, y, z", unit="m")
@@ -127,7 +127,7 @@ class ExtrinsicsConfig:
 class AnchorsConfig:
     min_count: int = option(
         3,
-        "fewer anchors than this: no depth is published; 0: without any, a metric network's own depth is",
+        "with fewer anchors no depth is published; 0: without anchors use a metric network's own depth",
         low=0,
         high=100000,
     )
@@ -160,29 +160,29 @@ class AnchorsConfig:
 
 @dataclass(frozen=True)
 class SamConfig:
-    """Which masks of SAM become regions."""
+    """Selection of the SAM masks that become regions."""
 
     points_per_side: int = option(
         32,
-        "SAM is asked at a grid of this many points a side; its time grows with the square",
+        "points per side of the grid at which SAM is prompted; its time grows with the square",
         low=1,
         high=128,
     )
     min_quality: float = option(
-        0.88, "masks of which SAM predicts a worse quality are left out", low=0, high=1
+        0.88, "masks with a lower quality, as predicted by SAM, are dropped", low=0, high=1
     )
     min_stability: float = option(
-        0.95, "masks that change more than this says when cut off elsewhere are left out", low=0, high=1
+        0.95, "masks with a lower stability (IoU at two thresholds of the logits) are dropped", low=0, high=1
     )
-    stability_offset: float = option(1.0, "how far elsewhere, in SAM's logits", low=0, high=20)
+    stability_offset: float = option(1.0, "the two thresholds are + and - this, in logits", low=0, high=20)
     most_overlap: float = option(
-        0.7, "of two masks whose boxes overlap more than this the worse is left out", low=0, high=1
+        0.7, "of two masks whose boxes have a higher IoU the worse is dropped", low=0, high=1
     )
 
 
 @dataclass(frozen=True)
 class RegionsConfig:
-    """The segmenter of the solvers that fit by region."""
+    """Segmenter for the solvers that fit each region."""
 
     source: str = option(
         "built-in",
@@ -191,14 +191,14 @@ class RegionsConfig:
         choices=("built-in", "labels", "sam", "topic"),
         live=False,
     )
-    manifest: str = option("", "YAML file of the network of labels or sam", live=False)
+    manifest: str = option("", "manifest of the network (YAML), for labels and sam", live=False)
     runtime: str = option(
         "onnxruntime",
-        "what runs that network, as engine.runtime; sam is for a GPU",
+        "library that runs that network, as engine.runtime; sam is meant for a GPU",
         choices=("auto", "onnxruntime", "openvino", "tensorrt", "torch"),
         live=False,
     )
-    threads: int = option(2, "processor threads of that network; 0 takes all", low=0, high=256, live=False)
+    threads: int = option(2, "CPU threads of that network; 0: all", low=0, high=256, live=False)
     width: int = option(
         160,
         "built-in: a 4:3 image is reduced to this width first, others to as many pixels",
@@ -207,16 +207,16 @@ class RegionsConfig:
         high=4096,
     )
     edge_threshold: float = option(
-        3.0, "built-in: colour steps below this (CIELAB units) do not part regions", low=0.1, high=100
+        3.0, "built-in: smaller colour steps (CIELAB units) do not separate regions", low=0.1, high=100
     )
     depth_step: float = option(
         0.1,
-        "built-in: a step of relative depth by this fraction parts regions as one of colour does; 0: none",
+        "built-in: relative step of depth that separates regions like edge_threshold does; 0: colour alone",
         low=0,
         high=10,
     )
     min_area: float = option(
-        0.002, "smaller regions, as a fraction of the image, join a neighbour", low=0, high=0.5
+        0.002, "smaller regions, as a fraction of the image, are merged into a neighbour", low=0, high=0.5
     )
     sam: SamConfig = section(SamConfig)
 
@@ -232,7 +232,7 @@ class OutputConfig:
 @dataclass(frozen=True)
 class CloudConfig:
     rate_hz: float = option(10.0, "at most this many clouds a second; 0 publishes none", low=0, high=1000)
-    stride: int = option(2, "every so many pixels in both directions", unit="px", low=1, high=64)
+    stride: int = option(2, "pixels between neighbouring points, both directions", unit="px", low=1, high=64)
     min_depth_m: float = option(0.0, "nearer points become NaN", unit="m", low=0, high=100000)
     max_depth_m: float = option(100.0, "farther points become NaN", unit="m", low=0.01, high=100000)
 
@@ -262,7 +262,7 @@ class Config:
 
 @dataclass(frozen=True)
 class Setting:
-    """One leaf of the tree, as a parameter server or a manual needs it."""
+    """One setting: its dotted name, default, help and allowed values."""
 
     name: str
     default: Any
@@ -276,7 +276,7 @@ class Setting:
 
     @property
     def allowed(self) -> str:
-        """What a value must be, in words."""
+        """Allowed values in words."""
         if self.choices:
             return "one of " + ", ".join(self.choices)
         if isinstance(self.default, list):
@@ -288,8 +288,8 @@ class Setting:
         return f"{ranged}, or {', '.join(self.words)}" if self.words else ranged
 
     def checked(self, value: Any) -> Any:
-        """``value`` as this setting's type. Raises ConfigError with what is allowed."""
-        word = "off" if value is False else value  # as YAML has it
+        """``value`` converted to this setting's type. Raises ConfigError that says what is allowed."""
+        word = "off" if value is False else value  # YAML reads off as false
         number = self.words.get(word, value) if isinstance(word, str) else value
         converted = _converted(self.default, number)
         in_range = converted is not None and (
@@ -302,7 +302,7 @@ class Setting:
 
 
 def _converted(default: Any, value: Any) -> Any:
-    """``value`` as the type of ``default``, or None when it is of another type or not finite."""
+    """``value`` converted to the type of ``default``; None if it is of another type or not finite."""
     if isinstance(default, list):
         numbers = [_converted(0.0, v) for v in value] if isinstance(value, (list, tuple)) else []
         return numbers if len(numbers) == len(default) and None not in numbers else None
@@ -314,7 +314,7 @@ def _converted(default: Any, value: Any) -> Any:
 
 
 def _settings(group: Any, prefix: str) -> Iterator[Setting]:
-    """The leaves of a group of settings that holds its defaults."""
+    """Yields every setting of a group and its nested groups; ``group`` holds the defaults."""
     for item in dataclasses.fields(group):
         name, value = f"{prefix}{item.name}", getattr(group, item.name)
         if item.metadata:
@@ -339,7 +339,7 @@ def to_flat(config: Config) -> dict[str, Any]:
 
 
 def from_flat(values: Mapping[str, Any]) -> Config:
-    """A Config from dotted names; what is left out keeps its default.
+    """A Config from values by dotted name; missing settings keep their defaults.
 
     Raises:
         ConfigError: an unknown name (with the nearest known one), a wrong type, a value out of

@@ -1,4 +1,4 @@
-"""The settings of the solvers: what all share, then a group for each that has some of its own."""
+"""Settings of the solvers: those that all share, and a group for each solver that has its own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from metric_depth_ros.near_far import FOCUS_WORDS
 class GaussianProcessConfig:
     most_anchors: int = option(
         2000,
-        "more anchors are thinned out evenly, here and where residuals are spread: the time grows with them",
+        "more anchors are thinned out evenly, here and for residuals: spread; time grows with their number",
         low=16,
         high=1000000,
     )
@@ -22,7 +22,7 @@ class GaussianProcessConfig:
 class MedianConfig:
     statistic: str = option(
         "median_of_ratios",
-        "which median, in region_aware's expansion too; ratio_of_medians is the papers': no weights",
+        "median to use, also in region_aware's expansion; ratio_of_medians: as in the papers, no weights",
         choices=("median_of_ratios", "ratio_of_medians"),
     )
 
@@ -33,7 +33,7 @@ class PiecewiseConfig:
     model: str = option(
         "spline",
         "spline: one rising curve, its smoothness from the anchors; "
-        "separate: a line of its own per interval, as in paper 001",
+        "separate: an independent line per interval, as in paper 001",
         choices=("spline", "separate"),
     )
 
@@ -48,7 +48,7 @@ class LwlrConfig:
     )
     ridge: str = option(
         "global",
-        "what pull draws to; global: the global fit, shift: no shift, as in paper 001",
+        "what the ridge pulls to; global: the global fit; shift: a shift of zero, as in paper 001",
         choices=("global", "shift"),
     )
     pull: float = option(0.1, "strength of the ridge, in anchors", low=0.001, high=1000)
@@ -56,13 +56,11 @@ class LwlrConfig:
 
 @dataclass(frozen=True)
 class GridConfig:
-    columns: int = option(
-        8, "cells of the grid across the image; as many down as keep them square", low=1, high=32
-    )
+    columns: int = option(8, "grid cells across the image; cells are square", low=1, high=32)
     fit: str = option("affine", "what varies over the grid", choices=("scale", "affine"))
     smoothness: float = option(
         0.0,
-        "weight of differences between neighbouring vertices; 0: the one that predicts left-out anchors best",
+        "weight of differences between neighbouring vertices; 0: chosen by leave-one-out error",
         low=0,
         high=1e6,
     )
@@ -72,14 +70,14 @@ class GridConfig:
 class RegionAwareConfig:
     fit: str = option(
         "surface",
-        "per region; median: a scale, linear: scale and shift (SLF), surface: scale, slopes and "
-        "shift (SSF of paper 000); auto: per region what predicts left-out anchors best",
+        "fit of a region; median: scale, linear: scale and shift (SLF), surface: scale, slopes and "
+        "shift (SSF of paper 000); auto: per region the one with the least leave-one-out error",
         choices=("median", "linear", "surface", "auto"),
     )
     pooling: str = option(
         "partial",
-        "what helps a region with few anchors; expansion: its neighbours' anchors, as in paper 000; "
-        "partial: each fit is drawn to its neighbours' and to the global fit as far as the anchors say",
+        "help for regions with few anchors; expansion: use the neighbours' anchors, as in paper 000; "
+        "partial: pull each fit to its neighbours' and the global one, most where anchors are few",
         choices=("expansion", "partial"),
     )
     min_anchors: int = option(
@@ -102,24 +100,24 @@ class RegionAwareConfig:
 class BasisConfig:
     maps: str = option(
         "auto",
-        "learned: those of the engine's generator; analytic: made of relative depth, place and colour; "
-        "auto: learned ones where the engine gives them",
+        "learned: those of the engine's generator; analytic: computed from relative depth, position and "
+        "colour; auto: learned if the engine gives them",
         choices=("auto", "learned", "analytic"),
     )
     ridge: float = option(
-        0.001, "pull of the maps' weights to zero (lambda of paper 001)", low=1e-9, high=1e3
+        0.001, "ridge strength on the maps' weights (lambda of paper 001)", low=1e-9, high=1e3
     )
     local_columns: int = option(
         7,
-        "adds local maps, so many across the image and as many down as keep them square; they follow what is "
-        "wrong in one place; 0: none, in three quarters of the time",
+        "adds this many local maps across the image, with square cells; they correct local errors; "
+        "0: none, which takes three quarters of the time",
         low=0,
         high=16,
     )
     memory_s: float = option(
         0.0,
-        "time in which what earlier images said fades to a third; it carries the scale through images "
-        "without anchors; 0: each image by itself",
+        "time in which the weight of earlier images fades to a third; keeps the scale through images "
+        "without anchors; 0: each image on its own",
         unit="s",
         low=0,
         high=60,
@@ -154,36 +152,36 @@ AUTO_CHOOSES = "gaussian_process"
 class SolverConfig:
     name: str = option(
         "auto",
-        f"how relative depth becomes metric; auto chooses, today always {AUTO_CHOOSES}",
+        f"solver that makes relative depth metric; auto: chosen by the program, today always {AUTO_CHOOSES}",
         choices=("auto", *SOLVERS),
     )
     domain: str = option(
         "auto",
-        "what is fitted; auto: inverse_depth for inverse-depth networks, log for depth networks; no effect "
+        "space of the fit; auto: inverse_depth for inverse-depth networks, log for depth networks; no effect "
         "on median, basis and the paper_ solvers",
         choices=("auto", "inverse_depth", "log", "depth"),
     )
     weighting: str = option(
         "relative",
-        "relative minimises relative error, with the anchors' sigma; none is plain least squares; "
+        "relative: minimise relative error, with the anchors' sigma; none: plain least squares; "
         "no effect on gaussian_process and basis, which weigh by sigma, and on the paper_ solvers",
         choices=("relative", "none"),
     )
     robust: str = option(
         "neighbours",
-        "neighbours leaves out anchors that disagree with those around them; none believes all; "
+        "neighbours: reject anchors that disagree with those around them; none: keep all; "
         "no effect on the paper_ solvers",
         choices=("neighbours", "none"),
     )
     residuals: str = option(
         "keep",
-        "residuals at the anchors; keep: they stay; spread: they are interpolated over nearby, similar "
+        "residuals at the anchors; keep: not corrected; spread: interpolated over nearby, similar "
         "pixels, and depth gets a sigma; no effect on gaussian_process, which does so anyway",
         choices=("keep", "spread"),
     )
     focus_m: float = option(
         0.0,
-        "depth up to which the result should be most precise (sliding anchor); 0: none; no effect where "
+        "depth up to which the result should be most precise (sliding anchor); 0: none; no effect if "
         "weighting is none, and on the paper_ solvers",
         unit="m",
         low=0,

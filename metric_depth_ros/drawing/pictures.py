@@ -1,4 +1,4 @@
-"""Pictures for people: anchors on the image, depth with a metre scale, the cloud from above.
+"""Pictures of results: anchors on the image, depth with a scale in metres, the cloud from above.
 
 Every function returns a new RGB picture (H, W, 3) uint8. Depth is coloured by its logarithm, so that
 near and far both show: red is near, blue is far, grey is unknown.
@@ -27,7 +27,7 @@ Range = tuple[float, float]
 
 
 def depth_range(depth: FloatArray) -> Range:
-    """A range in metres that shows most of a depth map or set of depths: percentiles 2 and 98.
+    """Colour range in metres for a depth map or set of depths: percentiles 2 and 98.
 
     At least a factor of 1.5 wide; (1, 10) when nothing is known.
     """
@@ -40,7 +40,7 @@ def depth_range(depth: FloatArray) -> Range:
 
 
 def depth_colours(depth: FloatArray, low: float, high: float) -> ImageArray:
-    """Colours (..., 3) of depths in metres; beyond the range the end's colour, NaN grey."""
+    """Colours (..., 3) of depths in metres; clamped to the range, NaN is grey."""
     known = np.isfinite(depth) & (depth > 0)
     level = np.log(np.where(known, depth, low) / low) / np.log(high / low)
     index = np.rint(255 * (1 - np.clip(level, 0, 1))).astype(np.uint8)
@@ -50,7 +50,7 @@ def depth_colours(depth: FloatArray, low: float, high: float) -> ImageArray:
 def draw_anchors(
     image: ImageArray, anchors: Anchors, low: float | None = None, high: float | None = None
 ) -> ImageArray:
-    """The image, darkened, with a dot per anchor, coloured by its depth; near ones lie on top."""
+    """Darkened image with a dot per anchor, coloured by its depth; near ones on top."""
     low, high = _filled_range(anchors.depth, low, high)
     picture = (image * 0.55).astype(np.uint8)
     spacing = (image.shape[0] * image.shape[1] / max(len(anchors), 1)) ** 0.5
@@ -63,7 +63,7 @@ def draw_anchors(
 
 
 def draw_depth(depth: FloatArray, low: float | None = None, high: float | None = None) -> ImageArray:
-    """Depth (H, W) in colours, with a metre scale on its right: (H, W + 86, 3)."""
+    """Depth (H, W) in colours, with a scale in metres on its right: (H, W + 86, 3)."""
     low, high = _filled_range(depth, low, high)
     return np.concatenate([depth_colours(depth, low, high), _scale_bar(len(depth), low, high)], axis=1)
 
@@ -75,14 +75,14 @@ def draw_from_above(
     reach_m: float | None = None,
     ceiling_m: float | None = None,
 ) -> ImageArray:
-    """The cloud seen from above: the camera at the bottom looks up, with a grid in metres.
+    """Cloud seen from above, with a grid in metres; the camera is at the bottom and looks up the picture.
 
     Args:
         points: (N, 3) metres in the optical frame; rows that are not finite are left out.
         colours: (N, 3) uint8 RGB.
         size: width and height of the picture.
-        reach_m: how far the picture reaches; None shows 98 % of the points.
-        ceiling_m: points higher above the camera than this are left out, as they hide what is below.
+        reach_m: distance shown in front of the camera; None: enough for 98 % of the points.
+        ceiling_m: points higher above the camera than this are left out, as they hide those below.
     """
     width, height = size
     known = np.isfinite(points).all(axis=1) & (points[:, 2] > 0)
@@ -101,7 +101,7 @@ def draw_from_above(
     y = np.rint(origin[1] - points[order, 2] * scale).astype(np.intp)
     inside = (x >= 0) & (x < width - 1) & (y >= 0) & (y < height - 1)
     x, y, colours = x[inside], y[inside], colours[order][inside]
-    for dx, dy in ((1, 1), (1, 0), (0, 1), (0, 0)):  # four pixels a point: rows of points close up
+    for dx, dy in ((1, 1), (1, 0), (0, 1), (0, 0)):  # four pixels a point: no gaps between rows of points
         picture[y + dy, x + dx] = colours
     _draw_camera(picture, origin)
     for index in range(int(reach_m / step) + 1):
@@ -122,7 +122,7 @@ def draw_sheet(
 
     Args:
         image: (H, W, 3) of ``camera``, as is ``depth`` (H, W) in metres.
-        range_m: colours of both; None takes the depth's own. Fix it to compare frames.
+        range_m: colour range of both; None: that of the depth. Set it to compare frames.
     """
     low, high = range_m or depth_range(depth if np.isfinite(depth).any() else anchors.depth)
     wide = camera.width > 2 * camera.height
@@ -148,13 +148,13 @@ def draw_sheet(
 
 
 def _palette() -> ImageArray:
-    """(256, 3) RGB from blue (0) to red (255)."""
+    """Colour table (256, 3) RGB from blue (0) to red (255)."""
     ramp = np.arange(256, dtype=np.uint8)[:, None]
     return np.asarray(cv2.applyColorMap(ramp, cv2.COLORMAP_TURBO)[:, 0, ::-1], np.uint8)
 
 
 def _filled_range(depth: FloatArray, low: float | None, high: float | None) -> Range:
-    """The range as given, its missing ends from the depths."""
+    """The given range; missing ends come from the depths."""
     own_low, own_high = depth_range(depth)
     low = own_low if low is None else low
     high = own_high if high is None else high
@@ -170,7 +170,7 @@ def _resized_with_anchors(
 
 
 def _scale_bar(height: int, low: float, high: float) -> ImageArray:
-    """A bar of the palette, far at the top, with round metre values beside it."""
+    """Colour bar, far at the top, with round values in metres beside it."""
     bar = np.full((height, _BAR_WIDTH, 3), _PAPER, np.uint8)
     top, bottom = min(14, height // 8), height - min(14, height // 8)
     fractions = np.linspace(1, 0, max(bottom - top, 1))
@@ -183,9 +183,9 @@ def _scale_bar(height: int, low: float, high: float) -> ImageArray:
 
 
 def round_values(low: float, high: float, most: int) -> list[float]:
-    """Round numbers within [low, high], evenly spread in the logarithm, at most ``most`` of them.
+    """Round numbers within [low, high], evenly spaced in the logarithm, at most ``most`` of them.
 
-    Of 1-1.5-2-3-4-5-7 times powers of ten down to only powers of ten: the densest series that fits.
+    The densest series that fits, from 1-1.5-2-3-4-5-7 times powers of ten down to powers of ten alone.
     """
     decades = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
     chosen: list[float] = []
@@ -197,7 +197,7 @@ def round_values(low: float, high: float, most: int) -> list[float]:
 
 
 def _draw_grid(picture: ImageArray, origin: tuple[float, float], step_px: float) -> None:
-    """Lines along and across, through the camera's place."""
+    """Draws grid lines along and across, through the camera's position."""
     height, width = picture.shape[:2]
     for index in range(int(origin[1] / step_px) + 1):
         y = round(origin[1] - index * step_px)
@@ -227,7 +227,7 @@ def _titled(title: str, picture: ImageArray) -> ImageArray:
 
 
 def _text(picture: ImageArray, text: str, at: Sequence[int], size: float) -> None:
-    """Light text with a dark rim, legible on anything."""
+    """Draws light text with a dark outline, readable on any background."""
     for colour, thickness in ((_PAPER, 3), (_INK, 1)):
         cv2.putText(picture, text, (at[0], at[1]), _FONT, size, colour, thickness, cv2.LINE_AA)
 
@@ -236,7 +236,7 @@ def _text(picture: ImageArray, text: str, at: Sequence[int], size: float) -> Non
 
 
 def label_colours(labels: IntArray) -> ImageArray:
-    """(H, W, 3) colours of small numbers: all different up to 22, and no two alike below 256; 0 is dark."""
+    """Colours (H, W, 3) of small numbers: clearly different up to 22, different below 256; 0 is dark."""
     number = np.arange(256)
     place = number * 7 % 22  # neighbours in number are far apart in hue; neighbours in hue differ in tone
     hsv = np.stack(
@@ -248,7 +248,7 @@ def label_colours(labels: IntArray) -> ImageArray:
 
 
 def normal_colours(normals: FloatArray) -> ImageArray:
-    """(H, W, 3) of unit normals in the optical frame: red to the right, green up, blue to the camera."""
+    """Colours (H, W, 3) of unit normals in the optical frame: red right, green up, blue to the camera."""
     shown = np.asarray(normals, np.float32) * np.array([127, -127, -127], np.float32) + 128
     shown[~np.any(normals, axis=-1)] = _PAPER
     return np.clip(shown, 0, 255).astype(np.uint8)
@@ -257,9 +257,9 @@ def normal_colours(normals: FloatArray) -> ImageArray:
 def draw_points(
     image: ImageArray, points: FloatArray, camera: Camera, range_m: Range, *, marker: int | None = None
 ) -> ImageArray:
-    """The image with points (N, 3) of the optical frame on it, coloured by depth within a range in metres.
+    """Image with points (N, 3) of the optical frame drawn on it, coloured by depth within a range in metres.
 
-    ``marker`` None paints dots, for many points; one of OpenCV's draws that with a dark rim.
+    ``marker``: None draws single pixels, for many points; an OpenCV marker is drawn with a dark outline.
     """
     picture: ImageArray = image.copy()
     uv, depth = project(points, camera)
@@ -275,7 +275,7 @@ def draw_points(
 
 
 def draw_grid(titles: Sequence[str], rows: Sequence[Sequence[ImageArray]]) -> ImageArray:
-    """One picture of rows of pictures under titles; a row's pictures are of one height."""
+    """Grid of pictures with a title above each column; pictures of a row have one height."""
     widths = [max(picture.shape[1] for picture in column) for column in zip(*rows, strict=True)]
     blank = [np.full((0, width, 3), _PAPER, np.uint8) for width in widths]
     head = [_titled(title, part) for title, part in zip(titles, blank, strict=True)]
@@ -287,7 +287,7 @@ def draw_grid(titles: Sequence[str], rows: Sequence[Sequence[ImageArray]]) -> Im
 
 
 def signed_colours(values: FloatArray, most: float) -> ImageArray:
-    """(H, W, 3): blue below zero, red above, white at it; ``most`` in either direction is full colour."""
+    """Colours (H, W, 3) of signed values: blue below zero, white at zero, red above; full at +-``most``."""
     level = np.clip(np.nan_to_num(values) / max(most, 1e-9), -1, 1)[..., None]
     end = np.where(level < 0, np.array([40, 80, 200]), np.array([205, 50, 40]))
     colours: ImageArray = np.rint(255 + (end - 255) * np.abs(level)).astype(np.uint8)
@@ -305,7 +305,7 @@ def draw_basis(
     *,
     width: int = 240,
 ) -> ImageArray:
-    """A sheet: anchors, depth, log scale, sigma / depth, then each map's part w_k E_k, the largest first.
+    """Sheet of anchors, depth, log scale, sigma / depth, then each map's part w_k E_k, the largest first.
 
     Args:
         relative: (H, W) positive relative depth.

@@ -1,4 +1,4 @@
-"""Depth engines: a manifest, a runtime, and what lies between an image and relative depth."""
+"""Depth engines: turn an image into relative depth with the network that a manifest describes."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ from metric_depth_ros.types import Runtime
 
 # The manifest of the network that comes with the package.
 BUNDLED = "config/models/tiny_depth.yaml"
-# The same with a generator behind it, for the solvers that need its maps.
+# The same network with a generator of basis maps, for the solvers that use them.
 BUNDLED_WITH_BASIS = "config/models/tiny_depth_basis.yaml"
 
 
 def manifest_path(config: EngineConfig) -> Path:
-    """Where the network's manifest lies: the one that is set, else the package's own."""
+    """Path of the network's manifest: the configured one, else the package's own."""
     return Path(config.manifest).expanduser() if config.manifest else share_path(BUNDLED)
 
 
 def build_engine(config: EngineConfig, *, anew: bool = False) -> DepthEngine | MetricSolverEngine:
-    """The engine of a manifest, or of the network that comes with the package; verified and run once.
+    """Builds the engine of the configured manifest, else of the package's own network, and runs it once.
 
-    May take minutes when a plan for an accelerator has to be built; the log says so. ``anew`` times the
-    runtimes whatever was chosen before.
+    Model files are verified. Building a plan for an accelerator may take minutes; the log says so.
+    ``anew`` times the runtimes again and ignores an earlier choice.
 
     Raises:
-        ConfigError: ``focuses`` are none, or are for a network that has no focus.
-        ModelError: the manifest or the model file cannot be used, or the runtime is not here.
+        ConfigError: ``focuses`` are not valid, or the network has no focus.
+        ModelError: the manifest or the model file cannot be used, or the runtime is not available.
     """
     path = manifest_path(config)
     manifest = load_engine_manifest(path)
@@ -61,7 +61,7 @@ def build_engine(config: EngineConfig, *, anew: bool = False) -> DepthEngine | M
 
 
 def build_depth_engine(config: EngineConfig) -> DepthEngine:
-    """As ``build_engine``, of a network in one file. Raises ModelError for any other, too."""
+    """Builds the engine of a network in one file, as ``build_engine``. Raises ModelError for others too."""
     path = manifest_path(config)
     request = Request(config.runtime, config.precision, config.threads)
     return _depth(load_manifest(path), path, config, request)
@@ -81,10 +81,10 @@ def _metric_solver(
     focuses = [focus_of(text.strip()) for text in config.focuses.split(",")] if config.focuses else []
     item = manifest.input
     encoder = choose_runtime(_model(manifest.encoder, path, {item.name: sizes_of(item)}, item.dtype), request)
-    # What the decoders take is what the encoder gives, and focuses.
+    # The decoders' inputs are the encoder's outputs and the focuses.
     sizes = _feature_sizes(encoder.runtime, item)
     sizes["focus"] = Size((len(focuses) or 1,), (1,), (len(focuses) + 1,))
-    # In single precision: what half of it rounds tapered depth by is metres.
+    # In single precision: half precision would round tapered depth by metres.
     single = dataclasses.replace(request, precision="fp32")
     decoders = choose_runtime(_model(manifest.decoders, path, sizes, "float32"), single)
     return MetricSolverEngine(
@@ -95,7 +95,7 @@ def _metric_solver(
 
 
 def _feature_sizes(encoder: Runtime, item: InputManifest) -> dict[str, Size]:
-    """The shapes of the encoder's outputs, by name."""
+    """Shapes of the encoder's outputs, by name."""
     size = sizes_of(item)
     shapes = size.usual, size.smallest, size.largest
     given = {shape: encoder.run({item.name: np.zeros(shape, item.dtype)}) for shape in set(shapes)}
@@ -103,13 +103,13 @@ def _feature_sizes(encoder: Runtime, item: InputManifest) -> dict[str, Size]:
 
 
 def _model(file: FileManifest, path: Path, sizes: dict[str, Size], dtype: str) -> Model:
-    """One of a manifest's files. Raises ModelError as ``model_file`` does."""
+    """Model of one file in a manifest. Raises ModelError as ``model_file`` does."""
     model = model_file(path.parent / file.file, file.sha256, file.data)
     return Model(model, None, sizes, dict.fromkeys(sizes, dtype))
 
 
 def depth_model(manifest: Manifest, folder: Path, file: str = "") -> Model:
-    """The files of a manifest that lies in ``folder``; ``file`` takes the place of the one it names.
+    """Model of a manifest in ``folder``; ``file``, if given, replaces the file that it names.
 
     Raises ModelError as ``model_file`` does.
     """

@@ -14,10 +14,10 @@ class DepthEngine:
     """A depth network on a runtime. One image at a time; not thread safe.
 
     Attributes:
-        manifest: what the network is.
+        manifest: description of the network.
         label: the runtime, its precision and device.
-        why: how it came to be that runtime.
-        on_cpu: whether it takes the processor's time.
+        why: why this runtime was chosen.
+        on_cpu: whether it runs on the CPU.
     """
 
     def __init__(
@@ -32,10 +32,10 @@ class DepthEngine:
         self.predict(np.zeros((item.height, item.width, 3), np.uint8))
 
     def predict(self, image: ImageArray, *, focus_m: float | None = None) -> RelativeDepth:
-        """Relative depth (H, W) of an RGB image (H, W, 3); NaN where the network gave no number.
+        """Relative depth (H, W) of an RGB image (H, W, 3); NaN where the network gives no finite value.
 
         Raises:
-            ModelError: the network's output is not as the manifest says, or holds no number at all.
+            ModelError: the network's output is not as in the manifest, or has no finite value.
         """
         self._input.fill(image)
         outputs = self._runtime.run({self.manifest.input.name: self._input.array})
@@ -51,7 +51,7 @@ class DepthEngine:
         )
 
     def _map(self, outputs: dict[str, FloatArray]) -> FloatArray:
-        """The depth output as (h, w) float32, floored as the manifest says."""
+        """Depth output (h, w) float32, raised to the manifest's floor; NaN where not finite."""
         missing = {self.manifest.output.name, *self.manifest.features.values()} - set(outputs)
         if missing:
             raise ModelError(

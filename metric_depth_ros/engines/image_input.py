@@ -1,4 +1,4 @@
-"""An image as a network wants its input."""
+"""Converts an image to a network's input array, and its output maps back to the image."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from metric_depth_ros.engines.manifest import InputManifest
 from metric_depth_ros.runtimes.model import Size
 from metric_depth_ros.types import FloatArray, ImageArray
 
-# Images longer or narrower than this and the usual size are stretched by networks whose size varies.
+# Largest aspect ratio of a variable input, unless the usual size exceeds it; longer images are stretched.
 _LONGEST = 4.0
 
 
 def network_size(manifest: InputManifest, width: int, height: int) -> tuple[int, int]:
-    """Width and height of the input for an image of this size.
+    """Width and height of the network's input for an image of this size.
 
-    Where the size varies: the multiples of ``multiple_of`` that together come nearest to the image's
-    aspect ratio and to the manifest's number of pixels, both in ratio.
+    If the size is variable: the multiples of ``multiple_of`` with the smallest sum of the log ratios to
+    the image's aspect ratio and to the manifest's number of pixels.
     """
     n, pixels = manifest.multiple_of, manifest.width * manifest.height
     if not n:
@@ -38,7 +38,7 @@ def network_size(manifest: InputManifest, width: int, height: int) -> tuple[int,
 
 
 def sizes_of(manifest: InputManifest) -> Size:
-    """The shapes that the input may take: those of ``network_size`` for every image, and the usual one."""
+    """Usual, smallest and largest shape of the input, over images of any size (``network_size``)."""
     n, own = manifest.multiple_of, (manifest.width, manifest.height)
     usual = _shape(manifest, *own)
     if not n:
@@ -51,7 +51,7 @@ def sizes_of(manifest: InputManifest) -> Size:
 
 
 def _longest(manifest: InputManifest) -> float:
-    """The largest aspect ratio, and one over the smallest, that the input is given."""
+    """Largest aspect ratio of the input; the smallest is its inverse."""
     return max(_LONGEST, manifest.width / manifest.height, manifest.height / manifest.width)
 
 
@@ -66,9 +66,9 @@ def _shape(manifest: InputManifest, width: int, height: int) -> tuple[int, ...]:
 
 
 def _resized(image: ImageArray, width: int, height: int) -> ImageArray:
-    """Averages over areas along sides that shrink, then linear along those that grow.
+    """Resizes an image: area averages along sides that shrink, then linear along sides that grow.
 
-    OpenCV's own area mode does neither, and moves pixels, where one side shrinks and the other grows.
+    If one side shrinks and the other grows, OpenCV's own area mode does neither, and shifts pixels.
     """
     less = min(width, image.shape[1]), min(height, image.shape[0])
     if less != image.shape[1::-1]:
@@ -79,7 +79,7 @@ def _resized(image: ImageArray, width: int, height: int) -> ImageArray:
 
 
 class ImageInput:
-    """The input array of one network, written anew for every image.
+    """Input array of one network, filled anew for every image.
 
     Attributes:
         array: 1 x 3 x height x width or 1 x height x width x 3, float32 or uint8, as the manifest says.
@@ -93,7 +93,7 @@ class ImageInput:
         self._resize_to(manifest.width, manifest.height)
 
     def fill(self, image: ImageArray) -> None:
-        """Writes an RGB image (H, W, 3)."""
+        """Writes an RGB image (H, W, 3) into ``array``, resized and normalised."""
         item = self.manifest
         image = self._bordered(image)
         self._resize_to(*network_size(item, image.shape[1], image.shape[0]))
@@ -111,21 +111,21 @@ class ImageInput:
             plane += self._offset[to]
 
     def undone(self, values: FloatArray, width: int, height: int, *, nearest: bool = False) -> FloatArray:
-        """(height, width): what an output map (h, w) over the last image's input says about that image.
+        """Output map (h, w) resized to the last image, (height, width): undoes what ``fill`` did.
 
-        A pixel of the image lies where ``fill`` put it, to a fraction of an output pixel; padding and
-        border are left out. ``nearest`` keeps values that must not be mixed.
+        Pixels are placed exactly, to a fraction of an output pixel; padding and border are removed.
+        ``nearest`` is for labels, which must not be interpolated.
         """
         across, down = self._border(width), self._border(height)
         full = width + 2 * across, height + 2 * down
-        # Pixels of the output that the image takes: a fraction of one more where sides do not divide.
+        # Output pixels that the image covers; fractional where sides do not divide.
         part = self.taken(*full)
         taken = [values.shape[1 - axis] * part[axis] / self._size[axis] for axis in range(2)]
         columns, rows = (math.ceil(n - 1e-9) for n in taken)
         resized = cv2.resize(
             values[:rows, :columns],
             None,
-            # Given as factors, they place the pixels; a size would stretch the fraction to the last column.
+            # Factors keep pixels in place; a size would stretch the fraction to a whole pixel.
             fx=full[0] / taken[0],
             fy=full[1] / taken[1],
             interpolation=cv2.INTER_NEAREST_EXACT if nearest else cv2.INTER_LINEAR,
@@ -133,7 +133,7 @@ class ImageInput:
         return np.ascontiguousarray(resized[down : down + height, across : across + width])
 
     def part(self, maps: FloatArray, width: int, height: int) -> FloatArray:
-        """(..., h, w): what the last image takes of maps (..., H, W) over the input, in whole pixels."""
+        """Part (..., h, w) of maps (..., H, W) over the input that the last image covers, in whole pixels."""
         across, down = self._border(width), self._border(height)
         full = width + 2 * across, height + 2 * down
         taken = self.taken(*full)
@@ -145,7 +145,7 @@ class ImageInput:
         return maps[..., reach(1, height, down), reach(0, width, across)]
 
     def _resize_to(self, width: int, height: int) -> None:
-        """An array for this size of the input, a new one when it is another."""
+        """Makes ``array`` for this input size, unless it has that size already."""
         if getattr(self, "_size", None) == (width, height):
             return
         self._size = width, height
@@ -155,14 +155,14 @@ class ImageInput:
         self._planes = np.moveaxis(self.array[0], -1, 0) if nhwc else self.array[0]
 
     def taken(self, width: int, height: int) -> tuple[int, int]:
-        """Width and height that an image of this size takes of the input, from the top left."""
+        """Width and height of the part of the input, from the top left, that an image of this size covers."""
         if self.manifest.resize == "stretch":
             return self._size
         scale = min(self._size[0] / width, self._size[1] / height)
         return max(1, round(width * scale)), max(1, round(height * scale))
 
     def _border(self, side: int) -> int:
-        """Pixels mirrored at each end of a side; no more than there are."""
+        """Width in pixels of the mirrored border at each end of a side; at most side - 1."""
         return min(int(self.manifest.border * math.sqrt(side / 2)), side - 1)
 
     def _bordered(self, image: ImageArray) -> ImageArray:

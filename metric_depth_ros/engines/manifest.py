@@ -1,4 +1,4 @@
-"""The YAML file beside a network that says how to feed it and what comes out."""
+"""Manifests: YAML files beside a network that describe its inputs and outputs."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from metric_depth_ros.near_far import is_pool
 from metric_depth_ros.runtimes.model import ModelFile
 from metric_depth_ros.types import Kind
 
-# Stands in a draft where only a person knows.
+# Placeholder in a draft for a value that only a person knows.
 TO_COMPLETE = "COMPLETE"
-# Sides of a network's input in pixels, and points at which a segmenter is asked at once.
+# Limits: sides of a network's input in pixels, and points per call of a segmenter.
 _LONGEST_SIDE, _MOST_POINTS = 8192, 4096
 # A file in the manifest's own folder, and the hash of a file's bytes.
 FileName = str
@@ -30,15 +30,15 @@ Sha256 = str
 
 @dataclass(frozen=True)
 class InputManifest:
-    """How an image becomes the network's input.
+    """Describes how an image becomes the network's input.
 
     value = (pixel / 255 - mean) / std per channel, in the colour order given; with ``dtype`` "uint8"
     the pixel itself. ``layout``: "nchw" is 1 x 3 x height x width, "nhwc" 1 x height x width x 3.
     ``resize``: "stretch" ignores the aspect ratio; "letterbox" keeps it and pads with zeros (after
     normalising) at the right and the bottom.
 
-    ``multiple_of``: 0 is a file of the one size width x height; n > 0 is a file that takes every
-    size whose sides are multiples of n, width x height being the usual one.
+    ``multiple_of``: 0: the size is always width x height; n > 0: any size whose sides are multiples
+    of n, width x height being the usual one.
 
     ``border``: before resizing the image is mirrored outwards by border * sqrt(side / 2) pixels at
     both ends of a side, which is cut off the output again (ZoeDepth: 3).
@@ -81,10 +81,10 @@ class InputManifest:
 
 @dataclass(frozen=True)
 class OutputManifest:
-    """What the network's depth output is.
+    """Describes the network's depth output.
 
-    ``kind``: "depth" or "inverse_depth". ``metric``: metres (1/metres) up to noise. ``floor``:
-    smaller values are raised to this, so that a kind that must be positive is; None leaves them.
+    ``kind``: "depth" or "inverse_depth". ``metric``: the network estimates metres (or 1/m). ``floor``:
+    smaller values are raised to this, to keep depth positive; None: no floor.
     """
 
     name: str
@@ -107,11 +107,11 @@ class FileManifest:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A depth network: its file, how to use it, where it is from.
+    """Describes a depth network: its file, input, output and source.
 
     ``features`` maps our names to names of further outputs, (1, C, h, w) each. ``file``, ``sha256``
-    and ``data`` are as in ``FileManifest``. ``fp16`` is the same network once more with float16
-    weights and activations; its inputs and outputs are float32 all the same.
+    and ``data`` are as in ``FileManifest``. ``fp16`` is a second file of the same network with float16
+    weights and activations; its inputs and outputs stay float32.
     """
 
     name: str
@@ -134,7 +134,7 @@ class Manifest:
 
 @dataclass(frozen=True)
 class LabelOutputManifest:
-    """What a label network's output is.
+    """Describes a label network's output.
 
     ``kind``: "scores", (1, C, h, w) whose largest channel is the pixel's label, or "labels",
     (1, h, w) or (1, 1, h, w) whole numbers.
@@ -146,7 +146,7 @@ class LabelOutputManifest:
 
 @dataclass(frozen=True)
 class LabelManifest:
-    """A network that gives every pixel a label. The fields are those of ``Manifest``."""
+    """Describes a network that gives every pixel a label. The fields are those of ``Manifest``."""
 
     name: str
     file: FileName
@@ -164,11 +164,11 @@ class LabelManifest:
 
 @dataclass(frozen=True)
 class SamManifest:
-    """A promptable segmenter (SAM, SAM 2) in two files.
+    """Describes a promptable segmenter (SAM, SAM 2) in two files.
 
     The encoder turns the input into embeddings. The decoder takes those, by the same names, and
     "points" (``points``, 2) float32, pixels of the input; it gives "masks" (``points``, M, h, w) logits
-    over the whole input and "iou" (``points``, M), the quality it predicts.
+    over the whole input and "iou" (``points``, M), the predicted quality.
     """
 
     name: str
@@ -188,13 +188,13 @@ class SamManifest:
 
 @dataclass(frozen=True)
 class MetricSolverManifest:
-    """Metric-Solver (paper 004) in two files.
+    """Describes a Metric-Solver network (paper 004) in two files.
 
     The encoder turns the input into feature maps. The decoders take those, by the same names, and
     "focus" (N,) float32 metres; they give "near", "far" and "mask" (N, 1, h, w) in [0, 1].
 
-    ``focuses``: metres, the pool it learned, rising. ``focus_m``: the one used where none is asked for.
-    ``taper``: k in 1/m.
+    ``focuses``: the pool it was trained with, metres, rising. ``focus_m``: the default focus. ``taper``:
+    k in 1/m.
     """
 
     name: str
@@ -223,12 +223,12 @@ AnyManifest = TypeVar("AnyManifest", Manifest, LabelManifest, SamManifest, Metri
 
 
 def load_manifest(path: str | Path) -> Manifest:
-    """The manifest of a depth network in a YAML file. Raises ModelError as ``load_manifest_of`` does."""
+    """Loads a depth network's manifest from a YAML file. Raises ModelError as ``load_manifest_of`` does."""
     return load_manifest_of(Manifest, path)
 
 
 def load_engine_manifest(path: str | Path) -> Manifest | MetricSolverManifest:
-    """The manifest of a network that gives depth, of one file or two. Raises as ``load_manifest_of`` does."""
+    """Loads the manifest of a depth network or a Metric-Solver. Raises as ``load_manifest_of`` does."""
 
     def kind(tree: Any) -> type:
         return MetricSolverManifest if isinstance(tree, dict) and "decoders" in tree else Manifest
@@ -238,18 +238,18 @@ def load_engine_manifest(path: str | Path) -> Manifest | MetricSolverManifest:
 
 
 def load_manifest_of(kind: type[AnyManifest], path: str | Path) -> AnyManifest:
-    """The manifest of this kind in a YAML file.
+    """Loads a manifest of this kind from a YAML file.
 
     Raises:
         ModelError: the file is missing or not YAML, a key is missing, unknown (with the nearest known
-            one) or of the wrong type, or a person has still to complete it.
+            one) or of the wrong type, or a placeholder is not filled in.
     """
     manifest: AnyManifest = _load(lambda tree: kind, path)
     return manifest
 
 
 def _load(kind_of: Callable[[Any], type], path: str | Path) -> Any:
-    """What a YAML file holds, as the kind that is told from it."""
+    """Loads a manifest from a YAML file; ``kind_of`` chooses its class from the content."""
     try:
         tree = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
         return _build(kind_of(tree), tree, "")
@@ -262,10 +262,10 @@ def _load(kind_of: Callable[[Any], type], path: str | Path) -> Any:
 
 
 def model_file(path: Path, sha256: str, data: Mapping[str, str]) -> ModelFile:
-    """A model file with the weights beside it, to be verified by whoever reads it.
+    """Model file with its external weights; hashes are verified when it is read.
 
     Raises:
-        ModelError: a name stands for a folder, a pipe or a device, which could be read for ever.
+        ModelError: a path is a folder, a pipe or a device, not a regular file.
     """
     for each in (path, *(path.parent / name for name in data)):
         if each.exists() and not each.is_file():
@@ -274,7 +274,7 @@ def model_file(path: Path, sha256: str, data: Mapping[str, str]) -> ModelFile:
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain values without aliases, a few of which can stand for more than memory holds."""
+    """YAML SafeLoader that refuses aliases, a few of which can expand to more than memory holds."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
@@ -308,7 +308,7 @@ def _is_mapping(key: Callable[[Any], bool], item: Callable[[Any], bool]) -> Call
     return lambda value: isinstance(value, dict) and all(key(k) and item(v) for k, v in value.items())
 
 
-# By a field's type: what its value must be, and that in words.
+# By type of a field: the check of its value, and the allowed values in words.
 _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "str": (_is_text, "text"),
     "Kind": (_is_text, "text"),
@@ -352,7 +352,7 @@ def _build(kind: type, tree: Any, prefix: str) -> Any:
 
 
 def _value(kind: str, value: Any, key: str) -> Any:
-    """A field's value as its dataclass takes it."""
+    """Checks a field's value and converts it for its dataclass. Raises ModelError."""
     inner = value.values() if kind == "dict[str, str]" and isinstance(value, dict) else ()
     if TO_COMPLETE in (value, *inner):
         raise ModelError(f"{key}: {TO_COMPLETE!r}; needed what only you know. Replace it.")
@@ -369,7 +369,7 @@ def _value(kind: str, value: Any, key: str) -> Any:
 
 
 def _shown(value: Any) -> str:
-    """A value in a few words, whatever it is."""
+    """Short text for any value."""
     short = reprlib.Repr()
     short.maxlevel, short.maxstring = 2, 60
     return short.repr(value)

@@ -1,4 +1,4 @@
-"""Image to metric depth without anchors: Metric-Solver (paper 004), at one focus or at several at once."""
+"""Engine of Metric-Solver (paper 004): metric depth without anchors, at one focus or several at once."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _OUTPUTS = ("near", "far", "mask")
 
 
 class MetricSolverEngine:
-    """An encoder that runs once an image, and decoders that run once for all focuses. Not thread safe.
+    """Engine that runs an encoder once per image and the decoders once for all focuses. Not thread safe.
 
     Attributes:
-        manifest: what the network is.
+        manifest: description of the network.
         label: the encoder's runtime, its precision and device.
-        why: how it came to be that runtime.
-        on_cpu: whether it takes the processor's time.
+        why: why this runtime was chosen.
+        on_cpu: whether it runs on the CPU.
     """
 
     def __init__(
@@ -40,8 +40,8 @@ class MetricSolverEngine:
         """Runs the network once: files that do not fit their manifest raise ModelError here.
 
         Args:
-            focuses_m: several focuses in metres that every image is decoded at; none: one alone.
-            soft: fuse by probability (ours), instead of taking the likelier branch.
+            focuses_m: focuses in metres at which every image is decoded; empty: a single one.
+            soft: fuse by probability (ours), instead of taking the more probable branch.
         """
         self.manifest = manifest
         self.label, self.why, self.on_cpu = label, why, on_cpu
@@ -54,11 +54,11 @@ class MetricSolverEngine:
         """Metric depth (H, W) in metres of an RGB image (H, W, 3); NaN where it is infinite.
 
         Args:
-            focus_m: where depth should be most precise; joins the several focuses where there are some,
-                else takes the place of the manifest's. What is outside the pool counts as its end.
+            focus_m: depth at which the result should be most precise; added to ``focuses_m``, or
+                replaces the manifest's if there are none. Clamped to the ends of the pool.
 
         Raises:
-            ModelError: the network's outputs are not as the manifest says, or hold no number at all.
+            ModelError: the network's outputs are not as in the manifest, or have no finite value.
         """
         self._input.fill(image)
         features = self._encoder.run({self.manifest.input.name: self._input.array})
@@ -72,13 +72,13 @@ class MetricSolverEngine:
         return RelativeDepth(self._input.undone(depth, image.shape[1], image.shape[0]), "depth", metric=True)
 
     def used_focuses(self, focus_m: float | None) -> list[float]:
-        """Metres that an image is decoded at, rising, where this focus is asked for."""
+        """Focuses in metres at which an image is decoded, rising, if ``focus_m`` is requested."""
         pool = self.manifest.focuses
         asked = [*self._focuses, *([focus_m] if focus_m else [])] or [self.manifest.focus_m]
         return sorted({min(max(float(focus), pool[0]), pool[-1]) for focus in asked})
 
     def _maps(self, outputs: dict[str, FloatArray], name: str, count: int) -> FloatArray:
-        """(count, h, w) float32 of an output. Raises ModelError."""
+        """One output of the decoders, (count, h, w) float32. Raises ModelError."""
         found = np.asarray(outputs.get(name, ()), np.float32)
         if found.ndim != 4 or found.shape[:2] != (count, 1):
             raise ModelError(

@@ -1,9 +1,9 @@
-"""ROS message <-> array. Nothing here imports ROS.
+"""Converts ROS messages to arrays and back, without importing ROS.
 
-Messages are duck-typed: live ones of rclpy and ones read from bags by rosbags (ROS 1 and 2) serve
-alike. What is read may share memory with its message, so do not modify it. The ``*_fields``
-functions give plain dicts, which a node fills into real messages (``data`` by
-``msg.data.frombytes``) and the bag writer into rosbags' ones.
+Messages are duck-typed: those of rclpy and those that rosbags reads from bags (ROS 1 and 2) both work.
+Arrays may share memory with their message, so do not modify them. The ``*_fields`` functions
+return plain dicts, which a node copies into real messages (``data`` by ``msg.data.frombytes``)
+and the bag writer into those of rosbags.
 """
 
 from metric_depth_ros.messages.cameras import camera_info_fields, read_camera, read_rectification

@@ -1,4 +1,4 @@
-"""sensor_msgs/CameraInfo <-> Camera."""
+"""Converts sensor_msgs/CameraInfo to Camera and back."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from metric_depth_ros.types import Camera, FloatArray, Rectification
 
 
 def read_camera(message: Any, *, rectified: bool) -> Camera:
-    """The Camera of the image that a sensor_msgs/CameraInfo belongs to; binning and ROI applied.
+    """Camera from a sensor_msgs/CameraInfo, with binning and ROI applied.
 
-    A raw image's camera is K, D and the distortion model. A rectified image's is the pinhole in P;
-    where P is zero K serves, but only when D is zero too.
+    A raw image has K, D and the distortion model. A rectified image has the pinhole in P or, if both P
+    and D are zero, K.
 
     Raises:
         InputError: K (or P) is zero or not finite, the size is not positive, D does not fit the
@@ -38,12 +38,12 @@ def read_camera(message: Any, *, rectified: bool) -> Camera:
 
 
 def read_rectification(message: Any) -> Rectification | None:
-    """R, and K of the rectified image from P with binning and ROI applied; None when P is zero.
+    """Rectification from a CameraInfo: R, and K from P with binning and ROI applied; None if P is zero.
 
     A zero R, which some drivers send, is the identity.
 
     Raises:
-        InputError: R is no rotation, or P no pinhole.
+        InputError: R is not a rotation, or P is not a pinhole camera.
     """
     P, R = _matrix(message, "p", 3, 4), _matrix(message, "r", 3, 3)
     if not P.any():
@@ -62,7 +62,7 @@ def read_rectification(message: Any) -> Rectification | None:
 def camera_info_fields(camera: Camera) -> dict[str, Any]:
     """Fields of a sensor_msgs/CameraInfo, float64 arrays; R is the identity and P = [K | 0].
 
-    No distortion is written as the customary plumb_bob with five zeros.
+    A camera without distortion is written as plumb_bob with five zeros, as is customary.
     """
     model, D = camera.distortion_model, camera.D
     if model in ("none", "plumb_bob"):
@@ -91,9 +91,9 @@ def _matrix(message: Any, name: str, rows: int, columns: int) -> FloatArray:
 
 
 def _distortion(message: Any) -> tuple[str, tuple[float, ...]]:
-    """Model and coefficients. Drivers mix up plumb_bob and rational_polynomial: D's length decides.
+    """Distortion model and coefficients; the length of D decides plumb_bob or rational_polynomial.
 
-    The first five coefficients mean the same in both.
+    Drivers confuse the two names. The first five coefficients mean the same in both.
     """
     D = tuple(float(x) for x in _field(message, "d"))
     model = str(message.distortion_model)
@@ -105,21 +105,21 @@ def _distortion(message: Any) -> tuple[str, tuple[float, ...]]:
 
 
 def _binning(message: Any) -> tuple[int, int]:
-    """Columns and rows per image pixel; 0 means 1."""
+    """Binning: sensor columns and rows per image pixel; 0 means 1."""
     return max(int(message.binning_x), 1), max(int(message.binning_y), 1)
 
 
 def _image_size(message: Any) -> tuple[int, int]:
-    """Width and height of the image: the ROI's (zero is the whole sensor), over the binning."""
+    """Width and height of the image: those of the ROI (zero: the whole sensor) over the binning."""
     bin_x, bin_y = _binning(message)
     width, height = message.roi.width or message.width, message.roi.height or message.height
     return int(width) // bin_x, int(height) // bin_y
 
 
 def _of_image(K: FloatArray, message: Any) -> FloatArray:
-    """K of the full sensor as K of the image: the ROI is cut out first, then binned.
+    """K of the image from K of the full sensor: ROI first, then binning.
 
-    A binned pixel covers several, so its centre lies between theirs: c' = (c + 0.5) / binning - 0.5.
+    A binned pixel covers several, its centre lies between theirs: c' = (c + 0.5) / binning - 0.5.
     """
     bin_x, bin_y = _binning(message)
     shift = np.array([[1, 0, -message.roi.x_offset], [0, 1, -message.roi.y_offset], [0, 0, 1]], np.float64)

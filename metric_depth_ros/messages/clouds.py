@@ -1,4 +1,4 @@
-"""sensor_msgs/PointCloud2 <-> arrays."""
+"""Converts sensor_msgs/PointCloud2 to arrays and back."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ FLOAT32 = 7
 
 
 def read_points(message: Any) -> FloatArray:
-    """(N, 3) float32 points of a sensor_msgs/PointCloud2, in its own order; NaN and Inf are kept.
+    """Points (N, 3) float32 of a sensor_msgs/PointCloud2, in message order; NaN and Inf are kept.
 
     Raises:
-        InputError: x, y or z is missing or no float, the layout contradicts itself, or the data is
-            shorter than it says.
+        InputError: x, y or z is missing or not a float, the layout is inconsistent, or the data is
+            too short for it.
     """
     height, width = int(message.height), int(message.width)
     kinds, offsets = _xyz_layout(message)
@@ -31,7 +31,7 @@ def read_points(message: Any) -> FloatArray:
         return np.empty((0, 3), np.float32)
     point_step, row_step = int(message.point_step), int(message.row_step)
     if height == 1:
-        row_step = width * point_step  # some drivers leave it 0, which harms nothing with one row
+        row_step = width * point_step  # some drivers leave it 0, which is harmless with one row
     data = _checked_data(message, kinds, offsets, row_step)
     order = ">" if message.is_bigendian else "<"
     strides = (row_step, point_step)
@@ -61,7 +61,7 @@ def _xyz_layout(message: Any) -> tuple[list[str], list[int]]:
 
 
 def _checked_data(message: Any, kinds: list[str], offsets: list[int], row_step: int) -> ImageArray:
-    """The data as 1-D uint8. Raises InputError where the layout would read beside a point or the data."""
+    """Message data as 1-D uint8. Raises InputError if the layout reads beyond a point or the data."""
     height, width, point_step = int(message.height), int(message.width), int(message.point_step)
     end = max(offset + int(kind[1]) for kind, offset in zip(kinds, offsets, strict=True))
     if point_step < end or row_step < width * point_step:
@@ -88,7 +88,7 @@ def cloud_fields(
     min_depth_m: float = 0.0,
     max_depth_m: float = np.inf,
 ) -> dict[str, Any]:
-    """Fields of an organised sensor_msgs/PointCloud2 of every ``stride``-th pixel.
+    """Fields of an organised sensor_msgs/PointCloud2 from every ``stride``-th pixel of a depth map.
 
     Points are float32 x, y, z in the camera's optical frame and, with an image, rgb as in PCL: a
     float32 whose bits are 0x00RRGGBB. A point whose depth is unknown or outside the range is NaN.
@@ -96,7 +96,7 @@ def cloud_fields(
     Args:
         depth: (H, W) metres, NaN unknown.
         image: (H, W, 3) uint8 RGB, or None for points without colour.
-        camera: of that size.
+        camera: of the same size.
 
     Raises:
         InputError: depth, image and camera differ in size.
@@ -122,7 +122,7 @@ def cloud_fields(
 
 
 def _packed_rgb(image: ImageArray) -> FloatArray:
-    """(H, W) float32 whose bits are 0x00RRGGBB."""
+    """Colours (H, W) as float32 whose bits are 0x00RRGGBB."""
     bgra = cv2.cvtColor(image, cv2.COLOR_RGB2BGRA)
     bgra.view("<u4")[:] &= 0x00FFFFFF
     return np.asarray(bgra.view("<f4")[..., 0])

@@ -13,7 +13,7 @@ def stamp_ns(message: Any) -> int:
     """The stamp in ns of a message with a header, or of a header itself.
 
     Raises:
-        InputError: it is negative; ROS has no such time.
+        InputError: the stamp is negative, which ROS does not allow.
     """
     stamp = getattr(message, "header", message).stamp
     if stamp.sec < 0:
@@ -22,12 +22,12 @@ def stamp_ns(message: Any) -> int:
 
 
 def frame_id(message: Any) -> str:
-    """The frame of a message with a header, or of a header itself; as written, slash included."""
+    """The frame of a message with a header, or of a header itself; a leading slash is kept."""
     return str(getattr(message, "header", message).frame_id)
 
 
 def read_transforms(message: Any) -> list[tuple[str, str, FloatArray, int]]:
-    """(parent, child, T_parent_child (4, 4), stamp_ns) of every transform in a tf2_msgs/TFMessage.
+    """Transforms of a tf2_msgs/TFMessage, each as (parent, child, T_parent_child (4, 4), stamp_ns).
 
     Raises:
         InputError: a frame has no name, a value is not finite, or a quaternion has length zero.

@@ -1,4 +1,4 @@
-"""sensor_msgs/Image and CompressedImage <-> arrays."""
+"""Converts sensor_msgs/Image and CompressedImage to arrays and back."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from metric_depth_ros.types import FloatArray, ImageArray, IntArray
 
 
 def read_image(message: Any) -> ImageArray:
-    """(H, W, 3) uint8 RGB of a sensor_msgs/Image. An unpadded rgb8 image is a view of its message.
+    """RGB image (H, W, 3) uint8 from a sensor_msgs/Image; an unpadded rgb8 image is a view of the message.
 
     16-bit pixels keep their high byte. YUV is taken as BT.601, as cv_bridge does.
 
     Raises:
         InputError: the encoding is unknown, the size is zero or odd where the encoding needs pairs
-            of pixels, or the data is shorter than size and step say.
+            of pixels, or the data is too short for size and step.
     """
     reader = _READERS.get(message.encoding)
     if reader is None:
@@ -32,12 +32,12 @@ def read_image(message: Any) -> ImageArray:
 
 
 def read_compressed_image(message: Any) -> ImageArray:
-    """(H, W, 3) uint8 RGB of a sensor_msgs/CompressedImage (JPEG, PNG).
+    """RGB image (H, W, 3) uint8 from a sensor_msgs/CompressedImage (JPEG, PNG).
 
-    An EXIF orientation is ignored: the camera's calibration belongs to the pixels as they lie.
+    An EXIF orientation is ignored: the camera's calibration holds for the pixels as stored.
 
     Raises:
-        InputError: the data is empty, cut short or no picture.
+        InputError: the data is empty, truncated or not an image.
     """
     data = data_bytes(message.data)
     bgr = None
@@ -55,12 +55,12 @@ def read_compressed_image(message: Any) -> ImageArray:
 
 
 def read_depth(message: Any) -> FloatArray:
-    """(H, W) float32 metres of a depth image (32FC1, or 16UC1 in mm); NaN unknown. Always a copy.
+    """Depth (H, W) float32 in metres from a depth image (32FC1, or 16UC1 in mm); NaN unknown. Always a copy.
 
     Zero, negative and infinite values are unknown too (REP 118 lets cameras write them).
 
     Raises:
-        InputError: another encoding, zero size, or the data is shorter than size and step say.
+        InputError: another encoding, zero size, or the data is too short for size and step.
     """
     depth: FloatArray
     if message.encoding == "32FC1":
@@ -81,11 +81,11 @@ _LABELS = {
 
 
 def read_labels(message: Any) -> IntArray:
-    """(H, W) int32 of a label image: the same regions as 0 to n-1, in the order of their labels.
+    """Region labels (H, W) int32 from a label image, renumbered 0 to n-1 in ascending order.
 
     Raises:
         InputError: another encoding than the 8- and 16-bit ones of one channel and 32SC1, zero size, or
-            the data is shorter than size and step say.
+            the data is too short for size and step.
     """
     kind = _LABELS.get(message.encoding)
     if kind is None:
@@ -137,14 +137,14 @@ def _image_fields(pixels: Any, encoding: str) -> dict[str, Any]:
 
 
 def data_bytes(data: Any) -> ImageArray:
-    """A message's data as 1-D uint8, without a copy where it is contiguous."""
+    """A message's data as 1-D uint8; no copy if it is contiguous."""
     if isinstance(data, np.ndarray):
         return np.ascontiguousarray(data).reshape(-1).view(np.uint8)
     return np.frombuffer(data, np.uint8) if len(data) else np.empty(0, np.uint8)
 
 
 def pixel_view(message: Any, kind: str, channels: int, rows: int | None = None) -> Any:
-    """(rows, W, channels) view of an image's data: honours step and byte order; rows default to H."""
+    """View (rows, W, channels) of an image's data, with its step and byte order; rows default to H."""
     data = data_bytes(message.data)
     height, width, step = int(message.height), int(message.width), int(message.step)
     if height < 1 or width < 1:
@@ -181,7 +181,7 @@ def _as_is(message: Any) -> ImageArray:
 
 
 def _high_bytes(message: Any, kind: str, channels: int) -> Any:
-    """(H, W, channels) uint8 of 8-bit pixels, or the high bytes of 16-bit ones."""
+    """Pixels (H, W, channels) uint8: 8-bit ones as they are, of 16-bit ones the high bytes."""
     pixels = pixel_view(message, kind, channels)
     return pixels if kind == "u1" else (pixels >> 8).astype(np.uint8)
 
@@ -217,7 +217,7 @@ def _yuv420(code: int) -> Callable[[Any], ImageArray]:
 
 
 def _is_complete(data: ImageArray) -> bool:
-    """Whether a JPEG or PNG has its end marker: OpenCV paints what is missing grey and says nothing."""
+    """Whether a JPEG or PNG has its end marker; OpenCV fills a missing part with grey, without an error."""
     tail = data[data.size // 2 :].tobytes()
     if data[:2].tobytes() == b"\xff\xd8":
         return b"\xff\xd9" in tail

@@ -25,12 +25,12 @@ from metric_depth_ros.types import Runtime, Segmenter
 
 
 def build_segmenter(config: RegionsConfig, before: Segmenter | None = None) -> Segmenter:
-    """The segmenter of this configuration; the networks of the one ``before`` are used on.
+    """Builds the configured segmenter; reuses the loaded networks of the segmenter ``before``.
 
-    Networks are read once, at start (``regions.source`` and ``regions.manifest`` are not live).
+    Networks are loaded once, at start (``regions.source`` and ``regions.manifest`` are not live).
 
     Raises:
-        ConfigError: a network is wanted and no manifest named, or regions are to come from a topic.
+        ConfigError: the source needs a manifest and none is set, or regions come from a topic.
         ModelError: the manifest or a model file cannot be used.
     """
     if config.source == "topic":
@@ -50,7 +50,7 @@ def build_segmenter(config: RegionsConfig, before: Segmenter | None = None) -> S
         return LabelSegmenter(labels, _of_image(file, path.parent, config, labels.input), config)
     sam = load_manifest_of(SamManifest, path)
     encoder = _of_image(sam.encoder, path.parent, config, sam.input)
-    # What the decoder takes is what the encoder gives, and points.
+    # The decoder's inputs are the encoder's outputs and points.
     blank = np.zeros(sizes_of(sam.input).usual, sam.input.dtype)
     shapes = {name: value.shape for name, value in encoder.run({sam.input.name: blank}).items()}
     shapes["points"] = sam.points, 2
@@ -69,6 +69,6 @@ def _runtime(
     sizes: dict[str, Size],
     dtypes: dict[str, str],
 ) -> Runtime:
-    """A verified file on the runtime that is set, in single precision."""
+    """Verifies a file and loads it on the configured runtime, in single precision."""
     model = Model(model_file(folder / file.file, file.sha256, file.data), None, sizes, dtypes)
     return choose_runtime(model, Request(config.runtime, "fp32", config.threads)).runtime

@@ -1,4 +1,4 @@
-"""Which regions touch, and how a region grows by its neighbours."""
+"""Adjacency of regions, and growth of a region by its neighbours."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def touching(labels: IntArray, n: int) -> tuple[IntArray, IntArray]:
 
 
 def neighbours(labels: IntArray, n: int) -> BoolArray:
-    """(n, n) symmetric, whether two regions share a horizontal or vertical pixel border; no diagonal.
+    """Adjacency matrix (n, n) of regions that share a horizontal or vertical pixel border; diagonal False.
 
     Args:
         labels: (H, W) integers, 0 to n-1.
@@ -33,7 +33,7 @@ def neighbours(labels: IntArray, n: int) -> BoolArray:
 
 
 def _borders(labels: IntArray) -> tuple[IntArray, IntArray]:
-    """The labels on both sides of every border between two pixels."""
+    """Labels on both sides of every pixel border between two regions."""
     flat, width = labels.ravel(), labels.shape[1]
     across = np.flatnonzero(flat[1:] != flat[:-1])
     across = across[across % width != width - 1]  # not from the end of a row to the next
@@ -42,9 +42,9 @@ def _borders(labels: IntArray) -> tuple[IntArray, IntArray]:
 
 
 def grown(touch: BoolArray, counts: IntArray, needed: int) -> BoolArray:
-    """(n, n) whether region i, grown ring by ring until it holds enough, reaches region j.
+    """Reach (n, n): whether region i, grown ring by ring until it holds enough anchors, includes region j.
 
-    Algorithm 1 of paper 000. A region that cannot get enough reaches all it is connected to.
+    Algorithm 1 of paper 000. A region that cannot get enough includes all that it is connected to.
 
     Args:
         touch: (n, n) of ``neighbours``.

@@ -13,7 +13,7 @@ from metric_depth_ros.types import ImageArray, IntArray, RelativeDepth, Runtime
 
 
 class LabelSegmenter:
-    """Every connected area of one label is a region; small ones join a neighbour. Not thread safe."""
+    """Segmenter: connected areas of one label, small ones merged into a neighbour. Not thread safe."""
 
     def __init__(self, manifest: LabelManifest, runtime: Runtime, config: RegionsConfig) -> None:
         """Runs the network once: a file that does not fit its manifest raises ModelError here."""
@@ -22,7 +22,7 @@ class LabelSegmenter:
         self.labels(np.zeros((manifest.input.height, manifest.input.width, 3), np.uint8))
 
     def with_config(self, config: RegionsConfig) -> LabelSegmenter:
-        """The same network with other settings."""
+        """Segmenter with the same network and other settings."""
         other = LabelSegmenter.__new__(LabelSegmenter)
         other.__dict__.update(self.__dict__, _config=config)
         return other
@@ -32,7 +32,7 @@ class LabelSegmenter:
 
         Raises:
             InputError: another shape or type, or no pixels.
-            ModelError: the network's output is not as the manifest says.
+            ModelError: the network's output is not as in the manifest.
         """
         colour = rgb(image)
         return tidied(split(self.labels(colour)), colour, self._config.min_area)
@@ -48,7 +48,7 @@ class LabelSegmenter:
 
 
 def _label_map(outputs: dict[str, np.ndarray], manifest: LabelManifest) -> np.ndarray:
-    """(h, w) labels. Raises ModelError when the output is missing or of another shape."""
+    """Labels (h, w). Raises ModelError when the output is missing or of another shape."""
     name = manifest.output.name
     if name not in outputs:
         raise ModelError(

@@ -1,8 +1,8 @@
-"""What becomes of the masks of a promptable segmenter: which are kept, and the regions they make.
+"""Selects the masks of a promptable segmenter and turns them into regions.
 
-Which masks are kept is as in SAM's automatic mask generation (Kirillov et al., Segment Anything,
-2023, and its released code). Paper 000 uses SAM's masks as the regions of an image and says neither what
-becomes of pixels in several masks nor of those in none; the rules for both are ours.
+Masks are selected as in SAM's automatic mask generation (Kirillov et al., Segment Anything,
+2023, and its released code). Paper 000 uses SAM's masks as the regions of an image, but does not say
+what happens to pixels in several masks or in none; the rules for both are ours.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from metric_depth_ros.types import BoolArray, FloatArray, IntArray
 
 
 def point_grid(per_side: int, width: int, height: int) -> FloatArray:
-    """(per_side^2, 2) float32 points, row by row, in the middles of a grid over an image."""
+    """Points (per_side^2, 2) float32 at the cell centres of a grid over an image, row by row."""
     middles = (np.arange(per_side) + 0.5) / per_side
     u, v = np.meshgrid(middles * width, middles * height)
     return np.stack([u.ravel(), v.ravel()], axis=1).astype(np.float32)
 
 
 def stability(logits: FloatArray, offset: float) -> float:
-    """How little a mask (H, W) depends on where its logits are cut off.
+    """Stability of a mask (H, W): the less it depends on the threshold of its logits, the closer to 1.
 
     The area above ``offset`` over the area above -``offset``: their intersection over their union,
-    since one holds the other. NaN when both are empty.
+    as one contains the other. NaN when both are empty.
     """
     outer = np.count_nonzero(logits > -offset)
     return np.count_nonzero(logits > offset) / outer if outer else float("nan")
 
 
 def boxes(masks: BoolArray) -> FloatArray:
-    """(N, 4) first and last column and row, u0 v0 u1 v1, of masks (N, H, W); zeros for an empty one."""
+    """Boxes (N, 4) of masks (N, H, W), first and last column and row u0 v0 u1 v1; zeros for an empty one."""
     found = np.zeros((len(masks), 4), np.float32)
     for box, mask in zip(found, masks, strict=True):
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
@@ -44,7 +44,7 @@ def boxes(masks: BoolArray) -> FloatArray:
 def suppressed(corners: FloatArray, scores: FloatArray, most_overlap: float) -> IntArray:
     """Indices of the boxes that are kept, best score first (non-maximum suppression).
 
-    A box goes when its intersection over union with a better one that is kept is above ``most_overlap``.
+    A box is dropped if its intersection over union with a better, kept one is above ``most_overlap``.
     """
     order = np.argsort(-scores, kind="stable")
     low, high = corners[:, :2], corners[:, 2:]
@@ -61,10 +61,10 @@ def suppressed(corners: FloatArray, scores: FloatArray, most_overlap: float) -> 
 
 
 def regions_of(masks: BoolArray, height: int, width: int) -> IntArray:
-    """(H, W) int32 regions of masks (N, H, W), some perhaps without a pixel.
+    """Regions (H, W) int32 from masks (N, H, W), which may be empty.
 
-    A pixel in several masks belongs to the smallest, so that a part stays apart from its whole.
-    Every connected area that no mask covers is a region of its own.
+    A pixel in several masks belongs to the smallest, so that a part is separate from its whole.
+    Every connected area that no mask covers is a region.
     """
     labels = np.zeros((height, width), np.int32)
     areas = np.count_nonzero(masks, axis=(1, 2)) if len(masks) else []
@@ -77,5 +77,5 @@ def regions_of(masks: BoolArray, height: int, width: int) -> IntArray:
 
 
 def resized(logits: FloatArray, width: int, height: int) -> FloatArray:
-    """(height, width) of one map of logits, bilinear."""
+    """One map of logits resized to (height, width), bilinear."""
     return np.asarray(cv2.resize(logits, (width, height), interpolation=cv2.INTER_LINEAR))

@@ -1,4 +1,4 @@
-"""What all segmenters end with: small regions join a neighbour, labels are counted from 0."""
+"""Last step of all segmenters: merge small regions into a neighbour, number labels from 0."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from metric_depth_ros.labels import compact
 from metric_depth_ros.regions.adjacency import touching
 from metric_depth_ros.types import FloatArray, ImageArray, IntArray
 
-# Solvers hold matrices of regions by regions.
+# Solvers hold matrices of size regions x regions.
 MOST_REGIONS = 1000
 
 
@@ -30,7 +30,7 @@ def rgb(image: ImageArray) -> ImageArray:
 
 
 def reduced_lab(image: ImageArray, width: int) -> FloatArray:
-    """(h, w, 3) float32 CIELAB of the smoothed image, at most as many pixels as 4:3 at ``width``."""
+    """CIELAB (h, w, 3) float32 of the smoothed image, at most as many pixels as 4:3 at ``width``."""
     scale = math.sqrt(0.75 * width**2 / (image.shape[0] * image.shape[1]))
     if scale < 1:
         size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
@@ -40,7 +40,7 @@ def reduced_lab(image: ImageArray, width: int) -> FloatArray:
 
 
 def joined(labels: IntArray, lab: FloatArray, min_pixels: float) -> IntArray:
-    """Labels after each region below ``min_pixels`` joined the touching one most like it in colour."""
+    """Labels with each region below ``min_pixels`` merged into the touching one of most similar colour."""
     while True:
         labels = compact(labels)
         n = int(labels.max()) + 1
@@ -53,14 +53,14 @@ def joined(labels: IntArray, lab: FloatArray, min_pixels: float) -> IntArray:
         first, second = touching(labels, n)
         step = np.linalg.norm(colour[first] - colour[second], axis=1)
         order = np.lexsort((second, step, first))
-        nearest = order[np.unique(first[order], return_index=True)[1]]  # every region's likest neighbour
+        nearest = order[np.unique(first[order], return_index=True)[1]]  # each region's most similar neighbour
         into = np.arange(n)
         into[first[nearest]] = second[nearest]
         labels = _merged(small, into[small], n)[labels]
 
 
 def _merged(regions: IntArray, into: IntArray, n: int) -> IntArray:
-    """(n,) the new label of each old one, after joining pairs (chains and circles too)."""
+    """New label (n,) of each old one after merging pairs, which may form chains and cycles."""
     parent = list(range(n))
     for a, b in zip(regions.tolist(), into.tolist(), strict=True):
         while parent[a] != a:
@@ -75,7 +75,7 @@ def _merged(regions: IntArray, into: IntArray, n: int) -> IntArray:
 
 
 def split(labels: IntArray) -> IntArray:
-    """Every connected part (8 neighbours) of every label as a region of its own, from 0."""
+    """Labels with every connected part (8 neighbours) as a separate region, numbered from 0."""
     parts, count = np.zeros(labels.shape, np.int32), 0
     for value in np.unique(labels):
         found, areas = cv2.connectedComponents((labels == value).astype(np.uint8), connectivity=8)
@@ -85,11 +85,11 @@ def split(labels: IntArray) -> IntArray:
 
 
 def tidied(labels: IntArray, image: ImageArray, min_area: float) -> IntArray:
-    """The regions 0 to n-1 of any labels of an RGB image, none below ``min_area`` of it."""
-    lab = reduced_lab(image, 10**6)  # as it is, smoothed
+    """Labels of an RGB image renumbered 0 to n-1, with regions below ``min_area`` of it merged."""
+    lab = reduced_lab(image, 10**6)  # full size, smoothed
     return joined(labels, lab, max(min_area, 1 / MOST_REGIONS) * labels.size)
 
 
 def few_enough(labels: IntArray, image: ImageArray, min_area: float) -> IntArray:
-    """Labels 0 to n-1 as they are, or tidied where there are more than solvers can hold."""
+    """Labels 0 to n-1 unchanged, or merged by ``tidied`` if they are too many for the solvers."""
     return labels if labels.max() < MOST_REGIONS else tidied(labels, image, min_area)

@@ -1,4 +1,4 @@
-"""Regions by a promptable segmenter, SAM or SAM 2, that is asked at a grid of points."""
+"""Regions by a promptable segmenter, SAM or SAM 2, prompted at a grid of points."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from metric_depth_ros.types import BoolArray, FloatArray, ImageArray, IntArray, 
 
 
 class SamSegmenter:
-    """Masks at a grid of points, filtered, made into regions. Not thread safe."""
+    """Segmenter that filters SAM's masks at a grid of points and turns them into regions. Not thread safe."""
 
     def __init__(
         self, manifest: SamManifest, encoder: Runtime, decoder: Runtime, config: RegionsConfig
@@ -23,7 +23,7 @@ class SamSegmenter:
         self._input = ImageInput(manifest.input)
 
     def with_config(self, config: RegionsConfig) -> SamSegmenter:
-        """The same network with other settings."""
+        """Segmenter with the same network and other settings."""
         return SamSegmenter(self._manifest, self._encoder, self._decoder, config)
 
     def segment(self, image: ImageArray, relative: RelativeDepth | None = None) -> IntArray:
@@ -31,7 +31,7 @@ class SamSegmenter:
 
         Raises:
             InputError: another shape or type, or no pixels.
-            ModelError: the network's outputs are not as the manifest says.
+            ModelError: the network's outputs are not as in the manifest.
         """
         colour = rgb(image)
         masks, _ = self.masks(colour)
@@ -39,10 +39,10 @@ class SamSegmenter:
         return tidied(labels, colour, self._config.min_area)
 
     def masks(self, image: ImageArray) -> tuple[BoolArray, FloatArray]:
-        """Masks (N, H, W), best first, and the quality (N,) the network predicts of each.
+        """Masks (N, H, W), best first, and the quality (N,) that the network predicts for each.
 
-        Kept are masks whose predicted quality and whose stability are high enough, and of those whose
-        boxes overlap much, the best one.
+        Masks of low predicted quality or low stability are dropped. Of masks whose boxes overlap much
+        only the best is kept.
         """
         sam = self._config.sam
         height, width = image.shape[:2]
@@ -52,7 +52,7 @@ class SamSegmenter:
         found, scores = [], []
         for start in range(0, len(points), self._manifest.points):
             for logits, score in self._decoded(embeddings, points[start : start + self._manifest.points]):
-                # Zero asks for all; the cheap question comes first.
+                # 0 keeps all masks; the cheap check comes first.
                 if sam.min_quality and not score > sam.min_quality:
                     continue
                 full = self._upright(logits, width, height)
@@ -68,7 +68,7 @@ class SamSegmenter:
     def _decoded(
         self, embeddings: dict[str, FloatArray], points: FloatArray
     ) -> list[tuple[FloatArray, float]]:
-        """Logits (h, w) and predicted quality of every mask at the points: several at each."""
+        """Logits (h, w) and predicted quality of every mask at the points, several masks per point."""
         padded = np.zeros((self._manifest.points, 2), np.float32)
         padded[: len(points)] = points
         outputs = self._decoder.run({**embeddings, "points": padded})
@@ -81,10 +81,10 @@ class SamSegmenter:
         return list(zip(masks.reshape(-1, *masks.shape[2:]), quality.ravel().tolist(), strict=True))
 
     def _upright(self, logits: FloatArray, width: int, height: int) -> FloatArray:
-        """(height, width) logits of the image.
+        """Logits resized to the image, (height, width).
 
-        Where the input is padded, enlarged to it, cut and resized back: the two steps of SAM, whose result
-        is not that of one. Else in one step, as SAM 2 does it.
+        If the input is padded, in SAM's two steps: resized to the input, cropped, resized to the image. A
+        single step would give another result. If not, in one step, as SAM 2 does.
         """
         item = self._manifest.input
         if item.resize == "stretch":

@@ -18,8 +18,9 @@ _MIN_MARKER = 4
 class WatershedSegmenter:
     """Splits an image where its colour or its relative depth changes.
 
-    Reduce, smooth, CIELAB, and log relative depth as a fourth colour; flat connected areas are markers;
-    watershed floods the rest; small regions join the touching one of the most similar mean colour.
+    The image is reduced, smoothed and converted to CIELAB, with log relative depth as a fourth channel.
+    Flat connected areas are markers, watershed floods the rest, and small regions are merged into the
+    touching one of the most similar mean colour.
     """
 
     def __init__(self, config: RegionsConfig) -> None:
@@ -30,7 +31,7 @@ class WatershedSegmenter:
 
         Args:
             image: (H, W, 3) RGB or (H, W) gray, uint8.
-            relative: of the image; None, or ``depth_step`` 0, leaves it at colour.
+            relative: relative depth of the image; None, or ``depth_step`` 0, uses colour alone.
 
         Raises:
             InputError: another shape or type, or no pixels.
@@ -44,7 +45,7 @@ class WatershedSegmenter:
         return compact(resize_labels(labels, width, height))
 
     def _with_depth(self, lab: FloatArray, relative: RelativeDepth | None) -> FloatArray:
-        """(h, w, 4): a step of ``depth_step`` in depth counts as one of ``edge_threshold`` in colour."""
+        """CIELAB and log depth (h, w, 4); ``depth_step`` in depth counts as ``edge_threshold`` in colour."""
         if relative is None or not self._config.depth_step:
             return lab
         depth = positive_depth(relative)
@@ -55,7 +56,7 @@ class WatershedSegmenter:
 
 
 def _gradient(lab: FloatArray) -> FloatArray:
-    """(h, w) colour step across each pixel, CIELAB units over two pixels."""
+    """Colour step (h, w) across each pixel, CIELAB units over two pixels."""
     du, dv = (
         cv2.Sobel(lab, cv2.CV_32F, dx, 1 - dx, ksize=3, scale=0.25, borderType=cv2.BORDER_REPLICATE)
         for dx in (1, 0)
@@ -64,16 +65,16 @@ def _gradient(lab: FloatArray) -> FloatArray:
 
 
 def _flooded(lab: FloatArray, flat: BoolArray) -> IntArray:
-    """Labels (h, w) int32 from 0: the connected flat areas, grown over all other pixels."""
-    # Other than 8-connected, and with statistics, this crashes in OpenCV 4.5.5 (opencv issue 21366).
+    """Labels (h, w) int32 from 0: connected flat areas, grown over all other pixels by watershed."""
+    # With other connectivity or with statistics this crashes in OpenCV 4.5.5 (opencv issue 21366).
     _, areas = cv2.connectedComponents(flat.astype(np.uint8), connectivity=8)
     large = np.bincount(areas.ravel()) >= _MIN_MARKER
     large[0] = False
     if not large.any():
         return np.zeros(flat.shape, np.int32)
     markers = np.where(large, np.cumsum(large), 0).astype(np.int32)[areas]
-    # cv2.watershed leaves the outermost pixels and the lines between regions unlabelled: the frame
-    # gets pixels to lose, and a line goes to the neighbour with the highest label.
+    # cv2.watershed leaves the outermost pixels and the lines between regions unlabelled: a border is
+    # added for the first, and a line gets the highest label next to it.
     markers = cv2.copyMakeBorder(markers, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     picture = cv2.copyMakeBorder(_as_bytes(lab), 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     labels = np.asarray(cv2.watershed(picture, markers)[1:-1, 1:-1], np.float32)
@@ -83,5 +84,5 @@ def _flooded(lab: FloatArray, flat: BoolArray) -> IntArray:
 
 
 def _as_bytes(lab: FloatArray) -> ImageArray:
-    """CIELAB as cv2.watershed wants its picture: uint8, a step of one unit."""
+    """CIELAB as uint8 for cv2.watershed, in steps of one unit."""
     return np.clip(np.rint(lab + np.array([0, 128, 128], np.float32)), 0, 255).astype(np.uint8)

@@ -20,12 +20,12 @@ __all__ = ["SOLVERS", "Solver", "build_solver", "network_only", "solver_class"]
 
 
 def build_solver(config: SolverConfig) -> Solver:
-    """The solver that ``config.name`` chooses, with a focus, and its residuals spread if so configured.
+    """Builds the solver ``config.name``, able to use a focus, with residuals spread if so configured.
 
-    ``config.focus_m`` is not looked at: the focus comes with each ``solve``, so that it may slide.
+    ``config.focus_m`` is ignored: the focus is an input of each ``solve``, so that it may change.
 
     Raises:
-        ConfigError: there is none of that name.
+        ConfigError: no solver has that name.
     """
     chosen = solver_class(config.chosen)
 
@@ -39,7 +39,7 @@ def build_solver(config: SolverConfig) -> Solver:
 
 
 def solver_class(name: str) -> type[Solver]:
-    """The class of a solver. Raises ConfigError when there is none of that name."""
+    """The class of a solver. Raises ConfigError if no solver has that name."""
     if name not in SOLVERS:
         near = difflib.get_close_matches(name, SOLVERS, n=2) or list(SOLVERS)
         raise ConfigError(

@@ -11,8 +11,8 @@ from metric_depth_ros.types import FloatArray
 class GlobalAffine(ClosedForm):
     """Weighted least squares y = scale * x + shift over all anchors.
 
-    The line always rises: where the anchors show none that does, only the scale is fitted. ``info``
-    adds fit ("affine", "scale" or "constant"), scale and shift.
+    The line always rises: if the anchors give no rising line, only the scale is fitted. ``info`` adds
+    fit ("affine", "scale" or "constant"), scale and shift.
     """
 
     def _fitted(self, problem: Problem) -> tuple[FloatArray, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""A scale (and a shift) that vary over the image, on a grid of vertices with smoothness."""
+"""Scale (and shift) that vary over the image: values at the vertices of a grid, kept smooth."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Grid(ClosedForm):
 
 
 def _factors(fit: str, line: Line, seen: Observations, domain: Domain) -> list[Line]:
-    """What the fields are multiplied with, as functions of x, of size about 1 at the anchors."""
+    """Factors of the fields, as functions of x, of size about 1 at the anchors."""
     one = Line(0.0, 1.0, "constant")
     if fit == "scale" and domain == "log":
         return [one]

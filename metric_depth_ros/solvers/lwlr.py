@@ -1,4 +1,4 @@
-"""A scale and a shift of its own at every pixel, by nearby anchors."""
+"""Local scale and shift at every pixel, from nearby anchors."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from metric_depth_ros.types import FloatArray
 _WIDTH_IN_SPACINGS, _NARROWEST, _WIDEST = 1.0, 0.03, 0.5
 # Lattice vertices per kernel width: the bilinear error is below 2 % of the local correction.
 _VERTICES_PER_WIDTH = 3
-# Local scale relative to the global line: never falling, never absurd.
+# Bounds of the local scale relative to the global line.
 _LOWEST, _HIGHEST = 0.1, 10.0
 
 
 class Lwlr(ClosedForm):
-    """Locally weighted linear regression (paper 001, equation 3; its [27]).
+    """Locally weighted linear regression (paper 001, equation 3, after its reference [27]).
 
     g = the global line. At each pixel the scale s and shift t minimise
     sum_i k_i w_i (y_i - s g_i - t)^2 + ridge, k a Gaussian of the distance in pixels to anchor i;
-    y = s g + t. The ridge is pull * t^2 as in the paper, or (ours) draws to s = 1, t = 0. s and t are
-    computed on a lattice of a third of the kernel's width and interpolated. ``info`` adds the
+    y = s g + t. The ridge is pull * t^2 as in the paper, or (ours) pulls to s = 1, t = 0. s and t are
+    computed on a lattice with a step of a third of the kernel's width and interpolated. ``info`` adds the
     bandwidth in pixels.
     """
 
@@ -69,12 +69,12 @@ def local_lines(
     z, e = (g - centre) / unit, seen.y - g
     across = np.exp(-((u[:, None] - seen.uv[:, 0]) ** 2) / (2 * bandwidth_px**2))
     down = np.exp(-((v[:, None] - seen.uv[:, 1]) ** 2) / (2 * bandwidth_px**2)) * seen.weight
-    # Far from all anchors the paper's fit is a ratio of tiny sums; ours is the pull, and float32 will do.
+    # Far from all anchors the paper's fit is a ratio of tiny sums; ours follows the ridge: float32 is enough.
     across, down = (kernel.astype(np.float64 if paper else np.float32) for kernel in (across, down))
     terms = np.stack([np.ones_like(z), z, z * z, e, z * e]).astype(down.dtype)
     m, mz, mzz, me, mze = (((down * term) @ across.T).astype(np.float64) for term in terms)
 
-    if paper:  # draws t, not t - e, to zero: with e = y - g, s - 1 = a / unit
+    if paper:  # pulls t, not t - e, to zero: with e = y - g, s - 1 = a / unit
         slope, level = _solved(m + options.pull, mz, mzz, me, mze)
     else:
         slope, level = _solved(m + options.pull, mz, mzz + options.pull, me, mze)
@@ -88,7 +88,7 @@ def local_lines(
 def _solved(
     m: FloatArray, mz: FloatArray, mzz: FloatArray, me: FloatArray, mze: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Slope and level of e = slope z + level from moments; a level alone where z does not vary."""
+    """Slope and level of e = slope z + level from moments; level alone where z does not vary."""
     det = m * mzz - mz * mz
     open_ = det <= 1e-9 * m * mzz
     det = np.where(open_, 1.0, det)

@@ -16,8 +16,8 @@ from metric_depth_ros.types import FloatArray
 class Median(ClosedForm):
     """depth = scale * r, scale the weighted median of d / r, or the ratio of the medians of d and r.
 
-    Always in depth, r = 1 / value for inverse-depth networks, which the result does not depend on:
-    the other domains have the same median. ``info`` adds the scale.
+    Computed in depth (r = 1 / value for inverse-depth networks), whatever ``domain``: the median is the
+    same in all domains. ``info`` adds the scale.
     """
 
     def __init__(self, config: SolverConfig, *, guards: bool = True) -> None:

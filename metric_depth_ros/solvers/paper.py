@@ -1,8 +1,8 @@
-"""The papers' methods as the papers state them, whatever the shared settings say.
+"""The papers' methods as published, independent of the shared settings.
 
 All but paper_basis, which fits the log ratio, fit depth against relative depth by plain least squares: no
-weights, no sigma, no robustness, no guards. Where a paper leaves something open, the choice here is in
-docs/solvers.md. Only the limits ``solver.min_depth_m`` and ``solver.max_depth_m`` are the user's.
+weights, no sigma, no robustness, no guards. Where a paper leaves something open, docs/solvers.md gives the
+choice made here. Only the limits ``solver.min_depth_m`` and ``solver.max_depth_m`` can be set.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from metric_depth_ros.solvers.region_aware.solver import RegionAware
 
 
 class AsPublished:
-    """Fixes all settings of a solver but the limits of depth to what its paper says.
+    """Fixes the settings of a solver, except the depth limits, to those of its paper.
 
     Attributes:
         published: the solver's own settings, by the name of their section.

@@ -1,4 +1,4 @@
-"""A curve from relative to metric depth in pieces, the same all over the image."""
+"""Piecewise curve from relative to metric depth, the same for the whole image."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from metric_depth_ros.solvers.fitting.penalised import Rows, fit_ridge
 from metric_depth_ros.solvers.fitting.surfaces import fit_surfaces
 from metric_depth_ros.types import FloatArray
 
-# Anchors that an interval of the spline is worth.
+# Least number of anchors per interval of the spline.
 _PER_INTERVAL = 4
 # Strengths of smoothness to choose from.
 _STRENGTHS = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
 
 
 class Piecewise(ClosedForm):
-    """Intervals of relative depth, each with a scale and a shift (paper 001 on its [1]).
+    """Intervals of relative depth, each with a scale and a shift (paper 001, after its reference [1]).
 
     ``model: separate`` fits each interval alone, as the paper says. ``model: spline`` (ours) fits one
     rising curve through knots between intervals that hold equally many anchors: the global line plus
-    a smooth deviation whose stiffness leaves out anchors best. ``info`` adds fit and intervals.
+    a deviation, its smoothness chosen by leave-one-out error. ``info`` adds fit and intervals.
     """
 
     def _fitted(self, problem: Problem) -> tuple[FloatArray, dict[str, Any]]:
@@ -42,10 +42,10 @@ class Piecewise(ClosedForm):
 
 
 def _separate(problem: Problem, intervals: int) -> FloatArray:
-    """A line per interval of equal width between the anchors' least and greatest x.
+    """y from an independent line in each interval; intervals divide the anchors' range of x equally.
 
-    An interval whose anchors leave its line open takes the global one; pixels beyond the anchors take
-    the outermost interval.
+    An interval whose anchors do not determine a line takes the global one; pixels beyond the anchors
+    take the outermost interval.
     """
     seen, low = problem.seen, float(problem.seen.x.min())
     width = (float(seen.x.max()) - low) / intervals or 1.0
@@ -64,13 +64,13 @@ def _separate(problem: Problem, intervals: int) -> FloatArray:
 
 
 def _knots(x: FloatArray, intervals: int) -> FloatArray:
-    """(k,) distinct x, rising, with equally many anchors between them."""
+    """Knots (k,) in x, distinct and rising, with equally many anchors between them."""
     count = max(1, min(intervals, len(x) // _PER_INTERVAL))
     return np.asarray(np.unique(np.quantile(x, np.linspace(0, 1, count + 1))))
 
 
 def _levels(seen: Observations, line: Line, knots: FloatArray) -> FloatArray:
-    """(k,) y at the knots: the line plus what the anchors add to it."""
+    """y (k,) at the knots: the line plus a smooth deviation fitted to the anchors."""
     k, width = len(knots), np.diff(knots)
     place = np.clip(np.searchsorted(knots, seen.x, side="right") - 1, 0, k - 2)
     after = (seen.x - knots[place]) / width[place]
@@ -82,7 +82,7 @@ def _levels(seen: Observations, line: Line, knots: FloatArray) -> FloatArray:
 
 
 def _rising(levels: FloatArray) -> FloatArray:
-    """The nearest sequence that never falls (pool adjacent violators)."""
+    """Closest non-decreasing sequence (pool adjacent violators)."""
     blocks: list[tuple[float, int]] = []
     for level in levels.tolist():
         blocks.append((level, 1))
@@ -93,7 +93,7 @@ def _rising(levels: FloatArray) -> FloatArray:
 
 
 def _curve(x: FloatArray, knots: FloatArray, levels: FloatArray, line: Line) -> FloatArray:
-    """(H, W) float32 piecewise linear through the knots, as steep as the line beyond them."""
+    """Curve (H, W) float32, piecewise linear through the knots; the line's slope beyond them."""
     slopes = np.concatenate([[line.scale], np.diff(levels) / np.diff(knots), [line.scale]])
     edges = np.concatenate([[-np.inf], knots, [np.inf]]).astype(np.float32)
     y = np.full(x.shape, np.float32(levels[0]))

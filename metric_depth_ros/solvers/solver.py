@@ -1,4 +1,4 @@
-"""What a solver is: one image's relative depth and anchors in, metric depth out."""
+"""Base class of the solvers: one image's relative depth and anchors in, metric depth out."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from metric_depth_ros.types import MetricDepth, SolverInput
 
 
 class Solver(ABC):
-    """Makes relative depth metric with anchors. Everything a caller must know of it stands on its class.
+    """Makes relative depth metric with anchors. Class attributes tell callers what a solver needs and gives.
 
-    A new solver is one file with a child of this class and one line in ``config.SOLVERS``. Limits of depth
-    are not its business: ``within_limits`` applies them to the answer.
+    A new solver is one file with a child of this class and one line in ``config.SOLVERS``. Solvers do not
+    apply the depth limits: ``within_limits`` does so afterwards.
 
     Attributes:
         wants_regions: ``solve`` needs ``SolverInput.regions``.
-        wants_maps: learned basis maps among the engine's features make it better.
-        probabilistic: an anchor's sigma is taken as it is stated, and depth comes with a sigma.
+        wants_maps: learned basis maps among the engine's features improve the result.
+        probabilistic: the anchors' sigma is used as stated, and depth comes with a sigma.
         follows_anchors: residuals at the anchors are interpolated already (``solver.residuals``).
-        remembers: images may come without anchors for a while, after some that had them.
+        remembers: images without anchors can be solved for a while, after images with anchors.
     """
 
     wants_regions: bool = False
@@ -33,9 +33,9 @@ class Solver(ABC):
 
     @abstractmethod
     def solve(self, given: SolverInput) -> MetricDepth:
-        """Depth and, where the solver can tell, sigma (H, W) in metres; NaN where ``given.relative`` is.
+        """Depth and, if the solver estimates it, sigma (H, W) in metres; NaN where ``given.relative`` is.
 
         Raises:
-            AnchorError: no anchor lies where the network says something.
-            InputError: something that the solver wants is missing or of another shape.
+            AnchorError: no anchor lies where the network gives a value.
+            InputError: an input that the solver needs is missing or of another shape.
         """

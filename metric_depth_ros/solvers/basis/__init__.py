@@ -1,1 +1,1 @@
-"""A log-scale field that is a sum of basis maps (paper 001)."""
+"""Solver whose log-scale field is a sum of basis maps (paper 001)."""

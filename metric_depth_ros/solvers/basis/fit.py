@@ -1,4 +1,4 @@
-"""Weights of basis maps from anchors: ridge regression, robust, with its posterior."""
+"""Weights of basis maps from anchors: robust ridge regression and its posterior."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from metric_depth_ros.solvers.fitting.observations import DEVIATION
 from metric_depth_ros.types import FloatArray
 
 _REWEIGHTINGS = 1
-# Anchors a map, from which on an anchor's own pull on the fit is left out of account while reweighting.
+# With this many anchors per map or more, an anchor's own leverage is ignored while reweighting.
 _FEW = 4
 # Squared standard deviations at which an anchor keeps a quarter of its weight; with less than a tenth it
 # counts as rejected.
 _SOFTNESS, _REJECTED = 6.0, 0.1
-# Precision of the offset before any anchor: nothing.
+# Prior precision of the offset: practically none.
 _OFFSET = 1e-9
-# Anchors' worth of trust in the stated spread.
+# Weight of the stated deviation, in anchors.
 _OWN_SCALE = 10.0
 
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """Normal equations of anchors, for an offset and K weights: they add up, and fade.
+    """Normal equations of anchors, for an offset and K weights; those of several images can be added.
 
     Attributes:
         gram: (K + 1, K + 1).
@@ -36,26 +36,26 @@ class Sums:
     moment: FloatArray
 
     def faded(self, factor: float) -> Sums:
-        """The same with so much less trust."""
+        """Sums times ``factor``, below 1 for older images."""
         return Sums(self.gram * factor, self.moment * factor)
 
     def drifted(self, variance: FloatArray) -> Sums:
-        """After the coefficients moved at random, by (K + 1,) variances in units of ``UNIT_MISFIT`` squared.
+        """Sums after a random drift of the coefficients, variances (K + 1,) in ``UNIT_MISFIT`` squared.
 
-        (A^-1 + Q)^-1 = (I + A Q)^-1 A, which holds for what was never seen too.
+        (A^-1 + Q)^-1 = (I + A Q)^-1 A, whose right side also holds for a singular A.
         """
         both = np.column_stack([self.gram, self.moment])
         both = np.linalg.solve(np.eye(len(variance)) + self.gram * variance, both)
         return Sums(both[:, :-1], both[:, -1])
 
     def plus(self, other: Sums) -> Sums:
-        """Of both."""
+        """Sum of both systems."""
         return Sums(self.gram + other.gram, self.moment + other.moment)
 
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """l = offset + E w.
+    """Posterior of the log-scale field l = offset + E w: mean and covariance of its coefficients.
 
     Attributes:
         coefficients: (K + 1,) the offset first.
@@ -66,23 +66,23 @@ class Posterior:
     covariance: FloatArray
 
     def at(self, rows: FloatArray) -> FloatArray:
-        """(N,) l for rows (N, K + 1)."""
+        """Log scale l (N,) for rows (N, K + 1)."""
         return np.asarray(rows @ self.coefficients)
 
     def leverage(self, rows: FloatArray) -> FloatArray:
-        """(N,) variance of l for rows (N, K + 1), in units of ``UNIT_MISFIT`` squared."""
+        """Variance (N,) of l for rows (N, K + 1), in units of ``UNIT_MISFIT`` squared."""
         return np.asarray(np.einsum("nk,nk->n", rows @ self.covariance, rows))
 
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """What the anchors of one picture say.
+    """Result of the fit to the anchors of one image.
 
     Attributes:
-        posterior: with all that was carried over.
-        sums: of these anchors alone.
-        kept: how many anchors counted.
-        scale: how much larger left-out errors are than stated.
+        posterior: with what was carried over from earlier images.
+        sums: normal equations of these anchors alone.
+        kept: number of anchors that were not rejected.
+        scale: ratio of leave-one-out errors to their stated size.
     """
 
     posterior: Posterior
@@ -92,12 +92,12 @@ class Fit:
 
 
 def with_offset(rows: FloatArray) -> FloatArray:
-    """(N, K + 1): a one before each row (N, K)."""
+    """Rows (N, K + 1): a one before each row (N, K)."""
     return np.column_stack([np.ones(len(rows), rows.dtype), rows])
 
 
 def fit_paper(rows: FloatArray, target: FloatArray, ridge: float) -> Posterior:
-    """Equation 15 of paper 001: (M^T M + lambda I)^-1 M^T y; no offset, every anchor alike."""
+    """Posterior by equation 15 of paper 001: (M^T M + lambda I)^-1 M^T y; no offset, equal weights."""
     covariance = np.linalg.inv(rows.T @ rows + ridge * np.eye(rows.shape[1]))
     weights = covariance @ (rows.T @ target)
     empty = np.zeros((len(weights) + 1, len(weights) + 1))
@@ -106,7 +106,7 @@ def fit_paper(rows: FloatArray, target: FloatArray, ridge: float) -> Posterior:
 
 
 def posterior_of(sums: Sums, ridge: float) -> Posterior:
-    """What sums say with a ridge on all but the offset."""
+    """Posterior of sums, with a ridge on all coefficients but the offset."""
     return _posterior(*_system(sums, ridge))
 
 
@@ -119,18 +119,18 @@ def fit_robust(
     robust: bool = True,
     carried: Sums | None = None,
 ) -> Fit:
-    """argmin over c, w of  sum_i weight_i (c + E_i w - y_i)^2 + ridge |w|^2, the c being free.
+    """Robust fit: argmin over c, w of  sum_i weight_i (c + E_i w - y_i)^2 + ridge |w|^2, with c free.
 
-    Ours. weight_i = UNIT_MISFIT^2 / variance_i, times (1 + z_i^2 / 6)^-2 twice, z_i the
-    error of an anchor that is left out, in standard deviations (and in what is usual in this picture, where
-    that is more). The first round compares with the median of y, and allows what the ridge allows.
+    Ours. weight_i = UNIT_MISFIT^2 / variance_i, times (1 + z_i^2 / 6)^-2, computed in two rounds. z_i is the
+    leave-one-out error in standard deviations (over the usual error of this image, if that is larger). The
+    first round uses the error from the median of y, and adds the variance that the ridge allows.
 
     Args:
         rows: (N, K + 1) of ``with_offset``.
         target: (N,) y.
-        variance: (N,) of y about the best field.
-        robust: False takes all weights as they are.
-        carried: of earlier pictures.
+        variance: (N,) variance of y about the best field.
+        robust: False: no reweighting.
+        carried: sums of earlier images.
     """
     base = UNIT_MISFIT**2 / variance
     weight = base
@@ -155,7 +155,7 @@ def fit_robust(
 def _sums(rows: FloatArray, target: FloatArray, weight: FloatArray) -> Sums:
     root, centre = np.sqrt(weight).astype(rows.dtype), target.mean()
     weighted = rows * root[:, None]
-    gram = (weighted.T @ weighted).astype(np.float64)  # of one matrix alone: half the work
+    gram = (weighted.T @ weighted).astype(np.float64)  # a matrix with itself: half the work
     moment = weighted.T @ (root * (target - centre).astype(rows.dtype))
     return Sums(gram, moment + centre * gram[:, 0])
 
@@ -176,13 +176,13 @@ def _posterior(system: FloatArray, moment: FloatArray) -> Posterior:
 
 
 def _solved(system: FloatArray, moment: FloatArray) -> FloatArray:
-    """system^-1 moment; as ``_inverse``."""
+    """Solution system^-1 moment, by the methods of ``_inverse``."""
     _, found, failed = lapack.dposv(system, moment, lower=1)
     return np.linalg.solve(system, moment) if failed else np.asarray(found)
 
 
 def _inverse(system: FloatArray) -> FloatArray:
-    """Of a positive definite matrix, by Cholesky; of one that rounding made indefinite, by LU."""
+    """Inverse of a positive definite matrix by Cholesky; by LU if rounding made it indefinite."""
     factor, failed = lapack.dpotrf(system, lower=1)
     if failed:
         return np.linalg.inv(system)
@@ -191,13 +191,13 @@ def _inverse(system: FloatArray) -> FloatArray:
 
 
 def _free(rows: FloatArray, weight: FloatArray, covariance: FloatArray) -> FloatArray:
-    """(N,) 1 less the leverage of each anchor."""
+    """1 minus the leverage of each anchor, (N,), at least 1e-3."""
     pulled = np.einsum("nk,nk->n", rows @ covariance.astype(rows.dtype), rows)
     return np.asarray(np.maximum(1 - weight * pulled, 1e-3))
 
 
 def _median(x: FloatArray) -> float:
-    """As ``np.median``, whose checks take thrice as long as this."""
+    """Median, without the checks of ``np.median``, which take three times as long as this."""
     middle = (len(x) - 1) // 2, len(x) // 2
     low, high = np.partition(x, middle)[[*middle]]
     return float(low + high) / 2
@@ -208,7 +208,7 @@ def _trust(square: FloatArray) -> FloatArray:
 
 
 def _scale(square: FloatArray) -> float:
-    """From squared left-out errors in standard deviations, drawn to 1 by few anchors."""
+    """Scale from squared leave-one-out errors in standard deviations, pulled to 1 if anchors are few."""
     if len(square) < 3:
         return 1.0
     found = DEVIATION**2 * _median(square)

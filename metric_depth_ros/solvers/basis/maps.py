@@ -1,4 +1,4 @@
-"""The maps that a log-scale field is a sum of: learned ones, which come with relative depth, or analytic."""
+"""Basis maps of a log-scale field: learned ones, which come with relative depth, or analytic ones."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ import numpy as np
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.types import FloatArray, ImageArray, IntArray, RelativeDepth
 
-# Names of the features under which an engine gives a learned generator's outputs; files say "spread".
+# Names of the engine's features that hold a learned generator's outputs; files call the misfit "spread".
 BASIS, MISFIT = "basis", "spread"
-# Width of the analytic maps in pixels, and how many soft regions are among them.
+# Width of the analytic maps in pixels, and number of soft regions among them.
 _WIDTH = 80
 _REGIONS = 8
-# Standard deviation of log depth that the ridge expects of each part of the analytic field.
+# Prior standard deviation of log depth of each part of the analytic field.
 _AMPLITUDE = 0.16
-# Standard deviation of log depth that the analytic field misses.
+# Standard deviation of log depth about the best analytic field.
 _MISFIT = 0.1
-# A region's reach in units of the picture's side, log depth, and lightness or colour / 255.
+# Size of a soft region in u, v (image sides), log depth, and lightness or colour / 255.
 _REACH = (0.18, 0.18, 0.3, 0.25, 0.15, 0.15)
-# Height of the local maps, and their standard deviation in cells.
+# Amplitude of the local maps, and their standard deviation in cells.
 _BUMP = 0.08
 _BUMP_WIDTH = 0.6
-# Of the learned maps, whatever they are scaled by: the misfit in log depth at which an anchor counts as one.
+# Misfit in log depth at which an anchor has weight 1, however the learned maps are scaled.
 UNIT_MISFIT = 0.05
 
 
 @dataclass(frozen=True, eq=False)
 class Maps:
-    """K maps at a part of the picture's size.
+    """K basis maps at a reduced size of the image.
 
     Attributes:
         values: (K, h, w) float32.
-        misfit: (h, w) float32, how far a pixel's log depth is off the best field, one standard deviation.
-        local: further maps, after these.
+        misfit: (h, w) float32, standard deviation of a pixel's log depth about the best field.
+        local: further maps, counted after ``values``.
     """
 
     values: FloatArray
@@ -51,7 +51,7 @@ class Maps:
         return len(self.values) + (0 if self.local is None else self.local.count)
 
     def at(self, uv: FloatArray, size: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
-        """(N, K) values and (N,) misfit, float32, at pixels (N, 2) of a picture of ``size`` (width, height).
+        """Values (N, K) and misfit (N,) float32 at pixels (N, 2) of an image of ``size`` (width, height).
 
         Bilinear, as ``cv2.resize`` to that size.
         """
@@ -66,19 +66,19 @@ class Maps:
         return rows, misfit
 
     def field(self, weights: FloatArray) -> FloatArray:
-        """(h, w) sum of all maps by weights (K,) float32."""
+        """Field (h, w): sum of all maps with weights (K,) float32."""
         total = np.tensordot(weights[: len(self.values)], self.values, axes=1)
         return total if self.local is None else total + self.local.field(weights[len(self.values) :])
 
     def thinned(self, step: int) -> FloatArray:
-        """(K, h', w') all maps at every ``step``-th place."""
+        """All maps (K, h', w') at every ``step``-th row and column."""
         part = self.values[:, ::step, ::step]
         return part if self.local is None else np.concatenate([part, self.local.thinned(step)])
 
 
 @dataclass(frozen=True, eq=False)
 class Bumps:
-    """R x C maps that are products of one of R curves down and one of C curves across.
+    """R x C local maps, each the product of one of R vertical curves and one of C horizontal curves.
 
     Attributes:
         down: (R, h) float32.
@@ -93,7 +93,7 @@ class Bumps:
         return len(self.down) * len(self.across)
 
     def at(self, low: IntArray, high: IntArray, part: FloatArray) -> FloatArray:
-        """(N, R C) between places of ``_neighbours``: linear in each factor, so bilinear in both."""
+        """Values (N, R C) between the grid points of ``_neighbours``: linear in each factor, so bilinear."""
         across, down = (
             curve.take(a, axis=1) * (1 - p) + curve.take(b, axis=1) * p
             for curve, a, b, p in zip((self.across, self.down), low.T, high.T, part.T, strict=True)
@@ -101,26 +101,26 @@ class Bumps:
         return np.asarray((down[:, None] * across).reshape(-1, len(part)).T)
 
     def field(self, weights: FloatArray) -> FloatArray:
-        """(h, w) sum by weights (R C,)."""
+        """Field (h, w): sum of the maps with weights (R C,)."""
         return np.asarray(self.down.T @ weights.reshape(len(self.down), -1) @ self.across)
 
     def thinned(self, step: int) -> FloatArray:
-        """(R C, h', w') at every ``step``-th place."""
+        """Maps (R C, h', w') at every ``step``-th row and column."""
         down, across = self.down[:, None, ::step, None], self.across[:, None, ::step]
         return np.asarray((down * across).reshape(self.count, down.shape[2], -1))
 
 
 def find_maps(relative: RelativeDepth, depth: FloatArray, image: ImageArray | None, wanted: str) -> Maps:
-    """The maps of a picture.
+    """Basis maps of an image, learned or analytic.
 
     Args:
         relative: with the learned maps among its features, where the engine has a generator.
         depth: (H, W) positive relative depth, for analytic maps.
-        image: (H, W, 3), for the same; may be missing.
+        image: (H, W, 3), for analytic maps; None: they do not use colour.
         wanted: "learned", "analytic", or "auto" for learned ones where there are any.
 
     Raises:
-        InputError: learned maps are wanted, and the engine gives none, or they are not (K, h, w).
+        InputError: learned maps are required, and the engine gives none, or they are not (K, h, w).
     """
     found = relative.features.get(BASIS)
     if wanted == "analytic" or (wanted == "auto" and found is None):
@@ -140,10 +140,10 @@ def find_maps(relative: RelativeDepth, depth: FloatArray, image: ImageArray | No
 
 
 def analytic_maps(depth: FloatArray, image: ImageArray | None) -> Maps:
-    """Ours, for engines without a generator: 1, x, u, v, products of these, and soft regions.
+    """Analytic maps (ours), for engines without a generator: 1, x, u, v, their products, soft regions.
 
-    x is log relative depth less its median; u, v go from -1 to 1. A region is the softmax of how near a
-    pixel is to one of eight places in the space of u, v, x and colour that lie far from each other.
+    x is log relative depth minus its median; u, v go from -1 to 1. A soft region is the softmax of the
+    closeness of a pixel to one of eight points, far from each other, in the space of u, v, x and colour.
     """
     width = min(_WIDTH, depth.shape[1])
     height = max(1, round(width * depth.shape[0] / depth.shape[1]))
@@ -159,9 +159,9 @@ def analytic_maps(depth: FloatArray, image: ImageArray | None) -> Maps:
 
 
 def with_local_maps(maps: Maps, columns: int) -> Maps:
-    """The maps, then Gaussian bumps on a lattice over the image: ours, for what is wrong in one place.
+    """Appends local maps (ours), Gaussian bumps on a lattice over the image that correct local errors.
 
-    Between them they let the field vary smoothly by some 10 %, as far as the ridge of 1e-3 is concerned.
+    With a ridge of 1e-3 they let the field vary smoothly by about 10 % between them.
     """
     if not columns:
         return maps
@@ -170,7 +170,7 @@ def with_local_maps(maps: Maps, columns: int) -> Maps:
 
 @lru_cache(maxsize=4)
 def _bumps(columns: int, height: int, width: int) -> Bumps:
-    """In square cells."""
+    """Gaussian bumps in square cells, ``columns`` across, for maps of this size."""
     rows = max(1, round(columns * height / width))
     down, across = (
         np.exp(-(((np.arange(n) + 0.5) / n * m - np.arange(m)[:, None] - 0.5) ** 2) / (2 * _BUMP_WIDTH**2))
@@ -185,7 +185,7 @@ def _median(x: FloatArray) -> float:
 
 
 def _cues(x: FloatArray, u: FloatArray, v: FloatArray, image: ImageArray | None) -> FloatArray:
-    """(h, w, 6) float32 in units of a region's reach."""
+    """Cues (h, w, 6) float32 of u, v, x and colour, in units of the size of a soft region."""
     cues = np.zeros((*x.shape, 6), np.float32)
     cues[..., 0], cues[..., 1], cues[..., 2] = u / 2, v / 2, x
     if image is not None:
@@ -195,7 +195,7 @@ def _cues(x: FloatArray, u: FloatArray, v: FloatArray, image: ImageArray | None)
 
 
 def _soft_regions(cues: FloatArray) -> FloatArray:
-    """(8, h, w) float32 that sum to 1: nearness to places, each the farthest from those chosen before."""
+    """Soft regions (8, h, w) float32, sum 1: closeness to points, each the farthest from earlier ones."""
     flat = cues.reshape(-1, cues.shape[-1])
     first = int(np.argmin(((flat - flat.mean(axis=0)) ** 2).sum(axis=1)))
     nearest, distances = np.full(len(flat), np.inf, np.float32), []
@@ -211,7 +211,7 @@ def _soft_regions(cues: FloatArray) -> FloatArray:
 def _neighbours(
     uv: FloatArray, size: tuple[int, int], grid: tuple[int, int]
 ) -> tuple[IntArray, IntArray, FloatArray]:
-    """The grid's places on both sides of pixels (N, 2), and how far it is from the one to the other.
+    """Grid points on both sides of pixels (N, 2), and the fraction of the way between them.
 
     All (N, 2), across and down; sizes are width and height.
     """
@@ -222,7 +222,7 @@ def _neighbours(
 
 
 def _corners(low: IntArray, high: IntArray, part: FloatArray, width: int) -> tuple[IntArray, FloatArray]:
-    """Flat index (N, 4) and weight (N, 4) of the four places around pixels."""
+    """Flat indices (N, 4) and bilinear weights (N, 4) of the four grid points around each pixel."""
     (right, down), (left, top) = part.T, 1 - part.T
     index = np.stack(
         [row * width + column for row in (low[:, 1], high[:, 1]) for column in (low[:, 0], high[:, 0])],

@@ -1,4 +1,4 @@
-"""A log-scale field that is a sum of basis maps, learned or analytic (paper 001)."""
+"""Solver whose log-scale field is a sum of basis maps, learned or analytic (paper 001)."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from metric_depth_ros.solvers.fitting.observations import one_depth, usable
 from metric_depth_ros.solvers.solver import Solver
 from metric_depth_ros.types import FloatArray, MetricDepth, SolverInput
 
-# The posterior variance is computed at every fourth place of the maps.
+# The posterior variance is computed at every fourth row and column of the maps.
 _SPARSE = 4
-# Memory is dropped when on average it is so many times ``memory_s`` old,
+# Memory is dropped when its average age exceeds this many times ``memory_s``,
 _FORGOTTEN = 4.0
-# or when the median new anchor is off by so many deviations; with n anchors by 1 + 2 / n times as many.
+# or when the median new anchor is off by this many deviations; with n anchors, 1 + 2 / n times as many.
 _JUMP, _FEW = 3.0, 2.0
 # Standard deviation by which the median log depth of a view drifts in a second. Chosen on two real sequences
-# (rgbd7_seq, kitti_seq_2011_09_26): sigma holds .69 of the errors 0.1 to 0.4 s later.
+# (rgbd7_seq, kitti_seq_2011_09_26): 69 % of the errors 0.1 to 0.4 s later are within sigma.
 _DRIFT = 0.25
-# The median of a map is that of every fourth pixel of every fourth row.
+# The median of a map is computed from every fourth row and column.
 _SAMPLED = 4
 
 
 @dataclass(frozen=True, eq=False)
 class _Memory:
-    """What so many ``anchors`` of earlier images, ``age_s`` old on average, still say at a time."""
+    """Normal equations kept from earlier images: of ``anchors`` anchors, on average ``age_s`` old."""
 
     sums: Sums
     anchors: float
@@ -51,24 +51,24 @@ class _Memory:
 
 
 class Basis(Solver):
-    """d = r exp(l), l = c + E w (paper 001, equations 8 and 9; the offset c is ours).
+    """Basis-map solver: d = r exp(l), l = c + E w (paper 001, equations 8 and 9; the offset c is ours).
 
-    E are K maps of the image, from the engine's generator (``basis_maps``). c and w are found by weighted
-    ridge regression on log d - log r at the anchors (``basis_fit``): c is free, so that the ridge does not
-    shrink the global scale, and one anchor gives the global scale exactly. Sigma is that of the
-    posterior and of the maps' own misfit, scaled by how well left-out anchors are predicted.
+    E are K maps of the image, from the engine's generator or analytic (``maps``). c and w are found by
+    weighted ridge regression on log d - log r at the anchors (``fit``): c is free, so that the ridge does
+    not shrink the global scale, and one anchor gives the global scale exactly. Sigma combines the
+    posterior and the maps' own misfit, scaled by leave-one-out errors.
 
-    With ``memory_s`` the normal equations of earlier images are added, faded: images without anchors go on
-    with them. Relative depth is then in units of its median, unless it is metric: from image to image a
-    view's median depth changes less than a network's scale. They are dropped when time jumps, when K
-    changes, and when new anchors contradict them.
+    With ``memory_s`` the faded normal equations of earlier images are added; images without anchors use
+    them alone. Relative depth is then divided by its median, unless it is metric: a view's median depth
+    changes less from image to image than a network's scale. The memory is dropped when time jumps, when
+    K changes, and when new anchors contradict it.
     """
 
     wants_maps = True
     probabilistic = True
 
     def __init__(self, config: SolverConfig, *, guards: bool = True) -> None:
-        """``guards=False`` solves as the paper does (``fit_paper``): no offset, all anchors alike."""
+        """``guards=False`` solves as the paper does (``fit_paper``): no offset, equal weights."""
         self._config, self._guards = config, guards
         self._memory: _Memory | None = None
         self.remembers = guards and config.basis.memory_s > 0
@@ -77,8 +77,8 @@ class Basis(Solver):
         """Depth and sigma (H, W) in metres; NaN where ``given.relative`` is. The paper's solve has no sigma.
 
         Raises:
-            AnchorError: no anchor lies where the network says something, and no earlier image is remembered.
-            InputError: learned maps are wanted, and the engine gives none.
+            AnchorError: no anchor lies where the network gives a value, and there is no memory.
+            InputError: learned maps are required, and the engine gives none.
         """
         options, relative, anchors = self._config.basis, given.relative, given.anchors
         depth = positive_depth(relative)
@@ -86,7 +86,7 @@ class Basis(Solver):
             depth /= np.float32(_middle(depth))
         maps = with_local_maps(find_maps(relative, depth, given.image, options.maps), options.local_columns)
         carried = self._carried(maps, given.stamp_ns)
-        # In order of place, so that the anchors' own order changes nothing.
+        # Sorted by position, so that the order of the anchors does not matter.
         order = np.lexsort((anchors.depth, anchors.uv[:, 0], anchors.uv[:, 1]))
         try:
             seen, r = usable(depth, anchors.take(order), "basis")
@@ -109,7 +109,7 @@ class Basis(Solver):
         sums = None if carried is None else carried.sums
         fit = fit_robust(rows, target, variance, options.ridge, robust=robust, carried=sums)
         self._remember(fit, carried, given.stamp_ns)
-        if carried is None and one_depth(seen.depth):  # tells a scale and no more
+        if carried is None and one_depth(seen.depth):  # determines only a scale
             rows[:, 1:] = 0
             fit = fit_robust(rows, target, variance, options.ridge, robust=robust)
         about: dict[str, Any] = {"anchors": fit.kept, "rejected": len(seen) - fit.kept}
@@ -125,7 +125,7 @@ class Basis(Solver):
         scale: float,
         about: dict[str, Any],
     ) -> MetricDepth:
-        """Depth and sigma of a field; ``depth`` is changed. Sums are made at the maps' size."""
+        """Depth and sigma from a field; overwrites ``depth``. Maps are summed at their own size."""
         size = depth.shape[::-1]
         w = posterior.coefficients.astype(np.float32)
         field = cv2.resize(maps.field(w[1:]) + w[0], size, interpolation=cv2.INTER_LINEAR)
@@ -138,7 +138,7 @@ class Basis(Solver):
         return MetricDepth(depth, sigma, {**info, "sigma_scale": scale})
 
     def _carried(self, maps: Maps, stamp_ns: int | None) -> _Memory | None:
-        """What is remembered, faded to this time; None where it no longer holds."""
+        """The memory, faded to this time; None if it is no longer valid."""
         memory, lasts_s = self._memory, self._config.basis.memory_s
         if memory is None or stamp_ns is None or len(memory.sums.moment) != maps.count + 1:
             return None
@@ -163,7 +163,7 @@ class Basis(Solver):
 
 
 def _middle(depth: FloatArray) -> float:
-    """Median of a map (H, W), from some of its pixels; 1 where it knows none."""
+    """Median of a map (H, W), from some of its pixels; 1 if none of them is known."""
     sample = depth[::_SAMPLED, ::_SAMPLED]
     known = sample[np.isfinite(sample)]
     return float(np.median(known)) if len(known) else 1.0
@@ -172,7 +172,7 @@ def _middle(depth: FloatArray) -> float:
 def _agreeing(
     carried: _Memory | None, rows: FloatArray, target: FloatArray, variance: FloatArray, ridge: float
 ) -> _Memory | None:
-    """The memory, unless anchors say that something else is seen now."""
+    """The memory, or None if the new anchors contradict it."""
     if carried is None:
         return None
     before = posterior_of(carried.sums, ridge)
@@ -182,7 +182,7 @@ def _agreeing(
 
 
 def _sigma(maps: Maps, posterior: Posterior, scale: float) -> FloatArray:
-    """(h, w) float32 standard deviation of log depth."""
+    """Standard deviation (h, w) float32 of log depth."""
     part = maps.thinned(_SPARSE)
     flat = part.reshape(len(part), -1)
     covariance = posterior.covariance.astype(np.float32)

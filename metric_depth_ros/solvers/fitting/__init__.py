@@ -1,1 +1,1 @@
-"""What several solvers share: spaces, observations, robust weights, least squares."""
+"""Parts that several solvers share: observations, robust weights, least squares."""

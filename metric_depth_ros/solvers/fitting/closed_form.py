@@ -1,4 +1,4 @@
-"""What the closed-form solvers share: from maps and anchors to pairs, and back to metres."""
+"""Base class of the closed-form solvers: from maps and anchors to observations, and back to metres."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from metric_depth_ros.types import FloatArray, IntArray, MetricDepth, SolverInpu
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """What a closed-form solver works on.
+    """Input of a closed-form fit.
 
     Attributes:
         domain: the space of x and y.
-        x: (H, W) float32, NaN unknown; not to be changed, it may be the network's own.
+        x: (H, W) float32, NaN unknown; must not be modified, it may be the network's output itself.
         seen: the anchors, at least one.
         line: the global fit y = scale * x + shift.
         regions: (H, W) labels, for solvers that use them.
@@ -37,13 +37,13 @@ class Problem:
 class ClosedForm(Solver):
     """A solver that fits y = f(x, u, v) to the anchors in closed form.
 
-    Its child says ``_fitted``. Where the anchors tell no more than a scale (one anchor, or all at one
+    A child class defines ``_fitted``. If the anchors determine only a scale (one anchor, or all at one
     depth), every child gives the global scale. ``info`` holds domain, anchors used, anchors rejected,
-    and what the child adds; at one depth instead ``fit`` alone.
+    and what the child adds; at one depth only ``fit`` is added.
     """
 
     def __init__(self, config: SolverConfig, *, guards: bool = True) -> None:
-        """``guards=False`` fits as the papers do: lines may fall, nothing is held back."""
+        """``guards=False`` fits as the papers do: lines may fall, implausible depth is not replaced."""
         self._config = config
         self._guards = guards
 
@@ -51,8 +51,8 @@ class ClosedForm(Solver):
         """Depth (H, W) in metres; NaN where ``given.relative`` is, and where the fit gives no depth.
 
         Raises:
-            AnchorError: no anchor lies where the network says something.
-            InputError: the solver wants regions, and they are missing, not whole numbers from 0, or not
+            AnchorError: no anchor lies where the network gives a value.
+            InputError: the solver needs regions, and they are missing, not whole numbers from 0, or not
                 of the map's size.
         """
         config = self._config
@@ -72,16 +72,16 @@ class ClosedForm(Solver):
         return MetricDepth(depth, info={**about, **info})
 
     def _checked(self, regions: IntArray | None, shape: tuple[int, ...]) -> IntArray | None:
-        """The regions as ``_fitted`` wants them. Raises InputError."""
+        """Regions checked and converted for ``_fitted``. Raises InputError."""
         return None
 
     @abstractmethod
     def _fitted(self, problem: Problem) -> tuple[FloatArray, dict[str, Any]]:
-        """y (H, W) float32, an array of its own, and what ``info`` should say about it."""
+        """Fitted y (H, W) float32, a new array, and what to add to ``info``."""
 
 
 def rescued(y: FloatArray, x: FloatArray, line: Line, domain: Domain) -> FloatArray:
-    """y (H, W), changed in place: where it is no depth (not positive) it becomes the global line's."""
+    """y (H, W), changed in place: values that are no depth (not positive) become the global line's."""
     if domain != "log" and not float(np.min(y)) > 0:
         lost = y <= 0
         y[lost] = line.at(x[lost])

@@ -1,4 +1,4 @@
-"""A coarse lattice of vertices over the image, for fields that vary slowly."""
+"""Coarse lattice of vertices over the image, for fields that vary slowly."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from metric_depth_ros.types import FloatArray, IntArray
 
 
 class Lattice:
-    """Vertices every ``step_px`` pixels, bilinear between them. The outermost lie outside the image.
+    """Vertices every ``step_px`` pixels, bilinear between them; the outermost lie outside the image.
 
     Attributes:
         u, v: (columns,) and (rows,) pixel coordinates of the vertices.
@@ -20,7 +20,7 @@ class Lattice:
         self.u, self.v = (self._coordinates(n) for n in (width, height))
 
     def _coordinates(self, pixels: int) -> FloatArray:
-        """Vertex j lies at (j - 1/2) step - 1/2: so cv2.resize, which counts from corners, is exact."""
+        """Pixel coordinates (j - 1/2) step - 1/2 of the vertices, for which ``cv2.resize`` is exact."""
         n = int(np.ceil((pixels - 0.5) / self._step + 1.5))
         return (np.arange(n) - 0.5) * self._step - 0.5
 
@@ -30,7 +30,7 @@ class Lattice:
         return len(self.v), len(self.u)
 
     def bilinear(self, uv: FloatArray) -> tuple[IntArray, FloatArray]:
-        """Index (N, 4) into the flattened vertices around each pixel (N, 2), and their weights (N, 4)."""
+        """Flat indices (N, 4) of the vertices around each pixel (N, 2), and their bilinear weights (N, 4)."""
         places = (uv - [self.u[0], self.v[0]]) / self._step
         first = np.minimum(np.floor(places).astype(np.intp), [len(self.u) - 2, len(self.v) - 2])
         (right, down), columns = (places - first).T, len(self.u)
@@ -41,7 +41,7 @@ class Lattice:
         return index, weight
 
     def differences(self) -> FloatArray:
-        """(n, n) D with c^T D c the sum of squared differences of neighbouring vertices, n of them."""
+        """Matrix D (n, n) for n vertices: c^T D c is the sum of squared differences of neighbours."""
         rows, columns = self.shape
         place = np.arange(rows * columns).reshape(rows, columns)
         across, down = (place[:, :-1], place[:, 1:]), (place[:-1], place[1:])
@@ -52,7 +52,7 @@ class Lattice:
         return D
 
     def interpolated(self, values: FloatArray) -> FloatArray:
-        """(H, W) float32 field of the values (rows, columns) at the vertices."""
+        """Field (H, W) float32, interpolated from values (rows, columns) at the vertices."""
         rows, columns = self.shape
         (width, height), step = self._size, self._step
         field = cv2.resize(

@@ -1,4 +1,4 @@
-"""Anchors as solvers see them, pairs of relative and metric depth with weights, and the line through all."""
+"""Observations: weighted pairs of relative and metric depth at the anchors, and the line through all."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from metric_depth_ros.errors import AnchorError
 from metric_depth_ros.solvers.fitting.robust import robust_weights
 from metric_depth_ros.types import Anchors, BoolArray, FloatArray
 
-# Ours: how far, as a fraction of the depth, a fitted network misses anyway. The sensor's sigma
-# counts only where it is larger.
+# Ours: error of a fitted network as a fraction of depth. The sensor's sigma matters only where it is
+# larger.
 MODEL_MISFIT = 0.1
-# Depths that differ by no more than this fraction are one depth.
+# Depths that differ by no more than this fraction count as one depth.
 _ONE_DEPTH = 1e-3
-# A column that varies less than this fraction of its size is constant: float32 keeps no more.
+# A column that varies less than this fraction of its size counts as constant: float32 resolves no more.
 NO_VARIATION = 1e-5
-# Standard deviation of normal errors per median of their size.
+# Standard deviation of normal errors over the median of their absolute value.
 DEVIATION = 1.4826
 
 
 @dataclass(frozen=True, eq=False)
 class Observations:
-    """Anchors as a solver sees them: y = f(x, u, v) with weights. All float64.
+    """Anchors as data of a fit y = f(x, u, v), with weights. All float64.
 
     Attributes:
         uv: (N, 2) pixels.
@@ -34,7 +34,7 @@ class Observations:
         x, y: (N,) relative and metric depth in the solver's domain.
         weight: (N,) of the squared error of y, mean 1.
         relative_weight: (N,) of an error in log depth, mean 1.
-        rejected: how many more there were, which disagreed with the others.
+        rejected: number of anchors left out because they disagreed with the others.
     """
 
     uv: FloatArray
@@ -50,17 +50,17 @@ class Observations:
 
     @property
     def one_depth(self) -> bool:
-        """Whether all anchors lie at one depth, so that they tell a scale and no more."""
+        """Whether all anchors lie at one depth, so that they determine only a scale."""
         return one_depth(self.depth)
 
 
 def observe(
     x_map: FloatArray, anchors: Anchors, domain: Domain, weighting: str, robust: str, who: str
 ) -> Observations:
-    """The anchors at which both depths are known, less those that ``robust`` gives no weight.
+    """Observations at the usable anchors, without those to which ``robust`` gives no weight.
 
     Args:
-        x_map: (H, W) of ``relative_in``.
+        x_map: (H, W) from ``relative_in``.
         anchors: some of them may be unusable.
         domain: of ``x_map``.
         weighting: "relative" or "none", see ``weights_in``.
@@ -68,7 +68,7 @@ def observe(
         who: the solver's name, for the error.
 
     Raises:
-        AnchorError: none is left.
+        AnchorError: no anchor is left.
     """
     anchors, x = usable(x_map, anchors, who)
     uv = anchors.uv.astype(np.float64)
@@ -92,7 +92,7 @@ def observe(
 
 
 def usable(x_map: FloatArray, anchors: Anchors, who: str) -> tuple[Anchors, FloatArray]:
-    """The anchors at which both depths are known, N of them, and the map (H, W) there, (N,) float64.
+    """The N anchors at which both depths are known, and the values (N,) float64 of the map (H, W) there.
 
     Raises:
         AnchorError: there is none; ``who`` is the solver that needed one.
@@ -109,20 +109,20 @@ def usable(x_map: FloatArray, anchors: Anchors, who: str) -> tuple[Anchors, Floa
 
 
 def by_place(anchors: Anchors) -> Anchors:
-    """In order of place, so that the anchors' own order changes nothing, not even the last digit."""
+    """Anchors sorted by position, so that their order does not change results, not even the last digit."""
     return anchors.take(np.lexsort((anchors.sigma, anchors.depth, anchors.uv[:, 1], anchors.uv[:, 0])))
 
 
 def one_depth(depth: FloatArray) -> bool:
-    """Whether depths (N,) are all alike."""
+    """Whether depths (N,) are all equal, within 0.1 %."""
     return bool(depth.max() <= depth.min() * (1 + _ONE_DEPTH))
 
 
 def weights_in(domain: Domain, depth: FloatArray, sigma: FloatArray, weighting: str) -> FloatArray:
-    """(N,) weights of the squared errors of y, mean 1.
+    """Weights (N,) of the squared errors of y, mean 1.
 
     "relative" is one over the variance of y to first order,
-    (dy / dd)^2 (sigma^2 + (MODEL_MISFIT d)^2): relative error is what is minimised, in every domain.
+    (dy / dd)^2 (sigma^2 + (MODEL_MISFIT d)^2): so relative error is minimised, in every domain.
     "none" is all ones.
     """
     if weighting == "none":
@@ -135,25 +135,25 @@ def weights_in(domain: Domain, depth: FloatArray, sigma: FloatArray, weighting: 
 
 @dataclass(frozen=True)
 class Line:
-    """y = scale * x + shift, and how it came about."""
+    """Line y = scale * x + shift, and how it was fitted."""
 
     scale: float
     shift: float
     how: Literal["affine", "scale", "constant"]
 
     def at(self, x: FloatArray) -> FloatArray:
-        """y of x, of x's type."""
+        """y at x, in x's type."""
         y = np.asarray(x * x.dtype.type(self.scale))
         y += x.dtype.type(self.shift)
         return y
 
 
 def fit_line(seen: Observations, domain: Domain, *, rising: bool = True) -> Line:
-    """The line of least squares; with ``rising``, of those that rise.
+    """Least-squares line through the observations; with ``rising``, only a rising one.
 
-    Where the anchors show no such line (one anchor, one depth, no variation in x, a falling slope) only
-    the scale of depth is fitted: y = scale * x, or y = x + shift in the log domain. An inverse-depth
-    map that is not positive at the anchors has not even that: then y is their mean.
+    If the anchors do not determine such a line (one anchor, one depth, no variation in x, a falling slope)
+    only the scale of depth is fitted: y = scale * x, or y = x + shift in the log domain. For an
+    inverse-depth map that is not positive at the anchors, y is their mean.
     """
     x, y, w = seen.x, seen.y, seen.weight / seen.weight.sum()
     mean_x, mean_y = float(w @ x), float(w @ y)
@@ -166,7 +166,7 @@ def fit_line(seen: Observations, domain: Domain, *, rising: bool = True) -> Line
 
 
 def fit_scale(seen: Observations, domain: Domain) -> Line:
-    """The scale of depth of least squares, y = scale * x or (log) y = x + shift, else a constant."""
+    """Least-squares scale of depth: y = scale * x or (log) y = x + shift; else a constant."""
     x, y, w = seen.x, seen.y, seen.weight / seen.weight.sum()
     mean_y = float(w @ y)
     if domain == "log":
@@ -178,23 +178,23 @@ def fit_scale(seen: Observations, domain: Domain) -> Line:
 
 
 def size_of(x: FloatArray, domain: Domain) -> float:
-    """What the variation of x is compared with; a logarithm's is 1 whatever its zero."""
+    """Size to which the variation of x is compared: its largest magnitude, or 1 for logarithms."""
     return 1.0 if domain == "log" else float(np.abs(x).max())
 
 
 def deviation_about(centre: float, values: FloatArray, weight: FloatArray, domain: Domain) -> float:
-    """Weighted root mean square distance of values (N,) from a centre; infinite where it is rounding.
+    """Weighted RMS distance of values (N,) from a centre; infinite if it is only rounding error.
 
-    Infinite, so that dividing by it makes a column of zeros.
+    Infinite, so that division by it gives a column of zeros.
     """
     deviation = float(np.sqrt(np.average((values - centre) ** 2, weights=weight)))
     return deviation if deviation > NO_VARIATION * size_of(values, domain) else np.inf
 
 
 def weighted_medians(values: FloatArray, weight: FloatArray, member: BoolArray) -> FloatArray:
-    """(m,) weighted median of the values (N,) that each row of ``member`` (m, N) holds; NaN for none.
+    """Weighted medians (m,) of the values (N,) that each row of ``member`` (m, N) selects; NaN if none.
 
-    The mean of two values that share the middle, so that it is ``np.median`` for equal weights.
+    Two values that share the middle are averaged, so that equal weights give ``np.median``.
     """
     if not len(member) or not len(values):
         return np.full(len(member), np.nan)

@@ -9,7 +9,7 @@ import numpy as np
 
 from metric_depth_ros.types import FloatArray, IntArray
 
-# Pull of every coefficient to zero, in anchors: settles those that no anchor and no neighbour reaches.
+# Ridge on every coefficient, in anchors: determines those that no anchor and no neighbour reaches.
 _PULL = 1e-6
 # A weaker smoothness must lower the leave-one-out error by this fraction to be taken.
 _WORTH = 0.01
@@ -17,7 +17,7 @@ _WORTH = 0.01
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """A sparse matrix (N, columns) of few entries per row, repeated places add up.
+    """Sparse matrix A (N, columns) with few entries per row; repeated entries add up.
 
     Attributes:
         index: (N, p) column of each entry.
@@ -30,30 +30,30 @@ class Rows:
     columns: int
 
     def gram(self, weight: FloatArray) -> FloatArray:
-        """(columns, columns) A^T diag(weight) A."""
+        """Gram matrix (columns, columns): A^T diag(weight) A."""
         place = self.index[:, :, None] * self.columns + self.index[:, None, :]
         product = (weight[:, None] * self.value)[:, :, None] * self.value[:, None, :]
         flat = np.bincount(place.ravel(), product.ravel(), self.columns**2)
         return np.asarray(flat.reshape(self.columns, self.columns), np.float64)
 
     def transposed(self, target: FloatArray) -> FloatArray:
-        """(columns,) A^T target."""
+        """Product (columns,): A^T target."""
         terms = self.value * target[:, None]
         return np.asarray(np.bincount(self.index.ravel(), terms.ravel(), self.columns), np.float64)
 
     def times(self, coefficients: FloatArray) -> FloatArray:
-        """(N,) A coefficients."""
+        """Product (N,): A coefficients."""
         return np.asarray(np.einsum("np,np->n", self.value, coefficients[self.index]))
 
     def leverage(self, inverse: FloatArray) -> FloatArray:
-        """(N,) diagonal of A inverse A^T."""
+        """Diagonal (N,) of A inverse A^T."""
         block = inverse[self.index[:, :, None], self.index[:, None, :]]
         return np.asarray(np.einsum("np,npq,nq->n", self.value, block, self.value))
 
 
 @dataclass(frozen=True, eq=False)
 class Ridge:
-    """The coefficients c, and the strength of the penalty they were found with."""
+    """Result of ``fit_ridge``: the coefficients c, and the chosen strength of the penalty."""
 
     coefficients: FloatArray
     strength: float
@@ -62,7 +62,7 @@ class Ridge:
 def fit_ridge(
     rows: Rows, target: FloatArray, weight: FloatArray, penalty: FloatArray, strengths: Iterable[float]
 ) -> Ridge:
-    """argmin_c  sum_i weight_i (target_i - (A c)_i)^2 + strength c^T penalty c.
+    """Ridge regression: argmin_c  sum_i weight_i (target_i - (A c)_i)^2 + strength c^T penalty c.
 
     Of several strengths, from the strongest on, the one with the least leave-one-out error
     sum_i weight_i (r_i / (1 - h_i))^2, h_i = weight_i (A (A^T W A + strength penalty)^-1 A^T)_ii; a
@@ -72,7 +72,7 @@ def fit_ridge(
         rows: A, one row per anchor; entries of size about 1.
         target: (N,).
         weight: (N,), mean about 1.
-        penalty: (columns, columns) symmetric, not negative.
+        penalty: (columns, columns) symmetric, positive semidefinite.
         strengths: one or more, above zero.
     """
     gram, moment = rows.gram(weight), rows.transposed(weight * target)

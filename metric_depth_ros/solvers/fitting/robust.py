@@ -1,14 +1,14 @@
-"""Which anchors to believe: robust weights from the anchors themselves, for every solver alike.
+"""Robust weights of anchors, from their agreement with each other; for all closed-form solvers.
 
 Ours. A wrong anchor (moving object, wrong match, seen through a window) disagrees with the anchors
-around it; a place where the network is wrong disagrees with the rest of the image together with its
-neighbours, and must keep its anchors. So each anchor is judged by its neighbours:
+around it. Where the network is wrong, an anchor and its neighbours together disagree with the rest of
+the image, and must be kept. So each anchor is compared with its neighbours:
 
 1. A line y = scale * x + shift through all anchors: repeated medians (Siegel 1982) of up to 24
    groups of anchors alike in x. It breaks down only when half of the anchors of half of the groups
    are wrong.
-2. r = log depth less that of the line; e = |r - median r of the neighbours|, the least over three ways
-   to part the anchors into cells of about eight by u, v and x.
+2. r = log depth minus that of the line; e = |r - median r of the neighbours|, the least over three ways
+   to split the anchors into cells of about eight by u, v and x.
 3. Tukey's biweight of e with a scale from the data, the median of e; never below what the anchor's
    own sigma allows.
 
@@ -26,19 +26,19 @@ from metric_depth_ros.types import FloatArray, IntArray
 
 # Fewer anchors cannot outvote a wrong one.
 _FEWEST = 4
-# Groups of the repeated median, anchors in a cell of neighbours.
+# Groups of the repeated median, and anchors per cell of neighbours.
 _GROUPS, _CELL = 24, 8
 # Tukey's constant in standard deviations (wider than the usual 4.7: the network's own errors have long
 # tails), and the median of |normal| in them.
 _TUKEY, _MEDIAN_OF_NORMAL = 8.0, 0.6745
-# Disagreement in log depth that is never held against an anchor.
+# Disagreement in log depth that is always accepted.
 _FLOOR = 0.02
 
 
 def robust_weights(
     uv: FloatArray, x: FloatArray, y: FloatArray, domain: Domain, relative_sigma: FloatArray
 ) -> FloatArray:
-    """(N,) weights from 0 (wrong) to 1; all 1 for fewer than 4 anchors.
+    """Robust weights (N,) from 0 (wrong) to 1; all 1 for fewer than 4 anchors.
 
     Args:
         uv: (N, 2) pixels.
@@ -48,7 +48,7 @@ def robust_weights(
     """
     if len(x) < _FEWEST:
         return np.ones(len(x))
-    # Equal places are told apart by what else differs, so that the anchors' order does not matter.
+    # Ties are broken by the other values, so that the order of the anchors does not matter.
     tie = 1e-9 * (uv[:, 0] + 1e-3 * uv[:, 1] + 1e-4 * y / (np.abs(y).max() or 1.0))
     orders = [np.argsort(values + tie * (np.abs(values).max() or 1.0)) for values in (x, uv[:, 0], uv[:, 1])]
     residual = _log_residuals(x, y, domain, orders[0])
@@ -58,14 +58,14 @@ def robust_weights(
         cell = _cells(orders[first:] + orders[:first])
         middle = _medians(residual, by_residual, cell)
         np.minimum(disagreement, np.abs(residual - middle[cell]), out=disagreement)
-    # Few anchors look more alike than they are.
+    # Few anchors give too small a scale.
     scale = np.median(disagreement) / _MEDIAN_OF_NORMAL * (1 + 2 / (len(x) - 2))
     allowed = _TUKEY * np.sqrt(scale**2 + relative_sigma**2 + _FLOOR**2)
     return np.asarray(np.maximum(1 - (disagreement / allowed) ** 2, 0) ** 2)
 
 
 def _log_residuals(x: FloatArray, y: FloatArray, domain: Domain, by_x: IntArray) -> FloatArray:
-    """(N,) log depth less that of a robust line through all anchors."""
+    """Log depth (N,) minus that of a robust line through all anchors."""
     scale, shift = repeated_median_line(x, y, by_x)
     fitted = scale * x + shift
     if domain != "log":
@@ -93,8 +93,7 @@ def repeated_median_line(x: FloatArray, y: FloatArray, by_x: IntArray) -> tuple[
 
 
 def _cells(orders: Sequence[IntArray]) -> IntArray:
-    """(N,) cell of each anchor: the anchors are parted evenly by the first of three orders, each part
-    by the second, each of those by the third."""
+    """Cell (N,) of each anchor: split evenly by the first of three orders, then the second, the third."""
     n = len(orders[0])
     parts = max(1, round((n / _CELL) ** (1 / 3)))
     cell = np.zeros(n, np.intp)
@@ -108,7 +107,7 @@ def _cells(orders: Sequence[IntArray]) -> IntArray:
 
 
 def _medians(values: FloatArray, ascending: IntArray, group: IntArray) -> FloatArray:
-    """(n,) median of the values of each group 0 to n-1; any number for an empty one.
+    """Median (n,) of the values of each group 0 to n-1; any number for an empty one.
 
     ``ascending`` sorts the values.
     """
@@ -120,6 +119,6 @@ def _medians(values: FloatArray, ascending: IntArray, group: IntArray) -> FloatA
 
 
 def _by_group(order: IntArray, group: IntArray) -> IntArray:
-    """The order, with groups together; 16-bit keys are sorted by radix, 5 times faster."""
+    """``order`` with groups together; 16-bit keys are sorted by radix, 5 times faster."""
     keys = group[order]
     return order[np.argsort(keys.astype(np.uint16) if len(keys) < 65536 else keys, kind="stable")]

@@ -1,4 +1,4 @@
-"""Weighted least squares of anchors on a relative map: a surface per group, all groups at once."""
+"""Weighted least-squares surfaces through anchors on a relative map, many groups at once."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from metric_depth_ros.depth import Domain
 from metric_depth_ros.solvers.fitting.observations import NO_VARIATION, Observations, size_of
 from metric_depth_ros.types import BoolArray, FloatArray, IntArray
 
-# Added to the diagonal of correlation matrices; settles what the anchors leave open (a relative map
-# that is itself a plane) at the smallest slopes, and is far below any other effect.
+# Added to the diagonal of correlation matrices: chooses the smallest slopes if the anchors do not
+# determine them (a relative map that is itself a plane), and is far below any other effect.
 _RIDGE = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
 class Surfaces:
-    """y = p0 x + p1 u + p2 v + p3 for each of n groups.
+    """Surfaces y = p0 x + p1 u + p2 v + p3, one for each of n groups.
 
     Attributes:
         parameters: (n, 4) float64.
@@ -39,7 +39,7 @@ def fit_surfaces(
     slopes: bool,
     leave_one_out: bool = False,
 ) -> Surfaces:
-    """A weighted least-squares surface per row of ``reach``, all of them at once.
+    """Weighted least-squares surface for each row of ``reach``, all at once.
 
     Moments are summed once per group of anchors and then over the groups a row reaches; each row is
     solved in coordinates of zero mean and unit deviation. Without ``slopes`` p1 = p2 = 0.
@@ -49,8 +49,8 @@ def fit_surfaces(
         group: (N,) integers, each anchor's group, 0 to n-1.
         reach: (m, n) whether row i uses the anchors of group j.
         domain: of ``seen``.
-        slopes: whether u and v count. Then a row needs 4 anchors that do not lie on one line, but no
-            variation in x; without, 2 anchors with variation in x.
+        slopes: whether p1 and p2 are fitted. Then a row needs 4 anchors that do not lie on one line, but
+            no variation in x; without, 2 anchors with variation in x.
         leave_one_out: whether to compute ``left_out``.
     """
     centre_x, centre_uv = seen.x.mean(), seen.uv.mean(axis=0)
@@ -94,8 +94,10 @@ def _left_out(
     inverse: FloatArray,
     parameters: FloatArray,
 ) -> FloatArray:
-    """(m,) sum of w (r / (1 - h))^2 over each row's anchors, r the residual and h its leverage
-    w / sum w (1 + d^T inverse d), d the columns less the row's mean."""
+    """Leave-one-out error (m,): sum of w (r / (1 - h))^2 over each row's anchors, r the residual.
+
+    h is the leverage w / sum w (1 + d^T inverse d), d the columns minus the row's mean.
+    """
     row, anchor = np.nonzero(reach[:, group])
     weight = seen.weight[anchor]
     total = np.bincount(row, weight, len(reach))
@@ -110,7 +112,7 @@ def _left_out(
 def _moments(
     columns: FloatArray, seen: Observations, group: IntArray, reach: BoolArray
 ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Per row of ``reach``: count (m,), mean (m, k), covariance (m, k, k), mean and covariance with y."""
+    """Per row of ``reach``: count (m,), mean (m, k), covariance (m, k, k), mean of y, covariance with y."""
     k, w, y = columns.shape[1], seen.weight[:, None], seen.y[:, None]
     mean_y_all = float(seen.weight @ seen.y / seen.weight.sum())
     y = y - mean_y_all
@@ -124,12 +126,12 @@ def _moments(
 
 
 def summed(terms: FloatArray, group: IntArray, n: int) -> FloatArray:
-    """(n, k) sums of the rows (N, k) of each group."""
+    """Sums (n, k) of the rows (N, k) of each group."""
     return np.stack([np.bincount(group, column, n) for column in terms.T], axis=1)
 
 
 def _off_a_line(covariance: FloatArray, pixels: float) -> BoolArray:
-    """(m,) whether points with these covariances (m, 2, 2) have width: half a pixel, 1 % of length."""
+    """Whether (m,) points with covariances (m, 2, 2) are off a line by half a pixel and 1 % of length."""
     a, b, c = covariance[:, 0, 0], covariance[:, 0, 1], covariance[:, 1, 1]
     middle, half = (a + c) / 2, np.hypot((a - c) / 2, b)
     wide: BoolArray = middle - half > np.maximum((0.5 / pixels) ** 2, 1e-4 * (middle + half))

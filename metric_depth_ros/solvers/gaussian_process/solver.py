@@ -16,29 +16,29 @@ from metric_depth_ros.solvers.gaussian_process.trend import NUGGET, Trend, find_
 from metric_depth_ros.solvers.solver import Solver
 from metric_depth_ros.types import FloatArray, ImageArray, IntArray, MetricDepth, SolverInput
 
-# Anchors that are solved for in one system; more are parted into tiles.
+# Most anchors solved in one system; more are split into tiles.
 _TOGETHER = 512
-# Anchors that a tile has of its own, and the bounds of how many it sees with its neighbours'.
+# Most anchors inside a tile, and bounds of how many it uses with those of its neighbours.
 _OWN = 130
 _LEAST, _MOST = 64, 600
-# Pairs of places and anchors for which the field is computed, and the bounds of the number of places.
+# Number of pairs of places and anchors to compute, and bounds of the number of places.
 _PAIRS = 2.5e6
 _PLACES = (4800, 19200)
-# The uncertainty is computed at every so many places across and down.
+# Step in places, across and down, at which the variance is computed.
 _SPARSE = 5
-# The local length in mean distances of anchors, and how short it may become as a fraction.
+# Local length in mean distances of anchors, and its lower bound as a fraction.
 _SPACINGS = 2.0
 _SHORTEST = 0.6
-# Anchors' worth of trust in the covariance's own amplitude.
+# Weight of the covariance's own amplitude, in anchors.
 _OWN_AMPLITUDE = 10.0
 
 
 @dataclass(frozen=True, eq=False)
 class Places:
-    """A lattice over the image, at which the field is computed.
+    """Lattice of places over the image, at which the field is computed.
 
     Attributes:
-        features: (rows, columns, 6) float32, see ``gaussian_process``.
+        features: (rows, columns, 6) float32, see ``process``.
         size: width and height of the image in pixels.
     """
 
@@ -47,16 +47,16 @@ class Places:
 
     @property
     def u(self) -> FloatArray:
-        """(columns,) pixels."""
+        """Pixel coordinates (columns,) of the places."""
         return _middles(self.size[0], self.features.shape[1])
 
     @property
     def v(self) -> FloatArray:
-        """(rows,) pixels."""
+        """Pixel coordinates (rows,) of the places."""
         return _middles(self.size[1], self.features.shape[0])
 
     def at(self, uv: FloatArray, x: FloatArray) -> FloatArray:
-        """(N, 6) features of pixels (N, 2) whose x is known; their colours are the nearest place's."""
+        """Features (N, 6) of pixels (N, 2) with known x (N,); colours are those of the nearest place."""
         rows, columns = self.features.shape[:2]
         column, row = ((uv + 0.5) * np.array([columns, rows]) / self.size).astype(np.intp).T
         found = self.features[np.minimum(row, rows - 1), np.minimum(column, columns - 1)]
@@ -72,13 +72,13 @@ class Places:
 
 @dataclass(frozen=True, eq=False)
 class Field:
-    """What is added to the network's log depth: ``mean`` + ``slope`` x, with one standard deviation.
+    """Correction of the network's log depth, ``mean`` + ``slope`` x, with its standard deviation.
 
     Attributes:
         mean: (rows, columns) float32.
         slope: (rows / 5, columns / 5).
         sigma: (rows / 5, columns / 5) of log depth.
-        scale: what sigma was multiplied by.
+        scale: factor that is included in sigma.
     """
 
     mean: FloatArray
@@ -88,13 +88,12 @@ class Field:
 
 
 class GaussianProcessSolver(Solver):
-    """log d = c + b log r + f, with a Gaussian process f over image place, log r and colour.
+    """Default solver: log d = c + b log r + f, f a Gaussian process over position, log r and colour.
 
-    Ours. All anchors are explained at once, each as far as its sigma allows; between them the field
-    follows what lies near, is equally far for the network and looks alike, and far from all anchors
-    the answer is the network's own with the scale of the nearest. Anchors that disagree with those
-    around them are left out. Sigma is that of the process, its amplitude corrected by how well
-    left-out anchors are predicted.
+    Ours. All anchors are fitted at once, each as far as its sigma allows. Between them the field follows
+    the anchors that are close in the image, in relative depth and in colour; far from all anchors the
+    result is the network's depth with the scale of the nearest. Anchors that disagree with those
+    around them are rejected. Sigma is that of the process, scaled by leave-one-out errors.
     """
 
     probabilistic = True
@@ -107,10 +106,10 @@ class GaussianProcessSolver(Solver):
     def solve(self, given: SolverInput) -> MetricDepth:
         """Depth and sigma (H, W) in metres; NaN where ``given.relative`` is.
 
-        Without an image colours count as alike.
+        Without an image all colours are equal.
 
         Raises:
-            AnchorError: no anchor lies where the network says something.
+            AnchorError: no anchor lies where the network gives a value.
         """
         trend = find_trend(given.relative, given.anchors, self._config)
         level = np.float32(np.median(trend.residual))
@@ -134,7 +133,7 @@ class GaussianProcessSolver(Solver):
 
 
 def _places(x: FloatArray, image: ImageArray | None, anchors: int) -> Places:
-    """The lattice for a map x (H, W), finer for fewer anchors."""
+    """Lattice for a map x (H, W), finer for fewer anchors."""
     height, width = x.shape
     low, high = _PLACES
     count = high if anchors > _TOGETHER else min(max(_PAIRS / anchors, low), high)
@@ -152,7 +151,7 @@ def _places(x: FloatArray, image: ImageArray | None, anchors: int) -> Places:
 
 
 def _reduced(x: FloatArray, size: tuple[int, int]) -> FloatArray:
-    """The mean of what is known of a map (H, W) in each cell of a lattice; 0 where nothing is."""
+    """Mean of the known values of a map (H, W) in each cell of a lattice; 0 where none is known."""
     unknown = np.isnan(x)
     if not unknown.any():
         return np.asarray(cv2.resize(x, size, interpolation=cv2.INTER_AREA))
@@ -164,12 +163,12 @@ def _reduced(x: FloatArray, size: tuple[int, int]) -> FloatArray:
 
 
 def _middles(pixels: int, parts: int) -> FloatArray:
-    """(parts,) coordinates of the middles of equal parts of an image side."""
+    """Pixel coordinates (parts,) of the centres of equal parts of an image side."""
     return (np.arange(parts) + 0.5) * (pixels / parts) - 0.5
 
 
 def _field(places: Places, trend: Trend, level: float, covariance: Covariance, *, doubting: bool) -> Field:
-    """The process given the trend's residuals less ``level``."""
+    """Field of the Gaussian process fitted to the trend's residuals minus ``level``."""
     uv = trend.anchors.uv
     features, values, noise = places.at(uv, trend.x), trend.residual - level, noise_of(trend.anchors)
 
@@ -190,7 +189,7 @@ def _field(places: Places, trend: Trend, level: float, covariance: Covariance, *
 
 
 def _resolved(covariance: Covariance, anchors: int) -> Covariance:
-    """The local length shorter for many anchors: they show what is finer."""
+    """Covariance with a shorter local length for many anchors, which show finer detail."""
     length = covariance.local_length
     shorter = float(np.clip(_SPACINGS * anchors**-0.5, _SHORTEST * length, length))
     return replace(covariance, local_length=shorter)
@@ -202,9 +201,9 @@ def _blended(
     places: Places,
     value: Callable[[GaussianProcess, FloatArray], FloatArray],
 ) -> FloatArray:
-    """(rows, columns) float32: ``value`` of each process on its own tile, one fading into the next.
+    """``value`` of the processes (rows, columns) float32, each on its own tile, blended at the borders.
 
-    A single process holds for the whole image, with a tile or without.
+    A single process is used for the whole image, with a tile or without.
     """
     rows, columns = places.features.shape[:2]
     if len(processes) == 1:
@@ -221,10 +220,10 @@ def _blended(
 
 
 def _amplitude(processes: Sequence[GaussianProcess]) -> float:
-    """How much larger left-out errors are than they should be, drawn to 1 by few anchors.
+    """Ratio of leave-one-out errors to their predicted size, pulled to 1 if anchors are few.
 
-    An anchor counts by the square of the process's share in its variance: errors that are mostly the
-    sensor's say nothing about what lies farther away (the next row of a LiDAR).
+    An anchor's weight is the square of the process's share in its variance: errors that are mostly the
+    sensor's give no information about places farther away (the next row of a LiDAR).
     """
     errors, variances = (
         np.concatenate(parts) for parts in zip(*(p.left_out() for p in processes), strict=True)
@@ -239,5 +238,5 @@ def _amplitude(processes: Sequence[GaussianProcess]) -> float:
 
 
 def _enlarged(field: FloatArray, shape: tuple[int, ...]) -> FloatArray:
-    """(H, W) float32 of a coarser field, bilinear."""
+    """Coarse field resized to (H, W) float32, bilinear."""
     return np.asarray(cv2.resize(field, shape[::-1], interpolation=cv2.INTER_LINEAR))

@@ -1,4 +1,4 @@
-"""Overlapping rectangles of an image with about as many anchors each, and weights that blend them."""
+"""Tiles: overlapping rectangles of an image with similar numbers of anchors, and blending weights."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 
 from metric_depth_ros.types import FloatArray, IntArray
 
-# How far a tile reaches into its neighbours, as a fraction of its own side.
+# Margin of a tile, which overlaps its neighbours, as a fraction of its own side.
 _OVERLAP = 0.25
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A rectangle of pixels [left, right) x [top, bottom), and how far it reaches beyond each side."""
+    """Rectangle of pixels [left, right) x [top, bottom) with a margin beyond each side."""
 
     left: float
     top: float
@@ -24,14 +24,14 @@ class Tile:
 
     @property
     def margin(self) -> tuple[float, float]:
-        """Pixels across and down."""
+        """Width of the margin in pixels, across and down."""
         return _OVERLAP * (self.right - self.left), _OVERLAP * (self.bottom - self.top)
 
     def chosen(self, uv: FloatArray, least: int, most: int) -> IntArray:
-        """Indices of pixels (N, 2): those in the tile, then those in its margin, nearest first.
+        """Indices of the pixels (N, 2) to use: those in the tile, then those in its margin, nearest first.
 
-        Of more than ``most`` in the tile every so-manieth; of fewer than ``least`` the nearest beyond the
-        margin too.
+        If the tile holds more than ``most``, an even selection of them; if tile and margin hold fewer than
+        ``least``, the nearest ones beyond the margin too.
         """
         low, high = np.array([self.left, self.top]), np.array([self.right, self.bottom])
         outside = np.maximum(np.maximum(low - uv, uv - high), 0) / self.margin
@@ -45,7 +45,7 @@ class Tile:
         return reached[np.argsort(distance[reached], kind="stable")[:most]]
 
     def reach(self, v: FloatArray, u: FloatArray) -> tuple[slice, slice]:
-        """Which rows v and columns u, in ascending order, lie in it or its margin."""
+        """Slices of the rows v and columns u, in ascending order, that lie in the tile or its margin."""
         across, down = self.margin
         return (
             slice(*np.searchsorted(v, [self.top - down, self.bottom + down])),
@@ -53,7 +53,7 @@ class Tile:
         )
 
     def weights(self, v: FloatArray, u: FloatArray) -> FloatArray:
-        """(len(v), len(u)) float32: 1 well inside, one half at the border, 0 where the margin ends."""
+        """Blending weights (len(v), len(u)) float32: 1 inside, 0.5 at the border, 0 at the margin's end."""
         across, down = self.margin
         of_u = _trapezium(u, self.left, self.right, across)
         of_v = _trapezium(v, self.top, self.bottom, down)
@@ -66,7 +66,7 @@ def _trapezium(at: FloatArray, low: float, high: float, margin: float) -> FloatA
 
 
 def tiled(uv: FloatArray, width: int, height: int, most: int) -> Iterator[Tile]:
-    """The image halved at the median anchor, and again, until no part has more than ``most``."""
+    """Yields the tiles of an image, halved at the median anchor until none has more than ``most``."""
     yield from _halved(uv, Tile(-0.5, -0.5, width - 0.5, height - 0.5), most)
 
 
@@ -77,7 +77,7 @@ def _halved(uv: FloatArray, tile: Tile, most: int) -> Iterator[Tile]:
         return
     axis = int(size.argmax())
     start = (tile.left, tile.top)[axis]
-    # Not too thin, wherever the anchors are.
+    # Keeps tiles from becoming too thin.
     cut = float(np.clip(np.median(uv[:, axis]), start + size[axis] / 4, start + 3 * size[axis] / 4))
     first = uv[:, axis] < cut
     if axis == 0:

@@ -1,6 +1,4 @@
-"""Log depth before the anchors near a pixel are asked: the network's answer made positive, and which
-anchors agree with their neighbours about it.
-"""
+"""Trend of log depth that the Gaussian process corrects, and the rejection of wrong anchors."""
 
 from __future__ import annotations
 
@@ -24,39 +22,39 @@ from metric_depth_ros.solvers.gaussian_process.process import FEATURES, Covarian
 from metric_depth_ros.types import Anchors, BoolArray, FloatArray, IntArray, RelativeDepth
 
 NAME = "gaussian_process"  # in errors
-# Anchors that a line must be fitted to.
+# Least number of anchors to fit a line.
 _FEWEST = 16
-# Anchors that two trends are compared by.
+# Most anchors used to compare two trends.
 _COMPARED = 64
-# A line extrapolates badly: it must predict left-out anchors with so much of the error.
+# A line extrapolates badly: its leave-one-out error must be below this fraction of the scale's.
 _BETTER = 0.6
-# Error in log depth of an anchor beyond its sigma: what is finer than the field can follow.
+# Error in log depth of an anchor beyond its sigma: detail finer than the field can follow.
 NUGGET = 0.01
-# With fewer anchors the neighbours are too far away to judge by.
+# With fewer anchors the neighbours are too far away for a comparison.
 _FEWEST_JUDGED = 10
 _NEIGHBOURS = 8
-# Neighbours that must support an anchor, and how often wrong ones lose their say.
+# Neighbours that must support an anchor, and rounds in which wrong ones lose their support.
 _SUPPORTERS = 2
 _ROUNDS = 3
-# Disagreement in log depth that is no sign of an error.
+# Disagreement in log depth that is always accepted.
 _TOLERANCE = 0.12
 # The Hampel identifier's factor.
 _FACTOR = 3.0
-# An inverse depth is at least that of the farthest anchor by this.
+# An inverse depth is at least that of the farthest anchor divided by this.
 _FARTHEST = 10.0
 
 
 @dataclass(frozen=True, eq=False)
 class Trend:
-    """log depth = map + residual; the residual is known at the anchors.
+    """Trend of log depth: log depth = map + residual, the residual known at the anchors.
 
     Attributes:
-        name: "scale", the network's positive depth as it is, or "line", its values by a global fit.
-        map: (H, W) float32, 0 at the median anchor; NaN where the network says nothing.
-        anchors: N of them that are usable and agree with each other.
+        name: "scale": the network's positive depth unchanged; "line": its values through a global line.
+        map: (H, W) float32, 0 at the median anchor; NaN where the network gives no value.
+        anchors: N anchors that are usable and agree with each other.
         x: (N,) the map at the anchors.
-        residual: (N,) log depth of the anchors less x.
-        rejected: how many more there were, which did not agree.
+        residual: (N,) log depth of the anchors minus x.
+        rejected: number of usable anchors that did not agree.
     """
 
     name: Literal["scale", "line"]
@@ -68,10 +66,10 @@ class Trend:
 
 
 def find_trend(relative: RelativeDepth, anchors: Anchors, config: SolverConfig) -> Trend:
-    """The network's own depth up to a scale, or where left-out anchors say so that of a global line.
+    """Trend from the network's depth, or from a global line if that predicts left-out anchors better.
 
     Raises:
-        AnchorError: none is usable.
+        AnchorError: no anchor is usable.
     """
     logarithm = np.log(positive_depth(relative))
     own, x = usable(logarithm, by_place(anchors), NAME)
@@ -87,9 +85,9 @@ def find_trend(relative: RelativeDepth, anchors: Anchors, config: SolverConfig) 
 def _line(
     relative: RelativeDepth, own: Anchors, domain: str, near: IntArray | None, scale: Trend
 ) -> Trend | None:
-    """The trend of a global line, if it predicts left-out anchors much better than ``scale``.
+    """Trend of a global line if it predicts left-out anchors much better than ``scale``, else None.
 
-    Not of a line in the log domain: the process has a slope of its own there.
+    There is none in the log domain, where the process itself has a slope.
     """
     space = choose_domain(domain, relative.kind)
     if space == "log" or len(scale.x) < _FEWEST:
@@ -113,7 +111,7 @@ def _unknown(values: FloatArray) -> int:
 
 
 def _log_depth(line: Line, values: FloatArray, domain: Domain, least: float) -> FloatArray:
-    """The log depth of a line through values of a domain, held above a least y."""
+    """Log depth of a line applied to values of a domain, with y raised to ``least``."""
     y = line.at(values)
     np.maximum(y, y.dtype.type(least), out=y)
     return np.asarray(np.log(depth_from(domain, y, out=y)))
@@ -126,7 +124,7 @@ def _trend(
     x: FloatArray,
     near: IntArray | None,
 ) -> Trend:
-    """The trend of log relative depth (H, W), x (N,) of it at the anchors; wrong anchors are dropped."""
+    """Trend from log relative depth (H, W), x (N,) at the anchors; wrong anchors are rejected."""
     log_depth = np.log(anchors.depth.astype(np.float64))
     kept = ~disagreeing(near, log_depth - x, log_depth)
     rejected = int(np.count_nonzero(~kept))
@@ -136,7 +134,7 @@ def _trend(
 
 
 def _left_out_error(anchors: Anchors, x: FloatArray, side: float) -> float:
-    """Mean error in log depth of up to 64 anchors, each predicted from x (N,) and the others."""
+    """Mean leave-one-out error in log depth of up to 64 anchors, predicted from x (N,) and the others."""
     chosen = np.linspace(0, len(x) - 1, min(len(x), _COMPARED)).astype(np.intp)
     anchors, x = anchors.take(chosen), x[chosen]
     features = np.zeros((len(x), FEATURES), np.float32)
@@ -148,32 +146,31 @@ def _left_out_error(anchors: Anchors, x: FloatArray, side: float) -> float:
 
 
 def noise_of(anchors: Anchors) -> FloatArray:
-    """(N,) variances of the anchors' log depth about a smooth field."""
+    """Variances (N,) of the anchors' log depth about a smooth field."""
     return np.asarray(NUGGET**2 + (anchors.sigma.astype(np.float64) / anchors.depth) ** 2)
 
 
 def nearest(uv: FloatArray) -> IntArray | None:
-    """(N, 8) indices of the anchors closest to each of the pixels (N, 2); None of fewer than 10."""
+    """Indices (N, 8) of the anchors closest to each of the pixels (N, 2); None for fewer than 10."""
     if len(uv) < _FEWEST_JUDGED:
         return None
     _, near = cKDTree(uv).query(uv, k=_NEIGHBOURS + 1)
     itself = near == np.arange(len(uv))[:, None]
-    itself[~itself.any(axis=1), -1] = True  # crowded out by others at its very place
+    itself[~itself.any(axis=1), -1] = True  # not found, because others lie at its place
     return np.asarray(near[~itself].reshape(len(uv), _NEIGHBOURS))
 
 
 def disagreeing(near: IntArray | None, log_ratio: FloatArray, log_depth: FloatArray) -> BoolArray:
-    """(N,) which anchors are wrong: far off the median of their 8 nearest, and alone with it.
+    """Mask (N,) of wrong anchors: far from the median of their 8 nearest, and not supported by them.
 
-    Off by more than three times their median deviation (Hampel 1974), and supported by fewer than two
-    of them that are not wrong themselves: a neighbour supports an anchor when metric depth, or its ratio
-    to the relative depth, is alike within 12 %. So the thin part in front and the gap between two
-    things, where the network is wrong and the median as well, keep their anchors, as several lie there.
-    Anchors at one place vouch for each other.
-    None of fewer than 10 anchors is wrong, nor more than half of any.
+    Far: by more than three times their median deviation (Hampel 1974). Not supported: by fewer than two
+    of them that are not wrong themselves; a neighbour supports an anchor if metric depth, or its ratio to
+    relative depth, agrees within 12 %. So a thin part in front and a gap between two objects, where both
+    the network and the median are wrong, keep their anchors, as several lie there. Anchors at one place
+    support each other. With fewer than 10 anchors none is wrong; if more than half would be, none is.
 
     Args:
-        near: of ``nearest``.
+        near: from ``nearest``.
         log_ratio: (N,) log of metric over relative depth.
         log_depth: (N,) log of metric depth.
     """
@@ -192,7 +189,7 @@ def disagreeing(near: IntArray | None, log_ratio: FloatArray, log_depth: FloatAr
 
 
 def _row_medians(values: FloatArray) -> FloatArray:
-    """(N,) of (N, an even number); np.median takes three times as long."""
+    """Medians (N,) of rows of even length; np.median takes three times as long."""
     half = values.shape[1] // 2
     ordered = np.sort(values, axis=1)
     return np.asarray((ordered[:, half - 1] + ordered[:, half]) / 2)

@@ -1,1 +1,1 @@
-"""A fit per image region (paper 000)."""
+"""Solver that fits each image region (paper 000)."""

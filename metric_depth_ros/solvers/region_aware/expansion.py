@@ -1,4 +1,4 @@
-"""Regions that borrow their neighbours' anchors: Algorithm 1 of paper 000."""
+"""Fits of regions that use their neighbours' anchors: Algorithm 1 of paper 000."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def fit_expanded(
     median: str,
     rising: bool,
 ) -> RegionFits:
-    """The configured fit for every region, or the next simpler one where its anchors leave it open.
+    """Configured fit of every region, or the next simpler one if its anchors do not determine it.
 
     The order is surface, linear, median, and last the global ``line``. With ``fit: auto`` each region
-    takes the fit of the least leave-one-out error instead.
+    takes the fit with the least leave-one-out error instead.
 
     Args:
         seen: the anchors.
@@ -45,14 +45,14 @@ def fit_expanded(
         domain: of ``seen``.
         options: fit and min_anchors.
         median: ``statistic`` of the median's settings.
-        rising: whether a line that falls counts as open.
+        rising: whether a falling line counts as not determined.
     """
     counts = np.bincount(group, minlength=n)
     needed = options.min_anchors or _PARAMETERS[options.fit] + 1
     reach = grown(neighbours(labels, n), counts, needed)
 
     def fitted(level: int, rows: IntArray) -> Surfaces:
-        """The fits of one kind for some regions."""
+        """Fits of one kind for some regions."""
         if level == _MEDIAN:
             return _medians(seen, group, reach[rows], domain, median)
         slopes, leave_one_out = level == _SURFACE, options.fit == "auto"
@@ -70,7 +70,7 @@ def fit_expanded(
 
 
 def _richest(parameters: FloatArray, fitted: Callable[[int, IntArray], Surfaces], wanted: int) -> IntArray:
-    """(n,) which fit each region got, the wanted or the next simpler; fills in its parameters (n, 4)."""
+    """Fit (n,) that each region got, ``wanted`` or a simpler one; fills in ``parameters`` (n, 4)."""
     fit: IntArray = np.zeros(len(parameters), np.intp)
     for level in range(wanted, 0, -1):
         open_ = np.flatnonzero(fit == 0)
@@ -82,7 +82,7 @@ def _richest(parameters: FloatArray, fitted: Callable[[int, IntArray], Surfaces]
 
 
 def _best(parameters: FloatArray, fitted: Callable[[int, IntArray], Surfaces]) -> IntArray:
-    """(n,) the fit with the least leave-one-out error of each region; fills in its parameters (n, 4)."""
+    """Fit (n,) with the least leave-one-out error in each region; fills in ``parameters`` (n, 4)."""
     everywhere = np.arange(len(parameters))
     found = [fitted(level, everywhere) for level in (_MEDIAN, _LINEAR, _SURFACE)]
     errors = np.stack([np.where(one.solved, one.left_out, np.inf) for one in found], axis=1)
@@ -95,11 +95,10 @@ def _best(parameters: FloatArray, fitted: Callable[[int, IntArray], Surfaces]) -
 def _medians(
     seen: Observations, group: IntArray, reach: BoolArray, domain: Domain, statistic: str
 ) -> Surfaces:
-    """The median scale of depth of each row of ``reach``.
+    """Median scale of depth for each row of ``reach``.
 
-    Each anchor's ratio of depths counts by the weight of its relative error, in every domain alike;
-    the papers' ratio of medians knows no weights. Leaving an anchor out is taken to change its
-    residual as it would for a mean.
+    Each anchor's ratio of depths has the weight of its relative error, in every domain; the papers'
+    ratio of medians has no weights. Leave-one-out residuals are approximated by those of a mean.
     """
     member = reach[:, group]
     parameters = np.zeros((len(member), 4))

@@ -1,4 +1,4 @@
-"""What a fit of every region is, whichever way it was found."""
+"""Fits of all regions, as expansion and pooling return them, and the choice between fits."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ FITS = ("global", "median", "linear", "surface")
 
 @dataclass(frozen=True, eq=False)
 class RegionFits:
-    """y = p0 x + p1 u + p2 v + p3 in each of n regions.
+    """Fits of n regions: y = p0 x + p1 u + p2 v + p3 in each.
 
     Attributes:
         parameters: (n, 4) float64.
-        fit: (n,) index into ("global", "median", "linear", "surface"): what the anchors allowed.
-        depth_range: (n, 2) metres, nearest and farthest anchor used; without any, 0 and infinite.
-        grown: (n,) whether the region had to borrow anchors from its neighbours.
+        fit: (n,) index into ("global", "median", "linear", "surface"): the fit that the anchors allowed.
+        depth_range: (n, 2) metres, nearest and farthest anchor used; infinity and 0 without any.
+        grown: (n,) whether the region had to use anchors of its neighbours.
     """
 
     parameters: FloatArray
@@ -32,9 +32,9 @@ class RegionFits:
 
 
 def depth_ranges(depth: FloatArray, group: IntArray, reach: BoolArray) -> FloatArray:
-    """(m, 2) nearest and farthest of the anchors in the groups that each row of ``reach`` (m, n) holds.
+    """Nearest and farthest depth (m, 2) of the anchors in the groups of each row of ``reach`` (m, n).
 
-    Infinity and 0 for a row without anchors, so that nothing is plausible there.
+    Infinity and 0 for a row without anchors.
     """
     n = reach.shape[1]
     low, high = np.full(n, np.inf), np.zeros(n)
@@ -46,9 +46,9 @@ def depth_ranges(depth: FloatArray, group: IntArray, reach: BoolArray) -> FloatA
 
 
 def simplest_of_the_best(errors: FloatArray) -> IntArray:
-    """(n,) for each row of errors (n, k), simple to rich, the column that is best.
+    """Best column (n,) of each row of errors (n, k), columns from simple to rich fits.
 
-    A richer one must be better by 5 % than the best simpler one.
+    A richer fit must be better by 5 % than the best simpler one.
     """
     best, least = np.zeros(len(errors), np.intp), errors[:, 0].copy()
     for column in range(1, errors.shape[1]):

@@ -1,20 +1,20 @@
-"""Regions whose fits are drawn to their neighbours' and to the global line: partial pooling.
+"""Partial pooling: fits of regions, pulled to those of their neighbours and to the global line.
 
 Ours. With g the global line, b = g (b = 1 in the log domain) and f the columns of the fit beside the
 level (none: median; x: linear; x, u, v: surface), region r has
 
     y = g + z_r b + s_r . (f - m_r b),    m_r = sum w b f / sum w b^2 over its anchors,
 
-so that level z_r and slopes s_r do not disturb each other. Both are Gaussian with mean zero:
+so that level z_r and slopes s_r are independent. Both have Gaussian priors of mean zero:
 
     levels   precision  I / nu + t L,  L the Laplacian of the graph of touching regions
     slopes   precision  diag(1 / nu_j), each region for itself
 
-and have their posterior mean: one solve of n x n for the levels, n of k x k for the slopes. All
-variances are moments of the anchors (empirical Bayes): the noise from the residuals inside
-regions, nu from how far the regions' own levels lie from zero, t from how much closer those of
-touching regions lie to each other, nu_j from the slopes. So a region without anchors takes what
-its neighbours suggest, drawn to the global line; with many anchors its own fit remains.
+The result is the posterior mean: one n x n solve for the levels, n solves of k x k for the slopes.
+All variances are moments of the anchors (empirical Bayes): the noise from the residuals inside
+regions, nu from the distance of the regions' own levels from zero, t from how much closer those of
+touching regions are to each other, nu_j from the slopes. So a region without anchors follows its
+neighbours, pulled to the global line; with many anchors it keeps its own fit.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from metric_depth_ros.types import BoolArray, FloatArray, IntArray
 _TINY = np.finfo(np.float64).tiny
 # Slopes of each fit.
 _COLUMNS = {"median": 0, "linear": 1, "surface": 3}
-# A-priori knowledge: the share of the global residual's variance that is noise, worth so many anchors.
+# Prior: share of noise in the variance of the global residual, and its weight in anchors.
 _NOISE_SHARE, _NOISE_WORTH = 0.5, 1.0
-# Relative to what it is compared with, this is zero in float64.
+# Relative size that counts as zero in float64.
 _EXACT = 1e-12
-# Neighbours' levels never count as closer to each other than this fraction of unrelated ones.
+# Least variance between neighbours' levels, as a fraction of that between unrelated ones.
 _CLOSEST = 0.05
 
 
@@ -67,7 +67,7 @@ class _Moments:
 def fit_pooled(
     seen: Observations, labels: IntArray, group: IntArray, n: int, line: Line, domain: Domain, fit: str
 ) -> RegionFits:
-    """Every region's fit, drawn to its neighbours and to the global line.
+    """Fit of every region, pulled to its neighbours and to the global line (partial pooling).
 
     Args:
         seen: the anchors.
@@ -104,7 +104,7 @@ def fit_pooled(
     parameters[:, :k] = slopes / unit
     parameters[:, 0] += line.scale + drawn * base.scale
     parameters[:, 3] = line.shift + drawn * base.shift - (slopes / unit) @ origin
-    ranges = np.tile([seen.depth.min(), seen.depth.max()], (n, 1))  # every region leans on all anchors
+    ranges = np.tile([seen.depth.min(), seen.depth.max()], (n, 1))  # every fit depends on all anchors
     empty = moments.count == 0
     return RegionFits(parameters, np.where(empty, FITS.index("global"), fits), ranges, empty)
 
@@ -117,10 +117,10 @@ def _best_orders(
     weight: FloatArray,
     group: IntArray,
 ) -> IntArray:
-    """(n,) which of the candidates of ``_slopes`` has the least leave-one-out error in each region.
+    """Index (n,) of the candidate with the least leave-one-out error in each region.
 
     Args:
-        candidates: slopes and their covariances, simple to rich.
+        candidates: slopes and their covariances from ``_slopes``, simple to rich.
         deviation: (N, k) f~ of each anchor.
         rest: (N,) e less the level.
         level_part: (N,) the level's share of each anchor's leverage, without its weight.
@@ -158,7 +158,7 @@ def _summed(
 
 
 def _noise(moments: _Moments, seen: Observations) -> tuple[float, float]:
-    """Variance of an anchor of weight 1 inside its region, and about the global line; above zero."""
+    """Variance of an anchor of weight 1 inside its region, and about the global line; both positive."""
     k, total = moments.centre.shape[1], len(seen)
     misfit = float(moments.energy.sum()) / total
     misfit = max(misfit, _EXACT * float(seen.weight @ seen.y**2) / total)
@@ -175,8 +175,8 @@ def _noise(moments: _Moments, seen: Observations) -> tuple[float, float]:
 
 
 def _level_precision(moments: _Moments, noise: float, misfit: float, touch: BoolArray) -> FloatArray:
-    """(n, n) of the levels' posterior: what the anchors, the global line and the neighbours say."""
-    # An anchor at which the base is 0 (an inverse depth of 0) says nothing about its region's level.
+    """Posterior precision (n, n) of the levels, from the anchors, the global line and the neighbours."""
+    # An anchor at which the base is 0 (an inverse depth of 0) gives no information on its region's level.
     mass, seen = moments.mass, moments.mass > _EXACT * moments.mass.max()
     one = mass.sum() / moments.count.sum()
     signal = max(0.0, float(mass @ moments.level**2) - noise * int(seen.sum()))
@@ -196,8 +196,10 @@ def _level_precision(moments: _Moments, noise: float, misfit: float, touch: Bool
 
 
 def _slopes(moments: _Moments, noise: float, order: int) -> tuple[FloatArray, FloatArray]:
-    """Posterior means (n, k) of the first ``order`` slopes, the others zero, and (n, k, k) their
-    covariance over the noise."""
+    """Posterior means (n, k) of the first ``order`` slopes, and their covariances (n, k, k) over the noise.
+
+    The other slopes are zero.
+    """
     n, k = moments.centre.shape
     slopes, inverse = np.zeros((n, k)), np.zeros((n, k, k))
     if order:

@@ -1,4 +1,4 @@
-"""A scale, a line or a surface per image region (paper 000: median, SLF and SSF)."""
+"""Solver with a scale, a line or a surface per image region (paper 000: median, SLF and SSF)."""
 
 from __future__ import annotations
 
@@ -23,14 +23,13 @@ _BLOCK = 40_000
 
 
 class RegionAware(ClosedForm):
-    """Fits each region by its own anchors, helped by its neighbours where it has few.
+    """Fits each region to its own anchors, helped by its neighbours if it has few.
 
-    Expansion borrows the neighbours' anchors, as the paper does; partial pooling (ours) draws each
-    region's fit to its neighbours' and to the global line, as far as the anchors say. Where a region's
-    answer is implausible (not positive, or beyond the depths of the anchors it rests on by more than
-    ``max_extrapolation``) the pixel takes the global line's: ours, not in the paper. ``info`` adds
-    the regions, how many got which fit, those without anchors enough of their own (grown), and
-    implausible pixels.
+    Expansion uses the neighbours' anchors, as the paper does; partial pooling (ours) pulls each region's
+    fit to its neighbours' and to the global line. Where a region's result is implausible (not positive,
+    or beyond the depths of its anchors by more than ``max_extrapolation``) the pixel takes the global
+    line's: ours, not in the paper. ``info`` adds the number of regions, of each fit, of regions without
+    enough anchors of their own (grown), and of implausible pixels.
     """
 
     wants_regions = True
@@ -62,7 +61,7 @@ class RegionAware(ClosedForm):
         return y, _info(fits, implausible)
 
     def _checked(self, regions: IntArray | None, shape: tuple[int, ...]) -> IntArray:
-        """The labels in the type that is looked up fastest: uint8 where it holds them."""
+        """Labels in the type that is fastest to look up: uint8 if they fit. Raises InputError."""
         name = self._config.name
         if regions is None:
             raise InputError(
@@ -75,7 +74,7 @@ class RegionAware(ClosedForm):
                 f"needed whole numbers from 0 of shape {shape}. Segment the image the network saw."
             )
         n = int(labels.max()) + 1
-        if n > MOST_REGIONS:  # perhaps there are gaps, which few labels may have at little cost
+        if n > MOST_REGIONS:  # perhaps there are gaps, which are allowed while the numbers are small
             labels = compact(labels)
             n = int(labels.max()) + 1
         if n > MOST_REGIONS:
@@ -97,7 +96,7 @@ def _info(fits: RegionFits, implausible: int) -> dict[str, Any]:
 
 
 def _plausible(depth_range: FloatArray, domain: Domain, factor: float) -> FloatArray:
-    """(n, 2) lowest and highest y a region may give; ``factor`` 0 allows all that are a depth."""
+    """Lowest and highest plausible y (n, 2) of each region; ``factor`` 0 allows every valid depth."""
     if factor:
         with np.errstate(divide="ignore"):  # an empty range
             return np.sort(depth_in(domain, depth_range * [1 / factor, factor]), axis=1)
@@ -108,7 +107,7 @@ def _plausible(depth_range: FloatArray, domain: Domain, factor: float) -> FloatA
 def _applied(
     x: FloatArray, labels: IntArray, parameters: FloatArray, bounds: FloatArray, line: Line
 ) -> tuple[FloatArray, int]:
-    """y (H, W) float32, and how many pixels took the global line's because theirs was implausible."""
+    """y (H, W) float32, and the number of implausible pixels, which took the global line's."""
     table = parameters.astype(np.float32).T
     bounds = bounds.astype(np.float32)
     low, high = bounds[0]
@@ -138,7 +137,7 @@ def _applied(
 
 
 def _looked_up(column: FloatArray, labels: IntArray) -> FloatArray:
-    """(H, W) float32, each pixel the value (n,) of its label. OpenCV's table look-up is 3 times faster."""
+    """Value (n,) of each pixel's label, (H, W) float32. OpenCV's table look-up is 3 times faster."""
     if labels.dtype != np.uint8:
         return column.take(labels)
     table = np.zeros((1, 256), np.float32)

@@ -1,1 +1,1 @@
-"""What goes around any solver: the sliding focus, and the residuals at the anchors."""
+"""Wrappers of any solver: sliding focus, interpolated residuals; and the network's own depth."""

@@ -1,4 +1,4 @@
-"""The network's own metres, where there is nothing to fit them to."""
+"""Metric depth of the network itself, for images without anchors."""
 
 from __future__ import annotations
 

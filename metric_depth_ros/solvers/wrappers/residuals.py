@@ -1,4 +1,4 @@
-"""The residuals of any solver at the anchors, interpolated over nearby, similar pixels."""
+"""Residuals of any solver at the anchors, interpolated over nearby, similar pixels."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from metric_depth_ros.types import MetricDepth, RelativeDepth, SolverInput
 
 
 class SpreadResiduals(Solver):
-    """log d = log d' + f: another solver's depth d', and a Gaussian process f of its residuals.
+    """Depth d' of another solver, corrected by a Gaussian process f of its residuals: log d = log d' + f.
 
-    Ours. The process takes d' for the network's answer: it honours each anchor as far as its sigma
-    allows, keeps to what lies near and looks alike, and gives the solver the sigma it lacks.
+    Ours. The process uses d' in place of the network's output. It follows each anchor as far as its sigma
+    allows, corrects nearby, similar pixels only, and adds a sigma.
     """
 
     probabilistic = True
     follows_anchors = True
 
     def __init__(self, config: SolverConfig, solver: Solver) -> None:
-        """``solver`` is the other one."""
+        """``solver``: the one whose residuals are interpolated."""
         self._solver, self._process = solver, GaussianProcessSolver(config)
         self.wants_regions, self.wants_maps = solver.wants_regions, solver.wants_maps
         self.remembers = solver.remembers
@@ -30,12 +30,12 @@ class SpreadResiduals(Solver):
     def solve(self, given: SolverInput) -> MetricDepth:
         """Depth and sigma (H, W) in metres; NaN where the other solver's depth is. Raises what it raises.
 
-        ``info`` is the other solver's, with ``sigma_scale`` and ``spread_rejected``, the anchors that the
-        process left out.
+        ``info`` is the other solver's, with ``sigma_scale`` and ``spread_rejected``, the number of anchors
+        that the process rejected.
         """
         given = replace(given, anchors=by_place(given.anchors))
         fitted = self._solver.solve(given)
-        if fitted.info.get("anchors") == 0:  # none is usable; the other solver remembers some
+        if fitted.info.get("anchors") == 0:  # none is usable; the other solver used its memory
             return fitted
         residual = replace(given, relative=RelativeDepth(fitted.depth, "depth"))
         drawn = self._process.solve(residual)
