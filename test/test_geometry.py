@@ -183,6 +183,7 @@ def test_what_is_no_rotation_has_no_quaternion(R):
         quaternion(R)
 
 
+@pytest.mark.filterwarnings("ignore:overflow")
 @pytest.mark.parametrize(
     "q", [[0, 0, 0, 0], [0, 0, 0, 1e-7], [0, 0, np.nan, 1], [0, np.inf, 0, 1], [1e200] * 4]
 )
