@@ -14,7 +14,8 @@ ros = [
     "ros-std-msgs~=5.5",
     "ros-rosgraph-msgs",
 ]
-test = ["pytest", "pytest-timeout", "hypothesis", "onnx", "pillow", "psutil", "scipy"]
+plots = ["matplotlib"]
+test = ["pytest", "pytest-timeout", "hypothesis", "onnx", "pillow", "psutil", *plots]
 
 setup(
     name=package_name,
@@ -51,7 +52,8 @@ setup(
         "cpu": ["openvino"],
         "synthetic": ["embreex"],
         "torch": ["torch", "onnx"],
-        "train": ["torch==2.13.0", "onnx"],
+        "plots": plots,
+        "train": ["torch==2.13.0", "onnx", *plots],
         "export": ["torch==2.13.0", "transformers>=5.3,<6", "safetensors", "onnx"],
         "test": test,
         "lint": ["ruff", "mypy", "types-PyYAML"],

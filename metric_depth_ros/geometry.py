@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.types import Camera, FloatArray, ImageArray, IntArray, Rectification
@@ -41,33 +42,20 @@ def rigid_transform(translation: FloatArray | list[float], rotation: FloatArray 
         raise InputError(
             f"transform: translation {t}, rotation {q}; needed finite numbers and a unit quaternion."
         )
-    x, y, z, w = q / length
     T = np.eye(4)
-    T[:3, :3] = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-    ]
-    T[:3, 3] = t
+    T[:3, :3], T[:3, 3] = Rotation.from_quat(q).as_matrix(), t
     return T
 
 
 def quaternion(R: FloatArray) -> FloatArray:
-    """(4,) unit quaternion x, y, z, w of a rotation matrix (3, 3), with w >= 0.
+    """(4,) unit quaternion x, y, z, w, with w >= 0, of a rotation matrix (3, 3) that may be slightly off.
 
-    The eigenvector of Bar-Itzhack's symmetric matrix: it also finds the nearest rotation when R is
-    slightly off.
+    Raises:
+        InputError: R mirrors, or is not finite.
     """
-    m = np.asarray(R, np.float64)
-    N = np.array(
-        [
-            [m[0, 0] - m[1, 1] - m[2, 2], m[1, 0] + m[0, 1], m[2, 0] + m[0, 2], m[2, 1] - m[1, 2]],
-            [m[1, 0] + m[0, 1], m[1, 1] - m[0, 0] - m[2, 2], m[2, 1] + m[1, 2], m[0, 2] - m[2, 0]],
-            [m[2, 0] + m[0, 2], m[2, 1] + m[1, 2], m[2, 2] - m[0, 0] - m[1, 1], m[1, 0] - m[0, 1]],
-            [m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1], m[0, 0] + m[1, 1] + m[2, 2]],
-        ]
-    )
-    q: FloatArray = np.linalg.eigh(N)[1][:, -1]
+    if not (np.isfinite(R).all() and np.linalg.det(R) > 0):
+        raise InputError(f"transform: rotation matrix {np.asarray(R).tolist()}; needed determinant 1.")
+    q: FloatArray = Rotation.from_matrix(R).as_quat()
     return -q if q[3] < 0 else q
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import bisect
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from metric_depth_ros.errors import TransformError
-from metric_depth_ros.geometry import quaternion, rigid_transform
 from metric_depth_ros.types import FloatArray
 
 
@@ -147,12 +147,8 @@ class _Edge:
 
 def interpolate(T0: FloatArray, T1: FloatArray, fraction: float) -> FloatArray:
     """(4, 4) between two poses: translation linear, rotation along the shortest arc (slerp)."""
-    q0, q1 = quaternion(T0[:3, :3]), quaternion(T1[:3, :3])
-    if q0 @ q1 < 0:
-        q1 = -q1
-    angle = np.arccos(np.clip(q0 @ q1, -1, 1))
-    if angle < 1e-6:
-        q = q0 + fraction * (q1 - q0)
-    else:
-        q = (np.sin((1 - fraction) * angle) * q0 + np.sin(fraction * angle) * q1) / np.sin(angle)
-    return rigid_transform(T0[:3, 3] + fraction * (T1[:3, 3] - T0[:3, 3]), q)
+    R0, R1 = T0[:3, :3], T1[:3, :3]
+    turn = Rotation.from_matrix(R0.T @ R1).as_rotvec()
+    T: FloatArray = T0 + fraction * (T1 - T0)
+    T[:3, :3] = R0 @ Rotation.from_rotvec(fraction * turn).as_matrix()
+    return T

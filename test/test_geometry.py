@@ -170,6 +170,28 @@ def test_quaternion_and_matrix_round_trip(q):
     assert abs(back @ q) == pytest.approx(1, abs=1e-9)
 
 
+def test_quaternion_of_a_matrix_that_is_slightly_off():
+    R = rigid_transform([0, 0, 0], [0.02, -0.03, 0.01, 1.0])[:3, :3]
+    off = R + np.random.default_rng(0).normal(scale=1e-5, size=(3, 3))
+    np.testing.assert_allclose(quaternion(off), quaternion(R), atol=3e-5)
+    np.testing.assert_allclose(np.linalg.norm(quaternion(off)), 1, rtol=1e-12)
+
+
+@pytest.mark.parametrize("R", [np.diag([1.0, 1, -1]), np.zeros((3, 3)), np.full((3, 3), np.nan)])
+def test_what_is_no_rotation_has_no_quaternion(R):
+    with pytest.raises(InputError, match="needed determinant 1"):
+        quaternion(R)
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+@pytest.mark.parametrize(
+    "q", [[0, 0, 0, 0], [0, 0, 0, 1e-7], [0, 0, np.nan, 1], [0, np.inf, 0, 1], [1e200] * 4]
+)
+def test_a_quaternion_without_a_direction_is_refused(q):
+    with pytest.raises(InputError, match="needed finite numbers and a unit quaternion"):
+        rigid_transform([0, 0, 0], q)
+
+
 def test_a_quarter_turn_about_z():
     T = rigid_transform([1, 2, 3], [0, 0, np.sin(np.pi / 4), np.cos(np.pi / 4)])
     np.testing.assert_allclose(transform_points(T, np.array([[1.0, 0, 0]])), [[1, 3, 3]], atol=1e-6)

@@ -81,3 +81,18 @@ def test_stamps_may_come_out_of_order():
 
 def test_interpolation_takes_the_short_way_round():
     np.testing.assert_allclose(interpolate(turn(3.0), turn(-3.0), 0.5), turn(np.pi), atol=1e-9)
+
+
+def test_interpolation_is_linear_in_place_and_slerp_in_rotation():
+    """Shoemake 1985: sin((1 - f) a) / sin(a) q0 + sin(f a) / sin(a) q1, a the angle between q0 and q1."""
+    rng = np.random.default_rng(0)
+    for nearness in (1, 1e-2, 1e-4):
+        q0 = rng.normal(size=4)
+        q1 = q0 / np.linalg.norm(q0) + nearness * rng.normal(size=4)
+        q0, q1 = (q / np.linalg.norm(q) for q in (q0, q1))
+        q1 = q1 if q0 @ q1 > 0 else -q1
+        t0, t1, f = rng.normal(size=3), rng.normal(size=3), rng.uniform()
+        a = np.arccos(q0 @ q1)
+        between = (np.sin((1 - f) * a) * q0 + np.sin(f * a) * q1) / np.sin(a)
+        found = interpolate(rigid_transform(t0, q0), rigid_transform(t1, q1), f)
+        np.testing.assert_allclose(found, rigid_transform((1 - f) * t0 + f * t1, between), atol=1e-11)

@@ -47,7 +47,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "--out",
         type=Path,
         metavar="DIR",
-        help="writes records.jsonl, report.md and charts of sparsification there",
+        help="writes records.jsonl, report.md and charts of sparsification (extra: plots) there",
     )
     _add_solvers(parser.add_argument_group("solvers"))
     _add_cases(parser.add_argument_group("anchors"))
@@ -86,11 +86,11 @@ def _add_cases(group: argparse._ArgumentGroup) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the tables. Raises MetricDepthError."""
-    import cv2
     from tqdm import tqdm
 
     from metric_depth_ros.cli.offline import make_folder
     from metric_depth_ros.config import updated
+    from metric_depth_ros.drawing.charts import save_chart
     from metric_depth_ros.errors import InputError
     from metric_depth_ros.evaluation import report, runner
     from metric_depth_ros.evaluation.candidates import build_candidates
@@ -114,9 +114,10 @@ def run(args: argparse.Namespace) -> int:
     if args.out is not None:
         runner.write_records(args.out / "records.jsonl", records)
         (args.out / "report.md").write_text(f"{text}\n{report.by_set(records)}", encoding="utf-8")
-        for title, chart in report.sparsification_charts(records).items():
+        for title, panels in report.sparsification_panels(records).items():
             name = "_".join(title.split(",")[:2]).replace(" ", "")
-            cv2.imwrite(str(args.out / f"sparsification_{name}.png"), chart[..., ::-1])
+            path = args.out / f"sparsification_{name}.png"
+            save_chart(path, "fraction of the pixels removed, least sure first", panels)
     return 0
 
 

@@ -50,19 +50,23 @@ def _distinct(anchors: Anchors, width: int, height: int) -> tuple[FloatArray, Fl
     return distinct, total / np.maximum(np.bincount(which, minlength=len(distinct)), 1)
 
 
+def nearest_known(known: BoolArray) -> IntArray:
+    """(H * W,) flat index of the known pixel nearest to each; at least one must be known."""
+    _, label = cv2.distanceTransformWithLabels(
+        (~known).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    of_label = np.zeros(int(label.max()) + 1, np.intp)
+    places = np.flatnonzero(known)
+    of_label[label.ravel()[places]] = places
+    return np.asarray(of_label[label.ravel()])
+
+
 def _nearest(uv: FloatArray, depth: FloatArray, width: int, height: int) -> FloatArray:
     """(H, W) float32, each pixel the depth of the anchor closest to it."""
-    free = np.full((height, width), 255, np.uint8)
+    known, value = np.zeros((height, width), np.bool_), np.zeros((height, width), np.float32)
     u, v = np.rint(uv).astype(np.intp).T
-    free[v, u] = 0
-    value = np.zeros((height, width), np.float32)
-    value[v, u] = depth
-    _, label = cv2.distanceTransformWithLabels(
-        free, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    of_label = np.zeros(int(label.max()) + 1, np.float32)
-    of_label[label[v, u]] = value[v, u]
-    return np.asarray(of_label[label])
+    known[v, u], value[v, u] = True, depth
+    return np.asarray(value.ravel()[nearest_known(known)].reshape(height, width))
 
 
 def _triangles(uv: FloatArray, width: int, height: int) -> IntArray:

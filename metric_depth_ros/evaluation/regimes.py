@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import math
 
-import cv2
 import numpy as np
 
+from metric_depth_ros.evaluation.interpolation import nearest_known
 from metric_depth_ros.types import BoolArray, FloatArray, IntArray
 
 # Fewest and most anchors of a regime, both included.
@@ -46,7 +46,7 @@ def grid_places(known: BoolArray, count: int, rng: np.random.Generator) -> IntAr
     kept = np.sort(rng.choice(len(candidates), count, replace=False))
     free, left, places = known.copy(), candidates[kept], []
     for _ in range(_ROUNDS):
-        taken, first = np.unique(_nearest_known(free)[left], return_index=True)
+        taken, first = np.unique(nearest_known(free)[left], return_index=True)
         places.append(taken)
         free.ravel()[taken] = False
         left = np.delete(left, first)
@@ -68,14 +68,3 @@ def drop_closest(uv: FloatArray, count: int) -> IntArray:
         closest = np.lexsort((-np.arange(len(kept)), *nearest.T[::-1]))[0]
         kept = np.delete(kept, closest)
     return kept
-
-
-def _nearest_known(known: BoolArray) -> IntArray:
-    """(H * W,) flat index of the nearest known pixel."""
-    _, label = cv2.distanceTransformWithLabels(
-        (~known).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    of_label = np.zeros(int(label.max()) + 1, np.intp)
-    places = np.flatnonzero(known)
-    of_label[label.ravel()[places]] = places
-    return np.asarray(of_label[label.ravel()])

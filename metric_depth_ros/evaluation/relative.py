@@ -14,6 +14,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from scipy.stats import spearmanr
 
 from metric_depth_ros.datasets import Frame, FrameFolder
 from metric_depth_ros.errors import InputError
@@ -158,10 +159,9 @@ def fitted_depth(values: FloatArray, anchor_values: FloatArray, anchor_depth: Fl
 
 def rank_correlation(a: FloatArray, b: FloatArray) -> float:
     """Spearman's correlation of (N,) values, equal ones sharing their mean rank; 0 if one is constant."""
-    p, q = _ranks(a), _ranks(b)
-    p, q = p - p.mean(), q - q.mean()
-    spread = float(np.sqrt((p @ p) * (q @ q)))
-    return float(p @ q) / spread if spread > 0 else 0.0
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return 0.0
+    return float(spearmanr(a, b)[0])
 
 
 def inverse_values(relative: RelativeDepth) -> FloatArray:
@@ -227,9 +227,3 @@ def _coarse_pixels(folder: Path, index: int, frame: Frame) -> tuple[IntArray, Fl
 
 def _generator(name: str, draw: int) -> np.random.Generator:
     return np.random.default_rng([draw, *name.encode()])
-
-
-def _ranks(values: FloatArray) -> FloatArray:
-    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-    ranks: FloatArray = (np.cumsum(count) - (count - 1) / 2)[place.ravel()]
-    return ranks

@@ -8,12 +8,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from metric_depth_ros.drawing.charts import draw_chart
+from metric_depth_ros.drawing.charts import Panel
 from metric_depth_ros.evaluation.frames import CAP_M
 from metric_depth_ros.evaluation.protocols import Case
 from metric_depth_ros.evaluation.regimes import REGIMES
 from metric_depth_ros.evaluation.runner import Record
-from metric_depth_ros.types import FloatArray, ImageArray
+from metric_depth_ros.types import FloatArray
 
 CHOSEN = "chosen on the other sets"
 _Key = TypeVar("_Key", bound=Hashable)
@@ -41,31 +41,31 @@ def by_set(records: Sequence[Record]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def sparsification_charts(records: Sequence[Record]) -> dict[str, ImageArray]:
-    """For every table's title a picture: AbsRel of what is left while the least sure pixels leave.
+def sparsification_panels(records: Sequence[Record]) -> dict[str, list[Panel]]:
+    """For every table's title the error of what is left while the least sure pixels leave, a panel a case.
 
-    A chart a case, a line a solver with a sigma; thin beside it the oracle, which knows the errors. Means
-    over the draws of AbsRel in units of that of all pixels; empty where nobody gives a sigma.
+    A line for each solver with a sigma, and dashed the oracle, which knows the errors: means over the
+    draws of AbsRel in units of that of all pixels. Empty where nobody gives a sigma.
     """
     found = {}
     for title, those in _tables(records):
-        charts = [
-            _sparsification_chart(f"{title}, {case_label(case)}: AbsRel left", of_case)
+        panels = [
+            _sparsification_panel(f"{title}, anchors: {case_label(case)}", of_case)
             for case, of_case in _grouped((r for r in those if r.sparsified), lambda r: r.case).items()
         ]
-        if charts:
-            found[title] = np.concatenate(charts)
+        if panels:
+            found[title] = panels
     return found
 
 
-def _sparsification_chart(title: str, records: Sequence[Record]) -> ImageArray:
+def _sparsification_panel(title: str, records: Sequence[Record]) -> Panel:
     lines, oracles = {}, {}
     for label, those in _grouped(records, _solver).items():
         lines[label], oracles[label] = (
             _mean_curve([getattr(r, name) for r in those], [r.sparsified[0] for r in those])
             for name in ("sparsified", "oracle")
         )
-    return draw_chart(title, lines, across="removed", beside=oracles)
+    return Panel("AbsRel of the rest / of all", lines, title, oracles, "oracle, largest errors first")
 
 
 def _mean_curve(curves: Sequence[Sequence[float]], units: Sequence[float]) -> FloatArray:

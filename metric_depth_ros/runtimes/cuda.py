@@ -1,7 +1,7 @@
 """The CUDA driver through ctypes: is there a GPU, and the few calls that a runtime needs.
 
 Names and signatures are those of NVIDIA's CUDA driver API, which every driver since CUDA 11.4 has; no
-CUDA toolkit is needed. *Not verified on a GPU.*
+CUDA toolkit is needed. docs/runtimes.md says why not cuda-python. *Not verified on a GPU.*
 """
 
 from __future__ import annotations

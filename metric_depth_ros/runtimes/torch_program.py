@@ -1,4 +1,4 @@
-"""An ONNX graph that PyTorch runs operator by operator."""
+"""An ONNX graph that PyTorch runs operator by operator. docs/runtimes.md says why not onnx2torch."""
 
 from __future__ import annotations
 

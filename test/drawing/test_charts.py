@@ -1,41 +1,89 @@
-"""Charts: lines where their values put them, thin ones beside, nothing that is not finite."""
+"""Charts: lines where their values put them, named axes, only what is finite; matplotlib may be missing."""
 
 from __future__ import annotations
 
+import sys
+
+import cv2
 import numpy as np
 import pytest
 
-from metric_depth_ros.drawing.charts import draw_chart
+from metric_depth_ros.drawing import charts
+from metric_depth_ros.drawing.charts import Panel, save_chart
 
 RISING = np.array([[0, 0.0], [1, 1.0]])
 
 
-def coloured(chart):
-    """Where the chart is neither white, grey nor black."""
-    return np.ptp(chart.astype(int), axis=2) > 60
+@pytest.fixture
+def figures(monkeypatch):
+    """Every figure that is made."""
+    from matplotlib import figure
+
+    made = []
+
+    class Kept(figure.Figure):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            made.append(self)
+
+    monkeypatch.setattr(figure, "Figure", Kept)
+    return made
 
 
-def test_a_line_rises_from_bottom_left_to_top_right():
-    inside = coloured(draw_chart("", {"": RISING}, across="x"))[50:270, 50:600]
-    rows, columns = np.nonzero(inside)
-    assert rows[columns < 50].min() > 150
-    assert rows[columns > 500].max() < 60
+def drawn(figure, panel=0):
+    """Label -> (N, 2) of the lines of one pair of axes."""
+    return {line.get_label(): np.column_stack(line.get_data()) for line in figure.axes[panel].lines}
 
 
-def test_a_thin_line_has_its_partners_colour():
-    alone = draw_chart("", {"a": RISING}, across="x")
-    both = draw_chart("", {"a": RISING}, across="x", beside={"a": RISING[:, ::-1] * [1, 0.5]})
-    assert coloured(both).sum() > 1.2 * coloured(alone).sum()
+def test_axes_lines_and_last_values_are_named(figures, tmp_path):
+    panels = [Panel("loss", {"training": RISING}), Panel("AbsRel", {"a": RISING / 4, "b": RISING}, "indoor")]
+    save_chart(tmp_path / "chart.png", "step", panels)
+    (figure,) = figures
+    assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "AbsRel"]
+    assert [axes.get_xlabel() for axes in figure.axes] == ["", "step"]
+    assert figure.axes[1].get_title(loc="left") == "indoor"
+    legend = [text.get_text() for text in figure.axes[1].get_legend().get_texts()]
+    assert legend == ["a: 0.250", "b: 1.00"]
+    np.testing.assert_array_equal(drawn(figure, 1)["a: 0.250"], RISING / 4)
+    assert figure.axes[0].get_xlim() == figure.axes[1].get_xlim()
+
+
+def test_the_file_is_a_picture_with_the_line_in_it(tmp_path):
+    save_chart(tmp_path / "chart.png", "x", [Panel("y", {"": RISING})])
+    picture = cv2.imread(str(tmp_path / "chart.png"))
+    height, width = picture.shape[:2]
+    rows, columns = np.nonzero(np.ptp(picture.astype(int), axis=2) > 60)  # neither white, grey nor black
+    assert rows[columns < 0.2 * width].min() > 0.5 * height
+    assert rows[columns.argmin()] > rows[columns.argmax()]
+
+
+def test_a_dashed_line_has_its_partners_colour(figures, tmp_path):
+    panel = Panel("y", {"a": RISING, "b": RISING}, dashed={"b": RISING[:, ::-1]}, dashed_name="oracle")
+    save_chart(tmp_path / "chart.png", "x", [panel])
+    a, b, dashed, named = figures[0].axes[0].lines
+    assert dashed.get_color() == b.get_color() != a.get_color()
+    assert dashed.get_linestyle() == named.get_linestyle() == "--"
+    assert figures[0].axes[0].get_legend().get_texts()[-1].get_text() == "oracle"
 
 
 @pytest.mark.parametrize(
-    "lines",
-    [{}, {"a": np.zeros((0, 2))}, {"a": np.full((3, 2), np.nan)}, {"a": np.array([[0, np.inf], [1, 2]])}],
-)
-def test_nothing_to_draw_is_an_empty_chart(lines):
-    assert draw_chart("none", lines, across="step").shape == (300, 620, 3)
+    ("lines", "kept"),
+    [
+        ({}, 0), ({"a": np.zeros((0, 2))}, 0), ({"a": np.full((3, 2), np.nan)}, 0),
+        ({"a": np.array([[0, np.inf], [1, 2]])}, 1),
+    ],
+)  # fmt: skip
+def test_what_is_not_finite_is_left_out(figures, tmp_path, lines, kept):
+    save_chart(tmp_path / "chart.png", "step", [Panel("y", lines)])
+    assert sum(map(len, drawn(figures[0]).values())) == kept
+    assert (tmp_path / "chart.png").is_file()
 
 
-def test_many_names_take_more_rows():
-    lines = {f"line {n}": RISING * n for n in range(1, 8)}
-    assert coloured(draw_chart("", lines, across="x"))[60:90].any()
+def test_without_matplotlib_nothing_is_drawn_and_one_line_says_so(monkeypatch, tmp_path, caplog):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    charts._warn_once.cache_clear()
+    for _ in range(2):
+        save_chart(tmp_path / "chart.png", "step", [Panel("y", {"a": RISING})])
+    (record,) = caplog.records
+    assert "charts: not drawn" in record.message and "metric_depth_ros[plots]" in record.message
+    assert not list(tmp_path.iterdir())

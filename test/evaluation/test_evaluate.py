@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import re
+import sys
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 
 from metric_depth_ros.cli.main import main
 from metric_depth_ros.config import Config, EngineConfig, RegionsConfig, from_flat
+from metric_depth_ros.drawing import charts
 from metric_depth_ros.errors import AnchorError, ConfigError, InputError, ModelError
 from metric_depth_ros.evaluation import report
 from metric_depth_ros.evaluation.candidates import (
@@ -471,3 +473,14 @@ def test_charts_of_sparsification_for_solvers_with_a_sigma(data, tmp_path, capsy
     ) == 0  # fmt: skip
     chart = cv2.imread(str(tmp_path / "sparsification_indoor_clean.png"))
     assert chart is not None and chart.std() > 5
+
+
+def test_evaluate_needs_no_matplotlib(data, tmp_path, capsys, caplog, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    charts._warn_once.cache_clear()
+    out = tmp_path / "out"
+    assert evaluate(
+        data, "--solvers", "auto", "--protocol", "random", "--anchors", "20", "--seeds", 1, "--out", out
+    ) == 0  # fmt: skip
+    assert "metric_depth_ros[plots]" in caplog.text
+    assert {path.name for path in out.iterdir()} == {"records.jsonl", "report.md"}

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 from functools import partial
 from itertools import pairwise
 
@@ -19,6 +20,7 @@ from metric_depth_ros.errors import ConfigError, InputError, ModelError
 from metric_depth_ros.learning.models.tiny_depth import TinyDepth
 from metric_depth_ros.learning.training import checkpoint
 from metric_depth_ros.learning.training.augment import reframed, relit
+from metric_depth_ros.learning.training.curves import Curves
 from metric_depth_ros.learning.training.depth.losses import (
     LOSSES,
     gradient_loss,
@@ -346,6 +348,14 @@ def test_a_resumed_run_is_the_same_to_the_bit(shards, tmp_path):
     rows = list(csv.DictReader((tmp_path / "parts/validation.csv").open()))
     assert [row["step"] for row in rows] == ["3", "6"] and {row["place"] for row in rows} == {"synthetic"}
     assert cv2.imread(str(tmp_path / "parts/curves.png")) is not None
+
+
+def test_curves_without_matplotlib_are_tables_alone(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    curves = Curves(tmp_path)
+    curves.add_loss(3, 1.0, 0.5, 30.0)
+    curves.draw()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["loss.csv", "validation.csv"]
 
 
 def test_a_run_can_start_from_exported_weights(shards, tmp_path):

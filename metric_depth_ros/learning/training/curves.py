@@ -6,10 +6,9 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from metric_depth_ros.drawing.charts import draw_chart
+from metric_depth_ros.drawing.charts import Panel, save_chart
 from metric_depth_ros.types import FloatArray
 
 _LOSS = ("step", "seconds", "loss", "images_per_s")
@@ -21,7 +20,7 @@ class Curves:
     def __init__(self, folder: str | Path, scores: Mapping[str, str], *, before_step: int = 0) -> None:
         """Rows of steps after ``before_step``, which a resumed run makes again, are dropped.
 
-        ``scores``: the fields of what ``add_scores`` is given, and their panels' titles.
+        ``scores``: the fields of what ``add_scores`` is given, and what their panels' axes are called.
         """
         self._folder, self._scores = Path(folder), dict(scores)
         self._tables = {"loss.csv": _LOSS, "validation.csv": ("step", "seconds", "place", *scores)}
@@ -46,12 +45,11 @@ class Curves:
         """Draws curves.png: the loss and every score over the steps."""
         losses, scores = self._read("loss.csv"), self._read("validation.csv")
         places = list(dict.fromkeys(row["place"] for row in scores))
-        panels = [draw_chart("loss", {"training": _line(losses, "loss")}, across="step")]
+        panels = [Panel("training loss", {"training": _line(losses, "loss")})]
         for column, title in self._scores.items():
             rows = {place: [row for row in scores if row["place"] == place] for place in places}
-            lines = {place: _line(of_place, column) for place, of_place in rows.items()}
-            panels.append(draw_chart(title, lines, across="step"))
-        cv2.imwrite(str(self._folder / "curves.png"), np.concatenate(panels)[..., ::-1])
+            panels.append(Panel(title, {place: _line(of_place, column) for place, of_place in rows.items()}))
+        save_chart(self._folder / "curves.png", "step", panels)
 
     def _append(self, name: str, row: Sequence[object]) -> None:
         with (self._folder / name).open("a", newline="", encoding="utf-8") as file:
