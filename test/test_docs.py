@@ -126,9 +126,8 @@ def test_settings_that_are_named_exist(page):
     for line in shell_lines(page):
         for name in re.findall(rf"(?<![\w./]){SETTING}(?!\.?\w)", line):
             check_setting(name)
-        if "--set" in line or "param set" in line:
-            for name, value in re.findall(rf"({SETTING})[= ](\S+)", line):
-                check_setting(name, value)
+    for name, value in re.findall(rf"(?:--set |param set /\w+ )({SETTING})[= ](\S+)", code_of(page)):
+        check_setting(name, value)
 
 
 def check_setting(name, value=None):
@@ -161,9 +160,7 @@ def test_solvers_are_counted_and_named():
     assert set(SOLVERS) <= set(re.findall(r"\w+", text_of("solvers.md")))
     for page in PAGES:
         code = " ".join([code_of(page), *fenced(page, "python")])
-        named = re.findall(
-            r"--solvers? ([a-z_]+(?:[ ,][a-z_]+)*)|\bsolver=\"(\w+)\"|\b(paper_[a-z]+)\b", code
-        )
+        named = re.findall(r"--solvers? ([a-z_]+(?:,[a-z_]+)*)|\bsolver=\"(\w+)\"|\b(paper_[a-z]+)\b", code)
         for name in re.findall(r"\w+", " ".join("".join(groups) for groups in named)):
             assert name in SOLVERS, (page, name)
 
