@@ -70,7 +70,7 @@ def shell_lines(page):
 
 def code_of(page):
     """All that is written as code, but for fenced blocks."""
-    return " ".join([*quoted(page), *shell_lines(page)])
+    return "\n".join([*quoted(page), *shell_lines(page)])
 
 
 def rows(page, column):
@@ -159,7 +159,7 @@ def test_solvers_are_counted_and_named():
     assert {int(n) for found in counts.values() for n in found} == {len(SOLVERS) - 1}
     assert set(SOLVERS) <= set(re.findall(r"\w+", text_of("solvers.md")))
     for page in PAGES:
-        code = " ".join([code_of(page), *fenced(page, "python")])
+        code = "\n".join([code_of(page), *fenced(page, "python")])
         named = re.findall(r"--solvers? ([a-z_]+(?:,[a-z_]+)*)|\bsolver=\"(\w+)\"|\b(paper_[a-z]+)\b", code)
         for name in re.findall(r"\w+", " ".join("".join(groups) for groups in named)):
             assert name in SOLVERS, (page, name)
