@@ -26,7 +26,7 @@ from metric_depth_ros.runtimes import choice, plan_cache, self_test
 ROOT = Path(__file__).parents[1]
 FOLDERS = (ROOT, ROOT / "metric_depth_ros", ROOT / "metric_depth_synthetic")  # where the paths named begin
 CODE = ("metric_depth_ros", "metric_depth_synthetic", "test", "benchmarks", "examples", "launch", "setup.py")
-PAGES = {path.name: path for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"))}
+PAGES = {str(path.relative_to(ROOT)): path for path in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"))}
 every_page = pytest.mark.parametrize("page", sorted(PAGES))
 
 SOLVERS = SETTINGS["solver.name"].choices
@@ -118,7 +118,9 @@ def test_files_that_are_named_exist(page):
             assert any((folder / name).exists() for folder in FOLDERS), name
 
 
-@pytest.mark.parametrize("page", sorted(PAGES.keys() - {"architecture.md"}))  # which names classes and fields
+@pytest.mark.parametrize(
+    "page", sorted(PAGES.keys() - {"docs/architecture.md"})
+)  # which names classes and fields
 def test_settings_that_are_named_exist(page):
     for said in quoted(page):
         if match := re.fullmatch(rf"({SETTING})(?:(?:: |=)(.+))?", said):
@@ -157,7 +159,7 @@ def test_solvers_are_counted_and_named():
     counts = {page: re.findall(r"\b(\d+) \[?solvers\b", text_of(page)) for page in PAGES}
     assert counts["README.md"], "README.md does not say how many solvers there are"
     assert {int(n) for found in counts.values() for n in found} == {len(SOLVERS) - 1}
-    assert set(SOLVERS) <= set(re.findall(r"\w+", text_of("solvers.md")))
+    assert set(SOLVERS) <= set(re.findall(r"\w+", text_of("docs/solvers.md")))
     for page in PAGES:
         code = "\n".join([code_of(page), *fenced(page, "python")])
         named = re.findall(r"--solvers? ([a-z_]+(?:,[a-z_]+)*)|\bsolver=\"(\w+)\"|\b(paper_[a-z]+)\b", code)
@@ -167,19 +169,19 @@ def test_solvers_are_counted_and_named():
 
 # Page, words around the numbers, and what the code has.
 NUMBERS = [
-    ("node.md", r"SIGTERM let each worker thread finish its image \((\d+) s at most",
+    ("docs/node.md", r"SIGTERM let each worker thread finish its image \((\d+) s at most",
      [inspect.signature(NewestWorker.stop).parameters["timeout_s"].default]),
-    ("node.md", r"retried after (\d+) s, .*? up to (\d+) s", [backoff._FIRST_S, backoff._LONGEST_S]),
-    ("node.md", r"stamped more than (\d+) s before the last", [sync._JUMP_NS / 1e9]),
-    ("bags.md", r"a stamp more than (\d+) s back is a jump", [sync._JUMP_NS / 1e9]),
-    ("node.md", r"The last (\d+) \+ `sync.accumulate` clouds are kept", [sync._CAPACITY]),
-    ("node.md", r"until the next depth or for (\d+) s\. The log repeats one every (\d+) s",
+    ("docs/node.md", r"retried after (\d+) s, .*? up to (\d+) s", [backoff._FIRST_S, backoff._LONGEST_S]),
+    ("docs/node.md", r"stamped more than (\d+) s before the last", [sync._JUMP_NS / 1e9]),
+    ("docs/bags.md", r"a stamp more than (\d+) s back is a jump", [sync._JUMP_NS / 1e9]),
+    ("docs/node.md", r"The last (\d+) \+ `sync.accumulate` clouds are kept", [sync._CAPACITY]),
+    ("docs/node.md", r"until the next depth or for (\d+) s\. The log repeats one every (\d+) s",
      [record._FORGET_S, record._LOG_PERIOD_S]),
-    ("runtimes.md", r"at most ([\d.]+) \(fp32\) or ([\d.]+) \(fp16, bf16\)",
+    ("docs/runtimes.md", r"at most ([\d.]+) \(fp32\) or ([\d.]+) \(fp16, bf16\)",
      [self_test.TOLERANCE["fp32"], self_test.TOLERANCE["fp16"]]),
-    ("runtimes.md", r"unless another is (\d+) % faster", [round(100 * (choice._GAIN - 1))]),
-    ("runtimes.md", r"unused for (\d+) days", [plan_cache._UNUSED_S / 86400]),
-    ("focus.md", r"Tasks .*?: (.*?)\.",
+    ("docs/runtimes.md", r"unless another is (\d+) % faster", [round(100 * (choice._GAIN - 1))]),
+    ("docs/runtimes.md", r"unused for (\d+) days", [plan_cache._UNUSED_S / 86400]),
+    ("docs/focus.md", r"Tasks .*?: (.*?)\.",
      [", ".join(f"`{word}` {f'{m:g} m' if m else 'none'}" for word, m in FOCUS_WORDS.items())]),
 ]  # fmt: skip
 
@@ -239,7 +241,7 @@ def test_launch_arguments_exist(page):
 def test_messages_of_the_table_are_said_by_the_code():
     files = [ast.walk(ast.parse(file.read_text())) for file in (ROOT / "metric_depth_ros").rglob("*.py")]
     said = [str(node.value) for nodes in files for node in nodes if isinstance(node, ast.Constant)]
-    table = rows("node.md", "Cause, and what to do")
+    table = rows("docs/node.md", "Cause, and what to do")
     assert len(table) > 10
     for message in re.findall(r"`([^`]+)`", " ".join(cell for cell, _ in table)):
         parts = re.split(r"#|\.\.\.|\d|camera_info", message)  # what the code puts in
