@@ -181,7 +181,7 @@ NUMBERS = [
      [self_test.TOLERANCE["fp32"], self_test.TOLERANCE["fp16"]]),
     ("docs/runtimes.md", r"unless another is (\d+) % faster", [round(100 * (choice._GAIN - 1))]),
     ("docs/runtimes.md", r"unused for (\d+) days", [plan_cache._UNUSED_S / 86400]),
-    ("docs/focus.md", r"Tasks .*?: (.*?)\.",
+    ("docs/focus.md", r"Names of tasks .*?: (.*?)\.",
      [", ".join(f"`{word}` {f'{m:g} m' if m else 'none'}" for word, m in FOCUS_WORDS.items())]),
 ]  # fmt: skip
 
