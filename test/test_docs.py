@@ -6,6 +6,7 @@ import dataclasses
 import importlib
 import inspect
 import io
+import pkgutil
 import re
 import shlex
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from metric_depth_ros import sync
+from metric_depth_ros import solve, sync
 from metric_depth_ros.cli.main import build_parser
 from metric_depth_ros.config import SETTINGS
 from metric_depth_ros.config.parameter_file import load
@@ -112,6 +113,8 @@ def test_files_that_are_named_exist(page):
     }
     roots = {path.name for folder in FOLDERS for path in folder.iterdir() if path.is_dir()}
     for name in re.findall(r"(?<![\w/.$<~*)-])[\w-][\w./-]*", code_of(page)):
+        if re.search(r"\b[A-Z]+\b(?!\.md)", name):
+            continue  # NAME stands for a name
         if name.endswith(".py"):
             assert any(path.endswith(f"/{name}") for path in ours), name
         elif "/" in name and name.split("/")[0] in roots and re.search(r"/$|\.[a-z0-9]+$", name):
@@ -171,7 +174,8 @@ def test_solvers_are_counted_and_named():
 NUMBERS = [
     ("docs/node.md", r"SIGTERM let each worker thread finish its image \((\d+) s at most",
      [inspect.signature(NewestWorker.stop).parameters["timeout_s"].default]),
-    ("docs/node.md", r"retried after (\d+) s, .*? up to (\d+) s", [backoff._FIRST_S, backoff._LONGEST_S]),
+    ("docs/node.md", r"(?:retried|tried again,) after (\d+) s, .*? up to (\d+) s",
+     [backoff._FIRST_S, backoff._LONGEST_S]),
     ("docs/node.md", r"stamped more than (\d+) s before the last", [sync._JUMP_NS / 1e9]),
     ("docs/bags.md", r"a stamp more than (\d+) s back is a jump", [sync._JUMP_NS / 1e9]),
     ("docs/node.md", r"The last (\d+) \+ `sync.accumulate` clouds are kept", [sync._CAPACITY]),
@@ -188,9 +192,12 @@ NUMBERS = [
 
 @pytest.mark.parametrize(("page", "words", "wanted"), NUMBERS)
 def test_numbers_are_those_of_the_code(page, words, wanted):
-    found = re.search(words, " ".join(text_of(page).split()))
-    assert found, f"{page} does not say: {words}"
-    assert list(found.groups()) == [item if isinstance(item, str) else f"{item:g}" for item in wanted]
+    """On that page, and on any other that says it."""
+    said = {each: re.search(words, " ".join(text_of(each).split())) for each in PAGES}
+    assert said[page], f"{page} does not say: {words}"
+    for each, found in said.items():
+        if found:
+            assert list(found.groups()) == [w if isinstance(w, str) else f"{w:g}" for w in wanted], each
 
 
 # ---- the node ------------------------------------------------------------------------------------
@@ -313,6 +320,21 @@ def test_extras_and_make_targets_exist(page):
         assert f'"{name}": ' in extras, name
     targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert set(re.findall(r"\bmake ([a-z]+)", code_of(page))) <= set(targets)
+
+
+@every_page
+def test_python_names_exist(page):
+    for said in quoted(page):
+        if re.fullmatch(r"metric_depth_(?:ros|synthetic)(?:\.\w+)+", said):
+            pkgutil.resolve_name(said)
+
+
+def test_arguments_of_solve_are_all_described():
+    described = {
+        name for cell, _ in rows("docs/python.md", "Argument") for name in re.findall(r"`(\w+)`", cell)
+    }
+    taken = inspect.signature(solve).parameters.values()
+    assert described == {each.name for each in taken if each.kind is not each.VAR_KEYWORD}
 
 
 @every_page
