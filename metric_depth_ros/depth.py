@@ -12,7 +12,7 @@ In each of them y grows with x wherever the network orders depth rightly.
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import cv2
 import numpy as np
@@ -22,11 +22,9 @@ from metric_depth_ros.types import FloatArray, Kind, MetricDepth, RelativeDepth
 
 Domain = Literal["inverse_depth", "log", "depth"]
 
-# Where the zero of inverse depth is arbitrary: the far end of a picture, as a multiple of its median depth.
-_FAR_END = 2.0
 # Nothing is farther than this multiple of the median depth: the sky, and noise around zero.
-_FARTHEST = 100.0
-# The part of the pixels that lies beyond the far end.
+FARTHEST = 100
+# The part of the pixels that lies beyond the far end, which is at twice the median depth.
 BEYOND = 0.02
 # Pixels that say so.
 _SAMPLE = 5_000
@@ -103,6 +101,14 @@ def positive_depth(relative: RelativeDepth) -> FloatArray:
     return np.asarray(np.divide(np.float32(1), depth, out=depth))  # twice as fast as np.reciprocal
 
 
+def far_end_shift(low: Any, median: Any) -> Any:
+    """The shift that puts inverse depth ``low`` at twice the median depth: median - shift = 2 (low - shift).
+
+    Of numbers and tensors alike.
+    """
+    return 2 * low - median
+
+
 def zero_of(values: FloatArray) -> tuple[float, float]:
     """Shift and floor of an inverse-depth map (H, W), as ``positive_depth`` has them; NaN of an unknown one.
 
@@ -123,8 +129,8 @@ def zero_of(values: FloatArray) -> tuple[float, float]:
     if sample[0] < 0:
         part = BEYOND * last - first
         low = float((1 - part) * sample[first] + part * sample[min(first + 1, last)])
-        shift = (_FAR_END * low - median) / (_FAR_END - 1)
-    return shift, max((median - shift) / _FARTHEST, float(np.finfo(np.float32).tiny))
+        shift = far_end_shift(low, median)
+    return shift, max((median - shift) / FARTHEST, float(np.finfo(np.float32).tiny))
 
 
 def within_limits(metric: MetricDepth, config: SolverConfig) -> MetricDepth:
