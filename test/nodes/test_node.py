@@ -332,7 +332,7 @@ def test_a_raw_fisheye_image_is_rectified(running):
     ("settings", "words"),
     [
         ({"solver.nam": "global_affine"}, "Did you mean solver.name?"),
-        ({"solver.name": "magic"}, "one of auto, global_affine"),
+        ({"solver.name": "magic"}, "one of auto, gaussian_process, global_affine"),
         ({"cloud.stride": 900}, "from 1 to 64"),
         ({"cloud.stride": 1.5}, "whole number"),
         ({"solver.focus_m": "abc"}, "number"),
