@@ -17,7 +17,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from metric_depth_ros import messages
 from metric_depth_ros.cli.live import NODE, Graph, ros_arguments
-from metric_depth_ros.nodes.outgoing import fill_camera_info, fill_cloud, fill_image
+from metric_depth_ros.nodes.outputs import fill_camera_info, fill_cloud, fill_image
 from metric_depth_ros.types import Camera
 
 pytestmark = pytest.mark.timeout(120)
@@ -332,7 +332,7 @@ def test_a_raw_fisheye_image_is_rectified(running):
     ("settings", "words"),
     [
         ({"solver.nam": "global_affine"}, "Did you mean solver.name?"),
-        ({"solver.name": "magic"}, "one of auto, gaussian_process"),
+        ({"solver.name": "magic"}, "one of auto, gaussian_process, global_affine"),
         ({"cloud.stride": 900}, "from 1 to 64"),
         ({"cloud.stride": 1.5}, "whole number"),
         ({"solver.focus_m": "abc"}, "number"),

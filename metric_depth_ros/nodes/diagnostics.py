@@ -1,0 +1,42 @@
+"""A node's health on /diagnostics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.node import Node
+
+from metric_depth_ros.health.status import Health
+from metric_depth_ros.pipeline import Result
+
+
+class Diagnostics:
+    """Publishes the one status of a node."""
+
+    def __init__(self, node: Node, health: Health) -> None:
+        self._node, self._health = node, health
+        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+
+    def publish(self, values: Mapping[str, str]) -> None:
+        """Its health, stamped now, and further values by name."""
+        level, message, counted = self._health.summary()
+        status = DiagnosticStatus(
+            level=bytes([level]),
+            name=f"{self._node.get_fully_qualified_name()}: depth",
+            message=message,
+            hardware_id=self._node.get_name(),
+            values=[KeyValue(key=key, value=value) for key, value in {**counted, **values}.items()],
+        )
+        array = DiagnosticArray(status=[status])
+        array.header.stamp = self._node.get_clock().now().to_msg()
+        self._publisher.publish(array)
+
+
+def values_of(result: Result) -> dict[str, str]:
+    """What diagnostics tell of the last depth: its anchors, times and what the solver says."""
+    values = {"anchors": str(len(result.anchors))}
+    for newest_ns in result.sample.cloud_stamps_ns[-1:]:  # a solver may go on without a cloud
+        values["cloud age_ms"] = f"{(result.stamp_ns - newest_ns) / 1e6:.1f}"
+    values |= {f"{stage}_ms": f"{1e3 * s:.1f}" for stage, s in result.timings.items()}
+    return values | {f"solver {name}": str(value) for name, value in result.metric.info.items()}
