@@ -19,7 +19,7 @@ from metric_depth_ros.cli.main import build_parser
 from metric_depth_ros.config import SETTINGS
 from metric_depth_ros.config.parameter_file import load
 from metric_depth_ros.engines.manifest import InputManifest, OutputManifest, load_engine_manifest
-from metric_depth_ros.health import backoff, record
+from metric_depth_ros.health import backoff, status
 from metric_depth_ros.near_far import FOCUS_WORDS
 from metric_depth_ros.nodes.worker import NewestWorker
 from metric_depth_ros.runtimes import choice, plan_cache, self_test
@@ -180,7 +180,7 @@ NUMBERS = [
     ("docs/bags.md", r"a stamp more than (\d+) s back is a jump", [sync._JUMP_NS / 1e9]),
     ("docs/node.md", r"The last (\d+) \+ `sync.accumulate` clouds are kept", [sync._CAPACITY]),
     ("docs/node.md", r"until the next depth or for (\d+) s\. The log repeats one every (\d+) s",
-     [record._FORGET_S, record._LOG_PERIOD_S]),
+     [status._FORGET_S, status._LOG_PERIOD_S]),
     ("docs/runtimes.md", r"at most ([\d.]+) \(fp32\) or ([\d.]+) \(fp16, bf16\)",
      [self_test.TOLERANCE["fp32"], self_test.TOLERANCE["fp16"]]),
     ("docs/runtimes.md", r"unless another is (\d+) % faster", [round(100 * (choice._GAIN - 1))]),
