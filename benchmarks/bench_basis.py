@@ -27,7 +27,7 @@ from metric_depth_ros.config import Config, EngineConfig, SolverConfig, from_fla
 from metric_depth_ros.depth import positive_depth, within_limits
 from metric_depth_ros.evaluation import report, runner
 from metric_depth_ros.evaluation.candidates import Candidate, build_candidates
-from metric_depth_ros.evaluation.frames import Problem, build_source, find_sets, read_problems
+from metric_depth_ros.evaluation.frames import KnownView, build_source, find_sets, read_views
 from metric_depth_ros.evaluation.metrics import abs_rel
 from metric_depth_ros.evaluation.protocols import OUTLIERS_FAR, OUTLIERS_NEAR, Case, draw
 from metric_depth_ros.pipeline import engine_for
@@ -73,32 +73,32 @@ def run_candidates(folder: Path, engine: EngineConfig, *, blind_alone: bool) -> 
         made: dict[str, Any] = {}
 
         def maps_of(
-            problem: Problem, fused: Any = fused, made: dict[str, Any] = made, blind: bool = settings["blind"]
+            view: KnownView, fused: Any = fused, made: dict[str, Any] = made, blind: bool = settings["blind"]
         ) -> RelativeDepth:
-            if problem.name not in made:
+            if view.name not in made:
                 made.clear()
-                values = problem.relative.values
+                values = view.relative.values
                 if blind_alone:
-                    values = np.nan_to_num(positive_depth(problem.relative))
+                    values = np.nan_to_num(positive_depth(view.relative))
                 values = torch.from_numpy(values)[None, None]
-                features = None if blind else torch.from_numpy(problem.relative.features[FEATURES])[None]
+                features = None if blind else torch.from_numpy(view.relative.features[FEATURES])[None]
                 with torch.inference_mode():
                     basis, spread = fused(values, features)
-                made[problem.name] = {"basis": basis[0].numpy(), "spread": spread[0].numpy()}
-            return replace(problem.relative, features=made[problem.name])
+                made[view.name] = {"basis": basis[0].numpy(), "spread": spread[0].numpy()}
+            return replace(view.relative, features=made[view.name])
 
         # The paper's regimes are trained with the paper's solve.
         config = _solver(settings["regime"])
         solver = build_solver(config)
 
         def solve(
-            problem: Problem,
+            view: KnownView,
             anchors: Anchors,
-            maps_of: Callable[[Problem], RelativeDepth] = maps_of,
+            maps_of: Callable[[KnownView], RelativeDepth] = maps_of,
             config: SolverConfig = config,
             solver: Solver = solver,
         ) -> MetricDepth:
-            given = SolverInput(maps_of(problem), anchors, image=problem.image)
+            given = SolverInput(maps_of(view), anchors, image=view.image)
             return within_limits(solver.solve(given), config)
 
         yield Candidate(f"{name} | seed {settings['seed']}, {state['step']} steps", solve, maps_of)
@@ -115,11 +115,11 @@ def run_name(settings: dict[str, Any]) -> str:
 def on_positive_depth(candidate: Candidate) -> Candidate:
     """The candidate given the network's positive depth, as ``basis`` takes it."""
 
-    def positive(problem: Problem) -> Problem:
-        return replace(problem, relative=RelativeDepth(positive_depth(problem.relative), "depth"))
+    def positive(view: KnownView) -> KnownView:
+        return replace(view, relative=RelativeDepth(positive_depth(view.relative), "depth"))
 
-    def solve(problem: Problem, anchors: Anchors) -> MetricDepth:
-        return candidate.solve(positive(problem), anchors)
+    def solve(view: KnownView, anchors: Anchors) -> MetricDepth:
+        return candidate.solve(positive(view), anchors)
 
     return replace(candidate, label=f"{candidate.label}, positive depth", solve=solve)
 
@@ -160,8 +160,8 @@ def measure(args: argparse.Namespace) -> None:
         candidates += list(run_candidates(args.runs, engine, blind_alone=args.stored is not None))
     records: list[runner.Record] = []
     for folder in find_sets(args.data):
-        problems = read_problems(folder, source, every=args.every > 0)
-        chosen = (problem for index, problem in enumerate(problems) if index % max(args.every, 1) == 0)
+        views = read_views(folder, source, every=args.every > 0)
+        chosen = (view for index, view in enumerate(views) if index % max(args.every, 1) == 0)
         records += list(runner.run(candidates, chosen, CASES, args.seeds))
     for place in sorted({record.place for record in records}):
         those = [record for record in records if record.place == place]
@@ -189,18 +189,18 @@ def outliers(data: list[Path], every: int) -> None:
     }
     errors: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
     for folder in find_sets(data):
-        for index, problem in enumerate(read_problems(folder, source, every=every > 0)):
+        for index, view in enumerate(read_views(folder, source, every=every > 0)):
             if index % max(every, 1):
                 continue
-            drawn = draw(problem.known, Case("random", 100), 0, problem.name)
+            drawn = draw(view.known, Case("random", 100), 0, view.name)
             rng, clean = np.random.default_rng(index), drawn.anchors
             far = rng.random(100) < 0.5
             factor = np.where(far, rng.uniform(*OUTLIERS_FAR, 100), rng.uniform(*OUTLIERS_NEAR, 100))
             wrong = np.where(np.arange(100) % 10 == 0, factor, 1) * clean.depth
-            truth = problem.known.pixels.take(drawn.evaluated)
+            truth = view.known.pixels.take(drawn.evaluated)
             u, v = np.rint(truth.uv).astype(np.intp).T
             for name, solver in solvers.items():
-                given = SolverInput(problem.relative, clean, image=problem.image)
+                given = SolverInput(view.relative, clean, image=view.image)
                 spoilt = replace(given, anchors=replace(clean, depth=wrong.astype(np.float32)))
                 pair = [abs_rel(solver.solve(g).depth[v, u], truth.depth) for g in (given, spoilt)]
                 errors[name].append((pair[0], pair[1]))

@@ -16,7 +16,7 @@ from metric_depth_ros.config import EngineConfig, SolverConfig
 from metric_depth_ros.depth import within_limits
 from metric_depth_ros.evaluation import report, runner
 from metric_depth_ros.evaluation.candidates import Candidate
-from metric_depth_ros.evaluation.frames import Problem, build_source, find_sets, read_problems
+from metric_depth_ros.evaluation.frames import KnownView, build_source, find_sets, read_views
 from metric_depth_ros.evaluation.protocols import Case
 from metric_depth_ros.solvers.gaussian_process.process import Covariance
 from metric_depth_ros.solvers.gaussian_process.solver import GaussianProcessSolver
@@ -30,8 +30,8 @@ def candidate(label: str, covariance: Covariance) -> Candidate:
     config = SolverConfig()
     solver = GaussianProcessSolver(config, covariance)
 
-    def solve(problem: Problem, anchors: Anchors) -> MetricDepth:
-        given = SolverInput(problem.relative, anchors, image=problem.image)
+    def solve(view: KnownView, anchors: Anchors) -> MetricDepth:
+        given = SolverInput(view.relative, anchors, image=view.image)
         return within_limits(solver.solve(given), config)
 
     return Candidate(label, solve)
@@ -55,9 +55,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     args = parser.parse_args()
     source = build_source(EngineConfig(), args.engine)
-    problems = (problem for folder in find_sets(args.data) for problem in read_problems(folder, source))
+    views = (view for folder in find_sets(args.data) for view in read_views(folder, source))
     cases = [Case("random", count, noisy) for noisy in (False, True) for count in COUNTS]
-    print(report.summary(list(runner.run(candidates(), problems, cases, args.seeds))))
+    print(report.summary(list(runner.run(candidates(), views, cases, args.seeds))))
 
 
 if __name__ == "__main__":

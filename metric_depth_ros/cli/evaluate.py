@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from metric_depth_ros.config import Config, EngineConfig
-    from metric_depth_ros.evaluation.frames import Problem
+    from metric_depth_ros.evaluation.frames import KnownView
     from metric_depth_ros.evaluation.protocols import Case
 
 _COUNTS = {
@@ -102,8 +102,8 @@ def run(args: argparse.Namespace) -> int:
     config = dataclasses.replace(config, engine=engine_for_all(config, changes))
     if args.out is not None:
         make_folder(args.out)
-    problems = tqdm(read_all(args, config), unit="frame", disable=None)
-    records = list(runner.run(candidates, problems, cases, args.seeds))
+    views = tqdm(read_all(args, config), unit="frame", disable=None)
+    records = list(runner.run(candidates, views, cases, args.seeds))
     if not records:
         raise InputError("evaluate: no frame with enough known pixels. Check DATA, --place and --anchors.")
     text = report.summary(records)
@@ -168,18 +168,18 @@ def build_cases(args: argparse.Namespace) -> list[Case]:
     ]
 
 
-def read_all(args: argparse.Namespace, config: Config) -> Iterator[Problem]:
+def read_all(args: argparse.Namespace, config: Config) -> Iterator[KnownView]:
     """The frames of every set, from where they were asked for; says which sets have none."""
-    from metric_depth_ros.evaluation.frames import build_source, find_sets, read_problems
+    from metric_depth_ros.evaluation.frames import build_source, find_sets, read_views
 
     focus_m = config.solver.focus_m or None
     source = build_source(config.engine, args.engine, focus_m=focus_m, flip=args.flip)
     for folder in find_sets(args.data):
         count = 0
-        for problem in read_problems(folder, source, every=args.all_frames):
+        for view in read_views(folder, source, every=args.all_frames):
             count += 1
-            if args.place in (None, problem.place):
-                yield problem
+            if args.place in (None, view.place):
+                yield view
         if not count:
             print(
                 f"metric_depth: {folder.name}: no frame with enough known pixels, left out", file=sys.stderr

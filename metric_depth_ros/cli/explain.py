@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from metric_depth_ros.config import Config
-    from metric_depth_ros.evaluation.frames import Problem
+    from metric_depth_ros.evaluation.frames import KnownView
     from metric_depth_ros.evaluation.spectrum import Spectrum
     from metric_depth_ros.solvers.basis.maps import Maps
     from metric_depth_ros.types import Anchors, MetricDepth
@@ -48,16 +48,16 @@ def run(args: argparse.Namespace) -> int:
     config = build_config(args)
     found: list[Spectrum] = []
     last: AnchorError | None = None
-    for problem in _problems(args, config):
+    for view in _problems(args, config):
         try:
-            metric, anchors, maps = _explained(problem, args, config)
+            metric, anchors, maps = _explained(view, args, config)
         except AnchorError as error:
             last = error
             continue
         if args.out is not None and not found:
-            _write(args.out, problem, anchors, metric, maps)
-            print(f"{args.out}: {problem.name}")
-        rows, _ = maps.at(anchors.uv, problem.image.shape[1::-1])
+            _write(args.out, view, anchors, metric, maps)
+            print(f"{args.out}: {view.name}")
+        rows, _ = maps.at(anchors.uv, view.image.shape[1::-1])
         found.append(spectrum(maps.values, rows))
     if not found:
         raise last or InputError(f"{args.data}: no such frame with 400 known pixels. Check DATA and --frame.")
@@ -86,17 +86,17 @@ def build_config(args: argparse.Namespace) -> Config:
 
 
 def _problems(args: argparse.Namespace, config: Config) -> Any:
-    from metric_depth_ros.evaluation.frames import build_source, read_problems
+    from metric_depth_ros.evaluation.frames import build_source, read_views
     from metric_depth_ros.pipeline import engine_for
 
     source = build_source(engine_for(config), args.engine)
-    for problem in read_problems(args.data, source, every=True):
-        if args.frame in (None, problem.frame_id):
-            yield problem
+    for view in read_views(args.data, source, every=True):
+        if args.frame in (None, view.frame_id):
+            yield view
 
 
 def _explained(
-    problem: Problem, args: argparse.Namespace, config: Config
+    view: KnownView, args: argparse.Namespace, config: Config
 ) -> tuple[MetricDepth, Anchors, Maps]:
     from metric_depth_ros.depth import positive_depth, within_limits
     from metric_depth_ros.evaluation.protocols import Case, draw
@@ -105,15 +105,15 @@ def _explained(
     from metric_depth_ros.types import SolverInput
 
     count = args.anchors if args.protocol == "random" else 1
-    anchors = draw(problem.known, Case(args.protocol, count), 0, problem.name).anchors
-    given = SolverInput(problem.relative, anchors, image=problem.image)
+    anchors = draw(view.known, Case(args.protocol, count), 0, view.name).anchors
+    given = SolverInput(view.relative, anchors, image=view.image)
     metric = within_limits(build_solver(config.solver).solve(given), config.solver)
-    depth = positive_depth(problem.relative)
+    depth = positive_depth(view.relative)
     # The maps that the solver used, whatever the settings say.
-    return metric, anchors, find_maps(problem.relative, depth, problem.image, metric.info["maps"])
+    return metric, anchors, find_maps(view.relative, depth, view.image, metric.info["maps"])
 
 
-def _write(path: Path, problem: Problem, anchors: Anchors, metric: MetricDepth, maps: Maps) -> None:
+def _write(path: Path, view: KnownView, anchors: Anchors, metric: MetricDepth, maps: Maps) -> None:
     """Draws and writes the picture. Raises InputError when it cannot be written."""
     import cv2
     import numpy as np
@@ -122,9 +122,9 @@ def _write(path: Path, problem: Problem, anchors: Anchors, metric: MetricDepth, 
     from metric_depth_ros.drawing.pictures import draw_basis
     from metric_depth_ros.errors import InputError
 
-    depth = positive_depth(problem.relative)
+    depth = positive_depth(view.relative)
     weights = np.array(metric.info["weights"])[1 : 1 + len(maps.values)]
-    sheet = draw_basis(problem.image, anchors, metric, depth, maps.values, weights)
+    sheet = draw_basis(view.image, anchors, metric, depth, maps.values, weights)
     try:
         written = cv2.imwrite(str(path), sheet[..., ::-1])
     except cv2.error:  # a name without a known format

@@ -14,7 +14,10 @@ import numpy as np
 from metric_depth_ros.types import FloatArray
 
 _LOG = logging.getLogger(__name__)
-_WIDTH_IN, _PANEL_HEIGHT_IN, _DOTS_PER_IN = 9.0, 2.8, 110
+# Inches, and dots per inch.
+_WIDTH_IN = 9.0
+_PANEL_HEIGHT_IN = 2.8
+_DOTS_PER_IN = 110
 # Lines of fewer points show each of them.
 _FEW_POINTS = 30
 

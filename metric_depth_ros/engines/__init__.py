@@ -9,7 +9,6 @@ import numpy as np
 
 from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.engines.depth_engine import DepthEngine
-from metric_depth_ros.engines.image_input import sizes_of
 from metric_depth_ros.engines.manifest import (
     FileManifest,
     InputManifest,
@@ -20,6 +19,7 @@ from metric_depth_ros.engines.manifest import (
     model_file,
 )
 from metric_depth_ros.engines.metric_solver import MetricSolverEngine
+from metric_depth_ros.engines.network_input import sizes_of
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.near_far import focus_of
 from metric_depth_ros.runtimes import Model, Request, Size, choose_runtime

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from metric_depth_ros.engines.image_input import ImageInput
 from metric_depth_ros.engines.manifest import Manifest
+from metric_depth_ros.engines.network_input import NetworkInput
 from metric_depth_ros.errors import ModelError
 from metric_depth_ros.types import FloatArray, ImageArray, RelativeDepth, Runtime
 
@@ -28,7 +28,7 @@ class DepthEngine:
         self.label, self.why, self.on_cpu = label, why, on_cpu
         self._runtime = runtime
         item = manifest.input
-        self._input = ImageInput(item)
+        self._input = NetworkInput(item)
         self.predict(np.zeros((item.height, item.width, 3), np.uint8))
 
     def predict(self, image: ImageArray, *, focus_m: float | None = None) -> RelativeDepth:

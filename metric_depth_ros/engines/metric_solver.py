@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from metric_depth_ros.engines.image_input import ImageInput
 from metric_depth_ros.engines.manifest import MetricSolverManifest
+from metric_depth_ros.engines.network_input import NetworkInput
 from metric_depth_ros.errors import ModelError
 from metric_depth_ros.near_far import fuse_focuses
 from metric_depth_ros.types import FloatArray, ImageArray, RelativeDepth, Runtime
@@ -47,7 +47,7 @@ class MetricSolverEngine:
         self.label, self.why, self.on_cpu = label, why, on_cpu
         self._encoder, self._decoders = encoder, decoders
         self._focuses, self._soft = tuple(focuses_m), soft
-        self._input = ImageInput(manifest.input)
+        self._input = NetworkInput(manifest.input)
         self.predict(np.zeros((manifest.input.height, manifest.input.width, 3), np.uint8))
 
     def predict(self, image: ImageArray, *, focus_m: float | None = None) -> RelativeDepth:

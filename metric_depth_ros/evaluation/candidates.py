@@ -11,13 +11,13 @@ import numpy as np
 from metric_depth_ros.config import Config, SolverConfig, updated
 from metric_depth_ros.depth import within_limits
 from metric_depth_ros.errors import ConfigError
-from metric_depth_ros.evaluation.frames import Problem
+from metric_depth_ros.evaluation.frames import KnownView
 from metric_depth_ros.evaluation.interpolation import interpolate_anchors
 from metric_depth_ros.solvers import build_solver
 from metric_depth_ros.types import Anchors, Kind, MetricDepth, RelativeDepth, SolverInput
 
-# A problem and anchors to metric depth. Raises MetricDepthError.
-Solve = Callable[[Problem, Anchors], MetricDepth]
+# A view and anchors to metric depth. Raises MetricDepthError.
+Solve = Callable[[KnownView, Anchors], MetricDepth]
 CONSTANT, INTERPOLATION = "control: constant map", "control: interpolation"
 
 
@@ -31,7 +31,7 @@ class Candidate:
 
     label: str
     solve: Solve
-    prepare: Callable[[Problem], object] = lambda problem: None
+    prepare: Callable[[KnownView], object] = lambda view: None
     control: bool = False
 
 
@@ -44,22 +44,22 @@ def solver_candidate(label: str, config: Config, *, constant_map: bool = False) 
     solver, settings = build_solver(config.solver), config.solver
     wants_regions = solver.wants_regions
 
-    def prepare(problem: Problem) -> object:
-        return problem.regions(config.regions) if wants_regions else None
+    def prepare(view: KnownView) -> object:
+        return view.regions(config.regions) if wants_regions else None
 
-    def solve(problem: Problem, anchors: Anchors) -> MetricDepth:
-        relative = constant_relative(problem, problem.relative.kind) if constant_map else problem.relative
-        regions = problem.regions(config.regions) if wants_regions else None
+    def solve(view: KnownView, anchors: Anchors) -> MetricDepth:
+        relative = constant_relative(view, view.relative.kind) if constant_map else view.relative
+        regions = view.regions(config.regions) if wants_regions else None
         focus_m = settings.focus_m or None
-        given = SolverInput(relative, anchors, image=problem.image, regions=regions, focus_m=focus_m)
+        given = SolverInput(relative, anchors, image=view.image, regions=regions, focus_m=focus_m)
         return within_limits(solver.solve(given), settings)
 
     return Candidate(label, solve, prepare, control=constant_map)
 
 
-def constant_relative(problem: Problem, kind: Kind) -> RelativeDepth:
+def constant_relative(view: KnownView, kind: Kind) -> RelativeDepth:
     """A network that says nothing."""
-    return RelativeDepth(np.ones_like(problem.relative.values), kind)
+    return RelativeDepth(np.ones_like(view.relative.values), kind)
 
 
 def controls() -> list[Candidate]:
@@ -70,12 +70,12 @@ def controls() -> list[Candidate]:
     settings = SolverConfig(name="global_affine")
     line = build_solver(settings)
 
-    def level(problem: Problem, anchors: Anchors) -> MetricDepth:
-        given = SolverInput(constant_relative(problem, "depth"), anchors)
+    def level(view: KnownView, anchors: Anchors) -> MetricDepth:
+        given = SolverInput(constant_relative(view, "depth"), anchors)
         return within_limits(line.solve(given), settings)
 
-    def interpolate(problem: Problem, anchors: Anchors) -> MetricDepth:
-        return MetricDepth(interpolate_anchors(anchors, problem.known.width, problem.known.height))
+    def interpolate(view: KnownView, anchors: Anchors) -> MetricDepth:
+        return MetricDepth(interpolate_anchors(anchors, view.known.width, view.known.height))
 
     return [Candidate(CONSTANT, level, control=True), Candidate(INTERPOLATION, interpolate, control=True)]
 

@@ -1,4 +1,4 @@
-"""Datasets of calibrated frames as problems for a solver: picture, relative depth, known pixels."""
+"""Datasets of calibrated frames as views for a solver: picture, relative depth, known pixels."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ RelativeSource = Callable[[str, str, ImageArray], RelativeDepth]
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
+class KnownView:
     """One picture to be made metric, and what is known about it.
 
     Attributes:
@@ -151,7 +151,7 @@ def _stored(path: Path) -> tuple[FloatArray, Kind]:
     return values, cast(Kind, kind)
 
 
-def read_problems(folder: str | Path, source: RelativeSource, *, every: bool = False) -> Iterator[Problem]:
+def read_views(folder: str | Path, source: RelativeSource, *, every: bool = False) -> Iterator[KnownView]:
     """The frames of a set that can be measured: 400 known pixels or more.
 
     Args:
@@ -172,4 +172,4 @@ def read_problems(folder: str | Path, source: RelativeSource, *, every: bool = F
         known = known_depth(frame, pixels, cap_m=CAP_M[place], border_px=unusable_border_px(frame.image))
         if len(known) >= LEAST_EVALUATED:
             relative = source(name, frame.id, frame.image)
-            yield Problem(name, frame.id, place, frame.image, frame.camera, relative, known)
+            yield KnownView(name, frame.id, place, frame.image, frame.camera, relative, known)

@@ -1,4 +1,4 @@
-"""Candidates on problems: one record for every solver, picture, case and seed."""
+"""Candidates on views: one record for every solver, picture, case and seed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import numpy as np
 from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError
 from metric_depth_ros.evaluation import metrics
 from metric_depth_ros.evaluation.candidates import Candidate
-from metric_depth_ros.evaluation.frames import Problem
+from metric_depth_ros.evaluation.frames import KnownView
 from metric_depth_ros.evaluation.places import Place
 from metric_depth_ros.evaluation.protocols import Case, Draw, draw
 from metric_depth_ros.types import FloatArray
@@ -76,7 +76,7 @@ class Record:
 
 def run(
     candidates: Sequence[Candidate],
-    problems: Iterable[Problem],
+    views: Iterable[KnownView],
     cases: Sequence[Case],
     seeds: int | None = None,
 ) -> Iterator[Record]:
@@ -88,26 +88,26 @@ def run(
     Args:
         seeds: draws of each case and picture; None takes the case's own number.
     """
-    for problem in problems:
+    for view in views:
         for candidate in candidates:
-            candidate.prepare(problem)
+            candidate.prepare(view)
         for case in cases:
             for seed in range(seeds or case.seeds):
                 try:
-                    drawn = draw(problem.known, case, seed, problem.name)
+                    drawn = draw(view.known, case, seed, view.name)
                 except AnchorError:
                     break
                 for candidate in candidates:
-                    yield _record(candidate, problem, case, seed, drawn)
+                    yield _record(candidate, view, case, seed, drawn)
 
 
-def _record(candidate: Candidate, problem: Problem, case: Case, seed: int, drawn: Draw) -> Record:
+def _record(candidate: Candidate, view: KnownView, case: Case, seed: int, drawn: Draw) -> Record:
     where = Record(
         solver=candidate.label,
         control=candidate.control,
-        place=problem.place,
-        set_name=problem.set_name,
-        frame=problem.frame_id,
+        place=view.place,
+        set_name=view.set_name,
+        frame=view.frame_id,
         protocol=case.protocol,
         count=case.count,
         noisy=case.noisy,
@@ -116,11 +116,11 @@ def _record(candidate: Candidate, problem: Problem, case: Case, seed: int, drawn
     )
     started = time.perf_counter()
     try:
-        metric = candidate.solve(problem, drawn.anchors)
+        metric = candidate.solve(view, drawn.anchors)
     except MetricDepthError as error:
         return dataclasses.replace(where, failure=str(error))
     seconds = time.perf_counter() - started
-    truth = problem.known.pixels.take(drawn.evaluated)
+    truth = view.known.pixels.take(drawn.evaluated)
     u, v = np.rint(truth.uv).astype(np.intp).T
     sigma = None if metric.sigma is None else metric.sigma[v, u]
     return dataclasses.replace(where, seconds=seconds, **_errors(metric.depth[v, u], truth.depth, sigma))

@@ -1,4 +1,4 @@
-"""What the node subscribes: images with what belongs to them, and clouds of points whose depth is known."""
+"""What the node subscribes: images with what belongs to them, clouds of points, and transforms."""
 
 from __future__ import annotations
 
@@ -8,17 +8,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy
+from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
 from metric_depth_ros import messages
 from metric_depth_ros.config import Config, SyncConfig
-from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError
+from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError, TransformError
+from metric_depth_ros.geometry import rigid_transform
 from metric_depth_ros.health.input_watch import InputWatch
 from metric_depth_ros.health.status import ERROR, Health
 from metric_depth_ros.nodes.qos import overridable
-from metric_depth_ros.nodes.ros import cv_bridge, forget_after, message_filters
+from metric_depth_ros.nodes.ros import cv_bridge, forget_after, message_filters, tf2_ros
 from metric_depth_ros.sync import CloudRing, jumps_back
 from metric_depth_ros.types import Cloud, ImageArray
 
@@ -176,6 +180,60 @@ class AnchorInput:
             self._refused = ""
             self._ring.add(cloud)
             self._changed.notify()
+
+
+class TransformInput:
+    """tf: a ``types.TransformSource`` on a tf2 buffer. Look up from another thread than the
+    executor's: the executor fills the buffer while a look-up waits.
+    """
+
+    def __init__(self, node: Node, timeout_s: float) -> None:
+        """Where this machine cannot take part in tf, every look-up says so."""
+        self.timeout_s = timeout_s
+        self._buffer = tf2_ros.Buffer()
+        self._unavailable: TransformError | None = None
+        try:
+            self._listener = tf2_ros.TransformListener(self._buffer, node)
+        except TransformError as error:
+            self._unavailable = error
+
+    def clear(self) -> None:
+        """Forgets what moves: time has jumped back."""
+        self._buffer.clear()
+
+    def lookup(self, target: str, source: str, stamp_ns: int) -> np.ndarray:
+        """(4, 4) T_target_source. Raises TransformError after ``timeout_s``."""
+        return self._matrix(
+            f"{source!r} to {target!r}", self._buffer.lookup_transform,
+            target.lstrip("/"), source.lstrip("/"), Time(nanoseconds=stamp_ns), self._timeout(),
+        )  # fmt: skip
+
+    def lookup_through(
+        self, target: str, target_ns: int, source: str, source_ns: int, fixed: str
+    ) -> np.ndarray:
+        """(4, 4) between two times through a fixed frame. Raises TransformError after ``timeout_s``."""
+        return self._matrix(
+            f"{source!r} to {target!r} through {fixed!r}", self._buffer.lookup_transform_full,
+            target.lstrip("/"), Time(nanoseconds=target_ns),
+            source.lstrip("/"), Time(nanoseconds=source_ns),
+            fixed.lstrip("/"), self._timeout(),
+        )  # fmt: skip
+
+    def _timeout(self) -> Duration:
+        return Duration(nanoseconds=round(self.timeout_s * 1e9))
+
+    def _matrix(self, what, look_up, *arguments) -> np.ndarray:
+        if self._unavailable is not None:
+            raise self._unavailable
+        try:
+            transform = look_up(*arguments).transform
+        except tf2_ros.TransformException as error:
+            raise TransformError(
+                f"tf: {what}: {error}. Publish the transform (static_transform_publisher for a fixed "
+                "mounting), or set extrinsics.source: parameters."
+            ) from error
+        t, q = transform.translation, transform.rotation
+        return rigid_transform([t.x, t.y, t.z], [q.x, q.y, q.z, q.w])
 
 
 _BRIDGE = cv_bridge.CvBridge()

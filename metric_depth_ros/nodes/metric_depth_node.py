@@ -24,11 +24,10 @@ from metric_depth_ros.health.backoff import Backoff, files_beside
 from metric_depth_ros.health.status import WARN, Health
 from metric_depth_ros.nodes.diagnostics import Diagnostics, values_of
 from metric_depth_ros.nodes.focus_topic import FocusTopic
-from metric_depth_ros.nodes.inputs import AnchorInput, ImageInput, Pair, read_any_image
+from metric_depth_ros.nodes.inputs import AnchorInput, ImageInput, Pair, TransformInput, read_any_image
 from metric_depth_ros.nodes.log import core_log, log_fault
 from metric_depth_ros.nodes.outputs import Outputs
 from metric_depth_ros.nodes.parameters import declare_config, on_set
-from metric_depth_ros.nodes.transforms import Tf2Source
 from metric_depth_ros.nodes.worker import NewestWorker
 from metric_depth_ros.pipeline import MetricDepthPipeline, Perceived, Result, build_pipeline, engine_for
 from metric_depth_ros.runtimes.stopping import stoppable_by
@@ -66,7 +65,7 @@ class MetricDepthNode(Node):
 
         self._health = Health(partial(log_fault, self.get_logger()))
         self._diagnostics = Diagnostics(self, self._health)
-        self._transforms = Tf2Source(self, self._config.extrinsics.tf_timeout_s)
+        self._transforms = TransformInput(self, self._config.extrinsics.tf_timeout_s)
         self._anchors = AnchorInput(self, self._config.sync, self._health)
         self._images = ImageInput(
             self, self._config, self._health, on_pair=self._on_pair, on_jump=self._on_jump

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from metric_depth_ros.config import RegionsConfig
-from metric_depth_ros.engines.image_input import sizes_of
 from metric_depth_ros.engines.manifest import (
     FileManifest,
     InputManifest,
@@ -16,6 +15,7 @@ from metric_depth_ros.engines.manifest import (
     load_manifest_of,
     model_file,
 )
+from metric_depth_ros.engines.network_input import sizes_of
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.regions.label_network import LabelSegmenter
 from metric_depth_ros.regions.sam import SamSegmenter

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from metric_depth_ros.config import RegionsConfig
-from metric_depth_ros.engines.image_input import ImageInput
 from metric_depth_ros.engines.manifest import LabelManifest
+from metric_depth_ros.engines.network_input import NetworkInput
 from metric_depth_ros.errors import ModelError
 from metric_depth_ros.regions.merging import rgb, split, tidied
 from metric_depth_ros.types import ImageArray, IntArray, RelativeDepth, Runtime
@@ -18,7 +18,7 @@ class LabelSegmenter:
     def __init__(self, manifest: LabelManifest, runtime: Runtime, config: RegionsConfig) -> None:
         """Runs the network once: a file that does not fit its manifest raises ModelError here."""
         self._manifest, self._runtime, self._config = manifest, runtime, config
-        self._input = ImageInput(manifest.input)
+        self._input = NetworkInput(manifest.input)
         self.labels(np.zeros((manifest.input.height, manifest.input.width, 3), np.uint8))
 
     def with_config(self, config: RegionsConfig) -> LabelSegmenter:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from metric_depth_ros.config import RegionsConfig
-from metric_depth_ros.engines.image_input import ImageInput
 from metric_depth_ros.engines.manifest import SamManifest
+from metric_depth_ros.engines.network_input import NetworkInput
 from metric_depth_ros.errors import ModelError
 from metric_depth_ros.regions.masks import boxes, point_grid, regions_of, resized, stability, suppressed
 from metric_depth_ros.regions.merging import rgb, tidied
@@ -20,7 +20,7 @@ class SamSegmenter:
         self, manifest: SamManifest, encoder: Runtime, decoder: Runtime, config: RegionsConfig
     ) -> None:
         self._manifest, self._encoder, self._decoder, self._config = manifest, encoder, decoder, config
-        self._input = ImageInput(manifest.input)
+        self._input = NetworkInput(manifest.input)
 
     def with_config(self, config: RegionsConfig) -> SamSegmenter:
         """Segmenter with the same network and other settings."""

@@ -13,9 +13,11 @@ from metric_depth_ros.solvers.fitting.lattice import Lattice
 from metric_depth_ros.solvers.fitting.observations import deviation_about
 from metric_depth_ros.types import FloatArray
 
-# Ours: the kernel's width in mean distances between anchors, and its limits as fractions of the diagonal.
-# The lower one keeps the kernel above the smallest float64 all over the image.
-_WIDTH_IN_SPACINGS, _NARROWEST, _WIDEST = 1.0, 0.03, 0.5
+# Ours: the kernel's width in mean distances between anchors.
+_WIDTH_IN_SPACINGS = 1.0
+# Its limits as fractions of the diagonal. The lower one keeps the kernel above the smallest float64.
+_NARROWEST = 0.03
+_WIDEST = 0.5
 # Lattice vertices per kernel width: the bilinear error is below 2 % of the local correction.
 _VERTICES_PER_WIDTH = 3
 # Bounds of the local scale relative to the global line.

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.engines import build_engine
 from metric_depth_ros.engines.depth_engine import DepthEngine
-from metric_depth_ros.engines.image_input import network_size, sizes_of
 from metric_depth_ros.engines.manifest import InputManifest, load_manifest
+from metric_depth_ros.engines.network_input import network_size, sizes_of
 from metric_depth_ros.errors import ModelError
 
 

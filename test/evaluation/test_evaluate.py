@@ -25,7 +25,7 @@ from metric_depth_ros.evaluation.candidates import (
     controls,
     solver_candidate,
 )
-from metric_depth_ros.evaluation.frames import build_source, find_sets, read_problems, stored_outputs
+from metric_depth_ros.evaluation.frames import build_source, find_sets, read_views, stored_outputs
 from metric_depth_ros.evaluation.places import place_of
 from metric_depth_ros.evaluation.protocols import Case
 from metric_depth_ros.evaluation.runner import Record, run, write_records
@@ -63,8 +63,8 @@ def data(tmp_path):
     return tmp_path
 
 
-def problems(data, name="office", **options):
-    return list(read_problems(data / name, stored_outputs(data / "outputs"), **options))
+def views(data, name="office", **options):
+    return list(read_views(data / name, stored_outputs(data / "outputs"), **options))
 
 
 # ---- frames ----------------------------------------------------------------------------------
@@ -81,9 +81,9 @@ def test_sets_are_found_themselves_and_one_level_below(data):
 
 
 def test_of_a_sequence_first_and_last_count(data):
-    assert [p.frame_id for p in problems(data, "walk")] == ["0", "5"]
-    assert len(problems(data, "walk", every=True)) == 6
-    assert [p.name for p in problems(data)] == ["office/0", "office/1"]
+    assert [p.frame_id for p in views(data, "walk")] == ["0", "5"]
+    assert len(views(data, "walk", every=True)) == 6
+    assert [p.name for p in views(data)] == ["office/0", "office/1"]
 
 
 def test_shards_are_frames_too(tmp_path):
@@ -93,9 +93,9 @@ def test_shards_are_frames_too(tmp_path):
     with ShardWriter(tmp_path / "shards", 0) as shard:
         shard.write(0, cv2.imencode(".jpg", np.zeros((HEIGHT, WIDTH, 3), np.uint8))[1].tobytes(), depth, info)
     (folder,) = find_sets([tmp_path])
-    (problem,) = read_problems(folder, lambda *_: RelativeDepth(ramp(0), "depth"))
-    assert problem.name == "shards/00000000" and problem.place == "indoor"
-    assert len(problem.known) == WIDTH * (HEIGHT - 5)
+    (view,) = read_views(folder, lambda *_: RelativeDepth(ramp(0), "depth"))
+    assert view.name == "shards/00000000" and view.place == "indoor"
+    assert len(view.known) == WIDTH * (HEIGHT - 5)
 
 
 def test_stored_outputs_are_enlarged_and_made_positive(tmp_path):
@@ -130,7 +130,7 @@ def test_stored_outputs_that_cannot_be_used(arrays, message, tmp_path):
 
 
 def test_the_source_is_a_folder_or_a_network(data, toy_manifest):
-    image = problems(data)[0].image
+    image = views(data)[0].image
     np.testing.assert_allclose(
         build_source(EngineConfig(), data / "outputs")("office", "0", image).values, ramp(0) / 7, rtol=1e-5
     )
@@ -165,7 +165,7 @@ def test_place_and_cap_follow_from_the_known_depth(tmp_path):
     """The floor runs from 2 to 7 m; in other units less than a fifth of it is beyond 10 m, and more."""
     for name, unit in (("room", 1), ("hall", 1.7), ("street", 5)):
         write_set(tmp_path, name, 1, unit=unit)
-    found = {name: problems(tmp_path, name)[0] for name in ("room", "hall", "street")}
+    found = {name: views(tmp_path, name)[0] for name in ("room", "hall", "street")}
     assert {name: p.place for name, p in found.items()} == {
         "room": "indoor", "hall": "indoor", "street": "outdoor",
     }  # fmt: skip
@@ -180,14 +180,14 @@ def test_a_white_frame_is_left_out(tmp_path):
     picture = cv2.imread(str(tmp_path / "framed/0.png"))
     picture[:8], picture[-8:], picture[:, :8], picture[:, -8:] = 255, 255, 255, 255
     cv2.imwrite(str(tmp_path / "framed/0.png"), picture)
-    assert len(problems(tmp_path, "framed")[0].known) == (WIDTH - 24) * (HEIGHT - 24)
+    assert len(views(tmp_path, "framed")[0].known) == (WIDTH - 24) * (HEIGHT - 24)
 
 
 def test_regions_are_made_once_for_each_configuration(data):
-    (problem, _) = problems(data)
-    first = problem.regions(RegionsConfig())
-    assert problem.regions(RegionsConfig()) is first
-    assert problem.regions(RegionsConfig(width=64)) is not first
+    (view, _) = views(data)
+    first = view.regions(RegionsConfig())
+    assert view.regions(RegionsConfig()) is first
+    assert view.regions(RegionsConfig(width=64)) is not first
 
 
 # ---- records ---------------------------------------------------------------------------------
@@ -195,7 +195,7 @@ def test_regions_are_made_once_for_each_configuration(data):
 
 def test_an_exact_network_has_no_error_and_the_controls_have_theirs(data):
     candidates = [solver_candidate("line", from_flat({"solver.name": "global_affine"})), *controls()]
-    records = list(run(candidates, problems(data), [FIVE], seeds=2))
+    records = list(run(candidates, views(data), [FIVE], seeds=2))
     assert [r.solver for r in records] == ["line", CONSTANT, INTERPOLATION] * 4
     line, constant, interpolation = ([r for r in records if r.solver == c.label] for c in candidates)
     assert max(r.abs_rel for r in line) < 1e-5 and min(r.delta1 for r in line) == 1
@@ -210,10 +210,10 @@ def test_an_exact_network_has_no_error_and_the_controls_have_theirs(data):
 
 def test_the_constant_map_is_one_depth_whatever_the_network(data):
     """The geometric mean of the anchors, as their sigmas are far below the 10 % of the misfit."""
-    (problem, _) = problems(data)
-    anchors = problem.known.pixels.take(np.array([7, 1000, 4000]))
-    inverse = dataclasses.replace(problem, relative=RelativeDepth(problem.relative.values, "inverse_depth"))
-    for each in (problem, inverse):
+    (view, _) = views(data)
+    anchors = view.known.pixels.take(np.array([7, 1000, 4000]))
+    inverse = dataclasses.replace(view, relative=RelativeDepth(view.relative.values, "inverse_depth"))
+    for each in (view, inverse):
         found = controls()[0].solve(each, anchors)
         np.testing.assert_allclose(found.depth, np.exp(np.log(anchors.depth).mean()), rtol=0.01)
         assert np.ptp(found.depth) == 0
@@ -224,19 +224,19 @@ def test_the_same_solver_without_a_network(data):
     assert [row.label for row in rows] == [
         "global_affine", "control: global_affine, constant map", CONSTANT, INTERPOLATION,
     ]  # fmt: skip
-    records = list(run(rows, problems(data), [FIVE], seeds=1))
+    records = list(run(rows, views(data), [FIVE], seeds=1))
     assert records[1].control and records[1].abs_rel == records[2].abs_rel > records[0].abs_rel
 
 
-def failing(problem, anchors):
+def failing(view, anchors):
     raise AnchorError("failing: 0 usable.")
 
 
 def test_a_failure_is_a_record_and_counts_as_one(data):
     half = np.full((HEIGHT, WIDTH), np.nan, np.float32)
     half[:, : WIDTH // 2] = ramp(0)[:, : WIDTH // 2]
-    rows = [Candidate("failing", failing), Candidate("half", lambda problem, anchors: MetricDepth(half))]
-    failed, covered = run(rows, problems(data)[:1], [FIVE], seeds=1)
+    rows = [Candidate("failing", failing), Candidate("half", lambda view, anchors: MetricDepth(half))]
+    failed, covered = run(rows, views(data)[:1], [FIVE], seeds=1)
     assert failed.failure == "failing: 0 usable." and failed.charged_abs_rel == 1
     assert math.isnan(failed.abs_rel) and failed.coverage == 0
     assert covered.abs_rel == 0 and covered.coverage == pytest.approx(0.5, abs=0.01)
@@ -244,20 +244,20 @@ def test_a_failure_is_a_record_and_counts_as_one(data):
 
 
 def test_a_bug_is_not_a_failure(data):
-    def buggy(problem, anchors):
+    def buggy(view, anchors):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        list(run([Candidate("buggy", buggy)], problems(data), [FIVE]))
+        list(run([Candidate("buggy", buggy)], views(data), [FIVE]))
 
 
 def test_a_sigma_is_measured(data):
-    def unsure(problem, anchors):
-        depth = problem.relative.values * 7
+    def unsure(view, anchors):
+        depth = view.relative.values * 7
         wrong = np.where(np.arange(WIDTH) < WIDTH // 2, 1.5, 1.1).astype(np.float32)
         return MetricDepth(depth * wrong, sigma=depth * (wrong - 0.9))
 
-    (record,) = run([Candidate("unsure", unsure)], problems(data)[:1], [FIVE], seeds=1)
+    (record,) = run([Candidate("unsure", unsure)], views(data)[:1], [FIVE], seeds=1)
     # Errors of 0.5 d and 0.1 d beside sigmas of 0.6 d and 0.2 d: sigma / d orders as the errors do.
     assert record.sigma_coverage == 1
     assert record.ause_abs_rel == pytest.approx(0, abs=1e-3)
@@ -266,12 +266,12 @@ def test_a_sigma_is_measured(data):
 
 def test_pictures_with_too_little_give_no_record(data):
     counts = [Case("random", 4000), Case("random", 5000)]
-    records = list(run(controls(), problems(data), counts))
+    records = list(run(controls(), views(data), counts))
     assert {r.count for r in records} == {4000}
 
 
 def test_records_are_json_lines(data, tmp_path):
-    records = list(run([Candidate("failing", failing)], problems(data), [FIVE], seeds=1))
+    records = list(run([Candidate("failing", failing)], views(data), [FIVE], seeds=1))
     write_records(tmp_path / "records.jsonl", records)
     lines = (tmp_path / "records.jsonl").read_text().splitlines()
     assert len(lines) == 2
@@ -470,11 +470,9 @@ def test_a_real_street_and_a_real_room(data_dir):
     source = stored_outputs(data_dir / "relative_meter")
     frames = {"indoor": 0, "outdoor": 0}
     for folder in (p for p in find_sets([data_dir]) if p.name in ("kitti_seq_2011_09_26", "nyu_metric3d")):
-        for problem in read_problems(folder, source):
-            frames[problem.place] += 1
-            assert problem.relative.values.min() > 0 and problem.known.from_lidar == (
-                problem.place == "outdoor"
-            )
+        for view in read_views(folder, source):
+            frames[view.place] += 1
+            assert view.relative.values.min() > 0 and view.known.from_lidar == (view.place == "outdoor")
     assert frames == {"indoor": 2, "outdoor": 2}
 
 

@@ -14,9 +14,10 @@ from metric_depth_ros.types import FloatArray
 _REWEIGHTINGS = 1
 # With this many anchors per map or more, an anchor's own leverage is ignored while reweighting.
 _FEW = 4
-# Squared standard deviations at which an anchor keeps a quarter of its weight; with less than a tenth it
-# counts as rejected.
-_SOFTNESS, _REJECTED = 6.0, 0.1
+# Squared standard deviations at which an anchor keeps a quarter of its weight.
+_SOFTNESS = 6.0
+# With less than this part of its weight it counts as rejected.
+_REJECTED = 0.1
 # Prior precision of the offset: practically none.
 _OFFSET = 1e-9
 # Weight of the stated deviation, in anchors.

@@ -26,11 +26,14 @@ from metric_depth_ros.types import FloatArray, IntArray
 
 # Fewer anchors cannot outvote a wrong one.
 _FEWEST = 4
-# Groups of the repeated median, and anchors per cell of neighbours.
-_GROUPS, _CELL = 24, 8
-# Tukey's constant in standard deviations (wider than the usual 4.7: the network's own errors have long
-# tails), and the median of |normal| in them.
-_TUKEY, _MEDIAN_OF_NORMAL = 8.0, 0.6745
+# Groups of the repeated median.
+_GROUPS = 24
+# Anchors per cell of neighbours.
+_CELL = 8
+# Tukey's constant in standard deviations; wider than the usual 4.7: the network's errors have long tails.
+_TUKEY = 8.0
+# Median of the absolute value of a standard normal variable.
+_MEDIAN_OF_NORMAL = 0.6745
 # Disagreement in log depth that is always accepted.
 _FLOOR = 0.02
 

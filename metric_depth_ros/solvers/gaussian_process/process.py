@@ -28,8 +28,12 @@ _BLOCK = 128
 _SMALL = 48
 # Median of the square of a standard normal variable.
 _MEDIAN_OF_SQUARE = 0.455
-# A value is doubted if its squared error exceeds this many variances; with few values the limit is lower.
-_DOUBTED, _FEW, _DOUBTED_OF_FEW, _ROUNDS_OF_FEW = 9.0, 10, 4.0, 4
+# A value is doubted if its squared leave-one-out error exceeds this many variances.
+_DOUBTED = 9.0
+# With fewer values than this the limit is lower, and doubting is repeated.
+_FEW = 10
+_DOUBTED_OF_FEW = 4.0
+_ROUNDS_OF_FEW = 4
 
 
 @dataclass(frozen=True)

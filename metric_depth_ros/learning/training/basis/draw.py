@@ -11,10 +11,19 @@ from metric_depth_ros.types import BoolArray, FloatArray, IntArray
 
 MIXED = "mixed"
 REGIME_NAMES = (*REGIMES, MIXED)
-# Most anchors, range noise of at most so much, outliers in half of the pictures and at most so many.
-_MOST, _NOISE, _OUTLYING, _OUTLIERS = 2000, 0.04, 0.5, 0.12
-_FAR, _NEAR = (1.2, 4.0), (0.25, 0.8)
-_LAYOUTS, _SHARES = ("random", "grid", "lines", "clusters"), (0.45, 0.15, 0.2, 0.2)
+# Highest number of anchors.
+_MOST = 2000
+# Highest range noise, as a fraction of depth.
+_NOISE = 0.04
+# Fraction of the pictures with outliers, and the highest fraction of their anchors that are.
+_OUTLYING = 0.5
+_OUTLIERS = 0.12
+# Factors on the depth of an outlier that lies too far, or too near.
+_FAR = (1.2, 4.0)
+_NEAR = (0.25, 0.8)
+# How anchors lie, and how often.
+_LAYOUTS = ("random", "grid", "lines", "clusters")
+_SHARES = (0.45, 0.15, 0.2, 0.2)
 
 
 @dataclass(frozen=True, eq=False)

@@ -78,7 +78,7 @@ def _resized(image: ImageArray, width: int, height: int) -> ImageArray:
     return image
 
 
-class ImageInput:
+class NetworkInput:
     """Input array of one network, filled anew for every image.
 
     Attributes:
