@@ -25,7 +25,7 @@ SETTINGS = {
     "threads": ("engine.threads", "processor threads of the network"),
     "image_transport": ("input.image_transport", "raw or compressed"),
     "rectification": ("input.rectification", "rectified, rectify or none"),
-    "fixed_frame": ("sync.fixed_frame", "fixed frame (odom, map) through which clouds move to the image's time"),
+    "fixed_frame": ("sync.fixed_frame", "odom or map: clouds move through it to the image's time"),
     "extrinsics": ("extrinsics.source", "tf or parameters"),
     "solver": ("solver.name", "name of the solver; auto chooses one"),
     "focus": ("solver.focus_m", "metres up to which depth should be most precise, a task's name, or off"),
