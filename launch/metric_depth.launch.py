@@ -3,7 +3,7 @@
     ros2 launch metric_depth_ros metric_depth.launch.py image:=/camera/image_raw \
         camera_info:=/camera/camera_info anchors:=/lidar/points
 
-An argument left empty leaves the setting to the parameter file, and that to the default.
+An empty argument counts as not given: then the parameter file decides, or else the default.
 """
 
 from pathlib import Path
@@ -25,10 +25,10 @@ SETTINGS = {
     "threads": ("engine.threads", "processor threads of the network"),
     "image_transport": ("input.image_transport", "raw or compressed"),
     "rectification": ("input.rectification", "rectified, rectify or none"),
-    "fixed_frame": ("sync.fixed_frame", "frame through which clouds are moved to the image's time"),
+    "fixed_frame": ("sync.fixed_frame", "odom or map: clouds move through it to the image's time"),
     "extrinsics": ("extrinsics.source", "tf or parameters"),
-    "solver": ("solver.name", "how relative depth becomes metric"),
-    "focus": ("solver.focus_m", "metres up to which depth is most precise, a preset's name, or off"),
+    "solver": ("solver.name", "name of the solver; auto chooses one"),
+    "focus": ("solver.focus_m", "metres up to which depth should be most precise, a task's name, or off"),
     "use_sim_time": ("use_sim_time", "take the time from /clock: true or false"),
 }
 TOPICS = {
@@ -67,14 +67,14 @@ def generate_launch_description():
 
 
 def fastdds_profile():
-    """Large messages through Fast DDS, for every process of the launch; a profile of the user's stays."""
+    """Sets the Fast DDS profile for every process of the launch, unless the user has set one."""
     name = "FASTDDS_DEFAULT_PROFILES_FILE"
     ours = str(share_path("config/fastdds.xml"))
     return SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=ours))
 
 
 def start_node(context):
-    """The node, with only those parameters that were given."""
+    """Starts the node with the parameters that were given."""
 
     def given(name):
         return LaunchConfiguration(name).perform(context)
@@ -96,14 +96,14 @@ def start_node(context):
 
 
 def parameter_files(path):
-    """The parameter file, if one was given: launch_ros would start the node without a missing one."""
+    """The parameter file, if one was given. launch_ros would start the node without a missing one."""
     if path and not Path(path).is_file():
         raise ConfigError(f"params_file:={path}: no such file; needed a ROS 2 parameter file.")
     return [path] if path else []
 
 
 def typed(name, text):
-    """The value of a launch argument, which is text, as its setting's type.
+    """The text of a launch argument as the type of its setting.
 
     Raises:
         ConfigError: the text is not what the setting allows.
@@ -121,7 +121,7 @@ def typed(name, text):
 
 
 def converted(text, kind):
-    """The text as a type, or as it is where it is none; the setting then refuses it."""
+    """The text as a type; unchanged if it cannot be converted, so that the setting refuses it."""
     try:
         return kind(text)
     except ValueError:

@@ -2,8 +2,8 @@
 
     ros2 launch metric_depth_ros replay.launch.py bag:=/path/bag rviz:=true
 
-All arguments of metric_depth.launch.py hold here too. The bag is published by `metric_depth replay`,
-with /clock, so every process runs on the bag's time.
+Takes all arguments of metric_depth.launch.py too. `metric_depth replay` publishes the bag with /clock,
+so that every process runs on the bag's time.
 """
 
 from launch.actions import (
@@ -25,7 +25,7 @@ def generate_launch_description():
     return LaunchDescription(
         [
             DeclareLaunchArgument("bag", description="bag to replay (ROS 1, ROS 2 sqlite3 or mcap)"),
-            DeclareLaunchArgument("rate", default_value="1.0", description="pace, 1.0 is as recorded"),
+            DeclareLaunchArgument("rate", default_value="1.0", description="pace; 1.0: as recorded"),
             DeclareLaunchArgument(
                 "loop", default_value="1", description="times the bag is played; 0: forever"
             ),
@@ -47,7 +47,7 @@ def generate_launch_description():
 
 
 def start_replay(context):
-    """The replayer as a process of its own."""
+    """Starts the replayer, in a process of its own."""
 
     def given(name):
         return LaunchConfiguration(name).perform(context)
