@@ -1,11 +1,11 @@
-"""Notices inputs that should come and do not."""
+"""Inputs that should come and do not."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
 
-from metric_depth_ros.health.record import ERROR, WARN, Health
+from metric_depth_ros.health.status import ERROR, WARN, Health
 
 _SILENCE_S = 2.0  # without an image, or a pair of images, for this long, something is wrong
 
@@ -32,7 +32,7 @@ class InputWatch:
         """To be called for every image."""
         self._last_image_s = time.monotonic()
 
-    def problem(self) -> tuple[str, int, str] | None:
+    def fault(self) -> tuple[str, int, str] | None:
         """Key, level and words of what is missing now; None when nothing is. Call it now and then."""
         now = time.monotonic()
         if now - self._last_image_s > _SILENCE_S:

@@ -1,11 +1,10 @@
-"""Field dictionaries of messages.py as live ROS messages."""
+"""ROS messages out of the field dictionaries that ``messages`` makes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 
 
@@ -26,20 +25,6 @@ def fill_cloud(fields: Mapping[str, Any], *, stamp_ns: int, frame_id: str) -> Po
         for name, offset, datatype, count in fields["fields"]
     ]
     return _filled(PointCloud2(), {**fields, "fields": named}, stamp_ns, frame_id)
-
-
-def fill_diagnostics(node: Any, level: int, message: str, values: Mapping[str, str]) -> DiagnosticArray:
-    """A diagnostic_msgs/DiagnosticArray of a node's one status, stamped now."""
-    status = DiagnosticStatus(
-        level=bytes([level]),
-        name=f"{node.get_fully_qualified_name()}: depth",
-        message=message,
-        hardware_id=node.get_name(),
-        values=[KeyValue(key=key, value=value) for key, value in values.items()],
-    )
-    array = DiagnosticArray(status=[status])
-    array.header.stamp = node.get_clock().now().to_msg()
-    return array
 
 
 def _filled(msg: Any, fields: Mapping[str, Any], stamp_ns: int, frame_id: str) -> Any:

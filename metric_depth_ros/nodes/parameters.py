@@ -1,4 +1,4 @@
-"""The settings of config.py as ROS parameters: declared with descriptors, validated when set."""
+"""The package's settings as ROS parameters: declared with descriptors, validated when set."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ one cannot be imported, or does not work with the NumPy at hand, the module of t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
 
@@ -16,15 +17,23 @@ from sensor_msgs.msg import Image
 STAND_INS: list[str] = []
 
 
-def _find(name: str, *, real: str = "", works: str = "") -> ModuleType:
-    """The module ``real`` (default: ``name``), or the stand-in when it cannot be imported.
+def _converts_a_pixel(cv_bridge: ModuleType) -> bool:
+    """Whether it works: cv_bridge imports well and fails at its first use when NumPy's ABI differs."""
+    pixel = Image(height=1, width=1, encoding="rgb8", step=3, data=[1, 2, 3])
+    return bool(cv_bridge.CvBridge().imgmsg_to_cv2(pixel, "bgr8").tolist() == [[[3, 2, 1]]])
 
-    ``works`` names a check below. A package built for another NumPy may raise nearly anything.
+
+def _find(
+    name: str, *, real: str = "", works: Callable[[ModuleType], bool] = lambda module: True
+) -> ModuleType:
+    """The module ``real`` (default: ``name``), or its stand-in where it is missing or does not work.
+
+    ``works`` may raise: a package built for another NumPy raises nearly anything.
     """
     try:
         module = import_module(real or name)
-        if works:
-            globals()[works](module)
+        if not works(module):
+            raise ImportError("a first use gave a wrong result")
         return module
     except Exception as error:
         if not isinstance(error, ModuleNotFoundError):
@@ -36,15 +45,8 @@ def _find(name: str, *, real: str = "", works: str = "") -> ModuleType:
         return import_module(f"metric_depth_ros.nodes.standins.{name}")
 
 
-def _check_cv_bridge(module: ModuleType) -> None:
-    """Converts one pixel: cv_bridge imports well and fails at its first use when NumPy's ABI differs."""
-    pixel = Image(height=1, width=1, encoding="rgb8", step=3, data=[1, 2, 3])
-    if module.CvBridge().imgmsg_to_cv2(pixel, "bgr8").tolist() != [[[3, 2, 1]]]:
-        raise ImportError("a converted pixel came out wrong")
-
-
 message_filters = _find("message_filters")
-cv_bridge = _find("cv_bridge", works="_check_cv_bridge")
+cv_bridge = _find("cv_bridge", works=_converts_a_pixel)
 tf2_ros = _find("tf2_ros")
 _tf2_msgs = _find("tf2_msgs", real="tf2_msgs.msg")
 TFMessage = _tf2_msgs.TFMessage

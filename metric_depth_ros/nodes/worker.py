@@ -12,15 +12,21 @@ Item = TypeVar("Item")
 class NewestWorker(Generic[Item]):
     """Calls ``work(item)`` in its own thread, for the newest item put in; older ones are dropped."""
 
-    def __init__(self, work: Callable[[Item], None], *, name: str) -> None:
-        """``work`` must not raise."""
-        self._work = work
+    def __init__(
+        self, work: Callable[[Item], None], *, name: str, prepare: Callable[[], bool] | None = None
+    ) -> None:
+        """``prepare`` comes first, in the same thread; when it returns False, there is no work.
+
+        Neither may raise.
+        """
+        self._work, self._prepare = work, prepare
         self._item: Item | None = None
         self._changed = threading.Condition()
         self._stopping = self._busy = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
+        """Starts the thread."""
         self._thread.start()
 
     def put(self, item: Item) -> bool:
@@ -51,6 +57,8 @@ class NewestWorker(Generic[Item]):
             self._thread.join(timeout_s)
 
     def _run(self) -> None:
+        if self._prepare is not None and not self._prepare():
+            return
         while (item := self._take()) is not None:
             self._work(item)
 

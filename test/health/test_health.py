@@ -2,9 +2,7 @@
 
 import pytest
 
-pytest.importorskip("rclpy")  # nodes/ is only there where ROS is
-
-from metric_depth_ros.health import record as h
+from metric_depth_ros.health import status as h
 
 
 @pytest.fixture
@@ -19,7 +17,7 @@ def test_nothing_published_is_a_warning(clock):
     assert h.Health().summary()[:2] == (h.WARN, "nothing published yet")
 
 
-def test_the_gravest_problem_is_shown_and_ended_by_a_publication(clock):
+def test_the_gravest_fault_is_shown_and_ended_by_a_publication(clock):
     health = h.Health()
     health.report("engine", h.ERROR, "engine: no file")
     clock[0] += 1
@@ -36,11 +34,11 @@ def test_what_is_refused_is_shown_until_a_good_one_comes(clock, key):
     health.report(key, h.ERROR, "point cloud: no field z")
     assert not health.published(0.01)
     assert health.summary()[1] == "point cloud: no field z"
-    health.solved(key)
+    health.clear(key)
     assert health.summary()[0] == h.OK
 
 
-def test_a_problem_not_met_again_is_over(clock):
+def test_a_fault_not_met_again_is_over(clock):
     health = h.Health()
     health.report("tf", h.ERROR, "tf: none")
     clock[0] += 4

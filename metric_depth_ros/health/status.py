@@ -1,4 +1,4 @@
-"""What a node knows about how it fares: counters, current problems, latencies. Thread safe."""
+"""What a node knows about how it fares: counters, current faults, latencies. Thread safe."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 _LOG_PERIOD_S = 5.0
-_FORGET_S = 5.0  # a problem not met again for this long is over
+_FORGET_S = 5.0  # a fault not met again for this long is over
 OK, WARN, ERROR = 0, 1, 2  # levels of diagnostic_msgs/DiagnosticStatus
 
 
 @dataclass(frozen=True)
-class Problem:
+class Fault:
     """Something that keeps the node from publishing: a level, words with the fix, when last met."""
 
     level: int
@@ -25,12 +25,12 @@ class Problem:
 
 
 class Health:
-    """Counts events, holds the problems of the moment by their keys, and says when to log one."""
+    """Counts events, holds the faults of the moment by their keys, and says when to log one."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
-        self._problems: dict[str, Problem] = {}
+        self._faults: dict[str, Fault] = {}
         self._logged: dict[str, float] = {}
         self._latencies: deque[float] = deque(maxlen=300)
         self._published: deque[float] = deque(maxlen=300)
@@ -47,28 +47,28 @@ class Health:
             return self._counts[event]
 
     def report(self, key: str, level: int, message: str) -> bool:
-        """Notes a problem; True when it is time to log it (new, or unlogged for some seconds).
+        """Notes a fault; True when it is time to log it (new, or unlogged for some seconds).
 
         Messages that differ in their numbers only count as one.
         """
         now, words = time.monotonic(), re.sub(r"[\d.]+", "#", message)
         with self._lock:
             self._counts[f"failed: {key}"] += 1
-            self._problems[key] = Problem(level, message, now)
+            self._faults[key] = Fault(level, message, now)
             self._logged = {text: at for text, at in self._logged.items() if now - at < _LOG_PERIOD_S}
             due = words not in self._logged
             self._logged.setdefault(words, now)
             return due
 
     def waits_for(self, what: str) -> None:
-        """Says what the first depth waits for, which is no failure; empty when it waits for nothing."""
+        """Says what the first depth waits for, which is no fault; empty when it waits for nothing."""
         with self._lock:
             self._waits_for = what
 
-    def solved(self, key: str) -> None:
-        """Ends a problem."""
+    def clear(self, key: str) -> None:
+        """Ends a fault."""
         with self._lock:
-            self._problems.pop(key, None)
+            self._faults.pop(key, None)
 
     def published(self, latency_s: float) -> bool:
         """Notes a published depth, which ends what kept it from being published; True if anything did.
@@ -80,15 +80,15 @@ class Health:
             self._counts["published"] += 1
             self._latencies.append(latency_s)
             self._published.append(time.monotonic())
-            blocking = self._problems.keys() - {"cloud", "settings", "focus"}
+            blocking = self._faults.keys() - {"cloud", "settings", "focus"}
             for key in blocking:
-                del self._problems[key]
+                del self._faults[key]
             return bool(blocking)
 
     def summary(self) -> tuple[int, str, dict[str, str]]:
         """Level, one line, and values by name: what goes into a diagnostics message.
 
-        The line is the gravest problem's, of equally grave ones the newest's.
+        The line is the gravest fault's, of equally grave ones the newest's.
         """
         with self._lock:
             now = time.monotonic()
@@ -101,9 +101,9 @@ class Health:
                 values["latency_ms p50/p95/p99"] = f"{p50:.1f} / {p95:.1f} / {p99:.1f}"
             if self._waits_for:
                 return WARN, self._waits_for, values
-            current = [p for p in self._problems.values() if now - p.met_s < _FORGET_S]
+            current = [fault for fault in self._faults.values() if now - fault.met_s < _FORGET_S]
             if current:
-                worst = max(current, key=lambda problem: (problem.level, problem.met_s))
+                worst = max(current, key=lambda fault: (fault.level, fault.met_s))
                 return worst.level, worst.message, values
             if not self._counts["published"]:
                 return WARN, "nothing published yet", values

@@ -1,0 +1,203 @@
+"""What the node subscribes: images with what belongs to them, and clouds of points whose depth is known."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+
+from metric_depth_ros import messages
+from metric_depth_ros.config import Config, SyncConfig
+from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError
+from metric_depth_ros.health.input_watch import InputWatch
+from metric_depth_ros.health.status import ERROR
+from metric_depth_ros.nodes.diagnostics import Diagnostics
+from metric_depth_ros.nodes.qos import overridable
+from metric_depth_ros.nodes.ros import cv_bridge, forget_after, message_filters
+from metric_depth_ros.sync import CloudRing, jumps_back
+from metric_depth_ros.types import Cloud, ImageArray
+
+_BEST_EFFORT = ReliabilityPolicy.BEST_EFFORT
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """An image with its camera_info and, if they come by topic, its regions; when it arrived (monotonic)."""
+
+    image: Any
+    camera_info: Any
+    regions: Any
+    received_s: float
+
+
+class ImageInput:
+    """image, camera_info and, if they come by topic, regions: passed on together when their stamps meet.
+
+    Attributes:
+        watch: notices what should come and does not.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        config: Config,
+        diagnostics: Diagnostics,
+        *,
+        on_pair: Callable[[Pair], None],
+        on_jump: Callable[[int], None],
+    ) -> None:
+        """``on_jump`` is told the new time, ns, when time has jumped back, before any pair of then."""
+        self._node, self._diagnostics, self._health = node, diagnostics, diagnostics.health
+        self._on_pair, self._on_jump = on_pair, on_jump
+        self._last_ns = 0
+        image_type, topic = Image, "image"
+        if config.input.image_transport == "compressed":
+            # As image_transport does: a remapping of the base topic holds for the transport too.
+            image_type, topic = CompressedImage, f"{node.resolve_topic_name('image')}/compressed"
+        subscribe = message_filters.Subscriber
+        images = subscribe(node, image_type, topic, **overridable(_BEST_EFFORT))
+        companions = {"camera_info": subscribe(node, CameraInfo, "camera_info", **overridable(_BEST_EFFORT))}
+        if config.regions.source == "topic":
+            companions["regions"] = subscribe(node, Image, "regions", **overridable(_BEST_EFFORT))
+        self._good_images, *good = (message_filters.SimpleFilter() for _ in range(1 + len(companions)))
+        images.registerCallback(self._on_image)
+        for (name, subscriber), passed_on in zip(companions.items(), good, strict=True):
+            subscriber.registerCallback(self._on_companion, name, passed_on)
+        self._pairing = message_filters.ApproximateTimeSynchronizer(
+            [self._good_images, *good], config.input.queue_size, config.input.pairing_slop_s
+        )
+        self._pairing.registerCallback(self._on_all)
+        topics = {name: subscriber.sub.topic_name for name, subscriber in companions.items()}
+        self.watch = InputWatch(self._health, images.sub.topic_name, topics, node.count_publishers)
+
+    def _on_image(self, msg: Any) -> None:
+        """Passes an image on to the pairing."""
+        self._health.count("images in")
+        self.watch.image_came()
+        try:
+            stamp_ns = messages.stamp_ns(msg)
+        except InputError as error:
+            self._diagnostics.complain("input", ERROR, f"image: {error}")
+            return
+        if jumps_back(self._last_ns, stamp_ns):
+            self._health.count("time jumps")
+            self._node.get_logger().warning(
+                f"time jumped back by {(self._last_ns - stamp_ns) / 1e9:.3f} s; queues are cleared"
+            )
+            forget_after(self._pairing, stamp_ns)
+            self._on_jump(stamp_ns)
+        self._last_ns = stamp_ns
+        self._good_images.signalMessage(msg)
+
+    def _on_companion(self, msg: Any, what: str, passed_on: Any) -> None:
+        """Passes on to the pairing what belongs to an image."""
+        self._health.count(f"{what} in")
+        try:
+            messages.stamp_ns(msg)
+        except InputError as error:
+            self._diagnostics.complain("input", ERROR, f"{what}: {error}")
+            return
+        passed_on.signalMessage(msg)
+
+    def _on_all(self, image: Any, camera_info: Any, regions: Any = None) -> None:
+        self._health.count("pairs in")
+        self._on_pair(Pair(image, camera_info, regions, time.monotonic()))
+
+
+class AnchorInput:
+    """anchors: the clouds that came last, among them those of an image. Any thread may ask."""
+
+    def __init__(self, node: Node, config: SyncConfig, diagnostics: Diagnostics) -> None:
+        self._node, self._diagnostics = node, diagnostics
+        self._ring, self._changed = CloudRing(config), threading.Condition()
+        self._refused, self._stopping = "", False
+        self._topic = node.create_subscription(
+            PointCloud2, "anchors", self._on_cloud, **overridable(_BEST_EFFORT)
+        ).topic_name
+
+    def clouds_for(self, stamp_ns: int, deadline_s: float, *, optional: bool) -> list[Cloud]:
+        """An image's clouds, after waiting for one that is due.
+
+        Args:
+            deadline_s: monotonic time until which to wait.
+            optional: whether there may be none, or no sensor at all.
+
+        Raises:
+            AnchorError: none fits, and one must.
+        """
+        with self._changed:
+            while (
+                self._ring.awaits(stamp_ns)
+                and (len(self._ring) or not optional)
+                and not self._stopping
+                and (left := deadline_s - time.monotonic()) > 0
+            ):
+                self._changed.wait(left)
+            clouds = self._ring.select(stamp_ns)
+        if not clouds and not optional:
+            raise AnchorError(
+                f"anchors: no cloud for the image at {stamp_ns / 1e9:.3f} s among {len(self._ring)} kept "
+                f"of {self._diagnostics.health.counted('clouds in')} received on {self._topic} "
+                f"({self._node.count_publishers(self._topic)} publishers). Remap anchors, compare the "
+                f"clocks of camera and sensor, or raise sync.max_cloud_age_s.{self._refused}"
+            )
+        return clouds
+
+    def configure(self, config: SyncConfig) -> None:
+        """Other settings, from the next image on."""
+        with self._changed:
+            self._ring.config = config
+
+    def forget_after(self, stamp_ns: int) -> None:
+        """Drops clouds from later than an image of this stamp can use: time has jumped back."""
+        with self._changed:
+            self._ring.forget_after(stamp_ns)
+
+    def stop(self) -> None:
+        """Ends all waiting."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+
+    def _on_cloud(self, msg: Any) -> None:
+        self._diagnostics.health.count("clouds in")
+        try:
+            cloud = Cloud(messages.read_points(msg), messages.frame_id(msg), messages.stamp_ns(msg))
+        except MetricDepthError as error:
+            self._refused = f" The last cloud was refused: {error}"
+            self._diagnostics.complain("cloud", ERROR, str(error))
+            return
+        self._diagnostics.health.clear("cloud")
+        with self._changed:
+            self._refused = ""
+            self._ring.add(cloud)
+            self._changed.notify()
+
+
+_BRIDGE = cv_bridge.CvBridge()
+
+
+def read_any_image(msg: Any) -> ImageArray:
+    """RGB of an Image or a CompressedImage; cv_bridge reads encodings that ``messages`` does not.
+
+    Raises:
+        InputError: the image is damaged, or nobody can read its encoding.
+    """
+    if hasattr(msg, "format"):
+        return messages.read_compressed_image(msg)
+    if msg.encoding in messages.KNOWN_ENCODINGS:
+        return messages.read_image(msg)
+    try:
+        image: ImageArray = _BRIDGE.imgmsg_to_cv2(msg, "rgb8")
+        return image
+    except Exception as error:  # cv_bridge raises its own, cv2's and Python's errors
+        raise InputError(
+            f"image: encoding {msg.encoding!r} cannot be made rgb8 ({error}). "
+            f"Publish one of {', '.join(sorted(messages.KNOWN_ENCODINGS))}."
+        ) from error
