@@ -20,12 +20,13 @@ from typing import Any
 
 import cv2
 import numpy as np
+from real_sets import folders_of
 
 from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.datasets.shards import ShardReader
 from metric_depth_ros.engines import build_engine
 from metric_depth_ros.evaluation.metrics import abs_rel, all_metrics, delta
-from metric_depth_ros.evaluation.relative import SETS, read_truths
+from metric_depth_ros.evaluation.relative import read_truths
 from metric_depth_ros.near_far import FOCUSES
 from metric_depth_ros.share import share_path
 from metric_depth_ros.types import FloatArray, ImageArray
@@ -224,9 +225,9 @@ def ablation_table(folder: Path, to: Path, seeds: int, wrap: Callable[[Predictor
 def real_table(predict: Predictor, data: Path) -> str:
     """Markdown: medians over frames of the develop half, nothing fitted, beside one depth for all of them."""
     lines = ["| real, develop half | frames | AbsRel | control: one depth |", "|---" * 4 + "|"]
-    for place, sets in SETS["develop"].items():
+    for place, folders in folders_of(data, "develop").items():
         cut_m = REAL_CUTS[place]
-        truths = [t for name in sets if (data / name).is_dir() for t in read_truths(data / name)]
+        truths = [truth for folder in folders for truth in read_truths(folder)]
         wanted = [np.where(t.depth <= cut_m, t.depth, np.nan) for t in truths]
         usual = np.median([np.nanmedian(w) for w in wanted])
         found = [predict(t.image, [cut_m])[0][t.uv[:, 1], t.uv[:, 0]] for t in truths]

@@ -14,13 +14,12 @@ import os
 from pathlib import Path
 
 import numpy as np
+from real_sets import SETS, folders_of
 
 from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.depth import positive_depth
 from metric_depth_ros.engines import BUNDLED, build_engine
 from metric_depth_ros.evaluation.relative import (
-    SETS,
-    Found,
     Predictor,
     Score,
     constant,
@@ -30,12 +29,14 @@ from metric_depth_ros.evaluation.relative import (
     rows_only,
     scaled_error,
     score,
-    score_sets,
 )
 from metric_depth_ros.share import share_path
 
 METER = {"indoor": ("nyu", "192x256"), "outdoor": ("kitti", "192x640")}
 NETWORK, TEACHER, ROWS, CONSTANT = "ours", "METER-XXS", "rows only", "constant"
+
+# Place -> set -> name of a predictor -> score of every frame.
+Found = dict[str, dict[str, dict[str, list[Score]]]]
 
 
 def engine_predictor(manifest: Path, model: Path | None = None) -> Predictor:
@@ -54,6 +55,24 @@ def build_predictors(data: Path, manifest: Path | None) -> dict[str, dict[str, P
         teacher = {TEACHER: engine_predictor(described, model)} if model.is_file() else {}
         predictors[place] = {**ours, **teacher, ROWS: rows_only, CONSTANT: constant}
     return predictors
+
+
+def score_sets(data: Path, half: str, predictors: dict[str, dict[str, Predictor]]) -> Found:
+    """Scores of every frame of one half; sets that are not there are left out.
+
+    Args:
+        data: folder of the sets.
+        half: "develop" or "report".
+        predictors: place ("indoor", "outdoor") -> name -> predictor.
+    """
+    found: Found = {}
+    for place, folders in folders_of(data, half).items():
+        for folder in folders:
+            rows = found.setdefault(place, {}).setdefault(folder.name, {key: [] for key in predictors[place]})
+            for truth in read_truths(folder):
+                for key, predict in predictors[place].items():
+                    rows[key].append(score(predict(truth.image), truth))
+    return found
 
 
 def report(found: Found) -> str:
@@ -103,9 +122,9 @@ def positive_depth_costs(data: Path, half: str, manifest: Path) -> str:
     lines = [
         "Positive depth (engines/positive.py) with one scale, beside inverse depth with scale and shift:"
     ]
-    for place, sets in SETS[half].items():
+    for place, folders in folders_of(data, half).items():
         pairs = []
-        for truth in (t for name in sets if (data / name).is_dir() for t in read_truths(data / name)):
+        for truth in (t for folder in folders for t in read_truths(folder)):
             relative = engine.predict(truth.image)
             one = scaled_error(positive_depth(relative), truth)
             pairs.append((one, score(inverse_values(relative), truth).abs_rel))
@@ -124,7 +143,7 @@ def bundled_manifest() -> Path | None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="The depth network on real frames, by itself.")
-    parser.add_argument("--half", choices=("develop", "report"), default="develop")
+    parser.add_argument("--half", choices=tuple(SETS), default="develop")
     parser.add_argument("--manifest", type=Path, help="of the network; default: the one that is bundled")
     args = parser.parse_args()
     if not os.environ.get("METRIC_DEPTH_DATA"):

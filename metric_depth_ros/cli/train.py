@@ -49,7 +49,11 @@ def _add_depth(networks: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default auto)")
     parser.add_argument(
-        "--real", type=Path, metavar="FOLDER", help="real data sets to validate on; never trained on"
+        "--real",
+        nargs="+",
+        default=[],
+        metavar="FOLDER",
+        help="real data sets to validate on, or folders of such; never trained on",
     )
     parser.set_defaults(run=run_depth)
 
@@ -82,7 +86,7 @@ def run_depth(args: argparse.Namespace) -> int:
         optimizer=args.optimizer,
         start=None if args.start is None else str(args.start),
         device=args.device,
-        real=str(args.real) if args.real else None,
+        real=tuple(args.real),
         **run_settings(args),
     )
     settings = in_steps(

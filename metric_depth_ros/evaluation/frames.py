@@ -6,29 +6,21 @@ import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
 import cv2
 import numpy as np
 
 from metric_depth_ros.config import EngineConfig, RegionsConfig
-from metric_depth_ros.datasets import Frame, is_dataset, open_dataset
+from metric_depth_ros.datasets import is_dataset, open_dataset
 from metric_depth_ros.engines import build_engine
 from metric_depth_ros.errors import ConfigError, InputError
-from metric_depth_ros.evaluation.known import KnownDepth, known_depth
+from metric_depth_ros.evaluation.known import KnownDepth, known_depth, known_pixels, unusable_border_px
+from metric_depth_ros.evaluation.places import CAP_M, Place, place_of
 from metric_depth_ros.evaluation.protocols import LEAST_EVALUATED
-from metric_depth_ros.evaluation.relative import SETS
 from metric_depth_ros.regions import build_segmenter
 from metric_depth_ros.types import Camera, FloatArray, ImageArray, IntArray, Kind, RelativeDepth
 
-Place = Literal["indoor", "outdoor"]
-CAP_M: dict[Place, float] = {"indoor": 10.0, "outdoor": 80.0}
-# Where the known sets were taken; any other set is outdoors when it has LiDAR points.
-PLACES: dict[str, Place] = {
-    name: cast(Place, place) for half in SETS.values() for place, names in half.items() for name in names
-}
-# Sets whose pictures have a white border, and how much of it does not count, pixels.
-_BORDERS_PX = {"slambook_rgbd": 12, "nyu_metric3d": 12}
 # A set of so many frames or more is a sequence: its first and last say as much as all of them.
 _SEQUENCE = 5
 # Stored depth that is not positive has no meaning; this is below all that has.
@@ -163,7 +155,7 @@ def read_problems(folder: str | Path, source: RelativeSource, *, every: bool = F
     """The frames of a set that can be measured: 400 known pixels or more.
 
     Args:
-        folder: a dataset; its name decides the place and the border.
+        folder: a dataset.
         source: of relative depth.
         every: all frames; else of a set of five and more only the first and the last.
 
@@ -175,14 +167,9 @@ def read_problems(folder: str | Path, source: RelativeSource, *, every: bool = F
     count = len(frames)
     for index in range(count) if every or count < _SEQUENCE else (0, count - 1):
         frame = frames[index]
-        place = place_of(name, frame)
-        known = known_depth(frame, cap_m=CAP_M[place], border_px=_BORDERS_PX.get(name, 0))
+        pixels = known_pixels(frame)
+        place = place_of(pixels.depth)
+        known = known_depth(frame, pixels, cap_m=CAP_M[place], border_px=unusable_border_px(frame.image))
         if len(known) >= LEAST_EVALUATED:
             relative = source(name, frame.id, frame.image)
             yield Problem(name, frame.id, place, frame.image, frame.camera, relative, known)
-
-
-def place_of(set_name: str, frame: Frame) -> Place:
-    """Where a frame was taken: as the list of sets says, else outdoors when it has LiDAR points."""
-    guess: Place = "indoor" if frame.points_lidar is None else "outdoor"
-    return PLACES.get(set_name, guess)

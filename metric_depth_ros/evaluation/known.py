@@ -10,10 +10,14 @@ from metric_depth_ros.anchors import build_anchors, depth_sigma
 from metric_depth_ros.config import AnchorsConfig
 from metric_depth_ros.datasets import Frame
 from metric_depth_ros.geometry import transform_points, unproject
-from metric_depth_ros.types import Anchors, FloatArray
+from metric_depth_ros.types import Anchors, FloatArray, ImageArray
 
 # What solvers are told of the anchors, which are ground truth from sensors of all kinds.
 _SENSOR = AnchorsConfig(grid_px=0, sigma_base_m=0.0, sigma_relative=0.02)
+# A white frame around a picture: its least value, the least part of an edge, and how wide it is taken for.
+_WHITE = 240
+_WHITE_PART = 0.9
+_FRAME_PX = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,12 +58,21 @@ def known_pixels(frame: Frame) -> Anchors:
     return build_anchors(transform_points(frame.T_camera_lidar, frame.points_lidar), frame.camera, _SENSOR)
 
 
-def known_depth(frame: Frame, *, cap_m: float, border_px: int = 0) -> KnownDepth:
-    """The known pixels of a frame up to ``cap_m`` metres, ``border_px`` pixels or more from the edges."""
+def unusable_border_px(image: ImageArray) -> int:
+    """How many pixels at the edges of a picture (H, W, 3) do not count: 12 if it has a white frame, as NYU's.
+
+    The frame is about 8 wide, and a network's depth beside it is no better than on it.
+    """
+    edges = (image[0], image[-1], image[:, 0], image[:, -1])
+    framed = all((edge >= _WHITE).all(axis=1).mean() > _WHITE_PART for edge in edges)
+    return _FRAME_PX if framed else 0
+
+
+def known_depth(frame: Frame, pixels: Anchors, *, cap_m: float, border_px: int = 0) -> KnownDepth:
+    """Of the known pixels of a frame those up to ``cap_m`` metres, ``border_px`` or more from the edges."""
     height, width = frame.image.shape[:2]
-    every = known_pixels(frame)
-    kept = (every.uv >= border_px) & (every.uv <= np.array([width - 1, height - 1]) - border_px)
-    pixels = every.take(kept.all(axis=1) & (every.depth <= cap_m))
+    kept = (pixels.uv >= border_px) & (pixels.uv <= np.array([width - 1, height - 1]) - border_px)
+    pixels = pixels.take(kept.all(axis=1) & (pixels.depth <= cap_m))
     from_lidar = frame.depth is None
     elevation = _ring_elevation(frame, pixels) if from_lidar else _row_elevation(frame, pixels)
     return KnownDepth(pixels, width, height, elevation, from_lidar)

@@ -22,26 +22,12 @@ from metric_depth_ros.evaluation.known import known_pixels
 from metric_depth_ros.evaluation.metrics import abs_rel
 from metric_depth_ros.types import FloatArray, ImageArray, IntArray, RelativeDepth
 
-# Real frames, by half and place. Those under "report" are not looked at while anything is developed.
-SETS: dict[str, dict[str, tuple[str, ...]]] = {
-    "develop": {
-        "outdoor": ("kitti_seq_2011_09_26", "sensorscalib_manual"),
-        "indoor": (
-            "rgbd7_seq", "open3d_rgbd_seq", "tum_open3d", "sunrgbd_open3d", "middlebury_motorcycle",
-            "realsense_tabletop", "prior_depth_anything", "arkit_promptda",
-        ),
-    },
-    "report": {
-        "outdoor": ("kitti_object", "nuscenes_frame", "kitti_depth_gt"),
-        "indoor": (
-            "hololens_seq", "slambook_rgbd", "nyu_metric3d", "sunrgbd_points", "graspnet_tabletop",
-            "object_mask_tabletop", "sparse_marigold_dc",
-        ),
-    },
-}  # fmt: skip
-# Sets whose pictures have a white border, pixels.
-_BORDERS_PX = {"slambook_rgbd": 6, "nyu_metric3d": 6}
-_ANCHORS, _DRAWS, _MOST_PIXELS, _LEAST_PIXELS = 200, 3, 40_000, 400
+# A score is the mean of so many draws of so many anchors.
+_DRAWS = 3
+_ANCHORS = 200
+# Of a picture's known pixels, how many count at most; with fewer than the least it is left out.
+_MOST_PIXELS = 40_000
+_LEAST_PIXELS = 400
 
 # Image (H, W, 3) uint8 RGB to relative inverse depth (H, W).
 Predictor = Callable[[ImageArray], FloatArray]
@@ -77,21 +63,16 @@ class Score:
     abs_rel: float
 
 
-# Place -> set -> name of a predictor -> score of every frame.
-Found = dict[str, dict[str, dict[str, list[Score]]]]
-
-
-def read_truths(folder: str | Path, *, border_px: int | None = None) -> Iterator[Truth]:
+def read_truths(folder: str | Path) -> Iterator[Truth]:
     """The frames of a folder, with up to 40000 known pixels each; those with under 400 are left out.
 
     Depth comes from the depth image, from one of lower resolution, or from LiDAR points that the
-    camera sees. ``border_px``: pixels at the edges that do not count; None knows it of ``SETS``.
+    camera sees.
 
     Raises:
         InputError: the folder or a frame cannot be read.
     """
     folder = Path(folder)
-    border = _BORDERS_PX.get(folder.name, 0) if border_px is None else border_px
     for index, frame in enumerate(FrameFolder(folder)):
         known = known_pixels(frame)
         uv: IntArray = np.rint(known.uv).astype(np.intp)
@@ -99,7 +80,7 @@ def read_truths(folder: str | Path, *, border_px: int | None = None) -> Iterator
         if not len(depth):
             uv, depth = _coarse_pixels(folder, index, frame)
         height, width = frame.image.shape[:2]
-        inside = ((uv >= border) & (uv < np.array([width, height]) - border)).all(axis=1)
+        inside = ((uv >= 0) & (uv < np.array([width, height]))).all(axis=1)
         uv, depth = uv[inside], depth[inside]
         if len(depth) >= _LEAST_PIXELS:
             name = f"{folder.name}/{frame.id}"
@@ -181,26 +162,6 @@ def rows_only(image: ImageArray) -> FloatArray:
 def constant(image: ImageArray) -> FloatArray:
     """(H, W) control that says nothing: the fit makes one depth of it."""
     return np.ones(image.shape[:2], np.float32)
-
-
-def score_sets(data: str | Path, half: str, predictors: dict[str, dict[str, Predictor]]) -> Found:
-    """Scores of every frame of one half; sets that are not there are left out.
-
-    Args:
-        data: folder of the sets.
-        half: "develop" or "report".
-        predictors: place ("indoor", "outdoor") -> name -> predictor.
-    """
-    found: Found = {}
-    for place, sets in SETS[half].items():
-        for name in sets:
-            if not FrameFolder.recognises(Path(data) / name):
-                continue
-            rows = found.setdefault(place, {}).setdefault(name, {key: [] for key in predictors[place]})
-            for truth in read_truths(Path(data) / name):
-                for key, predict in predictors[place].items():
-                    rows[key].append(score(predict(truth.image), truth))
-    return found
 
 
 def median_score(scores: Sequence[Score]) -> Score:

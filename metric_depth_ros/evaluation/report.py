@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from metric_depth_ros.drawing.charts import Panel
-from metric_depth_ros.evaluation.frames import CAP_M
+from metric_depth_ros.evaluation.places import CAP_M
 from metric_depth_ros.evaluation.protocols import Case
 from metric_depth_ros.evaluation.regimes import REGIMES
 from metric_depth_ros.evaluation.runner import Record

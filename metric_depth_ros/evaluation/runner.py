@@ -16,7 +16,8 @@ import numpy as np
 from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError
 from metric_depth_ros.evaluation import metrics
 from metric_depth_ros.evaluation.candidates import Candidate
-from metric_depth_ros.evaluation.frames import Place, Problem
+from metric_depth_ros.evaluation.frames import Problem
+from metric_depth_ros.evaluation.places import Place
 from metric_depth_ros.evaluation.protocols import Case, Draw, draw
 from metric_depth_ros.types import FloatArray
 

@@ -26,6 +26,7 @@ from metric_depth_ros.evaluation.candidates import (
     solver_candidate,
 )
 from metric_depth_ros.evaluation.frames import build_source, find_sets, read_problems, stored_outputs
+from metric_depth_ros.evaluation.places import place_of
 from metric_depth_ros.evaluation.protocols import Case
 from metric_depth_ros.evaluation.runner import Record, run, write_records
 from metric_depth_ros.types import MetricDepth, RelativeDepth
@@ -40,7 +41,7 @@ def ramp(index):
     return (np.linspace(6, 2, HEIGHT)[:, None] + np.linspace(0, 1, WIDTH) - 0.2 * index).astype(np.float32)
 
 
-def write_set(data, name, count, **calibration):
+def write_set(data, name, count, *, unit=1.0, **calibration):
     """Frames of a floor, and what an exact network of depth up to a scale says about each of them."""
     (data / name).mkdir(parents=True)
     (data / "outputs" / name).mkdir(parents=True)
@@ -48,7 +49,7 @@ def write_set(data, name, count, **calibration):
     for index in range(count):
         grey = np.rint(20 * ramp(index)).astype(np.uint8)
         cv2.imwrite(str(data / name / f"{index}.png"), np.repeat(grey[..., None], 3, axis=2))
-        np.savez(data / name / f"{index}.npz", depth=ramp(index))
+        np.savez(data / name / f"{index}.npz", depth=np.float32(unit) * ramp(index))
         np.savez(data / "outputs" / name / f"{index}.npz", relative=ramp(index) / 7, kind="depth")
         frames.append({"id": str(index), "rgb": f"{index}.png", "depth": f"{index}.npz"})
     tree = {"fx": 70.0, "fy": 70.0, "cx": 39.5, "cy": 29.5, **calibration, "frames": frames}
@@ -160,15 +161,26 @@ def test_the_network_is_told_the_focus_and_may_be_averaged_with_the_mirrored_pic
         build_source(EngineConfig(), data / "outputs", flip=True)
 
 
-def test_place_cap_and_border_follow_from_the_set(tmp_path):
-    for name in ("nyu_metric3d", "kitti_depth_gt", "elsewhere"):
-        write_set(tmp_path, name, 1)
-    found = {name: problems(tmp_path, name)[0] for name in ("nyu_metric3d", "kitti_depth_gt", "elsewhere")}
+def test_place_and_cap_follow_from_the_known_depth(tmp_path):
+    """The floor runs from 2 to 7 m; in other units less than a fifth of it is beyond 10 m, and more."""
+    for name, unit in (("room", 1), ("hall", 1.7), ("street", 5)):
+        write_set(tmp_path, name, 1, unit=unit)
+    found = {name: problems(tmp_path, name)[0] for name in ("room", "hall", "street")}
     assert {name: p.place for name, p in found.items()} == {
-        "nyu_metric3d": "indoor", "kitti_depth_gt": "outdoor", "elsewhere": "indoor",
+        "room": "indoor", "hall": "indoor", "street": "outdoor",
     }  # fmt: skip
-    assert len(found["nyu_metric3d"].known) == (WIDTH - 24) * (HEIGHT - 24)
-    assert len(found["elsewhere"].known) == WIDTH * HEIGHT
+    assert 0 < (1.7 * ramp(0) > 10).mean() < 0.2
+    assert len(found["hall"].known) == (np.float32(1.7) * ramp(0) <= 10).sum()
+    assert found["street"].known.pixels.depth.max() == pytest.approx(35)
+    assert place_of(np.empty(0)) == "indoor"
+
+
+def test_a_white_frame_is_left_out(tmp_path):
+    write_set(tmp_path, "framed", 1)
+    picture = cv2.imread(str(tmp_path / "framed/0.png"))
+    picture[:8], picture[-8:], picture[:, :8], picture[:, -8:] = 255, 255, 255, 255
+    cv2.imwrite(str(tmp_path / "framed/0.png"), picture)
+    assert len(problems(tmp_path, "framed")[0].known) == (WIDTH - 24) * (HEIGHT - 24)
 
 
 def test_regions_are_made_once_for_each_configuration(data):

@@ -9,7 +9,8 @@ import pytest
 
 from metric_depth_ros.datasets import Frame
 from metric_depth_ros.errors import AnchorError, ConfigError
-from metric_depth_ros.evaluation.known import KnownDepth, known_depth
+from metric_depth_ros.evaluation import known as k
+from metric_depth_ros.evaluation.known import KnownDepth, known_pixels, unusable_border_px
 from metric_depth_ros.evaluation.protocols import MOST_EVALUATED, Case, disturbed, draw, pixel_index
 from metric_depth_ros.types import Anchors, Camera
 
@@ -17,6 +18,10 @@ HEIGHT, WIDTH = 120, 160
 CAMERA = Camera(WIDTH, HEIGHT, np.array([[100.0, 0, 79.5], [0, 100.0, 59.5], [0, 0, 1]]))
 # Axes of a LiDAR (x ahead, z up) to those of a camera that looks the same way, 0.2 m below it.
 T_CAMERA_LIDAR = np.array([[0, -1, 0, 0], [0, 0, -1, -0.2], [1, 0, 0, 0], [0, 0, 0, 1.0]])
+
+
+def known_depth(frame: Frame, **limits) -> KnownDepth:
+    return k.known_depth(frame, known_pixels(frame), **limits)
 
 
 def picture(**given) -> Frame:
@@ -71,6 +76,14 @@ def test_known_depth_ends_at_the_cap_and_the_border():
     assert inner.pixels.uv.min(axis=0).tolist() == [12, 12]
     assert inner.pixels.uv.max(axis=0).tolist() == [WIDTH - 13, HEIGHT - 13]
     assert np.allclose(inner.pixels.sigma, 0.02 * inner.pixels.depth) and not inner.from_lidar
+
+
+def test_a_white_frame_around_a_picture_does_not_count():
+    image = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
+    image[0], image[-1], image[:, 0] = 255, 255, 255  # a white sky, a table, a wall: no frame
+    assert unusable_border_px(image) == 0
+    image[:, -1] = 245
+    assert unusable_border_px(image) == 12
 
 
 def test_elevation_of_rows_and_of_rings(dense, lidar):

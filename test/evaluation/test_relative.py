@@ -1,6 +1,6 @@
 """The measure of a depth network by itself, on hand-made arrays and folders."""
 
-import importlib.util
+import importlib
 import json
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import pytest
 
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.evaluation import relative
+from metric_depth_ros.evaluation.places import place_of
 from metric_depth_ros.evaluation.relative import (
     Score,
     Truth,
@@ -22,7 +23,6 @@ from metric_depth_ros.evaluation.relative import (
     rows_only,
     scaled_error,
     score,
-    score_sets,
 )
 from metric_depth_ros.types import RelativeDepth
 
@@ -153,15 +153,6 @@ def test_known_pixels_of_a_depth_image_without_intrinsics(tmp_path):
     assert only.uv.min(axis=0).tolist() == [20, 10] and only.uv.max(axis=0).tolist() == [59, 49]
 
 
-def test_white_borders_do_not_count(tmp_path):
-    full = np.full((HEIGHT, WIDTH), 1000, np.uint16)
-    write_set(tmp_path / "nyu_metric3d", [("a", full)])
-    (found,) = read_truths(tmp_path / "nyu_metric3d")
-    assert found.uv.min() == 6 and found.uv.max(axis=0).tolist() == [WIDTH - 7, HEIGHT - 7]
-    (found,) = read_truths(tmp_path / "nyu_metric3d", border_px=0)
-    assert found.uv.min() == 0
-
-
 def test_depth_of_lower_resolution_counts_at_its_own_centres(tmp_path):
     write_set(tmp_path / "set", [("a", None)], lowres_depth="low.png")
     coarse = np.full((20, 40), 2000, np.uint16)
@@ -176,44 +167,44 @@ def test_depth_of_lower_resolution_counts_at_its_own_centres(tmp_path):
         list(read_truths(tmp_path / "set"))
 
 
-def test_sets_that_are_not_there_are_left_out(tmp_path):
-    names = relative.SETS["develop"]["indoor"][:2]
+# ---- the benchmark's own arithmetic ----------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def bench():
+    folder = Path(relative.__file__).parents[2] / "benchmarks"
+    if not folder.is_dir():
+        pytest.skip("no benchmarks beside an installed package")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        yield importlib.import_module("bench_relative")
+
+
+def test_sets_that_are_not_there_are_left_out(bench, tmp_path):
+    names = bench.SETS["develop"]["indoor"][:2]
     ramp = np.repeat(np.linspace(3000, 1000, HEIGHT)[:, None], WIDTH, axis=1).astype(np.uint16)
     for name in names:
         write_set(tmp_path / name, [("a", ramp), ("b", ramp)])
     rows = {"rows": rows_only, "constant": constant}
-    found = score_sets(tmp_path, "develop", {"indoor": rows, "outdoor": rows})
+    found = bench.score_sets(tmp_path, "develop", {"indoor": rows, "outdoor": rows})
     assert list(found) == ["indoor"] and tuple(found["indoor"]) == names
     scores = found["indoor"][names[0]]
     assert [len(of) for of in scores.values()] == [2, 2]
     assert scores["rows"][0].rank == pytest.approx(1) and scores["constant"][0].rank == 0
 
 
-def test_no_set_is_in_both_halves():
-    develop, report = ({s for sets in half.values() for s in sets} for half in relative.SETS.values())
+def test_no_set_is_in_both_halves(bench):
+    develop, report = ({s for sets in half.values() for s in sets} for half in bench.SETS.values())
     assert not develop & report and len(develop) == 10 and len(report) == 10
 
 
-def test_real_frames_are_read_in_every_set_of_the_develop_half(data_dir):
-    for sets in relative.SETS["develop"].values():
-        for name in sets:
+def test_real_frames_of_the_develop_half_are_read_and_found_where_they_were_taken(bench, data_dir):
+    for place, names in bench.SETS["develop"].items():
+        for name in names:
             truths = list(read_truths(data_dir / name))
             assert truths, name
             assert all((t.depth > 0.1).all() and (t.depth < 200).all() for t in truths), name
-
-
-# ---- the benchmark's own arithmetic ----------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def bench():
-    path = Path(relative.__file__).parents[2] / "benchmarks/bench_relative.py"
-    if not path.is_file():
-        pytest.skip("no benchmarks beside an installed package")
-    spec = importlib.util.spec_from_file_location("bench_relative", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+            assert {place_of(t.depth) for t in truths} == {place}, name
 
 
 def test_the_benchmark_says_how_far_the_way_is(bench):

@@ -493,7 +493,7 @@ def test_validation_looks_at_real_frames_that_are_there(shards, tmp_path):
     cv2.imwrite(str(folder / "a_d.png"), ramp)
     frame = {"rgb": "a.png", "depth": "a_d.png", "fx": None, "fy": None, "cx": None, "cy": None}
     (folder / "calib.json").write_text(json.dumps({"depth_scale": 0.001, "frames": [frame]}))
-    train(settings_for(shards, tmp_path / "run", steps=1, real=str(tmp_path / "real")))
+    train(settings_for(shards, tmp_path / "run", steps=1, real=(str(tmp_path / "real"),)))
     rows = list(csv.DictReader((tmp_path / "run/validation.csv").open()))
     assert [row["place"] for row in rows] == ["synthetic", "indoor"]
 

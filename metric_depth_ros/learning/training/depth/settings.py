@@ -20,7 +20,7 @@ class DepthSettings(RunSettings):
         threads: parts of a batch that are computed side by side on a processor; 0 is one per core.
         device: "auto", "cpu" or "cuda".
         start: weights to begin with, as depth-export writes them; None begins at random.
-        real: folder of real data sets to look at, never to train on.
+        real: real data sets, or folders of such, to look at, never to train on.
     """
 
     data: tuple[str, ...]
@@ -30,7 +30,7 @@ class DepthSettings(RunSettings):
     weight_decay: float = 0.02
     device: str = "auto"
     start: str | None = None
-    real: str | None = None
+    real: tuple[str, ...] = ()
     look_every: int = 2000
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 import torch
 from torch import nn
 
-from metric_depth_ros.errors import InputError
+from metric_depth_ros.evaluation.frames import find_sets
+from metric_depth_ros.evaluation.places import place_of
 from metric_depth_ros.evaluation.relative import (
-    SETS,
     Predictor,
     Score,
     Truth,
@@ -44,10 +44,10 @@ def predictor(network: nn.Module, size: tuple[int, int]) -> Predictor:
 
 
 class Validation:
-    """Pictures to look at now and then: held-out samples, and the develop half of the real sets."""
+    """Pictures to look at now and then: held-out samples, and real frames."""
 
-    def __init__(self, samples: Samples, real: str | None = None) -> None:
-        """``real``: folder of the real sets. Raises InputError for a damaged shard or set."""
+    def __init__(self, samples: Samples, real: Sequence[str] = ()) -> None:
+        """``real``: data sets, or folders of such. Raises InputError for a damaged shard or set."""
         places = samples.validation
         chosen = (
             sorted({*np.linspace(0, len(places) - 1, _MOST_SYNTHETIC).astype(int).tolist()}) if places else []
@@ -59,12 +59,8 @@ class Validation:
             if len(u) > depth.size // 20:
                 truth = Truth(f"synthetic/{index}", image, np.column_stack([u, v])[::7], depth[v, u][::7])
                 self._truths["synthetic"].append(truth)
-        for place, sets in SETS["develop"].items() if real else ():
-            folders = [Path(real or "") / name for name in sets]
-            self._truths[place] = [t for f in folders if f.is_dir() for t in read_truths(f)]
-        if real and not any(self._truths.get(place) for place in SETS["develop"]):
-            names = ", ".join(name for sets in SETS["develop"].values() for name in sets)
-            raise InputError(f"{real}: none of the real sets is there; needed some of {names}.")
+        for truth in (t for folder in find_sets(real) for t in read_truths(folder)):
+            self._truths.setdefault(place_of(truth.depth), []).append(truth)
 
     def scores(self, predict: Predictor) -> dict[str, Score]:
         """Median score of every place: "synthetic", "outdoor", "indoor"."""
