@@ -12,12 +12,10 @@ import numpy as np
 from metric_depth_ros.datasets.shard_layout import Scan
 from metric_depth_ros.errors import InputError
 from metric_depth_synthetic.lidars import SolidStateLidar, SpinningLidar
-from metric_depth_synthetic.photography import encode_jpeg
 from metric_depth_synthetic.render import View, World, draw_camera, draw_size, draw_view, render
 from metric_depth_synthetic.scene import Scene
 from metric_depth_synthetic.scenes import FAMILIES, build_scene
 from metric_depth_synthetic.sensors import Radar, RangeFinder, Sensor, VioPoints, mounted
-from metric_depth_synthetic.shard_writer import ShardWriter
 from metric_depth_synthetic.textures import TextureBank, make_bank
 
 # What is drawn from one seed for different ends has a stream each.
@@ -149,34 +147,3 @@ def draw_rig(rng: np.random.Generator) -> Mapping[str, Sensor]:
         "radar": Radar(T_camera_sensor=place(0.2)),
         "range_finder": RangeFinder(T_camera_sensor=place(0.03)),
     }
-
-
-def write_shard(
-    dataset: SyntheticDataset,
-    folder: Path,
-    number: int,
-    samples: Sequence[int],
-    *,
-    everything: bool = False,
-    on_sample: Any = None,
-) -> None:
-    """Renders samples into one shard of a folder.
-
-    Args:
-        everything: labels, instances, normals and sensors too.
-        on_sample: called after every sample.
-
-    Raises:
-        InputError: the folder cannot be written.
-    """
-    with ShardWriter(folder, number) as shard:
-        for index in samples:
-            view = dataset[index]
-            more: dict[str, Any] = {}
-            if everything:
-                more = {"labels": view.labels, "instances": view.instances, "normals": view.normals}
-                more["scans"] = dataset.scans(index, view)
-            jpeg = encode_jpeg(view.image, view.jpeg_quality)
-            shard.write(index, jpeg, view.depth, dataset.info(index, view), **more)
-            if on_sample is not None:
-                on_sample()

@@ -1,73 +1,94 @@
-"""Many processes that render one synthetic data set."""
+"""The synthetic data set in shards, rendered by one process or many."""
 
 from __future__ import annotations
 
-import argparse
 import json
-import multiprocessing
-import os
 import time
-from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from concurrent.futures import wait
+from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from tqdm import tqdm
 
 from metric_depth_ros.datasets.shards import shard_sizes
 from metric_depth_ros.errors import InputError
-from metric_depth_synthetic.dataset import SyntheticDataset, write_shard
+from metric_depth_synthetic.dataset import SyntheticDataset
+from metric_depth_synthetic.photography import encode_jpeg
+from metric_depth_synthetic.shard_writer import ShardWriter
+from metric_depth_synthetic.workers import Workers, count_one
 
 SETTINGS = "dataset.json"
 
 
-def write_shards(dataset: SyntheticDataset, args: argparse.Namespace) -> None:
-    """Renders the shards that are missing in ``args.out`` of ``args.count`` samples.
+def write_shards(
+    dataset: SyntheticDataset,
+    folder: Path,
+    *,
+    count: int,
+    shard_size: int = 500,
+    everything: bool = False,
+    workers: int = 1,
+) -> None:
+    """Renders those shards of a folder that are missing, and says how many samples were new.
+
+    Args:
+        count: samples in all.
+        shard_size: samples a shard.
+        everything: as for ``write_shard``.
+        workers: processes.
 
     Raises:
         InputError: the folder holds another data set, or cannot be written.
     """
-    missing = _missing(args.out, args.count, args.shard_size)
+    missing = _missing(folder, count, shard_size)
     if missing:
         _ = dataset.bank  # before anything is written: a wrong folder of photos shows here
-    _settle_settings(
-        args.out, {**dataset.settings, "shard_size": args.shard_size, "everything": args.everything}
-    )
-    count = sum(len(samples) for _, samples in missing)
+    _settle_settings(folder, {**dataset.settings, "shard_size": shard_size, "everything": everything})
+    new = sum(len(samples) for _, samples in missing)
     started = time.perf_counter()
-    with tqdm(total=args.count, initial=args.count - count, unit="image", disable=None) as progress:
-        if args.workers == 1 or len(missing) <= 1:
+    with tqdm(total=count, initial=count - new, unit="image", disable=None) as progress:
+        if workers == 1 or len(missing) <= 1:
             for number, samples in missing:
                 write_shard(
-                    dataset,
-                    args.out,
-                    number,
-                    samples,
-                    everything=args.everything,
-                    on_sample=lambda: progress.update(),
+                    dataset, folder, number, samples, everything=everything, on_sample=progress.update
                 )
         else:
-            _write_together(dataset, args, missing, progress)
+            work = partial(_render_shard, dataset, folder, everything)
+            _write_together(work, missing, workers, progress)
     seconds = max(time.perf_counter() - started, 1e-9)
-    print(f"{args.out}: {args.count} samples, {count} of them new; {count / seconds:.1f} images/s")
+    print(f"{folder}: {count} samples, {new} of them new; {new / seconds:.1f} images/s")
 
 
-def _write_together(
-    dataset: SyntheticDataset, args: argparse.Namespace, missing: list[tuple[int, range]], progress: Any
+def write_shard(
+    dataset: SyntheticDataset,
+    folder: Path,
+    number: int,
+    samples: Sequence[int],
+    *,
+    everything: bool = False,
+    on_sample: Callable[[], object] = lambda: None,
 ) -> None:
-    with Workers(args.workers, _start_worker, dataset, args.out, args.everything) as workers:
-        shards = [workers.submit(_render_shard, job) for job in missing]
-        waiting, shown = set(shards), 0
-        while waiting:
-            finished, waiting = wait(waiting, timeout=0.5)
-            progress.update(workers.counted - shown)
-            shown = workers.counted
-            for shard in finished:
-                workers.result(shard)
+    """Renders samples into one shard of a folder.
+
+    Args:
+        everything: labels, instances, normals and sensors too.
+        on_sample: called after every sample.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    with ShardWriter(folder, number) as shard:
+        for index in samples:
+            view = dataset[index]
+            more: dict[str, Any] = {}
+            if everything:
+                more = {"labels": view.labels, "instances": view.instances, "normals": view.normals}
+                more["scans"] = dataset.scans(index, view)
+            jpeg = encode_jpeg(view.image, view.jpeg_quality)
+            shard.write(index, jpeg, view.depth, dataset.info(index, view), **more)
+            on_sample()
 
 
 def _missing(folder: Path, count: int, shard_size: int) -> list[tuple[int, range]]:
@@ -97,87 +118,20 @@ def _settle_settings(folder: Path, settings: dict[str, Any]) -> None:
         )
 
 
-# ---- workers ---------------------------------------------------------------------------------
+def _write_together(
+    work: Callable[[tuple[int, range]], None], missing: list[tuple[int, range]], count: int, progress: Any
+) -> None:
+    with Workers(count, work) as workers:
+        waiting, shown = {workers.submit(shard) for shard in missing}, 0
+        while waiting:
+            finished, waiting = wait(waiting, timeout=0.5)
+            progress.update(workers.counted - shown)
+            shown = workers.counted
+            for shard in finished:
+                workers.result(shard)
 
 
-class Workers(AbstractContextManager["Workers"]):
-    """Processes that share a count, and stop with the block: soon after a failure or Ctrl-C."""
-
-    def __init__(self, count: int, start: Callable[..., None], *args: Any) -> None:
-        """Each process begins with ``start(tally, *args)``."""
-        # Spawned, not forked: they share no locks with threads of OpenCV here.
-        context = multiprocessing.get_context("spawn")
-        self._tally = Tally(context.Value("q", 0), context.Event())
-        self._pool = ProcessPoolExecutor(count, context, _start_process, (start, self._tally, *args))
-        self._threads = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-        # There are as many processes as cores: threads in them would get in each other's way.
-        os.environ.update(dict.fromkeys(self._threads, "1"))
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is not None:
-            self._tally.stop.set()
-        self._pool.shutdown(cancel_futures=True)
-        for name, value in self._threads.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-    @property
-    def counted(self) -> int:
-        """What the processes have counted together."""
-        return int(self._tally.done.value)
-
-    def submit(self, work: Callable[[Any], Any], job: Any) -> Future[Any]:
-        """Queues ``work(job)``."""
-        return self._pool.submit(work, job)
-
-    def result(self, future: Future[Any]) -> Any:
-        """What work gave, when it is ready. Raises what it raised; InputError when a process was killed."""
-        try:
-            return future.result()
-        except BrokenProcessPool as error:
-            raise InputError(
-                "synthesize: a worker process was killed, perhaps for want of memory. Run it again with "
-                "fewer --workers: whole shards stay."
-            ) from error
-
-
-@dataclass(frozen=True, eq=False)
-class Tally:
-    """What processes share: a count, and whether to stop."""
-
-    done: Any
-    stop: Any
-
-    def add(self) -> None:
-        """Counts one. Raises KeyboardInterrupt when the processes are to stop."""
-        with self.done.get_lock():
-            self.done.value += 1
-        if self.stop.is_set():
-            raise KeyboardInterrupt
-
-
-def _start_process(start: Callable[..., None], *args: Any) -> None:
-    import signal
-
-    import cv2
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it, and tells
-    cv2.setNumThreads(1)
-    start(*args)
-
-
-_worker: dict[str, Any] = {}
-
-
-def _start_worker(tally: Tally, dataset: SyntheticDataset, folder: Path, everything: bool) -> None:
-    _worker.update(tally=tally, dataset=dataset, folder=folder, everything=everything)
-
-
-def _render_shard(job: tuple[int, range]) -> None:
-    number, samples = job
-    dataset, folder, everything = (_worker[name] for name in ("dataset", "folder", "everything"))
-    write_shard(dataset, folder, number, samples, everything=everything, on_sample=_worker["tally"].add)
+def _render_shard(
+    dataset: SyntheticDataset, folder: Path, everything: bool, shard: tuple[int, range]
+) -> None:
+    write_shard(dataset, folder, *shard, everything=everything, on_sample=count_one)

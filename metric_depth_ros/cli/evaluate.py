@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from metric_depth_ros.config import Config
+    from metric_depth_ros.config import Config, EngineConfig
     from metric_depth_ros.evaluation.frames import Problem
     from metric_depth_ros.evaluation.protocols import Case
 
@@ -89,20 +89,17 @@ def run(args: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from metric_depth_ros.cli.offline import make_folder
-    from metric_depth_ros.config import updated
     from metric_depth_ros.drawing.charts import save_chart
     from metric_depth_ros.errors import InputError
     from metric_depth_ros.evaluation import report, runner
     from metric_depth_ros.evaluation.candidates import build_candidates
-    from metric_depth_ros.pipeline import engine_for
 
     config, cases = build_config(args), build_cases(args)
     names = args.solvers.split(",") if args.solvers else [] if args.variant else [config.solver.name]
     variants = build_variants(args)
     candidates = build_candidates(config, names, variants, constant_map=args.constant_map)
     changes = [{"solver.name": name} for name in names] + list(variants.values())
-    engines = [engine_for(updated(config, each)) for each in changes]
-    config = dataclasses.replace(config, engine=max(engines, key=lambda engine: bool(engine.manifest)))
+    config = dataclasses.replace(config, engine=engine_for_all(config, changes))
     if args.out is not None:
         make_folder(args.out)
     problems = tqdm(read_all(args, config), unit="frame", disable=None)
@@ -141,6 +138,15 @@ def build_variants(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
             raise ConfigError(f"--variant {label}: given twice; needed labels that differ.")
         variants[label] = dict(map(setting_of, settings))
     return variants
+
+
+def engine_for_all(config: Config, changes: Sequence[dict[str, Any]]) -> EngineConfig:
+    """The one network that all solvers share: with basis maps as soon as one of them wants maps."""
+    from metric_depth_ros.config import updated
+    from metric_depth_ros.pipeline import engine_for
+
+    wanted = [engine_for(updated(config, each)) for each in changes]
+    return next((engine for engine in wanted if engine.manifest), wanted[0])
 
 
 def build_cases(args: argparse.Namespace) -> list[Case]:

@@ -83,7 +83,14 @@ def run(args: argparse.Namespace) -> int:
         return 0
     dataset = _dataset(args, _families(args, _FAMILIES), views=args.views)
     if args.out is not None:
-        write_shards(dataset, args)
+        write_shards(
+            dataset,
+            args.out,
+            count=args.count,
+            shard_size=args.shard_size,
+            everything=args.everything,
+            workers=args.workers,
+        )
     if args.contact_sheet is not None:
         _write_sheets(args)
     return 0
@@ -123,15 +130,16 @@ def _families(args: argparse.Namespace, default: str) -> list[str]:
 
 
 def _size(text: str) -> tuple[int, int] | None:
-    """Width and height, None for any. Raises InputError."""
+    """Width and height, None for any. Raises ConfigError, or InputError for one that is too small."""
+    from metric_depth_ros.cli.words import size_of
     from metric_depth_ros.errors import InputError
 
     if text == "any":
         return None
-    width, _, height = text.partition("x")
-    if not (width.isdecimal() and height.isdecimal() and min(int(width), int(height)) >= 32):
-        raise InputError(f"synthesize: --size {text}; needed WIDTHxHEIGHT of at least 32x32, or any.")
-    return int(width), int(height)
+    size = size_of(text)
+    if min(size) < 32:
+        raise InputError(f"synthesize: --size {text}; needed 32x32 or more, or any.")
+    return size
 
 
 # ---- contact sheets --------------------------------------------------------------------------

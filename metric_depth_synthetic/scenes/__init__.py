@@ -10,15 +10,15 @@ from metric_depth_ros.errors import InputError
 from metric_depth_synthetic.palette import Palette
 from metric_depth_synthetic.scene import Scene
 from metric_depth_synthetic.scenes.indoor import corridor, room
-from metric_depth_synthetic.scenes.street import street
-from metric_depth_synthetic.scenes.tabletop import tabletop
+from metric_depth_synthetic.scenes.street.build import build as build_street
+from metric_depth_synthetic.scenes.tabletop.build import build as build_tabletop
 from metric_depth_synthetic.textures import TextureBank
 
 FAMILIES: dict[str, Callable[[np.random.Generator, Palette], Scene]] = {
     "room": room.build,
     "corridor": corridor.build,
-    "street": street.build,
-    "tabletop": tabletop.build,
+    "street": build_street,
+    "tabletop": build_tabletop,
 }
 
 

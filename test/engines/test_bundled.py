@@ -128,7 +128,8 @@ def test_it_is_what_open_dataset_frames_are_run_with_by_default(tmp_path):
     pytest.importorskip("embreex")
     from metric_depth_ros.config import Config
     from metric_depth_ros.pipeline import build_pipeline
-    from metric_depth_synthetic.dataset import SyntheticDataset, write_shard
+    from metric_depth_synthetic.dataset import SyntheticDataset
+    from metric_depth_synthetic.make_shards import write_shard
 
     write_shard(SyntheticDataset(["room"], seed=5), tmp_path, 0, range(1), everything=True)
     [sample] = open_dataset(tmp_path).samples(anchors=100)

@@ -11,8 +11,7 @@ import pytest
 from metric_depth_synthetic.palette import Palette
 from metric_depth_synthetic.patterns import PATTERNS
 from metric_depth_synthetic.scene import LABELS, Scene, Thing
-from metric_depth_synthetic.scenes.indoor import corridor, room
-from metric_depth_synthetic.scenes.indoor import solids as indoor_solids
+from metric_depth_synthetic.scenes.indoor import corridor, room, solids
 from metric_depth_synthetic.scenes.indoor.plan import Headroom, Plan
 from metric_depth_synthetic.scenes.indoor.solids import UNITS, Item, Piece
 from metric_depth_synthetic.textures import TextureBank, make_bank
@@ -286,4 +285,4 @@ def test_items_of_one_material_become_one_part() -> None:
     scene = Scene("room")
     piece.into(scene)
     (thing,) = scene.things
-    assert [len(mesh) for mesh, _ in thing.parts] == [36, 3 * len(indoor_solids.UNITS["ball"]())]
+    assert [len(mesh) for mesh, _ in thing.parts] == [36, 3 * len(solids.UNITS["ball"]())]

@@ -14,7 +14,7 @@ from metric_depth_synthetic.palette import Palette
 from metric_depth_synthetic.scene import LABELS, Scene
 from metric_depth_synthetic.scenes import build_scene
 from metric_depth_synthetic.scenes.prefab import posed, slabs
-from metric_depth_synthetic.scenes.street import layout as street_layout
+from metric_depth_synthetic.scenes.street import layout
 from metric_depth_synthetic.scenes.street.place import Place
 from metric_depth_synthetic.scenes.street.vegetation import Flora
 from metric_depth_synthetic.scenes.street.vehicles import VARIANTS, Fleet
@@ -157,12 +157,12 @@ def test_sky_is_above_and_ground_below(scenes: dict[str, list[Scene]]) -> None:
         assert (hits.thing > 0).all(), "a hole in the ground"
 
 
-@pytest.mark.parametrize("name", street_layout.KINDS)
+@pytest.mark.parametrize("name", layout.KINDS)
 def test_every_kind_of_street(bank: TextureBank, name: str) -> None:
     rng = np.random.default_rng(3)
     scene = Scene("street")
-    place = Place(scene, rng, Palette(rng, bank), street_layout.KINDS[name])
-    street_layout.fill(place)
+    place = Place(scene, rng, Palette(rng, bank), layout.KINDS[name])
+    layout.fill(place)
     labels = {t.label for t in scene.things}
     assert {"road", "ground"} <= labels
     assert len(scene.stations) >= 8

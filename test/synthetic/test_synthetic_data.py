@@ -29,7 +29,8 @@ from metric_depth_ros.datasets.shard_layout import (
 from metric_depth_ros.datasets.shards import ShardReader, shard_sizes
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.geometry import project, transform_points
-from metric_depth_synthetic.dataset import SyntheticDataset, write_shard
+from metric_depth_synthetic.dataset import SyntheticDataset
+from metric_depth_synthetic.make_shards import write_shard
 from metric_depth_synthetic.mesh import box, placed, slab
 from metric_depth_synthetic.render import World
 from metric_depth_synthetic.scene import Material, Motion, Scene, Station
@@ -438,7 +439,8 @@ def test_contact_sheets(tmp_path: Path) -> None:
         ((), "nothing to make"),
         (("o", "--count", "0"), "at least 1"),
         (("o", "--families", "cellar"), "families cellar"),
-        (("o", "--size", "big"), "--size big"),
+        (("o", "--size", "big"), "size: 'big'; needed WIDTHxHEIGHT"),
+        (("o", "--size", "64x16"), "--size 64x16; needed 32x32 or more, or any"),
         (("o", "--bag", "--families", "room,street"), "one --family"),
         (("o.mcap", "--bag", "--seconds", "0"), "must be positive"),
         (("o", "--photos", "nowhere"), "nowhere"),

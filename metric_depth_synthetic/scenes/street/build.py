@@ -6,19 +6,19 @@ import numpy as np
 
 from metric_depth_synthetic.palette import Palette
 from metric_depth_synthetic.scene import Light, Scene, Sky
-from metric_depth_synthetic.scenes.street import layout as street_layout
+from metric_depth_synthetic.scenes.street import layout
 from metric_depth_synthetic.scenes.street.place import Place
 
 
 def build(rng: np.random.Generator, palette: Palette) -> Scene:
-    """A street scene of a kind drawn from ``street_layout.KINDS``."""
+    """A street scene of a kind drawn from ``layout.KINDS``."""
     scene = Scene("street", near_m=1.0, far_m=80.0)
     _weather(scene, rng)
-    names = list(street_layout.KINDS)
-    shares = np.array([street_layout.KINDS[n].share for n in names])
-    kind = street_layout.KINDS[names[int(rng.choice(len(names), p=shares / shares.sum()))]]
+    names = list(layout.KINDS)
+    shares = np.array([layout.KINDS[n].share for n in names])
+    kind = layout.KINDS[names[int(rng.choice(len(names), p=shares / shares.sum()))]]
     place = Place(scene, rng, palette, kind)
-    street_layout.fill(place)
+    layout.fill(place)
     return scene
 
 

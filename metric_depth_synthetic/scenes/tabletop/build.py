@@ -8,8 +8,7 @@ from metric_depth_ros.types import FloatArray
 from metric_depth_synthetic.palette import Palette
 from metric_depth_synthetic.scene import Light, Role, Scene, Station, Vector
 from metric_depth_synthetic.scenes.prefab import Prefab, posed, slabs
-from metric_depth_synthetic.scenes.tabletop import arms as tabletop_arms
-from metric_depth_synthetic.scenes.tabletop import room as tabletop_room
+from metric_depth_synthetic.scenes.tabletop import arms, support
 from metric_depth_synthetic.scenes.tabletop.objects import NAMES, draw_object
 from metric_depth_synthetic.scenes.tabletop.pile import Pile
 
@@ -20,10 +19,10 @@ def build(rng: np.random.Generator, palette: Palette) -> Scene:
     kind = str(rng.choice(["table", "desk", "floor", "shelf", "bare"], p=[0.42, 0.2, 0.1, 0.13, 0.15]))
     height = 0.0 if kind in ("floor", "bare") else float(rng.uniform(0.4, 1.0))
     size = rng.uniform((0.6, 0.45), (1.8, 1.0)) if kind != "bare" else np.array([6.0, 6.0])
-    tabletop_room.build(scene, rng, palette, kind, height, size)
+    support.build(scene, rng, palette, kind, height, size)
     pile = _filled(scene, rng, palette, kind, height, size)
     if rng.random() < 0.14:
-        tabletop_arms.enter(scene, rng, palette, pile)
+        arms.enter(scene, rng, palette, pile)
     _lights(scene, rng, height)
     _stations(scene, rng, kind, height, pile.reach, size)
     return scene

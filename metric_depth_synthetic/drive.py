@@ -1,0 +1,113 @@
+"""A camera's and a LiDAR's way through one synthetic scene, rendered frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from metric_depth_ros.datasets.shard_layout import Scan
+from metric_depth_ros.errors import InputError
+from metric_depth_ros.types import Camera, FloatArray
+from metric_depth_synthetic.dataset import SyntheticDataset
+from metric_depth_synthetic.lidars import LIDARS
+from metric_depth_synthetic.photography import Photography
+from metric_depth_synthetic.render import View, World, draw_camera, render
+from metric_depth_synthetic.scene import Scene
+from metric_depth_synthetic.scenes import build_scene
+from metric_depth_synthetic.sensors import mounted
+from metric_depth_synthetic.sequence import frames, scene_time_s
+from metric_depth_synthetic.textures import TextureBank
+from metric_depth_synthetic.workers import Workers
+
+LIDAR = replace(LIDARS["VLP-16"], T_camera_sensor=mounted(0.05, -0.18, -0.12))
+_LIDAR_HZ = 10.0
+# A good camera in auto exposure: the data set's have more wrong with them.
+_PHOTOGRAPHY = Photography(
+    metering=60.0,
+    shoulder=0.6,
+    contrast=0.15,
+    vignetting=0.1,
+    blur_px=0.45,
+    shot_noise=2e-4,
+    read_noise=1.5e-3,
+    sharpening=0.2,
+)
+
+
+def render_drive(
+    dataset: SyntheticDataset, *, seconds: float, rate_hz: float, workers: int = 1
+) -> Iterator[tuple[View, Scan | None]]:
+    """The frames of a drive through one scene of a data set's first family, in order.
+
+    With each picture, which has a stamp, comes the scan of ``LIDAR`` where it turns: at 10 Hz or, if they
+    are fewer, with every picture. The data set's seed decides all. So many processes render.
+
+    Raises:
+        InputError: seconds or rate are not positive, the pictures' size varies, or there is no clear way.
+    """
+    if dataset.size is None:
+        raise InputError("synthetic: a drive in pictures of any size; needed one width and height.")
+    rng = np.random.default_rng([dataset.seed, 0])
+    scene = build_scene(dataset.families[0], rng, dataset.bank)
+    shoot = _Shoot(scene, dataset.bank, draw_camera(rng, *dataset.size), dataset.seed)
+    yield from _rendered(shoot, _moments(scene, rng, seconds, rate_hz), workers)
+
+
+@dataclass(frozen=True, eq=False)
+class _Moment:
+    """A frame's number, stamp and T_world_camera (4, 4); whether the LiDAR turns at it."""
+
+    number: int
+    stamp_ns: int
+    T_world_camera: FloatArray
+    lidar_turns: bool
+
+
+class _Shoot:
+    """What every frame of a drive has in common; renders any of them."""
+
+    def __init__(self, scene: Scene, bank: TextureBank, camera: Camera, seed: int) -> None:
+        self._scene, self._bank, self._camera, self._seed = scene, bank, camera, seed
+        self._moves = any(thing.motion is not None for thing in scene.things)
+        self._world: World | None = None
+
+    def frame(self, moment: _Moment) -> tuple[View, Scan | None]:
+        """The picture and, when the LiDAR turns, its scan."""
+        if self._world is None or self._moves:
+            self._world = World(self._scene, scene_time_s(moment.stamp_ns))
+        world, T_world_camera = self._world, moment.T_world_camera
+        rng = np.random.default_rng([self._seed, 1, moment.number])
+        view = render(
+            world, self._bank, self._camera, T_world_camera, rng, photography=_PHOTOGRAPHY,
+            stamp_ns=moment.stamp_ns,
+        )  # fmt: skip
+        return view, LIDAR.scan(world, T_world_camera, rng) if moment.lidar_turns else None
+
+
+def _moments(scene: Scene, rng: np.random.Generator, seconds: float, rate_hz: float) -> list[_Moment]:
+    moments, turns = [], 0
+    for number, (stamp_ns, T) in enumerate(frames(scene, rng, seconds=seconds, rate_hz=rate_hz)):
+        # The LiDAR turns at its own rate, stamped with the first image after it is due.
+        due = number / rate_hz * _LIDAR_HZ >= turns - 1e-6
+        turns += due
+        moments.append(_Moment(number, stamp_ns, T, due))
+    return moments
+
+
+def _rendered(shoot: _Shoot, moments: list[_Moment], count: int) -> Iterator[tuple[View, Scan | None]]:
+    """The frames in order, by so many processes, a few ahead at most."""
+    progress: dict[str, Any] = {"total": len(moments), "unit": "frame", "disable": None}
+    if count == 1:
+        yield from tqdm(map(shoot.frame, moments), **progress)
+        return
+    with Workers(count, shoot.frame) as workers:
+        ahead = 4 * count
+        waiting = [workers.submit(moment) for moment in moments[:ahead]]
+        for number in tqdm(range(len(moments)), **progress):
+            yield workers.result(waiting.pop(0))
+            if number + ahead < len(moments):
+                waiting.append(workers.submit(moments[number + ahead]))
