@@ -70,7 +70,7 @@ def run_candidates(folder: Path, engine: EngineConfig, *, blind_alone: bool) -> 
             continue
         name = run_name(settings)
         kind = "depth" if blind_alone else manifest.output.kind  # stored outputs are made positive depth
-        fused = FusedGenerator(generator, kind, reduced_size(manifest)[::-1], BEYOND).eval()
+        fused = FusedGenerator(generator, kind, reduced_size(manifest)[::-1]).eval()
         made: dict[str, Any] = {}
 
         def maps_of(

@@ -22,6 +22,7 @@ import torch
 from torch import nn
 
 from metric_depth_ros.engines.manifest import MetricSolverManifest, load_manifest_of
+from metric_depth_ros.learning.export.files import Wanted
 from metric_depth_ros.learning.export.metric_solver import export_metric_solver
 from metric_depth_ros.learning.models.metric_solver import DINO, DinoSizes, MetricSolver, MetricSolverConfig
 from metric_depth_ros.runtimes import build_runtime
@@ -85,7 +86,7 @@ def _millions(part: nn.Module | None) -> str:
 
 def _exported(encoder: str, size: tuple[int, int], folder: str) -> Path:
     network = MetricSolver(MetricSolverConfig(encoder=encoder))
-    return export_metric_solver(network, folder, [size], name=encoder)[0].manifest
+    return export_metric_solver(network, Wanted(Path(folder), encoder, [size]))[0].manifest
 
 
 def print_times(manifests: dict[str, Path], rounds: int) -> None:

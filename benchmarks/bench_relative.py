@@ -119,9 +119,7 @@ def summary(place: str, scores: dict[str, list[Score]]) -> list[str]:
 def positive_depth_costs(data: Path, half: str, manifest: Path) -> str:
     """What the conversion to positive depth costs our network: one scale instead of scale and shift."""
     engine = build_engine(EngineConfig(manifest=str(manifest)))
-    lines = [
-        "Positive depth (engines/positive.py) with one scale, beside inverse depth with scale and shift:"
-    ]
+    lines = ["Positive depth (depth.py) with one scale, beside inverse depth with scale and shift:"]
     for place, folders in folders_of(data, half).items():
         pairs = []
         for truth in (t for folder in folders for t in read_truths(folder)):

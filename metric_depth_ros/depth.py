@@ -12,7 +12,7 @@ In each domain y grows with x where the network orders depth correctly.
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import cv2
 import numpy as np
@@ -22,11 +22,9 @@ from metric_depth_ros.types import FloatArray, Kind, MetricDepth, RelativeDepth
 
 Domain = Literal["inverse_depth", "log", "depth"]
 
-# If the zero of inverse depth is arbitrary: assumed far end of an image, as a multiple of its median depth.
-_FAR_END = 2.0
 # Upper bound of depth, as a multiple of the median depth: sky, and noise around zero.
-_FARTHEST = 100.0
-# Fraction of the pixels beyond the far end.
+FARTHEST = 100
+# Fraction of the pixels beyond the assumed far end, which is at twice the median depth.
 BEYOND = 0.02
 # Number of pixels from which median and far end are computed.
 _SAMPLE = 5_000
@@ -103,6 +101,14 @@ def positive_depth(relative: RelativeDepth) -> FloatArray:
     return np.asarray(np.divide(np.float32(1), depth, out=depth))  # twice as fast as np.reciprocal
 
 
+def far_end_shift(low: Any, median: Any) -> Any:
+    """The shift that puts inverse depth ``low`` at twice the median depth: median - shift = 2 (low - shift).
+
+    Of numbers and tensors alike.
+    """
+    return 2 * low - median
+
+
 def zero_of(values: FloatArray) -> tuple[float, float]:
     """Shift and floor of an inverse-depth map (H, W), as in ``positive_depth``; NaN if the map is all NaN.
 
@@ -123,8 +129,8 @@ def zero_of(values: FloatArray) -> tuple[float, float]:
     if sample[0] < 0:
         part = BEYOND * last - first
         low = float((1 - part) * sample[first] + part * sample[min(first + 1, last)])
-        shift = (_FAR_END * low - median) / (_FAR_END - 1)
-    return shift, max((median - shift) / _FARTHEST, float(np.finfo(np.float32).tiny))
+        shift = far_end_shift(low, median)
+    return shift, max((median - shift) / FARTHEST, float(np.finfo(np.float32).tiny))
 
 
 def within_limits(metric: MetricDepth, config: SolverConfig) -> MetricDepth:

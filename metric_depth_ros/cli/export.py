@@ -13,7 +13,7 @@ from metric_depth_ros.cli.words import size_of
 from metric_depth_ros.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
-    from metric_depth_ros.learning.export.depth import Exported
+    from metric_depth_ros.learning.export.files import Exported, Wanted
     from metric_depth_ros.learning.models.checkpoint_folder import CheckpointFolder
 
 # Architectures as config.json names them.
@@ -73,7 +73,8 @@ def run(args: argparse.Namespace) -> int:
     _need("torch", "onnx")
     sizes = [size_of(text) for text in args.size]
     if _is_run(args.checkpoint):
-        return _run(args, sizes)
+        report(_run(args, sizes))
+        return 0
     _need("transformers", "safetensors")
     # Local files only: nothing here may reach for the network.
     os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
@@ -81,7 +82,11 @@ def run(args: argparse.Namespace) -> int:
     from metric_depth_ros.learning.models.checkpoint_folder import open_checkpoint
 
     folder = open_checkpoint(args.checkpoint)
-    return _sam(args, folder) if is_sam(folder) else _depth(args, folder, sizes)
+    if is_sam(folder):
+        report(_sam(args, folder), setting="regions.manifest")
+    else:
+        report(_depth(args, folder, sizes))
+    return 0
 
 
 def _draft(path: Path) -> int:
@@ -102,7 +107,7 @@ def _is_run(folder: Path) -> bool:
     return all((folder / name).is_file() for name in files) and not (folder / "config.json").exists()
 
 
-def _run(args: argparse.Namespace, sizes: list[tuple[int, int]]) -> int:
+def _run(args: argparse.Namespace, sizes: list[tuple[int, int]]) -> list[Exported]:
     """Exports the package's own network."""
     from metric_depth_ros.learning.export.tiny_depth import export_tiny_depth
     from metric_depth_ros.learning.training.depth.trainer import load_depth_network
@@ -110,22 +115,14 @@ def _run(args: argparse.Namespace, sizes: list[tuple[int, int]]) -> int:
     if args.features:
         raise ConfigError("export: our own network has one feature map; leave out --features.")
     network, state = load_depth_network(args.checkpoint)
-    found = export_tiny_depth(
-        network,
-        args.to,
-        sizes or [tuple(state["settings"]["size"])],
-        name=args.name or "tiny_depth",
-        dynamic=args.dynamic,
-        half=args.precision == "fp16",
-        licence=args.licence,
-        source=args.source,
-    )
-    _report(found)
-    return 0
+    wanted = _wanted(args, "tiny_depth", sizes or [tuple(state["settings"]["size"])])
+    return export_tiny_depth(network, wanted)
 
 
-def _depth(args: argparse.Namespace, folder: CheckpointFolder, sizes: list[tuple[int, int]]) -> int:
-    from metric_depth_ros.learning.export.depth import Wanted, export_network, facts_of, load_depth_network
+def _depth(
+    args: argparse.Namespace, folder: CheckpointFolder, sizes: list[tuple[int, int]]
+) -> list[Exported]:
+    from metric_depth_ros.learning.export.depth import export_depth, facts_of, load_depth_network
 
     network = load_depth_network(folder, args.features or "coarse")
     if network is None:
@@ -134,47 +131,44 @@ def _depth(args: argparse.Namespace, folder: CheckpointFolder, sizes: list[tuple
             "Other networks come as ONNX: metric_depth export --manifest-for ONNX."
         )
     facts = facts_of(folder, network.facts)
-    wanted = Wanted(
-        folder=args.to,
-        name=args.name or re.sub(r"\W+", "_", facts.title.lower()),
-        sizes=sizes or [facts.size],
-        dynamic=args.dynamic,
-        half=args.precision == "fp16",
-        licence=args.licence,
-        source=args.source,
-    )
-    _report(export_network(network, facts, wanted, comment=f"Written by metric_depth export: {facts.title}."))
-    return 0
+    wanted = _wanted(args, re.sub(r"\W+", "_", facts.title.lower()), sizes or [facts.size])
+    return export_depth(network, facts, wanted, comment=f"Written by metric_depth export: {facts.title}.")
 
 
-def _sam(args: argparse.Namespace, folder: CheckpointFolder) -> int:
+def _sam(args: argparse.Namespace, folder: CheckpointFolder) -> list[Exported]:
     from metric_depth_ros.learning.export.segmenter import export_sam
 
     if args.size or args.dynamic or args.features or args.precision != "fp32":
         raise ConfigError(
             "export: SAM has one size and float32; leave out --size, --dynamic, --precision and --features."
         )
-    name = args.name or folder.model_type.removesuffix("_video")
-    found = export_sam(
-        folder,
-        args.to,
-        name,
+    return export_sam(folder, _wanted(args, folder.model_type.removesuffix("_video"), []))
+
+
+def _wanted(args: argparse.Namespace, name: str, sizes: list[tuple[int, int]]) -> Wanted:
+    from metric_depth_ros.learning.export.files import Wanted
+
+    return Wanted(
+        folder=args.to,
+        name=args.name or name,
+        sizes=sizes,
+        dynamic=args.dynamic,
+        half=args.precision == "fp16",
         licence=args.licence,
         source=args.source,
-        comment="Written by metric_depth export. For regions.source: sam.",
     )
-    size = (found.encoder.stat().st_size + found.decoder.stat().st_size) / 1e6
-    print(f"{found.encoder}, {found.decoder}: {size:.1f} MB; at most {found.difference:.1e} from torch")
-    print(f"{found.manifest}: their manifest, for regions.manifest")
-    return 0
 
 
-def _report(exported: list[Exported]) -> None:
+def report(exported: list[Exported], *, about: str = "", setting: str = "engine.manifest") -> None:
+    """Says what was written, with a word about it, and where its manifest is set."""
     for item in exported:
-        text = f"{item.model}: {item.bytes / 1e6:.2f} MB; at most {item.difference.largest:.1e} from torch"
-        if item.half is not None:
-            text += f" (float16 file: {item.half.largest:.1e}, rms {item.half.rms:.1e})"
-        print(f"{text}, in standard deviations\n{item.manifest}: its manifest, for engine.manifest")
+        half = item.half
+        also = f" (float16 file: {half.largest:.1e}, rms {half.rms:.1e})" if half else ""
+        print(
+            f"{', '.join(map(str, item.models))}: {item.bytes / 1e6:.2f} MB{about}; "
+            f"at most {item.difference.largest:.1e} from torch{also}, in standard deviations\n"
+            f"{item.manifest}: the manifest, for {setting}"
+        )
 
 
 def _need(*modules: str) -> None:

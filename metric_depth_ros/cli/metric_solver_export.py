@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from metric_depth_ros.cli.export import report
 from metric_depth_ros.cli.train_options import need_torch
 from metric_depth_ros.cli.words import size_of
 
@@ -36,24 +37,14 @@ def add_export(networks: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     """Exports. Raises MetricDepthError."""
     need_torch()
+    from metric_depth_ros.learning.export.files import Wanted
     from metric_depth_ros.learning.export.metric_solver import export_metric_solver
     from metric_depth_ros.learning.training.metric_solver.trainer import load_metric_solver
     from metric_depth_ros.near_far import focus_of
 
     network, state = load_metric_solver(args.checkpoint)
-    found = export_metric_solver(
-        network,
-        args.to,
-        [size_of(text) for text in args.size] or [tuple(state["settings"]["size"])],
-        name=args.name,
-        dynamic=args.dynamic,
-        focus_m=focus_of(args.focus),
-        licence=args.licence,
-    )
-    for item in found:
-        print(
-            f"{item.encoder}, {item.decoders}: {item.bytes / 1e6:.2f} MB, step {state['step']}; at most "
-            f"{item.difference:.1e} from torch, in standard deviations\n"
-            f"{item.manifest}: their manifest, for engine.manifest"
-        )
+    sizes = [size_of(text) for text in args.size] or [tuple(state["settings"]["size"])]
+    wanted = Wanted(args.to, args.name, sizes, dynamic=args.dynamic, licence=args.licence)
+    found = export_metric_solver(network, wanted, focus_m=focus_of(args.focus))
+    report(found, about=f", step {state['step']}")
     return 0

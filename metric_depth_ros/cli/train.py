@@ -104,7 +104,9 @@ def run_depth(args: argparse.Namespace) -> int:
 def run_export(args: argparse.Namespace) -> int:
     """Exports. Raises MetricDepthError."""
     need_torch()
+    from metric_depth_ros.cli.export import report
     from metric_depth_ros.errors import ConfigError
+    from metric_depth_ros.learning.export.files import Wanted
     from metric_depth_ros.learning.export.tiny_depth import export_tiny_depth
     from metric_depth_ros.learning.training import checkpoint
     from metric_depth_ros.learning.training.depth.trainer import load_depth_network
@@ -113,13 +115,9 @@ def run_export(args: argparse.Namespace) -> int:
     size = size_of(args.size) if args.size else tuple(state["settings"]["size"])
     if min(size) < 32 or any(side % 16 for side in size):
         raise ConfigError(f"size: {size[0]}x{size[1]}; needed multiples of 16, at least 32.")
-    (found,) = export_tiny_depth(network, args.to, [size], name=args.name)
-    weights = found.model.with_suffix(".npz")
+    found = export_tiny_depth(network, Wanted(args.to, args.name, [size]))
+    weights = found[0].models[0].with_suffix(".npz")
     checkpoint.save_weights(network, weights)
-    print(
-        f"{found.model}: {found.bytes / 1e6:.2f} MB, {size[0]}x{size[1]}, step {state['step']}; differs from "
-        f"torch by {found.difference.largest:.1e} of its spread\n"
-        f"{found.manifest}: its manifest, for engine.manifest\n"
-        f"{weights}: its weights in half precision, for train depth --start"
-    )
+    report(found, about=f", {size[0]}x{size[1]}, step {state['step']}")
+    print(f"{weights}: its weights in half precision, for train depth --start")
     return 0

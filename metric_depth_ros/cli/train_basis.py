@@ -82,20 +82,18 @@ def run_basis(args: argparse.Namespace) -> int:
 def run_export(args: argparse.Namespace) -> int:
     """Exports. Raises MetricDepthError."""
     need_torch()
+    from metric_depth_ros.cli.export import report
     from metric_depth_ros.config import EngineConfig
     from metric_depth_ros.engines import manifest_path
     from metric_depth_ros.learning.export.basis import export_basis
+    from metric_depth_ros.learning.export.files import Wanted
     from metric_depth_ros.learning.training.basis.trainer import load_generator
 
     engine = args.engine or manifest_path(EngineConfig())
     generator, state = load_generator(args.checkpoint)
     name = args.name or f"{Path(engine).stem}_basis"
-    found = export_basis(generator, engine, args.to, name=name, trained_on=state["about"]["engine"])
-    print(
-        f"{found.model}: {found.bytes / 1e6:.2f} MB, {generator.config.maps} maps, step {state['step']}; E "
-        f"differs from torch by {found.difference:.1e} of its spread, the network's own outputs not at all\n"
-        f"{found.manifest}: its manifest, for engine.manifest"
-    )
+    found = export_basis(generator, engine, Wanted(args.to, name), trained_on=state["about"]["engine"])
+    report(found, about=f", {generator.config.maps} maps, step {state['step']}")
     return 0
 
 

@@ -17,13 +17,14 @@ from made_data import write_shards
 from metric_depth_ros.cli.main import main
 from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.datasets import open_dataset
-from metric_depth_ros.depth import BEYOND, positive_depth
+from metric_depth_ros.depth import positive_depth
 from metric_depth_ros.engines import build_engine
 from metric_depth_ros.engines.manifest import FileManifest, load_manifest
 from metric_depth_ros.errors import ConfigError, InputError, ModelError
 from metric_depth_ros.evaluation.regimes import REGIMES, drop_closest, grid_places, regime_places
 from metric_depth_ros.learning.export.basis import _source, export_basis
 from metric_depth_ros.learning.export.description import write_manifest
+from metric_depth_ros.learning.export.files import Wanted
 from metric_depth_ros.learning.models.basis_generator import (
     BasisGenerator,
     BasisGeneratorConfig,
@@ -215,9 +216,7 @@ def test_the_fused_graph_makes_depth_positive_as_the_package_does(kind, low):
     if kind == "depth":
         low = 0.5
     values = np.random.default_rng(0).uniform(low, 3, (12, 16)).astype(np.float32)
-    found = FusedGenerator(generator(), kind, (12, 16), BEYOND)._log_depth(
-        torch.from_numpy(values)[None, None]
-    )
+    found = FusedGenerator(generator(), kind, (12, 16))._log_depth(torch.from_numpy(values)[None, None])
     wanted = np.log(positive_depth(RelativeDepth(values, kind)))
     np.testing.assert_allclose(found[0, 0].numpy(), wanted - np.median(wanted), atol=2e-3)
 
@@ -478,7 +477,7 @@ def test_a_network_with_maps_has_no_other_files(tmp_path, engine):
     described = replace(manifest, fp16=FileManifest("half.onnx", "0" * 64), data={})
     write_manifest(described, engine.with_name("with_half.yaml"), "")
     one = BasisGenerator(BasisGeneratorConfig(maps=3, features=0, width=8, deep=8))
-    found = export_basis(one, engine.with_name("with_half.yaml"), tmp_path, name="a", trained_on="")
+    (found,) = export_basis(one, engine.with_name("with_half.yaml"), Wanted(tmp_path, "a"), trained_on="")
     assert load_manifest(found.manifest).fp16 is None and not load_manifest(found.manifest).data
 
 

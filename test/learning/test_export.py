@@ -25,7 +25,8 @@ from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.engines import build_engine
 from metric_depth_ros.engines.manifest import load_manifest
 from metric_depth_ros.errors import ModelError
-from metric_depth_ros.learning.export.depth import Wanted, export_network, facts_of, load_depth_network
+from metric_depth_ros.learning.export.depth import export_depth, facts_of, load_depth_network
+from metric_depth_ros.learning.export.files import Wanted
 from metric_depth_ros.learning.export.half import KEPT
 from metric_depth_ros.learning.models.checkpoint_folder import (
     CheckpointFolder,
@@ -64,7 +65,7 @@ def exported(folder, to, sizes, *, features="coarse", **wanted):
     opened = open_checkpoint(folder)
     network = load_depth_network(opened, features)
     facts = facts_of(opened, network.facts)
-    files = export_network(network, facts, Wanted(to, "net", sizes, **wanted), comment="A test.")
+    files = export_depth(network, facts, Wanted(to, "net", sizes, **wanted), comment="A test.")
     return network, files
 
 
@@ -126,7 +127,7 @@ def test_every_architecture_runs_in_openvino(networks, name):
     for size, file in zip(EXPECTED[name][2], files, strict=True):
         image = noise(size)
         options = {"INFERENCE_PRECISION_HINT": "f32"}
-        found = openvino.Core().compile_model(str(file.model), "CPU", options)(image).values()
+        found = openvino.Core().compile_model(str(file.models[0]), "CPU", options)(image).values()
         assert max(apart(a, b) for a, b in zip(found, torch_outputs(network, image), strict=True)) <= 1e-3
 
 
@@ -158,7 +159,7 @@ def test_one_file_takes_every_size(checkpoints, tmp_path, name):
     assert manifest.input.multiple_of == network.facts.multiple_of
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(file.model))
+    session = onnxruntime.InferenceSession(str(file.models[0]))
     # The size that was traced, a second, and one that nobody named.
     for size in (*sizes, (2 * sizes[0][0], sizes[0][1])):
         image = noise(size)
@@ -363,7 +364,7 @@ def test_a_manifest_that_the_engine_refuses_is_not_left(checkpoints, tmp_path):
     network = load_depth_network(opened, "none")
     facts = dataclasses.replace(network.facts, kind="depth", floor=float("inf"))
     with pytest.raises(ModelError, match="floor"):
-        export_network(network, facts, Wanted(tmp_path, "net", [(70, 70)]), comment="A test.")
+        export_depth(network, facts, Wanted(tmp_path, "net", [(70, 70)]), comment="A test.")
     assert [path.name for path in tmp_path.iterdir()] == ["net.onnx"]
 
 
@@ -422,9 +423,9 @@ def test_missing_weights_are_refused_where_they_matter(checkpoints, tmp_path, ca
 def test_a_draft_is_completed_and_used(checkpoints, tmp_path, capsys):
     _, (file,) = exported(checkpoints("depth_anything"), tmp_path, [(70, 70)])
     file.manifest.unlink()
-    assert main(["export", "--manifest-for", str(file.model)]) == 0
+    assert main(["export", "--manifest-for", str(file.models[0])]) == 0
     assert "output inverse_depth: float32 1 x 1 x 70 x 70" in capsys.readouterr().out
-    draft = file.model.with_suffix(".yaml")
+    draft = file.models[0].with_suffix(".yaml")
     for key, words in (("licence", "mine"), ("kind", "inverse_depth")):
         with pytest.raises(ModelError, match=f"{key}: 'COMPLETE'"):
             load_manifest(draft)
@@ -433,7 +434,7 @@ def test_a_draft_is_completed_and_used(checkpoints, tmp_path, capsys):
     relative = build_engine(EngineConfig(manifest=str(draft), runtime="onnxruntime")).predict(image)
     assert relative.values.std() > 0
     assert relative.features["f"].shape == (16, 10, 10)
-    assert main(["export", "--manifest-for", str(file.model)]) == 1  # what was completed is not lost
+    assert main(["export", "--manifest-for", str(file.models[0])]) == 1  # what was completed is not lost
     assert "needed a new file" in capsys.readouterr().err
 
 

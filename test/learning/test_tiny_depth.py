@@ -14,7 +14,8 @@ from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.engines import build_engine
 from metric_depth_ros.engines.manifest import load_manifest
 from metric_depth_ros.errors import ConfigError, InputError, ModelError
-from metric_depth_ros.learning.export import depth as export
+from metric_depth_ros.learning.export import graph
+from metric_depth_ros.learning.export.files import Wanted
 from metric_depth_ros.learning.export.graph import Difference
 from metric_depth_ros.learning.export.tiny_depth import export_tiny_depth
 from metric_depth_ros.learning.models.tiny_depth import MEAN, STD, TinyDepth, TinyDepthConfig
@@ -89,7 +90,7 @@ def test_pictures_of_a_batch_do_not_meet(network):
 
 @pytest.mark.parametrize("size", [(320, 240), (96, 64)])
 def test_the_exported_file_gives_what_torch_gives(network, tmp_path, size):
-    (found,) = export_tiny_depth(network, tmp_path, [size])
+    (found,) = export_tiny_depth(network, Wanted(tmp_path, "tiny_depth", [size]))
     assert found.difference.largest <= 1e-4
     assert found.bytes <= 6_000_000
     manifest = load_manifest(found.manifest)
@@ -108,7 +109,9 @@ def test_the_exported_file_gives_what_torch_gives(network, tmp_path, size):
 
 def test_the_exported_graph_holds_no_batch_normalisation(network, tmp_path):
     onnx = pytest.importorskip("onnx")
-    graph = onnx.load(export_tiny_depth(network, tmp_path, [(96, 64)])[0].model).graph
+    graph = onnx.load(
+        export_tiny_depth(network, Wanted(tmp_path, "tiny_depth", [(96, 64)]))[0].models[0]
+    ).graph
     assert "BatchNormalization" not in {node.op_type for node in graph.node}
     assert {output.name for output in graph.output} == {"inverse_depth", "features"}
 
@@ -132,27 +135,27 @@ def test_the_verb_exports_a_run_with_the_licence_it_is_told(network, tmp_path, c
 
 
 def test_a_file_for_each_size_and_another_in_float16(network, tmp_path):
-    found = export_tiny_depth(network, tmp_path, [(96, 64), (64, 64)], half=True)
-    assert [item.model.name for item in found] == ["tiny_depth_96x64.onnx", "tiny_depth_64x64.onnx"]
+    found = export_tiny_depth(network, Wanted(tmp_path, "tiny_depth", [(96, 64), (64, 64)], half=True))
+    assert [item.models[0].name for item in found] == ["tiny_depth_96x64.onnx", "tiny_depth_64x64.onnx"]
     assert max(item.half.rms for item in found) <= 1e-2
     assert load_manifest(found[0].manifest).fp16.file == "tiny_depth_96x64_fp16.onnx"
     with pytest.raises(ConfigError, match="a file for each size"):
-        export_tiny_depth(network, tmp_path, [(96, 64)], dynamic=True)
+        export_tiny_depth(network, Wanted(tmp_path, "tiny_depth", [(96, 64)], dynamic=True))
     with pytest.raises(ConfigError, match="Nearest: 96x64"):
-        export_tiny_depth(network, tmp_path, [(100, 64)])
+        export_tiny_depth(network, Wanted(tmp_path, "tiny_depth", [(100, 64)]))
 
 
 def test_a_file_that_differs_from_torch_is_refused(network, tmp_path, monkeypatch):
-    monkeypatch.setattr(export, "_difference", lambda *args: Difference(2e-3, 1e-3))
+    monkeypatch.setattr(graph, "difference", lambda *args: Difference(2e-3, 1e-3))
     with pytest.raises(ModelError, match="differs from torch"):
-        export_tiny_depth(network, tmp_path, [(96, 64)])
+        export_tiny_depth(network, Wanted(tmp_path, "tiny_depth", [(96, 64)]))
     assert not list(tmp_path.glob("*.yaml"))
 
 
 def test_where_nothing_can_be_written_the_export_says_so(network, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="folder to write to"):
-        export_tiny_depth(network, tmp_path / "file", [(96, 64)])
+        export_tiny_depth(network, Wanted(tmp_path / "file", "tiny_depth", [(96, 64)]))
 
 
 # ---- checkpoints -----------------------------------------------------------------------------

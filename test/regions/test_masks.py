@@ -98,6 +98,7 @@ def sams(tmp_path_factory):
     pytest.importorskip("onnx")
     import tiny_checkpoints
 
+    from metric_depth_ros.learning.export.files import Wanted
     from metric_depth_ros.learning.export.segmenter import export_sam
     from metric_depth_ros.learning.models.checkpoint_folder import open_checkpoint
 
@@ -105,8 +106,8 @@ def sams(tmp_path_factory):
     for name in ("sam", "sam2"):
         torch.manual_seed(3)
         folder = tiny_checkpoints.ALL[name](tmp_path_factory.mktemp(name))
-        found = export_sam(open_checkpoint(folder), folder, name, licence="", source="", comment="A test.")
-        assert found.difference <= 1e-3
+        (found,) = export_sam(open_checkpoint(folder), Wanted(folder, name))
+        assert found.difference.largest <= 1e-3
         made[name] = folder, found
     return made
 
@@ -236,9 +237,10 @@ def test_both_parts_run_on_the_runtime_that_is_set(sams, name, runtime, caplog):
 
 def test_a_wrong_file_of_sam_is_refused(sams, tmp_path):
     _, found = sams["sam"]
-    for path in (found.manifest, found.encoder, found.decoder):
+    for path in (found.manifest, *found.models):
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    (tmp_path / found.decoder.name).write_bytes(found.decoder.read_bytes()[:-1])
+    decoder = found.models[1]
+    (tmp_path / decoder.name).write_bytes(decoder.read_bytes()[:-1])
     with pytest.raises(ModelError, match="sha256"):
         build_segmenter(RegionsConfig(source="sam", manifest=str(tmp_path / found.manifest.name)))
 

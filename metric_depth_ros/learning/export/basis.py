@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -16,41 +15,34 @@ from typing import Any
 import numpy as np
 import torch
 
-from metric_depth_ros.depth import BEYOND
 from metric_depth_ros.engines.manifest import Manifest, load_manifest, model_file
 from metric_depth_ros.errors import ConfigError, InputError, ModelError
 from metric_depth_ros.learning.export.description import write_manifest
+from metric_depth_ros.learning.export.files import Exported, Wanted
+from metric_depth_ros.learning.export.graph import check_parity, compared, trace
 from metric_depth_ros.learning.models.basis_generator import BasisGenerator, FusedGenerator
 from metric_depth_ros.learning.training.basis.cache import FEATURES, reduced_size
 from metric_depth_ros.runtimes import build_runtime
 from metric_depth_ros.solvers.basis.maps import BASIS, MISFIT
+from metric_depth_ros.types import FloatArray
 
 # The newest that torch's older exporter writes.
 _NEWEST_OPSET = 20
 _PREFIX = "generator_"
+# How far E may be from torch, in its standard deviations.
 _PARITY = 3e-3
 _STEP = "metric_depth train basis"
 
 
-@dataclass(frozen=True)
-class ExportedBasis:
-    """What was written. ``difference``: of E from torch, in its standard deviations."""
-
-    manifest: Path
-    model: Path
-    bytes: int
-    difference: float
-
-
 def export_basis(
-    generator: BasisGenerator, engine: str | Path, out: str | Path, *, name: str, trained_on: str
-) -> ExportedBasis:
-    """Writes OUT/name.onnx, the network of a manifest with the generator behind it, and OUT/name.yaml.
+    generator: BasisGenerator, engine: str | Path, wanted: Wanted, *, trained_on: str
+) -> list[Exported]:
+    """Writes NAME.onnx, the network of a manifest with the generator behind it, and NAME.yaml.
 
     A network that has a generator already gets this one instead.
 
     Args:
-        engine: the network's manifest.
+        engine: the network's manifest, whose licence and size stay.
         trained_on: sha256 of the network that the generator was trained with; "" asks for none.
 
     Raises:
@@ -74,31 +66,31 @@ def export_basis(
             f"{engine}: its network is {digest[:12]}..., the generator was trained with {trained_on[:12]}..."
             "; needed the same one. Train a generator for this network."
         )
-    runtime = build_runtime("onnxruntime", source, threads=1)
-    example = np.random.default_rng(0).standard_normal((1, 3, manifest.input.height, manifest.input.width))
-    given = runtime.run({manifest.input.name: example.astype(np.float32)})
-    depth, features = _inputs(generator, manifest, given)
-    fused = FusedGenerator(
-        generator.eval(), manifest.output.kind, reduced_size(manifest)[::-1], BEYOND
-    ).eval()
+    noise = np.random.default_rng(0).standard_normal((1, 3, manifest.input.height, manifest.input.width))
+    image = {manifest.input.name: noise.astype(np.float32)}
+    given = build_runtime("onnxruntime", source, threads=1).run(image)
+    inputs = _inputs(generator, manifest, given)
+    fused = FusedGenerator(generator.eval(), manifest.output.kind, reduced_size(manifest)[::-1]).eval()
     opset = max(item.version for item in network.opset_import if item.domain in ("", "ai.onnx"))
-    part = onnx.load_model_from_string(_written(fused, depth, features, min(opset, _NEWEST_OPSET)))
-    model = _merged(onnx, network, part, manifest, bool(generator.config.features))
-    folder = Path(out)
-    path = folder / f"{name}.onnx"
+    part = BytesIO()
+    trace(fused, part, inputs, (BASIS, MISFIT), opset=min(opset, _NEWEST_OPSET))
+    model = _merged(onnx, network, onnx.load_model_from_string(part.getvalue()), manifest)
+    path = wanted.folder / f"{wanted.name}.onnx"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         onnx.save(model, str(path))
     except OSError as error:
-        raise InputError(f"{folder}: {error.strerror}; needed a folder to write to.") from error
-    difference = _difference(fused, path, manifest, example.astype(np.float32), given, depth, features)
-    if not difference <= _PARITY:
-        raise ModelError(
-            f"{path}: E differs from torch by {difference:.1e} of its spread; needed {_PARITY:.0e}."
-        )
+        raise InputError(f"{path}: {error.strerror}; needed a folder to write to.") from error
+    after = build_runtime("onnxruntime", path, threads=1).run(image)
+    if not np.array_equal(after[manifest.output.name], given[manifest.output.name]):
+        raise ModelError(f"{path}: the network's own depth has changed; needed the same to the bit.")
+    with torch.inference_mode():
+        maps = [output.numpy() for output in fused(*map(torch.from_numpy, inputs.values()))]
+    found = compared((BASIS, MISFIT), [after[BASIS], after[MISFIT]], maps, least=1e-6)
+    check_parity(path, found.largest, _PARITY)
     described = dataclasses.replace(
         manifest,
-        name=name,
+        name=wanted.name,
         file=path.name,
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         features={**manifest.features, BASIS: BASIS, MISFIT: MISFIT},
@@ -107,10 +99,9 @@ def export_basis(
         data={},
         fp16=None,
     )
-    text = path.with_suffix(".yaml")
     comment = f"{manifest.name}, and behind it a basis generator: {BASIS}, {MISFIT} are for the solver basis."
-    write_manifest(described, text, comment)
-    return ExportedBasis(text, path, path.stat().st_size, difference)
+    write_manifest(described, path.with_suffix(".yaml"), comment)
+    return [Exported(path.with_suffix(".yaml"), (path,), found)]
 
 
 def _source(before: str) -> str:
@@ -138,54 +129,33 @@ def network_digest(model: Path) -> str:
     return hashlib.sha256(bare.SerializeToString(deterministic=True)).hexdigest()
 
 
-def _inputs(
-    generator: BasisGenerator, manifest: Manifest, given: Any
-) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Depth output and features as tensors. Raises ModelError."""
+def _inputs(generator: BasisGenerator, manifest: Manifest, given: Mapping[str, Any]) -> dict[str, FloatArray]:
+    """What the generator is given of the network's outputs: depth, features. Raises ModelError."""
     value = np.asarray(given[manifest.output.name], np.float32)
-    depth = torch.from_numpy(value.reshape(1, 1, *value.shape[-2:]) if value.ndim != 3 else value)
+    inputs = {"depth": value.reshape(1, 1, *value.shape[-2:]) if value.ndim != 3 else value}
     channels = generator.config.features
-    if not channels:
-        return depth, None
-    theirs = manifest.features.get(FEATURES)
-    found = given.get(theirs) if theirs else None
-    if found is None or found.ndim != 4 or found.shape[1] != channels:
-        shape = None if found is None else found.shape
-        raise ModelError(
-            f"{manifest.name}: features {FEATURES!r} are {shape}; the generator "
-            f"needs (1, {channels}, h, w). Name them in the manifest, or train with --blind."
-        )
-    return depth, torch.from_numpy(found)
+    if channels:
+        theirs = manifest.features.get(FEATURES)
+        found = given.get(theirs) if theirs else None
+        if found is None or found.ndim != 4 or found.shape[1] != channels:
+            shape = None if found is None else found.shape
+            raise ModelError(
+                f"{manifest.name}: features {FEATURES!r} are {shape}; the generator "
+                f"needs (1, {channels}, h, w). Name them in the manifest, or train with --blind."
+            )
+        inputs["features"] = found
+    return inputs
 
 
-def _written(fused: FusedGenerator, depth: torch.Tensor, features: torch.Tensor | None, opset: int) -> bytes:
-    arguments = (depth,) if features is None else (depth, features)
-    file = BytesIO()
-    with warnings.catch_warnings():
-        # Of the older exporter, which writes a plainer graph.
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            fused,
-            arguments,
-            file,
-            input_names=["depth", "features"][: len(arguments)],
-            output_names=[BASIS, MISFIT],
-            opset_version=opset,
-            dynamo=False,
-        )
-    return file.getvalue()
-
-
-def _merged(onnx: Any, network: Any, part: Any, manifest: Manifest, features: bool) -> Any:
+def _merged(onnx: Any, network: Any, part: Any, manifest: Manifest) -> Any:
     """One model: the network's graph, then the generator's, whose names but the outputs' get a prefix."""
     graph = onnx.compose.add_prefix(part, _PREFIX).graph
     renamed = {
         f"{_PREFIX}depth": manifest.output.name,
         f"{_PREFIX}{BASIS}": BASIS,
         f"{_PREFIX}{MISFIT}": MISFIT,
+        f"{_PREFIX}features": manifest.features.get(FEATURES, ""),
     }
-    if features:
-        renamed[f"{_PREFIX}features"] = manifest.features[FEATURES]
     for node in graph.node:
         for names in (node.input, node.output):
             names[:] = [renamed.get(name, name) for name in names]
@@ -212,24 +182,3 @@ def _without_generator(model: Any, onnx: Any) -> Any:
         del parts[:]
         parts.extend(kept)
     return model
-
-
-def _difference(
-    fused: FusedGenerator,
-    path: Path,
-    manifest: Manifest,
-    image: Any,
-    before: Any,
-    depth: torch.Tensor,
-    features: torch.Tensor | None,
-) -> float:
-    """The largest difference of E from torch by its deviation; infinite where the network's depth changed."""
-    after = build_runtime("onnxruntime", path, threads=1).run({manifest.input.name: image})
-    if not np.array_equal(after[manifest.output.name], before[manifest.output.name]):
-        return float("inf")
-    with torch.inference_mode():
-        wanted = [output.numpy() for output in fused(depth, features)]
-    return max(
-        float(np.abs(after[name] - values).max() / max(values.std(), 1e-6))
-        for name, values in zip((BASIS, MISFIT), wanted, strict=True)
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from metric_depth_ros.engines.manifest import (
     MetricSolverManifest,
     SamManifest,
 )
-from metric_depth_ros.errors import InputError
+from metric_depth_ros.errors import InputError, ModelError
 from metric_depth_ros.runtimes.model import unverified
 
 
@@ -26,18 +27,30 @@ def described_file(path: Path) -> FileManifest:
 
 
 def write_manifest(
-    manifest: Manifest | LabelManifest | SamManifest | MetricSolverManifest, path: Path, comment: str
+    manifest: Manifest | LabelManifest | SamManifest | MetricSolverManifest,
+    path: Path,
+    comment: str,
+    use: Callable[[Path], object] = lambda path: None,
 ) -> None:
     """Writes the manifest as YAML below a comment; what has its default is left out.
 
+    Args:
+        use: does with it what the node will, once; when that raises ModelError, the manifest goes.
+
     Raises:
         InputError: the file cannot be written.
+        ModelError: of ``use``.
     """
     lines = "".join(f"# {line}\n" for line in comment.splitlines())
     try:
         path.write_text(lines + yaml.safe_dump(_plain(manifest), sort_keys=False), encoding="utf-8")
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; needed a file to write to.") from error
+    try:
+        use(path)
+    except ModelError:
+        path.unlink()
+        raise
 
 
 def _plain(value: Any) -> Any:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-import onnx
 import torch
 from torch import nn
 
@@ -17,6 +17,8 @@ from metric_depth_ros.runtimes.onnxruntime import library
 from metric_depth_ros.types import FloatArray
 
 OPSET = 17
+# How far a float32 file may be from torch at any place, in standard deviations of an output.
+PARITY = 1e-3
 # An ONNX file is one protocol buffer, which cannot be larger; weights beyond go into a file beside it.
 _LARGEST = 2**31 - 2**20
 
@@ -42,27 +44,42 @@ def write_onnx(
     large = 4 * sum(p.numel() for p in network.parameters()) > _LARGEST
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with warnings.catch_warnings(), torch.inference_mode():
-            # Of the older exporter, which needs no further package and writes a plainer graph.
-            warnings.simplefilter("ignore")
-            torch.onnx.export(
-                network,
-                tuple(torch.from_numpy(array) for array in examples.values()),
-                str(path),
-                input_names=list(examples),
-                output_names=list(outputs),
-                dynamic_axes=dynamic,
-                opset_version=OPSET,
-                dynamo=False,
-            )
+        trace(network, str(path), examples, outputs, dynamic=dynamic)
         if large:
             _gather_weights(path)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; needed a folder to write to.") from error
 
 
+def trace(
+    network: nn.Module,
+    to: str | BytesIO,
+    examples: Mapping[str, FloatArray],
+    outputs: Sequence[str],
+    *,
+    dynamic: Mapping[str, Mapping[int, str]] | None = None,
+    opset: int = OPSET,
+) -> None:
+    """The graph of a network as torch writes it; arguments as for ``write_onnx``."""
+    with warnings.catch_warnings(), torch.inference_mode():
+        # Of the older exporter, which needs no further package and writes a plainer graph.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network,
+            tuple(torch.from_numpy(array) for array in examples.values()),
+            to,
+            input_names=list(examples),
+            output_names=list(outputs),
+            dynamic_axes=dynamic,
+            opset_version=opset,
+            dynamo=False,
+        )
+
+
 def _gather_weights(path: Path) -> None:
     """One file of weights instead of the many that the exporter leaves beside a large graph."""
+    import onnx
+
     graph = onnx.load(str(path), load_external_data=False).graph
     many = {e.value for tensor in graph.initializer for e in tensor.external_data if e.key == "location"}
     onnx.save_model(onnx.load(str(path)), str(path), save_as_external_data=True, location=f"{path.name}.data")
@@ -78,36 +95,84 @@ class Difference:
     rms: float
 
 
-def difference(
-    network: nn.Module, path: Path, inputs: Mapping[str, FloatArray], outputs: Sequence[str]
+def write_verified(
+    network: nn.Module,
+    path: Path,
+    examples: Sequence[Mapping[str, FloatArray]],
+    outputs: Sequence[str],
+    *,
+    dynamic: Mapping[str, Mapping[int, str]] | None = None,
 ) -> Difference:
-    """How much the outputs of an ONNX file differ from torch's; infinity where a shape does.
+    """``write_onnx`` for the first example, and how far the file is from torch at all of them.
+
+    Raises:
+        InputError: as ``write_onnx``.
+        ModelError: as ``difference``; or it is more than 1e-3 at any place.
+    """
+    write_onnx(network, path, examples[0], outputs, dynamic=dynamic)
+    found = difference(network, path, examples, outputs)
+    check_parity(path, found.largest, PARITY)
+    return found
+
+
+def difference(
+    network: nn.Module, path: Path, examples: Sequence[Mapping[str, FloatArray]], outputs: Sequence[str]
+) -> Difference:
+    """How much the outputs of an ONNX file differ from torch's at worst; infinity where a shape does.
 
     Raises:
         ModelError: ONNX Runtime does not take the file, or torch's outputs are not finite.
     """
     with torch.inference_mode():
-        wanted = [value.numpy() for value in network(*(torch.from_numpy(v) for v in inputs.values()))]
-    found = _run(path, inputs, outputs)
+        wanted = [
+            [value.numpy() for value in network(*(torch.from_numpy(v) for v in inputs.values()))]
+            for inputs in examples
+        ]
+    found = _run(path, examples, outputs)
+    each = [compared(outputs, *pair) for pair in zip(found, wanted, strict=True)]
+    return Difference(max(item.largest for item in each), max(item.rms for item in each))
+
+
+def compared(
+    names: Sequence[str], found: Sequence[FloatArray], wanted: Sequence[FloatArray], *, least: float = 1e-12
+) -> Difference:
+    """How much a file's outputs differ from those of torch; infinity where a shape does.
+
+    Args:
+        least: an output's standard deviation is taken as this at least.
+
+    Raises:
+        ModelError: torch's are not finite.
+    """
     largest, rms = 0.0, 0.0
-    for name, ours, theirs in zip(outputs, found, wanted, strict=True):
+    for name, ours, theirs in zip(names, found, wanted, strict=True):
         if not np.isfinite(theirs).all():
             raise ModelError(f"{name}: torch gave values that are not finite. The checkpoint is not whole.")
         if ours.shape != theirs.shape or not np.isfinite(ours).all():
             return Difference(float("inf"), float("inf"))
-        apart = (ours - theirs) / max(theirs.std(), 1e-12)
+        apart = (ours - theirs) / max(theirs.std(), least)
         largest = max(largest, float(np.abs(apart).max()))
         rms = max(rms, float(np.sqrt(np.square(apart).mean())))
     return Difference(largest, rms)
 
 
-def _run(path: Path, inputs: Mapping[str, FloatArray], outputs: Sequence[str]) -> list[FloatArray]:
-    """The outputs by ONNX Runtime on the processor, weights beside the file included."""
+def check_parity(path: Path, found: float, limit: float) -> None:
+    """Raises ModelError for a file that is farther from torch than ``limit``, in standard deviations."""
+    if not found <= limit:
+        raise ModelError(f"{path}: differs from torch by {found:.1e} of its spread; needed {limit:.0e}.")
+
+
+def _run(
+    path: Path, examples: Sequence[Mapping[str, FloatArray]], outputs: Sequence[str]
+) -> list[list[FloatArray]]:
+    """The outputs at each example by ONNX Runtime on the processor, weights beside the file included."""
     ort = library()
     options = ort.SessionOptions()
     options.log_severity_level = 3
     try:
         session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        return [np.asarray(value) for value in session.run(list(outputs), dict(inputs))]
+        return [
+            [np.asarray(value) for value in session.run(list(outputs), dict(inputs))] for inputs in examples
+        ]
     except Exception as error:  # onnxruntime's exceptions share no parent but this
         raise ModelError(f"{path}: ONNX Runtime: {' '.join(str(error).split())}") from error

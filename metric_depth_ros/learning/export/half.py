@@ -53,7 +53,7 @@ class _Halving:
 
     def run(self) -> None:
         """Rewrites the graph."""
-        outputs = {item.name for item in self._graph.output} & self._floats
+        outputs = [item.name for item in self._graph.output if item.name in self._floats]
         for item in self._graph.input:
             if item.name in self._floats:
                 self._single[item.name] = item.name

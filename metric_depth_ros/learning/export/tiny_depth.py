@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+import dataclasses
 
-from metric_depth_ros.learning.export.depth import Exported, Wanted, export_network
+from metric_depth_ros.learning.export.depth import export_depth
+from metric_depth_ros.learning.export.files import Exported, Wanted
 from metric_depth_ros.learning.models.depth_network import DepthFacts
 from metric_depth_ros.learning.models.tiny_depth import MEAN, STD, TinyDepth
 
 
-def export_tiny_depth(
-    network: TinyDepth,
-    folder: str | Path,
-    sizes: Sequence[tuple[int, int]],
-    *,
-    name: str = "tiny_depth",
-    dynamic: bool = False,
-    half: bool = False,
-    licence: str = "",
-    source: str = "",
-) -> list[Exported]:
-    """Writes FOLDER/name.onnx, batch normalisation folded in, and FOLDER/name.yaml, as ``export_network``.
+def export_tiny_depth(network: TinyDepth, wanted: Wanted) -> list[Exported]:
+    """Writes NAME.onnx, batch normalisation folded in, and NAME.yaml, as ``export_depth``.
 
     Raises:
         ConfigError: a size that the network cannot take.
@@ -29,17 +19,17 @@ def export_tiny_depth(
         ModelError: ONNX Runtime does not give what torch gives.
     """
     facts = DepthFacts(
-        title=name,
+        title=wanted.name,
         kind="inverse_depth",
-        size=sizes[0],
+        size=wanted.sizes[0],
         multiple_of=16,
         mean=MEAN,
         std=STD,
         licence="Apache-2.0",
         fixed="it is told where a pixel is by coordinates that its file holds",
     )
-    wanted = Wanted(Path(folder), name, sizes, dynamic, half, licence, source or "metric_depth train depth")
     log = network.config.output == "log"
     known = "positive and known up to a factor" if log else "known up to a factor and an offset"
     comment = f"Trained on synthetic scenes alone. Its inverse depth is {known}."
-    return export_network(network.cpu().eval(), facts, wanted, comment=comment)
+    wanted = dataclasses.replace(wanted, source=wanted.source or "metric_depth train depth")
+    return export_depth(network.cpu().eval(), facts, wanted, comment=comment)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from metric_depth_ros.depth import BEYOND, FARTHEST, far_end_shift
 from metric_depth_ros.learning.models.tiny_depth import Residual, convolution, coordinates, resized
 
 # Bounds of what a pixel's misfit may be, in log depth.
@@ -117,10 +118,10 @@ class FusedGenerator(nn.Module):  # type: ignore[misc]  # torch carries no types
     What ``positive_depth`` does to the whole map is done here to the map reduced to (height, width).
     """
 
-    def __init__(self, generator: BasisGenerator, kind: str, size: tuple[int, int], beyond: float) -> None:
-        """``size``: height and width of the maps. ``beyond``: the part of the pixels past the far end."""
+    def __init__(self, generator: BasisGenerator, kind: str, size: tuple[int, int]) -> None:
+        """``kind``: "depth" or "inverse_depth", of the network. ``size``: height and width of the maps."""
         super().__init__()
-        self.generator, self._kind, self._size, self._beyond = generator, kind, size, beyond
+        self.generator, self._kind, self._size = generator, kind, size
 
     def forward(self, value: Tensor, features: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """E (1, K, h, w) and spread (1, 1, h, w) of a depth output (1, 1, H, W) or (1, H, W) and features."""
@@ -135,15 +136,15 @@ class FusedGenerator(nn.Module):  # type: ignore[misc]  # torch carries no types
         return basis, spread
 
     def _log_depth(self, value: Tensor) -> Tensor:
-        """Of a map (1, 1, h, w), as ``engines.positive`` has it, less its median."""
+        """Of a map (1, 1, h, w), as ``positive_depth`` has it, less its median."""
         ordered = value.flatten().topk(value.numel(), largest=False).values
         middle = len(ordered) // 2
         median = (ordered[middle] + ordered[(len(ordered) - 1) // 2]) / 2
         if self._kind == "depth":
             return value.clamp(min=1e-6).log() - median.clamp(min=1e-6).log()
-        place = self._beyond * (len(ordered) - 1)
+        place = BEYOND * (len(ordered) - 1)
         first = int(place)
         low = ordered[first] + (place - first) * (ordered[first + 1] - ordered[first])
-        shift = torch.where(ordered[0] < 0, 2 * low - median, torch.zeros_like(low))
+        shift = torch.where(ordered[0] < 0, far_end_shift(low, median), torch.zeros_like(low))
         near = (median - shift).clamp(min=1e-30)
-        return near.log() - torch.maximum(value - shift, near / 100).log()
+        return near.log() - torch.maximum(value - shift, near / FARTHEST).log()
