@@ -55,7 +55,6 @@ def run_candidates(folder: Path, engine: EngineConfig, *, blind_alone: bool) -> 
     """Every run of a folder as a candidate, or those with F = 0; its maps replace those of the network."""
     import torch
 
-    from metric_depth_ros.depth import BEYOND
     from metric_depth_ros.engines import load_manifest, manifest_path
     from metric_depth_ros.learning.models.basis_generator import FusedGenerator
     from metric_depth_ros.learning.training.basis.cache import FEATURES, reduced_size

@@ -33,7 +33,7 @@ def publish(data: Path, args: argparse.Namespace) -> None:
     from metric_depth_ros import messages
     from metric_depth_ros.datasets import open_dataset
     from metric_depth_ros.geometry import pixel_rays
-    from metric_depth_ros.nodes.outgoing import fill_camera_info, fill_cloud, fill_image
+    from metric_depth_ros.nodes.outputs import fill_camera_info, fill_cloud, fill_image
 
     node = rclpy.create_node("load")
     qos = QoSProfile(depth=5)

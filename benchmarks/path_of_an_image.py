@@ -30,7 +30,7 @@ import metric_depth_ros
 from metric_depth_ros import messages
 from metric_depth_ros.geometry import unproject
 from metric_depth_ros.nodes.metric_depth_node import MetricDepthNode
-from metric_depth_ros.nodes.outgoing import fill_camera_info, fill_cloud, fill_image
+from metric_depth_ros.nodes.outputs import fill_camera_info, fill_cloud, fill_image
 from metric_depth_ros.nodes.ros import tf2_ros
 from metric_depth_ros.types import Camera
 

@@ -11,7 +11,7 @@ _SILENCE_S = 2.0  # without an image, or a pair of images, for this long, someth
 
 
 class InputWatch:
-    """Compares what has come with what should have."""
+    """Compares what a health has counted, "images in", "pairs in" and so on, with what should have come."""
 
     def __init__(
         self,
@@ -25,17 +25,12 @@ class InputWatch:
         self._image_topic = image_topic
         self._companions = companions
         self._count_publishers = count_publishers
-        self._last_image_s = self._counted_s = time.monotonic()
+        self._counted_s = time.monotonic()
         self._counted = [0] * (2 + len(companions))
-
-    def image_came(self) -> None:
-        """To be called for every image."""
-        self._last_image_s = time.monotonic()
 
     def fault(self) -> tuple[str, int, str] | None:
         """Key, level and words of what is missing now; None when nothing is. Call it now and then."""
-        now = time.monotonic()
-        if now - self._last_image_s > _SILENCE_S:
+        if self._health.since_s("images in") > _SILENCE_S:
             topic = self._image_topic
             return (
                 "image",
@@ -43,6 +38,7 @@ class InputWatch:
                 f"image: nothing on {topic} ({self._count_publishers(topic)} publishers). Remap image, "
                 "set input.image_transport, or compare QoS (this node subscribes best effort).",
             )
+        now = time.monotonic()
         if now - self._counted_s < _SILENCE_S:
             return None
         counts = [self._health.counted(f"{what} in") for what in ("images", "pairs", *self._companions)]

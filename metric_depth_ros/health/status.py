@@ -5,14 +5,21 @@ from __future__ import annotations
 import re
 import threading
 import time
+import traceback
 from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
+from metric_depth_ros.errors import AnchorError, MetricDepthError, ModelError, TransformError
+
 _LOG_PERIOD_S = 5.0
 _FORGET_S = 5.0  # a fault not met again for this long is over
 OK, WARN, ERROR = 0, 1, 2  # levels of diagnostic_msgs/DiagnosticStatus
+# Error -> key of the fault that it is; of any other the key is "input".
+_KEYS = {TransformError: "tf", AnchorError: "anchors", ModelError: "engine"}
 
 
 @dataclass(frozen=True)
@@ -25,11 +32,14 @@ class Fault:
 
 
 class Health:
-    """Counts events, holds the faults of the moment by their keys, and says when to log one."""
+    """Counts events, and holds the faults of the moment by their keys."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
+    def __init__(self, log: Callable[[int, str], None] = lambda level, text: None) -> None:
+        """``log`` gets level and text of every fault, but not of the same one again within 5 s."""
+        self._lock, self._log = threading.Lock(), log
         self._counts: Counter[str] = Counter()
+        self._began_s = time.monotonic()
+        self._counted_s: dict[str, float] = {}
         self._faults: dict[str, Fault] = {}
         self._logged: dict[str, float] = {}
         self._latencies: deque[float] = deque(maxlen=300)
@@ -40,16 +50,22 @@ class Health:
         """Adds to a counter."""
         with self._lock:
             self._counts[event] += times
+            self._counted_s[event] = time.monotonic()
 
     def counted(self, event: str) -> int:
         """A counter's value."""
         with self._lock:
             return self._counts[event]
 
-    def report(self, key: str, level: int, message: str) -> bool:
-        """Notes a fault; True when it is time to log it (new, or unlogged for some seconds).
+    def since_s(self, event: str) -> float:
+        """Seconds since an event was last counted, or since the beginning."""
+        with self._lock:
+            return time.monotonic() - self._counted_s.get(event, self._began_s)
 
-        Messages that differ in their numbers only count as one.
+    def report(self, key: str, level: int, message: str, *, details: str = "") -> bool:
+        """Notes a fault; True when it was logged, too, which the same one was not for some seconds.
+
+        Messages that differ in their numbers only count as one. The log gets the details, if there are some.
         """
         now, words = time.monotonic(), re.sub(r"[\d.]+", "#", message)
         with self._lock:
@@ -58,7 +74,20 @@ class Health:
             self._logged = {text: at for text, at in self._logged.items() if now - at < _LOG_PERIOD_S}
             due = words not in self._logged
             self._logged.setdefault(words, now)
-            return due
+        if due:
+            self._log(level, details or message)
+        return due
+
+    @contextmanager
+    def reporting_failures(self) -> Iterator[None]:
+        """Ends an expected failure of its block as a fault; a bug too, with its traceback in the log."""
+        try:
+            yield
+        except MetricDepthError as error:
+            self.report(_KEYS.get(type(error), "input"), ERROR, str(error))
+        except Exception:
+            message = f"internal error: {traceback.format_exc(limit=-1)}"
+            self.report("bug", ERROR, message, details=traceback.format_exc())
 
     def waits_for(self, what: str) -> None:
         """Says what the first depth waits for, which is no fault; empty when it waits for nothing."""

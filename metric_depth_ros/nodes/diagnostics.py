@@ -1,53 +1,26 @@
-"""A node's health, told in its log and on /diagnostics."""
+"""A node's health on /diagnostics."""
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
-from metric_depth_ros.errors import AnchorError, MetricDepthError, ModelError, TransformError
-from metric_depth_ros.health.status import ERROR, Health
+from metric_depth_ros.health.status import Health
 from metric_depth_ros.pipeline import Result
-
-# Error -> key of the fault that it is; of any other the key is "input".
-_FAULTS = {TransformError: "tf", AnchorError: "anchors", ModelError: "engine"}
 
 
 class Diagnostics:
-    """Tells ``health`` of faults, the log of those that are new, and /diagnostics how the node fares."""
+    """Publishes the one status of a node."""
 
     def __init__(self, node: Node, health: Health) -> None:
-        self.health = health
-        self._node = node
+        self._node, self._health = node, health
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
 
-    def complain(self, key: str, level: int, message: str) -> None:
-        """Notes a fault, and logs it unless the same one was logged just now."""
-        if not self.health.report(key, level, message):
-            return
-        if level == ERROR:  # rclpy wants one severity per line of code
-            self._node.get_logger().error(message)
-        else:
-            self._node.get_logger().warning(message)
-
-    @contextmanager
-    def reporting_failures(self) -> Iterator[None]:
-        """Ends an expected failure of its block in log and diagnostics; a bug too, with its traceback."""
-        try:
-            yield
-        except MetricDepthError as error:
-            self.complain(_FAULTS.get(type(error), "input"), ERROR, str(error))
-        except Exception:
-            if self.health.report("bug", ERROR, f"internal error: {traceback.format_exc(limit=-1)}"):
-                self._node.get_logger().error(traceback.format_exc())
-
     def publish(self, values: Mapping[str, str]) -> None:
-        """The node's one status, stamped now: its health, and further values by name."""
-        level, message, counted = self.health.summary()
+        """Its health, stamped now, and further values by name."""
+        level, message, counted = self._health.summary()
         status = DiagnosticStatus(
             level=bytes([level]),
             name=f"{self._node.get_fully_qualified_name()}: depth",

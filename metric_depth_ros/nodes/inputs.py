@@ -16,8 +16,7 @@ from metric_depth_ros import messages
 from metric_depth_ros.config import Config, SyncConfig
 from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError
 from metric_depth_ros.health.input_watch import InputWatch
-from metric_depth_ros.health.status import ERROR
-from metric_depth_ros.nodes.diagnostics import Diagnostics
+from metric_depth_ros.health.status import ERROR, Health
 from metric_depth_ros.nodes.qos import overridable
 from metric_depth_ros.nodes.ros import cv_bridge, forget_after, message_filters
 from metric_depth_ros.sync import CloudRing, jumps_back
@@ -47,13 +46,13 @@ class ImageInput:
         self,
         node: Node,
         config: Config,
-        diagnostics: Diagnostics,
+        health: Health,
         *,
         on_pair: Callable[[Pair], None],
         on_jump: Callable[[int], None],
     ) -> None:
         """``on_jump`` is told the new time, ns, when time has jumped back, before any pair of then."""
-        self._node, self._diagnostics, self._health = node, diagnostics, diagnostics.health
+        self._node, self._health = node, health
         self._on_pair, self._on_jump = on_pair, on_jump
         self._last_ns = 0
         image_type, topic = Image, "image"
@@ -79,11 +78,10 @@ class ImageInput:
     def _on_image(self, msg: Any) -> None:
         """Passes an image on to the pairing."""
         self._health.count("images in")
-        self.watch.image_came()
         try:
             stamp_ns = messages.stamp_ns(msg)
         except InputError as error:
-            self._diagnostics.complain("input", ERROR, f"image: {error}")
+            self._health.report("input", ERROR, f"image: {error}")
             return
         if jumps_back(self._last_ns, stamp_ns):
             self._health.count("time jumps")
@@ -101,7 +99,7 @@ class ImageInput:
         try:
             messages.stamp_ns(msg)
         except InputError as error:
-            self._diagnostics.complain("input", ERROR, f"{what}: {error}")
+            self._health.report("input", ERROR, f"{what}: {error}")
             return
         passed_on.signalMessage(msg)
 
@@ -113,8 +111,8 @@ class ImageInput:
 class AnchorInput:
     """anchors: the clouds that came last, among them those of an image. Any thread may ask."""
 
-    def __init__(self, node: Node, config: SyncConfig, diagnostics: Diagnostics) -> None:
-        self._node, self._diagnostics = node, diagnostics
+    def __init__(self, node: Node, config: SyncConfig, health: Health) -> None:
+        self._node, self._health = node, health
         self._ring, self._changed = CloudRing(config), threading.Condition()
         self._refused, self._stopping = "", False
         self._topic = node.create_subscription(
@@ -143,7 +141,7 @@ class AnchorInput:
         if not clouds and not optional:
             raise AnchorError(
                 f"anchors: no cloud for the image at {stamp_ns / 1e9:.3f} s among {len(self._ring)} kept "
-                f"of {self._diagnostics.health.counted('clouds in')} received on {self._topic} "
+                f"of {self._health.counted('clouds in')} received on {self._topic} "
                 f"({self._node.count_publishers(self._topic)} publishers). Remap anchors, compare the "
                 f"clocks of camera and sensor, or raise sync.max_cloud_age_s.{self._refused}"
             )
@@ -166,14 +164,14 @@ class AnchorInput:
             self._changed.notify_all()
 
     def _on_cloud(self, msg: Any) -> None:
-        self._diagnostics.health.count("clouds in")
+        self._health.count("clouds in")
         try:
             cloud = Cloud(messages.read_points(msg), messages.frame_id(msg), messages.stamp_ns(msg))
         except MetricDepthError as error:
             self._refused = f" The last cloud was refused: {error}"
-            self._diagnostics.complain("cloud", ERROR, str(error))
+            self._health.report("cloud", ERROR, str(error))
             return
-        self._diagnostics.health.clear("cloud")
+        self._health.clear("cloud")
         with self._changed:
             self._refused = ""
             self._ring.add(cloud)

@@ -1,4 +1,4 @@
-"""What the package's core logs, which knows no ROS, in a node's log."""
+"""A node's log, for those who know no ROS: its health and the package's core."""
 
 from __future__ import annotations
 
@@ -7,7 +7,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from metric_depth_ros.health.status import ERROR
+
 _CORE = logging.getLogger("metric_depth_ros")
+
+
+def log_fault(logger: Any, level: int, text: str) -> None:
+    """A line of the node's ``logger`` at the level of a fault."""
+    if level == ERROR:  # rclpy wants one severity per line of code
+        logger.error(text)
+    else:
+        logger.warning(text)
 
 
 class _ToNode(logging.Handler):
@@ -17,7 +27,7 @@ class _ToNode(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self._tell(record.getMessage())
-        if record.levelno >= logging.WARNING:  # rclpy wants one severity per line of code
+        if record.levelno >= logging.WARNING:
             self._logger.warning(self.format(record))
         else:
             self._logger.info(self.format(record))

@@ -25,7 +25,7 @@ from metric_depth_ros.health.status import WARN, Health
 from metric_depth_ros.nodes.diagnostics import Diagnostics, values_of
 from metric_depth_ros.nodes.focus_topic import FocusTopic
 from metric_depth_ros.nodes.inputs import AnchorInput, ImageInput, Pair, read_any_image
-from metric_depth_ros.nodes.log import core_log
+from metric_depth_ros.nodes.log import core_log, log_fault
 from metric_depth_ros.nodes.outputs import Outputs
 from metric_depth_ros.nodes.parameters import declare_config, on_set
 from metric_depth_ros.nodes.transforms import Tf2Source
@@ -64,14 +64,14 @@ class MetricDepthNode(Node):
         self._last_result: Result | None = None
         self._ending = threading.Event()
 
-        self._health = Health()
+        self._health = Health(partial(log_fault, self.get_logger()))
         self._diagnostics = Diagnostics(self, self._health)
         self._transforms = Tf2Source(self, self._config.extrinsics.tf_timeout_s)
-        self._anchors = AnchorInput(self, self._config.sync, self._diagnostics)
+        self._anchors = AnchorInput(self, self._config.sync, self._health)
         self._images = ImageInput(
-            self, self._config, self._diagnostics, on_pair=self._on_pair, on_jump=self._on_jump
+            self, self._config, self._health, on_pair=self._on_pair, on_jump=self._on_jump
         )
-        self._focus = FocusTopic(self, partial(self._diagnostics.complain, "focus", WARN))
+        self._focus = FocusTopic(self, partial(self._health.report, "focus", WARN))
         self._outputs = Outputs(self)
         self.add_on_set_parameters_callback(on_set(lambda: self._config, self._accept))
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
@@ -114,7 +114,7 @@ class MetricDepthNode(Node):
 
     def _on_timer(self) -> None:
         if (fault := self._images.watch.fault()) is not None:
-            self._diagnostics.complain(*fault)
+            self._health.report(*fault)
         config, pipeline, result = self._config, self._pipeline, self._last_result
         values = {
             "engine": str(manifest_path(config.engine)),
@@ -134,7 +134,7 @@ class MetricDepthNode(Node):
         """Makes the pipeline; while that fails, tries again, less and less often. False: the node ends."""
         backoff = Backoff()
         while not self._ending.is_set():
-            with self._diagnostics.reporting_failures():
+            with self._health.reporting_failures():
                 self._pipeline = self._built(backoff)
                 return True
             self._ending.wait(self._config.diagnostics.period_s)
@@ -158,7 +158,7 @@ class MetricDepthNode(Node):
 
     def _perceive(self, pair: Pair) -> None:
         """The first half of an image's way, up to the network."""
-        with self._diagnostics.reporting_failures():
+        with self._health.reporting_failures():
             pipeline = self._pipeline_as_configured()
             perceived = pipeline.perceive(self._sample(pair, pipeline))
             unsolved = _Unsolved(pipeline, perceived, pair.received_s)
@@ -172,7 +172,7 @@ class MetricDepthNode(Node):
 
     def _solve(self, unsolved: _Unsolved) -> None:
         """The second half: metric depth, published."""
-        with self._diagnostics.reporting_failures():
+        with self._health.reporting_failures():
             result = unsolved.pipeline.solve(unsolved.perceived)
             self._outputs.publish(result, self._config)
             self._last_result = result
@@ -192,7 +192,7 @@ class MetricDepthNode(Node):
             else:
                 self._health.clear("settings")
                 return self._pipeline
-        self._diagnostics.complain("settings", WARN, self._refused[1])
+        self._health.report("settings", WARN, self._refused[1])
         return pipeline
 
     def _sample(self, pair: Pair, pipeline: MetricDepthPipeline) -> Sample:

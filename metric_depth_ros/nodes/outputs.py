@@ -1,16 +1,16 @@
-"""What the node publishes of an image: depth, its camera_info, sigma and the cloud."""
+"""What the node publishes of an image: depth, its camera_info, sigma and the cloud, as ROS messages."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 
 from metric_depth_ros import messages
 from metric_depth_ros.config import CloudConfig, Config
-from metric_depth_ros.nodes.outgoing import fill_camera_info, fill_cloud, fill_image
 from metric_depth_ros.nodes.qos import overridable
 from metric_depth_ros.pipeline import Result
 from metric_depth_ros.sync import cloud_is_due
@@ -52,3 +52,37 @@ def _cloud_of(result: Result, settings: CloudConfig) -> dict[str, Any]:
         min_depth_m=settings.min_depth_m,
         max_depth_m=settings.max_depth_m,
     )
+
+
+# ---- field dictionaries of ``messages`` as ROS messages --------------------------------------
+
+
+def fill_image(fields: Mapping[str, Any], *, stamp_ns: int, frame_id: str) -> Image:
+    """A sensor_msgs/Image."""
+    return _filled(Image(), fields, stamp_ns, frame_id)
+
+
+def fill_camera_info(fields: Mapping[str, Any], *, stamp_ns: int, frame_id: str) -> CameraInfo:
+    """A sensor_msgs/CameraInfo."""
+    return _filled(CameraInfo(), fields, stamp_ns, frame_id)
+
+
+def fill_cloud(fields: Mapping[str, Any], *, stamp_ns: int, frame_id: str) -> PointCloud2:
+    """A sensor_msgs/PointCloud2."""
+    named = [
+        PointField(name=name, offset=offset, datatype=datatype, count=count)
+        for name, offset, datatype, count in fields["fields"]
+    ]
+    return _filled(PointCloud2(), {**fields, "fields": named}, stamp_ns, frame_id)
+
+
+def _filled(msg: Any, fields: Mapping[str, Any], stamp_ns: int, frame_id: str) -> Any:
+    msg.header.stamp.sec, msg.header.stamp.nanosec = divmod(stamp_ns, 1_000_000_000)
+    msg.header.frame_id = frame_id
+    for name, value in fields.items():
+        if name == "data":
+            # The setter would check every byte in Python; appending to the fresh array does not.
+            msg.data.frombytes(memoryview(value))
+        else:
+            setattr(msg, name, value)
+    return msg

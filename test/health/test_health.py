@@ -2,6 +2,7 @@
 
 import pytest
 
+from metric_depth_ros.errors import InputError, ModelError, TransformError
 from metric_depth_ros.health import status as h
 
 
@@ -80,3 +81,44 @@ def test_what_is_waited_for_is_told_until_it_is_there(clock):
     health.waits_for("")
     assert health.summary()[1] == "nothing published yet"
     assert not any(name.startswith("failed: engine") for name in values)
+
+
+def test_the_log_hears_of_a_fault_when_it_is_due(clock):
+    heard = []
+    health = h.Health(lambda level, text: heard.append((level, text)))
+    health.report("image", h.WARN, "image: none for 2 s")
+    health.report("image", h.WARN, "image: none for 3 s")
+    health.report("engine", h.ERROR, "engine: bad", details="all about it")
+    assert heard == [(h.WARN, "image: none for 2 s"), (h.ERROR, "all about it")]
+    assert health.summary()[1] == "engine: bad"
+
+
+@pytest.mark.parametrize(
+    ("error", "key"),
+    [(TransformError("tf: none"), "tf"), (ModelError("m: none"), "engine"), (InputError("i: bad"), "input")],
+)
+def test_an_expected_failure_becomes_a_fault(clock, error, key):
+    health = h.Health()
+    with health.reporting_failures():
+        raise error
+    assert health.summary()[:2] == (h.ERROR, str(error))
+    assert health.counted(f"failed: {key}") == 1
+
+
+def test_a_bug_is_told_with_its_traceback_and_goes_no_farther(clock):
+    heard = []
+    health = h.Health(lambda level, text: heard.append(text))
+    with health.reporting_failures():
+        raise ZeroDivisionError("odd")
+    level, message, _ = health.summary()
+    assert level == h.ERROR and "internal error" in message and "odd" in message
+    assert heard[0].startswith("Traceback")
+
+
+def test_the_time_since_an_event(clock):
+    health = h.Health()
+    clock[0] += 3
+    assert health.since_s("images in") == 3
+    health.count("images in")
+    clock[0] += 1
+    assert health.since_s("images in") == 1

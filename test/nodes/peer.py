@@ -15,7 +15,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from metric_depth_ros import messages
 from metric_depth_ros.cli.live import NODE, ros_arguments
 from metric_depth_ros.geometry import unproject
-from metric_depth_ros.nodes.outgoing import fill_camera_info, fill_cloud, fill_image
+from metric_depth_ros.nodes.outputs import fill_camera_info, fill_cloud, fill_image
 from metric_depth_ros.nodes.ros import tf2_ros
 from metric_depth_ros.types import Camera
 

@@ -17,7 +17,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from metric_depth_ros import messages
 from metric_depth_ros.cli.live import NODE, Graph, ros_arguments
-from metric_depth_ros.nodes.outgoing import fill_camera_info, fill_cloud, fill_image
+from metric_depth_ros.nodes.outputs import fill_camera_info, fill_cloud, fill_image
 from metric_depth_ros.types import Camera
 
 pytestmark = pytest.mark.timeout(120)
