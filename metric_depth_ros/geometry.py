@@ -242,7 +242,9 @@ class Rectifier:
         ``labels`` have the camera's size. Where the raw camera saw nothing is a region of its own.
         """
         unseen = float(labels.max(initial=-1) + 1)
+        # Of fixed-point maps OpenCV takes the wrong neighbour (its issue 24106; all versions but the newest).
+        u, v = cv2.convertMaps(*self._maps, cv2.CV_32FC1)
         moved = cv2.remap(
-            labels.astype(np.float32), *self._maps, cv2.INTER_NEAREST, None, cv2.BORDER_CONSTANT, unseen
+            labels.astype(np.float32), u, v, cv2.INTER_NEAREST, None, cv2.BORDER_CONSTANT, unseen
         )
         return np.asarray(moved, np.int32)

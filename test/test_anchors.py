@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from metric_depth_ros.anchors import build_anchors, occluded, sample_bilinear, thinned
 from metric_depth_ros.config import AnchorsConfig
@@ -87,6 +88,16 @@ def test_the_ground_and_a_slanted_wall_hide_nothing():
     assert not occluded(np.stack([u, v], 1), ground.astype(np.float32), camera, 16, 0.15).any()
     wall = 2 + 20 * u / 640
     assert not occluded(np.stack([u, v], 1), wall.astype(np.float32), camera, 16, 0.15).any()
+
+
+@pytest.mark.parametrize(("axis", "window_px", "hides"), [(0, 16, True), (1, 16, True), (0, 8, False)])
+def test_the_window_is_how_far_away_what_hides_may_lie(camera, axis, window_px, hides):
+    """A far point between two near ones, 10 px from each."""
+    uv = np.array([[30.0, 20], [30, 20], [30, 20]])
+    uv[:2, axis] += (-10, 10)
+    points = unproject(uv, np.array([2.0, 2, 8]), camera)
+    config = AnchorsConfig(occlusion_window_px=window_px, occlusion_ratio=0.15, grid_px=0)
+    assert len(build_anchors(points, camera, config)) == (2 if hides else 3)
 
 
 def test_thinning_keeps_the_point_nearest_to_each_square_s_centre(camera):

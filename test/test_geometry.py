@@ -73,6 +73,16 @@ def test_points_beyond_the_fold_of_the_polynomial_do_not_come_back_in():
     assert np.isnan(uv).all()
 
 
+def test_a_pixel_near_the_fold_has_the_right_ray_or_none():
+    # 1 - 0.5 r^2 reaches farthest at r^2 = 2 / 3: 400 * 0.544 px from the centre.
+    camera = Camera(640, 480, K, "plumb_bob", (-0.5, 0.0, 0.0, 0.0, 0.0))
+    uv = np.stack([np.arange(320, 640, 0.5), np.full(640, 240.0)], axis=1)
+    back, _ = project(unproject(uv, np.ones(640), camera), camera)
+    known = np.isfinite(back).all(axis=1)
+    assert known[uv[:, 0] < 320 + 400 * 0.5].all() and not known[uv[:, 0] > 320 + 400 * 0.545].any()
+    np.testing.assert_allclose(back[known], uv[known], atol=2e-3)
+
+
 def test_resizing_keeps_the_pixel_grid_aligned():
     half = resize_camera(CAMERAS["pinhole"], 320, 240)
     # The centre of the left image edge, u = -0.5, stays at -0.5.
@@ -106,9 +116,10 @@ def test_the_rectified_image_shows_a_point_where_its_pinhole_does(name):
     np.testing.assert_allclose([columns.mean(), rows.mean()], expected, atol=1.0)
 
 
-def test_a_stereo_camera_is_turned_into_its_rectified_frame():
+@pytest.mark.parametrize("name", ["pinhole", "plumb_bob"])
+def test_a_stereo_camera_is_turned_into_its_rectified_frame(name):
     """A point of the rectified frame shows where P projects it; the raw camera is turned by R."""
-    raw, K = CAMERAS["plumb_bob"], np.array([[380.0, 0, 310], [0, 380.0, 235], [0, 0, 1]])
+    raw, K = CAMERAS[name], np.array([[380.0, 0, 310], [0, 380.0, 235], [0, 0, 1]])
     R = rigid_transform([0, 0, 0], [0.02, -0.03, 0.01, 1.0])[:3, :3]
     rectifier = Rectifier(raw, Rectification(K, R))
     point = np.array([[0.25, 0.15, 1.0]])
@@ -128,7 +139,19 @@ def test_a_straight_camera_needs_no_rectifying():
     assert not Rectifier(CAMERAS["pinhole"]).changes
     assert not Rectifier(CAMERAS["pinhole"], Rectification(K, np.eye(3))).changes
     assert Rectifier(CAMERAS["pinhole"], Rectification(K + np.diag([9, 9, 0]), np.eye(3))).changes
+    turned = rigid_transform([0, 0, 0], [0.02, -0.03, 0.01, 1.0])[:3, :3]
+    assert Rectifier(CAMERAS["pinhole"], Rectification(K, turned)).changes
     assert Rectifier(CAMERAS["equidistant, D = 0"]).changes
+
+
+def test_labels_move_with_the_image_and_what_was_not_seen_is_a_region_of_its_own():
+    """Of a camera whose centre lies 100.25 px further right: a pixel is 100 px further right."""
+    moved = K + np.array([[0, 0, 100.25], [0, 0, 0], [0, 0, 0]])
+    labels = np.array([[2, 0, 1, 2]]).repeat(480, axis=0).repeat(160, axis=1).astype(np.int32)
+    found = Rectifier(CAMERAS["pinhole"], Rectification(moved, np.eye(3))).rectify_labels(labels)
+    assert found.dtype == np.int32
+    np.testing.assert_array_equal(found[:, 100:], labels[:, :-100])
+    assert (found[:, :100] == 3).all()
 
 
 @pytest.mark.parametrize("D", [(1e9, 0, 0, 0, 0), (0, 0, 50.0, 0, 0)])

@@ -93,6 +93,13 @@ def test_one_of_several_focuses_is_fuse(soft):
     np.testing.assert_allclose(fuse_focuses(near, far, mask, [10], soft=soft), wanted, rtol=1e-6)
 
 
+@pytest.mark.parametrize("soft", [False, True])
+def test_a_mask_unknown_for_one_focus_makes_depth_unknown(soft):
+    near, far, mask = (np.full((2, 1, 2), x) for x in (0.5, 0.5, 1.0))
+    mask[1, 0, 0] = NAN
+    np.testing.assert_array_equal(fuse_focuses(near, far, mask, (2, 10), soft=soft), [[NAN, 1]])
+
+
 def test_another_taper_gives_another_far():
     np.testing.assert_allclose(encode(np.array([30.0]), 10, taper=0.1).far, np.exp(-2), rtol=1e-6)
     np.testing.assert_allclose(back(np.array([30.0]), 10, taper=0.1), 30, rtol=1e-6)

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -35,6 +36,7 @@ from metric_depth_ros.learning.training.metric_solver.losses import (
 )
 from metric_depth_ros.learning.training.metric_solver.settings import draw_focus, settings_of
 from metric_depth_ros.learning.training.metric_solver.trainer import MetricSolverTrainer, load_metric_solver
+from metric_depth_ros.learning.training.metric_solver.validation import FocusValidation
 
 inf, nan = float("inf"), float("nan")
 
@@ -140,6 +142,41 @@ def test_the_full_configurations_are_the_papers():
     assert settings_of("tiny", data=(), out="", learning_rate=None).learning_rate > 1e-4
     with pytest.raises(ConfigError, match="known are tiny, small"):
         settings_of("huge", data=(), out="")
+
+
+class AsTold(torch.nn.Module):
+    """A network that says the same maps whatever it sees."""
+
+    config = MetricSolverConfig(heads="two", mask=True)
+
+    def __init__(self, near, far, logit):
+        super().__init__()
+        self.outputs = [maps(near), maps(far), maps(logit)]
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def encode(self, images):
+        return [images]
+
+    def decode(self, features, focus_m):
+        return self.outputs
+
+    def used_focus(self, focus_m):
+        return focus_m
+
+
+def test_a_score_by_hand():
+    """Within 10 m at 5 m, thrice, then 30 m, the sky and what nobody knows; the maps are of half the size."""
+    depth = np.array([[5, 5, 5, 30, inf, nan]] * 2, np.float32).repeat(2, axis=0).repeat(2, axis=1)
+    pictures = SimpleNamespace(
+        validation=[(0, 0)], read=lambda reader, index: (np.zeros((4, 12, 3), np.uint8), depth)
+    )
+    near, far = np.full((2, 6), 0.6), np.full((2, 6), np.exp(-0.5))  # 6 m, 30 m
+    logit = np.array([[1, 1, -1, 1, -1, 1.0]] * 2)
+    score = FocusValidation(pictures, (12, 4), [10.0]).scores(AsTold(near, far, logit))["10 m"]
+    # Of the five that are known two and the sky are right.
+    assert score.mask == pytest.approx(3 / 5)
+    # Within the focus the answers are 6, 6 and 30 m.
+    assert score.abs_rel == pytest.approx((0.2 + 0.2 + 5) / 3) and score.delta1 == pytest.approx(2 / 3)
 
 
 # ---- runs ------------------------------------------------------------------------------------

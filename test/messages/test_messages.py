@@ -297,7 +297,8 @@ def test_any_data_container(kind):
         (image_message(COLOURS, "rgb8", data=b""), "cut short"),
         (image_message(np.zeros((4, 3), np.uint16), "uyvy"), "divisible by 2"),
         (image_message(np.zeros((3, 3), np.uint8), "nv12", size=(3, 4)), "height by 2"),
-        (image_message(np.zeros((2, 2), np.uint8), "bayer_rggb8"), "at least 3"),
+        (image_message(np.zeros((2, 4), np.uint8), "bayer_rggb8"), "at least 3"),
+        (image_message(np.zeros((4, 2), np.uint8), "bayer_rggb8"), "at least 3"),
     ],
 )
 def test_bad_images_are_named(message, says):
@@ -455,6 +456,15 @@ def test_cloud_layouts(kind, order, pad, layout):
     read = messages.read_points(message)
     assert np.array_equal(read, POINTS.reshape(-1, 3))
     assert read.dtype == np.float32 and read.flags.c_contiguous
+
+
+def test_the_last_line_s_padding_may_be_missing_a_point_may_not():
+    message = cloud_message(POINTS, pad=7)
+    message.data = message.data[:-7]
+    assert np.array_equal(messages.read_points(message), POINTS.reshape(-1, 3))
+    message.data = message.data[:-1]
+    with pytest.raises(InputError, match="cut short"):
+        messages.read_points(message)
 
 
 def test_float64_beyond_float32_becomes_infinite():

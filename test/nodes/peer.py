@@ -78,11 +78,13 @@ class Peer(Node):
 
     def wait_for_node(self):
         """Waits until the node under test is there and all topics are matched."""
-        assert self.wait(lambda: self.infos.get_subscription_count() and self.clouds.get_subscription_count())
-        assert self.wait(
-            lambda: self.images.get_subscription_count() or self.compressed.get_subscription_count()
-        )
-        assert self.wait(lambda: self.count_publishers("depth/image_rect") > 0)
+
+        def matched():
+            images = self.images.get_subscription_count() or self.compressed.get_subscription_count()
+            inputs = images and self.infos.get_subscription_count() and self.clouds.get_subscription_count()
+            return inputs and self.count_publishers("depth/image_rect")
+
+        assert self.wait(matched, timeout_s=60.0)  # a process starts: long on a busy machine
 
     def messages(self, stamp_ns=None):
         """A good image, camera_info and cloud (frame "lidar", the camera's own place) of the scene."""

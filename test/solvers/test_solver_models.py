@@ -184,6 +184,21 @@ def test_paper_lwlr_equals_the_plain_loop_of_equation_3():
     assert np.abs(depth[::7, ::7] / expected - 1).mean() < 0.003
 
 
+def test_paper_lwlr_on_a_small_map_is_equation_3_to_rounding():
+    """A tenth of the diagonal of 50 px is 5 px, for which the lattice has a vertex at every pixel."""
+    values = smooth_relative()[:30, :40]
+    anchors = anchors_on(2 * values + 1, 12)
+    factor = np.random.default_rng(1).normal(1, 0.1, 12)
+    anchors = Anchors(anchors.uv, anchors.depth * factor, anchors.sigma)
+    relative = RelativeDepth(values, "depth")
+    depth = solver_of("paper_lwlr").solve(relative, anchors).depth
+    expected = [
+        [naive_lwlr(relative, anchors, u, v, 0.1 * 50, np.diag([0, 0.01])) for u in range(0, 40, 3)]
+        for v in range(0, 30, 3)
+    ]
+    np.testing.assert_allclose(depth[::3, ::3], expected, rtol=1e-3)
+
+
 def test_lwlr_on_its_lattice_s_vertices_is_the_plain_loop():
     # A kernel of 3 pixels has a vertex in the middle between each two pixels, of 2.4 at every pixel:
     # there is nothing to interpolate.
@@ -245,28 +260,60 @@ def test_paper_grid_recovers_a_bilinear_scale():
     np.testing.assert_allclose(depth, truth, rtol=5e-3)
 
 
-def test_grid_equals_dense_least_squares():
-    relative, anchors = noisy_problem(n=60)
-    lattice = Lattice(WIDTH, HEIGHT, 16)
+def test_where_a_grid_is_no_depth_the_global_line_is():
+    """On the right depth rises so fast with the map's values that it is below zero where they are small."""
+    values = (1 + 2 * ((7 * V + 5 * U) % 48) / 47).astype(np.float32)
+    truth = np.where(U < 32, 4 + values, 8 * (values - 1.9))
+    anchors = anchors_on(np.where((U < 32) | (values > 2.2), truth, np.nan), 300)
+    anchors = anchors.take(np.isfinite(anchors.depth))
+    grid, line = (
+        solver_of(name, domain="depth", weighting="none", robust="none", grid__smoothness=0.03)
+        .solve(RelativeDepth(values, "depth"), anchors)
+        .depth
+        for name in ("grid", "global_affine")
+    )
+    lost, kept = (U > 44) & (truth < -2), (U > 44) & (truth > 3)
+    np.testing.assert_array_equal(grid[lost], line[lost])
+    assert np.abs(grid / truth - 1)[kept].mean() < 0.1 < np.abs(line / truth - 1)[kept].mean()
+
+
+def dense_grid(anchors, step, factor, target, smoothness):
+    """A c at the anchors, c the vertices' values: plain least squares of target = factor * field."""
+    lattice = Lattice(WIDTH, HEIGHT, step)
     index, weight = lattice.bilinear(anchors.uv.astype(np.float64))
-    n = lattice.shape[0] * lattice.shape[1]
-    A = np.zeros((60, n))
-    np.add.at(A, (np.repeat(np.arange(60), 4), index.ravel()), weight.ravel())
-    offset = solver_of("grid", weighting="none", robust="none", domain="log", grid__columns=4,
-                       grid__fit="scale", grid__smoothness=0.3)  # fmt: skip
-    at = sampled(relative.values, anchors)
-    common = np.log(anchors.depth / at).mean()
-    target = np.log(anchors.depth / at) - common
-    columns = lattice.shape[1]
+    n, columns = lattice.shape[0] * lattice.shape[1], lattice.shape[1]
+    A = np.zeros((len(anchors), n))
+    np.add.at(A, (np.repeat(np.arange(len(anchors)), 4), index.ravel()), (weight * factor[:, None]).ravel())
     steps = []
     for a in range(n):
         for b in [a + 1] * ((a + 1) % columns > 0) + [a + columns] * (a + columns < n):
             step = np.zeros(n)
             step[a], step[b] = -1, 1
-            steps.append(np.sqrt(0.3) * step)
+            steps.append(np.sqrt(smoothness) * step)
     c = np.linalg.lstsq(np.vstack([A, steps]), np.r_[target, np.zeros(len(steps))], rcond=None)[0]
+    return A @ c
+
+
+def test_grid_equals_dense_least_squares():
+    relative, anchors = noisy_problem(n=60)
+    offset = solver_of("grid", weighting="none", robust="none", domain="log", grid__columns=4,
+                       grid__fit="scale", grid__smoothness=0.3)  # fmt: skip
+    at = sampled(relative.values, anchors)
+    common = np.log(anchors.depth / at).mean()
+    target = np.log(anchors.depth / at) - common
     at_anchors = np.log(sampled(offset.solve(relative, anchors).depth, anchors) / at) - common
-    np.testing.assert_allclose(at_anchors, A @ c, atol=1e-4)
+    np.testing.assert_allclose(at_anchors, dense_grid(anchors, 16, np.ones(60), target, 0.3), atol=1e-4)
+
+
+def test_paper_grid_has_8_columns_and_a_smoothness_of_a_thousandth():
+    """y = g + a(u, v) g, g by the global scale of least squares; a in units of the size of g."""
+    relative, anchors = noisy_problem(n=100, noise=0.2)
+    at = sampled(relative.values, anchors)
+    g = at * (at @ anchors.depth) / (at @ at)
+    size = np.sqrt((g**2).mean())
+    expected = g + dense_grid(anchors, WIDTH // 8, g / size, anchors.depth - g, 1e-3)
+    depth = solver_of("paper_grid").solve(relative, anchors).depth
+    np.testing.assert_allclose(sampled(depth, anchors), expected, rtol=1e-3)
 
 
 def test_lattice_spreads_as_it_weighs():

@@ -23,17 +23,15 @@ def places(n, seed):
 
 
 def plain_covariance(a, b):
-    """The equation of the module, place by place, in double precision."""
-    c, k = COVARIANCE, np.empty((len(a), len(b)))
+    """The equation of the module with the numbers of docs/solvers.md, place by place, in double precision."""
+    k = np.empty((len(a), len(b)))
     for i, p in enumerate(a.astype(np.float64)):
         for j, q in enumerate(b.astype(np.float64)):
             d = p - q
             flat = d[0] ** 2 + d[1] ** 2
-            apart = flat / c.local_length**2 + (d[2] / c.x_length) ** 2
-            apart += (d[3:] ** 2).sum() / c.colour_length**2
-            k[i, j] = c.constant**2 + c.slope**2 * p[2] * q[2]
-            k[i, j] += c.smooth**2 * np.exp(-flat / (2 * c.smooth_length**2))
-            k[i, j] += c.local**2 / (1 + apart)
+            apart = flat / 0.13**2 + d[2] ** 2 / 0.19**2 + (d[3:] ** 2).sum() / 0.6**2
+            k[i, j] = 0.3**2 + 0.3**2 * p[2] * q[2]
+            k[i, j] += 0.18**2 * np.exp(-flat / (2 * 0.5**2)) + 0.12**2 / (1 + apart)
     return k
 
 
@@ -177,6 +175,58 @@ def test_anchors_that_all_disagree_are_not_all_wrong(seed):
     rng = np.random.default_rng(seed)
     uv, log_depth = rng.uniform(0, 100, (12, 2)), rng.standard_cauchy(12)
     assert disagreeing(nearest(uv), log_depth, log_depth).sum() <= 6
+
+
+def test_all_anchors_are_believed_when_more_than_half_look_wrong():
+    """Nine agree with each other; each of the others stands alone and has only them around it."""
+    for alone, wrong in ((9, 9), (10, 0)):
+        value = np.concatenate([np.zeros(9), np.arange(1.0, 1 + alone)])
+        near = np.array([np.delete(np.arange(9), min(i, 8)) for i in range(9 + alone)])
+        assert disagreeing(near, value, value).sum() == wrong
+
+
+def line_and_scale(anchors, values):
+    """log depth at anchors on whole pixels of inverse-depth values, by a weighted line and by their scale."""
+    u, v = anchors.uv.astype(int).T
+    x, depth = values[v, u].astype(np.float64), anchors.depth.astype(np.float64)
+    root = depth**2 / np.sqrt(anchors.sigma**2 + (0.1 * depth) ** 2)
+    line = np.linalg.lstsq(np.column_stack([x, np.ones_like(x)]) * root[:, None], root / depth, rcond=None)[0]
+    return -np.log(line[0] * x + line[1]), -np.log(x)
+
+
+def plain_left_out_error(anchors, x):
+    """Mean error in log depth of each anchor, predicted by the others around log relative depth x (N,)."""
+    features = np.zeros((len(x), 6))
+    features[:, :2], features[:, 2] = anchors.uv / (WIDTH * HEIGHT) ** 0.5, x - np.median(x)
+    residual = np.log(anchors.depth.astype(np.float64)) - x
+    noise = 0.01**2 + (anchors.sigma / anchors.depth) ** 2
+    inverse = np.linalg.inv(plain_covariance(features, features) + np.diag(noise))
+    return np.abs(inverse @ (residual - np.median(residual)) / np.diag(inverse)).mean()
+
+
+@pytest.mark.parametrize(("noise", "trend"), [(0.01, "line"), (0.02, "scale")])
+def test_a_line_must_leave_less_than_six_tenths_of_the_error(noise, trend):
+    values = smooth_relative()
+    anchors = anchors_on(1 / (0.2 * values + 0.02), 40)
+    factor = np.exp(np.random.default_rng(5).normal(0, noise, 40))
+    anchors = Anchors(anchors.uv, anchors.depth * factor, anchors.sigma)
+    values = values - np.float32(0.5)  # right up to a scale and a shift
+    by_line, by_scale = (plain_left_out_error(anchors, x) for x in line_and_scale(anchors, values))
+    assert 0.5 < by_line / by_scale < 0.6 if trend == "line" else 0.6 < by_line / by_scale < 0.8
+    solved = solver_of("auto", robust="none").solve(RelativeDepth(values, "inverse_depth"), anchors)
+    assert solved.info["trend"] == trend
+
+
+def test_a_line_reaches_ten_times_as_far_as_the_farthest_anchor():
+    """Its zero is within the map: what lies there, and beyond, would be at infinity."""
+    inverse = np.where(V < 10, -0.2, 0.1 + 0.4 * U / WIDTH)
+    anchors = anchors_on(np.where(V < 10, np.nan, 1 / inverse), 300)
+    anchors = anchors.take(np.isfinite(anchors.depth))
+    values = (3 * inverse + 1).astype(np.float32)
+    solved = solver_of("auto").solve(RelativeDepth(values, "inverse_depth"), anchors)
+    assert solved.info["trend"] == "line"
+    np.testing.assert_allclose(solved.depth[:10], 10 * anchors.depth.max(), rtol=1e-3)
+    np.testing.assert_allclose(solved.depth[10:], 1 / inverse[10:], rtol=1e-3)
 
 
 def test_outliers_cost_little_and_much_when_they_are_believed():
