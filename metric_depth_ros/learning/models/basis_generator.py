@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from metric_depth_ros.depth import BEYOND, FARTHEST, far_end_shift
-from metric_depth_ros.learning.models.tiny_depth import Residual, convolution, coordinates, resized
+from metric_depth_ros.learning.models.layers import Residual, convolution, coordinates, resized
 
 # Bounds of what a pixel's misfit may be, in log depth.
 LEAST_SPREAD, MOST_SPREAD = 0.01, 1.0

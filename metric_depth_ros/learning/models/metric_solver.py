@@ -13,14 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from metric_depth_ros.learning.models.tiny_depth import (
-    Residual,
-    TinyDepthConfig,
-    TinyEncoder,
-    convolution,
-    resized,
-    start,
-)
+from metric_depth_ros.learning.models.encoder import Encoder
+from metric_depth_ros.learning.models.layers import start
+from metric_depth_ros.learning.models.pyramid import FocusConv, PyramidConfig, PyramidDecoder
+from metric_depth_ros.learning.models.small_depth import SmallEncoder
+from metric_depth_ros.learning.models.tiny_depth import TinyEncoder
 from metric_depth_ros.near_far import FOCUSES
 
 # Where the depth of a single head ends, in metres (table 3a).
@@ -34,8 +31,8 @@ class MetricSolverConfig:
     """What a ``MetricSolver`` is made of.
 
     Attributes:
-        encoder: "tiny" (that of ``TinyDepth``), or DINOv2 in the sizes of Depth Anything V2: "small",
-            "base", "large".
+        encoder: "tiny" (that of ``TinyDepth``), "lite0" to "lite2" (those of ``SmallDepth``), or DINOv2 in
+            the sizes of Depth Anything V2: "small", "base", "large".
         focuses: depths in metres of the pool, rising; one alone is the paper's fixed focus.
         embedding: channels of an embedding. The paper does not say.
         heads: "two", or "one": a single decoder without focus, a sigmoid times 80 m (table 3a).
@@ -81,7 +78,7 @@ class MetricSolver(nn.Module):  # type: ignore[misc]  # torch carries no types h
     """Near depth, far depth and mask logit (B, 1, h, w) each, of normalised images (B, 3, H, W) and focuses.
 
     h and w are H and W with a DINOv2 encoder, whose images have sides that are multiples of 14, and half
-    of them with the tiny one.
+    of them with the others.
     """
 
     def __init__(self, config: MetricSolverConfig | None = None) -> None:
@@ -90,16 +87,16 @@ class MetricSolver(nn.Module):  # type: ignore[misc]  # torch carries no types h
         two = c.heads == "two"
         self.pool = FocusPool(c.focuses, c.embedding) if two else None
         width, outputs = c.embedding * two, 1 + (two and c.mask)
-        if c.encoder == "tiny":
-            self.encoder = TinyEncoder()
-            start(self.encoder)
-            self.near = TinyDecoder(self.encoder.config, width, outputs)
-            self.far = TinyDecoder(self.encoder.config, width, 1) if two else None
-        else:
+        if c.encoder in DINO:
             sizes = DINO[c.encoder]
-            self.encoder = DinoEncoder(sizes)
+            self.encoder: Encoder = DinoEncoder(sizes)
             self.near = DPTDecoder(sizes, width, outputs)
             self.far = DPTDecoder(sizes, width, 1) if two else None
+        else:
+            self.encoder = TinyEncoder() if c.encoder == "tiny" else SmallEncoder(c.encoder)
+            start(self.encoder)
+            self.near = _pyramid(self.encoder, width, outputs)
+            self.far = _pyramid(self.encoder, width, 1) if two else None
 
     def forward(self, image: Tensor, focus: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """``decode`` of ``encode``."""
@@ -107,7 +104,7 @@ class MetricSolver(nn.Module):  # type: ignore[misc]  # torch carries no types h
 
     def encode(self, image: Tensor) -> list[Tensor]:
         """The feature maps that the decoders take: all that can be shared between focuses."""
-        features: list[Tensor] = self.encoder.encode(image)
+        features: list[Tensor] = self.encoder(image)
         return features
 
     def decode(self, features: Sequence[Tensor], focus: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -137,7 +134,7 @@ class MetricSolver(nn.Module):  # type: ignore[misc]  # torch carries no types h
         return focus.clamp(self.config.focuses[0], self.config.focuses[-1])
 
     def start_from(self, weights: Mapping[str, Tensor]) -> None:
-        """Takes the weights of a ``TinyDepth``: its encoder, and its decoder for both but the last layer."""
+        """Takes the weights of a depth network with this encoder; of its decoder all but the last layer."""
         own = self.state_dict()
         with torch.no_grad():
             for name, value in weights.items():
@@ -171,54 +168,16 @@ class FocusPool(nn.Module):  # type: ignore[misc]  # torch carries no types here
         return torch.cat([one, rising], 1).minimum(torch.cat([1 - rising, one], 1)).clamp(0, 1)
 
 
-class FocusConv(nn.Conv2d):  # type: ignore[misc]  # torch carries no types here
-    """A 1x1 convolution of a map with an embedding expanded to its size and concatenated to its channels.
+class DinoEncoder(Encoder):
+    """transformers' DINOv2, as the encoder of Depth Anything V2: the maps of four layers."""
 
-    The embedding is the same everywhere, so its part is one vector that is added: nothing is expanded.
-    """
-
-    def __init__(self, channels: int, out: int, embedding: int) -> None:
-        super().__init__(channels, out, 1)
-        self.focus = nn.Linear(embedding, out, bias=False) if embedding else None
-
-    def forward(self, x: Tensor, embedding: Tensor | None) -> Tensor:
-        x = super().forward(x)
-        return x if self.focus is None else x + self.focus(embedding)[:, :, None, None]
-
-
-class TinyDecoder(nn.Module):  # type: ignore[misc]  # torch carries no types here
-    """The decoder of ``TinyDepth``, told the focus at every level."""
-
-    def __init__(self, config: TinyDepthConfig, embedding: int, outputs: int) -> None:
-        super().__init__()
-        c, w = config, config.widths
-        sizes = (c.pyramid, c.pyramid, c.pyramid, c.features)
-        self.laterals = nn.ModuleList(FocusConv(w[4 - i], sizes[i], embedding) for i in range(4))
-        self.refine = nn.ModuleList(convolution(sizes[i], sizes[i + 1]) for i in range(3))
-        self.join = Residual(c.features)
-        self.up = convolution(c.features, c.head)
-        self.fine = FocusConv(w[0], c.head, embedding)
-        self.head = nn.Sequential(convolution(c.head, c.head), nn.Conv2d(c.head, outputs, 3, padding=1))
-        start(self)
-        nn.init.normal_(self.head[-1].weight, std=0.01)
-
-    def forward(self, features: Sequence[Tensor], embedding: Tensor | None) -> Tensor:
-        """(B, outputs, H/2, W/2) float32."""
-        half, *levels = features
-        top = self.laterals[0](levels[-1], embedding)
-        for level, lateral, refine in zip(levels[-2::-1], self.laterals[1:], self.refine, strict=True):
-            top = resized(refine(top), level) + lateral(level, embedding)
-        top = resized(self.up(self.join(functional.relu(top))), half)
-        return self.head(functional.relu(top + self.fine(half, embedding))).float()
-
-
-class DinoEncoder(nn.Module):  # type: ignore[misc]  # torch carries no types here
-    """transformers' DINOv2, as the encoder of Depth Anything V2."""
+    strides = (PATCH,) * 4
 
     def __init__(self, sizes: DinoSizes) -> None:
         from transformers import Dinov2Backbone, Dinov2Config
 
         super().__init__()
+        self.channels = (sizes.hidden,) * 4
         self.backbone = Dinov2Backbone(
             Dinov2Config(
                 hidden_size=sizes.hidden,
@@ -229,12 +188,20 @@ class DinoEncoder(nn.Module):  # type: ignore[misc]  # torch carries no types he
                 out_indices=list(sizes.taps),
             )
         )
-        # Stands in for hidden patches, of which there are none: it would never get a gradient.
-        self.backbone.embeddings.mask_token.requires_grad_(False)
+        self._hold_mask_token()
 
-    def encode(self, image: Tensor) -> list[Tensor]:
-        """(B, hidden, H/14, W/14) of four layers."""
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """(B, hidden, H/14, W/14) each, the deepest last."""
         return list(self.backbone(image).feature_maps)
+
+    def unfreeze(self, *, statistics: bool = False) -> None:
+        """As of any encoder."""
+        super().unfreeze(statistics=statistics)
+        self._hold_mask_token()
+
+    def _hold_mask_token(self) -> None:
+        # It stands in for hidden patches, of which there are none: it would never get a gradient.
+        self.backbone.embeddings.mask_token.requires_grad_(False)
 
 
 class DPTDecoder(nn.Module):  # type: ignore[misc]  # torch carries no types here
@@ -275,3 +242,10 @@ class DPTDecoder(nn.Module):  # type: ignore[misc]  # torch carries no types her
             fine, (PATCH * height, PATCH * width), mode="bilinear", align_corners=True
         )
         return self.head(fine).float()
+
+
+def _pyramid(encoder: Encoder, embedding: int, outputs: int) -> PyramidDecoder:
+    """The decoder of a depth network, told the focus at every level."""
+    decoder = PyramidDecoder(encoder.channels, PyramidConfig(), outputs=outputs, embedding=embedding)
+    decoder.start()
+    return decoder
