@@ -16,7 +16,7 @@ from metric_depth_ros.runtimes.plan_cache import PlanCache
 from metric_depth_ros.types import Array, FloatArray, Runtime
 
 # Largest root-mean-square difference of an output, in standard deviations of the reference: above what
-# rounding does, below what a wrong kernel does (docs/runtimes.md has the figures).
+# rounding does, below what a wrong kernel does (docs/benchmarks/networks.md has figures).
 TOLERANCE = {"fp32": 0.01, "fp16": 0.03, "bf16": 0.03}
 _BLOCK = 16
 
