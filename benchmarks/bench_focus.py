@@ -27,8 +27,8 @@ from metric_depth_ros.anchors import depth_sigma
 from metric_depth_ros.bags import read_depths
 from metric_depth_ros.cli.frames_to_bag import CAMERA_INFO, IMAGE, POINTS
 from metric_depth_ros.cli.live import NODE, VERB, Graph, ros_arguments
+from metric_depth_ros.cli.parsing import setting_of
 from metric_depth_ros.cli.synthetic_bag import DEPTH
-from metric_depth_ros.cli.words import setting_of
 from metric_depth_ros.config import AnchorsConfig, Config, from_flat
 from metric_depth_ros.datasets import Frame, open_dataset
 from metric_depth_ros.depth import within_limits

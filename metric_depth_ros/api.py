@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from metric_depth_ros.config import SETTINGS, Config, SolverConfig, from_flat
 from metric_depth_ros.depth import within_limits
 from metric_depth_ros.errors import ConfigError, InputError
-from metric_depth_ros.labels import compact
+from metric_depth_ros.label_images import compact
 from metric_depth_ros.regions import build_segmenter
 from metric_depth_ros.regions.merging import few_enough
 from metric_depth_ros.solvers import SOLVERS, build_solver

@@ -16,7 +16,7 @@ from metric_depth_ros.depth import within_limits
 from metric_depth_ros.engines import BUNDLED_WITH_BASIS, build_engine
 from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError
 from metric_depth_ros.geometry import Rectifier, resize_camera
-from metric_depth_ros.labels import resize_labels
+from metric_depth_ros.label_images import resize_labels
 from metric_depth_ros.regions import build_segmenter
 from metric_depth_ros.regions.merging import few_enough
 from metric_depth_ros.share import share_path

@@ -14,7 +14,7 @@ PACKAGE, SYNTHETIC = (Path(p.__file__).parent for p in (metric_depth_ros, metric
 FLOORS = [
     {"errors"},
     {"types", "share"},
-    {"labels", "near_far", "geometry"},
+    {"label_images", "near_far", "geometry"},
     {"config", "transforms", "messages"},
     {"anchors", "sync", "depth"},
     {"runtimes", "datasets", "bags", "drawing", "health"},
@@ -33,7 +33,7 @@ INSIDE = {
         {"solver"},
         {"fitting"},
         {"median", "global_affine", "piecewise", "lwlr", "grid", "gaussian_process", "region_aware", "basis"},
-        {"paper", "wrappers"},
+        {"as_published", "wrappers"},
         {"__init__"},
     ],
     "learning": [{"models"}, {"training"}, {"export"}],

@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _settings(args: argparse.Namespace) -> dict[str, object]:
     """The node's parameters."""
-    from metric_depth_ros.cli.words import setting_of
+    from metric_depth_ros.cli.parsing import setting_of
 
     settings = dict(setting_of(pair) for pair in args.set)
     if args.manifest is not None:

@@ -120,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
 
 def build_config(args: argparse.Namespace) -> Config:
     """The settings that all solvers share. Raises ConfigError."""
-    from metric_depth_ros.cli.words import setting_of
+    from metric_depth_ros.cli.parsing import setting_of
     from metric_depth_ros.config import Config, updated
     from metric_depth_ros.config.parameter_file import load
 
@@ -129,7 +129,7 @@ def build_config(args: argparse.Namespace) -> Config:
 
 def build_variants(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """Label -> settings. Raises ConfigError for a label given twice."""
-    from metric_depth_ros.cli.words import setting_of
+    from metric_depth_ros.cli.parsing import setting_of
     from metric_depth_ros.errors import ConfigError
 
     variants: dict[str, dict[str, Any]] = {}

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from metric_depth_ros.config import Config
+    from metric_depth_ros.evaluation.basis_spectrum import Spectrum
     from metric_depth_ros.evaluation.frames import KnownView
-    from metric_depth_ros.evaluation.spectrum import Spectrum
     from metric_depth_ros.solvers.basis.maps import Maps
     from metric_depth_ros.types import Anchors, MetricDepth
 
@@ -43,7 +43,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 def run(args: argparse.Namespace) -> int:
     """Runs the verb: prints the statistics and draws the picture. Raises MetricDepthError."""
     from metric_depth_ros.errors import AnchorError, InputError
-    from metric_depth_ros.evaluation.spectrum import spectrum, summarised
+    from metric_depth_ros.evaluation.basis_spectrum import spectrum, summarised
 
     config = build_config(args)
     found: list[Spectrum] = []
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
 
 def build_config(args: argparse.Namespace) -> Config:
     """Settings from the arguments, with a solver that has maps. Raises ConfigError."""
-    from metric_depth_ros.cli.words import setting_of
+    from metric_depth_ros.cli.parsing import setting_of
     from metric_depth_ros.config import Config, updated
     from metric_depth_ros.errors import ConfigError
 

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metric_depth_ros.cli.words import size_of
+from metric_depth_ros.cli.parsing import size_of
 from metric_depth_ros.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:

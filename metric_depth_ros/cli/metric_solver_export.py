@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 from metric_depth_ros.cli.export import report
+from metric_depth_ros.cli.parsing import size_of
 from metric_depth_ros.cli.train_options import need_torch
-from metric_depth_ros.cli.words import size_of
 
 
 def add_export(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

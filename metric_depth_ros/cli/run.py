@@ -63,7 +63,7 @@ def build_config(args: argparse.Namespace) -> Config:
     Raises:
         ConfigError: an unknown setting or a wrong value.
     """
-    from metric_depth_ros.cli.words import setting_of, typed
+    from metric_depth_ros.cli.parsing import setting_of, typed
     from metric_depth_ros.config import Config, updated
     from metric_depth_ros.config.parameter_file import load
 

@@ -131,7 +131,7 @@ def _families(args: argparse.Namespace, default: str) -> list[str]:
 
 def _size(text: str) -> tuple[int, int] | None:
     """Width and height, None for any. Raises ConfigError, or InputError for one that is too small."""
-    from metric_depth_ros.cli.words import size_of
+    from metric_depth_ros.cli.parsing import size_of
     from metric_depth_ros.errors import InputError
 
     if text == "any":

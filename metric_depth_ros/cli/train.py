@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 from metric_depth_ros.cli import metric_solver_export, train_basis, train_metric_solver
+from metric_depth_ros.cli.parsing import size_of
 from metric_depth_ros.cli.train_options import add_run, in_steps, need_torch, run_settings
-from metric_depth_ros.cli.words import size_of
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from metric_depth_ros.cli.parsing import size_of
 from metric_depth_ros.cli.train_options import add_run, in_steps, need_torch, run_settings
-from metric_depth_ros.cli.words import size_of
 
 # What the tiny configuration begins with.
 _TINY_WEIGHTS = "config/models/tiny_depth.npz"

@@ -15,7 +15,7 @@ from metric_depth_ros.config import EngineConfig, RegionsConfig
 from metric_depth_ros.datasets import is_dataset, open_dataset
 from metric_depth_ros.engines import build_engine
 from metric_depth_ros.errors import ConfigError, InputError
-from metric_depth_ros.evaluation.known import KnownDepth, known_depth, known_pixels, unusable_border_px
+from metric_depth_ros.evaluation.known_depth import KnownDepth, known_depth, known_pixels, unusable_border_px
 from metric_depth_ros.evaluation.places import CAP_M, Place, place_of
 from metric_depth_ros.evaluation.protocols import LEAST_EVALUATED
 from metric_depth_ros.regions import build_segmenter

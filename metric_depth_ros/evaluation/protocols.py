@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from metric_depth_ros.errors import AnchorError, ConfigError
-from metric_depth_ros.evaluation.known import KnownDepth
+from metric_depth_ros.evaluation.known_depth import KnownDepth
 from metric_depth_ros.evaluation.regimes import DROP_FROM, REGIMES, drop_closest, grid_places, regime_places
 from metric_depth_ros.types import Anchors, BoolArray, FloatArray, IntArray
 

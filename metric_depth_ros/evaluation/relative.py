@@ -18,7 +18,7 @@ from scipy.stats import spearmanr
 
 from metric_depth_ros.datasets import Frame, FrameFolder
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.evaluation.known import known_pixels
+from metric_depth_ros.evaluation.known_depth import known_pixels
 from metric_depth_ros.evaluation.metrics import abs_rel
 from metric_depth_ros.types import FloatArray, ImageArray, IntArray, RelativeDepth
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.labels import compact
+from metric_depth_ros.label_images import compact
 from metric_depth_ros.types import FloatArray, ImageArray, IntArray
 
 

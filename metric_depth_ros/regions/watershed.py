@@ -7,7 +7,7 @@ import numpy as np
 
 from metric_depth_ros.config import RegionsConfig
 from metric_depth_ros.depth import positive_depth
-from metric_depth_ros.labels import compact, resize_labels
+from metric_depth_ros.label_images import compact, resize_labels
 from metric_depth_ros.regions.merging import MOST_REGIONS, joined, reduced_lab, rgb
 from metric_depth_ros.types import BoolArray, FloatArray, ImageArray, IntArray, RelativeDepth
 

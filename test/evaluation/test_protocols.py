@@ -9,8 +9,8 @@ import pytest
 
 from metric_depth_ros.datasets import Frame
 from metric_depth_ros.errors import AnchorError, ConfigError
-from metric_depth_ros.evaluation import known as k
-from metric_depth_ros.evaluation.known import KnownDepth, known_pixels, unusable_border_px
+from metric_depth_ros.evaluation import known_depth as k
+from metric_depth_ros.evaluation.known_depth import KnownDepth, known_pixels, unusable_border_px
 from metric_depth_ros.evaluation.protocols import MOST_EVALUATED, Case, disturbed, draw, pixel_index
 from metric_depth_ros.types import Anchors, Camera
 

@@ -352,7 +352,7 @@ def test_a_resumed_run_is_the_same_to_the_bit(shards, tmp_path):
 
 def test_curves_without_matplotlib_are_tables_alone(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    curves = Curves(tmp_path)
+    curves = Curves(tmp_path, {"rank": "rank"})
     curves.add_loss(3, 1.0, 0.5, 30.0)
     curves.draw()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["loss.csv", "validation.csv"]

@@ -9,7 +9,7 @@ import numpy as np
 
 from metric_depth_ros.depth import Domain, depth_in
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.labels import compact
+from metric_depth_ros.label_images import compact
 from metric_depth_ros.regions.merging import MOST_REGIONS
 from metric_depth_ros.solvers.fitting.closed_form import ClosedForm, Problem
 from metric_depth_ros.solvers.fitting.observations import Line

@@ -12,8 +12,8 @@ from made_scenes import HEIGHT, WIDTH, U, V, anchors_on, smooth_relative, solver
 from metric_depth_ros.config import Config, updated
 from metric_depth_ros.engines import BUNDLED_WITH_BASIS
 from metric_depth_ros.errors import AnchorError, InputError
+from metric_depth_ros.evaluation.basis_spectrum import spectrum, summarised
 from metric_depth_ros.evaluation.metrics import abs_rel, sigma_coverage
-from metric_depth_ros.evaluation.spectrum import spectrum, summarised
 from metric_depth_ros.pipeline import engine_for
 from metric_depth_ros.solvers.basis.fit import Sums, fit_robust, with_offset
 from metric_depth_ros.solvers.basis.maps import _BUMP, _BUMP_WIDTH, Maps, analytic_maps, with_local_maps

@@ -27,7 +27,7 @@ from metric_depth_ros.engines import build_depth_engine
 from metric_depth_ros.engines.depth_engine import DepthEngine
 from metric_depth_ros.engines.manifest import Manifest
 from metric_depth_ros.errors import ConfigError, InputError
-from metric_depth_ros.evaluation.known import known_pixels
+from metric_depth_ros.evaluation.known_depth import known_pixels
 from metric_depth_ros.learning.training.augment import reframed, relit
 from metric_depth_ros.types import FloatArray, IntArray, RelativeDepth
 
