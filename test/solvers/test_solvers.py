@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -20,10 +23,11 @@ from made_scenes import (
     solver_of,
 )
 
+from metric_depth_ros import solvers
 from metric_depth_ros.config import SETTINGS, SolverConfig
 from metric_depth_ros.errors import AnchorError, ConfigError
 from metric_depth_ros.solvers import SOLVERS, Solver, build_solver, solver_class
-from metric_depth_ros.types import Anchors, RelativeDepth
+from metric_depth_ros.types import Anchors, RelativeDepth, SolverInput
 
 FREE_VARIANTS = [(name, options) for name, options in VARIANTS if name not in SHRINKING]
 OUR_VARIANTS = [(name, options) for name, options in VARIANTS if name in OURS]
@@ -33,6 +37,12 @@ def test_registry_and_config_choices_are_the_same():
     assert ("auto", *SOLVERS) == SETTINGS["solver.name"].choices
     for name in SOLVERS:
         assert issubclass(solver_class(name), Solver), name
+
+
+def test_every_field_of_the_input_is_read_by_a_solver():
+    source = "".join(path.read_text() for path in Path(solvers.__file__).parent.rglob("*.py"))
+    for field in dataclasses.fields(SolverInput):
+        assert f"given.{field.name}" in source, field.name
 
 
 def test_auto_is_the_gaussian_process():
