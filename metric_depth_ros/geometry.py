@@ -16,12 +16,12 @@ from scipy.spatial.transform import Rotation
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.types import Camera, FloatArray, ImageArray, IntArray, Rectification
 
-# A calibration that leaves less than this part of the rectified image is broken.
+# A calibration is broken if it fills less than this fraction of the rectified image.
 _LEAST_SEEN = 0.1
 
 
 def transform_points(T_target_source: FloatArray, points: FloatArray) -> FloatArray:
-    """(N, 3) float32 points in the target frame."""
+    """Points (N, 3), float32, in the target frame."""
     points = np.ascontiguousarray(points, np.float32).reshape(-1, 1, 3)
     if not len(points):
         return points.reshape(0, 3)
@@ -31,7 +31,7 @@ def transform_points(T_target_source: FloatArray, points: FloatArray) -> FloatAr
 
 
 def rigid_transform(translation: FloatArray | list[float], rotation: FloatArray | list[float]) -> FloatArray:
-    """(4, 4) from x, y, z in metres and a quaternion x, y, z, w of any positive length.
+    """Transform (4, 4) from x, y, z in metres and a quaternion x, y, z, w of any positive length.
 
     Raises:
         InputError: a value is not finite, or the quaternion has length zero.
@@ -48,10 +48,10 @@ def rigid_transform(translation: FloatArray | list[float], rotation: FloatArray 
 
 
 def quaternion(R: FloatArray) -> FloatArray:
-    """(4,) unit quaternion x, y, z, w, with w >= 0, of a rotation matrix (3, 3) that may be slightly off.
+    """Unit quaternion (4,), x, y, z, w with w >= 0, of a rotation matrix (3, 3) with small errors allowed.
 
     Raises:
-        InputError: R mirrors, or is not finite.
+        InputError: R is a reflection, or is not finite.
     """
     if not (np.isfinite(R).all() and np.linalg.det(R) > 0):
         raise InputError(f"transform: rotation matrix {np.asarray(R).tolist()}; needed determinant 1.")
@@ -69,9 +69,9 @@ def resize_camera(camera: Camera, width: int, height: int) -> Camera:
 def project(points: FloatArray, camera: Camera) -> tuple[FloatArray, FloatArray]:
     """Pixels (N, 2) and depths (N,) of points in the optical frame; NaN pixels where z <= 0.
 
-    Distortion follows OpenCV (plumb_bob, rational_polynomial) and cv2.fisheye (equidistant). Points
-    so far off axis that the polynomial folds back on itself are NaN too: they are outside the image
-    though the formula would put them in.
+    Distortion follows OpenCV (plumb_bob, rational_polynomial) and cv2.fisheye (equidistant). Pixels are
+    NaN too for points so far off the axis that the distortion polynomial folds back: they are outside the
+    image, but the formula would put them inside.
     """
     points = np.asarray(points, np.float32).reshape(-1, 3)
     # Column by column: NumPy is several times slower along rows of two or three.
@@ -128,7 +128,7 @@ def unproject(uv: FloatArray, depth: FloatArray, camera: Camera) -> FloatArray:
 
 
 def _undistorted_rays(uv: FloatArray, camera: Camera) -> FloatArray:
-    """(N, 3) float32 rays with z = 1 through pixels; NaN where the model has no inverse."""
+    """Rays (N, 3), float32, with z = 1 through pixels; NaN where the distortion has no inverse."""
     xy = (uv - camera.K[:2, 2]) / [camera.K[0, 0], camera.K[1, 1]]
     if camera.distorted and len(uv):
         xy = _undistort(xy, camera)
@@ -136,9 +136,9 @@ def _undistorted_rays(uv: FloatArray, camera: Camera) -> FloatArray:
 
 
 def _undistort(bent: FloatArray, camera: Camera) -> FloatArray:
-    """Normalised coordinates (N, 2) that ``_distort`` bends to ``bent``; NaN where there are none.
+    """Inverse of ``_distort``: undistorted normalised coordinates (N, 2); NaN where there are none.
 
-    OpenCV gives the start; its own iteration count differs between versions, so it is refined here.
+    Starts from OpenCV's result, whose number of iterations differs between versions, and refines it.
     """
     D = np.array(camera.D)
     if camera.distortion_model == "equidistant":
@@ -168,9 +168,10 @@ def _pixel_rays(
 
 
 def pixel_rays(camera: Camera, stride: int = 1) -> FloatArray:
-    """(ceil(H / stride), ceil(W / stride), 3) float32 rays with z = 1; cached, do not modify.
+    """Rays with z = 1 through every stride-th pixel, float32; cached, do not modify.
 
-    ``rays * depth[::stride, ::stride, None]`` are the points of a depth image.
+    Shape (ceil(H / stride), ceil(W / stride), 3). ``rays * depth[::stride, ::stride, None]`` are the points
+    of a depth image.
     """
     return _pixel_rays(
         camera.width, camera.height, camera.K.tobytes(), camera.distortion_model, camera.D, stride
@@ -178,18 +179,18 @@ def pixel_rays(camera: Camera, stride: int = 1) -> FloatArray:
 
 
 class Rectifier:
-    """Makes a raw camera's images rectified ones. Build once per camera; the maps are kept.
+    """Rectifies the images of a camera. Build it once per camera; the maps are kept.
 
     Attributes:
         rectified: the pinhole camera of the result; same size.
-        changes: whether a rectified image differs from the raw one at all.
+        changes: whether a rectified image differs from the raw one.
     """
 
     def __init__(self, raw: Camera, wanted: Rectification | None = None) -> None:
-        """``wanted`` None keeps the raw K and only takes the distortion out.
+        """``wanted``: rotation and matrix of the rectified camera; None keeps K and removes the distortion.
 
         Raises:
-            InputError: hardly any pixel of the rectified image lies in the raw one.
+            InputError: almost no pixel of the rectified image lies in the raw one.
         """
         self._raw = raw
         self._wanted = wanted or Rectification(raw.K, np.eye(3))
@@ -212,7 +213,7 @@ class Rectifier:
             )
 
     def fits(self, raw: Camera, wanted: Rectification | None) -> bool:
-        """Whether a Rectifier built of these would be the same as this one."""
+        """Whether this Rectifier is for this camera and this rectification."""
         mine, other = self._raw, raw
         K, R = (raw.K, np.eye(3)) if wanted is None else (wanted.K, wanted.R)
         return (
@@ -224,7 +225,7 @@ class Rectifier:
         )
 
     def rectify(self, image: ImageArray) -> ImageArray:
-        """The image (H, W, 3) as the rectified camera sees it; black where the raw one saw nothing.
+        """Rectified image (H, W, 3); black where the raw image has no pixel.
 
         Raises:
             InputError: the image is not of the camera's size.
@@ -237,12 +238,12 @@ class Rectifier:
         return np.asarray(cv2.remap(image, *self._maps, cv2.INTER_LINEAR), np.uint8)
 
     def rectify_labels(self, labels: IntArray) -> IntArray:
-        """Labels (H, W) from 0 as the rectified camera sees them, int32.
+        """Rectified labels (H, W) from 0, int32.
 
-        ``labels`` have the camera's size. Where the raw camera saw nothing is a region of its own.
+        ``labels`` have the camera's size. Pixels outside the raw image become a region of their own.
         """
         unseen = float(labels.max(initial=-1) + 1)
-        # Of fixed-point maps OpenCV takes the wrong neighbour (its issue 24106; all versions but the newest).
+        # With fixed-point maps OpenCV picks the wrong neighbour (issue 24106; all versions but the newest).
         u, v = cv2.convertMaps(*self._maps, cv2.CV_32FC1)
         moved = cv2.remap(
             labels.astype(np.float32), u, v, cv2.INTER_NEAREST, None, cv2.BORDER_CONSTANT, unseen

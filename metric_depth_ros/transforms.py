@@ -1,4 +1,4 @@
-"""A time-indexed tree of rigid transforms, for running without ROS: the part of tf2 we need."""
+"""Tree of rigid transforms over time, without ROS: the part of tf2 that this package needs."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class TransformTree:
     """
 
     def __init__(self, keep_s: float | None = None) -> None:
-        """``keep_s``: moving transforms older than the newest by more are forgotten; None keeps all."""
+        """``keep_s``: moving transforms are kept for these seconds before the newest; None keeps all."""
         self._edges: dict[str, _Edge] = {}
         self._keep_ns = None if keep_s is None else int(keep_s * 1e9)
 
     def add(
         self, parent: str, child: str, T_parent_child: FloatArray, stamp_ns: int, *, static: bool = False
     ) -> None:
-        """Adds one transform. A child that gets another parent forgets its old one."""
+        """Adds one transform. If the child had another parent, its transforms to it are removed."""
         parent, child = parent.lstrip("/"), child.lstrip("/")
         edge = self._edges.get(child)
         if edge is None or edge.parent != parent or edge.static != static:
@@ -34,11 +34,11 @@ class TransformTree:
         edge.insert(stamp_ns, np.asarray(T_parent_child, np.float64), self._keep_ns)
 
     def clear(self) -> None:
-        """Forgets everything that moves; static transforms stay."""
+        """Removes all moving transforms; static ones stay."""
         self._edges = {child: edge for child, edge in self._edges.items() if edge.static}
 
     def lookup(self, target: str, source: str, stamp_ns: int) -> FloatArray:
-        """(4, 4) T_target_source at ``stamp_ns``.
+        """T_target_source (4, 4) at ``stamp_ns``.
 
         Raises:
             TransformError: a frame is unknown, the two are not connected, or an edge between them
@@ -52,7 +52,7 @@ class TransformTree:
     def lookup_through(
         self, target: str, target_ns: int, source: str, source_ns: int, fixed: str
     ) -> FloatArray:
-        """(4, 4) from ``source`` at ``source_ns`` to ``target`` at ``target_ns``, with ``fixed`` still."""
+        """T (4, 4) from ``source`` at ``source_ns`` to ``target`` at ``target_ns`` through ``fixed``."""
         return self.lookup(target, fixed, target_ns) @ self.lookup(fixed, source, source_ns)
 
     def frames(self) -> set[str]:
@@ -60,7 +60,7 @@ class TransformTree:
         return {*self._edges, *(edge.parent for edge in self._edges.values())}
 
     def latest_common_ns(self, target: str, source: str) -> int | None:
-        """The newest time every moving edge between two frames is known up to; None when none moves.
+        """Newest time at which all moving edges between two frames are known; None if no edge moves.
 
         Raises:
             TransformError: a frame is unknown, or the two are not connected.
@@ -70,7 +70,7 @@ class TransformTree:
         return min((edge.newest_ns for edge in moving), default=None)
 
     def _paths(self, target: str, source: str) -> tuple[list[str], list[str]]:
-        """The frames from each of the two up to, but without, the first that both hang from."""
+        """Frames from each of the two up to their first common ancestor, which is left out."""
         target, source = target.lstrip("/"), source.lstrip("/")
         up_target, up_source = self._ancestors(target), self._ancestors(source)
         common = next((frame for frame in up_source if frame in up_target), None)
@@ -146,7 +146,7 @@ class _Edge:
 
 
 def interpolate(T0: FloatArray, T1: FloatArray, fraction: float) -> FloatArray:
-    """(4, 4) between two poses: translation linear, rotation along the shortest arc (slerp)."""
+    """Pose (4, 4) between two poses: translation linear, rotation along the shortest arc (slerp)."""
     R0, R1 = T0[:3, :3], T1[:3, :3]
     turn = Rotation.from_matrix(R0.T @ R1).as_rotvec()
     T: FloatArray = T0 + fraction * (T1 - T0)

@@ -1,4 +1,4 @@
-"""Line charts as PNG files, by matplotlib, which is optional (the extra ``plots``)."""
+"""Line charts as PNG files, drawn by matplotlib (optional: the extra ``plots``)."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ import numpy as np
 from metric_depth_ros.types import FloatArray
 
 _LOG = logging.getLogger(__name__)
-# Inches, and dots per inch.
+# Size of a panel in inches, and dots per inch.
 _WIDTH_IN = 9.0
 _PANEL_HEIGHT_IN = 2.8
 _DOTS_PER_IN = 110
-# Lines of fewer points show each of them.
+# Lines with fewer points than this show each point.
 _FEW_POINTS = 30
 
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """Lines over one pair of axes.
+    """Lines in one chart of a figure.
 
     Attributes:
-        y: what the vertical axis shows, with its unit.
-        lines: (N, 2) of x and y by name; what is not finite is left out.
+        y: label of the vertical axis, with the unit.
+        lines: points (N, 2), x and y, by name; non-finite points are left out.
         title: above the axes.
-        dashed: by a line's name, a thin line (N, 2) in the same colour.
-        dashed_name: what the thin lines are.
+        dashed: points (N, 2) of a thin line in the same colour, by the name of the line.
+        dashed_name: name of the thin lines in the legend.
     """
 
     y: str
@@ -42,9 +42,9 @@ class Panel:
 
 
 def save_chart(path: Path, x: str, panels: Sequence[Panel]) -> None:
-    """Draws panels one below the other over a common axis ``x``; legends give each line's last value.
+    """Draws panels below each other with a common axis ``x``; legends show each line's last value.
 
-    Without matplotlib nothing is written, and a warning says so once.
+    Without matplotlib nothing is written, and a warning is logged once.
     """
     try:
         from matplotlib.figure import Figure

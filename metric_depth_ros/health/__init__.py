@@ -1,1 +1,1 @@
-"""What a node knows of itself and of its inputs. No ROS is imported here."""
+"""Health of a node: status, missing inputs and retries. No ROS is imported here."""

@@ -1,4 +1,4 @@
-"""When something that failed is tried again."""
+"""Retries of failed jobs at growing intervals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _FIRST_S, _LONGEST_S = 1.0, 60.0
 
 
 class Backoff:
-    """A job that may fail: tried again after a second, then after twice as long, up to a minute."""
+    """Retries a failing job after 1 s, then after twice the previous interval, up to a minute."""
 
     def __init__(self) -> None:
         self._state: object = None
@@ -21,10 +21,10 @@ class Backoff:
 
     @contextmanager
     def __call__(self, state: object) -> Iterator[None]:
-        """Around the job. Too early, it raises last time's error instead.
+        """Context for the job; if it is too early for a retry, raises the last error instead.
 
         Args:
-            state: what the job depends on; when it has changed, it is never too early.
+            state: what the job depends on; if it has changed, the job is retried at once.
         """
         if state != self._state:
             self._state, self._wait_s = state, _FIRST_S
@@ -39,7 +39,7 @@ class Backoff:
 
 
 def files_beside(paths: Iterable[Path]) -> frozenset[tuple[str, int, int]]:
-    """Name, time and size of every file in the folders of these paths: another set once one changes."""
+    """Name, time and size of every file in the folders of these paths, to detect changes."""
     found = set()
     for folder in {path.parent for path in paths}:
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Inputs that should come and do not."""
+"""Detects missing inputs."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 
 from metric_depth_ros.health.status import ERROR, WARN, Health
 
-_SILENCE_S = 2.0  # without an image, or a pair of images, for this long, something is wrong
+_SILENCE_S = 2.0  # a fault, if no image or no pair comes for this long
 
 
 class InputWatch:
-    """Compares what a health has counted, "images in", "pairs in" and so on, with what should have come."""
+    """Finds missing inputs from a health's counters, such as "images in" and "pairs in"."""
 
     def __init__(
         self,
@@ -20,7 +20,7 @@ class InputWatch:
         companions: Mapping[str, str],
         count_publishers: Callable[[str], int],
     ) -> None:
-        """``companions``: what must come with each image -> its topic; camera_info is the first."""
+        """``companions``: input that must come with each image -> its topic; camera_info is the first."""
         self._health = health
         self._image_topic = image_topic
         self._companions = companions
@@ -29,7 +29,7 @@ class InputWatch:
         self._counted = [0] * (2 + len(companions))
 
     def fault(self) -> tuple[str, int, str] | None:
-        """Key, level and words of what is missing now; None when nothing is. Call it now and then."""
+        """Key, level and text of what is missing now, or None. Call it periodically."""
         if self._health.since_s("images in") > _SILENCE_S:
             topic = self._image_topic
             return (

@@ -1,4 +1,4 @@
-"""What a node knows about how it fares: counters, current faults, latencies. Thread safe."""
+"""Status of a node: counters, current faults, latencies. Thread safe."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ import numpy as np
 from metric_depth_ros.errors import AnchorError, MetricDepthError, ModelError, TransformError
 
 _LOG_PERIOD_S = 5.0
-_FORGET_S = 5.0  # a fault not met again for this long is over
+_FORGET_S = 5.0  # a fault that has not occurred for this long is over
 OK, WARN, ERROR = 0, 1, 2  # levels of diagnostic_msgs/DiagnosticStatus
-# Error -> key of the fault that it is; of any other the key is "input".
+# Error class -> key of its fault; for all others the key is "input".
 _KEYS = {TransformError: "tf", AnchorError: "anchors", ModelError: "engine"}
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that keeps the node from publishing: a level, words with the fix, when last met."""
+    """Fault that prevents publishing: level, text with the fix, and when it last occurred."""
 
     level: int
     message: str
@@ -32,10 +32,10 @@ class Fault:
 
 
 class Health:
-    """Counts events, and holds the faults of the moment by their keys."""
+    """Counts events, and holds the current faults by key."""
 
     def __init__(self, log: Callable[[int, str], None] = lambda level, text: None) -> None:
-        """``log`` gets level and text of every fault, but not of the same one again within 5 s."""
+        """``log`` gets level and text of every fault; the same fault again only after 5 s."""
         self._lock, self._log = threading.Lock(), log
         self._counts: Counter[str] = Counter()
         self._began_s = time.monotonic()
@@ -53,19 +53,19 @@ class Health:
             self._counted_s[event] = time.monotonic()
 
     def counted(self, event: str) -> int:
-        """A counter's value."""
+        """Value of a counter."""
         with self._lock:
             return self._counts[event]
 
     def since_s(self, event: str) -> float:
-        """Seconds since an event was last counted, or since the beginning."""
+        """Seconds since an event was last counted, or since the start."""
         with self._lock:
             return time.monotonic() - self._counted_s.get(event, self._began_s)
 
     def report(self, key: str, level: int, message: str, *, details: str = "") -> bool:
-        """Notes a fault; True when it was logged, too, which the same one was not for some seconds.
+        """Records a fault; True if it was logged: the same fault is not logged again for some seconds.
 
-        Messages that differ in their numbers only count as one. The log gets the details, if there are some.
+        Messages that differ only in numbers count as the same. Only the log gets the details.
         """
         now, words = time.monotonic(), re.sub(r"[\d.]+", "#", message)
         with self._lock:
@@ -80,7 +80,7 @@ class Health:
 
     @contextmanager
     def reporting_failures(self) -> Iterator[None]:
-        """Ends an expected failure of its block as a fault; a bug too, with its traceback in the log."""
+        """Context that reports an expected failure as a fault; a bug too, with its traceback in the log."""
         try:
             yield
         except MetricDepthError as error:
@@ -90,7 +90,7 @@ class Health:
             self.report("bug", ERROR, message, details=traceback.format_exc())
 
     def waits_for(self, what: str) -> None:
-        """Says what the first depth waits for, which is no fault; empty when it waits for nothing."""
+        """Sets what the first depth waits for; this is no fault. Empty: it waits for nothing."""
         with self._lock:
             self._waits_for = what
 
@@ -100,10 +100,10 @@ class Health:
             self._faults.pop(key, None)
 
     def published(self, latency_s: float) -> bool:
-        """Notes a published depth, which ends what kept it from being published; True if anything did.
+        """Records a published depth and ends the faults that prevented it; True if there were any.
 
-        Refused clouds ("cloud") did not, since others came in time, nor settings and focuses, since those
-        before them serve; good ones end that.
+        Faults of refused clouds ("cloud"), settings and focuses stay until a good one comes: they did not
+        prevent the depth, as other clouds came in time and the previous settings were used.
         """
         with self._lock:
             self._counts["published"] += 1
@@ -115,9 +115,9 @@ class Health:
             return bool(blocking)
 
     def summary(self) -> tuple[int, str, dict[str, str]]:
-        """Level, one line, and values by name: what goes into a diagnostics message.
+        """Content of a diagnostics message: level, one line, and values by name.
 
-        The line is the gravest fault's, of equally grave ones the newest's.
+        The line is that of the most severe fault, among equals of the newest.
         """
         with self._lock:
             now = time.monotonic()

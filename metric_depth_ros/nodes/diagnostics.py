@@ -1,4 +1,4 @@
-"""A node's health on /diagnostics."""
+"""Publishes a node's health on /diagnostics."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from metric_depth_ros.pipeline import Result
 
 
 class Diagnostics:
-    """Publishes the one status of a node."""
+    """Publisher of a node's status."""
 
     def __init__(self, node: Node, health: Health) -> None:
         self._node, self._health = node, health
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
 
     def publish(self, values: Mapping[str, str]) -> None:
-        """Its health, stamped now, and further values by name."""
+        """Publishes the health with the current time, and further values by name."""
         level, message, counted = self._health.summary()
         status = DiagnosticStatus(
             level=bytes([level]),
@@ -34,9 +34,9 @@ class Diagnostics:
 
 
 def values_of(result: Result) -> dict[str, str]:
-    """What diagnostics tell of the last depth: its anchors, times and what the solver says."""
+    """Diagnostic values of a result: its anchors, timings and the solver's info."""
     values = {"anchors": str(len(result.anchors))}
-    for newest_ns in result.sample.cloud_stamps_ns[-1:]:  # a solver may go on without a cloud
+    for newest_ns in result.sample.cloud_stamps_ns[-1:]:  # a solver may continue without a cloud
         values["cloud age_ms"] = f"{(result.stamp_ns - newest_ns) / 1e6:.1f}"
     values |= {f"{stage}_ms": f"{1e3 * s:.1f}" for stage, s in result.timings.items()}
     return values | {f"solver {name}": str(value) for name, value in result.metric.info.items()}

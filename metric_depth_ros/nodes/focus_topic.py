@@ -1,4 +1,4 @@
-"""The topic by which a planner slides the focus."""
+"""Topic through which a planner sets the focus distance."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ PARAMETER = "solver.focus_m"
 
 
 class FocusTopic:
-    """``focus``, metres; 0 and NaN mean none. Sets the parameter, so that whoever spoke last is heard.
+    """Subscription of ``focus`` in metres; 0 and NaN mean none. It sets the parameter: the last value counts.
 
     Attributes:
-        source: where the focus in use came from, in words.
+        source: where the current focus came from, in words.
     """
 
     def __init__(self, node: Node, refused: Callable[[str], None]) -> None:
-        """``refused`` is told of a focus that cannot be; the one before it stays."""
+        """``refused`` is called with the reason for an invalid focus; the previous focus stays."""
         self.source = "parameter"
         self._node, self._refused = node, refused
         self._subscription = node.create_subscription(

@@ -1,4 +1,4 @@
-"""What the node subscribes: images with what belongs to them, clouds of points, and transforms."""
+"""Inputs of the node: images with camera_info and regions, point clouds, and transforms."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _BEST_EFFORT = ReliabilityPolicy.BEST_EFFORT
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """An image with its camera_info and, if they come by topic, its regions; when it arrived (monotonic)."""
+    """Image with its camera_info, its regions if they come by topic, and its time of arrival (monotonic)."""
 
     image: Any
     camera_info: Any
@@ -40,10 +40,10 @@ class Pair:
 
 
 class ImageInput:
-    """image, camera_info and, if they come by topic, regions: passed on together when their stamps meet.
+    """Subscribes image, camera_info and, if they come by topic, regions; passes them on paired by stamp.
 
     Attributes:
-        watch: notices what should come and does not.
+        watch: detects missing inputs.
     """
 
     def __init__(
@@ -55,13 +55,13 @@ class ImageInput:
         on_pair: Callable[[Pair], None],
         on_jump: Callable[[int], None],
     ) -> None:
-        """``on_jump`` is told the new time, ns, when time has jumped back, before any pair of then."""
+        """``on_jump`` is called with the new time, ns, when time jumps back, before any pair from then on."""
         self._node, self._health = node, health
         self._on_pair, self._on_jump = on_pair, on_jump
         self._last_ns = 0
         image_type, topic = Image, "image"
         if config.input.image_transport == "compressed":
-            # As image_transport does: a remapping of the base topic holds for the transport too.
+            # As in image_transport, a remapping of the base topic applies to the transport too.
             image_type, topic = CompressedImage, f"{node.resolve_topic_name('image')}/compressed"
         subscribe = message_filters.Subscriber
         images = subscribe(node, image_type, topic, **overridable(_BEST_EFFORT))
@@ -80,7 +80,7 @@ class ImageInput:
         self.watch = InputWatch(self._health, images.sub.topic_name, topics, node.count_publishers)
 
     def _on_image(self, msg: Any) -> None:
-        """Passes an image on to the pairing."""
+        """Adds an image to the pairing."""
         self._health.count("images in")
         try:
             stamp_ns = messages.stamp_ns(msg)
@@ -98,7 +98,7 @@ class ImageInput:
         self._good_images.signalMessage(msg)
 
     def _on_companion(self, msg: Any, what: str, passed_on: Any) -> None:
-        """Passes on to the pairing what belongs to an image."""
+        """Adds a message that belongs to an image to the pairing."""
         self._health.count(f"{what} in")
         try:
             messages.stamp_ns(msg)
@@ -113,7 +113,7 @@ class ImageInput:
 
 
 class AnchorInput:
-    """anchors: the clouds that came last, among them those of an image. Any thread may ask."""
+    """Subscribes anchors and keeps the latest clouds, from which it finds those of an image. Thread safe."""
 
     def __init__(self, node: Node, config: SyncConfig, health: Health) -> None:
         self._node, self._health = node, health
@@ -124,14 +124,14 @@ class AnchorInput:
         ).topic_name
 
     def clouds_for(self, stamp_ns: int, deadline_s: float, *, optional: bool) -> list[Cloud]:
-        """An image's clouds, after waiting for one that is due.
+        """Clouds of an image, after waiting for one that is due.
 
         Args:
             deadline_s: monotonic time until which to wait.
-            optional: whether there may be none, or no sensor at all.
+            optional: whether no cloud, or no sensor at all, is acceptable.
 
         Raises:
-            AnchorError: none fits, and one must.
+            AnchorError: no cloud fits, and it is not optional.
         """
         with self._changed:
             while (
@@ -152,17 +152,17 @@ class AnchorInput:
         return clouds
 
     def configure(self, config: SyncConfig) -> None:
-        """Other settings, from the next image on."""
+        """Changes the settings, from the next image on."""
         with self._changed:
             self._ring.config = config
 
     def forget_after(self, stamp_ns: int) -> None:
-        """Drops clouds from later than an image of this stamp can use: time has jumped back."""
+        """After a jump back in time, drops clouds too new for an image of this stamp."""
         with self._changed:
             self._ring.forget_after(stamp_ns)
 
     def stop(self) -> None:
-        """Ends all waiting."""
+        """Ends all waits."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
@@ -183,12 +183,13 @@ class AnchorInput:
 
 
 class TransformInput:
-    """tf: a ``types.TransformSource`` on a tf2 buffer. Look up from another thread than the
-    executor's: the executor fills the buffer while a look-up waits.
+    """Transforms from tf: a ``types.TransformSource`` on a tf2 buffer.
+
+    Look up from another thread than the executor's, which fills the buffer while a look-up waits.
     """
 
     def __init__(self, node: Node, timeout_s: float) -> None:
-        """Where this machine cannot take part in tf, every look-up says so."""
+        """If tf cannot be used on this machine, every look-up raises an error that says so."""
         self.timeout_s = timeout_s
         self._buffer = tf2_ros.Buffer()
         self._unavailable: TransformError | None = None
@@ -198,11 +199,11 @@ class TransformInput:
             self._unavailable = error
 
     def clear(self) -> None:
-        """Forgets what moves: time has jumped back."""
+        """Removes moving transforms, after a jump back in time."""
         self._buffer.clear()
 
     def lookup(self, target: str, source: str, stamp_ns: int) -> np.ndarray:
-        """(4, 4) T_target_source. Raises TransformError after ``timeout_s``."""
+        """T_target_source (4, 4). Raises TransformError after ``timeout_s``."""
         return self._matrix(
             f"{source!r} to {target!r}", self._buffer.lookup_transform,
             target.lstrip("/"), source.lstrip("/"), Time(nanoseconds=stamp_ns), self._timeout(),
@@ -211,7 +212,7 @@ class TransformInput:
     def lookup_through(
         self, target: str, target_ns: int, source: str, source_ns: int, fixed: str
     ) -> np.ndarray:
-        """(4, 4) between two times through a fixed frame. Raises TransformError after ``timeout_s``."""
+        """T (4, 4) between two times through a fixed frame. Raises TransformError after ``timeout_s``."""
         return self._matrix(
             f"{source!r} to {target!r} through {fixed!r}", self._buffer.lookup_transform_full,
             target.lstrip("/"), Time(nanoseconds=target_ns),
@@ -243,7 +244,7 @@ def read_any_image(msg: Any) -> ImageArray:
     """RGB of an Image or a CompressedImage; cv_bridge reads encodings that ``messages`` does not.
 
     Raises:
-        InputError: the image is damaged, or nobody can read its encoding.
+        InputError: the image is damaged, or its encoding cannot be read.
     """
     if hasattr(msg, "format"):
         return messages.read_compressed_image(msg)
@@ -252,7 +253,7 @@ def read_any_image(msg: Any) -> ImageArray:
     try:
         image: ImageArray = _BRIDGE.imgmsg_to_cv2(msg, "rgb8")
         return image
-    except Exception as error:  # cv_bridge raises its own, cv2's and Python's errors
+    except Exception as error:  # cv_bridge raises its own errors, cv2's and Python's
         raise InputError(
             f"image: encoding {msg.encoding!r} cannot be made rgb8 ({error}). "
             f"Publish one of {', '.join(sorted(messages.KNOWN_ENCODINGS))}."

@@ -1,4 +1,4 @@
-"""Message classes by their ROS name."""
+"""Finds message classes by their ROS name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from metric_depth_ros.nodes.ros import TFMessage
 
 
 def message_class(name: str) -> Any:
-    """The class of "sensor_msgs/msg/Image" and the like. Raises InputError when it is not installed."""
+    """Class of a type such as "sensor_msgs/msg/Image". Raises InputError if it is not installed."""
     package, _, kind = name.split("/")
     if (package, kind) == ("tf2_msgs", "TFMessage"):
         return TFMessage

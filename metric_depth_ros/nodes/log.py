@@ -1,4 +1,4 @@
-"""A node's log, for those who know no ROS: its health and the package's core."""
+"""Connects the node's log with code that does not import ROS: health and core."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _CORE = logging.getLogger("metric_depth_ros")
 
 
 def log_fault(logger: Any, level: int, text: str) -> None:
-    """A line of the node's ``logger`` at the level of a fault."""
-    if level == ERROR:  # rclpy wants one severity per line of code
+    """Writes a line to the node's ``logger`` at the level of a fault."""
+    if level == ERROR:  # rclpy allows one severity per line of code
         logger.error(text)
     else:
         logger.warning(text)
@@ -35,9 +35,9 @@ class _ToNode(logging.Handler):
 
 @contextmanager
 def core_log(logger: Any, tell: Callable[[str], None]) -> Iterator[None]:
-    """While it lasts, the node's ``logger`` and ``tell`` get every line of information or graver.
+    """Context in which the core's log lines of level info and above go to the node's ``logger`` and ``tell``.
 
-    At the end ``tell`` gets an empty line.
+    At the end ``tell`` gets an empty string.
     """
     handler, level = _ToNode(logger, tell), _CORE.level
     _CORE.addHandler(handler)

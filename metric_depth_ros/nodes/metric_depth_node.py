@@ -1,4 +1,4 @@
-"""The node: images, camera_info and points in; metric depth, its camera_info and a cloud out."""
+"""ROS node: subscribes images, camera_info and points; publishes metric depth, camera_info and a cloud."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from metric_depth_ros.types import Sample
 
 @dataclass(frozen=True, eq=False)
 class _Unsolved:
-    """An image after the network: what is left to do with it, and when it arrived (monotonic)."""
+    """Image after the network and before the solver, and its time of arrival (monotonic)."""
 
     pipeline: MetricDepthPipeline
     perceived: Perceived
@@ -46,20 +46,22 @@ class _Unsolved:
 
 
 class MetricDepthNode(Node):
-    """Subscribes image, camera_info, anchors and focus; publishes depth/image_rect, depth/camera_info,
+    """Publishes metric depth of each image.
+
+    Subscribes image, camera_info, anchors and focus; publishes depth/image_rect, depth/camera_info,
     depth/sigma and depth/points with the image's stamp and frame, and /diagnostics.
 
-    The executor's thread only sorts messages in; one worker thread loads the network and then does
-    everything else, for the newest image. Where the network runs on a GPU a second one solves and publishes,
-    so that the network can look at the next image meanwhile.
+    The executor's thread only queues messages; a worker thread loads the network and then does everything
+    else, for the newest image. If the network runs on a GPU, a second worker solves and publishes while
+    the network processes the next image.
     """
 
     def __init__(self, **node_options: Any) -> None:
-        """Raises ConfigError when a parameter is unknown or wrong; ``node_options`` go to rclpy."""
+        """Raises ConfigError if a parameter is unknown or wrong; ``node_options`` are passed to rclpy."""
         super().__init__("metric_depth_node", **node_options)
         self._config = declare_config(self)
         self._pipeline: MetricDepthPipeline | None = None
-        self._refused: tuple[Config, str] | None = None  # settings that no pipeline could be made of, and why
+        self._refused: tuple[Config, str] | None = None  # settings that cannot be used, and why
         self._last_result: Result | None = None
         self._ending = threading.Event()
 
@@ -82,7 +84,7 @@ class MetricDepthNode(Node):
         self._solver.start()
 
     def destroy_node(self) -> None:
-        """Ends the workers, then the node."""
+        """Stops the workers, then destroys the node."""
         self._ending.set()
         self._anchors.stop()
         self._transforms.timeout_s = 0.0
@@ -97,13 +99,13 @@ class MetricDepthNode(Node):
             self._health.count("images dropped for newer ones")
 
     def _on_jump(self, stamp_ns: int) -> None:
-        """A bag loops or a simulation restarts: forget what is from later than now."""
+        """Forgets newer data when time jumps back: a bag loops, or a simulation restarts."""
         self._anchors.forget_after(stamp_ns)
         self._transforms.clear()
         self._perceiver.clear()
 
     def _accept(self, config: Config) -> None:
-        """A validated change of parameters; the worker takes it up with its next image."""
+        """Takes validated parameters; the worker uses them from its next image on."""
         self._anchors.configure(config.sync)
         self._transforms.timeout_s = config.extrinsics.tf_timeout_s
         if config.solver.focus_m != self._config.solver.focus_m:
@@ -130,7 +132,7 @@ class MetricDepthNode(Node):
     # ---- the workers' threads ----------------------------------------------------------------
 
     def _load(self) -> bool:
-        """Makes the pipeline; while that fails, tries again, less and less often. False: the node ends."""
+        """Builds the pipeline; retries at growing intervals if that fails. False: the node is ending."""
         backoff = Backoff()
         while not self._ending.is_set():
             with self._health.reporting_failures():
@@ -156,12 +158,12 @@ class MetricDepthNode(Node):
         return pipeline
 
     def _perceive(self, pair: Pair) -> None:
-        """The first half of an image's way, up to the network."""
+        """First half of the work on an image, up to and with the network."""
         with self._health.reporting_failures():
             pipeline = self._pipeline_as_configured()
             perceived = pipeline.perceive(self._sample(pair, pipeline))
             unsolved = _Unsolved(pipeline, perceived, pair.received_s)
-            # A thread of its own pays where the network leaves the processor free.
+            # A second thread helps only if the network does not use the CPU.
             overlap = self._config.engine.overlap
             if overlap == "always" or (overlap == "auto" and not pipeline.engine.on_cpu):
                 self._solver.wait_until_idle()
@@ -170,7 +172,7 @@ class MetricDepthNode(Node):
                 self._solve(unsolved)
 
     def _solve(self, unsolved: _Unsolved) -> None:
-        """The second half: metric depth, published."""
+        """Second half of the work on an image: computes metric depth and publishes it."""
         with self._health.reporting_failures():
             result = unsolved.pipeline.solve(unsolved.perceived)
             self._outputs.publish(result, self._config)
@@ -179,7 +181,7 @@ class MetricDepthNode(Node):
                 self.get_logger().info("publishing depth", throttle_duration_sec=5.0)
 
     def _pipeline_as_configured(self) -> MetricDepthPipeline:
-        """The pipeline with the newest settings, or with those before if the newest cannot be used."""
+        """Pipeline with the newest settings, or with the previous ones if the newest cannot be used."""
         config, pipeline = self._config, self._pipeline
         if pipeline.config is config:
             return pipeline
@@ -195,7 +197,7 @@ class MetricDepthNode(Node):
         return pipeline
 
     def _sample(self, pair: Pair, pipeline: MetricDepthPipeline) -> Sample:
-        """All inputs of one image. Raises MetricDepthError when one is missing or unusable."""
+        """All inputs of one image. Raises MetricDepthError if one is missing or unusable."""
         config = self._config
         stamp_ns, frame_id = messages.stamp_ns(pair.image), messages.frame_id(pair.image)
         rectified = config.input.rectification == "rectified"
@@ -216,11 +218,11 @@ class MetricDepthNode(Node):
 
 
 def main(args: list[str] | None = None) -> int:
-    """Runs the node until it is told to stop; 1 when its parameters are wrong."""
+    """Runs the node until it is stopped; returns 1 if its parameters are wrong."""
     use_fastdds_profile()
     try:
         rclpy.init(args=args)
-    except RuntimeError as error:  # wrong --ros-args, a malformed topic for example
+    except RuntimeError as error:  # wrong --ros-args, for example a malformed topic
         print(f"metric_depth_node: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     executor = SingleThreadedExecutor()

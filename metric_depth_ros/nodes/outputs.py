@@ -1,4 +1,4 @@
-"""What the node publishes of an image: depth, its camera_info, sigma and the cloud, as ROS messages."""
+"""Outputs of the node as ROS messages: depth, its camera_info, sigma and the cloud."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from metric_depth_ros.sync import cloud_is_due
 
 
 class Outputs:
-    """The publishers; sigma and the cloud are made for subscribers alone. One thread publishes."""
+    """Publishers; sigma and the cloud are computed only if subscribed. One thread publishes."""
 
     def __init__(self, node: Node) -> None:
         def advertise(kind: type, topic: str) -> Any:
@@ -30,7 +30,7 @@ class Outputs:
         self._last_cloud_ns: int | None = None
 
     def publish(self, result: Result, config: Config) -> None:
-        """All of one result, with the image's stamp and frame."""
+        """Publishes one result, with the image's stamp and frame."""
         header = {"stamp_ns": result.stamp_ns, "frame_id": result.frame_id}
         depth = messages.depth_fields(result.metric.depth, config.output.encoding)
         self._depth.publish(fill_image(depth, **header))
@@ -58,17 +58,17 @@ def _cloud_of(result: Result, settings: CloudConfig) -> dict[str, Any]:
 
 
 def fill_image(fields: Mapping[str, Any], *, stamp_ns: int, frame_id: str) -> Image:
-    """A sensor_msgs/Image."""
+    """sensor_msgs/Image from fields."""
     return _filled(Image(), fields, stamp_ns, frame_id)
 
 
 def fill_camera_info(fields: Mapping[str, Any], *, stamp_ns: int, frame_id: str) -> CameraInfo:
-    """A sensor_msgs/CameraInfo."""
+    """sensor_msgs/CameraInfo from fields."""
     return _filled(CameraInfo(), fields, stamp_ns, frame_id)
 
 
 def fill_cloud(fields: Mapping[str, Any], *, stamp_ns: int, frame_id: str) -> PointCloud2:
-    """A sensor_msgs/PointCloud2."""
+    """sensor_msgs/PointCloud2 from fields."""
     named = [
         PointField(name=name, offset=offset, datatype=datatype, count=count)
         for name, offset, datatype, count in fields["fields"]
@@ -81,7 +81,7 @@ def _filled(msg: Any, fields: Mapping[str, Any], stamp_ns: int, frame_id: str) -
     msg.header.frame_id = frame_id
     for name, value in fields.items():
         if name == "data":
-            # The setter would check every byte in Python; appending to the fresh array does not.
+            # The setter would check every byte in Python; appending to the new array does not.
             msg.data.frombytes(memoryview(value))
         else:
             setattr(msg, name, value)

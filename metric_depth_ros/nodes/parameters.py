@@ -18,7 +18,7 @@ _ROS_PARAMETERS = ("use_sim_time", "qos_overrides.", "start_type_description_ser
 
 
 def declare_config(node: Node) -> Config:
-    """Declares every setting on the node and returns the configuration it was started with.
+    """Declares every setting on the node; returns the configuration at start.
 
     Raises:
         ConfigError: an override names an unknown setting, or has a wrong type or value.
@@ -41,7 +41,7 @@ def declare_config(node: Node) -> Config:
 
 
 def on_set(get: Callable[[], Config], accept: Callable[[Config], None]) -> Callable[..., SetParametersResult]:
-    """A callback for ``add_on_set_parameters_callback``: all valid, or none with the reason."""
+    """Callback for ``add_on_set_parameters_callback``: accepts all parameters or, with the reason, none."""
 
     def validate(parameters: Iterable[Parameter]) -> SetParametersResult:
         changes = {p.name: _plain(p.value) for p in parameters if p.name in SETTINGS}
@@ -55,7 +55,7 @@ def on_set(get: Callable[[], Config], accept: Callable[[Config], None]) -> Calla
 
 
 def _plain(value: object) -> object:
-    """Arrays of the ROS parameter service as lists."""
+    """Value as plain Python: arrays of the ROS parameter service as lists."""
     return list(value) if not isinstance(value, str) and isinstance(value, Iterable) else value
 
 
@@ -64,7 +64,7 @@ def _descriptor(setting: Setting) -> ParameterDescriptor:
         description=f"{setting.help} [{setting.allowed}]",
         additional_constraints=setting.allowed,
         read_only=not setting.live,
-        # A whole number for a fractional setting (`ros2 param set ... focus_m 5`) is meant well.
+        # An integer for a float setting (`ros2 param set ... focus_m 5`) is accepted.
         dynamic_typing=isinstance(setting.default, (float, list)),
     )
     if setting.low is not None and setting.high is not None:
@@ -80,7 +80,7 @@ def _descriptor(setting: Setting) -> ParameterDescriptor:
 
 
 def _refuse_unknown(node: Node) -> None:
-    """ROS ignores parameters that nobody declares; a misspelt setting must not pass unseen."""
+    """Raises ConfigError for undeclared parameters, which ROS ignores: they may be misspelt settings."""
     for name, parameter in getattr(node, "_parameter_overrides", {}).items():
         if name not in SETTINGS and not name.startswith(_ROS_PARAMETERS):
             try:
@@ -90,6 +90,6 @@ def _refuse_unknown(node: Node) -> None:
 
 
 def _where() -> str:
-    """The parameter files on the command line, since rclpy does not say where a value is from."""
+    """Parameter files on the command line: rclpy does not state the source of a value."""
     files = [after for before, after in zip(sys.argv, sys.argv[1:]) if before == "--params-file"]  # noqa: B905
     return f"parameters (files: {', '.join(files)}): " if files else "parameters: "

@@ -16,7 +16,7 @@ _OVERRIDABLE = (
 
 
 def overridable(reliability: ReliabilityPolicy) -> dict[str, Any]:
-    """A profile as arguments. A new one each time: rclpy writes the overrides into it."""
+    """Arguments with a new QoS profile: rclpy writes the overrides into it."""
     return {
         "qos_profile": QoSProfile(depth=5, reliability=reliability),
         "qos_overriding_options": QoSOverridingOptions(_OVERRIDABLE),

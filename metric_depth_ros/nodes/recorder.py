@@ -23,7 +23,7 @@ _LOOK_PERIOD_S = 0.1
 
 
 class Recorder(Node):
-    """Subscribes topics as they appear and writes their bytes, stamped with the time of arrival."""
+    """Records topics as they appear, as serialised bytes stamped with the time of arrival."""
 
     def __init__(self, path: Path, topics: Collection[str], *, everything: bool = False) -> None:
         """Starts a new mcap bag in the folder ``path``.
@@ -53,16 +53,16 @@ class Recorder(Node):
 
     @property
     def missing(self) -> set[str]:
-        """Topics asked for that nobody publishes so far."""
+        """Requested topics that have no publisher yet."""
         return self._wanted - self._subscribed
 
     def destroy_node(self) -> None:
-        """Ends the node, then completes the bag."""
+        """Destroys the node, then closes the bag."""
         super().destroy_node()
         self._closing.close()
 
     def _look(self) -> None:
-        """Subscribes what is wanted and has appeared."""
+        """Subscribes requested topics that have appeared."""
         for topic, kinds in self.get_topic_names_and_types():
             wanted = topic in self._wanted or self._everything
             if wanted and topic not in self._subscribed:

@@ -24,19 +24,19 @@ _CLOCK_PERIOD_S = 0.02
 
 
 class Replayer(Node):
-    """Publishes a bag's messages as they were recorded, at the recorded or a scaled pace.
+    """Publishes a bag's messages as they were recorded, at the recorded or a scaled rate.
 
-    The bytes go out as they are in the bag (ROS 1 messages are converted first). Publishers are
-    reliable; topics that were latched are latched again. With ``clock``, /clock follows the bag.
+    The bytes are those of the bag (ROS 1 messages are converted first). Publishers are reliable; topics that
+    were latched are latched again. With ``clock``, /clock follows the bag.
     """
 
     def __init__(
         self, path: Path, *, rate: float = 1.0, clock: bool = True, topics: Collection[str] = ()
     ) -> None:
-        """Opens the bag and advertises its topics, or those named.
+        """Opens the bag and advertises all its topics, or the named ones.
 
         Raises:
-            InputError: the bag cannot be read, a topic named is not in it, or ``rate`` is not positive.
+            InputError: the bag cannot be read, a named topic is not in it, or ``rate`` is not positive.
         """
         if not rate > 0:
             raise InputError(f"replay: rate {rate}; needed a positive number.")
@@ -56,16 +56,16 @@ class Replayer(Node):
         self.published = 0
 
     def destroy_node(self) -> None:
-        """Closes the bag, then the node."""
+        """Closes the bag, then destroys the node."""
         self._closing.close()
         super().destroy_node()
 
     def wait_for_subscribers(self, timeout_s: float) -> bool:
-        """Waits until a topic has a subscriber, and a moment for the others; False if none comes."""
+        """Waits until a topic has a subscriber, then briefly for the others; False if none comes."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             if any(p.get_subscription_count() for p in self._publishers_by_id.values()):
-                time.sleep(min(0.5, timeout_s))  # discovery finds the other topics' subscribers
+                time.sleep(min(0.5, timeout_s))  # time to discover the other topics' subscribers
                 return True
             time.sleep(0.02)
         return False
@@ -73,7 +73,7 @@ class Replayer(Node):
     def play(self) -> Iterator[int]:
         """Publishes the whole bag once, sleeping in between; yields after every message.
 
-        The value yielded is the bag's time in ns, so that the caller can show progress.
+        The yielded value is the bag's time in ns, with which the caller can show progress.
         """
         begin_ns, started, clock_due = self._bag.start_time, time.monotonic(), 0.0
         for connection, stamp_ns, raw in self._bag.messages(self._connections):
@@ -92,7 +92,7 @@ class Replayer(Node):
         self._publish_clock(self._bag.end_time)
 
     def flush(self, timeout_s: float = 2.0) -> None:
-        """Waits until reliable subscribers have what was published."""
+        """Waits until reliable subscribers have received all messages."""
         for publisher in self._publishers_by_id.values():
             publisher.wait_for_all_acked(Duration(nanoseconds=round(timeout_s * 1e9)))
 
@@ -116,7 +116,7 @@ class Replayer(Node):
 
 
 def _was_latched(connection: Connection) -> bool:
-    """Whether a late subscriber got the topic's last message while it was recorded."""
+    """Whether the topic was latched (transient local) when it was recorded."""
     if connection.topic == "/tf_static":
         return True
     profiles = getattr(connection.ext, "offered_qos_profiles", None)

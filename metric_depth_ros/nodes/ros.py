@@ -1,8 +1,8 @@
-"""The one place where ROS packages that PyPI lacks are found: the real one, else its stand-in.
+"""Finds ROS packages that PyPI lacks: the installed one, else its stand-in.
 
-A distribution has message_filters, cv_bridge, tf2_ros and tf2_msgs, and then they are used. Where
-one cannot be imported, or does not work with the NumPy at hand, the module of the same name in
-``nodes.standins`` steps in, one by one. ``STAND_INS`` names those in use.
+A ROS distribution has message_filters, cv_bridge, tf2_ros and tf2_msgs, and they are used. If one
+cannot be imported, or does not work with the installed NumPy, the module of the same name in
+``nodes.standins`` replaces it. ``STAND_INS`` names those in use.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ STAND_INS: list[str] = []
 
 
 def _converts_a_pixel(cv_bridge: ModuleType) -> bool:
-    """Whether it works: cv_bridge imports well and fails at its first use when NumPy's ABI differs."""
+    """Whether cv_bridge works: with another NumPy ABI it imports, but fails at its first use."""
     pixel = Image(height=1, width=1, encoding="rgb8", step=3, data=[1, 2, 3])
     return bool(cv_bridge.CvBridge().imgmsg_to_cv2(pixel, "bgr8").tolist() == [[[3, 2, 1]]])
 
@@ -26,9 +26,9 @@ def _converts_a_pixel(cv_bridge: ModuleType) -> bool:
 def _find(
     name: str, *, real: str = "", works: Callable[[ModuleType], bool] = lambda module: True
 ) -> ModuleType:
-    """The module ``real`` (default: ``name``), or its stand-in where it is missing or does not work.
+    """Module ``real`` (default: ``name``), or its stand-in if it is missing or does not work.
 
-    ``works`` may raise: a package built for another NumPy raises nearly anything.
+    ``works`` may raise any exception, as packages built for another NumPy do.
     """
     try:
         module = import_module(real or name)
@@ -50,15 +50,15 @@ cv_bridge = _find("cv_bridge", works=_converts_a_pixel)
 tf2_ros = _find("tf2_ros")
 _tf2_msgs = _find("tf2_msgs", real="tf2_msgs.msg")
 TFMessage = _tf2_msgs.TFMessage
-# To be called after making a publisher or subscription of TFMessage; the real type needs nothing.
+# Call after making a publisher or subscription of TFMessage; the real type needs no call.
 forget_middleware_error = getattr(_tf2_msgs, "forget_middleware_error", lambda: None)
 
 
 def forget_after(synchronizer: message_filters.TimeSynchronizer, stamp_ns: int) -> None:
-    """Drops messages newer than ``stamp_ns`` that wait for partners: time has jumped back.
+    """After a jump back in time, drops waiting messages newer than ``stamp_ns``.
 
-    A full queue drops its oldest stamps, which after a jump are the new messages. Not to be called
-    from the synchronizer's own callback.
+    A full queue drops its oldest stamps, which after a jump are the new messages. Do not call this from the
+    synchronizer's own callback.
     """
     with synchronizer.lock:
         for queue in synchronizer.queues:

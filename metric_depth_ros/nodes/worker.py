@@ -1,4 +1,4 @@
-"""A thread that works on the newest item only."""
+"""Worker thread that processes only the newest item."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ Item = TypeVar("Item")
 
 
 class NewestWorker(Generic[Item]):
-    """Calls ``work(item)`` in its own thread, for the newest item put in; older ones are dropped."""
+    """Calls ``work(item)`` in its own thread with the newest item; older waiting items are dropped."""
 
     def __init__(
         self, work: Callable[[Item], None], *, name: str, prepare: Callable[[], bool] | None = None
     ) -> None:
-        """``prepare`` comes first, in the same thread; when it returns False, there is no work.
+        """``prepare`` is called first, in the same thread; if it returns False, no work is done.
 
         Neither may raise.
         """
@@ -30,7 +30,7 @@ class NewestWorker(Generic[Item]):
         self._thread.start()
 
     def put(self, item: Item) -> bool:
-        """Hands over an item; True when an older one that nobody had taken was dropped for it."""
+        """Gives an item to the thread; True if an older waiting item was dropped."""
         with self._changed:
             dropped = self._item is not None
             self._item = item
@@ -38,18 +38,18 @@ class NewestWorker(Generic[Item]):
             return dropped
 
     def wait_until_idle(self) -> None:
-        """Waits until nothing is worked on and nothing waits, or the worker is to stop."""
+        """Waits until no item is in work and none waits, or the worker is to stop."""
         with self._changed:
             self._changed.wait_for(lambda: self._stopping or not (self._busy or self._item is not None))
 
     def clear(self) -> None:
-        """Drops the item that waits."""
+        """Drops the waiting item."""
         with self._changed:
             self._item = None
             self._changed.notify_all()
 
     def stop(self, timeout_s: float = 15.0) -> None:
-        """Ends the thread after the item at hand."""
+        """Stops the thread after the current item."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
@@ -63,7 +63,7 @@ class NewestWorker(Generic[Item]):
             self._work(item)
 
     def _take(self) -> Item | None:
-        """The newest item, waiting for one; None once the worker is to stop."""
+        """Waits for the newest item; None if the worker is to stop."""
         with self._changed:
             self._busy = False
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""What runs a model file: arrays in, arrays out."""
+"""Runtimes: libraries that run a model file, with arrays in and arrays out."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from metric_depth_ros.runtimes.tensorrt import TensorRtBackend
 from metric_depth_ros.runtimes.torch import TorchBackend
 from metric_depth_ros.types import Runtime
 
-# The reference, and what is left when everything else fails.
+# The reference; used if every other runtime fails.
 PORTABLE = OnnxRuntimeBackend("cpu")
-# In order of preference: the first that passes is taken where no timing decides.
+# In order of preference: without timings, the first that passes the self-test is chosen.
 BACKENDS: tuple[Backend, ...] = (
     TensorRtBackend(), TorchBackend("cuda"), OnnxRuntimeBackend("tensorrt"), OnnxRuntimeBackend("cuda"),
     OpenVinoBackend(), PORTABLE, TorchBackend("cpu"),
@@ -26,19 +26,19 @@ __all__ = ["BACKENDS", "PORTABLE", "Chosen", "Model", "ModelFile", "PlanCache", 
 
 
 def choose_runtime(model: Model, request: Request) -> Chosen:
-    """The network on the runtime asked for, or on the fastest one here; tested (see ``choice.choose``).
+    """Network on the requested or the fastest installed runtime, self-tested (see ``choice.choose``).
 
     Raises:
-        ModelError: the runtime is not here, or the file cannot be used.
+        ModelError: the runtime is not installed, or the file cannot be used.
     """
     return choose(model, request, backends=BACKENDS, portable=PORTABLE, cache=PlanCache())
 
 
 def build_runtime(name: str, path: Path, *, threads: int) -> Runtime:
-    """A file of this process's own making on the processor, in single precision and without a self-test.
+    """Runtime on the CPU, in float32 and without a self-test, for a file that this process made.
 
     Raises:
-        ModelError: the runtime is not here, or the file cannot be used.
+        ModelError: the runtime is not installed, or the file cannot be used.
     """
     backend = next(b for b in BACKENDS if (b.name, b.device) == (name, "cpu"))
     if reason := backend.missing():

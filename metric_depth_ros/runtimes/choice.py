@@ -1,4 +1,4 @@
-"""Which of the runtimes that are here runs a network: the fastest that gives the right numbers."""
+"""Choice of the runtime for a network: the fastest installed one that passes the self-test."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from metric_depth_ros.types import Runtime
 
 _LOG = logging.getLogger(__name__)
 
-# Runs before the clock starts, and how many are timed at most, within a time.
+# Runs before the timing, the largest number of timed runs, and their time limit.
 _WARM_UP = 2
 _MOST_RUNS = 20
 _BUDGET_S = 1.0
-# Another runtime than the portable one must be faster by this factor to be worth it.
+# A runtime other than the portable one must be faster by this factor to be chosen.
 _GAIN = 1.1
 
 
@@ -43,7 +43,7 @@ class Backend(Protocol):
     Attributes:
         name: as in ``engine.runtime``.
         device: "cpu", "cuda", ...
-        automatic: whether ``auto`` considers it.
+        automatic: whether ``auto`` tries it.
     """
 
     @property
@@ -54,19 +54,19 @@ class Backend(Protocol):
     def automatic(self) -> bool: ...
 
     def missing(self) -> str:
-        """Why it cannot be used here, with what to install; empty when it can. Quick."""
+        """Why the backend cannot be used, with what to install; empty if it can. Quick."""
         ...
 
     def version(self) -> str:
-        """Of the library."""
+        """Library version."""
         ...
 
     def hardware(self) -> tuple[str, str]:
-        """The device's name, and its compute capability where it has one."""
+        """Device name, and its compute capability if it has one."""
         ...
 
     def precisions(self, model: Model) -> tuple[str, ...]:
-        """Those it offers for this network, fastest first."""
+        """Precisions for this network, fastest first."""
         ...
 
     def load(self, model: Model, precision: str, *, threads: int, cache: PlanCache) -> Runtime:
@@ -76,11 +76,11 @@ class Backend(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
-    """A runtime with a network loaded, and how it came to be it.
+    """Network loaded in a runtime, and why this runtime was chosen.
 
     Attributes:
         label: runtime, precision and device.
-        why: in words.
+        why: the reason, in words.
         device: "cpu", "cuda", ...
     """
 
@@ -92,13 +92,13 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Request:
-    """What the settings ask for.
+    """Settings that choose a runtime.
 
     Attributes:
         runtime: a name, or "auto".
         precision: "auto" or "fp32".
-        threads: of the processor; 0 takes all.
-        anew: times the runtimes, whatever was chosen before.
+        threads: CPU threads; 0 uses all.
+        anew: whether to time the runtimes again instead of using the earlier choice.
     """
 
     runtime: str = "auto"
@@ -110,14 +110,14 @@ class Request:
 def choose(
     model: Model, request: Request, *, backends: Sequence[Backend], portable: Backend, cache: PlanCache
 ) -> Chosen:
-    """The network on the runtime that was asked for or, with "auto", on the fastest one.
+    """Network on the requested runtime or, with "auto", on the fastest one.
 
-    Every runtime but ``portable``, which is the reference, must pass the self-test first. One that
-    does not is tried in the next precision; when all fail, ``portable`` runs the network. Each failure
-    is a warning in the log. ``backends`` come in order of preference.
+    Every runtime but ``portable``, which is the reference, must pass the self-test. If it fails, its next
+    precision is tried; if all fail, ``portable`` runs the network. Each failure is a warning in the log.
+    ``backends`` are in order of preference.
 
     Raises:
-        ModelError: the runtime asked for is not here, or the file cannot be used.
+        ModelError: the requested runtime is not installed, or the file cannot be used.
     """
     auto = request.runtime == "auto"
     wanted = [b for b in backends if (b.automatic if auto else b.name == request.runtime)]
@@ -131,7 +131,7 @@ def choose(
         runtime = portable.load(model, "fp32", threads=request.threads, cache=cache)
         return Chosen(runtime, _label(portable, "fp32"), "the only one here" if auto else "as set")
     trial = _Trial(model, request, portable, cache)
-    trial.wanted()  # a manifest that does not fit its file fails here, and no candidate is blamed for it
+    trial.wanted()  # a manifest that does not fit its file fails here, not as a candidate's failure
     return trial.fastest(here) if auto else trial.first(here)
 
 
@@ -143,10 +143,10 @@ class _Trial:
         self._inputs: list[Inputs] = stored_inputs(model)
         self._outputs: Outputs | None = None
         self._refused: list[str] = []
-        self._lasting = True  # no failure that may be over at the next start, as of memory
+        self._lasting = True  # no temporary failure so far, such as a lack of memory
 
     def first(self, backends: Sequence[Backend]) -> Chosen:
-        """The first that passes, or the portable one."""
+        """First backend that passes, or the portable one."""
         for backend in backends:
             if found := self._passed(backend):
                 runtime, precision = found
@@ -159,7 +159,7 @@ class _Trial:
         return Chosen(self._load(self._portable, "fp32"), label, f"the fallback{self._refusals()}")
 
     def fastest(self, backends: Sequence[Backend]) -> Chosen:
-        """The fastest that passes: the one of last time while nothing has changed, else after timing all."""
+        """Fastest backend that passes; the earlier choice is reused if nothing has changed since."""
         fingerprint = self._fingerprint(backends)
         if not self._request.anew and (chosen := self._of_last_time(fingerprint, backends)):
             return chosen
@@ -188,7 +188,7 @@ class _Trial:
         return Chosen(runtime, **record)
 
     def _of_last_time(self, fingerprint: Fingerprint, backends: Sequence[Backend]) -> Chosen | None:
-        """What was chosen before, if it still passes."""
+        """Earlier choice, if it still passes the self-test."""
         content = self._cache.load(fingerprint)
         if content is None:
             return None
@@ -205,7 +205,7 @@ class _Trial:
         return None
 
     def _fingerprint(self, backends: Sequence[Backend]) -> Fingerprint:
-        """Of a choice: everything that could change it."""
+        """Fingerprint of a choice: everything that could change it."""
         model, request = self._model, self._request
         half = model.half.identity if model.half is not None else "none"
         return Fingerprint(
@@ -220,7 +220,7 @@ class _Trial:
         )
 
     def _passed(self, backend: Backend) -> tuple[Runtime, str] | None:
-        """The backend in the first precision that passes."""
+        """Network on this backend, in the first precision that passes."""
         for precision in self._precisions(backend):
             if (runtime := self._tested(backend, precision)) is not None:
                 return runtime, precision
@@ -235,9 +235,9 @@ class _Trial:
         return offered if self._request.precision == "auto" else ("fp32",)
 
     def _tested(self, backend: Backend, precision: str) -> Runtime | None:
-        """The network loaded, if it gives the right numbers; the portable one needs no test.
+        """Loaded network, if it passes the self-test; the portable backend needs no test.
 
-        A plan that was stored and fails is built once more: it may have been broken all along.
+        A stored plan that fails is built once more, since the stored file may be broken.
         """
         if backend is self._portable:
             return self._load(backend, precision)
@@ -263,7 +263,7 @@ class _Trial:
         return None
 
     def _refuse(self, backend: Backend, precision: str, error: Exception) -> None:
-        """Says that a candidate is out; a library's own error with where it came from."""
+        """Logs that a candidate is rejected; a library's own error is logged with its origin."""
         label = _label(backend, precision)
         if label in self._refused:
             return
@@ -280,14 +280,14 @@ class _Trial:
         return backend.load(self._model, precision, threads=threads, cache=cache or self._cache)
 
     def wanted(self) -> Outputs:
-        """What every candidate must give."""
+        """Reference outputs that every candidate must reproduce."""
         if self._outputs is None:
             self._outputs = reference(self._model, self._inputs, self._portable, self._cache)
         return self._outputs
 
 
 def _asked(question: Callable[[], object]) -> str:
-    """A backend's answer, or what went wrong: a broken installation says so when it is loaded."""
+    """A backend's answer, or the error as text: a broken installation is reported when it is loaded."""
     try:
         return str(question())
     except Exception as error:
@@ -299,7 +299,7 @@ def _label(backend: Backend, precision: str) -> str:
 
 
 def _seconds(runtime: Runtime, inputs: Inputs) -> float:
-    """Median time of a run, warm, in about a second."""
+    """Median seconds per run after warm-up; measuring takes about a second."""
     for _ in range(_WARM_UP):
         runtime.run(inputs)
     times: list[float] = []

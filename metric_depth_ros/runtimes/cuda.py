@@ -1,4 +1,4 @@
-"""The CUDA driver through ctypes: is there a GPU, and the few calls that a runtime needs.
+"""CUDA driver through ctypes: detects a GPU and makes the few calls that a runtime needs.
 
 Names and signatures are those of NVIDIA's CUDA driver API, which every driver since CUDA 11.4 has; no
 CUDA toolkit is needed. docs/runtimes.md says why not cuda-python. *Not verified on a GPU.*
@@ -23,9 +23,9 @@ _THREAD_LOCAL = 1  # CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
 
 @cache
 def missing() -> str:
-    """Why there is no GPU; empty when there is one.
+    """Why no GPU can be used; empty if one can.
 
-    TensorRT ends the process without a GPU instead of raising, so this is asked first.
+    Without a GPU TensorRT ends the process instead of raising, so call this first.
     """
     try:
         library = ctypes.CDLL(LIBRARY)
@@ -41,7 +41,7 @@ def missing() -> str:
 
 @cache
 def device() -> tuple[str, str]:
-    """Name, with the driver's version, and compute capability ("8.7") of the first GPU.
+    """Name with the driver version, and compute capability ("8.7"), of the first GPU.
 
     Raises ModelError when there is none.
     """
@@ -50,10 +50,10 @@ def device() -> tuple[str, str]:
 
 
 class Driver:
-    """The first GPU: pinned and device memory, one stream, graphs.
+    """First GPU: pinned and device memory, streams, graphs.
 
-    All calls but ``__init__`` raise ModelError with the driver's own words when one fails. A thread
-    other than the one that made it calls ``use`` first.
+    If a driver call fails, ModelError is raised with the driver's message. Threads other than the one that
+    made the object call ``use`` first.
     """
 
     def __init__(self) -> None:
@@ -75,13 +75,13 @@ class Driver:
             raise ModelError(f"CUDA: {name}: {words} ({code}).")
 
     def name(self) -> str:
-        """The GPU's name."""
+        """GPU name."""
         text = ctypes.create_string_buffer(256)
         self._call("cuDeviceGetName", text, c_int(256), self._device)
         return text.value.decode(errors="replace")
 
     def version(self) -> str:
-        """The driver's: the newest CUDA it knows and, on Linux, its own release."""
+        """Driver version: the newest CUDA it supports and, on Linux, its release."""
         newest = c_int(0)
         self._call("cuDriverGetVersion", byref(newest))
         try:
@@ -91,7 +91,7 @@ class Driver:
         return f"{newest.value} {release}"
 
     def capability(self) -> str:
-        """Its compute capability, as "8.7"."""
+        """GPU compute capability, as "8.7"."""
         parts = []
         for attribute in (_CAPABILITY_MAJOR, _CAPABILITY_MINOR):
             value = c_int(0)
@@ -100,37 +100,37 @@ class Driver:
         return ".".join(parts)
 
     def use(self) -> None:
-        """Makes the GPU current in this thread."""
+        """Makes the GPU's context current in this thread."""
         self._call("cuCtxSetCurrent", self._context)
 
     def pinned(self, size: int) -> int:
-        """Address of page-locked memory of this many bytes."""
+        """Allocates page-locked host memory of ``size`` bytes; returns its address."""
         address = c_void_p()
         self._call("cuMemAllocHost_v2", byref(address), c_size_t(size))
         return int(address.value or 0)
 
     def free_pinned(self, address: int) -> None:
-        """Gives page-locked memory back."""
+        """Frees page-locked memory."""
         self._call("cuMemFreeHost", c_void_p(address))
 
     def memory(self, size: int) -> int:
-        """Address of GPU memory of this many bytes."""
+        """Allocates GPU memory of ``size`` bytes; returns its address."""
         address = c_ulonglong(0)
         self._call("cuMemAlloc_v2", byref(address), c_size_t(size))
         return int(address.value)
 
     def free_memory(self, address: int) -> None:
-        """Gives GPU memory back."""
+        """Frees GPU memory."""
         self._call("cuMemFree_v2", c_ulonglong(address))
 
     def stream(self) -> int:
-        """A new stream that does not wait for the default one."""
+        """Creates a stream that does not wait for the default stream."""
         stream = c_void_p()
         self._call("cuStreamCreate", byref(stream), c_uint(_NON_BLOCKING))
         return int(stream.value or 0)
 
     def free_stream(self, stream: int) -> None:
-        """Gives a stream back."""
+        """Destroys a stream."""
         self._call("cuStreamDestroy_v2", c_void_p(stream))
 
     def upload(self, device: int, host: int, size: int, stream: int) -> None:
@@ -144,15 +144,15 @@ class Driver:
         self._call(copy, c_void_p(host), c_ulonglong(device), c_size_t(size), c_void_p(stream))
 
     def wait(self, stream: int) -> None:
-        """Waits until everything queued is done."""
+        """Waits until all queued work is done."""
         self._call("cuStreamSynchronize", c_void_p(stream))
 
     def begin_graph(self, stream: int) -> None:
-        """From now on what is queued is recorded, not run."""
+        """Starts recording: work queued from now on is recorded, not run."""
         self._call("cuStreamBeginCapture_v2", c_void_p(stream), c_int(_THREAD_LOCAL))
 
     def end_graph(self, stream: int) -> int:
-        """What was recorded, ready to be launched."""
+        """Ends recording; returns the recorded graph, ready to launch."""
         graph, ready = c_void_p(), c_void_p()
         self._call("cuStreamEndCapture", c_void_p(stream), byref(graph))
         self._call("cuGraphInstantiateWithFlags", byref(ready), graph, c_ulonglong(0))
@@ -160,9 +160,9 @@ class Driver:
         return int(ready.value or 0)
 
     def launch(self, graph: int, stream: int) -> None:
-        """Queues everything that was recorded."""
+        """Queues a run of a recorded graph."""
         self._call("cuGraphLaunch", c_void_p(graph), c_void_p(stream))
 
     def free_graph(self, graph: int) -> None:
-        """Gives a graph back."""
+        """Destroys a graph."""
         self._call("cuGraphExecDestroy", c_void_p(graph))

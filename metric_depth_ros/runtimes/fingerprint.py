@@ -1,4 +1,4 @@
-"""What a stored plan was made of and for. A plan whose fingerprint differs is not used."""
+"""Fingerprint of a stored plan: the model and system it was made for. Other plans are not used."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-# Raised when what is stored changes its meaning.
+# Increase this number when the meaning of stored data changes.
 FORMAT = 1
 
 
@@ -20,14 +20,14 @@ class Fingerprint:
     """Everything a stored result depends on.
 
     Attributes:
-        kind: "plan", "plans" (of a library that stores by itself), "reference" or "choice".
+        kind: "plan", "plans" (stored by the library itself), "reference" or "choice".
         model: sha256 of the model file.
-        runtime: "tensorrt", ...; of a choice "auto" and the like.
-        version: of the runtime; of a choice those of all candidates.
-        device: its name.
-        capability: the GPU's compute capability, as "8.7"; empty for a processor.
+        runtime: "tensorrt", ...; for a choice the request, such as "auto".
+        version: of the runtime; for a choice the versions of all candidates.
+        device: the device's name.
+        capability: the GPU's compute capability, as "8.7"; empty for a CPU.
         precision: "fp32", "fp16", "bf16".
-        shapes: of the inputs, as text.
+        shapes: the inputs' shapes, as text.
         flags: everything else: threads, options.
     """
 
@@ -44,21 +44,21 @@ class Fingerprint:
 
     @property
     def slot(self) -> str:
-        """A file name. A new version or another device takes the old one's place."""
+        """File name in the cache. A new version or another device replaces the old file."""
         same = (self.kind, self.model, self.runtime, self.precision, self.shapes)
         return f"{self.kind}-{self.runtime}-{self.precision}-{_digest(same)[:16]}"
 
     @property
     def digest(self) -> str:
-        """One hash of it all."""
+        """One hash of all fields."""
         return _digest(self.as_json())
 
     def as_json(self) -> dict[str, str | int]:
-        """As plain values."""
+        """Fields as values for JSON."""
         return dataclasses.asdict(self)
 
     def differences(self, stored: Mapping[str, object]) -> str:
-        """Where a stored fingerprint differs, in words; empty when it does not."""
+        """Differences to a stored fingerprint, in words; empty if there are none."""
         ours = self.as_json()
         names = [name for name in {**ours, **stored} if ours.get(name) != stored.get(name)]
         return ", ".join(f"{name} was {stored.get(name)!r}, is {ours.get(name)!r}" for name in names)
@@ -70,7 +70,7 @@ def _digest(values: object) -> str:
 
 @cache
 def processor() -> str:
-    """The processor's name, with what tells two of one name apart as far as speed goes."""
+    """CPU name, with the details that change the speed of CPUs of the same name."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""A model file as the runtimes take it: ONNX, verified, with the sizes it is to be run at."""
+"""Model file for the runtimes: verified ONNX, with the sizes of its inputs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from metric_depth_ros.errors import ModelError
 from metric_depth_ros.runtimes.onnx_file import references
 
 _BLOCK = 1 << 20
-# What else people have at hand, by its first bytes.
+# Other common model files, by their first bytes.
 _PICKLE = "a Python pickle (a PyTorch checkpoint, perhaps). A pickle can run code and is never loaded"
 _OTHERS = {
     b"PK\x03\x04": "a zip archive, as PyTorch checkpoints are. It may hold a pickle and is never loaded",
@@ -26,12 +26,12 @@ _EXPORT = "Needed an ONNX file; `metric_depth export` makes one of a checkpoint 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """An ONNX file whose bytes are known to be the ones wanted.
+    """ONNX file whose bytes are verified by sha256.
 
     Attributes:
-        path: the file; weights it keeps in further files lie beside it.
-        sha256: of its bytes.
-        data: those further files, name to sha256; verified as well.
+        path: the file; files with its external weights lie beside it.
+        sha256: of the file.
+        data: the files with external weights, name to sha256; verified as well.
     """
 
     path: Path
@@ -40,22 +40,22 @@ class ModelFile:
 
     @property
     def identity(self) -> str:
-        """One hash of the file and of the weights beside it."""
+        """One hash of the file and of its external weights."""
         if not self.data:
             return self.sha256
         return hashlib.sha256(repr((self.sha256, sorted(self.data.items()))).encode()).hexdigest()
 
     def verify(self) -> None:
-        """Raises ModelError as ``content`` does."""
+        """Verifies the file. Raises ModelError as ``content`` does."""
         self.content  # noqa: B018
 
     @cached_property
     def content(self) -> bytes:
-        """The file's bytes, read and verified once.
+        """Bytes of the file, read and verified once.
 
         Raises:
-            ModelError: the file is missing, is not of the sha256 or no ONNX, names operators that are not
-                run, or keeps weights in other files than those that ``data`` lists.
+            ModelError: the file is missing, has another sha256, is not ONNX, uses operators that are not
+                allowed, or has external weights in files that ``data`` does not list.
         """
         content = _read(self.path)
         _refuse_others(self.path, content)
@@ -76,9 +76,9 @@ class ModelFile:
 
     @contextmanager
     def opened(self) -> Iterator[bytes]:
-        """The verified bytes, for a library that may read by path what lies beside them.
+        """Context with the verified bytes, for a library that may read files beside them by path.
 
-        What was read by path may have been changed after it was verified: at the end it is verified again.
+        Such a file may change after it was verified, so all are verified again at the end.
 
         Raises:
             ModelError: as ``content`` does.
@@ -87,7 +87,7 @@ class ModelFile:
         self.verify_again()
 
     def verify_again(self) -> None:
-        """Raises ModelError when a file that runtimes read by path is no longer the one that was verified."""
+        """Raises ModelError if a file that runtimes read by path has changed since it was verified."""
         if self.data:
             _check(self.path, _digest(self.path), self.sha256)
             self._verify_data()
@@ -95,7 +95,7 @@ class ModelFile:
 
 @dataclass(frozen=True)
 class Size:
-    """The shapes of one input: the usual one, and the smallest and largest that may come."""
+    """Shapes of one input: the usual, the smallest and the largest."""
 
     usual: tuple[int, ...]
     smallest: tuple[int, ...]
@@ -103,19 +103,19 @@ class Size:
 
     @property
     def varies(self) -> bool:
-        """Whether more than one shape may come."""
+        """Whether the shape varies."""
         return self.smallest != self.largest
 
 
 @dataclass(frozen=True)
 class Model:
-    """A network: its file, the same in half precision where there is one, and the sizes of its inputs.
+    """Network: its file, optionally the same in half precision, and the sizes of its inputs.
 
     Attributes:
         full: float32.
-        half: float16 weights and activations, float32 inputs and outputs; None where there is none.
+        half: float16 weights and activations, float32 inputs and outputs; None without such a file.
         sizes: by input name.
-        dtypes: NumPy's names of the inputs' types; float32 where nothing is said.
+        dtypes: NumPy type by input name; float32 if not listed.
     """
 
     full: ModelFile
@@ -124,17 +124,17 @@ class Model:
     dtypes: Mapping[str, str] = field(default_factory=dict)
 
     def at(self, precision: str) -> ModelFile:
-        """The file for a precision: ``half`` for "fp16" where there is one."""
+        """File for a precision: ``half`` for "fp16" if there is one, else ``full``."""
         return self.half if precision == "fp16" and self.half is not None else self.full
 
     @property
     def varies(self) -> bool:
-        """Whether inputs of more than one size may come."""
+        """Whether the size of any input varies."""
         return any(size.varies for size in self.sizes.values())
 
 
 def unverified(path: Path) -> ModelFile:
-    """A file of this process's own making, with the weights beside it. Raises ModelError without it."""
+    """Model of a file that this process made, not verified. Raises ModelError if it is missing."""
     content = _read(path)
     data = {name: _digest(path.parent / name) for name in sorted(_weight_files(path, content))}
     return ModelFile(path, hashlib.sha256(content).hexdigest(), data)
@@ -181,7 +181,7 @@ def _refuse_others(path: Path, content: bytes) -> None:
 
 
 def _weight_files(path: Path, content: bytes) -> frozenset[str]:
-    """Names of the files beside this one that hold weights of it. Raises ModelError as ``content`` does."""
+    """Names of the files with the external weights of a model. Raises ModelError as ``content`` does."""
     try:
         found = references(content)
     except ModelError as error:

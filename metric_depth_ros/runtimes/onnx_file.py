@@ -1,7 +1,7 @@
-"""What an ONNX file refers to, read from its bytes alone.
+"""External files and operators of an ONNX file, read from its bytes.
 
 A small reader of the protocol buffer's wire format (protobuf.dev/programming-guides/encoding) for the
-messages of onnx.proto that can name a file or an operator. It knows no more of the file than that.
+messages of onnx.proto that can name a file or an operator; it reads nothing else.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from metric_depth_ros.errors import ModelError
 
-# Of each message the fields that hold further ones: number to message.
+# For each message, the fields that hold other messages: number to message.
 _INSIDE: dict[str, dict[int, str]] = {
     "model": {7: "graph", 20: "training", 25: "function"},
     "training": {1: "graph", 2: "graph"},
@@ -22,21 +22,21 @@ _INSIDE: dict[str, dict[int, str]] = {
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {13: "entry"},
 }
-# And those whose text is read.
+# For each message, the fields whose text is read.
 _TEXTS = {"node": (4, 7), "function": (1, 10), "entry": (1, 2)}
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-# The wire types of a ModelProto's own fields: what tells it from other protocol buffers.
+# Wire types of the fields of a ModelProto, which distinguish it from other protocol buffers.
 _MODEL = dict.fromkeys((1, 5), _VARINT) | dict.fromkeys((2, 3, 4, 6, 7, 8, 14, 20, 25, 26), _BYTES)
 _TYPES = {"model": _MODEL} | {
     kind: dict.fromkeys((*_INSIDE.get(kind, ()), *_TEXTS.get(kind, ())), _BYTES)
     for kind in (_INSIDE.keys() | _TEXTS.keys()) - {"model"}
 }
 _MOST_FIELDS = 1 << 29
-# Models of ONNX Runtime and TensorFlow Lite state these at byte 4, where an ONNX file could hold them too.
+# ONNX Runtime and TensorFlow Lite models have these at byte 4, where an ONNX file could have them too.
 _FLATBUFFERS = (b"ORTM", b"TFL3")
-# Whose operators runtimes may be given; com.microsoft has those of quantised networks.
+# Domains of the allowed operators; com.microsoft has those of quantised networks.
 _DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
-# Holds, or names the file of, a compiled engine that the runtime would load as machine code.
+# Operator that holds or names a compiled engine, which the runtime would load as machine code.
 _COMPILED = "EPContext"
 
 Fields = dict[int, list[memoryview]]
@@ -44,17 +44,17 @@ Fields = dict[int, list[memoryview]]
 
 @dataclass(frozen=True)
 class References:
-    """Attributes: files, named by tensors for their values; operators, that no runtime may be given."""
+    """Attributes: files with the values of tensors; operators that are not allowed."""
 
     files: frozenset[str]
     operators: frozenset[str]
 
 
 def references(content: bytes) -> References:
-    """Of a whole ONNX file, with its subgraphs, functions and attributes.
+    """External files and refused operators of an ONNX file, with its subgraphs, functions and attributes.
 
     Raises:
-        ModelError: these are not the bytes of an ONNX model.
+        ModelError: the bytes are not an ONNX model.
     """
     files: set[str] = set()
     functions: set[tuple[str, str]] = set()
@@ -84,12 +84,12 @@ def references(content: bytes) -> References:
 
 
 def _text(fields: Fields, number: int) -> str:
-    """A field's text; as everywhere in protocol buffers the last one counts."""
+    """Text of a field; if it is repeated, the last value counts, as always in protocol buffers."""
     return bytes(fields.get(number, [memoryview(b"")])[-1]).decode(errors="replace")
 
 
 def _fields(message: memoryview, types: dict[int, int]) -> Fields:
-    """A message's fields by number. Raises ModelError where one is not of the wire type in ``types``."""
+    """Fields of a message by number. Raises ModelError if a wire type is not the one in ``types``."""
     fields: Fields = {}
     for number, wire_type, value in _pairs(message):
         if types.get(number, wire_type) != wire_type:
@@ -99,7 +99,7 @@ def _fields(message: memoryview, types: dict[int, int]) -> Fields:
 
 
 def _pairs(message: memoryview) -> Iterator[tuple[int, int, memoryview]]:
-    """Number, wire type and bytes of each field."""
+    """Yields number, wire type and bytes of each field."""
     at = 0
     while at < len(message):
         key, at = _varint(message, at)
@@ -119,7 +119,7 @@ def _pairs(message: memoryview) -> Iterator[tuple[int, int, memoryview]]:
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    """A number of variable length, and where it ends."""
+    """Value of a variable-length integer, and the position after it."""
     if at < len(message) and message[at] < 128:
         return message[at], at + 1
     value = 0

@@ -1,4 +1,4 @@
-"""ONNX Runtime: the portable runtime, on the processor or on a GPU."""
+"""ONNX Runtime: the portable runtime, on the CPU or on a GPU."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PROVIDERS = {
 
 
 def library() -> ModuleType:
-    """ONNX Runtime with its telemetry off: version 1.31 would keep a device id in the user's cache."""
+    """Imports ONNX Runtime with telemetry off: version 1.31 would store a device id in the user's cache."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when it is imported
     import onnxruntime
 
@@ -37,10 +37,10 @@ def library() -> ModuleType:
 
 
 class OnnxRuntime:
-    """A session of ONNX Runtime.
+    """Network in a session of ONNX Runtime.
 
     Attributes:
-        inputs: name to shape, as the file states it; text or None where a size is dynamic.
+        inputs: name to shape, as stated in the file; text or None for dynamic sizes.
         outputs: the same for the outputs.
     """
 
@@ -52,7 +52,7 @@ class OnnxRuntime:
         provider: str = "cpu",
         options: Mapping[str, str] | None = None,
     ) -> None:
-        """``threads`` 0 takes all processors; ``options`` are the provider's.
+        """``threads`` 0 uses all cores; ``options`` are those of the provider.
 
         Raises:
             ModelError: the file cannot be used, or the provider does not start.
@@ -62,9 +62,9 @@ class OnnxRuntime:
         settings.intra_op_num_threads = threads
         settings.inter_op_num_threads = 1
         settings.log_severity_level = 3
-        # Spinning threads would take the processor from the other nodes between two images.
+        # Spinning threads would take CPU time from other nodes between two images.
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # Else it would read weights from the working directory, and its own format besides ONNX.
+        # Without these it would read weights from the working directory, and files in its own format.
         folder = str(file.path.parent.resolve())
         settings.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
         settings.add_session_config_entry("session.load_model_format", "ONNX")
@@ -76,18 +76,18 @@ class OnnxRuntime:
                 )
         except ModelError:
             raise
-        except Exception as error:  # onnxruntime's exceptions share no parent but this
+        except Exception as error:  # onnxruntime's exceptions have no other common parent
             raise ModelError(
                 f"{file.path}: ONNX Runtime cannot load it: {' '.join(str(error).split())}"
             ) from error
-        if name not in self._session.get_providers():  # it goes on without one that does not start
+        if name not in self._session.get_providers():  # it continues without a provider that does not start
             raise ModelError(f"ONNX Runtime: {name} does not start; see the lines it printed.")
         self._path = file.path
         self.inputs = {item.name: list(item.shape) for item in self._session.get_inputs()}
         self.outputs = {item.name: list(item.shape) for item in self._session.get_outputs()}
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, FloatArray]:
-        """All outputs by name. Raises ModelError when the inputs do not fit the file."""
+        """All outputs by name. Raises ModelError if the inputs do not fit the file."""
         try:
             values = self._session.run(None, dict(inputs))
         except Exception as error:
@@ -102,11 +102,11 @@ class OnnxRuntimeBackend:
 
     def __init__(self, provider: str = "cpu") -> None:
         self.device = provider
-        # The TensorRT provider takes minutes to start, and what it does the TensorRT runtime does too.
+        # The TensorRT provider takes minutes to start, and the TensorRT runtime does the same.
         self.automatic = provider != "tensorrt"
 
     def missing(self) -> str:
-        """Why it cannot be used; empty when it can."""
+        """Why the backend cannot be used; empty if it can."""
         if find_spec("onnxruntime") is None:
             return "onnxruntime is not installed: pip install onnxruntime"
         if self.device == "cpu":
@@ -116,7 +116,7 @@ class OnnxRuntimeBackend:
         return cuda.missing()
 
     def version(self) -> str:
-        """Of the library."""
+        """Library version."""
         for package in ("onnxruntime", "onnxruntime-gpu"):
             try:
                 return version(package)
@@ -125,15 +125,15 @@ class OnnxRuntimeBackend:
         return str(library().__version__)
 
     def hardware(self) -> tuple[str, str]:
-        """The device's name and compute capability."""
+        """Device name and compute capability."""
         return (processor(), "") if self.device == "cpu" else cuda.device()
 
     def precisions(self, model: Model) -> tuple[str, ...]:
-        """Best first. Half precision is slower than single on processors."""
+        """Precisions, best first. On CPUs float16 is slower than float32."""
         return ("fp16", "fp32") if self.device != "cpu" and model.half is not None else ("fp32",)
 
     def load(self, model: Model, precision: str, *, threads: int, cache: PlanCache) -> OnnxRuntime:
-        """A session, warm. Raises ModelError."""
+        """Session with the network, ready to run. Raises ModelError."""
         file, options = model.at(precision), dict[str, str]()
         if self.device == "cuda":
             options = {"use_tf32": "0"}
@@ -144,7 +144,7 @@ class OnnxRuntimeBackend:
         return runtime
 
     def _plan(self, file: ModelFile, precision: str) -> str:
-        """A folder's name: the provider's own plans are told apart by little more than the graph's name."""
+        """Folder name for the provider's plans of one network: their file names do not identify it."""
         fingerprint = Fingerprint(
             "plans", file.identity, self.name, self.version(), *self.hardware(), precision=precision
         )
@@ -152,7 +152,7 @@ class OnnxRuntimeBackend:
 
 
 def _check_inputs(model: Model, runtime: OnnxRuntime) -> None:
-    """Raises ModelError when the file takes other inputs than the model is to be given."""
+    """Raises ModelError if the file's inputs differ from the model's inputs."""
     if model.sizes and set(runtime.inputs) != set(model.sizes):
         raise ModelError(
             f"{model.full.path}: takes the inputs {', '.join(runtime.inputs)}; the manifest says "
@@ -172,7 +172,7 @@ def _check_inputs(model: Model, runtime: OnnxRuntime) -> None:
 
 
 def _has_library(provider: str) -> bool:
-    """Whether the wheel brings the provider; asked of the files, since importing takes a while."""
+    """Whether the wheel contains the provider; looks at its files, since importing is slow."""
     spec = find_spec("onnxruntime")
     folder = Path(next(iter((spec and spec.submodule_search_locations) or ["."])))
     return (folder / "capi" / f"libonnxruntime_providers_{provider}.so").is_file()

@@ -1,4 +1,4 @@
-"""OpenVINO: faster than ONNX Runtime on processors that compute in bfloat16."""
+"""OpenVINO: faster than ONNX Runtime on CPUs that compute in bfloat16."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from metric_depth_ros.types import Array, FloatArray
 
 
 class OpenVino:
-    """A compiled network on the processor."""
+    """Network compiled for the CPU."""
 
     def __init__(self, model: Model, precision: str, *, threads: int) -> None:
-        """``threads`` 0 takes all processors. Raises ModelError when the file cannot be used."""
+        """``threads`` 0 uses all cores. Raises ModelError if the file cannot be used."""
         import openvino as ov
 
         file, core = model.full, ov.Core()
@@ -31,23 +31,23 @@ class OpenVino:
         if threads:
             settings["INFERENCE_NUM_THREADS"] = str(threads)
         try:
-            # Weights in further files are only found beside a file.
+            # External weights are only found beside a file.
             with file.opened() as content:
                 network = core.read_model(file.path) if file.data else core.read_model(content, b"")
                 compiled = core.compile_model(network, "CPU", settings)
         except ModelError:
             raise
-        except Exception as error:  # openvino raises RuntimeError and kinds of its own
+        except Exception as error:  # openvino raises RuntimeError and its own exceptions
             raise ModelError(f"{file.path}: OpenVINO cannot load it: {_first_lines(error)}") from error
         self._path = file.path
-        # An output goes by every name that its value has in the file.
+        # An output is found by each name that its value has in the file.
         self._outputs = [(name, output) for output in compiled.outputs for name in output.get_names()]
         self._request = compiled.create_infer_request()
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, FloatArray]:
-        """All outputs by their names. Raises ModelError when the inputs do not fit the file."""
+        """All outputs by name. Raises ModelError if the inputs do not fit the file."""
         try:
-            # The inputs are read where they lie; the outputs are copied, since the next run overwrites them.
+            # The inputs are not copied; the outputs are, since the next run overwrites them.
             found = self._request.infer(dict(inputs), share_inputs=True, share_outputs=False)
         except Exception as error:
             raise ModelError(f"{self._path}: OpenVINO: {_first_lines(error)}") from error
@@ -55,34 +55,34 @@ class OpenVino:
 
 
 class OpenVinoBackend:
-    """Runs networks with OpenVINO on the processor."""
+    """Runs networks with OpenVINO on the CPU."""
 
     name, device, automatic = "openvino", "cpu", True
 
     def missing(self) -> str:
-        """Why it cannot be used; empty when it can."""
+        """Why the backend cannot be used; empty if it can."""
         return "" if find_spec("openvino") else "openvino is not installed: pip install openvino"
 
     def version(self) -> str:
-        """Of the library."""
+        """Library version."""
         return version("openvino")
 
     def hardware(self) -> tuple[str, str]:
-        """The device's name; processors have no compute capability."""
+        """CPU name; the compute capability is empty."""
         return processor(), ""
 
     def precisions(self, model: Model) -> tuple[str, ...]:
-        """Best first: bfloat16 where the processor computes in it."""
+        """Precisions, best first: bfloat16 if the CPU computes in it."""
         import openvino as ov
 
         able = ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         return ("bf16", "fp32") if "BF16" in able else ("fp32",)
 
     def load(self, model: Model, precision: str, *, threads: int, cache: PlanCache) -> OpenVino:
-        """A compiled network. Raises ModelError."""
+        """Compiled network. Raises ModelError."""
         return OpenVino(model, precision, threads=threads)
 
 
 def _first_lines(error: Exception) -> str:
-    """Its first words: OpenVINO adds its stack of C++ calls."""
+    """First lines of an error: OpenVINO appends its C++ call stack."""
     return " ".join(str(error).split())[:300]

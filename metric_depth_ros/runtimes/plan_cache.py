@@ -1,7 +1,7 @@
-"""Results that take long to make, kept in the user's own cache directory.
+"""Cache of results that take long to compute, such as TensorRT plans, in the user's cache directory.
 
-A serialised accelerator plan holds machine code. It is loaded only from a directory and a file that
-nobody but the user can write, and only when its fingerprint and its sha256 are right.
+A serialised plan holds machine code. It is loaded only if no other user can write its directory and file,
+and only if its fingerprint and its sha256 match.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _LEFT_S, _UNUSED_S = 86400.0, 90 * 86400.0
 
 
 class UnsafeCacheError(Exception):
-    """A file or directory that somebody else could have written."""
+    """Raised if another user could have written a file or directory."""
 
 
 def default_folder() -> Path:
-    """$XDG_CACHE_HOME/metric_depth_ros, by default ~/.cache/metric_depth_ros."""
+    """Cache folder: $XDG_CACHE_HOME/metric_depth_ros, by default ~/.cache/metric_depth_ros."""
     home = os.environ.get("XDG_CACHE_HOME", "")
     # The XDG base directory specification: paths that are not absolute are ignored.
     root = Path(home) if os.path.isabs(home) else Path("~/.cache").expanduser()
@@ -41,17 +41,17 @@ def default_folder() -> Path:
 
 
 class PlanError(ModelError):
-    """A stored plan that its library does not take."""
+    """Raised if a library rejects a stored plan."""
 
 
 class PlanCache:
-    """Bytes by fingerprint. What cannot be read or written safely is made anew, with a warning."""
+    """Stored bytes by fingerprint. What cannot be read or written safely is built again, with a warning."""
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = default_folder() if root is None else root
 
     def load(self, fingerprint: Fingerprint) -> bytes | None:
-        """What is stored under exactly this fingerprint, or None."""
+        """Bytes stored under exactly this fingerprint, or None."""
         path = self.root / fingerprint.slot
         try:
             header, _, content = self._read(fingerprint.slot).partition(b"\n")
@@ -74,7 +74,7 @@ class PlanCache:
         return content
 
     def store(self, fingerprint: Fingerprint, content: bytes) -> None:
-        """Stores in one move: whoever reads finds the old file or the new one, whole."""
+        """Stores bytes atomically: readers find either the old or the new file, complete."""
         header = {"sha256": hashlib.sha256(content).hexdigest(), "fingerprint": fingerprint.as_json()}
         growing = ""
         try:
@@ -93,7 +93,7 @@ class PlanCache:
                 Path(growing).unlink(missing_ok=True)
 
     def load_or_build(self, fingerprint: Fingerprint, build: Callable[[], bytes]) -> bytes:
-        """What is stored, or else what ``build`` makes, stored."""
+        """Stored bytes; if there are none, ``build`` makes them and they are stored."""
         content = self.load(fingerprint)
         if content is None:
             _LOG.info(
@@ -107,7 +107,7 @@ class PlanCache:
         return content
 
     def folder(self, name: str) -> Path | None:
-        """A safe directory for a library that stores by itself; None where there can be none."""
+        """Safe directory for a library with its own cache; None if there is none."""
         path = self.root / name
         try:
             self._make(self.root)
@@ -120,7 +120,7 @@ class PlanCache:
         return path
 
     def _prune(self) -> None:
-        """Removes what nobody has used for long, and what a process that ended early left half written."""
+        """Removes files not used for long, and unfinished files of processes that ended early."""
         now = time.time()
         for path in self.root.iterdir():
             left = path.name.startswith(_GROWING)
@@ -144,7 +144,7 @@ class PlanCache:
 
 
 class Attempt(PlanCache):
-    """The cache for one try of one candidate: what it builds is stored only once it has been tested."""
+    """Cache for one attempt with one candidate: what it builds is stored only after the self-test."""
 
     def __init__(self, cache: PlanCache) -> None:
         super().__init__(cache.root)
@@ -153,7 +153,7 @@ class Attempt(PlanCache):
         self._reused = False
 
     def load(self, fingerprint: Fingerprint) -> bytes | None:
-        """As ``PlanCache`` does."""
+        """Bytes stored under exactly this fingerprint, or None."""
         content = super().load(fingerprint)
         if content is not None:
             self._places.append(self.root / fingerprint.slot)
@@ -161,11 +161,11 @@ class Attempt(PlanCache):
         return content
 
     def store(self, fingerprint: Fingerprint, content: bytes) -> None:
-        """Holds it until ``passed``."""
+        """Holds the bytes until ``passed``."""
         self._built.append((fingerprint, content))
 
     def folder(self, name: str) -> Path | None:
-        """As ``PlanCache`` does."""
+        """Safe directory for a library with its own cache; None if there is none."""
         path = super().folder(name)
         if path is not None:
             self._places.append(path)
@@ -173,12 +173,12 @@ class Attempt(PlanCache):
         return path
 
     def passed(self) -> None:
-        """Stores what was built."""
+        """The self-test passed: stores what was built."""
         for fingerprint, content in self._built:
             super().store(fingerprint, content)
 
     def failed(self) -> bool:
-        """Removes what was stored; True when any of it was used, so that a new one may do better."""
+        """The self-test failed: removes what was stored; True if it had been used, so rebuilding may help."""
         for path in self._places:
             _remove(path)
         return self._reused
@@ -190,9 +190,9 @@ def _remove(path: Path) -> None:
 
 
 def _opened(path: Path, flags: int, folder: int | None = None) -> int:
-    """A descriptor of something that is no link, the user's own, and not writable by others.
+    """Descriptor of a file or folder that is no link, belongs to the user, and is not writable by others.
 
-    What was checked is what is read: the descriptor is asked, not the name.
+    Checks are on the descriptor, not the name, so the checked file is the one that is read.
     """
     try:
         number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | flags, dir_fd=folder)

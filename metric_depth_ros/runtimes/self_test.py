@@ -1,4 +1,4 @@
-"""Whether a runtime gives the numbers that ONNX Runtime gives on the processor in single precision."""
+"""Self-test of runtimes: their outputs must equal those of ONNX Runtime on the CPU in float32."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from metric_depth_ros.runtimes.model import Model, Size
 from metric_depth_ros.runtimes.plan_cache import PlanCache
 from metric_depth_ros.types import Array, FloatArray, Runtime
 
-# Largest root-mean-square difference of an output, in standard deviations of the reference: above what
-# rounding does, below what a wrong kernel does (docs/benchmarks/networks.md has figures).
+# Largest root-mean-square difference of an output, in standard deviations of the reference: larger than
+# rounding errors, smaller than the errors of a wrong kernel (figures in docs/benchmarks/networks.md).
 TOLERANCE = {"fp32": 0.01, "fp16": 0.03, "bf16": 0.03}
 _BLOCK = 16
 
 
 class WrongNumbersError(ModelError):
-    """A runtime runs the network, but not as the reference does."""
+    """Raised if a runtime's outputs differ from the reference."""
 
 
 Inputs = dict[str, Array]
@@ -30,8 +30,10 @@ Outputs = Sequence[Mapping[str, FloatArray]]
 
 
 def stored_inputs(model: Model) -> list[Inputs]:
-    """Sets of inputs, always the same ones: two at the usual size or, where sizes vary, one there and one
-    with each side at its largest, the others at their smallest.
+    """Fixed sets of test inputs, for the usual size and for extreme sizes.
+
+    Two at the usual size or, if sizes vary, one there and one for each side with that side at its largest
+    and the others at their smallest.
     """
     varying = {
         axis: None for size in model.sizes.values() for axis, n in enumerate(size.largest)
@@ -53,7 +55,7 @@ def _shape(size: Size, longest: int | None) -> tuple[int, ...]:
 
 
 def _pattern(shape: tuple[int, ...], dtype: str, seed: int) -> Array:
-    """Blocks and noise around zero with unit variance, as a normalised image has; uint8 around 128."""
+    """Blocks and noise with mean 0 and variance 1, like a normalised image; uint8 around 128."""
     random = np.random.default_rng(seed)
     coarse = tuple(-(-n // _BLOCK) if n >= 2 * _BLOCK else n for n in shape)
     blocks = random.standard_normal(coarse)
@@ -68,12 +70,12 @@ def _pattern(shape: tuple[int, ...], dtype: str, seed: int) -> Array:
 
 
 def run_all(runtime: Runtime, inputs: Sequence[Inputs]) -> list[dict[str, FloatArray]]:
-    """The outputs for every set of inputs."""
+    """Outputs for every set of inputs."""
     return [runtime.run(each) for each in inputs]
 
 
 def compare(found: Outputs, wanted: Outputs, precision: str) -> float:
-    """The largest root-mean-square difference of an output, in standard deviations of the wanted one.
+    """Largest root-mean-square difference of an output, in standard deviations of the wanted output.
 
     Raises:
         WrongNumbersError: an output is missing, of another shape, not finite where it should be, or
@@ -111,9 +113,9 @@ def _difference(name: str, found: Array | None, wanted: Array) -> float:
 
 
 def reference(model: Model, inputs: Sequence[Inputs], portable: Any, cache: PlanCache) -> Outputs:
-    """What ONNX Runtime gives on the processor in single precision; stored, since it may take seconds.
+    """Reference outputs: ONNX Runtime on the CPU in float32; stored, since they may take seconds.
 
-    ``portable`` is its backend.
+    ``portable`` is the backend of ONNX Runtime.
     """
     shapes = str([{name: each.shape for name, each in one.items()} for one in inputs])
     device, capability = portable.hardware()
@@ -124,13 +126,13 @@ def reference(model: Model, inputs: Sequence[Inputs], portable: Any, cache: Plan
     if content is not None and (stored := _unpacked(content, len(inputs))) is not None:
         return stored
     outputs = run_all(portable.load(model, "fp32", threads=0, cache=cache), inputs)
-    model.full.verify_again()  # it may have read weights as late as now
+    model.full.verify_again()  # weights may be read as late as here
     cache.store(fingerprint, _packed(outputs))
     return outputs
 
 
 def _packed(outputs: Outputs) -> bytes:
-    """As an .npz archive; "1:name" is the output of that name for the second set of inputs."""
+    """Outputs as an .npz archive; "1:name" is the output of that name for the second set of inputs."""
     file = io.BytesIO()
     arrays: dict[str, Any] = {
         f"{i}:{k}": array for i, each in enumerate(outputs) for k, array in each.items()

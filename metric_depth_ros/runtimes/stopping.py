@@ -1,4 +1,4 @@
-"""Ending, from another thread, what takes minutes."""
+"""Stops builds that take minutes, from another thread."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _STOP: ContextVar[threading.Event] = ContextVar("stop", default=_NEVER)
 
 
 class StoppedError(ModelError):
-    """A build was ended before it was done."""
+    """Raised if a build was stopped before its end."""
 
 
 @contextmanager
 def stoppable_by(event: threading.Event) -> Iterator[None]:
-    """What this thread builds meanwhile ends with StoppedError soon after the event is set."""
+    """Context in which builds of this thread end with StoppedError soon after the event is set."""
     token = _STOP.set(event)
     try:
         yield
@@ -28,11 +28,11 @@ def stoppable_by(event: threading.Event) -> Iterator[None]:
 
 
 def stop_event() -> threading.Event:
-    """The event that ends what this thread builds."""
+    """Event that stops the builds of this thread."""
     return _STOP.get()
 
 
 def go_on() -> None:
-    """Raises StoppedError once this thread's building is to end."""
+    """Raises StoppedError if this thread's build is to stop."""
     if _STOP.get().is_set():
         raise StoppedError("engine: building was stopped.")

@@ -1,7 +1,7 @@
-"""TensorRT 10.3 to 11 on an NVIDIA GPU. *Not verified on a GPU*; see docs/runtimes.md for what is.
+"""TensorRT 10.3 to 11 on an NVIDIA GPU. *Not verified on a GPU*; docs/runtimes.md lists what is verified.
 
-One path for all versions: the network is strongly typed, so the ONNX file itself says what is float16,
-and buffers are bound by name. CUDA is asked for first: without a GPU the library ends the process
+All versions share the same code: the network is strongly typed, so the ONNX file itself states what is
+float16, and buffers are bound by name. The GPU is checked first: without one the library ends the process
 instead of raising.
 """
 
@@ -31,10 +31,10 @@ OLDEST, TOO_NEW = (10, 3), (12,)
 
 
 class TensorRt:
-    """A plan on the GPU with a stream of its own; pinned buffers and a CUDA graph for the last input size."""
+    """Plan on the GPU with its own stream, and pinned buffers and a CUDA graph for the last input size."""
 
     def __init__(self, plan: bytes, trt: ModuleType, driver: cuda.Driver) -> None:
-        """Raises ModelError when the plan cannot be used."""
+        """Raises ModelError if the plan cannot be used."""
         self._driver = driver
         self._graph = 0
         self._shapes: dict[str, tuple[int, ...]] = {}
@@ -56,7 +56,7 @@ class TensorRt:
                 self._inputs.append(name)
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, FloatArray]:
-        """All outputs by name. Raises ModelError when the inputs do not fit, or CUDA fails."""
+        """All outputs by name. Raises ModelError if the inputs do not fit, or CUDA fails."""
         missing = [name for name in self._inputs if name not in inputs]
         if missing or len(inputs) != len(self._inputs):
             raise ModelError(f"TensorRT: inputs {', '.join(inputs)}; needed {', '.join(self._inputs)}.")
@@ -71,7 +71,7 @@ class TensorRt:
         return {name: b.array.copy() for name, b in self._buffers.items() if name not in self._inputs}
 
     def close(self) -> None:
-        """Gives the memory of the GPU back; the end of this object does so too."""
+        """Frees the GPU memory; deleting the object does so too."""
         self._driver.use()
         self._forget_size()
         if self._stream:
@@ -79,11 +79,11 @@ class TensorRt:
         self._stream = 0
 
     def __del__(self) -> None:
-        with suppress(Exception):  # half made, or the driver is gone at the end of the process
+        with suppress(Exception):  # partly built, or the driver has ended before the process
             self.close()
 
     def _prepare(self, shapes: dict[str, tuple[int, ...]]) -> None:
-        """Buffers and graph for inputs of this size."""
+        """Makes buffers and graph for inputs of this size."""
         self._forget_size()
         context = self._context
         for name, shape in shapes.items():
@@ -107,7 +107,7 @@ class TensorRt:
         self._graph = self._recorded()
 
     def _recorded(self) -> int:
-        """Copies and run as one CUDA graph; 0 where the plan does things that cannot be recorded."""
+        """Copies and run as one CUDA graph; 0 if the plan has operations that cannot be recorded."""
         try:
             self._driver.begin_graph(self._stream)
             try:
@@ -120,7 +120,7 @@ class TensorRt:
         return graph
 
     def _queue(self) -> None:
-        """Puts copies in, run and copies out on the stream."""
+        """Queues copies in, run and copies out on the stream."""
         if self._graph:
             self._driver.launch(self._graph, self._stream)
             return
@@ -142,7 +142,7 @@ class TensorRt:
 
 
 class _Buffer:
-    """Memory of one tensor: on the GPU, and page-locked on this side, seen as ``array``."""
+    """Memory of one tensor: on the GPU, and page-locked on the host, where it is ``array``."""
 
     def __init__(self, driver: cuda.Driver, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         size = math.prod(shape) * dtype.itemsize
@@ -161,30 +161,30 @@ class _Buffer:
 
 
 class TensorRtBackend:
-    """Builds plans with TensorRT, keeps them, and runs them."""
+    """Builds, stores and runs TensorRT plans."""
 
     name, device, automatic = "tensorrt", "cuda", True
 
     def missing(self) -> str:
-        """Why it cannot be used; empty when it can."""
+        """Why the backend cannot be used; empty if it can."""
         if find_spec("tensorrt") is None:
             return "tensorrt is not installed (on a Jetson: apt install python3-libnvinfer)"
         return cuda.missing()
 
     def version(self) -> str:
-        """Of the library. Raises ModelError when it is not one of those supported."""
+        """Library version. Raises ModelError if it is not supported."""
         return str(_library().__version__)
 
     def hardware(self) -> tuple[str, str]:
-        """The GPU's name and compute capability."""
+        """GPU name and compute capability."""
         return cuda.device()
 
     def precisions(self, model: Model) -> tuple[str, ...]:
-        """Best first."""
+        """Precisions, best first."""
         return ("fp16", "fp32") if model.half is not None else ("fp32",)
 
     def load(self, model: Model, precision: str, *, threads: int, cache: PlanCache) -> TensorRt:
-        """The stored plan, or a new one, which takes minutes. Raises ModelError."""
+        """Network of the stored plan or of a new one, which takes minutes. Raises ModelError."""
         trt, driver = _library(), cuda.Driver()
         device, capability = self.hardware()
         fingerprint = Fingerprint(
@@ -203,20 +203,20 @@ class TensorRtBackend:
 
 
 def build_plan(trt: ModuleType, model: Model, precision: str) -> bytes:
-    """A serialised plan for this GPU. Takes minutes. Raises ModelError when TensorRT cannot build one."""
+    """Builds a serialised plan for this GPU in minutes. Raises ModelError if TensorRT cannot build one."""
     file, messages = model.at(precision), _messages(trt)
     builder = trt.Builder(messages)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, messages)
     with file.opened() as content:
-        # The path is where weights in further files are looked for.
+        # TensorRT looks for external weights beside this path.
         parsed = parser.parse(content, str(file.path)) if file.data else parser.parse(content)
     if not parsed:
         errors = "; ".join(str(parser.get_error(i)) for i in range(parser.num_errors))
         raise ModelError(f"{file.path}: TensorRT cannot read it: {errors}")
     config = builder.create_builder_config()
-    config.clear_flag(trt.BuilderFlag.TF32)  # 10 bits of mantissa are not what is called single precision
-    # Kept in a name: the configuration does not keep it alive.
+    config.clear_flag(trt.BuilderFlag.TF32)  # TF32 has 10 bits of mantissa: not single precision
+    # Kept in a variable: the configuration does not keep it alive.
     config.progress_monitor = monitor = _monitor(trt, lambda words: _LOG.info("building engine: %s", words))
     if model.varies:
         profile = builder.create_optimization_profile()
@@ -227,14 +227,14 @@ def build_plan(trt: ModuleType, model: Model, precision: str) -> bytes:
     plan = builder.build_serialized_network(network, config)
     del monitor
     go_on()
-    file.verify_again()  # weights in further files are read as late as now
+    file.verify_again()  # external weights are read as late as here
     if plan is None:
         raise ModelError(f"{file.path}: TensorRT cannot build a plan. {messages.last_error}")
     return bytes(plan)
 
 
 def _library() -> ModuleType:
-    """TensorRT. Raises ModelError when it cannot be imported or is of a version that is not supported."""
+    """Imports TensorRT. Raises ModelError if it cannot be imported or its version is not supported."""
     try:
         import tensorrt as trt
     except (ImportError, OSError) as error:
@@ -247,7 +247,7 @@ def _library() -> ModuleType:
 
 
 def _messages(trt: ModuleType) -> Any:
-    """A TensorRT logger that writes to ours and keeps the last error."""
+    """TensorRT logger that writes to this package's log and keeps the last error."""
 
     class Messages(trt.ILogger):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
@@ -265,8 +265,8 @@ def _messages(trt: ModuleType) -> Any:
 
 
 def _monitor(trt: ModuleType, say: Callable[[str], None]) -> Any:
-    """Tells how far the outermost phases of a build have come, in tenths; ends it when that is asked for."""
-    stop = stop_event()  # TensorRT calls from threads of its own
+    """Progress monitor: reports the outermost phases of a build in tenths, and stops it on request."""
+    stop = stop_event()  # TensorRT calls the monitor from its own threads
 
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:

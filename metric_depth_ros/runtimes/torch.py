@@ -1,6 +1,6 @@
-"""PyTorch: runs the ONNX graph itself, on a GPU (as a CUDA graph) or on the processor.
+"""PyTorch: runs the ONNX graph itself, on a GPU (as a CUDA graph) or on the CPU.
 
-No checkpoint is loaded, so there is no pickle, and no network's code is needed beside the file.
+No checkpoint is loaded, so no pickle is read, and the network's code is not needed.
 *Not verified on a GPU.*
 """
 
@@ -23,11 +23,11 @@ class TorchBackend:
 
     def __init__(self, device: str = "cpu") -> None:
         self.device = device
-        # On a processor it is slower than ONNX Runtime (docs/runtimes.md), and importing it takes seconds.
+        # On a CPU it is slower than ONNX Runtime (docs/runtimes.md), and importing it takes seconds.
         self.automatic = device != "cpu"
 
     def missing(self) -> str:
-        """Why it cannot be used; empty when it can."""
+        """Why the backend cannot be used; empty if it can."""
         absent = [name for name in ("torch", "onnx") if find_spec(name) is None]
         if absent:
             return f"{' and '.join(absent)} not installed: pip install {' '.join(absent)}"
@@ -42,19 +42,19 @@ class TorchBackend:
         return "" if torch.cuda.is_available() else "this torch is built without CUDA"
 
     def version(self) -> str:
-        """Of the library."""
+        """Library version."""
         return version("torch")
 
     def hardware(self) -> tuple[str, str]:
-        """The device's name and compute capability."""
+        """Device name and compute capability."""
         return (processor(), "") if self.device == "cpu" else cuda.device()
 
     def precisions(self, model: Model) -> tuple[str, ...]:
-        """Best first. Half precision is what a float16 file says: it keeps single where that is needed."""
+        """Precisions, best first. Half precision means a float16 file, which is float32 where needed."""
         return ("fp16", "fp32") if self.device != "cpu" and model.half is not None else ("fp32",)
 
     def load(self, model: Model, precision: str, *, threads: int, cache: PlanCache) -> Runtime:
-        """The network. Raises ModelError."""
+        """Network, ready to run. Raises ModelError."""
         from metric_depth_ros.runtimes.torch_program import Torch
 
         return Torch(model.at(precision), device=self.device, threads=threads)

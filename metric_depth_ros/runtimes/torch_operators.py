@@ -15,16 +15,16 @@ from torch.nn import functional
 from metric_depth_ros.errors import ModelError
 
 Attributes = Mapping[str, Any]
-Operator = Callable[..., Any]  # (attributes, *inputs) -> a tensor or several; an input left out is None
+Operator = Callable[..., Any]  # (attributes, *inputs) -> one or several tensors; an omitted input is None
 
-# After the first, the inputs of these are numbers that say what to do (axes, sizes), not data.
+# Inputs of these operators after the first are parameters (axes, sizes), not data.
 TOLD_BY_NUMBERS = frozenset({
     "Clip", "ConstantOfShape", "CumSum", "Expand", "Pad", "Range", "ReduceL2", "ReduceMax", "ReduceMean",
     "ReduceMin", "ReduceSum", "Reshape", "Resize", "Slice", "Split", "Squeeze", "Tile", "TopK", "Trilu",
     "Unsqueeze",
 })  # fmt: skip
 
-# torch's types by ONNX' numbers (TensorProto.DataType).
+# torch types by ONNX type number (TensorProto.DataType).
 TYPES = {
     1: torch.float32, 2: torch.uint8, 3: torch.int8, 6: torch.int32, 7: torch.int64, 9: torch.bool,
     10: torch.float16, 11: torch.float64, 16: torch.bfloat16,
@@ -36,7 +36,7 @@ def _numbers(x: Tensor | None) -> list[Any]:
 
 
 def _axes(a: Attributes, x: Tensor | None) -> list[int]:
-    """From the second input (newer opsets) or the attribute (older ones)."""
+    """Axes from the second input (newer opsets) or the attribute (older ones)."""
     return _numbers(x) if x is not None else list(a.get("axes", ()))
 
 
@@ -51,13 +51,13 @@ def _reduce(of: Callable[..., Tensor]) -> Operator:
 
 
 def _sides(pads: Sequence[int]) -> list[int]:
-    """ONNX lists all begins, then all ends; torch the last axis' begin and end first."""
+    """Pads in torch's order: begin and end of the last axis first; ONNX has all begins, then all ends."""
     half = len(pads) // 2
     return [n for axis in reversed(range(half)) for n in (pads[axis], pads[axis + half])]
 
 
 def _paddings(a: Attributes, x: Tensor, value: float = 0.0) -> tuple[Tensor, tuple[int, ...] | int]:
-    """The input and the padding that torch adds by itself; ``x`` padded where the two sides differ."""
+    """Input and symmetric padding for torch; the input is padded here if the two sides differ."""
     if a.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
         raise ModelError(f"auto_pad {a['auto_pad'].decode()} is not supported")
     pads = list(a.get("pads", ()))
@@ -148,7 +148,7 @@ def _slice(
         if step > 0:
             index[axis] = slice(begin[at], end[at], step)
             x = x[tuple(index)]
-        else:  # torch has no negative steps
+        else:  # torch does not allow negative steps
             chosen = range(x.shape[axis])[begin[at] : end[at] if end[at] >= -x.shape[axis] else None : step]
             index[axis] = slice(chosen[-1], chosen[0] + 1, -step) if chosen else slice(0)
             x = x[tuple(index)].flip(axis)
@@ -208,7 +208,7 @@ def _pad(a: Attributes, x: Tensor, pads: Tensor, value: Tensor | None = None, ax
     sides = _sides(_numbers(pads))
     if mode == "constant":
         return functional.pad(x, sides, value=float(_numbers(value)[0]) if value is not None else 0.0)
-    while len(sides) > 2 * (x.ndim - 2) and sides[-2:] == [0, 0]:  # torch wants the image's axes alone
+    while len(sides) > 2 * (x.ndim - 2) and sides[-2:] == [0, 0]:  # torch needs the image axes only
         sides = sides[:-2]
     return functional.pad(x, sides, mode={"reflect": "reflect", "edge": "replicate"}[mode])
 
@@ -249,7 +249,7 @@ def _constant_of_shape(a: Attributes, shape: Tensor) -> Tensor:
 
 
 def _folded(of: Callable[[Tensor, Tensor], Tensor]) -> Operator:
-    """An operator of any number of inputs from one of two."""
+    """Operator with any number of inputs, from an operator with two."""
 
     def fold(a: Attributes, x: Tensor, *others: Tensor) -> Tensor:
         for other in others:
@@ -260,7 +260,7 @@ def _folded(of: Callable[[Tensor, Tensor], Tensor]) -> Operator:
 
 
 def _plain(of: Callable[..., Any]) -> Operator:
-    """A torch function that needs no attributes."""
+    """Operator from a torch function that needs no attributes."""
     return lambda a, *inputs: of(*inputs)
 
 

@@ -1,4 +1,4 @@
-"""An ONNX graph that PyTorch runs operator by operator. docs/runtimes.md says why not onnx2torch."""
+"""Runs an ONNX graph in PyTorch, operator by operator (why not onnx2torch: docs/runtimes.md)."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ _WARM_UP = 3
 
 
 class Torch:
-    """An ONNX graph in PyTorch.
+    """ONNX graph in PyTorch.
 
-    What depends on the inputs' size alone is computed once for each size; on a GPU the rest becomes one
-    CUDA graph. The last size is kept.
+    Values that depend only on the inputs' sizes are computed once per size; on a GPU the rest becomes one
+    CUDA graph. Only the last size is kept.
     """
 
     def __init__(self, file: ModelFile, *, device: str, threads: int) -> None:
-        """``threads`` 0 leaves PyTorch's number as it is; it holds for the whole process.
+        """``threads`` is set for the whole process; 0 keeps PyTorch's number.
 
         Raises:
-            ModelError: the file cannot be used, or holds an operator that is not in ``OPERATORS``.
+            ModelError: the file cannot be used, or has an operator that is not in ``OPERATORS``.
         """
         if threads:
             torch.set_num_threads(threads)
-        if device == "cuda":  # 10 bits of mantissa are not what is called single precision
+        if device == "cuda":  # TF32 has 10 bits of mantissa: not single precision
             torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
         self._path, self._device = file.path, torch.device(device)
         self._graph = graph = _read(file)
@@ -48,7 +48,7 @@ class Torch:
         self._program: _Program | None = None
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, FloatArray]:
-        """All outputs by name. Raises ModelError when the inputs do not fit the file."""
+        """All outputs by name. Raises ModelError if the inputs do not fit the file."""
         if set(inputs) != set(self._inputs):
             raise ModelError(f"{self._path}: inputs {', '.join(inputs)}; needed {', '.join(self._inputs)}.")
         tensors = {name: torch.from_numpy(np.ascontiguousarray(inputs[name])) for name in self._inputs}
@@ -66,7 +66,7 @@ class Torch:
 
 
 class _Program:
-    """The graph for inputs of one size."""
+    """Graph for inputs of one size."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class _Program:
         self._recording = self._record() if device.type == "cuda" else None
 
     def run(self, inputs: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """The outputs, on the device."""
+        """Outputs, on the device."""
         for name, tensor in inputs.items():
             self._static[name].copy_(tensor, non_blocking=True)
         if self._recording is None:
@@ -95,7 +95,7 @@ class _Program:
         return self._values
 
     def _fold(self, graph: Any, constants: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Runs the graph once; keeps as steps only what depends on the inputs' values."""
+        """Runs the graph once; keeps only the operators that depend on the inputs' values as steps."""
         known = dict(constants)
         values: dict[str, torch.Tensor] = dict(self._static)
         moved: dict[str, torch.Tensor] = {}
@@ -134,7 +134,7 @@ class _Program:
         return {name: values[name] for name in self._outputs}
 
     def _record(self) -> torch.cuda.CUDAGraph | None:
-        """All steps as one CUDA graph; None where one of them cannot be recorded. Not verified on a GPU."""
+        """All steps as one CUDA graph; None if a step cannot be recorded. Not verified on a GPU."""
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
@@ -152,12 +152,12 @@ class _Program:
 
 
 def _name(node: Any) -> str:
-    """The operator's, with its domain where it is not ONNX' own."""
+    """Operator name, with its domain if it is not a standard ONNX operator."""
     return node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}::{node.op_type}"
 
 
 def _array(found: torch.Tensor) -> Array:
-    """A copy on this side, since the next run writes where this one did; floats in single precision."""
+    """Copy on the host, since the next run overwrites the output; floats as float32."""
     dtype = torch.float32 if found.is_floating_point() else found.dtype
     return np.asarray(found.to("cpu", dtype, copy=True).numpy())
 
@@ -167,7 +167,7 @@ def _several(found: Any) -> tuple[torch.Tensor, ...]:
 
 
 def _read(file: ModelFile) -> Any:
-    """The file's graph. Raises ModelError when it is no ONNX file."""
+    """Graph of the file. Raises ModelError if it is not an ONNX file."""
     import onnx
 
     try:
@@ -177,7 +177,7 @@ def _read(file: ModelFile) -> Any:
                 onnx.load_external_data_for_model(model, str(file.path.parent))
     except ModelError:
         raise
-    except Exception as error:  # protobuf's and onnx' own kinds
+    except Exception as error:  # protobuf's and onnx' own exceptions
         raise ModelError(f"{file.path}: no ONNX file: {' '.join(str(error).split())[:200]}") from error
     return model.graph
 

@@ -1,5 +1,5 @@
-"""What ROS packages missing on PyPI offer, as far as this package calls it. See ``nodes.ros``.
+"""Stand-ins for ROS packages that PyPI lacks: the part that this package calls. See ``nodes.ros``.
 
-Each module has the name and the interface of the package it stands in for; tests run both against
-the same contract where the real one is installed.
+Each module has the name and the interface of the package it replaces; if the real one is installed, the
+same tests run on both.
 """

@@ -1,4 +1,4 @@
-"""Stand-in for cv_bridge: image messages <-> OpenCV arrays, for encodings off the beaten track.
+"""Stand-in for cv_bridge: image messages <-> OpenCV arrays, for less common encodings.
 
 The usual colour encodings are read faster by ``metric_depth_ros.messages``.
 """
@@ -23,18 +23,18 @@ _YUV = {"yuv422": "UYVY", "uyvy": "UYVY", "yuv422_yuy2": "YUY2", "yuyv": "YUY2"}
 
 
 class CvBridgeError(TypeError):
-    """An image cannot be converted as asked."""
+    """Raised if an image cannot be converted."""
 
 
 class CvBridge:
     """Converts between image messages and arrays (H, W) or (H, W, C)."""
 
     def imgmsg_to_cv2(self, img_msg: Any, desired_encoding: str = "passthrough") -> Any:
-        """The image as an array; with "passthrough" as it is, possibly a view of the message.
+        """Image as an array; with "passthrough" unchanged, possibly a view of the message.
 
         Raises:
-            CvBridgeError: an encoding is unknown, the two cannot be converted into each other, or
-                the data is cut short.
+            CvBridgeError: an encoding is unknown, there is no conversion between the two, or the data
+                is cut short.
         """
         family, kind, channels = _layout(img_msg.encoding)
         try:
@@ -49,10 +49,10 @@ class CvBridge:
         return _converted(pixels, img_msg.encoding, family, desired_encoding)
 
     def compressed_imgmsg_to_cv2(self, cmprs_img_msg: Any, desired_encoding: str = "passthrough") -> Any:
-        """The decoded image: "passthrough" as stored (BGR or grey), else 8-bit colour converted.
+        """Decoded image: "passthrough" as stored (BGR or grey), else converted 8-bit colour.
 
         Raises:
-            CvBridgeError: the data is no picture, or the encoding is unknown.
+            CvBridgeError: the data is not an image, or the encoding is unknown.
         """
         flag = cv2.IMREAD_UNCHANGED if desired_encoding == "passthrough" else cv2.IMREAD_COLOR
         try:
@@ -66,7 +66,7 @@ class CvBridge:
         return _converted(decoded, "bgr8", "bgr", desired_encoding)
 
     def cv2_to_imgmsg(self, cvim: Any, encoding: str = "passthrough", header: Any = None) -> Image:
-        """A sensor_msgs/Image of an array; "passthrough" names its type, such as 8UC3.
+        """sensor_msgs/Image from an array; with "passthrough" the encoding is its type, such as 8UC3.
 
         Raises:
             CvBridgeError: the array does not have the type and channels of the encoding.
@@ -96,7 +96,7 @@ class CvBridge:
 
 
 def _layout(encoding: str) -> tuple[str, str, int]:
-    """Family ("" for a bare type), NumPy type and channels of an encoding. Raises CvBridgeError."""
+    """Colour family ("" for types such as 8UC3), NumPy type and channels. Raises CvBridgeError."""
     if bare := re.fullmatch(r"(8U|8S|16U|16S|32S|32F|64F)(?:C([1-9]\d*))?", encoding):
         return "", _KINDS[bare[1]], int(bare[2] or 1)
     if colour := re.fullmatch(r"(mono|rgb|bgr|rgba|bgra|bayer)(?:_(rggb|bggr|gbrg|grbg))?(8|16)", encoding):
@@ -108,7 +108,7 @@ def _layout(encoding: str) -> tuple[str, str, int]:
 
 
 def _converted(pixels: Any, encoding: str, family: str, desired: str) -> Any:
-    """The pixels in the desired encoding. Colours change first, then the type, as in the real one."""
+    """Pixels in the desired encoding. Colours are converted first, then the type, as in cv_bridge."""
     wanted, kind, channels = _layout(desired)
     found = 1 if pixels.ndim == 2 else pixels.shape[2]
     if wanted and not family:
@@ -123,7 +123,7 @@ def _converted(pixels: Any, encoding: str, family: str, desired: str) -> Any:
 
 
 def _recoloured(pixels: Any, encoding: str, family: str, wanted: str) -> Any:
-    """The pixels with other colour channels; OpenCV has a constant for each pair."""
+    """Pixels with other colour channels; OpenCV has a constant for each pair."""
     if family == "yuv":
         name = f"COLOR_YUV2{_ORDERS[wanted]}_{_YUV[encoding]}"
     else:
@@ -136,7 +136,7 @@ def _recoloured(pixels: Any, encoding: str, family: str, wanted: str) -> Any:
 
 
 def _retyped(pixels: Any, kind: Any) -> Any:
-    """The pixels as another type: full scale stays full scale between u1 and u2, others saturate."""
+    """Pixels as another type: full scale stays full scale between u1 and u2, others saturate."""
     if (pixels.dtype, kind) == (np.uint8, np.uint16):
         return pixels.astype(np.uint16) * np.uint16(257)
     if (pixels.dtype, kind) == (np.uint16, np.uint8):

@@ -1,7 +1,7 @@
 """Stand-in for message_filters: pairs messages of several topics by their stamps.
 
-Differs from the real one where that one is fragile: an exception in a callback leaves no lock held,
-and messages are taken from the queues before the callback sees them, not after.
+More robust than the real one: an exception in a callback leaves no lock held, and messages are removed
+from the queues before the callback gets them, not after.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ class SimpleFilter:
         self.callbacks: dict[int, tuple[Callable[..., Any], tuple[Any, ...]]] = {}
 
     def registerCallback(self, cb: Callable[..., Any], *args: Any) -> int:
-        """Calls ``cb(*messages, *args)`` from now on. Returns the connection's number."""
+        """Registers ``cb``, called as ``cb(*messages, *args)``. Returns the connection's number."""
         connection = len(self.callbacks)
         self.callbacks[connection] = (cb, args)
         return connection
 
     def signalMessage(self, *msg: Any) -> None:
-        """Passes one set of messages on."""
+        """Calls the callbacks with one set of messages."""
         for cb, args in list(self.callbacks.values()):
             cb(*msg, *args)
 
 
 class Subscriber(SimpleFilter):
-    """A topic as the source of a filter; ``sub`` is the subscription."""
+    """Topic as the source of a filter; ``sub`` is the subscription."""
 
     def __init__(self, node: Node, msg_type: type, topic: str, qos_profile: Any = 10, **kwargs: Any) -> None:
         super().__init__()
@@ -44,11 +44,11 @@ class Subscriber(SimpleFilter):
         self.sub = node.create_subscription(msg_type, topic, self.callback, qos_profile, **kwargs)
 
     def callback(self, msg: Any) -> None:
-        """What the subscription calls."""
+        """Callback of the subscription."""
         self.signalMessage(msg)
 
     def getTopic(self) -> str:
-        """The topic as it was given."""
+        """Topic name as given."""
         return self.topic
 
 
@@ -74,7 +74,7 @@ class TimeSynchronizer(SimpleFilter):
         ]
 
     def add(self, msg: Any, my_queue: dict[int, Any], my_queue_index: int | None = None) -> None:
-        """Takes one message in, and passes on every set that it completes."""
+        """Adds one message, and passes on every set that it completes."""
         with self.lock:
             self._put(msg, Time.from_msg(msg.header.stamp).nanoseconds, my_queue)
             common = set.intersection(*(set(queue) for queue in self.queues))
@@ -93,7 +93,7 @@ class TimeSynchronizer(SimpleFilter):
 class ApproximateTimeSynchronizer(TimeSynchronizer):
     """Passes on messages whose stamps differ by less than ``slop`` seconds (never with slop 0).
 
-    The newest message picks the nearest of every other queue.
+    The newest message is combined with the nearest one of every other queue.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class ApproximateTimeSynchronizer(TimeSynchronizer):
         self.allow_headerless = allow_headerless
 
     def add(self, msg: Any, my_queue: dict[int, Any], my_queue_index: int | None = None) -> None:
-        """Takes one message in, and passes on the set that it completes. Headerless ones count as now."""
+        """Adds one message, and passes on the set that it completes. Without a header its stamp is now."""
         if hasattr(msg, "header") and hasattr(msg.header, "stamp"):
             stamp = Time.from_msg(msg.header.stamp).nanoseconds
         elif self.allow_headerless:
@@ -118,7 +118,7 @@ class ApproximateTimeSynchronizer(TimeSynchronizer):
                 self.signalMessage(*self._take(stamps))
 
     def _set_around(self, stamp: int, my_queue: dict[int, Any]) -> tuple[int, ...] | None:
-        """One stamp per queue, all within the slop, nearest to ``stamp`` first; None when there is none."""
+        """One stamp per queue, all within the slop and nearest to ``stamp``; None if there is no such set."""
         slop = self.slop.nanoseconds
         near = [
             [stamp]

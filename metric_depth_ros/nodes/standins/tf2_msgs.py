@@ -1,10 +1,10 @@
-"""Stand-in for tf2_msgs: TFMessage on a graph where tf2_msgs is not installed.
+"""Stand-in for tf2_msgs: publishes and subscribes TFMessage without tf2_msgs.
 
-A message class needs compiled type support, and no package on PyPI carries it for TFMessage. The
-middleware however looks at it only for the type's name and hash as long as messages travel
-serialised: subscribe with ``raw=True`` and publish ``bytes``. So the type support handle of
-std_msgs/String is copied and renamed, and ``encode`` and ``decode`` do the (de)serialisation.
-Without ``raw=True`` rclpy would take the bytes for a String: do not.
+A message class needs compiled type support, and no package on PyPI has it for TFMessage. However, for
+serialised messages the middleware reads only the type's name and hash from it: subscribe with
+``raw=True`` and publish ``bytes``. So the type support handle of std_msgs/String is copied and renamed,
+and ``encode`` and ``decode`` do the (de)serialisation. Always use ``raw=True``: without it rclpy would
+read the bytes as a String.
 
 The layouts below are C structs of rosidl (since Iron) that have no Python interface. They are
 checked before use as far as they can be: both identifiers, namespace and name, and the middleware
@@ -34,20 +34,20 @@ Transforms = Iterable[tuple[str, str, FloatArray, int]]
 
 
 def encode(transforms: Transforms) -> bytes:
-    """A serialised TFMessage of (parent, child, T_parent_child (4, 4), stamp_ns)."""
+    """Serialised TFMessage from tuples (parent, child, T_parent_child (4, 4), stamp_ns)."""
     message = _TYPES.types[_NAME]([_stamped(*transform) for transform in transforms])
     return bytes(_TYPES.serialize_cdr(message, _NAME))
 
 
 def decode(data: bytes) -> Any:
-    """The TFMessage in ``data``; ``messages.read_transforms`` reads it.
+    """TFMessage from serialised ``data``, for ``messages.read_transforms``.
 
     Raises:
-        TransformError: the data is cut short or no TFMessage.
+        TransformError: the data is cut short or not a TFMessage.
     """
     try:
         return _TYPES.deserialize_cdr(data, _NAME)
-    except Exception as error:  # rosbags' generated readers raise whatever the bytes lead them to
+    except Exception as error:  # rosbags' generated readers raise any exception on wrong bytes
         raise TransformError(
             f"tf: {len(data)} bytes are no TFMessage ({type(error).__name__}). Check who publishes on /tf."
         ) from error
@@ -70,7 +70,7 @@ _GET_HASH = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)
 
 
 class _Handle(ctypes.Structure):
-    """rosidl_message_type_support_t."""
+    """C struct rosidl_message_type_support_t."""
 
     _fields_ = (
         ("identifier", ctypes.c_char_p),
@@ -83,7 +83,7 @@ class _Handle(ctypes.Structure):
 
 
 class _Callbacks(ctypes.Structure):
-    """message_type_support_callbacks_t of rosidl_typesupport_fastrtps_cpp."""
+    """C struct message_type_support_callbacks_t of rosidl_typesupport_fastrtps_cpp."""
 
     _fields_ = (
         ("namespace", ctypes.c_char_p),
@@ -97,16 +97,16 @@ class _Callbacks(ctypes.Structure):
 
 
 class _TypeHash(ctypes.Structure):
-    """rosidl_type_hash_t."""
+    """C struct rosidl_type_hash_t."""
 
     _fields_ = (("version", ctypes.c_uint8), ("value", ctypes.c_uint8 * 32))
 
 
-_alive: list[Any] = []  # the middleware keeps bare pointers to these for as long as the process lives
+_alive: list[Any] = []  # the middleware keeps bare pointers to these until the process ends
 
 
 def _string_handle() -> _Handle:
-    """String's handle for Fast DDS. Raises TransformError when this is not the ROS we know."""
+    """Type support handle of String for Fast DDS. Raises TransformError if this ROS is not supported."""
     if importlib.util.find_spec("rclpy.type_hash") is None:
         raise _unavailable("this rclpy is older than Iron")
     middleware = rclpy.get_rmw_implementation_identifier()
@@ -137,7 +137,7 @@ def _unavailable(why: str) -> TransformError:
 
 
 def _renamed(handle: _Handle) -> Any:
-    """A capsule with a copy of the handle that is named, and hashes, as TFMessage."""
+    """Capsule with a copy of the handle that has the name and hash of TFMessage."""
     callbacks = _Callbacks.from_buffer_copy(_Callbacks.from_address(handle.data))
     callbacks.namespace, callbacks.name = b"tf2_msgs::msg", b"TFMessage"
     digest = bytes.fromhex(_TYPES.hash_rihs01(_NAME).rpartition("_")[2])
@@ -154,7 +154,7 @@ def _renamed(handle: _Handle) -> Any:
 
 
 class _TypeSupport(type):
-    """What rclpy asks a message class for; built when it first asks."""
+    """Metaclass that gives rclpy the type support, built at its first request."""
 
     _TYPE_SUPPORT: Any = None
     _CREATE_ROS_MESSAGE: Any = None
@@ -164,7 +164,7 @@ class _TypeSupport(type):
 
     @classmethod
     def __import_type_support__(cls) -> None:
-        """Raises TransformError when it cannot be built."""
+        """Raises TransformError if the type support cannot be built."""
         if cls._TYPE_SUPPORT is not None:
             return
         capsule = _renamed(_string_handle())
@@ -177,17 +177,17 @@ class _TypeSupport(type):
 
 
 class TFMessage(metaclass=_TypeSupport):
-    """The type to name in create_publisher and, with ``raw=True``, in create_subscription."""
+    """Message type for create_publisher and, with ``raw=True``, for create_subscription."""
 
     def __new__(cls) -> TFMessage:
         raise TypeError("TFMessage: this stand-in has no objects; publish the bytes of encode().")
 
 
 def forget_middleware_error() -> None:
-    """To be called after a publisher or subscription of TFMessage was made, in the same thread.
+    """Clears a harmless Fast DDS error; call it after making a TFMessage publisher or subscription.
 
-    Fast DDS looks for a further description of the type, finds none, goes on without, and leaves the
-    error noted; the next call of rcutils would print a page about it.
+    Call it in the same thread. Fast DDS looks for another description of the type, finds none and continues,
+    but keeps the error; the next call of rcutils would print a page about it.
     """
     with open("/proc/self/maps") as maps:
         library = next((line.split()[-1] for line in maps if "librcutils.so" in line), None)

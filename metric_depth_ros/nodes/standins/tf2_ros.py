@@ -23,41 +23,41 @@ from metric_depth_ros.nodes.standins import tf2_msgs
 from metric_depth_ros.transforms import TransformTree
 from metric_depth_ros.types import FloatArray
 
-try:  # messages travel serialised here, so either class does
+try:  # messages are serialised here, so either class works
     from tf2_msgs.msg import TFMessage
 except ImportError:
     from metric_depth_ros.nodes.standins.tf2_msgs import TFMessage
 
 
 class TransformException(Exception):
-    """Parent of the others."""
+    """Base class of the transform exceptions."""
 
 
 class LookupException(TransformException):
-    """A frame does not exist."""
+    """Raised if a frame does not exist."""
 
 
 class ConnectivityException(TransformException):
-    """Two frames are not connected."""
+    """Raised if two frames are not connected."""
 
 
 class ExtrapolationException(TransformException):
-    """A transform is not known at that time."""
+    """Raised if a transform is not known at the requested time."""
 
 
 class InvalidArgumentException(TransformException):
-    """A frame name is empty or begins with a slash."""
+    """Raised if a frame name is empty or begins with a slash."""
 
 
 class Buffer:
     """Keeps transforms for ``cache_time`` (default 10 s) and looks them up. Thread safe.
 
-    Time zero asks for the newest common time. A look-up waits for at most ``timeout`` of real time;
-    fill the buffer from another thread then.
+    Time zero means the newest common time. A look-up waits for at most ``timeout`` of real time, during
+    which another thread must fill the buffer.
     """
 
     def __init__(self, cache_time: Duration | None = None, node: Node | None = None) -> None:
-        """``node`` is ignored: the real one offers a service there."""
+        """``node`` is ignored; the real tf2_ros uses it to offer a service."""
         self._tree = TransformTree(10.0 if cache_time is None else cache_time.nanoseconds / 1e9)
         self._changed = threading.Condition()
 
@@ -70,7 +70,7 @@ class Buffer:
         self._add(transform, static=True)
 
     def clear(self) -> None:
-        """Forgets everything that moves."""
+        """Removes all moving transforms."""
         with self._changed:
             self._tree.clear()
 
@@ -92,7 +92,7 @@ class Buffer:
         timeout: Duration | None = None,
         return_debug_tuple: bool = False,
     ) -> Any:
-        """Whether ``lookup_transform`` would answer; with ``return_debug_tuple`` (bool, why not)."""
+        """Whether ``lookup_transform`` would succeed; with ``return_debug_tuple`` (bool, reason if not)."""
         try:
             self.lookup_transform(target_frame, source_frame, time, timeout)
         except TransformException as error:
@@ -119,7 +119,7 @@ class Buffer:
         fixed_frame: str,
         timeout: Duration | None = None,
     ) -> TransformStamped:
-        """From the source at one time to the target at another, stamped with the target's.
+        """Transform from the source at one time to the target at another, stamped with the target's time.
 
         Raises:
             LookupException, ConnectivityException, ExtrapolationException, InvalidArgumentException.
@@ -137,7 +137,7 @@ class Buffer:
     def _wait(
         self, look_up: Callable[[], tuple[FloatArray, int]], timeout: Duration | None
     ) -> tuple[FloatArray, int]:
-        """The answer as soon as there is one; after the timeout the last exception."""
+        """Repeats a look-up until it succeeds; after the timeout raises its last exception."""
         answers: list[tuple[FloatArray, int]] = []
         errors: list[TransformException] = []
 
@@ -155,7 +155,7 @@ class Buffer:
         raise errors[-1]
 
     def _look_up(self, target: str, source: str, stamp_ns: int) -> tuple[FloatArray, int]:
-        """T_target_source and the time it is for."""
+        """T_target_source (4, 4) and its time."""
         if target == source:
             return np.eye(4), stamp_ns
         self._check_frames(target, source)
@@ -179,7 +179,7 @@ class Buffer:
 
 
 def _found(error: TransformError) -> str:
-    """What was found, without the place and the advice: who catches it adds their own."""
+    """First part of an error message, what was found; callers add the place and the advice."""
     return str(error).removeprefix("tf: ").partition(". ")[0]
 
 
@@ -201,7 +201,7 @@ class TransformListener:
     """Fills a buffer from /tf and /tf_static, in the executor that spins ``node``."""
 
     def __init__(self, buffer: Buffer, node: Node, *, spin_thread: bool = False) -> None:
-        """Raises TransformError when the stand-in of tf2_msgs cannot serve here."""
+        """Raises TransformError if the stand-in of tf2_msgs does not work on this machine."""
         if spin_thread:
             raise ValueError("tf: spin_thread=True is not offered by this stand-in; spin the node yourself.")
         self.buffer = buffer
@@ -217,11 +217,11 @@ class TransformListener:
         tf2_msgs.forget_middleware_error()
 
     def callback(self, data: bytes) -> None:
-        """Takes a serialised TFMessage of /tf."""
+        """Adds the transforms of a serialised TFMessage from /tf."""
         self._take(data, self.buffer.set_transform)
 
     def static_callback(self, data: bytes) -> None:
-        """Takes a serialised TFMessage of /tf_static."""
+        """Adds the transforms of a serialised TFMessage from /tf_static."""
         self._take(data, self.buffer.set_transform_static)
 
     def unregister(self) -> None:
@@ -247,12 +247,12 @@ class TransformBroadcaster:
     """Publishes moving transforms on /tf."""
 
     def __init__(self, node: Node) -> None:
-        """Raises TransformError when the stand-in of tf2_msgs cannot serve here."""
+        """Raises TransformError if the stand-in of tf2_msgs does not work on this machine."""
         self.pub_tf = node.create_publisher(TFMessage, "/tf", QoSProfile(depth=100))
         tf2_msgs.forget_middleware_error()
 
     def sendTransform(self, transform: TransformStamped | list[TransformStamped]) -> None:
-        """Publishes one, or several in one message. Raises InputError when one is not finite."""
+        """Publishes one transform, or several in one message. Raises InputError if one is not finite."""
         self.pub_tf.publish(_encoded(_listed(transform)))
 
 
@@ -260,13 +260,13 @@ class StaticTransformBroadcaster:
     """Publishes fixed transforms on /tf_static, latched; each message repeats those sent before."""
 
     def __init__(self, node: Node) -> None:
-        """Raises TransformError when the stand-in of tf2_msgs cannot serve here."""
+        """Raises TransformError if the stand-in of tf2_msgs does not work on this machine."""
         self.pub_tf = node.create_publisher(TFMessage, "/tf_static", _latched(1))
         tf2_msgs.forget_middleware_error()
         self._sent: dict[str, TransformStamped] = {}
 
     def sendTransform(self, transform: TransformStamped | list[TransformStamped]) -> None:
-        """Adds one or several, a child's newest counts. Raises InputError when one is not finite."""
+        """Publishes one or several; a child's newest counts. Raises InputError if one is not finite."""
         new = {stamped.child_frame_id: stamped for stamped in _listed(transform)}
         data = _encoded({**self._sent, **new}.values())
         self._sent.update(new)
