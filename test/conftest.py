@@ -2,6 +2,8 @@
 
 import os
 import random
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,14 @@ from metric_depth_ros.types import Camera
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Plans and choices of runtimes go to a directory of this run's own."""
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _denormals() -> Iterator[None]:
+    """Trainers let torch flush the smallest numbers to zero, for the whole process; later tests draw them."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(False)
 
 
 @pytest.fixture(scope="session")

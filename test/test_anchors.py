@@ -40,6 +40,12 @@ def test_outside_behind_near_far_and_broken_points_are_dropped(camera):
     assert len(build_anchors(np.empty((0, 3), np.float32), camera, AnchorsConfig())) == 0
 
 
+def test_the_range_of_depths_holds_its_ends(camera):
+    config = AnchorsConfig(min_depth_m=0.5, max_depth_m=8.0, occlusion_window_px=0, grid_px=0)
+    points = np.array([[0, 0, z] for z in (0.49, 0.5, 8.0, 8.01)], np.float32)
+    assert build_anchors(points, camera, config).depth.tolist() == [0.5, 8.0]
+
+
 def test_points_are_not_modified(camera):
     points = grid_points(camera, 3.0)
     before = points.copy()
@@ -90,18 +96,24 @@ def test_the_ground_and_a_slanted_wall_hide_nothing():
     assert not occluded(np.stack([u, v], 1), wall.astype(np.float32), camera, 16, 0.15).any()
 
 
-@pytest.mark.parametrize(("axis", "window_px", "hides"), [(0, 16, True), (1, 16, True), (0, 8, False)])
-def test_the_window_is_how_far_away_what_hides_may_lie(camera, axis, window_px, hides):
-    """A far point between two near ones, 10 px from each."""
-    uv = np.array([[30.0, 20], [30, 20], [30, 20]])
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize(
+    ("middle", "aside", "window_px", "hides"),
+    [((30, 20), 0, 16, True), ((30, 20), 0, 8, False), ((10, 10), 0, 16, True),
+     ((30, 20), 2, 16, True), ((30, 20), -2, 16, True), ((30, 20), 6, 16, False), ((30, 20), -6, 16, False)],
+)  # fmt: skip
+def test_the_window_is_how_far_away_what_hides_may_lie(camera, axis, middle, aside, window_px, hides):
+    """A far point between two near ones, 10 px from each, straight or nearly straight across."""
+    uv = np.array([middle] * 3, np.float64)
     uv[:2, axis] += (-10, 10)
+    uv[:2, 1 - axis] += aside
     points = unproject(uv, np.array([2.0, 2, 8]), camera)
     config = AnchorsConfig(occlusion_window_px=window_px, occlusion_ratio=0.15, grid_px=0)
     assert len(build_anchors(points, camera, config)) == (2 if hides else 3)
 
 
 def test_thinning_keeps_the_point_nearest_to_each_square_s_centre(camera):
-    uv = np.array([[1.0, 1.0], [4.1, 3.9], [7.0, 7.0], [20.0, 20.0]])
+    uv = np.array([[2.5, 2.5], [5.0, 5.0], [7.0, 7.0], [20.0, 20.0]])
     kept = thinned(uv, np.ones(4, np.float32), camera, 8)
     assert sorted(kept) == [1, 3]
 
@@ -128,6 +140,12 @@ def test_bilinear_sampling_by_hand():
     uv = np.array([[0, 0], [1, 1], [0.5, 0.0], [0.5, 0.5], [1.01, 0], [-0.01, 0], [np.nan, 0]])
     # the middle: (0 + 1 + 2 + 5) / 4
     np.testing.assert_allclose(sample_bilinear(values, uv), [0, 5, 0.5, 2.0, np.nan, np.nan, np.nan])
+
+
+def test_bilinear_sampling_of_a_plane_is_the_plane():
+    v, u = np.mgrid[0:5, 0:7]
+    uv = np.random.default_rng(0).uniform(0, [6, 4], (50, 2))
+    np.testing.assert_allclose(sample_bilinear((u + 10 * v).astype(np.float32), uv), uv @ [1, 10], rtol=1e-5)
 
 
 def test_bilinear_sampling_next_to_unknown():

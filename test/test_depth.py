@@ -1,10 +1,11 @@
-"""Positive depth up to a scale, of any network."""
+"""The spaces that depth is fitted in, positive depth of any network, and the limits of metric depth."""
 
 import numpy as np
 import pytest
 
-from metric_depth_ros.depth import positive_depth
-from metric_depth_ros.types import RelativeDepth
+from metric_depth_ros.config import SolverConfig
+from metric_depth_ros.depth import choose_domain, positive_depth, relative_in, within_limits
+from metric_depth_ros.types import MetricDepth, RelativeDepth
 
 
 def inverse(values):
@@ -13,6 +14,23 @@ def inverse(values):
 
 def test_positive_inverse_depth_is_inverted():
     np.testing.assert_allclose(positive_depth(inverse([0.5, 1, 2])), [[2, 1, 0.5]])
+
+
+@pytest.mark.parametrize("n", [101, 76])
+def test_the_equation_of_positive_depth(n):
+    """r = 1 / max(v - shift, (median - shift) / 100), shift = 2 low - median, 2 % of the values below low."""
+    values = np.random.default_rng(0).normal(0.5, 1, n).astype(np.float32)
+    median, low = np.median(values.astype(np.float64)), np.quantile(values.astype(np.float64), 0.02)
+    shift = 2 * low - median
+    expected = 1 / np.maximum(values - shift, (median - shift) / 100)
+    np.testing.assert_allclose(positive_depth(inverse(values))[0], expected, rtol=1e-5)
+
+
+def test_known_pixels_that_a_coarse_grid_misses_have_a_depth():
+    values = np.full((200, 200), np.nan, np.float32)
+    values[1::2, 1::2] = 2
+    depth = positive_depth(RelativeDepth(values, "inverse_depth"))
+    assert (depth[1::2, 1::2] == 0.5).all() and np.isnan(depth).sum() == 30_000
 
 
 def test_negative_values_are_shifted_so_that_the_far_end_is_at_two_medians():
@@ -69,3 +87,44 @@ def test_the_input_is_not_modified():
     relative = inverse([-1, 0, 2])
     positive_depth(relative)
     np.testing.assert_array_equal(relative.values, [[-1, 0, 2]])
+
+
+# ---- spaces and limits -----------------------------------------------------------------------
+
+
+def test_the_space_to_fit_in_follows_from_the_network_unless_told():
+    told = {
+        ("auto", "inverse_depth"): "inverse_depth",
+        ("auto", "depth"): "log",
+        ("depth", "inverse_depth"): "depth",
+    }
+    assert {words: choose_domain(*words) for words in told} == told
+
+
+@pytest.mark.parametrize(
+    ("kind", "domain", "expected"),
+    [("depth", "depth", [2, 5]), ("depth", "log", np.log([2, 5])), ("depth", "inverse_depth", [0.5, 0.2]),
+     ("inverse_depth", "inverse_depth", [2, 5]), ("inverse_depth", "log", -np.log([2, 5])),
+     ("inverse_depth", "depth", [0.5, 0.2])],
+)  # fmt: skip
+def test_relative_depth_in_every_space(kind, domain, expected):
+    for more in ([], [np.nan]):
+        x = relative_in(domain, RelativeDepth(np.array([[2, 5, *more]], np.float32), kind))
+        np.testing.assert_allclose(x, [[*expected, *more]], rtol=1e-6)
+
+
+def test_inverse_depth_that_is_fitted_as_it_is_may_have_any_sign():
+    x = relative_in("inverse_depth", inverse([-1, 0, 2, np.inf, -np.inf, np.nan]))
+    np.testing.assert_array_equal(x, [[-1, 0, 2, np.nan, np.nan, np.nan]])
+
+
+@pytest.mark.parametrize(
+    "depths", [[0.4, 0.5, 3, 8, 8.1, np.nan], [0.5, 8], [0.5, 8.1], [0.4, 8], [np.inf, -1]]
+)
+def test_depth_outside_the_limits_and_its_sigma_are_unknown(depths):
+    depth = np.array([depths], np.float32)
+    metric = MetricDepth(depth.copy(), np.ones_like(depth))
+    found = within_limits(metric, SolverConfig(min_depth_m=0.5, max_depth_m=8.0))
+    expected = [[d if 0.5 <= d <= 8 else np.nan for d in depth[0].tolist()]]
+    np.testing.assert_array_equal(found.depth, expected)
+    np.testing.assert_array_equal(np.isnan(found.sigma), np.isnan(expected))

@@ -5,6 +5,7 @@ import pytest
 
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.near_far import (
+    FOCUSES,
     PRESETS,
     TAPER,
     decode_far,
@@ -16,6 +17,7 @@ from metric_depth_ros.near_far import (
     is_pool,
 )
 
+# Tables 3b, 5 and 6 of paper 004.
 POOL = [2, 4, 6, 10, 20, 40, 80, 120]
 NAN, INF = np.nan, np.inf
 
@@ -106,8 +108,8 @@ def test_another_taper_gives_another_far():
 
 
 def test_focus_in_words():
-    assert [focus_of(name) for name in ("indoor", "outdoor", "2.5")] == [10, 80, 2.5]
-    assert set(PRESETS) == {"manipulation", "indoor", "outdoor", "sky"}
+    told = {"manipulation": 2, "indoor": 10, "outdoor": 80, "sky": 120}
+    assert {name: focus_of(name) for name in PRESETS} == told and focus_of("2.5") == 2.5
 
 
 @pytest.mark.parametrize("text", ["near", "", "-1", "0", "off", "nan", "inf"])
@@ -117,6 +119,6 @@ def test_no_focus(text):
 
 
 def test_a_pool_rises_and_is_positive_and_finite():
-    assert is_pool(POOL) and is_pool([10])
+    assert is_pool(POOL) and is_pool([10]) and [*FOCUSES] == POOL
     for wrong in ([], [0, 2], [2, 2], [4, 2], [2, INF], [NAN], [2, NAN, 4]):
         assert not is_pool(wrong)

@@ -4,7 +4,7 @@ import pytest
 from metric_depth_ros.config import SyncConfig, from_flat
 from metric_depth_ros.errors import TransformError
 from metric_depth_ros.geometry import rigid_transform
-from metric_depth_ros.sync import CloudRing, gather_points
+from metric_depth_ros.sync import CloudRing, cloud_is_due, gather_points, jumps_back
 from metric_depth_ros.transforms import TransformTree
 from metric_depth_ros.types import Cloud
 
@@ -34,7 +34,7 @@ def test_the_newest_cloud_up_to_the_image_is_taken():
 
 def test_a_cloud_slightly_newer_belongs_to_the_image_and_a_later_one_does_not():
     r = ring(100, 200, max_cloud_lead_s=0.01)
-    assert stamps_ms(r.select(191 * MS)) == [200]
+    assert stamps_ms(r.select(190 * MS)) == [200]
     assert stamps_ms(r.select(189 * MS)) == [100]
 
 
@@ -54,17 +54,20 @@ def test_an_image_waits_only_for_a_cloud_that_is_due():
     assert r.awaits(300 * MS)
     r.add(cloud(300))
     assert not r.awaits(300 * MS)
+    # After a pause the period is still the usual one.
+    assert ring(0, 1_000, 1_100, 1_200).awaits(1_300 * MS)
 
 
 def test_an_image_without_any_cloud_waits():
     assert ring().awaits(0)
     assert ring(0, max_cloud_age_s=0.1).awaits(500 * MS)
+    assert not ring(600).awaits(500 * MS)  # what comes next is newer still
 
 
 def test_after_a_jump_back_later_clouds_are_forgotten():
-    r = ring(0, 100, 5_000, 5_100)
+    r = ring(0, 110, 5_000, 5_100)
     r.forget_after(100 * MS)
-    assert stamps_ms(r.select(100 * MS)) == [100]
+    assert stamps_ms(r.select(100 * MS)) == [110]
     assert len(r) == 2
 
 
@@ -85,6 +88,21 @@ def test_the_ring_is_bounded_and_keeps_the_newest():
     r = ring(*range(0, 100_000, 100))
     assert len(r) < 64
     assert stamps_ms(r.select(99_900 * MS)) == [99_900]
+    many = ring(*range(0, 20_000, 100), accumulate=100, max_cloud_age_s=3600)
+    assert stamps_ms(many.select(20_000 * MS)) == [*range(10_000, 20_000, 100)]
+
+
+def test_time_jumps_back_by_more_than_a_second():
+    assert not jumps_back(5_000 * MS, 4_000 * MS) and jumps_back(5_000 * MS, 4_000 * MS - 1)
+    assert not jumps_back(5_000 * MS, 9_000 * MS)
+
+
+def test_clouds_of_depth_come_at_their_rate():
+    """At 5 Hz, every 200 ms; a camera's stamps may be early by a twentieth of that."""
+    assert cloud_is_due(None, 0, 5.0) and not cloud_is_due(None, 0, 0.0)
+    due = [cloud_is_due(1_000 * MS, (1_000 + later) * MS, 5.0) for later in (0, 189, 190, 400)]
+    assert due == [False, False, True, True]
+    assert cloud_is_due(10_000 * MS, 1_000 * MS, 5.0)  # time has jumped back
 
 
 def test_points_are_moved_into_the_image_frame():
@@ -109,8 +127,9 @@ def test_extrinsics_from_parameters_need_no_frames():
 
 
 def test_a_missing_frame_id_is_said():
-    with pytest.raises(TransformError, match="no frame_id"):
-        gather_points([cloud(0, "")], "camera", 0, TransformTree(), from_flat({}))
+    for image, of_cloud, which in (("camera", "", "the cloud"), ("", "lidar", "the image")):
+        with pytest.raises(TransformError, match=f"{which} has no frame_id"):
+            gather_points([cloud(0, of_cloud)], image, 0, TransformTree(), from_flat({}))
 
 
 def test_no_clouds_give_no_points():

@@ -44,6 +44,44 @@ def test_a_moving_edge_is_not_extrapolated(tree, stamp):
         tree.lookup("map", "camera", stamp)
 
 
+@pytest.mark.parametrize(("at_s", "off"), [(2.5, r"-1\.500"), (7.25, r"\+1\.250")])
+def test_how_far_outside_is_said(at_s, off):
+    tree = TransformTree()
+    for second in (4, 6):
+        tree.add("map", "base", np.eye(4), second * 10**9)
+    words = rf"from 4\.000 to 6\.000 s; needed {at_s:.3f} s \({off} s outside"
+    with pytest.raises(TransformError, match=words):
+        tree.lookup("map", "base", round(at_s * 1e9))
+
+
+def test_the_newest_common_time_is_that_of_the_edge_that_lags(tree):
+    assert tree.latest_common_ns("map", "camera") == 2_000
+    assert tree.latest_common_ns("camera", "lidar") is None
+    tree.add("map", "other", np.eye(4), 1_500)
+    assert tree.latest_common_ns("other", "lidar") == 1_500
+    assert tree.latest_common_ns("camera", "other") == 1_500
+
+
+def test_a_circle_of_frames_has_no_way_out():
+    tree = TransformTree()
+    tree.add("a", "b", np.eye(4), 0, static=True)
+    tree.add("b", "a", np.eye(4), 0, static=True)
+    with pytest.raises(TransformError, match="not exist"):
+        tree.lookup("a", "radar", 0)
+
+
+@pytest.mark.parametrize("again", [1_000, 2_000, 3_000])
+def test_a_transform_of_the_same_time_takes_the_other_s_place(again):
+    tree = TransformTree()
+    for stamp in (1_000, 2_000, 3_000):
+        tree.add("map", "base", turn(0, x=stamp), stamp)
+    tree.add("map", "base", turn(0, x=again + 500), again)
+    known = {stamp: stamp + 500 * (stamp == again) for stamp in (1_000, 2_000, 3_000)}
+    for stamp in (1_000, 1_500, 2_000, 2_500, 3_000):
+        expected = np.interp(stamp, [*known], [*known.values()])
+        assert tree.lookup("map", "base", stamp)[0, 3] == pytest.approx(expected)
+
+
 def test_missing_and_unconnected_frames_are_named(tree):
     with pytest.raises(TransformError, match="'radar' does not exist"):
         tree.lookup("camera", "radar", 1_000)
@@ -69,7 +107,7 @@ def test_old_transforms_are_forgotten():
         tree.add("map", "base", np.eye(4), second * 10**9)
     tree.lookup("map", "base", 8_500_000_000)
     with pytest.raises(TransformError, match="outside"):
-        tree.lookup("map", "base", 2 * 10**9)
+        tree.lookup("map", "base", 6_900_000_000)
 
 
 def test_stamps_may_come_out_of_order():

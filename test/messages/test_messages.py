@@ -139,6 +139,15 @@ def test_stamp_and_frame(fill):
     assert messages.frame_id(message) == messages.frame_id(message.header) == "lidar"
 
 
+def test_time_begins_at_zero():
+    def header(seconds):
+        return SimpleNamespace(stamp=SimpleNamespace(sec=seconds, nanosec=7))
+
+    assert messages.stamp_ns(header(0)) == 7
+    with pytest.raises(InputError, match="needed 0 or more"):
+        messages.stamp_ns(header(-1))
+
+
 def test_image_round_trip(fill):
     image = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)
     assert np.array_equal(messages.read_image(fill("Image", messages.image_fields(image))), image)
@@ -164,6 +173,11 @@ def test_camera_round_trip(fill):
     assert np.array_equal(read.K, camera.K)
 
 
+def test_a_fisheye_camera_is_written_as_one():
+    fields = messages.camera_info_fields(Camera(640, 480, CAMERA.K, "equidistant", (0.1, 0.2, 0.3, 0.4)))
+    assert fields["distortion_model"] == "equidistant" and fields["d"].tolist() == [0.1, 0.2, 0.3, 0.4]
+
+
 def test_undistorted_camera_is_written_as_plumb_bob():
     fields = messages.camera_info_fields(CAMERA)
     assert fields["distortion_model"] == "plumb_bob"
@@ -178,10 +192,17 @@ def test_cloud_round_trip(fill):
     fields = messages.points_fields(points, extra)
     message = fill("PointCloud2", fields)
     assert np.array_equal(messages.read_points(message), points, equal_nan=True)
-    named = [(field.name, field.offset, field.datatype) for field in message.fields]
-    assert named[3:] == [("intensity", 12, 7), ("ring", 16, 4)]
+    named = [(field.name, field.offset, field.datatype, field.count) for field in message.fields]
+    assert named[3:] == [("intensity", 12, 7, 1), ("ring", 16, 4, 1)]
     ring = np.frombuffer(bytes(message.data), np.uint8).reshape(2, -1)[:, 16:18].copy().view(np.uint16)
     assert ring.ravel().tolist() == [1, 2]
+
+
+def test_the_types_of_a_cloud_s_fields_are_those_of_point_field():
+    """INT8 = 1, UINT8, INT16, UINT16, INT32, UINT32, FLOAT32, FLOAT64 = 8."""
+    kinds = ["i1", "u1", "i2", "u2", "i4", "u4", "f4", "f8"]
+    fields = messages.points_fields(np.zeros((2, 3)), {kind: np.ones(2, kind) for kind in kinds})
+    assert [number for _, _, number, _ in fields["fields"][3:]] == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
 # --- images
@@ -293,7 +314,8 @@ def test_any_data_container(kind):
         (image_message(COLOURS, "rgb7"), "known are rgb8"),
         (image_message(COLOURS, ""), "known are rgb8"),
         (image_message(COLOURS, "rgb8", size=(0, 2)), "size 2x0"),
-        (image_message(COLOURS, "rgb8", size=(2, 3)), "step 6"),
+        (image_message(COLOURS, "rgb8", size=(2, 0)), "size 0x2"),
+        (image_message(COLOURS, "rgb8", size=(2, 3)), "step 6 for 3 pixels"),
         (image_message(COLOURS, "rgb8", data=b""), "cut short"),
         (image_message(np.zeros((4, 3), np.uint16), "uyvy"), "divisible by 2"),
         (image_message(np.zeros((3, 3), np.uint8), "nv12", size=(3, 4)), "height by 2"),
@@ -306,8 +328,15 @@ def test_bad_images_are_named(message, says):
         messages.read_image(message)
 
 
-@pytest.mark.parametrize("extension", [".jpg", ".png"])
-def test_compressed_image(extension):
+def test_the_smallest_images_are_read():
+    one = image_message(COLOURS[:1, :1], "rgb8")
+    assert np.array_equal(messages.read_image(one), COLOURS[:1, :1])
+    bayer = image_message(np.full((3, 5), 7, np.uint8), "bayer_rggb8")
+    assert np.array_equal(messages.read_image(bayer), np.full((3, 5, 3), 7))
+
+
+@pytest.mark.parametrize(("extension", "end"), [(".jpg", 2), (".png", 12)])
+def test_compressed_image(extension, end):
     image = np.full((40, 60, 3), RED, np.uint8)
     image[:, 30:] = BLUE
     data = cv2.imencode(extension, image[..., ::-1])[1].tobytes()
@@ -315,7 +344,8 @@ def test_compressed_image(extension):
     read = messages.read_compressed_image(message).astype(int)
     assert read.shape == image.shape
     assert np.abs(read[:, [5, 55]] - image[:, [5, 55]]).max() <= 6
-    for damaged in (data[: len(data) * 2 // 3], b"", b"\xff\xd8\xff\xd9", b"no picture", b"\x89PNG IEND"):
+    cut = data[: len(data) * 2 // 3], data[:-end]
+    for damaged in (*cut, b"", b"\xff\xd8\xff\xd9", b"no picture", b"\x89PNG IEND"):
         with pytest.raises(InputError, match="cannot be decoded"):
             messages.read_compressed_image(SimpleNamespace(format=extension, data=damaged))
 
@@ -363,8 +393,9 @@ def test_depth_refuses_colour():
         messages.read_depth(image_message(COLOURS, "rgb8"))
     with pytest.raises(InputError, match="32FC1 or 16UC1"):
         messages.depth_fields(np.zeros((2, 2), np.float32), "64FC1")
-    with pytest.raises(InputError, match="needed uint8"):
-        messages.image_fields(np.zeros((2, 2, 3), np.float32))
+    for image in (np.zeros((2, 2, 3), np.float32), np.zeros((2, 2, 4), np.uint8), np.zeros((2, 3), np.uint8)):
+        with pytest.raises(InputError, match="needed uint8"):
+            messages.image_fields(image)
 
 
 # --- cameras
@@ -376,8 +407,16 @@ def test_raw_and_rectified_camera():
     rectified = messages.read_camera(info_message(), rectified=True)
     assert rectified.K.tolist() == [[400, 0, 310], [0, 410, 230], [0, 0, 1]]
     assert not rectified.distorted
-    P = [400.0, 0, 310, 0, 0, 410, 230, 0, 0, 0, 0, 0]
-    for broken in ({"r": [np.nan] * 9}, {"r": [1.0] + [0.0] * 8}, {"p": P}):
+    P, mirror = [400.0, 0, 310, 0, 0, 410, 230, 0, 0, 0], [1.0, 0, 0, 0, 1, 0, 0, 0, -1]
+    for broken in (
+        {"r": [np.nan] * 9},
+        {"r": [1.0] + [0.0] * 8},
+        {"r": mirror},
+        {"r": [1.01, 0, 0, 0, 1, 0, 0, 0, 1]},
+        {"p": [*P, 0, 0]},
+        {"p": [-400.0, *P[1:], 1, 0]},
+        {"p": [*P[:5], -410.0, *P[6:], 1, 0]},
+    ):
         with pytest.raises(InputError, match="camera_info: "):
             messages.read_rectification(info_message(**broken))
     wanted = messages.read_rectification(info_message())
@@ -458,6 +497,15 @@ def test_cloud_layouts(kind, order, pad, layout):
     assert read.dtype == np.float32 and read.flags.c_contiguous
 
 
+def test_coordinates_may_be_of_two_types():
+    message = cloud_message(POINTS, kind="f4", offsets=[0, 4, 16], point_step=24)
+    values = np.ascontiguousarray(message.data).reshape(-1, 24)
+    values[:, 8:16] = POINTS[..., 2].reshape(-1, 1).astype("<f8").view(np.uint8)
+    message.fields[2].offset, message.fields[2].datatype = 8, 8
+    message.data = values.reshape(-1)
+    assert np.array_equal(messages.read_points(message), POINTS.reshape(-1, 3))
+
+
 def test_the_last_line_s_padding_may_be_missing_a_point_may_not():
     message = cloud_message(POINTS, pad=7)
     message.data = message.data[:-7]
@@ -504,7 +552,7 @@ def test_bad_clouds_are_named(message, says):
 def test_organised_cloud_equals_the_plain_loop(stride, coloured):
     rng = np.random.default_rng(2)
     depth = rng.uniform(0.5, 10, (4, 6)).astype(np.float32)
-    depth[0, 0] = np.nan
+    depth[0, 0], depth[0, 2], depth[2, 0] = np.nan, 1, 8
     image = rng.integers(0, 255, (4, 6, 3), np.uint8)
     fields = messages.cloud_fields(
         depth, image if coloured else None, CAMERA, stride=stride, min_depth_m=1, max_depth_m=8
@@ -540,8 +588,9 @@ def test_cloud_sizes_must_agree():
         messages.cloud_fields(depth.T, None, CAMERA)
     with pytest.raises(InputError, match="needed one size"):
         messages.cloud_fields(depth, np.zeros((4, 5, 3), np.uint8), CAMERA)
-    with pytest.raises(InputError, match=r"needed points \(N, 3\)"):
-        messages.points_fields(np.zeros((3, 2)))
+    for points, extra in (((3, 2), ()), ((3,), ()), ((3, 3), (3, 2))):
+        with pytest.raises(InputError, match=r"needed points \(N, 3\)"):
+            messages.points_fields(np.zeros(points), {f"{n}": np.zeros(n) for n in extra})
     with pytest.raises(InputError, match="type of"):
         messages.points_fields(np.zeros((3, 3)), {"name": np.array(["a", "b", "c"])})
 

@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 
 from metric_depth_ros.depth import depth_from, depth_in, relative_in
-from metric_depth_ros.solvers.fitting.observations import MODEL_MISFIT, observe, weighted_medians, weights_in
+from metric_depth_ros.errors import AnchorError
+from metric_depth_ros.solvers.fitting.closed_form import rescued
+from metric_depth_ros.solvers.fitting.observations import (
+    Line,
+    observe,
+    one_depth,
+    weighted_medians,
+    weights_in,
+)
+from metric_depth_ros.solvers.fitting.robust import robust_weights
 from metric_depth_ros.solvers.fitting.surfaces import fit_surfaces
 from metric_depth_ros.types import Anchors, RelativeDepth
 
@@ -26,7 +35,7 @@ def test_depth_comes_back_from_every_domain(domain):
 def test_weights_are_one_over_the_variance_of_y(domain):
     depth, sigma, step = np.array([1.0, 5, 40]), np.array([0.5, 0.1, 0.1]), 1e-6
     slope = (depth_in(domain, depth + step) - depth_in(domain, depth - step)) / (2 * step)
-    expected = 1 / (slope**2 * (sigma**2 + (MODEL_MISFIT * depth) ** 2))
+    expected = 1 / (slope**2 * (sigma**2 + (0.1 * depth) ** 2))  # the network misses by a tenth anyway
     weights = weights_in(domain, depth, sigma, "relative")
     np.testing.assert_allclose(weights, expected / expected.mean(), rtol=1e-6)
     assert weights_in(domain, depth, sigma, "none").tolist() == [1, 1, 1]
@@ -39,6 +48,46 @@ def test_relative_values_that_are_not_positive_are_unknown(kind, domain):
     values = np.array([[-1, 0, 2, np.inf, np.nan]], np.float32)
     x = relative_in(domain, RelativeDepth(values, kind))
     assert np.isfinite(x).tolist() == [[False, False, True, False, False]]
+
+
+def test_what_is_no_depth_becomes_the_line_s():
+    y, x = np.array([[0.5, -1, 0, 2, np.nan]]), np.array([[1.0, 2, 3, 4, np.nan]])
+    line = Line(2.0, 1.0, "affine")
+    for domain in ("depth", "inverse_depth"):
+        np.testing.assert_array_equal(rescued(y.copy(), x, line, domain), [[0.5, 5, 7, 2, np.nan]])
+    np.testing.assert_array_equal(rescued(y.copy(), x, line, "log"), y)
+
+
+def test_depths_alike_to_a_thousandth_are_one():
+    assert one_depth(np.array([5.004, 5, 5.001])) and not one_depth(np.array([5.006, 5, 5.001]))
+
+
+def test_observations_are_what_is_known_weighted_by_trust():
+    rng = np.random.default_rng(2)
+    x = rng.uniform(1, 3, (30, 40)).astype(np.float32)
+    x[0, 0] = np.nan
+    u, v = rng.integers(1, 40, 60), rng.integers(1, 30, 60)
+    depth = 3 * x[v, u] * np.exp(rng.normal(0, 0.15, 60))
+    good = Anchors(np.column_stack([u, v]).astype(np.float32), depth, np.full(60, 0.01))
+    uv = [[0, 0], [-1, 5], *[[5, 5]] * 7]
+    bad = Anchors(
+        np.array(uv, np.float32),
+        np.array([1, 1, 0, -1, np.nan, np.inf, 1, 1, 1]),
+        np.array([0.1, 0.1, 0.1, 0.1, 0.1, 0.1, -0.1, np.nan, np.inf]),
+    )
+    both = (
+        np.concatenate(part) for part in zip(*((a.uv, a.depth, a.sigma) for a in (bad, good)), strict=True)
+    )
+    seen = observe(x, Anchors(*both), "log", "relative", "neighbours", "test")
+    known, y = good.depth.astype(np.float64), np.log(good.depth.astype(np.float64))
+    trust = robust_weights(good.uv.astype(np.float64), x[v, u].astype(np.float64), y, "log", 0.01 / known)
+    weight = trust / (0.01**2 / known**2 + 0.1**2)
+    kept = trust > 0
+    assert kept.sum() == len(seen) and seen.rejected == 60 - kept.sum() and trust[kept].min() < 0.8
+    np.testing.assert_array_equal(seen.depth, known[kept])
+    np.testing.assert_allclose(seen.weight, (weight / weight[kept].mean())[kept], rtol=1e-6)
+    with pytest.raises(AnchorError, match="test: 0 usable of 9 anchors"):
+        observe(x, bad, "log", "relative", "none", "test")
 
 
 @pytest.mark.parametrize("slopes", [True, False])

@@ -177,6 +177,15 @@ def test_anchors_that_all_disagree_are_not_all_wrong(seed):
     assert disagreeing(nearest(uv), log_depth, log_depth).sum() <= 6
 
 
+@pytest.mark.parametrize(("value", "wrong"), [(0.44, False), (0.45, True)])
+def test_off_is_three_deviations_of_the_neighbours(value, wrong):
+    """Half of the eight are 0.1 below their median and half above: a deviation of 1.4826 * 0.1."""
+    log_ratio = np.array([value, *[-0.1, 0.1] * 4])
+    near = np.array([np.arange(1, 9)] + [np.delete(np.arange(9), i) for i in range(1, 9)])
+    found = disagreeing(near, log_ratio, np.arange(9.0))
+    assert found.tolist() == [wrong] + [False] * 8
+
+
 def test_all_anchors_are_believed_when_more_than_half_look_wrong():
     """Nine agree with each other; each of the others stands alone and has only them around it."""
     for alone, wrong in ((9, 9), (10, 0)):
