@@ -37,6 +37,7 @@ from metric_depth_ros.learning.training.basis.cache import BasisCache, _picked, 
 from metric_depth_ros.learning.training.basis.draw import REGIME_NAMES, draw_anchors
 from metric_depth_ros.learning.training.basis.settings import BasisSettings
 from metric_depth_ros.learning.training.basis.trainer import (
+    BasisScore,
     BasisTrainer,
     load_generator,
 )
@@ -381,6 +382,54 @@ def test_training_learns(cache, tmp_path, regime):
     assert after.loss < before.loss
     assert after.abs_rel < 0.8 * before.abs_rel  # on pictures that were not trained on
     assert (tmp_path / "run/curves.png").is_file()
+
+
+@pytest.mark.parametrize("regime", ["low", "mixed"])
+def test_unknown_depth_has_no_say(cache, tmp_path, monkeypatch, regime):
+    """A picture with an unknown corner, beside one of which nothing is known."""
+    features, log_relative, log_depth = cache.read(np.array([0, 1]))
+    log_depth = log_depth.copy()
+    log_depth[0, :6, :8] = log_depth[1] = np.nan
+    monkeypatch.setattr(cache, "read", lambda index: (features, log_relative, log_depth), raising=False)
+    batch = make_basis_batch(cache, np.array([0, 1]), regime, np.random.default_rng(0))
+    assert np.isfinite(log_depth[0].ravel()[batch.pixel[0].numpy()]).all()
+    assert batch.truth[1].isnan().all() and not batch.anchor[1].any()
+    trainer = BasisTrainer(settings_of(cache, tmp_path, regime=regime))
+    torch.manual_seed(0)
+    maps, gates = (torch.rand(2, 4, batch.pixel.shape[1]) for _ in range(2))
+    size = torch.full(batch.pixel.shape, 0.1)
+
+    def gradients():
+        leaves = [part.clone().requires_grad_() for part in (maps, gates, size)]
+        loss, _ = trainer._losses(batch, *leaves)
+        assert torch.isfinite(loss) and loss != 0
+        return torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)
+
+    assert all(torch.isfinite(part).all() for part in gradients())
+    # What asks for maps that differ does not ask for depth.
+    for name in ("decor", "gate"):
+        monkeypatch.setitem(losses.WEIGHTS, name, 0.0)
+    found = gradients()
+    assert found[0][0].any() and not any(part[1].any() for part in found)
+
+
+def test_the_weights_of_the_lowest_validation_loss_are_kept(cache, tmp_path, monkeypatch):
+    trainer = BasisTrainer(settings_of(cache, tmp_path, steps=6, look_every=2, regime="low"))
+    decreed, averages = iter([3.0, 1.0, 2.0]), []
+
+    def validated(network):
+        if network is trainer.average:
+            averages.append({name: value.clone() for name, value in network.state_dict().items()})
+            # AbsRel and the spread would choose otherwise.
+            return BasisScore(next(decreed), abs_rel=float(len(averages)), covered=len(averages) / 9), 1.0
+        return BasisScore(0.0, 0.0, 0.0), 1.0
+
+    monkeypatch.setattr(trainer, "_validate", validated)
+    trainer.run()
+    found = load_generator(tmp_path)[1]
+    assert found["best_loss"] == 1.0 and len(averages) == 3
+    assert all(torch.equal(value, found["best"][name]) for name, value in averages[1].items())
+    assert not torch.equal(averages[1]["basis.weight"], averages[2]["basis.weight"])
 
 
 def test_a_run_that_was_cut_off_goes_on_to_the_bit(cache, tmp_path):
