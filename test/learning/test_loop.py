@@ -225,18 +225,19 @@ def test_no_signal_at_the_end_loses_the_run(tmp_path, stage, count):
     assert state["step"] == 6 and state["best_loss"] == 3.0 and steps_of(tmp_path) == [6]
 
 
-def test_a_signal_while_an_interrupted_run_saves_loses_nothing(tmp_path):
-    toy = Toy(settings_of(tmp_path, look_every=100), at_step=signalled(3, signal.SIGINT))
+@pytest.mark.parametrize(("first", "kept"), [(1, 4), (2, 3)])
+def test_signals_while_an_interrupted_run_saves_lose_nothing(tmp_path, first, kept):
+    toy = Toy(settings_of(tmp_path, look_every=100), at_step=signalled(3, *[signal.SIGINT] * first))
     save = toy._save
 
     def saved():
-        signalled(4, signal.SIGTERM, signal.SIGINT, signal.SIGTERM)(toy.progress.step)
+        signalled(kept, signal.SIGTERM, signal.SIGINT, signal.SIGTERM)(toy.progress.step)
         save()
 
     toy._save = saved
     with pytest.raises(KeyboardInterrupt):
         toy.run()
-    assert checkpoint.load(tmp_path)["step"] == 4
+    assert checkpoint.load(tmp_path)["step"] == kept
 
 
 def test_a_signal_in_the_last_step_spoils_nothing(tmp_path):

@@ -40,13 +40,12 @@ def open_with_depth(folders: Sequence[str | Path], *, or_points: bool = False) -
     sets = [open_dataset(folder) for folder in folders]
     for data in sets:
         if not any(data.has_depth(index, or_points=or_points) for index in range(len(data))):
-            what = (
-                "depth images, or points with T_camera_lidar and intrinsics."
+            instead = (
+                "points with T_camera_lidar and intrinsics will do."
                 if or_points
-                else "some. LiDAR points are too few: make depth images of many scans, or train a basis "
-                "generator, which takes points."
+                else "LiDAR points are too few: make depth images of many scans, or train a basis generator."
             )
-            raise InputError(f"{data.path}: no depth image in any frame to train on; needed {what}")
+            raise InputError(f"{data.path}: no depth image in any frame; needed some to train on. {instead}")
     return sets
 
 
