@@ -37,7 +37,6 @@ from metric_depth_ros.learning.training.basis.cache import BasisCache, _picked, 
 from metric_depth_ros.learning.training.basis.draw import REGIME_NAMES, draw_anchors
 from metric_depth_ros.learning.training.basis.settings import BasisSettings
 from metric_depth_ros.learning.training.basis.trainer import (
-    BasisScore,
     BasisTrainer,
     load_generator,
 )
@@ -411,25 +410,6 @@ def test_unknown_depth_has_no_say(cache, tmp_path, monkeypatch, regime):
         monkeypatch.setitem(losses.WEIGHTS, name, 0.0)
     found = gradients()
     assert found[0][0].any() and not any(part[1].any() for part in found)
-
-
-def test_the_weights_of_the_lowest_validation_loss_are_kept(cache, tmp_path, monkeypatch):
-    trainer = BasisTrainer(settings_of(cache, tmp_path, steps=6, look_every=2, regime="low"))
-    decreed, averages = iter([3.0, 1.0, 2.0]), []
-
-    def validated(network):
-        if network is trainer.average:
-            averages.append({name: value.clone() for name, value in network.state_dict().items()})
-            # AbsRel and the spread would choose otherwise.
-            return BasisScore(next(decreed), abs_rel=float(len(averages)), covered=len(averages) / 9), 1.0
-        return BasisScore(0.0, 0.0, 0.0), 1.0
-
-    monkeypatch.setattr(trainer, "_validate", validated)
-    trainer.run()
-    found = load_generator(tmp_path)[1]
-    assert found["best_loss"] == 1.0 and len(averages) == 3
-    assert all(torch.equal(value, found["best"][name]) for name, value in averages[1].items())
-    assert not torch.equal(averages[1]["basis.weight"], averages[2]["basis.weight"])
 
 
 def test_a_run_that_was_cut_off_goes_on_to_the_bit(cache, tmp_path):
