@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -92,9 +93,11 @@ class Dataset(ABC):
     """The frames of one source on disk. A new source is one file with a child, and one line in ``DATASETS``.
 
     Attributes:
+        rendered: whether no camera took its pictures.
         path: where it lies.
     """
 
+    rendered: ClassVar[bool] = False
     path: Path
 
     @abstractmethod
@@ -140,6 +143,13 @@ class Dataset(ABC):
     @abstractmethod
     def stamp_ns(self, index: int) -> int:
         """The frame's time."""
+
+    def has_depth(self, index: int, *, or_points: bool = False) -> bool:
+        """Whether a frame has a depth image; with ``or_points`` also if its camera sees LiDAR points.
+
+        Reads no picture.
+        """
+        return True
 
     def family(self, index: int) -> str:
         """What kind of scene a frame shows; empty where nobody says."""

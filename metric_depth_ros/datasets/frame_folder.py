@@ -24,6 +24,8 @@ from metric_depth_ros.datasets.dataset import Dataset, Frame
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.types import DISTORTION_MODELS, Camera, FloatArray, ImageArray
 
+_INTRINSICS = ("fx", "fy", "cx", "cy")
+
 
 class FrameFolder(Dataset):
     """The frames of one folder, in the order of its calib.json. Pictures are read when asked for."""
@@ -78,11 +80,14 @@ class FrameFolder(Dataset):
         """Image and depth as ``Dataset.picture``. Raises InputError for a frame without a depth image."""
         frame = self[index]
         if frame.depth is None:
-            raise InputError(
-                f"{self.path}, frame {frame.id}: no depth image; needed one to train on. LiDAR points are "
-                "too few: make a depth image of many scans, or train a basis generator, which takes points."
-            )
+            raise InputError(f"{self.path}, frame {frame.id}: no depth image; needed one.")
         return frame.image, frame.depth
+
+    def has_depth(self, index: int, *, or_points: bool = False) -> bool:
+        """Whether calib.json names a depth image, or points and all that places them in the picture."""
+        entry = self._entries[index]
+        placed = all(entry.get(key) is not None for key in ("points", "T_camera_lidar", *_INTRINSICS))
+        return bool(entry.get("depth")) or (or_points and placed)
 
     def group(self, index: int) -> int:
         """Twenty frames in a row, or a fiftieth of a short folder."""
@@ -137,7 +142,7 @@ def _camera(entry: dict[str, Any], image: ImageArray, where: str) -> Camera | No
         raise InputError(
             f"{where}: the picture is {width}x{height}; calib.json says {given[0]}x{given[1]}. Correct it."
         )
-    values = [entry.get(key) for key in ("fx", "fy", "cx", "cy")]
+    values = [entry.get(key) for key in _INTRINSICS]
     if any(value is None for value in values):
         return None
     fx, fy, cx, cy = (float(value) for value in values if value is not None)

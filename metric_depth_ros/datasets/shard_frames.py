@@ -19,6 +19,7 @@ class ShardFrames(Dataset):
     """
 
     has_one_rig = False
+    rendered = True
 
     def __init__(self, path: str | Path, *, rate_hz: float = 10.0) -> None:
         """``rate_hz`` stamps the frames, from 1 s on. Raises InputError as ``ShardReader``."""

@@ -67,6 +67,16 @@ def test_a_folder_reads_as_it_was_written(tmp_path: Path) -> None:
     assert [frame.stamp_ns for frame in (a, b, c)] == [1_000_000_000, 5_250_000_000, 1_200_000_000]
 
 
+def test_frames_say_whether_depth_is_known(tmp_path: Path) -> None:
+    folder = open_dataset(write_folder(tmp_path / "set"))
+    assert [folder.has_depth(index) for index in range(3)] == [False, True, True]
+    assert [folder.has_depth(index, or_points=True) for index in range(3)] == [True, True, True]
+    for number, missing in enumerate(({"T_camera_lidar": None}, {"fx": None})):
+        folder = open_dataset(write_folder(tmp_path / str(number), **missing))
+        assert not folder.has_depth(0, or_points=True)
+        assert folder.has_depth(1)
+
+
 def test_distortion_is_read(tmp_path: Path) -> None:
     path = write_folder(
         tmp_path / "set", distortion=[0.1, 0.2, 0.3, 0.4], distortion_model="plumb_bob (k1 k2 p1 p2)"

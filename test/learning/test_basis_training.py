@@ -383,6 +383,35 @@ def test_training_learns(cache, tmp_path, regime):
     assert (tmp_path / "run/curves.png").is_file()
 
 
+@pytest.mark.parametrize("regime", ["low", "mixed"])
+def test_unknown_depth_has_no_say(cache, tmp_path, monkeypatch, regime):
+    """A picture with an unknown corner, beside one of which nothing is known."""
+    features, log_relative, log_depth = cache.read(np.array([0, 1]))
+    log_depth = log_depth.copy()
+    log_depth[0, :6, :8] = log_depth[1] = np.nan
+    monkeypatch.setattr(cache, "read", lambda index: (features, log_relative, log_depth), raising=False)
+    batch = make_basis_batch(cache, np.array([0, 1]), regime, np.random.default_rng(0))
+    assert np.isfinite(log_depth[0].ravel()[batch.pixel[0].numpy()]).all()
+    assert batch.truth[1].isnan().all() and not batch.anchor[1].any()
+    trainer = BasisTrainer(settings_of(cache, tmp_path, regime=regime))
+    torch.manual_seed(0)
+    maps, gates = (torch.rand(2, 4, batch.pixel.shape[1]) for _ in range(2))
+    size = torch.full(batch.pixel.shape, 0.1)
+
+    def gradients():
+        leaves = [part.clone().requires_grad_() for part in (maps, gates, size)]
+        loss, _ = trainer._losses(batch, *leaves)
+        assert torch.isfinite(loss) and loss != 0
+        return torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)
+
+    assert all(torch.isfinite(part).all() for part in gradients())
+    # What asks for maps that differ does not ask for depth.
+    for name in ("decor", "gate"):
+        monkeypatch.setitem(losses.WEIGHTS, name, 0.0)
+    found = gradients()
+    assert found[0][0].any() and not any(part[1].any() for part in found)
+
+
 def test_a_run_that_was_cut_off_goes_on_to_the_bit(cache, tmp_path):
     BasisTrainer(settings_of(cache, tmp_path / "whole")).run()
     BasisTrainer(settings_of(cache, tmp_path / "cut")).run(until=3)

@@ -1,13 +1,14 @@
 """The training loop, with a network of one number: budget, best weights, cuts and Ctrl-C."""
 
+import contextlib
 import csv
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -17,11 +18,20 @@ from made_data import write_frames, write_shards
 torch = pytest.importorskip("torch")
 
 from metric_depth_ros.cli.main import main  # noqa: E402
+from metric_depth_ros.datasets import open_dataset  # noqa: E402
 from metric_depth_ros.errors import InputError  # noqa: E402
-from metric_depth_ros.learning.training import checkpoint  # noqa: E402
+from metric_depth_ros.learning.training import checkpoint, loop  # noqa: E402
+from metric_depth_ros.learning.training.basis.cache import _picked  # noqa: E402
+from metric_depth_ros.learning.training.basis.settings import BasisSettings  # noqa: E402
+from metric_depth_ros.learning.training.basis.trainer import BasisTrainer  # noqa: E402
 from metric_depth_ros.learning.training.depth.losses import LOSSES  # noqa: E402
+from metric_depth_ros.learning.training.depth.settings import DepthSettings  # noqa: E402
+from metric_depth_ros.learning.training.depth.trainer import DepthTrainer  # noqa: E402
 from metric_depth_ros.learning.training.loader import Samples  # noqa: E402
 from metric_depth_ros.learning.training.loop import Trainer  # noqa: E402
+from metric_depth_ros.learning.training.metric_solver.settings import MetricSolverSettings  # noqa: E402
+from metric_depth_ros.learning.training.metric_solver.trainer import MetricSolverTrainer  # noqa: E402
+from metric_depth_ros.learning.training.optimizer import descend  # noqa: E402
 from metric_depth_ros.learning.training.settings import RunSettings  # noqa: E402
 
 
@@ -56,7 +66,7 @@ class Toy(Trainer):
         super().__init__(settings, network, state)
         self.losses, self.at_step, self.closed = list(losses), at_step, False
 
-    @contextmanager
+    @contextlib.contextmanager
     def _batches(self, first):
         yield iter(range(first, 10**9))
         self.closed = True
@@ -176,6 +186,60 @@ def test_a_second_signal_stops_at_once_and_saves_too(tmp_path):
     assert checkpoint.load(tmp_path)["step"] == 3
 
 
+def test_a_step_that_has_begun_to_move_is_finished(tmp_path, monkeypatch):
+    """Not even a second signal leaves weights that moved without their step being counted."""
+    Toy(settings_of(tmp_path / "whole")).run()
+    toy = Toy(settings_of(tmp_path / "cut"))
+
+    def moved(*args):
+        descend(*args)
+        signalled(3, signal.SIGINT, signal.SIGINT)(toy.progress.step)
+
+    monkeypatch.setattr(loop, "descend", moved)
+    with pytest.raises(KeyboardInterrupt):
+        toy.run()
+    monkeypatch.undo()
+    assert checkpoint.load(tmp_path / "cut")["step"] == 4
+    Toy(settings_of(tmp_path / "cut"), resume=True).run()
+    whole, cut = (checkpoint.load(tmp_path / name) for name in ("whole", "cut"))
+    for key in ("network", "average"):
+        assert torch.equal(whole[key]["weight"], cut[key]["weight"])
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("stage", ["_validated", "_finish", "_save"])
+def test_no_signal_at_the_end_loses_the_run(tmp_path, stage, count):
+    """While it validates, finishes or saves for the last time, however often."""
+    toy = Toy(settings_of(tmp_path, look_every=100), (3.0,))
+    work, done = getattr(toy, stage), []
+
+    def signalled_first():
+        signalled(6, *[signal.SIGINT] * (count if not done else 0))(toy.progress.step)
+        done.append(stage)
+        return work()
+
+    setattr(toy, stage, signalled_first)
+    with contextlib.suppress(KeyboardInterrupt):
+        toy.run()
+    state = checkpoint.load(tmp_path)
+    assert state["step"] == 6 and state["best_loss"] == 3.0 and steps_of(tmp_path) == [6]
+
+
+@pytest.mark.parametrize(("first", "kept"), [(1, 4), (2, 3)])
+def test_signals_while_an_interrupted_run_saves_lose_nothing(tmp_path, first, kept):
+    toy = Toy(settings_of(tmp_path, look_every=100), at_step=signalled(3, *[signal.SIGINT] * first))
+    save = toy._save
+
+    def saved():
+        signalled(kept, signal.SIGTERM, signal.SIGINT, signal.SIGTERM)(toy.progress.step)
+        save()
+
+    toy._save = saved
+    with pytest.raises(KeyboardInterrupt):
+        toy.run()
+    assert checkpoint.load(tmp_path)["step"] == kept
+
+
 def test_a_signal_in_the_last_step_spoils_nothing(tmp_path):
     toy = Toy(
         settings_of(tmp_path), (3.0, 2.0, 1.0), at_step=lambda s: os.kill(os.getpid(), 2) if s == 5 else None
@@ -197,7 +261,12 @@ def test_weights_before_the_first_validation_are_the_newest(tmp_path):
 # ---- the commands ----------------------------------------------------------------------------
 
 
-VERBS = ("depth", "metric-solver", "basis")
+TRAINERS = {
+    "depth": (DepthTrainer, DepthSettings),
+    "metric-solver": (MetricSolverTrainer, MetricSolverSettings),
+    "basis": (BasisTrainer, BasisSettings),
+}
+VERBS = tuple(TRAINERS)
 
 
 @pytest.fixture(scope="module")
@@ -221,9 +290,25 @@ def words_of(verb, network, data, run, *more):
     return [str(word) for word in (*words, *more)]
 
 
+def trained(verb, settings, until, *, resume=False):
+    """The state of a run at that step."""
+    trainer = TRAINERS[verb][0](settings, resume=resume)
+    trainer.run(until=until)
+    trainer.close()
+    return checkpoint.load(settings.out)
+
+
+def tensors_of(state):
+    """Everything that a run goes on with, by its place."""
+    if isinstance(state, torch.Tensor):
+        return {"": state}
+    items = state.items() if isinstance(state, dict) else enumerate(state) if isinstance(state, list) else ()
+    return {f"{key}/{rest}": value for key, part in items for rest, value in tensors_of(part).items()}
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
 @pytest.mark.parametrize("verb", VERBS)
-def test_an_interrupted_command_has_saved(shards, tmp_path, verb, number, network):
+def test_an_interrupted_command_goes_on_to_the_bit(shards, tmp_path, verb, number, network):
     run = tmp_path / "run"
     words = words_of(verb, network, [shards], run, "--steps", 10**6, "--look-every", 3)
     process = subprocess.Popen(
@@ -244,7 +329,18 @@ def test_an_interrupted_command_has_saved(shards, tmp_path, verb, number, networ
         process.kill()
     assert process.returncode == 130, output
     assert "stopping after this step" in output and "Traceback" not in output
-    assert checkpoint.load(run)["step"] >= 3
+    state = checkpoint.load(run)
+    assert state["step"] >= 3
+    torch.set_flush_denormal(verb != "basis")  # as in the process that was interrupted
+    settings = TRAINERS[verb][1](**state["settings"])
+    until = state["step"] + 4
+    resumed = trained(verb, settings, until, resume=True)
+    whole = trained(verb, replace(settings, out=str(tmp_path / "whole")), until)
+    assert resumed["step"] == whole["step"] == until and resumed["best_loss"] == whole["best_loss"]
+    found, wanted = tensors_of(resumed), tensors_of(whole)
+    assert found.keys() == wanted.keys() and len(wanted) > 100
+    assert all(torch.equal(value, wanted[name]) for name, value in found.items())
+    assert steps_of(run) == steps_of(tmp_path / "whole")
 
 
 # ---- real frames -----------------------------------------------------------------------------
@@ -263,11 +359,38 @@ def test_frames_with_depth_images_are_trained_on(shards, frames, tmp_path, verb,
         assert losses and all(0 < loss < 100 for loss in losses)
 
 
-@pytest.mark.parametrize("verb", ["depth", "metric-solver"])
-def test_frames_without_depth_are_named(tmp_path, verb, network, capsys):
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_folder_without_depth_is_named(shards, tmp_path, verb, network, capsys):
     frames = write_frames(tmp_path / "set", depth=False)
-    assert main(words_of(verb, network, [frames], tmp_path / "run", "--steps", 2)) == 1
-    assert "no depth image" in capsys.readouterr().err
+    for data in ([frames], [shards, frames]):
+        assert main(words_of(verb, network, data, tmp_path / "run", "--steps", 2)) == 1
+        assert f"{frames}: no depth image" in capsys.readouterr().err
+    assert not (tmp_path / "run/loss.csv").exists()
+
+
+def test_frames_without_depth_are_left_out(tmp_path):
+    folder = write_frames(tmp_path / "set", 8)
+    calib = json.loads((folder / "calib.json").read_text())
+    for index in (2, 5):
+        del calib["frames"][index]["depth"]
+    (folder / "calib.json").write_text(json.dumps(calib))
+    samples = Samples([folder])
+    assert samples.validation == [(0, 0)]
+    assert samples._training == [(0, index) for index in (1, 3, 4, 6, 7)]
+    picked, held_out = _picked([open_dataset(folder)], 8, 0)
+    assert {index for _, index in picked} == {0, 1, 3, 4, 6, 7} and picked[-held_out:][0][1] == 0
+
+
+def test_held_out_frames_are_not_called_synthetic(shards, frames, tmp_path):
+    for name, data, places in (
+        ("alone", [frames], {"held out"}),
+        ("mixed", [shards, frames], {"held out", "synthetic"}),
+    ):
+        settings = DepthSettings(
+            data=tuple(map(str, data)), out=str(tmp_path / name), steps=1, batch=2, size=(64, 48), threads=1
+        )
+        trained("depth", settings, 1)
+        assert {row["place"] for row in csv.DictReader((tmp_path / name / "validation.csv").open())} == places
 
 
 def test_a_folder_with_one_frame_has_nothing_to_train_on(tmp_path):

@@ -36,7 +36,7 @@ from metric_depth_ros.learning.training.metric_solver.losses import (
 )
 from metric_depth_ros.learning.training.metric_solver.settings import draw_focus, settings_of
 from metric_depth_ros.learning.training.metric_solver.trainer import MetricSolverTrainer, load_metric_solver
-from metric_depth_ros.learning.training.metric_solver.validation import FocusValidation
+from metric_depth_ros.learning.training.metric_solver.validation import FocusScore, FocusValidation
 
 inf, nan = float("inf"), float("nan")
 
@@ -237,6 +237,24 @@ def test_the_loss_falls_and_the_best_is_kept(shards, tmp_path):
     assert state["best_loss"] == pytest.approx(losses.min(), abs=1e-4)
 
 
+def test_the_best_has_the_lowest_mean_loss_over_the_focuses(shards, tmp_path, monkeypatch):
+    trainer = MetricSolverTrainer(settings_for(shards, tmp_path, look_every=2))
+    decreed, averages = iter([(1.0, 5.0), (1.5, 0.5), (0.1, 3.9)]), []
+
+    def scores(network):
+        averages.append({name: value.clone() for name, value in network.state_dict().items()})
+        # The other scores would choose otherwise.
+        rest = {"abs_rel": float(len(averages)), "delta1": len(averages) / 9, "mask": len(averages) / 9}
+        return {name: FocusScore(loss, **rest) for name, loss in zip("ab", next(decreed), strict=True)}
+
+    monkeypatch.setattr(trainer._validation, "scores", scores)
+    trainer.run()
+    trainer.close()
+    found = load_metric_solver(tmp_path)[1]
+    assert found["best_loss"] == 1.0 and len(averages) == 3
+    assert all(torch.equal(value, found["best"][name]) for name, value in averages[1].items())
+
+
 def test_a_run_can_be_fine_tuned(shards, tmp_path):
     first = train(settings_for(shards, tmp_path / "first", steps=3))
     begun = MetricSolverTrainer(settings_for(shards, tmp_path / "second", start=str(tmp_path / "first")))
@@ -326,11 +344,62 @@ def test_two_processes_train_one_network(shards, tmp_path):
     found = subprocess.run(
         command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=120
     )
-    assert found.returncode == 0, found.stderr[-2000:]
+    assert found.returncode == 0, found.stderr[-6000:]
     assert load_metric_solver(tmp_path)[1]["step"] == 2
     # One of them speaks and writes.
     assert [row["step"] for row in rows_of(tmp_path, "validation.csv")] == ["1"] * 3 + ["2"] * 3
     assert found.stdout.count(" 2 m: ") == 2
+
+
+_ONE_OF_TWO_IS_STOPPED = """
+import os, signal, sys
+import torch
+from metric_depth_ros.learning.training.metric_solver.settings import settings_of
+from metric_depth_ros.learning.training.metric_solver.trainer import MetricSolverTrainer
+
+data, to = sys.argv[1:]
+
+def trainer(name, **how):
+    settings = settings_of("tiny", data=(data,), out=f"{to}/{name}", steps=6, batch=4, size=(64, 48))
+    return MetricSolverTrainer(settings, **how)
+
+cut = trainer("cut")
+backward = cut._backward
+
+def stopped(batch):
+    if cut.rank.number == 1 and cut.progress.step == 2:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return backward(batch)
+
+cut._backward = stopped
+try:
+    cut.run()
+except KeyboardInterrupt:
+    assert cut.progress.step == 3, cut.progress.step
+else:
+    raise AssertionError("not stopped")
+torch.distributed.barrier()
+trainer("cut", resume=True).run()
+whole = trainer("whole")
+whole.run()
+whole.close()
+"""
+
+
+def test_two_processes_stop_at_one_step_and_go_on_to_the_bit(shards, tmp_path):
+    (tmp_path / "script.py").write_text(_ONE_OF_TWO_IS_STOPPED)
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+        str(tmp_path / "script.py"), str(shards), str(tmp_path),
+    ]  # fmt: skip
+    found = subprocess.run(
+        command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=120
+    )
+    assert found.returncode == 0, found.stderr[-6000:]
+    cut, whole = (checkpoint.load(tmp_path / name) for name in ("cut", "whole"))
+    assert cut["step"] == whole["step"] == 6
+    for kept in ("network", "average"):
+        assert all(torch.equal(value, cut[kept][name]) for name, value in whole[kept].items())
 
 
 def test_the_command_trains(shards, tmp_path, capsys):

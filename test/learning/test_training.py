@@ -29,7 +29,12 @@ from metric_depth_ros.learning.training.depth.losses import (
     trimmed_loss,
 )
 from metric_depth_ros.learning.training.depth.settings import DepthSettings, draw_size
-from metric_depth_ros.learning.training.depth.trainer import DepthTrainer, build_depth_network, mean_loss
+from metric_depth_ros.learning.training.depth.trainer import (
+    DepthTrainer,
+    build_depth_network,
+    load_depth_network,
+    mean_loss,
+)
 from metric_depth_ros.learning.training.loader import Batch, BatchJobs, Samples, Stream, make_batch
 from metric_depth_ros.learning.training.muon import Muon, orthogonal
 from metric_depth_ros.learning.training.settings import Progress, RunSettings, learning_rate
@@ -356,6 +361,15 @@ def test_curves_without_matplotlib_are_tables_alone(tmp_path, monkeypatch):
     curves.add_loss(3, 1.0, 0.5, 30.0)
     curves.draw()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["loss.csv", "validation.csv"]
+
+
+def test_the_newest_average_is_kept(shards, tmp_path):
+    """Whatever its scores were: rank correlation and AbsRel are no loss that this network is judged by."""
+    state = train(settings_for(shards, tmp_path, look_every=2))
+    assert [row["step"] for row in csv.DictReader((tmp_path / "validation.csv").open())] == ["2", "4", "6"]
+    assert state["best_loss"] == inf
+    for kept in (state["best"], load_depth_network(tmp_path)[0].state_dict()):
+        assert all(torch.equal(value, kept[name]) for name, value in state["average"].items())
 
 
 def test_a_run_can_start_from_exported_weights(shards, tmp_path):

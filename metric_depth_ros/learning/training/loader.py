@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from metric_depth_ros.datasets import open_dataset
+from metric_depth_ros.datasets import Dataset, open_dataset
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.learning.training.augment import reframed, relit
 from metric_depth_ros.types import FloatArray, ImageArray
@@ -31,8 +31,26 @@ class Batch:
     depth: FloatArray
 
 
+def open_with_depth(folders: Sequence[str | Path], *, or_points: bool = False) -> list[Dataset]:
+    """Data sets to train on; ``or_points``: LiDAR points will do.
+
+    Raises:
+        InputError: a folder is no data set, or none of its frames has depth.
+    """
+    sets = [open_dataset(folder) for folder in folders]
+    for data in sets:
+        if not any(data.has_depth(index, or_points=or_points) for index in range(len(data))):
+            instead = (
+                "points with T_camera_lidar and intrinsics will do."
+                if or_points
+                else "LiDAR points are too few: make depth images of many scans, or train a basis generator."
+            )
+            raise InputError(f"{data.path}: no depth image in any frame; needed some to train on. {instead}")
+    return sets
+
+
 class Samples:
-    """The pictures of data sets, those for training apart from those for validation.
+    """The pictures with depth of data sets, those for training apart from those for validation.
 
     Every 50th group of pictures (``Dataset.group``) is for validation.
     """
@@ -41,9 +59,10 @@ class Samples:
         """``families`` keeps only these; none keeps all.
 
         Raises:
-            InputError: a folder holds no data set, a shard is damaged, or nothing is left to train on.
+            InputError: a folder holds no data set or no depth, a shard is damaged, or nothing is left to
+                train on.
         """
-        self._sets = [open_dataset(folder) for folder in folders]
+        self._sets = open_with_depth(folders)
         self._families = frozenset(families)
         self._seen = [0] * len(self._sets)
         self._training: list[tuple[int, int]] = []
@@ -76,11 +95,16 @@ class Samples:
         """One picture by its place. Raises InputError for one that is damaged or has no depth."""
         return self._sets[data].picture(index)
 
+    def rendered(self, data: int) -> bool:
+        """Whether the pictures of a data set are rendered."""
+        return self._sets[data].rendered
+
     def _sort_in(self) -> None:
         for place, data in enumerate(self._sets):
             count = len(data)
             for index in range(self._seen[place], count):
-                if self._families and data.family(index) not in self._families:
+                named = not self._families or data.family(index) in self._families
+                if not named or not data.has_depth(index):
                     continue
                 kept = self.validation if data.group(index) % _GROUPS == 0 else self._training
                 kept.append((place, index))

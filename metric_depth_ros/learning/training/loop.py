@@ -16,7 +16,7 @@ from metric_depth_ros.learning.training import checkpoint
 from metric_depth_ros.learning.training.curves import Curves
 from metric_depth_ros.learning.training.muon import Muon
 from metric_depth_ros.learning.training.optimizer import build_optimizer, descend, keep_average
-from metric_depth_ros.learning.training.ranks import Rank
+from metric_depth_ros.learning.training.ranks import Rank, in_any
 from metric_depth_ros.learning.training.settings import Progress, RunSettings, learning_rate
 from metric_depth_ros.learning.training.stopping import Stopping
 
@@ -51,6 +51,7 @@ class Trainer(ABC):
         self.average = copy.deepcopy(network).eval()
         self._best: dict[str, Any] | None = None
         self._best_loss = float("inf")
+        self._stopping = Stopping()
         self._optimizer = build_optimizer(network, settings, threads)
         self.progress = Progress(settings)
         if state is not None:
@@ -74,9 +75,10 @@ class Trainer(ABC):
         progress, losses, spoken, looked = self.progress, list[float](), time.monotonic(), -1
         if progress.done:
             return
-        with self._batches(progress.step) as batches, Stopping(deferred=self.rank.count == 1) as stopping:
+        asked = False
+        with self._stopping as stopping, self._batches(progress.step) as batches:
             try:
-                while not (progress.done or progress.step == until or stopping.asked):
+                while not (progress.done or progress.step == until or asked):
                     losses.append(self._step(next(batches)))
                     if time.monotonic() - spoken >= _LINE_EVERY_S:
                         self._say(losses, time.monotonic() - spoken)
@@ -85,18 +87,20 @@ class Trainer(ABC):
                         self._look()
                         self._save()
                         looked = progress.step
+                    asked = in_any(stopping.asked, self.rank)
+                if losses:
+                    self._say(losses, time.monotonic() - spoken)
+                with stopping.whole():  # a run at its end is never resumed, so it must be finished
+                    if progress.done or not asked:
+                        if looked != progress.step:
+                            self._look()
+                        if progress.done and self.rank.first:
+                            self._finish()
+                    self._save()
             except KeyboardInterrupt:
                 self._save()
                 raise
-        if losses:
-            self._say(losses, time.monotonic() - spoken)
-        if progress.done or not stopping.asked:
-            if looked != progress.step:
-                self._look()
-            if progress.done and self.rank.first:
-                self._finish()
-        self._save()
-        if stopping.asked and not progress.done:
+        if asked and not progress.done:
             raise KeyboardInterrupt
 
     @property
@@ -135,9 +139,10 @@ class Trainer(ABC):
     def _step(self, batch: Any) -> float:
         rate = learning_rate(self.settings, self.progress.at(self.progress.step))
         loss = self._backward(batch)
-        descend(self.network, self._optimizer, rate, self.settings.clip)
-        self.progress.step += 1
-        keep_average(self.average, self.network, self.progress.step, self.settings.average)
+        with self._stopping.whole():
+            descend(self.network, self._optimizer, rate, self.settings.clip)
+            self.progress.step += 1
+            keep_average(self.average, self.network, self.progress.step, self.settings.average)
         return loss
 
     def _say(self, losses: list[float], seconds: float) -> None:

@@ -41,6 +41,15 @@ def leave_ranks() -> None:
         torch.distributed.destroy_process_group()
 
 
+def in_any(asked: bool, rank: Rank) -> bool:
+    """Whether ``asked`` holds in any process; all of them get the same answer, and wait for it."""
+    if rank.count == 1:
+        return asked
+    found = torch.tensor(float(asked), device="cuda" if torch.distributed.get_backend() == "nccl" else "cpu")
+    torch.distributed.all_reduce(found, torch.distributed.ReduceOp.MAX)
+    return bool(found)
+
+
 def divided_among(network: torch.nn.Module, rank: Rank) -> torch.nn.Module:
     """The network with gradients that are means over the ranks; itself where there is one rank."""
     if rank.count == 1:

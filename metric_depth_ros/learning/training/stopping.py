@@ -1,9 +1,12 @@
-"""Ctrl-C and SIGTERM while a run trains: the step is finished, so that what is saved is whole."""
+"""Ctrl-C and SIGTERM while a run trains: what is saved is always a whole step."""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -11,16 +14,17 @@ from typing import Any
 class Stopping:
     """Listens to SIGINT and SIGTERM inside a ``with`` block.
 
-    The first one sets ``asked``; a second one raises KeyboardInterrupt at once. With ``deferred=False``
-    (several processes, which must stop at the same step or not at all) so does the first.
+    The first one sets ``asked``. The second raises KeyboardInterrupt, inside ``whole`` at its end. Others
+    do nothing, so that there is time to save.
     """
 
-    def __init__(self, *, deferred: bool = True) -> None:
+    def __init__(self) -> None:
         self.asked = False
-        self._deferred = deferred
+        self._urgent = self._held = False
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Stopping:
+        self.asked = self._urgent = False
         if threading.current_thread() is threading.main_thread():  # others may not listen
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._before[number] = signal.signal(number, self._on_signal)
@@ -32,8 +36,22 @@ class Stopping:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self.asked or not self._deferred:
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """A block that no signal cuts short."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+        if self._urgent:
             raise KeyboardInterrupt
-        self.asked = True
-        print("stopping after this step; once more stops at once", flush=True)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if not self.asked:
+            self.asked = True
+            os.write(2, b"stopping after this step; once more stops at once\n")  # print may be under way
+        elif not self._urgent:
+            self._urgent = True
+            if not self._held:
+                raise KeyboardInterrupt

@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 
 from metric_depth_ros.config import EngineConfig
-from metric_depth_ros.datasets import Dataset, Frame, open_dataset
+from metric_depth_ros.datasets import Dataset, Frame
 from metric_depth_ros.depth import positive_depth
 from metric_depth_ros.engines import build_depth_engine
 from metric_depth_ros.engines.depth_engine import DepthEngine
@@ -29,6 +29,7 @@ from metric_depth_ros.engines.manifest import Manifest
 from metric_depth_ros.errors import ConfigError, InputError
 from metric_depth_ros.evaluation.known_depth import known_pixels
 from metric_depth_ros.learning.training.augment import reframed, relit
+from metric_depth_ros.learning.training.loader import open_with_depth
 from metric_depth_ros.types import FloatArray, IntArray, RelativeDepth
 
 NEAREST_M, FARTHEST_M = 0.1, 80.0
@@ -157,7 +158,7 @@ def write_cache(
     """
     if count < 2 or threads < 1 or seed < 0:
         raise ConfigError(f"count {count}, threads {threads}, seed {seed}; needed at least 2, 1 and 0.")
-    picked, validation = _picked([open_dataset(folder) for folder in folders], count, seed)
+    picked, validation = _picked(open_with_depth(folders, or_points=True), count, seed)
     engines = [build_depth_engine(dataclasses.replace(config, threads=1)) for _ in range(threads)]
     manifest = engines[0].manifest
     size = reduced_size(manifest)
@@ -282,12 +283,15 @@ def _picked(sets: Sequence[Dataset], count: int, seed: int) -> tuple[list[tuple[
     validation: list[tuple[Dataset, int]] = []
     for data in sets:
         numbers: dict[int, int] = {}
-        for index in range(len(data)):
+        for index in (i for i in range(len(data)) if data.has_depth(i, or_points=True)):
             turn, number = divmod(numbers.setdefault(data.scene(index), len(numbers)), _SCENES)
             # Another one at each turn, as kinds of scenes follow each other in a fixed order.
             (validation if number == turn % _SCENES else training).append((data, index))
     if not training:
-        raise InputError("basis cache: no picture to train on. Render some: metric_depth synthesize.")
+        raise InputError(
+            f"basis cache: no picture to train on; the first scene, and one in {_SCENES}, is for validation. "
+            "Add pictures, or render some: metric_depth synthesize."
+        )
     rng = np.random.default_rng(seed)
     order, kept = rng.permutation(len(training)), max(1, count // _SCENES)
     looked = rng.permutation(len(validation))[:kept]

@@ -52,20 +52,25 @@ class Validation:
         chosen = (
             sorted({*np.linspace(0, len(places) - 1, _MOST_SYNTHETIC).astype(int).tolist()}) if places else []
         )
-        self._truths: dict[str, list[Truth]] = {"synthetic": []}
+        self._truths: dict[str, list[Truth]] = {}
         for index in chosen:
+            data, _ = places[index]
             image, depth = samples.read(*places[index])
             v, u = np.nonzero(np.isfinite(depth))
             if len(u) > depth.size // 20:
-                truth = Truth(f"synthetic/{index}", image, np.column_stack([u, v])[::7], depth[v, u][::7])
-                self._truths["synthetic"].append(truth)
+                place = "synthetic" if samples.rendered(data) else "held out"
+                truth = Truth(f"{place}/{index}", image, np.column_stack([u, v])[::7], depth[v, u][::7])
+                self._truths.setdefault(place, []).append(truth)
         for truth in (t for folder in find_sets(real) for t in read_truths(folder)):
             self._truths.setdefault(place_of(truth.depth), []).append(truth)
 
     def scores(self, predict: Predictor) -> dict[str, Score]:
-        """Median score of every place: "synthetic", "outdoor", "indoor"."""
+        """Median score of every place.
+
+        That is "synthetic" and "held out" (rendered pictures and frames of the data that are not trained
+        on), "outdoor" and "indoor" (``real``).
+        """
         return {
             place: median_score([score(predict(truth.image), truth) for truth in truths])
             for place, truths in self._truths.items()
-            if truths
         }
