@@ -412,10 +412,11 @@ def test_the_command_trains(shards, tmp_path, capsys):
 # ---- the benchmark ---------------------------------------------------------------------------
 
 
-def test_the_table_of_a_perfect_and_of_a_clumsy_network(shards):
+def test_the_table_of_a_perfect_and_of_a_clumsy_network(shards, monkeypatch):
     path = Path(__file__).parents[2] / "benchmarks/bench_metric_solver.py"
     if not path.is_file():
         pytest.skip("no benchmarks beside an installed package")
+    monkeypatch.syspath_prepend(path.parent)  # as when it is run
     spec = importlib.util.spec_from_file_location("bench_metric_solver", path)
     bench = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(bench)
