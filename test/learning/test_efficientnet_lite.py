@@ -261,7 +261,7 @@ def test_the_exported_file_keeps_the_maps_and_half_precision_nearly(encoder, tmp
     onnx = pytest.importorskip("onnx")
     file, half = tmp_path / "encoder.onnx", tmp_path / "half.onnx"
     write_onnx(encoder, file, noise(*size), outputs_of(encoder))
-    assert difference(encoder, file, noise(*size), outputs_of(encoder)).largest < 1e-3
+    assert difference(encoder, file, [noise(*size)], outputs_of(encoder)).largest < 1e-3
     # Nothing but what ONNX Runtime makes one pass of: padding stands in the convolutions.
     assert {node.op_type for node in onnx.load(str(file)).graph.node} == {
         "Constant",
@@ -271,7 +271,7 @@ def test_the_exported_file_keeps_the_maps_and_half_precision_nearly(encoder, tmp
         "Clip",
     }
     write_half(file, half)
-    assert difference(encoder, half, noise(*size), outputs_of(encoder)).rms < 2e-2
+    assert difference(encoder, half, [noise(*size)], outputs_of(encoder)).rms < 2e-2
     assert half.stat().st_size < 0.55 * file.stat().st_size
 
 
@@ -280,8 +280,8 @@ def test_the_published_weights_survive_export_and_half_precision(pretrained, tmp
     file, half = tmp_path / "encoder.onnx", tmp_path / "half.onnx"
     write_onnx(encoder, file, image, outputs_of(encoder))
     write_half(file, half)
-    assert difference(encoder, file, image, outputs_of(encoder)).largest < 1e-3
-    assert difference(encoder, half, image, outputs_of(encoder)).rms < 2e-2
+    assert difference(encoder, file, [image], outputs_of(encoder)).largest < 1e-3
+    assert difference(encoder, half, [image], outputs_of(encoder)).rms < 2e-2
     with torch.inference_mode():
         tensor = torch.from_numpy(image["image"])
         assert apart(folded(encoder)(tensor), encoder(tensor)) < 1e-4

@@ -13,6 +13,7 @@ from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.engines import build_engine
 from metric_depth_ros.engines.manifest import load_manifest
 from metric_depth_ros.errors import ModelError
+from metric_depth_ros.learning.export.files import Wanted
 from metric_depth_ros.learning.export.tiny_depth import export_tiny_depth
 from metric_depth_ros.learning.models import small_depth
 from metric_depth_ros.learning.models.efficientnet_lite import SIZES
@@ -158,10 +159,10 @@ def test_metric_solver_starts_from_it(network):
 def test_the_exported_file_gives_what_torch_gives(network, tmp_path):
     onnx = pytest.importorskip("onnx")
     sizes = [(128, 96), (96, 80)]
-    found = export_tiny_depth(network, tmp_path, sizes, name="small", half=True)
+    found = export_tiny_depth(network, Wanted(tmp_path, "small", sizes, half=True))
     for size, item in zip(sizes, found, strict=True):
         assert item.difference.largest < 1e-3 and item.half.rms < 2e-2
-        operators = {node.op_type for node in onnx.load(item.model).graph.node}
+        operators = {node.op_type for node in onnx.load(item.models[0]).graph.node}
         assert not operators & {"BatchNormalization", "Pad"}
         # Through the engine, with its own way of preparing a picture.
         image = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
