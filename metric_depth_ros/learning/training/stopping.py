@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a run trains: the step is finished, so that what is saved is whole."""
+"""Handles Ctrl-C and SIGTERM during training: the step is finished first, so the saved state is complete."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 
 class Stopping:
-    """Listens to SIGINT and SIGTERM inside a ``with`` block.
+    """Context that handles SIGINT and SIGTERM.
 
-    The first one sets ``asked``; a second one raises KeyboardInterrupt at once. With ``deferred=False``
-    (several processes, which must stop at the same step or not at all) so does the first.
+    The first signal sets ``asked``; a second raises KeyboardInterrupt at once. With ``deferred=False``
+    (several processes, which must stop at the same step or not at all) the first does so too.
     """
 
     def __init__(self, *, deferred: bool = True) -> None:
@@ -21,7 +21,7 @@ class Stopping:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Stopping:
-        if threading.current_thread() is threading.main_thread():  # others may not listen
+        if threading.current_thread() is threading.main_thread():  # other threads may not handle signals
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._before[number] = signal.signal(number, self._on_signal)
         return self
