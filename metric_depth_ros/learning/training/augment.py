@@ -99,7 +99,7 @@ def _crop(width: int, height: int, rng: np.random.Generator) -> tuple[int, int, 
 
 
 def _toned(image: ImageArray, rng: np.random.Generator) -> ImageArray:
-    """Image with random gamma, contrast, brightness, white balance (by table), saturation, hue (by matrix)."""
+    """Random gamma, contrast, brightness and white balance, by table; saturation and hue, by matrix."""
     x = np.linspace(0, 1, 256, dtype=np.float32)[:, None]
     gamma = np.exp(rng.normal(0, 0.25)) * np.exp(rng.normal(0, 0.05, 3))
     contrast, middle = np.exp(rng.normal(0, 0.2)), rng.uniform(0.3, 0.7)
