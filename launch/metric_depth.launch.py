@@ -3,7 +3,7 @@
     ros2 launch metric_depth_ros metric_depth.launch.py image:=/camera/image_raw \
         camera_info:=/camera/camera_info anchors:=/lidar/points
 
-An empty argument counts as not given: then the parameter file decides, or else the default.
+An empty argument counts as not given: the parameter file or the default is used.
 """
 
 from pathlib import Path
@@ -18,7 +18,7 @@ from metric_depth_ros import config
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.share import share_path, start_command
 
-# Launch argument -> (setting, what it is). Empty: not given.
+# Launch argument -> (setting, description). Empty: not given.
 SETTINGS = {
     "manifest": ("engine.manifest", "YAML file of the depth network; empty: the package's own"),
     "model": ("engine.model", "network file; empty: the one the manifest names"),
@@ -81,7 +81,7 @@ def start_node(context):
 
     executable, *arguments = start_command("metric_depth_node", "metric_depth_ros.nodes.metric_depth_node")
     values = {setting: typed(name, given(name)) for name, (setting, _) in SETTINGS.items() if given(name)}
-    # Without a type launch_ros would read text as YAML: a frame called "on" would become true.
+    # Without a type launch_ros reads text as YAML: a frame called "on" would become true.
     settings = {name: ParameterValue(value, value_type=type(value)) for name, value in values.items()}
     return [
         Node(
@@ -96,17 +96,17 @@ def start_node(context):
 
 
 def parameter_files(path):
-    """The parameter file, if one was given. launch_ros would start the node without a missing one."""
+    """Parameter file, if one was given; checked here, as launch_ros ignores a missing file."""
     if path and not Path(path).is_file():
         raise ConfigError(f"params_file:={path}: no such file; needed a ROS 2 parameter file.")
     return [path] if path else []
 
 
 def typed(name, text):
-    """The text of a launch argument as the type of its setting.
+    """Text of a launch argument, converted to the type of its setting.
 
     Raises:
-        ConfigError: the text is not what the setting allows.
+        ConfigError: the setting does not allow this text.
     """
     setting = SETTINGS[name][0]
     if setting == "use_sim_time":
@@ -121,7 +121,7 @@ def typed(name, text):
 
 
 def converted(text, kind):
-    """The text as a type; unchanged if it cannot be converted, so that the setting refuses it."""
+    """Text converted to a type; unchanged if it cannot be converted, so the setting's check fails."""
     try:
         return kind(text)
     except ValueError:

@@ -47,7 +47,7 @@ def generate_launch_description():
 
 
 def start_replay(context):
-    """Starts the replayer, in a process of its own."""
+    """Starts the replayer as a separate process."""
 
     def given(name):
         return LaunchConfiguration(name).perform(context)

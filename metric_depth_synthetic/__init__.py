@@ -1,1 +1,1 @@
-"""Procedural scenes with exact ground truth, and sensors simulated in them."""
+"""Procedural scenes with exact ground truth, and simulated sensors."""

@@ -22,7 +22,7 @@ from metric_depth_synthetic.patterns import (
 
 @pattern("fabric", (0.05, 0.5), turn_deg=45, weight=3)
 def weave(rng: np.random.Generator) -> FloatArray:
-    """Threads over and under, from sackcloth to basketwork."""
+    """Woven threads, from sackcloth to basketwork."""
     n = 2 * int(rng.integers(8, 33))
     (i, x) = ramp(n)
     over = (i[:, None] + i) % 2 == 0
@@ -35,7 +35,7 @@ def weave(rng: np.random.Generator) -> FloatArray:
 
 @pattern("fabric", (0.1, 0.6), turn_deg=90, weight=2)
 def knit(rng: np.random.Generator) -> FloatArray:
-    """Stocking stitch: rows of small V."""
+    """Knitting in stocking stitch: rows of small V."""
     n = int(rng.integers(10, 40))
     (_, y), (_, x) = ramp(n), ramp(n)
     slope = np.abs(x - 0.5)
@@ -45,7 +45,7 @@ def knit(rng: np.random.Generator) -> FloatArray:
 
 @pattern("floor fabric", (0.4, 2.0), weight=4)
 def carpet(rng: np.random.Generator) -> FloatArray:
-    """Pile: fine grain, large worn patches, sometimes loops in rows or flecks."""
+    """Carpet pile: fine grain, large worn patches, sometimes loops in rows or flecks."""
     out = 0.65 + rng.uniform(0.05, 0.18) * noise(rng, 0.1, low=20) + rng.uniform(0, 0.08) * noise(rng, 1.5)
     if rng.random() < 0.4:
         _, t = ramp(int(rng.integers(20, 64)))
@@ -57,7 +57,7 @@ def carpet(rng: np.random.Generator) -> FloatArray:
 
 @pattern("fabric floor print", (0.8, 3.0), turn_deg=90, weight=3)
 def rug(rng: np.random.Generator) -> FloatArray:
-    """Bands and motifs mirrored in four, in four colours."""
+    """Rug: bands and motifs, mirrored in both directions, in four colours."""
     half = noise(rng, rng.uniform(0.8, 1.6), low=rng.uniform(2, 5))[: SIZE // 2, : SIZE // 2]
     half = half + half.T if rng.random() < 0.5 else half
     four = np.concatenate(
@@ -73,7 +73,7 @@ def rug(rng: np.random.Generator) -> FloatArray:
 
 @pattern("wall fabric", (0.3, 1.2), turn_deg=0, second="other", weight=3)
 def wallpaper(rng: np.random.Generator) -> FloatArray:
-    """A motif repeated with a half drop."""
+    """Wallpaper: a motif repeated with a half drop."""
     n = int(rng.choice([2, 4, 8]))
     side = SIZE // n
     motif = noise(rng, rng.uniform(1.2, 2.0), low=2 * n / 2)[:side, : side // 2]
@@ -88,7 +88,7 @@ def wallpaper(rng: np.random.Generator) -> FloatArray:
 
 @pattern("fabric plastic bark skin", (0.1, 0.8), weight=2)
 def leather(rng: np.random.Generator) -> FloatArray:
-    """Fine cells with dark creases."""
+    """Leather: fine cells with dark creases."""
     n = int(rng.integers(16, 50))
     first, second, _ = cells(rng, n, n)
     return 0.5 + 0.4 * np.clip((second - first) * 3, 0, 1) + 0.08 * noise(rng, 1.2)

@@ -1,4 +1,4 @@
-"""The synthetic data set: its i-th sample follows from a seed and i alone, on any machine, in any order."""
+"""Synthetic dataset: sample i depends only on the seed and i, on any machine and in any order."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from metric_depth_synthetic.scenes import FAMILIES, build_scene
 from metric_depth_synthetic.sensors import Radar, RangeFinder, Sensor, VioPoints, mounted
 from metric_depth_synthetic.textures import TextureBank, make_bank
 
-# What is drawn from one seed for different ends has a stream each.
+# Random streams for different purposes from the same seed.
 _SCENE, _VIEW, _SENSORS = range(3)
 
 
 class SyntheticDataset:
-    """Pictures of random scenes with exact ground truth; endless, so ``range`` gives the indices.
+    """Images of random scenes with exact ground truth. It has no end: iterate over a ``range`` of indices.
 
-    Neighbouring samples share a scene: go through them in order, as building one takes time.
+    Successive samples share a scene: read them in order, as building a scene takes time.
     """
 
     def __init__(
@@ -39,17 +39,17 @@ class SyntheticDataset:
         photos: Path | None = None,
         bank: TextureBank | None = None,
     ) -> None:
-        """Draws nothing yet.
+        """Only stores the settings; renders nothing.
 
         Args:
-            families: scenes take turns.
+            families: families of scenes, used in turn.
             size: width and height; None draws the aspect ratio, 4:3 to 3:1, at 320 * 240 pixels.
-            textures: how many are made by rule.
-            photos: folder of pictures that join them.
-            bank: all textures; None makes them of the seed and the two above.
+            textures: number of procedural textures.
+            photos: folder of images to use as further textures.
+            bank: all textures; None makes them from the seed and the two above.
 
         Raises:
-            InputError: an unknown family, or none.
+            InputError: a family is unknown, or there is none.
         """
         unknown = sorted(set(families) - set(FAMILIES))
         if unknown or not families:
@@ -66,7 +66,7 @@ class SyntheticDataset:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What decides the samples, for a file."""
+        """Settings that determine the samples, for a file."""
         return {
             "families": list(self.families),
             "seed": self.seed,
@@ -78,7 +78,7 @@ class SyntheticDataset:
 
     @cached_property
     def bank(self) -> TextureBank:
-        """The textures; making them takes seconds. Raises InputError as ``make_bank``."""
+        """Textures; making them takes seconds. Raises InputError as ``make_bank`` does."""
         if self._bank is not None:
             return self._bank
         return make_bank(self.seed, count=self.textures, photos=self.photos)
@@ -91,14 +91,14 @@ class SyntheticDataset:
         return render(world, self.bank, camera, draw_view(scene, world, rng, camera), rng)
 
     def scans(self, index: int, view: View) -> dict[str, Scan]:
-        """What sensors beside the camera of sample ``index`` deliver, by the sensor's name."""
+        """Scans of the sensors beside the camera of sample ``index``, by sensor name."""
         _, world = self._world(index)
         rng = np.random.default_rng([self.seed, _SENSORS, index])
         scans = {name: s.scan(world, view.T_world_camera, rng) for name, s in draw_rig(rng).items()}
         return {**scans, "vio": VioPoints().scan(view, rng)}
 
     def info(self, index: int, view: View) -> dict[str, Any]:
-        """Where sample ``index`` comes from and how its camera stands, for a file."""
+        """Origin and camera pose of sample ``index``, for a file."""
         return {
             "family": self._family(index),
             "seed": self.seed,
@@ -122,9 +122,9 @@ class SyntheticDataset:
 
 
 def draw_rig(rng: np.random.Generator) -> Mapping[str, Sensor]:
-    """Sensors around a camera, each at its own place and askew, so that they see behind edges.
+    """Random sensors around a camera, each with its own position and tilt, so they see behind edges.
 
-    The LiDAR has 1 to 64 lines and looks forward only, which is all that the camera can see.
+    The LiDAR has 1 to 64 lines and looks only forward, where the camera looks.
     """
 
     def place(spread_m: float) -> Any:

@@ -1,4 +1,4 @@
-"""A camera's and a LiDAR's way through one synthetic scene, rendered frame by frame."""
+"""Renders a drive of a camera and a LiDAR through one synthetic scene, frame by frame."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from metric_depth_synthetic.workers import Workers
 
 LIDAR = replace(LIDARS["VLP-16"], T_camera_sensor=mounted(0.05, -0.18, -0.12))
 _LIDAR_HZ = 10.0
-# A good camera in auto exposure: the data set's have more wrong with them.
+# A good camera with auto exposure; the dataset's cameras have more defects.
 _PHOTOGRAPHY = Photography(
     metering=60.0,
     shoulder=0.6,
@@ -41,13 +41,13 @@ _PHOTOGRAPHY = Photography(
 def render_drive(
     dataset: SyntheticDataset, *, seconds: float, rate_hz: float, workers: int = 1
 ) -> Iterator[tuple[View, Scan | None]]:
-    """The frames of a drive through one scene of a data set's first family, in order.
+    """Yields the frames of a drive through one scene of a dataset's first family, in order.
 
-    With each picture, which has a stamp, comes the scan of ``LIDAR`` where it turns: at 10 Hz or, if they
-    are fewer, with every picture. The data set's seed decides all. So many processes render.
+    Each stamped image comes with the scan of ``LIDAR`` if it is due: at 10 Hz or, if images are slower, with
+    every image. The dataset's seed determines everything. ``workers`` processes render.
 
     Raises:
-        InputError: seconds or rate are not positive, the pictures' size varies, or there is no clear way.
+        InputError: seconds or rate are not positive, the image size varies, or no clear path was found.
     """
     if dataset.size is None:
         raise InputError("synthetic: a drive in pictures of any size; needed one width and height.")
@@ -59,7 +59,7 @@ def render_drive(
 
 @dataclass(frozen=True, eq=False)
 class _Moment:
-    """A frame's number, stamp and T_world_camera (4, 4); whether the LiDAR turns at it."""
+    """Number, stamp and T_world_camera (4, 4) of a frame, and whether the LiDAR scans at it."""
 
     number: int
     stamp_ns: int
@@ -68,7 +68,7 @@ class _Moment:
 
 
 class _Shoot:
-    """What every frame of a drive has in common; renders any of them."""
+    """Data common to all frames of a drive; renders any frame."""
 
     def __init__(self, scene: Scene, bank: TextureBank, camera: Camera, seed: int) -> None:
         self._scene, self._bank, self._camera, self._seed = scene, bank, camera, seed
@@ -76,7 +76,7 @@ class _Shoot:
         self._world: World | None = None
 
     def frame(self, moment: _Moment) -> tuple[View, Scan | None]:
-        """The picture and, when the LiDAR turns, its scan."""
+        """Image and, if the LiDAR scans, its scan."""
         if self._world is None or self._moves:
             self._world = World(self._scene, scene_time_s(moment.stamp_ns))
         world, T_world_camera = self._world, moment.T_world_camera
@@ -91,7 +91,7 @@ class _Shoot:
 def _moments(scene: Scene, rng: np.random.Generator, seconds: float, rate_hz: float) -> list[_Moment]:
     moments, turns = [], 0
     for number, (stamp_ns, T) in enumerate(frames(scene, rng, seconds=seconds, rate_hz=rate_hz)):
-        # The LiDAR turns at its own rate, stamped with the first image after it is due.
+        # The LiDAR scans at its own rate, with the stamp of the first image after it is due.
         due = number / rate_hz * _LIDAR_HZ >= turns - 1e-6
         turns += due
         moments.append(_Moment(number, stamp_ns, T, due))
@@ -99,7 +99,7 @@ def _moments(scene: Scene, rng: np.random.Generator, seconds: float, rate_hz: fl
 
 
 def _rendered(shoot: _Shoot, moments: list[_Moment], count: int) -> Iterator[tuple[View, Scan | None]]:
-    """The frames in order, by so many processes, a few ahead at most."""
+    """Frames in order, rendered by ``count`` processes, at most a few in advance."""
     progress: dict[str, Any] = {"total": len(moments), "unit": "frame", "disable": None}
     if count == 1:
         yield from tqdm(map(shoot.frame, moments), **progress)

@@ -1,4 +1,4 @@
-"""Seamless patterns of house fronts, shop shelves and other walls full of things.
+"""Seamless patterns of house fronts, shop fronts and shop shelves.
 
 Importing this module registers them in ``patterns.PATTERNS``.
 """
@@ -13,19 +13,19 @@ from metric_depth_synthetic.patterns import PATTERNS, SIZE, colour, noise, patte
 
 
 def _wall(rng: np.random.Generator) -> FloatArray:
-    """(SIZE, SIZE) what is between the windows: plaster, bricks, concrete, boards."""
+    """Wall between the windows (SIZE, SIZE): plaster, bricks, concrete, boards."""
     kind = str(rng.choice(["plain", "cloud", "bricks", "concrete", "stripes"]))
     wall = PATTERNS[kind].draw(rng) if kind in PATTERNS else np.full((SIZE, SIZE), 0.9, np.float32)
     return single(np.clip(0.55 + 0.4 * wall, 0, 1))
 
 
 def _glass(rng: np.random.Generator, h: int, w: int) -> FloatArray:
-    """(h, w) a pane: dark room or bright sky in it, curtains, blinds."""
+    """Window pane (h, w): dark room or reflected sky, curtains, blinds."""
     y, x = np.linspace(0, 1, h, dtype=np.float32)[:, None], np.linspace(0, 1, w, dtype=np.float32)
     dice = rng.random()
     base = rng.uniform(0.02, 0.25) if dice < 0.7 else rng.uniform(0.25, 0.8)
     pane = base * (1 + rng.uniform(-0.6, 0.6) * y + rng.uniform(-0.4, 0.4) * x)
-    if rng.random() < 0.3:  # the sky or a house across, mirrored
+    if rng.random() < 0.3:  # reflection of the sky or of an opposite house
         pane = np.where(
             y * rng.uniform(0.5, 2) + 0.3 * x < rng.uniform(0.2, 1.0), pane + rng.uniform(0.05, 0.4), pane
         )
@@ -63,7 +63,7 @@ def _window(
 
 
 def _front(rng: np.random.Generator, storeys: int, bays: int) -> FloatArray:
-    """(SIZE, SIZE) grey: windows in a wall."""
+    """House front (SIZE, SIZE), grey: windows in a wall."""
     out = _wall(rng)
     high, wide = SIZE // storeys, SIZE // bays
     w, h = rng.uniform(0.3, 0.8) * wide, rng.uniform(0.4, 0.75) * high
@@ -92,7 +92,7 @@ def _front(rng: np.random.Generator, storeys: int, bays: int) -> FloatArray:
 
 
 def _painted(rng: np.random.Generator, grey: FloatArray) -> FloatArray:
-    """Sometimes in colour: the dark end blueish or warm, as glass and lit rooms are."""
+    """Pattern, sometimes in colour: dark values blueish or warm, like glass and lit rooms."""
     if rng.random() < 0.55:
         return grey
     wall = 0.55 + 0.45 * colour(rng, 0.3, 1.0)
@@ -103,25 +103,25 @@ def _painted(rng: np.random.Generator, grey: FloatArray) -> FloatArray:
 
 @pattern("facade", (2.6, 3.6), turn_deg=0, second="glass", weight=6)
 def storey(rng: np.random.Generator) -> FloatArray:
-    """One storey of one to three windows."""
+    """House front: one storey of one to three windows."""
     return _painted(rng, _front(rng, 1, int(rng.choice([1, 1, 2, 2, 3]))))
 
 
 @pattern("facade", (5.4, 7.2), turn_deg=0, second="glass", weight=6)
 def storeys(rng: np.random.Generator) -> FloatArray:
-    """Two storeys of two to five windows."""
+    """House front: two storeys of two to five windows."""
     return _painted(rng, _front(rng, 2, int(rng.choice([2, 2, 3, 4]))))
 
 
 @pattern("facade", (10.0, 14.5), turn_deg=0, second="glass", weight=4)
 def block(rng: np.random.Generator) -> FloatArray:
-    """Four storeys of a large block."""
+    """House front: four storeys of a large block."""
     return _painted(rng, _front(rng, 4, int(rng.choice([3, 4, 6]))))
 
 
 @pattern("facade", (3.0, 14.0), turn_deg=0, weight=3)
 def curtain_wall(rng: np.random.Generator) -> FloatArray:
-    """An office front: glass from edge to edge between thin mullions, with bands."""
+    """Office front: full glass between thin mullions, with bands."""
     n, m = int(rng.choice([1, 2, 4])), int(rng.choice([2, 4, 6, 8]))
     (j, y), (i, x) = ramp(n), ramp(m)
     pane = rng.uniform(0.08, rng.uniform(0.1, 0.6), (n, m)).astype(np.float32)[j[:, None], i]
@@ -136,7 +136,7 @@ def curtain_wall(rng: np.random.Generator) -> FloatArray:
 
 @pattern("facade", (3.0, 6.0), turn_deg=0, weight=2)
 def shop(rng: np.random.Generator) -> FloatArray:
-    """A shop front: a large pane with things behind it, a door, a name above."""
+    """Shop front: a large pane with things behind it, a door, a name above."""
     canvas = np.empty((SIZE, SIZE, 3), np.uint8)
     canvas[:] = 255 * colour(rng, 0.1)
     cv2.rectangle(canvas, (10, 70), (SIZE - 11, SIZE - 24), (255 * colour(rng, 0.01, 0.15)).tolist(), -1)

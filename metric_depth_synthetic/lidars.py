@@ -1,4 +1,4 @@
-"""LiDARs simulated in a synthetic world: spinning lines and solid-state patterns."""
+"""Simulated LiDARs: spinning lines and solid-state patterns."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from metric_depth_ros.types import BoolArray, FloatArray, IntArray
 from metric_depth_synthetic.sensors import from_angles, in_world, mounted
 from metric_depth_synthetic.world import Hits, World, lifted
 
-# A return of this strength is lost one time in e. Strength is 1 for white at the maximum range: dark
-# asphalt at half of it, met at a grazing angle, is mostly lost.
+# A return of this strength is lost with probability 1/e. Strength is 1 for white at the maximum range: dark
+# asphalt at half of it, hit at a grazing angle, is mostly lost.
 _FAINT = 0.15
-# Beams share their energy between two surfaces where the range jumps by this part.
+# Beams divide their energy between two surfaces if the range jumps by this fraction.
 _JUMP = 0.05
 # Cosine of the largest angle between neighbouring beams: 3 degrees.
 _NEIGHBOURS = 0.9986
@@ -24,16 +24,16 @@ _NEIGHBOURS = 0.9986
 
 @dataclass(frozen=True)
 class LidarNoise:
-    """What is wrong with a LiDAR's ranges. ``scan(noise=False)`` leaves all of it out.
+    """Noise and errors of a LiDAR's ranges. ``scan(noise=False)`` leaves all of them out.
 
     Attributes:
         range_sigma_m, range_sigma_part: standard deviation of the range: a + b * range.
-        dropout: part of the beams that is lost for no reason.
-        faint: how readily weak returns are lost: from far, dark or grazing surfaces; 0 for never.
-        edges: chance that a beam at an edge gives a point between the two surfaces.
-        mirrors: how much of the mirror share of a surface counts: such beams give the mirrored scene
-            behind the surface, or nothing.
-        outliers: part of the points that lie anywhere along their beam.
+        dropout: fraction of the beams lost at random.
+        faint: strength of the loss of weak returns, from far, dark or grazing surfaces; 0 for none.
+        edges: probability that a beam at an edge gives a point between the two surfaces.
+        mirrors: factor on the mirror fraction of surfaces: mirrored beams give the mirrored scene behind the
+            surface, or nothing.
+        outliers: fraction of the points at a random place along their beam.
     """
 
     range_sigma_m: float = 0.015
@@ -47,13 +47,13 @@ class LidarNoise:
 
 @dataclass(frozen=True, eq=False)
 class SpinningLidar:
-    """Lines at fixed elevations turned about the vertical axis; one turn at one instant.
+    """Spinning LiDAR: lines at fixed elevations rotate about the vertical axis; a turn is instantaneous.
 
     Attributes:
         lines: 1 to 64 (or more), evenly from ``fov_down_deg`` to ``fov_up_deg``; elevations are positive
             upwards, and one line lies in the middle.
-        azimuth_step_deg, azimuth_deg: between beams of a line; first and last direction, left is positive.
-        min_range_m, max_range_m: nothing is reported outside.
+        azimuth_step_deg, azimuth_deg: angle between beams of a line; first and last direction, left positive.
+        min_range_m, max_range_m: limits of the reported range.
     """
 
     lines: int = 16
@@ -68,7 +68,7 @@ class SpinningLidar:
 
     @property
     def directions(self) -> FloatArray:
-        """(lines * N, 3) unit, in the sensor's frame, line by line from the lowest."""
+        """Unit directions (lines * N, 3) in the sensor's frame, line by line from the lowest."""
         if self.lines == 1:
             elevations = np.array([(self.fov_down_deg + self.fov_up_deg) / 2])
         else:
@@ -81,13 +81,13 @@ class SpinningLidar:
     def scan(
         self, world: World, T_world_camera: FloatArray, rng: np.random.Generator, *, noise: bool = True
     ) -> Scan:
-        """One turn. Beams that return nothing have no point; ``noise=False``: exact and all of them."""
+        """One turn. Beams without a return have no point; ``noise=False``: exact, with all returns."""
         return _lidar_scan(self, self.directions, world, T_world_camera, rng, noise=noise)
 
 
 @dataclass(frozen=True, eq=False)
 class SolidStateLidar:
-    """Beams in a cone or window ahead, in a pattern that does not repeat from scan to scan.
+    """Solid-state LiDAR: beams in a cone or window, in a pattern that differs from scan to scan.
 
     Attributes:
         pattern: "rosette", of two turning prisms, in a cone ``fov_deg[0]`` wide; or "lissajous", of two
@@ -105,9 +105,9 @@ class SolidStateLidar:
     T_camera_sensor: FloatArray = field(default_factory=lambda: mounted(0.08, 0.0, 0.0))
 
     def directions(self, start: float) -> FloatArray:
-        """(points, 3) unit, in the sensor's frame, of the scan that begins ``start`` turns in."""
+        """Unit directions (points, 3) in the sensor's frame, of the scan from ``start`` turns on."""
         turns = start + np.arange(self.points) / self.points
-        # Frequencies whose ratio is far from a fraction of small numbers fill the field evenly.
+        # Frequencies whose ratio is far from a ratio of small integers fill the field evenly.
         if self.pattern == "rosette":
             a, b = 2 * np.pi * 73.0 * turns, -2 * np.pi * 46.127 * turns
             across, up = (np.cos(a) + np.cos(b)) / 2, (np.sin(a) + np.sin(b)) / 2
@@ -119,7 +119,7 @@ class SolidStateLidar:
     def scan(
         self, world: World, T_world_camera: FloatArray, rng: np.random.Generator, *, noise: bool = True
     ) -> Scan:
-        """One scan, from a random place in the pattern. ``noise=False``: exact, and all that return."""
+        """One scan, from a random start in the pattern. ``noise=False``: exact, with all returns."""
         return _lidar_scan(
             self, self.directions(rng.uniform(0, 1e4)), world, T_world_camera, rng, noise=noise
         )
@@ -157,14 +157,14 @@ def _disturbed(
     ways: FloatArray,
     rng: np.random.Generator,
 ) -> tuple[FloatArray, BoolArray]:
-    """Ranges (N,) as a LiDAR would report them, inf for lost ones, and which of them are far off."""
+    """Ranges (N,) with noise, inf for lost ones, and the mask of the outliers."""
     count = len(range_m)
     albedo, mirror = _optics(world)
     material = world.material_of[np.maximum(hits.triangle, 0)]
     out, wrong = _mixed_edges(kind.edges, range_m, ways, rng)
     mirrored = np.flatnonzero((rng.random(count) < kind.mirrors * mirror[material]) & (hits.triangle >= 0))
     if len(mirrored):
-        # The beam either goes on to what the mirror shows, seen behind it, or its echo misses the sensor.
+        # The beam either continues to the mirrored scene, seen behind it, or its echo misses the sensor.
         out[mirrored] = range_m[mirrored] + _after_mirror(world, origin, ways, hits, mirrored)
         out[mirrored[rng.random(len(mirrored)) < 0.5]] = np.inf
         wrong[mirrored] = True
@@ -185,12 +185,12 @@ def _disturbed(
 def _mixed_edges(
     chance: float, range_m: FloatArray, ways: FloatArray, rng: np.random.Generator
 ) -> tuple[FloatArray, BoolArray]:
-    """Ranges (N,) with some of the beams at edges between the two surfaces, and which those are."""
+    """Ranges (N,) in which some beams at edges lie between the two surfaces, and the mask of these."""
     after = np.roll(range_m, -1)
     with np.errstate(invalid="ignore"):
         edge = np.abs(after - range_m) > _JUMP * np.minimum(after, range_m)
     edge &= np.isfinite(after) & np.isfinite(range_m)
-    # The end of a line has no neighbour in the next one.
+    # The last beam of a line is no neighbour of the first beam of the next.
     edge &= np.einsum("ij,ij->i", ways, np.roll(ways, -1, axis=0)) > _NEIGHBOURS
     share = rng.random(len(range_m))
     mixed = edge & (rng.random(len(range_m)) < chance)
@@ -203,7 +203,7 @@ def _mixed_edges(
 def _after_mirror(
     world: World, origin: FloatArray, ways: FloatArray, hits: Hits, which: IntArray
 ) -> FloatArray:
-    """Metres from a mirroring surface to what the beam meets next; inf for nothing."""
+    """Distance in metres from a mirror to the next surface on the beam; inf without one."""
     ways, normals, range_m = ways[which], hits.normals[which], hits.range_m[which]
     along = np.einsum("ij,ij->i", normals, ways)
     start = lifted(origin + ways * range_m[:, None], normals, range_m)
@@ -211,7 +211,7 @@ def _after_mirror(
 
 
 def _optics(world: World) -> tuple[FloatArray, FloatArray]:
-    """(M,) how much light a material scatters back, and the share that it mirrors."""
+    """Backscatter (M,) and mirror fraction (M,) of the materials."""
     albedo = [np.mean([m.colour, m.colour_2]) for m in world.materials]
     return np.clip(albedo, 0.02, 1.0), np.array([m.mirror for m in world.materials])
 

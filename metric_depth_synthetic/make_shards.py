@@ -1,4 +1,4 @@
-"""The synthetic data set in shards, rendered by one process or many."""
+"""Renders the synthetic dataset into shards, with one or several processes."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ def write_shards(
     everything: bool = False,
     workers: int = 1,
 ) -> None:
-    """Renders those shards of a folder that are missing, and says how many samples were new.
+    """Renders the missing shards of a folder; returns the number of new samples.
 
     Args:
         count: samples in all.
-        shard_size: samples a shard.
+        shard_size: samples per shard.
         everything: as for ``write_shard``.
         workers: processes.
 
     Raises:
-        InputError: the folder holds another data set, or cannot be written.
+        InputError: the folder holds another dataset, or cannot be written.
     """
     missing = _missing(folder, count, shard_size)
     if missing:
-        _ = dataset.bank  # before anything is written: a wrong folder of photos shows here
+        _ = dataset.bank  # before anything is written: fails here for a wrong folder of photos
     _settle_settings(folder, {**dataset.settings, "shard_size": shard_size, "everything": everything})
     new = sum(len(samples) for _, samples in missing)
     started = time.perf_counter()
@@ -73,7 +73,7 @@ def write_shard(
     """Renders samples into one shard of a folder.
 
     Args:
-        everything: labels, instances, normals and sensors too.
+        everything: whether to write labels, instances, normals and sensors too.
         on_sample: called after every sample.
 
     Raises:
@@ -92,7 +92,7 @@ def write_shard(
 
 
 def _missing(folder: Path, count: int, shard_size: int) -> list[tuple[int, range]]:
-    """Number and samples of every shard that is not there, or that has become longer."""
+    """Number and samples of every shard that is missing or must become longer."""
     there = shard_sizes(folder)
     shards = [
         (number, range(first, min(first + shard_size, count)))
@@ -102,7 +102,7 @@ def _missing(folder: Path, count: int, shard_size: int) -> list[tuple[int, range
 
 
 def _settle_settings(folder: Path, settings: dict[str, Any]) -> None:
-    """Notes what the folder holds, so that nothing else is mixed in. Raises InputError when it differs."""
+    """Writes the dataset's settings to the folder. Raises InputError if it holds other settings."""
     path = folder / SETTINGS
     try:
         folder.mkdir(parents=True, exist_ok=True)

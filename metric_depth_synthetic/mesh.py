@@ -1,6 +1,6 @@
-"""Triangles, and the solids that synthetic scenes are built of.
+"""Triangle meshes, and the solids from which synthetic scenes are built.
 
-A solid stands in its own frame, in metres with z up, its base at z = 0 unless said otherwise.
+A solid is in its own frame, in metres with z up, its base at z = 0 unless stated otherwise.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from metric_depth_ros.types import FloatArray, IntArray
 
 @dataclass(frozen=True, eq=False)
 class Mesh:
-    """A soup of T triangles, float32.
+    """Mesh of T separate triangles, float32.
 
     Attributes:
         corners: (T, 3, 3) metres; counter-clockwise seen from outside.
@@ -32,7 +32,7 @@ class Mesh:
         return len(self.corners)
 
     def moved(self, T_target_source: FloatArray) -> Mesh:
-        """The mesh under a rigid or scaling transform (4, 4); texture coordinates stay."""
+        """Mesh after a rigid or scaling transform (4, 4); texture coordinates are not changed."""
         A = np.asarray(T_target_source[:3, :3], np.float32)
         corners = self.corners @ A.T + np.asarray(T_target_source[:3, 3], np.float32)
         normals = self.normals @ np.linalg.inv(A).astype(np.float32)
@@ -40,7 +40,7 @@ class Mesh:
 
 
 def joined(meshes: Sequence[Mesh]) -> Mesh:
-    """One mesh of several."""
+    """One mesh from several."""
     return Mesh(
         np.concatenate([m.corners for m in meshes]),
         np.concatenate([m.normals for m in meshes]),
@@ -49,26 +49,26 @@ def joined(meshes: Sequence[Mesh]) -> Mesh:
 
 
 def placed(x: float, y: float, z: float = 0.0, yaw_deg: float = 0.0, scale: float = 1.0) -> FloatArray:
-    """(4, 4) transform: scale, turn about z, move."""
+    """Transform (4, 4): scale, rotation about z, translation."""
     c, s = np.cos(np.radians(yaw_deg)) * scale, np.sin(np.radians(yaw_deg)) * scale
     return np.array([[c, -s, 0, x], [s, c, 0, y], [0, 0, scale, z], [0, 0, 0, 1]], np.float64)
 
 
 def facets(corners: FloatArray) -> FloatArray:
-    """(T, 3) normals of triangles (T, 3, 3), twice their area long."""
+    """Normals (T, 3) of triangles (T, 3, 3); their length is twice the area."""
     normals: FloatArray = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     return normals
 
 
 def unit(vectors: FloatArray) -> FloatArray:
-    """(..., 3) float32 vectors of length 1; those of length 0 stay 0."""
+    """Unit vectors (..., 3), float32; vectors of length 0 stay 0."""
     length = np.sqrt(np.einsum("...i,...i->...", vectors, vectors))
     out: FloatArray = vectors / np.maximum(length, 1e-12)[..., None]
     return out.astype(np.float32)
 
 
 def from_faces(vertices: FloatArray, faces: IntArray, *, smooth: bool = False) -> Mesh:
-    """A mesh of (V, 3) vertices and (T, 3) indices, with texture coordinates by box projection.
+    """Mesh from vertices (V, 3) and indices (T, 3), with texture coordinates by box projection.
 
     ``smooth`` averages the shading normals at shared vertices.
     """
@@ -103,7 +103,7 @@ def slab(low: Sequence[float], high: Sequence[float]) -> Mesh:
 
 
 def quad(corner: Sequence[float], along: Sequence[float], up: Sequence[float]) -> Mesh:
-    """A rectangle or parallelogram, one-sided in normal (along x up); rays hit it from both sides."""
+    """Rectangle or parallelogram with the normal (along x up); rays hit it from both sides."""
     c, a, b = (np.asarray(v, np.float32) for v in (corner, along, up))
     corners = np.stack([np.stack([c, c + a, c + a + b]), np.stack([c, c + a + b, c + b])])
     normals = np.broadcast_to(unit(np.cross(a, b)), (2, 3, 3)).astype(np.float32)
@@ -113,7 +113,7 @@ def quad(corner: Sequence[float], along: Sequence[float], up: Sequence[float]) -
 
 
 def lathe(profile: Sequence[tuple[float, float]], *, segments: int = 20, smooth: bool = True) -> Mesh:
-    """A solid of revolution about z from (radius, height) points, listed from the bottom up.
+    """Solid of revolution about z from points (radius, height), listed from the bottom up.
 
     Rings of radius 0 close the ends.
     """
@@ -138,7 +138,7 @@ def lathe(profile: Sequence[tuple[float, float]], *, segments: int = 20, smooth:
 def cylinder(radius: float, height: float, *, top: float | None = None, segments: int = 16) -> Mesh:
     """A closed cylinder, or a cone or frustum with ``top`` radius."""
     end = radius if top is None else top
-    # Doubled rings keep the rims sharp.
+    # Double rings keep the rims sharp.
     return joined(
         [
             lathe([(radius, 0), (end, height)], segments=segments),
@@ -172,7 +172,7 @@ def ellipsoid(x: float, y: float, z: float, *, power: float = 1.0, segments: int
 
 
 def blob(radius: float, roughness: float, rng: np.random.Generator, *, segments: int = 14) -> Mesh:
-    """A lump: a sphere standing on z = 0 whose radius varies smoothly by about ``roughness``."""
+    """Irregular sphere on z = 0 whose radius varies smoothly by about ``roughness``."""
     mesh = ellipsoid(2 * radius, 2 * radius, 2 * radius, segments=segments)
     centre = np.array([0, 0, radius], np.float32)
     way = unit(mesh.corners - centre)
@@ -184,7 +184,7 @@ def blob(radius: float, roughness: float, rng: np.random.Generator, *, segments:
 
 
 def extruded(outline: Sequence[tuple[float, float]], height: float) -> Mesh:
-    """A prism on a convex outline in x, y, listed counter-clockwise."""
+    """Prism over a convex outline in x, y, listed counter-clockwise."""
     ring = np.asarray(outline, np.float32)
     n = len(ring)
     low = np.column_stack([ring, np.zeros(n, np.float32)])
@@ -204,7 +204,7 @@ def extruded(outline: Sequence[tuple[float, float]], height: float) -> Mesh:
 
 
 def tube(path: FloatArray, radius: float, *, segments: int = 6) -> Mesh:
-    """A round tube along (N, 3) points: pipes, cables, branches, chair legs."""
+    """Round tube along points (N, 3): pipes, cables, branches, chair legs."""
     path = np.asarray(path, np.float32)
     way = unit(np.gradient(path, axis=0))
     side = np.where(np.abs(way[:, 2:]) < 0.9, np.array([[0, 0, 1]]), np.array([[1, 0, 0]])).astype(np.float32)
@@ -216,7 +216,7 @@ def tube(path: FloatArray, radius: float, *, segments: int = 6) -> Mesh:
 
 
 def sheet(points: FloatArray, *, smooth: bool = False) -> Mesh:
-    """A surface through an (M, N, 3) grid of points: terrain, curtains, arches.
+    """Surface through a grid of points (M, N, 3): terrain, curtains, arches.
 
     The normal is (along the second axis) x (along the first).
     """
@@ -229,7 +229,7 @@ def sheet(points: FloatArray, *, smooth: bool = False) -> Mesh:
         per_cell = flat.reshape(m, n, 2, 3).sum(2)
         for di, dj in ((0, 0), (0, 1), (1, 0), (1, 1)):
             summed[di : m + di, dj : n + dj] += per_cell
-        if np.allclose(points[:, 0], points[:, -1], atol=1e-5):  # closed: the seam is no edge
+        if np.allclose(points[:, 0], points[:, -1], atol=1e-5):  # closed: the seam is not an edge
             summed[:, 0] = summed[:, -1] = summed[:, 0] + summed[:, -1]
         normals = _cells(unit(summed))
     else:
@@ -241,9 +241,9 @@ def sheet(points: FloatArray, *, smooth: bool = False) -> Mesh:
 
 
 def leaves(centres: FloatArray, size: float, rng: np.random.Generator, *, upright: bool = False) -> Mesh:
-    """One randomly turned square of about ``size`` metres at each of (N, 3) centres: foliage, paper.
+    """Randomly rotated squares of about ``size`` metres at centres (N, 3): foliage, paper.
 
-    ``upright`` keeps them vertical, as blades of grass.
+    ``upright`` keeps them vertical, like blades of grass.
     """
     n = len(centres)
     a, b = (unit(rng.normal(size=(n, 3)).astype(np.float32)) for _ in range(2))
@@ -272,14 +272,14 @@ def _unit_box() -> Mesh:
 
 
 def _cells(grid: FloatArray) -> FloatArray:
-    """(2 * (M-1) * (N-1), 3, C): the values of an (M, N, C) grid at the corners of its triangles."""
+    """Values of a grid (M, N, C) at its triangles' corners: (2 * (M-1) * (N-1), 3, C)."""
     a, b, c, d = grid[:-1, :-1], grid[:-1, 1:], grid[1:, 1:], grid[1:, :-1]
     pairs = np.stack([np.stack([a, b, c], 2), np.stack([a, c, d], 2)], 2)
     return pairs.reshape(-1, 3, grid.shape[-1])
 
 
 def _box_uv(corners: FloatArray, flat: FloatArray) -> FloatArray:
-    """Texture coordinates along the two axes that the face's normal is farthest from."""
+    """Texture coordinates along the two axes most perpendicular to the face's normal."""
     axis = np.abs(flat).argmax(1)
     pick = np.array([[1, 2], [0, 2], [0, 1]])[axis]
     return np.take_along_axis(corners, pick[:, None, :].repeat(3, axis=1), axis=2)

@@ -1,4 +1,4 @@
-"""A scene's materials: colours, textures and finishes as real surfaces of each role have them."""
+"""Materials of a scene: realistic colours, textures and finishes for each role of a surface."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from metric_depth_synthetic.textures import PATTERNS, PHOTO, Pattern, TextureBan
 
 @dataclass(frozen=True)
 class _Paint:
-    """One colour a surface may have, as HSV on a screen (0 to 1), with its spread.
+    """One possible colour of a surface, as HSV on a screen (0 to 1), with its spread.
 
-    ``hue`` None is any hue, which leans to the scene's own.
+    ``hue`` None is any hue, with a preference for the scene's own hues.
     """
 
     hue: float | None
@@ -27,7 +27,7 @@ class _Paint:
 
 @dataclass(frozen=True)
 class _Finish:
-    """How often a surface shines, and how: strength, exponent, and the largest part it mirrors."""
+    """Gloss of a surface: probability, strength, exponent, and the largest mirror fraction."""
 
     chance: float
     specular: tuple[float, float]
@@ -52,7 +52,7 @@ _BRICK = _Paint(0.03, 0.03, (0.35, 0.65), (0.4, 0.7))
 _TAR = _Paint(0.6, 0.4, (0.0, 0.08), (0.22, 0.5))
 _SKIN = _Paint(0.055, 0.02, (0.25, 0.55), (0.3, 0.9))
 
-# The colours of each role with their shares.
+# The colours of each role with their probabilities.
 _PAINTS: dict[str, tuple[tuple[_Paint, float], ...]] = {
     "wall": ((_WHITE, 5), (_BEIGE, 3), (_GREY, 2), (_PASTEL, 2), (_ANY, 0.8), (_STRONG, 0.4), (_DARK, 0.3)),
     "floor": ((_BROWN, 4), (_PINE, 2), (_GREY, 3), (_BEIGE, 3), (_DARK, 1.5), (_WHITE, 1), (_ANY, 1)),
@@ -94,7 +94,7 @@ _FINISHES: dict[str, _Finish] = {
     "any": _Finish(0.3, (0.02, 0.5), (8, 150), 0.3),
 }
 _DULL = _Finish(0.06, (0.02, 0.15), (8, 60), 0.05)
-# How often a role takes a nearly even texture, and how often a colour that the scene has used for it.
+# Probabilities of an almost plain texture, and of a colour that the scene has already used for the role.
 _EVEN = {
     "wall": 0.5, "ceiling": 0.75, "paint": 0.85, "plastic": 0.7, "metal": 0.4, "fabric": 0.25,
     "glass": 0.9, "skin": 0.9, "paper": 0.5, "concrete": 0.1, "floor": 0.06,
@@ -109,28 +109,27 @@ _WILD_SCENES = 0.15
 
 
 class Palette:
-    """Materials for one scene, drawn so that its colours go together.
+    """Random materials for one scene, with matching colours.
 
-    In one scene of seven any surface may have any texture and colour, so that neither gives its
-    distance away.
+    In one of seven scenes any surface may have any texture and colour, so neither indicates its distance.
 
     Attributes:
-        bank: what the materials' texture indices refer to.
-        wild: whether this is such a scene.
+        bank: textures to which the materials' indices refer.
+        wild: whether any surface may have any texture and colour.
     """
 
     def __init__(self, rng: np.random.Generator, bank: TextureBank) -> None:
         self.bank = bank
         self._rng = rng
         self.wild = bool(rng.random() < _WILD_SCENES)
-        # One or two hues recur; some scenes are greyer or darker than others.
+        # One or two hues are repeated; some scenes are greyer or darker than others.
         self._hues = rng.random(int(rng.integers(1, 4)))
         self._strength = float(rng.uniform(0.35, 1.15))
         self._darkness = float(np.exp(rng.normal(0, 0.25)))
         self._used: dict[str, list[Vector]] = {}
 
     def draw(self, role: Role, *, colour: Vector | None = None, repeat_m: float | None = None) -> Material:
-        """A material for a surface of ``role``; ``colour`` (linear RGB) and ``repeat_m`` hold as given."""
+        """Random material for a ``role``, with ``colour`` (linear RGB) and ``repeat_m`` if given."""
         rng = self._rng
         texture = self._pick(role, colour)
         kind = self.bank.kinds[texture]
@@ -165,7 +164,7 @@ class Palette:
         if rng.random() < _EVEN.get(role, 0.0):
             fit = self._even(fit)
         elif colour is not None and min(colour) < 0.5:
-            # A colour that was asked for shows as such on grey patterns only.
+            # A requested colour is only correct on grey patterns.
             grey = fit[self.bank.grey[fit]]
             fit = grey if len(grey) else fit
         return int(fit[rng.integers(len(fit))])
@@ -205,7 +204,7 @@ class Palette:
         return _within(red**2.2, green**2.2, blue**2.2)
 
     def _filter(self, role: str) -> Vector:
-        """What a coloured texture is multiplied by: a brightness with a slight tint."""
+        """Factor of a coloured texture: a brightness with a slight tint."""
         rng = self._rng
         low = 0.3 if role in ("foliage", "grass", "ground", "bark") else 0.6
         level = rng.uniform(low, 1.0) ** self._darkness
@@ -213,7 +212,7 @@ class Palette:
         return _within(red, green, blue)
 
     def _second(self, role: str, first: Vector, pattern: Pattern) -> Vector:
-        """A grey texture's other colour, by what it stands for."""
+        """Second colour of a grey texture, from its meaning in the pattern."""
         rng = self._rng
         if pattern.second == "other" or (self.wild and rng.random() < 0.5):
             return self._colour(role) if rng.random() < 0.6 else self._mixed(_ANY)
@@ -223,7 +222,7 @@ class Palette:
             return self._mixed(_GREY)
         if pattern.second == "ink":
             return self._mixed(_DARK if max(first) > 0.15 else _WHITE)
-        # A shade, from deep to faint; the hue turns a little as dirt and light do.
+        # A shade, from strong to weak; the hue shifts slightly, as from dirt and light.
         red, green, blue = float(rng.beta(1.0, 1.8)) * np.exp(rng.normal(0, 0.06, 3))
         return _within(first[0] * red, first[1] * green, first[2] * blue)
 
@@ -237,5 +236,5 @@ class Palette:
 
 
 def _within(red: float, green: float, blue: float) -> Vector:
-    """The colour, kept in what a surface can reflect."""
+    """Colour limited to what a surface can reflect."""
     return (min(float(red), 0.95), min(float(green), 0.95), min(float(blue), 0.95))

@@ -1,6 +1,6 @@
-"""Seamless patterns that textures are drawn by: the tools, and the abstract ones.
+"""Seamless patterns for textures: drawing tools, and abstract patterns.
 
-A pattern is a function of a random generator; it gives (SIZE, SIZE) for a grey one (0 is the material's
+A pattern is a function of a random generator; it returns (SIZE, SIZE) for a grey pattern (0 is the material's
 second colour, 1 its first) or (SIZE, SIZE, 3) linear RGB, float32, about [0, 1].
 """
 
@@ -24,14 +24,14 @@ Draw = Callable[[np.random.Generator], FloatArray]
 
 @dataclass(frozen=True)
 class Pattern:
-    """How one kind of texture is drawn and used.
+    """One kind of texture: how it is drawn and used.
 
     Attributes:
-        draw: the picture, from a random generator.
-        roles: what surfaces it fits.
-        repeat_m: least and most metres that one copy covers in nature.
-        turn_deg: it may be turned by any multiple of this; 0 keeps it upright.
-        second: what a grey pattern's second colour is: a "shade" of the first, an "other" colour, the
+        draw: function that draws it from a random generator.
+        roles: roles of the surfaces it fits.
+        repeat_m: smallest and largest real size of one copy, in metres.
+        turn_deg: it may be rotated by any multiple of this; 0 keeps it upright.
+        second: meaning of a grey pattern's second colour: a "shade" of the first, an "other" colour, the
             "joint" between stones, "ink" on paper, or window "glass".
         weight: its share of a bank.
     """
@@ -77,9 +77,9 @@ def _frequencies() -> tuple[FloatArray, FloatArray]:
 def noise(
     rng: np.random.Generator, slope: float, *, low: float = 1.0, high: float = 128.0, stretch: float = 1.0
 ) -> FloatArray:
-    """(SIZE, SIZE) periodic noise, mean 0 and deviation 1, with amplitude 1 / frequency^slope.
+    """Periodic noise (SIZE, SIZE), mean 0 and deviation 1, with amplitude 1 / frequency^slope.
 
-    ``low`` to ``high`` are cycles a copy; ``stretch`` above 1 draws it out along rows, below 1 along
+    ``low`` to ``high`` are cycles per copy; ``stretch`` above 1 stretches it along rows, below 1 along
     columns.
     """
     fx, fy = _frequencies()
@@ -92,7 +92,7 @@ def noise(
 
 
 def ramp(n: int = 1) -> tuple[IntArray, FloatArray]:
-    """Along one side cut into n parts: (SIZE,) the part's number, and 0 to 1 within it."""
+    """One side divided into n parts: number of the part (SIZE,), and position within it, 0 to 1."""
     i = (np.arange(SIZE, dtype=np.float32) + 0.5) * n / SIZE
     part = np.minimum(i.astype(np.int64), n - 1)
     return part, i - part
@@ -124,12 +124,12 @@ def cells(
 
 
 def warped(image: FloatArray, rng: np.random.Generator, texels: float, *, high: float = 6.0) -> FloatArray:
-    """The image bent smoothly by about so many texels; it stays seamless."""
+    """Image warped smoothly by about ``texels``; it stays seamless."""
     x, y = (
         (texels * noise(rng, 1.0, high=high) + np.arange(SIZE, dtype=np.float32).reshape(s)) % SIZE
         for s in ((1, -1), (-1, 1))
     )
-    # Padded by hand: remap does not wrap between the last texel and the first.
+    # Padded explicitly: remap does not wrap between the last texel and the first.
     padded = np.pad(np.asarray(image, np.float32), [(0, 1), (0, 1), *[(0, 0)] * (image.ndim - 2)], "wrap")
     out: FloatArray = cv2.remap(padded, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR)
     return out
@@ -138,9 +138,9 @@ def warped(image: FloatArray, rng: np.random.Generator, texels: float, *, high: 
 def scattered(
     canvas: ImageArray, rng: np.random.Generator, rounds: int, paint: Callable[[ImageArray, float], None]
 ) -> ImageArray:
-    """The canvas painted on many times, rolled by a random way before each so that nothing ends at a seam.
+    """Canvas after many rounds of painting, rolled by a random offset before each so nothing ends at a seam.
 
-    ``paint`` gets the canvas and how far the work is, 0 to 1; it must keep clear of the border.
+    ``paint`` gets the canvas and the progress, 0 to 1; it must not paint at the border.
     """
     for k in range(rounds):
         canvas = np.ascontiguousarray(np.roll(canvas, tuple(rng.integers(0, SIZE, 2)), axis=(0, 1)))
@@ -149,12 +149,12 @@ def scattered(
 
 
 def tinted(grey: FloatArray, dark: FloatArray, bright: FloatArray) -> FloatArray:
-    """(SIZE, SIZE, 3): a grey pattern between two RGB colours."""
+    """Colour pattern (SIZE, SIZE, 3) from a grey pattern and two RGB colours."""
     return dark + grey[..., None] * (np.asarray(bright) - dark).astype(np.float32)
 
 
 def colour(rng: np.random.Generator, low: float = 0.02, high: float = 0.9) -> FloatArray:
-    """(3,) a linear RGB colour, near grey in about a third; its largest channel is from low to high."""
+    """Random linear RGB colour (3,), almost grey in a third; its largest channel is from low to high."""
     value = np.exp(rng.uniform(np.log(low), np.log(high)))
     saturation = rng.uniform(0, 0.2) if rng.random() < 0.35 else rng.uniform(0.2, 0.9)
     rgb = np.array(colorsys.hsv_to_rgb(rng.random(), saturation, 1.0)) ** 2.2
@@ -163,12 +163,12 @@ def colour(rng: np.random.Generator, low: float = 0.02, high: float = 0.9) -> Fl
 
 
 def single(values: FloatArray) -> FloatArray:
-    """The values as float32."""
+    """Values as float32."""
     return np.asarray(values, np.float32)
 
 
 def soft(image: FloatArray, texels: float) -> FloatArray:
-    """The image blurred across its seams."""
+    """Image blurred across its seams."""
     pad = int(3 * texels) + 1
     around = np.pad(image, [(pad, pad), (pad, pad), *[(0, 0)] * (image.ndim - 2)], "wrap")
     out: FloatArray = cv2.GaussianBlur(around, (0, 0), texels)[pad:-pad, pad:-pad]
@@ -182,7 +182,7 @@ def soft(image: FloatArray, texels: float) -> FloatArray:
     "wall ceiling paint plastic metal paper skin fabric glass concrete screen facade", (0.5, 4.0), weight=4
 )
 def plain(rng: np.random.Generator) -> FloatArray:
-    """Nearly one colour: painted walls, plastic."""
+    """Almost one colour: painted walls, plastic."""
     return 0.9 + rng.uniform(0.005, 0.05) * noise(rng, rng.uniform(0.5, 2.5))
 
 
@@ -200,7 +200,7 @@ def fine(rng: np.random.Generator) -> FloatArray:
 
 @pattern("fabric ground", (0.4, 3.0), second="other", weight=2)
 def mottled(rng: np.random.Generator) -> FloatArray:
-    """Patches with edges, as camouflage."""
+    """Patches with edges, like camouflage."""
     rough = noise(rng, rng.uniform(1.2, 2.2), low=rng.uniform(1, 5))
     steps = int(rng.integers(1, 4))
     sharp = np.clip(np.floor(rough * steps * 0.7 + 0.5) / steps / 1.5, -1, 1)
@@ -304,7 +304,7 @@ def zigzag(rng: np.random.Generator) -> FloatArray:
 
 @pattern("any", (0.5, 4.0), weight=2)
 def colour_noise(rng: np.random.Generator) -> FloatArray:
-    """Clouds in which each channel goes its own way."""
+    """Clouds with independent channels."""
     slope, low = rng.uniform(0.5, 2), rng.uniform(1, 8)
     shared, mix = noise(rng, slope, low=low), rng.uniform(0.3, 1)
     own = np.stack([noise(rng, slope, low=low) for _ in range(3)], axis=-1)

@@ -1,4 +1,4 @@
-"""What a camera makes of the light: lens, exposure, sensor noise, tone curve and compression."""
+"""Camera simulation: lens, exposure, sensor noise, tone curve and compression."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ _NOISE_SIZE = 1 << 20
 
 @dataclass(frozen=True)
 class Photography:
-    """One camera's way with light. The defaults only apply the sRGB curve.
+    """Image formation of one camera. The defaults only apply the sRGB curve.
 
     Attributes:
-        metering: percentile of the picture's luminance that exposure aims at; None exposes by
+        metering: percentile of the image's luminance that sets the exposure; None exposes by
             ``exposure_ev`` alone, radiance 1 being white.
         exposure_ev: stops more (brighter) or less than metered.
-        gain_limit: the most by which metering brightens.
+        gain_limit: largest gain of metering.
         white_balance: gain of red, green and blue.
         saturation: 1 keeps, 0 is monochrome.
         shoulder: 0 clips highlights hard, 1 rolls them off softly.
-        contrast: strength of the S-curve, negative for a flat picture.
+        contrast: strength of the S-curve, negative for a flat image.
         gamma: exponent after the sRGB curve.
         lift: grey value of black, 0 to 1.
         vignetting: light lost in the corners, 0 to 1.
         aberration: difference in magnification between red and blue.
-        glare: part of the bright light that spreads over the picture.
+        glare: fraction of the bright light that spreads over the image.
         blur_px: standard deviation of the lens blur.
-        motion_px: right and down, the way the picture moved during exposure.
+        motion_px: right and down, the image motion during exposure.
         shot_noise: noise variance at white; it grows with the light.
         read_noise: noise deviation in the dark; white is 1.
         chroma_noise: deviation of coarse colour blotches relative to the pixel noise.
         sharpening: strength of the halo at edges.
-        jpeg_quality: what the camera's files are saved with.
+        jpeg_quality: quality of the camera's files.
     """
 
     metering: float | None = None
@@ -69,7 +69,7 @@ NEUTRAL = Photography()
 
 
 def draw_photography(rng: np.random.Generator, *, dark: bool = False) -> Photography:
-    """A random camera; in a ``dark`` place it is noisier, blurs more and underexposes."""
+    """Random camera; in a ``dark`` place it is noisier, more blurred and underexposed."""
 
     def sometimes(chance: float, low: float, high: float) -> float:
         value = float(rng.uniform(low, high))
@@ -103,9 +103,9 @@ def draw_photography(rng: np.random.Generator, *, dark: bool = False) -> Photogr
 
 
 def photograph(radiance: FloatArray, photography: Photography, rng: np.random.Generator) -> ImageArray:
-    """(H, W, 3) uint8 RGB: the picture that a camera takes of linear radiance (H, W, 3).
+    """Image (H, W, 3) uint8 RGB that a camera takes of linear radiance (H, W, 3).
 
-    Light that is not finite counts as black. Only the noise is random.
+    Non-finite light counts as black. Only the noise is random.
     """
     p = photography
     light: FloatArray = np.ascontiguousarray(radiance, np.float32)
@@ -114,7 +114,7 @@ def photograph(radiance: FloatArray, photography: Photography, rng: np.random.Ge
     light = _through_lens(light * np.float32(_exposure(light, p)), p)
     if p.shot_noise > 0 or p.read_noise > 0:
         light = light + _sensor_noise(light, p, rng)
-    # In place: clipping at white is the sensor's; the soft shoulder needs what is above it.
+    # In place: the sensor clips at white; the soft shoulder needs the values above it.
     light = cv2.transform(light, _colour_matrix(p))
     top = _white(p.shoulder)
     index = np.clip(light * np.float32((_LEVELS - 1) / top), 0, _LEVELS - 1).astype(np.uint16)
@@ -126,7 +126,7 @@ def photograph(radiance: FloatArray, photography: Photography, rng: np.random.Ge
 
 
 def encode_jpeg(image: ImageArray, quality: int) -> bytes:
-    """A JPEG file of (H, W, 3) uint8 RGB.
+    """Bytes of a JPEG file of an image (H, W, 3) uint8 RGB.
 
     Raises:
         InputError: the image is not uint8 RGB, or the quality is outside 1 to 100.
@@ -144,14 +144,14 @@ def _exposure(light: FloatArray, p: Photography) -> float:
     if p.metering is None:
         return stops
     median, metered = np.percentile(light[1::4, 1::4] @ _LUMA, (50, p.metering))
-    # Mid-grey for the median, near white for the brightest tenth; but no picture all of near white.
+    # Mid-grey for the median, near white for the brightest tenth, but no image that is all near white.
     aim = 0.16 * (0.7 / 0.16) ** ((p.metering - 50) / 45)
     gain = min(aim / max(metered, 1e-6), 0.32 / max(median, 1e-6), p.gain_limit)
     return float(stops * gain)
 
 
 def _through_lens(light: FloatArray, p: Photography) -> FloatArray:
-    """The light on the sensor: glare, aberration, blur, vignetting."""
+    """Light on the sensor, after glare, aberration, blur and vignetting."""
     height, width = light.shape[:2]
     if p.glare > 0:
         small = cv2.resize(light, (max(width // 8, 1), max(height // 8, 1)), interpolation=cv2.INTER_AREA)
@@ -177,7 +177,7 @@ def _through_lens(light: FloatArray, p: Photography) -> FloatArray:
 
 
 def _streak(motion_px: tuple[float, float]) -> FloatArray:
-    """A motion blur kernel: points along the way, each shared among its four pixels."""
+    """Motion blur kernel: points along the motion, each distributed over its four pixels."""
     length = float(np.hypot(*motion_px))
     half = int(np.ceil(length / 2)) + 1
     kernel = np.zeros((2 * half + 1, 2 * half + 1), np.float32)
@@ -193,7 +193,7 @@ def _streak(motion_px: tuple[float, float]) -> FloatArray:
 
 @lru_cache(maxsize=16)
 def _corner_distance(height: int, width: int) -> FloatArray:
-    """(H, W): 0 in the middle, 1 in the corners, growing as the square."""
+    """Squared distance (H, W) from the middle, 1 in the corners."""
     y, x = np.linspace(-1, 1, height, dtype=np.float32), np.linspace(-1, 1, width, dtype=np.float32)
     aspect = np.float32(height / width)
     squared: FloatArray = (x**2 + (y[:, None] * aspect) ** 2) / (1 + aspect**2)
@@ -202,7 +202,7 @@ def _corner_distance(height: int, width: int) -> FloatArray:
 
 @lru_cache(maxsize=1)
 def _noise_table() -> FloatArray:
-    """Normal numbers to be read from a random place: four times faster than drawing them."""
+    """Table of normal random numbers, read from a random start: four times faster than drawing them."""
     return np.random.default_rng(0).standard_normal(_NOISE_SIZE, np.float32)
 
 
@@ -215,7 +215,7 @@ def _normal(rng: np.random.Generator, shape: tuple[int, ...]) -> FloatArray:
 
 
 def _sensor_noise(light: FloatArray, p: Photography, rng: np.random.Generator) -> FloatArray:
-    """Noise as it is after demosaicing: most of it shared by the channels, colour in soft blotches."""
+    """Noise as after demosaicing: mostly common to the channels, with soft colour blotches."""
     height, width = light.shape[:2]
     grains: FloatArray = _normal(rng, (height, width, 3)) * np.float32(0.6)
     grains += _normal(rng, (height, width, 1)) * np.float32(0.8)
@@ -235,13 +235,13 @@ def _colour_matrix(p: Photography) -> FloatArray:
 
 
 def _white(shoulder: float) -> float:
-    """The radiance at which the sensor clips."""
+    """Radiance at which the sensor clips."""
     return 1.0 + 3.0 * shoulder
 
 
 @lru_cache(maxsize=64)
 def _tone_curve(p: Photography) -> ImageArray:
-    """(_LEVELS,) uint8 for radiance from 0 to where the sensor clips."""
+    """Tone curve (_LEVELS,) uint8 for radiance from 0 to where the sensor clips."""
     x = np.linspace(0, _white(p.shoulder), _LEVELS)
     knee = 1 - 0.6 * p.shoulder
     if p.shoulder > 0:

@@ -13,14 +13,14 @@ from metric_depth_synthetic.patterns import SIZE, noise, pattern, ramp, scattere
 
 
 def _green(rng: np.random.Generator, *, autumn: bool = False) -> FloatArray:
-    """(3,) a leaf's colour relative to its brightness; palettes multiply it by theirs."""
+    """Colour (3,) of a leaf relative to its brightness; palettes multiply it by theirs."""
     red, blue = ((0.9, 1.9), (0.1, 0.4)) if autumn else ((0.35, 0.85), (0.12, 0.4))
     bright = rng.uniform(0.45, 0.6) if autumn else rng.uniform(0.7, 1.0)
     return np.array([bright * rng.uniform(*red), bright, bright * rng.uniform(*blue)], np.float32)
 
 
 def _leaf(x: float, y: float, length: float, width: float, angle: float) -> FloatArray:
-    """(8, 2) int32 outline of a pointed leaf with its stem at x, y."""
+    """Outline (8, 2) int32 of a pointed leaf with its stem at x, y."""
     along = np.array([0, 0.3, 0.6, 0.85, 1, 0.85, 0.6, 0.3])
     across = np.array([0, 0.42, 0.5, 0.25, 0, -0.25, -0.5, -0.42])
     c, s = np.cos(angle) * length, np.sin(angle) * length
@@ -30,7 +30,7 @@ def _leaf(x: float, y: float, length: float, width: float, angle: float) -> Floa
 
 
 def _heap(rng: np.random.Generator, size: float, *, autumn: bool, narrow: float) -> FloatArray:
-    """Leaves on leaves, the upper ones brighter."""
+    """Overlapping leaves, the upper ones brighter."""
     canvas = np.zeros((SIZE, SIZE, 3), np.uint8)
     canvas[:] = (20 * _green(rng)).astype(np.uint8)
     tones = [_green(rng, autumn=autumn) for _ in range(4)]
@@ -55,7 +55,7 @@ def _heap(rng: np.random.Generator, size: float, *, autumn: bool, narrow: float)
 
 @pattern("foliage", (0.4, 2.0), weight=5)
 def leaves(rng: np.random.Generator) -> FloatArray:
-    """A hedge or a crown from near by."""
+    """Hedge or tree crown from near."""
     return _heap(
         rng, float(rng.uniform(8, 40)), autumn=bool(rng.random() < 0.12), narrow=rng.uniform(0.25, 0.8)
     )
@@ -69,7 +69,7 @@ def litter(rng: np.random.Generator) -> FloatArray:
 
 @pattern("foliage", (1.0, 5.0), weight=4)
 def crown(rng: np.random.Generator) -> FloatArray:
-    """A tree from afar: bright clumps and dark gaps."""
+    """Tree crown from afar: bright clumps and dark gaps."""
     clumps = noise(rng, 1.0, low=3) + 0.5 * noise(rng, 0.3, low=20)
     light = np.clip(0.45 + 0.25 * clumps, 0.03, 1)
     if rng.random() < 0.5:
@@ -138,7 +138,7 @@ def meadow(rng: np.random.Generator) -> FloatArray:
 
 @pattern("bark wood", (0.3, 1.2), turn_deg=0, weight=4)
 def bark(rng: np.random.Generator) -> FloatArray:
-    """Furrows up the trunk; or, as on birches, dark marks across."""
+    """Bark: furrows along the trunk; or, as on birches, dark marks across."""
     if rng.random() < 0.2:
         marks = noise(rng, 0.8, low=6, stretch=12) > 1.7
         return single(0.9 + 0.04 * noise(rng, 1.0) - 0.7 * marks)

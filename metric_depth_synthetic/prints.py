@@ -39,7 +39,7 @@ _CAPITALS = "ABCDEFGHIKLMNOPRSTUVWXYZ0123456789"
 
 
 def words(rng: np.random.Generator, count: int) -> str:
-    """Made-up words."""
+    """Random invented words."""
     lengths = rng.integers(1, 4, count)
     first = rng.integers(0, len(_CONSONANTS), lengths.sum())
     second = rng.integers(0, len(_VOWELS), lengths.sum())
@@ -61,7 +61,7 @@ def _write(
 def _paragraphs(
     onto: ImageArray, rng: np.random.Generator, columns: int, height: float, shade: object
 ) -> None:
-    """Fills a picture with columns of text, headings and boxes, inside a margin."""
+    """Fills an image with columns of text, headings and boxes, inside a margin."""
     h, w = onto.shape[:2]
     margin = max(int(0.05 * w), 2)
     wide = (w - margin) // columns
@@ -118,7 +118,7 @@ def scribble(rng: np.random.Generator) -> FloatArray:
 
 @pattern("print", (0.2, 1.0), turn_deg=0, weight=5)
 def books(rng: np.random.Generator) -> FloatArray:
-    """Spines in two to four rows, of every colour, height and width, above dark gaps."""
+    """Book spines in two to four rows, of all colours, heights and widths, with dark gaps above."""
     rows = int(rng.choice([1, 2, 2, 3]))
     out = np.full((SIZE, SIZE, 3), 6, np.uint8)
     tall, board = SIZE // rows, int(rng.integers(3, 10))
@@ -137,7 +137,7 @@ def books(rng: np.random.Generator) -> FloatArray:
 
 
 def _spine(rng: np.random.Generator, wide: int, high: int) -> ImageArray:
-    """(high, wide, 3) a book's back: bands, a title that reads downwards, darker to the sides."""
+    """Spine of a book (high, wide, 3): bands, a vertical title, darker at the sides."""
     spine = np.empty((wide, high, 3), np.uint8)
     spine[:] = 230 * colour(rng, 0.03, 0.9)
     shade = (240 * colour(rng, 0.02, 1.0)).tolist()
@@ -151,7 +151,7 @@ def _spine(rng: np.random.Generator, wide: int, high: int) -> ImageArray:
 
 
 def _picture(rng: np.random.Generator) -> FloatArray:
-    """Something like a photograph or a painting: horizon, clouds of colour, blobs."""
+    """Image like a photograph or a painting: horizon, clouds of colour, blobs."""
     shades = np.stack([colour(rng, 0.05) for _ in range(4)])
     height = np.linspace(0, 1, SIZE, dtype=np.float32)[:, None] + 0.12 * noise(rng, 2.2)
     level = np.clip((height - rng.uniform(0.2, 0.6)) * rng.uniform(1.5, 12), 0, 1)[..., None]

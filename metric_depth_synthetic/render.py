@@ -1,4 +1,4 @@
-"""Pictures of a world with exact ground truth."""
+"""Renders images of a world with exact ground truth."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from metric_depth_synthetic.world import Hits, World, joined
 
 __all__ = ["View", "World", "draw_camera", "draw_size", "draw_view", "look_at", "render"]
 
-# Pixels at edges are the mean of this many more rays; at most this part of all pixels gets them.
+# Edge pixels are averaged over this many additional rays; at most this fraction of the pixels gets them.
 _EDGE_RAYS = 4
 _MOST_EDGES = 0.15
 _EDGE_STEP = 0.04
-# Labels of open sheets, whose backs may be seen; of closed solids only a camera inside sees them.
+# Labels of open sheets, whose backs may be visible; the backs of closed solids are only visible from inside.
 _SHELLS = np.isin(LABELS, ("floor", "wall", "ceiling", "window", "door", "ground", "road", "vegetation"))
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """One picture and all that is known about it.
+    """One image with its exact ground truth.
 
     Attributes:
         image: (H, W, 3) uint8 RGB.
@@ -37,7 +37,7 @@ class View:
         labels: (H, W) uint8, index in LABELS.
         normals: (H, W, 3) unit, in the camera's frame, towards the camera; 0 for sky.
         T_world_camera: (4, 4) pose of the camera's optical frame.
-        jpeg_quality: what the camera would store the image with, 1 to 100.
+        jpeg_quality: JPEG quality of the camera's files, 1 to 100.
     """
 
     image: ImageArray
@@ -52,17 +52,17 @@ class View:
 
 
 def draw_size(rng: np.random.Generator, pixels: int = 320 * 240) -> tuple[int, int]:
-    """A width and height of about ``pixels``, 4:3 mostly, up to 3:1, in multiples of 16."""
+    """Random width and height of about ``pixels``, mostly 4:3, up to 3:1, in multiples of 16."""
     ratio = 4 / 3 if rng.random() < 0.5 else rng.choice([1.5, 16 / 9, 2.0, 2.4, 3.0])
     height = np.sqrt(pixels / ratio)
     return 16 * round(float(height * ratio) / 16), 16 * round(float(height) / 16)
 
 
 def draw_camera(rng: np.random.Generator, width: int = 320, height: int = 240) -> Camera:
-    """A pinhole with a horizontal field of view from 40 to 110 degrees, mostly about 60."""
+    """Random pinhole camera with a horizontal field of view from 40 to 110 degrees, mostly about 60."""
     fov = np.radians(np.clip(rng.triangular(40, 62, 110), 40, 110))
     wide = max(1.0, width / height / (4 / 3))
-    # Wide pictures come from cropped sensors, whose field of view is larger.
+    # Wide images come from cropped sensors, whose field of view is larger.
     focal = width / (2 * np.tan(min(fov * wide**0.5, np.radians(110)) / 2))
     shift = rng.normal(0, 0.01, 2)
     K = [[focal, 0, (0.5 + shift[0]) * width - 0.5], [0, focal, (0.5 + shift[1]) * height - 0.5], [0, 0, 1]]
@@ -70,7 +70,7 @@ def draw_camera(rng: np.random.Generator, width: int = 320, height: int = 240) -
 
 
 def look_at(position: FloatArray, target: FloatArray, roll: float = 0.0) -> FloatArray:
-    """T_world_camera (4, 4) of a camera that looks from one point to another, ``roll`` in radians."""
+    """T_world_camera (4, 4) of a camera at one point that looks at another, ``roll`` in radians."""
     forward = np.asarray(target, np.float64) - position
     forward /= max(float(np.linalg.norm(forward)), 1e-9)
     right = np.cross(forward, [0.0, 0.0, 1.0])
@@ -86,10 +86,10 @@ def look_at(position: FloatArray, target: FloatArray, roll: float = 0.0) -> Floa
 
 
 def draw_view(scene: Scene, world: World, rng: np.random.Generator, camera: Camera) -> FloatArray:
-    """T_world_camera (4, 4) of a camera at one of the scene's stations that sees something of it.
+    """Random T_world_camera (4, 4) at one of the scene's stations, with a good view.
 
-    Of up to 12 draws the first that is not inside a thing, not close to a wall and not filled by one
-    surface; the best of them where all fail.
+    The first of up to 12 draws that is not inside a thing, not close to a wall and not filled by one
+    surface; if all fail, the best of them.
     """
     weights = np.array([s.weight for s in scene.stations], np.float64)
     best: FloatArray = np.eye(4)
@@ -112,7 +112,7 @@ def _drawn(station: Station, rng: np.random.Generator) -> FloatArray:
 
 
 def _view_score(scene: Scene, world: World, camera: Camera, T_world_camera: FloatArray) -> float:
-    """0 or more for a good view; how bad it is below."""
+    """Score of a view: 0 or more is good, lower is worse."""
     coarse = _rays(camera, step=max(camera.width // 24, 1))
     hits = world.cast(T_world_camera[:3, 3], coarse @ T_world_camera[:3, :3].T.astype(np.float32))
     near = np.mean(hits.range_m < scene.near_m)
@@ -133,11 +133,11 @@ def render(
     photography: Photography | None = None,
     stamp_ns: int = 0,
 ) -> View:
-    """The picture that a camera takes of a world, and its ground truth.
+    """Renders the image of a world and its ground truth.
 
     Args:
         camera: a pinhole.
-        photography: how light becomes pixels; drawn when None.
+        photography: simulation of the camera; random if None.
     """
     origin = np.asarray(T_world_camera[:3, 3], np.float32)
     R = np.asarray(T_world_camera[:3, :3], np.float32)
@@ -160,7 +160,7 @@ def render(
 
 
 def _rays(camera: Camera, *, step: int = 1) -> FloatArray:
-    """(N, 3) directions with z = 1 through every ``step``-th pixel in both directions, camera frame."""
+    """Directions (N, 3) with z = 1 through every ``step``-th pixel in both directions, camera frame."""
     v, u = np.mgrid[0 : camera.height : step, 0 : camera.width : step].astype(np.float32).reshape(2, -1)
     return _directions(camera, u, v)
 
@@ -179,7 +179,7 @@ def _radiance(
     hits: Hits,
     rng: np.random.Generator,
 ) -> FloatArray:
-    """(H * W, 3) linear radiance; edges are averaged over several rays."""
+    """Linear radiance (H * W, 3); edges are averaged over several rays."""
     shape = (camera.height, camera.width)
     centres = _rays(camera)
     at_edge = _edges(hits, shape)
@@ -210,7 +210,7 @@ def _radiance(
 
 
 def _edge_rays(camera: Camera, edges: IntArray) -> FloatArray:
-    """(_EDGE_RAYS * N, 3) directions with z = 1 through N pixels, each on a rotated grid of places."""
+    """Directions (_EDGE_RAYS * N, 3) with z = 1 through N pixels, on a rotated grid within each pixel."""
     places = np.array([[-0.125, -0.375], [0.375, -0.125], [0.125, 0.375], [-0.375, 0.125]], np.float32)
     v, u = np.divmod(edges, camera.width)
     return _directions(
@@ -221,13 +221,13 @@ def _edge_rays(camera: Camera, edges: IntArray) -> FloatArray:
 
 
 def _metric(hits: Hits, rays: FloatArray) -> Hits:
-    """Hits of rays with z = 1, with the range in metres instead of depth."""
+    """Hits of rays with z = 1, with range in metres instead of depth."""
     length = np.sqrt(np.einsum("ij,ij->i", rays, rays))
     return dataclasses.replace(hits, range_m=hits.range_m * length)
 
 
 def _edges(hits: Hits, shape: tuple[int, int]) -> BoolArray:
-    """(H, W) pixels beside another thing, another triangle's direction or a jump in depth."""
+    """Mask (H, W) of pixels at the border of a thing, at a change of surface normal or at a jump in depth."""
     depth = np.minimum(hits.range_m, np.float32(1e4)).reshape(shape)
     inverse = 1 / np.maximum(depth, np.float32(1e-3))
     thing = hits.thing.reshape(shape)
@@ -249,9 +249,9 @@ def _edges(hits: Hits, shape: tuple[int, int]) -> BoolArray:
 def _spread_visibility(
     shader: Shader, origin: FloatArray, rays: FloatArray, R: FloatArray, hits: Hits, edges: BoolArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Visibility (N, lights) and (N,) traced at every second pixel, softened, and carried to all.
+    """Visibility (N, lights) and (N,), traced at every second pixel, smoothed and interpolated to all.
 
-    Bilinear, but at edges only from pixels of the same thing and direction.
+    Bilinear, but at edges only from pixels of the same thing and normal.
     """
     height, width = edges.shape
     grid = np.arange(height * width).reshape(edges.shape)[::2, ::2]
@@ -263,7 +263,7 @@ def _spread_visibility(
     lights = shadow.shape[1]
     stack = np.concatenate([shadow, open_sky[:, None]], axis=1).reshape(*grid.shape, lights + 1)
     soft = _softened(stack, hits.thing[grid])
-    # Sample (r, c) of the grid sits at pixel (2r, 2c); its 4 x 4 mean half a sample further.
+    # Sample (r, c) of the grid is at pixel (2r, 2c); its 4 x 4 mean is half a sample further.
     at = np.array([[0.5, 0, -0.5], [0, 0.5, -0.5]])
     size = (width, height)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -278,7 +278,7 @@ def _spread_visibility(
 
 
 def _joint(hits: Hits, soft: FloatArray, grid: IntArray, chosen: IntArray, width: int) -> FloatArray:
-    """Bilinear interpolation at ``chosen`` pixels, weighted by likeness of thing and direction."""
+    """Bilinear interpolation at ``chosen`` pixels, weighted by similarity of thing and normal."""
     v, u = np.divmod(chosen, width)
     thing, normals = hits.thing[chosen], hits.normals[chosen]
     total = np.zeros((len(chosen), soft.shape[-1]), np.float32)
@@ -298,7 +298,7 @@ def _joint(hits: Hits, soft: FloatArray, grid: IntArray, chosen: IntArray, width
 
 
 def _softened(stack: FloatArray, thing: IntArray) -> FloatArray:
-    """The visibility (h, w, C) averaged over 4 x 4 neighbours of the same thing."""
+    """Visibility (h, w, C) averaged over 4 x 4 neighbours of the same thing."""
     total = np.zeros_like(stack)
     count = np.zeros(stack.shape[:2], np.float32)
     padded = np.pad(stack, ((1, 2), (1, 2), (0, 0)), mode="edge")
@@ -314,7 +314,7 @@ def _softened(stack: FloatArray, thing: IntArray) -> FloatArray:
 
 
 def _same_thing_near(edges: IntArray, thing: IntArray, wanted: IntArray, shape: tuple[int, int]) -> IntArray:
-    """For each ray the pixel at or beside its own that shows what it hit; its own where none does."""
+    """For each ray, a pixel at or beside its own that shows the thing it hit; without one, its own pixel."""
     height, width = shape
     owner = np.repeat(edges, _EDGE_RAYS)
     v, u = np.divmod(owner, width)

@@ -1,4 +1,4 @@
-"""Where a camera can go in a synthetic scene: along a road, through rooms, around things on a table."""
+"""Camera paths in a synthetic scene: along a road, through rooms, around things on a table."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from metric_depth_synthetic.scene import LABELS, Scene
 from metric_depth_synthetic.world import World
 
 _WALKABLE = [LABELS.index(name) for name in ("floor", "ground", "road")]
-# A camera goes this part of the range that it typically sees in a second: a slow walk in a room, a car
-# in town on a road, a hand over a table.
+# Speed per second as a fraction of the typical range in view: a slow walk in a room, a car in town on a
+# road, a hand over a table.
 _PACE = (0.15, 0.3)
 _STEP_S = 1.0
 _AHEAD_S = np.array([1.0, 2.0, 3.5, 5.0])
@@ -25,40 +25,40 @@ _MOST_TURN_DEG = 45.0  # in one piece
 
 @dataclass(frozen=True, eq=False)
 class Stops:
-    """Poses T_world_camera (N, 4, 4) at rising times (N,) in seconds from 0."""
+    """Poses T_world_camera (N, 4, 4) at ascending times (N,) in seconds from 0."""
 
     times_s: FloatArray
     poses: FloatArray
 
 
 class Surroundings:
-    """What a scene's fixed and moving things leave free."""
+    """Free space between the fixed and moving things of a scene."""
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
         movers = [thing for thing in scene.things if thing.motion is not None]
         fixed = [thing for thing in scene.things if thing.motion is None]
         self.standing = World(replace(scene, things=fixed)) if fixed else World(scene)
-        # Movers are placed anew for every time, which is quick as they are few.
+        # Moving things are placed again for every time, which is fast since they are few.
         self._movers = replace(scene, things=movers) if movers else None
         self.body_m = float(np.clip(scene.near_m * 0.7, 0.05, 0.9))
         self.room_m = 2.5 * scene.near_m  # to be left ahead
         self._around = _sphere(40)
 
     def typical_range(self, T_world_camera: FloatArray) -> float:
-        """The median range that a camera sees, metres; infinite under open sky."""
+        """Median range in a camera's view, metres; infinite under open sky."""
         ways = self._around[self._around[:, 2] > 0.7] @ T_world_camera[:3, :3].T
         range_m = self.standing.cast(T_world_camera[:3, 3], ways).range_m
         return float(np.median(range_m))
 
     def ground(self, points: FloatArray) -> tuple[FloatArray, IntArray]:
-        """Heights (N,) of what is below points (N, 3), and the labels (N,) of it."""
+        """Heights (N,) and labels (N,) of the surfaces below points (N, 3)."""
         down = np.broadcast_to(np.array([0, 0, -1.0]), points.shape)
         hits = self.standing.cast(points, down)
         return points[:, 2] - hits.range_m, hits.label
 
     def free_m(self, starts: FloatArray, ways: FloatArray) -> FloatArray:
-        """(N,) metres from starts (N, 3) to the first obstacle along unit ways (N, 3), for a body."""
+        """Free distance (N,) in metres from starts (N, 3) along unit directions (N, 3), for a body."""
         sides = np.stack([-ways[:, 1], ways[:, 0], np.zeros(len(ways))], axis=1)
         sides /= np.maximum(np.linalg.norm(sides, axis=1, keepdims=True), 1e-9)
         offsets = np.array([-1.0, 0.0, 1.0])[:, None, None] * self.body_m * sides
@@ -68,7 +68,7 @@ class Surroundings:
         return nearest
 
     def share_clear(self, times_s: FloatArray, poses: FloatArray) -> float:
-        """Part of the poses (N, 4, 4) at times (N,), 0 to 1, that nothing comes near to."""
+        """Fraction, 0 to 1, of the poses (N, 4, 4) at times (N,) that are clear of all things."""
         clear = self._clear(self.standing, poses)
         steps = np.diff(poses[:, :3, 3], axis=0)
         clear[1:] &= ~self.standing.blocked(poses[:-1, :3, 3], steps, np.ones(len(steps), np.float32))
@@ -79,7 +79,7 @@ class Surroundings:
         return float(clear.mean())
 
     def _clear(self, world: World, poses: FloatArray) -> BoolArray:
-        """(N,) whether nothing is within the body, and the view is not filled from close by."""
+        """Mask (N,) of poses with no thing within the body and no view filled by a near surface."""
         count, rays = len(poses), len(self._around)
         origins = np.repeat(poses[:, :3, 3], rays, axis=0)
         hits = world.cast(origins, np.tile(self._around, (count, 1)))
@@ -94,12 +94,12 @@ class Surroundings:
 
 
 class Walk:
-    """Over the ground at one height: ahead, following what is underfoot, and around where that ends."""
+    """Path over the ground at a constant height: forward on the same kind of ground, turning at its end."""
 
     def __init__(
         self, space: Surroundings, T: FloatArray, rng: np.random.Generator, fastest_m_s: float
     ) -> None:
-        """Begins with the view ``T_world_camera``."""
+        """Starts with the view ``T_world_camera``."""
         self._space, self._rng = space, rng
         self._place = np.array(T[:3, 3], np.float64)
         self._heading = float(np.degrees(np.arctan2(T[1, 2], T[0, 2])))
@@ -115,15 +115,15 @@ class Walk:
         )
 
     def stops(self, seconds: float) -> Stops:
-        """The way's knots; where there is no way on, it looks about."""
+        """Knots of the path; if there is no way forward, the camera looks around."""
         times, poses, sway, speed = [0.0], [self._look(0.0)], 0.0, self._pace
         while times[-1] < seconds:
             sway = 0.7 * sway + 0.7 * self._sway_deg * float(self._rng.normal())
-            # Never quite the same speed.
+            # The speed varies slightly.
             speed = 0.7 * speed + 0.3 * self._pace * float(self._rng.uniform(0.6, 1.3))
             here = self._place
             turned = self._advance(speed * _STEP_S)
-            # A turn on the spot takes its time, knot by knot.
+            # A turn on the spot takes time, over several knots.
             rest = abs(turned)
             while rest > _MOST_TURN_DEG:
                 rest -= _MOST_TURN_DEG
@@ -141,7 +141,7 @@ class Walk:
         return look_at(here, here + forward, np.radians(self._rng.normal(0, 0.5)))
 
     def _advance(self, step_m: float) -> float:
-        """Goes one step the best way, or turns where there is none; the degrees it turned."""
+        """Takes one step in the best direction, or turns if there is none; returns the turn in degrees."""
         for turns in (_TURNS_DEG, _ALL_ROUND_DEG):
             scores, ends = self._scores(turns, step_m)
             best = int(scores.argmax())
@@ -151,20 +151,20 @@ class Walk:
         return self._turn(float(self._rng.choice([-60, 60])))
 
     def _turn(self, degrees: float) -> float:
-        """Turns by that, the short way round; the degrees it turned."""
+        """Turns by an angle, in the shorter direction; returns the turn in degrees."""
         turn = float((degrees + 180) % 360 - 180)
         self._heading += turn
         return turn
 
     def _scores(self, turns: FloatArray, step_m: float) -> tuple[FloatArray, FloatArray]:
-        """How good it is to go off at turns (N,), 0 or less for impossible; and (N, 3) where steps end."""
+        """Scores (N,) of steps after turns (N,), 0 or less if impossible, and their end points (N, 3)."""
         ways = np.radians(self._heading + turns)
         ways = np.stack([np.cos(ways), np.sin(ways), np.zeros(len(turns))], axis=1)
         free = self._space.free_m(np.broadcast_to(self._place, ways.shape), ways)
         ahead = step_m * _AHEAD_S / _STEP_S
         sides = np.stack([-ways[:, 1], ways[:, 0], np.zeros(len(turns))], axis=1)
         offsets = self._space.body_m * np.array([-1.0, 0.0, 1.0])
-        # (turns, ahead, offsets, 3), begun a little higher the farther they are, for slopes.
+        # (turns, ahead, offsets, 3); farther ones start slightly higher, for slopes.
         points = self._place + ways[:, None, None] * ahead[:, None, None]
         points = points + sides[:, None, None] * offsets[:, None]
         points[..., 2] += 0.1 * ahead[:, None]
@@ -183,7 +183,7 @@ class Walk:
 
 
 def hover(space: Surroundings, T: FloatArray, rng: np.random.Generator, seconds: float) -> Stops:
-    """Around what the view ``T_world_camera`` looks at, as with a camera in the hand."""
+    """Path around the target of the view ``T_world_camera``, like a handheld camera."""
     distance = min(space.typical_range(T), 5.0)
     target = T[:3, 3] + T[:3, 2] * distance
     pace = float(rng.uniform(*_PACE)) * distance
@@ -205,7 +205,7 @@ def hover(space: Surroundings, T: FloatArray, rng: np.random.Generator, seconds:
 
 
 def _turned_to(T: FloatArray, place: FloatArray, target: FloatArray) -> FloatArray:
-    """The pose moved to a place and turned the shortest way to a target: looks straight down too."""
+    """Pose moved to a place with the smallest rotation towards a target; also for straight down."""
     forward = (target - place) / max(float(np.linalg.norm(target - place)), 1e-9)
     axis = np.cross(T[:3, 2], forward)
     cosine = float(T[:3, 2] @ forward)
@@ -217,7 +217,7 @@ def _turned_to(T: FloatArray, place: FloatArray, target: FloatArray) -> FloatArr
 
 
 def _sphere(count: int) -> FloatArray:
-    """(count, 3) unit vectors evenly in all directions."""
+    """Unit vectors (count, 3), evenly distributed over all directions."""
     z = 1 - (2 * np.arange(count) + 1) / count
     angle = np.arange(count) * np.pi * (3 - 5**0.5)
     flat = np.sqrt(1 - z**2)

@@ -1,6 +1,6 @@
-"""What a synthetic scene is: things of a material, lights, a sky, and places to look from.
+"""Data of a synthetic scene: things with materials, lights, a sky, and places for cameras.
 
-The world is in metres with z up. Nothing here draws or computes.
+The world is in metres with z up. This module only defines data.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LABELS = (
     "sign", "structure",
 )  # fmt: skip
 
-# What a surface is made of, for Palette.draw.
+# Roles of surfaces, for Palette.draw.
 Role = Literal[
     "wall", "floor", "ceiling", "wood", "fabric", "metal", "plastic", "paper", "glass", "foliage", "bark",
     "asphalt", "facade", "paint", "brick", "concrete", "ground", "grass", "skin", "print", "screen", "any",
@@ -32,17 +32,17 @@ Vector = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Material:
-    """How a surface answers light.
+    """Optical properties of a surface.
 
     Attributes:
         texture: index into the texture bank.
         colour, colour_2: linear RGB in [0, 1]. A grey texture blends from colour_2 (0) to colour (1);
             a coloured texture is multiplied by colour.
         repeat_m: metres of surface that one copy of the texture covers.
-        angle_deg: turn of the texture.
+        angle_deg: rotation of the texture.
         specular, gloss: strength and exponent of the highlight.
-        mirror: part of the light that is a mirror image of the scene, 0 to 1.
-        emission: light given off, as a multiple of the colour.
+        mirror: fraction of the light that is a mirror image of the scene, 0 to 1.
+        emission: emitted light, as a multiple of the colour.
     """
 
     texture: int
@@ -58,7 +58,7 @@ class Material:
 
 @dataclass(frozen=True)
 class Motion:
-    """Straight motion with a turn about z through the thing's own origin.
+    """Straight motion with a rotation about z through the thing's own origin.
 
     Attributes:
         velocity: m/s in the world.
@@ -71,7 +71,7 @@ class Motion:
 
 @dataclass(frozen=True, eq=False)
 class Thing:
-    """One instance: meshes of one material each, in one frame, with one semantic label."""
+    """One instance: meshes with one material each, in one frame, with one semantic label."""
 
     label: str
     parts: tuple[tuple[Mesh, Material], ...]
@@ -106,13 +106,13 @@ class Sky:
 
 @dataclass(frozen=True)
 class Station:
-    """Where a camera may be and what it looks at: two boxes in the world, metres.
+    """Region of camera positions and region of their targets: two boxes in the world, metres.
 
     Attributes:
         low, high: corners of the box of positions.
         target_low, target_high: corners of the box of points looked at.
         roll_deg: standard deviation of the roll.
-        weight: how often it is chosen among the stations.
+        weight: relative frequency among the stations.
     """
 
     low: Vector
@@ -125,15 +125,14 @@ class Station:
 
 @dataclass(eq=False)
 class Scene:
-    """A world to photograph.
+    """Scene to render.
 
     Attributes:
         family: "room", "corridor", "street" or "tabletop".
         ambient: linear RGB light from everywhere.
-        near_m, far_m: what depths a good picture of it holds; views with much nearer surfaces are
-            drawn again.
+        near_m, far_m: range of depths of a good image; views with much nearer surfaces are drawn again.
         stations: at least one.
-        seed: of what is the scene's own but only drawn when it is shaded: haze, where textures begin.
+        seed: random seed for what is drawn at shading time: haze, texture offsets.
     """
 
     family: str

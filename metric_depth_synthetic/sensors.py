@@ -1,10 +1,10 @@
-"""Metric sensors simulated in a synthetic world: visual odometry's points, radar, range finder.
+"""Simulated metric sensors: map points of visual odometry, radar, range finder.
 
 LiDARs are in ``lidars``.
 
-Rays that leave the sensor meet the scene's exact surfaces, so what the camera sees and what the sensor
-sees differ as they do on a robot (parallax). A sensor's own frame is ROS's, x forward, y left, z up; map
-points of visual odometry are in the camera's optical frame.
+Rays start at the sensor and hit the scene's exact surfaces, so camera and sensor see different surfaces, as
+on a robot (parallax). A sensor's own frame is as in ROS, x forward, y left, z up; map points of visual
+odometry are in the camera's optical frame.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _METALLIC = frozenset(
 
 
 class Sensor(Protocol):
-    """A sensor beside the camera that sends out rays."""
+    """Ray-based sensor beside the camera."""
 
     @property
     def T_camera_sensor(self) -> FloatArray: ...
@@ -49,12 +49,11 @@ def mounted(
     pitch_deg: float = 0.0,
     roll_deg: float = 0.0,
 ) -> FloatArray:
-    """T_camera_sensor (4, 4) of a sensor that looks the camera's way.
+    """T_camera_sensor (4, 4) of a sensor that looks in the camera's direction.
 
     Args:
-        x, y, z: its place in the camera's optical frame, metres: right, down, forward.
-        yaw_deg, pitch_deg, roll_deg: turn from there about the sensor's own z (to the left), y (down)
-            and x.
+        x, y, z: its position in the camera's optical frame, metres: right, down, forward.
+        yaw_deg, pitch_deg, roll_deg: rotation about the sensor's own z (to the left), y (down) and x.
     """
     T = np.eye(4)
     yaw, pitch, roll = np.radians([yaw_deg, pitch_deg, roll_deg])
@@ -68,17 +67,17 @@ def mounted(
 
 @dataclass(frozen=True)
 class VioPoints:
-    """Map points of visual odometry: corners of the picture, with depth from motion.
+    """Map points of visual odometry: image corners with depth from motion.
 
-    A depth's error grows with its square: inverse depth is what triangulation measures, so that
-    1 / z' = 1 / z + k n with a normal n, and sigma_z = k z^2 for small errors.
+    Triangulation measures inverse depth, so 1 / z' = 1 / z + k n with a normal n: the error of depth grows
+    with its square, sigma_z = k z^2 for small errors.
 
     Attributes:
-        count: most corners.
-        spacing_px: least distance between two.
+        count: largest number of corners.
+        spacing_px: smallest distance between two.
         noise: k in 1/m: pixels of error / (focal length * baseline).
-        pixel_sigma: of the corners' places.
-        outliers: part of the points with the depth of a wrong match.
+        pixel_sigma: standard deviation of the corners' positions.
+        outliers: fraction of the points with the depth of a wrong match.
         max_depth_m: farther points have no parallax and are not mapped.
     """
 
@@ -103,7 +102,7 @@ class VioPoints:
             wrong = rng.random(len(z)) < self.outliers
             match = np.median(z) * np.exp(rng.normal(0, 0.7, len(z)))
             inverse = 1 / z + self.noise * rng.normal(0, 1, len(z))
-            # An inverse depth near zero is a point that no system would keep in its map.
+            # No system would keep a point with an inverse depth near zero in its map.
             kept = wrong | (inverse > 1 / (2 * self.max_depth_m))
             z = np.where(wrong, match, 1 / np.where(inverse > 0, inverse, np.inf))
             uv = uv + rng.normal(0, self.pixel_sigma, uv.shape)
@@ -113,16 +112,16 @@ class VioPoints:
 
 @dataclass(frozen=True, eq=False)
 class Radar:
-    """An automotive radar: few points, of what reflects well, at coarse angles and no known elevation.
+    """Automotive radar: few points, on good reflectors, with coarse angles and unknown elevation.
 
     Attributes:
-        points: most points in one scan.
+        points: largest number of points in one scan.
         fov_deg: full width.
-        elevation_deg: full height of the band it looks at.
+        elevation_deg: full height of the field of view.
         flat: points are reported in the sensor's plane, at their range and azimuth.
         range_sigma_m, azimuth_sigma_deg: standard deviations.
-        dropout: part of the points that is lost.
-        ghosts: part of the points that is an echo over two ways: at a multiple of its range, or mirrored.
+        dropout: fraction of the points that is lost.
+        ghosts: fraction of the points that are multipath echoes: at a multiple of the range, or mirrored.
     """
 
     points: int = 48
@@ -140,14 +139,14 @@ class Radar:
     def scan(
         self, world: World, T_world_camera: FloatArray, rng: np.random.Generator, *, noise: bool = True
     ) -> Scan:
-        """One scan. Which surfaces answer is drawn; ``noise=False`` leaves the answers exact."""
+        """One scan. The reflecting surfaces are random; ``noise=False`` gives exact points on them."""
         beams = 8 * self.points
         azimuths = rng.uniform(-self.fov_deg / 2, self.fov_deg / 2, beams)
         elevations = rng.uniform(-self.elevation_deg / 2, self.elevation_deg / 2, beams)
         directions = from_angles(azimuths, elevations)
         hits = world.cast(*in_world(T_world_camera @ self.T_camera_sensor, directions))
         inside = (hits.range_m >= self.min_range_m) & (hits.range_m <= self.max_range_m)
-        # Metal answers well, and what faces the sensor.
+        # Metal reflects well, and so do surfaces that face the sensor.
         strength = (
             np.where(np.isin(hits.label, list(_METALLIC)), 1.0, 0.2) * hits.cosine.astype(np.float64) ** 2
         )
@@ -176,13 +175,13 @@ class Radar:
 
 @dataclass(frozen=True, eq=False)
 class RangeFinder:
-    """One range ahead: the nearest thing in a cone (ultrasound) or the median of it (laser).
+    """Single forward range: the nearest thing in a cone (ultrasound) or the median over it (laser).
 
     Attributes:
         cone_deg: full opening angle.
         answer: "nearest" or "median".
         range_sigma_m, range_sigma_part: standard deviation a + b * range.
-        dropout: chance that there is no answer.
+        dropout: probability of no measurement.
     """
 
     cone_deg: float = 2.0
@@ -196,7 +195,7 @@ class RangeFinder:
 
     @property
     def directions(self) -> FloatArray:
-        """(61, 3) unit: the axis and an even spread about it."""
+        """Unit directions (61, 3): the axis, and others evenly distributed in the cone."""
         number = np.arange(61)
         radius = np.sqrt(number / 60) * self.cone_deg / 2
         angle = number * np.pi * (3 - 5**0.5)
@@ -205,9 +204,9 @@ class RangeFinder:
     def scan(
         self, world: World, T_world_camera: FloatArray, rng: np.random.Generator, *, noise: bool = True
     ) -> Scan:
-        """A point on the sensor's axis at the range that it reports; none when it reports none."""
+        """Point on the sensor's axis at the measured range; no point without a measurement."""
         hits = world.cast(*in_world(T_world_camera @ self.T_camera_sensor, self.directions))
-        # The lower of two middle ranges: a range that some ray has.
+        # The lower of two middle ranges, which is the range of a ray.
         order = np.argsort(hits.range_m, kind="stable")
         ray = int(order[0 if self.answer == "nearest" else (len(order) - 1) // 2])
         range_m = float(hits.range_m[ray])
@@ -221,7 +220,7 @@ class RangeFinder:
 
 
 def from_angles(azimuths_deg: FloatArray, elevations_deg: FloatArray) -> FloatArray:
-    """(N, 3) float64 unit vectors, x forward, y left, z up, of angles that broadcast together."""
+    """Unit vectors (N, 3) float64, x forward, y left, z up, from angles that broadcast together."""
     azimuths, elevations = np.radians(azimuths_deg), np.radians(elevations_deg)
     flat = np.cos(elevations)
     parts = np.broadcast_arrays(flat * np.cos(azimuths), flat * np.sin(azimuths), np.sin(elevations))

@@ -1,4 +1,4 @@
-"""Smooth ways of a camera through a synthetic scene, clear of what stands and moves there."""
+"""Smooth camera paths through a synthetic scene, clear of fixed and moving things."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ START_NS = 1_000_000_000
 _STARTS, _WAYS = 12, 24
 _CHECK_S = 0.25
 _ENOUGH = 0.97
-# A scene is furnished around its stations, to about as far as one sees: no way leads out of that.
+# A scene is furnished around its stations, up to the visible range: no path leaves this region.
 _FASTEST_M_S, _REACH = 9.0, 1.2
-# In scenes no deeper than this one looks at something in front of the camera.
+# In scenes no deeper than this the camera looks at something in front of it.
 _CLOSE_RANGE_M = 6.0
 
 
 @dataclass(frozen=True, eq=False)
 class Way:
-    """A camera's poses over time, smooth in place and turn (monotone cubic: nothing overshoots).
+    """Camera path: poses over time, smooth in position and rotation (monotone cubic, without overshoot).
 
     Attributes:
-        times_s: (N,) of the knots, rising from 0.
-        values: (N, 7) place in the world in metres, quaternion x, y, z, w of the optical frame; each
+        times_s: (N,) times of the knots, ascending from 0.
+        values: (N, 7) position in the world in metres, quaternion x, y, z, w of the optical frame; each
             quaternion within half a turn of the next.
     """
 
@@ -39,7 +39,7 @@ class Way:
     values: FloatArray
 
     def pose(self, time_s: float) -> FloatArray:
-        """T_world_camera (4, 4); before the first knot and after the last it stands still."""
+        """T_world_camera (4, 4) at a time; constant before the first knot and after the last."""
         x = _interpolated(self.times_s, self.values, time_s)
         return rigid_transform(x[:3], x[3:])
 
@@ -47,12 +47,12 @@ class Way:
 def frames(
     scene: Scene, rng: np.random.Generator, *, seconds: float, rate_hz: float
 ) -> Iterator[tuple[int, FloatArray]]:
-    """(stamp_ns, T_world_camera (4, 4)) of a camera that moves through the scene, from 1 s on.
+    """Yields (stamp_ns, T_world_camera (4, 4)) of a camera that moves through the scene, from 1 s on.
 
-    At ``stamp_ns`` things that move are where ``World(scene, scene_time_s(stamp_ns))`` has them.
+    At ``stamp_ns`` moving things are at their places in ``World(scene, scene_time_s(stamp_ns))``.
 
     Raises:
-        InputError: seconds or rate are not positive, or no clear way was found.
+        InputError: seconds or rate are not positive, or no clear path was found.
     """
     if not (seconds > 0 and rate_hz > 0):
         raise InputError(f"synthetic: {seconds} s at {rate_hz} Hz; needed both positive.")
@@ -62,18 +62,18 @@ def frames(
 
 
 def scene_time_s(stamp_ns: int) -> float:
-    """The time of the scene at a stamp of ``frames``."""
+    """Time of the scene at a stamp of ``frames``."""
     return (stamp_ns - START_NS) / 1e9
 
 
 def draw_way(scene: Scene, rng: np.random.Generator, seconds: float) -> Way:
-    """A way of at least ``seconds`` that comes near nothing, from one of the scene's stations.
+    """Random collision-free path of at least ``seconds``, from one of the scene's stations.
 
-    Over ground it goes ahead, along the road or through the rooms; where the stations are not such
-    that one could (over a table, high up) the camera moves about in front of what it looks at.
+    On the ground it goes forward, along the road or through the rooms; from other stations (over a table,
+    high up) the camera moves around in front of its target.
 
     Raises:
-        InputError: none of several draws is clear.
+        InputError: none of several random paths is clear.
     """
     space = Surroundings(scene)
     best, best_score = None, 0.0
@@ -81,7 +81,7 @@ def draw_way(scene: Scene, rng: np.random.Generator, seconds: float) -> Way:
         way = _way(_stops(scene, space, rng, seconds))
         times = np.arange(0, seconds, _CHECK_S)
         poses = np.stack([way.pose(float(t)) for t in times])
-        # Of ways that are as clear, one that gets somewhere.
+        # Among equally clear paths, one that covers a distance.
         gone = float(np.linalg.norm(np.diff(poses[:, :3, 3], axis=0), axis=1).sum())
         score = space.share_clear(times, poses) + (0.0 if gone > 0.05 * seconds * scene.near_m else -0.5)
         if score > best_score:
@@ -107,13 +107,13 @@ def _stops(scene: Scene, space: Surroundings, rng: np.random.Generator, seconds:
 def _way(stops: Stops) -> Way:
     turns: FloatArray = np.array([quaternion(pose[:3, :3]) for pose in stops.poses])
     for number in range(1, len(turns)):
-        if turns[number] @ turns[number - 1] < 0:  # the same turn, the short way round
+        if turns[number] @ turns[number - 1] < 0:  # the same rotation, in the shorter direction
             turns[number] = -turns[number]
     return Way(stops.times_s, np.hstack([stops.poses[:, :3, 3], turns]))
 
 
 def _interpolated(times_s: FloatArray, values: FloatArray, time_s: float) -> FloatArray:
-    """(C,) value at one time of the smooth curve through values (N, C) at uneven times."""
+    """Value (C,) at one time of the smooth curve through values (N, C) at uneven times."""
     time_s = float(np.clip(time_s, times_s[0], times_s[-1]))
     k = int(np.clip(np.searchsorted(times_s, time_s, side="right") - 1, 0, len(times_s) - 2))
     t0, t1 = times_s[k], times_s[k + 1]
@@ -125,7 +125,7 @@ def _interpolated(times_s: FloatArray, values: FloatArray, time_s: float) -> Flo
 
 
 def _slope(times_s: FloatArray, values: FloatArray, at: int) -> FloatArray:
-    """(C,) slope at a knot; 0 where a value turns back."""
+    """Slope (C,) at a knot; 0 at a local extremum."""
     slopes = (
         np.diff(values[max(at - 1, 0) : at + 2], axis=0) / np.diff(times_s[max(at - 1, 0) : at + 2])[:, None]
     )

@@ -1,4 +1,4 @@
-"""The light that surfaces send to the camera: textures, lamps with shadows, ambient light, mirrors, haze."""
+"""Light from surfaces to the camera: textures, lamps with shadows, ambient light, mirrors, haze."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from metric_depth_synthetic.scene import Light, Sky
 from metric_depth_synthetic.textures import TextureBank, lookup
 from metric_depth_synthetic.world import Hits, World, lifted
 
-# Ambient light is blocked by what lies within this part of the view's median depth.
+# Ambient light is blocked by surfaces within this fraction of the view's median depth.
 _AMBIENT_REACH = 0.25
 _MIRRORS_FROM = 0.02
-# Neighbours in a 4 x 4 block look to places far from one another.
+# Neighbours in a 4 x 4 block sample places far from each other.
 _TILE = np.array([[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [15, 7, 13, 5]])
 
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """What N rays met: (N, 3) position, shading normal, unit direction, albedo; (N,) material."""
+    """Points hit by N rays: (N, 3) position, shading normal, unit direction, albedo; (N,) material."""
 
     hits: Hits
     points: FloatArray
@@ -35,18 +35,18 @@ class Surface:
 class Shader:
     """Shades the rays of one view of a world.
 
-    Shadows and ambient occlusion are traced for every second pixel in both directions and carried to
-    the others by likeness of surface, since that costs a quarter.
+    Shadows and ambient occlusion are traced for every second pixel in both directions and interpolated to
+    the others by similarity of the surface, at a quarter of the cost.
     """
 
     def __init__(self, world: World, bank: TextureBank, rng: np.random.Generator, pixel_angle: float) -> None:
-        """``pixel_angle``: radians that a pixel sees, for the prefiltering of textures."""
+        """``pixel_angle``: angle of a pixel in radians, for the prefiltering of textures."""
         self._world, self._bank, self._rng = world, bank, rng
         self._pixel_angle = np.float32(pixel_angle)
         table = world.materials
         self._colour = np.array([m.colour for m in table], np.float32)
         self._texture = np.array([m.texture for m in table], np.int32)
-        # A coloured texture multiplies the colour, which is to blend it from black.
+        # A coloured texture multiplies the colour, which is the same as blending from black.
         grey = bank.grey[self._texture]
         self._colour_2 = np.array([m.colour_2 for m in table], np.float32) * grey[:, None]
         turn = np.radians([m.angle_deg for m in table])
@@ -59,7 +59,7 @@ class Shader:
         self._mirror = np.array([m.mirror for m in table], np.float32)
         self._emission = np.array([m.emission for m in table], np.float32)
         sky = world.scene.sky
-        # How far one sees through the air, in metres.
+        # Visibility through the air, in metres.
         self._sight_m = np.float32(10 ** look.uniform(2.4, 3.8)) if sky else np.float32(np.inf)
         self._clouds = _noise_image(sky.seed) if sky and sky.clouds > 0 else None
 
@@ -86,7 +86,7 @@ class Shader:
         blend = corners[:, 0] * first + corners[:, 1] * hits.bary[:, :1] + corners[:, 2] * hits.bary[:, 1:]
         normals = unit(blend)
         facing = np.einsum("ij,ij->i", normals, hits.normals)
-        # Where the curve has turned away from its triangle, the triangle's own normal is right.
+        # If the interpolated normal is almost perpendicular to the triangle's, the triangle's is used.
         turned: FloatArray = np.where(
             (np.abs(facing) < 0.2)[:, None], hits.normals, normals * np.sign(facing)[:, None]
         )
@@ -108,11 +108,11 @@ class Shader:
         return texel
 
     def light(self, surface: Surface, shadow: FloatArray, open_sky: FloatArray) -> FloatArray:
-        """(N, 3) linear radiance of surfaces, before mirrors.
+        """Linear radiance (N, 3) of surfaces, without mirrors.
 
         Args:
-            shadow: (N, lights) part of each light that arrives.
-            open_sky: (N,) part of the ambient light that arrives.
+            shadow: (N, lights) fraction of each light that arrives.
+            open_sky: (N,) fraction of the ambient light that arrives.
         """
         scene = self._world.scene
         up = np.float32(0.75) + np.float32(0.25) * surface.normals[:, 2]
@@ -136,7 +136,7 @@ class Shader:
         return radiance
 
     def _highlight(self, surface: Surface, glossy: IntArray, ways: FloatArray) -> FloatArray:
-        """Blinn-Phong, for some of the surfaces."""
+        """Blinn-Phong highlights of the glossy surfaces."""
         half = unit(ways - surface.directions[glossy])
         along = np.maximum(np.einsum("ij,ij->i", half, surface.normals[glossy]), 0)
         material = surface.material[glossy]
@@ -144,7 +144,7 @@ class Shader:
         return peak
 
     def mirrored(self, surface: Surface, radiance: FloatArray) -> FloatArray:
-        """The radiance with the mirror images of the scene that its surfaces show."""
+        """Radiance with the mirror images on the surfaces."""
         share = self._mirror[surface.material] * (surface.hits.triangle >= 0)
         chosen = np.flatnonzero(share > _MIRRORS_FROM)
         if not len(chosen):
@@ -158,7 +158,7 @@ class Shader:
         everywhere = np.ones((len(chosen), len(self._world.scene.lights)), np.float32)
         image = self.light(seen, everywhere * np.float32(0.7), np.full(len(chosen), 0.7, np.float32))
         image = self.through_air(image, ways, hits.range_m)
-        # Schlick: surfaces mirror more at a grazing angle.
+        # Schlick: reflection is stronger at grazing angles.
         base = share[chosen]
         weight = base + (1 - base) * np.minimum(4 * base, 1) * (1 - np.abs(along)) ** 5
         out: FloatArray = radiance.copy()
@@ -166,7 +166,7 @@ class Shader:
         return out
 
     def through_air(self, radiance: FloatArray, directions: FloatArray, range_m: FloatArray) -> FloatArray:
-        """The radiance after the haze in between; the sky's own where nothing was met."""
+        """Radiance after haze; the sky's radiance for rays without a hit."""
         sky = self._world.scene.sky
         missed = ~np.isfinite(range_m)
         if sky is None:
@@ -194,10 +194,10 @@ class Shader:
         return colour
 
     def visibility(self, surface: Surface, width: int) -> tuple[FloatArray, FloatArray]:
-        """What part of each light (N, lights) and of the ambient light (N,) reaches N points: 0 or 1.
+        """Visibility, 0 or 1, of each light (N, lights) and of the ambient light (N,) from N points.
 
-        The points are rows of ``width``. One ray each; a 4 x 4 block of points looks to 16 places
-        spread over the lamp and over the sky, so that the mean of a block is smooth.
+        The points are rows of ``width``. One ray each; a 4 x 4 block of points samples 16 places distributed
+        over the lamp and over the sky, so the mean of a block is smooth.
         """
         met = np.isfinite(surface.hits.range_m)
         range_m = np.where(met, surface.hits.range_m, np.float32(0))
@@ -219,19 +219,19 @@ class Shader:
 
 
 def _ways_to(lamp: Light, points: FloatArray, spread: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Directions from points to places of a lamp, and how far to look along them."""
+    """Directions from points to places on a lamp, and the ray lengths."""
     if lamp.direction is not None:
         way = unit(np.asarray(lamp.direction, np.float32))
         return way + spread * np.float32(np.radians(lamp.size)), np.full(len(points), 1e4, np.float32)
     ways = np.asarray(lamp.position, np.float32) + spread * np.float32(lamp.size) - points
-    # Not quite up to the lamp, whose own body must not shade it.
+    # The ray ends before the lamp, so the lamp's own body does not shade it.
     length = np.sqrt(np.einsum("ij,ij->i", ways, ways))
     reach = np.maximum(1 - np.float32(lamp.size + 0.1) / np.maximum(length, 1e-3), 0.1)
     return ways, reach.astype(np.float32)
 
 
 def _ball(rng: np.random.Generator) -> FloatArray:
-    """(16, 3) unit vectors evenly over the sphere, turned at random."""
+    """Unit vectors (16, 3), evenly distributed over the sphere, with a random rotation."""
     i = np.arange(16) + 0.5
     z, angle = 1 - 2 * i / 16, i * np.pi * (1 + 5**0.5)
     even = np.stack([np.cos(angle) * np.sqrt(1 - z * z), np.sin(angle) * np.sqrt(1 - z * z), z], 1)
@@ -251,7 +251,7 @@ def _towards(lamp: Light, points: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def _noise_image(seed: int) -> FloatArray:
-    """(256, 256) fractal noise in 0 to 1 that repeats seamlessly."""
+    """Fractal noise (256, 256) from 0 to 1 that repeats seamlessly."""
     rng = np.random.default_rng(seed)
     image = np.zeros((256, 256), np.float32)
     for size in (4, 8, 16, 32, 64):

@@ -18,14 +18,14 @@ from metric_depth_ros.types import FloatArray, IntArray
 
 
 class ShardWriter:
-    """Writes one shard; use as a context manager.
+    """Writes one shard; use it as a context manager.
 
-    The shard grows under a name of its own and gets the right one when the block ends well, so that
-    every ``shard_*.zip`` is whole, and writers of other numbers can work in the same folder.
+    The shard is written under a temporary name and renamed if the block ends without error, so every
+    ``shard_*.zip`` is complete, and writers of other numbers can work in the same folder.
     """
 
     def __init__(self, folder: str | Path, number: int) -> None:
-        """``folder`` is made if need be. Raises InputError when it cannot be."""
+        """Makes ``folder`` if needed. Raises InputError if that fails."""
         self.path = Path(folder) / f"shard_{number:05d}.zip"
         self._growing = self.path.with_suffix(".tmp")
         try:
@@ -61,10 +61,10 @@ class ShardWriter:
         normals: FloatArray | None = None,
         scans: Mapping[str, Scan] | None = None,
     ) -> None:
-        """Adds sample ``index`` of the data set: arrays (H, W), normals (H, W, 3), sensors by name.
+        """Adds sample ``index`` of the dataset: arrays (H, W), normals (H, W, 3), scans by sensor name.
 
         Raises:
-            InputError: depth that ``encode_depth`` refuses, or the disk is full.
+            InputError: ``encode_depth`` rejects the depth, or the disk is full.
         """
         stem = f"{index:08d}"
         self._add(f"{stem}.jpg", jpeg)
@@ -80,7 +80,7 @@ class ShardWriter:
         self._add(f"{stem}.json", json.dumps(info).encode())
 
     def _add(self, name: str, data: bytes) -> None:
-        # A fixed date makes the same samples the same bytes.
+        # With a fixed date the same samples give the same bytes.
         try:
             self._zip.writestr(zipfile.ZipInfo(name), data)
         except OSError as error:

@@ -26,7 +26,7 @@ from metric_depth_synthetic.patterns import (
 
 
 def _grain(rng: np.random.Generator) -> FloatArray:
-    """Fibres along rows with a few dark years, about [0.3, 1]."""
+    """Wood fibres along rows with a few dark growth rings, about [0.3, 1]."""
     fibres = noise(rng, rng.uniform(0.6, 1.2), stretch=rng.uniform(20, 80))
     height = np.arange(SIZE, dtype=np.float32)[:, None] / SIZE
     bend = rng.uniform(0.2, 1.2) * noise(rng, 1.8, high=8, stretch=6)
@@ -50,7 +50,7 @@ def grain(rng: np.random.Generator) -> FloatArray:
 
 @pattern("floor wood", (0.8, 2.4), turn_deg=90, weight=5)
 def planks(rng: np.random.Generator) -> FloatArray:
-    """Floorboards: each its own shade and grain, joints staggered."""
+    """Floorboards with staggered joints, each with its own shade and grain."""
     n = int(rng.choice([4, 8, 8, 16]))
     row, y = ramp(n)
     per_row = int(rng.integers(1, 4))
@@ -67,7 +67,7 @@ def planks(rng: np.random.Generator) -> FloatArray:
 
 @pattern("floor", (0.4, 1.6), turn_deg=45, weight=2)
 def parquet(rng: np.random.Generator) -> FloatArray:
-    """Basket weave: squares of staves turned against each other."""
+    """Parquet in basket weave: squares of parallel strips in alternating directions."""
     n, staves = 2 * int(rng.integers(1, 4)), int(rng.integers(3, 7))
     (i, x), fibres = ramp(n), _grain(rng)
     turned = (i[:, None] + i) % 2 == 1
@@ -83,7 +83,7 @@ def parquet(rng: np.random.Generator) -> FloatArray:
 
 @pattern("brick facade wall", (0.6, 1.4), turn_deg=0, second="joint", weight=5)
 def bricks(rng: np.random.Generator) -> FloatArray:
-    """Courses of bricks with mortar, in running bond."""
+    """Rows of bricks with mortar, in running bond."""
     n, m = 2 * int(rng.integers(3, 9)), int(rng.integers(2, 6))
     (row, y), (_, x) = ramp(n), ramp()
     along = (x[None] * m + float(rng.choice([0.5, 0.5, 1 / 3])) * (row[:, None] % 2)) % m
@@ -110,7 +110,7 @@ def block_wall(rng: np.random.Generator) -> FloatArray:
 
 @pattern("brick ground facade floor wall", (0.8, 3.0), second="joint", weight=3)
 def stones(rng: np.random.Generator) -> FloatArray:
-    """Rubble, crazy paving, cobbles: irregular stones with joints, each its own shade."""
+    """Rubble, crazy paving, cobbles: irregular stones with joints, each with its own shade."""
     n = int(rng.integers(4, 14))
     first, second, number = cells(rng, n, int(rng.integers(max(n - 3, 3), n + 1)), jitter=rng.uniform(0.4, 1))
     shade = rng.uniform(rng.uniform(0.4, 0.8), 1, number.max() + 1).astype(np.float32)[number]
@@ -177,7 +177,7 @@ def shingles(rng: np.random.Generator) -> FloatArray:
 
 @pattern("floor wall metal", (0.8, 3.0), weight=2)
 def marble(rng: np.random.Generator) -> FloatArray:
-    """Veins through soft clouds."""
+    """Marble: veins through soft clouds."""
     rough = noise(rng, 1.6, low=1)
     fine = noise(rng, 1.1, low=3)
     vein = np.exp(-np.abs(rough + 0.25 * fine) * rng.uniform(6, 20))
@@ -201,7 +201,7 @@ def terrazzo(rng: np.random.Generator) -> FloatArray:
 
 @pattern("metal", (0.3, 1.5), turn_deg=90, weight=3)
 def brushed(rng: np.random.Generator) -> FloatArray:
-    """Fine parallel scratches, some stray ones across."""
+    """Brushed metal: fine parallel scratches, with a few across."""
     out = 0.75 + rng.uniform(0.03, 0.12) * noise(rng, 0.4, stretch=100) + 0.04 * noise(rng, 1.6)
     canvas = np.zeros((SIZE, SIZE), np.uint8)
 
@@ -215,7 +215,7 @@ def brushed(rng: np.random.Generator) -> FloatArray:
 
 @pattern("metal", (0.5, 3.0), weight=2)
 def rust(rng: np.random.Generator) -> FloatArray:
-    """Paint that gives way to rust."""
+    """Paint partly replaced by rust."""
     where = noise(rng, 1.3, low=1.5) + 0.3 * noise(rng, 0.6)
     part = np.clip((where - rng.uniform(-0.5, 1.2)) * 4, 0, 1)
     bare = tinted(
@@ -227,7 +227,7 @@ def rust(rng: np.random.Generator) -> FloatArray:
 
 @pattern("metal floor", (0.2, 0.8), turn_deg=90)
 def tread_plate(rng: np.random.Generator) -> FloatArray:
-    """Raised lozenges in alternating directions."""
+    """Tread plate: raised lozenges in alternating directions."""
     n = 2 * int(rng.integers(3, 8))
     (j, y), (i, x) = ramp(n), ramp(n)
     odd = (i + j[:, None]) % 2 == 1
@@ -239,7 +239,7 @@ def tread_plate(rng: np.random.Generator) -> FloatArray:
 
 @pattern("metal facade plastic", (0.4, 2.5), turn_deg=90, weight=2)
 def corrugated(rng: np.random.Generator) -> FloatArray:
-    """Sheet folded in waves or trapezes, containers, shutters, louvres."""
+    """Corrugated sheet, with waves or trapezoids: containers, shutters, louvres."""
     _, t = ramp(int(rng.integers(4, 32)))
     wave = np.sin(2 * np.pi * t) if rng.random() < 0.5 else np.clip(np.sin(2 * np.pi * t) * 4, -1, 1)
     if rng.random() < 0.4:
@@ -266,7 +266,7 @@ def perforated(rng: np.random.Generator) -> FloatArray:
 
 @pattern("asphalt", (1.0, 4.0), weight=5)
 def asphalt(rng: np.random.Generator) -> FloatArray:
-    """Grit with stains, cracks and patches."""
+    """Asphalt: grit with stains, cracks and patches."""
     out = 0.6 + rng.uniform(0.04, 0.15) * noise(rng, 0.1, low=20) + rng.uniform(0.02, 0.12) * noise(rng, 1.6)
     if rng.random() < 0.5:
         n = int(rng.integers(2, 5))
@@ -282,7 +282,7 @@ def asphalt(rng: np.random.Generator) -> FloatArray:
 
 @pattern("concrete wall facade ground ceiling", (1.5, 5.0), turn_deg=0, weight=3)
 def concrete(rng: np.random.Generator) -> FloatArray:
-    """Cast concrete: stains that run down, joints and tie holes, pores."""
+    """Cast concrete: vertical stains, joints and tie holes, pores."""
     out = 0.75 + 0.08 * noise(rng, 1.5) + rng.uniform(0, 0.1) * noise(rng, 1.0, stretch=0.08, high=40)
     out -= rng.uniform(0, 0.3) * (noise(rng, 0.1, low=25) > 2.2)
     if rng.random() < 0.5:

@@ -1,4 +1,4 @@
-"""A bank of seamless textures, and the fast look-up a renderer needs.
+"""Bank of seamless textures, with a fast look-up for rendering.
 
 The patterns themselves are in ``patterns``, ``surfaces`` and ``prints``; nothing is downloaded.
 """
@@ -18,7 +18,7 @@ import numpy as np
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.types import BoolArray, FloatArray, ImageArray, IntArray
 
-# Imported for the patterns that they register.
+# Imported because they register patterns.
 from metric_depth_synthetic import cloth, facades, plants, prints, surfaces  # noqa: F401
 from metric_depth_synthetic.patterns import PATTERNS, SIZE, Pattern
 from metric_depth_synthetic.scene import Role
@@ -30,15 +30,15 @@ _SMALLEST = 4
 
 @dataclass(frozen=True, eq=False)
 class TextureBank:
-    """N square textures of S pixels that tile without a seam.
+    """N seamless square textures of S x S pixels.
 
     Attributes:
-        images: (N, S, S, 3) uint8, read as linear albedo patterns: 0 is 0 and 255 is 1.
+        images: (N, S, S, 3) uint8, linear albedo: 0 is 0 and 255 is 1.
         grey: (N,) whether the pattern blends a material's two colours; else it multiplies its colour.
-        repeat_m: (N,) metres that one copy covers in nature.
-        kinds: the pattern each was drawn by, "photo" for a picture of the user's.
+        repeat_m: (N,) real size of one copy, in metres.
+        kinds: the pattern of each texture, "photo" for an image of the user.
         roles: for each Role the textures that fit it; "any" holds all.
-        levels: (N, S/2^k, S/2^k, 3) uint8, each level half of the one before, down to 4 pixels.
+        levels: (N, S/2^k, S/2^k, 3) uint8, each level half the size of the one before, down to 4 pixels.
     """
 
     images: ImageArray
@@ -71,9 +71,9 @@ class TextureBank:
 
 
 def lookup(bank: TextureBank, texture: IntArray, uv: FloatArray, footprint: FloatArray) -> FloatArray:
-    """(N, 3) float32 in [0, 1]: the textures' colours at points of their surfaces.
+    """Texture colours (N, 3) float32 in [0, 1] at points of surfaces.
 
-    Bilinear within the level whose texels are about as wide as the footprint.
+    Bilinear within the level whose texels are about the size of the footprint.
 
     Args:
         texture: (N,) indices into the bank.
@@ -88,7 +88,7 @@ def lookup(bank: TextureBank, texture: IntArray, uv: FloatArray, footprint: Floa
     np.clip(level, 0, last, out=level)  # NaN came out as -1
     side = np.right_shift(np.int32(size), level)
     mask = side - 1
-    # 256 steps within a texel; row 0 is the top of the picture, v runs up.
+    # 256 steps within a texel; row 0 is the top of the image, v points up.
     scale = (side << 8).astype(np.float32)
     u, v = np.asarray(uv[:, 0], np.float32), np.asarray(uv[:, 1], np.float32)
     x = ((u - np.floor(u)) * scale).astype(np.int32) - 128
@@ -105,9 +105,9 @@ def lookup(bank: TextureBank, texture: IntArray, uv: FloatArray, footprint: Floa
 
 
 def _mixed(bank: TextureBank, taps: tuple[tuple[IntArray, IntArray], ...]) -> FloatArray:
-    """(N, 3) in [0, 1]: the mean of texels whose weights add up to 256.
+    """Weighted mean (N, 3) in [0, 1] of texels; the weights' sum is 256.
 
-    Red and blue are weighed with one multiplication: each has 16 bits of a word to itself.
+    Red and blue are weighted with one multiplication: each has its own 16 bits of a word.
     """
     red_blue, green = (np.zeros(len(taps[0][0]), np.uint32) for _ in range(2))
     for index, weight in taps:
@@ -123,7 +123,7 @@ def _mixed(bank: TextureBank, taps: tuple[tuple[IntArray, IntArray], ...]) -> Fl
 
 
 def make_bank(seed: int, *, count: int = 400, photos: Path | None = None) -> TextureBank:
-    """A bank of ``count`` textures drawn by rule, and one more for each picture under ``photos``.
+    """Makes a bank of ``count`` procedural textures, and one more for each image under ``photos``.
 
     Raises:
         InputError: ``photos`` holds no readable .jpg or .png, or ``count`` is below the number of patterns.
@@ -152,8 +152,8 @@ def make_bank(seed: int, *, count: int = 400, photos: Path | None = None) -> Tex
 
 @lru_cache(maxsize=4)
 def _shares(count: int) -> tuple[str, ...]:
-    """``count`` pattern names, each at least once and by its weight."""
-    # Sorted: what is drawn must not depend on the order in which modules were imported.
+    """``count`` pattern names, each at least once, in proportion to their weights."""
+    # Sorted: the result must not depend on the order in which modules were imported.
     names = sorted(PATTERNS)
     shares = np.cumsum([PATTERNS[name].weight for name in names])
     extra = np.floor((count - len(names)) * shares / shares[-1] + 1e-9).astype(int)
@@ -194,17 +194,17 @@ def _read_photos(folder: Path) -> list[ImageArray]:
 
 
 def _seamless(picture: ImageArray, rng: np.random.Generator) -> ImageArray:
-    """A square crop whose edges meet: mirrored, or blended with itself half a copy on."""
+    """Seamless square crop: mirrored, or blended with itself moved by half a copy."""
     side = int(min(picture.shape[:2]) * rng.uniform(0.5, 1.0))
     top, left = (int(rng.integers(0, n - side + 1)) for n in picture.shape[:2])
     crop = np.ascontiguousarray(picture[top : top + side, left : left + side])
-    # Pictures are stored with the sRGB curve; albedo is linear.
+    # Images are stored with the sRGB curve; albedo is linear.
     linear = (cv2.resize(crop, (SIZE, SIZE), interpolation=cv2.INTER_AREA) / np.float32(255)) ** 2.2
     if rng.random() < 0.5:
         half = cv2.resize(linear, (SIZE // 2, SIZE // 2), interpolation=cv2.INTER_AREA)
         half = np.concatenate([half, half[::-1]])
         return _as_bytes(np.concatenate([half, half[:, ::-1]], axis=1))
-    # At the border the weight is all on the copy moved by half, which is smooth there.
+    # At the border all weight is on the copy moved by half, which is smooth there.
     ramp = np.clip(np.abs(np.linspace(-1, 1, SIZE, dtype=np.float32)) * 4 - 3, 0, 1)
     weight = (1 - ramp[:, None]) * (1 - ramp)
     moved = np.roll(linear, (SIZE // 2, SIZE // 2), axis=(0, 1))

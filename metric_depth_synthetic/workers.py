@@ -1,4 +1,4 @@
-"""Processes that render side by side."""
+"""Parallel processes for rendering."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from metric_depth_ros.errors import InputError
 
 
 class Workers(AbstractContextManager["Workers"]):
-    """Processes that share a count, and stop with the block: soon after a failure or Ctrl-C."""
+    """Context of worker processes with a shared counter; they stop soon after a failure or Ctrl-C."""
 
     def __init__(self, count: int, work: Callable[[Any], Any]) -> None:
-        """``work`` goes to each process once, and does all its jobs; it may call ``count_one``."""
-        # Spawned, not forked: they share no locks with threads of OpenCV here.
+        """``work`` is sent to each process once and does its jobs; it may call ``count_one``."""
+        # Spawned, not forked: so they share no locks with OpenCV's threads in this process.
         context = multiprocessing.get_context("spawn")
         self._done, self._stop = context.Value("q", 0), context.Event()
         self._pool = ProcessPoolExecutor(count, context, _start_process, (work, self._done, self._stop))
         self._threads = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-        # There are as many processes as cores: threads in them would get in each other's way.
+        # There are as many processes as cores: more threads would only compete for the cores.
         os.environ.update(dict.fromkeys(self._threads, "1"))
 
     def __exit__(
@@ -41,7 +41,7 @@ class Workers(AbstractContextManager["Workers"]):
 
     @property
     def counted(self) -> int:
-        """What the processes have counted together."""
+        """Total count of all processes."""
         return int(self._done.value)
 
     def submit(self, job: Any) -> Future[Any]:
@@ -49,7 +49,7 @@ class Workers(AbstractContextManager["Workers"]):
         return self._pool.submit(_do, job)
 
     def result(self, future: Future[Any]) -> Any:
-        """What work gave, when it is ready. Raises what it raised; InputError when a process was killed."""
+        """Waits for the result of a job. Raises what it raised, or InputError if a process was killed."""
         try:
             return future.result()
         except BrokenProcessPool as error:
@@ -60,14 +60,14 @@ class Workers(AbstractContextManager["Workers"]):
 
 
 def count_one() -> None:
-    """Adds one to ``Workers.counted``, in work. Raises KeyboardInterrupt when the processes are to stop."""
+    """Adds one to ``Workers.counted``; called in work. Raises KeyboardInterrupt if the process is to stop."""
     with _process["done"].get_lock():
         _process["done"].value += 1
     if _process["stop"].is_set():
         raise KeyboardInterrupt
 
 
-# What this process was started with.
+# Arguments with which this process was started.
 _process: dict[str, Any] = {}
 
 
@@ -76,7 +76,7 @@ def _start_process(work: Callable[[Any], Any], done: Any, stop: Any) -> None:
 
     import cv2
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it, and tells
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles it and stops this process
     cv2.setNumThreads(1)
     _process.update(work=work, done=done, stop=stop)
 

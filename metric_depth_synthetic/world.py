@@ -1,4 +1,4 @@
-"""The geometry of a scene at one time, ready for rays."""
+"""Geometry of a scene at one time, for ray casting."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from metric_depth_ros.types import BoolArray, FloatArray, IntArray
 from metric_depth_synthetic.mesh import Mesh, facets, unit
 from metric_depth_synthetic.scene import LABELS, Scene, Thing
 
-# Rays that start on a surface start this far off it, in metres and as a part of the depth.
+# Distance from the surface at which rays from it start, in metres and as a fraction of the depth.
 _OFFSET_M, _OFFSET = 2e-3, 1e-3
 
 
 @dataclass(frozen=True, eq=False)
 class Hits:
-    """What N rays met first.
+    """First hits of N rays.
 
     Attributes:
-        range_m: (N,) metres in units of the direction's length; inf where nothing was met.
+        range_m: (N,) distance in units of the direction's length (metres for unit directions); inf without a
+            hit.
         triangle: (N,) index of the triangle, -1 for none.
         bary: (N, 2) barycentric weights of the triangle's second and third corner.
         thing: (N,) instance: 0 for none, else 1 + index in ``scene.things``.
         label: (N,) index in LABELS; 0, the sky, for none.
         normals: (N, 3) unit normals of the triangles in the world, facing the ray; 0 for none.
         cosine: (N,) cosine of the angle of incidence, 0 to 1.
-        backface: (N,) whether the triangle was met from behind.
+        backface: (N,) whether the triangle was hit from behind.
     """
 
     range_m: FloatArray
@@ -43,21 +44,21 @@ class Hits:
     backface: BoolArray
 
     def at(self, chosen: IntArray | BoolArray | slice) -> Hits:
-        """The hits of some of the rays."""
+        """Hits of the chosen rays."""
         return Hits(*(getattr(self, item.name)[chosen] for item in dataclasses.fields(self)))
 
 
 def joined(first: Hits, second: Hits) -> Hits:
-    """The hits of two sets of rays, one after the other."""
+    """Hits of two sets of rays, concatenated."""
     names = [item.name for item in dataclasses.fields(Hits)]
     return Hits(*(np.concatenate([getattr(first, n), getattr(second, n)]) for n in names))
 
 
 class World:
-    """A scene's triangles in one ray tracing structure; answers what rays meet."""
+    """A scene's triangles in one ray tracing structure, for casting rays."""
 
     def __init__(self, scene: Scene, time_s: float = 0.0) -> None:
-        """Places every thing where it is at ``time_s``.
+        """Places every thing at its pose at ``time_s``.
 
         Raises:
             InputError: embreex, the ray tracer, is not installed, or the scene is empty.
@@ -77,11 +78,11 @@ class World:
         counts = [len(mesh) for mesh in meshes]
         poses = np.stack([pose_at(thing, time_s) for thing in scene.things])[np.array(numbers) - 1]
         self.corners, self.shading_normals = _placed(meshes, poses, np.repeat(np.arange(len(meshes)), counts))
-        # Most triangles are flat: their own normal serves, which the tracer gives.
+        # Most triangles are flat: their own normal, from the tracer, is used.
         self.smooth = np.abs(np.diff(self.shading_normals, axis=1)).max((1, 2)) > 1e-3
         self.uv = np.concatenate([mesh.uv for mesh in meshes]).astype(np.float32)
         self.material_of = np.repeat(np.array([place[m] for m in materials], np.int32), counts)
-        # One row more, at index -1, for rays that meet nothing.
+        # One more row, at index -1, for rays without a hit.
         self._thing_met = np.append(np.repeat(np.array(numbers, np.int32), counts), np.int32(0))
         self._facets = np.concatenate([unit(facets(self.corners)), np.zeros((1, 3), np.float32)])
         self.label_of_thing = np.array([0, *(LABELS.index(t.label) for t in scene.things)], np.uint8)
@@ -89,12 +90,12 @@ class World:
         self._mesh = construction.TriangleMesh(self._tracer, self.corners)
 
     def cast(self, origins: FloatArray, directions: FloatArray) -> Hits:
-        """What rays meet first.
+        """First hits of rays.
 
         Args:
             origins: (N, 3) or (3,) world, metres.
-            directions: (N, 3) world; ``range_m`` is in units of their length, so unit ones give metres
-                and ones with z = 1 in a camera's frame give its depth.
+            directions: (N, 3) world; ``range_m`` is in units of their length: unit directions give metres,
+                directions with z = 1 in a camera's frame give depth.
         """
         directions = np.ascontiguousarray(directions, np.float32)
         origins = np.ascontiguousarray(np.broadcast_to(origins, directions.shape), np.float32)
@@ -119,7 +120,7 @@ class World:
         )
 
     def blocked(self, origins: FloatArray, directions: FloatArray, reach: FloatArray) -> BoolArray:
-        """(N,) whether something lies within ``reach`` (N,) of the origins, in units of the direction."""
+        """Mask (N,) of rays blocked within ``reach`` (N,), in units of the direction's length."""
         out = self._tracer.run(
             np.ascontiguousarray(origins, np.float32),
             np.ascontiguousarray(directions, np.float32),
@@ -131,15 +132,15 @@ class World:
 
 
 def _placed(meshes: Sequence[Mesh], poses: FloatArray, part: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Corners and shading normals (T, 3, 3) in the world, of meshes with one pose (4, 4) each.
+    """Corners and shading normals (T, 3, 3) in the world, from meshes with one pose (4, 4) each.
 
-    All in one go, as a scene has hundreds of parts. ``part``: (T,) which mesh a triangle is of.
+    All at once, as a scene has hundreds of parts. ``part``: (T,) index of each triangle's mesh.
     """
     turn = poses[:, :3, :3].transpose(0, 2, 1)
     corners = np.concatenate([mesh.corners for mesh in meshes]).astype(np.float32)
     corners = corners @ turn.astype(np.float32)[part] + poses[:, None, :3, 3].astype(np.float32)[part]
     normals = np.concatenate([mesh.normals for mesh in meshes]).astype(np.float32)
-    # Normals go by the inverse transposed; a scale is taken out again.
+    # Normals are transformed by the inverse transpose and normalised again.
     normals = normals @ np.linalg.inv(turn).transpose(0, 2, 1).astype(np.float32)[part]
     return corners, unit(normals)
 
@@ -157,7 +158,7 @@ def pose_at(thing: Thing, time_s: float) -> FloatArray:
 
 
 def lifted(points: FloatArray, normals: FloatArray, range_m: FloatArray) -> FloatArray:
-    """Points (N, 3) moved a little off their surface, so that rays from there do not meet it again."""
+    """Points (N, 3) moved slightly off their surface, so rays from there do not hit it again."""
     off = np.float32(_OFFSET_M) + np.float32(_OFFSET) * range_m
     lifted: FloatArray = points + normals * off[:, None]
     return lifted

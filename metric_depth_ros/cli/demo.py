@@ -1,4 +1,4 @@
-"""`metric_depth demo`: a bag through the live graph, measured and drawn."""
+"""`metric_depth demo`: replays a bag through the node, measures the error and draws results."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _PICTURES = 5
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds the verb."""
+    """Adds the verb ``demo``."""
     parser = verbs.add_parser(
         "demo",
         help="render a drive, replay it through the live node graph and draw the result",
@@ -34,7 +34,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 
 def run(args: argparse.Namespace) -> int:
-    """Bag, live replay, pictures. Raises MetricDepthError."""
+    """Makes a bag, replays it through the node and writes images. Raises MetricDepthError."""
     import shutil
 
     from metric_depth_ros.cli import frames_to_bag
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _settings(args: argparse.Namespace) -> dict[str, object]:
-    """The node's parameters."""
+    """Parameters of the node."""
     from metric_depth_ros.cli.parsing import setting_of
 
     settings = dict(setting_of(pair) for pair in args.set)
@@ -68,7 +68,7 @@ def _settings(args: argparse.Namespace) -> dict[str, object]:
 
 
 def _make_bag(args: argparse.Namespace, bag: Path) -> None:
-    """Frames of the user's or a rendered drive. Raises MetricDepthError."""
+    """Writes a bag from the user's frames or a rendered drive. Raises MetricDepthError."""
     from metric_depth_ros.cli.frames_to_bag import write_frames
 
     if args.frames is not None:
@@ -82,7 +82,7 @@ def _make_bag(args: argparse.Namespace, bag: Path) -> None:
 
 
 def _report(bag: Path, recorded: Path, out: Path) -> int:
-    """Prints the error of the answered frames and draws some of them. Raises InputError for none."""
+    """Prints the error of the frames with depth, and draws some. Raises InputError if there are none."""
     import cv2
     import numpy as np
 

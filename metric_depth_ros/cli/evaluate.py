@@ -1,4 +1,4 @@
-"""`metric_depth evaluate`: solvers on calibrated frames with known depth, beside their controls."""
+"""`metric_depth evaluate`: compares solvers and controls on calibrated frames with known depth."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _COUNTS = {
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds the verb."""
+    """Adds the verb ``evaluate``."""
     parser = verbs.add_parser(
         "evaluate",
         help="error of solvers on frames with known depth, as tables",
@@ -85,7 +85,7 @@ def _add_cases(group: argparse._ArgumentGroup) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the tables. Raises MetricDepthError."""
+    """Evaluates and prints the tables. Raises MetricDepthError."""
     from tqdm import tqdm
 
     from metric_depth_ros.cli.offline import make_folder
@@ -119,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def build_config(args: argparse.Namespace) -> Config:
-    """The settings that all solvers share. Raises ConfigError."""
+    """Settings shared by all solvers. Raises ConfigError."""
     from metric_depth_ros.cli.parsing import setting_of
     from metric_depth_ros.config import Config, updated
     from metric_depth_ros.config.parameter_file import load
@@ -128,7 +128,7 @@ def build_config(args: argparse.Namespace) -> Config:
 
 
 def build_variants(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    """Label -> settings. Raises ConfigError for a label given twice."""
+    """Settings of each variant by label. Raises ConfigError for a label given twice."""
     from metric_depth_ros.cli.parsing import setting_of
     from metric_depth_ros.errors import ConfigError
 
@@ -141,7 +141,7 @@ def build_variants(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
 
 
 def engine_for_all(config: Config, changes: Sequence[dict[str, Any]]) -> EngineConfig:
-    """The one network that all solvers share: with basis maps as soon as one of them wants maps."""
+    """Settings of the network shared by all solvers, with basis maps if any solver uses maps."""
     from metric_depth_ros.config import updated
     from metric_depth_ros.pipeline import engine_for
 
@@ -150,7 +150,7 @@ def engine_for_all(config: Config, changes: Sequence[dict[str, Any]]) -> EngineC
 
 
 def build_cases(args: argparse.Namespace) -> list[Case]:
-    """Every way of drawing anchors that was asked for, clean ones first. Raises ConfigError."""
+    """Requested cases of drawing anchors, clean ones first. Raises ConfigError."""
     from metric_depth_ros.errors import ConfigError
     from metric_depth_ros.evaluation.protocols import Case
 
@@ -169,7 +169,7 @@ def build_cases(args: argparse.Namespace) -> list[Case]:
 
 
 def read_all(args: argparse.Namespace, config: Config) -> Iterator[KnownView]:
-    """The frames of every set, from where they were asked for; says which sets have none."""
+    """Reads the frames of every set in the requested place; reports sets without usable frames."""
     from metric_depth_ros.evaluation.frames import build_source, find_sets, read_views
 
     focus_m = config.solver.focus_m or None

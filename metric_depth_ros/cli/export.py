@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from metric_depth_ros.learning.export.files import Exported, Wanted
     from metric_depth_ros.learning.models.checkpoint_folder import CheckpointFolder
 
-# Architectures as config.json names them.
+# Architectures, as named in config.json.
 SUPPORTED = (
     "DepthAnythingForDepthEstimation (V1, V2; S, B, L), DPTForDepthEstimation (MiDaS: large, hybrid, BEiT, "
     "Swin2), DepthProForDepthEstimation, ZoeDepthForDepthEstimation, SamModel, Sam2Model, and runs of "
@@ -25,7 +25,7 @@ SUPPORTED = (
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds the verb."""
+    """Adds the verb ``export``."""
     parser = verbs.add_parser(
         "export",
         help="turn a checkpoint into ONNX and manifest, or write a manifest for an ONNX file",
@@ -65,7 +65,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 
 def run(args: argparse.Namespace) -> int:
-    """Exports. Raises MetricDepthError."""
+    """Runs ``export``. Raises MetricDepthError."""
     if args.manifest_for is not None:
         return _draft(args.manifest_for)
     if args.checkpoint is None or args.to is None:
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         report(_run(args, sizes))
         return 0
     _need("transformers", "safetensors")
-    # Local files only: nothing here may reach for the network.
+    # Local files only: no downloads.
     os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
     from metric_depth_ros.learning.export.segmenter import is_sam
     from metric_depth_ros.learning.models.checkpoint_folder import open_checkpoint
@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _draft(path: Path) -> int:
-    """Writes a manifest to complete."""
+    """Writes a manifest for the user to complete."""
     _need("onnx")
     from metric_depth_ros.learning.export.inspection import write_draft
 
@@ -102,13 +102,13 @@ def _draft(path: Path) -> int:
 
 
 def _is_run(folder: Path) -> bool:
-    """Whether it is the folder of a run of metric_depth train: state and curve, and no one else's layout."""
+    """Whether the folder is a run of metric_depth train, with its checkpoint and curves."""
     files = {"checkpoint.pt", "loss.csv"}
     return all((folder / name).is_file() for name in files) and not (folder / "config.json").exists()
 
 
 def _run(args: argparse.Namespace, sizes: list[tuple[int, int]]) -> list[Exported]:
-    """Exports the package's own network."""
+    """Exports the package's own depth network."""
     from metric_depth_ros.learning.export.tiny_depth import export_tiny_depth
     from metric_depth_ros.learning.training.depth.trainer import load_depth_network
 
@@ -160,7 +160,7 @@ def _wanted(args: argparse.Namespace, name: str, sizes: list[tuple[int, int]]) -
 
 
 def report(exported: list[Exported], *, about: str = "", setting: str = "engine.manifest") -> None:
-    """Says what was written, with a word about it, and where its manifest is set."""
+    """Prints what was written, a note, and how to set the manifest."""
     for item in exported:
         half = item.half
         also = f" (float16 file: {half.largest:.1e}, rms {half.rms:.1e})" if half else ""
@@ -172,7 +172,7 @@ def report(exported: list[Exported], *, about: str = "", setting: str = "engine.
 
 
 def _need(*modules: str) -> None:
-    """Raises ConfigError when one is not installed."""
+    """Raises ConfigError if a package is not installed."""
     for module in modules:
         if find_spec(module) is None:
             raise ConfigError(

@@ -1,4 +1,4 @@
-"""`metric_depth train metric-solver-export`: a run of Metric-Solver to ONNX and manifest."""
+"""`metric_depth train metric-solver-export`: exports a run of Metric-Solver to ONNX and manifest."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def add_export(networks: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
-    """Exports. Raises MetricDepthError."""
+    """Runs ``train metric-solver-export``. Raises MetricDepthError."""
     need_torch()
     from metric_depth_ros.learning.export.files import Wanted
     from metric_depth_ros.learning.export.metric_solver import export_metric_solver

@@ -1,4 +1,4 @@
-"""`metric_depth synthesize`: renders synthetic scenes: a data set in shards, contact sheets, or a bag."""
+"""`metric_depth synthesize`: renders synthetic scenes into shards, contact sheets, or a bag."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from metric_depth_synthetic.dataset import SyntheticDataset
     from metric_depth_synthetic.textures import TextureBank
 
-# Not read from the registry: importing a verb must stay cheap.
+# Not read from the registry, since importing a verb must be fast.
 _FAMILIES = "room,corridor,street,tabletop"
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds the verb."""
+    """Adds the verb ``synthesize``."""
     parser = verbs.add_parser(
         "synthesize",
         help="render synthetic scenes with exact depth: a data set, contact sheets or a bag",
@@ -54,7 +54,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 
 def run(args: argparse.Namespace) -> int:
-    """Renders. Raises MetricDepthError."""
+    """Runs ``synthesize``. Raises MetricDepthError."""
     from metric_depth_ros.cli.synthetic_bag import write_drive
     from metric_depth_ros.errors import InputError
     from metric_depth_synthetic.make_shards import write_shards
@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check_sheet(path: Path) -> None:
-    """Before anything is rendered. Raises InputError when a picture cannot be written there."""
+    """Raises InputError if an image cannot be written to the path; called before rendering."""
     from metric_depth_ros.errors import InputError
 
     if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
@@ -111,7 +111,7 @@ def _check_sheet(path: Path) -> None:
 def _dataset(
     args: argparse.Namespace, families: list[str], *, views: int = 1, bank: TextureBank | None = None
 ) -> SyntheticDataset:
-    """Raises InputError for a family or size that there is not."""
+    """Dataset to render. Raises InputError for an unknown family or an invalid size."""
     from metric_depth_synthetic.dataset import SyntheticDataset
 
     return SyntheticDataset(
@@ -130,7 +130,7 @@ def _families(args: argparse.Namespace, default: str) -> list[str]:
 
 
 def _size(text: str) -> tuple[int, int] | None:
-    """Width and height, None for any. Raises ConfigError, or InputError for one that is too small."""
+    """Width and height from text, None for any. Raises ConfigError, or InputError for too small sizes."""
     from metric_depth_ros.cli.parsing import size_of
     from metric_depth_ros.errors import InputError
 
@@ -146,7 +146,7 @@ def _size(text: str) -> tuple[int, int] | None:
 
 
 def _write_sheets(args: argparse.Namespace) -> None:
-    """A sheet for every family: each scene's first picture."""
+    """Writes a contact sheet for every family: the first image of each scene."""
     import cv2
 
     from metric_depth_ros.errors import InputError
@@ -165,7 +165,7 @@ def _write_sheets(args: argparse.Namespace) -> None:
 
 
 def _sheet(dataset: SyntheticDataset, count: int) -> Any:
-    """Rows of picture, depth, labels, normals and sensors."""
+    """Contact sheet with rows of image, depth, labels, normals and sensors."""
     import cv2
 
     from metric_depth_ros.drawing.pictures import (

@@ -1,4 +1,4 @@
-"""A bag of a camera's way through one synthetic scene, written while it is rendered."""
+"""Writes a bag of a camera's drive through one synthetic scene while rendering it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DEPTH, DEPTH_INFO = "/camera/depth_gt/image_rect", "/camera/depth_gt/camera_info
 ODOM_FRAME, BASE_FRAME = "odom", "base_link"
 _HELD_OUT_POINTS = 2000
 
-# The base is under the camera, its x ahead: a camera's axes turned to ROS's, and its height.
+# The base is under the camera with x forward: the camera's height, and the rotation to ROS axes.
 _T_BASE_CAMERA = np.array([[0, 0, 1, 0.2], [-1, 0, 0, 0], [0, -1, 0, 0.3], [0, 0, 0, 1]], np.float64)
 
 
@@ -35,7 +35,7 @@ def write_drive(
     workers: int = 2,
     overwrite: bool = False,
 ) -> None:
-    """Writes a bag of one scene of a data set of one family. Raises MetricDepthError; then there is none."""
+    """Writes a bag of one scene of a single-family dataset. Raises MetricDepthError, leaving no bag."""
     if len(dataset.families) != 1 or dataset.size is None:
         raise InputError("synthesize --bag: needed OUT, one --family, and a --size in pixels.")
     if not (0 < rate_hz <= 1000 and 0 < seconds < math.inf):
@@ -73,7 +73,7 @@ def _write_frame(bag: BagWriter, view: View, scan: Scan | None, rng: np.random.G
 
 
 def _true_points(view: View, rng: np.random.Generator) -> FloatArray:
-    """(N, 3) exact points of random pixels in the optical frame."""
+    """Exact points (N, 3) of random pixels, in the optical frame."""
     v, u = np.nonzero(np.isfinite(view.depth))
     chosen = np.sort(rng.permutation(len(u))[:_HELD_OUT_POINTS])
     u, v = u[chosen], v[chosen]

@@ -11,7 +11,7 @@ from metric_depth_ros.cli.train_options import add_run, in_steps, need_torch, ru
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds the verb."""
+    """Adds the verb ``train``."""
     parser = verbs.add_parser(
         "train", help="train the small depth network, a basis generator or Metric-Solver, and export them"
     )
@@ -73,7 +73,7 @@ def _add_export(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def run_depth(args: argparse.Namespace) -> int:
-    """Trains. Raises MetricDepthError."""
+    """Runs ``train depth``. Raises MetricDepthError."""
     need_torch()
     from metric_depth_ros.learning.training.depth.settings import DepthSettings
     from metric_depth_ros.learning.training.depth.trainer import DepthTrainer
@@ -102,7 +102,7 @@ def run_depth(args: argparse.Namespace) -> int:
 
 
 def run_export(args: argparse.Namespace) -> int:
-    """Exports. Raises MetricDepthError."""
+    """Runs ``train depth-export``. Raises MetricDepthError."""
     need_torch()
     from metric_depth_ros.cli.export import report
     from metric_depth_ros.errors import ConfigError

@@ -58,7 +58,7 @@ def add_export(networks: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run_basis(args: argparse.Namespace) -> int:
-    """Trains. Raises MetricDepthError."""
+    """Runs ``train basis``. Raises MetricDepthError."""
     need_torch()
     from metric_depth_ros.learning.training.basis.settings import BasisSettings, check_settings
     from metric_depth_ros.learning.training.basis.trainer import BasisTrainer
@@ -80,7 +80,7 @@ def run_basis(args: argparse.Namespace) -> int:
 
 
 def run_export(args: argparse.Namespace) -> int:
-    """Exports. Raises MetricDepthError."""
+    """Runs ``train basis-export``. Raises MetricDepthError."""
     need_torch()
     from metric_depth_ros.cli.export import report
     from metric_depth_ros.config import EngineConfig
@@ -98,7 +98,7 @@ def run_export(args: argparse.Namespace) -> int:
 
 
 def _cache(args: argparse.Namespace, threads: int) -> BasisCache:
-    """The cache, written if need be. Raises MetricDepthError."""
+    """Cache of network outputs, written first if needed. Raises MetricDepthError."""
     from tqdm import tqdm
 
     from metric_depth_ros.config import EngineConfig
@@ -126,7 +126,7 @@ def _cache(args: argparse.Namespace, threads: int) -> BasisCache:
 
 
 def _check_engine(engine: Path, cache: BasisCache) -> None:
-    """Raises ConfigError for a cache of another network."""
+    """Raises ConfigError if the cache is from another network."""
     from metric_depth_ros.engines.manifest import load_manifest, model_file
     from metric_depth_ros.errors import ConfigError
     from metric_depth_ros.learning.export.basis import network_digest

@@ -1,4 +1,4 @@
-"""`metric_depth train metric-solver`: metric depth around a focus, from pictures alone."""
+"""`metric_depth train metric-solver`: trains metric depth around a focus, from images alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from metric_depth_ros.cli.parsing import size_of
 from metric_depth_ros.cli.train_options import add_run, in_steps, need_torch, run_settings
 
-# What the tiny configuration begins with.
+# Initial weights of the tiny configuration.
 _TINY_WEIGHTS = "config/models/tiny_depth.npz"
 
 
@@ -53,7 +53,7 @@ def add_metric_solver(networks: argparse._SubParsersAction[argparse.ArgumentPars
 
 
 def run_metric_solver(args: argparse.Namespace) -> int:
-    """Trains. Raises MetricDepthError."""
+    """Runs ``train metric-solver``. Raises MetricDepthError."""
     need_torch()
     from metric_depth_ros.learning.training.metric_solver.trainer import MetricSolverTrainer
 
@@ -67,7 +67,7 @@ def run_metric_solver(args: argparse.Namespace) -> int:
 
 
 def _settings(args: argparse.Namespace) -> Any:
-    """Raises ConfigError for what cannot be, InputError for data that cannot be read."""
+    """Training settings. Raises ConfigError for invalid settings, InputError for unreadable data."""
     from metric_depth_ros.learning.training.loader import Samples
     from metric_depth_ros.learning.training.metric_solver.settings import settings_of
 
@@ -88,7 +88,7 @@ def _settings(args: argparse.Namespace) -> Any:
 
 
 def _focuses(text: str | None) -> tuple[float, ...] | None:
-    """Metres. Raises ConfigError."""
+    """Focuses in metres from text. Raises ConfigError."""
     from metric_depth_ros.errors import ConfigError
 
     if text is None:

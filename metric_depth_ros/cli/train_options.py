@@ -1,4 +1,4 @@
-"""Options that the trainings share, and what they mean."""
+"""Options shared by all trainings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def add_run(parser: argparse.ArgumentParser, *, look_every: str) -> None:
-    """Adds the run's folder, its budget, and how it is trained. ``look_every``: the default, in words."""
+    """Adds the options for folder, budget and training. ``look_every``: its default, in words."""
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
     budget = parser.add_argument_group("budget").add_mutually_exclusive_group()
     budget.add_argument("--minutes", type=float, help="of time, over all resumed parts")
@@ -35,10 +35,10 @@ def add_run(parser: argparse.ArgumentParser, *, look_every: str) -> None:
 
 
 def run_settings(args: argparse.Namespace) -> dict[str, Any]:
-    """The settings that ``add_run`` asks for; those that were left out are not there.
+    """Settings given through the options of ``add_run``, without those left out.
 
     Raises:
-        ConfigError: epochs that are not positive.
+        ConfigError: the number of epochs is not positive.
     """
     from metric_depth_ros.errors import ConfigError
 
@@ -59,7 +59,7 @@ def run_settings(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def in_steps(settings: Any, epochs: float | None, count: Callable[[], int]) -> Any:
-    """The settings with a budget of ``epochs`` in steps; ``count`` says how many pictures there are."""
+    """Settings with the budget of ``epochs`` in steps; ``count`` gives the number of images."""
     from dataclasses import replace
 
     if epochs is None:
@@ -68,7 +68,7 @@ def in_steps(settings: Any, epochs: float | None, count: Callable[[], int]) -> A
 
 
 def need_torch() -> None:
-    """Raises ConfigError when torch is not installed."""
+    """Raises ConfigError if torch is not installed."""
     from metric_depth_ros.errors import ConfigError
 
     if find_spec("torch") is None:

@@ -1,4 +1,4 @@
-"""Sources of samples on disk that are not bags."""
+"""Datasets on disk other than bags."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from metric_depth_ros.datasets.shard_frames import ShardFrames
 from metric_depth_ros.datasets.split import CAMERA_FRAME, LIDAR_FRAME
 from metric_depth_ros.errors import InputError
 
-# A source is one file, one class and one line here.
+# A dataset format is one file, one class and one line here.
 DATASETS: dict[str, type[Dataset]] = {
     "frame_folder": FrameFolder,
     "shards": ShardFrames,
@@ -30,12 +30,12 @@ __all__ = [
 
 
 def is_dataset(path: str | Path) -> bool:
-    """Whether a class recognises the path."""
+    """Whether the path is a dataset."""
     return any(dataset.recognises(Path(path)) for dataset in DATASETS.values())
 
 
 def open_dataset(path: str | Path) -> Dataset:
-    """The dataset at a path. Raises InputError when no class recognises it."""
+    """Dataset at a path. Raises InputError if no class recognises it."""
     for dataset in DATASETS.values():
         if dataset.recognises(Path(path)):
             return dataset(path)

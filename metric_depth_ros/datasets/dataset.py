@@ -1,4 +1,4 @@
-"""What a data set is: frames by number, for training and evaluation alike."""
+"""Interface of datasets: numbered frames for training and evaluation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from metric_depth_ros.types import Camera, FloatArray, ImageArray, Sample
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One calibrated picture; None is "not given".
+    """One calibrated image with depth or points; None means "not given".
 
     Attributes:
         image: (H, W, 3) uint8 RGB.
@@ -37,11 +37,11 @@ class Frame:
     T_world_camera: FloatArray | None = None
 
     def split(self, *, hold_out: float, anchors: int, seed: int) -> Split:
-        """The points a solver may see and those kept to measure it, in their own frame.
+        """Divides the points into anchors and held-out points, in their own frame.
 
-        LiDAR: all points, less the fraction ``hold_out`` of those inside the image. Depth images:
-        ``anchors`` random pixels (0: all but the held-out half), and up to 10000 of the others held
-        out. With LiDAR ``anchors`` above 0 thins them at random as well.
+        LiDAR: the fraction ``hold_out`` of the points inside the image is held out; the others are anchors,
+        thinned at random if ``anchors`` is above 0. Depth images: ``anchors`` random pixels (0: all but
+        the held-out half), and up to 10000 of the others are held out.
 
         Raises:
             InputError: the frame has no intrinsics, or neither points nor depth.
@@ -59,7 +59,7 @@ class Frame:
     def sample(
         self, *, hold_out: float = 0.0, anchors: int = 0, seed: int = 0, needs_points: bool = True
     ) -> Sample:
-        """The frame as a Sample. Raises InputError as ``split``.
+        """The frame as a Sample. Raises InputError as ``split`` does.
 
         ``needs_points``: whether a frame with neither points nor depth is an error, or a sample without.
         """
@@ -90,11 +90,11 @@ class Frame:
 
 
 class Dataset(ABC):
-    """The frames of one source on disk. A new source is one file with a child, and one line in ``DATASETS``.
+    """Frames of one dataset on disk. A new format is one file with a subclass and one line in ``DATASETS``.
 
     Attributes:
-        rendered: whether no camera took its pictures.
-        path: where it lies.
+        rendered: whether its images are rendered.
+        path: folder of the dataset.
     """
 
     rendered: ClassVar[bool] = False
@@ -106,35 +106,35 @@ class Dataset(ABC):
     @staticmethod
     @abstractmethod
     def recognises(path: Path) -> bool:
-        """Whether a path is of this kind."""
+        """Whether the path is a dataset of this format."""
 
     @property
     @abstractmethod
     def ids(self) -> list[str]:
-        """The frames' names."""
+        """Names of the frames."""
 
     @property
     @abstractmethod
     def has_one_rig(self) -> bool:
-        """Whether the LiDAR sits in the same place in every frame."""
+        """Whether T_camera_lidar is the same in all frames."""
 
     @abstractmethod
     def __len__(self) -> int: ...
 
     @abstractmethod
     def __getitem__(self, index: int) -> Frame:
-        """One frame. Raises InputError when it is damaged."""
+        """One frame. Raises InputError if it is damaged."""
 
     @abstractmethod
     def picture(self, index: int) -> tuple[ImageArray, FloatArray]:
         """Image (H, W, 3) uint8 RGB and depth (H, W) float32 metres, inf for sky and NaN unknown.
 
-        What training reads. Raises InputError for a frame that is damaged or has no depth image.
+        For training. Raises InputError if the frame is damaged or has no depth image.
         """
 
     @abstractmethod
     def group(self, index: int) -> int:
-        """Number of a frame's group; all of a group are for training, or all for validation."""
+        """Number of a frame's group; the frames of a group are all for training or all for validation."""
 
     @abstractmethod
     def scene(self, index: int) -> int:
@@ -142,7 +142,7 @@ class Dataset(ABC):
 
     @abstractmethod
     def stamp_ns(self, index: int) -> int:
-        """The frame's time."""
+        """Timestamp of a frame, ns."""
 
     def has_depth(self, index: int, *, or_points: bool = False) -> bool:
         """Whether a frame has a depth image; with ``or_points`` also if its camera sees LiDAR points.
@@ -152,11 +152,11 @@ class Dataset(ABC):
         return True
 
     def family(self, index: int) -> str:
-        """What kind of scene a frame shows; empty where nobody says."""
+        """Kind of scene of a frame; empty if unknown."""
         return ""
 
     def rescan(self) -> int:
-        """How many frames there are, with those that have come since; known ones keep their number."""
+        """Counts the frames again, with those added since; existing frames keep their numbers."""
         return len(self)
 
     def __iter__(self) -> Iterator[Frame]:
@@ -164,6 +164,6 @@ class Dataset(ABC):
             yield self[index]
 
     def samples(self, *, hold_out: float = 0.0, anchors: int = 0, seed: int = 0) -> Iterator[Sample]:
-        """Every frame as a Sample: see ``Frame.split``. Raises InputError at one that cannot be."""
+        """Every frame as a Sample, see ``Frame.split``. Raises InputError for an unusable frame."""
         for frame in self:
             yield frame.sample(hold_out=hold_out, anchors=anchors, seed=seed)

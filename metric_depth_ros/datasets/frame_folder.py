@@ -1,10 +1,10 @@
-"""A folder of calibrated frames: pictures beside a calib.json that says what belongs to each.
+"""Folder of calibrated frames: images, and a calib.json with the data of each.
 
 ``calib.json`` holds ``frames``, a list of objects; a key inside a frame overrides the same key at
 the top level:
 
 - ``id``, ``rgb`` (picture file), ``timestamp`` (seconds, optional)
-- ``fx``, ``fy``, ``cx``, ``cy`` in pixels; null where unknown
+- ``fx``, ``fy``, ``cx``, ``cy`` in pixels; null if unknown
 - ``distortion``: list of coefficients with ``distortion_model``; absent or a text for none
 - ``depth``: 16-bit PNG (metres = value * ``depth_scale``) or .npz with key ``depth`` in metres; 0 unknown
 - ``points``: little-endian float32, rows of x, y, z, intensity in metres; ``T_camera_lidar`` (4x4)
@@ -28,10 +28,10 @@ _INTRINSICS = ("fx", "fy", "cx", "cy")
 
 
 class FrameFolder(Dataset):
-    """The frames of one folder, in the order of its calib.json. Pictures are read when asked for."""
+    """Frames of one folder, in the order of its calib.json. Images are read on demand."""
 
     def __init__(self, path: str | Path, *, rate_hz: float = 10.0) -> None:
-        """``rate_hz`` stamps frames that carry no timestamp, from 1 s on.
+        """``rate_hz``: rate of the stamps, from 1 s on, of frames without a timestamp.
 
         Raises:
             InputError: calib.json is missing, not JSON, or lists no frames.
@@ -42,19 +42,19 @@ class FrameFolder(Dataset):
 
     @staticmethod
     def recognises(path: Path) -> bool:
-        """Whether the folder is of this kind."""
+        """Whether the folder has a calib.json."""
         return (path / "calib.json").is_file()
 
     @property
     def ids(self) -> list[str]:
-        """The frames' names."""
+        """Names of the frames."""
         return [str(entry["id"]) for entry in self._entries]
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def __getitem__(self, index: int) -> Frame:
-        """One frame. Raises InputError when one of its files is missing or does not fit."""
+        """One frame. Raises InputError if one of its files is missing or does not fit."""
         entry = self._entries[index]
         where = f"{self.path}, frame {entry['id']}"
         image = _read_picture(self._file(entry, "rgb", where), where)
@@ -73,7 +73,7 @@ class FrameFolder(Dataset):
 
     @property
     def has_one_rig(self) -> bool:
-        """Whether the LiDAR sits in the same place in every frame."""
+        """Whether T_camera_lidar is the same in all frames."""
         return all(e.get("T_camera_lidar") == self._entries[0].get("T_camera_lidar") for e in self._entries)
 
     def picture(self, index: int) -> tuple[ImageArray, FloatArray]:
@@ -94,11 +94,11 @@ class FrameFolder(Dataset):
         return index // max(1, min(20, len(self) // 50))
 
     def scene(self, index: int) -> int:
-        """The frame's group: nobody says which scenes there are."""
+        """The frame's group, since the scenes are unknown."""
         return self.group(index)
 
     def stamp_ns(self, index: int) -> int:
-        """The frame's own timestamp, or one made of the rate."""
+        """The frame's own timestamp, ns, or one from the rate."""
         stamp_s = self._entries[index].get("timestamp", 1 + index / self._rate_hz)
         return round(float(stamp_s) * 1e9)
 
@@ -109,7 +109,7 @@ class FrameFolder(Dataset):
 
 
 def _read_entries(path: Path) -> list[dict[str, Any]]:
-    """The frames of a calib.json, each with the top level's keys under its own."""
+    """Entries of the frames in a calib.json; each has the top-level keys as defaults."""
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -122,7 +122,7 @@ def _read_entries(path: Path) -> list[dict[str, Any]]:
 
 
 def _read_picture(path: Path, where: str) -> ImageArray:
-    """(H, W, 3) RGB. An EXIF orientation is ignored: calibration belongs to the pixels as they lie."""
+    """Image (H, W, 3), RGB. EXIF orientation is ignored: the calibration is for the stored pixels."""
     picture = _decoded(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if picture is None:
         raise InputError(f"{where}: {path.name} is missing or no picture.")
@@ -130,12 +130,12 @@ def _read_picture(path: Path, where: str) -> ImageArray:
 
 
 def _decoded(path: Path, flags: int) -> Any:
-    """OpenCV's array, or None. OpenCV itself would print a warning about a missing file."""
+    """Array decoded by OpenCV, or None. OpenCV's own reader would print a warning about a missing file."""
     return cv2.imread(str(path), flags) if path.is_file() else None
 
 
 def _camera(entry: dict[str, Any], image: ImageArray, where: str) -> Camera | None:
-    """The camera, or None without intrinsics."""
+    """Camera of an entry; None without intrinsics."""
     height, width = image.shape[:2]
     given = (int(entry.get("width") or width), int(entry.get("height") or height))
     if given != (width, height):
@@ -161,7 +161,7 @@ def _distortion(entry: dict[str, Any], where: str) -> tuple[str, tuple[float, ..
 
 
 def _read_depth(path: Path, entry: dict[str, Any], image: ImageArray, where: str) -> FloatArray:
-    """(H, W) float32 metres, NaN unknown."""
+    """Depth (H, W) float32 in metres, NaN unknown."""
     try:
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as archive:
@@ -180,7 +180,7 @@ def _read_depth(path: Path, entry: dict[str, Any], image: ImageArray, where: str
 
 
 def _read_points(path: Path, where: str) -> FloatArray:
-    """(N, 3) float32 metres; further columns are left out."""
+    """Points (N, 3) float32 in metres; other columns are left out."""
     try:
         values = np.fromfile(path, "<f4")
     except OSError as error:

@@ -1,4 +1,4 @@
-"""A folder of shards as calibrated frames, as the other sources of samples give them."""
+"""Dataset of calibrated frames from a folder of shards."""
 
 from __future__ import annotations
 
@@ -14,27 +14,29 @@ from metric_depth_ros.types import Camera, FloatArray, ImageArray
 
 
 class ShardFrames(Dataset):
-    """The samples of one folder of shards. They are of different scenes and cameras, so no frame has a
-    pose in a common world; LiDAR points are there in a data set with everything.
+    """Samples of one folder of shards as frames.
+
+    They are of different scenes and cameras, so frames have no pose in a common world. Only datasets with
+    all parts have LiDAR points.
     """
 
     has_one_rig = False
     rendered = True
 
     def __init__(self, path: str | Path, *, rate_hz: float = 10.0) -> None:
-        """``rate_hz`` stamps the frames, from 1 s on. Raises InputError as ``ShardReader``."""
+        """``rate_hz``: rate of the frames' stamps, from 1 s on. Raises InputError as ``ShardReader`` does."""
         self.path = Path(path)
         self._rate_hz = rate_hz
         self._reader = ShardReader(path)
 
     @staticmethod
     def recognises(path: Path) -> bool:
-        """Whether the folder is of this kind."""
+        """Whether the folder has shards."""
         return any(path.glob("shard_*.zip"))
 
     @property
     def ids(self) -> list[str]:
-        """The frames' names: their places in the folder."""
+        """Names of the frames: their indices in the folder."""
         return [f"{index:08d}" for index in range(len(self))]
 
     def __len__(self) -> int:
@@ -63,19 +65,19 @@ class ShardFrames(Dataset):
         return parts["image"], parts["depth"]
 
     def rescan(self) -> int:
-        """How many samples there are, with the shards that have come since."""
+        """Counts the samples again, with the shards added since."""
         return self._reader.rescan()
 
     def group(self, index: int) -> int:
-        """Twenty samples in a row: samples of one scene lie together, so that groups share few scenes."""
+        """Twenty successive samples: samples of a scene follow each other, so groups share few scenes."""
         return index // 20
 
     def family(self, index: int) -> str:
-        """What kind of scene a frame shows; empty where it does not say. Raises InputError as before."""
+        """Kind of scene of a frame; empty if not stated. Raises InputError for a damaged shard."""
         return str(self._reader.read(index, ("info",))["info"].get("family", ""))
 
     def scene(self, index: int) -> int:
-        """Number of the scene that a frame shows; its own where it does not say. Raises InputError."""
+        """Scene number of a frame; the frame's index if not stated. Raises InputError for a damaged shard."""
         return int(self._reader.read(index, ("info",))["info"].get("scene", index))
 
     def _camera(self, info: dict[str, Any], index: int) -> Camera:
@@ -87,5 +89,5 @@ class ShardFrames(Dataset):
             ) from error
 
     def stamp_ns(self, index: int) -> int:
-        """A time made of the rate."""
+        """Timestamp from the rate, ns."""
         return round((1 + index / self._rate_hz) * 1e9)

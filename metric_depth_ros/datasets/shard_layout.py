@@ -1,12 +1,12 @@
-"""Rendered samples on disk: zip files of pictures that are read while more are being made.
+"""File layout of shards: zip files of rendered samples, which can be read while more are written.
 
-``shard_00000.zip`` (stored, not deflated: the pictures are compressed already) holds for every sample:
+``shard_00000.zip`` (stored, not deflated: the images are already compressed) holds for every sample:
 
-- ``00000012.jpg``: the picture, as the camera stored it
+- ``00000012.jpg``: the image, as the camera stored it
 - ``00000012.depth.png``: 16 bits, see ``encode_depth``
 - ``00000012.json``: family, seed, scene, size, K, T_world_camera, ...
 
-and, in a data set with everything, ``.labels.png`` (8 bits), ``.instances.png`` (16 bits),
+and, in a dataset with all parts, ``.labels.png`` (8 bits), ``.instances.png`` (16 bits),
 ``.normals.png`` (RGB, round(127 n) + 128, 0 for sky) and ``.points.npz`` (the sensors' points).
 """
 
@@ -29,12 +29,12 @@ _STEPS = 65534
 
 @dataclass(frozen=True, eq=False)
 class Scan:
-    """What a sensor delivers at one time.
+    """Points of a sensor at one time.
 
     Attributes:
         points: (N, 3) float32 metres in the sensor's frame.
-        thing: (N,) int32 instance that the beam met, 1 + index in the scene's things.
-        outlier: (N,) whether the point does not lie where its beam met something, by more than noise.
+        thing: (N,) int32 instance that the beam hit, 1 + index in the scene's things.
+        outlier: (N,) whether the point is off the surface that its beam hit, by more than noise.
         T_camera_sensor: (4, 4).
     """
 
@@ -50,9 +50,9 @@ class Scan:
 
 
 def encode_depth(depth: FloatArray) -> IntArray:
-    """(H, W) uint16 of metres: 0 for inf (sky), else 1 + round(65534 ln(d / 0.05) / ln(80000)).
+    """Codes (H, W) uint16 of depth in metres: 0 for inf (sky), else 1 + round(65534 ln(d / 0.05) / ln(8e4)).
 
-    From 0.05 m to 4000 m the relative error is below 1e-4; what is beyond is clipped to the end.
+    From 0.05 m to 4000 m the relative error is below 1e-4; depths outside are clipped to this range.
 
     Raises:
         InputError: a depth is NaN, zero or negative.
@@ -69,7 +69,7 @@ def encode_depth(depth: FloatArray) -> IntArray:
 
 
 def decode_depth(code: IntArray) -> FloatArray:
-    """(H, W) float32 metres of ``encode_depth``'s codes; inf for sky."""
+    """Depth (H, W) float32 in metres from codes of ``encode_depth``; inf for sky."""
     depth: FloatArray = _DEPTHS[code]
     return depth
 
@@ -84,21 +84,21 @@ _DEPTHS = _all_depths()
 
 
 def encode_normals(normals: FloatArray) -> ImageArray:
-    """(H, W, 3) uint8 of unit normals: round(127 n) + 128; 0 where the normal is 0, in the sky."""
+    """Unit normals as codes (H, W, 3) uint8: round(127 n) + 128; 0 where the normal is 0, in the sky."""
     code: ImageArray = (np.rint(normals * np.float32(127)) + 128).astype(np.uint8)
     code[~normals.any(axis=-1)] = 0
     return code
 
 
 def decode_normals(code: ImageArray) -> FloatArray:
-    """(H, W, 3) float32 normals, to half a degree; 0 for sky."""
+    """Normals (H, W, 3) float32 from codes, accurate to half a degree; 0 for sky."""
     normals: FloatArray = (code.astype(np.float32) - 128) / 127
     normals[~code.any(axis=-1)] = 0
     return normals
 
 
 def encode_scans(scans: Mapping[str, Scan]) -> bytes:
-    """An .npz file of several sensors' scans, by the sensor's name."""
+    """Scans by sensor name as the bytes of an .npz file."""
     arrays: dict[str, Any] = {}
     for name, scan in scans.items():
         arrays |= {f"{name}/{part}": getattr(scan, part) for part in Scan.PARTS}
@@ -108,7 +108,7 @@ def encode_scans(scans: Mapping[str, Scan]) -> bytes:
 
 
 def decode_scans(data: bytes) -> dict[str, Scan]:
-    """The scans of ``encode_scans``. Raises ValueError, OSError or KeyError for other bytes."""
+    """Scans by sensor name from ``encode_scans``. Raises ValueError, OSError or KeyError for other bytes."""
     with np.load(io.BytesIO(data), allow_pickle=False) as archive:
         names = {key.split("/")[0]: None for key in archive.files}
         return {name: Scan(*(archive[f"{name}/{part}"] for part in Scan.PARTS)) for name in names}

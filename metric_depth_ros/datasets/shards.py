@@ -1,4 +1,4 @@
-"""Reads rendered samples from disk, while more are being made."""
+"""Reads rendered samples from shards, also while more are written."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from metric_depth_ros.errors import InputError
 
 _SHARD = re.compile(r"shard_(\d{5})\.zip")
 _MEMBER = re.compile(r"(\d{8})\.([a-z.]+)")
-# Of the local header that stands before a member's bytes in a zip: its length, and where it says how
-# long the name and the extra field after it are.
+# Local header before a member's bytes in a zip: its length, and the position of the lengths of the name
+# and the extra field after it.
 _HEADER, _NAME_LENGTH, _EXTRA_LENGTH = 30, slice(26, 28), slice(28, 30)
 _EXTRA_ROOM = 64
 
 
 def shard_sizes(folder: str | Path) -> dict[int, int]:
-    """Samples in every whole shard of a folder, by its number. Raises InputError for a damaged one."""
+    """Number of samples by shard number, for every complete shard. Raises InputError for a damaged one."""
     return {number: len(_Shard(path)) for number, path in _shards(Path(folder)).items()}
 
 
 class ShardReader:
-    """The samples of a folder of shards. Safe to use from several threads."""
+    """Samples of a folder of shards. Thread safe."""
 
     def __init__(self, folder: str | Path) -> None:
-        """Raises InputError when the folder holds no shard, or a damaged one."""
+        """Raises InputError if the folder holds no shard, or a damaged one."""
         self.folder = Path(folder)
         self._scanning = Lock()
         self._known: set[int] = set()
-        # The shards, and how many samples come before each: replaced as one, never changed.
+        # The shards, and the number of samples before each: replaced together, never modified.
         self._index: tuple[list[_Shard], list[int]] = ([], [0])
         if not self.rescan():
             raise InputError(f"{folder}: no shard_*.zip; needed a folder that metric_depth synthesize wrote.")
@@ -49,7 +49,7 @@ class ShardReader:
         return self._index[1][-1]
 
     def rescan(self) -> int:
-        """How many samples there are, with the shards that have come since; known ones keep their place."""
+        """Counts the samples again, with the shards added since; existing samples keep their indices."""
         with self._scanning:
             shards, ends = list(self._index[0]), list(self._index[1])
             for number, path in sorted(_shards(self.folder).items()):
@@ -69,7 +69,7 @@ class ShardReader:
                 "points" (Scan by the sensor's name).
 
         Raises:
-            InputError: the shard is damaged, or lacks what is asked for.
+            InputError: the shard is damaged, or a requested part is missing.
             IndexError: there is no such sample.
         """
         shard, position = self._place(index)
@@ -89,10 +89,10 @@ class ShardReader:
 
 
 class _Shard:
-    """One zip file's list of contents, so that a member is one read at a known place.
+    """List of a zip file's contents, with which a member is one read at a known position.
 
-    No file stays open: readers need not share one, and there may be more shards than a process may
-    have files.
+    No file stays open: readers need not share one, and there may be more shards than the limit of open
+    files.
     """
 
     def __init__(self, path: Path) -> None:
@@ -112,9 +112,9 @@ class _Shard:
                 found.setdefault(match[2], {})[int(match[1])] = place
         self._samples = sorted(found.get("jpg", {}))
         if not self._samples:
-            # A shard cut short may end in a zip of its own, whose contents are then found.
+            # A truncated shard may end in an embedded zip, whose contents are then found.
             raise self._damaged("it holds no picture")
-        # Arrays, as a large data set has millions of members.
+        # Arrays, since a large dataset has millions of members.
         self._places = {
             suffix: np.array([places.get(sample, (-1, 0, 0)) for sample in self._samples], np.int64)
             for suffix, places in found.items()
@@ -141,7 +141,7 @@ class _Shard:
             raise self._damaged(f"{name} cannot be decoded ({error})") from error
 
     def _bytes(self, name: str, offset: int, size: int, crc: int) -> bytes:
-        """A member's bytes. Raises InputError when they are not those that were written."""
+        """Bytes of a member. Raises InputError if their checksum is wrong."""
         try:
             file = os.open(self.path, os.O_RDONLY)
             try:
@@ -161,7 +161,7 @@ class _Shard:
 
 
 def _shards(folder: Path) -> dict[int, Path]:
-    """The folder's shards by number; none where there is no folder."""
+    """Shard files of a folder by number; empty without the folder."""
     if not folder.is_dir():
         return {}
     found = ((_SHARD.fullmatch(path.name), path) for path in folder.iterdir())
@@ -183,7 +183,7 @@ def _unchanged(data: bytes) -> Any:
     return _decoded(data, cv2.IMREAD_UNCHANGED)
 
 
-# Name of a part -> (file suffix, how its bytes are read).
+# Name of a part -> (file suffix, function that decodes its bytes).
 _PARTS: dict[str, tuple[str, Callable[[bytes], Any]]] = {
     "image": ("jpg", _picture),
     "jpeg": ("jpg", bytes),

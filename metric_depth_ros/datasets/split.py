@@ -1,4 +1,4 @@
-"""Which points a solver may see, and which are kept to measure it."""
+"""Splits points into anchors and held-out points."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOST_HELD_OUT = 10_000
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Points (N, 3) in metres, in one frame; no point is in both."""
+    """Anchors and held-out points, each (N, 3) in metres in the same frame; no point is in both."""
 
     anchors: FloatArray
     held_out: FloatArray
@@ -33,10 +33,10 @@ def split_lidar(
     anchors: int,
     generator: np.random.Generator,
 ) -> Split:
-    """Keeps back the fraction ``hold_out`` of the points inside the image, chosen at random.
+    """Holds out the fraction ``hold_out`` of the points inside the image, chosen at random.
 
-    Points outside the image stay with the anchors, as a LiDAR delivers them, unless ``anchors``
-    above 0 asks for that many random ones inside.
+    Points outside the image stay anchors, as a LiDAR measures them too; if ``anchors`` is above 0, the
+    anchors are that many random points inside.
 
     Raises:
         InputError: ``hold_out`` is not in [0, 1).
@@ -55,7 +55,7 @@ def split_lidar(
 
 
 def split_depth(depth: FloatArray, camera: Camera, anchors: int, generator: np.random.Generator) -> Split:
-    """``anchors`` random pixels of a depth image (0: half of them), and up to 10000 of the others."""
+    """Split of a depth image: ``anchors`` random pixels (0: half), and up to 10000 of the others held out."""
     v, u = np.nonzero(np.isfinite(depth))
     drawn = generator.permutation(len(u))
     count = anchors or len(drawn) // 2

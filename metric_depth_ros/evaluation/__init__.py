@@ -1,1 +1,1 @@
-"""How good a depth map is: metrics, and controls without a network."""
+"""Evaluation of depth maps: metrics, anchor protocols, and controls without a network."""

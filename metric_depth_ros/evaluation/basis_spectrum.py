@@ -1,4 +1,4 @@
-"""How a generator's maps are used: the spectral statistics of paper 001, sections 3.3 and 4.2."""
+"""Spectral statistics of basis maps (paper 001, sections 3.3 and 4.2)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from metric_depth_ros.types import FloatArray
 
 @dataclass(frozen=True)
 class Spectrum:
-    """Of one picture and its anchors.
+    """Spectral statistics of one image and its anchors.
 
     Attributes:
         eta1: the largest eigenvalue of the Gram matrix C = M M^T over their sum (equation 29).
-        similarity: |v_1,0|, how much of the leading eigenvector of M^T M is the global map's (equation 33).
-        gate: mean of G_0, which is E_0 as B_0 = 1, over the picture.
+        similarity: |v_1,0|, the global map's share of the leading eigenvector of M^T M (equation 33).
+        gate: mean over the image of G_0, which equals E_0 since B_0 = 1.
         gate_square: mean of its square; over a data set Var(G_0) = mean of these - (mean of the gates)^2.
     """
 
@@ -27,7 +27,7 @@ class Spectrum:
 
 
 def spectrum(maps: FloatArray, rows: FloatArray) -> Spectrum:
-    """Statistics of learned maps (K, h, w), and of their rows M (N, K) at the anchors.
+    """Statistics of learned maps (K, h, w) and their rows M (N, K) at the anchors.
 
     C and M^T M share their non-zero eigenvalues, so the smaller K x K one serves for both.
     """
@@ -44,7 +44,7 @@ def spectrum(maps: FloatArray, rows: FloatArray) -> Spectrum:
 
 @dataclass(frozen=True)
 class SpectrumSummary:
-    """Over a data set: medians of eta1 and similarity, E[G_0] and Var(G_0) over all pixels."""
+    """Statistics of a data set: medians of eta1 and similarity, E[G_0] and Var(G_0) over all pixels."""
 
     pictures: int
     eta1: float
@@ -54,7 +54,7 @@ class SpectrumSummary:
 
 
 def summarised(found: list[Spectrum]) -> SpectrumSummary:
-    """Of at least one picture."""
+    """Summary of at least one spectrum."""
     mean = float(np.mean([s.gate for s in found]))
     return SpectrumSummary(
         len(found),

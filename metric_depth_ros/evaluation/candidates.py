@@ -1,4 +1,4 @@
-"""What is compared: solvers in a configuration under a label, and the two controls."""
+"""Candidates to compare: labelled solver configurations and two controls."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from metric_depth_ros.evaluation.interpolation import interpolate_anchors
 from metric_depth_ros.solvers import build_solver
 from metric_depth_ros.types import Anchors, Kind, MetricDepth, RelativeDepth, SolverInput
 
-# A view and anchors to metric depth. Raises MetricDepthError.
+# Function from a view and anchors to metric depth. Raises MetricDepthError.
 Solve = Callable[[KnownView, Anchors], MetricDepth]
 CONSTANT, INTERPOLATION = "control: constant map", "control: interpolation"
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A row of a table.
+    """One method to compare: a row of the result tables.
 
     Attributes:
-        prepare: makes what the solve needs and is not to be timed.
+        prepare: computes what the solve needs, outside the timed part.
     """
 
     label: str
@@ -36,10 +36,10 @@ class Candidate:
 
 
 def solver_candidate(label: str, config: Config, *, constant_map: bool = False) -> Candidate:
-    """The configured solver, as the pipeline would call it; regions from the configured segmenter.
+    """Candidate for the configured solver, called as in the pipeline, with the configured segmenter.
 
     Args:
-        constant_map: the control of this one solver: a relative map of ones replaces the network's.
+        constant_map: control for this solver: a relative map of ones replaces the network's.
     """
     solver, settings = build_solver(config.solver), config.solver
     wants_regions = solver.wants_regions
@@ -58,14 +58,14 @@ def solver_candidate(label: str, config: Config, *, constant_map: bool = False) 
 
 
 def constant_relative(view: KnownView, kind: Kind) -> RelativeDepth:
-    """A network that says nothing."""
+    """Constant relative depth: a network without information."""
     return RelativeDepth(np.ones_like(view.relative.values), kind)
 
 
 def controls() -> list[Candidate]:
-    """What needs no network: one depth for the whole picture, and the anchors interpolated over it.
+    """Controls without a network: one depth for the whole image, and interpolated anchors.
 
-    The one depth is a geometric mean of the anchors', whatever the kind of the network.
+    The one depth is a geometric mean of the anchors' depths, for every kind of network.
     """
     settings = SolverConfig(name="global_affine")
     line = build_solver(settings)
@@ -83,13 +83,13 @@ def controls() -> list[Candidate]:
 def build_candidates(
     config: Config, solvers: Sequence[str], variants: Mapping[str, Mapping[str, Any]], *, constant_map: bool
 ) -> list[Candidate]:
-    """Solvers by name, configurations under labels, and the controls last.
+    """Candidates for solvers and labelled configurations, followed by the controls.
 
     Args:
-        config: what all of them share.
+        config: shared by all candidates.
         solvers: names; each is its own label.
-        variants: label -> settings by dotted name on top of ``config``.
-        constant_map: adds every one of them on a constant relative map.
+        variants: label -> settings by dotted name, which change ``config``.
+        constant_map: whether to add each candidate with a constant relative map as well.
 
     Raises:
         ConfigError: an unknown solver or setting, or a label given twice.

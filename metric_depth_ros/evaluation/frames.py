@@ -1,4 +1,4 @@
-"""Datasets of calibrated frames as views for a solver: picture, relative depth, known pixels."""
+"""Views for solvers from datasets of calibrated frames: image, relative depth, known pixels."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from metric_depth_ros.evaluation.protocols import LEAST_EVALUATED
 from metric_depth_ros.regions import build_segmenter
 from metric_depth_ros.types import Camera, FloatArray, ImageArray, IntArray, Kind, RelativeDepth
 
-# A set of so many frames or more is a sequence: its first and last say as much as all of them.
+# A set with this many frames or more is a sequence: its first and last frame represent all of them.
 _SEQUENCE = 5
-# Stored depth that is not positive has no meaning; this is below all that has.
+# Stored depth must be positive; other values become this one, which is below all valid depths.
 _LEAST_RELATIVE = 1e-3
 
-# Set, frame and picture to relative depth of the picture's size.
+# Function from set, frame and image to relative depth of the image's size.
 RelativeSource = Callable[[str, str, ImageArray], RelativeDepth]
 
 
 @dataclass(frozen=True, eq=False)
 class KnownView:
-    """One picture to be made metric, and what is known about it.
+    """One image to solve, with its relative depth and its known depth.
 
     Attributes:
-        set_name, frame_id: where it is from.
+        set_name, frame_id: its origin.
         image: (H, W, 3) uint8 RGB.
-        camera: None where the set has no intrinsics.
+        camera: None if the set has no intrinsics.
         relative: the network's depth (H, W).
-        known: pixels with depth, up to ``CAP_M`` of the place.
+        known: pixels with depth, up to the place's ``CAP_M``.
     """
 
     set_name: str
@@ -53,21 +53,21 @@ class KnownView:
 
     @property
     def name(self) -> str:
-        """Of the set and the frame."""
+        """Name of the set and the frame."""
         return f"{self.set_name}/{self.frame_id}"
 
     def regions(self, config: RegionsConfig) -> IntArray:
-        """(H, W) labels of the picture by the built-in segmenter, made once for each configuration."""
+        """Labels (H, W) by the built-in segmenter, computed once for each configuration."""
         if config not in self._regions:
             self._regions[config] = build_segmenter(config).segment(self.image, self.relative)
         return self._regions[config]
 
 
 def find_sets(paths: Sequence[str | Path]) -> list[Path]:
-    """The paths that are datasets, and the datasets inside those that are not, by name.
+    """Datasets by name: the paths that are datasets, and those inside the other paths.
 
     Raises:
-        InputError: a path holds none, or two folders have one name.
+        InputError: a path holds no dataset, or two folders have the same name.
     """
     found: list[Path] = []
     for path in map(Path, paths):
@@ -90,17 +90,17 @@ def build_source(
     focus_m: float | None = None,
     flip: bool = False,
 ) -> RelativeSource:
-    """Where relative depth comes from.
+    """Source of relative depth: a network or stored outputs.
 
     Args:
-        config: of the network.
+        config: settings of the network.
         engine: a folder of stored outputs (``stored_outputs``), or a manifest instead of the configured one.
-        focus_m: what a network that has a focus is told.
-        flip: give the mean of a picture's and its mirrored picture's (paper 004, section G); features are
-            the picture's own.
+        focus_m: focus for networks that take one.
+        flip: whether to average the depths of an image and its mirror image (paper 004, section G);
+            features are those of the image.
 
     Raises:
-        ConfigError: ``flip`` of stored outputs.
+        ConfigError: ``flip`` with stored outputs.
         ModelError: the network cannot be used.
     """
     if engine is not None and Path(engine).is_dir():
@@ -122,10 +122,10 @@ def build_source(
 
 
 def stored_outputs(folder: str | Path) -> RelativeSource:
-    """Network outputs read from FOLDER/SET/FRAME.npz, enlarged bilinearly to the picture.
+    """Source that reads network outputs from FOLDER/SET/FRAME.npz, enlarged bilinearly to the image.
 
     A file holds ``relative``, (h, w) of any size, and ``kind``. Depth that is not positive becomes 0.001.
-    The source raises InputError for a frame without a file, or one that cannot be used.
+    The source raises InputError if a frame's file is missing or cannot be used.
     """
 
     def read(set_name: str, frame_id: str, image: ImageArray) -> RelativeDepth:
@@ -152,12 +152,12 @@ def _stored(path: Path) -> tuple[FloatArray, Kind]:
 
 
 def read_views(folder: str | Path, source: RelativeSource, *, every: bool = False) -> Iterator[KnownView]:
-    """The frames of a set that can be measured: 400 known pixels or more.
+    """Views of a set's frames that have enough known depth: 400 pixels or more.
 
     Args:
         folder: a dataset.
-        source: of relative depth.
-        every: all frames; else of a set of five and more only the first and the last.
+        source: source of relative depth.
+        every: whether to read all frames; if not, only the first and last of sets of five or more.
 
     Raises:
         InputError: the folder, a frame or its relative depth cannot be read.

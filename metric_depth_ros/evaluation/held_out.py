@@ -1,4 +1,4 @@
-"""How far metric depth is from points it has not seen."""
+"""Error of metric depth at held-out points."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from metric_depth_ros.types import Camera, FloatArray
 def held_out_error(
     depth: FloatArray, camera: Camera, points_camera: FloatArray, config: AnchorsConfig
 ) -> tuple[float, float]:
-    """AbsRel of a depth image (H, W) at points (N, 3) of its camera's frame, and the share it covers.
+    """AbsRel of a depth image (H, W) at points (N, 3) in its camera's frame, and the fraction covered.
 
-    Points outside the image or the anchors' depth range, and occluded ones, do not count; NaN when
-    none is left.
+    Points outside the image or the anchors' depth range, and occluded points, do not count; NaN if none is
+    left.
     """
     truth = build_anchors(points_camera, camera, dataclasses.replace(config, grid_px=0))
     u, v = np.rint(truth.uv).astype(np.intp).T

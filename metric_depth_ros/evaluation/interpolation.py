@@ -1,4 +1,4 @@
-"""The control without a network: anchors interpolated over the image."""
+"""Control without a network: anchors interpolated over the image."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from metric_depth_ros.types import Anchors, BoolArray, FloatArray, IntArray
 def interpolate_anchors(anchors: Anchors, width: int, height: int) -> FloatArray:
     """Depth (H, W) in metres: linear on the Delaunay triangles of the anchors, nearest outside them.
 
-    What a network adds to a solver is what the solver does better than this. Anchors at one pixel
-    count as their mean. A pixel on a triangle's edge may be
-    off by one pixel's step.
+    The gain of a solver over this control shows what its network contributes. Anchors at the same pixel
+    are averaged. A pixel on a triangle's edge may be off by one pixel's step.
 
     Raises:
         AnchorError: no anchor lies inside the image.
@@ -34,13 +33,13 @@ def interpolate_anchors(anchors: Anchors, width: int, height: int) -> FloatArray
         v, u = np.nonzero(of_pixel >= 0)
         a, b, c = planes[of_pixel[v, u]].T
         low, high = depth[corners].min(axis=1), depth[corners].max(axis=1)
-        # Polygons are filled to whole pixels, a little beyond their corners.
+        # Polygons are filled to whole pixels, slightly beyond their corners.
         result[v, u] = np.clip(a * u + b * v + c, low[of_pixel[v, u]], high[of_pixel[v, u]])
     return result
 
 
 def _distinct(anchors: Anchors, width: int, height: int) -> tuple[FloatArray, FloatArray]:
-    """Pixels (M, 2) float32 inside the image, no two alike, and mean depths (M,) float64."""
+    """Distinct pixels (M, 2) float32 inside the image, and mean depths (M,) float64."""
     uv = np.asarray(anchors.uv, np.float32)
     inside = ((uv >= 0) & (uv <= [width - 1, height - 1])).all(axis=1)
     inside &= np.isfinite(anchors.depth) & (anchors.depth > 0)
@@ -51,7 +50,7 @@ def _distinct(anchors: Anchors, width: int, height: int) -> tuple[FloatArray, Fl
 
 
 def nearest_known(known: BoolArray) -> IntArray:
-    """(H * W,) flat index of the known pixel nearest to each; at least one must be known."""
+    """Flat index (H * W,) of the known pixel nearest to each pixel; at least one must be known."""
     _, label = cv2.distanceTransformWithLabels(
         (~known).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
@@ -62,7 +61,7 @@ def nearest_known(known: BoolArray) -> IntArray:
 
 
 def _nearest(uv: FloatArray, depth: FloatArray, width: int, height: int) -> FloatArray:
-    """(H, W) float32, each pixel the depth of the anchor closest to it."""
+    """Depth (H, W) float32 of the anchor nearest to each pixel."""
     known, value = np.zeros((height, width), np.bool_), np.zeros((height, width), np.float32)
     u, v = np.rint(uv).astype(np.intp).T
     known[v, u], value[v, u] = True, depth
@@ -70,8 +69,8 @@ def _nearest(uv: FloatArray, depth: FloatArray, width: int, height: int) -> Floa
 
 
 def _triangles(uv: FloatArray, width: int, height: int) -> IntArray:
-    """(T, 3) indices of the Delaunay triangles' corners."""
-    # OpenCV frames the points with three of its own; close ones cost slivers along the hull.
+    """Corner indices (T, 3) of the Delaunay triangles."""
+    # OpenCV adds three points around the others; if they are too near, thin triangles at the hull are lost.
     far = 20 * max(width, height)
     plane = cv2.Subdiv2D((-far, -far, 2 * far, 2 * far))
     index: dict[tuple[float, float], int] = {}
@@ -79,13 +78,13 @@ def _triangles(uv: FloatArray, width: int, height: int) -> IntArray:
         plane.insert((u, v))
         index[u, v] = i
     listed = np.asarray(plane.getTriangleList(), np.float32).reshape(-1, 3, 2).tolist()
-    # Corners that are not anchors belong to the frame that OpenCV puts around them.
+    # Corners that are not anchors are the points that OpenCV added.
     found = [[index.get((u, v), -1) for u, v in corners] for corners in listed]
     return np.array([corners for corners in found if -1 not in corners], np.intp).reshape(-1, 3)
 
 
 def _planes(uv: FloatArray, depth: FloatArray, corners: IntArray) -> tuple[FloatArray, BoolArray]:
-    """(T, 3) a, b, c of depth = a u + b v + c through each triangle, and whether it has an area."""
+    """Planes (T, 3): a, b, c of depth = a u + b v + c per triangle, and whether it has an area."""
     ones = np.ones((*corners.shape, 1))
     system = np.concatenate([uv[corners].astype(np.float64), ones], axis=2)
     solved: BoolArray = np.abs(np.linalg.det(system)) > 1e-3

@@ -1,4 +1,4 @@
-"""Which pixels of a picture have a depth to compare with, and under which elevation they lie."""
+"""Pixels of an image with known depth, and their elevation angles."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from metric_depth_ros.datasets import Frame
 from metric_depth_ros.geometry import transform_points, unproject
 from metric_depth_ros.types import Anchors, FloatArray, ImageArray
 
-# What solvers are told of the anchors, which are ground truth from sensors of all kinds.
+# Sigma of the anchors for the solvers; the anchors are ground truth from various sensors.
 _SENSOR = AnchorsConfig(grid_px=0, sigma_base_m=0.0, sigma_relative=0.02)
-# A white frame around a picture: its least value, the least part of an edge, and how wide it is taken for.
+# White frame around an image: smallest pixel value, smallest fraction of an edge, assumed width.
 _WHITE = 240
 _WHITE_PART = 0.9
 _FRAME_PX = 12
@@ -22,14 +22,14 @@ _FRAME_PX = 12
 
 @dataclass(frozen=True, eq=False)
 class KnownDepth:
-    """Every pixel of one picture whose depth is known: what anchors are drawn of, and what measures.
+    """All pixels of one image with known depth, for drawing anchors and for evaluation.
 
     Attributes:
-        pixels: N of them, as anchors; whole pixels of a depth image, or where LiDAR points fall.
-        width, height: of the picture.
-        elevation: (N,) radians above the horizon of whatever measured them: the LiDAR's ring, or the
-            row of the depth image.
-        from_lidar: points of one sweep; else pixels of a depth image.
+        pixels: N pixels as anchors; whole pixels of a depth image, or projected LiDAR points.
+        width, height: of the image.
+        elevation: (N,) radians above the sensor's horizon: of the LiDAR's ring, or of the row of the
+            depth image.
+        from_lidar: whether they are points of one sweep; if not, pixels of a depth image.
     """
 
     pixels: Anchors
@@ -43,10 +43,10 @@ class KnownDepth:
 
 
 def known_pixels(frame: Frame) -> Anchors:
-    """All pixels of the depth image, else all LiDAR points that the camera sees; none without either.
+    """Known pixels of the depth image or, without one, LiDAR points visible to the camera; else none.
 
-    Points are projected, and occluded ones dropped, as the pipeline does; they are not thinned out.
-    Sigma is 2 % of the depth.
+    Points are projected, and occluded ones dropped, as in the pipeline, but they are not thinned out. Sigma
+    is 2 % of the depth.
     """
     if frame.depth is not None:
         v, u = np.nonzero(np.isfinite(frame.depth))
@@ -59,9 +59,9 @@ def known_pixels(frame: Frame) -> Anchors:
 
 
 def unusable_border_px(image: ImageArray) -> int:
-    """How many pixels at the edges of a picture (H, W, 3) do not count: 12 if it has a white frame, as NYU's.
+    """Width of the unusable image border in pixels: 12 if the image (H, W, 3) has a white frame, as in NYU.
 
-    The frame is about 8 wide, and a network's depth beside it is no better than on it.
+    The frame is about 8 pixels wide, and a network's depth beside it is as bad as on it.
     """
     edges = (image[0], image[-1], image[:, 0], image[:, -1])
     framed = all((edge >= _WHITE).all(axis=1).mean() > _WHITE_PART for edge in edges)
@@ -69,7 +69,7 @@ def unusable_border_px(image: ImageArray) -> int:
 
 
 def known_depth(frame: Frame, pixels: Anchors, *, cap_m: float, border_px: int = 0) -> KnownDepth:
-    """Of the known pixels of a frame those up to ``cap_m`` metres, ``border_px`` or more from the edges."""
+    """Known pixels up to ``cap_m`` metres and at least ``border_px`` from the image edges."""
     height, width = frame.image.shape[:2]
     kept = (pixels.uv >= border_px) & (pixels.uv <= np.array([width - 1, height - 1]) - border_px)
     pixels = pixels.take(kept.all(axis=1) & (pixels.depth <= cap_m))
@@ -79,7 +79,7 @@ def known_depth(frame: Frame, pixels: Anchors, *, cap_m: float, border_px: int =
 
 
 def _row_elevation(frame: Frame, pixels: Anchors) -> FloatArray:
-    """(N,) of the image row, on its middle column. Without intrinsics: a focal length of the width."""
+    """Elevation (N,) of the image row at its middle column; without intrinsics f = image width."""
     height, width = frame.image.shape[:2]
     centre, focal = (height - 1) / 2, float(width)
     if frame.camera is not None:
@@ -88,7 +88,7 @@ def _row_elevation(frame: Frame, pixels: Anchors) -> FloatArray:
 
 
 def _ring_elevation(frame: Frame, pixels: Anchors) -> FloatArray:
-    """(N,) in the LiDAR's own frame, whose z points up."""
+    """Elevation (N,) in the LiDAR's own frame, z up."""
     if not len(pixels) or frame.camera is None or frame.T_camera_lidar is None:
         return np.empty(0)
     points = unproject(pixels.uv, pixels.depth, frame.camera).astype(np.float64)

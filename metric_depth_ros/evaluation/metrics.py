@@ -1,8 +1,7 @@
-"""Errors of a depth map under their published names (Eigen et al. 2014; KITTI; NYU Depth v2), and of its
-sigma.
+"""Standard metrics of depth maps (Eigen et al. 2014; KITTI; NYU Depth v2) and of their sigma.
 
-Every function takes depth and truth in metres, of one shape, and looks only where both are known:
-finite and positive (0 and NaN are "unknown"). With nothing to look at it returns NaN.
+Every function takes depth and truth in metres, of the same shape, and uses the pixels where both are
+known: finite and positive (0 and NaN are "unknown"). Without such pixels it returns NaN.
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ def delta(depth: FloatArray, truth: FloatArray, power: int = 1) -> float:
 
 
 def coverage(depth: FloatArray, truth: FloatArray) -> float:
-    """Fraction of the pixels with known truth that have a depth. Errors of two maps compare only with it."""
+    """Fraction of the pixels with known truth that have a depth. Compare errors only at similar coverage."""
     depth, truth = _paired(depth, truth)
     return _mean(_positive(depth)[_positive(truth)])
 
@@ -69,24 +68,23 @@ def ause(
 ) -> float:
     """Area under the sparsification error: 0 where sigma orders the errors perfectly.
 
-    e(f) is the error after the fraction f of the pixels with the largest sigma has left, e*(f) after
-    that of the largest errors has (the oracle). With n pixels
+    e(f) is the error after removing the fraction f of the pixels with the largest sigma, e*(f) after removing
+    those with the largest errors (the oracle). With n pixels
 
         AUSE = mean over f = 0, 1/n, ..., (n-1)/n of (e(f) - e*(f)) / e(0)
 
     so 1 means an area as large as the error itself (after Ilg et al. 2018, "Uncertainty Estimates and
-    Multi-Hypotheses Networks", every pixel a step of its own). For abs_rel pixels leave by sigma / d, and
-    the oracle's by |d - d*| / d*; for rmse by sigma and by |d - d*|. Pixels of equal sigma share
-    their mean (squared) error, so that their order does not count: a constant sigma scores as
-    badly as one without meaning.
+    Multi-Hypotheses Networks", with one step per pixel). For abs_rel pixels are ordered by sigma / d, and
+    for the oracle by |d - d*| / d*; for rmse by sigma and by |d - d*|. Pixels of equal sigma get their
+    mean (squared) error, so their order has no effect: a constant sigma scores as badly as a random one.
 
     Args:
         depth, truth: metres.
         sigma: metres, of depth's shape. Pixels where it is not finite, or is negative, do not count.
-        error: which one.
+        error: "abs_rel" or "rmse".
 
     Returns:
-        NaN with nothing to look at, 0 where nothing is wrong.
+        NaN without known pixels, 0 without errors.
     """
     left, best = _sparsified(depth, truth, sigma, error)
     if not left.size:
@@ -102,7 +100,7 @@ def sparsification(
     *,
     steps: int = 20,
 ) -> FloatArray:
-    """(2, steps) e(f) and e*(f) of ``ause``, f = 0, 1/steps, ..., (steps-1)/steps; NaN with nothing known."""
+    """Sparsification curves (2, steps): e(f) and e*(f) of ``ause`` at f = 0, 1/steps, ...; NaN if unknown."""
     both = np.stack(_sparsified(depth, truth, sigma, error))
     if not both.size:
         return np.full((2, steps), np.nan)
@@ -112,7 +110,7 @@ def sparsification(
 def _sparsified(
     depth: FloatArray, truth: FloatArray, sigma: FloatArray, error: Literal["abs_rel", "rmse"]
 ) -> tuple[FloatArray, FloatArray]:
-    """(n,) e(f) and e*(f) of ``ause``."""
+    """Curves e(f) and e*(f) of ``ause``, (n,) each."""
     d, t, s = _known_with_sigma(depth, truth, sigma)
     relative = error == "abs_rel"
     errors = np.abs(d - t) / t if relative else (d - t) ** 2
@@ -122,9 +120,9 @@ def _sparsified(
 
 
 def sigma_coverage(depth: FloatArray, truth: FloatArray, sigma: FloatArray) -> float:
-    """Fraction with |d - d*| <= sigma, of the pixels where all three are known; 0.68 of a normal error.
+    """Fraction of pixels with |d - d*| <= sigma, where all three are known; 0.68 for normal errors.
 
-    NaN with nothing to look at.
+    NaN without such pixels.
     """
     d, t, s = _known_with_sigma(depth, truth, sigma)
     return _mean(np.abs(d - t) <= s)
@@ -147,7 +145,7 @@ def all_metrics(depth: FloatArray, truth: FloatArray, cap_m: float | None = None
 
 
 def _paired(depth: FloatArray, truth: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Both as float64."""
+    """Depth and truth as float64. Raises InputError if their shapes differ."""
     d, t = np.asarray(depth, np.float64), np.asarray(truth, np.float64)
     if d.shape != t.shape:
         raise InputError(
@@ -172,14 +170,14 @@ def _known_with_sigma(
 
 
 def _shared(errors: FloatArray, key: FloatArray) -> FloatArray:
-    """The errors from the smallest key to the largest, each the mean of those with its key."""
+    """Errors ordered by key, ascending; errors with equal keys are replaced by their mean."""
     _, which, count = np.unique(key, return_inverse=True, return_counts=True)
     mean = np.bincount(which.reshape(-1), errors) / count
     return np.repeat(mean, count)
 
 
 def _means_of_rest(ordered: FloatArray) -> FloatArray:
-    """(n,) mean of the first n, n - 1, ..., 1 values."""
+    """Means (n,) of the first n, n - 1, ..., 1 values."""
     return (np.cumsum(ordered) / np.arange(1, len(ordered) + 1))[::-1]
 
 

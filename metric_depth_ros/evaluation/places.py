@@ -1,4 +1,4 @@
-"""Indoors or outdoors: up to which depth a frame is measured."""
+"""Depth limits of evaluation, indoors and outdoors, and classification of frames."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 from metric_depth_ros.types import FloatArray
 
 Place = Literal["indoor", "outdoor"]
-# Depth beyond this is neither anchor nor truth, metres. The one of indoors divides the two as well.
+# Depth beyond this, metres, is neither anchor nor truth. The indoor limit also separates the two places.
 CAP_M: dict[Place, float] = {"indoor": 10.0, "outdoor": 80.0}
-# This part of what is known lies beyond the cap of indoors: outdoors.
+# A frame is outdoors if at least this fraction of its known depth is beyond the indoor limit.
 _FAR_OUTDOORS = 0.2
 
 
 def place_of(depth: FloatArray) -> Place:
-    """Where a frame was taken, by all its known depth (N,), metres: outdoors if a fifth is beyond 10 m.
+    """Indoors or outdoors, from all known depth (N,) of a frame in metres: outdoors if a fifth is over 10 m.
 
-    A frame without any known depth counts as indoors.
+    A frame without known depth counts as indoors.
     """
     beyond = np.count_nonzero(depth > CAP_M["indoor"])
     return "outdoor" if beyond > _FAR_OUTDOORS * len(depth) else "indoor"

@@ -1,8 +1,8 @@
-"""How anchors are drawn from known depth, and which of the other pixels measure the result.
+"""Protocols: how anchors are drawn from known depth, and at which pixels the result is evaluated.
 
-A protocol picks anchors; ``draw`` adds the disturbance and the pixels to evaluate at. Everything
-random follows from the picture's name, the case and the seed alone: every solver gets the same draw, and a
-noisy draw has the pixels of the clean one.
+A protocol selects anchors; ``draw`` adds the noise and the pixels to evaluate. All randomness depends only
+on the image's name, the case and the seed: every solver gets the same draw, and a noisy draw has the pixels
+of the clean one.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ LEAST_EVALUATED, MOST_EVALUATED = 400, 40_000
 RANGE_NOISE = 0.02
 OUTLIERS = 0.05
 OUTLIERS_FAR, OUTLIERS_NEAR = (1.3, 3.0), (0.3, 0.75)
-# Pixels from anchor to anchor along a row of a depth image: 0.4 degrees of a usual VGA camera.
+# Pixels between anchors along a row of a depth image: 0.4 degrees for a usual VGA camera.
 _ROW_STEP_PX = 4
-# Points of one ring differ in elevation by less than this: half the step of a 64-line LiDAR.
+# Largest difference in elevation within one ring: half the step of a 64-line LiDAR.
 _RING_WIDTH = math.radians(0.15)
-# How far a row may lie from the middle of its band, as a fraction of the band.
+# Largest offset of a row from the middle of its band, as a fraction of the band.
 _ROW_JITTER = 0.25
 
 
 @dataclass(frozen=True)
 class Case:
-    """One way to draw anchors.
+    """Protocol, number of anchors and noise: one way to draw anchors.
 
     Attributes:
         protocol: a name in ``PROTOCOLS``.
-        count: anchors (random, drop), rows (rows) or cells along each side (grid); 1 of the regimes.
-        noisy: with range noise and outliers.
+        count: anchors (random, drop), rows (rows) or cells along each side (grid); 1 for the regimes.
+        noisy: whether to add range noise and outliers.
     """
 
     protocol: str
@@ -52,7 +52,7 @@ class Case:
 
     @property
     def seeds(self) -> int:
-        """How many draws a table takes unless told otherwise: fewer where one says more."""
+        """Default number of draws per image; fewer if one draw is already representative."""
         if self.protocol == "random":
             return 3 if self.count <= 100 else 2 if self.count <= 500 else 1
         return 3 if self.protocol in ("rows", "low", "medium") else 1
@@ -60,11 +60,11 @@ class Case:
 
 @dataclass(frozen=True, eq=False)
 class Draw:
-    """Anchors for a solver, and the pixels to measure it at.
+    """Anchors for a solver, and the pixels to evaluate.
 
     Attributes:
-        anchors: what the solver is given.
-        evaluated: (N,) which of the known pixels count; none of them lies on an anchor's pixel.
+        anchors: the solver's input.
+        evaluated: (N,) bool, the known pixels that count; none lies on an anchor's pixel.
     """
 
     anchors: Anchors
@@ -72,10 +72,10 @@ class Draw:
 
 
 def draw(known: KnownDepth, case: Case, seed: int, name: str) -> Draw:
-    """The draw number ``seed`` of a case on the picture ``name``.
+    """Draw number ``seed`` of a case on the image ``name``.
 
     Raises:
-        AnchorError: the picture has too few known pixels for the case.
+        AnchorError: the image has too few known pixels for the case.
     """
     picks, noise, evaluation = (_generator(name, case, seed, stream) for stream in range(3))
     chosen = PROTOCOLS[case.protocol](known, case.count, picks)
@@ -85,7 +85,7 @@ def draw(known: KnownDepth, case: Case, seed: int, name: str) -> Draw:
 
 
 def random(known: KnownDepth, count: int, generator: np.random.Generator) -> IntArray:
-    """(count,) indices of known pixels, any of them alike: of a LiDAR's points the rest is held out.
+    """Indices (count,) of known pixels, drawn uniformly; the rest of a LiDAR's points is held out.
 
     Raises:
         AnchorError: fewer than 400 pixels would be left.
@@ -98,11 +98,11 @@ def random(known: KnownDepth, count: int, generator: np.random.Generator) -> Int
 
 
 def rows(known: KnownDepth, count: int, generator: np.random.Generator) -> IntArray:
-    """Indices of the known pixels on ``count`` rows, as a LiDAR of so many lines would see them.
+    """Indices of the known pixels on ``count`` rows, like the points of a LiDAR with that many lines.
 
-    The elevations that are known are cut into equal bands; a row lies near the middle of each, the
-    generator says how near. Of a LiDAR it is the ring there, with all its points; of a depth image the
-    nearest image row, every fourth pixel from a random one on.
+    The range of known elevations is divided into equal bands, with a row at a random position near the middle
+    of each. For a LiDAR the row is the ring there, with all its points; for a depth image it is the nearest
+    image row, every fourth pixel from a random start.
 
     Raises:
         AnchorError: nothing is known.
@@ -123,9 +123,9 @@ def rows(known: KnownDepth, count: int, generator: np.random.Generator) -> IntAr
 
 
 def grid(known: KnownDepth, count: int, generator: np.random.Generator) -> IntArray:
-    """Indices of one known pixel in each of count x count cells: the one nearest to the cell's centre.
+    """Indices of the known pixel nearest to the centre of each of count x count cells.
 
-    Cells without a known pixel give none. Nothing is random.
+    Cells without a known pixel are left out. Nothing is random.
 
     Raises:
         AnchorError: nothing is known.
@@ -142,9 +142,9 @@ def grid(known: KnownDepth, count: int, generator: np.random.Generator) -> IntAr
 
 
 def drop(known: KnownDepth, count: int, generator: np.random.Generator) -> IntArray:
-    """(count,) indices: nine on a grid, less one after another the closest to any other (paper 001).
+    """Indices (count,) for the drop-anchor test of paper 001: nine on a grid, then the closest are removed.
 
-    Nothing is random, so that fewer anchors are always some of the more.
+    Nothing is random, so smaller sets of anchors are subsets of the larger ones.
 
     Raises:
         AnchorError: nothing is known.
@@ -155,7 +155,7 @@ def drop(known: KnownDepth, count: int, generator: np.random.Generator) -> IntAr
 
 
 def _regime(name: str) -> Protocol:
-    """Indices of the anchors of a regime of paper 001; how many is drawn."""
+    """Protocol of an anchor regime of paper 001; the number of anchors is random."""
 
     def pick(known: KnownDepth, count: int, generator: np.random.Generator) -> IntArray:
         mask, index = _rasterised(known)
@@ -169,7 +169,7 @@ def _regime(name: str) -> Protocol:
 
 
 def _rasterised(known: KnownDepth) -> tuple[BoolArray, IntArray]:
-    """(H, W) where a known pixel lies, and its index. Raises AnchorError when nothing is known."""
+    """Mask (H, W) of known pixels, and their indices. Raises AnchorError if nothing is known."""
     if not len(known):
         raise AnchorError("anchors: 0 known pixels; needed 1.")
     flat = np.full(known.height * known.width, -1, np.intp)
@@ -190,10 +190,10 @@ PROTOCOLS: dict[str, Protocol] = {
 
 
 def disturbed(anchors: Anchors, generator: np.random.Generator) -> Anchors:
-    """Anchors with 2 % Gaussian range noise, and each with a chance of 5 % a gross outlier.
+    """Anchors with 2 % Gaussian range noise, each a gross outlier with probability 5 %.
 
-    An outlier's depth is multiplied by 1.3 to 3 or by 0.3 to 0.75, one as likely as the other. Sigma
-    stays: nobody tells the solver.
+    An outlier's depth is multiplied by 1.3 to 3 or by 0.3 to 0.75, with equal probability. Sigma is not
+    changed: the solver does not know of the noise.
     """
     n = len(anchors)
     factor = 1 + RANGE_NOISE * generator.standard_normal(n)
@@ -205,13 +205,13 @@ def disturbed(anchors: Anchors, generator: np.random.Generator) -> Anchors:
 
 
 def pixel_index(uv: FloatArray, width: int) -> IntArray:
-    """(N,) index of the nearest pixel to (N, 2) in an image of that width, row by row."""
+    """Flat index (N,) of the pixels nearest to uv (N, 2) in an image of this width."""
     u, v = np.rint(uv).astype(np.intp).T
     return np.asarray(v * width + u)
 
 
 def _apart(known: KnownDepth, chosen: IntArray) -> BoolArray:
-    """(N,) which known pixels share no pixel with an anchor."""
+    """Mask (N,) of the known pixels that share no pixel with an anchor."""
     pixel = pixel_index(known.pixels.uv, known.width)
     taken = np.zeros(known.width * known.height, np.bool_)
     taken[pixel[chosen]] = True
@@ -220,7 +220,7 @@ def _apart(known: KnownDepth, chosen: IntArray) -> BoolArray:
 
 
 def _sampled(which: BoolArray, most: int, generator: np.random.Generator) -> BoolArray:
-    """At most so many of those that are set, at random."""
+    """Random subset of a mask with at most ``most`` entries."""
     found = np.flatnonzero(which)
     if len(found) <= most:
         return which

@@ -1,5 +1,4 @@
-"""The anchor regimes of paper 001, section 4.1: a grid of candidates shifted to where depth is known, and
-its drop-anchor test."""
+"""Anchor regimes of paper 001, section 4.1 (a grid moved to known pixels), and its drop-anchor test."""
 
 from __future__ import annotations
 
@@ -10,30 +9,30 @@ import numpy as np
 from metric_depth_ros.evaluation.interpolation import nearest_known
 from metric_depth_ros.types import BoolArray, FloatArray, IntArray
 
-# Fewest and most anchors of a regime, both included.
+# Smallest and largest number of anchors of a regime, both included.
 REGIMES = {"low": (10, 15), "medium": (100, 120), "high": (500, 530)}
-# Anchors that the drop-anchor test begins with.
+# Number of anchors at the start of the drop-anchor test.
 DROP_FROM = 9
-# Of shifting what was shifted to one pixel.
+# Largest number of rounds that separate candidates moved to the same pixel.
 _ROUNDS = 20
 
 
 def regime_places(known: BoolArray, regime: str, rng: np.random.Generator) -> IntArray:
-    """Flat indices of the anchors of a regime; how many is drawn from its range."""
+    """Flat indices of a regime's anchors; their number is random within its range."""
     low, high = REGIMES[regime]
     return grid_places(known, int(rng.integers(low, high + 1)), rng)
 
 
 def grid_places(known: BoolArray, count: int, rng: np.random.Generator) -> IntArray:
-    """(count,) flat indices: a grid over the map, each candidate shifted to the nearest known pixel.
+    """Flat indices (count,) of a grid over the map, each candidate moved to the nearest known pixel.
 
-    The paper's A x B is not stated; here A / B is about the aspect ratio, A B at least ``count``, and what is
-    too many is left out at random. Of candidates that come to one pixel the others take the nearest that is
-    left, so there are fewer places only where hardly as many pixels are known.
+    The paper does not state its A x B; here A / B is about the aspect ratio, A B at least ``count``, and
+    surplus candidates are left out at random. If several candidates reach the same pixel, all but one move
+    to the nearest free pixel, so fewer places result only if few pixels are known.
 
     Args:
-        known: (H, W); nothing known gives no place.
-        count: of the candidates.
+        known: (H, W) bool; if nothing is known, the result is empty.
+        count: number of candidates.
     """
     height, width = known.shape
     if not known.any():
@@ -56,9 +55,9 @@ def grid_places(known: BoolArray, count: int, rng: np.random.Generator) -> IntAr
 
 
 def drop_closest(uv: FloatArray, count: int) -> IntArray:
-    """Which ``count`` of places (N, 2) stay when again and again the one closest to any other goes.
+    """Indices of ``count`` of the places (N, 2): the one closest to another is removed repeatedly.
 
-    Of the two closest, the one whose next neighbour is closer goes; of equals the later one.
+    Of the closest pair, the one with the closer second neighbour is removed; if equal, the later one.
     """
     kept = np.arange(len(uv))
     while len(kept) > max(count, 1):

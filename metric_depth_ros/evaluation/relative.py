@@ -1,8 +1,8 @@
-"""How good relative depth is, before anything makes it metric: its order, and what a plain fit leaves.
+"""Scores of relative depth: rank correlation, and AbsRel after a fit of scale and shift.
 
-The measure of a depth network by itself. Two numbers a picture: the rank correlation of its inverse
-depth with the true one, which asks only what is nearer than what; and AbsRel after the two numbers
-scale and shift were fitted to 200 known pixels, at the other ones.
+They measure a depth network by itself. Per image: the rank correlation of its inverse depth with the true
+inverse depth, which depends only on the order of depths; and AbsRel at the other pixels after scale and
+shift were fitted to 200 known pixels.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from metric_depth_ros.evaluation.known_depth import known_pixels
 from metric_depth_ros.evaluation.metrics import abs_rel
 from metric_depth_ros.types import FloatArray, ImageArray, IntArray, RelativeDepth
 
-# A score is the mean of so many draws of so many anchors.
+# A score is the mean over this many draws, each of this many anchors.
 _DRAWS = 3
 _ANCHORS = 200
-# Of a picture's known pixels, how many count at most; with fewer than the least it is left out.
+# Largest number of known pixels used per image; images with fewer than the smallest are left out.
 _MOST_PIXELS = 40_000
 _LEAST_PIXELS = 400
 
-# Image (H, W, 3) uint8 RGB to relative inverse depth (H, W).
+# Function from an image (H, W, 3) uint8 RGB to relative inverse depth (H, W).
 Predictor = Callable[[ImageArray], FloatArray]
 
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """Pixels of one picture whose depth is known.
+    """One image and its pixels of known depth.
 
     Attributes:
-        name: of the set and the frame; it seeds what is random.
+        name: of the set and the frame; it is the random seed.
         image: (H, W, 3) uint8 RGB.
         uv: (N, 2) whole pixels, right and down.
         depth: (N,) metres.
@@ -52,7 +52,7 @@ class Truth:
 
 @dataclass(frozen=True)
 class Score:
-    """Of one picture, or the medians of several.
+    """Score of one image, or the medians over several.
 
     Attributes:
         rank: correlation from -1 to 1.
@@ -64,10 +64,9 @@ class Score:
 
 
 def read_truths(folder: str | Path) -> Iterator[Truth]:
-    """The frames of a folder, with up to 40000 known pixels each; those with under 400 are left out.
+    """Frames of a folder with up to 40000 known pixels each; frames with fewer than 400 are left out.
 
-    Depth comes from the depth image, from one of lower resolution, or from LiDAR points that the
-    camera sees.
+    Depth is from the depth image, from one of lower resolution, or from LiDAR points visible to the camera.
 
     Raises:
         InputError: the folder or a frame cannot be read.
@@ -89,13 +88,13 @@ def read_truths(folder: str | Path) -> Iterator[Truth]:
 
 
 def score(inverse_depth: FloatArray, truth: Truth) -> Score:
-    """The score of relative inverse depth (H, W); values that are not finite count as farthest.
+    """Score of relative inverse depth (H, W); non-finite values count as farthest.
 
-    AbsRel is the mean of three draws of 200 pixels. The seed is the picture's name, so that every
-    network is asked about the same ones.
+    AbsRel is the mean of three draws of 200 pixels. The seed is the image's name, so every network is
+    evaluated at the same pixels.
 
     Raises:
-        InputError: the map is not of the picture's size, or has no finite value.
+        InputError: the map is not of the image's size, or has no finite value.
     """
     if inverse_depth.shape != truth.image.shape[:2]:
         raise InputError(f"{truth.name}: the map is {inverse_depth.shape}; needed {truth.image.shape[:2]}.")
@@ -118,7 +117,7 @@ def scaled_error(positive: FloatArray, truth: Truth) -> float:
 
 
 def _error_of_fits(truth: Truth, depth_of: Callable[[IntArray], FloatArray]) -> float:
-    """Mean AbsRel over draws of anchors, at the other pixels; ``depth_of`` fits to some of the pixels."""
+    """Mean AbsRel over draws of anchors, at the other pixels; ``depth_of`` fits depth to the anchors."""
     errors = []
     for draw in range(1, _DRAWS + 1):
         order = _generator(truth.name, draw).permutation(len(truth.depth))
@@ -128,9 +127,9 @@ def _error_of_fits(truth: Truth, depth_of: Callable[[IntArray], FloatArray]) -> 
 
 
 def fitted_depth(values: FloatArray, anchor_values: FloatArray, anchor_depth: FloatArray) -> FloatArray:
-    """(N,) metres: 1 / (a value + b), with a and b by least squares in inverse depth at the anchors.
+    """Depth (N,) in metres: 1 / (a value + b), with a and b by least squares in inverse depth at anchors.
 
-    Inverse depth is floored at half that of the farthest anchor.
+    Inverse depth is at least half that of the farthest anchor.
     """
     design = np.column_stack([anchor_values, np.ones(len(anchor_values))]).astype(np.float64)
     solution = np.linalg.lstsq(design, 1 / anchor_depth.astype(np.float64), rcond=None)[0]
@@ -139,14 +138,14 @@ def fitted_depth(values: FloatArray, anchor_values: FloatArray, anchor_depth: Fl
 
 
 def rank_correlation(a: FloatArray, b: FloatArray) -> float:
-    """Spearman's correlation of (N,) values, equal ones sharing their mean rank; 0 if one is constant."""
+    """Spearman's correlation of values (N,); equal values get their mean rank; 0 if one is constant."""
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return 0.0
     return float(spearmanr(a, b)[0])
 
 
 def inverse_values(relative: RelativeDepth) -> FloatArray:
-    """(H, W) relative inverse depth, whichever kind the network gives."""
+    """Relative inverse depth (H, W) from either kind of relative depth."""
     if relative.kind == "inverse_depth":
         return relative.values
     inverse: FloatArray = 1 / relative.values
@@ -154,25 +153,25 @@ def inverse_values(relative: RelativeDepth) -> FloatArray:
 
 
 def rows_only(image: ImageArray) -> FloatArray:
-    """(H, W) control that sees nothing: the lower, the nearer."""
+    """Control (H, W) that ignores the image: lower rows are nearer."""
     height, width = image.shape[:2]
     return np.repeat(np.arange(height, dtype=np.float32)[:, None], width, axis=1)
 
 
 def constant(image: ImageArray) -> FloatArray:
-    """(H, W) control that says nothing: the fit makes one depth of it."""
+    """Constant control (H, W): the fit gives one depth."""
     return np.ones(image.shape[:2], np.float32)
 
 
 def median_score(scores: Sequence[Score]) -> Score:
-    """Both medians; NaN of none."""
+    """Medians of both scores; NaN without scores."""
     if not scores:
         return Score(float("nan"), float("nan"))
     return Score(float(np.median([s.rank for s in scores])), float(np.median([s.abs_rel for s in scores])))
 
 
 def _coarse_pixels(folder: Path, index: int, frame: Frame) -> tuple[IntArray, FloatArray]:
-    """The pixels at the centres of a depth image of lower resolution, ``lowres_depth``; none without."""
+    """Pixels at the pixel centres of a depth image of lower resolution, ``lowres_depth``; else none."""
     tree = json.loads((folder / "calib.json").read_text(encoding="utf-8"))
     entry = {**tree, **tree["frames"][index]}
     if "lowres_depth" not in entry:

@@ -1,4 +1,4 @@
-"""Records as Markdown tables: AbsRel by case, by set, what a sigma is worth, and what failed."""
+"""Markdown tables from records: AbsRel by case and by set, quality of sigma, and failures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _Key = TypeVar("_Key", bound=Hashable)
 
 
 def summary(records: Sequence[Record]) -> str:
-    """For every place, clean and noisy: a table of AbsRel, one of the sigmas, and the failures."""
+    """Tables of AbsRel and of sigma, and the failures, for every place, clean and noisy."""
     parts = []
     for title, those in _tables(records):
         parts += [f"## {title}", _abs_rel_table(those), _sigma_table(those), _failures(those)]
@@ -28,7 +28,7 @@ def summary(records: Sequence[Record]) -> str:
 
 
 def by_set(records: Sequence[Record]) -> str:
-    """For every place and case a table with a row for each set."""
+    """Table of AbsRel with a row for each set, for every place and case."""
     parts = []
     for title, those in _tables(records):
         for case, of_case in _grouped(those, lambda r: r.case).items():
@@ -42,10 +42,10 @@ def by_set(records: Sequence[Record]) -> str:
 
 
 def sparsification_panels(records: Sequence[Record]) -> dict[str, list[Panel]]:
-    """For every table's title the error of what is left while the least sure pixels leave, a panel a case.
+    """Sparsification charts by table title: error after removing the least certain pixels, a panel per case.
 
-    A line for each solver with a sigma, and dashed the oracle, which knows the errors: means over the
-    draws of AbsRel in units of that of all pixels. Empty where nobody gives a sigma.
+    A line for each solver with a sigma, and a dashed line for the oracle, which knows the errors: means over
+    the draws of AbsRel, relative to the AbsRel of all pixels. Empty if no solver gives a sigma.
     """
     found = {}
     for title, those in _tables(records):
@@ -69,13 +69,13 @@ def _sparsification_panel(title: str, records: Sequence[Record]) -> Panel:
 
 
 def _mean_curve(curves: Sequence[Sequence[float]], units: Sequence[float]) -> FloatArray:
-    """(N, 2) fraction removed, and the mean of curves in units of their own."""
+    """Curve (N, 2): fraction removed, and the mean of curves divided by their units."""
     values = np.array(curves) / np.maximum(units, 1e-12)[:, None]
     return np.column_stack([np.arange(values.shape[1]) / values.shape[1], np.nanmean(values, axis=0)])
 
 
 def case_label(case: Case) -> str:
-    """As a column's head; whether it is noisy stands in the table's title."""
+    """Column heading of a case; the table's title states whether it is noisy."""
     if case.protocol == "grid":
         return f"{case.count}x{case.count} grid"
     if case.protocol == "rows":
@@ -86,17 +86,17 @@ def case_label(case: Case) -> str:
 
 
 def mean_abs_rel(records: Iterable[Record]) -> float:
-    """Over frames and seeds, failures and pixels without a depth charged; NaN of none."""
+    """Mean AbsRel over frames and seeds; failures and pixels without depth count as error 1; NaN if empty."""
     errors = [record.charged_abs_rel for record in records]
     return float(np.mean(errors)) if errors else float("nan")
 
 
 def chosen_elsewhere(records: Sequence[Record]) -> list[Record]:
-    """Of each set, the records of the solver that is best on all the other sets.
+    """Records of each set, from the solver that is best on all the other sets.
 
-    What comes of choosing among the solvers honestly: never on the set that is reported. Best is the
-    lowest geometric mean over the cases of the mean AbsRel, so that every column counts alike.
-    Controls cannot be chosen. Empty where there is no choice: one solver, or one set.
+    This shows the result of an unbiased choice of the solver, never made on the reported set. Best is the
+    lowest geometric mean over the cases of the mean AbsRel, so all columns have equal weight. Controls
+    cannot be chosen. Empty if there is no choice: one solver, or one set.
     """
     ours = [record for record in records if not record.control]
     sets = _grouped(ours, lambda r: r.set_name)
@@ -116,7 +116,7 @@ def _geometric_mean(records: Sequence[Record]) -> float:
 
 
 def _tables(records: Sequence[Record]) -> list[tuple[str, list[Record]]]:
-    """Title and records of each table."""
+    """Titles and records of the tables."""
     found = []
     for (place, noisy), those in _grouped(records, lambda r: (r.place, r.noisy)).items():
         title = f"{place}, {'noisy' if noisy else 'clean'}, truth to {CAP_M[place]:g} m"
@@ -125,7 +125,7 @@ def _tables(records: Sequence[Record]) -> list[tuple[str, list[Record]]]:
 
 
 def _abs_rel_table(records: Sequence[Record]) -> str:
-    """A row for each candidate, a column for each case; the frames behind each column last."""
+    """Table of AbsRel: a row per candidate, a column per case, and the number of frames in the last row."""
     cases = list(_grouped(records, lambda r: r.case))
     rows = [_abs_rel_row(label, those, cases) for label, those in _grouped(records, _solver).items()]
     if chosen := chosen_elsewhere(records):
@@ -149,7 +149,7 @@ def _abs_rel_cells(groups: Iterable[Sequence[Record]]) -> list[str]:
 
 
 def _sigma_table(records: Sequence[Record]) -> str:
-    """AUSE of AbsRel, and the part within one sigma, for candidates that give a sigma; else empty."""
+    """Table of AUSE of AbsRel and the fraction within one sigma, for candidates with a sigma; else empty."""
     cases = list(_grouped(records, lambda r: r.case))
     with_sigma = [r for r in records if np.isfinite(r.ause_abs_rel)]
     rows = []
@@ -170,7 +170,7 @@ def _sigma_table(records: Sequence[Record]) -> str:
 
 
 def _failures(records: Sequence[Record]) -> str:
-    """A line for each candidate that gave no depth at times; empty if none did."""
+    """One line per candidate with failures; empty without failures."""
     lines = []
     for label, those in _grouped(records, _solver).items():
         failed = [record.failure for record in those if record.failure]

@@ -1,4 +1,4 @@
-"""Candidates on views: one record for every solver, picture, case and seed."""
+"""Runs candidates on views: one record for every solver, image, case and seed."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ _NAN = float("nan")
 
 @dataclass(frozen=True)
 class Record:
-    """How one candidate did on one draw of anchors.
+    """Result of one candidate on one draw of anchors.
 
     Attributes:
         solver: the candidate's label.
         control: whether it is one of the controls.
-        place, set_name, frame: of the picture.
-        protocol, count, noisy, seed: of the draw; ``anchors`` is how many it gave.
+        place, set_name, frame: of the image.
+        protocol, count, noisy, seed: of the draw; ``anchors`` is its number of anchors.
         abs_rel, rmse, delta1: over evaluated pixels with a depth; NaN when there are none.
         coverage: fraction of the evaluated pixels with a depth; 0 after a failure.
         ause_abs_rel, ause_rmse, sigma_coverage: NaN for solvers without a sigma.
         sparsified, oracle: ``metrics.sparsification`` of AbsRel; empty for solvers without a sigma.
-        seconds: of the solve alone.
-        failure: what the solver said when it gave no depth; empty otherwise.
+        seconds: time of the solve only.
+        failure: the solver's error message if it gave no depth; empty otherwise.
     """
 
     solver: str
@@ -65,12 +65,12 @@ class Record:
 
     @property
     def charged_abs_rel(self) -> float:
-        """AbsRel over all evaluated pixels; one without a depth counts as depth 0, an error of 1."""
+        """AbsRel over all evaluated pixels; a pixel without depth counts as depth 0, an error of 1."""
         return 1.0 if self.coverage == 0 else self.coverage * self.abs_rel + (1 - self.coverage)
 
     @property
     def case(self) -> Case:
-        """How the anchors were drawn."""
+        """Case of the draw."""
         return Case(self.protocol, self.count, self.noisy)
 
 
@@ -80,13 +80,13 @@ def run(
     cases: Sequence[Case],
     seeds: int | None = None,
 ) -> Iterator[Record]:
-    """Records of every candidate on every draw; what a solver cannot do becomes a record too.
+    """Records of every candidate on every draw; a failure of a solver becomes a record too.
 
-    A picture with too few known pixels for a case gives none for it: the frames of a column differ
-    then, and the report counts them.
+    An image with too few known pixels for a case has no record for it: the columns then have different
+    frames, which the report counts.
 
     Args:
-        seeds: draws of each case and picture; None takes the case's own number.
+        seeds: draws for each case and image; None uses the case's default.
     """
     for view in views:
         for candidate in candidates:
@@ -127,7 +127,7 @@ def _record(candidate: Candidate, view: KnownView, case: Case, seed: int, drawn:
 
 
 def _errors(depth: FloatArray, truth: FloatArray, sigma: FloatArray | None) -> dict[str, Any]:
-    """The metrics of a record by name."""
+    """Metrics of a record by name."""
     found: dict[str, Any] = {
         "abs_rel": metrics.abs_rel(depth, truth),
         "rmse": metrics.rmse(depth, truth),
@@ -144,7 +144,7 @@ def _errors(depth: FloatArray, truth: FloatArray, sigma: FloatArray | None) -> d
 
 
 def write_records(path: str | Path, records: Iterable[Record]) -> None:
-    """Writes one JSON object a line; what is NaN is null. Raises InputError when it cannot be written."""
+    """Writes one JSON object per line, NaN as null. Raises InputError if the file cannot be written."""
     lines = []
     for record in records:
         values = dataclasses.asdict(record)

@@ -1,1 +1,1 @@
-"""Networks, their training and their export: the only part that needs torch."""
+"""Networks, their training and their export: the only folder that requires torch."""

@@ -1,4 +1,4 @@
-"""The families of scenes: one module and one line here each."""
+"""Families of scenes: each is one module and one line here."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FAMILIES: dict[str, Callable[[np.random.Generator, Palette], Scene]] = {
 
 
 def build_scene(family: str, rng: np.random.Generator, bank: TextureBank) -> Scene:
-    """A scene of a family. Raises InputError for an unknown family."""
+    """Builds a random scene of a family. Raises InputError for an unknown family."""
     if family not in FAMILIES:
         raise InputError(f"synthetic: family {family!r}; known are {', '.join(FAMILIES)}.")
     scene = FAMILIES[family](rng, Palette(rng, bank))

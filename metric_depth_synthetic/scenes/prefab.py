@@ -1,4 +1,4 @@
-"""Things that are made once and set into many scenes: solids by slot, dressed in a scene's materials."""
+"""Things that are built once and reused in many scenes, with a scene's materials for their parts."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Parts = tuple[tuple[Mesh, Material], ...]
 
 @dataclass(frozen=True, eq=False)
 class Prefab:
-    """A thing without materials.
+    """Reusable thing without materials.
 
     Attributes:
-        meshes: one mesh for each slot; a slot is what will be of one material.
+        meshes: one mesh for each slot; a slot is a part with one material.
         low, high: (3,) corners of its bounding box, metres.
     """
 
@@ -34,12 +34,12 @@ class Prefab:
         object.__setattr__(self, "high", points.max(0))
 
     def dressed(self, materials: Mapping[str, Material]) -> Parts:
-        """Its meshes with the materials of their slots. Raises KeyError for a slot without one."""
+        """Meshes with the materials of their slots. Raises KeyError for a slot without a material."""
         return tuple((mesh, materials[slot]) for slot, mesh in self.meshes.items())
 
     @property
     def radius(self) -> float:
-        """Of the circle about the origin that its plan fits in, metres."""
+        """Radius in metres of the circle about the origin that contains its plan."""
         reach = np.maximum(np.abs(self.low[:2]), np.abs(self.high[:2]))
         return float(np.hypot(*reach))
 
@@ -48,11 +48,11 @@ class Builder:
     """Collects solids by slot."""
 
     def __init__(self) -> None:
-        """Nothing in it yet."""
+        """Starts empty."""
         self._meshes: dict[str, list[Mesh]] = {}
 
     def add(self, slot: str, mesh: Mesh, T: FloatArray | None = None) -> None:
-        """Puts a solid into a slot, moved by (4, 4) ``T``."""
+        """Adds a solid to a slot, transformed by ``T`` (4, 4)."""
         self._meshes.setdefault(slot, []).append(mesh if T is None else mesh.moved(T))
 
     def slab(self, slot: str, low: Sequence[float], high: Sequence[float]) -> None:
@@ -60,20 +60,21 @@ class Builder:
         self.add(slot, slabs(np.array([low], np.float32), np.array([high], np.float32)))
 
     def prefab(self) -> Prefab:
-        """What was collected."""
+        """Prefab of the collected solids."""
         return Prefab({slot: without_slivers(joined(meshes)) for slot, meshes in self._meshes.items()})
 
 
 def without_slivers(mesh: Mesh) -> Mesh:
-    """The mesh without its triangles of no area, such as at the poles of a grid bent to a ball."""
+    """Mesh without triangles of zero area, such as at the poles of a sphere made from a grid."""
     keep = np.linalg.norm(mesh.normals, axis=-1).min(1) > 0.5
     return mesh if keep.all() else Mesh(mesh.corners[keep], mesh.normals[keep], mesh.uv[keep])
 
 
 def slabs(low: FloatArray, high: FloatArray, *, faces: str = "xXyYzZ") -> Mesh:
-    """Axis-aligned boxes between N corners (N, 3) and N others, with one continuous texture.
+    """Axis-aligned boxes between corners (N, 3) and opposite corners (N, 3), with one continuous texture.
 
-    ``faces``: the sides that are made: small letters face down their axis, capitals up it.
+    ``faces``: the sides to make: small letters face the negative direction of their axis, capitals the
+    positive.
     """
     unit = _box_faces(faces)
     low, high = np.minimum(low, high).astype(np.float32), np.maximum(low, high).astype(np.float32)
@@ -99,13 +100,13 @@ def _box_faces(faces: str) -> Mesh:
 
 
 def chosen_cells(mesh: Mesh, cells: BoolArray) -> Mesh:
-    """The triangles of a ``sheet`` whose cells (M-1, N-1) are chosen."""
+    """Triangles of the chosen cells (M-1, N-1) of a ``sheet``."""
     keep = np.repeat(np.asarray(cells).ravel(), 2)
     return Mesh(mesh.corners[keep], mesh.normals[keep], mesh.uv[keep])
 
 
 def between(rng: np.random.Generator, low: float, high: float) -> float:
-    """A number between two, evenly drawn."""
+    """Uniform random number between two."""
     return low + (high - low) * float(rng.random())
 
 
@@ -117,7 +118,7 @@ def posed(
     roll_deg: float = 0.0,
     scale: float | Sequence[float] = 1.0,
 ) -> FloatArray:
-    """(4, 4) transform: scale, roll about x, pitch about y, yaw about z, move."""
+    """Transform (4, 4): scale, roll about x, pitch about y, yaw about z, translation."""
     (cr, sr), (cp, sp), (cy, sy) = (
         (np.cos(a), np.sin(a)) for a in np.radians((roll_deg, pitch_deg, yaw_deg))
     )

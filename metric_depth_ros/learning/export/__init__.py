@@ -1,1 +1,1 @@
-"""Networks to ONNX files with their manifests, checked against torch."""
+"""Exports networks to ONNX files with manifests, checked against torch."""

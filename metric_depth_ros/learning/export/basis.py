@@ -1,6 +1,6 @@
-"""A depth network and its basis generator as one ONNX file: one run gives relative depth and E.
+"""Exports a depth network with its basis generator as one ONNX file: a run gives relative depth and E.
 
-The network's own graph is copied as it is, so its outputs stay what they were to the bit.
+The network's graph is copied unchanged, so its outputs stay equal to the bit.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from metric_depth_ros.runtimes import build_runtime
 from metric_depth_ros.solvers.basis.maps import BASIS, MISFIT
 from metric_depth_ros.types import FloatArray
 
-# The newest that torch's older exporter writes.
+# The newest opset that torch's older exporter writes.
 _NEWEST_OPSET = 20
 _PREFIX = "generator_"
-# How far E may be from torch, in its standard deviations.
+# Largest difference of E from torch, in standard deviations of E.
 _PARITY = 3e-3
 _STEP = "metric_depth train basis"
 
@@ -37,19 +37,19 @@ _STEP = "metric_depth train basis"
 def export_basis(
     generator: BasisGenerator, engine: str | Path, wanted: Wanted, *, trained_on: str
 ) -> list[Exported]:
-    """Writes NAME.onnx, the network of a manifest with the generator behind it, and NAME.yaml.
+    """Writes NAME.onnx, the network of a manifest followed by the generator, and NAME.yaml.
 
-    A network that has a generator already gets this one instead.
+    If the network already has a generator, it is replaced.
 
     Args:
-        engine: the network's manifest, whose licence and size stay.
-        trained_on: sha256 of the network that the generator was trained with; "" asks for none.
+        engine: the network's manifest, whose licence and size are kept.
+        trained_on: sha256 of the network that the generator was trained with; "" skips this check.
 
     Raises:
         ConfigError: onnx is not installed.
         InputError: the folder cannot be written.
-        ModelError: the network is another one than the generator was trained with, lacks its features, has
-            no fixed size, or ONNX Runtime does not give what torch gives.
+        ModelError: the generator was trained with another network, or the network lacks its features or has
+            no fixed size, or the outputs of ONNX Runtime differ from torch's.
     """
     try:
         import onnx
@@ -95,7 +95,7 @@ def export_basis(
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         features={**manifest.features, BASIS: BASIS, MISFIT: MISFIT},
         source=_source(manifest.source),
-        # All weights are in the one file, of float32.
+        # All weights are float32, in one file.
         data={},
         fp16=None,
     )
@@ -105,13 +105,13 @@ def export_basis(
 
 
 def _source(before: str) -> str:
-    """Where the network is from, then this step, once."""
+    """Source text of the network with this step added, once."""
     before = before.removesuffix(_STEP).removesuffix(", then ")
     return f"{before}, then {_STEP}" if before else _STEP
 
 
 def network_digest(model: Path) -> str:
-    """sha256 of a network's file without a generator, so that replacing one leaves it the same network.
+    """sha256 of a network's file without a generator, so replacing the generator does not change it.
 
     Raises:
         ConfigError: the file has a generator, and onnx is not installed.
@@ -130,7 +130,7 @@ def network_digest(model: Path) -> str:
 
 
 def _inputs(generator: BasisGenerator, manifest: Manifest, given: Mapping[str, Any]) -> dict[str, FloatArray]:
-    """What the generator is given of the network's outputs: depth, features. Raises ModelError."""
+    """The network's outputs that are the generator's inputs: depth, features. Raises ModelError."""
     value = np.asarray(given[manifest.output.name], np.float32)
     inputs = {"depth": value.reshape(1, 1, *value.shape[-2:]) if value.ndim != 3 else value}
     channels = generator.config.features
@@ -148,7 +148,7 @@ def _inputs(generator: BasisGenerator, manifest: Manifest, given: Mapping[str, A
 
 
 def _merged(onnx: Any, network: Any, part: Any, manifest: Manifest) -> Any:
-    """One model: the network's graph, then the generator's, whose names but the outputs' get a prefix."""
+    """Model of the network's graph, then the generator's; the generator's inner names get a prefix."""
     graph = onnx.compose.add_prefix(part, _PREFIX).graph
     renamed = {
         f"{_PREFIX}depth": manifest.output.name,
@@ -171,7 +171,7 @@ def _merged(onnx: Any, network: Any, part: Any, manifest: Manifest) -> Any:
 
 
 def _without_generator(model: Any, onnx: Any) -> Any:
-    """The model less what ``_merged`` added."""
+    """Model without what ``_merged`` added."""
     graph = model.graph
     for parts, ours in (
         (graph.node, lambda node: node.name.startswith(_PREFIX)),

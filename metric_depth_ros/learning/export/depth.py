@@ -1,4 +1,4 @@
-"""Depth networks to ONNX and manifest."""
+"""Exports depth networks to ONNX and manifest."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from metric_depth_ros.runtimes import build_runtime
 from metric_depth_ros.types import FloatArray
 
 INPUT, FEATURES = "image", "features"
-# How far a float16 file may be from torch, in standard deviations of an output, root mean square.
+# Largest root-mean-square difference of a float16 file from torch, in standard deviations of an output.
 _PARITY_HALF = 2e-2
 
 
 def load_depth_network(folder: CheckpointFolder, features: str) -> DepthNetwork | None:
-    """The depth network of a checkpoint folder, None when it is none that is known.
+    """Depth network of a checkpoint folder; None if the architecture is unknown.
 
-    ``features``: "coarse", "fine" or "none". Raises ModelError when its weights cannot be used.
+    ``features``: "coarse", "fine" or "none". Raises ModelError if the weights cannot be used.
     """
     from metric_depth_ros.learning.models.depth_anything import DepthAnything
     from metric_depth_ros.learning.models.depth_pro import DepthPro
@@ -49,7 +49,7 @@ def load_depth_network(folder: CheckpointFolder, features: str) -> DepthNetwork 
 
 
 def facts_of(folder: CheckpointFolder, facts: DepthFacts) -> DepthFacts:
-    """The facts of a network with what its checkpoint says: usual size, mean and standard deviation.
+    """Facts of a network, with usual size, mean and standard deviation from its checkpoint if stated.
 
     Raises ModelError as ``normalisation`` does.
     """
@@ -69,16 +69,16 @@ def facts_of(folder: CheckpointFolder, facts: DepthFacts) -> DepthFacts:
 
 
 def export_depth(network: nn.Module, facts: DepthFacts, wanted: Wanted, *, comment: str) -> list[Exported]:
-    """Writes NAME.onnx and NAME.yaml for every size wanted, or one for all; each checked against torch.
+    """Writes NAME.onnx and NAME.yaml for each size, or one pair for all sizes; checked against torch.
 
     Args:
         network: images (1, 3, H, W) to depth (1, 1, h, w) and, if it has them, features.
-        comment: stands at the head of the manifest.
+        comment: text at the start of the manifest.
 
     Raises:
-        ConfigError: a size that the network cannot take, or one file for all sizes where it cannot be.
+        ConfigError: the network does not support a size, or one file for all sizes.
         InputError: the folder cannot be written.
-        ModelError: ONNX Runtime does not give what torch gives, or the engine cannot use the file.
+        ModelError: the outputs of ONNX Runtime differ from torch's, or the engine cannot use the file.
     """
     for width, height in wanted.sizes:
         if facts.only_size and (width, height) != facts.size:
@@ -96,7 +96,7 @@ def export_depth(network: nn.Module, facts: DepthFacts, wanted: Wanted, *, comme
 
 
 def _export(network: nn.Module, facts: DepthFacts, wanted: Wanted, comment: str) -> Exported:
-    """One manifest."""
+    """Writes the files of one manifest."""
     model = wanted.folder / f"{wanted.name}.onnx"
     outputs: list[str] = (
         [facts.kind] if getattr(network, "features", "") == "none" else [facts.kind, FEATURES]

@@ -1,4 +1,4 @@
-"""The text of a manifest."""
+"""Writes manifests as YAML."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from metric_depth_ros.runtimes.model import unverified
 
 
 def described_file(path: Path) -> FileManifest:
-    """A model file, with the files of weights beside it. Raises ModelError when one is missing."""
+    """Model file with its external weights for the manifest. Raises ModelError if one is missing."""
     file = unverified(path)
     return FileManifest(path.name, file.sha256, dict(file.data))
 
@@ -32,14 +32,14 @@ def write_manifest(
     comment: str,
     use: Callable[[Path], object] = lambda path: None,
 ) -> None:
-    """Writes the manifest as YAML below a comment; what has its default is left out.
+    """Writes the manifest as YAML below a comment; fields with default values are left out.
 
     Args:
-        use: does with it what the node will, once; when that raises ModelError, the manifest goes.
+        use: runs the written manifest once, as the node will; if it raises ModelError, the file is removed.
 
     Raises:
         InputError: the file cannot be written.
-        ModelError: of ``use``.
+        ModelError: from ``use``.
     """
     lines = "".join(f"# {line}\n" for line in comment.splitlines())
     try:

@@ -1,4 +1,4 @@
-"""What to export, and what was written: the same for every kind of network."""
+"""Export requests and results, shared by all kinds of networks."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Wanted:
-    """Where the files go, and for which inputs.
+    """Export request: names of the files, and sizes of the input.
 
     Attributes:
-        name: of the files, less what tells them apart.
-        sizes: (width, height) each, with files of their own; with ``dynamic`` there are files for all sizes,
-            the first being the usual one. Empty where the network has one size.
-        half: a float16 file beside the float32 one, for networks in one file.
-        licence, source: of the weights; empty takes what is known of them.
+        name: common part of the file names.
+        sizes: (width, height); each gets its own files. With ``dynamic`` the same files serve all sizes, and
+            the first is the usual one. Empty if the network has one size.
+        half: whether to write a float16 file beside the float32 one, for networks in one file.
+        licence, source: of the weights; empty uses the known values.
     """
 
     folder: Path
@@ -34,13 +34,13 @@ class Wanted:
     source: str = ""
 
     def each(self) -> list[Wanted]:
-        """The same for every manifest that is to be written, its size or sizes alone and in its name."""
+        """One request per manifest to write, each with its own sizes and name."""
         if self.dynamic or len(self.sizes) == 1:
             return [self]
         return [dataclasses.replace(self, name=f"{self.name}_{w}x{h}", sizes=[(w, h)]) for w, h in self.sizes]
 
     def compared_at(self, step: int) -> list[Size]:
-        """Sizes at which the files are compared with torch; with ``dynamic`` two that ``step`` divides."""
+        """Sizes for the comparison with torch; with ``dynamic`` two that are multiples of ``step``."""
         if not self.dynamic:
             return list(self.sizes)
         width, height = self.sizes[0]
@@ -49,12 +49,12 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written for one manifest.
+    """Export result: the files of one manifest.
 
     Attributes:
-        models: the ONNX files that it names, one or encoder and decoder.
-        difference: of their outputs from torch's.
-        half: that of the float16 file, if there is one.
+        models: its ONNX files: one, or encoder and decoder.
+        difference: difference of their outputs from torch's.
+        half: difference of the float16 file, if there is one.
     """
 
     manifest: Path
@@ -64,17 +64,17 @@ class Exported:
 
     @property
     def bytes(self) -> int:
-        """Of the models."""
+        """Size of the model files in bytes."""
         return sum(path.stat().st_size for path in self.models)
 
 
 def check_sizes(wanted: Wanted, title: str, *, step: int, least: int, fixed: str = "") -> None:
-    """Raises ConfigError for sizes that a network cannot take.
+    """Raises ConfigError for sizes that a network does not support.
 
     Args:
-        title: of the network.
-        step, least: what sides are multiples of, and how long they must be.
-        fixed: why it needs a file for each size, if it does.
+        title: title of the network.
+        step, least: sides must be multiples of ``step`` and at least ``least``.
+        fixed: reason why it needs a file for each size; empty if it does not.
     """
     for width, height in wanted.sizes:
         if width % step or height % step or min(width, height) < least:

@@ -1,4 +1,4 @@
-"""Torch modules to ONNX files, and how much these differ from torch."""
+"""Exports torch modules to ONNX files, and measures the difference from torch."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from metric_depth_ros.runtimes.onnxruntime import library
 from metric_depth_ros.types import FloatArray
 
 OPSET = 17
-# How far a float32 file may be from torch at any place, in standard deviations of an output.
+# Largest difference of a float32 file from torch at any element, in standard deviations of an output.
 PARITY = 1e-3
-# An ONNX file is one protocol buffer, which cannot be larger; weights beyond go into a file beside it.
+# Size limit of a protocol buffer, which an ONNX file is; larger weights go into a file beside it.
 _LARGEST = 2**31 - 2**20
 
 
@@ -31,12 +31,12 @@ def write_onnx(
     *,
     dynamic: Mapping[str, Mapping[int, str]] | None = None,
 ) -> None:
-    """Writes ``path`` (and ``path``.data when the weights are above 2 GB), of a network in eval mode.
+    """Writes a network in eval mode as ``path`` (and ``path``.data if the weights are above 2 GB).
 
     Args:
-        examples: one array per input, in the order of ``forward``; fixes all sizes but ``dynamic``.
-        outputs: names of what ``forward`` returns.
-        dynamic: of inputs and outputs, axis to name, where a size may vary.
+        examples: one array per input, in the order of ``forward``; they fix all sizes but ``dynamic``.
+        outputs: names of the outputs of ``forward``.
+        dynamic: for inputs and outputs, axis to name, if a size may vary.
 
     Raises:
         InputError: the folder cannot be written, or the disk is full.
@@ -60,9 +60,9 @@ def trace(
     dynamic: Mapping[str, Mapping[int, str]] | None = None,
     opset: int = OPSET,
 ) -> None:
-    """The graph of a network as torch writes it; arguments as for ``write_onnx``."""
+    """Writes the graph of a network with torch's exporter; arguments as for ``write_onnx``."""
     with warnings.catch_warnings(), torch.inference_mode():
-        # Of the older exporter, which needs no further package and writes a plainer graph.
+        # The older exporter needs no other package and writes a simpler graph.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             network,
@@ -77,7 +77,7 @@ def trace(
 
 
 def _gather_weights(path: Path) -> None:
-    """One file of weights instead of the many that the exporter leaves beside a large graph."""
+    """Joins the many weight files that the exporter leaves beside a large graph into one."""
     import onnx
 
     graph = onnx.load(str(path), load_external_data=False).graph
@@ -89,7 +89,7 @@ def _gather_weights(path: Path) -> None:
 
 @dataclass(frozen=True)
 class Difference:
-    """How far a file's outputs are from torch's, in standard deviations of the output farthest off."""
+    """Difference of a file's outputs from torch's, in standard deviations, for the worst output."""
 
     largest: float
     rms: float
@@ -103,11 +103,11 @@ def write_verified(
     *,
     dynamic: Mapping[str, Mapping[int, str]] | None = None,
 ) -> Difference:
-    """``write_onnx`` for the first example, and how far the file is from torch at all of them.
+    """Calls ``write_onnx`` with the first example; returns the file's difference from torch at all examples.
 
     Raises:
         InputError: as ``write_onnx``.
-        ModelError: as ``difference``; or it is more than 1e-3 at any place.
+        ModelError: as ``difference``; or the difference is above 1e-3 at any element.
     """
     write_onnx(network, path, examples[0], outputs, dynamic=dynamic)
     found = difference(network, path, examples, outputs)
@@ -118,10 +118,10 @@ def write_verified(
 def difference(
     network: nn.Module, path: Path, examples: Sequence[Mapping[str, FloatArray]], outputs: Sequence[str]
 ) -> Difference:
-    """How much the outputs of an ONNX file differ from torch's at worst; infinity where a shape does.
+    """Largest difference of an ONNX file's outputs from torch's; infinite if a shape differs.
 
     Raises:
-        ModelError: ONNX Runtime does not take the file, or torch's outputs are not finite.
+        ModelError: ONNX Runtime rejects the file, or torch's outputs are not finite.
     """
     with torch.inference_mode():
         wanted = [
@@ -136,13 +136,13 @@ def difference(
 def compared(
     names: Sequence[str], found: Sequence[FloatArray], wanted: Sequence[FloatArray], *, least: float = 1e-12
 ) -> Difference:
-    """How much a file's outputs differ from those of torch; infinity where a shape does.
+    """Difference of a file's outputs from torch's; infinite if a shape differs.
 
     Args:
-        least: an output's standard deviation is taken as this at least.
+        least: lower limit of an output's standard deviation.
 
     Raises:
-        ModelError: torch's are not finite.
+        ModelError: torch's outputs are not finite.
     """
     largest, rms = 0.0, 0.0
     for name, ours, theirs in zip(names, found, wanted, strict=True):
@@ -157,7 +157,7 @@ def compared(
 
 
 def check_parity(path: Path, found: float, limit: float) -> None:
-    """Raises ModelError for a file that is farther from torch than ``limit``, in standard deviations."""
+    """Raises ModelError if the difference from torch is above ``limit``, in standard deviations."""
     if not found <= limit:
         raise ModelError(f"{path}: differs from torch by {found:.1e} of its spread; needed {limit:.0e}.")
 
@@ -165,7 +165,7 @@ def check_parity(path: Path, found: float, limit: float) -> None:
 def _run(
     path: Path, examples: Sequence[Mapping[str, FloatArray]], outputs: Sequence[str]
 ) -> list[list[FloatArray]]:
-    """The outputs at each example by ONNX Runtime on the processor, weights beside the file included."""
+    """Outputs of ONNX Runtime on the CPU for each example, with the weights beside the file."""
     ort = library()
     options = ort.SessionOptions()
     options.log_severity_level = 3
@@ -174,5 +174,5 @@ def _run(
         return [
             [np.asarray(value) for value in session.run(list(outputs), dict(inputs))] for inputs in examples
         ]
-    except Exception as error:  # onnxruntime's exceptions share no parent but this
+    except Exception as error:  # onnxruntime's exceptions have no other common parent
         raise ModelError(f"{path}: ONNX Runtime: {' '.join(str(error).split())}") from error

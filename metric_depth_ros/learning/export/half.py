@@ -1,4 +1,4 @@
-"""The same network in float16."""
+"""Converts an ONNX network from float32 to float16."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper, shape
 
 from metric_depth_ros.errors import ModelError
 
-# Sums of many terms and steep functions: in float16 they overflow, or lose what matters.
+# Operators with sums of many terms or steep functions: in float16 they overflow or lose precision.
 KEPT = {
     "Softmax", "LayerNormalization", "InstanceNormalization", "GroupNormalization",
     "ReduceMean", "ReduceSum", "ReduceL2", "Exp", "Log", "Pow", "Sqrt", "Softplus", "Range", "CumSum",
 }  # fmt: skip
-# Inputs that the standard wants in float32 whatever the others are: region and scales of a resize.
+# Inputs that the standard requires in float32 for any type of the others: region and scales of a resize.
 _KEPT_INPUTS = {"Resize": (1, 2)}
 _LARGEST = float(np.finfo(np.float16).max)
-# Smaller ones would become zero, and guards against a division by zero with them.
+# Smaller values would become zero, among them those that prevent a division by zero.
 _SMALLEST = float(np.finfo(np.float16).smallest_subnormal)
 
 
 def write_half(path: Path, to: Path) -> None:
-    """Writes the float32 network in ``path`` with float16 weights and activations to ``to``.
+    """Writes the float32 network in ``path`` to ``to`` with float16 weights and activations.
 
-    Inputs, outputs and the operators in ``KEPT`` stay float32, with casts around them, so that the
-    types of all tensors are stated, as strongly typed runtimes want it.
+    Inputs, outputs and the operators in ``KEPT`` stay float32, with casts around them, so the types of all
+    tensors are explicit, as strongly typed runtimes require.
 
     Raises:
-        ModelError: the graph holds control flow, or would be above 2 GB even in float16.
+        ModelError: the graph has control flow, or is above 2 GB even in float16.
     """
     model = onnx.load(str(path))
     _Halving(model).run()
@@ -40,7 +40,7 @@ def write_half(path: Path, to: Path) -> None:
 
 
 class _Halving:
-    """One pass over a graph. ``_single`` and ``_half`` name the float32 and float16 form of a tensor."""
+    """Conversion of one graph. ``_single`` and ``_half`` name the float32 and float16 form of a tensor."""
 
     def __init__(self, model: ModelProto) -> None:
         self._graph = model.graph
@@ -62,7 +62,7 @@ class _Halving:
                 raise ModelError(f"{node.op_type}: control flow; a float16 file of it cannot be written.")
             self._rewrite(node)
         for name in outputs:
-            # What is given out carries the old name, in float32.
+            # Outputs keep their names, in float32.
             made = self._single.get(name) or self._half[name]
             self._nodes.append(_cast(made, name, TensorProto.FLOAT))
         others = [item for item in self._graph.initializer if item.name not in self._floats]
@@ -91,7 +91,7 @@ class _Halving:
         self._nodes.append(node)
 
     def _in(self, name: str, *, half: bool) -> str:
-        """The tensor in this precision, made of its other form when it is not there yet."""
+        """Name of the tensor in this precision; adds a cast from its other form if needed."""
         here, there = (self._half, self._single) if half else (self._single, self._half)
         if name not in here:
             here[name] = f"{name}__{'half' if half else 'single'}"
@@ -104,7 +104,7 @@ class _Halving:
 
 
 def _hoist_constants(model: ModelProto) -> None:
-    """Turns constant nodes with tensors into weights."""
+    """Replaces constant nodes that hold tensors by weights."""
     kept = []
     for node in model.graph.node:
         if node.op_type == "Constant" and node.attribute[0].name == "value":
@@ -118,7 +118,7 @@ def _hoist_constants(model: ModelProto) -> None:
 
 
 def _float_tensors(model: ModelProto) -> set[str]:
-    """Names of the float32 tensors, of a copy without the weights: types need no values."""
+    """Names of the float32 tensors, inferred on a copy without weights: types need no values."""
     skeleton = ModelProto()
     skeleton.CopyFrom(onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import))
     graph = skeleton.graph
@@ -143,7 +143,7 @@ def _float_tensors(model: ModelProto) -> set[str]:
 
 
 def _copied(tensor: TensorProto, name: str, *, half: bool) -> TensorProto:
-    """A weight under another name, in float16 or as it is."""
+    """Copy of a weight under another name, in float16 or unchanged."""
     values = numpy_helper.to_array(tensor)
     if half:
         size = np.clip(np.abs(values), _SMALLEST, _LARGEST)
@@ -156,7 +156,7 @@ def _cast(name: str, to: str, kind: int) -> NodeProto:
 
 
 def _alive(nodes: list[NodeProto], wanted: set[str]) -> list[NodeProto]:
-    """The nodes that an output depends on."""
+    """Nodes on which an output depends."""
     wanted, kept = set(wanted), []
     for node in reversed(nodes):
         if wanted & set(node.output):

@@ -1,4 +1,4 @@
-"""A manifest to complete, for an ONNX file of any origin: the graph is read, nothing is run."""
+"""Drafts a manifest for any ONNX file, for the user to complete: reads the graph, runs nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ONNX_DOMAINS = {"", "ai.onnx", "ai.onnx.ml"}
 
 @dataclass(frozen=True)
 class _Value:
-    """An input or output of a graph: its shape has text or None where a size may vary."""
+    """Input or output of a graph; its shape has text or None for variable sizes."""
 
     name: str
     dtype: str
@@ -30,11 +30,11 @@ class _Value:
 
 
 def write_draft(path: Path, to: Path) -> list[str]:
-    """Writes a manifest for an ONNX file, "COMPLETE" where a person must say it; returns notes on it.
+    """Writes a draft manifest for an ONNX file, with "COMPLETE" for unknown values; returns notes on it.
 
     Raises:
         InputError: the manifest exists or cannot be written.
-        ModelError: the file is missing, is no ONNX, or takes no image.
+        ModelError: the file is missing or not ONNX, or has no image input.
     """
     inputs, outputs = _read(path)
     image = _image(path, inputs)
@@ -122,7 +122,7 @@ def _draft(path: Path, image: _Value, outputs: list[_Value]) -> tuple[dict[str, 
 
 
 def _input(image: _Value) -> tuple[dict[str, Any], list[str]]:
-    """The manifest's part on the input, and what is to be known of it."""
+    """Input section of the manifest, and notes on it."""
     nchw = image.shape[1] == 3
     height, width = (image.shape[2], image.shape[3]) if nchw else (image.shape[1], image.shape[2])
     tree: dict[str, Any] = {"name": image.name}
@@ -148,5 +148,5 @@ def _input(image: _Value) -> tuple[dict[str, Any], list[str]]:
 
 
 def _is_map(item: _Value) -> bool:
-    """Whether an output can be one map (h, w): all but the last two sizes are 1, or unknown."""
+    """Whether an output can be one map (h, w): all sizes but the last two are 1 or unknown."""
     return len(item.shape) >= 2 and all(side == 1 or not isinstance(side, int) for side in item.shape[:-2])

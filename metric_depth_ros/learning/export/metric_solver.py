@@ -1,4 +1,4 @@
-"""Metric-Solver to two ONNX files and a manifest: the encoder, and the decoders for any number of focuses."""
+"""Exports Metric-Solver to a manifest and two ONNX files: the encoder, and the decoders."""
 
 from __future__ import annotations
 
@@ -46,19 +46,20 @@ class _Decoders(nn.Module):  # type: ignore[misc]  # torch carries no types here
 
 
 def export_metric_solver(network: MetricSolver, wanted: Wanted, *, focus_m: float = 10.0) -> list[Exported]:
-    """Writes NAME_encoder.onnx, NAME_decoders.onnx and NAME.yaml for every size, or one set for all.
+    """Writes NAME_encoder.onnx, NAME_decoders.onnx and NAME.yaml for each size, or one set for all.
 
-    The features of one image and N focuses give N near, far and mask maps, so that the encoder runs once an
-    image. Both files are checked against torch: at one focus and at four, with ``dynamic`` at two sizes.
+    From the features of one image and N focuses the decoders compute N near, far and mask maps, so the
+    encoder runs once per image. Both files are checked against torch: at one focus and at four, with
+    ``dynamic`` at two sizes.
 
     Args:
-        focus_m: what is used where no focus is asked for; kept within the pool.
+        focus_m: default focus in metres; limited to the pool's range.
 
     Raises:
-        ConfigError: a size that the network cannot take, one file for all sizes of a tiny encoder, or a
-            network with a single head, which has no focus.
+        ConfigError: the network does not support a size, or its encoder is tiny and one file for all sizes
+            is requested, or the network has a single head and therefore no focus.
         InputError: the folder cannot be written.
-        ModelError: ONNX Runtime does not give what torch gives, or the engine cannot use the files.
+        ModelError: the outputs of ONNX Runtime differ from torch's, or the engine cannot use the files.
     """
     network = network.cpu().eval()
     tiny = network.config.encoder == "tiny"
@@ -68,13 +69,13 @@ def export_metric_solver(network: MetricSolver, wanted: Wanted, *, focus_m: floa
     if network.pool is None:
         raise ConfigError("export: a single head has no focus; needed two heads. It is for comparisons only.")
     if not tiny:
-        # Eager attention is written out in plain operators.
+        # Eager attention consists of plain operators.
         network.encoder.backbone.set_attn_implementation("eager")
     return [_export(network, one, focus_m, step) for one in wanted.each()]
 
 
 def _export(network: MetricSolver, wanted: Wanted, focus_m: float, step: int) -> Exported:
-    """One manifest."""
+    """Writes the files of one manifest."""
     encoder, decoders = _Encoder(network).eval(), _Decoders(network).eval()
     files = tuple(wanted.folder / f"{wanted.name}_{part}.onnx" for part in ("encoder", "decoders"))
     images, features = zip(*(_example(network, size) for size in wanted.compared_at(step)), strict=True)
@@ -121,7 +122,7 @@ def _described(
 
 
 def _example(network: MetricSolver, size: Size) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
-    """Noise as the encoder's input, and its features by name."""
+    """Noise as input of the encoder, and its features by name."""
     values = np.random.default_rng(0).standard_normal((1, 3, size[1], size[0])).astype(np.float32)
     with torch.inference_mode():
         features = network.encode(torch.from_numpy(values))

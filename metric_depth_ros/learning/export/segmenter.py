@@ -1,4 +1,4 @@
-"""SAM and SAM 2 to ONNX and manifest."""
+"""Exports SAM and SAM 2 to ONNX and manifest."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from metric_depth_ros.learning.export.files import Exported, Wanted
 from metric_depth_ros.learning.export.graph import write_verified
 from metric_depth_ros.learning.models.checkpoint_folder import CheckpointFolder, load_network, normalisation
 
-# Points of one run of the decoder: more need more memory, fewer more runs.
+# Points per run of the decoder: more points need more memory, fewer points more runs.
 POINTS = 64
 _IMAGE, _POINTS = "image", "points"
 _MEAN, _STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
@@ -21,7 +21,7 @@ _COMMENT = "Written by metric_depth export. For regions.source: sam."
 
 
 def is_sam(folder: CheckpointFolder) -> bool:
-    """Whether a checkpoint folder holds SAM or SAM 2 (which is published as a part of its video network)."""
+    """Whether a checkpoint folder holds SAM or SAM 2 (published as part of its video network)."""
     return folder.model_type in ("sam", "sam2", "sam2_video")
 
 
@@ -30,7 +30,7 @@ def export_sam(folder: CheckpointFolder, wanted: Wanted) -> list[Exported]:
 
     Raises:
         InputError: the folder cannot be written.
-        ModelError: the weights cannot be used, or ONNX Runtime does not give what torch gives.
+        ModelError: the weights cannot be used, or the outputs of ONNX Runtime differ from torch's.
     """
     from transformers import Sam2Model, SamModel
 

@@ -1,4 +1,4 @@
-"""The package's own depth network to ONNX and manifest."""
+"""Exports the package's own depth network to ONNX and manifest."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from metric_depth_ros.learning.models.tiny_depth import MEAN, STD, TinyDepth
 
 
 def export_tiny_depth(network: TinyDepth, wanted: Wanted) -> list[Exported]:
-    """Writes NAME.onnx, batch normalisation folded in, and NAME.yaml, as ``export_depth``.
+    """Writes NAME.onnx with folded batch normalisation, and NAME.yaml, as ``export_depth`` does.
 
     Raises:
-        ConfigError: a size that the network cannot take.
+        ConfigError: the network does not support a size.
         InputError: the folder cannot be written.
-        ModelError: ONNX Runtime does not give what torch gives.
+        ModelError: the outputs of ONNX Runtime differ from torch's.
     """
     facts = DepthFacts(
         title=wanted.name,

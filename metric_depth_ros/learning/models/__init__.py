@@ -1,1 +1,1 @@
-"""Torch modules: architecture only, no training; and weights of checkpoint folders."""
+"""Network architectures as torch modules, without training; and weights from checkpoint folders."""

@@ -1,4 +1,4 @@
-"""Checkpoint folders in the layout of Hugging Face: what they hold, and that reading them runs nothing."""
+"""Reads checkpoint folders in the Hugging Face layout, without running code from them."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ import yaml
 
 from metric_depth_ros.errors import ModelError
 
-# Files that are pickled: reading one runs what is in it.
+# Pickled files: reading one runs the code in it.
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
 
 
 @dataclass(frozen=True)
 class CheckpointFolder:
-    """A folder with config.json and safetensors, none of which can run code.
+    """Folder with config.json and safetensors, which cannot run code.
 
     Attributes:
-        architecture: the class of the network, as config.json calls it; "" when it does not say.
-        model_type: config.json's.
-        processor: preprocessor_config.json, empty when there is none.
-        licence: as the model card (README.md) states it, "" when it does not.
+        architecture: class of the network in config.json; "" if not stated.
+        model_type: from config.json.
+        processor: content of preprocessor_config.json; empty without the file.
+        licence: from the model card (README.md); "" if not stated.
     """
 
     path: Path
@@ -36,10 +36,10 @@ class CheckpointFolder:
 
 
 def open_checkpoint(path: Path) -> CheckpointFolder:
-    """What a folder says of itself; no weights are read.
+    """Reads a folder's description; no weights are read.
 
     Raises:
-        ModelError: it is no such folder, or its weights come only in a form that can run code.
+        ModelError: it is no checkpoint folder, or its weights are only in a format that can run code.
     """
     if not path.is_dir():
         raise ModelError(
@@ -61,20 +61,20 @@ def open_checkpoint(path: Path) -> CheckpointFolder:
 
 
 def load_network(folder: CheckpointFolder, kind: Any) -> torch.nn.Module:
-    """The transformers class ``kind`` with the folder's weights, float32, in eval mode.
+    """Network of the transformers class ``kind`` with the folder's weights, float32, in eval mode.
 
-    Weights that the folder lacks become NaN, so that one that matters shows in the outputs: published
-    checkpoints lack some that no output depends on.
+    Missing weights become NaN, so the outputs show if one is needed: published checkpoints lack some weights
+    on which no output depends.
 
     Raises:
-        ModelError: the weights are broken or of another network.
+        ModelError: the weights are damaged or of another network.
     """
     from transformers.utils import logging
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        # Eager attention is written out in plain operators.
+        # Eager attention consists of plain operators.
         network, loaded = kind.from_pretrained(
             folder.path,
             use_safetensors=True,
@@ -84,7 +84,7 @@ def load_network(folder: CheckpointFolder, kind: Any) -> torch.nn.Module:
             dtype=torch.float32,
             output_loading_info=True,
         )
-    except Exception as error:  # transformers, safetensors and torch each have their own
+    except Exception as error:  # transformers, safetensors and torch have their own exceptions
         raise ModelError(
             f"{folder.path}: cannot be loaded as {kind.__name__}: {' '.join(str(error).split())[:300]}"
         ) from error
@@ -103,10 +103,10 @@ def load_network(folder: CheckpointFolder, kind: Any) -> torch.nn.Module:
 def normalisation(
     folder: CheckpointFolder, mean: Sequence[float], std: Sequence[float]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of pixels scaled to 1; those given where the checkpoint says nothing.
+    """Mean and standard deviation of pixels scaled to 0..1; the given values if the checkpoint has none.
 
     Raises:
-        ModelError: preprocessor_config.json asks for what a manifest cannot say, or makes no sense.
+        ModelError: a manifest cannot express preprocessor_config.json, or its values are invalid.
     """
     path = folder.path / "preprocessor_config.json"
     said = {key: value for key, value in folder.processor.items() if value is not None}
@@ -129,7 +129,7 @@ def normalisation(
 
 
 def _numbers(path: Path, key: str, value: Any, count: int) -> tuple[float, ...]:
-    """As many finite numbers. Raises ModelError."""
+    """``count`` finite numbers from a setting. Raises ModelError."""
     numbers = isinstance(value, (list, tuple)) and all(
         type(v) in (int, float) and abs(v) < 1e6 for v in value
     )
@@ -139,7 +139,7 @@ def _numbers(path: Path, key: str, value: Any, count: int) -> tuple[float, ...]:
 
 
 def _check_weights(path: Path) -> None:
-    """Raises ModelError unless the weights are safetensors in this very folder."""
+    """Raises ModelError unless the weights are safetensors in this folder itself."""
     index = path / "model.safetensors.index.json"
     if index.exists():
         shards = set(_json(index, needed=True).get("weight_map", {}).values())
@@ -175,7 +175,7 @@ def _json(path: Path, *, needed: bool) -> dict[str, Any]:
 
 
 def _licence(card: Path) -> str:
-    """The licence in a model card's YAML header, "" when it has none."""
+    """Licence in a model card's YAML header; "" if it has none."""
     try:
         header = card.read_text(encoding="utf-8").split("---")
         tree = yaml.safe_load(header[1]) if len(header) > 2 and not header[0].strip() else None

@@ -1,4 +1,4 @@
-"""Depth Anything V1 and V2, of any encoder (S, B, L), relative or metric."""
+"""Depth Anything V1 and V2 with any encoder (S, B, L), relative or metric."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ENCODERS = {384: "Small", 768: "Base", 1024: "Large"}
 
 
 class DepthAnything(DepthNetwork):
-    """Wraps transformers' network; its head here follows the size of the image.
+    """Wraps transformers' network; here its head adapts to the size of the image.
 
     Features: "coarse" is (1, C, H / 7, W / 7), "fine" (1, C, 4 H / 7, 4 W / 7); C is 64 (S), 128 (B)
     or 256 (L).
@@ -27,7 +27,7 @@ class DepthAnything(DepthNetwork):
         side = config.backbone_config.image_size
         metric = config.depth_estimation_type == "metric"
         encoder = _ENCODERS.get(config.backbone_config.hidden_size, "")
-        # V1 reads the last four layers, V2 reads layers spread over all.
+        # V1 uses the last four layers, V2 layers distributed over all.
         first, *_, last = config.backbone_config.out_indices
         version = 1 if last - first == 3 else 2
         self.facts = DepthFacts(
@@ -47,7 +47,7 @@ class DepthAnything(DepthNetwork):
         states = self.model.backbone(image).feature_maps
         fused = self.model.neck(list(states), image.shape[2] // patch, image.shape[3] // patch)
         value = head.conv1(fused[head.head_in_index])
-        # Transformers computes this size with int(), which a traced graph keeps for ever.
+        # Transformers computes this size with int(), which becomes a constant in a traced graph.
         value = functional.interpolate(value, image.shape[2:], mode="bilinear", align_corners=True)
         value = head.conv3(head.activation1(head.conv2(value)))
         return (head.activation2(value) * head.max_depth)[:, 0], fused

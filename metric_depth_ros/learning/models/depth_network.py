@@ -1,4 +1,4 @@
-"""What every exported depth network is: one image in; depth, and features where wanted, out."""
+"""Interface of exported depth networks: image in; depth and optional features out."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from torch import Tensor, nn
 
 from metric_depth_ros.types import Kind
 
-# Which of the decoder's feature maps F(x) is given out, by how it is called.
+# Name -> index of the decoder's feature map F(x) that is output.
 FEATURES = {"coarse": 1, "fine": -1, "none": None}
 
 
 @dataclass(frozen=True)
 class DepthFacts:
-    """What a manifest says of a network, and export must know.
+    """Facts about a network for its export and manifest.
 
     Attributes:
         title: the network's name.
         kind, metric, floor: as in ``OutputManifest``.
         size: width and height of its usual input.
         multiple_of: both sides of any input are multiples of this.
-        fixed: why its file cannot take several sizes; empty when it can.
-        only_size: it takes no other size than ``size``, not even in a file of its own.
-        mean, std, border: as in ``InputManifest``, where the checkpoint does not say.
-        licence: of the published weights, where the checkpoint does not say.
+        fixed: reason why a file supports only one size; empty if it supports several.
+        only_size: whether ``size`` is the only size, even with one file per size.
+        mean, std, border: as in ``InputManifest``, for checkpoints that do not state them.
+        licence: of the published weights, for checkpoints that do not state it.
     """
 
     title: str
@@ -42,7 +42,7 @@ class DepthFacts:
 
 
 class DepthNetwork(nn.Module):  # type: ignore[misc]  # torch carries no types here
-    """Depth (1, 1, h, w) and, unless ``features`` is "none", features (1, C, h', w') of normalised images."""
+    """Computes depth (1, 1, h, w) and, unless ``features`` is "none", features (1, C, h', w')."""
 
     facts: DepthFacts
 
@@ -51,11 +51,11 @@ class DepthNetwork(nn.Module):  # type: ignore[misc]  # torch carries no types h
         self.features = features
 
     def maps(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Depth (1, h, w) and the decoder's feature maps, from coarse to fine."""
+        """Depth (1, h, w) and the decoder's feature maps, from coarse to fine, of a normalised image."""
         raise NotImplementedError
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """Depth and the chosen features of (1, 3, H, W)."""
+        """Depth and the chosen features of a normalised image (1, 3, H, W)."""
         depth, fused = self.maps(image)
         which = FEATURES[self.features]
         return (depth[:, None],) if which is None else (depth[:, None], fused[which])

@@ -1,4 +1,4 @@
-"""Depth Pro."""
+"""Depth Pro, without its field-of-view head."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from metric_depth_ros.learning.models.depth_network import DepthFacts, DepthNetw
 class DepthPro(DepthNetwork):
     """Wraps transformers' network without its field-of-view encoder.
 
-    What comes out is canonical inverse depth, c = (f / W) / depth with the focal length f and the
-    width W of the image in pixels: inverse depth up to a factor, which the solver finds. On a robot
-    f is known from camera_info, so that the guess of the field-of-view head is not needed.
+    The output is canonical inverse depth, c = (f / W) / depth with the focal length f and the width W of the
+    image in pixels: inverse depth up to a factor, which the solver finds. On a robot f is known from
+    camera_info, so the estimate of the field-of-view head is not needed.
 
     Features: "coarse" is (1, C, H / 8, W / 8), "fine" (1, C, H / 2, W / 2); C is 256.
     """

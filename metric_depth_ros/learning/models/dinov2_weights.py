@@ -1,4 +1,4 @@
-"""The encoder of published checkpoints, DINOv2's own or Depth Anything's, for Metric-Solver."""
+"""Loads published encoder weights, of DINOv2 or Depth Anything, for Metric-Solver."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from metric_depth_ros.errors import ModelError
 from metric_depth_ros.learning.models.checkpoint_folder import load_network, open_checkpoint
 from metric_depth_ros.learning.models.metric_solver import DinoEncoder
 
-# Of the encoder, what no output depends on.
+# Weights of the encoder on which no output depends.
 _UNUSED = {"embeddings.mask_token"}
 
 
 def load_encoder(encoder: DinoEncoder, folder: str | Path) -> None:
-    """Fills an encoder with the weights of a checkpoint folder (config.json, model.safetensors).
+    """Loads the weights of a checkpoint folder (config.json, model.safetensors) into an encoder.
 
     Raises:
-        ModelError: the folder holds neither DINOv2 nor Depth Anything with it, or one of another size, or
-            its weights are not whole.
+        ModelError: the folder holds neither DINOv2 nor Depth Anything with DINOv2, or one of another size,
+            or its weights are incomplete.
     """
     found = open_checkpoint(Path(folder))
     if found.architecture == "DepthAnythingForDepthEstimation":

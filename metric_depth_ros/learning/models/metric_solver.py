@@ -1,6 +1,6 @@
-"""Metric-Solver (paper 004): one encoder, and two decoders that give near and far depth for any focus.
+"""Metric-Solver network (paper 004): an encoder, and two decoders for near and far depth at any focus.
 
-The focus is the paper's sliding anchor; ``near_far`` says what near and far depth are.
+The focus is the paper's sliding anchor; ``near_far`` defines near and far depth.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from metric_depth_ros.learning.models.small_depth import SmallEncoder
 from metric_depth_ros.learning.models.tiny_depth import TinyEncoder
 from metric_depth_ros.near_far import FOCUSES
 
-# Where the depth of a single head ends, in metres (table 3a).
+# Largest depth of a single head, in metres (table 3a).
 ONE_HEAD_M = 80.0
-# Logit of a mask that is certain, and slope of the one that stands in for a missing mask head.
+# Logit of a certain mask, and slope of the mask that replaces a missing mask head.
 _CERTAIN, _SLOPE = 20.0, 50.0
 
 
 @dataclass(frozen=True)
 class MetricSolverConfig:
-    """What a ``MetricSolver`` is made of.
+    """Architecture settings of a ``MetricSolver``.
 
     Attributes:
         encoder: "tiny" (that of ``TinyDepth``), "lite0" to "lite2" (those of ``SmallDepth``), or DINOv2 in
             the sizes of Depth Anything V2: "small", "base", "large".
-        focuses: depths in metres of the pool, rising; one alone is the paper's fixed focus.
-        embedding: channels of an embedding. The paper does not say.
+        focuses: depths of the pool in metres, ascending; a single one is the paper's fixed focus.
+        embedding: channels of an embedding; not stated in the paper.
         heads: "two", or "one": a single decoder without focus, a sigmoid times 80 m (table 3a).
-        mask: whether there is a mask head. Without, near depth may exceed the focus, and counts where it
-            does not: the paper's naive fusion (table 3a) as we read it.
+        mask: whether there is a mask head. Without it, near depth may exceed the focus, and is used where it
+            does not: the paper's naive fusion (table 3a), as we understand it.
     """
 
     encoder: str = "tiny"
@@ -49,11 +49,11 @@ class MetricSolverConfig:
 
 @dataclass(frozen=True)
 class DinoSizes:
-    """A DINOv2 encoder and the DPT decoder that Depth Anything V2 has for it.
+    """Sizes of a DINOv2 encoder and of its DPT decoder in Depth Anything V2.
 
     Attributes:
         hidden, heads, layers: of the encoder.
-        taps: the layers that decoders take, from 1.
+        taps: layers used by the decoders, counted from 1.
         neck: channels of the four maps after reassembly.
         fusion: channels of the decoder.
     """
@@ -75,10 +75,10 @@ PATCH, _SIDE = 14, 518
 
 
 class MetricSolver(nn.Module):  # type: ignore[misc]  # torch carries no types here
-    """Near depth, far depth and mask logit (B, 1, h, w) each, of normalised images (B, 3, H, W) and focuses.
+    """Computes near depth, far depth and mask logit (B, 1, h, w) of normalised images at given focuses.
 
-    h and w are H and W with a DINOv2 encoder, whose images have sides that are multiples of 14, and half
-    of them with the others.
+    Images are (B, 3, H, W). With a DINOv2 encoder h = H and w = W, multiples of 14; with the others
+    h = H / 2 and w = W / 2.
     """
 
     def __init__(self, config: MetricSolverConfig | None = None) -> None:
@@ -99,11 +99,11 @@ class MetricSolver(nn.Module):  # type: ignore[misc]  # torch carries no types h
             self.far = _pyramid(self.encoder, width, 1) if two else None
 
     def forward(self, image: Tensor, focus: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """``decode`` of ``encode``."""
+        """Outputs of ``decode`` for images and focuses."""
         return self.decode(self.encode(image), focus)
 
     def encode(self, image: Tensor) -> list[Tensor]:
-        """The feature maps that the decoders take: all that can be shared between focuses."""
+        """Feature maps for the decoders, the same for all focuses."""
         features: list[Tensor] = self.encoder(image)
         return features
 
@@ -112,7 +112,7 @@ class MetricSolver(nn.Module):  # type: ignore[misc]  # torch carries no types h
 
         Args:
             features: of B images, or of one image for all focuses.
-            focus: (B,) metres; what is outside the pool counts as its end, see ``used_focus``.
+            focus: (B,) metres; limited to the pool's range, see ``used_focus``.
         """
         if self.pool is None or self.far is None:
             near = self.near(features, None).sigmoid().expand(focus.shape[0], -1, -1, -1)
@@ -125,7 +125,7 @@ class MetricSolver(nn.Module):  # type: ignore[misc]  # torch carries no types h
         return near, far, _SLOPE * (1 - near)
 
     def used_focus(self, focus: Tensor) -> Tensor:
-        """(B,) metres that near and far depth refer to: the focus, kept within the pool.
+        """Focus (B,) in metres to which near and far depth refer: limited to the pool's range.
 
         A single head's near depth always refers to 80 m.
         """
@@ -134,7 +134,7 @@ class MetricSolver(nn.Module):  # type: ignore[misc]  # torch carries no types h
         return focus.clamp(self.config.focuses[0], self.config.focuses[-1])
 
     def start_from(self, weights: Mapping[str, Tensor]) -> None:
-        """Takes the weights of a depth network with this encoder; of its decoder all but the last layer."""
+        """Loads the weights of a depth network with this encoder, except its decoder's last layer."""
         own = self.state_dict()
         with torch.no_grad():
             for name, value in weights.items():
@@ -145,9 +145,9 @@ class MetricSolver(nn.Module):  # type: ignore[misc]  # torch carries no types h
 
 
 class FocusPool(nn.Module):  # type: ignore[misc]  # torch carries no types here
-    """Learnable embeddings of some depths (equation 7); between two, linear in the logarithm of depth.
+    """Learnable embeddings of a few depths (equation 7), interpolated linearly in log depth.
 
-    The interpolation is ours: with it the focus slides without steps.
+    The interpolation is ours: it makes the focus continuous.
     """
 
     def __init__(self, focuses: Sequence[float], channels: int) -> None:
@@ -157,11 +157,11 @@ class FocusPool(nn.Module):  # type: ignore[misc]  # torch carries no types here
         self.register_buffer("knots", torch.tensor([math.log(f) for f in focuses]), persistent=False)
 
     def forward(self, focus: Tensor) -> Tensor:
-        """(B, channels) of depths (B,) in metres."""
+        """Embeddings (B, channels) of depths (B,) in metres."""
         return self.weights(focus) @ self.embeddings
 
     def weights(self, focus: Tensor) -> Tensor:
-        """(B, N) shares of the embeddings, two of them at most, which add up to 1."""
+        """Weights (B, N) of the embeddings; at most two are non-zero, and their sum is 1."""
         at = focus[:, None].clamp(self.ends[0], self.ends[1]).log()
         rising = (at - self.knots[:-1]) / (self.knots[1:] - self.knots[:-1])
         one = torch.ones_like(at)
@@ -169,7 +169,7 @@ class FocusPool(nn.Module):  # type: ignore[misc]  # torch carries no types here
 
 
 class DinoEncoder(Encoder):
-    """transformers' DINOv2, as the encoder of Depth Anything V2: the maps of four layers."""
+    """DINOv2 of transformers as the encoder of Depth Anything V2: maps of four layers."""
 
     strides = (PATCH,) * 4
 
@@ -191,21 +191,21 @@ class DinoEncoder(Encoder):
         self._hold_mask_token()
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """(B, hidden, H/14, W/14) each, the deepest last."""
+        """Maps (B, hidden, H/14, W/14), the deepest last."""
         return list(self.backbone(image).feature_maps)
 
     def unfreeze(self, *, statistics: bool = False) -> None:
-        """As of any encoder."""
+        """Makes the weights trainable, as in any encoder."""
         super().unfreeze(statistics=statistics)
         self._hold_mask_token()
 
     def _hold_mask_token(self) -> None:
-        # It stands in for hidden patches, of which there are none: it would never get a gradient.
+        # It replaces masked patches; there are none, so it would never get a gradient.
         self.backbone.embeddings.mask_token.requires_grad_(False)
 
 
 class DPTDecoder(nn.Module):  # type: ignore[misc]  # torch carries no types here
-    """The decoder of Depth Anything V2, told the focus at each of the encoder's maps."""
+    """Decoder of Depth Anything V2, with the focus embedding added at each of the encoder's maps."""
 
     def __init__(self, sizes: DinoSizes, embedding: int, outputs: int) -> None:
         from transformers import DepthAnythingConfig
@@ -220,7 +220,7 @@ class DPTDecoder(nn.Module):  # type: ignore[misc]  # torch carries no types her
         self.neck = DepthAnythingNeck(config)
         for layer, channels in zip(self.neck.reassemble_stage.layers, sizes.neck, strict=True):
             layer.projection = FocusConv(sizes.hidden, channels, embedding)
-        # The first fusion has nothing to add to, so that these weights would never get a gradient.
+        # The first fusion has no second input, so these weights would never get a gradient.
         self.neck.fusion_stage.layers[0].residual_layer1 = None
         self.reduce = nn.Conv2d(sizes.fusion, sizes.fusion // 2, 3, padding=1)
         self.head = nn.Sequential(
@@ -230,7 +230,7 @@ class DPTDecoder(nn.Module):  # type: ignore[misc]  # torch carries no types her
         )
 
     def forward(self, features: Sequence[Tensor], embedding: Tensor | None) -> Tensor:
-        """(B, outputs, H, W) float32."""
+        """Maps (B, outputs, H, W) float32."""
         layers = self.neck.reassemble_stage.layers
         maps = [
             layer.resize(layer.projection(x, embedding)) for layer, x in zip(layers, features, strict=True)
@@ -245,7 +245,7 @@ class DPTDecoder(nn.Module):  # type: ignore[misc]  # torch carries no types her
 
 
 def _pyramid(encoder: Encoder, embedding: int, outputs: int) -> PyramidDecoder:
-    """The decoder of a depth network, told the focus at every level."""
+    """Decoder of a depth network, with the focus embedding at every level."""
     decoder = PyramidDecoder(encoder.channels, PyramidConfig(), outputs=outputs, embedding=embedding)
     decoder.start()
     return decoder

@@ -1,4 +1,4 @@
-"""A pyramid decoder over the maps of an encoder, and the depth network of the two."""
+"""Pyramid decoder for the maps of an encoder, and the depth network made of both."""
 
 from __future__ import annotations
 
@@ -13,22 +13,21 @@ from torch.nn import functional
 from metric_depth_ros.learning.models.encoder import Encoder
 from metric_depth_ros.learning.models.layers import Residual, convolution, resized, start
 
-# Bound of the logarithm of the output.
+# Limit of the logarithm of the output.
 _LOG_LIMIT = 12.0
 _PARTS = ("encoder.", "decoder.")
 
 
 @dataclass(frozen=True)
 class PyramidConfig:
-    """The sizes of a decoder, and what it gives.
+    """Sizes and output of a pyramid decoder.
 
     Attributes:
         pyramid: channels of the decoder at 1/32, 1/16 and 1/8.
         features: channels of the feature map at 1/4.
         head: channels at 1/2, before the output.
-        output: "log": the network predicts the logarithm of inverse depth, so that the output is
-            positive and known up to a factor. "linear": of either sign, known up to a factor and an
-            offset.
+        output: "log": the network predicts the logarithm of inverse depth, so the output is positive and
+            known up to a factor. "linear": of either sign, known up to a factor and an offset.
     """
 
     pyramid: int = 64
@@ -38,9 +37,9 @@ class PyramidConfig:
 
 
 class FocusConv(nn.Conv2d):  # type: ignore[misc]  # torch carries no types here
-    """A 1x1 convolution of a map with an embedding expanded to its size and concatenated to its channels.
+    """1x1 convolution of a map concatenated with an embedding that is constant over the map.
 
-    The embedding is the same everywhere, so its part is one vector that is added: nothing is expanded.
+    The embedding's part is the same at every pixel, so it is computed once and added; nothing is expanded.
     """
 
     def __init__(self, channels: int, out: int, embedding: int = 0) -> None:
@@ -53,9 +52,9 @@ class FocusConv(nn.Conv2d):  # type: ignore[misc]  # torch carries no types here
 
 
 class PyramidDecoder(nn.Module):  # type: ignore[misc]  # torch carries no types here
-    """From five maps, at 1/2 to 1/32 of an image's size, to maps at 1/2, by way of features at 1/4.
+    """Decodes five maps, at 1/2 to 1/32 of the image size, to maps at 1/2, through features at 1/4.
 
-    With an ``embedding`` of so many channels (Metric-Solver's focus) it is told one at every level.
+    If ``embedding`` is a number of channels, an embedding (Metric-Solver's focus) is an input at every level.
     """
 
     def __init__(
@@ -73,33 +72,33 @@ class PyramidDecoder(nn.Module):  # type: ignore[misc]  # torch carries no types
         self.head = nn.Sequential(convolution(c.head, c.head), nn.Conv2d(c.head, outputs, 3, padding=1))
 
     def start(self) -> None:
-        """First weights: the outputs begin near zero."""
+        """Sets the initial weights: the outputs start near zero."""
         start(self)
         nn.init.normal_(self.head[-1].weight, std=0.01)
 
     def forward(self, levels: Sequence[Tensor], embedding: Tensor | None = None) -> Tensor:
-        """(B, outputs, H/2, W/2) float32."""
+        """Maps (B, outputs, H/2, W/2) float32."""
         return self.finish(levels[0], self.features(levels, embedding), embedding)
 
     def features(self, levels: Sequence[Tensor], embedding: Tensor | None = None) -> Tensor:
-        """(B, features, H/4, W/4)."""
+        """Features (B, features, H/4, W/4)."""
         top = self.laterals[0](levels[-1], embedding)
         for level, lateral, refine in zip(levels[-2:0:-1], self.laterals[1:], self.refine, strict=True):
             top = resized(refine(top), level) + lateral(level, embedding)
         return self.join(functional.relu(top))
 
     def finish(self, half: Tensor, features: Tensor, embedding: Tensor | None = None) -> Tensor:
-        """What ``forward`` gives, of the largest map and the features."""
+        """Outputs of ``forward``, from the largest map and the features."""
         top = resized(self.up(features), half) + self.fine(half, embedding)
         return self.head(functional.relu(top)).float()
 
 
 class PyramidDepth(nn.Module):  # type: ignore[misc]  # torch carries no types here
-    """Relative inverse depth (B, 1, H/2, W/2) and features (B, features, H/4, W/4) of normalised images
-    (B, 3, H, W).
+    """Depth network: an encoder and a pyramid decoder.
 
-    Any height and width from 32 on; sizes are rounded up where they do not divide. In a state the weights of
-    encoder and decoder lie side by side, without the names of these two.
+    From normalised images (B, 3, H, W) it computes relative inverse depth (B, 1, H/2, W/2) and features
+    (B, features, H/4, W/4). Height and width are at least 32; divided sizes are rounded up. In a state dict
+    the weights of encoder and decoder are side by side, without prefixes for the two.
     """
 
     def __init__(self, encoder: Encoder, config: PyramidConfig) -> None:

@@ -1,4 +1,4 @@
-"""SAM and SAM 2 in two parts: an encoder of the image, and a decoder of points into masks."""
+"""SAM and SAM 2 in two parts: image encoder, and decoder from points to masks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from transformers import Sam2Model, SamModel
 
 
 class SamEncoder(nn.Module):  # type: ignore[misc]  # torch carries no types here
-    """Embeddings (1, C, h, w) of normalised images (1, 3, S, S)."""
+    """Computes embeddings (1, C, h, w) of a normalised image (1, 3, S, S)."""
 
     def __init__(self, model: SamModel) -> None:
         super().__init__()
@@ -21,7 +21,7 @@ class SamEncoder(nn.Module):  # type: ignore[misc]  # torch carries no types her
 
 
 class Sam2Encoder(nn.Module):  # type: ignore[misc]  # torch carries no types here
-    """Embeddings at 1/4, 1/8 and 1/16 of the size of normalised images (1, 3, S, S)."""
+    """Computes embeddings at 1/4, 1/8 and 1/16 of the size of a normalised image (1, 3, S, S)."""
 
     def __init__(self, model: Sam2Model) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class Sam2Encoder(nn.Module):  # type: ignore[misc]  # torch carries no types he
         self.outputs = ("embedding_4", "embedding_8", "embedding_16")
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        # Flat, (h w, 1, C): transformers lays them out for the memory of videos.
+        # Flat, (h w, 1, C): the layout that transformers uses for videos.
         *fine, coarse = self.model.get_image_features(image).fpn_hidden_states
         maps = [*fine, coarse + self.model.no_memory_embedding]
         sizes = self.model.backbone_feature_sizes
@@ -38,7 +38,7 @@ class Sam2Encoder(nn.Module):  # type: ignore[misc]  # torch carries no types he
 
 
 class SamDecoder(nn.Module):  # type: ignore[misc]  # torch carries no types here
-    """Logits (N, M, h, w) and predicted quality (N, M) of the masks at points (N, 2), pixels of the input."""
+    """Computes mask logits (N, M, h, w) and predicted quality (N, M) for points (N, 2), input pixels."""
 
     def __init__(self, model: SamModel | Sam2Model) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A depth network whose encoder has seen photographs: EfficientNet-Lite, attention, a pyramid decoder."""
+"""Depth network with an encoder trained on photographs: EfficientNet-Lite, attention, pyramid decoder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from metric_depth_ros.learning.models.pyramid import PyramidConfig, PyramidDepth
 
 @dataclass(frozen=True)
 class SmallDepthConfig(PyramidConfig):
-    """The sizes of a ``SmallDepth``.
+    """Sizes of a ``SmallDepth``.
 
     Attributes:
         encoder: "lite0", "lite1" or "lite2".
@@ -26,9 +26,9 @@ class SmallDepthConfig(PyramidConfig):
 
 
 class SmallEncoder(Encoder):
-    """The maps of an EfficientNet-Lite, the last one with attention.
+    """Computes the maps of an EfficientNet-Lite, the last one with attention.
 
-    ``backbone`` is the part that has published weights: freeze it alone, since attention must learn.
+    ``backbone`` is the part with published weights: freeze only this part, since attention must be trained.
     """
 
     def __init__(self, name: str = "lite0", context: int = 2) -> None:
@@ -39,16 +39,16 @@ class SmallEncoder(Encoder):
         self.context = nn.Sequential(*(Attention(self.channels[-1]) for _ in range(context)))
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """(B, channels, h, w) each, the largest first."""
+        """Maps (B, channels, h, w), the largest first."""
         *levels, last = self.backbone(image)
         return [*levels, self.context(last + self.place(coordinates(last)))]
 
 
 class SmallDepth(PyramidDepth):
-    """The depth network of a ``SmallEncoder``."""
+    """Depth network with a ``SmallEncoder``."""
 
     def __init__(self, config: SmallDepthConfig | None = None, *, pretrained: bool = False) -> None:
-        """``pretrained``: with the published weights of the encoder, see ``load_published``."""
+        """``pretrained``: whether to load the encoder's published weights, see ``load_published``."""
         c = config or SmallDepthConfig()
         super().__init__(SmallEncoder(c.encoder, c.context), c)
         if pretrained:

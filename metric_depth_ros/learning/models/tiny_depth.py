@@ -1,8 +1,8 @@
-"""A small residual network with a pyramid decoder: image to relative inverse depth and features.
+"""Small residual network with a pyramid decoder: image to relative inverse depth and features.
 
-Dense 3x3 convolutions throughout: on a processor they train and run faster than depthwise ones of
-the same accuracy. Most of the parameters sit at 1/16 and 1/32 of the size, where they cost little and
-attention sees the whole picture.
+All convolutions are dense 3x3: on a CPU they train and run faster than depthwise ones of the same
+accuracy. Most parameters are at 1/16 and 1/32 of the size, where they cost little and attention sees the
+whole image.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from metric_depth_ros.learning.models.encoder import MEAN as MEAN  # also known as this network's
+from metric_depth_ros.learning.models.encoder import MEAN as MEAN  # re-exported as this network's
 from metric_depth_ros.learning.models.encoder import STD as STD
 from metric_depth_ros.learning.models.encoder import Encoder
 from metric_depth_ros.learning.models.layers import Attention, Residual, convolution, coordinates
@@ -21,13 +21,13 @@ from metric_depth_ros.learning.models.pyramid import PyramidConfig, PyramidDepth
 
 @dataclass(frozen=True)
 class TinyDepthConfig(PyramidConfig):
-    """The sizes of a ``TinyDepth``.
+    """Sizes of a ``TinyDepth``.
 
     Attributes:
         widths: channels at 1/2, 1/4, 1/8, 1/16 and 1/32 of the image's size.
         blocks: residual blocks at 1/4, 1/8, 1/16 and 1/32.
         context: attention blocks at 1/32.
-        coordinates: whether the first convolution is told where a pixel is.
+        coordinates: whether pixel coordinates are an input of the first convolution.
     """
 
     widths: tuple[int, ...] = (16, 32, 64, 112, 128)
@@ -37,7 +37,7 @@ class TinyDepthConfig(PyramidConfig):
 
 
 class TinyEncoder(Encoder):
-    """Five feature maps, from 1/2 to 1/32 of the size, the last one with attention."""
+    """Computes five feature maps, at 1/2 to 1/32 of the image size, the last one with attention."""
 
     strides = (2, 4, 8, 16, 32)
 
@@ -54,7 +54,7 @@ class TinyEncoder(Encoder):
         self.context = nn.Sequential(*(Attention(w[4]) for _ in range(c.context)))
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """(B, widths, h, w) each, the largest first."""
+        """Maps (B, widths, h, w), the largest first."""
         levels = [self.stem(torch.cat([image, coordinates(image)], 1) if self.config.coordinates else image)]
         for stage in self.stages:
             levels.append(stage(levels[-1]))
@@ -63,7 +63,7 @@ class TinyEncoder(Encoder):
 
 
 class TinyDepth(PyramidDepth):
-    """The depth network of a ``TinyEncoder``."""
+    """Depth network with a ``TinyEncoder``."""
 
     def __init__(self, config: TinyDepthConfig | None = None) -> None:
         encoder = TinyEncoder(config)

@@ -1,4 +1,4 @@
-"""ZoeDepth, with one metric head (N, K) or two (NK)."""
+"""ZoeDepth with one metric head (N, K) or two (NK)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from metric_depth_ros.learning.models.depth_network import DepthFacts, DepthNetw
 
 
 class ZoeDepth(DepthNetwork):
-    """Wraps transformers' network; of two heads both run, and the image's own choice is taken.
+    """Wraps transformers' network; with two heads both run, and the classifier selects one per image.
 
     Features: "coarse" is (1, C, H / 8, W / 8), "fine" (1, C, H / 2, W / 2); C is 256.
     """
@@ -46,7 +46,7 @@ class ZoeDepth(DepthNetwork):
         return depth[:, 0], fused
 
     def _routed(self, last: Tensor, bottleneck: Tensor, fused: list[Tensor]) -> Tensor:
-        """The depth of the head that the classifier picks: transformers decides in Python, once."""
+        """Depth of the head that the classifier selects, within the graph; transformers selects in Python."""
         heads = self.model.metric_head
         x = heads.conv2(bottleneck)
         vote = heads.mlp_classifier(heads.patch_transformer(x)[:, 0, :]).argmax(-1)
@@ -54,7 +54,7 @@ class ZoeDepth(DepthNetwork):
         return torch.where(vote[:, None, None, None] == 0, first, second)
 
     def _metric(self, domain: dict[str, float], x: Tensor, last: Tensor, fused: list[Tensor]) -> Tensor:
-        """(1, 1, h, w) metres by one of several heads."""
+        """Depth (1, 1, h, w) in metres by one of several heads."""
         heads, name = self.model.metric_head, domain["name"]
         _, bins = heads.seed_bin_regressors[name](x)
         if heads.bin_centers_type in ("normed", "hybrid2"):

@@ -1,1 +1,1 @@
-"""Training of the networks that this package ships, and their export."""
+"""Training of the package's networks."""

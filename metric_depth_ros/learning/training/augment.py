@@ -1,7 +1,7 @@
-"""What happens to a rendered picture before a network sees it: another frame, another camera, another light.
+"""Augmentation of training images: crop, rotation and mirror; tone, colour, noise and occlusions.
 
-All of it on uint8 RGB (H, W, 3) and float32 depth (H, W) in metres with inf for sky and NaN for unknown.
-Depth along the optical axis survives cropping, scaling, mirroring and turning about that axis.
+All functions use uint8 RGB (H, W, 3) and float32 depth (H, W) in metres with inf for sky and NaN for unknown.
+Depth along the optical axis is not changed by cropping, scaling, mirroring or rotation about that axis.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ def reframed(
     depth_size: tuple[int, int],
     rng: np.random.Generator,
 ) -> tuple[ImageArray, FloatArray]:
-    """A random part of the picture (``_crop``), stretched to ``size`` (width, height).
+    """Random crop of an image and its depth (``_crop``), stretched to ``size`` (width, height).
 
-    Half of them are mirrored, a third turned by a few degrees; corners that come from outside are
-    unknown. Depth is of ``depth_size``, each pixel the nearest of the original, so that no depth is
-    invented between two surfaces.
+    Half of the crops are mirrored, a third rotated by a few degrees; corners from outside the image have
+    unknown depth. Depth is of ``depth_size``, resampled by nearest neighbour, so no depth is invented between
+    two surfaces.
     """
     height, width = image.shape[:2]
     if rng.random() < 0.3:
@@ -51,7 +51,7 @@ def mirrored(
     depth_size: tuple[int, int],
     rng: np.random.Generator,
 ) -> tuple[ImageArray, FloatArray]:
-    """The whole picture, half of the time mirrored, stretched as in ``reframed``: the view stays as wide."""
+    """Whole image and depth, mirrored in half of the cases, stretched as in ``reframed``."""
     if rng.random() < 0.5:
         image, depth = image[:, ::-1], depth[:, ::-1]
     shrinks = image.shape[0] > size[1] or image.shape[1] > size[0]
@@ -61,9 +61,9 @@ def mirrored(
 
 
 def relit(image: ImageArray, partner: ImageArray, rng: np.random.Generator) -> ImageArray:
-    """Another light and another camera: tone, colour, shading, blur, noise, JPEG, parts covered.
+    """Image with changed light and camera: tone, colour, shading, blur, noise, JPEG, covered parts.
 
-    ``partner`` is any picture; patches of it may cover parts.
+    ``partner`` is any image; patches of it may cover parts.
     """
     image = _toned(image, rng)
     if rng.random() < 0.2:
@@ -82,10 +82,10 @@ def relit(image: ImageArray, partner: ImageArray, rng: np.random.Generator) -> I
 
 
 def _crop(width: int, height: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom of 63 to 100 % of the longest part that has a random aspect ratio.
+    """Random crop (left, top, right, bottom): 63 to 100 % of the largest crop of a random aspect ratio.
 
-    For half of them that ratio is the picture's give or take a third, for the others anything from
-    1:1 to 3.4:1, as a network's input has one ratio and cameras have many.
+    For half of the crops the ratio is within a third of the image's, for the others it is from 1:1 to 3.4:1,
+    since a network's input has one ratio and cameras have many.
     """
     if rng.random() < 0.5:
         aspect = width / height * np.exp(rng.uniform(-0.29, 0.29))
@@ -99,7 +99,7 @@ def _crop(width: int, height: int, rng: np.random.Generator) -> tuple[int, int, 
 
 
 def _toned(image: ImageArray, rng: np.random.Generator) -> ImageArray:
-    """Gamma, contrast, brightness and white balance by table; saturation, hue and grey by matrix."""
+    """Random gamma, contrast, brightness and white balance, by table; saturation and hue, by matrix."""
     x = np.linspace(0, 1, 256, dtype=np.float32)[:, None]
     gamma = np.exp(rng.normal(0, 0.25)) * np.exp(rng.normal(0, 0.05, 3))
     contrast, middle = np.exp(rng.normal(0, 0.2)), rng.uniform(0.3, 0.7)
@@ -119,7 +119,7 @@ def _toned(image: ImageArray, rng: np.random.Generator) -> ImageArray:
 
 
 def _colour_matrix(saturation: float, hue: float) -> FloatArray:
-    """(3, 3): turns colours by ``hue`` radians about grey and multiplies their distance from it."""
+    """Colour matrix (3, 3): rotates hue by ``hue`` radians and multiplies the distance from grey."""
     c, s = np.cos(hue) * saturation, np.sin(hue) * saturation
     turn = c * np.eye(3) + s * np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / 3**0.5
     grey = np.broadcast_to(_LUMA, (3, 3))
@@ -128,14 +128,14 @@ def _colour_matrix(saturation: float, hue: float) -> FloatArray:
 
 
 def _shaded(image: ImageArray, rng: np.random.Generator) -> ImageArray:
-    """Lighter here and darker there, smoothly, so that brightness is no sign of depth."""
+    """Image with smooth random shading, so brightness does not indicate depth."""
     grid = rng.normal(0, 0.35, (int(rng.integers(2, 5)), int(rng.integers(2, 5)))).astype(np.float32)
     gain = cv2.resize(np.exp(grid), image.shape[1::-1], interpolation=cv2.INTER_CUBIC)
     return np.asarray(cv2.multiply(image, cv2.merge([gain] * 3), dtype=cv2.CV_8U), np.uint8)
 
 
 def _covered(image: ImageArray, partner: ImageArray, rng: np.random.Generator) -> ImageArray:
-    """One to three rectangles of one colour, of noise or of another picture; depth stays as it is."""
+    """Image with one to three covered rectangles: one colour, noise or another image; depth is unchanged."""
     image = image.copy()
     height, width = image.shape[:2]
     for _ in range(int(rng.integers(1, 4))):

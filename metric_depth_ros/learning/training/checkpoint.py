@@ -1,4 +1,4 @@
-"""The state of a training run on disk."""
+"""Checkpoints: the state of a training run on disk."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _KEYS = frozenset(
 
 
 def save(folder: str | Path, state: dict[str, Any]) -> None:
-    """Writes the state in one move: whoever reads finds the old one or the new one, whole.
+    """Writes the state atomically: readers find either the old or the new checkpoint, complete.
 
     Raises:
         InputError: the folder cannot be written, or the disk is full.
@@ -36,20 +36,20 @@ def save(folder: str | Path, state: dict[str, Any]) -> None:
     try:
         torch.save(state, growing)
         os.replace(growing, path)
-    except (OSError, RuntimeError) as error:  # torch's own for a full disk
+    except (OSError, RuntimeError) as error:  # torch raises its own error for a full disk
         growing.unlink(missing_ok=True)
         raise InputError(f"{path}: {error}; needed room and leave to write it.") from error
 
 
 def load(folder: str | Path) -> dict[str, Any]:
-    """The state of a run. Raises ModelError when there is none, or a broken one."""
+    """Reads the state of a run. Raises ModelError if it is missing or damaged."""
     path = Path(folder) / FILE
     try:
-        # Tensors and plain values only: a checkpoint can run no code.
+        # Tensors and plain values only: reading a checkpoint runs no code.
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise ModelError(f"{path}: no such file; needed the folder of a run. Train first.") from error
-    except Exception as error:  # torch raises many kinds, whose text may advise to trust the file
+    except Exception as error:  # torch raises many exceptions, whose text may advise to trust the file
         raise ModelError(
             f"{path}: cannot be read ({type(error).__name__}): broken, or not written by metric_depth train."
         ) from error
@@ -59,7 +59,7 @@ def load(folder: str | Path) -> dict[str, Any]:
 
 
 def save_weights(network: nn.Module, path: str | Path) -> None:
-    """Writes the weights alone, in half precision where that holds them, for ``load_weights``.
+    """Writes only the weights, in float16 where the values fit, for ``load_weights``.
 
     Raises:
         InputError: the file cannot be written.
@@ -75,7 +75,7 @@ def save_weights(network: nn.Module, path: str | Path) -> None:
 
 
 def load_weights(network: nn.Module, path: str | Path) -> None:
-    """Fills a network with stored weights. Raises ModelError when they are missing or do not fit it."""
+    """Loads stored weights into a network. Raises ModelError if they are missing or do not fit."""
     try:
         with np.load(path, allow_pickle=False) as stored:
             state = {name: torch.from_numpy(np.asarray(stored[name])) for name in stored.files}
@@ -86,21 +86,21 @@ def load_weights(network: nn.Module, path: str | Path) -> None:
         raise ModelError(
             f"{path}: {error.strerror or error}; needed weights that depth-export wrote."
         ) from error
-    except Exception as error:  # zipfile, NumPy and torch each have their own for a broken file
+    except Exception as error:  # zipfile, NumPy and torch raise different exceptions for a damaged file
         raise ModelError(
             f"{path}: no weights of this network ({' '.join(str(error).split())[:200]})."
         ) from error
 
 
 def _shortened(values: NDArray[Any]) -> NDArray[Any]:
-    """float16 of floats that all fit; a variance may not."""
+    """Array as float16 if all its values fit, which a variance's may not."""
     largest = float(np.finfo(np.float16).max)
     fits = values.dtype.kind == "f" and float(np.abs(values).max(initial=0)) <= largest
     return values.astype(np.float16) if fits else values
 
 
 def rebuilt(build: Callable[[], Network], weights: Mapping[str, Any], what: str) -> Network:
-    """What ``build`` makes, with these weights. Raises ModelError when they do not fit it."""
+    """Network made by ``build``, with these weights. Raises ModelError if they do not fit."""
     try:
         network = build()
         network.load_state_dict(weights)

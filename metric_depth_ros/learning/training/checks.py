@@ -1,4 +1,4 @@
-"""Checks before a training run begins, each with an error that names the setting."""
+"""Checks before a training run; their errors name the setting."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from metric_depth_ros.learning.training.settings import RunSettings
 
 
 def check_run(settings: RunSettings, *, resume: bool) -> None:
-    """What all runs share, and makes the folder of the run.
+    """Checks the settings common to all runs, and makes the run's folder.
 
     Raises:
-        ConfigError: a setting is not what it can be.
+        ConfigError: a setting is invalid.
         InputError: the folder cannot be made, or holds another run.
     """
     if settings.optimizer not in ("muon", "adamw"):
@@ -35,7 +35,7 @@ def check_run(settings: RunSettings, *, resume: bool) -> None:
 
 
 def _check_folder(out: str, *, resume: bool) -> None:
-    """Makes the folder of a run. Raises InputError when it cannot be, or holds another run."""
+    """Makes the folder of a run. Raises InputError if that fails, or if it holds another run."""
     try:
         Path(out).mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -45,7 +45,7 @@ def _check_folder(out: str, *, resume: bool) -> None:
 
 
 def check_same(settings: Any, before: Mapping[str, Any], names: Sequence[str]) -> None:
-    """Raises ConfigError for a run that is resumed with settings it cannot go on with."""
+    """Raises ConfigError if a run is resumed with different values of these settings."""
     for name in names:
         now, then = getattr(settings, name), before.get(name)
         if now != (tuple(then) if isinstance(then, list) else then):
@@ -55,7 +55,7 @@ def check_same(settings: Any, before: Mapping[str, Any], names: Sequence[str]) -
 
 
 def choose_device(name: str) -> str:
-    """The name of what is there: cpu or cuda. Raises ConfigError for what is not there."""
+    """Device to use, "cpu" or "cuda". Raises ConfigError if it is not available."""
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if name not in ("cpu", "cuda") or (name == "cuda" and not torch.cuda.is_available()):

@@ -1,4 +1,4 @@
-"""The course of a training run: two CSV files and a picture."""
+"""Training curves of a run: two CSV files and a chart."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _LOSS = ("step", "seconds", "loss", "images_per_s")
 
 
 class Curves:
-    """loss.csv, validation.csv and curves.png of one run's folder."""
+    """Writes loss.csv, validation.csv and curves.png in a run's folder."""
 
     def __init__(self, folder: str | Path, scores: Mapping[str, str], *, before_step: int = 0) -> None:
-        """Rows of steps after ``before_step``, which a resumed run makes again, are dropped.
+        """Drops rows of steps after ``before_step``, which a resumed run repeats.
 
-        ``scores``: the fields of what ``add_scores`` is given, and what their panels' axes are called.
+        ``scores``: fields of the scores given to ``add_scores``, and the labels of their panels' axes.
         """
         self._folder, self._scores = Path(folder), dict(scores)
         self._tables = {"loss.csv": _LOSS, "validation.csv": ("step", "seconds", "place", *scores)}
@@ -36,7 +36,7 @@ class Curves:
         self._append("loss.csv", [step, f"{seconds:.1f}", f"{loss:.5f}", f"{images_per_s:.1f}"])
 
     def add_scores(self, step: int, seconds: float, scores: Mapping[str, object]) -> None:
-        """Appends one row for each place."""
+        """Appends one row of scores for each place."""
         for place, found in scores.items():
             values = [f"{getattr(found, name):.4f}" for name in self._scores]
             self._append("validation.csv", [step, f"{seconds:.1f}", place, *values])
@@ -64,5 +64,5 @@ class Curves:
 
 
 def _line(rows: Sequence[Mapping[str, str]], column: str) -> FloatArray:
-    """(N, 2) step and value."""
+    """Points (N, 2): step and value."""
     return np.array([(float(row["step"]), float(row[column])) for row in rows], np.float64).reshape(-1, 2)

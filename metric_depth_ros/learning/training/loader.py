@@ -1,4 +1,4 @@
-"""Data sets to batches, in background threads."""
+"""Loads batches from datasets in background threads."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from metric_depth_ros.types import FloatArray, ImageArray
 
 Item = TypeVar("Item")
 
-# One group of pictures in so many is for validation.
+# One of this many groups of images is for validation.
 _GROUPS = 50
 
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """B pictures: image (B, H, W, 3) uint8 RGB; depth (B, H/2, W/2) float32 metres, inf sky, NaN unknown."""
+    """Batch: image (B, H, W, 3) uint8 RGB; depth (B, H/2, W/2) float32 metres, inf sky, NaN unknown."""
 
     image: ImageArray
     depth: FloatArray
@@ -52,11 +52,11 @@ def open_with_depth(folders: Sequence[str | Path], *, or_points: bool = False) -
 class Samples:
     """The pictures with depth of data sets, those for training apart from those for validation.
 
-    Every 50th group of pictures (``Dataset.group``) is for validation.
+    Every 50th group of images (``Dataset.group``) is for validation.
     """
 
     def __init__(self, folders: Sequence[str | Path], *, families: Sequence[str] = ()) -> None:
-        """``families`` keeps only these; none keeps all.
+        """``families``: the kinds of scenes to use; an empty list means all.
 
         Raises:
             InputError: a folder holds no data set or no depth, a shard is damaged, or nothing is left to
@@ -77,11 +77,11 @@ class Samples:
             )
 
     def __len__(self) -> int:
-        """How many there are to train on."""
+        """Number of training images."""
         return len(self._training)
 
     def rescan(self) -> int:
-        """The same, with the shards that have come since."""
+        """Number of training images, with the shards added since."""
         for data in self._sets:
             data.rescan()
         self._sort_in()
@@ -92,7 +92,7 @@ class Samples:
         return self.read(*self._training[index])
 
     def read(self, data: int, index: int) -> tuple[ImageArray, FloatArray]:
-        """One picture by its place. Raises InputError for one that is damaged or has no depth."""
+        """One image by index. Raises InputError if it is damaged or has no depth."""
         return self._sets[data].picture(index)
 
     def rendered(self, data: int) -> bool:
@@ -111,7 +111,7 @@ class Samples:
             self._seen[place] = count
 
 
-# Image (H, W, 3), depth (H, W), widths and heights wanted of both, random generator -> both anew.
+# Image (H, W, 3), depth (H, W), wanted sizes (width, height) of both, random generator -> new image, depth.
 Reframe = Callable[
     [ImageArray, FloatArray, tuple[int, int], tuple[int, int], np.random.Generator],
     tuple[ImageArray, FloatArray],
@@ -126,7 +126,7 @@ def make_batch(
     known: int,
     reframe: Reframe = reframed,
 ) -> Batch:
-    """``count`` random samples of the first ``known``, augmented, of ``size`` (width, height).
+    """Batch of ``count`` random samples of the first ``known``, augmented, of ``size`` (width, height).
 
     The same seed and ``known`` give the same batch. Raises InputError for a damaged shard.
     """
@@ -143,10 +143,10 @@ def make_batch(
 
 
 class Stream(Generic[Item]):
-    """Items of step ``first``, ``first`` + 1, ..., each in parts that threads make ahead.
+    """Iterator over the items of steps ``first``, ``first`` + 1, ..., in parts that threads make in advance.
 
-    ``jobs_of`` gives a step's jobs, one for each part. What an item holds must follow from its step, not
-    from the threads' timing. Use as a context manager.
+    ``jobs_of`` gives a step's jobs, one for each part. An item must depend only on its step, not on the
+    threads' timing. Use it as a context manager.
     """
 
     def __init__(
@@ -171,21 +171,21 @@ class Stream(Generic[Item]):
         return self
 
     def __next__(self) -> list[Item]:
-        """The parts of the next item. Raises what a job raised."""
+        """Parts of the next item. Raises what a job raised."""
         while len(self._coming) <= self._ahead:
             self._coming.append([self._pool.submit(job) for job in self._jobs_of(self._step)])
             self._step += 1
         return [part.result() for part in self._coming.popleft()]
 
     def close(self) -> None:
-        """Ends the threads."""
+        """Stops the threads."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
 class BatchJobs:
-    """The jobs that make the batch of a step, in so many parts.
+    """Jobs that make the batch of a step in several parts.
 
-    What a batch holds follows from the seed, its step and how many samples there are.
+    A batch depends only on the seed, its step and the number of samples.
     """
 
     def __init__(
@@ -199,7 +199,7 @@ class BatchJobs:
         reframe: Reframe = reframed,
         rescan_every: int = 200,
     ) -> None:
-        """``size_of`` says the width and height of a step's pictures. ``batch`` is all parts together."""
+        """``size_of``: width and height of a step's images. ``batch``: total over all parts."""
         self._samples, self._size_of, self._seed, self._reframe = samples, size_of, seed, reframe
         self._shares: list[int] = np.diff(np.linspace(0, batch, parts + 1).round().astype(int)).tolist()
         self._known, self._rescan_every = len(samples), rescan_every

@@ -1,4 +1,4 @@
-"""The training loop of every network: steps, progress, validation, checkpoints."""
+"""Training loop of all networks: steps, progress, validation, checkpoints."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _LINE_EVERY_S = 15.0
 
 
 class Trainer(ABC):
-    """One run of a network, new or resumed. What is trained, and how well it does, the child says.
+    """One training run of a network, new or resumed. Subclasses define batches, losses and scores.
 
-    The learning rate rises briefly and falls to zero at the end of the budget, in time or in steps. What
-    is validated is a running average of the weights; the best of it is kept. A run can be cut off at any
-    step and resumed; in steps, on unchanging data, the result is the same to the bit.
+    The learning rate rises briefly and falls to zero at the end of the budget, in time or in steps. A running
+    average of the weights is validated, and its best state is kept. A run can be stopped at any step and
+    resumed; with a budget in steps and unchanged data the result is equal to the bit.
 
     Attributes:
         scores: field of a score -> title of its curve.
-        network, average: the weights that move, and their running average in eval mode.
+        network, average: the trained weights, and their running average in eval mode.
     """
 
     scores: ClassVar[Mapping[str, str]]
@@ -46,7 +46,7 @@ class Trainer(ABC):
         threads: int = 1,
         rank: Rank = Rank(),  # noqa: B008 -- frozen
     ) -> None:
-        """Goes on from ``state``, of which ``network`` has the weights; None begins."""
+        """Continues from ``state``, whose weights ``network`` has; None starts a new run."""
         self.settings, self.network, self.rank = settings, network, rank
         self.average = copy.deepcopy(network).eval()
         self._best: dict[str, Any] | None = None
@@ -64,13 +64,13 @@ class Trainer(ABC):
             self._curves = Curves(settings.out, self.scores, before_step=self.progress.step)
 
     def run(self, *, until: int | None = None) -> None:
-        """Trains to the end of the budget or to step ``until``; leaves a checkpoint, also when interrupted.
+        """Trains to the end of the budget or to step ``until``; writes a checkpoint, also when interrupted.
 
-        A run that has come to its end stays what it is.
+        A finished run is not changed.
 
         Raises:
             InputError: the data are damaged, or the checkpoint cannot be written.
-            KeyboardInterrupt: it was interrupted (SIGINT or SIGTERM), and has saved.
+            KeyboardInterrupt: it was interrupted (SIGINT or SIGTERM), after saving.
         """
         progress, losses, spoken, looked = self.progress, list[float](), time.monotonic(), -1
         if progress.done:
@@ -105,11 +105,11 @@ class Trainer(ABC):
 
     @property
     def best(self) -> dict[str, Any]:
-        """The averaged weights at the validation with the lowest loss; the newest where there is no loss."""
+        """Averaged weights at the validation with the lowest loss; the newest if validation gives no loss."""
         return self.average.state_dict() if self._best is None else self._best
 
     def close(self) -> None:
-        """Ends the threads."""
+        """Stops the threads."""
         if isinstance(self._optimizer, Muon):
             self._optimizer.close()
 
@@ -125,16 +125,16 @@ class Trainer(ABC):
 
     @abstractmethod
     def _validated(self) -> tuple[Mapping[str, Any], float | None]:
-        """Scores of the average by place, and the loss by which the best is chosen; None: the newest."""
+        """Scores of the average by place, and the loss that selects the best; None selects the newest."""
 
     def _finish(self) -> None:  # noqa: B027 -- most have nothing to do
-        """At the end of the budget, before the last checkpoint."""
+        """Called at the end of the budget, before the last checkpoint."""
 
     def _about(self) -> dict[str, Any]:
-        """What else the checkpoint says of the run."""
+        """Further values for the checkpoint."""
         return {}
 
-    # ---- one step, and what is told of it ----------------------------------------------------
+    # ---- one step, and its reports ------------------------------------------------------------
 
     def _step(self, batch: Any) -> float:
         rate = learning_rate(self.settings, self.progress.at(self.progress.step))

@@ -1,8 +1,8 @@
-"""Muon (Jordan et al. 2024): momentum whose matrices are made orthogonal before each step.
+"""Muon optimizer (Jordan et al. 2024): momentum with orthogonalised update matrices.
 
-A convolution's weight (out, in, h, w) is a matrix of ``out`` rows. Every direction of a layer is learnt at
-the same pace, which a small network that sees few steps gains from. Vectors (biases, norms) and single
-rows are left to Adam, in the same optimizer.
+A convolution's weight (out, in, h, w) is a matrix of ``out`` rows. All directions of a layer are learnt at
+the same rate, which helps small networks trained for few steps. Vectors (biases, norms) and single rows
+use Adam, in the same optimizer.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# Of the quintic iteration of the paper: it need not converge, singular values near 1 are enough.
+# Coefficients of the paper's quintic iteration: it need not converge, singular values near 1 are enough.
 _A, _B, _C = 3.4445, -4.7750, 2.0315
 _ITERATIONS = 5
 _MOMENTUM = 0.95
@@ -22,10 +22,10 @@ _ADAM = (0.9, 0.98, 1e-8)
 
 
 class Muon(torch.optim.Optimizer):  # type: ignore[misc]  # torch carries no types here
-    """Muon for matrices, Adam for the rest; weights of matrices decay.
+    """Muon for matrices, with weight decay, and Adam for the rest.
 
-    A group's ``lr`` is Adam's. The root mean square of a matrix's update is ``gain`` x 0.2 x ``lr``; at
-    gain 1 that is about Adam's own.
+    A group's ``lr`` is that of Adam. The root mean square of a matrix's update is ``gain`` x 0.2 x ``lr``;
+    with gain 1 that is about the size of Adam's update.
     """
 
     def __init__(
@@ -37,12 +37,12 @@ class Muon(torch.optim.Optimizer):  # type: ignore[misc]  # torch carries no typ
         weight_decay: float = 0.0,
         threads: int = 1,
     ) -> None:
-        """The parameters as for any optimizer of torch; matrices of a shape are one thread's."""
+        """Parameters as for any torch optimizer; all matrices of one shape are updated by one thread."""
         super().__init__(params, {"lr": lr, "gain": gain, "weight_decay": weight_decay})
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="muon") if threads > 1 else None
 
     def step(self, closure: None = None) -> None:
-        """Moves every parameter that has a gradient."""
+        """Updates every parameter that has a gradient."""
         for group in self.param_groups:
             by_shape: dict[tuple[int, int], list[Tensor]] = {}
             for parameter in group["params"]:
@@ -59,12 +59,12 @@ class Muon(torch.optim.Optimizer):  # type: ignore[misc]  # torch carries no typ
             list(self._pool.map(self._move_together, jobs) if self._pool else map(self._move_together, jobs))
 
     def close(self) -> None:
-        """Ends the threads."""
+        """Stops the threads."""
         if self._pool is not None:
             self._pool.shutdown()
 
     def _move_together(self, job: tuple[list[Tensor], tuple[int, int], dict[str, Any]]) -> None:
-        """Moves the matrices of one shape."""
+        """Updates the matrices of one shape together."""
         parameters, shape, group = job
         rate = group["lr"] * group["gain"]
         with torch.no_grad():
@@ -95,8 +95,8 @@ class Muon(torch.optim.Optimizer):  # type: ignore[misc]  # torch carries no typ
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
-    """(N, rows, columns) float32: each matrix with its singular values brought to about 1 (0.7 to 1.2)."""
-    # bfloat16 is enough for a direction, and twice as fast.
+    """Matrices (N, rows, columns) float32 with singular values changed to about 1 (0.7 to 1.2)."""
+    # bfloat16 is precise enough for a direction, and twice as fast.
     x = (matrices / matrices.norm(dim=(1, 2), keepdim=True).clamp_min(1e-12)).bfloat16()
     tall = x.shape[1] > x.shape[2]
     x = x.mT if tall else x

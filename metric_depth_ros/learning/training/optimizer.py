@@ -1,4 +1,4 @@
-"""How a network moves along its gradients, and the running average of its weights."""
+"""Optimizer, gradient steps, and the running average of the weights."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from metric_depth_ros.learning.training.settings import RunSettings
 
 
 def build_optimizer(network: torch.nn.Module, settings: RunSettings, threads: int) -> torch.optim.Optimizer:
-    """Muon on so many threads, or AdamW; weights decay, biases and norms do not."""
+    """Muon on ``threads`` threads, or AdamW; with weight decay except for biases and norms."""
     flat = [p for p in network.parameters() if p.ndim < 2]
     deep = [p for p in network.parameters() if p.ndim >= 2]
     groups: list[dict[str, Any]] = [
@@ -26,7 +26,7 @@ def build_optimizer(network: torch.nn.Module, settings: RunSettings, threads: in
 def descend(
     network: torch.nn.Module, optimizer: torch.optim.Optimizer, learning_rate: float, clip: float
 ) -> None:
-    """One step along the gradients, cut at a norm of ``clip``; none where they are not finite."""
+    """One optimizer step with gradients clipped to the norm ``clip``; no step if they are not finite."""
     for group in optimizer.param_groups:
         group["lr"] = learning_rate
     norm = torch.nn.utils.clip_grad_norm_(network.parameters(), clip)
@@ -35,7 +35,7 @@ def descend(
 
 
 def keep_average(average: torch.nn.Module, network: torch.nn.Module, step: int, most: float) -> None:
-    """Draws the running average to the network; ``most`` of it is kept, of a young one less."""
+    """Updates the running average of the weights; a step keeps up to ``most`` of it, less at the start."""
     kept = min(most, (1 + step) / (10 + step))
     pairs = zip(average.state_dict().values(), network.state_dict().values(), strict=True)
     floats = [(a, b) for a, b in pairs if a.is_floating_point()]

@@ -1,4 +1,4 @@
-"""The processes of one training, on one GPU each, as torchrun starts them."""
+"""Processes of one training, one per GPU, started by torchrun."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 @dataclass(frozen=True)
 class Rank:
-    """Which of ``count`` processes this is, and which of those on its machine."""
+    """Rank of this process among ``count`` processes, and among those on its machine."""
 
     number: int = 0
     count: int = 1
@@ -18,12 +18,12 @@ class Rank:
 
     @property
     def first(self) -> bool:
-        """Whether this is the one that speaks, validates and writes."""
+        """Whether this is the process that prints, validates and writes."""
         return self.number == 0
 
 
 def join_ranks(device: str) -> Rank:
-    """This process among those that torchrun started, joined with them; alone without torchrun."""
+    """Connects to the other processes of torchrun and returns the rank; without torchrun, the only rank."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         return Rank()
@@ -36,7 +36,7 @@ def join_ranks(device: str) -> Rank:
 
 
 def leave_ranks() -> None:
-    """Ends the processes' connection, where there is one."""
+    """Ends the connection of the processes, if there is one."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
@@ -51,7 +51,7 @@ def in_any(asked: bool, rank: Rank) -> bool:
 
 
 def divided_among(network: torch.nn.Module, rank: Rank) -> torch.nn.Module:
-    """The network with gradients that are means over the ranks; itself where there is one rank."""
+    """Network whose gradients are averaged over the ranks; the network itself with one rank."""
     if rank.count == 1:
         return network
     return torch.nn.parallel.DistributedDataParallel(network)

@@ -1,4 +1,4 @@
-"""What every training run is told, and how far along it is."""
+"""Settings and progress of training runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import time
 from dataclasses import dataclass
 
-# Until this part of the budget, pictures of this part of the size: most is learnt at a quarter of the cost.
+# Until this fraction of the budget, images of this fraction of the size: cheaper, and most is learnt there.
 _PHASES = ((0.3, 0.5), (0.55, 0.7), (1.0, 1.0))
 _WARM_UP = 0.03
 _MULTIPLE = 32
@@ -14,21 +14,21 @@ _MULTIPLE = 32
 
 @dataclass(frozen=True, kw_only=True)
 class RunSettings:
-    """One training run. With ``steps`` its weights follow from the settings and the data, to the bit.
+    """Settings of one training run. With ``steps``, settings and data determine the weights to the bit.
 
     Attributes:
         out: folder of the run.
-        minutes: budget of time, over all resumed parts; the learning rate ends at zero with it.
+        minutes: time budget over all resumed parts; the learning rate is zero at its end.
         steps: budget in steps instead.
-        batch: pictures a step.
+        batch: images per step.
         optimizer: "muon" or "adamw".
-        learning_rate: the highest, for Adam; matrices move at five times that under Muon.
-        weight_decay: of matrices; biases and norms do not decay.
-        average: the part of the running average of the weights that one step keeps.
-        clip: the largest norm of the gradient.
-        seed: of everything random.
-        threads: of the processor; 0 is one per core.
-        families: train and validate on these kinds of scenes only; empty is all.
+        learning_rate: the highest, for Adam; with Muon, matrices use five times as much.
+        weight_decay: of matrices; biases and norms have none.
+        average: fraction of the running average of the weights that one step keeps.
+        clip: largest norm of the gradient.
+        seed: random seed.
+        threads: CPU threads; 0 is one per core.
+        families: kinds of scenes for training and validation; empty means all.
         look_every: steps between two validations; a checkpoint is written with each.
     """
 
@@ -48,7 +48,7 @@ class RunSettings:
 
 
 class Progress:
-    """How much of the budget is spent, of time or of steps, with what earlier parts of the run spent."""
+    """Progress of a run: used part of the budget in time or steps, with the earlier parts of the run."""
 
     def __init__(self, settings: RunSettings, *, step: int = 0, elapsed_s: float = 0.0) -> None:
         self._settings = settings
@@ -62,18 +62,18 @@ class Progress:
 
     @property
     def done(self) -> bool:
-        """Whether the budget is spent."""
+        """Whether the budget is used up."""
         return self.at(self.step) >= 1
 
     def at(self, step: int) -> float:
-        """The part of the budget that is spent when ``step`` begins, 0 to 1; by the clock, now."""
+        """Fraction of the budget used when ``step`` begins, 0 to 1; with a time budget, used by now."""
         if self._settings.steps is not None:
             return min(step / max(self._settings.steps, 1), 1.0)
         return min(self.elapsed_s / (60 * (self._settings.minutes or 60.0)), 1.0)
 
 
 def learning_rate(settings: RunSettings, progress: float) -> float:
-    """Rises for the first 3 % of the budget, then falls as a half cosine to zero at its end."""
+    """Learning rate: rises for 3 % of the budget, then falls as a half cosine to zero at its end."""
     if progress < _WARM_UP:
         return settings.learning_rate * (progress + 1e-3) / _WARM_UP
     falling = (progress - _WARM_UP) / (1 - _WARM_UP)
@@ -81,13 +81,13 @@ def learning_rate(settings: RunSettings, progress: float) -> float:
 
 
 def grown_size(size: tuple[int, int], progress: float, stretch: float = 1.0) -> tuple[int, int]:
-    """Width and height that grow with progress to ``size``, wider and lower by ``stretch``.
+    """Image width and height that grow to ``size`` with progress, wider and lower by ``stretch``.
 
-    Few shapes, since each is prepared for once.
+    Only a few shapes, since each must be prepared once.
     """
     scale = next(scale for end, scale in _PHASES if progress <= end)
     if stretch == 1.0 and scale == 1.0:
-        return size  # what it is deployed at, multiple or not
+        return size  # the size of use, even if it is not a multiple
     width, height = (side * scale for side in size)
     return _rounded(width * stretch), _rounded(height / stretch)
 

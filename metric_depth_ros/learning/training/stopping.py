@@ -12,7 +12,7 @@ from typing import Any
 
 
 class Stopping:
-    """Listens to SIGINT and SIGTERM inside a ``with`` block.
+    """Context that handles SIGINT and SIGTERM.
 
     The first one sets ``asked``. The second raises KeyboardInterrupt, inside ``whole`` at its end. Others
     do nothing, so that there is time to save.

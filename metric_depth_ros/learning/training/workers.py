@@ -1,7 +1,7 @@
-"""Loss and gradient of a batch whose parts are computed side by side.
+"""Computes loss and gradient of a batch in parallel parts.
 
-On a processor one thread per part and core, each on a whole part, is faster than all cores on every
-operator: they meet once a step. On a GPU there is one part.
+On a CPU one thread per part and core is faster than all cores on every operator: the threads synchronise
+once per step. On a GPU there is one part.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ Part = TypeVar("Part", bound=Batch)
 
 
 class Workers(Generic[Part]):
-    """The network, several times with the same parameters; buffers (batch statistics) are each one's own."""
+    """Copies of a network that share its parameters and have their own buffers (batch statistics)."""
 
     def __init__(
         self, network: nn.Module, objective: Callable[[nn.Module, Part], Tensor], parts: int
     ) -> None:
-        """``objective``: the mean loss of a network on a part of a batch."""
+        """``objective``: mean loss of a network on a part of a batch."""
         self._objective = objective
         self._parameters = [p for p in network.parameters() if p.requires_grad]
         self._networks = [network, *(_twin(network) for _ in range(parts - 1))]
@@ -49,12 +49,12 @@ class Workers(Generic[Part]):
         return sum(loss * len(part.image) / total for part, (loss, _) in zip(parts, results, strict=True))
 
     def close(self) -> None:
-        """Ends the threads."""
+        """Stops the threads."""
         if self._pool is not None:
             self._pool.shutdown()
 
     def _backward(self, batch: Part) -> float:
-        # Through the network's own hooks: several GPUs average their gradients there.
+        # Through the network's own hooks, where several GPUs average their gradients.
         self._networks[0].zero_grad(set_to_none=True)
         loss = self._objective(self._networks[0], batch)
         loss.backward()
@@ -67,7 +67,7 @@ class Workers(Generic[Part]):
 
 
 def normalised(image: ImageArray, device: Any) -> Tensor:
-    """(B, 3, H, W) float32 of (B, H, W, 3) uint8 RGB, its channels last in memory."""
+    """Normalised images (B, 3, H, W) float32, channels last in memory, from (B, H, W, 3) uint8 RGB."""
     pixels = (
         torch.from_numpy(np.ascontiguousarray(image))
         .to(device, non_blocking=True)
@@ -79,7 +79,7 @@ def normalised(image: ImageArray, device: Any) -> Tensor:
 
 
 def _twin(network: nn.Module) -> nn.Module:
-    """A network with the very parameters of another, and buffers of its own."""
+    """Copy of a network that shares its parameters and has its own buffers."""
     twin = copy.deepcopy(network)
     for module, original in zip(twin.modules(), network.modules(), strict=True):
         module._parameters.update(original._parameters)

@@ -1,1 +1,1 @@
-"""Rooms and corridors, furnished and inhabited."""
+"""Rooms and corridors with furniture and people."""

@@ -1,4 +1,4 @@
-"""What stands, hangs and runs along corridors: racks, shop shelves, lockers, pipes, arches, stairs."""
+"""Fittings of corridors and halls: racks, shop shelves, lockers, pipes, arches, stairs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from metric_depth_synthetic.scenes.indoor.solids import Item, Piece, Top
 
 
 def tunnel(kit: Kit, root: Piece, long: float, width: float, height: float) -> None:
-    """A vaulted tube along x, closed at its ends."""
+    """A vaulted tunnel along x, closed at its ends."""
     material, floor = (
         kit.new(kit.choose(["concrete", "brick", "wall", "ground"])),
         kit.new(kit.choose(["concrete", "ground", "floor"])),
@@ -314,13 +314,13 @@ def _arch(
     for (y0, z0), (y1, z1) in itertools.pairwise(points):
         item.quad(material, (-deep / 2, y0, z0), (deep, 0, 0), (0, y1 - y0, z1 - z0))
         for face in (-1, 1):
-            # The web between arch and ceiling, in upright strips.
+            # The area between arch and ceiling, in vertical strips.
             top = max(z0, z1)
             item.box(material, (face * deep / 2, y0, top), (face * (deep / 2 - 0.01), y1, height))
 
 
 def pilasters(kit: Kit, root: Piece, plan: Plan) -> None:
-    """Flat columns along the walls, at times with beams between."""
+    """Flat columns along the walls, sometimes with beams between them."""
     step, w, d = kit.u(2.0, 5.0), kit.u(0.2, 0.5), kit.u(0.1, 0.3)
     material = kit.new(kit.choose(["wall", "concrete", "brick"]))
     for one in plan.walls:
@@ -336,7 +336,7 @@ def pilasters(kit: Kit, root: Piece, plan: Plan) -> None:
 
 
 def stairs(kit: Kit, root: Piece, plan: Plan, rect: Rect) -> None:
-    """A flight of steps that rises towards the far end of a corridor, where there is room for it."""
+    """A staircase that rises towards the far end of a corridor, if there is space for it."""
     _, y0, x1, y1 = rect
     width = y1 - y0
     rise, tread = kit.u(0.15, 0.19), kit.u(0.25, 0.32)

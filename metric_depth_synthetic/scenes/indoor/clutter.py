@@ -1,4 +1,4 @@
-"""Small things of every kind, each standing at (0, 0)."""
+"""Small things of every kind, each at (0, 0)."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def papers(kit: Kit) -> Piece:
 
 
 def carton(kit: Kit, size: float = 0.0) -> Piece:
-    """A box, open at times."""
+    """A cardboard box, sometimes open."""
     s = size or kit.u(0.08, 0.25)
     w, d, h = s * kit.u(0.8, 1.4), s * kit.u(0.7, 1.1), s * kit.u(0.4, 1.1)
     piece = Piece(w, d, h)
@@ -173,7 +173,7 @@ def laptop(kit: Kit) -> Piece:
     item.quad(
         _screen(kit, w), (-corner[0], corner[1], corner[2]), (-w * 0.94, 0, 0), (0, -back * 0.94, up * 0.94)
     )
-    # A quad faces one way only, so the lid's outside is the first and its picture the second.
+    # A quad faces one direction only, so the first is the lid's outside and the second its screen.
     return piece
 
 
@@ -249,7 +249,7 @@ def frame(kit: Kit) -> Piece:
 
 
 def gadget(kit: Kit) -> Piece:
-    """A telephone, radio, router, drill, toy: a few solids grown together."""
+    """A device such as a telephone, radio, router, drill or toy: a few joined solids."""
     s = kit.u(0.08, 0.22)
     piece = Piece(s, s, s * 0.7)
     item = piece.item("clutter", yaw_deg=kit.u(0, 360))

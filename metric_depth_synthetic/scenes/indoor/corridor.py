@@ -1,4 +1,4 @@
-"""Corridors, halls, tunnels and aisles: long views with a rhythm of doors, lamps, pipes or shelves."""
+"""Corridors, halls, tunnels and aisles: long views with regular doors, lamps, pipes or shelves."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _KINDS = {
 
 
 def build(rng: np.random.Generator, palette: Palette) -> Scene:
-    """A corridor along x from x = 0, its middle line at y = 0 and its floor at z = 0."""
+    """Builds a corridor along x from x = 0, with its middle line at y = 0 and its floor at z = 0."""
     kit = Kit(rng, palette)
     kind = kit.weighted(_KINDS)
     scene = Scene("corridor", near_m=0.3, far_m=45.0)
@@ -68,7 +68,7 @@ def build(rng: np.random.Generator, palette: Palette) -> Scene:
 
 
 def _shape(kit: Kit, long: float, width: float, *, straight: bool) -> tuple[list[Point], list[Rect]]:
-    """Corners counter-clockwise and the rectangles inside: straight, with a turn, or a junction."""
+    """Floor plan, straight, with a turn or a junction: counter-clockwise corners, and rectangles inside."""
     h = width / 2
     style = "straight" if straight else kit.weighted({"straight": 3, "turn": 1.4, "junction": 1.2})
     main = (0.0, -h, long, h)
@@ -179,7 +179,7 @@ def _door_rhythm(
 
 
 def _cut_door(one: Wall, hole: Opening, out: list[tuple[Wall, Opening]], rects: list[Rect]) -> None:
-    """A room behind an opening must not run into the corridor's other arm: doors on its side are shut."""
+    """Closes doors whose room behind would overlap the corridor's other arm."""
     if len(rects) > 1:
         _, y = one.at((hole.start + hole.end) / 2, -1.5)
         if y * (rects[1][1] + rects[1][3]) > 0:
@@ -305,7 +305,7 @@ def _lamp(item: Item, style: str, glow: Material, body: Material) -> None:
 
 
 def _stations(kit: Kit, scene: Scene, head: Headroom, rects: list[Rect]) -> list[Station]:
-    """Cameras of robots and people that look along the corridor mostly, at a wall at times."""
+    """Camera stations of robots and people, mostly looking along the corridor, sometimes at a wall."""
     out: list[Station] = []
     heights = (kit.u(0.25, 0.5), kit.u(0.5, 1.1), kit.u(1.2, 1.6), kit.u(1.5, 1.8), head.plan.height - 0.5)
     wish = {"0": 0.24, "1": 0.22, "2": 0.26, "3": 0.24, "4": 0.04}

@@ -1,4 +1,4 @@
-"""What is built into some rooms: sloped ceilings, beams, half walls, soffits, columns, a fireplace."""
+"""Built-in features of rooms: sloped ceilings, beams, half walls, soffits, columns, a fireplace."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from metric_depth_synthetic.scenes.indoor.solids import Piece, Top
 
 
 def build_in(kit: Kit, root: Piece, plan: Plan, rects: list[Rect]) -> None:
-    """Adds what this room has of such things; most have none."""
+    """Adds random built-in features to a room; most rooms have none."""
     if len(rects) == 1 and kit.chance(0.1):
         _slope(kit, root, plan, rects[0])
     elif kit.chance(0.12):
@@ -24,7 +24,7 @@ def build_in(kit: Kit, root: Piece, plan: Plan, rects: list[Rect]) -> None:
 
 
 def _slope(kit: Kit, root: Piece, plan: Plan, rect: Rect) -> None:
-    """The roof over an attic: a plane from a low side up to the ceiling, on one side or on both."""
+    """A sloped attic roof: a plane from a low side up to the ceiling, on one side or on both."""
     _, y0, _, y1 = rect
     material = kit.new("ceiling" if kit.chance(0.7) else "wood")
     low, high = kit.u(1.0, 1.7), plan.height + 0.01
@@ -37,7 +37,7 @@ def _slope(kit: Kit, root: Piece, plan: Plan, rect: Rect) -> None:
         item.quad(material, (one.length, 0, low), (-one.length, 0, 0), (0, deep, high - low))
         one.taken.append((0, one.length, low - 0.05, high))
         for other in plan.walls:
-            # What hangs or stands high near this wall would stick through the roof.
+            # High things near this wall would pass through the roof.
             if other is not one and not any(hole.high > low for hole in other.openings):
                 near_start = math.dist(other.start, one.start) < 0.1 or math.dist(other.start, one.end) < 0.1
                 span = (0.0, deep) if near_start else (other.length - deep, other.length)
@@ -62,7 +62,7 @@ def _beams(kit: Kit, root: Piece, plan: Plan, rects: list[Rect]) -> None:
 
 
 def _soffit(kit: Kit, root: Piece, plan: Plan) -> None:
-    """A boxed duct along a wall below the ceiling."""
+    """A box-shaped duct along a wall below the ceiling."""
     one = kit.choose(plan.walls)
     low = plan.height - kit.u(0.15, 0.4)
     if any(hole.high > low - 0.05 for hole in one.openings):
@@ -73,7 +73,7 @@ def _soffit(kit: Kit, root: Piece, plan: Plan) -> None:
 
 
 def _half_wall(kit: Kit, root: Piece, plan: Plan) -> None:
-    """A wall that juts into the room: breast high with a top, or up to the ceiling."""
+    """A short wall into the room: chest-high with a top, or up to the ceiling."""
     full = kit.chance(0.4)
     w, t = kit.u(0.7, 2.2), kit.u(0.1, 0.2)
     h = plan.height if full else kit.u(0.85, 1.25)

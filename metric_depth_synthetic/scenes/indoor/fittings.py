@@ -1,4 +1,4 @@
-"""What hangs on walls and stands about: pictures, boards, radiators, lamps, bicycles, bins, ladders."""
+"""Things on walls and on the floor: pictures, boards, radiators, lamps, bicycles, bins, ladders."""
 
 from __future__ import annotations
 
@@ -275,7 +275,7 @@ def column(kit: Kit, height: float) -> Piece:
 
 
 def stack_chairs(kit: Kit) -> Piece:
-    """A cylinder of gas, a vacuum cleaner, a fan or a bucket: something technical on the floor."""
+    """A technical thing on the floor: a gas cylinder, a vacuum cleaner, a fan or a bucket."""
     h = kit.u(0.25, 1.0)
     d = kit.u(0.2, 0.4)
     piece = Piece(d, d, h)

@@ -1,4 +1,4 @@
-"""How each kind of room is furnished: the large things first, then what fills the rest."""
+"""Furnishes each kind of room: large pieces first, then small things in the remaining space."""
 
 from __future__ import annotations
 
@@ -247,7 +247,7 @@ def _walls(
 def _floor(
     kit: Kit, root: Piece, plan: Plan, density: float, *, people: float, technical: bool = False
 ) -> None:
-    """What stands about on the floor."""
+    """Single things on the floor."""
     small = [
         fit.bin_,
         fit.bag,

@@ -1,4 +1,4 @@
-"""Furniture: each function gives a piece that stands around (0, 0) with its front towards +y."""
+"""Furniture: each function returns a piece centred at (0, 0) with its front towards +y."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def table(kit: Kit, width: float, depth: float, height: float = 0.74) -> Piece:
         four_legs(item, leg, x, y, z, kit.u(0.015, 0.035), round_leg=kit.chance(0.5))
         if kit.chance(0.7):
             _apron(item, leg, x, y, z)
-    # On a round top things stand within the square inside.
+    # On a round top things stand within the inscribed square.
     x, y = (width * 0.34, depth * 0.34) if round_top else (width / 2, depth / 2)
     piece.tops.append(Top((-x, -y), (x, y), height))
     return piece
@@ -162,7 +162,7 @@ def sofa(kit: Kit, seats: int) -> Piece:
 
 
 def desk(kit: Kit, width: float, depth: float) -> Piece:
-    """A desk without what stands on it; one sits at +y, its far edge is at -y."""
+    """An empty desk; the user sits at +y, the far edge is at -y."""
     height = kit.u(0.7, 0.78)
     piece = Piece(width, depth, height)
     item = piece.item("table")

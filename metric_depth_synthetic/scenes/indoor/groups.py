@@ -1,4 +1,4 @@
-"""Furniture as people set it: a desk with its chair and all that is on it, a table with chairs, a sofa."""
+"""Groups of furniture: a desk with chair and things on it, a table with chairs, a sofa with table."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _seat_at_desk(kit: Kit, piece: Piece, x: float, edge: float) -> None:
 
 
 def desk_island(kit: Kit, density: float) -> Piece:
-    """Two or four workplaces facing each other, with a screen between at times."""
+    """Two or four workplaces facing each other, sometimes with a screen between them."""
     pairs = kit.n(1, 2)
     w = kit.u(1.3, 1.7)
     piece = Piece(pairs * w, 0.0, 1.25)
@@ -124,7 +124,7 @@ def table_group(kit: Kit, density: float, kind: str = "table", *, long: float = 
 
 
 def _seat(kit: Kit, piece: Piece, model: int, x: float, y: float, turn: float) -> None:
-    """A chair of the table's set: drawn with the same numbers each time."""
+    """A chair of a set at a table: the same random numbers give the same chair."""
     seat = furniture.chair(kit.twin(model))
     angle = turn + kit.u(-14, 14)
     piece.add(seat, x, y, 0, angle)
@@ -133,7 +133,7 @@ def _seat(kit: Kit, piece: Piece, model: int, x: float, y: float, turn: float) -
 
 
 def seating(kit: Kit, density: float) -> Piece:
-    """A sofa with a low table before it on a rug, perhaps armchairs; its back is at -y."""
+    """A sofa with a low table in front of it on a rug, and sometimes armchairs; its back is at -y."""
     couch = furniture.sofa(kit, kit.choose([2, 2, 3, 3, 4]))
     if kit.chance(0.4):
         scatter.scatter(kit, couch, couch.tops[-1], "living", density * 0.25)
@@ -195,7 +195,7 @@ def drawers(kit: Kit, density: float, kind: str = "living") -> Piece:
 
 
 def cupboard(kit: Kit, density: float) -> Piece:
-    """A wardrobe or tall cupboard, at times with boxes on top."""
+    """A wardrobe or tall cupboard, sometimes with boxes on top."""
     piece = storage.wardrobe(kit, kit.u(0.6, 1.8), kit.u(1.7, 2.15))
     if kit.chance(0.35):
         scatter.scatter(kit, piece, dataclasses.replace(piece.tops[0], headroom=0.25), "store", density * 0.6)

@@ -1,4 +1,4 @@
-"""What a builder of rooms has at hand: chance, and a small stock of materials that a room shares."""
+"""Random numbers and a small stock of shared materials for building a room."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from metric_depth_synthetic.scene import Material, Role, Vector
 
 T = TypeVar("T")
 
-# How many different materials of a role one room has.
+# Number of different materials per role in one room.
 _VARIETY: dict[str, int] = {
     "wood": 3, "metal": 3, "fabric": 7, "plastic": 7, "paper": 6, "print": 8, "paint": 4, "foliage": 3,
     "screen": 3, "skin": 2,
@@ -20,28 +20,28 @@ _VARIETY: dict[str, int] = {
 
 
 class Kit:
-    """Draws numbers and materials for one scene."""
+    """Draws random numbers and materials for one scene."""
 
     def __init__(
         self, rng: np.random.Generator, palette: Palette, stock: dict[tuple[str, int], Material] | None = None
     ) -> None:
-        """Materials come from ``palette``, or from ``stock`` where they are known; chance from ``rng``."""
+        """Materials are from ``stock`` if it has them, else from ``palette``; random numbers from ``rng``."""
         self.rng = rng
         self._palette = palette
         self._stock = {} if stock is None else stock
-        # Numbers are drawn a thousand at a time, since one alone costs as much as twenty.
+        # Numbers are drawn a thousand at a time, since a single draw costs as much as twenty numbers.
         self._numbers: Iterator[float] = iter(())
 
     def twin(self, seed: int) -> Kit:
-        """A kit with the same materials that draws the same numbers each time: for chairs of one set."""
+        """Kit with the same materials and a fixed seed, so chairs of one set are equal."""
         return Kit(np.random.default_rng(seed), self._palette, self._stock)
 
     def new(self, role: Role, *, colour: Vector | None = None, repeat_m: float | None = None) -> Material:
-        """A fresh material."""
+        """A new material."""
         return self._palette.draw(role, colour=colour, repeat_m=repeat_m)
 
     def some(self, role: Role) -> Material:
-        """One of the few materials of a role that this room has."""
+        """One of the room's few materials of a role."""
         key = (role, self.n(0, _VARIETY.get(role, 3) - 1))
         if key not in self._stock:
             self._stock[key] = self._palette.draw(role)
@@ -73,11 +73,11 @@ class Kit:
         return next(self._numbers)
 
     def u(self, low: float, high: float) -> float:
-        """A number between two."""
+        """Uniform random number between two."""
         return low + (high - low) * self._number()
 
     def n(self, low: int, high: int) -> int:
-        """A whole number from ``low`` to ``high``, both included."""
+        """Random integer from ``low`` to ``high``, both included."""
         return low + int((high - low + 1) * self._number())
 
     def chance(self, part: float) -> bool:
@@ -85,15 +85,15 @@ class Kit:
         return self._number() < part
 
     def sign(self) -> int:
-        """1 or -1."""
+        """Random sign: 1 or -1."""
         return 1 if self._number() < 0.5 else -1
 
     def choose(self, options: Sequence[T]) -> T:
-        """One of several."""
+        """Random choice of one option."""
         return options[int(len(options) * self._number())]
 
     def weighted(self, options: dict[str, float]) -> str:
-        """A key, as often as its value says."""
+        """Random key, with its value as weight."""
         total = sum(options.values())
         mark = self.u(0, total)
         for name, weight in options.items():

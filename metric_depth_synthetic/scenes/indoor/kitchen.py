@@ -1,4 +1,4 @@
-"""Kitchen rows, bathrooms and machines of the house."""
+"""Kitchen rows, bathroom fittings and household machines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lamps of a room: what they look like on its ceiling, and the light that they and the windows give."""
+"""Lamps of a room, and the light of lamps and windows."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def light_room(
     height: float,
     behind: list[tuple[float, float, float]],
 ) -> None:
-    """Hangs lamps and sets the lights of the scene; ``behind`` are places for lamps in rooms next door."""
+    """Hangs lamps and sets the scene's lights; ``behind`` are places for lamps in adjacent rooms."""
     x0, y0, x1, y1 = rects[0]
     area = (x1 - x0) * (y1 - y0)
     mood = kit.weighted({"lamps": 4, "window": 2.5 if scene.sky else 0, "side": 1, "dark": 0.6})
@@ -67,7 +67,7 @@ def _daylight(kit: Kit, scene: Scene, plan: Plan, power: float, *, sun: bool) ->
 def _fixtures(
     kit: Kit, root: Piece, rect: Rect, height: float, *, glow: bool
 ) -> list[tuple[float, float, float]]:
-    """Hangs lamps in a grid; returns a place just below each."""
+    """Hangs lamps in a grid; returns a position just below each."""
     x0, y0, x1, y1 = rect
     style = kit.weighted({"panel": 2, "dome": 1.5, "pendant": 1.5, "tube": 1.5, "spots": 1})
     w, d = x1 - x0, y1 - y0
@@ -87,7 +87,7 @@ def _fixtures(
 
 
 def _lamp(kit: Kit, lamp: Piece, style: str, glow: Material, height: float, *, along: bool) -> float:
-    """Adds one lamp; returns how far it hangs below the ceiling."""
+    """Adds one lamp; returns its distance below the ceiling."""
     item = lamp.item("object", 0, 0, height)
     if style == "panel":
         item.box(glow, (-0.3, -0.3, -0.012), (0.3, 0.3, 0))
@@ -112,7 +112,7 @@ def _lamp(kit: Kit, lamp: Piece, style: str, glow: Material, height: float, *, a
 
 
 def tint(kit: Kit) -> Vector:
-    """The colour of a lamp: warm mostly, cool at times; linear RGB around 1."""
+    """Random colour of a lamp, linear RGB around 1: mostly warm, sometimes cool."""
     warm = kit.u(-0.2, 1.0)
     return (1.0, 1.0 - 0.18 * warm, 1.0 - 0.42 * warm) if warm > 0 else (1.0 + 0.4 * warm, 1.0, 1.08)
 

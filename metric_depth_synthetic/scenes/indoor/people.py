@@ -1,4 +1,4 @@
-"""People, standing, walking or sitting, and what they wear."""
+"""People, standing, walking or sitting, with clothes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Joint = tuple[float, float, float]
 
 
 def person(kit: Kit, *, sitting: bool = False, walking: bool = False) -> Piece:
-    """A person who faces +y; one who sits has the seat at 0.45 m under (0, 0)."""
+    """A person who faces +y; for a sitting person the seat is at 0.45 m under (0, 0)."""
     tall = kit.u(1.5, 1.92) if kit.chance(0.9) else kit.u(1.0, 1.4)
     k = tall / 1.75
     hip = 0.53 if sitting else 0.92 * k

@@ -1,4 +1,4 @@
-"""The floor plan of a room: its walls, what stands where, and where a camera has room."""
+"""Floor plan of a room: walls, occupied space, and free space for cameras."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Opening:
-    """A hole in a wall, in metres along it and above the floor: "door", "open door", "window" or "gap"."""
+    """Opening in a wall, in metres along it and above the floor: "door", "open door", "window" or "gap"."""
 
     start: float
     end: float
@@ -31,11 +31,11 @@ class Opening:
 
 @dataclass(eq=False)
 class Wall:
-    """A wall from one corner to the next with the room on its left.
+    """Wall from one corner to the next, with the room on its left.
 
     Attributes:
-        outer: whether nothing of the building is planned behind it.
-        taken: (start, end, low, high) rectangles on it that are in use.
+        outer: whether no other part of the room is behind it.
+        taken: (start, end, low, high) rectangles on it that are occupied.
     """
 
     start: Point
@@ -46,22 +46,22 @@ class Wall:
 
     @property
     def length(self) -> float:
-        """Metres."""
+        """Length in metres."""
         return math.hypot(self.end[0] - self.start[0], self.end[1] - self.start[1])
 
     @property
     def yaw_deg(self) -> float:
-        """Turn of a piece whose back is to the wall."""
+        """Yaw of a piece with its back to the wall."""
         return math.degrees(math.atan2(self.end[1] - self.start[1], self.end[0] - self.start[0]))
 
     def at(self, along: float, out: float) -> Point:
-        """The point ``along`` metres from the wall's start and ``out`` metres into the room."""
+        """Point ``along`` metres from the wall's start and ``out`` metres into the room."""
         dx = (self.end[0] - self.start[0]) / self.length
         dy = (self.end[1] - self.start[1]) / self.length
         return (self.start[0] + dx * along - dy * out, self.start[1] + dy * along + dx * out)
 
     def free(self, start: float, end: float, low: float, high: float) -> bool:
-        """Whether nothing is in use within a rectangle of the wall."""
+        """Whether a rectangle of the wall is free."""
         return (
             start >= 0
             and end <= self.length
@@ -69,7 +69,7 @@ class Wall:
         )
 
     def spot(self, kit: Kit, width: float, low: float, high: float, margin: float = 0.02) -> float | None:
-        """The middle of a free rectangle somewhere along the wall; None where ten draws find none."""
+        """Middle of a random free rectangle along the wall; None if ten draws find none."""
         spare = self.length - width - 2 * margin
         if spare < 0:
             return None
@@ -81,10 +81,10 @@ class Wall:
 
 
 class Plan:
-    """A grid over a room, with the walls around it."""
+    """Occupancy grid of a room, with the walls around it."""
 
     def __init__(self, outline: list[Point], height: float, outer: list[bool] | None = None) -> None:
-        """``outline``: corners counter-clockwise, metres; ``outer``: which walls nothing is behind."""
+        """``outline``: corners counter-clockwise, metres; ``outer``: per wall, whether nothing is behind it."""
         self.height = height
         following = outline[1:] + outline[:1]
         flags = outer or [True] * len(outline)
@@ -119,19 +119,19 @@ class Plan:
         return bool(self.ceiling[span].min() > high - 0.02)
 
     def take(self, x: float, y: float, width: float, depth: float, yaw_deg: float) -> None:
-        """Marks a footprint as in use."""
+        """Marks a footprint as occupied."""
         span = self._cells(x, y, width, depth, yaw_deg)
         if span is not None:
             self._taken[span] = True
 
     def keep_clear(self, x: float, y: float, width: float, depth: float, yaw_deg: float) -> None:
-        """Lets nothing stand on a footprint: the way through a door."""
+        """Reserves a footprint that must stay free, such as the way through a door."""
         span = self._cells(x, y, width, depth, yaw_deg, clip=True)
         if span is not None:
             self._kept[span] = True
 
     def inside_rect(self, x: float, y: float, width: float, depth: float) -> bool:
-        """Whether a rectangle is all inside and reaches from wall to wall in y."""
+        """Whether a rectangle is fully inside and reaches from wall to wall in y."""
         span = self._cells(x, y, width, depth - 2 * CELL_M, 0)
         past = self._cells(x, y, width, depth + 4 * CELL_M, 0, clip=True)
         if span is None or past is None:
@@ -140,7 +140,7 @@ class Plan:
         return bool(self.inside[span].all()) and not bool(edge.any())
 
     def lower(self, x: float, y: float, width: float, depth: float, yaw_deg: float, ceiling: float) -> None:
-        """Notes that the ceiling is lower over a footprint; tall pieces do not stand there."""
+        """Records a lower ceiling over a footprint, where tall pieces do not fit."""
         span = self._cells(x, y, width, depth, yaw_deg, clip=True)
         if span is not None:
             self.ceiling[span] = np.minimum(self.ceiling[span], ceiling)
@@ -163,7 +163,7 @@ class Plan:
     def against_wall(
         self, kit: Kit, root: Piece, piece: Piece, *, gap: float = 0.0, corner: bool = False
     ) -> bool:
-        """Stands a piece with its back to a wall where it fits; False where it does not."""
+        """Places a piece with its back to a wall; False if it fits nowhere."""
         walls = [w for w in self.walls if w.length >= piece.width + 0.02]
         for _ in range(7):
             if not walls:
@@ -194,7 +194,7 @@ class Plan:
     def anywhere(
         self, kit: Kit, root: Piece, piece: Piece, *, gap: float = 0.3, turned: bool = False
     ) -> bool:
-        """Stands a piece somewhere on the floor with ``gap`` metres around it; False where it cannot."""
+        """Places a piece on the floor with ``gap`` metres around it; False if it fits nowhere."""
         rows, columns = self.inside.shape
         for _ in range(12):
             x = self.low[0] + kit.u(0, columns * CELL_M)
@@ -206,14 +206,14 @@ class Plan:
         return False
 
     def stand(self, root: Piece, piece: Piece, x: float, y: float, yaw_deg: float) -> None:
-        """Adds a piece at a place and takes its footprint."""
+        """Adds a piece at a place and marks its footprint as occupied."""
         root.add(piece, x, y, 0.0, yaw_deg)
         if piece.base_z <= 0:
             self.take(x, y, piece.width, piece.depth, yaw_deg)
 
 
 class Headroom:
-    """How high the things of a scene reach at every place of a plan, and how low what hangs there comes."""
+    """Free height at every place of a plan, between standing and hanging things."""
 
     def __init__(self, plan: Plan, boxes: tuple[FloatArray, FloatArray]) -> None:
         """``boxes``: lowest and highest corners (N, 3) of the things, metres in the world."""
@@ -236,7 +236,7 @@ class Headroom:
                 np.maximum(self.top[span], z1, out=self.top[span])
 
     def places(self, z: float, clear: float) -> FloatArray:
-        """(N, 2) points in the room where nothing is within ``clear`` metres of a camera at height ``z``."""
+        """Points (N, 2) in the room with nothing within ``clear`` metres of a camera at height ``z``."""
         blocked = (self.top > z - clear) | (self.hang < z + clear)
         size = 2 * math.ceil(clear / CELL_M) + 1
         grown = cv2.dilate(blocked.astype(np.uint8), np.ones((size, size), np.uint8), borderValue=1)
@@ -247,7 +247,7 @@ class Headroom:
 
 @dataclass(frozen=True)
 class Interest:
-    """Something to look at: its middle in the world and how wide it is, metres."""
+    """Target for cameras: its middle in the world and its width, metres."""
 
     x: float
     y: float
@@ -260,7 +260,7 @@ _ENCLOSURE = ("floor", "wall", "ceiling", "ground", "building", "vegetation")
 
 
 def interests(root: Piece) -> list[Interest]:
-    """The places of a room where things stand."""
+    """Targets for cameras: the pieces in a room."""
     out = []
     for top in root.tops:
         width = min(top.high[0] - top.low[0], top.high[1] - top.low[1])
@@ -272,11 +272,11 @@ def interests(root: Piece) -> list[Interest]:
 def stations(
     kit: Kit, scene: Scene, head: Headroom, focus: list[Interest], far: FloatArray, *, count: int = 26
 ) -> list[Station]:
-    """Places for robots' and people's cameras, most of which look across the room, some at things close by.
+    """Camera stations of robots and people: most look across the room, some at near things.
 
     Args:
-        focus: what close-ups show.
-        far: (N, 3) middles of things that views across the room go to.
+        focus: targets of near views.
+        far: (N, 3) middles of the things that are targets of views across the room.
     """
     out: list[Station] = []
     height = head.plan.height
@@ -303,7 +303,7 @@ def stations(
         )
         if made is not None:
             out.append(made)
-    if not out:  # a room crammed to the ceiling: look into it from its middle
+    if not out:  # a room filled to the ceiling: look into it from its middle
         x, y = head.plan.low + np.array(head.plan.inside.shape[::-1]) * CELL_M / 2
         z = height - 0.35
         out.append(Station((x, y, z), (x, y, z), (x - 1, y - 1, 0), (x + 1, y + 1, 1)))
@@ -338,7 +338,7 @@ def _across(kit: Kit, free: FloatArray, z: float, name: str, far: FloatArray) ->
     x, y = (float(v) for v in free[kit.n(0, len(free) - 1)])
     slope = {"robot": (-10, 18), "top": (-55, -20)}.get(name, (-36, 10))
     if len(far) and kit.chance(0.75):
-        # The farthest of a few: real pictures of rooms are taken from one side towards the other.
+        # The farthest of a few: real images of rooms are taken from one side towards the other.
         picks = [far[kit.n(0, len(far) - 1)] for _ in range(kit.n(1, 4))]
         goal = max(picks, key=lambda p: float((p[0] - x) ** 2 + (p[1] - y) ** 2))
     else:
@@ -353,14 +353,14 @@ def _across(kit: Kit, free: FloatArray, z: float, name: str, far: FloatArray) ->
 
 
 def obstacles(root: Piece) -> tuple[FloatArray, FloatArray]:
-    """Lowest and highest corners (N, 3) of boxes around a room's things, without what encloses it."""
+    """Lowest and highest corners (N, 3) of boxes around a room's things, without walls, floor and ceiling."""
     labels, low, high = root.extents()
     chosen = [k for k, label in enumerate(labels) if label not in _ENCLOSURE]
     return low[chosen], high[chosen]
 
 
 def goals(root: Piece) -> FloatArray:
-    """(N, 3) middles of furniture and the like that is large enough to look at."""
+    """Middles (N, 3) of furniture and other things that are large enough as targets."""
     labels, low, high = root.extents()
     size = high - low
     fit = (size.max(1) > 0.35) & (size.min(1) > 0.08) & (size.max(1) < 3) & (low[:, 2] < 1.6)

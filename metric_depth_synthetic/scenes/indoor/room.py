@@ -1,4 +1,4 @@
-"""Rooms: offices, living rooms, kitchens, bedrooms, workshops, as people furnish and litter them."""
+"""Rooms: furnished and cluttered offices, living rooms, kitchens, bedrooms, workshops."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _SIZES: dict[str, tuple[float, float]] = {
 
 
 def build(rng: np.random.Generator, palette: Palette) -> Scene:
-    """A furnished room; its corner is near the origin and its floor at z = 0."""
+    """Builds a furnished room with a corner near the origin and its floor at z = 0."""
     kit = Kit(rng, palette)
     kind = kit.weighted(_KINDS)
     low, high = _SIZES[kind]
@@ -57,7 +57,7 @@ def build(rng: np.random.Generator, palette: Palette) -> Scene:
 
 
 def _shape(kit: Kit, width: float, depth: float) -> tuple[list[Point], list[Rect], list[bool]]:
-    """Corners counter-clockwise, the rectangles inside, and which walls have nothing of the room behind."""
+    """Counter-clockwise corners, rectangles inside, and per wall whether no part of the room is behind."""
     w, d = width, depth
     style = kit.weighted({"plain": 3, "corner": 1 if min(w, d) > 3 else 0, "alcove": 0.5 if w > 3 else 0})
     if style == "corner":
@@ -74,7 +74,7 @@ def _shape(kit: Kit, width: float, depth: float) -> tuple[list[Point], list[Rect
     else:
         corners, rects, outer = [(0.0, 0.0), (w, 0.0), (w, d), (0.0, d)], [(0.0, 0.0, w, d)], [True] * 4
     if kit.chance(0.5):
-        # Mirrored in x; the order is turned round to stay counter-clockwise.
+        # Mirrored in x; the order is reversed to stay counter-clockwise.
         corners = [(w - x, y) for x, y in reversed(corners)]
         outer = [*reversed(outer[:-1]), outer[-1]]
         rects = [(w - c, b, w - a, d) for a, b, c, d in rects]
@@ -84,7 +84,7 @@ def _shape(kit: Kit, width: float, depth: float) -> tuple[list[Point], list[Rect
 def _enclose(
     kit: Kit, scene: Scene, root: Piece, plan: Plan, rects: list[Rect], height: float, *, windowless: bool
 ) -> list[tuple[float, float, float]]:
-    """Walls, floor, ceiling, doors, windows and what is behind; returns places for lamps behind doors."""
+    """Adds walls, floor, ceiling, doors, windows and their views; returns places for lamps behind doors."""
     material, trim = kit.new("wall"), kit.light() if kit.chance(0.7) else kit.some("wood")
     accent = (
         kit.new(kit.choose(["wall", "wall", "brick", "wood", "concrete"])) if kit.chance(0.3) else material

@@ -1,4 +1,4 @@
-"""Where small things come to rest: on tables, desks and counters, and in rows on shelves."""
+"""Places small things on tables, desks and counters, and in rows on shelves."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Maker = Callable[[Kit], Piece]
 
 
 def books_in(kit: Kit, width: float, depth: float, room: float, *, binders: bool = False) -> Piece:
-    """A row of books that stands along x on a shelf, spines towards +y, some leaning or lying."""
+    """A row of books along x on a shelf, spines towards +y, some leaning or lying."""
     piece = Piece(width, depth, room)
     item = piece.item("clutter")
     covers = [kit.some("print" if kit.chance(0.5) else "plastic") for _ in range(6)]
@@ -101,7 +101,7 @@ def scatter(
     """Puts small things on a top until about ``density`` of it is covered.
 
     Args:
-        keep: circles (x, y, radius) on the top that are taken already.
+        keep: circles (x, y, radius) on the top that are already occupied.
     """
     makers = KINDS[kind]
     (x0, y0), (x1, y1) = top.low, top.high

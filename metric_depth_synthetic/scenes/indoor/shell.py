@@ -1,4 +1,4 @@
-"""What encloses a room: floor, walls with openings, doors, windows and what is seen through them, ceiling."""
+"""Shell of a room: floor, ceiling, walls with doors and windows, and the view through them."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _reveal(item: Item, material: Material, hole: Opening, thick: float) -> None
 def door(
     kit: Kit, root: Piece, one: Wall, hole: Opening, *, thick: float = 0.15, paint: Material | None = None
 ) -> None:
-    """Hangs a door in its opening: closed, or swung into the room behind."""
+    """Hangs a door in its opening: closed, or open into the room behind."""
     x, y = one.start
     leaf = paint or (kit.some("wood") if kit.chance(0.5) else kit.light())
     rim = leaf if kit.chance(0.5) else kit.light()
@@ -114,7 +114,7 @@ def _panels(kit: Kit, item: Item, leaf: Material, s: int, width: float, height: 
 
 
 def window(kit: Kit, root: Piece, one: Wall, hole: Opening, *, thick: float = 0.15) -> None:
-    """Sets a window into its opening: frame, bars, sill, and blinds or curtains at times."""
+    """Sets a window into its opening: frame, bars, sill, and sometimes blinds or curtains."""
     x, y = one.start
     item = root.item("window", x, y, 0, one.yaw_deg)
     rim = kit.light() if kit.chance(0.7) else kit.some("wood")
@@ -212,7 +212,7 @@ def _hall_things(kit: Kit, behind: Piece, x0: float, x1: float, depth: float) ->
 
 
 def outside(kit: Kit, scene: Scene, root: Piece, windows: list[tuple[Wall, Opening]]) -> None:
-    """Sets what windows look out on: sky, far ground, houses and trees."""
+    """Adds the view from the windows: sky, far ground, houses and trees."""
     bright = kit.u(0.8, 2.5)
     if kit.chance(0.1):
         bright = 0.03  # night
@@ -252,7 +252,7 @@ def outside(kit: Kit, scene: Scene, root: Piece, windows: list[tuple[Wall, Openi
 
 
 def glowing(material: Material, strength: float) -> Material:
-    """The material, giving off light."""
+    """Material that emits light."""
     return dataclasses.replace(material, emission=strength)
 
 
@@ -266,7 +266,7 @@ def fit_openings(kit: Kit, plan: Plan, *, doors: int, windows: int) -> list[tupl
     for _ in range(doors):
         w = kit.choose(walls)
         size, high = kit.u(0.75, 1.0), min(plan.height - 0.1, kit.u(1.95, 2.15))
-        # Rooms behind two openings of one wall would run into each other.
+        # Rooms behind two openings of one wall would overlap.
         shut = any(o.kind in ("open door", "gap") for o in w.openings)
         kind = "door" if shut else kit.weighted({"door": 1.2, "open door": 0.9, "gap": 0.35})
         at = w.spot(kit, size + 0.2, 0, high)

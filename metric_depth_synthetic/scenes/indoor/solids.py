@@ -1,7 +1,7 @@
-"""Solids by the hundred: unit shapes under affine maps, made into meshes all at once.
+"""Solids as unit shapes under affine maps, converted to meshes all at once.
 
-A room holds some thousand boxes, rods and cushions. Building each alone costs more than casting the rays;
-here a piece of furniture only notes which unit shape goes where, and one sweep makes all triangles.
+A room has some thousand boxes, rods and cushions. Building each separately costs more than casting the rays;
+here a piece of furniture only records its unit shapes and their maps, and all triangles are made in one step.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Row = tuple[float, ...]
 
 @dataclass(eq=False)
 class Item:
-    """One instance to be: its label, its solids in its own frame, and where it stands in its piece."""
+    """Future instance: its label, its solids in its own frame, and its pose in its piece."""
 
     label: str
     T: FloatArray
@@ -43,7 +43,7 @@ class Item:
     def put(
         self, unit: str, material: Material, at: Sequence[float], size: Sequence[float], yaw_deg: float = 0.0
     ) -> None:
-        """A unit shape with the given extents, its base centred at a point, turned about z."""
+        """A unit shape with the given extents, its base centred at a point, rotated about z."""
         (x, y, z), (w, d, h) = at, size
         if yaw_deg:
             c, s = math.cos(math.radians(yaw_deg)), math.sin(math.radians(yaw_deg))
@@ -64,7 +64,7 @@ class Item:
         wx, wy, wz = end[0] - start[0], end[1] - start[1], end[2] - start[2]
         length = math.sqrt(wx * wx + wy * wy + wz * wz) or 1e-6
         dx, dy, dz = wx / length, wy / length, wz / length
-        # a is across the bar; b = way x a.
+        # a is perpendicular to the bar; b = way x a.
         ax, ay, az = (1.0, 0.0, 0.0) if abs(dz) > 0.999 else (-dy, dx, 0.0)
         norm = math.sqrt(ax * ax + ay * ay)
         ax, ay = ax / norm, ay / norm
@@ -103,7 +103,7 @@ class Item:
 
 @dataclass(eq=False)
 class Top:
-    """A level place on a piece where things can stand: a rectangle in its frame, and the room above it."""
+    """Horizontal rectangle of a piece on which things can stand, and the free height above it."""
 
     low: tuple[float, float]
     high: tuple[float, float]
@@ -113,12 +113,12 @@ class Top:
 
 @dataclass(eq=False)
 class Piece:
-    """Something that can be put down: items around (0, 0), its front towards +y.
+    """Piece of furniture or other placeable thing: items around (0, 0), front towards +y.
 
     Attributes:
-        width, depth, height: of what it occupies, in x, y and z.
-        tops: places on it.
-        base_z: height above which it occupies; above 0 for what hangs.
+        width, depth, height: occupied space in x, y and z.
+        tops: places for things on it.
+        base_z: height at which the occupied space starts; above 0 for hanging things.
     """
 
     width: float
@@ -135,7 +135,7 @@ class Piece:
         return made
 
     def add(self, other: Piece, x: float = 0.0, y: float = 0.0, z: float = 0.0, yaw_deg: float = 0.0) -> None:
-        """Puts another piece's items into this one; its tops too where it is turned by right angles."""
+        """Adds another piece's items to this one; its tops too if it is rotated by right angles."""
         T = meshes.placed(x, y, z, yaw_deg)
         for item in other.items:
             item.T = T @ item.T
@@ -147,7 +147,7 @@ class Piece:
             self.tops.extend(_moved_top(top, T) for top in other.tops)
 
     def into(self, scene: Scene) -> None:
-        """Makes the triangles of all items and adds them to a scene, an instance each."""
+        """Makes the triangles of all items and adds them to a scene, one instance each."""
         rows: dict[str, list[Row]] = {}
         plan = [(item, _noted(item, rows)) for item in self.items if item.solids]
         made = {name: _made(_unit_shape(name), np.array(r, np.float32)) for name, r in rows.items()}
@@ -156,7 +156,7 @@ class Piece:
             scene.things.append(Thing(item.label, parts, item.T, item.motion))
 
     def extents(self) -> tuple[list[str], FloatArray, FloatArray]:
-        """Labels, lowest and highest corners (N, 3) of boxes around items, or the solids of large ones."""
+        """Labels, lowest and highest corners (N, 3) of boxes around items, or around solids of large items."""
         items = [item for item in self.items if item.solids]
         counts = np.array([len(item.solids) for item in items])
         rows = np.array([row for item in items for _, _, row in item.solids])
@@ -203,7 +203,7 @@ def _moved_top(top: Top, T: FloatArray) -> Top:
 
 
 def _noted(item: Item, rows: dict[str, list[Row]]) -> list[tuple[Material, list[tuple[str, int, int]]]]:
-    """Appends an item's rows by unit shape; returns where each material's are."""
+    """Appends an item's rows by unit shape; returns the positions of each material's rows."""
     groups: dict[Material, dict[str, list[Row]]] = {}
     for unit, material, row in item.solids:
         groups.setdefault(material, {}).setdefault(unit, []).append(row)
@@ -232,7 +232,7 @@ def _made(shape: _Shape, rows: FloatArray) -> tuple[FloatArray, FloatArray, Floa
     maps = rows[:, :12].reshape(n, 3, 4)
     A = maps[:, :, :3]
     size = np.sqrt(np.einsum("nij,nij->nj", A, A))  # lengths of the shape's axes
-    # The maps have orthogonal columns, so that their inverse is the transpose over the squared lengths.
+    # The maps have orthogonal columns, so their inverse is the transpose over the squared lengths.
     tilt = A / (size * size)[:, None, :]
     corners = _mapped(shape.corners, A)
     corners += maps[:, None, :, 3]
@@ -244,7 +244,7 @@ def _made(shape: _Shape, rows: FloatArray) -> tuple[FloatArray, FloatArray, Floa
 
 
 def _mapped(points: FloatArray, maps: FloatArray) -> FloatArray:
-    """(N, P, 3): points (P, 3) under N maps (N, 3, 3), as one product of matrices."""
+    """Points (P, 3) under N maps (N, 3, 3), by one matrix product: (N, P, 3)."""
     n = len(maps)
     mapped: FloatArray = (points @ maps.reshape(n * 3, 3).T).reshape(-1, n, 3).transpose(1, 0, 2)
     return np.ascontiguousarray(mapped)

@@ -9,7 +9,7 @@ from metric_depth_synthetic.scenes.indoor.solids import Piece, Top
 
 
 def workbench(kit: Kit, density: float, *, backed: bool = True) -> Piece:
-    """A bench full of tools, with a pegboard behind it at times."""
+    """A bench full of tools, sometimes with a pegboard behind it."""
     w, d = kit.u(1.2, 2.4), kit.u(0.6, 0.8)
     piece = furniture.table(kit, w, d, kit.u(0.8, 0.95))
     shelf = piece.item("table")
@@ -61,7 +61,7 @@ def metal_rack(kit: Kit, density: float) -> Piece:
 
 
 def machine(kit: Kit) -> Piece:
-    """A machine tool, server cabinet, printer or compressor: solids grown together."""
+    """A machine tool, server cabinet, printer or compressor: joined solids."""
     w, d, h = kit.u(0.5, 1.4), kit.u(0.5, 0.9), kit.u(0.7, 1.9)
     piece = Piece(w, d, h)
     item = piece.item("object")

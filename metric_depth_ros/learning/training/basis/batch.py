@@ -1,4 +1,4 @@
-"""Cached pictures with anchors drawn on them, as one step of training takes them."""
+"""Training batches of basis generators: cached images with random anchors."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from metric_depth_ros.learning.training.basis.cache import BasisCache
 from metric_depth_ros.learning.training.basis.draw import MIXED, draw_anchors
 from metric_depth_ros.types import IntArray
 
-# Of a picture, that the solve and the dense loss see in one step; mixed draws of anchors need the room.
+# Pixels per image for the solve and the dense loss in one step; mixed draws of anchors need this many.
 _PIXELS, _PIXELS_MIXED = 1536, 2304
 
 
 @dataclass(frozen=True, eq=False)
 class BasisBatch:
-    """B pictures, and P pixels of each: its anchors, then some of the others, as many as there is room for.
+    """Batch of B images with P pixels each: the anchors, then as many of the others as fit.
 
-    Fields are of log metric less log relative depth. All pixels would take three times as long.
+    Fields are log metric minus log relative depth. Using all pixels would take three times as long.
 
     Attributes:
         features: (B, C, h, w).
-        log_relative: (B, 1, h, w) less its median.
+        log_relative: (B, 1, h, w) minus its median.
         pixel: (B, P) flat indices.
         truth: (B, P), NaN unknown.
         target: (B, P) at anchors, with their errors; 0 elsewhere.
@@ -44,7 +44,7 @@ class BasisBatch:
 def make_basis_batch(
     cache: BasisCache, index: IntArray, regime: str, rng: np.random.Generator, *, blind: bool = False
 ) -> BasisBatch:
-    """Cached pictures with anchors of a regime."""
+    """Batch of cached images with anchors of a regime."""
     features, log_relative, log_depth = cache.read(index)
     field = (log_depth - log_relative).reshape(len(index), -1)
     room = _PIXELS_MIXED if regime == MIXED else _PIXELS

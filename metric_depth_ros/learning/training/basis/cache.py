@@ -1,11 +1,11 @@
-"""What a frozen depth network says of a data set, on disk, so that training on it never waits for it.
+"""Cache on disk of a frozen depth network's outputs on datasets, for training basis generators.
 
-A folder of memory-mapped arrays over N pictures, at a quarter of the network's input (h, w):
+A folder of memory-mapped arrays over N images, at a quarter of the network's input size (h, w):
 
 - ``features.npy`` (N, C, h, w) uint8: offset + step * code per channel (``cache.json``); absent for C = 0
 - ``log_relative.npy`` (N, h, w) float32: log of ``positive_depth``
 - ``log_depth.npy`` (N, h, w) float32: log of metres; NaN unknown, sky, or outside 0.1 to 80 m
-- ``cache.json``: the network's name and sha256, C, sizes, how many pictures at the end are for validation
+- ``cache.json``: the network's name and sha256, C, sizes, number of images at the end for validation
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ from metric_depth_ros.learning.training.loader import open_with_depth
 from metric_depth_ros.types import FloatArray, IntArray, RelativeDepth
 
 NEAREST_M, FARTHEST_M = 0.1, 80.0
-# The name under which an engine gives what the generator reads.
+# Name of the engine's features that the generator uses.
 FEATURES = "f"
 _REDUCTION = 4
-# One scene in so many is for validation.
+# One of this many scenes is for validation.
 _SCENES = 50
-# Pictures that say how far each channel reaches, and the part of its values that lies within.
+# Number of images that determine the range of each channel, and the fraction of values within the range.
 _PROBED, _WITHIN = 48, 0.9995
 
 
 @dataclass(frozen=True)
 class CacheInfo:
-    """What ``cache.json`` holds.
+    """Content of ``cache.json``.
 
     Attributes:
         engine, sha256: the network's name and its file's digest.
-        kind: of its output.
-        channels: of the features, 0 without.
+        kind: kind of its output.
+        channels: of the features, 0 without features.
         height, width: of the maps.
-        count, validation: pictures in all, and how many at the end are for validation.
+        count, validation: images in all, and images at the end for validation.
         offset, step: of the features, per channel.
-        families: kinds of scenes, of which ``family.npy`` (N,) holds the place; one empty name where unknown.
+        families: kinds of scenes; ``family.npy`` (N,) holds indices into it. One empty name if unknown.
     """
 
     engine: str
@@ -70,10 +70,10 @@ class CacheInfo:
 
 
 class BasisCache:
-    """A folder of cached pictures; nothing is read before it is asked for."""
+    """Reads a folder of cached images, on demand."""
 
     def __init__(self, folder: str | Path) -> None:
-        """Raises InputError when the folder holds no whole cache."""
+        """Raises InputError if the folder holds no complete cache."""
         self.folder = Path(folder)
         try:
             tree = json.loads((self.folder / "cache.json").read_text(encoding="utf-8"))
@@ -88,24 +88,24 @@ class BasisCache:
             ) from error
 
     def __len__(self) -> int:
-        """How many there are to train on."""
+        """Number of training images."""
         return self.info.count - self.info.validation
 
     @property
     def family(self) -> IntArray:
-        """(N,) place in ``info.families``."""
+        """Index (N,) in ``info.families`` of each image."""
         return np.asarray(self._arrays["family"])
 
     @property
     def validation(self) -> range:
-        """Those that are not."""
+        """Indices of the validation images."""
         return range(len(self), self.info.count)
 
     def of_families(self, families: Sequence[str]) -> tuple[IntArray, IntArray]:
-        """Indices to train on and for validation, of these kinds of scenes; none named is all.
+        """Training and validation indices of some kinds of scenes; an empty list means all kinds.
 
         Raises:
-            ConfigError: the cache has no such kind, or none of it for one of the two.
+            ConfigError: the cache has no such kind, or no image of it for training or validation.
         """
         index, known = np.arange(self.info.count), self.info.families
         unknown = [name for name in families if name not in known]
@@ -122,7 +122,7 @@ class BasisCache:
         return training, validation
 
     def read(self, index: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Features (B, C, h, w), log relative and log metric depth (B, h, w) of some pictures."""
+        """Features (B, C, h, w), log relative and log metric depth (B, h, w) of some images."""
         parts = {name: np.asarray(array[index]) for name, array in self._arrays.items() if name != "family"}
         shape = (len(index), 0, self.info.height, self.info.width)
         features = np.zeros(shape, np.float32)
@@ -144,15 +144,15 @@ def write_cache(
     augment: bool = True,
     threads: int = 2,
 ) -> Iterator[int]:
-    """Writes up to ``count`` random pictures of data sets, ``cache.json`` last; yields how many are done.
+    """Writes up to ``count`` random images of datasets, ``cache.json`` last; yields the number written.
 
     Args:
-        folders: data sets that the package reads, with dense depth or LiDAR points.
-        config: of the network; each thread has one of its own.
-        augment: other frames and lights of pictures with dense depth; those for validation stay as they are.
+        folders: datasets that the package reads, with dense depth or LiDAR points.
+        config: of the network; each thread loads its own.
+        augment: whether to augment training images with dense depth; validation images are not changed.
 
     Raises:
-        ConfigError: fewer than 2 pictures, or no thread.
+        ConfigError: fewer than 2 images, or no thread.
         InputError: no data, or the folder cannot be written.
         ModelError: the network cannot be used.
     """
@@ -198,7 +198,7 @@ def write_cache(
 
 @dataclass(frozen=True, eq=False)
 class _Job:
-    """One picture to be cached."""
+    """Job that caches one image."""
 
     data: Dataset
     index: int
@@ -208,11 +208,11 @@ class _Job:
 
     @property
     def family(self) -> str:
-        """What kind of scene it is; empty where nobody says."""
+        """Kind of scene; empty if unknown."""
         return self.data.family(self.index)
 
     def made(self, engine: DepthEngine) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Features (C, h, w), log relative and log metric depth (h, w)."""
+        """Features (C, h, w), log relative and log metric depth (h, w) of the image."""
         item = engine.manifest.input
         frame, rng = self.data[self.index], np.random.default_rng(self.seed)
         image = frame.image
@@ -228,14 +228,14 @@ class _Job:
 
 
 def reduced_size(manifest: Manifest) -> tuple[int, int]:
-    """Width and height of a network's maps: a quarter of its input."""
+    """Width and height of the cached maps: a quarter of the network's input size."""
     sides = manifest.input.width, manifest.input.height
     width, height = (max(8, round(side / _REDUCTION)) for side in sides)
     return width, height
 
 
 def _reach(jobs: Sequence[_Job], engine: DepthEngine) -> tuple[FloatArray, FloatArray]:
-    """Offset and step (C,) of eight bits for each channel of the features; C = 0 without."""
+    """Offset and step (C,) of the 8-bit code of each feature channel; C = 0 without features."""
     probes = np.stack([job.made(engine)[0] for job in jobs[:_PROBED]])
     channels = probes.shape[1]
     if not channels:
@@ -246,13 +246,13 @@ def _reach(jobs: Sequence[_Job], engine: DepthEngine) -> tuple[FloatArray, Float
 
 
 def log_relative(relative: RelativeDepth, size: tuple[int, int]) -> FloatArray:
-    """(h, w) float32: log of the positive depth of a map reduced to ``size`` (width, height)."""
+    """Log (h, w) float32 of the positive depth of a map reduced to ``size`` (width, height)."""
     values = cv2.resize(relative.values, size, interpolation=cv2.INTER_LINEAR)
     return np.asarray(np.log(positive_depth(dataclasses.replace(relative, values=values))))
 
 
 def reduced_features(relative: RelativeDepth, size: tuple[int, int]) -> FloatArray:
-    """(C, h, w) float32 of the engine's features; C = 0 where it gives none."""
+    """The engine's features (C, h, w) float32 reduced to ``size``; C = 0 without features."""
     features = relative.features.get(FEATURES)
     if features is None:
         return np.zeros((0, size[1], size[0]), np.float32)
@@ -264,7 +264,7 @@ def reduced_features(relative: RelativeDepth, size: tuple[int, int]) -> FloatArr
 
 
 def depth_grid(frame: Frame, size: tuple[int, int]) -> FloatArray:
-    """(h, w) float32 metres of one pixel or point in each cell of a picture, NaN where none is known."""
+    """Depth (h, w) float32 in metres of one known pixel or point per grid cell; NaN without one."""
     width, height = size
     if frame.depth is not None:
         return np.asarray(cv2.resize(frame.depth, size, interpolation=cv2.INTER_NEAREST_EXACT))
@@ -272,20 +272,20 @@ def depth_grid(frame: Frame, size: tuple[int, int]) -> FloatArray:
     scale = np.array(size) / frame.image.shape[1::-1]
     column, row = np.clip(((pixels.uv + 0.5) * scale).astype(np.intp), 0, np.array(size) - 1).T
     grid = np.full((height, width), np.nan, np.float32)
-    order = np.argsort(-pixels.depth)  # of several points the nearest is seen
+    order = np.argsort(-pixels.depth)  # of several points the nearest is visible
     grid[row[order], column[order]] = pixels.depth[order]
     return grid
 
 
 def _picked(sets: Sequence[Dataset], count: int, seed: int) -> tuple[list[tuple[Dataset, int]], int]:
-    """Random pictures, those for validation last, and how many those are."""
+    """Random images, validation images last, and the number of validation images."""
     training: list[tuple[Dataset, int]] = []
     validation: list[tuple[Dataset, int]] = []
     for data in sets:
         numbers: dict[int, int] = {}
         for index in (i for i in range(len(data)) if data.has_depth(i, or_points=True)):
             turn, number = divmod(numbers.setdefault(data.scene(index), len(numbers)), _SCENES)
-            # Another one at each turn, as kinds of scenes follow each other in a fixed order.
+            # Shifted in each round, as kinds of scenes follow each other in a fixed order.
             (validation if number == turn % _SCENES else training).append((data, index))
     if not training:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Anchors for training a generator: the paper's regimes, and one of our own that has some of everything."""
+"""Random anchors for training a generator: the paper's regimes, and our mixed regime."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from metric_depth_ros.types import BoolArray, FloatArray, IntArray
 
 MIXED = "mixed"
 REGIME_NAMES = (*REGIMES, MIXED)
-# Highest number of anchors.
+# Largest number of anchors.
 _MOST = 2000
-# Highest range noise, as a fraction of depth.
+# Largest range noise, as a fraction of depth.
 _NOISE = 0.04
-# Fraction of the pictures with outliers, and the highest fraction of their anchors that are.
+# Fraction of the images with outliers, and the largest fraction of outliers among their anchors.
 _OUTLYING = 0.5
 _OUTLIERS = 0.12
-# Factors on the depth of an outlier that lies too far, or too near.
+# Factors on the depth of outliers that are too far or too near.
 _FAR = (1.2, 4.0)
 _NEAR = (0.25, 0.8)
-# How anchors lie, and how often.
+# Patterns of anchors, and their probabilities.
 _LAYOUTS = ("random", "grid", "lines", "clusters")
 _SHARES = (0.45, 0.15, 0.2, 0.2)
 
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """Anchors of one picture on its (h, w) grid.
+    """Anchors of one image on its grid (h, w).
 
     Attributes:
         place: (N,) flat indices.
-        error: (N,) what is added to their log depth.
-        sigma: (N,) standard deviation of the log depth that the solve is told.
+        error: (N,) error added to their log depth.
+        sigma: (N,) standard deviation of the log depth, as given to the solve.
     """
 
     place: IntArray
@@ -42,7 +42,7 @@ class Drawn:
 
 
 def draw_anchors(known: BoolArray, regime: str, rng: np.random.Generator) -> Drawn:
-    """Anchors at known pixels (h, w), at least one where any is known; exact in the paper's regimes."""
+    """Anchors at known pixels (h, w), at least one if any is known; without error in the paper's regimes."""
     if regime != MIXED:
         place = regime_places(known, regime, rng)
         return Drawn(place, np.zeros(len(place)), np.zeros(len(place)))
@@ -66,7 +66,7 @@ def _laid_out(known: BoolArray, count: int, layout: str, rng: np.random.Generato
         return grid_places(known, count, rng)
     row, column = np.divmod(places, known.shape[1])
     if layout == "lines":
-        # Rows that curve a little, as a LiDAR's do in the picture.
+        # Slightly curved rows, like a LiDAR's in the image.
         lines = int(np.clip(round(count / 30), 1, 16))
         bend = rng.uniform(-0.1, 0.1) * known.shape[0] * (2 * column / known.shape[1] - 1) ** 2
         wanted = (np.arange(lines) + rng.uniform(0.25, 0.75)) * known.shape[0] / lines

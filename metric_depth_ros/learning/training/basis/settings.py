@@ -1,4 +1,4 @@
-"""What a training of a basis generator is told."""
+"""Settings for training basis generators."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from metric_depth_ros.learning.training.settings import RunSettings
 
 @dataclass(frozen=True, kw_only=True)
 class BasisSettings(RunSettings):
-    """One run.
+    """Settings of one training run of a basis generator.
 
     Attributes:
-        cache: folder that ``write_cache`` made.
-        maps: K.
+        cache: folder written by ``write_cache``.
+        maps: K, the number of basis maps.
         blind: F = 0, the variant for networks without features.
-        regime: "low", "medium", "high" (the paper's: exact anchors, its solve and its losses alone) or
+        regime: "low", "medium", "high" (the paper's: exact anchors, only its solve and losses) or
             "mixed" (ours).
-        start: folder of a run to fine-tune; None begins at random.
+        start: folder of a run to fine-tune; None starts with random weights.
     """
 
     cache: str
@@ -36,7 +36,7 @@ class BasisSettings(RunSettings):
 
 
 def check_settings(settings: BasisSettings, resume: bool) -> None:
-    """Raises ConfigError for settings that cannot be, InputError for a folder that cannot be written."""
+    """Raises ConfigError for invalid settings, InputError for a folder that cannot be written."""
     if settings.regime not in REGIME_NAMES:
         raise ConfigError(f"regime: {settings.regime!r}; known are {', '.join(REGIME_NAMES)}.")
     for name, least in (("maps", 2), ("threads", 1)):

@@ -37,16 +37,16 @@ from metric_depth_ros.learning.training.loop import Trainer
 
 _MOST_VALIDATION, _STATISTICS = 400, 256
 _SPREAD_WEIGHT = 0.02
-# Of the errors, so many should lie within one stated sigma.
+# Fraction of the errors that should be within one stated sigma.
 _ONE_SIGMA = 0.683
-# Settings that a resumed run shares with what it was.
+# Settings that must not change when a run is resumed.
 _SAME = ("maps", "blind", "regime", "start", "batch", "learning_rate", "seed", "threads", "families")
 _SCORES = {"loss": "validation loss", "abs_rel": "AbsRel", "covered": "within 1 sigma"}
 
 
 @dataclass(frozen=True)
 class BasisScore:
-    """Means over the validation pictures. ``covered``: the part of the errors within one stated sigma."""
+    """Means over the validation images. ``covered``: fraction of the errors within one stated sigma."""
 
     loss: float
     abs_rel: float
@@ -54,7 +54,7 @@ class BasisScore:
 
 
 class BasisTrainer(Trainer):
-    """A run of a basis generator. At its end the stated spread of the best weights is calibrated."""
+    """Training run of a basis generator. At its end the spread of the best weights is calibrated."""
 
     scores = _SCORES
     settings: BasisSettings
@@ -62,7 +62,7 @@ class BasisTrainer(Trainer):
     average: BasisGenerator
 
     def __init__(self, settings: BasisSettings, *, resume: bool = False) -> None:
-        """Raises ConfigError, InputError or ModelError for what cannot be trained with or resumed from."""
+        """Raises ConfigError, InputError or ModelError if settings, data or checkpoint cannot be used."""
         check_settings(settings, resume)
         self.settings = settings
         torch.set_num_threads(settings.threads)
@@ -120,7 +120,7 @@ class BasisTrainer(Trainer):
         return make_basis_batch(self.cache, index, self.settings.regime, rng, blind=self.settings.blind)
 
     def _losses(self, batch: BasisBatch, maps: Tensor, gates: Tensor, size: Tensor) -> tuple[Tensor, Solved]:
-        """The overall loss (equation 28; ours adds that of the spread) and the solution."""
+        """Overall loss (equation 28; ours adds the spread loss) and the solution."""
         known = batch.truth.isfinite() & (batch.anchor.sum(1, keepdim=True) > 0)
         mixed = self.settings.regime == MIXED
         if mixed:
@@ -128,7 +128,7 @@ class BasisTrainer(Trainer):
         else:
             solved = solve_faithfully(maps, batch.target, batch.anchor)
         loss = dense_loss(solved.field, batch.truth, known, 0.1 if mixed else 1.0)
-        # Wrong anchors are not to be met.
+        # The field should not follow outliers.
         right = (
             batch.anchor * (~known | ((batch.target - batch.truth).abs() < 0.15)) if mixed else batch.anchor
         )
@@ -139,7 +139,7 @@ class BasisTrainer(Trainer):
         return loss, solved
 
     def _validate(self, network: BasisGenerator) -> tuple[BasisScore, float]:
-        """On held-out pictures, always with the same anchors; and the median of |error| / spread."""
+        """Scores on held-out images, always with the same anchors, and the median of |error| / spread."""
         losses, errors, ratios, inside = [], [], [], []
         for start in range(0, min(len(self._validation), _MOST_VALIDATION), self.settings.batch):
             index = self._validation[start : start + self.settings.batch]
@@ -170,13 +170,13 @@ class BasisTrainer(Trainer):
 
 
 def load_generator(run: str | Path) -> tuple[BasisGenerator, dict[str, Any]]:
-    """The best generator of a run, and the run's state. Raises ModelError."""
+    """Best generator of a run, and the run's state. Raises ModelError."""
     state = checkpoint.load(run)
     return build_generator(state).eval(), state
 
 
 def build_generator(state: dict[str, Any], *, weights: str = "best") -> BasisGenerator:
-    """The generator of a state. Raises ModelError when the weights do not fit the architecture."""
+    """Generator from a state. Raises ModelError if the weights do not fit the architecture."""
     return checkpoint.rebuilt(
         lambda: BasisGenerator(BasisGeneratorConfig(**state["architecture"])), state[weights], "generator"
     )
@@ -191,7 +191,7 @@ def outputs_at(network: BasisGenerator, batch: BasisBatch) -> tuple[Tensor, Tens
 
 
 def _check_same_run(settings: BasisSettings, engine: str, state: dict[str, Any]) -> None:
-    """Raises ConfigError for a run that is resumed with what it cannot go on with."""
+    """Raises ConfigError if a run is resumed with other settings or another network."""
     before = str(state["about"].get("engine"))
     if before != engine:
         raise ConfigError(

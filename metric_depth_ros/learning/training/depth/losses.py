@@ -1,8 +1,8 @@
-"""How far relative inverse depth is from the true depth, for a network that cannot know the scale.
+"""Losses of relative inverse depth, for networks that cannot know the scale.
 
-Every loss takes ``value`` (B, 1, H, W), what the network gave, and ``depth`` (B, 1, H, W) float32 in
-metres: inf is sky, NaN unknown. A picture counts by its own scale; one that shows hardly anything but
-sky and unknown counts nothing.
+Every loss takes ``value`` (B, 1, H, W), the network's output, and ``depth`` (B, 1, H, W) float32 in metres:
+inf is sky, NaN unknown. Each image has its own scale; an image with almost only sky and unknown depth does
+not count.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-# Beyond this, or this many times the picture's median, things are as far as the sky.
+# Depth beyond this, or beyond this many times the image's median, counts as far, like the sky.
 FAR_M = 200.0
 FAR_MEDIANS = 25.0
 _LEAST_ORDINARY = 0.05
@@ -25,30 +25,30 @@ _EPSILON = 1e-6
 
 
 def log_loss(value: Tensor, depth: Tensor) -> Tensor:
-    """Scalar: mean of |r|, r = ln value - ln(median depth / depth), and the gradients of r.
+    """Log loss, scalar: mean of |r| plus the gradient loss of r, r = ln value - ln(median depth / depth).
 
-    The median is over the ordinary pixels of a picture, those nearer than ``far``. What is farther,
-    and the sky, must only be at least that far: there r counts where it is positive, with depth cut
-    at far. The network learns to give 1 for the picture's median depth.
+    The median is over the ordinary pixels of an image, those nearer than ``far``. Farther pixels and the sky
+    must only be at least that far: there r counts only if it is positive, with depth limited to far. The
+    network learns to give 1 for the image's median depth.
     """
     residual, known, ordinary = _log_residual(value, depth, 0.0)
     return _with_gradients(residual, known, ordinary)
 
 
 def log_invariant_loss(value: Tensor, depth: Tensor) -> Tensor:
-    """Scalar: ``log_loss``, but a factor on a picture's whole ``value`` costs hardly anything.
+    """Almost scale-invariant log loss, scalar: as ``log_loss``, but a factor on ``value`` costs little.
 
-    r is first brought nearly to median 0. Not quite, since nothing would hold the output in place
-    otherwise, and the sky's one-sided pull would draw it down for ever.
+    Most of the median of r is subtracted first. Not all of it, since the output would not be bounded
+    otherwise: the one-sided loss of the sky would decrease it without end.
     """
     residual, known, ordinary = _log_residual(value, depth, _ALIGNED)
     return _with_gradients(residual, known, ordinary)
 
 
 def normalised_loss(value: Tensor, depth: Tensor) -> Tensor:
-    """Scalar: mean of |value - t| with t = (1/depth - median) / mean deviation, and its gradients.
+    """Normalised loss, scalar: mean |value - t| and gradient loss, t = (1/depth - median) / mean deviation.
 
-    The value is compared as it is: the network learns to give a normalised map.
+    The value is compared directly: the network learns to give a normalised map.
     """
     known, ordinary, _ = _regions(depth)
     target = _normalised(_inverse(depth), known).clamp(max=6.0)
@@ -56,9 +56,9 @@ def normalised_loss(value: Tensor, depth: Tensor) -> Tensor:
 
 
 def trimmed_loss(value: Tensor, depth: Tensor) -> Tensor:
-    """Scalar: the trimmed scale- and shift-invariant loss of MiDaS (Ranftl et al. 2020), and its gradients.
+    """Trimmed scale- and shift-invariant loss of MiDaS (Ranftl et al. 2020) plus gradient loss, scalar.
 
-    Both maps are brought to median 0 and mean deviation 1; the largest fifth of the errors is left out.
+    Both maps are normalised to median 0 and mean deviation 1; the largest fifth of the errors is left out.
     ``value`` may be scaled by a positive factor and shifted.
     """
     known, ordinary, _ = _regions(depth)
@@ -75,7 +75,7 @@ def trimmed_loss(value: Tensor, depth: Tensor) -> Tensor:
     )
 
 
-# What --loss may name -> (the loss, the output that the network needs for it).
+# Name for --loss -> (loss, output of the network that it needs).
 LOSSES: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], str]] = {
     "log": (log_loss, "log"),
     "log_invariant": (log_invariant_loss, "log"),
@@ -85,9 +85,10 @@ LOSSES: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], str]] = {
 
 
 def gradient_loss(residual: Tensor, known: Tensor) -> Tensor:
-    """Scalar: mean |difference| of neighbours in ``residual``, at 1, 2, 4 and 8 pixels, both ways.
+    """Gradient loss, scalar: mean |difference| of ``residual`` at distances of 1, 2, 4 and 8 pixels.
 
-    Only pairs that are both ``known`` count: this keeps edges where the truth has them.
+    Both directions count, but only pairs in which both are ``known``: this keeps edges where the truth has
+    them.
     """
     total = residual.new_zeros(())
     for scale in range(_GRADIENT_SCALES):
@@ -106,7 +107,7 @@ def gradient_loss(residual: Tensor, known: Tensor) -> Tensor:
 
 
 def _log_residual(value: Tensor, depth: Tensor, aligned: float) -> tuple[Tensor, Tensor, Tensor]:
-    """r of ``log_loss``, less ``aligned`` of its median; which pixels are known, which ordinary."""
+    """r of ``log_loss`` minus ``aligned`` times its median, and the masks of known and ordinary pixels."""
     known, ordinary, far = _regions(depth)
     log_depth = torch.minimum(torch.nan_to_num(depth, nan=1.0, posinf=torch.inf), far).log()
     residual = value.clamp_min(1e-12).log() + log_depth - _masked_median(log_depth, ordinary)
@@ -125,7 +126,7 @@ def _with_gradients(residual: Tensor, known: Tensor, ordinary: Tensor) -> Tensor
 
 
 def _regions(depth: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Which pixels are known, which of them are ordinary, and where far begins (B, 1, 1, 1) metres."""
+    """Masks of known and of ordinary pixels, and the start of far (B, 1, 1, 1) in metres."""
     known = ~depth.isnan()
     finite = known & depth.isfinite()
     far = (FAR_MEDIANS * _masked_median(depth, finite)).clamp(max=FAR_M)
@@ -133,17 +134,17 @@ def _regions(depth: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _enough(ordinary: Tensor) -> Tensor:
-    """(B,) whether a picture counts."""
+    """Whether an image counts (B,): it has enough ordinary pixels."""
     return ordinary.flatten(1).float().mean(1) > _LEAST_ORDINARY
 
 
 def _inverse(depth: Tensor) -> Tensor:
-    """1/depth; 0 for sky and where it is unknown."""
+    """Inverse depth; 0 for sky and unknown."""
     return torch.where(depth.isnan(), torch.zeros_like(depth), 1 / depth)
 
 
 def _normalised(map_: Tensor, known: Tensor) -> Tensor:
-    """Less its median over known pixels, by its mean deviation from it."""
+    """Map minus its median over known pixels, divided by its mean deviation from it."""
     centred = map_ - _masked_median(map_.detach(), known)
     count = known.sum((1, 2, 3), keepdim=True).clamp_min(1)
     spread = torch.where(known, centred.abs(), torch.zeros_like(centred)).sum((1, 2, 3), keepdim=True) / count
@@ -151,7 +152,7 @@ def _normalised(map_: Tensor, known: Tensor) -> Tensor:
 
 
 def _masked_median(map_: Tensor, mask: Tensor) -> Tensor:
-    """(B, 1, 1, 1): the median over the mask, of every second row and column; 1 where that is empty."""
+    """Median (B, 1, 1, 1) over the mask, in every second row and column; 1 if that is empty."""
     if min(map_.shape[2:]) >= 32:
         map_, mask = map_[..., ::2, ::2], mask[..., ::2, ::2]
     median = torch.where(mask, map_, torch.nan).flatten(1).nanmedian(1).values
@@ -159,7 +160,7 @@ def _masked_median(map_: Tensor, mask: Tensor) -> Tensor:
 
 
 def resized_like(value: Tensor, depth: Tensor) -> Tensor:
-    """``value`` at the size of ``depth``."""
+    """``value`` resized to the size of ``depth``."""
     if value.shape[2:] == depth.shape[2:]:
         return value
     return functional.interpolate(value, size=depth.shape[2:], mode="bilinear", align_corners=False)

@@ -1,4 +1,4 @@
-"""What a training of the small depth network is told."""
+"""Settings for training the small depth network."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from metric_depth_ros.learning.training.settings import RunSettings, grown_size
 
 @dataclass(frozen=True, kw_only=True)
 class DepthSettings(RunSettings):
-    """One run.
+    """Settings of one training run of the small depth network.
 
     Attributes:
-        data: data sets: folders of shards or of frames with depth images.
-        size: width and height that the network is for.
+        data: datasets: folders of shards or of frames with depth images.
+        size: width and height at which the network will be used.
         loss: a name in ``losses.LOSSES``.
-        threads: parts of a batch that are computed side by side on a processor; 0 is one per core.
+        threads: parts of a batch that are computed in parallel on a CPU; 0 is one per core.
         device: "auto", "cpu" or "cuda".
-        start: weights to begin with, as depth-export writes them; None begins at random.
-        real: real data sets, or folders of such, to look at, never to train on.
+        start: initial weights, as written by depth-export; None starts with random weights.
+        real: real datasets, or folders of datasets, for validation only.
     """
 
     data: tuple[str, ...]
@@ -35,5 +35,5 @@ class DepthSettings(RunSettings):
 
 
 def draw_size(size: tuple[int, int], progress: float, rng: np.random.Generator) -> tuple[int, int]:
-    """Width and height of one batch: ``grown_size``, half of the time of another shape."""
+    """Width and height of one batch: ``grown_size``, in half of the batches with another aspect ratio."""
     return grown_size(size, progress, (1.0, 1.0, 1.0, 1.25, 0.8, 1.5)[int(rng.integers(6))])

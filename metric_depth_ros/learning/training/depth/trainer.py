@@ -1,4 +1,4 @@
-"""Trains the small depth network; pictures grow with progress."""
+"""Trains the small depth network on images whose size grows with progress."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from metric_depth_ros.learning.training.loader import Batch, BatchJobs, Samples,
 from metric_depth_ros.learning.training.loop import Trainer
 from metric_depth_ros.learning.training.workers import Workers, normalised
 
-# Settings that a resumed run shares with what it was.
+# Settings that must not change when a run is resumed.
 _SAME = ("loss", "optimizer", "size", "batch", "seed", "families")
 
 
 class DepthTrainer(Trainer):
-    """A run of the small depth network. The newest average is kept, since validation gives no loss."""
+    """Training run of the small depth network. Keeps the newest average: validation gives no loss."""
 
     scores = SCORES
     settings: DepthSettings
@@ -37,7 +37,7 @@ class DepthTrainer(Trainer):
     average: TinyDepth
 
     def __init__(self, settings: DepthSettings, *, resume: bool = False) -> None:
-        """Raises ConfigError, InputError or ModelError for what cannot be trained with or resumed from."""
+        """Raises ConfigError, InputError or ModelError if settings, data or checkpoint cannot be used."""
         _check(settings, resume)
         device = choose_device(settings.device)
         parts = 1 if device == "cuda" else settings.threads or os.cpu_count() or 1
@@ -64,7 +64,7 @@ class DepthTrainer(Trainer):
         self._validation = Validation(self._samples, settings.real)
 
     def close(self) -> None:
-        """Ends the threads."""
+        """Stops the threads."""
         self._workers.close()
         super().close()
 
@@ -85,7 +85,7 @@ class DepthTrainer(Trainer):
 
 
 def mean_loss(loss: Callable[[Tensor, Tensor], Tensor], network: nn.Module, batch: Batch) -> Tensor:
-    """Scalar: the loss of a network on a batch."""
+    """Loss of a network on a batch, scalar."""
     image = normalised(batch.image, next(network.parameters()).device)
     depth = torch.from_numpy(batch.depth).to(image.device, non_blocking=True)[:, None]
     with torch.autocast(image.device.type, torch.bfloat16):
@@ -94,13 +94,13 @@ def mean_loss(loss: Callable[[Tensor, Tensor], Tensor], network: nn.Module, batc
 
 
 def load_depth_network(run: str | Path) -> tuple[TinyDepth, dict[str, Any]]:
-    """The network of a run, in eval mode, and the run's state. Raises ModelError."""
+    """Network of a run, in eval mode, and the run's state. Raises ModelError."""
     state = checkpoint.load(run)
     return build_depth_network(state).eval(), state
 
 
 def build_depth_network(state: dict[str, Any], *, weights: str = "best") -> TinyDepth:
-    """The network of a state. Raises ModelError when the weights do not fit the architecture."""
+    """Network from a state. Raises ModelError if the weights do not fit the architecture."""
     return checkpoint.rebuilt(
         lambda: TinyDepth(TinyDepthConfig(**state["architecture"])), state[weights], "network"
     )

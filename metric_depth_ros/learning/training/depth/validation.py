@@ -1,4 +1,4 @@
-"""What a network that is being trained would score, on held-out synthetic samples and on real frames."""
+"""Validation of the small depth network on held-out synthetic samples and on real frames."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from metric_depth_ros.learning.training.loader import Samples
 from metric_depth_ros.learning.training.workers import normalised
 from metric_depth_ros.types import FloatArray, ImageArray
 
-# Field of a score -> its title.
+# Field of a score -> title of its panel.
 SCORES = {"rank": "rank correlation", "abs_rel": "AbsRel after a fit"}
 _MOST_SYNTHETIC = 120
 
 
 def predictor(network: nn.Module, size: tuple[int, int]) -> Predictor:
-    """What the network says of a picture that is stretched to ``size`` (width, height), as in the engine."""
+    """Function that predicts an image after stretching it to ``size`` (width, height), as in the engine."""
 
     def predict(image: ImageArray) -> FloatArray:
         shrinks = image.shape[0] > size[1] or image.shape[1] > size[0]
@@ -44,10 +44,10 @@ def predictor(network: nn.Module, size: tuple[int, int]) -> Predictor:
 
 
 class Validation:
-    """Pictures to look at now and then: held-out samples, and real frames."""
+    """Validation images: held-out samples, and real frames."""
 
     def __init__(self, samples: Samples, real: Sequence[str] = ()) -> None:
-        """``real``: data sets, or folders of such. Raises InputError for a damaged shard or set."""
+        """``real``: datasets, or folders of datasets. Raises InputError for a damaged shard or set."""
         places = samples.validation
         chosen = (
             sorted({*np.linspace(0, len(places) - 1, _MOST_SYNTHETIC).astype(int).tolist()}) if places else []

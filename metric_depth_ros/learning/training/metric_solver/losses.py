@@ -1,7 +1,7 @@
-"""Losses of Metric-Solver (paper 004, equations 8 to 11) on targets of the near and far codec.
+"""Losses of Metric-Solver (paper 004, equations 8 to 11) on near and far depth targets.
 
-The paper sums over pixels. Here the sum is divided by the number of pixels of known depth, of the whole
-batch: the three losses keep their proportions, and the loss is as large for any size and batch.
+The paper sums over pixels. Here the sum is divided by the number of pixels of known depth in the whole batch:
+the three losses keep their proportions, and the loss does not depend on image and batch size.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ NEAR_WEIGHT, FAR_WEIGHT, MASK_WEIGHT = 1.0, 1.0, 0.05
 
 
 class Targets(NamedTuple):
-    """What is to be predicted, each (B, 1, H, W).
+    """Targets of the prediction, each (B, 1, H, W).
 
     Attributes:
-        near, far: scaled and tapered depth in [0, 1]; 0 where they do not say the depth.
-        is_near, is_far: bool, which of them says it; neither where depth is unknown.
+        near, far: scaled and tapered depth in [0, 1]; 0 where they do not encode the depth.
+        is_near, is_far: bool, which of them encodes it; neither for unknown depth.
     """
 
     near: Tensor
@@ -38,9 +38,9 @@ class Targets(NamedTuple):
 
 
 def targets_of(depth: FloatArray, focus_m: FloatArray, device: str | torch.device = "cpu") -> Targets:
-    """Targets of depth (B, H, W) in metres, inf sky, NaN unknown, for a focus (B,) in metres each.
+    """Targets from depth (B, H, W) in metres, inf sky, NaN unknown, and one focus (B,) in metres each.
 
-    The sky's far depth is 0: it is beyond everything.
+    The far depth of the sky is 0, the code of infinite depth.
     """
     coded = [encode(map_, float(focus)) for map_, focus in zip(depth, focus_m, strict=True)]
     near, far = (
@@ -51,17 +51,17 @@ def targets_of(depth: FloatArray, focus_m: FloatArray, device: str | torch.devic
 
 
 def near_loss(near: Tensor, targets: Targets) -> Tensor:
-    """Scalar: squared error of scaled near depth within the focus (equation 8)."""
+    """Near loss (equation 8), scalar: squared error of scaled near depth within the focus."""
     return _mean((near - targets.near) ** 2 * targets.is_near, targets)
 
 
 def far_loss(far: Tensor, targets: Targets) -> Tensor:
-    """Scalar: squared error of tapered far depth beyond the focus (equation 9)."""
+    """Far loss (equation 9), scalar: squared error of tapered far depth beyond the focus."""
     return _mean((far - targets.far) ** 2 * targets.is_far, targets)
 
 
 def mask_loss(mask_logit: Tensor, targets: Targets) -> Tensor:
-    """Scalar: cross entropy of the mask (equation 10), where depth is known."""
+    """Mask loss (equation 10), scalar: cross entropy of the mask where depth is known."""
     wanted = targets.is_near.to(mask_logit.dtype)
     entropy = functional.binary_cross_entropy_with_logits(mask_logit, wanted, reduction="none")
     return _mean(entropy * (targets.is_near | targets.is_far), targets)
@@ -70,9 +70,9 @@ def mask_loss(mask_logit: Tensor, targets: Targets) -> Tensor:
 def metric_solver_loss(
     near: Tensor, far: Tensor | None, mask_logit: Tensor | None, targets: Targets
 ) -> Tensor:
-    """Scalar: the three losses by their weights (equation 11), of maps (B, 1, H, W).
+    """Total loss (equation 11), scalar: weighted sum of the three losses, from maps (B, 1, H, W).
 
-    ``far`` and ``mask_logit`` are None of a network without those heads: nothing is asked of them.
+    ``far`` and ``mask_logit`` are None for a network without those heads; their losses are left out.
     """
     loss = NEAR_WEIGHT * near_loss(near, targets)
     if far is not None:
@@ -85,11 +85,11 @@ def metric_solver_loss(
 def outputs_loss(
     network: MetricSolver, outputs: Sequence[Tensor], depth: FloatArray, focus_m: Tensor
 ) -> Tensor:
-    """Scalar: what a network's near depth, far depth and mask logit cost, of the heads that it has.
+    """Total loss of a network's near depth, far depth and mask logit, scalar; missing heads are left out.
 
     Args:
         depth: (B, H, W) metres as for ``targets_of``; the outputs are resized to it.
-        focus_m: (B,) metres that the network was told.
+        focus_m: (B,) metres, the focus given to the network.
     """
     targets = targets_of(depth, network.used_focus(focus_m).cpu().numpy(), focus_m.device)
     near, far, logit = (resized_like(map_, targets.near) for map_ in outputs)

@@ -1,4 +1,4 @@
-"""What a training of Metric-Solver is told, and the focuses it draws."""
+"""Settings for training Metric-Solver, and random focuses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from metric_depth_ros.learning.training.settings import RunSettings
 from metric_depth_ros.near_far import FOCUSES
 from metric_depth_ros.types import FloatArray
 
-# The paper's (section 4.1); it has no batch size.
+# The paper's settings (section 4.1); it states no batch size.
 _PAPER: dict[str, Any] = {
     "size": (518, 518),
     "batch": 64,
@@ -24,28 +24,28 @@ _PAPER: dict[str, Any] = {
     "look_every": 5000,
     "grows": False,
 }
-# What --config may name -> settings that differ from the tiny one's.
+# Name for --config -> settings that differ from the tiny configuration.
 CONFIGS: dict[str, dict[str, Any]] = {"tiny": {}, "small": _PAPER, "base": _PAPER, "large": _PAPER}
-# Of the focuses, so many are of the pool itself; the others lie anywhere between its ends.
+# Fraction of the focuses from the pool itself; the others are anywhere between its ends.
 _OF_POOL = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
 class MetricSolverSettings(RunSettings):
-    """One run.
+    """Settings of one training run of Metric-Solver.
 
     Attributes:
-        data: data sets: folders of shards or of frames with depth images.
+        data: datasets: folders of shards or of frames with depth images.
         encoder, focuses, heads, mask: of ``MetricSolverConfig``.
-        size: width and height of the pictures.
-        grows: whether pictures grow to ``size`` on the way: most is learnt at a part of the cost.
-        batch: pictures a step, of all GPUs together.
+        size: width and height of the images.
+        grows: whether images grow to ``size`` during training: most is learnt at a fraction of the cost.
+        batch: images per step, of all GPUs together.
         optimizer: "adamw" (the paper's) or "muon".
-        threads: parts of a batch that are computed side by side on a processor; 0 is one per core.
+        threads: parts of a batch that are computed in parallel on a CPU; 0 is one per core.
         device: "auto", "cpu" or "cuda".
         start: folder of a run to fine-tune.
-        weights: to begin with otherwise: of the tiny encoder what depth-export wrote, of the others the
-            folder of a checkpoint (DINOv2 or Depth Anything V2). None begins at random.
+        weights: initial weights without ``start``: for the tiny encoder the file of depth-export, for the
+            others a checkpoint folder (DINOv2 or Depth Anything V2). None starts with random weights.
     """
 
     data: tuple[str, ...]
@@ -62,7 +62,7 @@ class MetricSolverSettings(RunSettings):
 
 
 def settings_of(config: str, **told: Any) -> MetricSolverSettings:
-    """The settings of a configuration; of ``told``, what is not None differs from them.
+    """Settings of a configuration, changed by the values of ``told`` that are not None.
 
     Raises:
         ConfigError: an unknown configuration.
@@ -76,9 +76,9 @@ def settings_of(config: str, **told: Any) -> MetricSolverSettings:
 
 
 def draw_focus(focuses: Sequence[float], count: int, rng: np.random.Generator) -> FloatArray:
-    """(count,) metres: half of them of the pool, the others between its ends, even in their logarithm.
+    """Random focuses (count,) in metres: half from the pool, the others log-uniform between its ends.
 
-    The paper draws of the pool alone; those between train the way from one embedding to the next.
+    The paper draws only from the pool; the others train the interpolation between embeddings.
     """
     nearest, farthest = math.log(min(focuses)), math.log(max(focuses))
     between = np.exp(rng.uniform(nearest, farthest, count))

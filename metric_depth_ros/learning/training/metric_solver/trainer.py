@@ -1,6 +1,6 @@
 """Trains Metric-Solver (paper 004, section 3.3) on synthetic shards.
 
-Under torchrun every GPU takes its part of the batch.
+Under torchrun every GPU processes a part of the batch.
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ from metric_depth_ros.learning.training.workers import Workers, normalised
 from metric_depth_ros.near_far import is_pool
 from metric_depth_ros.types import FloatArray
 
-# Settings that a resumed run shares with what it was.
+# Settings that must not change when a run is resumed.
 _SAME = (
     "encoder", "focuses", "heads", "mask", "size", "grows", "batch", "optimizer", "learning_rate", "seed",
     "families",
 )  # fmt: skip
-# A stream of random numbers of its own, beside those of the pictures.
+# A stream of random numbers separate from that of the images.
 _FOCUS = 7
 
 
 @dataclass(frozen=True, eq=False)
 class FocusedBatch(Batch):
-    """Pictures, and for each a focus (B,) in metres."""
+    """Batch of images with one focus each, (B,) in metres."""
 
     focus_m: FloatArray
 
 
 class MetricSolverTrainer(Trainer):
-    """A run of Metric-Solver; a focus is drawn for every picture."""
+    """Training run of Metric-Solver; a random focus is drawn for every image."""
 
     scores = SCORES
     settings: MetricSolverSettings
@@ -58,7 +58,7 @@ class MetricSolverTrainer(Trainer):
     average: MetricSolver
 
     def __init__(self, settings: MetricSolverSettings, *, resume: bool = False) -> None:
-        """Raises ConfigError, InputError or ModelError for what cannot be trained with or resumed from."""
+        """Raises ConfigError, InputError or ModelError if settings, data or checkpoint cannot be used."""
         self._device = choose_device(settings.device)
         rank = join_ranks(self._device)
         _check(settings, rank, resume)
@@ -82,7 +82,7 @@ class MetricSolverTrainer(Trainer):
             self._validation = FocusValidation(self._samples, settings.size, settings.focuses)
 
     def close(self) -> None:
-        """Ends the threads, and leaves the other processes."""
+        """Stops the threads, and disconnects from the other processes."""
         self._workers.close()
         super().close()
         leave_ranks()
@@ -124,20 +124,20 @@ class MetricSolverTrainer(Trainer):
 
 
 def load_metric_solver(run: str | Path) -> tuple[MetricSolver, dict[str, Any]]:
-    """The best network of a run, in eval mode, and the run's state. Raises ModelError."""
+    """Best network of a run, in eval mode, and the run's state. Raises ModelError."""
     state = checkpoint.load(run)
     return build_metric_solver(state).eval(), state
 
 
 def build_metric_solver(state: dict[str, Any], *, weights: str = "best") -> MetricSolver:
-    """The network of a state. Raises ModelError when the weights do not fit the architecture."""
+    """Network from a state. Raises ModelError if the weights do not fit the architecture."""
     return checkpoint.rebuilt(
         lambda: MetricSolver(MetricSolverConfig(**state["architecture"])), state[weights], "network"
     )
 
 
 def _network(settings: MetricSolverSettings, state: dict[str, Any] | None) -> MetricSolver:
-    """The network that a run goes on with, or begins with. Raises ConfigError or ModelError."""
+    """Network with which a run continues or starts. Raises ConfigError or ModelError."""
     if state:
         return build_metric_solver(state, weights="network")
     config = MetricSolverConfig(settings.encoder, settings.focuses, heads=settings.heads, mask=settings.mask)
@@ -155,7 +155,7 @@ def _network(settings: MetricSolverSettings, state: dict[str, Any] | None) -> Me
 
 
 def _begin_with(network: MetricSolver, weights: str) -> None:
-    """Takes over what stored weights hold. Raises ModelError when they are missing or do not fit."""
+    """Loads initial weights into the network. Raises ModelError if they are missing or do not fit."""
     if network.config.encoder == "tiny":
         tiny = TinyDepth()
         checkpoint.load_weights(tiny, weights)
@@ -167,7 +167,7 @@ def _begin_with(network: MetricSolver, weights: str) -> None:
 
 
 def _check(settings: MetricSolverSettings, rank: Rank, resume: bool) -> None:
-    """Raises ConfigError for settings that cannot be, InputError for a folder that cannot be written."""
+    """Raises ConfigError for invalid settings, InputError for a folder that cannot be written."""
     multiple = 1 if settings.encoder == "tiny" else PATCH
     if min(settings.size) < 32 or any(side % multiple for side in settings.size):
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""How well a Metric-Solver that is being trained does on held-out samples, focus by focus."""
+"""Validation of Metric-Solver on held-out samples, for each focus."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _MOST, _TOGETHER = 96, 8
 
 @dataclass(frozen=True)
 class FocusScore:
-    """Means over the validation pictures.
+    """Scores of one focus: means over the validation images.
 
     Attributes:
         loss: of equation 11.
         abs_rel, delta1: of fused depth where the truth is within the focus.
-        mask: the part of the pixels whose mask is right.
+        mask: fraction of the pixels with a correct mask.
     """
 
     loss: float
@@ -38,15 +38,15 @@ class FocusScore:
     mask: float
 
 
-# Field of a score -> its panel's title.
+# Field of a score -> title of its panel.
 SCORES = {"loss": "validation loss", "abs_rel": "AbsRel", "delta1": "delta1", "mask": "mask accuracy"}
 
 
 class FocusValidation:
-    """Held-out samples, and the focuses to look at them with: the pool's ends and middle."""
+    """Held-out samples, and the validation focuses: the ends and the middle of the pool."""
 
     def __init__(self, samples: Samples, size: tuple[int, int], focuses: Sequence[float]) -> None:
-        """``size``: width and height of the pictures. Raises InputError for a damaged shard."""
+        """``size``: width and height of the images. Raises InputError for a damaged shard."""
         places = samples.validation
         chosen = sorted({*np.linspace(0, len(places) - 1, min(_MOST, len(places))).astype(int).tolist()})
         read = [samples.read(*places[index]) for index in chosen]
@@ -56,7 +56,7 @@ class FocusValidation:
         self.focuses = tuple(sorted({focuses[0], focuses[len(focuses) // 2], focuses[-1]}))
 
     def scores(self, network: MetricSolver) -> dict[str, FocusScore]:
-        """A score of every focus, by its name; none without held-out samples."""
+        """Score of each focus by name; empty without held-out samples."""
         device = next(network.parameters()).device
         found: dict[float, list[FocusScore]] = {focus: [] for focus in self.focuses}
         with torch.inference_mode():
@@ -75,14 +75,14 @@ class FocusValidation:
 
 
 def shrunk(image: ImageArray, size: tuple[int, int]) -> ImageArray:
-    """A picture stretched to ``size`` (width, height), as in the engine."""
+    """Image stretched to ``size`` (width, height), as in the engine."""
     shrinks = image.shape[0] > size[1] or image.shape[1] > size[0]
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, size, interpolation=how), np.uint8)
 
 
 def fused_depth(near: Tensor, far: Tensor, mask_logit: Tensor, focus_m: float) -> FloatArray:
-    """Metres of a network's maps, of their shape; ``focus_m`` is what they refer to."""
+    """Fused depth in metres from a network's maps, of their shape; ``focus_m`` is their focus."""
     near_depth = decode_near(near.cpu().numpy(), focus_m)
     far_depth = decode_far(far.cpu().numpy(), focus_m)
     return fuse(near_depth, far_depth, mask_logit.sigmoid().cpu().numpy())
