@@ -17,6 +17,7 @@ from metric_depth_ros.solvers.fitting.observations import (
     weighted_medians,
     weights_in,
 )
+from metric_depth_ros.solvers.fitting.penalised import Rows, fit_ridge
 from metric_depth_ros.solvers.fitting.robust import robust_weights
 from metric_depth_ros.solvers.fitting.surfaces import fit_surfaces
 from metric_depth_ros.types import Anchors, RelativeDepth
@@ -128,6 +129,54 @@ def test_leave_one_out_errors_are_those_of_leaving_out(slopes):
         p = np.linalg.lstsq(A[rest] * root[rest, None], seen.y[rest] * root[rest], rcond=None)[0]
         expected += seen.weight[out] * (seen.y[out] - A[out] @ p) ** 2
     assert fits.left_out[0] == pytest.approx(expected, rel=1e-5)
+
+
+def ridge_problem(seed):
+    """A row has two entries; the first ten of twenty columns hold a smooth curve."""
+    rng = np.random.default_rng(seed)
+    index = rng.integers(0, 9, (40, 1)) + [0, 1]
+    value, weight = rng.uniform(0.2, 1, (40, 2)), rng.uniform(0.3, 2, 40)
+    rows, step = Rows(index, value, 10), np.diff(np.eye(10), axis=0)
+    target = rows.times(np.sin(np.arange(10) / 2)) + rng.normal(0, 0.4, 40)
+    return rows, target, weight, step.T @ step
+
+
+def plain_ridge(rows, target, weight, penalty, strength):
+    A = np.zeros((len(target), rows.columns))
+    np.add.at(A, (np.arange(len(target))[:, None], rows.index), rows.value)
+    system = A.T @ (weight[:, None] * A) + strength * penalty + 1e-6 * np.eye(rows.columns)
+    return A, np.linalg.solve(system, A.T @ (weight * target))
+
+
+def left_out_error(rows, target, weight, penalty, strength):
+    """Weighted squared errors of every target, each by the fit without it."""
+    total = 0.0
+    for i in range(len(target)):
+        without = np.where(np.arange(len(target)) == i, 0.0, weight)
+        A, c = plain_ridge(rows, target, without, penalty, strength)
+        total += weight[i] * (target[i] - A[i] @ c) ** 2
+    return total
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_strength_of_a_ridge_is_the_one_that_leaves_out_best(seed):
+    problem = ridge_problem(seed)
+    strengths = (1e-2, 1e-1, 1.0, 10.0, 1e3)
+    found = fit_ridge(*problem, strengths)
+    errors = [left_out_error(*problem, strength) for strength in strengths]
+    assert found.strength == strengths[np.argmin(errors)] in strengths[1:-1]
+    np.testing.assert_allclose(found.coefficients, plain_ridge(*problem, found.strength)[1], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("gain", "taken"), [(0.007, False), (0.014, True)])
+def test_a_weaker_ridge_must_be_better_by_a_hundredth(gain, taken):
+    problem, low, high = ridge_problem(0), 1.0, 1e3
+    least = left_out_error(*problem, high)
+    strong = high
+    for _ in range(30):  # the weaker one that is better by the gain
+        middle = (low * high) ** 0.5
+        low, high = (middle, high) if left_out_error(*problem, middle) < least * (1 - gain) else (low, middle)
+    assert fit_ridge(*problem, (low, strong)).strength == (low if taken else strong)
 
 
 def test_weighted_medians():
