@@ -36,7 +36,14 @@ def _add_depth(networks: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--data", type=Path, nargs="+", required=True, metavar="DATA", help="folders of shards or frames"
     )
-    add_run(parser, look_every="2000")
+    add_run(
+        parser,
+        minutes="60",
+        batch="16",
+        learning_rate="0.001",
+        threads="one per core",
+        look_every="2000",
+    )
     parser.add_argument(
         "--size", default="320x240", help="the network's input, WIDTHxHEIGHT (default 320x240)"
     )

@@ -23,7 +23,7 @@ def add_basis(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         "validation.csv and curves.png; --resume goes on after a cut. "
         "Then: metric_depth train basis-export RUN --to FOLDER.",
     )
-    add_run(parser, look_every="200")
+    add_run(parser, minutes="60", batch="16", learning_rate="0.005", threads="2", look_every="200")
     data = parser.add_argument_group("data")
     data.add_argument("--data", type=Path, nargs="+", metavar="DATA", help="folders of frames or shards")
     data.add_argument(

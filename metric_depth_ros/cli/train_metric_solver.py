@@ -25,7 +25,14 @@ def add_metric_solver(networks: argparse._SubParsersAction[argparse.ArgumentPars
         "in paper 004, on several GPUs by torchrun: torchrun --nproc-per-node 8 -m metric_depth_ros.cli "
         "train metric-solver ... Fine-tuning: --start RUN --epochs 70 --data ...",
     )
-    add_run(parser, look_every="500; others: 5000")
+    add_run(
+        parser,
+        minutes="40; others: 205,000 steps",
+        batch="16; others: 64, of all GPUs",
+        learning_rate="0.001; others: 5e-6",
+        threads="one per core",
+        look_every="500; others: 5000",
+    )
     data = parser.add_argument_group("data")
     data.add_argument(
         "--data", type=Path, nargs="+", required=True, metavar="DATA", help="folders of shards or frames"

@@ -10,19 +10,29 @@ from pathlib import Path
 from typing import Any
 
 
-def add_run(parser: argparse.ArgumentParser, *, look_every: str) -> None:
-    """Adds the options for folder, budget and training. ``look_every``: its default, in words."""
+def add_run(
+    parser: argparse.ArgumentParser,
+    *,
+    minutes: str,
+    batch: str,
+    learning_rate: str,
+    threads: str,
+    look_every: str,
+) -> None:
+    """Adds the options for folder, budget and training; the arguments are defaults, in words."""
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
     budget = parser.add_argument_group("budget").add_mutually_exclusive_group()
-    budget.add_argument("--minutes", type=float, help="of time, over all resumed parts")
+    budget.add_argument("--minutes", type=float, help=f"of time, over all resumed parts (default {minutes})")
     budget.add_argument("--steps", type=int, help="in steps: reproducible to the bit")
     budget.add_argument("--epochs", type=float, help="in passes over the data, made steps")
     how = parser.add_argument_group("how")
     how.add_argument("--resume", action="store_true", help="go on where RUN stopped, with the same budget")
-    how.add_argument("--batch", type=int, help="pictures a step")
-    how.add_argument("--learning-rate", type=float, metavar="RATE", help="the highest")
+    how.add_argument("--batch", type=int, help=f"pictures a step (default {batch})")
+    how.add_argument(
+        "--learning-rate", type=float, metavar="RATE", help=f"the highest (default {learning_rate})"
+    )
     how.add_argument("--seed", type=int, default=0, help="of everything random (default 0)")
-    how.add_argument("--threads", type=int, help="of the processor")
+    how.add_argument("--threads", type=int, help=f"of the processor (default {threads})")
     how.add_argument(
         "--families", default="", metavar="A,B", help="train and validate on these kinds of scenes only"
     )

@@ -134,7 +134,7 @@ def test_leave_one_out_errors_are_those_of_leaving_out(slopes):
 def ridge_problem(seed):
     """A row has two entries; the first ten of twenty columns hold a smooth curve."""
     rng = np.random.default_rng(seed)
-    index = rng.integers(0, 9, (40, 1)) + [0, 1]
+    index = rng.integers(0, 9, (40, 1)) + np.array([0, 1])
     value, weight = rng.uniform(0.2, 1, (40, 2)), rng.uniform(0.3, 2, 40)
     rows, step = Rows(index, value, 10), np.diff(np.eye(10), axis=0)
     target = rows.times(np.sin(np.arange(10) / 2)) + rng.normal(0, 0.4, 40)
