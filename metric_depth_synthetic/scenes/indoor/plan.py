@@ -84,7 +84,7 @@ class Plan:
     """Occupancy grid of a room, with the walls around it."""
 
     def __init__(self, outline: list[Point], height: float, outer: list[bool] | None = None) -> None:
-        """``outline``: corners counter-clockwise, metres; ``outer``: for each wall, whether nothing is behind it."""
+        """``outline``: counter-clockwise corners, metres; ``outer``: per wall, whether nothing is behind."""
         self.height = height
         following = outline[1:] + outline[:1]
         flags = outer or [True] * len(outline)

@@ -57,7 +57,7 @@ def build(rng: np.random.Generator, palette: Palette) -> Scene:
 
 
 def _shape(kit: Kit, width: float, depth: float) -> tuple[list[Point], list[Rect], list[bool]]:
-    """Counter-clockwise corners, rectangles inside, and for each wall whether no part of the room is behind."""
+    """Counter-clockwise corners, rectangles inside, and per wall whether no part of the room is behind."""
     w, d = width, depth
     style = kit.weighted({"plain": 3, "corner": 1 if min(w, d) > 3 else 0, "alcove": 0.5 if w > 3 else 0})
     if style == "corner":
@@ -84,7 +84,7 @@ def _shape(kit: Kit, width: float, depth: float) -> tuple[list[Point], list[Rect
 def _enclose(
     kit: Kit, scene: Scene, root: Piece, plan: Plan, rects: list[Rect], height: float, *, windowless: bool
 ) -> list[tuple[float, float, float]]:
-    """Adds walls, floor, ceiling, doors, windows and what is behind; returns places for lamps behind doors."""
+    """Adds walls, floor, ceiling, doors, windows and views; returns places for lamps behind doors."""
     material, trim = kit.new("wall"), kit.light() if kit.chance(0.7) else kit.some("wood")
     accent = (
         kit.new(kit.choose(["wall", "wall", "brick", "wood", "concrete"])) if kit.chance(0.3) else material
