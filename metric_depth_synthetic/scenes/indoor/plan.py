@@ -34,7 +34,7 @@ class Wall:
     """Wall from one corner to the next, with the room on its left.
 
     Attributes:
-        outer: whether no other part of the room is behind it.
+        outer: whether no other part of the building is behind it.
         taken: (start, end, low, high) rectangles on it that are occupied.
     """
 
