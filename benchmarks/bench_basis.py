@@ -1,10 +1,10 @@
-"""Tables 1 to 3 of paper 001 with our network: basis generators of several runs beside every other solver.
+"""Tables 1 to 3 of paper 001 with our network: basis generators of several runs, and all other solvers.
 
     python benchmarks/bench_basis.py DATA... [--runs RUNS] [--every N] [--by-set] [--out DIR]
     python benchmarks/bench_basis.py DATA... --outliers
     python benchmarks/bench_basis.py --times
 
-DATA are frames or shards that nobody trained on, or folders of such; RUNS is a folder of runs of
+DATA are frames or shards not used for training, or folders of them; RUNS is a folder of runs of
 `metric_depth train basis`. Runs that differ in their seed alone are one row: the mean over the seeds, and the
 standard deviation of the seeds' means. --stored takes stored outputs of another network, for runs with F = 0.
 --outliers makes every tenth of 100 random anchors 1.3 to 3 times as far, or 0.3 to 0.75 times, and says what

@@ -1,4 +1,4 @@
-"""What the constants of the solver auto's covariance are worth, and what choosing them elsewhere costs.
+"""Effect of the constants of the covariance in the solver auto, and of choosing them on other sets.
 
     python benchmarks/bench_covariance.py $METRIC_DEPTH_DATA --engine $METRIC_DEPTH_DATA/relative_meter
 

@@ -1,4 +1,4 @@
-"""What networks cost on the runtimes that are installed, as ratios to ONNX Runtime in single precision.
+"""Times of networks on the installed runtimes, as ratios to ONNX Runtime in single precision.
 
     python benchmarks/bench_engine.py [MANIFEST ...] [--threads 2] [--rounds 9]
 

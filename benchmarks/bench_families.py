@@ -1,4 +1,4 @@
-"""What the small network makes of a kind of scene it was never shown.
+"""Scores of the small depth network on a kind of scene that was left out of its training.
 
     python benchmarks/bench_families.py SHARDS [--minutes 10]
 

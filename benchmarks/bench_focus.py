@@ -1,4 +1,4 @@
-"""The sliding focus of the closed-form solvers: error up to each depth by focus, and the focus slid live.
+"""Sliding focus of the closed-form solvers: error up to each depth by focus, and a live run of the node.
 
     python benchmarks/bench_focus.py TEST... [--every N] [--anchors 200] [--seeds 1] [--solvers ...]
     python benchmarks/bench_focus.py --live BAG [--solvers ...]

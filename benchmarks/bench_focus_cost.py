@@ -1,4 +1,4 @@
-"""What Metric-Solver costs: parameters part by part beside paper 004, and several focuses relative to one.
+"""Cost of Metric-Solver: parameters of its parts compared with paper 004, and time by number of focuses.
 
     python benchmarks/bench_focus_cost.py [--manifest YAML] [--dinov2 small] [--rounds 9]
 

@@ -1,4 +1,4 @@
-"""Held-out error on a KITTI drive: the live graph, and beside it what the network adds.
+"""Held-out error on a KITTI drive: of the live node, and compared with controls without the network.
 
     METRIC_DEPTH_DATA=... python benchmarks/bench_kitti.py
 

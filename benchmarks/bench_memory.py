@@ -1,4 +1,4 @@
-"""Images without anchors: what the memory of `basis` makes of them, and how far its sigma covers that.
+"""Images without anchors: error of the solver `basis` with its memory, and coverage of its sigma.
 
     python benchmarks/bench_memory.py SEQUENCE...
 

@@ -1,4 +1,4 @@
-"""Metric-Solver around each focus, and what its parts are worth: tables 3a, 3b, 5 and 6 of paper 004.
+"""Error of Metric-Solver by focus, and ablation of its parts: tables 3a, 3b, 5 and 6 of paper 004.
 
     python benchmarks/bench_metric_solver.py TEST... [--manifest YAML | --run RUN] [--bands] [--flip]
     python benchmarks/bench_metric_solver.py --real $METRIC_DEPTH_DATA

@@ -1,4 +1,4 @@
-"""The depth network on real frames, by itself: its order, and AbsRel after a plain fit to 200 pixels.
+"""Depth network alone on real frames: rank correlation, and AbsRel after a fit to 200 pixels.
 
     METRIC_DEPTH_DATA=... python benchmarks/bench_relative.py [--half develop|report] [--manifest YAML]
 

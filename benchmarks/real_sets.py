@@ -1,4 +1,4 @@
-"""The real frames that this package is developed and measured on, by half and place.
+"""Real frames for developing and evaluating this package, by half and place.
 
     metric_depth train depth ... --real $(python benchmarks/real_sets.py develop $METRIC_DEPTH_DATA)
 

@@ -6,7 +6,8 @@ import math
 import time
 from dataclasses import dataclass
 
-# Until this fraction of the budget, images of this fraction of the size: cheaper, and most is learnt there.
+# Until this fraction of the budget, images have this fraction of their size: most is learnt at a quarter of
+# the cost.
 _PHASES = ((0.3, 0.5), (0.55, 0.7), (1.0, 1.0))
 _WARM_UP = 0.03
 _MULTIPLE = 32

@@ -34,7 +34,7 @@ class Wall:
     """Wall from one corner to the next, with the room on its left.
 
     Attributes:
-        outer: whether no other part of the room is behind it.
+        outer: whether no other part of the building is behind it.
         taken: (start, end, low, high) rectangles on it that are occupied.
     """
 
@@ -84,7 +84,7 @@ class Plan:
     """Occupancy grid of a room, with the walls around it."""
 
     def __init__(self, outline: list[Point], height: float, outer: list[bool] | None = None) -> None:
-        """``outline``: corners counter-clockwise, metres; ``outer``: per wall, nothing behind it."""
+        """``outline``: counter-clockwise corners, metres; ``outer``: per wall, whether nothing is behind."""
         self.height = height
         following = outline[1:] + outline[:1]
         flags = outer or [True] * len(outline)

@@ -84,7 +84,7 @@ def _shape(kit: Kit, width: float, depth: float) -> tuple[list[Point], list[Rect
 def _enclose(
     kit: Kit, scene: Scene, root: Piece, plan: Plan, rects: list[Rect], height: float, *, windowless: bool
 ) -> list[tuple[float, float, float]]:
-    """Adds walls, floor, ceiling, doors, windows and their views; returns places for lamps behind doors."""
+    """Adds walls, floor, ceiling, doors, windows and views; returns places for lamps behind doors."""
     material, trim = kit.new("wall"), kit.light() if kit.chance(0.7) else kit.some("wood")
     accent = (
         kit.new(kit.choose(["wall", "wall", "brick", "wood", "concrete"])) if kit.chance(0.3) else material

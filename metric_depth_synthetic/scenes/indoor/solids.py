@@ -156,7 +156,7 @@ class Piece:
             scene.things.append(Thing(item.label, parts, item.T, item.motion))
 
     def extents(self) -> tuple[list[str], FloatArray, FloatArray]:
-        """Labels, lowest and highest corners (N, 3) of boxes around items, or solids of large items."""
+        """Labels, lowest and highest corners (N, 3) of boxes around items or a large item's solids."""
         items = [item for item in self.items if item.solids]
         counts = np.array([len(item.solids) for item in items])
         rows = np.array([row for item in items for _, _, row in item.solids])

@@ -1,4 +1,4 @@
-"""Streets: what a car, a delivery robot or a walker sees, from inner cities to forest tracks."""
+"""Streets as seen by a car, a delivery robot or a pedestrian, from inner cities to forest tracks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from metric_depth_synthetic.scenes.street.place import Place
 
 
 def build(rng: np.random.Generator, palette: Palette) -> Scene:
-    """A street scene of a kind drawn from ``layout.KINDS``."""
+    """Builds a street scene of a random kind from ``layout.KINDS``."""
     scene = Scene("street", near_m=1.0, far_m=80.0)
     _weather(scene, rng)
     names = list(layout.KINDS)
@@ -23,7 +23,7 @@ def build(rng: np.random.Generator, palette: Palette) -> Scene:
 
 
 def _weather(scene: Scene, rng: np.random.Generator) -> None:
-    """Sky, sun and ambient light: clear, hazy, overcast or dusk."""
+    """Sets random sky, sun and ambient light: clear, hazy, overcast or dusk."""
     mood = float(rng.random())
     elevation = np.radians(rng.uniform(15, 70))
     azimuth = rng.uniform(0, 2 * np.pi)

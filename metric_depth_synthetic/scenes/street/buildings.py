@@ -1,4 +1,4 @@
-"""Buildings with real relief: recessed windows, doors, balconies, cornices, shop fronts, gables.
+"""Buildings with 3D details: recessed windows, doors, balconies, cornices, shop fronts, gables.
 
 A building stands on z = 0 with its front in the plane y = 0, facing -y, from x = -w/2 to w/2.
 """
@@ -30,7 +30,7 @@ def house(rng: np.random.Generator, palette: Palette, *, far: bool = False) -> t
 
 
 def block(rng: np.random.Generator, palette: Palette, *, far: bool = False) -> tuple[Parts, Prefab]:
-    """An office, a tower or a shed, and its prefab."""
+    """An office block, a tower or an industrial shed, and its prefab."""
     prefab = _block(int(rng.integers(VARIANTS)), far)
     return prefab.dressed(_dress(rng, palette)), prefab
 
@@ -92,7 +92,7 @@ def _town_house(variant: int, far: bool = False) -> Prefab:
             far=far,
         )
         door(made, -width / 2 + bay * (int(rng.integers(columns)) + 0.5), rng)
-    # The other sides: blind walls, the roof.
+    # The other sides: walls without windows, the roof.
     made.slab("wall", (-width / 2, 0.3, -1.5), (width / 2, depth, high))
     for z in [ground, high] if rng.random() < 0.6 else [high]:
         out = float(rng.uniform(0.08, 0.5 if z == high else 0.2))

@@ -1,4 +1,4 @@
-"""Long things beside and above a street: hedges, fences, walls, rails, wires, gantries, bridges."""
+"""Long structures beside and above a street: hedges, fences, walls, rails, wires, gantries, bridges."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _run(
     t: float,
     boxes: Sequence[tuple[float, float, float, float, float, float]],
 ) -> Mesh:
-    """Boxes (s0, s1, t0, t1, z0, z1) repeated at places along the road, turned with it."""
+    """Boxes (s0, s1, t0, t1, z0, z1) repeated at places along the road and rotated with it."""
     array = np.array(boxes, np.float64)
     base = slabs(array[:, [0, 2, 4]], array[:, [1, 3, 5]])
     out = []

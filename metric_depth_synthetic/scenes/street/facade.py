@@ -24,10 +24,10 @@ def facade(
     blinds: float = 0.35,
     far: bool = False,
 ) -> None:
-    """A wall in the plane y = 0 of ``T``'s frame with columns x rows of windows, its outside to -y.
+    """Wall with columns x rows of windows in the plane y = 0 of ``T``'s frame, outside towards -y.
 
-    ``window`` is the part of a bay's width and of a storey's height that is glass. ``far`` leaves out what
-    is too small to be seen from afar.
+    ``window``: glass fraction of a bay's width and of a storey's height. ``far`` leaves out details that are
+    not visible from afar.
     """
     columns, rows = grid
     if columns < 1 or rows < 1:
@@ -74,7 +74,7 @@ def _window_bars(
     recess: float,
     style: int,
 ) -> None:
-    """A mullion or a cross, sills and, by style, lintels or shutters that stand out."""
+    """Window details: a mullion or a cross, sills and, by style, projecting lintels or shutters."""
 
     def bar(x0: float, x1: float, z0: float, z1: float, y0: float, y1: float, faces: str) -> None:
         low = np.column_stack([x + x0, 0 * x + y0, z + z0])
@@ -94,7 +94,7 @@ def _window_bars(
 
 
 def shop(made: Builder, width: float, high: float, rng: np.random.Generator) -> None:
-    """A ground floor of glass between pillars, with a sign band, an entrance and perhaps an awning."""
+    """A ground floor of glass between pillars, with a sign band, an entrance and sometimes an awning."""
     n = max(2, round(width / float(rng.uniform(2.5, 4.5))))
     edges = np.linspace(-width / 2, width / 2, n + 1)
     top = high - float(rng.uniform(0.5, 1.0))
@@ -159,7 +159,7 @@ def balconies(made: Builder, rng: np.random.Generator, xs: list[float], zs: list
 def gable_roof(
     made: Builder, width: float, depth: float, base: float, pitch: float, *, along: bool, overhang: float
 ) -> None:
-    """Two slopes and their gables; ``along``: the ridge runs along x."""
+    """Gable roof: two slopes and their gables; ``along``: the ridge is parallel to x."""
     w, d = width / 2 + (0.0 if along else overhang), depth / 2 + (overhang if along else 0.3)
     run = d if along else w
     rise = run * pitch

@@ -1,4 +1,4 @@
-"""The lie of the land: hills, a road that bends, and strips of surface along it."""
+"""Terrain with hills, a curved road, and surface strips along it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HORIZON_M = 1200.0
 
 
 class Land:
-    """Ground heights, and a road's frame on them: s metres along it, t metres to its left."""
+    """Ground heights, and the coordinates of a road: s metres along it, t metres to its left."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Land:
         return out
 
     def tilt(self, x: float, y: float) -> tuple[float, float]:
-        """The ground's slope along x and y."""
+        """Slope of the ground along x and y."""
         phase = self._wave @ np.array([x, y]) + self._phase
         gradient = (np.cos(phase) * self._height) @ self._wave
         return float(gradient[0]), float(gradient[1])
@@ -73,12 +73,12 @@ class Land:
         return x - np.sin(h) * t, y + np.cos(h) * t
 
     def points(self, s: FloatArray, t: FloatArray, lift: FloatArray | float = 0.0) -> FloatArray:
-        """(..., 3) world points of places on the road, ``lift`` metres above the ground."""
+        """World points (..., 3) of places on the road, ``lift`` metres above the ground."""
         x, y = self.xy(s, t)
         return np.stack([x, y, self.z(x, y) + lift], axis=-1)
 
     def distance(self, x: FloatArray, y: FloatArray) -> FloatArray:
-        """Metres from the road's centre line, to within a few."""
+        """Approximate distance to the road's centre line in metres, accurate to a few metres."""
         line = np.stack([self._x[::6], self._y[::6]], 1)
         points = np.stack([x, y], -1)
         out: FloatArray = np.sqrt(((points[..., None, :] - line) ** 2).sum(-1).min(-1))
@@ -87,10 +87,10 @@ class Land:
 
 @dataclass(frozen=True)
 class Band:
-    """A strip along a road: from the last one's end to ``to`` metres left of the middle.
+    """Strip along a road, from the end of the previous strip to ``to`` metres left of the middle.
 
     Attributes:
-        name: of its surface.
+        name: name of its surface.
         lift: height above the ground at its end, metres.
         steps: cells across.
     """
@@ -102,7 +102,7 @@ class Band:
 
 
 def ribbon(land: Land, s: FloatArray, start: tuple[float, float], bands: Sequence[Band]) -> dict[str, Mesh]:
-    """The surfaces of a road by band name, from (t, lift) ``start`` over the bands."""
+    """Surfaces of a road by band name, from ``start``, (t, lift), across the bands."""
     t, lift, names = [start[0]], [start[1]], []
     for band in bands:
         for k in range(band.steps):
@@ -111,7 +111,7 @@ def ribbon(land: Land, s: FloatArray, start: tuple[float, float], bands: Sequenc
             names.append(band.name)
     grid_s, grid_t = np.broadcast_arrays(np.asarray(s, np.float64)[:, None], np.array(t))
     points = land.points(grid_s, grid_t, np.array(lift))
-    # (along t) x (along s) points down; listing t from the far side turns it up.
+    # (along t) x (along s) points down; with t in reverse order it points up.
     surface = sheet(points[:, ::-1])
     order = np.array(names)[::-1]
     out = {}
@@ -136,13 +136,13 @@ def marks(
 
 
 def terrain(land: Land, half_width: float) -> Mesh:
-    """The ground to the horizon, sunk where the road's own surfaces lie (within ``half_width`` of it)."""
+    """Ground to the horizon, lowered under the road's own surfaces (within ``half_width`` of it)."""
     radius = np.concatenate([[0.0], np.geomspace(8, HORIZON_M, 25)])
     angle = np.linspace(0, 2 * np.pi, 41)
     x, y = radius[:, None] * np.cos(angle), radius[:, None] * np.sin(angle)
     near = np.clip((half_width - 1 - land.distance(x, y)) / 3 + 1, 0, 1)
     z = land.z(x, y) - 0.7 * near
-    # Far off the ground flattens out, so that a hill does not stand before everything.
+    # Far away the ground becomes flat, so a hill does not hide everything.
     z *= np.exp(-((radius / 600) ** 2))[:, None]
     points = np.stack([x, y, z], -1)
     return without_slivers(sheet(points[:, ::-1]))
@@ -151,7 +151,7 @@ def terrain(land: Land, half_width: float) -> Mesh:
 def skyline(
     rng: np.random.Generator, land: Land, radius: float, height: float, rough: float, *, steps: bool = False
 ) -> Mesh:
-    """A far silhouette all around: hills and woods, or the roofs of a town with ``steps``."""
+    """Distant skyline all around: hills and woods, or with ``steps`` the roofs of a town."""
     n = 90
     angle = np.linspace(0, 2 * np.pi, n + 1)
     waves = rng.normal(size=(8, 1)) / np.arange(1, 9)[:, None] ** 0.8

@@ -1,4 +1,4 @@
-"""What stands where along a street of each kind."""
+"""Layout of streets: places buildings, trees, traffic and furniture for each kind of street."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ KINDS: dict[str, Kind] = {
 
 
 def fill(place: Place) -> None:
-    """Stations, buildings, traffic and all the rest of a street."""
+    """Adds camera stations, buildings, traffic and everything else of a street."""
     _stations(place)
     for sign in (1, -1):
         _side(place, sign)
@@ -208,7 +208,7 @@ def _stations(place: Place) -> None:
 
 
 def _side(place: Place, sign: int) -> None:
-    """The row of what lines the road on one side."""
+    """Adds the row of buildings or other borders on one side of the road."""
     names, chances = zip(*place.kind.sides, strict=True)
     what = str(place.rng.choice(names, p=np.array(chances) / sum(chances)))
     setback = place.outer(sign) + place.u(*place.kind.setback_m)
@@ -244,7 +244,7 @@ def _building_row(place: Place, sign: int, what: str, setback: float) -> None:
 
 
 def _wood(place: Place, sign: int, start: float) -> None:
-    """The edge of a wood: trees in depth, thinning out of sight."""
+    """Adds the edge of a wood: trees become fewer with distance from the road."""
     for _ in range(int(place.u(10, 20))):
         s, t = place.u(-50, 130), sign * (start + abs(place.rng.normal(0, 9)))
         place.plant(place.flora.tree(place.detail(s, t)), s, t, place.u(0.7, 1.5))
@@ -254,7 +254,7 @@ def _wood(place: Place, sign: int, start: float) -> None:
 
 
 def _along(place: Place) -> None:
-    """Lamps, signs, bins and the like on the sidewalks; rails where there are none."""
+    """Adds lamps, signs, bins and similar things on the sidewalks; guard rails without sidewalks."""
     spacing = place.u(18, 40)
     for sign in (1, -1):
         i = place.side(sign)
@@ -318,7 +318,7 @@ def _along(place: Place) -> None:
 
 
 def _trees(place: Place) -> None:
-    """Trees along the kerb or on the plots, with bushes and weeds at their feet."""
+    """Adds trees along the kerb or on the plots, with bushes and weeds below them."""
     kind, flora, u = place.kind, place.flora, place.u
     for sign in (1, -1):
         i = place.side(sign)

@@ -12,7 +12,7 @@ from metric_depth_synthetic.scenes.prefab import Builder, Parts, Prefab, posed
 
 
 def person(rng: np.random.Generator, palette: Palette, *, walking: bool) -> tuple[Parts, Prefab]:
-    """A grown-up or a child facing +x, feet on z = 0, and the prefab."""
+    """An adult or a child facing +x, feet on z = 0, and the prefab."""
     prefab = _person(int(rng.integers(14)), walking)
     trousers = palette.draw("fabric")
     return prefab.dressed(

@@ -1,4 +1,4 @@
-"""A street being built: its ground, what is taken, and how things are set down on it."""
+"""Street under construction: ground, occupied space, and placement of things."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ _HALF_M = 42.0  # of the strip of ground that follows the road
 
 @dataclass(frozen=True)
 class Kind:
-    """What kind of place a street is; pairs are bounds.
+    """Kind of a street; pairs are lower and upper bounds.
 
     Attributes:
-        share: how often it is drawn.
+        share: relative frequency.
         lanes: in each direction; 0 is one track for all.
         lane_m, walk_m, verge_m, setback_m: widths of a lane, sidewalk and verge; from there to the buildings.
-        parking: chance of a lane of parked cars on a side, and how full it is.
-        sides: chances of what lines the road: town, house, block, wood, field, wall.
+        parking: probability of a lane of parked cars on a side, and its occupancy.
+        sides: probabilities of the borders of the road: town, house, block, wood, field, wall.
         traffic, people, trees: vehicles, people and trees per 100 m.
-        queues: chance that the traffic stands, or creeps, in queues.
+        queues: probability that the traffic stands or moves slowly in queues.
         bend, slope: largest curvature in 1/m and steepness.
-        surface: what the road is made of.
-        marked: chance of lane marks.
+        surface: material of the road.
+        marked: probability of lane marks.
         speed: of the traffic, m/s.
     """
 
@@ -66,7 +66,7 @@ class Kind:
 
 
 class Place:
-    """A street scene being filled; (s, t) are metres along the road and to its left."""
+    """Street scene to be filled; (s, t) are metres along the road and to its left."""
 
     def __init__(self, scene: Scene, rng: np.random.Generator, palette: Palette, kind: Kind) -> None:
         """Draws the road and lays its ground."""
@@ -106,7 +106,7 @@ class Place:
         return bool(np.ptp(h) < 0.08)
 
     def u(self, low: float, high: float) -> float:
-        """A number between two."""
+        """Uniform random number between two."""
         return low + (high - low) * float(self.rng.random())
 
     def chance(self, part: float) -> bool:
@@ -128,41 +128,41 @@ class Place:
         return self.kerb if abs(t) > self.edge[i] + 0.03 else 0.0
 
     def detail(self, s: float, t: float) -> int:
-        """2 for places close to the cameras, 1 for the middle distance, 0 where small parts do not show."""
+        """Level of detail: 2 near the cameras, 1 at middle distance, 0 where small parts are not visible."""
         away = np.hypot(max(abs(s) - CAMERAS_M, 0), t)
         return 2 if away < 10 else 1 if away < 24 else 0
 
     def far(self, s: float, t: float) -> bool:
-        """Whether small parts do not show at a place."""
+        """Whether a place is so far that small parts are not visible."""
         return self.detail(s, t) == 0
 
     def plant(self, made: tuple[Parts, Prefab], s: float, t: float, scale: float) -> None:
-        """A tree or bush, if there is room for what of it is below head height."""
+        """Plants a tree or bush, if there is space for its part below head height."""
         if self.claim(s, t, max(0.4, Flora.reach(made[1]) * scale)):
             self.put("vegetation", made, s, t, yaw_deg=self.u(0, 360), scale=scale)
 
     def free(self, s: float, t: float, radius: float) -> bool:
-        """Whether nothing was claimed within the circle; side roads are not free."""
+        """Whether the circle is unoccupied; side roads are not free."""
         if self.crossing and abs(s - self.crossing[0]) < self.crossing[1] + radius and abs(t) > self.driven:
             return False
         return all((a - s) ** 2 + (b - t) ** 2 >= (r + radius) ** 2 for a, b, r in self._taken)
 
     def gap(self, s: float, width: float) -> float:
-        """How far to go on so that s to s + width is clear of the side road; 0 if it is."""
+        """Distance to advance until s to s + width is clear of the side road; 0 if it is clear already."""
         if self.crossing is None:
             return 0.0
         at, half = self.crossing
         return at + half - s if s + width > at - half and s < at + half else 0.0
 
     def claim(self, s: float, t: float, radius: float) -> bool:
-        """Takes the circle if it is free; says whether it was."""
+        """Occupies the circle if it is free; returns whether it was."""
         if not self.free(s, t, radius):
             return False
         self.take(s, t, radius)
         return True
 
     def take(self, s: float, t: float, radius: float) -> None:
-        """Takes the circle, free or not."""
+        """Occupies the circle, free or not."""
         self._taken.append((s, t, radius))
 
     def put(
@@ -178,7 +178,7 @@ class Place:
         tilted: bool = False,
         speed: float = 0.0,
     ) -> None:
-        """Sets a prefab down at (s, t), turned from the road's direction; ``tilted`` follows the slope."""
+        """Places a prefab at (s, t), rotated from the road's direction; ``tilted`` follows the slope."""
         x, y = (float(v) for v in self.land.xy(s, t))
         yaw = float(np.degrees(self.land.heading(s))) + yaw_deg
         z = float(self.land.z(x, y)) + (self.lift(t) if lift is None else lift)
@@ -198,7 +198,7 @@ class Place:
         self.scene.add(label, made[0], T, motion)
 
     def put_thing(self, name: str, s: float, t: float, *, yaw_deg: float = 0.0, scale: float = 1.0) -> None:
-        """Sets a piece of street furniture down; its face is to -s and its arm to +t before the turn."""
+        """Places a piece of street furniture; before rotation its face is to -s and its arm to +t."""
         label, prefab, materials = self.furniture.make(name)
         self.put(label, (prefab.dressed(materials), prefab), s, t, yaw_deg=yaw_deg, scale=scale)
 
@@ -219,7 +219,7 @@ class Place:
         roll: float = 1.5,
         spread: float = 0.3,
     ) -> None:
-        """A station ``height`` above the surface at (s, t), ``yaw_deg`` off the road give or take ``yaw``."""
+        """Adds a station ``height`` above the surface at (s, t), ``yaw_deg`` +- ``yaw`` from the road."""
         x, y = (float(v) for v in self.land.xy(s, t))
         z = float(self.land.z(x, y)) + self.lift(t) + height
         way = self.land.heading(s) + np.radians(yaw_deg)
@@ -248,7 +248,7 @@ class Place:
         return float(gx * np.cos(way) + gy * np.sin(way))
 
     def _bands(self) -> tuple[tuple[float, float], list[Band]]:
-        """The road's cross-section from the far right to the far left."""
+        """Cross-section of the road from the far right to the far left."""
         right, left = (list(self._half_bands(i)) for i in (0, 1))
         bands = []
         for k in range(len(right) - 1, -1, -1):
@@ -307,7 +307,7 @@ class Place:
         self._skylines()
 
     def _lay_crossing(self, materials: dict[str, Material], at: float, half: float) -> None:
-        """The side roads of a crossing, which leave between the ends of the main road's sidewalks."""
+        """Adds the side roads of a crossing, between the ends of the main road's sidewalks."""
         road = half - self.u(1.2, 2.5)
         for sign in (1, -1):
             edge = self.edge[self.side(sign)]

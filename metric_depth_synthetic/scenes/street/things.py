@@ -1,4 +1,4 @@
-"""What stands along streets: lamps, signs, lights, bins, benches, fences, rails, gantries, bridges."""
+"""Street furniture: lamps, signs, lights, bins, benches, fences, rails, gantries, bridges."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from metric_depth_synthetic.scenes.prefab import Builder, Prefab, posed, slabs
 
 
 class Furniture:
-    """The street furniture of one scene: one make of each thing, as a town has."""
+    """Street furniture of one scene: one model of each thing, as in a town."""
 
     def __init__(self, rng: np.random.Generator, palette: Palette) -> None:
-        """Draws the makes and their materials."""
+        """Draws the models and their materials."""
         self._rng, self._palette = rng, palette
         grey = float(rng.uniform(0.05, 0.5))
         self._steel = palette.draw("metal", colour=(grey, grey, grey))
@@ -29,7 +29,7 @@ class Furniture:
         return {"steel": self._steel, "dark": self._dark, **more}
 
     def make(self, name: str) -> tuple[str, Prefab, dict[str, Material]]:
-        """The label, prefab and materials of a thing named in ``THINGS``; it faces -x, arms towards +y."""
+        """Label, prefab and materials of a thing named in ``THINGS``; it faces -x, arms towards +y."""
         if name not in self._made:
             prefab = _thing(name, int(self._makes[list(THINGS).index(name)]))
             materials = {slot: self._material(slot) for slot in prefab.meshes}
@@ -209,7 +209,7 @@ def _utility_pole(made: Builder, rng: np.random.Generator) -> None:
         made.add("steel", cylinder(0.22, 0.7, segments=10), posed((0.3, 0, height - 2.3)))
 
 
-# Label and maker; a maker puts solids into slots around (0, 0), base at z = 0.
+# Label and maker; a maker adds solids to slots around (0, 0), base at z = 0.
 THINGS = {
     "lamp": ("pole", _lamp),
     "sign": ("sign", _sign),

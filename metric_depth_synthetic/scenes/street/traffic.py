@@ -55,7 +55,7 @@ def lane_marks(place: Place) -> None:
 
 
 def traffic(place: Place) -> None:
-    """Vehicles in the lanes: most of them moving, or each lane a queue."""
+    """Adds vehicles in the lanes: mostly moving, or in queues."""
     queue = place.lanes > 0 and place.chance(place.kind.queues)
     for t in lane_centres(place):
         if queue and place.chance(0.8):
@@ -65,7 +65,7 @@ def traffic(place: Place) -> None:
 
 
 def _flow(place: Place, t: float) -> None:
-    """Vehicles far apart."""
+    """Adds vehicles far apart."""
     s = place.u(-60, -30)
     mean_gap = 100 * max(len(lane_centres(place)), 1) / max(place.kind.traffic, 0.05)
     while True:
@@ -77,7 +77,7 @@ def _flow(place: Place, t: float) -> None:
 
 
 def _queue(place: Place, t: float) -> None:
-    """Bumper to bumper, at a stand or at a walk, on a lane of its own share of lorries."""
+    """Adds a queue of vehicles, standing or at walking speed, with a random fraction of lorries per lane."""
     heavy = place.u(0.05, 0.7)
     speed = place.u(0.3, 3) if place.chance(0.4) else 0.0
     s, end = place.u(-40, -25), place.u(40, 110)
@@ -87,7 +87,7 @@ def _queue(place: Place, t: float) -> None:
 
 
 def _vehicle(place: Place, s: float, t: float, *, heavy: float, speed: float) -> float:
-    """One vehicle whose rear is at s, if there is room; half its length."""
+    """Adds one vehicle with its rear at s, if there is space; returns half its length."""
     pick = float(place.rng.random())
     ridden = pick > 0.9 and place.kind.speed[1] < 16
     made = (

@@ -1,4 +1,4 @@
-"""Trees, bushes, hedges and grass: leaves on lumps on branches that carry them."""
+"""Trees, bushes, hedges and grass: branches that carry irregular volumes with leaves."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ VARIANTS = 32
 
 
 class Flora:
-    """The plants of one scene: a few kinds of tree and a few greens, as a street has."""
+    """Plants of one scene: a few kinds of trees and a few greens, as in a real street."""
 
     def __init__(self, rng: np.random.Generator, palette: Palette) -> None:
         """Draws the kinds and their materials."""
@@ -39,7 +39,7 @@ class Flora:
 
     @staticmethod
     def reach(prefab: Prefab) -> float:
-        """Metres from its middle that a plant reaches below head height, unscaled."""
+        """Radius of a plant below head height in metres, unscaled."""
         return _reach(prefab)
 
     def bush(self) -> tuple[Parts, Prefab]:
@@ -69,7 +69,7 @@ def _reach(prefab: Prefab) -> float:
 
 
 def _sprigs(points: FloatArray, outward: FloatArray, size: float, rng: np.random.Generator) -> Mesh:
-    """One triangle at each of (N, 3) points, its face roughly along ``outward`` (N, 3)."""
+    """One triangle at each point (N, 3), with its normal roughly along ``outward`` (N, 3)."""
     n = len(points)
     face = outward / np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-9) + rng.normal(
         0, 0.55, (n, 3)
@@ -84,7 +84,7 @@ def _sprigs(points: FloatArray, outward: FloatArray, size: float, rng: np.random
 
 
 def _flat(corners: FloatArray) -> Mesh:
-    """Triangles with their own normals and texture laid in their planes."""
+    """Triangles with their own normals and with texture coordinates in their planes."""
     along, up = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     normals = np.cross(along, up)
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
@@ -98,7 +98,7 @@ def _flat(corners: FloatArray) -> Mesh:
 def _ball_of_leaves(
     made: Builder, spot: FloatArray, radii: FloatArray, count: int, leaf: float, rng: np.random.Generator
 ) -> None:
-    """A crumpled lump with leaves around it; ``radii`` (3,) are its half axes."""
+    """An irregular ellipsoid with leaves around it; ``radii`` (3,) are its half axes."""
     around, over = (9, 6) if count > 100 else (7, 4) if count > 25 else (5, 3)
     turn = np.linspace(0, 2 * np.pi, around + 1) + rng.uniform(0, 6)
     rise = np.linspace(-np.pi / 2, np.pi / 2, over + 1)[:, None]

@@ -28,7 +28,7 @@ VARIANTS = 40
 
 @dataclass(frozen=True)
 class _Shape:
-    """A car's side profile in parts of its length, from the front, and of its height."""
+    """Side profile of a car in fractions of its length, from the front, and of its height."""
 
     length: tuple[float, float]
     width: tuple[float, float]
@@ -66,10 +66,10 @@ _SHAPES = {
 
 
 class Fleet:
-    """The vehicles of one scene: each has its paint, the rest is shared."""
+    """Vehicles of one scene: each has its own paint, other materials are shared."""
 
     def __init__(self, rng: np.random.Generator, palette: Palette) -> None:
-        """Draws what is shared."""
+        """Draws the shared materials."""
         self._rng, self._palette = rng, palette
         grey = float(rng.uniform(0.3, 0.6))
         self._shared = {
@@ -80,7 +80,7 @@ class Fleet:
         }
 
     def car(self, *, far: bool = False) -> tuple[Parts, Prefab]:
-        """A car or van in a paint of its own, and its prefab; ``far`` has half of the triangles."""
+        """A car or van with its own paint, and its prefab; ``far`` has half the triangles."""
         prefab = _car(int(self._rng.integers(VARIANTS)), far)
         return prefab.dressed(self._materials("body")), prefab
 
@@ -135,7 +135,7 @@ def _body(
     *,
     far: bool,
 ) -> None:
-    """The painted shell and its windows, with wheel arches cut out of its lower edge."""
+    """Painted car body and its windows, with wheel arches cut out of its lower edge."""
     length, width, height = size
     f = np.array([0, shape.bonnet, *shape.roof, shape.tail, 1.0])
     front = length / 2
@@ -210,7 +210,7 @@ def _body(
 def _glass_cells(
     t: FloatArray, f: FloatArray, pillars: tuple[float, float], shape: _Shape, ring: int
 ) -> BoolArray:
-    """(stations - 1, ring - 1) which cells of the shell are windows."""
+    """Mask (stations - 1, ring - 1) of the cells of the body that are windows."""
     middle = (t[:-1] + t[1:]) / 2
     cells = np.zeros((len(middle), ring - 1), bool)
     screen = ((middle > f[1]) & (middle < f[2])) | ((middle > f[3] + 0.005) & (middle < f[4] - 0.01))

@@ -13,7 +13,7 @@ from metric_depth_synthetic.scenes.tabletop.pile import Pile
 
 
 def enter(scene: Scene, rng: np.random.Generator, palette: Palette, pile: Pile) -> None:
-    """Adds an arm that comes in over the edge, its fingers above the things."""
+    """Adds an arm that reaches over the edge, with its fingers above the things."""
     angle = float(rng.uniform(0, 2 * np.pi))
     tip = np.array(
         [*rng.uniform(-0.6, 0.6, 2) * pile.reach, pile.height + pile.clearance() + rng.uniform(0.01, 0.06)]

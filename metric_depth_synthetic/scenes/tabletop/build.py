@@ -14,7 +14,7 @@ from metric_depth_synthetic.scenes.tabletop.pile import Pile
 
 
 def build(rng: np.random.Generator, palette: Palette) -> Scene:
-    """A table or the like with 3 to 25 things on it and, mostly, something behind."""
+    """Builds a table or similar support with 3 to 25 things on it and usually a background."""
     scene = Scene("tabletop", near_m=0.18, far_m=3.0)
     kind = str(rng.choice(["table", "desk", "floor", "shelf", "bare"], p=[0.42, 0.2, 0.1, 0.13, 0.15]))
     height = 0.0 if kind in ("floor", "bare") else float(rng.uniform(0.4, 1.0))
@@ -31,7 +31,7 @@ def build(rng: np.random.Generator, palette: Palette) -> Scene:
 def _filled(
     scene: Scene, rng: np.random.Generator, palette: Palette, kind: str, height: float, size: FloatArray
 ) -> Pile:
-    """Sets the things down: singly, in stacks, in a heap or in a tray."""
+    """Places the things: singly, in stacks, in a heap or in a tray."""
     reach = float(min(rng.uniform(0.15, 0.42), size.min() / 2 - 0.03))
     pile = Pile(scene, rng, height, reach)
     count = int(rng.integers(5, 28) if rng.random() < 0.8 else rng.integers(1, 8))
@@ -49,7 +49,7 @@ def _filled(
 
 
 def _pose(rng: np.random.Generator, prefab: Prefab, *, messy: bool) -> FloatArray:
-    """A turn and scale: mostly as a thing stands, some of the tall ones toppled; anyhow in a heap."""
+    """Random rotation and scale: mostly upright, some tall things toppled; any rotation in a heap."""
     size = prefab.high - prefab.low
     tall = bool(size[2] > 0.7 * min(size[0], size[1]))
     roll = pitch = 0.0
@@ -64,7 +64,7 @@ def _pose(rng: np.random.Generator, prefab: Prefab, *, messy: bool) -> FloatArra
 
 
 def _container(scene: Scene, rng: np.random.Generator, palette: Palette, pile: Pile) -> None:
-    """An open box, tray or bin in the middle, in which things land."""
+    """Adds an open box, tray or bin in the middle, into which the things fall."""
     w, d = (float(v) for v in rng.uniform(0.2, 0.5, 2))
     w, d = min(w, 1.6 * pile.reach), min(d, 1.6 * pile.reach)
     h, thick = (
@@ -114,7 +114,7 @@ def _lights(scene: Scene, rng: np.random.Generator, height: float) -> None:
 def _stations(
     scene: Scene, rng: np.random.Generator, kind: str, height: float, reach: float, size: FloatArray
 ) -> None:
-    """Cameras from right above to level, at an arm's length."""
+    """Adds camera stations from vertically above to horizontal, at arm's length."""
     spread = 0.45 * reach
     for share, elevation, distance in _VIEWS:
         if kind == "bare" and elevation[0] < 40:

@@ -1,4 +1,4 @@
-"""Boxes, fruit, books, cloths, devices and toys. A maker puts solids into slots."""
+"""Boxes, fruit, books, cloths, devices and toys. Each function adds an object's solids to slots."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Things one finds on tables: packages, vessels, fruit, tools, cables, books, cloths, toys.
+"""Objects on tables: packages, vessels, fruit, tools, cables, books, cloths, toys.
 
 An object stands or lies on z = 0 around (0, 0) in its most natural pose.
 """
@@ -28,7 +28,7 @@ Maker = Callable[[Builder, np.random.Generator], None]
 def draw_object(
     rng: np.random.Generator, palette: Palette, name: str | None = None
 ) -> tuple[Parts, Prefab, str]:
-    """An object, its prefab and its name in ``KINDS``."""
+    """Random object, its prefab and its name in ``KINDS``."""
     if name is None:
         name = NAMES[int(np.searchsorted(_CUMULATIVE, rng.random()))]
     prefab = _object(name, int(rng.integers(VARIANTS)))
@@ -44,7 +44,7 @@ def _material(rng: np.random.Generator, palette: Palette, slot: str) -> Material
     return palette.draw(role, repeat_m=repeat if repeat is not None else float(rng.uniform(0.08, 0.6)))
 
 
-# What the slots of objects are made of.
+# Materials of the slots of objects.
 _SLOTS: dict[str, tuple[Role, ...]] = {
     "pack": ("print", "print", "paint", "paper", "any"),
     "shell": ("plastic", "paint", "any"),
@@ -71,7 +71,7 @@ def _object(name: str, variant: int) -> Prefab:
     return made.prefab()
 
 
-# The share of a kind of object and its maker.
+# Relative frequency of a kind of object, and its maker.
 KINDS: dict[str, tuple[float, Maker]] = {
     "box": (12, goods.package),
     "carton": (2, vessels.carton),
@@ -118,7 +118,7 @@ _CUMULATIVE = np.cumsum([share for share, _ in KINDS.values()]) / sum(share for 
 
 
 def samples(prefab: Prefab, count: int = 500) -> FloatArray:
-    """(N, 3) points spread over the surface, the same for the same prefab."""
+    """Points (N, 3) distributed over the surface, the same for the same prefab."""
     key = id(prefab)
     if key not in _SAMPLES:
         corners = np.concatenate([m.corners for m in prefab.meshes.values()])

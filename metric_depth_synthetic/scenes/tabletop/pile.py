@@ -1,4 +1,4 @@
-"""Things set down one after the other so that each rests on what is below it."""
+"""Places things one after the other, each resting on what is below it."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ _TRIES = 8
 
 
 class Pile:
-    """A support at ``height`` and the heights of what already lies there, in cells of a centimetre."""
+    """Support at ``height`` with a height map of the things on it, in cells of a centimetre."""
 
     def __init__(self, scene: Scene, rng: np.random.Generator, height: float, reach: float) -> None:
-        """``reach``: metres from the middle within which things are set down."""
+        """``reach``: largest distance of things from the middle, metres."""
         self._scene, self._rng, self.height, self.reach = scene, rng, height, reach
         side = int(2 * (reach + 0.5) / _CELL_M)
         self._top = np.zeros((side, side), np.float32)
         self._inside: tuple[float, float, float] | None = None
 
     def inside(self, size: tuple[float, float], yaw_deg: float) -> None:
-        """From now on things land within a container's plan."""
+        """Limits further things to the plan of a container."""
         self._inside = (*size, yaw_deg)
 
     def place(
         self, label: str, parts: Sequence[tuple[Mesh, Material]], pose: FloatArray, solid: Mesh
     ) -> None:
-        """Adds something that stands on the support at its own pose, and notes its heights."""
+        """Adds a thing on the support at a given pose, and records its heights."""
         T = pose.copy()
         T[2, 3] += self.height
         self._scene.add(label, parts, T)
@@ -49,12 +49,12 @@ class Pile:
         self._note(np.einsum("kc,tcd->tkd", w, corners).reshape(-1, 3))
 
     def drop(self, parts: Parts, prefab: Prefab, pose: FloatArray, *, stacked: bool, messy: bool) -> bool:
-        """Lets a thing down at a random place; says whether one was found.
+        """Lowers a thing at a random place; returns whether a place was found.
 
         Args:
-            pose: its turn and scale.
-            stacked: it may come to lie on others.
-            messy: it need not lie well.
+            pose: its rotation and scale.
+            stacked: whether it may lie on other things.
+            messy: whether it may lie without good support.
         """
         points = samples(prefab) @ pose[:3, :3].T
         points[:, 2] -= points[:, 2].min()
@@ -70,7 +70,7 @@ class Pile:
         return True
 
     def _place_for(self, points: FloatArray, stacked: bool, messy: bool) -> tuple[float, float, float] | None:
-        """Where a thing can lie, and how high: the first place that will do, in heaps the lowest of a few."""
+        """Place and height for a thing: the first suitable place, in heaps the lowest of a few."""
         best = None
         for _ in range(_TRIES):
             x, y = self._spot()
@@ -93,7 +93,7 @@ class Pile:
         return float(self._top.max())
 
     def _well(self, stacked: bool, messy: bool, rest: float, gap: FloatArray, moved: FloatArray) -> bool:
-        """Whether a thing that comes to lie on others looks as if it could stay there."""
+        """Whether a thing on top of others looks stable."""
         if not stacked or rest > (0.12 if messy else 0.3):
             return False
         if messy:

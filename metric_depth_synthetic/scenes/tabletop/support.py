@@ -1,4 +1,4 @@
-"""What carries the things of a tabletop scene, and what is behind it."""
+"""Support and background of a tabletop scene."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TOPS: tuple[Role, ...] = ("wood", "wood", "plastic", "wall", "fabric", "metal",
 def build(
     scene: Scene, rng: np.random.Generator, palette: Palette, kind: str, height: float, size: FloatArray
 ) -> None:
-    """Adds the support with its top at ``height``, the floor and, mostly, walls and furniture."""
+    """Adds the support with its top at ``height``, the floor and usually walls and furniture."""
     top = palette.draw(_TOPS[int(rng.integers(len(_TOPS)))])
     if kind == "bare":
         scene.add("table", [(quad((-3, -3, 0), (6, 0, 0), (0, 6, 0)), top)])
@@ -58,7 +58,7 @@ def _table(
 def _shelf(
     scene: Scene, rng: np.random.Generator, palette: Palette, top: Material, w: float, d: float, height: float
 ) -> None:
-    """Boards above each other before a back; the things stand on the one at ``height``."""
+    """A shelf of several boards with a back; the things stand on the board at ``height``."""
     made = Builder()
     gap = float(rng.uniform(0.35, 0.6))
     for z in np.arange(height % gap, height + 1.5 * gap, gap):
@@ -71,7 +71,7 @@ def _shelf(
 
 
 def _room(scene: Scene, rng: np.random.Generator, palette: Palette, d: float, *, wall_close: bool) -> None:
-    """Walls at 1 to 5 m, with cupboards, chairs and boxes before them."""
+    """Walls at 1 to 5 m, with cupboards, chairs and boxes in front of them."""
     wall = palette.draw("wall")
     back = d / 2 + (float(rng.uniform(0.03, 0.3)) if wall_close else float(rng.uniform(1.3, 4)))
     left, right, front = (float(v) for v in rng.uniform(1.9, 4.5, 3))

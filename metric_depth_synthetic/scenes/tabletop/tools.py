@@ -1,4 +1,4 @@
-"""Tools, pens, cables and cutlery. A maker puts solids into slots."""
+"""Tools, pens, cables and cutlery. Each function adds an object's solids to slots."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds something: packages, bottles, mugs, bowls, pots. A maker puts solids into slots."""
+"""Vessels: packages, bottles, mugs, bowls, pots. Each function adds an object's solids to slots."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def cup(made: Builder, rng: np.random.Generator) -> None:
 
 
 def vase(made: Builder, rng: np.random.Generator) -> None:
-    """A turned shape that nobody has seen before."""
+    """A vase: a random solid of revolution."""
     h, n = between(rng, 0.05, 0.25), int(rng.integers(4, 9))
     r = np.clip(between(rng, 0.02, 0.06) * (1 + 0.35 * np.cumsum(rng.normal(0, 0.6, n))), 0.008, 0.08)
     z = np.linspace(0, h, n)
