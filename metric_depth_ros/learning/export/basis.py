@@ -88,9 +88,14 @@ def export_basis(
         maps = [output.numpy() for output in fused(*map(torch.from_numpy, inputs.values()))]
     found = compared((BASIS, MISFIT), [after[BASIS], after[MISFIT]], maps, least=1e-6)
     check_parity(path, found.largest, _PARITY)
+    return [Exported(_described(manifest, path, wanted.name), (path,), found)]
+
+
+def _described(manifest: Manifest, path: Path, name: str) -> Path:
+    """Writes the manifest of the network with its generator; returns its path."""
     described = dataclasses.replace(
         manifest,
-        name=wanted.name,
+        name=name,
         file=path.name,
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         features={**manifest.features, BASIS: BASIS, MISFIT: MISFIT},
@@ -101,7 +106,7 @@ def export_basis(
     )
     comment = f"{manifest.name}, and behind it a basis generator: {BASIS}, {MISFIT} are for the solver basis."
     write_manifest(described, path.with_suffix(".yaml"), comment)
-    return [Exported(path.with_suffix(".yaml"), (path,), found)]
+    return path.with_suffix(".yaml")
 
 
 def _source(before: str) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -168,32 +168,42 @@ def write_cache(
         for place, (data, index) in enumerate(picked)
     ]
     low, step = _reach(jobs, engines[0])
-    channels = len(low)
     info = CacheInfo(
-        manifest.name, manifest.sha256, manifest.output.kind, channels, size[1], size[0], len(jobs),
+        manifest.name, manifest.sha256, manifest.output.kind, len(low), size[1], size[0], len(jobs),
         validation,
         tuple(low.tolist()), tuple(step.tolist()), tuple(dict.fromkeys(job.family for job in jobs)),
     )  # fmt: skip
     arrays = _created(Path(out), info)
     arrays["family"][:] = [info.families.index(job.family) for job in jobs]
+    yield from _filled(arrays, jobs, engines, low, step)
+    for array in arrays.values():
+        array.flush()
+    (Path(out) / "cache.json").write_text(json.dumps(dataclasses.asdict(info)), encoding="utf-8")
+
+
+def _filled(
+    arrays: Mapping[str, np.memmap],
+    jobs: Sequence[_Job],
+    engines: Sequence[DepthEngine],
+    low: FloatArray,
+    step: FloatArray,
+) -> Iterator[int]:
+    """Writes the jobs' images into the arrays, a thread for each engine; yields the number written."""
 
     def work(part: int) -> Iterator[None]:
-        for place in range(part, len(jobs), threads):
+        for place in range(part, len(jobs), len(engines)):
             features, log_relative, log_depth = jobs[place].made(engines[part])
-            if channels:
+            if len(low):
                 code = np.rint((features - low[:, None, None]) / step[:, None, None])
                 arrays["features"][place] = np.clip(code, 0, 255)
             arrays["log_relative"][place], arrays["log_depth"][place] = log_relative, log_depth
             yield
 
-    workers = [work(part) for part in range(threads)]
-    with ThreadPoolExecutor(threads) as pool:
-        for done in range(0, len(jobs), threads):
+    workers = [work(part) for part in range(len(engines))]
+    with ThreadPoolExecutor(len(engines)) as pool:
+        for done in range(0, len(jobs), len(engines)):
             list(pool.map(lambda worker: next(worker, None), workers))
-            yield min(done + threads, len(jobs))
-    for array in arrays.values():
-        array.flush()
-    (Path(out) / "cache.json").write_text(json.dumps(dataclasses.asdict(info)), encoding="utf-8")
+            yield min(done + len(engines), len(jobs))
 
 
 @dataclass(frozen=True, eq=False)
