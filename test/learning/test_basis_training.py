@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import replace
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -130,6 +131,8 @@ def test_the_solves_in_the_graph_are_those_of_the_solver():
     np.testing.assert_allclose(
         paper.field[0], fit_paper(rows, y, losses.RIDGE).at(with_offset(rows)), rtol=1e-3
     )
+    leverage = fit_paper(rows, y, losses.RIDGE).leverage(with_offset(rows))
+    np.testing.assert_allclose(paper.variance[0], 0.05**2 * leverage, rtol=1e-3)
     ours = losses.solve_robustly(basis, target, torch.full_like(target, 0.03**2), everywhere)
     fit = fit_robust(with_offset(rows), y, np.full(len(y), 0.03**2), losses.RIDGE)
     np.testing.assert_allclose(ours.field[0], fit.posterior.at(with_offset(rows)), atol=2e-3)
@@ -505,6 +508,28 @@ def test_anchors_of_a_batch_hold_the_field_at_their_pixels(cache):
     given = batch.log_relative[0, 0].numpy()
     assert np.median(given) == pytest.approx(0, abs=1e-6)
     np.testing.assert_allclose(given - given[0, 0], (log_relative - log_relative[0, 0, 0])[0], atol=1e-5)
+
+
+@pytest.mark.parametrize(("regime", "pixels"), [("medium", 1536), ("mixed", 2304)])
+def test_a_batch_holds_anchors_first_then_others_that_are_known(regime, pixels):
+    rng = np.random.default_rng(0)
+    log_relative, features = rng.normal(size=(3, 60, 80)), rng.normal(size=(3, 2, 60, 80))
+    log_depth = np.where(rng.random((3, 60, 80)) < 0.6, rng.normal(size=(3, 60, 80)), np.nan)
+    log_depth[2] = np.nan
+    read = (part.astype(np.float32) for part in (features, log_relative, log_depth))
+    batch = make_basis_batch(
+        SimpleNamespace(read=lambda index, read=tuple(read): read), np.arange(3), regime, rng
+    )
+    assert batch.features.shape == (3, 2, 60, 80) and batch.pixel.shape == (3, pixels)
+    for row in range(2):
+        count, pixel = int(batch.anchor[row].sum()), batch.pixel[row].numpy()
+        assert len(np.unique(pixel)) == pixels and batch.anchor[row, :count].all()
+        field = (log_depth - log_relative)[row].ravel()[pixel]
+        np.testing.assert_allclose(batch.truth[row], field, atol=1e-5)
+        assert not batch.target[row, count:].any() and not batch.noise[row, count:].any()
+        off = batch.target[row, :count] - batch.truth[row, :count]
+        assert (batch.noise[row, :count] >= 0.02**2 - 1e-9).all() if regime == "mixed" else not off.any()
+    assert not batch.anchor[2].any() and batch.truth[2].isnan().all()
 
 
 def test_from_pictures_to_a_network_with_maps(tmp_path, engine, capsys):
