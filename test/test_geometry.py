@@ -83,6 +83,22 @@ def test_a_pixel_near_the_fold_has_the_right_ray_or_none():
     np.testing.assert_allclose(back[known], uv[known], atol=2e-3)
 
 
+@pytest.mark.parametrize(
+    ("model", "D", "fold"),
+    [("rational_polynomial", (0, 0, 0, 0, 0, 0.5, 0, 0), 2**0.5),  # r / (1 + r^2 / 2)
+     ("equidistant", (0, 0, 0, -0.05), np.tan((1 / 0.45) ** (1 / 8)))],  # a - a^9 / 20
+)  # fmt: skip
+def test_the_fold_of_every_model(model, D, fold):
+    camera = Camera(640, 480, K, model, D)
+    uv, _ = project(np.array([[0.97 * fold, 0, 1], [1.03 * fold, 0, 1]]), camera)
+    assert np.isfinite(uv[0]).all() and np.isnan(uv[1]).all()
+
+
+def test_a_skewed_camera_projects_with_its_whole_K():
+    camera = Camera(640, 480, K + np.array([[0, 8, 0], [0, 0, 0], [0, 0, 0]]))
+    np.testing.assert_allclose(project(np.array([[2.0, -1.0, 4.0]]), camera)[0], [[520.0 - 2, 137.5]])
+
+
 def test_resizing_keeps_the_pixel_grid_aligned():
     half = resize_camera(CAMERAS["pinhole"], 320, 240)
     # The centre of the left image edge, u = -0.5, stays at -0.5.
@@ -160,6 +176,14 @@ def test_a_calibration_that_shows_nothing_is_refused(D):
         Rectifier(Camera(640, 480, K, "plumb_bob", D))
 
 
+@pytest.mark.parametrize("shift", [(600, 0), (-600, 0), (0, 450), (0, -450)])
+def test_a_rectified_camera_that_looks_elsewhere_is_refused(shift):
+    elsewhere = K.copy()
+    elsewhere[:2, 2] += shift
+    with pytest.raises(InputError, match="6 % of the rectified image"):
+        Rectifier(CAMERAS["pinhole"], Rectification(elsewhere, np.eye(3)))
+
+
 def test_rectify_refuses_an_image_of_another_size():
     with pytest.raises(InputError, match="320x240"):
         Rectifier(CAMERAS["plumb_bob"]).rectify(np.zeros((240, 320, 3), np.uint8))
@@ -190,6 +214,7 @@ def test_quaternion_and_matrix_round_trip(q):
     np.testing.assert_allclose(R @ R.T, np.eye(3), atol=1e-12)
     assert np.linalg.det(R) == pytest.approx(1)
     back = quaternion(R)
+    assert back[3] >= 0
     assert abs(back @ q) == pytest.approx(1, abs=1e-9)
 
 

@@ -148,6 +148,13 @@ def test_sparsification_by_hand():
     assert metrics.sparsification(SPARSE_DEPTH, np.full(3, np.nan), wrong, steps=3).shape == (2, 3)
 
 
+def test_ause_looks_only_where_depth_truth_and_sigma_are_known():
+    right = np.abs(SPARSE_DEPTH - SPARSE_TRUTH)[::-1]
+    unknown = np.array([[np.nan, 2, 0, 2, 2, 2], [2, np.nan, 2, 0, 2, 2], [1, 1, 1, 1, np.nan, -1]])
+    given = np.array([SPARSE_DEPTH, SPARSE_TRUTH, right])
+    assert metrics.ause(*np.hstack([given, unknown])) == metrics.ause(*given)
+
+
 def test_ause_is_the_mean_gap_of_the_curves():
     rng = np.random.default_rng(1)
     truth = rng.uniform(1, 5, 400)

@@ -168,6 +168,30 @@ def test_rows_of_a_depth_image_are_at_equal_elevation_steps(dense):
     assert 4 * 30 < len(drawn.anchors) <= 4 * 40
 
 
+def test_a_row_lies_near_the_middle_of_its_band(dense):
+    """Four bands of elevation, and a quarter of one either way; which row, is drawn."""
+    low, high = dense.elevation.min(), dense.elevation.max()
+    off = []
+    for seed in range(30):
+        v = np.unique(draw(dense, Case("rows", 4), seed, "set/a").anchors.uv[:, 1])[::-1]
+        place = (np.arctan((59.5 - v) / 100) - low) / (high - low) * 4
+        off.append(place - np.arange(4) - 0.5)
+    assert np.abs(off).max() < 0.25 + 4 * 0.005 / (high - low) and np.ptp(off) > 0.4
+
+
+def test_rows_of_a_lidar_that_looks_down_are_below(lidar):
+    below = np.flatnonzero(lidar.elevation < np.radians(-8))
+    known = KnownDepth(lidar.pixels.take(below), WIDTH, HEIGHT, lidar.elevation[below], True)
+    assert len(np.unique(draw(known, Case("rows", 2), 0, "set/a").anchors.uv[:, 1])) > 2
+
+
+def test_a_row_has_anchors_though_no_fourth_pixel_of_it_is_known():
+    depth = np.full((HEIGHT, WIDTH), np.nan, np.float32)
+    depth[:, 41] = 2
+    known = known_depth(picture(depth=depth), cap_m=10)
+    assert all(len(draw(known, Case("rows", 4), seed, "set/a").anchors) == 4 for seed in range(8))
+
+
 def test_rows_of_a_lidar_are_its_rings_with_all_their_points(lidar):
     drawn = draw(lidar, Case("rows", 4), 0, "set/a")
     chosen = np.isin(lidar.pixels.uv, drawn.anchors.uv).all(axis=1)
@@ -205,6 +229,17 @@ def test_too_few_known_pixels(case, message, dense):
     if message:
         with pytest.raises(AnchorError, match=message):
             draw(dense, case, 0, "set/a")
+
+
+@pytest.mark.parametrize(("case", "needed"), [(Case("random", 20), 420), (Case("high", 1), 930)], ids=str)
+def test_400_known_pixels_are_left_to_evaluate(case, needed, dense):
+    def first(count):
+        some = np.arange(count)
+        return KnownDepth(dense.pixels.take(some), WIDTH, HEIGHT, dense.elevation[some], False)
+
+    assert np.count_nonzero(draw(first(needed), case, 0, "set/a").evaluated) >= 400
+    with pytest.raises(AnchorError, match=f"{needed - 1} known pixels; needed {needed}"):
+        draw(first(needed - 1), case, 0, "set/a")
 
 
 @pytest.mark.parametrize(

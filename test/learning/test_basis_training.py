@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import replace
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -94,6 +95,25 @@ def test_mixed_draws_go_from_one_anchor_to_two_thousand():
     assert min(counts) == 1 and 1500 < max(counts) <= 2000
 
 
+def test_mixed_draws_have_noise_of_up_to_4_percent_and_half_of_them_up_to_12_percent_of_outliers():
+    known = np.ones((60, 80), bool)
+    drawn = [draw_anchors(known, "mixed", np.random.default_rng(seed)) for seed in range(600)]
+    drawn = [one for one in drawn if len(one.place) >= 100]
+    stated = np.array([one.sigma[0] for one in drawn])
+    assert stated.min() == 0.02 and 0.039 < stated.max() <= 0.04
+    gross = [np.abs(one.error) > 0.17 for one in drawn]
+    units = [(one.error / one.sigma)[~g] for one, g in zip(drawn, gross, strict=True) if one.sigma[0] > 0.02]
+    assert np.concatenate(units).std() == pytest.approx(1, abs=0.02)
+    share = np.array([g.mean() for g in gross])
+    assert (share > 0.002).mean() == pytest.approx(0.5, abs=0.1)
+    assert share.max() < 0.16 and share[share > 0.002].mean() == pytest.approx(0.06, abs=0.01)
+    # Times 1.2 to 4, or 0.25 to 0.8, one as often as the other.
+    factor = np.exp(np.concatenate([o.error[g] for o, g in zip(drawn, gross, strict=True)]))
+    assert (factor > 1).mean() == pytest.approx(0.5, abs=0.03)
+    assert factor[factor > 1].mean() == pytest.approx(2.6, abs=0.06)
+    assert factor[factor < 1].mean() == pytest.approx(0.525, abs=0.01)
+
+
 # ---- losses ----------------------------------------------------------------------------------
 
 
@@ -130,6 +150,8 @@ def test_the_solves_in_the_graph_are_those_of_the_solver():
     np.testing.assert_allclose(
         paper.field[0], fit_paper(rows, y, losses.RIDGE).at(with_offset(rows)), rtol=1e-3
     )
+    leverage = fit_paper(rows, y, losses.RIDGE).leverage(with_offset(rows))
+    np.testing.assert_allclose(paper.variance[0], 0.05**2 * leverage, rtol=1e-3)
     ours = losses.solve_robustly(basis, target, torch.full_like(target, 0.03**2), everywhere)
     fit = fit_robust(with_offset(rows), y, np.full(len(y), 0.03**2), losses.RIDGE)
     np.testing.assert_allclose(ours.field[0], fit.posterior.at(with_offset(rows)), atol=2e-3)
@@ -534,6 +556,32 @@ def test_anchors_of_a_batch_hold_the_field_at_their_pixels(cache):
     given = batch.log_relative[0, 0].numpy()
     assert np.median(given) == pytest.approx(0, abs=1e-6)
     np.testing.assert_allclose(given - given[0, 0], (log_relative - log_relative[0, 0, 0])[0], atol=1e-5)
+
+
+@pytest.mark.parametrize(("regime", "pixels"), [("medium", 1536), ("mixed", 2304)])
+def test_a_batch_holds_anchors_first_then_others_that_are_known(regime, pixels):
+    rng = np.random.default_rng(0)
+    log_relative, features = rng.normal(size=(3, 60, 80)), rng.normal(size=(3, 2, 60, 80))
+    log_depth = np.where(rng.random((3, 60, 80)) < 0.6, rng.normal(size=(3, 60, 80)), np.nan)
+    log_depth[2] = np.nan
+    read = tuple(part.astype(np.float32) for part in (features, log_relative, log_depth))
+    cache = SimpleNamespace(read=lambda index: read)
+    batch = make_basis_batch(cache, np.arange(3), regime, np.random.default_rng(1))
+    assert batch.features.shape == (3, 2, 60, 80) and batch.pixel.shape == (3, pixels)
+    for row in range(2):
+        count, pixel = int(batch.anchor[row].sum()), batch.pixel[row].numpy()
+        assert len(np.unique(pixel)) == pixels and batch.anchor[row, :count].all()
+        field = (log_depth - log_relative)[row].ravel()[pixel]
+        np.testing.assert_allclose(batch.truth[row], field, atol=1e-5)
+        assert not batch.target[row, count:].any() and not batch.noise[row, count:].any()
+    assert not batch.anchor[2].any() and batch.truth[2].isnan().all()
+    drawn = draw_anchors(np.isfinite(log_depth[0]), regime, np.random.default_rng(1))
+    count = len(drawn.place)
+    assert batch.anchor[0].sum() == count and (batch.pixel[0, :count].numpy() == drawn.place).all()
+    np.testing.assert_allclose((batch.target - batch.truth)[0, :count], drawn.error, atol=1e-6)
+    np.testing.assert_allclose(batch.noise[0, :count], drawn.sigma**2, rtol=1e-6)
+    blind = make_basis_batch(cache, np.arange(3), regime, np.random.default_rng(1), blind=True)
+    assert blind.features.shape == (3, 0, 60, 80)
 
 
 def test_from_pictures_to_a_network_with_maps(tmp_path, engine, capsys):

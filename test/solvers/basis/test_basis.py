@@ -16,8 +16,7 @@ from metric_depth_ros.evaluation.basis_spectrum import spectrum, summarised
 from metric_depth_ros.evaluation.metrics import abs_rel, sigma_coverage
 from metric_depth_ros.pipeline import engine_for
 from metric_depth_ros.solvers.basis.fit import Sums, fit_robust, with_offset
-from metric_depth_ros.solvers.basis.maps import _BUMP, _BUMP_WIDTH, Maps, analytic_maps, with_local_maps
-from metric_depth_ros.solvers.basis.solver import _DRIFT
+from metric_depth_ros.solvers.basis.maps import Maps, analytic_maps, find_maps, with_local_maps
 from metric_depth_ros.types import Anchors, RelativeDepth
 
 K, SECOND = 4, 10**9
@@ -86,6 +85,51 @@ def test_the_offset_is_free_and_the_ridge_holds_the_weights():
     np.testing.assert_allclose(found.covariance, np.diag([1 / 4, 1 / 4.5]), rtol=1e-6, atol=1e-9)
 
 
+def plain_robust(rows, target, variance, ridge):
+    """The two rounds of ``fit_robust`` in plain algebra: coefficients, covariance, who is kept, the scale."""
+    penalty = np.diag([1e-9] + [ridge] * (rows.shape[1] - 1))
+    base, few = 0.05**2 / variance, len(target) < 4 * rows.shape[1]
+
+    def solved(weight):
+        covariance = np.linalg.inv(rows.T @ (weight[:, None] * rows) + penalty)
+        coefficients = covariance @ (rows.T @ (weight * target))
+        free = np.maximum(1 - weight * np.einsum("nk,kl,nl->n", rows, covariance, rows), 1e-3)
+        return coefficients, covariance, (target - rows @ coefficients) ** 2 / variance, free
+
+    apart = ((rows[:, 1:] - rows[:, 1:].mean(axis=0)) ** 2).sum(axis=1)
+    square = (target - np.median(target)) ** 2 / (variance + 0.05**2 / ridge * apart)
+    _, _, square, free = solved(base * (1 + square / 6) ** -2)
+    square = square / free if few else square
+    weight = base * (1 + square / max(1, 1.4826**2 * np.median(square)) / 6) ** -2
+    coefficients, covariance, square, free = solved(weight)
+    kept = weight > 0.1 * base
+    usual = 1.4826**2 * np.median((square / free)[kept])
+    scale = np.sqrt((kept.sum() * usual + 10) / (kept.sum() + 10))
+    return coefficients, covariance, kept.sum(), scale
+
+
+@pytest.mark.parametrize(("count", "noise"), [(12, 0.05), (60, 0.05), (60, 0.2)])
+def test_the_robust_fit_is_two_rounds_of_reweighting(count, noise):
+    rng = np.random.default_rng(4)
+    rows = with_offset(rng.normal(0, 0.3, (count, 4)))
+    target = rows @ [0.7, 0.5, -0.8, 0.3, 0.1] + rng.normal(0, noise, count)
+    target[: count // 6] += rng.uniform(0.4, 1.5, count // 6)
+    variance = rng.uniform(0.03, 0.07, count) ** 2
+    fit = fit_robust(rows, target, variance, 1e-3)
+    coefficients, covariance, kept, scale = plain_robust(rows, target, variance, 1e-3)
+    np.testing.assert_allclose(fit.posterior.coefficients, coefficients, rtol=1e-6)
+    np.testing.assert_allclose(fit.posterior.covariance, covariance, rtol=1e-5, atol=1e-9)
+    assert fit.kept == kept < count and fit.scale == pytest.approx(scale, rel=1e-6)
+
+
+def test_two_anchors_are_believed_as_they_are():
+    rows, target = with_offset(np.array([[0.1], [0.2]])), np.array([0.0, 3.0])
+    fit = fit_robust(rows, target, np.full(2, 0.05**2), 1e-3)
+    plain = fit_robust(rows, target, np.full(2, 0.05**2), 1e-3, robust=False)
+    np.testing.assert_array_equal(fit.posterior.coefficients, plain.posterior.coefficients)
+    assert fit.kept == 2 and fit.scale == 1
+
+
 def test_a_gross_outlier_in_ten_hardly_moves_the_depth():
     maps, rng = made_maps(), np.random.default_rng(0)
     truth, relative = truth_of(maps, WEIGHTS), learned(maps)
@@ -149,6 +193,29 @@ def test_analytic_maps_follow_depth_and_place():
     assert error < 0.2 * scale
 
 
+def test_learned_maps_can_be_left_aside_and_need_no_misfit():
+    relative = learned(made_maps())
+    anchors = anchors_on(relative.values, 20)
+    solved = solver_of("basis", **{"basis.maps": "analytic"}).solve(relative, anchors)
+    assert solved.info["maps"] == "analytic"
+    alone = replace(relative, features={"basis": relative.features["basis"]})
+    assert (find_maps(alone, alone.values, None, "learned").misfit == np.float32(0.1)).all()
+
+
+def test_analytic_maps_are_products_of_log_depth_and_place():
+    """Each with a prior deviation of 0.16 times 0.7; the soft regions share twice 0.16."""
+    depth = smooth_relative()
+    depth[:4, :5] = np.nan
+    maps = analytic_maps(depth, None)
+    x = np.log(depth)
+    x = np.nan_to_num(x - np.nanmedian(x))
+    u, v = np.broadcast_arrays(np.linspace(-1, 1, WIDTH), np.linspace(-1, 1, HEIGHT)[:, None])
+    products = [np.ones_like(x), x, u, v, x * x, x * u, x * v, u * v, u * u, v * v]
+    np.testing.assert_allclose(maps.values[:10], 0.16 * 0.7 * np.stack(products), atol=1e-6)
+    np.testing.assert_allclose(maps.values[10:].sum(axis=0), 0.16 * 2, rtol=1e-5)
+    assert maps.count == 18 and (maps.misfit == np.float32(0.1)).all()
+
+
 def test_soft_regions_are_shares():
     image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     image[:, WIDTH // 2 :] = 255
@@ -159,8 +226,9 @@ def test_soft_regions_are_shares():
     assert np.abs(halves[0] - halves[1]).sum() > 1.5 * total[0, 0]
 
 
-def test_rows_are_those_of_the_enlarged_maps():
-    values = np.random.default_rng(0).normal(size=(3, 6, 8)).astype(np.float32)
+@pytest.mark.parametrize("shape", [(6, 8), (1, 8), (6, 1)])
+def test_rows_are_those_of_the_enlarged_maps(shape):
+    values = np.random.default_rng(0).normal(size=(3, *shape)).astype(np.float32)
     maps = Maps(values, values[0] ** 2, "learned")
     v, u = (x.ravel() for x in np.mgrid[0:48, 0:64])
     rows, spread = maps.at(np.column_stack([u, v]).astype(np.float32), (64, 48))
@@ -177,7 +245,7 @@ def test_local_maps_are_gaussians_on_square_cells_wherever_they_are_asked_for():
     np.testing.assert_array_equal(full[:2], values)
     for k, (i, j) in enumerate(np.ndindex(3, 4)):  # cells of two places, each of which is half a cell
         v, u = np.mgrid[0:6, 0:8] / 2 + 0.25
-        bump = _BUMP * np.exp(-((u - j - 0.5) ** 2 + (v - i - 0.5) ** 2) / (2 * _BUMP_WIDTH**2))
+        bump = 0.08 * np.exp(-((u - j - 0.5) ** 2 + (v - i - 0.5) ** 2) / (2 * 0.6**2))
         np.testing.assert_allclose(full[2 + k], bump, rtol=1e-5, atol=1e-8)
     np.testing.assert_allclose(maps.thinned(4), full[:, ::4, ::4], rtol=1e-6)
     v, u = (x.ravel() for x in np.mgrid[0:48, 0:64])
@@ -254,6 +322,15 @@ def test_what_is_remembered_ends_with_a_jump_in_time(stamp_ns):
     solver, relative, _, _ = remembering()
     with pytest.raises(AnchorError, match="0 usable"):
         solver.solve(relative, NOTHING, stamp_ns=stamp_ns)
+
+
+def test_an_image_without_a_time_is_not_remembered():
+    solver, relative, truth, _ = remembering()
+    fresh = solver_of("basis", **ALONE, **{"basis.memory_s": 0.5})
+    for one, carried in ((solver, True), (fresh, False)):
+        assert not one.solve(relative, anchors_on(truth, 80)).info["carried"]
+        again = one.solve(relative, anchors_on(truth, 80), stamp_ns=10 * SECOND + 1)
+        assert again.info["carried"] == carried
 
 
 def test_anchors_that_contradict_reset_the_memory():
@@ -335,7 +412,7 @@ def test_the_scale_drifts_at_the_stated_rate():
     solver, relative, _, first = remembering()
     later = solver.solve(relative, NOTHING, stamp_ns=101 * SECOND // 10)
     squares = [(result.sigma / result.depth / result.info["sigma_scale"]) ** 2 for result in (later, first)]
-    assert np.median(squares[0] - squares[1]) == pytest.approx(0.1 * _DRIFT**2, rel=0.2)
+    assert np.median(squares[0] - squares[1]) == pytest.approx(0.1 * 0.25**2, rel=0.2)
 
 
 def test_memory_serves_where_no_anchor_is_usable_and_residuals_are_spread():

@@ -12,6 +12,7 @@ from metric_depth_ros.errors import AnchorError
 from metric_depth_ros.solvers.fitting.closed_form import rescued
 from metric_depth_ros.solvers.fitting.observations import (
     Line,
+    Observations,
     observe,
     one_depth,
     weighted_medians,
@@ -113,6 +114,29 @@ def test_surfaces_equal_the_plain_loop(slopes):
         assert fast.solved[region]
 
 
+@pytest.mark.parametrize(
+    ("long", "off", "count", "solved"),
+    [(40, 0.6, 4, True), (40, 0.4, 4, False), (40, 0.6, 3, False), (4000, 10, 8, False), (4000, 20, 8, True)],
+)
+def test_slopes_need_four_anchors_that_are_not_on_one_line(long, off, count, solved):
+    """A line is half a pixel wide, or a hundredth of its length (both as standard deviations)."""
+    uv = np.column_stack([np.linspace(0, long, count), np.arange(count) % 2 * 2 * off])
+    uv[:, 1] -= np.polyval(np.polyfit(uv[:, 0], uv[:, 1], 1), uv[:, 0])
+    uv[:, 1] *= off / uv[:, 1].std()
+    ones, x = np.ones(count), np.linspace(1, 2, count)
+    seen = Observations(uv, ones, x, ones, ones, ones)
+    fit = fit_surfaces(seen, np.zeros(count, int), np.ones((1, 1), bool), "depth", slopes=True)
+    assert fit.solved.tolist() == [solved]
+
+
+def test_a_line_needs_two_anchors_that_differ():
+    x, ones = np.array([1.0, 2, 3, 3, 4]), np.ones(5)
+    seen = Observations(np.zeros((5, 2)), ones, x, ones, ones, ones)
+    group = np.array([0, 0, 1, 1, 2])  # two that differ, two alike, one
+    fit = fit_surfaces(seen, group, np.eye(3, dtype=bool), "depth", slopes=False)
+    assert fit.solved.tolist() == [True, False, False]
+
+
 @pytest.mark.parametrize("slopes", [True, False])
 def test_leave_one_out_errors_are_those_of_leaving_out(slopes):
     rng = np.random.default_rng(1)
@@ -132,9 +156,9 @@ def test_leave_one_out_errors_are_those_of_leaving_out(slopes):
 
 
 def ridge_problem(seed):
-    """A row has two entries; the first ten of twenty columns hold a smooth curve."""
+    """A row has two entries; neighbours of ten that hold a smooth curve."""
     rng = np.random.default_rng(seed)
-    index = rng.integers(0, 9, (40, 1)) + np.array([0, 1])
+    index = rng.integers(0, 9, (40, 1)) + np.arange(2)
     value, weight = rng.uniform(0.2, 1, (40, 2)), rng.uniform(0.3, 2, 40)
     rows, step = Rows(index, value, 10), np.diff(np.eye(10), axis=0)
     target = rows.times(np.sin(np.arange(10) / 2)) + rng.normal(0, 0.4, 40)

@@ -167,7 +167,7 @@ def test_lonely_anchors_are_wrong_and_those_at_an_edge_are_not():
     found = disagreeing(near, spoiled, spoiled)
     assert found[wrong].mean() > 0.8
     assert np.delete(found, wrong).mean() < 0.02
-    assert nearest(uv[:9]) is None
+    assert nearest(uv[:9]) is None and nearest(uv[:10]).shape == (10, 8)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -177,13 +177,21 @@ def test_anchors_that_all_disagree_are_not_all_wrong(seed):
     assert disagreeing(nearest(uv), log_depth, log_depth).sum() <= 6
 
 
-@pytest.mark.parametrize(("value", "wrong"), [(0.44, False), (0.45, True)])
-def test_off_is_three_deviations_of_the_neighbours(value, wrong):
-    """Half of the eight are 0.1 below their median and half above: a deviation of 1.4826 * 0.1."""
-    log_ratio = np.array([value, *[-0.1, 0.1] * 4])
+@pytest.mark.parametrize(
+    ("spread", "value", "alike", "wrong"),
+    [(0.1, 0.44, 0, False), (0.1, 0.45, 0, True), (0, 0.11, 0, False), (0, 0.13, 0, True),
+     (0.1, 0.45, 1, True), (0.1, 0.45, 2, False)],
+)  # fmt: skip
+def test_an_anchor_is_wrong_that_is_off_by_three_deviations_and_lonely(spread, value, alike, wrong):
+    """Half of its eight neighbours are so far below their median, half above: a deviation of 1.4826 times.
+
+    12 % are no sign of an error; ``alike`` of the neighbours are as far away as it is.
+    """
+    log_ratio = np.array([value, *[-spread, spread] * 4])
+    log_depth = np.arange(9.0)
+    log_depth[1 : 1 + alike] = 0.1
     near = np.array([np.arange(1, 9)] + [np.delete(np.arange(9), i) for i in range(1, 9)])
-    found = disagreeing(near, log_ratio, np.arange(9.0))
-    assert found.tolist() == [wrong] + [False] * 8
+    assert disagreeing(near, log_ratio, log_depth).tolist() == [wrong] + [False] * 8
 
 
 def test_all_anchors_are_believed_when_more_than_half_look_wrong():
@@ -222,6 +230,14 @@ def test_a_line_must_leave_less_than_six_tenths_of_the_error(noise, trend):
     values = values - np.float32(0.5)  # right up to a scale and a shift
     by_line, by_scale = (plain_left_out_error(anchors, x) for x in line_and_scale(anchors, values))
     assert 0.5 < by_line / by_scale < 0.6 if trend == "line" else 0.6 < by_line / by_scale < 0.8
+    solved = solver_of("auto", robust="none").solve(RelativeDepth(values, "inverse_depth"), anchors)
+    assert solved.info["trend"] == trend
+
+
+@pytest.mark.parametrize(("count", "trend"), [(15, "scale"), (16, "line")])
+def test_a_line_needs_sixteen_anchors(count, trend):
+    values = smooth_relative()
+    anchors = anchors_on(1 / (0.2 * values - 0.1), count)
     solved = solver_of("auto", robust="none").solve(RelativeDepth(values, "inverse_depth"), anchors)
     assert solved.info["trend"] == trend
 
