@@ -23,9 +23,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "and every basis map with its weight, and prints the statistics of paper 001, sections 3.3 and 4.2.",
     )
     parser.add_argument("data", type=Path, metavar="DATA", help="folder of frames or shards")
-    parser.add_argument(
-        "--frame", help="its name (default: all that are drawn of; the first for the picture)"
-    )
+    parser.add_argument("--frame", help="its name (default: all frames; the picture shows the first)")
     parser.add_argument(
         "--engine", type=Path, help="manifest (default: the package's network with basis maps)"
     )
@@ -48,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     config = build_config(args)
     found: list[Spectrum] = []
     last: AnchorError | None = None
-    for view in _problems(args, config):
+    for view in _views(args, config):
         try:
             metric, anchors, maps = _explained(view, args, config)
         except AnchorError as error:
@@ -85,7 +83,7 @@ def build_config(args: argparse.Namespace) -> Config:
     return config
 
 
-def _problems(args: argparse.Namespace, config: Config) -> Any:
+def _views(args: argparse.Namespace, config: Config) -> Any:
     from metric_depth_ros.evaluation.frames import build_source, read_views
     from metric_depth_ros.pipeline import engine_for
 

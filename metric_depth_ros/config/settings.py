@@ -297,7 +297,9 @@ class Setting:
             or ((self.low is None or converted >= self.low) and (self.high is None or converted <= self.high))
         )
         if not in_range or (self.choices and converted not in self.choices):
-            raise ConfigError(f"{self.name}: {value!r}; needed {self.allowed}.")
+            raise ConfigError(
+                f"{self.name}: {value!r}; needed {self.allowed}.{_nearest(value, self.choices)}"
+            )
         return converted
 
 
@@ -379,6 +381,12 @@ def _check_together(config: Config) -> None:
             )
     if sum(x * x for x in config.extrinsics.rotation) < 1e-6:
         raise ConfigError("extrinsics.rotation: a quaternion of length zero; needed x, y, z, w of length 1.")
+
+
+def _nearest(value: Any, choices: tuple[str, ...]) -> str:
+    """Hint at the choice that a wrong value is like; empty if there is none."""
+    near = difflib.get_close_matches(value, choices, n=1) if isinstance(value, str) else []
+    return f" Did you mean {near[0]}?" if near else ""
 
 
 def _hint(name: str) -> str:

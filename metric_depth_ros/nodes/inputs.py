@@ -118,7 +118,8 @@ class AnchorInput:
     def __init__(self, node: Node, config: SyncConfig, health: Health) -> None:
         self._node, self._health = node, health
         self._ring, self._changed = CloudRing(config), threading.Condition()
-        self._refused, self._stopping = "", False
+        self._refused = ""
+        self._stopping = False
         self._topic = node.create_subscription(
             PointCloud2, "anchors", self._on_cloud, **overridable(_BEST_EFFORT)
         ).topic_name

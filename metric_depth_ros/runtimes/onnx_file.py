@@ -24,7 +24,10 @@ _INSIDE: dict[str, dict[int, str]] = {
 }
 # For each message, the fields whose text is read.
 _TEXTS = {"node": (4, 7), "function": (1, 10), "entry": (1, 2)}
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_VARINT = 0
+_FIXED64 = 1
+_BYTES = 2
+_FIXED32 = 5
 # Wire types of the fields of a ModelProto, which distinguish it from other protocol buffers.
 _MODEL = dict.fromkeys((1, 5), _VARINT) | dict.fromkeys((2, 3, 4, 6, 7, 8, 14, 20, 25, 26), _BYTES)
 _TYPES = {"model": _MODEL} | {

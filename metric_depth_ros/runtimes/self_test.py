@@ -108,8 +108,8 @@ def _difference(name: str, found: Array | None, wanted: Array) -> float:
             f"self-test: {name!r} holds NaN or infinity where ONNX Runtime gives numbers."
         )
     a, b = found[known].astype(np.float64), wanted[known].astype(np.float64)
-    spread = b.std() if b.std() > 1e-6 * np.abs(b).max() else np.abs(b).max()
-    return float(np.sqrt(np.mean((a - b) ** 2)) / max(spread, 1e-30))
+    deviation = b.std() if b.std() > 1e-6 * np.abs(b).max() else np.abs(b).max()
+    return float(np.sqrt(np.mean((a - b) ** 2)) / max(deviation, 1e-30))
 
 
 def reference(model: Model, inputs: Sequence[Inputs], portable: Any, cache: PlanCache) -> Outputs:

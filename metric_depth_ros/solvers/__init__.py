@@ -5,7 +5,6 @@ Each has a file or a folder here; ``config.SOLVERS`` lists them.
 
 from __future__ import annotations
 
-import difflib
 from importlib import import_module
 from typing import cast
 
@@ -41,10 +40,6 @@ def build_solver(config: SolverConfig) -> Solver:
 def solver_class(name: str) -> type[Solver]:
     """The class of a solver. Raises ConfigError if no solver has that name."""
     if name not in SOLVERS:
-        near = difflib.get_close_matches(name, SOLVERS, n=2) or list(SOLVERS)
-        raise ConfigError(
-            f"solver.name: {name!r}; needed one of auto, {', '.join(SOLVERS)}. "
-            f"Did you mean {' or '.join(near)}?"
-        )
+        raise ConfigError(f"solver.name: {name!r}; needed one of auto, {', '.join(SOLVERS)}.")
     module, _, found = SOLVERS[name].rpartition(".")
     return cast("type[Solver]", getattr(import_module(f"{__name__}.{module}"), found))

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
+from metric_depth_ros.cli.evaluate import engine_for_all
 from metric_depth_ros.cli.main import main
 from metric_depth_ros.config import Config, EngineConfig, RegionsConfig, from_flat
 from metric_depth_ros.drawing import charts
@@ -494,3 +495,10 @@ def test_evaluate_needs_no_matplotlib(data, tmp_path, capsys, caplog, monkeypatc
     ) == 0  # fmt: skip
     assert "metric_depth_ros[plots]" in caplog.text
     assert {path.name for path in out.iterdir()} == {"records.jsonl", "report.md"}
+
+
+@pytest.mark.parametrize("solvers", [("median", "basis"), ("basis", "median")])
+def test_the_network_with_maps_serves_all_if_one_solver_wants_them(solvers):
+    changes = [{"solver.name": name} for name in solvers]
+    assert engine_for_all(Config(), changes).manifest.endswith("tiny_depth_basis.yaml")
+    assert engine_for_all(Config(), [{"solver.name": "median"}]).manifest == ""

@@ -142,6 +142,15 @@ def problem(seed=0, k=3, n=40):
     return rows, 1.2 + rows @ rng.normal(0, 1, k) + rng.normal(0, 0.02, n)
 
 
+def test_outliers_are_not_to_be_met():
+    """Off the truth by .15 or more in log depth; where the truth is unknown every anchor counts."""
+    anchor = torch.tensor([[1.0, 1.0, 1.0, 0.0, 1.0]])
+    truth = torch.zeros(1, 5)
+    target = torch.tensor([[0.14, 0.16, -0.16, 0.0, 3.0]])
+    known = torch.tensor([[True, True, True, True, False]])
+    assert losses.without_outliers(anchor, target, truth, known).tolist() == [[1, 0, 0, 0, 1]]
+
+
 def test_the_solves_in_the_graph_are_those_of_the_solver():
     rows, y = problem()
     basis, target = tensor(rows.T[None]), tensor(y[None])

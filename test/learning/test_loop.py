@@ -18,7 +18,7 @@ from made_data import write_frames, write_shards
 torch = pytest.importorskip("torch")
 
 from metric_depth_ros.cli.main import main  # noqa: E402
-from metric_depth_ros.datasets import open_dataset  # noqa: E402
+from metric_depth_ros.datasets import FrameFolder, open_dataset  # noqa: E402
 from metric_depth_ros.errors import InputError  # noqa: E402
 from metric_depth_ros.learning.training import checkpoint, loop  # noqa: E402
 from metric_depth_ros.learning.training.basis.cache import _picked  # noqa: E402
@@ -240,6 +240,19 @@ def test_signals_while_an_interrupted_run_saves_lose_nothing(tmp_path, first, ke
     assert checkpoint.load(tmp_path)["step"] == kept
 
 
+def test_a_run_that_was_cut_is_finished_when_its_budget_is_lowered(tmp_path):
+    """It is validated and finished once, not taken for one that had been."""
+    Toy(settings_of(tmp_path, steps=50)).run(until=3)
+    finished = []
+    toy = Toy(settings_of(tmp_path, steps=2), (1.0,), resume=True)
+    toy._finish = lambda: finished.append(toy.progress.step)
+    toy.run()
+    state = checkpoint.load(tmp_path)
+    assert finished == [3] and state["finished"] and state["best_loss"] == 1.0
+    Toy(settings_of(tmp_path, steps=2), (0.5,), resume=True).run()
+    assert checkpoint.load(tmp_path)["best_loss"] == 1.0
+
+
 def test_a_signal_in_the_last_step_spoils_nothing(tmp_path):
     toy = Toy(
         settings_of(tmp_path), (3.0, 2.0, 1.0), at_step=lambda s: os.kill(os.getpid(), 2) if s == 5 else None
@@ -399,6 +412,19 @@ def test_held_out_frames_are_not_called_synthetic(shards, frames, tmp_path):
 def test_a_folder_with_one_frame_has_nothing_to_train_on(tmp_path):
     with pytest.raises(InputError, match="no picture to train on"):
         Samples([write_frames(tmp_path / "set", 1)])
+
+
+def test_a_dataset_without_the_families_is_named(frames, shards):
+    with pytest.raises(InputError, match="no picture of room"):
+        Samples([shards, frames], families=["room"])
+
+
+def test_groups_are_of_twenty_frames_or_a_fiftieth(tmp_path):
+    for count, size in ((2000, 20), (500, 10), (30, 1)):
+        frames = [{"rgb": "none.png"}] * count
+        (tmp_path / "calib.json").write_text(json.dumps({"frames": frames}))
+        data = FrameFolder(tmp_path)
+        assert [data.group(size - 1), data.group(size)] == [0, 1]
 
 
 def test_groups_of_frames_are_not_parted(frames, shards):

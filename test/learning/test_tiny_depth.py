@@ -166,7 +166,7 @@ def state_of(network):
     return {
         "step": 1, "elapsed_s": 1.0, "settings": {}, "architecture": dataclasses.asdict(network.config),
         "network": weights, "average": weights, "best": weights, "best_loss": 1.0,
-        "optimizer": {}, "about": {},
+        "optimizer": {}, "about": {}, "finished": False,
     }  # fmt: skip
 
 

@@ -218,7 +218,7 @@ def shards(tmp_path_factory):
 
 def test_validation_is_kept_apart(shards):
     samples = Samples([shards])
-    assert len(samples) == 40 and len(samples.validation) == 20
+    assert len(samples) == 40 and samples.validation == [(0, index) for index in range(20)]
     assert not {samples._training[i] for i in range(len(samples))} & set(samples.validation)
 
 

@@ -159,7 +159,7 @@ def compared(
 def check_parity(path: Path, found: float, limit: float) -> None:
     """Raises ModelError if the difference from torch is above ``limit``, in standard deviations."""
     if not found <= limit:
-        raise ModelError(f"{path}: differs from torch by {found:.1e} of its spread; needed {limit:.0e}.")
+        raise ModelError(f"{path}: differs from torch by {found:.1e} of its deviation; needed {limit:.0e}.")
 
 
 def _run(

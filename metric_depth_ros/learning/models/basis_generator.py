@@ -12,7 +12,8 @@ from metric_depth_ros.depth import BEYOND, FARTHEST, far_end_shift
 from metric_depth_ros.learning.models.layers import Residual, convolution, coordinates, resized
 
 # Limits of a pixel's misfit, in log depth.
-LEAST_SPREAD, MOST_SPREAD = 0.01, 1.0
+LEAST_MISFIT = 0.01
+MOST_MISFIT = 1.0
 # Log relative depth is limited to this distance from its median; sky lies beyond.
 _MOST_LOG = 4.0
 # Limit of a gate before the softmax.
@@ -43,13 +44,13 @@ class BasisGenerator(nn.Module):  # type: ignore[misc]  # torch carries no types
     further. Ours has two coarser levels, which see the layout of the whole image. The median is subtracted
     from log D, since its scale has no meaning.
 
-    Ours: a third head predicts each pixel's deviation from the best field, the ``spread``.
+    Ours: a third head predicts each pixel's deviation from the best field, its misfit (``spread`` in files).
     """
 
     def __init__(self, config: BasisGeneratorConfig | None = None) -> None:
         super().__init__()
         self.config = c = config or BasisGeneratorConfig()
-        # Normalisation of the features, and the factor that calibrates the spread.
+        # Normalisation of the features, and the factor that calibrates the misfit.
         self.register_buffer("mean", torch.zeros(c.features))
         self.register_buffer("deviation", torch.ones(c.features))
         self.register_buffer("gain", torch.ones(()))
@@ -74,7 +75,7 @@ class BasisGenerator(nn.Module):  # type: ignore[misc]  # torch carries no types
         nn.init.constant_(self.spread.bias, -2.0)
 
     def forward(self, features: Tensor, log_relative: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Basis maps E and gates G (B, K, h, w), and the spread in log depth (B, 1, h, w).
+        """Basis maps E and gates G (B, K, h, w), and the misfit in log depth (B, 1, h, w).
 
         Args:
             features: F (B, C, h, w) from the engine; C = 0 for the variant without features.
@@ -97,8 +98,8 @@ class BasisGenerator(nn.Module):  # type: ignore[misc]  # torch carries no types
         # A softmax; in this form it takes a tenth of the time in ONNX Runtime.
         weights = self.gates(shared).float().clamp(-_MOST_GATE, _MOST_GATE).exp()
         gates = weights / weights.sum(1, keepdim=True)
-        spread = self.gain * self.spread(shared).float().exp()
-        return gates * primitive, gates, spread.clamp(LEAST_SPREAD, MOST_SPREAD)
+        misfit = self.gain * self.spread(shared).float().exp()
+        return gates * primitive, gates, misfit.clamp(LEAST_MISFIT, MOST_MISFIT)
 
     def cues(self, features: Tensor, log_relative: Tensor) -> Tensor:
         """Input X (B, C + 5, h, w) of the trunk."""
@@ -113,7 +114,7 @@ class BasisGenerator(nn.Module):  # type: ignore[misc]  # torch carries no types
 
 
 class FusedGenerator(nn.Module):  # type: ignore[misc]  # torch carries no types here
-    """Generator that follows a depth network: from the network's outputs to E and spread, for one size.
+    """Generator that follows a depth network: from the network's outputs to E and misfit, for one size.
 
     ``positive_depth`` is applied here to the map reduced to (height, width), not to the whole map.
     """
@@ -124,7 +125,7 @@ class FusedGenerator(nn.Module):  # type: ignore[misc]  # torch carries no types
         self.generator, self._kind, self._size = generator, kind, size
 
     def forward(self, value: Tensor, features: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """E (1, K, h, w) and spread (1, 1, h, w) from depth (1, 1, H, W) or (1, H, W) and features."""
+        """E (1, K, h, w) and misfit (1, 1, h, w) from depth (1, 1, H, W) or (1, H, W) and features."""
         if value.ndim == 3:
             value = value[:, None]
         value = functional.interpolate(value, size=self._size, mode="bilinear", align_corners=False)
@@ -132,8 +133,8 @@ class FusedGenerator(nn.Module):  # type: ignore[misc]  # torch carries no types
             features = value[:, :0]
         elif features.shape[2:] != value.shape[2:]:
             features = resized(features, value)
-        basis, _, spread = self.generator(features, self._log_depth(value))
-        return basis, spread
+        basis, _, misfit = self.generator(features, self._log_depth(value))
+        return basis, misfit
 
     def _log_depth(self, value: Tensor) -> Tensor:
         """Log of the ``positive_depth`` of a map (1, 1, h, w), minus its median."""

@@ -20,7 +20,7 @@ FILE = "checkpoint.pt"
 _KEYS = frozenset(
     {
         "step", "elapsed_s", "settings", "architecture", "network", "average", "best", "best_loss",
-        "optimizer", "about",
+        "optimizer", "about", "finished",
     }
 )  # fmt: skip
 

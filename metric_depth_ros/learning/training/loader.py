@@ -68,6 +68,7 @@ class Samples:
         self._training: list[tuple[int, int]] = []
         self.validation: list[tuple[int, int]] = []
         self._sort_in()
+        self._check_families()
         if not self._training:
             names = ", ".join(str(data.path) for data in self._sets)
             wanted = f" of {', '.join(families)}" if families else ""
@@ -98,6 +99,16 @@ class Samples:
     def rendered(self, data: int) -> bool:
         """Whether the pictures of a data set are rendered."""
         return self._sets[data].rendered
+
+    def _check_families(self) -> None:
+        """Raises InputError for a dataset that has none of the families: it would be left out in silence."""
+        used = {place for place, _ in (*self._training, *self.validation)}
+        for place, data in enumerate(self._sets):
+            if self._families and place not in used:
+                raise InputError(
+                    f"{data.path}: no picture of {', '.join(sorted(self._families))}; needed some of each "
+                    "dataset. Leave it out, or leave out --families."
+                )
 
     def _sort_in(self) -> None:
         for place, data in enumerate(self._sets):

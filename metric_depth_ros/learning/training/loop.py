@@ -50,14 +50,14 @@ class Trainer(ABC):
         self.settings, self.network, self.rank = settings, network, rank
         self.average = copy.deepcopy(network).eval()
         self._best: dict[str, Any] | None = None
-        self._best_loss = float("inf")
+        self._best_loss, self._finished = float("inf"), False
         self._stopping = Stopping()
         self._optimizer = build_optimizer(network, settings, threads)
         self.progress = Progress(settings)
         if state is not None:
             self.progress = Progress(settings, step=state["step"], elapsed_s=state["elapsed_s"])
             self.average.load_state_dict(state["average"])
-            self._best_loss = state["best_loss"]
+            self._best_loss, self._finished = state["best_loss"], state["finished"]
             self._best = state["best"] if self._best_loss < float("inf") else None
             self._optimizer.load_state_dict(state["optimizer"])
         if rank.first:
@@ -73,7 +73,7 @@ class Trainer(ABC):
             KeyboardInterrupt: it was interrupted (SIGINT or SIGTERM), after saving.
         """
         progress, losses, spoken, looked = self.progress, list[float](), time.monotonic(), -1
-        if progress.done:
+        if self._finished:
             return
         asked = False
         with self._stopping as stopping, self._batches(progress.step) as batches:
@@ -96,6 +96,7 @@ class Trainer(ABC):
                             self._look()
                         if progress.done and self.rank.first:
                             self._finish()
+                        self._finished = progress.done
                     self._save()
             except KeyboardInterrupt:
                 self._save()
@@ -181,5 +182,6 @@ class Trainer(ABC):
             "best_loss": self._best_loss,
             "optimizer": self._optimizer.state_dict(),
             "about": self._about(),
+            "finished": self._finished,
         }
         checkpoint.save(self.settings.out, state)

@@ -90,8 +90,8 @@ class Muon(torch.optim.Optimizer):  # type: ignore[misc]  # torch carries no typ
             state["mean"].lerp_(parameter.grad, 1 - first)
             state["square"].mul_(second).addcmul_(parameter.grad, parameter.grad, value=1 - second)
             mean = state["mean"] / (1 - first ** state["step"])
-            spread = (state["square"] / (1 - second ** state["step"])).sqrt() + epsilon
-            parameter.addcdiv_(mean, spread, value=-rate)
+            deviation = (state["square"] / (1 - second ** state["step"])).sqrt() + epsilon
+            parameter.addcdiv_(mean, deviation, value=-rate)
 
 
 def orthogonal(matrices: Tensor) -> Tensor:

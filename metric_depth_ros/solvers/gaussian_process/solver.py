@@ -178,10 +178,10 @@ def _field(places: Places, trend: Trend, level: float, covariance: Covariance, *
     tiles = list(tiled(uv, *places.size, _OWN)) if len(uv) > _TOGETHER else []
     processes = [process_of(tile.chosen(uv, _LEAST, _MOST)) for tile in tiles] or [process_of(slice(None))]
     parts, sparse = (tiles, processes), places.sparse()
-    smooth = _blended(*parts, sparse, lambda process, at: process.smooth_mean(at))
+    smooth = _blended(*parts, sparse, GaussianProcess.smooth_mean)
     slope = _blended(*parts, sparse, lambda process, at: np.full(len(at), process.slope))
-    variance = _blended(*parts, sparse, lambda process, at: process.variance(at))
-    mean = _blended(*parts, places, lambda process, at: process.local_mean(at))
+    variance = _blended(*parts, sparse, GaussianProcess.variance)
+    mean = _blended(*parts, places, GaussianProcess.local_mean)
     mean += _enlarged(smooth, mean.shape)
     scale = _amplitude(processes)
     sigma = scale * np.sqrt(variance + np.float32(NUGGET**2))

@@ -367,3 +367,16 @@ def test_more_anchors_than_wanted_are_thinned_out_evenly():
     )
     assert solved.info["anchors"] == 100
     assert np.abs(solved.depth / (2 * relative) - 1).mean() < 0.02
+
+
+def test_the_amplitude_is_drawn_to_one_by_ten_anchors():
+    """sqrt((n s^2 + 10) / (n + 10)) with s the median error in standard deviations, n anchors of no noise."""
+
+    class Process:
+        noise = np.zeros(5)
+
+        def left_out(self):
+            return np.array([-3.0, 2.0, 4.0, -6.0, 8.0]), np.full(5, 4.0)  # 1.5, 1, 2, 3, 4 deviations
+
+    s = 2 * 1.4826
+    assert module._amplitude([Process()]) == pytest.approx(((5 * s**2 + 10) / 15) ** 0.5)

@@ -15,7 +15,10 @@ RIDGE = 1e-3
 # The softness is that of the basis solver, the rounds are not: there a first round compares with the median,
 # one more follows, and errors are relative to the usual error in the image; here three rounds start from the
 # stated weights.
-_REWEIGHTINGS, _SOFTNESS = 3, 6.0
+_REWEIGHTINGS = 3
+_SOFTNESS = 6.0
+# Difference in log depth at which an anchor is an outlier.
+_OUTLYING = 0.15
 WEIGHTS = {"anchor": 0.1, "decor": 1e-4, "gate": 1e-4}
 
 
@@ -67,8 +70,8 @@ def solve_robustly(basis: Tensor, target: Tensor, variance: Tensor, anchor: Tens
     mean, centred, system = _centred(basis, weight)
     field = _field(mean, centred, system, target, weight)
     with torch.no_grad():
-        spread = UNIT_MISFIT**2 * _leverage(centred, system, weight)
-    return Solved(field, spread)
+        variance = UNIT_MISFIT**2 * _leverage(centred, system, weight)
+    return Solved(field, variance)
 
 
 def _centred(basis: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -127,11 +130,19 @@ def gate_loss(gates: Tensor) -> Tensor:
     return (gates * gates.clamp(min=1e-12).log()).sum(1).mean()
 
 
-def spread_loss(solved: Solved, spread: Tensor, truth: Tensor, known: Tensor) -> Tensor:
-    """Spread loss, ours: negative log likelihood of the (fixed) errors under a Laplace law of the spread."""
-    size = (solved.variance + spread**2).sqrt()
+def misfit_loss(solved: Solved, misfit: Tensor, truth: Tensor, known: Tensor) -> Tensor:
+    """Misfit loss, ours: negative log likelihood of the (fixed) errors under a Laplace law of sigma."""
+    sigma = (solved.variance + misfit**2).sqrt()
     error = (torch.where(known, truth, solved.field) - solved.field).detach().abs()
-    return _pixel_mean(error / size + size.log(), known)
+    return _pixel_mean(error / sigma + sigma.log(), known)
+
+
+def without_outliers(anchor: Tensor, target: Tensor, truth: Tensor, known: Tensor) -> Tensor:
+    """Weights of anchors, 0 where the target is off the known truth by .15 or more in log depth; ours.
+
+    The field should not follow outliers.
+    """
+    return anchor * (~known | ((target - truth).abs() < _OUTLYING))
 
 
 def _pixel_mean(values: Tensor, known: Tensor) -> Tensor:

@@ -26,17 +26,20 @@ from metric_depth_ros.learning.training.basis.losses import (
     decorrelation_loss,
     dense_loss,
     gate_loss,
+    misfit_loss,
     solve_faithfully,
     solve_robustly,
-    spread_loss,
+    without_outliers,
 )
 from metric_depth_ros.learning.training.basis.settings import BasisSettings, check_settings
 from metric_depth_ros.learning.training.checks import check_same
 from metric_depth_ros.learning.training.loader import Stream
 from metric_depth_ros.learning.training.loop import Trainer
 
-_MOST_VALIDATION, _STATISTICS = 400, 256
-_SPREAD_WEIGHT = 0.02
+# Most images to validate on, and images from which the features' mean and deviation are computed.
+_MOST_VALIDATION = 400
+_STATISTICS = 256
+_MISFIT_WEIGHT = 0.02
 # Fraction of the errors that should be within one stated sigma.
 _ONE_SIGMA = 0.683
 # Settings that must not change when a run is resumed.
@@ -120,7 +123,7 @@ class BasisTrainer(Trainer):
         return make_basis_batch(self.cache, index, self.settings.regime, rng, blind=self.settings.blind)
 
     def _losses(self, batch: BasisBatch, maps: Tensor, gates: Tensor, size: Tensor) -> tuple[Tensor, Solved]:
-        """Overall loss (equation 28; ours adds the spread loss) and the solution."""
+        """Overall loss (equation 28; ours adds the misfit loss) and the solution."""
         known = batch.truth.isfinite() & (batch.anchor.sum(1, keepdim=True) > 0)
         mixed = self.settings.regime == MIXED
         if mixed:
@@ -128,18 +131,15 @@ class BasisTrainer(Trainer):
         else:
             solved = solve_faithfully(maps, batch.target, batch.anchor)
         loss = dense_loss(solved.field, batch.truth, known, 0.1 if mixed else 1.0)
-        # The field should not follow outliers.
-        right = (
-            batch.anchor * (~known | ((batch.target - batch.truth).abs() < 0.15)) if mixed else batch.anchor
-        )
+        right = without_outliers(batch.anchor, batch.target, batch.truth, known) if mixed else batch.anchor
         loss = loss + WEIGHTS["anchor"] * anchor_loss(solved.field, batch.target, right)
         loss = loss + WEIGHTS["decor"] * decorrelation_loss(maps) + WEIGHTS["gate"] * gate_loss(gates)
         if mixed:
-            loss = loss + _SPREAD_WEIGHT * spread_loss(solved, size, batch.truth, known)
+            loss = loss + _MISFIT_WEIGHT * misfit_loss(solved, size, batch.truth, known)
         return loss, solved
 
     def _validate(self, network: BasisGenerator) -> tuple[BasisScore, float]:
-        """Scores on held-out images, always with the same anchors, and the median of |error| / spread."""
+        """Scores on held-out images, always with the same anchors, and the median of |error| / sigma."""
         losses, errors, ratios, inside = [], [], [], []
         for start in range(0, min(len(self._validation), _MOST_VALIDATION), self.settings.batch):
             index = self._validation[start : start + self.settings.batch]

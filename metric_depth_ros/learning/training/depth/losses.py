@@ -147,8 +147,10 @@ def _normalised(map_: Tensor, known: Tensor) -> Tensor:
     """Map minus its median over known pixels, divided by its mean deviation from it."""
     centred = map_ - _masked_median(map_.detach(), known)
     count = known.sum((1, 2, 3), keepdim=True).clamp_min(1)
-    spread = torch.where(known, centred.abs(), torch.zeros_like(centred)).sum((1, 2, 3), keepdim=True) / count
-    return centred / spread.clamp_min(_EPSILON)
+    deviation = (
+        torch.where(known, centred.abs(), torch.zeros_like(centred)).sum((1, 2, 3), keepdim=True) / count
+    )
+    return centred / deviation.clamp_min(_EPSILON)
 
 
 def _masked_median(map_: Tensor, mask: Tensor) -> Tensor:

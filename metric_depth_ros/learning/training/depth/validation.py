@@ -1,4 +1,4 @@
-"""Validation of the small depth network on held-out synthetic samples and on real frames."""
+"""Validation of the small depth network: pictures held out of its data, and real frames."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from metric_depth_ros.types import FloatArray, ImageArray
 
 # Field of a score -> title of its panel.
 SCORES = {"rank": "rank correlation", "abs_rel": "AbsRel after a fit"}
-_MOST_SYNTHETIC = 120
+_MOST_HELD_OUT = 120
 
 
 def predictor(network: nn.Module, size: tuple[int, int]) -> Predictor:
@@ -50,7 +50,7 @@ class Validation:
         """``real``: datasets, or folders of datasets. Raises InputError for a damaged shard or set."""
         places = samples.validation
         chosen = (
-            sorted({*np.linspace(0, len(places) - 1, _MOST_SYNTHETIC).astype(int).tolist()}) if places else []
+            sorted({*np.linspace(0, len(places) - 1, _MOST_HELD_OUT).astype(int).tolist()}) if places else []
         )
         self._truths: dict[str, list[Truth]] = {}
         for index in chosen:

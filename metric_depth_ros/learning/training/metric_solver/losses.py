@@ -20,7 +20,9 @@ from metric_depth_ros.near_far import encode
 from metric_depth_ros.types import FloatArray
 
 # Lambda of equation 11.
-NEAR_WEIGHT, FAR_WEIGHT, MASK_WEIGHT = 1.0, 1.0, 0.05
+NEAR_WEIGHT = 1.0
+FAR_WEIGHT = 1.0
+MASK_WEIGHT = 0.05
 
 
 class Targets(NamedTuple):

@@ -1,4 +1,4 @@
-"""Trains Metric-Solver (paper 004, section 3.3) on synthetic shards.
+"""Trains Metric-Solver (paper 004, section 3.3) on datasets with depth.
 
 Under torchrun every GPU processes a part of the batch.
 """

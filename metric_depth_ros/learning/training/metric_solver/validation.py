@@ -19,7 +19,9 @@ from metric_depth_ros.learning.training.workers import normalised
 from metric_depth_ros.near_far import decode_far, decode_near, fuse
 from metric_depth_ros.types import FloatArray, ImageArray
 
-_MOST, _TOGETHER = 96, 8
+# Most images to validate on, and how many at once.
+_MOST = 96
+_TOGETHER = 8
 
 
 @dataclass(frozen=True)
