@@ -105,7 +105,8 @@ def spun(executor: SingleThreadedExecutor, node: Node) -> threading.Thread:
 
 def main() -> None:
     solver = sys.argv[1] if len(sys.argv) > 1 else "auto"
-    rclpy.init(args=["--ros-args", "-p", "engine.runtime:=onnxruntime", "-p", f"solver.name:={solver}"])
+    settings = ["engine.runtime:=onnxruntime", f"solver.name:={solver}", "diagnostics.period_s:=60.0"]
+    rclpy.init(args=["--ros-args", *(word for setting in settings for word in ("-p", setting))])
     trace = Trace()
     threading.setprofile(trace)  # of threads that start from now on
     executors = [SingleThreadedExecutor(), SingleThreadedExecutor()]
