@@ -286,6 +286,21 @@ def test_a_cache_holds_what_the_network_says(cache, tmp_path):
         BasisCache(tmp_path)
 
 
+def test_pictures_to_train_on_are_varied_and_those_for_validation_are_not(tmp_path, engine):
+    shards, told = write_shards(tmp_path / "shards", count=120), EngineConfig(manifest=str(engine))
+    caches = []
+    for augment in (True, False):
+        folder = tmp_path / f"cache_{augment}"
+        done = list(write_cache([shards], told, folder, count=119, augment=augment))
+        assert done == [*range(2, 119, 2), 119]
+        caches.append(BasisCache(folder))
+    varied, plain = (np.nan_to_num(cache.read(np.arange(119))[2]) for cache in caches)
+    same = (varied == plain).all(axis=(1, 2))
+    assert np.flatnonzero(same).tolist() == [*caches[0].validation] and len(caches[0].validation) == 2
+    with pytest.raises(InputError, match="no picture to train on"):
+        list(write_cache([], told, tmp_path / "none", count=2))
+
+
 def test_features_are_stored_to_a_step_of_eight_bits(tmp_path):
     shards = write_shards(tmp_path / "shards", (0,), count=4)
     list(write_cache([shards], EngineConfig(), tmp_path / "cache", count=4, augment=False, threads=1))
