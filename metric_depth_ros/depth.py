@@ -40,15 +40,18 @@ def choose_domain(setting: str, kind: Kind) -> Domain:
 def relative_in(domain: Domain, relative: RelativeDepth) -> FloatArray:
     """Relative depth as x of a domain, (H, W) float32; NaN where unknown or invalid. May share memory.
 
-    Values that are not positive are invalid: they have no logarithm or inverse and are no depth. Only an
-    inverse-depth map fitted in inverse depth keeps them, as its zero is arbitrary.
+    An inverse-depth map with negative values is first made positive, as ``positive_depth`` does: its zero is
+    arbitrary, and a line through few anchors needs one. Of other maps, values that are not positive are
+    invalid: they have no logarithm or inverse and are no depth; zero is kept in inverse depth.
     """
     x: FloatArray = relative.values.astype(np.float32, copy=False)
     same = relative.kind == domain
-    any_sign = same and domain == "inverse_depth"
+    from_zero = same and domain == "inverse_depth"
     lowest, highest = (float(f(x, initial=1)) for f in (np.min, np.max))  # NaN where there is one
-    if not ((any_sign or lowest > 0) and np.isfinite(lowest) and highest < np.inf):
-        x = np.where(np.isfinite(x) if any_sign else (x > 0) & (x < np.inf), x, np.float32(np.nan))
+    if relative.kind == "inverse_depth" and not lowest >= 0:
+        x = positive_inverse(x)
+    elif not ((from_zero or lowest > 0) and np.isfinite(lowest) and highest < np.inf):
+        x = np.where((x >= 0 if from_zero else x > 0) & (x < np.inf), x, np.float32(np.nan))
     if domain == "log":
         return np.log(x) if relative.kind == "depth" else -np.log(x)
     return x if same else 1 / x
@@ -91,14 +94,20 @@ def positive_depth(relative: RelativeDepth) -> FloatArray:
     values = relative.values.astype(np.float32, copy=False)
     if relative.kind == "depth":
         return np.where(np.isfinite(values) & (values > 0), values, np.float32(np.nan))
+    inverse = positive_inverse(values)
+    return np.asarray(np.divide(np.float32(1), inverse, out=inverse))  # twice as fast as np.reciprocal
+
+
+def positive_inverse(values: FloatArray) -> FloatArray:
+    """Positive inverse depth (H, W) float32, a new array: 1 / ``positive_depth`` of an inverse-depth map."""
     shift, floor = zero_of(values)
-    depth = values - np.float32(shift)
+    inverse = values - np.float32(shift)
     if np.isfinite(values.min(initial=0)) and np.isfinite(values.max(initial=0)):
-        cv2.max(depth, floor, depth)  # four times as fast, but does not keep NaN
+        cv2.max(inverse, floor, inverse)  # four times as fast, but does not keep NaN
     else:
-        np.maximum(depth, np.float32(floor), out=depth)
-        depth[~np.isfinite(values)] = np.nan
-    return np.asarray(np.divide(np.float32(1), depth, out=depth))  # twice as fast as np.reciprocal
+        np.maximum(inverse, np.float32(floor), out=inverse)
+        inverse[~np.isfinite(values)] = np.nan
+    return np.asarray(inverse)
 
 
 def far_end_shift(low: Any, median: Any) -> Any:

@@ -264,11 +264,12 @@ def build_pipeline(config: Config) -> MetricDepthPipeline:
 
 
 def engine_for(config: Config) -> EngineConfig:
-    """Engine settings; if no network is set and the solver uses maps, the package's network with maps."""
+    """Engine settings; a bundled network is replaced by one with maps if the solver uses them."""
     wanted = solver_class(config.solver.chosen).wants_maps and config.solver.basis.maps != "analytic"
-    if config.engine.manifest or config.engine.model or not wanted:
+    with_basis = BUNDLED_WITH_BASIS.get(config.engine.manifest)
+    if with_basis is None or config.engine.model or not wanted:
         return config.engine
-    return replace(config.engine, manifest=str(share_path(BUNDLED_WITH_BASIS)))
+    return replace(config.engine, manifest=str(share_path(with_basis)))
 
 
 def _warm_up(pipeline: MetricDepthPipeline) -> None:

@@ -113,9 +113,18 @@ def test_relative_depth_in_every_space(kind, domain, expected):
         np.testing.assert_allclose(x, [[*expected, *more]], rtol=1e-6)
 
 
-def test_inverse_depth_that_is_fitted_as_it_is_may_have_any_sign():
-    x = relative_in("inverse_depth", inverse([-1, 0, 2, np.inf, -np.inf, np.nan]))
-    np.testing.assert_array_equal(x, [[-1, 0, 2, np.nan, np.nan, np.nan]])
+@pytest.mark.parametrize("domain", ["inverse_depth", "log", "depth"])
+def test_inverse_depth_with_negative_values_is_made_positive_in_every_space(domain):
+    relative = inverse([-1, 0, 2, np.inf, -np.inf, np.nan])
+    positive = positive_depth(relative)
+    assert (positive[0, :3] > 0).all() and np.isnan(positive[0, 3:]).all()
+    wanted = {"inverse_depth": 1 / positive, "log": np.log(positive), "depth": positive}[domain]
+    np.testing.assert_allclose(relative_in(domain, relative), wanted, rtol=1e-6)
+
+
+def test_without_negative_values_inverse_depth_is_fitted_as_it_is_with_its_zeros():
+    x = relative_in("inverse_depth", inverse([0, 1, 2, np.inf]))
+    np.testing.assert_array_equal(x, [[0, 1, 2, np.nan]])
 
 
 @pytest.mark.parametrize(

@@ -109,14 +109,17 @@ def _is_run(folder: Path) -> bool:
 
 def _run(args: argparse.Namespace, sizes: list[tuple[int, int]]) -> list[Exported]:
     """Exports the package's own depth network."""
-    from metric_depth_ros.learning.export.tiny_depth import export_tiny_depth
+    from metric_depth_ros.learning.export.own_depth import export_own_depth
+    from metric_depth_ros.learning.models.own_depth import name_of
     from metric_depth_ros.learning.training.depth.trainer import load_depth_network
 
     if args.features:
         raise ConfigError("export: our own network has one feature map; leave out --features.")
     network, state = load_depth_network(args.checkpoint)
-    wanted = _wanted(args, "tiny_depth", sizes or [tuple(state["settings"]["size"])])
-    return export_tiny_depth(network, wanted)
+    wanted = _wanted(
+        args, f"{name_of(state['architecture'])}_depth", sizes or [tuple(state["settings"]["size"])]
+    )
+    return export_own_depth(network, wanted)
 
 
 def _depth(

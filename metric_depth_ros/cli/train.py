@@ -47,6 +47,27 @@ def _add_depth(networks: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--size", default="320x240", help="the network's input, WIDTHxHEIGHT (default 320x240)"
     )
+    parser.add_argument("--network", default="small", help="small (default) or tiny")
+    parser.add_argument(
+        "--encoder", default="lite0", help="of small: lite0 (default), lite1 or lite2, trained on photographs"
+    )
+    parser.add_argument(
+        "--from-scratch", action="store_true", help="begin at random, without the encoder's published weights"
+    )
+    parser.add_argument(
+        "--frozen",
+        type=float,
+        default=0.6,
+        metavar="PART",
+        help="of the budget, before published weights are trained too (default 0.6)",
+    )
+    parser.add_argument(
+        "--encoder-rate",
+        type=float,
+        default=0.1,
+        metavar="PART",
+        help="of the learning rate, for published weights (default 0.1)",
+    )
     parser.add_argument(
         "--loss", default="normalised", help="normalised (default), trimmed, log or log_invariant"
     )
@@ -74,7 +95,7 @@ def _add_export(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     parser.add_argument("checkpoint", type=Path, metavar="RUN", help="folder of a run")
     parser.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="where to write")
-    parser.add_argument("--name", default="tiny_depth", help="of the files (default tiny_depth)")
+    parser.add_argument("--name", help="of the files (default small_depth or tiny_depth)")
     parser.add_argument("--size", default=None, help="WIDTHxHEIGHT, multiples of 16 (default: the run's own)")
     parser.set_defaults(run=run_export)
 
@@ -89,6 +110,11 @@ def run_depth(args: argparse.Namespace) -> int:
     settings = DepthSettings(
         data=tuple(str(folder) for folder in args.data),
         size=size_of(args.size),
+        network=args.network,
+        encoder=args.encoder,
+        pretrained=not args.from_scratch,
+        frozen=args.frozen,
+        encoder_rate=args.encoder_rate,
         loss=args.loss,
         optimizer=args.optimizer,
         start=None if args.start is None else str(args.start),
@@ -114,7 +140,8 @@ def run_export(args: argparse.Namespace) -> int:
     from metric_depth_ros.cli.export import report
     from metric_depth_ros.errors import ConfigError
     from metric_depth_ros.learning.export.files import Wanted
-    from metric_depth_ros.learning.export.tiny_depth import export_tiny_depth
+    from metric_depth_ros.learning.export.own_depth import export_own_depth
+    from metric_depth_ros.learning.models.own_depth import name_of
     from metric_depth_ros.learning.training import checkpoint
     from metric_depth_ros.learning.training.depth.trainer import load_depth_network
 
@@ -122,7 +149,9 @@ def run_export(args: argparse.Namespace) -> int:
     size = size_of(args.size) if args.size else tuple(state["settings"]["size"])
     if min(size) < 32 or any(side % 16 for side in size):
         raise ConfigError(f"size: {size[0]}x{size[1]}; needed multiples of 16, at least 32.")
-    found = export_tiny_depth(network, Wanted(args.to, args.name, [size]))
+    found = export_own_depth(
+        network, Wanted(args.to, args.name or f"{name_of(state['architecture'])}_depth", [size])
+    )
     weights = found[0].models[0].with_suffix(".npz")
     checkpoint.save_weights(network, weights)
     report(found, about=f", {size[0]}x{size[1]}, step {state['step']}")

@@ -9,8 +9,8 @@ from typing import Any
 from metric_depth_ros.cli.parsing import size_of
 from metric_depth_ros.cli.train_options import add_run, in_steps, need_torch, run_settings
 
-# Initial weights of the tiny configuration.
-_TINY_WEIGHTS = "config/models/tiny_depth.npz"
+# Configuration -> its initial weights.
+_WEIGHTS = {"lite0": "config/models/small_depth.npz", "tiny": "config/models/tiny_depth.npz"}
 
 
 def add_metric_solver(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -20,8 +20,8 @@ def add_metric_solver(networks: argparse._SubParsersAction[argparse.ArgumentPars
         help="train Metric-Solver: metric depth from one picture, around a focus",
         description="Trains on folders of shards that `metric_depth synthesize` wrote, or of frames with "
         "depth images. RUN gets checkpoint.pt, loss.csv, validation.csv and curves.png; --resume goes on "
-        "after a cut. The tiny configuration begins with the package's small depth network and trains 40 "
-        "minutes by default; the others begin with what --weights names and train 205,000 steps at 5e-6 as "
+        "after a cut. lite0 and tiny begin with the package's depth networks and train 40 minutes by "
+        "default; the others begin with what --weights names and train 205,000 steps at 5e-6 as "
         "in paper 004, on several GPUs by torchrun: torchrun --nproc-per-node 8 -m metric_depth_ros.cli "
         "train metric-solver ... Fine-tuning: --start RUN --epochs 70 --data ...",
     )
@@ -38,7 +38,9 @@ def add_metric_solver(networks: argparse._SubParsersAction[argparse.ArgumentPars
         "--data", type=Path, nargs="+", required=True, metavar="DATA", help="folders of shards or frames"
     )
     what = parser.add_argument_group("network")
-    what.add_argument("--config", default="tiny", help="tiny (default), small, base or large: the encoder")
+    what.add_argument(
+        "--config", default="lite0", help="lite0 (default), tiny, small, base or large: the encoder"
+    )
     what.add_argument(
         "--focuses", metavar="M,M", help="of the pool, rising, in metres (default 2,4,6,10,20,40,80,120)"
     )
@@ -49,8 +51,8 @@ def add_metric_solver(networks: argparse._SubParsersAction[argparse.ArgumentPars
     first.add_argument(
         "--weights",
         metavar="PATH",
-        help="to begin with: weights of depth-export for tiny (default: the package's), the folder of a "
-        "DINOv2 or Depth Anything V2 checkpoint for the others; none begins at random",
+        help="to begin with: weights of depth-export for lite0 and tiny (default: the package's), the folder "
+        "of a DINOv2 or Depth Anything V2 checkpoint for the others; none begins at random",
     )
     more = parser.add_argument_group("of the pictures and the processor")
     more.add_argument("--size", help="of the pictures, WIDTHxHEIGHT (default 256x192; others: 518x518)")
@@ -109,6 +111,6 @@ def _focuses(text: str | None) -> tuple[float, ...] | None:
 def _weights(args: argparse.Namespace) -> str | None:
     from metric_depth_ros.share import share_path
 
-    if args.weights is None and args.start is None and args.config == "tiny":
-        return str(share_path(_TINY_WEIGHTS))
+    if args.weights is None and args.start is None and args.config in _WEIGHTS:
+        return str(share_path(_WEIGHTS[args.config]))
     return None if args.weights == "none" else args.weights

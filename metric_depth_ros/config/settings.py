@@ -20,7 +20,11 @@ from metric_depth_ros.errors import ConfigError
 
 @dataclass(frozen=True)
 class EngineConfig:
-    manifest: str = option("", "manifest of the depth network (YAML); empty: the package's own", live=False)
+    manifest: str = option(
+        "",
+        "manifest of the depth network (YAML), or a bundled one by name: small, tiny; empty: small",
+        live=False,
+    )
     model: str = option("", "model file; empty: the one that the manifest names, in its folder", live=False)
     runtime: str = option(
         "auto",

@@ -26,15 +26,23 @@ from metric_depth_ros.runtimes import Model, Request, Size, choose_runtime
 from metric_depth_ros.share import share_path
 from metric_depth_ros.types import Runtime
 
-# The manifest of the network that comes with the package.
-BUNDLED = "config/models/tiny_depth.yaml"
-# The same network with a generator of basis maps, for the solvers that use them.
-BUNDLED_WITH_BASIS = "config/models/tiny_depth_basis.yaml"
+# The networks that come with the package, by their name in engine.manifest; an empty one is the default.
+BUNDLED = {
+    "": "config/models/small_depth.yaml",
+    "small": "config/models/small_depth.yaml",
+    "tiny": "config/models/tiny_depth.yaml",
+}
+# Networks with a generator of basis maps, for the solvers that use them; small has none yet.
+BUNDLED_WITH_BASIS = {
+    "": "config/models/tiny_depth_basis.yaml",
+    "tiny": "config/models/tiny_depth_basis.yaml",
+}
 
 
 def manifest_path(config: EngineConfig) -> Path:
-    """Path of the network's manifest: the configured one, else the package's own."""
-    return Path(config.manifest).expanduser() if config.manifest else share_path(BUNDLED)
+    """Path of the network's manifest: that of a bundled network by name, or the configured path."""
+    bundled = BUNDLED.get(config.manifest)
+    return share_path(bundled) if bundled else Path(config.manifest).expanduser()
 
 
 def build_engine(config: EngineConfig, *, anew: bool = False) -> DepthEngine | MetricSolverEngine:

@@ -512,3 +512,32 @@ def test_large_weights_lie_beside_the_graph_and_are_verified(checkpoints, tmp_pa
         data.write(b"x")
     with pytest.raises(ModelError, match=r"net\.onnx\.data: sha256"):
         build_engine(config)
+
+
+def test_halved_weights_take_half_the_room_and_compute_in_float32(tmp_path):
+    import onnx
+    from onnx import TensorProto
+
+    from metric_depth_ros.learning.export.graph import difference, write_onnx
+    from metric_depth_ros.learning.export.half import halve_weights
+
+    class Network(torch.nn.Sequential):
+        def forward(self, image):
+            return (super().forward(image),)
+
+    torch.manual_seed(0)
+    network = Network(
+        torch.nn.Conv2d(3, 64, 3, padding=1), torch.nn.ReLU(), torch.nn.Conv2d(64, 64, 3)
+    ).eval()
+    path, examples = tmp_path / "m.onnx", {"image": np.ones((1, 3, 12, 12), np.float32)}
+    write_onnx(network, path, examples, ["out"])
+    before = path.stat().st_size
+    halve_weights(path)
+    assert path.stat().st_size < 0.55 * before
+    assert 0 < difference(network, path, [examples], ["out"]).largest < 5e-3
+    graph = onnx.load(str(path)).graph
+    onnx.checker.check_model(onnx.load(str(path)))
+    types = {tuple(item.dims): item.data_type for item in graph.initializer}
+    assert types[(64, 64, 3, 3)] == TensorProto.FLOAT16 and types[(64,)] == TensorProto.FLOAT
+    (output,) = graph.output
+    assert output.type.tensor_type.elem_type == TensorProto.FLOAT

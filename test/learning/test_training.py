@@ -330,6 +330,7 @@ def test_muon_finds_matrices_and_vectors(threads):
 
 def settings_for(shards, out, **more):
     told = {"batch": 6, "size": (64, 48), "steps": 6, "minutes": None, "threads": 2, "learning_rate": 2e-3}
+    told["network"] = "tiny"
     return DepthSettings(data=(str(shards),), out=str(out), **{**told, **more})
 
 
@@ -523,3 +524,92 @@ def test_stored_weights_keep_what_half_precision_cannot_hold(tmp_path):
     checkpoint.save_weights(network, tmp_path / "w.npz")
     with pytest.raises(ModelError, match="not finite"):
         checkpoint.load_weights(other, tmp_path / "w.npz")
+
+
+# ---- a pretrained encoder --------------------------------------------------------------------
+
+
+@pytest.fixture
+def published(monkeypatch):
+    """In place of the published weights, which CI may lack, some that are known."""
+    from metric_depth_ros.learning.models import small_depth
+
+    def load(encoder):
+        with torch.no_grad():
+            for parameter in encoder.parameters():
+                parameter.copy_(torch.sin(torch.arange(parameter.numel()).float()).view(parameter.shape) / 10)
+
+    monkeypatch.setattr(small_depth, "load_published", load)
+
+
+def backbone(state):
+    return {k: v for k, v in state["network"].items() if k.startswith("backbone.")}
+
+
+def small(shards, out, **more):
+    return settings_for(shards, out, **{"network": "small", "steps": 4, "frozen": 0.5, **more})
+
+
+def test_published_weights_are_kept_and_then_trained_gently(shards, tmp_path, published):
+    start = DepthTrainer(small(shards, tmp_path / "start"))
+    begun = {k: v.clone() for k, v in backbone({"network": start.network.state_dict()}).items()}
+    start.close()
+    half = train(small(shards, tmp_path / "half"), until=2)
+    assert all(torch.equal(v, begun[k]) for k, v in backbone(half).items())
+    assert not torch.equal(half["network"]["narrow.weight"], start.network.state_dict()["narrow.weight"])
+    whole = train(small(shards, tmp_path / "whole"))
+    moved = {
+        k: (v - begun[k]).abs().max().item() for k, v in backbone(whole).items() if v.is_floating_point()
+    }
+    statistics = {k: v for k, v in moved.items() if "running" in k}
+    assert not any(statistics.values())
+    trained = [v for k, v in moved.items() if k not in statistics]
+    assert np.mean(np.array(trained) > 0) > 0.8  # random weights leave some layers dead
+    assert max(trained) <= 2 * 0.1 * 2e-3 * 1.1  # two steps of Adam at a tenth of the rate
+    never = train(small(shards, tmp_path / "never", frozen=1.0))
+    assert all(torch.equal(v, begun[k]) for k, v in backbone(never).items())
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3])
+def test_a_pretrained_run_is_resumed_to_the_bit(shards, tmp_path, published, cut):
+    whole = train(small(shards, tmp_path / "whole"))
+    train(small(shards, tmp_path / "parts"), until=cut)
+    parts = train(small(shards, tmp_path / "parts"), resume=True)
+    assert all(torch.equal(v, parts["network"][k]) for k, v in whole["network"].items())
+
+
+def test_from_scratch_the_encoder_is_trained_from_the_first_step(shards, tmp_path, published):
+    state = train(small(shards, tmp_path / "run", pretrained=False, steps=1))
+    trained = {k for k, v in state["optimizer"]["state"].items() if v}
+    assert len(trained) == len(list(DepthTrainer(small(shards, tmp_path / "o")).network.parameters()))
+    with pytest.raises(ConfigError, match="pretrained"):
+        train(small(shards, tmp_path / "run"), resume=True)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"network": "large"}, {"encoder": "lite9"}, {"frozen": 1.5}, {"encoder_rate": -0.1}]
+)
+def test_wrong_settings_of_a_pretrained_run_are_named(shards, tmp_path, wrong):
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        DepthTrainer(small(shards, tmp_path, **wrong))
+
+
+def test_depthwise_convolutions_are_trained_in_float32():
+    from metric_depth_ros.learning.models.efficientnet_lite import SameConv
+
+    layer, x = SameConv(8, 8, 3, groups=8), torch.randn(1, 8, 6, 6)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert layer(x).dtype == torch.float32
+        layer.requires_grad_(False)
+        assert layer(x).dtype == torch.bfloat16
+
+
+def test_a_picture_takes_the_light_and_palette_of_another():
+    from metric_depth_ros.learning.training.augment import _tinted_like
+
+    rng = np.random.default_rng(0)
+    image = rng.integers(90, 150, (40, 40, 3), dtype=np.uint8)
+    partner = np.clip(rng.normal((60, 120, 180), (10, 20, 15), (40, 40, 3)), 0, 255).astype(np.uint8)
+    found = _tinted_like(image, partner)
+    np.testing.assert_allclose(found.mean((0, 1)), partner.mean((0, 1)), atol=1)
+    np.testing.assert_allclose(found.std((0, 1)), partner.std((0, 1)), atol=1)

@@ -252,15 +252,6 @@ def test_inverse_depth_maps_with_any_zero_give_positive_depth(name, options, shi
     values = (smooth_relative() + shift).astype(np.float32)
     truth = 1 / (0.1 * values + 0.5)
     relative, anchors = RelativeDepth(values, "inverse_depth"), anchors_on(truth, 100)
-    domain = options.get("domain", "auto")
-    if (
-        shift == -4.0
-        and name not in ("gaussian_process", "basis")
-        and (name == "median" or domain in ("log", "depth"))
-    ):
-        with pytest.raises(AnchorError, match="0 usable"):
-            solver_of(name, **options).solve(relative, anchors, regions=quarters())
-        return
     depth = solver_of(name, **options).solve(relative, anchors, regions=quarters()).depth
     some = np.isfinite(depth) & (depth < 1e5)
     assert some.mean() > 0.3

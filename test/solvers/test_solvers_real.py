@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 
 import cv2
 import numpy as np
 import pytest
 
 from metric_depth_ros.anchors import inside_image
-from metric_depth_ros.config import RegionsConfig, SolverConfig
+from metric_depth_ros.config import EngineConfig, RegionsConfig, SolverConfig
 from metric_depth_ros.depth import within_limits
+from metric_depth_ros.engines import build_engine
+from metric_depth_ros.evaluation.frames import find_sets
 from metric_depth_ros.evaluation.interpolation import interpolate_anchors
 from metric_depth_ros.evaluation.metrics import abs_rel
+from metric_depth_ros.evaluation.relative import read_truths
 from metric_depth_ros.geometry import project, transform_points
 from metric_depth_ros.regions import build_segmenter
 from metric_depth_ros.solvers import build_solver
@@ -82,3 +86,44 @@ def test_kitti_street_with_the_controls_beside(data_dir, name, bound, sparse_bou
     # The process itself follows colour and place: a network this coarse adds little to 200 anchors.
     assert with_network < without * (1.05 if name == "gaussian_process" else 1)
     assert with_network < interpolated
+
+
+FEW = (1, 2, 3, 5)
+
+
+@pytest.fixture(scope="module")
+def few_anchor_problems():
+    """Relative depth by the bundled network, and all known pixels, of one frame of every real set."""
+    data = os.environ.get("METRIC_DEPTH_DATA")
+    if not data:
+        pytest.skip("needs the real frames (METRIC_DEPTH_DATA)")
+    engine, problems = build_engine(EngineConfig(runtime="onnxruntime")), []
+    for folder in find_sets([data]):
+        truth = next(iter(read_truths(folder)), None)
+        if truth is not None:
+            problems.append((engine.predict(truth.image), truth))
+    return problems
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["gaussian_process", "global_affine", "region_aware", "median", "piecewise", "lwlr", "grid", "basis"],
+)
+def test_no_solver_is_worse_than_one_depth_with_one_to_five_anchors(few_anchor_problems, name):
+    solve = solve_with(SolverConfig(name=name))
+    errors = {count: [] for count in FEW}
+    for relative, truth in few_anchor_problems:
+        regions = build_segmenter(RegionsConfig()).segment(truth.image) if name == "region_aware" else None
+        u, v = truth.uv.T
+        for count in FEW:
+            drawn = [np.random.default_rng([seed, count]).permutation(len(u))[:count] for seed in range(3)]
+            found = []
+            for chosen in drawn:
+                depth_m = truth.depth[chosen].astype(np.float32)
+                anchors = Anchors(truth.uv[chosen].astype(np.float32), depth_m, 0.01 * depth_m)
+                depth = solve(relative, anchors, image=truth.image, regions=regions).depth[v, u]
+                found.append((abs_rel(depth, truth.depth), abs_rel(0 * u + np.median(depth_m), truth.depth)))
+            errors[count].append(np.mean(found, axis=0))
+    for count, pairs in errors.items():
+        ours, constant = np.median(pairs, axis=0)
+        assert ours <= constant, f"{count} anchors"

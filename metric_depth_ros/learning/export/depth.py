@@ -20,15 +20,13 @@ from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.learning.export.description import described_file, write_manifest
 from metric_depth_ros.learning.export.files import Exported, Size, Wanted, check_sizes
 from metric_depth_ros.learning.export.graph import check_parity, difference, write_verified
-from metric_depth_ros.learning.export.half import write_half
+from metric_depth_ros.learning.export.half import PARITY_HALF, halve_weights, write_half
 from metric_depth_ros.learning.models.checkpoint_folder import CheckpointFolder, load_network, normalisation
 from metric_depth_ros.learning.models.depth_network import DepthFacts, DepthNetwork
 from metric_depth_ros.runtimes import build_runtime
 from metric_depth_ros.types import FloatArray
 
 INPUT, FEATURES = "image", "features"
-# Largest root-mean-square difference of a float16 file from torch, in standard deviations of an output.
-_PARITY_HALF = 2e-2
 
 
 def load_depth_network(folder: CheckpointFolder, features: str) -> DepthNetwork | None:
@@ -110,7 +108,12 @@ def _export(network: nn.Module, facts: DepthFacts, wanted: Wanted, comment: str)
         half = model.with_name(f"{wanted.name}_fp16.onnx")
         write_half(model, half)
         half_found = difference(network, half, examples, outputs)
-        check_parity(half, half_found.rms, _PARITY_HALF)
+        check_parity(half, half_found.rms, PARITY_HALF)
+
+    if wanted.short:
+        halve_weights(model)
+        found = difference(network, model, examples, outputs)
+        check_parity(model, found.rms, PARITY_HALF)
 
     def use(manifest: Path) -> None:
         DepthEngine(load_manifest(manifest), build_runtime("onnxruntime", model, threads=0))

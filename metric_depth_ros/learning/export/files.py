@@ -22,6 +22,7 @@ class Wanted:
         sizes: (width, height); each gets its own files. With ``dynamic`` the same files serve all sizes, and
             the first is the usual one. Empty if the network has one size.
         half: whether to write a float16 file beside the float32 one, for networks in one file.
+        short: whether to store the float32 file's weights in float16, for networks in one file.
         licence, source: of the weights; empty uses the known values.
     """
 
@@ -30,6 +31,7 @@ class Wanted:
     sizes: Sequence[Size] = ()
     dynamic: bool = False
     half: bool = False
+    short: bool = False
     licence: str = ""
     source: str = ""
 

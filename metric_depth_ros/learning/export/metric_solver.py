@@ -15,9 +15,11 @@ from metric_depth_ros.engines.manifest import InputManifest, MetricSolverManifes
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.learning.export.description import described_file, write_manifest
 from metric_depth_ros.learning.export.files import Exported, Size, Wanted, check_sizes
-from metric_depth_ros.learning.export.graph import write_verified
-from metric_depth_ros.learning.models.metric_solver import PATCH, MetricSolver
-from metric_depth_ros.learning.models.tiny_depth import MEAN, STD
+from metric_depth_ros.learning.export.graph import check_parity, difference, write_verified
+from metric_depth_ros.learning.export.half import PARITY_HALF, halve_weights
+from metric_depth_ros.learning.models.efficientnet_lite import SIZES
+from metric_depth_ros.learning.models.encoder import MEAN, STD
+from metric_depth_ros.learning.models.metric_solver import DINO, PATCH, MetricSolver
 from metric_depth_ros.near_far import TAPER
 from metric_depth_ros.types import FloatArray
 
@@ -56,19 +58,19 @@ def export_metric_solver(network: MetricSolver, wanted: Wanted, *, focus_m: floa
         focus_m: default focus in metres; limited to the pool's range.
 
     Raises:
-        ConfigError: the network does not support a size, or its encoder is tiny and one file for all sizes
-            is requested, or the network has a single head and therefore no focus.
+        ConfigError: the network does not support a size, or its encoder is not DINOv2 and one file for all
+            sizes is requested, or the network has a single head and therefore no focus.
         InputError: the folder cannot be written.
         ModelError: the outputs of ONNX Runtime differ from torch's, or the engine cannot use the files.
     """
     network = network.cpu().eval()
-    tiny = network.config.encoder == "tiny"
-    step = 16 if tiny else PATCH
-    fixed = "the tiny encoder is told where a pixel is by coordinates that its file holds" if tiny else ""
+    ours = network.config.encoder not in DINO
+    step = 16 if ours else PATCH
+    fixed = "its encoder is told where a pixel is by coordinates that its file holds" if ours else ""
     check_sizes(wanted, "Metric-Solver", step=step, least=2 * step, fixed=fixed)
     if network.pool is None:
         raise ConfigError("export: a single head has no focus; needed two heads. It is for comparisons only.")
-    if not tiny:
+    if not ours:
         # Eager attention consists of plain operators.
         network.encoder.backbone.set_attn_implementation("eager")
     return [_export(network, one, focus_m, step) for one in wanted.each()]
@@ -88,6 +90,10 @@ def _export(network: MetricSolver, wanted: Wanted, focus_m: float, step: int) ->
         write_verified(encoder, files[0], images, list(features[0]), dynamic={_IMAGE: axes, **inner}),
         write_verified(decoders, files[1], focused, _OUTPUTS, dynamic={**inner, **outer}),
     ]
+
+    if network.config.encoder in SIZES:
+        halve_weights(files[0])
+        check_parity(files[0], difference(encoder, files[0], images, list(features[0])).rms, PARITY_HALF)
 
     def use(manifest: Path) -> None:
         build_engine(EngineConfig(manifest=str(manifest), runtime="onnxruntime"))

@@ -65,13 +65,15 @@ def relit(image: ImageArray, partner: ImageArray, rng: np.random.Generator) -> I
 
     ``partner`` is any image; patches of it may cover parts.
     """
+    if rng.random() < 0.15:
+        image = _tinted_like(image, partner)
     image = _toned(image, rng)
-    if rng.random() < 0.2:
+    if rng.random() < 0.3:
         image = _shaded(image, rng)
     if rng.random() < 0.12:
         image = _covered(image, partner, rng)
     if rng.random() < 0.2:
-        image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.3, 1.2)))
+        image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.3, 1.6)))
     if rng.random() < 0.3:
         image = _noisy(image, rng)
     if rng.random() < 0.15:
@@ -101,9 +103,9 @@ def _crop(width: int, height: int, rng: np.random.Generator) -> tuple[int, int, 
 def _toned(image: ImageArray, rng: np.random.Generator) -> ImageArray:
     """Random gamma, contrast, brightness and white balance, by table; saturation and hue, by matrix."""
     x = np.linspace(0, 1, 256, dtype=np.float32)[:, None]
-    gamma = np.exp(rng.normal(0, 0.25)) * np.exp(rng.normal(0, 0.05, 3))
-    contrast, middle = np.exp(rng.normal(0, 0.2)), rng.uniform(0.3, 0.7)
-    curve = ((x**gamma - middle) * contrast + middle + rng.normal(0, 0.06)) * np.exp(rng.normal(0, 0.06, 3))
+    gamma = np.exp(rng.normal(0, 0.35)) * np.exp(rng.normal(0, 0.08, 3))
+    contrast, middle = np.exp(rng.normal(0, 0.28)), rng.uniform(0.3, 0.7)
+    curve = ((x**gamma - middle) * contrast + middle + rng.normal(0, 0.08)) * np.exp(rng.normal(0, 0.1, 3))
     table = np.clip(curve * 255 + 0.5, 0, 255).astype(np.uint8)
     image = cv2.LUT(image, table[None])
     chance = rng.random()
@@ -116,6 +118,14 @@ def _toned(image: ImageArray, rng: np.random.Generator) -> ImageArray:
     else:
         return np.asarray(image, np.uint8)
     return np.asarray(cv2.transform(image, np.ascontiguousarray(mix, np.float32)), np.uint8)
+
+
+def _tinted_like(image: ImageArray, partner: ImageArray) -> ImageArray:
+    """Image with the mean and deviation of each channel of another image: its light and palette."""
+    (mean, deviation), (wanted, spread) = cv2.meanStdDev(image), cv2.meanStdDev(partner)
+    gain = np.clip(spread / np.maximum(deviation, 1.0), 0.4, 2.5)
+    curve = (np.arange(256, dtype=np.float32)[:, None] - mean.T) * gain.T + wanted.T
+    return np.asarray(cv2.LUT(image, np.clip(curve + 0.5, 0, 255).astype(np.uint8)[None]), np.uint8)
 
 
 def _colour_matrix(saturation: float, hue: float) -> FloatArray:

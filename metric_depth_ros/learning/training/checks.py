@@ -25,6 +25,9 @@ def check_run(settings: RunSettings, *, resume: bool) -> None:
     for name, least in (("batch", 1), ("seed", 0), ("threads", 0), ("look_every", 1)):
         if getattr(settings, name) < least:
             raise ConfigError(f"{name}: {getattr(settings, name)}; needed at least {least}.")
+    for name in ("frozen", "encoder_rate"):
+        if not 0 <= getattr(settings, name) <= 1:
+            raise ConfigError(f"{name}: {getattr(settings, name)}; needed 0 to 1.")
     if not 0 < settings.learning_rate < float("inf"):
         raise ConfigError(f"learning_rate: {settings.learning_rate}; needed a positive number.")
     if settings.steps is not None and settings.steps < 1:

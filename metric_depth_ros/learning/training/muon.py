@@ -25,7 +25,7 @@ class Muon(torch.optim.Optimizer):  # type: ignore[misc]  # torch carries no typ
     """Muon for matrices, with weight decay, and Adam for the rest.
 
     A group's ``lr`` is that of Adam. The root mean square of a matrix's update is ``gain`` x 0.2 x ``lr``;
-    with gain 1 that is about the size of Adam's update.
+    with gain 1 that is about the size of Adam's update. A group with ``orthogonal`` False has Adam for all.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Muon(torch.optim.Optimizer):  # type: ignore[misc]  # torch carries no typ
                 if parameter.grad is None:
                     continue
                 rows = parameter.shape[0] if parameter.ndim > 1 else 1
-                if rows > 1:
+                if rows > 1 and group.get("orthogonal", True):
                     by_shape.setdefault((rows, parameter.numel() // rows), []).append(parameter)
                 else:
                     self._move_by_adam(parameter, group["lr"])

@@ -25,6 +25,8 @@ class RunSettings:
         optimizer: "muon" or "adamw".
         learning_rate: the highest, for Adam; with Muon, matrices use five times as much.
         weight_decay: of matrices; biases and norms have none.
+        frozen: fraction of the budget during which a pretrained encoder is fixed.
+        encoder_rate: its learning rate afterwards, as a fraction of that of the others.
         average: fraction of the running average of the weights that one step keeps.
         clip: largest norm of the gradient.
         seed: random seed.
@@ -40,6 +42,8 @@ class RunSettings:
     optimizer: str = "adamw"
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
+    frozen: float = 0.6
+    encoder_rate: float = 0.1
     average: float = 0.998
     clip: float = 1.0
     seed: int = 0

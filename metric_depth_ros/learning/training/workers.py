@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from metric_depth_ros.learning.models.tiny_depth import MEAN, STD
+from metric_depth_ros.learning.models.encoder import MEAN, STD
 from metric_depth_ros.learning.training.loader import Batch
 from metric_depth_ros.types import ImageArray
 

@@ -256,6 +256,9 @@ class Interest:
 
 
 _WORTH_A_LOOK = ("furniture", "table", "screen", "person", "object", "vehicle", "clutter")
+# Heights of cameras in hands and on heads, and how often these look down at the floor and what stands there.
+_CARRIED = ("low", "hand", "eye")
+_LOOKS_DOWN = 0.2
 _ENCLOSURE = ("floor", "wall", "ceiling", "ground", "building", "vegetation")
 
 
@@ -347,8 +350,10 @@ def _across(kit: Kit, free: FloatArray, z: float, name: str, far: FloatArray) ->
     if reach < 0.9:
         return None
     rise = float(goal[2]) + kit.u(-0.3, 0.3) - z
-    rise = min(max(rise, reach * math.tan(math.radians(slope[0]))), reach * math.tan(math.radians(slope[1])))
-    target = np.array([goal[0], goal[1], z + rise])
+    if name in _CARRIED and kit.chance(_LOOKS_DOWN):
+        slope = (-68, -38)
+    lowest, highest = (reach * math.tan(math.radians(degrees)) for degrees in slope)
+    target = np.array([goal[0], goal[1], z + min(max(rise, lowest), highest)])
     return _station(kit, x, y, z, target, min(0.1 * reach + 0.1, 0.6), 15.0 if kit.chance(0.12) else 3.0)
 
 

@@ -442,7 +442,9 @@ def test_the_package_s_network_comes_with_maps_where_the_solver_wants_them():
     config = Config()
     assert engine_for(config) == config.engine
     basis = updated(config, {"solver.name": "basis"})
-    assert engine_for(basis).manifest.endswith(BUNDLED_WITH_BASIS)
+    assert engine_for(basis).manifest.endswith(BUNDLED_WITH_BASIS[""])
+    tiny = updated(basis, {"engine.manifest": "tiny"})
+    assert engine_for(tiny).manifest.endswith(BUNDLED_WITH_BASIS["tiny"])
     assert engine_for(updated(basis, {"solver.basis.maps": "analytic"})) == config.engine
     mine = updated(basis, {"engine.manifest": "mine.yaml"})
     assert engine_for(mine).manifest == "mine.yaml"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 
@@ -13,6 +11,7 @@ from metric_depth_ros.solvers.fitting.closed_form import rescued
 from metric_depth_ros.solvers.fitting.observations import (
     Line,
     Observations,
+    fit_line,
     observe,
     one_depth,
     weighted_medians,
@@ -43,12 +42,10 @@ def test_weights_are_one_over_the_variance_of_y(domain):
     assert weights_in(domain, depth, sigma, "none").tolist() == [1, 1, 1]
 
 
-@pytest.mark.parametrize(
-    ("kind", "domain"), [(k, d) for k, d in itertools.product(KINDS, DOMAINS) if k != d or k == "depth"]
-)
-def test_relative_values_that_are_not_positive_are_unknown(kind, domain):
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_relative_depth_that_is_not_positive_is_unknown(domain):
     values = np.array([[-1, 0, 2, np.inf, np.nan]], np.float32)
-    x = relative_in(domain, RelativeDepth(values, kind))
+    x = relative_in(domain, RelativeDepth(values, "depth"))
     assert np.isfinite(x).tolist() == [[False, False, True, False, False]]
 
 
@@ -208,3 +205,43 @@ def test_weighted_medians():
     member = np.array([[1, 1, 1, 0], [1, 1, 1, 1], [1, 0, 1, 0], [0, 0, 0, 0]], bool)
     found = weighted_medians(values, weight, member)
     np.testing.assert_array_equal(found, [2, 10, 2.5, np.nan])
+
+
+# ---- the line through few anchors ------------------------------------------------------------
+
+
+def line_through(x, y, domain="inverse_depth", **more):
+    x, y = np.array(x, float), np.array(y, float)
+    one = np.ones(len(x))
+    return fit_line(
+        Observations(np.zeros((len(x), 2)), depth_from(domain, y), x, y, one, one), domain, **more
+    )
+
+
+def test_two_anchors_give_a_line_between_their_own_and_the_scale():
+    pulled = line_through([1, 2], [0.2, 0.3])
+    free = line_through([1, 2], [0.2, 0.3], rising=False)
+    scale = (0.2 * 1 + 0.3 * 2) / 5
+    assert free.scale == pytest.approx(0.1) and 0.1 < pulled.scale < scale
+    assert pulled.at(np.array([1.5]))[0] == pytest.approx(0.25)  # through the anchors' mean
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_three_anchors_on_a_line_give_it_and_others_less_of_it(domain):
+    x = np.array([1.0, 2.0, 3.0])
+    exact = line_through(x, 0.5 + 0.1 * x, domain)
+    assert exact.scale == pytest.approx(0.1, rel=1e-9) and exact.shift == pytest.approx(0.5, rel=1e-9)
+    y = np.array([0.6, 1.4, 0.8])
+    only_scale = 1.0 if domain == "log" else float(x @ y / (x @ x))
+    free = line_through(x, y, domain, rising=False).scale
+    assert free < line_through(x, y, domain).scale < only_scale
+
+
+def test_the_pull_fades_with_the_number_of_anchors():
+    rng = np.random.default_rng(0)
+    for count, most in ((5, 0.6), (50, 0.1), (5000, 2e-3)):
+        x = rng.uniform(1, 3, count)
+        y = (0.5 + 0.1 * x) * rng.normal(1, 0.2, count)
+        pulled, free = (line_through(x, y, rising=rising).scale for rising in (True, False))
+        only_scale = float(x @ y / (x @ x))
+        assert 0 < (pulled - free) / (only_scale - free) < most

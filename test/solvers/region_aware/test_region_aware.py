@@ -352,7 +352,7 @@ def test_implausible_pixels_take_the_global_line():
     paper = solver_of("paper_ssf").solve(relative, anchors, regions=labels)
     line = solver_of("paper_global").solve(relative, anchors)
     assert guarded.info["implausible_pixels"] > 0
-    np.testing.assert_allclose(guarded.depth[:, -1], line.depth[:, -1], rtol=1e-6)
+    np.testing.assert_allclose(guarded.depth[:, -1], line.depth[:, -1], rtol=1e-5)
     assert (paper.depth[:, -1] < 2).all()
 
 

@@ -1,4 +1,4 @@
-"""Settings for training the small depth network."""
+"""Settings for training the package's depth networks."""
 
 from __future__ import annotations
 
@@ -11,20 +11,26 @@ from metric_depth_ros.learning.training.settings import RunSettings, grown_size
 
 @dataclass(frozen=True, kw_only=True)
 class DepthSettings(RunSettings):
-    """Settings of one training run of the small depth network.
+    """Settings of one training run of a depth network.
 
     Attributes:
         data: datasets: folders of shards or of frames with depth images.
+        network: a name in ``own_depth.NETWORKS``.
+        encoder: of "small": "lite0", "lite1" or "lite2".
+        pretrained: whether the encoder of "small" begins with its published weights.
         size: width and height at which the network will be used.
         loss: a name in ``losses.LOSSES``.
         threads: parts of a batch that are computed in parallel on a CPU; 0 is one per core.
         device: "auto", "cpu" or "cuda".
-        start: initial weights, as written by depth-export; None starts with random weights.
+        start: initial weights, as written by depth-export; None starts with random or published weights.
         real: real datasets, or folders of datasets, for validation only.
     """
 
     data: tuple[str, ...]
     size: tuple[int, int] = (320, 240)
+    network: str = "small"
+    encoder: str = "lite0"
+    pretrained: bool = True
     loss: str = "normalised"
     optimizer: str = "muon"
     weight_decay: float = 0.02

@@ -1,4 +1,4 @@
-"""Trains the small depth network on images whose size grows with progress."""
+"""Trains a depth network on images whose size grows with progress."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from metric_depth_ros.errors import ConfigError
+from metric_depth_ros.learning.models.efficientnet_lite import SIZES
+from metric_depth_ros.learning.models.own_depth import NETWORKS, build_own_depth
+from metric_depth_ros.learning.models.pyramid import PyramidDepth
+from metric_depth_ros.learning.models.small_depth import SmallDepth, SmallDepthConfig
 from metric_depth_ros.learning.models.tiny_depth import TinyDepth, TinyDepthConfig
 from metric_depth_ros.learning.training import checkpoint
 from metric_depth_ros.learning.training.checks import check_run, check_same, choose_device
@@ -25,16 +29,19 @@ from metric_depth_ros.learning.training.loop import Trainer
 from metric_depth_ros.learning.training.workers import Workers, normalised
 
 # Settings that must not change when a run is resumed.
-_SAME = ("loss", "optimizer", "size", "batch", "seed", "families")
+_SAME = (
+    "network", "encoder", "pretrained", "frozen", "encoder_rate", "loss", "optimizer", "size", "batch",
+    "seed", "families",
+)  # fmt: skip
 
 
 class DepthTrainer(Trainer):
-    """Training run of the small depth network. Keeps the newest average: validation gives no loss."""
+    """Training run of a depth network. Keeps the newest average: validation gives no loss."""
 
     scores = SCORES
     settings: DepthSettings
-    network: TinyDepth
-    average: TinyDepth
+    network: PyramidDepth
+    average: PyramidDepth
 
     def __init__(self, settings: DepthSettings, *, resume: bool = False) -> None:
         """Raises ConfigError, InputError or ModelError if settings, data or checkpoint cannot be used."""
@@ -47,20 +54,21 @@ class DepthTrainer(Trainer):
             torch.set_flush_denormal(True)
         cv2.setNumThreads(1)
         torch.manual_seed(settings.seed)
-        loss, output = LOSSES[settings.loss]
+        self._loss, _ = LOSSES[settings.loss]
         self._samples = Samples(settings.data, families=settings.families)
         state = checkpoint.load(settings.out) if resume else None
         if state:
             check_same(settings, state["settings"], _SAME)
             network = build_depth_network(state, weights="network")
         else:
-            network = TinyDepth(TinyDepthConfig(output=output)).to(memory_format=torch.channels_last)
+            network = _new_network(settings).to(memory_format=torch.channels_last)
         network.to(device)
         if settings.start and not state:
             checkpoint.load_weights(network, settings.start)
-        super().__init__(settings, network, state, threads=self._parts)
+        published = network.encoder.backbone if _begins_published(settings) else None
+        super().__init__(settings, network, state, threads=self._parts, pretrained=published)
         self._loader_threads = 2 if device == "cpu" else max(2, (os.cpu_count() or 2) - 1)
-        self._workers = Workers(network, partial(mean_loss, loss), self._parts)
+        self._workers = self._new_workers()
         self._validation = Validation(self._samples, settings.real)
 
     def close(self) -> None:
@@ -77,8 +85,16 @@ class DepthTrainer(Trainer):
     def _size(self, step: int, rng: np.random.Generator) -> tuple[int, int]:
         return draw_size(self.settings.size, self.progress.at(step), rng)
 
+    def _new_workers(self) -> Workers[Batch]:
+        return Workers(self.network, partial(mean_loss, self._loss), self._parts)
+
     def _backward(self, batch: list[Batch]) -> float:
         return self._workers.backward(batch)
+
+    def _unfrozen(self) -> None:
+        """Makes workers that compute the gradients of all parameters."""
+        self._workers.close()
+        self._workers = self._new_workers()
 
     def _validated(self) -> tuple[Mapping[str, Any], None]:
         return self._validation.scores(predictor(self.average, self.settings.size)), None
@@ -93,20 +109,36 @@ def mean_loss(loss: Callable[[Tensor, Tensor], Tensor], network: nn.Module, batc
     return loss(resized_like(value, depth), depth)
 
 
-def load_depth_network(run: str | Path) -> tuple[TinyDepth, dict[str, Any]]:
+def load_depth_network(run: str | Path) -> tuple[PyramidDepth, dict[str, Any]]:
     """Network of a run, in eval mode, and the run's state. Raises ModelError."""
     state = checkpoint.load(run)
     return build_depth_network(state).eval(), state
 
 
-def build_depth_network(state: dict[str, Any], *, weights: str = "best") -> TinyDepth:
+def build_depth_network(state: dict[str, Any], *, weights: str = "best") -> PyramidDepth:
     """Network from a state. Raises ModelError if the weights do not fit the architecture."""
-    return checkpoint.rebuilt(
-        lambda: TinyDepth(TinyDepthConfig(**state["architecture"])), state[weights], "network"
-    )
+    return checkpoint.rebuilt(lambda: build_own_depth(state["architecture"]), state[weights], "network")
+
+
+def _new_network(settings: DepthSettings) -> PyramidDepth:
+    """Network with which a run starts. Raises ModelError if published weights are missing."""
+    _, output = LOSSES[settings.loss]
+    if settings.network == "tiny":
+        return TinyDepth(TinyDepthConfig(output=output))
+    published = _begins_published(settings) and not settings.start
+    return SmallDepth(SmallDepthConfig(output=output, encoder=settings.encoder), pretrained=published)
+
+
+def _begins_published(settings: DepthSettings) -> bool:
+    """Whether a part of the network has weights that are kept at first."""
+    return settings.network == "small" and settings.pretrained
 
 
 def _check(settings: DepthSettings, resume: bool) -> None:
+    if settings.network not in NETWORKS:
+        raise ConfigError(f"network: {settings.network!r}; known are {', '.join(NETWORKS)}.")
+    if settings.encoder not in SIZES:
+        raise ConfigError(f"encoder: {settings.encoder!r}; known are {', '.join(SIZES)}.")
     if settings.loss not in LOSSES:
         raise ConfigError(f"loss: {settings.loss!r}; known are {', '.join(LOSSES)}.")
     if min(settings.size) < 32:

@@ -24,8 +24,14 @@ _PAPER: dict[str, Any] = {
     "look_every": 5000,
     "grows": False,
 }
-# Name for --config -> settings that differ from the tiny configuration.
-CONFIGS: dict[str, dict[str, Any]] = {"tiny": {}, "small": _PAPER, "base": _PAPER, "large": _PAPER}
+# Name for --config -> settings that differ from those for encoders of a robot's size.
+CONFIGS: dict[str, dict[str, Any]] = {
+    "lite0": {},
+    "tiny": {},
+    "small": _PAPER,
+    "base": _PAPER,
+    "large": _PAPER,
+}
 # Fraction of the focuses from the pool itself; the others are anywhere between its ends.
 _OF_POOL = 0.5
 
@@ -44,12 +50,12 @@ class MetricSolverSettings(RunSettings):
         threads: parts of a batch that are computed in parallel on a CPU; 0 is one per core.
         device: "auto", "cpu" or "cuda".
         start: folder of a run to fine-tune.
-        weights: initial weights without ``start``: for the tiny encoder the file of depth-export, for the
+        weights: initial weights without ``start``: for lite0 and tiny the file of depth-export, for the
             others a checkpoint folder (DINOv2 or Depth Anything V2). None starts with random weights.
     """
 
     data: tuple[str, ...]
-    encoder: str = "tiny"
+    encoder: str = "lite0"
     focuses: tuple[float, ...] = FOCUSES
     heads: str = "two"
     mask: bool = True

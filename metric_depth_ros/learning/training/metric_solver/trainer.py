@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from metric_depth_ros.errors import ConfigError
-from metric_depth_ros.learning.models.metric_solver import PATCH, MetricSolver, MetricSolverConfig
+from metric_depth_ros.learning.models.metric_solver import DINO, PATCH, MetricSolver, MetricSolverConfig
+from metric_depth_ros.learning.models.small_depth import SmallDepth, SmallDepthConfig, SmallEncoder
 from metric_depth_ros.learning.models.tiny_depth import TinyDepth
 from metric_depth_ros.learning.training import checkpoint
 from metric_depth_ros.learning.training.augment import mirrored
@@ -35,8 +36,8 @@ from metric_depth_ros.types import FloatArray
 
 # Settings that must not change when a run is resumed.
 _SAME = (
-    "encoder", "focuses", "heads", "mask", "size", "grows", "batch", "optimizer", "learning_rate", "seed",
-    "families",
+    "encoder", "focuses", "heads", "mask", "size", "grows", "batch", "optimizer", "learning_rate", "frozen",
+    "encoder_rate", "seed", "families",
 )  # fmt: skip
 # A stream of random numbers separate from that of the images.
 _FOCUS = 7
@@ -76,8 +77,10 @@ class MetricSolverTrainer(Trainer):
         if state:
             check_same(settings, state["settings"], _SAME)
         network = _network(settings, state).to(self._device)
-        super().__init__(settings, network, state, threads=self._parts, rank=rank)
-        self._workers = Workers(divided_among(network, rank), self._objective, self._parts)
+        encoder, begun = network.encoder, settings.weights or settings.start
+        published = encoder.backbone if begun and isinstance(encoder, SmallEncoder) else None
+        super().__init__(settings, network, state, threads=self._parts, rank=rank, pretrained=published)
+        self._workers = self._new_workers()
         if rank.first:
             self._validation = FocusValidation(self._samples, settings.size, settings.focuses)
 
@@ -86,6 +89,14 @@ class MetricSolverTrainer(Trainer):
         self._workers.close()
         super().close()
         leave_ranks()
+
+    def _new_workers(self) -> Workers[FocusedBatch]:
+        return Workers(divided_among(self.network, self.rank), self._objective, self._parts)
+
+    def _unfrozen(self) -> None:
+        """Makes workers that compute the gradients of all parameters."""
+        self._workers.close()
+        self._workers = self._new_workers()
 
     def _batches(self, first: int) -> Stream[Batch]:
         count = self.rank.count
@@ -156,10 +167,11 @@ def _network(settings: MetricSolverSettings, state: dict[str, Any] | None) -> Me
 
 def _begin_with(network: MetricSolver, weights: str) -> None:
     """Loads initial weights into the network. Raises ModelError if they are missing or do not fit."""
-    if network.config.encoder == "tiny":
-        tiny = TinyDepth()
-        checkpoint.load_weights(tiny, weights)
-        network.start_from(tiny.state_dict())
+    encoder = network.config.encoder
+    if encoder not in DINO:
+        depth = TinyDepth() if encoder == "tiny" else SmallDepth(SmallDepthConfig(encoder=encoder))
+        checkpoint.load_weights(depth, weights)
+        network.start_from(depth.state_dict())
     else:
         from metric_depth_ros.learning.models.dinov2_weights import load_encoder
 
@@ -168,7 +180,7 @@ def _begin_with(network: MetricSolver, weights: str) -> None:
 
 def _check(settings: MetricSolverSettings, rank: Rank, resume: bool) -> None:
     """Raises ConfigError for invalid settings, InputError for a folder that cannot be written."""
-    multiple = 1 if settings.encoder == "tiny" else PATCH
+    multiple = PATCH if settings.encoder in DINO else 1
     if min(settings.size) < 32 or any(side % multiple for side in settings.size):
         raise ConfigError(
             f"size: {settings.size[0]}x{settings.size[1]}; needed at least 32x32, multiples of {multiple}."

@@ -1,4 +1,4 @@
-"""Exports the package's own depth network to ONNX and manifest."""
+"""Exports the package's own depth networks to ONNX and manifest."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import dataclasses
 from metric_depth_ros.learning.export.depth import export_depth
 from metric_depth_ros.learning.export.files import Exported, Wanted
 from metric_depth_ros.learning.models.depth_network import DepthFacts
-from metric_depth_ros.learning.models.tiny_depth import MEAN, STD, TinyDepth
+from metric_depth_ros.learning.models.encoder import MEAN, STD
+from metric_depth_ros.learning.models.pyramid import PyramidDepth
 
 
-def export_tiny_depth(network: TinyDepth, wanted: Wanted) -> list[Exported]:
-    """Writes NAME.onnx with folded batch normalisation, and NAME.yaml, as ``export_depth`` does.
+def export_own_depth(network: PyramidDepth, wanted: Wanted) -> list[Exported]:
+    """Writes NAME.onnx, batch normalisation folded, weights float16, and NAME.yaml, as ``export_depth``.
 
     Raises:
         ConfigError: the network does not support a size.
@@ -30,6 +31,6 @@ def export_tiny_depth(network: TinyDepth, wanted: Wanted) -> list[Exported]:
     )
     log = network.config.output == "log"
     known = "positive and known up to a factor" if log else "known up to a factor and an offset"
-    comment = f"Trained on synthetic scenes alone. Its inverse depth is {known}."
-    wanted = dataclasses.replace(wanted, source=wanted.source or "metric_depth train depth")
+    comment = f"Written by metric_depth train depth-export. Its inverse depth is {known}."
+    wanted = dataclasses.replace(wanted, short=True, source=wanted.source or "metric_depth train depth")
     return export_depth(network.cpu().eval(), facts, wanted, comment=comment)
