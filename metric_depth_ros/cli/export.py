@@ -109,7 +109,7 @@ def _is_run(folder: Path) -> bool:
 
 def _run(args: argparse.Namespace, sizes: list[tuple[int, int]]) -> list[Exported]:
     """Exports the package's own depth network."""
-    from metric_depth_ros.learning.export.own_depth import export_own_depth
+    from metric_depth_ros.learning.export.own_depth import export_trained
     from metric_depth_ros.learning.models.own_depth import name_of
     from metric_depth_ros.learning.training.depth.trainer import load_depth_network
 
@@ -119,15 +119,16 @@ def _run(args: argparse.Namespace, sizes: list[tuple[int, int]]) -> list[Exporte
     wanted = _wanted(
         args, f"{name_of(state['architecture'])}_depth", sizes or [tuple(state["settings"]["size"])]
     )
-    return export_own_depth(network, wanted)
+    return export_trained(network, wanted)
 
 
 def _depth(
     args: argparse.Namespace, folder: CheckpointFolder, sizes: list[tuple[int, int]]
 ) -> list[Exported]:
-    from metric_depth_ros.learning.export.depth import export_depth, facts_of, load_depth_network
+    from metric_depth_ros.learning.export.depth import export_depth
+    from metric_depth_ros.learning.models.published_depth import facts_of, load_published
 
-    network = load_depth_network(folder, args.features or "coarse")
+    network = load_published(folder, args.features or "coarse")
     if network is None:
         raise ModelError(
             f"{folder.path}: {folder.architecture or 'no architecture named'}; needed one of {SUPPORTED}. "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from metric_depth_ros.cli import metric_solver_export, train_basis, train_metric_solver
 from metric_depth_ros.cli.parsing import size_of
@@ -40,12 +41,12 @@ def _add_depth(networks: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         parser,
         minutes="60",
         batch="16",
-        learning_rate="0.001",
+        learning_rate="0.001; a published network: 1e-5",
         threads="one per core",
         look_every="2000",
     )
     parser.add_argument(
-        "--size", default="320x240", help="the network's input, WIDTHxHEIGHT (default 320x240)"
+        "--size", help="the network's input, WIDTHxHEIGHT (default 320x240; a published network: near that)"
     )
     parser.add_argument("--network", default="small", help="small (default) or tiny")
     parser.add_argument(
@@ -69,11 +70,15 @@ def _add_depth(networks: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="of the learning rate, for published weights (default 0.1)",
     )
     parser.add_argument(
-        "--loss", default="normalised", help="normalised (default), trimmed, log or log_invariant"
+        "--loss", help="normalised (default), trimmed (a published network), log or log_invariant"
     )
-    parser.add_argument("--optimizer", default="muon", help="muon (default) or adamw")
+    parser.add_argument("--optimizer", help="muon (default) or adamw (a published network)")
     parser.add_argument(
-        "--start", type=Path, metavar="NPZ", help="begin with the weights of an export, not at random"
+        "--start",
+        type=Path,
+        metavar="PATH",
+        help="begin with the weights of an export (NPZ), or fine-tune a published network: its checkpoint "
+        "folder, config.json and model.safetensors",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default auto)")
     parser.add_argument(
@@ -95,7 +100,7 @@ def _add_export(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     parser.add_argument("checkpoint", type=Path, metavar="RUN", help="folder of a run")
     parser.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="where to write")
-    parser.add_argument("--name", help="of the files (default small_depth or tiny_depth)")
+    parser.add_argument("--name", help="of the files (default small_depth, tiny_depth or imported_depth)")
     parser.add_argument("--size", default=None, help="WIDTHxHEIGHT, multiples of 16 (default: the run's own)")
     parser.set_defaults(run=run_export)
 
@@ -109,18 +114,13 @@ def run_depth(args: argparse.Namespace) -> int:
 
     settings = DepthSettings(
         data=tuple(str(folder) for folder in args.data),
-        size=size_of(args.size),
         network=args.network,
         encoder=args.encoder,
         pretrained=not args.from_scratch,
-        frozen=args.frozen,
-        encoder_rate=args.encoder_rate,
-        loss=args.loss,
-        optimizer=args.optimizer,
         start=None if args.start is None else str(args.start),
         device=args.device,
         real=tuple(args.real),
-        **run_settings(args),
+        **_depth_settings(args),
     )
     settings = in_steps(
         settings, args.epochs, lambda: len(Samples(settings.data, families=settings.families))
@@ -134,26 +134,46 @@ def run_depth(args: argparse.Namespace) -> int:
     return 0
 
 
+def _depth_settings(args: argparse.Namespace) -> dict[str, Any]:
+    """Settings whose defaults are others for a published network. Raises ConfigError or ModelError."""
+    usual: dict[str, Any] = {}
+    if args.start is not None and args.start.is_dir():
+        from metric_depth_ros.learning.models.imported_depth import usual_settings
+
+        usual = usual_settings(args.start)
+    told = {
+        "frozen": args.frozen,
+        "encoder_rate": args.encoder_rate,
+        "loss": args.loss,
+        "optimizer": args.optimizer,
+        "size": size_of(args.size) if args.size else None,
+        **run_settings(args),
+    }
+    return usual | {name: value for name, value in told.items() if value is not None}
+
+
 def run_export(args: argparse.Namespace) -> int:
     """Runs ``train depth-export``. Raises MetricDepthError."""
     need_torch()
     from metric_depth_ros.cli.export import report
     from metric_depth_ros.errors import ConfigError
     from metric_depth_ros.learning.export.files import Wanted
-    from metric_depth_ros.learning.export.own_depth import export_own_depth
+    from metric_depth_ros.learning.export.own_depth import export_trained
     from metric_depth_ros.learning.models.own_depth import name_of
     from metric_depth_ros.learning.training import checkpoint
     from metric_depth_ros.learning.training.depth.trainer import load_depth_network
 
     network, state = load_depth_network(args.checkpoint)
     size = size_of(args.size) if args.size else tuple(state["settings"]["size"])
-    if min(size) < 32 or any(side % 16 for side in size):
+    kind = name_of(state["architecture"])
+    if kind != "imported" and (min(size) < 32 or any(side % 16 for side in size)):
         raise ConfigError(f"size: {size[0]}x{size[1]}; needed multiples of 16, at least 32.")
-    found = export_own_depth(
-        network, Wanted(args.to, args.name or f"{name_of(state['architecture'])}_depth", [size])
-    )
-    weights = found[0].models[0].with_suffix(".npz")
-    checkpoint.save_weights(network, weights)
+    found = export_trained(network, Wanted(args.to, args.name or f"{kind}_depth", [size]))
+    weights = found[0].models[0].with_suffix("" if kind == "imported" else ".npz")
+    if kind == "imported":
+        network.save(weights)
+    else:
+        checkpoint.save_weights(network, weights)
     report(found, about=f", {size[0]}x{size[1]}, step {state['step']}")
-    print(f"{weights}: its weights in half precision, for train depth --start")
+    print(f"{weights}: its weights, for train depth --start")
     return 0

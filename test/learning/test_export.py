@@ -25,7 +25,7 @@ from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.engines import build_engine
 from metric_depth_ros.engines.manifest import load_manifest
 from metric_depth_ros.errors import ModelError
-from metric_depth_ros.learning.export.depth import export_depth, facts_of, load_depth_network
+from metric_depth_ros.learning.export.depth import export_depth
 from metric_depth_ros.learning.export.files import Wanted
 from metric_depth_ros.learning.export.half import KEPT
 from metric_depth_ros.learning.models.checkpoint_folder import (
@@ -33,6 +33,7 @@ from metric_depth_ros.learning.models.checkpoint_folder import (
     normalisation,
     open_checkpoint,
 )
+from metric_depth_ros.learning.models.published_depth import facts_of, load_published
 
 # Of each architecture: what the manifest must say, two sizes, and the features of the first, coarse and fine.
 EXPECTED = {
@@ -63,7 +64,7 @@ def checkpoints(tmp_path_factory):
 
 def exported(folder, to, sizes, *, features="coarse", **wanted):
     opened = open_checkpoint(folder)
-    network = load_depth_network(opened, features)
+    network = load_published(opened, features)
     facts = facts_of(opened, network.facts)
     files = export_depth(network, facts, Wanted(to, "net", sizes, **wanted), comment="A test.")
     return network, files
@@ -134,7 +135,7 @@ def test_every_architecture_runs_in_openvino(networks, name):
 @pytest.mark.parametrize("name", EXPECTED)
 def test_the_wrappers_give_what_transformers_gives(checkpoints, name):
     size, fine = EXPECTED[name][2][0], EXPECTED[name][4]
-    network = load_depth_network(open_checkpoint(checkpoints(name)), "fine")
+    network = load_published(open_checkpoint(checkpoints(name)), "fine")
     image = torch.from_numpy(noise(size))
     with torch.inference_mode():
         wanted = (
@@ -361,7 +362,7 @@ def test_preprocessing_is_taken_over(tmp_path, said, mean, std):
 
 def test_a_manifest_that_the_engine_refuses_is_not_left(checkpoints, tmp_path):
     opened = open_checkpoint(checkpoints("depth_anything"))
-    network = load_depth_network(opened, "none")
+    network = load_published(opened, "none")
     facts = dataclasses.replace(network.facts, kind="depth", floor=float("inf"))
     with pytest.raises(ModelError, match="floor"):
         export_depth(network, facts, Wanted(tmp_path, "net", [(70, 70)]), comment="A test.")

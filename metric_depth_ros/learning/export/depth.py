@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from torch import nn
@@ -21,49 +20,11 @@ from metric_depth_ros.learning.export.description import described_file, write_m
 from metric_depth_ros.learning.export.files import Exported, Size, Wanted, check_sizes
 from metric_depth_ros.learning.export.graph import check_parity, difference, write_verified
 from metric_depth_ros.learning.export.half import PARITY_HALF, halve_weights, write_half
-from metric_depth_ros.learning.models.checkpoint_folder import CheckpointFolder, load_network, normalisation
-from metric_depth_ros.learning.models.depth_network import DepthFacts, DepthNetwork
+from metric_depth_ros.learning.models.depth_network import DepthFacts
 from metric_depth_ros.runtimes import build_runtime
 from metric_depth_ros.types import FloatArray
 
 INPUT, FEATURES = "image", "features"
-
-
-def load_depth_network(folder: CheckpointFolder, features: str) -> DepthNetwork | None:
-    """Depth network of a checkpoint folder; None if the architecture is unknown.
-
-    ``features``: "coarse", "fine" or "none". Raises ModelError if the weights cannot be used.
-    """
-    from metric_depth_ros.learning.models.depth_anything import DepthAnything
-    from metric_depth_ros.learning.models.depth_pro import DepthPro
-    from metric_depth_ros.learning.models.dpt import DPT
-    from metric_depth_ros.learning.models.zoedepth import ZoeDepth
-
-    for kind in (DepthAnything, DPT, DepthPro, ZoeDepth):
-        if kind.loads.__name__ == folder.architecture:
-            network: DepthNetwork = kind(load_network(folder, kind.loads), features).eval()
-            return network
-    return None
-
-
-def facts_of(folder: CheckpointFolder, facts: DepthFacts) -> DepthFacts:
-    """Facts of a network, with usual size, mean and standard deviation from its checkpoint if stated.
-
-    Raises ModelError as ``normalisation`` does.
-    """
-    mean, std = normalisation(folder, facts.mean, facts.std)
-    size = folder.processor.get("size", {})
-    sides: list[Any] = [size.get(side) for side in ("width", "height")] if isinstance(size, dict) else [None]
-    usual: tuple[int, int] = facts.size
-    if not facts.only_size and all(isinstance(side, int) and side % facts.multiple_of == 0 for side in sides):
-        usual = (sides[0], sides[1])
-    return dataclasses.replace(
-        facts,
-        size=usual,
-        mean=mean,
-        std=std,
-        licence=folder.licence or facts.licence,
-    )
 
 
 def export_depth(network: nn.Module, facts: DepthFacts, wanted: Wanted, *, comment: str) -> list[Exported]:

@@ -1,13 +1,16 @@
-"""The package's own depth networks, by name."""
+"""The depth networks that are trained: the package's own by name, and imported ones."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from metric_depth_ros.learning.models.pyramid import PyramidDepth
 from metric_depth_ros.learning.models.small_depth import SmallDepth, SmallDepthConfig
 from metric_depth_ros.learning.models.tiny_depth import TinyDepth, TinyDepthConfig
+
+if TYPE_CHECKING:  # it imports transformers, which the package's own networks do not need
+    from metric_depth_ros.learning.models.imported_depth import ImportedDepth
 
 # Name -> network and its sizes.
 NETWORKS: dict[str, tuple[Callable[[Any], PyramidDepth], type[Any]]] = {
@@ -17,11 +20,17 @@ NETWORKS: dict[str, tuple[Callable[[Any], PyramidDepth], type[Any]]] = {
 
 
 def name_of(architecture: dict[str, Any]) -> str:
-    """Name of the network whose sizes these are, as a checkpoint stores them."""
+    """Name of the network that has these sizes, as a checkpoint stores them; "imported" if it is not ours."""
+    if "architecture" in architecture:
+        return "imported"
     return "small" if "encoder" in architecture else "tiny"
 
 
-def build_own_depth(architecture: dict[str, Any]) -> PyramidDepth:
+def build_depth(architecture: dict[str, Any]) -> PyramidDepth | ImportedDepth:
     """Network with random weights from its sizes. Raises TypeError if they are of another version."""
+    if name_of(architecture) == "imported":
+        from metric_depth_ros.learning.models.imported_depth import rebuild_imported
+
+        return rebuild_imported(architecture)
     network, config = NETWORKS[name_of(architecture)]
     return network(config(**architecture))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -22,7 +23,8 @@ class DepthSettings(RunSettings):
         loss: a name in ``losses.LOSSES``.
         threads: parts of a batch that are computed in parallel on a CPU; 0 is one per core.
         device: "auto", "cpu" or "cuda".
-        start: initial weights, as written by depth-export; None starts with random or published weights.
+        start: initial weights, as written by depth-export, or the checkpoint folder of a published network,
+            which is then what is trained; None starts with random or published weights.
         real: real datasets, or folders of datasets, for validation only.
     """
 
@@ -38,6 +40,11 @@ class DepthSettings(RunSettings):
     start: str | None = None
     real: tuple[str, ...] = ()
     look_every: int = 2000
+
+    @property
+    def imports(self) -> bool:
+        """Whether a published network is trained."""
+        return self.start is not None and Path(self.start).is_dir()
 
 
 def draw_size(size: tuple[int, int], progress: float, rng: np.random.Generator) -> tuple[int, int]:

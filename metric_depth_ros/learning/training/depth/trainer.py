@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.learning.models.efficientnet_lite import SIZES
-from metric_depth_ros.learning.models.own_depth import NETWORKS, build_own_depth
+from metric_depth_ros.learning.models.own_depth import NETWORKS, build_depth, name_of
 from metric_depth_ros.learning.models.pyramid import PyramidDepth
 from metric_depth_ros.learning.models.small_depth import SmallDepth, SmallDepthConfig
 from metric_depth_ros.learning.models.tiny_depth import TinyDepth, TinyDepthConfig
@@ -27,6 +28,9 @@ from metric_depth_ros.learning.training.depth.validation import SCORES, Validati
 from metric_depth_ros.learning.training.loader import Batch, BatchJobs, Samples, Stream
 from metric_depth_ros.learning.training.loop import Trainer
 from metric_depth_ros.learning.training.workers import Workers, normalised
+
+if TYPE_CHECKING:
+    from metric_depth_ros.learning.models.imported_depth import ImportedDepth
 
 # Settings that must not change when a run is resumed.
 _SAME = (
@@ -40,8 +44,8 @@ class DepthTrainer(Trainer):
 
     scores = SCORES
     settings: DepthSettings
-    network: PyramidDepth
-    average: PyramidDepth
+    network: PyramidDepth | ImportedDepth
+    average: PyramidDepth | ImportedDepth
 
     def __init__(self, settings: DepthSettings, *, resume: bool = False) -> None:
         """Raises ConfigError, InputError or ModelError if settings, data or checkpoint cannot be used."""
@@ -63,9 +67,12 @@ class DepthTrainer(Trainer):
         else:
             network = _new_network(settings).to(memory_format=torch.channels_last)
         network.to(device)
-        if settings.start and not state:
+        self._imported = imported = name_of(dataclasses.asdict(network.config)) == "imported"
+        if imported:
+            _check_imported(settings, network.facts.multiple_of)
+        if settings.start and not state and not imported:
             checkpoint.load_weights(network, settings.start)
-        published = network.encoder.backbone if _begins_published(settings) else None
+        published = None if imported or not _begins_published(settings) else network.encoder.backbone
         super().__init__(settings, network, state, threads=self._parts, pretrained=published)
         self._loader_threads = 2 if device == "cpu" else max(2, (os.cpu_count() or 2) - 1)
         self._workers = self._new_workers()
@@ -83,6 +90,8 @@ class DepthTrainer(Trainer):
         return Stream(jobs, first=first, threads=self._loader_threads)
 
     def _size(self, step: int, rng: np.random.Generator) -> tuple[int, int]:
+        if self._imported:
+            return self.settings.size
         return draw_size(self.settings.size, self.progress.at(step), rng)
 
     def _new_workers(self) -> Workers[Batch]:
@@ -109,19 +118,23 @@ def mean_loss(loss: Callable[[Tensor, Tensor], Tensor], network: nn.Module, batc
     return loss(resized_like(value, depth), depth)
 
 
-def load_depth_network(run: str | Path) -> tuple[PyramidDepth, dict[str, Any]]:
+def load_depth_network(run: str | Path) -> tuple[PyramidDepth | ImportedDepth, dict[str, Any]]:
     """Network of a run, in eval mode, and the run's state. Raises ModelError."""
     state = checkpoint.load(run)
     return build_depth_network(state).eval(), state
 
 
-def build_depth_network(state: dict[str, Any], *, weights: str = "best") -> PyramidDepth:
+def build_depth_network(state: dict[str, Any], *, weights: str = "best") -> PyramidDepth | ImportedDepth:
     """Network from a state. Raises ModelError if the weights do not fit the architecture."""
-    return checkpoint.rebuilt(lambda: build_own_depth(state["architecture"]), state[weights], "network")
+    return checkpoint.rebuilt(lambda: build_depth(state["architecture"]), state[weights], "network")
 
 
-def _new_network(settings: DepthSettings) -> PyramidDepth:
+def _new_network(settings: DepthSettings) -> PyramidDepth | ImportedDepth:
     """Network with which a run starts. Raises ModelError if published weights are missing."""
+    if settings.imports:
+        from metric_depth_ros.learning.models.imported_depth import import_depth
+
+        return import_depth(settings.start or "")
     _, output = LOSSES[settings.loss]
     if settings.network == "tiny":
         return TinyDepth(TinyDepthConfig(output=output))
@@ -132,6 +145,16 @@ def _new_network(settings: DepthSettings) -> PyramidDepth:
 def _begins_published(settings: DepthSettings) -> bool:
     """Whether a part of the network has weights that are kept at first."""
     return settings.network == "small" and settings.pretrained
+
+
+def _check_imported(settings: DepthSettings, step: int) -> None:
+    """Raises ConfigError if size or loss do not fit an imported network, whose sides ``step`` divides."""
+    if any(side % step for side in settings.size):
+        raise ConfigError(
+            f"size: {settings.size[0]}x{settings.size[1]}; {settings.start} needs multiples of {step}."
+        )
+    if settings.loss != "trimmed":  # the only one that does not care for the scale of the output
+        raise ConfigError(f"loss: {settings.loss!r}; a published network needs trimmed.")
 
 
 def _check(settings: DepthSettings, resume: bool) -> None:
