@@ -70,12 +70,12 @@ def run(args: argparse.Namespace) -> int:
         return _draft(args.manifest_for)
     if args.checkpoint is None or args.to is None:
         raise ConfigError("export: needed CHECKPOINT and --to FOLDER, or --manifest-for ONNX.")
-    _need("torch", "onnx")
+    need_packages("torch", "onnx")
     sizes = [size_of(text) for text in args.size]
     if _is_run(args.checkpoint):
         report(_run(args, sizes))
         return 0
-    _need("transformers", "safetensors")
+    need_packages("transformers", "safetensors")
     # Local files only: no downloads.
     os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
     from metric_depth_ros.learning.export.segmenter import is_sam
@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _draft(path: Path) -> int:
     """Writes a manifest for the user to complete."""
-    _need("onnx")
+    need_packages("onnx")
     from metric_depth_ros.learning.export.inspection import write_draft
 
     to = path.with_suffix(".yaml")
@@ -175,10 +175,10 @@ def report(exported: list[Exported], *, about: str = "", setting: str = "engine.
         )
 
 
-def _need(*modules: str) -> None:
+def need_packages(*modules: str) -> None:
     """Raises ConfigError if a package is not installed."""
     for module in modules:
         if find_spec(module) is None:
             raise ConfigError(
-                f"export: {module} is not installed. Install it: pip install 'metric_depth_ros[export]'"
+                f"{module} is not installed. Install it: pip install 'metric_depth_ros[export]'"
             )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from metric_depth_ros.cli import metric_solver_export, train_basis, train_metric_solver
+from metric_depth_ros.cli.export import need_packages
 from metric_depth_ros.cli.parsing import size_of
 from metric_depth_ros.cli.train_options import add_run, in_steps, need_torch, run_settings
 
@@ -138,6 +139,7 @@ def _depth_settings(args: argparse.Namespace) -> dict[str, Any]:
     """Settings whose defaults are others for a published network. Raises ConfigError or ModelError."""
     usual: dict[str, Any] = {}
     if args.start is not None and args.start.is_dir():
+        need_packages("transformers", "safetensors")
         from metric_depth_ros.learning.models.imported_depth import usual_settings
 
         usual = usual_settings(args.start)
