@@ -2,7 +2,7 @@
 
     python benchmarks/bench_engine.py [MANIFEST ...] [--threads 2] [--rounds 9]
 
-The bundled network, METER-XXS where METRIC_DEPTH_DATA is set, and those of further manifests
+The bundled networks, METER-XXS where METRIC_DEPTH_DATA is set, and those of further manifests
 (``metric_depth export`` writes them). First table: milliseconds of a run of the network, by runtime and
 precision: the median, ratios of medians, and p50/p95/p99 of each; what does not run or fails the self-test is
 marked. Second table: the whole engine on a 640x480 image, with resizing before and after, on ONNX Runtime.
@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from metric_depth_ros.config import EngineConfig
-from metric_depth_ros.engines import build_engine, depth_model, load_manifest, manifest_path
+from metric_depth_ros.engines import BUNDLED, build_engine, depth_model, load_manifest, manifest_path
 from metric_depth_ros.errors import ModelError
 from metric_depth_ros.runtimes import BACKENDS, PORTABLE, Model, PlanCache
 from metric_depth_ros.runtimes.choice import Backend
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("manifests", nargs="*", type=Path, metavar="MANIFEST")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--only", action="store_true", help="leave out the bundled network and METER-XXS")
+    parser.add_argument("--only", action="store_true", help="leave out the bundled networks and METER-XXS")
     args = parser.parse_args()
     networks = configs(args.threads, args.manifests)
     if args.only:
@@ -57,7 +57,7 @@ def main() -> None:
 
 def configs(threads: int, manifests: list[Path]) -> dict[str, EngineConfig]:
     """The engines to time."""
-    found = {"bundled": EngineConfig(threads=threads)}
+    found = {f"{name}_depth": EngineConfig(name, threads=threads) for name in BUNDLED if name}
     data = os.environ.get("METRIC_DEPTH_DATA")
     for name, size in (("nyu", "192x256"), ("kitti", "192x640")) if data else ():
         model = Path(str(data)).parent / f"models/meter_xxs/meter_xxs_{name}_{size}.onnx"

@@ -2,7 +2,7 @@
 
     METRIC_DEPTH_DATA=... python benchmarks/bench_relative.py [--half develop|report] [--manifest YAML]
 
-Beside it METER-XXS (trained on NYU indoors, on KITTI outdoors), rows only, and a constant map: the same
+The default network, and beside it tiny_depth, METER-XXS (trained on NYU indoors, on KITTI outdoors), rows only, and a constant map: the same
 frames, the same pixels, the same fit; see metric_depth_ros/evaluation/relative.py. The "report" half is for
 one run at the end. Skips without the data.
 """
@@ -18,7 +18,7 @@ from real_sets import SETS, folders_of
 
 from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.depth import positive_depth
-from metric_depth_ros.engines import BUNDLED, build_engine
+from metric_depth_ros.engines import build_engine
 from metric_depth_ros.evaluation.relative import (
     Predictor,
     Score,
@@ -33,21 +33,22 @@ from metric_depth_ros.evaluation.relative import (
 from metric_depth_ros.share import share_path
 
 METER = {"indoor": ("nyu", "192x256"), "outdoor": ("kitti", "192x640")}
-NETWORK, TEACHER, ROWS, CONSTANT = "ours", "METER-XXS", "rows only", "constant"
+NETWORK, TINY = "ours", "tiny_depth"
+TEACHER, ROWS, CONSTANT = "METER-XXS", "rows only", "constant"
 
 # Place -> set -> name of a predictor -> score of every frame.
 Found = dict[str, dict[str, dict[str, list[Score]]]]
 
 
-def engine_predictor(manifest: Path, model: Path | None = None) -> Predictor:
+def engine_predictor(manifest: str | Path, model: Path | None = None) -> Predictor:
     """What an engine says, as inverse depth."""
     engine = build_engine(EngineConfig(manifest=str(manifest), model=str(model or "")))
     return lambda image: inverse_values(engine.predict(image))
 
 
-def build_predictors(data: Path, manifest: Path | None) -> dict[str, dict[str, Predictor]]:
-    """Every row, for indoors and outdoors; a network that is not there has none."""
-    ours = {} if manifest is None else {NETWORK: engine_predictor(manifest)}
+def build_predictors(data: Path, manifest: str) -> dict[str, dict[str, Predictor]]:
+    """Every row, for indoors and outdoors; METER has none where it is not there."""
+    ours = {NETWORK: engine_predictor(manifest), TINY: engine_predictor("tiny")}
     predictors: dict[str, dict[str, Predictor]] = {}
     for place, (name, size) in METER.items():
         model = data.parent / f"models/meter_xxs/meter_xxs_{name}_{size}.onnx"
@@ -99,8 +100,6 @@ def cells(scores: dict[str, list[Score]]) -> str:
 
 def summary(place: str, scores: dict[str, list[Score]]) -> list[str]:
     """Where our network stands between rows only and METER."""
-    if NETWORK not in scores:
-        return []
     ours, rows = (np.array([(s.rank, s.abs_rel) for s in scores[name]]) for name in (NETWORK, ROWS))
     lines = [
         f"- {place}: better than rows only in rank on {np.mean(ours[:, 0] > rows[:, 0]):.0%} of "
@@ -116,9 +115,9 @@ def summary(place: str, scores: dict[str, list[Score]]) -> list[str]:
     return lines
 
 
-def positive_depth_costs(data: Path, half: str, manifest: Path) -> str:
+def positive_depth_costs(data: Path, half: str, manifest: str) -> str:
     """What the conversion to positive depth costs our network: one scale instead of scale and shift."""
-    engine = build_engine(EngineConfig(manifest=str(manifest)))
+    engine = build_engine(EngineConfig(manifest=manifest))
     lines = ["Positive depth (depth.py) with one scale, beside inverse depth with scale and shift:"]
     for place, folders in folders_of(data, half).items():
         pairs = []
@@ -131,28 +130,18 @@ def positive_depth_costs(data: Path, half: str, manifest: Path) -> str:
     return "\n".join(lines)
 
 
-def bundled_manifest() -> Path | None:
-    """Of the network that comes with the package; None in a checkout without it."""
-    try:
-        return share_path(BUNDLED)
-    except FileNotFoundError:
-        return None
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description="The depth network on real frames, by itself.")
     parser.add_argument("--half", choices=tuple(SETS), default="develop")
-    parser.add_argument("--manifest", type=Path, help="of the network; default: the one that is bundled")
+    parser.add_argument("--manifest", default="", help="of the network; default: the package's")
     args = parser.parse_args()
     if not os.environ.get("METRIC_DEPTH_DATA"):
         print("bench_relative: skipped, METRIC_DEPTH_DATA is not set")
         return
     data = Path(os.environ["METRIC_DEPTH_DATA"])
-    manifest = args.manifest or bundled_manifest()
-    predictors = build_predictors(data, manifest)
+    predictors = build_predictors(data, args.manifest)
     print(f"\n{args.half} half\n\n{report(score_sets(data, args.half, predictors))}")
-    if manifest is not None:
-        print(f"\n{positive_depth_costs(data, args.half, manifest)}")
+    print(f"\n{positive_depth_costs(data, args.half, args.manifest)}")
 
 
 if __name__ == "__main__":

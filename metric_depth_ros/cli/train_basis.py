@@ -89,9 +89,9 @@ def run_export(args: argparse.Namespace) -> int:
     from metric_depth_ros.learning.export.files import Wanted
     from metric_depth_ros.learning.training.basis.trainer import load_generator
 
-    engine = args.engine or manifest_path(EngineConfig())
+    engine = manifest_path(EngineConfig(manifest=str(args.engine or "")))
     generator, state = load_generator(args.checkpoint)
-    name = args.name or f"{Path(engine).stem}_basis"
+    name = args.name or f"{engine.stem}_basis"
     found = export_basis(generator, engine, Wanted(args.to, name), trained_on=state["about"]["engine"])
     report(found, about=f", {generator.config.maps} maps, step {state['step']}")
     return 0
@@ -102,6 +102,7 @@ def _cache(args: argparse.Namespace, threads: int) -> BasisCache:
     from tqdm import tqdm
 
     from metric_depth_ros.config import EngineConfig
+    from metric_depth_ros.engines import manifest_path
     from metric_depth_ros.errors import ConfigError
     from metric_depth_ros.learning.training.basis.cache import BasisCache, write_cache
 
@@ -121,7 +122,7 @@ def _cache(args: argparse.Namespace, threads: int) -> BasisCache:
                 bar.update(done - bar.n)
     cache = BasisCache(folder)
     if args.engine is not None:
-        _check_engine(args.engine, cache)
+        _check_engine(manifest_path(EngineConfig(manifest=str(args.engine))), cache)
     return cache
 
 
