@@ -2,9 +2,9 @@
 
     METRIC_DEPTH_DATA=... python benchmarks/bench_relative.py [--half develop|report] [--manifest YAML]
 
-The default network, and beside it tiny_depth, METER-XXS (trained on NYU indoors, on KITTI outdoors), rows only, and a constant map: the same
-frames, the same pixels, the same fit; see metric_depth_ros/evaluation/relative.py. The "report" half is for
-one run at the end. Skips without the data.
+The default network, and beside it tiny_depth, METER-XXS (trained on NYU indoors, on KITTI outdoors), rows
+only, and a constant map: the same frames, the same pixels, the same fit; see
+metric_depth_ros/evaluation/relative.py. The "report" half is for one run at the end. Skips without the data.
 """
 
 from __future__ import annotations
