@@ -80,6 +80,7 @@ def main() -> None:
         return
     real = [str(folder) for folders in folders_of(Path(data), "develop").values() for folder in folders]
     validation = Validation(Samples([args.shards]), real)
+    length = f"{args.steps}-steps" if args.minutes is None else f"{args.minutes:g}-minutes"
     budget = {"steps": args.steps, "minutes": None} if args.minutes is None else {"minutes": args.minutes}
     rows = {"rows only": {place: [score] for place, score in validation.scores(rows_only).items()}}
     for name, changes in ARMS.items():
@@ -88,7 +89,8 @@ def main() -> None:
         told = {key: value for key, value in changes.items() if key != "shards"}
         found = []
         for seed in SEEDS:
-            out = args.out / f"{'-'.join(name.replace('%', '').replace(',', '').split())}-{seed}"
+            words = name.replace("%", "").replace(",", "").split()
+            out = args.out / f"{length}-{args.size}" / f"{'-'.join(words)}-{seed}"
             settings = DepthSettings(
                 data=(str(shards),), out=str(out), size=size_of(args.size), seed=seed, look_every=10**9,
                 **budget, **told,

@@ -100,6 +100,8 @@ def cells(scores: dict[str, list[Score]]) -> str:
 
 def summary(place: str, scores: dict[str, list[Score]]) -> list[str]:
     """Where our network stands between rows only and METER."""
+    if NETWORK not in scores:
+        return []
     ours, rows = (np.array([(s.rank, s.abs_rel) for s in scores[name]]) for name in (NETWORK, ROWS))
     lines = [
         f"- {place}: better than rows only in rank on {np.mean(ours[:, 0] > rows[:, 0]):.0%} of "

@@ -20,7 +20,7 @@ from metric_depth_ros.share import share_path, start_command
 
 # Launch argument -> (setting, description). Empty: not given.
 SETTINGS = {
-    "manifest": ("engine.manifest", "YAML file of the depth network; empty: the package's own"),
+    "manifest": ("engine.manifest", "depth network: YAML file, small or tiny; empty: small"),
     "model": ("engine.model", "network file; empty: the one the manifest names"),
     "threads": ("engine.threads", "processor threads of the network"),
     "image_transport": ("input.image_transport", "raw or compressed"),

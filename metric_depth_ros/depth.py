@@ -40,21 +40,17 @@ def choose_domain(setting: str, kind: Kind) -> Domain:
 def relative_in(domain: Domain, relative: RelativeDepth) -> FloatArray:
     """Relative depth as x of a domain, (H, W) float32; NaN where unknown or invalid. May share memory.
 
-    An inverse-depth map with negative values is first made positive, as ``positive_depth`` does: its zero is
-    arbitrary, and a line through few anchors needs one. Of other maps, values that are not positive are
-    invalid: they have no logarithm or inverse and are no depth; zero is kept in inverse depth.
+    Inverse depth is made positive first, as in ``positive_depth``: a network's zero may be arbitrary, and a
+    line through few anchors needs one. Values of a depth map that are not positive are invalid.
     """
     x: FloatArray = relative.values.astype(np.float32, copy=False)
-    same = relative.kind == domain
-    from_zero = same and domain == "inverse_depth"
-    lowest, highest = (float(f(x, initial=1)) for f in (np.min, np.max))  # NaN where there is one
-    if relative.kind == "inverse_depth" and not lowest >= 0:
+    if relative.kind == "inverse_depth":
         x = positive_inverse(x)
-    elif not ((from_zero or lowest > 0) and np.isfinite(lowest) and highest < np.inf):
-        x = np.where((x >= 0 if from_zero else x > 0) & (x < np.inf), x, np.float32(np.nan))
+    elif not (np.min(x, initial=1) > 0 and np.max(x, initial=1) < np.inf):  # or NaN
+        x = np.where((x > 0) & (x < np.inf), x, np.float32(np.nan))
     if domain == "log":
         return np.log(x) if relative.kind == "depth" else -np.log(x)
-    return x if same else 1 / x
+    return x if relative.kind == domain else 1 / x
 
 
 def depth_in(domain: Domain, depth: FloatArray) -> FloatArray:
@@ -82,7 +78,7 @@ def positive_depth(relative: RelativeDepth) -> FloatArray:
     Papers 001 and 002 scale a positive depth; an affine-invariant inverse-depth network does not give
     one, since its zero is arbitrary. Ours, for all networks alike:
 
-        r = 1 / max(v - shift, floor),  floor = (median v - shift) / 100
+        r = 1 / max(v - shift, floor),  floor = (median v - shift) / 100, at least (max v - shift) / 10,000
 
     A map without a negative value is taken as inverse depth up to a scale: shift = 0. Otherwise the
     shift puts the farthest 2 % of the pixels at 2 times the median depth and beyond:
@@ -95,14 +91,22 @@ def positive_depth(relative: RelativeDepth) -> FloatArray:
     if relative.kind == "depth":
         return np.where(np.isfinite(values) & (values > 0), values, np.float32(np.nan))
     inverse = positive_inverse(values)
-    return np.asarray(np.divide(np.float32(1), inverse, out=inverse))  # twice as fast as np.reciprocal
+    out = None if inverse is values else inverse
+    return np.asarray(np.divide(np.float32(1), inverse, out=out))  # twice as fast as np.reciprocal
 
 
 def positive_inverse(values: FloatArray) -> FloatArray:
-    """Positive inverse depth (H, W) float32, a new array: 1 / ``positive_depth`` of an inverse-depth map."""
+    """Positive inverse depth (H, W) float32, 1 / ``positive_depth`` of an inverse-depth map.
+
+    The map itself if it is positive; else a new array.
+    """
     shift, floor = zero_of(values)
+    lowest, highest = float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))
+    known = np.isfinite(lowest) and np.isfinite(highest)
+    if known and shift == 0 and lowest >= floor:
+        return values
     inverse = values - np.float32(shift)
-    if np.isfinite(values.min(initial=0)) and np.isfinite(values.max(initial=0)):
+    if known:
         cv2.max(inverse, floor, inverse)  # four times as fast, but does not keep NaN
     else:
         np.maximum(inverse, np.float32(floor), out=inverse)
@@ -139,7 +143,9 @@ def zero_of(values: FloatArray) -> tuple[float, float]:
         part = BEYOND * last - first
         low = float((1 - part) * sample[first] + part * sample[min(first + 1, last)])
         shift = far_end_shift(low, median)
-    return shift, max((median - shift) / FARTHEST, float(np.finfo(np.float32).tiny))
+    # Where half of a map is at its far end (sky), the median tells nothing; a map of zeros is constant.
+    floor = max((median - shift) / FARTHEST, (float(sample.max()) - shift) / FARTHEST**2)
+    return shift, floor or 1.0
 
 
 def within_limits(metric: MetricDepth, config: SolverConfig) -> MetricDepth:

@@ -122,9 +122,26 @@ def test_inverse_depth_with_negative_values_is_made_positive_in_every_space(doma
     np.testing.assert_allclose(relative_in(domain, relative), wanted, rtol=1e-6)
 
 
-def test_without_negative_values_inverse_depth_is_fitted_as_it_is_with_its_zeros():
-    x = relative_in("inverse_depth", inverse([0, 1, 2, np.inf]))
-    np.testing.assert_array_equal(x, [[0, 1, 2, np.nan]])
+@pytest.mark.parametrize("domain", ["inverse_depth", "log", "depth"])
+def test_an_unknown_pixel_changes_no_other_and_zeros_are_far(domain):
+    values = [0, 0, *range(2, 40)]
+    whole, part = (relative_in(domain, inverse(v))[0] for v in (values, [*values, np.nan]))
+    np.testing.assert_array_equal(part[:-1], whole)
+    assert np.isfinite(whole).all() and np.isnan(part[-1])
+
+
+def test_a_positive_map_is_not_copied():
+    relative = inverse([1.0, 2.0, 3.0])
+    assert relative_in("inverse_depth", relative) is relative.values
+    np.testing.assert_allclose(positive_depth(relative), [[1, 0.5, 1 / 3]])
+    np.testing.assert_array_equal(relative.values, [[1, 2, 3]])
+
+
+@pytest.mark.parametrize("values", [[-1, -1, -1, -1], [0, 0, 0, 0], [-1, -1, -1, 5], [0, 0, 0, 7]])
+def test_a_map_that_is_mostly_its_far_end_stays_finite(values):
+    with np.errstate(all="raise"):
+        depth = positive_depth(inverse(values))
+    assert (depth > 0).all() and depth.max() <= 1e4 * depth.min() * 1.001
 
 
 @pytest.mark.parametrize(

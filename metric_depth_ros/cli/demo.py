@@ -20,7 +20,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     )
     parser.add_argument("--out", type=Path, default=Path("demo_output"), help="folder for bags and pictures")
     parser.add_argument("--frames", type=Path, help="folder of calibrated frames with LiDAR points")
-    parser.add_argument("--manifest", type=Path, help="depth network; default: the package's own")
+    parser.add_argument("--manifest", type=Path, help="depth network: a manifest, small (default) or tiny")
     parser.add_argument("--model", type=Path, help="network file; default: the one the manifest names")
     parser.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="images a second (default 10)")
     parser.add_argument("--loops", type=int, default=6, help="times --frames are repeated (default 6)")

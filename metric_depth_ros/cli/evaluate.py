@@ -37,9 +37,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     )
     parser.add_argument("--place", choices=("indoor", "outdoor"), help="only frames from there")
     parser.add_argument("--all-frames", action="store_true", help="not only first and last of a sequence")
-    parser.add_argument(
-        "--engine", type=Path, help="manifest, or a folder of stored outputs; default: the package's network"
-    )
+    parser.add_argument("--engine", type=Path, help="manifest or bundled name, or a folder of stored outputs")
     parser.add_argument(
         "--flip", action="store_true", help="the network's mean over each picture and its mirrored picture"
     )
@@ -124,7 +122,10 @@ def build_config(args: argparse.Namespace) -> Config:
     from metric_depth_ros.config import Config, updated
     from metric_depth_ros.config.parameter_file import load
 
-    return updated(load(args.config) if args.config else Config(), dict(map(setting_of, args.changes)))
+    changes = dict(map(setting_of, args.changes))
+    if args.engine is not None and not args.engine.is_dir():
+        changes["engine.manifest"] = str(args.engine)
+    return updated(load(args.config) if args.config else Config(), changes)
 
 
 def build_variants(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
@@ -141,12 +142,15 @@ def build_variants(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
 
 
 def engine_for_all(config: Config, changes: Sequence[dict[str, Any]]) -> EngineConfig:
-    """Settings of the network shared by all solvers, with basis maps if any solver uses maps."""
+    """Settings of the network shared by all solvers: one with basis maps if any solver uses maps."""
     from metric_depth_ros.config import updated
     from metric_depth_ros.pipeline import engine_for
 
     wanted = [engine_for(updated(config, each)) for each in changes]
-    return next((engine for engine in wanted if engine.manifest), wanted[0])
+    engine = next((engine for engine in wanted if engine != config.engine), config.engine)
+    if engine != config.engine:
+        print(f"metric_depth: all solvers on {Path(engine.manifest).stem}: one uses maps", file=sys.stderr)
+    return engine
 
 
 def build_cases(args: argparse.Namespace) -> list[Case]:
@@ -173,7 +177,8 @@ def read_all(args: argparse.Namespace, config: Config) -> Iterator[KnownView]:
     from metric_depth_ros.evaluation.frames import build_source, find_sets, read_views
 
     focus_m = config.solver.focus_m or None
-    source = build_source(config.engine, args.engine, focus_m=focus_m, flip=args.flip)
+    stored = args.engine if args.engine is not None and args.engine.is_dir() else None
+    source = build_source(config.engine, stored, focus_m=focus_m, flip=args.flip)
     for folder in find_sets(args.data):
         count = 0
         for view in read_views(folder, source, every=args.all_frames):

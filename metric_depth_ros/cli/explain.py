@@ -25,7 +25,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser.add_argument("data", type=Path, metavar="DATA", help="folder of frames or shards")
     parser.add_argument("--frame", help="its name (default: all frames; the picture shows the first)")
     parser.add_argument(
-        "--engine", type=Path, help="manifest (default: the package's network with basis maps)"
+        "--engine", type=Path, help="manifest or bundled name (default: a bundled network with basis maps)"
     )
     parser.add_argument(
         "--protocol", default="low", help="how anchors are drawn (default low, as in the paper)"
@@ -75,7 +75,10 @@ def build_config(args: argparse.Namespace) -> Config:
     from metric_depth_ros.config import Config, updated
     from metric_depth_ros.errors import ConfigError
 
-    config = updated(Config(), {"solver.name": "basis", **dict(map(setting_of, args.changes))})
+    changes = {"solver.name": "basis", **dict(map(setting_of, args.changes))}
+    if args.engine is not None:
+        changes["engine.manifest"] = str(args.engine)
+    config = updated(Config(), changes)
     if config.solver.name not in ("basis", "paper_basis"):
         raise ConfigError(
             f"explain: solver.name is {config.solver.name}; needed basis or paper_basis, which have maps."
@@ -87,7 +90,7 @@ def _views(args: argparse.Namespace, config: Config) -> Any:
     from metric_depth_ros.evaluation.frames import build_source, read_views
     from metric_depth_ros.pipeline import engine_for
 
-    source = build_source(engine_for(config), args.engine)
+    source = build_source(engine_for(config))
     for view in read_views(args.data, source, every=True):
         if args.frame in (None, view.frame_id):
             yield view

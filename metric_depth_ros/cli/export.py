@@ -70,12 +70,12 @@ def run(args: argparse.Namespace) -> int:
         return _draft(args.manifest_for)
     if args.checkpoint is None or args.to is None:
         raise ConfigError("export: needed CHECKPOINT and --to FOLDER, or --manifest-for ONNX.")
-    need_packages("torch", "onnx")
+    _need("torch", "onnx")
     sizes = [size_of(text) for text in args.size]
     if _is_run(args.checkpoint):
         report(_run(args, sizes))
         return 0
-    need_packages("transformers", "safetensors")
+    _need("transformers", "safetensors")
     # Local files only: no downloads.
     os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
     from metric_depth_ros.learning.export.segmenter import is_sam
@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _draft(path: Path) -> int:
     """Writes a manifest for the user to complete."""
-    need_packages("onnx")
+    _need("onnx")
     from metric_depth_ros.learning.export.inspection import write_draft
 
     to = path.with_suffix(".yaml")
@@ -108,13 +108,13 @@ def _is_run(folder: Path) -> bool:
 
 
 def _run(args: argparse.Namespace, sizes: list[tuple[int, int]]) -> list[Exported]:
-    """Exports the package's own depth network."""
+    """Exports the depth network of a run."""
     from metric_depth_ros.learning.export.own_depth import export_trained
     from metric_depth_ros.learning.models.own_depth import name_of
     from metric_depth_ros.learning.training.depth.trainer import load_depth_network
 
     if args.features:
-        raise ConfigError("export: our own network has one feature map; leave out --features.")
+        raise ConfigError("export: a run has one feature map; leave out --features.")
     network, state = load_depth_network(args.checkpoint)
     wanted = _wanted(
         args, f"{name_of(state['architecture'])}_depth", sizes or [tuple(state["settings"]["size"])]
@@ -175,10 +175,10 @@ def report(exported: list[Exported], *, about: str = "", setting: str = "engine.
         )
 
 
-def need_packages(*modules: str) -> None:
+def _need(*modules: str) -> None:
     """Raises ConfigError if a package is not installed."""
     for module in modules:
         if find_spec(module) is None:
             raise ConfigError(
-                f"{module} is not installed. Install it: pip install 'metric_depth_ros[export]'"
+                f"export: {module} is not installed. Install it: pip install 'metric_depth_ros[export]'"
             )

@@ -46,7 +46,7 @@ def add_settings(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--focus", metavar="METRES", help="solver.focus_m: metres, a task as in docs/focus.md, or off"
     )
-    group.add_argument("--manifest", metavar="FILE", help="engine.manifest")
+    group.add_argument("--manifest", metavar="FILE", help="engine.manifest: a file, small or tiny")
     group.add_argument("--model", metavar="FILE", help="engine.model")
 
 

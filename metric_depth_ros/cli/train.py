@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from metric_depth_ros.cli import metric_solver_export, train_basis, train_metric_solver
-from metric_depth_ros.cli.export import need_packages
 from metric_depth_ros.cli.parsing import size_of
-from metric_depth_ros.cli.train_options import add_run, in_steps, need_torch, run_settings
+from metric_depth_ros.cli.train_options import add_encoder, add_run, in_steps, need_torch, run_settings
+
+# Settings that a resumed run keeps if they are not told.
+_KEPT = ("network", "encoder", "pretrained", "frozen", "encoder_rate", "loss", "optimizer", "learning_rate")
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -42,38 +44,25 @@ def _add_depth(networks: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         parser,
         minutes="60",
         batch="16",
-        learning_rate="0.001; a published network: 1e-5",
+        learning_rate="0.001; an imported network: 1e-5",
         threads="one per core",
         look_every="2000",
     )
     parser.add_argument(
-        "--size", help="the network's input, WIDTHxHEIGHT (default 320x240; a published network: near that)"
+        "--size", help="the network's input, WIDTHxHEIGHT (default 320x240; an imported network: 322x238)"
     )
-    parser.add_argument("--network", default="small", help="small (default) or tiny")
+    parser.add_argument("--network", help="small (default) or tiny")
+    parser.add_argument("--encoder", help="of small: lite0 (default), lite1 or lite2, trained on photographs")
     parser.add_argument(
-        "--encoder", default="lite0", help="of small: lite0 (default), lite1 or lite2, trained on photographs"
+        "--from-scratch",
+        action="store_true",
+        help="without the encoder's weights from photographs: all is trained from the first step",
     )
+    add_encoder(parser)
     parser.add_argument(
-        "--from-scratch", action="store_true", help="begin at random, without the encoder's published weights"
+        "--loss", help="normalised (default), trimmed (an imported network), log or log_invariant"
     )
-    parser.add_argument(
-        "--frozen",
-        type=float,
-        default=0.6,
-        metavar="PART",
-        help="of the budget, before published weights are trained too (default 0.6)",
-    )
-    parser.add_argument(
-        "--encoder-rate",
-        type=float,
-        default=0.1,
-        metavar="PART",
-        help="of the learning rate, for published weights (default 0.1)",
-    )
-    parser.add_argument(
-        "--loss", help="normalised (default), trimmed (a published network), log or log_invariant"
-    )
-    parser.add_argument("--optimizer", help="muon (default) or adamw (a published network)")
+    parser.add_argument("--optimizer", help="muon (default) or adamw (an imported network)")
     parser.add_argument(
         "--start",
         type=Path,
@@ -115,12 +104,10 @@ def run_depth(args: argparse.Namespace) -> int:
 
     settings = DepthSettings(
         data=tuple(str(folder) for folder in args.data),
-        network=args.network,
-        encoder=args.encoder,
-        pretrained=not args.from_scratch,
         start=None if args.start is None else str(args.start),
         device=args.device,
         real=tuple(args.real),
+        out=str(args.out),
         **_depth_settings(args),
     )
     settings = in_steps(
@@ -136,22 +123,37 @@ def run_depth(args: argparse.Namespace) -> int:
 
 
 def _depth_settings(args: argparse.Namespace) -> dict[str, Any]:
-    """Settings whose defaults are others for a published network. Raises ConfigError or ModelError."""
-    usual: dict[str, Any] = {}
-    if args.start is not None and args.start.is_dir():
-        need_packages("transformers", "safetensors")
-        from metric_depth_ros.learning.models.imported_depth import usual_settings
+    """Settings of a run that is resumed, or the usual ones of its network, changed as told.
 
-        usual = usual_settings(args.start)
+    Raises:
+        ConfigError: an option has no effect on an imported network.
+        ModelError: there is no run to resume.
+    """
+    from metric_depth_ros.errors import ConfigError
+    from metric_depth_ros.learning.training import checkpoint
+    from metric_depth_ros.learning.training.depth.settings import IMPORTED
+
+    own = {"network": args.network, "encoder": args.encoder, "frozen": args.frozen}
+    own |= {"encoder_rate": args.encoder_rate, "pretrained": False if args.from_scratch else None}
+    own = {name: value for name, value in own.items() if value is not None}
+    usual: dict[str, Any] = {}
+    if args.resume:
+        before = checkpoint.load(args.out)["settings"]
+        usual = {name: before[name] for name in _KEPT} | {"size": tuple(before["size"])}
+    elif args.start is not None and args.start.is_dir():
+        if own:
+            raise ConfigError(
+                f"{next(iter(own))}: of our own networks; {args.start} is another. Leave it out."
+            )
+        usual = IMPORTED
     told = {
-        "frozen": args.frozen,
-        "encoder_rate": args.encoder_rate,
         "loss": args.loss,
         "optimizer": args.optimizer,
         "size": size_of(args.size) if args.size else None,
         **run_settings(args),
     }
-    return usual | {name: value for name, value in told.items() if value is not None}
+    del told["out"]
+    return usual | own | {name: value for name, value in told.items() if value is not None}
 
 
 def run_export(args: argparse.Namespace) -> int:

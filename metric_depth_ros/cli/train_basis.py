@@ -27,7 +27,10 @@ def add_basis(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     data = parser.add_argument_group("data")
     data.add_argument("--data", type=Path, nargs="+", metavar="DATA", help="folders of frames or shards")
     data.add_argument(
-        "--engine", type=Path, metavar="MANIFEST", help="default: that of the cache, or the package's"
+        "--engine",
+        type=Path,
+        metavar="MANIFEST",
+        help="or small, tiny (default: that of the cache, or small)",
     )
     data.add_argument("--cache", type=Path, help="written unless it is there (default: RUN/cache)")
     data.add_argument("--count", type=int, default=24000, help="most pictures of the cache (default 24000)")
@@ -52,7 +55,7 @@ def add_export(networks: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("checkpoint", type=Path, metavar="RUN", help="folder of a run")
     parser.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="where to write")
-    parser.add_argument("--engine", type=Path, metavar="MANIFEST", help="default: the package's network")
+    parser.add_argument("--engine", type=Path, metavar="MANIFEST", help="or small, tiny (default: small)")
     parser.add_argument("--name", default=None, help="of the files (default: the network's, and _basis)")
     parser.set_defaults(run=run_export)
 

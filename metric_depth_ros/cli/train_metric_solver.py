@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from metric_depth_ros.cli.parsing import size_of
-from metric_depth_ros.cli.train_options import add_run, in_steps, need_torch, run_settings
+from metric_depth_ros.cli.train_options import add_encoder, add_run, in_steps, need_torch, run_settings
 
 # Configuration -> its initial weights.
 _WEIGHTS = {"lite0": "config/models/small_depth.npz", "tiny": "config/models/tiny_depth.npz"}
@@ -58,6 +58,7 @@ def add_metric_solver(networks: argparse._SubParsersAction[argparse.ArgumentPars
     more.add_argument("--size", help="of the pictures, WIDTHxHEIGHT (default 256x192; others: 518x518)")
     more.add_argument("--optimizer", help="adamw (default) or muon")
     more.add_argument("--device", default="auto", help="auto, cpu or cuda (default auto)")
+    add_encoder(more)
     parser.set_defaults(run=run_metric_solver)
 
 
@@ -91,6 +92,8 @@ def _settings(args: argparse.Namespace) -> Any:
         size=size_of(args.size) if args.size else None,
         optimizer=args.optimizer,
         device=args.device,
+        frozen=args.frozen,
+        encoder_rate=args.encoder_rate,
         **run_settings(args),
     )
     return in_steps(settings, args.epochs, lambda: len(Samples(settings.data, families=settings.families)))

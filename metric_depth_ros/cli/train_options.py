@@ -44,6 +44,22 @@ def add_run(
     )
 
 
+def add_encoder(parser: argparse._ActionsContainer) -> None:
+    """Adds the options for an encoder whose weights are good from the start."""
+    parser.add_argument(
+        "--frozen",
+        type=float,
+        metavar="PART",
+        help="of the budget, before an encoder trained on photographs is trained too (default 0.6)",
+    )
+    parser.add_argument(
+        "--encoder-rate",
+        type=float,
+        metavar="PART",
+        help="its learning rate, as a part of that of the others (default 0.1)",
+    )
+
+
 def run_settings(args: argparse.Namespace) -> dict[str, Any]:
     """Settings given through the options of ``add_run``, without those left out.
 

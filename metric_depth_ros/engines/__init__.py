@@ -20,7 +20,7 @@ from metric_depth_ros.engines.manifest import (
 )
 from metric_depth_ros.engines.metric_solver import MetricSolverEngine
 from metric_depth_ros.engines.network_input import sizes_of
-from metric_depth_ros.errors import ConfigError
+from metric_depth_ros.errors import ConfigError, ModelError
 from metric_depth_ros.near_far import focus_of
 from metric_depth_ros.runtimes import Model, Request, Size, choose_runtime
 from metric_depth_ros.share import share_path
@@ -40,9 +40,19 @@ BUNDLED_WITH_BASIS = {
 
 
 def manifest_path(config: EngineConfig) -> Path:
-    """Path of the network's manifest: that of a bundled network by name, or the configured path."""
+    """Path of the network's manifest: that of a bundled network by name, or the configured path.
+
+    Raises:
+        ModelError: it is neither.
+    """
     bundled = BUNDLED.get(config.manifest)
-    return share_path(bundled) if bundled else Path(config.manifest).expanduser()
+    if bundled:
+        return share_path(bundled)
+    path = Path(config.manifest).expanduser()
+    if path.suffix == path.parent.name == "" and not path.exists():
+        known = ", ".join(name for name in BUNDLED if name)
+        raise ModelError(f"engine.manifest: {config.manifest!r}; needed a file, or one of {known}.")
+    return path
 
 
 def build_engine(config: EngineConfig, *, anew: bool = False) -> DepthEngine | MetricSolverEngine:

@@ -42,7 +42,7 @@ class Grid(ClosedForm):
             n * len(factors),
         )
         penalty = np.kron(np.eye(len(factors)), lattice.differences())
-        if self._guards:  # a few anchors determine no field: all of it is pulled to the line, as one anchor
+        if self._guards:  # few anchors determine no field: its mean is pulled to the line, as its differences
             penalty += np.eye(len(penalty)) / n
         strengths = (options.smoothness,) if options.smoothness else _STRENGTHS
         ridge = fit_ridge(rows, seen.y - line.at(seen.x), seen.weight, penalty, strengths)

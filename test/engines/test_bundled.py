@@ -10,6 +10,7 @@ from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.datasets import open_dataset
 from metric_depth_ros.engines import BUNDLED, BUNDLED_WITH_BASIS, build_engine, load_manifest, manifest_path
 from metric_depth_ros.engines.manifest import load_engine_manifest
+from metric_depth_ros.errors import ModelError
 from metric_depth_ros.evaluation.metrics import abs_rel
 from metric_depth_ros.evaluation.relative import median_score, read_truths, rows_only, score
 from metric_depth_ros.share import share_path
@@ -84,6 +85,11 @@ def engine_with_maps():
 def test_bundled_networks_are_known_by_name(name):
     path = manifest_path(EngineConfig(manifest=name))
     assert path.stem == f"{name or 'small'}_depth" == load_manifest(path).name
+
+
+def test_an_unknown_name_is_told_the_known_ones():
+    with pytest.raises(ModelError, match="small, tiny"):
+        manifest_path(EngineConfig(manifest="tinny"))
 
 
 def test_with_maps_its_depth_is_the_same_to_the_bit(engine_with_maps):

@@ -14,7 +14,7 @@ import pytest
 
 from metric_depth_ros.cli.evaluate import engine_for_all
 from metric_depth_ros.cli.main import main
-from metric_depth_ros.config import Config, EngineConfig, RegionsConfig, from_flat
+from metric_depth_ros.config import Config, EngineConfig, RegionsConfig, from_flat, updated
 from metric_depth_ros.drawing import charts
 from metric_depth_ros.errors import AnchorError, ConfigError, InputError, ModelError
 from metric_depth_ros.evaluation import report
@@ -498,7 +498,10 @@ def test_evaluate_needs_no_matplotlib(data, tmp_path, capsys, caplog, monkeypatc
 
 
 @pytest.mark.parametrize("solvers", [("median", "basis"), ("basis", "median")])
-def test_the_network_with_maps_serves_all_if_one_solver_wants_them(solvers):
-    changes = [{"solver.name": name} for name in solvers]
-    assert engine_for_all(Config(), changes).manifest.endswith("tiny_depth_basis.yaml")
+@pytest.mark.parametrize("name", ["", "tiny"])
+def test_the_network_with_maps_serves_all_if_one_solver_wants_them(solvers, name, capsys):
+    changes = [{"solver.name": solver} for solver in solvers]
+    config = updated(Config(), {"engine.manifest": name})
+    assert engine_for_all(config, changes).manifest.endswith("tiny_depth_basis.yaml")
+    assert "all solvers on tiny_depth_basis" in capsys.readouterr().err
     assert engine_for_all(Config(), [{"solver.name": "median"}]).manifest == ""

@@ -1,5 +1,8 @@
 """A user's own published network: exported, chosen, fine-tuned on pictures, and exported again."""
 
+import dataclasses
+import shutil
+
 import numpy as np
 import pytest
 
@@ -19,6 +22,8 @@ from metric_depth_ros.engines.manifest import load_manifest
 from metric_depth_ros.errors import ModelError
 from metric_depth_ros.learning.models.imported_depth import import_depth, rebuild_imported
 from metric_depth_ros.learning.training import checkpoint
+from metric_depth_ros.learning.training.depth.settings import DepthSettings
+from metric_depth_ros.learning.training.depth.trainer import DepthTrainer
 
 SIZE = ["--size", "70x56"]
 
@@ -79,23 +84,18 @@ def test_the_loss_falls(folder, data, tmp_path, capsys):
 
 
 def test_it_is_resumed_to_the_bit_without_its_folder(folder, data, tmp_path):
-    import shutil
-
     copy = shutil.copytree(folder, tmp_path / "copy")
-    assert tune(copy, data, tmp_path / "whole", "--steps", "4") == 0
+    assert tune(copy, data, tmp_path / "whole", "--steps", "4", "--learning-rate", "1e-4") == 0
     whole = checkpoint.load(tmp_path / "whole")
-    from metric_depth_ros.learning.training.depth.settings import DepthSettings
-    from metric_depth_ros.learning.training.depth.trainer import DepthTrainer
-
     settings = DepthSettings(**{**whole["settings"], "out": str(tmp_path / "parts")})
     first = DepthTrainer(settings)
     first.run(until=2)
     first.close()
     shutil.rmtree(copy)
-    second = DepthTrainer(settings, resume=True)
-    second.run()
-    second.close()
+    words = ["train", "depth", "--data", str(data), "--out", str(tmp_path / "parts"), "--resume"]
+    assert main([*words, "--steps", "4", "--batch", "4", "--threads", "1"]) == 0
     parts = checkpoint.load(tmp_path / "parts")
+    assert parts["settings"]["learning_rate"] == 1e-4
     assert all(torch.equal(v, parts["network"][k]) for k, v in whole["network"].items())
 
 
@@ -110,8 +110,6 @@ def test_pictures_are_normalised_as_the_checkpoint_says(tmp_path):
     with torch.inference_mode():
         torch.testing.assert_close(network(ours)[0], network.network((pixels - 0.5) / 0.5)[0])
     assert not network.train().training
-    import dataclasses
-
     again = rebuild_imported(dataclasses.asdict(network.config))
     again.load_state_dict(network.state_dict())
     with torch.inference_mode():
@@ -129,5 +127,11 @@ def test_what_cannot_be_tuned_is_refused_by_name(folder, data, tmp_path, capsys)
     ):
         assert tune(folder, data, tmp_path / "run", "--steps", "1", *more) == 1
         assert words in capsys.readouterr().err
+    assert tune(folder, data, tmp_path / "run", "--steps", "1", "--network", "tiny") == 1
+    assert "network" in capsys.readouterr().err
+    (tmp_path / "a_run").mkdir()
+    (tmp_path / "a_run/checkpoint.pt").touch()
+    assert tune(tmp_path / "a_run", data, tmp_path / "run", "--steps", "1") == 1
+    assert "depth-export" in capsys.readouterr().err
     assert tune(tmp_path / "nothing", data, tmp_path / "run", "--steps", "1") == 1
     assert "nothing" in capsys.readouterr().err

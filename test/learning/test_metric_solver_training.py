@@ -22,6 +22,7 @@ from metric_depth_ros.cli.main import build_parser, main
 from metric_depth_ros.cli.train_metric_solver import _settings
 from metric_depth_ros.errors import ConfigError, InputError, ModelError
 from metric_depth_ros.learning.models.metric_solver import FOCUSES, MetricSolver, MetricSolverConfig
+from metric_depth_ros.learning.models.small_depth import SmallDepth
 from metric_depth_ros.learning.models.tiny_depth import TinyDepth
 from metric_depth_ros.learning.training import checkpoint
 from metric_depth_ros.learning.training.augment import mirrored
@@ -439,3 +440,38 @@ def test_the_table_of_a_perfect_and_of_a_clumsy_network(shards, monkeypatch):
     assert errors[0, 0, 1] > 0.05 and errors[0, 1, 1] == 0 and (masks == 1).all()
     table = bench.sliding_table("ramps", errors, masks, {"control": bench.control(shards, bench.cut)})
     assert "on or next to it" in table and table.count("**") >= 2 * len(bench.FOCUSES)
+
+
+def lite(shards, out, **more):
+    told = {"encoder": "lite0", "steps": 4, "frozen": 0.5, "weights": str(out.parent / "w.npz"), **more}
+    return settings_for(shards, out, **told)
+
+
+def trained(settings, *, resume=False, until=None):
+    trainer = MetricSolverTrainer(settings, resume=resume)
+    trainer.run(until=until)
+    trainer.close()
+    return checkpoint.load(settings.out)["network"]
+
+
+def test_an_encoder_trained_on_photographs_is_kept_at_first_and_resumed_to_the_bit(shards, tmp_path):
+    torch.manual_seed(0)
+    start = SmallDepth()
+    checkpoint.save_weights(start, tmp_path / "w.npz")
+    checkpoint.load_weights(start, tmp_path / "w.npz")
+    begun = {f"encoder.{k}": v for k, v in start.state_dict().items() if k.startswith("backbone.")}
+    half = trained(lite(shards, tmp_path / "parts"), until=2)
+    assert all(torch.equal(half[k], v) for k, v in begun.items())
+    whole = trained(lite(shards, tmp_path / "whole"))
+    assert not all(torch.equal(whole[k], v) for k, v in begun.items())
+    # Resumed without naming the weights again.
+    parts = trained(lite(shards, tmp_path / "parts", weights=None), resume=True)
+    assert all(torch.equal(v, parts[k]) for k, v in whole.items())
+
+
+def test_from_random_weights_the_encoder_is_trained_from_the_first_step(shards, tmp_path):
+    before = trained(lite(shards, tmp_path / "run", weights=None), until=1)
+    after = trained(lite(shards, tmp_path / "run", weights="absent.npz"), resume=True, until=2)
+    assert not torch.equal(
+        before["encoder.backbone.levels.0.0.0.weight"], after["encoder.backbone.levels.0.0.0.weight"]
+    )

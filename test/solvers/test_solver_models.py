@@ -89,9 +89,12 @@ def test_an_inverse_depth_map_with_negative_values_is_fitted_and_can_be_constant
     metric = solver_of("global_affine").solve(RelativeDepth(values, "inverse_depth"), anchors_on(truth))
     np.testing.assert_allclose(metric.depth, truth, rtol=1e-5)
     all_negative = RelativeDepth(np.full((HEIGHT, WIDTH), -1, np.float32), "inverse_depth")
-    constant = solver_of("global_affine").solve(all_negative, anchors_on(np.full((HEIGHT, WIDTH), 4.0)))
-    assert constant.info["fit"] == "scale"
-    np.testing.assert_allclose(constant.depth, 4, rtol=1e-5)
+    for name in ("global_affine", "piecewise", "lwlr", "grid", "median"):
+        for metres in (0.1, 4.0):
+            anchors = anchors_on(np.full((HEIGHT, WIDTH), metres))
+            constant = solver_of(name).solve(all_negative, anchors)
+            assert constant.info["fit"] == "scale"
+            np.testing.assert_allclose(constant.depth, metres, rtol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper, shape_inference
 
-from metric_depth_ros.errors import ModelError
+from metric_depth_ros.errors import InputError, ModelError
 
 # Operators with sums of many terms or steep functions: in float16 they overflow or lose precision.
 KEPT = {
@@ -48,6 +48,9 @@ def halve_weights(path: Path) -> None:
     """Stores the large float32 weights of the network in ``path`` in float16, to half the size, in place.
 
     It computes in float32 as before, and as fast: runtimes convert the weights once, when they load it.
+
+    Raises:
+        InputError: the file cannot be written.
     """
     model = onnx.load(str(path))
     _hoist_constants(model)
@@ -60,7 +63,10 @@ def halve_weights(path: Path) -> None:
     nodes = [*casts, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
-    onnx.save_model(model, str(path))
+    try:
+        onnx.save_model(model, str(path))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; needed room to write it.") from error
 
 
 class _Halving:

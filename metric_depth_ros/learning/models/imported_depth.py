@@ -1,4 +1,4 @@
-"""A published depth network from a checkpoint folder, to be trained on."""
+"""Imported depth networks: published ones from a checkpoint folder, to be trained on."""
 
 from __future__ import annotations
 
@@ -16,9 +16,6 @@ from metric_depth_ros.learning.models.checkpoint_folder import open_checkpoint
 from metric_depth_ros.learning.models.depth_network import DepthFacts, DepthNetwork
 from metric_depth_ros.learning.models.encoder import MEAN, STD
 from metric_depth_ros.learning.models.published_depth import KINDS, facts_of, load_published
-
-# Width and height near which it is trained on a processor; a GPU affords the network's own.
-_SIZE = (320, 240)
 
 
 @dataclass(frozen=True)
@@ -102,6 +99,10 @@ def import_depth(folder: str | Path) -> ImportedDepth:
     Raises:
         ModelError: it is no checkpoint of a known network, or the network gives no relative inverse depth.
     """
+    if (Path(folder) / "checkpoint.pt").exists():
+        raise ModelError(
+            f"{folder}: a run; needed weights. Export it: metric_depth train depth-export {folder}"
+        )
     opened = open_checkpoint(Path(folder))
     network = load_published(opened, "coarse")
     if network is None:
@@ -114,16 +115,6 @@ def import_depth(folder: str | Path) -> ImportedDepth:
     return ImportedDepth(
         ImportedConfig(opened.architecture, text, facts.mean, facts.std, facts.licence), network
     )
-
-
-def usual_settings(folder: str | Path) -> dict[str, Any]:
-    """Usual settings to fine-tune a checkpoint folder: its good weights are to change little.
-
-    Raises ModelError as ``import_depth``.
-    """
-    step = import_depth(folder).facts.multiple_of
-    size = tuple(max(step, step * round(side / step)) for side in _SIZE)
-    return {"size": size, "loss": "trimmed", "optimizer": "adamw", "learning_rate": 1e-5}
 
 
 def rebuild_imported(architecture: dict[str, Any]) -> ImportedDepth:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from metric_depth_ros.errors import ModelError
 from metric_depth_ros.learning.models.pyramid import PyramidDepth
 from metric_depth_ros.learning.models.small_depth import SmallDepth, SmallDepthConfig
 from metric_depth_ros.learning.models.tiny_depth import TinyDepth, TinyDepthConfig
@@ -26,11 +29,20 @@ def name_of(architecture: dict[str, Any]) -> str:
     return "small" if "encoder" in architecture else "tiny"
 
 
+def imported_networks() -> Any:
+    """Module ``imported_depth``. Raises ModelError without transformers, which only it needs."""
+    if find_spec("transformers") is None:
+        raise ModelError(
+            "transformers is not installed; needed for an imported network. Install it: "
+            "pip install 'metric_depth_ros[export]'"
+        )
+    return import_module("metric_depth_ros.learning.models.imported_depth")
+
+
 def build_depth(architecture: dict[str, Any]) -> PyramidDepth | ImportedDepth:
     """Network with random weights from its sizes. Raises TypeError if they are of another version."""
     if name_of(architecture) == "imported":
-        from metric_depth_ros.learning.models.imported_depth import rebuild_imported
-
-        return rebuild_imported(architecture)
+        imported: ImportedDepth = imported_networks().rebuild_imported(architecture)
+        return imported
     network, config = NETWORKS[name_of(architecture)]
     return network(config(**architecture))

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from metric_depth_ros.learning.models.encoder import MEAN, STD
 from metric_depth_ros.learning.training.loader import Batch
+from metric_depth_ros.learning.training.ranks import Rank, divided_among
 from metric_depth_ros.types import ImageArray
 
 Part = TypeVar("Part", bound=Batch)
@@ -26,13 +27,22 @@ class Workers(Generic[Part]):
     """Copies of a network that share its parameters and have their own buffers (batch statistics)."""
 
     def __init__(
-        self, network: nn.Module, objective: Callable[[nn.Module, Part], Tensor], parts: int
+        self,
+        network: nn.Module,
+        objective: Callable[[nn.Module, Part], Tensor],
+        parts: int,
+        rank: Rank = Rank(),  # noqa: B008 -- frozen
     ) -> None:
-        """``objective``: mean loss of a network on a part of a batch."""
-        self._objective = objective
-        self._parameters = [p for p in network.parameters() if p.requires_grad]
-        self._networks = [network, *(_twin(network) for _ in range(parts - 1))]
+        """``objective``: mean loss of a network on a part of a batch, of this rank."""
+        self._network, self._objective, self._parts, self._rank = network, objective, parts, rank
         self._pool = ThreadPoolExecutor(parts, thread_name_prefix="part") if parts > 1 else None
+        self.renew()
+
+    def renew(self) -> None:
+        """Takes note of which parameters are trained; to be called when that has changed."""
+        network = divided_among(self._network, self._rank)
+        self._parameters = [p for p in network.parameters() if p.requires_grad]
+        self._networks = [network, *(_twin(network) for _ in range(self._parts - 1))]
 
     def backward(self, parts: Sequence[Part]) -> float:
         """Sets the gradient of every parameter to the mean over the batch; returns the loss."""

@@ -162,7 +162,8 @@ def fit_line(seen: Observations, domain: Domain, *, rising: bool = True) -> Line
 
     The pull, ours: few anchors determine a scale well and a line badly, so the slope has a Gaussian prior
     about that of the scale alone. The variance of the anchors' errors is that of their residuals, so
-    anchors on one line are fitted exactly; two anchors leave no residual, and their usual error is assumed.
+    anchors on one line are fitted exactly, three or four by chance too; two anchors leave no residual, and
+    their usual error is assumed.
     """
     x, y, w = seen.x, seen.y, seen.weight / seen.weight.sum()
     mean_x, mean_y = float(w @ x), float(w @ y)
@@ -171,11 +172,10 @@ def fit_line(seen: Observations, domain: Domain, *, rising: bool = True) -> Line
     if variance > (NO_VARIATION * size_of(x, domain)) ** 2 and not (rising and seen.one_depth):
         covariance = float(w @ ((x - mean_x) * (y - mean_y)))
         scale = covariance / variance
-        if scale > 0 and rising and only_scale.how == "scale":
-            residual = y - mean_y - scale * (x - mean_x)
-            error = float(w @ residual**2)
-            unit = (1.0, 1.0) if domain == "log" else (mean_x, mean_y)
-            pull = _pull(error / unit[1] ** 2, len(x)) * unit[0] ** 2
+        if rising and only_scale.how == "scale":
+            error = float(w @ (y - mean_y - scale * (x - mean_x)) ** 2)
+            unit_x, unit_y = (1.0, 1.0) if domain == "log" else (mean_x, mean_y)
+            pull = _pull(error / unit_y**2 if scale > 0 else np.inf, len(x)) * unit_x**2
             scale = (covariance + pull * only_scale.scale) / (variance + pull)
         if scale > 0 or not rising:
             return Line(scale, mean_y - scale * mean_x, "affine")
@@ -185,7 +185,7 @@ def fit_line(seen: Observations, domain: Domain, *, rising: bool = True) -> Line
 def _pull(error: float, count: int) -> float:
     """Weight of the scale alone in the slope of a line through ``count`` anchors, as a variance of log x.
 
-    ``error`` is their mean squared relative residual about the line.
+    ``error`` is their mean squared residual about the line, relative to the squared mean of y.
     """
     variance = error * count / (count - 2) if count > 2 else _USUAL_ERROR**2
     return min(variance / _SLOPE_SPREAD**2, _MOST_PULL) / count

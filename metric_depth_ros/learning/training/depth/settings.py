@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from metric_depth_ros.learning.training.settings import RunSettings, grown_size
+
+# Usual settings of an imported network: its good weights are to change little.
+IMPORTED: dict[str, Any] = {
+    "size": (322, 238),
+    "loss": "trimmed",
+    "optimizer": "adamw",
+    "learning_rate": 1e-5,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +32,8 @@ class DepthSettings(RunSettings):
         loss: a name in ``losses.LOSSES``.
         threads: parts of a batch that are computed in parallel on a CPU; 0 is one per core.
         device: "auto", "cpu" or "cuda".
-        start: initial weights, as written by depth-export, or the checkpoint folder of a published network,
-            which is then what is trained; None starts with random or published weights.
+        start: initial weights, as written by depth-export, or the checkpoint folder of a network to
+            import, which is then what is trained; None starts with random or published weights.
         real: real datasets, or folders of datasets, for validation only.
     """
 
@@ -43,7 +52,7 @@ class DepthSettings(RunSettings):
 
     @property
     def imports(self) -> bool:
-        """Whether a published network is trained."""
+        """Whether an imported network is trained."""
         return self.start is not None and Path(self.start).is_dir()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.learning.models.efficientnet_lite import SIZES
-from metric_depth_ros.learning.models.own_depth import NETWORKS, build_depth, name_of
+from metric_depth_ros.learning.models.own_depth import NETWORKS, build_depth, imported_networks
 from metric_depth_ros.learning.models.pyramid import PyramidDepth
 from metric_depth_ros.learning.models.small_depth import SmallDepth, SmallDepthConfig
 from metric_depth_ros.learning.models.tiny_depth import TinyDepth, TinyDepthConfig
@@ -34,8 +33,8 @@ if TYPE_CHECKING:
 
 # Settings that must not change when a run is resumed.
 _SAME = (
-    "network", "encoder", "pretrained", "frozen", "encoder_rate", "loss", "optimizer", "size", "batch",
-    "seed", "families",
+    "network", "encoder", "pretrained", "frozen", "encoder_rate", "loss", "optimizer", "learning_rate",
+    "size", "batch", "seed", "families",
 )  # fmt: skip
 
 
@@ -58,7 +57,6 @@ class DepthTrainer(Trainer):
             torch.set_flush_denormal(True)
         cv2.setNumThreads(1)
         torch.manual_seed(settings.seed)
-        self._loss, _ = LOSSES[settings.loss]
         self._samples = Samples(settings.data, families=settings.families)
         state = checkpoint.load(settings.out) if resume else None
         if state:
@@ -67,15 +65,17 @@ class DepthTrainer(Trainer):
         else:
             network = _new_network(settings).to(memory_format=torch.channels_last)
         network.to(device)
-        self._imported = imported = name_of(dataclasses.asdict(network.config)) == "imported"
-        if imported:
+        self._imported = not isinstance(network, PyramidDepth)
+        published = None
+        if self._imported:
             _check_imported(settings, network.facts.multiple_of)
-        if settings.start and not state and not imported:
-            checkpoint.load_weights(network, settings.start)
-        published = None if imported or not _begins_published(settings) else network.encoder.backbone
+        else:
+            if settings.start and not state:
+                checkpoint.load_weights(network, settings.start)
+            published = network.encoder.backbone if _begins_published(settings) else None
         super().__init__(settings, network, state, threads=self._parts, pretrained=published)
         self._loader_threads = 2 if device == "cpu" else max(2, (os.cpu_count() or 2) - 1)
-        self._workers = self._new_workers()
+        self._workers = Workers(network, partial(mean_loss, LOSSES[settings.loss][0]), self._parts)
         self._validation = Validation(self._samples, settings.real)
 
     def close(self) -> None:
@@ -94,16 +94,11 @@ class DepthTrainer(Trainer):
             return self.settings.size
         return draw_size(self.settings.size, self.progress.at(step), rng)
 
-    def _new_workers(self) -> Workers[Batch]:
-        return Workers(self.network, partial(mean_loss, self._loss), self._parts)
-
     def _backward(self, batch: list[Batch]) -> float:
         return self._workers.backward(batch)
 
     def _unfrozen(self) -> None:
-        """Makes workers that compute the gradients of all parameters."""
-        self._workers.close()
-        self._workers = self._new_workers()
+        self._workers.renew()
 
     def _validated(self) -> tuple[Mapping[str, Any], None]:
         return self._validation.scores(predictor(self.average, self.settings.size)), None
@@ -132,9 +127,8 @@ def build_depth_network(state: dict[str, Any], *, weights: str = "best") -> Pyra
 def _new_network(settings: DepthSettings) -> PyramidDepth | ImportedDepth:
     """Network with which a run starts. Raises ModelError if published weights are missing."""
     if settings.imports:
-        from metric_depth_ros.learning.models.imported_depth import import_depth
-
-        return import_depth(settings.start or "")
+        network: ImportedDepth = imported_networks().import_depth(settings.start or "")
+        return network
     _, output = LOSSES[settings.loss]
     if settings.network == "tiny":
         return TinyDepth(TinyDepthConfig(output=output))
@@ -150,11 +144,13 @@ def _begins_published(settings: DepthSettings) -> bool:
 def _check_imported(settings: DepthSettings, step: int) -> None:
     """Raises ConfigError if size or loss do not fit an imported network, whose sides ``step`` divides."""
     if any(side % step for side in settings.size):
+        near = [max(step, step * round(side / step)) for side in settings.size]
         raise ConfigError(
-            f"size: {settings.size[0]}x{settings.size[1]}; {settings.start} needs multiples of {step}."
+            f"size: {settings.size[0]}x{settings.size[1]}; {settings.start} needs multiples of {step}. "
+            f"Nearest: {near[0]}x{near[1]}."
         )
     if settings.loss != "trimmed":  # the only one that does not care for the scale of the output
-        raise ConfigError(f"loss: {settings.loss!r}; a published network needs trimmed.")
+        raise ConfigError(f"loss: {settings.loss!r}; an imported network needs trimmed.")
 
 
 def _check(settings: DepthSettings, resume: bool) -> None:

@@ -5,6 +5,7 @@ Under torchrun every GPU processes a part of the batch.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from metric_depth_ros.learning.training.loop import Trainer
 from metric_depth_ros.learning.training.metric_solver.losses import outputs_loss
 from metric_depth_ros.learning.training.metric_solver.settings import MetricSolverSettings, draw_focus
 from metric_depth_ros.learning.training.metric_solver.validation import SCORES, FocusScore, FocusValidation
-from metric_depth_ros.learning.training.ranks import Rank, divided_among, join_ranks, leave_ranks
+from metric_depth_ros.learning.training.ranks import Rank, join_ranks, leave_ranks
 from metric_depth_ros.learning.training.settings import grown_size
 from metric_depth_ros.learning.training.workers import Workers, normalised
 from metric_depth_ros.near_far import is_pool
@@ -77,10 +78,11 @@ class MetricSolverTrainer(Trainer):
         if state:
             check_same(settings, state["settings"], _SAME)
         network = _network(settings, state).to(self._device)
-        encoder, begun = network.encoder, settings.weights or settings.start
-        published = encoder.backbone if begun and isinstance(encoder, SmallEncoder) else None
+        begun = state["settings"] if state else dataclasses.asdict(settings)
+        good = (begun["weights"] or begun["start"]) and isinstance(network.encoder, SmallEncoder)
+        published = network.encoder.backbone if good else None
         super().__init__(settings, network, state, threads=self._parts, rank=rank, pretrained=published)
-        self._workers = self._new_workers()
+        self._workers = Workers(network, self._objective, self._parts, rank)
         if rank.first:
             self._validation = FocusValidation(self._samples, settings.size, settings.focuses)
 
@@ -90,13 +92,8 @@ class MetricSolverTrainer(Trainer):
         super().close()
         leave_ranks()
 
-    def _new_workers(self) -> Workers[FocusedBatch]:
-        return Workers(divided_among(self.network, self.rank), self._objective, self._parts)
-
     def _unfrozen(self) -> None:
-        """Makes workers that compute the gradients of all parameters."""
-        self._workers.close()
-        self._workers = self._new_workers()
+        self._workers.renew()
 
     def _batches(self, first: int) -> Stream[Batch]:
         count = self.rank.count
