@@ -107,7 +107,8 @@ class SameConv(nn.Conv2d):  # type: ignore[misc]  # torch carries no types here
         super().__init__(channels, out, kernel, stride=stride, padding=reach, groups=groups, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.groups > 1 and x.device.type == "cpu" and (x.requires_grad or self.weight.requires_grad):
+        trained = torch.is_grad_enabled() and (x.requires_grad or self.weight.requires_grad)
+        if self.groups > 1 and trained and x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
             # The gradient of a depthwise convolution takes three to five times as long in bfloat16.
             with torch.autocast("cpu", enabled=False):
                 return self._convolved(x.float())
