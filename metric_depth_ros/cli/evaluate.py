@@ -123,9 +123,15 @@ def build_config(args: argparse.Namespace) -> Config:
     from metric_depth_ros.config.parameter_file import load
 
     changes = dict(map(setting_of, args.changes))
-    if args.engine is not None and not args.engine.is_dir():
+    if args.engine is not None and _stored(args) is None:
         changes["engine.manifest"] = str(args.engine)
     return updated(load(args.config) if args.config else Config(), changes)
+
+
+def _stored(args: argparse.Namespace) -> Path | None:
+    """Folder of stored outputs, if ``--engine`` names one and no network."""
+    engine: Path | None = args.engine
+    return engine if engine is not None and engine.is_dir() else None
 
 
 def build_variants(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
@@ -177,8 +183,7 @@ def read_all(args: argparse.Namespace, config: Config) -> Iterator[KnownView]:
     from metric_depth_ros.evaluation.frames import build_source, find_sets, read_views
 
     focus_m = config.solver.focus_m or None
-    stored = args.engine if args.engine is not None and args.engine.is_dir() else None
-    source = build_source(config.engine, stored, focus_m=focus_m, flip=args.flip)
+    source = build_source(config.engine, _stored(args), focus_m=focus_m, flip=args.flip)
     for folder in find_sets(args.data):
         count = 0
         for view in read_views(folder, source, every=args.all_frames):

@@ -12,7 +12,7 @@ class GlobalAffine(ClosedForm):
     """Weighted least squares y = scale * x + shift over all anchors.
 
     The line always rises: if the anchors give no rising line, only the scale is fitted. ``info`` adds
-    fit ("affine", "scale" or "constant"), scale and shift.
+    fit ("affine" or "scale"), scale and shift.
     """
 
     def _fitted(self, problem: Problem) -> tuple[FloatArray, dict[str, Any]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.learning.export.graph import Difference
+from metric_depth_ros.learning.models.depth_network import check_size
 
 Size = tuple[int, int]
 
@@ -78,12 +79,8 @@ def check_sizes(wanted: Wanted, title: str, *, step: int, least: int, fixed: str
         step, least: sides must be multiples of ``step`` and at least ``least``.
         fixed: reason why it needs a file for each size; empty if it does not.
     """
-    for width, height in wanted.sizes:
-        if width % step or height % step or min(width, height) < least:
-            near = [max(least, step * round(side / step)) for side in (width, height)]
-            raise ConfigError(
-                f"size: {width}x{height}; {title} needs multiples of {step}. Nearest: {near[0]}x{near[1]}."
-            )
+    for size in wanted.sizes:
+        check_size(size, title, step=step, least=least)
     if wanted.dynamic and fixed:
         raise ConfigError(
             f"dynamic: {title} needs a file for each size, since {fixed}. Give each with --size."

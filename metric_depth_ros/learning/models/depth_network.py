@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.types import Kind
 
 # Name -> index of the decoder's feature map F(x) that is output.
@@ -39,6 +40,15 @@ class DepthFacts:
     std: tuple[float, ...] = (0.5, 0.5, 0.5)
     border: float = 0.0
     licence: str = "see its model card"
+
+
+def check_size(size: tuple[int, int], title: str, *, step: int, least: int) -> None:
+    """Raises ConfigError unless width and height are multiples of ``step`` and at least ``least``."""
+    if any(side % step for side in size) or min(size) < least:
+        width, height = (max(least, step * round(side / step)) for side in size)
+        raise ConfigError(
+            f"size: {size[0]}x{size[1]}; {title} needs multiples of {step}. Nearest: {width}x{height}."
+        )
 
 
 class DepthNetwork(nn.Module):  # type: ignore[misc]  # torch carries no types here

@@ -157,8 +157,7 @@ def fit_line(seen: Observations, domain: Domain, *, rising: bool = True) -> Line
     """Least-squares line through the observations; with ``rising``, only a rising one, pulled to a scale.
 
     If the anchors do not determine such a line (one anchor, one depth, no variation in x, a falling slope)
-    only the scale of depth is fitted: y = scale * x, or y = x + shift in the log domain. For an
-    inverse-depth map that is not positive at the anchors, y is their mean.
+    only the scale of depth is fitted: y = scale * x, or y = x + shift in the log domain.
 
     The pull, ours: few anchors determine a scale well and a line badly, so the slope has a Gaussian prior
     about that of the scale alone. The variance of the anchors' errors is that of their residuals, so
@@ -172,7 +171,7 @@ def fit_line(seen: Observations, domain: Domain, *, rising: bool = True) -> Line
     if variance > (NO_VARIATION * size_of(x, domain)) ** 2 and not (rising and seen.one_depth):
         covariance = float(w @ ((x - mean_x) * (y - mean_y)))
         scale = covariance / variance
-        if rising and only_scale.how == "scale":
+        if rising:
             error = float(w @ (y - mean_y - scale * (x - mean_x)) ** 2)
             unit_x, unit_y = (1.0, 1.0) if domain == "log" else (mean_x, mean_y)
             pull = _pull(error / unit_y**2 if scale > 0 else np.inf, len(x)) * unit_x**2
@@ -192,15 +191,11 @@ def _pull(error: float, count: int) -> float:
 
 
 def fit_scale(seen: Observations, domain: Domain) -> Line:
-    """Least-squares scale of depth: y = scale * x or (log) y = x + shift; else a constant."""
+    """Least-squares scale of depth: y = scale * x, x positive; in the log domain y = x + shift."""
     x, y, w = seen.x, seen.y, seen.weight / seen.weight.sum()
-    mean_y = float(w @ y)
     if domain == "log":
-        return Line(1.0, mean_y - float(w @ x), "scale")
-    covariance = float(w @ (x * y))
-    if covariance > 0:
-        return Line(covariance / float(w @ (x * x)), 0.0, "scale")
-    return Line(0.0, mean_y, "constant")
+        return Line(1.0, float(w @ y) - float(w @ x), "scale")
+    return Line(float(w @ (x * y)) / float(w @ (x * x)), 0.0, "scale")
 
 
 def size_of(x: FloatArray, domain: Domain) -> float:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from metric_depth_ros.errors import ConfigError
+from metric_depth_ros.learning.models.depth_network import check_size
 from metric_depth_ros.learning.models.efficientnet_lite import SIZES
 from metric_depth_ros.learning.models.own_depth import NETWORKS, build_depth, imported_networks
 from metric_depth_ros.learning.models.pyramid import PyramidDepth
@@ -143,12 +144,7 @@ def _begins_published(settings: DepthSettings) -> bool:
 
 def _check_imported(settings: DepthSettings, step: int) -> None:
     """Raises ConfigError if size or loss do not fit an imported network, whose sides ``step`` divides."""
-    if any(side % step for side in settings.size):
-        near = [max(step, step * round(side / step)) for side in settings.size]
-        raise ConfigError(
-            f"size: {settings.size[0]}x{settings.size[1]}; {settings.start} needs multiples of {step}. "
-            f"Nearest: {near[0]}x{near[1]}."
-        )
+    check_size(settings.size, str(settings.start), step=step, least=step)
     if settings.loss != "trimmed":  # the only one that does not care for the scale of the output
         raise ConfigError(f"loss: {settings.loss!r}; an imported network needs trimmed.")
 
