@@ -23,13 +23,14 @@ import numpy as np
 from real_sets import folders_of
 
 from metric_depth_ros.config import EngineConfig
-from metric_depth_ros.datasets.shards import ShardReader
+from metric_depth_ros.datasets.dataset import Picture
+from metric_depth_ros.datasets.shard_frames import ShardFrames
 from metric_depth_ros.engines import build_engine
 from metric_depth_ros.evaluation.metrics import abs_rel, all_metrics, delta
 from metric_depth_ros.evaluation.relative import read_truths
 from metric_depth_ros.near_far import FOCUSES
 from metric_depth_ros.share import share_path
-from metric_depth_ros.types import FloatArray, ImageArray
+from metric_depth_ros.types import Camera, FloatArray, ImageArray
 
 BUNDLED = "config/models/tiny_metric_solver.yaml"
 # Pixels that are compared: of every second row and column.
@@ -47,8 +48,8 @@ REAL_CUTS = {"indoor": 10.0, "outdoor": 80.0}
 COLUMNS = ("delta1", "delta2", "abs_rel", "rmse", "log10")
 
 
-# Image (H, W, 3) uint8 RGB, focuses in metres -> depth (H, W) in metres for each, NaN for infinite.
-Predictor = Callable[[ImageArray, Sequence[float]], list[FloatArray]]
+# Image (H, W, 3) uint8 RGB, camera, focuses in metres -> depth (H, W) in metres for each; infinite is NaN.
+Predictor = Callable[[ImageArray, Camera | None, Sequence[float]], list[FloatArray]]
 # Depth, truth, where a column ends -> those of them that it is about.
 Column = Callable[[FloatArray, FloatArray, float], tuple[FloatArray, FloatArray]]
 
@@ -57,10 +58,10 @@ def engine_predictor(manifest: Path, fusion: str, together: str = "") -> Predict
     """What the exported network says; with ``together`` at those focuses fused, whatever is asked for."""
     engine = build_engine(EngineConfig(manifest=str(manifest), focuses=together, fusion=fusion))
 
-    def predict(image: ImageArray, focuses: Sequence[float]) -> list[FloatArray]:
+    def predict(image: ImageArray, camera: Camera | None, focuses: Sequence[float]) -> list[FloatArray]:
         if together:
-            return [engine.predict(image).values] * len(focuses)
-        return [engine.predict(image, focus_m=focus).values for focus in focuses]
+            return [engine.predict(image, camera=camera).values] * len(focuses)
+        return [engine.predict(image, focus_m=focus, camera=camera).values for focus in focuses]
 
     return predict
 
@@ -75,13 +76,14 @@ def run_predictor(run: Path) -> Predictor:
 
     network, state = load_metric_solver(run)
 
-    def predict(image: ImageArray, focuses: Sequence[float]) -> list[FloatArray]:
-        told = torch.tensor(focuses, dtype=torch.float32)
+    def predict(image: ImageArray, camera: Camera | None, focuses: Sequence[float]) -> list[FloatArray]:
+        zoom = camera.relative_focal if camera is not None and network.config.canonical else 1.0
+        told = torch.tensor(focuses, dtype=torch.float32) / zoom
         with torch.inference_mode():
             features = network.encode(normalised(shrunk(image, state["settings"]["size"])[None], "cpu"))
             near, far, logit = network.decode(features, told)
         used = network.used_focus(told).tolist()
-        depths = [fused_depth(*maps) for maps in zip(near, far, logit, used, strict=True)]
+        depths = [zoom * fused_depth(*maps) for maps in zip(near, far, logit, used, strict=True)]
         return [cv2.resize(d[0], image.shape[1::-1], interpolation=cv2.INTER_LINEAR) for d in depths]
 
     return predict
@@ -90,19 +92,17 @@ def run_predictor(run: Path) -> Predictor:
 def flip_averaged(predict: Predictor) -> Predictor:
     """The mean of a picture's depth and of its mirrored picture's (paper 004, section G)."""
 
-    def both(image: ImageArray, focuses: Sequence[float]) -> list[FloatArray]:
-        mirrored = predict(np.ascontiguousarray(image[:, ::-1]), focuses)
-        return [(p + m[:, ::-1]) / 2 for p, m in zip(predict(image, focuses), mirrored, strict=True)]
+    def both(image: ImageArray, camera: Camera | None, focuses: Sequence[float]) -> list[FloatArray]:
+        mirrored = predict(np.ascontiguousarray(image[:, ::-1]), camera, focuses)
+        return [(p + m[:, ::-1]) / 2 for p, m in zip(predict(image, camera, focuses), mirrored, strict=True)]
 
     return both
 
 
-def pictures(folder: Path) -> Iterator[tuple[ImageArray, FloatArray]]:
-    """Image and depth (H, W) in metres, inf sky, of every sample."""
-    reader = ShardReader(folder)
-    for index in range(len(reader)):
-        sample = reader.read(index)
-        yield sample["image"], sample["depth"]
+def pictures(folder: Path) -> Iterator[Picture]:
+    """Every picture of a folder of shards."""
+    shards = ShardFrames(folder)
+    yield from (shards.picture(index) for index in range(len(shards)))
 
 
 def cut(depth: FloatArray, truth: FloatArray, cut_m: float) -> tuple[FloatArray, FloatArray]:
@@ -124,8 +124,8 @@ def sliding(
     Near depth never exceeds the focus and far depth never falls below it, so that depth tells the mask.
     """
     errors, masks = [], []
-    for image, truth in pictures(folder):
-        depths, truth = [depth[EVERY] for depth in predict(image, focuses)], truth[EVERY]
+    for image, truth, camera in pictures(folder):
+        depths, truth = [depth[EVERY] for depth in predict(image, camera, focuses)], truth[EVERY]
         pairs = [[column(depth, truth, cut_m) for cut_m in FOCUSES] for depth in depths]
         errors.append([[[score(*pair) for pair in row] for row in pairs] for score in (abs_rel, delta)])
         masks.append([((d <= f) == (truth <= f)).mean() for d, f in zip(depths, focuses, strict=True)])
@@ -134,7 +134,7 @@ def sliding(
 
 def control(folder: Path, column: Column) -> FloatArray:
     """AbsRel and delta1 (2, 1, column) of one depth for all pictures: the truth's median in each column."""
-    truths = [truth[EVERY] for _, truth in pictures(folder)]
+    truths = [picture.depth[EVERY] for picture in pictures(folder)]
     scores = []
     for cut_m in FOCUSES:
         wanted = [column(truth, truth, cut_m)[1] for truth in truths]
@@ -212,8 +212,8 @@ def ablation_table(folder: Path, to: Path, seeds: int, wrap: Callable[[Predictor
         for seed in range(seeds):
             predict = wrap(run_predictor(folder_of(to, variant, seed)))
             found = [
-                all_metrics(*cut(predict(image, [cut_m])[0], truth, cut_m))
-                for image, truth in pictures(folder)
+                all_metrics(*cut(predict(image, camera, [cut_m])[0], truth, cut_m))
+                for image, truth, camera in pictures(folder)
             ]
             scores.append(np.nanmean([[m[name] for name in COLUMNS] for m in found], axis=0))
         mean, spread = np.mean(scores, axis=0), np.std(scores, axis=0, ddof=1 if seeds > 1 else 0)
@@ -230,7 +230,7 @@ def real_table(predict: Predictor, data: Path) -> str:
         truths = [truth for folder in folders for truth in read_truths(folder)]
         wanted = [np.where(t.depth <= cut_m, t.depth, np.nan) for t in truths]
         usual = np.median([np.nanmedian(w) for w in wanted])
-        found = [predict(t.image, [cut_m])[0][t.uv[:, 1], t.uv[:, 0]] for t in truths]
+        found = [predict(t.image, t.camera, [cut_m])[0][t.uv[:, 1], t.uv[:, 0]] for t in truths]
         ours = np.nanmedian([abs_rel(f, w) for f, w in zip(found, wanted, strict=True)])
         constant = np.nanmedian([abs_rel(np.full_like(w, usual), w) for w in wanted])
         lines.append(f"| {place}, up to {cut_m:g} m | {len(truths)} | {ours:.3f} | {constant:.3f} |")

@@ -1,9 +1,9 @@
 """metric_depth_node under load: VGA images and 100k-point clouds, sustained.
 
-    METRIC_DEPTH_DATA=... python benchmarks/bench_node.py [--seconds 60] [--overlap always]
+    METRIC_DEPTH_DATA=... python benchmarks/bench_node.py [--seconds 60] [--engine tiny] [--overlap always]
 
 Three processes on one machine: this one subscribes and measures, a second publishes rgbd7_seq (RGB-D
-frames whose depth is made a cloud) at 30 Hz and 10 Hz, the third is the node (METER NYU at 192x256).
+frames whose depth is made a cloud) at 30 Hz and 10 Hz, the third is the node.
 Prints a Markdown table: rates, drops, latency from arrival to publication, memory and
 processor time of the node. Skips without the data.
 """
@@ -72,11 +72,9 @@ def measure(data: Path, args: argparse.Namespace) -> None:
     from diagnostic_msgs.msg import DiagnosticArray
 
     from metric_depth_ros.cli.live import NODE, Graph, ros_arguments
-    from metric_depth_ros.share import share_path
 
     settings = {
-        "engine.manifest": share_path("config/models/meter_xxs_nyu.yaml"),
-        "engine.model": data.parent / "models/meter_xxs/meter_xxs_nyu_192x256.onnx",
+        "engine.manifest": args.engine,
         "engine.threads": args.threads,
         "engine.overlap": args.overlap,
         "extrinsics.source": "parameters",
@@ -136,6 +134,7 @@ def main() -> None:
     parser.add_argument("--cloud-hz", type=float, default=10.0)
     parser.add_argument("--points", type=int, default=100_000)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--engine", default="small", help="small, tiny or a manifest")
     parser.add_argument("--overlap", default="auto", help="engine.overlap: auto, always or never")
     parser.add_argument("--publish", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()

@@ -152,7 +152,8 @@ class MetricDepthPipeline:
         with clock("anchors"):
             anchors = self._anchors(sample, camera)
         with clock("engine"):
-            relative = self.engine.predict(image, focus_m=self.config.solver.focus_m or None)
+            focus_m = self.config.solver.focus_m or None
+            relative = self.engine.predict(image, focus_m=focus_m, camera=camera)
         return Perceived(relative, camera, image, anchors, regions, sample, clock.seconds)
 
     def solve(self, perceived: Perceived) -> Result:

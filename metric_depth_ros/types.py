@@ -5,6 +5,7 @@ Arrays are float32 unless said otherwise; NaN always means "unknown". Nothing he
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -77,6 +78,11 @@ class Camera:
     def distorted(self) -> bool:
         """Whether the image is distorted. An equidistant (fisheye) image always is, even with D = 0."""
         return self.distortion_model == "equidistant" or any(self.D)
+
+    @property
+    def relative_focal(self) -> float:
+        """Focal length in units of the image's mean side (geometric): the same after any resizing."""
+        return math.sqrt(self.K[0, 0] * self.K[1, 1] / (self.width * self.height))
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,7 +234,9 @@ class Engine(Protocol):
     why: str
     on_cpu: bool
 
-    def predict(self, image: ImageArray, *, focus_m: float | None = None) -> RelativeDepth:
+    def predict(
+        self, image: ImageArray, *, focus_m: float | None = None, camera: Camera | None = None
+    ) -> RelativeDepth:
         """Relative depth of an image, most precise at the depth ``focus_m`` if the network supports it."""
         ...
 

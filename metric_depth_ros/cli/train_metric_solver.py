@@ -46,6 +46,12 @@ def add_metric_solver(networks: argparse._SubParsersAction[argparse.ArgumentPars
     )
     what.add_argument("--heads", default="two", help="two (default), or one of 80 m without focus")
     what.add_argument("--no-mask", action="store_true", help="without the head for the mask")
+    what.add_argument(
+        "--canonical",
+        action=argparse.BooleanOptionalAction,
+        help="metres of one camera, which the engine turns into those of any known one (default: yes; "
+        "others: no, as in the paper)",
+    )
     first = what.add_mutually_exclusive_group()
     first.add_argument("--start", type=Path, metavar="RUN", help="fine-tune the network of another run")
     first.add_argument(
@@ -87,6 +93,7 @@ def _settings(args: argparse.Namespace) -> Any:
         focuses=_focuses(args.focuses),
         heads=args.heads,
         mask=not args.no_mask,
+        canonical=args.canonical,
         start=None if args.start is None else str(args.start),
         weights=_weights(args),
         size=size_of(args.size) if args.size else None,

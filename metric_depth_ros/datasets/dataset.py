@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
@@ -89,6 +89,20 @@ class Frame:
         return self.camera
 
 
+class Picture(NamedTuple):
+    """One image with depth, to train on.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        depth: (H, W) float32 metres, inf for sky and NaN unknown.
+        camera: None if not given.
+    """
+
+    image: ImageArray
+    depth: FloatArray
+    camera: Camera | None
+
+
 class Dataset(ABC):
     """Frames of one dataset on disk. A new format is one file with a subclass and one line in ``DATASETS``.
 
@@ -126,11 +140,8 @@ class Dataset(ABC):
         """One frame. Raises InputError if it is damaged."""
 
     @abstractmethod
-    def picture(self, index: int) -> tuple[ImageArray, FloatArray]:
-        """Image (H, W, 3) uint8 RGB and depth (H, W) float32 metres, inf for sky and NaN unknown.
-
-        For training. Raises InputError if the frame is damaged or has no depth image.
-        """
+    def picture(self, index: int) -> Picture:
+        """One image with depth, to train on. Raises InputError if it is damaged or has no depth image."""
 
     @abstractmethod
     def group(self, index: int) -> int:

@@ -20,7 +20,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from metric_depth_ros.datasets.dataset import Dataset, Frame
+from metric_depth_ros.datasets.dataset import Dataset, Frame, Picture
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.types import DISTORTION_MODELS, Camera, FloatArray, ImageArray
 
@@ -76,12 +76,12 @@ class FrameFolder(Dataset):
         """Whether T_camera_lidar is the same in all frames."""
         return all(e.get("T_camera_lidar") == self._entries[0].get("T_camera_lidar") for e in self._entries)
 
-    def picture(self, index: int) -> tuple[ImageArray, FloatArray]:
-        """Image and depth as ``Dataset.picture``. Raises InputError for a frame without a depth image."""
+    def picture(self, index: int) -> Picture:
+        """One image with depth, to train on. Raises InputError for a frame without a depth image."""
         frame = self[index]
         if frame.depth is None:
             raise InputError(f"{self.path}, frame {frame.id}: no depth image; needed one.")
-        return frame.image, frame.depth
+        return Picture(frame.image, frame.depth, frame.camera)
 
     def has_depth(self, index: int, *, or_points: bool = False) -> bool:
         """Whether calib.json names a depth image, or points and all that places them in the picture."""

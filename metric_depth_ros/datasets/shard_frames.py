@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from metric_depth_ros.datasets.dataset import Dataset, Frame
+from metric_depth_ros.datasets.dataset import Dataset, Frame, Picture
 from metric_depth_ros.datasets.shards import ShardReader
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.types import Camera, FloatArray, ImageArray
+from metric_depth_ros.types import Camera
 
 
 class ShardFrames(Dataset):
@@ -59,10 +59,10 @@ class ShardFrames(Dataset):
             T_camera_lidar=None if lidar is None else lidar.T_camera_sensor,
         )
 
-    def picture(self, index: int) -> tuple[ImageArray, FloatArray]:
-        """Image and depth as ``Dataset.picture``. Raises InputError for a damaged shard."""
-        parts = self._reader.read(index)
-        return parts["image"], parts["depth"]
+    def picture(self, index: int) -> Picture:
+        """One image with depth, to train on. Raises InputError for a damaged shard."""
+        parts = self._reader.read(index, ("image", "depth", "info"))
+        return Picture(parts["image"], parts["depth"], self._camera(parts["info"], index))
 
     def rescan(self) -> int:
         """Counts the samples again, with the shards added since."""

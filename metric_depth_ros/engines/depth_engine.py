@@ -7,7 +7,7 @@ import numpy as np
 from metric_depth_ros.engines.manifest import Manifest
 from metric_depth_ros.engines.network_input import NetworkInput
 from metric_depth_ros.errors import ModelError
-from metric_depth_ros.types import FloatArray, ImageArray, RelativeDepth, Runtime
+from metric_depth_ros.types import Camera, FloatArray, ImageArray, RelativeDepth, Runtime
 
 
 class DepthEngine:
@@ -31,8 +31,12 @@ class DepthEngine:
         self._input = NetworkInput(item)
         self.predict(np.zeros((item.height, item.width, 3), np.uint8))
 
-    def predict(self, image: ImageArray, *, focus_m: float | None = None) -> RelativeDepth:
+    def predict(
+        self, image: ImageArray, *, focus_m: float | None = None, camera: Camera | None = None
+    ) -> RelativeDepth:
         """Relative depth (H, W) of an RGB image (H, W, 3); NaN where the network gives no finite value.
+
+        Focus and camera change nothing here.
 
         Raises:
             ModelError: the network's output is not as in the manifest, or has no finite value.

@@ -194,7 +194,8 @@ class MetricSolverManifest:
     "focus" (N,) float32 metres; they give "near", "far" and "mask" (N, 1, h, w) in [0, 1].
 
     ``focuses``: the pool it was trained with, metres, rising. ``focus_m``: the default focus. ``taper``:
-    k in 1/m.
+    k in 1/m. ``canonical``: all metres of the network are those of a camera with a ``relative_focal`` of
+    1; depth and focus of other cameras are times theirs.
     """
 
     name: str
@@ -205,6 +206,7 @@ class MetricSolverManifest:
     focuses: tuple[float, ...]
     focus_m: float = 10.0
     taper: float = 0.025
+    canonical: bool = False
     source: str = ""
 
     def __post_init__(self) -> None:

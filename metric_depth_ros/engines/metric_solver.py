@@ -10,7 +10,7 @@ from metric_depth_ros.engines.manifest import MetricSolverManifest
 from metric_depth_ros.engines.network_input import NetworkInput
 from metric_depth_ros.errors import ModelError
 from metric_depth_ros.near_far import fuse_focuses
-from metric_depth_ros.types import FloatArray, ImageArray, RelativeDepth, Runtime
+from metric_depth_ros.types import Camera, FloatArray, ImageArray, RelativeDepth, Runtime
 
 _OUTPUTS = ("near", "far", "mask")
 
@@ -50,32 +50,37 @@ class MetricSolverEngine:
         self._input = NetworkInput(manifest.input)
         self.predict(np.zeros((manifest.input.height, manifest.input.width, 3), np.uint8))
 
-    def predict(self, image: ImageArray, *, focus_m: float | None = None) -> RelativeDepth:
+    def predict(
+        self, image: ImageArray, *, focus_m: float | None = None, camera: Camera | None = None
+    ) -> RelativeDepth:
         """Metric depth (H, W) in metres of an RGB image (H, W, 3); NaN where it is infinite.
 
         Args:
             focus_m: depth at which the result should be most precise; added to ``focuses_m``, or
                 replaces the manifest's if there are none. Clamped to the ends of the pool.
+            camera: whose image it is; a canonical network takes None for a ``relative_focal`` of 1.
 
         Raises:
             ModelError: the network's outputs are not as in the manifest, or have no finite value.
         """
         self._input.fill(image)
         features = self._encoder.run({self.manifest.input.name: self._input.array})
-        focuses = self.used_focuses(focus_m)
+        zoom = camera.relative_focal if camera is not None and self.manifest.canonical else 1.0
+        focuses = self.used_focuses(focus_m, zoom)
         outputs = self._decoders.run({**features, "focus": np.array(focuses, np.float32)})
         near, far, mask = (self._maps(outputs, name, len(focuses)) for name in _OUTPUTS)
         depth = fuse_focuses(near, far, mask, focuses, taper=self.manifest.taper, soft=self._soft)
+        depth = depth * np.float32(zoom)
         depth = np.where(np.isfinite(depth), depth, np.float32(np.nan))
         if np.isnan(depth).all():
             raise ModelError(f"engine: {self.manifest.name!r} gave no finite depth. Its files are broken.")
         return RelativeDepth(self._input.undone(depth, image.shape[1], image.shape[0]), "depth", metric=True)
 
-    def used_focuses(self, focus_m: float | None) -> list[float]:
-        """Focuses in metres at which an image is decoded, rising, if ``focus_m`` is requested."""
+    def used_focuses(self, focus_m: float | None, zoom: float = 1.0) -> list[float]:
+        """Focuses at which an image is decoded, rising, in the network's metres: ``zoom`` of ours each."""
         pool = self.manifest.focuses
         asked = [*self._focuses, *([focus_m] if focus_m else [])] or [self.manifest.focus_m]
-        return sorted({min(max(float(focus), pool[0]), pool[-1]) for focus in asked})
+        return sorted({min(max(float(focus) / zoom, pool[0]), pool[-1]) for focus in asked})
 
     def _maps(self, outputs: dict[str, FloatArray], name: str, count: int) -> FloatArray:
         """One output of the decoders, (count, h, w) float32. Raises ModelError."""

@@ -26,8 +26,8 @@ _SEQUENCE = 5
 # Stored depth must be positive; other values become this one, which is below all valid depths.
 _LEAST_RELATIVE = 1e-3
 
-# Function from set, frame and image to relative depth of the image's size.
-RelativeSource = Callable[[str, str, ImageArray], RelativeDepth]
+# Function from set, frame, image and its camera to relative depth of the image's size.
+RelativeSource = Callable[[str, str, ImageArray, Camera | None], RelativeDepth]
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,10 +111,11 @@ def build_source(
         config = dataclasses.replace(config, manifest=str(engine))
     network = build_engine(config)
 
-    def run(set_name: str, frame_id: str, image: ImageArray) -> RelativeDepth:
-        found = network.predict(image, focus_m=focus_m)
+    def run(set_name: str, frame_id: str, image: ImageArray, camera: Camera | None) -> RelativeDepth:
+        found = network.predict(image, focus_m=focus_m, camera=camera)
         if flip:
-            mirrored = network.predict(np.ascontiguousarray(image[:, ::-1]), focus_m=focus_m)
+            turned = np.ascontiguousarray(image[:, ::-1])
+            mirrored = network.predict(turned, focus_m=focus_m, camera=camera)
             found = dataclasses.replace(found, values=(found.values + mirrored.values[:, ::-1]) / 2)
         return found
 
@@ -128,7 +129,7 @@ def stored_outputs(folder: str | Path) -> RelativeSource:
     The source raises InputError if a frame's file is missing or cannot be used.
     """
 
-    def read(set_name: str, frame_id: str, image: ImageArray) -> RelativeDepth:
+    def read(set_name: str, frame_id: str, image: ImageArray, _: Camera | None) -> RelativeDepth:
         values, kind = _stored(Path(folder) / set_name / f"{frame_id}.npz")
         if kind == "depth":
             values = np.maximum(values, np.float32(_LEAST_RELATIVE))
@@ -171,5 +172,5 @@ def read_views(folder: str | Path, source: RelativeSource, *, every: bool = Fals
         place = place_of(pixels.depth)
         known = known_depth(frame, pixels, cap_m=CAP_M[place], border_px=unusable_border_px(frame.image))
         if len(known) >= LEAST_EVALUATED:
-            relative = source(name, frame.id, frame.image)
+            relative = source(name, frame.id, frame.image, frame.camera)
             yield KnownView(name, frame.id, place, frame.image, frame.camera, relative, known)

@@ -20,7 +20,7 @@ from metric_depth_ros.datasets import Frame, FrameFolder
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.evaluation.known_depth import known_pixels
 from metric_depth_ros.evaluation.metrics import abs_rel
-from metric_depth_ros.types import FloatArray, ImageArray, IntArray, RelativeDepth
+from metric_depth_ros.types import Camera, FloatArray, ImageArray, IntArray, RelativeDepth
 
 # A score is the mean over this many draws, each of this many anchors.
 _DRAWS = 3
@@ -42,12 +42,14 @@ class Truth:
         image: (H, W, 3) uint8 RGB.
         uv: (N, 2) whole pixels, right and down.
         depth: (N,) metres.
+        camera: None if not given.
     """
 
     name: str
     image: ImageArray
     uv: IntArray
     depth: FloatArray
+    camera: Camera | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def read_truths(folder: str | Path) -> Iterator[Truth]:
         if len(depth) >= _LEAST_PIXELS:
             name = f"{folder.name}/{frame.id}"
             chosen = _generator(name, 0).permutation(len(depth))[:_MOST_PIXELS]
-            yield Truth(name, frame.image, uv[chosen], depth[chosen])
+            yield Truth(name, frame.image, uv[chosen], depth[chosen], frame.camera)
 
 
 def score(inverse_depth: FloatArray, truth: Truth) -> Score:

@@ -1,5 +1,6 @@
 """Metric-Solver as an engine: what it does with the decoders' outputs, with focuses, and as exported."""
 
+import dataclasses
 import hashlib
 
 import cv2
@@ -53,8 +54,8 @@ class Decoders:
         return {k: np.nan_to_num(np.stack(v)[:, None], nan=0.7).astype(np.float32) for k, v in maps.items()}
 
 
-def engine_of(decoders, **options):
-    return MetricSolverEngine(MANIFEST, Encoder(), decoders, **options)
+def engine_of(decoders, manifest=MANIFEST, **options):
+    return MetricSolverEngine(manifest, Encoder(), decoders, **options)
 
 
 IMAGE = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
@@ -83,6 +84,23 @@ def test_the_focus_asked_for_takes_the_place_of_the_manifest_s_and_stays_within_
     assert [engine.used_focuses(f) for f in (None, 0.5, 7.0, 900.0)] == [[10], [2], [7], [40]]
     several = engine_of(Decoders(), focuses_m=(1.0, 2.0, 40.0))
     assert several.used_focuses(None) == [2, 40] and several.used_focuses(7.0) == [2, 7, 40]
+
+
+def test_a_canonical_network_gives_metres_for_any_camera():
+    """Its metres are those of a camera with a focal length of one mean side; a third of it is a wide lens."""
+    engine = engine_of(Decoders(), manifest=dataclasses.replace(MANIFEST, canonical=True), focuses_m=(6.0,))
+    for size in ((WIDTH, HEIGHT), (4 * WIDTH, 2 * HEIGHT)):  # stretched: another fx and fy, the same lens
+        mean = np.sqrt(WIDTH * HEIGHT)
+        K = np.diag([mean / 3 * size[0] / WIDTH, mean / 3 * size[1] / HEIGHT, 1])
+        camera = Camera(*size, K)
+        assert camera.relative_focal == pytest.approx(1 / 3)
+        near = engine.predict(IMAGE, focus_m=2.0, camera=camera)
+        np.testing.assert_allclose(near.values, TRUTH / 3, rtol=1e-5, atol=1e-4)
+        assert engine._decoders.asked[-1] == pytest.approx([6, 18])
+    np.testing.assert_allclose(engine.predict(IMAGE).values, TRUTH, rtol=1e-5, atol=1e-4)
+    assert engine._decoders.asked[-1] == [6]
+    plain = engine_of(Decoders())
+    np.testing.assert_array_equal(plain.predict(IMAGE, camera=camera).values, plain.predict(IMAGE).values)
 
 
 def test_infinite_depth_is_unknown_and_nothing_else_is_an_error():

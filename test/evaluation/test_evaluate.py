@@ -105,12 +105,12 @@ def test_stored_outputs_are_enlarged_and_made_positive(tmp_path):
     np.savez(tmp_path / "set" / "a.npz", relative=stored, kind="depth")
     np.savez(tmp_path / "set" / "b.npz", relative=stored, kind="inverse_depth")
     image = np.zeros((4, 4, 3), np.uint8)
-    found = stored_outputs(tmp_path)("set", "a", image)
+    found = stored_outputs(tmp_path)("set", "a", image, None)
     assert found.kind == "depth" and found.values.shape == (4, 4)
     # Half-pixel centres: the quarter points between 1 and 3.
     np.testing.assert_allclose(found.values[0], [1, 1.5, 2.5, 3])
     np.testing.assert_allclose(found.values[3], 1e-3)
-    assert stored_outputs(tmp_path)("set", "b", image).values.min() == -5
+    assert stored_outputs(tmp_path)("set", "b", image, None).values.min() == -5
 
 
 @pytest.mark.parametrize(
@@ -127,16 +127,18 @@ def test_stored_outputs_that_cannot_be_used(arrays, message, tmp_path):
     if arrays is not None:
         np.savez(tmp_path / "set" / "a.npz", **arrays)
     with pytest.raises(InputError, match=message):
-        stored_outputs(tmp_path)("set", "a", np.zeros((4, 4, 3), np.uint8))
+        stored_outputs(tmp_path)("set", "a", np.zeros((4, 4, 3), np.uint8), None)
 
 
 def test_the_source_is_a_folder_or_a_network(data, toy_manifest):
     image = views(data)[0].image
     np.testing.assert_allclose(
-        build_source(EngineConfig(), data / "outputs")("office", "0", image).values, ramp(0) / 7, rtol=1e-5
+        build_source(EngineConfig(), data / "outputs")("office", "0", image, None).values,
+        ramp(0) / 7,
+        rtol=1e-5,
     )
     network = build_source(EngineConfig(), toy_manifest)
-    np.testing.assert_allclose(network("office", "0", image).values, 20 / 255 * ramp(0), atol=0.01)
+    np.testing.assert_allclose(network("office", "0", image, None).values, 20 / 255 * ramp(0), atol=0.01)
     with pytest.raises(ModelError, match="nowhere"):
         build_source(EngineConfig(), "nowhere.yaml")
 
@@ -147,14 +149,16 @@ def test_the_network_is_told_the_focus_and_may_be_averaged_with_the_mirrored_pic
     class Network:
         """Says a picture's first channel, plus the column's number wherever it is: half of it is wrong."""
 
-        def predict(self, image, *, focus_m=None):
+        def predict(self, image, *, focus_m=None, camera=None):
             asked.append(focus_m)
             return RelativeDepth(image[..., 0] + np.arange(WIDTH, dtype=np.float32), "depth", True, {"f": 1})
 
     monkeypatch.setattr("metric_depth_ros.evaluation.frames.build_engine", lambda config: Network())
     image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     image[:, :10] = 50
-    once, both = (build_source(EngineConfig(), focus_m=4.0, flip=f)("s", "f", image) for f in (False, True))
+    once, both = (
+        build_source(EngineConfig(), focus_m=4.0, flip=f)("s", "f", image, None) for f in (False, True)
+    )
     np.testing.assert_array_equal(once.values, image[..., 0] + np.arange(WIDTH)[None])
     np.testing.assert_array_equal(both.values, image[..., 0] + (WIDTH - 1) / 2)
     assert both.metric and both.features == {"f": 1} and asked == [4.0] * 3

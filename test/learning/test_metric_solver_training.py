@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 pytest.importorskip("torch", reason="torch is not installed: pip install 'metric_depth_ros[train]'")
 
 import torch
-from made_data import write_shards
+from made_data import write_frames, write_shards
 
 from metric_depth_ros.cli.main import build_parser, main
 from metric_depth_ros.cli.train_metric_solver import _settings
@@ -139,10 +140,27 @@ def test_the_full_configurations_are_the_papers():
     large = settings_of("large", data=("x",), out="y")
     assert (large.encoder, large.steps, large.learning_rate) == ("large", 205_000, 5e-6)
     assert large.optimizer == "adamw" and large.focuses == FOCUSES
+    assert not large.canonical and settings_of("lite0", data=(), out="").canonical
     assert settings_of("large", data=(), out="", minutes=5.0).steps is None
     assert settings_of("tiny", data=(), out="", learning_rate=None).learning_rate > 1e-4
     with pytest.raises(ConfigError, match="known are lite0, tiny, small"):
         settings_of("huge", data=(), out="")
+
+
+def test_canonical_depth_is_as_if_all_pictures_were_of_one_camera(shards, tmp_path):
+    plain, canonical = Samples([shards]), Samples([shards], canonical=True)
+    for index in range(3):
+        image, depth = canonical.training(index)
+        same, metres = plain.training(index)
+        np.testing.assert_array_equal(image, same)
+        np.testing.assert_allclose(depth, metres * np.float32(np.sqrt(48 / 64)), rtol=1e-6)  # fx 64, 64x48
+    folder = write_frames(tmp_path / "frames")
+    calibration = json.loads((folder / "calib.json").read_text())
+    del calibration["frames"][3]["fx"]
+    (folder / "calib.json").write_text(json.dumps(calibration))
+    assert len(Samples([folder])) == 5
+    with pytest.raises(InputError, match=r"frames, frame 3: no intrinsics.*--no-canonical"):
+        [Samples([folder], canonical=True).training(index) for index in range(5)]
 
 
 class AsTold(torch.nn.Module):
@@ -422,16 +440,16 @@ def test_the_table_of_a_perfect_and_of_a_clumsy_network(shards, monkeypatch):
     spec = importlib.util.spec_from_file_location("bench_metric_solver", path)
     bench = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(bench)
-    truths = {image.tobytes(): truth for image, truth in bench.pictures(shards)}
+    truths = {image.tobytes(): truth for image, truth, _ in bench.pictures(shards)}
 
-    def perfect(image, focuses):
+    def perfect(image, camera, focuses):
         return [truths[image.tobytes()]] * len(focuses)
 
     errors, masks = bench.sliding(perfect, shards)
     reached = np.isfinite(errors[0, 0])
     assert not errors[0][:, reached].any() and (errors[1][:, reached] == 1).all() and (masks == 1).all()
 
-    def clumsy(image, focuses):  # right within the focus, half as far again beyond it
+    def clumsy(image, camera, focuses):  # right within the focus, half as far again beyond it
         truth = truths[image.tobytes()]
         return [np.where(truth <= focus, truth, 1.5 * truth) for focus in focuses]
 

@@ -44,7 +44,7 @@ assert found.depth[0, 0] == 2 and np.isnan(found.depth[-1, -1])  # 48 m, beyond 
 class Engine:
     label, why, on_cpu = "made", "", True
 
-    def predict(self, image, *, focus_m=None):
+    def predict(self, image, *, focus_m=None, camera=None):
         return RelativeDepth(ramp, "depth")
 
 

@@ -124,6 +124,7 @@ def _described(
         focuses=pool,
         focus_m=min(max(focus_m, pool[0]), pool[-1]),
         taper=TAPER,
+        canonical=network.config.canonical,
         source=wanted.source or "metric_depth train metric-solver",
     )
 

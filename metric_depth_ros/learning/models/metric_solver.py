@@ -38,6 +38,7 @@ class MetricSolverConfig:
         heads: "two", or "one": a single decoder without focus, a sigmoid times 80 m (table 3a).
         mask: whether there is a mask head. Without it, near depth may exceed the focus, and is used where it
             does not: the paper's naive fusion (table 3a), as we understand it.
+        canonical: whether its metres are those of a camera with a ``relative_focal`` of 1 (ours).
     """
 
     encoder: str = "tiny"
@@ -45,6 +46,7 @@ class MetricSolverConfig:
     embedding: int = 64
     heads: str = "two"
     mask: bool = True
+    canonical: bool = False
 
 
 @dataclass(frozen=True)

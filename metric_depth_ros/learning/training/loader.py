@@ -55,15 +55,22 @@ class Samples:
     Every 50th group of images (``Dataset.group``) is for validation.
     """
 
-    def __init__(self, folders: Sequence[str | Path], *, families: Sequence[str] = ()) -> None:
-        """``families``: the kinds of scenes to use; an empty list means all.
+    def __init__(
+        self, folders: Sequence[str | Path], *, families: Sequence[str] = (), canonical: bool = False
+    ) -> None:
+        """Finds the pictures; none is read.
+
+        Args:
+            families: the kinds of scenes to use; an empty list means all.
+            canonical: whether depth is divided by the camera's ``relative_focal``: as if every picture
+                were of one camera, so that the size of things in it tells how far they are.
 
         Raises:
             InputError: a folder holds no data set or no depth, a shard is damaged, or nothing is left to
                 train on.
         """
         self._sets = open_with_depth(folders)
-        self._families = frozenset(families)
+        self._families, self._canonical = frozenset(families), canonical
         self._seen = [0] * len(self._sets)
         self._training: list[tuple[int, int]] = []
         self.validation: list[tuple[int, int]] = []
@@ -89,12 +96,20 @@ class Samples:
         return len(self)
 
     def training(self, index: int) -> tuple[ImageArray, FloatArray]:
-        """Image (H, W, 3) uint8 and depth (H, W) metres, as ``Dataset.picture``. Raises InputError."""
+        """Image (H, W, 3) uint8 and depth (H, W) metres as ``Dataset.picture``. Raises InputError."""
         return self.read(*self._training[index])
 
     def read(self, data: int, index: int) -> tuple[ImageArray, FloatArray]:
-        """One image by index. Raises InputError if it is damaged or has no depth."""
-        return self._sets[data].picture(index)
+        """One image by index. Raises InputError if it is damaged, or lacks depth or a needed camera."""
+        image, depth, camera = self._sets[data].picture(index)
+        if self._canonical:
+            if camera is None:
+                raise InputError(
+                    f"{self._sets[data].path}, frame {index}: no intrinsics; needed fx, fy, cx, cy, or "
+                    "--no-canonical."
+                )
+            depth = depth / np.float32(camera.relative_focal)
+        return image, depth
 
     def rendered(self, data: int) -> bool:
         """Whether the pictures of a data set are rendered."""

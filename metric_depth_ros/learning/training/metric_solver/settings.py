@@ -23,6 +23,7 @@ _PAPER: dict[str, Any] = {
     "average": 0.9999,
     "look_every": 5000,
     "grows": False,
+    "canonical": False,
 }
 # Name for --config -> settings that differ from those for encoders of a robot's size.
 CONFIGS: dict[str, dict[str, Any]] = {
@@ -42,7 +43,7 @@ class MetricSolverSettings(RunSettings):
 
     Attributes:
         data: datasets: folders of shards or of frames with depth images.
-        encoder, focuses, heads, mask: of ``MetricSolverConfig``.
+        encoder, focuses, heads, mask, canonical: of ``MetricSolverConfig``.
         size: width and height of the images.
         grows: whether images grow to ``size`` during training: most is learnt at a fraction of the cost.
         batch: images per step, of all GPUs together.
@@ -59,6 +60,7 @@ class MetricSolverSettings(RunSettings):
     focuses: tuple[float, ...] = FOCUSES
     heads: str = "two"
     mask: bool = True
+    canonical: bool = True
     minutes: float | None = 40.0
     size: tuple[int, int] = (256, 192)
     grows: bool = True

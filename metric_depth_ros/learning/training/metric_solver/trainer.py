@@ -37,8 +37,8 @@ from metric_depth_ros.types import FloatArray
 
 # Settings that must not change when a run is resumed.
 _SAME = (
-    "encoder", "focuses", "heads", "mask", "size", "grows", "batch", "optimizer", "learning_rate", "frozen",
-    "encoder_rate", "seed", "families",
+    "encoder", "focuses", "heads", "mask", "canonical", "size", "grows", "batch", "optimizer",
+    "learning_rate", "frozen", "encoder_rate", "seed", "families",
 )  # fmt: skip
 # A stream of random numbers separate from that of the images.
 _FOCUS = 7
@@ -73,7 +73,7 @@ class MetricSolverTrainer(Trainer):
             torch.set_flush_denormal(True)
         cv2.setNumThreads(1)
         torch.manual_seed(settings.seed)
-        self._samples = Samples(settings.data, families=settings.families)
+        self._samples = Samples(settings.data, families=settings.families, canonical=settings.canonical)
         state = checkpoint.load(settings.out) if resume else None
         if state:
             check_same(settings, state["settings"], _SAME)
@@ -148,7 +148,13 @@ def _network(settings: MetricSolverSettings, state: dict[str, Any] | None) -> Me
     """Network with which a run continues or starts. Raises ConfigError or ModelError."""
     if state:
         return build_metric_solver(state, weights="network")
-    config = MetricSolverConfig(settings.encoder, settings.focuses, heads=settings.heads, mask=settings.mask)
+    config = MetricSolverConfig(
+        settings.encoder,
+        settings.focuses,
+        heads=settings.heads,
+        mask=settings.mask,
+        canonical=settings.canonical,
+    )
     if settings.start:
         before = load_metric_solver(settings.start)[0]
         if before.config != config:
