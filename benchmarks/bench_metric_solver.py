@@ -70,8 +70,9 @@ def run_predictor(run: Path) -> Predictor:
     """The best network of a training."""
     import torch
 
+    from metric_depth_ros.learning.training.augment import stretched
     from metric_depth_ros.learning.training.metric_solver.trainer import load_metric_solver
-    from metric_depth_ros.learning.training.metric_solver.validation import fused_depth, shrunk
+    from metric_depth_ros.learning.training.metric_solver.validation import fused_depth
     from metric_depth_ros.learning.training.workers import normalised
 
     network, state = load_metric_solver(run)
@@ -80,7 +81,7 @@ def run_predictor(run: Path) -> Predictor:
         zoom = camera.relative_focal if camera is not None and network.config.canonical else 1.0
         told = torch.tensor(focuses, dtype=torch.float32) / zoom
         with torch.inference_mode():
-            features = network.encode(normalised(shrunk(image, state["settings"]["size"])[None], "cpu"))
+            features = network.encode(normalised(stretched(image, state["settings"]["size"])[None], "cpu"))
             near, far, logit = network.decode(features, told)
         used = network.used_focus(told).tolist()
         depths = [zoom * fused_depth(*maps) for maps in zip(near, far, logit, used, strict=True)]

@@ -17,6 +17,7 @@ from metric_depth_ros.engines import BUNDLED_WITH_BASIS, build_engine
 from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError
 from metric_depth_ros.geometry import Rectifier, resize_camera
 from metric_depth_ros.label_images import resize_labels
+from metric_depth_ros.priors import Estimate, build_prior
 from metric_depth_ros.regions import build_segmenter
 from metric_depth_ros.regions.merging import few_enough
 from metric_depth_ros.share import share_path
@@ -28,6 +29,7 @@ from metric_depth_ros.types import (
     ImageArray,
     IntArray,
     MetricDepth,
+    Prior,
     Rectification,
     RelativeDepth,
     Sample,
@@ -73,6 +75,7 @@ class Perceived:
 
     Attributes:
         relative: the network's output.
+        prior: metric depth that anchors correct; None: there is none.
         regions: labels (H, W) that came with the sample; None: none needed, or ``solve`` computes them.
     """
 
@@ -83,6 +86,7 @@ class Perceived:
     regions: IntArray | None
     sample: Sample
     timings: dict[str, float]
+    prior: Prior | None = None
 
 
 class MetricDepthPipeline:
@@ -94,11 +98,16 @@ class MetricDepthPipeline:
         config: Config,
         segmenter: Segmenter | None = None,
         solver: Solver | None = None,
+        prior: Estimate | None = None,
     ) -> None:
-        """Reuses the loaded networks of ``segmenter``, and ``solver`` with its memory, if given."""
+        """Reuses the loaded networks of ``segmenter``, and ``solver`` with its memory, if given.
+
+        ``prior`` gives metric depth that anchors correct; None: there is none.
+        """
         self.config = config
         self.engine = engine
         self._solver = solver or build_solver(config.solver)
+        self._prior = prior
         self._networks = segmenter
         self._segmenter: Segmenter | None = None  # where none is needed
         if self._solver.wants_regions and config.regions.source != "topic":
@@ -113,7 +122,7 @@ class MetricDepthPipeline:
         """
         same = replace(self.config.solver, focus_m=config.solver.focus_m) == config.solver
         solver = self._solver if same else None
-        changed = MetricDepthPipeline(self.engine, config, self._networks, solver)
+        changed = MetricDepthPipeline(self.engine, config, self._networks, solver, self._prior)
         changed._rectifier = self._rectifier
         return changed
 
@@ -125,7 +134,7 @@ class MetricDepthPipeline:
     @property
     def needs_no_points(self) -> bool:
         """Whether an image without points can give depth."""
-        return self.remembers or self.config.anchors.min_count == 0
+        return self.remembers or self._prior is not None or self.config.anchors.min_count == 0
 
     def reset(self) -> None:
         """Forgets earlier samples."""
@@ -154,7 +163,11 @@ class MetricDepthPipeline:
         with clock("engine"):
             focus_m = self.config.solver.focus_m or None
             relative = self.engine.predict(image, focus_m=focus_m, camera=camera)
-        return Perceived(relative, camera, image, anchors, regions, sample, clock.seconds)
+        prior = None
+        if self._prior is not None:
+            with clock("prior"):
+                prior = self._prior(image, relative, camera)
+        return Perceived(relative, camera, image, anchors, regions, sample, clock.seconds, prior)
 
     def solve(self, perceived: Perceived) -> Result:
         """Second half of ``process``. Another thread may run ``perceive`` on the next sample meanwhile."""
@@ -172,8 +185,10 @@ class MetricDepthPipeline:
                 regions=regions,
                 focus_m=self.config.solver.focus_m or None,
                 stamp_ns=perceived.sample.stamp_ns,
+                prior=perceived.prior,
             )
-            solve = self._solver.solve if len(anchors) or self.remembers else network_only
+            alone = not len(anchors) and not self.remembers and perceived.prior is None
+            solve = network_only if alone else self._solver.solve
             metric = within_limits(solve(given), self.config.solver)
         return Result(metric, camera, image, anchors, perceived.sample, clock.seconds)
 
@@ -231,7 +246,7 @@ class MetricDepthPipeline:
             # Points are in the rectified frame, the image that is kept is the raw one.
             points = points @ sample.rectification.R.astype(np.float32)
         anchors = build_anchors(points, camera, self.config.anchors)
-        needed = self.config.anchors.min_count
+        needed = 0 if self._prior is not None else self.config.anchors.min_count
         if len(anchors) < needed and self.remembers:
             # The solver uses its memory, or raises AnchorError.
             anchors = anchors.take(np.zeros(0, np.intp))
@@ -259,7 +274,9 @@ class _Clock:
 
 def build_pipeline(config: Config) -> MetricDepthPipeline:
     """Builds the pipeline of a configuration and warms it up. Raises ModelError if it cannot be built."""
-    pipeline = MetricDepthPipeline(build_engine(engine_for(config)), config)
+    engine = build_engine(engine_for(config))
+    prior = build_prior(config.solver.chosen_prior, config.engine)
+    pipeline = MetricDepthPipeline(engine, config, prior=prior)
     _warm_up(pipeline)
     return pipeline
 

@@ -171,6 +171,21 @@ class RelativeDepth:
 
 
 @dataclass(frozen=True, eq=False)
+class Prior:
+    """Metric depth from something learned, without anchors.
+
+    Attributes:
+        depth: (H, W) metres, NaN unknown.
+        sigma: standard deviation of the logarithm of its scale, the same for all pixels.
+        name: of what gave it.
+    """
+
+    depth: FloatArray
+    sigma: float
+    name: str = ""
+
+
+@dataclass(frozen=True, eq=False)
 class SolverInput:
     """Everything that a solver may need for one image.
 
@@ -181,6 +196,7 @@ class SolverInput:
         regions: (H, W) labels, whole numbers from 0, for solvers that need them.
         focus_m: depth in metres that should be most precise; None or 0: no focus.
         stamp_ns: the image's time, for solvers with a memory; None: the memory is not used.
+        prior: metric depth of the image from something learned; None: none.
     """
 
     relative: RelativeDepth
@@ -189,6 +205,7 @@ class SolverInput:
     regions: IntArray | None = None
     focus_m: float | None = None
     stamp_ns: int | None = None
+    prior: Prior | None = None
 
 
 @dataclass(frozen=True, eq=False)

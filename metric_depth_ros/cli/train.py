@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from metric_depth_ros.cli import metric_solver_export, train_basis, train_metric_solver
+from metric_depth_ros.cli import metric_solver_export, train_basis, train_metric_solver, train_scale
 from metric_depth_ros.cli.parsing import size_of
 from metric_depth_ros.cli.train_options import add_encoder, add_run, in_steps, need_torch, run_settings
 
@@ -26,6 +26,8 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     train_basis.add_export(networks)
     train_metric_solver.add_metric_solver(networks)
     metric_solver_export.add_export(networks)
+    train_scale.add_scale(networks)
+    train_scale.add_export(networks)
 
 
 def _add_depth(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

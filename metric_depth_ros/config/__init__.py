@@ -21,6 +21,7 @@ from metric_depth_ros.config.settings import (
 from metric_depth_ros.config.solver_settings import (
     AUTO_CHOOSES,
     SOLVERS,
+    WITHOUT_ANCHORS,
     BasisConfig,
     GaussianProcessConfig,
     GridConfig,
@@ -35,6 +36,7 @@ __all__ = [
     "AUTO_CHOOSES",
     "SETTINGS",
     "SOLVERS",
+    "WITHOUT_ANCHORS",
     "AnchorsConfig",
     "BasisConfig",
     "CloudConfig",

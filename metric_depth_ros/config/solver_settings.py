@@ -146,6 +146,8 @@ SOLVERS = {
     "paper_basis": "as_published.PaperBasis",
 }
 AUTO_CHOOSES = "gaussian_process"
+# Solvers that need no anchors and use none: their depth is that of the prior of the same name.
+WITHOUT_ANCHORS = {"scale_cnn": "prior_only.PriorOnly"}
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,7 @@ class SolverConfig:
     name: str = option(
         "auto",
         f"solver that makes relative depth metric; auto: chosen by the program, today always {AUTO_CHOOSES}",
-        choices=("auto", *SOLVERS),
+        choices=("auto", *SOLVERS, *WITHOUT_ANCHORS),
     )
     domain: str = option(
         "auto",
@@ -178,6 +180,13 @@ class SolverConfig:
         "residuals at the anchors; keep: not corrected; spread: interpolated over nearby, similar "
         "pixels, and depth gets a sigma; no effect on gaussian_process, which does so anyway",
         choices=("keep", "spread"),
+    )
+    prior: str = option(
+        "",
+        "metric depth from something learned, which anchors then correct, and which is all there is without "
+        "them; scale_cnn, metric_solver: bundled ones; network: the depth network's own metres; or a "
+        "manifest (YAML); empty: none",
+        live=False,
     )
     focus_m: float = option(
         0.0,
@@ -207,3 +216,8 @@ class SolverConfig:
     def chosen(self) -> str:
         """The solver's own name: ``name``, or what ``auto`` chooses."""
         return AUTO_CHOOSES if self.name == "auto" else self.name
+
+    @property
+    def chosen_prior(self) -> str:
+        """The prior's name: ``prior``, or that of a solver that is one; empty: none."""
+        return self.prior or (self.name if self.name in WITHOUT_ANCHORS else "")

@@ -14,6 +14,7 @@ from metric_depth_ros.engines.manifest import (
     InputManifest,
     Manifest,
     MetricSolverManifest,
+    ScaleManifest,
     load_engine_manifest,
     load_manifest,
     model_file,
@@ -124,6 +125,13 @@ def _model(file: FileManifest, path: Path, sizes: dict[str, Size], dtype: str) -
     """Model of one file in a manifest. Raises ModelError as ``model_file`` does."""
     model = model_file(path.parent / file.file, file.sha256, file.data)
     return Model(model, None, sizes, dict.fromkeys(sizes, dtype))
+
+
+def scale_model(manifest: ScaleManifest, folder: Path) -> Model:
+    """Model of a scale network's manifest in ``folder``. Raises ModelError as ``model_file`` does."""
+    item = manifest.input
+    file = model_file(folder / manifest.file, manifest.sha256, manifest.data)
+    return Model(file, None, {item.name: sizes_of(item)}, {item.name: item.dtype})
 
 
 def depth_model(manifest: Manifest, folder: Path, file: str = "") -> Model:

@@ -221,7 +221,48 @@ class MetricSolverManifest:
             raise ModelError(f"taper: {self.taper:g}; needed a positive number.")
 
 
-AnyManifest = TypeVar("AnyManifest", Manifest, LabelManifest, SamManifest, MetricSolverManifest)
+@dataclass(frozen=True)
+class ScaleManifest:
+    """Describes a network that gives the scale of a picture (paper 002).
+
+    ``output``: name of its one number, the logarithm of the factor that makes the ``unit_depth`` of a depth
+    network metric. ``scale_of``: name of the depth network it was trained for; ``metric``: whether that one
+    gives metres. ``canonical``: the factor is that of a camera with a ``relative_focal`` of 1; for others it
+    is times theirs. ``sigma``: standard deviation of the log factor on held-out pictures. The other fields
+    are those of ``Manifest``.
+    """
+
+    name: str
+    licence: str
+    file: FileName
+    sha256: Sha256
+    input: InputManifest
+    output: str
+    scale_of: str
+    sigma: float
+    metric: bool = False
+    canonical: bool = False
+    source: str = ""
+    data: dict[FileName, Sha256] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.input.multiple_of or self.input.border or self.input.resize != "stretch":
+            raise ModelError("input: needed one size, stretched, and no border.")
+        if not self.sigma > 0:
+            raise ModelError(f"sigma: {self.sigma:g}; needed a positive number.")
+
+
+AnyManifest = TypeVar(
+    "AnyManifest", Manifest, LabelManifest, SamManifest, MetricSolverManifest, ScaleManifest
+)
+
+
+def _kind_of_engine(tree: Any) -> type:
+    return MetricSolverManifest if isinstance(tree, dict) and "decoders" in tree else Manifest
+
+
+def _kind_of_prior(tree: Any) -> type:
+    return ScaleManifest if isinstance(tree, dict) and "scale_of" in tree else _kind_of_engine(tree)
 
 
 def load_manifest(path: str | Path) -> Manifest:
@@ -231,12 +272,14 @@ def load_manifest(path: str | Path) -> Manifest:
 
 def load_engine_manifest(path: str | Path) -> Manifest | MetricSolverManifest:
     """Loads the manifest of a depth network or a Metric-Solver. Raises as ``load_manifest_of`` does."""
-
-    def kind(tree: Any) -> type:
-        return MetricSolverManifest if isinstance(tree, dict) and "decoders" in tree else Manifest
-
-    manifest: Manifest | MetricSolverManifest = _load(kind, path)
+    manifest: Manifest | MetricSolverManifest = _load(_kind_of_engine, path)
     return manifest
+
+
+def load_prior_manifest(path: str | Path) -> Manifest | MetricSolverManifest | ScaleManifest:
+    """Loads the manifest of a scale network or a depth network. Raises as ``load_manifest_of`` does."""
+    found: Manifest | MetricSolverManifest | ScaleManifest = _load(_kind_of_prior, path)
+    return found
 
 
 def load_manifest_of(kind: type[AnyManifest], path: str | Path) -> AnyManifest:

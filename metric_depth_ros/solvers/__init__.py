@@ -8,18 +8,19 @@ from __future__ import annotations
 from importlib import import_module
 from typing import cast
 
-from metric_depth_ros.config import SOLVERS, SolverConfig
+from metric_depth_ros.config import SOLVERS, WITHOUT_ANCHORS, SolverConfig
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.solvers.solver import Solver
 from metric_depth_ros.solvers.wrappers.focus import Focused
 from metric_depth_ros.solvers.wrappers.network_only import network_only
+from metric_depth_ros.solvers.wrappers.prior import WithPrior
 from metric_depth_ros.solvers.wrappers.residuals import SpreadResiduals
 
 __all__ = ["SOLVERS", "Solver", "build_solver", "network_only", "solver_class"]
 
 
 def build_solver(config: SolverConfig) -> Solver:
-    """Builds the solver ``config.name``, able to use a focus, with residuals spread if so configured.
+    """Builds the solver ``config.name``, able to use focus and prior, with residuals spread if so configured.
 
     ``config.focus_m`` is ignored: the focus is an input of each ``solve``, so that it may change.
 
@@ -34,12 +35,13 @@ def build_solver(config: SolverConfig) -> Solver:
             return SpreadResiduals(config, solver)
         return solver
 
-    return Focused(config, build)
+    return WithPrior(Focused(config, build))
 
 
 def solver_class(name: str) -> type[Solver]:
     """The class of a solver. Raises ConfigError if no solver has that name."""
-    if name not in SOLVERS:
-        raise ConfigError(f"solver.name: {name!r}; needed one of auto, {', '.join(SOLVERS)}.")
-    module, _, found = SOLVERS[name].rpartition(".")
+    known = SOLVERS | WITHOUT_ANCHORS
+    if name not in known:
+        raise ConfigError(f"solver.name: {name!r}; needed one of auto, {', '.join(known)}.")
+    module, _, found = known[name].rpartition(".")
     return cast("type[Solver]", getattr(import_module(f"{__name__}.{module}"), found))

@@ -34,7 +34,7 @@ def test_every_setting_has_help_and_a_valid_default():
 
 
 def test_solver_names_are_the_registry():
-    assert set(c.SETTINGS["solver.name"].choices) == {"auto", *SOLVERS}
+    assert set(c.SETTINGS["solver.name"].choices) == {"auto", *SOLVERS, *c.WITHOUT_ANCHORS}
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from made_scenes import (
 )
 
 from metric_depth_ros import solvers
-from metric_depth_ros.config import SETTINGS, SolverConfig
+from metric_depth_ros.config import SETTINGS, WITHOUT_ANCHORS, SolverConfig
 from metric_depth_ros.errors import AnchorError, ConfigError
 from metric_depth_ros.solvers import SOLVERS, Solver, build_solver, solver_class
 from metric_depth_ros.types import Anchors, RelativeDepth, SolverInput
@@ -34,8 +34,8 @@ OUR_VARIANTS = [(name, options) for name, options in VARIANTS if name in OURS]
 
 
 def test_registry_and_config_choices_are_the_same():
-    assert ("auto", *SOLVERS) == SETTINGS["solver.name"].choices
-    for name in SOLVERS:
+    assert ("auto", *SOLVERS, *WITHOUT_ANCHORS) == SETTINGS["solver.name"].choices
+    for name in (*SOLVERS, *WITHOUT_ANCHORS):
         assert issubclass(solver_class(name), Solver), name
 
 

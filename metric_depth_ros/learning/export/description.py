@@ -15,6 +15,7 @@ from metric_depth_ros.engines.manifest import (
     Manifest,
     MetricSolverManifest,
     SamManifest,
+    ScaleManifest,
 )
 from metric_depth_ros.errors import InputError, ModelError
 from metric_depth_ros.runtimes.model import unverified
@@ -27,7 +28,7 @@ def described_file(path: Path) -> FileManifest:
 
 
 def write_manifest(
-    manifest: Manifest | LabelManifest | SamManifest | MetricSolverManifest,
+    manifest: Manifest | LabelManifest | SamManifest | MetricSolverManifest | ScaleManifest,
     path: Path,
     comment: str,
     use: Callable[[Path], object] = lambda path: None,

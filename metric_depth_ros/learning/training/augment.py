@@ -54,10 +54,15 @@ def mirrored(
     """Whole image and depth, mirrored in half of the cases, stretched as in ``reframed``."""
     if rng.random() < 0.5:
         image, depth = image[:, ::-1], depth[:, ::-1]
-    shrinks = image.shape[0] > size[1] or image.shape[1] > size[0]
-    image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     depth = cv2.resize(depth, depth_size, interpolation=cv2.INTER_NEAREST_EXACT)
-    return np.asarray(image, np.uint8), np.asarray(depth, np.float32)
+    return stretched(image, size), np.asarray(depth, np.float32)
+
+
+def stretched(image: ImageArray, size: tuple[int, int]) -> ImageArray:
+    """Image stretched to ``size`` (width, height), as in the engine."""
+    shrinks = image.shape[0] > size[1] or image.shape[1] > size[0]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, size, interpolation=how), np.uint8)
 
 
 def relit(image: ImageArray, partner: ImageArray, rng: np.random.Generator) -> ImageArray:

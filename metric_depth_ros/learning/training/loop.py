@@ -140,6 +140,10 @@ class Trainer(ABC):
     def _validated(self) -> tuple[Mapping[str, Any], float | None]:
         """Scores of the average by place, and the loss that selects the best; None selects the newest."""
 
+    def _rate(self, progress: float) -> float:
+        """Learning rate after a fraction of the budget."""
+        return learning_rate(self.settings, progress)
+
     def _unfrozen(self) -> None:  # noqa: B027 -- most have nothing to do
         """Called when the pretrained part begins to be trained."""
 
@@ -158,7 +162,7 @@ class Trainer(ABC):
             self._frozen.unfreeze()
             self._frozen = None
             self._unfrozen()
-        rate = learning_rate(self.settings, progress)
+        rate = self._rate(progress)
         loss = self._backward(batch)
         with self._stopping.whole():
             descend(self.network, self._optimizer, rate, self.settings.clip)

@@ -9,18 +9,25 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from metric_depth_ros.learning.models.encoder import MEAN, STD
-from metric_depth_ros.learning.training.loader import Batch
 from metric_depth_ros.learning.training.ranks import Rank, divided_among
 from metric_depth_ros.types import ImageArray
 
-Part = TypeVar("Part", bound=Batch)
+
+class HasImage(Protocol):
+    """Part of a batch: image (B, H, W, 3) uint8 RGB, and whatever else the objective needs."""
+
+    @property
+    def image(self) -> ImageArray: ...
+
+
+Part = TypeVar("Part", bound=HasImage)
 
 
 class Workers(Generic[Part]):

@@ -19,6 +19,7 @@ from metric_depth_ros.evaluation.relative import (
     read_truths,
     score,
 )
+from metric_depth_ros.learning.training.augment import stretched
 from metric_depth_ros.learning.training.loader import Samples
 from metric_depth_ros.learning.training.workers import normalised
 from metric_depth_ros.types import FloatArray, ImageArray
@@ -32,11 +33,10 @@ def predictor(network: nn.Module, size: tuple[int, int]) -> Predictor:
     """Function that predicts an image after stretching it to ``size`` (width, height), as in the engine."""
 
     def predict(image: ImageArray) -> FloatArray:
-        shrinks = image.shape[0] > size[1] or image.shape[1] > size[0]
-        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        small = stretched(image, size)
         device = next(network.parameters()).device
         with torch.inference_mode():
-            value, _ = network(normalised(np.asarray(small, np.uint8)[None], device))
+            value, _ = network(normalised(small[None], device))
         map_ = value[0, 0].cpu().numpy()
         return np.asarray(cv2.resize(map_, image.shape[1::-1], interpolation=cv2.INTER_LINEAR))
 

@@ -12,12 +12,13 @@ from torch import Tensor
 
 from metric_depth_ros.evaluation.metrics import abs_rel, delta
 from metric_depth_ros.learning.models.metric_solver import MetricSolver
+from metric_depth_ros.learning.training.augment import stretched
 from metric_depth_ros.learning.training.depth.losses import resized_like
 from metric_depth_ros.learning.training.loader import Samples
 from metric_depth_ros.learning.training.metric_solver.losses import outputs_loss, targets_of
 from metric_depth_ros.learning.training.workers import normalised
 from metric_depth_ros.near_far import decode_far, decode_near, fuse
-from metric_depth_ros.types import FloatArray, ImageArray
+from metric_depth_ros.types import FloatArray
 
 # Most images to validate on, and how many at once.
 _MOST = 96
@@ -52,7 +53,7 @@ class FocusValidation:
         places = samples.validation
         chosen = sorted({*np.linspace(0, len(places) - 1, min(_MOST, len(places))).astype(int).tolist()})
         read = [samples.read(*places[index]) for index in chosen]
-        self._images = [shrunk(image, size) for image, _ in read]
+        self._images = [stretched(image, size) for image, _ in read]
         half = ((size[0] + 1) // 2, (size[1] + 1) // 2)
         self._depths = [cv2.resize(d, half, interpolation=cv2.INTER_NEAREST_EXACT) for _, d in read]
         self.focuses = tuple(sorted({focuses[0], focuses[len(focuses) // 2], focuses[-1]}))
@@ -74,13 +75,6 @@ class FocusValidation:
             for focus, scores in found.items()
             if scores
         }
-
-
-def shrunk(image: ImageArray, size: tuple[int, int]) -> ImageArray:
-    """Image stretched to ``size`` (width, height), as in the engine."""
-    shrinks = image.shape[0] > size[1] or image.shape[1] > size[0]
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(image, size, interpolation=how), np.uint8)
 
 
 def fused_depth(near: Tensor, far: Tensor, mask_logit: Tensor, focus_m: float) -> FloatArray:

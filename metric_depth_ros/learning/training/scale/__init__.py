@@ -1,0 +1,1 @@
+"""Training of scale networks (paper 002)."""

@@ -1,0 +1,106 @@
+"""A prior under any solver: alone without anchors, half and half with one, unnoticed with many."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from made_scenes import OURS, anchors_on, quarters, smooth_relative
+
+from metric_depth_ros.config import SOLVERS, BasisConfig, SolverConfig
+from metric_depth_ros.errors import AnchorError
+from metric_depth_ros.solvers import build_solver
+from metric_depth_ros.solvers.wrappers.prior import ANCHOR_SPREAD
+from metric_depth_ros.types import Anchors, Prior, RelativeDepth, SolverInput
+
+NONE = Anchors(np.empty((0, 2)), np.empty(0), np.empty(0))
+
+
+def given(anchors, prior=None, **more):
+    relative = RelativeDepth(smooth_relative(), "depth")
+    return SolverInput(relative, anchors, regions=quarters(), prior=prior, **more)
+
+
+def solved(name, anchors, prior=None, **more):
+    return build_solver(SolverConfig(name=name)).solve(given(anchors, prior, **more))
+
+
+def prior_of(factor, sigma=0.35):
+    return Prior((factor * smooth_relative()).astype(np.float32), sigma, "made")
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("focus_m", [None, 3.0])
+def test_without_anchors_depth_is_the_prior_s(name, focus_m):
+    prior = prior_of(3.0)
+    answer = solved(name, NONE, prior, focus_m=focus_m)
+    np.testing.assert_array_equal(answer.depth, prior.depth)
+    np.testing.assert_allclose(answer.sigma, 0.35 * prior.depth, rtol=1e-6)
+    assert answer.info["anchors"] == 0 and answer.info["prior"] == "made"
+    with pytest.raises(AnchorError):
+        solved(name, NONE)
+
+
+@pytest.mark.parametrize("name", [*OURS, "paper_median"])
+@pytest.mark.parametrize("count", [1, 5, 100])
+def test_the_prior_s_weight_falls_with_the_number_of_anchors(name, count):
+    """Both have the same shape, so depth is one of them, or a weighted geometric mean of the two."""
+    anchors = anchors_on(2 * smooth_relative(), count, sigma=1e-4)
+    alone, both = solved(name, anchors), solved(name, anchors, prior_of(3.0, sigma=0.2))
+    variance = ANCHOR_SPREAD**2 / both.info["anchors"]
+    weight = variance / (variance + 0.2**2)
+    assert both.info["prior_weight"] == pytest.approx(weight)
+    np.testing.assert_allclose(both.depth / alone.depth, 1.5**weight, rtol=2e-3)
+    if alone.sigma is not None:
+        ours, before = both.sigma / both.depth, alone.sigma / alone.depth
+        assert (ours <= before * (1 + 1e-5)).all()
+        assert (ours >= np.sqrt(1 - weight) * before * (1 - 1e-5)).all()
+
+
+def test_one_anchor_and_a_prior_as_uncertain_count_alike():
+    anchors = anchors_on(2 * smooth_relative(), 1, sigma=1e-4)
+    answer = solved("auto", anchors, prior_of(3.0, sigma=ANCHOR_SPREAD))
+    np.testing.assert_allclose(answer.depth, np.sqrt(6) * smooth_relative(), rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_depth_scales_with_anchors_and_prior(name):
+    anchors = anchors_on(2 * smooth_relative(), 8, sigma=0.01)
+    far = Anchors(anchors.uv, 7 * anchors.depth, 7 * anchors.sigma)
+    near, away = solved(name, anchors, prior_of(3.0)), solved(name, far, prior_of(21.0))
+    np.testing.assert_allclose(away.depth, 7 * near.depth, rtol=2e-3)
+
+
+def test_unusable_anchors_leave_the_prior_and_holes_in_it_do_no_harm():
+    prior = prior_of(3.0)
+    bad = Anchors(np.array([[3.0, 3.0]]), np.array([np.nan]), np.array([0.1]))
+    np.testing.assert_array_equal(solved("lwlr", bad, prior).depth, prior.depth)
+    holes = prior.depth.copy()
+    holes[:10], holes[10:20] = np.nan, 0.0
+    anchors = anchors_on(2 * smooth_relative(), 5)
+    with_holes = solved("auto", anchors, dataclasses.replace(prior, depth=holes))
+    np.testing.assert_allclose(with_holes.depth, solved("auto", anchors, prior).depth, rtol=2e-3)
+    nothing = dataclasses.replace(prior, depth=np.full_like(holes, np.nan))
+    np.testing.assert_allclose(
+        solved("auto", anchors, nothing).depth, solved("auto", anchors).depth, rtol=1e-6
+    )
+
+
+def test_inputs_are_not_modified():
+    prior = prior_of(3.0)
+    before = prior.depth.copy()
+    for anchors in (NONE, anchors_on(2 * smooth_relative(), 3)):
+        answer = solved("auto", anchors, prior)
+        answer.depth[:] = 0
+        np.testing.assert_array_equal(prior.depth, before)
+
+
+def test_memory_comes_before_the_prior():
+    solver = build_solver(SolverConfig(name="basis", basis=BasisConfig(memory_s=1.0)))
+    prior = prior_of(9.0)
+    assert solver.solve(given(NONE, prior, stamp_ns=10)).info["prior"] == "made"
+    solver.solve(given(anchors_on(2 * smooth_relative(), 200), prior, stamp_ns=10**8))
+    carried = solver.solve(given(NONE, prior, stamp_ns=2 * 10**8))
+    assert carried.info.get("carried") and "prior" not in carried.info
+    np.testing.assert_allclose(carried.depth, 2 * smooth_relative(), rtol=0.1)
