@@ -13,8 +13,9 @@ from metric_depth_ros.depth import within_limits
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.evaluation.frames import KnownView
 from metric_depth_ros.evaluation.interpolation import interpolate_anchors
+from metric_depth_ros.priors import Estimate, build_prior
 from metric_depth_ros.solvers import build_solver
-from metric_depth_ros.types import Anchors, Kind, MetricDepth, RelativeDepth, SolverInput
+from metric_depth_ros.types import Anchors, Kind, MetricDepth, Prior, RelativeDepth, SolverInput
 
 # Function from a view and anchors to metric depth. Raises MetricDepthError.
 Solve = Callable[[KnownView, Anchors], MetricDepth]
@@ -42,19 +43,32 @@ def solver_candidate(label: str, config: Config, *, constant_map: bool = False) 
         constant_map: control for this solver: a relative map of ones replaces the network's.
     """
     solver, settings = build_solver(config.solver), config.solver
+    estimate = build_prior(settings.chosen_prior, config.engine)
     wants_regions = solver.wants_regions
+    priors: dict[str, Prior | None] = {}
 
     def prepare(view: KnownView) -> object:
+        priors.clear()
+        priors[view.name] = _prior(view, estimate)
         return view.regions(config.regions) if wants_regions else None
 
     def solve(view: KnownView, anchors: Anchors) -> MetricDepth:
         relative = constant_relative(view, view.relative.kind) if constant_map else view.relative
         regions = view.regions(config.regions) if wants_regions else None
         focus_m = settings.focus_m or None
-        given = SolverInput(relative, anchors, image=view.image, regions=regions, focus_m=focus_m)
+        given = SolverInput(
+            relative, anchors, image=view.image, regions=regions, focus_m=focus_m, prior=priors.get(view.name)
+        )
         return within_limits(solver.solve(given), settings)
 
     return Candidate(label, solve, prepare, control=constant_map)
+
+
+def _prior(view: KnownView, estimate: Estimate | None) -> Prior | None:
+    """Prior of a view; None without one, or without the camera that it needs."""
+    if estimate is None or view.camera is None:
+        return None
+    return estimate(view.image, view.relative, view.camera)
 
 
 def constant_relative(view: KnownView, kind: Kind) -> RelativeDepth:

@@ -36,7 +36,8 @@ class Case:
 
     Attributes:
         protocol: a name in ``PROTOCOLS``.
-        count: anchors (random, drop), rows (rows) or cells along each side (grid); 1 for the regimes.
+        count: anchors (random, drop; random 0: priors alone), rows (rows) or cells along each side (grid);
+            1 for the regimes.
         noisy: whether to add range noise and outliers.
     """
 
@@ -47,8 +48,9 @@ class Case:
     def __post_init__(self) -> None:
         if self.protocol not in PROTOCOLS:
             raise ConfigError(f"protocol: {self.protocol!r}; needed one of {', '.join(PROTOCOLS)}.")
-        if self.count < 1:
-            raise ConfigError(f"{self.protocol}: {self.count} anchors; needed 1 or more.")
+        least = 0 if self.protocol == "random" else 1
+        if self.count < least:
+            raise ConfigError(f"{self.protocol}: {self.count} anchors; needed {least} or more.")
 
     @property
     def seeds(self) -> int:

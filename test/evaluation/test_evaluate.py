@@ -422,7 +422,7 @@ def test_a_set_without_depth_is_named(data, capsys):
         (["--variant", "a", "--variant", "a"], "--variant a: given twice"),
         (["--protocol", "spiral"], "protocol: 'spiral'; needed one of random, rows, grid"),
         (["--anchors", "few"], "--anchors few: needed whole numbers"),
-        (["--anchors", "0"], "random: 0 anchors"),
+        (["--anchors", "-1"], "random: -1 anchors"),
         (["--seeds", "0"], "--seeds 0"),
         (["--place", "outdoor"], "no frame with enough known pixels"),
         (["--engine", "nowhere.yaml"], "nowhere.yaml"),
@@ -509,3 +509,21 @@ def test_the_network_with_maps_serves_all_if_one_solver_wants_them(solvers, name
     assert engine_for_all(config, changes).manifest.endswith("tiny_depth_basis.yaml")
     assert "all solvers on tiny_depth_basis" in capsys.readouterr().err
     assert engine_for_all(Config(), [{"solver.name": "median"}]).manifest == ""
+
+
+def test_a_prior_is_compared_without_anchors_and_with_few(data):
+    """The network says metres that are a quarter too large; the solver alone fails without anchors."""
+    views_of_metres = [
+        dataclasses.replace(
+            view, relative=RelativeDepth(1.25 * 7 * view.relative.values, "depth", metric=True)
+        )
+        for view in views(data)
+    ]
+    variants = {"prior": {"solver.prior": "network"}, "alone": {}}
+    candidates = build_candidates(from_flat({"solver.name": "median"}), [], variants, constant_map=False)
+    cases = [Case("random", 0), Case("random", 200)]
+    records = list(run(candidates, views_of_metres, cases, seeds=1))
+    found = {(r.solver, r.count): r for r in records}
+    assert found["alone", 0].failure and found["alone", 0].charged_abs_rel == 1
+    assert found["prior", 0].abs_rel == pytest.approx(0.25, rel=0.01) and found["prior", 0].ause_abs_rel >= 0
+    assert found["prior", 200].abs_rel == pytest.approx(found["alone", 200].abs_rel, abs=0.002)

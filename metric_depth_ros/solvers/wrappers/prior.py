@@ -14,6 +14,8 @@ from metric_depth_ros.types import FloatArray, MetricDepth, SolverInput
 # Standard deviation of the log scale that one anchor gives: how far a network's depth is off at one pixel
 # from what it is on the whole (ours; measured on develop frames and held-out scenes).
 ANCHOR_SPREAD = 0.35
+# A prior farther than this many standard deviations from the anchors' scale is wrong, not only uncertain.
+_DOUBTED = 2.0
 # Step in pixels at which the maps' levels are compared.
 _STEP = 4
 
@@ -23,8 +25,10 @@ class WithPrior(Solver):
 
     Ours. Of N anchors the log scale has the variance v = 0.35^2 / N, and the prior's has sigma^2. The
     precision-weighted mean of the two moves the solver's depth by w = v / (v + sigma^2) of the way to the
-    prior's level. So one anchor and the prior count about alike, and a hundred anchors stand alone. Without
-    any usable anchor depth is the prior's; a solver with a memory is asked first.
+    prior's level. So one anchor and the prior count about alike, and a hundred anchors stand alone. If the
+    two levels are t apart, more than twice their standard deviation, sigma^2 grows by the excess of t^2: a
+    prior that is wrong has no weight. Without any usable anchor depth is the prior's; a solver with a memory
+    is asked first.
     """
 
     def __init__(self, solver: Solver) -> None:
@@ -51,8 +55,10 @@ class WithPrior(Solver):
         if count == 0:  # the prior itself, or from memory, whose scale was that of many anchors
             return fitted
         variance = ANCHOR_SPREAD**2 / count
-        weight = variance / (variance + prior.sigma**2)
-        factor = np.float32(np.exp(weight * _level_between(fitted.depth, prior.depth)))
+        apart = _level_between(fitted.depth, prior.depth)
+        excess = max(0.0, apart**2 - _DOUBTED**2 * (variance + prior.sigma**2))
+        weight = variance / (variance + prior.sigma**2 + excess)
+        factor = np.float32(np.exp(weight * apart))
         sigma = None
         if fitted.sigma is not None:
             sigma = _narrowed(fitted.sigma / fitted.depth, weight, variance) * fitted.depth * factor

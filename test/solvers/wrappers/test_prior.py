@@ -58,6 +58,15 @@ def test_the_prior_s_weight_falls_with_the_number_of_anchors(name, count):
         assert (ours >= np.sqrt(1 - weight) * before * (1 - 1e-5)).all()
 
 
+@pytest.mark.parametrize("count", [3, 100])
+def test_a_prior_that_is_wrong_has_no_weight(count):
+    anchors = anchors_on(2 * smooth_relative(), count, sigma=1e-4)
+    for factor in (40.0, 0.1):
+        answer = solved("auto", anchors, prior_of(factor, sigma=0.2))
+        assert answer.info["prior_weight"] < 0.02
+        np.testing.assert_allclose(answer.depth, 2 * smooth_relative(), rtol=0.05 / count)
+
+
 def test_one_anchor_and_a_prior_as_uncertain_count_alike():
     anchors = anchors_on(2 * smooth_relative(), 1, sigma=1e-4)
     answer = solved("auto", anchors, prior_of(3.0, sigma=ANCHOR_SPREAD))
