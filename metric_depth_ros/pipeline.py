@@ -17,11 +17,11 @@ from metric_depth_ros.engines import BUNDLED_WITH_BASIS, build_engine
 from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError
 from metric_depth_ros.geometry import Rectifier, resize_camera
 from metric_depth_ros.label_images import resize_labels
-from metric_depth_ros.priors import Estimate, build_prior
+from metric_depth_ros.priors import Estimate, build_prior, network_prior
 from metric_depth_ros.regions import build_segmenter
 from metric_depth_ros.regions.merging import few_enough
 from metric_depth_ros.share import share_path
-from metric_depth_ros.solvers import Solver, build_solver, network_only, solver_class
+from metric_depth_ros.solvers import Solver, build_solver, prior_depth, solver_class
 from metric_depth_ros.types import (
     Anchors,
     Camera,
@@ -178,6 +178,13 @@ class MetricDepthPipeline:
             if self._segmenter is not None:
                 regions = self._segmenter.segment(image, perceived.relative)
         with clock("solver"):
+            prior = perceived.prior
+            if (
+                prior is None
+                and perceived.relative.metric
+                and self.config.anchors.min_count == len(anchors) == 0
+            ):
+                prior = network_prior(image, perceived.relative, camera)
             given = SolverInput(
                 perceived.relative,
                 anchors,
@@ -185,10 +192,9 @@ class MetricDepthPipeline:
                 regions=regions,
                 focus_m=self.config.solver.focus_m or None,
                 stamp_ns=perceived.sample.stamp_ns,
-                prior=perceived.prior,
+                prior=prior,
             )
-            alone = not len(anchors) and not self.remembers and perceived.prior is None
-            solve = network_only if alone else self._solver.solve
+            solve = self._solver.solve if len(anchors) or self.remembers else prior_depth
             metric = within_limits(solve(given), self.config.solver)
         return Result(metric, camera, image, anchors, perceived.sample, clock.seconds)
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from metric_depth_ros.config import EngineConfig
-from metric_depth_ros.depth import positive_depth
 from metric_depth_ros.engines import build_engine, scale_model
 from metric_depth_ros.engines.manifest import ScaleManifest, load_prior_manifest
 from metric_depth_ros.engines.network_input import NetworkInput
@@ -58,13 +57,20 @@ def build_prior(name: str, config: EngineConfig) -> Estimate | None:
 
 
 def network_prior(image: ImageArray, relative: RelativeDepth, camera: Camera) -> Prior:
-    """The depth network's own metres. Raises ConfigError if its depth is relative."""
+    """The depth network's own metres; NaN where it gives no depth or an infinite one.
+
+    Raises ConfigError if its depth is relative.
+    """
     if not relative.metric:
         raise ConfigError(
             "solver.prior: network, but the network has no metres of its own (metric: false in its "
             "manifest). Name another prior, or take a metric network."
         )
-    return Prior(positive_depth(relative), UNSTATED_SIGMA, NETWORK)
+    values = np.array(relative.values, np.float32)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        depth = 1 / values if relative.kind == "inverse_depth" else values
+        depth[~((depth > 0) & (depth < np.inf))] = np.nan
+    return Prior(depth, UNSTATED_SIGMA, NETWORK)
 
 
 class MetricNetworkPrior:

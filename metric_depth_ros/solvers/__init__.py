@@ -10,13 +10,13 @@ from typing import cast
 
 from metric_depth_ros.config import SOLVERS, WITHOUT_ANCHORS, SolverConfig
 from metric_depth_ros.errors import ConfigError
+from metric_depth_ros.solvers.prior_only import prior_depth
 from metric_depth_ros.solvers.solver import Solver
 from metric_depth_ros.solvers.wrappers.focus import Focused
-from metric_depth_ros.solvers.wrappers.network_only import network_only
 from metric_depth_ros.solvers.wrappers.prior import WithPrior
 from metric_depth_ros.solvers.wrappers.residuals import SpreadResiduals
 
-__all__ = ["SOLVERS", "Solver", "build_solver", "network_only", "solver_class"]
+__all__ = ["SOLVERS", "Solver", "build_solver", "prior_depth", "solver_class"]
 
 
 def build_solver(config: SolverConfig) -> Solver:

@@ -35,9 +35,11 @@ def prior_depth(given: SolverInput) -> MetricDepth:
     prior = given.prior
     if prior is None:
         raise AnchorError(
-            "anchors: 0 usable, and no prior; needed one of them. Check anchors and their transform, or set "
-            "solver.prior."
+            "anchors: 0 usable, and neither a prior nor a network with metres of its own; needed one of "
+            "them. Check the anchors and their transform, or set solver.prior."
         )
     depth = np.array(prior.depth, np.float32)
     info: dict[str, Any] = {"anchors": 0, "prior": prior.name}
+    if given.focus_m:
+        info["focus_m"] = given.focus_m
     return MetricDepth(depth, depth * np.float32(prior.sigma), info=info)

@@ -1,1 +1,1 @@
-"""Wrappers of any solver: sliding focus, interpolated residuals; and the network's own depth."""
+"""Wrappers of any solver: sliding focus, interpolated residuals, a prior."""
