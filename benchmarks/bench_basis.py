@@ -1,6 +1,6 @@
 """Tables 1 to 3 of paper 001 with our network: basis generators of several runs, and all other solvers.
 
-    python benchmarks/bench_basis.py DATA... [--runs RUNS] [--every N] [--by-set] [--out DIR]
+    python benchmarks/bench_basis.py DATA... [--engine tiny] [--runs RUNS] [--every N] [--by-set]
     python benchmarks/bench_basis.py DATA... --outliers
     python benchmarks/bench_basis.py --times
 
@@ -151,7 +151,7 @@ def table(records: list[runner.Record]) -> str:
 
 def measure(args: argparse.Namespace) -> None:
     """Prints the table of every place."""
-    engine = engine_for(from_flat({"solver.name": "basis"}))
+    engine = engine_for(from_flat({"solver.name": "basis", "engine.manifest": args.engine}))
     source = build_source(engine, args.stored)
     positive = build_candidates(Config(), ON_POSITIVE, {}, constant_map=False)
     candidates = [on_positive_depth(each) for each in positive if not each.control]
@@ -175,9 +175,9 @@ def measure(args: argparse.Namespace) -> None:
         runner.write_records(args.out / "records.jsonl", records)
 
 
-def outliers(data: list[Path], every: int) -> None:
+def outliers(data: list[Path], every: int, engine: str) -> None:
     """Prints what gross outliers do to the shipped basis, with and without its robust weights."""
-    source = build_source(engine_for(from_flat({"solver.name": "basis"})))
+    source = build_source(engine_for(from_flat({"solver.name": "basis", "engine.manifest": engine})))
     settings = {
         "basis": {},
         "basis, no local maps": {"solver.basis.local_columns": 0},
@@ -248,6 +248,7 @@ def main() -> None:
     )
     parser.add_argument("data", nargs="*", type=Path)
     parser.add_argument("--runs", type=Path, help="folder of runs")
+    parser.add_argument("--engine", default="", help="the network: small (default), tiny or a manifest")
     parser.add_argument("--stored", type=Path, help="folder of stored outputs instead of the network")
     parser.add_argument(
         "--every", type=int, default=0, metavar="N", help="every Nth frame, not first and last"
@@ -261,7 +262,7 @@ def main() -> None:
     if args.times:
         times()
     elif args.outliers:
-        outliers(args.data, args.every)
+        outliers(args.data, args.every, args.engine)
     else:
         measure(args)
 

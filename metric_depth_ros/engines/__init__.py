@@ -33,10 +33,10 @@ BUNDLED = {
     "small": "config/models/small_depth.yaml",
     "tiny": "config/models/tiny_depth.yaml",
 }
-# Networks with a generator of basis maps, for the solvers that use them; small has none yet.
+# The same with a generator of basis maps, for the solvers that use them.
 BUNDLED_WITH_BASIS = {
-    "": "config/models/tiny_depth_basis.yaml",
-    "tiny": "config/models/tiny_depth_basis.yaml",
+    "": "config/models/small_depth_basis.yaml",
+    "small": "config/models/small_depth_basis.yaml",
 }
 
 

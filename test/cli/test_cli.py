@@ -410,7 +410,7 @@ def test_build_makes_what_the_solver_needs(
     """The networks of regions too, and of the bundled networks the one that the node would take."""
     argv = ["build", "--set", "engine.runtime=onnxruntime", "--set", "solver.name=basis"]
     assert main(argv) == 0
-    assert "tiny_depth_basis.yaml" in capsys.readouterr().out
+    assert "small_depth_basis.yaml" in capsys.readouterr().out
     argv = ["build", "--manifest", str(toy_manifest), "--set", "engine.runtime=onnxruntime"]
     argv += ["--set", "regions.source=sam", "--set", "regions.manifest=absent.yaml"]
     assert main([*argv, "--set", "solver.name=region_aware"]) == 1

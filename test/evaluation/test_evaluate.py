@@ -502,12 +502,12 @@ def test_evaluate_needs_no_matplotlib(data, tmp_path, capsys, caplog, monkeypatc
 
 
 @pytest.mark.parametrize("solvers", [("median", "basis"), ("basis", "median")])
-@pytest.mark.parametrize("name", ["", "tiny"])
+@pytest.mark.parametrize("name", ["", "small"])
 def test_the_network_with_maps_serves_all_if_one_solver_wants_them(solvers, name, capsys):
     changes = [{"solver.name": solver} for solver in solvers]
     config = updated(Config(), {"engine.manifest": name})
-    assert engine_for_all(config, changes).manifest.endswith("tiny_depth_basis.yaml")
-    assert "all solvers on tiny_depth_basis" in capsys.readouterr().err
+    assert engine_for_all(config, changes).manifest.endswith("small_depth_basis.yaml")
+    assert "all solvers on small_depth_basis" in capsys.readouterr().err
     assert engine_for_all(Config(), [{"solver.name": "median"}]).manifest == ""
 
 

@@ -443,8 +443,10 @@ def test_the_package_s_network_comes_with_maps_where_the_solver_wants_them():
     assert engine_for(config) == config.engine
     basis = updated(config, {"solver.name": "basis"})
     assert engine_for(basis).manifest.endswith(BUNDLED_WITH_BASIS[""])
-    tiny = updated(basis, {"engine.manifest": "tiny"})
-    assert engine_for(tiny).manifest.endswith(BUNDLED_WITH_BASIS["tiny"])
+    small = updated(basis, {"engine.manifest": "small"})
+    assert engine_for(small).manifest.endswith(BUNDLED_WITH_BASIS["small"])
+    tiny = updated(basis, {"engine.manifest": "tiny"})  # it has no generator: maps are analytic
+    assert engine_for(tiny) == tiny.engine
     assert engine_for(updated(basis, {"solver.basis.maps": "analytic"})) == config.engine
     mine = updated(basis, {"engine.manifest": "mine.yaml"})
     assert engine_for(mine).manifest == "mine.yaml"
