@@ -210,9 +210,10 @@ def _blended(
         whole = value(processes[0], places.features.reshape(-1, FEATURES))
         return np.asarray(whole.reshape(rows, columns), np.float32)
     total, weights = np.zeros((rows, columns), np.float32), np.zeros((rows, columns), np.float32)
+    u, v = places.u, places.v
     for tile, process in zip(tiles, processes, strict=True):
-        down, across = tile.reach(places.v, places.u)
-        weight = tile.weights(places.v[down], places.u[across])
+        down, across = tile.reach(v, u)
+        weight = tile.weights(v[down], u[across])
         at = places.features[down, across]
         total[down, across] += weight * value(process, at.reshape(-1, FEATURES)).reshape(weight.shape)
         weights[down, across] += weight
