@@ -1,6 +1,7 @@
 """What makes the depth network good: published weights, freezing, the encoder's size, the amount of pictures.
 
-    METRIC_DEPTH_DATA=... python benchmarks/bench_encoder.py SHARDS --out RUNS --steps 700 [--minutes 4]
+    METRIC_DEPTH_DATA=... python benchmarks/bench_encoder.py SHARDS --out RUNS --steps 700
+    METRIC_DEPTH_DATA=... python benchmarks/bench_encoder.py SHARDS --out RUNS --minutes 2
 
 Short trainings that differ in one thing, each with two seeds, at equal steps or at equal time; rank
 correlation and AbsRel (bench_relative.py) on the develop half of the real frames alone, beside rows only.
@@ -26,7 +27,6 @@ from metric_depth_ros.learning.training.depth.trainer import DepthTrainer
 from metric_depth_ros.learning.training.depth.validation import Validation, predictor
 from metric_depth_ros.learning.training.loader import Samples
 
-SEEDS = (0, 1)
 # Row -> what differs from the default settings. "shards": how many of all.
 ARMS: dict[str, dict[str, Any]] = {
     "tiny, from scratch": {"network": "tiny"},
@@ -73,6 +73,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=700, help="of each run (default 700)")
     parser.add_argument("--minutes", type=float, help="of each run, instead of steps")
     parser.add_argument("--size", default="192x144")
+    parser.add_argument("--threads", type=int, default=0, help="of each run (default: one per core)")
+    parser.add_argument(
+        "--seeds", default="0,1", help="0 and 1 may run side by side; then both for the table"
+    )
     args = parser.parse_args()
     data = os.environ.get("METRIC_DEPTH_DATA")
     if args.shards is None or not data:
@@ -88,11 +92,12 @@ def main() -> None:
         shards = part_of(args.shards, part, args.out / f"data_{part:g}") if part < 1 else args.shards
         told = {key: value for key, value in changes.items() if key != "shards"}
         found = []
-        for seed in SEEDS:
+        for seed in map(int, args.seeds.split(",")):
             words = name.replace("%", "").replace(",", "").split()
             out = args.out / f"{length}-{args.size}" / f"{'-'.join(words)}-{seed}"
             settings = DepthSettings(
-                data=(str(shards),), out=str(out), size=size_of(args.size), seed=seed, look_every=10**9,
+                data=(str(shards),), out=str(out), size=size_of(args.size), seed=seed, threads=args.threads,
+                look_every=10**9,
                 **budget, **told,
             )  # fmt: skip
             found.append(trained(settings, validation))
