@@ -32,7 +32,7 @@ from metric_depth_ros.near_far import FOCUSES
 from metric_depth_ros.share import share_path
 from metric_depth_ros.types import Camera, FloatArray, ImageArray
 
-BUNDLED = "config/models/tiny_metric_solver.yaml"
+BUNDLED = "config/models/metric_solver.yaml"
 # Pixels that are compared: of every second row and column.
 EVERY = (slice(None, None, 2), slice(None, None, 2))
 # What is taken away -> the settings that do it. The one focus is where the single head ends.

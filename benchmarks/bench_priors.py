@@ -71,7 +71,7 @@ def few_anchors(views: Sequence[KnownView], priors: Sequence[str], solver: str) 
     variants: dict[str, dict[str, str]] = {f"{solver} alone": {"solver.name": solver}}
     for prior in priors:
         name = Path(prior).stem
-        variants[f"{name} alone"] = {"solver.name": "scale_cnn", "solver.prior": prior}
+        variants[f"{name} alone"] = {"solver.name": "prior", "solver.prior": prior}
         variants[f"{solver} and {name}"] = {"solver.name": solver, "solver.prior": prior}
     candidates = build_candidates(from_flat({}), [], variants, constant_map=False)
     cases = [Case("random", count) for count in COUNTS]

@@ -9,7 +9,7 @@ from typing import Any, cast, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
-from metric_depth_ros.config import SETTINGS, Config, SolverConfig, from_flat
+from metric_depth_ros.config import SETTINGS, WITHOUT_ANCHORS, Config, SolverConfig, from_flat
 from metric_depth_ros.depth import within_limits
 from metric_depth_ros.errors import ConfigError, InputError
 from metric_depth_ros.label_images import compact
@@ -30,6 +30,8 @@ from metric_depth_ros.types import (
 
 # Sigma of anchors that have none, as a fraction of their depth.
 _UNKNOWN_SIGMA = 0.02
+# Settings that are no options: priors need a network, which a pipeline has.
+_NOT_HERE = ("solver.name", "solver.prior")
 DEFAULT_SOLVER: str = SETTINGS["solver.name"].default
 
 
@@ -92,6 +94,8 @@ def solve(
 def _configured(solver: str, options: Mapping[str, Any]) -> Config:
     """Settings from a solver's name and options. Raises ConfigError."""
     known = _options_of(SolverConfig(name=SETTINGS["solver.name"].checked(solver)).chosen)
+    if solver in WITHOUT_ANCHORS:
+        raise ConfigError(f"{solver}: needs a network for its prior; use metric_depth_ros.pipeline.")
     for name in options:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
@@ -107,7 +111,7 @@ def _options_of(solver: str) -> dict[str, str]:
     found = {
         name.removeprefix(shared): name
         for name in SETTINGS
-        if name.startswith(shared) and not name.startswith(sections) and name != "solver.name"
+        if name.startswith(shared) and not name.startswith(sections) and name not in _NOT_HERE
     }
     found.update({name.removeprefix(own): name for name in SETTINGS if name.startswith(own)})
     return found

@@ -95,6 +95,15 @@ def positive_depth(relative: RelativeDepth) -> FloatArray:
     return np.asarray(np.divide(np.float32(1), inverse, out=out))  # twice as fast as np.reciprocal
 
 
+def metres_of(relative: RelativeDepth) -> FloatArray:
+    """Depth (H, W) float32 in metres of a metric network; NaN where it gives none, or an infinite one."""
+    values = np.array(relative.values, np.float32)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        depth = 1 / values if relative.kind == "inverse_depth" else values
+        depth[~((depth > 0) & (depth < np.inf))] = np.nan
+    return np.asarray(depth)
+
+
 def positive_inverse(values: FloatArray) -> FloatArray:
     """Positive inverse depth (H, W) float32, 1 / ``positive_depth`` of an inverse-depth map.
 

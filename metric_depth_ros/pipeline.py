@@ -14,7 +14,7 @@ from metric_depth_ros.anchors import build_anchors
 from metric_depth_ros.config import Config, EngineConfig
 from metric_depth_ros.depth import within_limits
 from metric_depth_ros.engines import BUNDLED_WITH_BASIS, build_engine
-from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError
+from metric_depth_ros.errors import AnchorError, ConfigError, InputError, MetricDepthError
 from metric_depth_ros.geometry import Rectifier, resize_camera
 from metric_depth_ros.label_images import resize_labels
 from metric_depth_ros.priors import Estimate, build_prior, network_prior
@@ -115,14 +115,20 @@ class MetricDepthPipeline:
         self._rectifier: Rectifier | None = None
 
     def with_config(self, config: Config) -> MetricDepthPipeline:
-        """A pipeline with other settings on the same engine. Raises ConfigError.
+        """A pipeline with other settings on the same engine and prior.
+
+        Raises ConfigError for settings that do not fit, as a prior that is not loaded.
 
         The solver and its memory are kept unless its settings change; ``focus_m`` may change. The
         rectification maps are kept.
         """
+        before, now = self.config.solver.chosen_prior, config.solver.chosen_prior
+        if now not in ("", before):
+            raise ConfigError(f"solver.prior: {now}, which is loaded at the start only. Start with it.")
         same = replace(self.config.solver, focus_m=config.solver.focus_m) == config.solver
         solver = self._solver if same else None
-        changed = MetricDepthPipeline(self.engine, config, self._networks, solver, self._prior)
+        prior = self._prior if now else None
+        changed = MetricDepthPipeline(self.engine, config, self._networks, solver, prior)
         changed._rectifier = self._rectifier
         return changed
 
@@ -166,7 +172,7 @@ class MetricDepthPipeline:
         prior = None
         if self._prior is not None:
             with clock("prior"):
-                prior = self._prior(image, relative, camera)
+                prior = self._prior(image, relative, camera, focus_m)
         return Perceived(relative, camera, image, anchors, regions, sample, clock.seconds, prior)
 
     def solve(self, perceived: Perceived) -> Result:
@@ -279,12 +285,26 @@ class _Clock:
 
 
 def build_pipeline(config: Config) -> MetricDepthPipeline:
-    """Builds the pipeline of a configuration and warms it up. Raises ModelError if it cannot be built."""
+    """Builds the pipeline of a configuration and warms it up.
+
+    Raises:
+        ConfigError: settings that do not fit each other.
+        ModelError: a network cannot be used.
+    """
     engine = build_engine(engine_for(config))
     prior = build_prior(config.solver.chosen_prior, config.engine)
+    if prior is not None:
+        _check_prior(prior, engine)
     pipeline = MetricDepthPipeline(engine, config, prior=prior)
     _warm_up(pipeline)
     return pipeline
+
+
+def _check_prior(prior: Estimate, engine: Engine) -> None:
+    """Raises ConfigError if a prior does not fit the network: at the start, not with every image."""
+    camera = Camera(64, 48, np.diag([64.0, 64.0, 1.0]))
+    image = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    prior(image, engine.predict(image, camera=camera), camera)
 
 
 def engine_for(config: Config) -> EngineConfig:

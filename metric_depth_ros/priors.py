@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from metric_depth_ros.config import EngineConfig
+from metric_depth_ros.depth import metres_of
 from metric_depth_ros.engines import build_engine, scale_model
-from metric_depth_ros.engines.manifest import ScaleManifest, load_prior_manifest
+from metric_depth_ros.engines.manifest import Manifest, ScaleManifest, load_prior_manifest
 from metric_depth_ros.engines.network_input import NetworkInput
-from metric_depth_ros.errors import ConfigError, ModelError
+from metric_depth_ros.errors import ConfigError, InputError, ModelError
 from metric_depth_ros.runtimes import Request, choose_runtime
 from metric_depth_ros.scale import unit_depth
 from metric_depth_ros.share import share_path
@@ -22,13 +23,45 @@ NETWORK = "network"
 # The priors that come with the package, by their name in solver.prior.
 BUNDLED_PRIORS = {
     "scale_cnn": "config/models/scale.yaml",
-    "metric_solver": "config/models/tiny_metric_solver.yaml",
+    "metric_solver": "config/models/metric_solver.yaml",
 }
 # Standard deviation of the log scale of networks whose manifest states none (ours).
 UNSTATED_SIGMA = 0.35
 
-# Function from image (H, W, 3), the depth network's output and the camera to a prior.
-Estimate = Callable[[ImageArray, RelativeDepth, Camera], Prior]
+
+class Estimate(Protocol):
+    """Image (H, W, 3), the depth network's output for it, its camera and the focus -> a prior.
+
+    Raises:
+        ConfigError: the prior does not fit the depth network.
+        InputError: it needs a camera, and there is none.
+        ModelError: its network gives nothing that can be used.
+    """
+
+    def __call__(
+        self,
+        image: ImageArray,
+        relative: RelativeDepth,
+        camera: Camera | None,
+        focus_m: float | None = None,
+    ) -> Prior: ...
+
+
+def prior_path(name: str) -> Path | None:
+    """Path of the manifest that ``solver.prior`` names; None for none, and for the network's own metres.
+
+    Raises:
+        ModelError: it is neither a known name nor a file's.
+    """
+    if name in ("", NETWORK):
+        return None
+    if name in BUNDLED_PRIORS:
+        return share_path(BUNDLED_PRIORS[name])
+    path = Path(name).expanduser()
+    if path.suffix == "":
+        known = ", ".join((*BUNDLED_PRIORS, NETWORK))
+        raise ModelError(f"solver.prior: {name!r}; needed {known} or a manifest.")
+    return path
 
 
 def build_prior(name: str, config: EngineConfig) -> Estimate | None:
@@ -37,40 +70,35 @@ def build_prior(name: str, config: EngineConfig) -> Estimate | None:
     ``config``: runtime, precision and threads of its network.
 
     Raises:
-        ModelError: the manifest or the model file cannot be used.
+        ModelError: the manifest or the model file cannot be used, or its network gives no metres.
     """
-    if not name:
-        return None
-    if name == NETWORK:
-        return network_prior
-    bundled = BUNDLED_PRIORS.get(name)
-    path = share_path(bundled) if bundled else Path(name).expanduser()
-    if not bundled and path.suffix == "":
-        known = ", ".join((*BUNDLED_PRIORS, NETWORK))
-        raise ModelError(f"solver.prior: {name!r}; needed {known} or a manifest.")
-    if isinstance(load_prior_manifest(path), ScaleManifest):
+    path = prior_path(name)
+    if path is None:
+        return network_prior if name == NETWORK else None
+    manifest = load_prior_manifest(path)
+    if isinstance(manifest, ScaleManifest):
         return ScalePrior.load(path, Request(config.runtime, config.precision, config.threads))
+    if isinstance(manifest, Manifest) and not manifest.output.metric:
+        raise ModelError(
+            f"solver.prior: {path} is of a network without metres (metric: false); needed a scale network or "
+            "a metric one."
+        )
     engine = EngineConfig(
         str(path), runtime=config.runtime, precision=config.precision, threads=config.threads
     )
     return MetricNetworkPrior(build_engine(engine))
 
 
-def network_prior(image: ImageArray, relative: RelativeDepth, camera: Camera) -> Prior:
-    """The depth network's own metres; NaN where it gives no depth or an infinite one.
-
-    Raises ConfigError if its depth is relative.
-    """
+def network_prior(
+    image: ImageArray, relative: RelativeDepth, camera: Camera | None, focus_m: float | None = None
+) -> Prior:
+    """The depth network's own metres. Raises ConfigError if its depth is relative."""
     if not relative.metric:
         raise ConfigError(
             "solver.prior: network, but the network has no metres of its own (metric: false in its "
             "manifest). Name another prior, or take a metric network."
         )
-    values = np.array(relative.values, np.float32)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        depth = 1 / values if relative.kind == "inverse_depth" else values
-        depth[~((depth > 0) & (depth < np.inf))] = np.nan
-    return Prior(depth, UNSTATED_SIGMA, NETWORK)
+    return Prior(metres_of(relative), UNSTATED_SIGMA, relative.network or NETWORK)
 
 
 class MetricNetworkPrior:
@@ -79,9 +107,15 @@ class MetricNetworkPrior:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def __call__(self, image: ImageArray, relative: RelativeDepth, camera: Camera) -> Prior:
-        """Prior (H, W) of an image. Raises ConfigError if the network's depth is relative, or ModelError."""
-        found = self._engine.predict(image, camera=camera)
+    def __call__(
+        self,
+        image: ImageArray,
+        relative: RelativeDepth,
+        camera: Camera | None,
+        focus_m: float | None = None,
+    ) -> Prior:
+        """Prior (H, W) of an image, most precise at the focus if its network has one. Raises ModelError."""
+        found = self._engine.predict(image, camera=camera, focus_m=focus_m)
         return network_prior(image, found, camera)
 
 
@@ -119,20 +153,36 @@ class ScalePrior:
             )
         return float(found.ravel()[0])
 
-    def __call__(self, image: ImageArray, relative: RelativeDepth, camera: Camera) -> Prior:
-        """Prior (H, W) of an image.
+    def __call__(
+        self,
+        image: ImageArray,
+        relative: RelativeDepth,
+        camera: Camera | None,
+        focus_m: float | None = None,
+    ) -> Prior:
+        """Prior (H, W) of an image; the focus changes nothing.
 
         Raises:
-            ConfigError: the network gives metres and this one is for relative depth, or the other way round.
+            ConfigError: it was trained for another depth network.
+            InputError: it is canonical, and there is no camera.
             ModelError: as ``log_scale``.
         """
-        if relative.metric != self.manifest.metric:
-            ours, theirs = (("metric" if m else "relative") for m in (self.manifest.metric, relative.metric))
-            raise ConfigError(
-                f"solver.prior: {self.manifest.name} is for {ours} depth, but the network gives {theirs} "
-                "depth. Train one for this network: metric_depth train scale --engine MANIFEST."
-            )
+        self._check(relative)
         scale = np.exp(self.log_scale(image))
         if self.manifest.canonical:
+            if camera is None:
+                raise InputError(f"prior: no camera; {self.manifest.name} needs the focal length.")
             scale *= camera.relative_focal
         return Prior(unit_depth(relative) * np.float32(scale), self.manifest.sigma, self.manifest.name)
+
+    def _check(self, relative: RelativeDepth) -> None:
+        """Raises ConfigError if the depth is not of the network that this one was trained for."""
+        ours, theirs = self.manifest.scale_of, relative.network
+        # A generator of basis maps behind a network leaves its depth as it is.
+        same = not theirs or theirs.removesuffix("_basis") == ours.removesuffix("_basis")
+        if not same or relative.metric != self.manifest.metric:
+            kind = "metres" if self.manifest.metric else "relative depth"
+            raise ConfigError(
+                f"solver.prior: {self.manifest.name} is for the {kind} of {ours}; the network is "
+                f"{theirs or 'another'}. Train one for it: metric_depth train scale --engine MANIFEST."
+            )

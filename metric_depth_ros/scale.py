@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from metric_depth_ros.depth import positive_depth
+from metric_depth_ros.depth import metres_of, positive_depth
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.types import FloatArray, RelativeDepth
 
@@ -21,10 +21,10 @@ def unit_depth(relative: RelativeDepth) -> FloatArray:
     Metres of a metric network; else positive depth (``positive_depth``) over its median (ours: the paper
     scales metres only).
     """
+    if relative.metric:
+        return metres_of(relative)
     depth = positive_depth(relative)
-    if relative.metric or np.isnan(depth).all():
-        return depth
-    return np.asarray(depth / np.nanmedian(depth), np.float32)
+    return depth if np.isnan(depth).all() else np.asarray(depth / np.nanmedian(depth), np.float32)
 
 
 def bounds_of(relative: RelativeDepth) -> tuple[float, float]:

@@ -162,12 +162,14 @@ class RelativeDepth:
         kind: "depth" (larger is farther) or "inverse_depth" (larger is nearer).
         metric: the network estimates metres (or 1/m).
         features: further outputs of the network by their names in the manifest, (C, h, w) each.
+        network: the network's name in its manifest; empty if unknown.
     """
 
     values: FloatArray
     kind: Kind
     metric: bool = False
     features: Mapping[str, FloatArray] = field(default_factory=dict)
+    network: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -187,3 +187,9 @@ def test_what_a_masked_array_hides_is_unknown():
     np.testing.assert_array_equal(np.isnan(found.depth), hidden)
     with pytest.raises(InputError, match="complex numbers"):
         solve(INVERSE + 1j, UV, DEPTH, image=IMAGE)
+
+
+@pytest.mark.parametrize("told", [{"prior": "metric_solver"}, {"solver": "scale_cnn"}, {"solver": "prior"}])
+def test_priors_need_a_network_and_are_refused(told):
+    with pytest.raises(ConfigError, match=r"unknown option 'prior'|needs a network for its prior"):
+        solve(np.ones((4, 4)), [[1, 1]], [2.0], **told)

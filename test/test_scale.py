@@ -61,3 +61,10 @@ def test_unitless_maps_are_divided_by_their_median_and_metres_are_not():
     np.testing.assert_allclose(unit_depth(RelativeDepth(7 * values, "depth")), values, rtol=1e-6)
     assert bounds_of(metric) == (0.1, 2.0) and bounds_of(inverse) == (0.1, 80.0)
     assert np.isnan(unit_depth(RelativeDepth(np.full((2, 2), np.nan, np.float32), "depth"))).all()
+
+
+def test_metres_of_an_inverse_network_are_kept_whatever_one_pixel_says():
+    inverse = np.full((20, 20), 0.25, np.float32)
+    inverse[0, :3] = -0.001, 0.0, np.nan
+    found = unit_depth(RelativeDepth(inverse, "inverse_depth", metric=True))
+    assert np.isnan(found[0, :3]).all() and (found.ravel()[3:] == 4).all()

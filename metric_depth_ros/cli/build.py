@@ -29,11 +29,13 @@ def run(args: argparse.Namespace) -> int:
     """
     from metric_depth_ros.engines import build_engine, manifest_path
     from metric_depth_ros.pipeline import MetricDepthPipeline, engine_for
+    from metric_depth_ros.priors import build_prior
 
     config = build_config(args)
     settings = engine_for(config)
     engine = build_engine(settings, anew=True)
-    MetricDepthPipeline(engine, config)  # loads the networks for regions if the solver needs them
+    # Loads the networks for regions and prior if they are needed.
+    MetricDepthPipeline(engine, config, prior=build_prior(config.solver.chosen_prior, settings))
     print(f"{manifest_path(settings)}: {engine.label}, {engine.why}")
     if settings.runtime in ("auto", engine.label.split()[0]):
         return 0

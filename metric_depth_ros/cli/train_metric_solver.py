@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from metric_depth_ros.cli.parsing import size_of
-from metric_depth_ros.cli.train_options import add_encoder, add_run, in_steps, need_torch, run_settings
-
-# Configuration -> its initial weights.
-_WEIGHTS = {"lite0": "config/models/small_depth.npz", "tiny": "config/models/tiny_depth.npz"}
+from metric_depth_ros.cli.train_options import (
+    ENCODER_WEIGHTS,
+    add_encoder,
+    add_run,
+    in_steps,
+    need_torch,
+    run_settings,
+)
 
 
 def add_metric_solver(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -121,6 +125,6 @@ def _focuses(text: str | None) -> tuple[float, ...] | None:
 def _weights(args: argparse.Namespace) -> str | None:
     from metric_depth_ros.share import share_path
 
-    if args.weights is None and args.start is None and args.config in _WEIGHTS:
-        return str(share_path(_WEIGHTS[args.config]))
+    if args.weights is None and args.start is None and args.config in ENCODER_WEIGHTS:
+        return str(share_path(ENCODER_WEIGHTS[args.config]))
     return None if args.weights == "none" else args.weights

@@ -9,6 +9,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+# Encoder -> its initial weights.
+ENCODER_WEIGHTS = {"lite0": "config/models/small_depth.npz", "tiny": "config/models/tiny_depth.npz"}
+
 
 def add_run(
     parser: argparse.ArgumentParser,

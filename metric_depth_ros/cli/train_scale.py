@@ -9,10 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from metric_depth_ros.cli.parsing import size_of
-from metric_depth_ros.cli.train_options import add_encoder, add_run, in_steps, need_torch, run_settings
+from metric_depth_ros.cli.train_options import (
+    ENCODER_WEIGHTS,
+    add_encoder,
+    add_run,
+    in_steps,
+    need_torch,
+    run_settings,
+)
 
-# Encoder -> its initial weights.
-_WEIGHTS = {"lite0": "config/models/small_depth.npz", "tiny": "config/models/tiny_depth.npz"}
 # Epochs of training (ours), and between validations (paper 002).
 _EPOCHS, _VALIDATION = 30.0, 5.0
 
@@ -104,11 +109,8 @@ def run_export(args: argparse.Namespace) -> int:
     network, state = load_scale_network(args.checkpoint)
     size = tuple(state["settings"]["size"])
     wanted = Wanted(args.to, args.name, [size], licence=args.licence)
-    about = state["about"]
-    found = export_scale(
-        network, wanted, of=about["engine"], metric=about["metric"], sigma=math.sqrt(state["best_loss"])
-    )
-    report([found], about=f", step {state['step']}")
+    found = export_scale(network, wanted, state["about"])
+    report([found], about=f", step {state['step']}", setting="solver.prior")
     return 0
 
 
@@ -116,7 +118,7 @@ def _settings(args: argparse.Namespace) -> Any:
     from metric_depth_ros.learning.training.scale.settings import ScaleSettings
     from metric_depth_ros.share import share_path
 
-    weights = args.weights or _WEIGHTS.get(args.encoder, "none")
+    weights = args.weights or ENCODER_WEIGHTS.get(args.encoder, "none")
     told = {"frozen": args.frozen, "encoder_rate": args.encoder_rate}
     return ScaleSettings(
         targets=str(args.targets or args.out / "targets"),
@@ -130,7 +132,7 @@ def _settings(args: argparse.Namespace) -> Any:
 
 
 def _targets(args: argparse.Namespace, settings: Any) -> int:
-    """Writes the targets unless they are there; returns how many are for training."""
+    """Writes the targets unless they are there; returns the number of pictures to train on."""
     from tqdm import tqdm
 
     from metric_depth_ros.config import EngineConfig
@@ -138,7 +140,13 @@ def _targets(args: argparse.Namespace, settings: Any) -> int:
     from metric_depth_ros.learning.training.scale.targets import FILE, ScaleTargets, write_targets
 
     folder = Path(settings.targets)
-    if not (folder / FILE).is_file():
+    there = (folder / FILE).is_file()
+    if there and (args.data or args.engine or args.no_canonical):
+        raise ConfigError(
+            f"{folder}: holds targets already, made as their own flags said. Leave out --data, --engine and "
+            "--no-canonical, or name another --targets."
+        )
+    if not there:
         if not args.data:
             raise ConfigError(f"{folder}: no targets yet, and no --data to make them of. Name folders.")
         written = write_targets(
@@ -148,4 +156,5 @@ def _targets(args: argparse.Namespace, settings: Any) -> int:
         with tqdm(total=args.count, unit="picture", desc="targets", disable=None) as bar:
             for done in written:
                 bar.update(done - bar.n)
-    return len(ScaleTargets(folder, filtered=settings.filtered).training)
+    targets = ScaleTargets(folder, filtered=settings.filtered, families=settings.families)
+    return len(targets.training)

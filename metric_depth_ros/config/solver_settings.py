@@ -146,8 +146,8 @@ SOLVERS = {
     "paper_basis": "as_published.PaperBasis",
 }
 AUTO_CHOOSES = "gaussian_process"
-# Solvers that need no anchors and use none: their depth is that of the prior of the same name.
-WITHOUT_ANCHORS = {"scale_cnn": "prior_only.PriorOnly"}
+# Solvers that need no anchors and use none: "prior" is whatever solver.prior names, the others name it, too.
+WITHOUT_ANCHORS = {"prior": "prior_only.PriorOnly", "scale_cnn": "prior_only.PriorOnly"}
 
 
 @dataclass(frozen=True)
@@ -219,5 +219,5 @@ class SolverConfig:
 
     @property
     def chosen_prior(self) -> str:
-        """The prior's name: ``prior``, or that of a solver that is one; empty: none."""
-        return self.prior or (self.name if self.name in WITHOUT_ANCHORS else "")
+        """The prior's name: ``prior``, or that of a solver that names one; empty: none."""
+        return self.prior or (self.name if self.name in WITHOUT_ANCHORS and self.name != "prior" else "")

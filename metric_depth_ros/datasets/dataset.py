@@ -143,6 +143,10 @@ class Dataset(ABC):
     def picture(self, index: int) -> Picture:
         """One image with depth, to train on. Raises InputError if it is damaged or has no depth image."""
 
+    def image(self, index: int) -> ImageArray:
+        """Image (H, W, 3) uint8 RGB of a frame. Raises InputError if it is damaged."""
+        return self[index].image
+
     @abstractmethod
     def group(self, index: int) -> int:
         """Number of a frame's group; the frames of a group are all for training or all for validation."""

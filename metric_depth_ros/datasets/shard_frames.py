@@ -10,7 +10,7 @@ import numpy as np
 from metric_depth_ros.datasets.dataset import Dataset, Frame, Picture
 from metric_depth_ros.datasets.shards import ShardReader
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.types import Camera
+from metric_depth_ros.types import Camera, ImageArray
 
 
 class ShardFrames(Dataset):
@@ -63,6 +63,11 @@ class ShardFrames(Dataset):
         """One image with depth, to train on. Raises InputError for a damaged shard."""
         parts = self._reader.read(index, ("image", "depth", "info"))
         return Picture(parts["image"], parts["depth"], self._camera(parts["info"], index))
+
+    def image(self, index: int) -> ImageArray:
+        """Image (H, W, 3) uint8 RGB of a frame. Raises InputError for a damaged shard."""
+        image: ImageArray = self._reader.read(index, ("image",))["image"]
+        return image
 
     def rescan(self) -> int:
         """Counts the samples again, with the shards added since."""

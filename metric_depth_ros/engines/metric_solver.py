@@ -74,7 +74,8 @@ class MetricSolverEngine:
         depth = np.where(np.isfinite(depth), depth, np.float32(np.nan))
         if np.isnan(depth).all():
             raise ModelError(f"engine: {self.manifest.name!r} gave no finite depth. Its files are broken.")
-        return RelativeDepth(self._input.undone(depth, image.shape[1], image.shape[0]), "depth", metric=True)
+        values = self._input.undone(depth, image.shape[1], image.shape[0])
+        return RelativeDepth(values, "depth", metric=True, network=self.manifest.name)
 
     def used_focuses(self, focus_m: float | None, zoom: float = 1.0) -> list[float]:
         """Focuses at which an image is decoded, rising, in the network's metres: ``zoom`` of ours each."""

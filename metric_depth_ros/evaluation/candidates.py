@@ -10,7 +10,7 @@ import numpy as np
 
 from metric_depth_ros.config import Config, SolverConfig, updated
 from metric_depth_ros.depth import within_limits
-from metric_depth_ros.errors import ConfigError
+from metric_depth_ros.errors import ConfigError, MetricDepthError
 from metric_depth_ros.evaluation.frames import KnownView
 from metric_depth_ros.evaluation.interpolation import interpolate_anchors
 from metric_depth_ros.priors import Estimate, build_prior
@@ -45,30 +45,36 @@ def solver_candidate(label: str, config: Config, *, constant_map: bool = False) 
     solver, settings = build_solver(config.solver), config.solver
     estimate = build_prior(settings.chosen_prior, config.engine)
     wants_regions = solver.wants_regions
-    priors: dict[str, Prior | None] = {}
+    priors: dict[str, Prior | MetricDepthError | None] = {}
 
     def prepare(view: KnownView) -> object:
         priors.clear()
-        priors[view.name] = _prior(view, estimate)
+        priors[view.name] = _prior(view, estimate, settings.focus_m or None)
         return view.regions(config.regions) if wants_regions else None
 
     def solve(view: KnownView, anchors: Anchors) -> MetricDepth:
         relative = constant_relative(view, view.relative.kind) if constant_map else view.relative
         regions = view.regions(config.regions) if wants_regions else None
         focus_m = settings.focus_m or None
+        prior = priors.get(view.name)
+        if isinstance(prior, MetricDepthError):
+            raise prior
         given = SolverInput(
-            relative, anchors, image=view.image, regions=regions, focus_m=focus_m, prior=priors.get(view.name)
+            relative, anchors, image=view.image, regions=regions, focus_m=focus_m, prior=prior
         )
         return within_limits(solver.solve(given), settings)
 
     return Candidate(label, solve, prepare, control=constant_map)
 
 
-def _prior(view: KnownView, estimate: Estimate | None) -> Prior | None:
-    """Prior of a view; None without one, or without the camera that it needs."""
-    if estimate is None or view.camera is None:
-        return None
-    return estimate(view.image, view.relative, view.camera)
+def _prior(
+    view: KnownView, estimate: Estimate | None, focus_m: float | None
+) -> Prior | MetricDepthError | None:
+    """Prior of a view, or why there is none: then every solve with it fails."""
+    try:
+        return estimate(view.image, view.relative, view.camera, focus_m) if estimate else None
+    except MetricDepthError as error:
+        return error
 
 
 def constant_relative(view: KnownView, kind: Kind) -> RelativeDepth:

@@ -30,6 +30,7 @@ from metric_depth_ros.nodes.outputs import Outputs
 from metric_depth_ros.nodes.parameters import declare_config, on_set
 from metric_depth_ros.nodes.worker import NewestWorker
 from metric_depth_ros.pipeline import MetricDepthPipeline, Perceived, Result, build_pipeline, engine_for
+from metric_depth_ros.priors import prior_path
 from metric_depth_ros.runtimes.stopping import stoppable_by
 from metric_depth_ros.share import use_fastdds_profile
 from metric_depth_ros.sync import gather_points
@@ -145,6 +146,8 @@ class MetricDepthNode(Node):
         config = self._config
         started, manifest = time.monotonic(), manifest_path(engine_for(config))
         further = [Path(path).expanduser() for path in (config.engine.model, config.regions.manifest) if path]
+        prior = prior_path(config.solver.chosen_prior)
+        further += [] if prior is None else [prior]
         with (
             backoff((config, files_beside([manifest, *further]))),
             core_log(self.get_logger(), self._health.waits_for),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from metric_depth_ros.config import SolverConfig
@@ -35,11 +33,8 @@ def prior_depth(given: SolverInput) -> MetricDepth:
     prior = given.prior
     if prior is None:
         raise AnchorError(
-            "anchors: 0 usable, and neither a prior nor a network with metres of its own; needed one of "
-            "them. Check the anchors and their transform, or set solver.prior."
+            "prior: none, and no anchor that could be used; needed one of them. Check the anchors and their "
+            "transform, set solver.prior, or take a network with metres of its own."
         )
     depth = np.array(prior.depth, np.float32)
-    info: dict[str, Any] = {"anchors": 0, "prior": prior.name}
-    if given.focus_m:
-        info["focus_m"] = given.focus_m
-    return MetricDepth(depth, depth * np.float32(prior.sigma), info=info)
+    return MetricDepth(depth, depth * np.float32(prior.sigma), info={"anchors": 0, "prior": prior.name})

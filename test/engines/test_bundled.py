@@ -153,7 +153,7 @@ def test_it_is_what_open_dataset_frames_are_run_with_by_default(tmp_path):
 
 @pytest.fixture(scope="module")
 def metric_solver():
-    path = share_path("config/models/tiny_metric_solver.yaml")
+    path = share_path("config/models/metric_solver.yaml")
     manifest = load_engine_manifest(path)
     files = [path.parent / file.file for file in (manifest.encoder, manifest.decoders)]
     assert sum(file.stat().st_size for file in files) <= MOST_BYTES_OF_BOTH

@@ -17,9 +17,9 @@ from made_data import write_frames, write_shards
 
 from metric_depth_ros.cli.main import build_parser, main
 from metric_depth_ros.cli.train_scale import _settings
-from metric_depth_ros.config import EngineConfig, from_flat
+from metric_depth_ros.config import EngineConfig, from_flat, updated
 from metric_depth_ros.datasets import open_dataset
-from metric_depth_ros.errors import ConfigError, InputError, ModelError
+from metric_depth_ros.errors import AnchorError, ConfigError, InputError, ModelError
 from metric_depth_ros.learning.models.scale_network import ScaleNetwork, ScaleNetworkConfig
 from metric_depth_ros.learning.training.scale import trainer as training
 from metric_depth_ros.learning.training.scale.settings import ScaleSettings
@@ -101,6 +101,23 @@ def test_a_fifth_is_for_validation_and_the_extremes_are_left_out(targets):
     # Groups of 20 in a row stay together.
     groups = {int(i) // 20 for i in every.validation}
     assert not groups & {int(i) // 20 for i in every.training}
+
+
+def test_several_data_sets_and_kinds_of_scenes(toy_manifest, tmp_path):
+    """The first picture of a draw may be of any of them; frames have no kind."""
+    one, many = write_frames(tmp_path / "one", count=1), write_shards(tmp_path / "many", count=240)
+    engine = EngineConfig(str(toy_manifest))
+    for seed in range(3):
+        list(write_targets([one, many], engine, tmp_path / f"{seed}", count=120, seed=seed))
+    found = ScaleTargets(tmp_path / "0", families=["street"])
+    every = ScaleTargets(tmp_path / "0")
+    assert 0.3 < len(found.training) / len(every.training) < 0.7
+    assert found.about.data == (str(one), str(many)) and found.about.frames == (1, 240)
+    with pytest.raises(InputError, match="0 pictures of lobby to train on"):
+        ScaleTargets(tmp_path / "0", families=["lobby"])
+    (many / "shard_00000.zip").unlink()
+    with pytest.raises(InputError, match="made of data that is gone"):
+        ScaleTargets(tmp_path / "0")
 
 
 def test_what_is_wrong_with_the_data_is_named(targets, toy_manifest, tmp_path):
@@ -193,6 +210,32 @@ def test_a_run_that_was_cut_goes_on_to_the_bit(targets, tmp_path):
         ScaleTrainer(settings_for(targets, tmp_path / "cut", batch=4), resume=True)
 
 
+def test_a_run_keeps_to_its_targets_wherever_they_lie(targets, shards, toy_manifest, tmp_path):
+    train(settings_for(targets, tmp_path / "run"), until=2)
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    (moved / FILE).write_bytes((targets / FILE).read_bytes())
+    train(settings_for(moved, tmp_path / "run"), resume=True, until=3)
+    other = tmp_path / "other"
+    list(write_targets([shards], EngineConfig(str(toy_manifest)), other, count=999, canonical=False))
+    with pytest.raises(ConfigError, match="targets: canonical False; the run that is resumed has True"):
+        ScaleTrainer(settings_for(other, tmp_path / "run"), resume=True)
+    list(write_targets([shards], EngineConfig(str(toy_manifest)), other, count=200))
+    with pytest.raises(ConfigError, match="targets: digest"):
+        ScaleTrainer(settings_for(other, tmp_path / "run"), resume=True)
+
+
+def test_flags_about_targets_that_are_there_are_refused(targets, tmp_path, capsys):
+    words = ["train", "scale", "--out", str(tmp_path), "--targets", str(targets), "--encoder", "plain"]
+    for more in (["--data", "nowhere"], ["--engine", "tiny"], ["--no-canonical"]):
+        assert main([*words, *more]) == 1
+        assert "holds targets already" in capsys.readouterr().err
+    assert main([*words[:-1], "huge"]) == 1
+    assert "known are lite0" in capsys.readouterr().err
+    assert main([*words, "--families", "lobby"]) == 1
+    assert "of lobby" in capsys.readouterr().err
+
+
 def test_the_encoder_begins_with_the_depth_network_s_and_is_kept_at_first(targets, tmp_path):
     from metric_depth_ros.learning.models.tiny_depth import TinyDepth
     from metric_depth_ros.learning.training import checkpoint
@@ -207,15 +250,19 @@ def test_the_encoder_begins_with_the_depth_network_s_and_is_kept_at_first(target
     done = train(settings_for(targets, tmp_path / "run", **more), resume=True)
     moved = [n for n in half["network"] if not torch.equal(half["network"][n], done["network"][n])]
     assert any(name.startswith("encoder.") for name in moved)
+    again = train(settings_for(targets, tmp_path / "run", **{**more, "weights": None}), resume=True)
+    assert all(torch.equal(value, done["best"][name]) for name, value in again["best"].items())
     with pytest.raises(ConfigError, match="plain"):
         ScaleTrainer(settings_for(targets, tmp_path / "b", weights=str(tmp_path / "w.npz")))
 
 
 def test_epochs_become_steps(targets, tmp_path):
     words = ["train", "scale", "--out", str(tmp_path), "--targets", str(targets), "--encoder", "plain"]
-    args = build_parser().parse_args([*words, "--size", "64x48"])
-    settings = _settings(args)
-    assert settings.size == (64, 48) and settings.weights is None and settings.filtered
+    assert main([*words, "--size", "64x48", "--epochs", "0.2", "--threads", "1"]) == 0
+    state = load_scale_network(tmp_path)[1]
+    count = len(ScaleTargets(targets).training)
+    assert state["step"] == np.ceil(0.2 * count / 32)
+    assert state["settings"]["look_every"] == np.ceil(5 * count / 32)
     args = build_parser().parse_args([*words[:-2], "--no-filter"])
     assert _settings(args).weights.endswith("small_depth.npz") and not _settings(args).filtered
 
@@ -238,7 +285,12 @@ def test_the_manifest_says_what_the_scale_is_of(exported, toy_manifest):
     state = load_scale_network(exported.parent / "run")[1]
     assert tree["scale_of"] == yaml.safe_load(toy_manifest.read_text())["name"]
     assert tree["canonical"] is True and "metric" not in tree
-    assert tree["sigma"] == pytest.approx(np.sqrt(state["best_loss"]), abs=1e-4)
+    found = ScaleTargets(exported.parent / "run/targets")
+    network, _ = load_scale_network(exported.parent / "run")
+    every = np.sqrt(training.score_of(network, found, found.held_out, (64, 48)).loss)
+    assert tree["sigma"] == pytest.approx(every, abs=1e-3)
+    assert tree["sigma"] == pytest.approx(state["about"]["sigma"], abs=1e-3)
+    assert len(found.held_out) > len(found.validation)
     assert (exported.parent / "run/targets" / FILE).is_file()
 
 
@@ -261,26 +313,39 @@ def test_an_image_without_points_has_the_depth_of_its_scale(exported, toy_manife
     np.testing.assert_allclose(twice.metric.depth, 2 * alone.metric.depth, rtol=1e-5)
 
 
-def test_a_prior_that_does_not_fit_is_named(exported, tmp_path, toy_manifest):
-    with pytest.raises(ModelError, match="needed scale_cnn, metric_solver, network or a manifest"):
-        build_pipeline(from_flat({"engine.manifest": str(toy_manifest), "solver.prior": "nonsense"}))
-    tree = yaml.safe_load(exported.read_text())
-    tree["metric"] = True
-    other = exported.with_name("metric.yaml")
-    other.write_text(yaml.safe_dump(tree))
-    sample = Sample(
-        np.zeros((48, 64, 3), np.uint8), Camera(64, 48, np.diag([64.0, 64.0, 1])), np.zeros((0, 3))
-    )
-    pipeline = build_pipeline(from_flat({"engine.manifest": str(toy_manifest), "solver.prior": str(other)}))
-    with pytest.raises(ConfigError, match="for metric depth, but the network gives relative"):
-        pipeline.process(sample)
-    tree["output"] = "nothing"
-    other.write_text(yaml.safe_dump(tree))
+def test_a_prior_that_does_not_fit_is_named(exported, toy_manifest):
+    other, tree = exported.with_name("other.yaml"), yaml.safe_load(exported.read_text())
+
+    def built(prior, **changes):
+        other.write_text(yaml.safe_dump({**tree, **changes}))
+        return build_pipeline(from_flat({"engine.manifest": str(toy_manifest), "solver.prior": str(prior)}))
+
+    for changes in ({"metric": True}, {"scale_of": "another"}):
+        with pytest.raises(ConfigError, match="s is for the .* of .*; the network is toy"):
+            built(other, **changes)
     with pytest.raises(ModelError, match="gave nothing of shape None"):
-        build_pipeline(from_flat({"engine.manifest": str(toy_manifest), "solver.prior": str(other)}))
-    other.write_text(yaml.safe_dump({**tree, "sigma": 0}))
+        built(other, output="nothing")
     with pytest.raises(ModelError, match="sigma"):
-        build_pipeline(from_flat({"engine.manifest": str(toy_manifest), "solver.prior": str(other)}))
-    pipeline = build_pipeline(from_flat({"engine.manifest": str(toy_manifest), "solver.prior": "network"}))
+        built(other, sigma=0)
+    with pytest.raises(ModelError, match="needed scale_cnn, metric_solver, network or a manifest"):
+        built("nonsense")
     with pytest.raises(ConfigError, match="no metres of its own"):
-        pipeline.process(sample)
+        built("network")
+    with pytest.raises(ModelError, match="of a network without metres"):
+        built(toy_manifest)
+    assert main(["build", "--manifest", str(toy_manifest), "--set", "solver.prior=nonsense"]) == 1
+
+
+def test_a_prior_is_there_as_long_as_it_is_set(exported, toy_manifest):
+    told = {"engine.manifest": str(toy_manifest), "anchors.min_count": 3}
+    camera = Camera(64, 48, np.diag([64.0, 64.0, 1]))
+    sample = Sample(np.zeros((48, 64, 3), np.uint8), camera, np.zeros((0, 3)))
+    pipeline = build_pipeline(from_flat({**told, "solver.name": "prior", "solver.prior": str(exported)}))
+    pipeline.process(sample)
+    still = pipeline.with_config(updated(pipeline.config, {"solver.name": "auto"}))
+    assert still.process(sample).metric.info["prior"] == "s"
+    gone = still.with_config(updated(still.config, {"solver.prior": ""}))
+    with pytest.raises(AnchorError):
+        gone.process(sample)
+    with pytest.raises(ConfigError, match="scale_cnn, which is loaded at the start only"):
+        gone.with_config(updated(gone.config, {"solver.name": "scale_cnn"}))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from metric_depth_ros.engines.manifest import InputManifest, ScaleManifest
-from metric_depth_ros.errors import ModelError
+from metric_depth_ros.errors import ConfigError, ModelError
 from metric_depth_ros.learning.export.description import described_file, write_manifest
 from metric_depth_ros.learning.export.files import Exported, Wanted, check_sizes
 from metric_depth_ros.learning.export.graph import Difference, write_onnx
@@ -25,20 +27,20 @@ _PARITY = 5e-3
 _COMPARED = 8
 
 
-def export_scale(network: ScaleNetwork, wanted: Wanted, *, of: str, metric: bool, sigma: float) -> Exported:
+def export_scale(network: ScaleNetwork, wanted: Wanted, about: Mapping[str, Any]) -> Exported:
     """Writes NAME.onnx, weights in float16, and NAME.yaml.
 
     Args:
-        of: name of the depth network that it was trained for.
-        metric: whether that one gives metres.
-        sigma: standard deviation of the log factor on held-out pictures.
+        about: of the run's checkpoint: what its targets are of, and the log factor's deviation.
 
     Raises:
-        ConfigError: the size is too small.
+        ConfigError: the size is too small, or the run was never validated.
         InputError: the folder cannot be written.
         ModelError: the outputs of ONNX Runtime differ from torch's.
     """
     check_sizes(wanted, "a scale network", step=1, least=32, fixed="its encoder knows places")
+    if about["sigma"] is None:
+        raise ConfigError("export: the run has not been validated yet, so its sigma is unknown. Resume it.")
     width, height = wanted.sizes[0]
     path = wanted.folder / f"{wanted.name}.onnx"
     rng = np.random.default_rng(0)
@@ -58,13 +60,13 @@ def export_scale(network: ScaleNetwork, wanted: Wanted, *, of: str, metric: bool
         sha256=described_file(path).sha256,
         input=InputManifest(name=_IMAGE, width=width, height=height, mean=MEAN, std=STD),
         output=_LOG_SCALE,
-        scale_of=of,
-        metric=metric,
+        scale_of=about["targets"]["engine"],
+        metric=about["targets"]["metric"],
         canonical=network.config.canonical,
-        sigma=round(sigma, 4),
+        sigma=round(about["sigma"], 4),
         source=wanted.source or "metric_depth train scale",
     )
-    comment = f"Scale of a picture for the depth of {of} (paper 002). For solver.prior."
+    comment = f"Scale of a picture for {manifest.scale_of} (paper 002). For solver.prior."
     write_manifest(manifest, path.with_suffix(".yaml"), comment, ScalePrior.load)
     return Exported(path.with_suffix(".yaml"), (path,), found)
 

@@ -15,9 +15,8 @@ from torch.nn import functional
 
 from metric_depth_ros.learning.models.encoder import Encoder
 from metric_depth_ros.learning.models.layers import start
+from metric_depth_ros.learning.models.named_encoders import build_encoder
 from metric_depth_ros.learning.models.pyramid import FocusConv, PyramidConfig, PyramidDecoder
-from metric_depth_ros.learning.models.small_depth import SmallEncoder
-from metric_depth_ros.learning.models.tiny_depth import TinyEncoder
 from metric_depth_ros.near_far import FOCUSES
 
 # Largest depth of a single head, in metres (table 3a).
@@ -95,7 +94,7 @@ class MetricSolver(nn.Module):  # type: ignore[misc]  # torch carries no types h
             self.near = DPTDecoder(sizes, width, outputs)
             self.far = DPTDecoder(sizes, width, 1) if two else None
         else:
-            self.encoder = TinyEncoder() if c.encoder == "tiny" else SmallEncoder(c.encoder)
+            self.encoder = build_encoder(c.encoder)
             start(self.encoder)
             self.near = _pyramid(self.encoder, width, outputs)
             self.far = _pyramid(self.encoder, width, 1) if two else None

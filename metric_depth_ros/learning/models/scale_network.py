@@ -8,12 +8,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from metric_depth_ros.errors import ConfigError
-from metric_depth_ros.learning.models.efficientnet_lite import SIZES
 from metric_depth_ros.learning.models.encoder import Encoder
 from metric_depth_ros.learning.models.layers import convolution, start
-from metric_depth_ros.learning.models.small_depth import SmallEncoder
-from metric_depth_ros.learning.models.tiny_depth import TinyEncoder
+from metric_depth_ros.learning.models.named_encoders import build_encoder
 
 PLAIN = "plain"
 
@@ -60,7 +57,7 @@ class ScaleNetwork(nn.Module):  # type: ignore[misc]  # torch carries no types h
         """Raises ConfigError for an unknown encoder."""
         super().__init__()
         self.config = c = config or ScaleNetworkConfig()
-        self.encoder = _encoder(c.encoder)
+        self.encoder = PlainEncoder() if c.encoder == PLAIN else build_encoder(c.encoder)
         self.convolutions = nn.Sequential(
             convolution(self.encoder.channels[-1], c.width), convolution(c.width, c.width)
         )
@@ -75,13 +72,3 @@ class ScaleNetwork(nn.Module):  # type: ignore[misc]  # torch carries no types h
         # What there is on average, and whether it is anywhere.
         pooled = torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], 1)
         return self.layers(pooled)[:, 0]
-
-
-def _encoder(name: str) -> Encoder:
-    if name == PLAIN:
-        return PlainEncoder()
-    if name == "tiny":
-        return TinyEncoder()
-    if name not in SIZES:
-        raise ConfigError(f"encoder: {name!r}; known are {', '.join((*SIZES, 'tiny', PLAIN))}.")
-    return SmallEncoder(name)

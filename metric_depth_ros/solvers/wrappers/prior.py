@@ -27,8 +27,8 @@ class WithPrior(Solver):
     precision-weighted mean of the two moves the solver's depth by w = v / (v + sigma^2) of the way to the
     prior's level. So one anchor and the prior count about alike, and a hundred anchors stand alone. If the
     two levels are t apart, more than twice their standard deviation, sigma^2 grows by the excess of t^2: a
-    prior that is wrong has no weight. Without any usable anchor depth is the prior's; a solver with a memory
-    is asked first.
+    prior that is wrong has no weight. Without any usable anchor depth is the prior's. A scale that a solver
+    carries from earlier images comes before the prior, with anchors and without.
     """
 
     def __init__(self, solver: Solver) -> None:
@@ -52,10 +52,10 @@ class WithPrior(Solver):
         except AnchorError:
             return prior_depth(given)
         count = int(fitted.info["anchors"])
-        if count == 0:  # the prior itself, or from memory, whose scale was that of many anchors
+        apart = _level_between(fitted.depth, prior.depth)
+        if count == 0 or fitted.info.get("carried") or apart is None:
             return fitted
         variance = ANCHOR_SPREAD**2 / count
-        apart = _level_between(fitted.depth, prior.depth)
         excess = max(0.0, apart**2 - _DOUBTED**2 * (variance + prior.sigma**2))
         weight = variance / (variance + prior.sigma**2 + excess)
         factor = np.float32(np.exp(weight * apart))
@@ -66,13 +66,13 @@ class WithPrior(Solver):
         return replace(fitted, depth=fitted.depth * factor, sigma=sigma, info=info)
 
 
-def _level_between(depth: FloatArray, prior: FloatArray) -> float:
-    """Median log ratio of the prior's depth to a solver's, 0 where nothing can be compared."""
+def _level_between(depth: FloatArray, prior: FloatArray) -> float | None:
+    """Median log ratio of the prior's depth to a solver's; None if no pixel has both."""
     ours, theirs = depth[::_STEP, ::_STEP], prior[::_STEP, ::_STEP]
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.log(theirs / ours)
     ratio = ratio[np.isfinite(ratio)]
-    return float(np.median(ratio)) if len(ratio) else 0.0
+    return float(np.median(ratio)) if len(ratio) else None
 
 
 def _narrowed(relative_sigma: FloatArray, weight: float, variance: float) -> FloatArray:

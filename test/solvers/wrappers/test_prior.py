@@ -91,9 +91,10 @@ def test_unusable_anchors_leave_the_prior_and_holes_in_it_do_no_harm():
     with_holes = solved("auto", anchors, dataclasses.replace(prior, depth=holes))
     np.testing.assert_allclose(with_holes.depth, solved("auto", anchors, prior).depth, rtol=2e-3)
     nothing = dataclasses.replace(prior, depth=np.full_like(holes, np.nan))
-    np.testing.assert_allclose(
-        solved("auto", anchors, nothing).depth, solved("auto", anchors).depth, rtol=1e-6
-    )
+    alone, both = solved("auto", anchors), solved("auto", anchors, nothing)
+    np.testing.assert_array_equal(both.depth, alone.depth)
+    np.testing.assert_array_equal(both.sigma, alone.sigma)
+    assert "prior_weight" not in both.info
 
 
 def test_inputs_are_not_modified():
@@ -113,3 +114,6 @@ def test_memory_comes_before_the_prior():
     carried = solver.solve(given(NONE, prior, stamp_ns=2 * 10**8))
     assert carried.info.get("carried") and "prior" not in carried.info
     np.testing.assert_allclose(carried.depth, 2 * smooth_relative(), rtol=0.1)
+    few = solver.solve(given(anchors_on(2 * smooth_relative(), 1), prior, stamp_ns=3 * 10**8))
+    assert few.info.get("carried") and "prior" not in few.info
+    np.testing.assert_allclose(few.depth, 2 * smooth_relative(), rtol=0.1)

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.learning.models.metric_solver import DINO, PATCH, MetricSolver, MetricSolverConfig
-from metric_depth_ros.learning.models.small_depth import SmallDepth, SmallDepthConfig, SmallEncoder
-from metric_depth_ros.learning.models.tiny_depth import TinyDepth
+from metric_depth_ros.learning.models.named_encoders import depth_network_with
+from metric_depth_ros.learning.models.small_depth import SmallEncoder
 from metric_depth_ros.learning.training import checkpoint
 from metric_depth_ros.learning.training.augment import mirrored
 from metric_depth_ros.learning.training.checks import check_run, check_same, choose_device
@@ -172,7 +172,7 @@ def _begin_with(network: MetricSolver, weights: str) -> None:
     """Loads initial weights into the network. Raises ModelError if they are missing or do not fit."""
     encoder = network.config.encoder
     if encoder not in DINO:
-        depth = TinyDepth() if encoder == "tiny" else SmallDepth(SmallDepthConfig(encoder=encoder))
+        depth = depth_network_with(encoder)
         checkpoint.load_weights(depth, weights)
         network.start_from(depth.state_dict())
     else:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from metric_depth_ros.errors import ConfigError
+from metric_depth_ros.learning.models.named_encoders import ENCODERS
+from metric_depth_ros.learning.models.scale_network import PLAIN
 from metric_depth_ros.learning.training.checks import check_run
 from metric_depth_ros.learning.training.settings import RunSettings
 
@@ -38,6 +40,11 @@ class ScaleSettings(RunSettings):
 
 def check_settings(settings: ScaleSettings, resume: bool) -> None:
     """Raises ConfigError for invalid settings, InputError for a folder that cannot be written."""
+    known = (*ENCODERS, PLAIN)
+    if settings.encoder not in known:
+        raise ConfigError(f"encoder: {settings.encoder!r}; known are {', '.join(known)}.")
+    if settings.encoder == PLAIN and settings.weights:
+        raise ConfigError("weights: the plain encoder has none to begin with. Leave --weights out.")
     if min(settings.size) < 32:
         raise ConfigError(f"size: {settings.size[0]}x{settings.size[1]}; needed at least 32x32.")
     if not settings.halved_every > 0:

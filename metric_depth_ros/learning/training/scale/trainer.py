@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,9 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from metric_depth_ros.errors import ConfigError
-from metric_depth_ros.learning.models.scale_network import PLAIN, ScaleNetwork, ScaleNetworkConfig
-from metric_depth_ros.learning.models.small_depth import SmallDepth, SmallDepthConfig
-from metric_depth_ros.learning.models.tiny_depth import TinyDepth
+from metric_depth_ros.learning.models.named_encoders import depth_network_with
+from metric_depth_ros.learning.models.scale_network import ScaleNetwork, ScaleNetworkConfig
 from metric_depth_ros.learning.training import checkpoint
 from metric_depth_ros.learning.training.augment import relit, stretched
 from metric_depth_ros.learning.training.checks import check_same
@@ -31,8 +30,8 @@ from metric_depth_ros.types import FloatArray, ImageArray, IntArray
 
 # Settings that must not change when a run is resumed.
 _SAME = (
-    "targets", "filtered", "encoder", "size", "batch", "learning_rate", "halved_every", "frozen",
-    "encoder_rate", "seed",
+    "filtered", "encoder", "size", "batch", "learning_rate", "halved_every", "frozen", "encoder_rate", "seed",
+    "families",
 )  # fmt: skip
 # Most images to validate on, and how many at once.
 _MOST, _TOGETHER = 600, 32
@@ -71,7 +70,7 @@ class ScaleTrainer(Trainer):
     def __init__(self, settings: ScaleSettings, *, resume: bool = False) -> None:
         """Raises ConfigError, InputError or ModelError if settings, data or checkpoint cannot be used."""
         check_settings(settings, resume)
-        self.targets = ScaleTargets(settings.targets, filtered=settings.filtered)
+        self.targets = ScaleTargets(settings.targets, filtered=settings.filtered, families=settings.families)
         parts = min(settings.threads or os.cpu_count() or 1, settings.batch)
         torch.set_num_threads(1)
         torch.set_flush_denormal(True)
@@ -81,8 +80,9 @@ class ScaleTrainer(Trainer):
         if state:
             _check_same_run(settings, self.targets, state)
         network = self._network(settings, state)
-        good = settings.weights is not None and settings.encoder != PLAIN
-        pretrained = network.encoder if good else None
+        begun = state["settings"] if state else asdict(settings)
+        pretrained = network.encoder if begun["weights"] else None
+        self._sigma: float | None = state["about"]["sigma"] if state else None
         super().__init__(settings, network, state, threads=parts, pretrained=pretrained)
         self._parts = parts
         self._workers: Workers[ScaleBatch] = Workers(network, _objective, parts)
@@ -125,14 +125,17 @@ class ScaleTrainer(Trainer):
 
     def _validated(self) -> tuple[Mapping[str, ScaleScore], float]:
         """Scores on held-out pictures and, to compare, on as many of training as they are."""
-        held_out, trained = (
-            score_of(self.average, self.targets, index[:: max(1, len(index) // _MOST)], self.settings.size)
-            for index in (self.targets.validation, self.targets.training)
+        parts = (self.targets.validation, self.targets.training, self.targets.held_out)
+        held_out, trained, unfiltered = (
+            score_of(self.average, self.targets, index, self.settings.size) for index in parts
         )
+        if held_out.loss < self._best_loss:
+            self._sigma = unfiltered.loss**0.5
         return {"held out": held_out, "training": trained}, held_out.loss
 
     def _about(self) -> dict[str, Any]:
-        return {"engine": self.targets.about.engine, "metric": self.targets.about.metric}
+        """What the targets are of, and the deviation of the log factor on all held-out pictures."""
+        return {"targets": asdict(self.targets.about), "sigma": self._sigma}
 
     def _network(self, settings: ScaleSettings, state: dict[str, Any] | None) -> ScaleNetwork:
         """Network with which a run continues or starts."""
@@ -157,22 +160,25 @@ def _objective(network: nn.Module, batch: ScaleBatch) -> Tensor:
 def score_of(
     network: ScaleNetwork, targets: ScaleTargets, index: IntArray, size: tuple[int, int]
 ) -> ScaleScore:
-    """Scores on some of the pictures. Raises InputError if one is damaged."""
-    found = log_scales(network, [targets.image(int(number)) for number in index], size)
+    """Scores on up to 600 of the pictures, evenly. Raises InputError if one is damaged."""
+    index = index[np.unique(np.linspace(0, len(index) - 1, min(_MOST, len(index))).astype(np.intp))]
+    found = log_scales(network, (targets.image(int(number)) for number in index), size)
     wanted = targets.log_scale[index]
     apart = np.exp(found) - np.exp(wanted)
     loss = float(np.square(found - wanted).mean())
     return ScaleScore(loss, float(np.abs(apart).mean()), float(np.sqrt(np.square(apart).mean())))
 
 
-def log_scales(network: ScaleNetwork, images: Sequence[ImageArray], size: tuple[int, int]) -> FloatArray:
+def log_scales(network: ScaleNetwork, images: Iterable[ImageArray], size: tuple[int, int]) -> FloatArray:
     """Estimated log factors (N,) of images, stretched to ``size`` (width, height)."""
-    found = []
+    small = np.stack([stretched(image, size) for image in images])
     with torch.inference_mode():
-        for begin in range(0, len(images), _TOGETHER):
-            small = np.stack([stretched(image, size) for image in images[begin : begin + _TOGETHER]])
-            found.append(network(normalised(small, "cpu")).numpy())
-    return np.concatenate(found)
+        parts = [network(normalised(part, "cpu")).numpy() for part in _split(small)]
+    return np.concatenate(parts)
+
+
+def _split(images: ImageArray) -> Iterator[ImageArray]:
+    yield from (images[begin : begin + _TOGETHER] for begin in range(0, len(images), _TOGETHER))
 
 
 def load_scale_network(run: str | Path) -> tuple[ScaleNetwork, dict[str, Any]]:
@@ -189,20 +195,19 @@ def build_scale_network(state: dict[str, Any], *, weights: str = "best") -> Scal
 
 
 def _begin_with(network: ScaleNetwork, encoder: str, weights: str) -> None:
-    """Loads the encoder of a depth network. Raises ConfigError for "plain", ModelError if they do not fit."""
-    if encoder == PLAIN:
-        raise ConfigError("weights: the plain encoder has none to begin with. Leave --weights out.")
-    depth = TinyDepth() if encoder == "tiny" else SmallDepth(SmallDepthConfig(encoder=encoder))
+    """Loads the encoder of a depth network. Raises ModelError if the weights do not fit."""
+    depth = depth_network_with(encoder)
     checkpoint.load_weights(depth, weights)
     network.encoder.load_state_dict(depth.encoder.state_dict())
 
 
 def _check_same_run(settings: ScaleSettings, targets: ScaleTargets, state: dict[str, Any]) -> None:
-    """Raises ConfigError if a run is resumed with other settings or targets of another network."""
-    before = state["about"].get("engine")
-    if before != targets.about.engine:
-        raise ConfigError(
-            f"targets: of network {targets.about.engine}; the run that is resumed has {before}. Name the "
-            "run's own targets, or begin anew."
-        )
+    """Raises ConfigError if a run is resumed with other settings or other targets."""
+    before, now = state["about"]["targets"], asdict(targets.about)
+    for name in ("engine", "metric", "canonical", "digest"):
+        if before[name] != now[name]:
+            raise ConfigError(
+                f"targets: {name} {now[name]!r}; the run that is resumed has {before[name]!r}. Name the "
+                "run's own targets, or begin anew."
+            )
     check_same(settings, state["settings"], _SAME)
