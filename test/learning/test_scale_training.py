@@ -321,7 +321,7 @@ def test_a_prior_that_does_not_fit_is_named(exported, toy_manifest):
         return build_pipeline(from_flat({"engine.manifest": str(toy_manifest), "solver.prior": str(prior)}))
 
     for changes in ({"metric": True}, {"scale_of": "another"}):
-        with pytest.raises(ConfigError, match="s is for the .* of .*; the network is toy"):
+        with pytest.raises(ConfigError, match=r"s is for the .* of .*; the network is toy"):
             built(other, **changes)
     with pytest.raises(ModelError, match="gave nothing of shape None"):
         built(other, output="nothing")
