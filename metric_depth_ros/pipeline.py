@@ -153,8 +153,8 @@ class MetricDepthPipeline:
         Raises:
             InputError: the image is not of its camera's size, or its label image is missing or of
                 another shape.
-            AnchorError: fewer usable anchors than ``anchors.min_count``, and none in memory; or none, and
-                the network is not metric.
+            AnchorError: without a prior, fewer usable anchors than ``anchors.min_count``, and none in memory;
+                or none, and the network is not metric.
         """
         return self.solve(self.perceive(sample))
 

@@ -131,7 +131,8 @@ class ExtrinsicsConfig:
 class AnchorsConfig:
     min_count: int = option(
         3,
-        "with fewer anchors no depth is published; 0: without anchors use a metric network's own depth",
+        "with fewer anchors no depth is published, unless there is a prior; 0: without anchors use a metric "
+        "network's own depth",
         low=0,
         high=100000,
     )
