@@ -42,8 +42,10 @@ ARMS: dict[str, dict[str, Any]] = {
 
 
 def part_of(shards: Path, part: float, to: Path) -> Path:
-    """Folder with links to the first of the shards."""
+    """Folder with links to the first of the shards; ends the program if they are fewer than one."""
     files = sorted(shards.glob("shard_*.zip"))
+    if part * len(files) < 1:
+        raise SystemExit(f"{shards}: {len(files)} shards; needed {round(1 / part)} for a part of {part:g}.")
     to.mkdir(parents=True, exist_ok=True)
     for file in (shards / "dataset.json", *files[: max(1, round(part * len(files)))]):
         if not (to / file.name).exists():

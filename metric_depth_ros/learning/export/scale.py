@@ -22,8 +22,8 @@ from metric_depth_ros.runtimes import build_runtime
 from metric_depth_ros.types import FloatArray
 
 _IMAGE, _LOG_SCALE = "image", "log_scale"
-# Largest difference of the log factor from torch's: half a percent of the factor.
-_PARITY = 5e-3
+# Largest difference of the log factor from torch's: two percent of the factor, with weights in float16.
+_PARITY = 2e-2
 _COMPARED = 8
 
 

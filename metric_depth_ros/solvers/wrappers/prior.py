@@ -7,13 +7,14 @@ from dataclasses import replace
 import numpy as np
 
 from metric_depth_ros.errors import AnchorError
+from metric_depth_ros.solvers.fitting.observations import DEVIATION
 from metric_depth_ros.solvers.prior_only import prior_depth
 from metric_depth_ros.solvers.solver import Solver
 from metric_depth_ros.types import FloatArray, MetricDepth, SolverInput
 
-# Standard deviation of the log scale that one anchor gives: how far a network's depth is off at one pixel
-# from what it is on the whole (ours; measured on develop frames and held-out scenes).
-ANCHOR_SPREAD = 0.35
+# Standard deviation of the log scale that one anchor gives (how far depth is off at one pixel from what it is
+# on the whole) over the image's own deviation of log depth: ours; .56 and .64 on the develop frames.
+ANCHOR_SPREAD = 0.55
 # A prior farther than this many standard deviations from the anchors' scale is wrong, not only uncertain.
 _DOUBTED = 2.0
 # Step in pixels at which the maps' levels are compared.
@@ -23,12 +24,13 @@ _STEP = 4
 class WithPrior(Solver):
     """Any solver, its depth multiplied so that its scale is the best guess from anchors and prior together.
 
-    Ours. Of N anchors the log scale has the variance v = 0.35^2 / N, and the prior's has sigma^2. The
-    precision-weighted mean of the two moves the solver's depth by w = v / (v + sigma^2) of the way to the
-    prior's level. So one anchor and the prior count about alike, and a hundred anchors stand alone. If the
-    two levels are t apart, more than twice their standard deviation, sigma^2 grows by the excess of t^2: a
-    prior that is wrong has no weight. Without any usable anchor depth is the prior's. A scale that a solver
-    carries from earlier images comes before the prior, with anchors and without.
+    Ours. Of N anchors the log scale has the variance v = (0.55 s)^2 / N, s the deviation of log depth in the
+    image, and the prior's has sigma^2. The precision-weighted mean of the two moves the solver's depth by
+    w = v / (v + sigma^2) of the way to the prior's level. So indoors one anchor counts more than a prior,
+    outdoors less, and a hundred anchors stand alone. If the two levels are t apart, more than twice their
+    standard deviation, sigma^2 grows by the excess of t^2: a prior that is wrong has no weight. Without any
+    usable anchor depth is the prior's. A scale that a solver carries from earlier images comes before the
+    prior, with anchors and without.
     """
 
     def __init__(self, solver: Solver) -> None:
@@ -55,7 +57,7 @@ class WithPrior(Solver):
         apart = _level_between(fitted.depth, prior.depth)
         if count == 0 or fitted.info.get("carried") or apart is None:
             return fitted
-        variance = ANCHOR_SPREAD**2 / count
+        variance = (ANCHOR_SPREAD * _deviation(fitted.depth)) ** 2 / count
         excess = max(0.0, apart**2 - _DOUBTED**2 * (variance + prior.sigma**2))
         weight = variance / (variance + prior.sigma**2 + excess)
         factor = np.float32(np.exp(weight * apart))
@@ -64,6 +66,15 @@ class WithPrior(Solver):
             sigma = _narrowed(fitted.sigma / fitted.depth, weight, variance) * fitted.depth * factor
         info = {**fitted.info, "prior": prior.name, "prior_weight": float(weight)}
         return replace(fitted, depth=fitted.depth * factor, sigma=sigma, info=info)
+
+
+def _deviation(depth: FloatArray) -> float:
+    """Standard deviation of log depth from the median deviation; 0 without any depth."""
+    known = depth[::_STEP, ::_STEP]
+    logarithm = np.log(known[np.isfinite(known) & (known > 0)])
+    if not len(logarithm):
+        return 0.0
+    return float(DEVIATION * np.median(np.abs(logarithm - np.median(logarithm))))
 
 
 def _level_between(depth: FloatArray, prior: FloatArray) -> float | None:

@@ -26,6 +26,12 @@ def solved(name, anchors, prior=None, **more):
     return build_solver(SolverConfig(name=name)).solve(given(anchors, prior, **more))
 
 
+def spread_of(metric):
+    """Standard deviation of the log scale that one anchor gives."""
+    logarithm = np.log(metric.depth[::4, ::4])
+    return ANCHOR_SPREAD * 1.4826 * np.median(np.abs(logarithm - np.median(logarithm)))
+
+
 def prior_of(factor, sigma=0.35):
     return Prior((factor * smooth_relative()).astype(np.float32), sigma, "made")
 
@@ -48,7 +54,7 @@ def test_the_prior_s_weight_falls_with_the_number_of_anchors(name, count):
     """Both have the same shape, so depth is one of them, or a weighted geometric mean of the two."""
     anchors = anchors_on(2 * smooth_relative(), count, sigma=1e-4)
     alone, both = solved(name, anchors), solved(name, anchors, prior_of(3.0, sigma=0.2))
-    variance = ANCHOR_SPREAD**2 / both.info["anchors"]
+    variance = spread_of(alone) ** 2 / both.info["anchors"]
     weight = variance / (variance + 0.2**2)
     assert both.info["prior_weight"] == pytest.approx(weight)
     np.testing.assert_allclose(both.depth / alone.depth, 1.5**weight, rtol=2e-3)
@@ -69,7 +75,8 @@ def test_a_prior_that_is_wrong_has_no_weight(count):
 
 def test_one_anchor_and_a_prior_as_uncertain_count_alike():
     anchors = anchors_on(2 * smooth_relative(), 1, sigma=1e-4)
-    answer = solved("auto", anchors, prior_of(3.0, sigma=ANCHOR_SPREAD))
+    spread = spread_of(solved("auto", anchors))
+    answer = solved("auto", anchors, prior_of(3.0, sigma=spread))
     np.testing.assert_allclose(answer.depth, np.sqrt(6) * smooth_relative(), rtol=1e-3)
 
 
