@@ -27,8 +27,8 @@ BUNDLED_PRIORS = {
 }
 # Standard deviation of the log scale of networks whose manifest states none (ours).
 UNSTATED_SIGMA = 0.35
-# How much larger the error of a scale is on pictures unlike the training's (ours; 1.3 on indoor develop frames,
-# less on outdoor ones).
+# How much larger the error of a scale is on pictures unlike the training's (ours: 1.3 on the indoor develop
+# frames, less on the outdoor ones).
 _UNSEEN = 1.3
 
 
