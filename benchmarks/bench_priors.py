@@ -2,7 +2,8 @@
 
     python benchmarks/bench_priors.py DATA... [--priors scale_cnn,metric_solver] [--solver auto] [--every 1]
 
-DATA are folders of frames or shards that were not trained on, or folders of them. Tables, by place:
+DATA are folders of frames or shards that were not trained on, or folders of them; frames without intrinsics
+are left out. Tables, by place:
 
 - of scale networks, paper 002's table I: MAE and RMSE of the factor; and its table II: AbsRel, RMSE and
   delta1 of one factor for all pictures (their median best one; of metric networks: none), of every picture's
@@ -107,7 +108,8 @@ def main() -> None:
     for folder in find_sets(args.data):
         every = any(folder.glob("shard_*.zip"))
         for view in list(read_views(folder, source, every=every))[:: args.every if every else 1]:
-            places[view.place].append(view)
+            if view.camera is not None:
+                places[view.place].append(view)
     names = args.priors.split(",")
     for place, views in sorted(places.items()):
         print(f"\n## {place}, {len(views)} pictures")

@@ -182,3 +182,23 @@ def test_metres_without_anchors_tell_near_scenes_from_far_ones(metric_solver):
     ours = [abs_rel(depth, truth) for depth, truth in zip(found, truths, strict=True)]
     constant = [abs_rel(np.full_like(truth, np.median(middles)), truth) for truth in truths]
     assert np.mean(ours) < np.mean(constant)
+
+
+def test_the_scale_of_a_picture_is_better_than_one_for_all():
+    """On rendered scenes that were not trained on; the one depth is chosen knowing them all."""
+    pytest.importorskip("embreex")
+    from metric_depth_ros.priors import build_prior
+    from metric_depth_synthetic.dataset import SyntheticDataset
+
+    prior, engine = (
+        build_prior("scale_cnn", EngineConfig()),
+        build_engine(EngineConfig(runtime="onnxruntime")),
+    )
+    data = SyntheticDataset(["room", "tabletop", "street"], seed=987_654, views_per_scene=1)
+    errors, usual = [], []
+    for view in map(data.__getitem__, range(24)):
+        known = np.isfinite(view.depth)
+        depth = prior(view.image, engine.predict(view.image), view.camera).depth
+        errors.append(np.median(np.log(depth[known]) - np.log(view.depth[known])))
+        usual.append(np.log(np.median(view.depth[known])))
+    assert np.median(np.abs(errors)) < 0.6 * np.median(np.abs(np.subtract(usual, np.median(usual))))
