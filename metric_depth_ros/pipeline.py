@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -202,6 +203,7 @@ class MetricDepthPipeline:
             )
             solve = self._solver.solve if len(anchors) or self.remembers else prior_depth
             metric = within_limits(solve(given), self.config.solver)
+        metric = replace(metric, info={"scale_from": _scale_from(metric.info), **metric.info})
         return Result(metric, camera, image, anchors, perceived.sample, clock.seconds)
 
     def _prepared(self, sample: Sample) -> tuple[ImageArray, Camera]:
@@ -269,6 +271,15 @@ class MetricDepthPipeline:
                 "or lower anchors.min_count."
             )
         return anchors
+
+
+def _scale_from(info: Mapping[str, Any]) -> str:
+    """What the scale of a result is from, in the order in which it is taken: the best there is."""
+    if not info.get("anchors", 1):  # a solver of yours may not say
+        return "prior" if "prior" in info else "earlier images"
+    if info.get("carried"):
+        return "anchors and earlier images"
+    return "anchors and prior" if "prior" in info else "anchors"
 
 
 @dataclass

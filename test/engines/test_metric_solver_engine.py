@@ -157,7 +157,7 @@ def test_without_anchors_its_own_metres_are_given_where_that_is_allowed():
     assert np.isnan(result.metric.depth[~near]).all() and result.metric.info["anchors"] == 0
     assert pipeline.needs_no_points
     slid = pipeline.with_config(updated(pipeline.config, {"solver.focus_m": 4.0})).process(sample_of(0))
-    assert slid.metric.info == {"anchors": 0, "prior": "made"}
+    assert slid.metric.info == {"scale_from": "prior", "anchors": 0, "prior": "made"}
     with pytest.raises(AnchorError, match="usable"):
         pipeline_of(engine_of(Decoders())).process(sample_of(0))
 

@@ -302,6 +302,10 @@ def test_an_image_without_points_has_the_depth_of_its_scale(exported, toy_manife
     named = build_pipeline(from_flat({**told, "solver.name": "scale_cnn"})).process(sample)
     np.testing.assert_array_equal(alone.metric.depth, named.metric.depth)
     assert alone.metric.info["prior"] == "s" and "prior" in alone.timings
+    assert alone.metric.info["scale_from"] == "prior"
+    points = np.array([[0, 0, 2.0], [0.2, 0.1, 2.0]], np.float32)
+    few = build_pipeline(from_flat(told)).process(dataclasses.replace(sample, points_camera=points))
+    assert few.metric.info["scale_from"] == "anchors and prior"
     network, _ = load_scale_network(exported.parent / "run")
     log = float(training.log_scales(network, [picture.image], (64, 48))[0])
     wanted = np.exp(log) * picture.camera.relative_focal

@@ -53,7 +53,7 @@ class WithPrior(Solver):
             fitted = self._solver.solve(given)
         except AnchorError:
             return prior_depth(given)
-        count = int(fitted.info["anchors"])
+        count = int(fitted.info.get("anchors", len(given.anchors)))
         apart = _level_between(fitted.depth, prior.depth)
         if count == 0 or fitted.info.get("carried") or apart is None:
             return fitted

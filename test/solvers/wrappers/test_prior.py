@@ -10,9 +10,9 @@ from made_scenes import OURS, anchors_on, quarters, smooth_relative
 
 from metric_depth_ros.config import SOLVERS, BasisConfig, SolverConfig
 from metric_depth_ros.errors import AnchorError
-from metric_depth_ros.solvers import build_solver
-from metric_depth_ros.solvers.wrappers.prior import ANCHOR_SPREAD
-from metric_depth_ros.types import Anchors, Prior, RelativeDepth, SolverInput
+from metric_depth_ros.solvers import Solver, build_solver
+from metric_depth_ros.solvers.wrappers.prior import ANCHOR_SPREAD, WithPrior
+from metric_depth_ros.types import Anchors, MetricDepth, Prior, RelativeDepth, SolverInput
 
 NONE = Anchors(np.empty((0, 2)), np.empty(0), np.empty(0))
 
@@ -124,3 +124,17 @@ def test_memory_comes_before_the_prior():
     few = solver.solve(given(anchors_on(2 * smooth_relative(), 1), prior, stamp_ns=3 * 10**8))
     assert few.info.get("carried") and "prior" not in few.info
     np.testing.assert_allclose(few.depth, 2 * smooth_relative(), rtol=0.1)
+
+
+def test_a_solver_that_says_nothing_of_its_anchors_has_those_it_was_given():
+    class Silent(Solver):
+        def __init__(self, config):
+            pass
+
+        def solve(self, given):
+            return MetricDepth(2 * given.relative.values)
+
+    anchors = anchors_on(2 * smooth_relative(), 5)
+    answer = WithPrior(Silent(SolverConfig())).solve(given(anchors, prior_of(2.7, sigma=0.2)))
+    weight = spread_of(MetricDepth(2 * smooth_relative())) ** 2 / 5
+    assert answer.info["prior_weight"] == pytest.approx(weight / (weight + 0.2**2), rel=1e-3)
