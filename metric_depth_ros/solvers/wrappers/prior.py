@@ -63,7 +63,9 @@ class WithPrior(Solver):
         factor = np.float32(np.exp(weight * apart))
         sigma = None
         if fitted.sigma is not None:
-            sigma = _narrowed(fitted.sigma / fitted.depth, weight, variance) * fitted.depth * factor
+            with np.errstate(divide="ignore", invalid="ignore"):  # solvers may give depths of 0 and infinity
+                narrowed = _narrowed(fitted.sigma / fitted.depth, weight, variance)
+                sigma = narrowed * fitted.depth * factor
         info = {**fitted.info, "prior": prior.name, "prior_weight": float(weight)}
         return replace(fitted, depth=fitted.depth * factor, sigma=sigma, info=info)
 
