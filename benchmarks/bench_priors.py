@@ -41,16 +41,23 @@ def known_values(view: KnownView, depth: FloatArray) -> FloatArray:
     return np.asarray(depth[v, u])
 
 
+def factors_of(views: Sequence[KnownView], prior: ScalePrior) -> dict[str, list[float]]:
+    """Factors of all views: one for all of them, every view's best, and what the network says."""
+    best = [
+        best_scale(known_values(v, unit_depth(v.relative)), v.known.pixels.depth, bounds_of(v.relative))
+        for v in views
+    ]
+    usual = 1.0 if prior.manifest.metric else float(np.median(best))
+    said = [prior.factor(view.image, view.camera) for view in views]
+    return {"one factor": [usual] * len(best), "oracle": best, "adaptive": said}
+
+
 def paper_tables(views: Sequence[KnownView], prior: ScalePrior) -> str:
     """Tables I and II of paper 002 for the views of a place."""
     maps = [known_values(view, unit_depth(view.relative)) for view in views]
     truths = [view.known.pixels.depth for view in views]
-    best = [best_scale(m, t, bounds_of(v.relative)) for m, t, v in zip(maps, truths, views, strict=True)]
-    said = []
-    for view in views:
-        focal = view.camera.relative_focal if prior.manifest.canonical and view.camera else 1.0
-        said.append(focal * np.exp(prior.log_scale(view.image)))
-    usual = 1.0 if prior.manifest.metric else float(np.median(best))
+    factors_by_name = factors_of(views, prior)
+    best, said = factors_by_name["oracle"], factors_by_name["adaptive"]
     apart, log = np.subtract(said, best), np.log(said) - np.log(best)
     lines = [
         f"factor: MAE {np.abs(apart).mean():.4f}, RMSE {np.sqrt(np.square(apart).mean()):.4f}; log: "
@@ -58,7 +65,7 @@ def paper_tables(views: Sequence[KnownView], prior: ScalePrior) -> str:
         f"manifest: sigma {prior.manifest.sigma:g}\n"
     ]
     lines += [f"| means over pictures | {' | '.join(METRICS)} |", "|---|---:|---:|---:|"]
-    for name, factors in (("one factor", [usual] * len(best)), ("oracle", best), ("adaptive", said)):
+    for name, factors in factors_by_name.items():
         scores = [
             [metric(s * m, t) for metric in METRICS.values()]
             for s, m, t in zip(factors, maps, truths, strict=True)

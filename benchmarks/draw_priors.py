@@ -14,31 +14,16 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from bench_priors import factors_of
 
 from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.evaluation.frames import KnownView, build_source, find_sets, read_views
 from metric_depth_ros.geometry import unproject
 from metric_depth_ros.priors import ScalePrior, build_prior
-from metric_depth_ros.scale import best_scale, bounds_of, unit_depth
+from metric_depth_ros.scale import unit_depth
 from metric_depth_ros.types import FloatArray
 
 COLOURS = {"truth": "black", "one factor": "tab:red", "adaptive": "tab:blue", "oracle": "tab:green"}
-
-
-def factors_of(views: list[KnownView], prior: ScalePrior) -> list[dict[str, float]]:
-    """Of each view: one factor for all, the network's, the best."""
-    best = []
-    for view in views:
-        u, v = np.rint(view.known.pixels.uv).astype(np.intp).T
-        map_ = unit_depth(view.relative)[v, u]
-        best.append(best_scale(map_, view.known.pixels.depth, bounds_of(view.relative)))
-    usual = 1.0 if prior.manifest.metric else float(np.median(best))
-    said = [
-        np.exp(prior.log_scale(view.image))
-        * (view.camera.relative_focal if prior.manifest.canonical and view.camera else 1.0)
-        for view in views
-    ]
-    return [{"one factor": usual, "adaptive": float(s), "oracle": b} for s, b in zip(said, best, strict=True)]
 
 
 def draw(view: KnownView, factors: dict[str, float], path: Path) -> None:
@@ -91,8 +76,9 @@ def main() -> None:
     source = build_source(EngineConfig(), args.engine)
     views = [view for folder in find_sets(args.data) for view in read_views(folder, source) if view.camera]
     args.out.mkdir(parents=True, exist_ok=True)
-    drawn = list(zip(views, factors_of(views, prior), strict=True))
-    for view, factors in drawn[:: max(1, len(drawn) // args.most)][: args.most]:
+    by_name = factors_of(views, prior)
+    for at in range(0, len(views), max(1, len(views) // args.most))[: args.most]:
+        view, factors = views[at], {name: factors[at] for name, factors in by_name.items()}
         draw(view, factors, args.out / f"{view.name.replace('/', '_')}.png")
 
 

@@ -140,6 +140,20 @@ class ScalePrior:
         wanted = request or Request("onnxruntime")
         return cls(manifest, choose_runtime(scale_model(manifest, path.parent), wanted).runtime)
 
+    def factor(self, image: ImageArray, camera: Camera | None) -> float:
+        """Factor that makes the ``unit_depth`` of an image (H, W, 3) metric.
+
+        Raises:
+            InputError: the network is canonical, and there is no camera.
+            ModelError: as ``log_scale``.
+        """
+        scale = float(np.exp(self.log_scale(image)))
+        if not self.manifest.canonical:
+            return scale
+        if camera is None:
+            raise InputError(f"prior: no camera; {self.manifest.name} needs the focal length.")
+        return scale * camera.relative_focal
+
     def log_scale(self, image: ImageArray) -> float:
         """Log of the factor for an image (H, W, 3), of the manifest's camera if it is canonical.
 
@@ -167,16 +181,10 @@ class ScalePrior:
 
         Raises:
             ConfigError: it was trained for another depth network.
-            InputError: it is canonical, and there is no camera.
-            ModelError: as ``log_scale``.
+            InputError, ModelError: as ``factor``.
         """
         self._check(relative)
-        scale = np.exp(self.log_scale(image))
-        if self.manifest.canonical:
-            if camera is None:
-                raise InputError(f"prior: no camera; {self.manifest.name} needs the focal length.")
-            scale *= camera.relative_focal
-        depth = unit_depth(relative) * np.float32(scale)
+        depth = unit_depth(relative) * np.float32(self.factor(image, camera))
         return Prior(depth, _UNSEEN * self.manifest.sigma, self.manifest.name)
 
     def _check(self, relative: RelativeDepth) -> None:

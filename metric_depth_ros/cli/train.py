@@ -8,7 +8,14 @@ from typing import Any
 
 from metric_depth_ros.cli import metric_solver_export, train_basis, train_metric_solver, train_scale
 from metric_depth_ros.cli.parsing import size_of
-from metric_depth_ros.cli.train_options import add_encoder, add_run, in_steps, need_torch, run_settings
+from metric_depth_ros.cli.train_options import (
+    add_encoder,
+    add_run,
+    in_steps,
+    need_torch,
+    run_settings,
+    run_to_end,
+)
 
 # Settings that a resumed run keeps if they are not told.
 _KEPT = ("network", "encoder", "pretrained", "frozen", "encoder_rate", "loss", "optimizer", "learning_rate")
@@ -115,13 +122,7 @@ def run_depth(args: argparse.Namespace) -> int:
     settings = in_steps(
         settings, args.epochs, lambda: len(Samples(settings.data, families=settings.families))
     )
-    trainer = DepthTrainer(settings, resume=args.resume)
-    try:
-        trainer.run()
-    finally:
-        trainer.close()
-    print(f"{args.out}: done. Next: metric_depth train depth-export {args.out} --to FOLDER")
-    return 0
+    return run_to_end(DepthTrainer(settings, resume=args.resume), "depth-export")
 
 
 def _depth_settings(args: argparse.Namespace) -> dict[str, Any]:

@@ -6,7 +6,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metric_depth_ros.cli.train_options import add_run, in_steps, need_torch, run_settings
+from metric_depth_ros.cli.train_options import (
+    add_run,
+    in_steps,
+    need_torch,
+    run_settings,
+    run_to_end,
+    show_progress,
+)
 
 if TYPE_CHECKING:
     from metric_depth_ros.learning.training.basis.cache import BasisCache
@@ -77,9 +84,7 @@ def run_basis(args: argparse.Namespace) -> int:
     check_settings(settings, args.resume)
     cache = _cache(args, settings.threads)
     settings = in_steps(settings, args.epochs, lambda: len(cache.of_families(settings.families)[0]))
-    BasisTrainer(settings, resume=args.resume).run()
-    print(f"{args.out}: done. Next: metric_depth train basis-export {args.out} --to FOLDER")
-    return 0
+    return run_to_end(BasisTrainer(settings, resume=args.resume), "basis-export")
 
 
 def run_export(args: argparse.Namespace) -> int:
@@ -102,8 +107,6 @@ def run_export(args: argparse.Namespace) -> int:
 
 def _cache(args: argparse.Namespace, threads: int) -> BasisCache:
     """Cache of network outputs, written first if needed. Raises MetricDepthError."""
-    from tqdm import tqdm
-
     from metric_depth_ros.config import EngineConfig
     from metric_depth_ros.engines import manifest_path
     from metric_depth_ros.errors import ConfigError
@@ -120,9 +123,7 @@ def _cache(args: argparse.Namespace, threads: int) -> BasisCache:
             args.data, engine, folder, count=args.count, seed=args.seed, augment=not args.no_augment,
             threads=threads,
         )  # fmt: skip
-        with tqdm(total=args.count, unit="picture", desc="cache", disable=None) as bar:
-            for done in written:
-                bar.update(done - bar.n)
+        show_progress(written, args.count, "cache")
     cache = BasisCache(folder)
     if args.engine is not None:
         _check_engine(manifest_path(EngineConfig(manifest=str(args.engine))), cache)

@@ -8,12 +8,13 @@ from typing import Any
 
 from metric_depth_ros.cli.parsing import size_of
 from metric_depth_ros.cli.train_options import (
-    ENCODER_WEIGHTS,
     add_encoder,
     add_run,
+    encoder_weights,
     in_steps,
     need_torch,
     run_settings,
+    run_to_end,
 )
 
 
@@ -77,13 +78,7 @@ def run_metric_solver(args: argparse.Namespace) -> int:
     need_torch()
     from metric_depth_ros.learning.training.metric_solver.trainer import MetricSolverTrainer
 
-    trainer = MetricSolverTrainer(_settings(args), resume=args.resume)
-    try:
-        trainer.run()
-    finally:
-        trainer.close()
-    print(f"{args.out}: done. Next: metric_depth train metric-solver-export {args.out} --to FOLDER")
-    return 0
+    return run_to_end(MetricSolverTrainer(_settings(args), resume=args.resume), "metric-solver-export")
 
 
 def _settings(args: argparse.Namespace) -> Any:
@@ -99,7 +94,7 @@ def _settings(args: argparse.Namespace) -> Any:
         mask=not args.no_mask,
         canonical=args.canonical,
         start=None if args.start is None else str(args.start),
-        weights=_weights(args),
+        weights=None if args.start is not None else encoder_weights(args.weights, args.config),
         size=size_of(args.size) if args.size else None,
         optimizer=args.optimizer,
         device=args.device,
@@ -120,11 +115,3 @@ def _focuses(text: str | None) -> tuple[float, ...] | None:
         return tuple(float(part) for part in text.split(","))
     except ValueError as error:
         raise ConfigError(f"focuses: {text!r}; needed metres, as 2,10,80.") from error
-
-
-def _weights(args: argparse.Namespace) -> str | None:
-    from metric_depth_ros.share import share_path
-
-    if args.weights is None and args.start is None and args.config in ENCODER_WEIGHTS:
-        return str(share_path(ENCODER_WEIGHTS[args.config]))
-    return None if args.weights == "none" else args.weights

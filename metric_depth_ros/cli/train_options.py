@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-# Encoder -> its initial weights.
-ENCODER_WEIGHTS = {"lite0": "config/models/small_depth.npz", "tiny": "config/models/tiny_depth.npz"}
+if TYPE_CHECKING:
+    from metric_depth_ros.learning.training.loop import Trainer
+
+# Encoder -> its initial weights, which come with the package.
+_ENCODER_WEIGHTS = {"lite0": "config/models/small_depth.npz", "tiny": "config/models/tiny_depth.npz"}
 
 
 def add_run(
@@ -63,6 +66,15 @@ def add_encoder(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def encoder_weights(told: str | None, encoder: str) -> str | None:
+    """File of an encoder's initial weights: the one told, else the package's; None for "none" and unknown."""
+    from metric_depth_ros.share import share_path
+
+    if told is None and encoder in _ENCODER_WEIGHTS:
+        return str(share_path(_ENCODER_WEIGHTS[encoder]))
+    return None if told == "none" else told
+
+
 def run_settings(args: argparse.Namespace) -> dict[str, Any]:
     """Settings given through the options of ``add_run``, without those left out.
 
@@ -94,6 +106,26 @@ def in_steps(settings: Any, epochs: float | None, count: Callable[[], int]) -> A
     if epochs is None:
         return settings
     return replace(settings, steps=math.ceil(epochs * count() / settings.batch))
+
+
+def show_progress(written: Iterable[int], count: int, what: str) -> None:
+    """Runs an iterator of the numbers of pictures done, up to ``count``, behind a progress bar."""
+    from tqdm import tqdm
+
+    with tqdm(total=count, unit="picture", desc=what, disable=None) as bar:
+        for done in written:
+            bar.update(done - bar.n)
+
+
+def run_to_end(trainer: Trainer, export: str) -> int:
+    """Runs a training and names the verb that exports it; returns the exit status."""
+    try:
+        trainer.run()
+    finally:
+        trainer.close()
+    out = trainer.settings.out
+    print(f"{out}: done. Next: metric_depth train {export} {out} --to FOLDER")
+    return 0
 
 
 def need_torch() -> None:

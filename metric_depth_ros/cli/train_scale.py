@@ -10,12 +10,14 @@ from typing import Any
 
 from metric_depth_ros.cli.parsing import size_of
 from metric_depth_ros.cli.train_options import (
-    ENCODER_WEIGHTS,
     add_encoder,
     add_run,
+    encoder_weights,
     in_steps,
     need_torch,
     run_settings,
+    run_to_end,
+    show_progress,
 )
 
 # Epochs of training (ours), and between validations (paper 002).
@@ -89,13 +91,7 @@ def run_scale(args: argparse.Namespace) -> int:
     settings = in_steps(settings, epochs, lambda: count)
     if args.look_every is None:
         settings = replace(settings, look_every=math.ceil(_VALIDATION * count / settings.batch))
-    trainer = ScaleTrainer(settings, resume=args.resume)
-    try:
-        trainer.run()
-    finally:
-        trainer.close()
-    print(f"{args.out}: done. Next: metric_depth train scale-export {args.out} --to FOLDER")
-    return 0
+    return run_to_end(ScaleTrainer(settings, resume=args.resume), "scale-export")
 
 
 def run_export(args: argparse.Namespace) -> int:
@@ -116,16 +112,14 @@ def run_export(args: argparse.Namespace) -> int:
 
 def _settings(args: argparse.Namespace) -> Any:
     from metric_depth_ros.learning.training.scale.settings import ScaleSettings
-    from metric_depth_ros.share import share_path
 
-    weights = args.weights or ENCODER_WEIGHTS.get(args.encoder, "none")
     told = {"frozen": args.frozen, "encoder_rate": args.encoder_rate}
     return ScaleSettings(
         targets=str(args.targets or args.out / "targets"),
         filtered=not args.no_filter,
         encoder=args.encoder,
         size=size_of(args.size),
-        weights=None if weights == "none" else str(weights if args.weights else share_path(weights)),
+        weights=encoder_weights(args.weights, args.encoder),
         **{name: value for name, value in told.items() if value is not None},
         **run_settings(args),
     )
@@ -133,8 +127,6 @@ def _settings(args: argparse.Namespace) -> Any:
 
 def _targets(args: argparse.Namespace, settings: Any) -> int:
     """Writes the targets unless they are there; returns the number of pictures to train on."""
-    from tqdm import tqdm
-
     from metric_depth_ros.config import EngineConfig
     from metric_depth_ros.errors import ConfigError
     from metric_depth_ros.learning.training.scale.targets import FILE, ScaleTargets, write_targets
@@ -153,8 +145,6 @@ def _targets(args: argparse.Namespace, settings: Any) -> int:
             args.data, EngineConfig(manifest=args.engine), folder, count=args.count, seed=args.seed,
             canonical=not args.no_canonical, threads=settings.threads or 2,
         )  # fmt: skip
-        with tqdm(total=args.count, unit="picture", desc="targets", disable=None) as bar:
-            for done in written:
-                bar.update(done - bar.n)
+        show_progress(written, args.count, "targets")
     targets = ScaleTargets(folder, filtered=settings.filtered, families=settings.families)
     return len(targets.training)

@@ -15,7 +15,7 @@ import numpy as np
 from metric_depth_ros.datasets import Dataset, open_dataset
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.learning.training.augment import reframed, relit
-from metric_depth_ros.types import FloatArray, ImageArray
+from metric_depth_ros.types import Camera, FloatArray, ImageArray
 
 Item = TypeVar("Item")
 
@@ -47,6 +47,20 @@ def open_with_depth(folders: Sequence[str | Path], *, or_points: bool = False) -
             )
             raise InputError(f"{data.path}: no depth image in any frame; needed some to train on. {instead}")
     return sets
+
+
+def canonical_focal(data: Dataset, index: int, camera: Camera | None) -> float:
+    """``relative_focal`` of the camera of a picture. Raises InputError without a camera."""
+    if camera is None:
+        raise InputError(
+            f"{data.path}, frame {index}: no intrinsics; needed fx, fy, cx, cy, or --no-canonical."
+        )
+    return camera.relative_focal
+
+
+def evenly(count: int, most: int) -> list[int]:
+    """Indices of up to ``most`` of ``count`` things, evenly spread, ascending."""
+    return sorted({*np.linspace(0, count - 1, min(most, count)).astype(int).tolist()})
 
 
 class Samples:
@@ -103,12 +117,7 @@ class Samples:
         """One image by index. Raises InputError if it is damaged, or lacks depth or a needed camera."""
         image, depth, camera = self._sets[data].picture(index)
         if self._canonical:
-            if camera is None:
-                raise InputError(
-                    f"{self._sets[data].path}, frame {index}: no intrinsics; needed fx, fy, cx, cy, or "
-                    "--no-canonical."
-                )
-            depth = depth / np.float32(camera.relative_focal)
+            depth = depth / np.float32(canonical_focal(self._sets[data], index, camera))
         return image, depth
 
     def rendered(self, data: int) -> bool:

@@ -20,7 +20,7 @@ from metric_depth_ros.evaluation.relative import (
     score,
 )
 from metric_depth_ros.learning.training.augment import stretched
-from metric_depth_ros.learning.training.loader import Samples
+from metric_depth_ros.learning.training.loader import Samples, evenly
 from metric_depth_ros.learning.training.workers import normalised
 from metric_depth_ros.types import FloatArray, ImageArray
 
@@ -49,11 +49,8 @@ class Validation:
     def __init__(self, samples: Samples, real: Sequence[str] = ()) -> None:
         """``real``: datasets, or folders of datasets. Raises InputError for a damaged shard or set."""
         places = samples.validation
-        chosen = (
-            sorted({*np.linspace(0, len(places) - 1, _MOST_HELD_OUT).astype(int).tolist()}) if places else []
-        )
         self._truths: dict[str, list[Truth]] = {}
-        for index in chosen:
+        for index in evenly(len(places), _MOST_HELD_OUT):
             data, _ = places[index]
             image, depth = samples.read(*places[index])
             v, u = np.nonzero(np.isfinite(depth))

@@ -14,7 +14,7 @@ from metric_depth_ros.evaluation.metrics import abs_rel, delta
 from metric_depth_ros.learning.models.metric_solver import MetricSolver
 from metric_depth_ros.learning.training.augment import stretched
 from metric_depth_ros.learning.training.depth.losses import resized_like
-from metric_depth_ros.learning.training.loader import Samples
+from metric_depth_ros.learning.training.loader import Samples, evenly
 from metric_depth_ros.learning.training.metric_solver.losses import outputs_loss, targets_of
 from metric_depth_ros.learning.training.workers import normalised
 from metric_depth_ros.near_far import decode_far, decode_near, fuse
@@ -51,8 +51,7 @@ class FocusValidation:
     def __init__(self, samples: Samples, size: tuple[int, int], focuses: Sequence[float]) -> None:
         """``size``: width and height of the images. Raises InputError for a damaged shard."""
         places = samples.validation
-        chosen = sorted({*np.linspace(0, len(places) - 1, min(_MOST, len(places))).astype(int).tolist()})
-        read = [samples.read(*places[index]) for index in chosen]
+        read = [samples.read(*places[index]) for index in evenly(len(places), _MOST)]
         self._images = [stretched(image, size) for image, _ in read]
         half = ((size[0] + 1) // 2, (size[1] + 1) // 2)
         self._depths = [cv2.resize(d, half, interpolation=cv2.INTER_NEAREST_EXACT) for _, d in read]

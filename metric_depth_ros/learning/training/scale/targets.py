@@ -18,7 +18,8 @@ from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.datasets import Dataset, open_dataset
 from metric_depth_ros.engines import build_engine
 from metric_depth_ros.errors import ConfigError, InputError
-from metric_depth_ros.learning.training.loader import open_with_depth
+from metric_depth_ros.learning.training.basis.cache import FARTHEST_M
+from metric_depth_ros.learning.training.loader import canonical_focal, open_with_depth
 from metric_depth_ros.scale import best_scale, bounds_of, unit_depth
 from metric_depth_ros.types import Engine, FloatArray, ImageArray, IntArray
 
@@ -28,8 +29,6 @@ _ARRAYS = ("place", "group", "family", "log_scale")
 _GROUPS = 5
 # Factors outside these percentiles are left out (algorithm 1, "dynamic filtering").
 _PERCENTILES = (5, 95)
-# Depths beyond this are not used, as in the other trainings.
-_FARTHEST_M = 80.0
 # Depth maps are compared at this many pixels: all of them give the same.
 _PIXELS = 20_000
 
@@ -144,6 +143,7 @@ def write_targets(
     engines = [build_engine(replace(config, threads=1)) for _ in range(threads)]
     first, number = chosen[0]
     metric = engines[0].predict(sets[first].image(number)).metric
+    canonical = canonical and not metric
     found: list[float] = []
     with ThreadPoolExecutor(threads) as pool:
         for begin in range(0, len(chosen), threads):
@@ -164,7 +164,7 @@ def write_targets(
         tuple(map(len, sets)),
         engines[0].manifest.name,
         metric,
-        canonical and not metric,
+        canonical,
         hashlib.sha256(arrays["place"].tobytes() + arrays["log_scale"].tobytes()).hexdigest(),
     )
     _write(Path(out), arrays, about)
@@ -186,15 +186,11 @@ def _log_scale(engine: Engine, data: Dataset, index: int, canonical: bool) -> fl
     """Logarithm of a picture's best scale; NaN if nothing in it has known depth."""
     image, depth, camera = data.picture(index)
     relative = engine.predict(image, camera=camera)
-    focal = 1.0
-    if canonical and not relative.metric:
-        if camera is None:
-            raise InputError(f"{data.path}, frame {index}: no intrinsics; needed fx, fy, or --no-canonical.")
-        focal = camera.relative_focal
+    focal = canonical_focal(data, index, camera) if canonical else 1.0
     step = max(1, round((image.shape[0] * image.shape[1] / _PIXELS) ** 0.5))
     predicted = unit_depth(relative)[::step, ::step]
     truth = cv2.resize(depth, predicted.shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
-    truth = np.where(truth <= _FARTHEST_M, truth, np.float32(np.nan))
+    truth = np.where(truth <= FARTHEST_M, truth, np.float32(np.nan))
     if not (np.isfinite(truth) & np.isfinite(predicted)).any():
         return float("nan")
     return float(np.log(best_scale(predicted, truth, bounds_of(relative)) / focal))

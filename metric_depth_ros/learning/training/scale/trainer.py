@@ -21,7 +21,7 @@ from metric_depth_ros.learning.models.scale_network import ScaleNetwork, ScaleNe
 from metric_depth_ros.learning.training import checkpoint
 from metric_depth_ros.learning.training.augment import relit, stretched
 from metric_depth_ros.learning.training.checks import check_same
-from metric_depth_ros.learning.training.loader import Stream
+from metric_depth_ros.learning.training.loader import Stream, evenly
 from metric_depth_ros.learning.training.loop import Trainer
 from metric_depth_ros.learning.training.scale.settings import ScaleSettings, check_settings
 from metric_depth_ros.learning.training.scale.targets import ScaleTargets
@@ -124,14 +124,14 @@ class ScaleTrainer(Trainer):
         return self._workers.backward(batch)
 
     def _validated(self) -> tuple[Mapping[str, ScaleScore], float]:
-        """Scores on held-out pictures and, to compare, on as many of training as they are."""
-        parts = (self.targets.validation, self.targets.training, self.targets.held_out)
-        held_out, trained, unfiltered = (
-            score_of(self.average, self.targets, index, self.settings.size) for index in parts
-        )
+        """Scores on held-out pictures and, to compare, on pictures of training."""
+        held_out, trained = map(self._score, (self.targets.validation, self.targets.training))
         if held_out.loss < self._best_loss:
-            self._sigma = unfiltered.loss**0.5
+            self._sigma = self._score(self.targets.held_out).loss ** 0.5
         return {"held out": held_out, "training": trained}, held_out.loss
+
+    def _score(self, index: IntArray) -> ScaleScore:
+        return score_of(self.average, self.targets, index, self.settings.size)
 
     def _about(self) -> dict[str, Any]:
         """What the targets are of, and the deviation of the log factor on all held-out pictures."""
@@ -161,7 +161,7 @@ def score_of(
     network: ScaleNetwork, targets: ScaleTargets, index: IntArray, size: tuple[int, int]
 ) -> ScaleScore:
     """Scores on up to 600 of the pictures, evenly. Raises InputError if one is damaged."""
-    index = index[np.unique(np.linspace(0, len(index) - 1, min(_MOST, len(index))).astype(np.intp))]
+    index = index[evenly(len(index), _MOST)]
     found = log_scales(network, (targets.image(int(number)) for number in index), size)
     wanted = targets.log_scale[index]
     apart = np.exp(found) - np.exp(wanted)
