@@ -11,6 +11,8 @@ import numpy as np
 
 from metric_depth_ros.datasets.shard_layout import Scan
 from metric_depth_ros.errors import InputError
+from metric_depth_ros.types import IntArray
+from metric_depth_synthetic.describe import describe
 from metric_depth_synthetic.lidars import SolidStateLidar, SpinningLidar
 from metric_depth_synthetic.render import View, World, draw_camera, draw_size, draw_view, render
 from metric_depth_synthetic.scene import Scene
@@ -19,7 +21,9 @@ from metric_depth_synthetic.sensors import Radar, RangeFinder, Sensor, VioPoints
 from metric_depth_synthetic.textures import TextureBank, make_bank
 
 # Random streams for different purposes from the same seed.
-_SCENE, _VIEW, _SENSORS = range(3)
+_SCENE, _VIEW, _SENSORS, _WORDS = range(4)
+# Sentences about each picture: as many as in paper 003, and some in words that training never sees.
+_SENTENCES, _HELD_OUT = 5, 2
 
 
 class SyntheticDataset:
@@ -98,8 +102,9 @@ class SyntheticDataset:
         return {**scans, "vio": VioPoints().scan(view, rng)}
 
     def info(self, index: int, view: View) -> dict[str, Any]:
-        """Origin and camera pose of sample ``index``, for a file."""
+        """Origin, camera pose and descriptions of sample ``index``, for a file."""
         return {
+            **self.words(index, view.labels),
             "family": self._family(index),
             "seed": self.seed,
             "scene": index // self.views_per_scene,
@@ -107,6 +112,16 @@ class SyntheticDataset:
             "height": view.camera.height,
             "K": view.camera.K.tolist(),
             "T_world_camera": view.T_world_camera.tolist(),
+        }
+
+    def words(self, index: int, labels: IntArray) -> dict[str, Any]:
+        """What sample ``index`` with these labels (H, W) shows, in words."""
+        kind = self._world(index)[0].kind
+        rng = np.random.default_rng([self.seed, _WORDS, index])
+        return {
+            "kind": kind,
+            "descriptions": describe(kind, labels, rng, _SENTENCES),
+            "held_out_descriptions": describe(kind, labels, rng, _HELD_OUT, held_out=True),
         }
 
     def _family(self, index: int) -> str:

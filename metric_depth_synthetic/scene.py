@@ -129,6 +129,7 @@ class Scene:
 
     Attributes:
         family: "room", "corridor", "street" or "tabletop".
+        kind: what it is, one of ``describe.PLACES``; empty: nothing that a word could say.
         ambient: linear RGB light from everywhere.
         near_m, far_m: range of depths of a good image; views with much nearer surfaces are drawn again.
         stations: at least one.
@@ -144,6 +145,7 @@ class Scene:
     far_m: float = 80.0
     stations: list[Station] = field(default_factory=list)
     seed: int = 0
+    kind: str = ""
 
     def add(
         self,

@@ -11,8 +11,11 @@ from metric_depth_synthetic.photography import encode_jpeg
 from metric_depth_synthetic.shard_writer import ShardWriter
 
 
-def write_shards(folder, numbers=(0,), *, count=60, families=("room", "street"), views=1):
-    """Ramps: the lower the nearer and the brighter, so that there is something to learn."""
+def write_shards(folder, numbers=(0,), *, count=60, families=("room", "street"), views=1, described=False):
+    """Ramps: the lower the nearer and the brighter, so that there is something to learn.
+
+    ``described``: with a sentence that says whether the whole is near (a room) or five times as far.
+    """
     for number in numbers:
         rng = np.random.default_rng(number)
         with ShardWriter(folder, number) as shard:
@@ -21,12 +24,18 @@ def write_shards(folder, numbers=(0,), *, count=60, families=("room", "street"),
                 across = rng.uniform(0.6, 1.6, 64)
                 depth = (np.geomspace(far, near, 48)[:, None] * across).astype(np.float32)
                 image = np.repeat((250 / (1 + depth))[..., None], 3, axis=2).astype(np.uint8)
+                if described and index % 2:
+                    depth *= 5
                 if index % 3 == 0:
                     depth[:8] = np.inf
                 K = [[64.0, 0, 31.5], [0, 64.0, 23.5], [0, 0, 1]]
                 scene = index // views
                 info = {"family": families[scene % len(families)], "width": 64, "height": 48, "K": K}
                 info["scene"] = number * count + scene
+                if described:
+                    place = ("room", "street")[index % 2]
+                    info["descriptions"] = [f"a {place}.", f"the image shows a {place}."]
+                    info["held_out_descriptions"] = [f"a photo of the {place}."]
                 shard.write(number * count + index, encode_jpeg(image, 90), depth, info)
     return folder
 

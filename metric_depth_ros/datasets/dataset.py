@@ -170,6 +170,13 @@ class Dataset(ABC):
         """Kind of scene of a frame; empty if unknown."""
         return ""
 
+    def descriptions(self, index: int, *, held_out: bool = False) -> tuple[str, ...]:
+        """Sentences that say what a frame shows; empty if there are none.
+
+        ``held_out``: those in words that training never sees, or all if the dataset has no others.
+        """
+        return ()
+
     def rescan(self) -> int:
         """Counts the frames again, with those added since; existing frames keep their numbers."""
         return len(self)

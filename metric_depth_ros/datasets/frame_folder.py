@@ -9,6 +9,7 @@ the top level:
 - ``depth``: 16-bit PNG (metres = value * ``depth_scale``) or .npz with key ``depth`` in metres; 0 unknown
 - ``points``: little-endian float32, rows of x, y, z, intensity in metres; ``T_camera_lidar`` (4x4)
 - ``T_world_camera`` (4x4)
+- ``description``: a sentence, or a list of some, that says what the frame shows
 """
 
 from __future__ import annotations
@@ -92,6 +93,17 @@ class FrameFolder(Dataset):
     def group(self, index: int) -> int:
         """Twenty frames in a row, or a fiftieth of a short folder."""
         return index // max(1, min(20, len(self) // 50))
+
+    def descriptions(self, index: int, *, held_out: bool = False) -> tuple[str, ...]:
+        """Sentences of calib.json. Raises InputError if they are no texts."""
+        entry = self._entries[index]
+        given = entry.get("description") or []
+        found = [given] if isinstance(given, str) else given
+        if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
+            raise InputError(
+                f"{self.path}, frame {entry['id']}: description {given!r}; needed a text or a list of some."
+            )
+        return tuple(found)
 
     def scene(self, index: int) -> int:
         """The frame's group, since the scenes are unknown."""

@@ -81,6 +81,12 @@ class ShardFrames(Dataset):
         """Kind of scene of a frame; empty if not stated. Raises InputError for a damaged shard."""
         return str(self._reader.read(index, ("info",))["info"].get("family", ""))
 
+    def descriptions(self, index: int, *, held_out: bool = False) -> tuple[str, ...]:
+        """Sentences that the sample's .json holds. Raises InputError for a damaged shard."""
+        info = self._reader.read(index, ("info",))["info"]
+        found = (held_out and info.get("held_out_descriptions")) or info.get("descriptions", ())
+        return tuple(map(str, found))
+
     def scene(self, index: int) -> int:
         """Scene number of a frame; the frame's index if not stated. Raises InputError for a damaged shard."""
         return int(self._reader.read(index, ("info",))["info"].get("scene", index))

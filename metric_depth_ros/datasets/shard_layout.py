@@ -4,7 +4,8 @@
 
 - ``00000012.jpg``: the image, as the camera stored it
 - ``00000012.depth.png``: 16 bits, see ``encode_depth``
-- ``00000012.json``: family, seed, scene, size, K, T_world_camera, ...
+- ``00000012.json``: family, seed, scene, size, K, T_world_camera, kind, descriptions (and
+  held_out_descriptions, in words that no training sees), ...
 
 and, in a dataset with all parts, ``.labels.png`` (8 bits), ``.instances.png`` (16 bits),
 ``.normals.png`` (RGB, round(127 n) + 128, 0 for sky) and ``.points.npz`` (the sensors' points).

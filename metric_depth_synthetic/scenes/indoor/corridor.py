@@ -42,7 +42,7 @@ def build(rng: np.random.Generator, palette: Palette) -> Scene:
     """Builds a corridor along x from x = 0, with its middle line at y = 0 and its floor at z = 0."""
     kit = Kit(rng, palette)
     kind = kit.weighted(_KINDS)
-    scene = Scene("corridor", near_m=0.3, far_m=45.0)
+    scene = Scene("corridor", near_m=0.3, far_m=45.0, kind=kind)
     root = Piece(0, 0, 0)
     wide = kind in ("warehouse", "shop")
     long = 5 + 35 * kit.u(0, 1) ** 1.5

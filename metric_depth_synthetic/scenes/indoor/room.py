@@ -44,7 +44,7 @@ def build(rng: np.random.Generator, palette: Palette) -> Scene:
     height = kit.u(2.3, 2.8) if kit.chance(0.75) else kit.u(2.6, 4.5)
     outline, rects, outer = _shape(kit, width, depth)
     plan = Plan(outline, height, outer)
-    scene = Scene("room", near_m=0.3, far_m=20.0)
+    scene = Scene("room", near_m=0.3, far_m=20.0, kind=kind)
     root = Piece(0, 0, 0)
     lamps = _enclose(kit, scene, root, plan, rects, height, windowless=kind == "storage")
     density = kit.u(0.1, 1.0) ** 0.6

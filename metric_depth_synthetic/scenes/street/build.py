@@ -16,8 +16,8 @@ def build(rng: np.random.Generator, palette: Palette) -> Scene:
     _weather(scene, rng)
     names = list(layout.KINDS)
     shares = np.array([layout.KINDS[n].share for n in names])
-    kind = layout.KINDS[names[int(rng.choice(len(names), p=shares / shares.sum()))]]
-    place = Place(scene, rng, palette, kind)
+    scene.kind = names[int(rng.choice(len(names), p=shares / shares.sum()))]
+    place = Place(scene, rng, palette, layout.KINDS[scene.kind])
     layout.fill(place)
     return scene
 

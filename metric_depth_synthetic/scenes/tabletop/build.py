@@ -15,8 +15,8 @@ from metric_depth_synthetic.scenes.tabletop.pile import Pile
 
 def build(rng: np.random.Generator, palette: Palette) -> Scene:
     """Builds a table or similar support with 3 to 25 things on it and usually a background."""
-    scene = Scene("tabletop", near_m=0.18, far_m=3.0)
     kind = str(rng.choice(["table", "desk", "floor", "shelf", "bare"], p=[0.42, 0.2, 0.1, 0.13, 0.15]))
+    scene = Scene("tabletop", near_m=0.18, far_m=3.0, kind=kind)
     height = 0.0 if kind in ("floor", "bare") else float(rng.uniform(0.4, 1.0))
     size = rng.uniform((0.6, 0.45), (1.8, 1.0)) if kind != "bare" else np.array([6.0, 6.0])
     support.build(scene, rng, palette, kind, height, size)
