@@ -148,12 +148,24 @@ def build_variants(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
 
 
 def engine_for_all(config: Config, changes: Sequence[dict[str, Any]]) -> EngineConfig:
-    """Settings of the network shared by all solvers: one with basis maps if any solver uses maps."""
+    """Settings of the network shared by all solvers: one with basis maps if any solver uses maps.
+
+    Raises:
+        ConfigError: two solvers have networks with maps of their own.
+    """
     from metric_depth_ros.config import updated
+    from metric_depth_ros.errors import ConfigError
     from metric_depth_ros.pipeline import engine_for
 
-    wanted = [engine_for(updated(config, each)) for each in changes]
-    engine = next((engine for engine in wanted if engine != config.engine), config.engine)
+    wanted = {engine_for(updated(config, each)): each for each in changes}
+    others = [engine for engine in wanted if engine != config.engine]
+    if len(others) > 1:
+        names = " and ".join(Path(engine.manifest).stem for engine in others)
+        raise ConfigError(
+            f"evaluate: the solvers need {names}; needed one network for all. Evaluate them in turn, or name "
+            "one with --engine."
+        )
+    engine = next(iter(others), config.engine)
     if engine != config.engine:
         print(f"metric_depth: all solvers on {Path(engine.manifest).stem}: one uses maps", file=sys.stderr)
     return engine
