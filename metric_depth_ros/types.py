@@ -180,11 +180,32 @@ class Prior:
         depth: (H, W) metres, NaN unknown.
         sigma: standard deviation of the logarithm of its scale, the same for all pixels.
         name: of what gave it.
+        has_shape: whether it knows more of the shape than the depth network that the solver is given.
     """
 
     depth: FloatArray
     sigma: float
     name: str = ""
+    has_shape: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class PriorInput:
+    """Everything that a prior may need for one image.
+
+    Attributes:
+        image: (H, W, 3) uint8 RGB.
+        relative: the depth network's output (H, W).
+        camera: of the image; None: unknown.
+        focus_m: depth that should be most precise; None: none.
+        description: what the scene is, in words; empty: nobody said.
+    """
+
+    image: ImageArray
+    relative: RelativeDepth
+    camera: Camera | None = None
+    focus_m: float | None = None
+    description: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -277,7 +277,7 @@ def flags(text):
 def flags_of_all_verbs(words=()):
     """Those of a verb and of the verbs below it."""
     text = help_of(words)
-    below = re.findall(r"^    ([a-z][a-z-]*)\b", text, re.MULTILINE)
+    below = re.findall(r"^    ([a-z][a-z0-9-]*)\b", text, re.MULTILINE)
     return flags(text).union(*(flags_of_all_verbs([*words, verb]) for verb in below))
 
 
@@ -304,7 +304,7 @@ def test_verbs_and_flags_that_are_named_exist(page):
     benchmarks = (file.read_text(encoding="utf-8") for file in (ROOT / "benchmarks").glob("*.py"))
     known = FOREIGN_FLAGS.union(flags_of_all_verbs(), *map(flags, benchmarks))
     for said in quoted(page):
-        if match := re.match(r"(?:\.venv/bin/)?metric_depth ((?:[a-z][a-z-]*(?: |$))+)(.*)", said):
+        if match := re.match(r"(?:\.venv/bin/)?metric_depth ((?:[a-z][a-z0-9-]*(?: |$))+)(.*)", said):
             words = match[1].split()
             text = help_of(words[:2]) or help_of(words[:1])
             assert text, f"no verb {words[0]}"

@@ -183,3 +183,54 @@ def sam2(folder):
 
 
 ALL = {**DEPTH, "sam": sam, "sam2": sam2}
+
+
+# ---- text encoders ---------------------------------------------------------------------------
+
+WORDS = (
+    "a", "the", "image", "shows", "room", "street", "with", "cars", "and", "chairs", "of", "photo", "picture",
+    "corridor", "in", "##s", "##ing", ".",
+)  # fmt: skip
+
+
+def bert(folder, words=WORDS):
+    """BERT as all-MiniLM-L6-v2 has it, with a WordPiece vocabulary."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import BertConfig, BertModel
+
+    tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *words]
+    vocabulary = {token: number for number, token in enumerate(tokens)}
+    made = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    made.add_special_tokens(tokens[:4])
+    made.normalizer, made.pre_tokenizer = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
+    ends = [(name, vocabulary[name]) for name in ("[CLS]", "[SEP]")]
+    made.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ends)
+    config = BertConfig(
+        vocab_size=len(tokens), hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=32, max_position_embeddings=40,
+    )  # fmt: skip
+    save(BertModel(config), folder)
+    made.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+def clip(folder):
+    """CLIP with both of its parts, as ViT-L/14 is published, with byte pairs."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import CLIPConfig, CLIPModel
+
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokens = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{letter}</w>" for letter in letters)]
+    vocabulary = {token: number for number, token in enumerate(tokens)}
+    made = Tokenizer(models.BPE(vocabulary, [], end_of_word_suffix="</w>", unk_token="<|endoftext|>"))
+    made.add_special_tokens(tokens[:2])
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    ends = [(name, vocabulary[name]) for name in tokens[:2]]
+    made.post_processor = processors.TemplateProcessing(
+        single="<|startoftext|> $A <|endoftext|>", special_tokens=ends
+    )
+    small = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    text = {**small, "vocab_size": len(tokens), "max_position_embeddings": 40, "eos_token_id": 1}
+    save(CLIPModel(CLIPConfig(text_config=text, vision_config={**small, "image_size": 28})), folder)
+    made.save(str(folder / "tokenizer.json"))
+    return folder

@@ -6,7 +6,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from metric_depth_ros.cli import metric_solver_export, train_basis, train_metric_solver, train_scale
+from metric_depth_ros.cli import (
+    metric_solver_export,
+    train_basis,
+    train_metric_solver,
+    train_scale,
+    train_tr2m,
+)
 from metric_depth_ros.cli.parsing import size_of
 from metric_depth_ros.cli.train_options import (
     add_encoder,
@@ -35,6 +41,8 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     metric_solver_export.add_export(networks)
     train_scale.add_scale(networks)
     train_scale.add_export(networks)
+    train_tr2m.add_tr2m(networks)
+    train_tr2m.add_export(networks)
 
 
 def _add_depth(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

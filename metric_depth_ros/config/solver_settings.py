@@ -147,7 +147,7 @@ SOLVERS = {
 }
 AUTO_CHOOSES = "gaussian_process"
 # Solvers that need no anchors and use none: "prior" is whatever solver.prior names, the others name it, too.
-WITHOUT_ANCHORS = {"prior": "prior_only.PriorOnly", "scale_cnn": "prior_only.PriorOnly"}
+WITHOUT_ANCHORS = dict.fromkeys(("prior", "scale_cnn", "tr2m"), "prior_only.PriorOnly")
 
 
 @dataclass(frozen=True)
@@ -184,9 +184,13 @@ class SolverConfig:
     prior: str = option(
         "",
         "metric depth from something learned, which anchors then correct, and which is all there is without "
-        "them; scale_cnn, metric_solver: bundled ones; network: the depth network's own metres; or a "
+        "them; scale_cnn, tr2m, metric_solver: bundled ones; network: the depth network's own metres; or a "
         "manifest (YAML); empty: none",
         live=False,
+    )
+    description: str = option(
+        "",
+        "what the scene is, in English words, for priors that read (tr2m); empty: nobody said",
     )
     focus_m: float = option(
         0.0,

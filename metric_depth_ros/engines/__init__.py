@@ -10,11 +10,13 @@ import numpy as np
 from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.engines.depth_engine import DepthEngine
 from metric_depth_ros.engines.manifest import (
+    TOKENS,
     FileManifest,
     InputManifest,
     Manifest,
     MetricSolverManifest,
     ScaleManifest,
+    TR2MManifest,
     load_engine_manifest,
     load_manifest,
     model_file,
@@ -33,10 +35,10 @@ BUNDLED = {
     "small": "config/models/small_depth.yaml",
     "tiny": "config/models/tiny_depth.yaml",
 }
-# The same with a generator of basis maps, for the solvers that use them.
+# The default network with a generator of basis maps, by the solver for whose solve it was trained.
 BUNDLED_WITH_BASIS = {
-    "": "config/models/small_depth_basis.yaml",
-    "small": "config/models/small_depth_basis.yaml",
+    "basis": "config/models/small_depth_basis.yaml",
+    "paper_basis": "config/models/small_depth_paper_basis.yaml",
 }
 
 
@@ -127,11 +129,15 @@ def _model(file: FileManifest, path: Path, sizes: dict[str, Size], dtype: str) -
     return Model(model, None, sizes, dict.fromkeys(sizes, dtype))
 
 
-def scale_model(manifest: ScaleManifest, folder: Path) -> Model:
-    """Model of a scale network's manifest in ``folder``. Raises ModelError as ``model_file`` does."""
+def prior_model(manifest: ScaleManifest | TR2MManifest, folder: Path) -> Model:
+    """Model of a scale network or a TR2M in ``folder``. Raises ModelError as ``model_file`` does."""
     item = manifest.input
     file = model_file(folder / manifest.file, manifest.sha256, manifest.data)
-    return Model(file, None, {item.name: sizes_of(item)}, {item.name: item.dtype})
+    sizes = {item.name: sizes_of(item)}
+    if isinstance(manifest, TR2MManifest):
+        for name, shape in (("tokens", (1, TOKENS, manifest.width)), ("mask", (1, TOKENS))):
+            sizes[name] = Size(shape, shape, shape)
+    return Model(file, None, sizes, {item.name: item.dtype})
 
 
 def depth_model(manifest: Manifest, folder: Path, file: str = "") -> Model:

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
 import math
-import re
-import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
+from metric_depth_ros.engines.manifest_file import FileName, Sha256, read_manifest
 from metric_depth_ros.errors import ModelError
 from metric_depth_ros.near_far import is_pool
 from metric_depth_ros.runtimes.model import ModelFile
 from metric_depth_ros.types import Kind
 
-# Placeholder in a draft for a value that only a person knows.
-TO_COMPLETE = "COMPLETE"
+# Tokens of a description, with start and end; what is longer is cut.
+TOKENS = 32
 # Limits: sides of a network's input in pixels, and points per call of a segmenter.
 _LONGEST_SIDE, _MOST_POINTS = 8192, 4096
-# A file in the manifest's own folder, and the hash of a file's bytes.
-FileName = str
-Sha256 = str
 
 
 @dataclass(frozen=True)
@@ -246,14 +238,71 @@ class ScaleManifest:
     data: dict[FileName, Sha256] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.input.multiple_of or self.input.border or self.input.resize != "stretch":
-            raise ModelError("input: needed one size, stretched, and no border.")
-        if not self.sigma > 0:
-            raise ModelError(f"sigma: {self.sigma:g}; needed a positive number.")
+        _check_simple(self.input, self.sigma)
 
 
+@dataclass(frozen=True)
+class TextManifest:
+    """Describes a text encoder.
+
+    From "ids" and "mask" (1, 32) int64 it gives "states" (1, 32, ``width``), an embedding per token.
+    ``tokenizer``: its tokenizer.json. ``neutral``: token ids of the sentence that is read where nobody
+    described the scene.
+    """
+
+    name: str
+    licence: str
+    file: FileName
+    sha256: Sha256
+    tokenizer: FileManifest
+    width: int
+    neutral: tuple[float, ...]
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if not (0 < self.width <= _LONGEST_SIDE and 0 < len(self.neutral) <= TOKENS):
+            raise ModelError(f"width and neutral: needed a positive width and 1 to {TOKENS} ids.")
+
+
+@dataclass(frozen=True)
+class TR2MManifest:
+    """Describes a TR2M network (paper 003).
+
+    From the image, and from "tokens" (1, 32, ``width``) and "mask" (1, 32) of the text encoder ``text`` (a
+    manifest in the same folder), it gives "scale" and "shift" (1, 1, h, w): metric depth is
+    1 / (scale D_r + shift), D_r the inverse ``unit_depth`` of the depth network ``maps_of``. The other fields
+    are those of ``ScaleManifest``.
+    """
+
+    name: str
+    licence: str
+    file: FileName
+    sha256: Sha256
+    input: InputManifest
+    text: FileName
+    width: int
+    maps_of: str
+    sigma: float
+    metric: bool = False
+    canonical: bool = False
+    source: str = ""
+    data: dict[FileName, Sha256] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_simple(self.input, self.sigma)
+
+
+def _check_simple(image: InputManifest, sigma: float) -> None:
+    """Raises ModelError for an input of several sizes, or a sigma that is not positive."""
+    if image.multiple_of or image.border or image.resize != "stretch":
+        raise ModelError("input: needed one size, stretched, and no border.")
+    if not sigma > 0:
+        raise ModelError(f"sigma: {sigma:g}; needed a positive number.")
+
+
+PriorManifest = Manifest | MetricSolverManifest | ScaleManifest | TR2MManifest
 AnyManifest = TypeVar(
-    "AnyManifest", Manifest, LabelManifest, SamManifest, MetricSolverManifest, ScaleManifest
+    "AnyManifest", Manifest, LabelManifest, SamManifest, MetricSolverManifest, ScaleManifest, TextManifest
 )
 
 
@@ -262,7 +311,10 @@ def _kind_of_engine(tree: Any) -> type:
 
 
 def _kind_of_prior(tree: Any) -> type:
-    return ScaleManifest if isinstance(tree, dict) and "scale_of" in tree else _kind_of_engine(tree)
+    for key, kind in (("scale_of", ScaleManifest), ("maps_of", TR2MManifest)):
+        if isinstance(tree, dict) and key in tree:
+            return kind
+    return _kind_of_engine(tree)
 
 
 def load_manifest(path: str | Path) -> Manifest:
@@ -272,14 +324,19 @@ def load_manifest(path: str | Path) -> Manifest:
 
 def load_engine_manifest(path: str | Path) -> Manifest | MetricSolverManifest:
     """Loads the manifest of a depth network or a Metric-Solver. Raises as ``load_manifest_of`` does."""
-    manifest: Manifest | MetricSolverManifest = _load(_kind_of_engine, path)
+    manifest: Manifest | MetricSolverManifest = read_manifest(path, _kind_of_engine)
     return manifest
 
 
-def load_prior_manifest(path: str | Path) -> Manifest | MetricSolverManifest | ScaleManifest:
-    """Loads the manifest of a scale network or a depth network. Raises as ``load_manifest_of`` does."""
-    found: Manifest | MetricSolverManifest | ScaleManifest = _load(_kind_of_prior, path)
+def load_prior_manifest(path: str | Path) -> PriorManifest:
+    """Loads the manifest of anything that gives a prior. Raises as ``load_manifest_of`` does."""
+    found: PriorManifest = read_manifest(path, _kind_of_prior)
     return found
+
+
+def load_text_manifest(path: str | Path) -> TextManifest:
+    """Loads the manifest of a text encoder. Raises as ``load_manifest_of`` does."""
+    return load_manifest_of(TextManifest, path)
 
 
 def load_manifest_of(kind: type[AnyManifest], path: str | Path) -> AnyManifest:
@@ -289,21 +346,8 @@ def load_manifest_of(kind: type[AnyManifest], path: str | Path) -> AnyManifest:
         ModelError: the file is missing or not YAML, a key is missing, unknown (with the nearest known
             one) or of the wrong type, or a placeholder is not filled in.
     """
-    manifest: AnyManifest = _load(lambda tree: kind, path)
+    manifest: AnyManifest = read_manifest(path, lambda tree: kind)
     return manifest
-
-
-def _load(kind_of: Callable[[Any], type], path: str | Path) -> Any:
-    """Loads a manifest from a YAML file; ``kind_of`` chooses its class from the content."""
-    try:
-        tree = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
-        return _build(kind_of(tree), tree, "")
-    except OSError as error:
-        raise ModelError(f"{path}: {error.strerror}; needed a model manifest.") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path}: not valid YAML: {' '.join(str(error).split())[:300]}") from error
-    except ModelError as error:
-        raise ModelError(f"{path}: {error}") from error
 
 
 def model_file(path: Path, sha256: str, data: Mapping[str, str]) -> ModelFile:
@@ -316,105 +360,3 @@ def model_file(path: Path, sha256: str, data: Mapping[str, str]) -> ModelFile:
         if each.exists() and not each.is_file():
             raise ModelError(f"{each}: not a regular file; needed the network's.")
     return ModelFile(path, sha256, data)
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML SafeLoader that refuses aliases, a few of which can expand to more than memory holds."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("an alias (*); write the value itself")
-        return super().compose_node(parent, index)
-
-
-_NESTED: dict[str, type] = {
-    "InputManifest": InputManifest, "OutputManifest": OutputManifest, "FileManifest": FileManifest,
-    "FileManifest | None": FileManifest, "LabelOutputManifest": LabelOutputManifest,
-}  # fmt: skip
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and -1e9 < value < 1e9  # neither NaN nor infinity
-
-
-def _is_file_name(value: Any) -> bool:
-    return _is_text(value) and value not in ("", "..") and Path(value).name == value and value.isprintable()
-
-
-def _is_sha256(value: Any) -> bool:
-    return _is_text(value) and re.fullmatch("[0-9a-fA-F]{64}", value) is not None
-
-
-def _is_mapping(key: Callable[[Any], bool], item: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, dict) and all(key(k) and item(v) for k, v in value.items())
-
-
-# By type of a field: the check of its value, and the allowed values in words.
-_FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "str": (_is_text, "text"),
-    "Kind": (_is_text, "text"),
-    "int": (lambda value: type(value) is int, "a whole number"),
-    "float": (_is_number, "a number"),
-    "float | None": (lambda value: value is None or _is_number(value), "a number"),
-    "bool": (lambda value: isinstance(value, bool), "true or false"),
-    "tuple[float, ...]": (
-        lambda value: isinstance(value, list) and all(map(_is_number, value)),
-        "finite numbers",
-    ),
-    "FileName": (_is_file_name, "the name of a file in the model's folder"),
-    "Sha256": (_is_sha256, "64 hexadecimal digits"),
-    "dict[str, str]": (_is_mapping(_is_text, _is_text), "names and names"),
-    "dict[FileName, Sha256]": (
-        _is_mapping(_is_file_name, _is_sha256),
-        "names of files in the model's own folder, and 64 hexadecimal digits each",
-    ),
-    **dict.fromkeys(_NESTED, (lambda value: isinstance(value, dict), "a mapping")),
-}
-
-
-def _build(kind: type, tree: Any, prefix: str) -> Any:
-    if not isinstance(tree, dict):
-        raise ModelError(f"{prefix or 'manifest'}: found {_shown(tree)}; needed a mapping.")
-    known = {item.name: item for item in dataclasses.fields(kind)}
-    for key in tree:
-        if key not in known:
-            found = str(key)[:60]
-            near = difflib.get_close_matches(found, known, n=1)
-            raise ModelError(
-                f"{prefix}{found}: unknown key.{f' Did you mean {prefix}{near[0]}?' if near else ''}"
-            )
-    values = {}
-    for name, item in known.items():
-        if name in tree:
-            values[name] = _value(str(item.type), tree[name], f"{prefix}{name}")
-        elif item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
-            raise ModelError(f"{prefix}{name}: missing.")
-    return kind(**values)
-
-
-def _value(kind: str, value: Any, key: str) -> Any:
-    """Checks a field's value and converts it for its dataclass. Raises ModelError."""
-    inner = value.values() if kind == "dict[str, str]" and isinstance(value, dict) else ()
-    if TO_COMPLETE in (value, *inner):
-        raise ModelError(f"{key}: {TO_COMPLETE!r}; needed what only you know. Replace it.")
-    is_right, needed = _FIELDS[kind]
-    if not is_right(value):
-        raise ModelError(f"{key}: {_shown(value)}; needed {needed}.")
-    if kind in _NESTED:
-        return _build(_NESTED[kind], value, f"{key}.")
-    if kind == "Sha256":
-        return value.lower()
-    if kind == "dict[FileName, Sha256]":
-        return {name: sha256.lower() for name, sha256 in value.items()}
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _shown(value: Any) -> str:
-    """Short text for any value."""
-    short = reprlib.Repr()
-    short.maxlevel, short.maxstring = 2, 60
-    return short.repr(value)

@@ -15,7 +15,7 @@ from metric_depth_ros.evaluation.frames import KnownView
 from metric_depth_ros.evaluation.interpolation import interpolate_anchors
 from metric_depth_ros.priors import Estimate, build_prior
 from metric_depth_ros.solvers import build_solver
-from metric_depth_ros.types import Anchors, Kind, MetricDepth, Prior, RelativeDepth, SolverInput
+from metric_depth_ros.types import Anchors, Kind, MetricDepth, Prior, PriorInput, RelativeDepth, SolverInput
 
 # Function from a view and anchors to metric depth. Raises MetricDepthError.
 Solve = Callable[[KnownView, Anchors], MetricDepth]
@@ -49,7 +49,7 @@ def solver_candidate(label: str, config: Config, *, constant_map: bool = False) 
 
     def prepare(view: KnownView) -> object:
         priors.clear()
-        priors[view.name] = _prior(view, estimate, settings.focus_m or None)
+        priors[view.name] = _prior(view, estimate, settings)
         return view.regions(config.regions) if wants_regions else None
 
     def solve(view: KnownView, anchors: Anchors) -> MetricDepth:
@@ -68,11 +68,14 @@ def solver_candidate(label: str, config: Config, *, constant_map: bool = False) 
 
 
 def _prior(
-    view: KnownView, estimate: Estimate | None, focus_m: float | None
+    view: KnownView, estimate: Estimate | None, settings: SolverConfig
 ) -> Prior | MetricDepthError | None:
     """Prior of a view, or why there is none: then every solve with it fails."""
     try:
-        return estimate(view.image, view.relative, view.camera, focus_m) if estimate else None
+        if estimate is None:
+            return None
+        focus_m, told = settings.focus_m or None, settings.description or view.description
+        return estimate(PriorInput(view.image, view.relative, view.camera, focus_m, told))
     except MetricDepthError as error:
         return error
 

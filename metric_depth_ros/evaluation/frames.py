@@ -40,6 +40,7 @@ class KnownView:
         camera: None if the set has no intrinsics.
         relative: the network's depth (H, W).
         known: pixels with depth, up to the place's ``CAP_M``.
+        description: the frame's first sentence, in words that no training has seen if it has such; or empty.
     """
 
     set_name: str
@@ -49,6 +50,7 @@ class KnownView:
     camera: Camera | None
     relative: RelativeDepth
     known: KnownDepth
+    description: str = ""
     _regions: dict[RegionsConfig, IntArray] = field(default_factory=dict)
 
     @property
@@ -173,4 +175,5 @@ def read_views(folder: str | Path, source: RelativeSource, *, every: bool = Fals
         known = known_depth(frame, pixels, cap_m=CAP_M[place], border_px=unusable_border_px(frame.image))
         if len(known) >= LEAST_EVALUATED:
             relative = source(name, frame.id, frame.image, frame.camera)
-            yield KnownView(name, frame.id, place, frame.image, frame.camera, relative, known)
+            told = next(iter(frames.descriptions(index, held_out=True)), "")
+            yield KnownView(name, frame.id, place, frame.image, frame.camera, relative, known, told)

@@ -23,10 +23,10 @@ from metric_depth_ros.errors import ConfigError, MetricDepthError
 from metric_depth_ros.health.backoff import Backoff, files_beside
 from metric_depth_ros.health.status import WARN, Health
 from metric_depth_ros.nodes.diagnostics import Diagnostics, values_of
-from metric_depth_ros.nodes.focus_topic import FocusTopic
 from metric_depth_ros.nodes.inputs import AnchorInput, ImageInput, Pair, TransformInput, read_any_image
 from metric_depth_ros.nodes.log import core_log, log_fault
 from metric_depth_ros.nodes.outputs import Outputs
+from metric_depth_ros.nodes.parameter_topic import description_topic, focus_topic
 from metric_depth_ros.nodes.parameters import declare_config, on_set
 from metric_depth_ros.nodes.worker import NewestWorker
 from metric_depth_ros.pipeline import MetricDepthPipeline, Perceived, Result, build_pipeline, engine_for
@@ -49,8 +49,9 @@ class _Unsolved:
 class MetricDepthNode(Node):
     """Publishes metric depth of each image.
 
-    Subscribes image, camera_info, anchors and focus; publishes depth/image_rect, depth/camera_info,
-    depth/sigma and depth/points with the image's stamp and frame, and /diagnostics.
+    Subscribes image, camera_info, anchors, focus and description; publishes depth/image_rect,
+    depth/camera_info, depth/sigma, depth/points and depth/info with the image's stamp and frame, and
+    /diagnostics.
 
     The executor's thread only queues messages; a worker thread loads the network and then does everything
     else, for the newest image. If the network runs on a GPU, a second worker solves and publishes while
@@ -73,7 +74,8 @@ class MetricDepthNode(Node):
         self._images = ImageInput(
             self, self._config, self._health, on_pair=self._on_pair, on_jump=self._on_jump
         )
-        self._focus = FocusTopic(self, partial(self._health.report, "focus", WARN))
+        self._focus = focus_topic(self, refused=partial(self._health.report, "focus", WARN))
+        self._description = description_topic(self, refused=partial(self._health.report, "description", WARN))
         self._outputs = Outputs(self)
         self.add_on_set_parameters_callback(on_set(lambda: self._config, self._accept))
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
@@ -112,6 +114,9 @@ class MetricDepthNode(Node):
         if config.solver.focus_m != self._config.solver.focus_m:
             self._focus.source = "parameter"
             self._health.clear("focus")
+        if config.solver.description != self._config.solver.description:
+            self._description.source = "parameter"
+            self._health.clear("description")
         self._config = config
 
     def _on_timer(self) -> None:
@@ -123,6 +128,8 @@ class MetricDepthNode(Node):
             "solver": config.solver.name,
             "focus_m": f"{config.solver.focus_m:g}",
             "focus from": self._focus.source,
+            "description": config.solver.description,
+            "description from": self._description.source,
         }
         if pipeline is not None:
             values |= {"runtime": pipeline.engine.label, "runtime why": pipeline.engine.why}

@@ -1,10 +1,11 @@
-"""Outputs of the node as ROS messages: depth, its camera_info, sigma and the cloud."""
+"""Outputs of the node as ROS messages: depth, its camera_info, sigma, the cloud, and info."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
@@ -17,7 +18,7 @@ from metric_depth_ros.sync import cloud_is_due
 
 
 class Outputs:
-    """Publishers; sigma and the cloud are computed only if subscribed. One thread publishes."""
+    """Publishers; sigma, the cloud and info are made only if subscribed. One thread publishes."""
 
     def __init__(self, node: Node) -> None:
         def advertise(kind: type, topic: str) -> Any:
@@ -27,6 +28,7 @@ class Outputs:
         self._camera_info = advertise(CameraInfo, "depth/camera_info")
         self._sigma = advertise(Image, "depth/sigma")
         self._cloud = advertise(PointCloud2, "depth/points")
+        self._info = advertise(DiagnosticArray, "depth/info")
         self._last_cloud_ns: int | None = None
 
     def publish(self, result: Result, config: Config) -> None:
@@ -37,6 +39,8 @@ class Outputs:
         self._camera_info.publish(fill_camera_info(messages.camera_info_fields(result.camera), **header))
         if result.metric.sigma is not None and self._sigma.get_subscription_count() > 0:
             self._sigma.publish(fill_image(messages.depth_fields(result.metric.sigma, "32FC1"), **header))
+        if self._info.get_subscription_count() > 0:
+            self._info.publish(fill_info(result.metric.info, **header))
         due = cloud_is_due(self._last_cloud_ns, result.stamp_ns, config.cloud.rate_hz)
         if due and self._cloud.get_subscription_count() > 0:
             self._last_cloud_ns = result.stamp_ns
@@ -74,6 +78,13 @@ def fill_cloud(fields: Mapping[str, Any], *, stamp_ns: int, frame_id: str) -> Po
         for name, offset, datatype, count in fields["fields"]
     ]
     return _filled(PointCloud2(), {**fields, "fields": named}, stamp_ns, frame_id)
+
+
+def fill_info(info: Mapping[str, Any], *, stamp_ns: int, frame_id: str) -> DiagnosticArray:
+    """diagnostic_msgs/DiagnosticArray with one status: where the scale is from, and what the solver says."""
+    values = [KeyValue(key=key, value=str(value)) for key, value in info.items()]
+    status = DiagnosticStatus(name="depth", message=str(info["scale_from"]), values=values)
+    return _filled(DiagnosticArray(), {"status": [status]}, stamp_ns, frame_id)
 
 
 def _filled(msg: Any, fields: Mapping[str, Any], stamp_ns: int, frame_id: str) -> Any:

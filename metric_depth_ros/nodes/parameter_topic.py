@@ -1,41 +1,62 @@
-"""Topic through which a planner sets the focus distance."""
+"""Topics that set a parameter, so that a planner can change it with every message."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import ReliabilityPolicy
-from std_msgs.msg import Float32
+from std_msgs.msg import Float32, String
 
 from metric_depth_ros.nodes.qos import overridable
 
-PARAMETER = "solver.focus_m"
 
-
-class FocusTopic:
-    """Subscription of ``focus`` in metres; 0 and NaN mean none. It sets the parameter: the last value counts.
+class ParameterTopic:
+    """Subscription whose messages set a parameter: the last value counts, wherever it came from.
 
     Attributes:
-        source: where the current focus came from, in words.
+        source: where the current value came from, in words.
     """
 
-    def __init__(self, node: Node, refused: Callable[[str], None]) -> None:
-        """``refused`` is called with the reason for an invalid focus; the previous focus stays."""
+    def __init__(
+        self,
+        node: Node,
+        kind: type,
+        topic: str,
+        parameter: str,
+        read: Callable[[Any], Any],
+        refused: Callable[[str], None],
+    ) -> None:
+        """``read`` gives a message's value; ``refused`` gets the reason if it is invalid: the last stays."""
         self.source = "parameter"
-        self._node, self._refused = node, refused
-        self._subscription = node.create_subscription(
-            Float32, "focus", self._on_focus, **overridable(ReliabilityPolicy.BEST_EFFORT)
-        )
+        self._node, self._parameter, self._read, self._refused = node, parameter, read, refused
+        quality = overridable(ReliabilityPolicy.BEST_EFFORT)
+        self._subscription = node.create_subscription(kind, topic, self._on_message, **quality)
 
-    def _on_focus(self, msg: Any) -> None:
-        focus_m = 0.0 if math.isnan(msg.data) else float(msg.data)
-        if focus_m != self._node.get_parameter(PARAMETER).value:
-            (result,) = self._node.set_parameters([Parameter(PARAMETER, value=focus_m)])
+    def _on_message(self, msg: Any) -> None:
+        value = self._read(msg)
+        if value != self._node.get_parameter(self._parameter).value:
+            (result,) = self._node.set_parameters([Parameter(self._parameter, value=value)])
             if not result.successful:
                 self._refused(f"{self._subscription.topic_name}: {result.reason}")
                 return
         self.source = f"topic {self._subscription.topic_name}"
+
+
+def _metres(msg: Any) -> float:
+    return 0.0 if math.isnan(msg.data) else float(msg.data)
+
+
+def _text(msg: Any) -> str:
+    return str(msg.data)
+
+
+# ``focus`` in metres, 0 and NaN for none; and ``description``, what the scene is in words, empty for none.
+focus_topic = partial(ParameterTopic, kind=Float32, topic="focus", parameter="solver.focus_m", read=_metres)
+description_topic = partial(
+    ParameterTopic, kind=String, topic="description", parameter="solver.description", read=_text
+)

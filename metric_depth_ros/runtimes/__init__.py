@@ -34,6 +34,11 @@ def choose_runtime(model: Model, request: Request) -> Chosen:
     return choose(model, request, backends=BACKENDS, portable=PORTABLE, cache=PlanCache())
 
 
+def load_portable(file: ModelFile) -> Runtime:
+    """File on ONNX Runtime on the CPU: the reference, so without a self-test. Raises ModelError."""
+    return PORTABLE.load(Model(file), "fp32", threads=1, cache=PlanCache())
+
+
 def build_runtime(name: str, path: Path, *, threads: int) -> Runtime:
     """Runtime on the CPU, in float32 and without a self-test, for a file that this process made.
 

@@ -72,7 +72,7 @@ class ModelFile:
 
     def _verify_data(self) -> None:
         for name, sha256 in self.data.items():
-            _check(self.path.parent / name, _digest(self.path.parent / name), sha256)
+            verify_file(self.path.parent / name, sha256)
 
     @contextmanager
     def opened(self) -> Iterator[bytes]:
@@ -89,7 +89,7 @@ class ModelFile:
     def verify_again(self) -> None:
         """Raises ModelError if a file that runtimes read by path has changed since it was verified."""
         if self.data:
-            _check(self.path, _digest(self.path), self.sha256)
+            verify_file(self.path, self.sha256)
             self._verify_data()
 
 
@@ -145,6 +145,11 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise _unreadable(path, error) from error
+
+
+def verify_file(path: Path, sha256: str) -> None:
+    """Raises ModelError unless a file is there and has this digest."""
+    _check(path, _digest(path), sha256)
 
 
 def _digest(path: Path) -> str:

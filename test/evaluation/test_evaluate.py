@@ -509,6 +509,11 @@ def test_the_network_with_maps_serves_all_if_one_solver_wants_them(solvers, name
     assert engine_for_all(config, changes).manifest.endswith("small_depth_basis.yaml")
     assert "all solvers on small_depth_basis" in capsys.readouterr().err
     assert engine_for_all(Config(), [{"solver.name": "median"}]).manifest == ""
+    both = [{"solver.name": "basis"}, {"solver.name": "paper_basis"}]
+    with pytest.raises(ConfigError, match="small_depth_basis and small_depth_paper_basis; needed one"):
+        engine_for_all(config, both)
+    named = updated(config, {"engine.manifest": "tiny"})
+    assert engine_for_all(named, both).manifest == "tiny"
 
 
 def test_a_prior_is_compared_without_anchors_and_with_few(data):

@@ -60,7 +60,7 @@ class Perfect:
 def made(monkeypatch, shards, out, *, factor, metric, **more):
     data = open_dataset(shards)
     monkeypatch.setattr(
-        "metric_depth_ros.learning.training.scale.targets.build_engine",
+        "metric_depth_ros.learning.training.chosen.build_engine",
         lambda config: Perfect(data, factor, metric),
     )
     list(write_targets([shards], EngineConfig(), out, count=999, **more))
@@ -122,7 +122,7 @@ def test_several_data_sets_and_kinds_of_scenes(toy_manifest, tmp_path):
 
 def test_what_is_wrong_with_the_data_is_named(targets, toy_manifest, tmp_path):
     engine = EngineConfig(str(toy_manifest))
-    with pytest.raises(ConfigError, match="count 1"):
+    with pytest.raises(ConfigError, match="count: 1"):
         list(write_targets([tmp_path], engine, tmp_path / "t", count=1))
     with pytest.raises(InputError, match=r"targets\.npz: cannot be read"):
         ScaleTargets(tmp_path)
@@ -331,7 +331,7 @@ def test_a_prior_that_does_not_fit_is_named(exported, toy_manifest):
         built(other, output="nothing")
     with pytest.raises(ModelError, match="sigma"):
         built(other, sigma=0)
-    with pytest.raises(ModelError, match="needed scale_cnn, metric_solver, network or a manifest"):
+    with pytest.raises(ModelError, match="needed scale_cnn, tr2m, metric_solver, network or a manifest"):
         built("nonsense")
     with pytest.raises(ConfigError, match="no metres of its own"):
         built("network")

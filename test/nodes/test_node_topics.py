@@ -1,4 +1,4 @@
-"""The focus topic of metric_depth_node, on a real ROS graph."""
+"""Topics of metric_depth_node that set parameters, and the one that says what the scale is from."""
 
 import math
 
@@ -8,8 +8,9 @@ import pytest
 pytest.importorskip("rclpy")
 pytest.importorskip("onnx")
 
+from diagnostic_msgs.msg import DiagnosticArray
 from peer import Peer, start_node
-from std_msgs.msg import Float32
+from std_msgs.msg import Float32, String
 
 from metric_depth_ros import messages
 from metric_depth_ros.cli.live import Graph
@@ -54,5 +55,39 @@ def test_a_planner_slides_the_focus(ros, tmp_path, toy_manifest):
             depth = peer.answer(*peer.messages())
             assert np.isfinite(messages.read_depth(depth)).any()
             assert peer.wait(lambda: peer.status_value("focus_m") == "0")
+    finally:
+        peer.close()
+
+
+def test_the_scene_is_described_while_it_runs_and_every_image_says_where_its_scale_is_from(
+    ros, tmp_path, toy_manifest
+):
+    peer = Peer()
+    try:
+        with Graph(tmp_path / "logs") as graph:
+            said, heard = peer.create_publisher(String, "description", 5), []
+            start_node(graph, peer, toy_manifest, **{"solver.name": "global_affine"})
+            assert peer.good_answer() is not None, graph.log("node")
+            peer.create_subscription(DiagnosticArray, "depth/info", heard.append, 5)
+            assert peer.wait(said.get_subscription_count)
+
+            said.publish(String(data="A corridor."))
+            wanted = "solver.description"
+            assert peer.wait(lambda: peer.get_parameter_value(wanted).string_value == "A corridor.")
+            assert peer.wait(lambda: peer.status_value("description from") == "topic /description")
+            assert peer.status_value("description") == "A corridor."
+            assert peer.set_parameter(wanted, "").successful
+            assert peer.wait(lambda: peer.status_value("description from") == "parameter")
+
+            def told():
+                """Whether an answered image has its info: discovery takes its time."""
+                depth = peer.answer(*peer.messages())
+                stamps = [depth.header.stamp] if depth else []
+                return peer.wait(lambda: any(msg.header.stamp in stamps for msg in heard), 1.0)
+
+            assert peer.wait(told)
+            (status,) = heard[-1].status
+            assert status.message == "anchors" and heard[-1].header.frame_id == "camera"
+            assert {"scale_from": "anchors"}.items() <= {v.key: v.value for v in status.values}.items()
     finally:
         peer.close()

@@ -12,10 +12,9 @@ import yaml
 from metric_depth_ros.engines.manifest import (
     FileManifest,
     LabelManifest,
-    Manifest,
-    MetricSolverManifest,
+    PriorManifest,
     SamManifest,
-    ScaleManifest,
+    TextManifest,
 )
 from metric_depth_ros.errors import InputError, ModelError
 from metric_depth_ros.runtimes.model import unverified
@@ -28,7 +27,7 @@ def described_file(path: Path) -> FileManifest:
 
 
 def write_manifest(
-    manifest: Manifest | LabelManifest | SamManifest | MetricSolverManifest | ScaleManifest,
+    manifest: LabelManifest | SamManifest | PriorManifest | TextManifest,
     path: Path,
     comment: str,
     use: Callable[[Path], object] = lambda path: None,

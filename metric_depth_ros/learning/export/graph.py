@@ -14,7 +14,7 @@ from torch import nn
 
 from metric_depth_ros.errors import InputError, ModelError
 from metric_depth_ros.runtimes.onnxruntime import library
-from metric_depth_ros.types import FloatArray
+from metric_depth_ros.types import Array, FloatArray
 
 OPSET = 17
 # Largest difference of a float32 file from torch at any element, in standard deviations of an output.
@@ -26,7 +26,7 @@ _LARGEST = 2**31 - 2**20
 def write_onnx(
     network: nn.Module,
     path: Path,
-    examples: Mapping[str, FloatArray],
+    examples: Mapping[str, Array],
     outputs: Sequence[str],
     *,
     dynamic: Mapping[str, Mapping[int, str]] | None = None,
@@ -54,7 +54,7 @@ def write_onnx(
 def trace(
     network: nn.Module,
     to: str | BytesIO,
-    examples: Mapping[str, FloatArray],
+    examples: Mapping[str, Array],
     outputs: Sequence[str],
     *,
     dynamic: Mapping[str, Mapping[int, str]] | None = None,

@@ -1,4 +1,4 @@
-"""Converts an ONNX network, or only its stored weights, from float32 to float16."""
+"""Converts an ONNX network, or only its stored weights, from float32 to float16 or to bytes."""
 
 from __future__ import annotations
 
@@ -54,15 +54,57 @@ def halve_weights(path: Path) -> None:
     """
     model = onnx.load(str(path))
     _hoist_constants(model)
-    graph, casts = model.graph, []
-    for tensor in graph.initializer:
-        if tensor.data_type == TensorProto.FLOAT and np.prod(tensor.dims) >= _LARGE:
-            name = tensor.name
-            tensor.CopyFrom(_copied(tensor, f"{name}__short", half=True))
-            casts.append(_cast(tensor.name, name, TensorProto.FLOAT))
-    nodes = [*casts, *graph.node]
-    del graph.node[:]
-    graph.node.extend(nodes)
+    casts = []
+    for tensor in _large(model):
+        name = tensor.name
+        tensor.CopyFrom(_copied(tensor, f"{name}__short", half=True))
+        casts.append(_cast(tensor.name, name, TensorProto.FLOAT))
+    _save(model, casts, path)
+
+
+def byte_weights(path: Path) -> None:
+    """Stores the large float32 matrices of the network in ``path`` in bytes, to a quarter of the size.
+
+    Each row of a table, and each column of a matrix that is multiplied, has its own step. It computes in
+    float32, as ``halve_weights`` says.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    model = onnx.load(str(path))
+    _hoist_constants(model)
+    tables = {node.input[0] for node in model.graph.node if node.op_type == "Gather"}
+    restored = []
+    for tensor in _large(model):
+        if len(tensor.dims) != 2:
+            continue
+        name, axis = tensor.name, 0 if tensor.name in tables else 1
+        values = numpy_helper.to_array(tensor)
+        step = np.maximum(np.abs(values).max(1 - axis) / 127, 1e-12).astype(np.float32)
+        codes = np.rint(values / np.expand_dims(step, 1 - axis)).astype(np.int8)
+        tensor.CopyFrom(numpy_helper.from_array(codes, f"{name}__bytes"))
+        model.graph.initializer.append(numpy_helper.from_array(step, f"{name}__step"))
+        inputs = [f"{name}__bytes", f"{name}__step"]
+        restored.append(
+            helper.make_node("DequantizeLinear", inputs, [name], name=f"{name}__restored", axis=axis)
+        )
+    _save(model, restored, path)
+
+
+def _large(model: ModelProto) -> list[TensorProto]:
+    """The large float32 weights of a network."""
+    return [
+        tensor
+        for tensor in model.graph.initializer
+        if tensor.data_type == TensorProto.FLOAT and np.prod(tensor.dims) >= _LARGE
+    ]
+
+
+def _save(model: ModelProto, first: list[NodeProto], path: Path) -> None:
+    """Writes a network with some nodes before all others. Raises InputError."""
+    nodes = [*first, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
     try:
         onnx.save_model(model, str(path))
     except OSError as error:

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from metric_depth_ros.engines.manifest import TO_COMPLETE
+from metric_depth_ros.engines.manifest_file import TO_COMPLETE
 from metric_depth_ros.errors import InputError, ModelError
 from metric_depth_ros.learning.export.description import described_file
 

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from metric_depth_ros.errors import InputError, ModelError
+from metric_depth_ros.learning.models.encoder import Encoder
+from metric_depth_ros.learning.models.named_encoders import depth_network_with
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -90,6 +92,13 @@ def load_weights(network: nn.Module, path: str | Path) -> None:
         raise ModelError(
             f"{path}: no weights of this network ({' '.join(str(error).split())[:200]})."
         ) from error
+
+
+def load_depth_encoder(encoder: Encoder, name: str, path: str | Path) -> None:
+    """Loads the encoder of stored depth network weights; ``name`` is the encoder's. Raises ModelError."""
+    depth = depth_network_with(name)
+    load_weights(depth, path)
+    encoder.load_state_dict(depth.encoder.state_dict())
 
 
 def _shortened(values: NDArray[Any]) -> NDArray[Any]:

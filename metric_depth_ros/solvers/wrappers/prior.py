@@ -10,7 +10,7 @@ from metric_depth_ros.errors import AnchorError
 from metric_depth_ros.solvers.fitting.observations import DEVIATION
 from metric_depth_ros.solvers.prior_only import prior_depth
 from metric_depth_ros.solvers.solver import Solver
-from metric_depth_ros.types import FloatArray, MetricDepth, SolverInput
+from metric_depth_ros.types import FloatArray, MetricDepth, Prior, SolverInput
 
 # Standard deviation of the log scale that one anchor gives (how far depth is off at one pixel from what it is
 # on the whole) over the image's own deviation of log depth: ours; .56 and .64 on the develop frames.
@@ -22,14 +22,15 @@ _STEP = 4
 
 
 class WithPrior(Solver):
-    """Any solver, its depth multiplied so that its scale is the best guess from anchors and prior together.
+    """Any solver, its depth moved so that its scale is the best guess from anchors and prior together.
 
     Ours. Of N anchors the log scale has the variance v = (0.55 s)^2 / N, s the deviation of log depth in the
     image, and the prior's has sigma^2. The precision-weighted mean of the two moves the solver's depth by
-    w = v / (v + sigma^2) of the way to the prior's level. So indoors one anchor counts more than a prior,
-    outdoors less, and a hundred anchors stand alone. If the two levels are t apart, more than twice their
-    standard deviation, sigma^2 grows by the excess of t^2: a prior that is wrong has no weight. Without any
-    usable anchor depth is the prior's. A scale that a solver carries from earlier images comes before the
+    w = v / (v + sigma^2) of the way to the prior: to its level or, if it has a shape of its own, to its depth
+    at each pixel, which is the geometric mean of two networks' maps. So indoors one anchor counts more than a
+    prior, outdoors less, and a hundred anchors stand alone. If the two levels are t apart, more than twice
+    their standard deviation, sigma^2 grows by the excess of t^2: a prior that is wrong has no weight. Without
+    any usable anchor depth is the prior's. A scale that a solver carries from earlier images comes before the
     prior, with anchors and without.
     """
 
@@ -60,7 +61,7 @@ class WithPrior(Solver):
         variance = (ANCHOR_SPREAD * _deviation(fitted.depth)) ** 2 / count
         excess = max(0.0, apart**2 - _DOUBTED**2 * (variance + prior.sigma**2))
         weight = variance / (variance + prior.sigma**2 + excess)
-        factor = np.float32(np.exp(weight * apart))
+        factor = _towards(fitted.depth, prior, weight, apart)
         sigma = None
         if fitted.sigma is not None:
             with np.errstate(divide="ignore", invalid="ignore"):  # solvers may give depths of 0 and infinity
@@ -86,6 +87,19 @@ def _level_between(depth: FloatArray, prior: FloatArray) -> float | None:
         ratio = np.log(theirs / ours)
     ratio = ratio[np.isfinite(ratio)]
     return float(np.median(ratio)) if len(ratio) else None
+
+
+def _towards(depth: FloatArray, prior: Prior, weight: float, apart: float) -> FloatArray:
+    """Factor that moves depth by ``weight`` of the logarithm towards a prior's: (H, W) if it has a shape.
+
+    Where one of the two is unknown the factor is that of ``apart``, the median log ratio.
+    """
+    ratio = np.asarray(np.exp(apart), np.float32)
+    if prior.has_shape:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            own = prior.depth / depth
+        ratio = np.where((own > 0) & (own < np.inf), own, ratio)
+    return np.asarray(ratio ** np.float32(weight))
 
 
 def _narrowed(relative_sigma: FloatArray, weight: float, variance: float) -> FloatArray:

@@ -138,3 +138,19 @@ def test_a_solver_that_says_nothing_of_its_anchors_has_those_it_was_given():
     answer = WithPrior(Silent(SolverConfig())).solve(given(anchors, prior_of(2.7, sigma=0.2)))
     weight = spread_of(MetricDepth(2 * smooth_relative())) ** 2 / 5
     assert answer.info["prior_weight"] == pytest.approx(weight / (weight + 0.2**2), rel=1e-3)
+
+
+@pytest.mark.parametrize("has_shape", [True, False])
+def test_only_a_prior_with_a_shape_of_its_own_changes_the_shape(has_shape):
+    anchors = anchors_on(2 * smooth_relative(), 3, sigma=1e-4)
+    alone = solved("global_affine", anchors)
+    tilted = np.asarray(alone.depth * np.linspace(0.8, 1.25, alone.depth.shape[1]), np.float32)
+    tilted[:9, :9] = np.nan
+    prior = Prior(tilted, 0.3, "made", has_shape=has_shape)
+    both = solved("global_affine", anchors, prior)
+    weight = both.info["prior_weight"]
+    assert 0.05 < weight < 0.95
+    # Where the prior knows nothing its level counts, the median of what it says elsewhere.
+    level = np.full(tilted.shape, np.nanmedian((tilted / alone.depth)[::4, ::4]))
+    ratio = np.where(np.isnan(tilted), level, tilted / alone.depth) if has_shape else level
+    np.testing.assert_allclose(both.depth / alone.depth, ratio**weight, rtol=1e-4)

@@ -6,8 +6,8 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +15,15 @@ import cv2
 import numpy as np
 
 from metric_depth_ros.config import EngineConfig
-from metric_depth_ros.datasets import Dataset, open_dataset
-from metric_depth_ros.engines import build_engine
-from metric_depth_ros.errors import ConfigError, InputError
+from metric_depth_ros.datasets import Dataset
+from metric_depth_ros.errors import InputError
 from metric_depth_ros.learning.training.basis.cache import FARTHEST_M
-from metric_depth_ros.learning.training.loader import canonical_focal, open_with_depth
+from metric_depth_ros.learning.training.chosen import ChosenPictures, engines_for
+from metric_depth_ros.learning.training.loader import canonical_focal
 from metric_depth_ros.scale import best_scale, bounds_of, unit_depth
 from metric_depth_ros.types import Engine, FloatArray, ImageArray, IntArray
 
 FILE = "targets.npz"
-_ARRAYS = ("place", "group", "family", "log_scale")
-# Of the groups of pictures (``Dataset.group``), one of this many is for validation: the paper's 20 %.
-_GROUPS = 5
 # Factors outside these percentiles are left out (algorithm 1, "dynamic filtering").
 _PERCENTILES = (5, 95)
 # Depth maps are compared at this many pixels: all of them give the same.
@@ -73,46 +70,24 @@ class ScaleTargets:
         path = Path(folder) / FILE
         try:
             with np.load(path, allow_pickle=False) as stored:
-                place, group, family, log_scale = (stored[name] for name in _ARRAYS)
-                about = json.loads(str(stored["about"]))
+                arrays = dict(stored)
+                log_scale, about = arrays["log_scale"], json.loads(str(arrays["about"]))
         except (OSError, KeyError, ValueError) as error:
             raise InputError(f"{path}: cannot be read ({error}); needed targets of train scale.") from error
         self.about = About(**{**about, "data": tuple(about["data"]), "frames": tuple(about["frames"])})
         self.log_scale: FloatArray = log_scale.astype(np.float32)
-        self._place, self._sets = place, _opened(path, self.about)
-        used = np.isin(family, families) if families else np.ones(len(family), bool)
+        self._pictures = ChosenPictures.stored(path, arrays, about)
+        used = self._pictures.of_families(families)
         kept = used.copy()
         if filtered and used.any():
             low, high = np.percentile(log_scale[used], _PERCENTILES)
             kept &= (log_scale >= low) & (log_scale <= high)
-        apart = group % _GROUPS == 0
-        self.training: IntArray = np.flatnonzero(kept & ~apart)
-        self.validation: IntArray = np.flatnonzero(kept & apart)
-        self.held_out: IntArray = np.flatnonzero(used & apart)
-        if not len(self.training) or not len(self.validation):
-            wanted = f" of {', '.join(families)}" if families else ""
-            raise InputError(
-                f"{path}: {len(self.training)} pictures{wanted} to train on and {len(self.validation)} for "
-                "validation; needed 1 of each. Add pictures."
-            )
+        self.training, self.validation = self._pictures.split(kept, path, families)
+        self.held_out: IntArray = np.flatnonzero(used & self._pictures.held_out)
 
     def image(self, index: int) -> ImageArray:
         """Image (H, W, 3) uint8 RGB of a picture. Raises InputError if it is damaged."""
-        data, number = self._place[index].tolist()
-        dataset: Dataset = self._sets[data]
-        return dataset.image(number)
-
-
-def _opened(path: Path, about: About) -> list[Dataset]:
-    """The datasets of targets. Raises InputError if one is gone or has fewer frames."""
-    try:
-        sets = [open_dataset(folder) for folder in about.data]
-    except InputError as error:
-        raise InputError(f"{path}: made of data that is gone: {error}") from error
-    for data, frames in zip(sets, about.frames, strict=True):
-        if len(data) < frames:
-            raise InputError(f"{path}: {data.path} has {len(data)} frames, had {frames}. Make them anew.")
-    return sets
+        return self._pictures.image(index)
 
 
 def write_targets(
@@ -134,38 +109,20 @@ def write_targets(
         InputError: no data, a camera that is needed is missing, or the folder cannot be written.
         ModelError: the network cannot be used.
     """
-    if count < 2 or threads < 1:
-        raise ConfigError(f"count {count}, threads {threads}; needed at least 2 and 1.")
-    sets = open_with_depth(folders)
-    places = [(d, i) for d, data in enumerate(sets) for i in range(len(data)) if data.has_depth(i)]
-    order = np.sort(np.random.default_rng(seed).permutation(len(places))[:count])
-    chosen = [places[k] for k in order]
-    engines = [build_engine(replace(config, threads=1)) for _ in range(threads)]
-    first, number = chosen[0]
-    metric = engines[0].predict(sets[first].image(number)).metric
+    pictures = ChosenPictures.choose(folders, count, seed)
+    engines = engines_for(config, threads)
+    metric = engines[0].predict(pictures.image(0)).metric
     canonical = canonical and not metric
     found: list[float] = []
-    with ThreadPoolExecutor(threads) as pool:
-        for begin in range(0, len(chosen), threads):
-            part = chosen[begin : begin + threads]
-            found += pool.map(
-                lambda engine, at: _log_scale(engine, sets[at[0]], at[1], canonical), engines, part
-            )
-            yield len(found)
+    for log_scale in pictures.each(engines, partial(_log_scale, canonical=canonical)):
+        found.append(log_scale)
+        yield len(found)
     known = np.isfinite(found)
-    arrays = {
-        "place": np.array(chosen)[known],
-        "group": np.array([sets[d].group(i) for d, i in chosen])[known],
-        "family": np.array([sets[d].family(i) for d, i in chosen])[known],
-        "log_scale": np.array(found)[known],
-    }
+    pictures = pictures.only(known)
+    arrays = {**pictures.arrays, "log_scale": np.array(found)[known]}
+    digest = hashlib.sha256(arrays["place"].tobytes() + arrays["log_scale"].tobytes()).hexdigest()
     about = About(
-        tuple(str(data.path.resolve()) for data in sets),
-        tuple(map(len, sets)),
-        engines[0].manifest.name,
-        metric,
-        canonical,
-        hashlib.sha256(arrays["place"].tobytes() + arrays["log_scale"].tobytes()).hexdigest(),
+        **pictures.about, engine=engines[0].manifest.name, metric=metric, canonical=canonical, digest=digest
     )
     _write(Path(out), arrays, about)
 
@@ -182,7 +139,7 @@ def _write(out: Path, arrays: Mapping[str, Any], about: About) -> None:
         raise InputError(f"{out}: {error.strerror}; needed a folder to write to.") from error
 
 
-def _log_scale(engine: Engine, data: Dataset, index: int, canonical: bool) -> float:
+def _log_scale(engine: Engine, data: Dataset, index: int, *, canonical: bool) -> float:
     """Logarithm of a picture's best scale; NaN if nothing in it has known depth."""
     image, depth, camera = data.picture(index)
     relative = engine.predict(image, camera=camera)

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from metric_depth_ros.errors import ConfigError
-from metric_depth_ros.learning.models.named_encoders import depth_network_with
 from metric_depth_ros.learning.models.scale_network import ScaleNetwork, ScaleNetworkConfig
 from metric_depth_ros.learning.training import checkpoint
 from metric_depth_ros.learning.training.augment import relit, stretched
@@ -146,7 +145,7 @@ class ScaleTrainer(Trainer):
         # The output starts at the mean, which is all that a picture's scale is without the picture.
         nn.init.constant_(network.layers[-1].bias, float(self.targets.log_scale.mean()))
         if settings.weights:
-            _begin_with(network, settings.encoder, settings.weights)
+            checkpoint.load_depth_encoder(network.encoder, settings.encoder, settings.weights)
         network.to(memory_format=torch.channels_last)
         return network
 
@@ -192,13 +191,6 @@ def build_scale_network(state: dict[str, Any], *, weights: str = "best") -> Scal
     return checkpoint.rebuilt(
         lambda: ScaleNetwork(ScaleNetworkConfig(**state["architecture"])), state[weights], "network"
     )
-
-
-def _begin_with(network: ScaleNetwork, encoder: str, weights: str) -> None:
-    """Loads the encoder of a depth network. Raises ModelError if the weights do not fit."""
-    depth = depth_network_with(encoder)
-    checkpoint.load_weights(depth, weights)
-    network.encoder.load_state_dict(depth.encoder.state_dict())
 
 
 def _check_same_run(settings: ScaleSettings, targets: ScaleTargets, state: dict[str, Any]) -> None:

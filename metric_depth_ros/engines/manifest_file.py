@@ -1,0 +1,141 @@
+"""Reads manifests: YAML files whose keys and values are those of a dataclass, and nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+import reprlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from metric_depth_ros.errors import ModelError
+
+# Placeholder in a draft for a value that only a person knows.
+TO_COMPLETE = "COMPLETE"
+# A file in the manifest's own folder, and the hash of a file's bytes.
+FileName = str
+Sha256 = str
+
+
+def read_manifest(path: str | Path, kind_of: Callable[[Any], type]) -> Any:
+    """Reads a dataclass from a YAML file; ``kind_of`` chooses its class from the content.
+
+    Raises:
+        ModelError: the file is missing or not YAML, a key is missing, unknown (with the nearest known
+            one) or of the wrong type, or a placeholder is not filled in.
+    """
+    try:
+        tree = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
+        return _build(kind_of(tree), tree, "")
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}; needed a model manifest.") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path}: not valid YAML: {' '.join(str(error).split())[:300]}") from error
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML SafeLoader that refuses aliases, a few of which can expand to more than memory holds."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("an alias (*); write the value itself")
+        return super().compose_node(parent, index)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and -1e9 < value < 1e9  # neither NaN nor infinity
+
+
+def _is_file_name(value: Any) -> bool:
+    return _is_text(value) and value not in ("", "..") and Path(value).name == value and value.isprintable()
+
+
+def _is_sha256(value: Any) -> bool:
+    return _is_text(value) and re.fullmatch("[0-9a-fA-F]{64}", value) is not None
+
+
+def _is_mapping(key: Callable[[Any], bool], item: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, dict) and all(key(k) and item(v) for k, v in value.items())
+
+
+# By type of a field: the check of its value, and the allowed values in words.
+_FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "str": (_is_text, "text"),
+    "Kind": (_is_text, "text"),
+    "int": (lambda value: type(value) is int, "a whole number"),
+    "float": (_is_number, "a number"),
+    "float | None": (lambda value: value is None or _is_number(value), "a number"),
+    "bool": (lambda value: isinstance(value, bool), "true or false"),
+    "tuple[float, ...]": (
+        lambda value: isinstance(value, list) and all(map(_is_number, value)),
+        "finite numbers",
+    ),
+    "FileName": (_is_file_name, "the name of a file in the model's folder"),
+    "Sha256": (_is_sha256, "64 hexadecimal digits"),
+    "dict[str, str]": (_is_mapping(_is_text, _is_text), "names and names"),
+    "dict[FileName, Sha256]": (
+        _is_mapping(_is_file_name, _is_sha256),
+        "names of files in the model's own folder, and 64 hexadecimal digits each",
+    ),
+}
+
+
+def _build(kind: type, tree: Any, prefix: str) -> Any:
+    if not isinstance(tree, dict):
+        raise ModelError(f"{prefix or 'manifest'}: found {_shown(tree)}; needed a mapping.")
+    known = {item.name: item for item in dataclasses.fields(kind)}
+    for key in tree:
+        if key not in known:
+            found = str(key)[:60]
+            near = difflib.get_close_matches(found, known, n=1)
+            raise ModelError(
+                f"{prefix}{found}: unknown key.{f' Did you mean {prefix}{near[0]}?' if near else ''}"
+            )
+    values = {}
+    for name, item in known.items():
+        if name in tree:
+            key, value, type_name = f"{prefix}{name}", tree[name], str(item.type)
+            nested = _nested(kind, type_name)
+            values[name] = _build(nested, value, f"{key}.") if nested else _value(type_name, value, key)
+        elif item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
+            raise ModelError(f"{prefix}{name}: missing.")
+    return kind(**values)
+
+
+def _nested(kind: type, field_type: str) -> type | None:
+    """Dataclass of a field, if it is one of those in the module of the manifest's class; else None."""
+    found = vars(sys.modules[kind.__module__]).get(field_type.removesuffix(" | None"))
+    return found if isinstance(found, type) and dataclasses.is_dataclass(found) else None
+
+
+def _value(kind: str, value: Any, key: str) -> Any:
+    """Checks a field's value and converts it for its dataclass. Raises ModelError."""
+    inner = value.values() if kind == "dict[str, str]" and isinstance(value, dict) else ()
+    if TO_COMPLETE in (value, *inner):
+        raise ModelError(f"{key}: {TO_COMPLETE!r}; needed what only you know. Replace it.")
+    is_right, needed = _FIELDS[kind]
+    if not is_right(value):
+        raise ModelError(f"{key}: {_shown(value)}; needed {needed}.")
+    if kind == "Sha256":
+        return value.lower()
+    if kind == "dict[FileName, Sha256]":
+        return {name: sha256.lower() for name, sha256 in value.items()}
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _shown(value: Any) -> str:
+    """Short text for any value."""
+    short = reprlib.Repr()
+    short.maxlevel, short.maxstring = 2, 60
+    return short.repr(value)

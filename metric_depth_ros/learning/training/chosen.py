@@ -1,0 +1,149 @@
+"""Pictures chosen at random from datasets, for which a depth network's output is stored once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from metric_depth_ros.config import EngineConfig
+from metric_depth_ros.datasets import Dataset, open_dataset
+from metric_depth_ros.engines import build_engine
+from metric_depth_ros.engines.depth_engine import DepthEngine
+from metric_depth_ros.engines.metric_solver import MetricSolverEngine
+from metric_depth_ros.errors import ConfigError, InputError
+from metric_depth_ros.learning.training.loader import open_with_depth
+from metric_depth_ros.types import BoolArray, Engine, ImageArray, IntArray
+
+Made = TypeVar("Made")
+
+_ARRAYS = ("place", "group", "family")
+# Of the groups of pictures (``Dataset.group``), one of this many is for validation.
+_GROUPS = 5
+
+
+@dataclass(frozen=True)
+class ChosenPictures:
+    """Pictures of datasets.
+
+    Attributes:
+        sets: the datasets.
+        place: (N, 2) number of the dataset, and of the picture in it.
+        group, family: (N,) of ``Dataset``.
+    """
+
+    sets: Sequence[Dataset]
+    place: IntArray
+    group: IntArray
+    family: Any
+
+    @classmethod
+    def choose(cls, folders: Sequence[str | Path], count: int, seed: int) -> ChosenPictures:
+        """Up to ``count`` random pictures with depth.
+
+        Raises:
+            ConfigError: fewer than 2 pictures.
+            InputError: a folder is no dataset, or has no depth.
+        """
+        if count < 2:
+            raise ConfigError(f"count: {count}; needed at least 2 pictures.")
+        sets = open_with_depth(folders)
+        places = [(d, i) for d, data in enumerate(sets) for i in range(len(data)) if data.has_depth(i)]
+        order = np.sort(np.random.default_rng(seed).permutation(len(places))[:count])
+        place = np.array([places[k] for k in order])
+        group = np.array([sets[d].group(i) for d, i in place.tolist()])
+        family = np.array([sets[d].family(i) for d, i in place.tolist()])
+        return cls(sets, place, group, family)
+
+    @classmethod
+    def stored(cls, path: Path, arrays: Mapping[str, Any], about: Mapping[str, Any]) -> ChosenPictures:
+        """The pictures of a file that holds ``arrays`` and ``about``.
+
+        Raises:
+            InputError: a dataset is gone or has fewer frames.
+        """
+        try:
+            sets = [open_dataset(folder) for folder in about["data"]]
+        except InputError as error:
+            raise InputError(f"{path}: made of data that is gone: {error}") from error
+        for data, frames in zip(sets, about["frames"], strict=True):
+            if len(data) < frames:
+                raise InputError(f"{path}: {data.path} has {len(data)} frames, had {frames}. Make them anew.")
+        return cls(sets, *(arrays[name] for name in _ARRAYS))
+
+    def __len__(self) -> int:
+        return len(self.place)
+
+    @property
+    def arrays(self) -> dict[str, Any]:
+        """Arrays by name, for a file."""
+        return {name: getattr(self, name) for name in _ARRAYS}
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Folders of the datasets, absolute, and their numbers of frames, for a file."""
+        return {
+            "data": tuple(str(data.path.resolve()) for data in self.sets),
+            "frames": tuple(map(len, self.sets)),
+        }
+
+    def of(self, index: int) -> tuple[Dataset, int]:
+        """Dataset of a picture, and its number in it."""
+        data, number = self.place[index].tolist()
+        return self.sets[data], number
+
+    def image(self, index: int) -> ImageArray:
+        """Image (H, W, 3) uint8 RGB of a picture. Raises InputError if it is damaged."""
+        data, number = self.of(index)
+        return data.image(number)
+
+    def only(self, kept: BoolArray) -> ChosenPictures:
+        """The pictures of a mask (N,)."""
+        return ChosenPictures(self.sets, *(values[kept] for values in self.arrays.values()))
+
+    def of_families(self, families: Sequence[str]) -> BoolArray:
+        """Mask (N,) of the pictures of some kinds of scenes; of all for no kind."""
+        return np.isin(self.family, families) if families else np.ones(len(self), bool)
+
+    def split(self, kept: BoolArray, path: Path, families: Sequence[str]) -> tuple[IntArray, IntArray]:
+        """Indices of those of a mask (N,) that are for training and for validation.
+
+        Raises:
+            InputError: there are none; ``path`` and ``families`` are named.
+        """
+        training, validation = np.flatnonzero(kept & ~self.held_out), np.flatnonzero(kept & self.held_out)
+        if not len(training) or not len(validation):
+            wanted = f" of {', '.join(families)}" if families else ""
+            raise InputError(
+                f"{path}: {len(training)} pictures{wanted} to train on and {len(validation)} for "
+                "validation; needed 1 of each. Add pictures."
+            )
+        return training, validation
+
+    @property
+    def held_out(self) -> BoolArray:
+        """Mask (N,) of the pictures for validation: a fifth of the groups."""
+        return np.asarray(self.group % _GROUPS == 0)
+
+    def each(self, engines: Sequence[Engine], make: Callable[[Engine, Dataset, int], Made]) -> Iterator[Made]:
+        """``make(engine, dataset, number)`` of every picture in turn, with a thread per engine."""
+        with ThreadPoolExecutor(len(engines)) as pool:
+            for begin in range(0, len(self), len(engines)):
+                part = range(begin, min(begin + len(engines), len(self)))
+                yield from pool.map(lambda engine, index: make(engine, *self.of(index)), engines, part)
+
+
+def engines_for(config: EngineConfig, threads: int) -> list[DepthEngine | MetricSolverEngine]:
+    """One engine per thread, each on a single one.
+
+    Raises:
+        ConfigError: no thread.
+        ModelError: the network cannot be used.
+    """
+    if threads < 1:
+        raise ConfigError(f"threads: {threads}; needed at least 1.")
+    return [build_engine(replace(config, threads=1)) for _ in range(threads)]

@@ -1,0 +1,1 @@
+"""Training of TR2M (paper 003)."""

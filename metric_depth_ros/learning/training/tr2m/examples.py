@@ -1,0 +1,220 @@
+"""What TR2M is trained on: pictures with relative depth, depth and sentences, written once to a folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from metric_depth_ros.config import EngineConfig
+from metric_depth_ros.datasets import Dataset
+from metric_depth_ros.engines.manifest import TOKENS
+from metric_depth_ros.errors import InputError
+from metric_depth_ros.learning.models.text_encoder import TextEncoder
+from metric_depth_ros.learning.training.chosen import ChosenPictures, engines_for
+from metric_depth_ros.learning.training.loader import canonical_focal
+from metric_depth_ros.priors.text import NEUTRAL
+from metric_depth_ros.scale import unit_depth
+from metric_depth_ros.types import Engine, FloatArray, ImageArray, IntArray
+
+FILE = "examples.npz"
+# Files of a folder: everything small, and the maps, of which batches are read.
+_MAPS = ("relative", "log_depth")
+# Depth beyond this is not learned from.
+_FARTHEST_M = 80.0
+
+
+@dataclass(frozen=True)
+class About:
+    """What the examples are of.
+
+    Attributes:
+        data, frames: folders of the datasets, absolute, and the numbers of their frames.
+        engine: name of the depth network.
+        metric: whether it gives metres.
+        canonical: whether depth is divided by the camera's ``relative_focal``.
+        text: name of the text encoder.
+        width: channels of its embeddings.
+        digest: sha256 of the text encoder's weights, the pictures' places and their sentences.
+    """
+
+    data: tuple[str, ...]
+    frames: tuple[int, ...]
+    engine: str
+    metric: bool
+    canonical: bool
+    text: str
+    width: int
+    digest: str = ""
+
+
+class TR2MExamples:
+    """Pictures with maps and embedded sentences, apart for training and validation.
+
+    Attributes:
+        about: what they are of.
+        mean_log_depth: mean over pictures of the median log depth, for the first output.
+        training, validation: indices of the pictures.
+    """
+
+    def __init__(self, folder: str | Path, *, families: Sequence[str] = ()) -> None:
+        """``families``: kinds of scenes. Raises InputError if they are missing, gone, or nothing is left."""
+        path = Path(folder) / FILE
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                arrays = dict(stored)
+            about = json.loads(str(arrays["about"]))
+            self._maps = [np.load(path.parent / f"{name}.npy", mmap_mode="r") for name in _MAPS]
+        except (OSError, KeyError, ValueError) as error:
+            raise InputError(f"{path}: cannot be read ({error}); needed what train tr2m writes.") from error
+        self.about = About(**{**about, "data": tuple(about["data"]), "frames": tuple(about["frames"])})
+        self._pictures = ChosenPictures.stored(path, arrays, about)
+        self._sentences = Sentences(arrays["tokens"], arrays["ends"])
+        self._said: IntArray = arrays["said"]
+        self._said_held_out: IntArray = arrays["said_held_out"]
+        self.mean_log_depth = float(arrays["mean_log_depth"])
+        kept = self._pictures.of_families(families)
+        self.training, self.validation = self._pictures.split(kept, path, families)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the maps."""
+        shape = self._maps[0].shape
+        return int(shape[1]), int(shape[2])
+
+    def image(self, index: int) -> ImageArray:
+        """Image (H, W, 3) uint8 RGB of a picture. Raises InputError if it is damaged."""
+        return self._pictures.image(index)
+
+    def maps(self, index: int) -> tuple[FloatArray, FloatArray]:
+        """Relative inverse depth and depth (h, w) float32: metres, inf sky, NaN unknown."""
+        relative, log_depth = (np.asarray(map_[index], np.float32) for map_ in self._maps)
+        return relative, np.exp(log_depth)
+
+    def sentence(self, index: int, number: int, *, held_out: bool = False) -> tuple[FloatArray, FloatArray]:
+        """Tokens (32, width) and mask (32,) of one of a picture's sentences; -1 is the neutral one.
+
+        ``held_out``: in words that training never sees.
+        """
+        said = (self._said_held_out if held_out else self._said)[index]
+        said = said[said >= 0]
+        return self._sentences[int(said[number % len(said)]) if number >= 0 and len(said) else 0]
+
+
+class Sentences:
+    """Embedded sentences of different lengths; the first is the neutral one."""
+
+    def __init__(self, tokens: FloatArray, ends: IntArray) -> None:
+        """``tokens``: (sum of the lengths, width) float16; ``ends``: where each sentence ends."""
+        self._tokens, self._ends = tokens, ends
+
+    def __getitem__(self, number: int) -> tuple[FloatArray, FloatArray]:
+        """Tokens (32, width) float32, zeros behind the end, and mask (32,)."""
+        begin = 0 if number == 0 else int(self._ends[number - 1])
+        found = self._tokens[begin : self._ends[number]]
+        tokens = np.zeros((TOKENS, self._tokens.shape[1]), np.float32)
+        tokens[: len(found)] = found
+        return tokens, (np.arange(TOKENS) < len(found)).astype(np.float32)
+
+
+def write_examples(
+    folders: Sequence[str | Path],
+    config: EngineConfig,
+    encoder: TextEncoder,
+    out: str | Path,
+    *,
+    count: int,
+    size: tuple[int, int],
+    seed: int = 0,
+    canonical: bool = True,
+    threads: int = 2,
+) -> Iterator[int]:
+    """Runs the depth network over up to ``count`` random pictures, and the text encoder over their sentences.
+
+    Yields the number of pictures done; the files are complete at the end.
+
+    Args:
+        size: width and height of the maps.
+
+    Raises:
+        ConfigError: fewer than 2 pictures, or no thread.
+        InputError: no data, a camera that is needed is missing, or the folder cannot be written.
+        ModelError: the network cannot be used.
+    """
+    pictures = ChosenPictures.choose(folders, count, seed)
+    engines = engines_for(config, threads)
+    metric = engines[0].predict(pictures.image(0)).metric
+    made = partial(_example, size=size, canonical=canonical)
+    maps: list[tuple[FloatArray, FloatArray]] = []
+    for example in pictures.each(engines, made):
+        maps.append(example)
+        yield len(maps)
+    known = np.array([bool(np.isfinite(log_depth).any()) for _, log_depth in maps])
+    pictures, maps = pictures.only(known), [m for m, kept in zip(maps, known, strict=True) if kept]
+    words = _words(pictures, encoder)
+    medians = [float(np.median(log_depth[np.isfinite(log_depth)])) for _, log_depth in maps]
+    digest = hashlib.sha256(encoder.digest.encode())
+    for array in (pictures.place, words["said"], words["ends"]):
+        digest.update(array.tobytes())
+    about = About(
+        **pictures.about,
+        engine=engines[0].manifest.name,
+        metric=metric,
+        canonical=canonical,
+        text=encoder.name,
+        width=encoder.width,
+        digest=digest.hexdigest(),
+    )
+    arrays = {**pictures.arrays, **words, "mean_log_depth": np.mean(medians)}
+    _write(Path(out), {**arrays, "about": json.dumps(asdict(about))}, maps)
+
+
+def _example(
+    engine: Engine, data: Dataset, index: int, *, size: tuple[int, int], canonical: bool
+) -> tuple[FloatArray, FloatArray]:
+    """Relative inverse depth and log depth of a picture, of ``size`` (width, height), float16."""
+    image, depth, camera = data.picture(index)
+    unit = unit_depth(engine.predict(image, camera=camera))
+    relative = cv2.resize(1 / unit, size, interpolation=cv2.INTER_AREA)
+    depth = cv2.resize(depth, size, interpolation=cv2.INTER_NEAREST_EXACT)
+    depth = np.where((depth <= _FARTHEST_M) | np.isinf(depth), depth, np.float32(np.nan))
+    log_depth = np.log(depth / np.float32(canonical_focal(data, index, camera) if canonical else 1))
+    return relative.astype(np.float16), log_depth.astype(np.float16)
+
+
+def _words(pictures: ChosenPictures, encoder: TextEncoder) -> dict[str, Any]:
+    """Arrays of the pictures' sentences: tokens, ends, and which are said of whom (N, most), -1 for none."""
+    numbers: dict[str, int] = {NEUTRAL: 0}
+    said = {}
+    for name, held_out in (("said", False), ("said_held_out", True)):
+        places = map(pictures.of, range(len(pictures)))
+        texts = [data.descriptions(index, held_out=held_out) for data, index in places]
+        table = np.full((len(texts), max(1, *map(len, texts))), -1)
+        for row, sentences in zip(table, texts, strict=True):
+            row[: len(sentences)] = [numbers.setdefault(text, len(numbers)) for text in sentences]
+        said[name] = table
+    tokens = encoder.embed(list(numbers))
+    ends = np.cumsum([len(part) for part in tokens])
+    return {"tokens": np.concatenate(tokens).astype(np.float16), "ends": ends, **said}
+
+
+def _write(out: Path, arrays: Mapping[str, Any], maps: Sequence[tuple[FloatArray, FloatArray]]) -> None:
+    """Writes the files; the small one, which says that all are there, last. Raises InputError."""
+    growing = out / f"{FILE}.tmp"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, part in zip(_MAPS, zip(*maps, strict=True), strict=True):
+            np.save(out / f"{name}.npy", np.stack(part))
+        with growing.open("wb") as file:
+            np.savez(file, **arrays)
+        os.replace(growing, out / FILE)
+    except OSError as error:
+        raise InputError(f"{out}: {error.strerror}; needed a folder to write to.") from error
