@@ -27,6 +27,30 @@ SETS: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }  # fmt: skip
 
+# What the frames of a set show, for networks that read: written from where the sets come from.
+WORDS: dict[str, str] = {
+    "kitti_seq_2011_09_26": "A street in a town with parked cars.",
+    "sensorscalib_manual": "A city street with traffic.",
+    "kitti_object": "A street with cars.",
+    "nuscenes_frame": "A city street with cars and trees.",
+    "kitti_depth_gt": "A road with cars and trees.",
+    "rgbd7_seq": "An office desk with a monitor.",
+    "open3d_rgbd_seq": "A room with furniture.",
+    "tum_open3d": "An office with a desk and a monitor.",
+    "sunrgbd_open3d": "A room with furniture.",
+    "middlebury_motorcycle": "A motorcycle in a garage.",
+    "realsense_tabletop": "Several items on a table.",
+    "prior_depth_anything": "A room with furniture.",
+    "arkit_promptda": "A room with furniture.",
+    "hololens_seq": "A room with furniture.",
+    "slambook_rgbd": "A room with furniture.",
+    "nyu_metric3d": "A room in a house with furniture.",
+    "sunrgbd_points": "A room with furniture.",
+    "graspnet_tabletop": "Several items on a table.",
+    "object_mask_tabletop": "A box and a mug on a table.",
+    "sparse_marigold_dc": "An indoor room.",
+}
+
 
 def folders_of(data: Path, half: str) -> dict[str, list[Path]]:
     """Place -> the folders of a half that are there."""

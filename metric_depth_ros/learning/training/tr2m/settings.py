@@ -41,6 +41,7 @@ class TR2MSettings(RunSettings):
         classes: of depth for contrast.
         momentum: fraction of the key branch's weights that one step keeps; not stated in the paper.
         neutral: share of the pictures for which the neutral sentence is read: none need be said then (ours).
+        dropped: share of the tokens that are left out, so that no word alone counts (ours).
         decay: of the learning rate with each epoch.
         device: "auto", "cpu" or "cuda".
     """
@@ -58,6 +59,7 @@ class TR2MSettings(RunSettings):
     classes: int = CLASSES
     momentum: float = 0.99
     neutral: float = 0.1
+    dropped: float = 0.2
     decay: float = 0.9
     batch: int = 8
     frozen: float = 1.0
@@ -79,7 +81,7 @@ def check_settings(settings: TR2MSettings, rank: Rank, resume: bool) -> None:
         raise ConfigError(f"pseudo_space: {settings.pseudo_space!r}; known are {', '.join(SPACES)}.")
     if settings.classes < 1:
         raise ConfigError(f"classes: {settings.classes}; needed at least 1.")
-    for name in ("momentum", "neutral", "decay"):
+    for name in ("momentum", "neutral", "dropped", "decay"):
         if not 0 <= getattr(settings, name) <= 1:
             raise ConfigError(f"{name}: {getattr(settings, name)}; needed 0 to 1.")
     if settings.batch % rank.count:

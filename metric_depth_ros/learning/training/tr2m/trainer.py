@@ -38,7 +38,7 @@ from metric_depth_ros.types import FloatArray, ImageArray, IntArray
 # Settings that must not change when a run is resumed.
 _SAME = (
     "encoder", "size", "inputs", "maps", "per_pixel", "pseudo", "pseudo_space", "contrast", "classes",
-    "momentum", "neutral", "decay", "batch", "optimizer", "learning_rate", "seed", "families",
+    "momentum", "neutral", "dropped", "decay", "batch", "optimizer", "learning_rate", "seed", "families",
 )  # fmt: skip
 # Most images to validate on, and how many at once.
 _MOST, _TOGETHER = 400, 16
@@ -173,7 +173,9 @@ class TR2MTrainer(Trainer):
             image = stretched(image, self.settings.size)
             images.append(relit(image, images[-1] if images else image, rng))
             said = -1 if rng.random() < self.settings.neutral else int(rng.integers(1 << 16))
-            parts.append((relative, depth, *self.examples.sentence(number, said)))
+            tokens, mask = self.examples.sentence(number, said)
+            mask[1:] *= rng.random(len(mask) - 1) >= self.settings.dropped  # the start of a sentence stays
+            parts.append((relative, depth, tokens, mask))
         return TR2MBatch(np.stack(images), *map(np.stack, zip(*parts, strict=True)))
 
     def _backward(self, batch: Sequence[TR2MBatch]) -> float:
