@@ -188,6 +188,12 @@ class SolverConfig:
         "manifest (YAML); empty: none",
         live=False,
     )
+    corrects: str = option(
+        "network",
+        "map that the anchors correct; network: the depth network's; prior: the prior's metric depth, if "
+        "there is a prior (its maps then serve as basis maps do)",
+        choices=("network", "prior"),
+    )
     description: str = option(
         "",
         "what the scene is, in English words, for priors that read (tr2m); empty: nobody said",

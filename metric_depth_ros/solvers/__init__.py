@@ -35,7 +35,7 @@ def build_solver(config: SolverConfig) -> Solver:
             return SpreadResiduals(config, solver)
         return solver
 
-    return WithPrior(Focused(config, build))
+    return WithPrior(Focused(config, build), corrected=config.corrects == "prior")
 
 
 def solver_class(name: str) -> type[Solver]:

@@ -19,8 +19,8 @@ from metric_depth_ros.learning.models.named_encoders import build_encoder
 INPUTS, MAPS = ("both", "image", "text"), ("both", "scale", "shift")
 # Channels of the last layer but one of a head, as in DPT.
 _LAST = 32
-# How far an output may be from 1, as a logarithm.
-_LOG_LIMIT = 12.0
+# How far an output may be from 1 per metre, as a logarithm: inverse depth of 80 m to 2.5 mm.
+_LOG_LIMIT = 6.0
 
 
 @dataclass(frozen=True)

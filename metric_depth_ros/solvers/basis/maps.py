@@ -129,8 +129,8 @@ def find_maps(relative: RelativeDepth, depth: FloatArray, image: ImageArray | No
         given = "no basis maps" if found is None else f"maps of shape {found.shape}"
         raise InputError(
             f"basis: the engine gives {given}; needed (K, h, w) under the name 'basis'. Set "
-            "solver.basis.maps to auto or analytic, or start with engine.manifest tiny and solver.name "
-            "basis (it has maps), or with a generator of your own (metric_depth train basis)."
+            "solver.basis.maps to auto or analytic, start with solver.name basis and the default network, "
+            "which then has maps, or with a generator of your own (metric_depth train basis)."
         )
     values = np.asarray(found, np.float32)
     misfit = relative.features.get(MISFIT)

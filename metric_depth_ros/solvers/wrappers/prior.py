@@ -34,9 +34,9 @@ class WithPrior(Solver):
     prior, with anchors and without.
     """
 
-    def __init__(self, solver: Solver) -> None:
-        """``solver``: the one that fits the anchors."""
-        self._solver = solver
+    def __init__(self, solver: Solver, *, corrected: bool = False) -> None:
+        """``solver``: the one that fits the anchors; ``corrected``: to the prior's map, not the network's."""
+        self._solver, self._corrected = solver, corrected
         self.wants_regions, self.wants_maps = solver.wants_regions, solver.wants_maps
         self.probabilistic, self.follows_anchors = solver.probabilistic, solver.follows_anchors
         self.remembers = solver.remembers
@@ -50,6 +50,10 @@ class WithPrior(Solver):
         prior = given.prior
         if prior is None:
             return self._solver.solve(given)
+        if self._corrected:
+            given = replace(
+                given, relative=replace(given.relative, values=prior.depth, kind="depth", metric=False)
+            )
         try:
             fitted = self._solver.solve(given)
         except AnchorError:

@@ -154,3 +154,21 @@ def test_only_a_prior_with_a_shape_of_its_own_changes_the_shape(has_shape):
     level = np.full(tilted.shape, np.nanmedian((tilted / alone.depth)[::4, ::4]))
     ratio = np.where(np.isnan(tilted), level, tilted / alone.depth) if has_shape else level
     np.testing.assert_allclose(both.depth / alone.depth, ratio**weight, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["median", "global_affine", "basis", "gaussian_process"])
+def test_anchors_may_correct_the_prior_s_map(name):
+    """The prior has the true shape, which the network's map lacks, and twice the scale."""
+    truth = np.asarray(smooth_relative() * np.linspace(1, 4, smooth_relative().shape[1]), np.float32)
+    anchors = anchors_on(truth, 40, sigma=1e-4)
+    prior = Prior(2 * truth, 0.3, "made", has_shape=True)
+    errors = {}
+    for corrects in ("network", "prior"):
+        solver = build_solver(SolverConfig(name=name, corrects=corrects))
+        found = solver.solve(given(anchors, prior)).depth
+        errors[corrects] = np.abs(found / truth - 1).mean()
+    assert errors["prior"] < 0.02
+    assert errors["prior"] < 0.7 * errors["network"]
+    plain = build_solver(SolverConfig(name=name)).solve(given(anchors)).depth
+    without = build_solver(SolverConfig(name=name, corrects="prior")).solve(given(anchors)).depth
+    np.testing.assert_array_equal(without, plain)
