@@ -13,6 +13,7 @@ from metric_depth_ros.config import SETTINGS, WITHOUT_ANCHORS, Config, SolverCon
 from metric_depth_ros.depth import within_limits
 from metric_depth_ros.errors import ConfigError, InputError
 from metric_depth_ros.label_images import compact
+from metric_depth_ros.priors.metric_network import UNSTATED_SIGMA
 from metric_depth_ros.regions import build_segmenter
 from metric_depth_ros.regions.merging import few_enough
 from metric_depth_ros.solvers import SOLVERS, build_solver
@@ -24,14 +25,15 @@ from metric_depth_ros.types import (
     IntArray,
     Kind,
     MetricDepth,
+    Prior,
     RelativeDepth,
     SolverInput,
 )
 
 # Sigma of anchors that have none, as a fraction of their depth.
 _UNKNOWN_SIGMA = 0.02
-# Settings that are no options: priors need a network, which a pipeline has.
-_NOT_HERE = ("solver.name", "solver.prior")
+# Settings that are no options: a prior is given as an array, not made by a network from a description.
+_NOT_HERE = ("solver.name", "solver.prior", "solver.description")
 DEFAULT_SOLVER: str = SETTINGS["solver.name"].default
 
 
@@ -44,6 +46,8 @@ def solve(
     image: ArrayLike | None = None,
     sigma: ArrayLike | None = None,
     regions: ArrayLike | None = None,
+    prior: ArrayLike | None = None,
+    prior_sigma: float = UNSTATED_SIGMA,
     solver: str = DEFAULT_SOLVER,
     **options: Any,
 ) -> MetricDepth:
@@ -63,6 +67,9 @@ def solve(
         image: (H, W, 3) RGB or (H, W) gray, uint8; solvers that need regions segment it.
         sigma: standard deviation of ``depth`` in metres, (N,) or one for all; None: 2 % of ``depth``.
         regions: region labels (H, W), whole numbers from 0; None: those of the built-in segmenter.
+        prior: metric depth (H, W) of anything else, NaN unknown, which anchors correct (docs/priors.md);
+            with it there may be no anchor.
+        prior_sigma: standard deviation of the logarithm of its scale.
         solver: name of the solver; docs/solvers.md lists them.
         **options: settings of ``solver.NAME.`` and ``solver.`` without that prefix, as in
             ``domain="log"`` or ``max_depth_m=80``.
@@ -75,7 +82,7 @@ def solve(
         ConfigError: an unknown solver or option, or a value that is not allowed.
         InputError: an array of another shape, an anchor that is not finite or not positive, or neither an
             image nor regions for a solver that uses regions.
-        AnchorError: no anchor lies where relative depth is known.
+        AnchorError: no anchor lies where relative depth is known, and there is no prior.
     """
     config = _configured(solver, options)
     given = _relative(relative, kind)
@@ -87,15 +94,16 @@ def solve(
     if chosen.wants_regions:
         labels = _segmented(picture, given, solver, config) if regions is None else _given(regions, picture)
     focus_m = config.solver.focus_m or None
-    solved = chosen.solve(SolverInput(given, anchors, image=picture, regions=labels, focus_m=focus_m))
-    return within_limits(solved, config.solver)
+    known = None if prior is None else _prior(prior, prior_sigma, shape)
+    told = SolverInput(given, anchors, image=picture, regions=labels, focus_m=focus_m, prior=known)
+    return within_limits(chosen.solve(told), config.solver)
 
 
 def _configured(solver: str, options: Mapping[str, Any]) -> Config:
     """Settings from a solver's name and options. Raises ConfigError."""
     known = _options_of(SolverConfig(name=SETTINGS["solver.name"].checked(solver)).chosen)
-    if solver in WITHOUT_ANCHORS:
-        raise ConfigError(f"{solver}: needs a network for its prior; use metric_depth_ros.pipeline.")
+    if solver in WITHOUT_ANCHORS and solver != "prior":
+        raise ConfigError(f"{solver}: needs a network; use metric_depth_ros.pipeline, or pass prior=.")
     for name in options:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
@@ -137,6 +145,16 @@ def _relative(values: ArrayLike, kind: str) -> RelativeDepth:
             f"kind: {kind!r}; needed inverse_depth (larger is nearer) or depth (larger is farther)."
         )
     return RelativeDepth(found, cast(Kind, kind))
+
+
+def _prior(values: ArrayLike, sigma: float, shape: tuple[int, ...]) -> Prior:
+    """The caller's prior, unknown where it is not positive. Raises InputError."""
+    depth = _numbers(values, "prior")
+    if depth.shape != shape:
+        raise InputError(f"prior: shape {depth.shape}; needed {shape}, that of relative. Resize it.")
+    _all_right(np.isfinite(sigma) & (sigma > 0), "prior_sigma", "a positive number")
+    with np.errstate(invalid="ignore"):
+        return Prior(np.where(depth > 0, depth, np.float32(np.nan)), float(sigma), "given", has_shape=True)
 
 
 def _anchors(uv: ArrayLike, depth: ArrayLike, sigma: ArrayLike | None) -> Anchors:

@@ -189,7 +189,27 @@ def test_what_a_masked_array_hides_is_unknown():
         solve(INVERSE + 1j, UV, DEPTH, image=IMAGE)
 
 
-@pytest.mark.parametrize("told", [{"prior": "metric_solver"}, {"solver": "scale_cnn"}, {"solver": "prior"}])
-def test_priors_need_a_network_and_are_refused(told):
-    with pytest.raises(ConfigError, match=r"unknown option 'prior'|needs a network for its prior"):
-        solve(np.ones((4, 4)), [[1, 1]], [2.0], **told)
+def test_a_prior_is_an_array_and_networks_are_refused():
+    for name in ("scale_cnn", "tr2m"):
+        with pytest.raises(ConfigError, match="needs a network"):
+            solve(INVERSE, UV, DEPTH, solver=name)
+    truth = solve(INVERSE, UV, DEPTH, image=IMAGE).depth
+    for nothing in (np.empty((0, 2)), UV - 10_000):
+        alone = solve(INVERSE, nothing, DEPTH[: len(nothing)], image=IMAGE, prior=2 * truth, prior_sigma=0.2)
+        np.testing.assert_allclose(alone.depth, 2 * truth, rtol=1e-6)
+        np.testing.assert_allclose(alone.sigma, 0.4 * truth, rtol=1e-5)
+    few = solve(
+        INVERSE, UV[:1], DEPTH[:1], image=IMAGE, prior=np.where(truth > 0, 2 * truth, -1), solver="median"
+    )
+    assert 0 < few.info["prior_weight"] < 1 and few.info["prior"] == "given"
+    only = solve(INVERSE, UV, DEPTH, image=IMAGE, prior=2 * truth, solver="prior")
+    np.testing.assert_array_equal(only.depth, (2 * truth).astype(np.float32))
+    for wrong, told in (
+        ({"prior": truth[1:]}, "prior: shape"), ({"prior": "far"}, "prior: "),
+        ({"prior": truth, "prior_sigma": 0}, "prior_sigma"),
+        ({"prior": truth, "prior_sigma": np.nan}, "prior_sigma"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=told):
+            solve(INVERSE, UV, DEPTH, image=IMAGE, **wrong)
+    with pytest.raises(ConfigError, match="unknown option 'description'"):
+        solve(INVERSE, UV, DEPTH, image=IMAGE, description="a room")
