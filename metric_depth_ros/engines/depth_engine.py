@@ -52,7 +52,7 @@ class DepthEngine:
                 ours: self._input.part(outputs[theirs][0], image.shape[1], image.shape[0])
                 for ours, theirs in self.manifest.features.items()
             },
-            self.manifest.name,
+            self.manifest.depth_of or self.manifest.name,
         )
 
     def _map(self, outputs: dict[str, FloatArray]) -> FloatArray:

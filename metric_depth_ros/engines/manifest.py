@@ -103,7 +103,8 @@ class Manifest:
 
     ``features`` maps our names to names of further outputs, (1, C, h, w) each. ``file``, ``sha256``
     and ``data`` are as in ``FileManifest``. ``fp16`` is a second file of the same network with float16
-    weights and activations; its inputs and outputs stay float32.
+    weights and activations; its inputs and outputs stay float32. ``depth_of``: name of the network whose
+    depth this file gives, if it only has further outputs; a prior for one serves the other.
     """
 
     name: str
@@ -114,6 +115,7 @@ class Manifest:
     output: OutputManifest
     features: dict[str, str] = field(default_factory=dict)
     source: str = ""
+    depth_of: str = ""
     data: dict[FileName, Sha256] = field(default_factory=dict)
     fp16: FileManifest | None = None
 

@@ -32,9 +32,7 @@ def check_network(prior: str, made_for: str, metric: bool, relative: RelativeDep
         train: verb of ``metric_depth train`` that makes such a prior.
     """
     theirs = relative.network
-    # A generator of basis maps behind a network leaves its depth as it is.
-    same = not theirs or theirs.removesuffix("_basis") == made_for.removesuffix("_basis")
-    if not same or relative.metric != metric:
+    if theirs not in ("", made_for) or relative.metric != metric:
         kind = "metres" if metric else "relative depth"
         raise ConfigError(
             f"solver.prior: {prior} is for the {kind} of {made_for}; the network is {theirs or 'another'}. "

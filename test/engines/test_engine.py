@@ -15,6 +15,7 @@ from metric_depth_ros.engines.depth_engine import DepthEngine
 from metric_depth_ros.engines.manifest import InputManifest, load_manifest
 from metric_depth_ros.engines.network_input import network_size, sizes_of
 from metric_depth_ros.errors import ModelError
+from metric_depth_ros.share import share_path
 
 
 def gradient(height, width):
@@ -399,3 +400,11 @@ def test_a_real_file_of_many_sizes_runs(tmp_path):
     for height, width in ((48, 64), (200, 100)):
         image = gradient(height, width)
         np.testing.assert_allclose(engine.predict(image).values[:, 8:-8], image[:, 8:-8, 0] / 255, atol=0.02)
+
+
+def test_a_file_with_further_outputs_gives_the_depth_of_its_network():
+    for name in ("small_depth_basis", "small_depth_paper_basis"):
+        path = share_path(f"config/models/{name}.yaml")
+        engine = build_engine(EngineConfig(str(path), runtime="onnxruntime"))
+        assert engine.manifest.name == name
+        assert engine.predict(np.zeros((48, 64, 3), np.uint8)).network == "small_depth"

@@ -100,6 +100,7 @@ def _described(manifest: Manifest, path: Path, name: str) -> Path:
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         features={**manifest.features, BASIS: BASIS, MISFIT: MISFIT},
         source=_source(manifest.source),
+        depth_of=manifest.depth_of or manifest.name,
         # All weights are in one file.
         data={},
         fp16=None,

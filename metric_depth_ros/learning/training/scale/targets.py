@@ -111,8 +111,8 @@ def write_targets(
     """
     pictures = ChosenPictures.choose(folders, count, seed)
     engines = engines_for(config, threads)
-    metric = engines[0].predict(pictures.image(0)).metric
-    canonical = canonical and not metric
+    said = engines[0].predict(pictures.image(0))
+    metric, canonical = said.metric, canonical and not said.metric
     found: list[float] = []
     for log_scale in pictures.each(engines, partial(_log_scale, canonical=canonical)):
         found.append(log_scale)
@@ -122,7 +122,7 @@ def write_targets(
     arrays = {**pictures.arrays, "log_scale": np.array(found)[known]}
     digest = hashlib.sha256(arrays["place"].tobytes() + arrays["log_scale"].tobytes()).hexdigest()
     about = About(
-        **pictures.about, engine=engines[0].manifest.name, metric=metric, canonical=canonical, digest=digest
+        **pictures.about, engine=said.network, metric=metric, canonical=canonical, digest=digest
     )
     _write(Path(out), arrays, about)
 

@@ -40,7 +40,7 @@ class About:
         data, frames: folders of the datasets, absolute, and the numbers of their frames.
         engine: name of the depth network.
         metric: whether it gives metres.
-        canonical: whether depth is divided by the camera's ``relative_focal``.
+        canonical: whether depth is divided by the camera's ``relative_focal`` (unitless maps alone).
         text: name of the text encoder.
         width: channels of its embeddings.
         digest: sha256 of the text encoder's weights, the pictures' places and their sentences.
@@ -151,7 +151,8 @@ def write_examples(
     """
     pictures = ChosenPictures.choose(folders, count, seed)
     engines = engines_for(config, threads)
-    metric = engines[0].predict(pictures.image(0)).metric
+    said = engines[0].predict(pictures.image(0))
+    canonical = canonical and not said.metric
     made = partial(_example, size=size, canonical=canonical)
     maps: list[tuple[FloatArray, FloatArray]] = []
     for example in pictures.each(engines, made):
@@ -166,8 +167,8 @@ def write_examples(
         digest.update(array.tobytes())
     about = About(
         **pictures.about,
-        engine=engines[0].manifest.name,
-        metric=metric,
+        engine=said.network,
+        metric=said.metric,
         canonical=canonical,
         text=encoder.name,
         width=encoder.width,
