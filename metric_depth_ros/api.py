@@ -103,7 +103,7 @@ def _configured(solver: str, options: Mapping[str, Any]) -> Config:
     """Settings from a solver's name and options. Raises ConfigError."""
     known = _options_of(SolverConfig(name=SETTINGS["solver.name"].checked(solver)).chosen)
     if solver in WITHOUT_ANCHORS and solver != "prior":
-        raise ConfigError(f"{solver}: needs a network; use metric_depth_ros.pipeline, or pass prior=.")
+        raise ConfigError(f"{solver}: needs a network; use metric_depth_ros.pipeline, or solver='prior'.")
     for name in options:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
@@ -152,9 +152,13 @@ def _prior(values: ArrayLike, sigma: float, shape: tuple[int, ...]) -> Prior:
     depth = _numbers(values, "prior")
     if depth.shape != shape:
         raise InputError(f"prior: shape {depth.shape}; needed {shape}, that of relative. Resize it.")
-    _all_right(np.isfinite(sigma) & (sigma > 0), "prior_sigma", "a positive number")
+    if not isinstance(sigma, (int, float, np.number)) or not 0 < sigma < np.inf:
+        raise InputError(f"prior_sigma: {sigma!r}; needed a positive number.")
     with np.errstate(invalid="ignore"):
-        return Prior(np.where(depth > 0, depth, np.float32(np.nan)), float(sigma), "given", has_shape=True)
+        depth = np.where(depth > 0, depth, np.float32(np.nan))
+    if not np.isfinite(depth).any():
+        raise InputError("prior: no positive depth; needed metres. Leave it out.")
+    return Prior(depth, float(sigma), "given", has_shape=True)
 
 
 def _anchors(uv: ArrayLike, depth: ArrayLike, sigma: ArrayLike | None) -> Anchors:

@@ -18,7 +18,7 @@ from metric_depth_ros.engines import BUNDLED, BUNDLED_WITH_BASIS, build_engine
 from metric_depth_ros.errors import AnchorError, ConfigError, InputError, MetricDepthError
 from metric_depth_ros.geometry import Rectifier, resize_camera
 from metric_depth_ros.label_images import resize_labels
-from metric_depth_ros.priors import Estimate, build_prior, network_prior
+from metric_depth_ros.priors import Estimate, build_prior, check_description, network_prior
 from metric_depth_ros.regions import build_segmenter
 from metric_depth_ros.regions.merging import few_enough
 from metric_depth_ros.share import share_path
@@ -132,11 +132,14 @@ class MetricDepthPipeline:
         same = replace(self.config.solver, focus_m=asked.focus_m, description=asked.description) == asked
         solver = self._solver if same else None
         prior = self._prior if now else None
-        if prior is not None and config.solver.description != self.config.solver.description:
-            _check_prior(prior, self.engine, config)
+        check_description(prior, config.solver.description)
         changed = MetricDepthPipeline(self.engine, config, self._networks, solver, prior)
         changed._rectifier = self._rectifier
         return changed
+
+    def check_description(self, description: str) -> None:
+        """Raises ConfigError if the prior reads and cannot read this description."""
+        check_description(self._prior, description)
 
     @property
     def remembers(self) -> bool:

@@ -181,12 +181,14 @@ class Prior:
         sigma: standard deviation of the logarithm of its scale, the same for all pixels.
         name: of what gave it.
         has_shape: whether it knows more of the shape than the depth network that the solver is given.
+        maps: (K, h, w) in which its log depth may be off, as basis maps; None: none known.
     """
 
     depth: FloatArray
     sigma: float
     name: str = ""
     has_shape: bool = False
+    maps: FloatArray | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -32,7 +32,7 @@ PLACES: Mapping[str, Words] = {
     "office": _words(
         "an office, a workplace with desks, a study, an office room, a room with a desk and a "
         "computer, someone's workspace, an open-plan office",
-        "a bureau, a home office, a cubicle",
+        "a bureau, a secretary's room, a cubicle",
     ),
     "living": _words(
         "a living room, a sitting room, a lounge, a room with a sofa, a cosy living room, a flat, "
@@ -71,12 +71,12 @@ PLACES: Mapping[str, Words] = {
     "bathroom": _words(
         "a bathroom, a washroom, a bathroom with a mirror, a bathroom with a sink and a toilet, a "
         "shower room",
-        "a restroom, a toilet, a lavatory",
+        "a restroom, a powder room, a lavatory",
     ),
     "classroom": _words(
         "a classroom, a lecture room, a room with rows of desks, a classroom in a school, a room "
         "with a blackboard",
-        "a schoolroom, a seminar room, an auditorium",
+        "a schoolroom, a tutorial room, an auditorium",
     ),
     "empty": _words(
         "an empty room, a bare room, a room without furniture, a vacant room, plain walls of a room",
@@ -90,7 +90,7 @@ PLACES: Mapping[str, Words] = {
     "basement": _words(
         "a basement, a cellar corridor with pipes, an underground corridor, a service corridor, "
         "pipes along a corridor",
-        "a utility tunnel, a boiler room passage",
+        "a maintenance passage, a boiler room passage",
     ),
     "tunnel": _words(
         "a tunnel, an underground passage, a tunnel with lamps, the inside of a tunnel, an underpass",
@@ -108,7 +108,7 @@ PLACES: Mapping[str, Words] = {
     ),
     "school": _words(
         "a school corridor, a hallway with lockers, a corridor in a school, lockers along a hallway",
-        "a college hall, a passage in a university",
+        "a college hall, a passage in an academy",
     ),
     "hotel": _words(
         "a hotel corridor, a hotel hallway, a corridor with carpet and doors, doors along a hotel hallway",
@@ -127,7 +127,7 @@ PLACES: Mapping[str, Words] = {
     "avenue": _words(
         "an avenue with trees, a boulevard, a street with trees on both sides, a road lined with "
         "trees, a green avenue",
-        "a tree-lined road, a parkway",
+        "a road under lime trees, a parkway",
     ),
     "suburb": _words(
         "a suburban street, a residential street, houses along a street, a street with houses and "
@@ -163,12 +163,12 @@ PLACES: Mapping[str, Words] = {
     ),
     "car park": _words(
         "a car park, parked cars on a lot, rows of parked cars, cars in a car park, a parking area",
-        "a parking lot, parked vehicles outside a store",
+        "a parking garage deck, parked vehicles outside a store",
     ),
     "table": _words(
         "things on a table, objects on a tabletop, several items on a table, a table top with "
         "objects, household items on a table, a bowl and boxes on a table",
-        "a table with items on it, groceries on a table",
+        "a tabletop still life, groceries on a table",
     ),
     "desk": _words(
         "things on a desk, objects on a desk, a desk with things on it, pens and cups on a desk",
@@ -180,7 +180,7 @@ PLACES: Mapping[str, Words] = {
     ),
     "shelf": _words(
         "things on a shelf, objects on a shelf, a shelf with bottles and boxes, items on a shelf board",
-        "a shelf with goods, a cupboard shelf",
+        "a pantry shelf, a cupboard shelf",
     ),
     "bare": _words(
         "a pile of objects, objects on a plain surface, some objects, a few things side by side",
@@ -215,7 +215,7 @@ SEEN: Mapping[str, Words] = {
     ),
     "vehicle": _words(
         "cars, vehicles, a parked car, a truck, a car",
-        "traffic, a van, automobiles",
+        "a van, automobiles",
     ),
     "vegetation": _words(
         "trees, bushes, plants, a tree",

@@ -205,7 +205,8 @@ def test_a_prior_is_an_array_and_networks_are_refused():
     only = solve(INVERSE, UV, DEPTH, image=IMAGE, prior=2 * truth, solver="prior")
     np.testing.assert_array_equal(only.depth, (2 * truth).astype(np.float32))
     for wrong, told in (
-        ({"prior": truth[1:]}, "prior: shape"), ({"prior": "far"}, "prior: "),
+        ({"prior": truth[1:]}, "prior: shape"), ({"prior": -truth}, "no positive depth"),
+        ({"prior": truth, "prior_sigma": "x"}, "prior_sigma: 'x'"), ({"prior": "far"}, "prior: "),
         ({"prior": truth, "prior_sigma": 0}, "prior_sigma"),
         ({"prior": truth, "prior_sigma": np.nan}, "prior_sigma"),
     ):  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,7 @@ def add_export(networks: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="of BERT's vocabulary that are kept (default 9500; 0: all)",
     )
     parser.add_argument("--licence", default="Apache-2.0", help="of the weights (default Apache-2.0)")
+    parser.add_argument("--text-licence", default="", help="of the text encoder (default: as it states)")
     parser.set_defaults(run=run_export)
 
 
@@ -115,23 +117,33 @@ def run_export(args: argparse.Namespace) -> int:
     """Runs ``train tr2m-export``. Raises MetricDepthError."""
     need_torch()
     from metric_depth_ros.cli.export import report
+    from metric_depth_ros.errors import ConfigError
     from metric_depth_ros.learning.export.files import Wanted
     from metric_depth_ros.learning.export.text import export_text
-    from metric_depth_ros.learning.export.tr2m import export_tr2m
+    from metric_depth_ros.learning.export.tr2m import check_exportable, export_tr2m
     from metric_depth_ros.learning.models.text_encoder import load_text_encoder
     from metric_depth_ros.learning.training.tr2m.trainer import load_tr2m
 
     network, state = load_tr2m(args.checkpoint)
-    encoder = load_text_encoder(args.text_encoder)
-    text = export_text(encoder, args.to, f"{args.name}_text", words=args.words)
-    size = tuple(state["settings"]["size"])
-    wanted = Wanted(args.to, args.name, [size], licence=args.licence)
-    found = export_tr2m(network, wanted, state["about"], text.manifest)
+    about, encoder = state["about"], load_text_encoder(args.text_encoder)
+    wanted = Wanted(args.to, args.name, [tuple(state["settings"]["size"])], licence=args.licence)
+    check_exportable(network, wanted, about)
+    if encoder.digest != about["examples"]["text_digest"]:
+        raise ConfigError(
+            f"text encoder: {encoder.name}; the run was trained with {about['examples']['text']}, whose "
+            "weights are others. Name that one with --text-encoder."
+        )
+    text = export_text(
+        encoder, args.to, f"{args.name}_text", words=args.words, kept=about["examples"]["pieces"],
+        licence=args.text_licence,
+    )  # fmt: skip
+    found = export_tr2m(network, wanted, about, text.manifest)
     report([text, found], about=f", step {state['step']}", setting="solver.prior")
     return 0
 
 
 def _settings(args: argparse.Namespace) -> Any:
+    from metric_depth_ros.errors import ConfigError
     from metric_depth_ros.learning.training.tr2m.settings import PAPER, TR2MSettings
 
     told = {
@@ -143,9 +155,15 @@ def _settings(args: argparse.Namespace) -> Any:
     }
     given = {name: value for name, value in told.items() if value is not None}
     given = {**(PAPER if args.config == "paper" else {}), **given}
+    weights = encoder_weights(args.weights, given.get("encoder", "lite0"))
+    if weights is None and args.weights != "none":
+        raise ConfigError(
+            f"weights: the package has none for {given['encoder']}, which is frozen. Name a file or a "
+            "checkpoint folder, or none for random ones."
+        )
     return TR2MSettings(
         examples=str(args.examples or args.out / "examples"),
-        weights=encoder_weights(args.weights, given.get("encoder", "lite0")),
+        weights=weights,
         inputs=args.inputs,
         maps=args.maps,
         per_pixel=not args.factors,
@@ -172,6 +190,11 @@ def _examples(args: argparse.Namespace, settings: Any) -> int:
     if not there:
         if not args.data:
             raise ConfigError(f"{folder}: no examples yet, and no --data to make them of. Name folders.")
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise ConfigError(
+                f"{folder}: no examples yet; needed before several processes start. Run the same once "
+                "without torchrun and with --steps 1, then name its --examples."
+            )
         half = (settings.size[0] // 2, settings.size[1] // 2)
         written = write_examples(
             args.data, EngineConfig(manifest=args.engine), load_text_encoder(args.text_encoder), folder,

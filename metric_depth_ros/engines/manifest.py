@@ -258,7 +258,7 @@ class TextManifest:
     sha256: Sha256
     tokenizer: FileManifest
     width: int
-    neutral: tuple[float, ...]
+    neutral: tuple[int, ...]
     source: str = ""
 
     def __post_init__(self) -> None:
@@ -272,8 +272,9 @@ class TR2MManifest:
 
     From the image, and from "tokens" (1, 32, ``width``) and "mask" (1, 32) of the text encoder ``text`` (a
     manifest in the same folder), it gives "scale" and "shift" (1, 1, h, w): metric depth is
-    1 / (scale D_r + shift), D_r the inverse ``unit_depth`` of the depth network ``maps_of``. The other fields
-    are those of ``ScaleManifest``.
+    1 / (scale D_r + shift), D_r the inverse ``unit_depth`` of the depth network ``maps_of``.
+    ``sigma_undescribed``: ``sigma`` with the neutral sentence. The other fields are those of
+    ``ScaleManifest``.
     """
 
     name: str
@@ -285,13 +286,14 @@ class TR2MManifest:
     width: int
     maps_of: str
     sigma: float
+    sigma_undescribed: float
     metric: bool = False
     canonical: bool = False
     source: str = ""
     data: dict[FileName, Sha256] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _check_simple(self.input, self.sigma)
+        _check_simple(self.input, min(self.sigma, self.sigma_undescribed))
 
 
 def _check_simple(image: InputManifest, sigma: float) -> None:

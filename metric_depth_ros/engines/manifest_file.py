@@ -81,6 +81,10 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
         lambda value: isinstance(value, list) and all(map(_is_number, value)),
         "finite numbers",
     ),
+    "tuple[int, ...]": (
+        lambda value: isinstance(value, list) and all(type(n) is int for n in value),
+        "whole numbers",
+    ),
     "FileName": (_is_file_name, "the name of a file in the model's folder"),
     "Sha256": (_is_sha256, "64 hexadecimal digits"),
     "dict[str, str]": (_is_mapping(_is_text, _is_text), "names and names"),

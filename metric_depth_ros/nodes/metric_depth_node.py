@@ -39,10 +39,11 @@ from metric_depth_ros.types import Sample
 
 @dataclass(frozen=True, eq=False)
 class _Unsolved:
-    """Image after the network and before the solver, and its time of arrival (monotonic)."""
+    """Image after the network and before the solver, its message, and its time of arrival (monotonic)."""
 
     pipeline: MetricDepthPipeline
     perceived: Perceived
+    image: Any
     received_s: float
 
 
@@ -108,7 +109,12 @@ class MetricDepthNode(Node):
         self._perceiver.clear()
 
     def _accept(self, config: Config) -> None:
-        """Takes validated parameters; the worker uses them from its next image on."""
+        """Takes validated parameters; the worker uses them from its next image on.
+
+        Raises ConfigError for a description that cannot be read.
+        """
+        if self._pipeline is not None:
+            self._pipeline.check_description(config.solver.description)
         self._anchors.configure(config.sync)
         self._transforms.timeout_s = config.extrinsics.tf_timeout_s
         if config.solver.focus_m != self._config.solver.focus_m:
@@ -171,8 +177,9 @@ class MetricDepthNode(Node):
         """First half of the work on an image, up to and with the network."""
         with self._health.reporting_failures():
             pipeline = self._pipeline_as_configured()
-            perceived = pipeline.perceive(self._sample(pair, pipeline))
-            unsolved = _Unsolved(pipeline, perceived, pair.received_s)
+            with self._outputs.saying_nothing(pair.image):
+                perceived = pipeline.perceive(self._sample(pair, pipeline))
+            unsolved = _Unsolved(pipeline, perceived, pair.image, pair.received_s)
             # A second thread helps only if the network does not use the CPU.
             overlap = self._config.engine.overlap
             if overlap == "always" or (overlap == "auto" and not pipeline.engine.on_cpu):
@@ -184,7 +191,8 @@ class MetricDepthNode(Node):
     def _solve(self, unsolved: _Unsolved) -> None:
         """Second half of the work on an image: computes metric depth and publishes it."""
         with self._health.reporting_failures():
-            result = unsolved.pipeline.solve(unsolved.perceived)
+            with self._outputs.saying_nothing(unsolved.image):
+                result = unsolved.pipeline.solve(unsolved.perceived)
             self._outputs.publish(result, self._config)
             self._last_result = result
             if self._health.published(time.monotonic() - unsolved.received_s):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy
@@ -12,6 +14,8 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 
 from metric_depth_ros import messages
 from metric_depth_ros.config import CloudConfig, Config
+from metric_depth_ros.errors import AnchorError
+from metric_depth_ros.health.status import OK, WARN
 from metric_depth_ros.nodes.qos import overridable
 from metric_depth_ros.pipeline import Result
 from metric_depth_ros.sync import cloud_is_due
@@ -40,11 +44,23 @@ class Outputs:
         if result.metric.sigma is not None and self._sigma.get_subscription_count() > 0:
             self._sigma.publish(fill_image(messages.depth_fields(result.metric.sigma, "32FC1"), **header))
         if self._info.get_subscription_count() > 0:
-            self._info.publish(fill_info(result.metric.info, **header))
+            told = result.metric.info
+            self._info.publish(fill_info(told["scale_from"], told, **header))
         due = cloud_is_due(self._last_cloud_ns, result.stamp_ns, config.cloud.rate_hz)
         if due and self._cloud.get_subscription_count() > 0:
             self._last_cloud_ns = result.stamp_ns
             self._cloud.publish(fill_cloud(_cloud_of(result, config.cloud), **header))
+
+    @contextmanager
+    def saying_nothing(self, image: Any) -> Iterator[None]:
+        """Publishes the info that an image has no depth, and why, if the block raises AnchorError."""
+        try:
+            yield
+        except AnchorError as error:
+            if self._info.get_subscription_count() > 0:
+                header = {"stamp_ns": messages.stamp_ns(image), "frame_id": messages.frame_id(image)}
+                self._info.publish(fill_info("nothing", {"why": str(error)}, WARN, **header))
+            raise
 
 
 def _cloud_of(result: Result, settings: CloudConfig) -> dict[str, Any]:
@@ -80,10 +96,19 @@ def fill_cloud(fields: Mapping[str, Any], *, stamp_ns: int, frame_id: str) -> Po
     return _filled(PointCloud2(), {**fields, "fields": named}, stamp_ns, frame_id)
 
 
-def fill_info(info: Mapping[str, Any], *, stamp_ns: int, frame_id: str) -> DiagnosticArray:
-    """diagnostic_msgs/DiagnosticArray with one status: where the scale is from, and what the solver says."""
-    values = [KeyValue(key=key, value=str(value)) for key, value in info.items()]
-    status = DiagnosticStatus(name="depth", message=str(info["scale_from"]), values=values)
+def fill_info(
+    scale_from: str, info: Mapping[str, Any], level: int = OK, *, stamp_ns: int, frame_id: str
+) -> DiagnosticArray:
+    """diagnostic_msgs/DiagnosticArray with one status: what the scale is from, and what the solver says.
+
+    Values that are no text, number or truth value are left out.
+    """
+    values = [
+        KeyValue(key=key, value=str(value))
+        for key, value in info.items()
+        if isinstance(value, (str, int, float, np.generic))
+    ]
+    status = DiagnosticStatus(level=bytes([level]), name="depth", message=scale_from, values=values)
     return _filled(DiagnosticArray(), {"status": [status]}, stamp_ns, frame_id)
 
 

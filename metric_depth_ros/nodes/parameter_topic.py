@@ -29,12 +29,13 @@ class ParameterTopic:
         topic: str,
         parameter: str,
         read: Callable[[Any], Any],
+        reliability: ReliabilityPolicy,
         refused: Callable[[str], None],
     ) -> None:
         """``read`` gives a message's value; ``refused`` gets the reason if it is invalid: the last stays."""
         self.source = "parameter"
         self._node, self._parameter, self._read, self._refused = node, parameter, read, refused
-        quality = overridable(ReliabilityPolicy.BEST_EFFORT)
+        quality = overridable(reliability)
         self._subscription = node.create_subscription(kind, topic, self._on_message, **quality)
 
     def _on_message(self, msg: Any) -> None:
@@ -47,16 +48,21 @@ class ParameterTopic:
         self.source = f"topic {self._subscription.topic_name}"
 
 
-def _metres(msg: Any) -> float:
-    return 0.0 if math.isnan(msg.data) else float(msg.data)
-
-
-def _text(msg: Any) -> str:
-    return str(msg.data)
-
-
-# ``focus`` in metres, 0 and NaN for none; and ``description``, what the scene is in words, empty for none.
-focus_topic = partial(ParameterTopic, kind=Float32, topic="focus", parameter="solver.focus_m", read=_metres)
+# ``focus`` in metres, 0 and NaN for none: repeated, so one may be lost.
+focus_topic = partial(
+    ParameterTopic,
+    kind=Float32,
+    topic="focus",
+    parameter="solver.focus_m",
+    read=lambda msg: 0.0 if math.isnan(msg.data) else float(msg.data),
+    reliability=ReliabilityPolicy.BEST_EFFORT,
+)
+# ``description``, what the scene is in words, empty for none: said once, so none may be lost.
 description_topic = partial(
-    ParameterTopic, kind=String, topic="description", parameter="solver.description", read=_text
+    ParameterTopic,
+    kind=String,
+    topic="description",
+    parameter="solver.description",
+    read=lambda msg: str(msg.data),
+    reliability=ReliabilityPolicy.RELIABLE,
 )

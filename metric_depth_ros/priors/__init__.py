@@ -1,6 +1,6 @@
 """Priors: metric depth without anchors, from something learned, with the uncertainty of its scale."""
 
-from metric_depth_ros.priors.choice import build_prior, prior_path
+from metric_depth_ros.priors.choice import build_prior, check_description, prior_path
 from metric_depth_ros.priors.estimate import Estimate
 from metric_depth_ros.priors.metric_network import MetricNetworkPrior, network_prior
 from metric_depth_ros.priors.scale import ScalePrior
@@ -12,6 +12,7 @@ __all__ = [
     "ScalePrior",
     "TR2MPrior",
     "build_prior",
+    "check_description",
     "network_prior",
     "prior_path",
 ]

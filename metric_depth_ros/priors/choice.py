@@ -11,6 +11,7 @@ from metric_depth_ros.errors import ModelError
 from metric_depth_ros.priors.estimate import Estimate
 from metric_depth_ros.priors.metric_network import NETWORK, MetricNetworkPrior, network_prior
 from metric_depth_ros.priors.scale import ScalePrior
+from metric_depth_ros.priors.text import check_readable
 from metric_depth_ros.priors.tr2m import TR2MPrior
 from metric_depth_ros.runtimes import Request
 from metric_depth_ros.share import share_path
@@ -69,3 +70,9 @@ def build_prior(name: str, config: EngineConfig) -> Estimate | None:
         str(path), runtime=config.runtime, precision=config.precision, threads=config.threads
     )
     return MetricNetworkPrior(build_engine(engine))
+
+
+def check_description(prior: Estimate | None, description: str) -> None:
+    """Raises ConfigError if a prior reads and cannot read this description; takes no time."""
+    if isinstance(prior, TR2MPrior):
+        check_readable(description)

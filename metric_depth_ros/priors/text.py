@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from metric_depth_ros.types import FloatArray, IntArray, Runtime
 
 # What is read where nobody described the scene.
 NEUTRAL = "A picture."
-# Number of sentences that are kept.
+# Number of sentences that are kept, and the longest one in characters: of a longer one the rest is cut.
 _KEPT = 64
+MOST_CHARACTERS = 1000
 
 
 def open_tokenizer(path: Path) -> Any:
@@ -27,13 +29,9 @@ def open_tokenizer(path: Path) -> Any:
         ConfigError: the package tokenizers is not installed.
         ModelError: the file is missing or no tokenizer.
     """
-    try:
-        from tokenizers import Tokenizer
-    except ImportError as error:
-        raise ConfigError(
-            "description: the package tokenizers is not installed; needed to read a text. "
-            "pip install 'metric_depth_ros[text]', or leave solver.description empty."
-        ) from error
+    check_readable("a text")
+    from tokenizers import Tokenizer
+
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # tokenizers raises plain ones
@@ -41,6 +39,25 @@ def open_tokenizer(path: Path) -> Any:
     tokenizer.no_padding()
     tokenizer.enable_truncation(TOKENS)
     return tokenizer
+
+
+def check_readable(sentence: str) -> None:
+    """Raises ConfigError if a sentence that is not empty cannot be read: tokenizers is not installed."""
+    try:
+        found = not sentence.strip() or find_spec("tokenizers") is not None
+    except ValueError:  # hidden from the import system
+        found = False
+    if not found:
+        raise ConfigError(
+            "description: the package tokenizers is not installed; needed to read a text. "
+            "pip install 'metric_depth_ros[text]', or leave solver.description empty."
+        )
+
+
+def plain(sentence: str) -> str:
+    """Sentence without runs of white space and control characters, cut to ``MOST_CHARACTERS``."""
+    kept = "".join(c if c.isprintable() else " " for c in sentence[: 4 * MOST_CHARACTERS])
+    return " ".join(kept.split())[:MOST_CHARACTERS]
 
 
 def padded_ids(tokenizer: Any, sentence: str) -> tuple[IntArray, IntArray]:
@@ -81,7 +98,7 @@ class SentenceReader:
             ConfigError: the package tokenizers is not installed.
             ModelError: the encoder gives nothing that can be used.
         """
-        sentence = " ".join(sentence.split())
+        sentence = plain(sentence)
         found = self._kept.get(sentence)
         if found is None:
             if len(self._kept) >= _KEPT:

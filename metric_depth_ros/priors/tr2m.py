@@ -12,7 +12,7 @@ from metric_depth_ros.engines.manifest import TR2MManifest, load_prior_manifest
 from metric_depth_ros.engines.network_input import NetworkInput
 from metric_depth_ros.errors import InputError, ModelError
 from metric_depth_ros.priors.estimate import UNSEEN, check_network
-from metric_depth_ros.priors.text import SentenceReader
+from metric_depth_ros.priors.text import SentenceReader, plain
 from metric_depth_ros.runtimes import Request, choose_runtime
 from metric_depth_ros.scale import unit_depth
 from metric_depth_ros.types import Camera, FloatArray, ImageArray, Prior, PriorInput, Runtime
@@ -64,6 +64,8 @@ class TR2MPrior:
     def __call__(self, given: PriorInput) -> Prior:
         """Prior (H, W) of an image with its description; the focus changes nothing.
 
+        Its two maps are the shares of A D_r and of B in inverse depth: how log depth changes with each.
+
         Raises:
             ConfigError: it was trained for another depth network, or as ``maps``.
             InputError: the network is canonical, and there is no camera.
@@ -74,9 +76,13 @@ class TR2MPrior:
         if its.canonical and given.camera is None:
             raise InputError(f"prior: no camera; {its.name} needs the focal length.")
         scale, shift = self.maps(given.image, given.description, given.camera)
-        with np.errstate(divide="ignore"):  # infinite where relative depth is 0
-            depth = 1 / (scale / unit_depth(given.relative) + shift)
-        return Prior(np.asarray(depth, np.float32), UNSEEN * its.sigma, its.name, has_shape=True)
+        unit = unit_depth(given.relative)
+        scaled = scale / np.where((unit > 0) & (unit < np.inf), unit, np.float32(np.nan))
+        total = scaled + shift
+        sigma = its.sigma if plain(given.description) else its.sigma_undescribed
+        share = cv2.resize(scaled / total, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+        maps = np.stack([share, 1 - share]) - np.float32(0.5)
+        return Prior(1 / total, UNSEEN * sigma, its.name, has_shape=True, maps=maps)
 
     def _map(self, outputs: dict[str, FloatArray], name: str, size: tuple[int, int]) -> FloatArray:
         """One output, resized to ``size`` (width, height). Raises ModelError."""

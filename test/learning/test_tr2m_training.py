@@ -31,7 +31,7 @@ from metric_depth_ros.learning.training.tr2m.settings import TR2MSettings
 from metric_depth_ros.learning.training.tr2m.trainer import TR2MTrainer, load_tr2m
 from metric_depth_ros.pipeline import build_pipeline
 from metric_depth_ros.priors.text import SentenceReader
-from metric_depth_ros.types import Camera, Sample
+from metric_depth_ros.types import Camera, RelativeDepth, Sample
 
 
 @pytest.fixture(scope="module")
@@ -252,6 +252,36 @@ def test_the_objective_is_equation_9_of_its_parts(examples, tmp_path):
     less.close()
 
 
+@pytest.mark.parametrize("threads", [1, 2, 8])
+def test_there_are_two_keys_on_any_number_of_threads(examples, tmp_path, monkeypatch, threads):
+    asked = []
+    real = training.losses.contrast_loss
+
+    def spied(query, keys, own, theirs):
+        asked.append((len(query), len(keys)))
+        assert not torch.equal(keys[0][0], keys[1][0])
+        return real(query, keys, own, theirs)
+
+    monkeypatch.setattr(training.losses, "contrast_loss", spied)
+    train(settings_for(examples, tmp_path, threads=threads, steps=1))
+    assert sum(count for count, _ in asked) == 8 and {keys for _, keys in asked} == {2}
+    with pytest.raises(ConfigError, match="batch: 1; needed 2 for each process"):
+        TR2MTrainer(settings_for(examples, tmp_path / "b", batch=1))
+
+
+def test_unknown_relative_depth_is_no_error_in_validation(examples, tmp_path):
+    trainer = TR2MTrainer(settings_for(examples, tmp_path, threads=1))
+    before = trainer._score(0)
+    relative = np.array(trainer.examples._maps[0])
+    relative[:, :3] = np.nan
+    relative[trainer.examples.validation[0]] = np.nan
+    trainer.examples._maps[0] = relative
+    after = trainer._score(0)
+    trainer.close()
+    assert np.isfinite([after.loss, after.abs_rel, after.scale]).all()
+    assert after.loss == pytest.approx(before.loss, rel=0.5)
+
+
 def test_unknown_relative_depth_costs_nothing(examples, tmp_path):
     trainer = TR2MTrainer(settings_for(examples, tmp_path, threads=1))
     batch = trainer._batch(trainer.examples.training[:4], (0, 0, 0))
@@ -270,12 +300,36 @@ def test_the_learning_rate_falls_by_a_tenth_every_epoch_and_the_encoder_is_fixed
         rates.append(trainer._rate(0.5))
     assert rates == pytest.approx([1e-3, 1e-3, 0.9e-3, 0.729e-3])
     trainer.close()
-    args = ["train", "tr2m", "--out", str(tmp_path), "--config", "paper"]
+    args = ["train", "tr2m", "--out", str(tmp_path), "--config", "paper", "--weights", "none"]
     paper = _settings(build_parser().parse_args(args))
     assert (paper.learning_rate, paper.batch, paper.decay, paper.encoder) == (1e-5, 8, 0.9, "large")
     before = {n: v.clone() for n, v in trainer.network.encoder.state_dict().items()}
     after = train(settings_for(examples, tmp_path / "run"))["network"]
     assert all(torch.equal(value, after[f"encoder.{name}"]) for name, value in before.items())
+
+
+@pytest.mark.parametrize("metric", [False, True])
+def test_it_starts_at_the_usual_depth_of_any_depth_network(shards, bert, tmp_path, monkeypatch, metric):
+    data = open_dataset(shards)
+    depths = {data.picture(i).image.tobytes(): data.picture(i).depth for i in range(len(data))}
+
+    class Perfect:
+        manifest = None
+
+        def predict(self, image, *, focus_m=None, camera=None):
+            depth = depths[image.tobytes()]
+            values = np.where(np.isfinite(depth), depth, np.float32(np.nan))
+            return RelativeDepth(values if metric else 7 * values, "depth", metric=metric, network="perfect")
+
+    monkeypatch.setattr("metric_depth_ros.learning.training.chosen.build_engine", lambda config: Perfect())
+    encoder = load_text_encoder(bert)
+    list(write_examples([shards], EngineConfig(), encoder, tmp_path / "e", count=120, size=(32, 24)))
+    trainer = TR2MTrainer(settings_for(tmp_path / "e", tmp_path / "run", threads=1))
+    assert trainer.examples.about.canonical == (not metric)
+    score = trainer._score(0)
+    trainer.close()
+    # Near and far ramps are ln 5 apart; a start that is off by the usual depth would add ln 8.
+    assert score.scale < 1.2
 
 
 def test_the_key_branch_follows_slowly(examples, tmp_path):
@@ -325,6 +379,27 @@ def test_a_run_keeps_to_its_examples(examples, shards, bert, toy_manifest, tmp_p
         TR2MTrainer(settings_for(tmp_path / "e", tmp_path / "run"), resume=True)
 
 
+def test_another_text_encoder_is_refused_before_anything_is_written(examples, tmp_path, capsys):
+    train(settings_for(examples, tmp_path / "run"))
+    other = tiny_checkpoints.clip(tmp_path / "clip")
+    words = ["train", "tr2m-export", str(tmp_path / "run"), "--to", str(tmp_path / "out")]
+    assert main([*words, "--text-encoder", str(other), "--text-licence", "MIT"]) == 1
+    assert "the run was trained with bert" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_weights_of_a_frozen_encoder_and_examples_of_several_processes_are_asked_for(
+    examples, tmp_path, capsys, monkeypatch
+):
+    words = ["train", "tr2m", "--out", str(tmp_path), "--examples", str(examples)]
+    for more in (["--config", "paper"], ["--encoder", "lite2"]):
+        assert main([*words, *more]) == 1
+        assert "weights: the package has none for" in capsys.readouterr().err
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert main(["train", "tr2m", "--out", str(tmp_path / "new"), "--data", "d", "--steps", "2"]) == 1
+    assert "before several processes start" in capsys.readouterr().err
+
+
 def test_wrong_flags_are_refused(examples, tmp_path, capsys):
     words = ["train", "tr2m", "--out", str(tmp_path), "--examples", str(examples), "--encoder", "tiny"]
     for more in (["--data", "nowhere"], ["--engine", "tiny"], ["--no-canonical"], ["--text-encoder", "x"]):
@@ -336,7 +411,7 @@ def test_wrong_flags_are_refused(examples, tmp_path, capsys):
     ):  # fmt: skip
         assert main([*words, *more]) == 1
         assert told in capsys.readouterr().err
-    assert main([*words[:-1], "huge"]) == 1
+    assert main([*words[:-1], "huge", "--weights", "none"]) == 1
     assert "known are lite0" in capsys.readouterr().err
     assert main(["train", "tr2m", "--out", str(tmp_path / "new")]) == 1
     assert "no examples yet" in capsys.readouterr().err
@@ -362,7 +437,7 @@ def test_dinov2_and_clip_folders_drop_in(shards, toy_manifest, tmp_path, monkeyp
     assert state["architecture"]["text_width"] == 16 and network.encoder.channels[-1] == 32
     for head in (network.scale, network.shift):  # two steps leave its maps almost constant
         torch.nn.init.normal_(head.layers[-1].weight)
-    text = export_text(load_text_encoder(clip), tmp_path / "out", "tr2m_text", words=9)
+    text = export_text(load_text_encoder(clip), tmp_path / "out", "tr2m_text", words=9, licence="MIT")
     wanted = Wanted(tmp_path / "out", "tr2m", [(56, 42)])
     assert export_tr2m(network, wanted, state["about"], text.manifest).difference.largest < 1e-3
     tree = yaml.safe_load((tmp_path / "out/tr2m.yaml").read_text())
@@ -379,6 +454,8 @@ def exported(examples, bert, tmp_path_factory):
     words = ["train", "tr2m", "--out", folder / "run", *told, "--steps", "400"]
     assert main([str(word) for word in [*words, "--threads", "1"]]) == 0
     to = ["--to", str(folder), "--name", "t", "--text-encoder", str(bert), "--words", "0"]
+    assert main(["train", "tr2m-export", str(folder / "run"), *to]) == 1  # no licence
+    to += ["--text-licence", "MIT"]
     assert main(["train", "tr2m-export", str(folder / "run"), *to]) == 0
     return folder / "t.yaml"
 
@@ -387,7 +464,9 @@ def test_the_file_says_what_torch_says(exported, examples, bert, shards, toy_man
     tree = yaml.safe_load(exported.read_text())
     network, state = load_tr2m(exported.parent / "run")
     assert tree["maps_of"] == yaml.safe_load(toy_manifest.read_text())["name"]
-    assert tree["sigma"] == pytest.approx(state["about"]["sigma"], abs=1e-3)
+    sigmas = (tree["sigma"], tree["sigma_undescribed"])
+    assert sigmas == pytest.approx(state["about"]["sigma"], abs=1e-3) and sigmas[0] < sigmas[1]
+    assert yaml.safe_load(exported.with_name("t_text.yaml").read_text())["licence"] == "MIT"
     picture = open_dataset(shards).picture(7)
     sample = Sample(picture.image, picture.camera, np.empty((0, 3), np.float32))
     told = {"engine.manifest": str(toy_manifest), "solver.prior": str(exported)}
@@ -432,7 +511,7 @@ def test_sentences_are_read_once_and_strange_ones_are_read(exported):
     one = reader.read("a room  with\nchairs")
     assert reader.read("a room with chairs")[0] is one[0]
     assert reader.read("")[1].sum() > 0
-    for strange in ("厨房", "x" * 5000, "cars " * 400, "\x00\ud7ff", "日本 a room"):
+    for strange in ("厨房", "x" * 50_000_000, "cars " * 400, "\x00\ud800", "日本 a room", " \n\t "):
         states, mask = reader.read(strange)
         assert np.isfinite(states).all() and 0 < mask.sum() <= 32
     for number in range(100):
@@ -442,14 +521,17 @@ def test_sentences_are_read_once_and_strange_ones_are_read(exported):
 
 def test_a_vocabulary_may_be_cut(tmp_path):
     encoder = load_text_encoder(tiny_checkpoints.bert(tmp_path / "bert"))
-    from metric_depth_ros.learning.export.text import export_text
+    from metric_depth_ros.learning.export.text import _COMPARED, export_text
 
-    whole = export_text(encoder, tmp_path, "whole", words=0)
-    short = export_text(encoder, tmp_path, "short", words=6)
+    with pytest.raises(ConfigError, match="states no licence"):
+        export_text(encoder, tmp_path, "whole")
+    kept = [n for text in (*_COMPARED, "a room street") for n in encoder.tokenizer.encode(text).ids]
+    whole = export_text(encoder, tmp_path, "whole", licence="MIT")
+    short = export_text(encoder, tmp_path, "short", words=1, kept=kept, licence="MIT")
     assert max(whole.difference.rms, short.difference.rms) < 0.1
     readers = [SentenceReader.load(found.manifest) for found in (whole, short)]
-    kept = [reader.read("a room")[0] for reader in readers]
-    np.testing.assert_allclose(*kept, atol=0.15)  # other words, other steps of the bytes
+    same = [reader.read("a room")[0] for reader in readers]
+    np.testing.assert_allclose(*same, atol=0.15)  # other words, other steps of the bytes
     lost = [reader.read("corridor")[0] for reader in readers]
     assert np.abs(np.subtract(*lost)).max() > 0.3
     tree = json.loads((tmp_path / "short.json").read_text())

@@ -14,6 +14,7 @@ from std_msgs.msg import Float32, String
 
 from metric_depth_ros import messages
 from metric_depth_ros.cli.live import Graph
+from metric_depth_ros.nodes.outputs import fill_cloud
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -89,5 +90,31 @@ def test_the_scene_is_described_while_it_runs_and_every_image_says_where_its_sca
             (status,) = heard[-1].status
             assert status.message == "anchors" and heard[-1].header.frame_id == "camera"
             assert {"scale_from": "anchors"}.items() <= {v.key: v.value for v in status.values}.items()
+    finally:
+        peer.close()
+
+
+def test_without_any_anchor_the_info_says_that_there_is_nothing(ros, tmp_path, toy_manifest):
+    peer = Peer()
+    try:
+        with Graph(tmp_path / "logs") as graph:
+            heard = []
+            peer.create_subscription(DiagnosticArray, "depth/info", heard.append, 5)
+            start_node(graph, peer, toy_manifest, **{"solver.name": "global_affine"})
+            assert peer.good_answer() is not None, graph.log("node")
+
+            def told():
+                """Whether an image whose cloud lies behind the camera is said to have nothing."""
+                image, info, _ = peer.messages()
+                stamp_ns = messages.stamp_ns(image)
+                behind = np.array([[0.0, 0.0, -5.0]], np.float32)
+                cloud = fill_cloud(messages.points_fields(behind), stamp_ns=stamp_ns, frame_id="lidar")
+                peer.send(image, info, cloud)
+                return peer.wait(lambda: any(m.status[0].message == "nothing" for m in heard), 2.0)
+
+            assert peer.wait(told), graph.log("node")
+            (status,) = next(m for m in heard if m.status[0].message == "nothing").status
+            assert "usable" in {v.key: v.value for v in status.values}["why"]
+            assert status.level == b"\x01"
     finally:
         peer.close()

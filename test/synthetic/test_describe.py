@@ -45,6 +45,14 @@ def test_no_word_tells_the_scale_and_none_is_both_learned_and_held_out():
             assert not OF_SIZE.search(text), text
 
 
+def test_every_held_out_phrase_has_a_word_that_training_never_sees():
+    tables = [*words_of(PLACES), *words_of(SEEN)]
+    seen = set(re.findall(r"\w+", " ".join(text for words in tables for text in words.training).lower()))
+    for words in tables:
+        for text in words.held_out:
+            assert set(re.findall(r"\w+", text.lower())) - seen, text
+
+
 @pytest.mark.parametrize("held_out", [False, True])
 def test_a_sentence_says_the_place_and_what_is_seen(held_out):
     labels = np.full((20, 20), LABELS.index("wall"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from metric_depth_ros.engines.manifest import FileManifest, TextManifest
-from metric_depth_ros.errors import InputError, ModelError
+from metric_depth_ros.errors import ConfigError, InputError, ModelError
 from metric_depth_ros.learning.export.description import described_file, write_manifest
 from metric_depth_ros.learning.export.files import Exported
 from metric_depth_ros.learning.export.graph import Difference, write_onnx
@@ -22,37 +22,40 @@ from metric_depth_ros.learning.export.half import byte_weights
 from metric_depth_ros.learning.models.text_encoder import TextEncoder
 from metric_depth_ros.priors.text import NEUTRAL, SentenceReader, open_tokenizer, padded_ids
 
-# Words of scenes that are kept however rare they are.
-_SCENES = """
-    shelves shelf aisle rack racks pallet crate crates forklift conveyor factory greenhouse orchard
-    vineyard barn stable tractor crop field lawn hedge trail woods meadow cliff cave mine tunnel
-    subway basement cellar attic garage lobby hallway stairwell elevator escalator restroom kitchen
-    pantry laundry workshop warehouse laboratory clinic ward classroom auditorium gym museum
-    supermarket grocery restaurant cafe airport highway freeway suburb driveway sidewalk crosswalk
-    intersection roundabout parking bridge overpass pier harbor drone rover robot pipe pipes cable
-    cables desk sofa wardrobe cupboard cabinet sink bathtub table bottle mug bowl bin basket tool
-    tools screwdriver
-"""
 # Sentences with which a file is compared to torch.
 _COMPARED = (NEUTRAL, "The image shows a kitchen with a table and chairs.", "Cars on a street in a town.")
 # Largest root-mean-square difference from torch, in standard deviations: bytes as weights.
 _PARITY = 0.1
 
 
-def export_text(encoder: TextEncoder, folder: Path, name: str, *, words: int) -> Exported:
+def export_text(
+    encoder: TextEncoder,
+    folder: Path,
+    name: str,
+    *,
+    words: int = 0,
+    kept: Sequence[int] = (),
+    licence: str = "",
+) -> Exported:
     """Writes NAME.onnx, weights in bytes, NAME.json, the tokenizer, and NAME.yaml.
 
     Args:
-        words: of BERT's vocabulary the most frequent pieces that are kept, and words of scenes with them;
-            others are then read in more and shorter pieces. 0 keeps all; CLIP's are kept in any case.
+        words: of BERT's vocabulary the most frequent pieces that are kept; other words are then read in more
+            and shorter pieces. 0 keeps all; CLIP's are kept in any case.
+        kept: further token ids that are kept: those of the training's sentences.
+        licence: of the weights; empty: the checkpoint's.
 
     Raises:
+        ConfigError: the licence is not known.
         InputError: the folder cannot be written.
         ModelError: the outputs of ONNX Runtime differ from torch's.
     """
-    tree = json.loads(encoder.tokenizer.to_str())
+    licence = licence or encoder.licence
+    if not licence:
+        raise ConfigError(f"text encoder: {encoder.name} states no licence; name it with --text-licence.")
+    whole, tree = encoder, json.loads(encoder.tokenizer.to_str())
     if words and tree["model"]["type"] == "WordPiece":
-        encoder, tree = _shortened(encoder, tree, words)
+        encoder, tree = _shortened(encoder, tree, words, kept)
     path, tokenizer = folder / f"{name}.onnx", folder / f"{name}.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -65,7 +68,7 @@ def export_text(encoder: TextEncoder, folder: Path, name: str, *, words: int) ->
     byte_weights(path)
     manifest = TextManifest(
         name=name,
-        licence="Apache-2.0",
+        licence=licence,
         file=path.name,
         sha256=described_file(path).sha256,
         tokenizer=FileManifest(tokenizer.name, hashlib.sha256(tokenizer.read_bytes()).hexdigest()),
@@ -75,21 +78,21 @@ def export_text(encoder: TextEncoder, folder: Path, name: str, *, words: int) ->
     )
     target = path.with_suffix(".yaml")
     write_manifest(manifest, target, "Text encoder for descriptions of scenes.", SentenceReader.load)
-    return Exported(target, (path,), _difference(encoder, read, target))
+    return Exported(target, (path,), _difference(whole, target))
 
 
-def _shortened(encoder: TextEncoder, tree: dict[str, Any], words: int) -> tuple[TextEncoder, dict[str, Any]]:
+def _shortened(
+    encoder: TextEncoder, tree: dict[str, Any], words: int, also: Sequence[int]
+) -> tuple[TextEncoder, dict[str, Any]]:
     """Encoder and tokenizer with a part of a WordPiece vocabulary, which is in the order of frequency."""
     vocabulary: Mapping[str, int] = tree["model"]["vocab"]
     special = {token["content"] for token in tree["added_tokens"]}
-    plain = [
-        w for w in sorted(vocabulary, key=vocabulary.__getitem__) if w.isascii() and not w.startswith("[")
-    ]
-    kept = {*special, *plain[:words], *(w for w in _SCENES.split() if w in vocabulary)}
-    old = sorted(vocabulary[word] for word in kept)
+    ordered = sorted(vocabulary, key=vocabulary.__getitem__)
+    plain = [word for word in ordered if word.isascii() and not word.startswith("[")]
+    old = sorted({*also, *(vocabulary[word] for word in (*special, *plain[:words]))})
     new = {number: k for k, number in enumerate(old)}
     tree = copy.deepcopy(tree)
-    tree["model"]["vocab"] = {word: new[vocabulary[word]] for word in vocabulary if word in kept}
+    tree["model"]["vocab"] = {word: new[vocabulary[word]] for word in vocabulary if vocabulary[word] in new}
     for token in tree["added_tokens"]:
         token["id"] = new[token["id"]]
     for token in tree["post_processor"]["special_tokens"].values():
@@ -101,9 +104,8 @@ def _shortened(encoder: TextEncoder, tree: dict[str, Any], words: int) -> tuple[
     return TextEncoder(network, encoder.tokenizer, encoder.name).eval(), tree
 
 
-def _difference(encoder: TextEncoder, tokenizer: Any, manifest: Path) -> Difference:
-    """Difference of the file's embeddings from torch's. Raises ModelError if it is too large."""
-    encoder = TextEncoder(encoder.network, tokenizer, encoder.name)
+def _difference(encoder: TextEncoder, manifest: Path) -> Difference:
+    """Difference of the file's embeddings from those of the whole encoder. Raises ModelError if too large."""
     reader = SentenceReader.load(manifest)
     told = [encoder.embed([sentence])[0] for sentence in _COMPARED]
     read = [reader.read(sentence)[0][0, : len(own)] for sentence, own in zip(_COMPARED, told, strict=True)]

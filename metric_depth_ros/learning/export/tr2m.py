@@ -49,10 +49,7 @@ def export_tr2m(network: TR2M, wanted: Wanted, about: Mapping[str, Any], text: P
         ModelError: the outputs of ONNX Runtime differ from torch's.
     """
     dino = network.config.encoder in DINO
-    step = PATCH if dino else 16
-    check_sizes(wanted, "TR2M", step=step, least=2 * step, fixed="its attention knows places")
-    if about["sigma"] is None:
-        raise ConfigError("export: the run has not been validated yet, so its sigma is unknown. Resume it.")
+    check_exportable(network, wanted, about)
     if dino:
         # Eager attention consists of plain operators.
         network.encoder.backbone.set_attn_implementation("eager")
@@ -77,12 +74,21 @@ def export_tr2m(network: TR2M, wanted: Wanted, about: Mapping[str, Any], text: P
         maps_of=examples_of["engine"],
         metric=examples_of["metric"],
         canonical=network.config.canonical,
-        sigma=round(about["sigma"], 4),
+        sigma=round(about["sigma"][0], 4),
+        sigma_undescribed=round(about["sigma"][1], 4),
         source=wanted.source or "metric_depth train tr2m",
     )
     comment = f"Scale and shift maps for {manifest.maps_of} (TR2M, paper 003). For solver.prior."
     write_manifest(manifest, path.with_suffix(".yaml"), comment, TR2MPrior.load)
     return Exported(path.with_suffix(".yaml"), (path,), found)
+
+
+def check_exportable(network: TR2M, wanted: Wanted, about: Mapping[str, Any]) -> None:
+    """Raises ConfigError if the size does not fit, or the run was never validated; writes nothing."""
+    step = PATCH if network.config.encoder in DINO else 16
+    check_sizes(wanted, "TR2M", step=step, least=2 * step, fixed="its attention knows places")
+    if about["sigma"] is None:
+        raise ConfigError("export: the run was never validated, so its sigma is unknown. Resume it.")
 
 
 def _example(network: TR2M, width: int, height: int, count: int) -> dict[str, FloatArray]:

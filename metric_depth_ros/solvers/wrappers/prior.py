@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 
 from metric_depth_ros.errors import AnchorError
+from metric_depth_ros.solvers.basis.maps import BASIS
 from metric_depth_ros.solvers.fitting.observations import DEVIATION
 from metric_depth_ros.solvers.prior_only import prior_depth
 from metric_depth_ros.solvers.solver import Solver
-from metric_depth_ros.types import FloatArray, MetricDepth, Prior, SolverInput
+from metric_depth_ros.types import FloatArray, MetricDepth, Prior, RelativeDepth, SolverInput
 
 # Standard deviation of the log scale that one anchor gives (how far depth is off at one pixel from what it is
 # on the whole) over the image's own deviation of log depth: ours; .56 and .64 on the develop frames.
@@ -50,14 +51,15 @@ class WithPrior(Solver):
         prior = given.prior
         if prior is None:
             return self._solver.solve(given)
-        if self._corrected:
-            given = replace(
-                given, relative=replace(given.relative, values=prior.depth, kind="depth", metric=False)
-            )
+        corrected = self._corrected and prior.has_shape
+        if corrected:
+            given = replace(given, relative=_instead_of(given.relative, prior))
         try:
             fitted = self._solver.solve(given)
         except AnchorError:
             return prior_depth(given)
+        if corrected:
+            fitted = replace(fitted, info={**fitted.info, "map": prior.name})
         count = int(fitted.info.get("anchors", len(given.anchors)))
         apart = _level_between(fitted.depth, prior.depth)
         if count == 0 or fitted.info.get("carried") or apart is None:
@@ -73,6 +75,15 @@ class WithPrior(Solver):
                 sigma = narrowed * fitted.depth * factor
         info = {**fitted.info, "prior": prior.name, "prior_weight": float(weight)}
         return replace(fitted, depth=fitted.depth * factor, sigma=sigma, info=info)
+
+
+def _instead_of(relative: RelativeDepth, prior: Prior) -> RelativeDepth:
+    """A prior's depth in the place and in the kind of the network's, with its maps as basis maps."""
+    with np.errstate(divide="ignore"):
+        values = prior.depth if relative.kind == "depth" else 1 / prior.depth
+    known = np.where(np.isfinite(values), values, np.float32(np.nan))
+    features = {} if prior.maps is None else {BASIS: prior.maps}
+    return RelativeDepth(known, relative.kind, features=features, network=prior.name)
 
 
 def _deviation(depth: FloatArray) -> float:

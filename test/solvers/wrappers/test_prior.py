@@ -172,3 +172,34 @@ def test_anchors_may_correct_the_prior_s_map(name):
     plain = build_solver(SolverConfig(name=name)).solve(given(anchors)).depth
     without = build_solver(SolverConfig(name=name, corrects="prior")).solve(given(anchors)).depth
     np.testing.assert_array_equal(without, plain)
+
+
+def test_a_corrected_prior_is_fitted_in_the_network_s_space_and_named():
+    """Its inverse depth is off by a line, as that of inverse-depth networks is: an inverse fit is exact."""
+    truth = np.asarray(2 * smooth_relative(), np.float32)
+    anchors = anchors_on(truth, 60, sigma=1e-4)
+    prior = Prior((1 / (0.7 / truth + 0.02)).astype(np.float32), 0.3, "made", has_shape=True)
+    told = SolverInput(RelativeDepth(np.ones_like(truth), "inverse_depth"), anchors, prior=prior)
+    found = build_solver(SolverConfig(name="global_affine", corrects="prior")).solve(told)
+    np.testing.assert_allclose(found.depth, truth, rtol=5e-3)
+    assert found.info["map"] == "made"
+    # One that knows no more of the shape than the network has no map to correct.
+    same = dataclasses.replace(told, prior=dataclasses.replace(prior, has_shape=False))
+    plain = build_solver(SolverConfig(name="global_affine")).solve(same)
+    again = build_solver(SolverConfig(name="global_affine", corrects="prior")).solve(same)
+    np.testing.assert_array_equal(plain.depth, again.depth)
+    assert "map" not in again.info
+
+
+def test_a_corrected_prior_s_maps_are_basis_maps():
+    """Its log depth is off along one of its maps, which the basis solver finds."""
+    truth = np.asarray(2 * smooth_relative(), np.float32)
+    map_ = np.linspace(-0.5, 0.5, truth.shape[1], dtype=np.float32)[None].repeat(truth.shape[0], 0)
+    map_ *= np.sin(np.linspace(0, 20, truth.shape[1])).astype(np.float32)
+    wrong = (truth * np.exp(0.8 * map_)).astype(np.float32)
+    anchors, errors = anchors_on(truth, 60, sigma=1e-4), {}
+    for name, maps in (("with", map_[None]), ("without", None)):
+        prior = Prior(wrong, 0.3, "made", has_shape=True, maps=maps)
+        config = SolverConfig(name="basis", corrects="prior", basis=BasisConfig(local_columns=0))
+        errors[name] = np.abs(build_solver(config).solve(given(anchors, prior)).depth / truth - 1).mean()
+    assert errors["with"] < 0.3 * errors["without"]

@@ -121,9 +121,7 @@ def write_targets(
     pictures = pictures.only(known)
     arrays = {**pictures.arrays, "log_scale": np.array(found)[known]}
     digest = hashlib.sha256(arrays["place"].tobytes() + arrays["log_scale"].tobytes()).hexdigest()
-    about = About(
-        **pictures.about, engine=said.network, metric=metric, canonical=canonical, digest=digest
-    )
+    about = About(**pictures.about, engine=said.network, metric=metric, canonical=canonical, digest=digest)
     _write(Path(out), arrays, about)
 
 

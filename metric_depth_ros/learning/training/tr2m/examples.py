@@ -19,6 +19,7 @@ from metric_depth_ros.datasets import Dataset
 from metric_depth_ros.engines.manifest import TOKENS
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.learning.models.text_encoder import TextEncoder
+from metric_depth_ros.learning.training.basis.cache import FARTHEST_M
 from metric_depth_ros.learning.training.chosen import ChosenPictures, engines_for
 from metric_depth_ros.learning.training.loader import canonical_focal
 from metric_depth_ros.priors.text import NEUTRAL
@@ -28,8 +29,6 @@ from metric_depth_ros.types import Engine, FloatArray, ImageArray, IntArray
 FILE = "examples.npz"
 # Files of a folder: everything small, and the maps, of which batches are read.
 _MAPS = ("relative", "log_depth")
-# Depth beyond this is not learned from.
-_FARTHEST_M = 80.0
 
 
 @dataclass(frozen=True)
@@ -41,9 +40,10 @@ class About:
         engine: name of the depth network.
         metric: whether it gives metres.
         canonical: whether depth is divided by the camera's ``relative_focal`` (unitless maps alone).
-        text: name of the text encoder.
+        text, text_digest: name of the text encoder, and sha256 of its weights.
         width: channels of its embeddings.
-        digest: sha256 of the text encoder's weights, the pictures' places and their sentences.
+        pieces: the token ids that occur in the sentences.
+        digest: sha256 of all else: places, maps, sentences.
     """
 
     data: tuple[str, ...]
@@ -52,8 +52,10 @@ class About:
     metric: bool
     canonical: bool
     text: str
+    text_digest: str
     width: int
-    digest: str = ""
+    pieces: tuple[int, ...]
+    digest: str
 
 
 class TR2MExamples:
@@ -75,7 +77,8 @@ class TR2MExamples:
             self._maps = [np.load(path.parent / f"{name}.npy", mmap_mode="r") for name in _MAPS]
         except (OSError, KeyError, ValueError) as error:
             raise InputError(f"{path}: cannot be read ({error}); needed what train tr2m writes.") from error
-        self.about = About(**{**about, "data": tuple(about["data"]), "frames": tuple(about["frames"])})
+        told: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in about.items()}
+        self.about = About(**told)
         self._pictures = ChosenPictures.stored(path, arrays, about)
         self._sentences = Sentences(arrays["tokens"], arrays["ends"])
         self._said: IntArray = arrays["said"]
@@ -160,10 +163,10 @@ def write_examples(
         yield len(maps)
     known = np.array([bool(np.isfinite(log_depth).any()) for _, log_depth in maps])
     pictures, maps = pictures.only(known), [m for m, kept in zip(maps, known, strict=True) if kept]
-    words = _words(pictures, encoder)
+    words, pieces = _words(pictures, encoder)
     medians = [float(np.median(log_depth[np.isfinite(log_depth)])) for _, log_depth in maps]
-    digest = hashlib.sha256(encoder.digest.encode())
-    for array in (pictures.place, words["said"], words["ends"]):
+    digest = hashlib.sha256(pictures.place.tobytes())
+    for array in (*words.values(), *(map_ for pair in maps for map_ in pair)):
         digest.update(array.tobytes())
     about = About(
         **pictures.about,
@@ -171,7 +174,9 @@ def write_examples(
         metric=said.metric,
         canonical=canonical,
         text=encoder.name,
+        text_digest=encoder.digest,
         width=encoder.width,
+        pieces=pieces,
         digest=digest.hexdigest(),
     )
     arrays = {**pictures.arrays, **words, "mean_log_depth": np.mean(medians)}
@@ -186,13 +191,16 @@ def _example(
     unit = unit_depth(engine.predict(image, camera=camera))
     relative = cv2.resize(1 / unit, size, interpolation=cv2.INTER_AREA)
     depth = cv2.resize(depth, size, interpolation=cv2.INTER_NEAREST_EXACT)
-    depth = np.where((depth <= _FARTHEST_M) | np.isinf(depth), depth, np.float32(np.nan))
+    depth = np.where((depth <= FARTHEST_M) | np.isinf(depth), depth, np.float32(np.nan))
     log_depth = np.log(depth / np.float32(canonical_focal(data, index, camera) if canonical else 1))
     return relative.astype(np.float16), log_depth.astype(np.float16)
 
 
-def _words(pictures: ChosenPictures, encoder: TextEncoder) -> dict[str, Any]:
-    """Arrays of the pictures' sentences: tokens, ends, and which are said of whom (N, most), -1 for none."""
+def _words(pictures: ChosenPictures, encoder: TextEncoder) -> tuple[dict[str, Any], tuple[int, ...]]:
+    """Arrays of the pictures' sentences, and the token ids that occur in them.
+
+    Arrays: tokens, ends, and which sentences are said of whom (N, most), -1 for none.
+    """
     numbers: dict[str, int] = {NEUTRAL: 0}
     said = {}
     for name, held_out in (("said", False), ("said_held_out", True)):
@@ -204,7 +212,9 @@ def _words(pictures: ChosenPictures, encoder: TextEncoder) -> dict[str, Any]:
         said[name] = table
     tokens = encoder.embed(list(numbers))
     ends = np.cumsum([len(part) for part in tokens])
-    return {"tokens": np.concatenate(tokens).astype(np.float16), "ends": ends, **said}
+    pieces = {number for text in numbers for number in encoder.tokenizer.encode(text).ids}
+    arrays = {"tokens": np.concatenate(tokens).astype(np.float16), "ends": ends, **said}
+    return arrays, tuple(sorted(pieces))
 
 
 def _write(out: Path, arrays: Mapping[str, Any], maps: Sequence[tuple[FloatArray, FloatArray]]) -> None:

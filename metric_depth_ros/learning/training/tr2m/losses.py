@@ -45,6 +45,12 @@ class Losses(NamedTuple):
         )
 
 
+def known_maps(relative: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+    """D_r without gaps, and truth that is unknown where D_r is: what is predicted there counts nowhere."""
+    known = relative.isfinite()
+    return torch.where(known, relative, 1.0), torch.where(known, truth, torch.nan)
+
+
 def scale_invariant_loss(predicted: Tensor, truth: Tensor) -> Tensor:
     """Scale-invariant log loss (equation 4) of each image, (B,): mean e^2 - 0.15 (mean e)^2, e the log error.
 

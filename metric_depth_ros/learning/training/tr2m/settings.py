@@ -84,6 +84,10 @@ def check_settings(settings: TR2MSettings, rank: Rank, resume: bool) -> None:
     for name in ("momentum", "neutral", "dropped", "decay"):
         if not 0 <= getattr(settings, name) <= 1:
             raise ConfigError(f"{name}: {getattr(settings, name)}; needed 0 to 1.")
+    if settings.contrast and settings.batch < 2 * rank.count:
+        raise ConfigError(
+            f"batch: {settings.batch}; needed 2 for each process, as contrast compares pictures."
+        )
     if settings.batch % rank.count:
         raise ConfigError(f"batch: {settings.batch}; needed a multiple of the {rank.count} processes.")
     if rank.count > 1 and settings.steps is None:

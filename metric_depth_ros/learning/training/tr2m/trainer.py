@@ -117,10 +117,10 @@ class TR2MTrainer(Trainer):
         rank = join_ranks(self._device)
         check_settings(settings, rank, resume)
         self.examples = TR2MExamples(settings.examples, families=settings.families)
-        alone_on_processor = self._device == "cpu" and rank.count == 1
-        self._parts = (
-            min(settings.threads or os.cpu_count() or 1, settings.batch) if alone_on_processor else 1
-        )
+        self._parts = 1
+        if self._device == "cpu" and rank.count == 1:
+            most = settings.batch // 2 if settings.contrast else settings.batch
+            self._parts = max(1, min(settings.threads or os.cpu_count() or 1, most))
         if self._device == "cpu":
             torch.set_num_threads(1 if self._parts > 1 else settings.threads or 1)
             torch.set_flush_denormal(True)
@@ -133,7 +133,7 @@ class TR2MTrainer(Trainer):
         self._keys = KeyBranch(network) if settings.contrast else None
         if state and self._keys is not None:
             self._keys.load_state_dict(state["about"]["keys"])
-        self._sigma: float | None = state["about"]["sigma"] if state else None
+        self._sigma: tuple[float, float] | None = state["about"]["sigma"] if state else None
         super().__init__(settings, network, state, threads=self._parts, rank=rank, pretrained=network.encoder)
         self._workers: Workers[TR2MBatch] = Workers(network, self._objective, self._parts, rank)
 
@@ -196,14 +196,14 @@ class TR2MTrainer(Trainer):
         relative, depth = relative[:, None], depth[:, None]
         with torch.autocast(self._device, torch.bfloat16):
             scale, shift, levels, query = network(image, tokens, mask)
-        known = relative.isfinite()
-        depth = torch.where(known, depth, torch.nan)
-        found = metric_depth(scale, shift, torch.where(known, relative, 1.0))
+        filled, depth = losses.known_maps(relative, depth)
+        found = metric_depth(scale, shift, filled)
         zero = found.new_zeros(())
-        pseudo = losses.pseudo_loss(found, relative, depth, self.settings.pseudo_space).mean()
+        space = self.settings.pseudo_space
+        pseudo = losses.pseudo_loss(found, relative, depth, space).mean() if self.settings.pseudo else zero
         return losses.Losses(
             losses.scale_invariant_loss(found, depth).mean(),
-            pseudo if self.settings.pseudo else zero,
+            pseudo,
             zero if query is None else self._contrast(query.float(), levels, tokens, mask, depth),
             self._smoothness(scale, shift, batch.image),
         )
@@ -216,9 +216,8 @@ class TR2MTrainer(Trainer):
         with torch.autocast(self._device, torch.bfloat16):
             key = self._keys(levels, tokens, mask).float()
         classes = losses.depth_classes(depth, key.shape[2:], self.settings.classes)
-        others = [(key, classes), (key.roll(1, 0), classes.roll(1, 0))]
-        keys, key_classes = zip(*others[: min(2, len(key))], strict=True)
-        return losses.contrast_loss(query, list(keys), classes, list(key_classes))
+        others = [key, key.roll(1, 0)]
+        return losses.contrast_loss(query, others, classes, [classes, classes.roll(1, 0)])
 
     def _smoothness(self, scale: Tensor, shift: Tensor, image: ImageArray) -> Tensor:
         """Smoothness of the maps that the network has."""
@@ -228,24 +227,28 @@ class TR2MTrainer(Trainer):
 
     def _validated(self) -> tuple[Mapping[str, TR2MScore], float | None]:
         """Scores with sentences as in training, in other words, and without one."""
-        right = self._score(0)
-        if right.loss < self._best_loss:
-            self._sigma = right.scale
-        others = {"other words": self._score(0, held_out=True), "no words": self._score(-1)}
-        return {"words": right, **others}, right.loss
+        scores = {
+            "words": self._score(0),
+            "other words": self._score(0, held_out=True),
+            "no words": self._score(-1),
+        }
+        loss = scores["words"].loss
+        if loss < self._best_loss:
+            self._sigma = (scores["words"].scale, scores["no words"].scale)
+        return scores, loss
 
     def _score(self, said: int, *, held_out: bool = False) -> TR2MScore:
         """Score with sentence ``said`` of each picture. Raises InputError if a picture is damaged."""
         chosen = self.examples.validation[evenly(len(self.examples.validation), _MOST)]
         found: list[tuple[float, ...]] = []
         for begin in range(0, len(chosen), _TOGETHER):
-            found += self._errors(chosen[begin : begin + _TOGETHER].tolist(), said, held_out)
+            found += self._errors_of(chosen[begin : begin + _TOGETHER].tolist(), said, held_out)
         loss, error, within, scale = np.transpose(found)
-        means = loss.mean(), error.mean(), within.mean(), np.square(scale).mean() ** 0.5
+        means = loss.mean(), np.nanmean(error), np.nanmean(within), np.nanmean(np.square(scale)) ** 0.5
         return TR2MScore(*map(float, means))
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
-    def _errors(self, numbers: list[int], said: int, held_out: bool) -> list[tuple[float, ...]]:
+    def _errors_of(self, numbers: list[int], said: int, held_out: bool) -> list[tuple[float, ...]]:
         """Loss, AbsRel, delta1 and median log error of each picture."""
         examples = self.examples
         images = np.stack([stretched(examples.image(n), self.settings.size) for n in numbers])
@@ -254,24 +257,23 @@ class TR2MTrainer(Trainer):
             torch.from_numpy(np.stack(part)).to(self._device) for part in zip(*read, strict=True)
         )
         output = self.average(normalised(images, self._device), tokens, mask)
-        found = metric_depth(output.scale, output.shift, relative[:, None])
-        loss = losses.scale_invariant_loss(found, depth[:, None])
-        return [
-            (float(one), *_errors(predicted, truth))
-            for one, predicted, truth in zip(
-                loss, found[:, 0].cpu().numpy(), depth.cpu().numpy(), strict=True
-            )
-        ]
+        relative, depth = losses.known_maps(relative[:, None], depth[:, None])
+        found = metric_depth(output.scale, output.shift, relative)
+        loss = losses.scale_invariant_loss(found, depth)
+        pairs = zip(*(maps[:, 0].cpu().numpy() for maps in (found, depth)), strict=True)
+        return [(one, *_errors(*pair)) for one, pair in zip(loss.tolist(), pairs, strict=True)]
 
     def _about(self) -> dict[str, Any]:
-        """What the examples are of, the key branch, and the deviation of the log scale when validated."""
+        """What the examples are of, the key branch, and the log scale's deviation with words and without."""
         keys = None if self._keys is None else self._keys.state_dict()
         return {"examples": asdict(self.examples.about), "keys": keys, "sigma": self._sigma}
 
 
 def _errors(predicted: FloatArray, truth: FloatArray) -> tuple[float, float, float]:
-    """AbsRel, delta1 and median log error of a depth map where the truth is known."""
+    """AbsRel, delta1 and median log error of a depth map where the truth is known; NaN where it is not."""
     truth = np.where(np.isfinite(truth), truth, np.nan)
+    if np.isnan(truth).all():
+        return (float("nan"),) * 3
     apart = float(np.nanmedian(np.log(predicted / truth)))
     return abs_rel(predicted, truth), delta(predicted, truth), apart
 
@@ -305,7 +307,9 @@ def _network(settings: TR2MSettings, examples: TR2MExamples, state: dict[str, An
         canonical=examples.about.canonical,
     )
     network = TR2M(config)
-    network.start(examples.mean_log_depth)
+    # The depth network's map is 1 at the usual depth, or says metres.
+    usual = -examples.mean_log_depth if examples.about.metric else 0.0
+    network.start(examples.mean_log_depth, usual)
     if settings.weights:
         _begin_with(network, settings.encoder, settings.weights)
     network.to(memory_format=torch.channels_last)
@@ -325,7 +329,7 @@ def _begin_with(network: TR2M, encoder: str, weights: str) -> None:
 def _check_same_run(settings: TR2MSettings, examples: TR2MExamples, state: dict[str, Any]) -> None:
     """Raises ConfigError if a run is resumed with other settings or other examples."""
     before, now = state["about"]["examples"], asdict(examples.about)
-    for name in ("engine", "metric", "canonical", "text", "digest"):
+    for name in ("engine", "metric", "canonical", "text_digest", "digest"):
         if before[name] != now[name]:
             raise ConfigError(
                 f"examples: {name} {now[name]!r}; the run that is resumed has {before[name]!r}. Name the "
