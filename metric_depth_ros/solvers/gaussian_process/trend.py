@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from metric_depth_ros.config import SolverConfig
-from metric_depth_ros.depth import Domain, choose_domain, depth_from, depth_in, positive_depth, relative_in
+from metric_depth_ros.depth import Domain, choose_domain, depth_from, depth_in, relative_in
 from metric_depth_ros.solvers.fitting.observations import (
     DEVIATION,
     Line,
@@ -46,19 +46,21 @@ _FARTHEST = 10.0
 
 @dataclass(frozen=True, eq=False)
 class Trend:
-    """Trend of log depth: log depth = map + residual, the residual known at the anchors.
+    """Trend of log depth: log depth = map - middle + residual, the residual known at the anchors.
 
     Attributes:
         name: "scale": the network's positive depth unchanged; "line": its values through a global line.
-        map: (H, W) float32, 0 at the median anchor; NaN where the network gives no value.
+        map: (H, W) float32; NaN where the network gives no value.
+        middle: the map at the median anchor.
         anchors: N anchors that are usable and agree with each other.
-        x: (N,) the map at the anchors.
+        x: (N,) the map at the anchors minus ``middle``.
         residual: (N,) log depth of the anchors minus x.
         rejected: number of usable anchors that did not agree.
     """
 
     name: Literal["scale", "line"]
     map: FloatArray
+    middle: float
     anchors: Anchors
     x: FloatArray
     residual: FloatArray
@@ -71,7 +73,7 @@ def find_trend(relative: RelativeDepth, anchors: Anchors, config: SolverConfig) 
     Raises:
         AnchorError: no anchor is usable.
     """
-    logarithm = np.log(positive_depth(relative))
+    logarithm = relative_in("log", relative)
     own, x = usable(logarithm, by_place(anchors), NAME)
     most = config.gaussian_process.most_anchors
     if len(own) > most:
@@ -129,8 +131,8 @@ def _trend(
     kept = ~disagreeing(near, log_depth - x, log_depth)
     rejected = int(np.count_nonzero(~kept))
     anchors, x, log_depth = anchors.take(kept), x[kept], log_depth[kept]
-    middle = np.median(x)
-    return Trend(name, logarithm - np.float32(middle), anchors, x - middle, log_depth - x + middle, rejected)
+    middle = float(np.median(x))
+    return Trend(name, logarithm, middle, anchors, x - middle, log_depth - x + middle, rejected)
 
 
 def _left_out_error(anchors: Anchors, x: FloatArray, side: float) -> float:

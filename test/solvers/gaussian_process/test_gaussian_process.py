@@ -8,7 +8,7 @@ import pytest
 from made_scenes import HEIGHT, WIDTH, U, V, anchors_on, smooth_relative, solver_of
 
 from metric_depth_ros.anchors import sample_bilinear
-from metric_depth_ros.solvers.gaussian_process import solver as module
+from metric_depth_ros.solvers.gaussian_process import field as module
 from metric_depth_ros.solvers.gaussian_process.process import Covariance, GaussianProcess
 from metric_depth_ros.solvers.gaussian_process.tiles import tiled
 from metric_depth_ros.solvers.gaussian_process.trend import disagreeing, nearest
@@ -98,44 +98,72 @@ def test_of_few_values_a_wrong_one_is_doubted_and_hardly_another(n):
     assert false <= 2
 
 
+def test_processes_side_by_side_are_those_alone():
+    a, b, rng = places(3 * 40, 12).reshape(3, 40, 6), places(30, 13), np.random.default_rng(14)
+    values, noise = rng.normal(0, 0.1, (3, 40)), rng.uniform(1e-3, 4e-3, (3, 40))
+    values[1, :3] += 0.8
+    local = COVARIANCE.local_field
+    together = GaussianProcess(local, a, values, noise, doubting=True)
+    for i in range(3):
+        alone = GaussianProcess(local, a[i], values[i], noise[i], doubting=True)
+        np.testing.assert_allclose(together.noise[i], alone.noise, rtol=1e-3)
+        for ours, plain in zip(together.left_out(), alone.left_out(), strict=True):
+            np.testing.assert_allclose(ours[i], plain, rtol=1e-3, atol=1e-5)
+        columns = local.columns(b)
+        np.testing.assert_allclose(together.local_sums(columns, i), alone.mean(b), atol=1e-5)
+        np.testing.assert_allclose(together.local_variance(columns, i), alone.variance(b), atol=1e-5)
+    assert (together.noise[1, :3] > 0.03).all() and (together.noise[[0, 2]] < 0.03).all()
+
+
 def test_tiles_cover_the_image_and_share_the_anchors():
     rng = np.random.default_rng(7)
     uv = np.concatenate([rng.uniform([0, 0], [639, 479], (600, 2)), rng.normal([500, 400], 8, (400, 2))])
-    tiles = list(tiled(uv, 640, 480, 100))
+    tiles = tiled(uv, 640, 480, 100)
     u, v = np.arange(640.0), np.arange(480.0)
-    total = np.zeros((480, 640))
-    for tile in tiles:
-        rows, columns = tile.reach(v, u)
-        total[rows, columns] += tile.weights(v[rows], u[columns])
-        assert 16 <= len(tile.chosen(uv, 16, 150)) <= 150
-    assert total.min() > 0.2
+    down, across = tiles.weights(v, 1), tiles.weights(u, 0)
+    assert (down.T @ across).min() > 0.2
+    for weights, spans in ((down, tiles.spans(v, 1)), (across, tiles.spans(u, 0))):
+        for weight, span in zip(weights, spans, strict=True):
+            assert weight[span].max() == 1
+            assert np.delete(weight, np.r_[span]).sum() == 0
     assert 8 < len(tiles) < 64
+    used = tiles.nearest(uv, 120)
+    assert used.shape == (len(tiles), 120)
+    for low, high, near in zip(tiles.low, tiles.high, used, strict=True):
+        inside = np.flatnonzero(((uv > low) & (uv < high)).all(axis=1))
+        assert len(set(near)) == 120
+        assert len(inside) > 100 or set(inside) <= set(near)
 
 
-def test_a_parted_solution_is_nearly_the_whole_one(monkeypatch):
+@pytest.fixture
+def parted(monkeypatch):
+    """Solves a problem without tiles and with them: depth of both."""
+
+    def solve(relative, anchors):
+        monkeypatch.setattr(module, "_TOGETHER", len(anchors))
+        whole = solver_of("gaussian_process").solve(relative, anchors).depth
+        monkeypatch.setattr(module, "_TOGETHER", 128)
+        return whole, solver_of("gaussian_process").solve(relative, anchors).depth
+
+    return solve
+
+
+def test_a_parted_solution_is_nearly_the_whole_one(parted):
     relative = smooth_relative()
     truth = relative * (2 + 0.5 * np.sin(U / 9) * np.cos(V / 7))
-    anchors = anchors_on(truth, 400)
-    whole = solver_of("gaussian_process").solve(RelativeDepth(relative, "depth"), anchors)
-    monkeypatch.setattr(module, "_TOGETHER", 100)
-    monkeypatch.setattr(module, "_OWN", 60)
-    parted = solver_of("gaussian_process").solve(RelativeDepth(relative, "depth"), anchors)
-    assert np.abs(parted.depth / whole.depth - 1).mean() < 0.01
-    assert np.abs(parted.depth / truth - 1).mean() < 1.3 * np.abs(whole.depth / truth - 1).mean() + 1e-3
+    whole, parts = parted(RelativeDepth(relative, "depth"), anchors_on(truth, 400))
+    assert np.abs(parts / whole - 1).mean() < 0.01
+    assert np.abs(parts / truth - 1).mean() < 1.3 * np.abs(whole / truth - 1).mean() + 1e-3
 
 
-def test_parts_meet_without_a_seam(monkeypatch):
+def test_parts_meet_without_a_seam(parted):
     flat = RelativeDepth(np.ones((120, 160), np.float32), "depth")
     rng = np.random.default_rng(12)
     uv = rng.uniform([0, 0], [159, 119], (300, 2)).astype(np.float32)
     depth = 3 * np.exp(0.3 * np.sin(uv[:, 0] / 30) + rng.normal(0, 0.05, 300))
-    anchors = Anchors(uv, depth, 0.05 * depth)
-    whole = np.log(solver_of("gaussian_process").solve(flat, anchors).depth)
-    monkeypatch.setattr(module, "_TOGETHER", 100)
-    monkeypatch.setattr(module, "_OWN", 60)
-    parted = np.log(solver_of("gaussian_process").solve(flat, anchors).depth)
+    whole, parts = (np.log(depth) for depth in parted(flat, Anchors(uv, depth, 0.05 * depth)))
     for axis in (0, 1):
-        step, usual = (np.abs(np.diff(field, axis=axis)).max() for field in (parted, whole))
+        step, usual = (np.abs(np.diff(field, axis=axis)).max() for field in (parts, whole))
         assert step < 1.5 * usual
 
 
@@ -379,4 +407,4 @@ def test_the_amplitude_is_drawn_to_one_by_ten_anchors():
             return np.array([-3.0, 2.0, 4.0, -6.0, 8.0]), np.full(5, 4.0)  # 1.5, 1, 2, 3, 4 deviations
 
     s = 2 * 1.4826
-    assert module._amplitude([Process()]) == pytest.approx(((5 * s**2 + 10) / 15) ** 0.5)
+    assert module._amplitude(Process(), np.ones(5, bool)) == pytest.approx(((5 * s**2 + 10) / 15) ** 0.5)

@@ -1,0 +1,154 @@
+"""Field that corrects the network's log depth: a process over the image, and tiles for what it leaves over.
+
+Up to 128 anchors are fitted together. Of more, an even selection of 128 is, and in overlapping tiles the
+local field alone is fitted to what that leaves over at all anchors. So the time grows only linearly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from metric_depth_ros.solvers.fitting.observations import DEVIATION, weighted_medians
+from metric_depth_ros.solvers.gaussian_process.places import SPARSE, Places, enlarged
+from metric_depth_ros.solvers.gaussian_process.process import FEATURES, Covariance, GaussianProcess
+from metric_depth_ros.solvers.gaussian_process.tiles import Tiles, tiled
+from metric_depth_ros.solvers.gaussian_process.trend import NUGGET, Trend, noise_of
+from metric_depth_ros.types import BoolArray, FloatArray, IntArray
+
+# Most anchors in the process over the whole image.
+_TOGETHER = 128
+# Deviation of log depth that this process leaves to the tiles.
+_LEFT_TO_TILES = 0.05
+# Most anchors inside a tile, and how many it uses with those around it.
+_OWN, _USED = 64, 96
+# Local length in mean distances of anchors, and its lower bound as a fraction.
+_SPACINGS = 2.0
+_SHORTEST = 0.6
+# Weight of the covariance's own amplitude, in anchors.
+_OWN_AMPLITUDE = 10.0
+
+
+# Function from ``Covariance.columns`` (8, M) of places, and a tile, to values (M,) there.
+_Value = Callable[[FloatArray, int], FloatArray]
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """Correction of the network's log depth, ``mean`` + ``slope`` x, with its standard deviation.
+
+    Attributes:
+        mean: (rows, columns) float32.
+        slope: the same everywhere.
+        sigma: (rows / 5, columns / 5) of log depth.
+        scale: factor that is included in sigma.
+    """
+
+    mean: FloatArray
+    slope: float
+    sigma: FloatArray
+    scale: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Data:
+    """Anchors as values of the process: features (N, 6), values (N,), variances of their noise (N,)."""
+
+    features: FloatArray
+    values: FloatArray
+    noise: FloatArray
+
+    def fitted(
+        self, covariance: Covariance, chosen: IntArray, *, doubting: bool, left: float = 0
+    ) -> GaussianProcess:
+        """Processes of chosen anchors, (..., n) indices, each with a further variance ``left`` of noise."""
+        noise = self.noise[chosen] + left
+        return GaussianProcess(
+            covariance, self.features[chosen], self.values[chosen], noise, doubting=doubting
+        )
+
+
+def find_field(
+    places: Places, trend: Trend, level: float, covariance: Covariance, *, doubting: bool
+) -> Field:
+    """Field of the Gaussian process fitted to the trend's residuals minus ``level``."""
+    uv, count = trend.anchors.uv, len(trend.x)
+    data = _Data(places.at(uv, trend.x), trend.residual - level, noise_of(trend.anchors))
+    chosen = np.linspace(0, count - 1, min(count, _TOGETHER)).astype(np.intp)
+    left = _LEFT_TO_TILES**2 if count > _TOGETHER else 0.0
+    process = data.fitted(_resolved(covariance, len(chosen)), chosen, doubting=doubting, left=left)
+    mean, variance = _over(places, process)
+    if count <= _TOGETHER:
+        scale = _amplitude(process, np.ones(count, bool))
+    else:
+        rest = replace(data, values=data.values - process.mean(data.features))
+        tiles, local = tiled(uv, *places.size, _OWN), _resolved(covariance, count).local_field
+        used = tiles.nearest(uv, _USED)
+        processes = rest.fitted(local, used, doubting=doubting)
+        more, uncertain = _over_tiles(places, tiles, local, processes)
+        mean += more
+        # Near anchors that of the tiles; far from all, where they say nothing, that of the whole.
+        variance = uncertain + np.maximum(variance - np.float32(local.local**2), 0)
+        scale = _amplitude(processes, ~np.isin(used, chosen))
+    return Field(mean, float(process.slope), scale * np.sqrt(variance + np.float32(NUGGET**2)), scale)
+
+
+def _over(places: Places, process: GaussianProcess) -> tuple[FloatArray, FloatArray]:
+    """Mean but for the slope (rows, columns), and variance (rows / 5, columns / 5), of one process."""
+    sparse = places.sparse()
+    few, shape = sparse.features.reshape(-1, FEATURES), sparse.features.shape[:2]
+    mean = process.local_mean(places.features.reshape(-1, FEATURES)).reshape(places.features.shape[:2])
+    mean += enlarged(process.smooth_mean(few).reshape(shape), mean.shape)
+    return mean, process.variance(few).reshape(shape)
+
+
+def _over_tiles(
+    places: Places, tiles: Tiles, local: Covariance, processes: GaussianProcess
+) -> tuple[FloatArray, FloatArray]:
+    """Mean (rows, columns) and variance (rows / 5, columns / 5) of the local fields of tiles."""
+    columns, sparse = places.columns(local), places.sparse()
+    mean = _blended(tiles, places, columns, processes.local_sums)
+    return mean, _blended(tiles, sparse, columns[:, SPARSE, SPARSE], processes.local_variance)
+
+
+def _blended(tiles: Tiles, places: Places, factor: FloatArray, value: _Value) -> FloatArray:
+    """Values of tiles on a lattice (rows, columns) float32, blended at their borders.
+
+    ``factor`` (8, rows, columns) is the lattice's ``Covariance.columns``.
+    """
+    down, across = tiles.weights(places.v, 1), tiles.weights(places.u, 0)
+    spans = zip(tiles.spans(places.v, 1), tiles.spans(places.u, 0), strict=True)
+    total = np.zeros(factor.shape[1:], np.float32)
+    for tile, (rows, columns) in enumerate(spans):
+        part = factor[:, rows, columns]
+        found = value(part.reshape(len(part), -1), tile).reshape(part.shape[1:])
+        found *= down[tile, rows, None]
+        found *= across[tile, columns]
+        total[rows, columns] += found
+    total /= down.T @ across
+    return total
+
+
+def _resolved(covariance: Covariance, anchors: int) -> Covariance:
+    """Covariance with a shorter local length for many anchors, which show finer detail."""
+    length = covariance.local_length
+    shorter = float(np.clip(_SPACINGS * anchors**-0.5, _SHORTEST * length, length))
+    return replace(covariance, local_length=shorter)
+
+
+def _amplitude(process: GaussianProcess, counted: BoolArray) -> float:
+    """Ratio of leave-one-out errors to their predicted size, pulled to 1 if anchors are few.
+
+    An anchor's weight is the square of the process's share in its variance: errors that are mostly the
+    sensor's give no information about places farther away (the next row of a LiDAR). Only those
+    ``counted`` have a weight.
+    """
+    errors, variances = process.left_out()
+    weight = (counted * np.clip(1 - process.noise / variances, 0, 1) ** 2).ravel()
+    ratio, count = (np.abs(errors) / np.sqrt(variances)).ravel(), float(weight.sum())
+    if np.count_nonzero(counted) < 3 or not count > 0:
+        return 1.0
+    found = float(weighted_medians(ratio, weight, np.ones((1, len(ratio)), bool))[0]) * DEVIATION
+    return float(np.sqrt((count * found**2 + _OWN_AMPLITUDE) / (count + _OWN_AMPLITUDE)))
