@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from metric_depth_ros.solvers.fitting.observations import DEVIATION, weighted_medians
-from metric_depth_ros.solvers.gaussian_process.places import SPARSE, Places, enlarged
+from metric_depth_ros.solvers.gaussian_process.places import Places, enlarged
 from metric_depth_ros.solvers.gaussian_process.process import FEATURES, Covariance, GaussianProcess
 from metric_depth_ros.solvers.gaussian_process.tiles import Tiles, tiled
 from metric_depth_ros.solvers.gaussian_process.trend import NUGGET, Trend, noise_of
@@ -42,61 +42,94 @@ class Field:
     Attributes:
         mean: (rows, columns) float32.
         slope: the same everywhere.
-        sigma: (rows / 5, columns / 5) of log depth.
+        sigma: (rows / step, columns / step) of log depth.
         scale: factor that is included in sigma.
+        rejected: number of suspect anchors that remain doubted.
     """
 
     mean: FloatArray
     slope: float
     sigma: FloatArray
     scale: float
+    rejected: int
 
 
 @dataclass(frozen=True, eq=False)
 class _Data:
-    """Anchors as values of the process: features (N, 6), values (N,), variances of their noise (N,)."""
+    """Anchors as values of the process.
+
+    Attributes:
+        features: (N, 6).
+        values: (N,).
+        noise: (N,) variances of the values.
+        suspect: (N,) which values to leave out at first; None: no doubts.
+    """
 
     features: FloatArray
     values: FloatArray
     noise: FloatArray
+    suspect: BoolArray | None
 
-    def fitted(
-        self, covariance: Covariance, chosen: IntArray, *, doubting: bool, left: float = 0
-    ) -> GaussianProcess:
-        """Processes of chosen anchors, (..., n) indices, each with a further variance ``left`` of noise."""
-        noise = self.noise[chosen] + left
+    def fitted(self, covariance: Covariance, chosen: IntArray) -> GaussianProcess:
+        """Processes of chosen anchors, (..., n) indices."""
+        suspect = None if self.suspect is None else self.suspect[chosen]
         return GaussianProcess(
-            covariance, self.features[chosen], self.values[chosen], noise, doubting=doubting
+            covariance, self.features[chosen], self.values[chosen], self.noise[chosen], suspect=suspect
         )
 
+    def rejected(self, process: GaussianProcess, chosen: IntArray) -> int:
+        """Number of suspect values that the processes of chosen anchors (..., n) still doubt, all of them."""
+        if self.suspect is None:
+            return 0
+        believed = chosen[self.suspect[chosen] & ~process.doubted]
+        return int(np.count_nonzero(self.suspect)) - len(np.unique(believed))
 
-def find_field(
-    places: Places, trend: Trend, level: float, covariance: Covariance, *, doubting: bool
-) -> Field:
-    """Field of the Gaussian process fitted to the trend's residuals minus ``level``."""
-    uv, count = trend.anchors.uv, len(trend.x)
-    data = _Data(places.at(uv, trend.x), trend.residual - level, noise_of(trend.anchors))
-    chosen = np.linspace(0, count - 1, min(count, _TOGETHER)).astype(np.intp)
-    left = _LEFT_TO_TILES**2 if count > _TOGETHER else 0.0
-    process = data.fitted(_resolved(covariance, len(chosen)), chosen, doubting=doubting, left=left)
+
+def find_field(places: Places, trend: Trend, covariance: Covariance, *, doubting: bool) -> Field:
+    """Field of the Gaussian process fitted to the trend's residuals minus their level."""
+    data = _Data(
+        places.at(trend.anchors.uv, trend.x),
+        trend.residual - trend.level,
+        noise_of(trend.anchors),
+        trend.suspect if doubting else None,
+    )
+    count = len(data.values)
+    if count > _TOGETHER:
+        return _in_tiles(places, trend, data, covariance)
+    everyone = np.arange(count)
+    process = data.fitted(_resolved(covariance, count), everyone)
     mean, variance = _over(places, process)
-    if count <= _TOGETHER:
-        scale = _amplitude(process, np.ones(count, bool))
-    else:
-        rest = replace(data, values=data.values - process.mean(data.features))
-        tiles, local = tiled(uv, *places.size, _OWN), _resolved(covariance, count).local_field
-        used = tiles.nearest(uv, _USED)
-        processes = rest.fitted(local, used, doubting=doubting)
-        more, uncertain = _over_tiles(places, tiles, local, processes)
-        mean += more
-        # Near anchors that of the tiles; far from all, where they say nothing, that of the whole.
-        variance = uncertain + np.maximum(variance - np.float32(local.local**2), 0)
-        scale = _amplitude(processes, ~np.isin(used, chosen))
-    return Field(mean, float(process.slope), scale * np.sqrt(variance + np.float32(NUGGET**2)), scale)
+    scale = _amplitude(process, np.ones(count, bool))
+    return Field(mean, float(process.slope), _sigma(scale, variance), scale, data.rejected(process, everyone))
+
+
+def _in_tiles(places: Places, trend: Trend, data: _Data, covariance: Covariance) -> Field:
+    """Field of many anchors: that of some over the whole image, and in tiles what it leaves over."""
+    agreed, uv = np.flatnonzero(~trend.suspect), trend.anchors.uv
+    chosen = agreed[np.linspace(0, len(agreed) - 1, min(len(agreed), _TOGETHER)).astype(np.intp)]
+    loose = replace(data, noise=data.noise + _LEFT_TO_TILES**2)
+    whole = loose.fitted(_resolved(covariance, len(chosen)), chosen)
+    mean, variance = _over(places, whole)
+    rest = replace(data, values=data.values - whole.mean(data.features))
+    tiles, local = tiled(uv, *places.size, _OWN), _resolved(covariance, len(uv)).local_field
+    used = tiles.nearest(uv, _USED)
+    processes = rest.fitted(local, used)
+    more, uncertain = _over_tiles(places, tiles, local, processes)
+    # Near anchors the tiles' variance; far from all, where they say nothing, that of the whole.
+    variance = uncertain + np.maximum(variance - np.float32(local.local**2), 0)
+    scale = _amplitude(processes, ~np.isin(used, chosen))
+    return Field(
+        mean + more, float(whole.slope), _sigma(scale, variance), scale, rest.rejected(processes, used)
+    )
+
+
+def _sigma(scale: float, variance: FloatArray) -> FloatArray:
+    """Standard deviation of log depth from the process's variance, with what is finer than the lattice."""
+    return np.asarray(scale * np.sqrt(variance + np.float32(NUGGET**2)))
 
 
 def _over(places: Places, process: GaussianProcess) -> tuple[FloatArray, FloatArray]:
-    """Mean but for the slope (rows, columns), and variance (rows / 5, columns / 5), of one process."""
+    """Mean but for the slope (rows, columns), and variance (rows / step, columns / step), of one process."""
     sparse = places.sparse()
     few, shape = sparse.features.reshape(-1, FEATURES), sparse.features.shape[:2]
     mean = process.local_mean(places.features.reshape(-1, FEATURES)).reshape(places.features.shape[:2])
@@ -107,10 +140,10 @@ def _over(places: Places, process: GaussianProcess) -> tuple[FloatArray, FloatAr
 def _over_tiles(
     places: Places, tiles: Tiles, local: Covariance, processes: GaussianProcess
 ) -> tuple[FloatArray, FloatArray]:
-    """Mean (rows, columns) and variance (rows / 5, columns / 5) of the local fields of tiles."""
+    """Mean (rows, columns) and variance (rows / step, columns / step) of the local fields of tiles."""
     columns, sparse = places.columns(local), places.sparse()
     mean = _blended(tiles, places, columns, processes.local_sums)
-    return mean, _blended(tiles, sparse, columns[:, SPARSE, SPARSE], processes.local_variance)
+    return mean, _blended(tiles, sparse, columns[:, places.every, places.every], processes.local_variance)
 
 
 def _blended(tiles: Tiles, places: Places, factor: FloatArray, value: _Value) -> FloatArray:

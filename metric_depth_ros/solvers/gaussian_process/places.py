@@ -10,12 +10,10 @@ import numpy as np
 from metric_depth_ros.solvers.gaussian_process.process import FEATURES, Covariance
 from metric_depth_ros.types import FloatArray, ImageArray
 
-# Places for each anchor, and bounds of the number of places.
-_FOR_EACH = 9.6
-_FEWEST, _MOST = 4800, 19200
-# Step of a sparse lattice in places; which rows and columns of the lattice belong to it.
-_STEP = 5
-SPARSE = slice(_STEP // 2, None, _STEP)
+# Number of places of the sparse lattice, at which the variance is computed.
+_SPARSE = 1200
+# Places of the lattice across and down in each of its cells: up to so many anchors, and with more.
+_FEW_ANCHORS, _OF_FEW, _OF_MANY = 600, 2, 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,10 +23,12 @@ class Places:
     Attributes:
         features: (rows, columns, 6) float32, see ``process``.
         size: width and height of the image in pixels.
+        step: of the sparse lattice in places.
     """
 
     features: FloatArray
     size: tuple[int, int]
+    step: int
 
     @property
     def u(self) -> FloatArray:
@@ -49,9 +49,14 @@ class Places:
         found[:, 2] = x
         return np.asarray(found)
 
+    @property
+    def every(self) -> slice:
+        """Rows, and columns, of the lattice that belong to the sparse one."""
+        return slice(self.step // 2, None, self.step)
+
     def sparse(self) -> Places:
-        """Every fifth place across and down."""
-        return Places(self.features[SPARSE, SPARSE], self.size)
+        """The sparse lattice: one place of each ``step`` across and down."""
+        return Places(self.features[self.every, self.every], self.size, 1)
 
     def columns(self, covariance: Covariance) -> FloatArray:
         """``Covariance.columns`` (8, rows, columns) of all places."""
@@ -65,9 +70,9 @@ def build_places(logarithm: FloatArray, middle: float, image: ImageArray | None,
     Without an image all colours are equal.
     """
     height, width = logarithm.shape
-    count = min(max(_FOR_EACH * anchors, _FEWEST), _MOST)
-    step = max((width * height / count) ** 0.5, 1.0)
-    columns, rows = (_STEP * max(1, round(side / step / _STEP)) for side in (width, height))
+    step = _OF_FEW if anchors <= _FEW_ANCHORS else _OF_MANY
+    side_px = max((width * height / _SPARSE) ** 0.5, float(step))
+    columns, rows = (step * max(1, round(side / side_px)) for side in (width, height))
     features = np.zeros((rows, columns, FEATURES), np.float32)
     side = (width * height) ** 0.5
     features[..., 0] = _middles(width, columns) / side
@@ -76,7 +81,7 @@ def build_places(logarithm: FloatArray, middle: float, image: ImageArray | None,
     if image is not None:
         small = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA)
         features[..., 3:] = cv2.cvtColor(small, cv2.COLOR_RGB2LAB) * np.float32(0.01)
-    return Places(features, (width, height))
+    return Places(features, (width, height), step)
 
 
 def _reduced(values: FloatArray, size: tuple[int, int], middle: float) -> FloatArray:

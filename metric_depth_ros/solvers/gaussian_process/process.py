@@ -20,7 +20,7 @@ from typing import TypeAlias
 import numpy as np
 from scipy.linalg import lapack
 
-from metric_depth_ros.types import FloatArray
+from metric_depth_ros.types import BoolArray, FloatArray
 
 FEATURES = 6
 # Pairs of places per block, so that a block of covariances fits the CPU cache.
@@ -29,12 +29,15 @@ _PAIRS = 1 << 16
 _SMALL = 48
 # Median of the square of a standard normal variable.
 _MEDIAN_OF_SQUARE = 0.455
-# A value is doubted if its squared leave-one-out error exceeds this many variances.
-_DOUBTED = 9.0
-# With fewer values than this the limit is lower, and doubting is repeated.
-_FEW = 10
-_DOUBTED_OF_FEW = 4.0
+# With fewer values than this the limits are others, and doubting is repeated.
+_FEW = 30
 _ROUNDS_OF_FEW = 4
+# A value is doubted if its squared leave-one-out error exceeds this many variances; of few values.
+_DOUBTED, _DOUBTED_OF_FEW = 9.0, 4.0
+# The same for a suspect value.
+_SUSPECT, _SUSPECT_OF_FEW = 1.0, 2.25
+# Variance of log depth that leaves a suspect value out of the first fit.
+_LEFT_OUT = 1.0
 
 # Index of one of several processes; (): there is but one.
 Which: TypeAlias = "int | tuple[()]"
@@ -113,7 +116,8 @@ class GaussianProcess:
     Leading axes of its arrays, "...", are independent processes with equally many values.
 
     Attributes:
-        noise: (..., N) variances of the values about the process, with what ``doubting`` added.
+        noise: (..., N) variances of the values about the process, with what doubt added.
+        doubted: (..., N) where doubt added some.
     """
 
     def __init__(
@@ -123,7 +127,7 @@ class GaussianProcess:
         values: FloatArray,
         noise: FloatArray,
         *,
-        doubting: bool = False,
+        suspect: BoolArray | None = None,
     ) -> None:
         """Fits the process to the values; the time grows with N^3.
 
@@ -131,19 +135,22 @@ class GaussianProcess:
             places: (..., N, 6) float32 features.
             values: (..., N) with mean about 0.
             noise: (..., N) variances, positive.
-            doubting: adds noise to a value that the others predict badly, until its error is three
-                standard deviations. If errors are large everywhere, variances are scaled up first.
-                With fewer than 10 values a wrong one spoils all predictions: there the limit is two
-                standard deviations, in several rounds.
+            suspect: (..., N) values to leave out at first; None: all are believed as they are. Otherwise
+                noise is added to a value that the others predict badly, until its error is three standard
+                deviations, for a suspect one a single one. If errors are large everywhere, variances are
+                scaled up first. With fewer than 30 values a wrong one spoils all predictions: there the
+                limits are 2 and 1.5 standard deviations, in four rounds.
         """
         self._covariance, self._places, self._values = covariance, places, values.astype(np.float32)
         self._rows = covariance.rows(places)
         self._between = covariance.between(places, places)
         self._root, self._weights = np.empty_like(self._between), np.empty_like(self._values)
         self.noise: FloatArray = np.full(noise.shape, np.nan)
-        self._fit(noise)
-        if doubting:
-            self._doubt()
+        self.doubted = np.zeros(noise.shape, bool)
+        if suspect is None:
+            self._fit(noise)
+        else:
+            self._doubt(noise, suspect)
 
     def _fit(self, noise: FloatArray) -> None:
         """Fits the processes whose noise changes: K + noise = (R.T R)^-1, weights = R.T R values."""
@@ -156,9 +163,11 @@ class GaussianProcess:
         self._root[changed] = K
         self._weights[changed] = _times(K.swapaxes(-1, -2), _times(K, self._values[changed]))
 
-    def _doubt(self) -> None:
-        told, few = self.noise, self.noise.shape[-1] < _FEW
-        limit = _DOUBTED_OF_FEW if few else _DOUBTED
+    def _doubt(self, told: FloatArray, suspect: BoolArray) -> None:
+        few = told.shape[-1] < _FEW
+        usual_limit, suspect_limit = (_DOUBTED_OF_FEW, _SUSPECT_OF_FEW) if few else (_DOUBTED, _SUSPECT)
+        limit = np.where(suspect, suspect_limit, usual_limit)
+        self._fit(told + _LEFT_OUT * suspect)
         for _ in range(_ROUNDS_OF_FEW if few else 1):
             error, variance = self.left_out()
             # The noise added to a value does not change how the others predict it.
@@ -166,6 +175,7 @@ class GaussianProcess:
             square = error**2 / variance
             usual = np.median(square, axis=-1, keepdims=True) / _MEDIAN_OF_SQUARE
             square /= np.maximum(usual, 1)
+            self.doubted = square > limit
             self._fit(told + variance * np.maximum(square / limit - 1, 0))
 
     def mean(self, places: FloatArray) -> FloatArray:

@@ -16,10 +16,10 @@ from metric_depth_ros.types import MetricDepth, SolverInput
 class GaussianProcessSolver(Solver):
     """Default solver: log d = c + b log r + f, f a Gaussian process over position, log r and colour.
 
-    Ours. All anchors are fitted, each as far as its sigma allows. Between them the field follows
+    Ours. Anchors are fitted as far as their sigma allows. Between them the field follows
     the anchors that are close in the image, in relative depth and in colour; far from all anchors the
-    result is the network's depth with the scale of the nearest. Anchors that disagree with those
-    around them are rejected. Sigma is that of the process, scaled by leave-one-out errors.
+    result is the network's depth with the scale of the nearest. Anchors that their neighbours and the
+    process contradict are rejected. Sigma is that of the process, scaled by leave-one-out errors.
     """
 
     probabilistic = True
@@ -38,20 +38,19 @@ class GaussianProcessSolver(Solver):
             AnchorError: no anchor lies where the network gives a value.
         """
         trend = find_trend(given.relative, given.anchors, self._config)
-        level = float(np.median(trend.residual))
         places = build_places(trend.map, trend.middle, given.image, len(trend.x))
-        field = find_field(places, trend, level, self._covariance, doubting=self._config.robust != "none")
+        field = find_field(places, trend, self._covariance, doubting=self._config.robust != "none")
         # log depth = (1 + slope) (map - middle) + mean + level
         rise = 1 + field.slope
         y = trend.map * np.float32(rise)
-        y += enlarged(field.mean + np.float32(level - rise * trend.middle), y.shape)
+        y += enlarged(field.mean + np.float32(trend.level - rise * trend.middle), y.shape)
         depth = np.exp(y, out=y)
         sigma = enlarged(field.sigma, y.shape)
         sigma *= depth
         info = {
             "trend": trend.name,
-            "anchors": len(trend.x),
-            "rejected": trend.rejected,
+            "anchors": len(trend.x) - field.rejected,
+            "rejected": field.rejected,
             "sigma_scale": field.scale,
         }
         return MetricDepth(depth, sigma, info=info)

@@ -1,4 +1,4 @@
-"""Trend of log depth that the Gaussian process corrects, and the rejection of wrong anchors."""
+"""Trend of log depth that the Gaussian process corrects, and which anchors are suspect."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ class Trend:
         name: "scale": the network's positive depth unchanged; "line": its values through a global line.
         map: (H, W) float32; NaN where the network gives no value.
         middle: the map at the median anchor.
-        anchors: N anchors that are usable and agree with each other.
+        anchors: N anchors that are usable.
         x: (N,) the map at the anchors minus ``middle``.
         residual: (N,) log depth of the anchors minus x.
-        rejected: number of usable anchors that did not agree.
+        suspect: (N,) whether their neighbours contradict them.
     """
 
     name: Literal["scale", "line"]
@@ -64,7 +64,12 @@ class Trend:
     anchors: Anchors
     x: FloatArray
     residual: FloatArray
-    rejected: int
+    suspect: BoolArray
+
+    @property
+    def level(self) -> float:
+        """Median of the residual at anchors that are not suspect."""
+        return float(np.median(self.residual[~self.suspect]))
 
 
 def find_trend(relative: RelativeDepth, anchors: Anchors, config: SolverConfig) -> Trend:
@@ -92,16 +97,17 @@ def _line(
     There is none in the log domain, where the process itself has a slope.
     """
     space = choose_domain(domain, relative.kind)
-    if space == "log" or len(scale.x) < _FEWEST:
+    if space == "log" or np.count_nonzero(~scale.suspect) < _FEWEST:
         return None
     values = relative_in(space, relative)
     if _unknown(values) > _unknown(scale.map):
         return None
-    seen = observe(values, scale.anchors, space, "relative", "none", NAME)
+    agreed = scale.anchors.take(~scale.suspect)
+    seen = observe(values, agreed, space, "relative", "none", NAME)
     fit, least = fit_line(seen, space), float(depth_in(space, seen.depth).min() / _FARTHEST)
     x = _log_depth(fit, seen.x, space, least)
     side = values.size**0.5
-    by_line, by_scale = (_left_out_error(scale.anchors, at, side) for at in (x, scale.x))
+    by_line, by_scale = (_left_out_error(agreed, at, side) for at in (x, scale.x[~scale.suspect]))
     if by_line > _BETTER * by_scale:
         return None
     logarithm = _log_depth(fit, values, space, least)
@@ -126,13 +132,11 @@ def _trend(
     x: FloatArray,
     near: IntArray | None,
 ) -> Trend:
-    """Trend from log relative depth (H, W), x (N,) at the anchors; wrong anchors are rejected."""
+    """Trend from log relative depth (H, W), x (N,) at the anchors."""
     log_depth = np.log(anchors.depth.astype(np.float64))
-    kept = ~disagreeing(near, log_depth - x, log_depth)
-    rejected = int(np.count_nonzero(~kept))
-    anchors, x, log_depth = anchors.take(kept), x[kept], log_depth[kept]
-    middle = float(np.median(x))
-    return Trend(name, logarithm, middle, anchors, x - middle, log_depth - x + middle, rejected)
+    suspect = disagreeing(near, log_depth - x, log_depth)
+    middle = float(np.median(x[~suspect]))
+    return Trend(name, logarithm, middle, anchors, x - middle, log_depth - x + middle, suspect)
 
 
 def _left_out_error(anchors: Anchors, x: FloatArray, side: float) -> float:

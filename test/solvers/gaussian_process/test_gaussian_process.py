@@ -22,6 +22,11 @@ def places(n, seed):
     return np.random.default_rng(seed).uniform(-0.5, 0.5, (n, 6)).astype(np.float32)
 
 
+def none(values):
+    """No value is suspect: doubt begins with all of them."""
+    return np.zeros(values.shape, bool)
+
+
 def plain_covariance(a, b):
     """The equation of the module with the numbers of docs/solvers.md, place by place, in double precision."""
     k = np.empty((len(a), len(b)))
@@ -70,7 +75,7 @@ def test_a_doubted_value_is_one_with_more_noise():
     values, noise = rng.normal(0, 0.03, 150), rng.uniform(1e-3, 4e-3, 150)
     values[:20] += rng.choice([-0.6, 0.6], 20)
     first = GaussianProcess(COVARIANCE, a, values, noise)
-    doubting = GaussianProcess(COVARIANCE, a, values, noise, doubting=True)
+    doubting = GaussianProcess(COVARIANCE, a, values, noise, suspect=none(values))
     error, variance = first.left_out()
     square = error**2 / variance / max(1.0, np.median(error**2 / variance) / 0.455)
     more = variance * np.maximum(0, square / 9 - 1)
@@ -83,6 +88,50 @@ def test_a_doubted_value_is_one_with_more_noise():
         np.testing.assert_allclose(ours, plain, rtol=2e-2, atol=2e-4)
 
 
+@pytest.mark.parametrize(
+    ("n", "limit", "suspect_limit"), [(12, 4, 2.25), (29, 4, 2.25), (30, 9, 1), (60, 9, 1)]
+)
+def test_a_suspect_value_is_believed_again_if_the_others_predict_it(n, limit, suspect_limit):
+    """The last round, place by place: each value is compared with what the others, as they stand, predict."""
+    a, rng = places(n, 21), np.random.default_rng(22)
+    values, noise = rng.normal(0, 0.02, n), np.full(n, 5e-4)
+    values[3] += 1.5
+    suspect = np.zeros(n, bool)
+    suspect[[3, 5, 8]] = True
+    process = GaussianProcess(COVARIANCE, a, values, noise, suspect=suspect)
+    assert process.doubted[3] and not process.doubted[[5, 8]].any()
+    np.testing.assert_allclose(process.noise[[5, 8]], noise[[5, 8]])
+    if n >= 30:  # a single round
+        at_first = GaussianProcess(COVARIANCE, a, values, noise + suspect)
+        error, variance = at_first.left_out()
+        variance = variance - suspect
+        square = error**2 / variance
+        square /= max(1.0, np.median(square) / 0.455)
+        more = variance * np.maximum(square / np.where(suspect, suspect_limit, limit) - 1, 0)
+        np.testing.assert_allclose(process.noise - noise, more, rtol=1e-2, atol=1e-5)
+
+
+def test_a_suspect_anchor_is_not_rejected_if_the_process_predicts_it():
+    """Alone beyond an edge of the network's depth, where its neighbours are others: no error."""
+    rng = np.random.default_rng(23)
+    relative = np.where(U < 60, 1.0, 3.0).astype(np.float32)
+    u, v = rng.uniform(0, 55, 60), rng.uniform(0, HEIGHT - 1, 60)
+    uv = np.column_stack([u, v]).astype(np.float32)
+    uv[:3, 0] = WIDTH - 2.0  # three far away from each other beyond the edge
+    uv[:3, 1] = [2, HEIGHT / 2, HEIGHT - 3]
+    truth = np.where(uv[:, 0] < 60, 2.0, 7.5).astype(np.float32)  # the network's 6 m is 25 % too near
+    anchors = Anchors(uv, truth, 0.02 * truth)
+    log_depth = np.log(truth.astype(np.float64))
+    x = np.log(sample_bilinear(relative, uv).astype(np.float64))
+    assert disagreeing(nearest(uv), log_depth - x, log_depth)[:3].any()
+    solved = solver_of("gaussian_process").solve(RelativeDepth(relative, "depth"), anchors)
+    assert solved.info["rejected"] == 0 and solved.info["anchors"] == 60
+    spoiled = Anchors(uv, np.where(np.arange(60) == 1, 20.0, truth).astype(np.float32), 0.02 * truth)
+    assert (
+        solver_of("gaussian_process").solve(RelativeDepth(relative, "depth"), spoiled).info["rejected"] == 1
+    )
+
+
 @pytest.mark.parametrize("n", [7, 9])
 def test_of_few_values_a_wrong_one_is_doubted_and_hardly_another(n):
     found, false = 0, 0
@@ -91,7 +140,7 @@ def test_of_few_values_a_wrong_one_is_doubted_and_hardly_another(n):
         values = rng.normal(0, 0.03, n)
         values[2] += 0.8
         noise = np.full(n, 5e-4)
-        more = GaussianProcess(COVARIANCE, a, values, noise, doubting=True).noise - noise
+        more = GaussianProcess(COVARIANCE, a, values, noise, suspect=none(values)).noise - noise
         found += more[2] > 0.05
         false += np.count_nonzero(np.delete(more, 2) > 0.05)
     assert found >= 19
@@ -103,9 +152,9 @@ def test_processes_side_by_side_are_those_alone():
     values, noise = rng.normal(0, 0.1, (3, 40)), rng.uniform(1e-3, 4e-3, (3, 40))
     values[1, :3] += 0.8
     local = COVARIANCE.local_field
-    together = GaussianProcess(local, a, values, noise, doubting=True)
+    together = GaussianProcess(local, a, values, noise, suspect=none(values))
     for i in range(3):
-        alone = GaussianProcess(local, a[i], values[i], noise[i], doubting=True)
+        alone = GaussianProcess(local, a[i], values[i], noise[i], suspect=none(values[i]))
         np.testing.assert_allclose(together.noise[i], alone.noise, rtol=1e-3)
         for ours, plain in zip(together.left_out(), alone.left_out(), strict=True):
             np.testing.assert_allclose(ours[i], plain, rtol=1e-3, atol=1e-5)
@@ -382,7 +431,7 @@ def test_doubt_raises_the_noise_of_what_the_others_predict_badly():
     values, noise = 0.1 * a[:, 0].astype(np.float64), np.full(60, 1e-4)
     values[7] += 1.5
     truth = np.where(np.arange(60) == 7, values - 1.5, values)
-    plain, doubting = (GaussianProcess(COVARIANCE, a, values, noise, doubting=d) for d in (False, True))
+    plain, doubting = (GaussianProcess(COVARIANCE, a, values, noise, suspect=s) for s in (None, none(values)))
     errors = [np.abs(process.mean(a) - truth)[7] for process in (plain, doubting)]
     assert errors[1] < 0.3 * errors[0]
 
