@@ -98,9 +98,14 @@ def find_field(places: Places, trend: Trend, covariance: Covariance, *, doubting
         return _in_tiles(places, trend, data, covariance)
     everyone = np.arange(count)
     process = data.fitted(_resolved(covariance, count), everyone)
-    mean, variance = _over(places, process)
-    scale = _amplitude(process, np.ones(count, bool))
-    return Field(mean, float(process.slope), _sigma(scale, variance), scale, data.rejected(process, everyone))
+    variance, scale = _variance(places.sparse(), process), _amplitude(process, np.ones(count, bool))
+    return Field(
+        _mean(places, process),
+        float(process.slope),
+        _sigma(scale, variance),
+        scale,
+        data.rejected(process, everyone),
+    )
 
 
 def _in_tiles(places: Places, trend: Trend, data: _Data, covariance: Covariance) -> Field:
@@ -109,18 +114,17 @@ def _in_tiles(places: Places, trend: Trend, data: _Data, covariance: Covariance)
     chosen = agreed[np.linspace(0, len(agreed) - 1, min(len(agreed), _TOGETHER)).astype(np.intp)]
     loose = replace(data, noise=data.noise + _LEFT_TO_TILES**2)
     whole = loose.fitted(_resolved(covariance, len(chosen)), chosen)
-    mean, variance = _over(places, whole)
     rest = replace(data, values=data.values - whole.mean(data.features))
     tiles, local = tiled(uv, *places.size, _OWN), _resolved(covariance, len(uv)).local_field
     used = tiles.nearest(uv, _USED)
     processes = rest.fitted(local, used)
-    more, uncertain = _over_tiles(places, tiles, local, processes)
-    # Near anchors the tiles' variance; far from all, where they say nothing, that of the whole.
-    variance = uncertain + np.maximum(variance - np.float32(local.local**2), 0)
+    mean, variance = _over_tiles(places, tiles, local, processes)
+    mean += _mean(places, whole)
+    # Far from all anchors the tiles know only the local field's variance, and the whole knows the rest.
+    beyond = np.maximum(_variance(places.sparse().sparse(), whole) - np.float32(local.local**2), 0)
+    variance += enlarged(beyond, variance.shape)
     scale = _amplitude(processes, ~np.isin(used, chosen))
-    return Field(
-        mean + more, float(whole.slope), _sigma(scale, variance), scale, rest.rejected(processes, used)
-    )
+    return Field(mean, float(whole.slope), _sigma(scale, variance), scale, rest.rejected(processes, used))
 
 
 def _sigma(scale: float, variance: FloatArray) -> FloatArray:
@@ -128,22 +132,27 @@ def _sigma(scale: float, variance: FloatArray) -> FloatArray:
     return np.asarray(scale * np.sqrt(variance + np.float32(NUGGET**2)))
 
 
-def _over(places: Places, process: GaussianProcess) -> tuple[FloatArray, FloatArray]:
-    """Mean but for the slope (rows, columns), and variance (rows / step, columns / step), of one process."""
-    sparse = places.sparse()
-    few, shape = sparse.features.reshape(-1, FEATURES), sparse.features.shape[:2]
-    mean = process.local_mean(places.features.reshape(-1, FEATURES)).reshape(places.features.shape[:2])
-    mean += enlarged(process.smooth_mean(few).reshape(shape), mean.shape)
-    return mean, process.variance(few).reshape(shape)
+def _mean(places: Places, process: GaussianProcess) -> FloatArray:
+    """Mean (rows, columns) of a process but for its slope."""
+    few, shape = places.sparse().sparse(), places.features.shape[:2]
+    mean = process.local_mean(places.features.reshape(-1, FEATURES)).reshape(shape)
+    smooth = process.smooth_mean(few.features.reshape(-1, FEATURES)).reshape(few.features.shape[:2])
+    mean += enlarged(smooth, shape)
+    return mean
+
+
+def _variance(places: Places, process: GaussianProcess) -> FloatArray:
+    """Variance (rows, columns) of a process."""
+    return process.variance(places.features.reshape(-1, FEATURES)).reshape(places.features.shape[:2])
 
 
 def _over_tiles(
     places: Places, tiles: Tiles, local: Covariance, processes: GaussianProcess
 ) -> tuple[FloatArray, FloatArray]:
     """Mean (rows, columns) and variance (rows / step, columns / step) of the local fields of tiles."""
-    columns, sparse = places.columns(local), places.sparse()
-    mean = _blended(tiles, places, columns, processes.local_sums)
-    return mean, _blended(tiles, sparse, columns[:, places.every, places.every], processes.local_variance)
+    sparse = places.sparse()
+    mean = _blended(tiles, places, places.columns(local), processes.local_sums)
+    return mean, _blended(tiles, sparse, sparse.columns(local), processes.local_variance)
 
 
 def _blended(tiles: Tiles, places: Places, factor: FloatArray, value: _Value) -> FloatArray:

@@ -49,14 +49,13 @@ class Places:
         found[:, 2] = x
         return np.asarray(found)
 
-    @property
-    def every(self) -> slice:
-        """Rows, and columns, of the lattice that belong to the sparse one."""
-        return slice(self.step // 2, None, self.step)
-
     def sparse(self) -> Places:
-        """The sparse lattice: one place of each ``step`` across and down."""
-        return Places(self.features[self.every, self.every], self.size, 1)
+        """The sparse lattice, with x and colour of a place near the middle of each cell of ``step`` places.
+
+        Its own sparse lattice has cells of 2.
+        """
+        every = slice(self.step // 2, None, self.step)
+        return Places(_at_middles(self.features[every, every].copy(), self.size), self.size, 2)
 
     def columns(self, covariance: Covariance) -> FloatArray:
         """``Covariance.columns`` (8, rows, columns) of all places."""
@@ -72,16 +71,21 @@ def build_places(logarithm: FloatArray, middle: float, image: ImageArray | None,
     height, width = logarithm.shape
     step = _OF_FEW if anchors <= _FEW_ANCHORS else _OF_MANY
     side_px = max((width * height / _SPARSE) ** 0.5, float(step))
-    columns, rows = (step * max(1, round(side / side_px)) for side in (width, height))
-    features = np.zeros((rows, columns, FEATURES), np.float32)
-    side = (width * height) ** 0.5
-    features[..., 0] = _middles(width, columns) / side
-    features[..., 1] = _middles(height, rows)[:, None] / side
+    columns, rows = (2 * step * max(1, round(side / side_px / 2)) for side in (width, height))
+    features = _at_middles(np.zeros((rows, columns, FEATURES), np.float32), (width, height))
     features[..., 2] = _reduced(logarithm, (columns, rows), middle)
     if image is not None:
         small = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA)
         features[..., 3:] = cv2.cvtColor(small, cv2.COLOR_RGB2LAB) * np.float32(0.01)
     return Places(features, (width, height), step)
+
+
+def _at_middles(features: FloatArray, size: tuple[int, int]) -> FloatArray:
+    """Features (rows, columns, 6), with u and v set to those of the middles of equal parts of the image."""
+    (width, height), (rows, columns) = size, features.shape[:2]
+    features[..., 0] = _middles(width, columns) / (width * height) ** 0.5
+    features[..., 1] = _middles(height, rows)[:, None] / (width * height) ** 0.5
+    return features
 
 
 def _reduced(values: FloatArray, size: tuple[int, int], middle: float) -> FloatArray:

@@ -20,6 +20,7 @@ from typing import TypeAlias
 import numpy as np
 from scipy.linalg import lapack
 
+from metric_depth_ros.solvers.fitting.observations import medians
 from metric_depth_ros.types import BoolArray, FloatArray
 
 FEATURES = 6
@@ -173,8 +174,8 @@ class GaussianProcess:
             # The noise added to a value does not change how the others predict it.
             variance = np.maximum(variance - (self.noise - told), told)
             square = error**2 / variance
-            usual = np.median(square, axis=-1, keepdims=True) / _MEDIAN_OF_SQUARE
-            square /= np.maximum(usual, 1)
+            usual = medians(square) / _MEDIAN_OF_SQUARE
+            square /= np.maximum(usual, 1)[..., None]
             self.doubted = square > limit
             self._fit(told + variance * np.maximum(square / limit - 1, 0))
 

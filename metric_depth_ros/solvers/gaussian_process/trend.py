@@ -15,6 +15,7 @@ from metric_depth_ros.solvers.fitting.observations import (
     Line,
     by_place,
     fit_line,
+    medians,
     observe,
     usable,
 )
@@ -69,7 +70,7 @@ class Trend:
     @property
     def level(self) -> float:
         """Median of the residual at anchors that are not suspect."""
-        return float(np.median(self.residual[~self.suspect]))
+        return float(medians(self.residual[~self.suspect]))
 
 
 def find_trend(relative: RelativeDepth, anchors: Anchors, config: SolverConfig) -> Trend:
@@ -135,7 +136,7 @@ def _trend(
     """Trend from log relative depth (H, W), x (N,) at the anchors."""
     log_depth = np.log(anchors.depth.astype(np.float64))
     suspect = disagreeing(near, log_depth - x, log_depth)
-    middle = float(np.median(x[~suspect]))
+    middle = float(medians(x[~suspect]))
     return Trend(name, logarithm, middle, anchors, x - middle, log_depth - x + middle, suspect)
 
 
@@ -144,9 +145,9 @@ def _left_out_error(anchors: Anchors, x: FloatArray, side: float) -> float:
     chosen = np.linspace(0, len(x) - 1, min(len(x), _COMPARED)).astype(np.intp)
     anchors, x = anchors.take(chosen), x[chosen]
     features = np.zeros((len(x), FEATURES), np.float32)
-    features[:, :2], features[:, 2] = anchors.uv / side, x - np.median(x)
+    features[:, :2], features[:, 2] = anchors.uv / side, x - medians(x)
     residual = np.log(anchors.depth.astype(np.float64)) - x
-    process = GaussianProcess(Covariance(), features, residual - np.median(residual), noise_of(anchors))
+    process = GaussianProcess(Covariance(), features, residual - medians(residual), noise_of(anchors))
     error, _ = process.left_out()
     return float(np.mean(np.abs(error)))
 
@@ -183,19 +184,12 @@ def disagreeing(near: IntArray | None, log_ratio: FloatArray, log_depth: FloatAr
     if near is None:
         return np.zeros(len(log_ratio), bool)
     around = log_ratio[near]
-    middle = _row_medians(around)
+    middle = medians(around)
     apart = np.abs(around - log_ratio[:, None])
-    deviation = DEVIATION * _row_medians(np.abs(around - middle[:, None]))
+    deviation = DEVIATION * medians(np.abs(around - middle[:, None]))
     off = np.abs(log_ratio - middle) > np.maximum(_FACTOR * deviation, _TOLERANCE)
     np.minimum(apart, np.abs(log_depth[near] - log_depth[:, None]), out=apart)
     supports, wrong = apart < _TOLERANCE, np.zeros(len(near), bool)
     for _ in range(_ROUNDS):
         wrong = off & (np.count_nonzero(supports & ~wrong[near], axis=1) < _SUPPORTERS)
     return wrong if 2 * np.count_nonzero(wrong) <= len(wrong) else np.zeros_like(wrong)
-
-
-def _row_medians(values: FloatArray) -> FloatArray:
-    """Medians (N,) of rows of even length; np.median takes three times as long."""
-    half = values.shape[1] // 2
-    ordered = np.sort(values, axis=1)
-    return np.asarray((ordered[:, half - 1] + ordered[:, half]) / 2)
