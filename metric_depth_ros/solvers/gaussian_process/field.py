@@ -1,7 +1,8 @@
-"""Field that corrects the network's log depth: a process over the image, and tiles for what it leaves over.
+"""Field that corrects the network's log depth: one process over the image, or its local part in tiles.
 
-Up to 128 anchors are fitted together. Of more, an even selection of 128 is, and in overlapping tiles the
-local field alone is fitted to what that leaves over at all anchors. So the time grows only linearly.
+Up to 128 anchors are fitted together. Of more, an even selection of 128 determines what is global (constant,
+slope, smooth field); given that, the local field is fitted in overlapping tiles to the anchors nearest to
+each. So the time grows linearly.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from metric_depth_ros.types import BoolArray, FloatArray, IntArray
 
 # Most anchors in the process over the whole image.
 _TOGETHER = 128
-# Deviation of log depth that this process leaves to the tiles.
-_LEFT_TO_TILES = 0.05
+# Deviation of log depth that anchors beside each other have in common, where only what is global is wanted.
+_IN_COMMON = 0.1
 # Most anchors inside a tile, and how many it uses with those around it.
 _OWN, _USED = 64, 96
 # Local length in mean distances of anchors, and its lower bound as a fraction.
-_SPACINGS = 2.0
+_SPACINGS = 3.0
 _SHORTEST = 0.6
 # Weight of the covariance's own amplitude, in anchors.
 _OWN_AMPLITUDE = 10.0
@@ -93,36 +94,37 @@ def find_field(places: Places, trend: Trend, covariance: Covariance, *, doubting
         noise_of(trend.anchors),
         trend.suspect if doubting else None,
     )
-    count = len(data.values)
-    if count > _TOGETHER:
-        return _in_tiles(places, trend, data, covariance)
-    everyone = np.arange(count)
-    process = data.fitted(_resolved(covariance, count), everyone)
-    variance, scale = _variance(places.sparse(), process), _amplitude(process, np.ones(count, bool))
-    return Field(
-        _mean(places, process),
-        float(process.slope),
-        _sigma(scale, variance),
-        scale,
-        data.rejected(process, everyone),
-    )
+    if len(trend.x) <= _TOGETHER:
+        return _together(places, data, covariance)
+    return _in_tiles(places, trend, data, covariance)
+
+
+def _together(places: Places, data: _Data, covariance: Covariance) -> Field:
+    """Field of few anchors, fitted together."""
+    everyone = np.arange(len(data.values))
+    process = data.fitted(_resolved(covariance, len(everyone)), everyone)
+    mean = process.local_mean(places.features.reshape(-1, FEATURES)).reshape(places.features.shape[:2])
+    mean += _smooth(places, process)
+    scale = _amplitude(process, np.ones(len(everyone), bool))
+    sigma = _sigma(scale, _variance(places.sparse(), process))
+    return Field(mean, float(process.slope), sigma, scale, data.rejected(process, everyone))
 
 
 def _in_tiles(places: Places, trend: Trend, data: _Data, covariance: Covariance) -> Field:
-    """Field of many anchors: that of some over the whole image, and in tiles what it leaves over."""
+    """Field of many anchors: what is global from some of them, the local field in tiles."""
     agreed, uv = np.flatnonzero(~trend.suspect), trend.anchors.uv
     chosen = agreed[np.linspace(0, len(agreed) - 1, min(len(agreed), _TOGETHER)).astype(np.intp)]
-    loose = replace(data, noise=data.noise + _LEFT_TO_TILES**2)
-    whole = loose.fitted(_resolved(covariance, len(chosen)), chosen)
-    rest = replace(data, values=data.values - whole.mean(data.features))
+    loose = replace(data, noise=data.noise + _IN_COMMON**2)
+    whole = loose.fitted(covariance, chosen)
+    rest = replace(data, values=data.values - whole.global_mean(data.features))
     tiles, local = tiled(uv, *places.size, _OWN), _resolved(covariance, len(uv)).local_field
     used = tiles.nearest(uv, _USED)
     processes = rest.fitted(local, used)
     mean, variance = _over_tiles(places, tiles, local, processes)
-    mean += _mean(places, whole)
-    # Far from all anchors the tiles know only the local field's variance, and the whole knows the rest.
+    mean += _smooth(places, whole)
     beyond = np.maximum(_variance(places.sparse().sparse(), whole) - np.float32(local.local**2), 0)
-    variance += enlarged(beyond, variance.shape)
+    variance += enlarged(beyond, variance.shape)  # far from all anchors, where tiles know only their own
+    # What is global already follows the chosen ones.
     scale = _amplitude(processes, ~np.isin(used, chosen))
     return Field(mean, float(whole.slope), _sigma(scale, variance), scale, rest.rejected(processes, used))
 
@@ -132,13 +134,11 @@ def _sigma(scale: float, variance: FloatArray) -> FloatArray:
     return np.asarray(scale * np.sqrt(variance + np.float32(NUGGET**2)))
 
 
-def _mean(places: Places, process: GaussianProcess) -> FloatArray:
-    """Mean (rows, columns) of a process but for its slope."""
-    few, shape = places.sparse().sparse(), places.features.shape[:2]
-    mean = process.local_mean(places.features.reshape(-1, FEATURES)).reshape(shape)
+def _smooth(places: Places, process: GaussianProcess) -> FloatArray:
+    """Constant and smooth field (rows, columns) of a process, computed at few places."""
+    few = places.sparse().sparse()
     smooth = process.smooth_mean(few.features.reshape(-1, FEATURES)).reshape(few.features.shape[:2])
-    mean += enlarged(smooth, shape)
-    return mean
+    return enlarged(smooth, places.features.shape[:2])
 
 
 def _variance(places: Places, process: GaussianProcess) -> FloatArray:

@@ -181,8 +181,11 @@ class GaussianProcess:
 
     def mean(self, places: FloatArray) -> FloatArray:
         """Posterior mean (..., M) float32 at places (..., M, 6): slope, smooth and local part together."""
-        slope = self.slope[..., None] * places[..., 2]
-        return np.asarray(slope + self.smooth_mean(places) + self.local_mean(places))
+        return np.asarray(self.global_mean(places) + self.local_mean(places))
+
+    def global_mean(self, places: FloatArray) -> FloatArray:
+        """Part (..., M) of the mean without the local field: constant, slope and smooth field."""
+        return np.asarray(self.slope[..., None] * places[..., 2] + self.smooth_mean(places))
 
     @property
     def slope(self) -> FloatArray:
