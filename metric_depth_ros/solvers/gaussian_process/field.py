@@ -21,7 +21,7 @@ from metric_depth_ros.types import BoolArray, FloatArray, IntArray
 
 # Most anchors in the process over the whole image.
 _TOGETHER = 128
-# Deviation of log depth that anchors beside each other have in common, where only what is global is wanted.
+# Deviation of log depth that neighbouring anchors have in common, added to their noise for what is global.
 _IN_COMMON = 0.1
 # Most anchors inside a tile, and how many it uses with those around it.
 _OWN, _USED = 64, 96
@@ -30,7 +30,6 @@ _SPACINGS = 3.0
 _SHORTEST = 0.6
 # Weight of the covariance's own amplitude, in anchors.
 _OWN_AMPLITUDE = 10.0
-
 
 # Function from ``Covariance.columns`` (8, M) of places, and a tile, to values (M,) there.
 _Value = Callable[[FloatArray, int], FloatArray]
@@ -111,7 +110,7 @@ def _together(places: Places, data: _Data, covariance: Covariance) -> Field:
 
 
 def _in_tiles(places: Places, trend: Trend, data: _Data, covariance: Covariance) -> Field:
-    """Field of many anchors: what is global from some of them, the local field in tiles."""
+    """Field of many anchors: what is global by some of them, the local field in tiles."""
     agreed, uv = np.flatnonzero(~trend.suspect), trend.anchors.uv
     chosen = agreed[np.linspace(0, len(agreed) - 1, min(len(agreed), _TOGETHER)).astype(np.intp)]
     loose = replace(data, noise=data.noise + _IN_COMMON**2)
@@ -123,8 +122,9 @@ def _in_tiles(places: Places, trend: Trend, data: _Data, covariance: Covariance)
     mean, variance = _over_tiles(places, tiles, local, processes)
     mean += _smooth(places, whole)
     beyond = np.maximum(_variance(places.sparse().sparse(), whole) - np.float32(local.local**2), 0)
-    variance += enlarged(beyond, variance.shape)  # far from all anchors, where tiles know only their own
-    # What is global already follows the chosen ones.
+    # Far from all anchors: there the tiles know only the local field's variance.
+    variance += enlarged(beyond, variance.shape)
+    # What is global follows the chosen anchors, so these have smaller errors.
     scale = _amplitude(processes, ~np.isin(used, chosen))
     return Field(mean, float(whole.slope), _sigma(scale, variance), scale, rest.rejected(processes, used))
 
