@@ -108,7 +108,7 @@ def _line(
     fit, least = fit_line(seen, space), float(depth_in(space, seen.depth).min() / _FARTHEST)
     x = _log_depth(fit, seen.x, space, least)
     side = values.size**0.5
-    by_line, by_scale = (_left_out_error(agreed, at, side) for at in (x, scale.x[~scale.suspect]))
+    by_line, by_scale = _left_out_errors(agreed, np.stack([x, scale.x[~scale.suspect]]), side)
     if by_line > _BETTER * by_scale:
         return None
     logarithm = _log_depth(fit, values, space, least)
@@ -140,16 +140,17 @@ def _trend(
     return Trend(name, logarithm, middle, anchors, x - middle, log_depth - x + middle, suspect)
 
 
-def _left_out_error(anchors: Anchors, x: FloatArray, side: float) -> float:
-    """Mean leave-one-out error in log depth of up to 64 anchors, predicted from x (N,) and the others."""
-    chosen = np.linspace(0, len(x) - 1, min(len(x), _COMPARED)).astype(np.intp)
-    anchors, x = anchors.take(chosen), x[chosen]
-    features = np.zeros((len(x), FEATURES), np.float32)
-    features[:, :2], features[:, 2] = anchors.uv / side, x - medians(x)
+def _left_out_errors(anchors: Anchors, x: FloatArray, side: float) -> FloatArray:
+    """Mean leave-one-out errors (T,) in log depth of up to 64 anchors, given x (T, N) and the others."""
+    chosen = np.linspace(0, len(anchors) - 1, min(len(anchors), _COMPARED)).astype(np.intp)
+    anchors, x = anchors.take(chosen), x[:, chosen]
+    features = np.zeros((*x.shape, FEATURES), np.float32)
+    features[..., :2], features[..., 2] = anchors.uv / side, x - medians(x)[:, None]
     residual = np.log(anchors.depth.astype(np.float64)) - x
-    process = GaussianProcess(Covariance(), features, residual - medians(residual), noise_of(anchors))
-    error, _ = process.left_out()
-    return float(np.mean(np.abs(error)))
+    residual -= medians(residual)[:, None]
+    noise = np.broadcast_to(noise_of(anchors), x.shape)
+    error, _ = GaussianProcess(Covariance(), features, residual, noise).left_out()
+    return np.asarray(np.abs(error).mean(axis=-1))
 
 
 def noise_of(anchors: Anchors) -> FloatArray:
