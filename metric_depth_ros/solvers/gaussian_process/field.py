@@ -1,8 +1,8 @@
 """Field that corrects the network's log depth: one process over the image, or its local part in tiles.
 
-Up to 128 anchors are fitted together. Of more, an even selection of 128 determines what is global (constant,
-slope, smooth field); given that, the local field is fitted in overlapping tiles to the anchors nearest to
-each. So the time grows linearly.
+Up to 128 anchors are fitted together. Of more, an even selection of 128, at most half of them,
+determines what is global (constant, slope, smooth field); given that, the local field is fitted in
+overlapping tiles to the anchors nearest to each. So the time grows linearly.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def _together(places: Places, data: _Data, covariance: Covariance) -> Field:
     process = data.fitted(_resolved(covariance, len(everyone)), everyone)
     mean = process.local_mean(places.features.reshape(-1, FEATURES)).reshape(places.features.shape[:2])
     mean += _smooth(places, process)
-    scale = _amplitude(process, np.ones(len(everyone), bool))
+    scale = _amplitude(process, np.ones(len(everyone)))
     sigma = _sigma(scale, _variance(places.sparse(), process))
     return Field(mean, float(process.slope), sigma, scale, data.rejected(process, everyone))
 
@@ -112,7 +112,8 @@ def _together(places: Places, data: _Data, covariance: Covariance) -> Field:
 def _in_tiles(places: Places, trend: Trend, data: _Data, covariance: Covariance) -> Field:
     """Field of many anchors: what is global by some of them, the local field in tiles."""
     agreed, uv = np.flatnonzero(~trend.suspect), trend.anchors.uv
-    chosen = agreed[np.linspace(0, len(agreed) - 1, min(len(agreed), _TOGETHER)).astype(np.intp)]
+    some = min(len(agreed) // 2, _TOGETHER)  # the others show how large errors are
+    chosen = agreed[np.linspace(0, len(agreed) - 1, some).astype(np.intp)]
     loose = replace(data, noise=data.noise + _IN_COMMON**2)
     whole = loose.fitted(covariance, chosen)
     rest = replace(data, values=data.values - whole.global_mean(data.features))
@@ -124,8 +125,8 @@ def _in_tiles(places: Places, trend: Trend, data: _Data, covariance: Covariance)
     beyond = np.maximum(_variance(places.sparse().sparse(), whole) - np.float32(local.local**2), 0)
     # Far from all anchors: there the tiles know only the local field's variance.
     variance += enlarged(beyond, variance.shape)
-    # What is global follows the chosen anchors, so these have smaller errors.
-    scale = _amplitude(processes, ~np.isin(used, chosen))
+    # What is global follows the chosen anchors, so these have smaller errors; each other one counts once.
+    scale = _amplitude(processes, ~np.isin(used, chosen) / np.bincount(used.ravel())[used])
     return Field(mean, float(whole.slope), _sigma(scale, variance), scale, rest.rejected(processes, used))
 
 
@@ -180,12 +181,12 @@ def _resolved(covariance: Covariance, anchors: int) -> Covariance:
     return replace(covariance, local_length=shorter)
 
 
-def _amplitude(process: GaussianProcess, counted: BoolArray) -> float:
+def _amplitude(process: GaussianProcess, counted: FloatArray) -> float:
     """Ratio of leave-one-out errors to their predicted size, pulled to 1 if anchors are few.
 
     An anchor's weight is the square of the process's share in its variance: errors that are mostly the
-    sensor's give no information about places farther away (the next row of a LiDAR). Only those
-    ``counted`` have a weight.
+    sensor's give no information about places farther away (the next row of a LiDAR). It is multiplied by
+    ``counted`` (..., N).
     """
     errors, variances = process.left_out()
     weight = (counted * np.clip(1 - process.noise / variances, 0, 1) ** 2).ravel()

@@ -205,6 +205,22 @@ def test_a_parted_solution_is_nearly_the_whole_one(parted):
     assert np.abs(parts / truth - 1).mean() < 1.3 * np.abs(whole / truth - 1).mean() + 1e-3
 
 
+@pytest.mark.parametrize("robust", ["neighbours", "none"])
+def test_sigma_does_not_jump_where_tiles_begin(robust):
+    """Depths that the process cannot predict: errors, and so sigma, are as large with one anchor more."""
+    rng = np.random.default_rng(24)
+    uv = rng.uniform([0, 0], [WIDTH - 1, HEIGHT - 1], (129, 2)).astype(np.float32)
+    depth = np.exp(rng.normal(0, 0.4, 129)).astype(np.float32)
+    flat = RelativeDepth(np.ones((HEIGHT, WIDTH), np.float32), "depth")
+    scales = [
+        solver_of("gaussian_process", robust=robust)
+        .solve(flat, Anchors(uv[:n], depth[:n], 0.02 * depth[:n]))
+        .info["sigma_scale"]
+        for n in (128, 129)
+    ]
+    assert scales[1] == pytest.approx(scales[0], rel=0.5)
+
+
 def test_parts_meet_without_a_seam(parted):
     flat = RelativeDepth(np.ones((120, 160), np.float32), "depth")
     rng = np.random.default_rng(12)
@@ -456,4 +472,4 @@ def test_the_amplitude_is_drawn_to_one_by_ten_anchors():
             return np.array([-3.0, 2.0, 4.0, -6.0, 8.0]), np.full(5, 4.0)  # 1.5, 1, 2, 3, 4 deviations
 
     s = 2 * 1.4826
-    assert module._amplitude(Process(), np.ones(5, bool)) == pytest.approx(((5 * s**2 + 10) / 15) ** 0.5)
+    assert module._amplitude(Process(), np.ones(5)) == pytest.approx(((5 * s**2 + 10) / 15) ** 0.5)
