@@ -8,7 +8,7 @@ import numpy as np
 from scipy.linalg import lapack
 
 from metric_depth_ros.solvers.basis.maps import UNIT_MISFIT
-from metric_depth_ros.solvers.fitting.observations import DEVIATION
+from metric_depth_ros.solvers.fitting.observations import DEVIATION, medians
 from metric_depth_ros.types import FloatArray
 
 _REWEIGHTINGS = 1
@@ -138,13 +138,13 @@ def fit_robust(
     if robust and len(target) > 2:
         centred = rows[:, 1:] - rows[:, 1:].mean(axis=0)
         allowed = variance + UNIT_MISFIT**2 / ridge * np.einsum("nk,nk->n", centred, centred)
-        weight = base * _trust((target - _median(target)) ** 2 / allowed)
+        weight = base * _trust((target - medians(target)) ** 2 / allowed)
         for _ in range(_REWEIGHTINGS):
             system, moment = _system(_sums(rows, target, weight), ridge, carried)
             square = (target - rows @ _solved(system, moment)) ** 2 / variance
             if len(target) < _FEW * len(moment):  # else one anchor more or less hardly matters
                 square /= _free(rows, weight, _inverse(system))
-            usual = max(1.0, DEVIATION**2 * _median(square))
+            usual = max(1.0, DEVIATION**2 * float(medians(square)))
             weight = base * _trust(square / usual)
     sums = _sums(rows, target, weight)
     posterior = _posterior(*_system(sums, ridge, carried))
@@ -197,13 +197,6 @@ def _free(rows: FloatArray, weight: FloatArray, covariance: FloatArray) -> Float
     return np.asarray(np.maximum(1 - weight * pulled, 1e-3))
 
 
-def _median(x: FloatArray) -> float:
-    """Median, without the checks of ``np.median``, which take three times as long as this."""
-    middle = (len(x) - 1) // 2, len(x) // 2
-    low, high = np.partition(x, middle)[[*middle]]
-    return float(low + high) / 2
-
-
 def _trust(square: FloatArray) -> FloatArray:
     return np.asarray((1 + square / _SOFTNESS) ** -2)
 
@@ -212,5 +205,5 @@ def _scale(square: FloatArray) -> float:
     """Scale from squared leave-one-out errors in standard deviations, pulled to 1 if anchors are few."""
     if len(square) < 3:
         return 1.0
-    found = DEVIATION**2 * _median(square)
+    found = DEVIATION**2 * medians(square)
     return float(np.sqrt((len(square) * found + _OWN_SCALE) / (len(square) + _OWN_SCALE)))

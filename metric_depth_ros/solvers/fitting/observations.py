@@ -212,6 +212,13 @@ def deviation_about(centre: float, values: FloatArray, weight: FloatArray, domai
     return deviation if deviation > NO_VARIATION * size_of(values, domain) else np.inf
 
 
+def medians(values: FloatArray) -> FloatArray:
+    """Medians (...) of values (..., N); the checks of ``np.median`` take three times as long."""
+    low, high = (values.shape[-1] - 1) // 2, values.shape[-1] // 2
+    ordered = np.partition(values, (low, high), axis=-1)
+    return np.asarray((ordered[..., low] + ordered[..., high]) / 2)
+
+
 def weighted_medians(values: FloatArray, weight: FloatArray, member: BoolArray) -> FloatArray:
     """Weighted medians (m,) of the values (N,) that each row of ``member`` (m, N) selects; NaN if none.
 

@@ -14,26 +14,34 @@ Cauchy, covariance: Rasmussen and Williams 2006, equations 2.25, 2.26 and 4.19; 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 from scipy.linalg import lapack
 
-from metric_depth_ros.types import FloatArray
+from metric_depth_ros.solvers.fitting.observations import medians
+from metric_depth_ros.types import BoolArray, FloatArray
 
 FEATURES = 6
-# Places per block, so that a block of covariances fits the CPU cache.
-_BLOCK = 128
+# Pairs of places per block, so that a block of covariances fits the CPU cache.
+_PAIRS = 1 << 16
 # Matrices up to this size are factored in one call.
 _SMALL = 48
 # Median of the square of a standard normal variable.
 _MEDIAN_OF_SQUARE = 0.455
-# A value is doubted if its squared leave-one-out error exceeds this many variances.
-_DOUBTED = 9.0
-# With fewer values than this the limit is lower, and doubting is repeated.
-_FEW = 10
-_DOUBTED_OF_FEW = 4.0
+# With fewer values than this the limits are others, and doubting is repeated.
+_FEW = 30
 _ROUNDS_OF_FEW = 4
+# A value is doubted if its squared leave-one-out error exceeds this many variances; of few values.
+_DOUBTED, _DOUBTED_OF_FEW = 9.0, 4.0
+# The same for a suspect value.
+_SUSPECT, _SUSPECT_OF_FEW = 1.0, 2.25
+# Variance of log depth that leaves a suspect value out of the first fit.
+_LEFT_OUT = 1.0
+
+# Index of one of several processes; (): there is but one.
+Which: TypeAlias = "int | tuple[()]"
 
 
 @dataclass(frozen=True)
@@ -49,67 +57,68 @@ class Covariance:
     x_length: float = 0.19
     colour_length: float = 0.6
 
-    def local_sums(self, places: FloatArray, others: FloatArray, weights: FloatArray) -> FloatArray:
-        """Product (N,) of the local field's covariances with weights (M,), in blocks for the CPU cache."""
-        left, right = self._left(places), self._right(others)
-        sums, block = np.empty(len(places), np.float32), np.empty((_BLOCK, len(others)), np.float32)
-        for start in range(0, len(places), _BLOCK):
-            part = left[start : start + _BLOCK]
-            k = np.matmul(part, right, out=block[: len(part)])
-            np.divide(np.float32(1), k, out=k)
-            np.matmul(k, weights, out=sums[start : start + _BLOCK])
-        return sums
+    @property
+    def local_field(self) -> Covariance:
+        """Covariance of the local field alone."""
+        return replace(self, constant=0.0, slope=0.0, smooth=0.0)
+
+    def between(self, places: FloatArray, others: FloatArray) -> FloatArray:
+        """Covariances (..., N, M) float32 of places (..., N, 6) with others (..., M, 6)."""
+        k = self.rows(places) @ self.columns(others)
+        np.divide(np.float32(1), k, out=k)
+        if self.constant or self.smooth:
+            k += self.smooth_between(places, others)
+        if self.slope:
+            k += np.float32(self.slope**2) * places[..., :, None, 2] * others[..., None, :, 2]
+        return np.asarray(k)
 
     def smooth_between(self, places: FloatArray, others: FloatArray) -> FloatArray:
-        """Covariances (N, M) float32 of the constant and the smooth field."""
-        a, b = (p[:, :2] / np.float32(self.smooth_length) for p in (places, others))
-        k = a @ b.T
-        k -= _squares(a) / 2
-        k -= _squares(b)[:, 0] / 2
+        """Covariances (..., N, M) float32 of the constant and the smooth field."""
+        a, b = (p[..., :2] / np.float32(self.smooth_length) for p in (places, others))
+        k = (_rows(a) * np.float32(-0.5)) @ _columns(b)
         np.exp(k, out=k)
         k *= np.float32(self.smooth**2)
         k += np.float32(self.constant**2)
         return np.asarray(k)
 
-    def between(self, places: FloatArray, others: FloatArray) -> FloatArray:
-        """Covariances (N, M) float32 of places (N, 6) with others (M, 6), computed in blocks."""
-        left, right = self._left(places), self._right(others)
-        rises, x = np.float32(self.slope**2) * places[:, 2:3], others[:, 2]
-        k = np.empty((len(places), len(others)), np.float32)
-        for start in range(0, len(places), _BLOCK):
-            rows = slice(start, start + _BLOCK)
-            local = left[rows] @ right
-            np.divide(np.float32(1), local, out=k[rows])
-            k[rows] += self.smooth_between(places[rows], others)
-            k[rows] += np.multiply(rises[rows], x, out=local)
-        return k
+    def local_sums(self, rows: FloatArray, columns: FloatArray, weights: FloatArray) -> FloatArray:
+        """Products (M,) of weights (N,) with the local field's covariances, from ``rows`` and ``columns``."""
+        sums, step = np.empty(columns.shape[1], np.float32), max(1, _PAIRS // len(rows))
+        for start in range(0, len(sums), step):
+            part = slice(start, start + step)
+            k = rows @ columns[:, part]
+            np.divide(np.float32(1), k, out=k)
+            np.matmul(weights, k, out=sums[part])
+        return sums
 
     def at(self, places: FloatArray) -> FloatArray:
-        """Prior variance (N,) of the process at places (N, 6)."""
+        """Prior variance (..., N) of the process at places (..., N, 6)."""
         same = self.constant**2 + self.smooth**2 + self.local**2
-        return np.asarray(same + (self.slope * places[:, 2]) ** 2)
+        return np.asarray(same + (self.slope * places[..., 2]) ** 2)
 
-    def _left(self, places: FloatArray) -> FloatArray:
-        """Left factor (N, 8): its product with ``_right`` is (1 + q) / al^2."""
-        a = self._scaled(places)
-        return np.column_stack([a, _squares(a) + 1, np.ones_like(a[:, :1])])
+    def rows(self, places: FloatArray) -> FloatArray:
+        """Left factor (..., N, 8) of places (..., N, 6): ``rows @ columns`` is (1 + q) / al^2."""
+        factor = _rows(self._scaled(places)) * np.float32(self.local**-2)
+        factor[..., FEATURES] += np.float32(self.local**-2)
+        return np.asarray(factor)
 
-    def _right(self, places: FloatArray) -> FloatArray:
-        """Right factor (8, M), see ``_left``."""
-        b = self._scaled(places)
-        columns = np.column_stack([-2 * b, np.ones_like(b[:, :1]), _squares(b)])
-        return np.ascontiguousarray((columns / np.float32(self.local**2)).T)
+    def columns(self, places: FloatArray) -> FloatArray:
+        """Right factor (..., 8, M) of places (..., M, 6), see ``rows``."""
+        return _columns(self._scaled(places))
 
     def _scaled(self, places: FloatArray) -> FloatArray:
         lengths = [self.local_length] * 2 + [self.x_length] + [self.colour_length] * 3
-        return np.asarray(places / np.array(lengths, np.float32), np.float32)
+        return np.asarray(places * np.float32(1 / np.array(lengths)), np.float32)
 
 
 class GaussianProcess:
     """Gaussian process given noisy values at some places: its mean and variance anywhere.
 
+    Leading axes of its arrays, "...", are independent processes with equally many values.
+
     Attributes:
-        noise: (N,) variances of the values about the process, with what ``doubting`` added.
+        noise: (..., N) variances of the values about the process, with what doubt added.
+        doubted: (..., N) where doubt added some.
     """
 
     def __init__(
@@ -119,105 +128,143 @@ class GaussianProcess:
         values: FloatArray,
         noise: FloatArray,
         *,
-        doubting: bool = False,
+        suspect: BoolArray | None = None,
     ) -> None:
         """Fits the process to the values; the time grows with N^3.
 
         Args:
-            places: (N, 6) float32 features.
-            values: (N,) with mean about 0.
-            noise: (N,) variances, positive.
-            doubting: adds noise to a value that the others predict badly, until its error is three
-                standard deviations. If errors are large everywhere, variances are scaled up first.
-                With fewer than 10 values a wrong one spoils all predictions: there the limit is two
-                standard deviations, in several rounds.
+            places: (..., N, 6) float32 features.
+            values: (..., N) with mean about 0.
+            noise: (..., N) variances, positive.
+            suspect: (..., N) values to leave out at first; None: all are believed as they are. Otherwise
+                noise is added to a value that the others predict badly, until its error is three standard
+                deviations, for a suspect one a single one. If errors are large everywhere, variances are
+                scaled up first. With fewer than 30 values a wrong one spoils all predictions: there the
+                limits are 2 and 1.5 standard deviations, in four rounds.
         """
-        self._covariance, self._places = covariance, places
-        self.noise, values = noise, values.astype(np.float32)
-        K = covariance.between(places, places)
-        K.flat[:: len(K) + 1] += noise.astype(np.float32)
-        self._root = _inverse_root(K)
-        self._removed = np.empty((0, len(K)), np.float32)
-        self._weights = self._root.T @ (self._root @ values)
-        if doubting:
-            self._doubt()
+        self._covariance, self._places, self._values = covariance, places, values.astype(np.float32)
+        self._rows = covariance.rows(places)
+        self._between = covariance.between(places, places)
+        self._root, self._weights = np.empty_like(self._between), np.empty_like(self._values)
+        self.noise: FloatArray = np.full(noise.shape, np.nan)
+        self.doubted = np.zeros(noise.shape, bool)
+        if suspect is None:
+            self._fit(noise)
+        else:
+            self._doubt(noise, suspect)
 
-    def _doubt(self) -> None:
-        told, weights, few = self.noise, self._weights, len(self.noise) < _FEW
-        limit = _DOUBTED_OF_FEW if few else _DOUBTED
+    def _fit(self, noise: FloatArray) -> None:
+        """Fits the processes whose noise changes: K + noise = (R.T R)^-1, weights = R.T R values."""
+        changed = np.any(noise != self.noise, axis=-1)
+        self.noise = noise
+        K, n = self._between[changed], noise.shape[-1]
+        K.reshape(-1, n * n)[:, :: n + 1] += noise[changed].astype(np.float32)
+        for matrix in K:
+            _inverse_root(matrix)
+        self._root[changed] = K
+        self._weights[changed] = _times(K.swapaxes(-1, -2), _times(K, self._values[changed]))
+
+    def _doubt(self, told: FloatArray, suspect: BoolArray) -> None:
+        few = told.shape[-1] < _FEW
+        usual_limit, suspect_limit = (_DOUBTED_OF_FEW, _SUSPECT_OF_FEW) if few else (_DOUBTED, _SUSPECT)
+        limit = np.where(suspect, suspect_limit, usual_limit)
+        self._fit(told + _LEFT_OUT * suspect)
         for _ in range(_ROUNDS_OF_FEW if few else 1):
             error, variance = self.left_out()
             # The noise added to a value does not change how the others predict it.
             variance = np.maximum(variance - (self.noise - told), told)
             square = error**2 / variance
-            square /= max(1.0, float(np.median(square)) / _MEDIAN_OF_SQUARE)
-            more = variance * np.maximum(square / limit - 1, 0)
-            self.noise = told + more
-            self._removed, self._weights = self._changed(more, weights)
-
-    def _changed(self, more: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Root of what additional noise (N,) subtracts from the inverse, and the weights with that noise.
-
-        Changing few entries of the diagonal is a low-rank change of the inverse (Woodbury's identity).
-        """
-        changed = np.flatnonzero(more)
-        inverse = self._root[:, changed].T @ self._root
-        root = _inverse_root(inverse[:, changed] + np.diag(1 / more[changed]).astype(np.float32))
-        removed = root @ inverse
-        return removed, weights - removed.T @ (root @ weights[changed])
+            usual = medians(square) / _MEDIAN_OF_SQUARE
+            square /= np.maximum(usual, 1)[..., None]
+            self.doubted = square > limit
+            self._fit(told + variance * np.maximum(square / limit - 1, 0))
 
     def mean(self, places: FloatArray) -> FloatArray:
-        """Posterior mean (M,) float32 at places (M, 6): slope, smooth and local part together."""
-        return self.slope * places[:, 2] + self.smooth_mean(places) + self.local_mean(places)
+        """Posterior mean (..., M) float32 at places (..., M, 6): slope, smooth and local part together."""
+        return np.asarray(self.global_mean(places) + self.local_mean(places))
+
+    def global_mean(self, places: FloatArray) -> FloatArray:
+        """Part (..., M) of the mean without the local field: constant, slope and smooth field."""
+        return np.asarray(self.slope[..., None] * places[..., 2] + self.smooth_mean(places))
 
     @property
-    def slope(self) -> float:
-        """Slope of the mean along x, the same everywhere."""
-        return float(self._covariance.slope**2 * (self._places[:, 2] @ self._weights))
+    def slope(self) -> FloatArray:
+        """Slope (...,) of the mean along x, the same everywhere."""
+        moment = np.sum(self._places[..., 2] * self._weights, axis=-1)
+        return np.asarray(self._covariance.slope**2 * moment, np.float32)
 
     def smooth_mean(self, places: FloatArray) -> FloatArray:
-        """Part (M,) of the mean that depends on u and v alone: constant and smooth field."""
-        return np.asarray(self._covariance.smooth_between(places, self._places) @ self._weights)
+        """Part (..., M) of the mean that depends on u and v alone: constant and smooth field."""
+        return _times(self._covariance.smooth_between(places, self._places), self._weights)
 
     def local_mean(self, places: FloatArray) -> FloatArray:
-        """Part (M,) of the mean from the local field, which depends on all features."""
-        return self._covariance.local_sums(places, self._places, self._weights)
+        """Part (M,) of the mean of one process from the local field, which depends on all features."""
+        return self.local_sums(self._covariance.columns(places))
+
+    def local_sums(self, columns: FloatArray, which: Which = ()) -> FloatArray:
+        """``local_mean`` (M,) of process ``which``, from the places' ``Covariance.columns`` (8, M)."""
+        return self._covariance.local_sums(self._rows[which], columns, self._weights[which])
+
+    def local_variance(self, columns: FloatArray, which: Which = ()) -> FloatArray:
+        """Posterior variance (M,) of process ``which``, from columns (8, M), if it is but a local field."""
+        k = self._rows[which] @ columns
+        np.divide(np.float32(1), k, out=k)
+        return self._without(np.float32(self._covariance.local**2), k, which)
 
     def variance(self, places: FloatArray) -> FloatArray:
-        """Posterior variance (M,) of the process at places (M, 6), noise not included."""
-        between = self._covariance.between(self._places, places)
-        explained = _column_squares(self._root @ between) - _column_squares(self._removed @ between)
-        return np.asarray(np.maximum(self._covariance.at(places) - explained, 0))
+        """Posterior variance (..., M) of the process at places (..., M, 6), noise not included."""
+        return self._without(self._covariance.at(places), self._covariance.between(self._places, places))
+
+    def _without(self, prior: FloatArray, between: FloatArray, which: Which = ()) -> FloatArray:
+        """Prior variance minus what the values explain, by their covariances (..., N, M) with the places."""
+        return np.asarray(np.maximum(prior - _column_squares(self._root[which] @ between), 0))
 
     def left_out(self) -> tuple[FloatArray, FloatArray]:
-        """Leave-one-out errors (N,) and their variances (N,), noise included."""
-        precision = _column_squares(self._root) - _column_squares(self._removed)
+        """Leave-one-out errors (..., N) and their variances (..., N), noise included."""
+        precision = _column_squares(self._root)
         return np.asarray(self._weights / precision), np.asarray(1 / precision)
 
 
-def _squares(places: FloatArray) -> FloatArray:
-    """Sums of squares (N, 1) of the rows."""
-    return np.asarray(np.einsum("nf,nf->n", places, places)[:, None])
+def _rows(a: FloatArray) -> FloatArray:
+    """Factor (..., N, F + 2) whose product with ``_columns`` is the squared distances of (..., N, F)."""
+    return np.concatenate([-2 * a, _squares(a)[..., None], np.ones_like(a[..., :1])], axis=-1)
+
+
+def _columns(b: FloatArray) -> FloatArray:
+    """Factor (..., F + 2, M) of (..., M, F), see ``_rows``."""
+    count = b.shape[-1]
+    factor = np.empty((*b.shape[:-2], count + 2, b.shape[-2]), np.float32)
+    factor[..., :count, :] = b.swapaxes(-1, -2)
+    factor[..., count, :] = 1
+    np.einsum("...fm,...fm->...m", factor[..., :count, :], factor[..., :count, :], out=factor[..., -1, :])
+    return factor
+
+
+def _squares(a: FloatArray) -> FloatArray:
+    """Sums of squares (..., N) of the rows of (..., N, F)."""
+    return np.asarray(np.einsum("...nf,...nf->...n", a, a))
 
 
 def _column_squares(matrix: FloatArray) -> FloatArray:
-    """Sums of squares (M,) of the columns of a matrix (N, M)."""
-    return np.asarray(np.einsum("nm,nm->m", matrix, matrix))
+    """Sums of squares (..., M) of the columns of a matrix (..., N, M)."""
+    return np.asarray(np.einsum("...nm,...nm->...m", matrix, matrix))
 
 
-def _inverse_root(K: FloatArray) -> FloatArray:
-    """Inverse R of the Cholesky factor of K, in place: R.T @ R is the inverse of K.
+def _times(matrix: FloatArray, vector: FloatArray) -> FloatArray:
+    """Products (..., N) of matrices (..., N, M) with vectors (..., M)."""
+    return np.asarray((matrix @ vector[..., None])[..., 0])
 
-    Recursive by halves, so that nearly all work is matrix products: at 500 x 500 three times as fast
-    as LAPACK's factor and inverse through NumPy.
+
+def _inverse_root(K: FloatArray) -> None:
+    """Replaces K by the inverse R of its Cholesky factor: R.T @ R is the inverse of K.
+
+    Recursive by halves, so that nearly all work is matrix products.
     """
     n = len(K)
-    if not n:
-        return K
     if n <= _SMALL:
         factor, _ = lapack.spotrf(K, lower=1)
         K[:], _ = lapack.strtri(factor, lower=1, overwrite_c=1)
-        return K
+        return
     half = n // 2
     first, below, last = K[:half, :half], K[half:, :half], K[half:, half:]
     _inverse_root(first)
@@ -226,4 +273,3 @@ def _inverse_root(K: FloatArray) -> FloatArray:
     _inverse_root(last)
     np.matmul(-last, factor @ first, out=below)
     K[:half, half:] = 0
-    return K

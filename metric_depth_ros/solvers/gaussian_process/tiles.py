@@ -1,88 +1,70 @@
-"""Tiles: overlapping rectangles of an image with similar numbers of anchors, and blending weights."""
+"""Tiles: rectangles of an image with similar numbers of anchors, and how values of theirs are blended."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from metric_depth_ros.types import FloatArray, IntArray
 
-# Margin of a tile, which overlaps its neighbours, as a fraction of its own side.
-_OVERLAP = 0.25
+# Width of the band beyond each side in which a tile fades out, as a fraction of its own side.
+_FADE = 0.1
+# Tiles do not become smaller than this.
+_LEAST_PX = 8
 
 
-@dataclass(frozen=True)
-class Tile:
-    """Rectangle of pixels [left, right) x [top, bottom) with a margin beyond each side."""
+@dataclass(frozen=True, eq=False)
+class Tiles:
+    """T rectangles of pixels that cover an image: ``low`` (T, 2) to ``high`` (T, 2), u and v."""
 
-    left: float
-    top: float
-    right: float
-    bottom: float
+    low: FloatArray
+    high: FloatArray
 
-    @property
-    def margin(self) -> tuple[float, float]:
-        """Width of the margin in pixels, across and down."""
-        return _OVERLAP * (self.right - self.left), _OVERLAP * (self.bottom - self.top)
+    def __len__(self) -> int:
+        return len(self.low)
 
-    def chosen(self, uv: FloatArray, least: int, most: int) -> IntArray:
-        """Indices of the pixels (N, 2) to use: those in the tile, then those in its margin, nearest first.
+    def nearest(self, uv: FloatArray, count: int) -> IntArray:
+        """Indices (T, count) of the pixels (N, 2) closest to each tile's centre, by its width and height."""
+        centre, half = (self.low + self.high) / 2, (self.high - self.low) / 2
+        scaled = ((uv[:, axis] - centre[:, axis, None]) / half[:, axis, None] for axis in (0, 1))
+        away = np.maximum(*(np.abs(offset) for offset in scaled)).astype(np.float32)
+        return np.argpartition(away, count - 1, axis=1)[:, :count]
 
-        If the tile holds more than ``most``, an even selection of them; if tile and margin hold fewer than
-        ``least``, the nearest ones beyond the margin too.
+    def spans(self, at: FloatArray, axis: int) -> list[slice]:
+        """Part of ascending coordinates (n,) along u (0) or v (1) at which each tile has weight."""
+        fade = _FADE * (self.high[:, axis] - self.low[:, axis])
+        first = np.searchsorted(at, self.low[:, axis] - fade)
+        last = np.searchsorted(at, self.high[:, axis] + fade)
+        return [slice(*ends) for ends in zip(first.tolist(), last.tolist(), strict=True)]
+
+    def weights(self, at: FloatArray, axis: int) -> FloatArray:
+        """Blending weights (T, n) float32 of each tile at coordinates (n,) along u (0) or v (1).
+
+        1 inside, 0.5 at the border, 0 beyond the band. The weight of a pixel is the product of both.
         """
-        low, high = np.array([self.left, self.top]), np.array([self.right, self.bottom])
-        outside = np.maximum(np.maximum(low - uv, uv - high), 0) / self.margin
-        distance = outside.max(axis=1)
-        inside = np.flatnonzero(distance <= 0)
-        if len(inside) > most:
-            return inside[np.linspace(0, len(inside) - 1, most).astype(np.intp)]
-        reached = np.flatnonzero(distance <= 1)
-        if len(reached) < least:
-            return np.argsort(distance, kind="stable")[:least]
-        return reached[np.argsort(distance[reached], kind="stable")[:most]]
-
-    def reach(self, v: FloatArray, u: FloatArray) -> tuple[slice, slice]:
-        """Slices of the rows v and columns u, in ascending order, that lie in the tile or its margin."""
-        across, down = self.margin
-        return (
-            slice(*np.searchsorted(v, [self.top - down, self.bottom + down])),
-            slice(*np.searchsorted(u, [self.left - across, self.right + across])),
-        )
-
-    def weights(self, v: FloatArray, u: FloatArray) -> FloatArray:
-        """Blending weights (len(v), len(u)) float32: 1 inside, 0.5 at the border, 0 at the margin's end."""
-        across, down = self.margin
-        of_u = _trapezium(u, self.left, self.right, across)
-        of_v = _trapezium(v, self.top, self.bottom, down)
-        return np.asarray(of_v[:, None] * of_u)
+        low, high = self.low[:, axis, None], self.high[:, axis, None]
+        beyond = np.maximum(low - at, at - high) / (_FADE * (high - low))
+        return np.asarray(np.clip(0.5 - beyond / 2, 0, 1), np.float32)
 
 
-def _trapezium(at: FloatArray, low: float, high: float, margin: float) -> FloatArray:
-    beyond = np.maximum(low - at, at - high) / margin
-    return np.asarray(np.clip(0.5 - beyond / 2, 0, 1), np.float32)
+def tiled(uv: FloatArray, width: int, height: int, most: int) -> Tiles:
+    """Tiles of an image, halved at the median of the pixels (N, 2) until none has more than ``most``."""
+    low, high = zip(*_halved(uv, (-0.5, -0.5), (width - 0.5, height - 0.5), most), strict=True)
+    return Tiles(np.array(low), np.array(high))
 
 
-def tiled(uv: FloatArray, width: int, height: int, most: int) -> Iterator[Tile]:
-    """Yields the tiles of an image, halved at the median anchor until none has more than ``most``."""
-    yield from _halved(uv, Tile(-0.5, -0.5, width - 0.5, height - 0.5), most)
+_Corner = tuple[float, float]
 
 
-def _halved(uv: FloatArray, tile: Tile, most: int) -> Iterator[Tile]:
-    size = np.array([tile.right - tile.left, tile.bottom - tile.top])
-    if len(uv) <= most or size.max() < 8:
-        yield tile
-        return
-    axis = int(size.argmax())
-    start = (tile.left, tile.top)[axis]
+def _halved(uv: FloatArray, low: _Corner, high: _Corner, most: int) -> list[tuple[_Corner, _Corner]]:
+    width, height = high[0] - low[0], high[1] - low[1]
+    if len(uv) <= most or max(width, height) < _LEAST_PX:
+        return [(low, high)]
+    axis, side = (0, width) if width >= height else (1, height)
+    along, half = uv[:, axis], len(uv) // 2
     # Keeps tiles from becoming too thin.
-    cut = float(np.clip(np.median(uv[:, axis]), start + size[axis] / 4, start + 3 * size[axis] / 4))
-    first = uv[:, axis] < cut
-    if axis == 0:
-        parts = Tile(tile.left, tile.top, cut, tile.bottom), Tile(cut, tile.top, tile.right, tile.bottom)
-    else:
-        parts = Tile(tile.left, tile.top, tile.right, cut), Tile(tile.left, cut, tile.right, tile.bottom)
-    yield from _halved(uv[first], parts[0], most)
-    yield from _halved(uv[~first], parts[1], most)
+    middle = min(max(float(np.partition(along, half)[half]), low[axis] + side / 4), high[axis] - side / 4)
+    before = along < middle
+    end, start = ((middle, high[1]), (middle, low[1])) if axis == 0 else ((high[0], middle), (low[0], middle))
+    return _halved(uv[before], low, end, most) + _halved(uv[~before], start, high, most)

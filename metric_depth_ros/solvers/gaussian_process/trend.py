@@ -1,4 +1,4 @@
-"""Trend of log depth that the Gaussian process corrects, and the rejection of wrong anchors."""
+"""Trend of log depth that the Gaussian process corrects, and which anchors are suspect."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from metric_depth_ros.config import SolverConfig
-from metric_depth_ros.depth import Domain, choose_domain, depth_from, depth_in, positive_depth, relative_in
+from metric_depth_ros.depth import Domain, choose_domain, depth_from, depth_in, relative_in
 from metric_depth_ros.solvers.fitting.observations import (
     DEVIATION,
     Line,
     by_place,
     fit_line,
+    medians,
     observe,
     usable,
 )
@@ -46,23 +47,30 @@ _FARTHEST = 10.0
 
 @dataclass(frozen=True, eq=False)
 class Trend:
-    """Trend of log depth: log depth = map + residual, the residual known at the anchors.
+    """Trend of log depth: log depth = map - middle + residual, the residual known at the anchors.
 
     Attributes:
         name: "scale": the network's positive depth unchanged; "line": its values through a global line.
-        map: (H, W) float32, 0 at the median anchor; NaN where the network gives no value.
-        anchors: N anchors that are usable and agree with each other.
-        x: (N,) the map at the anchors.
+        map: (H, W) float32; NaN where the network gives no value.
+        middle: the map at the median anchor.
+        anchors: N anchors that are usable.
+        x: (N,) the map at the anchors minus ``middle``.
         residual: (N,) log depth of the anchors minus x.
-        rejected: number of usable anchors that did not agree.
+        suspect: (N,) whether their neighbours contradict them.
     """
 
     name: Literal["scale", "line"]
     map: FloatArray
+    middle: float
     anchors: Anchors
     x: FloatArray
     residual: FloatArray
-    rejected: int
+    suspect: BoolArray
+
+    @property
+    def level(self) -> float:
+        """Median of the residual at anchors that are not suspect."""
+        return float(medians(self.residual[~self.suspect]))
 
 
 def find_trend(relative: RelativeDepth, anchors: Anchors, config: SolverConfig) -> Trend:
@@ -71,7 +79,7 @@ def find_trend(relative: RelativeDepth, anchors: Anchors, config: SolverConfig) 
     Raises:
         AnchorError: no anchor is usable.
     """
-    logarithm = np.log(positive_depth(relative))
+    logarithm = relative_in("log", relative)
     own, x = usable(logarithm, by_place(anchors), NAME)
     most = config.gaussian_process.most_anchors
     if len(own) > most:
@@ -90,16 +98,17 @@ def _line(
     There is none in the log domain, where the process itself has a slope.
     """
     space = choose_domain(domain, relative.kind)
-    if space == "log" or len(scale.x) < _FEWEST:
+    if space == "log" or np.count_nonzero(~scale.suspect) < _FEWEST:
         return None
     values = relative_in(space, relative)
     if _unknown(values) > _unknown(scale.map):
         return None
-    seen = observe(values, scale.anchors, space, "relative", "none", NAME)
+    agreed = scale.anchors.take(~scale.suspect)
+    seen = observe(values, agreed, space, "relative", "none", NAME)
     fit, least = fit_line(seen, space), float(depth_in(space, seen.depth).min() / _FARTHEST)
     x = _log_depth(fit, seen.x, space, least)
     side = values.size**0.5
-    by_line, by_scale = (_left_out_error(scale.anchors, at, side) for at in (x, scale.x))
+    by_line, by_scale = _left_out_errors(agreed, np.stack([x, scale.x[~scale.suspect]]), side)
     if by_line > _BETTER * by_scale:
         return None
     logarithm = _log_depth(fit, values, space, least)
@@ -124,25 +133,24 @@ def _trend(
     x: FloatArray,
     near: IntArray | None,
 ) -> Trend:
-    """Trend from log relative depth (H, W), x (N,) at the anchors; wrong anchors are rejected."""
+    """Trend from log relative depth (H, W), x (N,) at the anchors."""
     log_depth = np.log(anchors.depth.astype(np.float64))
-    kept = ~disagreeing(near, log_depth - x, log_depth)
-    rejected = int(np.count_nonzero(~kept))
-    anchors, x, log_depth = anchors.take(kept), x[kept], log_depth[kept]
-    middle = np.median(x)
-    return Trend(name, logarithm - np.float32(middle), anchors, x - middle, log_depth - x + middle, rejected)
+    suspect = disagreeing(near, log_depth - x, log_depth)
+    middle = float(medians(x[~suspect]))
+    return Trend(name, logarithm, middle, anchors, x - middle, log_depth - x + middle, suspect)
 
 
-def _left_out_error(anchors: Anchors, x: FloatArray, side: float) -> float:
-    """Mean leave-one-out error in log depth of up to 64 anchors, predicted from x (N,) and the others."""
-    chosen = np.linspace(0, len(x) - 1, min(len(x), _COMPARED)).astype(np.intp)
-    anchors, x = anchors.take(chosen), x[chosen]
-    features = np.zeros((len(x), FEATURES), np.float32)
-    features[:, :2], features[:, 2] = anchors.uv / side, x - np.median(x)
+def _left_out_errors(anchors: Anchors, x: FloatArray, side: float) -> FloatArray:
+    """Mean leave-one-out errors (T,) in log depth of up to 64 anchors, given x (T, N) and the others."""
+    chosen = np.linspace(0, len(anchors) - 1, min(len(anchors), _COMPARED)).astype(np.intp)
+    anchors, x = anchors.take(chosen), x[:, chosen]
+    features = np.zeros((*x.shape, FEATURES), np.float32)
+    features[..., :2], features[..., 2] = anchors.uv / side, x - medians(x)[:, None]
     residual = np.log(anchors.depth.astype(np.float64)) - x
-    process = GaussianProcess(Covariance(), features, residual - np.median(residual), noise_of(anchors))
-    error, _ = process.left_out()
-    return float(np.mean(np.abs(error)))
+    residual -= medians(residual)[:, None]
+    noise = np.broadcast_to(noise_of(anchors), x.shape)
+    error, _ = GaussianProcess(Covariance(), features, residual, noise).left_out()
+    return np.asarray(np.abs(error).mean(axis=-1))
 
 
 def noise_of(anchors: Anchors) -> FloatArray:
@@ -177,19 +185,12 @@ def disagreeing(near: IntArray | None, log_ratio: FloatArray, log_depth: FloatAr
     if near is None:
         return np.zeros(len(log_ratio), bool)
     around = log_ratio[near]
-    middle = _row_medians(around)
+    middle = medians(around)
     apart = np.abs(around - log_ratio[:, None])
-    deviation = DEVIATION * _row_medians(np.abs(around - middle[:, None]))
+    deviation = DEVIATION * medians(np.abs(around - middle[:, None]))
     off = np.abs(log_ratio - middle) > np.maximum(_FACTOR * deviation, _TOLERANCE)
     np.minimum(apart, np.abs(log_depth[near] - log_depth[:, None]), out=apart)
     supports, wrong = apart < _TOLERANCE, np.zeros(len(near), bool)
     for _ in range(_ROUNDS):
         wrong = off & (np.count_nonzero(supports & ~wrong[near], axis=1) < _SUPPORTERS)
     return wrong if 2 * np.count_nonzero(wrong) <= len(wrong) else np.zeros_like(wrong)
-
-
-def _row_medians(values: FloatArray) -> FloatArray:
-    """Medians (N,) of rows of even length; np.median takes three times as long."""
-    half = values.shape[1] // 2
-    ordered = np.sort(values, axis=1)
-    return np.asarray((ordered[:, half - 1] + ordered[:, half]) / 2)

@@ -8,7 +8,7 @@ import pytest
 from made_scenes import HEIGHT, WIDTH, U, V, anchors_on, smooth_relative, solver_of
 
 from metric_depth_ros.anchors import sample_bilinear
-from metric_depth_ros.solvers.gaussian_process import solver as module
+from metric_depth_ros.solvers.gaussian_process import field as module
 from metric_depth_ros.solvers.gaussian_process.process import Covariance, GaussianProcess
 from metric_depth_ros.solvers.gaussian_process.tiles import tiled
 from metric_depth_ros.solvers.gaussian_process.trend import disagreeing, nearest
@@ -20,6 +20,11 @@ COVARIANCE = Covariance()
 def places(n, seed):
     """Features within an image: u, v, log relative depth, colour."""
     return np.random.default_rng(seed).uniform(-0.5, 0.5, (n, 6)).astype(np.float32)
+
+
+def none(values):
+    """No value is suspect: doubt begins with all of them."""
+    return np.zeros(values.shape, bool)
 
 
 def plain_covariance(a, b):
@@ -70,7 +75,7 @@ def test_a_doubted_value_is_one_with_more_noise():
     values, noise = rng.normal(0, 0.03, 150), rng.uniform(1e-3, 4e-3, 150)
     values[:20] += rng.choice([-0.6, 0.6], 20)
     first = GaussianProcess(COVARIANCE, a, values, noise)
-    doubting = GaussianProcess(COVARIANCE, a, values, noise, doubting=True)
+    doubting = GaussianProcess(COVARIANCE, a, values, noise, suspect=none(values))
     error, variance = first.left_out()
     square = error**2 / variance / max(1.0, np.median(error**2 / variance) / 0.455)
     more = variance * np.maximum(0, square / 9 - 1)
@@ -83,6 +88,50 @@ def test_a_doubted_value_is_one_with_more_noise():
         np.testing.assert_allclose(ours, plain, rtol=2e-2, atol=2e-4)
 
 
+@pytest.mark.parametrize(
+    ("n", "limit", "suspect_limit"), [(12, 4, 2.25), (29, 4, 2.25), (30, 9, 1), (60, 9, 1)]
+)
+def test_a_suspect_value_is_believed_again_if_the_others_predict_it(n, limit, suspect_limit):
+    """The last round, place by place: each value is compared with what the others, as they stand, predict."""
+    a, rng = places(n, 21), np.random.default_rng(22)
+    values, noise = rng.normal(0, 0.02, n), np.full(n, 5e-4)
+    values[3] += 1.5
+    suspect = np.zeros(n, bool)
+    suspect[[3, 5, 8]] = True
+    process = GaussianProcess(COVARIANCE, a, values, noise, suspect=suspect)
+    assert process.doubted[3] and not process.doubted[[5, 8]].any()
+    np.testing.assert_allclose(process.noise[[5, 8]], noise[[5, 8]])
+    if n >= 30:  # a single round
+        at_first = GaussianProcess(COVARIANCE, a, values, noise + suspect)
+        error, variance = at_first.left_out()
+        variance = variance - suspect
+        square = error**2 / variance
+        square /= max(1.0, np.median(square) / 0.455)
+        more = variance * np.maximum(square / np.where(suspect, suspect_limit, limit) - 1, 0)
+        np.testing.assert_allclose(process.noise - noise, more, rtol=1e-2, atol=1e-5)
+
+
+def test_a_suspect_anchor_is_not_rejected_if_the_process_predicts_it():
+    """Alone beyond an edge of the network's depth, where its neighbours are others: no error."""
+    rng = np.random.default_rng(23)
+    relative = np.where(U < 60, 1.0, 3.0).astype(np.float32)
+    u, v = rng.uniform(0, 55, 60), rng.uniform(0, HEIGHT - 1, 60)
+    uv = np.column_stack([u, v]).astype(np.float32)
+    uv[:3, 0] = WIDTH - 2.0  # three far away from each other beyond the edge
+    uv[:3, 1] = [2, HEIGHT / 2, HEIGHT - 3]
+    truth = np.where(uv[:, 0] < 60, 2.0, 7.5).astype(np.float32)  # the network's 6 m is 25 % too near
+    anchors = Anchors(uv, truth, 0.02 * truth)
+    log_depth = np.log(truth.astype(np.float64))
+    x = np.log(sample_bilinear(relative, uv).astype(np.float64))
+    assert disagreeing(nearest(uv), log_depth - x, log_depth)[:3].any()
+    solved = solver_of("gaussian_process").solve(RelativeDepth(relative, "depth"), anchors)
+    assert solved.info["rejected"] == 0 and solved.info["anchors"] == 60
+    spoiled = Anchors(uv, np.where(np.arange(60) == 1, 20.0, truth).astype(np.float32), 0.02 * truth)
+    assert (
+        solver_of("gaussian_process").solve(RelativeDepth(relative, "depth"), spoiled).info["rejected"] == 1
+    )
+
+
 @pytest.mark.parametrize("n", [7, 9])
 def test_of_few_values_a_wrong_one_is_doubted_and_hardly_another(n):
     found, false = 0, 0
@@ -91,51 +140,95 @@ def test_of_few_values_a_wrong_one_is_doubted_and_hardly_another(n):
         values = rng.normal(0, 0.03, n)
         values[2] += 0.8
         noise = np.full(n, 5e-4)
-        more = GaussianProcess(COVARIANCE, a, values, noise, doubting=True).noise - noise
+        more = GaussianProcess(COVARIANCE, a, values, noise, suspect=none(values)).noise - noise
         found += more[2] > 0.05
         false += np.count_nonzero(np.delete(more, 2) > 0.05)
     assert found >= 19
     assert false <= 2
 
 
+def test_processes_side_by_side_are_those_alone():
+    a, b, rng = places(3 * 40, 12).reshape(3, 40, 6), places(30, 13), np.random.default_rng(14)
+    values, noise = rng.normal(0, 0.1, (3, 40)), rng.uniform(1e-3, 4e-3, (3, 40))
+    values[1, :3] += 0.8
+    local = COVARIANCE.local_field
+    together = GaussianProcess(local, a, values, noise, suspect=none(values))
+    for i in range(3):
+        alone = GaussianProcess(local, a[i], values[i], noise[i], suspect=none(values[i]))
+        np.testing.assert_allclose(together.noise[i], alone.noise, rtol=1e-3)
+        for ours, plain in zip(together.left_out(), alone.left_out(), strict=True):
+            np.testing.assert_allclose(ours[i], plain, rtol=1e-3, atol=1e-5)
+        columns = local.columns(b)
+        np.testing.assert_allclose(together.local_sums(columns, i), alone.mean(b), atol=1e-5)
+        np.testing.assert_allclose(together.local_variance(columns, i), alone.variance(b), atol=1e-5)
+    assert (together.noise[1, :3] > 0.03).all() and (together.noise[[0, 2]] < 0.03).all()
+
+
 def test_tiles_cover_the_image_and_share_the_anchors():
     rng = np.random.default_rng(7)
     uv = np.concatenate([rng.uniform([0, 0], [639, 479], (600, 2)), rng.normal([500, 400], 8, (400, 2))])
-    tiles = list(tiled(uv, 640, 480, 100))
+    tiles = tiled(uv, 640, 480, 100)
     u, v = np.arange(640.0), np.arange(480.0)
-    total = np.zeros((480, 640))
-    for tile in tiles:
-        rows, columns = tile.reach(v, u)
-        total[rows, columns] += tile.weights(v[rows], u[columns])
-        assert 16 <= len(tile.chosen(uv, 16, 150)) <= 150
-    assert total.min() > 0.2
+    down, across = tiles.weights(v, 1), tiles.weights(u, 0)
+    assert (down.T @ across).min() > 0.2
+    for weights, spans in ((down, tiles.spans(v, 1)), (across, tiles.spans(u, 0))):
+        for weight, span in zip(weights, spans, strict=True):
+            assert weight[span].max() == 1
+            assert np.delete(weight, np.r_[span]).sum() == 0
     assert 8 < len(tiles) < 64
+    used = tiles.nearest(uv, 120)
+    assert used.shape == (len(tiles), 120)
+    for low, high, near in zip(tiles.low, tiles.high, used, strict=True):
+        inside = np.flatnonzero(((uv > low) & (uv < high)).all(axis=1))
+        assert len(set(near)) == 120
+        assert len(inside) > 100 or set(inside) <= set(near)
 
 
-def test_a_parted_solution_is_nearly_the_whole_one(monkeypatch):
+@pytest.fixture
+def parted(monkeypatch):
+    """Solves a problem without tiles and with them: depth of both."""
+
+    def solve(relative, anchors):
+        monkeypatch.setattr(module, "_TOGETHER", len(anchors))
+        whole = solver_of("gaussian_process").solve(relative, anchors).depth
+        monkeypatch.setattr(module, "_TOGETHER", 128)
+        return whole, solver_of("gaussian_process").solve(relative, anchors).depth
+
+    return solve
+
+
+def test_a_parted_solution_is_nearly_the_whole_one(parted):
     relative = smooth_relative()
     truth = relative * (2 + 0.5 * np.sin(U / 9) * np.cos(V / 7))
-    anchors = anchors_on(truth, 400)
-    whole = solver_of("gaussian_process").solve(RelativeDepth(relative, "depth"), anchors)
-    monkeypatch.setattr(module, "_TOGETHER", 100)
-    monkeypatch.setattr(module, "_OWN", 60)
-    parted = solver_of("gaussian_process").solve(RelativeDepth(relative, "depth"), anchors)
-    assert np.abs(parted.depth / whole.depth - 1).mean() < 0.01
-    assert np.abs(parted.depth / truth - 1).mean() < 1.3 * np.abs(whole.depth / truth - 1).mean() + 1e-3
+    whole, parts = parted(RelativeDepth(relative, "depth"), anchors_on(truth, 400))
+    assert np.abs(parts / whole - 1).mean() < 0.01
+    assert np.abs(parts / truth - 1).mean() < 1.3 * np.abs(whole / truth - 1).mean() + 1e-3
 
 
-def test_parts_meet_without_a_seam(monkeypatch):
+@pytest.mark.parametrize("robust", ["neighbours", "none"])
+def test_sigma_does_not_jump_where_tiles_begin(robust):
+    """Depths that the process cannot predict: errors, and so sigma, are as large with one anchor more."""
+    rng = np.random.default_rng(24)
+    uv = rng.uniform([0, 0], [WIDTH - 1, HEIGHT - 1], (129, 2)).astype(np.float32)
+    depth = np.exp(rng.normal(0, 0.4, 129)).astype(np.float32)
+    flat = RelativeDepth(np.ones((HEIGHT, WIDTH), np.float32), "depth")
+    scales = [
+        solver_of("gaussian_process", robust=robust)
+        .solve(flat, Anchors(uv[:n], depth[:n], 0.02 * depth[:n]))
+        .info["sigma_scale"]
+        for n in (128, 129)
+    ]
+    assert scales[1] == pytest.approx(scales[0], rel=0.5)
+
+
+def test_parts_meet_without_a_seam(parted):
     flat = RelativeDepth(np.ones((120, 160), np.float32), "depth")
     rng = np.random.default_rng(12)
     uv = rng.uniform([0, 0], [159, 119], (300, 2)).astype(np.float32)
     depth = 3 * np.exp(0.3 * np.sin(uv[:, 0] / 30) + rng.normal(0, 0.05, 300))
-    anchors = Anchors(uv, depth, 0.05 * depth)
-    whole = np.log(solver_of("gaussian_process").solve(flat, anchors).depth)
-    monkeypatch.setattr(module, "_TOGETHER", 100)
-    monkeypatch.setattr(module, "_OWN", 60)
-    parted = np.log(solver_of("gaussian_process").solve(flat, anchors).depth)
+    whole, parts = (np.log(depth) for depth in parted(flat, Anchors(uv, depth, 0.05 * depth)))
     for axis in (0, 1):
-        step, usual = (np.abs(np.diff(field, axis=axis)).max() for field in (parted, whole))
+        step, usual = (np.abs(np.diff(field, axis=axis)).max() for field in (parts, whole))
         assert step < 1.5 * usual
 
 
@@ -354,7 +447,7 @@ def test_doubt_raises_the_noise_of_what_the_others_predict_badly():
     values, noise = 0.1 * a[:, 0].astype(np.float64), np.full(60, 1e-4)
     values[7] += 1.5
     truth = np.where(np.arange(60) == 7, values - 1.5, values)
-    plain, doubting = (GaussianProcess(COVARIANCE, a, values, noise, doubting=d) for d in (False, True))
+    plain, doubting = (GaussianProcess(COVARIANCE, a, values, noise, suspect=s) for s in (None, none(values)))
     errors = [np.abs(process.mean(a) - truth)[7] for process in (plain, doubting)]
     assert errors[1] < 0.3 * errors[0]
 
@@ -379,4 +472,4 @@ def test_the_amplitude_is_drawn_to_one_by_ten_anchors():
             return np.array([-3.0, 2.0, 4.0, -6.0, 8.0]), np.full(5, 4.0)  # 1.5, 1, 2, 3, 4 deviations
 
     s = 2 * 1.4826
-    assert module._amplitude([Process()]) == pytest.approx(((5 * s**2 + 10) / 15) ** 0.5)
+    assert module._amplitude(Process(), np.ones(5)) == pytest.approx(((5 * s**2 + 10) / 15) ** 0.5)

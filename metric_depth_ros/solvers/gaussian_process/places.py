@@ -1,0 +1,112 @@
+"""Lattice of places over an image, at which the Gaussian process is evaluated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from metric_depth_ros.solvers.gaussian_process.process import FEATURES, Covariance
+from metric_depth_ros.types import FloatArray, ImageArray
+
+# Number of places of the sparse lattice, at which the variance is computed.
+_SPARSE = 1200
+# Places of the lattice across and down in each of its cells: up to so many anchors, and with more.
+_FEW_ANCHORS, _OF_FEW, _OF_MANY = 600, 2, 4
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Lattice of places over the image.
+
+    Attributes:
+        features: (rows, columns, 6) float32, see ``process``.
+        size: width and height of the image in pixels.
+        step: of the sparse lattice in places.
+    """
+
+    features: FloatArray
+    size: tuple[int, int]
+    step: int
+
+    @property
+    def u(self) -> FloatArray:
+        """Pixel coordinates (columns,) of the places."""
+        return _middles(self.size[0], self.features.shape[1])
+
+    @property
+    def v(self) -> FloatArray:
+        """Pixel coordinates (rows,) of the places."""
+        return _middles(self.size[1], self.features.shape[0])
+
+    def at(self, uv: FloatArray, x: FloatArray) -> FloatArray:
+        """Features (N, 6) of pixels (N, 2) with known x (N,); colours are those of the nearest place."""
+        rows, columns = self.features.shape[:2]
+        column, row = ((uv + 0.5) * np.array([columns, rows]) / self.size).astype(np.intp).T
+        found = self.features[np.minimum(row, rows - 1), np.minimum(column, columns - 1)]
+        found[:, :2] = uv / (self.size[0] * self.size[1]) ** 0.5
+        found[:, 2] = x
+        return np.asarray(found)
+
+    def sparse(self) -> Places:
+        """The sparse lattice, with x and colour of a place near the middle of each cell of ``step`` places.
+
+        Its own sparse lattice has cells of 2.
+        """
+        every = slice(self.step // 2, None, self.step)
+        return Places(_at_middles(self.features[every, every].copy(), self.size), self.size, 2)
+
+    def columns(self, covariance: Covariance) -> FloatArray:
+        """``Covariance.columns`` (8, rows, columns) of all places."""
+        found = covariance.columns(self.features.reshape(-1, FEATURES))
+        return found.reshape(len(found), *self.features.shape[:2])
+
+
+def build_places(logarithm: FloatArray, middle: float, image: ImageArray | None, anchors: int) -> Places:
+    """Lattice with x = log relative depth (H, W) minus ``middle``, finer for many anchors.
+
+    Without an image all colours are equal.
+    """
+    height, width = logarithm.shape
+    step = _OF_FEW if anchors <= _FEW_ANCHORS else _OF_MANY
+    side_px = max((width * height / _SPARSE) ** 0.5, float(step))
+    columns, rows = (2 * step * max(1, round(side / side_px / 2)) for side in (width, height))
+    features = _at_middles(np.zeros((rows, columns, FEATURES), np.float32), (width, height))
+    features[..., 2] = _reduced(logarithm, (columns, rows), middle)
+    if image is not None:
+        small = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA)
+        features[..., 3:] = cv2.cvtColor(small, cv2.COLOR_RGB2LAB) * np.float32(0.01)
+    return Places(features, (width, height), step)
+
+
+def _at_middles(features: FloatArray, size: tuple[int, int]) -> FloatArray:
+    """Features (rows, columns, 6), with u and v set to those of the middles of equal parts of the image."""
+    (width, height), (rows, columns) = size, features.shape[:2]
+    features[..., 0] = _middles(width, columns) / (width * height) ** 0.5
+    features[..., 1] = _middles(height, rows)[:, None] / (width * height) ** 0.5
+    return features
+
+
+def _reduced(values: FloatArray, size: tuple[int, int], middle: float) -> FloatArray:
+    """Mean of a map (H, W) minus ``middle`` in each cell of a lattice; 0 where nothing is known."""
+    reduced = cv2.resize(values, size, interpolation=cv2.INTER_AREA) - np.float32(middle)
+    if not np.isnan(reduced).any():
+        return np.asarray(reduced)
+    unknown = np.isnan(values)
+    known = np.where(unknown, np.float32(0), values - np.float32(middle))
+    total, share = (
+        cv2.resize(part, size, interpolation=cv2.INTER_AREA)
+        for part in (known, (~unknown).astype(np.float32))
+    )
+    return np.asarray(np.divide(total, share, out=np.zeros_like(total), where=share > 0))
+
+
+def _middles(pixels: int, parts: int) -> FloatArray:
+    """Pixel coordinates (parts,) of the centres of equal parts of an image side."""
+    return (np.arange(parts) + 0.5) * (pixels / parts) - 0.5
+
+
+def enlarged(field: FloatArray, shape: tuple[int, ...]) -> FloatArray:
+    """Coarse field resized to (H, W) float32, bilinear."""
+    return np.asarray(cv2.resize(field, shape[::-1], interpolation=cv2.INTER_LINEAR))
