@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +22,7 @@ from metric_depth_ros.learning.training.loader import open_with_depth
 from metric_depth_ros.types import BoolArray, Engine, ImageArray, IntArray
 
 Made = TypeVar("Made")
+About = TypeVar("About")
 
 _ARRAYS = ("place", "group", "family")
 # Of the groups of pictures (``Dataset.group``), one of this many is for validation.
@@ -60,17 +63,17 @@ class ChosenPictures:
         return cls(sets, place, group, family)
 
     @classmethod
-    def stored(cls, path: Path, arrays: Mapping[str, Any], about: Mapping[str, Any]) -> ChosenPictures:
-        """The pictures of a file that holds ``arrays`` and ``about``.
+    def stored(cls, path: Path, arrays: Mapping[str, Any], about: Any) -> ChosenPictures:
+        """The pictures of a file that holds ``arrays``, and ``about`` with ``data`` and ``frames``.
 
         Raises:
             InputError: a dataset is gone or has fewer frames.
         """
         try:
-            sets = [open_dataset(folder) for folder in about["data"]]
+            sets = [open_dataset(folder) for folder in about.data]
         except InputError as error:
             raise InputError(f"{path}: made of data that is gone: {error}") from error
-        for data, frames in zip(sets, about["frames"], strict=True):
+        for data, frames in zip(sets, about.frames, strict=True):
             if len(data) < frames:
                 raise InputError(f"{path}: {data.path} has {len(data)} frames, had {frames}. Make them anew.")
         return cls(sets, *(arrays[name] for name in _ARRAYS))
@@ -147,3 +150,41 @@ def engines_for(config: EngineConfig, threads: int) -> list[DepthEngine | Metric
     if threads < 1:
         raise ConfigError(f"threads: {threads}; needed at least 1.")
     return [build_engine(replace(config, threads=1)) for _ in range(threads)]
+
+
+def save_about(path: Path, arrays: Mapping[str, Any], about: Any) -> None:
+    """Writes arrays and the dataclass ``about`` to a .npz file, whole or not at all. Raises InputError."""
+    growing = path.with_suffix(".tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with growing.open("wb") as file:
+            np.savez(file, **arrays, about=json.dumps(asdict(about)))
+        os.replace(growing, path)
+    except OSError as error:
+        raise InputError(f"{path.parent}: {error.strerror}; needed a folder to write to.") from error
+
+
+def load_about(path: Path, kind: type[About], made_by: str) -> tuple[dict[str, Any], About]:
+    """Arrays of a file of ``save_about``, and its ``about`` of this kind.
+
+    Raises:
+        InputError: there is none, or it is of another kind; ``made_by`` says what makes it.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = dict(stored)
+        told = json.loads(str(arrays.pop("about")))
+        return arrays, kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in told.items()})
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); needed what {made_by} makes.") from error
+
+
+def check_same_about(what: str, about: Any, before: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Raises ConfigError if a run is resumed with other data; ``before``: fields of its own ``about``."""
+    now = asdict(about)
+    for name in names:
+        if before[name] != now[name]:
+            raise ConfigError(
+                f"{what}: {name} {now[name]!r}; the run that is resumed has {before[name]!r}. Name the run's "
+                f"own {what}, or begin anew."
+            )

@@ -7,10 +7,12 @@ once per step. On a GPU there is one part.
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, Protocol, TypeVar
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -81,6 +83,21 @@ class Workers(Generic[Part]):
         loss = self._objective(network, batch)
         gradients = torch.autograd.grad(loss, self._parameters)
         return float(loss.detach()), list(gradients)
+
+
+def settle_threads(device: str, rank: Rank, threads: int, most: int) -> int:
+    """Sets the threads of torch and OpenCV, and returns in how many parts a batch is computed.
+
+    On a CPU and without other processes these are ``threads`` (0: one per core), up to ``most``; else one.
+    """
+    parts = 1
+    if device == "cpu":
+        if rank.count == 1:
+            parts = max(1, min(threads or os.cpu_count() or 1, most))
+        torch.set_num_threads(1 if parts > 1 else threads or 1)
+        torch.set_flush_denormal(True)
+    cv2.setNumThreads(1)
+    return parts
 
 
 def normalised(image: ImageArray, device: Any) -> Tensor:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -31,7 +30,7 @@ from metric_depth_ros.learning.training.metric_solver.settings import MetricSolv
 from metric_depth_ros.learning.training.metric_solver.validation import SCORES, FocusScore, FocusValidation
 from metric_depth_ros.learning.training.ranks import Rank, join_ranks, leave_ranks
 from metric_depth_ros.learning.training.settings import grown_size
-from metric_depth_ros.learning.training.workers import Workers, normalised
+from metric_depth_ros.learning.training.workers import Workers, normalised, settle_threads
 from metric_depth_ros.near_far import is_pool
 from metric_depth_ros.types import FloatArray
 
@@ -64,14 +63,7 @@ class MetricSolverTrainer(Trainer):
         self._device = choose_device(settings.device)
         rank = join_ranks(self._device)
         _check(settings, rank, resume)
-        alone_on_processor = self._device == "cpu" and rank.count == 1
-        self._parts = (
-            min(settings.threads or os.cpu_count() or 1, settings.batch) if alone_on_processor else 1
-        )
-        if self._device == "cpu":
-            torch.set_num_threads(1 if self._parts > 1 else settings.threads or 1)
-            torch.set_flush_denormal(True)
-        cv2.setNumThreads(1)
+        self._parts = settle_threads(self._device, rank, settings.threads, settings.batch)
         torch.manual_seed(settings.seed)
         self._samples = Samples(settings.data, families=settings.families, canonical=settings.canonical)
         state = checkpoint.load(settings.out) if resume else None

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
 from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.datasets import Dataset
-from metric_depth_ros.errors import InputError
 from metric_depth_ros.learning.training.basis.cache import FARTHEST_M
-from metric_depth_ros.learning.training.chosen import ChosenPictures, engines_for
+from metric_depth_ros.learning.training.chosen import ChosenPictures, engines_for, load_about, save_about
 from metric_depth_ros.learning.training.loader import canonical_focal
 from metric_depth_ros.scale import best_scale, bounds_of, unit_depth
 from metric_depth_ros.types import Engine, FloatArray, ImageArray, IntArray
@@ -48,7 +44,7 @@ class About:
     engine: str
     metric: bool
     canonical: bool
-    digest: str = ""
+    digest: str
 
 
 class ScaleTargets:
@@ -68,15 +64,10 @@ class ScaleTargets:
             InputError: there are no targets, their data is gone or has changed, or nothing is left.
         """
         path = Path(folder) / FILE
-        try:
-            with np.load(path, allow_pickle=False) as stored:
-                arrays = dict(stored)
-                log_scale, about = arrays["log_scale"], json.loads(str(arrays["about"]))
-        except (OSError, KeyError, ValueError) as error:
-            raise InputError(f"{path}: cannot be read ({error}); needed targets of train scale.") from error
-        self.about = About(**{**about, "data": tuple(about["data"]), "frames": tuple(about["frames"])})
+        arrays, self.about = load_about(path, About, "train scale")
+        log_scale = arrays["log_scale"]
         self.log_scale: FloatArray = log_scale.astype(np.float32)
-        self._pictures = ChosenPictures.stored(path, arrays, about)
+        self._pictures = ChosenPictures.stored(path, arrays, self.about)
         used = self._pictures.of_families(families)
         kept = used.copy()
         if filtered and used.any():
@@ -122,19 +113,7 @@ def write_targets(
     arrays = {**pictures.arrays, "log_scale": np.array(found)[known]}
     digest = hashlib.sha256(arrays["place"].tobytes() + arrays["log_scale"].tobytes()).hexdigest()
     about = About(**pictures.about, engine=said.network, metric=metric, canonical=canonical, digest=digest)
-    _write(Path(out), arrays, about)
-
-
-def _write(out: Path, arrays: Mapping[str, Any], about: About) -> None:
-    """Writes the targets whole or not at all. Raises InputError."""
-    growing = out / f"{FILE}.tmp"
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with growing.open("wb") as file:
-            np.savez(file, **arrays, about=json.dumps(asdict(about)))
-        os.replace(growing, out / FILE)
-    except OSError as error:
-        raise InputError(f"{out}: {error.strerror}; needed a folder to write to.") from error
+    save_about(Path(out) / FILE, arrays, about)
 
 
 def _log_scale(engine: Engine, data: Dataset, index: int, *, canonical: bool) -> float:

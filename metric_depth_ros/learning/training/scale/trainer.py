@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.learning.models.scale_network import ScaleNetwork, ScaleNetworkConfig
 from metric_depth_ros.learning.training import checkpoint
 from metric_depth_ros.learning.training.augment import relit, stretched
 from metric_depth_ros.learning.training.checks import check_same
+from metric_depth_ros.learning.training.chosen import check_same_about
 from metric_depth_ros.learning.training.loader import Stream, evenly
 from metric_depth_ros.learning.training.loop import Trainer
 from metric_depth_ros.learning.training.scale.settings import ScaleSettings, check_settings
@@ -195,11 +195,6 @@ def build_scale_network(state: dict[str, Any], *, weights: str = "best") -> Scal
 
 def _check_same_run(settings: ScaleSettings, targets: ScaleTargets, state: dict[str, Any]) -> None:
     """Raises ConfigError if a run is resumed with other settings or other targets."""
-    before, now = state["about"]["targets"], asdict(targets.about)
-    for name in ("engine", "metric", "canonical", "digest"):
-        if before[name] != now[name]:
-            raise ConfigError(
-                f"targets: {name} {now[name]!r}; the run that is resumed has {before[name]!r}. Name the "
-                "run's own targets, or begin anew."
-            )
+    names = ("engine", "metric", "canonical", "digest")
+    check_same_about("targets", targets.about, state["about"]["targets"], names)
     check_same(settings, state["settings"], _SAME)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ from metric_depth_ros.engines.manifest import TOKENS
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.learning.models.text_encoder import TextEncoder
 from metric_depth_ros.learning.training.basis.cache import FARTHEST_M
-from metric_depth_ros.learning.training.chosen import ChosenPictures, engines_for
+from metric_depth_ros.learning.training.chosen import ChosenPictures, engines_for, load_about, save_about
 from metric_depth_ros.learning.training.loader import canonical_focal
 from metric_depth_ros.priors.text import NEUTRAL
 from metric_depth_ros.scale import unit_depth
@@ -70,16 +68,12 @@ class TR2MExamples:
     def __init__(self, folder: str | Path, *, families: Sequence[str] = ()) -> None:
         """``families``: kinds of scenes. Raises InputError if they are missing, gone, or nothing is left."""
         path = Path(folder) / FILE
+        arrays, self.about = load_about(path, About, "train tr2m")
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                arrays = dict(stored)
-            about = json.loads(str(arrays["about"]))
             self._maps = [np.load(path.parent / f"{name}.npy", mmap_mode="r") for name in _MAPS]
-        except (OSError, KeyError, ValueError) as error:
-            raise InputError(f"{path}: cannot be read ({error}); needed what train tr2m writes.") from error
-        told: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in about.items()}
-        self.about = About(**told)
-        self._pictures = ChosenPictures.stored(path, arrays, about)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path.parent}: maps cannot be read ({error}). Make them anew.") from error
+        self._pictures = ChosenPictures.stored(path, arrays, self.about)
         self._sentences = Sentences(arrays["tokens"], arrays["ends"])
         self._said: IntArray = arrays["said"]
         self._said_held_out: IntArray = arrays["said_held_out"]
@@ -179,8 +173,9 @@ def write_examples(
         pieces=pieces,
         digest=digest.hexdigest(),
     )
+    _write_maps(Path(out), maps)
     arrays = {**pictures.arrays, **words, "mean_log_depth": np.mean(medians)}
-    _write(Path(out), {**arrays, "about": json.dumps(asdict(about))}, maps)
+    save_about(Path(out) / FILE, arrays, about)
 
 
 def _example(
@@ -217,15 +212,11 @@ def _words(pictures: ChosenPictures, encoder: TextEncoder) -> tuple[dict[str, An
     return arrays, tuple(sorted(pieces))
 
 
-def _write(out: Path, arrays: Mapping[str, Any], maps: Sequence[tuple[FloatArray, FloatArray]]) -> None:
-    """Writes the files; the small one, which says that all are there, last. Raises InputError."""
-    growing = out / f"{FILE}.tmp"
+def _write_maps(out: Path, maps: Sequence[tuple[FloatArray, FloatArray]]) -> None:
+    """Writes the files of the maps. Raises InputError."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, part in zip(_MAPS, zip(*maps, strict=True), strict=True):
             np.save(out / f"{name}.npy", np.stack(part))
-        with growing.open("wb") as file:
-            np.savez(file, **arrays)
-        os.replace(growing, out / FILE)
     except OSError as error:
         raise InputError(f"{out}: {error.strerror}; needed a folder to write to.") from error

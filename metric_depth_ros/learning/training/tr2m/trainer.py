@@ -6,33 +6,31 @@ Under torchrun every GPU processes a part of the batch.
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.evaluation.metrics import abs_rel, delta
 from metric_depth_ros.learning.models.metric_solver import DINO, DinoEncoder
 from metric_depth_ros.learning.models.tr2m import PAPER, TR2M, TR2MConfig, metric_depth
 from metric_depth_ros.learning.training import checkpoint
 from metric_depth_ros.learning.training.augment import relit, stretched
 from metric_depth_ros.learning.training.checks import check_same, choose_device
+from metric_depth_ros.learning.training.chosen import check_same_about
 from metric_depth_ros.learning.training.loader import Stream, evenly
 from metric_depth_ros.learning.training.loop import Trainer
 from metric_depth_ros.learning.training.ranks import join_ranks, leave_ranks
 from metric_depth_ros.learning.training.tr2m import losses
 from metric_depth_ros.learning.training.tr2m.examples import TR2MExamples
 from metric_depth_ros.learning.training.tr2m.settings import TR2MSettings, check_settings
-from metric_depth_ros.learning.training.workers import Workers, normalised
+from metric_depth_ros.learning.training.workers import Workers, normalised, settle_threads
 from metric_depth_ros.types import FloatArray, ImageArray, IntArray
 
 # Settings that must not change when a run is resumed.
@@ -117,14 +115,8 @@ class TR2MTrainer(Trainer):
         rank = join_ranks(self._device)
         check_settings(settings, rank, resume)
         self.examples = TR2MExamples(settings.examples, families=settings.families)
-        self._parts = 1
-        if self._device == "cpu" and rank.count == 1:
-            most = settings.batch // 2 if settings.contrast else settings.batch
-            self._parts = max(1, min(settings.threads or os.cpu_count() or 1, most))
-        if self._device == "cpu":
-            torch.set_num_threads(1 if self._parts > 1 else settings.threads or 1)
-            torch.set_flush_denormal(True)
-        cv2.setNumThreads(1)
+        least = 2 if settings.contrast else 1  # contrast compares a picture with another one of its part
+        self._parts = settle_threads(self._device, rank, settings.threads, settings.batch // least)
         torch.manual_seed(settings.seed)
         state = checkpoint.load(settings.out) if resume else None
         if state:
@@ -328,11 +320,6 @@ def _begin_with(network: TR2M, encoder: str, weights: str) -> None:
 
 def _check_same_run(settings: TR2MSettings, examples: TR2MExamples, state: dict[str, Any]) -> None:
     """Raises ConfigError if a run is resumed with other settings or other examples."""
-    before, now = state["about"]["examples"], asdict(examples.about)
-    for name in ("engine", "metric", "canonical", "text_digest", "digest"):
-        if before[name] != now[name]:
-            raise ConfigError(
-                f"examples: {name} {now[name]!r}; the run that is resumed has {before[name]!r}. Name the "
-                "run's own examples, or begin anew."
-            )
+    names = ("engine", "metric", "canonical", "text_digest", "digest")
+    check_same_about("examples", examples.about, state["about"]["examples"], names)
     check_same(settings, state["settings"], _SAME)
