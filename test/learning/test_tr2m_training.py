@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import subprocess
 import sys
 
 import numpy as np
@@ -574,3 +576,18 @@ def test_without_a_camera_a_canonical_network_says_so(exported, toy_manifest):
     relative = RelativeDepth(np.ones((48, 64), np.float32), "inverse_depth", network="toy")
     with pytest.raises(InputError, match="needs the focal length"):
         prior(PriorInput(np.zeros((48, 64, 3), np.uint8), relative))
+
+
+@pytest.mark.parametrize("more", [[], ["--inputs", "image"], ["--maps", "scale", "--no-contrast"]])
+def test_two_processes_train_one_network(examples, tmp_path, more):
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+        "-m", "metric_depth_ros.cli", "train", "tr2m", "--examples", str(examples), "--out", str(tmp_path),
+        "--steps", "2", "--batch", "4", "--size", "64x48", "--look-every", "1", "--encoder", "tiny", *more,
+    ]  # fmt: skip
+    found = subprocess.run(
+        command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=120
+    )
+    assert found.returncode == 0, found.stderr[-6000:]
+    assert load_tr2m(tmp_path)[1]["step"] == 2
+    assert found.stdout.count(" no words: ") == 2  # one of them speaks and writes
