@@ -191,6 +191,37 @@ def test_metres_without_anchors_tell_near_scenes_from_far_ones(metric_solver):
     assert np.mean(ours) < np.mean(constant)
 
 
+@pytest.mark.parametrize("name", ["tr2m.onnx", "tr2m_text.onnx", "scale.onnx"])
+def test_what_priors_bring_is_small(name):
+    assert share_path(f"config/models/{name}").stat().st_size < 15e6
+
+
+def test_maps_of_a_described_picture_are_better_than_one_depth_and_wrong_words_are_worse():
+    """On rendered scenes that were not trained on, in words that training never sees."""
+    pytest.importorskip("embreex")
+    pytest.importorskip("tokenizers")
+    from metric_depth_ros.priors import build_prior
+    from metric_depth_ros.types import PriorInput
+    from metric_depth_synthetic.dataset import SyntheticDataset
+
+    prior, engine = build_prior("tr2m", EngineConfig()), build_engine(EngineConfig(runtime="onnxruntime"))
+    data = SyntheticDataset(["room", "tabletop", "street"], seed=987_654, views_per_scene=1)
+    errors: dict[str, list[float]] = {"words": [], "wrong words": [], "one depth": []}
+    for index in range(24):
+        view = data[index]
+        known = np.isfinite(view.depth)
+        relative = engine.predict(view.image)
+        told = {"words": index, "wrong words": index + 1}  # of another kind of scene
+        for row, number in told.items():
+            words = data.words(number, data[number].labels)["held_out_descriptions"][0]
+            found = prior(PriorInput(view.image, relative, view.camera, description=words)).depth
+            errors[row].append(np.median(np.abs(np.log(found / view.depth)[known])))
+        errors["one depth"].append(np.median(np.abs(np.log(4.0 / view.depth)[known])))
+    means = {row: np.mean(values) for row, values in errors.items()}
+    assert means["words"] < 0.6 * means["one depth"]
+    assert means["words"] < 0.8 * means["wrong words"]
+
+
 def test_the_scale_of_a_picture_is_better_than_one_for_all():
     """On rendered scenes that were not trained on; the one depth is chosen knowing them all."""
     pytest.importorskip("embreex")

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from metric_depth_ros.engines.manifest import TOKENS, InputManifest, TR2MManifest
-from metric_depth_ros.errors import ConfigError
+from metric_depth_ros.errors import ConfigError, ModelError
 from metric_depth_ros.learning.export.description import described_file, write_manifest
 from metric_depth_ros.learning.export.files import Exported, Wanted, check_sizes
-from metric_depth_ros.learning.export.graph import check_parity, difference, write_verified
-from metric_depth_ros.learning.export.half import PARITY_HALF, halve_weights
+from metric_depth_ros.learning.export.graph import Difference, write_verified
+from metric_depth_ros.learning.export.half import halve_weights
 from metric_depth_ros.learning.models.encoder import MEAN, STD, folded
 from metric_depth_ros.learning.models.metric_solver import DINO, PATCH
 from metric_depth_ros.learning.models.tr2m import TR2M
 from metric_depth_ros.priors import TR2MPrior
+from metric_depth_ros.runtimes import build_runtime
 from metric_depth_ros.types import FloatArray
 
 _IMAGE, _OUTPUTS = "image", ["scale", "shift"]
+# Largest root-mean-square difference of the maps' logarithm from torch's, with weights in float16.
+_PARITY = 0.02
 
 
 class _Maps(nn.Module):  # type: ignore[misc]  # torch carries no types here
@@ -60,8 +64,7 @@ def export_tr2m(network: TR2M, wanted: Wanted, about: Mapping[str, Any], text: P
     found = write_verified(maps, path, examples, _OUTPUTS)
     if not dino:
         halve_weights(path)
-        found = difference(maps, path, examples, _OUTPUTS)
-        check_parity(path, found.rms, PARITY_HALF)
+        found = _log_difference(maps, path, examples)
     examples_of = about["examples"]
     manifest = TR2MManifest(
         name=wanted.name,
@@ -81,6 +84,20 @@ def export_tr2m(network: TR2M, wanted: Wanted, about: Mapping[str, Any], text: P
     comment = f"Scale and shift maps for {manifest.maps_of} (TR2M, paper 003). For solver.prior."
     write_manifest(manifest, path.with_suffix(".yaml"), comment, TR2MPrior.load)
     return Exported(path.with_suffix(".yaml"), (path,), found)
+
+
+def _log_difference(maps: _Maps, path: Path, examples: Sequence[Mapping[str, FloatArray]]) -> Difference:
+    """Difference of the logarithm of a file's maps from torch's. Raises ModelError if it is above 2 %."""
+    runtime, apart = build_runtime("onnxruntime", path, threads=1), []
+    for inputs in examples:
+        found = runtime.run(inputs)
+        with torch.inference_mode():
+            told = maps(*(torch.from_numpy(value) for value in inputs.values()))
+        apart += [np.log(found[name] / map_.numpy()) for name, map_ in zip(_OUTPUTS, told, strict=True)]
+    rms = max(float(np.sqrt(np.square(each).mean())) for each in apart)
+    if not rms <= _PARITY:
+        raise ModelError(f"{path}: maps differ from torch's by {rms:.1%}; needed {_PARITY:.0%}.")
+    return Difference(max(float(np.abs(each).max()) for each in apart), rms)
 
 
 def check_exportable(network: TR2M, wanted: Wanted, about: Mapping[str, Any]) -> None:
