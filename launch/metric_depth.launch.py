@@ -29,6 +29,8 @@ SETTINGS = {
     "extrinsics": ("extrinsics.source", "tf or parameters"),
     "solver": ("solver.name", "name of the solver; auto chooses one"),
     "focus": ("solver.focus_m", "metres up to which depth should be most precise, a task's name, or off"),
+    "prior": ("solver.prior", "metric depth without anchors: scale_cnn, tr2m, metric_solver, a manifest"),
+    "description": ("solver.description", "what the scene is, in words, for tr2m"),
     "use_sim_time": ("use_sim_time", "take the time from /clock: true or false"),
 }
 TOPICS = {
@@ -37,10 +39,12 @@ TOPICS = {
     "anchors": "anchors",
     "regions": "regions",
     "focus_topic": "focus",
+    "description_topic": "description",
     "depth": "depth/image_rect",
     "depth_camera_info": "depth/camera_info",
     "sigma": "depth/sigma",
     "points": "depth/points",
+    "info": "depth/info",
 }
 
 
