@@ -105,7 +105,8 @@ def _described(manifest: Manifest, path: Path, name: str) -> Path:
         data={},
         fp16=None,
     )
-    comment = f"{manifest.name}, and behind it a basis generator: {BASIS}, {MISFIT} are for the solver basis."
+    outputs = f"{BASIS}, {MISFIT} are for the solvers basis and paper_basis."
+    comment = f"{manifest.name}, and behind it a basis generator: {outputs}"
     write_manifest(described, path.with_suffix(".yaml"), comment)
     return path.with_suffix(".yaml")
 
