@@ -157,7 +157,7 @@ def engine_for_all(config: Config, changes: Sequence[dict[str, Any]]) -> EngineC
     from metric_depth_ros.errors import ConfigError
     from metric_depth_ros.pipeline import engine_for
 
-    wanted = {engine_for(updated(config, each)): each for each in changes}
+    wanted = dict.fromkeys(engine_for(updated(config, each)) for each in changes)
     others = [engine for engine in wanted if engine != config.engine]
     if len(others) > 1:
         names = " and ".join(Path(engine.manifest).stem for engine in others)

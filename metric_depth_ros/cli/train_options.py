@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,6 +106,35 @@ def in_steps(settings: Any, epochs: float | None, count: Callable[[], int]) -> A
     if epochs is None:
         return settings
     return replace(settings, steps=math.ceil(epochs * count() / settings.batch))
+
+
+def in_budget(settings: Any, args: argparse.Namespace, epochs: float, count: int) -> Any:
+    """Settings with the budget told in steps or passes over ``count`` images; none told: ``epochs``."""
+    told = args.minutes is not None or args.steps is not None
+    return in_steps(settings, None if told else args.epochs or epochs, lambda: count)
+
+
+def must_be_written(file: Path, what: str, args: argparse.Namespace, flags: Sequence[str]) -> bool:
+    """Whether what a run keeps of its data is still missing.
+
+    Raises:
+        ConfigError: it is there, and so is one of the flags that say what it is made of; or it is missing,
+            and there is no --data to make it of.
+    """
+    from metric_depth_ros.errors import ConfigError
+
+    folder = file.parent
+    if not file.is_file():
+        if not args.data:
+            raise ConfigError(f"{folder}: no {what} yet, and no --data to make them of. Name folders.")
+        return True
+    if any(getattr(args, flag.replace("-", "_")) for flag in flags):
+        *most, last = (f"--{flag}" for flag in flags)
+        raise ConfigError(
+            f"{folder}: holds {what} already, made as their own flags said. Leave out {', '.join(most)} and "
+            f"{last}, or name another --{what}."
+        )
+    return False
 
 
 def show_progress(written: Iterable[int], count: int, what: str) -> None:

@@ -13,7 +13,8 @@ from metric_depth_ros.cli.train_options import (
     add_encoder,
     add_run,
     encoder_weights,
-    in_steps,
+    in_budget,
+    must_be_written,
     need_torch,
     run_settings,
     run_to_end,
@@ -87,8 +88,7 @@ def run_scale(args: argparse.Namespace) -> int:
     settings = _settings(args)
     check_settings(settings, args.resume)
     count = _targets(args, settings)
-    epochs = None if args.minutes is not None or args.steps is not None else args.epochs or _EPOCHS
-    settings = in_steps(settings, epochs, lambda: count)
+    settings = in_budget(settings, args, _EPOCHS, count)
     if args.look_every is None:
         settings = replace(settings, look_every=math.ceil(_VALIDATION * count / settings.batch))
     return run_to_end(ScaleTrainer(settings, resume=args.resume), "scale-export")
@@ -128,19 +128,10 @@ def _settings(args: argparse.Namespace) -> Any:
 def _targets(args: argparse.Namespace, settings: Any) -> int:
     """Writes the targets unless they are there; returns the number of pictures to train on."""
     from metric_depth_ros.config import EngineConfig
-    from metric_depth_ros.errors import ConfigError
     from metric_depth_ros.learning.training.scale.targets import FILE, ScaleTargets, write_targets
 
     folder = Path(settings.targets)
-    there = (folder / FILE).is_file()
-    if there and (args.data or args.engine or args.no_canonical):
-        raise ConfigError(
-            f"{folder}: holds targets already, made as their own flags said. Leave out --data, --engine and "
-            "--no-canonical, or name another --targets."
-        )
-    if not there:
-        if not args.data:
-            raise ConfigError(f"{folder}: no targets yet, and no --data to make them of. Name folders.")
+    if must_be_written(folder / FILE, "targets", args, ("data", "engine", "no-canonical")):
         written = write_targets(
             args.data, EngineConfig(manifest=args.engine), folder, count=args.count, seed=args.seed,
             canonical=not args.no_canonical, threads=settings.threads or 2,

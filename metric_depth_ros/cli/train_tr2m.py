@@ -11,7 +11,8 @@ from metric_depth_ros.cli.parsing import size_of
 from metric_depth_ros.cli.train_options import (
     add_run,
     encoder_weights,
-    in_steps,
+    in_budget,
+    must_be_written,
     need_torch,
     run_settings,
     run_to_end,
@@ -106,8 +107,7 @@ def run_tr2m(args: argparse.Namespace) -> int:
     settings = _settings(args)
     check_settings(replace(settings, steps=1), Rank(), args.resume)
     count = _examples(args, settings)
-    epochs = None if args.minutes is not None or args.steps is not None else args.epochs or _EPOCHS
-    settings = in_steps(settings, epochs, lambda: count)
+    settings = in_budget(settings, args, _EPOCHS, count)
     if args.look_every is None:
         settings = replace(settings, look_every=max(1, count // settings.batch))
     return run_to_end(TR2MTrainer(settings, resume=args.resume), "tr2m-export")
@@ -181,15 +181,8 @@ def _examples(args: argparse.Namespace, settings: Any) -> int:
     from metric_depth_ros.learning.training.tr2m.examples import FILE, TR2MExamples, write_examples
 
     folder = Path(settings.examples)
-    there = (folder / FILE).is_file()
-    if there and (args.data or args.engine or args.no_canonical or args.text_encoder):
-        raise ConfigError(
-            f"{folder}: holds examples already, made as their own flags said. Leave out --data, --engine, "
-            "--text-encoder and --no-canonical, or name another --examples."
-        )
-    if not there:
-        if not args.data:
-            raise ConfigError(f"{folder}: no examples yet, and no --data to make them of. Name folders.")
+    flags = ("data", "engine", "text-encoder", "no-canonical")
+    if must_be_written(folder / FILE, "examples", args, flags):
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             raise ConfigError(
                 f"{folder}: no examples yet; needed before several processes start. Run the same once "
