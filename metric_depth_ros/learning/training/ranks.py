@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import importlib
 import os
 from dataclasses import dataclass
 
@@ -31,13 +33,19 @@ def join_ranks(device: str) -> Rank:
     if device == "cuda":
         torch.cuda.set_device(rank.local)
     if not torch.distributed.is_initialized():
+        # Torch imports it by itself later: its functions would hold the connection as a default argument.
+        importlib.import_module("torch.distributed.nn.functional")
         torch.distributed.init_process_group("nccl" if device == "cuda" else "gloo")
     return rank
 
 
 def leave_ranks() -> None:
-    """Ends the connection of the processes, if there is one."""
+    """Ends the connection of the processes, if there is one, and its threads.
+
+    A thread that lives on may abort the process when the interpreter ends: nothing may hold the connection.
+    """
     if torch.distributed.is_available() and torch.distributed.is_initialized():
+        gc.collect()  # networks divided among the ranks, dropped before, are in reference cycles
         torch.distributed.destroy_process_group()
 
 

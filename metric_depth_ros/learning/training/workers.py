@@ -68,9 +68,10 @@ class Workers(Generic[Part]):
         return sum(loss * len(part.image) / total for part, (loss, _) in zip(parts, results, strict=True))
 
     def close(self) -> None:
-        """Stops the threads."""
+        """Stops the threads and drops the networks, which hold the connection of the ranks."""
         if self._pool is not None:
             self._pool.shutdown()
+        self._networks.clear()
 
     def _backward(self, batch: Part) -> float:
         # Through the network's own hooks, where several GPUs average their gradients.
