@@ -166,7 +166,7 @@ def engine_for_all(config: Config, changes: Sequence[dict[str, Any]]) -> EngineC
             "one with --engine."
         )
     engine = next(iter(others), config.engine)
-    if engine != config.engine:
+    if len(wanted) > 1:
         print(f"metric_depth: all solvers on {Path(engine.manifest).stem}: one uses maps", file=sys.stderr)
     return engine
 

@@ -35,8 +35,9 @@ BUNDLED = {
     "small": "config/models/small_depth.yaml",
     "tiny": "config/models/tiny_depth.yaml",
 }
-# The default network with a generator of basis maps, by the solver for whose solve it was trained.
+# The default network with a generator of basis maps, by the solver that uses them.
 BUNDLED_WITH_BASIS = {
+    "gaussian_process": "config/models/small_depth_basis.yaml",
     "basis": "config/models/small_depth_basis.yaml",
     "paper_basis": "config/models/small_depth_paper_basis.yaml",
 }

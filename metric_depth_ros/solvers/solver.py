@@ -16,14 +16,12 @@ class Solver(ABC):
 
     Attributes:
         wants_regions: ``solve`` needs ``SolverInput.regions``.
-        wants_maps: learned basis maps among the engine's features improve the result.
         probabilistic: the anchors' sigma is used as stated, and depth comes with a sigma.
         follows_anchors: residuals at the anchors are interpolated already (``solver.residuals``).
         remembers: images without anchors can be solved for a while, after images with anchors.
     """
 
     wants_regions: bool = False
-    wants_maps: bool = False
     probabilistic: bool = False
     follows_anchors: bool = False
     remembers: bool = False

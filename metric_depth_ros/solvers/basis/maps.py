@@ -122,16 +122,27 @@ def find_maps(relative: RelativeDepth, depth: FloatArray, image: ImageArray | No
     Raises:
         InputError: learned maps are required, and the engine gives none, or they are not (K, h, w).
     """
-    found = relative.features.get(BASIS)
-    if wanted == "analytic" or (wanted == "auto" and found is None):
-        return analytic_maps(depth, image)
-    if found is None or found.ndim != 3:
-        given = "no basis maps" if found is None else f"maps of shape {found.shape}"
+    found = None if wanted == "analytic" else learned_maps(relative)
+    if found is None and wanted == "learned":
         raise InputError(
-            f"basis: the engine gives {given}; needed (K, h, w) under the name 'basis'. Set "
-            "solver.basis.maps to auto or analytic, start with solver.name basis and the default network, "
-            "which then has maps, or with a generator of your own (metric_depth train basis)."
+            "basis: the engine gives no basis maps, (K, h, w) under the name 'basis'. Set solver.basis.maps "
+            "to auto or analytic, start with the default network, which has maps, or with a generator of "
+            "your own (metric_depth train basis)."
         )
+    return found or analytic_maps(depth, image)
+
+
+def learned_maps(relative: RelativeDepth) -> Maps | None:
+    """Basis maps among an engine's features, and their misfit; None if it gives none.
+
+    Raises:
+        InputError: they are not (K, h, w).
+    """
+    found = relative.features.get(BASIS)
+    if found is None:
+        return None
+    if found.ndim != 3:
+        raise InputError(f"basis: the engine gives maps of shape {found.shape}; needed (K, h, w).")
     values = np.asarray(found, np.float32)
     misfit = relative.features.get(MISFIT)
     if misfit is None:

@@ -64,7 +64,6 @@ class Basis(Solver):
     K changes, and when new anchors contradict it.
     """
 
-    wants_maps = True
     probabilistic = True
 
     def __init__(self, config: SolverConfig, *, guards: bool = True) -> None:

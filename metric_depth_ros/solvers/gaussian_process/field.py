@@ -1,7 +1,7 @@
 """Field that corrects the network's log depth: one process over the image, or its local part in tiles.
 
 Up to 128 anchors are fitted together. Of more, an even selection of 128, at most half of them,
-determines what is global (constant, slope, smooth field); given that, the local field is fitted in
+determines what is global (constant, slope, maps, smooth field); given that, the local field is fitted in
 overlapping tiles to the anchors nearest to each. So the time grows linearly.
 """
 
@@ -59,7 +59,7 @@ class _Data:
     """Anchors as values of the process.
 
     Attributes:
-        features: (N, 6).
+        features: (N, 7 + K).
         values: (N,).
         noise: (N,) variances of the values.
         suspect: (N,) which values to leave out at first; None: no doubts.
@@ -136,15 +136,18 @@ def _sigma(scale: float, variance: FloatArray) -> FloatArray:
 
 
 def _smooth(places: Places, process: GaussianProcess) -> FloatArray:
-    """Constant and smooth field (rows, columns) of a process, computed at few places."""
-    few = places.sparse().sparse()
+    """Constant, smooth field and learned maps (rows, columns) of a process, computed at few places."""
+    few, shape = places.sparse().sparse(), places.features.shape[:2]
     smooth = process.smooth_mean(few.features.reshape(-1, FEATURES)).reshape(few.features.shape[:2])
-    return enlarged(smooth, places.features.shape[:2])
+    found = enlarged(smooth, shape)
+    if places.maps is not None:
+        found += enlarged(places.maps.field(process.map_weights), shape)
+    return found
 
 
 def _variance(places: Places, process: GaussianProcess) -> FloatArray:
     """Variance (rows, columns) of a process."""
-    return process.variance(places.features.reshape(-1, FEATURES)).reshape(places.features.shape[:2])
+    return process.variance(places.with_maps()).reshape(places.features.shape[:2])
 
 
 def _over_tiles(

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from metric_depth_ros.solvers.gaussian_process.process import FEATURES, Covariance
+from metric_depth_ros.solvers.basis.maps import Maps
+from metric_depth_ros.solvers.gaussian_process.process import FEATURES, GAIN, Covariance
 from metric_depth_ros.types import FloatArray, ImageArray
 
 # Number of places of the sparse lattice, at which the variance is computed.
 _SPARSE = 1200
 # Places of the lattice across and down in each of its cells: up to so many anchors, and with more.
 _FEW_ANCHORS, _OF_FEW, _OF_MANY = 600, 2, 4
+# How uncertain a place is: the root of the maps' misfit over its median, which counts within these bounds.
+_BOUNDS = (1 / 3, 3.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,14 +24,16 @@ class Places:
     """Lattice of places over the image.
 
     Attributes:
-        features: (rows, columns, 6) float32, see ``process``.
+        features: (rows, columns, 7) float32, see ``process``.
         size: width and height of the image in pixels.
         step: of the sparse lattice in places.
+        maps: K learned maps of the image, or None.
     """
 
     features: FloatArray
     size: tuple[int, int]
     step: int
+    maps: Maps | None
 
     @property
     def u(self) -> FloatArray:
@@ -41,13 +46,22 @@ class Places:
         return _middles(self.size[1], self.features.shape[0])
 
     def at(self, uv: FloatArray, x: FloatArray) -> FloatArray:
-        """Features (N, 6) of pixels (N, 2) with known x (N,); colours are those of the nearest place."""
+        """Features (N, 7 + K) of pixels (N, 2) with known x (N,); colour and g are of the nearest place."""
         rows, columns = self.features.shape[:2]
         column, row = ((uv + 0.5) * np.array([columns, rows]) / self.size).astype(np.intp).T
         found = self.features[np.minimum(row, rows - 1), np.minimum(column, columns - 1)]
         found[:, :2] = uv / (self.size[0] * self.size[1]) ** 0.5
         found[:, 2] = x
-        return np.asarray(found)
+        return found if self.maps is None else np.hstack([found, self.maps.at(uv, self.size)[0]])
+
+    def with_maps(self) -> FloatArray:
+        """Features (rows columns, 7 + K) of all places."""
+        flat = self.features.reshape(-1, FEATURES)
+        if self.maps is None:
+            return flat
+        size = self.features.shape[1::-1]
+        values = [cv2.resize(each, size, interpolation=cv2.INTER_LINEAR).ravel() for each in self.maps.values]
+        return np.column_stack([flat, *values])
 
     def sparse(self) -> Places:
         """The sparse lattice, with x and colour of a place near the middle of each cell of ``step`` places.
@@ -55,7 +69,7 @@ class Places:
         Its own sparse lattice has cells of 2.
         """
         every = slice(self.step // 2, None, self.step)
-        return Places(_at_middles(self.features[every, every].copy(), self.size), self.size, 2)
+        return Places(_at_middles(self.features[every, every].copy(), self.size), self.size, 2, self.maps)
 
     def columns(self, covariance: Covariance) -> FloatArray:
         """``Covariance.columns`` (8, rows, columns) of all places."""
@@ -63,10 +77,12 @@ class Places:
         return found.reshape(len(found), *self.features.shape[:2])
 
 
-def build_places(logarithm: FloatArray, middle: float, image: ImageArray | None, anchors: int) -> Places:
+def build_places(
+    logarithm: FloatArray, middle: float, image: ImageArray | None, anchors: int, maps: Maps | None = None
+) -> Places:
     """Lattice with x = log relative depth (H, W) minus ``middle``, finer for many anchors.
 
-    Without an image all colours are equal.
+    Without an image all colours are equal, without learned maps all places are equally uncertain.
     """
     height, width = logarithm.shape
     step = _OF_FEW if anchors <= _FEW_ANCHORS else _OF_MANY
@@ -76,12 +92,18 @@ def build_places(logarithm: FloatArray, middle: float, image: ImageArray | None,
     features[..., 2] = _reduced(logarithm, (columns, rows), middle)
     if image is not None:
         small = cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA)
-        features[..., 3:] = cv2.cvtColor(small, cv2.COLOR_RGB2LAB) * np.float32(0.01)
-    return Places(features, (width, height), step)
+        features[..., 3:GAIN] = cv2.cvtColor(small, cv2.COLOR_RGB2LAB) * np.float32(0.01)
+    features[..., GAIN] = 1 if maps is None else enlarged(_uncertainty(maps.misfit), (rows, columns))
+    return Places(features, (width, height), step, maps)
+
+
+def _uncertainty(misfit: FloatArray) -> FloatArray:
+    """How uncertain the places (h, w) of learned maps are; 1 is usual."""
+    return np.asarray(np.sqrt(np.clip(misfit / np.median(misfit), *_BOUNDS)), np.float32)
 
 
 def _at_middles(features: FloatArray, size: tuple[int, int]) -> FloatArray:
-    """Features (rows, columns, 6), with u and v set to those of the middles of equal parts of the image."""
+    """Features (rows, columns, 7), with u and v set to those of the middles of equal parts of the image."""
     (width, height), (rows, columns) = size, features.shape[:2]
     features[..., 0] = _middles(width, columns) / (width * height) ** 0.5
     features[..., 1] = _middles(height, rows)[:, None] / (width * height) ** 0.5

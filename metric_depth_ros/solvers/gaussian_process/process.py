@@ -1,15 +1,17 @@
 """Gaussian process over an image: mean and variance anywhere, from values at a few places.
 
-A place has six features: u and v (in units of the image's mean side, sqrt(W H)), x (log relative
-depth) and its colour (OpenCV's 8-bit CIELAB / 100). The covariance of the process at two places is
+A place has seven features: u and v (in units of the image's mean side, sqrt(W H)), x (log relative
+depth), its colour (OpenCV's 8-bit CIELAB / 100) and g, how uncertain it is (1: as usual); and the values
+E of K learned maps, if the engine gives some. The covariance of the process at two places is
 
-    k = a0^2 + ax^2 x x' + as^2 exp(-(du^2 + dv^2) / (2 ls^2)) + al^2 / (1 + q)
+    k = a0^2 + ax^2 x x' + am^2 E.E' + as^2 exp(-(du^2 + dv^2) / (2 ls^2)) + al^2 g g' / (1 + q)
     q = (du^2 + dv^2) / ll^2 + dx^2 / lx^2 + dcolour^2 / lc^2
 
-a constant, a slope along x, a smooth field over the image, and a local field with long tails that is
-correlated between places close in the image, in relative depth and in colour (a rational quadratic, or
-Cauchy, covariance: Rasmussen and Williams 2006, equations 2.25, 2.26 and 4.19; leave-one-out 5.10 to
-5.12). The solve is exact. One reciprocal per pair of places keeps the whole image affordable.
+a constant, a slope along x, a weight for each map, a smooth field over the image, and a local field with
+long tails that is correlated between places close in the image, in relative depth and in colour (a
+rational quadratic, or Cauchy, covariance: Rasmussen and Williams 2006, equations 2.25, 2.26 and 4.19;
+leave-one-out 5.10 to 5.12). The solve is exact. One reciprocal per pair of places keeps the whole image
+affordable.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ from scipy.linalg import lapack
 from metric_depth_ros.solvers.fitting.observations import medians
 from metric_depth_ros.types import BoolArray, FloatArray
 
-FEATURES = 6
+FEATURES = 7
+# Index of g.
+GAIN = 6
 # Pairs of places per block, so that a block of covariances fits the CPU cache.
 _PAIRS = 1 << 16
 # Matrices up to this size are factored in one call.
@@ -50,6 +54,7 @@ class Covariance:
 
     constant: float = 0.3
     slope: float = 0.3
+    maps: float = 0.7
     smooth: float = 0.18
     smooth_length: float = 0.5
     local: float = 0.12
@@ -60,16 +65,18 @@ class Covariance:
     @property
     def local_field(self) -> Covariance:
         """Covariance of the local field alone."""
-        return replace(self, constant=0.0, slope=0.0, smooth=0.0)
+        return replace(self, constant=0.0, slope=0.0, maps=0.0, smooth=0.0)
 
     def between(self, places: FloatArray, others: FloatArray) -> FloatArray:
-        """Covariances (..., N, M) float32 of places (..., N, 6) with others (..., M, 6)."""
+        """Covariances (..., N, M) float32 of places (..., N, 7 + K) with others (..., M, 7 + K)."""
         k = self.rows(places) @ self.columns(others)
         np.divide(np.float32(1), k, out=k)
         if self.constant or self.smooth:
             k += self.smooth_between(places, others)
         if self.slope:
             k += np.float32(self.slope**2) * places[..., :, None, 2] * others[..., None, :, 2]
+        if self.maps and places.shape[-1] > FEATURES:
+            k += np.float32(self.maps**2) * (places[..., FEATURES:] @ others[..., FEATURES:].swapaxes(-1, -2))
         return np.asarray(k)
 
     def smooth_between(self, places: FloatArray, others: FloatArray) -> FloatArray:
@@ -92,23 +99,31 @@ class Covariance:
         return sums
 
     def at(self, places: FloatArray) -> FloatArray:
-        """Prior variance (..., N) of the process at places (..., N, 6)."""
-        same = self.constant**2 + self.smooth**2 + self.local**2
-        return np.asarray(same + (self.slope * places[..., 2]) ** 2)
+        """Prior variance (..., N) of the process at places (..., N, 7 + K)."""
+        of_maps = self.maps**2 * _squares(places[..., FEATURES:])
+        same = self.constant**2 + self.smooth**2 + (self.slope * places[..., 2]) ** 2
+        return np.asarray(same + of_maps + self.local_at(places))
+
+    def local_at(self, places: FloatArray) -> FloatArray:
+        """Prior variance (..., N) of the local field at places (..., N, 7 + K)."""
+        return np.asarray(np.float32(self.local**2) * np.square(places[..., GAIN]))
 
     def rows(self, places: FloatArray) -> FloatArray:
-        """Left factor (..., N, 8) of places (..., N, 6): ``rows @ columns`` is (1 + q) / al^2."""
-        factor = _rows(self._scaled(places)) * np.float32(self.local**-2)
-        factor[..., FEATURES] += np.float32(self.local**-2)
+        """Left factor (..., N, 8) of places (..., N, 7 + K): ``rows @ columns`` is (1 + q) / (al^2 g g')."""
+        factor = _rows(self._scaled(places))
+        factor[..., GAIN] += 1
+        factor /= np.float32(self.local**2) * places[..., GAIN, None]
         return np.asarray(factor)
 
     def columns(self, places: FloatArray) -> FloatArray:
-        """Right factor (..., 8, M) of places (..., M, 6), see ``rows``."""
-        return _columns(self._scaled(places))
+        """Right factor (..., 8, M) of places (..., M, 7 + K), see ``rows``; its seventh row is 1 / g."""
+        factor = _columns(self._scaled(places))
+        factor /= places[..., None, :, GAIN]
+        return factor
 
     def _scaled(self, places: FloatArray) -> FloatArray:
         lengths = [self.local_length] * 2 + [self.x_length] + [self.colour_length] * 3
-        return np.asarray(places * np.float32(1 / np.array(lengths)), np.float32)
+        return np.asarray(places[..., :GAIN] * np.float32(1 / np.array(lengths)), np.float32)
 
 
 class GaussianProcess:
@@ -133,7 +148,7 @@ class GaussianProcess:
         """Fits the process to the values; the time grows with N^3.
 
         Args:
-            places: (..., N, 6) float32 features.
+            places: (..., N, 7 + K) float32 features.
             values: (..., N) with mean about 0.
             noise: (..., N) variances, positive.
             suspect: (..., N) values to leave out at first; None: all are believed as they are. Otherwise
@@ -180,18 +195,25 @@ class GaussianProcess:
             self._fit(told + variance * np.maximum(square / limit - 1, 0))
 
     def mean(self, places: FloatArray) -> FloatArray:
-        """Posterior mean (..., M) float32 at places (..., M, 6): slope, smooth and local part together."""
+        """Posterior mean (..., M) float32 at places (..., M, 7 + K): global and local part together."""
         return np.asarray(self.global_mean(places) + self.local_mean(places))
 
     def global_mean(self, places: FloatArray) -> FloatArray:
-        """Part (..., M) of the mean without the local field: constant, slope and smooth field."""
-        return np.asarray(self.slope[..., None] * places[..., 2] + self.smooth_mean(places))
+        """Part (..., M) of the mean without the local field: constant, slope, maps and smooth field."""
+        of_maps = _times(places[..., FEATURES:], self.map_weights)
+        return np.asarray(self.slope[..., None] * places[..., 2] + of_maps + self.smooth_mean(places))
 
     @property
     def slope(self) -> FloatArray:
         """Slope (...,) of the mean along x, the same everywhere."""
         moment = np.sum(self._places[..., 2] * self._weights, axis=-1)
         return np.asarray(self._covariance.slope**2 * moment, np.float32)
+
+    @property
+    def map_weights(self) -> FloatArray:
+        """Weights (..., K) of the learned maps in the mean."""
+        moments = _times(self._places[..., FEATURES:].swapaxes(-1, -2), self._weights)
+        return np.asarray(np.float32(self._covariance.maps**2) * moments)
 
     def smooth_mean(self, places: FloatArray) -> FloatArray:
         """Part (..., M) of the mean that depends on u and v alone: constant and smooth field."""
@@ -209,7 +231,8 @@ class GaussianProcess:
         """Posterior variance (M,) of process ``which``, from columns (8, M), if it is but a local field."""
         k = self._rows[which] @ columns
         np.divide(np.float32(1), k, out=k)
-        return self._without(np.float32(self._covariance.local**2), k, which)
+        prior = np.float32(self._covariance.local**2) / np.square(columns[GAIN])
+        return self._without(prior, k, which)
 
     def variance(self, places: FloatArray) -> FloatArray:
         """Posterior variance (..., M) of the process at places (..., M, 6), noise not included."""

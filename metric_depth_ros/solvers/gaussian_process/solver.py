@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from metric_depth_ros.config import SolverConfig
+from metric_depth_ros.solvers.basis.maps import learned_maps
 from metric_depth_ros.solvers.gaussian_process.field import find_field
 from metric_depth_ros.solvers.gaussian_process.places import build_places, enlarged
 from metric_depth_ros.solvers.gaussian_process.process import Covariance
@@ -38,7 +39,8 @@ class GaussianProcessSolver(Solver):
             AnchorError: no anchor lies where the network gives a value.
         """
         trend = find_trend(given.relative, given.anchors, self._config)
-        places = build_places(trend.map, trend.middle, given.image, len(trend.x))
+        maps = learned_maps(given.relative)
+        places = build_places(trend.map, trend.middle, given.image, len(trend.x), maps)
         field = find_field(places, trend, self._covariance, doubting=self._config.robust != "none")
         # log depth = (1 + slope) (map - middle) + mean + level
         rise = 1 + field.slope

@@ -19,7 +19,7 @@ from metric_depth_ros.solvers.fitting.observations import (
     observe,
     usable,
 )
-from metric_depth_ros.solvers.gaussian_process.process import FEATURES, Covariance, GaussianProcess
+from metric_depth_ros.solvers.gaussian_process.process import FEATURES, GAIN, Covariance, GaussianProcess
 from metric_depth_ros.types import Anchors, BoolArray, FloatArray, IntArray, RelativeDepth
 
 NAME = "gaussian_process"  # in errors
@@ -146,6 +146,7 @@ def _left_out_errors(anchors: Anchors, x: FloatArray, side: float) -> FloatArray
     anchors, x = anchors.take(chosen), x[:, chosen]
     features = np.zeros((*x.shape, FEATURES), np.float32)
     features[..., :2], features[..., 2] = anchors.uv / side, x - medians(x)[:, None]
+    features[..., GAIN] = 1
     residual = np.log(anchors.depth.astype(np.float64)) - x
     residual -= medians(residual)[:, None]
     noise = np.broadcast_to(noise_of(anchors), x.shape)

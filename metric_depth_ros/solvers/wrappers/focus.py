@@ -38,7 +38,6 @@ class Focused(Solver):
         self._width = config.focus_width
         self._most = PROCESS_MOST if self._near.probabilistic else _MOST
         self.wants_regions = self._near.wants_regions
-        self.wants_maps = self._near.wants_maps
         self.probabilistic = self._near.probabilistic
         self.remembers = self._near.remembers
 

@@ -38,7 +38,7 @@ class WithPrior(Solver):
     def __init__(self, solver: Solver, *, corrected: bool = False) -> None:
         """``solver``: the one that fits the anchors; ``corrected``: to the prior's map, not the network's."""
         self._solver, self._corrected = solver, corrected
-        self.wants_regions, self.wants_maps = solver.wants_regions, solver.wants_maps
+        self.wants_regions = solver.wants_regions
         self.probabilistic, self.follows_anchors = solver.probabilistic, solver.follows_anchors
         self.remembers = solver.remembers
 

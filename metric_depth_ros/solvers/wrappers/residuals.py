@@ -24,7 +24,7 @@ class SpreadResiduals(Solver):
     def __init__(self, config: SolverConfig, solver: Solver) -> None:
         """``solver``: the one whose residuals are interpolated."""
         self._solver, self._process = solver, GaussianProcessSolver(config)
-        self.wants_regions, self.wants_maps = solver.wants_regions, solver.wants_maps
+        self.wants_regions = solver.wants_regions
         self.remembers = solver.remembers
 
     def solve(self, given: SolverInput) -> MetricDepth:

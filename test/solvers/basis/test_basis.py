@@ -439,7 +439,7 @@ def test_other_maps_forget():
 
 
 def test_the_package_s_network_comes_with_maps_where_the_solver_wants_them():
-    config = Config()
+    config = updated(Config(), {"solver.name": "median"})
     assert engine_for(config) == config.engine
     basis = updated(config, {"solver.name": "basis"})
     for name, file in BUNDLED_WITH_BASIS.items():

@@ -8,6 +8,7 @@ import pytest
 from made_scenes import HEIGHT, WIDTH, U, V, anchors_on, smooth_relative, solver_of
 
 from metric_depth_ros.anchors import sample_bilinear
+from metric_depth_ros.errors import InputError
 from metric_depth_ros.solvers.gaussian_process import field as module
 from metric_depth_ros.solvers.gaussian_process.process import Covariance, GaussianProcess
 from metric_depth_ros.solvers.gaussian_process.tiles import tiled
@@ -17,9 +18,11 @@ from metric_depth_ros.types import Anchors, RelativeDepth
 COVARIANCE = Covariance()
 
 
-def places(n, seed):
-    """Features within an image: u, v, log relative depth, colour."""
-    return np.random.default_rng(seed).uniform(-0.5, 0.5, (n, 6)).astype(np.float32)
+def places(n, seed, maps=3):
+    """Features within an image: u, v, log relative depth, colour, uncertainty; and values of learned maps."""
+    rng = np.random.default_rng(seed)
+    features, uncertainty = rng.uniform(-0.5, 0.5, (n, 6)), rng.uniform(0.6, 1.7, (n, 1))
+    return np.hstack([features, uncertainty, rng.normal(0, 0.1, (n, maps))]).astype(np.float32)
 
 
 def none(values):
@@ -34,14 +37,15 @@ def plain_covariance(a, b):
         for j, q in enumerate(b.astype(np.float64)):
             d = p - q
             flat = d[0] ** 2 + d[1] ** 2
-            apart = flat / 0.13**2 + d[2] ** 2 / 0.19**2 + (d[3:] ** 2).sum() / 0.6**2
-            k[i, j] = 0.3**2 + 0.3**2 * p[2] * q[2]
-            k[i, j] += 0.18**2 * np.exp(-flat / (2 * 0.5**2)) + 0.12**2 / (1 + apart)
+            apart = flat / 0.13**2 + d[2] ** 2 / 0.19**2 + (d[3:6] ** 2).sum() / 0.6**2
+            k[i, j] = 0.3**2 + 0.3**2 * p[2] * q[2] + 0.7**2 * p[7:] @ q[7:]
+            k[i, j] += 0.18**2 * np.exp(-flat / (2 * 0.5**2)) + 0.12**2 * p[6] * q[6] / (1 + apart)
     return k
 
 
-def test_covariance_is_the_equation():
-    a, b = places(7, 0), places(9, 1)
+@pytest.mark.parametrize("maps", [0, 3])
+def test_covariance_is_the_equation(maps):
+    a, b = places(7, 0, maps), places(9, 1, maps)
     np.testing.assert_allclose(COVARIANCE.between(a, b), plain_covariance(a, b), rtol=2e-5)
     np.testing.assert_allclose(COVARIANCE.at(a), np.diag(plain_covariance(a, a)), rtol=1e-5)
 
@@ -136,7 +140,8 @@ def test_a_suspect_anchor_is_not_rejected_if_the_process_predicts_it():
 def test_of_few_values_a_wrong_one_is_doubted_and_hardly_another(n):
     found, false = 0, 0
     for seed in range(20):
-        a, rng = places(n, seed) * np.float32(0.5), np.random.default_rng(seed)
+        a, rng = places(n, seed, maps=0), np.random.default_rng(seed)
+        a[:, :6], a[:, 6] = a[:, :6] / 2, 1
         values = rng.normal(0, 0.03, n)
         values[2] += 0.8
         noise = np.full(n, 5e-4)
@@ -148,7 +153,7 @@ def test_of_few_values_a_wrong_one_is_doubted_and_hardly_another(n):
 
 
 def test_processes_side_by_side_are_those_alone():
-    a, b, rng = places(3 * 40, 12).reshape(3, 40, 6), places(30, 13), np.random.default_rng(14)
+    a, b, rng = places(3 * 40, 12).reshape(3, 40, 10), places(30, 13), np.random.default_rng(14)
     values, noise = rng.normal(0, 0.1, (3, 40)), rng.uniform(1e-3, 4e-3, (3, 40))
     values[1, :3] += 0.8
     local = COVARIANCE.local_field
@@ -306,7 +311,8 @@ def line_and_scale(anchors, values):
 
 def plain_left_out_error(anchors, x):
     """Mean error in log depth of each anchor, predicted by the others around log relative depth x (N,)."""
-    features = np.zeros((len(x), 6))
+    features = np.zeros((len(x), 7))
+    features[:, 6] = 1
     features[:, :2], features[:, 2] = anchors.uv / (WIDTH * HEIGHT) ** 0.5, x - np.median(x)
     residual = np.log(anchors.depth.astype(np.float64)) - x
     noise = 0.01**2 + (anchors.sigma / anchors.depth) ** 2
@@ -406,6 +412,30 @@ def test_a_wall_that_the_network_tilts_is_met_where_its_anchors_are(jitter):
     anchors = Anchors(np.column_stack([u, v]).astype(np.float32), depth, np.full(100, 0.02))
     solved = solver_of("gaussian_process").solve(RelativeDepth(tilted, "depth"), anchors)
     assert np.abs(solved.depth / 4 - 1).mean() < 0.02
+
+
+@pytest.mark.parametrize("count", [12, 400])
+def test_learned_maps_correct_what_no_anchor_sees(count):
+    """The network's error is one map's shape; the anchors are in the left half."""
+    depth = 2 * smooth_relative()
+    shape = np.where(U % 40 < 20, -0.3, 0.3).astype(np.float32)
+    relative = (depth * np.exp(shape)).astype(np.float32)
+    anchors = anchors_on(depth, 2 * count)
+    anchors = anchors.take(anchors.uv[:, 0] < WIDTH / 2)
+    maps = np.stack([shape, np.zeros_like(shape)])
+    uneven = np.where(U < WIDTH - 10, np.float32(0.1), np.float32(0.9))[None]
+
+    def solved(**features):
+        return solver_of("auto").solve(RelativeDepth(relative, "depth", features=features), anchors)
+
+    beyond = np.s_[:, WIDTH * 3 // 4 :]
+    without, found = (np.abs(np.log(solved(**f).depth / depth))[beyond].mean() for f in ({}, {"basis": maps}))
+    assert without > 0.2
+    assert found < 0.1
+    ratio = solved(basis=maps, spread=uneven).sigma / solved(basis=maps).sigma
+    assert ratio[:, -6:].mean() > 1.2 * ratio[:, WIDTH // 2 : -16].mean()
+    with pytest.raises(InputError, match=r"maps of shape \(2,\)"):
+        solved(basis=np.zeros(2, np.float32))
 
 
 def test_robust_none_believes_a_wrong_anchor():
