@@ -330,11 +330,18 @@ def _check_prior(prior: Estimate, engine: Engine, config: Config) -> None:
 
 def engine_for(config: Config) -> EngineConfig:
     """Engine settings; the default network is replaced by one with maps if the solver uses them."""
-    with_basis = BUNDLED_WITH_BASIS.get(config.solver.chosen)
-    default = BUNDLED.get(config.engine.manifest) == BUNDLED[""] and not config.engine.model
-    if with_basis is None or not default or config.solver.basis.maps == "analytic":
-        return config.engine
-    return replace(config.engine, manifest=str(share_path(with_basis)))
+    with_basis, engine = BUNDLED_WITH_BASIS.get(config.solver.chosen), config.engine
+    if with_basis is None or config.solver.basis.maps == "analytic":
+        return engine
+    path = str(share_path(with_basis))
+    if engine.second and _is_default(engine.second):
+        engine = replace(engine, second=path)
+    return replace(engine, manifest=path) if _is_default(engine.manifest) and not engine.model else engine
+
+
+def _is_default(manifest: str) -> bool:
+    """Whether engine.manifest names the default network."""
+    return BUNDLED.get(manifest) == BUNDLED[""]
 
 
 def _warm_up(pipeline: MetricDepthPipeline) -> None:

@@ -26,10 +26,15 @@ def unit_depth(relative: RelativeDepth) -> FloatArray:
     if relative.metric:
         return metres_of(relative)
     depth = positive_depth(relative)
+    return np.asarray(depth / np.float32(middle_of(depth)))
+
+
+def middle_of(depth: FloatArray) -> float:
+    """Median of a depth map (H, W), from about 20,000 of its pixels; 1 if none of them is known."""
     step = max(1, int((depth.size / _SAMPLE) ** 0.5))
     some = depth[::step, ::step]
     known = some[~np.isnan(some)]
-    return np.asarray(depth / np.float32(np.median(known))) if len(known) else depth
+    return float(np.median(known)) if len(known) else 1.0
 
 
 def bounds_of(relative: RelativeDepth) -> tuple[float, float]:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from metric_depth_ros.config import Config
     from metric_depth_ros.evaluation.basis_spectrum import Spectrum
     from metric_depth_ros.evaluation.frames import KnownView
-    from metric_depth_ros.solvers.basis.maps import Maps
+    from metric_depth_ros.solvers.fitting.basis_maps import Maps
     from metric_depth_ros.types import Anchors, MetricDepth
 
 

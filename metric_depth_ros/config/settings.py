@@ -25,6 +25,12 @@ class EngineConfig:
         "manifest of the depth network (YAML), or a bundled one by name: small, tiny; empty: small",
         live=False,
     )
+    second: str = option(
+        "",
+        "manifest of a second depth network, or a bundled one by name, whose depth is averaged with the "
+        "first one's; empty: none",
+        live=False,
+    )
     model: str = option("", "model file; empty: the one that the manifest names, in its folder", live=False)
     runtime: str = option(
         "auto",

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from metric_depth_ros.config import EngineConfig
+from metric_depth_ros.engines.averaged import AveragedEngine
 from metric_depth_ros.engines.depth_engine import DepthEngine
 from metric_depth_ros.engines.manifest import (
     TOKENS,
@@ -27,7 +28,7 @@ from metric_depth_ros.errors import ConfigError, ModelError
 from metric_depth_ros.near_far import focus_of
 from metric_depth_ros.runtimes import Model, Request, Size, choose_runtime
 from metric_depth_ros.share import share_path
-from metric_depth_ros.types import Runtime
+from metric_depth_ros.types import Engine, Runtime
 
 # The networks that come with the package, by their name in engine.manifest; an empty one is the default.
 BUNDLED = {
@@ -59,7 +60,21 @@ def manifest_path(config: EngineConfig) -> Path:
     return path
 
 
-def build_engine(config: EngineConfig, *, anew: bool = False) -> DepthEngine | MetricSolverEngine:
+def build_engine(config: EngineConfig, *, anew: bool = False) -> Engine:
+    """Builds the engine of the configured network or, with ``second``, of two whose depths are averaged.
+
+    Raises what ``build_network`` raises.
+    """
+    first = build_network(config, anew=anew)
+    if not config.second:
+        return first
+    try:
+        return AveragedEngine(first, build_network(second_of(config), anew=anew))
+    except (ConfigError, ModelError) as error:
+        raise type(error)(f"engine.second: {error}") from error
+
+
+def build_network(config: EngineConfig, *, anew: bool = False) -> DepthEngine | MetricSolverEngine:
     """Builds the engine of the configured manifest, else of the package's own network, and runs it once.
 
     Model files are verified. Building a plan for an accelerator may take minutes; the log says so.
@@ -82,8 +97,13 @@ def build_engine(config: EngineConfig, *, anew: bool = False) -> DepthEngine | M
     return _depth(manifest, path, config, request)
 
 
+def second_of(config: EngineConfig) -> EngineConfig:
+    """Settings of the second network: its own manifest, what is left of the first one's."""
+    return dataclasses.replace(config, manifest=config.second, second="", model="", focuses="")
+
+
 def build_depth_engine(config: EngineConfig) -> DepthEngine:
-    """Builds the engine of a network in one file, as ``build_engine``. Raises ModelError for others too."""
+    """Builds the engine of a network in one file, as ``build_network``. Raises ModelError for others too."""
     path = manifest_path(config)
     request = Request(config.runtime, config.precision, config.threads)
     return _depth(load_manifest(path), path, config, request)

@@ -13,13 +13,14 @@ import numpy as np
 
 from metric_depth_ros.config import EngineConfig, RegionsConfig
 from metric_depth_ros.datasets import is_dataset, open_dataset
-from metric_depth_ros.engines import build_engine
+from metric_depth_ros.engines import build_engine, second_of
+from metric_depth_ros.engines.averaged import averaged
 from metric_depth_ros.errors import ConfigError, InputError
 from metric_depth_ros.evaluation.known_depth import KnownDepth, known_depth, known_pixels, unusable_border_px
 from metric_depth_ros.evaluation.places import CAP_M, Place, place_of
 from metric_depth_ros.evaluation.protocols import LEAST_EVALUATED
 from metric_depth_ros.regions import build_segmenter
-from metric_depth_ros.types import Camera, FloatArray, ImageArray, IntArray, Kind, RelativeDepth
+from metric_depth_ros.types import Camera, Engine, FloatArray, ImageArray, IntArray, Kind, RelativeDepth
 
 # A set with this many frames or more is a sequence: its first and last frame represent all of them.
 _SEQUENCE = 5
@@ -95,7 +96,7 @@ def build_source(
     """Source of relative depth: a network or stored outputs.
 
     Args:
-        config: settings of the network.
+        config: settings of the network, and of a second one, which is averaged with stored outputs too.
         engine: a folder of stored outputs (``stored_outputs``), or a manifest instead of the configured one.
         focus_m: focus for networks that take one.
         flip: whether to average the depths of an image and its mirror image (paper 004, section G);
@@ -108,7 +109,8 @@ def build_source(
     if engine is not None and Path(engine).is_dir():
         if flip:
             raise ConfigError(f"flip: {engine} holds stored outputs; needed a network to run.")
-        return stored_outputs(engine)
+        stored = stored_outputs(engine)
+        return _averaged(stored, build_engine(second_of(config))) if config.second else stored
     if engine is not None:
         config = dataclasses.replace(config, manifest=str(engine))
     network = build_engine(config)
@@ -120,6 +122,16 @@ def build_source(
             mirrored = network.predict(turned, focus_m=focus_m, camera=camera)
             found = dataclasses.replace(found, values=(found.values + mirrored.values[:, ::-1]) / 2)
         return found
+
+    return run
+
+
+def _averaged(stored: RelativeSource, second: Engine) -> RelativeSource:
+    """Source of stored outputs averaged with a second network's."""
+
+    def run(set_name: str, frame_id: str, image: ImageArray, camera: Camera | None) -> RelativeDepth:
+        first = stored(set_name, frame_id, image, camera)
+        return averaged(first, second.predict(image, camera=camera))
 
     return run
 

@@ -16,6 +16,7 @@ from metric_depth_ros.cli.evaluate import engine_for_all
 from metric_depth_ros.cli.main import main
 from metric_depth_ros.config import Config, EngineConfig, RegionsConfig, from_flat, updated
 from metric_depth_ros.drawing import charts
+from metric_depth_ros.engines.averaged import averaged
 from metric_depth_ros.errors import AnchorError, ConfigError, InputError, ModelError
 from metric_depth_ros.evaluation import report
 from metric_depth_ros.evaluation.candidates import (
@@ -141,6 +142,14 @@ def test_the_source_is_a_folder_or_a_network(data, toy_manifest):
     np.testing.assert_allclose(network("office", "0", image, None).values, 20 / 255 * ramp(0), atol=0.01)
     with pytest.raises(ModelError, match="nowhere"):
         build_source(EngineConfig(), "nowhere.yaml")
+
+
+def test_stored_outputs_are_averaged_with_a_second_network(data, toy_manifest):
+    image = np.random.default_rng(0).integers(1, 256, (48, 64, 3), np.uint8)
+    stored = build_source(EngineConfig(), data / "outputs")("office", "0", image, None)
+    network = build_source(EngineConfig(), toy_manifest)("office", "0", image, None)
+    both = build_source(EngineConfig(second=str(toy_manifest)), data / "outputs")("office", "0", image, None)
+    np.testing.assert_array_equal(both.values, averaged(stored, network).values)
 
 
 def test_the_network_is_told_the_focus_and_may_be_averaged_with_the_mirrored_picture(monkeypatch, data):

@@ -23,7 +23,7 @@ from metric_depth_ros.learning.export.graph import check_parity, compared, trace
 from metric_depth_ros.learning.models.basis_generator import BasisGenerator, FusedGenerator
 from metric_depth_ros.learning.training.basis.cache import FEATURES, reduced_size
 from metric_depth_ros.runtimes import build_runtime
-from metric_depth_ros.solvers.basis.maps import BASIS, MISFIT
+from metric_depth_ros.solvers.fitting.basis_maps import BASIS, MISFIT
 from metric_depth_ros.types import FloatArray
 
 # The newest opset that torch's older exporter writes.

@@ -14,7 +14,7 @@ import numpy as np
 
 from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.datasets import Dataset, open_dataset
-from metric_depth_ros.engines import build_engine
+from metric_depth_ros.engines import build_network
 from metric_depth_ros.engines.depth_engine import DepthEngine
 from metric_depth_ros.engines.metric_solver import MetricSolverEngine
 from metric_depth_ros.errors import ConfigError, InputError
@@ -149,7 +149,7 @@ def engines_for(config: EngineConfig, threads: int) -> list[DepthEngine | Metric
     """
     if threads < 1:
         raise ConfigError(f"threads: {threads}; needed at least 1.")
-    return [build_engine(replace(config, threads=1)) for _ in range(threads)]
+    return [build_network(replace(config, threads=1)) for _ in range(threads)]
 
 
 def save_about(path: Path, arrays: Mapping[str, Any], about: Any) -> None:

@@ -21,7 +21,8 @@ from metric_depth_ros.solvers.basis.fit import (
     posterior_of,
     with_offset,
 )
-from metric_depth_ros.solvers.basis.maps import UNIT_MISFIT, Maps, find_maps, with_local_maps
+from metric_depth_ros.solvers.basis.maps import UNIT_MISFIT, find_maps, with_local_maps
+from metric_depth_ros.solvers.fitting.basis_maps import Maps
 from metric_depth_ros.solvers.fitting.observations import one_depth, usable
 from metric_depth_ros.solvers.solver import Solver
 from metric_depth_ros.types import FloatArray, MetricDepth, SolverInput

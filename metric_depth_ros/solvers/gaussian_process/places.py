@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from metric_depth_ros.solvers.basis.maps import Maps
+from metric_depth_ros.solvers.fitting.basis_maps import Maps
 from metric_depth_ros.solvers.gaussian_process.process import FEATURES, GAIN, Covariance
 from metric_depth_ros.types import FloatArray, ImageArray
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from metric_depth_ros.config import SolverConfig
-from metric_depth_ros.solvers.basis.maps import learned_maps
+from metric_depth_ros.solvers.fitting.basis_maps import learned_maps
 from metric_depth_ros.solvers.gaussian_process.field import find_field
 from metric_depth_ros.solvers.gaussian_process.places import build_places, enlarged
 from metric_depth_ros.solvers.gaussian_process.process import Covariance

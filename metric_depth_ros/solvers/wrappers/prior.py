@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from metric_depth_ros.errors import AnchorError
-from metric_depth_ros.solvers.basis.maps import BASIS
+from metric_depth_ros.solvers.fitting.basis_maps import BASIS
 from metric_depth_ros.solvers.fitting.observations import DEVIATION
 from metric_depth_ros.solvers.prior_only import prior_depth
 from metric_depth_ros.solvers.solver import Solver

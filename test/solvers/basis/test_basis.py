@@ -16,7 +16,8 @@ from metric_depth_ros.evaluation.basis_spectrum import spectrum, summarised
 from metric_depth_ros.evaluation.metrics import abs_rel, sigma_coverage
 from metric_depth_ros.pipeline import engine_for
 from metric_depth_ros.solvers.basis.fit import Sums, fit_robust, with_offset
-from metric_depth_ros.solvers.basis.maps import Maps, analytic_maps, find_maps, with_local_maps
+from metric_depth_ros.solvers.basis.maps import analytic_maps, find_maps, with_local_maps
+from metric_depth_ros.solvers.fitting.basis_maps import Maps
 from metric_depth_ros.types import Anchors, RelativeDepth
 
 K, SECOND = 4, 10**9

@@ -1,0 +1,54 @@
+"""Two networks that look at every image: their depths are averaged, so that each makes up for the other."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from metric_depth_ros.scale import middle_of, unit_depth
+from metric_depth_ros.types import Camera, Engine, FloatArray, ImageArray, RelativeDepth
+
+
+class AveragedEngine:
+    """Geometric mean of two engines' depths (ours), for any solver. Not thread safe.
+
+    Attributes:
+        label, why: of both.
+        on_cpu: whether one of them runs on the CPU.
+    """
+
+    def __init__(self, first: Engine, second: Engine) -> None:
+        self._first, self._second = first, second
+        self.label, self.why = f"{first.label}; {second.label}", f"{first.why}; {second.why}"
+        self.on_cpu = first.on_cpu or second.on_cpu
+
+    def predict(
+        self, image: ImageArray, *, focus_m: float | None = None, camera: Camera | None = None
+    ) -> RelativeDepth:
+        """Depth (H, W) of an image, as ``averaged`` has it. Raises what the two engines raise."""
+        return averaged(
+            self._first.predict(image, focus_m=focus_m, camera=camera),
+            self._second.predict(image, focus_m=focus_m, camera=camera),
+        )
+
+
+def averaged(first: RelativeDepth, second: RelativeDepth) -> RelativeDepth:
+    """Geometric mean (H, W) float32 of two networks' depths; where only one has a value, that one.
+
+    Depths are divided by their medians; the mean is in metres if one of them is, with its median then (of
+    two, their geometric mean). Features are those of both; of equal names the first one's.
+    """
+    depths = [unit_depth(first), unit_depth(second)]
+    middles = [middle_of(depth) for depth in depths]
+    logarithms = [np.log(depth / np.float32(middle)) for depth, middle in zip(depths, middles, strict=True)]
+    known = [middle for middle, each in zip(middles, (first, second), strict=True) if each.metric]
+    level = np.float32(np.exp(np.mean(np.log(known)))) if known else np.float32(1)
+    features = {**second.features, **first.features}
+    name = f"{first.network}+{second.network}"
+    return RelativeDepth(level * np.exp(_mean(*logarithms)), "depth", bool(known), features, name)
+
+
+def _mean(a: FloatArray, b: FloatArray) -> FloatArray:
+    mean = (a + b) / 2
+    missing = np.isnan(mean)
+    mean[missing] = np.where(np.isnan(a), b, a)[missing]
+    return np.asarray(mean)
