@@ -13,8 +13,8 @@ from metric_depth_ros.types import FloatArray, ImageArray
 
 # Number of places of the sparse lattice, at which the variance is computed.
 _SPARSE = 1200
-# Places of the lattice across and down in each of its cells: up to so many anchors, and with more.
-_FEW_ANCHORS, _OF_FEW, _OF_MANY = 600, 2, 4
+# Places of the lattice across and down in each of its cells, by the least number of anchors.
+_DETAIL = ((1000, 6), (129, 4), (0, 2))
 # How uncertain a place is: the root of the maps' misfit over its median, which counts within these bounds.
 _BOUNDS = (1 / 3, 3.0)
 
@@ -59,9 +59,8 @@ class Places:
         flat = self.features.reshape(-1, FEATURES)
         if self.maps is None:
             return flat
-        size = self.features.shape[1::-1]
-        values = [cv2.resize(each, size, interpolation=cv2.INTER_LINEAR).ravel() for each in self.maps.values]
-        return np.column_stack([flat, *values])
+        uv = np.stack(np.meshgrid(self.u, self.v), axis=-1).reshape(-1, 2)
+        return np.hstack([flat, self.maps.at(uv, self.size)[0]])
 
     def sparse(self) -> Places:
         """The sparse lattice, with x and colour of a place near the middle of each cell of ``step`` places.
@@ -85,7 +84,7 @@ def build_places(
     Without an image all colours are equal, without learned maps all places are equally uncertain.
     """
     height, width = logarithm.shape
-    step = _OF_FEW if anchors <= _FEW_ANCHORS else _OF_MANY
+    step = next(places for least, places in _DETAIL if anchors >= least)
     side_px = max((width * height / _SPARSE) ** 0.5, float(step))
     columns, rows = (2 * step * max(1, round(side / side_px / 2)) for side in (width, height))
     features = _at_middles(np.zeros((rows, columns, FEATURES), np.float32), (width, height))
