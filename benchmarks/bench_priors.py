@@ -27,6 +27,7 @@ from metric_depth_ros.evaluation.candidates import build_candidates
 from metric_depth_ros.evaluation.frames import KnownView, build_source, find_sets, read_views
 from metric_depth_ros.evaluation.protocols import Case
 from metric_depth_ros.evaluation.runner import run
+from metric_depth_ros.pipeline import engine_for
 from metric_depth_ros.priors import ScalePrior, build_prior
 from metric_depth_ros.scale import best_scale, bounds_of, unit_depth
 from metric_depth_ros.types import FloatArray
@@ -110,7 +111,7 @@ def main() -> None:
     if not args.data:
         print("bench_priors: skipped, no DATA given")
         return
-    source = build_source(EngineConfig(), args.engine or "small")
+    source = build_source(engine_for(from_flat({"engine.manifest": args.engine, "solver.name": args.solver})))
     places: Mapping[str, list[KnownView]] = defaultdict(list)
     for folder in find_sets(args.data):
         every = any(folder.glob("shard_*.zip"))

@@ -56,7 +56,7 @@ FOCUSED, FOCUS_M = ("global_affine", "lwlr", "region_aware", "gaussian_process")
 
 
 def scene() -> tuple[ImageArray, RelativeDepth]:
-    """An image of soft and hard edges, a smooth positive depth map, and basis maps as the default network's."""
+    """An image of soft and hard edges, a smooth positive depth map, and basis maps like the default network."""
     rng = np.random.default_rng(0)
     soft = cv2.resize(rng.integers(0, 256, (6, 8, 3)).astype(np.uint8), (WIDTH, HEIGHT))
     for _ in range(40):
@@ -65,7 +65,9 @@ def scene() -> tuple[ImageArray, RelativeDepth]:
         cv2.rectangle(soft, (int(x), int(y)), (int(x + w), int(y + h)), colour, cv2.FILLED)
     noisy = np.clip(soft + rng.normal(0, 4, soft.shape), 0, 255).astype(np.uint8)
     relief = cv2.resize(rng.uniform(1, 5, (12, 16)).astype(np.float32), (WIDTH, HEIGHT))
-    basis = np.stack([cv2.resize(each, (80, 60)) for each in rng.normal(0, 0.1, (30, 6, 8)).astype(np.float32)])
+    basis = np.stack(
+        [cv2.resize(each, (80, 60)) for each in rng.normal(0, 0.1, (30, 6, 8)).astype(np.float32)]
+    )
     return noisy, RelativeDepth(relief, "depth", features={"basis": basis})
 
 

@@ -189,7 +189,9 @@ class MetricSolverManifest:
 
     ``focuses``: the pool it was trained with, metres, rising. ``focus_m``: the default focus. ``taper``:
     k in 1/m. ``canonical``: all metres of the network are those of a camera with a ``relative_focal`` of
-    1; depth and focus of other cameras are times theirs.
+    1; depth and focus of other cameras are times theirs. ``sigma``, ``sigma_far``: standard deviation of
+    the log scale on held-out pictures, and on those more than a fifth of which lies beyond 10 m; 0: not
+    known.
     """
 
     name: str
@@ -201,9 +203,13 @@ class MetricSolverManifest:
     focus_m: float = 10.0
     taper: float = 0.025
     canonical: bool = False
+    sigma: float = 0.0
+    sigma_far: float = 0.0
     source: str = ""
 
     def __post_init__(self) -> None:
+        if min(self.sigma, self.sigma_far) < 0:
+            raise ModelError(f"sigma, sigma_far: {self.sigma:g}, {self.sigma_far:g}; needed 0 or more.")
         if not is_pool(self.focuses):
             raise ModelError("focuses: needed positive numbers that rise.")
         if not self.focuses[0] <= self.focus_m <= self.focuses[-1]:

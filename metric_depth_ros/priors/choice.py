@@ -6,7 +6,13 @@ from pathlib import Path
 
 from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.engines import build_engine
-from metric_depth_ros.engines.manifest import Manifest, ScaleManifest, TR2MManifest, load_prior_manifest
+from metric_depth_ros.engines.manifest import (
+    Manifest,
+    MetricSolverManifest,
+    ScaleManifest,
+    TR2MManifest,
+    load_prior_manifest,
+)
 from metric_depth_ros.errors import ModelError
 from metric_depth_ros.priors.estimate import Estimate
 from metric_depth_ros.priors.metric_network import NETWORK, MetricNetworkPrior, network_prior
@@ -69,6 +75,8 @@ def build_prior(name: str, config: EngineConfig) -> Estimate | None:
     engine = EngineConfig(
         str(path), runtime=config.runtime, precision=config.precision, threads=config.threads
     )
+    if isinstance(manifest, MetricSolverManifest):
+        return MetricNetworkPrior(build_engine(engine), manifest.sigma, manifest.sigma_far)
     return MetricNetworkPrior(build_engine(engine))
 
 

@@ -60,7 +60,7 @@ class Perfect:
 def made(monkeypatch, shards, out, *, factor, metric, **more):
     data = open_dataset(shards)
     monkeypatch.setattr(
-        "metric_depth_ros.learning.training.chosen.build_engine",
+        "metric_depth_ros.learning.training.chosen.build_network",
         lambda config: Perfect(data, factor, metric),
     )
     list(write_targets([shards], EngineConfig(), out, count=999, **more))

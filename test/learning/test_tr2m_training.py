@@ -323,7 +323,7 @@ def test_it_starts_at_the_usual_depth_of_any_depth_network(shards, bert, tmp_pat
             values = np.where(np.isfinite(depth), depth, np.float32(np.nan))
             return RelativeDepth(values if metric else 7 * values, "depth", metric=metric, network="perfect")
 
-    monkeypatch.setattr("metric_depth_ros.learning.training.chosen.build_engine", lambda config: Perfect())
+    monkeypatch.setattr("metric_depth_ros.learning.training.chosen.build_network", lambda config: Perfect())
     encoder = load_text_encoder(bert)
     list(write_examples([shards], EngineConfig(), encoder, tmp_path / "e", count=120, size=(32, 24)))
     trainer = TR2MTrainer(settings_for(tmp_path / "e", tmp_path / "run", threads=1))

@@ -39,6 +39,7 @@ class Focused(Solver):
         self._most = PROCESS_MOST if self._near.probabilistic else _MOST
         self.wants_regions = self._near.wants_regions
         self.probabilistic = self._near.probabilistic
+        self.follows_anchors = self._near.follows_anchors
         self.remembers = self._near.remembers
 
     def solve(self, given: SolverInput) -> MetricDepth:

@@ -64,7 +64,9 @@ class WithPrior(Solver):
         apart = _level_between(fitted.depth, prior.depth)
         if count == 0 or fitted.info.get("carried") or apart is None:
             return fitted
-        variance = (ANCHOR_SPREAD * _deviation(fitted.depth)) ** 2 / count
+        # A field through the anchors says how depth differs between them: the rest falls as 1 / N.
+        independent = count**2 if self.follows_anchors else count
+        variance = (ANCHOR_SPREAD * _deviation(fitted.depth)) ** 2 / independent
         excess = max(0.0, apart**2 - _DOUBTED**2 * (variance + prior.sigma**2))
         weight = variance / (variance + prior.sigma**2 + excess)
         factor = _towards(fitted.depth, prior, weight, apart)

@@ -58,7 +58,7 @@ class TR2MSettings(RunSettings):
     contrast: bool = True
     classes: int = CLASSES
     momentum: float = 0.99
-    neutral: float = 0.1
+    neutral: float = 0.2
     dropped: float = 0.2
     decay: float = 0.9
     batch: int = 8
