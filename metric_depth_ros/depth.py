@@ -12,6 +12,7 @@ In each domain y grows with x where the network orders depth correctly.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal, cast
 
 import cv2
@@ -155,6 +156,23 @@ def zero_of(values: FloatArray) -> tuple[float, float]:
     # Where half of a map is at its far end (sky), the median tells nothing; a map of zeros is constant.
     floor = max((median - shift) / FARTHEST, (float(sample.max()) - shift) / FARTHEST**2)
     return shift, floor or 1.0
+
+
+def without_doubtful(metric: MetricDepth, most: float) -> MetricDepth:
+    """A result with depth and sigma NaN where sigma is more than ``most`` of the depth; in place.
+
+    ``info`` gains "left_out", the part of the known depth that this was. With ``most`` 0, or without a sigma,
+    nothing changes.
+    """
+    if not most or metric.sigma is None:
+        return metric
+    # Not "more than": a sigma that is NaN is no certainty.
+    certain = metric.sigma <= np.float32(most) * metric.depth
+    known = max(int(np.count_nonzero(~np.isnan(metric.depth))), 1)
+    for values in (metric.depth, metric.sigma):
+        np.copyto(values, np.float32(np.nan), where=~certain)
+    left_out = 1 - int(np.count_nonzero(certain)) / known
+    return replace(metric, info={**metric.info, "left_out": left_out})
 
 
 def within_limits(metric: MetricDepth, config: SolverConfig) -> MetricDepth:

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.types import Camera, FloatArray, ImageArray, IntArray, Rectification
+from metric_depth_ros.types import BoolArray, Camera, FloatArray, ImageArray, IntArray, Rectification
 
 # A calibration is broken if it fills less than this fraction of the rectified image.
 _LEAST_SEEN = 0.1
@@ -165,6 +165,29 @@ def _pixel_rays(
     rays = rays.reshape(*u.shape, 3)
     rays.flags.writeable = False
     return rays
+
+
+def veils(depth: FloatArray, camera: Camera, min_angle_deg: float) -> BoolArray:
+    """Mask (H, W) of pixels on surfaces that are seen at less than an angle: veils from a thing to its back.
+
+    Depth maps have them where depth changes over several pixels at an edge. A pixel counts if depth changes
+    too fast to both of its neighbours in its row, or in its column: so a step from one pixel to the next
+    has none. Beside unknown depth (NaN) there is none.
+    """
+    K = camera.K
+    # Between neighbours the ray turns by 1 / f, and a surface at angle a recedes by z / (f tan a).
+    across, down = (1 / (focal * np.tan(np.radians(min_angle_deg))) for focal in (K[0, 0], K[1, 1]))
+    found = np.zeros(depth.shape, bool)
+    beside = _steep(depth[:, 1:], depth[:, :-1], across)
+    found[:, 1:-1] = beside[:, 1:] & beside[:, :-1]
+    above = _steep(depth[1:], depth[:-1], down)
+    found[1:-1] |= above[1:] & above[:-1]
+    return found
+
+
+def _steep(depth: FloatArray, other: FloatArray, most: float) -> BoolArray:
+    """Mask of pixels whose depth differs from a neighbour's by more than a part of it."""
+    return np.asarray(cv2.absdiff(depth, other) > cv2.multiply(depth, most))
 
 
 def pixel_rays(camera: Camera, stride: int = 1) -> FloatArray:

@@ -13,7 +13,7 @@ import numpy as np
 
 from metric_depth_ros.anchors import build_anchors
 from metric_depth_ros.config import Config, EngineConfig
-from metric_depth_ros.depth import within_limits
+from metric_depth_ros.depth import within_limits, without_doubtful
 from metric_depth_ros.engines import BUNDLED, BUNDLED_WITH_BASIS, build_engine
 from metric_depth_ros.errors import AnchorError, ConfigError, InputError, MetricDepthError
 from metric_depth_ros.geometry import Rectifier, resize_camera
@@ -104,11 +104,18 @@ class MetricDepthPipeline:
     ) -> None:
         """Reuses the loaded networks of ``segmenter``, and ``solver`` with its memory, if given.
 
-        ``prior`` gives metric depth that anchors correct; None: there is none.
+        ``prior`` gives metric depth that anchors correct; None: there is none. Raises ConfigError if the
+        solver has no sigma and the output needs one.
         """
         self.config = config
         self.engine = engine
         self._solver = solver or build_solver(config.solver)
+        if config.output.max_relative_sigma and not self._solver.probabilistic:
+            raise ConfigError(
+                f"output.max_relative_sigma: {config.output.max_relative_sigma:g}, but solver.name "
+                f"{config.solver.name} has no sigma. Set it to 0, take another solver (auto), or set "
+                "solver.residuals to spread."
+            )
         self._prior = prior
         self._networks = segmenter
         self._segmenter: Segmenter | None = None  # where none is needed
@@ -212,6 +219,7 @@ class MetricDepthPipeline:
             )
             solve = self._solver.solve if len(anchors) or self.remembers else prior_depth
             metric = within_limits(solve(given), self.config.solver)
+            metric = without_doubtful(metric, self.config.output.max_relative_sigma)
         metric = replace(metric, info={"scale_from": _scale_from(metric.info), **metric.info})
         return Result(metric, camera, image, anchors, perceived.sample, clock.seconds)
 

@@ -13,6 +13,7 @@ from metric_depth_ros.geometry import (
     rigid_transform,
     transform_points,
     unproject,
+    veils,
 )
 from metric_depth_ros.types import Camera, Rectification
 
@@ -243,3 +244,32 @@ def test_a_quaternion_without_a_direction_is_refused(q):
 def test_a_quarter_turn_about_z():
     T = rigid_transform([1, 2, 3], [0, 0, np.sin(np.pi / 4), np.cos(np.pi / 4)])
     np.testing.assert_allclose(transform_points(T, np.array([[1.0, 0, 0]])), [[1, 3, 3]], atol=1e-6)
+
+
+# ---- veils -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_veil_is_what_is_seen_at_too_small_an_angle(turned):
+    """A floor at 1 m under the camera, f = 100: it is seen at an angle of atan(y), y the slope of the ray."""
+    camera = Camera(200, 200, np.array([[100.0, 0, 100], [0, 100.0, 20], [0, 0, 1]]))
+    y = np.maximum(np.arange(200) - 20, 1)[:, None] / 100
+    depth = np.broadcast_to(1 / y, (200, 200)).astype(np.float32)
+    if turned:  # a wall to the right
+        camera, depth = Camera(200, 200, camera.K[[1, 0, 2]][:, [1, 0, 2]]), depth.T.copy()
+    found = veils(depth, camera, 10.0)
+    found = found.T if turned else found
+    assert (found == found[:, :1]).all()
+    angle = np.degrees(np.arctan(y[:, 0]))
+    assert found[23:31, 0].all() and not found[angle > 11, 0].any()
+
+
+def test_a_step_from_one_pixel_to_the_next_and_unknown_depth_are_no_veils():
+    camera = Camera(8, 6, np.array([[8.0, 0, 3.5], [0, 8.0, 2.5], [0, 0, 1]]))
+    step = np.where(np.arange(8) < 4, 2.0, 6.0) * np.ones((6, 1))
+    assert not veils(step.astype(np.float32), camera, 20.0).any()
+    lonely = np.full((6, 8), 2.0, np.float32)
+    lonely[3, 4] = 5.0
+    assert np.argwhere(veils(lonely, camera, 20.0)).tolist() == [[3, 4]]
+    lonely[3, 3] = lonely[2, 4] = np.nan
+    assert not veils(lonely, camera, 20.0).any()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from metric_depth_ros.config import from_flat
-from metric_depth_ros.errors import AnchorError, InputError
+from metric_depth_ros.errors import AnchorError, ConfigError, InputError
 from metric_depth_ros.geometry import project, unproject
 from metric_depth_ros.pipeline import build_pipeline
 from metric_depth_ros.types import Camera, Rectification, Sample
@@ -185,3 +185,58 @@ def test_focus_lowers_the_error_inside_it(toy_manifest, camera):
 
     assert error(1.8) < 0.6 * error(0.0)
     assert error(15.0) > error(1.8)
+
+
+# ---- what is too uncertain -------------------------------------------------------------------
+
+
+def corridor():
+    """Depth of a corridor, 2 m wide and 2.4 m high, 9 m long; and its camera, 1 m above the floor."""
+    camera = Camera(160, 120, np.array([[110.0, 0, 79.5], [0, 110.0, 59.5], [0, 0, 1]]))
+    x, y = (np.arange(160) - 79.5) / 110, ((np.arange(120) - 59.5) / 110)[:, None]
+    with np.errstate(divide="ignore"):
+        sides, floor, ceiling = (
+            1 / np.abs(x),
+            np.where(y > 0, 1 / y, np.inf),
+            np.where(y < 0, 1.4 / -y, np.inf),
+        )
+    return np.minimum(np.minimum(sides, 9.0), np.minimum(floor, ceiling)).astype(np.float32), camera
+
+
+def cells(depth, camera):
+    """Cells of 5 cm, 0.1 to 1.5 m above the floor and up to 5 m away, that hold a point of a depth map."""
+    v, u = np.nonzero(depth < 5)
+    x, y, z = unproject(np.stack([u, v], 1), depth[v, u], camera).T
+    inside = (y < 0.9) & (y > -0.5)
+    return set(zip(*(np.floor(a[inside] / 0.05).astype(int).tolist() for a in (x, z)), strict=True))
+
+
+def test_one_range_in_a_corridor_leaves_no_phantoms_where_only_certain_depth_counts(toy_manifest):
+    """The network flattens a corridor of which one range finder sees the end."""
+    truth, camera = corridor()
+    gray = np.clip(255 * (truth / 9) ** 0.6, 1, 255).astype(np.uint8)
+    image = np.repeat(gray[:, :, None], 3, axis=2)
+    point = unproject(np.array([[80, 60]]), np.array([9.0]), camera).astype(np.float32)
+    near = {(x + a, z + b) for x, z in cells(truth, camera) for a in (-1, 0, 1) for b in (-1, 0, 1)}
+
+    def phantoms(**more):
+        told = settings(toy_manifest, **{"anchors.min_count": 1, **more})
+        result = build_pipeline(told).process(Sample(image, camera, point, 5, "camera"))
+        found = cells(result.metric.depth, camera)
+        return len(found - near) / max(len(found), 1), result.metric
+
+    all_of_it, before = phantoms()
+    certain, after = phantoms(**{"output.max_relative_sigma": 0.1})
+    assert all_of_it > 0.5 and np.isfinite(before.depth).all() and "left_out" not in before.info
+    assert certain <= 0.02
+    left_out = np.isnan(after.depth)
+    assert after.info["left_out"] == pytest.approx(left_out.mean()) and 0.5 < left_out.mean() < 1
+    np.testing.assert_array_equal(left_out, np.isnan(after.sigma))
+    np.testing.assert_array_equal(left_out, before.sigma > 0.1 * before.depth)
+
+
+def test_a_solver_without_a_sigma_cannot_leave_out_what_is_uncertain(toy_manifest):
+    told = {"solver.name": "median", "output.max_relative_sigma": 0.2}
+    with pytest.raises(ConfigError, match=r"solver.name median has no sigma. .* solver.residuals to spread"):
+        build_pipeline(settings(toy_manifest, **told))
+    build_pipeline(settings(toy_manifest, **told, **{"solver.residuals": "spread"}))

@@ -238,6 +238,12 @@ class OutputConfig:
     encoding: str = option(
         "32FC1", "32FC1: metres, NaN unknown; 16UC1: millimetres, 0 unknown", choices=("32FC1", "16UC1")
     )
+    max_relative_sigma: float = option(
+        0.0,
+        "depth whose sigma is more than this part of it is unknown; 0: all depth counts",
+        low=0,
+        high=10,
+    )
 
 
 @dataclass(frozen=True)
@@ -246,6 +252,14 @@ class CloudConfig:
     stride: int = option(2, "pixels between neighbouring points, both directions", unit="px", low=1, high=64)
     min_depth_m: float = option(0.0, "nearer points become NaN", unit="m", low=0, high=100000)
     max_depth_m: float = option(100.0, "farther points become NaN", unit="m", low=0.01, high=100000)
+    min_angle_deg: float = option(
+        2.0,
+        "points on what is seen at a smaller angle become NaN: veils between a thing and what is behind it; "
+        "0: all remain",
+        unit="deg",
+        low=0,
+        high=45,
+    )
 
 
 @dataclass(frozen=True)

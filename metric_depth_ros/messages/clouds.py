@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.geometry import pixel_rays
+from metric_depth_ros.geometry import pixel_rays, veils
 from metric_depth_ros.messages.images import data_bytes
 from metric_depth_ros.types import Camera, FloatArray, ImageArray
 
@@ -87,11 +87,13 @@ def cloud_fields(
     stride: int = 1,
     min_depth_m: float = 0.0,
     max_depth_m: float = np.inf,
+    min_angle_deg: float = 0.0,
 ) -> dict[str, Any]:
     """Fields of an organised sensor_msgs/PointCloud2 from every ``stride``-th pixel of a depth map.
 
     Points are float32 x, y, z in the camera's optical frame and, with an image, rgb as in PCL: a
-    float32 whose bits are 0x00RRGGBB. A point whose depth is unknown or outside the range is NaN.
+    float32 whose bits are 0x00RRGGBB. A point whose depth is unknown, outside the range, or on a veil
+    (``veils``) is NaN.
 
     Args:
         depth: (H, W) metres, NaN unknown.
@@ -108,8 +110,10 @@ def cloud_fields(
             f"camera {size}; needed one size."
         )
     rays = pixel_rays(camera, stride)
-    depth = depth[::stride, ::stride]
+    whole, depth = depth, depth[::stride, ::stride]
     known = (depth >= min_depth_m) & (depth <= max_depth_m)
+    if min_angle_deg:
+        known &= ~veils(whole, camera, min_angle_deg)[::stride, ::stride]
     if camera.distorted:
         known &= np.isfinite(rays[..., 0])
     z = np.ascontiguousarray(depth, "<f4") if known.all() else np.where(known, depth, np.float32(np.nan))

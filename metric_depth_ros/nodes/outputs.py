@@ -71,6 +71,7 @@ def _cloud_of(result: Result, settings: CloudConfig) -> dict[str, Any]:
         stride=settings.stride,
         min_depth_m=settings.min_depth_m,
         max_depth_m=settings.max_depth_m,
+        min_angle_deg=settings.min_angle_deg,
     )
 
 

@@ -574,6 +574,19 @@ def test_organised_cloud_equals_the_plain_loop(stride, coloured):
                 assert points[row, column, 3:].view("<u4")[0] == r * 65536 + g * 256 + b
 
 
+def test_organised_cloud_has_no_veils():
+    depth = np.full((40, 60), 2.0, np.float32)
+    depth[:, 30:] = 4.0
+    depth[:, 28:32] = [2.4, 2.8, 3.2, 3.6]  # a network's edge
+    K = np.array([[60.0, 0, 29.5], [0, 60.0, 19.5], [0, 0, 1]])
+    camera = Camera(60, 40, K)
+    for stride in (1, 2):
+        fields = messages.cloud_fields(depth, None, camera, stride=stride, min_angle_deg=10.0)
+        points = fields["data"].view("<f4").reshape(fields["height"], fields["width"], 3)
+        veiled = np.isin(np.arange(0, 60, stride), range(28, 32))
+        assert (np.isnan(points).all(axis=2) == veiled).all()
+
+
 def test_organised_cloud_drops_pixels_the_lens_model_does_not_reach():
     K = np.array([[5.0, 0, 50], [0, 5.0, 50], [0, 0, 1]])
     camera = Camera(101, 101, K, "plumb_bob", (-0.3, 0.0, 0.0, 0.0))  # folds back far off axis
