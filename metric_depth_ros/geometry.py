@@ -186,8 +186,8 @@ def veils(depth: FloatArray, camera: Camera, min_angle_deg: float) -> BoolArray:
 
 
 def _steep(depth: FloatArray, other: FloatArray, most: float) -> BoolArray:
-    """Mask of pixels whose depth differs from a neighbour's by more than a part of it."""
-    return np.asarray(cv2.absdiff(depth, other) > cv2.multiply(depth, most))
+    """Mask of pixels whose depth differs from a neighbour's by more than a part of the smaller one."""
+    return np.asarray(np.abs(depth - other) > np.float32(most) * np.minimum(depth, other))
 
 
 def pixel_rays(camera: Camera, stride: int = 1) -> FloatArray:

@@ -153,6 +153,10 @@ class Anchors:
         return Anchors(self.uv[which], self.depth[which], self.sigma[which])
 
 
+# Names of a network's features that a basis generator gives; files call the misfit "spread".
+BASIS, MISFIT = "basis", "spread"
+
+
 @dataclass(frozen=True, eq=False)
 class RelativeDepth:
     """Output of a depth network for one image.

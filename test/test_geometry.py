@@ -264,6 +264,17 @@ def test_a_veil_is_what_is_seen_at_too_small_an_angle(turned):
     assert found[23:31, 0].all() and not found[angle > 11, 0].any()
 
 
+def test_a_veil_is_one_from_either_side_and_thin_images_have_none():
+    depth = np.array([[2, 2, 2.3, 2.7, 3.2, 3.8, 4.5, 4.5]] * 6, np.float32)
+    camera = Camera(8, 6, np.array([[40.0, 0, 3.5], [0, 40.0, 2.5], [0, 0, 1]]))
+    found = veils(depth, camera, 10.0)
+    assert found.any()
+    np.testing.assert_array_equal(veils(depth[:, ::-1], camera, 10.0), found[:, ::-1])
+    np.testing.assert_array_equal(veils(depth.T[:6, :6], camera, 10.0), veils(depth[:6, :6], camera, 10.0).T)
+    for shape in ((1, 1), (1, 9), (9, 1), (2, 4), (2, 2)):
+        assert not veils(np.ones(shape, np.float32), camera, 10.0).any()
+
+
 def test_a_step_from_one_pixel_to_the_next_and_unknown_depth_are_no_veils():
     camera = Camera(8, 6, np.array([[8.0, 0, 3.5], [0, 8.0, 2.5], [0, 0, 1]]))
     step = np.where(np.arange(8) < 4, 2.0, 6.0) * np.ones((6, 1))

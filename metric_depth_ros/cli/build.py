@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
 
     Raises MetricDepthError.
     """
-    from metric_depth_ros.engines import build_engine, manifest_path
+    from metric_depth_ros.engines import build_engine, manifest_paths
     from metric_depth_ros.pipeline import MetricDepthPipeline, engine_for
     from metric_depth_ros.priors import build_prior
 
@@ -36,8 +36,8 @@ def run(args: argparse.Namespace) -> int:
     engine = build_engine(settings, anew=True)
     # Loads the networks for regions and prior if they are needed.
     MetricDepthPipeline(engine, config, prior=build_prior(config.solver.chosen_prior, settings))
-    print(f"{manifest_path(settings)}: {engine.label}, {engine.why}")
-    if settings.runtime in ("auto", engine.label.split()[0]):
+    print(f"{' and '.join(map(str, manifest_paths(settings)))}: {engine.label}, {engine.why}")
+    if all(settings.runtime in ("auto", label.split()[0]) for label in engine.label.split("; ")):
         return 0
     print(f"metric_depth: engine.runtime: {settings.runtime} cannot be used; see above.", file=sys.stderr)
     return 1

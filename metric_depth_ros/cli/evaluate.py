@@ -97,7 +97,8 @@ def run(args: argparse.Namespace) -> int:
     variants = build_variants(args)
     candidates = build_candidates(config, names, variants, constant_map=args.constant_map)
     changes = [{"solver.name": name} for name in names] + list(variants.values())
-    config = dataclasses.replace(config, engine=engine_for_all(config, changes))
+    if _stored(args) is None or config.engine.second:
+        config = dataclasses.replace(config, engine=engine_for_all(config, changes))
     if args.out is not None:
         make_folder(args.out)
     views = tqdm(read_all(args, config), unit="frame", disable=None)
@@ -150,6 +151,8 @@ def build_variants(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
 def engine_for_all(config: Config, changes: Sequence[dict[str, Any]]) -> EngineConfig:
     """Settings of the network shared by all solvers: one with basis maps if any solver uses maps.
 
+    Those that were trained for another solver come before the Gaussian process's, which takes any.
+
     Raises:
         ConfigError: two solvers have networks with maps of their own.
     """
@@ -157,17 +160,20 @@ def engine_for_all(config: Config, changes: Sequence[dict[str, Any]]) -> EngineC
     from metric_depth_ros.errors import ConfigError
     from metric_depth_ros.pipeline import engine_for
 
-    wanted = dict.fromkeys(engine_for(updated(config, each)) for each in changes)
-    others = [engine for engine in wanted if engine != config.engine]
+    all_of_them = [updated(config, each) for each in changes]
+    pickier = [each for each in all_of_them if each.solver.chosen != "gaussian_process"]
+    wanted = dict.fromkeys(map(engine_for, all_of_them))
+    others = [each for each in dict.fromkeys(map(engine_for, pickier)) if each != config.engine]
     if len(others) > 1:
-        names = " and ".join(Path(engine.manifest).stem for engine in others)
+        names = " and ".join(Path(each.second or each.manifest).stem for each in others)
         raise ConfigError(
             f"evaluate: the solvers need {names}; needed one network for all. Evaluate them in turn, or name "
             "one with --engine."
         )
-    engine = next(iter(others), config.engine)
+    engine = next(iter([*others, *(each for each in wanted if each != config.engine)]), config.engine)
     if len(wanted) > 1:
-        print(f"metric_depth: all solvers on {Path(engine.manifest).stem}: one uses maps", file=sys.stderr)
+        name = Path(engine.second or engine.manifest).stem
+        print(f"metric_depth: all solvers on {name}: one uses maps", file=sys.stderr)
     return engine
 
 

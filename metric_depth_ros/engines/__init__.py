@@ -44,8 +44,10 @@ BUNDLED_WITH_BASIS = {
 }
 
 
-def manifest_path(config: EngineConfig) -> Path:
+def manifest_path(config: EngineConfig, setting: str = "engine.manifest") -> Path:
     """Path of the network's manifest: that of a bundled network by name, or the configured path.
+
+    ``setting``: name in messages.
 
     Raises:
         ModelError: it is neither.
@@ -56,7 +58,7 @@ def manifest_path(config: EngineConfig) -> Path:
     path = Path(config.manifest).expanduser()
     if path.suffix == path.parent.name == "" and not path.exists():
         known = ", ".join(name for name in BUNDLED if name)
-        raise ModelError(f"engine.manifest: {config.manifest!r}; needed a file, or one of {known}.")
+        raise ModelError(f"{setting}: {config.manifest!r}; needed a file, or one of {known}.")
     return path
 
 
@@ -65,13 +67,15 @@ def build_engine(config: EngineConfig, *, anew: bool = False) -> Engine:
 
     Raises what ``build_network`` raises.
     """
+    paths = manifest_paths(config)
     first = build_network(config, anew=anew)
-    if not config.second:
-        return first
-    try:
-        return AveragedEngine(first, build_network(second_of(config), anew=anew))
-    except (ConfigError, ModelError) as error:
-        raise type(error)(f"engine.second: {error}") from error
+    return AveragedEngine(first, build_network(second_of(config), anew=anew)) if paths[1:] else first
+
+
+def manifest_paths(config: EngineConfig) -> list[Path]:
+    """Paths of the manifests of the network and, if there is one, of the second. Raises ModelError."""
+    paths = [manifest_path(config)]
+    return [*paths, manifest_path(second_of(config), "engine.second")] if config.second else paths
 
 
 def build_network(config: EngineConfig, *, anew: bool = False) -> DepthEngine | MetricSolverEngine:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from metric_depth_ros.scale import middle_of, unit_depth
-from metric_depth_ros.types import Camera, Engine, FloatArray, ImageArray, RelativeDepth
+from metric_depth_ros.types import BASIS, Camera, Engine, FloatArray, ImageArray, RelativeDepth
 
 
 class AveragedEngine:
@@ -34,15 +36,20 @@ class AveragedEngine:
 def averaged(first: RelativeDepth, second: RelativeDepth) -> RelativeDepth:
     """Geometric mean (H, W) float32 of two networks' depths; where only one has a value, that one.
 
-    Depths are divided by their medians; the mean is in metres if one of them is, with its median then (of
-    two, their geometric mean). Features are those of both; of equal names the first one's.
+    Each is divided by its median over the pixels that both know. The mean is in metres if one of them is,
+    with its median then (of two, their geometric mean). Features are the first one's, if it has learned
+    maps or the second has none; else the second's.
     """
-    depths = [unit_depth(first), unit_depth(second)]
-    middles = [middle_of(depth) for depth in depths]
+    networks = [each for each in (first, second) if (unit_depth(each) > 0).any()]
+    if len(networks) < 2:
+        return replace(networks[0] if networks else first, network=f"{first.network}+{second.network}")
+    depths = [unit_depth(each) for each in networks]
+    common = np.where(np.isnan(depths[0] + depths[1]), np.float32(np.nan), np.float32(1))
+    middles = [middle_of(common * depth) for depth in depths]
     logarithms = [np.log(depth / np.float32(middle)) for depth, middle in zip(depths, middles, strict=True)]
-    known = [middle for middle, each in zip(middles, (first, second), strict=True) if each.metric]
+    known = [middle for middle, each in zip(middles, networks, strict=True) if each.metric]
     level = np.float32(np.exp(np.mean(np.log(known)))) if known else np.float32(1)
-    features = {**second.features, **first.features}
+    features = second.features if BASIS in second.features and BASIS not in first.features else first.features
     name = f"{first.network}+{second.network}"
     return RelativeDepth(level * np.exp(_mean(*logarithms)), "depth", bool(known), features, name)
 

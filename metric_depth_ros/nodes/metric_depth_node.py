@@ -18,7 +18,7 @@ from rclpy.node import Node
 
 from metric_depth_ros import messages
 from metric_depth_ros.config import Config
-from metric_depth_ros.engines import manifest_path
+from metric_depth_ros.engines import manifest_paths
 from metric_depth_ros.errors import ConfigError, MetricDepthError
 from metric_depth_ros.health.backoff import Backoff, files_beside
 from metric_depth_ros.health.status import WARN, Health
@@ -130,7 +130,7 @@ class MetricDepthNode(Node):
             self._health.report(*fault)
         config, pipeline, result = self._config, self._pipeline, self._last_result
         values = {
-            "engine": str(manifest_path(config.engine)),
+            "engine": " and ".join(map(str, manifest_paths(engine_for(config)))),
             "solver": config.solver.name,
             "focus_m": f"{config.solver.focus_m:g}",
             "focus from": self._focus.source,
@@ -157,18 +157,18 @@ class MetricDepthNode(Node):
 
     def _built(self, backoff: Backoff) -> MetricDepthPipeline:
         config = self._config
-        started, manifest = time.monotonic(), manifest_path(engine_for(config))
+        started, manifests = time.monotonic(), manifest_paths(engine_for(config))
         further = [Path(path).expanduser() for path in (config.engine.model, config.regions.manifest) if path]
         prior = prior_path(config.solver.chosen_prior)
         further += [] if prior is None else [prior]
         with (
-            backoff((config, files_beside([manifest, *further]))),
+            backoff((config, files_beside([*manifests, *further]))),
             core_log(self.get_logger(), self._health.waits_for),
             stoppable_by(self._ending),
         ):
             pipeline = build_pipeline(config)
         self.get_logger().info(
-            f"engine ready in {time.monotonic() - started:.1f} s: {manifest}; "
+            f"engine ready in {time.monotonic() - started:.1f} s: {' and '.join(map(str, manifests))}; "
             f"{pipeline.engine.label}, {pipeline.engine.why}; solver {config.solver.name}"
         )
         return pipeline

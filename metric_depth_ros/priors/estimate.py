@@ -36,5 +36,6 @@ def check_network(prior: str, made_for: str, metric: bool, relative: RelativeDep
         kind = "metres" if metric else "relative depth"
         raise ConfigError(
             f"solver.prior: {prior} is for the {kind} of {made_for}; the network is {theirs or 'another'}. "
-            f"Train one for it: metric_depth train {train} --engine MANIFEST."
+            f"Train one for it: metric_depth train {train} --engine MANIFEST; two networks cannot have one "
+            "(engine.second)."
         )

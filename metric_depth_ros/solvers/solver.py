@@ -17,7 +17,8 @@ class Solver(ABC):
     Attributes:
         wants_regions: ``solve`` needs ``SolverInput.regions``.
         probabilistic: the anchors' sigma is used as stated, and depth comes with a sigma.
-        follows_anchors: residuals at the anchors are interpolated already (``solver.residuals``).
+        follows_anchors: a field goes through the anchors: their residuals are interpolated already
+            (``solver.residuals``), and together they tell the scale better than each alone (priors).
         remembers: images without anchors can be solved for a while, after images with anchors.
     """
 

@@ -41,10 +41,32 @@ def test_where_one_network_has_no_value_the_other_has_one():
     np.testing.assert_allclose(found.values, [[2, 1, nan, 1]], rtol=1e-6)
 
 
-def test_features_are_those_of_both_and_the_first_one_s_come_first():
+@pytest.mark.parametrize("metric", [False, True])
+def test_there_is_no_seam_where_one_network_has_no_value(metric):
+    depth = np.linspace(1, 9, 40, dtype=np.float32)[None]
+    half = np.where(depth < 4, depth, np.float32(nan))
+    for pair in ((depth, half), (half, depth)):
+        found = averaged(*(depth_of(each, metric=metric) for each in pair)).values / depth
+        np.testing.assert_allclose(found, 1 if metric else found[0, 0], rtol=1e-5)
+
+
+def test_a_network_without_any_value_gives_no_metres():
+    nothing, relative = depth_of([[nan, nan]], metric=True), depth_of([[1, 4]])
+    for pair in ((nothing, relative), (relative, nothing)):
+        found = averaged(*pair)
+        assert not found.metric and found.network == "a+a"
+        np.testing.assert_array_equal(found.values, [[1, 4]])
+    assert np.isnan(averaged(nothing, nothing).values).all()
+
+
+def test_features_are_those_of_the_network_that_has_learned_maps():
     one, two, three = (np.full((1, 2, 2), n, np.float32) for n in (1, 2, 3))
-    found = averaged(depth_of([[1.0]], basis=one), depth_of([[1.0]], basis=two, spread=three))
-    assert found.features["basis"] is one and found.features["spread"] is three
+    plain, first, second = (
+        depth_of([[1.0]], **f) for f in ({"f": one}, {"basis": one}, {"basis": two, "spread": three})
+    )
+    assert averaged(first, second).features == {"basis": one}  # their misfit is not known
+    assert averaged(plain, second).features == {"basis": two, "spread": three}
+    assert averaged(plain, plain).features == {"f": one}
 
 
 def test_two_bundled_networks_look_at_one_picture():
@@ -52,11 +74,14 @@ def test_two_bundled_networks_look_at_one_picture():
     config = EngineConfig(manifest="tiny", second="small", runtime="onnxruntime")
     engine = build_engine(config)
     found = engine.predict(image)
-    first, second = (build_engine(EngineConfig(manifest=name)).predict(image) for name in ("tiny", "small"))
+    first, second = (
+        build_engine(EngineConfig(manifest=name, runtime="onnxruntime")).predict(image)
+        for name in ("tiny", "small")
+    )
     np.testing.assert_array_equal(found.values, averaged(first, second).values)
     assert found.network == "tiny_depth+small_depth" and engine.on_cpu
     assert engine.label.count("onnxruntime") == 2
-    with pytest.raises(ModelError, match=r"engine.second: .*'none'; needed a file, or one of small, tiny"):
+    with pytest.raises(ModelError, match=r"engine.second: 'none'; needed a file, or one of small, tiny"):
         build_engine(EngineConfig(second="none"))
 
 

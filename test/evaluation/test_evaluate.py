@@ -523,6 +523,13 @@ def test_the_network_with_maps_serves_all_if_one_solver_wants_them(solvers, name
         engine_for_all(config, both)
     named = updated(config, {"engine.manifest": "tiny"})
     assert engine_for_all(named, both).manifest == "tiny"
+    second = updated(config, {"engine.manifest": "tiny", "engine.second": "small"})
+    with pytest.raises(ConfigError, match="small_depth_basis and small_depth_paper_basis; needed one"):
+        engine_for_all(second, both)
+    # The default solver takes any maps.
+    either = [{"solver.name": "auto"}, {"solver.name": "paper_basis"}]
+    for order in (either, either[::-1]):
+        assert engine_for_all(config, order).manifest.endswith("small_depth_paper_basis.yaml")
 
 
 def test_a_prior_is_compared_without_anchors_and_with_few(data):

@@ -23,8 +23,7 @@ from metric_depth_ros.learning.export.graph import check_parity, compared, trace
 from metric_depth_ros.learning.models.basis_generator import BasisGenerator, FusedGenerator
 from metric_depth_ros.learning.training.basis.cache import FEATURES, reduced_size
 from metric_depth_ros.runtimes import build_runtime
-from metric_depth_ros.solvers.fitting.basis_maps import BASIS, MISFIT
-from metric_depth_ros.types import FloatArray
+from metric_depth_ros.types import BASIS, MISFIT, FloatArray
 
 # The newest opset that torch's older exporter writes.
 _NEWEST_OPSET = 20
@@ -105,7 +104,7 @@ def _described(manifest: Manifest, path: Path, name: str) -> Path:
         data={},
         fp16=None,
     )
-    outputs = f"{BASIS}, {MISFIT} are for the solvers basis and paper_basis."
+    outputs = f"{BASIS}, {MISFIT} are for the solvers gaussian_process, basis and paper_basis."
     comment = f"{manifest.name}, and behind it a basis generator: {outputs}"
     write_manifest(described, path.with_suffix(".yaml"), comment)
     return path.with_suffix(".yaml")

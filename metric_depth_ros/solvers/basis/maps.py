@@ -8,7 +8,6 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from metric_depth_ros.errors import InputError
 from metric_depth_ros.solvers.fitting.basis_maps import USUAL_MISFIT, Bumps, Maps, learned_maps
 from metric_depth_ros.types import FloatArray, ImageArray, RelativeDepth
 
@@ -33,19 +32,9 @@ def find_maps(relative: RelativeDepth, depth: FloatArray, image: ImageArray | No
         relative: with the learned maps among its features, where the engine has a generator.
         depth: (H, W) positive relative depth, for analytic maps.
         image: (H, W, 3), for analytic maps; None: they do not use colour.
-        wanted: "learned", "analytic", or "auto" for learned ones where there are any.
-
-    Raises:
-        InputError: learned maps are required, and the engine gives none, or they are not (K, h, w).
+        wanted: as in ``learned_maps``, which may raise InputError.
     """
-    found = None if wanted == "analytic" else learned_maps(relative)
-    if found is None and wanted == "learned":
-        raise InputError(
-            "basis: the engine gives no basis maps, (K, h, w) under the name 'basis'. Set solver.basis.maps "
-            "to auto or analytic, start with the default network, which has maps, or with a generator of "
-            "your own (metric_depth train basis)."
-        )
-    return found or analytic_maps(depth, image)
+    return learned_maps(relative, wanted) or analytic_maps(depth, image)
 
 
 def analytic_maps(depth: FloatArray, image: ImageArray | None) -> Maps:

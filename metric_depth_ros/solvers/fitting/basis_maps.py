@@ -9,10 +9,8 @@ import cv2
 import numpy as np
 
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.types import FloatArray, IntArray, RelativeDepth
+from metric_depth_ros.types import BASIS, MISFIT, FloatArray, IntArray, RelativeDepth
 
-# Names of the engine's features that hold a learned generator's outputs; files call the misfit "spread".
-BASIS, MISFIT = "basis", "spread"
 # Standard deviation of log depth about the best field of maps that state none.
 USUAL_MISFIT = 0.1
 
@@ -97,22 +95,37 @@ class Bumps:
         return np.asarray((down * across).reshape(self.count, down.shape[2], -1))
 
 
-def learned_maps(relative: RelativeDepth) -> Maps | None:
-    """Basis maps among an engine's features, and their misfit; None if it gives none.
+def learned_maps(relative: RelativeDepth, wanted: str) -> Maps | None:
+    """Basis maps among an engine's features, and their misfit; None if it gives none, or they are not wanted.
+
+    Args:
+        wanted: "learned", "analytic", or "auto" for learned ones where there are any.
 
     Raises:
-        InputError: they are not (K, h, w).
+        InputError: they are no finite (K, h, w), their misfit is not finite and positive, or learned ones
+            are required and there are none.
     """
-    found = relative.features.get(BASIS)
-    if found is None:
+    values = None if wanted == "analytic" else relative.features.get(BASIS)
+    if values is None:
+        if wanted == "learned":
+            raise InputError(
+                "basis: the engine gives no basis maps, (K, h, w) under the name 'basis'. Set "
+                "solver.basis.maps to auto or analytic, start with the default network, which has maps, or "
+                "with a generator of your own (metric_depth train basis)."
+            )
         return None
-    if found.ndim != 3:
-        raise InputError(f"basis: the engine gives maps of shape {found.shape}; needed (K, h, w).")
-    values = np.asarray(found, np.float32)
+    if values.ndim != 3 or not values.size or not np.isfinite(values).all():
+        raise InputError(f"basis: the engine gives maps {values.shape}; needed (K, h, w), K above 0, finite.")
     misfit = relative.features.get(MISFIT)
     if misfit is None:
         misfit = np.full(values.shape[1:], USUAL_MISFIT, np.float32)
-    return Maps(values, np.asarray(misfit, np.float32).reshape(values.shape[1:]), "learned")
+    if misfit.size != values[0].size or not (np.min(misfit) > 0 and np.max(misfit) < np.inf):
+        raise InputError(
+            f"basis: the engine gives a misfit {misfit.shape} ('spread') of maps {values.shape}; needed "
+            "(1, h, w), finite and positive."
+        )
+    misfit = np.asarray(misfit, np.float32).reshape(values.shape[1:])
+    return Maps(np.asarray(values, np.float32), misfit, "learned")
 
 
 def _neighbours(

@@ -84,8 +84,9 @@ def build_places(
     Without an image all colours are equal, without learned maps all places are equally uncertain.
     """
     height, width = logarithm.shape
-    step = next(places for least, places in _DETAIL if anchors >= least)
-    side_px = max((width * height / _SPARSE) ** 0.5, float(step))
+    side_px = max((width * height / _SPARSE) ** 0.5, 2.0)
+    # An even number, and no place smaller than a pixel.
+    step = min(next(places for least, places in _DETAIL if anchors >= least), 2 * int(side_px / 2))
     columns, rows = (2 * step * max(1, round(side / side_px / 2)) for side in (width, height))
     features = _at_middles(np.zeros((rows, columns, FEATURES), np.float32), (width, height))
     features[..., 2] = _reduced(logarithm, (columns, rows), middle)

@@ -235,7 +235,7 @@ class GaussianProcess:
         return self._without(prior, k, which)
 
     def variance(self, places: FloatArray) -> FloatArray:
-        """Posterior variance (..., M) of the process at places (..., M, 6), noise not included."""
+        """Posterior variance (..., M) of the process at places (..., M, 7 + K), noise not included."""
         return self._without(self._covariance.at(places), self._covariance.between(self._places, places))
 
     def _without(self, prior: FloatArray, between: FloatArray, which: Which = ()) -> FloatArray:

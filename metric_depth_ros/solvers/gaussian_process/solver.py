@@ -15,12 +15,13 @@ from metric_depth_ros.types import MetricDepth, SolverInput
 
 
 class GaussianProcessSolver(Solver):
-    """Default solver: log d = c + b log r + f, f a Gaussian process over position, log r and colour.
+    """Default solver: log d = c + b log r + w . E + f, f a Gaussian process over position, log r and colour.
 
-    Ours. Anchors are fitted as far as their sigma allows. Between them the field follows
-    the anchors that are close in the image, in relative depth and in colour; far from all anchors the
-    result is the network's depth with the scale of the nearest. Anchors that their neighbours and the
-    process contradict are rejected. Sigma is that of the process, scaled by leave-one-out errors.
+    Ours. E are the engine's learned maps, if it has some. Anchors are fitted as far as their sigma
+    allows. Between them the field follows the anchors that are close in the image, in relative depth and
+    in colour; far from all anchors the result is the network's depth with the scale of the nearest.
+    Anchors that their neighbours and the process contradict are rejected. Sigma is that of the process,
+    scaled by leave-one-out errors.
     """
 
     probabilistic = True
@@ -37,9 +38,10 @@ class GaussianProcessSolver(Solver):
 
         Raises:
             AnchorError: no anchor lies where the network gives a value.
+            InputError: the learned maps cannot be used.
         """
         trend = find_trend(given.relative, given.anchors, self._config)
-        maps = learned_maps(given.relative)
+        maps = learned_maps(given.relative, self._config.basis.maps)
         places = build_places(trend.map, trend.middle, given.image, len(trend.x), maps)
         field = find_field(places, trend, self._covariance, doubting=self._config.robust != "none")
         # log depth = (1 + slope) (map - middle) + mean + level

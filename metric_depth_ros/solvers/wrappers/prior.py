@@ -7,17 +7,18 @@ from dataclasses import replace
 import numpy as np
 
 from metric_depth_ros.errors import AnchorError
-from metric_depth_ros.solvers.fitting.basis_maps import BASIS
 from metric_depth_ros.solvers.fitting.observations import DEVIATION
 from metric_depth_ros.solvers.prior_only import prior_depth
 from metric_depth_ros.solvers.solver import Solver
-from metric_depth_ros.types import FloatArray, MetricDepth, Prior, RelativeDepth, SolverInput
+from metric_depth_ros.types import BASIS, FloatArray, MetricDepth, Prior, RelativeDepth, SolverInput
 
 # Standard deviation of the log scale that one anchor gives (how far depth is off at one pixel from what it is
 # on the whole) over the image's own deviation of log depth: ours; .56 and .64 on the develop frames.
 ANCHOR_SPREAD = 0.55
 # A prior farther than this many standard deviations from the anchors' scale is wrong, not only uncertain.
 _DOUBTED = 2.0
+# Cells across and down the image: anchors in one tell the scale but once.
+_CELLS = 8
 # Step in pixels at which the maps' levels are compared.
 _STEP = 4
 
@@ -26,13 +27,15 @@ class WithPrior(Solver):
     """Any solver, its depth moved so that its scale is the best guess from anchors and prior together.
 
     Ours. Of N anchors the log scale has the variance v = (0.55 s)^2 / N, s the deviation of log depth in the
-    image, and the prior's has sigma^2. The precision-weighted mean of the two moves the solver's depth by
-    w = v / (v + sigma^2) of the way to the prior: to its level or, if it has a shape of its own, to its depth
-    at each pixel, which is the geometric mean of two networks' maps. So indoors one anchor counts more than a
-    prior, outdoors less, and a hundred anchors stand alone. If the two levels are t apart, more than twice
-    their standard deviation, sigma^2 grows by the excess of t^2: a prior that is wrong has no weight. Without
-    any usable anchor depth is the prior's. A scale that a solver carries from earlier images comes before the
-    prior, with anchors and without.
+    image, and the prior's has sigma^2. A solver that follows its anchors knows how depth differs between
+    them: there it is (0.55 s)^2 / n^2, n the number of cells, an eighth of the image's sides, with anchors.
+    The precision-weighted mean of the two moves the solver's depth by w = v / (v + sigma^2) of the way to
+    the prior: to its level or, if it has a shape of its own, to its depth at each pixel, which is the
+    geometric mean of two networks' maps. So indoors one anchor counts more than a prior, outdoors less,
+    and a hundred anchors stand alone. If the two levels are t apart, more than twice their standard
+    deviation, sigma^2 grows by the excess of t^2: a prior that is wrong has no weight. Without any usable
+    anchor depth is the prior's. A scale that a solver carries from earlier images comes before the prior,
+    with anchors and without.
     """
 
     def __init__(self, solver: Solver, *, corrected: bool = False) -> None:
@@ -64,8 +67,8 @@ class WithPrior(Solver):
         apart = _level_between(fitted.depth, prior.depth)
         if count == 0 or fitted.info.get("carried") or apart is None:
             return fitted
-        # A field through the anchors says how depth differs between them: the rest falls as 1 / N.
-        independent = count**2 if self.follows_anchors else count
+        apart_by = min(count, _occupied(given.anchors.uv, fitted.depth.shape)) ** 2
+        independent = apart_by if self.follows_anchors else count
         variance = (ANCHOR_SPREAD * _deviation(fitted.depth)) ** 2 / independent
         excess = max(0.0, apart**2 - _DOUBTED**2 * (variance + prior.sigma**2))
         weight = variance / (variance + prior.sigma**2 + excess)
@@ -86,6 +89,12 @@ def _instead_of(relative: RelativeDepth, prior: Prior) -> RelativeDepth:
     known = np.where(np.isfinite(values), values, np.float32(np.nan))
     features = {} if prior.maps is None else {BASIS: prior.maps}
     return RelativeDepth(known, relative.kind, features=features, network=prior.name)
+
+
+def _occupied(uv: FloatArray, shape: tuple[int, ...]) -> int:
+    """Number of cells of an image (H, W) that hold one of the pixels (N, 2)."""
+    cell = np.clip((uv + 0.5) * _CELLS / np.array(shape[::-1]), 0, _CELLS - 1).astype(np.intp)
+    return len(np.unique(cell @ [1, _CELLS]))
 
 
 def _deviation(depth: FloatArray) -> float:

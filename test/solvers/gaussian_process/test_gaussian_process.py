@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -434,8 +436,32 @@ def test_learned_maps_correct_what_no_anchor_sees(count):
     assert found < 0.1
     ratio = solved(basis=maps, spread=uneven).sigma / solved(basis=maps).sigma
     assert ratio[:, -6:].mean() > 1.2 * ratio[:, WIDTH // 2 : -16].mean()
-    with pytest.raises(InputError, match=r"maps of shape \(2,\)"):
-        solved(basis=np.zeros(2, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        ({"basis": np.zeros(2)}, r"maps \(2,\); needed \(K, h, w\)"),
+        ({"basis": np.zeros((0, 6, 8))}, "K above 0"),
+        ({"basis": np.full((2, 6, 8), np.nan)}, "finite"),
+        ({"basis": np.zeros((2, 6, 8)), "spread": np.zeros((1, 6, 8))}, "finite and positive"),
+        ({"basis": np.zeros((2, 6, 8)), "spread": np.full((1, 6, 8), np.nan)}, "finite and positive"),
+        ({"basis": np.zeros((2, 6, 8)), "spread": np.ones((1, 3, 4))}, r"misfit \(1, 3, 4\)"),
+    ],
+)
+def test_learned_maps_that_cannot_be_used_are_named_unless_they_are_not_wanted(features, message):
+    depth = 2 * smooth_relative()
+    relative = RelativeDepth(
+        depth / 2, "depth", features={n: f.astype(np.float32) for n, f in features.items()}
+    )
+    with pytest.raises(InputError, match=message):
+        solver_of("auto").solve(relative, anchors_on(depth, 20))
+    found = solver_of("auto", **{"basis.maps": "analytic"}).solve(relative, anchors_on(depth, 20))
+    np.testing.assert_allclose(found.depth, depth, rtol=0.02)
+    with pytest.raises(InputError, match="gives no basis maps"):
+        solver_of("auto", **{"basis.maps": "learned"}).solve(
+            replace(relative, features={}), anchors_on(depth, 20)
+        )
 
 
 def test_robust_none_believes_a_wrong_anchor():

@@ -54,9 +54,13 @@ def test_the_prior_s_weight_falls_with_the_number_of_anchors(name, count):
     """Both have the same shape, so depth is one of them, or a weighted geometric mean of the two."""
     anchors = anchors_on(2 * smooth_relative(), count, sigma=1e-4)
     alone, both = solved(name, anchors), solved(name, anchors, prior_of(2.7, sigma=0.2))
-    # A solver that follows its anchors knows how depth differs between them.
-    power = 2 if name in ("auto", "gaussian_process") else 1
-    variance = spread_of(alone) ** 2 / both.info["anchors"] ** power
+    independent = both.info["anchors"]
+    if name in (
+        "auto",
+        "gaussian_process",
+    ):  # it follows its anchors: as many as cells of 8 x 6 pixels, squared
+        independent = min(independent, len({tuple(cell) for cell in (anchors.uv // [8, 6]).astype(int)})) ** 2
+    variance = spread_of(alone) ** 2 / independent
     weight = variance / (variance + 0.2**2)
     assert both.info["prior_weight"] == pytest.approx(weight)
     np.testing.assert_allclose(both.depth / alone.depth, 1.35**weight, rtol=2e-3)
@@ -64,6 +68,17 @@ def test_the_prior_s_weight_falls_with_the_number_of_anchors(name, count):
         ours, before = both.sigma / both.depth, alone.sigma / alone.depth
         assert (ours <= before * (1 + 1e-5)).all()
         assert (ours >= np.sqrt(1 - weight) * before * (1 - 1e-5)).all()
+
+
+def test_anchors_in_one_place_tell_the_scale_but_once():
+    together = np.s_[20:26, 30:35]
+    depth = np.full((48, 64), np.nan)
+    depth[together] = 2 * smooth_relative()[together]
+    v, u = np.nonzero(np.isfinite(depth))
+    many = Anchors(np.stack([u, v], axis=1), depth[v, u], np.full(len(u), 1e-4))
+    far = anchors_on(2 * smooth_relative(), len(u), sigma=1e-4)
+    weights = [solved("auto", anchors, prior_of(2.2)).info["prior_weight"] for anchors in (many, far)]
+    assert weights[0] > 5 * weights[1]
 
 
 @pytest.mark.parametrize("count", [3, 100])
