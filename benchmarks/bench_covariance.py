@@ -12,12 +12,13 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from metric_depth_ros.config import EngineConfig, SolverConfig
+from metric_depth_ros.config import Config, SolverConfig
 from metric_depth_ros.depth import within_limits
 from metric_depth_ros.evaluation import report, runner
 from metric_depth_ros.evaluation.candidates import Candidate
 from metric_depth_ros.evaluation.frames import KnownView, build_source, find_sets, read_views
 from metric_depth_ros.evaluation.protocols import Case
+from metric_depth_ros.pipeline import engine_for
 from metric_depth_ros.solvers.gaussian_process.process import Covariance
 from metric_depth_ros.solvers.gaussian_process.solver import GaussianProcessSolver
 from metric_depth_ros.types import Anchors, MetricDepth, SolverInput
@@ -51,10 +52,12 @@ def candidates() -> list[Candidate]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="The constants of auto.")
     parser.add_argument("data", type=Path, nargs="+", help="folders of calibrated frames")
-    parser.add_argument("--engine", type=Path, help="stored network outputs, or a manifest")
+    parser.add_argument(
+        "--engine", type=Path, help="stored network outputs, or a manifest (default: our network)"
+    )
     parser.add_argument("--seeds", type=int, default=1)
     args = parser.parse_args()
-    source = build_source(EngineConfig(), args.engine)
+    source = build_source(engine_for(Config()), args.engine)
     views = (view for folder in find_sets(args.data) for view in read_views(folder, source))
     cases = [Case("random", count, noisy) for noisy in (False, True) for count in COUNTS]
     print(report.summary(list(runner.run(candidates(), views, cases, args.seeds))))

@@ -8,6 +8,7 @@ are left out. Tables, by place:
 - of scale networks, paper 002's table I: MAE and RMSE of the factor; and its table II: AbsRel, RMSE and
   delta1 of one factor for all pictures (their median best one; of metric networks: none), of every picture's
   best factor (oracle), and of the network's. Best factors are those of the known pixels.
+- of every prior, how far its level is off: what a manifest's ``sigma`` (and ``sigma_far``: outdoor) says.
 - AbsRel with 0 to 10 random anchors: each prior alone, the solver alone, and both. Control: one depth for all
   pictures of the place, their median; it has seen the truth, the others have not.
 """
@@ -28,9 +29,9 @@ from metric_depth_ros.evaluation.frames import KnownView, build_source, find_set
 from metric_depth_ros.evaluation.protocols import Case
 from metric_depth_ros.evaluation.runner import run
 from metric_depth_ros.pipeline import engine_for
-from metric_depth_ros.priors import ScalePrior, build_prior
+from metric_depth_ros.priors import Estimate, ScalePrior, build_prior
 from metric_depth_ros.scale import best_scale, bounds_of, unit_depth
-from metric_depth_ros.types import FloatArray
+from metric_depth_ros.types import FloatArray, PriorInput
 
 COUNTS = (0, 1, 2, 3, 5, 10)
 METRICS = {"AbsRel": metrics.abs_rel, "RMSE": metrics.rmse, "delta1": metrics.delta}
@@ -73,6 +74,17 @@ def paper_tables(views: Sequence[KnownView], prior: ScalePrior) -> str:
         ]
         lines.append(f"| {name} | {' | '.join(f'{x:.3f}' for x in np.mean(scores, axis=0))} |")
     return "\n".join(lines)
+
+
+def level_error(views: Sequence[KnownView], prior: Estimate) -> str:
+    """RMS over the pictures of a place of the median log ratio of a prior to the truth: its sigma there."""
+    levels = []
+    for view in views:
+        said = prior(PriorInput(view.image, view.relative, view.camera)).depth
+        levels.append(np.nanmedian(np.log(known_values(view, said) / view.known.pixels.depth)))
+    return (
+        f"level: RMS of its log {np.sqrt(np.square(levels).mean()):.3f}, of it a bias {np.mean(levels):+.3f}"
+    )
 
 
 def few_anchors(views: Sequence[KnownView], priors: Sequence[str], solver: str) -> str:
@@ -123,6 +135,8 @@ def main() -> None:
         print(f"\n## {place}, {len(views)} pictures")
         for name in names:
             prior = build_prior(name, EngineConfig())
+            if prior is not None:
+                print(f"\n{name}: {level_error(views, prior)}")
             if isinstance(prior, ScalePrior):
                 print(f"\n{name}: {paper_tables(views, prior)}")
         print(f"\n{few_anchors(views, names, args.solver)}", flush=True)

@@ -56,7 +56,7 @@ FOCUSED, FOCUS_M = ("global_affine", "lwlr", "region_aware", "gaussian_process")
 
 
 def scene() -> tuple[ImageArray, RelativeDepth]:
-    """An image of soft and hard edges, a smooth positive depth map, and basis maps like the default network."""
+    """An image of soft and hard edges; a smooth positive depth map with maps, as the default network's."""
     rng = np.random.default_rng(0)
     soft = cv2.resize(rng.integers(0, 256, (6, 8, 3)).astype(np.uint8), (WIDTH, HEIGHT))
     for _ in range(40):
@@ -68,7 +68,8 @@ def scene() -> tuple[ImageArray, RelativeDepth]:
     basis = np.stack(
         [cv2.resize(each, (80, 60)) for each in rng.normal(0, 0.1, (30, 6, 8)).astype(np.float32)]
     )
-    return noisy, RelativeDepth(relief, "depth", features={"basis": basis})
+    spread = cv2.resize(rng.uniform(0.01, 0.2, (6, 8)).astype(np.float32), (80, 60))[None]
+    return noisy, RelativeDepth(relief, "depth", features={"basis": basis, "spread": spread})
 
 
 def anchors_on(relative: RelativeDepth, n: int) -> Anchors:

@@ -72,6 +72,8 @@ def _result(
         started = time.perf_counter()
         result = pipeline.process(outcome)
         tally.times_s.append(time.perf_counter() - started)
+        if "left_out" in result.metric.info:
+            tally.left_out.append(result.metric.info["left_out"])
     except MetricDepthError as error:
         tally.failures.append(str(error))
         return None
@@ -203,11 +205,12 @@ class Previews:
 
 @dataclass
 class Tally:
-    """Statistics of a run: times, failures, held-out errors and skipped messages."""
+    """Statistics of a run: times, failures, held-out errors, what was left out, and skipped messages."""
 
     times_s: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     errors: list[tuple[float, float]] = field(default_factory=list)
+    left_out: list[float] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
 
     def summary(self) -> str:
@@ -222,6 +225,8 @@ class Tally:
         if len(measured):
             error, covered = measured.mean(axis=0)
             parts.append(f"held-out AbsRel {error:.4f} (coverage {100 * covered:.1f} %)")
+        if self.left_out:
+            parts.append(f"{100 * float(np.mean(self.left_out)):.0f} % of the depth left out as uncertain")
         return ", ".join(parts)
 
     def notes(self) -> Iterator[str]:
