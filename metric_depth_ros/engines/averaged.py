@@ -40,17 +40,17 @@ def averaged(first: RelativeDepth, second: RelativeDepth) -> RelativeDepth:
     with its median then (of two, their geometric mean). Features are the first one's, if it has learned
     maps or the second has none; else the second's.
     """
-    networks = [each for each in (first, second) if (unit_depth(each) > 0).any()]
-    if len(networks) < 2:
-        return replace(networks[0] if networks else first, network=f"{first.network}+{second.network}")
+    networks, name = (first, second), f"{first.network}+{second.network}"
     depths = [unit_depth(each) for each in networks]
+    for one, depth in zip(networks[::-1], depths, strict=True):
+        if not (depth > 0).any():
+            return replace(one, network=name)
     common = np.where(np.isnan(depths[0] + depths[1]), np.float32(np.nan), np.float32(1))
     middles = [middle_of(common * depth) for depth in depths]
     logarithms = [np.log(depth / np.float32(middle)) for depth, middle in zip(depths, middles, strict=True)]
     known = [middle for middle, each in zip(middles, networks, strict=True) if each.metric]
     level = np.float32(np.exp(np.mean(np.log(known)))) if known else np.float32(1)
     features = second.features if BASIS in second.features and BASIS not in first.features else first.features
-    name = f"{first.network}+{second.network}"
     return RelativeDepth(level * np.exp(_mean(*logarithms)), "depth", bool(known), features, name)
 
 

@@ -64,6 +64,7 @@ class MetricDepthNode(Node):
         super().__init__("metric_depth_node", **node_options)
         self._config = declare_config(self)
         self._pipeline: MetricDepthPipeline | None = None
+        self._networks = ""  # their manifests
         self._refused: tuple[Config, str] | None = None  # settings that cannot be used, and why
         self._last_result: Result | None = None
         self._ending = threading.Event()
@@ -130,7 +131,7 @@ class MetricDepthNode(Node):
             self._health.report(*fault)
         config, pipeline, result = self._config, self._pipeline, self._last_result
         values = {
-            "engine": " and ".join(map(str, manifest_paths(engine_for(config)))),
+            "engine": self._networks,
             "solver": config.solver.name,
             "focus_m": f"{config.solver.focus_m:g}",
             "focus from": self._focus.source,
@@ -158,6 +159,7 @@ class MetricDepthNode(Node):
     def _built(self, backoff: Backoff) -> MetricDepthPipeline:
         config = self._config
         started, manifests = time.monotonic(), manifest_paths(engine_for(config))
+        self._networks = " and ".join(map(str, manifests))
         further = [Path(path).expanduser() for path in (config.engine.model, config.regions.manifest) if path]
         prior = prior_path(config.solver.chosen_prior)
         further += [] if prior is None else [prior]
@@ -168,7 +170,7 @@ class MetricDepthNode(Node):
         ):
             pipeline = build_pipeline(config)
         self.get_logger().info(
-            f"engine ready in {time.monotonic() - started:.1f} s: {' and '.join(map(str, manifests))}; "
+            f"engine ready in {time.monotonic() - started:.1f} s: {self._networks}; "
             f"{pipeline.engine.label}, {pipeline.engine.why}; solver {config.solver.name}"
         )
         return pipeline

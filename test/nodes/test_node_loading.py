@@ -101,6 +101,25 @@ def test_a_node_whose_network_comes_late_starts_without_a_restart(ros, tmp_path,
         node.destroy_node()
 
 
+@pytest.mark.parametrize("setting", ["engine.manifest", "engine.second"])
+def test_a_network_that_nobody_knows_is_reported_and_the_node_lives(ros, toy_manifest, setting):
+    settings = {"engine.manifest": str(toy_manifest), "diagnostics.period_s": 0.1, setting: "unknown"}
+    node = metric_depth_node.MetricDepthNode(
+        parameter_overrides=[Parameter(name, value=value) for name, value in settings.items()]
+    )
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    thread = threading.Thread(target=executor.spin, daemon=True)
+    thread.start()
+    try:
+        assert wait_for(lambda: node._health.counted("failed: engine") >= 3)
+        assert thread.is_alive()
+    finally:
+        executor.shutdown()
+        thread.join(5)
+        node.destroy_node()
+
+
 def test_the_end_of_a_node_ends_what_it_builds(ros, toy_manifest, monkeypatch):
     """Without it the process would stay for the minutes that a plan takes."""
     started, ended = threading.Event(), []
