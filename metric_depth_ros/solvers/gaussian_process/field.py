@@ -23,6 +23,8 @@ from metric_depth_ros.types import BoolArray, FloatArray, IntArray
 _TOGETHER = 128
 # Deviation of log depth that neighbouring anchors have in common, added to their noise for what is global.
 _IN_COMMON = 0.1
+# Amplitude of the maps' weights, when some of the anchors determine them, over that of few anchors.
+_OF_SOME = 0.6
 # Most anchors inside a tile, and how many it uses with those around it.
 _OWN, _USED = 64, 96
 # Local length in mean distances of anchors, and its lower bound as a fraction.
@@ -115,7 +117,7 @@ def _in_tiles(places: Places, trend: Trend, data: _Data, covariance: Covariance)
     some = min(len(agreed) // 2, _TOGETHER)  # the others show how large errors are
     chosen = agreed[np.linspace(0, len(agreed) - 1, some).astype(np.intp)]
     loose = replace(data, noise=data.noise + _IN_COMMON**2)
-    whole = loose.fitted(covariance, chosen)
+    whole = loose.fitted(replace(covariance, maps=_OF_SOME * covariance.maps), chosen)
     rest = replace(data, values=data.values - whole.global_mean(data.features))
     tiles, local = tiled(uv, *places.size, _OWN), _resolved(covariance, len(uv)).local_field
     used = tiles.nearest(uv, _USED)

@@ -54,7 +54,7 @@ class Covariance:
 
     constant: float = 0.3
     slope: float = 0.3
-    maps: float = 0.7
+    maps: float = 1.0
     smooth: float = 0.18
     smooth_length: float = 0.5
     local: float = 0.12
