@@ -27,7 +27,7 @@ from scipy.spatial import cKDTree
 
 from metric_depth_ros.anchors import sample_bilinear
 from metric_depth_ros.config import Config, from_flat
-from metric_depth_ros.depth import positive_inverse, within_limits
+from metric_depth_ros.depth import relative_in, within_limits
 from metric_depth_ros.evaluation.candidates import Candidate, build_candidates
 from metric_depth_ros.evaluation.frames import KnownView, build_source, find_sets, read_views
 from metric_depth_ros.evaluation.protocols import Case
@@ -44,12 +44,6 @@ SOLVERS = {
 }  # fmt: skip
 # Inverse depth in 1/m: the limits of depth that all have.
 _NEAREST, _FARTHEST = 1 / 0.05, 1 / 200.0
-
-
-def inverse_of(view: KnownView) -> FloatArray:
-    """The network's inverse depth (H, W), positive."""
-    relative = view.relative
-    return positive_inverse(relative.values) if relative.kind == "inverse_depth" else 1 / relative.values
 
 
 def line_through(x: FloatArray, y: FloatArray) -> FloatArray:
@@ -98,7 +92,7 @@ def alternative(name: str, fit: Callable[[FloatArray, FloatArray, Anchors], Floa
     limits = from_flat({}).solver
 
     def solve(view: KnownView, anchors: Anchors) -> MetricDepth:
-        x = inverse_of(view)
+        x = relative_in("inverse_depth", view.relative)
         found = fit(x, sample_bilinear(x, anchors.uv).astype(np.float64), anchors)
         depth = 1 / np.clip(found, _FARTHEST, _NEAREST)
         return within_limits(MetricDepth(depth.astype(np.float32), None), limits)

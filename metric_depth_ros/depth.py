@@ -27,6 +27,8 @@ Domain = Literal["inverse_depth", "log", "depth"]
 FARTHEST = 100
 # Fraction of the pixels beyond the far end, which is at twice the median depth.
 BEYOND = 0.02
+# Rooms are within so many metres; a picture with more than this part beyond is of something larger.
+INDOORS_M, _FAR_PART = 10.0, 0.2
 # Number of pixels from which median and far end are computed.
 _SAMPLE = 5_000
 
@@ -156,6 +158,12 @@ def zero_of(values: FloatArray) -> tuple[float, float]:
     # Where half of a map is at its far end (sky), the median tells nothing; a map of zeros is constant.
     floor = max((median - shift) / FARTHEST, (float(sample.max()) - shift) / FARTHEST**2)
     return shift, floor or 1.0
+
+
+def is_far(depth: FloatArray) -> bool:
+    """Whether more than a fifth of the known depth, metres in any shape, is over 10 m: mostly outdoors."""
+    known = np.count_nonzero(~np.isnan(depth))
+    return bool(np.count_nonzero(depth > INDOORS_M) > _FAR_PART * known)
 
 
 def without_doubtful(metric: MetricDepth, most: float) -> MetricDepth:

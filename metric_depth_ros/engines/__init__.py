@@ -67,9 +67,11 @@ def build_engine(config: EngineConfig, *, anew: bool = False) -> Engine:
 
     Raises what ``build_network`` raises.
     """
-    paths = manifest_paths(config)
+    manifest_paths(config)  # an unknown second network is known before the first is loaded
     first = build_network(config, anew=anew)
-    return AveragedEngine(first, build_network(second_of(config), anew=anew)) if paths[1:] else first
+    if not config.second:
+        return first
+    return AveragedEngine(first, build_network(second_of(config), anew=anew))
 
 
 def manifest_paths(config: EngineConfig) -> list[Path]:

@@ -42,9 +42,9 @@ def averaged(first: RelativeDepth, second: RelativeDepth) -> RelativeDepth:
     """
     networks, name = (first, second), f"{first.network}+{second.network}"
     depths = [unit_depth(each) for each in networks]
-    for one, depth in zip(networks[::-1], depths, strict=True):
+    for other, depth in zip(networks[::-1], depths, strict=True):
         if not (depth > 0).any():
-            return replace(one, network=name)
+            return replace(other, network=name)
     common = np.where(np.isnan(depths[0] + depths[1]), np.float32(np.nan), np.float32(1))
     middles = [middle_of(common * depth) for depth in depths]
     logarithms = [np.log(depth / np.float32(middle)) for depth, middle in zip(depths, middles, strict=True)]

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-import numpy as np
-
+from metric_depth_ros.depth import INDOORS_M, is_far
 from metric_depth_ros.types import FloatArray
 
 Place = Literal["indoor", "outdoor"]
 # Depth beyond this, metres, is neither anchor nor truth. The indoor limit also separates the two places.
-CAP_M: dict[Place, float] = {"indoor": 10.0, "outdoor": 80.0}
-# A frame is outdoors if at least this fraction of its known depth is beyond the indoor limit.
-_FAR_OUTDOORS = 0.2
+CAP_M: dict[Place, float] = {"indoor": INDOORS_M, "outdoor": 80.0}
 
 
 def place_of(depth: FloatArray) -> Place:
@@ -20,5 +17,4 @@ def place_of(depth: FloatArray) -> Place:
 
     A frame without known depth counts as indoors.
     """
-    beyond = np.count_nonzero(depth > CAP_M["indoor"])
-    return "outdoor" if beyond > _FAR_OUTDOORS * len(depth) else "indoor"
+    return "outdoor" if is_far(depth) else "indoor"

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
-from metric_depth_ros.depth import metres_of
+from metric_depth_ros.depth import is_far, metres_of
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.priors.estimate import UNSEEN
-from metric_depth_ros.types import Engine, FloatArray, Prior, PriorInput
+from metric_depth_ros.types import Engine, Prior, PriorInput
 
 # The depth network's own metres, if it has some.
 NETWORK = "network"
 # Standard deviation of the log scale of networks whose manifest states none (ours).
 UNSTATED_SIGMA = 0.35
-# A picture is a far one if more than this part of it lies beyond so many metres.
-_FAR_PART, _FAR_M = 0.2, 10.0
-# Of such pictures every so many rows and columns are counted.
+# Whether a picture is a far one is seen from every so many rows and columns.
 _STEP = 4
 
 
@@ -45,10 +41,5 @@ class MetricNetworkPrior:
         """Prior (H, W) of an image, most precise at the focus if its network has one. Raises ModelError."""
         found = self._engine.predict(given.image, camera=given.camera, focus_m=given.focus_m)
         prior = network_prior(replace(given, relative=found))
-        sigma = self._far if _is_far(prior.depth) else self._near
+        sigma = self._far if is_far(prior.depth[::_STEP, ::_STEP]) else self._near
         return replace(prior, sigma=sigma, has_shape=True)
-
-
-def _is_far(depth: FloatArray) -> bool:
-    some = depth[::_STEP, ::_STEP]
-    return bool(np.count_nonzero(some > _FAR_M) > _FAR_PART * np.count_nonzero(some > 0))

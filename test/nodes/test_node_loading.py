@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from contextlib import contextmanager
 
 import pytest
 
@@ -19,6 +20,24 @@ from metric_depth_ros.runtimes.stopping import go_on, stop_event
 pytestmark = pytest.mark.timeout(60)
 
 
+@contextmanager
+def spinning(settings):
+    """A node with these settings, and the thread that spins it."""
+    node = metric_depth_node.MetricDepthNode(
+        parameter_overrides=[Parameter(name, value=value) for name, value in settings.items()]
+    )
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    thread = threading.Thread(target=executor.spin, daemon=True)
+    thread.start()
+    try:
+        yield node, thread
+    finally:
+        executor.shutdown()
+        thread.join(5)
+        node.destroy_node()
+
+
 @pytest.fixture
 def node_and_statuses(ros, toy_manifest, monkeypatch):
     """A node whose engine takes until the event is set; yields it, the event and the diagnostics it sends."""
@@ -34,20 +53,11 @@ def node_and_statuses(ros, toy_manifest, monkeypatch):
 
     monkeypatch.setattr(metric_depth_node, "build_pipeline", slow_build)
     settings = {"engine.manifest": str(toy_manifest), "diagnostics.period_s": 0.1}
-    node = metric_depth_node.MetricDepthNode(
-        parameter_overrides=[Parameter(name, value=value) for name, value in settings.items()]
-    )
     statuses = []
-    node.create_subscription(DiagnosticArray, "/diagnostics", lambda m: statuses.extend(m.status), 10)
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    thread = threading.Thread(target=executor.spin, daemon=True)
-    thread.start()
-    yield node, ready, statuses
-    ready.set()
-    executor.shutdown()
-    thread.join(5)
-    node.destroy_node()
+    with spinning(settings) as (node, _):
+        node.create_subscription(DiagnosticArray, "/diagnostics", lambda m: statuses.extend(m.status), 10)
+        yield node, ready, statuses
+        ready.set()
 
 
 def wait_for(condition, seconds=20.0):
@@ -83,41 +93,19 @@ def test_a_node_whose_network_comes_late_starts_without_a_restart(ros, tmp_path,
     monkeypatch.setattr(metric_depth_node, "build_pipeline", lambda config: loads.append(1) or real(config))
     monkeypatch.setattr(backoff, "_FIRST_S", 3600.0)
     settings = {"engine.manifest": str(tmp_path / "toy.yaml"), "diagnostics.period_s": 0.1}
-    node = metric_depth_node.MetricDepthNode(
-        parameter_overrides=[Parameter(name, value=value) for name, value in settings.items()]
-    )
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    thread = threading.Thread(target=executor.spin, daemon=True)
-    thread.start()
-    try:
+    with spinning(settings) as (node, _):
         assert wait_for(lambda: node._health.counted("failed: engine") >= 4)
         assert len(loads) == 1
         write_toy_model(tmp_path)
         assert wait_for(lambda: node._pipeline is not None)
-    finally:
-        executor.shutdown()
-        thread.join(5)
-        node.destroy_node()
 
 
 @pytest.mark.parametrize("setting", ["engine.manifest", "engine.second"])
 def test_a_network_that_nobody_knows_is_reported_and_the_node_lives(ros, toy_manifest, setting):
     settings = {"engine.manifest": str(toy_manifest), "diagnostics.period_s": 0.1, setting: "unknown"}
-    node = metric_depth_node.MetricDepthNode(
-        parameter_overrides=[Parameter(name, value=value) for name, value in settings.items()]
-    )
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    thread = threading.Thread(target=executor.spin, daemon=True)
-    thread.start()
-    try:
+    with spinning(settings) as (node, thread):
         assert wait_for(lambda: node._health.counted("failed: engine") >= 3)
         assert thread.is_alive()
-    finally:
-        executor.shutdown()
-        thread.join(5)
-        node.destroy_node()
 
 
 def test_the_end_of_a_node_ends_what_it_builds(ros, toy_manifest, monkeypatch):

@@ -67,9 +67,10 @@ class WithPrior(Solver):
         apart = _level_between(fitted.depth, prior.depth)
         if count == 0 or fitted.info.get("carried") or apart is None:
             return fitted
-        apart_by = min(count, _occupied(given.anchors.uv, fitted.depth.shape)) ** 2
-        independent = apart_by if self.follows_anchors else count
-        variance = (ANCHOR_SPREAD * _deviation(fitted.depth)) ** 2 / independent
+        precision = count
+        if self.follows_anchors:
+            precision = min(count, _occupied(given.anchors.uv, fitted.depth.shape)) ** 2
+        variance = (ANCHOR_SPREAD * _deviation(fitted.depth)) ** 2 / precision
         excess = max(0.0, apart**2 - _DOUBTED**2 * (variance + prior.sigma**2))
         weight = variance / (variance + prior.sigma**2 + excess)
         factor = _towards(fitted.depth, prior, weight, apart)
