@@ -19,12 +19,14 @@ class Solver(ABC):
         probabilistic: the anchors' sigma is used as stated, and depth comes with a sigma.
         follows_anchors: a field goes through the anchors: their residuals are interpolated already
             (``solver.residuals``), and together they tell the scale better than each alone (priors).
+        focuses: ``solve`` itself makes ``SolverInput.focus_m`` most precise, for less than two fits.
         remembers: images without anchors can be solved for a while, after images with anchors.
     """
 
     wants_regions: bool = False
     probabilistic: bool = False
     follows_anchors: bool = False
+    focuses: bool = False
     remembers: bool = False
 
     @abstractmethod

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from metric_depth_ros.solvers.fitting.focus import Focus
 from metric_depth_ros.solvers.fitting.observations import DEVIATION, weighted_medians
 from metric_depth_ros.solvers.gaussian_process.places import Places, enlarged
 from metric_depth_ros.solvers.gaussian_process.process import FEATURES, Covariance, GaussianProcess
@@ -33,7 +34,10 @@ _SHORTEST = 0.6
 # Weight of the covariance's own amplitude, in anchors.
 _OWN_AMPLITUDE = 10.0
 
-# Function from ``Covariance.columns`` (8, M) of places, and a tile, to values (M,) there.
+# A focused depth's logarithm is at most this, so that its square is finite.
+_LARGEST = 40.0
+
+# Function from ``Covariance.columns`` (8, M) of places, and a tile, to values (..., M) there.
 _Value = Callable[[FloatArray, int], FloatArray]
 
 
@@ -42,15 +46,15 @@ class Field:
     """Correction of the network's log depth, ``mean`` + ``slope`` x, with its standard deviation.
 
     Attributes:
-        mean: (rows, columns) float32.
-        slope: the same everywhere.
-        sigma: (rows / step, columns / step) of log depth.
+        mean: (..., rows, columns) float32; before ``focused`` the leading axis is near and far fit.
+        slope: (...,) the same everywhere; (rows, columns) after ``focused``.
+        sigma: (..., rows / step, columns / step) of log depth.
         scale: factor that is included in sigma.
         rejected: number of suspect anchors that remain doubted.
     """
 
     mean: FloatArray
-    slope: float
+    slope: FloatArray
     sigma: FloatArray
     scale: float
     rejected: int
@@ -65,12 +69,14 @@ class _Data:
         values: (N,).
         noise: (N,) variances of the values.
         suspect: (N,) which values to leave out at first; None: no doubts.
+        more: (2, N) noise added for near and far fit after doubting; None: there is no focus.
     """
 
     features: FloatArray
     values: FloatArray
     noise: FloatArray
     suspect: BoolArray | None
+    more: FloatArray | None
 
     def fitted(self, covariance: Covariance, chosen: IntArray) -> GaussianProcess:
         """Processes of chosen anchors, (..., n) indices."""
@@ -78,6 +84,10 @@ class _Data:
         return GaussianProcess(
             covariance, self.features[chosen], self.values[chosen], self.noise[chosen], suspect=suspect
         )
+
+    def focused(self, process: GaussianProcess, chosen: IntArray, values: FloatArray) -> GaussianProcess:
+        """Near and far fit of chosen anchors to values (..., N); the process itself without a focus."""
+        return process if self.more is None else process.again(values[..., chosen], self.more[:, chosen])
 
     def rejected(self, process: GaussianProcess, chosen: IntArray) -> int:
         """Number of suspect values that the processes of chosen anchors (..., n) still doubt, all of them."""
@@ -87,14 +97,26 @@ class _Data:
         return int(np.count_nonzero(self.suspect)) - len(np.unique(believed))
 
 
-def find_field(places: Places, trend: Trend, covariance: Covariance, *, doubting: bool) -> Field:
-    """Field of the Gaussian process fitted to the trend's residuals minus their level."""
+def find_field(
+    places: Places, trend: Trend, covariance: Covariance, *, doubting: bool, focus: Focus | None = None
+) -> Field:
+    """Field of the Gaussian process fitted to the trend's residuals minus their level.
+
+    A focus does not change which values are doubted, nor the factor in sigma.
+    """
+    noise = noise_of(trend.anchors)
     data = _Data(
         places.at(trend.anchors.uv, trend.x),
         trend.residual - trend.level,
-        noise_of(trend.anchors),
+        noise,
         trend.suspect if doubting else None,
+        None if focus is None else np.stack([noise_of(a) for a in focus.anchors(trend.anchors)]) - noise,
     )
+    field = _fitted(places, trend, data, covariance)
+    return field if focus is None else _focused(field, places, trend.level, focus)
+
+
+def _fitted(places: Places, trend: Trend, data: _Data, covariance: Covariance) -> Field:
     if len(trend.x) <= _TOGETHER:
         return _together(places, data, covariance)
     return _in_tiles(places, trend, data, covariance)
@@ -104,11 +126,12 @@ def _together(places: Places, data: _Data, covariance: Covariance) -> Field:
     """Field of few anchors, fitted together."""
     everyone = np.arange(len(data.values))
     process = data.fitted(_resolved(covariance, len(everyone)), everyone)
-    mean = process.local_mean(places.features.reshape(-1, FEATURES)).reshape(places.features.shape[:2])
+    scale, rejected = _amplitude(process, np.ones(len(everyone))), data.rejected(process, everyone)
+    process = data.focused(process, everyone, data.values)
+    mean = places.shaped(process.local_mean(places.features.reshape(-1, FEATURES)))
     mean += _smooth(places, process)
-    scale = _amplitude(process, np.ones(len(everyone)))
     sigma = _sigma(scale, _variance(places.sparse(), process))
-    return Field(mean, float(process.slope), sigma, scale, data.rejected(process, everyone))
+    return Field(mean, process.slope, sigma, scale, rejected)
 
 
 def _in_tiles(places: Places, trend: Trend, data: _Data, covariance: Covariance) -> Field:
@@ -122,14 +145,45 @@ def _in_tiles(places: Places, trend: Trend, data: _Data, covariance: Covariance)
     tiles, local = tiled(uv, *places.size, _OWN), _resolved(covariance, len(uv)).local_field
     used = tiles.nearest(uv, _USED)
     processes = rest.fitted(local, used)
+    # What is global follows the chosen anchors, so these have smaller errors; each other one counts once.
+    scale = _amplitude(processes, ~np.isin(used, chosen) / np.bincount(used.ravel())[used])
+    rejected = rest.rejected(processes, used)
+    if data.more is not None:
+        whole = data.focused(whole, chosen, data.values)
+        processes = data.focused(processes, used, data.values - whole.global_mean(data.features))
     mean, variance = _over_tiles(places, tiles, local, processes)
     mean += _smooth(places, whole)
     beyond = np.maximum(_variance(places.sparse().sparse(), whole) - np.float32(local.local**2), 0)
     # Far from all anchors: there the tiles know only the local field's variance.
     variance += enlarged(beyond, variance.shape)
-    # What is global follows the chosen anchors, so these have smaller errors; each other one counts once.
-    scale = _amplitude(processes, ~np.isin(used, chosen) / np.bincount(used.ravel())[used])
-    return Field(mean, float(whole.slope), _sigma(scale, variance), scale, rest.rejected(processes, used))
+    return Field(mean, whole.slope, _sigma(scale, variance), scale, rejected)
+
+
+def _focused(field: Field, places: Places, level: float, focus: Focus) -> Field:
+    """Mixture d = m near + (1 - m) far of the field's two fits, m the focus's mask.
+
+    Its slope is the mean of theirs, weighted by their parts in d.
+    """
+    near, far, mask = _depths(field, places, level, focus)
+    depth: FloatArray = far + mask * (near - far)
+    part = mask * near / depth
+    slope = np.asarray(field.slope[1] + part * (field.slope[0] - field.slope[1]), np.float32)
+    x = places.features[..., 2]
+    mean = np.log(depth) - level - (1 + slope) * x
+    every = places.every
+    near, far, mask, depth = (each[every, every] for each in (near, far, mask, depth))
+    within = mask * (field.sigma[0] * near) ** 2 + (1 - mask) * (field.sigma[1] * far) ** 2
+    apart = mask * (1 - mask) * (near - far) ** 2
+    return replace(field, mean=mean, slope=slope, sigma=np.sqrt(within + apart) / depth)
+
+
+def _depths(
+    field: Field, places: Places, level: float, focus: Focus
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Depth (rows, columns) of near and far fit, and the mask of the near one."""
+    y = field.mean + (1 + field.slope[:, None, None]) * places.features[..., 2]
+    near, far = np.exp(np.clip(y + np.float32(level), -_LARGEST, _LARGEST))
+    return near, far, focus.mask(near, far)
 
 
 def _sigma(scale: float, variance: FloatArray) -> FloatArray:
@@ -138,43 +192,45 @@ def _sigma(scale: float, variance: FloatArray) -> FloatArray:
 
 
 def _smooth(places: Places, process: GaussianProcess) -> FloatArray:
-    """Constant, smooth field and learned maps (rows, columns) of a process, computed at few places."""
+    """Constant, smooth field and learned maps (..., rows, columns) of a process, computed at few places."""
     few, shape = places.sparse().sparse(), places.features.shape[:2]
-    smooth = process.smooth_mean(few.features.reshape(-1, FEATURES)).reshape(few.features.shape[:2])
-    found = enlarged(smooth, shape)
+    found = enlarged(few.shaped(process.smooth_mean(few.features.reshape(-1, FEATURES))), shape)
     if places.maps is not None:
         found += enlarged(places.maps.field(process.map_weights), shape)
     return found
 
 
 def _variance(places: Places, process: GaussianProcess) -> FloatArray:
-    """Variance (rows, columns) of a process."""
-    return process.variance(places.with_maps()).reshape(places.features.shape[:2])
+    """Variance (..., rows, columns) of a process."""
+    return places.shaped(process.variance(places.with_maps()))
 
 
 def _over_tiles(
     places: Places, tiles: Tiles, local: Covariance, processes: GaussianProcess
 ) -> tuple[FloatArray, FloatArray]:
-    """Mean (rows, columns) and variance (rows / step, columns / step) of the local fields of tiles."""
+    """Mean (..., rows, columns) and variance (..., rows / step, columns / step) of tiles' local fields."""
     sparse = places.sparse()
     mean = _blended(tiles, places, places.columns(local), processes.local_sums)
     return mean, _blended(tiles, sparse, sparse.columns(local), processes.local_variance)
 
 
 def _blended(tiles: Tiles, places: Places, factor: FloatArray, value: _Value) -> FloatArray:
-    """Values of tiles on a lattice (rows, columns) float32, blended at their borders.
+    """Values of tiles on a lattice (..., rows, columns) float32, blended at their borders.
 
     ``factor`` (8, rows, columns) is the lattice's ``Covariance.columns``.
     """
     down, across = tiles.weights(places.v, 1), tiles.weights(places.u, 0)
     spans = zip(tiles.spans(places.v, 1), tiles.spans(places.u, 0), strict=True)
-    total = np.zeros(factor.shape[1:], np.float32)
+    total: FloatArray | None = None
     for tile, (rows, columns) in enumerate(spans):
         part = factor[:, rows, columns]
-        found = value(part.reshape(len(part), -1), tile).reshape(part.shape[1:])
+        found = value(part.reshape(len(part), -1), tile)
+        found = found.reshape(*found.shape[:-1], *part.shape[1:])
         found *= down[tile, rows, None]
         found *= across[tile, columns]
-        total[rows, columns] += found
+        if total is None:
+            total = np.zeros((*found.shape[:-2], *factor.shape[1:]), np.float32)
+        total[..., rows, columns] += found
     total /= down.T @ across
     return total
 

@@ -62,12 +62,21 @@ class Places:
         uv = np.stack(np.meshgrid(self.u, self.v), axis=-1).reshape(-1, 2)
         return np.hstack([flat, self.maps.at(uv, self.size)[0]])
 
+    @property
+    def every(self) -> slice:
+        """Rows and columns near the middles of cells of ``step`` places."""
+        return slice(self.step // 2, None, self.step)
+
+    def shaped(self, values: FloatArray) -> FloatArray:
+        """Values (..., M) of all places as (..., rows, columns)."""
+        return values.reshape(*values.shape[:-1], *self.features.shape[:2])
+
     def sparse(self) -> Places:
         """The sparse lattice, with x and colour of a place near the middle of each cell of ``step`` places.
 
         Its own sparse lattice has cells of 2.
         """
-        every = slice(self.step // 2, None, self.step)
+        every = self.every
         return Places(_at_middles(self.features[every, every].copy(), self.size), self.size, 2, self.maps)
 
     def columns(self, covariance: Covariance) -> FloatArray:
@@ -130,5 +139,8 @@ def _middles(pixels: int, parts: int) -> FloatArray:
 
 
 def enlarged(field: FloatArray, shape: tuple[int, ...]) -> FloatArray:
-    """Coarse field resized to (H, W) float32, bilinear."""
-    return np.asarray(cv2.resize(field, shape[::-1], interpolation=cv2.INTER_LINEAR))
+    """Coarse fields (..., h, w) resized to (..., H, W) float32, bilinear; of ``shape`` H and W count."""
+    size = shape[:-3:-1]
+    if field.ndim > 2:
+        return np.stack([enlarged(each, shape) for each in field])
+    return np.asarray(cv2.resize(field, size, interpolation=cv2.INTER_LINEAR))

@@ -16,6 +16,7 @@ affordable.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -44,7 +45,7 @@ _SUSPECT, _SUSPECT_OF_FEW = 1.0, 2.25
 # Variance of log depth that leaves a suspect value out of the first fit.
 _LEFT_OUT = 1.0
 
-# Index of one of several processes; (): there is but one.
+# Index of one of several processes on the axis before the values; (): there is no such axis.
 Which: TypeAlias = "int | tuple[()]"
 
 
@@ -89,13 +90,14 @@ class Covariance:
         return np.asarray(k)
 
     def local_sums(self, rows: FloatArray, columns: FloatArray, weights: FloatArray) -> FloatArray:
-        """Products (M,) of weights (N,) with the local field's covariances, from ``rows`` and ``columns``."""
-        sums, step = np.empty(columns.shape[1], np.float32), max(1, _PAIRS // len(rows))
-        for start in range(0, len(sums), step):
+        """Products (..., M) of weights (..., N) with the local field's covariances, from two factors."""
+        count, step = columns.shape[1], max(1, _PAIRS // len(rows))
+        sums = np.empty((*weights.shape[:-1], count), np.float32)
+        for start in range(0, count, step):
             part = slice(start, start + step)
             k = rows @ columns[:, part]
             np.divide(np.float32(1), k, out=k)
-            np.matmul(weights, k, out=sums[part])
+            np.matmul(weights, k, out=sums[..., part])
         return sums
 
     def at(self, places: FloatArray) -> FloatArray:
@@ -129,7 +131,8 @@ class Covariance:
 class GaussianProcess:
     """Gaussian process given noisy values at some places: its mean and variance anywhere.
 
-    Leading axes of its arrays, "...", are independent processes with equally many values.
+    Leading axes of its arrays, "...", are independent processes with equally many values; those with other
+    values or noise at the same places (``again``) have an axis before them.
 
     Attributes:
         noise: (..., N) variances of the values about the process, with what doubt added.
@@ -168,13 +171,26 @@ class GaussianProcess:
         else:
             self._doubt(noise, suspect)
 
+    def again(self, values: FloatArray, more: FloatArray) -> GaussianProcess:
+        """Processes at the same places with values (..., N) and so much more noise, (F, ..., N).
+
+        They share the covariances and what doubt added.
+        """
+        process, noise = copy.copy(self), self.noise + more
+        process._values = np.broadcast_to(values.astype(np.float32), noise.shape)
+        process._between = np.broadcast_to(self._between, (*noise.shape, noise.shape[-1]))
+        process._root, process._weights = np.empty_like(process._between), np.empty_like(process._values)
+        process.noise = np.full(noise.shape, np.nan)
+        process._fit(noise)
+        return process
+
     def _fit(self, noise: FloatArray) -> None:
         """Fits the processes whose noise changes: K + noise = (R.T R)^-1, weights = R.T R values."""
         changed = np.any(noise != self.noise, axis=-1)
         self.noise = noise
         K, n = self._between[changed], noise.shape[-1]
         K.reshape(-1, n * n)[:, :: n + 1] += noise[changed].astype(np.float32)
-        for matrix in K:
+        for matrix in K.reshape(-1, n, n):
             _inverse_root(matrix)
         self._root[changed] = K
         self._weights[changed] = _times(K.swapaxes(-1, -2), _times(K, self._values[changed]))
@@ -220,15 +236,16 @@ class GaussianProcess:
         return _times(self._covariance.smooth_between(places, self._places), self._weights)
 
     def local_mean(self, places: FloatArray) -> FloatArray:
-        """Part (M,) of the mean of one process from the local field, which depends on all features."""
+        """Part (..., M) of the mean of one process from the local field, which depends on all features."""
         return self.local_sums(self._covariance.columns(places))
 
     def local_sums(self, columns: FloatArray, which: Which = ()) -> FloatArray:
-        """``local_mean`` (M,) of process ``which``, from the places' ``Covariance.columns`` (8, M)."""
-        return self._covariance.local_sums(self._rows[which], columns, self._weights[which])
+        """``local_mean`` (..., M) of processes ``which``, from the places' ``Covariance.columns`` (8, M)."""
+        weights = self._weights if which == () else self._weights[..., which, :]
+        return self._covariance.local_sums(self._rows[which], columns, weights)
 
     def local_variance(self, columns: FloatArray, which: Which = ()) -> FloatArray:
-        """Posterior variance (M,) of process ``which``, from columns (8, M), if it is but a local field."""
+        """Posterior variance (..., M) of processes ``which``, from columns (8, M), if but a local field."""
         k = self._rows[which] @ columns
         np.divide(np.float32(1), k, out=k)
         prior = np.float32(self._covariance.local**2) / np.square(columns[GAIN])
@@ -240,7 +257,8 @@ class GaussianProcess:
 
     def _without(self, prior: FloatArray, between: FloatArray, which: Which = ()) -> FloatArray:
         """Prior variance minus what the values explain, by their covariances (..., N, M) with the places."""
-        return np.asarray(np.maximum(prior - _column_squares(self._root[which] @ between), 0))
+        root = self._root if which == () else self._root[..., which, :, :]
+        return np.asarray(np.maximum(prior - _column_squares(root @ between), 0))
 
     def left_out(self) -> tuple[FloatArray, FloatArray]:
         """Leave-one-out errors (..., N) and their variances (..., N), noise included."""

@@ -6,6 +6,7 @@ import numpy as np
 
 from metric_depth_ros.config import SolverConfig
 from metric_depth_ros.solvers.fitting.basis_maps import learned_maps
+from metric_depth_ros.solvers.fitting.focus import Focus
 from metric_depth_ros.solvers.gaussian_process.field import find_field
 from metric_depth_ros.solvers.gaussian_process.places import build_places, enlarged
 from metric_depth_ros.solvers.gaussian_process.process import Covariance
@@ -26,6 +27,7 @@ class GaussianProcessSolver(Solver):
 
     probabilistic = True
     follows_anchors = True
+    focuses = True
 
     def __init__(self, config: SolverConfig, covariance: Covariance | None = None) -> None:
         self._config = config
@@ -43,11 +45,14 @@ class GaussianProcessSolver(Solver):
         trend = find_trend(given.relative, given.anchors, self._config)
         maps = learned_maps(given.relative, self._config.basis.maps)
         places = build_places(trend.map, trend.middle, given.image, len(trend.x), maps)
-        field = find_field(places, trend, self._covariance, doubting=self._config.robust != "none")
+        focus = Focus(given.focus_m, self._config.focus_width) if given.focus_m else None
+        field = find_field(
+            places, trend, self._covariance, doubting=self._config.robust != "none", focus=focus
+        )
         # log depth = (1 + slope) (map - middle) + mean + level
-        rise = 1 + field.slope
-        y = trend.map * np.float32(rise)
-        y += enlarged(field.mean + np.float32(trend.level - rise * trend.middle), y.shape)
+        rise = np.asarray(1 + field.slope, np.float32)
+        y = trend.map * (enlarged(rise, trend.map.shape) if rise.ndim else rise)
+        y += enlarged(field.mean + np.float32(trend.level) - rise * np.float32(trend.middle), y.shape)
         depth = np.exp(y, out=y)
         sigma = enlarged(field.sigma, y.shape)
         sigma *= depth
@@ -57,4 +62,6 @@ class GaussianProcessSolver(Solver):
             "rejected": field.rejected,
             "sigma_scale": field.scale,
         }
+        if focus is not None:
+            info["focus_m"] = focus.focus_m
         return MetricDepth(depth, sigma, info=info)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from metric_depth_ros.config import SolverConfig
 from metric_depth_ros.depth import within_limits
 from metric_depth_ros.near_far import TAPER
 from metric_depth_ros.solvers import SOLVERS, Solver, solver_class
-from metric_depth_ros.solvers.wrappers.focus import Focused, far_anchors, near_anchors, near_mask
+from metric_depth_ros.solvers.fitting.focus import far_anchors, near_anchors, near_mask
+from metric_depth_ros.solvers.gaussian_process.solver import GaussianProcessSolver
+from metric_depth_ros.solvers.wrappers.focus import Focused
 from metric_depth_ros.types import Anchors, MetricDepth, RelativeDepth, SolverInput
 
 ANCHORS = Anchors(np.zeros((3, 2), np.float32), np.array([2.0, 4.0, 8.0]), np.full(3, 0.1))
@@ -153,6 +156,33 @@ def test_the_focus_slides_without_jumps(name):
             solver.solve(relative, anchors, focus_m=focus_m * factor).depth for factor in (1, 1 + 1e-4)
         )
         assert np.abs(other / one - 1).max() < 0.01
+
+
+class InTwoFits(GaussianProcessSolver):
+    """The default solver without a focus of its own."""
+
+    focuses = False
+
+
+@pytest.mark.parametrize("n", [1, 40, 400])
+@pytest.mark.parametrize("focus_m", [2.0, 4.0])
+def test_the_default_solvers_own_focus_is_that_of_two_fits(n, focus_m):
+    relative, anchors = noisy_problem(n=n)
+    relative.values[5:9, 10:20] = np.nan
+    config, asked = SolverConfig(), SolverInput(relative, anchors, focus_m=focus_m)
+    own, two = GaussianProcessSolver(config).solve(asked), Focused(config, InTwoFits).solve(asked)
+    np.testing.assert_array_equal(np.isnan(own.depth), np.isnan(two.depth))
+    assert own.info.keys() == two.info.keys()
+    assert own.info["focus_m"] == focus_m
+    apart = np.abs(np.log(own.depth / two.depth))[np.isfinite(two.depth)]
+    # Doubt and the factor of sigma are those without a focus, and the mixture is made on the lattice.
+    assert apart.mean() < 0.01
+    known = np.isfinite(two.sigma)
+    ours, theirs = (f.sigma[known] / f.info["sigma_scale"] for f in (own, two))
+    assert np.abs(np.log(ours / theirs)).mean() < 0.4
+    if n > 1:
+        plain = GaussianProcessSolver(config).solve(replace(asked, focus_m=None)).depth[known]
+        assert np.abs(np.log(plain / two.depth[known])).mean() > 2 * apart.mean()
 
 
 def bent():
