@@ -27,6 +27,7 @@ from metric_depth_ros.types import (
     Anchors,
     Camera,
     Engine,
+    FloatArray,
     ImageArray,
     IntArray,
     MetricDepth,
@@ -216,12 +217,23 @@ class MetricDepthPipeline:
                 focus_m=self.config.solver.focus_m or None,
                 stamp_ns=perceived.sample.stamp_ns,
                 prior=prior,
+                camera=camera,
+                T_fixed_camera=self._pose(perceived.sample),
             )
             solve = self._solver.solve if len(anchors) or self.remembers else prior_depth
             metric = within_limits(solve(given), self.config.solver)
             metric = without_doubtful(metric, self.config.output.max_relative_sigma)
         metric = replace(metric, info={"scale_from": _scale_from(metric.info), **metric.info})
         return Result(metric, camera, image, anchors, perceived.sample, clock.seconds)
+
+    def _pose(self, sample: Sample) -> FloatArray | None:
+        """T_fixed_camera of the prepared image, which is in the raw frame if it is not rectified."""
+        T, rectification = sample.T_fixed_camera, sample.rectification
+        if T is None or rectification is None or self.config.input.rectification != "none":
+            return T
+        T_rectified_raw = np.eye(4)
+        T_rectified_raw[:3, :3] = rectification.R
+        return np.asarray(T @ T_rectified_raw)
 
     def _prepared(self, sample: Sample) -> tuple[ImageArray, Camera]:
         """Image and camera, rectified and resized as configured."""

@@ -123,6 +123,19 @@ def _T_image_cloud(
     return transforms.lookup(frame_id, cloud.frame_id, stamp_ns)
 
 
+def T_fixed_camera(
+    frame_id: str, stamp_ns: int, transforms: TransformSource, config: Config
+) -> FloatArray | None:
+    """Pose (4, 4) of the camera in ``sync.fixed_frame``; None if there is none, or nothing is remembered.
+
+    Raises:
+        TransformError: the transform is missing.
+    """
+    if not (config.sync.fixed_frame and config.solver.temporal.memory_s):
+        return None
+    return transforms.lookup(config.sync.fixed_frame, frame_id, stamp_ns)
+
+
 def T_camera_lidar(config: ExtrinsicsConfig) -> FloatArray:
     """Extrinsics (4, 4) from the parameters."""
     return rigid_transform(config.translation, config.rotation)

@@ -118,6 +118,7 @@ class Sample:
         regions: (h, w) region labels from another source, whole numbers from 0; any size, same view.
         points_held_out: (M, 3) metres, hidden from the solver, to measure its error; None: no such points.
         rectification: how to rectify the image; None keeps ``camera.K``.
+        T_fixed_camera: (4, 4) pose of the points' frame in one that does not move; None: unknown.
     """
 
     image: ImageArray
@@ -129,6 +130,7 @@ class Sample:
     points_held_out: FloatArray | None = None
     rectification: Rectification | None = None
     regions: IntArray | None = None
+    T_fixed_camera: FloatArray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,6 +228,8 @@ class SolverInput:
         focus_m: depth in metres that should be most precise; None or 0: no focus.
         stamp_ns: the image's time, for solvers with a memory; None: the memory is not used.
         prior: metric depth of the image from something learned; None: none.
+        camera: of the image; None: unknown.
+        T_fixed_camera: (4, 4) pose of the camera in a frame that does not move; None: unknown.
     """
 
     relative: RelativeDepth
@@ -235,6 +239,8 @@ class SolverInput:
     focus_m: float | None = None
     stamp_ns: int | None = None
     prior: Prior | None = None
+    camera: Camera | None = None
+    T_fixed_camera: FloatArray | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -35,7 +35,7 @@ VARIANTS = [
     ),
     ("region_aware", {"region_aware.max_extrapolation": 0.0}),
     ("basis", {"basis.local_columns": 0}),
-    ("basis", {"basis.memory_s": 1.0}),
+    *((name, {"temporal.memory_s": 1.0}) for name in ("gaussian_process", "basis", "global_affine")),
     *((name, {"residuals": "spread"}) for name in SOLVERS if name != "gaussian_process"),
 ]
 

@@ -154,9 +154,7 @@ def test_thousands_of_regions_are_joined(toy_manifest, scene):
 
 def test_a_solver_with_a_memory_goes_on_without_anchors(toy_manifest, scene):
     sample, truth = scene
-    pipeline = build_pipeline(
-        settings(toy_manifest, **{"solver.name": "basis", "solver.basis.memory_s": 1.0})
-    )
+    pipeline = build_pipeline(settings(toy_manifest, **{"solver.temporal.memory_s": 1.0}))
     bare = dataclasses.replace(
         sample, points_camera=sample.points_camera[:0], stamp_ns=sample.stamp_ns + 10**8
     )

@@ -16,7 +16,7 @@ from metric_depth_ros.bags.storage import TopicStream, open_bag, read_messages
 from metric_depth_ros.bags.topics import HELD_OUT, choose_topic
 from metric_depth_ros.config import Config
 from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError
-from metric_depth_ros.sync import CloudRing, gather_points, jumps_back
+from metric_depth_ros.sync import CloudRing, T_fixed_camera, gather_points, jumps_back
 from metric_depth_ros.transforms import TransformTree
 from metric_depth_ros.types import Cloud, FloatArray, Sample
 
@@ -191,6 +191,7 @@ class BagReader:
             points_held_out=kept,
             rectification=None if rectified else messages.read_rectification(info),
             regions=None if regions is None else messages.read_labels(regions),
+            T_fixed_camera=T_fixed_camera(frame_id, stamp_ns, self.transforms, config),
         )
 
     def _stream(self, topic: str) -> TopicStream:

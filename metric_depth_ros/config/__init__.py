@@ -30,6 +30,7 @@ from metric_depth_ros.config.solver_settings import (
     PiecewiseConfig,
     RegionAwareConfig,
     SolverConfig,
+    TemporalConfig,
 )
 
 __all__ = [
@@ -57,6 +58,7 @@ __all__ = [
     "Setting",
     "SolverConfig",
     "SyncConfig",
+    "TemporalConfig",
     "from_flat",
     "to_flat",
     "updated",

@@ -114,13 +114,24 @@ class BasisConfig:
         low=0,
         high=16,
     )
+
+
+@dataclass(frozen=True)
+class TemporalConfig:
     memory_s: float = option(
         0.0,
-        "time in which the weight of earlier images fades to a third; keeps the scale through images "
-        "without anchors; 0: each image on its own",
+        "time in which the weight of earlier images fades to a third; steadies depth, and keeps it through "
+        "images without anchors; with sync.fixed_frame they are moved; 0: each image on its own",
         unit="s",
         low=0,
         high=60,
+    )
+    drift: float = option(
+        0.5,
+        "deviation of log depth that a second adds to what is remembered where motion is unknown; less for "
+        "a camera that hardly moves",
+        low=0,
+        high=10,
     )
 
 
@@ -221,6 +232,7 @@ class SolverConfig:
     grid: GridConfig = section(GridConfig)
     region_aware: RegionAwareConfig = section(RegionAwareConfig)
     basis: BasisConfig = section(BasisConfig)
+    temporal: TemporalConfig = section(TemporalConfig)
 
     @property
     def chosen(self) -> str:

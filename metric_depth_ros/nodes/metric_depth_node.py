@@ -33,7 +33,7 @@ from metric_depth_ros.pipeline import MetricDepthPipeline, Perceived, Result, bu
 from metric_depth_ros.priors import prior_path
 from metric_depth_ros.runtimes.stopping import stoppable_by
 from metric_depth_ros.share import use_fastdds_profile
-from metric_depth_ros.sync import gather_points
+from metric_depth_ros.sync import T_fixed_camera, gather_points
 from metric_depth_ros.types import Sample
 
 
@@ -234,6 +234,7 @@ class MetricDepthNode(Node):
             tuple(cloud.stamp_ns for cloud in clouds),
             rectification=None if rectified else messages.read_rectification(pair.camera_info),
             regions=None if pair.regions is None else messages.read_labels(pair.regions),
+            T_fixed_camera=T_fixed_camera(frame_id, stamp_ns, self._transforms, config),
         )
 
 

@@ -13,6 +13,7 @@ from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.solvers.prior_only import prior_depth
 from metric_depth_ros.solvers.solver import Solver
 from metric_depth_ros.solvers.wrappers.focus import Focused
+from metric_depth_ros.solvers.wrappers.memory import Remembering
 from metric_depth_ros.solvers.wrappers.prior import WithPrior
 from metric_depth_ros.solvers.wrappers.residuals import SpreadResiduals
 
@@ -20,22 +21,20 @@ __all__ = ["SOLVERS", "Solver", "build_solver", "prior_depth", "solver_class"]
 
 
 def build_solver(config: SolverConfig) -> Solver:
-    """Builds the solver ``config.name``, able to use focus and prior, with residuals spread if so configured.
+    """Builds the solver ``config.name``, able to use focus and prior; residuals and memory as configured.
 
     ``config.focus_m`` is ignored: the focus is an input of each ``solve``, so that it may change.
 
     Raises:
         ConfigError: no solver has that name.
     """
-    chosen = solver_class(config.chosen)
-
-    def build(config: SolverConfig) -> Solver:
-        solver = chosen(config)
-        if config.residuals == "spread" and not solver.follows_anchors:
-            return SpreadResiduals(config, solver)
-        return solver
-
-    return WithPrior(Focused(config, build), corrected=config.corrects == "prior")
+    solver = solver_class(config.chosen)(config)
+    if config.residuals == "spread" and not solver.follows_anchors:
+        solver = SpreadResiduals(config, solver)
+    solver = Focused(config, solver)
+    if config.temporal.memory_s:
+        solver = Remembering(config, solver)
+    return WithPrior(solver, corrected=config.corrects == "prior")
 
 
 def solver_class(name: str) -> type[Solver]:

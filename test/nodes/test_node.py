@@ -154,7 +154,7 @@ def test_regions_may_come_by_topic(graph, peer, toy_manifest):
 
 
 def test_a_solver_with_a_memory_goes_on_without_clouds(graph, peer, toy_manifest):
-    start_node(graph, peer, toy_manifest, **{"solver.name": "basis", "solver.basis.memory_s": 5.0})
+    start_node(graph, peer, toy_manifest, **{"solver.temporal.memory_s": 5.0})
     assert peer.good_answer() is not None, graph.log("node")
     peer.stamp_ns += 1_000_000_000  # no cloud is near enough in time
     image, info, _ = peer.messages()

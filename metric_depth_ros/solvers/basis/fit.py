@@ -25,36 +25,6 @@ _OWN_SCALE = 10.0
 
 
 @dataclass(frozen=True, eq=False)
-class Sums:
-    """Normal equations of anchors, for an offset and K weights; those of several images can be added.
-
-    Attributes:
-        gram: (K + 1, K + 1).
-        moment: (K + 1,).
-    """
-
-    gram: FloatArray
-    moment: FloatArray
-
-    def faded(self, factor: float) -> Sums:
-        """Sums times ``factor``, below 1 for older images."""
-        return Sums(self.gram * factor, self.moment * factor)
-
-    def drifted(self, variance: FloatArray) -> Sums:
-        """Sums after a random drift of the coefficients, variances (K + 1,) in ``UNIT_MISFIT`` squared.
-
-        (A^-1 + Q)^-1 = (I + A Q)^-1 A, whose right side also holds for a singular A.
-        """
-        both = np.column_stack([self.gram, self.moment])
-        both = np.linalg.solve(np.eye(len(variance)) + self.gram * variance, both)
-        return Sums(both[:, :-1], both[:, -1])
-
-    def plus(self, other: Sums) -> Sums:
-        """Sum of both systems."""
-        return Sums(self.gram + other.gram, self.moment + other.moment)
-
-
-@dataclass(frozen=True, eq=False)
 class Posterior:
     """Posterior of the log-scale field l = offset + E w: mean and covariance of its coefficients.
 
@@ -80,14 +50,11 @@ class Fit:
     """Result of the fit to the anchors of one image.
 
     Attributes:
-        posterior: with what was carried over from earlier images.
-        sums: normal equations of these anchors alone.
         kept: number of anchors that were not rejected.
         scale: ratio of leave-one-out errors to their stated size.
     """
 
     posterior: Posterior
-    sums: Sums
     kept: int
     scale: float
 
@@ -106,11 +73,6 @@ def fit_paper(rows: FloatArray, target: FloatArray, ridge: float) -> Posterior:
     return Posterior(np.append(0.0, weights), empty)
 
 
-def posterior_of(sums: Sums, ridge: float) -> Posterior:
-    """Posterior of sums, with a ridge on all coefficients but the offset."""
-    return _posterior(*_system(sums, ridge))
-
-
 def fit_robust(
     rows: FloatArray,
     target: FloatArray,
@@ -118,7 +80,6 @@ def fit_robust(
     ridge: float,
     *,
     robust: bool = True,
-    carried: Sums | None = None,
 ) -> Fit:
     """Robust fit: argmin over c, w of  sum_i weight_i (c + E_i w - y_i)^2 + ridge |w|^2, with c free.
 
@@ -131,7 +92,6 @@ def fit_robust(
         target: (N,) y.
         variance: (N,) variance of y about the best field.
         robust: False: no reweighting.
-        carried: sums of earlier images.
     """
     base = UNIT_MISFIT**2 / variance
     weight = base
@@ -140,40 +100,32 @@ def fit_robust(
         allowed = variance + UNIT_MISFIT**2 / ridge * np.einsum("nk,nk->n", centred, centred)
         weight = base * _trust((target - medians(target)) ** 2 / allowed)
         for _ in range(_REWEIGHTINGS):
-            system, moment = _system(_sums(rows, target, weight), ridge, carried)
+            system, moment = _system(rows, target, weight, ridge)
             square = (target - rows @ _solved(system, moment)) ** 2 / variance
             if len(target) < _FEW * len(moment):  # else one anchor more or less hardly matters
                 square /= _free(rows, weight, _inverse(system))
             usual = max(1.0, DEVIATION**2 * float(medians(square)))
             weight = base * _trust(square / usual)
-    sums = _sums(rows, target, weight)
-    posterior = _posterior(*_system(sums, ridge, carried))
+    system, moment = _system(rows, target, weight, ridge)
+    covariance = _inverse(system)
+    posterior = Posterior(covariance @ moment, covariance)
     kept = weight > _REJECTED * base
     square = (target - posterior.at(rows)) ** 2 / (variance * _free(rows, weight, posterior.covariance))
-    return Fit(posterior, sums, int(np.count_nonzero(kept)), _scale(square[kept]))
+    return Fit(posterior, int(np.count_nonzero(kept)), _scale(square[kept]))
 
 
-def _sums(rows: FloatArray, target: FloatArray, weight: FloatArray) -> Sums:
+def _system(
+    rows: FloatArray, target: FloatArray, weight: FloatArray, ridge: float
+) -> tuple[FloatArray, FloatArray]:
+    """Precision (K + 1, K + 1) and moment (K + 1,) of the anchors, with a ridge on all but the offset."""
     root, centre = np.sqrt(weight).astype(rows.dtype), target.mean()
     weighted = rows * root[:, None]
-    gram = (weighted.T @ weighted).astype(np.float64)  # a matrix with itself: half the work
-    moment = weighted.T @ (root * (target - centre).astype(rows.dtype))
-    return Sums(gram, moment + centre * gram[:, 0])
-
-
-def _system(sums: Sums, ridge: float, carried: Sums | None = None) -> tuple[FloatArray, FloatArray]:
-    """Precision (K + 1, K + 1) and moment (K + 1,) of sums, with a ridge on all but the offset."""
-    total = sums if carried is None else sums.plus(carried)
-    system = total.gram.copy()
+    system = (weighted.T @ weighted).astype(np.float64)  # a matrix with itself: half the work
+    moment = weighted.T @ (root * (target - centre).astype(rows.dtype)) + centre * system[:, 0]
     diagonal = np.einsum("kk->k", system)
     diagonal += ridge
     diagonal[0] += _OFFSET - ridge
-    return system, total.moment
-
-
-def _posterior(system: FloatArray, moment: FloatArray) -> Posterior:
-    covariance = _inverse(system)
-    return Posterior(covariance @ moment, covariance)
+    return system, moment
 
 
 def _solved(system: FloatArray, moment: FloatArray) -> FloatArray:

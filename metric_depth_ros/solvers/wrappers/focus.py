@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -23,16 +22,12 @@ class Focused(Solver):
     itself is left alone.
     """
 
-    def __init__(self, config: SolverConfig, build: Callable[[SolverConfig], Solver]) -> None:
-        """``build`` makes the solver. It is called twice, as each of the two may have a memory."""
-        self._near = build(config)
-        self._far = None if self._near.focuses else build(config)
-        self._width = config.focus_width
-        self._most = PROCESS_MOST if self._near.probabilistic else MOST
-        self.wants_regions = self._near.wants_regions
-        self.probabilistic = self._near.probabilistic
-        self.follows_anchors = self._near.follows_anchors
-        self.remembers = self._near.remembers
+    def __init__(self, config: SolverConfig, solver: Solver) -> None:
+        """``solver`` fits both."""
+        self._solver, self._width = solver, config.focus_width
+        self._most = PROCESS_MOST if solver.probabilistic else MOST
+        self.wants_regions = solver.wants_regions
+        self.probabilistic, self.follows_anchors = solver.probabilistic, solver.follows_anchors
 
     def solve(self, given: SolverInput) -> MetricDepth:
         """Depth (H, W) and, if the wrapped solver gives it, sigma (H, W), in metres.
@@ -41,10 +36,10 @@ class Focused(Solver):
         ``focus_m``. Raises what the wrapped solver raises.
         """
         anchors, focus_m, width = given.anchors, given.focus_m, self._width
-        if not focus_m or self._far is None:
-            return self._near.solve(given)
-        near = self._near.solve(replace(given, anchors=near_anchors(anchors, focus_m, width, self._most)))
-        far = self._far.solve(replace(given, anchors=far_anchors(anchors, focus_m, width, self._most)))
+        if not focus_m or self._solver.focuses:
+            return self._solver.solve(given)
+        near = self._solver.solve(replace(given, anchors=near_anchors(anchors, focus_m, width, self._most)))
+        far = self._solver.solve(replace(given, anchors=far_anchors(anchors, focus_m, width, self._most)))
         mask = near_mask(near.depth, far.depth, focus_m, width)
         return replace(_fused(near, far, mask), info={**near.info, "focus_m": focus_m})
 

@@ -25,7 +25,6 @@ class SpreadResiduals(Solver):
         """``solver``: the one whose residuals are interpolated."""
         self._solver, self._process = solver, GaussianProcessSolver(config)
         self.wants_regions = solver.wants_regions
-        self.remembers = solver.remembers
 
     def solve(self, given: SolverInput) -> MetricDepth:
         """Depth and sigma (H, W) in metres; NaN where the other solver's depth is. Raises what it raises.
@@ -35,8 +34,6 @@ class SpreadResiduals(Solver):
         """
         given = replace(given, anchors=by_place(given.anchors))
         fitted = self._solver.solve(given)
-        if fitted.info.get("anchors") == 0:  # none is usable; the other solver used its memory
-            return fitted
         residual = replace(given, relative=RelativeDepth(fitted.depth, "depth"))
         drawn = self._process.solve(residual)
         about = {"spread_rejected": drawn.info["rejected"], "sigma_scale": drawn.info["sigma_scale"]}

@@ -1,4 +1,4 @@
-"""The solver basis: fields that are sums of maps, learned or analytic, with their sigma and memory."""
+"""The solver basis: fields that are sums of maps, learned or analytic, with their sigma."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from made_scenes import HEIGHT, WIDTH, U, V, anchors_on, smooth_relative, solver
 
 from metric_depth_ros.config import Config, updated
 from metric_depth_ros.engines import BUNDLED_WITH_BASIS
-from metric_depth_ros.errors import AnchorError, InputError
+from metric_depth_ros.errors import InputError
 from metric_depth_ros.evaluation.basis_spectrum import spectrum, summarised
 from metric_depth_ros.evaluation.metrics import abs_rel, sigma_coverage
 from metric_depth_ros.pipeline import engine_for
-from metric_depth_ros.solvers.basis.fit import Sums, fit_robust, with_offset
+from metric_depth_ros.solvers.basis.fit import fit_robust, with_offset
 from metric_depth_ros.solvers.basis.maps import analytic_maps, find_maps, with_local_maps
 from metric_depth_ros.solvers.fitting.basis_maps import Maps
 from metric_depth_ros.types import Anchors, RelativeDepth
 
-K, SECOND = 4, 10**9
+K = 4
 ALONE = {"basis.local_columns": 0}  # the maps that are given, no others
 
 
@@ -294,146 +294,6 @@ def test_local_maps_follow_what_is_wrong_in_one_place():
     plain, local = (solver_of("basis", **{"basis.local_columns": n}).solve(relative, anchors) for n in (0, 7))
     assert abs_rel(local.depth, truth) < 0.5 * abs_rel(plain.depth, truth)
     assert len(local.info["weights"]) == len(plain.info["weights"]) + 7 * 5
-
-
-# ---- memory ----------------------------------------------------------------------------------
-
-NOTHING = Anchors(np.zeros((0, 2), np.float32), np.zeros(0), np.zeros(0))
-
-
-def remembering(**options):
-    maps = made_maps()
-    truth, relative = truth_of(maps, WEIGHTS), learned(maps)
-    solver = solver_of("basis", **ALONE, **{"basis.memory_s": 0.5, **options})
-    first = solver.solve(relative, anchors_on(truth, 80), stamp_ns=10 * SECOND)
-    return solver, relative, truth, first
-
-
-def test_images_without_anchors_go_on_with_what_is_remembered():
-    solver, relative, _, first = remembering()
-    later = solver.solve(relative, NOTHING, stamp_ns=10 * SECOND + SECOND // 10)
-    np.testing.assert_allclose(later.depth, first.depth, rtol=0.01)
-    assert later.info["carried"] and not first.info["carried"]
-    much_later = solver.solve(relative, NOTHING, stamp_ns=11 * SECOND)
-    assert np.mean(much_later.sigma) > np.mean(later.sigma) > np.mean(first.sigma)
-
-
-@pytest.mark.parametrize("stamp_ns", [9 * SECOND, 13 * SECOND, None])
-def test_what_is_remembered_ends_with_a_jump_in_time(stamp_ns):
-    solver, relative, _, _ = remembering()
-    with pytest.raises(AnchorError, match="0 usable"):
-        solver.solve(relative, NOTHING, stamp_ns=stamp_ns)
-
-
-def test_an_image_without_a_time_is_not_remembered():
-    solver, relative, truth, _ = remembering()
-    fresh = solver_of("basis", **ALONE, **{"basis.memory_s": 0.5})
-    for one, carried in ((solver, True), (fresh, False)):
-        assert not one.solve(relative, anchors_on(truth, 80)).info["carried"]
-        again = one.solve(relative, anchors_on(truth, 80), stamp_ns=10 * SECOND + 1)
-        assert again.info["carried"] == carried
-
-
-def test_anchors_that_contradict_reset_the_memory():
-    solver, relative, truth, _ = remembering()
-    anchors = anchors_on(3 * truth, 20)
-    after = solver.solve(relative, anchors, stamp_ns=10 * SECOND + 1)
-    fresh = solver_of("basis", **ALONE, **{"basis.memory_s": 0.5}).solve(
-        relative, anchors, stamp_ns=10 * SECOND + 1
-    )
-    np.testing.assert_array_equal(after.depth, fresh.depth)
-    assert not after.info["carried"]
-
-
-@pytest.mark.parametrize("metric", [False, True])
-def test_a_network_s_new_scale_changes_nothing_unless_it_is_metric(metric):
-    solver, relative, _, first = remembering()
-    given = replace(relative, values=3 * relative.values, metric=metric)
-    solver.solve(replace(relative, metric=metric), anchors_on(first.depth, 80), stamp_ns=10 * SECOND)
-    later = solver.solve(given, NOTHING, stamp_ns=10 * SECOND + SECOND // 10)
-    np.testing.assert_allclose(later.depth, (3 if metric else 1) * first.depth, rtol=0.01)
-
-
-def test_few_anchors_gain_from_earlier_ones():
-    solver, relative, truth, _ = remembering()
-    few = anchors_on(truth, 3)
-    alone = solver_of("basis", **ALONE).solve(relative, few).depth
-    together = solver.solve(relative, few, stamp_ns=10 * SECOND + SECOND // 30).depth
-    assert abs_rel(together, truth) < 0.3 * abs_rel(alone, truth)
-
-
-def of_one_depth(truth, count=30):
-    """Anchors where the truth is within 1 % of one depth, which they all state."""
-    depth = float(truth[40, 60])
-    v, u = np.nonzero(np.abs(truth / depth - 1) < 0.01)
-    index = np.random.default_rng(0).choice(len(u), min(count, len(u)), replace=False)
-    uv = np.column_stack([u, v])[index].astype(np.float32)
-    return Anchors(uv, np.full(len(uv), depth, np.float32), np.full(len(uv), 0.02 * depth, np.float32))
-
-
-def test_anchors_of_one_depth_leave_what_is_remembered():
-    maps = made_maps()
-    truth = truth_of(maps, np.multiply(4, WEIGHTS))
-    relative, wall = learned(maps), of_one_depth(truth)
-    solver = solver_of("basis", **ALONE, **{"basis.memory_s": 0.5})
-    solver.solve(relative, anchors_on(truth, 80), stamp_ns=10 * SECOND)
-    with_wall = solver.solve(relative, wall, stamp_ns=10 * SECOND + SECOND // 30)
-    assert with_wall.info["carried"] and abs_rel(with_wall.depth, truth) < 0.02
-    after = solver.solve(relative, NOTHING, stamp_ns=10 * SECOND + SECOND // 15)
-    assert abs_rel(after.depth, truth) < 0.02
-    alone = solver_of("basis", **ALONE).solve(relative, wall).depth / relative.values
-    np.testing.assert_allclose(alone, alone[0, 0], rtol=1e-5)
-
-
-@pytest.mark.parametrize("count", [1, 2])
-def test_one_anchor_that_contradicts_resets_the_memory(count):
-    solver, relative, truth, _ = remembering()
-    after = solver.solve(relative, anchors_on(3 * truth, count), stamp_ns=10 * SECOND + SECOND // 10)
-    assert not after.info["carried"]
-    kept = remembering()[0].solve(relative, anchors_on(truth, count), stamp_ns=10 * SECOND + SECOND // 10)
-    assert kept.info["carried"]
-
-
-def test_memory_is_as_old_as_its_evidence_on_average():
-    """80 anchors, and one 1.9 s later, when the fading has left 80 exp(-3.8) = 1.8 of them: 1.2 s old."""
-    solver, relative, truth, _ = remembering()
-    one = solver.solve(relative, anchors_on(truth, 1), stamp_ns=119 * SECOND // 10)
-    assert one.info["carried"]
-    assert solver.solve(relative, NOTHING, stamp_ns=123 * SECOND // 10).info["carried"]
-    with pytest.raises(AnchorError):
-        solver.solve(relative, NOTHING, stamp_ns=137 * SECOND // 10)
-
-
-def test_the_scale_drifts_at_the_stated_rate():
-    """By hand: A = 4 of the offset alone, and (1 / 4 + 0.5)^-1 = 4 / 3; the weights stay."""
-    sums = Sums(np.diag([4.0, 3, 0]), np.array([8.0, 6, 0]))
-    later = sums.drifted(np.array([0.5, 0, 0]))
-    np.testing.assert_allclose(later.gram, np.diag([4 / 3, 3, 0]), atol=1e-12)
-    np.testing.assert_allclose(later.moment, [2 * 4 / 3, 6, 0], atol=1e-12)
-    solver, relative, _, first = remembering()
-    later = solver.solve(relative, NOTHING, stamp_ns=101 * SECOND // 10)
-    squares = [(result.sigma / result.depth / result.info["sigma_scale"]) ** 2 for result in (later, first)]
-    assert np.median(squares[0] - squares[1]) == pytest.approx(0.1 * 0.25**2, rel=0.2)
-
-
-def test_memory_serves_where_no_anchor_is_usable_and_residuals_are_spread():
-    maps = made_maps()
-    truth, relative = truth_of(maps, WEIGHTS), learned(maps)
-    values = relative.values.copy()
-    values[:20, :20] = np.nan
-    solver = solver_of("basis", **ALONE, residuals="spread", **{"basis.memory_s": 0.5})
-    known = anchors_on(truth, 80)
-    solver.solve(replace(relative, values=values), known, stamp_ns=10 * SECOND)
-    unusable = Anchors(np.full((1, 2), 5, np.float32), np.full(1, 3.0), np.full(1, 0.1))
-    later = solver.solve(replace(relative, values=values), unusable, stamp_ns=10 * SECOND + 1)
-    assert later.info["carried"] and later.info["anchors"] == 0
-
-
-def test_other_maps_forget():
-    solver, _, _, _ = remembering()
-    other = learned(made_maps(count=6))
-    with pytest.raises(AnchorError):
-        solver.solve(other, NOTHING, stamp_ns=10 * SECOND + 1)
 
 
 # ---- around it -------------------------------------------------------------------------------

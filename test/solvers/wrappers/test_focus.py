@@ -22,7 +22,7 @@ ANCHORS = Anchors(np.zeros((3, 2), np.float32), np.array([2.0, 4.0, 8.0]), np.fu
 
 
 class Fixed(Solver):
-    """A solver of which it is known what it says: one depth and sigma, then the next."""
+    """A solver of which it is known what it says: depth and sigma of the near fit, then of the far one."""
 
     def __init__(self, *answers):
         self.answers, self.seen = list(answers), []
@@ -36,10 +36,9 @@ class Fixed(Solver):
 
 
 def fixed(near, far, **settings):
-    """A focused solver whose fits give these depths with these sigmas, and the two solvers."""
-    solvers = [Fixed(near), Fixed(far)]
-    each = iter(solvers)
-    return Focused(SolverConfig(**settings), lambda config: next(each)), *solvers
+    """A focused solver whose fits give these depths with these sigmas, and the solver in it."""
+    solver = Fixed(near, far)
+    return Focused(SolverConfig(**settings), solver), solver
 
 
 def given(focus_m):
@@ -78,13 +77,13 @@ def test_the_mask_is_one_half_a_width_beyond_the_focus():
 
 
 def test_depth_and_sigma_are_those_of_the_mixture():
-    focused, near, far = fixed((math.exp(0.25), 0.1), (3.0, 0.4))
+    focused, solver = fixed((math.exp(0.25), 0.1), (3.0, 0.4))
     found = focused.solve(given(1.0))  # right where the mask is a half
     a = math.exp(0.25)
     assert found.depth[0, 0] == pytest.approx((a + 3) / 2, rel=1e-5)
     assert found.sigma[0, 0] == pytest.approx(math.sqrt((0.1**2 + 0.4**2) / 2 + (3 - a) ** 2 / 4), rel=1e-5)
     assert found.info == {"anchors": 3, "focus_m": 1.0}
-    assert len(near.seen) == len(far.seen) == 1  # one solve more than without a focus
+    assert len(solver.seen) == 2  # one solve more than without a focus
 
 
 def test_a_fit_that_has_no_depth_leaves_it_to_the_other():
@@ -96,11 +95,10 @@ def test_a_fit_that_has_no_depth_leaves_it_to_the_other():
 
 def test_without_a_focus_there_is_one_solve_and_the_anchors_as_they_are():
     for focus_m in (None, 0.0):
-        focused, near, far = fixed((2.0, 0.1), (3.0, 0.4))
+        focused, solver = fixed((2.0, 0.1), (3.0, 0.4))
         found = focused.solve(given(focus_m))
         assert (found.depth[0, 0], found.sigma[0, 0]) == (2.0, np.float32(0.1))
-        assert near.seen == [ANCHORS]
-        assert far.seen == []
+        assert solver.seen == [ANCHORS]
 
 
 @pytest.mark.parametrize("focus_m", [None, 1.0])
@@ -170,7 +168,7 @@ def test_the_default_solvers_own_focus_is_that_of_two_fits(n, focus_m):
     relative, anchors = noisy_problem(n=n)
     relative.values[5:9, 10:20] = np.nan
     config, asked = SolverConfig(), SolverInput(relative, anchors, focus_m=focus_m)
-    own, two = GaussianProcessSolver(config).solve(asked), Focused(config, InTwoFits).solve(asked)
+    own, two = GaussianProcessSolver(config).solve(asked), Focused(config, InTwoFits(config)).solve(asked)
     np.testing.assert_array_equal(np.isnan(own.depth), np.isnan(two.depth))
     assert own.info.keys() == two.info.keys()
     assert own.info["focus_m"] == focus_m

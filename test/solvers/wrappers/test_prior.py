@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from made_scenes import OURS, anchors_on, quarters, smooth_relative
 
-from metric_depth_ros.config import SOLVERS, BasisConfig, SolverConfig
+from metric_depth_ros.config import SOLVERS, BasisConfig, SolverConfig, TemporalConfig
 from metric_depth_ros.errors import AnchorError
 from metric_depth_ros.solvers import Solver, build_solver
 from metric_depth_ros.solvers.wrappers.prior import ANCHOR_SPREAD, WithPrior
@@ -131,7 +131,7 @@ def test_inputs_are_not_modified():
 
 
 def test_memory_comes_before_the_prior():
-    solver = build_solver(SolverConfig(name="basis", basis=BasisConfig(memory_s=1.0)))
+    solver = build_solver(SolverConfig(name="basis", temporal=TemporalConfig(memory_s=1.0)))
     prior = prior_of(9.0)
     assert solver.solve(given(NONE, prior, stamp_ns=10)).info["prior"] == "made"
     solver.solve(given(anchors_on(2 * smooth_relative(), 200), prior, stamp_ns=10**8))

@@ -1,0 +1,277 @@
+"""Memory around any solver: what earlier images said, moved to the present one."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from metric_depth_ros.anchors import inside_image
+from metric_depth_ros.config import SolverConfig
+from metric_depth_ros.depth import relative_in
+from metric_depth_ros.errors import AnchorError
+from metric_depth_ros.geometry import project, transform_points, unproject
+from metric_depth_ros.solvers.fitting.basis_maps import USUAL_MISFIT
+from metric_depth_ros.solvers.solver import Solver
+from metric_depth_ros.types import Anchors, Camera, FloatArray, IntArray, MetricDepth, SolverInput
+
+# Number of places of an image that are remembered.
+_PLACES = 1200
+# Earlier images count no more after this many times ``memory_s``.
+_FORGOTTEN = 4.0
+# Deviation of log depth that a second adds to places that were moved by a known motion: ours; with it .7 of
+# the errors are within sigma on rendered drives.
+_MOVED = 0.1
+# Deviation of log depth before there is any anchor.
+_UNCORRECTED = 1.0
+# A place that is farther off than this many deviations has changed: something moved, or hides it.
+_CHANGED = 3.0
+# Memory is dropped when the median anchor is off by this many deviations; with n anchors, 1 + 2 / n times.
+_JUMP, _FEW = 3.0, 2.0
+# Deviation in places of the Gaussian that averages over places, and the weight of places that counts fully.
+_AVERAGED, _ENOUGH = 1.0, 0.3
+
+
+class Remembering(Solver):
+    """Any solver, its log depth averaged over time: a Kalman filter at 1,200 places of the image.
+
+    Ours. What the last image said, y with variance p, is moved to the present one. The solver says y' with
+    variance v there (its sigma; without one 10 %). Depth is exp(y' + k (y - y')), k = v / (v + p), the
+    differences averaged over neighbouring places and enlarged, so that edges stay those of the present
+    image; sigma shrinks by sqrt(1 - k). p grows by exp(t / memory_s).
+
+    Where the camera's pose in a fixed frame is known, places move as points. Otherwise their ratio of
+    metric to relative depth is taken as that of the same pixel, both divided by their image's median unless
+    the network is metric, and p grows by drift^2 t. Images without anchors take everything from memory. It
+    is dropped when anchors contradict it and when time jumps; a place that has changed counts no more.
+    """
+
+    remembers = True
+
+    def __init__(self, config: SolverConfig, solver: Solver) -> None:
+        self._temporal, self._solver = config.temporal, solver
+        self._memory: _Memory | None = None
+        self.wants_regions = solver.wants_regions
+        self.probabilistic, self.follows_anchors = solver.probabilistic, solver.follows_anchors
+
+    def solve(self, given: SolverInput) -> MetricDepth:
+        """Depth and, if the wrapped solver gives it, sigma (H, W) in metres.
+
+        ``info`` gains ``carried``, whether memory contributed. An image without a stamp is solved by itself
+        and not remembered. Raises what the wrapped solver raises, but no AnchorError while there is memory.
+        """
+        if given.stamp_ns is None:
+            return self._solver.solve(given)
+        view = _view_of(given)
+        said = self._said(view, given.stamp_ns)
+        try:
+            fitted = self._solver.solve(given)
+        except AnchorError:
+            if said is None:
+                raise
+            fitted = _uncorrected(view, said)
+        correction = None if said is None else _correction(view, said, fitted, given.anchors)
+        found = fitted if correction is None else correction.applied(fitted)
+        self._memory = _remembered(view, found, given.stamp_ns)
+        return replace(found, info={**found.info, "carried": correction is not None})
+
+    def _said(self, view: _View, stamp_ns: int) -> _Said | None:
+        """What memory says of the present view; None if it says nothing."""
+        memory, lasts_s = self._memory, self._temporal.memory_s
+        if memory is None:
+            return None
+        passed_s = (stamp_ns - memory.stamp_ns) / 1e9
+        if not 0 <= passed_s <= _FORGOTTEN * lasts_s:
+            return None
+        said = memory.moved(view) or memory.at_its_pixels(view)
+        if said is None or not len(said.log_depth):
+            return None
+        drift = _MOVED if said.moved else self._temporal.drift
+        variance = said.variance * math.exp(passed_s / lasts_s)
+        return replace(said, variance=variance, drifted=drift**2 * passed_s)
+
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    """What is remembered of an image beside its depth.
+
+    Attributes:
+        relative: (H, W) log of relative depth, NaN unknown; its median is 0 unless the network is metric.
+        uv: (M, 2) the places' pixels, M = rows times columns of ``shape``.
+        camera, T_fixed_camera: as in ``SolverInput``.
+    """
+
+    relative: FloatArray
+    uv: FloatArray
+    shape: tuple[int, int]
+    camera: Camera | None
+    T_fixed_camera: FloatArray | None
+
+    def cell(self, uv: FloatArray) -> IntArray:
+        """Index (N,) of the place that is nearest to each of the pixels (N, 2)."""
+        height, width = self.relative.shape
+        rows, columns = self.shape
+        column = np.clip((uv[:, 0] + 0.5) * (columns / width), 0, columns - 1).astype(np.intp)
+        row = np.clip((uv[:, 1] + 0.5) * (rows / height), 0, rows - 1).astype(np.intp)
+        return np.asarray(row * columns + column)
+
+    def summed(self, cell: IntArray, values: FloatArray) -> FloatArray:
+        """Sums (rows, columns) of values (N,) in the neighbourhood of each place."""
+        sums = np.bincount(cell, values, len(self.uv)).astype(np.float32).reshape(self.shape)
+        return np.asarray(cv2.GaussianBlur(sums, (0, 0), _AVERAGED, borderType=cv2.BORDER_REPLICATE))
+
+
+def _view_of(given: SolverInput) -> _View:
+    logarithm = relative_in("log", given.relative)
+    height, width = logarithm.shape
+    side_px = max((width * height / _PLACES) ** 0.5, 1.0)
+    columns, rows = (max(1, round(side / side_px)) for side in (width, height))
+    u = (np.arange(columns) + 0.5) * (width / columns) - 0.5
+    v = (np.arange(rows) + 0.5) * (height / rows) - 0.5
+    uv = np.stack(np.meshgrid(u, v), axis=-1).reshape(-1, 2).astype(np.float32)
+    if not given.relative.metric:
+        known = _at(logarithm, uv)
+        known = known[np.isfinite(known)]
+        logarithm = logarithm - np.float32(np.median(known) if len(known) else 0)
+    return _View(logarithm, uv, (rows, columns), given.camera, given.T_fixed_camera)
+
+
+@dataclass(frozen=True, eq=False)
+class _Said:
+    """What memory says of the present image.
+
+    Attributes:
+        log_depth, variance: (N,) at pixels ``uv`` (N, 2).
+        moved: whether by a known motion.
+        drifted: variance that the time since then adds.
+    """
+
+    uv: FloatArray
+    log_depth: FloatArray
+    variance: FloatArray
+    moved: bool
+    drifted: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Memory:
+    """Log depth (M,) and its variance (M,) at the places of an earlier image.
+
+    Attributes:
+        log_ratio: (M,) log depth minus the view's relative one.
+    """
+
+    view: _View
+    log_depth: FloatArray
+    variance: FloatArray
+    log_ratio: FloatArray
+    stamp_ns: int
+
+    def moved(self, now: _View) -> _Said | None:
+        """The places as points that are seen from the present pose; None if a pose is unknown."""
+        before = self.view
+        if before.camera is None or before.T_fixed_camera is None:
+            return None
+        if now.camera is None or now.T_fixed_camera is None:
+            return None
+        points = unproject(before.uv, np.exp(self.log_depth), before.camera)
+        T_now_before = np.linalg.inv(now.T_fixed_camera) @ before.T_fixed_camera
+        uv, depth = project(transform_points(T_now_before, points), now.camera)
+        seen = inside_image(uv, now.camera.width, now.camera.height)
+        return _Said(uv[seen], np.log(depth[seen]), self.variance[seen], moved=True)
+
+    def at_its_pixels(self, now: _View) -> _Said | None:
+        """The places' ratios on the present relative depth; None if the images differ in size."""
+        if now.relative.shape != self.view.relative.shape:
+            return None
+        log_depth = self.log_ratio + _at(now.relative, now.uv)
+        known = np.isfinite(log_depth)
+        return _Said(now.uv[known], log_depth[known], self.variance[known], moved=False)
+
+
+def _remembered(view: _View, found: MetricDepth, stamp_ns: int) -> _Memory | None:
+    log_depth, variance = _log_depth(found, view.uv)
+    return _Memory(view, log_depth, variance, log_depth - _at(view.relative, view.uv), stamp_ns)
+
+
+def _at(values: FloatArray, uv: FloatArray) -> FloatArray:
+    """Values (N,) of a map (H, W) at the pixels nearest to (N, 2)."""
+    u, v = np.rint(uv).astype(np.intp).T
+    return np.asarray(values[v, u])
+
+
+def _log_depth(found: MetricDepth, uv: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Log depth (N,) and its variance (N,) at pixels (N, 2); NaN where depth is unknown."""
+    depth = _at(found.depth, uv)
+    with np.errstate(divide="ignore", invalid="ignore"):  # solvers may give depths that are none
+        log_depth = np.where((depth > 0) & (depth < np.inf), np.log(depth), np.float32(np.nan))
+        sigma = USUAL_MISFIT if found.sigma is None else _at(found.sigma, uv) / depth
+    return log_depth, np.broadcast_to(np.square(sigma), depth.shape)
+
+
+def _uncorrected(view: _View, said: _Said) -> MetricDepth:
+    """Depth of the network alone, at memory's level."""
+    apart = said.log_depth - _at(view.relative, said.uv)
+    apart = apart[np.isfinite(apart)]
+    if not len(apart):
+        raise AnchorError("memory: nothing that is remembered lies where the network gives a value.")
+    depth = np.exp(view.relative + np.float32(np.median(apart)))
+    return MetricDepth(depth, np.float32(_UNCORRECTED) * depth, {"anchors": 0, "rejected": 0})
+
+
+@dataclass(frozen=True, eq=False)
+class _Correction:
+    """What memory adds to a solver's log depth.
+
+    Attributes:
+        apart: (rows, columns) memory's log depth minus the solver's.
+        gain: (rows, columns) part of it that is added.
+    """
+
+    apart: FloatArray
+    gain: FloatArray
+
+    def applied(self, fitted: MetricDepth) -> MetricDepth:
+        """The corrected depth and sigma."""
+        size = fitted.depth.shape[::-1]
+        factor = cv2.resize(np.exp(self.gain * self.apart), size, interpolation=cv2.INTER_LINEAR)
+        depth, sigma = fitted.depth * factor, None
+        if fitted.sigma is not None:
+            narrower = cv2.resize(np.sqrt(1 - self.gain), size, interpolation=cv2.INTER_LINEAR)
+            sigma = fitted.sigma * (factor * narrower)
+        return replace(fitted, depth=depth, sigma=sigma)
+
+
+def _correction(view: _View, said: _Said, fitted: MetricDepth, anchors: Anchors) -> _Correction | None:
+    """Correction by what memory says; None if it says nothing of this depth, or anchors contradict it."""
+    log_depth, own = _log_depth(fitted, said.uv)
+    apart = said.log_depth - log_depth
+    known = np.flatnonzero(np.isfinite(apart) & np.isfinite(own))
+    if not len(known):
+        return None
+    apart, variance = apart[known], said.variance[known]
+    total = variance + said.drifted + own[known]
+    weight = (np.abs(apart - np.median(apart)) <= _CHANGED * np.sqrt(total)) / total
+    cell = view.cell(said.uv[known])
+    whole = view.summed(cell, weight)
+    apart, variance = (view.summed(cell, weight * v) / np.maximum(whole, 1e-9) for v in (apart, variance))
+    if _contradicted(view, apart, np.where(whole > 0, variance, np.nan), fitted, anchors):
+        return None
+    own = np.nan_to_num(_log_depth(fitted, view.uv)[1]).astype(np.float32).reshape(view.shape)
+    total = variance + np.float32(said.drifted) + own
+    return _Correction(apart, np.minimum(whole * total / _ENOUGH, 1) * own / np.maximum(total, 1e-12))
+
+
+def _contradicted(
+    view: _View, apart: FloatArray, variance: FloatArray, fitted: MetricDepth, anchors: Anchors
+) -> bool:
+    """Whether the anchors are far from what memory says of their pixels, as if no time had passed."""
+    height, width = fitted.depth.shape
+    anchors = anchors.take(inside_image(anchors.uv, width, height) & (anchors.depth > 0))
+    cell = view.cell(anchors.uv)
+    off = np.log(anchors.depth) - _log_depth(fitted, anchors.uv)[0] - apart.ravel()[cell]
+    off /= np.sqrt(variance.ravel()[cell] + (anchors.sigma / anchors.depth) ** 2)
+    off = np.abs(off[np.isfinite(off)])
+    return len(off) > 0 and bool(np.median(off) > _JUMP * (1 + _FEW / len(off)))
