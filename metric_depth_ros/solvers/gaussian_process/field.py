@@ -17,7 +17,7 @@ from metric_depth_ros.solvers.fitting.observations import DEVIATION, weighted_me
 from metric_depth_ros.solvers.gaussian_process.places import Places, enlarged
 from metric_depth_ros.solvers.gaussian_process.process import FEATURES, Covariance, GaussianProcess
 from metric_depth_ros.solvers.gaussian_process.tiles import Tiles, tiled
-from metric_depth_ros.solvers.gaussian_process.trend import NUGGET, Trend, noise_of
+from metric_depth_ros.solvers.gaussian_process.trend import Trend, noise_of
 from metric_depth_ros.types import BoolArray, FloatArray, IntArray
 
 # Most anchors in the process over the whole image.
@@ -31,8 +31,13 @@ _OWN, _USED = 64, 96
 # Local length in mean distances of anchors, and its lower bound as a fraction.
 _SPACINGS = 3.0
 _SHORTEST = 0.6
-# Weight of the covariance's own amplitude, in anchors.
-_OWN_AMPLITUDE = 10.0
+# Factor of sigma without evidence, over the deviation of log relative depth: errors of networks are larger
+# where depth differs more. With learned maps .7 of it; within bounds; and its weight in anchors.
+_USUAL, _WITH_MAPS, _BOUNDS, _USUAL_WEIGHT = 2.4, 0.7, (0.7, 2.0), 3.0
+# Left-out errors test variances up to this many times their median.
+_TESTED = 1.5
+# Deviation of log depth that is finer than the lattice.
+_FINER = 0.005
 
 # A focused depth's logarithm is at most this, so that its square is finite.
 _LARGEST = 40.0
@@ -49,7 +54,7 @@ class Field:
         mean: (..., rows, columns) float32; before ``focused`` the leading axis is near and far fit.
         slope: (...,) the same everywhere; (rows, columns) after ``focused``.
         sigma: (..., rows / step, columns / step) of log depth.
-        scale: factor that is included in sigma.
+        scale: factor in sigma that left-out errors tell.
         rejected: number of suspect anchors that remain doubted.
     """
 
@@ -126,12 +131,12 @@ def _together(places: Places, data: _Data, covariance: Covariance) -> Field:
     """Field of few anchors, fitted together."""
     everyone = np.arange(len(data.values))
     process = data.fitted(_resolved(covariance, len(everyone)), everyone)
-    scale, rejected = _amplitude(process, np.ones(len(everyone))), data.rejected(process, everyone)
+    errors, rejected = _errors(places, process, np.ones(len(everyone))), data.rejected(process, everyone)
     process = data.focused(process, everyone, data.values)
     mean = places.shaped(process.local_mean(places.features.reshape(-1, FEATURES)))
     mean += _smooth(places, process)
-    sigma = _sigma(scale, _variance(places.sparse(), process))
-    return Field(mean, process.slope, sigma, scale, rejected)
+    sigma = errors.sigma(_variance(places.sparse(), process))
+    return Field(mean, process.slope, sigma, errors.factor, rejected)
 
 
 def _in_tiles(places: Places, trend: Trend, data: _Data, covariance: Covariance) -> Field:
@@ -146,7 +151,7 @@ def _in_tiles(places: Places, trend: Trend, data: _Data, covariance: Covariance)
     used = tiles.nearest(uv, _USED)
     processes = rest.fitted(local, used)
     # What is global follows the chosen anchors, so these have smaller errors; each other one counts once.
-    scale = _amplitude(processes, ~np.isin(used, chosen) / np.bincount(used.ravel())[used])
+    errors = _errors(places, processes, ~np.isin(used, chosen) / np.bincount(used.ravel())[used])
     rejected = rest.rejected(processes, used)
     if data.more is not None:
         whole = data.focused(whole, chosen, data.values)
@@ -156,7 +161,7 @@ def _in_tiles(places: Places, trend: Trend, data: _Data, covariance: Covariance)
     beyond = np.maximum(_variance(places.sparse().sparse(), whole) - np.float32(local.local**2), 0)
     # Far from all anchors: there the tiles know only the local field's variance.
     variance += enlarged(beyond, variance.shape)
-    return Field(mean, whole.slope, _sigma(scale, variance), scale, rejected)
+    return Field(mean, whole.slope, errors.sigma(variance), errors.factor, rejected)
 
 
 def _focused(field: Field, places: Places, level: float, focus: Focus) -> Field:
@@ -184,11 +189,6 @@ def _depths(
     y = field.mean + (1 + field.slope[:, None, None]) * places.features[..., 2]
     near, far = np.exp(np.clip(y + np.float32(level), -_LARGEST, _LARGEST))
     return near, far, focus.mask(near, far)
-
-
-def _sigma(scale: float, variance: FloatArray) -> FloatArray:
-    """Standard deviation of log depth from the process's variance, with what is finer than the lattice."""
-    return np.asarray(scale * np.sqrt(variance + np.float32(NUGGET**2)))
 
 
 def _smooth(places: Places, process: GaussianProcess) -> FloatArray:
@@ -242,17 +242,44 @@ def _resolved(covariance: Covariance, anchors: int) -> Covariance:
     return replace(covariance, local_length=shorter)
 
 
-def _amplitude(process: GaussianProcess, counted: FloatArray) -> float:
-    """Ratio of leave-one-out errors to their predicted size, pulled to 1 if anchors are few.
+@dataclass(frozen=True)
+class _Errors:
+    """How large errors are, relative to the process's standard deviation.
+
+    Attributes:
+        factor: where left-out anchors test it.
+        usual: elsewhere.
+        tested: largest variance of the process that is tested.
+    """
+
+    factor: float
+    usual: float
+    tested: float
+
+    def sigma(self, variance: FloatArray) -> FloatArray:
+        """Standard deviation of log depth from the process's variance, and what is finer than the lattice."""
+        tested = np.minimum(variance, np.float32(self.tested))
+        square = np.float32(self.factor**2) * (tested + np.float32(_FINER**2))
+        return np.asarray(np.sqrt(square + np.float32(self.usual**2) * (variance - tested)))
+
+
+def _errors(places: Places, process: GaussianProcess, counted: FloatArray) -> _Errors:
+    """Size of errors by left-out anchors; if these are few it is pulled to what is usual.
 
     An anchor's weight is the square of the process's share in its variance: errors that are mostly the
     sensor's give no information about places farther away (the next row of a LiDAR). It is multiplied by
     ``counted`` (..., N).
     """
+    usual = _USUAL * places.deviation * (1.0 if places.maps is None else _WITH_MAPS)
+    usual = float(np.clip(usual, *_BOUNDS))
     errors, variances = process.left_out()
-    weight = (counted * np.clip(1 - process.noise / variances, 0, 1) ** 2).ravel()
-    ratio, count = (np.abs(errors) / np.sqrt(variances)).ravel(), float(weight.sum())
+    own = variances - process.noise
+    weight = (counted * np.clip(own / variances, 0, 1) ** 2).ravel()
+    count, everyone = float(weight.sum()), np.ones((1, weight.size), bool)
     if np.count_nonzero(counted) < 3 or not count > 0:
-        return 1.0
-    found = float(weighted_medians(ratio, weight, np.ones((1, len(ratio)), bool))[0]) * DEVIATION
-    return float(np.sqrt((count * found**2 + _OWN_AMPLITUDE) / (count + _OWN_AMPLITUDE)))
+        return _Errors(usual, usual, np.inf)
+    ratio = (np.abs(errors) / np.sqrt(variances)).ravel()
+    found = DEVIATION * float(weighted_medians(ratio, weight, everyone)[0])
+    tested = _TESTED * float(weighted_medians(own.ravel(), weight, everyone)[0])
+    square = (count * found**2 + _USUAL_WEIGHT * usual**2) / (count + _USUAL_WEIGHT)
+    return _Errors(float(np.sqrt(square)), usual, max(tested, 0.0))

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from metric_depth_ros.solvers.fitting.basis_maps import Maps
+from metric_depth_ros.solvers.fitting.observations import DEVIATION, medians
 from metric_depth_ros.solvers.gaussian_process.process import FEATURES, GAIN, Covariance
 from metric_depth_ros.types import FloatArray, ImageArray
 
@@ -44,6 +45,12 @@ class Places:
     def v(self) -> FloatArray:
         """Pixel coordinates (rows,) of the places."""
         return _middles(self.size[1], self.features.shape[0])
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of x over the image, from the median deviation."""
+        x = self.features[self.every, self.every, 2].ravel()
+        return float(DEVIATION * medians(np.abs(x - medians(x))))
 
     def at(self, uv: FloatArray, x: FloatArray) -> FloatArray:
         """Features (N, 7 + K) of pixels (N, 2) with known x (N,); colour and g are of the nearest place."""

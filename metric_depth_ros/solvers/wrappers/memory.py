@@ -24,6 +24,8 @@ _FORGOTTEN = 4.0
 # Deviation of log depth that a second adds to places that were moved by a known motion: ours; with it .7 of
 # the errors are within sigma on rendered drives.
 _MOVED = 0.1
+# Places whose log depth is larger, as a solver may say of the sky, are not moved.
+_LARGEST = 20.0
 # Deviation of log depth before there is any anchor.
 _UNCORRECTED = 1.0
 # A place that is farther off than this many deviations has changed: something moved, or hides it.
@@ -176,11 +178,12 @@ class _Memory:
             return None
         if now.camera is None or now.T_fixed_camera is None:
             return None
-        points = unproject(before.uv, np.exp(self.log_depth), before.camera)
+        known = np.abs(self.log_depth) < _LARGEST
+        points = unproject(before.uv[known], np.exp(self.log_depth[known]), before.camera)
         T_now_before = np.linalg.inv(now.T_fixed_camera) @ before.T_fixed_camera
         uv, depth = project(transform_points(T_now_before, points), now.camera)
         seen = inside_image(uv, now.camera.width, now.camera.height)
-        return _Said(uv[seen], np.log(depth[seen]), self.variance[seen], moved=True)
+        return _Said(uv[seen], np.log(depth[seen]), self.variance[known][seen], moved=True)
 
     def at_its_pixels(self, now: _View) -> _Said | None:
         """The places' ratios on the present relative depth; None if the images differ in size."""

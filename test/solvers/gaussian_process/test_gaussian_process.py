@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -518,14 +519,27 @@ def test_more_anchors_than_wanted_are_thinned_out_evenly():
     assert np.abs(solved.depth / (2 * relative) - 1).mean() < 0.02
 
 
-def test_the_amplitude_is_drawn_to_one_by_ten_anchors():
-    """sqrt((n s^2 + 10) / (n + 10)) with s the median error in standard deviations, n anchors of no noise."""
+class Measured:
+    """A process of five anchors without noise, off by 1.5, 1, 2, 3, 4 standard deviations, each of 2."""
 
-    class Process:
-        noise = np.zeros(5)
+    noise = np.zeros(5)
 
-        def left_out(self):
-            return np.array([-3.0, 2.0, 4.0, -6.0, 8.0]), np.full(5, 4.0)  # 1.5, 1, 2, 3, 4 deviations
+    def left_out(self):
+        return np.array([-3.0, 2.0, 4.0, -6.0, 8.0]), np.full(5, 4.0)
 
+
+@pytest.mark.parametrize(
+    ("spread", "maps", "usual"), [(0.5, None, 1.2), (0.5, object(), 0.84), (0.0, None, 0.7)]
+)
+def test_sigma_is_scaled_by_left_out_errors_as_far_as_they_test_it(spread, maps, usual):
+    """By hand: sqrt((n s^2 + 3 usual^2) / (n + 3)), s the median error; usual: 2.4 times the spread of x."""
+    places = SimpleNamespace(deviation=spread, maps=maps)
+    found = module._errors(places, Measured(), np.ones(5))
     s = 2 * 1.4826
-    assert module._amplitude(Process(), np.ones(5)) == pytest.approx(((5 * s**2 + 10) / 15) ** 0.5)
+    factor = ((5 * s**2 + 3 * usual**2) / 8) ** 0.5
+    assert (found.factor, found.usual, found.tested) == pytest.approx((factor, usual, 1.5 * 4.0))
+    variance = np.array([2.0, 10.0], np.float32)  # of 10, 4 are not tested
+    squares = [factor**2 * (2 + 0.005**2), factor**2 * (6 + 0.005**2) + usual**2 * 4]
+    np.testing.assert_allclose(found.sigma(variance), np.sqrt(squares), rtol=1e-5)
+    few = module._errors(places, Measured(), np.array([1, 1, 0, 0, 0]))
+    assert few.factor == few.usual == pytest.approx(usual)
