@@ -2,7 +2,7 @@
 
 Up to 128 anchors are fitted together. Of more, an even selection of 128, at most half of them,
 determines what is global (constant, slope, maps, smooth field); given that, the local field is fitted in
-overlapping tiles to the anchors nearest to each. So the time grows linearly.
+overlapping tiles to the anchors nearest to each, with x corrected by it. So the time grows linearly.
 """
 
 from __future__ import annotations
@@ -90,6 +90,12 @@ class _Data:
             covariance, self.features[chosen], self.values[chosen], self.noise[chosen], suspect=suspect
         )
 
+    def without(self, mean: FloatArray) -> _Data:
+        """What a mean (N,) leaves of the values, at features whose x has it."""
+        features = self.features.copy()
+        features[:, 2] += mean
+        return replace(self, features=features, values=self.values - mean)
+
     def focused(self, process: GaussianProcess, chosen: IntArray, values: FloatArray) -> GaussianProcess:
         """Near and far fit of chosen anchors to values (..., N); the process itself without a focus."""
         return process if self.more is None else process.again(values[..., chosen], self.more[:, chosen])
@@ -140,13 +146,17 @@ def _together(places: Places, data: _Data, covariance: Covariance) -> Field:
 
 
 def _in_tiles(places: Places, trend: Trend, data: _Data, covariance: Covariance) -> Field:
-    """Field of many anchors: what is global by some of them, the local field in tiles."""
+    """Field of many anchors: what is global by some of them, the local field in tiles.
+
+    The tiles see depth as what is global corrects it.
+    """
     agreed, uv = np.flatnonzero(~trend.suspect), trend.anchors.uv
     some = min(len(agreed) // 2, _TOGETHER)  # the others show how large errors are
     chosen = agreed[np.linspace(0, len(agreed) - 1, some).astype(np.intp)]
     loose = replace(data, noise=data.noise + _IN_COMMON**2)
     whole = loose.fitted(replace(covariance, maps=_OF_SOME * covariance.maps), chosen)
-    rest = replace(data, values=data.values - whole.global_mean(data.features))
+    rest, smooth = data.without(whole.global_mean(data.features)), _smooth(places, whole)
+    bent = places.with_x((1 + whole.slope) * places.features[..., 2] + smooth)
     tiles, local = tiled(uv, *places.size, _OWN), _resolved(covariance, len(uv)).local_field
     used = tiles.nearest(uv, _USED)
     processes = rest.fitted(local, used)
@@ -156,8 +166,9 @@ def _in_tiles(places: Places, trend: Trend, data: _Data, covariance: Covariance)
     if data.more is not None:
         whole = data.focused(whole, chosen, data.values)
         processes = data.focused(processes, used, data.values - whole.global_mean(data.features))
-    mean, variance = _over_tiles(places, tiles, local, processes)
-    mean += _smooth(places, whole)
+        smooth = _smooth(places, whole)
+    mean, variance = _over_tiles(bent, tiles, local, processes)
+    mean += smooth
     beyond = np.maximum(_variance(places.sparse().sparse(), whole) - np.float32(local.local**2), 0)
     # Far from all anchors: there the tiles know only the local field's variance.
     variance += enlarged(beyond, variance.shape)

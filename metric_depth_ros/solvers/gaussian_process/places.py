@@ -61,6 +61,12 @@ class Places:
         found[:, 2] = x
         return found if self.maps is None else np.hstack([found, self.maps.at(uv, self.size)[0]])
 
+    def with_x(self, x: FloatArray) -> Places:
+        """The same places with other x (rows, columns)."""
+        features = self.features.copy()
+        features[..., 2] = x
+        return Places(features, self.size, self.step, self.maps)
+
     def with_maps(self) -> FloatArray:
         """Features (rows columns, 7 + K) of all places."""
         flat = self.features.reshape(-1, FEATURES)
