@@ -143,7 +143,8 @@ def _change(before: tuple[Moment, FloatArray], now: tuple[Moment, FloatArray]) -
     (first, error), (second, later) = before, now
     height, width = first.depth.shape
     u, v = np.meshgrid(np.arange(8, width, STRIDE_PX), np.arange(8, height, STRIDE_PX))
-    u, v = u.ravel(), v.ravel()
+    known = np.isfinite(first.depth[v, u])
+    u, v = u[known], v[known]
     T = np.linalg.inv(second.T_world_camera) @ first.T_world_camera
     points = unproject(np.stack([u, v], axis=1), first.depth[v, u], first.camera)
     uv, depth = project(transform_points(T, points), second.camera)
@@ -169,12 +170,12 @@ def main() -> None:
     for name, each in sequences.items():
         posed = each[0][0].T_world_camera is not None
         heads = (f"{n}/{every}" if every > 1 else f"{n}" for n, every in ANCHORS)
-        print(f"{name:26}" + "".join(head.rjust(24) for head in heads))
+        print(f"{name:26}" + "".join(head.rjust(22) for head in heads))
         for variant in VARIANTS if posed else VARIANTS[:2]:
             row = f"{variant.label:26}"
             for n, every in ANCHORS:
                 if every > 1 and not variant.settings:
-                    row += "-".rjust(24)
+                    row += "-".rjust(22)
                     continue
                 found = np.mean(
                     [measured(moments, variant, args.solver, n, every) for moments in each], axis=0
