@@ -6,6 +6,8 @@ The choice depends on stamps alone, so that the live node and an offline run cho
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -22,6 +24,52 @@ _JUMP_NS = 1_000_000_000
 def jumps_back(last_ns: int, stamp_ns: int) -> bool:
     """Whether time has jumped back between two stamps: a bag loops or a simulation restarts."""
     return stamp_ns < last_ns - _JUMP_NS
+
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class _Timed(Generic[Item]):
+    """Item with its stamp and the time of its arrival or recording, both in ns."""
+
+    item: Item
+    stamp_ns: int
+    came_ns: int
+
+    def follows(self, other: _Timed[Item]) -> bool:
+        """Whether time has passed from the other to this one as clocks let it, at up to 20 times the pace."""
+        passed_ns = self.stamp_ns - other.stamp_ns
+        return -_JUMP_NS <= passed_ns <= _JUMP_NS + 20 * max(self.came_ns - other.came_ns, 0)
+
+
+class StampGuard(Generic[Item]):
+    """Tells a jump in time from a single stamp that a driver sent wrong, in a stream of stamped items.
+
+    An item whose stamp is far from the last one's is held back until the next one comes: if that follows it,
+    time has jumped and both are good; else the one held back was wrong.
+    """
+
+    def __init__(self) -> None:
+        self._last: _Timed[Item] | None = None
+        self._held: _Timed[Item] | None = None
+
+    def put(self, item: Item, stamp_ns: int, came_ns: int) -> tuple[list[Item], list[Item]]:
+        """Takes the next item. Items that are good, in their order, and those with wrong stamps."""
+        new, held, self._held = _Timed(item, stamp_ns, came_ns), self._held, None
+        if held is not None and new.follows(held):
+            self._last = new
+            return [held.item, item], []
+        wrong = [] if held is None else [held.item]
+        if self._last is None or new.follows(self._last):
+            self._last = new
+            return [item], wrong
+        self._held = new
+        return [], wrong
+
+    def end(self) -> list[Item]:
+        """The item that is still held back, at the end of the stream."""
+        return [] if self._held is None else [self._held.item]
 
 
 def cloud_is_due(last_ns: int | None, stamp_ns: int, rate_hz: float) -> bool:

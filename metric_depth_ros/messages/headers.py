@@ -21,6 +21,17 @@ def stamp_ns(message: Any) -> int:
     return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
 
 
+def time_of_capture_ns(message: Any) -> int:
+    """The stamp in ns of a picture or cloud, which must have one; zero means that its driver sets none.
+
+    Raises:
+        InputError: the stamp is zero or negative.
+    """
+    if not (stamp := stamp_ns(message)):
+        raise InputError("stamp: 0 s, which means none; needed the time of capture. Set it in the driver.")
+    return stamp
+
+
 def frame_id(message: Any) -> str:
     """The frame of a message with a header, or of a header itself; a leading slash is kept."""
     return str(getattr(message, "header", message).frame_id)

@@ -241,16 +241,16 @@ class TransformInput:
 _BRIDGE = cv_bridge.CvBridge()
 
 
-def read_any_image(msg: Any) -> ImageArray:
+def read_any_image(msg: Any, stretch: messages.Stretch) -> ImageArray:
     """RGB of an Image or a CompressedImage; cv_bridge reads encodings that ``messages`` does not.
 
     Raises:
         InputError: the image is damaged, or its encoding cannot be read.
     """
     if hasattr(msg, "format"):
-        return messages.read_compressed_image(msg)
-    if msg.encoding in messages.KNOWN_ENCODINGS:
-        return messages.read_image(msg)
+        return messages.read_compressed_image(msg, stretch)
+    if messages.knows_encoding(msg.encoding):
+        return messages.read_image(msg, stretch)
     try:
         image: ImageArray = _BRIDGE.imgmsg_to_cv2(msg, "rgb8")
         return image

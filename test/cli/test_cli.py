@@ -329,7 +329,7 @@ def test_topics_make_no_sense_for_a_folder(
     folder: Path, toy_manifest: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["run", str(folder), "--manifest", str(toy_manifest), "--anchors", "/points"]) == 1
-    assert "--anchors names a topic" in capsys.readouterr().err
+    assert "anchors given for a bag" in capsys.readouterr().err
 
 
 # ---- real frames -----------------------------------------------------------------------------

@@ -103,7 +103,7 @@ def test_the_cloud_is_published_only_to_subscribers_and_as_configured(running):
     msg = running.points[-1]
     assert msg.header == image.header
     assert (msg.width, msg.height, msg.point_step) == (32, 24, 16)
-    points = messages.read_points(msg).reshape(24, 32, 3)
+    points = messages.read_grid(msg)
     truth = scene()[1][::2, ::2]
     assert np.array_equal(np.isnan(points[:, :, 2]), truth > 10.0)
     known = truth <= 9.9
