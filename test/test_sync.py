@@ -4,11 +4,11 @@ import pytest
 from metric_depth_ros.config import SyncConfig, from_flat
 from metric_depth_ros.errors import TransformError
 from metric_depth_ros.geometry import rigid_transform
-from metric_depth_ros.sync import CloudRing, cloud_is_due, gather_points, jumps_back
+from metric_depth_ros.sync import CloudRing, StampGuard, cloud_is_due, gather_points, jumps_back
 from metric_depth_ros.transforms import TransformTree
 from metric_depth_ros.types import Cloud
 
-MS = 1_000_000
+MS, SECOND = 1_000_000, 1_000_000_000
 
 
 def cloud(stamp_ms, frame="lidar", points=((0.0, 0.0, 1.0),)):
@@ -24,6 +24,40 @@ def ring(*stamps_ms, **settings):
 
 def stamps_ms(clouds):
     return [cloud.stamp_ns // MS for cloud in clouds]
+
+
+@pytest.mark.parametrize(
+    ("stamps", "good", "wrong"),
+    [
+        ([0, 1, 2, 3], [0, 1, 2, 3], []),
+        ([0, 1, 0.5, 3], [0, 1, 0.5, 3], []),  # out of order
+        ([0, 1, -900, 3, 4], [0, 1, 3, 4], [-900]),
+        ([0, 1, 900, 3, 4], [0, 1, 3, 4], [900]),
+        ([0, 1, 900, -900, 4, 5], [0, 1, 4, 5], [900, -900]),
+        ([50, 51, 0, 1, 2], [50, 51, 0, 1, 2], []),  # a loop
+        ([50, 51, 900, 901, 902], [50, 51, 900, 901, 902], []),
+        ([50, 51, 900, 0, 1, 2], [50, 51, 0, 1, 2], [900]),
+    ],
+)
+def test_a_single_wrong_stamp_is_told_from_a_jump_in_time(stamps, good, wrong):
+    guard, found = StampGuard(), ([], [])
+    for came, stamp in enumerate(stamps):
+        for passed, items in zip(found, guard.put(stamp, round(stamp * 1e9), came * SECOND), strict=True):
+            passed.extend(items)
+    assert found == (good, wrong) and guard.end() == []
+
+
+def test_what_comes_last_with_a_stamp_far_off_is_wrong():
+    guard = StampGuard()
+    assert guard.put("first", SECOND, 0) == (["first"], [])
+    assert guard.put("last", 900 * SECOND, SECOND) == ([], [])
+    assert guard.end() == ["last"]
+
+
+def test_a_pause_and_a_fast_replay_are_no_slips():
+    guard = StampGuard()
+    for stamp, came in ((0, 0), (1, 500), (3601, 4100), (3661, 4103)):
+        assert guard.put(stamp, stamp * SECOND, came * SECOND) == ([stamp], [])
 
 
 def test_the_newest_cloud_up_to_the_image_is_taken():

@@ -128,6 +128,7 @@ class MetricDepthNode(Node):
         self._config = config
 
     def _on_timer(self) -> None:
+        self._images.find_latched()
         if (fault := self._images.watch.fault()) is not None:
             self._health.report(*fault)
         config, pipeline, result = self._config, self._pipeline, self._last_result

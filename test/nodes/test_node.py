@@ -12,8 +12,8 @@ pytest.importorskip("onnx")
 
 from conftest import write_toy_model
 from peer import CAMERA, Peer, scene, start_node
-from rclpy.qos import ReliabilityPolicy
-from sensor_msgs.msg import CompressedImage, Image
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from metric_depth_ros import messages
 from metric_depth_ros.cli.live import NODE, Graph, ros_arguments
@@ -260,7 +260,10 @@ def test_qos_can_be_overridden(graph, peer, toy_manifest):
 
 
 def test_time_may_jump_back(running):
-    """A bag loops: with a full ring of later clouds, every image of the next loop gets depth and cloud."""
+    """A bag loops: with a full ring of later clouds, the images of the next loop get depth and cloud.
+
+    The first waits for the second, which shows that its stamp is no slip.
+    """
     running.subscribe_points()
     assert running.wait(lambda: running.count_subscribers("depth/points") == 1)
     for _ in range(40):
@@ -268,12 +271,44 @@ def test_time_may_jump_back(running):
     late = running.stamp_ns
     running.stamp_ns -= 50_000_000_000
     before = len(running.points)
+    running.send(*running.messages())
     for _ in range(5):
         depth = running.answer(*running.messages())
         assert depth is not None
         assert messages.stamp_ns(depth) < late
     assert running.wait(lambda: len(running.points) - before >= 4)
     assert running.wait(lambda: running.status_value("time jumps") == "1")
+
+
+@pytest.mark.parametrize("slip_s", [-3e4, 3e6, "none"])
+def test_one_wrong_stamp_is_passed_over_and_named(running, slip_s):
+    wrong, info, cloud = running.messages()
+    wrong.header.stamp.sec = 0 if slip_s == "none" else int(wrong.header.stamp.sec + slip_s) % 2**31
+    wrong.header.stamp.nanosec = 0
+    assert running.answer(wrong, info, cloud, timeout_s=0.5) is None
+    for _ in range(3):
+        assert running.answer(*running.messages()) is not None
+    assert running.says("image: stamp: 0 s" if slip_s == "none" else "image: a stamp far from those around")
+    assert running.status_value("time jumps") is None
+
+
+def test_a_latched_camera_info_serves_all_images(graph, peer, toy_manifest):
+    """It was sent once, before the node was there: images get the newest of their frame."""
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    infos = peer.create_publisher(CameraInfo, "camera_info", latched)
+    infos.publish(peer.messages()[1])
+    start_node(graph, peer, toy_manifest)
+
+    def answered():
+        image, _, cloud = peer.messages()
+        return peer.answer(image, None, cloud, timeout_s=0.5) is not None
+
+    assert peer.wait(answered), graph.log("node")
+    assert all(answered() for _ in range(5))
+    assert peer.answer(*peer.messages()) is not None  # one with its own
+    other, _, cloud = peer.messages()
+    other.header.frame_id = "other"
+    assert peer.answer(other, None, cloud, timeout_s=0.5) is None
 
 
 def test_small_steps_back_are_no_jump(running):
