@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from functools import lru_cache
 from typing import Any
 
@@ -30,28 +29,18 @@ def deserialize(connection: Connection, raw: bytes | memoryview) -> Any:
 
 
 def as_ros2_bytes(connection: Connection, raw: bytes | memoryview) -> bytes:
-    """The same message in ROS 2's serialisation. Raises as ``deserialize``, or ROS 2 has no such type."""
+    """The same message in ROS 2's serialisation.
+
+    Raises whatever rosbags raises for damaged bytes and for types that ROS 2 lacks.
+    """
     if encoding_of(connection) != "ros1":
         return bytes(raw)
-    message = _as_ros2(deserialize(connection, raw))
-    return bytes(_standard(ros1=False).serialize_cdr(message, message.__msgtype__))
+    return bytes(_standard(ros1=False).ros1_to_cdr(raw, ros2_type(connection.msgtype)))
 
 
 def ros2_type(name: str) -> str:
     """ROS 2 name of a bag's message type."""
     return "tf2_msgs/msg/TFMessage" if name == "tf/msg/tfMessage" else name
-
-
-def _as_ros2(value: Any) -> Any:
-    """ROS 1 message or field converted to ROS 2: headers without seq, field names in lower case."""
-    if isinstance(value, list):
-        return [_as_ros2(item) for item in value]
-    if not hasattr(value, "__msgtype__"):
-        return value
-    kind = _standard(ros1=False).types[ros2_type(value.__msgtype__)]
-    names = [field.name for field in dataclasses.fields(kind) if field.name != "__msgtype__"]
-    had = {name: name if hasattr(value, name) else name.upper() for name in names}
-    return kind(**{name: _as_ros2(getattr(value, old)) for name, old in had.items()})
 
 
 @lru_cache(maxsize=256)

@@ -126,16 +126,17 @@ class BagReader:
             return
         for topic, static in chosen.items():
             for recorded_ns, message in read_messages(self.path, topic):
-                self._add_transforms(
-                    message, None if self._stamps == "header" else recorded_ns, static=static
-                )
+                self._add_transforms(message, recorded_ns, static=static)
 
-    def _add_transforms(self, message: Any, recorded_ns: int | None, *, static: bool) -> None:
-        try:
-            for parent, child, T, stamp_ns in messages.read_transforms(message):
-                self.transforms.add(parent, child, T, recorded_ns or stamp_ns, static=static)
-        except InputError as error:
-            self.skipped[str(error)] += 1
+    def _add_transforms(self, message: Any, recorded_ns: int, *, static: bool) -> None:
+        for stamped in message.transforms:
+            try:
+                parent, child, T, stamp_ns = messages.read_transform(stamped)
+            except InputError as error:
+                self.skipped[str(error)] += 1
+                continue
+            at_ns = recorded_ns if self._stamps == "recorded" else stamp_ns
+            self.transforms.add(parent, child, T, at_ns, static=static)
 
     # ---- samples -----------------------------------------------------------------------------
 

@@ -8,7 +8,13 @@ and the bag writer into those of rosbags.
 
 from metric_depth_ros.messages.cameras import camera_info_fields, read_camera, read_rectification
 from metric_depth_ros.messages.clouds import cloud_fields, points_fields, read_grid, read_points
-from metric_depth_ros.messages.headers import frame_id, read_transforms, stamp_ns, time_of_capture_ns
+from metric_depth_ros.messages.headers import (
+    frame_id,
+    read_transform,
+    read_transforms,
+    stamp_ns,
+    time_of_capture_ns,
+)
 from metric_depth_ros.messages.images import (
     KNOWN_ENCODINGS,
     Stretch,
@@ -39,6 +45,7 @@ __all__ = [
     "read_labels",
     "read_points",
     "read_rectification",
+    "read_transform",
     "read_transforms",
     "stamp_ns",
     "time_of_capture_ns",

@@ -38,15 +38,17 @@ def frame_id(message: Any) -> str:
 
 
 def read_transforms(message: Any) -> list[tuple[str, str, FloatArray, int]]:
-    """Transforms of a tf2_msgs/TFMessage, each as (parent, child, T_parent_child (4, 4), stamp_ns).
+    """Transforms of a tf2_msgs/TFMessage, each as ``read_transform`` gives it. Raises InputError for any."""
+    return [read_transform(stamped) for stamped in message.transforms]
+
+
+def read_transform(stamped: Any) -> tuple[str, str, FloatArray, int]:
+    """A geometry_msgs/TransformStamped as (parent, child, T_parent_child (4, 4), stamp_ns).
 
     Raises:
-        InputError: a frame has no name, a value is not finite, or a quaternion has length zero.
+        InputError: a frame has no name, a value is not finite, a quaternion has length zero, or the stamp is
+            negative.
     """
-    return [_read_transform(stamped) for stamped in message.transforms]
-
-
-def _read_transform(stamped: Any) -> tuple[str, str, FloatArray, int]:
     parent, child = frame_id(stamped), str(stamped.child_frame_id)
     if not parent.strip("/") or not child.strip("/") or parent.strip("/") == child.strip("/"):
         raise InputError(
