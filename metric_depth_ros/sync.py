@@ -46,30 +46,38 @@ class _Timed(Generic[Item]):
 class StampGuard(Generic[Item]):
     """Tells a jump in time from a single stamp that a driver sent wrong, in a stream of stamped items.
 
-    An item whose stamp is far from the last one's is held back until the next one comes: if that follows it,
-    time has jumped and both are good; else the one held back was wrong.
+    An item whose stamp is far from the last one's is held back until another follows either: if it follows
+    the one held back, time has jumped and both are good; else the one held back was wrong.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, first_too: bool = False) -> None:
+        """``first_too``: the first item is held back, too, as it may be the wrong one."""
         self._last: _Timed[Item] | None = None
-        self._held: _Timed[Item] | None = None
+        self._held: list[_Timed[Item]] = []
+        self._first_too = first_too
 
     def put(self, item: Item, stamp_ns: int, came_ns: int) -> tuple[list[Item], list[Item]]:
         """Takes the next item. Items that are good, in their order, and those with wrong stamps."""
-        new, held, self._held = _Timed(item, stamp_ns, came_ns), self._held, None
-        if held is not None and new.follows(held):
-            self._last = new
-            return [held.item, item], []
-        wrong = [] if held is None else [held.item]
-        if self._last is None or new.follows(self._last):
-            self._last = new
-            return [item], wrong
-        self._held = new
-        return [], wrong
+        new = _Timed(item, stamp_ns, came_ns)
+        before = next((one for one in reversed(self._held) if new.follows(one)), None)
+        at_once = self._last is None and not self._first_too
+        if before is None and not at_once and (self._last is None or not new.follows(self._last)):
+            self._held.append(new)
+            return [], [one.item for one in self._cut()]
+        wrong = [one.item for one in self._held if one is not before]
+        self._last, self._held = new, []
+        return ([] if before is None else [before.item]) + [item], wrong
 
-    def end(self) -> list[Item]:
-        """The item that is still held back, at the end of the stream."""
-        return [] if self._held is None else [self._held.item]
+    def end(self) -> tuple[list[Item], list[Item]]:
+        """Good and wrong items of those that are held back, at the end of the stream."""
+        left = [one.item for one in self._held]
+        return ([], left) if self._last is not None else (left, [])
+
+    def _cut(self) -> list[_Timed[Item]]:
+        """Gives up all items but those that the next may follow: one, or two before any good one."""
+        kept = 1 if self._last is not None else 2
+        given_up, self._held = self._held[:-kept], self._held[-kept:]
+        return given_up
 
 
 def cloud_is_due(last_ns: int | None, stamp_ns: int, rate_hz: float) -> bool:

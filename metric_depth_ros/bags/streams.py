@@ -42,7 +42,7 @@ def stamped_messages(
     Raises:
         InputError: the bag is damaged.
     """
-    guard: StampGuard[Stamped] = StampGuard()
+    guard: StampGuard[Stamped] = StampGuard(first_too=True)
     slip = InputError(f"{topic}: a stamp far from those around it. Check the clock of its driver.")
     for recorded_ns, message in read_messages(path, topic):
         if stamps == "recorded":
@@ -56,7 +56,9 @@ def stamped_messages(
         good, wrong = guard.put(new, new.stamp_ns, recorded_ns)
         yield from [slip] * len(wrong)
         yield from good
-    yield from [slip] * len(guard.end())
+    good, wrong = guard.end()
+    yield from [slip] * len(wrong)
+    yield from good
 
 
 class TopicStream:
