@@ -27,8 +27,11 @@ def read_points(message: Any) -> FloatArray:
         InputError: as ``read_grid``.
     """
     points = read_grid(message).reshape(-1, 3)
-    measured = np.isfinite(points).all(axis=1) & points.any(axis=1)
-    return points if measured.all() else points[measured]
+    x, y, z = np.abs(points.T)  # NumPy is many times slower along rows of three
+    with np.errstate(over="ignore"):
+        size = x + y + z
+    measured = (size > 0) & (size < np.inf)
+    return points if measured.all() else points.take(np.flatnonzero(measured), axis=0)
 
 
 def read_grid(message: Any) -> FloatArray:
