@@ -109,11 +109,9 @@ class McapFile:
         """Takes the file's own index. False if it is not complete."""
         for _, op, body in _records(self._file, begin, end):
             index.add(op, body)
-        complete = index.chunks is not None and 0 < index.chunks == len(index.parts)
-        if complete and set(index.counts) <= set(index.channels):
+        if index.complete:
             self._take(index)
-            return True
-        return False
+        return index.complete
 
     def _scanned(self, index: _Index, end: int) -> None:
         """Makes an index from all records of the file."""
@@ -158,8 +156,14 @@ class _Index:
         self.channels: dict[int, Connection] = {}
         self.counts: Counter[int] = Counter()
         self.parts: list[_Part] = []
-        self.chunks: int | None = None  # as the statistics say
         self._schemas: dict[int, tuple[str, MessageDefinition]] = {}
+        self._told = 0, 0  # messages and chunks, as the statistics say
+
+    @property
+    def complete(self) -> bool:
+        """Whether a summary holds all that is needed: writers may leave out each part of it."""
+        known = self._told == (sum(self.counts.values()), len(self.parts))
+        return known and bool(self.parts and self._schemas) and set(self.counts) <= set(self.channels)
 
     def add(self, op: int, body: bytes) -> None:
         """Takes one record of the data or of the summary."""
@@ -177,7 +181,9 @@ class _Index:
             held = frozenset(key for key, _ in struct.iter_unpack("<HQ", body[36 : 36 + size]))
             self.parts.append(_Part(first, last, offset, held))
         elif op == _STATISTICS:
-            self.chunks, size = struct.unpack_from("<I", body, 22)[0], struct.unpack_from("<I", body, 42)[0]
+            total, _, _, _, _, chunks = struct.unpack_from("<QHIIII", body)
+            self._told = total, chunks
+            (size,) = struct.unpack_from("<I", body, 42)
             self.counts.update(dict(struct.iter_unpack("<HQ", body[46 : 46 + size])))
 
     def add_part(self, offset: int, messages: list[bytes]) -> None:

@@ -17,7 +17,7 @@ from metric_depth_ros.bags.storage import open_bag, read_messages
 from metric_depth_ros.bags.streams import Stamped, Stamps, TopicStream, stamped_messages
 from metric_depth_ros.bags.topics import HELD_OUT, choose_topic, transform_topics
 from metric_depth_ros.config import Config
-from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError
+from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError, TransformError
 from metric_depth_ros.sync import CloudRing, gather_points, jumps_back
 from metric_depth_ros.transforms import TransformTree
 from metric_depth_ros.types import Camera, Cloud, FloatArray, ImageArray, Rectification, Sample
@@ -76,6 +76,7 @@ class BagReader:
         self._compressed = image_transport == "compressed"
         self._needs_points = needs_points
         self.transforms = TransformTree()
+        self._tf_hint = ""  # why there may be no transforms
         self.skipped: Counter[str] = Counter()
         self._open = ExitStack()
 
@@ -122,8 +123,11 @@ class BagReader:
         except InputError as error:
             if any(self._asked_tf):
                 raise
-            self.skipped[str(error)] += 1  # the transforms may not be needed
+            self._tf_hint = f" {error}"  # the transforms may not be needed
             return
+        parts = [p for p in self.path.parent.glob(f"*{self.path.suffix}") if self.path.is_file()]
+        if not chosen and len(parts) > 1:
+            self._tf_hint = f" If the {len(parts)} bag files beside are one recording, run on their folder."
         for topic, static in chosen.items():
             for recorded_ns, message in read_messages(self.path, topic):
                 self._add_transforms(message, recorded_ns, static=static)
@@ -176,6 +180,8 @@ class BagReader:
             try:
                 view = self._view(image.message, info, stretch, config)
                 yield image.stamp_ns, self._sample(image, view, region, clouds, held_out, config)
+            except TransformError as error:
+                yield image.stamp_ns, TransformError(f"{error}{self._tf_hint}")
             except MetricDepthError as error:
                 yield image.stamp_ns, error
 

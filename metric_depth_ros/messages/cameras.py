@@ -113,7 +113,7 @@ def camera_info_fields(camera: Camera) -> dict[str, Any]:
         "d": np.array(D, np.float64),
         "k": camera.K.astype(np.float64).reshape(-1),
         "r": np.eye(3).reshape(-1),
-        "p": np.c_[camera.K, -camera.K @ camera.position_m].reshape(-1),
+        "p": np.c_[camera.K, 0.0 - camera.K @ camera.position_m].reshape(-1),
     }
 
 
