@@ -125,9 +125,12 @@ class BagReader:
                 raise
             self._tf_hint = f" {error}"  # the transforms may not be needed
             return
-        parts = [p for p in self.path.parent.glob(f"*{self.path.suffix}") if self.path.is_file()]
-        if not chosen and len(parts) > 1:
-            self._tf_hint = f" If the {len(parts)} bag files beside are one recording, run on their folder."
+        if (
+            not chosen
+            and self.path.is_file()
+            and len(list(self.path.parent.glob(f"*{self.path.suffix}"))) > 1
+        ):
+            self._tf_hint = " If it is one part of the recording in its folder, run on the folder."
         for topic, static in chosen.items():
             for recorded_ns, message in read_messages(self.path, topic):
                 self._add_transforms(message, recorded_ns, static=static)
@@ -152,7 +155,7 @@ class BagReader:
 
         The camera_info of an image is the one whose stamp is within ``input.pairing_slop_s``. If there
         is none, as with drivers that publish it once or rarely, it is the newest before the image with
-        the same frame, else the first one after it. (The live node drops such images.)
+        the same frame, else the first one after it.
 
         Raises:
             InputError: the bag is damaged.

@@ -284,7 +284,7 @@ def test_the_parts_of_a_ros1_recording_are_read_as_one(tmp_path: Path) -> None:
         assert reader.image_count == 6
     samples, _ = read(tmp_path / "b_1.bag")
     assert all(
-        isinstance(sample, TransformError) and "run on their folder" in str(sample) for sample in samples
+        isinstance(sample, TransformError) and "run on the folder" in str(sample) for sample in samples
     )
     (tmp_path / "other.mcap").touch()
     with pytest.raises(InputError, match=r"b_0.bag, b_1.bag, other.mcap; needed files of one kind"):
