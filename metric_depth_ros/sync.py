@@ -26,24 +26,24 @@ def jumps_back(last_ns: int, stamp_ns: int) -> bool:
     return stamp_ns < last_ns - _JUMP_NS
 
 
-Item = TypeVar("Item")
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True)
-class _Timed(Generic[Item]):
+class _Timed(Generic[_Item]):
     """Item with its stamp and the time of its arrival or recording, both in ns."""
 
-    item: Item
+    item: _Item
     stamp_ns: int
     came_ns: int
 
-    def follows(self, other: _Timed[Item]) -> bool:
+    def follows(self, other: _Timed[_Item]) -> bool:
         """Whether time has passed from the other to this one as clocks let it, at up to 20 times the pace."""
         passed_ns = self.stamp_ns - other.stamp_ns
         return -_JUMP_NS <= passed_ns <= _JUMP_NS + 20 * max(self.came_ns - other.came_ns, 0)
 
 
-class StampGuard(Generic[Item]):
+class StampGuard(Generic[_Item]):
     """Tells a jump in time from a single stamp that a driver sent wrong, in a stream of stamped items.
 
     An item whose stamp is far from the last one's is held back until another follows either: if it follows
@@ -52,11 +52,11 @@ class StampGuard(Generic[Item]):
 
     def __init__(self, *, first_too: bool = False) -> None:
         """``first_too``: the first item is held back, too, as it may be the wrong one."""
-        self._last: _Timed[Item] | None = None
-        self._held: list[_Timed[Item]] = []
+        self._last: _Timed[_Item] | None = None
+        self._held: list[_Timed[_Item]] = []
         self._first_too = first_too
 
-    def put(self, item: Item, stamp_ns: int, came_ns: int) -> tuple[list[Item], list[Item]]:
+    def put(self, item: _Item, stamp_ns: int, came_ns: int) -> tuple[list[_Item], list[_Item]]:
         """Takes the next item. Items that are good, in their order, and those with wrong stamps."""
         new = _Timed(item, stamp_ns, came_ns)
         before = next((one for one in reversed(self._held) if new.follows(one)), None)
@@ -68,12 +68,12 @@ class StampGuard(Generic[Item]):
         self._last, self._held = new, []
         return ([] if before is None else [before.item]) + [item], wrong
 
-    def end(self) -> tuple[list[Item], list[Item]]:
+    def end(self) -> tuple[list[_Item], list[_Item]]:
         """Good and wrong items of those that are held back, at the end of the stream."""
         left = [one.item for one in self._held]
         return ([], left) if self._last is not None else (left, [])
 
-    def _cut(self) -> list[_Timed[Item]]:
+    def _cut(self) -> list[_Timed[_Item]]:
         """Gives up all items but those that the next may follow: one, or two before any good one."""
         kept = 1 if self._last is not None else 2
         given_up, self._held = self._held[:-kept], self._held[-kept:]

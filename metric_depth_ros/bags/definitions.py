@@ -5,11 +5,20 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from rosbags.interfaces import Connection, MessageDefinition, MessageDefinitionFormat
+from rosbags.interfaces import Connection, ConnectionExtRosbag2, MessageDefinition, MessageDefinitionFormat
+from rosbags.rosbag2.metadata import parse_qos
 from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 _TF = "geometry_msgs/TransformStamped[] transforms"
+
+
+def about_topic(encoding: str, profiles: str) -> ConnectionExtRosbag2:
+    """How a topic is serialised, and its QoS profiles, which may be odd: then they are unknown."""
+    try:
+        return ConnectionExtRosbag2(encoding, parse_qos(profiles))
+    except Exception:  # what YAML makes of the text may be anything
+        return ConnectionExtRosbag2(encoding, [])
 
 
 def encoding_of(connection: Connection) -> str:

@@ -15,10 +15,12 @@ from itertools import count
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from rosbags.interfaces import Connection, ConnectionExtRosbag2, MessageDefinition, MessageDefinitionFormat
-from rosbags.rosbag2.metadata import ReaderMetadata, parse_qos
+from rosbags.interfaces import Connection, MessageDefinition, MessageDefinitionFormat
+from rosbags.rosbag2.metadata import ReaderMetadata
 from rosbags.rosbag2.storage_mcap import DECOMPRESSORS
 from rosbags.typesys.msg import normalize_msgtype
+
+from metric_depth_ros.bags.definitions import about_topic
 
 _MAGIC = b"\x89MCAP0\r\n"
 _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _CHUNK_INDEX, _STATISTICS, _DATA_END = 3, 4, 5, 6, 8, 11, 15
@@ -204,7 +206,7 @@ class _Index:
             words, at = _strings(body, at, 2)
             pairs += words
         told = dict(zip(pairs[::2], pairs[1::2], strict=True))
-        about = ConnectionExtRosbag2(encoding, parse_qos(told.get("offered_qos_profiles", "")))
+        about = about_topic(encoding, told.get("offered_qos_profiles", ""))
         name = normalize_msgtype(kind) if "/" in kind else kind
         self.channels[key] = Connection(key, topic, name, definition, "", 0, about, None)
 

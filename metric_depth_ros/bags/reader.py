@@ -125,11 +125,8 @@ class BagReader:
                 raise
             self._tf_hint = f" {error}"  # the transforms may not be needed
             return
-        if (
-            not chosen
-            and self.path.is_file()
-            and len(list(self.path.parent.glob(f"*{self.path.suffix}"))) > 1
-        ):
+        parts = list(self.path.parent.glob(f"*{self.path.suffix}")) if self.path.is_file() else []
+        if not chosen and len(parts) > 1:
             self._tf_hint = " If it is one part of the recording in its folder, run on the folder."
         for topic, static in chosen.items():
             for recorded_ns, message in read_messages(self.path, topic):

@@ -10,8 +10,10 @@ import sqlite3
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from rosbags.interfaces import Connection, ConnectionExtRosbag2, MessageDefinition, MessageDefinitionFormat
-from rosbags.rosbag2.metadata import ReaderMetadata, parse_qos
+from rosbags.interfaces import Connection, MessageDefinition, MessageDefinitionFormat
+from rosbags.rosbag2.metadata import ReaderMetadata
+
+from metric_depth_ros.bags.definitions import about_topic
 
 _FORMATS = {"ros2msg": MessageDefinitionFormat.MSG, "ros2idl": MessageDefinitionFormat.IDL}
 
@@ -61,7 +63,7 @@ class SqliteFile:
         for key, topic, kind, encoding, profiles in read(
             f"SELECT id, name, type, serialization_format, {qos} FROM topics ORDER BY id"
         ):
-            about = ConnectionExtRosbag2(encoding, parse_qos(profiles))
+            about = about_topic(encoding, profiles)
             definition, number = definitions.get(kind, none), counts.get(key, 0)
             self.connections.append(Connection(key, topic, kind, definition, "", number, about, self))
         if total := sum(counts.values()):

@@ -80,12 +80,15 @@ class Mcap:
     def __init__(self) -> None:
         self.channels, self.messages, self.number = b"", list[tuple[int, bytes]](), count(1)
 
-    def channel(self, topic: str, kind: str, schema: bytes, encoding: str, how: str) -> int:
+    def channel(
+        self, topic: str, kind: str, schema: bytes, encoding: str, how: str, qos: str | None = None
+    ) -> int:
         key = next(self.number)
         data = struct.pack("<I", len(schema)) + schema
         self.channels += record(3, struct.pack("<H", key) + text(kind) + text(encoding) + data)
-        about = struct.pack("<HH", key, key) + text(topic) + text(how) + struct.pack("<I", 0)
-        self.channels += record(4, about)
+        about = b"" if qos is None else text("offered_qos_profiles") + text(qos)
+        head = struct.pack("<HH", key, key) + text(topic) + text(how)
+        self.channels += record(4, head + struct.pack("<I", len(about)) + about)
         return key
 
     def message(self, channel: int, recorded_ns: int, data: bytes) -> None:
@@ -139,7 +142,7 @@ ODD = {
 @pytest.mark.parametrize("ros1", [True, False])
 def test_a_channel_that_nobody_needs_may_be_odd(tmp_path: Path, odd: str, ros1: bool) -> None:
     mcap = mcap_of(good_bag(), ros1=ros1)
-    mcap.message(mcap.channel("/odd", *ODD[odd]), SECOND, b"\x00\x01\x00\x00data")
+    mcap.message(mcap.channel("/odd", *ODD[odd], "no profiles"), SECOND, b"\x00\x01\x00\x00data")
     assert_good(mcap.write(tmp_path / "a.mcap"))
 
 
