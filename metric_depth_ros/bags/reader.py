@@ -83,10 +83,7 @@ class BagReader:
     def __enter__(self) -> BagReader:
         """Chooses the topics and reads the transforms. Raises InputError."""
         with open_bag(self.path) as bag:
-            self._topics = topics = {c.topic: c.msgtype for c in bag.connections if c.msgcount}
-            counts: Counter[str] = Counter()
-            for connection in bag.connections:
-                counts[connection.topic] += connection.msgcount
+            self._topics = topics = bag.topics
         kind = kinds.COMPRESSED_IMAGE if self._compressed else kinds.IMAGE
         asked = self._asked
         self.image_topic = choose_topic("image", asked["image"], kind, topics)
@@ -102,7 +99,7 @@ class BagReader:
         if self._needs_points or asked["anchors"] is not None or kinds.POINT_CLOUD in topics.values():
             self.anchors_topic = choose_topic("anchors", asked["anchors"], kinds.POINT_CLOUD, topics)
         self.held_out_topic = self._find_held_out(topics)
-        self.image_count = counts[self.image_topic]
+        self.image_count = bag.count(self.image_topic)
         self._read_transforms(topics)
         return self
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -37,6 +38,7 @@ class Bag:
 
     Attributes:
         connections: the topics, each as often as it was advertised.
+        topics: types of the topics that hold messages; of several types on one topic that of most messages.
         start_time, end_time: when the first message was recorded and after the last, ns.
     """
 
@@ -53,12 +55,20 @@ class Bag:
                 self._files.append(reader)
             self._open = opening.pop_all()
         self.connections = [_marked(c) for file in self._files for c in file.connections]
+        self._counts: Counter[tuple[str, str]] = Counter()
+        for connection in self.connections:
+            self._counts[connection.topic, connection.msgtype] += connection.msgcount
+        self.topics = {topic: kind for (topic, kind), n in reversed(self._counts.most_common()) if n}
         times = [getattr(file, "metadata", file) for file in self._files]
         self.start_time, self.end_time = min(t.start_time for t in times), max(t.end_time for t in times)
 
     def close(self) -> None:
         """Closes all files."""
         self._open.close()
+
+    def count(self, topic: str) -> int:
+        """Number of messages on a topic."""
+        return self._counts[topic, self.topics.get(topic, "")]
 
     def messages(
         self, connections: Collection[Connection] | None = None
@@ -122,7 +132,7 @@ def open_bag(path: Path) -> Iterator[Bag]:
         InputError: the bag is missing, of an unknown kind, damaged or empty.
     """
     with closing(Bag(path, _files(path))) as bag:
-        if not any(connection.msgcount for connection in bag.connections):
+        if not bag.topics:
             raise InputError(f"bag {path}: holds no messages; needed images and points. Record it again.")
         yield bag
 
@@ -137,7 +147,8 @@ def read_messages(path: Path, topic: str) -> Iterator[tuple[int, Any]]:
         InputError: as ``open_bag``, or damage is found while reading.
     """
     with open_bag(path) as bag:
-        for connection, recorded_ns, raw in bag.messages([c for c in bag.connections if c.topic == topic]):
+        own = [c for c in bag.connections if (c.topic, c.msgtype) == (topic, bag.topics.get(topic))]
+        for connection, recorded_ns, raw in bag.messages(own):
             yield recorded_ns, bag.deserialize(connection, raw)
 
 

@@ -258,6 +258,15 @@ def test_a_topic_of_ros1_may_have_an_odd_definition(tmp_path: Path, definition: 
     assert_good(tmp_path / "a.bag")
 
 
+def test_of_two_types_on_one_topic_that_of_most_messages_is_read(tmp_path: Path) -> None:
+    mcap = mcap_of(good_bag(), ros1=False)
+    mcap.message(mcap.channel("/image", *ODD["json"]), SECOND, b"{}")
+    path = mcap.write(tmp_path / "a.mcap")
+    assert_good(path)
+    with BagReader(path) as reader:
+        assert reader.image_count == 3
+
+
 def test_an_odd_topic_is_named_when_it_is_asked_for(tmp_path: Path) -> None:
     mcap = mcap_of(good_bag(), ros1=False)
     for name, odd in (("/json", "json"), ("/odd", "missing parts")):
