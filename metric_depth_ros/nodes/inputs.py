@@ -99,6 +99,8 @@ class ImageInput:
             self._health.report("stamp", ERROR, f"image: {error}")
             return
         good, wrong = self._stamps.put(msg, stamp_ns, time.monotonic_ns())
+        if not wrong:
+            self._health.clear("stamp")
         for _ in wrong:
             self._health.report(
                 "stamp", WARN, "image: a stamp far from those around it. Check the clock of its driver."
