@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,13 +22,16 @@ _LEAST_SEEN = 0.1
 
 
 def transform_points(T_target_source: FloatArray, points: FloatArray) -> FloatArray:
-    """Points (N, 3), float32, in the target frame."""
-    points = np.ascontiguousarray(points, np.float32).reshape(-1, 1, 3)
+    """Points (N, 3), float32, in the target frame; float64 ones are moved in double precision."""
+    kind = np.float64 if points.dtype == np.float64 else np.float32
+    points = np.ascontiguousarray(points, kind).reshape(-1, 1, 3)
     if not len(points):
-        return points.reshape(0, 3)
+        return np.empty((0, 3), np.float32)
     # Not a matrix product: BLAS would wake its threads, which costs far more than it saves when the
     # processor's cores are busy.
-    return np.asarray(cv2.transform(points, np.asarray(T_target_source, np.float64)[:3])).reshape(-1, 3)
+    moved = cv2.transform(points, np.asarray(T_target_source, np.float64)[:3])
+    with np.errstate(over="ignore"):  # beyond float32 is infinite
+        return np.asarray(moved, np.float32).reshape(-1, 3)
 
 
 def rigid_transform(translation: FloatArray | list[float], rotation: FloatArray | list[float]) -> FloatArray:
@@ -67,18 +71,20 @@ def resize_camera(camera: Camera, width: int, height: int) -> Camera:
 
 
 def project(points: FloatArray, camera: Camera) -> tuple[FloatArray, FloatArray]:
-    """Pixels (N, 2) and depths (N,) of points in the optical frame; NaN pixels where z <= 0.
+    """Pixels (N, 2) and depths (N,) of points in the frame of the camera; NaN pixels where z <= 0.
 
     Distortion follows OpenCV (plumb_bob, rational_polynomial) and cv2.fisheye (equidistant). Pixels are
     NaN too for points so far off the axis that the distortion polynomial folds back: they are outside the
     image, but the formula would put them inside.
     """
     points = np.asarray(points, np.float32).reshape(-1, 3)
+    if any(camera.position_m):
+        points = points - np.array(camera.position_m, np.float32)
     # Column by column: NumPy is several times slower along rows of two or three.
     z = np.ascontiguousarray(points[:, 2])
     with np.errstate(divide="ignore", invalid="ignore"):
         nearness = np.where(z > 0, 1 / z, np.float32(np.nan))
-    xy = np.stack([points[:, 0] * nearness, points[:, 1] * nearness]).T
+        xy = np.stack([points[:, 0] * nearness, points[:, 1] * nearness]).T
     if camera.distorted:
         xy = _distort(xy, camera)
     K = camera.K.astype(np.float32)
@@ -124,12 +130,14 @@ def _fold_radius(model: str, D: tuple[float, ...]) -> float:
 def unproject(uv: FloatArray, depth: FloatArray, camera: Camera) -> FloatArray:
     """Points (N, 3) of pixels (N, 2) with depths (N,) along the optical axis."""
     rays = _undistorted_rays(np.asarray(uv, np.float64).reshape(-1, 2), camera)
-    return rays * np.asarray(depth, np.float32)[:, None]
+    points = rays * np.asarray(depth, np.float32)[:, None]
+    return points + np.array(camera.position_m, np.float32) if any(camera.position_m) else points
 
 
 def _undistorted_rays(uv: FloatArray, camera: Camera) -> FloatArray:
     """Rays (N, 3), float32, with z = 1 through pixels; NaN where the distortion has no inverse."""
     xy = (uv - camera.K[:2, 2]) / [camera.K[0, 0], camera.K[1, 1]]
+    xy[:, 0] -= camera.K[0, 1] / camera.K[0, 0] * xy[:, 1]
     if camera.distorted and len(uv):
         xy = _undistort(xy, camera)
     return np.concatenate([xy, np.ones((len(xy), 1))], axis=1).astype(np.float32)
@@ -216,8 +224,8 @@ class Rectifier:
             InputError: almost no pixel of the rectified image lies in the raw one.
         """
         self._raw = raw
-        self._wanted = wanted or Rectification(raw.K, np.eye(3))
-        self.rectified = Camera(raw.width, raw.height, self._wanted.K)
+        self._wanted = wanted or Rectification(raw.K, np.eye(3), raw.position_m)
+        self.rectified = Camera(raw.width, raw.height, self._wanted.K, position_m=self._wanted.position_m)
         same = np.allclose(self._wanted.K, raw.K) and np.allclose(self._wanted.R, np.eye(3))
         self.changes = raw.distorted or not same
         initialise = (
@@ -226,8 +234,10 @@ class Rectifier:
             else cv2.initUndistortRectifyMap
         )
         size, D = (raw.width, raw.height), np.array(raw.D or (0.0,) * 4)
-        self._maps = initialise(raw.K, D, self._wanted.R, self._wanted.K, size, cv2.CV_16SC2)
-        u, v = self._maps[0][..., 0], self._maps[0][..., 1]
+        u, v = initialise(raw.K, D, self._wanted.R, self._wanted.K, size, cv2.CV_32FC1)
+        if skew := raw.K[0, 1]:  # which OpenCV passes over
+            u += np.float32(skew / raw.K[1, 1]) * (v - np.float32(raw.K[1, 2]))
+        self._maps: tuple[Any, Any] = cv2.convertMaps(u, v, cv2.CV_16SC2)
         seen = float(np.mean((u >= 0) & (u < raw.width) & (v >= 0) & (v < raw.height)))
         if seen < _LEAST_SEEN:
             raise InputError(
@@ -239,8 +249,10 @@ class Rectifier:
         """Whether this Rectifier is for this camera and this rectification."""
         mine, other = self._raw, raw
         K, R = (raw.K, np.eye(3)) if wanted is None else (wanted.K, wanted.R)
+        position_m = raw.position_m if wanted is None else wanted.position_m
         return (
-            (mine.width, mine.height, mine.distortion_model, mine.D)
+            position_m == self._wanted.position_m
+            and (mine.width, mine.height, mine.distortion_model, mine.D)
             == (other.width, other.height, other.distortion_model, other.D)
             and np.array_equal(mine.K, other.K)
             and np.array_equal(K, self._wanted.K)

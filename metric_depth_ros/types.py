@@ -40,6 +40,8 @@ class Camera:
         K: (3, 3) float64 intrinsics in pixels; integer coordinates are pixel centres.
         distortion_model: "none", "plumb_bob", "rational_polynomial" or "equidistant".
         D: the model's coefficients, in the order of sensor_msgs/CameraInfo.
+        position_m: where the optical centre lies in the frame of the points, metres: not at its origin for a
+            right camera that shares the frame of the left one.
 
     Raises:
         InputError: K is zero or not finite, the size is not positive, or D does not fit the model.
@@ -50,6 +52,7 @@ class Camera:
     K: FloatArray
     distortion_model: str = "none"
     D: tuple[float, ...] = ()
+    position_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
         K = np.asarray(self.K, np.float64).reshape(3, 3)
@@ -92,15 +95,20 @@ class Rectification:
     Attributes:
         K: (3, 3) pinhole of the rectified image, in pixels.
         R: (3, 3) rotation from the raw camera's frame to the rectified one; points are in the latter.
+        position_m: where the rectified camera lies in the frame of the points, as ``Camera.position_m``.
     """
 
     K: FloatArray
     R: FloatArray
+    position_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, eq=False)
 class Cloud:
-    """Points of one sensor at one time: (N, 3) metres in ``frame_id``, NaN rows are unknown."""
+    """Points of one sensor at one time: (N, 3) metres in ``frame_id``, NaN rows are unknown.
+
+    Float64 stays so until the points are in the camera's frame: coordinates of a map may be large.
+    """
 
     points: FloatArray
     frame_id: str

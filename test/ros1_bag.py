@@ -13,6 +13,7 @@ from metric_depth_ros import messages
 from metric_depth_ros.types import Camera
 
 SECOND = 1_000_000_000
+_ROS2 = get_typestore(Stores.ROS2_HUMBLE)
 
 
 def image_of(index: int) -> Any:
@@ -75,7 +76,16 @@ class Ros1Bag:
         ]
         self._add("/anchors", "sensor_msgs/msg/PointCloud2", fields, stamp_ns, frame_id, recorded_ns)
 
-    def tf(self, parent: str, child: str, T: Any, stamp_ns: int, topic: str = "/tf") -> None:
+    def tf(
+        self,
+        parent: str,
+        child: str,
+        T: Any,
+        stamp_ns: int,
+        topic: str = "/tf",
+        *,
+        recorded_ns: int | None = None,
+    ) -> None:
         x, y, z = T[:3, 3]
         transform = self.make(
             "geometry_msgs/msg/Transform",
@@ -89,7 +99,12 @@ class Ros1Bag:
             transform=transform,
         )
         message = self.make("tf2_msgs/msg/TFMessage", transforms=[stamped])
-        self.entries.append((stamp_ns, topic, "tf2_msgs/msg/TFMessage", message))
+        at = stamp_ns if recorded_ns is None else recorded_ns
+        self.entries.append((at, topic, "tf2_msgs/msg/TFMessage", message))
+
+    def cdr(self, message: Any, kind: str) -> bytes:
+        """A message in ROS 2's serialisation."""
+        return bytes(_ROS2.ros1_to_cdr(self.types.serialize_ros1(message, kind), kind))
 
     def write(self, path: Path) -> Path:
         with Ros1Writer(path) as bag:

@@ -246,6 +246,58 @@ def test_a_quarter_turn_about_z():
     np.testing.assert_allclose(transform_points(T, np.array([[1.0, 0, 0]])), [[1, 3, 3]], atol=1e-6)
 
 
+def test_points_of_a_map_keep_their_millimetres():
+    T = rigid_transform([-691603.37, -5335823.81, -519.2], [0, 0, 0, 1])
+    moved = transform_points(T, np.array([[691603.371, 5335823.812, 522.203]]))
+    np.testing.assert_allclose(moved, [[0.001, 0.002, 3.003]], atol=1e-6)
+    assert moved.dtype == np.float32
+    with np.errstate(all="raise"):
+        assert np.isposinf(transform_points(np.eye(4), np.full((1, 3), 1e300))).all()
+
+
+@pytest.mark.filterwarnings("error")
+def test_points_that_are_not_finite_are_nowhere_and_no_warning():
+    points = np.array([[np.inf, 0, 2], [0, -np.inf, 2], [0, 0, np.inf], [np.nan] * 3, [0, 0, 0], [0, 0, 2]])
+    uv, _ = project(points.astype(np.float32), Camera(64, 48, np.diag([50.0, 50, 1])))
+    assert np.isfinite(uv).all(axis=1)[[3, 4, 5]].tolist() == [False, False, True]
+
+
+SKEWED = np.array([[90.0, 6.0, 31.5], [0, 80.0, 23.5], [0, 0, 1]])
+
+
+@pytest.mark.parametrize(
+    "camera",
+    [
+        Camera(64, 48, SKEWED, "plumb_bob", (-0.1, 0.02, 0.001, 0.002)),
+        Camera(64, 48, SKEWED, "equidistant", (0.05, -0.01, 0, 0)),
+    ],
+)
+def test_skew_is_part_of_the_projection(camera):
+    uv = np.array([[5.0, 7], [31.5, 40], [60, 3]])
+    points = unproject(uv, np.array([2.0, 3, 4]), camera)
+    np.testing.assert_allclose(project(points, camera)[0], uv, atol=1e-3)
+    # The rectified image shows at each pixel what the raw one has where the ray falls.
+    u = np.broadcast_to(np.arange(64) * 3, (48, 64)).astype(np.uint8)
+    v = np.broadcast_to(np.arange(48)[:, None] * 4, (48, 64)).astype(np.uint8)
+    rectifier = Rectifier(
+        camera, Rectification(np.array([[90.0, 0, 31.5], [0, 80, 23.5], [0, 0, 1]]), np.eye(3))
+    )
+    seen = rectifier.rectify(np.stack([u, v, v], axis=2))
+    at = np.array([[20, 10], [40, 30], [31, 24]])
+    raw, _ = project(unproject(at, np.ones(3), rectifier.rectified), camera)
+    np.testing.assert_allclose(seen[at[:, 1], at[:, 0], :2], raw * [3, 4], atol=1.5)
+
+
+def test_a_rectified_camera_stays_where_it_is():
+    raw = Camera(64, 48, np.diag([50.0, 50, 1]), position_m=(0.4, 0.0, 0.0))
+    wanted = Rectification(np.diag([40.0, 40, 1]), np.eye(3), (0.4, 0.0, 0.0))
+    rectifier = Rectifier(raw, wanted)
+    assert rectifier.rectified.position_m == resize_camera(raw, 32, 24).position_m == (0.4, 0.0, 0.0)
+    assert rectifier.fits(raw, wanted)
+    assert not rectifier.fits(raw, Rectification(wanted.K, wanted.R))
+    assert Rectifier(raw).rectified.position_m == raw.position_m
+
+
 # ---- veils -----------------------------------------------------------------------------------
 
 

@@ -4,11 +4,11 @@ import pytest
 from metric_depth_ros.config import SyncConfig, from_flat
 from metric_depth_ros.errors import TransformError
 from metric_depth_ros.geometry import rigid_transform
-from metric_depth_ros.sync import CloudRing, cloud_is_due, gather_points, jumps_back
+from metric_depth_ros.sync import CloudRing, StampGuard, cloud_is_due, gather_points, jumps_back
 from metric_depth_ros.transforms import TransformTree
 from metric_depth_ros.types import Cloud
 
-MS = 1_000_000
+MS, SECOND = 1_000_000, 1_000_000_000
 
 
 def cloud(stamp_ms, frame="lidar", points=((0.0, 0.0, 1.0),)):
@@ -24,6 +24,60 @@ def ring(*stamps_ms, **settings):
 
 def stamps_ms(clouds):
     return [cloud.stamp_ns // MS for cloud in clouds]
+
+
+def sorted_out(guard, stamps):
+    """Good and wrong stamps, in seconds, of items that come one a second."""
+    good, wrong = [], []
+    for came, stamp in enumerate(stamps):
+        passed, refused = guard.put(stamp, round(stamp * 1e9), came * SECOND)
+        good, wrong = good + passed, wrong + refused
+    passed, refused = guard.end()
+    return good + passed, wrong + refused
+
+
+@pytest.mark.parametrize(
+    ("stamps", "good", "wrong"),
+    [
+        ([0, 1, 2, 3], [0, 1, 2, 3], []),
+        ([0, 1, 0.5, 3], [0, 1, 0.5, 3], []),  # out of order
+        ([0, 1, -900, 3, 4], [0, 1, 3, 4], [-900]),
+        ([0, 1, 900, 3, 4], [0, 1, 3, 4], [900]),
+        ([0, 1, 900, -900, 4, 5], [0, 1, 4, 5], [900, -900]),
+        ([50, 51, 0, 1, 2], [50, 51, 0, 1, 2], []),  # a loop
+        ([50, 51, 900, 901, 902], [50, 51, 900, 901, 902], []),
+        ([50, 51, 900, 0, 1, 2], [50, 51, 0, 1, 2], [900]),
+    ],
+)
+def test_a_single_wrong_stamp_is_told_from_a_jump_in_time(stamps, good, wrong):
+    assert sorted_out(StampGuard(), stamps) == sorted_out(StampGuard(first_too=True), stamps) == (good, wrong)
+
+
+@pytest.mark.parametrize(
+    ("stamps", "good", "wrong"),
+    [
+        ([900, 1, 2], [1, 2], [900]),
+        ([0, 900, 2, 3], [0, 2, 3], [900]),
+        ([900, -900, 2, 3], [2, 3], [900, -900]),
+        ([7], [7], []),
+        ([7, 900], [7, 900], []),  # nobody knows
+    ],
+)
+def test_the_first_stamp_may_be_the_wrong_one(stamps, good, wrong):
+    assert sorted_out(StampGuard(first_too=True), stamps) == (good, wrong)
+
+
+def test_what_comes_last_with_a_stamp_far_off_is_wrong():
+    guard = StampGuard()
+    assert guard.put("first", SECOND, 0) == (["first"], [])
+    assert guard.put("last", 900 * SECOND, SECOND) == ([], [])
+    assert guard.end() == ([], ["last"])
+
+
+def test_a_pause_and_a_fast_replay_are_no_slips():
+    guard = StampGuard()
+    for stamp, came in ((0, 0), (1, 500), (3601, 4100), (3661, 4103)):
+        assert guard.put(stamp, stamp * SECOND, came * SECOND) == ([stamp], [])
 
 
 def test_the_newest_cloud_up_to_the_image_is_taken():

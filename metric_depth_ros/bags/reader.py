@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +12,15 @@ from typing import Any
 
 from metric_depth_ros import messages
 from metric_depth_ros.bags import topics as kinds
-from metric_depth_ros.bags.storage import TopicStream, open_bag, read_messages
-from metric_depth_ros.bags.topics import HELD_OUT, choose_topic
+from metric_depth_ros.bags.calibration import read_calibration
+from metric_depth_ros.bags.storage import open_bag, read_messages
+from metric_depth_ros.bags.streams import Stamped, Stamps, TopicStream, stamped_messages
+from metric_depth_ros.bags.topics import HELD_OUT, choose_topic, transform_topics
 from metric_depth_ros.config import Config
-from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError
+from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError, TransformError
 from metric_depth_ros.sync import CloudRing, T_fixed_camera, gather_points, jumps_back
 from metric_depth_ros.transforms import TransformTree
-from metric_depth_ros.types import Cloud, FloatArray, Sample
+from metric_depth_ros.types import Camera, Cloud, FloatArray, ImageArray, Rectification, Sample
 
 # Stamp in ns of an image, and its sample or the error that prevented it.
 Outcome = tuple[int, "Sample | MetricDepthError"]
@@ -31,12 +33,12 @@ class BagReader:
     transforms are read completely, on entry, so that they can be interpolated.
 
     Attributes:
-        image_topic, camera_info_topic, anchors_topic: the chosen topics; anchors_topic is None if the bag
-            has no points and none are needed.
+        image_topic, camera_info_topic, anchors_topic: the chosen topics; camera_info_topic is None with a
+            calibration, anchors_topic if the bag has no points and none are needed.
         held_out_topic: points held out for evaluation, or None.
         image_count: images in the bag.
-        transforms: all of /tf and /tf_static.
-        skipped: number of unusable clouds and transforms, by reason.
+        transforms: all of the bag's transforms.
+        skipped: number of messages passed over, by reason.
     """
 
     def __init__(
@@ -48,43 +50,56 @@ class BagReader:
         anchors: str | None = None,
         regions: str | None = None,
         anchors_held_out: str | None = None,
+        tf: str | None = None,
+        tf_static: str | None = None,
         image_transport: str = "raw",
         needs_points: bool = True,
+        calibration: Path | None = None,
+        stamps: Stamps = "header",
     ) -> None:
         """Topics that are None are chosen by ``topics.choose_topic``; held-out points are optional.
 
         Args:
             regions: label images, for ``regions.source: topic`` alone.
+            tf: transforms; the default is /tf or a robot's NAME/tf. ``tf_static`` is beside it by default.
             needs_points: whether an image without a cloud is an error, or a sample without points.
+            calibration: file that is used in place of camera_info.
+            stamps: whether the times of messages are their stamps, or when they were recorded.
         """
         self.path = Path(path)
         self._asked = {"image": image, "camera_info": camera_info, "anchors": anchors, "regions": regions}
         self._asked_held_out = anchors_held_out
+        self._asked_tf = tf, tf_static
+        self._calibration_file = calibration
+        self._calibration: Any = None
+        self._stamps: Stamps = stamps
         self._compressed = image_transport == "compressed"
         self._needs_points = needs_points
         self.transforms = TransformTree()
+        self._tf_hint = ""  # why there may be no transforms
         self.skipped: Counter[str] = Counter()
         self._open = ExitStack()
 
     def __enter__(self) -> BagReader:
         """Chooses the topics and reads the transforms. Raises InputError."""
         with open_bag(self.path) as bag:
-            self._topics = topics = {c.topic: c.msgtype for c in bag.connections if c.msgcount}
-            counts: Counter[str] = Counter()
-            for connection in bag.connections:
-                counts[connection.topic] += connection.msgcount
+            self._topics = topics = bag.topics
         kind = kinds.COMPRESSED_IMAGE if self._compressed else kinds.IMAGE
         asked = self._asked
         self.image_topic = choose_topic("image", asked["image"], kind, topics)
         near = self.image_topic.removesuffix("/compressed")
-        self.camera_info_topic = choose_topic(
-            "camera_info", asked["camera_info"], kinds.CAMERA_INFO, topics, near=near
-        )
+        self.camera_info_topic: str | None = None
+        if self._calibration_file is not None:
+            self._calibration = read_calibration(self._calibration_file, self.image_topic)
+        else:
+            self.camera_info_topic = choose_topic(
+                "camera_info", asked["camera_info"], kinds.CAMERA_INFO, topics, near=near
+            )
         self.anchors_topic: str | None = None
         if self._needs_points or asked["anchors"] is not None or kinds.POINT_CLOUD in topics.values():
             self.anchors_topic = choose_topic("anchors", asked["anchors"], kinds.POINT_CLOUD, topics)
         self.held_out_topic = self._find_held_out(topics)
-        self.image_count = counts[self.image_topic]
+        self.image_count = bag.count(self.image_topic)
         self._read_transforms(topics)
         return self
 
@@ -100,17 +115,29 @@ class BagReader:
         return beside if topics.get(beside) == kinds.POINT_CLOUD else None
 
     def _read_transforms(self, topics: dict[str, str]) -> None:
-        for topic in ("/tf", "/tf_static"):
-            if topics.get(topic) in kinds.TF:
-                for _, message in read_messages(self.path, topic):
-                    self._add_transforms(message, static=topic == "/tf_static")
-
-    def _add_transforms(self, message: Any, *, static: bool) -> None:
         try:
-            for parent, child, T, stamp_ns in messages.read_transforms(message):
-                self.transforms.add(parent, child, T, stamp_ns, static=static)
+            chosen = transform_topics(*self._asked_tf, topics)
         except InputError as error:
-            self.skipped[str(error)] += 1
+            if any(self._asked_tf):
+                raise
+            self._tf_hint = f" {error}"  # the transforms may not be needed
+            return
+        parts = list(self.path.parent.glob(f"*{self.path.suffix}")) if self.path.is_file() else []
+        if not chosen and len(parts) > 1:
+            self._tf_hint = " If it is one part of the recording in its folder, run on the folder."
+        for topic, static in chosen.items():
+            for recorded_ns, message in read_messages(self.path, topic):
+                self._add_transforms(message, recorded_ns, static=static)
+
+    def _add_transforms(self, message: Any, recorded_ns: int, *, static: bool) -> None:
+        for stamped in message.transforms:
+            try:
+                parent, child, T, stamp_ns = messages.read_transform(stamped)
+            except InputError as error:
+                self.skipped[str(error)] += 1
+                continue
+            at_ns = recorded_ns if self._stamps == "recorded" else stamp_ns
+            self.transforms.add(parent, child, T, at_ns, static=static)
 
     # ---- samples -----------------------------------------------------------------------------
 
@@ -122,61 +149,82 @@ class BagReader:
 
         The camera_info of an image is the one whose stamp is within ``input.pairing_slop_s``. If there
         is none, as with drivers that publish it once or rarely, it is the newest before the image with
-        the same frame, else the first one after it. (The live node drops such images.)
+        the same frame, else the first one after it.
 
         Raises:
             InputError: the bag is damaged.
         """
-        infos = _Companions(self._stream(self.camera_info_topic), config.input.pairing_slop_s)
-        clouds = labels = held_out = None
+        infos = clouds = labels = held_out = None
+        slop_s = config.input.pairing_slop_s
+        if self.camera_info_topic is not None:
+            infos = _Companions(self._stream(self.camera_info_topic), slop_s)
         if self.anchors_topic is not None:
-            clouds = _Clouds(self._stream(self.anchors_topic), config, self.skipped)
+            clouds = self._clouds(self.anchors_topic, config)
         if config.regions.source == "topic":
             topic = choose_topic("regions", self._asked["regions"], kinds.IMAGE, self._topics)
-            labels = _Companions(self._stream(topic), config.input.pairing_slop_s)
+            labels = _Companions(self._stream(topic), slop_s)
         if self.held_out_topic is not None:
-            held_out = _Clouds(self._stream(self.held_out_topic), config, self.skipped)
+            held_out = self._clouds(self.held_out_topic, config)
+        stretch = messages.Stretch(config.input.clip_percent)
         for image in self._images():
-            info = infos.find(image) or infos.of_frame(image)
+            if isinstance(image, InputError):
+                yield 0, image
+                continue
+            info = (infos.find(image) or infos.of_frame(image)) if infos else self._calibration
             region = labels.find(image) if labels else None
             for source in filter(None, (clouds, held_out)):
                 source.advance(image)
             try:
-                yield image.stamp_ns, self._sample(image.message, info, region, clouds, held_out, config)
+                view = self._view(image.message, info, stretch, config)
+                yield image.stamp_ns, self._sample(image, view, region, clouds, held_out, config)
+            except TransformError as error:
+                yield image.stamp_ns, TransformError(f"{error}{self._tf_hint}")
             except MetricDepthError as error:
                 yield image.stamp_ns, error
 
-    def _images(self) -> Iterator[_Image]:
+    def _images(self) -> Iterator[_Image | InputError]:
         last_ns = 0
-        for recorded_ns, message in read_messages(self.path, self.image_topic):
-            stamp_ns = messages.stamp_ns(message)
-            yield _Image(message, stamp_ns, recorded_ns, jumped=jumps_back(last_ns, stamp_ns))
-            last_ns = stamp_ns
+        for image in self._read(self.image_topic, messages.time_of_capture_ns):
+            if isinstance(image, InputError):
+                yield InputError(f"image: {image}")
+                continue
+            jumped = jumps_back(last_ns, image.stamp_ns)
+            yield _Image(image.message, image.stamp_ns, image.recorded_ns, jumped)
+            last_ns = image.stamp_ns
+
+    def _view(self, image: Any, info: Any, stretch: messages.Stretch, config: Config) -> _View:
+        """The picture of an image, with its camera. Raises InputError."""
+        if info is None:
+            raise InputError(
+                f"camera_info: none on {self.camera_info_topic} for frame {messages.frame_id(image)!r} near "
+                f"{messages.stamp_ns(image) / 1e9:.3f} s. Choose its topic with --camera-info, or give the "
+                "calibration with --calibration FILE."
+            )
+        read = messages.read_compressed_image if self._compressed else messages.read_image
+        pixels, rectified = read(image, stretch), config.input.rectification == "rectified"
+        told: dict[str, Any] = {
+            "image_size": (pixels.shape[1], pixels.shape[0]),
+            "stereo_offset": config.input.stereo_offset,
+        }
+        camera = messages.read_camera(info, rectified=rectified, **told)
+        return pixels, camera, None if rectified else messages.read_rectification(info, **told)
 
     def _sample(
         self,
-        image: Any,
-        info: Any,
+        image: _Image,
+        view: _View,
         regions: Any,
         clouds: _Clouds | None,
         held_out: _Clouds | None,
         config: Config,
     ) -> Sample:
-        stamp_ns, frame_id = messages.stamp_ns(image), messages.frame_id(image)
-        if info is None:
-            raise InputError(
-                f"camera_info: none on {self.camera_info_topic} for frame {frame_id!r} near "
-                f"{stamp_ns / 1e9:.3f} s. Choose its topic with --camera-info."
-            )
-        rectified = config.input.rectification == "rectified"
-        camera = messages.read_camera(info, rectified=rectified)
-        pixels = messages.read_compressed_image(image) if self._compressed else messages.read_image(image)
+        pixels, camera, rectification = view
+        stamp_ns, frame_id = image.stamp_ns, messages.frame_id(image.message)
         chosen = clouds.ring.select(stamp_ns) if clouds is not None else []
-        if not chosen and self._needs_points:
+        if clouds is not None and not chosen and self._needs_points:
             raise AnchorError(
                 f"anchors: no cloud on {self.anchors_topic} from {config.sync.max_cloud_age_s:g} s before "
-                f"the image at {stamp_ns / 1e9:.3f} s on. Compare the clocks of camera and sensor, or raise "
-                "sync.max_cloud_age_s."
+                f"the image at {stamp_ns / 1e9:.3f} s on. {clouds.what_else(image)}"
             )
         kept: FloatArray | None = None
         if held_out is not None:
@@ -189,22 +237,32 @@ class BagReader:
             frame_id,
             tuple(cloud.stamp_ns for cloud in chosen),
             points_held_out=kept,
-            rectification=None if rectified else messages.read_rectification(info),
+            rectification=rectification,
             regions=None if regions is None else messages.read_labels(regions),
             T_fixed_camera=T_fixed_camera(frame_id, stamp_ns, self.transforms, config),
         )
 
-    def _stream(self, topic: str) -> TopicStream:
-        return self._open.enter_context(closing(TopicStream(self.path, topic)))
+    def _read(
+        self, topic: str, stamp_of: Callable[[Any], int] = messages.stamp_ns
+    ) -> Iterator[Stamped | InputError]:
+        return stamped_messages(self.path, topic, self._stamps, stamp_of)
+
+    def _stream(self, topic: str, stamp_of: Callable[[Any], int] = messages.stamp_ns) -> TopicStream:
+        stream = TopicStream(self._read(topic, stamp_of), self.skipped)
+        return self._open.enter_context(closing(stream))
+
+    def _clouds(self, topic: str, config: Config) -> _Clouds:
+        return _Clouds(self._stream(topic, messages.time_of_capture_ns), config, self.skipped)
+
+
+# Picture, camera, and how to rectify the picture.
+_View = tuple[ImageArray, Camera, "Rectification | None"]
 
 
 @dataclass(frozen=True, eq=False)
-class _Image:
+class _Image(Stamped):
     """Image message with its times; ``jumped``: time has jumped back since the previous image."""
 
-    message: Any
-    stamp_ns: int
-    recorded_ns: int
     jumped: bool
 
 
@@ -216,19 +274,33 @@ class _Clouds:
         self._lead_ns = round(config.sync.max_cloud_lead_s * 1e9)
         self._stream = stream
         self._skipped = skipped
+        self._last: Stamped | None = None
 
     def advance(self, image: _Image) -> None:
         """Reads every cloud that the image may use."""
         if image.jumped:
             self.ring.forget_after(image.stamp_ns)
         until_ns = image.stamp_ns + self._lead_ns
-        for message in self._stream.take(until_ns, image.recorded_ns, jumped=image.jumped):
+        for cloud in self._stream.take(until_ns, image.recorded_ns, jumped=image.jumped):
+            self._last = cloud
             try:
-                points = messages.read_points(message)
+                points = messages.read_points(cloud.message)
             except InputError as error:
                 self._skipped[str(error)] += 1
                 continue
-            self.ring.add(Cloud(points, messages.frame_id(message), messages.stamp_ns(message)))
+            self.ring.add(Cloud(points, messages.frame_id(cloud.message), cloud.stamp_ns))
+
+    def what_else(self, image: _Image) -> str:
+        """What to do for an image without a cloud: says how far the clocks are apart, if they are."""
+        other = self._last or self._stream.upcoming
+        if other is not None:
+            apart_s = (other.stamp_ns - other.recorded_ns - image.stamp_ns + image.recorded_ns) / 1e9
+            if abs(apart_s) > 1:
+                return (
+                    f"The sensor's clock is {apart_s:+.3f} s off the camera's, compared by the times of "
+                    "recording. Set it, or run with --stamps recorded."
+                )
+        return "Compare the clocks of camera and sensor, or raise sync.max_cloud_age_s."
 
 
 class _Companions:
@@ -237,21 +309,22 @@ class _Companions:
     def __init__(self, stream: TopicStream, slop_s: float) -> None:
         self._stream = stream
         self._slop_ns = round(slop_s * 1e9)
-        self._recent: deque[Any] = deque(maxlen=100)
+        self._recent: deque[Stamped] = deque(maxlen=100)
 
     def find(self, image: _Image) -> Any:
-        """The message closest in stamp to the image, within the slop, or None."""
+        """The message closest in time to the image, within the slop, or None."""
         until_ns = image.stamp_ns + self._slop_ns
         self._recent.extend(self._stream.take(until_ns, image.recorded_ns, jumped=image.jumped))
 
-        def distance(info: Any) -> int:
-            return abs(messages.stamp_ns(info) - image.stamp_ns)
+        def distance(other: Stamped) -> int:
+            return abs(other.stamp_ns - image.stamp_ns)
 
         nearest = min(self._recent, key=distance, default=None)
-        return nearest if nearest is not None and distance(nearest) <= self._slop_ns else None
+        return nearest.message if nearest is not None and distance(nearest) <= self._slop_ns else None
 
     def of_frame(self, image: _Image) -> Any:
         """The newest message before the image with the same frame, else the first one after it, or None."""
         frame = messages.frame_id(image.message).lstrip("/")
-        older = [*reversed(self._recent), self._stream.upcoming]
-        return next((i for i in older if i is not None and messages.frame_id(i).lstrip("/") == frame), None)
+        older = [*reversed(self._recent), *filter(None, [self._stream.upcoming])]
+        found = (one.message for one in older if messages.frame_id(one.message).lstrip("/") == frame)
+        return next(found, None)

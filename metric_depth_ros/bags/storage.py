@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from functools import lru_cache
+import heapq
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection
-from rosbags.typesys import Stores, get_typestore
-from rosbags.typesys.store import Typestore
+from rosbags.rosbag1 import Reader as Ros1File
+from rosbags.rosbag2.reader import DirectoryReader
 
+from metric_depth_ros.bags.definitions import as_ros2_bytes, deserialize, encoding_of
+from metric_depth_ros.bags.mcap import McapFile
+from metric_depth_ros.bags.sqlite import SqliteFile
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.messages import read_depth, stamp_ns
-from metric_depth_ros.sync import jumps_back
 from metric_depth_ros.types import FloatArray
 
 SUFFIXES = (".bag", ".mcap", ".db3")
-
-# Messages may be recorded this much later than the image they belong to ...
-_LATE_NS = 1_000_000_000
-# ... and are released whatever their stamp when recorded this much earlier.
-_SETTLED_NS = 5_000_000_000
 
 
 def is_bag(path: Path) -> bool:
@@ -34,19 +30,109 @@ def is_bag(path: Path) -> bool:
     return path.suffix in SUFFIXES
 
 
+class Bag:
+    """One recording, in one file or several that are read as one: its topics and their messages.
+
+    A topic costs nothing until it is read: its definition may be odd or missing, its serialisation another
+    than ROS'. Of the latter ``msgtype`` says so, so that nobody takes it for a message of ROS.
+
+    Attributes:
+        connections: the topics, each as often as it was advertised.
+        topics: types of the topics that hold messages; of several types on one topic that of most messages.
+        start_time, end_time: when the first message was recorded and after the last, ns.
+    """
+
+    def __init__(self, path: Path, files: Sequence[Path]) -> None:
+        """Opens the files; ``path`` is what errors name. Raises InputError."""
+        self._path = path
+        self._open = ExitStack()
+        self._files: list[Any] = []
+        with _damage_named(path), ExitStack() as opening:
+            for file in files:
+                reader = _READERS[file.suffix if file.is_file() else ""](file)
+                reader.open()
+                opening.callback(reader.close)
+                self._files.append(reader)
+            self._open = opening.pop_all()
+        self.connections = [_marked(c) for file in self._files for c in file.connections]
+        self._counts: Counter[tuple[str, str]] = Counter()
+        for connection in self.connections:
+            self._counts[connection.topic, connection.msgtype] += connection.msgcount
+        self.topics = {topic: kind for (topic, kind), n in reversed(self._counts.most_common()) if n}
+        times = [getattr(file, "metadata", file) for file in self._files]
+        self.start_time, self.end_time = min(t.start_time for t in times), max(t.end_time for t in times)
+
+    def close(self) -> None:
+        """Closes all files."""
+        self._open.close()
+
+    def count(self, topic: str) -> int:
+        """Number of messages on a topic."""
+        return self._counts[topic, self.topics.get(topic, "")]
+
+    def messages(
+        self, connections: Collection[Connection] | None = None
+    ) -> Iterator[tuple[Connection, int, bytes]]:
+        """Yields (connection, recorded_ns, bytes) of some topics or, by default, all, in recorded order.
+
+        Raises:
+            InputError: damage is found.
+        """
+        wanted = self.connections if connections is None else connections
+        parts = [(file, [c for c in wanted if c.owner is file]) for file in self._files]
+        merged = heapq.merge(*(file.messages(own) for file, own in parts if own), key=lambda item: item[1])
+        while True:
+            with _damage_named(self._path):
+                if (item := next(merged, None)) is None:
+                    return
+            yield item
+
+    def deserialize(self, connection: Connection, raw: bytes | memoryview) -> Any:
+        """The message in some bytes of a topic. Raises InputError."""
+        with _damage_named(self._path, connection.topic):
+            return deserialize(connection, raw)
+
+    def as_cdr(self, connection: Connection, raw: bytes | memoryview) -> bytes:
+        """Serialised message in ROS 2's format (CDR); those of ROS 1 are converted.
+
+        Raises:
+            InputError: the bytes are damaged, or ROS 2 has no such message.
+        """
+        with _damage_named(self._path, connection.topic):
+            return as_ros2_bytes(connection, raw)
+
+
+class _Folder(DirectoryReader):  # type: ignore[misc]  # rosbags is not followed
+    """The folder of a ROS 2 bag with its metadata.yaml."""
+
+    STORAGE_PLUGINS: ClassVar = {"mcap": McapFile, "sqlite3": SqliteFile}
+
+
+_READERS: dict[str, Callable[[Path], Any]] = {
+    ".bag": Ros1File,
+    ".mcap": McapFile,
+    ".db3": SqliteFile,
+    "": _Folder,
+}
+
+
+def _marked(connection: Connection) -> Connection:
+    """The topic; if its messages are serialised in another way than ROS', its type says so."""
+    encoding = encoding_of(connection)
+    if encoding in ("ros1", "cdr"):
+        return connection
+    return connection._replace(msgtype=f"{connection.msgtype} as {encoding or 'unknown'}")
+
+
 @contextmanager
-def open_bag(path: Path) -> Iterator[AnyReader]:
-    """An opened rosbags reader, closed at the end of the block.
+def open_bag(path: Path) -> Iterator[Bag]:
+    """An opened bag, closed at the end of the block.
 
     Raises:
         InputError: the bag is missing, of an unknown kind, damaged or empty.
     """
-    storage = _storage(path)
-    with _damage_named(path):
-        bag = AnyReader([storage], default_typestore=_fallback_types())
-        bag.open()
-    with closing(bag):
-        if not bag.message_count:
+    with closing(Bag(path, _files(path))) as bag:
+        if not bag.topics:
             raise InputError(f"bag {path}: holds no messages; needed images and points. Record it again.")
         yield bag
 
@@ -54,21 +140,16 @@ def open_bag(path: Path) -> Iterator[AnyReader]:
 def read_messages(path: Path, topic: str) -> Iterator[tuple[int, Any]]:
     """Yields (recorded_ns, message) of one topic, in recorded order.
 
-    Every call opens the bag again: a rosbags reader has one file position, so two topics read in turn
-    through one reader would disturb each other.
+    Every call opens the bag again: a file has one position, so two topics read in turn from one file would
+    disturb each other.
 
     Raises:
         InputError: as ``open_bag``, or damage is found while reading.
     """
     with open_bag(path) as bag:
-        raw = bag.messages([c for c in bag.connections if c.topic == topic])
-        while True:
-            with _damage_named(path):
-                if (item := next(raw, None)) is None:
-                    return
-                connection, recorded_ns, data = item
-                message = bag.deserialize(data, connection.msgtype)
-            yield recorded_ns, message
+        own = [c for c in bag.connections if (c.topic, c.msgtype) == (topic, bag.topics.get(topic))]
+        for connection, recorded_ns, raw in bag.messages(own):
+            yield recorded_ns, bag.deserialize(connection, raw)
 
 
 def read_depths(path: Path, topic: str) -> dict[int, FloatArray]:
@@ -76,140 +157,39 @@ def read_depths(path: Path, topic: str) -> dict[int, FloatArray]:
     return {stamp_ns(message): read_depth(message) for _, message in read_messages(path, topic)}
 
 
-def as_cdr(bag: AnyReader, connection: Connection, raw: bytes | memoryview) -> bytes:
-    """Serialised message in ROS 2's format (CDR); messages of a ROS 1 bag are converted.
-
-    Raises:
-        InputError: the bytes are damaged, or ROS 2 has no such message.
-    """
-    if bag.is2:
-        return bytes(raw)
-    with _damage_named(bag.paths[0]):
-        message = _as_ros2(bag.deserialize(raw, connection.msgtype))
-        return bytes(_fallback_types().serialize_cdr(message, message.__msgtype__))
-
-
-def _as_ros2(value: Any) -> Any:
-    """ROS 1 message or field converted to ROS 2: headers without seq, field names in lower case."""
-    if isinstance(value, list):
-        return [_as_ros2(item) for item in value]
-    if not hasattr(value, "__msgtype__"):
-        return value
-    kind = _fallback_types().types[ros2_type(value.__msgtype__)]
-    names = [field.name for field in dataclasses.fields(kind) if field.name != "__msgtype__"]
-    had = {name: name if hasattr(value, name) else name.upper() for name in names}
-    return kind(**{name: _as_ros2(getattr(value, old)) for name, old in had.items()})
-
-
-def ros2_type(name: str) -> str:
-    """ROS 2 name of a bag's message type."""
-    return "tf2_msgs/msg/TFMessage" if name == "tf/msg/tfMessage" else name
-
-
-class TopicStream:
-    """Messages of one topic, each returned once, when an image can use it.
-
-    Messages may be recorded late, by up to a second, and out of order.
-    """
-
-    def __init__(self, path: Path, topic: str) -> None:
-        self._messages = read_messages(path, topic)
-        self._next = next(self._messages, None)
-        self._waiting: list[tuple[int, Any]] = []
-        self._newest_ns = 0
-        self._may_jump = False
-
-    @property
-    def upcoming(self) -> Any:
-        """Next message that is not due yet, or None at the end."""
-        return self._waiting[0][1] if self._waiting else self._next[1] if self._next else None
-
-    def take(self, until_ns: int, recorded_ns: int, *, jumped: bool) -> list[Any]:
-        """Messages stamped up to ``until_ns`` that were not returned before, in recorded order.
-
-        Those recorded long before the image are returned whatever their stamp, so that messages with a
-        wrong clock do not accumulate.
-
-        Args:
-            until_ns: newest stamp that the image can use.
-            recorded_ns: when the image was recorded.
-            jumped: time has jumped back with this image: waiting messages are dropped.
-        """
-        if jumped:
-            self._waiting.clear()
-            self._may_jump = True
-        while self._next is not None and self._next[0] <= recorded_ns + _LATE_NS:
-            if not self._read(settled=self._next[0] <= recorded_ns - _SETTLED_NS):
-                break
-        due, waiting = [], []
-        for recorded, message in self._waiting:
-            if stamp_ns(message) <= until_ns or recorded <= recorded_ns - _SETTLED_NS:
-                due.append(message)
-            else:
-                waiting.append((recorded, message))
-        self._waiting = waiting
-        return due
-
-    def _read(self, settled: bool) -> bool:
-        """Reads one more message to wait. False at a jump back in time that the images have not reached."""
-        assert self._next is not None
-        stamp = stamp_ns(self._next[1])
-        if jumps_back(self._newest_ns, stamp):
-            if not (self._may_jump or settled):
-                return False
-            self._waiting.clear()
-            self._may_jump = False
-            self._newest_ns = stamp
-        self._newest_ns = max(self._newest_ns, stamp)
-        self._waiting.append(self._next)
-        self._next = next(self._messages, None)
-        return True
-
-    def close(self) -> None:
-        """Closes the bag."""
-        self._messages.close()  # type: ignore[attr-defined]  # a generator
-
-
-@lru_cache(maxsize=1)
-def _fallback_types() -> Typestore:
-    """Message types for sqlite3 bags of Humble and before, which do not carry their own."""
-    return get_typestore(Stores.ROS2_HUMBLE)
-
-
-def _storage(path: Path) -> Path:
-    """Path for rosbags to open; in a folder without metadata.yaml, its only bag file."""
+def _files(path: Path) -> list[Path]:
+    """Files of a bag: itself, also a folder with a metadata.yaml, else the bag files in the folder."""
     if not path.exists():
         raise InputError(f"bag {path}: does not exist; needed a .bag, .mcap or .db3 file or a bag's folder.")
-    if path.is_file():
-        if path.suffix not in SUFFIXES:
-            raise InputError(
-                f"bag {path}: unknown kind {path.suffix or 'without a suffix'!r}; "
-                f"needed one of {', '.join(SUFFIXES)}, or a bag's folder."
-            )
-        return path
-    if (path / "metadata.yaml").exists():
-        return path
-    files = sorted(p for p in path.iterdir() if p.suffix in SUFFIXES)
-    if len(files) != 1:
+    if path.is_file() and path.suffix not in SUFFIXES:
         raise InputError(
-            f"bag {path}: no metadata.yaml and {len(files)} bag files; needed a bag's folder. "
-            "Name one of the files, or run `ros2 bag reindex`."
+            f"bag {path}: unknown kind {path.suffix or 'without a suffix'!r}; "
+            f"needed one of {', '.join(SUFFIXES)}, or a bag's folder."
         )
-    return files[0]
+    if path.is_file() or (path / "metadata.yaml").exists():
+        return [path]
+    files = sorted(p for p in path.iterdir() if p.suffix in SUFFIXES)
+    if len({file.suffix for file in files}) != 1:
+        raise InputError(
+            f"bag {path}: no metadata.yaml, and bag files {', '.join(f.name for f in files) or 'none'}; "
+            "needed files of one kind, which are read as one recording. Name one of the files."
+        )
+    return files
 
 
 @contextmanager
-def _damage_named(path: Path) -> Iterator[None]:
+def _damage_named(path: Path, topic: str = "") -> Iterator[None]:
     """Turns any exception of rosbags into an InputError.
 
     On damaged files rosbags raises errors of struct, zstd, lz4, sqlite3, YAML and its own asserts,
-    so nothing narrower than Exception is safe. Use it only around calls of rosbags.
+    so nothing narrower than Exception is safe. Use it only around calls of rosbags and its plugins here.
     """
     try:
         yield
     except Exception as error:
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        where = f"{path}: {topic}" if topic else f"{path}:"
         raise InputError(
-            f"bag {path}: cannot be read ({reason}); needed a whole bag. "
+            f"bag {where} cannot be read ({reason}); needed a whole bag. "
             "Repair it with `mcap recover`, `ros2 bag reindex` or `rosbag reindex`, or record it again."
         ) from error

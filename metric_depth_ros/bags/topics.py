@@ -14,6 +14,10 @@ TF = ("tf2_msgs/msg/TFMessage", "tf/msg/tfMessage")
 
 HELD_OUT = "_held_out"
 
+# Words in the topics of images that are no pictures: of depth cameras, of ground truth, of segmenters.
+_NO_PICTURES = ("depth", "disparity", "regions")
+_VIDEO = ("FFMPEGPacket", "CompressedVideo")
+
 
 def choose_topic(
     name: str, asked: str | None, kind: str, topics: Mapping[str, str], *, near: str | None = None
@@ -39,9 +43,7 @@ def choose_topic(
     held_out = {f"{topic}{HELD_OUT}" for topic in candidates}
     candidates = [topic for topic in candidates if topic not in held_out]
     if name == "image":
-        # Depth cameras, ground truth and segmenters publish images too, but no camera images.
-        others = ("depth", "regions")
-        candidates = [t for t in candidates if not any(other in t for other in others)] or candidates
+        candidates = _pictures(candidates)
     guesses = [f"/{name}"] + ([f"{near.rsplit('/', 1)[0]}/{name}"] if near else [])
     for guess in guesses:
         if guess in candidates:
@@ -54,8 +56,50 @@ def choose_topic(
             f"Choose one with {_flag(name)}."
         )
     raise InputError(
-        f"bag: no topic for {name}; needed {kind}, found {_listed(topics)}.{_transport_hint(kind, topics)}"
+        f"bag: no topic for {name}; needed {kind}, found {_listed(topics)}.{_hint(kind, topics)}"
     )
+
+
+def transform_topics(
+    asked: str | None, asked_static: str | None, topics: Mapping[str, str]
+) -> dict[str, bool]:
+    """Topics of transforms, and whether they are static: those asked for, /tf, or a single robot's NAME/tf.
+
+    Raises:
+        InputError: a topic asked for is not there, or several robots have transforms and /tf has none.
+    """
+    known = {topic for topic, kind in topics.items() if kind in TF}
+    if asked is None and asked_static is None:
+        spaces = {
+            topic.rsplit("/", 1)[0] for topic in known if topic.rsplit("/", 1)[1] in ("tf", "tf_static")
+        }
+        if len(spaces) > 1 and "" not in spaces:
+            raise InputError(
+                f"bag: transforms of {len(spaces)} robots: {', '.join(sorted(f'{s}/tf' for s in spaces))}; "
+                "needed one of them. Choose with --tf."
+            )
+        space = "" if "" in spaces else next(iter(spaces), "")
+        wanted = {f"{space}/tf": False, f"{space}/tf_static": True}
+        return {topic: static for topic, static in wanted.items() if topic in known}
+    moving = "/" + (asked or "tf").strip("/")
+    static = "/" + (asked_static or f"{moving}_static").strip("/")
+    named = {topic for topic, given in ((moving, asked), (static, asked_static)) if given is not None}
+    if not known & {moving, static} or (len(named) == 2 and not named <= known):
+        raise InputError(
+            f"bag: transforms were to be on {moving} and {static}; "
+            f"found {', '.join(sorted(known)) or 'none'}. Name one of these with --tf."
+        )
+    return {topic: topic == static for topic in (moving, static) if topic in known}
+
+
+def _pictures(candidates: list[str]) -> list[str]:
+    """Topics that may be a camera's pictures; a word of ``_NO_PICTURES`` may name the device alone."""
+
+    def is_none(name: str) -> bool:
+        return any(word in name.lower() for word in _NO_PICTURES)
+
+    plain = [topic for topic in candidates if not is_none(topic)]
+    return plain or [topic for topic in candidates if not is_none("/".join(topic.split("/")[-2:]))]
 
 
 def _asked_topic(name: str, asked: str, kind: str, topics: Mapping[str, str], candidates: list[str]) -> str:
@@ -67,7 +111,7 @@ def _asked_topic(name: str, asked: str, kind: str, topics: Mapping[str, str], ca
     found = f"it is {topics[topic]}" if topic in topics else "it is not in the bag"
     raise InputError(
         f"bag: {name} was to be {topic}, but {found}; needed {kind}: {', '.join(candidates) or 'none there'}."
-        f"{_transport_hint(kind, topics)}"
+        f"{_hint(kind, topics)}"
     )
 
 
@@ -79,11 +123,15 @@ def _listed(topics: Mapping[str, str]) -> str:
     return ", ".join(f"{topic} ({kind})" for topic, kind in sorted(topics.items())) or "none"
 
 
-def _transport_hint(kind: str, topics: Mapping[str, str]) -> str:
-    """Advice for the user if the bag's images use the other transport."""
+def _hint(kind: str, topics: Mapping[str, str]) -> str:
+    """Advice for the user about what the bag has instead."""
     found = set(topics.values())
+    if kind == CAMERA_INFO:
+        return " Give the calibration with --calibration FILE."
     if kind == IMAGE and COMPRESSED_IMAGE in found:
         return " Set input.image_transport: compressed."
     if kind == COMPRESSED_IMAGE and IMAGE in found:
         return " Set input.image_transport: raw."
+    if kind in (IMAGE, COMPRESSED_IMAGE) and any(name.endswith(_VIDEO) for name in found):
+        return " The bag holds video: decode it into images first (image_transport republish)."
     return ""

@@ -17,6 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from metric_depth_ros.bags import BagReader, BagWriter, Outcome, is_bag
+from metric_depth_ros.cli.parsing import remapped
 from metric_depth_ros.config import CloudConfig, Config
 from metric_depth_ros.datasets import open_dataset
 from metric_depth_ros.drawing.pictures import Range, depth_range, draw_sheet
@@ -107,27 +108,37 @@ def open_source(args: argparse.Namespace, config: Config) -> Iterator[Source]:
         )
     with BagReader(
         args.source,
-        image=args.image,
-        camera_info=args.camera_info,
-        anchors=args.anchors,
-        regions=args.regions,
-        anchors_held_out=args.held_out,
+        **_topics(args),
         image_transport=config.input.image_transport,
         needs_points=config.anchors.min_count > 0,
+        calibration=args.calibration,
+        stamps=args.stamps,
     ) as reader:
         yield Source(reader.image_count, reader.samples(config), reader.skipped)
 
 
-def _folder_source(args: argparse.Namespace, config: Config) -> Source:
-    topics = {
-        "--image": args.image,
-        "--camera-info": args.camera_info,
-        "--anchors": args.anchors,
-        "--regions": args.regions,
+def _topics(args: argparse.Namespace) -> dict[str, str]:
+    """Topics that the command line names, by the reader's names; a flag beats --remap. Raises InputError."""
+    flags = {
+        "image": args.image,
+        "camera_info": args.camera_info,
+        "anchors": args.anchors,
+        "regions": args.regions,
+        "anchors_held_out": args.held_out,
+        "tf": args.tf,
+        "tf_static": None,
     }
-    for flag, topic in topics.items():
-        if topic is not None:
-            raise InputError(f"run: {flag} names a topic, but {args.source} is a folder of frames. Omit it.")
+    named = {name: topic for name, topic in flags.items() if topic is not None}
+    return remapped(args.remap, flags) | named
+
+
+def _folder_source(args: argparse.Namespace, config: Config) -> Source:
+    given = [*_topics(args), *(["calibration"] if args.calibration else [])]
+    given += [] if args.stamps == "header" else ["stamps"]
+    if given:
+        raise InputError(
+            f"run: {', '.join(given)} given for a bag, but {args.source} is a folder of frames. Omit it."
+        )
     folder = open_dataset(args.source)
 
     def outcomes() -> Iterator[Outcome]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
 
@@ -23,6 +24,19 @@ def setting_of(text: str) -> tuple[str, Any]:
     if not equals:
         raise ConfigError(f"--set {text}: needed NAME=VALUE, as in solver.focus_m=3.")
     return name.strip(), typed(name.strip(), value.strip())
+
+
+def remapped(texts: Sequence[str], known: Collection[str]) -> dict[str, str]:
+    """Topics by the names they replace, from NAME:=TOPIC each. Raises InputError for other names."""
+    from metric_depth_ros.errors import InputError
+
+    topics = {}
+    for text in texts:
+        name, sign, topic = text.partition(":=")
+        if not (sign and topic) or name.strip("/") not in known:
+            raise InputError(f"--remap {text}: needed NAME:=TOPIC, NAME one of {', '.join(known)}.")
+        topics[name.strip("/")] = topic
+    return topics
 
 
 def typed(name: str, text: str) -> Any:

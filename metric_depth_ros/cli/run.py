@@ -29,6 +29,19 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     for name in ("image", "camera-info", "anchors", "regions"):
         bags.add_argument(f"--{name}", metavar="TOPIC")
     bags.add_argument("--held-out", metavar="TOPIC", help="points to measure with (default ANCHORS_held_out)")
+    bags.add_argument("--tf", metavar="TOPIC", help="transforms (default /tf, or the only NAME/tf)")
+    bags.add_argument(
+        "--remap", action="append", default=[], metavar="NAME:=TOPIC", help="as of the node: image, tf, ..."
+    )
+    bags.add_argument(
+        "--calibration", type=Path, metavar="FILE", help="YAML of ROS or Kalibr for camera_info"
+    )
+    bags.add_argument(
+        "--stamps",
+        choices=("header", "recorded"),
+        default="header",
+        help="times of messages: their stamps, or when they were recorded, for clocks that are wrong",
+    )
     folders = parser.add_argument_group("folders")
     folders.add_argument("--hold-out", type=float, default=0.0, metavar="F", help="as for frames-to-bag")
     folders.add_argument("--anchor-count", type=int, default=0, metavar="N", help="random points; 0: all")

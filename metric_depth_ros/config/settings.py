@@ -79,6 +79,20 @@ class InputConfig:
         "rectify: undistort it first; none: keep the distorted image, depth is aligned to it",
         choices=("rectified", "rectify", "none"),
     )
+    stereo_offset: str = option(
+        "auto",
+        "offset of a right camera in its left one's frame (last column of P in camera_info); auto: used "
+        "unless the frame is, by its name, the right camera's own; ignore: tf has it",
+        choices=("auto", "use", "ignore"),
+    )
+    clip_percent: float = option(
+        0.5,
+        "16-bit pictures (thermal) are stretched to 8 bits: this part of the pixels becomes black, and as "
+        "many white",
+        unit="%",
+        low=0,
+        high=40,
+    )
     pairing_slop_s: float = option(
         0.005,
         "stamps of image, camera_info and label image differ by less than this",

@@ -7,12 +7,20 @@ and the bag writer into those of rosbags.
 """
 
 from metric_depth_ros.messages.cameras import camera_info_fields, read_camera, read_rectification
-from metric_depth_ros.messages.clouds import cloud_fields, points_fields, read_points
-from metric_depth_ros.messages.headers import frame_id, read_transforms, stamp_ns
+from metric_depth_ros.messages.clouds import cloud_fields, points_fields, read_grid, read_points
+from metric_depth_ros.messages.headers import (
+    frame_id,
+    read_transform,
+    read_transforms,
+    stamp_ns,
+    time_of_capture_ns,
+)
 from metric_depth_ros.messages.images import (
     KNOWN_ENCODINGS,
+    Stretch,
     depth_fields,
     image_fields,
+    knows_encoding,
     read_compressed_image,
     read_depth,
     read_image,
@@ -21,19 +29,24 @@ from metric_depth_ros.messages.images import (
 
 __all__ = [
     "KNOWN_ENCODINGS",
+    "Stretch",
     "camera_info_fields",
     "cloud_fields",
     "depth_fields",
     "frame_id",
     "image_fields",
+    "knows_encoding",
     "points_fields",
     "read_camera",
     "read_compressed_image",
     "read_depth",
+    "read_grid",
     "read_image",
     "read_labels",
     "read_points",
     "read_rectification",
+    "read_transform",
     "read_transforms",
     "stamp_ns",
+    "time_of_capture_ns",
 ]

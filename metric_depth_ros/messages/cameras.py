@@ -2,45 +2,79 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.types import Camera, FloatArray, Rectification
+from metric_depth_ros.types import DISTORTION_MODELS, Camera, FloatArray, Rectification
+
+# Names of the distortion models of sensor_msgs/CameraInfo and of calibration tools.
+_MODELS = {
+    "plumb_bob": ("plumb_bob", "plumbbob", "radtan", "radial_tangential", "brown", "brown_conrady", "opencv"),
+    "rational_polynomial": ("rational_polynomial", "rational"),
+    "equidistant": (
+        "equidistant", "equi", "fisheye", "opencv_fisheye", "kannala_brandt", "kannala_brandt4", "kb", "kb4",
+    ),
+    "none": ("", "none", "pinhole", "perspective", "rectilinear", "undistorted", "rectified"),
+}  # fmt: skip
+_MODEL_OF = {alias: model for model, aliases in _MODELS.items() for alias in aliases}
+# Frames with these words are a right camera's own; its offset is in tf.
+_RIGHT = ("right", "infra2")
 
 
-def read_camera(message: Any, *, rectified: bool) -> Camera:
+def read_camera(
+    message: Any,
+    *,
+    rectified: bool,
+    image_size: tuple[int, int] | None = None,
+    stereo_offset: str = "auto",
+) -> Camera:
     """Camera from a sensor_msgs/CameraInfo, with binning and ROI applied.
 
     A raw image has K, D and the distortion model. A rectified image has the pinhole in P or, if both P
     and D are zero, K.
 
+    Args:
+        image_size: width and height of the image. It decides where the message gives no size, and whether
+            binning and ROI are in the numbers already.
+        stereo_offset: as ``read_rectification``.
+
     Raises:
         InputError: K (or P) is zero or not finite, the size is not positive, D does not fit the
             distortion model, or ``rectified`` with P zero and D not.
     """
-    width, height = _image_size(message)
-    if not rectified:
-        model, D = _distortion(message)
-        return Camera(width, height, _of_image(_matrix(message, "k", 3, 3), message), model, D)
-    wanted = read_rectification(message)
+    width, height, S = _view(message, image_size)
+    wanted = read_rectification(message, image_size=image_size, stereo_offset=stereo_offset)
+    if rectified and wanted is not None:
+        return Camera(width, height, wanted.K, position_m=wanted.position_m)
+    model, D = _distortion(message)
+    raw = Camera(width, height, S @ _matrix(message, "k", 3, 3), model, D)
+    if rectified and raw.distorted:
+        raise InputError(
+            "camera_info: P is zero though the lens is distorted; needed P, the camera of the "
+            "rectified image. Publish P, or set input.rectification: rectify for raw images."
+        )
     if wanted is None:
-        model, D = _distortion(message)
-        raw = Camera(width, height, _of_image(_matrix(message, "k", 3, 3), message), model, D)
-        if raw.distorted:
-            raise InputError(
-                "camera_info: P is zero though the lens is distorted; needed P, the camera of the "
-                "rectified image. Publish P, or set input.rectification: rectify for raw images."
-            )
         return raw
-    return Camera(width, height, wanted.K)
+    x, y, z = wanted.R.T @ wanted.position_m
+    return replace(raw, position_m=(float(x), float(y), float(z)))
 
 
-def read_rectification(message: Any) -> Rectification | None:
+def read_rectification(
+    message: Any, *, image_size: tuple[int, int] | None = None, stereo_offset: str = "auto"
+) -> Rectification | None:
     """Rectification from a CameraInfo: R, and K from P with binning and ROI applied; None if P is zero.
 
-    A zero R, which some drivers send, is the identity.
+    A zero R, which some drivers send, is the identity. P's last column is the offset of a right (or lower)
+    camera in the frame of the left one, [u v w] = P [X Y Z 1].
+
+    Args:
+        image_size: as ``read_camera``.
+        stereo_offset: "use" or "ignore" that offset; "auto": use it where it places a right camera and the
+            frame's name is not a right camera's own, whose offset is in tf. The last column of KITTI's P,
+            told by its last row, is none.
 
     Raises:
         InputError: R is not a rotation, or P is not a pinhole camera.
@@ -51,16 +85,21 @@ def read_rectification(message: Any) -> Rectification | None:
     R = R if R.any() else np.eye(3)
     if not (np.abs(R @ R.T - np.eye(3)).max() < 1e-3 and np.linalg.det(R) > 0):
         raise InputError(f"camera_info: R {R.ravel()}; needed a rotation. Correct the calibration.")
-    if not (np.isfinite(P).all() and P[2].tolist() == [0, 0, 1, 0] and P[0, 0] > 0 and P[1, 1] > 0):
+    if not (np.isfinite(P).all() and P[2, :3].tolist() == [0, 0, 1] and P[0, 0] > 0 and P[1, 1] > 0):
         raise InputError(
-            f"camera_info: P {P.ravel()}; needed positive focal lengths and a last row of 0 0 1 0. "
+            f"camera_info: P {P.ravel()}; needed positive focal lengths and a last row of 0 0 1. "
             "Correct the calibration."
         )
-    return Rectification(_of_image(P[:, :3], message), R)
+    x, y = -P[0, 3] / P[0, 0], -P[1, 3] / P[1, 1]
+    frame = str(getattr(getattr(message, "header", None), "frame_id", "")).lower()
+    is_right = P[2, 3] == 0 and x >= 0 and y >= 0 and not any(word in frame for word in _RIGHT)
+    if stereo_offset == "ignore" or (stereo_offset == "auto" and not is_right):
+        x = y = 0.0
+    return Rectification(_view(message, image_size)[2] @ P[:, :3], R, (float(x), float(y), 0.0))
 
 
 def camera_info_fields(camera: Camera) -> dict[str, Any]:
-    """Fields of a sensor_msgs/CameraInfo, float64 arrays; R is the identity and P = [K | 0].
+    """Fields of a sensor_msgs/CameraInfo, float64 arrays; R is the identity and P = K [I | -position].
 
     A camera without distortion is written as plumb_bob with five zeros, as is customary.
     """
@@ -74,7 +113,7 @@ def camera_info_fields(camera: Camera) -> dict[str, Any]:
         "d": np.array(D, np.float64),
         "k": camera.K.astype(np.float64).reshape(-1),
         "r": np.eye(3).reshape(-1),
-        "p": np.concatenate([camera.K, np.zeros((3, 1))], axis=1).reshape(-1),
+        "p": np.c_[camera.K, 0.0 - camera.K @ camera.position_m].reshape(-1),
     }
 
 
@@ -93,35 +132,39 @@ def _matrix(message: Any, name: str, rows: int, columns: int) -> FloatArray:
 def _distortion(message: Any) -> tuple[str, tuple[float, ...]]:
     """Distortion model and coefficients; the length of D decides plumb_bob or rational_polynomial.
 
-    Drivers confuse the two names. The first five coefficients mean the same in both.
+    Drivers confuse the two names. The first five coefficients mean the same in both. Zeros at the end of D do
+    not matter, so a D of another length gets the one that its model needs.
     """
+    name = str(message.distortion_model)
+    model = _MODEL_OF.get(name.strip().lower().replace("-", "_").replace(" ", "_"), name)
     D = tuple(float(x) for x in _field(message, "d"))
-    model = str(message.distortion_model)
-    if model in ("", "plumb_bob", "rational_polynomial", "none") and not any(D):
+    used = max((i + 1 for i, x in enumerate(D) if x != 0), default=0)
+    if model in _MODELS and model != "equidistant" and not used:
         return "none", ()
-    if model in ("plumb_bob", "rational_polynomial"):
-        model = "plumb_bob" if len(D) <= 5 else "rational_polynomial"
-    return model, D
+    brown = model in ("plumb_bob", "rational_polynomial")
+    if brown:
+        model = "plumb_bob" if used <= 5 else "rational_polynomial"
+    lengths = [n for n in DISTORTION_MODELS.get(model, ()) if n >= used]
+    if not lengths or len(D) in lengths or (brown and len(D) == used == 3):  # Camera says what is wrong
+        return model, D
+    return model, (*D[:used], *[0.0] * (lengths[0] - used))
 
 
-def _binning(message: Any) -> tuple[int, int]:
-    """Binning: sensor columns and rows per image pixel; 0 means 1."""
-    return max(int(message.binning_x), 1), max(int(message.binning_y), 1)
+def _view(message: Any, image_size: tuple[int, int] | None) -> tuple[int, int, FloatArray]:
+    """Width and height of the image, and S (3, 3): K of the image is S times K of the message.
 
-
-def _image_size(message: Any) -> tuple[int, int]:
-    """Width and height of the image: those of the ROI (zero: the whole sensor) over the binning."""
-    bin_x, bin_y = _binning(message)
-    width, height = message.roi.width or message.width, message.roi.height or message.height
-    return int(width) // bin_x, int(height) // bin_y
-
-
-def _of_image(K: FloatArray, message: Any) -> FloatArray:
-    """K of the image from K of the full sensor: ROI first, then binning.
-
-    A binned pixel covers several, its centre lies between theirs: c' = (c + 0.5) / binning - 0.5.
+    ROI first, then binning; zero ROI: the whole sensor. A binned pixel covers several, its centre lies
+    between theirs: c' = (c + 0.5) / binning - 0.5. If the message's size is the image's and either ROI or
+    binning contradicts that, they are in K already.
     """
-    bin_x, bin_y = _binning(message)
-    shift = np.array([[1, 0, -message.roi.x_offset], [0, 1, -message.roi.y_offset], [0, 0, 1]], np.float64)
+    bin_x, bin_y = max(int(message.binning_x), 1), max(int(message.binning_y), 1)
+    roi, size = message.roi, (int(message.width), int(message.height))
+    declared = (int(roi.width) or size[0]) // bin_x, (int(roi.height) or size[1]) // bin_y
+    outside = roi.x_offset + roi.width > size[0] or roi.y_offset + roi.height > size[1]
+    if image_size == size and (outside or declared != size):
+        return *size, np.eye(3)
+    if image_size is not None and 0 in size:
+        declared = image_size
+    shift = np.array([[1, 0, -roi.x_offset], [0, 1, -roi.y_offset], [0, 0, 1]], np.float64)
     shrink = np.array([[1 / bin_x, 0, (1 / bin_x - 1) / 2], [0, 1 / bin_y, (1 / bin_y - 1) / 2], [0, 0, 1]])
-    return np.asarray(shrink @ shift @ K)
+    return *declared, np.asarray(shrink @ shift)

@@ -19,27 +19,40 @@ FLOAT32 = 7
 
 
 def read_points(message: Any) -> FloatArray:
-    """Points (N, 3) float32 of a sensor_msgs/PointCloud2, in message order; NaN and Inf are kept.
+    """Points (N, 3) that a sensor_msgs/PointCloud2 measured, in message order; float32, or float64 as sent.
+
+    Points that are not finite are left out, and those at exactly 0, 0, 0: beams without an echo.
+
+    Raises:
+        InputError: as ``read_grid``.
+    """
+    points = read_grid(message).reshape(-1, 3)
+    x, y, z = np.abs(points.T)  # NumPy is many times slower along rows of three
+    with np.errstate(over="ignore"):
+        size = x + y + z
+    measured = (size > 0) & (size < np.inf)
+    return points if measured.all() else points.take(np.flatnonzero(measured), axis=0)
+
+
+def read_grid(message: Any) -> FloatArray:
+    """All points (H, W, 3) of a sensor_msgs/PointCloud2, float32 or float64 as sent; NaN and Inf are kept.
+
+    If numbers of the layout contradict data that is whole, the data counts: then H is 1.
 
     Raises:
         InputError: x, y or z is missing or not a float, the layout is inconsistent, or the data is
             too short for it.
     """
-    height, width = int(message.height), int(message.width)
     kinds, offsets = _xyz_layout(message)
-    if not height * width:
-        return np.empty((0, 3), np.float32)
-    point_step, row_step = int(message.point_step), int(message.row_step)
-    if height == 1:
-        row_step = width * point_step  # some drivers leave it 0, which is harmless with one row
-    data = _checked_data(message, kinds, offsets, row_step)
+    data = data_bytes(message.data)
+    height, width, row_step, point_step = _layout(message, kinds, offsets, data.size)
+    points = np.empty((height, width, 3), np.float64 if "f8" in kinds else np.float32)
     order = ">" if message.is_bigendian else "<"
-    strides = (row_step, point_step)
-    points = np.empty((height, width, 3), np.float32)
-    with np.errstate(over="ignore"):  # float64 beyond float32 becomes Inf
+    if points.size:
         for axis, (kind, offset) in enumerate(zip(kinds, offsets, strict=True)):
-            points[..., axis] = np.ndarray((height, width), order + kind, data.data, offset, strides)
-    return points.reshape(-1, 3)
+            values = np.ndarray((height, width), order + kind, data.data, offset, (row_step, point_step))
+            points[..., axis] = values
+    return points
 
 
 def _xyz_layout(message: Any) -> tuple[list[str], list[int]]:
@@ -60,23 +73,38 @@ def _xyz_layout(message: Any) -> tuple[list[str], list[int]]:
     return kinds, [int(fields[name].offset) for name in "xyz"]
 
 
-def _checked_data(message: Any, kinds: list[str], offsets: list[int], row_step: int) -> ImageArray:
-    """Message data as 1-D uint8. Raises InputError if the layout reads beyond a point or the data."""
-    height, width, point_step = int(message.height), int(message.width), int(message.point_step)
+def _layout(message: Any, kinds: list[str], offsets: list[int], size: int) -> tuple[int, int, int, int]:
+    """Height, width, row_step and point_step with which the data can be read.
+
+    Drivers leave row_step 0 or set it to the size of all data, forget width or height, or add fields without
+    raising point_step. Raises InputError if nothing fits the data.
+    """
+    height, width, step = int(message.height), int(message.width), int(message.point_step)
+    row_step, count = int(message.row_step), height * width
+    if not count and (not size or not (height or width)):
+        return 0, 0, 0, 0
+    if count and size % count == 0 and step < _end_of_fields(message) <= size // count:
+        step = size // count
     end = max(offset + int(kind[1]) for kind, offset in zip(kinds, offsets, strict=True))
-    if point_step < end or row_step < width * point_step:
-        raise InputError(
-            f"point cloud: point_step {point_step}, row_step {row_step} for {width} columns; needed at "
-            f"least {end} and {width * point_step}. Check the cloud's driver."
-        )
-    data = data_bytes(message.data)
-    needed = (height - 1) * row_step + width * point_step
-    if data.size < needed:
-        raise InputError(
-            f"point cloud: {data.size} bytes for {width}x{height} points of {point_step}; "
-            f"needed {needed}. The message is cut short: check the cloud's driver."
-        )
-    return data
+    if step >= end:
+        if count and row_step >= width * step and (height - 1) * row_step + width * step <= size:
+            return height, width, row_step, step
+        if count and (size == count * step or (height == 1 and size > count * step)):
+            return height, width, width * step, step
+        padded = 0 < width * step < row_step < size
+        if size and size % step == 0 and not padded:
+            return 1, size // step, size, step
+    raise InputError(
+        f"point cloud: {size} bytes for {width}x{height} points, point_step {step}, row_step {row_step}; "
+        f"needed at least {end} a point and {count * step} in all. The message is cut short, or its layout "
+        "wrong: check the cloud's driver."
+    )
+
+
+def _end_of_fields(message: Any) -> int:
+    """Bytes that a point needs for all of its fields."""
+    sizes = {number: int(kind[1]) for number, kind in DATATYPES.items()}
+    return max(int(f.offset) + sizes.get(int(f.datatype), 1) * max(int(f.count), 1) for f in message.fields)
 
 
 def cloud_fields(
@@ -118,6 +146,8 @@ def cloud_fields(
         known &= np.isfinite(rays[..., 0])
     z = np.ascontiguousarray(depth, "<f4") if known.all() else np.where(known, depth, np.float32(np.nan))
     planes = [rays[..., 0] * z, rays[..., 1] * z, z]
+    if any(camera.position_m):
+        planes = [plane + np.float32(at) for plane, at in zip(planes, camera.position_m, strict=True)]
     if image is not None:
         planes.append(_packed_rgb(image[::stride, ::stride]))
     points = cv2.merge(planes)

@@ -21,21 +21,34 @@ def stamp_ns(message: Any) -> int:
     return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
 
 
+def time_of_capture_ns(message: Any) -> int:
+    """The stamp in ns of a picture or cloud, which must have one; zero means that its driver sets none.
+
+    Raises:
+        InputError: the stamp is zero or negative.
+    """
+    if not (stamp := stamp_ns(message)):
+        raise InputError("stamp: 0 s, which means none; needed the time of capture. Set it in the driver.")
+    return stamp
+
+
 def frame_id(message: Any) -> str:
     """The frame of a message with a header, or of a header itself; a leading slash is kept."""
     return str(getattr(message, "header", message).frame_id)
 
 
 def read_transforms(message: Any) -> list[tuple[str, str, FloatArray, int]]:
-    """Transforms of a tf2_msgs/TFMessage, each as (parent, child, T_parent_child (4, 4), stamp_ns).
+    """Transforms of a tf2_msgs/TFMessage, each as ``read_transform`` gives it. Raises InputError for any."""
+    return [read_transform(stamped) for stamped in message.transforms]
+
+
+def read_transform(stamped: Any) -> tuple[str, str, FloatArray, int]:
+    """A geometry_msgs/TransformStamped as (parent, child, T_parent_child (4, 4), stamp_ns).
 
     Raises:
-        InputError: a frame has no name, a value is not finite, or a quaternion has length zero.
+        InputError: a frame has no name, a value is not finite, a quaternion has length zero, or the stamp is
+            negative.
     """
-    return [_read_transform(stamped) for stamped in message.transforms]
-
-
-def _read_transform(stamped: Any) -> tuple[str, str, FloatArray, int]:
     parent, child = frame_id(stamped), str(stamped.child_frame_id)
     if not parent.strip("/") or not child.strip("/") or parent.strip("/") == child.strip("/"):
         raise InputError(

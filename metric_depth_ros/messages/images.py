@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import cv2
@@ -12,46 +13,104 @@ from metric_depth_ros.errors import InputError
 from metric_depth_ros.label_images import compact
 from metric_depth_ros.types import FloatArray, ImageArray, IntArray
 
+# Which part of the way the limits of a stretch go to those of a new picture, ...
+_PACE = 0.1
+# ... unless they are off by more than this part of their distance: then the scene is another one.
+_CUT = 0.5
 
-def read_image(message: Any) -> ImageArray:
+
+class Stretch:
+    """Turns 16-bit pixels into 8-bit ones: what lies between two percentiles gets the whole range.
+
+    The limits follow the pictures slowly, so that the contrast of a stream does not flicker. Keep one object
+    per stream; ``clip_percent`` may be changed at any time.
+    """
+
+    def __init__(self, clip_percent: float = 0.5) -> None:
+        """``clip_percent``: this part of the pixels becomes black, and as many white."""
+        self.clip_percent = clip_percent
+        self._limits: FloatArray | None = None
+
+    def __call__(self, pixels: Any) -> ImageArray:
+        """Pixels of any shape, uint16 in any byte order, as uint8."""
+        pixels = np.asarray(pixels, np.uint16)
+        step = max(1, round((pixels.shape[0] * pixels.shape[1] / 100_000) ** 0.5))
+        counts = np.cumsum(np.bincount(pixels[::step, ::step].ravel(), minlength=65536))
+        part = self.clip_percent / 100
+        new = np.searchsorted(counts, [part * counts[-1], (1 - part) * counts[-1]]).astype(np.float64)
+        if self._limits is None or np.abs(new - self._limits).max() > _CUT * np.ptp(self._limits):
+            self._limits = new
+        self._limits = low, high = self._limits + _PACE * (new - self._limits)
+        levels = (np.arange(65536) - low) * (255 / max(high - low, 1))
+        return np.asarray(np.rint(levels.clip(0, 255)).astype(np.uint8)[pixels])
+
+
+def read_image(message: Any, stretch: Stretch | None = None) -> ImageArray:
     """RGB image (H, W, 3) uint8 from a sensor_msgs/Image; an unpadded rgb8 image is a view of the message.
 
-    16-bit pixels keep their high byte. YUV is taken as BT.601, as cv_bridge does.
+    16-bit pixels are stretched, by a new ``Stretch`` by default. YUV is taken as BT.601, as cv_bridge does.
 
     Raises:
         InputError: the encoding is unknown, the size is zero or odd where the encoding needs pairs
             of pixels, or the data is too short for size and step.
     """
-    reader = _READERS.get(message.encoding)
+    reader = _reader(message.encoding)
     if reader is None:
         raise InputError(
             f"image: encoding {message.encoding!r}; known are {', '.join(KNOWN_ENCODINGS)}. "
             "Convert it in the camera driver."
         )
-    return reader(message)
+    return reader(message, stretch or Stretch())
 
 
-def read_compressed_image(message: Any) -> ImageArray:
+def knows_encoding(name: str) -> bool:
+    """Whether ``read_image`` reads an encoding."""
+    return _reader(name) is not None
+
+
+def read_compressed_image(message: Any, stretch: Stretch | None = None) -> ImageArray:
     """RGB image (H, W, 3) uint8 from a sensor_msgs/CompressedImage (JPEG, PNG).
 
-    An EXIF orientation is ignored: the camera's calibration holds for the pixels as stored.
+    16-bit pixels are stretched as by ``read_image``. An EXIF orientation is ignored: the camera's calibration
+    holds for the pixels as stored.
 
     Raises:
-        InputError: the data is empty, truncated or not an image.
+        InputError: the data is empty, truncated, not an image, video or depth.
     """
     data = data_bytes(message.data)
+    if other := _other_than_picture(message, data):
+        raise InputError(f"image: {other} in a CompressedImage; needed JPEG or PNG.{_OTHERS[other]}")
     bgr = None
     if _is_complete(data):
-        try:
-            bgr = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-        except cv2.error:  # OpenCV raises for some damage and returns None for other
-            bgr = None
+        flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+        with suppress(cv2.error):  # OpenCV raises for some damage and returns None for other
+            bgr = cv2.imdecode(data, flags)
     if bgr is None:
         raise InputError(
             f"image: {data.size} bytes of {message.format!r} cannot be decoded; needed a whole JPEG or "
             "PNG. Check the link to the camera, or set input.image_transport: raw."
         )
+    if bgr.dtype == np.uint16:
+        bgr = (stretch or Stretch())(bgr)
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+# What a CompressedImage may hold besides pictures, and what to do then.
+_OTHERS = {
+    "video (H.264, H.265 or AV1)": " Decode it first (image_transport republish), or record pictures.",
+    "compressed depth": " It is no camera image: choose another topic.",
+}
+
+
+def _other_than_picture(message: Any, data: ImageArray) -> str:
+    """Key of ``_OTHERS``, by the format or the first bytes; empty for a picture."""
+    form = str(message.format).lower()
+    video, depth = _OTHERS
+    if "compresseddepth" in form.replace(" ", ""):
+        return depth
+    named = any(word in form for word in ("264", "265", "hevc", "avc", "av1"))
+    starts = data[:4].tobytes()
+    return video if named or starts == b"\0\0\0\1" or starts[:3] == b"\0\0\1" else ""
 
 
 def read_depth(message: Any) -> FloatArray:
@@ -144,7 +203,10 @@ def data_bytes(data: Any) -> ImageArray:
 
 
 def pixel_view(message: Any, kind: str, channels: int, rows: int | None = None) -> Any:
-    """View (rows, W, channels) of an image's data, with its step and byte order; rows default to H."""
+    """View (rows, W, channels) of an image's data, with its step and byte order; rows default to H.
+
+    A wrong step does not matter where the data is as long as the pixels need.
+    """
     data = data_bytes(message.data)
     height, width, step = int(message.height), int(message.width), int(message.step)
     if height < 1 or width < 1:
@@ -152,6 +214,8 @@ def pixel_view(message: Any, kind: str, channels: int, rows: int | None = None) 
     rows = rows or height
     dtype = np.dtype(kind).newbyteorder(">" if message.is_bigendian else "<")
     line = width * channels * dtype.itemsize
+    if data.size == rows * line:
+        step = line
     if step < line:
         raise InputError(
             f"image: step {step} for {width} pixels of {message.encoding}; needed at least {line} bytes. "
@@ -176,39 +240,60 @@ def _need_multiple(message: Any, wide: int, high: int, smallest: int = 1) -> Non
         )
 
 
-def _as_is(message: Any) -> ImageArray:
-    return np.asarray(pixel_view(message, "u1", 3), np.uint8)
+_Reader = Callable[[Any, Stretch], ImageArray]
 
 
-def _high_bytes(message: Any, kind: str, channels: int) -> Any:
-    """Pixels (H, W, channels) uint8: 8-bit ones as they are, of 16-bit ones the high bytes."""
+def _bytes(message: Any, kind: str, channels: int, stretch: Stretch) -> Any:
+    """Pixels (H, W, channels) uint8: 8-bit ones as they are, 16-bit ones stretched."""
     pixels = pixel_view(message, kind, channels)
-    return pixels if kind == "u1" else (pixels >> 8).astype(np.uint8)
+    return pixels if kind == "u1" else stretch(pixels)
 
 
-def _converted(channels: int, code: int, kind: str = "u1") -> Callable[[Any], ImageArray]:
-    """A reader for pixels that OpenCV converts in one step."""
-    return lambda message: np.asarray(cv2.cvtColor(_high_bytes(message, kind, channels), code), np.uint8)
+def _plain(channels: int, code: int | None, kind: str = "u1") -> _Reader:
+    """A reader for pixels that OpenCV converts in one step, or that are RGB already."""
+
+    def read(message: Any, stretch: Stretch) -> ImageArray:
+        pixels = _bytes(message, kind, channels, stretch)
+        return np.asarray(pixels if code is None else cv2.cvtColor(pixels, code), np.uint8)
+
+    return read
 
 
-def _bayer(code: int, kind: str = "u1") -> Callable[[Any], ImageArray]:
-    def read(message: Any) -> ImageArray:
+def _bayer(code: int, kind: str = "u1") -> _Reader:
+    def read(message: Any, stretch: Stretch) -> ImageArray:
         _need_multiple(message, 1, 1, smallest=3)  # OpenCV returns black for less
-        return np.asarray(cv2.cvtColor(_high_bytes(message, kind, 1), code), np.uint8)
+        return np.asarray(cv2.cvtColor(_bytes(message, kind, 1, stretch), code), np.uint8)
 
     return read
 
 
-def _yuv422(code: int) -> Callable[[Any], ImageArray]:
-    def read(message: Any) -> ImageArray:
+def _yuv422(code: int, *, swapped: bool = False) -> _Reader:
+    """A reader for packed YUV 4:2:2; ``swapped``: the two bytes of each pair are in the other order."""
+
+    def read(message: Any, stretch: Stretch) -> ImageArray:
         _need_multiple(message, 2, 1)
-        return np.asarray(cv2.cvtColor(pixel_view(message, "u1", 2), code), np.uint8)
+        pixels = pixel_view(message, "u1", 2)
+        return np.asarray(
+            cv2.cvtColor(np.ascontiguousarray(pixels[..., ::-1]) if swapped else pixels, code), np.uint8
+        )
 
     return read
 
 
-def _yuv420(code: int) -> Callable[[Any], ImageArray]:
-    def read(message: Any) -> ImageArray:
+def _yuv422_planes(code: int) -> _Reader:
+    """A reader for a plane of Y and one in which U and V alternate, both of the image's size."""
+
+    def read(message: Any, stretch: Stretch) -> ImageArray:
+        _need_multiple(message, 2, 1)
+        height = int(message.height)
+        planes = pixel_view(message, "u1", 1, rows=2 * height)[..., 0]
+        return np.asarray(cv2.cvtColor(np.stack([planes[:height], planes[height:]], axis=-1), code), np.uint8)
+
+    return read
+
+
+def _yuv420(code: int) -> _Reader:
+    def read(message: Any, stretch: Stretch) -> ImageArray:
         _need_multiple(message, 2, 2)
         planes = pixel_view(message, "u1", 1, rows=int(message.height) * 3 // 2)
         return np.asarray(cv2.cvtColor(np.ascontiguousarray(planes), code), np.uint8)
@@ -227,20 +312,23 @@ def _is_complete(data: ImageArray) -> bool:
 
 
 # ROS names a Bayer pattern by its first two rows, OpenCV by its second row: rggb is BG there.
-_READERS: dict[str, Callable[[Any], ImageArray]] = {
-    "rgb8": _as_is,
-    "bgr8": _converted(3, cv2.COLOR_BGR2RGB),
-    "8UC3": _converted(3, cv2.COLOR_BGR2RGB),
-    "rgba8": _converted(4, cv2.COLOR_RGBA2RGB),
-    "bgra8": _converted(4, cv2.COLOR_BGRA2RGB),
-    "mono8": _converted(1, cv2.COLOR_GRAY2RGB),
-    "8UC1": _converted(1, cv2.COLOR_GRAY2RGB),
-    "mono16": _converted(1, cv2.COLOR_GRAY2RGB, "u2"),
-    "16UC1": _converted(1, cv2.COLOR_GRAY2RGB, "u2"),
-    "rgb16": lambda message: np.asarray(_high_bytes(message, "u2", 3), np.uint8),
-    "bgr16": _converted(3, cv2.COLOR_BGR2RGB, "u2"),
-    "rgba16": _converted(4, cv2.COLOR_RGBA2RGB, "u2"),
-    "bgra16": _converted(4, cv2.COLOR_BGRA2RGB, "u2"),
+_READERS: dict[str, _Reader] = {
+    "rgb8": _plain(3, None),
+    "bgr8": _plain(3, cv2.COLOR_BGR2RGB),
+    "8UC3": _plain(3, cv2.COLOR_BGR2RGB),
+    "rgba8": _plain(4, cv2.COLOR_RGBA2RGB),
+    "bgra8": _plain(4, cv2.COLOR_BGRA2RGB),
+    "8UC4": _plain(4, cv2.COLOR_BGRA2RGB),
+    "mono8": _plain(1, cv2.COLOR_GRAY2RGB),
+    "8UC1": _plain(1, cv2.COLOR_GRAY2RGB),
+    "mono16": _plain(1, cv2.COLOR_GRAY2RGB, "u2"),
+    "16UC1": _plain(1, cv2.COLOR_GRAY2RGB, "u2"),
+    "rgb16": _plain(3, None, "u2"),
+    "bgr16": _plain(3, cv2.COLOR_BGR2RGB, "u2"),
+    "16UC3": _plain(3, cv2.COLOR_BGR2RGB, "u2"),
+    "rgba16": _plain(4, cv2.COLOR_RGBA2RGB, "u2"),
+    "bgra16": _plain(4, cv2.COLOR_BGRA2RGB, "u2"),
+    "16UC4": _plain(4, cv2.COLOR_BGRA2RGB, "u2"),
     "bayer_rggb8": _bayer(cv2.COLOR_BayerBG2RGB),
     "bayer_bggr8": _bayer(cv2.COLOR_BayerRG2RGB),
     "bayer_gbrg8": _bayer(cv2.COLOR_BayerGR2RGB),
@@ -253,7 +341,26 @@ _READERS: dict[str, Callable[[Any], ImageArray]] = {
     "uyvy": _yuv422(cv2.COLOR_YUV2RGB_UYVY),
     "yuv422_yuy2": _yuv422(cv2.COLOR_YUV2RGB_YUY2),
     "yuyv": _yuv422(cv2.COLOR_YUV2RGB_YUY2),
+    "yvyu": _yuv422(cv2.COLOR_YUV2RGB_YVYU),
+    "vyuy": _yuv422(cv2.COLOR_YUV2RGB_YVYU, swapped=True),
+    "nv16": _yuv422_planes(cv2.COLOR_YUV2RGB_YUY2),
+    "nv61": _yuv422_planes(cv2.COLOR_YUV2RGB_YVYU),
     "nv12": _yuv420(cv2.COLOR_YUV2RGB_NV12),
     "nv21": _yuv420(cv2.COLOR_YUV2RGB_NV21),
+    "yuv420": _yuv420(cv2.COLOR_YUV2RGB_I420),
+    "yv12": _yuv420(cv2.COLOR_YUV2RGB_YV12),
 }
 KNOWN_ENCODINGS = tuple(_READERS)
+# Other names for them, in any case.
+_ALIASES = {name.lower(): name for name in _READERS} | {
+    "rgb": "rgb8", "bgr": "bgr8", "rgba": "rgba8", "bgra": "bgra8", "rgb888": "rgb8", "bgr888": "bgr8",
+    "mono": "mono8", "gray": "mono8", "grey": "mono8", "gray8": "mono8", "grey8": "mono8", "y8": "mono8",
+    "8uc": "8UC1", "8u": "8UC1", "16u": "mono16", "gray16": "mono16", "grey16": "mono16", "y16": "mono16",
+    "mono10": "mono16", "mono12": "mono16", "mono14": "mono16",
+    "yuy2": "yuyv", "yuv422_uyvy": "uyvy", "yuv422_yuyv": "yuyv",
+    "i420": "yuv420", "iyuv": "yuv420", "yuv420p": "yuv420", "yuv_i420": "yuv420", "yuv420_nv12": "nv12",
+}  # fmt: skip
+
+
+def _reader(encoding: str) -> _Reader | None:
+    return _READERS.get(encoding) or _READERS.get(_ALIASES.get(encoding.strip().lower(), ""))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.qos import ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
@@ -20,13 +20,15 @@ from metric_depth_ros.config import Config, SyncConfig
 from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError, TransformError
 from metric_depth_ros.geometry import rigid_transform
 from metric_depth_ros.health.input_watch import InputWatch
-from metric_depth_ros.health.status import ERROR, Health
+from metric_depth_ros.health.status import ERROR, WARN, Health
 from metric_depth_ros.nodes.qos import overridable
 from metric_depth_ros.nodes.ros import cv_bridge, forget_after, message_filters, tf2_ros
-from metric_depth_ros.sync import CloudRing, jumps_back
+from metric_depth_ros.sync import CloudRing, StampGuard, jumps_back
 from metric_depth_ros.types import Cloud, ImageArray
 
-_BEST_EFFORT = ReliabilityPolicy.BEST_EFFORT
+_BEST_EFFORT, _LATCHED = ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.TRANSIENT_LOCAL
+# Images that wait for a camera_info of their own stamp before they get an earlier one.
+_PATIENCE = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +43,9 @@ class Pair:
 
 class ImageInput:
     """Subscribes image, camera_info and, if they come by topic, regions; passes them on paired by stamp.
+
+    Images that come without a camera_info of their stamp, as where it is latched or published rarely, get the
+    newest of their frame after ``_PATIENCE`` of them.
 
     Attributes:
         watch: detects missing inputs.
@@ -59,6 +64,11 @@ class ImageInput:
         self._node, self._health = node, health
         self._on_pair, self._on_jump = on_pair, on_jump
         self._last_ns = 0
+        self._stamps: StampGuard[Any] = StampGuard()
+        self._infos: dict[str, Any] = {}  # newest camera_info by frame
+        self._unpaired = 0  # images since the last one with a camera_info of its stamp
+        self._served_ns = 0  # stamp of the last one that got another
+        self._latched: Any = None
         image_type, topic = Image, "image"
         if config.input.image_transport == "compressed":
             # As in image_transport, a remapping of the base topic applies to the transport too.
@@ -77,25 +87,44 @@ class ImageInput:
         )
         self._pairing.registerCallback(self._on_all)
         topics = {name: subscriber.sub.topic_name for name, subscriber in companions.items()}
+        self._info_topic, self._alone = topics["camera_info"], len(topics) == 1
         self.watch = InputWatch(self._health, images.sub.topic_name, topics, node.count_publishers)
 
     def _on_image(self, msg: Any) -> None:
         """Adds an image to the pairing."""
         self._health.count("images in")
         try:
-            stamp_ns = messages.stamp_ns(msg)
+            stamp_ns = messages.time_of_capture_ns(msg)
         except InputError as error:
-            self._health.report("input", ERROR, f"image: {error}")
+            self._health.report("stamp", ERROR, f"image: {error}")
             return
+        good, wrong = self._stamps.put(msg, stamp_ns, time.monotonic_ns())
+        if not wrong:
+            self._health.clear("stamp")
+        for _ in wrong:
+            self._health.report(
+                "stamp", WARN, "image: a stamp far from those around it. Check the clock of its driver."
+            )
+        for image in good:
+            self._pair(image, messages.stamp_ns(image), stamp_ns)
+
+    def _pair(self, msg: Any, stamp_ns: int, newest_ns: int) -> None:
+        """Adds an image to the pairing; ``newest_ns`` is that of the last one that came."""
         if jumps_back(self._last_ns, stamp_ns):
             self._health.count("time jumps")
             self._node.get_logger().warning(
                 f"time jumped back by {(self._last_ns - stamp_ns) / 1e9:.3f} s; queues are cleared"
             )
-            forget_after(self._pairing, stamp_ns)
-            self._on_jump(stamp_ns)
+            forget_after(self._pairing, newest_ns)
+            self._served_ns = 0
+            self._on_jump(newest_ns)
         self._last_ns = stamp_ns
+        self._unpaired += 1
         self._good_images.signalMessage(msg)
+        info = self._infos.get(messages.frame_id(msg).lstrip("/"))
+        if self._unpaired > _PATIENCE and info is not None and self._alone:
+            self._served_ns = stamp_ns
+            self._pass_on(msg, info)
 
     def _on_companion(self, msg: Any, what: str, passed_on: Any) -> None:
         """Adds a message that belongs to an image to the pairing."""
@@ -105,9 +134,32 @@ class ImageInput:
         except InputError as error:
             self._health.report("input", ERROR, f"{what}: {error}")
             return
+        if what == "camera_info":
+            self._remember(msg)
         passed_on.signalMessage(msg)
 
     def _on_all(self, image: Any, camera_info: Any, regions: Any = None) -> None:
+        self._unpaired = 0
+        if messages.stamp_ns(image) > self._served_ns:
+            self._pass_on(image, camera_info, regions)
+
+    def find_latched(self) -> None:
+        """Subscribes camera_info as latched too, once a publisher latches it: its last may be old."""
+        if self._latched is not None:
+            return
+        for publisher in self._node.get_publishers_info_by_topic(self._info_topic):
+            if publisher.qos_profile.durability == _LATCHED:
+                reliability = publisher.qos_profile.reliability
+                qos = QoSProfile(depth=1, reliability=reliability, durability=_LATCHED)
+                self._latched = self._node.create_subscription(
+                    CameraInfo, self._info_topic, self._remember, qos
+                )
+                return
+
+    def _remember(self, camera_info: Any) -> None:
+        self._infos[messages.frame_id(camera_info).lstrip("/")] = camera_info
+
+    def _pass_on(self, image: Any, camera_info: Any, regions: Any = None) -> None:
         self._health.count("pairs in")
         self._on_pair(Pair(image, camera_info, regions, time.monotonic()))
 
@@ -241,16 +293,16 @@ class TransformInput:
 _BRIDGE = cv_bridge.CvBridge()
 
 
-def read_any_image(msg: Any) -> ImageArray:
+def read_any_image(msg: Any, stretch: messages.Stretch) -> ImageArray:
     """RGB of an Image or a CompressedImage; cv_bridge reads encodings that ``messages`` does not.
 
     Raises:
         InputError: the image is damaged, or its encoding cannot be read.
     """
     if hasattr(msg, "format"):
-        return messages.read_compressed_image(msg)
-    if msg.encoding in messages.KNOWN_ENCODINGS:
-        return messages.read_image(msg)
+        return messages.read_compressed_image(msg, stretch)
+    if messages.knows_encoding(msg.encoding):
+        return messages.read_image(msg, stretch)
     try:
         image: ImageArray = _BRIDGE.imgmsg_to_cv2(msg, "rgb8")
         return image

@@ -11,7 +11,7 @@ from metric_depth_ros.nodes.ros import TFMessage
 
 def message_class(name: str) -> Any:
     """Class of a type such as "sensor_msgs/msg/Image". Raises InputError if it is not installed."""
-    package, _, kind = name.split("/")
+    package, kind = name.split("/")[0], name.split("/")[-1]
     if (package, kind) == ("tf2_msgs", "TFMessage"):
         return TFMessage
     try:

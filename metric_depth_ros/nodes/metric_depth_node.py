@@ -67,6 +67,7 @@ class MetricDepthNode(Node):
         self._networks = ""  # their manifests
         self._refused: tuple[Config, str] | None = None  # settings that cannot be used, and why
         self._last_result: Result | None = None
+        self._stretch = messages.Stretch()
         self._ending = threading.Event()
 
         self._health = Health(partial(log_fault, self.get_logger()))
@@ -127,6 +128,7 @@ class MetricDepthNode(Node):
         self._config = config
 
     def _on_timer(self) -> None:
+        self._images.find_latched()
         if (fault := self._images.watch.fault()) is not None:
             self._health.report(*fault)
         config, pipeline, result = self._config, self._pipeline, self._last_result
@@ -221,8 +223,13 @@ class MetricDepthNode(Node):
         config = self._config
         stamp_ns, frame_id = messages.stamp_ns(pair.image), messages.frame_id(pair.image)
         rectified = config.input.rectification == "rectified"
-        camera = messages.read_camera(pair.camera_info, rectified=rectified)
-        image = read_any_image(pair.image)
+        self._stretch.clip_percent = config.input.clip_percent
+        image = read_any_image(pair.image, self._stretch)
+        told = {
+            "image_size": (image.shape[1], image.shape[0]),
+            "stereo_offset": config.input.stereo_offset,
+        }
+        camera = messages.read_camera(pair.camera_info, rectified=rectified, **told)
         deadline_s = pair.received_s + config.sync.max_wait_s
         clouds = self._anchors.clouds_for(stamp_ns, deadline_s, optional=pipeline.needs_no_points)
         return Sample(
@@ -232,7 +239,7 @@ class MetricDepthNode(Node):
             stamp_ns,
             frame_id,
             tuple(cloud.stamp_ns for cloud in clouds),
-            rectification=None if rectified else messages.read_rectification(pair.camera_info),
+            rectification=None if rectified else messages.read_rectification(pair.camera_info, **told),
             regions=None if pair.regions is None else messages.read_labels(pair.regions),
             T_fixed_camera=T_fixed_camera(frame_id, stamp_ns, self._transforms, config),
         )

@@ -11,11 +11,10 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection, QosDurability
 from rosgraph_msgs.msg import Clock
 
-from metric_depth_ros.bags import as_cdr, open_bag, ros2_type
+from metric_depth_ros.bags import Bag, open_bag, ros2_type
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.nodes.interfaces import message_class
 from metric_depth_ros.nodes.ros import forget_middleware_error
@@ -42,15 +41,15 @@ class Replayer(Node):
             raise InputError(f"replay: rate {rate}; needed a positive number.")
         self._rate = rate
         self._closing = ExitStack()
-        self._bag: AnyReader = self._closing.enter_context(open_bag(path))
+        self._bag: Bag = self._closing.enter_context(open_bag(path))
         super().__init__("metric_depth_replay")
         self._connections = [c for c in self._bag.connections if not topics or c.topic in topics]
         missing = set(topics) - {c.topic for c in self._connections}
         if missing:
             has = ", ".join(sorted({c.topic for c in self._bag.connections}))
             raise InputError(f"{path}: no topic {', '.join(sorted(missing))}; it has {has}.")
-        self._publishers_by_id: dict[int, Publisher] = {}
-        for connection in self._connections:
+        self._publishers_by_topic: dict[tuple[str, str], Publisher] = {}
+        for connection in tuple(self._connections):
             self._advertise(connection)
         self._clock_out = self.create_publisher(Clock, "/clock", 10) if clock else None
         self.published = 0
@@ -64,7 +63,7 @@ class Replayer(Node):
         """Waits until a topic has a subscriber, then briefly for the others; False if none comes."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
-            if any(p.get_subscription_count() for p in self._publishers_by_id.values()):
+            if any(p.get_subscription_count() for p in self._publishers_by_topic.values()):
                 time.sleep(min(0.5, timeout_s))  # time to discover the other topics' subscribers
                 return True
             time.sleep(0.02)
@@ -86,17 +85,19 @@ class Replayer(Node):
                 if now >= publish_at:
                     break
                 time.sleep(min(publish_at - now, _CLOCK_PERIOD_S))
-            self._publishers_by_id[connection.id].publish(as_cdr(self._bag, connection, raw))
+            self._publishers_by_topic[_topic(connection)].publish(self._bag.as_cdr(connection, raw))
             self.published += 1
             yield stamp_ns
         self._publish_clock(self._bag.end_time)
 
     def flush(self, timeout_s: float = 2.0) -> None:
         """Waits until reliable subscribers have received all messages."""
-        for publisher in self._publishers_by_id.values():
+        for publisher in self._publishers_by_topic.values():
             publisher.wait_for_all_acked(Duration(nanoseconds=round(timeout_s * 1e9)))
 
     def _advertise(self, connection: Connection) -> None:
+        if _topic(connection) in self._publishers_by_topic:
+            return
         try:
             kind = message_class(ros2_type(connection.msgtype))
         except InputError as error:
@@ -105,7 +106,7 @@ class Replayer(Node):
             return
         latched = DurabilityPolicy.TRANSIENT_LOCAL if _was_latched(connection) else DurabilityPolicy.VOLATILE
         qos = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE, durability=latched)
-        self._publishers_by_id[connection.id] = self.create_publisher(kind, connection.topic, qos)
+        self._publishers_by_topic[_topic(connection)] = self.create_publisher(kind, connection.topic, qos)
         forget_middleware_error()
 
     def _publish_clock(self, now_ns: int) -> None:
@@ -115,9 +116,14 @@ class Replayer(Node):
             self._clock_out.publish(msg)
 
 
+def _topic(connection: Connection) -> tuple[str, str]:
+    """Name and type: what several publishers of one bag have in common."""
+    return connection.topic, connection.msgtype
+
+
 def _was_latched(connection: Connection) -> bool:
     """Whether the topic was latched (transient local) when it was recorded."""
-    if connection.topic == "/tf_static":
+    if connection.topic.endswith("/tf_static"):
         return True
     profiles = getattr(connection.ext, "offered_qos_profiles", None)
     if profiles is None:

@@ -14,7 +14,7 @@ from rosbags.interfaces import QosDurability
 from rosbags.typesys import Stores, get_typestore
 
 from metric_depth_ros import messages
-from metric_depth_ros.bags import BagReader, BagWriter, as_cdr, open_bag, ros2_type
+from metric_depth_ros.bags import BagReader, BagWriter, open_bag, ros2_type
 from metric_depth_ros.bags.topics import IMAGE, choose_topic
 from metric_depth_ros.config import Config, from_flat
 from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError, TransformError
@@ -94,7 +94,7 @@ def test_a_ros1_message_becomes_ros2_bytes(tmp_path: Path) -> None:
     with open_bag(bag.write(tmp_path / "old.bag")) as reader:
         for connection, _, raw in reader.messages():
             kind = ros2_type(connection.msgtype)
-            read[connection.topic] = types.deserialize_cdr(as_cdr(reader, connection, raw), kind)
+            read[connection.topic] = types.deserialize_cdr(reader.as_cdr(connection, raw), kind)
     np.testing.assert_array_equal(messages.read_image(read["/image"]), image_of(1))
     np.testing.assert_array_equal(messages.read_points(read["/anchors"]), points_of(1))
     assert messages.read_camera(read["/camera_info"], rectified=False).K[0, 0] == 20
@@ -119,8 +119,8 @@ def test_depth_and_cloud_read_back(tmp_path: Path) -> None:
     np.testing.assert_array_equal(messages.read_depth(read["/depth/image_rect"]), depth)
     np.testing.assert_allclose(messages.read_depth(read["/depth/millimetres"]), depth, atol=5.1e-4)
     cloud = read["/depth/points"]
-    assert (cloud.height, cloud.width, cloud.header.frame_id) == (6, 8, "camera")
-    np.testing.assert_array_equal(messages.read_points(cloud)[:, 2].reshape(6, 8), depth[::2, ::2])
+    assert cloud.header.frame_id == "camera"
+    np.testing.assert_array_equal(messages.read_grid(cloud)[..., 2], depth[::2, ::2])
 
 
 def test_static_transforms_are_latched_in_a_format_that_humble_reads(tmp_path: Path) -> None:
@@ -455,8 +455,11 @@ def test_only_bags_are_overwritten(tmp_path: Path) -> None:
 def test_depth_images_are_not_taken_for_the_picture():
     topics = {"/camera/image_rect": IMAGE, "/camera/depth_gt/image_rect": IMAGE}
     assert choose_topic("image", None, IMAGE, topics) == "/camera/image_rect"
-    only = {"/depth/image_rect": IMAGE}
-    assert choose_topic("image", None, IMAGE, only) == "/depth/image_rect"
+    device = {"/depth_camera/color/image_raw": IMAGE, "/depth_camera/depth/image_raw": IMAGE}
+    assert choose_topic("image", None, IMAGE, device) == "/depth_camera/color/image_raw"
+    with pytest.raises(InputError, match="no topic for image"):
+        choose_topic("image", None, IMAGE, {"/camera/aligned_depth_to_color/image_raw": IMAGE})
+    assert choose_topic("image", "/depth/image_rect", IMAGE, {"/depth/image_rect": IMAGE})
 
 
 def test_label_images_are_read_where_regions_come_by_topic(tmp_path):

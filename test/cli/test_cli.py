@@ -119,6 +119,8 @@ def test_wrong_usage_exits_with_2(argv: list[str], capsys: pytest.CaptureFixture
         (["run", "nowhere.mcap", "--solver", "magic"], "solver.name: 'magic'"),
         (["run", "nowhere.mcap", "--config", "nowhere.yaml"], "nowhere.yaml"),
         (["run", "nowhere.mcap", "--limit", "0"], "--limit"),
+        (["run", "nowhere.mcap", "--remap", "picture:=/image"], "NAME one of image, camera_info, anchors"),
+        (["run", "nowhere.mcap", "--remap", "image=/image"], "needed NAME:=TOPIC"),
         (["frames-to-bag", "nowhere", "out.mcap"], "no known dataset"),
     ],
 )
@@ -325,11 +327,24 @@ def test_a_damaged_bag_leaves_no_depth_bag(
     assert not list(out.glob("**/*.mcap"))
 
 
+def test_inputs_of_a_bag_can_be_renamed(bag: Path, toy_manifest: Path, tmp_path: Path) -> None:
+    """As with the node's remappings; a flag beats them."""
+
+    def run(*options: str) -> int:
+        out = ["--no-bag", "--previews", "0", "--out", str(tmp_path / "out")]
+        return main(["run", str(bag), "--manifest", str(toy_manifest), *out, *options])
+
+    assert run("--remap", "/image:=/nowhere") == 1
+    assert run("--remap", "anchors:=/lidar/points", "--remap", "tf:=/tf", "--stamps", "recorded") == 0
+    assert run("--remap", "image:=/nowhere", "--image", "/camera/image") == 0
+    assert run("--tf", "/nowhere/tf") == 1
+
+
 def test_topics_make_no_sense_for_a_folder(
     folder: Path, toy_manifest: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["run", str(folder), "--manifest", str(toy_manifest), "--anchors", "/points"]) == 1
-    assert "--anchors names a topic" in capsys.readouterr().err
+    assert "anchors given for a bag" in capsys.readouterr().err
 
 
 # ---- real frames -----------------------------------------------------------------------------

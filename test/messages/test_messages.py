@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+from dataclasses import replace
 from types import SimpleNamespace
 
 import cv2
@@ -12,7 +13,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from metric_depth_ros import messages
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.geometry import rigid_transform, unproject
+from metric_depth_ros.geometry import project, rigid_transform, unproject
 from metric_depth_ros.types import Camera
 
 ROS2 = get_typestore(Stores.ROS2_KILTED)
@@ -187,15 +188,17 @@ def test_undistorted_camera_is_written_as_plumb_bob():
 
 
 def test_cloud_round_trip(fill):
-    points = np.array([[1, 2, 3], [np.nan, np.inf, -np.inf]], np.float32)
-    extra = {"intensity": np.array([7, 8], np.float32), "ring": np.array([1, 2], np.uint16)}
+    """A beam without an echo is no point, however the sensor writes it."""
+    points = np.array([[1, 2, 3], [np.nan] * 3, [0, 0, 0], [1, np.inf, 2], [0, 0, 4]], np.float32)
+    extra = {"intensity": np.arange(5, dtype=np.float32), "ring": np.arange(1, 6).astype(np.uint16)}
     fields = messages.points_fields(points, extra)
     message = fill("PointCloud2", fields)
-    assert np.array_equal(messages.read_points(message), points, equal_nan=True)
+    assert np.array_equal(messages.read_grid(message), points[None], equal_nan=True)
+    assert np.array_equal(messages.read_points(message), [[1, 2, 3], [0, 0, 4]])
     named = [(field.name, field.offset, field.datatype, field.count) for field in message.fields]
     assert named[3:] == [("intensity", 12, 7, 1), ("ring", 16, 4, 1)]
-    ring = np.frombuffer(bytes(message.data), np.uint8).reshape(2, -1)[:, 16:18].copy().view(np.uint16)
-    assert ring.ravel().tolist() == [1, 2]
+    ring = np.frombuffer(bytes(message.data), np.uint8).reshape(5, -1)[:, 16:18].copy().view(np.uint16)
+    assert ring.ravel().tolist() == [1, 2, 3, 4, 5]
 
 
 def test_the_types_of_a_cloud_s_fields_are_those_of_point_field():
@@ -218,20 +221,50 @@ def test_colour_orders():
         "8UC3": bgr,
         "rgba8": np.concatenate([COLOURS, alpha], 2),
         "bgra8": np.concatenate([bgr, alpha], 2),
+        "8UC4": np.concatenate([bgr, alpha], 2),
+        "RGB8": COLOURS,
+        "bgr": bgr,
     }
     for encoding, pixels in cases.items():
         assert np.array_equal(messages.read_image(image_message(pixels, encoding)), COLOURS), encoding
-    for encoding in ("mono8", "8UC1"):
+    for encoding in ("mono8", "8UC1", "grey", "Y8"):
         read = messages.read_image(image_message(grey, encoding))
         assert np.array_equal(read, np.repeat(grey[..., None], 3, 2)), encoding
 
 
-@pytest.mark.parametrize("encoding", ["mono16", "16UC1"])
+def thermal(low=7600, high=8000, shape=(48, 64)):
+    """16-bit counts from low to high, in order, with a dead and a hot pixel."""
+    counts = np.linspace(low, high, shape[0] * shape[1]).round().reshape(shape).astype("<u2")
+    counts[0, 0], counts[-1, -1] = 0, 65535
+    return counts
+
+
+@pytest.mark.parametrize("encoding", ["mono16", "16UC1", "Y16"])
 @pytest.mark.parametrize("big", [0, 1])
-def test_16_bit_grey_keeps_the_high_byte(encoding, big):
-    pixels = np.array([[0x12FF, 0xFE01]], ">u2" if big else "<u2")
-    read = messages.read_image(image_message(pixels, encoding, big=big))
-    assert read[0, :, 0].tolist() == [0x12, 0xFE]
+def test_16_bit_grey_is_stretched_between_percentiles(encoding, big):
+    pixels = thermal().astype(">u2" if big else "<u2")
+    grey = messages.read_image(image_message(pixels, encoding, big=big))[..., 0].astype(int).ravel()
+    share = np.arange(grey.size) / grey.size
+    np.testing.assert_allclose(grey[1:-1], (255 * (share - 0.005) / 0.99).clip(0, 255)[1:-1], atol=1.5)
+    clipped = messages.Stretch(clip_percent=20)(pixels)
+    assert [(clipped == level).mean() for level in (0, 255)] == pytest.approx([0.2, 0.2], abs=0.01)
+
+
+def test_the_contrast_of_a_16_bit_stream_follows_slowly_and_a_new_scene_at_once():
+    stretch, middle = messages.Stretch(), np.s_[24, 32]
+    before = int(stretch(thermal())[middle])
+    warmer = thermal(7640, 8040)  # a tenth of the range
+    seen = [int(stretch(warmer)[middle]) for _ in range(60)]
+    assert seen[0] - before == pytest.approx(0.9 * 25.5, abs=2)
+    assert max(-np.diff(seen)) <= 4 and seen[-1] == pytest.approx(before, abs=1)
+    assert int(stretch(thermal(9600, 10000))[middle]) == pytest.approx(before, abs=1)
+    assert stretch(np.full((4, 4), 77, np.uint16)).max() <= 255
+
+
+def test_a_16_bit_png_is_stretched_too():
+    data = cv2.imencode(".png", thermal())[1].tobytes()
+    read = messages.read_compressed_image(SimpleNamespace(format="mono16; png compressed", data=data))
+    assert np.array_equal(read[..., 0], messages.Stretch()(thermal()))
 
 
 @pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
@@ -258,16 +291,24 @@ def test_yuv():
     nv12, nv21 = planes.copy(), planes.copy()
     nv12[4:] = np.tile([u, v], (2, 2))
     nv21[4:] = np.tile([v, u], (2, 2))
-    cases = {
+    i420, yv12 = planes.copy(), planes.copy()
+    i420[4:], yv12[4:] = [[u] * 4, [v] * 4], [[v] * 4, [u] * 4]
+    nv16, nv61 = np.full((8, 4), y, np.uint8), np.full((8, 4), y, np.uint8)
+    nv16[4:], nv61[4:] = [u, v, u, v], [v, u, v, u]
+    yvyu, vyuy = (np.array(order, np.uint8).reshape(1, 2, 2) for order in ([y, v, y, u], [v, y, u, y]))
+    whole = {"nv12": nv12, "nv21": nv21, "yuv420": i420, "I420": i420, "yv12": yv12, "nv16": nv16}
+    cases = whole | {
         "yuv422": uyvy,
         "uyvy": uyvy,
         "yuv422_yuy2": yuyv,
         "yuyv": yuyv,
-        "nv12": nv12,
-        "nv21": nv21,
+        "YUY2": yuyv,
+        "yvyu": yvyu,
+        "vyuy": vyuy,
+        "nv61": nv61,
     }
     for encoding, pixels in cases.items():
-        size = (4, 4) if encoding.startswith("nv") else None
+        size = (4, 4) if len(pixels) > 1 else None
         read = messages.read_image(image_message(pixels, encoding, size=size))
         assert read.shape == ((4, 4, 3) if size else (1, 2, 3)), encoding
         assert np.abs(read.astype(int) - GREEN).max() <= 3, encoding
@@ -275,14 +316,20 @@ def test_yuv():
 
 def test_every_encoding_honours_padding_and_refuses_short_data():
     rng = np.random.default_rng(0)
-    channels = {"rgb8": 3, "bgr8": 3, "8UC3": 3, "rgba8": 4, "bgra8": 4}
-    channels |= {"rgb16": 6, "bgr16": 6, "rgba16": 8, "bgra16": 8}
+    channels = {"rgb8": 3, "bgr8": 3, "8UC3": 3, "rgba8": 4, "bgra8": 4, "8UC4": 4}
+    channels |= {"rgb16": 6, "bgr16": 6, "16UC3": 6, "rgba16": 8, "bgra16": 8, "16UC4": 8}
+    rows = {"nv12": 6, "nv21": 6, "yuv420": 6, "yv12": 6, "nv16": 8, "nv61": 8}
+    packed = ("16", "uy", "vy", "yuv")
     for encoding in messages.KNOWN_ENCODINGS:
-        wide = 2 if "16" in encoding or "uy" in encoding or "yuv" in encoding else 1
+        wide = 2 if encoding not in rows and any(word in encoding for word in packed) else 1
         line = 4 * channels.get(encoding, wide)
-        lines = rng.integers(0, 255, (6 if encoding.startswith("nv") else 4, line), np.uint8)
+        lines = rng.integers(0, 255, (rows.get(encoding, 4), line), np.uint8)
         plain = image_message(lines, encoding, size=(4, 4))
         padded = image_message(lines, encoding, size=(4, 4), step=line + 5)
+        for wrong in (0, line // 2, lines.size):
+            whole = image_message(lines, encoding, size=(4, 4))
+            whole.step = wrong
+            assert np.array_equal(messages.read_image(whole), messages.read_image(plain)), encoding
         assert np.array_equal(messages.read_image(plain), messages.read_image(padded)), encoding
         # The last line's padding may be missing, a pixel may not.
         padded.data = padded.data[:-5]
@@ -293,12 +340,14 @@ def test_every_encoding_honours_padding_and_refuses_short_data():
 
 
 @pytest.mark.parametrize("big", [False, True])
-def test_deep_colours_keep_their_high_byte(big):
-    deep = (COLOURS.astype(np.uint16) << 8) + 77
+def test_deep_colours_are_stretched_together(big):
+    """So that their hues remain: all channels lie between the same two limits."""
+    deep = 1000 + 4 * COLOURS.astype(np.uint16)
     kind = ">u2" if big else "<u2"
-    for encoding, order in {"rgb16": [0, 1, 2], "bgr16": [2, 1, 0]}.items():
+    expected = (COLOURS.astype(float) - COLOURS.min()) / np.ptp(COLOURS) * 255
+    for encoding, order in {"rgb16": [0, 1, 2], "bgr16": [2, 1, 0], "16UC3": [2, 1, 0]}.items():
         message = image_message(deep[..., order].astype(kind), encoding, big=int(big))
-        assert np.array_equal(messages.read_image(message), COLOURS), encoding
+        np.testing.assert_allclose(messages.read_image(message), expected, atol=1)
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, np.asarray, lambda d: array.array("B", d.tobytes())])
@@ -316,6 +365,7 @@ def test_any_data_container(kind):
         (image_message(COLOURS, "rgb8", size=(0, 2)), "size 2x0"),
         (image_message(COLOURS, "rgb8", size=(2, 0)), "size 0x2"),
         (image_message(COLOURS, "rgb8", size=(2, 3)), "step 6 for 3 pixels"),
+        (image_message(np.zeros((3, 3), np.uint8), "i420", size=(3, 4)), "height by 2"),
         (image_message(COLOURS, "rgb8", data=b""), "cut short"),
         (image_message(np.zeros((4, 3), np.uint16), "uyvy"), "divisible by 2"),
         (image_message(np.zeros((3, 3), np.uint8), "nv12", size=(3, 4)), "height by 2"),
@@ -348,6 +398,20 @@ def test_compressed_image(extension, end):
     for damaged in (*cut, b"", b"\xff\xd8\xff\xd9", b"no picture", b"\x89PNG IEND"):
         with pytest.raises(InputError, match="cannot be decoded"):
             messages.read_compressed_image(SimpleNamespace(format=extension, data=damaged))
+
+
+@pytest.mark.parametrize(
+    ("form", "data", "says"),
+    [
+        ("h264", b"\0\0\0\1\x67\x42", r"video .*Decode it first"),
+        ("", b"\0\0\1\x67\x42", "video"),
+        ("rgb8; hevc", b"any", "video"),
+        ("16UC1; compressedDepth png", b"\0" * 12 + b"\x89PNG", "compressed depth"),
+    ],
+)
+def test_what_is_no_picture_is_named(form, data, says):
+    with pytest.raises(InputError, match=says):
+        messages.read_compressed_image(SimpleNamespace(format=form, data=data))
 
 
 def test_exif_orientation_is_ignored():
@@ -413,7 +477,8 @@ def test_raw_and_rectified_camera():
         {"r": [1.0] + [0.0] * 8},
         {"r": mirror},
         {"r": [1.01, 0, 0, 0, 1, 0, 0, 0, 1]},
-        {"p": [*P, 0, 0]},
+        {"p": [*P, 0, 1]},
+        {"p": [*P[:9], 0.1, 1, 0]},
         {"p": [-400.0, *P[1:], 1, 0]},
         {"p": [*P[:5], -410.0, *P[6:], 1, 0]},
     ):
@@ -444,11 +509,80 @@ def test_rectified_without_P_takes_K_only_when_the_lens_is_straight():
         ("plumb_bob", [0.1] * 8, ("rational_polynomial", 8)),
         ("rational_polynomial", [0.1] * 5, ("plumb_bob", 5)),
         ("equidistant", [0.0] * 4, ("equidistant", 4)),
+        ("pinhole", [0.0] * 5, ("none", 0)),
+        ("", [0.0] * 8, ("none", 0)),
+        ("radtan", [0.1] * 4, ("plumb_bob", 4)),
+        ("Radial-Tangential", [0.1] * 4, ("plumb_bob", 4)),
+        ("plumb_bob", [0.1, 0.2], ("plumb_bob", 4)),
+        ("plumb_bob", [0.1] * 5 + [0.0] * 4, ("plumb_bob", 5)),
+        ("plumb_bob", [0.1] * 6, ("rational_polynomial", 8)),
+        ("rational", [0.1] * 8 + [0.0] * 2, ("rational_polynomial", 8)),
+        ("fisheye", [0.1] * 4, ("equidistant", 4)),
+        ("kannala_brandt", [0.1] * 4 + [0.0] * 8, ("equidistant", 4)),
+        ("equidistant", [0.1, 0.2], ("equidistant", 4)),
     ],
 )
 def test_distortion_models(model, d, expected):
     camera = messages.read_camera(info_message(distortion_model=model, d=d), rectified=False)
     assert (camera.distortion_model, len(camera.D)) == expected
+    kept = [x for x in d if x]
+    assert camera.D[: len(kept)] == tuple(kept) and not any(camera.D[len(kept) :])
+
+
+def test_binning_and_roi_that_are_in_the_numbers_already_are_not_applied_again():
+    size, roi = (640, 480), SimpleNamespace(x_offset=100, y_offset=50, width=640, height=480)
+    for applied in ({"binning_x": 2, "binning_y": 2}, {"roi": roi}):
+        for rectified, focal in ((False, 500), (True, 400)):
+            info = info_message(d=[], **applied)
+            camera = messages.read_camera(info, rectified=rectified, image_size=size)
+            assert (camera.width, camera.height, camera.K[0, 0]) == (*size, focal)
+    half = messages.read_camera(
+        info_message(binning_x=2, binning_y=2), rectified=False, image_size=(320, 240)
+    )
+    assert (half.width, half.K[0, 0]) == (320, 250)
+
+
+@pytest.mark.parametrize("size", [{"width": 0, "height": 0}, {"width": 0}])
+def test_a_camera_info_without_size_takes_the_image_s(size):
+    camera = messages.read_camera(info_message(**size), rectified=False, image_size=(64, 48))
+    assert (camera.width, camera.height, camera.K[0, 0]) == (64, 48, 500)
+
+
+KITTI = [400.0, 0, 310, 24.9, 0, 410, 230, 0.12, 0, 0, 1, 2.7e-3]
+
+
+@pytest.mark.parametrize(
+    ("column", "frame", "how", "expected"),
+    [
+        ([-160, 0, 0], "left_optical", "auto", [0.4, 0]),
+        ([0, -82, 0], "upper_optical", "auto", [0, 0.2]),
+        ([-160, 0, 0], "left_optical", "ignore", [0, 0]),
+        ([-160, 0, 0], "zed_right_camera_optical_frame", "auto", [0, 0]),
+        ([-160, 0, 0], "zed_right_camera_optical_frame", "use", [0.4, 0]),
+        ([-160, 0, 2.7e-3], "left_optical", "auto", [0, 0]),
+        ([24.9, 0, 0], "camera", "auto", [0, 0]),
+    ],
+)
+@pytest.mark.parametrize("rectified", [True, False])
+def test_the_offset_of_a_right_camera_is_its_position(column, frame, how, expected, rectified):
+    P = np.c_[np.array([[400.0, 0, 310], [0, 410, 230], [0, 0, 1]]), column]
+    turned = rigid_transform([0, 0, 0], [0, 0, 0.5**0.5, 0.5**0.5])[:3, :3]
+    info = info_message(p=P.ravel(), r=turned.ravel(), header=SimpleNamespace(frame_id=frame))
+    camera = messages.read_camera(info, rectified=rectified, stereo_offset=how)
+    expected = np.array([*expected, 0])
+    np.testing.assert_allclose(camera.position_m, expected if rectified else turned.T @ expected, atol=1e-12)
+    wanted = messages.read_rectification(info, stereo_offset=how)
+    np.testing.assert_allclose(wanted.position_m, expected, atol=1e-12)
+    if rectified:  # by the equation of CameraInfo.msg
+        published = messages.camera_info_fields(camera)["p"].reshape(3, 4)
+        uv, _ = project(np.array([[0, 0, 2]]), camera)
+        np.testing.assert_allclose(uv[0], (published @ [0, 0, 2, 1])[:2] / 2, rtol=1e-6)
+        np.testing.assert_allclose(published, P if expected.any() else np.c_[P[:, :3], [0, 0, 0]], atol=1e-9)
+
+
+def test_kitti_s_projection_matrix_is_a_pinhole():
+    camera = messages.read_camera(info_message(p=KITTI, k=[0] * 9, d=[], r=[0] * 9), rectified=True)
+    assert camera.K.tolist() == [[400, 0, 310], [0, 410, 230], [0, 0, 1]] and not any(camera.position_m)
 
 
 @pytest.mark.parametrize("rectified", [True, False])
@@ -472,6 +606,10 @@ def test_binning_and_roi(rectified):
         ({"width": 0}, "size 0x480"),
         ({"distortion_model": "double_sphere"}, "double_sphere"),
         ({"d": [0.1] * 3}, "3 distortion coefficients"),
+        ({"d": [0.1] * 15}, "15 distortion coefficients"),
+        ({"d": [0.1] * 4, "distortion_model": "pinhole"}, "4 distortion coefficients"),
+        ({"d": [0.1] * 5, "distortion_model": "fisheye"}, "5 distortion coefficients"),
+        ({"d": [0.0] * 5, "distortion_model": "mei"}, "'mei'"),
         ({"k": [1.0] * 4}, "K has 4 values"),
     ],
 )
@@ -494,7 +632,7 @@ def test_cloud_layouts(kind, order, pad, layout):
     message = cloud_message(POINTS, kind=kind, order=order, pad=pad, offsets=offsets, point_step=point_step)
     read = messages.read_points(message)
     assert np.array_equal(read, POINTS.reshape(-1, 3))
-    assert read.dtype == np.float32 and read.flags.c_contiguous
+    assert read.dtype == np.dtype(kind) and read.flags.c_contiguous
 
 
 def test_coordinates_may_be_of_two_types():
@@ -515,9 +653,9 @@ def test_the_last_line_s_padding_may_be_missing_a_point_may_not():
         messages.read_points(message)
 
 
-def test_float64_beyond_float32_becomes_infinite():
-    message = cloud_message(np.full((1, 1, 3), 1e300), kind="f8")
-    assert np.isposinf(messages.read_points(message)).all()
+def test_coordinates_of_a_map_keep_their_millimetres():
+    utm = np.array([[[691603.371, 5335823.812, 519.203]]])
+    assert np.array_equal(messages.read_points(cloud_message(utm, kind="f8")), utm[0])
 
 
 def test_empty_cloud_and_one_row_without_row_step():
@@ -538,13 +676,43 @@ def changed(message, **changes):
         (changed(cloud_message(POINTS), fields=[]), "found no fields"),
         (cloud_message(POINTS, kind="i4"), "needed FLOAT32"),
         (changed(cloud_message(POINTS), data=b"1234"), "cut short"),
-        (changed(cloud_message(POINTS), point_step=8), "needed at least 12"),
-        (changed(cloud_message(POINTS), row_step=12), "needed at least 12 and 48"),
+        (changed(cloud_message(POINTS), point_step=8, height=5), "needed at least 12"),
+        (changed(cloud_message(POINTS), data=np.zeros(143, np.uint8)), "cut short"),
+        (changed(cloud_message(POINTS), width=2**20, point_step=0), "needed at least 12"),
     ],
 )
 def test_bad_clouds_are_named(message, says):
     with pytest.raises(InputError, match=says):
         messages.read_points(message)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"row_step": 144},
+        {"row_step": 0},
+        {"row_step": 12},
+        {"row_step": 4},
+        {"height": 0},
+        {"width": 0},
+        {"width": 12, "height": 12, "row_step": 144},
+        {"width": 100, "height": 1},
+        {"point_step": 8},
+        {"point_step": 0},
+    ],
+)
+def test_a_wrong_layout_of_whole_data_does_not_matter(wrong):
+    """12 points of 12 bytes, said to be 3 rows of 4."""
+    assert np.array_equal(
+        messages.read_points(changed(cloud_message(POINTS), **wrong)), POINTS.reshape(-1, 3)
+    )
+
+
+def test_a_field_that_point_step_forgets_is_stepped_over():
+    message = cloud_message(POINTS, point_step=16)
+    message.fields.append(SimpleNamespace(name="intensity", offset=12, datatype=7, count=1))
+    message.point_step, message.row_step = 12, 48
+    assert np.array_equal(messages.read_points(message), POINTS.reshape(-1, 3))
 
 
 @pytest.mark.parametrize("stride", [1, 2, 5])
@@ -585,6 +753,16 @@ def test_organised_cloud_has_no_veils():
         points = fields["data"].view("<f4").reshape(fields["height"], fields["width"], 3)
         veiled = np.isin(np.arange(0, 60, stride), range(28, 32))
         assert (np.isnan(points).all(axis=2) == veiled).all()
+
+
+def test_the_cloud_of_a_right_camera_is_in_the_frame_of_the_left_one():
+    camera = replace(CAMERA, position_m=(0.4, 0.0, 0.0))
+    moved, there = (messages.cloud_fields(np.ones((4, 6), np.float32), None, c) for c in (camera, CAMERA))
+    moved, there = (fields["data"].view("<f4").reshape(-1, 3) for fields in (moved, there))
+    np.testing.assert_allclose(moved - there, np.tile([0.4, 0, 0], (24, 1)), atol=1e-6)
+    uv, depth = project(moved, camera)
+    np.testing.assert_allclose(uv[7], [1, 1], atol=1e-5)
+    np.testing.assert_allclose(unproject(uv, depth, camera), moved, atol=1e-6)
 
 
 def test_organised_cloud_drops_pixels_the_lens_model_does_not_reach():

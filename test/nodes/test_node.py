@@ -12,8 +12,8 @@ pytest.importorskip("onnx")
 
 from conftest import write_toy_model
 from peer import CAMERA, Peer, scene, start_node
-from rclpy.qos import ReliabilityPolicy
-from sensor_msgs.msg import CompressedImage, Image
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from metric_depth_ros import messages
 from metric_depth_ros.cli.live import NODE, Graph, ros_arguments
@@ -103,7 +103,7 @@ def test_the_cloud_is_published_only_to_subscribers_and_as_configured(running):
     msg = running.points[-1]
     assert msg.header == image.header
     assert (msg.width, msg.height, msg.point_step) == (32, 24, 16)
-    points = messages.read_points(msg).reshape(24, 32, 3)
+    points = messages.read_grid(msg)
     truth = scene()[1][::2, ::2]
     assert np.array_equal(np.isnan(points[:, :, 2]), truth > 10.0)
     known = truth <= 9.9
@@ -260,7 +260,10 @@ def test_qos_can_be_overridden(graph, peer, toy_manifest):
 
 
 def test_time_may_jump_back(running):
-    """A bag loops: with a full ring of later clouds, every image of the next loop gets depth and cloud."""
+    """A bag loops: with a full ring of later clouds, the images of the next loop get depth and cloud.
+
+    The first waits for the second, which shows that its stamp is no slip.
+    """
     running.subscribe_points()
     assert running.wait(lambda: running.count_subscribers("depth/points") == 1)
     for _ in range(40):
@@ -268,12 +271,48 @@ def test_time_may_jump_back(running):
     late = running.stamp_ns
     running.stamp_ns -= 50_000_000_000
     before = len(running.points)
+    running.send(*running.messages())
     for _ in range(5):
         depth = running.answer(*running.messages())
         assert depth is not None
         assert messages.stamp_ns(depth) < late
     assert running.wait(lambda: len(running.points) - before >= 4)
     assert running.wait(lambda: running.status_value("time jumps") == "1")
+
+
+@pytest.mark.parametrize(
+    ("sec", "words"), [(0, "stamp: 0 s"), (70, "stamp far from"), (2**31 - 1, "stamp far from")]
+)
+def test_one_wrong_stamp_is_passed_over_and_named(graph, peer, toy_manifest, sec, words):
+    start_node(graph, peer, toy_manifest)
+    assert peer.good_answer(timeout_s=60.0) is not None, graph.log("node")
+    wrong, info, cloud = peer.messages()
+    wrong.header.stamp.sec, wrong.header.stamp.nanosec = sec, 0
+    assert peer.answer(wrong, info, cloud, timeout_s=0.5) is None
+    for _ in range(3):
+        assert peer.answer(*peer.messages()) is not None
+    assert peer.wait(lambda: peer.status_value("failed: stamp") == "1")
+    assert peer.status_value("time jumps") is None
+    assert words in graph.log("node")
+
+
+def test_a_latched_camera_info_serves_all_images(graph, peer, toy_manifest):
+    """It was sent once, before the node was there: images get the newest of their frame."""
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    infos = peer.create_publisher(CameraInfo, "camera_info", latched)
+    infos.publish(peer.messages()[1])
+    start_node(graph, peer, toy_manifest)
+
+    def answered():
+        image, _, cloud = peer.messages()
+        return peer.answer(image, None, cloud, timeout_s=0.5) is not None
+
+    assert peer.wait(answered), graph.log("node")
+    assert all(answered() for _ in range(5))
+    assert peer.answer(*peer.messages()) is not None  # one with its own
+    other, _, cloud = peer.messages()
+    other.header.frame_id = "other"
+    assert peer.answer(other, None, cloud, timeout_s=0.5) is None
 
 
 def test_small_steps_back_are_no_jump(running):

@@ -1,0 +1,92 @@
+"""Turns the bytes of a bag's messages into objects, by the definitions in the bag or the standard ones."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from rosbags.interfaces import Connection, ConnectionExtRosbag2, MessageDefinition, MessageDefinitionFormat
+from rosbags.rosbag2.metadata import parse_qos
+from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
+
+_TF = "geometry_msgs/TransformStamped[] transforms"
+
+
+def about_topic(encoding: str, profiles: str) -> ConnectionExtRosbag2:
+    """How a topic is serialised, and its QoS profiles, which may be odd: then they are unknown."""
+    try:
+        return ConnectionExtRosbag2(encoding, parse_qos(profiles))
+    except Exception:  # what YAML makes of the text may be anything
+        return ConnectionExtRosbag2(encoding, [])
+
+
+def encoding_of(connection: Connection) -> str:
+    """How a topic's messages are serialised: "ros1", "cdr" (ROS 2), or another way that is not read."""
+    return str(getattr(connection.ext, "serialization_format", "ros1"))
+
+
+def deserialize(connection: Connection, raw: bytes | memoryview) -> Any:
+    """The message in some bytes of a topic, ROS 1 or ROS 2.
+
+    A topic without a definition, or with one that cannot be parsed, is read by the standard one of its type.
+    Raises whatever rosbags raises for damaged bytes and for unknown types.
+    """
+    kind, ros1 = connection.msgtype, encoding_of(connection) == "ros1"
+    types = _types_of(kind, connection.msgdef, ros1)
+    return types.deserialize_ros1(raw, kind) if ros1 else types.deserialize_cdr(raw, kind)
+
+
+def as_ros2_bytes(connection: Connection, raw: bytes | memoryview) -> bytes:
+    """The same message in ROS 2's serialisation.
+
+    Raises whatever rosbags raises for damaged bytes and for types that ROS 2 lacks.
+    """
+    if encoding_of(connection) != "ros1":
+        return bytes(raw)
+    return bytes(_standard(ros1=False).ros1_to_cdr(raw, ros2_type(connection.msgtype)))
+
+
+def ros2_type(name: str) -> str:
+    """ROS 2 name of a bag's message type."""
+    return "tf2_msgs/msg/TFMessage" if name == "tf/msg/tfMessage" else name
+
+
+@lru_cache(maxsize=256)
+def _types_of(kind: str, definition: MessageDefinition, ros1: bool) -> Typestore:
+    """Types that hold ``kind``."""
+    if definition.data.strip() and definition.format is not MessageDefinitionFormat.NONE:
+        try:
+            types = get_typestore(Stores.EMPTY)
+            types.register(_parsed(kind, definition))
+            types.get_msgdef(kind)
+            return types
+        except Exception as error:  # rosbags' parsers raise their own errors, KeyError and more
+            if kind not in _standard(ros1).types:
+                raise ValueError(f"the definition of {kind} in the bag is odd: {error}") from error
+    if kind not in _standard(ros1).types:
+        raise ValueError(f"the bag holds no definition of {kind}")
+    return _standard(ros1)
+
+
+def _parsed(kind: str, definition: MessageDefinition) -> Any:
+    if definition.format is MessageDefinitionFormat.MSG:
+        return get_types_from_msg(definition.data, kind)
+    rule = "=" * 80 + "\n"
+    if not definition.data.startswith(f"{rule}IDL: "):
+        return get_types_from_idl(definition.data)
+    found: dict[str, Any] = {}
+    for part in definition.data.split(rule)[1:]:
+        found.update(get_types_from_idl(part.partition("\n")[2]))
+    return found
+
+
+@lru_cache(maxsize=2)
+def _standard(ros1: bool) -> Typestore:
+    """Standard types of a distribution."""
+    if not ros1:
+        return get_typestore(Stores.ROS2_HUMBLE)
+    types = get_typestore(Stores.ROS1_NOETIC)
+    for kind in ("tf2_msgs/msg/TFMessage", "tf/msg/tfMessage"):
+        types.register(get_types_from_msg(_TF, kind))
+    return types

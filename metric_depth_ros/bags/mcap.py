@@ -1,0 +1,262 @@
+"""Reads mcap files of any profile (https://mcap.dev/spec).
+
+The reader of rosbags refuses a whole file for its profile, or for one channel whose schema is not text of
+ROS 2. This one takes schemas as they are: they are parsed when a message of their channel is read.
+"""
+
+from __future__ import annotations
+
+import heapq
+import struct
+import zlib
+from collections import Counter
+from collections.abc import Collection, Iterator
+from itertools import count
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from rosbags.interfaces import Connection, MessageDefinition, MessageDefinitionFormat
+from rosbags.rosbag2.metadata import ReaderMetadata
+from rosbags.rosbag2.storage_mcap import DECOMPRESSORS
+from rosbags.typesys.msg import normalize_msgtype
+
+from metric_depth_ros.bags.definitions import about_topic
+
+_MAGIC = b"\x89MCAP0\r\n"
+_SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _CHUNK_INDEX, _STATISTICS, _DATA_END = 3, 4, 5, 6, 8, 11, 15
+_FORMATS = {
+    "ros1msg": MessageDefinitionFormat.MSG,
+    "ros2msg": MessageDefinitionFormat.MSG,
+    "ros2idl": MessageDefinitionFormat.IDL,
+    "omgidl": MessageDefinitionFormat.IDL,
+}
+
+# Channel id, time of recording in ns, and the message's bytes.
+_Message = tuple[int, int, bytes]
+
+
+class _Part(NamedTuple):
+    """Record that holds messages: a chunk, or a message that is in none.
+
+    Attributes:
+        first_ns, last_ns: when its messages were recorded.
+        offset: of the record in the file.
+        channels: ids of the channels that it holds; empty if unknown.
+    """
+
+    first_ns: int
+    last_ns: int
+    offset: int
+    channels: frozenset[int]
+
+
+class McapFile:
+    """One mcap file, as the storage plugins of rosbags are: ``connections``, ``metadata``, ``messages``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.connections: list[Connection] = []
+        self.metadata = ReaderMetadata(0, 2**63 - 1, 0, 0, None, None, None, None)
+
+    def open(self) -> None:
+        """Reads the index or, where there is none, the whole file. Raises ValueError for damage."""
+        self._file = self.path.open("rb")
+        try:
+            self._read_index()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+    def messages(
+        self, connections: Collection[Connection], start: int | None = None, stop: int | None = None
+    ) -> Iterator[tuple[Connection, int, bytes]]:
+        """Yields (connection, recorded_ns, bytes), in order of recording, also where chunks overlap."""
+        wanted = {connection.id: connection for connection in connections}
+        first, last = start or 0, 2**63 if stop is None else stop
+        order, waiting = count(), list[tuple[int, int, _Message]]()
+
+        def until(limit_ns: int) -> Iterator[tuple[Connection, int, bytes]]:
+            while waiting and waiting[0][0] < limit_ns:
+                channel, recorded_ns, data = heapq.heappop(waiting)[2]
+                yield wanted[channel], recorded_ns, data
+
+        for part in self._parts:
+            if part.channels and part.channels.isdisjoint(wanted):
+                continue
+            yield from until(part.first_ns)
+            for message in self._messages_at(part.offset):
+                if message[0] in wanted and first <= message[1] < last:
+                    heapq.heappush(waiting, (message[1], next(order), message))
+        yield from until(2**64)
+
+    # ---- index -------------------------------------------------------------------------------
+
+    def _read_index(self) -> None:
+        file = self._file
+        if file.read(8) != _MAGIC:
+            raise ValueError("no mcap file, or an empty one")
+        footer_at = file.seek(-37, 2)
+        footer = file.read()
+        if footer[-8:] != _MAGIC or footer[:9] != struct.pack("<BQ", 2, 20):
+            raise ValueError("its end is missing")
+        (summary_at,) = struct.unpack_from("<Q", footer, 9)
+        if not (summary_at and self._indexed(_Index(), summary_at, footer_at)):
+            self._scanned(_Index(), summary_at or footer_at)
+
+    def _indexed(self, index: _Index, begin: int, end: int) -> bool:
+        """Takes the file's own index. False if it is not complete."""
+        for _, op, body in _records(self._file, begin, end):
+            index.add(op, body)
+        if index.complete:
+            self._take(index)
+        return index.complete
+
+    def _scanned(self, index: _Index, end: int) -> None:
+        """Makes an index from all records of the file."""
+        for offset, op, body in _records(self._file, len(_MAGIC), end):
+            if op == _DATA_END:
+                break
+            if op == _CHUNK:
+                held = []
+                for inner, record in _unpacked(body):
+                    index.add(inner, record)
+                    if inner == _MESSAGE:
+                        held.append(record)
+                index.add_part(offset, held)
+            else:
+                index.add(op, body)
+                if op == _MESSAGE:
+                    index.add_part(offset, [body])
+        self._take(index)
+
+    def _take(self, index: _Index) -> None:
+        self._parts = sorted(index.parts)
+        self.connections = [
+            channel._replace(msgcount=index.counts[key], owner=self)
+            for key, channel in index.channels.items()
+        ]
+        if total := sum(index.counts.values()):
+            first, last = min(p.first_ns for p in self._parts), max(p.last_ns for p in self._parts)
+            self.metadata = ReaderMetadata(last - first + 1, first, last + 1, total, None, None, None, None)
+
+    def _messages_at(self, offset: int) -> Iterator[_Message]:
+        ((_, op, body),) = _records(self._file, offset, offset + 1)
+        for inner, record in _unpacked(body) if op == _CHUNK else [(op, body)]:
+            if inner == _MESSAGE:
+                channel, recorded_ns = _channel_and_time(record)
+                yield channel, recorded_ns, record[22:]
+
+
+class _Index:
+    """What is known of a file from its records: channels, their numbers of messages, and the parts."""
+
+    def __init__(self) -> None:
+        self.channels: dict[int, Connection] = {}
+        self.counts: Counter[int] = Counter()
+        self.parts: list[_Part] = []
+        self._schemas: dict[int, tuple[str, MessageDefinition]] = {}
+        self._told = 0, 0  # messages and chunks, as the statistics say
+
+    @property
+    def complete(self) -> bool:
+        """Whether a summary holds all that is needed: writers may leave out each part of it."""
+        known = self._told == (sum(self.counts.values()), len(self.parts))
+        return known and bool(self.parts and self._schemas) and set(self.counts) <= set(self.channels)
+
+    def add(self, op: int, body: bytes) -> None:
+        """Takes one record of the data or of the summary."""
+        if op == _SCHEMA:
+            (key,), at = struct.unpack_from("<H", body), 2
+            (name, encoding, text), _ = _strings(body, at, 3)
+            kind = _FORMATS.get(encoding, MessageDefinitionFormat.NONE)
+            self._schemas[key] = name, MessageDefinition(kind, text)
+        elif op == _CHANNEL:
+            self._add_channel(body)
+        elif op == _MESSAGE:
+            self.counts[_channel_and_time(body)[0]] += 1
+        elif op == _CHUNK_INDEX:
+            first, last, offset, _, size = struct.unpack_from("<QQQQI", body)
+            held = frozenset(key for key, _ in struct.iter_unpack("<HQ", body[36 : 36 + size]))
+            self.parts.append(_Part(first, last, offset, held))
+        elif op == _STATISTICS:
+            total, _, _, _, _, chunks = struct.unpack_from("<QHIIII", body)
+            self._told = total, chunks
+            (size,) = struct.unpack_from("<I", body, 42)
+            self.counts.update(dict(struct.iter_unpack("<HQ", body[46 : 46 + size])))
+
+    def add_part(self, offset: int, messages: list[bytes]) -> None:
+        """Adds a record at an offset that holds these messages, if any."""
+        if messages:
+            channels, times = zip(*map(_channel_and_time, messages), strict=True)
+            self.parts.append(_Part(min(times), max(times), offset, frozenset(channels)))
+
+    def _add_channel(self, body: bytes) -> None:
+        key, schema = struct.unpack_from("<HH", body)
+        (topic, encoding), at = _strings(body, 4, 2)
+        kind, definition = self._schemas.get(
+            schema, ("", MessageDefinition(MessageDefinitionFormat.NONE, ""))
+        )
+        end = at + 4 + struct.unpack_from("<I", body, at)[0]
+        pairs, at = list[str](), at + 4
+        while at < end:
+            words, at = _strings(body, at, 2)
+            pairs += words
+        told = dict(zip(pairs[::2], pairs[1::2], strict=True))
+        about = about_topic(encoding, told.get("offered_qos_profiles", ""))
+        name = normalize_msgtype(kind) if "/" in kind else kind
+        self.channels[key] = Connection(key, topic, name, definition, "", 0, about, None)
+
+
+def _records(file: BinaryIO, begin: int, end: int) -> Iterator[tuple[int, int, bytes]]:
+    """Yields (offset, op, body) of the records that begin in a range. Raises ValueError if one is cut."""
+    while begin < end:
+        file.seek(begin)
+        head = file.read(9)
+        if len(head) < 9:
+            raise ValueError(f"cut short at byte {begin}")
+        op, size = struct.unpack("<BQ", head)
+        body = file.read(size) if size < 2**40 else b""
+        if len(body) < size:
+            raise ValueError(f"the record at byte {begin} is cut short")
+        yield begin, op, body
+        begin += 9 + size
+
+
+def _unpacked(chunk: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yields (op, body) of the records in a chunk. Raises ValueError for damage."""
+    size, checksum = struct.unpack_from("<QI", chunk, 16)
+    (compression,), at = _strings(chunk, 28, 1)
+    (packed,) = struct.unpack_from("<Q", chunk, at)
+    data = chunk[at + 8 : at + 8 + packed]
+    if compression not in DECOMPRESSORS:
+        raise ValueError(f"compression {compression!r} is not known")
+    data = DECOMPRESSORS[compression](data, size)
+    if len(data) != size or (checksum and zlib.crc32(data) != checksum):
+        raise ValueError("a chunk is damaged")
+    at = 0
+    while at < size:
+        op, length = struct.unpack_from("<BQ", data, at)
+        if at + 9 + length > size:
+            raise ValueError("a record in a chunk is cut short")
+        yield op, data[at + 9 : at + 9 + length]
+        at += 9 + length
+
+
+def _strings(body: bytes, at: int, number: int) -> tuple[list[str], int]:
+    """``number`` strings, each after its length, and the offset behind them."""
+    found = []
+    for _ in range(number):
+        (size,) = struct.unpack_from("<I", body, at)
+        found.append(body[at + 4 : at + 4 + size].decode(errors="replace"))
+        at += 4 + size
+    return found, at
+
+
+def _channel_and_time(message: bytes) -> tuple[int, int]:
+    """Channel id and time of recording in ns of a message record."""
+    channel, _, recorded_ns = struct.unpack_from("<HIQ", message)
+    return channel, recorded_ns
