@@ -118,6 +118,7 @@ class Sample:
         regions: (h, w) region labels from another source, whole numbers from 0; any size, same view.
         points_held_out: (M, 3) metres, hidden from the solver, to measure its error; None: no such points.
         rectification: how to rectify the image; None keeps ``camera.K``.
+        points_up: (3,) z axis of the points' own frame in the image's; None: unknown, or the same frame.
     """
 
     image: ImageArray
@@ -129,6 +130,7 @@ class Sample:
     points_held_out: FloatArray | None = None
     rectification: Rectification | None = None
     regions: IntArray | None = None
+    points_up: FloatArray | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,10 +13,10 @@ from typing import Any
 from metric_depth_ros import messages
 from metric_depth_ros.bags import topics as kinds
 from metric_depth_ros.bags.storage import TopicStream, open_bag, read_messages
-from metric_depth_ros.bags.topics import HELD_OUT, choose_topic
+from metric_depth_ros.bags.topics import HELD_OUT, choose_topic, image_type
 from metric_depth_ros.config import Config
 from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError
-from metric_depth_ros.sync import CloudRing, gather_points, jumps_back
+from metric_depth_ros.sync import CloudRing, gather_points, jumps_back, points_up
 from metric_depth_ros.transforms import TransformTree
 from metric_depth_ros.types import Cloud, FloatArray, Sample
 
@@ -48,7 +48,7 @@ class BagReader:
         anchors: str | None = None,
         regions: str | None = None,
         anchors_held_out: str | None = None,
-        image_transport: str = "raw",
+        image_transport: str = "auto",
         needs_points: bool = True,
     ) -> None:
         """Topics that are None are chosen by ``topics.choose_topic``; held-out points are optional.
@@ -60,7 +60,7 @@ class BagReader:
         self.path = Path(path)
         self._asked = {"image": image, "camera_info": camera_info, "anchors": anchors, "regions": regions}
         self._asked_held_out = anchors_held_out
-        self._compressed = image_transport == "compressed"
+        self._transport = image_transport
         self._needs_points = needs_points
         self.transforms = TransformTree()
         self.skipped: Counter[str] = Counter()
@@ -73,8 +73,9 @@ class BagReader:
             counts: Counter[str] = Counter()
             for connection in bag.connections:
                 counts[connection.topic] += connection.msgcount
-        kind = kinds.COMPRESSED_IMAGE if self._compressed else kinds.IMAGE
         asked = self._asked
+        kind = image_type(self._transport, asked["image"], topics)
+        self._compressed = kind == kinds.COMPRESSED_IMAGE
         self.image_topic = choose_topic("image", asked["image"], kind, topics)
         near = self.image_topic.removesuffix("/compressed")
         self.camera_info_topic = choose_topic(
@@ -168,7 +169,7 @@ class BagReader:
                 f"camera_info: none on {self.camera_info_topic} for frame {frame_id!r} near "
                 f"{stamp_ns / 1e9:.3f} s. Choose its topic with --camera-info."
             )
-        rectified = config.input.rectification == "rectified"
+        rectified = messages.is_rectified(config.input.rectification, self.image_topic)
         camera = messages.read_camera(info, rectified=rectified)
         pixels = messages.read_compressed_image(image) if self._compressed else messages.read_image(image)
         chosen = clouds.ring.select(stamp_ns) if clouds is not None else []
@@ -191,6 +192,7 @@ class BagReader:
             points_held_out=kept,
             rectification=None if rectified else messages.read_rectification(info),
             regions=None if regions is None else messages.read_labels(regions),
+            points_up=points_up(chosen, frame_id, stamp_ns, self.transforms, config),
         )
 
     def _stream(self, topic: str) -> TopicStream:

@@ -99,7 +99,7 @@ def _views(args: argparse.Namespace, config: Config) -> Any:
 def _explained(
     view: KnownView, args: argparse.Namespace, config: Config
 ) -> tuple[MetricDepth, Anchors, Maps]:
-    from metric_depth_ros.depth import positive_depth, within_limits
+    from metric_depth_ros.depth import positive_depth, published
     from metric_depth_ros.evaluation.protocols import Case, draw
     from metric_depth_ros.solvers import build_solver
     from metric_depth_ros.solvers.basis.maps import find_maps
@@ -108,7 +108,7 @@ def _explained(
     count = args.anchors if args.protocol == "random" else 1
     anchors = draw(view.known, Case(args.protocol, count), 0, view.name).anchors
     given = SolverInput(view.relative, anchors, image=view.image)
-    metric = within_limits(build_solver(config.solver).solve(given), config.solver)
+    metric = published(build_solver(config.solver).solve(given), config)
     depth = positive_depth(view.relative)
     # The maps that the solver used, whatever the settings say.
     return metric, anchors, find_maps(view.relative, depth, view.image, metric.info["maps"])

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from metric_depth_ros.config import Config, SolverConfig, updated
-from metric_depth_ros.depth import within_limits, without_doubtful
+from metric_depth_ros.depth import published, within_limits
 from metric_depth_ros.errors import ConfigError, MetricDepthError
 from metric_depth_ros.evaluation.frames import KnownView
 from metric_depth_ros.evaluation.interpolation import interpolate_anchors
@@ -62,8 +62,7 @@ def solver_candidate(label: str, config: Config, *, constant_map: bool = False) 
         given = SolverInput(
             relative, anchors, image=view.image, regions=regions, focus_m=focus_m, prior=prior
         )
-        found = within_limits(solver.solve(given), settings)
-        return without_doubtful(found, config.output.max_relative_sigma)
+        return published(solver.solve(given), config)
 
     return Candidate(label, solve, prepare, control=constant_map)
 

@@ -8,7 +8,13 @@ and the bag writer into those of rosbags.
 
 from metric_depth_ros.messages.cameras import camera_info_fields, read_camera, read_rectification
 from metric_depth_ros.messages.clouds import cloud_fields, points_fields, read_points
-from metric_depth_ros.messages.headers import frame_id, read_transforms, stamp_ns
+from metric_depth_ros.messages.headers import (
+    frame_id,
+    is_named_rectified,
+    is_rectified,
+    read_transforms,
+    stamp_ns,
+)
 from metric_depth_ros.messages.images import (
     KNOWN_ENCODINGS,
     depth_fields,
@@ -26,6 +32,8 @@ __all__ = [
     "depth_fields",
     "frame_id",
     "image_fields",
+    "is_named_rectified",
+    "is_rectified",
     "points_fields",
     "read_camera",
     "read_compressed_image",

@@ -286,6 +286,45 @@ def test_no_bag_writes_pictures_only(bag: Path, toy_manifest: Path, tmp_path: Pa
     assert sorted(path.name for path in out.iterdir()) == ["preview_000000.png", "preview_000001.png"]
 
 
+def test_overwrite_deletes_the_pictures_of_an_earlier_run(
+    bag: Path, toy_manifest: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    argv = ["run", str(bag), "--manifest", str(toy_manifest), "--out", str(out)]
+    assert main([*argv, "--previews", "4"]) == 0
+    (out / "notes.png").touch()
+    assert main([*argv, "--previews", "1"]) == 1  # not asked to
+    assert len(list(out.glob("preview_*.png"))) == 4
+    assert main([*argv, "--previews", "1", "--overwrite"]) == 0
+    assert sorted(path.name for path in out.glob("*.png")) == ["notes.png", "preview_000000.png"]
+
+
+@pytest.mark.parametrize("topic", ["/left/image_raw", "/left/image_rect_color"])
+@pytest.mark.parametrize("rectification", ["auto", "rectify"])
+def test_a_rectified_topic_is_not_rectified_twice_in_silence(
+    topic: str, rectification: str, toy_manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    K = np.array([[50.0, 0, 31.5], [0, 50, 23.5], [0, 0, 1]])
+    camera = Camera(WIDTH, HEIGHT, K, "plumb_bob", (-0.3, 0.1, 0, 0, 0))
+    image = np.full((HEIGHT, WIDTH, 3), 100, np.uint8)
+    image[:, 58:] = 200
+    points = np.random.default_rng(0).uniform([-1, -1, 3], [1, 1, 9], (200, 3))
+    with BagWriter(tmp_path / "rect.mcap") as writer:
+        writer.write_image(topic, image, 1_000_000_000, "camera")
+        writer.write_camera_info("/left/camera_info", camera, 1_000_000_000, "camera")
+        writer.write_points("/points", points, 1_000_000_000, "camera")
+    argv = ["run", str(tmp_path / "rect.mcap"), "--manifest", str(toy_manifest), "--out", str(tmp_path / "o")]
+    assert main([*argv, "--set", f"input.rectification={rectification}"]) == 0
+    (message,) = read_topic(tmp_path / "o" / "depth.mcap", "/depth/image_rect")
+    row = messages.read_depth(message)[HEIGHT // 2]
+    named, chosen = "rect" in topic, "rect" in topic and rectification == "auto"
+    moved = abs(int(np.nanargmax(np.abs(np.diff(row)))) - 57) > 1
+    assert moved == (not chosen)
+    said = capsys.readouterr().err
+    assert (f"{topic}: taken as rectified" in said) == chosen
+    assert ("they would be rectified twice" in said) == (named and not chosen)
+
+
 def test_one_failed_image_does_not_stop_the_run(
     toy_manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
