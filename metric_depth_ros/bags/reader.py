@@ -123,7 +123,7 @@ class BagReader:
 
         The camera_info of an image is the one whose stamp is within ``input.pairing_slop_s``. If there
         is none, as with drivers that publish it once or rarely, it is the newest before the image with
-        the same frame, else the first one after it. (The live node drops such images.)
+        the same frame, else the first one after it.
 
         Raises:
             InputError: the bag is damaged.
@@ -244,12 +244,7 @@ class _Companions:
         """The message closest in stamp to the image, within the slop, or None."""
         until_ns = image.stamp_ns + self._slop_ns
         self._recent.extend(self._stream.take(until_ns, image.recorded_ns, jumped=image.jumped))
-
-        def distance(info: Any) -> int:
-            return abs(messages.stamp_ns(info) - image.stamp_ns)
-
-        nearest = min(self._recent, key=distance, default=None)
-        return nearest if nearest is not None and distance(nearest) <= self._slop_ns else None
+        return messages.nearest(self._recent, image.stamp_ns, self._slop_ns)
 
     def of_frame(self, image: _Image) -> Any:
         """The newest message before the image with the same frame, else the first one after it, or None."""

@@ -102,14 +102,15 @@ class Health:
     def published(self, latency_s: float) -> bool:
         """Records a published depth and ends the faults that prevented it; True if there were any.
 
-        Faults of refused clouds ("cloud"), settings, focuses and descriptions stay until a good one comes:
-        they did not prevent the depth, as other clouds came in time and the previous settings were used.
+        Faults of refused clouds ("cloud"), settings, focuses and descriptions stay until a good one comes,
+        and doubts for some seconds: they did not prevent the depth, as other clouds came in time and the
+        previous settings were used.
         """
         with self._lock:
             self._counts["published"] += 1
             self._latencies.append(latency_s)
             self._published.append(time.monotonic())
-            blocking = self._faults.keys() - {"cloud", "settings", "focus", "description"}
+            blocking = self._faults.keys() - {"cloud", "settings", "focus", "description", "doubt"}
             for key in blocking:
                 del self._faults[key]
             return bool(blocking)

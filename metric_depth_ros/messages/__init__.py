@@ -6,6 +6,7 @@ return plain dicts, which a node copies into real messages (``data`` by ``msg.da
 and the bag writer into those of rosbags.
 """
 
+from metric_depth_ros.messages.calibrations import Calibrations, nearest
 from metric_depth_ros.messages.cameras import camera_info_fields, read_camera, read_rectification
 from metric_depth_ros.messages.clouds import cloud_fields, points_fields, read_points
 from metric_depth_ros.messages.headers import (
@@ -27,6 +28,7 @@ from metric_depth_ros.messages.images import (
 
 __all__ = [
     "KNOWN_ENCODINGS",
+    "Calibrations",
     "camera_info_fields",
     "cloud_fields",
     "depth_fields",
@@ -34,6 +36,7 @@ __all__ = [
     "image_fields",
     "is_named_rectified",
     "is_rectified",
+    "nearest",
     "points_fields",
     "read_camera",
     "read_compressed_image",

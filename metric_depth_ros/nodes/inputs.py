@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.qos import ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
@@ -27,6 +28,10 @@ from metric_depth_ros.sync import CloudRing, jumps_back
 from metric_depth_ros.types import Cloud, ImageArray
 
 _BEST_EFFORT = ReliabilityPolicy.BEST_EFFORT
+_LATCHED = QoSProfile(
+    depth=5, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
+)
+_LOOK_PERIOD_S = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,9 +45,13 @@ class Pair:
 
 
 class ImageInput:
-    """Subscribes image, camera_info and, if they come by topic, regions; passes them on paired by stamp.
+    """Subscribes image, camera_info and, if they come by topic, regions; passes on what belongs together.
+
+    Regions have the image's stamp. Of camera_infos the image's own is taken; if an image gets none before the
+    next one comes, the newest of its frame holds from then on (``messages.Calibrations``).
 
     Attributes:
+        topic: of the images.
         watch: detects missing inputs.
     """
 
@@ -59,28 +68,65 @@ class ImageInput:
         self._node, self._health = node, health
         self._on_pair, self._on_jump = on_pair, on_jump
         self._last_ns = 0
-        image_type, topic = Image, "image"
-        if config.input.image_transport == "compressed":
-            # As in image_transport, a remapping of the base topic applies to the transport too.
-            image_type, topic = CompressedImage, f"{node.resolve_topic_name('image')}/compressed"
-        subscribe = message_filters.Subscriber
-        images = subscribe(node, image_type, topic, **overridable(_BEST_EFFORT))
-        companions = {"camera_info": subscribe(node, CameraInfo, "camera_info", **overridable(_BEST_EFFORT))}
-        if config.regions.source == "topic":
-            companions["regions"] = subscribe(node, Image, "regions", **overridable(_BEST_EFFORT))
-        self._good_images, *good = (message_filters.SimpleFilter() for _ in range(1 + len(companions)))
-        images.registerCallback(self._on_image)
-        for (name, subscriber), passed_on in zip(companions.items(), good, strict=True):
-            subscriber.registerCallback(self._on_companion, name, passed_on)
-        self._pairing = message_filters.ApproximateTimeSynchronizer(
-            [self._good_images, *good], config.input.queue_size, config.input.pairing_slop_s
+        self._calibrations = messages.Calibrations(
+            round(1e9 * config.input.pairing_slop_s), config.input.queue_size
         )
-        self._pairing.registerCallback(self._on_all)
-        topics = {name: subscriber.sub.topic_name for name, subscriber in companions.items()}
-        self.watch = InputWatch(self._health, images.sub.topic_name, topics, node.count_publishers)
+        self._without_info: tuple[Any, Any] | None = None  # the newest image and its regions
+        self._latched: Any = None
+        infos = node.create_subscription(
+            CameraInfo, "camera_info", self._on_info, **overridable(_BEST_EFFORT)
+        )
+        self._info_topic = infos.topic_name
+        companions = {"camera_info": self._info_topic}
+        self._pairing = None
+        if config.regions.source == "topic":
+            companions["regions"] = self._pair_with_regions(config)
+        self._transport = config.input.image_transport
+        self.watch = InputWatch(self._health, "", companions, node.count_publishers)
+        self._subscribe_images(compressed=self._transport == "compressed")
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
+        node.create_timer(_LOOK_PERIOD_S, self._look, clock=steady)
+
+    def _pair_with_regions(self, config: Config) -> str:
+        """Subscribes regions, which are paired with the images by stamp; returns their topic."""
+        self._good_images, good = message_filters.SimpleFilter(), message_filters.SimpleFilter()
+        regions = message_filters.Subscriber(self._node, Image, "regions", **overridable(_BEST_EFFORT))
+        regions.registerCallback(self._on_regions, good)
+        self._pairing = message_filters.ApproximateTimeSynchronizer(
+            [self._good_images, good], config.input.queue_size, config.input.pairing_slop_s
+        )
+        self._pairing.registerCallback(self._on_picture)
+        return str(regions.sub.topic_name)
+
+    def _subscribe_images(self, *, compressed: bool) -> None:
+        # As in image_transport, a remapping of the base topic applies to the transport too.
+        base = self._node.resolve_topic_name("image")
+        kind, topic = (CompressedImage, f"{base}/compressed") if compressed else (Image, "image")
+        self._images = self._node.create_subscription(
+            kind, topic, self._on_image, **overridable(_BEST_EFFORT)
+        )
+        self.topic = self.watch.image_topic = self._images.topic_name
+
+    def _look(self) -> None:
+        """Follows what is published only now: compressed images, and a camera_info that is latched."""
+        if self._transport == "auto" and not self._health.counted("images in"):
+            raw, packed = (self._node.count_publishers(f"{self.topic}{end}") for end in ("", "/compressed"))
+            if packed and not raw:
+                self._transport = "compressed"
+                self._node.destroy_subscription(self._images)
+                self._subscribe_images(compressed=True)
+        if self._latched is None and any(
+            info.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
+            for info in self._node.get_publishers_info_by_topic(self._info_topic)
+        ):
+            # What was published before comes to reliable and transient local subscriptions alone, and these
+            # get nothing of ordinary publishers: there are two.
+            self._latched = self._node.create_subscription(CameraInfo, "camera_info", self._on_info, _LATCHED)
+        if self._without_info is not None and self._health.since_s("images in") > _LOOK_PERIOD_S:
+            self._take_of_frame()
 
     def _on_image(self, msg: Any) -> None:
-        """Adds an image to the pairing."""
+        """Checks an image's stamp; pairs it with its regions if they come by topic."""
         self._health.count("images in")
         try:
             stamp_ns = messages.stamp_ns(msg)
@@ -88,28 +134,75 @@ class ImageInput:
             self._health.report("input", ERROR, f"image: {error}")
             return
         if jumps_back(self._last_ns, stamp_ns):
-            self._health.count("time jumps")
-            self._node.get_logger().warning(
-                f"time jumped back by {(self._last_ns - stamp_ns) / 1e9:.3f} s; queues are cleared"
-            )
-            forget_after(self._pairing, stamp_ns)
-            self._on_jump(stamp_ns)
+            self._forget_after(stamp_ns)
         self._last_ns = stamp_ns
-        self._good_images.signalMessage(msg)
+        if self._pairing is None:
+            self._on_picture(msg)
+        else:
+            self._good_images.signalMessage(msg)
 
-    def _on_companion(self, msg: Any, what: str, passed_on: Any) -> None:
-        """Adds a message that belongs to an image to the pairing."""
-        self._health.count(f"{what} in")
+    def _forget_after(self, stamp_ns: int) -> None:
+        """Clears the queues when time has jumped back."""
+        self._health.count("time jumps")
+        self._node.get_logger().warning(
+            f"time jumped back by {(self._last_ns - stamp_ns) / 1e9:.3f} s; queues are cleared"
+        )
+        self._without_info = None
+        self._calibrations.forget_after(stamp_ns)
+        if self._pairing is not None:
+            forget_after(self._pairing, stamp_ns)
+        self._on_jump(stamp_ns)
+
+    def _on_regions(self, msg: Any, passed_on: Any) -> None:
+        """Adds labels to the pairing."""
+        self._health.count("regions in")
         try:
             messages.stamp_ns(msg)
         except InputError as error:
-            self._health.report("input", ERROR, f"{what}: {error}")
+            self._health.report("input", ERROR, f"regions: {error}")
             return
         passed_on.signalMessage(msg)
 
-    def _on_all(self, image: Any, camera_info: Any, regions: Any = None) -> None:
-        self._health.count("pairs in")
-        self._on_pair(Pair(image, camera_info, regions, time.monotonic()))
+    def _on_info(self, msg: Any) -> None:
+        """Keeps a camera_info; an image that has waited for it goes on."""
+        self._health.count("camera_info in")
+        try:
+            self._calibrations.add(msg)
+        except InputError as error:
+            self._health.report("input", ERROR, f"camera_info: {error}")
+            return
+        if self._without_info is not None:
+            self._pair(*self._without_info)
+
+    def _on_picture(self, image: Any, regions: Any = None) -> None:
+        """Pairs an image with its camera_info. One before it that still has none takes that of its frame."""
+        if self._without_info is not None:
+            self._take_of_frame()
+        self._without_info = image, regions
+        self._pair(image, regions)
+
+    def _pair(self, image: Any, regions: Any) -> None:
+        """Passes an image on if its camera_info is there."""
+        info = self._calibrations.find(image)
+        if info is not None:
+            self._without_info = None
+            self._health.count("pairs in")
+            self._on_pair(Pair(image, info, regions, time.monotonic()))
+
+    def _take_of_frame(self) -> None:
+        """Passes the waiting image on with the camera_info of its frame, as its own has not come."""
+        waiting, self._without_info = self._without_info, None
+        self._calibrations.come_with_images = False
+        self._pair(*waiting)
+        frames, frame = self._calibrations.frames, messages.frame_id(waiting[0])
+        if frames and self._calibrations.of_frame(waiting[0]) is None:
+            self._health.report(
+                "camera_info",
+                ERROR,
+                f"camera_info: none on {self._info_topic} of the image's stamp, nor of its frame {frame!r}; "
+                f"needed one. They are of frame {', '.join(map(repr, frames))}. Remap camera_info, or "
+                "publish it with the frame of the images.",
+            )
 
 
 class AnchorInput:
