@@ -31,7 +31,7 @@ _BEST_EFFORT = ReliabilityPolicy.BEST_EFFORT
 _LATCHED = QoSProfile(
     depth=5, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
 )
-_LOOK_PERIOD_S = 0.5
+_LOOK_PERIOD_S = 0.2
 
 
 @dataclass(frozen=True, eq=False)
