@@ -83,7 +83,7 @@ def start_node(context):
     def given(name):
         return LaunchConfiguration(name).perform(context)
 
-    executable, *arguments = start_command("metric_depth_node", "metric_depth_ros.nodes.metric_depth_node")
+    executable, *arguments = start_command("metric_depth_node", "metric_depth_ros.nodes")
     values = {setting: typed(name, given(name)) for name, (setting, _) in SETTINGS.items() if given(name)}
     # Without a type launch_ros reads text as YAML: a frame called "on" would become true.
     settings = {name: ParameterValue(value, value_type=type(value)) for name, value in values.items()}

@@ -268,6 +268,9 @@ def main(args: list[str] | None = None) -> int:
         return 1
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except Exception:
+        if rclpy.ok():  # else a signal has ended ROS while the node was made
+            raise
     finally:
         executor.shutdown()
         if node is not None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 from rosbags.highlevel import AnyReader
 
+import metric_depth_ros
 from metric_depth_ros import messages
 from metric_depth_ros.bags import BagReader, BagWriter
 from metric_depth_ros.cli.main import VERBS, build_parser, main
@@ -20,6 +23,7 @@ from metric_depth_ros.cli.run import build_config
 from metric_depth_ros.config import Config
 from metric_depth_ros.datasets import FrameFolder
 from metric_depth_ros.errors import ConfigError, ModelError
+from metric_depth_ros.nodes.__main__ import main as node_main
 from metric_depth_ros.types import Camera
 
 WIDTH, HEIGHT = 64, 48
@@ -119,17 +123,119 @@ def test_wrong_usage_exits_with_2(argv: list[str], capsys: pytest.CaptureFixture
         (["run", "nowhere.mcap", "--solver", "magic"], "solver.name: 'magic'"),
         (["run", "nowhere.mcap", "--config", "nowhere.yaml"], "nowhere.yaml"),
         (["run", "nowhere.mcap", "--limit", "0"], "--limit"),
-        (["frames-to-bag", "nowhere", "out.mcap"], "no known dataset"),
+        (["run", "nowhere"], "nowhere: does not exist"),
+        (["frames-to-bag", "nowhere", "out.mcap"], "nowhere: does not exist"),
+        (["evaluate", "nowhere"], "nowhere: does not exist"),
+        (["explain", "nowhere"], "nowhere: does not exist"),
+        (["demo", "--frames", "nowhere", "--out", "out"], "nowhere: does not exist"),
+        (["train", "depth", "--data", "nowhere", "--out", "out"], "nowhere: does not exist"),
+        (["train", "depth-export", "nowhere", "--to", "out"], "nowhere: does not exist"),
+        (["synthesize", "out", "--photos", "nowhere"], "nowhere: does not exist"),
     ],
 )
 def test_user_errors_are_one_line_and_exit_1(
-    argv: list[str], message: str, capsys: pytest.CaptureFixture[str]
+    argv: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     assert main(argv) == 1
     error = capsys.readouterr().err
     assert message in error
     assert error.startswith("metric_depth: ")
     assert error.count("\n") == 1
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"metric_depth_ros {metric_depth_ros.__version__}\n"
+
+
+def test_a_shell_that_asks_for_completions_gets_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """argcomplete, if it is installed, answers from the parser with all verbs and ends the process."""
+    asked = []
+
+    def autocomplete(parser: argparse.ArgumentParser) -> None:
+        asked.append(parser.format_help())
+        raise SystemExit(0)
+
+    monkeypatch.setitem(sys.modules, "argcomplete", SimpleNamespace(autocomplete=autocomplete))
+    with pytest.raises(SystemExit):
+        main([])
+    assert not asked
+    monkeypatch.setenv("_ARGCOMPLETE", "1")
+    with pytest.raises(SystemExit):
+        main([])
+    assert "frames-to-bag" in asked[0]
+    monkeypatch.setitem(sys.modules, "argcomplete", None)  # not installed
+    with pytest.raises(SystemExit):
+        main(["--version"])
+
+
+def test_an_interrupt_is_one_line_and_exits_with_130(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("metric_depth_ros.cli.main.build_parser", interrupted)
+    assert main(["run", "a.bag"]) == 130
+    assert capsys.readouterr().err == "metric_depth: interrupted\n"
+
+
+# ---- what a verb needs is there before it starts ------------------------------------------------
+
+
+@pytest.fixture
+def no_ros(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rclpy", None)
+
+
+def test_the_node_without_ros_says_so_in_one_line(no_ros: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert node_main([]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("metric_depth_node: ROS 2: not found (no module named rclpy). Source a ROS")
+    assert "pip install 'metric_depth_ros[ros]'" in told and told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "argv", [["demo", "--out", "OUT"], ["record", "OUT", "/image"], ["replay", "a.mcap"]]
+)
+def test_a_verb_that_joins_a_graph_needs_ros_first(
+    argv: list[str], no_ros: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(tmp_path / "out") if word == "OUT" else word for word in argv]) == 1
+    assert "ROS 2: not found (no module named rclpy)" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--manifest", "absent.yaml"], "absent.yaml"),
+        (["--set", "solver.nam=auto"], "Did you mean solver.name"),
+        (["--set", "output.max_relative_sigma=0.2", "--set", "solver.name=median"], "has no sigma"),
+    ],
+)
+def test_the_demo_looks_at_its_settings_before_it_renders(
+    flags: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("rclpy")
+    assert main(["demo", "--out", str(tmp_path / "out"), *flags]) == 1
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_bag_that_is_there_is_refused_before_the_network_is_loaded(
+    bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "depth.mcap").touch()
+    assert main(["run", str(bag), "--out", str(tmp_path), "--manifest", "absent.yaml"]) == 1
+    assert "depth.mcap" in capsys.readouterr().err
 
 
 # ---- settings --------------------------------------------------------------------------------
