@@ -185,9 +185,10 @@ def _anchors(uv: ArrayLike, depth: ArrayLike, sigma: ArrayLike | None) -> Anchor
 
 
 def _in_metres(anchors: Anchors, prior: Prior | None, config: Config) -> None:
-    """Raises InputError for anchors that look like millimetres."""
-    most_m = config.solver.max_depth_m
-    findings.refuse(findings.in_millimetres(anchors.depth, most_m, "depth", "max_depth_m"))
+    """Raises InputError for anchors that look like millimetres, or are all too far to give depth."""
+    limit = config.solver.max_depth_m, "depth", "max_depth_m"
+    findings.refuse(findings.in_millimetres(anchors.depth, *limit))
+    findings.refuse(findings.too_far(anchors.depth, *limit))
     if prior is not None:
         expected = sample_bilinear(prior.depth, anchors.uv)
         findings.refuse(findings.off_by_a_thousand(anchors.depth, expected))

@@ -181,7 +181,8 @@ class MetricDepthPipeline:
             image, camera = self._prepared(sample)
             regions = self._given_regions(sample, image) if self._segmenter is None else None
         with clock("anchors"):
-            anchors, doubts = self._anchors(sample, camera), self._doubts(sample)
+            doubts = self._doubts(sample)
+            anchors = self._anchors(sample, camera)
         with clock("engine"):
             focus_m = self.config.solver.focus_m or None
             relative = self.engine.predict(image, focus_m=focus_m, camera=camera)
@@ -276,38 +277,47 @@ class MetricDepthPipeline:
 
     def _anchors(self, sample: Sample, camera: Camera) -> Anchors:
         points = sample.points_camera
-        findings.refuse(findings.frame_not_optical(*self._seen(sample), certain=True))
         if self.config.input.rectification == "none" and sample.rectification is not None:
             # Points are in the rectified frame, the image that is kept is the raw one.
             points = points @ sample.rectification.R.astype(np.float32)
         anchors = build_anchors(points, camera, self.config.anchors)
-        millimetres = findings.points_in_millimetres(points, camera, self.config.anchors.max_depth_m)
-        if len(anchors):  # those that are left are no longer far
-            findings.refuse(millimetres)
+        far = self._too_far(points, camera, len(anchors))
         needed = 0 if self._prior is not None else self.config.anchors.min_count
         if len(anchors) < needed and self.remembers:
             # The solver uses its memory, or raises AnchorError.
             anchors = anchors.take(np.zeros(0, np.intp))
         elif len(anchors) < needed:
+            why = far or (
+                "Check that the cloud covers the image and that its transform is right, or lower "
+                "anchors.min_count."
+            )
             raise AnchorError(
-                f"anchors: {len(anchors)} usable of {len(sample.points_camera)} points, need {needed}. "
-                + (
-                    millimetres
-                    or "Check that the cloud covers the image and that its transform is right, or lower "
-                    "anchors.min_count."
-                )
+                f"anchors: {len(anchors)} usable of {len(sample.points_camera)} points, need {needed}. {why}"
             )
         return anchors
 
-    def _doubts(self, sample: Sample) -> tuple[str, ...]:
-        """What may be wrong with the input though it gives depth."""
-        doubt = findings.frame_not_optical(*self._seen(sample), certain=False)
-        return () if doubt is None else (doubt,)
+    def _too_far(self, points: FloatArray, camera: Camera, usable: int) -> str | None:
+        """Why most points are too far to be used.
 
-    def _seen(self, sample: Sample) -> tuple[FloatArray, Camera, str, FloatArray | None]:
-        """The points with what tells whether the frame that they are in is optical."""
+        Raises InputError if the ``usable`` ones are only the near end of points in millimetres.
+        """
+        depth = findings.depth_in_view(points, camera)
+        limit = self.config.anchors.max_depth_m, "points in view", "anchors.max_depth_m"
+        millimetres = findings.in_millimetres(depth, *limit)
+        if usable:
+            findings.refuse(millimetres)
+        return millimetres or findings.too_far(depth, *limit)
+
+    def _doubts(self, sample: Sample) -> tuple[str, ...]:
+        """What may be wrong with the input though it gives depth. Raises InputError where it is certain."""
         by_hand = self.config.extrinsics.source == "parameters" and sample.points_up is not None
-        return sample.points_camera, sample.camera, "" if by_hand else sample.frame_id, sample.points_up
+        frame_id = "" if by_hand else sample.frame_id
+        seen = sample.points_camera, sample.camera, frame_id, sample.points_up
+        doubt = findings.frame_not_optical(*seen, certain=False)
+        if doubt is None:
+            return ()
+        findings.refuse(findings.frame_not_optical(*seen))
+        return (doubt,)
 
 
 def _scale_from(info: Mapping[str, Any]) -> str:

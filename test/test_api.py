@@ -219,6 +219,8 @@ def test_a_prior_is_an_array_and_networks_are_refused():
 def test_millimetres_are_refused():
     with pytest.raises(InputError, match="look like millimetres: divide by 1000"):
         solve(INVERSE, UV, 1000 * DEPTH)
+    with pytest.raises(InputError, match=r"all 40 are beyond max_depth_m \(1 m\)"):
+        solve(INVERSE, UV, DEPTH, max_depth_m=1)
     near = 0.03 * DEPTH  # of a table, 0.1 m away: only a prior can tell
     assert solve(INVERSE, UV, 1000 * near).info["anchors"] == COUNT
     with pytest.raises(InputError, match="times as deep as the prior expects"):

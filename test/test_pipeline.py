@@ -97,6 +97,8 @@ def test_points_in_another_unit_give_no_depth(toy_manifest, scene):
     far = dataclasses.replace(sample, points_camera=1000 * sample.points_camera)
     with pytest.raises(AnchorError, match=r"0 usable of 352 points.*look like millimetres: divide by 1000"):
         pipeline.process(far)
+    with pytest.raises(AnchorError, match=r"points in view: all 35. are beyond anchors.max_depth_m \(1 m\)"):
+        build_pipeline(settings(toy_manifest, **{"anchors.max_depth_m": 1.0})).process(sample)
     # A few near ones are left, which would be taken for the depth of all.
     far.points_camera[:8] = sample.points_camera[:8]
     with pytest.raises(InputError, match="look like millimetres: divide by 1000"):

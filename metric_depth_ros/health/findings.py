@@ -100,15 +100,10 @@ def _some(points: FloatArray) -> FloatArray:
     return points[:: max(1, len(points) // _LOOKED_AT)]
 
 
-def points_in_millimetres(points: FloatArray, camera: Camera, max_depth_m: float) -> str | None:
-    """That points (N, 3) in the optical frame are in millimetres: those in view are nearly all too far."""
-    few = _some(points)
-    z = few[:, 2]
-    if not np.count_nonzero(z > max(max_depth_m, _MILLIMETRES)):
-        return None
-    uv, _ = project(few, camera)
-    seen = z[inside_image(uv, camera.width, camera.height)]
-    return in_millimetres(seen, max_depth_m, "anchors", "anchors.max_depth_m")
+def depth_in_view(points: FloatArray, camera: Camera) -> FloatArray:
+    """Depth (M,) of some of the points (N, 3) of the optical frame that are in view, at most about 2000."""
+    uv, depth = project(_some(points), camera)
+    return depth[inside_image(uv, camera.width, camera.height)]
 
 
 def in_millimetres(depth: FloatArray, max_depth_m: float, what: str, setting: str) -> str | None:
@@ -123,6 +118,17 @@ def in_millimetres(depth: FloatArray, max_depth_m: float, what: str, setting: st
     return (
         f"{what}: median depth {np.median(known):.0f} m, beyond {setting} ({max_depth_m:g} m); needed "
         f"metres. They look like millimetres: divide by 1000. If they are so far away, raise {setting}."
+    )
+
+
+def too_far(depth: FloatArray, max_depth_m: float, what: str, setting: str) -> str | None:
+    """That all of a depth (N,) is farther than ``max_depth_m``; arguments as of ``in_millimetres``."""
+    known = depth[depth > 0]
+    if not len(known) or known.min() <= max_depth_m:
+        return None
+    return (
+        f"{what}: all {len(known)} are beyond {setting} ({max_depth_m:g} m), the nearest at "
+        f"{known.min():.3g} m. Raise {setting}."
     )
 
 

@@ -128,11 +128,24 @@ def test_millimetres_are_told_from_metres(depth, limit, found):
 
 def test_only_points_in_view_tell_the_unit():
     points = seen(FORWARD)[0]
-    assert findings.points_in_millimetres(points, CAMERA, 200) is None
-    assert "look like millimetres" in findings.points_in_millimetres(1000 * points, CAMERA, 200)
+
+    def found(points):
+        return findings.in_millimetres(findings.depth_in_view(points, CAMERA), 200, "anchors", "limit")
+
+    assert found(points) is None
+    assert "look like millimetres" in found(1000 * points)
     behind_the_picture = points.copy()
     behind_the_picture[np.abs(points[:, 0] / points[:, 2]) > 1] *= 1000
-    assert findings.points_in_millimetres(behind_the_picture, CAMERA, 200) is None
+    assert found(behind_the_picture) is None
+
+
+@pytest.mark.parametrize(
+    ("depth", "found"), [([30.0, 12, np.nan], True), ([30.0, 9, 50], False), ([], False), ([-3.0], False)]
+)
+def test_all_beyond_the_limit_is_said(depth, found):
+    words = findings.too_far(np.float32(depth), 10, "anchors", "a.limit")
+    said = "anchors: all 2 are beyond a.limit (10 m), the nearest at 12 m. Raise a.limit."
+    assert words == (said if found else None)
 
 
 @pytest.mark.parametrize(
