@@ -32,6 +32,7 @@ _LATCHED = QoSProfile(
     depth=5, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
 )
 _LOOK_PERIOD_S = 0.2
+_LOOKS = 3  # a driver's topics are not discovered all at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +73,8 @@ class ImageInput:
             round(1e9 * config.input.pairing_slop_s), config.input.queue_size
         )
         self._without_info: tuple[Any, Any] | None = None  # the newest image and its regions
-        self._latched: Any = None
+        self._latched: Any = None  # second subscription of camera_info
+        self._compressed_alone = 0  # looks in a row that found compressed images alone
         infos = node.create_subscription(
             CameraInfo, "camera_info", self._on_info, **overridable(_BEST_EFFORT)
         )
@@ -108,22 +110,32 @@ class ImageInput:
         self.topic = self.watch.image_topic = self._images.topic_name
 
     def _look(self) -> None:
-        """Follows what is published only now: compressed images, and a camera_info that is latched."""
+        """Follows what is published only now, and lets no image wait for long."""
         if self._transport == "auto" and not self._health.counted("images in"):
-            raw, packed = (self._node.count_publishers(f"{self.topic}{end}") for end in ("", "/compressed"))
-            if packed and not raw:
-                self._transport = "compressed"
-                self._node.destroy_subscription(self._images)
-                self._subscribe_images(compressed=True)
-        if self._latched is None and any(
-            info.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
-            for info in self._node.get_publishers_info_by_topic(self._info_topic)
-        ):
-            # What was published before comes to reliable and transient local subscriptions alone, and these
-            # get nothing of ordinary publishers: there are two.
-            self._latched = self._node.create_subscription(CameraInfo, "camera_info", self._on_info, _LATCHED)
+            self._look_for_compressed()
+        if self._latched is None and not self._health.counted("camera_info in"):
+            self._look_for_latched()
         if self._without_info is not None and self._health.since_s("images in") > _LOOK_PERIOD_S:
             self._take_of_frame()
+
+    def _look_for_compressed(self) -> None:
+        """Subscribes compressed images if for a while nobody publishes others."""
+        raw, packed = (self._node.count_publishers(f"{self.topic}{end}") for end in ("", "/compressed"))
+        self._compressed_alone = self._compressed_alone + 1 if packed and not raw else 0
+        if self._compressed_alone > _LOOKS:
+            self._transport = "compressed"
+            self._node.destroy_subscription(self._images)
+            self._subscribe_images(compressed=True)
+
+    def _look_for_latched(self) -> None:
+        """Subscribes a latched camera_info a second time.
+
+        What was published before comes to reliable and transient local subscriptions alone, and these get
+        nothing of ordinary publishers.
+        """
+        publishers = self._node.get_publishers_info_by_topic(self._info_topic)
+        if any(each.qos_profile.durability == _LATCHED.durability for each in publishers):
+            self._latched = self._node.create_subscription(CameraInfo, "camera_info", self._on_info, _LATCHED)
 
     def _on_image(self, msg: Any) -> None:
         """Checks an image's stamp; pairs it with its regions if they come by topic."""
