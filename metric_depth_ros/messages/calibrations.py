@@ -35,6 +35,7 @@ class Calibrations:
         self._slop_ns = slop_ns
         self._recent: deque[Any] = deque(maxlen=keep)
         self._of_frame: dict[str, Any] = {}
+        self._image: Any = None  # the last one that was asked for
 
     @property
     def frames(self) -> list[str]:
@@ -43,12 +44,15 @@ class Calibrations:
 
     def add(self, info: Any) -> None:
         """Adds one. Raises InputError if its stamp is negative."""
-        stamp_ns(info)
+        stamp = stamp_ns(info)
         self._recent.append(info)
         self._of_frame[frame_id(info).lstrip("/")] = info
+        if self._image is not None and abs(stamp - stamp_ns(self._image)) <= self._slop_ns:
+            self.come_with_images = True
 
     def find(self, image: Any) -> Any:
         """The image's own; if that is not expected, the newest of its frame; None if it has yet to come."""
+        self._image = image
         own = nearest(self._recent, stamp_ns(image), self._slop_ns)
         if own is not None:
             self.come_with_images = True

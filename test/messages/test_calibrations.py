@@ -46,10 +46,16 @@ def test_the_newest_of_the_frame_holds(calibrations):
     assert calibrations.of_frame(message(10**9)) is newest
 
 
-def test_own_ones_are_expected_again_once_one_comes(calibrations):
+@pytest.mark.parametrize("before", [True, False])
+def test_own_ones_are_expected_again_once_one_comes(calibrations, before):
+    """Before its image or after it."""
+    calibrations.add(held := message(0))
     calibrations.come_with_images = False
-    calibrations.add(own := message(10**9))
-    assert calibrations.find(message(10**9)) is own
+    if before:
+        calibrations.add(own := message(10**9))
+    assert calibrations.find(message(10**9)) is (own if before else held)
+    if not before:
+        calibrations.add(message(10**9))
     assert calibrations.find(message(2 * 10**9)) is None
 
 
