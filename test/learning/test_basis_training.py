@@ -637,11 +637,6 @@ def test_from_pictures_to_a_network_with_maps(tmp_path, engine, capsys):
     assert main(explain) == 0
     said = capsys.readouterr().out
     assert "median eta1" in said and "E[G0]" in said and picture.stat().st_size > 10_000
-    certain = tmp_path / "certain.png"
-    limit = ["--set", "output.max_relative_sigma=0.05", "--out", str(certain)]
-    assert main([*explain[:-2], *limit]) == 0
-    capsys.readouterr()
-    assert (read_picture(certain) != read_picture(picture)).any()
     analytic, whole = tmp_path / "analytic.png", ["--set", "solver.basis.maps=analytic", "--out"]
     assert main([*explain[:-2], *whole, str(analytic)]) == 0
     assert "E[G0]" not in capsys.readouterr().out
