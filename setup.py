@@ -54,6 +54,7 @@ setup(
         "synthetic": ["embreex"],
         "torch": ["torch", "onnx"],
         "plots": plots,
+        "completion": ["argcomplete"],
         # Reads descriptions of scenes.
         "text": ["tokenizers"],
         # With the ImageNet weights that ``SmallDepth`` can begin from.
@@ -65,7 +66,7 @@ setup(
     entry_points={
         "console_scripts": [
             f"metric_depth = {package_name}.cli.main:main",
-            f"metric_depth_node = {package_name}.nodes.metric_depth_node:main",
+            f"metric_depth_node = {package_name}.nodes.__main__:main",
         ],
     },
 )

@@ -23,8 +23,8 @@ SETTINGS = {
     "manifest": ("engine.manifest", "depth network: YAML file, small or tiny; empty: small"),
     "model": ("engine.model", "network file; empty: the one the manifest names"),
     "threads": ("engine.threads", "processor threads of the network"),
-    "image_transport": ("input.image_transport", "raw or compressed"),
-    "rectification": ("input.rectification", "rectified, rectify or none"),
+    "image_transport": ("input.image_transport", "auto, raw or compressed"),
+    "rectification": ("input.rectification", "auto, rectified, rectify or none"),
     "fixed_frame": ("sync.fixed_frame", "odom or map: clouds move through it to the image's time"),
     "extrinsics": ("extrinsics.source", "tf or parameters"),
     "solver": ("solver.name", "name of the solver; auto chooses one"),
@@ -83,7 +83,7 @@ def start_node(context):
     def given(name):
         return LaunchConfiguration(name).perform(context)
 
-    executable, *arguments = start_command("metric_depth_node", "metric_depth_ros.nodes.metric_depth_node")
+    executable, *arguments = start_command("metric_depth_node", "metric_depth_ros.nodes")
     values = {setting: typed(name, given(name)) for name, (setting, _) in SETTINGS.items() if given(name)}
     # Without a type launch_ros reads text as YAML: a frame called "on" would become true.
     settings = {name: ParameterValue(value, value_type=type(value)) for name, value in values.items()}

@@ -16,3 +16,8 @@ def __getattr__(name: str) -> Any:
 
         return solve
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The names with those that are imported on first use."""
+    return sorted({*globals(), *__all__})

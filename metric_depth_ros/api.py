@@ -9,14 +9,16 @@ from typing import Any, cast, get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
+from metric_depth_ros.anchors import sample_bilinear
 from metric_depth_ros.config import SETTINGS, WITHOUT_ANCHORS, Config, SolverConfig, from_flat
-from metric_depth_ros.depth import within_limits
+from metric_depth_ros.depth import published
 from metric_depth_ros.errors import ConfigError, InputError
+from metric_depth_ros.health import findings
 from metric_depth_ros.label_images import compact
 from metric_depth_ros.priors.metric_network import UNSTATED_SIGMA
 from metric_depth_ros.regions import build_segmenter
 from metric_depth_ros.regions.merging import few_enough
-from metric_depth_ros.solvers import SOLVERS, build_solver
+from metric_depth_ros.solvers import SOLVERS, build_solver, check_sigma
 from metric_depth_ros.types import (
     Anchors,
     BoolArray,
@@ -72,7 +74,7 @@ def solve(
         prior_sigma: standard deviation of the logarithm of its scale.
         solver: name of the solver; docs/solvers.md lists them.
         **options: settings of ``solver.NAME.`` and ``solver.`` without that prefix, as in
-            ``domain="log"`` or ``max_depth_m=80``.
+            ``domain="log"`` or ``max_depth_m=80``, and ``max_relative_sigma`` of ``output``.
 
     Returns:
         ``.depth`` (H, W) metres, NaN unknown; ``.sigma`` (H, W) metres, or None if the solver gives none;
@@ -80,8 +82,8 @@ def solve(
 
     Raises:
         ConfigError: an unknown solver or option, or a value that is not allowed.
-        InputError: an array of another shape, an anchor that is not finite or not positive, or neither an
-            image nor regions for a solver that uses regions.
+        InputError: an array of another shape, an anchor that is not finite or not positive, anchors that look
+            like millimetres, or neither an image nor regions for a solver that uses regions.
         AnchorError: no anchor lies where relative depth is known, and there is no prior.
     """
     config = _configured(solver, options)
@@ -90,13 +92,15 @@ def solve(
     anchors = _anchors(uv, depth, sigma)
     picture = _picture(image, shape)
     chosen = build_solver(config.solver)
+    check_sigma(chosen, config)
     labels = None
     if chosen.wants_regions:
         labels = _segmented(picture, given, solver, config) if regions is None else _given(regions, picture)
     focus_m = config.solver.focus_m or None
     known = None if prior is None else _prior(prior, prior_sigma, shape)
+    _in_metres(anchors, known, config)
     told = SolverInput(given, anchors, image=picture, regions=labels, focus_m=focus_m, prior=known)
-    return within_limits(chosen.solve(told), config.solver)
+    return published(chosen.solve(told), config)
 
 
 def _configured(solver: str, options: Mapping[str, Any]) -> Config:
@@ -122,7 +126,7 @@ def _options_of(solver: str) -> dict[str, str]:
         if name.startswith(shared) and not name.startswith(sections) and name not in _NOT_HERE
     }
     found.update({name.removeprefix(own): name for name in SETTINGS if name.startswith(own)})
-    return found
+    return found | {"max_relative_sigma": "output.max_relative_sigma"}
 
 
 def _numbers(values: ArrayLike, name: str) -> FloatArray:
@@ -178,6 +182,16 @@ def _anchors(uv: ArrayLike, depth: ArrayLike, sigma: ArrayLike | None) -> Anchor
     _all_right(np.isfinite(metres) & (metres > 0), "depth", "positive metres")
     _all_right(np.isfinite(noise) & (noise >= 0), "sigma", "metres, 0 or more")
     return Anchors(pixels, metres, noise)
+
+
+def _in_metres(anchors: Anchors, prior: Prior | None, config: Config) -> None:
+    """Raises InputError for anchors that look like millimetres, or are all too far to give depth."""
+    limit = config.solver.max_depth_m, "depth", "max_depth_m"
+    findings.refuse(findings.in_millimetres(anchors.depth, *limit))
+    findings.refuse(findings.too_far(anchors.depth, *limit))
+    if prior is not None:
+        expected = sample_bilinear(prior.depth, anchors.uv)
+        findings.refuse(findings.off_by_a_thousand(anchors.depth, expected))
 
 
 def _one_each(values: FloatArray, n: int, name: str) -> None:

@@ -18,7 +18,7 @@ from typing import Any, Literal, cast
 import cv2
 import numpy as np
 
-from metric_depth_ros.config import SolverConfig
+from metric_depth_ros.config import Config, SolverConfig
 from metric_depth_ros.types import FloatArray, Kind, MetricDepth, RelativeDepth
 
 Domain = Literal["inverse_depth", "log", "depth"]
@@ -164,6 +164,11 @@ def is_far(depth: FloatArray) -> bool:
     """Whether more than a fifth of the known depth, metres in any shape, is over 10 m: mostly outdoors."""
     known = np.count_nonzero(~np.isnan(depth))
     return bool(np.count_nonzero(depth > INDOORS_M) > _FAR_PART * known)
+
+
+def published(metric: MetricDepth, config: Config) -> MetricDepth:
+    """A solver's result as it is given out: within the depth limits, without what is uncertain; in place."""
+    return without_doubtful(within_limits(metric, config.solver), config.output.max_relative_sigma)
 
 
 def without_doubtful(metric: MetricDepth, most: float) -> MetricDepth:

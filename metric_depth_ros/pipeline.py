@@ -11,18 +11,19 @@ from typing import Any
 import cv2
 import numpy as np
 
-from metric_depth_ros.anchors import build_anchors
+from metric_depth_ros.anchors import build_anchors, sample_bilinear
 from metric_depth_ros.config import Config, EngineConfig
-from metric_depth_ros.depth import within_limits, without_doubtful
+from metric_depth_ros.depth import published
 from metric_depth_ros.engines import BUNDLED, BUNDLED_WITH_BASIS, build_engine
 from metric_depth_ros.errors import AnchorError, ConfigError, InputError, MetricDepthError
 from metric_depth_ros.geometry import Rectifier, resize_camera
+from metric_depth_ros.health import findings
 from metric_depth_ros.label_images import resize_labels
 from metric_depth_ros.priors import Estimate, build_prior, check_description, network_prior
 from metric_depth_ros.regions import build_segmenter
 from metric_depth_ros.regions.merging import few_enough
 from metric_depth_ros.share import share_path
-from metric_depth_ros.solvers import Solver, build_solver, prior_depth
+from metric_depth_ros.solvers import Solver, build_solver, check_sigma, prior_depth
 from metric_depth_ros.types import (
     Anchors,
     Camera,
@@ -52,6 +53,7 @@ class Result:
         anchors: the anchors given to the solver.
         sample: the input.
         timings: seconds by stage.
+        doubts: what may be wrong with the input, each in one line with the fix.
     """
 
     metric: MetricDepth
@@ -60,6 +62,7 @@ class Result:
     anchors: Anchors
     sample: Sample
     timings: dict[str, float]
+    doubts: tuple[str, ...] = ()
 
     @property
     def stamp_ns(self) -> int:
@@ -90,6 +93,7 @@ class Perceived:
     sample: Sample
     timings: dict[str, float]
     prior: Prior | None = None
+    doubts: tuple[str, ...] = ()
 
 
 class MetricDepthPipeline:
@@ -111,12 +115,7 @@ class MetricDepthPipeline:
         self.config = config
         self.engine = engine
         self._solver = solver or build_solver(config.solver)
-        if config.output.max_relative_sigma and not self._solver.probabilistic:
-            raise ConfigError(
-                f"output.max_relative_sigma: {config.output.max_relative_sigma:g}, but solver.name "
-                f"{config.solver.name} has no sigma. Set it to 0, take another solver (auto), or set "
-                "solver.residuals to spread."
-            )
+        check_sigma(self._solver, config)
         self._prior = prior
         self._networks = segmenter
         self._segmenter: Segmenter | None = None  # where none is needed
@@ -168,8 +167,8 @@ class MetricDepthPipeline:
         """Metric depth of one sample; the sample is not modified.
 
         Raises:
-            InputError: the image is not of its camera's size, or its label image is missing or of
-                another shape.
+            InputError: the image is not of its camera's size, its frame is not optical, the points are in
+                other units, or its label image is missing or of another shape.
             AnchorError: without a prior, fewer usable anchors than ``anchors.min_count``, and none in memory;
                 or none, and the network is not metric.
         """
@@ -182,6 +181,7 @@ class MetricDepthPipeline:
             image, camera = self._prepared(sample)
             regions = self._given_regions(sample, image) if self._segmenter is None else None
         with clock("anchors"):
+            doubts = self._doubts(sample)
             anchors = self._anchors(sample, camera)
         with clock("engine"):
             focus_m = self.config.solver.focus_m or None
@@ -191,7 +191,7 @@ class MetricDepthPipeline:
             with clock("prior"):
                 told = self.config.solver.description
                 prior = self._prior(PriorInput(image, relative, camera, focus_m, told))
-        return Perceived(relative, camera, image, anchors, regions, sample, clock.seconds, prior)
+        return Perceived(relative, camera, image, anchors, regions, sample, clock.seconds, prior, doubts)
 
     def solve(self, perceived: Perceived) -> Result:
         """Second half of ``process``. Another thread may run ``perceive`` on the next sample meanwhile."""
@@ -203,6 +203,10 @@ class MetricDepthPipeline:
                 regions = self._segmenter.segment(image, perceived.relative)
         with clock("solver"):
             prior = perceived.prior
+            if prior is not None:
+                findings.refuse(
+                    findings.off_by_a_thousand(anchors.depth, sample_bilinear(prior.depth, anchors.uv))
+                )
             if (
                 prior is None
                 and perceived.relative.metric
@@ -221,10 +225,9 @@ class MetricDepthPipeline:
                 T_fixed_camera=self._pose(perceived.sample),
             )
             solve = self._solver.solve if len(anchors) or self.remembers else prior_depth
-            metric = within_limits(solve(given), self.config.solver)
-            metric = without_doubtful(metric, self.config.output.max_relative_sigma)
+            metric = published(solve(given), self.config)
         metric = replace(metric, info={"scale_from": _scale_from(metric.info), **metric.info})
-        return Result(metric, camera, image, anchors, perceived.sample, clock.seconds)
+        return Result(metric, camera, image, anchors, perceived.sample, clock.seconds, perceived.doubts)
 
     def _pose(self, sample: Sample) -> FloatArray | None:
         """T_fixed_camera of the prepared image, which is in the raw frame if it is not rectified."""
@@ -243,7 +246,7 @@ class MetricDepthPipeline:
                 f"image: {image.shape[1]}x{image.shape[0]}, but camera_info is for "
                 f"{camera.width}x{camera.height}. Publish the camera_info of this image."
             )
-        if self.config.input.rectification == "rectify":
+        if self.config.input.rectifies:
             rectifier = self._rectifier_for(camera, sample.rectification)
             if rectifier.changes:
                 image, camera = rectifier.rectify(image), rectifier.rectified
@@ -272,7 +275,7 @@ class MetricDepthPipeline:
                 "the same proportions. Publish the labels of the whole image."
             )
         labels = resize_labels(labels, camera.width, camera.height)
-        if self.config.input.rectification == "rectify":
+        if self.config.input.rectifies:
             rectifier = self._rectifier_for(camera, sample.rectification)
             labels = rectifier.rectify_labels(labels) if rectifier.changes else labels
         labels = resize_labels(labels, image.shape[1], image.shape[0])
@@ -289,17 +292,43 @@ class MetricDepthPipeline:
             # Points are in the rectified frame, the image that is kept is the raw one.
             points = points @ sample.rectification.R.astype(np.float32)
         anchors = build_anchors(points, camera, self.config.anchors)
+        far = self._too_far(points, camera, len(anchors))
         needed = 0 if self._prior is not None else self.config.anchors.min_count
         if len(anchors) < needed and self.remembers:
             # The solver uses its memory, or raises AnchorError.
             anchors = anchors.take(np.zeros(0, np.intp))
         elif len(anchors) < needed:
+            why = far or (
+                "Check that the cloud covers the image and that its transform is right, or lower "
+                "anchors.min_count."
+            )
             raise AnchorError(
-                f"anchors: {len(anchors)} usable of {len(sample.points_camera)} points, need {needed}. "
-                "Check that the cloud covers the image and that its transform is right, "
-                "or lower anchors.min_count."
+                f"anchors: {len(anchors)} usable of {len(sample.points_camera)} points, need {needed}. {why}"
             )
         return anchors
+
+    def _too_far(self, points: FloatArray, camera: Camera, usable: int) -> str | None:
+        """Why most points are too far to be used.
+
+        Raises InputError if the ``usable`` ones are only the near end of points in millimetres.
+        """
+        depth = findings.depth_in_view(points, camera)
+        limit = self.config.anchors.max_depth_m, "points in view", "anchors.max_depth_m"
+        millimetres = findings.in_millimetres(depth, *limit)
+        if usable:
+            findings.refuse(millimetres)
+        return millimetres or findings.too_far(depth, *limit)
+
+    def _doubts(self, sample: Sample) -> tuple[str, ...]:
+        """What may be wrong with the input though it gives depth. Raises InputError where it is certain."""
+        by_hand = self.config.extrinsics.source == "parameters" and sample.points_up is not None
+        frame_id = "" if by_hand else sample.frame_id
+        seen = sample.points_camera, sample.camera, frame_id, sample.points_up
+        doubt = findings.frame_not_optical(*seen, certain=False)
+        if doubt is None:
+            return ()
+        findings.refuse(findings.frame_not_optical(*seen))
+        return (doubt,)
 
 
 def _scale_from(info: Mapping[str, Any]) -> str:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
+
+from metric_depth_ros.errors import MetricDepthError
+
+_ROS = ("rclpy", "sensor_msgs", "geometry_msgs", "diagnostic_msgs", "std_msgs", "rosgraph_msgs")
 
 
 def use_fastdds_profile() -> None:
@@ -13,6 +18,20 @@ def use_fastdds_profile() -> None:
     Call it before ROS starts. config/fastdds.xml gives the reason.
     """
     os.environ.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(share_path("config/fastdds.xml")))
+
+
+def need_ros() -> None:
+    """Raises MetricDepthError if a package of ROS that the nodes need is not installed."""
+    missing = [name for name in _ROS if find_spec(name) is None]
+    if missing:
+        raise no_ros(f"no module named {', '.join(missing)}")
+
+
+def no_ros(reason: object) -> MetricDepthError:
+    """Error that says how ROS is installed."""
+    return MetricDepthError(
+        f"ROS 2: not found ({reason}). Source a ROS distribution, or pip install 'metric_depth_ros[ros]'."
+    )
 
 
 def share_path(relative: str) -> Path:

@@ -161,6 +161,18 @@ def gather_points(
     return np.concatenate(moved) if moved else np.empty((0, 3), np.float32)
 
 
+def points_up(
+    clouds: Sequence[Cloud], frame_id: str, stamp_ns: int, transforms: TransformSource, config: Config
+) -> FloatArray | None:
+    """Z axis (3,) of the newest cloud's frame in the image's; None without a cloud, or in the same frame.
+
+    Raises TransformError as ``gather_points`` does.
+    """
+    if not clouds or clouds[-1].frame_id.lstrip("/") == frame_id.lstrip("/"):
+        return None
+    return _T_image_cloud(clouds[-1], frame_id, stamp_ns, transforms, config)[:3, 2]
+
+
 def _T_image_cloud(
     cloud: Cloud, frame_id: str, stamp_ns: int, transforms: TransformSource, config: Config
 ) -> FloatArray:

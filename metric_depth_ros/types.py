@@ -127,6 +127,7 @@ class Sample:
         points_held_out: (M, 3) metres, hidden from the solver, to measure its error; None: no such points.
         rectification: how to rectify the image; None keeps ``camera.K``.
         T_fixed_camera: (4, 4) pose of the points' frame in one that does not move; None: unknown.
+        points_up: (3,) z axis of the points' own frame in the image's; None: unknown, or the same frame.
     """
 
     image: ImageArray
@@ -139,6 +140,7 @@ class Sample:
     rectification: Rectification | None = None
     regions: IntArray | None = None
     T_fixed_camera: FloatArray | None = None
+    points_up: FloatArray | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -182,6 +182,8 @@ def _as_bytes(image: FloatArray) -> ImageArray:
 
 
 def _read_photos(folder: Path) -> list[ImageArray]:
+    if not folder.is_dir():
+        raise InputError(f"{folder}: does not exist; needed a folder of pictures. Or leave photos out.")
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _PHOTO_SUFFIXES)
     pictures = [cv2.imread(str(p), cv2.IMREAD_COLOR) for p in paths]
     good = [p[..., ::-1] for p in pictures if p is not None and min(p.shape[:2]) >= 32]

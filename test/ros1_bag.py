@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from rosbags.rosbag1 import Writer as Ros1Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
@@ -43,6 +44,11 @@ class Ros1Bag:
     def image(self, stamp_ns: int, recorded_ns: int | None = None, *, index: int = 0, **changes: Any) -> None:
         fields = {**messages.image_fields(image_of(index)), **changes}
         self._add("/image", "sensor_msgs/msg/Image", fields, stamp_ns, "camera", recorded_ns)
+
+    def compressed_image(self, stamp_ns: int, *, index: int = 0) -> None:
+        data = cv2.imencode(".png", image_of(index)[..., ::-1])[1].ravel()
+        fields = {"format": "png", "data": data}
+        self._add("/image/compressed", "sensor_msgs/msg/CompressedImage", fields, stamp_ns, "camera", None)
 
     def info(
         self, stamp_ns: int, recorded_ns: int | None = None, *, frame_id: str = "camera", f: float = 20

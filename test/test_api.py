@@ -214,3 +214,28 @@ def test_a_prior_is_an_array_and_networks_are_refused():
             solve(INVERSE, UV, DEPTH, image=IMAGE, **wrong)
     with pytest.raises(ConfigError, match="unknown option 'description'"):
         solve(INVERSE, UV, DEPTH, image=IMAGE, description="a room")
+
+
+def test_millimetres_are_refused():
+    with pytest.raises(InputError, match="look like millimetres: divide by 1000"):
+        solve(INVERSE, UV, 1000 * DEPTH)
+    with pytest.raises(InputError, match=r"all 40 are beyond max_depth_m \(1 m\)"):
+        solve(INVERSE, UV, DEPTH, max_depth_m=1)
+    near = 0.03 * DEPTH  # of a table, 0.1 m away: only a prior can tell
+    assert solve(INVERSE, UV, 1000 * near).info["anchors"] == COUNT
+    with pytest.raises(InputError, match="times as deep as the prior expects"):
+        solve(INVERSE, UV, 1000 * near, prior=0.03 * TRUTH)
+
+
+def test_uncertain_depth_is_left_out_as_in_the_pipeline():
+    whole = solve(INVERSE, UV, DEPTH)
+    most = float(np.nanmedian(whole.sigma / whole.depth))
+    found = solve(INVERSE, UV, DEPTH, max_relative_sigma=most)
+    np.testing.assert_array_equal(np.isnan(found.depth), ~(whole.sigma <= np.float32(most) * whole.depth))
+    assert found.info["left_out"] == pytest.approx(0.5, abs=0.01)
+    with pytest.raises(ConfigError, match=r"global_affine has no sigma"):
+        solve(INVERSE, UV, DEPTH, solver="global_affine", max_relative_sigma=0.1)
+
+
+def test_the_package_shows_solve():
+    assert {"solve", "__version__"} <= set(dir(metric_depth_ros))

@@ -16,7 +16,7 @@ from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.share import start_command
 
 LAUNCH = Path(__file__).parents[1] / "launch"
-NODE_MODULE = "metric_depth_ros.nodes.metric_depth_node"
+NODE_MODULE = "metric_depth_ros.nodes"
 NOTE = """#!{python}
 import json, pathlib, sys
 files = [after for before, after in zip(sys.argv, sys.argv[1:]) if before == "--params-file"]

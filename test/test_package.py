@@ -44,6 +44,7 @@ def test_package_xml_names_every_ros_package_that_is_imported():
         "transformers",
         "safetensors",
         "matplotlib",
+        "argcomplete",
         "tokenizers",
     )
     ours = ("metric_depth_ros", "metric_depth_synthetic", "__future__", *optional)

@@ -91,6 +91,39 @@ def test_too_few_anchors_give_no_depth(toy_manifest, scene):
         build_pipeline(settings(toy_manifest)).process(few)
 
 
+def test_points_in_another_unit_give_no_depth(toy_manifest, scene):
+    sample, _ = scene
+    pipeline = build_pipeline(settings(toy_manifest))
+    far = dataclasses.replace(sample, points_camera=1000 * sample.points_camera)
+    with pytest.raises(AnchorError, match=r"0 usable of 352 points.*look like millimetres: divide by 1000"):
+        pipeline.process(far)
+    with pytest.raises(AnchorError, match=r"points in view: all 35. are beyond anchors.max_depth_m \(1 m\)"):
+        build_pipeline(settings(toy_manifest, **{"anchors.max_depth_m": 1.0})).process(sample)
+    # A few near ones are left, which would be taken for the depth of all.
+    far.points_camera[:8] = sample.points_camera[:8]
+    with pytest.raises(InputError, match="look like millimetres: divide by 1000"):
+        pipeline.process(far)
+
+
+def test_a_frame_that_is_not_optical_gives_no_depth(toy_manifest, scene):
+    """The wall in axes of the body: a ceiling and a floor for who takes z for the optical axis."""
+    sample, truth = scene
+    body = sample.points_camera @ np.float32([[0, -1, 0], [0, 0, -1], [1, 0, 0]])
+    ceiling = np.float32([0, 0, 4]) + np.random.default_rng(0).uniform(-2, 2, (500, 3)).astype(np.float32)
+    up = np.array([0.0, 0, 1])
+    wrong = dataclasses.replace(
+        sample, frame_id="camera_link", points_camera=np.concatenate([body, ceiling]), points_up=up
+    )
+    pipeline = build_pipeline(settings(toy_manifest))
+    with pytest.raises(InputError, match="frame 'camera_link' is no optical frame"):
+        pipeline.process(wrong)
+    (doubt,) = pipeline.process(dataclasses.replace(wrong, frame_id="camera")).doubts
+    assert "frame 'camera' may be no optical frame" in doubt
+    right = pipeline.process(dataclasses.replace(sample, frame_id="camera_link", points_up=up))
+    np.testing.assert_allclose(right.metric.depth, truth, rtol=2e-3)
+    assert right.doubts == ()
+
+
 @pytest.fixture
 def labelled(camera):
     """Left and right half of an image."""

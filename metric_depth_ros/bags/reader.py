@@ -15,10 +15,10 @@ from metric_depth_ros.bags import topics as kinds
 from metric_depth_ros.bags.calibration import read_calibration
 from metric_depth_ros.bags.storage import open_bag, read_messages
 from metric_depth_ros.bags.streams import Stamped, Stamps, TopicStream, stamped_messages
-from metric_depth_ros.bags.topics import HELD_OUT, choose_topic, transform_topics
+from metric_depth_ros.bags.topics import HELD_OUT, choose_topic, image_type, transform_topics
 from metric_depth_ros.config import Config
 from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError, TransformError
-from metric_depth_ros.sync import CloudRing, T_fixed_camera, gather_points, jumps_back
+from metric_depth_ros.sync import CloudRing, T_fixed_camera, gather_points, jumps_back, points_up
 from metric_depth_ros.transforms import TransformTree
 from metric_depth_ros.types import Camera, Cloud, FloatArray, ImageArray, Rectification, Sample
 
@@ -52,7 +52,7 @@ class BagReader:
         anchors_held_out: str | None = None,
         tf: str | None = None,
         tf_static: str | None = None,
-        image_transport: str = "raw",
+        image_transport: str = "auto",
         needs_points: bool = True,
         calibration: Path | None = None,
         stamps: Stamps = "header",
@@ -73,7 +73,7 @@ class BagReader:
         self._calibration_file = calibration
         self._calibration: Any = None
         self._stamps: Stamps = stamps
-        self._compressed = image_transport == "compressed"
+        self._transport = image_transport
         self._needs_points = needs_points
         self.transforms = TransformTree()
         self._tf_hint = ""  # why there may be no transforms
@@ -84,8 +84,9 @@ class BagReader:
         """Chooses the topics and reads the transforms. Raises InputError."""
         with open_bag(self.path) as bag:
             self._topics = topics = bag.topics
-        kind = kinds.COMPRESSED_IMAGE if self._compressed else kinds.IMAGE
         asked = self._asked
+        kind = image_type(self._transport, asked["image"], topics)
+        self._compressed = kind == kinds.COMPRESSED_IMAGE
         self.image_topic = choose_topic("image", asked["image"], kind, topics)
         near = self.image_topic.removesuffix("/compressed")
         self.camera_info_topic: str | None = None
@@ -201,7 +202,8 @@ class BagReader:
                 "calibration with --calibration FILE."
             )
         read = messages.read_compressed_image if self._compressed else messages.read_image
-        pixels, rectified = read(image, stretch), config.input.rectification == "rectified"
+        pixels = read(image, stretch)
+        rectified = messages.is_rectified(config.input.rectification, self.image_topic)
         told: dict[str, Any] = {
             "image_size": (pixels.shape[1], pixels.shape[0]),
             "stereo_offset": config.input.stereo_offset,
@@ -240,6 +242,7 @@ class BagReader:
             rectification=rectification,
             regions=None if regions is None else messages.read_labels(regions),
             T_fixed_camera=T_fixed_camera(frame_id, stamp_ns, self.transforms, config),
+            points_up=points_up(chosen, frame_id, stamp_ns, self.transforms, config),
         )
 
     def _read(

@@ -43,7 +43,7 @@ def choose_topic(
     held_out = {f"{topic}{HELD_OUT}" for topic in candidates}
     candidates = [topic for topic in candidates if topic not in held_out]
     if name == "image":
-        candidates = _pictures(candidates)
+        candidates = [topic for topic in candidates if is_picture(topic)]
     guesses = [f"/{name}"] + ([f"{near.rsplit('/', 1)[0]}/{name}"] if near else [])
     for guess in guesses:
         if guess in candidates:
@@ -55,8 +55,9 @@ def choose_topic(
             f"bag: {len(candidates)} topics could be {name}: {', '.join(candidates)}. "
             f"Choose one with {_flag(name)}."
         )
+    others = " Depth and labels are no camera's; choose one with --image." if name == "image" else ""
     raise InputError(
-        f"bag: no topic for {name}; needed {kind}, found {_listed(topics)}.{_hint(kind, topics)}"
+        f"bag: no topic for {name}; needed {kind}, found {_listed(topics)}.{_hint(kind, topics) or others}"
     )
 
 
@@ -92,14 +93,24 @@ def transform_topics(
     return {topic: topic == static for topic in (moving, static) if topic in known}
 
 
-def _pictures(candidates: list[str]) -> list[str]:
-    """Topics that may be a camera's pictures; a word of ``_NO_PICTURES`` may name the device alone."""
+def is_picture(topic: str) -> bool:
+    """Whether a topic of images is a camera's by its name: not depth, disparity or labels."""
+    last_two = topic.removesuffix("/compressed").lower().split("/")[-2:]
+    return not any(other in name for other in _NO_PICTURES for name in last_two)
 
-    def is_none(name: str) -> bool:
-        return any(word in name.lower() for word in _NO_PICTURES)
 
-    plain = [topic for topic in candidates if not is_none(topic)]
-    return plain or [topic for topic in candidates if not is_none("/".join(topic.split("/")[-2:]))]
+def image_type(transport: str, asked: str | None, topics: Mapping[str, str]) -> str:
+    """Message type of the images for ``input.image_transport``.
+
+    auto: that of the topic asked for, else the raw one where a camera has it.
+    """
+    if transport != "auto":
+        return IMAGE if transport == "raw" else COMPRESSED_IMAGE
+    if asked is None:
+        raw = any(kind == IMAGE and is_picture(topic) for topic, kind in topics.items())
+    else:
+        raw = topics.get("/" + asked.strip("/")) == IMAGE
+    return COMPRESSED_IMAGE if not raw and COMPRESSED_IMAGE in topics.values() else IMAGE
 
 
 def _asked_topic(name: str, asked: str, kind: str, topics: Mapping[str, str], candidates: list[str]) -> str:

@@ -2,6 +2,9 @@
 
 import sys
 
-from metric_depth_ros.cli.main import main
+try:
+    from metric_depth_ros.cli.main import main
+except KeyboardInterrupt:
+    sys.exit(130)
 
 sys.exit(main())

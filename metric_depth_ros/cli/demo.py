@@ -39,11 +39,18 @@ def run(args: argparse.Namespace) -> int:
 
     from metric_depth_ros.cli import frames_to_bag
     from metric_depth_ros.cli.live import replay_live
+    from metric_depth_ros.cli.offline import make_folder
+    from metric_depth_ros.config import Config, updated
+    from metric_depth_ros.pipeline import build_pipeline
+    from metric_depth_ros.share import need_ros
 
+    # All that the last step needs, before minutes of rendering.
+    need_ros()
     settings = _settings(args)
+    build_pipeline(updated(Config(), settings))
     bag = args.out / "input.mcap"
+    make_folder(args.out)
     shutil.rmtree(args.out / "live", ignore_errors=True)
-    args.out.mkdir(parents=True, exist_ok=True)
     _make_bag(args, bag)
     topics = {
         "image": frames_to_bag.IMAGE,

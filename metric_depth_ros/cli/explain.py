@@ -99,7 +99,10 @@ def _views(args: argparse.Namespace, config: Config) -> Any:
 def _explained(
     view: KnownView, args: argparse.Namespace, config: Config
 ) -> tuple[MetricDepth, Anchors, Maps]:
-    from metric_depth_ros.depth import positive_depth, within_limits
+    import numpy as np
+
+    from metric_depth_ros.depth import positive_depth, published
+    from metric_depth_ros.errors import AnchorError
     from metric_depth_ros.evaluation.protocols import Case, draw
     from metric_depth_ros.solvers import build_solver
     from metric_depth_ros.solvers.basis.maps import find_maps
@@ -108,7 +111,11 @@ def _explained(
     count = args.anchors if args.protocol == "random" else 1
     anchors = draw(view.known, Case(args.protocol, count), 0, view.name).anchors
     given = SolverInput(view.relative, anchors, image=view.image)
-    metric = within_limits(build_solver(config.solver).solve(given), config.solver)
+    metric = published(build_solver(config.solver).solve(given), config)
+    if np.isnan(metric.depth).all():
+        raise AnchorError(
+            f"{view.name}: no depth within solver.max_depth_m and output.max_relative_sigma. Raise them."
+        )
     depth = positive_depth(view.relative)
     # The maps that the solver used, whatever the settings say.
     return metric, anchors, find_maps(view.relative, depth, view.image, metric.info["maps"])

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 # Architectures, as named in config.json.
 SUPPORTED = (
     "DepthAnythingForDepthEstimation (V1, V2; S, B, L), DPTForDepthEstimation (MiDaS: large, hybrid, BEiT, "
-    "Swin2), DepthProForDepthEstimation, ZoeDepthForDepthEstimation, SamModel, Sam2Model, and runs of "
-    "metric_depth train depth"
+    "Swin2), DepthProForDepthEstimation, ZoeDepthForDepthEstimation, SamModel, Sam2Model"
 )
 
 
@@ -73,8 +72,10 @@ def run(args: argparse.Namespace) -> int:
     _need("torch", "onnx")
     sizes = [size_of(text) for text in args.size]
     if _is_run(args.checkpoint):
-        report(_run(args, sizes))
-        return 0
+        raise ConfigError(
+            f"export: {args.checkpoint} is a run of metric_depth train; needed a checkpoint. Export it: "
+            f"metric_depth train depth-export {args.checkpoint} --to {args.to} (or basis-export, ...)"
+        )
     _need("transformers", "safetensors")
     # Local files only: no downloads.
     os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
@@ -105,21 +106,6 @@ def _is_run(folder: Path) -> bool:
     """Whether the folder is a run of metric_depth train, with its checkpoint and curves."""
     files = {"checkpoint.pt", "loss.csv"}
     return all((folder / name).is_file() for name in files) and not (folder / "config.json").exists()
-
-
-def _run(args: argparse.Namespace, sizes: list[tuple[int, int]]) -> list[Exported]:
-    """Exports the depth network of a run."""
-    from metric_depth_ros.learning.export.own_depth import export_trained
-    from metric_depth_ros.learning.models.own_depth import name_of
-    from metric_depth_ros.learning.training.depth.trainer import load_depth_network
-
-    if args.features:
-        raise ConfigError("export: a run has one feature map; leave out --features.")
-    network, state = load_depth_network(args.checkpoint)
-    wanted = _wanted(
-        args, f"{name_of(state['architecture'])}_depth", sizes or [tuple(state["settings"]["size"])]
-    )
-    return export_trained(network, wanted)
 
 
 def _depth(

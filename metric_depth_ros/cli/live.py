@@ -17,7 +17,7 @@ from typing import Any
 from metric_depth_ros.errors import MetricDepthError
 from metric_depth_ros.share import share_path
 
-NODE = (sys.executable, "-m", "metric_depth_ros.nodes.metric_depth_node")
+NODE = (sys.executable, "-m", "metric_depth_ros.nodes")
 VERB = (sys.executable, "-m", "metric_depth_ros.cli")
 OUTPUTS = ("/depth/image_rect", "/depth/camera_info", "/depth/points", "/diagnostics")
 

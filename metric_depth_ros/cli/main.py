@@ -1,12 +1,15 @@
+# PYTHON_ARGCOMPLETE_OK
 """`metric_depth VERB ...`: one module per verb, with ``add_parser(verbs)`` and ``run(args) -> int``."""
 
 from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Sequence
 
+from metric_depth_ros import __version__
 from metric_depth_ros.cli import (
     build,
     config,
@@ -45,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="metric_depth", description="Dense metric depth from one camera and a few metric points."
     )
+    parser.add_argument("--version", action="version", version=f"metric_depth_ros {__version__}")
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     for verb in VERBS:
         verb.add_parser(verbs)
@@ -54,21 +58,36 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one verb; returns 0 on success, 1 on an error the user can fix (one line), 2 on wrong usage."""
     ours, ros_args = _split_ros_args(list(sys.argv[1:] if argv is None else argv))
-    parser = build_parser()
-    args = parser.parse_args(ours)
-    if ros_args and not getattr(args, "takes_ros_args", False):
-        parser.error("--ros-args: this verb does not join a ROS graph.")
-    args.ros_args = ros_args
-    logging.basicConfig(format="metric_depth: %(message)s")
-    logging.getLogger("metric_depth_ros").setLevel(logging.INFO)
     try:
-        return int(args.run(args))
+        return _run(ours, ros_args)
     except MetricDepthError as error:
         print(f"metric_depth: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("metric_depth: interrupted", file=sys.stderr)
         return 130
+
+
+def _run(ours: list[str], ros_args: list[str]) -> int:
+    parser = build_parser()
+    _complete(parser)
+    args = parser.parse_args(ours)
+    if ros_args and not getattr(args, "takes_ros_args", False):
+        parser.error("--ros-args: this verb does not join a ROS graph.")
+    args.ros_args = ros_args
+    logging.basicConfig(format="metric_depth: %(message)s")
+    logging.getLogger("metric_depth_ros").setLevel(logging.INFO)
+    return int(args.run(args))
+
+
+def _complete(parser: argparse.ArgumentParser) -> None:
+    """Answers and exits if a shell asks for completions; needs argcomplete."""
+    if "_ARGCOMPLETE" in os.environ:
+        try:
+            from argcomplete import autocomplete
+        except ImportError:
+            return
+        autocomplete(parser)
 
 
 def _split_ros_args(argv: list[str]) -> tuple[list[str], list[str]]:

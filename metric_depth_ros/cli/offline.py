@@ -23,6 +23,7 @@ from metric_depth_ros.datasets import open_dataset
 from metric_depth_ros.drawing.pictures import Range, depth_range, draw_sheet
 from metric_depth_ros.errors import InputError, MetricDepthError
 from metric_depth_ros.evaluation.held_out import held_out_error
+from metric_depth_ros.health import findings
 from metric_depth_ros.pipeline import MetricDepthPipeline, Result, build_pipeline
 from metric_depth_ros.sync import cloud_is_due
 from metric_depth_ros.types import Sample
@@ -37,15 +38,16 @@ def process(args: argparse.Namespace, config: Config) -> int:
     with ExitStack() as stack:
         source = stack.enter_context(open_source(args, config))
         count = min(source.count, args.limit or source.count)
-        pipeline = build_pipeline(config)
         make_folder(out)
-        writers: list[DepthBag | Previews] = [Previews(out, count, args.previews)]
+        writers: list[DepthBag | Previews] = []
         if not args.no_bag:
             bag = stack.enter_context(BagWriter(out / "depth.mcap", overwrite=args.overwrite))
             writers.append(DepthBag(bag, config))
+        pipeline = build_pipeline(config)
+        writers.append(Previews(out, count, args.previews, overwrite=args.overwrite))
         outcomes = islice(source.outcomes, count)
         for index, (_, outcome) in enumerate(tqdm(outcomes, total=count, unit="frame", disable=None)):
-            if (result := _result(pipeline, outcome, tally, config)) is not None:
+            if (result := _result(pipeline, outcome, tally, config, source.image_topic)) is not None:
                 for writer in writers:
                     writer.write(index, result)
         tally.skipped.update(source.skipped)
@@ -64,7 +66,11 @@ def make_folder(out: Path) -> None:
 
 
 def _result(
-    pipeline: MetricDepthPipeline, outcome: Sample | MetricDepthError, tally: Tally, config: Config
+    pipeline: MetricDepthPipeline,
+    outcome: Sample | MetricDepthError,
+    tally: Tally,
+    config: Config,
+    image_topic: str,
 ) -> Result | None:
     """The pipeline's result, recorded in the tally; None after an error."""
     try:
@@ -78,6 +84,9 @@ def _result(
     except MetricDepthError as error:
         tally.failures.append(str(error))
         return None
+    twice = findings.rectified_twice(config.input.rectification, image_topic, outcome.camera)
+    for doubt in filter(None, (*result.doubts, twice)):
+        tally.doubts.setdefault(_reason(doubt), doubt)
     if outcome.points_held_out is not None:
         depth, points = result.metric.depth, outcome.points_held_out
         tally.errors.append(held_out_error(depth, result.camera, points, config.anchors))
@@ -89,11 +98,12 @@ def _result(
 
 @dataclass(frozen=True)
 class Source:
-    """Samples to process: their number, the samples, and counts of skipped messages by reason."""
+    """Samples to process: their number, the samples, counts of skipped messages by reason, images' topic."""
 
     count: int
     outcomes: Iterator[Outcome]
     skipped: Counter[str] = field(default_factory=Counter)
+    image_topic: str = ""
 
 
 @contextmanager
@@ -114,7 +124,10 @@ def open_source(args: argparse.Namespace, config: Config) -> Iterator[Source]:
         calibration=args.calibration,
         stamps=args.stamps,
     ) as reader:
-        yield Source(reader.image_count, reader.samples(config), reader.skipped)
+        note = findings.taken_as_rectified(config.input.rectification, reader.image_topic)
+        if note is not None:
+            print(f"metric_depth: {note}", file=sys.stderr)
+        yield Source(reader.image_count, reader.samples(config), reader.skipped, reader.image_topic)
 
 
 def _topics(args: argparse.Namespace) -> dict[str, str]:
@@ -190,8 +203,11 @@ class DepthBag:
 class Previews:
     """Writes pictures of some results, evenly spaced, all with the colour range of the first."""
 
-    def __init__(self, folder: Path, count: int, previews: int) -> None:
+    def __init__(self, folder: Path, count: int, previews: int, *, overwrite: bool) -> None:
+        """``overwrite`` deletes those of an earlier run."""
         self._folder = folder
+        for old in folder.glob("preview_*.png") if overwrite else ():
+            old.unlink()
         self._chosen = set(np.linspace(0, count - 1, min(previews, count)).round().astype(int).tolist())
         self._range_m: Range | None = None
 
@@ -216,13 +232,14 @@ class Previews:
 
 @dataclass
 class Tally:
-    """Statistics of a run: times, failures, held-out errors, what was left out, and skipped messages."""
+    """Statistics of a run: times, failures, held-out errors, what was left out, skipped messages, doubts."""
 
     times_s: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     errors: list[tuple[float, float]] = field(default_factory=list)
     left_out: list[float] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
+    doubts: dict[str, str] = field(default_factory=dict)  # the first of each place
 
     def summary(self) -> str:
         """Summary in one line: frames, failures by reason, median time, held-out error."""
@@ -241,7 +258,7 @@ class Tally:
         return ", ".join(parts)
 
     def notes(self) -> Iterator[str]:
-        """Yields the first failure of every reason, and the counts of skipped messages."""
+        """Yields the first failure of every reason, counts of skipped messages, and the first doubts."""
         told: set[str] = set()
         for failure in self.failures:
             if _reason(failure) not in told:
@@ -249,6 +266,7 @@ class Tally:
                 yield failure
         for reason, count in self.skipped.items():
             yield f"passed over {count} times: {reason}"
+        yield from self.doubts.values()
 
 
 def _reason(failure: str) -> str:

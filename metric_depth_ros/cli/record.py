@@ -16,7 +16,12 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser.add_argument("topics", nargs="*", help="topics to record")
     parser.add_argument("--all", action="store_true", help="record every topic")
     parser.add_argument("--duration", type=float, metavar="S", help="stop after this long")
-    parser.add_argument("--idle", type=float, metavar="S", help="stop once nothing has come for this long")
+    parser.add_argument(
+        "--idle",
+        type=float,
+        metavar="S",
+        help="stop once nothing, but for diagnostics, log and clock, has come for this long",
+    )
     parser.set_defaults(run=run, takes_ros_args=True)
 
 
@@ -33,8 +38,7 @@ def run(args: argparse.Namespace) -> int:
         with spin(recorder):
             print(f"recording to {args.out}", flush=True)
             while args.duration is None or time.monotonic() - started < args.duration:
-                came = any(recorder.received.values())
-                if args.idle is not None and came and time.monotonic() - recorder.last_arrival_s > args.idle:
+                if args.idle is not None and recorder.idle_s() > args.idle:
                     break
                 time.sleep(0.05)
         for topic in sorted(recorder.missing):

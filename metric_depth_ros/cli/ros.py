@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from metric_depth_ros.errors import MetricDepthError
-from metric_depth_ros.share import use_fastdds_profile
+from metric_depth_ros.share import need_ros, no_ros, use_fastdds_profile
 
 Spin = Callable[[Any], AbstractContextManager[None]]
 
@@ -21,14 +21,13 @@ def ros_context(ros_args: list[str]) -> Iterator[Spin]:
     An interrupt (Ctrl-C, SIGTERM) inside the block ends it normally. Raises MetricDepthError when ROS
     is not installed.
     """
+    need_ros()
     use_fastdds_profile()
     try:
         import rclpy
         from rclpy.executors import SingleThreadedExecutor
     except ImportError as error:
-        raise MetricDepthError(
-            f"ROS 2: not found ({error}). Source a ROS distribution, or pip install 'metric_depth_ros[ros]'."
-        ) from error
+        raise no_ros(error) from error
 
     @contextmanager
     def spin(node: Any) -> Iterator[None]:

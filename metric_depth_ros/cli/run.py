@@ -20,7 +20,9 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     )
     parser.add_argument("source", type=Path, help="ROS 1 or ROS 2 bag, or a folder with calib.json")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for results (default SOURCE_depth)")
-    parser.add_argument("--overwrite", action="store_true", help="replace an earlier depth.mcap")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace an earlier depth.mcap and its pictures"
+    )
     parser.add_argument("--no-bag", action="store_true", help="write no bag, pictures only")
     parser.add_argument("--previews", type=int, default=5, metavar="N", help="pictures to draw (default 5)")
     parser.add_argument("--limit", type=int, metavar="N", help="stop after N images")

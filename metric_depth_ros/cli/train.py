@@ -108,7 +108,16 @@ def _add_export(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser.add_argument("checkpoint", type=Path, metavar="RUN", help="folder of a run")
     parser.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="where to write")
     parser.add_argument("--name", help="of the files (default small_depth, tiny_depth or imported_depth)")
-    parser.add_argument("--size", default=None, help="WIDTHxHEIGHT, multiples of 16 (default: the run's own)")
+    parser.add_argument(
+        "--size",
+        nargs="+",
+        default=[],
+        metavar="WxH",
+        help="sizes of the input, a file each, multiples of 16 (default: the run's own)",
+    )
+    parser.add_argument(
+        "--precision", choices=("fp32", "fp16"), default="fp32", help="fp16 adds a float16 file"
+    )
     parser.set_defaults(run=run_export)
 
 
@@ -171,24 +180,26 @@ def run_export(args: argparse.Namespace) -> int:
     """Runs ``train depth-export``. Raises MetricDepthError."""
     need_torch()
     from metric_depth_ros.cli.export import report
-    from metric_depth_ros.errors import ConfigError
     from metric_depth_ros.learning.export.files import Wanted
     from metric_depth_ros.learning.export.own_depth import export_trained
-    from metric_depth_ros.learning.models.own_depth import name_of
+    from metric_depth_ros.learning.models.own_depth import check_own_size, name_of
     from metric_depth_ros.learning.training import checkpoint
     from metric_depth_ros.learning.training.depth.trainer import load_depth_network
 
     network, state = load_depth_network(args.checkpoint)
-    size = size_of(args.size) if args.size else tuple(state["settings"]["size"])
+    sizes = [size_of(text) for text in args.size] or [tuple(state["settings"]["size"])]
     kind = name_of(state["architecture"])
-    if kind != "imported" and (min(size) < 32 or any(side % 16 for side in size)):
-        raise ConfigError(f"size: {size[0]}x{size[1]}; needed multiples of 16, at least 32.")
-    found = export_trained(network, Wanted(args.to, args.name or f"{kind}_depth", [size]))
-    weights = found[0].models[0].with_suffix("" if kind == "imported" else ".npz")
+    if kind != "imported":
+        for size in sizes:
+            check_own_size(size)
+    name = args.name or f"{kind}_depth"
+    found = export_trained(network, Wanted(args.to, name, sizes, half=args.precision == "fp16"))
+    weights = args.to / (name if kind == "imported" else f"{name}.npz")
     if kind == "imported":
         network.save(weights)
     else:
         checkpoint.save_weights(network, weights)
-    report(found, about=f", {size[0]}x{size[1]}, step {state['step']}")
+    told = " ".join(f"{width}x{height}" for width, height in sizes)
+    report(found, about=f", {told}, step {state['step']}")
     print(f"{weights}: its weights, for train depth --start")
     return 0

@@ -5,7 +5,7 @@ The same file works for ``ros2 run ... --params-file`` and ``metric_depth run --
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ from metric_depth_ros.errors import ConfigError
 
 # Parameters every ROS node has; a parameter file may hold them beside ours.
 ROS_ONLY = ("use_sim_time", "qos_overrides")
-# Node names under which a file may hold our settings; later ones here win. Other nodes are ignored.
-_NODES = ("/**", "metric_depth_node", "/metric_depth_node")
+# The node's name; a file may hold our settings under it in any namespace, or under wildcards.
+_NODE = "metric_depth_node"
 
 
 def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Config:
@@ -53,21 +53,39 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 def _unwrapped(tree: Any) -> Mapping[str, Any]:
-    """Settings inside ``/**: ros__parameters:``, or the tree itself if it has no such part."""
+    """Settings inside ``NODE: ros__parameters:``, or the tree itself if it has no such part.
+
+    Of several nodes those count that may be ours; the more exactly named beat the others.
+    """
     if not isinstance(tree, dict):
         raise ConfigError(f"found {type(tree).__name__}; needed a mapping of settings.")
-    if not any(isinstance(part, dict) and "ros__parameters" in part for part in tree.values()):
+    nodes = dict(_nodes(tree))
+    if not nodes:
         return tree
-    ours = [tree[node] for node in _NODES if node in tree]
+    ours = [node for node in nodes if _may_be_ours(node)]
     if not ours:
-        raise ConfigError(f"found nodes {', '.join(map(str, tree))}; needed {' or '.join(_NODES)}.")
+        raise ConfigError(f"found nodes {', '.join(nodes)}; needed /** or {_NODE}, in any namespace.")
     parameters: dict[str, Any] = {}
-    for part in ours:
-        settings = part.get("ros__parameters") if isinstance(part, dict) else part
-        if not isinstance(settings, (dict, type(None))):
+    for node in sorted(ours, key=lambda node: (node.endswith(_NODE), "*" not in node, len(node))):
+        if not isinstance(nodes[node], (dict, type(None))):
             raise ConfigError("ros__parameters: needed a mapping of settings.")
-        parameters.update(_flattened(settings or {}))
+        parameters.update(_flattened(nodes[node] or {}))
     return {name: value for name, value in parameters.items() if name.split(".")[0] not in ROS_ONLY}
+
+
+def _nodes(tree: Mapping[Any, Any], namespace: str = "") -> Iterator[tuple[str, Any]]:
+    """Name of every node of a file, namespaces may be nested, and what is in its ``ros__parameters``."""
+    for key, part in tree.items():
+        if isinstance(part, dict):
+            name = f"{namespace}/{str(key).strip('/')}"
+            if "ros__parameters" in part:
+                yield name, part["ros__parameters"]
+            yield from _nodes({k: v for k, v in part.items() if k != "ros__parameters"}, name)
+
+
+def _may_be_ours(node: str) -> bool:
+    """Whether a node's name in a file may stand for ours: /**, /front/metric_depth_node."""
+    return node.rsplit("/", 1)[-1] in (_NODE, "*", "**")
 
 
 def _flattened(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -68,16 +68,17 @@ class EngineConfig:
 @dataclass(frozen=True)
 class InputConfig:
     image_transport: str = option(
-        "raw",
-        "raw subscribes image, compressed subscribes image/compressed",
-        choices=("raw", "compressed"),
+        "auto",
+        "raw subscribes image, compressed subscribes image/compressed; auto: raw where both are there",
+        choices=("auto", "raw", "compressed"),
         live=False,
     )
     rectification: str = option(
-        "rectify",
+        "auto",
         "rectified: the image is rectified already, D is ignored and P is its camera; "
-        "rectify: undistort it first; none: keep the distorted image, depth is aligned to it",
-        choices=("rectified", "rectify", "none"),
+        "rectify: undistort it first; none: keep the distorted image, depth is aligned to it; "
+        "auto: rectified if the topic is called so (image_rect), else rectify",
+        choices=("auto", "rectified", "rectify", "none"),
     )
     stereo_offset: str = option(
         "auto",
@@ -108,6 +109,11 @@ class InputConfig:
         high=1000,
         live=False,
     )
+
+    @property
+    def rectifies(self) -> bool:
+        """Whether images are made rectified where they are not."""
+        return self.rectification in ("auto", "rectify")
 
 
 @dataclass(frozen=True)

@@ -35,10 +35,11 @@ def is_dataset(path: str | Path) -> bool:
 
 
 def open_dataset(path: str | Path) -> Dataset:
-    """Dataset at a path. Raises InputError if no class recognises it."""
+    """Dataset at a path. Raises InputError if it does not exist, or no class recognises it."""
     for dataset in DATASETS.values():
         if dataset.recognises(Path(path)):
             return dataset(path)
+    found = "no known dataset" if Path(path).exists() else "does not exist"
     raise InputError(
-        f"{path}: no known dataset; needed a folder with calib.json or shard_*.zip ({', '.join(DATASETS)})."
+        f"{path}: {found}; needed a folder with calib.json or shard_*.zip ({', '.join(DATASETS)})."
     )

@@ -7,7 +7,8 @@ the top level:
 - ``fx``, ``fy``, ``cx``, ``cy`` in pixels; null if unknown
 - ``distortion``: list of coefficients with ``distortion_model``; absent or a text for none
 - ``depth``: 16-bit PNG (metres = value * ``depth_scale``) or .npz with key ``depth`` in metres; 0 unknown
-- ``points``: little-endian float32, rows of x, y, z, intensity in metres; ``T_camera_lidar`` (4x4)
+- ``points``: PCD, NPY, or little-endian float32, rows of x, y, z and more in metres, ``points_columns`` long
+  (default 4; of .pcd.bin 5); ``T_camera_lidar`` (4x4)
 - ``T_world_camera`` (4x4)
 - ``description``: a sentence, or a list of some, that says what the frame shows
 """
@@ -22,6 +23,7 @@ import cv2
 import numpy as np
 
 from metric_depth_ros.datasets.dataset import Dataset, Frame, Picture
+from metric_depth_ros.datasets.point_file import read_point_file
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.types import DISTORTION_MODELS, Camera, FloatArray, ImageArray
 
@@ -67,7 +69,7 @@ class FrameFolder(Dataset):
             image=image,
             camera=camera,
             depth=_read_depth(self.path / depth_file, entry, image, where) if depth_file else None,
-            points_lidar=_read_points(self.path / points_file, where) if points_file else None,
+            points_lidar=_read_points(self.path / points_file, entry, where) if points_file else None,
             T_camera_lidar=_matrix(entry, "T_camera_lidar", where),
             T_world_camera=_matrix(entry, "T_world_camera", where),
         )
@@ -191,17 +193,15 @@ def _read_depth(path: Path, entry: dict[str, Any], image: ImageArray, where: str
     return depth
 
 
-def _read_points(path: Path, where: str) -> FloatArray:
+def _read_points(path: Path, entry: dict[str, Any], where: str) -> FloatArray:
     """Points (N, 3) float32 in metres; other columns are left out."""
+    columns = entry.get("points_columns")
+    if columns is not None and not (type(columns) is int and columns >= 3):
+        raise InputError(f"{where}: points_columns {columns!r}; needed a whole number, 3 or more.")
     try:
-        values = np.fromfile(path, "<f4")
-    except OSError as error:
-        raise InputError(f"{where}: {path.name}: {error.strerror}.") from error
-    if values.size % 4:
-        raise InputError(
-            f"{where}: {path.name} holds {values.size} float32; needed rows of x, y, z, intensity."
-        )
-    return np.ascontiguousarray(values.reshape(-1, 4)[:, :3], np.float32)
+        return read_point_file(path, columns)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
 
 
 def _matrix(entry: dict[str, Any], key: str, where: str) -> FloatArray | None:

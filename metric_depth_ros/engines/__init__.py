@@ -71,13 +71,19 @@ def build_engine(config: EngineConfig, *, anew: bool = False) -> Engine:
     first = build_network(config, anew=anew)
     if not config.second:
         return first
-    return AveragedEngine(first, build_network(second_of(config), anew=anew))
+    return AveragedEngine(first, build_second(config, anew=anew))
+
+
+def build_second(config: EngineConfig, *, anew: bool = False) -> DepthEngine | MetricSolverEngine:
+    """Builds the second network. Raises what ``build_network`` raises, in the name of ``engine.second``."""
+    manifest_path(_second_of(config), "engine.second")
+    return build_network(_second_of(config), anew=anew)
 
 
 def manifest_paths(config: EngineConfig) -> list[Path]:
     """Paths of the manifests of the network and, if there is one, of the second. Raises ModelError."""
     paths = [manifest_path(config)]
-    return [*paths, manifest_path(second_of(config), "engine.second")] if config.second else paths
+    return [*paths, manifest_path(_second_of(config), "engine.second")] if config.second else paths
 
 
 def build_network(config: EngineConfig, *, anew: bool = False) -> DepthEngine | MetricSolverEngine:
@@ -103,7 +109,7 @@ def build_network(config: EngineConfig, *, anew: bool = False) -> DepthEngine | 
     return _depth(manifest, path, config, request)
 
 
-def second_of(config: EngineConfig) -> EngineConfig:
+def _second_of(config: EngineConfig) -> EngineConfig:
     """Settings of the second network: its own manifest, what is left of the first one's."""
     return dataclasses.replace(config, manifest=config.second, second="", model="", focuses="")
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from metric_depth_ros.config import Config, SolverConfig, updated
-from metric_depth_ros.depth import within_limits, without_doubtful
-from metric_depth_ros.errors import ConfigError, MetricDepthError
+from metric_depth_ros.depth import published, within_limits
+from metric_depth_ros.errors import ConfigError, InputError, MetricDepthError
 from metric_depth_ros.evaluation.frames import KnownView
 from metric_depth_ros.evaluation.interpolation import interpolate_anchors
 from metric_depth_ros.priors import Estimate, build_prior
@@ -62,8 +62,7 @@ def solver_candidate(label: str, config: Config, *, constant_map: bool = False) 
         given = SolverInput(
             relative, anchors, image=view.image, regions=regions, focus_m=focus_m, prior=prior
         )
-        found = within_limits(solver.solve(given), settings)
-        return without_doubtful(found, config.output.max_relative_sigma)
+        return published(solver.solve(given), config)
 
     return Candidate(label, solve, prepare, control=constant_map)
 
@@ -71,12 +70,22 @@ def solver_candidate(label: str, config: Config, *, constant_map: bool = False) 
 def _prior(
     view: KnownView, estimate: Estimate | None, settings: SolverConfig
 ) -> Prior | MetricDepthError | None:
-    """Prior of a view, or why there is none: then every solve with it fails."""
+    """Prior of a view, or why there is none: then every solve with it fails.
+
+    Raises InputError if it needs intrinsics that the view has not: that is no failure of a solver.
+    """
     try:
         if estimate is None:
             return None
         focus_m, told = settings.focus_m or None, settings.description or view.description
         return estimate(PriorInput(view.image, view.relative, view.camera, focus_m, told))
+    except InputError as error:
+        if view.camera is not None:
+            return error
+        raise InputError(
+            f"{view.name}: {error} Give fx, fy, cx and cy in calib.json, or leave out {view.set_name} or the "
+            "prior."
+        ) from error
     except MetricDepthError as error:
         return error
 

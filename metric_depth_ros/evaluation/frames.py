@@ -13,7 +13,7 @@ import numpy as np
 
 from metric_depth_ros.config import EngineConfig, RegionsConfig
 from metric_depth_ros.datasets import is_dataset, open_dataset
-from metric_depth_ros.engines import build_engine, second_of
+from metric_depth_ros.engines import build_engine, build_second
 from metric_depth_ros.engines.averaged import averaged
 from metric_depth_ros.errors import ConfigError, InputError
 from metric_depth_ros.evaluation.known_depth import KnownDepth, known_depth, known_pixels, unusable_border_px
@@ -70,14 +70,15 @@ def find_sets(paths: Sequence[str | Path]) -> list[Path]:
     """Datasets by name: the paths that are datasets, and those inside the other paths.
 
     Raises:
-        InputError: a path holds no dataset, or two folders have the same name.
+        InputError: a path does not exist or holds no dataset, or two folders have the same name.
     """
     found: list[Path] = []
     for path in map(Path, paths):
         inside = sorted(path.iterdir()) if path.is_dir() and not is_dataset(path) else [path]
         sets = [folder.resolve() for folder in inside if is_dataset(folder)]
         if not sets:
-            raise InputError(f"{path}: no set; needed a folder with calib.json or shards, or one of such.")
+            missing = "no set" if path.exists() else "does not exist"
+            raise InputError(f"{path}: {missing}; needed a folder with calib.json or shards, or one of such.")
         found += sets
     names = [path.name for path in found]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -110,7 +111,7 @@ def build_source(
         if flip:
             raise ConfigError(f"flip: {engine} holds stored outputs; needed a network to run.")
         stored = stored_outputs(engine)
-        return _averaged(stored, build_engine(second_of(config))) if config.second else stored
+        return _averaged(stored, build_second(config)) if config.second else stored
     if engine is not None:
         config = dataclasses.replace(config, manifest=str(engine))
     network = build_engine(config)

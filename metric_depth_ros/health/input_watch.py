@@ -20,9 +20,9 @@ class InputWatch:
         companions: Mapping[str, str],
         count_publishers: Callable[[str], int],
     ) -> None:
-        """``companions``: input that must come with each image -> its topic; camera_info is the first."""
+        """``companions``: input that an image needs -> its topic; camera_info is the first."""
         self._health = health
-        self._image_topic = image_topic
+        self.image_topic = image_topic
         self._companions = companions
         self._count_publishers = count_publishers
         self._counted_s = time.monotonic()
@@ -31,7 +31,7 @@ class InputWatch:
     def fault(self) -> tuple[str, int, str] | None:
         """Key, level and text of what is missing now, or None. Call it periodically."""
         if self._health.since_s("images in") > _SILENCE_S:
-            topic = self._image_topic
+            topic = self.image_topic
             return (
                 "image",
                 WARN,
@@ -46,8 +46,8 @@ class InputWatch:
         self._counted, self._counted_s = counts, now
         if images < 2 or pairs:
             return None
-        for (name, topic), count in zip(self._companions.items(), others, strict=True):
-            if not count:
+        for name, topic in self._companions.items():
+            if not self._health.counted(f"{name} in"):
                 words = (
                     f"{name}: {images} images, but no {name} on {topic} ({self._count_publishers(topic)} "
                     f"publishers). Publish it, or remap {name}."
@@ -57,6 +57,7 @@ class InputWatch:
         return (
             "camera_info",
             ERROR,
-            f"camera_info: {images} images and {came}, but none of one stamp met. Stamp all alike, raise "
-            "input.queue_size if one comes late, or raise input.pairing_slop_s.",
+            f"camera_info: {images} images and {came}, but none of one stamp met, nor camera_info "
+            "of the image's frame. Stamp all alike, raise input.queue_size if one comes late, or raise "
+            "input.pairing_slop_s.",
         )

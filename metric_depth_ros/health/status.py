@@ -103,13 +103,15 @@ class Health:
         """Records a published depth and ends the faults that prevented it; True if there were any.
 
         Faults of refused clouds ("cloud"), stamps, settings, focuses and descriptions stay until a good one
-        comes: they did not prevent the depth, as others came in time and the previous settings were used.
+        comes, and doubts for some seconds: they did not prevent the depth, as others came in time and the
+        previous settings were used.
         """
         with self._lock:
             self._counts["published"] += 1
             self._latencies.append(latency_s)
             self._published.append(time.monotonic())
-            blocking = self._faults.keys() - {"cloud", "stamp", "settings", "focus", "description"}
+            stays = {"cloud", "stamp", "settings", "focus", "description", "doubt"}
+            blocking = self._faults.keys() - stays
             for key in blocking:
                 del self._faults[key]
             return bool(blocking)

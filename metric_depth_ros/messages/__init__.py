@@ -6,10 +6,13 @@ return plain dicts, which a node copies into real messages (``data`` by ``msg.da
 and the bag writer into those of rosbags.
 """
 
+from metric_depth_ros.messages.calibrations import Calibrations
 from metric_depth_ros.messages.cameras import camera_info_fields, read_camera, read_rectification
 from metric_depth_ros.messages.clouds import cloud_fields, points_fields, read_grid, read_points
 from metric_depth_ros.messages.headers import (
     frame_id,
+    is_named_rectified,
+    is_rectified,
     read_transform,
     read_transforms,
     stamp_ns,
@@ -29,12 +32,15 @@ from metric_depth_ros.messages.images import (
 
 __all__ = [
     "KNOWN_ENCODINGS",
+    "Calibrations",
     "Stretch",
     "camera_info_fields",
     "cloud_fields",
     "depth_fields",
     "frame_id",
     "image_fields",
+    "is_named_rectified",
+    "is_rectified",
     "knows_encoding",
     "points_fields",
     "read_camera",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -26,9 +27,12 @@ from metric_depth_ros.nodes.ros import cv_bridge, forget_after, message_filters,
 from metric_depth_ros.sync import CloudRing, StampGuard, jumps_back
 from metric_depth_ros.types import Cloud, ImageArray
 
-_BEST_EFFORT, _LATCHED = ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.TRANSIENT_LOCAL
-# Images that wait for a camera_info of their own stamp before they get an earlier one.
-_PATIENCE = 3
+_BEST_EFFORT = ReliabilityPolicy.BEST_EFFORT
+_LATCHED = QoSProfile(
+    depth=5, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
+)
+_LOOK_PERIOD_S = 0.2
+_LOOKS = 3  # a driver's topics are not discovered all at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,12 +46,13 @@ class Pair:
 
 
 class ImageInput:
-    """Subscribes image, camera_info and, if they come by topic, regions; passes them on paired by stamp.
+    """Subscribes image, camera_info and, if they come by topic, regions; passes on what belongs together.
 
-    Images that come without a camera_info of their stamp, as where it is latched or published rarely, get the
-    newest of their frame after ``_PATIENCE`` of them.
+    Regions have the image's stamp. Of camera_infos the image's own is taken; if an image gets none before the
+    next one comes, the newest of its frame holds from then on (``messages.Calibrations``).
 
     Attributes:
+        topic: of the images.
         watch: detects missing inputs.
     """
 
@@ -65,33 +70,76 @@ class ImageInput:
         self._on_pair, self._on_jump = on_pair, on_jump
         self._last_ns = 0
         self._stamps: StampGuard[Any] = StampGuard()
-        self._infos: dict[str, Any] = {}  # newest camera_info by frame
-        self._unpaired = 0  # images since the last one with a camera_info of its stamp
-        self._served_ns = 0  # stamp of the last one that got another
-        self._latched: Any = None
-        image_type, topic = Image, "image"
-        if config.input.image_transport == "compressed":
-            # As in image_transport, a remapping of the base topic applies to the transport too.
-            image_type, topic = CompressedImage, f"{node.resolve_topic_name('image')}/compressed"
-        subscribe = message_filters.Subscriber
-        images = subscribe(node, image_type, topic, **overridable(_BEST_EFFORT))
-        companions = {"camera_info": subscribe(node, CameraInfo, "camera_info", **overridable(_BEST_EFFORT))}
-        if config.regions.source == "topic":
-            companions["regions"] = subscribe(node, Image, "regions", **overridable(_BEST_EFFORT))
-        self._good_images, *good = (message_filters.SimpleFilter() for _ in range(1 + len(companions)))
-        images.registerCallback(self._on_image)
-        for (name, subscriber), passed_on in zip(companions.items(), good, strict=True):
-            subscriber.registerCallback(self._on_companion, name, passed_on)
-        self._pairing = message_filters.ApproximateTimeSynchronizer(
-            [self._good_images, *good], config.input.queue_size, config.input.pairing_slop_s
+        self._calibrations = messages.Calibrations(
+            round(1e9 * config.input.pairing_slop_s), config.input.queue_size
         )
-        self._pairing.registerCallback(self._on_all)
-        topics = {name: subscriber.sub.topic_name for name, subscriber in companions.items()}
-        self._info_topic, self._alone = topics["camera_info"], len(topics) == 1
-        self.watch = InputWatch(self._health, images.sub.topic_name, topics, node.count_publishers)
+        self._without_info: tuple[Any, Any] | None = None  # the newest image and its regions
+        self._latched: Any = None  # second subscription of camera_info
+        self._compressed_alone = 0  # looks in a row that found compressed images alone
+        infos = node.create_subscription(
+            CameraInfo, "camera_info", self._on_info, **overridable(_BEST_EFFORT)
+        )
+        self._info_topic = infos.topic_name
+        companions = {"camera_info": self._info_topic}
+        self._pairing = None
+        if config.regions.source == "topic":
+            companions["regions"] = self._pair_with_regions(config)
+        self._transport = config.input.image_transport
+        self.watch = InputWatch(self._health, "", companions, node.count_publishers)
+        self._subscribe_images(compressed=self._transport == "compressed")
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
+        node.create_timer(_LOOK_PERIOD_S, self._look, clock=steady)
+
+    def _pair_with_regions(self, config: Config) -> str:
+        """Subscribes regions, which are paired with the images by stamp; returns their topic."""
+        self._good_images, good = message_filters.SimpleFilter(), message_filters.SimpleFilter()
+        regions = message_filters.Subscriber(self._node, Image, "regions", **overridable(_BEST_EFFORT))
+        regions.registerCallback(self._on_regions, good)
+        self._pairing = message_filters.ApproximateTimeSynchronizer(
+            [self._good_images, good], config.input.queue_size, config.input.pairing_slop_s
+        )
+        self._pairing.registerCallback(self._on_picture)
+        return str(regions.sub.topic_name)
+
+    def _subscribe_images(self, *, compressed: bool) -> None:
+        # As in image_transport, a remapping of the base topic applies to the transport too.
+        base = self._node.resolve_topic_name("image")
+        kind, topic = (CompressedImage, f"{base}/compressed") if compressed else (Image, "image")
+        self._images = self._node.create_subscription(
+            kind, topic, self._on_image, **overridable(_BEST_EFFORT)
+        )
+        self.topic = self.watch.image_topic = self._images.topic_name
+
+    def _look(self) -> None:
+        """Follows what is published only now, and lets no image wait for long."""
+        if self._transport == "auto" and not self._health.counted("images in"):
+            self._look_for_compressed()
+        if self._latched is None and not self._health.counted("camera_info in"):
+            self._look_for_latched()
+        if self._without_info is not None and self._health.since_s("images in") > _LOOK_PERIOD_S:
+            self._take_of_frame()
+
+    def _look_for_compressed(self) -> None:
+        """Subscribes compressed images if for a while nobody publishes others."""
+        raw, packed = (self._node.count_publishers(f"{self.topic}{end}") for end in ("", "/compressed"))
+        self._compressed_alone = self._compressed_alone + 1 if packed and not raw else 0
+        if self._compressed_alone > _LOOKS:
+            self._transport = "compressed"
+            self._node.destroy_subscription(self._images)
+            self._subscribe_images(compressed=True)
+
+    def _look_for_latched(self) -> None:
+        """Subscribes a latched camera_info a second time.
+
+        What was published before comes to reliable and transient local subscriptions alone, and these get
+        nothing of ordinary publishers.
+        """
+        publishers = self._node.get_publishers_info_by_topic(self._info_topic)
+        if any(each.qos_profile.durability == _LATCHED.durability for each in publishers):
+            self._latched = self._node.create_subscription(CameraInfo, "camera_info", self._on_info, _LATCHED)
 
     def _on_image(self, msg: Any) -> None:
-        """Adds an image to the pairing."""
+        """Checks an image's stamp: one that is far off alone is passed over."""
         self._health.count("images in")
         try:
             stamp_ns = messages.time_of_capture_ns(msg)
@@ -106,62 +154,80 @@ class ImageInput:
                 "stamp", WARN, "image: a stamp far from those around it. Check the clock of its driver."
             )
         for image in good:
-            self._pair(image, messages.stamp_ns(image), stamp_ns)
+            self._add(image, messages.stamp_ns(image), stamp_ns)
 
-    def _pair(self, msg: Any, stamp_ns: int, newest_ns: int) -> None:
-        """Adds an image to the pairing; ``newest_ns`` is that of the last one that came."""
+    def _add(self, msg: Any, stamp_ns: int, newest_ns: int) -> None:
+        """Pairs an image with its regions if they come by topic; ``newest_ns``: of the last one that came."""
         if jumps_back(self._last_ns, stamp_ns):
-            self._health.count("time jumps")
-            self._node.get_logger().warning(
-                f"time jumped back by {(self._last_ns - stamp_ns) / 1e9:.3f} s; queues are cleared"
-            )
-            forget_after(self._pairing, newest_ns)
-            self._served_ns = 0
-            self._on_jump(newest_ns)
+            self._forget_after(stamp_ns, newest_ns)
         self._last_ns = stamp_ns
-        self._unpaired += 1
-        self._good_images.signalMessage(msg)
-        info = self._infos.get(messages.frame_id(msg).lstrip("/"))
-        if self._unpaired > _PATIENCE and info is not None and self._alone:
-            self._served_ns = stamp_ns
-            self._pass_on(msg, info)
+        if self._pairing is None:
+            self._on_picture(msg)
+        else:
+            self._good_images.signalMessage(msg)
 
-    def _on_companion(self, msg: Any, what: str, passed_on: Any) -> None:
-        """Adds a message that belongs to an image to the pairing."""
-        self._health.count(f"{what} in")
+    def _forget_after(self, stamp_ns: int, newest_ns: int) -> None:
+        """Clears the queues when time has jumped back to ``stamp_ns``."""
+        self._health.count("time jumps")
+        self._node.get_logger().warning(
+            f"time jumped back by {(self._last_ns - stamp_ns) / 1e9:.3f} s; queues are cleared"
+        )
+        self._without_info = None
+        self._calibrations.forget_after(newest_ns)
+        if self._pairing is not None:
+            forget_after(self._pairing, newest_ns)
+        self._on_jump(newest_ns)
+
+    def _on_regions(self, msg: Any, passed_on: Any) -> None:
+        """Adds labels to the pairing."""
+        self._health.count("regions in")
         try:
             messages.stamp_ns(msg)
         except InputError as error:
-            self._health.report("input", ERROR, f"{what}: {error}")
+            self._health.report("input", ERROR, f"regions: {error}")
             return
-        if what == "camera_info":
-            self._remember(msg)
         passed_on.signalMessage(msg)
 
-    def _on_all(self, image: Any, camera_info: Any, regions: Any = None) -> None:
-        self._unpaired = 0
-        if messages.stamp_ns(image) > self._served_ns:
-            self._pass_on(image, camera_info, regions)
-
-    def find_latched(self) -> None:
-        """Subscribes camera_info as latched too, once a publisher latches it: its last may be old."""
-        if self._latched is not None:
+    def _on_info(self, msg: Any) -> None:
+        """Keeps a camera_info; an image that has waited for it goes on."""
+        self._health.count("camera_info in")
+        try:
+            self._calibrations.add(msg)
+        except InputError as error:
+            self._health.report("input", ERROR, f"camera_info: {error}")
             return
-        for publisher in self._node.get_publishers_info_by_topic(self._info_topic):
-            if publisher.qos_profile.durability == _LATCHED:
-                reliability = publisher.qos_profile.reliability
-                qos = QoSProfile(depth=1, reliability=reliability, durability=_LATCHED)
-                self._latched = self._node.create_subscription(
-                    CameraInfo, self._info_topic, self._remember, qos
-                )
-                return
+        if self._without_info is not None:
+            self._pair(*self._without_info)
 
-    def _remember(self, camera_info: Any) -> None:
-        self._infos[messages.frame_id(camera_info).lstrip("/")] = camera_info
+    def _on_picture(self, image: Any, regions: Any = None) -> None:
+        """Pairs an image with its camera_info. One before it that still has none takes that of its frame."""
+        if self._without_info is not None:
+            self._take_of_frame()
+        self._without_info = image, regions
+        self._pair(image, regions)
 
-    def _pass_on(self, image: Any, camera_info: Any, regions: Any = None) -> None:
-        self._health.count("pairs in")
-        self._on_pair(Pair(image, camera_info, regions, time.monotonic()))
+    def _pair(self, image: Any, regions: Any) -> None:
+        """Passes an image on if its camera_info is there."""
+        info = self._calibrations.find(image)
+        if info is not None:
+            self._without_info = None
+            self._health.count("pairs in")
+            self._on_pair(Pair(image, info, regions, time.monotonic()))
+
+    def _take_of_frame(self) -> None:
+        """Passes the waiting image on with the camera_info of its frame, as its own has not come."""
+        waiting, self._without_info = self._without_info, None
+        self._calibrations.come_with_images = False
+        self._pair(*waiting)
+        frames, frame = self._calibrations.frames, messages.frame_id(waiting[0])
+        if frames and self._calibrations.of_frame(waiting[0]) is None:
+            self._health.report(
+                "camera_info",
+                ERROR,
+                f"camera_info: none on {self._info_topic} of the image's stamp, nor of its frame {frame!r}; "
+                f"needed one. They are of frame {', '.join(map(repr, frames))}. Remap camera_info, or "
+                "publish it with the frame of the images.",
+            )
 
 
 class AnchorInput:

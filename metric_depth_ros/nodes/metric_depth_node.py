@@ -20,6 +20,7 @@ from metric_depth_ros import messages
 from metric_depth_ros.config import Config
 from metric_depth_ros.engines import manifest_paths
 from metric_depth_ros.errors import ConfigError, MetricDepthError
+from metric_depth_ros.health import findings
 from metric_depth_ros.health.backoff import Backoff, files_beside
 from metric_depth_ros.health.status import WARN, Health
 from metric_depth_ros.nodes.diagnostics import Diagnostics, values_of
@@ -33,7 +34,7 @@ from metric_depth_ros.pipeline import MetricDepthPipeline, Perceived, Result, bu
 from metric_depth_ros.priors import prior_path
 from metric_depth_ros.runtimes.stopping import stoppable_by
 from metric_depth_ros.share import use_fastdds_profile
-from metric_depth_ros.sync import T_fixed_camera, gather_points
+from metric_depth_ros.sync import T_fixed_camera, gather_points, points_up
 from metric_depth_ros.types import Sample
 
 
@@ -77,6 +78,9 @@ class MetricDepthNode(Node):
         self._images = ImageInput(
             self, self._config, self._health, on_pair=self._on_pair, on_jump=self._on_jump
         )
+        note = findings.taken_as_rectified(self._config.input.rectification, self._images.topic)
+        if note is not None:
+            self.get_logger().info(note)
         self._focus = focus_topic(self, refused=partial(self._health.report, "focus", WARN))
         self._description = description_topic(self, refused=partial(self._health.report, "description", WARN))
         self._outputs = Outputs(self)
@@ -128,7 +132,6 @@ class MetricDepthNode(Node):
         self._config = config
 
     def _on_timer(self) -> None:
-        self._images.find_latched()
         if (fault := self._images.watch.fault()) is not None:
             self._health.report(*fault)
         config, pipeline, result = self._config, self._pipeline, self._last_result
@@ -199,6 +202,7 @@ class MetricDepthNode(Node):
                 result = unsolved.pipeline.solve(unsolved.perceived)
             self._outputs.publish(result, self._config)
             self._last_result = result
+            self._doubt(*result.doubts)
             if self._health.published(time.monotonic() - unsolved.received_s):
                 self.get_logger().info("publishing depth", throttle_duration_sec=5.0)
 
@@ -222,14 +226,15 @@ class MetricDepthNode(Node):
         """All inputs of one image. Raises MetricDepthError if one is missing or unusable."""
         config = self._config
         stamp_ns, frame_id = messages.stamp_ns(pair.image), messages.frame_id(pair.image)
-        rectified = config.input.rectification == "rectified"
         self._stretch.clip_percent = config.input.clip_percent
         image = read_any_image(pair.image, self._stretch)
+        rectified = messages.is_rectified(config.input.rectification, self._images.topic)
         told = {
             "image_size": (image.shape[1], image.shape[0]),
             "stereo_offset": config.input.stereo_offset,
         }
         camera = messages.read_camera(pair.camera_info, rectified=rectified, **told)
+        self._doubt(findings.rectified_twice(config.input.rectification, self._images.topic, camera))
         deadline_s = pair.received_s + config.sync.max_wait_s
         clouds = self._anchors.clouds_for(stamp_ns, deadline_s, optional=pipeline.needs_no_points)
         return Sample(
@@ -242,7 +247,13 @@ class MetricDepthNode(Node):
             rectification=None if rectified else messages.read_rectification(pair.camera_info, **told),
             regions=None if pair.regions is None else messages.read_labels(pair.regions),
             T_fixed_camera=T_fixed_camera(frame_id, stamp_ns, self._transforms, config),
+            points_up=points_up(clouds, frame_id, stamp_ns, self._transforms, config),
         )
+
+    def _doubt(self, *doubts: str | None) -> None:
+        """Reports what may be wrong with the input though it gives depth."""
+        for doubt in filter(None, doubts):
+            self._health.report("doubt", WARN, doubt)
 
 
 def main(args: list[str] | None = None) -> int:
@@ -264,6 +275,9 @@ def main(args: list[str] | None = None) -> int:
         return 1
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except Exception:
+        if rclpy.ok():  # else a signal has ended ROS while the node was made
+            raise
     finally:
         executor.shutdown()
         if node is not None:

@@ -20,6 +20,8 @@ from metric_depth_ros.nodes.interfaces import message_class
 from metric_depth_ros.nodes.ros import forget_middleware_error
 
 _LOOK_PERIOD_S = 0.1
+# Topics, in any namespace, that go on whatever happens.
+_ENDLESS = ("clock", "diagnostics", "diagnostics_agg", "parameter_events", "rosout")
 
 
 class Recorder(Node):
@@ -47,7 +49,7 @@ class Recorder(Node):
         except OSError as error:
             raise InputError(f"{path}: {error.strerror}; needed a folder to write to.") from error
         self.received: dict[str, int] = {}
-        self.last_arrival_s = time.monotonic()
+        self._last_s: dict[str, float] = {}
         self._look()
         self.create_timer(_LOOK_PERIOD_S, self._look)
 
@@ -55,6 +57,15 @@ class Recorder(Node):
     def missing(self) -> set[str]:
         """Requested topics that have no publisher yet."""
         return self._wanted - self._subscribed
+
+    def idle_s(self) -> float:
+        """Seconds since the last message, 0 before the first.
+
+        Topics that never end, as diagnostics, do not count, unless nothing else is to be recorded.
+        """
+        others = {topic: at for topic, at in self._last_s.items() if not _is_endless(topic)}
+        counted = others if others or not all(map(_is_endless, self._wanted)) else self._last_s
+        return time.monotonic() - max(counted.values()) if counted else 0.0
 
     def destroy_node(self) -> None:
         """Destroys the node, then closes the bag."""
@@ -93,7 +104,11 @@ class Recorder(Node):
     def _write(self, topic: str, connection: Any, raw: bytes) -> None:
         self._bag.write(connection, time.time_ns(), raw)
         self.received[topic] += 1
-        self.last_arrival_s = time.monotonic()
+        self._last_s[topic] = time.monotonic()
+
+
+def _is_endless(topic: str) -> bool:
+    return topic.rsplit("/", 1)[-1] in _ENDLESS
 
 
 def _bag_qos(reliable: bool, latched: bool) -> Qos:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import cast
 
-from metric_depth_ros.config import SOLVERS, WITHOUT_ANCHORS, SolverConfig
+from metric_depth_ros.config import SOLVERS, WITHOUT_ANCHORS, Config, SolverConfig
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.solvers.prior_only import prior_depth
 from metric_depth_ros.solvers.solver import Solver
@@ -17,7 +17,7 @@ from metric_depth_ros.solvers.wrappers.memory import Remembering
 from metric_depth_ros.solvers.wrappers.prior import WithPrior
 from metric_depth_ros.solvers.wrappers.residuals import SpreadResiduals
 
-__all__ = ["SOLVERS", "Solver", "build_solver", "prior_depth", "solver_class"]
+__all__ = ["SOLVERS", "Solver", "build_solver", "check_sigma", "prior_depth", "solver_class"]
 
 
 def build_solver(config: SolverConfig) -> Solver:
@@ -35,6 +35,16 @@ def build_solver(config: SolverConfig) -> Solver:
     if config.temporal.memory_s:
         solver = Remembering(config, solver)
     return WithPrior(solver, corrected=config.corrects == "prior")
+
+
+def check_sigma(solver: Solver, config: Config) -> None:
+    """Raises ConfigError if depth is to be left out by its sigma, and the solver gives none."""
+    if config.output.max_relative_sigma and not solver.probabilistic:
+        raise ConfigError(
+            f"output.max_relative_sigma: {config.output.max_relative_sigma:g}, but solver.name "
+            f"{config.solver.name} has no sigma. Set it to 0, take another solver (auto), or set "
+            "solver.residuals to spread."
+        )
 
 
 def solver_class(name: str) -> type[Solver]:

@@ -15,7 +15,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from metric_depth_ros import messages
 from metric_depth_ros.bags import BagReader, BagWriter, open_bag, ros2_type
-from metric_depth_ros.bags.topics import IMAGE, choose_topic
+from metric_depth_ros.bags.topics import COMPRESSED_IMAGE, IMAGE, choose_topic, image_type, is_picture
 from metric_depth_ros.config import Config, from_flat
 from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError, TransformError
 from metric_depth_ros.geometry import rigid_transform, transform_points
@@ -455,11 +455,54 @@ def test_only_bags_are_overwritten(tmp_path: Path) -> None:
 def test_depth_images_are_not_taken_for_the_picture():
     topics = {"/camera/image_rect": IMAGE, "/camera/depth_gt/image_rect": IMAGE}
     assert choose_topic("image", None, IMAGE, topics) == "/camera/image_rect"
-    device = {"/depth_camera/color/image_raw": IMAGE, "/depth_camera/depth/image_raw": IMAGE}
-    assert choose_topic("image", None, IMAGE, device) == "/depth_camera/color/image_raw"
-    with pytest.raises(InputError, match="no topic for image"):
-        choose_topic("image", None, IMAGE, {"/camera/aligned_depth_to_color/image_raw": IMAGE})
-    assert choose_topic("image", "/depth/image_rect", IMAGE, {"/depth/image_rect": IMAGE})
+    only = {"/depth/image_rect": IMAGE}
+    assert choose_topic("image", "/depth/image_rect", IMAGE, only) == "/depth/image_rect"
+    with pytest.raises(InputError, match="Depth and labels are no camera's; choose one with --image"):
+        choose_topic("image", None, IMAGE, only)
+
+
+@pytest.mark.parametrize(
+    ("topic", "picture"),
+    [
+        ("/camera/color/image_raw/compressed", True),
+        ("/depth_camera/rgb/image_raw", True),  # its namespace says what it is on, not what it is
+        ("/camera/aligned_depth_to_color/image_raw", False),
+        ("/camera/depth/image_rect_raw/compressedDepth", False),
+        ("/stereo/disparity_image", False),
+        ("/regions", False),
+    ],
+)
+def test_which_images_are_a_camera_s_by_their_topic(topic: str, picture: bool) -> None:
+    assert is_picture(topic) == picture
+
+
+@pytest.mark.parametrize(
+    ("transport", "asked", "topics", "kind"),
+    [
+        ("auto", None, {"/a": IMAGE, "/a/compressed": COMPRESSED_IMAGE}, IMAGE),
+        ("auto", None, {"/a/compressed": COMPRESSED_IMAGE}, COMPRESSED_IMAGE),
+        ("auto", None, {"/depth/image": IMAGE, "/a/compressed": COMPRESSED_IMAGE}, COMPRESSED_IMAGE),
+        ("auto", None, {}, IMAGE),
+        ("auto", "/a/compressed", {"/a": IMAGE, "/a/compressed": COMPRESSED_IMAGE}, COMPRESSED_IMAGE),
+        ("auto", "a", {"/b": IMAGE, "/a/compressed": COMPRESSED_IMAGE}, COMPRESSED_IMAGE),
+        ("auto", "/a", {"/a": IMAGE, "/a/compressed": COMPRESSED_IMAGE}, IMAGE),
+        ("raw", None, {"/a/compressed": COMPRESSED_IMAGE}, IMAGE),
+        ("compressed", None, {"/a": IMAGE}, COMPRESSED_IMAGE),
+    ],
+)
+def test_the_transport_of_the_images_is_found(
+    transport: str, asked: str | None, topics: dict[str, str], kind: str
+) -> None:
+    assert image_type(transport, asked, topics) == kind
+
+
+def test_compressed_images_need_no_setting(tmp_path: Path) -> None:
+    bag = Ros1Bag()
+    bag.compressed_image(SECOND, index=3)
+    bag.info(SECOND)
+    bag.cloud(SECOND)
+    (sample,) = read_all(bag.write(tmp_path / "jpeg.bag"))
+    np.testing.assert_array_equal(sample.image, image_of(3))
 
 
 def test_label_images_are_read_where_regions_come_by_topic(tmp_path):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 from rosbags.highlevel import AnyReader
 
+import metric_depth_ros
 from metric_depth_ros import messages
 from metric_depth_ros.bags import BagReader, BagWriter
 from metric_depth_ros.cli.main import VERBS, build_parser, main
@@ -20,6 +23,7 @@ from metric_depth_ros.cli.run import build_config
 from metric_depth_ros.config import Config
 from metric_depth_ros.datasets import FrameFolder
 from metric_depth_ros.errors import ConfigError, ModelError
+from metric_depth_ros.nodes.__main__ import main as node_main
 from metric_depth_ros.types import Camera
 
 WIDTH, HEIGHT = 64, 48
@@ -121,17 +125,119 @@ def test_wrong_usage_exits_with_2(argv: list[str], capsys: pytest.CaptureFixture
         (["run", "nowhere.mcap", "--limit", "0"], "--limit"),
         (["run", "nowhere.mcap", "--remap", "picture:=/image"], "NAME one of image, camera_info, anchors"),
         (["run", "nowhere.mcap", "--remap", "image=/image"], "needed NAME:=TOPIC"),
-        (["frames-to-bag", "nowhere", "out.mcap"], "no known dataset"),
+        (["run", "nowhere"], "nowhere: does not exist"),
+        (["frames-to-bag", "nowhere", "out.mcap"], "nowhere: does not exist"),
+        (["evaluate", "nowhere"], "nowhere: does not exist"),
+        (["explain", "nowhere"], "nowhere: does not exist"),
+        (["demo", "--frames", "nowhere", "--out", "out"], "nowhere: does not exist"),
+        (["train", "depth", "--data", "nowhere", "--out", "out"], "nowhere: does not exist"),
+        (["train", "depth-export", "nowhere", "--to", "out"], "nowhere: does not exist"),
+        (["synthesize", "out", "--photos", "nowhere"], "nowhere: does not exist"),
     ],
 )
 def test_user_errors_are_one_line_and_exit_1(
-    argv: list[str], message: str, capsys: pytest.CaptureFixture[str]
+    argv: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     assert main(argv) == 1
     error = capsys.readouterr().err
     assert message in error
     assert error.startswith("metric_depth: ")
     assert error.count("\n") == 1
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"metric_depth_ros {metric_depth_ros.__version__}\n"
+
+
+def test_a_shell_that_asks_for_completions_gets_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """argcomplete, if it is installed, answers from the parser with all verbs and ends the process."""
+    asked = []
+
+    def autocomplete(parser: argparse.ArgumentParser) -> None:
+        asked.append(parser.format_help())
+        raise SystemExit(0)
+
+    monkeypatch.setitem(sys.modules, "argcomplete", SimpleNamespace(autocomplete=autocomplete))
+    with pytest.raises(SystemExit):
+        main([])
+    assert not asked
+    monkeypatch.setenv("_ARGCOMPLETE", "1")
+    with pytest.raises(SystemExit):
+        main([])
+    assert "frames-to-bag" in asked[0]
+    monkeypatch.setitem(sys.modules, "argcomplete", None)  # not installed
+    with pytest.raises(SystemExit):
+        main(["--version"])
+
+
+def test_an_interrupt_is_one_line_and_exits_with_130(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("metric_depth_ros.cli.main.build_parser", interrupted)
+    assert main(["run", "a.bag"]) == 130
+    assert capsys.readouterr().err == "metric_depth: interrupted\n"
+
+
+# ---- what a verb needs is there before it starts ------------------------------------------------
+
+
+@pytest.fixture
+def no_ros(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rclpy", None)
+
+
+def test_the_node_without_ros_says_so_in_one_line(no_ros: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert node_main([]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("metric_depth_node: ROS 2: not found (no module named rclpy). Source a ROS")
+    assert "pip install 'metric_depth_ros[ros]'" in told and told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "argv", [["demo", "--out", "OUT"], ["record", "OUT", "/image"], ["replay", "a.mcap"]]
+)
+def test_a_verb_that_joins_a_graph_needs_ros_first(
+    argv: list[str], no_ros: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(tmp_path / "out") if word == "OUT" else word for word in argv]) == 1
+    assert "ROS 2: not found (no module named rclpy)" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--manifest", "absent.yaml"], "absent.yaml"),
+        (["--set", "solver.nam=auto"], "Did you mean solver.name"),
+        (["--set", "output.max_relative_sigma=0.2", "--set", "solver.name=median"], "has no sigma"),
+    ],
+)
+def test_the_demo_looks_at_its_settings_before_it_renders(
+    flags: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("rclpy")
+    assert main(["demo", "--out", str(tmp_path / "out"), *flags]) == 1
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_bag_that_is_there_is_refused_before_the_network_is_loaded(
+    bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "depth.mcap").touch()
+    assert main(["run", str(bag), "--out", str(tmp_path), "--manifest", "absent.yaml"]) == 1
+    assert "depth.mcap" in capsys.readouterr().err
 
 
 # ---- settings --------------------------------------------------------------------------------
@@ -286,6 +392,45 @@ def test_no_bag_writes_pictures_only(bag: Path, toy_manifest: Path, tmp_path: Pa
     argv = ["run", str(bag), "--manifest", str(toy_manifest), "--out", str(out), "--no-bag", "--limit", "2"]
     assert main(argv) == 0
     assert sorted(path.name for path in out.iterdir()) == ["preview_000000.png", "preview_000001.png"]
+
+
+def test_overwrite_deletes_the_pictures_of_an_earlier_run(
+    bag: Path, toy_manifest: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    argv = ["run", str(bag), "--manifest", str(toy_manifest), "--out", str(out)]
+    assert main([*argv, "--previews", "4"]) == 0
+    (out / "notes.png").touch()
+    assert main([*argv, "--previews", "1"]) == 1  # not asked to
+    assert len(list(out.glob("preview_*.png"))) == 4
+    assert main([*argv, "--previews", "1", "--overwrite"]) == 0
+    assert sorted(path.name for path in out.glob("*.png")) == ["notes.png", "preview_000000.png"]
+
+
+@pytest.mark.parametrize("topic", ["/left/image_raw", "/left/image_rect_color"])
+@pytest.mark.parametrize("rectification", ["auto", "rectify"])
+def test_a_rectified_topic_is_not_rectified_twice_in_silence(
+    topic: str, rectification: str, toy_manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    K = np.array([[50.0, 0, 31.5], [0, 50, 23.5], [0, 0, 1]])
+    camera = Camera(WIDTH, HEIGHT, K, "plumb_bob", (-0.3, 0.1, 0, 0, 0))
+    image = np.full((HEIGHT, WIDTH, 3), 100, np.uint8)
+    image[:, 58:] = 200
+    points = np.random.default_rng(0).uniform([-1, -1, 3], [1, 1, 9], (200, 3))
+    with BagWriter(tmp_path / "rect.mcap") as writer:
+        writer.write_image(topic, image, 1_000_000_000, "camera")
+        writer.write_camera_info("/left/camera_info", camera, 1_000_000_000, "camera")
+        writer.write_points("/points", points, 1_000_000_000, "camera")
+    argv = ["run", str(tmp_path / "rect.mcap"), "--manifest", str(toy_manifest), "--out", str(tmp_path / "o")]
+    assert main([*argv, "--set", f"input.rectification={rectification}"]) == 0
+    (message,) = read_topic(tmp_path / "o" / "depth.mcap", "/depth/image_rect")
+    row = messages.read_depth(message)[HEIGHT // 2]
+    named, chosen = "rect" in topic, "rect" in topic and rectification == "auto"
+    moved = abs(int(np.nanargmax(np.abs(np.diff(row)))) - 57) > 1
+    assert moved == (not chosen)
+    said = capsys.readouterr().err
+    assert (f"{topic}: taken as rectified" in said) == chosen
+    assert ("they would be rectified twice" in said) == (named and not chosen)
 
 
 def test_one_failed_image_does_not_stop_the_run(

@@ -109,6 +109,40 @@ def test_a_file_for_several_nodes_gives_ours_its_own(tmp_path):
     assert (loaded.solver.focus_m, loaded.cloud.stride) == (4.0, 3)
 
 
+@pytest.mark.parametrize(
+    ("node", "focus_m"),
+    [
+        ("/metric_depth_node", 4),
+        ("/front/metric_depth_node", 4),
+        ("front/left/metric_depth_node", 4),
+        ("/*/metric_depth_node", 4),
+        ("/**/metric_depth_node", 4),
+        ("/front/**", 4),
+        ("/front/other_node", 2),
+    ],
+)
+def test_a_node_may_be_named_in_any_namespace(tmp_path, node, focus_m):
+    """The more exact name counts wherever it stands; a node of another name is not ours."""
+    path = tmp_path / "p.yaml"
+    named = f"{node}: {{ros__parameters: {{solver.focus_m: 4, use_sim_time: true}}}}\n"
+    if focus_m == 2:
+        named = named.replace("solver.focus_m", "speed")
+    for_all = "/**: {ros__parameters: {solver: {focus_m: 2}, cloud: {stride: 3}}}\n"
+    for text in (for_all + named, named + for_all):
+        path.write_text(text)
+        loaded = parameter_file.load(path)
+        assert (loaded.solver.focus_m, loaded.cloud.stride) == (focus_m, 3)
+
+
+def test_namespaces_may_be_nested(tmp_path):
+    path = tmp_path / "p.yaml"
+    path.write_text(
+        "front:\n  metric_depth_node:\n    ros__parameters: {solver: {focus_m: 4}}\n"
+        "  driver:\n    ros__parameters: {gain: 3}\n"
+    )
+    assert parameter_file.load(path).solver.focus_m == 4.0
+
+
 def test_precedence_default_file_override(tmp_path):
     path = tmp_path / "p.yaml"
     path.write_text(

@@ -75,8 +75,8 @@ def views(data, name="office", **options):
 def test_sets_are_found_themselves_and_one_level_below(data):
     assert [path.name for path in find_sets([data])] == ["office", "walk"]
     assert [path.name for path in find_sets([data / "walk", data / "office"])] == ["walk", "office"]
-    for wrong in (data / "nowhere", data / "outputs"):
-        with pytest.raises(InputError, match="no set; needed a folder with calib"):
+    for wrong, words in ((data / "nowhere", "does not exist"), (data / "outputs", "no set")):
+        with pytest.raises(InputError, match=f"{words}; needed a folder with calib"):
             find_sets([wrong])
     with pytest.raises(InputError, match="walk more than once"):
         find_sets([data, data / "walk"])
@@ -548,3 +548,21 @@ def test_a_prior_is_compared_without_anchors_and_with_few(data):
     assert found["alone", 0].failure and found["alone", 0].charged_abs_rel == 1
     assert found["prior", 0].abs_rel == pytest.approx(0.25, rel=0.01) and found["prior", 0].ause_abs_rel >= 0
     assert found["prior", 200].abs_rel == pytest.approx(found["alone", 200].abs_rel, abs=0.002)
+
+
+def test_frames_without_intrinsics_and_a_prior_that_needs_them_end_the_comparison(data):
+    """A prior that cannot be asked is no error of 1 of the solver's."""
+    blind = [dataclasses.replace(view, camera=None) for view in views(data)]
+    (candidate, *_) = build_candidates(
+        from_flat({"solver.prior": "scale_cnn"}), ["auto"], {}, constant_map=False
+    )
+    with pytest.raises(
+        InputError, match=r"/.*no camera; scale needs the focal length\. Give fx, fy, cx and cy"
+    ):
+        list(run([candidate], blind, [Case("random", 5)], seeds=1))
+    assert not next(run([candidate], views(data), [Case("random", 5)], seeds=1)).failure
+
+
+def test_a_bad_second_network_is_named_with_stored_outputs_too(tmp_path):
+    with pytest.raises(ModelError, match=r"engine\.second: 'smal'"):
+        build_source(EngineConfig(second="smal"), tmp_path)

@@ -646,6 +646,7 @@ def test_from_pictures_to_a_network_with_maps(tmp_path, engine, capsys):
         (["--set", "solver.name=lwlr"], "needed basis or paper_basis"),
         (["--out", str(tmp_path / "no_suffix")], "needed a name"),
         (["--protocol", "random", "--anchors", "100000"], "known pixels; needed"),
+        (["--set", "output.max_relative_sigma=1e-6"], "no depth within"),
     ):
         assert main([*explain[:-2], *wrong]) == 1
         assert message in capsys.readouterr().err

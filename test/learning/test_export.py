@@ -317,9 +317,11 @@ def test_a_checkpoint_of_another_s_is_not_taken_for_a_run(checkpoints, tmp_path,
     (tmp_path / "bare").mkdir()
     (tmp_path / "bare" / "checkpoint.pt").write_bytes(bomb)
     assert "config.json" in refused(tmp_path / "bare", tmp_path, capsys)
-    # As a run it is read by torch's loader for tensors, which refuses it and advises to trust the file.
     (tmp_path / "bare" / "loss.csv").write_text("")
-    message = refused(tmp_path / "bare", tmp_path, capsys)
+    assert "is a run of metric_depth train" in refused(tmp_path / "bare", tmp_path, capsys)
+    # As a run it is read by torch's loader for tensors, which refuses it and advises to trust the file.
+    assert main(["train", "depth-export", str(tmp_path / "bare"), "--to", str(tmp_path / "out")]) == 1
+    message = capsys.readouterr().err
     assert "cannot be read (UnpicklingError)" in message and "weights_only" not in message
     assert not (tmp_path / "trace").exists()
 

@@ -228,7 +228,7 @@ def test_families_can_be_left_out(shards):
     assert all(index % 2 == 1 for _, index in samples._training)
     with pytest.raises(InputError, match="no picture of tunnel"):
         Samples([shards], families=["tunnel"])
-    with pytest.raises(InputError, match="no known dataset"):
+    with pytest.raises(InputError, match="elsewhere: does not exist"):
         Samples([shards / "elsewhere"])
 
 
@@ -468,6 +468,7 @@ def test_a_run_is_not_overwritten_and_wrong_settings_are_named(shards, tmp_path)
         ({"loss": "l2"}, "known are log"),
         ({"optimizer": "sgd"}, "known are muon"),
         ({"size": (16, 16)}, "32x32"),
+        ({"size": (330, 250)}, r"multiples of 16\. Nearest: 336x256"),
         ({"steps": None, "minutes": 0.0}, "minutes"),
         ({"device": "tpu"}, "auto, cpu"),
     ):
@@ -484,6 +485,14 @@ def test_the_verb_trains_and_exports(shards, tmp_path, capsys):
     assert (
         "64x48" in capsys.readouterr().out and (to / "mine.onnx").is_file() and (to / "mine.yaml").is_file()
     )
+    sizes = ["--size", "64x48", "96x64", "--precision", "fp16"]
+    assert main(["train", "depth-export", str(run), "--to", str(to), "--name", "two", *sizes]) == 0
+    names = {path.name for path in to.glob("two*")}
+    assert {"two.npz", "two_64x48.onnx", "two_64x48_fp16.onnx", "two_96x64.yaml"} <= names
+    assert main(["train", "depth-export", str(run), "--to", str(to), "--size", "60x48"]) == 1
+    assert "multiples of 16" in capsys.readouterr().err
+    assert main(["export", str(run), "--to", str(to)]) == 1
+    assert f"train depth-export {run} --to {to}" in capsys.readouterr().err
     assert main([*train_words, "--steps", "2"]) == 1
     assert "Resume it" in capsys.readouterr().err
     assert main(["train", "depth", "--data", str(shards), "--out", str(run), "--size", "big"]) == 1

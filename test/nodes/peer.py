@@ -127,8 +127,12 @@ class Peer(Node):
 
     def mount_lidar(self):
         """Publishes the static transform camera <- lidar (identity)."""
+        self.mount("camera", "lidar")
+
+    def mount(self, parent, child):
+        """Publishes the identity as a static transform."""
         transform = TransformStamped()
-        transform.header.frame_id, transform.child_frame_id = "camera", "lidar"
+        transform.header.frame_id, transform.child_frame_id = parent, child
         transform.transform.rotation.w = 1.0
         self.tf.sendTransform(transform)
 

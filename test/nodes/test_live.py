@@ -1,6 +1,8 @@
 """Bags through the live graph (replayer, node, recorder: three processes) and offline."""
 
+import contextlib
 import re
+import threading
 import time
 from pathlib import Path
 
@@ -12,6 +14,7 @@ pytest.importorskip("rclpy")
 pytest.importorskip("onnx")
 
 from peer import CAMERA, scene
+from rclpy.executors import SingleThreadedExecutor
 
 from metric_depth_ros import messages
 from metric_depth_ros.bags import BagReader, BagWriter, read_depths, read_messages
@@ -157,6 +160,36 @@ def test_a_recording_ends_with_what_was_asked(bag, tmp_path):
         assert graph.finish("record", 60) == 0, graph.log("record")
         assert "nobody published /radar" in graph.log("record")
     assert len(list(read_messages(tmp_path / "idle", "/image"))) == 30
+
+
+def test_a_recording_ends_when_only_diagnostics_go_on(bag, ros, tmp_path):
+    from diagnostic_msgs.msg import DiagnosticArray
+    from rclpy.node import Node
+
+    robot = Node("robot")
+    diagnostics = robot.create_publisher(DiagnosticArray, "/diagnostics", 5)
+    robot.create_timer(0.1, lambda: diagnostics.publish(DiagnosticArray()))
+    with Graph(tmp_path / "logs") as graph, spinning(robot):
+        graph.start(
+            "record", [*VERB, "record", str(tmp_path / "b"), "/image", "/diagnostics", "--idle", "1.5"]
+        )
+        graph.wait_for("record", "recording to", 30)
+        graph.start("replay", [*VERB, "replay", str(bag), "--rate", "3"])
+        assert graph.finish("record", 60) == 0, graph.log("record")
+    assert len(list(read_messages(tmp_path / "b", "/image"))) == 30
+
+
+@contextlib.contextmanager
+def spinning(node):
+    """Spins a node in a thread, then destroys it."""
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    thread = threading.Thread(target=executor.spin, daemon=True)
+    thread.start()
+    yield
+    executor.shutdown()
+    thread.join(5)
+    node.destroy_node()
 
 
 @pytest.mark.parametrize(("solver", "bound"), [("region_aware", 0.09), ("global_affine", 0.25)])

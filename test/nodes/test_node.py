@@ -404,6 +404,15 @@ def test_signals_end_the_node_cleanly(graph, peer, toy_manifest, sign):
     assert "Traceback" not in graph.log("node")
 
 
+@pytest.mark.parametrize("delay_s", [0.3, 0.6, 0.9])
+def test_ctrl_c_while_the_node_starts_and_its_model_is_missing_leaves_no_traceback(graph, delay_s):
+    graph.start("node", [*NODE, *ros_arguments({"engine.manifest": "/nowhere.yaml"}, {})])
+    time.sleep(delay_s)
+    graph._processes["node"].send_signal(signal.SIGINT)
+    graph.finish("node", 10)
+    assert "Traceback" not in graph.log("node")
+
+
 def test_the_newest_image_wins(running):
     """Images that come while one waits for its cloud are dropped and counted; the last is answered."""
     assert running.set_parameter("sync.max_wait_s", 5.0).successful

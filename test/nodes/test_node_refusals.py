@@ -104,9 +104,6 @@ def bad_messages():
     def before_time(image, info, cloud):
         image.header.stamp.sec = -1
 
-    def info_before_time(image, info, cloud):
-        info.header.stamp.sec = -5
-
     def no_rotation(image, info, cloud):
         info.r = np.full(9, np.nan)
 
@@ -121,7 +118,7 @@ def bad_messages():
         other_size: "1280x960", unknown_distortion: "thin_plate",
         empty_cloud: "0 usable", nan_cloud: "0 usable",
         truncated_cloud: "", no_z: "z", odd_type: "", old_cloud: "no cloud for the image",
-        before_time: "stamp: -1 s", info_before_time: "stamp: -5 s",
+        before_time: "stamp: -1 s",
         no_rotation: "needed a rotation", no_tf: "radar", no_frame: "no frame_id",
     }  # fmt: skip
     return [pytest.param(change, words, id=change.__name__) for change, words in cases.items()]

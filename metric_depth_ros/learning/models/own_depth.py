@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from metric_depth_ros.errors import ModelError
+from metric_depth_ros.learning.models.depth_network import check_size
 from metric_depth_ros.learning.models.pyramid import PyramidDepth
 from metric_depth_ros.learning.models.small_depth import SmallDepth, SmallDepthConfig
 from metric_depth_ros.learning.models.tiny_depth import TinyDepth, TinyDepthConfig
@@ -20,6 +21,11 @@ NETWORKS: dict[str, tuple[Callable[[Any], PyramidDepth], type[Any]]] = {
     "small": (SmallDepth, SmallDepthConfig),
     "tiny": (TinyDepth, TinyDepthConfig),
 }
+
+
+def check_own_size(size: tuple[int, int]) -> None:
+    """Raises ConfigError for an input's size that the package's own networks cannot be exported at."""
+    check_size(size, "the network", step=16, least=32)
 
 
 def name_of(architecture: dict[str, Any]) -> str:

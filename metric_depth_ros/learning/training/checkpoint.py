@@ -50,7 +50,8 @@ def load(folder: str | Path) -> dict[str, Any]:
         # Tensors and plain values only: reading a checkpoint runs no code.
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise ModelError(f"{path}: no such file; needed the folder of a run. Train first.") from error
+        missing = path if Path(folder).exists() else folder
+        raise ModelError(f"{missing}: does not exist; needed the folder of a run. Train first.") from error
     except Exception as error:  # torch raises many exceptions, whose text may advise to trust the file
         raise ModelError(
             f"{path}: cannot be read ({type(error).__name__}): broken, or not written by metric_depth train."

@@ -16,7 +16,12 @@ from torch import Tensor, nn
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.learning.models.depth_network import check_size
 from metric_depth_ros.learning.models.efficientnet_lite import SIZES
-from metric_depth_ros.learning.models.own_depth import NETWORKS, build_depth, imported_networks
+from metric_depth_ros.learning.models.own_depth import (
+    NETWORKS,
+    build_depth,
+    check_own_size,
+    imported_networks,
+)
 from metric_depth_ros.learning.models.pyramid import PyramidDepth
 from metric_depth_ros.learning.models.small_depth import SmallDepth, SmallDepthConfig
 from metric_depth_ros.learning.models.tiny_depth import TinyDepth, TinyDepthConfig
@@ -73,6 +78,8 @@ class DepthTrainer(Trainer):
         else:
             if settings.start and not state:
                 checkpoint.load_weights(network, settings.start)
+            if not state:
+                check_own_size(settings.size)
             published = network.encoder.backbone if _begins_published(settings) else None
         super().__init__(settings, network, state, threads=self._parts, pretrained=published)
         self._loader_threads = 2 if device == "cpu" else max(2, (os.cpu_count() or 2) - 1)
@@ -156,6 +163,4 @@ def _check(settings: DepthSettings, resume: bool) -> None:
         raise ConfigError(f"encoder: {settings.encoder!r}; known are {', '.join(SIZES)}.")
     if settings.loss not in LOSSES:
         raise ConfigError(f"loss: {settings.loss!r}; known are {', '.join(LOSSES)}.")
-    if min(settings.size) < 32:
-        raise ConfigError(f"size: {settings.size[0]}x{settings.size[1]}; needed at least 32x32.")
     check_run(settings, resume=resume)

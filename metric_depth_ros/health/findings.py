@@ -1,0 +1,167 @@
+"""What is wrong with inputs although they can be read: one line each with the fix, or None.
+
+The pipeline, the node, offline runs and ``solve`` share them.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from metric_depth_ros.anchors import inside_image
+from metric_depth_ros.errors import InputError
+from metric_depth_ros.geometry import project
+from metric_depth_ros.messages import is_named_rectified
+from metric_depth_ros.types import Camera, FloatArray
+
+# Points that are looked at, evenly spaced in their order.
+_LOOKED_AT = 2000
+# The picture is divided into so many parts each way, to see where points fall whatever their density.
+_PARTS = 8
+# Points of a sensor around the robot are seen in at least so many parts.
+_LEAST_PARTS = 4
+# With so many times the parts seen along x as along z, the geometry alone tells that x is forward.
+_MANY_TIMES = 4
+# Two z axes point the same way: less than 45 degrees apart.
+_SAME_WAY = 0.7
+# Optical axes (x right, y down, z forward) from those of a body (x forward, y left, z up).
+_R_OPTICAL_BODY = np.array([[0, -1, 0], [0, 0, -1], [1, 0, 0]], np.float32)
+# Frames of bodies by convention (REP 103 has _optical behind them for the camera's own).
+_BODY = re.compile(r"(^|[/_])(base|body|frame|link|mount)$")
+# Hardly anything is measured nearer than this many millimetres, or farther than this many metres.
+_MILLIMETRES = 200.0
+_NEARLY_ALL = 0.9
+
+
+def refuse(finding: str | None) -> None:
+    """Raises InputError with a finding, if there is one."""
+    if finding is not None:
+        raise InputError(finding)
+
+
+def frame_not_optical(
+    points: FloatArray, camera: Camera, frame_id: str, points_up: FloatArray | None, *, certain: bool = True
+) -> str | None:
+    """That the image's frame is a body's (x forward, z up), though its picture is an ordinary one.
+
+    Points must be seen if the body's x is taken as the optical axis. Evidence: the points' z axis, which is
+    up for nearly all sensors and maps, is also the frame's; the frame has the name of a body; hardly any
+    point is seen along z. Two of these are certain. A frame with "optical" in its name is believed.
+
+    Args:
+        points: (N, 3) in the image's frame.
+        frame_id: of the image; empty if ``extrinsics`` gives the rotation and not tf.
+        points_up: (3,) z axis of the points' own frame in the image's; None: unknown, or the same frame.
+        certain: False asks for what is likely, but may also be a camera that looks up.
+    """
+    if "optical" in frame_id.lower() or (points_up is not None and points_up[2] < _SAME_WAY):
+        return None
+    few = _some(points)
+    along_x = _parts_seen(few @ _R_OPTICAL_BODY.T, camera)
+    if along_x < _LEAST_PARTS:
+        return None
+    along_z = _parts_seen(few, camera)
+    named = _BODY.search(frame_id.lower()) is not None
+    beside_name = (points_up is not None) + (along_x >= _MANY_TIMES * along_z)
+    if not beside_name or (certain and named + beside_name < 2):
+        return None
+    seen = f"along its z axis {along_z} of {_PARTS**2} parts of the picture have points, along x {along_x}"
+    return _not_optical(frame_id, f"{'is' if certain else 'may be'} no optical frame", seen)
+
+
+def _not_optical(frame_id: str, claim: str, seen: str) -> str:
+    axes = "(x right, y down, z forward)"
+    if not frame_id:
+        return (
+            f"extrinsics.rotation: what it turns to {claim} {axes}: {seen}. Give the rotation to the "
+            "camera's optical frame: [0.5, -0.5, 0.5, 0.5] for a sensor that looks ahead as the camera does."
+        )
+    frame = frame_id.strip("/")
+    child = f"{re.sub('_(link|frame)$', '', frame)}_optical_frame"
+    return (
+        f"image: frame {frame_id!r} {claim} {axes}: {seen}. Let the driver stamp images with {child}, and "
+        "publish that: ros2 run tf2_ros static_transform_publisher --roll -1.5708 --yaw -1.5708 --frame-id "
+        f"{frame} --child-frame-id {child}. If the camera does look along this z axis, give its frame a name "
+        "with optical."
+    )
+
+
+def _parts_seen(points: FloatArray, camera: Camera) -> int:
+    """In how many parts of the picture there are points (N, 3) of the optical frame."""
+    uv, _ = project(points, camera)
+    uv = uv[inside_image(uv, camera.width, camera.height)]
+    column, row = (uv * _PARTS / [camera.width, camera.height]).astype(np.intp).T
+    return len(np.unique(row * _PARTS + column))
+
+
+def _some(points: FloatArray) -> FloatArray:
+    """Evenly spaced points of many."""
+    return points[:: max(1, len(points) // _LOOKED_AT)]
+
+
+def depth_in_view(points: FloatArray, camera: Camera) -> FloatArray:
+    """Depth (M,) of some of the points (N, 3) of the optical frame that are in view, at most about 2000."""
+    uv, depth = project(_some(points), camera)
+    return depth[inside_image(uv, camera.width, camera.height)]
+
+
+def in_millimetres(depth: FloatArray, max_depth_m: float, what: str, setting: str) -> str | None:
+    """That depth (N,) is in millimetres: nearly all is farther than ``max_depth_m`` and than 200 m.
+
+    Args:
+        what, setting: names of the input and of the limit, for the message.
+    """
+    known = depth[depth > 0]
+    if not len(known) or np.mean(known > max(max_depth_m, _MILLIMETRES)) < _NEARLY_ALL:
+        return None
+    return (
+        f"{what}: median depth {np.median(known):.0f} m, beyond {setting} ({max_depth_m:g} m); needed "
+        f"metres. They look like millimetres: divide by 1000. If they are so far away, raise {setting}."
+    )
+
+
+def too_far(depth: FloatArray, max_depth_m: float, what: str, setting: str) -> str | None:
+    """That all of a depth (N,) is farther than ``max_depth_m``; arguments as of ``in_millimetres``."""
+    known = depth[depth > 0]
+    if not len(known) or known.min() <= max_depth_m:
+        return None
+    return (
+        f"{what}: all {len(known)} are beyond {setting} ({max_depth_m:g} m), the nearest at "
+        f"{known.min():.3g} m. Raise {setting}."
+    )
+
+
+def off_by_a_thousand(depth: FloatArray, expected: FloatArray) -> str | None:
+    """That anchors of depth (N,) are not in metres, by the depth (N,) in metres that a prior expects."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = depth / expected
+    ratio = ratio[np.isfinite(ratio)]
+    middle = float(np.median(ratio)) if len(ratio) else 1.0
+    if not (300 < max(middle, 1 / middle) < 3000):
+        return None
+    unit, fix = ("millimetres", "divide") if middle > 1 else ("kilometres", "multiply")
+    return (
+        f"anchors: {middle:.3g} times as deep as the prior expects; needed metres. They look like {unit}: "
+        f"{fix} by 1000."
+    )
+
+
+def rectified_twice(rectification: str, topic: str, camera: Camera) -> str | None:
+    """That an image which its topic's name calls rectified is about to be rectified again."""
+    if rectification != "rectify" or not camera.distorted or not is_named_rectified(topic):
+        return None
+    return (
+        f"input.rectification: rectify, but {topic} has the name of rectified images, and D is not zero: "
+        "they would be rectified twice. Set input.rectification: auto."
+    )
+
+
+def taken_as_rectified(rectification: str, topic: str) -> str | None:
+    """That the name of an image's topic decides that it is not rectified again."""
+    if rectification != "auto" or not is_named_rectified(topic):
+        return None
+    return (
+        f"{topic}: taken as rectified, as it is called; if these images are raw, set input.rectification: "
+        "rectify."
+    )
