@@ -64,6 +64,7 @@ def test_a_latched_camera_info_holds_for_all_images(graph, peer, toy_manifest, f
     for _ in range(5):
         expect_depth(answer())
     peer.stamp_ns -= 50_000_000_000  # a bag loops
+    answer()  # the first image waits for the next, as its stamp alone may be wrong
     expect_depth(answer())
 
 
