@@ -3,7 +3,8 @@
     ros2 launch metric_depth_ros metric_depth.launch.py image:=/camera/image_raw \
         camera_info:=/camera/camera_info anchors:=/lidar/points
 
-An empty argument counts as not given: the parameter file or the default is used.
+An empty argument counts as not given: the parameter file or the default is used. Instead of anchors several
+sensors: sources:=lidar=/lidar/points,vio=/vio/points; their other settings stand in params_file.
 """
 
 from pathlib import Path
@@ -52,6 +53,7 @@ def generate_launch_description():
     arguments = [
         DeclareLaunchArgument("namespace", default_value="", description="namespace of the node"),
         DeclareLaunchArgument("params_file", default_value="", description="ROS 2 parameter file"),
+        DeclareLaunchArgument("sources", default_value="", description="sensors: NAME=TOPIC,NAME=TOPIC"),
         DeclareLaunchArgument(
             "log_level",
             default_value="info",
@@ -94,9 +96,31 @@ def start_node(context):
             output="screen",
             parameters=[*parameter_files(given("params_file")), *([settings] if settings else [])],
             remappings=[(topic, given(name)) for name, topic in TOPICS.items() if given(name) != topic],
-            arguments=[*arguments, "--ros-args", "--log-level", given("log_level")],
+            arguments=[
+                *arguments,
+                "--ros-args",
+                "--log-level",
+                given("log_level"),
+                *source_arguments(given("sources")),
+            ],
         )
     ]
+
+
+def source_arguments(text):
+    """Arguments of a node for sources of anchors: NAME=TOPIC, separated by commas.
+
+    Raises:
+        ConfigError: it is something else, or names that are not allowed.
+    """
+    topics = dict(part.strip().partition("=")[::2] for part in text.split(",") if part.strip())
+    settings = {f"sources.{name}.topic": topic for name, topic in topics.items()}
+    try:
+        config.from_flat({"anchors.sources": [*topics], **settings})
+    except ConfigError as error:
+        raise ConfigError(f"sources:={text}: {error}") from None
+    named = {"anchors.sources": f"[{','.join(topics)}]", **settings} if topics else {}
+    return [word for name, value in named.items() for word in ("-p", f"{name}:={value}")]
 
 
 def parameter_files(path):

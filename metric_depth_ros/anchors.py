@@ -2,39 +2,74 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
-from metric_depth_ros.config import AnchorsConfig
-from metric_depth_ros.geometry import project
-from metric_depth_ros.types import Anchors, BoolArray, Camera, FloatArray, IntArray
+from metric_depth_ros.config import AnchorsConfig, Config, anchors_of
+from metric_depth_ros.geometry import possibly_seen, project
+from metric_depth_ros.types import Anchors, BoolArray, Camera, FloatArray, IntArray, SourcePoints
 
 # Cells of the depth buffer that finds occluded points, in pixels: small enough that the ground, seen
 # at a grazing angle, stays within occlusion_ratio inside one cell.
 _CELL_PX = 2
 
 
-def build_anchors(points_camera: FloatArray, camera: Camera, config: AnchorsConfig) -> Anchors:
+def fuse_anchors(
+    sources: Sequence[SourcePoints], camera: Camera, config: Config
+) -> tuple[Anchors, dict[str, int]]:
+    """Anchors of all sources together, and how many of them are each source's.
+
+    Every source has its own sigma, and its own points alone show which are occluded. Where several have
+    anchors in one square of the grid, the one with the smallest sigma relative to its depth is kept.
+    """
+    settings = [anchors_of(config, source.name, source.model) for source in sources]
+    found = [
+        build_anchors(source.points, camera, own, source.sigma)
+        for source, own in zip(sources, settings, strict=True)
+    ]
+    if len(found) == 1:
+        return found[0], {sources[0].name: len(found[0])}
+    anchors = Anchors(
+        *(np.concatenate([getattr(each, part) for each in found]) for part in ("uv", "depth", "sigma"))
+    )
+    of_source = np.repeat(np.arange(len(found)), [len(each) for each in found])
+    if config.anchors.grid_px:
+        square, squares = _squares(anchors.uv, camera, config.anchors.grid_px)
+        kept = _least_of_each(square, squares, anchors.sigma / anchors.depth, anchors.depth)
+        anchors, of_source = anchors.take(kept), of_source[kept]
+    counts = np.bincount(of_source, minlength=len(found)).tolist()
+    return anchors, {source.name: count for source, count in zip(sources, counts, strict=True)}
+
+
+def build_anchors(
+    points_camera: FloatArray, camera: Camera, config: AnchorsConfig, sigma: FloatArray | None = None
+) -> Anchors:
     """Anchors from the usable points of a cloud, in no particular order.
 
     Args:
         points_camera: (N, 3) metres in the optical frame; rows that are not finite are dropped.
         camera: the image the anchors are for, distorted or not.
         config: depth range, occlusion window, thinning grid and the sensor's sigma.
+        sigma: (N,) metres, error of each point beside the sensor's; None: none.
     """
-    uv, depth = project(points_camera, camera)
+    near = possibly_seen(points_camera, camera)
+    uv, depth = project(np.take(points_camera, near, axis=0), camera)
     usable = inside_image(uv, camera.width, camera.height)
     usable &= (depth >= config.min_depth_m) & (depth <= config.max_depth_m)
     chosen = np.flatnonzero(usable)
-    uv, depth = uv[chosen], depth[chosen]
+    uv, depth = np.take(uv, chosen, axis=0), depth[chosen]
+    noise = depth_sigma(depth, config)
+    if sigma is not None:
+        noise = np.hypot(noise, sigma[near[chosen]])
+    anchors = Anchors(uv, depth, noise)
     if config.occlusion_window_px:
         hidden = occluded(uv, depth, camera, config.occlusion_window_px, config.occlusion_ratio)
-        seen = np.flatnonzero(~hidden)
-        uv, depth = uv[seen], depth[seen]
+        anchors = anchors.take(np.flatnonzero(~hidden))
     if config.grid_px:
-        kept = thinned(uv, depth, camera, config.grid_px)
-        uv, depth = uv[kept], depth[kept]
-    return Anchors(uv, depth, depth_sigma(depth, config))
+        anchors = anchors.take(thinned(anchors.uv, anchors.depth, camera, config.grid_px))
+    return anchors
 
 
 def depth_sigma(depth: FloatArray, config: AnchorsConfig) -> FloatArray:
@@ -68,33 +103,44 @@ def occluded(uv: FloatArray, depth: FloatArray, camera: Camera, window_px: int, 
     nearest = _lowest(depth, cell, rows * columns).reshape(rows, columns)
 
     reach = max(1, window_px // _CELL_PX)
-    vertical = np.ones((reach, 3), np.uint8)
-    above = np.full_like(nearest, np.inf)
-    above[1:] = cv2.erode(nearest, vertical, anchor=(1, reach - 1))[:-1]
-    below = np.full_like(nearest, np.inf)
-    below[:-1] = cv2.erode(nearest, vertical, anchor=(1, 0))[1:]
-    left = np.full_like(nearest, np.inf)
-    left[:, 1:] = cv2.erode(nearest, vertical.T, anchor=(reach - 1, 1))[:, :-1]
-    right = np.full_like(nearest, np.inf)
-    right[:, :-1] = cv2.erode(nearest, vertical.T, anchor=(0, 1))[:, 1:]
-
-    surrounded = np.minimum(np.maximum(above, below), np.maximum(left, right))
+    vertical, across = np.ones((reach, 3), np.uint8), np.ones((3, reach), np.uint8)
+    # In place: the memory of many arrays of the image's size costs more than what is computed in them.
+    above, below, left, right = np.full((4, rows, columns), np.inf, nearest.dtype)
+    for seen, kernel, side, anchor in (
+        (nearest[:-1], vertical, above[1:], (1, reach - 1)),
+        (nearest[1:], vertical, below[:-1], (1, 0)),
+        (nearest[:, :-1], across, left[:, 1:], (reach - 1, 1)),
+        (nearest[:, 1:], across, right[:, :-1], (0, 1)),
+    ):
+        if seen.size:
+            cv2.erode(seen, kernel, side, anchor=anchor)
+    surrounded = np.maximum(above, below, out=above)
+    np.minimum(surrounded, np.maximum(left, right, out=left), out=surrounded)
     hidden: BoolArray = surrounded.reshape(-1)[cell] < depth * (1 - ratio)
     return hidden
 
 
 def thinned(uv: FloatArray, depth: FloatArray, camera: Camera, grid_px: int) -> IntArray:
     """Indices of at most one point per grid square: the one nearest to the square's centre."""
-    columns = -(-camera.width // grid_px)
-    squares = columns * -(-camera.height // grid_px)
-    square = _square(uv, grid_px, columns)
-    offset = np.mod(uv, grid_px) - grid_px / 2
-    distance = np.einsum("ni,ni->n", offset, offset)
-    first = np.flatnonzero(distance <= _lowest(distance, square, squares)[square])
+    square, squares = _squares(uv, camera, grid_px)
+    offset = uv - (np.floor(uv / np.float32(grid_px)) + np.float32(0.5)) * np.float32(grid_px)
+    distance = offset[:, 0] ** 2 + offset[:, 1] ** 2
     # Of several at one place the nearest to the camera is kept, independent of their order.
-    first = first[depth[first] <= _lowest(depth[first], square[first], squares)[square[first]]]
+    return _least_of_each(square, squares, distance, depth)
+
+
+def _squares(uv: FloatArray, camera: Camera, grid_px: int) -> tuple[IntArray, int]:
+    """Index (N,) of the grid square that holds each pixel (N, 2), and the number of squares."""
+    columns = -(-camera.width // grid_px)
+    return _square(uv, grid_px, columns), columns * -(-camera.height // grid_px)
+
+
+def _least_of_each(square: IntArray, squares: int, first: FloatArray, second: FloatArray) -> IntArray:
+    """Index of one element per square: the one with the lowest ``first``, then the lowest ``second``."""
+    least = np.flatnonzero(first <= _lowest(first, square, squares)[square])
+    least = least[second[least] <= _lowest(second[least], square[least], squares)[square[least]]]
     chosen = np.full(squares, -1, np.intp)
-    chosen[square[first]] = first
+    chosen[square[least]] = least
     return chosen[chosen >= 0]
 
 

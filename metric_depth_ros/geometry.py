@@ -93,6 +93,30 @@ def project(points: FloatArray, camera: Camera) -> tuple[FloatArray, FloatArray]
     return np.stack([u, v]).T, z
 
 
+def possibly_seen(points: FloatArray, camera: Camera) -> IntArray:
+    """Indices (M,) of points (N, 3) in the frame of the camera that may lie inside the image, or near it.
+
+    In a scan all around few do, and to find these is quicker than to project all.
+    """
+    if not len(points):
+        return np.empty(0, np.intp)
+    columns = cv2.split(np.ascontiguousarray(points, np.float32).reshape(-1, 1, 3))
+    x, y, z = (
+        column.ravel() - np.float32(at) if at else column.ravel()
+        for column, at in zip(columns, camera.position_m, strict=True)
+    )
+    seen = (z > 0) & (z < np.inf)
+    if camera.distorted:
+        return np.flatnonzero(seen & np.isfinite(x) & np.isfinite(y))
+    # Pixels times z, a pixel more on each side: the exact test is that of what is left.
+    K, size = camera.K.astype(np.float32), (camera.width, camera.height)
+    with np.errstate(over="ignore", invalid="ignore"):
+        across = x * K[0, 0] + y * K[0, 1] if K[0, 1] else x * K[0, 0]
+        for axis, pixel_z in enumerate((across, y * K[1, 1])):
+            seen &= (pixel_z >= (-1 - K[axis, 2]) * z) & (pixel_z <= (size[axis] - K[axis, 2]) * z)
+    return np.flatnonzero(seen)
+
+
 def _distort(xy: FloatArray, camera: Camera) -> FloatArray:
     """Distorted normalised coordinates (N, 2) of undistorted ones; NaN beyond the model's fold."""
     radius = np.hypot(xy[:, 0], xy[:, 1])

@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from metric_depth_ros.anchors import build_anchors, sample_bilinear
+from metric_depth_ros.anchors import fuse_anchors, sample_bilinear
 from metric_depth_ros.config import Config, EngineConfig
 from metric_depth_ros.depth import published
 from metric_depth_ros.engines import BUNDLED, BUNDLED_WITH_BASIS, build_engine
@@ -24,6 +24,7 @@ from metric_depth_ros.regions import build_segmenter
 from metric_depth_ros.regions.merging import few_enough
 from metric_depth_ros.share import share_path
 from metric_depth_ros.solvers import Solver, build_solver, check_sigma, prior_depth
+from metric_depth_ros.sync import all_points
 from metric_depth_ros.types import (
     Anchors,
     Camera,
@@ -39,6 +40,7 @@ from metric_depth_ros.types import (
     Sample,
     Segmenter,
     SolverInput,
+    SourcePoints,
 )
 
 
@@ -53,6 +55,7 @@ class Result:
         anchors: the anchors given to the solver.
         sample: the input.
         timings: seconds by stage.
+        anchors_by_source: number of anchors by the source that they come from.
         doubts: what may be wrong with the input, each in one line with the fix.
     """
 
@@ -62,6 +65,7 @@ class Result:
     anchors: Anchors
     sample: Sample
     timings: dict[str, float]
+    anchors_by_source: Mapping[str, int] = field(default_factory=dict)
     doubts: tuple[str, ...] = ()
 
     @property
@@ -92,6 +96,7 @@ class Perceived:
     regions: IntArray | None
     sample: Sample
     timings: dict[str, float]
+    anchors_by_source: Mapping[str, int]
     prior: Prior | None = None
     doubts: tuple[str, ...] = ()
 
@@ -182,7 +187,7 @@ class MetricDepthPipeline:
             regions = self._given_regions(sample, image) if self._segmenter is None else None
         with clock("anchors"):
             doubts = self._doubts(sample)
-            anchors = self._anchors(sample, camera)
+            anchors, by_source = self._anchors(sample, camera)
         with clock("engine"):
             focus_m = self.config.solver.focus_m or None
             relative = self.engine.predict(image, focus_m=focus_m, camera=camera)
@@ -191,7 +196,9 @@ class MetricDepthPipeline:
             with clock("prior"):
                 told = self.config.solver.description
                 prior = self._prior(PriorInput(image, relative, camera, focus_m, told))
-        return Perceived(relative, camera, image, anchors, regions, sample, clock.seconds, prior, doubts)
+        return Perceived(
+            relative, camera, image, anchors, regions, sample, clock.seconds, by_source, prior, doubts
+        )
 
     def solve(self, perceived: Perceived) -> Result:
         """Second half of ``process``. Another thread may run ``perceive`` on the next sample meanwhile."""
@@ -227,7 +234,10 @@ class MetricDepthPipeline:
             solve = self._solver.solve if len(anchors) or self.remembers else prior_depth
             metric = published(solve(given), self.config)
         metric = replace(metric, info={"scale_from": _scale_from(metric.info), **metric.info})
-        return Result(metric, camera, image, anchors, perceived.sample, clock.seconds, perceived.doubts)
+        return Result(
+            metric, camera, image, anchors, perceived.sample, clock.seconds,
+            perceived.anchors_by_source, perceived.doubts,
+        )  # fmt: skip
 
     def _pose(self, sample: Sample) -> FloatArray | None:
         """T_fixed_camera of the prepared image, which is in the raw frame if it is not rectified."""
@@ -286,26 +296,31 @@ class MetricDepthPipeline:
             self._rectifier = Rectifier(camera, wanted)
         return self._rectifier
 
-    def _anchors(self, sample: Sample, camera: Camera) -> Anchors:
-        points = sample.points_camera
+    def _anchors(self, sample: Sample, camera: Camera) -> tuple[Anchors, dict[str, int]]:
+        """Anchors of all sources, and their number by source."""
+        given = sample.sources or (SourcePoints("anchors", sample.points_camera),)
         if self.config.input.rectification == "none" and sample.rectification is not None:
             # Points are in the rectified frame, the image that is kept is the raw one.
-            points = points @ sample.rectification.R.astype(np.float32)
-        anchors = build_anchors(points, camera, self.config.anchors)
+            R = sample.rectification.R.astype(np.float32)
+            given = tuple(replace(source, points=source.points @ R) for source in given)
+        anchors, counts = fuse_anchors(given, camera, self.config)
+        points = all_points(given)
         far = self._too_far(points, camera, len(anchors))
         needed = 0 if self._prior is not None else self.config.anchors.min_count
         if len(anchors) < needed and self.remembers:
             # The solver uses its memory, or raises AnchorError.
-            anchors = anchors.take(np.zeros(0, np.intp))
+            anchors, counts = anchors.take(np.zeros(0, np.intp)), dict.fromkeys(counts, 0)
         elif len(anchors) < needed:
+            each = ", ".join(f"{s.name} {counts[s.name]} of {len(s.points)}" for s in given)
             why = far or (
                 "Check that the cloud covers the image and that its transform is right, or lower "
                 "anchors.min_count."
             )
             raise AnchorError(
-                f"anchors: {len(anchors)} usable of {len(sample.points_camera)} points, need {needed}. {why}"
+                f"anchors: {len(anchors)} usable of {len(points)} points, need {needed}"
+                f"{f' ({each})' if len(given) > 1 else ''}. {why}"
             )
-        return anchors
+        return anchors, counts
 
     def _too_far(self, points: FloatArray, camera: Camera, usable: int) -> str | None:
         """Why most points are too far to be used.

@@ -5,16 +5,26 @@ The choice depends on stamps alone, so that the live node and an offline run cho
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from metric_depth_ros.config import Config, ExtrinsicsConfig, SyncConfig
-from metric_depth_ros.errors import TransformError
+from metric_depth_ros import messages
+from metric_depth_ros.config import (
+    MODELS,
+    Config,
+    ExtrinsicsConfig,
+    SourceConfig,
+    SyncConfig,
+    model_of,
+    sync_of,
+)
+from metric_depth_ros.errors import MetricDepthError, TransformError
 from metric_depth_ros.geometry import rigid_transform, transform_points
-from metric_depth_ros.types import Cloud, FloatArray, TransformSource
+from metric_depth_ros.types import Camera, Cloud, FloatArray, SourcePoints, TransformSource
 
 _CAPACITY = 32
 # Smaller steps back are messages out of order, which the choice by stamps handles.
@@ -101,6 +111,11 @@ class CloudRing:
     def __len__(self) -> int:
         return len(self._clouds)
 
+    @property
+    def newest_ns(self) -> int:
+        """Newest stamp; before all times without a cloud."""
+        return max(map(_stamp, self._clouds), default=-(2**63))
+
     def add(self, cloud: Cloud) -> None:
         """Adds a cloud; drops the one received first when there are too many."""
         self._clouds.append(cloud)
@@ -135,6 +150,68 @@ class CloudRing:
         return stamp_ns + _ns(self.config.max_cloud_lead_s)
 
 
+class Source:
+    """Buffer of one source of anchors: reads its messages, and knows those of an image. Not thread safe.
+
+    Attributes:
+        name: of the source; one that the settings do not name is the topic without a name.
+        kind: type of its messages, a key of ``messages.SENSOR_TYPES``.
+        model: what measures; empty for the topic without a name.
+        ring: its clouds.
+    """
+
+    def __init__(self, name: str, kind: str, config: Config) -> None:
+        self.name, self.kind = name, kind
+        self.ring = CloudRing(config.sync)
+        self.configure(config)
+
+    def configure(self, config: Config) -> None:
+        """Takes new settings, from the next message and image on."""
+        self._config, self._own = config, config.sources.get(self.name, SourceConfig())
+        self.model = model_of(config, self.name, self.kind)
+        self.ring.config = sync_of(config, self.name, self.model)
+
+    @property
+    def offset_ns(self) -> int:
+        """What is added to the stamps of its messages."""
+        return _ns(self._own.time_offset_s)
+
+    def read(self, message: Any, camera: Camera | None = None, stamp_ns: int | None = None) -> Cloud:
+        """The cloud of a message, with frame and stamp as the settings say.
+
+        Args:
+            camera: of a depth image.
+            stamp_ns: its time before the settings' offset, if not the one in its header.
+
+        Raises InputError as ``messages.read_cloud`` does.
+        """
+        cloud = messages.read_cloud(message, self.kind, camera, stamp_ns)
+        frame_id = self._own.frame or cloud.frame_id
+        return replace(cloud, frame_id=frame_id, stamp_ns=cloud.stamp_ns + self.offset_ns)
+
+    def select(self, stamp_ns: int, frame_id: str) -> list[Cloud]:
+        """Clouds of an image in a frame, oldest first.
+
+        A model may assume that points keep their place. Those in the camera's own frame do not: unless the
+        source itself says how many to merge, only the newest counts then, as of a sensor on the robot.
+        """
+        chosen = self.ring.select(stamp_ns)
+        sync = self._config.sync
+        assumed = self.model and MODELS[self.model].in_fixed_frame and not self._own.accumulate
+        if assumed and not sync.fixed_frame and any(_same(c.frame_id, frame_id) for c in chosen):
+            first_ns = stamp_ns - _ns(sync.max_cloud_age_s)
+            return [cloud for cloud in chosen[-1:] if cloud.stamp_ns >= first_ns]
+        return chosen
+
+    def awaits(self, stamp_ns: int) -> bool:
+        """Whether a cloud for this image is still expected of a sensor that has not fallen silent."""
+        return self.ring.awaits(stamp_ns) and self.ring.newest_ns >= stamp_ns - _JUMP_NS
+
+
+def _same(frame: str, other: str) -> bool:
+    return frame.lstrip("/") == other.lstrip("/")
+
+
 def _stamp(cloud: Cloud) -> int:
     return cloud.stamp_ns
 
@@ -149,46 +226,135 @@ def gather_points(
     """Points (N, 3) float32 of all clouds, in the image's frame at the image's time.
 
     With ``sync.fixed_frame`` set, a cloud is moved from its own time to the image's through that frame;
-    without, the time difference is ignored.
+    without, the time difference is ignored. Clouds from before the transforms began are left out.
 
     Raises:
-        TransformError: a transform is missing, or the image names no frame.
+        TransformError: a transform of the newest cloud is missing, or the image names no frame.
     """
-    moved = [
-        transform_points(_T_image_cloud(cloud, frame_id, stamp_ns, transforms, config), cloud.points)
-        for cloud in clouds
-    ]
+    return _moved(_placed(clouds, frame_id, stamp_ns, transforms, config))
+
+
+def gather_sources(
+    chosen: Iterable[tuple[Source, Sequence[Cloud]]],
+    frame_id: str,
+    stamp_ns: int,
+    transforms: TransformSource,
+    config: Config,
+    refused: Callable[[str, MetricDepthError], None],
+) -> tuple[SourcePoints, ...]:
+    """Points of every source that has some, as of ``gather_points``, with what is known of their error.
+
+    ``refused`` is called with name and error of a source whose points cannot be moved, if others' can.
+
+    Raises:
+        TransformError: no source's points can be moved.
+    """
+    found: list[SourcePoints] = []
+    failed: dict[str, TransformError] = {}
+    for source, clouds in chosen:
+        try:
+            placed = _placed(clouds, frame_id, stamp_ns, transforms, config)
+        except TransformError as error:
+            failed[source.name] = error
+        else:
+            found.append(SourcePoints(source.name, _moved(placed), source.model, _sigma(placed)))
+    if failed and not any(len(source.points) for source in found):
+        raise next(iter(failed.values()))
+    for name, reason in failed.items():
+        refused(name, reason)
+    return tuple(found)
+
+
+def all_points(sources: Sequence[SourcePoints]) -> FloatArray:
+    """Points (N, 3) of all sources, in their order."""
+    if len(sources) == 1:
+        return sources[0].points
+    return np.concatenate([np.empty((0, 3), np.float32), *(source.points for source in sources)])
+
+
+def _placed(
+    clouds: Sequence[Cloud], frame_id: str, stamp_ns: int, transforms: TransformSource, config: Config
+) -> list[tuple[Cloud, FloatArray]]:
+    """Clouds with their T_image_cloud (4, 4), oldest first, from the first on that can be placed."""
+    places = _Places(frame_id, stamp_ns, transforms, config)
+    placed: list[tuple[Cloud, FloatArray]] = []
+    for cloud in reversed(clouds):
+        try:
+            placed.append((cloud, places.of(cloud)))
+        except TransformError:
+            if not placed:
+                raise
+            break
+    return placed[::-1]
+
+
+def _moved(placed: Sequence[tuple[Cloud, FloatArray]]) -> FloatArray:
+    """Points (N, 3) of all clouds in the image's frame."""
+    moved = [transform_points(T, cloud.points) for cloud, T in placed]
     return np.concatenate(moved) if moved else np.empty((0, 3), np.float32)
 
 
 def points_up(
-    clouds: Sequence[Cloud], frame_id: str, stamp_ns: int, transforms: TransformSource, config: Config
+    chosen: Iterable[tuple[Source, Sequence[Cloud]]],
+    frame_id: str,
+    stamp_ns: int,
+    transforms: TransformSource,
+    config: Config,
 ) -> FloatArray | None:
-    """Z axis (3,) of the newest cloud's frame in the image's; None without a cloud, or in the same frame.
+    """Z axis (3,) of a sensor's frame in the image's; None without a sensor in another frame, whose z is up.
 
-    Raises TransformError as ``gather_points`` does.
+    Depth cameras do not count: their z is forward.
     """
-    if not clouds or clouds[-1].frame_id.lstrip("/") == frame_id.lstrip("/"):
+    places = _Places(frame_id, stamp_ns, transforms, config)
+    for source, clouds in chosen:
+        if clouds and source.kind not in messages.NEED_CAMERA and not _same(clouds[-1].frame_id, frame_id):
+            with suppress(TransformError):
+                return places.of(clouds[-1])[:3, 2]
+    return None
+
+
+def _sigma(placed: Sequence[tuple[Cloud, FloatArray]]) -> FloatArray | None:
+    """Sigma (N,) of all points, 0 for those whose messages tell none; None if none does."""
+    if all(cloud.sigma is None for cloud, _ in placed):
         return None
-    return _T_image_cloud(clouds[-1], frame_id, stamp_ns, transforms, config)[:3, 2]
+    return np.concatenate(
+        [
+            np.zeros(len(cloud.points), np.float32) if cloud.sigma is None else cloud.sigma
+            for cloud, _ in placed
+        ]
+    )
 
 
-def _T_image_cloud(
-    cloud: Cloud, frame_id: str, stamp_ns: int, transforms: TransformSource, config: Config
-) -> FloatArray:
-    if config.extrinsics.source == "parameters":
-        return T_camera_lidar(config.extrinsics)
-    if not frame_id or not cloud.frame_id:
-        which = "the image" if not frame_id else "the cloud"
-        raise TransformError(
-            f"tf: {which} has no frame_id; needed one to look up where the points are. "
-            "Set it in the driver, or set extrinsics.source: parameters."
-        )
-    if config.sync.fixed_frame:
-        return transforms.lookup_through(
-            frame_id, stamp_ns, cloud.frame_id, cloud.stamp_ns, config.sync.fixed_frame
-        )
-    return transforms.lookup(frame_id, cloud.frame_id, stamp_ns)
+class _Places:
+    """Where clouds are in one image; nothing is looked up twice."""
+
+    def __init__(self, frame_id: str, stamp_ns: int, transforms: TransformSource, config: Config) -> None:
+        self._frame_id, self._stamp_ns = frame_id, stamp_ns
+        self._transforms, self._config = transforms, config
+        self._looked_up: dict[str, FloatArray] = {}
+
+    def of(self, cloud: Cloud) -> FloatArray:
+        """T_image_cloud (4, 4). Raises TransformError."""
+        if self._config.extrinsics.source == "parameters":
+            return T_camera_lidar(self._config.extrinsics)
+        if not self._frame_id or not cloud.frame_id:
+            which = "the image" if not self._frame_id else "the cloud"
+            raise TransformError(
+                f"tf: {which} has no frame_id; needed one to look up where the points are. "
+                "Set it in the driver, or set extrinsics.source: parameters."
+            )
+        fixed = self._config.sync.fixed_frame
+        if not fixed or _same(fixed, cloud.frame_id):
+            return self._of_frame(cloud.frame_id)
+        if fixed not in cloud.places:
+            cloud.places[fixed] = self._transforms.lookup(fixed, cloud.frame_id, cloud.stamp_ns)
+        return self._of_frame(fixed) @ cloud.places[fixed]
+
+    def _of_frame(self, frame: str) -> FloatArray:
+        """T_image_frame (4, 4) at the image's time."""
+        if frame not in self._looked_up:
+            self._looked_up[frame] = self._transforms.lookup(self._frame_id, frame, self._stamp_ns)
+        return self._looked_up[frame]
 
 
 def T_fixed_camera(

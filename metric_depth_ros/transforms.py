@@ -49,12 +49,6 @@ class TransformTree:
         T_common_source = self._chain(path_source, stamp_ns)
         return np.linalg.inv(T_common_target) @ T_common_source
 
-    def lookup_through(
-        self, target: str, target_ns: int, source: str, source_ns: int, fixed: str
-    ) -> FloatArray:
-        """T (4, 4) from ``source`` at ``source_ns`` to ``target`` at ``target_ns`` through ``fixed``."""
-        return self.lookup(target, fixed, target_ns) @ self.lookup(fixed, source, source_ns)
-
     def frames(self) -> set[str]:
         """Every frame that has a parent or a child."""
         return {*self._edges, *(edge.parent for edge in self._edges.values())}

@@ -108,11 +108,32 @@ class Cloud:
     """Points of one sensor at one time: (N, 3) metres in ``frame_id``, NaN rows are unknown.
 
     Float64 stays so until the points are in the camera's frame: coordinates of a map may be large.
+    ``sigma`` (N,) is what the message tells of each point's error, metres; None: nothing. ``places`` keeps
+    T_fixed_cloud (4, 4) at its time by the fixed frame, from when it was looked up.
     """
 
     points: FloatArray
     frame_id: str
     stamp_ns: int
+    sigma: FloatArray | None = None
+    places: dict[str, FloatArray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class SourcePoints:
+    """Points of one source of anchors that belong to an image.
+
+    Attributes:
+        name: of the source, as in the setting anchors.sources.
+        points: (N, 3) metres in the camera's optical frame at the image's time.
+        model: sensor model, which sets what the source's settings leave out; empty: the settings of anchors.
+        sigma: (N,) metres, what the messages tell of each point's error, beside the model's; None: nothing.
+    """
+
+    name: str
+    points: FloatArray
+    model: str = ""
+    sigma: FloatArray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +144,7 @@ class Sample:
         image: (H, W, 3) uint8 RGB, the size of ``camera``.
         points_camera: (N, 3) metres in the camera's optical frame at the image's time.
         cloud_stamps_ns: stamps of the clouds the points came from; empty if no cloud matched.
+        sources: the same points by the source that they come from; empty: they are all of one sensor.
         regions: (h, w) region labels from another source, whole numbers from 0; any size, same view.
         points_held_out: (M, 3) metres, hidden from the solver, to measure its error; None: no such points.
         rectification: how to rectify the image; None keeps ``camera.K``.
@@ -141,6 +163,7 @@ class Sample:
     regions: IntArray | None = None
     T_fixed_camera: FloatArray | None = None
     points_up: FloatArray | None = None
+    sources: tuple[SourcePoints, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +185,9 @@ class Anchors:
 
     def take(self, which: IntArray | BoolArray) -> Anchors:
         """The anchors at an index array or boolean mask (N,)."""
-        return Anchors(self.uv[which], self.depth[which], self.sigma[which])
+        rows = np.flatnonzero(which) if np.asarray(which).dtype == bool else which
+        # Many times quicker than uv[rows].
+        return Anchors(np.take(self.uv, rows, axis=0), self.depth[rows], self.sigma[rows])
 
 
 # Names of a network's features that a basis generator gives; files call the misfit "spread".
@@ -270,12 +295,6 @@ class TransformSource(Protocol):
 
     def lookup(self, target: str, source: str, stamp_ns: int) -> FloatArray:
         """Transform T_target_source (4, 4) at ``stamp_ns``. Raises TransformError."""
-        ...
-
-    def lookup_through(
-        self, target: str, target_ns: int, source: str, source_ns: int, fixed: str
-    ) -> FloatArray:
-        """Transform (4, 4) from ``source`` at one time to ``target`` at another, through a fixed frame."""
         ...
 
 

@@ -1,10 +1,10 @@
-"""Simulated metric sensors: map points of visual odometry, radar, range finder.
+"""Simulated metric sensors: map points of visual odometry, radar, range finder, depth camera.
 
 LiDARs are in ``lidars``.
 
 Rays start at the sensor and hit the scene's exact surfaces, so camera and sensor see different surfaces, as
 on a robot (parallax). A sensor's own frame is as in ROS, x forward, y left, z up; map points of visual
-odometry are in the camera's optical frame.
+odometry and a depth camera's frame are optical.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 
 from metric_depth_ros.datasets.shard_layout import Scan
-from metric_depth_ros.geometry import unproject
-from metric_depth_ros.types import FloatArray
+from metric_depth_ros.geometry import pixel_rays, unproject
+from metric_depth_ros.types import Camera, FloatArray
 from metric_depth_synthetic.scene import LABELS
 from metric_depth_synthetic.world import World
 
@@ -74,6 +74,7 @@ class VioPoints:
 
     Attributes:
         count: largest number of corners.
+        mapped: how many of them, drawn at random, become points; None: all.
         spacing_px: smallest distance between two.
         noise: k in 1/m: pixels of error / (focal length * baseline).
         pixel_sigma: standard deviation of the corners' positions.
@@ -82,6 +83,7 @@ class VioPoints:
     """
 
     count: int = 300
+    mapped: int | None = None
     spacing_px: float = 5.0
     noise: float = 0.01
     pixel_sigma: float = 0.4
@@ -95,7 +97,9 @@ class VioPoints:
         uv = np.zeros((0, 2)) if corners is None else np.rint(corners.reshape(-1, 2).astype(np.float64))
         u, v = uv.T.astype(np.intp)
         z = view.depth[v, u].astype(np.float64)
-        mapped = z <= self.max_depth_m
+        mapped = np.flatnonzero(z <= self.max_depth_m)
+        if self.mapped is not None:
+            mapped = rng.permutation(mapped)[: self.mapped]
         uv, z, thing = uv[mapped], z[mapped], view.instances[v, u][mapped].astype(np.int32)
         wrong = np.zeros(len(z), bool)
         if noise and len(z):
@@ -217,6 +221,56 @@ class RangeFinder:
         points = np.array([[range_m, 0, 0]], np.float32)[: int(heard)]
         thing = hits.thing[[ray]].astype(np.int32)[: int(heard)]
         return Scan(points, thing, np.zeros(len(points), bool), self.T_camera_sensor)
+
+
+def _beside(x: float, y: float, z: float) -> FloatArray:
+    """T_camera_sensor (4, 4) of another optical frame at a place in the camera's."""
+    T = np.eye(4)
+    T[:3, 3] = x, y, z
+    return T
+
+
+@dataclass(frozen=True, eq=False)
+class DepthCamera:
+    """Depth camera beside the camera, as stereo with a projector: noise grows with depth squared, and holes.
+
+    Attributes:
+        camera: its own calibration.
+        noise: standard deviation of depth / depth^2, 1/m.
+        grazing: surfaces seen at a smaller cosine of the angle of incidence are not measured.
+        edge: where depth changes by more than this fraction to a neighbour, it is not measured.
+        blobs: fraction of the image lost in patches (reflections, no texture).
+    """
+
+    camera: Camera = field(
+        default_factory=lambda: Camera(212, 120, np.array([[160.0, 0, 105.5], [0, 160, 59.5], [0, 0, 1]]))
+    )
+    min_depth_m: float = 0.3
+    max_depth_m: float = 6.0
+    noise: float = 0.004
+    grazing: float = 0.15
+    edge: float = 0.1
+    blobs: float = 0.15
+    T_camera_sensor: FloatArray = field(default_factory=lambda: _beside(0.06, 0.02, 0.0))
+
+    def image(
+        self, world: World, T_world_camera: FloatArray, rng: np.random.Generator, *, noise: bool = True
+    ) -> FloatArray:
+        """Depth image (H, W) in metres, NaN where not measured; ``noise=False``: exact, without holes."""
+        rays = pixel_rays(self.camera)
+        T = np.asarray(T_world_camera @ self.T_camera_sensor, np.float32)
+        hits = world.cast(T[:3, 3], rays.reshape(-1, 3) @ T[:3, :3].T)
+        depth = hits.range_m.reshape(rays.shape[:2])
+        lost = (depth < self.min_depth_m) | (depth > self.max_depth_m)
+        if noise:
+            lost |= hits.cosine.reshape(depth.shape) < self.grazing
+            around, near = np.ones((3, 3), np.uint8), np.minimum(depth, np.float32(2 * self.max_depth_m))
+            lost |= cv2.dilate(near, around) > (1 + self.edge) * cv2.erode(near, around)
+            patches = cv2.resize(rng.random((8, 12)), depth.shape[::-1], interpolation=cv2.INTER_CUBIC)
+            lost |= patches < np.quantile(patches, self.blobs)
+            with np.errstate(invalid="ignore"):
+                depth = depth + self.noise * depth**2 * rng.normal(0, 1, depth.shape)
+        return np.where(lost, np.nan, depth).astype(np.float32)
 
 
 def from_angles(azimuths_deg: FloatArray, elevations_deg: FloatArray) -> FloatArray:

@@ -57,14 +57,19 @@ class Ros1Bag:
         self.camera_info_of(messages.camera_info_fields(camera), stamp_ns, recorded_ns, frame_id)
 
     def camera_info_of(
-        self, fields: Any, stamp_ns: int, recorded_ns: int | None = None, frame_id: str = "camera"
+        self,
+        fields: Any,
+        stamp_ns: int,
+        recorded_ns: int | None = None,
+        frame_id: str = "camera",
+        topic: str = "/camera_info",
     ) -> None:
         fields = {name.upper() if len(name) == 1 else name: value for name, value in fields.items()}
         roi = self.make(
             "sensor_msgs/msg/RegionOfInterest", x_offset=0, y_offset=0, height=0, width=0, do_rectify=False
         )
         fields.update(binning_x=0, binning_y=0, roi=roi)
-        self._add("/camera_info", "sensor_msgs/msg/CameraInfo", fields, stamp_ns, frame_id, recorded_ns)
+        self._add(topic, "sensor_msgs/msg/CameraInfo", fields, stamp_ns, frame_id, recorded_ns)
 
     def cloud(
         self,
@@ -73,6 +78,7 @@ class Ros1Bag:
         *,
         index: int = 0,
         frame_id: str = "camera",
+        topic: str = "/anchors",
         **changes: Any,
     ) -> None:
         fields = {**messages.points_fields(points_of(index)), **changes}
@@ -80,7 +86,7 @@ class Ros1Bag:
             self.make("sensor_msgs/msg/PointField", name=n, offset=o, datatype=d, count=c)
             for n, o, d, c in fields["fields"]
         ]
-        self._add("/anchors", "sensor_msgs/msg/PointCloud2", fields, stamp_ns, frame_id, recorded_ns)
+        self._add(topic, "sensor_msgs/msg/PointCloud2", fields, stamp_ns, frame_id, recorded_ns)
 
     def tf(
         self,
@@ -120,6 +126,28 @@ class Ros1Bag:
                     connections[topic] = bag.add_connection(topic, kind, typestore=self.types)
                 bag.write(connections[topic], recorded_ns, self.types.serialize_ros1(message, kind))
         return path
+
+    def sensor(
+        self,
+        topic: str,
+        kind: str,
+        stamp_ns: int,
+        frame_id: str = "camera",
+        recorded_ns: int | None = None,
+        **fields: Any,
+    ) -> None:
+        """A message of any sensor; ``kind`` as sources name it."""
+        ros_type = messages.SENSOR_TYPES[kind]
+        zeros: dict[str, Any] = {
+            "point_cloud": {"channels": []},
+            "laser_scan": {
+                **dict.fromkeys(("angle_min", "angle_max", "angle_increment", "time_increment"), 0.0),
+                **dict.fromkeys(("scan_time", "range_min", "range_max"), 0.0),
+                "intensities": np.zeros(0, np.float32),
+            },
+            "range": {"radiation_type": 0, "min_range": 0.0},
+        }
+        self._add(topic, ros_type, {**zeros.get(kind, {}), **fields}, stamp_ns, frame_id, recorded_ns)
 
     def _add(
         self, topic: str, kind: str, fields: Any, stamp_ns: int, frame_id: str, recorded_ns: int | None

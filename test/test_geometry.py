@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,6 +9,7 @@ from metric_depth_ros.errors import InputError
 from metric_depth_ros.geometry import (
     Rectifier,
     pixel_rays,
+    possibly_seen,
     project,
     quaternion,
     resize_camera,
@@ -336,3 +339,42 @@ def test_a_step_from_one_pixel_to_the_next_and_unknown_depth_are_no_veils():
     assert np.argwhere(veils(lonely, camera, 20.0)).tolist() == [[3, 4]]
     lonely[3, 3] = lonely[2, 4] = np.nan
     assert not veils(lonely, camera, 20.0).any()
+
+
+@pytest.mark.parametrize("D", [(), (0.1, -0.05, 0, 0, 0)])
+@pytest.mark.parametrize("skew", [0.0, 3.0])
+def test_no_point_of_the_image_is_left_out_as_not_seen(D, skew):
+    K = np.array([[50.0, skew, 31.5], [0, 50.0, 23.5], [0, 0, 1]])
+    camera = Camera(64, 48, K, "plumb_bob" if D else "none", D)
+    rng = np.random.default_rng(0)
+    points = rng.normal(0, 3, (5000, 3)).astype(np.float32)
+    border = unproject(np.array([[0, 0], [63, 47], [0, 47], [63, 0]], np.float64), np.full(4, 2.0), camera)
+    points = np.concatenate([points, border])
+    near = possibly_seen(points, camera)
+    uv, _ = project(points, camera)
+    inside = np.flatnonzero((uv >= 0).all(1) & (uv <= [63, 47]).all(1))
+    assert len(inside) > 100 and set(inside) <= set(near)
+    assert len(near) < (0.6 if D else 0.15) * len(points)
+    assert not len(possibly_seen(np.zeros((0, 3), np.float32), camera))
+
+
+@pytest.mark.parametrize("D", [(), (0.1, -0.05, 0, 0, 0)])
+def test_what_is_not_finite_or_huge_is_not_seen_and_warns_of_nothing(D):
+    camera = Camera(
+        64, 48, np.array([[50.0, 0, 31.5], [0, 50.0, 23.5], [0, 0, 1]]), "plumb_bob" if D else "none", D
+    )
+    inf, nan = np.inf, np.nan
+    odd = [
+        [inf, 0, 1],
+        [0, -inf, 1],
+        [0, 0, inf],
+        [inf] * 3,
+        [nan] * 3,
+        [0, 0, 0],
+        [0, nan, 1],
+        [3e38, 0, 1e-38],
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        near = possibly_seen(np.array([*odd, [0, 0, 2]], np.float32), camera)
+    assert 8 in near and not {*range(7)} & {*near.tolist()}

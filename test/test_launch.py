@@ -78,7 +78,8 @@ def remappings(note):
 
 def test_what_is_given_reaches_the_node(started, tmp_path):
     file = tmp_path / "robot.yaml"
-    file.write_text("/**: {ros__parameters: {solver.focus_m: 3.0, solver.focus_width: 0.7}}")
+    sources = "anchors: {sources: [front]}, sources: {front: {topic: /range, model: range_finder}}"
+    file.write_text(f"/**: {{ros__parameters: {{solver.focus_m: 3.0, solver.focus_width: 0.7, {sources}}}}}")
     given = {"image": "/camera/image", "depth": "/out/depth", "manifest": "m.yaml", "solver": "global_affine"}
     given["focus_topic"] = "/planner/focus"
     status, called = started(
@@ -103,6 +104,8 @@ def test_what_is_given_reaches_the_node(started, tmp_path):
     values = parameters(note)
     assert values == {
         "solver.focus_width": 0.7,  # of the file
+        "anchors": {"sources": ["front"]},
+        "sources": {"front": {"topic": "/range", "model": "range_finder"}},
         "solver.focus_m": 5.0,  # the argument wins over the file
         "engine.manifest": "m.yaml",
         "engine.threads": 1,
@@ -167,6 +170,19 @@ def test_arguments_become_typed_values(name, text, value):
     assert type(typed(name, text)) is type(value)
     with pytest.raises(ConfigError, match=r"^threads:=-1: engine\.threads: -1; needed a whole number"):
         typed("threads", "-1")
+
+
+def test_sources_become_parameters_or_are_refused():
+    pytest.importorskip("launch_ros", reason="launch_ros is not installed")
+    arguments = runpy.run_path(str(LAUNCH / "metric_depth.launch.py"))["source_arguments"]
+    assert arguments("") == []
+    assert arguments("lidar=/points, vio=/map") == [
+        "-p", "anchors.sources:=[lidar,vio]",
+        "-p", "sources.lidar.topic:=/points",
+        "-p", "sources.vio.topic:=/map",
+    ]  # fmt: skip
+    with pytest.raises(ConfigError, match=r"^sources:=lidar: sources\.lidar\.topic: empty"):
+        arguments("lidar")
 
 
 def test_launch_arguments_name_settings_that_exist():

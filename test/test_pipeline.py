@@ -7,7 +7,7 @@ from metric_depth_ros.config import from_flat
 from metric_depth_ros.errors import AnchorError, ConfigError, InputError
 from metric_depth_ros.geometry import project, unproject
 from metric_depth_ros.pipeline import build_pipeline
-from metric_depth_ros.types import Camera, Rectification, Sample
+from metric_depth_ros.types import Camera, Rectification, Sample, SourcePoints
 
 SCALE = 20.0  # the scene below is SCALE times its gray value deep
 
@@ -122,6 +122,38 @@ def test_a_frame_that_is_not_optical_gives_no_depth(toy_manifest, scene):
     right = pipeline.process(dataclasses.replace(sample, frame_id="camera_link", points_up=up))
     np.testing.assert_allclose(right.metric.depth, truth, rtol=2e-3)
     assert right.doubts == ()
+
+
+def test_several_sources_give_one_depth_and_are_counted_apart(toy_manifest, scene):
+    sample, truth = scene
+    points = sample.points_camera[30:270]  # none at the image's border
+    points = points[points[:, 0] != points[:, 0].min()]
+    sources = (
+        SourcePoints("lidar", points[::2], "lidar"),
+        SourcePoints("vio", points[1::2], "vio"),
+        SourcePoints("wide", 3 * points[5:6], sigma=np.array([50.0], np.float32)),
+    )
+    pipeline = build_pipeline(settings(toy_manifest))
+    result = pipeline.process(dataclasses.replace(sample, sources=sources))
+    np.testing.assert_allclose(result.metric.depth, truth, rtol=5e-3)
+    assert result.anchors_by_source == {"lidar": len(points[::2]), "vio": len(points[1::2]), "wide": 1}
+    alone = pipeline.process(sample)
+    assert alone.anchors_by_source == {"anchors": len(alone.anchors)}
+    few = dataclasses.replace(sample, sources=tuple(dataclasses.replace(s, points=s.points[:1], sigma=None)
+                                                    for s in sources[:2]))  # fmt: skip
+    with pytest.raises(AnchorError, match=r"2 usable of 2 points, need 3 \(lidar 1 of 1, vio 1 of 1\)"):
+        pipeline.process(few)
+
+
+def test_points_of_every_source_are_turned_with_the_raw_image(toy_manifest, scene):
+    sample, truth = scene
+    R = np.diag([-1.0, -1.0, 1.0])  # the rectified camera is upside down
+    turned = (sample.points_camera @ R.T).astype(np.float32)
+    sources = (SourcePoints("a", turned[::2]), SourcePoints("b", turned[1::2]))
+    rectification = Rectification(sample.camera.K, R)
+    given = dataclasses.replace(sample, sources=sources, rectification=rectification)
+    pipeline = build_pipeline(settings(toy_manifest, **{"input.rectification": "none"}))
+    np.testing.assert_allclose(pipeline.process(given).metric.depth, truth, rtol=5e-3)
 
 
 @pytest.fixture

@@ -1,10 +1,19 @@
 import numpy as np
 import pytest
 
-from metric_depth_ros.config import SyncConfig, from_flat
+from metric_depth_ros.config import Config, SyncConfig, from_flat
 from metric_depth_ros.errors import TransformError
 from metric_depth_ros.geometry import rigid_transform
-from metric_depth_ros.sync import CloudRing, StampGuard, cloud_is_due, gather_points, jumps_back
+from metric_depth_ros.sync import (
+    CloudRing,
+    Source,
+    StampGuard,
+    all_points,
+    cloud_is_due,
+    gather_points,
+    gather_sources,
+    jumps_back,
+)
 from metric_depth_ros.transforms import TransformTree
 from metric_depth_ros.types import Cloud
 
@@ -188,3 +197,111 @@ def test_a_missing_frame_id_is_said():
 
 def test_no_clouds_give_no_points():
     assert gather_points([], "camera", 0, TransformTree(), from_flat({})).shape == (0, 3)
+
+
+# ---- sources -------------------------------------------------------------------------------------
+
+NAMED = {"anchors.sources": ["vio", "front"], "sources.vio.topic": "/v", "sources.front.topic": "/f"}
+
+
+class Counting(TransformTree):
+    """Counts what is looked up."""
+
+    looked_up = 0
+
+    def lookup(self, *where):
+        self.looked_up += 1
+        return super().lookup(*where)
+
+
+def still(*frames):
+    tree = Counting()
+    for frame in frames:
+        tree.add("camera", frame, np.eye(4), 0, static=True)
+    return tree
+
+
+def test_clouds_in_one_fixed_frame_are_looked_up_once():
+    clouds = [cloud(100 * index, "odom") for index in range(30)]
+    for settings in ({}, {"sync.fixed_frame": "odom"}):
+        tree = still("odom")
+        assert len(gather_points(clouds, "camera", 3_000 * MS, tree, from_flat(settings))) == 30
+        assert tree.looked_up == 1
+
+
+def test_a_moving_sensor_s_clouds_are_placed_in_the_fixed_frame_once():
+    tree = Counting()
+    for tenth in range(31):
+        tree.add("odom", "camera", rigid_transform([0, 0, tenth / 10], [0, 0, 0, 1]), 100 * tenth * MS)
+    clouds = [cloud(100 * tenth, "camera") for tenth in range(30)]
+    config = from_flat({"sync.fixed_frame": "odom"})
+    for stamp, looked_up in ((2_900, 30 + 1), (3_000, 1)):
+        tree.looked_up = 0
+        points = gather_points(clouds, "camera", stamp * MS, tree, config)
+        np.testing.assert_allclose(points[:, 2], 1 + np.arange(30) / 10 - stamp / 1_000, atol=1e-6)
+        assert tree.looked_up == looked_up
+
+
+def test_one_source_s_missing_transform_is_told_and_the_others_go_on():
+    config, told = from_flat(NAMED), []
+    vio, front = Source("vio", "point_cloud2", config), Source("front", "range", config)
+    seen = Cloud(np.ones((2, 3), np.float32), "odom", 0)
+    beam = Cloud(np.ones((1, 3), np.float32), "bumper", 0, np.array([0.3], np.float32))
+    chosen = [(vio, [seen]), (front, [beam])]
+
+    def gather(*frames):
+        told.clear()
+        return gather_sources(
+            chosen, "camera", 0, still(*frames), config, lambda name, error: told.append(name)
+        )
+
+    both = gather("odom", "bumper")
+    assert [(s.name, s.model, len(s.points)) for s in both] == [
+        ("vio", "lidar", 2),
+        ("front", "range_finder", 1),
+    ]
+    assert both[0].sigma is None and both[1].sigma == [np.float32(0.3)]
+    assert len(all_points(both)) == 3 and told == []
+    assert [s.name for s in gather("odom")] == ["vio"] and told == ["front"]
+    with pytest.raises(TransformError, match="odom"):
+        gather()
+
+
+def test_clouds_from_before_the_transforms_began_are_left_out():
+    tree = TransformTree()
+    for tenth in (2, 3):
+        tree.add("odom", "camera", np.eye(4), 100 * tenth * MS)
+    config = from_flat({**NAMED, "sync.fixed_frame": "odom"})
+    clouds = [cloud(100 * tenth, "camera", [[0, 0, tenth]]) for tenth in range(4)]
+    source = Source("front", "range", config)
+    (points,) = gather_sources([(source, clouds)], "camera", 300 * MS, tree, config, print)
+    np.testing.assert_allclose(points.points[:, 2], [2, 3])
+    with pytest.raises(TransformError, match="outside"):
+        gather_points(clouds[:2], "camera", 300 * MS, tree, config)
+
+
+def test_sigma_is_zero_for_messages_that_tell_none():
+    config = Config()
+    source = Source("anchors", "point_cloud2", config)
+    told = Cloud(np.ones((2, 3), np.float32), "camera", 1, np.array([0.1, 0.2], np.float32))
+    untold = Cloud(np.ones((1, 3), np.float32), "camera", 0)
+    (points,) = gather_sources([(source, [untold, told])], "camera", 0, still(), config, print)
+    np.testing.assert_allclose(points.sigma, [0, 0.1, 0.2])
+    assert all_points(()).shape == (0, 3)
+
+
+def test_an_image_waits_for_no_source_that_has_fallen_silent():
+    source = Source("vio", "point_cloud2", from_flat(NAMED))
+    assert not source.awaits(0)
+    for stamp in (0, 100, 200):
+        source.ring.add(cloud(stamp))
+    assert source.awaits(300 * MS)
+    assert not source.awaits(233 * MS)
+    assert not source.awaits(1_300 * MS)
+
+
+def test_settings_of_a_source_change_live():
+    source = Source("front", "range", from_flat(NAMED))
+    assert source.ring.config.accumulate == 1
+    source.configure(from_flat({**NAMED, "sources.front.accumulate": 7, "sources.front.model": "radar"}))
+    assert (source.ring.config.accumulate, source.model) == (7, "radar")

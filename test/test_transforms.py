@@ -33,11 +33,6 @@ def test_a_moving_edge_is_interpolated(tree):
     np.testing.assert_allclose(tree.lookup("map", "base", 2_000), turn(1.0, x=2.0), atol=1e-12)
 
 
-def test_lookup_through_moves_points_between_times(tree):
-    moved = tree.lookup_through("base", 2_000, "base", 1_000, "map")
-    np.testing.assert_allclose(moved, np.linalg.inv(turn(1.0, x=2.0)), atol=1e-12)
-
-
 @pytest.mark.parametrize("stamp", [999, 2_001])
 def test_a_moving_edge_is_not_extrapolated(tree, stamp):
     with pytest.raises(TransformError, match="outside"):

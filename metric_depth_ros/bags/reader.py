@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +13,23 @@ from typing import Any
 from metric_depth_ros import messages
 from metric_depth_ros.bags import topics as kinds
 from metric_depth_ros.bags.calibration import read_calibration
+from metric_depth_ros.bags.sources import choose_anchors, find_sources
 from metric_depth_ros.bags.storage import open_bag, read_messages
 from metric_depth_ros.bags.streams import Stamped, Stamps, TopicStream, stamped_messages
 from metric_depth_ros.bags.topics import HELD_OUT, choose_topic, image_type, transform_topics
-from metric_depth_ros.config import Config
+from metric_depth_ros.config import Config, SourceConfig
 from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError, TransformError
-from metric_depth_ros.sync import CloudRing, T_fixed_camera, gather_points, jumps_back, points_up
+from metric_depth_ros.sync import (
+    Source,
+    T_fixed_camera,
+    all_points,
+    gather_points,
+    gather_sources,
+    jumps_back,
+    points_up,
+)
 from metric_depth_ros.transforms import TransformTree
-from metric_depth_ros.types import Camera, Cloud, FloatArray, ImageArray, Rectification, Sample
+from metric_depth_ros.types import Camera, FloatArray, ImageArray, Rectification, Sample
 
 # Stamp in ns of an image, and its sample or the error that prevented it.
 Outcome = tuple[int, "Sample | MetricDepthError"]
@@ -33,12 +42,13 @@ class BagReader:
     transforms are read completely, on entry, so that they can be interpolated.
 
     Attributes:
-        image_topic, camera_info_topic, anchors_topic: the chosen topics; camera_info_topic is None with a
-            calibration, anchors_topic if the bag has no points and none are needed.
+        image_topic, camera_info_topic: the chosen topics; camera_info_topic is None with a calibration.
+        sources: topic and type of source of what gives anchors, by name: "anchors", or those of the settings;
+            empty if the bag has none and none is needed.
         held_out_topic: points held out for evaluation, or None.
         image_count: images in the bag.
         transforms: all of the bag's transforms.
-        skipped: number of messages passed over, by reason.
+        skipped: number of messages passed over, and missing sources, by reason.
     """
 
     def __init__(
@@ -56,6 +66,7 @@ class BagReader:
         needs_points: bool = True,
         calibration: Path | None = None,
         stamps: Stamps = "header",
+        sources: Mapping[str, SourceConfig] | None = None,
     ) -> None:
         """Topics that are None are chosen by ``topics.choose_topic``; held-out points are optional.
 
@@ -65,6 +76,7 @@ class BagReader:
             needs_points: whether an image without a cloud is an error, or a sample without points.
             calibration: file that is used in place of camera_info.
             stamps: whether the times of messages are their stamps, or when they were recorded.
+            sources: those of the settings, instead of the one topic ``anchors``.
         """
         self.path = Path(path)
         self._asked = {"image": image, "camera_info": camera_info, "anchors": anchors, "regions": regions}
@@ -75,6 +87,7 @@ class BagReader:
         self._stamps: Stamps = stamps
         self._transport = image_transport
         self._needs_points = needs_points
+        self._named_sources = sources or {}
         self.transforms = TransformTree()
         self._tf_hint = ""  # why there may be no transforms
         self.skipped: Counter[str] = Counter()
@@ -85,9 +98,16 @@ class BagReader:
         with open_bag(self.path) as bag:
             self._topics = topics = bag.topics
         asked = self._asked
-        kind = image_type(self._transport, asked["image"], topics)
+        self.sources: dict[str, tuple[str, str]] = {}
+        if self._named_sources:
+            self.sources = find_sources(self._named_sources, topics, self.skipped)
+        elif chosen := choose_anchors(asked["anchors"], topics, needed=self._needs_points):
+            self.sources = {"anchors": chosen}
+        measured = {topic for topic, _ in self.sources.values()} if asked["image"] is None else set()
+        pictures = {topic: found for topic, found in topics.items() if topic not in measured}
+        kind = image_type(self._transport, asked["image"], pictures)
         self._compressed = kind == kinds.COMPRESSED_IMAGE
-        self.image_topic = choose_topic("image", asked["image"], kind, topics)
+        self.image_topic = choose_topic("image", asked["image"], kind, pictures)
         near = self.image_topic.removesuffix("/compressed")
         self.camera_info_topic: str | None = None
         if self._calibration_file is not None:
@@ -96,9 +116,6 @@ class BagReader:
             self.camera_info_topic = choose_topic(
                 "camera_info", asked["camera_info"], kinds.CAMERA_INFO, topics, near=near
             )
-        self.anchors_topic: str | None = None
-        if self._needs_points or asked["anchors"] is not None or kinds.POINT_CLOUD in topics.values():
-            self.anchors_topic = choose_topic("anchors", asked["anchors"], kinds.POINT_CLOUD, topics)
         self.held_out_topic = self._find_held_out(topics)
         self.image_count = bag.count(self.image_topic)
         self._read_transforms(topics)
@@ -112,8 +129,8 @@ class BagReader:
     def _find_held_out(self, topics: dict[str, str]) -> str | None:
         if self._asked_held_out is not None:
             return choose_topic("anchors_held_out", self._asked_held_out, kinds.POINT_CLOUD, topics)
-        beside = f"{self.anchors_topic}{HELD_OUT}"
-        return beside if topics.get(beside) == kinds.POINT_CLOUD else None
+        beside = (f"{topic}{HELD_OUT}" for topic, _ in self.sources.values())
+        return next((topic for topic in beside if topics.get(topic) == kinds.POINT_CLOUD), None)
 
     def _read_transforms(self, topics: dict[str, str]) -> None:
         try:
@@ -145,7 +162,7 @@ class BagReader:
     def samples(self, config: Config) -> Iterator[Outcome]:
         """Yields (stamp_ns, Sample or the error that prevented it) for every image, in recorded order.
 
-        Which clouds belong to an image is decided by ``sync.CloudRing`` from the stamps alone, as in
+        Which clouds belong to an image is decided by ``sync.Source`` from the stamps alone, as in
         the live node; nothing is dropped.
 
         The camera_info of an image is the one whose stamp is within ``input.pairing_slop_s``. If there
@@ -155,17 +172,16 @@ class BagReader:
         Raises:
             InputError: the bag is damaged.
         """
-        infos = clouds = labels = held_out = None
+        infos = labels = held_out = None
         slop_s = config.input.pairing_slop_s
         if self.camera_info_topic is not None:
             infos = _Companions(self._stream(self.camera_info_topic), slop_s)
-        if self.anchors_topic is not None:
-            clouds = self._clouds(self.anchors_topic, config)
+        clouds = [self._clouds(name, *found, config) for name, found in self.sources.items()]
         if config.regions.source == "topic":
             topic = choose_topic("regions", self._asked["regions"], kinds.IMAGE, self._topics)
             labels = _Companions(self._stream(topic), slop_s)
         if self.held_out_topic is not None:
-            held_out = self._clouds(self.held_out_topic, config)
+            held_out = self._clouds("", self.held_out_topic, "point_cloud2", config)
         stretch = messages.Stretch(config.input.clip_percent)
         for image in self._images():
             if isinstance(image, InputError):
@@ -173,8 +189,8 @@ class BagReader:
                 continue
             info = (infos.find(image) or infos.of_frame(image)) if infos else self._calibration
             region = labels.find(image) if labels else None
-            for source in filter(None, (clouds, held_out)):
-                source.advance(image)
+            for each in filter(None, (*clouds, held_out)):
+                each.advance(image)
             try:
                 view = self._view(image.message, info, stretch, config)
                 yield image.stamp_ns, self._sample(image, view, region, clouds, held_out, config)
@@ -216,34 +232,50 @@ class BagReader:
         image: _Image,
         view: _View,
         regions: Any,
-        clouds: _Clouds | None,
+        clouds: list[_Clouds],
         held_out: _Clouds | None,
         config: Config,
     ) -> Sample:
         pixels, camera, rectification = view
         stamp_ns, frame_id = image.stamp_ns, messages.frame_id(image.message)
-        chosen = clouds.ring.select(stamp_ns) if clouds is not None else []
-        if clouds is not None and not chosen and self._needs_points:
-            raise AnchorError(
-                f"anchors: no cloud on {self.anchors_topic} from {config.sync.max_cloud_age_s:g} s before "
-                f"the image at {stamp_ns / 1e9:.3f} s on. {clouds.what_else(image)}"
-            )
+        chosen = [(each.source, each.source.select(stamp_ns, frame_id)) for each in clouds]
+        used = sorted(cloud.stamp_ns for _, selected in chosen for cloud in selected)
+        if not used and self._needs_points:
+            raise AnchorError(self._no_cloud(image, clouds, config))
+        sources = gather_sources(chosen, frame_id, stamp_ns, self.transforms, config, self._skip)
         kept: FloatArray | None = None
         if held_out is not None:
-            kept = gather_points(held_out.ring.select(stamp_ns), frame_id, stamp_ns, self.transforms, config)
+            seen = held_out.source.select(stamp_ns, frame_id)
+            kept = gather_points(seen, frame_id, stamp_ns, self.transforms, config)
         return Sample(
             pixels,
             camera,
-            gather_points(chosen, frame_id, stamp_ns, self.transforms, config),
+            all_points(sources),
             stamp_ns,
             frame_id,
-            tuple(cloud.stamp_ns for cloud in chosen),
+            tuple(used),
             points_held_out=kept,
             rectification=rectification,
             regions=None if regions is None else messages.read_labels(regions),
             T_fixed_camera=T_fixed_camera(frame_id, stamp_ns, self.transforms, config),
             points_up=points_up(chosen, frame_id, stamp_ns, self.transforms, config),
+            sources=sources,
         )
+
+    def _no_cloud(self, image: _Image, clouds: list[_Clouds], config: Config) -> str:
+        """Why an image has no anchors."""
+        topics = ", ".join(topic for topic, _ in self.sources.values())
+        at, fix = f"the image at {image.stamp_ns / 1e9:.3f} s", "raise sync.max_cloud_age_s"
+        when = f"from {config.sync.max_cloud_age_s:g} s before {at} on"
+        if self._named_sources:
+            when, fix = f"near enough to {at}", "set the sources' max_age_s or time_offset_s"
+        apart = next(filter(None, (each.clock_apart(image) for each in clouds)), None)
+        advice = apart or f"Compare the clocks of camera and sensor, or {fix}."
+        return f"anchors: no cloud on {topics} {when}. {advice}"
+
+    def _skip(self, name: str, error: MetricDepthError) -> None:
+        """Counts what a source cannot use; the one topic without a name goes unnamed."""
+        self.skipped[f"source {name}: {error}" if name in self._named_sources else str(error)] += 1
 
     def _read(
         self, topic: str, stamp_of: Callable[[Any], int] = messages.stamp_ns
@@ -254,8 +286,23 @@ class BagReader:
         stream = TopicStream(self._read(topic, stamp_of), self.skipped)
         return self._open.enter_context(closing(stream))
 
-    def _clouds(self, topic: str, config: Config) -> _Clouds:
-        return _Clouds(self._stream(topic, messages.time_of_capture_ns), config, self.skipped)
+    def _clouds(self, name: str, topic: str, kind: str, config: Config) -> _Clouds:
+        camera = self._depth_camera(name, topic) if kind in messages.NEED_CAMERA else None
+        stream = self._stream(topic, messages.time_of_capture_ns)
+        return _Clouds(stream, Source(name, kind, config), camera, self._skip)
+
+    def _depth_camera(self, name: str, topic: str) -> Camera | None:
+        """Camera of a depth image, from the first message of its camera_info; None without a good one."""
+        own = self._named_sources.get(name, SourceConfig()).camera_info
+        info_topic = "/" + (own or messages.camera_info_beside(topic)).strip("/")
+        if self._topics.get(info_topic) != kinds.CAMERA_INFO:
+            return None
+        _, info = next(read_messages(self.path, info_topic))
+        try:
+            return messages.read_depth_camera(info, topic)
+        except InputError as error:
+            self._skip(name, error)
+            return None
 
 
 # Picture, camera, and how to rectify the picture.
@@ -270,40 +317,44 @@ class _Image(Stamped):
 
 
 class _Clouds:
-    """Buffer of clouds that follows the images through one cloud topic."""
+    """Follows the images through the topic of one source, whose buffer it fills."""
 
-    def __init__(self, stream: TopicStream, config: Config, skipped: Counter[str]) -> None:
-        self.ring = CloudRing(config.sync)
-        self._lead_ns = round(config.sync.max_cloud_lead_s * 1e9)
-        self._stream = stream
-        self._skipped = skipped
+    def __init__(
+        self,
+        stream: TopicStream,
+        source: Source,
+        camera: Camera | None,
+        skip: Callable[[str, MetricDepthError], None],
+    ) -> None:
+        self.source = source
+        self._lead_ns = round(source.ring.config.max_cloud_lead_s * 1e9) - source.offset_ns
+        self._stream, self._camera, self._skip = stream, camera, skip
         self._last: Stamped | None = None
 
     def advance(self, image: _Image) -> None:
         """Reads every cloud that the image may use."""
         if image.jumped:
-            self.ring.forget_after(image.stamp_ns)
+            self.source.ring.forget_after(image.stamp_ns)
         until_ns = image.stamp_ns + self._lead_ns
         for cloud in self._stream.take(until_ns, image.recorded_ns, jumped=image.jumped):
             self._last = cloud
             try:
-                points = messages.read_points(cloud.message)
+                self.source.ring.add(self.source.read(cloud.message, self._camera, cloud.stamp_ns))
             except InputError as error:
-                self._skipped[str(error)] += 1
-                continue
-            self.ring.add(Cloud(points, messages.frame_id(cloud.message), cloud.stamp_ns))
+                self._skip(self.source.name, error)
 
-    def what_else(self, image: _Image) -> str:
-        """What to do for an image without a cloud: says how far the clocks are apart, if they are."""
+    def clock_apart(self, image: _Image) -> str | None:
+        """How far the sensor's clock is off the camera's, and what to do; None if it is not by a second."""
         other = self._last or self._stream.upcoming
-        if other is not None:
-            apart_s = (other.stamp_ns - other.recorded_ns - image.stamp_ns + image.recorded_ns) / 1e9
-            if abs(apart_s) > 1:
-                return (
-                    f"The sensor's clock is {apart_s:+.3f} s off the camera's, compared by the times of "
-                    "recording. Set it, or run with --stamps recorded."
-                )
-        return "Compare the clocks of camera and sensor, or raise sync.max_cloud_age_s."
+        if other is None:
+            return None
+        apart_s = (other.stamp_ns - other.recorded_ns - image.stamp_ns + image.recorded_ns) / 1e9
+        if abs(apart_s) <= 1:
+            return None
+        return (
+            f"The sensor's clock is {apart_s:+.3f} s off the camera's, compared by the times of "
+            "recording. Set it, or run with --stamps recorded."
+        )
 
 
 class _Companions:

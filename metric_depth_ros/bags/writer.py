@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 from rosbags.interfaces import (
     Connection,
     Qos,
@@ -25,6 +26,7 @@ from metric_depth_ros.bags import topics as kinds
 from metric_depth_ros.bags.storage import is_bag
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.geometry import quaternion
+from metric_depth_ros.messages import SENSOR_TYPES
 from metric_depth_ros.types import Camera, FloatArray, ImageArray
 
 # Bag format 8 is the newest that Humble's rosbag2 reads (9 writes QoS in a way it does not parse);
@@ -46,6 +48,8 @@ _LATCHED = Qos(
 
 # (parent, child, T_parent_child (4, 4), stamp_ns)
 StampedTransform = tuple[str, str, FloatArray, int]
+# Lowest and highest value.
+Limits = tuple[float, float]
 
 
 class BagWriter:
@@ -157,6 +161,37 @@ class BagWriter:
             depth, image, camera, stride=stride, min_depth_m=min_depth_m, max_depth_m=max_depth_m
         )
         self._write_cloud(topic, fields, stamp_ns, frame_id)
+
+    def write_range(
+        self, topic: str, range_m: float, stamp_ns: int, frame_id: str, *, limits_m: Limits, width: float
+    ) -> None:
+        """Writes a range, infinite where nothing answered, of a beam as wide as an angle in radians."""
+        nearest, farthest = limits_m
+        fields = {
+            "radiation_type": 0, "field_of_view": width, "min_range": nearest, "max_range": farthest,
+            "range": range_m,
+        }  # fmt: skip
+        self._write(topic, SENSOR_TYPES["range"], fields, stamp_ns, frame_id)
+
+    def write_scan(
+        self,
+        topic: str,
+        ranges_m: FloatArray,
+        stamp_ns: int,
+        frame_id: str,
+        *,
+        limits_m: Limits,
+        angles: Limits,
+    ) -> None:
+        """Writes a 2D scan: ranges (N,), infinite where nothing answered, from one angle to another."""
+        (first, last), (nearest, farthest) = angles, limits_m
+        step = (last - first) / max(len(ranges_m) - 1, 1)
+        fields = {
+            "angle_min": first, "angle_max": last, "angle_increment": step, "time_increment": 0.0,
+            "scan_time": 0.0, "range_min": nearest, "range_max": farthest,
+            "ranges": np.asarray(ranges_m, np.float32), "intensities": np.zeros(0, np.float32),
+        }  # fmt: skip
+        self._write(topic, SENSOR_TYPES["laser_scan"], fields, stamp_ns, frame_id)
 
     def write_tf(self, transforms: Iterable[StampedTransform]) -> None:
         """Writes moving transforms on /tf."""

@@ -79,6 +79,7 @@ def _result(
         started = time.perf_counter()
         result = pipeline.process(outcome)
         tally.times_s.append(time.perf_counter() - started)
+        tally.sources.update(result.anchors_by_source)
         if "left_out" in result.metric.info:
             tally.left_out.append(result.metric.info["left_out"])
     except MetricDepthError as error:
@@ -116,6 +117,11 @@ def open_source(args: argparse.Namespace, config: Config) -> Iterator[Source]:
         raise InputError(
             "run: --hold-out and --anchor-count are for folders; a bag's points are taken as they are."
         )
+    if args.anchors is not None and config.sources:
+        raise InputError(
+            f"run: --anchors {args.anchors}, but anchors.sources names {', '.join(config.sources)}. "
+            "Leave out one of the two."
+        )
     with BagReader(
         args.source,
         **_topics(args),
@@ -123,6 +129,7 @@ def open_source(args: argparse.Namespace, config: Config) -> Iterator[Source]:
         needs_points=config.anchors.min_count > 0,
         calibration=args.calibration,
         stamps=args.stamps,
+        sources=config.sources,
     ) as reader:
         note = findings.taken_as_rectified(config.input.rectification, reader.image_topic)
         if note is not None:
@@ -238,17 +245,21 @@ class Tally:
     failures: list[str] = field(default_factory=list)
     errors: list[tuple[float, float]] = field(default_factory=list)
     left_out: list[float] = field(default_factory=list)
+    sources: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
     doubts: dict[str, str] = field(default_factory=dict)  # the first of each place
 
     def summary(self) -> str:
-        """Summary in one line: frames, failures by reason, median time, held-out error."""
+        """Summary in one line: frames, failures by reason, median time, anchors by source, held-out error."""
         parts = [f"depth for {len(self.times_s)} of {len(self.times_s) + len(self.failures)} images"]
         reasons = Counter(_reason(failure) for failure in self.failures)
         if reasons:
             parts.append("failed: " + ", ".join(f"{n} {reason}" for reason, n in reasons.most_common()))
         if self.times_s:
             parts.append(f"median {1e3 * float(np.median(self.times_s)):.0f} ms")
+        if len(self.sources) > 1:
+            each = (f"{name} {count / len(self.times_s):.0f}" for name, count in self.sources.items())
+            parts.append(f"anchors an image: {', '.join(each)}")
         measured = np.array([pair for pair in self.errors if np.isfinite(pair[0])])
         if len(measured):
             error, covered = measured.mean(axis=0)

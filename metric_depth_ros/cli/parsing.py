@@ -41,10 +41,13 @@ def remapped(texts: Sequence[str], known: Collection[str]) -> dict[str, str]:
 
 def typed(name: str, text: str) -> Any:
     """``text`` converted to the setting's type; unchanged if that fails, the settings then refuse it."""
-    from metric_depth_ros.config import SETTINGS
+    from metric_depth_ros.config import find_setting
 
-    default = SETTINGS[name].default if name in SETTINGS else ""
+    setting = find_setting(name)
+    default = setting.default if setting else ""
     try:
+        if default == []:
+            return [part.strip() for part in text.strip("[]").split(",") if part.strip()]
         if isinstance(default, list):
             return [float(part) for part in text.strip("[]").split(",")]
         return type(default)(text)

@@ -49,6 +49,12 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     bag.add_argument("--bag", action="store_true", help="write a bag of one scene")
     bag.add_argument("--seconds", type=float, default=30.0, help="its length (default 30)")
     bag.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="images a second (default 10)")
+    bag.add_argument(
+        "--sensors",
+        default="lidar",
+        metavar="A,B",
+        help="beside the camera: lidar, radar, range_finder, scan_2d, vio, depth_camera (default lidar)",
+    )
     bag.add_argument("--overwrite", action="store_true", help="replace an existing bag")
     parser.set_defaults(run=run)
 
@@ -78,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
             seconds=args.seconds,
             rate_hz=args.rate,
             workers=args.workers,
+            sensors=[name.strip() for name in args.sensors.split(",")],
             overwrite=args.overwrite,
         )
         return 0

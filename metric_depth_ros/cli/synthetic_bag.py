@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from metric_depth_ros.bags import BagWriter
 from metric_depth_ros.cli.frames_to_bag import CAMERA_INFO, HELD_OUT, IMAGE, POINTS
-from metric_depth_ros.datasets import CAMERA_FRAME, LIDAR_FRAME
+from metric_depth_ros.datasets import CAMERA_FRAME
 from metric_depth_ros.datasets.shard_layout import Scan
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.geometry import unproject
+from metric_depth_ros.geometry import transform_points, unproject
 from metric_depth_ros.types import FloatArray
 from metric_depth_synthetic.dataset import SyntheticDataset
-from metric_depth_synthetic.drive import LIDAR, render_drive
+from metric_depth_synthetic.drive import DEPTH_CAMERA, RANGE_FINDER, SCANNER, Shot, render_drive
 from metric_depth_synthetic.render import View
 
 DEPTH, DEPTH_INFO = "/camera/depth_gt/image_rect", "/camera/depth_gt/camera_info"
 ODOM_FRAME, BASE_FRAME = "odom", "base_link"
+# Topics of the sensors beside a LiDAR; a frame is named after the sensor, map points are in odom.
+VIO, RADAR, RANGE, SCAN = "/vio/points", "/radar/points", "/range", "/scan"
+DEPTH_IMAGE, DEPTH_IMAGE_INFO = "/depth_camera/image_raw", "/depth_camera/camera_info"
 _HELD_OUT_POINTS = 2000
 
 # The base is under the camera with x forward: the camera's height, and the rotation to ROS axes.
@@ -33,38 +37,73 @@ def write_drive(
     seconds: float,
     rate_hz: float,
     workers: int = 2,
+    sensors: Sequence[str] = ("lidar",),
     overwrite: bool = False,
 ) -> None:
-    """Writes a bag of one scene of a single-family dataset. Raises MetricDepthError, leaving no bag."""
+    """Writes a bag of one scene of a single-family dataset, with what some sensors see beside the camera.
+
+    Raises MetricDepthError, leaving no bag.
+    """
     if len(dataset.families) != 1 or dataset.size is None:
         raise InputError("synthesize --bag: needed OUT, one --family, and a --size in pixels.")
     if not (0 < rate_hz <= 1000 and 0 < seconds < math.inf):
         raise InputError("synthesize --bag: --rate (at most 1000) and --seconds must be positive.")
     written = 0
     with BagWriter(out, overwrite=overwrite) as bag:
-        for view, scan in render_drive(dataset, seconds=seconds, rate_hz=rate_hz, workers=workers):
+        shots = render_drive(dataset, seconds=seconds, rate_hz=rate_hz, workers=workers, sensors=sensors)
+        for shot in shots:
             if not written:
-                _write_mountings(bag, view.stamp_ns)
-            _write_frame(bag, view, scan, np.random.default_rng([dataset.seed, 2, written]))
+                _write_mountings(bag, shot)
+            _write_frame(bag, shot.view, np.random.default_rng([dataset.seed, 2, written]))
+            _write_sensors(bag, shot)
             written += 1
     print(f"{out}: {written} frames of {dataset.families[0]}, {written / rate_hz:.1f} s")
 
 
-def _write_mountings(bag: BagWriter, stamp_ns: int) -> None:
-    bag.write_tf_static(
-        [
-            (BASE_FRAME, CAMERA_FRAME, _T_BASE_CAMERA, stamp_ns),
-            (CAMERA_FRAME, LIDAR_FRAME, LIDAR.T_camera_sensor, stamp_ns),
-        ]
-    )
+def _write_mountings(bag: BagWriter, first: Shot) -> None:
+    places = {name: scan.T_camera_sensor for name, scan in first.scans.items() if name != "vio"}
+    if first.depth is not None:
+        places["depth_camera"] = DEPTH_CAMERA.T_camera_sensor
+    stamp_ns = first.view.stamp_ns
+    mounted = [(CAMERA_FRAME, name, T, stamp_ns) for name, T in places.items()]
+    bag.write_tf_static([(BASE_FRAME, CAMERA_FRAME, _T_BASE_CAMERA, stamp_ns), *mounted])
 
 
-def _write_frame(bag: BagWriter, view: View, scan: Scan | None, rng: np.random.Generator) -> None:
+def _write_sensors(bag: BagWriter, shot: Shot) -> None:
+    """Writes what the sensors measured, each in the messages that its drivers publish."""
+    stamp_ns = shot.view.stamp_ns
+    for name, scan in shot.scans.items():
+        if name == "vio":
+            points = transform_points(shot.view.T_world_camera, scan.points)
+            bag.write_points(VIO, points, stamp_ns, ODOM_FRAME)
+        elif name == "range_finder":
+            range_m = float(scan.points[0, 0]) if len(scan) else math.inf
+            limits = RANGE_FINDER.min_range_m, RANGE_FINDER.max_range_m
+            width = math.radians(RANGE_FINDER.cone_deg)
+            bag.write_range(RANGE, range_m, stamp_ns, name, limits_m=limits, width=width)
+        elif name == "scan_2d":
+            _write_scan(bag, scan, stamp_ns)
+        else:
+            bag.write_points({"lidar": POINTS, "radar": RADAR}[name], scan.points, stamp_ns, name)
+    if shot.depth is not None:
+        bag.write_camera_info(DEPTH_IMAGE_INFO, DEPTH_CAMERA.camera, stamp_ns, "depth_camera")
+        bag.write_depth(DEPTH_IMAGE, shot.depth, stamp_ns, "depth_camera", encoding="16UC1")
+
+
+def _write_scan(bag: BagWriter, scan: Scan, stamp_ns: int) -> None:
+    """Writes the ranges of all beams of a 2D LiDAR, infinite where nothing came back."""
+    azimuths = np.arctan2(SCANNER.directions[:, 1], SCANNER.directions[:, 0])
+    ranges = np.full(len(azimuths), np.inf, np.float32)
+    hit = np.searchsorted(azimuths, np.arctan2(scan.points[:, 1], scan.points[:, 0]) - 1e-3)
+    ranges[hit] = np.linalg.norm(scan.points, axis=1)
+    angles, limits = (azimuths[0], azimuths[-1]), (SCANNER.min_range_m, SCANNER.max_range_m)
+    bag.write_scan(SCAN, ranges, stamp_ns, "scan_2d", limits_m=limits, angles=angles)
+
+
+def _write_frame(bag: BagWriter, view: View, rng: np.random.Generator) -> None:
     stamp_ns = view.stamp_ns
     T_odom_base = view.T_world_camera @ np.linalg.inv(_T_BASE_CAMERA)
     bag.write_tf([(ODOM_FRAME, BASE_FRAME, T_odom_base, stamp_ns)])
-    if scan is not None:
-        bag.write_points(POINTS, scan.points, stamp_ns, LIDAR_FRAME)
     bag.write_points(HELD_OUT, _true_points(view, rng), stamp_ns, CAMERA_FRAME)
     bag.write_camera_info(CAMERA_INFO, view.camera, stamp_ns, CAMERA_FRAME)
     bag.write_image(IMAGE, view.image, stamp_ns, CAMERA_FRAME)

@@ -1,5 +1,6 @@
 """Every setting of the package: name, default, unit, range and help, in frozen dataclasses."""
 
+from metric_depth_ros.config.sensor_models import MODELS, anchors_of, model_of, sync_of
 from metric_depth_ros.config.settings import (
     SETTINGS,
     AnchorsConfig,
@@ -14,7 +15,9 @@ from metric_depth_ros.config.settings import (
     SamConfig,
     Setting,
     SyncConfig,
+    find_setting,
     from_flat,
+    settings_with,
     to_flat,
     updated,
 )
@@ -32,11 +35,15 @@ from metric_depth_ros.config.solver_settings import (
     SolverConfig,
     TemporalConfig,
 )
+from metric_depth_ros.config.sources import SENSOR_MODELS, SOURCE_TYPES, SourceConfig
 
 __all__ = [
     "AUTO_CHOOSES",
+    "MODELS",
+    "SENSOR_MODELS",
     "SETTINGS",
     "SOLVERS",
+    "SOURCE_TYPES",
     "WITHOUT_ANCHORS",
     "AnchorsConfig",
     "BasisConfig",
@@ -57,9 +64,15 @@ __all__ = [
     "SamConfig",
     "Setting",
     "SolverConfig",
+    "SourceConfig",
     "SyncConfig",
     "TemporalConfig",
+    "anchors_of",
+    "find_setting",
     "from_flat",
+    "model_of",
+    "settings_with",
+    "sync_of",
     "to_flat",
     "updated",
 ]

@@ -9,12 +9,13 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from metric_depth_ros.config.option import option, section
 from metric_depth_ros.config.solver_settings import SolverConfig
+from metric_depth_ros.config.sources import SourceConfig, check_sources
 from metric_depth_ros.errors import ConfigError
 
 
@@ -155,6 +156,12 @@ class ExtrinsicsConfig:
 
 @dataclass(frozen=True)
 class AnchorsConfig:
+    sources: list[str] = option(
+        [],
+        "names of the sources of anchors, each with a group sources.NAME of settings (config/recipes has "
+        "examples); none: the topic anchors alone",
+        live=False,
+    )
     min_count: int = option(
         3,
         "with fewer anchors no depth is published, unless there is a prior; 0: without anchors use a metric "
@@ -298,6 +305,7 @@ class Config:
     sync: SyncConfig = section(SyncConfig)
     extrinsics: ExtrinsicsConfig = section(ExtrinsicsConfig)
     anchors: AnchorsConfig = section(AnchorsConfig)
+    sources: Mapping[str, SourceConfig] = field(default_factory=dict)
     solver: SolverConfig = section(SolverConfig)
     regions: RegionsConfig = section(RegionsConfig)
     output: OutputConfig = section(OutputConfig)
@@ -324,6 +332,8 @@ class Setting:
         """Allowed values in words."""
         if self.choices:
             return "one of " + ", ".join(self.choices)
+        if self.default == []:
+            return "a list of names"
         if isinstance(self.default, list):
             return f"a list of {len(self.default)} finite numbers"
         kind = {str: "text", int: "a whole number", float: "a number"}[type(self.default)]
@@ -350,6 +360,9 @@ class Setting:
 
 def _converted(default: Any, value: Any) -> Any:
     """``value`` converted to the type of ``default``; None if it is of another type or not finite."""
+    if default == []:
+        named = isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value)
+        return list(value) if named else None
     if isinstance(default, list):
         numbers = [_converted(0.0, v) for v in value] if isinstance(value, (list, tuple)) else []
         return numbers if len(numbers) == len(default) and None not in numbers else None
@@ -366,11 +379,23 @@ def _settings(group: Any, prefix: str) -> Iterator[Setting]:
         name, value = f"{prefix}{item.name}", getattr(group, item.name)
         if item.metadata:
             yield Setting(name=name, default=value, **item.metadata)
-        else:
+        elif dataclasses.is_dataclass(value):
             yield from _settings(value, f"{name}.")
 
 
 SETTINGS: dict[str, Setting] = {setting.name: setting for setting in _settings(Config(), "")}
+
+
+def settings_with(sources: Iterable[str]) -> dict[str, Setting]:
+    """``SETTINGS``, and those of the sources of these names."""
+    groups = (_settings(SourceConfig(), f"sources.{name}.") for name in sources)
+    return {**SETTINGS, **{setting.name: setting for group in groups for setting in group}}
+
+
+def find_setting(name: str) -> Setting | None:
+    """The setting of a dotted name, of whatever source; None if there is none."""
+    parts = name.split(".")
+    return settings_with(parts[1:2] if parts[0] == "sources" else ()).get(name)
 
 
 def to_flat(config: Config) -> dict[str, Any]:
@@ -379,10 +404,10 @@ def to_flat(config: Config) -> dict[str, Any]:
     def value_at(name: str) -> Any:
         value: Any = config
         for part in name.split("."):
-            value = getattr(value, part)
+            value = value[part] if isinstance(value, Mapping) else getattr(value, part)
         return value
 
-    return {name: value_at(name) for name in SETTINGS}
+    return {name: value_at(name) for name in settings_with(config.sources)}
 
 
 def from_flat(values: Mapping[str, Any]) -> Config:
@@ -397,11 +422,13 @@ def from_flat(values: Mapping[str, Any]) -> Config:
 
 def updated(config: Config, changes: Mapping[str, Any]) -> Config:
     """A copy of ``config`` with some settings changed. Raises ConfigError as ``from_flat`` does."""
+    names = SETTINGS["anchors.sources"].checked(changes.get("anchors.sources", config.anchors.sources))
+    known = settings_with(names)
     for name in changes:
-        if name not in SETTINGS:
-            raise ConfigError(f"{name}: unknown setting.{_hint(name)}")
-    flat = to_flat(config)
-    flat.update({name: SETTINGS[name].checked(value) for name, value in changes.items()})
+        if name not in known:
+            raise ConfigError(f"{name}: unknown setting.{_hint(name, known)}")
+    flat = {name: setting.default for name, setting in known.items()} | to_flat(config)
+    flat.update({name: known[name].checked(value) for name, value in changes.items()})
     result: Config = _build(config, flat, "")
     _check_together(result)
     return result
@@ -412,7 +439,11 @@ def _build(group: Any, flat: Mapping[str, Any], prefix: str) -> Any:
     values = {}
     for item in dataclasses.fields(group):
         name, value = f"{prefix}{item.name}", getattr(group, item.name)
-        values[item.name] = flat[name] if item.metadata else _build(value, flat, f"{name}.")
+        if name == "sources":
+            names = flat["anchors.sources"]
+            values[name] = {each: _build(SourceConfig(), flat, f"{name}.{each}.") for each in names}
+        else:
+            values[item.name] = flat[name] if item.metadata else _build(value, flat, f"{name}.")
     return dataclasses.replace(group, **values)
 
 
@@ -426,6 +457,12 @@ def _check_together(config: Config) -> None:
             )
     if sum(x * x for x in config.extrinsics.rotation) < 1e-6:
         raise ConfigError("extrinsics.rotation: a quaternion of length zero; needed x, y, z, w of length 1.")
+    check_sources(config.anchors.sources, config.sources)
+    if config.extrinsics.source == "parameters" and len(config.sources) > 1:
+        raise ConfigError(
+            f"extrinsics.source: parameters, which place one sensor, but anchors.sources names "
+            f"{', '.join(config.sources)}. Set it to tf, and publish where each is mounted."
+        )
 
 
 def _nearest(value: Any, choices: tuple[str, ...]) -> str:
@@ -434,6 +471,8 @@ def _nearest(value: Any, choices: tuple[str, ...]) -> str:
     return f" Did you mean {near[0]}?" if near else ""
 
 
-def _hint(name: str) -> str:
-    near = difflib.get_close_matches(name, SETTINGS, n=1, cutoff=0.6)
+def _hint(name: str, known: Iterable[str]) -> str:
+    if find_setting(name):
+        return f" Add {name.split('.')[1]} to anchors.sources, which names the sources."
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return f" Did you mean {near[0]}?" if near else " `metric_depth config` lists all settings."

@@ -29,11 +29,23 @@ from metric_depth_ros.messages.images import (
     read_image,
     read_labels,
 )
+from metric_depth_ros.messages.sensors import (
+    NEED_CAMERA,
+    SENSOR_TYPES,
+    camera_info_beside,
+    read_cloud,
+    read_depth_camera,
+    sensor_type,
+    wrong_type,
+)
 
 __all__ = [
     "KNOWN_ENCODINGS",
+    "NEED_CAMERA",
+    "SENSOR_TYPES",
     "Calibrations",
     "Stretch",
+    "camera_info_beside",
     "camera_info_fields",
     "cloud_fields",
     "depth_fields",
@@ -44,8 +56,10 @@ __all__ = [
     "knows_encoding",
     "points_fields",
     "read_camera",
+    "read_cloud",
     "read_compressed_image",
     "read_depth",
+    "read_depth_camera",
     "read_grid",
     "read_image",
     "read_labels",
@@ -53,6 +67,8 @@ __all__ = [
     "read_rectification",
     "read_transform",
     "read_transforms",
+    "sensor_type",
     "stamp_ns",
     "time_of_capture_ns",
+    "wrong_type",
 ]

@@ -14,17 +14,18 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from metric_depth_ros import messages
-from metric_depth_ros.config import Config, SyncConfig
+from metric_depth_ros.config import Config
 from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError, TransformError
 from metric_depth_ros.geometry import rigid_transform
 from metric_depth_ros.health.input_watch import InputWatch
 from metric_depth_ros.health.status import ERROR, WARN, Health
 from metric_depth_ros.nodes.qos import overridable
 from metric_depth_ros.nodes.ros import cv_bridge, forget_after, message_filters, tf2_ros
-from metric_depth_ros.sync import CloudRing, StampGuard, jumps_back
+from metric_depth_ros.nodes.source_input import SourceInput
+from metric_depth_ros.sync import Source, StampGuard, jumps_back
 from metric_depth_ros.types import Cloud, ImageArray
 
 _BEST_EFFORT = ReliabilityPolicy.BEST_EFFORT
@@ -231,19 +232,22 @@ class ImageInput:
 
 
 class AnchorInput:
-    """Subscribes anchors and keeps the latest clouds, from which it finds those of an image. Thread safe."""
+    """Subscribes all sources of anchors and keeps their latest clouds, for the images. Thread safe."""
 
-    def __init__(self, node: Node, config: SyncConfig, health: Health) -> None:
-        self._node, self._health = node, health
-        self._ring, self._changed = CloudRing(config), threading.Condition()
-        self._refused = ""
+    def __init__(self, node: Node, config: Config, health: Health) -> None:
+        self._node, self._config, self._health = node, config, health
+        self._changed = threading.Condition()
         self._stopping = False
-        self._topic = node.create_subscription(
-            PointCloud2, "anchors", self._on_cloud, **overridable(_BEST_EFFORT)
-        ).topic_name
+        self._inputs = [
+            SourceInput(node, name, config, health, self._on_cloud)
+            for name in config.anchors.sources or ["anchors"]
+        ]
+        node.create_timer(_LOOK_PERIOD_S, self._find_types, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
-    def clouds_for(self, stamp_ns: int, deadline_s: float, *, optional: bool) -> list[Cloud]:
-        """Clouds of an image, after waiting for one that is due.
+    def clouds_for(
+        self, stamp_ns: int, frame_id: str, deadline_s: float, *, optional: bool
+    ) -> list[tuple[Source, list[Cloud]]]:
+        """Clouds of an image by source, after waiting for those that are due.
 
         Args:
             deadline_s: monotonic time until which to wait.
@@ -254,31 +258,39 @@ class AnchorInput:
         """
         with self._changed:
             while (
-                self._ring.awaits(stamp_ns)
-                and (len(self._ring) or not optional)
+                self._awaits(stamp_ns, optional=optional)
                 and not self._stopping
                 and (left := deadline_s - time.monotonic()) > 0
             ):
                 self._changed.wait(left)
-            clouds = self._ring.select(stamp_ns)
-        if not clouds and not optional:
-            raise AnchorError(
-                f"anchors: no cloud for the image at {stamp_ns / 1e9:.3f} s among {len(self._ring)} kept "
-                f"of {self._health.counted('clouds in')} received on {self._topic} "
-                f"({self._node.count_publishers(self._topic)} publishers). Remap anchors, compare the "
-                f"clocks of camera and sensor, or raise sync.max_cloud_age_s.{self._refused}"
-            )
-        return clouds
+            chosen = [(each.source, each.source.select(stamp_ns, frame_id)) for each in self._inputs]
+        used = [source.name for source, clouds in chosen if clouds]
+        if not used and not optional:
+            raise AnchorError(self._no_cloud(stamp_ns))
+        for name in used if self._config.sources else ():
+            self._health.count(f"{name} used")
+        return chosen
 
-    def configure(self, config: SyncConfig) -> None:
+    def refuse(self, name: str, error: MetricDepthError) -> None:
+        """Reports a source whose points an image could not use, while those of others served."""
+        self._health.report(f"cloud {name}", WARN, f"source {name}: {error}")
+
+    def values(self) -> dict[str, str]:
+        """Diagnostic values: each source in words."""
+        return {f"source {each.name}": each.describe() for each in self._inputs}
+
+    def configure(self, config: Config) -> None:
         """Changes the settings, from the next image on."""
         with self._changed:
-            self._ring.config = config
+            self._config = config
+            for each in self._inputs:
+                each.source.configure(config)
 
     def forget_after(self, stamp_ns: int) -> None:
         """After a jump back in time, drops clouds too new for an image of this stamp."""
         with self._changed:
-            self._ring.forget_after(stamp_ns)
+            for each in self._inputs:
+                each.source.ring.forget_after(stamp_ns)
 
     def stop(self) -> None:
         """Ends all waits."""
@@ -286,18 +298,39 @@ class AnchorInput:
             self._stopping = True
             self._changed.notify_all()
 
-    def _on_cloud(self, msg: Any) -> None:
-        self._health.count("clouds in")
-        try:
-            cloud = Cloud(messages.read_points(msg), messages.frame_id(msg), messages.stamp_ns(msg))
-        except MetricDepthError as error:
-            self._refused = f" The last cloud was refused: {error}"
-            self._health.report("cloud", ERROR, str(error))
-            return
-        self._health.clear("cloud")
+    def _awaits(self, stamp_ns: int, *, optional: bool) -> bool:
+        """Whether a cloud is due, or none has come that could serve."""
+        rings = [each.source.ring for each in self._inputs]
+        missing = not optional and not any(ring.select(stamp_ns) for ring in rings)
+        return any(each.source.awaits(stamp_ns) for each in self._inputs) or (
+            missing and any(ring.awaits(stamp_ns) for ring in rings)
+        )
+
+    def _no_cloud(self, stamp_ns: int) -> str:
+        """Why an image has no cloud."""
+        at = f"anchors: no cloud for the image at {stamp_ns / 1e9:.3f} s"
+        if self._config.sources:
+            told = "; ".join(
+                f"{each.name} {self._health.counted(f'{each.name} in')} received, {each.describe()}"
+                for each in self._inputs
+            )
+            return f"{at}: {told}. Set their topics, max_age_s, or time_offset_s."
+        (only,) = self._inputs
+        refused = f" The last cloud was refused: {only.refused}" if only.refused else ""
+        return (
+            f"{at} among {len(only.source.ring)} kept of {self._health.counted('clouds in')} received on "
+            f"{only.topic} ({self._node.count_publishers(only.topic)} publishers). Remap anchors, compare "
+            f"the clocks of camera and sensor, or raise sync.max_cloud_age_s.{refused}"
+        )
+
+    def _find_types(self) -> None:
         with self._changed:
-            self._refused = ""
-            self._ring.add(cloud)
+            for each in self._inputs:
+                each.find_type(self._config)
+
+    def _on_cloud(self, source: Source, cloud: Cloud) -> None:
+        with self._changed:
+            source.ring.add(cloud)
             self._changed.notify()
 
 
@@ -326,17 +359,6 @@ class TransformInput:
         return self._matrix(
             f"{source!r} to {target!r}", self._buffer.lookup_transform,
             target.lstrip("/"), source.lstrip("/"), Time(nanoseconds=stamp_ns), self._timeout(),
-        )  # fmt: skip
-
-    def lookup_through(
-        self, target: str, target_ns: int, source: str, source_ns: int, fixed: str
-    ) -> np.ndarray:
-        """T (4, 4) between two times through a fixed frame. Raises TransformError after ``timeout_s``."""
-        return self._matrix(
-            f"{source!r} to {target!r} through {fixed!r}", self._buffer.lookup_transform_full,
-            target.lstrip("/"), Time(nanoseconds=target_ns),
-            source.lstrip("/"), Time(nanoseconds=source_ns),
-            fixed.lstrip("/"), self._timeout(),
         )  # fmt: skip
 
     def _timeout(self) -> Duration:

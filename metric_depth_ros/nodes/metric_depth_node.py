@@ -34,7 +34,7 @@ from metric_depth_ros.pipeline import MetricDepthPipeline, Perceived, Result, bu
 from metric_depth_ros.priors import prior_path
 from metric_depth_ros.runtimes.stopping import stoppable_by
 from metric_depth_ros.share import use_fastdds_profile
-from metric_depth_ros.sync import T_fixed_camera, gather_points, points_up
+from metric_depth_ros.sync import T_fixed_camera, all_points, gather_sources, points_up
 from metric_depth_ros.types import Sample
 
 
@@ -74,7 +74,7 @@ class MetricDepthNode(Node):
         self._health = Health(partial(log_fault, self.get_logger()))
         self._diagnostics = Diagnostics(self, self._health)
         self._transforms = TransformInput(self, self._config.extrinsics.tf_timeout_s)
-        self._anchors = AnchorInput(self, self._config.sync, self._health)
+        self._anchors = AnchorInput(self, self._config, self._health)
         self._images = ImageInput(
             self, self._config, self._health, on_pair=self._on_pair, on_jump=self._on_jump
         )
@@ -121,7 +121,7 @@ class MetricDepthNode(Node):
         """
         if self._pipeline is not None:
             self._pipeline.check_description(config.solver.description)
-        self._anchors.configure(config.sync)
+        self._anchors.configure(config)
         self._transforms.timeout_s = config.extrinsics.tf_timeout_s
         if config.solver.focus_m != self._config.solver.focus_m:
             self._focus.source = "parameter"
@@ -147,6 +147,7 @@ class MetricDepthNode(Node):
             values |= {"runtime": pipeline.engine.label, "runtime why": pipeline.engine.why}
         if result is not None:
             values |= values_of(result)
+        values |= self._anchors.values()
         self._diagnostics.publish(values)
 
     # ---- the workers' threads ----------------------------------------------------------------
@@ -236,18 +237,20 @@ class MetricDepthNode(Node):
         camera = messages.read_camera(pair.camera_info, rectified=rectified, **told)
         self._doubt(findings.rectified_twice(config.input.rectification, self._images.topic, camera))
         deadline_s = pair.received_s + config.sync.max_wait_s
-        clouds = self._anchors.clouds_for(stamp_ns, deadline_s, optional=pipeline.needs_no_points)
+        chosen = self._anchors.clouds_for(stamp_ns, frame_id, deadline_s, optional=pipeline.needs_no_points)
+        sources = gather_sources(chosen, frame_id, stamp_ns, self._transforms, config, self._anchors.refuse)
         return Sample(
             image,
             camera,
-            gather_points(clouds, frame_id, stamp_ns, self._transforms, config),
+            all_points(sources),
             stamp_ns,
             frame_id,
-            tuple(cloud.stamp_ns for cloud in clouds),
+            tuple(sorted(cloud.stamp_ns for _, clouds in chosen for cloud in clouds)),
             rectification=None if rectified else messages.read_rectification(pair.camera_info, **told),
             regions=None if pair.regions is None else messages.read_labels(pair.regions),
             T_fixed_camera=T_fixed_camera(frame_id, stamp_ns, self._transforms, config),
-            points_up=points_up(clouds, frame_id, stamp_ns, self._transforms, config),
+            points_up=points_up(chosen, frame_id, stamp_ns, self._transforms, config),
+            sources=sources,
         )
 
     def _doubt(self, *doubts: str | None) -> None:

@@ -10,7 +10,7 @@ from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from metric_depth_ros.config import SETTINGS, Config, Setting, from_flat, updated
+from metric_depth_ros.config import SETTINGS, Config, Setting, find_setting, from_flat, settings_with, updated
 from metric_depth_ros.errors import ConfigError
 
 # Parameters that rclpy itself declares or reads in every node.
@@ -23,9 +23,9 @@ def declare_config(node: Node) -> Config:
     Raises:
         ConfigError: an override names an unknown setting, or has a wrong type or value.
     """
-    _refuse_unknown(node)
+    settings = _known(node)
     values = {}
-    for setting in SETTINGS.values():
+    for setting in settings.values():
         try:
             parameter = node.declare_parameter(setting.name, setting.default, _descriptor(setting))
         except ParameterException as error:
@@ -33,7 +33,8 @@ def declare_config(node: Node) -> Config:
             value = given.value if given is not None else error
             raise ConfigError(f"{_where()}{setting.name}: {value!r}; needed {setting.allowed}.") from error
         value = parameter.value
-        values[setting.name] = list(value) if isinstance(setting.default, list) else value
+        # An empty list in a file is no value to ROS.
+        values[setting.name] = list(value or []) if isinstance(setting.default, list) else value
     try:
         return from_flat(values)
     except ConfigError as error:
@@ -44,7 +45,7 @@ def on_set(get: Callable[[], Config], accept: Callable[[Config], None]) -> Calla
     """Callback for ``add_on_set_parameters_callback``: accepts all parameters or, with the reason, none."""
 
     def validate(parameters: Iterable[Parameter]) -> SetParametersResult:
-        changes = {p.name: _plain(p.value) for p in parameters if p.name in SETTINGS}
+        changes = {p.name: _plain(p.value) for p in parameters if find_setting(p.name)}
         try:
             accept(updated(get(), changes))
         except ConfigError as error:
@@ -79,14 +80,21 @@ def _descriptor(setting: Setting) -> ParameterDescriptor:
     return descriptor
 
 
-def _refuse_unknown(node: Node) -> None:
-    """Raises ConfigError for undeclared parameters, which ROS ignores: they may be misspelt settings."""
-    for name, parameter in getattr(node, "_parameter_overrides", {}).items():
-        if name not in SETTINGS and not name.startswith(_ROS_PARAMETERS):
-            try:
-                from_flat({name: parameter.value})
-            except ConfigError as error:
-                raise ConfigError(f"{_where()}{error}") from error
+def _known(node: Node) -> dict[str, Setting]:
+    """Settings, with those of the sources that the overrides name.
+
+    Raises ConfigError for undeclared parameters, which ROS ignores: they may be misspelt settings.
+    """
+    given = {name: parameter.value for name, parameter in getattr(node, "_parameter_overrides", {}).items()}
+    named = {"anchors.sources": given.get("anchors.sources") or []}
+    try:
+        settings = settings_with(SETTINGS["anchors.sources"].checked(named["anchors.sources"]))
+        for name, value in given.items():
+            if name not in settings and not name.startswith(_ROS_PARAMETERS):
+                from_flat({**named, name: value})
+    except ConfigError as error:
+        raise ConfigError(f"{_where()}{error}") from error
+    return settings
 
 
 def _where() -> str:

@@ -335,10 +335,12 @@ def test_memory_does_not_grow_with_the_bag(tmp_path: Path) -> None:
 def test_topics_are_found_and_can_be_chosen(tmp_path: Path) -> None:
     path = write_bag(tmp_path / "bag.mcap", 1)
     with BagReader(path) as reader:
-        found = (reader.image_topic, reader.camera_info_topic, reader.anchors_topic, reader.held_out_topic)
+        anchors, _ = reader.sources["anchors"]
+        found = (reader.image_topic, reader.camera_info_topic, anchors, reader.held_out_topic)
     assert found == ("/camera/image", "/camera/camera_info", "/lidar/points", "/lidar/points_held_out")
     with BagReader(path, anchors="lidar/points_held_out") as reader:
-        assert (reader.anchors_topic, reader.held_out_topic) == ("/lidar/points_held_out", None)
+        assert reader.sources == {"anchors": ("/lidar/points_held_out", "point_cloud2")}
+        assert reader.held_out_topic is None
 
 
 def write_two_cameras(path: Path) -> Path:

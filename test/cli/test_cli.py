@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -277,6 +278,17 @@ def test_settings_on_the_command_line_have_their_types() -> None:
     assert config.solver.name == "global_affine"
 
 
+def test_sources_may_be_named_on_the_command_line() -> None:
+    config = config_of(
+        "--set", "anchors.sources=lidar, vio", "--set", "sources.lidar.topic=/points", "--set",
+        "sources.vio.topic=/map", "--set", "sources.vio.accumulate=7", "--set", "sources.vio.max_age_s=2",
+    )  # fmt: skip
+    assert [source.topic for source in config.sources.values()] == ["/points", "/map"]
+    assert (config.sources["vio"].accumulate, config.sources["vio"].max_age_s) == (7, 2.0)
+    with pytest.raises(ConfigError, match=r"Add lidar to anchors\.sources"):
+        config_of("--set", "sources.lidar.topic=/points")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -299,7 +311,10 @@ def test_frames_become_a_bag(folder: Path, tmp_path: Path) -> None:
     argv = ["frames-to-bag", str(folder), str(path), "--anchors", "50"]
     assert main([*argv, "--loops", "2", "--rate", "20"]) == 0
     with BagReader(path) as reader:
-        assert (reader.anchors_topic, reader.held_out_topic) == ("/lidar/points", "/lidar/points_held_out")
+        assert (reader.sources["anchors"][0], reader.held_out_topic) == (
+            "/lidar/points",
+            "/lidar/points_held_out",
+        )
         samples = [sample for _, sample in reader.samples(Config())]
         first, last = samples[0].stamp_ns, samples[-1].stamp_ns
         assert reader.transforms.lookup("map", "camera_optical", last)[0, 3] == COUNT - 1
@@ -357,6 +372,23 @@ def test_run_makes_the_depth_of_every_image(
     pictures = sorted(path.name for path in out.glob("*.png"))
     assert pictures == ["preview_000000.png", "preview_000003.png"]
     assert cv2.imread(str(out / pictures[0])).shape[1] > WIDTH
+
+
+def test_run_takes_several_sources_and_counts_them_apart(
+    bag: Path, toy_manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sources = {"lidar": "/lidar/points", "other": "/lidar/points_held_out", "absent": "/nowhere"}
+    changes = [f"sources.{name}.topic={topic}" for name, topic in sources.items()]
+    argv = ["run", str(bag), "--manifest", str(toy_manifest), "--no-bag", "--out", str(tmp_path / "out")]
+    for change in (f"anchors.sources={','.join(sources)}", *changes):
+        argv += ["--set", change]
+    assert main(argv) == 0
+    printed = capsys.readouterr()
+    assert f"depth for {COUNT} of {COUNT} images" in printed.out
+    assert re.search(r"anchors an image: lidar \d+, other \d+", printed.out)
+    assert "source absent: /nowhere is not in the bag" in printed.err
+    assert main([*argv, "--anchors", "/lidar/points"]) == 1
+    assert "Leave out one of the two" in capsys.readouterr().err
 
 
 def test_a_folder_gives_the_same_depth_as_its_bag(

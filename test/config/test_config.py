@@ -5,6 +5,7 @@ import pytest
 from metric_depth_ros import config as c
 from metric_depth_ros.config import parameter_file
 from metric_depth_ros.errors import ConfigError
+from metric_depth_ros.messages import SENSOR_TYPES
 from metric_depth_ros.solvers import SOLVERS
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +26,7 @@ def test_dump_and_load_round_trip(tmp_path):
 
 
 def test_every_setting_has_help_and_a_valid_default():
-    for setting in c.SETTINGS.values():
+    for setting in c.settings_with(["any"]).values():
         assert setting.help
         assert setting.checked(setting.default) == setting.default
         if isinstance(setting.default, (int, float)):
@@ -154,3 +155,84 @@ def test_precedence_default_file_override(tmp_path):
         "global_affine",
         c.Config().cloud.stride,
     )
+
+
+# ---- sources of anchors --------------------------------------------------------------------------
+
+TWO = {"anchors.sources": ["lidar", "vio"], "sources.lidar.topic": "/points", "sources.vio.topic": "/map"}
+
+
+def test_sources_have_groups_of_their_own_in_files_and_flat(tmp_path):
+    path = tmp_path / "p.yaml"
+    path.write_text(
+        "/**:\n  ros__parameters:\n    anchors: {sources: [lidar, vio]}\n    sources:\n"
+        "      lidar: {topic: /points, time_offset_s: -1}\n      vio: {topic: /map, model: vio}\n"
+    )
+    loaded = parameter_file.load(path, {"sources.vio.accumulate": 5})
+    assert loaded == c.from_flat(
+        {**TWO, "sources.lidar.time_offset_s": -1.0, "sources.vio.model": "vio", "sources.vio.accumulate": 5}
+    )
+    assert list(loaded.sources) == ["lidar", "vio"]
+    path.write_text(parameter_file.dump(loaded))
+    assert parameter_file.load(path) == loaded
+    assert "as sync.max_cloud_age_s" in path.read_text()
+    without = c.updated(loaded, {"anchors.sources": []})
+    assert without == c.Config()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"sources.lidar.topik": "/p"}, "Did you mean sources.lidar.topic?"),
+        ({"sources.radar.topic": "/r"}, "sources.radar.topic: unknown setting. Add radar to anchors.sources"),
+        ({"anchors.sources": ["lidar", "vio", "radar"]}, "sources.radar.topic: empty"),
+        ({"anchors.sources": ["lidar", "vio", "vio"]}, "sources vio twice"),
+        ({"anchors.sources": ["lidar", "vio", "a b"]}, "letters, digits and _"),
+        ({"anchors.sources": "lidar"}, "needed a list of names"),
+        ({"sources.vio.topic": "/points"}, "topics /points twice"),
+        ({"sources.lidar.type": "laser"}, "Did you mean laser_scan?"),
+        ({"sources.lidar.model": "lider"}, "Did you mean lidar?"),
+        ({"sources.lidar.accumulate": 101}, "from 0 to 100"),
+        ({"sources.lidar.max_age_s": -0.5}, "0 or more, or -1"),
+        ({"sources.lidar": "/points"}, "sources.lidar: unknown setting"),
+        ({"extrinsics.source": "parameters"}, "which place one sensor, but anchors.sources names lidar, vio"),
+    ],
+)
+def test_wrong_sources_are_refused_by_name(changes, words):
+    with pytest.raises(ConfigError) as error:
+        c.from_flat({**TWO, **changes})
+    assert words in str(error.value)
+
+
+def test_types_and_models_of_sources_are_known_everywhere():
+    assert {*c.SOURCE_TYPES} == {"auto", *SENSOR_TYPES}
+    assert {*c.SENSOR_MODELS} == {"auto", *c.MODELS}
+    config = c.from_flat(TWO)
+    assert {c.model_of(config, "lidar", kind) for kind in SENSOR_TYPES} <= {*c.MODELS}
+
+
+def test_what_a_source_leaves_out_is_its_model_s():
+    config = c.from_flat({**TWO, "sources.vio.model": "vio", "sources.vio.sigma_base_m": 0.5})
+    assert c.model_of(config, "lidar", "laser_scan") == "scan_2d"
+    assert c.model_of(config, "vio", "laser_scan") == "vio"
+    model = c.MODELS["vio"]
+    sync, anchors = c.sync_of(config, "vio", "vio"), c.anchors_of(config, "vio", "vio")
+    assert (sync.accumulate, sync.max_cloud_age_s) == (model.accumulate, model.max_age_s) == (30, 3.0)
+    assert (anchors.sigma_base_m, anchors.sigma_quadratic) == (0.5, model.sigma_quadratic)
+    assert anchors.occlusion_window_px == 0
+    # Nothing of it reaches the other source, nor the topic without a name.
+    assert c.sync_of(config, "lidar", "lidar") == config.sync
+    assert c.anchors_of(config, "lidar", "lidar") == config.anchors
+    assert c.sync_of(config, "anchors", "") is config.sync
+    assert c.anchors_of(config, "anchors", "") is config.anchors
+
+
+def test_a_sensor_on_the_robot_accumulates_only_where_its_points_can_be_moved():
+    ranger = {"anchors.sources": ["front"], "sources.front.topic": "/range"}
+    still = c.sync_of(c.from_flat(ranger), "front", "range_finder")
+    assert (still.accumulate, still.max_cloud_age_s) == (1, 0.3)
+    moved = c.sync_of(c.from_flat({**ranger, "sync.fixed_frame": "odom"}), "front", "range_finder")
+    assert (moved.accumulate, moved.max_cloud_age_s) == (30, 3.0)
+    asked = c.from_flat({**ranger, "sources.front.accumulate": 4, "sources.front.max_lead_s": 0.2})
+    asked = c.sync_of(asked, "front", "range_finder")
+    assert (asked.accumulate, asked.max_cloud_lead_s) == (4, 0.2)

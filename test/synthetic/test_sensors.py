@@ -16,7 +16,7 @@ from metric_depth_synthetic.lidars import LIDARS, LidarNoise, SolidStateLidar, S
 from metric_depth_synthetic.mesh import slab
 from metric_depth_synthetic.render import View, look_at
 from metric_depth_synthetic.scene import Material, Scene
-from metric_depth_synthetic.sensors import Radar, RangeFinder, VioPoints, mounted
+from metric_depth_synthetic.sensors import DepthCamera, Radar, RangeFinder, VioPoints, mounted
 from metric_depth_synthetic.world import World
 
 WHITE = Material(0, (0.9, 0.9, 0.9), (0.9, 0.9, 0.9), 1.0)
@@ -357,3 +357,34 @@ def test_open_sky_returns_nothing() -> None:
         scan = sensor.scan(World(scene), up, rng())
         assert len(scan) <= 0.01 * 10_000  # but for strays
         assert scan.outlier.all()
+
+
+# ---- depth camera --------------------------------------------------------------------------------
+
+
+def test_a_depth_camera_sees_depth_along_its_axis_from_its_own_place() -> None:
+    camera = DepthCamera(max_depth_m=20.0)
+    depth = camera.image(World(room()), looking_along_x(), rng(), noise=False)
+    assert depth.shape == (camera.camera.height, camera.camera.width)
+    # The wall ahead fills the middle, at one depth whatever the angle.
+    middle = depth[40:80, 80:130]
+    np.testing.assert_allclose(middle, HALF - camera.T_camera_sensor[2, 3], rtol=1e-5)
+    assert np.isfinite(depth).all()
+
+
+def test_a_depth_camera_has_holes_a_short_range_and_noise_that_grows() -> None:
+    world, pose = World(room()), looking_along_x()
+    measured = DepthCamera(max_depth_m=20.0).image(world, pose, rng())
+    exact = DepthCamera(max_depth_m=20.0).image(world, pose, rng(), noise=False)
+    holes = np.isnan(measured)
+    assert 0.15 <= holes.mean() < 0.4
+    error = (measured - exact)[~holes] / exact[~holes] ** 2
+    assert error.std() == pytest.approx(0.004, rel=0.1)
+    assert np.isnan(DepthCamera(max_depth_m=4.0).image(world, pose, rng(), noise=False)[40:80, 80:130]).all()
+
+
+def test_map_points_may_be_some_of_the_corners() -> None:
+    view = chequered_view()
+    some, everything = (VioPoints(mapped=n).scan(view, rng(), noise=False) for n in (20, None))
+    assert len(some) == 20 < len(everything)
+    assert {tuple(p) for p in some.points.tolist()} <= {tuple(p) for p in everything.points.tolist()}

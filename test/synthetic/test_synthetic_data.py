@@ -443,6 +443,7 @@ def test_contact_sheets(tmp_path: Path) -> None:
         (("o", "--size", "64x16"), "--size 64x16; needed 32x32 or more, or any"),
         (("o", "--bag", "--families", "room,street"), "one --family"),
         (("o.mcap", "--bag", "--seconds", "0"), "must be positive"),
+        (("o.mcap", "--bag", "--sensors", "sonar"), "sensors sonar; needed some of lidar, radar"),
         (("o", "--photos", "nowhere"), "nowhere"),
     ],
 )
@@ -514,3 +515,34 @@ def check_geometry(bag: Path) -> None:
     T = tree.lookup("odom", "camera_optical", messages.stamp_ns(infos[-1]))
     base = tree.lookup("odom", "base_link", messages.stamp_ns(infos[-1]))
     assert base[2, 2] > 0.9 and T[2, 3] - base[2, 3] == pytest.approx(0.3, abs=0.1)
+
+
+def test_a_bag_s_sensors_see_the_same_scene(tmp_path: Path) -> None:
+    """Whatever a sensor measures lies on the true depth, once it is moved into the camera."""
+    from metric_depth_ros.bags import BagReader
+    from metric_depth_ros.config import from_flat
+
+    topics = {
+        "lidar": "/lidar/points",
+        "range_finder": "/range",
+        "scan_2d": "/scan",
+        "depth_camera": "/depth_camera/image_raw",
+        "vio": "/vio/points",
+    }
+    bag = tmp_path / "all.mcap"
+    options = ("--bag", "--seconds", 1, "--rate", 5, "--family", "room", "--seed", 2, "--workers", 1)
+    assert synthesize(bag, *options, "--sensors", ",".join(topics)) == 0
+    settings = {f"sources.{name}.topic": topic for name, topic in topics.items()}
+    config = from_flat({"anchors.sources": [*topics], **settings, "sync.fixed_frame": "odom"})
+    depths = read_depths(bag, "/camera/depth_gt/image_rect")
+    found: dict[str, list[np.ndarray]] = {name: [] for name in topics}
+    with BagReader(bag, sources=config.sources) as reader:
+        for stamp_ns, sample in reader.samples(config):
+            for source in sample.sources:
+                uv, depth = project(source.points, sample.camera)
+                seen = np.isfinite(uv).all(1) & (uv > 0).all(1) & (uv < np.array(SIZE) - 1).all(1)
+                u, v = np.rint(uv[seen]).astype(int).T
+                found[source.name].append(np.abs(depths[stamp_ns][v, u] / depth[seen] - 1) < 0.15)
+        assert not reader.skipped
+    for name, agreeing in found.items():
+        assert np.concatenate(agreeing).mean() > 0.75, name

@@ -1,0 +1,65 @@
+"""Finds the topics of a bag that anchors come from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from metric_depth_ros.bags import topics as kinds
+from metric_depth_ros.bags.topics import choose_topic
+from metric_depth_ros.config import SourceConfig
+from metric_depth_ros.errors import InputError
+from metric_depth_ros.messages import SENSOR_TYPES, sensor_type, wrong_type
+
+# What is taken for anchors if the bag has no PointCloud2. A depth image must be named: it may be the truth.
+_OTHERS = [SENSOR_TYPES[kind] for kind in ("point_cloud", "laser_scan", "range")]
+
+
+def choose_anchors(asked: str | None, topics: Mapping[str, str], *, needed: bool) -> tuple[str, str] | None:
+    """Topic of the anchors and its type of source; None if the bag has none and none is needed.
+
+    It is the topic that the user names, of any type of source; else /anchors; else the only PointCloud2, as
+    in ``choose_topic``; else the only one of the types without pictures.
+
+    Raises:
+        InputError: no such topic, or several to choose from.
+    """
+    named = "/" + ("anchors" if asked is None else asked).strip("/")
+    if (kind := sensor_type(topics.get(named, ""))) is not None:
+        return named, kind
+    others = sorted(topic for topic, found in topics.items() if found in _OTHERS)
+    if asked is None and others and kinds.POINT_CLOUD not in topics.values():
+        if len(others) == 1:
+            return others[0], sensor_type(topics[others[0]]) or ""
+        if needed:
+            raise InputError(
+                f"bag: {len(others)} topics could be anchors: {', '.join(others)}. Choose one with "
+                "--anchors, or name several in anchors.sources."
+            )
+        return None
+    if needed or asked is not None or kinds.POINT_CLOUD in topics.values():
+        return choose_topic("anchors", asked, kinds.POINT_CLOUD, topics), "point_cloud2"
+    return None
+
+
+def find_sources(
+    sources: Mapping[str, SourceConfig], topics: Mapping[str, str], skipped: Counter[str]
+) -> dict[str, tuple[str, str]]:
+    """Topic and type of every source, by name; those that the bag lacks are counted in ``skipped``.
+
+    Raises:
+        InputError: the bag has none of them, or a topic is of another type than its source.
+    """
+    found = {}
+    for name, source in sources.items():
+        topic = "/" + source.topic.strip("/")
+        if topic not in topics:
+            skipped[f"source {name}: {topic} is not in the bag; it has {', '.join(sorted(topics))}."] += 1
+            continue
+        kind = sensor_type(topics[topic])
+        if kind is None or source.type not in ("auto", kind):
+            raise InputError(wrong_type(name, source.type, topic, topics[topic]))
+        found[name] = topic, kind
+    if not found:
+        raise InputError(f"bag: {'; '.join(skipped)} Set their topics to those of the bag.")
+    return found

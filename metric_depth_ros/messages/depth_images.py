@@ -1,0 +1,115 @@
+"""Converts depth images, raw and compressed (image_transport's compressedDepth), to points."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+
+from metric_depth_ros.errors import InputError
+from metric_depth_ros.geometry import pixel_rays
+from metric_depth_ros.messages.images import data_bytes, pixel_view
+from metric_depth_ros.types import Array, Camera, FloatArray
+
+# Pixels taken of a depth image, evenly spaced: about one per 8x8 square at VGA, as many as anchors need.
+_SAMPLES = 4800
+_KINDS = {"16UC1": "u2", "mono16": "u2", "32FC1": "f4"}
+_PNG = b"\x89PNG"
+# Compressed depth begins with a format number and two parameters of the quantisation.
+_HEADER = np.dtype([("format", "<i4"), ("scale", "<f4"), ("shift", "<f4")])
+
+
+def read_depth_points(message: Any, camera: Camera) -> FloatArray:
+    """Points (N, 3) float32 in the depth camera's optical frame, of evenly spaced pixels of a depth image.
+
+    About 4800 pixels are taken, those without depth (0, 65535, not finite, not positive) left out. The
+    image is 16UC1 (or mono16) in millimetres, or 32FC1 in metres.
+
+    Args:
+        camera: calibration of this image, which may differ from that of any other.
+
+    Raises:
+        InputError: another encoding or size, or the data is too short for size and step.
+    """
+    kind = _KINDS.get(message.encoding)
+    if kind is None:
+        raise InputError(
+            f"depth image: encoding {message.encoding!r}; needed 16UC1 (millimetres) or 32FC1 (metres). "
+            "Check that the topic has depth, not colours."
+        )
+    return _points(_as_metres, pixel_view(message, kind, 1)[..., 0], camera)
+
+
+def read_compressed_depth_points(message: Any, camera: Camera) -> tuple[FloatArray, FloatArray]:
+    """Points (N, 3) as of ``read_depth_points``, and the sigma (N,) of what compression rounded, metres.
+
+    The data is a PNG, mostly after 12 bytes of parameters. 16UC1 is in millimetres. 32FC1 holds inverse
+    depth: value = scale / depth + shift, rounded, so sigma is depth^2 / (scale sqrt(12)).
+
+    Raises:
+        InputError: no compressed depth, another compression or size than above, or damaged data.
+    """
+    encoding = str(message.format).split(";")[0].strip()
+    data = data_bytes(message.data)
+    values, scale, shift = _decoded(data, str(message.format), encoding)
+    if encoding != "32FC1":
+        points = _points(_as_metres, values, camera)
+        return points, np.zeros(len(points), np.float32)
+    points = _points(lambda taken: _from_inverse(taken, scale, shift), values, camera)
+    return points, points[:, 2] ** 2 / np.float32(scale * math.sqrt(12))
+
+
+def _decoded(data: Any, form: str, encoding: str) -> tuple[Array, float, float]:
+    """Values (H, W) uint16 of compressed depth, and the two parameters of its quantisation."""
+    start = 0 if data[:4].tobytes() == _PNG else _HEADER.itemsize
+    picture = data[start:]
+    values = None
+    if encoding in _KINDS and picture[:4].tobytes() == _PNG and b"IEND" in picture[-64:].tobytes():
+        values = cv2.imdecode(picture, cv2.IMREAD_UNCHANGED)
+    if values is None or values.dtype != np.uint16 or values.ndim != 2:
+        raise InputError(
+            f"compressed depth: {data.size} bytes of {form!r}; needed a whole 16-bit PNG of 16UC1 or 32FC1. "
+            "Subscribe TOPIC/compressedDepth (not TOPIC/compressed), and set its format to png."
+        )
+    header = np.zeros(1, _HEADER) if start == 0 else data[:start].view(_HEADER)
+    scale, shift = float(header["scale"][0]), float(header["shift"][0])
+    if encoding == "32FC1" and not (scale > 0 and math.isfinite(shift)):
+        raise InputError(
+            f"compressed depth: 32FC1 with parameters {scale:g}, {shift:g}; needed those that "
+            "compressed_depth_image_transport writes. Publish 16UC1, or the raw depth image."
+        )
+    return values, scale, shift
+
+
+def _points(metres: Callable[[Array], FloatArray], values: Array, camera: Camera) -> FloatArray:
+    """Points (N, 3) of evenly spaced pixels; ``metres`` turns their values into depth, NaN unknown."""
+    height, width = values.shape
+    if (width, height) != (camera.width, camera.height):
+        raise InputError(
+            f"depth image: {width}x{height}, but its camera_info is for {camera.width}x{camera.height}. "
+            "Name the camera_info of this depth image in the source's camera_info."
+        )
+    stride = max(1, round(math.sqrt(width * height / _SAMPLES)))
+    depth = metres(values[::stride, ::stride])
+    rays = pixel_rays(camera, stride)
+    known = np.isfinite(depth) & (depth > 0)
+    if camera.distorted:
+        known &= np.isfinite(rays[..., 0])
+    return np.asarray(rays[known] * depth[known][:, None] + np.array(camera.position_m, np.float32))
+
+
+def _as_metres(values: Array) -> FloatArray:
+    """Depth from metres, or from millimetres of which 0 and 65535 are unknown."""
+    if values.dtype.kind == "f":
+        return np.asarray(values, np.float32)
+    return np.asarray(np.where(values == 65535, np.float32(np.nan), values * np.float32(0.001)))
+
+
+def _from_inverse(values: Array, scale: float, shift: float) -> FloatArray:
+    """Depth from quantised inverse depth; 0 is unknown."""
+    inverse = values.astype(np.float32) - np.float32(shift)
+    known = (values > 0) & (inverse > 0)
+    return np.asarray(np.where(known, np.float32(scale) / np.where(known, inverse, 1), np.float32(np.nan)))

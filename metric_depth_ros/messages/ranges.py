@@ -1,0 +1,73 @@
+"""Converts what range sensors measure to points: sensor_msgs/LaserScan, Range and the old PointCloud."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from metric_depth_ros.errors import InputError
+from metric_depth_ros.types import BoolArray, FloatArray
+
+
+def read_scan_points(message: Any) -> FloatArray:
+    """Points (N, 3) float32 of a sensor_msgs/LaserScan, in the x-y plane; beams without echo have none.
+
+    As in REP 117, a range that is not finite, below range_min or not below range_max is no measurement:
+    older drivers report range_max itself where nothing came back.
+
+    Raises:
+        InputError: an angle is not finite.
+    """
+    first, step = float(message.angle_min), float(message.angle_increment)
+    if not np.isfinite([first, step]).all():
+        raise InputError(
+            f"laser scan: angle_min {first}, angle_increment {step}; needed finite angles. "
+            "Check the sensor's driver."
+        )
+    ranges = np.asarray(message.ranges, np.float32)
+    beams = np.flatnonzero(_measured(ranges, message.range_min, message.range_max))
+    angles, ranges = first + step * beams, ranges[beams]
+    points = np.zeros((len(beams), 3), np.float32)
+    points[:, 0], points[:, 1] = ranges * np.cos(angles), ranges * np.sin(angles)
+    return points
+
+
+def read_range_points(message: Any) -> tuple[FloatArray, FloatArray]:
+    """Point (1, 3) of a sensor_msgs/Range, on the x axis, and its sigma (1,); both empty without an echo.
+
+    The beam is a cone, and what answers lies anywhere in it. On a surface at 45 degrees depth changes over
+    the beam's radius by that radius: sigma = range * tan(field_of_view / 2), all in float32 metres.
+    No measurement is what ``read_scan_points`` says.
+
+    Raises:
+        InputError: a ranger of one fixed distance (min_range = max_range), which tells no distance, or a
+            field_of_view that is no angle of a cone.
+    """
+    low, high, width = (float(x) for x in (message.min_range, message.max_range, message.field_of_view))
+    if low == high != 0:
+        raise InputError(
+            f"range: min_range and max_range are both {low:g} m, a sensor that only tells whether something "
+            "is nearer; needed a measured range. Leave this source out, or set both in the driver."
+        )
+    if not 0 <= width < np.pi:
+        raise InputError(
+            f"range: field_of_view {width:g}; needed radians from 0 to below pi. Set it in the driver."
+        )
+    ranges = np.array([message.range], np.float32)
+    ranges = ranges[_measured(ranges, low, high)]
+    points = np.zeros((len(ranges), 3), np.float32)
+    points[:, 0] = ranges
+    return points, ranges * np.float32(np.tan(width / 2))
+
+
+def _measured(ranges: FloatArray, low: float, high: float) -> BoolArray:
+    """Mask of ranges that are measurements; a limit ``high`` that is 0 was left unset."""
+    high = high if high > 0 else np.inf
+    with np.errstate(invalid="ignore"):
+        return np.asarray((ranges > 0) & (ranges >= low) & (ranges < high))
+
+
+def read_old_points(message: Any) -> FloatArray:
+    """Points (N, 3) float32 of a sensor_msgs/PointCloud, in message order; NaN and Inf are kept."""
+    return np.array([(p.x, p.y, p.z) for p in message.points], np.float32).reshape(-1, 3)

@@ -1,0 +1,88 @@
+"""Reads the message of any sensor that anchors may come from, whatever its type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from metric_depth_ros.errors import InputError
+from metric_depth_ros.messages.cameras import read_camera
+from metric_depth_ros.messages.clouds import read_points
+from metric_depth_ros.messages.depth_images import read_compressed_depth_points, read_depth_points
+from metric_depth_ros.messages.headers import frame_id, is_named_rectified, stamp_ns
+from metric_depth_ros.messages.ranges import read_old_points, read_range_points, read_scan_points
+from metric_depth_ros.types import Camera, Cloud, FloatArray
+
+# Type of a source in the settings -> type of its messages.
+SENSOR_TYPES = {
+    "point_cloud2": "sensor_msgs/msg/PointCloud2",
+    "point_cloud": "sensor_msgs/msg/PointCloud",
+    "laser_scan": "sensor_msgs/msg/LaserScan",
+    "range": "sensor_msgs/msg/Range",
+    "depth_image": "sensor_msgs/msg/Image",
+    "compressed_depth": "sensor_msgs/msg/CompressedImage",
+}
+# Types whose messages are pictures.
+NEED_CAMERA = ("depth_image", "compressed_depth")
+
+
+def sensor_type(ros_type: str) -> str | None:
+    """A source's type, as the settings name it, from that of its messages; None: no type of a source."""
+    return next((kind for kind, found in SENSOR_TYPES.items() if found == ros_type), None)
+
+
+def wrong_type(name: str, wanted: str, topic: str, found: str) -> str:
+    """What is wrong with a source of type ``wanted`` whose topic is of ROS type ``found``; what to do."""
+    kind = sensor_type(found)
+    if kind is None:
+        needed = ", ".join(SENSOR_TYPES.values())
+        return f"source {name}: {topic} is {found}; needed one of {needed}. Name another topic."
+    return (
+        f"source {name}: {topic} is {found}, but sources.{name}.type is {wanted}. Set it to {kind}, or auto."
+    )
+
+
+def camera_info_beside(topic: str) -> str:
+    """Topic of the calibration that drivers publish beside a depth image."""
+    base, _, last = topic.removesuffix("/compressedDepth").rpartition("/")
+    return f"{base}/camera_info" if last != topic else "camera_info"
+
+
+def read_depth_camera(message: Any, topic: str) -> Camera:
+    """Camera of a depth image from its CameraInfo; rectified if the last part of its topic says so.
+
+    Raises InputError as ``read_camera`` does.
+    """
+    name = topic.removesuffix("/compressedDepth").rpartition("/")[2]
+    return read_camera(message, rectified=is_named_rectified(name))
+
+
+def read_cloud(message: Any, kind: str, camera: Camera | None = None, time_ns: int | None = None) -> Cloud:
+    """Points of a message in its sensor's frame, with the sigma that it tells.
+
+    Args:
+        kind: a key of ``SENSOR_TYPES``.
+        camera: of a depth image.
+        time_ns: of the message; None: its stamp.
+
+    Raises:
+        InputError: the message is damaged or of another kind, its stamp is negative, or a depth image has
+            no camera.
+    """
+    points, sigma = _read(message, kind, camera)
+    return Cloud(points, frame_id(message), stamp_ns(message) if time_ns is None else time_ns, sigma)
+
+
+def _read(message: Any, kind: str, camera: Camera | None) -> tuple[FloatArray, FloatArray | None]:
+    if kind in NEED_CAMERA:
+        if camera is None:
+            raise InputError(
+                "depth image: no camera_info has come for it; needed one to know where its pixels look. "
+                "Publish it beside the image, or name its topic in the source's camera_info."
+            )
+        if kind == "depth_image":
+            return read_depth_points(message, camera), None
+        return read_compressed_depth_points(message, camera)
+    if kind == "range":
+        return read_range_points(message)
+    reader = {"laser_scan": read_scan_points, "point_cloud": read_old_points}.get(kind, read_points)
+    return reader(message), None

@@ -1,0 +1,116 @@
+"""Subscribes one source of anchors, by the type that its publisher has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo
+
+from metric_depth_ros import messages
+from metric_depth_ros.config import Config, SourceConfig
+from metric_depth_ros.errors import InputError, MetricDepthError
+from metric_depth_ros.health.status import ERROR, WARN, Health
+from metric_depth_ros.nodes.interfaces import message_class
+from metric_depth_ros.nodes.qos import overridable
+from metric_depth_ros.sync import Source
+from metric_depth_ros.types import Camera, Cloud
+
+# Calibrations come with every image, or once for all that subscribe later.
+_CALIBRATION_QOS = (
+    QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT),
+    QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL),
+)
+
+
+class SourceInput:
+    """Topic of one source of anchors.
+
+    Attributes:
+        name: of the source.
+        source: buffer of its clouds; another one from when its type is found to be another.
+        topic: resolved name of its topic.
+        refused: why its last message, or its topic, cannot be used; empty: it can.
+    """
+
+    def __init__(
+        self, node: Node, name: str, config: Config, health: Health, on_cloud: Callable[[Source, Cloud], None]
+    ) -> None:
+        """``on_cloud`` gets every good cloud, and adds it to the buffer."""
+        self._node, self._health, self._on_cloud = node, health, on_cloud
+        self.name, self.refused = name, ""
+        self._settings = config.sources.get(name, SourceConfig(topic="anchors"))
+        # The one topic without a name prevents depth if it cannot be used; others may serve instead.
+        self._named = name in config.sources
+        self._fault, self._level = (f"cloud {name}", WARN) if self._named else ("cloud", ERROR)
+        self._camera: Camera | None = None
+        self._subscriptions: list[Any] = []
+        # Mostly right, and else corrected as soon as there is a publisher.
+        auto = self._settings.type == "auto"
+        self._subscribe("point_cloud2" if auto else self._settings.type, config)
+
+    def find_type(self, config: Config) -> None:
+        """Subscribes anew if the topic's publishers have another type; reports one that cannot be used."""
+        found = {info.topic_type for info in self._node.get_publishers_info_by_topic(self.topic)}
+        if not found or (self._subscriptions and messages.SENSOR_TYPES[self.source.kind] in found):
+            return
+        kind = next(filter(None, map(messages.sensor_type, sorted(found))), None)
+        if kind is not None and self._settings.type == "auto":
+            # Fast DDS frees a topic some time after its last subscription; then the next look does it.
+            with suppress(RuntimeError):
+                self._subscribe(kind, config)
+                self._node.get_logger().info(f"source {self.name}: {self.describe()}")
+        else:
+            self._refuse(messages.wrong_type(self.name, self._settings.type, self.topic, sorted(found)[0]))
+
+    def describe(self) -> str:
+        """The source in words: its type and topic, and why it cannot be used."""
+        publishers = self._node.count_publishers(self.topic)
+        words = f"{self.source.kind} on {self.topic} ({publishers} publishers)"
+        return f"{words}. Last refused: {self.refused}" if self.refused else words
+
+    def _subscribe(self, kind: str, config: Config) -> None:
+        while self._subscriptions:
+            self._node.destroy_subscription(self._subscriptions.pop())
+        self.source = Source(self.name, kind, config)
+        measured = self._node.create_subscription(
+            message_class(messages.SENSOR_TYPES[kind]),
+            self._settings.topic,
+            self._on_message,
+            **overridable(ReliabilityPolicy.BEST_EFFORT),
+        )
+        self.topic = measured.topic_name
+        self._subscriptions = [measured]
+        if kind in messages.NEED_CAMERA:
+            topic = self._settings.camera_info or messages.camera_info_beside(self.topic)
+            self._subscriptions += [
+                self._node.create_subscription(CameraInfo, topic, self._on_camera_info, qos)
+                for qos in _CALIBRATION_QOS
+            ]
+
+    def _on_camera_info(self, msg: Any) -> None:
+        try:
+            self._camera = messages.read_depth_camera(msg, self.topic)
+        except InputError as error:
+            self._refuse(str(error))
+
+    def _on_message(self, msg: Any) -> None:
+        self._health.count("clouds in")
+        if self._named:
+            self._health.count(f"{self.name} in")
+        try:
+            cloud = self.source.read(msg, self._camera)
+        except MetricDepthError as error:
+            self._refuse(str(error))
+            return
+        self._health.clear(self._fault)
+        self.refused = ""
+        self._on_cloud(self.source, cloud)
+
+    def _refuse(self, reason: str) -> None:
+        self.refused = reason
+        named = reason if reason.startswith("source ") or not self._named else f"source {self.name}: {reason}"
+        self._health.report(self._fault, self._level, named)

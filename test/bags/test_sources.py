@@ -1,0 +1,224 @@
+"""Anchors of a bag from any sensor, and from several at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ros1_bag import SECOND, Ros1Bag, points_of
+
+from metric_depth_ros import messages
+from metric_depth_ros.bags import BagReader
+from metric_depth_ros.config import from_flat
+from metric_depth_ros.errors import AnchorError, InputError, TransformError
+from metric_depth_ros.geometry import rigid_transform
+from metric_depth_ros.types import Camera, Sample
+
+TENTH = SECOND // 10
+DEPTH_CAMERA = Camera(4, 3, np.array([[5.0, 0, 1.5], [0, 5, 1], [0, 0, 1]]))
+FIRST_POINT = {
+    "point_cloud2": points_of(0)[0],
+    "point_cloud": [1, 2, 3],
+    "laser_scan": [2, 0, 0],
+    "range": [4, 0, 0],
+    "depth_image": [-0.6, -0.4, 2],
+}
+
+
+def pictures(count: int = 1) -> Ros1Bag:
+    bag = Ros1Bag()
+    for index in range(count):
+        bag.image(SECOND + index * TENTH)
+        bag.info(SECOND + index * TENTH)
+    return bag
+
+
+def add(bag: Ros1Bag, kind: str, topic: str, stamp_ns: int = SECOND, frame: str = "camera") -> None:
+    """A message whose first point is FIRST_POINT."""
+    if kind == "point_cloud2":
+        return bag.cloud(stamp_ns, frame_id=frame, topic=topic)
+    fields: dict[str, Any] = {
+        "point_cloud": {"points": [bag.make("geometry_msgs/msg/Point32", x=1.0, y=2.0, z=3.0)]},
+        "laser_scan": {"range_max": 9.0, "ranges": np.array([2.0], np.float32)},
+        "range": {"field_of_view": 0.2, "max_range": 9.0, "range": 4.0},
+        "depth_image": messages.depth_fields(np.full((3, 4), 2, np.float32), "16UC1"),
+    }[kind]
+    return bag.sensor(topic, kind, stamp_ns, frame, **fields)
+
+
+def add_depth_info(bag: Ros1Bag, topic: str) -> None:
+    bag.camera_info_of(messages.camera_info_fields(DEPTH_CAMERA), SECOND, frame_id="tof", topic=topic)
+
+
+def read(path: Path, settings: dict[str, Any] | None = None, **topics: Any) -> tuple[list[Any], list[str]]:
+    config = from_flat(settings or {})
+    with BagReader(path, sources=config.sources, **topics) as reader:
+        return [outcome for _, outcome in reader.samples(config)], list(reader.skipped)
+
+
+def named(**topics: str) -> dict[str, Any]:
+    return {"anchors.sources": [*topics], **{f"sources.{n}.topic": topic for n, topic in topics.items()}}
+
+
+# ---- the one topic ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", FIRST_POINT)
+@pytest.mark.parametrize("topic", ["/anchors", "/some/topic"])
+def test_the_topic_of_anchors_may_have_any_sensor_s_messages(tmp_path: Path, kind: str, topic: str) -> None:
+    topic = f"{topic}/depth" if kind == "depth_image" else topic
+    bag = pictures()
+    add(bag, kind, topic)
+    add_depth_info(bag, f"{topic.rpartition('/')[0]}/camera_info" if kind == "depth_image" else "/unused")
+    # Depth images alone must be named: they may be the truth.
+    asked = topic if kind == "depth_image" else None
+    (sample,), skipped = read(bag.write(tmp_path / "a.bag"), anchors=asked, camera_info="/camera_info")
+    assert isinstance(sample, Sample), sample
+    assert not skipped
+    np.testing.assert_allclose(sample.points_camera[0], FIRST_POINT[kind], atol=1e-6)
+    (source,) = sample.sources
+    assert (source.name, source.model) == ("anchors", "")
+    assert (source.sigma is None) == (kind != "range")
+    if source.sigma is not None:
+        np.testing.assert_allclose(source.sigma, [4 * np.tan(0.1)], rtol=1e-6)
+
+
+def test_several_topics_that_could_be_anchors_need_a_choice(tmp_path: Path) -> None:
+    bag = pictures()
+    add(bag, "range", "/left")
+    add(bag, "laser_scan", "/scan")
+    path = bag.write(tmp_path / "a.bag")
+    with pytest.raises(InputError, match=r"/left, /scan.*--anchors.*anchors.sources"):
+        read(path)
+    (sample,), _ = read(path, needs_points=False)
+    assert len(sample.points_camera) == 0
+    (sample,), _ = read(path, anchors="scan")
+    np.testing.assert_allclose(sample.points_camera[0], FIRST_POINT["laser_scan"])
+
+
+# ---- several ---------------------------------------------------------------------------------------
+
+
+def test_several_sources_each_give_their_points(tmp_path: Path) -> None:
+    bag = pictures()
+    bag.tf("camera", "tof", rigid_transform([0, 0, 1], [0, 0, 0, 1]), SECOND, "/tf_static")
+    for kind in FIRST_POINT:
+        add(bag, kind, f"/of/{kind}", frame="tof" if kind == "depth_image" else "camera")
+    add_depth_info(bag, "/of/camera_info")
+    settings = named(**{f"my_{kind}": f"of/{kind}" for kind in FIRST_POINT})
+    (sample,), skipped = read(bag.write(tmp_path / "a.bag"), settings)
+    assert not skipped
+    assert [source.name for source in sample.sources] == [f"my_{kind}" for kind in FIRST_POINT]
+    models = ["lidar", "lidar", "scan_2d", "range_finder", "depth_camera"]
+    assert [source.model for source in sample.sources] == models
+    for source, kind in zip(sample.sources, FIRST_POINT, strict=True):
+        moved = [0, 0, 1] if kind == "depth_image" else [0, 0, 0]
+        np.testing.assert_allclose(source.points[0], np.add(FIRST_POINT[kind], moved), atol=1e-6)
+    np.testing.assert_array_equal(
+        sample.points_camera, np.concatenate([source.points for source in sample.sources])
+    )
+    assert sample.cloud_stamps_ns == (SECOND,) * 5
+
+
+def test_each_source_has_its_own_time_frame_and_number(tmp_path: Path) -> None:
+    bag = pictures(5)
+    bag.tf("camera", "mast", rigid_transform([0, 0, 10], [0, 0, 0, 1]), SECOND, "/tf_static")
+    for index in range(5):
+        add(bag, "range", "/range", SECOND + index * TENTH)
+        at_ns, ranges = SECOND + index * TENTH, np.array([2.0], np.float32)
+        bag.sensor("/scan", "laser_scan", at_ns + 6 * SECOND, "camera", at_ns, range_max=9.0, ranges=ranges)
+    settings = {
+        **named(front="/range", scan="/scan"),
+        "sources.front.accumulate": 3,
+        "sources.front.frame": "mast",
+        "sources.scan.time_offset_s": -6.0,
+    }
+    samples, skipped = read(bag.write(tmp_path / "a.bag"), settings)
+    assert not skipped
+    assert [[len(source.points) for source in sample.sources] for sample in samples] == [
+        [1, 1], [2, 1], [3, 1], [3, 1], [3, 1],
+    ]  # fmt: skip
+    np.testing.assert_allclose(samples[0].sources[0].points, [[4, 0, 10]])
+
+
+def test_map_points_in_the_camera_s_own_frame_are_not_kept(tmp_path: Path) -> None:
+    """Those in the frame of the map are, without any further setting."""
+    for frame, expected in (("camera", [1, 1, 1]), ("odom", [1, 2, 3])):
+        bag = pictures(3)
+        for index in range(3):
+            bag.tf("odom", "camera", rigid_transform([0, 0, 0], [0, 0, 0, 1]), SECOND + index * TENTH)
+            add(bag, "point_cloud", "/map", SECOND + index * TENTH, frame)
+        settings = {**named(vio="/map"), "sources.vio.model": "vio"}
+        samples, _ = read(bag.write(tmp_path / f"{frame}.bag"), settings)
+        assert [len(sample.points_camera) for sample in samples] == expected
+
+
+def test_a_source_that_is_missing_or_cannot_be_placed_is_told_and_the_others_serve(tmp_path: Path) -> None:
+    bag = pictures()
+    add(bag, "laser_scan", "/scan")
+    add(bag, "range", "/range", frame="nowhere")
+    add(bag, "depth_image", "/depth/image")
+    settings = named(scan="/scan", front="/range", tof="/depth/image", radar="/radar")
+    path = bag.write(tmp_path / "a.bag")
+    (sample,), skipped = read(path, settings)
+    assert [(source.name, len(source.points)) for source in sample.sources if len(source.points)] == [
+        ("scan", 1)
+    ]
+    assert len(skipped) == 3
+    for words in (
+        "source front: tf: no transform",
+        "source tof: depth image: no camera_info",
+        "/radar is not in",
+    ):
+        assert any(words in reason for reason in skipped), words
+    (error,), _ = read(path, named(front="/range"))
+    assert isinstance(error, TransformError)
+    with pytest.raises(InputError, match=r"source radar: /radar is not in the bag; it has /camera_info"):
+        read(path, named(radar="/radar"))
+    late = {**named(scan="/scan"), "sources.scan.time_offset_s": 5.0}
+    (error,), _ = read(path, late)
+    assert isinstance(error, AnchorError)
+    assert "time_offset_s" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("topic", "kind", "words"),
+    [
+        ("/camera_info", "auto", r"source any: /camera_info is sensor_msgs/msg/CameraInfo; needed one of"),
+        (
+            "/scan",
+            "range",
+            r"/scan is sensor_msgs/msg/LaserScan, but sources.any.type is range. .* laser_scan",
+        ),
+    ],
+)
+def test_a_source_of_another_type_is_refused_with_the_fix(
+    tmp_path: Path, topic: str, kind: str, words: str
+) -> None:
+    bag = pictures()
+    add(bag, "laser_scan", "/scan")
+    with pytest.raises(InputError, match=words):
+        read(bag.write(tmp_path / "a.bag"), {**named(any=topic), "sources.any.type": kind})
+
+
+def test_an_unusable_calibration_of_a_depth_image_is_told_and_the_others_serve(tmp_path: Path) -> None:
+    bag = pictures()
+    add(bag, "laser_scan", "/scan")
+    add(bag, "depth_image", "/tof/image")
+    fields = {**messages.camera_info_fields(DEPTH_CAMERA), "k": np.zeros(9)}
+    bag.camera_info_of(fields, SECOND, topic="/tof/camera_info")
+    (sample,), skipped = read(bag.write(tmp_path / "a.bag"), named(scan="/scan", tof="/tof/image"))
+    assert len(sample.points_camera) == 1
+    assert any("source tof: camera: fx=0" in reason for reason in skipped), skipped
+
+
+def test_a_depth_image_may_have_its_calibration_anywhere(tmp_path: Path) -> None:
+    bag = pictures()
+    add(bag, "depth_image", "/tof")
+    add_depth_info(bag, "/calibration")
+    settings = {**named(tof="/tof"), "sources.tof.camera_info": "/calibration"}
+    (sample,), skipped = read(bag.write(tmp_path / "a.bag"), settings)
+    assert not skipped
+    assert len(sample.points_camera) == 12
