@@ -6,7 +6,8 @@
 Each amplitude and length times 0.6 and times 1.6, all else as shipped, as rows of the tables that
 ``metric_depth evaluate`` makes. "chosen on the other sets" takes for each set what was best on all others.
 A last table takes what is best (geometric mean over columns) on one half of the real sets, or on every N-th
-rendered picture, and reports it on the other half, or both, beside what is shipped.
+rendered picture, and reports it on the other half, or both, beside what is shipped. ``--terms`` leaves out
+each term of the solver in turn.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from metric_depth_ros.evaluation.runner import Record
 from metric_depth_ros.pipeline import engine_for
 from metric_depth_ros.solvers.gaussian_process.process import Covariance
 from metric_depth_ros.solvers.gaussian_process.solver import GaussianProcessSolver
-from metric_depth_ros.types import Anchors, MetricDepth, SolverInput
+from metric_depth_ros.types import MISFIT, Anchors, MetricDepth, SolverInput
 
 # Place, whether anchors are noisy, and their number.
 Column: TypeAlias = tuple[str, bool, int]
@@ -40,15 +41,32 @@ FACTORS = (0.6, 1.6)
 COUNTS = (10, 50, 100, 500)
 
 
-def candidate(label: str, covariance: Covariance) -> Candidate:
-    config = SolverConfig()
+def candidate(label: str, covariance: Covariance, *, misfit: bool = True, **settings: str) -> Candidate:
+    config = SolverConfig(**settings)
     solver = GaussianProcessSolver(config, covariance)
 
     def solve(view: KnownView, anchors: Anchors) -> MetricDepth:
-        given = SolverInput(view.relative, anchors, image=view.image)
+        relative = view.relative
+        if not misfit:
+            kept = {name: values for name, values in relative.features.items() if name != MISFIT}
+            relative = dataclasses.replace(relative, features=kept)
+        given = SolverInput(relative, anchors, image=view.image)
         return within_limits(solver.solve(given), config)
 
     return Candidate(label, solve)
+
+
+def without_each_term() -> list[Candidate]:
+    """The solver, and the solver without one of its terms."""
+    whole = Covariance()
+    absent = {"slope": 0.0, "maps": 0.0, "smooth": 0.0, "local": 1e-3, "x_length": 1e3, "colour_length": 1e3}
+    return [
+        candidate("as shipped", whole),
+        *(candidate(f"no {n}", dataclasses.replace(whole, **{n: value})) for n, value in absent.items()),
+        candidate("no misfit", whole, misfit=False),
+        candidate("no line", whole, domain="log"),
+        candidate("no gate, no doubt", whole, robust="none"),
+    ]
 
 
 def candidates() -> list[Candidate]:
@@ -100,6 +118,7 @@ def main() -> None:
     )
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--rendered", type=Path, nargs="+", default=[], help="folders of shards")
+    parser.add_argument("--terms", action="store_true", help="without each term instead")
     parser.add_argument("--every", type=int, default=6, help="of the rendered pictures (default 6)")
     args = parser.parse_args()
     source = build_source(engine_for(Config()), args.engine)
@@ -107,9 +126,11 @@ def main() -> None:
     for folder in find_sets(args.rendered) if args.rendered else ():
         views += list(read_views(folder, source, every=True))[:: args.every]
     cases = [Case("random", count, noisy) for noisy in (False, True) for count in COUNTS]
-    records = list(runner.run(candidates(), views, cases, args.seeds))
+    solvers = without_each_term() if args.terms else candidates()
+    records = list(runner.run(solvers, views, cases, args.seeds))
     print(report.summary(records))
-    print(*chosen_elsewhere(records), sep="\n")
+    if not args.terms:
+        print(*chosen_elsewhere(records), sep="\n")
 
 
 if __name__ == "__main__":

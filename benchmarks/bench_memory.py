@@ -1,7 +1,7 @@
 """What memory is worth: error, jitter, flicker and sigma of a solver on sequences, with and without it.
 
     python benchmarks/bench_memory.py --drives                    (rendered drives, whose poses are known)
-    python benchmarks/bench_memory.py SEQUENCE...                 (real sequences, poses unknown)
+    python benchmarks/bench_memory.py SEQUENCE...                 (real sequences, poses where they have them)
 
 Frames of real sequences count as 0.1 s apart. N random anchors with 2 % noise in every image (``5``), or in
 every second or fifth (``100/2``). A cell is AbsRel, jitter, flicker and the part within one sigma. Jitter:
@@ -70,7 +70,7 @@ class Moment:
     """One frame of a sequence: what the solver is given, and the pixels whose depth is known.
 
     Attributes:
-        depth, T_world_camera: of a rendered frame.
+        depth, T_world_camera: None where they are unknown.
     """
 
     image: ImageArray
@@ -84,7 +84,9 @@ class Moment:
 def recorded(folder: Path, engine: Engine) -> Iterator[Moment]:
     for frame in open_dataset(folder):
         relative = engine.predict(frame.image, camera=frame.camera)
-        yield Moment(frame.image, relative, frame.camera, known_pixels(frame))
+        yield Moment(
+            frame.image, relative, frame.camera, known_pixels(frame), frame.depth, frame.T_world_camera
+        )
 
 
 def rendered(family: str, seed: int, engine: Engine) -> Iterator[Moment]:
@@ -93,7 +95,8 @@ def rendered(family: str, seed: int, engine: Engine) -> Iterator[Moment]:
     from metric_depth_synthetic.drive import render_drive
 
     dataset = SyntheticDataset([family], seed, size=(640, 480), textures=150)
-    for view, _ in render_drive(dataset, seconds=2.4, rate_hz=1e9 / STEP_NS):
+    for shot in render_drive(dataset, seconds=2.4, rate_hz=1e9 / STEP_NS):
+        view = shot.view
         v, u = np.nonzero(view.depth < FARTHEST_M)
         known = Anchors(
             np.column_stack([u, v]).astype(np.float32), view.depth[v, u], NOISE * view.depth[v, u]
@@ -131,7 +134,7 @@ def measured(moments: Sequence[Moment], variant: Variant, solver: str, n: int, e
         error = np.full(metric.depth.shape, np.nan, np.float32)
         error[v, u] = np.log(depth / truth)
         levels.append(float(np.nanmedian(error)))
-        if before is not None and moment.depth is not None:
+        if before is not None and moment.depth is not None and moment.T_world_camera is not None:
             flicker.append(_change(before, (moment, error)))
         before = moment, error
     flickers = float(np.mean(flicker)) if flicker else np.nan

@@ -35,7 +35,7 @@ from metric_depth_ros.types import (
 # Sigma of anchors that have none, as a fraction of their depth.
 _UNKNOWN_SIGMA = 0.02
 # Settings that are no options: a prior is given as an array, not made by a network from a description.
-_NOT_HERE = ("solver.name", "solver.prior", "solver.description")
+_NOT_HERE = ("solver.name", "solver.prior", "solver.description", "solver.temporal.")
 DEFAULT_SOLVER: str = SETTINGS["solver.name"].default
 
 
@@ -123,7 +123,7 @@ def _options_of(solver: str) -> dict[str, str]:
     found = {
         name.removeprefix(shared): name
         for name in SETTINGS
-        if name.startswith(shared) and not name.startswith(sections) and name not in _NOT_HERE
+        if name.startswith(shared) and not name.startswith((*sections, *_NOT_HERE))
     }
     found.update({name.removeprefix(own): name for name in SETTINGS if name.startswith(own)})
     return found | {"max_relative_sigma": "output.max_relative_sigma"}

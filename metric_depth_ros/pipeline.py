@@ -23,7 +23,7 @@ from metric_depth_ros.priors import Estimate, build_prior, check_description, ne
 from metric_depth_ros.regions import build_segmenter
 from metric_depth_ros.regions.merging import few_enough
 from metric_depth_ros.share import share_path
-from metric_depth_ros.solvers import Solver, build_solver, check_sigma, prior_depth
+from metric_depth_ros.solvers import build_solver, check_sigma, prior_depth
 from metric_depth_ros.sync import all_points
 from metric_depth_ros.types import (
     Anchors,
@@ -109,17 +109,16 @@ class MetricDepthPipeline:
         engine: Engine,
         config: Config,
         segmenter: Segmenter | None = None,
-        solver: Solver | None = None,
         prior: Estimate | None = None,
     ) -> None:
-        """Reuses the loaded networks of ``segmenter``, and ``solver`` with its memory, if given.
+        """Reuses the loaded networks of ``segmenter`` if given.
 
         ``prior`` gives metric depth that anchors correct; None: there is none. Raises ConfigError if the
         solver has no sigma and the output needs one.
         """
         self.config = config
         self.engine = engine
-        self._solver = solver or build_solver(config.solver)
+        self._solver = build_solver(config.solver)
         check_sigma(self._solver, config)
         self._prior = prior
         self._networks = segmenter
@@ -134,18 +133,15 @@ class MetricDepthPipeline:
         Raises ConfigError for settings that do not fit, as a prior that is not loaded or a description that
         cannot be read.
 
-        The solver and its memory are kept unless its settings change; ``focus_m`` and ``description`` may
-        change. The rectification maps are kept.
+        What the solver remembers and the rectification maps are kept.
         """
         before, now = self.config.solver.chosen_prior, config.solver.chosen_prior
         if now not in ("", before):
             raise ConfigError(f"solver.prior: {now}, which is loaded at the start only. Start with it.")
-        asked = config.solver
-        same = replace(self.config.solver, focus_m=asked.focus_m, description=asked.description) == asked
-        solver = self._solver if same else None
         prior = self._prior if now else None
         check_description(prior, config.solver.description)
-        changed = MetricDepthPipeline(self.engine, config, self._networks, solver, prior)
+        changed = MetricDepthPipeline(self.engine, config, self._networks, prior)
+        changed._solver.inherit(self._solver)
         changed._rectifier = self._rectifier
         return changed
 
@@ -347,12 +343,13 @@ class MetricDepthPipeline:
 
 
 def _scale_from(info: Mapping[str, Any]) -> str:
-    """What the scale of a result is from, in the order in which it is taken: the best there is."""
-    if not info.get("anchors", 1):  # a solver of yours may not say
-        return "prior" if "prior" in info else "earlier images"
-    if info.get("carried"):
-        return "anchors and earlier images"
-    return "anchors and prior" if "prior" in info else "anchors"
+    """What the scale of a result is from."""
+    parts = {
+        "anchors": info.get("anchors", 1),  # a solver of yours may not say
+        "earlier images": info.get("carried"),
+        "prior": "prior" in info,
+    }
+    return " and ".join(name for name, counts in parts.items() if counts)
 
 
 @dataclass

@@ -365,7 +365,8 @@ def T_fixed_camera(
     Raises:
         TransformError: the transform is missing.
     """
-    if not (config.sync.fixed_frame and config.solver.temporal.memory_s):
+    wanted = config.sync.fixed_frame and config.solver.temporal.memory_s
+    if not wanted or config.extrinsics.source == "parameters":  # which leaves tf alone
         return None
     return transforms.lookup(config.sync.fixed_frame, frame_id, stamp_ns)
 

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from metric_depth_ros.config import from_flat
+from metric_depth_ros.config import from_flat, updated
 from metric_depth_ros.errors import AnchorError, ConfigError, InputError
 from metric_depth_ros.geometry import project, unproject
 from metric_depth_ros.pipeline import build_pipeline
@@ -227,6 +227,11 @@ def test_a_solver_with_a_memory_goes_on_without_anchors(toy_manifest, scene):
         pipeline.process(bare)
     pipeline.process(sample)
     np.testing.assert_allclose(pipeline.process(bare).metric.depth, truth, rtol=0.01)
+    for changes in ({"drift": 0.1}, {"memory_s": 0.8}):  # live changes keep what is remembered
+        changes = {f"solver.temporal.{key}": value for key, value in changes.items()}
+        pipeline = pipeline.with_config(updated(pipeline.config, {**changes, "solver.max_depth_m": 90.0}))
+        np.testing.assert_allclose(pipeline.process(bare).metric.depth, truth, rtol=0.01)
+    assert pipeline.process(bare).metric.info["scale_from"] == "earlier images"
     pipeline.reset()
     with pytest.raises(AnchorError, match="0 usable"):
         pipeline.process(bare)
@@ -284,9 +289,12 @@ def test_in_a_corridor_only_certain_depth_leaves_no_phantoms(toy_manifest, u, en
     points = unproject(uv, truth[60, list(u)], camera).astype(np.float32)
     near = {(x + a, z + b) for x, z in cells(truth, camera) for a in (-1, 0, 1) for b in (-1, 0, 1)}
 
-    def phantoms(**more):
-        told = settings(toy_manifest, **{"anchors.min_count": 1, **more})
-        result = build_pipeline(told).process(Sample(image, camera, points, 5, "camera"))
+    def phantoms(images=1, **more):
+        """Of the last of so many images at 10 Hz."""
+        pipeline = build_pipeline(settings(toy_manifest, **{"anchors.min_count": 1, **more}))
+        for i in range(images):
+            sample = Sample(image, camera, points, 5 + i * 10**8, "camera", T_fixed_camera=np.eye(4))
+            result = pipeline.process(sample)
         found = cells(result.metric.depth, camera)
         return found - near, found, result.metric
 
@@ -300,6 +308,11 @@ def test_in_a_corridor_only_certain_depth_leaves_no_phantoms(toy_manifest, u, en
     assert 0 < left_out.mean() < 0.5 if enough else 0.9 < left_out.mean() < 1
     np.testing.assert_array_equal(left_out, np.isnan(after.sigma))
     np.testing.assert_array_equal(left_out, before.sigma > 0.1 * before.depth)
+    # What repeats itself does not become certain.
+    standing = {"output.max_relative_sigma": 0.1, "solver.temporal.memory_s": 2.0}
+    wrong, found, after = phantoms(30, **standing)
+    assert after.info["carried"]
+    assert len(found) >= enough and len(wrong) <= 0.02 * len(found)
 
 
 def test_a_solver_without_a_sigma_cannot_leave_out_what_is_uncertain(toy_manifest):

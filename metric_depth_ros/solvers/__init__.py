@@ -31,10 +31,8 @@ def build_solver(config: SolverConfig) -> Solver:
     solver = solver_class(config.chosen)(config)
     if config.residuals == "spread" and not solver.follows_anchors:
         solver = SpreadResiduals(config, solver)
-    solver = Focused(config, solver)
-    if config.temporal.memory_s:
-        solver = Remembering(config, solver)
-    return WithPrior(solver, corrected=config.corrects == "prior")
+    solver = WithPrior(Focused(config, solver), corrected=config.corrects == "prior")
+    return Remembering(config, solver) if config.temporal.memory_s else solver
 
 
 def check_sigma(solver: Solver, config: Config) -> None:

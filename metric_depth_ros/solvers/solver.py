@@ -32,6 +32,10 @@ class Solver(ABC):
     @abstractmethod
     def __init__(self, config: SolverConfig) -> None: ...
 
+    def inherit(self, before: Solver) -> None:
+        """Takes over what a solver with other settings remembers, if this one remembers anything."""
+        return
+
     @abstractmethod
     def solve(self, given: SolverInput) -> MetricDepth:
         """Depth and, if the solver estimates it, sigma (H, W) in metres; NaN where ``given.relative`` is.

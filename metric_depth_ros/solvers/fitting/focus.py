@@ -32,10 +32,6 @@ class Focus:
         near, far = (f(anchors, self.focus_m, self.width, PROCESS_MOST) for f in (near_anchors, far_anchors))
         return near, far
 
-    def mask(self, near: FloatArray, far: FloatArray) -> FloatArray:
-        """Weight of the near fit, from depths of both."""
-        return near_mask(near, far, self.focus_m, self.width)
-
 
 def near_anchors(anchors: Anchors, focus_m: float, width: float, most: float = MOST) -> Anchors:
     """Anchors of the near fit: misfit variance times exp(z^2) beyond the focus, z = log(d / f) / width."""

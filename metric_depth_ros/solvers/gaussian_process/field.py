@@ -7,12 +7,13 @@ overlapping tiles to the anchors nearest to each, with x corrected by it. So the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from metric_depth_ros.solvers.fitting.focus import Focus
+from metric_depth_ros.solvers.fitting.focus import Focus, near_mask
 from metric_depth_ros.solvers.fitting.observations import DEVIATION, weighted_medians
 from metric_depth_ros.solvers.gaussian_process.places import Places, enlarged
 from metric_depth_ros.solvers.gaussian_process.process import FEATURES, Covariance, GaussianProcess
@@ -39,7 +40,7 @@ _TESTED = 1.5
 # Deviation of log depth that is finer than the lattice.
 _FINER = 0.005
 
-# A focused depth's logarithm is at most this, so that its square is finite.
+# Log depth of a focused field is at most so far from the level's.
 _LARGEST = 40.0
 
 # Function from ``Covariance.columns`` (8, M) of places, and a tile, to values (..., M) there.
@@ -180,26 +181,20 @@ def _focused(field: Field, places: Places, level: float, focus: Focus) -> Field:
 
     Its slope is the mean of theirs, weighted by their parts in d.
     """
-    near, far, mask = _depths(field, places, level, focus)
+    x = places.features[..., 2]
+    y = field.mean + (1 + field.slope[:, None, None]) * x
+    # In units of the level's depth, so that depth of any size has a square.
+    near, far = np.exp(np.clip(y, -_LARGEST, _LARGEST))
+    mask = near_mask(near, far, focus.focus_m / math.exp(level), focus.width)
     depth: FloatArray = far + mask * (near - far)
     part = mask * near / depth
     slope = np.asarray(field.slope[1] + part * (field.slope[0] - field.slope[1]), np.float32)
-    x = places.features[..., 2]
-    mean = np.log(depth) - level - (1 + slope) * x
+    mean = np.log(depth) - (1 + slope) * x
     every = places.every
     near, far, mask, depth = (each[every, every] for each in (near, far, mask, depth))
     within = mask * (field.sigma[0] * near) ** 2 + (1 - mask) * (field.sigma[1] * far) ** 2
     apart = mask * (1 - mask) * (near - far) ** 2
     return replace(field, mean=mean, slope=slope, sigma=np.sqrt(within + apart) / depth)
-
-
-def _depths(
-    field: Field, places: Places, level: float, focus: Focus
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Depth (rows, columns) of near and far fit, and the mask of the near one."""
-    y = field.mean + (1 + field.slope[:, None, None]) * places.features[..., 2]
-    near, far = np.exp(np.clip(y + np.float32(level), -_LARGEST, _LARGEST))
-    return near, far, focus.mask(near, far)
 
 
 def _smooth(places: Places, process: GaussianProcess) -> FloatArray:

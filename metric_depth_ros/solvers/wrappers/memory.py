@@ -30,6 +30,8 @@ _LARGEST = 20.0
 _UNCORRECTED = 1.0
 # A place that is farther off than this many deviations has changed: something moved, or hides it.
 _CHANGED = 3.0
+# Depth without anchors whose level is farther off than this many deviations is wrong, not only uncertain.
+_DOUBTED = 2.0
 # Memory is dropped when the median anchor is off by this many deviations; with n anchors, 1 + 2 / n times.
 _JUMP, _FEW = 3.0, 2.0
 # Deviation in places of the Gaussian that averages over places, and the weight of places that counts fully.
@@ -42,7 +44,9 @@ class Remembering(Solver):
     Ours. What the last image said, y with variance p, is moved to the present one. The solver says y' with
     variance v there (its sigma; without one 10 %). Depth is exp(y' + k (y - y')), k = v / (v + p), the
     differences averaged over neighbouring places and enlarged, so that edges stay those of the present
-    image; sigma shrinks by sqrt(1 - k). p grows by exp(t / memory_s).
+    image. p grows by exp(t / memory_s). That p shrinks by 1 - k is right for errors that differ from image
+    to image, and steadies depth; but networks and anchors repeat theirs. So sigma is the mean of what both
+    say, weighted likewise: nothing gets surer by being said twice.
 
     Where the camera's pose in a fixed frame is known, places move as points. Otherwise their ratio of
     metric to relative depth is taken as that of the same pixel, both divided by their image's median unless
@@ -66,8 +70,8 @@ class Remembering(Solver):
         """
         if given.stamp_ns is None:
             return self._solver.solve(given)
-        view = _view_of(given)
-        said = self._said(view, given.stamp_ns)
+        view, stamp_ns = _view_of(given), int(given.stamp_ns)
+        said = self._said(view, stamp_ns)
         try:
             fitted = self._solver.solve(given)
         except AnchorError:
@@ -76,8 +80,17 @@ class Remembering(Solver):
             fitted = _uncorrected(view, said)
         correction = None if said is None else _correction(view, said, fitted, given.anchors)
         found = fitted if correction is None else correction.applied(fitted)
-        self._memory = _remembered(view, found, given.stamp_ns)
-        return replace(found, info={**found.info, "carried": correction is not None})
+        remembered = _remembered(view, fitted, found, correction, stamp_ns)
+        if said is not None and self._memory is not None and correction is not None:
+            remembered = remembered.filled(said, self._memory)
+        self._memory = remembered
+        sigma = found.sigma if self.probabilistic else None
+        return replace(found, sigma=sigma, info={**found.info, "carried": correction is not None})
+
+    def inherit(self, before: Solver) -> None:
+        """Takes over what another solver remembers."""
+        if isinstance(before, Remembering):
+            self._memory = before._memory
 
     def _said(self, view: _View, stamp_ns: int) -> _Said | None:
         """What memory says of the present view; None if it says nothing."""
@@ -88,11 +101,14 @@ class Remembering(Solver):
         if not 0 <= passed_s <= _FORGOTTEN * lasts_s:
             return None
         said = memory.moved(view) or memory.at_its_pixels(view)
-        if said is None or not len(said.log_depth):
+        if said is None or not np.isfinite(said.log_depth).any():
             return None
         drift = _MOVED if said.moved else self._temporal.drift
-        variance = said.variance * math.exp(passed_s / lasts_s)
-        return replace(said, variance=variance, drifted=drift**2 * passed_s)
+        faded = math.exp(passed_s / lasts_s)
+        drifted = drift**2 * passed_s
+        return replace(
+            said, variance=said.variance * faded, square=said.square * faded + drifted, drifted=drifted
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,29 +161,33 @@ class _Said:
     """What memory says of the present image.
 
     Attributes:
-        log_depth, variance: (N,) at pixels ``uv`` (N, 2).
+        log_depth, variance, square: (N,) at pixels ``uv`` (N, 2).
         moved: whether by a known motion.
-        drifted: variance that the time since then adds.
+        drifted: variance that the time since then adds; ``square`` has it.
     """
 
     uv: FloatArray
     log_depth: FloatArray
     variance: FloatArray
+    square: FloatArray
     moved: bool
     drifted: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
 class _Memory:
-    """Log depth (M,) and its variance (M,) at the places of an earlier image.
+    """Log depth (M,) at the places of an earlier image.
 
     Attributes:
-        log_ratio: (M,) log depth minus the view's relative one.
+        variance: (M,) of the filter.
+        square: (M,) of sigma, in log depth.
+        log_ratio: (M,) log depth minus the view's relative one; older where that is unknown.
     """
 
     view: _View
     log_depth: FloatArray
     variance: FloatArray
+    square: FloatArray
     log_ratio: FloatArray
     stamp_ns: int
 
@@ -183,20 +203,42 @@ class _Memory:
         T_now_before = np.linalg.inv(now.T_fixed_camera) @ before.T_fixed_camera
         uv, depth = project(transform_points(T_now_before, points), now.camera)
         seen = inside_image(uv, now.camera.width, now.camera.height)
-        return _Said(uv[seen], np.log(depth[seen]), self.variance[known][seen], moved=True)
+        variance, square = self.variance[known][seen], self.square[known][seen]
+        return _Said(uv[seen], np.log(depth[seen]), variance, square, moved=True)
 
     def at_its_pixels(self, now: _View) -> _Said | None:
         """The places' ratios on the present relative depth; None if the images differ in size."""
         if now.relative.shape != self.view.relative.shape:
             return None
         log_depth = self.log_ratio + _at(now.relative, now.uv)
-        known = np.isfinite(log_depth)
-        return _Said(now.uv[known], log_depth[known], self.variance[known], moved=False)
+        return _Said(now.uv, log_depth, self.variance, self.square, moved=False)
+
+    def filled(self, said: _Said, before: _Memory) -> _Memory:
+        """This memory with what an earlier one said of the places whose depth is now unknown."""
+        log_depth, log_ratio = self.log_depth.copy(), self.log_ratio.copy()
+        variance, square = self.variance.copy(), self.square.copy()
+        if said.moved:
+            of_place = np.full(len(log_depth), -1)
+            of_place[self.view.cell(said.uv)] = np.arange(len(said.uv))
+            gap = np.flatnonzero(np.isnan(log_depth) & (of_place >= 0))
+            source = of_place[gap]
+            log_depth[gap] = said.log_depth[source]
+        else:
+            gap = source = np.flatnonzero(np.isnan(log_ratio) & np.isfinite(before.log_ratio))
+            log_ratio[gap] = before.log_ratio[gap]
+        variance[gap], square[gap] = said.variance[source] + said.drifted, said.square[source]
+        return _Memory(self.view, log_depth, variance, square, log_ratio, self.stamp_ns)
 
 
-def _remembered(view: _View, found: MetricDepth, stamp_ns: int) -> _Memory | None:
-    log_depth, variance = _log_depth(found, view.uv)
-    return _Memory(view, log_depth, variance, log_depth - _at(view.relative, view.uv), stamp_ns)
+def _remembered(
+    view: _View, fitted: MetricDepth, found: MetricDepth, correction: _Correction | None, stamp_ns: int
+) -> _Memory:
+    """Memory of an image whose depth was first ``fitted``, then ``found`` with the correction."""
+    log_depth, square = _log_depth(found, view.uv)
+    variance = _log_depth(fitted, view.uv)[1]
+    if correction is not None:
+        variance = variance * (1 - correction.gain.ravel())
+    return _Memory(view, log_depth, variance, square, log_depth - _at(view.relative, view.uv), stamp_ns)
 
 
 def _at(values: FloatArray, uv: FloatArray) -> FloatArray:
@@ -231,10 +273,12 @@ class _Correction:
     Attributes:
         apart: (rows, columns) memory's log depth minus the solver's.
         gain: (rows, columns) part of it that is added.
+        surer: (rows, columns) memory's sigma over the solver's.
     """
 
     apart: FloatArray
     gain: FloatArray
+    surer: FloatArray
 
     def applied(self, fitted: MetricDepth) -> MetricDepth:
         """The corrected depth and sigma."""
@@ -242,8 +286,8 @@ class _Correction:
         factor = cv2.resize(np.exp(self.gain * self.apart), size, interpolation=cv2.INTER_LINEAR)
         depth, sigma = fitted.depth * factor, None
         if fitted.sigma is not None:
-            narrower = cv2.resize(np.sqrt(1 - self.gain), size, interpolation=cv2.INTER_LINEAR)
-            sigma = fitted.sigma * (factor * narrower)
+            mean = cv2.resize(1 + self.gain * (self.surer - 1), size, interpolation=cv2.INTER_LINEAR)
+            sigma = fitted.sigma * (factor * mean)
         return replace(fitted, depth=depth, sigma=sigma)
 
 
@@ -254,17 +298,26 @@ def _correction(view: _View, said: _Said, fitted: MetricDepth, anchors: Anchors)
     known = np.flatnonzero(np.isfinite(apart) & np.isfinite(own))
     if not len(known):
         return None
-    apart, variance = apart[known], said.variance[known]
+    apart, variance, square = apart[known], said.variance[known], said.square[known]
     total = variance + said.drifted + own[known]
-    weight = (np.abs(apart - np.median(apart)) <= _CHANGED * np.sqrt(total)) / total
-    cell = view.cell(said.uv[known])
+    # As with anchors: a prior that is off by more than its deviation has no weight.
+    doubt = 0.0
+    if fitted.info.get("anchors") == 0:
+        doubt = max(0.0, float(np.median(apart) ** 2 - _DOUBTED**2 * np.median(total)))
+        total += np.float32(doubt)
+    same = np.abs(apart - np.median(apart)) <= _CHANGED * np.sqrt(total)
+    cell, weight = view.cell(said.uv[known]), same / total
     whole = view.summed(cell, weight)
     apart, variance = (view.summed(cell, weight * v) / np.maximum(whole, 1e-9) for v in (apart, variance))
+    # Not by their weights: places that are surer would make their neighbours so.
+    square = view.summed(cell, same * square) / np.maximum(view.summed(cell, same), 1e-9)
     if _contradicted(view, apart, np.where(whole > 0, variance, np.nan), fitted, anchors):
         return None
     own = np.nan_to_num(_log_depth(fitted, view.uv)[1]).astype(np.float32).reshape(view.shape)
-    total = variance + np.float32(said.drifted) + own
-    return _Correction(apart, np.minimum(whole * total / _ENOUGH, 1) * own / np.maximum(total, 1e-12))
+    doubted = own + np.float32(doubt)
+    total = np.maximum(variance + np.float32(said.drifted) + doubted, 1e-12)
+    gain = np.minimum(whole * total / _ENOUGH, 1) * doubted / total
+    return _Correction(apart, gain, np.sqrt(square / np.maximum(own, 1e-12)))
 
 
 def _contradicted(

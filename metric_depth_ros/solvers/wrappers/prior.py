@@ -34,8 +34,7 @@ class WithPrior(Solver):
     geometric mean of two networks' maps. So indoors one anchor counts more than a prior, outdoors less,
     and a hundred anchors stand alone. If the two levels are t apart, more than twice their standard
     deviation, sigma^2 grows by the excess of t^2: a prior that is wrong has no weight. Without any usable
-    anchor depth is the prior's. A scale that a solver carries from earlier images comes before the prior,
-    with anchors and without.
+    anchor depth is the prior's.
     """
 
     def __init__(self, solver: Solver, *, corrected: bool = False) -> None:
@@ -43,7 +42,6 @@ class WithPrior(Solver):
         self._solver, self._corrected = solver, corrected
         self.wants_regions = solver.wants_regions
         self.probabilistic, self.follows_anchors = solver.probabilistic, solver.follows_anchors
-        self.remembers = solver.remembers
 
     def solve(self, given: SolverInput) -> MetricDepth:
         """Depth and, if the wrapped solver gives it, sigma (H, W) in metres.
@@ -65,7 +63,7 @@ class WithPrior(Solver):
             fitted = replace(fitted, info={**fitted.info, "map": prior.name})
         count = int(fitted.info.get("anchors", len(given.anchors)))
         apart = _level_between(fitted.depth, prior.depth)
-        if count == 0 or fitted.info.get("carried") or apart is None:
+        if count == 0 or apart is None:
             return fitted
         precision = count
         if self.follows_anchors:

@@ -130,17 +130,21 @@ def test_inputs_are_not_modified():
         np.testing.assert_array_equal(prior.depth, before)
 
 
-def test_memory_comes_before_the_prior():
-    solver = build_solver(SolverConfig(name="basis", temporal=TemporalConfig(memory_s=1.0)))
-    prior = prior_of(9.0)
-    assert solver.solve(given(NONE, prior, stamp_ns=10)).info["prior"] == "made"
-    solver.solve(given(anchors_on(2 * smooth_relative(), 200), prior, stamp_ns=10**8))
-    carried = solver.solve(given(NONE, prior, stamp_ns=2 * 10**8))
-    assert carried.info.get("carried") and "prior" not in carried.info
-    np.testing.assert_allclose(carried.depth, 2 * smooth_relative(), rtol=0.1)
-    few = solver.solve(given(anchors_on(2 * smooth_relative(), 1), prior, stamp_ns=3 * 10**8))
-    assert few.info.get("carried") and "prior" not in few.info
-    np.testing.assert_allclose(few.depth, 2 * smooth_relative(), rtol=0.1)
+def test_memory_and_prior_are_weighed_by_their_variances():
+    """A good prior takes over as memory fades; one that memory contradicts has no weight."""
+    truth = 2 * smooth_relative()
+    for metres, sigma in ((2.0, 0.1), (9.0, 0.1)):
+        solver = build_solver(SolverConfig(temporal=TemporalConfig(memory_s=1.0)))
+        prior = prior_of(metres, sigma=sigma)
+        assert solver.solve(given(NONE, prior, stamp_ns=10)).info["prior"] == "made"
+        solver.solve(given(anchors_on(truth, 200), prior, stamp_ns=10**8))
+        soon = solver.solve(given(NONE, prior, stamp_ns=2 * 10**8))
+        assert soon.info["carried"] and soon.info["prior"] == "made"
+        np.testing.assert_allclose(soon.depth, truth, rtol=0.1)
+        late = solver.solve(given(NONE, prior, stamp_ns=3 * 10**9))
+        if metres == 2.0:
+            np.testing.assert_allclose(late.depth, truth, rtol=0.1)
+            assert np.median(late.sigma / late.depth) < 0.2
 
 
 def test_a_solver_that_says_nothing_of_its_anchors_has_those_it_was_given():
