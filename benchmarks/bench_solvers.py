@@ -9,10 +9,13 @@ naive rows are what users write: a loop over regions, or over pixels (on a hundr
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the node and the command line do
 
 import cv2
 import numpy as np

@@ -310,7 +310,7 @@ def _correction(view: _View, said: _Said, fitted: MetricDepth, anchors: Anchors)
     whole = view.summed(cell, weight)
     apart, variance = (view.summed(cell, weight * v) / np.maximum(whole, 1e-9) for v in (apart, variance))
     # Not by their weights: places that are surer would make their neighbours so.
-    square = view.summed(cell, same * square) / np.maximum(view.summed(cell, same), 1e-9)
+    square = view.summed(cell, same * square) / np.maximum(view.summed(cell, same.astype(np.float32)), 1e-9)
     if _contradicted(view, apart, np.where(whole > 0, variance, np.nan), fitted, anchors):
         return None
     own = np.nan_to_num(_log_depth(fitted, view.uv)[1]).astype(np.float32).reshape(view.shape)

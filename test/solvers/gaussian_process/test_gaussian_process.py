@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -12,11 +13,13 @@ from made_scenes import HEIGHT, WIDTH, U, V, anchors_on, smooth_relative, solver
 
 from metric_depth_ros.anchors import sample_bilinear
 from metric_depth_ros.errors import InputError
+from metric_depth_ros.solvers.fitting.focus import Focus, near_mask
 from metric_depth_ros.solvers.gaussian_process import field as module
 from metric_depth_ros.solvers.gaussian_process.process import Covariance, GaussianProcess
 from metric_depth_ros.solvers.gaussian_process.tiles import tiled
 from metric_depth_ros.solvers.gaussian_process.trend import disagreeing, nearest
-from metric_depth_ros.types import Anchors, RelativeDepth
+from metric_depth_ros.solvers.wrappers.focus import _fused as fused
+from metric_depth_ros.types import Anchors, MetricDepth, RelativeDepth
 
 COVARIANCE = Covariance()
 
@@ -543,3 +546,38 @@ def test_sigma_is_scaled_by_left_out_errors_as_far_as_they_test_it(spread, maps,
     np.testing.assert_allclose(found.sigma(variance), np.sqrt(squares), rtol=1e-5)
     few = module._errors(places, Measured(), np.array([1, 1, 0, 0, 0]))
     assert few.factor == few.usual == pytest.approx(usual)
+
+
+def test_a_focused_field_is_the_mixture_of_its_two_fits():
+    """Depth and sigma at the places are those of ``wrappers.focus`` for two depth maps."""
+    rng = np.random.default_rng(0)
+    shape, every, level = (12, 16), slice(1, None, 2), math.log(3.0)
+    x, mean = rng.normal(0, 0.4, shape).astype(np.float32), rng.normal(0, 0.2, (2, *shape)).astype(np.float32)
+    slope, sigma = np.array([0.2, -0.1], np.float32), rng.uniform(0.05, 0.3, (2, 6, 8)).astype(np.float32)
+    places = SimpleNamespace(features=np.stack([x, x, x], axis=-1), every=every)
+    given = module.Field(mean, slope, sigma, 1.0, 0)
+    found = module._focused(given, places, level, Focus(3.0, 0.25))
+    depth = np.exp(mean + (1 + slope[:, None, None]) * x + level)
+    mask = near_mask(*depth, 3.0, 0.25)
+    near, far = (MetricDepth(each, np.zeros_like(each)) for each in depth)
+    expected = fused(near, far, mask).depth
+    np.testing.assert_allclose(np.exp(found.mean + (1 + found.slope) * x + level), expected, rtol=1e-5)
+    depth = np.exp(mean + (1 + slope[:, None, None]) * x + level)[:, every, every]
+    near, far = (MetricDepth(d.copy(), s * d) for d, s in zip(depth, sigma, strict=True))
+    expected = fused(near, far, mask[every, every])
+    np.testing.assert_allclose(found.sigma, expected.sigma / expected.depth, rtol=1e-4)
+    # Between places depth follows the map with the slope of the fit that counts there.
+    part = mask * np.exp(mean[0] + 1.2 * x + level) / np.exp(found.mean + (1 + found.slope) * x + level)
+    np.testing.assert_allclose(found.slope, part * 0.2 - (1 - part) * 0.1, atol=1e-5)
+
+
+def test_far_from_many_anchors_sigma_is_as_large_as_from_few():
+    """500 anchors on the left say nothing of the right."""
+    relative = smooth_relative()
+    anchors = anchors_on(2 * relative, 1500)
+    left = anchors.take(anchors.uv[:, 0] < WIDTH / 3)
+    solved = solver_of("gaussian_process").solve(RelativeDepth(relative, "depth"), left)
+    assert len(left) > 400
+    told = solved.sigma / solved.depth
+    assert np.median(told[:, -WIDTH // 3 :]) > 5 * np.median(told[:, : WIDTH // 3])
+    assert np.median(told[:, -8:]) > 0.1
