@@ -140,6 +140,10 @@ class _View:
         sums = np.bincount(cell, values, len(self.uv)).astype(np.float32).reshape(self.shape)
         return np.asarray(cv2.GaussianBlur(sums, (0, 0), _AVERAGED, borderType=cv2.BORDER_REPLICATE))
 
+    def averaged(self, cell: IntArray, values: FloatArray, weight: FloatArray) -> FloatArray:
+        """Weighted means (rows, columns) likewise; 0 where there is no weight."""
+        return self.summed(cell, weight * values) / np.maximum(self.summed(cell, weight), 1e-9)
+
 
 def _view_of(given: SolverInput) -> _View:
     logarithm = relative_in("log", given.relative)
@@ -300,24 +304,27 @@ def _correction(view: _View, said: _Said, fitted: MetricDepth, anchors: Anchors)
         return None
     apart, variance, square = apart[known], said.variance[known], said.square[known]
     total = variance + said.drifted + own[known]
-    # As with anchors: a prior that is off by more than its deviation has no weight.
-    doubt = 0.0
-    if fitted.info.get("anchors") == 0:
-        doubt = max(0.0, float(np.median(apart) ** 2 - _DOUBTED**2 * np.median(total)))
-        total += np.float32(doubt)
-    same = np.abs(apart - np.median(apart)) <= _CHANGED * np.sqrt(total)
+    doubt = _doubt(fitted, apart, total)
+    total += doubt
+    same = (np.abs(apart - np.median(apart)) <= _CHANGED * np.sqrt(total)).astype(np.float32)
     cell, weight = view.cell(said.uv[known]), same / total
     whole = view.summed(cell, weight)
-    apart, variance = (view.summed(cell, weight * v) / np.maximum(whole, 1e-9) for v in (apart, variance))
+    apart, variance = (view.averaged(cell, values, weight) for values in (apart, variance))
     # Not by their weights: places that are surer would make their neighbours so.
-    square = view.summed(cell, same * square) / np.maximum(view.summed(cell, same.astype(np.float32)), 1e-9)
+    square = view.averaged(cell, square, same)
     if _contradicted(view, apart, np.where(whole > 0, variance, np.nan), fitted, anchors):
         return None
     own = np.nan_to_num(_log_depth(fitted, view.uv)[1]).astype(np.float32).reshape(view.shape)
-    doubted = own + np.float32(doubt)
-    total = np.maximum(variance + np.float32(said.drifted) + doubted, 1e-12)
-    gain = np.minimum(whole * total / _ENOUGH, 1) * doubted / total
+    total = np.maximum(variance + np.float32(said.drifted) + own + doubt, 1e-12)
+    gain = np.minimum(whole * total / _ENOUGH, 1) * (own + doubt) / total
     return _Correction(apart, gain, np.sqrt(square / np.maximum(own, 1e-12)))
+
+
+def _doubt(fitted: MetricDepth, apart: FloatArray, variance: FloatArray) -> np.float32:
+    """Variance added to depth without anchors, as a prior's, that memory is far from: 0 for other depth."""
+    if fitted.info.get("anchors") != 0:
+        return np.float32(0)
+    return np.float32(max(0.0, np.median(apart) ** 2 - _DOUBTED**2 * np.median(variance)))
 
 
 def _contradicted(
