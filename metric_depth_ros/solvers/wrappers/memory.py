@@ -302,29 +302,30 @@ def _correction(view: _View, said: _Said, fitted: MetricDepth, anchors: Anchors)
     known = np.flatnonzero(np.isfinite(apart) & np.isfinite(own))
     if not len(known):
         return None
-    apart, variance, square = apart[known], said.variance[known], said.square[known]
+    apart = apart[known]
+    variance, square = (np.asarray(each[known], np.float32) for each in (said.variance, said.square))
     total = variance + said.drifted + own[known]
     doubt = _doubt(fitted, apart, total)
     total += doubt
     same = (np.abs(apart - np.median(apart)) <= _CHANGED * np.sqrt(total)).astype(np.float32)
     cell, weight = view.cell(said.uv[known]), same / total
     whole = view.summed(cell, weight)
-    apart, variance = (view.averaged(cell, values, weight) for values in (apart, variance))
+    apart, variance = view.averaged(cell, apart, weight), view.averaged(cell, variance, weight)
     # Not by their weights: places that are surer would make their neighbours so.
     square = view.averaged(cell, square, same)
     if _contradicted(view, apart, np.where(whole > 0, variance, np.nan), fitted, anchors):
         return None
     own = np.nan_to_num(_log_depth(fitted, view.uv)[1]).astype(np.float32).reshape(view.shape)
-    total = np.maximum(variance + np.float32(said.drifted) + own + doubt, 1e-12)
-    gain = np.minimum(whole * total / _ENOUGH, 1) * (own + doubt) / total
+    both = np.maximum(variance + said.drifted + own + doubt, 1e-12).astype(np.float32)
+    gain = np.minimum(whole * both / _ENOUGH, 1) * (own + doubt) / both
     return _Correction(apart, gain, np.sqrt(square / np.maximum(own, 1e-12)))
 
 
-def _doubt(fitted: MetricDepth, apart: FloatArray, variance: FloatArray) -> np.float32:
+def _doubt(fitted: MetricDepth, apart: FloatArray, variance: FloatArray) -> float:
     """Variance added to depth without anchors, as a prior's, that memory is far from: 0 for other depth."""
     if fitted.info.get("anchors") != 0:
-        return np.float32(0)
-    return np.float32(max(0.0, np.median(apart) ** 2 - _DOUBTED**2 * np.median(variance)))
+        return 0.0
+    return max(0.0, float(np.median(apart) ** 2 - _DOUBTED**2 * np.median(variance)))
 
 
 def _contradicted(
