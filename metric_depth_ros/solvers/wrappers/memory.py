@@ -298,7 +298,7 @@ class _Correction:
 def _correction(view: _View, said: _Said, fitted: MetricDepth, anchors: Anchors) -> _Correction | None:
     """Correction by what memory says; None if it says nothing of this depth, or anchors contradict it."""
     log_depth, own = _log_depth(fitted, said.uv)
-    apart = said.log_depth - log_depth
+    apart: FloatArray = said.log_depth - log_depth
     known = np.flatnonzero(np.isfinite(apart) & np.isfinite(own))
     if not len(known):
         return None
