@@ -7,17 +7,18 @@ An empty argument counts as not given: the parameter file or the default is used
 sensors: sources:=lidar=/lidar/points,vio=/vio/points; their other settings stand in params_file.
 """
 
+import os
 from pathlib import Path
 
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
-from launch.substitutions import EnvironmentVariable, LaunchConfiguration
+from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import LaunchDescription
 from metric_depth_ros import config
 from metric_depth_ros.errors import ConfigError
-from metric_depth_ros.share import share_path, start_command
+from metric_depth_ros.share import fastdds_profile, start_command
 
 # Launch argument -> (setting, description). Empty: not given.
 SETTINGS = {
@@ -69,14 +70,8 @@ def generate_launch_description():
         DeclareLaunchArgument(name, default_value=topic, description=f"topic of {topic}")
         for name, topic in TOPICS.items()
     ]
-    return LaunchDescription([*arguments, fastdds_profile(), OpaqueFunction(function=start_node)])
-
-
-def fastdds_profile():
-    """Sets the Fast DDS profile for every process of the launch, unless the user has set one."""
-    name = "FASTDDS_DEFAULT_PROFILES_FILE"
-    ours = str(share_path("config/fastdds.xml"))
-    return SetEnvironmentVariable(name, EnvironmentVariable(name, default_value=ours))
+    profile = [SetEnvironmentVariable(name, path) for name, path in fastdds_profile(os.environ).items()]
+    return LaunchDescription([*arguments, *profile, OpaqueFunction(function=start_node)])
 
 
 def start_node(context):

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
 from metric_depth_ros.errors import MetricDepthError
 
+# What Fast DDS 2 and 3 read, and the version of rclpy with which the latter came.
+_PROFILE_VARIABLES, _FASTDDS_3 = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"), 9
 _ROS = ("rclpy", "sensor_msgs", "geometry_msgs", "diagnostic_msgs", "std_msgs", "rosgraph_msgs")
 
 
@@ -17,7 +21,21 @@ def use_fastdds_profile() -> None:
 
     Call it before ROS starts. config/fastdds.xml gives the reason.
     """
-    os.environ.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(share_path("config/fastdds.xml")))
+    for name, path in fastdds_profile(os.environ).items():
+        os.environ[name] = path
+
+
+def fastdds_profile(environment: Mapping[str, str]) -> dict[str, str]:
+    """Variable that names our Fast DDS profile, with its path; empty if the environment sets it.
+
+    Fast DDS 3, since ROS 2 Kilted (rclpy 9), reads another variable than Fast DDS 2, and warns of both.
+    """
+    try:
+        new = int(version("rclpy").split(".")[0]) >= _FASTDDS_3
+    except (PackageNotFoundError, ValueError):
+        new = True
+    name = _PROFILE_VARIABLES[new]
+    return {} if environment.get(name) else {name: str(share_path("config/fastdds.xml"))}
 
 
 def need_ros() -> None:

@@ -41,7 +41,8 @@ def started(tmp_path, monkeypatch):
     monkeypatch.setenv("AMENT_PREFIX_PATH", os.pathsep.join(filter(None, prefixes)))
     monkeypatch.setenv("ROS_LOG_DIR", str(tmp_path / "log"))
     # The launch file sets it for what it starts; setting it here has it undone after the test.
-    monkeypatch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", "")
+    for name in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"):
+        monkeypatch.setenv(name, "")
 
     def run(file, **arguments):
         service = LaunchService(noninteractive=True)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import metric_depth_ros
-from metric_depth_ros.share import share_path
+from metric_depth_ros import share
+from metric_depth_ros.share import fastdds_profile, share_path
 
 ROOT = Path(__file__).parents[1]
 DISTRO_NAMES = {
@@ -19,6 +20,21 @@ DISTRO_NAMES = {
     "cv2": "python3-opencv",
     "tqdm": "python3-tqdm",
 }
+
+
+@pytest.mark.parametrize(
+    ("rclpy", "name"),
+    [
+        ("3.3.11", "FASTRTPS_DEFAULT_PROFILES_FILE"),  # Humble
+        ("7.1.6", "FASTRTPS_DEFAULT_PROFILES_FILE"),  # Jazzy
+        ("9.1.2", "FASTDDS_DEFAULT_PROFILES_FILE"),  # Kilted
+        ("10.0.1", "FASTDDS_DEFAULT_PROFILES_FILE"),
+    ],
+)
+def test_the_fast_dds_profile_is_set_where_that_fast_dds_looks(monkeypatch, rclpy, name):
+    monkeypatch.setattr(share, "version", lambda package: rclpy)
+    assert fastdds_profile({}) == {name: str(share_path("config/fastdds.xml"))}
+    assert fastdds_profile({name: "mine.xml"}) == {}
 
 
 def test_package_xml_and_setup_agree():

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from metric_depth_ros.errors import MetricDepthError
-from metric_depth_ros.share import share_path
+from metric_depth_ros.share import fastdds_profile
 
 NODE = (sys.executable, "-m", "metric_depth_ros.nodes")
 VERB = (sys.executable, "-m", "metric_depth_ros.cli")
@@ -33,7 +33,7 @@ class Graph(AbstractContextManager["Graph"]):
         self.env = {
             "ROS_DOMAIN_ID": str(random.SystemRandom().randint(1, 100)),
             "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-            "FASTDDS_DEFAULT_PROFILES_FILE": str(share_path("config/fastdds.xml")),
+            **fastdds_profile(os.environ),
             **os.environ,
             "PYTHONUNBUFFERED": "1",
         }
