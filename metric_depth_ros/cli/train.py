@@ -118,6 +118,8 @@ def _add_export(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser.add_argument(
         "--precision", choices=("fp32", "fp16"), default="fp32", help="fp16 adds a float16 file"
     )
+    parser.add_argument("--licence", default="", help="of the weights (default: Apache-2.0)")
+    parser.add_argument("--source", default="", help="where the weights are from")
     parser.set_defaults(run=run_export)
 
 
@@ -193,13 +195,14 @@ def run_export(args: argparse.Namespace) -> int:
         for size in sizes:
             check_own_size(size)
     name = args.name or f"{kind}_depth"
-    found = export_trained(network, Wanted(args.to, name, sizes, half=args.precision == "fp16"))
+    half, told = args.precision == "fp16", {"licence": args.licence, "source": args.source}
+    found = export_trained(network, Wanted(args.to, name, sizes, half=half, **told))
     weights = args.to / (name if kind == "imported" else f"{name}.npz")
     if kind == "imported":
         network.save(weights)
     else:
         checkpoint.save_weights(network, weights)
-    told = " ".join(f"{width}x{height}" for width, height in sizes)
-    report(found, about=f", {told}, step {state['step']}")
+    each = " ".join(f"{width}x{height}" for width, height in sizes)
+    report(found, about=f", {each}, step {state['step']}")
     print(f"{weights}: its weights, for train depth --start")
     return 0

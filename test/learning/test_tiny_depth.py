@@ -126,12 +126,12 @@ def test_the_verb_exports_a_run_with_the_licence_it_is_told(network, tmp_path, c
     }
     checkpoint.save(run, state)
     (run / "loss.csv").write_text("")
-    arguments = ["export", str(run), "--to", str(tmp_path), "--name", "mine"]
+    arguments = ["train", "depth-export", str(run), "--to", str(tmp_path), "--name", "mine"]
     assert main([*arguments, "--licence", "MIT", "--source", "my lab"]) == 0
     manifest = load_manifest(tmp_path / "mine.yaml")
     assert (manifest.licence, manifest.source) == ("MIT", "my lab")
-    assert main([*arguments, "--features", "fine"]) == 1
-    assert "leave out --features" in capsys.readouterr().err
+    assert main(["export", str(run), "--to", str(tmp_path)]) == 1
+    assert "metric_depth train depth-export" in capsys.readouterr().err
 
 
 def test_a_file_for_each_size_and_another_in_float16(network, tmp_path):
