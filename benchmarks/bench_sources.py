@@ -165,7 +165,7 @@ def cost(names: tuple[str, ...], repeats: int) -> float:
         chosen = []
         for name, source in sources.items():
             source.read(given[name][1][-1], given[name][2])
-            chosen.append((source, source.select(stamp_ns, "camera")))
+            chosen.append((source, source.ring.select(stamp_ns)))
         fuse_anchors(gather_sources(chosen, "camera", stamp_ns, tree, config, print), camera, config)
 
     return timed(image, repeats)

@@ -238,14 +238,14 @@ class BagReader:
     ) -> Sample:
         pixels, camera, rectification = view
         stamp_ns, frame_id = image.stamp_ns, messages.frame_id(image.message)
-        chosen = [(each.source, each.source.select(stamp_ns, frame_id)) for each in clouds]
+        chosen = [(each.source, each.source.ring.select(stamp_ns)) for each in clouds]
         used = sorted(cloud.stamp_ns for _, selected in chosen for cloud in selected)
         if not used and self._needs_points:
             raise AnchorError(self._no_cloud(image, clouds, config))
         sources = gather_sources(chosen, frame_id, stamp_ns, self.transforms, config, self._skip)
         kept: FloatArray | None = None
         if held_out is not None:
-            seen = held_out.source.select(stamp_ns, frame_id)
+            seen = held_out.source.ring.select(stamp_ns)
             kept = gather_points(seen, frame_id, stamp_ns, self.transforms, config)
         return Sample(
             pixels,

@@ -17,7 +17,8 @@ class SensorModel:
     Attributes:
         accumulate, max_age_s: how many messages, and how old, if points can be moved to the image's time;
             a sensor on a moving robot needs ``sync.fixed_frame`` for that. Otherwise 1, sync.max_cloud_age_s.
-        in_fixed_frame: its points mostly come in a frame that does not move, and need no other one.
+        in_fixed_frame: its points mostly come in a frame that does not move, and need no other one once the
+            camera has been seen to move in it.
         occlusion: whether its points can show what nearer ones hide from the camera. Not those that the
             camera itself saw, nor few ones.
     """
@@ -69,6 +70,7 @@ def sync_of(config: Config, name: str, model: str) -> SyncConfig:
         return config.sync
     sensor = MODELS[model]
     moved = bool(config.sync.fixed_frame) or sensor.in_fixed_frame
+    moved &= config.extrinsics.source == "tf"  # else every cloud is placed as if it came with the image
     by_model = {"accumulate": sensor.accumulate, "max_age_s": sensor.max_age_s} if moved else {}
     values = {"accumulate": 1, "max_age_s": config.sync.max_cloud_age_s, **by_model, **_set(config, name)}
     return replace(

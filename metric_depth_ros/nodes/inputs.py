@@ -245,7 +245,7 @@ class AnchorInput:
         node.create_timer(_LOOK_PERIOD_S, self._find_types, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def clouds_for(
-        self, stamp_ns: int, frame_id: str, deadline_s: float, *, optional: bool
+        self, stamp_ns: int, deadline_s: float, *, optional: bool
     ) -> list[tuple[Source, list[Cloud]]]:
         """Clouds of an image by source, after waiting for those that are due.
 
@@ -263,7 +263,7 @@ class AnchorInput:
                 and (left := deadline_s - time.monotonic()) > 0
             ):
                 self._changed.wait(left)
-            chosen = [(each.source, each.source.select(stamp_ns, frame_id)) for each in self._inputs]
+            chosen = [(each.source, each.source.ring.select(stamp_ns)) for each in self._inputs]
         used = [source.name for source, clouds in chosen if clouds]
         if not used and not optional:
             raise AnchorError(self._no_cloud(stamp_ns))

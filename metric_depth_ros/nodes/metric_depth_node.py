@@ -237,7 +237,7 @@ class MetricDepthNode(Node):
         camera = messages.read_camera(pair.camera_info, rectified=rectified, **told)
         self._doubt(findings.rectified_twice(config.input.rectification, self._images.topic, camera))
         deadline_s = pair.received_s + config.sync.max_wait_s
-        chosen = self._anchors.clouds_for(stamp_ns, frame_id, deadline_s, optional=pipeline.needs_no_points)
+        chosen = self._anchors.clouds_for(stamp_ns, deadline_s, optional=pipeline.needs_no_points)
         sources = gather_sources(chosen, frame_id, stamp_ns, self._transforms, config, self._anchors.refuse)
         return Sample(
             image,

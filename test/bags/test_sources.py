@@ -143,16 +143,42 @@ def test_each_source_has_its_own_time_frame_and_number(tmp_path: Path) -> None:
     np.testing.assert_allclose(samples[0].sources[0].points, [[4, 0, 10]])
 
 
-def test_map_points_in_the_camera_s_own_frame_are_not_kept(tmp_path: Path) -> None:
-    """Those in the frame of the map are, without any further setting."""
-    for frame, expected in (("camera", [1, 1, 1]), ("odom", [1, 2, 3])):
-        bag = pictures(3)
-        for index in range(3):
-            bag.tf("odom", "camera", rigid_transform([0, 0, 0], [0, 0, 0, 1]), SECOND + index * TENTH)
-            add(bag, "point_cloud", "/map", SECOND + index * TENTH, frame)
-        settings = {**named(vio="/map"), "sources.vio.model": "vio"}
-        samples, _ = read(bag.write(tmp_path / f"{frame}.bag"), settings)
-        assert [len(sample.points_camera) for sample in samples] == expected
+@pytest.mark.parametrize(
+    ("frame", "tf", "more", "expected", "told"),
+    [
+        ("odom", "/tf", {}, [1, 2, 3], False),
+        ("camera", "/tf", {}, [1, 1, 1], True),
+        ("imu", "/tf_static", {}, [1, 1, 1], True),
+        ("imu", "/tf", {}, [1, 1, 1], True),  # as some drivers publish a mounting
+        ("imu", "/tf_static", {"sync.fixed_frame": "odom"}, [1, 2, 3], False),
+        ("imu", "/tf_static", {"sources.vio.accumulate": 2}, [1, 2, 2], False),
+        ("imu", "/tf_static", {"extrinsics.source": "parameters"}, [1, 1, 1], False),
+        ("imu", "", {"extrinsics.source": "parameters", "sync.fixed_frame": "odom"}, [1, 1, 1], False),
+    ],
+)
+def test_map_points_are_merged_where_their_frame_stays_in_place(
+    tmp_path: Path, frame: str, tf: str, more: dict[str, Any], expected: list[int], told: bool
+) -> None:
+    bag = pictures(3)
+    for index in range(3):
+        stamp_ns = SECOND + index * TENTH
+        bag.tf("odom", "camera", rigid_transform([0, 0, index], [0, 0, 0, 1]), stamp_ns)
+        if frame == "imu" and tf:
+            bag.tf("camera", "imu", rigid_transform([0, 0, 0.01 * index], [0, 0, 0, 1]), stamp_ns, tf)
+        add(bag, "point_cloud", "/map", stamp_ns, frame)
+    settings = {**named(vio="/map"), "sources.vio.model": "vio", **more}
+    samples, skipped = read(bag.write(tmp_path / "a.bag"), settings)
+    assert [len(sample.points_camera) for sample in samples] == expected
+    assert [f"source vio: tf: frame {frame!r} has not moved" in reason for reason in skipped] == [True] * told
+
+
+def test_a_map_s_last_points_serve_no_longer_than_a_sensor_s_on_the_robot(tmp_path: Path) -> None:
+    bag = pictures(9)
+    add(bag, "point_cloud", "/map")
+    settings = {**named(vio="/map"), "sources.vio.model": "vio"}
+    samples, _ = read(bag.write(tmp_path / "a.bag"), settings)
+    assert [isinstance(sample, Sample) for sample in samples] == [True] * 4 + [False] * 5
+    assert "has not moved" in str(samples[-1])
 
 
 def test_a_source_that_is_missing_or_cannot_be_placed_is_told_and_the_others_serve(tmp_path: Path) -> None:
