@@ -98,7 +98,7 @@ def table(bags: list[Path], stride: int) -> None:
 
 
 def messages_of_five(rng: np.random.Generator) -> dict[str, tuple[str, list[Any], Camera | None]]:
-    """Type, messages (the last one is new) and camera of each source; stamps 0.1 s apart."""
+    """Type, messages (the last one is new) and camera by size of each source; stamps 0.1 s apart."""
     camera = Camera(640, 480, np.array([[500.0, 0, 319.5], [0, 500.0, 239.5], [0, 0, 1]]))
     azimuth, up = rng.uniform(-np.pi, np.pi, 100_000), np.radians(rng.uniform(-25, 15, 100_000))
     range_m = rng.uniform(2, 40, 100_000)
@@ -119,7 +119,7 @@ def messages_of_five(rng: np.random.Generator) -> dict[str, tuple[str, list[Any]
         "lidar": ("point_cloud2", stamped(points(cloud), "lidar", 1), None),
         "vio": ("point_cloud2", stamped(points(near), "odom", 30), None),
         "front": ("range", stamped(beam, "front", 30), None),
-        "depth": ("depth_image", stamped(depth, "depth", 1), camera),
+        "depth": ("depth_image", stamped(depth, "depth", 1), lambda size: camera),
         "scan": ("laser_scan", stamped(scan, "scan", 1), None),
     }
 

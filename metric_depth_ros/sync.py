@@ -24,7 +24,7 @@ from metric_depth_ros.config import (
 )
 from metric_depth_ros.errors import MetricDepthError, TransformError
 from metric_depth_ros.geometry import rigid_transform, transform_points
-from metric_depth_ros.types import Camera, Cloud, FloatArray, SourcePoints, TransformSource
+from metric_depth_ros.types import Cloud, FloatArray, SourcePoints, TransformSource
 
 _CAPACITY = 32
 # Smaller steps back are messages out of order, which the choice by stamps handles.
@@ -184,16 +184,18 @@ class Source:
         """What is added to the stamps of its messages."""
         return _ns(self._own.time_offset_s)
 
-    def read(self, message: Any, camera: Camera | None = None, stamp_ns: int | None = None) -> Cloud:
+    def read(
+        self, message: Any, camera_of: messages.CameraOf | None = None, stamp_ns: int | None = None
+    ) -> Cloud:
         """The cloud of a message, with frame and stamp as the settings say.
 
         Args:
-            camera: of a depth image.
+            camera_of: camera of a depth image by its size.
             stamp_ns: its time before the settings' offset, if not the one in its header.
 
         Raises InputError as ``messages.read_cloud`` does.
         """
-        cloud = messages.read_cloud(message, self.kind, camera, stamp_ns)
+        cloud = messages.read_cloud(message, self.kind, camera_of, stamp_ns)
         frame_id = self._own.frame or cloud.frame_id
         return replace(cloud, frame_id=frame_id, stamp_ns=cloud.stamp_ns + self.offset_ns)
 
@@ -224,8 +226,8 @@ class Source:
     def not_merged(frame_id: str) -> str:
         """Why older clouds in a frame are not used."""
         return (
-            f"tf: frame {frame_id!r} has not moved against the camera, so its older points may have lost their "
-            "place; needed a frame that stays where it is. Set sync.fixed_frame (odom, map)."
+            f"tf: frame {frame_id!r} has not moved against the camera, so its older points may have lost "
+            "their place; needed a frame that stays where it is. Set sync.fixed_frame (odom, map)."
         )
 
     def awaits(self, stamp_ns: int) -> bool:

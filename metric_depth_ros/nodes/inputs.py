@@ -22,7 +22,7 @@ from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError, T
 from metric_depth_ros.geometry import rigid_transform
 from metric_depth_ros.health.input_watch import InputWatch
 from metric_depth_ros.health.status import ERROR, WARN, Health
-from metric_depth_ros.nodes.qos import overridable
+from metric_depth_ros.nodes.qos import overridable, refuse_own
 from metric_depth_ros.nodes.ros import cv_bridge, forget_after, message_filters, tf2_ros
 from metric_depth_ros.nodes.source_input import SourceInput
 from metric_depth_ros.sync import Source, StampGuard, jumps_back
@@ -66,7 +66,12 @@ class ImageInput:
         on_pair: Callable[[Pair], None],
         on_jump: Callable[[int], None],
     ) -> None:
-        """``on_jump`` is called with the new time, ns, when time jumps back, before any pair from then on."""
+        """``on_jump`` is called with the new time, ns, when time jumps back, before any pair from then on.
+
+        Raises ConfigError if a topic is an output of this node.
+        """
+        for name in ("image", "camera_info", *(["regions"] if config.regions.source == "topic" else [])):
+            refuse_own(node, name, name, f"Remap {name}")
         self._node, self._health = node, health
         self._on_pair, self._on_jump = on_pair, on_jump
         self._last_ns = 0

@@ -186,17 +186,18 @@ def test_a_source_that_is_missing_or_cannot_be_placed_is_told_and_the_others_ser
     add(bag, "laser_scan", "/scan")
     add(bag, "range", "/range", frame="nowhere")
     add(bag, "depth_image", "/depth/image")
-    settings = named(scan="/scan", front="/range", tof="/depth/image", radar="/radar")
+    settings = named(scan="/scan", front="/range", tof="/depth/image", radar="/radar", any="/camera_info")
     path = bag.write(tmp_path / "a.bag")
     (sample,), skipped = read(path, settings)
     assert [(source.name, len(source.points)) for source in sample.sources if len(source.points)] == [
         ("scan", 1)
     ]
-    assert len(skipped) == 3
+    assert len(skipped) == 4
     for words in (
         "source front: tf: no transform",
         "source tof: depth image: no camera_info",
         "/radar is not in",
+        "source any: /camera_info is sensor_msgs/msg/CameraInfo; needed one of",
     ):
         assert any(words in reason for reason in skipped), words
     (error,), _ = read(path, named(front="/range"))
@@ -238,6 +239,21 @@ def test_an_unusable_calibration_of_a_depth_image_is_told_and_the_others_serve(t
     (sample,), skipped = read(bag.write(tmp_path / "a.bag"), named(scan="/scan", tof="/tof/image"))
     assert len(sample.points_camera) == 1
     assert any("source tof: camera: fx=0" in reason for reason in skipped), skipped
+
+
+def test_the_newest_calibration_of_a_depth_image_holds(tmp_path: Path) -> None:
+    """The first one is not calibrated, and the last one is of another lens."""
+    bag = pictures(3)
+    for index, focal in enumerate((0.0, 5.0, 10.0)):
+        add(bag, "depth_image", "/tof/image", SECOND + index * TENTH)
+        fields = messages.camera_info_fields(DEPTH_CAMERA)
+        fields["k"] = np.array([focal, 0, 1.5, 0, focal, 1, 0, 0, 1])
+        fields["p"] = np.zeros(12)
+        bag.camera_info_of(fields, SECOND + index * TENTH, topic="/tof/camera_info")
+    samples, skipped = read(bag.write(tmp_path / "a.bag"), named(tof="/tof/image"))
+    assert [reason.startswith("source tof: camera: fx=0") for reason in skipped] == [True]
+    assert "last was refused: tof: camera: fx=0" in str(samples[0])
+    assert [sample.points_camera[0, 0] for sample in samples[1:]] == pytest.approx([-0.6, -0.3])
 
 
 def test_a_depth_image_may_have_its_calibration_anywhere(tmp_path: Path) -> None:
