@@ -347,6 +347,8 @@ class MetricDepthPipeline:
 
     def _doubts(self, sample: Sample) -> tuple[str, ...]:
         """What may be wrong with the input though it gives depth. Raises InputError where it is certain."""
+        if self.config.input.frame == "optical":
+            return ()
         by_hand = self.config.extrinsics.source == "parameters" and sample.points_up is not None
         frame_id = "" if by_hand else sample.frame_id
         seen = sample.points_camera, sample.camera, frame_id, sample.points_up

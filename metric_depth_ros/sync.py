@@ -184,6 +184,11 @@ class Source:
         """What is added to the stamps of its messages."""
         return _ns(self._own.time_offset_s)
 
+    @property
+    def z_up(self) -> bool:
+        """Whether the z axis of its frame mostly points up."""
+        return MODELS[self.model].z_up if self.model else self.kind not in messages.NEED_CAMERA
+
     def read(
         self, message: Any, camera_of: messages.CameraOf | None = None, stamp_ns: int | None = None
     ) -> Cloud:
@@ -334,11 +339,11 @@ def points_up(
 ) -> FloatArray | None:
     """Z axis (3,) of a sensor's frame in the image's; None without a sensor in another frame, whose z is up.
 
-    Depth cameras do not count: their z is forward.
+    Only models whose z is up count, and what is not named unless it is a depth image.
     """
     places = _Places(frame_id, stamp_ns, transforms, config)
     for source, clouds in chosen:
-        if clouds and source.kind not in messages.NEED_CAMERA and not _same(clouds[-1].frame_id, frame_id):
+        if clouds and source.z_up and not _same(clouds[-1].frame_id, frame_id):
             with suppress(TransformError):
                 return places.of(clouds[-1])[:3, 2]
     return None

@@ -149,8 +149,13 @@ def test_a_frame_that_is_not_optical_gives_no_depth(toy_manifest, scene):
         sample, frame_id="camera_link", points_camera=np.concatenate([body, ceiling]), points_up=up
     )
     pipeline = build_pipeline(settings(toy_manifest))
-    with pytest.raises(InputError, match="frame 'camera_link' is no optical frame"):
+    with pytest.raises(
+        InputError, match=r"frame 'camera_link' is no optical frame.* set input.frame: optical"
+    ):
         pipeline.process(wrong)
+    assert (
+        not pipeline.with_config(settings(toy_manifest, **{"input.frame": "optical"})).process(wrong).doubts
+    )
     (doubt,) = pipeline.process(dataclasses.replace(wrong, frame_id="camera")).doubts
     assert "frame 'camera' may be no optical frame" in doubt
     right = pipeline.process(dataclasses.replace(sample, frame_id="camera_link", points_up=up))

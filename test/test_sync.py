@@ -13,6 +13,7 @@ from metric_depth_ros.sync import (
     gather_points,
     gather_sources,
     jumps_back,
+    points_up,
 )
 from metric_depth_ros.transforms import TransformTree
 from metric_depth_ros.types import Cloud
@@ -305,3 +306,24 @@ def test_settings_of_a_source_change_live():
     assert source.ring.config.accumulate == 1
     source.configure(from_flat({**NAMED, "sources.front.accumulate": 7, "sources.front.model": "radar"}))
     assert (source.ring.config.accumulate, source.model) == (7, "radar")
+
+
+@pytest.mark.parametrize(
+    ("kind", "model", "known"),
+    [
+        ("point_cloud2", "lidar", True),
+        ("laser_scan", "auto", True),
+        ("point_cloud2", "vio", False),  # ORB-SLAM's map has the camera's axes
+        ("point_cloud2", "depth_camera", False),
+        ("point_cloud2", "radar", False),
+        ("depth_image", "auto", False),
+        ("point_cloud2", None, True),  # the one topic without a name
+        ("depth_image", None, False),
+    ],
+)
+def test_only_some_sensors_tell_what_is_up(kind, model, known):
+    config = from_flat({**NAMED, "sources.front.model": model} if model else {})
+    source = Source("front" if model else "anchors", kind, config)
+    up = points_up([(source, [cloud(0, "odom")])], "camera", 0, still("odom"), config)
+    assert up is None if not known else up.tolist() == [0, 0, 1]
+    assert points_up([(source, [cloud(0, "/camera")])], "camera", 0, still("odom"), config) is None

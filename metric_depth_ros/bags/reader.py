@@ -372,8 +372,15 @@ class _Clouds:
             return None
         return (
             f"The sensor's clock is {apart_s:+.3f} s off the camera's, compared by the times of "
-            "recording. Set it, or run with --stamps recorded."
+            f"recording. Set it, {self._offset_setting(-apart_s)}, or run with --stamps recorded."
         )
+
+    def _offset_setting(self, offset_s: float) -> str:
+        """The setting that corrects the sensor's clock."""
+        if not self.source.model:
+            return "name the sensor in anchors.sources to set its time_offset_s"
+        setting = f"sources.{self.source.name}.time_offset_s"
+        return f"set {setting} to {self.source.offset_ns / 1e9 + offset_s:.3f}"
 
 
 class _Companions:

@@ -21,6 +21,8 @@ class SensorModel:
             camera has been seen to move in it.
         occlusion: whether its points can show what nearer ones hide from the camera. Not those that the
             camera itself saw, nor few ones.
+        z_up: the z axis of its frame mostly points up; that of cameras, and of maps that cameras made, may be
+            forward, and that of others anything.
     """
 
     accumulate: int = 1
@@ -30,11 +32,12 @@ class SensorModel:
     sigma_quadratic: float = 0.0
     in_fixed_frame: bool = False
     occlusion: bool = True
+    z_up: bool = False
 
 
 # Sigmas are those of data sheets, or of triangulation: pixels of error / (focal length * baseline).
 MODELS: Mapping[str, SensorModel] = {
-    "lidar": SensorModel(),
+    "lidar": SensorModel(z_up=True),
     # Some 20 tracked points an image, of a map that keeps its place.
     "vio": SensorModel(30, 3.0, sigma_quadratic=0.01, in_fixed_frame=True, occlusion=False),
     # Few points, of unknown height.
@@ -44,7 +47,7 @@ MODELS: Mapping[str, SensorModel] = {
     # Stereo and structured light: triangulation over some centimetres, at a fraction of a pixel.
     "depth_camera": SensorModel(sigma_base_m=0.01, sigma_quadratic=0.005),
     # What hides its line of points lies above and below it.
-    "scan_2d": SensorModel(occlusion=False),
+    "scan_2d": SensorModel(occlusion=False, z_up=True),
 }
 _OF_TYPE = {
     "point_cloud2": "lidar",

@@ -80,15 +80,16 @@ def _not_optical(frame_id: str, claim: str, seen: str) -> str:
     if not frame_id:
         return (
             f"extrinsics.rotation: what it turns to {claim} {axes}: {seen}. Give the rotation to the "
-            "camera's optical frame: [0.5, -0.5, 0.5, 0.5] for a sensor that looks ahead as the camera does."
+            "camera's optical frame: [0.5, -0.5, 0.5, 0.5] for a sensor that looks ahead as the camera does. "
+            "If it is right, set input.frame: optical."
         )
     frame = frame_id.strip("/")
     child = f"{re.sub('_(link|frame)$', '', frame)}_optical_frame"
     return (
         f"image: frame {frame_id!r} {claim} {axes}: {seen}. Let the driver stamp images with {child}, and "
         "publish that: ros2 run tf2_ros static_transform_publisher --roll -1.5708 --yaw -1.5708 --frame-id "
-        f"{frame} --child-frame-id {child}. If the camera does look along this z axis, give its frame a name "
-        "with optical."
+        f"{frame} --child-frame-id {child}. If the camera does look along this z axis, set "
+        "input.frame: optical."
     )
 
 
