@@ -373,11 +373,19 @@ class _Places:
         """T_image_cloud (4, 4). Raises TransformError."""
         if self._config.extrinsics.source == "parameters":
             return T_camera_lidar(self._config.extrinsics)
+        try:
+            return self._by_tf(cloud)
+        except TransformError as error:
+            if len(self._config.sources) > 1:  # parameters place one sensor
+                raise
+            raise TransformError(f"{error} Or set extrinsics.source: parameters.") from error
+
+    def _by_tf(self, cloud: Cloud) -> FloatArray:
         if not self._frame_id or not cloud.frame_id:
             which = "the image" if not self._frame_id else "the cloud"
             raise TransformError(
                 f"tf: {which} has no frame_id; needed one to look up where the points are. "
-                "Set it in the driver, or set extrinsics.source: parameters."
+                "Set it in the driver."
             )
         fixed = self._config.sync.fixed_frame
         if not fixed or _same(fixed, cloud.frame_id):

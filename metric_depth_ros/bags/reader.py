@@ -367,12 +367,15 @@ class _Clouds:
         other = self._last or self._stream.upcoming
         if other is None:
             return None
-        apart_s = (other.stamp_ns - other.recorded_ns - image.stamp_ns + image.recorded_ns) / 1e9
+        offset_ns = self.source.offset_ns
+        apart_ns = other.stamp_ns + offset_ns - other.recorded_ns - image.stamp_ns + image.recorded_ns
+        apart_s = apart_ns / 1e9
         if abs(apart_s) <= 1:
             return None
+        fix = self._offset_setting((offset_ns - apart_ns) / 1e9)
         return (
             f"The sensor's clock is {apart_s:+.3f} s off the camera's, compared by the times of "
-            f"recording. Set it, {self._offset_setting(-apart_s)}, or run with --stamps recorded."
+            f"recording. Set it, {fix}, or run with --stamps recorded."
         )
 
     def _offset_setting(self, offset_s: float) -> str:
@@ -380,7 +383,7 @@ class _Clouds:
         if not self.source.model:
             return "name the sensor in anchors.sources to set its time_offset_s"
         setting = f"sources.{self.source.name}.time_offset_s"
-        return f"set {setting} to {self.source.offset_ns / 1e9 + offset_s:.3f}"
+        return f"set {setting} to {offset_s:.3f}"
 
 
 class _Companions:

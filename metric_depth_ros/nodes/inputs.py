@@ -247,7 +247,7 @@ class AnchorInput:
             SourceInput(node, name, config, health, self._on_cloud)
             for name in config.anchors.sources or ["anchors"]
         ]
-        node.create_timer(_LOOK_PERIOD_S, self._find_types, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        node.create_timer(_LOOK_PERIOD_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def clouds_for(
         self, stamp_ns: int, deadline_s: float, *, optional: bool
@@ -328,10 +328,12 @@ class AnchorInput:
             f"the clocks of camera and sensor, or raise sync.max_cloud_age_s.{refused}"
         )
 
-    def _find_types(self) -> None:
+    def _look(self) -> None:
+        """Follows the types of what is published, and tells which sources are silent."""
         with self._changed:
             for each in self._inputs:
                 each.find_type(self._config)
+                each.tell_silence()
 
     def _on_cloud(self, source: Source, cloud: Cloud) -> None:
         with self._changed:
@@ -377,7 +379,7 @@ class TransformInput:
         except tf2_ros.TransformException as error:
             raise TransformError(
                 f"tf: {what}: {error}. Publish the transform (static_transform_publisher for a fixed "
-                "mounting), or set extrinsics.source: parameters."
+                "mounting)."
             ) from error
         t, q = transform.translation, transform.rotation
         return rigid_transform([t.x, t.y, t.z], [q.x, q.y, q.z, q.w])

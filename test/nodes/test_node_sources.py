@@ -131,6 +131,11 @@ def test_several_sources_serve_together_and_alone_and_are_counted_apart(several,
     assert peer.wait(lambda: several("lidar", "front", "tof") is not None), graph.log("node")
     assert peer.wait(lambda: several("lidar", "front", "tof") and peer.status_value("tof anchors"))
     assert peer.wait(lambda: int(peer.status_value("lidar anchors")) > 100)
+    silent = "source absent: nothing on /nowhere for "
+    assert peer.wait(lambda: several("lidar") and peer.says(silent, 0)), graph.log("node")
+    assert "source lidar: nothing" not in graph.log("node")
+    silent = "source front: nothing on /range for "  # it spoke before
+    assert peer.wait(lambda: several("lidar") and peer.says(silent, 0)), graph.log("node")
     assert peer.status_value("front anchors") == "0"
     assert peer.wait(lambda: several("front", "tof") and peer.status_value("front used")), graph.log("node")
     assert "range on /range (1 publishers)" in peer.status_value("source front")
