@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from metric_depth_ros import messages
-from metric_depth_ros.anchors import fuse_anchors
+from metric_depth_ros.anchors import anchors_by_source, fuse_anchors
 from metric_depth_ros.bags import BagReader
 from metric_depth_ros.config import Config, from_flat
 from metric_depth_ros.config.parameter_file import load
@@ -98,7 +98,7 @@ def table(bags: list[Path], stride: int) -> None:
 
 
 def messages_of_five(rng: np.random.Generator) -> dict[str, tuple[str, list[Any], Camera | None]]:
-    """Type, messages (the last one is new) and camera of each source; stamps 0.1 s apart."""
+    """Type, messages (the last one is new) and camera by size of each source; stamps 0.1 s apart."""
     camera = Camera(640, 480, np.array([[500.0, 0, 319.5], [0, 500.0, 239.5], [0, 0, 1]]))
     azimuth, up = rng.uniform(-np.pi, np.pi, 100_000), np.radians(rng.uniform(-25, 15, 100_000))
     range_m = rng.uniform(2, 40, 100_000)
@@ -119,7 +119,7 @@ def messages_of_five(rng: np.random.Generator) -> dict[str, tuple[str, list[Any]
         "lidar": ("point_cloud2", stamped(points(cloud), "lidar", 1), None),
         "vio": ("point_cloud2", stamped(points(near), "odom", 30), None),
         "front": ("range", stamped(beam, "front", 30), None),
-        "depth": ("depth_image", stamped(depth, "depth", 1), camera),
+        "depth": ("depth_image", stamped(depth, "depth", 1), lambda size: camera),
         "scan": ("laser_scan", stamped(scan, "scan", 1), None),
     }
 
@@ -165,8 +165,9 @@ def cost(names: tuple[str, ...], repeats: int) -> float:
         chosen = []
         for name, source in sources.items():
             source.read(given[name][1][-1], given[name][2])
-            chosen.append((source, source.select(stamp_ns, "camera")))
-        fuse_anchors(gather_sources(chosen, "camera", stamp_ns, tree, config, print), camera, config)
+            chosen.append((source, source.ring.select(stamp_ns)))
+        placed = gather_sources(chosen, "camera", stamp_ns, tree, config, print)
+        fuse_anchors(anchors_by_source(placed, camera, config), camera, config)
 
     return timed(image, repeats)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -14,23 +14,31 @@ from metric_depth_ros.types import Anchors, BoolArray, Camera, FloatArray, IntAr
 # Cells of the depth buffer that finds occluded points, in pixels: small enough that the ground, seen
 # at a grazing angle, stays within occlusion_ratio inside one cell.
 _CELL_PX = 2
+# Anchors of two sources see the same place if they share a square of so many pixels.
+_PLACE_PX = 16
+
+
+def anchors_by_source(sources: Sequence[SourcePoints], camera: Camera, config: Config) -> dict[str, Anchors]:
+    """Anchors of each source by its name: with its own sigma; its own points alone hide others."""
+    return {
+        source.name: build_anchors(
+            source.points, camera, anchors_of(config, source.name, source.model), source.sigma
+        )
+        for source in sources
+    }
 
 
 def fuse_anchors(
-    sources: Sequence[SourcePoints], camera: Camera, config: Config
+    by_source: Mapping[str, Anchors], camera: Camera, config: Config
 ) -> tuple[Anchors, dict[str, int]]:
     """Anchors of all sources together, and how many of them are each source's.
 
-    Every source has its own sigma, and its own points alone show which are occluded. Where several have
-    anchors in one square of the grid, the one with the smallest sigma relative to its depth is kept.
+    Where several have anchors in one square of the grid, the one with the smallest sigma relative to its
+    depth is kept.
     """
-    settings = [anchors_of(config, source.name, source.model) for source in sources]
-    found = [
-        build_anchors(source.points, camera, own, source.sigma)
-        for source, own in zip(sources, settings, strict=True)
-    ]
+    found = [*by_source.values()]
     if len(found) == 1:
-        return found[0], {sources[0].name: len(found[0])}
+        return found[0], {name: len(found[0]) for name in by_source}
     anchors = Anchors(
         *(np.concatenate([getattr(each, part) for each in found]) for part in ("uv", "depth", "sigma"))
     )
@@ -40,7 +48,14 @@ def fuse_anchors(
         kept = _least_of_each(square, squares, anchors.sigma / anchors.depth, anchors.depth)
         anchors, of_source = anchors.take(kept), of_source[kept]
     counts = np.bincount(of_source, minlength=len(found)).tolist()
-    return anchors, {source.name: count for source, count in zip(sources, counts, strict=True)}
+    return anchors, dict(zip(by_source, counts, strict=True))
+
+
+def in_same_places(a: Anchors, b: Anchors, camera: Camera) -> tuple[IntArray, IntArray]:
+    """Indices (M,) of anchors of each that lie in one square, one pair per square that both have."""
+    (square_a, _), (square_b, _) = (_squares(each.uv, camera, _PLACE_PX) for each in (a, b))
+    _, of_a, of_b = np.intersect1d(square_a, square_b, return_indices=True)
+    return of_a, of_b
 
 
 def build_anchors(

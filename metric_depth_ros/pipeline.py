@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from metric_depth_ros.anchors import fuse_anchors, sample_bilinear
+from metric_depth_ros.anchors import anchors_by_source, fuse_anchors, sample_bilinear
 from metric_depth_ros.config import Config, EngineConfig
 from metric_depth_ros.depth import published
 from metric_depth_ros.engines import BUNDLED, BUNDLED_WITH_BASIS, build_engine
@@ -182,8 +182,9 @@ class MetricDepthPipeline:
             image, camera = self._prepared(sample)
             regions = self._given_regions(sample, image) if self._segmenter is None else None
         with clock("anchors"):
-            doubts = self._doubts(sample)
-            anchors, by_source = self._anchors(sample, camera)
+            frame_doubts = self._doubts(sample)
+            anchors, by_source, source_doubts = self._anchors(sample, camera)
+            doubts = (*frame_doubts, *source_doubts)
         with clock("engine"):
             focus_m = self.config.solver.focus_m or None
             relative = self.engine.predict(image, focus_m=focus_m, camera=camera)
@@ -292,46 +293,62 @@ class MetricDepthPipeline:
             self._rectifier = Rectifier(camera, wanted)
         return self._rectifier
 
-    def _anchors(self, sample: Sample, camera: Camera) -> tuple[Anchors, dict[str, int]]:
-        """Anchors of all sources, and their number by source."""
+    def _anchors(self, sample: Sample, camera: Camera) -> tuple[Anchors, dict[str, int], list[str]]:
+        """Anchors of all sources, their number by source, and doubts.
+
+        Raises InputError if all sources are in other units; else those are left out, and doubted.
+        """
         given = sample.sources or (SourcePoints("anchors", sample.points_camera),)
         if self.config.input.rectification == "none" and sample.rectification is not None:
             # Points are in the rectified frame, the image that is kept is the raw one.
             R = sample.rectification.R.astype(np.float32)
             given = tuple(replace(source, points=source.points @ R) for source in given)
-        anchors, counts = fuse_anchors(given, camera, self.config)
+        wrong = self._in_millimetres(given, camera)
+        if len(wrong) == len(given):
+            findings.refuse(next(iter(wrong.values())))
+        by_source = anchors_by_source([s for s in given if s.name not in wrong], camera, self.config)
+        anchors, counts = fuse_anchors(by_source, camera, self.config)
+        counts = {s.name: counts.get(s.name, 0) for s in given}
         points = all_points(given)
-        far = self._too_far(points, camera, len(anchors))
         needed = 0 if self._prior is not None else self.config.anchors.min_count
         if len(anchors) < needed and self.remembers:
             # The solver uses its memory, or raises AnchorError.
             anchors, counts = anchors.take(np.zeros(0, np.intp)), dict.fromkeys(counts, 0)
         elif len(anchors) < needed:
             each = ", ".join(f"{s.name} {counts[s.name]} of {len(s.points)}" for s in given)
-            why = far or (
-                "Check that the cloud covers the image and that its transform is right, or lower "
-                "anchors.min_count."
+            far = findings.too_far(findings.depth_in_view(points, camera), *self._depth_limit)
+            why = (
+                "; ".join(wrong.values())
+                or far
+                or (
+                    "Check that the cloud covers the image and that its transform is right, or lower "
+                    "anchors.min_count."
+                )
             )
             raise AnchorError(
                 f"anchors: {len(anchors)} usable of {len(points)} points, need {needed}"
                 f"{f' ({each})' if len(given) > 1 else ''}. {why}"
             )
-        return anchors, counts
+        return anchors, counts, [*wrong.values(), *findings.sources_contradict(by_source, camera)]
 
-    def _too_far(self, points: FloatArray, camera: Camera, usable: int) -> str | None:
-        """Why most points are too far to be used.
+    @property
+    def _depth_limit(self) -> tuple[float, str, str]:
+        """The limit, what it limits and its setting, as findings name it."""
+        return self.config.anchors.max_depth_m, "points in view", "anchors.max_depth_m"
 
-        Raises InputError if the ``usable`` ones are only the near end of points in millimetres.
-        """
-        depth = findings.depth_in_view(points, camera)
-        limit = self.config.anchors.max_depth_m, "points in view", "anchors.max_depth_m"
-        millimetres = findings.in_millimetres(depth, *limit)
-        if usable:
-            findings.refuse(millimetres)
-        return millimetres or findings.too_far(depth, *limit)
+    def _in_millimetres(self, given: Sequence[SourcePoints], camera: Camera) -> dict[str, str]:
+        """That a source's points are in millimetres, by the name of each that is."""
+        found = {}
+        for source in given:
+            depth = findings.depth_in_view(source.points, camera)
+            if (words := findings.in_millimetres(depth, *self._depth_limit)) is not None:
+                found[source.name] = f"source {source.name}: {words}" if source.model else words
+        return found
 
     def _doubts(self, sample: Sample) -> tuple[str, ...]:
         """What may be wrong with the input though it gives depth. Raises InputError where it is certain."""
+        if self.config.input.frame == "optical":
+            return ()
         by_hand = self.config.extrinsics.source == "parameters" and sample.points_up is not None
         frame_id = "" if by_hand else sample.frame_id
         seen = sample.points_camera, sample.camera, frame_id, sample.points_up

@@ -24,11 +24,13 @@ from metric_depth_ros.config import (
 )
 from metric_depth_ros.errors import MetricDepthError, TransformError
 from metric_depth_ros.geometry import rigid_transform, transform_points
-from metric_depth_ros.types import Camera, Cloud, FloatArray, SourcePoints, TransformSource
+from metric_depth_ros.types import Cloud, FloatArray, SourcePoints, TransformSource
 
 _CAPACITY = 32
 # Smaller steps back are messages out of order, which the choice by stamps handles.
 _JUMP_NS = 1_000_000_000
+# A frame has moved, not just been estimated anew: metres, or parts of a turned axis.
+_MOVED = 0.05
 
 
 def jumps_back(last_ns: int, stamp_ns: int) -> bool:
@@ -150,6 +152,10 @@ class CloudRing:
         return stamp_ns + _ns(self.config.max_cloud_lead_s)
 
 
+# Clouds with their T_image_cloud (4, 4).
+_Placed = list[tuple[Cloud, FloatArray]]
+
+
 class Source:
     """Buffer of one source of anchors: reads its messages, and knows those of an image. Not thread safe.
 
@@ -162,6 +168,8 @@ class Source:
 
     def __init__(self, name: str, kind: str, config: Config) -> None:
         self.name, self.kind = name, kind
+        self._first_places: dict[str, FloatArray] = {}  # T_image_cloud of the first image, by frame
+        self._moving: set[str] = set()  # frames that have moved since
         self.ring = CloudRing(config.sync)
         self.configure(config)
 
@@ -176,32 +184,56 @@ class Source:
         """What is added to the stamps of its messages."""
         return _ns(self._own.time_offset_s)
 
-    def read(self, message: Any, camera: Camera | None = None, stamp_ns: int | None = None) -> Cloud:
+    @property
+    def z_up(self) -> bool:
+        """Whether the z axis of its frame mostly points up."""
+        return MODELS[self.model].z_up if self.model else self.kind not in messages.NEED_CAMERA
+
+    def read(
+        self, message: Any, camera_of: messages.CameraOf | None = None, stamp_ns: int | None = None
+    ) -> Cloud:
         """The cloud of a message, with frame and stamp as the settings say.
 
         Args:
-            camera: of a depth image.
+            camera_of: camera of a depth image by its size.
             stamp_ns: its time before the settings' offset, if not the one in its header.
 
         Raises InputError as ``messages.read_cloud`` does.
         """
-        cloud = messages.read_cloud(message, self.kind, camera, stamp_ns)
+        cloud = messages.read_cloud(message, self.kind, camera_of, stamp_ns)
         frame_id = self._own.frame or cloud.frame_id
         return replace(cloud, frame_id=frame_id, stamp_ns=cloud.stamp_ns + self.offset_ns)
 
-    def select(self, stamp_ns: int, frame_id: str) -> list[Cloud]:
-        """Clouds of an image in a frame, oldest first.
+    def in_place(self, placed: _Placed, stamp_ns: int) -> _Placed:
+        """Of an image's clouds with their T_image_cloud those that can be merged, oldest first.
 
-        A model may assume that points keep their place. Those in the camera's own frame do not: unless the
-        source itself says how many to merge, only the newest counts then, as of a sensor on the robot.
+        A model may assume that points keep their place. In a frame on the robot they do not: unless the
+        source itself says how many to merge, only the newest counts until the frame has moved against the
+        camera.
+
+        Raises TransformError if the newest is too old for that.
         """
-        chosen = self.ring.select(stamp_ns)
         sync = self._config.sync
         assumed = self.model and MODELS[self.model].in_fixed_frame and not self._own.accumulate
-        if assumed and not sync.fixed_frame and any(_same(c.frame_id, frame_id) for c in chosen):
-            first_ns = stamp_ns - _ns(sync.max_cloud_age_s)
-            return [cloud for cloud in chosen[-1:] if cloud.stamp_ns >= first_ns]
-        return chosen
+        if not placed or not assumed or sync.fixed_frame:
+            return placed
+        newest, T = placed[-1]
+        if newest.frame_id not in self._moving:
+            began = self._first_places.setdefault(newest.frame_id, T)
+            if np.abs(T - began).max() < _MOVED:
+                if stamp_ns - newest.stamp_ns > _ns(sync.max_cloud_age_s):
+                    raise TransformError(self.not_merged(newest.frame_id))
+                return placed[-1:]
+            self._moving.add(newest.frame_id)
+        return placed
+
+    @staticmethod
+    def not_merged(frame_id: str) -> str:
+        """Why older clouds in a frame are not used."""
+        return (
+            f"tf: frame {frame_id!r} has not moved against the camera, so its older points may have lost "
+            "their place; needed a frame that stays where it is. Set sync.fixed_frame (odom, map)."
+        )
 
     def awaits(self, stamp_ns: int) -> bool:
         """Whether a cloud for this image is still expected of a sensor that has not fallen silent."""
@@ -244,7 +276,8 @@ def gather_sources(
 ) -> tuple[SourcePoints, ...]:
     """Points of every source that has some, as of ``gather_points``, with what is known of their error.
 
-    ``refused`` is called with name and error of a source whose points cannot be moved, if others' can.
+    ``refused`` is called with name and error of a source whose points, or older ones, cannot be moved, if
+    others' can.
 
     Raises:
         TransformError: no source's points can be moved.
@@ -254,10 +287,13 @@ def gather_sources(
     for source, clouds in chosen:
         try:
             placed = _placed(clouds, frame_id, stamp_ns, transforms, config)
+            merged = source.in_place(placed, stamp_ns)
         except TransformError as error:
             failed[source.name] = error
         else:
-            found.append(SourcePoints(source.name, _moved(placed), source.model, _sigma(placed)))
+            if len(merged) < len(placed):
+                refused(source.name, TransformError(source.not_merged(merged[-1][0].frame_id)))
+            found.append(SourcePoints(source.name, _moved(merged), source.model, _sigma(merged)))
     if failed and not any(len(source.points) for source in found):
         raise next(iter(failed.values()))
     for name, reason in failed.items():
@@ -274,10 +310,10 @@ def all_points(sources: Sequence[SourcePoints]) -> FloatArray:
 
 def _placed(
     clouds: Sequence[Cloud], frame_id: str, stamp_ns: int, transforms: TransformSource, config: Config
-) -> list[tuple[Cloud, FloatArray]]:
+) -> _Placed:
     """Clouds with their T_image_cloud (4, 4), oldest first, from the first on that can be placed."""
     places = _Places(frame_id, stamp_ns, transforms, config)
-    placed: list[tuple[Cloud, FloatArray]] = []
+    placed: _Placed = []
     for cloud in reversed(clouds):
         try:
             placed.append((cloud, places.of(cloud)))
@@ -288,7 +324,7 @@ def _placed(
     return placed[::-1]
 
 
-def _moved(placed: Sequence[tuple[Cloud, FloatArray]]) -> FloatArray:
+def _moved(placed: _Placed) -> FloatArray:
     """Points (N, 3) of all clouds in the image's frame."""
     moved = [transform_points(T, cloud.points) for cloud, T in placed]
     return np.concatenate(moved) if moved else np.empty((0, 3), np.float32)
@@ -303,17 +339,17 @@ def points_up(
 ) -> FloatArray | None:
     """Z axis (3,) of a sensor's frame in the image's; None without a sensor in another frame, whose z is up.
 
-    Depth cameras do not count: their z is forward.
+    Only models whose z is up count, and what is not named unless it is a depth image.
     """
     places = _Places(frame_id, stamp_ns, transforms, config)
     for source, clouds in chosen:
-        if clouds and source.kind not in messages.NEED_CAMERA and not _same(clouds[-1].frame_id, frame_id):
+        if clouds and source.z_up and not _same(clouds[-1].frame_id, frame_id):
             with suppress(TransformError):
                 return places.of(clouds[-1])[:3, 2]
     return None
 
 
-def _sigma(placed: Sequence[tuple[Cloud, FloatArray]]) -> FloatArray | None:
+def _sigma(placed: _Placed) -> FloatArray | None:
     """Sigma (N,) of all points, 0 for those whose messages tell none; None if none does."""
     if all(cloud.sigma is None for cloud, _ in placed):
         return None
@@ -337,11 +373,19 @@ class _Places:
         """T_image_cloud (4, 4). Raises TransformError."""
         if self._config.extrinsics.source == "parameters":
             return T_camera_lidar(self._config.extrinsics)
+        try:
+            return self._by_tf(cloud)
+        except TransformError as error:
+            if len(self._config.sources) > 1:  # parameters place one sensor
+                raise
+            raise TransformError(f"{error} Or set extrinsics.source: parameters.") from error
+
+    def _by_tf(self, cloud: Cloud) -> FloatArray:
         if not self._frame_id or not cloud.frame_id:
             which = "the image" if not self._frame_id else "the cloud"
             raise TransformError(
                 f"tf: {which} has no frame_id; needed one to look up where the points are. "
-                "Set it in the driver, or set extrinsics.source: parameters."
+                "Set it in the driver."
             )
         fixed = self._config.sync.fixed_frame
         if not fixed or _same(fixed, cloud.frame_id):

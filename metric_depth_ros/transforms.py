@@ -75,7 +75,7 @@ class TransformTree:
             raise TransformError(
                 f"tf: no transform from {source!r} to {target!r}: {what}; "
                 f"known frames: {', '.join(sorted(frames)) or 'none'}. "
-                "Publish it (static_transform_publisher), or set extrinsics.source: parameters."
+                "Publish it (static_transform_publisher)."
             )
         return up_target[: up_target.index(common)], up_source[: up_source.index(common)]
 

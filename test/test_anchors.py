@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from metric_depth_ros.anchors import build_anchors, fuse_anchors, occluded, sample_bilinear, thinned
+from metric_depth_ros.anchors import (
+    anchors_by_source,
+    build_anchors,
+    fuse_anchors,
+    occluded,
+    sample_bilinear,
+    thinned,
+)
 from metric_depth_ros.config import MODELS, AnchorsConfig, Config, from_flat
 from metric_depth_ros.geometry import project, unproject
 from metric_depth_ros.types import Camera, SourcePoints
@@ -13,6 +20,10 @@ def grid_points(camera, depth, step=4):
     u, v = np.meshgrid(np.arange(0, camera.width, step), np.arange(0, camera.height, step))
     uv = np.stack([u.ravel(), v.ravel()], axis=1)
     return unproject(uv, np.full(len(uv), depth), camera)
+
+
+def fused(sources, camera, config):
+    return fuse_anchors(anchors_by_source(sources, camera, config), camera, config)
 
 
 def test_points_become_pixels_with_depth(camera):
@@ -164,7 +175,7 @@ def at(camera, uv, depth):
 def test_of_several_sources_the_surest_stays_in_each_square(camera):
     lidar = SourcePoints("lidar", at(camera, [[10, 10], [50, 10]], [4.0, 4.0]), "lidar")
     vio = SourcePoints("vio", at(camera, [[11, 11], [30, 30]], [4.4, 5.0]), "vio")
-    anchors, counts = fuse_anchors((vio, lidar), camera, Config())
+    anchors, counts = fused((vio, lidar), camera, Config())
     assert counts == {"vio": 1, "lidar": 2}
     np.testing.assert_allclose(sorted(anchors.depth), [4, 4, 5], rtol=1e-6)
     model = MODELS["vio"]
@@ -174,26 +185,26 @@ def test_of_several_sources_the_surest_stays_in_each_square(camera):
     }
     for depth, sigma in zip(anchors.depth, anchors.sigma, strict=True):
         assert sigma == pytest.approx(expected[round(float(depth), 3)], rel=1e-5)
-    everything, counts = fuse_anchors((vio, lidar), camera, from_flat({"anchors.grid_px": 0}))
+    everything, counts = fused((vio, lidar), camera, from_flat({"anchors.grid_px": 0}))
     assert counts == {"vio": 2, "lidar": 2} and len(everything) == 4
 
 
 def test_what_a_message_tells_of_its_error_adds_to_the_model_s(camera):
     beam = SourcePoints("front", at(camera, [[30, 20]], [3.0]), "range_finder", np.array([0.4], np.float32))
-    anchors, _ = fuse_anchors((beam,), camera, Config())
+    anchors, _ = fused((beam,), camera, Config())
     np.testing.assert_allclose(anchors.sigma, np.hypot(0.4, np.hypot(0.02, 0.01 * 3.0)), rtol=1e-5)
 
 
 def test_points_of_one_source_hide_none_of_another(camera):
     far, near = at(camera, [[30, 20]], [8.0]), at(camera, [[20, 20], [40, 20]], [2.0, 2.0])
     alone = SourcePoints("lidar", np.concatenate([far, near]), "lidar")
-    assert fuse_anchors((alone,), camera, Config())[1] == {"lidar": 2}
+    assert fused((alone,), camera, Config())[1] == {"lidar": 2}
     apart = SourcePoints("a", far, "lidar"), SourcePoints("b", near, "lidar")
-    assert fuse_anchors(apart, camera, Config())[1] == {"a": 1, "b": 2}
+    assert fused(apart, camera, Config())[1] == {"a": 1, "b": 2}
 
 
 def test_a_source_s_settings_beat_its_model_s(camera):
     points = SourcePoints("vio", at(camera, [[30, 20]], [2.0]), "vio")
     settings = {"anchors.sources": ["vio"], "sources.vio.topic": "/v", "sources.vio.sigma_quadratic": 0.1}
-    anchors, _ = fuse_anchors((points,), camera, from_flat(settings))
+    anchors, _ = fused((points,), camera, from_flat(settings))
     np.testing.assert_allclose(anchors.sigma, np.hypot(MODELS["vio"].sigma_base_m, 0.4), rtol=1e-5)

@@ -95,7 +95,7 @@ def test_points_in_another_unit_give_no_depth(toy_manifest, scene):
     sample, _ = scene
     pipeline = build_pipeline(settings(toy_manifest))
     far = dataclasses.replace(sample, points_camera=1000 * sample.points_camera)
-    with pytest.raises(AnchorError, match=r"0 usable of 352 points.*look like millimetres: divide by 1000"):
+    with pytest.raises(InputError, match=r"^points in view: .*look like millimetres: divide by 1000"):
         pipeline.process(far)
     with pytest.raises(AnchorError, match=r"points in view: all 35. are beyond anchors.max_depth_m \(1 m\)"):
         build_pipeline(settings(toy_manifest, **{"anchors.max_depth_m": 1.0})).process(sample)
@@ -103,6 +103,40 @@ def test_points_in_another_unit_give_no_depth(toy_manifest, scene):
     far.points_camera[:8] = sample.points_camera[:8]
     with pytest.raises(InputError, match="look like millimetres: divide by 1000"):
         pipeline.process(far)
+
+
+def of_sources(sample, **points):
+    given = tuple(SourcePoints(name, np.float32(each), "lidar") for name, each in points.items())
+    return dataclasses.replace(sample, sources=given, points_camera=np.concatenate([*points.values()]))
+
+
+def test_a_source_in_another_unit_is_left_out_and_named_and_the_others_serve(toy_manifest, scene):
+    sample, truth = scene
+    points = sample.points_camera
+    pipeline = build_pipeline(settings(toy_manifest))
+    for good, bad in ((points, points[::40]), (points[::20], points)):
+        result = pipeline.process(of_sources(sample, good=good, bad=1000 * bad))
+        np.testing.assert_allclose(result.metric.depth, truth, rtol=5e-3)
+        assert result.anchors_by_source["bad"] == 0 < result.anchors_by_source["good"]
+        (doubt,) = result.doubts
+        assert doubt.startswith("source bad: points in view") and "divide by 1000" in doubt
+    with pytest.raises(InputError, match=r"source one: points in view: .*divide by 1000"):
+        pipeline.process(of_sources(sample, one=1000 * points, other=1000 * points))
+    with pytest.raises(AnchorError, match=r"0 usable .*\(good 0 of 0, bad 0 of 352\). source bad: points in"):
+        pipeline.process(of_sources(sample, good=points[:0], bad=1000 * points))
+
+
+@pytest.mark.parametrize(("factor", "doubted"), [(2, True), (0.8, True), (1.03, False)])
+def test_sources_that_contradict_each_other_are_named(toy_manifest, scene, factor, doubted):
+    sample, _ = scene
+    points = sample.points_camera
+    both = of_sources(sample, front=points, rear=factor * points, few=9 * points[:1])
+    doubts = build_pipeline(settings(toy_manifest)).process(both).doubts
+    assert len(doubts) == doubted
+    if doubted:
+        assert doubts[0].startswith(
+            f"sources front and rear: front is {1 / factor:.3g} times as deep as rear"
+        )
 
 
 def test_a_frame_that_is_not_optical_gives_no_depth(toy_manifest, scene):
@@ -115,8 +149,13 @@ def test_a_frame_that_is_not_optical_gives_no_depth(toy_manifest, scene):
         sample, frame_id="camera_link", points_camera=np.concatenate([body, ceiling]), points_up=up
     )
     pipeline = build_pipeline(settings(toy_manifest))
-    with pytest.raises(InputError, match="frame 'camera_link' is no optical frame"):
+    with pytest.raises(
+        InputError, match=r"frame 'camera_link' is no optical frame.* set input.frame: optical"
+    ):
         pipeline.process(wrong)
+    assert (
+        not pipeline.with_config(settings(toy_manifest, **{"input.frame": "optical"})).process(wrong).doubts
+    )
     (doubt,) = pipeline.process(dataclasses.replace(wrong, frame_id="camera")).doubts
     assert "frame 'camera' may be no optical frame" in doubt
     right = pipeline.process(dataclasses.replace(sample, frame_id="camera_link", points_up=up))

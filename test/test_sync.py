@@ -13,6 +13,7 @@ from metric_depth_ros.sync import (
     gather_points,
     gather_sources,
     jumps_back,
+    points_up,
 )
 from metric_depth_ros.transforms import TransformTree
 from metric_depth_ros.types import Cloud
@@ -191,7 +192,9 @@ def test_extrinsics_from_parameters_need_no_frames():
 
 def test_a_missing_frame_id_is_said():
     for image, of_cloud, which in (("camera", "", "the cloud"), ("", "lidar", "the image")):
-        with pytest.raises(TransformError, match=f"{which} has no frame_id"):
+        with pytest.raises(
+            TransformError, match=f"{which} has no frame_id.* Or set extrinsics.source: param"
+        ):
             gather_points([cloud(0, of_cloud)], image, 0, TransformTree(), from_flat({}))
 
 
@@ -263,8 +266,9 @@ def test_one_source_s_missing_transform_is_told_and_the_others_go_on():
     assert both[0].sigma is None and both[1].sigma == [np.float32(0.3)]
     assert len(all_points(both)) == 3 and told == []
     assert [s.name for s in gather("odom")] == ["vio"] and told == ["front"]
-    with pytest.raises(TransformError, match="odom"):
+    with pytest.raises(TransformError, match=r"odom.*static_transform_publisher") as missing:
         gather()
+    assert "parameters" not in str(missing.value)  # which place one sensor alone
 
 
 def test_clouds_from_before_the_transforms_began_are_left_out():
@@ -305,3 +309,24 @@ def test_settings_of_a_source_change_live():
     assert source.ring.config.accumulate == 1
     source.configure(from_flat({**NAMED, "sources.front.accumulate": 7, "sources.front.model": "radar"}))
     assert (source.ring.config.accumulate, source.model) == (7, "radar")
+
+
+@pytest.mark.parametrize(
+    ("kind", "model", "known"),
+    [
+        ("point_cloud2", "lidar", True),
+        ("laser_scan", "auto", True),
+        ("point_cloud2", "vio", False),  # ORB-SLAM's map has the camera's axes
+        ("point_cloud2", "depth_camera", False),
+        ("point_cloud2", "radar", False),
+        ("depth_image", "auto", False),
+        ("point_cloud2", None, True),  # the one topic without a name
+        ("depth_image", None, False),
+    ],
+)
+def test_only_some_sensors_tell_what_is_up(kind, model, known):
+    config = from_flat({**NAMED, "sources.front.model": model} if model else {})
+    source = Source("front" if model else "anchors", kind, config)
+    up = points_up([(source, [cloud(0, "odom")])], "camera", 0, still("odom"), config)
+    assert up is None if not known else up.tolist() == [0, 0, 1]
+    assert points_up([(source, [cloud(0, "/camera")])], "camera", 0, still("odom"), config) is None

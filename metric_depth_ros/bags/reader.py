@@ -6,6 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -238,14 +239,14 @@ class BagReader:
     ) -> Sample:
         pixels, camera, rectification = view
         stamp_ns, frame_id = image.stamp_ns, messages.frame_id(image.message)
-        chosen = [(each.source, each.source.select(stamp_ns, frame_id)) for each in clouds]
+        chosen = [(each.source, each.source.ring.select(stamp_ns)) for each in clouds]
         used = sorted(cloud.stamp_ns for _, selected in chosen for cloud in selected)
         if not used and self._needs_points:
             raise AnchorError(self._no_cloud(image, clouds, config))
         sources = gather_sources(chosen, frame_id, stamp_ns, self.transforms, config, self._skip)
         kept: FloatArray | None = None
         if held_out is not None:
-            seen = held_out.source.select(stamp_ns, frame_id)
+            seen = held_out.source.ring.select(stamp_ns)
             kept = gather_points(seen, frame_id, stamp_ns, self.transforms, config)
         return Sample(
             pixels,
@@ -269,6 +270,9 @@ class BagReader:
         when = f"from {config.sync.max_cloud_age_s:g} s before {at} on"
         if self._named_sources:
             when, fix = f"near enough to {at}", "set the sources' max_age_s or time_offset_s"
+        refused = "; ".join(f"{each.source.name}: {each.refused}" for each in clouds if each.refused)
+        if refused:
+            return f"anchors: no cloud on {topics} {when} that can be used. The last was refused: {refused}"
         apart = next(filter(None, (each.clock_apart(image) for each in clouds)), None)
         advice = apart or f"Compare the clocks of camera and sensor, or {fix}."
         return f"anchors: no cloud on {topics} {when}. {advice}"
@@ -287,22 +291,15 @@ class BagReader:
         return self._open.enter_context(closing(stream))
 
     def _clouds(self, name: str, topic: str, kind: str, config: Config) -> _Clouds:
-        camera = self._depth_camera(name, topic) if kind in messages.NEED_CAMERA else None
+        infos = self._depth_infos(name, topic) if kind in messages.NEED_CAMERA else None
         stream = self._stream(topic, messages.time_of_capture_ns)
-        return _Clouds(stream, Source(name, kind, config), camera, self._skip)
+        return _Clouds(topic, stream, infos, Source(name, kind, config), self._skip)
 
-    def _depth_camera(self, name: str, topic: str) -> Camera | None:
-        """Camera of a depth image, from the first message of its camera_info; None without a good one."""
+    def _depth_infos(self, name: str, topic: str) -> TopicStream | None:
+        """Calibrations of a depth image; None if the bag has none."""
         own = self._named_sources.get(name, SourceConfig()).camera_info
         info_topic = "/" + (own or messages.camera_info_beside(topic)).strip("/")
-        if self._topics.get(info_topic) != kinds.CAMERA_INFO:
-            return None
-        _, info = next(read_messages(self.path, info_topic))
-        try:
-            return messages.read_depth_camera(info, topic)
-        except InputError as error:
-            self._skip(name, error)
-            return None
+        return self._stream(info_topic) if self._topics.get(info_topic) == kinds.CAMERA_INFO else None
 
 
 # Picture, camera, and how to rectify the picture.
@@ -317,18 +314,27 @@ class _Image(Stamped):
 
 
 class _Clouds:
-    """Follows the images through the topic of one source, whose buffer it fills."""
+    """Follows the images through the topic of one source, whose buffer it fills.
+
+    Attributes:
+        source: the source, with its buffer.
+        refused: why its last message cannot be used; empty: it can.
+    """
 
     def __init__(
         self,
+        topic: str,
         stream: TopicStream,
+        infos: TopicStream | None,
         source: Source,
-        camera: Camera | None,
         skip: Callable[[str, MetricDepthError], None],
     ) -> None:
-        self.source = source
+        """``infos``: calibrations of depth images."""
+        self.source, self.refused = source, ""
+        self._topic, self._infos = topic, infos
+        self._info: Any = None  # the newest
         self._lead_ns = round(source.ring.config.max_cloud_lead_s * 1e9) - source.offset_ns
-        self._stream, self._camera, self._skip = stream, camera, skip
+        self._stream, self._skip = stream, skip
         self._last: Stamped | None = None
 
     def advance(self, image: _Image) -> None:
@@ -336,25 +342,48 @@ class _Clouds:
         if image.jumped:
             self.source.ring.forget_after(image.stamp_ns)
         until_ns = image.stamp_ns + self._lead_ns
+        camera_of = self._camera_of(image, until_ns)
         for cloud in self._stream.take(until_ns, image.recorded_ns, jumped=image.jumped):
             self._last = cloud
             try:
-                self.source.ring.add(self.source.read(cloud.message, self._camera, cloud.stamp_ns))
+                self.source.ring.add(self.source.read(cloud.message, camera_of, cloud.stamp_ns))
+                self.refused = ""
             except InputError as error:
+                self.refused = str(error)
                 self._skip(self.source.name, error)
+
+    def _camera_of(self, image: _Image, until_ns: int) -> messages.CameraOf | None:
+        """Camera of the depth images, by the newest calibration, else by the first one after them."""
+        if self._infos is None:
+            return None
+        for newest in self._infos.take(until_ns, image.recorded_ns, jumped=image.jumped):
+            self._info = newest.message
+        upcoming = self._infos.upcoming
+        info = self._info if self._info is not None or upcoming is None else upcoming.message
+        return None if info is None else partial(messages.read_depth_camera, info, self._topic)
 
     def clock_apart(self, image: _Image) -> str | None:
         """How far the sensor's clock is off the camera's, and what to do; None if it is not by a second."""
         other = self._last or self._stream.upcoming
         if other is None:
             return None
-        apart_s = (other.stamp_ns - other.recorded_ns - image.stamp_ns + image.recorded_ns) / 1e9
+        offset_ns = self.source.offset_ns
+        apart_ns = other.stamp_ns + offset_ns - other.recorded_ns - image.stamp_ns + image.recorded_ns
+        apart_s = apart_ns / 1e9
         if abs(apart_s) <= 1:
             return None
+        fix = self._offset_setting((offset_ns - apart_ns) / 1e9)
         return (
             f"The sensor's clock is {apart_s:+.3f} s off the camera's, compared by the times of "
-            "recording. Set it, or run with --stamps recorded."
+            f"recording. Set it, {fix}, or run with --stamps recorded."
         )
+
+    def _offset_setting(self, offset_s: float) -> str:
+        """The setting that corrects the sensor's clock."""
+        if not self.source.model:
+            return "name the sensor in anchors.sources to set its time_offset_s"
+        setting = f"sources.{self.source.name}.time_offset_s"
+        return f"set {setting} to {offset_s:.3f}"
 
 
 class _Companions:

@@ -45,10 +45,11 @@ def choose_anchors(asked: str | None, topics: Mapping[str, str], *, needed: bool
 def find_sources(
     sources: Mapping[str, SourceConfig], topics: Mapping[str, str], skipped: Counter[str]
 ) -> dict[str, tuple[str, str]]:
-    """Topic and type of every source, by name; those that the bag lacks are counted in ``skipped``.
+    """Topic and type of every source, by name; those that the bag lacks, or has of another type, are counted
+    in ``skipped``.
 
     Raises:
-        InputError: the bag has none of them, or a topic is of another type than its source.
+        InputError: none is left.
     """
     found = {}
     for name, source in sources.items():
@@ -58,7 +59,8 @@ def find_sources(
             continue
         kind = sensor_type(topics[topic])
         if kind is None or source.type not in ("auto", kind):
-            raise InputError(wrong_type(name, source.type, topic, topics[topic]))
+            skipped[wrong_type(name, source.type, topic, topics[topic])] += 1
+            continue
         found[name] = topic, kind
     if not found:
         raise InputError(f"bag: {'; '.join(skipped)} Set their topics to those of the bag.")

@@ -17,9 +17,12 @@ class SensorModel:
     Attributes:
         accumulate, max_age_s: how many messages, and how old, if points can be moved to the image's time;
             a sensor on a moving robot needs ``sync.fixed_frame`` for that. Otherwise 1, sync.max_cloud_age_s.
-        in_fixed_frame: its points mostly come in a frame that does not move, and need no other one.
+        in_fixed_frame: its points mostly come in a frame that does not move, and need no other one once the
+            camera has been seen to move in it.
         occlusion: whether its points can show what nearer ones hide from the camera. Not those that the
             camera itself saw, nor few ones.
+        z_up: the z axis of its frame mostly points up; that of cameras, and of maps that cameras made, may be
+            forward, and that of others anything.
     """
 
     accumulate: int = 1
@@ -29,11 +32,12 @@ class SensorModel:
     sigma_quadratic: float = 0.0
     in_fixed_frame: bool = False
     occlusion: bool = True
+    z_up: bool = False
 
 
 # Sigmas are those of data sheets, or of triangulation: pixels of error / (focal length * baseline).
 MODELS: Mapping[str, SensorModel] = {
-    "lidar": SensorModel(),
+    "lidar": SensorModel(z_up=True),
     # Some 20 tracked points an image, of a map that keeps its place.
     "vio": SensorModel(30, 3.0, sigma_quadratic=0.01, in_fixed_frame=True, occlusion=False),
     # Few points, of unknown height.
@@ -43,7 +47,7 @@ MODELS: Mapping[str, SensorModel] = {
     # Stereo and structured light: triangulation over some centimetres, at a fraction of a pixel.
     "depth_camera": SensorModel(sigma_base_m=0.01, sigma_quadratic=0.005),
     # What hides its line of points lies above and below it.
-    "scan_2d": SensorModel(occlusion=False),
+    "scan_2d": SensorModel(occlusion=False, z_up=True),
 }
 _OF_TYPE = {
     "point_cloud2": "lidar",
@@ -69,6 +73,7 @@ def sync_of(config: Config, name: str, model: str) -> SyncConfig:
         return config.sync
     sensor = MODELS[model]
     moved = bool(config.sync.fixed_frame) or sensor.in_fixed_frame
+    moved &= config.extrinsics.source == "tf"  # else every cloud is placed as if it came with the image
     by_model = {"accumulate": sensor.accumulate, "max_age_s": sensor.max_age_s} if moved else {}
     values = {"accumulate": 1, "max_age_s": config.sync.max_cloud_age_s, **by_model, **_set(config, name)}
     return replace(

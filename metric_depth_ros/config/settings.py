@@ -81,6 +81,12 @@ class InputConfig:
         "auto: rectified if the topic is called so (image_rect), else rectify",
         choices=("auto", "rectified", "rectify", "none"),
     )
+    frame: str = option(
+        "auto",
+        "auto: no depth for images whose frame the points show to be a body's (x forward, z up); optical: "
+        "the frame is optical (z forward) whatever they show",
+        choices=("auto", "optical"),
+    )
     stereo_offset: str = option(
         "auto",
         "offset of a right camera in its left one's frame (last column of P in camera_info); auto: used "

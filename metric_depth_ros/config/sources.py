@@ -45,7 +45,7 @@ class SourceConfig:
     max_lead_s: float = option(
         BY_MODEL, "as sync.max_cloud_lead_s; -1: the same", unit="s", low=BY_MODEL, high=1
     )
-    time_offset_s: float = option(0.0, "added to its stamps", unit="s", low=-1e9, high=1e9)
+    time_offset_s: float = option(0.0, "added to its stamps, of whatever clock", unit="s", low=-4e9, high=4e9)
     sigma_base_m: float = option(
         BY_MODEL, "as anchors.sigma_base_m; -1: its model's", unit="m", low=BY_MODEL, high=100
     )

@@ -6,14 +6,16 @@ The pipeline, the node, offline runs and ``solve`` share them.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from itertools import combinations
 
 import numpy as np
 
-from metric_depth_ros.anchors import inside_image
+from metric_depth_ros.anchors import in_same_places, inside_image
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.geometry import project
 from metric_depth_ros.messages import is_named_rectified
-from metric_depth_ros.types import Camera, FloatArray
+from metric_depth_ros.types import Anchors, Camera, FloatArray
 
 # Points that are looked at, evenly spaced in their order.
 _LOOKED_AT = 2000
@@ -32,6 +34,9 @@ _BODY = re.compile(r"(^|[/_])(base|body|frame|link|mount)$")
 # Hardly anything is measured nearer than this many millimetres, or farther than this many metres.
 _MILLIMETRES = 200.0
 _NEARLY_ALL = 0.9
+# Sources are compared in at least so many places; so much may their logarithms of depth differ.
+_FEW_PLACES = 5
+_DIFFERENT = 0.1
 
 
 def refuse(finding: str | None) -> None:
@@ -75,15 +80,16 @@ def _not_optical(frame_id: str, claim: str, seen: str) -> str:
     if not frame_id:
         return (
             f"extrinsics.rotation: what it turns to {claim} {axes}: {seen}. Give the rotation to the "
-            "camera's optical frame: [0.5, -0.5, 0.5, 0.5] for a sensor that looks ahead as the camera does."
+            "camera's optical frame: [0.5, -0.5, 0.5, 0.5] for a sensor that looks ahead as the camera does. "
+            "If it is right, set input.frame: optical."
         )
     frame = frame_id.strip("/")
     child = f"{re.sub('_(link|frame)$', '', frame)}_optical_frame"
     return (
         f"image: frame {frame_id!r} {claim} {axes}: {seen}. Let the driver stamp images with {child}, and "
         "publish that: ros2 run tf2_ros static_transform_publisher --roll -1.5708 --yaw -1.5708 --frame-id "
-        f"{frame} --child-frame-id {child}. If the camera does look along this z axis, give its frame a name "
-        "with optical."
+        f"{frame} --child-frame-id {child}. If the camera does look along this z axis, set "
+        "input.frame: optical."
     )
 
 
@@ -129,6 +135,27 @@ def too_far(depth: FloatArray, max_depth_m: float, what: str, setting: str) -> s
     return (
         f"{what}: all {len(known)} are beyond {setting} ({max_depth_m:g} m), the nearest at "
         f"{known.min():.3g} m. Raise {setting}."
+    )
+
+
+def sources_contradict(by_source: Mapping[str, Anchors], camera: Camera) -> list[str]:
+    """That sources differ where they see the same places: in the median by more than 10 % and 3 sigma."""
+    return [*filter(None, (_contradict(*pair, camera) for pair in combinations(by_source.items(), 2)))]
+
+
+def _contradict(one: tuple[str, Anchors], other: tuple[str, Anchors], camera: Camera) -> str | None:
+    of_one, of_other = in_same_places(one[1], other[1], camera)
+    if len(of_one) < _FEW_PLACES:
+        return None
+    a, b = one[1].take(of_one), other[1].take(of_other)
+    ratio = np.median(np.log(a.depth / b.depth))
+    sigma = np.median(np.hypot(a.sigma / a.depth, b.sigma / b.depth))
+    if abs(ratio) <= max(_DIFFERENT, 3 * sigma):
+        return None
+    return (
+        f"sources {one[0]} and {other[0]}: {one[0]} is {np.exp(ratio):.3g} times as deep as {other[0]} in "
+        f"{len(a)} places that both see; needed the same depth. One of them is wrong: compare their units, "
+        "transforms and time offsets, or leave one out of anchors.sources."
     )
 
 

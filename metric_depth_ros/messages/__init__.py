@@ -9,6 +9,7 @@ and the bag writer into those of rosbags.
 from metric_depth_ros.messages.calibrations import Calibrations
 from metric_depth_ros.messages.cameras import camera_info_fields, read_camera, read_rectification
 from metric_depth_ros.messages.clouds import cloud_fields, points_fields, read_grid, read_points
+from metric_depth_ros.messages.depth_images import CameraOf
 from metric_depth_ros.messages.headers import (
     frame_id,
     is_named_rectified,
@@ -44,6 +45,7 @@ __all__ = [
     "NEED_CAMERA",
     "SENSOR_TYPES",
     "Calibrations",
+    "CameraOf",
     "Stretch",
     "camera_info_beside",
     "camera_info_fields",

@@ -16,23 +16,26 @@ from metric_depth_ros.types import Array, Camera, FloatArray
 
 # Pixels taken of a depth image, evenly spaced: about one per 8x8 square at VGA, as many as anchors need.
 _SAMPLES = 4800
+# Camera of an image by its width and height.
+CameraOf = Callable[[tuple[int, int]], Camera]
 _KINDS = {"16UC1": "u2", "mono16": "u2", "32FC1": "f4"}
 _PNG = b"\x89PNG"
 # Compressed depth begins with a format number and two parameters of the quantisation.
 _HEADER = np.dtype([("format", "<i4"), ("scale", "<f4"), ("shift", "<f4")])
 
 
-def read_depth_points(message: Any, camera: Camera) -> FloatArray:
+def read_depth_points(message: Any, camera_of: CameraOf) -> FloatArray:
     """Points (N, 3) float32 in the depth camera's optical frame, of evenly spaced pixels of a depth image.
 
     About 4800 pixels are taken, those without depth (0, 65535, not finite, not positive) left out. The
     image is 16UC1 (or mono16) in millimetres, or 32FC1 in metres.
 
     Args:
-        camera: calibration of this image, which may differ from that of any other.
+        camera_of: calibration of this image, which may differ from that of any other.
 
     Raises:
-        InputError: another encoding or size, or the data is too short for size and step.
+        InputError: another encoding or size, an unusable calibration, or the data is too short for size and
+            step.
     """
     kind = _KINDS.get(message.encoding)
     if kind is None:
@@ -40,25 +43,26 @@ def read_depth_points(message: Any, camera: Camera) -> FloatArray:
             f"depth image: encoding {message.encoding!r}; needed 16UC1 (millimetres) or 32FC1 (metres). "
             "Check that the topic has depth, not colours."
         )
-    return _points(_as_metres, pixel_view(message, kind, 1)[..., 0], camera)
+    return _points(_as_metres, pixel_view(message, kind, 1)[..., 0], camera_of)
 
 
-def read_compressed_depth_points(message: Any, camera: Camera) -> tuple[FloatArray, FloatArray]:
+def read_compressed_depth_points(message: Any, camera_of: CameraOf) -> tuple[FloatArray, FloatArray]:
     """Points (N, 3) as of ``read_depth_points``, and the sigma (N,) of what compression rounded, metres.
 
     The data is a PNG, mostly after 12 bytes of parameters. 16UC1 is in millimetres. 32FC1 holds inverse
     depth: value = scale / depth + shift, rounded, so sigma is depth^2 / (scale sqrt(12)).
 
     Raises:
-        InputError: no compressed depth, another compression or size than above, or damaged data.
+        InputError: no compressed depth, another compression or size than above, an unusable calibration, or
+            damaged data.
     """
     encoding = str(message.format).split(";")[0].strip()
     data = data_bytes(message.data)
     values, scale, shift = _decoded(data, str(message.format), encoding)
     if encoding != "32FC1":
-        points = _points(_as_metres, values, camera)
+        points = _points(_as_metres, values, camera_of)
         return points, np.zeros(len(points), np.float32)
-    points = _points(lambda taken: _from_inverse(taken, scale, shift), values, camera)
+    points = _points(lambda taken: _from_inverse(taken, scale, shift), values, camera_of)
     return points, points[:, 2] ** 2 / np.float32(scale * math.sqrt(12))
 
 
@@ -84,9 +88,10 @@ def _decoded(data: Any, form: str, encoding: str) -> tuple[Array, float, float]:
     return values, scale, shift
 
 
-def _points(metres: Callable[[Array], FloatArray], values: Array, camera: Camera) -> FloatArray:
+def _points(metres: Callable[[Array], FloatArray], values: Array, camera_of: CameraOf) -> FloatArray:
     """Points (N, 3) of evenly spaced pixels; ``metres`` turns their values into depth, NaN unknown."""
     height, width = values.shape
+    camera = camera_of((width, height))
     if (width, height) != (camera.width, camera.height):
         raise InputError(
             f"depth image: {width}x{height}, but its camera_info is for {camera.width}x{camera.height}. "

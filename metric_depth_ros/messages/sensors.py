@@ -7,7 +7,11 @@ from typing import Any
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.messages.cameras import read_camera
 from metric_depth_ros.messages.clouds import read_points
-from metric_depth_ros.messages.depth_images import read_compressed_depth_points, read_depth_points
+from metric_depth_ros.messages.depth_images import (
+    CameraOf,
+    read_compressed_depth_points,
+    read_depth_points,
+)
 from metric_depth_ros.messages.headers import frame_id, is_named_rectified, stamp_ns
 from metric_depth_ros.messages.ranges import read_old_points, read_range_points, read_scan_points
 from metric_depth_ros.types import Camera, Cloud, FloatArray
@@ -47,41 +51,46 @@ def camera_info_beside(topic: str) -> str:
     return f"{base}/camera_info" if last != topic else "camera_info"
 
 
-def read_depth_camera(message: Any, topic: str) -> Camera:
+def read_depth_camera(message: Any, topic: str, image_size: tuple[int, int]) -> Camera:
     """Camera of a depth image from its CameraInfo; rectified if the last part of its topic says so.
+
+    Args:
+        image_size: as ``read_camera``.
 
     Raises InputError as ``read_camera`` does.
     """
     name = topic.removesuffix("/compressedDepth").rpartition("/")[2]
-    return read_camera(message, rectified=is_named_rectified(name))
+    return read_camera(message, rectified=is_named_rectified(name), image_size=image_size)
 
 
-def read_cloud(message: Any, kind: str, camera: Camera | None = None, time_ns: int | None = None) -> Cloud:
+def read_cloud(
+    message: Any, kind: str, camera_of: CameraOf | None = None, time_ns: int | None = None
+) -> Cloud:
     """Points of a message in its sensor's frame, with the sigma that it tells.
 
     Args:
         kind: a key of ``SENSOR_TYPES``.
-        camera: of a depth image.
+        camera_of: camera of a depth image by its size.
         time_ns: of the message; None: its stamp.
 
     Raises:
         InputError: the message is damaged or of another kind, its stamp is negative, or a depth image has
             no camera.
     """
-    points, sigma = _read(message, kind, camera)
+    points, sigma = _read(message, kind, camera_of)
     return Cloud(points, frame_id(message), stamp_ns(message) if time_ns is None else time_ns, sigma)
 
 
-def _read(message: Any, kind: str, camera: Camera | None) -> tuple[FloatArray, FloatArray | None]:
+def _read(message: Any, kind: str, camera_of: CameraOf | None) -> tuple[FloatArray, FloatArray | None]:
     if kind in NEED_CAMERA:
-        if camera is None:
+        if camera_of is None:
             raise InputError(
                 "depth image: no camera_info has come for it; needed one to know where its pixels look. "
                 "Publish it beside the image, or name its topic in the source's camera_info."
             )
         if kind == "depth_image":
-            return read_depth_points(message, camera), None
-        return read_compressed_depth_points(message, camera)
+            return read_depth_points(message, camera_of), None
+        return read_compressed_depth_points(message, camera_of)
     if kind == "range":
         return read_range_points(message)
     reader = {"laser_scan": read_scan_points, "point_cloud": read_old_points}.get(kind, read_points)

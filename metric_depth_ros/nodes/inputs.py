@@ -22,7 +22,7 @@ from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError, T
 from metric_depth_ros.geometry import rigid_transform
 from metric_depth_ros.health.input_watch import InputWatch
 from metric_depth_ros.health.status import ERROR, WARN, Health
-from metric_depth_ros.nodes.qos import overridable
+from metric_depth_ros.nodes.qos import overridable, refuse_own
 from metric_depth_ros.nodes.ros import cv_bridge, forget_after, message_filters, tf2_ros
 from metric_depth_ros.nodes.source_input import SourceInput
 from metric_depth_ros.sync import Source, StampGuard, jumps_back
@@ -66,7 +66,12 @@ class ImageInput:
         on_pair: Callable[[Pair], None],
         on_jump: Callable[[int], None],
     ) -> None:
-        """``on_jump`` is called with the new time, ns, when time jumps back, before any pair from then on."""
+        """``on_jump`` is called with the new time, ns, when time jumps back, before any pair from then on.
+
+        Raises ConfigError if a topic is an output of this node.
+        """
+        for name in ("image", "camera_info", *(["regions"] if config.regions.source == "topic" else [])):
+            refuse_own(node, name, name, f"Remap {name}")
         self._node, self._health = node, health
         self._on_pair, self._on_jump = on_pair, on_jump
         self._last_ns = 0
@@ -242,10 +247,10 @@ class AnchorInput:
             SourceInput(node, name, config, health, self._on_cloud)
             for name in config.anchors.sources or ["anchors"]
         ]
-        node.create_timer(_LOOK_PERIOD_S, self._find_types, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        node.create_timer(_LOOK_PERIOD_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def clouds_for(
-        self, stamp_ns: int, frame_id: str, deadline_s: float, *, optional: bool
+        self, stamp_ns: int, deadline_s: float, *, optional: bool
     ) -> list[tuple[Source, list[Cloud]]]:
         """Clouds of an image by source, after waiting for those that are due.
 
@@ -263,7 +268,7 @@ class AnchorInput:
                 and (left := deadline_s - time.monotonic()) > 0
             ):
                 self._changed.wait(left)
-            chosen = [(each.source, each.source.select(stamp_ns, frame_id)) for each in self._inputs]
+            chosen = [(each.source, each.source.ring.select(stamp_ns)) for each in self._inputs]
         used = [source.name for source, clouds in chosen if clouds]
         if not used and not optional:
             raise AnchorError(self._no_cloud(stamp_ns))
@@ -323,10 +328,12 @@ class AnchorInput:
             f"the clocks of camera and sensor, or raise sync.max_cloud_age_s.{refused}"
         )
 
-    def _find_types(self) -> None:
+    def _look(self) -> None:
+        """Follows the types of what is published, and tells which sources are silent."""
         with self._changed:
             for each in self._inputs:
                 each.find_type(self._config)
+                each.tell_silence()
 
     def _on_cloud(self, source: Source, cloud: Cloud) -> None:
         with self._changed:
@@ -372,7 +379,7 @@ class TransformInput:
         except tf2_ros.TransformException as error:
             raise TransformError(
                 f"tf: {what}: {error}. Publish the transform (static_transform_publisher for a fixed "
-                "mounting), or set extrinsics.source: parameters."
+                "mounting)."
             ) from error
         t, q = transform.translation, transform.rotation
         return rigid_transform([t.x, t.y, t.z], [q.x, q.y, q.z, q.w])

@@ -62,6 +62,7 @@ class MetricDepthNode(Node):
 
     def __init__(self, **node_options: Any) -> None:
         """Raises ConfigError if a parameter is unknown or wrong; ``node_options`` are passed to rclpy."""
+        self._started, self._ending = False, threading.Event()
         super().__init__("metric_depth_node", **node_options)
         self._config = declare_config(self)
         self._pipeline: MetricDepthPipeline | None = None
@@ -69,10 +70,10 @@ class MetricDepthNode(Node):
         self._refused: tuple[Config, str] | None = None  # settings that cannot be used, and why
         self._last_result: Result | None = None
         self._stretch = messages.Stretch()
-        self._ending = threading.Event()
 
         self._health = Health(partial(log_fault, self.get_logger()))
         self._diagnostics = Diagnostics(self, self._health)
+        self._outputs = Outputs(self)  # first: no input may be one of these
         self._transforms = TransformInput(self, self._config.extrinsics.tf_timeout_s)
         self._anchors = AnchorInput(self, self._config, self._health)
         self._images = ImageInput(
@@ -83,7 +84,6 @@ class MetricDepthNode(Node):
             self.get_logger().info(note)
         self._focus = focus_topic(self, refused=partial(self._health.report, "focus", WARN))
         self._description = description_topic(self, refused=partial(self._health.report, "description", WARN))
-        self._outputs = Outputs(self)
         self.add_on_set_parameters_callback(on_set(lambda: self._config, self._accept))
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
         self.create_timer(self._config.diagnostics.period_s, self._on_timer, clock=steady)
@@ -92,14 +92,16 @@ class MetricDepthNode(Node):
         self._solver = NewestWorker(self._solve, name="solve")
         self._perceiver.start()
         self._solver.start()
+        self._started = True
 
     def destroy_node(self) -> None:
-        """Stops the workers, then destroys the node."""
+        """Stops the workers if the start came as far, then destroys the node."""
         self._ending.set()
-        self._anchors.stop()
-        self._transforms.timeout_s = 0.0
-        self._perceiver.stop()
-        self._solver.stop()
+        if self._started:
+            self._anchors.stop()
+            self._transforms.timeout_s = 0.0
+            self._perceiver.stop()
+            self._solver.stop()
         super().destroy_node()
 
     # ---- the executor's thread ---------------------------------------------------------------
@@ -237,7 +239,7 @@ class MetricDepthNode(Node):
         camera = messages.read_camera(pair.camera_info, rectified=rectified, **told)
         self._doubt(findings.rectified_twice(config.input.rectification, self._images.topic, camera))
         deadline_s = pair.received_s + config.sync.max_wait_s
-        chosen = self._anchors.clouds_for(stamp_ns, frame_id, deadline_s, optional=pipeline.needs_no_points)
+        chosen = self._anchors.clouds_for(stamp_ns, deadline_s, optional=pipeline.needs_no_points)
         sources = gather_sources(chosen, frame_id, stamp_ns, self._transforms, config, self._anchors.refuse)
         return Sample(
             image,

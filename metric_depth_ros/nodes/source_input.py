@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from rclpy.node import Node
@@ -12,18 +14,21 @@ from sensor_msgs.msg import CameraInfo
 
 from metric_depth_ros import messages
 from metric_depth_ros.config import Config, SourceConfig
-from metric_depth_ros.errors import InputError, MetricDepthError
+from metric_depth_ros.errors import ConfigError, MetricDepthError
 from metric_depth_ros.health.status import ERROR, WARN, Health
 from metric_depth_ros.nodes.interfaces import message_class
-from metric_depth_ros.nodes.qos import overridable
+from metric_depth_ros.nodes.qos import overridable, refuse_own
 from metric_depth_ros.sync import Source
-from metric_depth_ros.types import Camera, Cloud
+from metric_depth_ros.types import Cloud
 
 # Calibrations come with every image, or once for all that subscribe later.
 _CALIBRATION_QOS = (
     QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT),
     QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL),
 )
+
+
+_SILENCE_S = 2.0  # a source is silent that sends nothing for this long, and for as long as a message serves
 
 
 class SourceInput:
@@ -39,14 +44,18 @@ class SourceInput:
     def __init__(
         self, node: Node, name: str, config: Config, health: Health, on_cloud: Callable[[Source, Cloud], None]
     ) -> None:
-        """``on_cloud`` gets every good cloud, and adds it to the buffer."""
+        """``on_cloud`` gets every good cloud, and adds it to the buffer.
+
+        Raises ConfigError if its topics are outputs of this node.
+        """
         self._node, self._health, self._on_cloud = node, health, on_cloud
         self.name, self.refused = name, ""
         self._settings = config.sources.get(name, SourceConfig(topic="anchors"))
         # The one topic without a name prevents depth if it cannot be used; others may serve instead.
         self._named = name in config.sources
         self._fault, self._level = (f"cloud {name}", WARN) if self._named else ("cloud", ERROR)
-        self._camera: Camera | None = None
+        self._tell_next_s = 0.0
+        self._camera_of: messages.CameraOf | None = None
         self._subscriptions: list[Any] = []
         # Mostly right, and else corrected as soon as there is a publisher.
         auto = self._settings.type == "auto"
@@ -61,10 +70,30 @@ class SourceInput:
         if kind is not None and self._settings.type == "auto":
             # Fast DDS frees a topic some time after its last subscription; then the next look does it.
             with suppress(RuntimeError):
-                self._subscribe(kind, config)
-                self._node.get_logger().info(f"source {self.name}: {self.describe()}")
+                try:
+                    self._subscribe(kind, config)
+                except ConfigError as error:
+                    self._refuse(str(error))
+                else:
+                    self._node.get_logger().info(f"source {self.name}: {self.describe()}")
         else:
             self._refuse(messages.wrong_type(self.name, self._settings.type, self.topic, sorted(found)[0]))
+
+    def tell_silence(self) -> None:
+        """Reports a named source from which nothing comes while images do, every now and then."""
+        silent_s, now = self._health.since_s(f"{self.name} in"), time.monotonic()
+        patience_s = max(_SILENCE_S, self.source.ring.config.max_cloud_age_s)
+        if not self._named or self.refused or silent_s < patience_s or now < self._tell_next_s:
+            return
+        if self._health.counted("images in") and self._health.since_s("images in") < _SILENCE_S:
+            self._tell_next_s = now + _SILENCE_S
+            self._health.report(
+                self._fault,
+                WARN,
+                f"source {self.name}: nothing on {self.topic} for {silent_s:.0f} s "
+                f"({self._node.count_publishers(self.topic)} publishers). Check that its sensor runs, or set "
+                f"sources.{self.name}.topic.",
+            )
 
     def describe(self) -> str:
         """The source in words: its type and topic, and why it cannot be used."""
@@ -73,36 +102,45 @@ class SourceInput:
         return f"{words}. Last refused: {self.refused}" if self.refused else words
 
     def _subscribe(self, kind: str, config: Config) -> None:
+        topic, info_topic = self._settings.topic, self._settings.camera_info
+        refuse_own(self._node, f"source {self.name}", topic, self._fix("topic"))
+        if kind in messages.NEED_CAMERA:
+            info_topic = info_topic or messages.camera_info_beside(self._node.resolve_topic_name(topic))
+            refuse_own(self._node, f"source {self.name}", info_topic, self._fix("camera_info"))
         while self._subscriptions:
             self._node.destroy_subscription(self._subscriptions.pop())
         self.source = Source(self.name, kind, config)
         measured = self._node.create_subscription(
             message_class(messages.SENSOR_TYPES[kind]),
-            self._settings.topic,
+            topic,
             self._on_message,
             **overridable(ReliabilityPolicy.BEST_EFFORT),
         )
         self.topic = measured.topic_name
         self._subscriptions = [measured]
         if kind in messages.NEED_CAMERA:
-            topic = self._settings.camera_info or messages.camera_info_beside(self.topic)
             self._subscriptions += [
-                self._node.create_subscription(CameraInfo, topic, self._on_camera_info, qos)
+                self._node.create_subscription(CameraInfo, info_topic, self._on_camera_info, qos)
                 for qos in _CALIBRATION_QOS
             ]
 
+    def _fix(self, key: str) -> str:
+        """How to name another topic of this source."""
+        if self._named:
+            return f"Set sources.{self.name}.{key}"
+        return (
+            "Remap anchors" if key == "topic" else "Name the source in anchors.sources, with its camera_info"
+        )
+
     def _on_camera_info(self, msg: Any) -> None:
-        try:
-            self._camera = messages.read_depth_camera(msg, self.topic)
-        except InputError as error:
-            self._refuse(str(error))
+        self._camera_of = partial(messages.read_depth_camera, msg, self.topic)
 
     def _on_message(self, msg: Any) -> None:
         self._health.count("clouds in")
         if self._named:
             self._health.count(f"{self.name} in")
         try:
-            cloud = self.source.read(msg, self._camera)
+            cloud = self.source.read(msg, self._camera_of)
         except MetricDepthError as error:
             self._refuse(str(error))
             return

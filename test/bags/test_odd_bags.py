@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import struct
 import zlib
@@ -347,12 +348,32 @@ def test_recorded_times_serve_where_clocks_differ(tmp_path: Path, off_ns: int) -
     outcomes, _ = read(path)
     assert all(isinstance(outcome, AnchorError) for outcome in outcomes)
     said = f"clock is {off_ns / 1e9 - 0.005:+.3f} s off the camera's"
-    assert all(said in str(outcome) and "--stamps recorded" in str(outcome) for outcome in outcomes)
+    assert all(said in str(outcome) for outcome in outcomes)
+    ways = "name the sensor in anchors.sources to set its time_offset_s, or run with --stamps recorded"
+    assert all(ways in str(outcome) for outcome in outcomes)
     samples, skipped = read(path, stamps="recorded")
     assert not skipped
     for index, sample in enumerate(samples):
         assert sample.stamp_ns == 5000 * SECOND + index * TENTH
         np.testing.assert_array_equal(sample.points_camera, points_of(index))
+
+
+@pytest.mark.parametrize("off_ns", [-4000 * SECOND, 1_700_000_000 * SECOND])
+@pytest.mark.parametrize("before", [0.0, 70.0])
+def test_the_offset_that_is_told_mends_the_clock(tmp_path: Path, off_ns: int, before: float) -> None:
+    path = clocks_apart(off_ns).write(tmp_path / "a.bag")
+    settings = {
+        "anchors.sources": ["any"],
+        "sources.any.topic": "/anchors",
+        "sources.any.time_offset_s": before,
+    }
+
+    def outcomes() -> list[Any]:
+        return read(path, settings, sources=from_flat(settings).sources)[0]
+
+    told = re.findall(r"set sources.any.time_offset_s to (-?[\d.]+),", str(outcomes()[0]))
+    settings["sources.any.time_offset_s"] = float(told[0])
+    assert [len(sample.points_camera) for sample in outcomes()] == [len(points_of(0))] * 5
 
 
 def test_recorded_times_serve_where_there_are_no_stamps(tmp_path: Path) -> None:

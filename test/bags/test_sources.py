@@ -143,16 +143,42 @@ def test_each_source_has_its_own_time_frame_and_number(tmp_path: Path) -> None:
     np.testing.assert_allclose(samples[0].sources[0].points, [[4, 0, 10]])
 
 
-def test_map_points_in_the_camera_s_own_frame_are_not_kept(tmp_path: Path) -> None:
-    """Those in the frame of the map are, without any further setting."""
-    for frame, expected in (("camera", [1, 1, 1]), ("odom", [1, 2, 3])):
-        bag = pictures(3)
-        for index in range(3):
-            bag.tf("odom", "camera", rigid_transform([0, 0, 0], [0, 0, 0, 1]), SECOND + index * TENTH)
-            add(bag, "point_cloud", "/map", SECOND + index * TENTH, frame)
-        settings = {**named(vio="/map"), "sources.vio.model": "vio"}
-        samples, _ = read(bag.write(tmp_path / f"{frame}.bag"), settings)
-        assert [len(sample.points_camera) for sample in samples] == expected
+@pytest.mark.parametrize(
+    ("frame", "tf", "more", "expected", "told"),
+    [
+        ("odom", "/tf", {}, [1, 2, 3], False),
+        ("camera", "/tf", {}, [1, 1, 1], True),
+        ("imu", "/tf_static", {}, [1, 1, 1], True),
+        ("imu", "/tf", {}, [1, 1, 1], True),  # as some drivers publish a mounting
+        ("imu", "/tf_static", {"sync.fixed_frame": "odom"}, [1, 2, 3], False),
+        ("imu", "/tf_static", {"sources.vio.accumulate": 2}, [1, 2, 2], False),
+        ("imu", "/tf_static", {"extrinsics.source": "parameters"}, [1, 1, 1], False),
+        ("imu", "", {"extrinsics.source": "parameters", "sync.fixed_frame": "odom"}, [1, 1, 1], False),
+    ],
+)
+def test_map_points_are_merged_where_their_frame_stays_in_place(
+    tmp_path: Path, frame: str, tf: str, more: dict[str, Any], expected: list[int], told: bool
+) -> None:
+    bag = pictures(3)
+    for index in range(3):
+        stamp_ns = SECOND + index * TENTH
+        bag.tf("odom", "camera", rigid_transform([0, 0, index], [0, 0, 0, 1]), stamp_ns)
+        if frame == "imu" and tf:
+            bag.tf("camera", "imu", rigid_transform([0, 0, 0.01 * index], [0, 0, 0, 1]), stamp_ns, tf)
+        add(bag, "point_cloud", "/map", stamp_ns, frame)
+    settings = {**named(vio="/map"), "sources.vio.model": "vio", **more}
+    samples, skipped = read(bag.write(tmp_path / "a.bag"), settings)
+    assert [len(sample.points_camera) for sample in samples] == expected
+    assert [f"source vio: tf: frame {frame!r} has not moved" in reason for reason in skipped] == [True] * told
+
+
+def test_a_map_s_last_points_serve_no_longer_than_a_sensor_s_on_the_robot(tmp_path: Path) -> None:
+    bag = pictures(9)
+    add(bag, "point_cloud", "/map")
+    settings = {**named(vio="/map"), "sources.vio.model": "vio"}
+    samples, _ = read(bag.write(tmp_path / "a.bag"), settings)
+    assert [isinstance(sample, Sample) for sample in samples] == [True] * 4 + [False] * 5
+    assert "has not moved" in str(samples[-1])
 
 
 def test_a_source_that_is_missing_or_cannot_be_placed_is_told_and_the_others_serve(tmp_path: Path) -> None:
@@ -160,17 +186,18 @@ def test_a_source_that_is_missing_or_cannot_be_placed_is_told_and_the_others_ser
     add(bag, "laser_scan", "/scan")
     add(bag, "range", "/range", frame="nowhere")
     add(bag, "depth_image", "/depth/image")
-    settings = named(scan="/scan", front="/range", tof="/depth/image", radar="/radar")
+    settings = named(scan="/scan", front="/range", tof="/depth/image", radar="/radar", any="/camera_info")
     path = bag.write(tmp_path / "a.bag")
     (sample,), skipped = read(path, settings)
     assert [(source.name, len(source.points)) for source in sample.sources if len(source.points)] == [
         ("scan", 1)
     ]
-    assert len(skipped) == 3
+    assert len(skipped) == 4
     for words in (
         "source front: tf: no transform",
         "source tof: depth image: no camera_info",
         "/radar is not in",
+        "source any: /camera_info is sensor_msgs/msg/CameraInfo; needed one of",
     ):
         assert any(words in reason for reason in skipped), words
     (error,), _ = read(path, named(front="/range"))
@@ -212,6 +239,21 @@ def test_an_unusable_calibration_of_a_depth_image_is_told_and_the_others_serve(t
     (sample,), skipped = read(bag.write(tmp_path / "a.bag"), named(scan="/scan", tof="/tof/image"))
     assert len(sample.points_camera) == 1
     assert any("source tof: camera: fx=0" in reason for reason in skipped), skipped
+
+
+def test_the_newest_calibration_of_a_depth_image_holds(tmp_path: Path) -> None:
+    """The first one is not calibrated, and the last one is of another lens."""
+    bag = pictures(3)
+    for index, focal in enumerate((0.0, 5.0, 10.0)):
+        add(bag, "depth_image", "/tof/image", SECOND + index * TENTH)
+        fields = messages.camera_info_fields(DEPTH_CAMERA)
+        fields["k"] = np.array([focal, 0, 1.5, 0, focal, 1, 0, 0, 1])
+        fields["p"] = np.zeros(12)
+        bag.camera_info_of(fields, SECOND + index * TENTH, topic="/tof/camera_info")
+    samples, skipped = read(bag.write(tmp_path / "a.bag"), named(tof="/tof/image"))
+    assert [reason.startswith("source tof: camera: fx=0") for reason in skipped] == [True]
+    assert "last was refused: tof: camera: fx=0" in str(samples[0])
+    assert [sample.points_camera[0, 0] for sample in samples[1:]] == pytest.approx([-0.6, -0.3])
 
 
 def test_a_depth_image_may_have_its_calibration_anywhere(tmp_path: Path) -> None:

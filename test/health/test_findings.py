@@ -94,7 +94,7 @@ def test_a_camera_that_may_look_up_is_doubted_and_not_refused():
     points, up = seen(BODY, DOME)
     assert findings.frame_not_optical(points, CAMERA, "ceiling_cam", up) is None
     words = findings.frame_not_optical(points, CAMERA, "ceiling_cam", up, certain=False)
-    assert "may be no optical frame" in words and "a name with optical" in words
+    assert "may be no optical frame" in words and "set input.frame: optical" in words
     assert findings.frame_not_optical(points, CAMERA, "ceiling_optical", up, certain=False) is None
 
 

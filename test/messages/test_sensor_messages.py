@@ -18,7 +18,9 @@ HEADER = SimpleNamespace(stamp=SimpleNamespace(sec=3, nanosec=5), frame_id="sens
 
 
 def read(kind, camera=None, **fields):
-    return messages.read_cloud(SimpleNamespace(header=HEADER, **fields), kind, camera)
+    return messages.read_cloud(
+        SimpleNamespace(header=HEADER, **fields), kind, camera and (lambda size: camera)
+    )
 
 
 def scan(ranges, **changes):
@@ -210,17 +212,31 @@ def test_a_depth_image_s_calibration_lies_beside_it(topic, beside):
     assert messages.camera_info_beside(topic) == beside
 
 
-def test_a_depth_image_is_rectified_if_its_topic_says_so():
+def depth_info(**changes):
     roi = SimpleNamespace(x_offset=0, y_offset=0, width=0, height=0)
-    info = SimpleNamespace(
-        width=8, height=6, distortion_model="plumb_bob", d=[0.1, 0, 0, 0, 0], r=np.eye(3).ravel(),
-        k=[10.0, 0, 3.5, 0, 10, 2.5, 0, 0, 1], p=[9.0, 0, 3, 0, 0, 9, 2, 0, 0, 0, 1, 0],
-        binning_x=0, binning_y=0, roi=roi,
-    )  # fmt: skip
+    fields = {
+        "width": 8, "height": 6, "distortion_model": "plumb_bob", "d": [0.1, 0, 0, 0, 0],
+        "r": np.eye(3).ravel(),
+        "k": [10.0, 0, 3.5, 0, 10, 2.5, 0, 0, 1], "p": [9.0, 0, 3, 0, 0, 9, 2, 0, 0, 0, 1, 0],
+        "binning_x": 0, "binning_y": 0, "roi": roi,
+    }  # fmt: skip
+    return SimpleNamespace(**fields | changes)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"width": 0, "height": 0}, {"binning_x": 2, "binning_y": 2}, {"binning_x": 4, "width": 8}]
+)
+def test_a_depth_image_s_size_decides_what_its_calibration_leaves_open(changes):
+    camera = messages.read_depth_camera(depth_info(**changes), "/depth/image_rect", (8, 6))
+    assert (camera.width, camera.height, camera.K[0, 0], camera.K[0, 2]) == (8, 6, 9, 3)
+
+
+def test_a_depth_image_is_rectified_if_its_topic_says_so():
+    info = depth_info()
     for topic, focal, distorted in (
         ("/rect/depth/image_raw", 10, True),
         ("/depth/image_rect", 9, False),
         ("/depth/image_rect_raw/compressedDepth", 9, False),
     ):
-        camera = messages.read_depth_camera(info, topic)
+        camera = messages.read_depth_camera(info, topic, (8, 6))
         assert (camera.K[0, 0], camera.distorted) == (focal, distorted)

@@ -131,6 +131,11 @@ def test_several_sources_serve_together_and_alone_and_are_counted_apart(several,
     assert peer.wait(lambda: several("lidar", "front", "tof") is not None), graph.log("node")
     assert peer.wait(lambda: several("lidar", "front", "tof") and peer.status_value("tof anchors"))
     assert peer.wait(lambda: int(peer.status_value("lidar anchors")) > 100)
+    silent = "source absent: nothing on /nowhere for "
+    assert peer.wait(lambda: several("lidar") and peer.says(silent, 0)), graph.log("node")
+    assert "source lidar: nothing" not in graph.log("node")
+    silent = "source front: nothing on /range for "  # it spoke before
+    assert peer.wait(lambda: several("lidar") and peer.says(silent, 0)), graph.log("node")
     assert peer.status_value("front anchors") == "0"
     assert peer.wait(lambda: several("front", "tof") and peer.status_value("front used")), graph.log("node")
     assert "range on /range (1 publishers)" in peer.status_value("source front")
@@ -166,10 +171,45 @@ def test_settings_of_sources_change_live_and_are_checked(several, peer, graph):
         ({**SOURCES, "sources.tof.type": "tof"}, "one of auto, point_cloud2"),
         ({**SOURCES, "sources.tof.topic": "a b"}, "sources.tof.topic: 'a b'; needed a topic"),
         ({"anchors.sources": "3"}, "needed a list of names"),
+        (
+            {**SOURCES, "sources.tof.topic": "depth/image_rect"},
+            "tof: /depth/image_rect is this node's own output; needed a sensor's. Set sources.tof.t",
+        ),
+        (
+            {**SOURCES, "sources.tof.topic": "depth/image_raw", "sources.tof.type": "depth_image"},
+            "tof: /depth/camera_info is this node's own output; needed a sensor's. Set sources.tof.c",
+        ),
     ],
 )
 def test_wrong_sources_stop_the_start_with_one_line(graph, settings, words):
-    graph.start("node", [*NODE, *ros_arguments(settings, {})])
+    refuses_to_start(graph, words, settings)
+
+
+@pytest.mark.parametrize("name", ["image", "camera_info", "anchors"])
+def test_no_input_is_an_output_of_the_same_node(graph, name):
+    remaps = {name: "depth/camera_info"}
+    refuses_to_start(graph, f"{name}: /depth/camera_info is this node's own output", {}, remaps)
+
+
+def test_a_depth_image_beside_the_outputs_needs_its_calibration_named(graph, peer, toy_manifest):
+    """Its type is found late; what the node publishes itself is never taken for the depth camera's."""
+    settings = {"anchors.sources": "[lidar,tof]", "sources.lidar.topic": "anchors"}
+    start_node(graph, peer, toy_manifest, **settings, **{"sources.tof.topic": "depth/image_raw"})
+    pictures = peer.create_publisher(Image, "depth/image_raw", 5)
+
+    def answer():
+        image, info, cloud = peer.messages()
+        pictures.publish(depth_picture(image.header))
+        return peer.answer(image, info, cloud, timeout_s=0.5)
+
+    words = "tof: /depth/camera_info is this node's own output"
+    assert peer.wait(lambda: answer() is not None and peer.says(words, 0)), graph.log("node")
+    assert peer.count_subscribers("depth/camera_info") == 1  # the peer itself
+    assert peer.status_value("tof anchors") in (None, "0")
+
+
+def refuses_to_start(graph, words, settings, remaps=None):
+    graph.start("node", [*NODE, *ros_arguments(settings, remaps or {})])
     assert graph.finish("node", 30) == 1
     (complaint,) = [line for line in graph.log("node").splitlines() if line.startswith("metric_depth_node: ")]
     assert words in complaint

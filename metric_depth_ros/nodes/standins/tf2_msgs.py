@@ -131,8 +131,7 @@ def _string_handle() -> _Handle:
 
 def _unavailable(why: str) -> TransformError:
     return TransformError(
-        f"tf: tf2_msgs is not installed, and its stand-in cannot serve: {why}. Install ros-<distro>-tf2-ros, "
-        "or set extrinsics.source: parameters."
+        f"tf: tf2_msgs is not installed, and its stand-in cannot serve: {why}. Install ros-<distro>-tf2-ros."
     )
 
 

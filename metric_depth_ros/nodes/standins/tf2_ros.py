@@ -175,7 +175,9 @@ class Buffer:
             if not frame or frame.startswith("/"):
                 raise InvalidArgumentException(f"frame {frame!r}; needed a name without a leading slash")
             if frame not in known:
-                raise LookupException(f"frame {frame!r} does not exist; known: {', '.join(sorted(known))}")
+                raise LookupException(
+                    f"frame {frame!r} does not exist; known: {', '.join(sorted(known)) or 'none'}"
+                )
 
 
 def _found(error: TransformError) -> str:
