@@ -163,16 +163,17 @@ def _packed_rgb(image: ImageArray) -> FloatArray:
 
 
 def points_fields(points: FloatArray, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Fields of an unorganised sensor_msgs/PointCloud2: float32 x, y, z, then ``extra`` by name.
+    """Fields of an unorganised sensor_msgs/PointCloud2: x, y, z, then ``extra`` by name.
 
     Args:
-        points: (N, 3) metres; NaN and Inf are kept.
+        points: (N, 3) metres; NaN and Inf are kept. They are written as float64 if they are that, else as
+            float32.
         extra: further fields, (N,) each, of any type that PointField knows.
 
     Raises:
         InputError: a wrong shape, or a type that PointField does not know.
     """
-    points = np.asarray(points, "<f4")
+    points = np.asarray(points, "<f8" if np.asarray(points).dtype == np.float64 else "<f4")
     columns = {name: np.asarray(values) for name, values in (extra or {}).items()}
     if points.ndim != 2 or points.shape[1] != 3 or any(c.shape != points.shape[:1] for c in columns.values()):
         shapes = {"points": points.shape, **{name: c.shape for name, c in columns.items()}}
