@@ -225,6 +225,8 @@ class BagReader:
             "stereo_offset": config.input.stereo_offset,
         }
         camera = messages.read_camera(info, rectified=rectified, **told)
+        if note := messages.offset_left_out(info, config.input.stereo_offset):
+            self.skipped[note] += 1
         return pixels, camera, None if rectified else messages.read_rectification(info, **told)
 
     def _sample(

@@ -20,7 +20,7 @@ _LOOKED_AT, _LEAST_ROWS = 2_000, 50
 
 
 def read_point_file(path: Path, columns: int | None = None) -> FloatArray:
-    """Points (N, 3) in metres, float32, or float64 if they are stored more finely; other columns are left out.
+    """Points (N, 3) in metres, float32 or, if they are stored more finely, float64; no other columns.
 
     Args:
         columns: of raw float32; None: 5 in a .pcd.bin (nuScenes), else 4.

@@ -7,7 +7,12 @@ and the bag writer into those of rosbags.
 """
 
 from metric_depth_ros.messages.calibrations import Calibrations
-from metric_depth_ros.messages.cameras import camera_info_fields, read_camera, read_rectification
+from metric_depth_ros.messages.cameras import (
+    camera_info_fields,
+    offset_left_out,
+    read_camera,
+    read_rectification,
+)
 from metric_depth_ros.messages.clouds import cloud_fields, points_fields, read_grid, read_points
 from metric_depth_ros.messages.headers import (
     frame_id,
@@ -54,6 +59,7 @@ __all__ = [
     "is_named_rectified",
     "is_rectified",
     "knows_encoding",
+    "offset_left_out",
     "points_fields",
     "read_camera",
     "read_cloud",

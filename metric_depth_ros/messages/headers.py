@@ -48,8 +48,12 @@ def is_named_rectified(topic: str) -> bool:
 
     By the convention of image_proc the name alone tells: camera_info is that of the raw image.
     """
-    words = re.split(r"[^a-z0-9]+", re.sub(r"([a-z])([A-Z])", r"\1_\2", topic).lower())
-    return any(word in ("rect", "rectified") for word in words)
+    return not {"rect", "rectified"}.isdisjoint(words_of(topic))
+
+
+def words_of(name: str) -> list[str]:
+    """Words, in small letters, of the name of a topic or frame: camera/imageRect_color has four."""
+    return re.split(r"[^a-z0-9]+", re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower())
 
 
 def read_transforms(message: Any) -> list[tuple[str, str, FloatArray, int]]:

@@ -559,6 +559,10 @@ KITTI = [400.0, 0, 310, 24.9, 0, 410, 230, 0.12, 0, 0, 1, 2.7e-3]
         ([-160, 0, 0], "left_optical", "ignore", [0, 0]),
         ([-160, 0, 0], "zed_right_camera_optical_frame", "auto", [0, 0]),
         ([-160, 0, 0], "zed_right_camera_optical_frame", "use", [0.4, 0]),
+        ([-160, 0, 0], "headRight1/optical", "auto", [0, 0]),
+        ([-160, 0, 0], "camera_infra2_optical_frame", "auto", [0, 0]),
+        ([-160, 0, 0], "bright_left_optical", "auto", [0.4, 0]),
+        ([-160, 0, 0], "upright_mast", "auto", [0.4, 0]),
         ([-160, 0, 2.7e-3], "left_optical", "auto", [0, 0]),
         ([24.9, 0, 0], "camera", "auto", [0, 0]),
     ],
@@ -573,6 +577,8 @@ def test_the_offset_of_a_right_camera_is_its_position(column, frame, how, expect
     np.testing.assert_allclose(camera.position_m, expected if rectified else turned.T @ expected, atol=1e-12)
     wanted = messages.read_rectification(info, stereo_offset=how)
     np.testing.assert_allclose(wanted.position_m, expected, atol=1e-12)
+    left_out = how == "auto" and not expected.any() and column in ([-160, 0, 0], [0, -82, 0])
+    assert (messages.offset_left_out(info, how) is not None) == left_out
     if rectified:  # by the equation of CameraInfo.msg
         published = messages.camera_info_fields(camera)["p"].reshape(3, 4)
         uv, _ = project(np.array([[0, 0, 2]]), camera)
