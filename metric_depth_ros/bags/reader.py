@@ -14,7 +14,7 @@ from metric_depth_ros import messages
 from metric_depth_ros.bags import topics as kinds
 from metric_depth_ros.bags.calibration import read_calibration
 from metric_depth_ros.bags.sources import choose_anchors, find_sources
-from metric_depth_ros.bags.storage import open_bag, read_messages
+from metric_depth_ros.bags.storage import open_bag, read_messages, readable_messages
 from metric_depth_ros.bags.streams import Stamped, Stamps, TopicStream, stamped_messages
 from metric_depth_ros.bags.topics import HELD_OUT, choose_topic, image_type, transform_topics
 from metric_depth_ros.config import Config, SourceConfig
@@ -144,8 +144,11 @@ class BagReader:
         if not chosen and len(parts) > 1:
             self._tf_hint = " If it is one part of the recording in its folder, run on the folder."
         for topic, static in chosen.items():
-            for recorded_ns, message in read_messages(self.path, topic):
-                self._add_transforms(message, recorded_ns, static=static)
+            for recorded_ns, message in readable_messages(self.path, topic):
+                if isinstance(message, InputError):
+                    self.skipped[str(message)] += 1
+                else:
+                    self._add_transforms(message, recorded_ns, static=static)
 
     def _add_transforms(self, message: Any, recorded_ns: int, *, static: bool) -> None:
         for stamped in message.transforms:
