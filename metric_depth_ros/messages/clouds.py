@@ -1,4 +1,4 @@
-"""Converts sensor_msgs/PointCloud2 to arrays and back."""
+"""Converts sensor_msgs/PointCloud2, and PointCloud of ROS 1, to arrays, and arrays to PointCloud2."""
 
 from __future__ import annotations
 
@@ -26,7 +26,17 @@ def read_points(message: Any) -> FloatArray:
     Raises:
         InputError: as ``read_grid``.
     """
-    points = read_grid(message).reshape(-1, 3)
+    return _measured(read_grid(message).reshape(-1, 3))
+
+
+def read_point_cloud1(message: Any) -> FloatArray:
+    """Points (N, 3) float32 that a sensor_msgs/PointCloud measured, as of ``read_points``."""
+    points = [(p.x, p.y, p.z) for p in message.points]
+    return _measured(np.array(points, np.float32).reshape(-1, 3))
+
+
+def _measured(points: FloatArray) -> FloatArray:
+    """Those of the points (N, 3) that are finite and not at exactly 0, 0, 0."""
     x, y, z = np.abs(points.T)  # NumPy is many times slower along rows of three
     with np.errstate(over="ignore"):
         size = x + y + z

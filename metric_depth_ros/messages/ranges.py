@@ -1,4 +1,4 @@
-"""Converts what range sensors measure to points: sensor_msgs/LaserScan, Range and the old PointCloud."""
+"""Converts what range sensors measure to points: sensor_msgs/LaserScan and Range."""
 
 from __future__ import annotations
 
@@ -66,8 +66,3 @@ def _measured(ranges: FloatArray, low: float, high: float) -> BoolArray:
     high = high if high > 0 else np.inf
     with np.errstate(invalid="ignore"):
         return np.asarray((ranges > 0) & (ranges >= low) & (ranges < high))
-
-
-def read_old_points(message: Any) -> FloatArray:
-    """Points (N, 3) float32 of a sensor_msgs/PointCloud, in message order; NaN and Inf are kept."""
-    return np.array([(p.x, p.y, p.z) for p in message.points], np.float32).reshape(-1, 3)

@@ -6,10 +6,10 @@ from typing import Any
 
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.messages.cameras import read_camera
-from metric_depth_ros.messages.clouds import read_points
+from metric_depth_ros.messages.clouds import read_point_cloud1, read_points
 from metric_depth_ros.messages.depth_images import read_compressed_depth_points, read_depth_points
 from metric_depth_ros.messages.headers import frame_id, is_named_rectified, stamp_ns
-from metric_depth_ros.messages.ranges import read_old_points, read_range_points, read_scan_points
+from metric_depth_ros.messages.ranges import read_range_points, read_scan_points
 from metric_depth_ros.types import Camera, Cloud, FloatArray
 
 # Type of a source in the settings -> type of its messages.
@@ -84,5 +84,5 @@ def _read(message: Any, kind: str, camera: Camera | None) -> tuple[FloatArray, F
         return read_compressed_depth_points(message, camera)
     if kind == "range":
         return read_range_points(message)
-    reader = {"laser_scan": read_scan_points, "point_cloud": read_old_points}.get(kind, read_points)
+    reader = {"laser_scan": read_scan_points, "point_cloud": read_point_cloud1}.get(kind, read_points)
     return reader(message), None

@@ -103,8 +103,11 @@ def test_rangers_that_tell_no_distance_are_refused(changes, words):
 
 
 def test_an_old_cloud_s_points_are_read():
-    points = [SimpleNamespace(x=1.0, y=2.0, z=3.0), SimpleNamespace(x=4.0, y=5.0, z=np.nan)]
-    np.testing.assert_array_equal(read("point_cloud", points=points).points, [[1, 2, 3], [4, 5, np.nan]])
+    """Of beams without an echo, at 0, 0, 0 or not finite, there are none."""
+    given = [[1.0, 2.0, 3.0], [4, 5, np.nan], [0, 0, 0], [np.inf, -np.inf, 1], [0, 0, 4], [1e38, 1, 1e38]]
+    points = [SimpleNamespace(x=x, y=y, z=z) for x, y, z in given]
+    kept = np.float32([given[0], given[4], given[5]])
+    np.testing.assert_array_equal(read("point_cloud", points=points).points, kept)
     assert read("point_cloud", points=[]).points.shape == (0, 3)
 
 
