@@ -311,6 +311,8 @@ class MetricDepthPipeline:
             why = far or (
                 "Check that the cloud covers the image and that its transform is right, or lower "
                 "anchors.min_count."
+                if len(points)
+                else "No sensor measured anything: its messages have no finite range or point."
             )
             raise AnchorError(
                 f"anchors: {len(anchors)} usable of {len(points)} points, need {needed}"

@@ -84,10 +84,17 @@ def test_camera_info_of_another_size_is_refused(toy_manifest, scene):
         build_pipeline(settings(toy_manifest)).process(dataclasses.replace(sample, camera=other))
 
 
-def test_too_few_anchors_give_no_depth(toy_manifest, scene):
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (2, "2 usable of 2 points, need 3. Check that the cloud covers"),
+        (0, "0 usable of 0 points, need 3. No sensor measured anything"),
+    ],
+)
+def test_too_few_anchors_give_no_depth(toy_manifest, scene, count, words):
     sample, _ = scene
-    few = dataclasses.replace(sample, points_camera=sample.points_camera[:2])
-    with pytest.raises(AnchorError, match="2 usable of 2 points, need 3"):
+    few = dataclasses.replace(sample, points_camera=sample.points_camera[:count])
+    with pytest.raises(AnchorError, match=words):
         build_pipeline(settings(toy_manifest)).process(few)
 
 

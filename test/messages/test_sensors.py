@@ -72,9 +72,18 @@ def test_what_is_no_measurement_gives_no_point(nothing):
     assert len(ranger(nothing, **limits).points) == len(ranger(nothing, **limits).sigma) == 0
 
 
-def test_limits_that_a_driver_leaves_out_limit_nothing():
-    assert len(scan([50.0], range_min=0.0, range_max=0.0).points) == 1
-    assert len(ranger(50.0, min_range=0.0, max_range=0.0).points) == 1
+@pytest.mark.parametrize(("low", "high"), [(0.0, 0.0), (np.nan, np.nan), (np.nan, 60.0), (0.1, np.nan)])
+def test_limits_that_a_driver_leaves_out_limit_nothing(low, high):
+    assert len(scan([50.0], range_min=low, range_max=high).points) == 1
+    assert len(ranger(50.0, min_range=low, max_range=high).points) == 1
+
+
+@pytest.mark.parametrize(("low", "high"), [(np.inf, 30.0), (30.0, 0.1)])
+def test_limits_that_leave_nothing_are_refused(low, high):
+    with pytest.raises(InputError, match="laser scan: its limits are .* between which nothing is"):
+        scan([5.0], range_min=low, range_max=high)
+    with pytest.raises(InputError, match="range: its limits are"):
+        ranger(5.0, min_range=low, max_range=high)
 
 
 def test_a_scan_without_angles_is_refused():
