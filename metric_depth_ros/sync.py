@@ -24,7 +24,7 @@ from metric_depth_ros.config import (
 )
 from metric_depth_ros.errors import MetricDepthError, TransformError
 from metric_depth_ros.geometry import rigid_transform, transform_points
-from metric_depth_ros.types import Camera, Cloud, FloatArray, SourcePoints, TransformSource
+from metric_depth_ros.types import Camera, Cloud, FloatArray, SourcePoints, TransformSource, frame_name
 
 _CAPACITY = 32
 # Smaller steps back are messages out of order, which the choice by stamps handles.
@@ -209,7 +209,7 @@ class Source:
 
 
 def _same(frame: str, other: str) -> bool:
-    return frame.lstrip("/") == other.lstrip("/")
+    return frame_name(frame) == frame_name(other)
 
 
 def _stamp(cloud: Cloud) -> int:

@@ -290,6 +290,11 @@ class MetricDepth:
     info: Mapping[str, Any] = field(default_factory=dict)
 
 
+def frame_name(frame: str) -> str:
+    """Name of a frame as tf has it: in ROS 1 a slash may lead it."""
+    return frame.lstrip("/")
+
+
 class TransformSource(Protocol):
     """Source of transforms: tf2 on a robot, a TransformTree offline."""
 

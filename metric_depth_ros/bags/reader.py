@@ -29,7 +29,7 @@ from metric_depth_ros.sync import (
     points_up,
 )
 from metric_depth_ros.transforms import TransformTree
-from metric_depth_ros.types import Camera, FloatArray, ImageArray, Rectification, Sample
+from metric_depth_ros.types import Camera, FloatArray, ImageArray, Rectification, Sample, frame_name
 
 # Stamp in ns of an image, and its sample or the error that prevented it.
 Outcome = tuple[int, "Sample | MetricDepthError"]
@@ -108,13 +108,16 @@ class BagReader:
         kind = image_type(self._transport, asked["image"], pictures)
         self._compressed = kind == kinds.COMPRESSED_IMAGE
         self.image_topic = choose_topic("image", asked["image"], kind, pictures)
-        near = self.image_topic.removesuffix("/compressed")
         self.camera_info_topic: str | None = None
         if self._calibration_file is not None:
             self._calibration = read_calibration(self._calibration_file, self.image_topic)
         else:
             self.camera_info_topic = choose_topic(
-                "camera_info", asked["camera_info"], kinds.CAMERA_INFO, topics, near=near
+                "camera_info",
+                asked["camera_info"],
+                kinds.CAMERA_INFO,
+                topics,
+                beside=messages.camera_info_beside(self.image_topic),
             )
         self.held_out_topic = self._find_held_out(topics)
         self.image_count = bag.count(self.image_topic)
@@ -299,7 +302,7 @@ class BagReader:
     def _depth_camera(self, name: str, topic: str) -> Camera | None:
         """Camera of a depth image, from the first message of its camera_info; None without a good one."""
         own = self._named_sources.get(name, SourceConfig()).camera_info
-        info_topic = "/" + (own or messages.camera_info_beside(topic)).strip("/")
+        info_topic = messages.topic_name(own or messages.camera_info_beside(topic))
         if self._topics.get(info_topic) != kinds.CAMERA_INFO:
             return None
         _, info = next(read_messages(self.path, info_topic))
@@ -383,7 +386,7 @@ class _Companions:
 
     def of_frame(self, image: _Image) -> Any:
         """The newest message before the image with the same frame, else the first one after it, or None."""
-        frame = messages.frame_id(image.message).lstrip("/")
+        frame = frame_name(messages.frame_id(image.message))
         older = [*reversed(self._recent), *filter(None, [self._stream.upcoming])]
-        found = (one.message for one in older if messages.frame_id(one.message).lstrip("/") == frame)
+        found = (one.message for one in older if frame_name(messages.frame_id(one.message)) == frame)
         return next(found, None)

@@ -9,7 +9,7 @@ from metric_depth_ros.bags import topics as kinds
 from metric_depth_ros.bags.topics import choose_topic
 from metric_depth_ros.config import SourceConfig
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.messages import SENSOR_TYPES, sensor_type, wrong_type
+from metric_depth_ros.messages import SENSOR_TYPES, sensor_type, topic_name, wrong_type
 
 # What is taken for anchors if the bag has no PointCloud2. A depth image must be named: it may be the truth.
 _OTHERS = [SENSOR_TYPES[kind] for kind in ("point_cloud", "laser_scan", "range")]
@@ -24,7 +24,7 @@ def choose_anchors(asked: str | None, topics: Mapping[str, str], *, needed: bool
     Raises:
         InputError: no such topic, or several to choose from.
     """
-    named = "/" + ("anchors" if asked is None else asked).strip("/")
+    named = topic_name("anchors" if asked is None else asked)
     if (kind := sensor_type(topics.get(named, ""))) is not None:
         return named, kind
     others = sorted(topic for topic, found in topics.items() if found in _OTHERS)
@@ -52,7 +52,7 @@ def find_sources(
     """
     found = {}
     for name, source in sources.items():
-        topic = "/" + source.topic.strip("/")
+        topic = topic_name(source.topic)
         if topic not in topics:
             skipped[f"source {name}: {topic} is not in the bag; it has {', '.join(sorted(topics))}."] += 1
             continue

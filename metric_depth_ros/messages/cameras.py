@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.messages.headers import words_of
+from metric_depth_ros.messages.names import words_of
 from metric_depth_ros.types import DISTORTION_MODELS, Camera, FloatArray, Rectification
 
 # Names of the distortion models of sensor_msgs/CameraInfo and of calibration tools.

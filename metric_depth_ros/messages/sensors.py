@@ -8,7 +8,8 @@ from metric_depth_ros.errors import InputError
 from metric_depth_ros.messages.cameras import read_camera
 from metric_depth_ros.messages.clouds import read_point_cloud1, read_points
 from metric_depth_ros.messages.depth_images import read_compressed_depth_points, read_depth_points
-from metric_depth_ros.messages.headers import frame_id, is_named_rectified, stamp_ns
+from metric_depth_ros.messages.headers import frame_id, stamp_ns
+from metric_depth_ros.messages.names import is_named_rectified
 from metric_depth_ros.messages.ranges import read_range_points, read_scan_points
 from metric_depth_ros.types import Camera, Cloud, FloatArray
 
@@ -41,19 +42,12 @@ def wrong_type(name: str, wanted: str, topic: str, found: str) -> str:
     )
 
 
-def camera_info_beside(topic: str) -> str:
-    """Topic of the calibration that drivers publish beside a depth image."""
-    base, _, last = topic.removesuffix("/compressedDepth").rpartition("/")
-    return f"{base}/camera_info" if last != topic else "camera_info"
-
-
 def read_depth_camera(message: Any, topic: str) -> Camera:
-    """Camera of a depth image from its CameraInfo; rectified if the last part of its topic says so.
+    """Camera of a depth image from its CameraInfo; rectified if the name of its topic says so.
 
     Raises InputError as ``read_camera`` does.
     """
-    name = topic.removesuffix("/compressedDepth").rpartition("/")[2]
-    return read_camera(message, rectified=is_named_rectified(name))
+    return read_camera(message, rectified=is_named_rectified(topic))
 
 
 def read_cloud(message: Any, kind: str, camera: Camera | None = None, time_ns: int | None = None) -> Cloud:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from metric_depth_ros import messages
 from metric_depth_ros.geometry import transform_points
 from metric_depth_ros.health import findings
 from metric_depth_ros.types import Camera
@@ -177,6 +178,27 @@ def test_rectifying_twice_is_found(setting, topic, camera, found):
     assert (words is not None) == found
     if found:
         assert topic in words and "input.rectification: auto" in words
+
+
+@pytest.mark.parametrize(
+    ("topic", "rectified"),
+    [
+        ("/camera/image_rect", True),
+        ("/camera/imageRectColor/compressed", True),
+        ("/camera/rectified/image", True),
+        ("/camera/image_undistorted", True),
+        ("/depth/image_rect_raw/compressedDepth", True),
+        ("image_rect", True),
+        ("/camera/image_raw", False),
+        ("/rect_robot/camera/image_raw", False),
+        ("/camera/image_direct", False),
+        ("/camera/image_distorted", False),
+    ],
+)
+def test_the_last_two_parts_of_a_topic_say_whether_images_are_rectified(topic, rectified):
+    assert messages.is_rectified("auto", topic) == rectified
+    assert (findings.taken_as_rectified("auto", topic) is not None) == rectified
+    assert messages.is_rectified("rectified", topic) and not messages.is_rectified("rectify", topic)
 
 
 def test_that_a_name_decides_is_said():

@@ -80,7 +80,7 @@ def test_limits_that_a_driver_leaves_out_limit_nothing(low, high):
 
 @pytest.mark.parametrize(("low", "high"), [(np.inf, 30.0), (30.0, 0.1)])
 def test_limits_that_leave_nothing_are_refused(low, high):
-    with pytest.raises(InputError, match="laser scan: its limits are .* between which nothing is"):
+    with pytest.raises(InputError, match=r"laser scan: its limits are .* between which nothing is"):
         scan([5.0], range_min=low, range_max=high)
     with pytest.raises(InputError, match="range: its limits are"):
         ranger(5.0, min_range=low, max_range=high)
@@ -232,6 +232,7 @@ def test_a_depth_image_is_rectified_if_its_topic_says_so():
     for topic, focal, distorted in (
         ("/rect/depth/image_raw", 10, True),
         ("/depth/image_rect", 9, False),
+        ("/depth_rect/image", 9, False),
         ("/depth/image_rect_raw/compressedDepth", 9, False),
     ):
         camera = messages.read_depth_camera(info, topic)
