@@ -134,10 +134,23 @@ def sample_depth():
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-@pytest.mark.parametrize(("encoding", "unit"), [("16UC1", 1000), ("mono16", 1000), ("32FC1", 1)])
+@pytest.mark.parametrize(
+    ("encoding", "unit"),
+    [
+        ("16UC1", 1000),
+        ("mono16", 1000),
+        ("16uc1", 1000),
+        ("Y16", 1000),
+        ("32FC1", 1),
+        ("32fc1 ", 1),
+        ("64FC1", 1),
+    ],
+)
 def test_a_depth_image_is_projected_back_with_its_holes_left_out(encoding, unit, order):
     depth = sample_depth()
-    values = np.nan_to_num(depth * unit, nan=0.0).astype("f4" if unit == 1 else "u2")
+    values = np.nan_to_num(depth * unit, nan=0.0).astype(
+        "u2" if unit > 1 else "f8" if "64" in encoding else "f4"
+    )
     if unit == 1:
         values[1, 2], values[4, 5] = np.nan, np.inf
     else:
@@ -164,10 +177,11 @@ def test_lens_distortion_of_the_depth_camera_is_taken_into_account():
 
 
 @pytest.mark.parametrize("header", [True, False])
-def test_compressed_millimetres(header):
+@pytest.mark.parametrize("encoding", ["16UC1", "16uc1", "mono16"])
+def test_compressed_millimetres(header, encoding):
     depth = sample_depth()
     values = np.nan_to_num(depth * 1000, nan=0.0).astype(np.uint16)
-    cloud = compressed_depth(values, "16UC1; compressedDepth png", header=header)
+    cloud = compressed_depth(values, f"{encoding}; compressedDepth png", header=header)
     np.testing.assert_allclose(cloud.points, points_of(depth), atol=2e-3)
     assert not cloud.sigma.any()
 
