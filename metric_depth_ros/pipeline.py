@@ -338,10 +338,9 @@ class MetricDepthPipeline:
         frame_id = "" if by_hand else sample.frame_id
         seen = sample.points_camera, sample.camera, frame_id, sample.points_up
         doubt = findings.frame_not_optical(*seen, certain=False)
-        if doubt is None:
-            return ()
-        findings.refuse(findings.frame_not_optical(*seen))
-        return (doubt,)
+        if doubt is not None:
+            findings.refuse(findings.frame_not_optical(*seen))
+        return tuple(filter(None, (doubt, *map(findings.too_coarse, sample.sources))))
 
 
 def _scale_from(info: Mapping[str, Any]) -> str:

@@ -27,6 +27,8 @@ from metric_depth_ros.geometry import rigid_transform, transform_points
 from metric_depth_ros.types import Camera, Cloud, FloatArray, SourcePoints, TransformSource, frame_name
 
 _CAPACITY = 32
+# Points that tell the size of a cloud's coordinates.
+_LOOKED_AT = 100
 # Smaller steps back are messages out of order, which the choice by stamps handles.
 _JUMP_NS = 1_000_000_000
 
@@ -257,7 +259,8 @@ def gather_sources(
         except TransformError as error:
             failed[source.name] = error
         else:
-            found.append(SourcePoints(source.name, _moved(placed), source.model, _sigma(placed)))
+            known = _sigma(placed), _step_m(placed)
+            found.append(SourcePoints(source.name, _moved(placed), source.model, *known))
     if failed and not any(len(source.points) for source in found):
         raise next(iter(failed.values()))
     for name, reason in failed.items():
@@ -323,6 +326,15 @@ def _sigma(placed: Sequence[tuple[Cloud, FloatArray]]) -> FloatArray | None:
             for cloud, _ in placed
         ]
     )
+
+
+def _step_m(placed: Sequence[tuple[Cloud, FloatArray]]) -> float:
+    """Step between neighbouring numbers of the type and size of the newest cloud's coordinates."""
+    points = placed[-1][0].points if placed else np.empty((0, 3), np.float32)
+    if not len(points):
+        return 0.0
+    size = np.abs(points[:: 1 + len(points) // _LOOKED_AT]).max(axis=1)
+    return float(np.spacing(np.median(size).astype(points.dtype)))
 
 
 class _Places:

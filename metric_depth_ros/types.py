@@ -128,12 +128,14 @@ class SourcePoints:
         points: (N, 3) metres in the camera's optical frame at the image's time.
         model: sensor model, which sets what the source's settings leave out; empty: the settings of anchors.
         sigma: (N,) metres, what the messages tell of each point's error, beside the model's; None: nothing.
+        step_m: of the numbers that gave the points' coordinates in their own frame; 0: unknown.
     """
 
     name: str
     points: FloatArray
     model: str = ""
     sigma: FloatArray | None = None
+    step_m: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

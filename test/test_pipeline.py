@@ -131,6 +131,13 @@ def test_a_frame_that_is_not_optical_gives_no_depth(toy_manifest, scene):
     assert right.doubts == ()
 
 
+def test_coordinates_too_large_for_their_numbers_are_doubted(toy_manifest, scene):
+    sample, _ = scene
+    coarse = SourcePoints("map", sample.points_camera, step_m=0.5)
+    result = build_pipeline(settings(toy_manifest)).process(dataclasses.replace(sample, sources=(coarse,)))
+    assert ["points of map" in doubt for doubt in result.doubts] == [True]
+
+
 def test_several_sources_give_one_depth_and_are_counted_apart(toy_manifest, scene):
     sample, truth = scene
     points = sample.points_camera[30:270]  # none at the image's border

@@ -13,7 +13,7 @@ from metric_depth_ros.anchors import inside_image
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.geometry import project
 from metric_depth_ros.messages import is_named_rectified
-from metric_depth_ros.types import Camera, FloatArray
+from metric_depth_ros.types import Camera, FloatArray, SourcePoints
 
 # Points that are looked at, evenly spaced in their order.
 _LOOKED_AT = 2000
@@ -32,6 +32,8 @@ _BODY = re.compile(r"(^|[/_])(base|body|frame|link|mount)$")
 # Hardly anything is measured nearer than this many millimetres, or farther than this many metres.
 _MILLIMETRES = 200.0
 _NEARLY_ALL = 0.9
+# Coordinates are too coarse in larger steps: float32 beyond 65 km.
+_COARSE_M = 0.007
 
 
 def refuse(finding: str | None) -> None:
@@ -129,6 +131,16 @@ def too_far(depth: FloatArray, max_depth_m: float, what: str, setting: str) -> s
     return (
         f"{what}: all {len(known)} are beyond {setting} ({max_depth_m:g} m), the nearest at "
         f"{known.min():.3g} m. Raise {setting}."
+    )
+
+
+def too_coarse(source: SourcePoints) -> str | None:
+    """That coordinates are too large for their numbers, as those of UTM for float32."""
+    if source.step_m < _COARSE_M:
+        return None
+    return (
+        f"points of {source.name}: coordinates in steps of {source.step_m:.1g} m, so large are they for float32: "
+        "depth is wrong by as much. Publish them as FLOAT64, or in a frame with its origin near the robot."
     )
 
 

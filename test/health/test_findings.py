@@ -6,7 +6,7 @@ import pytest
 from metric_depth_ros import messages
 from metric_depth_ros.geometry import transform_points
 from metric_depth_ros.health import findings
-from metric_depth_ros.types import Camera
+from metric_depth_ros.types import Camera, SourcePoints
 
 CAMERA = Camera(320, 240, np.array([[250.0, 0, 159.5], [0, 250, 119.5], [0, 0, 1]]))
 # Optical axes from those of a body.
@@ -158,6 +158,14 @@ def test_a_prior_tells_the_unit(factor, words):
     found = findings.off_by_a_thousand(expected * np.float32(factor), expected)
     assert found is None if words is None else words in found
     assert findings.off_by_a_thousand(np.float32([]), np.float32([])) is None
+
+
+@pytest.mark.parametrize(
+    ("step_m", "words"), [(0.0, None), (2**-22, None), (0.0039, None), (2**-7, "0.008 m"), (0.5, "0.5 m")]
+)
+def test_coordinates_too_large_for_their_numbers_are_named(step_m, words):
+    found = findings.too_coarse(SourcePoints("map", np.ones((9, 3), np.float32), step_m=step_m))
+    assert found is None if words is None else ("points of map:" in found and words in found)
 
 
 DISTORTED = Camera(320, 240, CAMERA.K, "plumb_bob", (-0.369, 0.197, 0.001, 0.0005, -0.07))
