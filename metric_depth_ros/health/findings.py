@@ -139,8 +139,8 @@ def too_coarse(source: SourcePoints) -> str | None:
     if source.step_m < _COARSE_M:
         return None
     return (
-        f"points of {source.name}: coordinates so large that float32 has steps of {source.step_m:.1g} m; depth is "
-        "wrong by as much. Publish them as FLOAT64, or in a frame with its origin near the robot."
+        f"points of {source.name}: coordinates so large that float32 has steps of {source.step_m:.1g} m; "
+        "depth is wrong by as much. Publish them as FLOAT64, or in a frame with its origin near the robot."
     )
 
 

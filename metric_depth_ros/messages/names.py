@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 
+_NODE = "metric_depth_node"
 # What image_transport puts behind the topic of an image.
 _TRANSPORT = re.compile(r"/(compressed|compressedDepth)$")
 _RECTIFIED = {"rect", "rectified", "undistorted"}
 
 
 def topic_name(name: str) -> str:
-    """Absolute name of a topic, of a node that is in no namespace."""
-    return "/" + name.strip("/")
+    """Absolute name of a topic as the node resolves it in no namespace; ~ is the node's own one."""
+    return "/" + re.sub("^~", _NODE, name).strip("/")
 
 
 def base_topic(topic: str) -> str:
