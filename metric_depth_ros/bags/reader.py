@@ -13,7 +13,7 @@ from typing import Any
 from metric_depth_ros import messages
 from metric_depth_ros.bags import topics as kinds
 from metric_depth_ros.bags.calibration import read_calibration
-from metric_depth_ros.bags.sources import choose_anchors, find_sources
+from metric_depth_ros.bags.sources import choose_anchors, find_sources, without_sources
 from metric_depth_ros.bags.storage import open_bag, read_messages, readable_messages
 from metric_depth_ros.bags.streams import Stamped, Stamps, TopicStream, stamped_messages
 from metric_depth_ros.bags.topics import HELD_OUT, choose_topic, image_type, transform_topics
@@ -103,8 +103,7 @@ class BagReader:
             self.sources = find_sources(self._named_sources, topics, self.skipped)
         elif chosen := choose_anchors(asked["anchors"], topics, needed=self._needs_points):
             self.sources = {"anchors": chosen}
-        measured = {topic for topic, _ in self.sources.values()} if asked["image"] is None else set()
-        pictures = {topic: found for topic, found in topics.items() if topic not in measured}
+        pictures = topics if asked["image"] is not None else without_sources(topics, self.sources)
         kind = image_type(self._transport, asked["image"], pictures)
         self._compressed = kind == kinds.COMPRESSED_IMAGE
         self.image_topic = choose_topic("image", asked["image"], kind, pictures)

@@ -63,3 +63,21 @@ def find_sources(
     if not found:
         raise InputError(f"bag: {'; '.join(skipped)} Set their topics to those of the bag.")
     return found
+
+
+def without_sources(topics: Mapping[str, str], sources: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    """Topics that no source has, from which the camera's is chosen.
+
+    Raises:
+        InputError: the bag has no images but those of sources.
+    """
+    measured = {topic: name for name, (topic, _) in sources.items()}
+    left = {topic: kind for topic, kind in topics.items() if topic not in measured}
+    images = [topic for topic in measured if topics[topic] in kinds.PICTURES]
+    if images and not kinds.PICTURES & {*left.values()}:
+        topic = images[0]
+        raise InputError(
+            f"bag: {topic} has the only images, and {measured[topic]} uses them for anchors; needed those "
+            "of the camera, too. Name a topic of depth for the anchors, or the camera's with --image."
+        )
+    return left

@@ -10,6 +10,7 @@ from metric_depth_ros.messages import last_two_parts, topic_name
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+PICTURES = frozenset((IMAGE, COMPRESSED_IMAGE))
 POINT_CLOUD = "sensor_msgs/msg/PointCloud2"
 TF = ("tf2_msgs/msg/TFMessage", "tf/msg/tfMessage")
 
@@ -55,9 +56,9 @@ def choose_topic(
             f"bag: {len(candidates)} topics could be {name}: {', '.join(candidates)}. "
             f"Choose one with {_flag(name)}."
         )
-    others = " Depth and labels are no camera's; choose one with --image." if name == "image" else ""
     raise InputError(
-        f"bag: no topic for {name}; needed {kind}, found {_listed(topics)}.{_hint(kind, topics) or others}"
+        f"bag: no topic for {name}; needed {kind}, found {_listed(topics)}."
+        f"{_hint(kind, topics) or _others(name, topics)}"
     )
 
 
@@ -124,6 +125,18 @@ def _asked_topic(name: str, asked: str, kind: str, topics: Mapping[str, str], ca
         f"bag: {name} was to be {topic}, but {found}; needed {kind}: {', '.join(candidates) or 'none there'}."
         f"{_hint(kind, topics)}"
     )
+
+
+def _others(name: str, topics: Mapping[str, str]) -> str:
+    """What could serve as an input, but is never chosen unasked."""
+    if name == "image":
+        return " Depth and labels are no camera's; choose one with --image."
+    depth = sorted(
+        t for t, kind in topics.items() if kind in PICTURES and "depth" in last_two_parts(t).lower()
+    )
+    if name != "anchors" or not depth:
+        return ""
+    return f" Depth images can be anchors, if they are not the truth: --anchors {' or '.join(depth)}."
 
 
 def _flag(name: str) -> str:
