@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,31 @@ DISTORTION_MODELS = {
     "plumb_bob": (4, 5),
     "rational_polynomial": (8, 12, 14),
     "equidistant": (4,),
+}
+
+
+class SensorMessage(NamedTuple):
+    """Type of messages that anchors may come from.
+
+    Attributes:
+        ros_type: its name in ROS.
+        model: sensor model of its sources by default.
+        is_picture: whether a calibration belongs to it.
+    """
+
+    ros_type: str
+    model: str
+    is_picture: bool = False
+
+
+# By the name of the type in the settings.
+SENSOR_MESSAGES = {
+    "point_cloud2": SensorMessage("sensor_msgs/msg/PointCloud2", "lidar"),
+    "point_cloud": SensorMessage("sensor_msgs/msg/PointCloud", "lidar"),
+    "laser_scan": SensorMessage("sensor_msgs/msg/LaserScan", "scan_2d"),
+    "range": SensorMessage("sensor_msgs/msg/Range", "range_finder"),
+    "depth_image": SensorMessage("sensor_msgs/msg/Image", "depth_camera", is_picture=True),
+    "compressed_depth": SensorMessage("sensor_msgs/msg/CompressedImage", "depth_camera", is_picture=True),
 }
 
 

@@ -9,10 +9,11 @@ from metric_depth_ros.bags import topics as kinds
 from metric_depth_ros.bags.topics import choose_topic
 from metric_depth_ros.config import SourceConfig
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.messages import SENSOR_TYPES, sensor_type, topic_name, wrong_type
+from metric_depth_ros.messages import sensor_type, topic_name, wrong_type
+from metric_depth_ros.types import SENSOR_MESSAGES
 
 # What is taken for anchors if the bag has no PointCloud2. A depth image must be named: it may be the truth.
-_OTHERS = [SENSOR_TYPES[kind] for kind in ("point_cloud", "laser_scan", "range")]
+_OTHERS = {m.ros_type for m in SENSOR_MESSAGES.values() if not m.is_picture} - {kinds.POINT_CLOUD}
 
 
 def choose_anchors(asked: str | None, topics: Mapping[str, str], *, needed: bool) -> tuple[str, str] | None:

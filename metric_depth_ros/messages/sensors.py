@@ -11,19 +11,12 @@ from metric_depth_ros.messages.depth_images import read_compressed_depth_points,
 from metric_depth_ros.messages.headers import frame_id, stamp_ns
 from metric_depth_ros.messages.names import is_named_rectified
 from metric_depth_ros.messages.ranges import read_range_points, read_scan_points
-from metric_depth_ros.types import Camera, Cloud, FloatArray
+from metric_depth_ros.types import SENSOR_MESSAGES, Camera, Cloud, FloatArray
 
 # Type of a source in the settings -> type of its messages.
-SENSOR_TYPES = {
-    "point_cloud2": "sensor_msgs/msg/PointCloud2",
-    "point_cloud": "sensor_msgs/msg/PointCloud",
-    "laser_scan": "sensor_msgs/msg/LaserScan",
-    "range": "sensor_msgs/msg/Range",
-    "depth_image": "sensor_msgs/msg/Image",
-    "compressed_depth": "sensor_msgs/msg/CompressedImage",
-}
+SENSOR_TYPES = {kind: message.ros_type for kind, message in SENSOR_MESSAGES.items()}
 # Types whose messages are pictures.
-NEED_CAMERA = ("depth_image", "compressed_depth")
+NEED_CAMERA = tuple(kind for kind, message in SENSOR_MESSAGES.items() if message.is_picture)
 
 
 def sensor_type(ros_type: str) -> str | None:
@@ -78,5 +71,8 @@ def _read(message: Any, kind: str, camera: Camera | None) -> tuple[FloatArray, F
         return read_compressed_depth_points(message, camera)
     if kind == "range":
         return read_range_points(message)
-    reader = {"laser_scan": read_scan_points, "point_cloud": read_point_cloud1}.get(kind, read_points)
-    return reader(message), None
+    return _READERS[kind](message), None
+
+
+# Readers of types that tell nothing of their error.
+_READERS = {"point_cloud2": read_points, "point_cloud": read_point_cloud1, "laser_scan": read_scan_points}
