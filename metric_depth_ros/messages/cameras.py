@@ -92,9 +92,8 @@ def read_rectification(
             f"camera_info: P {P.ravel()}; needed positive focal lengths and a last row of 0 0 1. "
             "Correct the calibration."
         )
-    x, y = _offset(P)
-    used = _places_right(P) and not _frame_is_right(message) if stereo_offset == "auto" else True
-    position_m = (x, y, 0.0) if used and stereo_offset != "ignore" else (0.0, 0.0, 0.0)
+    by_name = stereo_offset == "auto" and _places_right(P) and not _frame_is_right(message)
+    position_m = (*_offset(P), 0.0) if by_name or stereo_offset == "use" else (0.0, 0.0, 0.0)
     return Rectification(_view(message, image_size)[2] @ P[:, :3], R, position_m)
 
 
