@@ -77,19 +77,19 @@ def project(points: FloatArray, camera: Camera) -> tuple[FloatArray, FloatArray]
     NaN too for points so far off the axis that the distortion polynomial folds back: they are outside the
     image, but the formula would put them inside.
     """
-    points = np.asarray(points, np.float32).reshape(-1, 3)
-    if any(camera.position_m):
-        points = points - np.array(camera.position_m, np.float32)
-    # Column by column: NumPy is several times slower along rows of two or three.
-    z = np.ascontiguousarray(points[:, 2])
-    with np.errstate(divide="ignore", invalid="ignore"):
+    K = camera.K.astype(np.float32)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # infinite is outside the image
+        points = np.asarray(points, np.float32).reshape(-1, 3)
+        if any(camera.position_m):
+            points = points - np.array(camera.position_m, np.float32)
+        # Column by column: NumPy is several times slower along rows of two or three.
+        z = np.ascontiguousarray(points[:, 2])
         nearness = np.where(z > 0, 1 / z, np.float32(np.nan))
         xy = np.stack([points[:, 0] * nearness, points[:, 1] * nearness]).T
-    if camera.distorted:
-        xy = _distort(xy, camera)
-    K = camera.K.astype(np.float32)
-    u = xy[:, 0] * K[0, 0] + (xy[:, 1] * K[0, 1] + K[0, 2] if K[0, 1] else K[0, 2])
-    v = xy[:, 1] * K[1, 1] + K[1, 2]
+        if camera.distorted:
+            xy = _distort(xy, camera)
+        u = xy[:, 0] * K[0, 0] + (xy[:, 1] * K[0, 1] + K[0, 2] if K[0, 1] else K[0, 2])
+        v = xy[:, 1] * K[1, 1] + K[1, 2]
     return np.stack([u, v]).T, z
 
 

@@ -317,14 +317,13 @@ class MetricDepthPipeline:
         elif len(anchors) < needed:
             each = ", ".join(f"{s.name} {counts[s.name]} of {len(s.points)}" for s in given)
             far = findings.too_far(findings.depth_in_view(points, camera), *self._depth_limit)
-            why = (
-                "; ".join(wrong.values())
-                or far
-                or (
-                    "Check that the cloud covers the image and that its transform is right, or lower "
-                    "anchors.min_count."
-                )
+            checks = (
+                "Check that the cloud covers the image and that its transform is right, or lower "
+                "anchors.min_count."
+                if len(points)
+                else "No sensor measured anything: its messages have no finite range or point."
             )
+            why = "; ".join(wrong.values()) or far or checks
             raise AnchorError(
                 f"anchors: {len(anchors)} usable of {len(points)} points, need {needed}"
                 f"{f' ({each})' if len(given) > 1 else ''}. {why}"
@@ -353,10 +352,9 @@ class MetricDepthPipeline:
         frame_id = "" if by_hand else sample.frame_id
         seen = sample.points_camera, sample.camera, frame_id, sample.points_up
         doubt = findings.frame_not_optical(*seen, certain=False)
-        if doubt is None:
-            return ()
-        findings.refuse(findings.frame_not_optical(*seen))
-        return (doubt,)
+        if doubt is not None:
+            findings.refuse(findings.frame_not_optical(*seen))
+        return tuple(filter(None, (doubt, *map(findings.too_coarse, sample.sources))))
 
 
 def _scale_from(info: Mapping[str, Any]) -> str:

@@ -24,9 +24,11 @@ from metric_depth_ros.config import (
 )
 from metric_depth_ros.errors import MetricDepthError, TransformError
 from metric_depth_ros.geometry import rigid_transform, transform_points
-from metric_depth_ros.types import Cloud, FloatArray, SourcePoints, TransformSource
+from metric_depth_ros.types import Cloud, FloatArray, SourcePoints, TransformSource, frame_name
 
 _CAPACITY = 32
+# Points that tell the size of a cloud's coordinates.
+_LOOKED_AT = 100
 # Smaller steps back are messages out of order, which the choice by stamps handles.
 _JUMP_NS = 1_000_000_000
 # A frame has moved, not just been estimated anew: metres, or parts of a turned axis.
@@ -241,7 +243,7 @@ class Source:
 
 
 def _same(frame: str, other: str) -> bool:
-    return frame.lstrip("/") == other.lstrip("/")
+    return frame_name(frame) == frame_name(other)
 
 
 def _stamp(cloud: Cloud) -> int:
@@ -293,7 +295,8 @@ def gather_sources(
         else:
             if len(merged) < len(placed):
                 refused(source.name, TransformError(source.not_merged(merged[-1][0].frame_id)))
-            found.append(SourcePoints(source.name, _moved(merged), source.model, _sigma(merged)))
+            known = _sigma(merged), _step_m(merged)
+            found.append(SourcePoints(source.name, _moved(merged), source.model, *known))
     if failed and not any(len(source.points) for source in found):
         raise next(iter(failed.values()))
     for name, reason in failed.items():
@@ -359,6 +362,15 @@ def _sigma(placed: _Placed) -> FloatArray | None:
             for cloud, _ in placed
         ]
     )
+
+
+def _step_m(placed: Sequence[tuple[Cloud, FloatArray]]) -> float:
+    """Step between neighbouring numbers of the type and size of the newest cloud's coordinates."""
+    points = placed[-1][0].points if placed else np.empty((0, 3), np.float32)
+    if not len(points):
+        return 0.0
+    size = np.abs(points[:: 1 + len(points) // _LOOKED_AT]).max(axis=1)
+    return float(np.spacing(np.median(size).astype(points.dtype)))
 
 
 class _Places:

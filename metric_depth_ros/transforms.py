@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from metric_depth_ros.errors import TransformError
-from metric_depth_ros.types import FloatArray
+from metric_depth_ros.types import FloatArray, frame_name
 
 
 class TransformTree:
@@ -27,7 +27,7 @@ class TransformTree:
         self, parent: str, child: str, T_parent_child: FloatArray, stamp_ns: int, *, static: bool = False
     ) -> None:
         """Adds one transform. If the child had another parent, its transforms to it are removed."""
-        parent, child = parent.lstrip("/"), child.lstrip("/")
+        parent, child = frame_name(parent), frame_name(child)
         edge = self._edges.get(child)
         if edge is None or edge.parent != parent or edge.static != static:
             edge = self._edges[child] = _Edge(parent, static)
@@ -65,7 +65,7 @@ class TransformTree:
 
     def _paths(self, target: str, source: str) -> tuple[list[str], list[str]]:
         """Frames from each of the two up to their first common ancestor, which is left out."""
-        target, source = target.lstrip("/"), source.lstrip("/")
+        target, source = frame_name(target), frame_name(source)
         up_target, up_source = self._ancestors(target), self._ancestors(source)
         common = next((frame for frame in up_source if frame in up_target), None)
         if common is None:

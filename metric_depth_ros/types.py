@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,31 @@ DISTORTION_MODELS = {
     "plumb_bob": (4, 5),
     "rational_polynomial": (8, 12, 14),
     "equidistant": (4,),
+}
+
+
+class SensorMessage(NamedTuple):
+    """Type of messages that anchors may come from.
+
+    Attributes:
+        ros_type: its name in ROS.
+        model: sensor model of its sources by default.
+        is_picture: whether a calibration belongs to it.
+    """
+
+    ros_type: str
+    model: str
+    is_picture: bool = False
+
+
+# By the name of the type in the settings.
+SENSOR_MESSAGES = {
+    "point_cloud2": SensorMessage("sensor_msgs/msg/PointCloud2", "lidar"),
+    "point_cloud": SensorMessage("sensor_msgs/msg/PointCloud", "lidar"),
+    "laser_scan": SensorMessage("sensor_msgs/msg/LaserScan", "scan_2d"),
+    "range": SensorMessage("sensor_msgs/msg/Range", "range_finder"),
+    "depth_image": SensorMessage("sensor_msgs/msg/Image", "depth_camera", is_picture=True),
+    "compressed_depth": SensorMessage("sensor_msgs/msg/CompressedImage", "depth_camera", is_picture=True),
 }
 
 
@@ -128,12 +153,14 @@ class SourcePoints:
         points: (N, 3) metres in the camera's optical frame at the image's time.
         model: sensor model, which sets what the source's settings leave out; empty: the settings of anchors.
         sigma: (N,) metres, what the messages tell of each point's error, beside the model's; None: nothing.
+        step_m: of the numbers that gave the points' coordinates in their own frame; 0: unknown.
     """
 
     name: str
     points: FloatArray
     model: str = ""
     sigma: FloatArray | None = None
+    step_m: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -288,6 +315,11 @@ class MetricDepth:
     depth: FloatArray
     sigma: FloatArray | None = None
     info: Mapping[str, Any] = field(default_factory=dict)
+
+
+def frame_name(frame: str) -> str:
+    """Name of a frame as tf has it: in ROS 1 a slash may lead it."""
+    return frame.lstrip("/")
 
 
 class TransformSource(Protocol):

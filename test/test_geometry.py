@@ -1,10 +1,13 @@
+import itertools
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metric_depth_ros.anchors import inside_image
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.geometry import (
     Rectifier,
@@ -68,6 +71,18 @@ def test_points_behind_or_not_finite_have_no_pixel():
         uv, _ = project(points, camera)
         assert np.isnan(uv[:3]).any(axis=1).all()
         assert np.isfinite(uv[4]).all()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("size", [1e38, 3e38, 1e300, np.inf])
+@pytest.mark.parametrize("position_m", [(0.0, 0, 0), (-1.0, 2, -3)])
+def test_points_out_of_all_proportion_are_outside_without_a_warning(size, position_m):
+    far = np.array([[size, 1, 1], [1, -size, 1], [size, size, 1], [size, 0, 1e-38], [size, 1, size]])
+    with np.errstate(over="ignore"):
+        kinds = far, far.astype(np.float32)
+    for points, camera in itertools.product(kinds, CAMERAS.values()):
+        uv, _ = project(points, replace(camera, position_m=position_m))
+        assert not inside_image(uv[:3], 640, 480).any()
 
 
 def test_points_beyond_the_fold_of_the_polynomial_do_not_come_back_in():

@@ -84,10 +84,17 @@ def test_camera_info_of_another_size_is_refused(toy_manifest, scene):
         build_pipeline(settings(toy_manifest)).process(dataclasses.replace(sample, camera=other))
 
 
-def test_too_few_anchors_give_no_depth(toy_manifest, scene):
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (2, "2 usable of 2 points, need 3. Check that the cloud covers"),
+        (0, "0 usable of 0 points, need 3. No sensor measured anything"),
+    ],
+)
+def test_too_few_anchors_give_no_depth(toy_manifest, scene, count, words):
     sample, _ = scene
-    few = dataclasses.replace(sample, points_camera=sample.points_camera[:2])
-    with pytest.raises(AnchorError, match="2 usable of 2 points, need 3"):
+    few = dataclasses.replace(sample, points_camera=sample.points_camera[:count])
+    with pytest.raises(AnchorError, match=words):
         build_pipeline(settings(toy_manifest)).process(few)
 
 
@@ -161,6 +168,13 @@ def test_a_frame_that_is_not_optical_gives_no_depth(toy_manifest, scene):
     right = pipeline.process(dataclasses.replace(sample, frame_id="camera_link", points_up=up))
     np.testing.assert_allclose(right.metric.depth, truth, rtol=2e-3)
     assert right.doubts == ()
+
+
+def test_coordinates_too_large_for_their_numbers_are_doubted(toy_manifest, scene):
+    sample, _ = scene
+    coarse = SourcePoints("map", sample.points_camera, step_m=0.5)
+    result = build_pipeline(settings(toy_manifest)).process(dataclasses.replace(sample, sources=(coarse,)))
+    assert ["points of map" in doubt for doubt in result.doubts] == [True]
 
 
 def test_several_sources_give_one_depth_and_are_counted_apart(toy_manifest, scene):

@@ -15,7 +15,7 @@ from metric_depth_ros.bags import BagReader
 from metric_depth_ros.cli.main import main
 from metric_depth_ros.config import Config, from_flat
 from metric_depth_ros.config.parameter_file import load
-from metric_depth_ros.errors import AnchorError
+from metric_depth_ros.errors import AnchorError, InputError
 from metric_depth_ros.evaluation.held_out import held_out_error
 from metric_depth_ros.evaluation.interpolation import interpolate_anchors
 from metric_depth_ros.pipeline import MetricDepthPipeline, build_pipeline
@@ -95,15 +95,35 @@ def test_a_sensor_s_model_beats_the_defaults_of_the_one_topic(
     assert with_model < 0.8 * errors(pipeline, bag, plain, topic)[0]
 
 
-def test_several_sensors_are_no_worse_than_the_best(bag: Path, pipeline: MetricDepthPipeline) -> None:
-    both, lidar = (
+def test_several_sensors_are_better_than_each_alone(bag: Path, pipeline: MetricDepthPipeline) -> None:
+    together, *alone = (
         errors(pipeline, bag, load(RECIPES[0].with_name(f"{name}.yaml")))[0]
-        for name in ("lidar_vio_range", "lidar")
+        for name in ("lidar_vio_range", "lidar", "vio", "range_finder")
     )
-    assert both < 1.1 * lidar
+    assert together < min(alone)
 
 
-def test_without_its_sensor_a_recipe_says_what_is_missing(bag: Path) -> None:
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_without_its_sensor_a_recipe_says_what_is_missing(
+    path: Path, bag: Path, pipeline: MetricDepthPipeline
+) -> None:
+    config = load(path)
+    first, *others = config.sources
+    unplugged = {first: replace(config.sources[first], topic="/unplugged")}
+    reader = BagReader(bag, sources={**config.sources, **unplugged})
+    named = f"source {first}: /unplugged is not in the bag; it has "
+    if not others:
+        with pytest.raises(InputError, match=named), reader:
+            pass
+        return
+    with reader:
+        sample = [outcome for _, outcome in reader.samples(config)][-1]
+        assert [named in reason for reason in reader.skipped] == [True]
+    assert isinstance(sample, Sample), sample
+    assert {*pipeline.with_config(config).process(sample).anchors_by_source} == {*others}
+
+
+def test_one_range_is_too_few_without_the_recipe_s_min_count(bag: Path) -> None:
     config = from_flat({"anchors.sources": ["a"], "sources.a.topic": "/range"})
     with BagReader(bag, sources=config.sources) as reader:
         sample = next(outcome for _, outcome in reader.samples(config))

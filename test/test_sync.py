@@ -294,6 +294,20 @@ def test_sigma_is_zero_for_messages_that_tell_none():
     assert all_points(()).shape == (0, 3)
 
 
+@pytest.mark.parametrize(
+    ("kind", "origin_m", "step_m"),
+    [("f4", 0, 2**-22), ("f4", 5.3e6, 0.5), ("f4", 7e4, 2**-7), ("f8", 5.3e6, 2**-30)],
+)
+def test_sources_tell_the_steps_of_their_numbers(kind, origin_m, step_m):
+    """By most points: a few may be out of all proportion."""
+    points = np.full((250, 3), 2 + origin_m, kind)
+    points[::25] = 1e30
+    source = Source("anchors", "point_cloud2", Config())
+    chosen = [(source, [Cloud(points, "camera", 0)]), (source, [])]
+    full, empty = gather_sources(chosen, "camera", 0, still(), Config(), print)
+    assert (full.step_m, empty.step_m) == (step_m, 0)
+
+
 def test_an_image_waits_for_no_source_that_has_fallen_silent():
     source = Source("vio", "point_cloud2", from_flat(NAMED))
     assert not source.awaits(0)

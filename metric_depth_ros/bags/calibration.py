@@ -11,6 +11,7 @@ import numpy as np
 import yaml
 
 from metric_depth_ros.errors import InputError
+from metric_depth_ros.messages import base_topic, topic_name
 
 _ROI = SimpleNamespace(x_offset=0, y_offset=0, width=0, height=0, do_rectify=False)
 # Keys of ROS' camera_calibration, and of a printed camera_info.
@@ -76,11 +77,9 @@ def _chosen(tree: Mapping[str, Any], image_topic: str) -> Mapping[str, Any]:
     }
     if "intrinsics" in tree:
         cameras = {"": tree}
-    wanted = image_topic.removesuffix("/compressed").strip("/")
-    topics = {
-        name: str(part.get("rostopic", "")).removesuffix("/compressed") for name, part in cameras.items()
-    }
-    own = [name for name, topic in topics.items() if topic.strip("/") == wanted]
+    topics = {name: base_topic(str(part.get("rostopic", ""))) for name, part in cameras.items()}
+    wanted = topic_name(base_topic(image_topic))
+    own = [name for name, topic in topics.items() if topic_name(topic) == wanted]
     if len(own or cameras) != 1:
         listed = ", ".join(f"{name} ({topic or 'without rostopic'})" for name, topic in topics.items())
         raise InputError(

@@ -60,13 +60,23 @@ def _types_of(kind: str, definition: MessageDefinition, ros1: bool) -> Typestore
             types = get_typestore(Stores.EMPTY)
             types.register(_parsed(kind, definition))
             types.get_msgdef(kind)
-            return types
         except Exception as error:  # rosbags' parsers raise their own errors, KeyError and more
             if kind not in _standard(ros1).types:
                 raise ValueError(f"the definition of {kind} in the bag is odd: {error}") from error
+        else:
+            _check_fields(kind, types, ros1)
+            return types
     if kind not in _standard(ros1).types:
         raise ValueError(f"the bag holds no definition of {kind}")
     return _standard(ros1)
+
+
+def _check_fields(kind: str, types: Typestore, ros1: bool) -> None:
+    """Raises ValueError if a definition lacks fields of the standard one, as of another type by that name."""
+    if kind in _standard(ros1).types:
+        own, known = ({name for name, _ in t.get_msgdef(kind).fields} for t in (types, _standard(ros1)))
+        if missing := sorted(known - own):
+            raise ValueError(f"the definition of {kind} in the bag lacks {', '.join(missing)}")
 
 
 def _parsed(kind: str, definition: MessageDefinition) -> Any:

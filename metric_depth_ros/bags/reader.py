@@ -14,8 +14,8 @@ from typing import Any
 from metric_depth_ros import messages
 from metric_depth_ros.bags import topics as kinds
 from metric_depth_ros.bags.calibration import read_calibration
-from metric_depth_ros.bags.sources import choose_anchors, find_sources
-from metric_depth_ros.bags.storage import open_bag, read_messages
+from metric_depth_ros.bags.sources import choose_anchors, find_sources, without_sources
+from metric_depth_ros.bags.storage import open_bag, readable_messages
 from metric_depth_ros.bags.streams import Stamped, Stamps, TopicStream, stamped_messages
 from metric_depth_ros.bags.topics import HELD_OUT, choose_topic, image_type, transform_topics
 from metric_depth_ros.config import Config, SourceConfig
@@ -30,7 +30,7 @@ from metric_depth_ros.sync import (
     points_up,
 )
 from metric_depth_ros.transforms import TransformTree
-from metric_depth_ros.types import Camera, FloatArray, ImageArray, Rectification, Sample
+from metric_depth_ros.types import Camera, FloatArray, ImageArray, Rectification, Sample, frame_name
 
 # Stamp in ns of an image, and its sample or the error that prevented it.
 Outcome = tuple[int, "Sample | MetricDepthError"]
@@ -104,18 +104,20 @@ class BagReader:
             self.sources = find_sources(self._named_sources, topics, self.skipped)
         elif chosen := choose_anchors(asked["anchors"], topics, needed=self._needs_points):
             self.sources = {"anchors": chosen}
-        measured = {topic for topic, _ in self.sources.values()} if asked["image"] is None else set()
-        pictures = {topic: found for topic, found in topics.items() if topic not in measured}
+        pictures = topics if asked["image"] is not None else without_sources(topics, self.sources)
         kind = image_type(self._transport, asked["image"], pictures)
         self._compressed = kind == kinds.COMPRESSED_IMAGE
         self.image_topic = choose_topic("image", asked["image"], kind, pictures)
-        near = self.image_topic.removesuffix("/compressed")
         self.camera_info_topic: str | None = None
         if self._calibration_file is not None:
             self._calibration = read_calibration(self._calibration_file, self.image_topic)
         else:
             self.camera_info_topic = choose_topic(
-                "camera_info", asked["camera_info"], kinds.CAMERA_INFO, topics, near=near
+                "camera_info",
+                asked["camera_info"],
+                kinds.CAMERA_INFO,
+                topics,
+                beside=messages.camera_info_beside(self.image_topic),
             )
         self.held_out_topic = self._find_held_out(topics)
         self.image_count = bag.count(self.image_topic)
@@ -145,8 +147,11 @@ class BagReader:
         if not chosen and len(parts) > 1:
             self._tf_hint = " If it is one part of the recording in its folder, run on the folder."
         for topic, static in chosen.items():
-            for recorded_ns, message in read_messages(self.path, topic):
-                self._add_transforms(message, recorded_ns, static=static)
+            for recorded_ns, message in readable_messages(self.path, topic):
+                if isinstance(message, InputError):
+                    self.skipped[str(message)] += 1
+                else:
+                    self._add_transforms(message, recorded_ns, static=static)
 
     def _add_transforms(self, message: Any, recorded_ns: int, *, static: bool) -> None:
         for stamped in message.transforms:
@@ -226,6 +231,8 @@ class BagReader:
             "stereo_offset": config.input.stereo_offset,
         }
         camera = messages.read_camera(info, rectified=rectified, **told)
+        if note := messages.offset_left_out(info, config.input.stereo_offset):
+            self.skipped[note] += 1
         return pixels, camera, None if rectified else messages.read_rectification(info, **told)
 
     def _sample(
@@ -298,7 +305,7 @@ class BagReader:
     def _depth_infos(self, name: str, topic: str) -> TopicStream | None:
         """Calibrations of a depth image; None if the bag has none."""
         own = self._named_sources.get(name, SourceConfig()).camera_info
-        info_topic = "/" + (own or messages.camera_info_beside(topic)).strip("/")
+        info_topic = messages.topic_name(own or messages.camera_info_beside(topic))
         return self._stream(info_topic) if self._topics.get(info_topic) == kinds.CAMERA_INFO else None
 
 
@@ -407,7 +414,7 @@ class _Companions:
 
     def of_frame(self, image: _Image) -> Any:
         """The newest message before the image with the same frame, else the first one after it, or None."""
-        frame = messages.frame_id(image.message).lstrip("/")
+        frame = frame_name(messages.frame_id(image.message))
         older = [*reversed(self._recent), *filter(None, [self._stream.upcoming])]
-        found = (one.message for one in older if messages.frame_id(one.message).lstrip("/") == frame)
+        found = (one.message for one in older if frame_name(messages.frame_id(one.message)) == frame)
         return next(found, None)

@@ -9,10 +9,11 @@ from metric_depth_ros.bags import topics as kinds
 from metric_depth_ros.bags.topics import choose_topic
 from metric_depth_ros.config import SourceConfig
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.messages import SENSOR_TYPES, sensor_type, wrong_type
+from metric_depth_ros.messages import sensor_type, topic_name, wrong_type
+from metric_depth_ros.types import SENSOR_MESSAGES
 
 # What is taken for anchors if the bag has no PointCloud2. A depth image must be named: it may be the truth.
-_OTHERS = [SENSOR_TYPES[kind] for kind in ("point_cloud", "laser_scan", "range")]
+_OTHERS = {m.ros_type for m in SENSOR_MESSAGES.values() if not m.is_picture} - {kinds.POINT_CLOUD}
 
 
 def choose_anchors(asked: str | None, topics: Mapping[str, str], *, needed: bool) -> tuple[str, str] | None:
@@ -24,7 +25,7 @@ def choose_anchors(asked: str | None, topics: Mapping[str, str], *, needed: bool
     Raises:
         InputError: no such topic, or several to choose from.
     """
-    named = "/" + ("anchors" if asked is None else asked).strip("/")
+    named = topic_name("anchors" if asked is None else asked)
     if (kind := sensor_type(topics.get(named, ""))) is not None:
         return named, kind
     others = sorted(topic for topic, found in topics.items() if found in _OTHERS)
@@ -53,7 +54,7 @@ def find_sources(
     """
     found = {}
     for name, source in sources.items():
-        topic = "/" + source.topic.strip("/")
+        topic = topic_name(source.topic)
         if topic not in topics:
             skipped[f"source {name}: {topic} is not in the bag; it has {', '.join(sorted(topics))}."] += 1
             continue
@@ -65,3 +66,21 @@ def find_sources(
     if not found:
         raise InputError(f"bag: {'; '.join(skipped)} Set their topics to those of the bag.")
     return found
+
+
+def without_sources(topics: Mapping[str, str], sources: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    """Topics that no source has, from which the camera's is chosen.
+
+    Raises:
+        InputError: the bag has no images but those of sources.
+    """
+    measured = {topic: name for name, (topic, _) in sources.items()}
+    left = {topic: kind for topic, kind in topics.items() if topic not in measured}
+    images = [topic for topic in measured if topics[topic] in kinds.PICTURES]
+    if images and not kinds.PICTURES & {*left.values()}:
+        topic = images[0]
+        raise InputError(
+            f"bag: {topic} has the only images, and {measured[topic]} uses them for anchors; needed those "
+            "of the camera, too. Name a topic of depth for the anchors, or the camera's with --image."
+        )
+    return left

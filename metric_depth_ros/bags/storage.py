@@ -20,6 +20,10 @@ from metric_depth_ros.errors import InputError
 from metric_depth_ros.messages import read_depth, stamp_ns
 from metric_depth_ros.types import FloatArray
 
+_REPAIR = (
+    "needed a whole bag. Repair it with `mcap recover`, `ros2 bag reindex` or `rosbag reindex`, or record it "
+    "again."
+)
 SUFFIXES = (".bag", ".mcap", ".db3")
 
 
@@ -140,16 +144,32 @@ def open_bag(path: Path) -> Iterator[Bag]:
 def read_messages(path: Path, topic: str) -> Iterator[tuple[int, Any]]:
     """Yields (recorded_ns, message) of one topic, in recorded order.
 
+    Raises:
+        InputError: as ``open_bag``, or damage is found while reading.
+    """
+    for recorded_ns, message in readable_messages(path, topic):
+        if isinstance(message, InputError):
+            raise message
+        yield recorded_ns, message
+
+
+def readable_messages(path: Path, topic: str) -> Iterator[tuple[int, Any]]:
+    """As ``read_messages``, but yields an InputError instead of a message that cannot be read.
+
     Every call opens the bag again: a file has one position, so two topics read in turn from one file would
     disturb each other.
 
     Raises:
-        InputError: as ``open_bag``, or damage is found while reading.
+        InputError: as ``open_bag``, or the bag itself is damaged.
     """
     with open_bag(path) as bag:
         own = [c for c in bag.connections if (c.topic, c.msgtype) == (topic, bag.topics.get(topic))]
         for connection, recorded_ns, raw in bag.messages(own):
-            yield recorded_ns, bag.deserialize(connection, raw)
+            try:
+                message = bag.deserialize(connection, raw)
+            except InputError as error:
+                message = error
+            yield recorded_ns, message
 
 
 def read_depths(path: Path, topic: str) -> dict[int, FloatArray]:
@@ -188,8 +208,10 @@ def _damage_named(path: Path, topic: str = "") -> Iterator[None]:
         yield
     except Exception as error:
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        where = f"{path}: {topic}" if topic else f"{path}:"
-        raise InputError(
-            f"bag {where} cannot be read ({reason}); needed a whole bag. "
-            "Repair it with `mcap recover`, `ros2 bag reindex` or `rosbag reindex`, or record it again."
-        ) from error
+        where, fix = f"{path}:", _REPAIR
+        if topic:
+            where, fix = (
+                f"{path}: a message on {topic}",
+                "needed a whole one of its type. Check its publisher.",
+            )
+        raise InputError(f"bag {where} cannot be read ({reason}); {fix}") from error

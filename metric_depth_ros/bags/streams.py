@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from metric_depth_ros.bags.storage import read_messages
+from metric_depth_ros.bags.storage import readable_messages
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.messages import stamp_ns
 from metric_depth_ros.sync import StampGuard, jumps_back
@@ -34,17 +34,20 @@ class Stamped:
 def stamped_messages(
     path: Path, topic: str, stamps: Stamps, stamp_of: Callable[[Any], int] = stamp_ns
 ) -> Iterator[Stamped | InputError]:
-    """Yields a topic's messages in recorded order; instead of one with a wrong stamp an error that names it.
+    """Yields a topic's messages in recorded order; an error that names it instead of one of no use.
 
-    A stamp is wrong if ``stamp_of`` refuses it, or if it alone is far from those around it. Times of
-    recording are never wrong.
+    That is one that cannot be read, or with a wrong stamp: ``stamp_of`` refuses it, or it alone is far from
+    those around it. Times of recording are never wrong.
 
     Raises:
         InputError: the bag is damaged.
     """
     guard: StampGuard[Stamped] = StampGuard(first_too=True)
     slip = InputError(f"{topic}: a stamp far from those around it. Check the clock of its driver.")
-    for recorded_ns, message in read_messages(path, topic):
+    for recorded_ns, message in readable_messages(path, topic):
+        if isinstance(message, InputError):
+            yield message
+            continue
         if stamps == "recorded":
             yield Stamped(message, recorded_ns, recorded_ns)
             continue

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from metric_depth_ros.errors import InputError
+from metric_depth_ros.messages import last_two_parts, topic_name
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+PICTURES = frozenset((IMAGE, COMPRESSED_IMAGE))
 POINT_CLOUD = "sensor_msgs/msg/PointCloud2"
 TF = ("tf2_msgs/msg/TFMessage", "tf/msg/tfMessage")
 
@@ -20,19 +22,19 @@ _VIDEO = ("FFMPEGPacket", "CompressedVideo")
 
 
 def choose_topic(
-    name: str, asked: str | None, kind: str, topics: Mapping[str, str], *, near: str | None = None
+    name: str, asked: str | None, kind: str, topics: Mapping[str, str], *, beside: str | None = None
 ) -> str:
     """Chooses a bag's topic for one input.
 
-    A topic that the user names must exist. Otherwise: ``/name``; else the one beside ``near`` (as
-    drivers publish /camera/camera_info beside /camera/image); else the only one of its type.
+    A topic that the user names must exist. Otherwise: ``/name``; else ``beside``; else the only one of its
+    type.
 
     Args:
         name: the input's relative name in the node: image, camera_info or anchors.
         asked: what the user named, or None.
         kind: the message type that is needed.
         topics: the bag's topics, name -> message type.
-        near: topic whose neighbour is preferred if there are several.
+        beside: topic that is preferred if there are several.
 
     Raises:
         InputError: no such topic, one of another type, or several to choose from.
@@ -44,8 +46,7 @@ def choose_topic(
     candidates = [topic for topic in candidates if topic not in held_out]
     if name == "image":
         candidates = [topic for topic in candidates if is_picture(topic)]
-    guesses = [f"/{name}"] + ([f"{near.rsplit('/', 1)[0]}/{name}"] if near else [])
-    for guess in guesses:
+    for guess in (f"/{name}", beside):
         if guess in candidates:
             return guess
     if len(candidates) == 1:
@@ -55,9 +56,9 @@ def choose_topic(
             f"bag: {len(candidates)} topics could be {name}: {', '.join(candidates)}. "
             f"Choose one with {_flag(name)}."
         )
-    others = " Depth and labels are no camera's; choose one with --image." if name == "image" else ""
     raise InputError(
-        f"bag: no topic for {name}; needed {kind}, found {_listed(topics)}.{_hint(kind, topics) or others}"
+        f"bag: no topic for {name}; needed {kind}, found {_listed(topics)}."
+        f"{_hint(kind, topics) or _others(name, topics)}"
     )
 
 
@@ -82,8 +83,8 @@ def transform_topics(
         space = "" if "" in spaces else next(iter(spaces), "")
         wanted = {f"{space}/tf": False, f"{space}/tf_static": True}
         return {topic: static for topic, static in wanted.items() if topic in known}
-    moving = "/" + (asked or "tf").strip("/")
-    static = "/" + (asked_static or f"{moving}_static").strip("/")
+    moving = topic_name(asked or "tf")
+    static = topic_name(asked_static or f"{moving}_static")
     named = {topic for topic, given in ((moving, asked), (static, asked_static)) if given is not None}
     if not known & {moving, static} or (len(named) == 2 and not named <= known):
         raise InputError(
@@ -95,8 +96,8 @@ def transform_topics(
 
 def is_picture(topic: str) -> bool:
     """Whether a topic of images is a camera's by its name: not depth, disparity or labels."""
-    last_two = topic.removesuffix("/compressed").lower().split("/")[-2:]
-    return not any(other in name for other in _NO_PICTURES for name in last_two)
+    name = last_two_parts(topic).lower()
+    return not any(other in name for other in _NO_PICTURES)
 
 
 def image_type(transport: str, asked: str | None, topics: Mapping[str, str]) -> str:
@@ -109,12 +110,12 @@ def image_type(transport: str, asked: str | None, topics: Mapping[str, str]) -> 
     if asked is None:
         raw = any(kind == IMAGE and is_picture(topic) for topic, kind in topics.items())
     else:
-        raw = topics.get("/" + asked.strip("/")) == IMAGE
+        raw = topics.get(topic_name(asked)) == IMAGE
     return COMPRESSED_IMAGE if not raw and COMPRESSED_IMAGE in topics.values() else IMAGE
 
 
 def _asked_topic(name: str, asked: str, kind: str, topics: Mapping[str, str], candidates: list[str]) -> str:
-    topic = "/" + asked.strip("/")
+    topic = topic_name(asked)
     if kind == COMPRESSED_IMAGE and topic not in candidates:
         topic += "/compressed"  # the base topic may be named, as with image_transport
     if topic in candidates:
@@ -124,6 +125,18 @@ def _asked_topic(name: str, asked: str, kind: str, topics: Mapping[str, str], ca
         f"bag: {name} was to be {topic}, but {found}; needed {kind}: {', '.join(candidates) or 'none there'}."
         f"{_hint(kind, topics)}"
     )
+
+
+def _others(name: str, topics: Mapping[str, str]) -> str:
+    """What could serve as an input, but is never chosen unasked."""
+    if name == "image":
+        return " Depth and labels are no camera's; choose one with --image."
+    depth = sorted(
+        t for t, kind in topics.items() if kind in PICTURES and "depth" in last_two_parts(t).lower()
+    )
+    if name != "anchors" or not depth:
+        return ""
+    return f" Depth images can be anchors, if they are not the truth: --anchors {' or '.join(depth)}."
 
 
 def _flag(name: str) -> str:

@@ -6,9 +6,9 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from metric_depth_ros.bags import BagReader, BagWriter, Outcome, is_bag
 from metric_depth_ros.cli.parsing import remapped
-from metric_depth_ros.config import CloudConfig, Config
+from metric_depth_ros.config import CloudConfig, Config, SourceConfig
 from metric_depth_ros.datasets import open_dataset
 from metric_depth_ros.drawing.pictures import Range, depth_range, draw_sheet
 from metric_depth_ros.errors import InputError, MetricDepthError
@@ -98,8 +98,8 @@ def _result(
 
 
 @dataclass(frozen=True)
-class Source:
-    """Samples to process: their number, the samples, counts of skipped messages by reason, images' topic."""
+class Samples:
+    """What is processed: number of images, samples, counts of skipped messages by reason, images' topic."""
 
     count: int
     outcomes: Iterator[Outcome]
@@ -108,7 +108,7 @@ class Source:
 
 
 @contextmanager
-def open_source(args: argparse.Namespace, config: Config) -> Iterator[Source]:
+def open_source(args: argparse.Namespace, config: Config) -> Iterator[Samples]:
     """The samples of a bag or of a folder of frames. Raises InputError."""
     if args.source.is_dir() and not is_bag(args.source):
         yield _folder_source(args, config)
@@ -117,28 +117,34 @@ def open_source(args: argparse.Namespace, config: Config) -> Iterator[Source]:
         raise InputError(
             "run: --hold-out and --anchor-count are for folders; a bag's points are taken as they are."
         )
-    if args.anchors is not None and config.sources:
+    topics, sources = _topics(args, config.sources)
+    if "anchors" in topics and sources and "anchors" not in _names_of(config.sources):
         raise InputError(
-            f"run: --anchors {args.anchors}, but anchors.sources names {', '.join(config.sources)}. "
+            f"run: anchors on {topics['anchors']}, but anchors.sources names {', '.join(sources)}. "
             "Leave out one of the two."
         )
     with BagReader(
         args.source,
-        **_topics(args),
+        **topics,
         image_transport=config.input.image_transport,
         needs_points=config.anchors.min_count > 0,
         calibration=args.calibration,
         stamps=args.stamps,
-        sources=config.sources,
+        sources=sources,
     ) as reader:
         note = findings.taken_as_rectified(config.input.rectification, reader.image_topic)
         if note is not None:
             print(f"metric_depth: {note}", file=sys.stderr)
-        yield Source(reader.image_count, reader.samples(config), reader.skipped, reader.image_topic)
+        yield Samples(reader.image_count, reader.samples(config), reader.skipped, reader.image_topic)
 
 
-def _topics(args: argparse.Namespace) -> dict[str, str]:
-    """Topics that the command line names, by the reader's names; a flag beats --remap. Raises InputError."""
+def _topics(
+    args: argparse.Namespace, sources: Mapping[str, SourceConfig]
+) -> tuple[dict[str, str], dict[str, SourceConfig]]:
+    """Topics that the command line names, by the reader's names, and the sources as it remaps them.
+
+    A flag beats --remap. Raises InputError for names of no topic.
+    """
     flags = {
         "image": args.image,
         "camera_info": args.camera_info,
@@ -149,11 +155,31 @@ def _topics(args: argparse.Namespace) -> dict[str, str]:
         "tf_static": None,
     }
     named = {name: topic for name, topic in flags.items() if topic is not None}
-    return remapped(args.remap, flags) | named
+    remaps = remapped(args.remap, [*flags, *_names_of(sources)])
+    topics = {name: topic for name, topic in remaps.items() if name in flags} | named
+
+    def now(topic: str) -> str:
+        return remaps.get(topic.strip("/"), topic)
+
+    return topics, {
+        name: replace(source, topic=now(source.topic), camera_info=now(source.camera_info))
+        for name, source in sources.items()
+    }
 
 
-def _folder_source(args: argparse.Namespace, config: Config) -> Source:
-    given = [*_topics(args), *(["calibration"] if args.calibration else [])]
+def _names_of(sources: Mapping[str, SourceConfig]) -> list[str]:
+    """Names of all topics of sources, as --remap knows them."""
+    topics = (topic for source in sources.values() for topic in (source.topic, source.camera_info))
+    return [topic.strip("/") for topic in topics if topic]
+
+
+def _folder_source(args: argparse.Namespace, config: Config) -> Samples:
+    topics, sources = _topics(args, config.sources)
+    given = [
+        *topics,
+        *(["calibration"] if args.calibration else []),
+        *(["anchors.sources"] if sources else []),
+    ]
     given += [] if args.stamps == "header" else ["stamps"]
     if given:
         raise InputError(
@@ -176,7 +202,7 @@ def _folder_source(args: argparse.Namespace, config: Config) -> Source:
             else:
                 yield folder.stamp_ns(index), sample
 
-    return Source(len(folder), outcomes())
+    return Samples(len(folder), outcomes())
 
 
 # ---- out -------------------------------------------------------------------------------------

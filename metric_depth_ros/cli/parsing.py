@@ -46,10 +46,22 @@ def typed(name: str, text: str) -> Any:
     setting = find_setting(name)
     default = setting.default if setting else ""
     try:
-        if default == []:
-            return [part.strip() for part in text.strip("[]").split(",") if part.strip()]
         if isinstance(default, list):
-            return [float(part) for part in text.strip("[]").split(",")]
+            parts = _parts(text)
+            return [float(part) for part in parts] if default else parts
         return type(default)(text)
     except ValueError:
         return text
+
+
+def _parts(text: str) -> list[str]:
+    """Parts of a list as YAML writes it, with or without brackets and quotes. Raises ValueError."""
+    import yaml
+
+    try:
+        parts = yaml.load(text if text.startswith("[") else f"[{text}]", yaml.BaseLoader)
+    except yaml.YAMLError as error:
+        raise ValueError(text) from error
+    if not (isinstance(parts, list) and all(isinstance(part, str) for part in parts)):
+        raise ValueError(text)
+    return parts

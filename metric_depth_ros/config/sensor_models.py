@@ -8,6 +8,7 @@ from typing import Any
 
 from metric_depth_ros.config.settings import AnchorsConfig, Config, SyncConfig
 from metric_depth_ros.config.sources import SourceConfig
+from metric_depth_ros.types import SENSOR_MESSAGES
 
 
 @dataclass(frozen=True)
@@ -49,14 +50,6 @@ MODELS: Mapping[str, SensorModel] = {
     # What hides its line of points lies above and below it.
     "scan_2d": SensorModel(occlusion=False, z_up=True),
 }
-_OF_TYPE = {
-    "point_cloud2": "lidar",
-    "point_cloud": "lidar",
-    "laser_scan": "scan_2d",
-    "range": "range_finder",
-    "depth_image": "depth_camera",
-    "compressed_depth": "depth_camera",
-}
 
 
 def model_of(config: Config, name: str, kind: str) -> str:
@@ -64,7 +57,7 @@ def model_of(config: Config, name: str, kind: str) -> str:
     if name not in config.sources:
         return ""
     model = config.sources[name].model
-    return _OF_TYPE[kind] if model == "auto" else model
+    return SENSOR_MESSAGES[kind].model if model == "auto" else model
 
 
 def sync_of(config: Config, name: str, model: str) -> SyncConfig:

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 
 from metric_depth_ros.config.option import option
 from metric_depth_ros.errors import ConfigError
+from metric_depth_ros.types import SENSOR_MESSAGES
 
-SOURCE_TYPES = (
-    "auto", "point_cloud2", "point_cloud", "laser_scan", "range", "depth_image", "compressed_depth",
-)  # fmt: skip
+SOURCE_TYPES = ("auto", *SENSOR_MESSAGES)
 SENSOR_MODELS = ("auto", "lidar", "vio", "radar", "range_finder", "depth_camera", "scan_2d")
 _TOPIC = r"((~/|/)?[A-Za-z_]\w*(/[A-Za-z_]\w*)*)?"
 # Value of a number that the sensor's model sets.

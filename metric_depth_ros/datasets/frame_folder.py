@@ -194,7 +194,7 @@ def _read_depth(path: Path, entry: dict[str, Any], image: ImageArray, where: str
 
 
 def _read_points(path: Path, entry: dict[str, Any], where: str) -> FloatArray:
-    """Points (N, 3) float32 in metres; other columns are left out."""
+    """Points (N, 3) in metres, as of ``read_point_file``."""
     columns = entry.get("points_columns")
     if columns is not None and not (type(columns) is int and columns >= 3):
         raise InputError(f"{where}: points_columns {columns!r}; needed a whole number, 3 or more.")

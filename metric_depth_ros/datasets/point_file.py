@@ -20,7 +20,7 @@ _LOOKED_AT, _LEAST_ROWS = 2_000, 50
 
 
 def read_point_file(path: Path, columns: int | None = None) -> FloatArray:
-    """Points (N, 3) float32 in metres; other columns are left out.
+    """Points (N, 3) in metres, float32 or, if they are stored more finely, float64; no other columns.
 
     Args:
         columns: of raw float32; None: 5 in a .pcd.bin (nuScenes), else 4.
@@ -87,10 +87,14 @@ def _xyz(table: Array) -> FloatArray:
     if names is not None:
         if not {"x", "y", "z"} <= set(names):
             raise ValueError(f"fields {', '.join(names)}")
-        return np.stack([table[axis].ravel().astype(np.float32) for axis in "xyz"], axis=1)
-    if table.ndim != 2 or table.shape[1] < 3 or table.dtype.kind not in "fiu":
+        columns = [table[axis].ravel() for axis in "xyz"]
+    elif table.ndim != 2 or table.shape[1] < 3 or table.dtype.kind not in "fiu":
         raise ValueError(f"shape {table.shape} of {table.dtype}")
-    return np.ascontiguousarray(table[:, :3], np.float32)
+    else:
+        columns = list(table.T[:3])
+    # What float32 cannot hold, as UTM coordinates, stays as fine as it is until it is in the camera's frame.
+    fits = np.result_type(np.float32, *columns) == np.float32
+    return np.stack(columns, axis=1).astype(np.float32 if fits else np.float64)
 
 
 def _pcd(data: bytes) -> Array:

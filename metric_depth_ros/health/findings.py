@@ -15,7 +15,7 @@ from metric_depth_ros.anchors import in_same_places, inside_image
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.geometry import project
 from metric_depth_ros.messages import is_named_rectified
-from metric_depth_ros.types import Anchors, Camera, FloatArray
+from metric_depth_ros.types import Anchors, Camera, FloatArray, SourcePoints
 
 # Points that are looked at, evenly spaced in their order.
 _LOOKED_AT = 2000
@@ -37,6 +37,8 @@ _NEARLY_ALL = 0.9
 # Sources are compared in at least so many places; so much may their logarithms of depth differ.
 _FEW_PLACES = 5
 _DIFFERENT = 0.1
+# Coordinates are too coarse in larger steps: float32 beyond 65 km.
+_COARSE_M = 0.007
 
 
 def refuse(finding: str | None) -> None:
@@ -156,6 +158,16 @@ def _contradict(one: tuple[str, Anchors], other: tuple[str, Anchors], camera: Ca
         f"sources {one[0]} and {other[0]}: {one[0]} is {np.exp(ratio):.3g} times as deep as {other[0]} in "
         f"{len(a)} places that both see; needed the same depth. One of them is wrong: compare their units, "
         "transforms and time offsets, or leave one out of anchors.sources."
+    )
+
+
+def too_coarse(source: SourcePoints) -> str | None:
+    """That coordinates are too large for their numbers, as those of UTM for float32."""
+    if source.step_m < _COARSE_M:
+        return None
+    return (
+        f"points of {source.name}: coordinates so large that float32 has steps of {source.step_m:.1g} m; "
+        "depth is wrong by as much. Publish them as FLOAT64, or in a frame with its origin near the robot."
     )
 
 

@@ -7,13 +7,16 @@ and the bag writer into those of rosbags.
 """
 
 from metric_depth_ros.messages.calibrations import Calibrations
-from metric_depth_ros.messages.cameras import camera_info_fields, read_camera, read_rectification
+from metric_depth_ros.messages.cameras import (
+    camera_info_fields,
+    offset_left_out,
+    read_camera,
+    read_rectification,
+)
 from metric_depth_ros.messages.clouds import cloud_fields, points_fields, read_grid, read_points
 from metric_depth_ros.messages.depth_images import CameraOf
 from metric_depth_ros.messages.headers import (
     frame_id,
-    is_named_rectified,
-    is_rectified,
     read_transform,
     read_transforms,
     stamp_ns,
@@ -30,10 +33,17 @@ from metric_depth_ros.messages.images import (
     read_image,
     read_labels,
 )
+from metric_depth_ros.messages.names import (
+    base_topic,
+    camera_info_beside,
+    is_named_rectified,
+    is_rectified,
+    last_two_parts,
+    topic_name,
+)
 from metric_depth_ros.messages.sensors import (
     NEED_CAMERA,
     SENSOR_TYPES,
-    camera_info_beside,
     read_cloud,
     read_depth_camera,
     sensor_type,
@@ -47,6 +57,7 @@ __all__ = [
     "Calibrations",
     "CameraOf",
     "Stretch",
+    "base_topic",
     "camera_info_beside",
     "camera_info_fields",
     "cloud_fields",
@@ -56,6 +67,8 @@ __all__ = [
     "is_named_rectified",
     "is_rectified",
     "knows_encoding",
+    "last_two_parts",
+    "offset_left_out",
     "points_fields",
     "read_camera",
     "read_cloud",
@@ -72,5 +85,6 @@ __all__ = [
     "sensor_type",
     "stamp_ns",
     "time_of_capture_ns",
+    "topic_name",
     "wrong_type",
 ]

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from metric_depth_ros.messages.headers import frame_id, stamp_ns
+from metric_depth_ros.types import frame_name
 
 
 def _nearest(candidates: Iterable[Any], stamp: int, slop_ns: int) -> Any:
@@ -46,7 +47,7 @@ class Calibrations:
         """Adds one. Raises InputError if its stamp is negative."""
         stamp = stamp_ns(info)
         self._recent.append(info)
-        self._of_frame[frame_id(info).lstrip("/")] = info
+        self._of_frame[frame_name(frame_id(info))] = info
         if self._image is not None and abs(stamp - stamp_ns(self._image)) <= self._slop_ns:
             self.come_with_images = True
 
@@ -60,7 +61,7 @@ class Calibrations:
 
     def of_frame(self, image: Any) -> Any:
         """The newest of the image's frame, or None."""
-        return self._of_frame.get(frame_id(image).lstrip("/"))
+        return self._of_frame.get(frame_name(frame_id(image)))
 
     def forget_after(self, stamp: int) -> None:
         """After a jump back in time, none newer than ``stamp``, ns, is an image's own; calibrations hold."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from metric_depth_ros.errors import InputError
+from metric_depth_ros.messages.names import words_of
 from metric_depth_ros.types import DISTORTION_MODELS, Camera, FloatArray, Rectification
 
 # Names of the distortion models of sensor_msgs/CameraInfo and of calibration tools.
@@ -20,8 +22,8 @@ _MODELS = {
     "none": ("", "none", "pinhole", "perspective", "rectilinear", "undistorted", "rectified"),
 }  # fmt: skip
 _MODEL_OF = {alias: model for model, aliases in _MODELS.items() for alias in aliases}
-# Frames with these words are a right camera's own; its offset is in tf.
-_RIGHT = ("right", "infra2")
+# Frames with such a word are a right camera's own; its offset is in tf.
+_RIGHT = re.compile(r"right.*|infra2")
 
 
 def read_camera(
@@ -90,12 +92,40 @@ def read_rectification(
             f"camera_info: P {P.ravel()}; needed positive focal lengths and a last row of 0 0 1. "
             "Correct the calibration."
         )
-    x, y = -P[0, 3] / P[0, 0], -P[1, 3] / P[1, 1]
-    frame = str(getattr(getattr(message, "header", None), "frame_id", "")).lower()
-    is_right = P[2, 3] == 0 and x >= 0 and y >= 0 and not any(word in frame for word in _RIGHT)
-    if stereo_offset == "ignore" or (stereo_offset == "auto" and not is_right):
-        x = y = 0.0
-    return Rectification(_view(message, image_size)[2] @ P[:, :3], R, (float(x), float(y), 0.0))
+    by_name = stereo_offset == "auto" and _places_right(P) and not _frame_is_right(message)
+    position_m = (*_offset(P), 0.0) if by_name or stereo_offset == "use" else (0.0, 0.0, 0.0)
+    return Rectification(_view(message, image_size)[2] @ P[:, :3], R, position_m)
+
+
+def offset_left_out(message: Any, stereo_offset: str) -> str | None:
+    """That the offset of a right camera in P is not used because of its frame's name; None: no such case.
+
+    ``message`` is a CameraInfo that ``read_camera`` has read.
+    """
+    P = _matrix(message, "p", 3, 4)
+    if stereo_offset != "auto" or not P.any() or not _places_right(P) or not _frame_is_right(message):
+        return None
+    return (
+        f"camera_info: P places the camera {max(_offset(P)):.3g} m beside its frame, but "
+        f"{message.header.frame_id!r} has the name of a right camera's own frame: the offset is left out. If "
+        "tf lacks it, set input.stereo_offset: use; if tf has it, ignore."
+    )
+
+
+def _offset(P: FloatArray) -> tuple[float, float]:
+    """Position (x, y) in metres of the camera of P (3, 4) in its frame."""
+    return float(-P[0, 3] / P[0, 0]), float(-P[1, 3] / P[1, 1])
+
+
+def _places_right(P: FloatArray) -> bool:
+    """Whether P (3, 4) places a right or lower camera; the last row of KITTI's P tells that it does not."""
+    return P[2, 3] == 0 and min(_offset(P)) >= 0 < max(_offset(P))
+
+
+def _frame_is_right(message: Any) -> bool:
+    """Whether the frame of a message has the name of a right camera's own."""
+    frame = str(getattr(getattr(message, "header", None), "frame_id", ""))
+    return any(_RIGHT.fullmatch(word) for word in words_of(frame))
 
 
 def camera_info_fields(camera: Camera) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Converts sensor_msgs/PointCloud2 to arrays and back."""
+"""Converts sensor_msgs/PointCloud2, and PointCloud of ROS 1, to arrays, and arrays to PointCloud2."""
 
 from __future__ import annotations
 
@@ -26,7 +26,17 @@ def read_points(message: Any) -> FloatArray:
     Raises:
         InputError: as ``read_grid``.
     """
-    points = read_grid(message).reshape(-1, 3)
+    return _measured(read_grid(message).reshape(-1, 3))
+
+
+def read_point_cloud1(message: Any) -> FloatArray:
+    """Points (N, 3) float32 that a sensor_msgs/PointCloud measured, as of ``read_points``."""
+    points = [(p.x, p.y, p.z) for p in message.points]
+    return _measured(np.array(points, np.float32).reshape(-1, 3))
+
+
+def _measured(points: FloatArray) -> FloatArray:
+    """Those of the points (N, 3) that are finite and not at exactly 0, 0, 0."""
     x, y, z = np.abs(points.T)  # NumPy is many times slower along rows of three
     with np.errstate(over="ignore"):
         size = x + y + z
@@ -163,16 +173,17 @@ def _packed_rgb(image: ImageArray) -> FloatArray:
 
 
 def points_fields(points: FloatArray, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Fields of an unorganised sensor_msgs/PointCloud2: float32 x, y, z, then ``extra`` by name.
+    """Fields of an unorganised sensor_msgs/PointCloud2: x, y, z, then ``extra`` by name.
 
     Args:
-        points: (N, 3) metres; NaN and Inf are kept.
+        points: (N, 3) metres; NaN and Inf are kept. They are written as float64 if they are that, else as
+            float32.
         extra: further fields, (N,) each, of any type that PointField knows.
 
     Raises:
         InputError: a wrong shape, or a type that PointField does not know.
     """
-    points = np.asarray(points, "<f4")
+    points = np.asarray(points, "<f8" if np.asarray(points).dtype == np.float64 else "<f4")
     columns = {name: np.asarray(values) for name, values in (extra or {}).items()}
     if points.ndim != 2 or points.shape[1] != 3 or any(c.shape != points.shape[:1] for c in columns.values()):
         shapes = {"points": points.shape, **{name: c.shape for name, c in columns.items()}}

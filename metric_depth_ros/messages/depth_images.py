@@ -11,14 +11,13 @@ import numpy as np
 
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.geometry import pixel_rays
-from metric_depth_ros.messages.images import data_bytes, pixel_view
+from metric_depth_ros.messages.images import data_bytes, depth_encoding, depth_in_metres, depth_view
 from metric_depth_ros.types import Array, Camera, FloatArray
 
 # Pixels taken of a depth image, evenly spaced: about one per 8x8 square at VGA, as many as anchors need.
 _SAMPLES = 4800
 # Camera of an image by its width and height.
 CameraOf = Callable[[tuple[int, int]], Camera]
-_KINDS = {"16UC1": "u2", "mono16": "u2", "32FC1": "f4"}
 _PNG = b"\x89PNG"
 # Compressed depth begins with a format number and two parameters of the quantisation.
 _HEADER = np.dtype([("format", "<i4"), ("scale", "<f4"), ("shift", "<f4")])
@@ -27,23 +26,15 @@ _HEADER = np.dtype([("format", "<i4"), ("scale", "<f4"), ("shift", "<f4")])
 def read_depth_points(message: Any, camera_of: CameraOf) -> FloatArray:
     """Points (N, 3) float32 in the depth camera's optical frame, of evenly spaced pixels of a depth image.
 
-    About 4800 pixels are taken, those without depth (0, 65535, not finite, not positive) left out. The
-    image is 16UC1 (or mono16) in millimetres, or 32FC1 in metres.
+    About 4800 pixels are taken, those without depth left out (``depth_in_metres``).
 
     Args:
         camera_of: calibration of this image, which may differ from that of any other.
 
     Raises:
-        InputError: another encoding or size, an unusable calibration, or the data is too short for size and
-            step.
+        InputError: as ``depth_view``, another size, or an unusable calibration.
     """
-    kind = _KINDS.get(message.encoding)
-    if kind is None:
-        raise InputError(
-            f"depth image: encoding {message.encoding!r}; needed 16UC1 (millimetres) or 32FC1 (metres). "
-            "Check that the topic has depth, not colours."
-        )
-    return _points(_as_metres, pixel_view(message, kind, 1)[..., 0], camera_of)
+    return _points(depth_in_metres, depth_view(message), camera_of)
 
 
 def read_compressed_depth_points(message: Any, camera_of: CameraOf) -> tuple[FloatArray, FloatArray]:
@@ -56,22 +47,22 @@ def read_compressed_depth_points(message: Any, camera_of: CameraOf) -> tuple[Flo
         InputError: no compressed depth, another compression or size than above, an unusable calibration, or
             damaged data.
     """
-    encoding = str(message.format).split(";")[0].strip()
+    encoding = depth_encoding(str(message.format).split(";")[0])
     data = data_bytes(message.data)
     values, scale, shift = _decoded(data, str(message.format), encoding)
     if encoding != "32FC1":
-        points = _points(_as_metres, values, camera_of)
+        points = _points(depth_in_metres, values, camera_of)
         return points, np.zeros(len(points), np.float32)
     points = _points(lambda taken: _from_inverse(taken, scale, shift), values, camera_of)
     return points, points[:, 2] ** 2 / np.float32(scale * math.sqrt(12))
 
 
-def _decoded(data: Any, form: str, encoding: str) -> tuple[Array, float, float]:
+def _decoded(data: Any, form: str, encoding: str | None) -> tuple[Array, float, float]:
     """Values (H, W) uint16 of compressed depth, and the two parameters of its quantisation."""
     start = 0 if data[:4].tobytes() == _PNG else _HEADER.itemsize
     picture = data[start:]
     values = None
-    if encoding in _KINDS and picture[:4].tobytes() == _PNG and b"IEND" in picture[-64:].tobytes():
+    if encoding is not None and picture[:4].tobytes() == _PNG and b"IEND" in picture[-64:].tobytes():
         values = cv2.imdecode(picture, cv2.IMREAD_UNCHANGED)
     if values is None or values.dtype != np.uint16 or values.ndim != 2:
         raise InputError(
@@ -100,17 +91,10 @@ def _points(metres: Callable[[Array], FloatArray], values: Array, camera_of: Cam
     stride = max(1, round(math.sqrt(width * height / _SAMPLES)))
     depth = metres(values[::stride, ::stride])
     rays = pixel_rays(camera, stride)
-    known = np.isfinite(depth) & (depth > 0)
+    known = np.isfinite(depth)
     if camera.distorted:
         known &= np.isfinite(rays[..., 0])
     return np.asarray(rays[known] * depth[known][:, None] + np.array(camera.position_m, np.float32))
-
-
-def _as_metres(values: Array) -> FloatArray:
-    """Depth from metres, or from millimetres of which 0 and 65535 are unknown."""
-    if values.dtype.kind == "f":
-        return np.asarray(values, np.float32)
-    return np.asarray(np.where(values == 65535, np.float32(np.nan), values * np.float32(0.001)))
 
 
 def _from_inverse(values: Array, scale: float, shift: float) -> FloatArray:

@@ -1,8 +1,7 @@
-"""Stamps, frames and transforms of messages, and what names of topics say."""
+"""Stamps, frames and transforms of messages."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from metric_depth_ros.errors import InputError
@@ -36,20 +35,6 @@ def time_of_capture_ns(message: Any) -> int:
 def frame_id(message: Any) -> str:
     """The frame of a message with a header, or of a header itself; a leading slash is kept."""
     return str(getattr(message, "header", message).frame_id)
-
-
-def is_rectified(rectification: str, topic: str) -> bool:
-    """Whether the images of a topic are rectified already, by ``input.rectification``."""
-    return rectification == "rectified" or (rectification == "auto" and is_named_rectified(topic))
-
-
-def is_named_rectified(topic: str) -> bool:
-    """Whether the name of a topic of images says that they are rectified: /camera/image_rect_color.
-
-    By the convention of image_proc the name alone tells: camera_info is that of the raw image.
-    """
-    words = re.split(r"[^a-z0-9]+", re.sub(r"([a-z])([A-Z])", r"\1_\2", topic).lower())
-    return any(word in ("rect", "rectified") for word in words)
 
 
 def read_transforms(message: Any) -> list[tuple[str, str, FloatArray, int]]:

@@ -113,23 +113,51 @@ def _other_than_picture(message: Any, data: ImageArray) -> str:
     return video if named or starts == b"\0\0\0\1" or starts[:3] == b"\0\0\1" else ""
 
 
-def read_depth(message: Any) -> FloatArray:
-    """Depth (H, W) float32 in metres from a depth image (32FC1, or 16UC1 in mm); NaN unknown. Always a copy.
+# Encodings of depth images -> type of their pixels. Whole numbers are millimetres, others metres.
+_DEPTH = {"16UC1": "u2", "mono16": "u2", "32FC1": "f4", "64FC1": "f8"}
 
-    Zero, negative and infinite values are unknown too (REP 118 lets cameras write them).
+
+def read_depth(message: Any) -> FloatArray:
+    """Depth (H, W) float32 in metres from a depth image, NaN unknown: ``depth_in_metres``. Always a copy.
 
     Raises:
-        InputError: another encoding, zero size, or the data is too short for size and step.
+        InputError: as ``depth_view``.
     """
-    depth: FloatArray
-    if message.encoding == "32FC1":
-        depth = pixel_view(message, "f4", 1)[..., 0].astype(np.float32)
-    elif message.encoding == "16UC1":
-        depth = pixel_view(message, "u2", 1)[..., 0].astype(np.float32) / np.float32(1000)
-    else:
+    return depth_in_metres(depth_view(message))
+
+
+def depth_view(message: Any) -> Any:
+    """Pixels (H, W) of a depth image as sent: a view.
+
+    Raises:
+        InputError: the encoding is not 16UC1 (or mono16), 32FC1 or 64FC1, the size is zero, or the data is
+            too short for size and step.
+    """
+    encoding = depth_encoding(message.encoding)
+    if encoding is None:
         raise InputError(
-            f"depth image: encoding {message.encoding!r}; needed 32FC1 (metres) or 16UC1 (millimetres)."
+            f"depth image: encoding {message.encoding!r}; needed 16UC1 (millimetres) or 32FC1 (metres). "
+            "Check that the topic has depth, not colours."
         )
+    return pixel_view(message, _DEPTH[encoding], 1)[..., 0]
+
+
+def depth_encoding(name: str) -> str | None:
+    """Encoding of a depth image by its usual name; None if it is none of depth."""
+    usual = _ALIASES.get(name.strip().lower(), "")
+    return usual if usual in _DEPTH else None
+
+
+def depth_in_metres(values: Any) -> FloatArray:
+    """Depth float32 in metres of pixels, of any shape; NaN unknown.
+
+    Unknown is what is not finite or not positive (REP 118 lets cameras write it), and 65535 of whole numbers.
+    """
+    with np.errstate(over="ignore"):  # beyond float32 is infinite
+        depth: FloatArray = np.array(values, np.float32)
+    if values.dtype.kind != "f":
+        depth[values == 65535] = np.nan
+        depth *= np.float32(0.001)
     depth[~((depth > 0) & (depth < np.inf))] = np.nan
     return depth
 
@@ -159,7 +187,7 @@ def depth_fields(depth: FloatArray, encoding: str) -> dict[str, Any]:
     """Fields of a sensor_msgs/Image for depth (H, W) in metres, NaN unknown (REP 118).
 
     32FC1 keeps metres and NaN; 16UC1 rounds to millimetres, and what is unknown, not positive or
-    beyond 65.535 m becomes 0. ``data`` is 1-D uint8, with 32FC1 perhaps a view of ``depth``.
+    beyond 65.534 m becomes 0. ``data`` is 1-D uint8, with 32FC1 perhaps a view of ``depth``.
 
     Raises:
         InputError: ``depth`` is not 2-D, or another encoding.
@@ -169,7 +197,7 @@ def depth_fields(depth: FloatArray, encoding: str) -> dict[str, Any]:
     if encoding == "32FC1":
         return _image_fields(np.ascontiguousarray(depth, "<f4"), encoding)
     millimetres = np.rint(depth * np.float32(1000))
-    known = (millimetres > 0) & (millimetres <= 65535)
+    known = (millimetres > 0) & (millimetres < 65535)
     return _image_fields(np.where(known, millimetres, 0).astype("<u2"), encoding)
 
 
@@ -352,11 +380,11 @@ _READERS: dict[str, _Reader] = {
 }
 KNOWN_ENCODINGS = tuple(_READERS)
 # Other names for them, in any case.
-_ALIASES = {name.lower(): name for name in _READERS} | {
+_ALIASES = {name.lower(): name for name in (*_READERS, *_DEPTH)} | {
     "rgb": "rgb8", "bgr": "bgr8", "rgba": "rgba8", "bgra": "bgra8", "rgb888": "rgb8", "bgr888": "bgr8",
     "mono": "mono8", "gray": "mono8", "grey": "mono8", "gray8": "mono8", "grey8": "mono8", "y8": "mono8",
     "8uc": "8UC1", "8u": "8UC1", "16u": "mono16", "gray16": "mono16", "grey16": "mono16", "y16": "mono16",
-    "mono10": "mono16", "mono12": "mono16", "mono14": "mono16",
+    "z16": "16UC1",    "mono10": "mono16", "mono12": "mono16", "mono14": "mono16",
     "yuy2": "yuyv", "yuv422_uyvy": "uyvy", "yuv422_yuyv": "yuyv",
     "i420": "yuv420", "iyuv": "yuv420", "yuv420p": "yuv420", "yuv_i420": "yuv420", "yuv420_nv12": "nv12",
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Converts what range sensors measure to points: sensor_msgs/LaserScan, Range and the old PointCloud."""
+"""Converts what range sensors measure to points: sensor_msgs/LaserScan and Range."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ def read_scan_points(message: Any) -> FloatArray:
     """Points (N, 3) float32 of a sensor_msgs/LaserScan, in the x-y plane; beams without echo have none.
 
     As in REP 117, a range that is not finite, below range_min or not below range_max is no measurement:
-    older drivers report range_max itself where nothing came back.
+    older drivers report range_max itself where nothing came back. A limit that is NaN, or a range_max of 0,
+    was left unset.
 
     Raises:
-        InputError: an angle is not finite.
+        InputError: an angle is not finite, or range_min is not below range_max.
     """
     first, step = float(message.angle_min), float(message.angle_increment)
     if not np.isfinite([first, step]).all():
@@ -26,7 +27,7 @@ def read_scan_points(message: Any) -> FloatArray:
             "Check the sensor's driver."
         )
     ranges = np.asarray(message.ranges, np.float32)
-    beams = np.flatnonzero(_measured(ranges, message.range_min, message.range_max))
+    beams = np.flatnonzero(_measured(ranges, message.range_min, message.range_max, "laser scan"))
     angles, ranges = first + step * beams, ranges[beams]
     points = np.zeros((len(beams), 3), np.float32)
     points[:, 0], points[:, 1] = ranges * np.cos(angles), ranges * np.sin(angles)
@@ -42,7 +43,7 @@ def read_range_points(message: Any) -> tuple[FloatArray, FloatArray]:
 
     Raises:
         InputError: a ranger of one fixed distance (min_range = max_range), which tells no distance, or a
-            field_of_view that is no angle of a cone.
+            field_of_view that is no angle of a cone, or limits as there.
     """
     low, high, width = (float(x) for x in (message.min_range, message.max_range, message.field_of_view))
     if low == high != 0:
@@ -55,19 +56,19 @@ def read_range_points(message: Any) -> tuple[FloatArray, FloatArray]:
             f"range: field_of_view {width:g}; needed radians from 0 to below pi. Set it in the driver."
         )
     ranges = np.array([message.range], np.float32)
-    ranges = ranges[_measured(ranges, low, high)]
+    ranges = ranges[_measured(ranges, low, high, "range")]
     points = np.zeros((len(ranges), 3), np.float32)
     points[:, 0] = ranges
     return points, ranges * np.float32(np.tan(width / 2))
 
 
-def _measured(ranges: FloatArray, low: float, high: float) -> BoolArray:
-    """Mask of ranges that are measurements; a limit ``high`` that is 0 was left unset."""
-    high = high if high > 0 else np.inf
+def _measured(ranges: FloatArray, low: float, high: float, what: str) -> BoolArray:
+    """Mask of ranges that are measurements. Raises InputError for limits between which nothing lies."""
+    low, high = 0.0 if np.isnan(low) else low, high if high > 0 else np.inf
+    if low >= high:
+        raise InputError(
+            f"{what}: its limits are {low:g} and {high:g} m, between which nothing is; needed the lower one "
+            "first. Set them in the driver."
+        )
     with np.errstate(invalid="ignore"):
         return np.asarray((ranges > 0) & (ranges >= low) & (ranges < high))
-
-
-def read_old_points(message: Any) -> FloatArray:
-    """Points (N, 3) float32 of a sensor_msgs/PointCloud, in message order; NaN and Inf are kept."""
-    return np.array([(p.x, p.y, p.z) for p in message.points], np.float32).reshape(-1, 3)

@@ -6,27 +6,21 @@ from typing import Any
 
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.messages.cameras import read_camera
-from metric_depth_ros.messages.clouds import read_points
+from metric_depth_ros.messages.clouds import read_point_cloud1, read_points
 from metric_depth_ros.messages.depth_images import (
     CameraOf,
     read_compressed_depth_points,
     read_depth_points,
 )
-from metric_depth_ros.messages.headers import frame_id, is_named_rectified, stamp_ns
-from metric_depth_ros.messages.ranges import read_old_points, read_range_points, read_scan_points
-from metric_depth_ros.types import Camera, Cloud, FloatArray
+from metric_depth_ros.messages.headers import frame_id, stamp_ns
+from metric_depth_ros.messages.names import is_named_rectified
+from metric_depth_ros.messages.ranges import read_range_points, read_scan_points
+from metric_depth_ros.types import SENSOR_MESSAGES, Camera, Cloud, FloatArray
 
 # Type of a source in the settings -> type of its messages.
-SENSOR_TYPES = {
-    "point_cloud2": "sensor_msgs/msg/PointCloud2",
-    "point_cloud": "sensor_msgs/msg/PointCloud",
-    "laser_scan": "sensor_msgs/msg/LaserScan",
-    "range": "sensor_msgs/msg/Range",
-    "depth_image": "sensor_msgs/msg/Image",
-    "compressed_depth": "sensor_msgs/msg/CompressedImage",
-}
+SENSOR_TYPES = {kind: message.ros_type for kind, message in SENSOR_MESSAGES.items()}
 # Types whose messages are pictures.
-NEED_CAMERA = ("depth_image", "compressed_depth")
+NEED_CAMERA = tuple(kind for kind, message in SENSOR_MESSAGES.items() if message.is_picture)
 
 
 def sensor_type(ros_type: str) -> str | None:
@@ -45,22 +39,15 @@ def wrong_type(name: str, wanted: str, topic: str, found: str) -> str:
     )
 
 
-def camera_info_beside(topic: str) -> str:
-    """Topic of the calibration that drivers publish beside a depth image."""
-    base, _, last = topic.removesuffix("/compressedDepth").rpartition("/")
-    return f"{base}/camera_info" if last != topic else "camera_info"
-
-
 def read_depth_camera(message: Any, topic: str, image_size: tuple[int, int]) -> Camera:
-    """Camera of a depth image from its CameraInfo; rectified if the last part of its topic says so.
+    """Camera of a depth image from its CameraInfo; rectified if the name of its topic says so.
 
     Args:
         image_size: as ``read_camera``.
 
     Raises InputError as ``read_camera`` does.
     """
-    name = topic.removesuffix("/compressedDepth").rpartition("/")[2]
-    return read_camera(message, rectified=is_named_rectified(name), image_size=image_size)
+    return read_camera(message, rectified=is_named_rectified(topic), image_size=image_size)
 
 
 def read_cloud(
@@ -93,5 +80,8 @@ def _read(message: Any, kind: str, camera_of: CameraOf | None) -> tuple[FloatArr
         return read_compressed_depth_points(message, camera_of)
     if kind == "range":
         return read_range_points(message)
-    reader = {"laser_scan": read_scan_points, "point_cloud": read_old_points}.get(kind, read_points)
-    return reader(message), None
+    return _READERS[kind](message), None
+
+
+# Readers of types that tell nothing of their error.
+_READERS = {"point_cloud2": read_points, "point_cloud": read_point_cloud1, "laser_scan": read_scan_points}

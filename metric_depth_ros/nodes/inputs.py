@@ -26,7 +26,7 @@ from metric_depth_ros.nodes.qos import overridable, refuse_own
 from metric_depth_ros.nodes.ros import cv_bridge, forget_after, message_filters, tf2_ros
 from metric_depth_ros.nodes.source_input import SourceInput
 from metric_depth_ros.sync import Source, StampGuard, jumps_back
-from metric_depth_ros.types import Cloud, ImageArray
+from metric_depth_ros.types import Cloud, ImageArray, frame_name
 
 _BEST_EFFORT = ReliabilityPolicy.BEST_EFFORT
 _LATCHED = QoSProfile(
@@ -365,7 +365,7 @@ class TransformInput:
         """T_target_source (4, 4). Raises TransformError after ``timeout_s``."""
         return self._matrix(
             f"{source!r} to {target!r}", self._buffer.lookup_transform,
-            target.lstrip("/"), source.lstrip("/"), Time(nanoseconds=stamp_ns), self._timeout(),
+            frame_name(target), frame_name(source), Time(nanoseconds=stamp_ns), self._timeout(),
         )  # fmt: skip
 
     def _timeout(self) -> Duration:

@@ -237,6 +237,8 @@ class MetricDepthNode(Node):
             "stereo_offset": config.input.stereo_offset,
         }
         camera = messages.read_camera(pair.camera_info, rectified=rectified, **told)
+        if note := messages.offset_left_out(pair.camera_info, config.input.stereo_offset):
+            self.get_logger().info(note, once=True)
         self._doubt(findings.rectified_twice(config.input.rectification, self._images.topic, camera))
         deadline_s = pair.received_s + config.sync.max_wait_s
         chosen = self._anchors.clouds_for(stamp_ns, deadline_s, optional=pipeline.needs_no_points)

@@ -252,6 +252,18 @@ def test_camera_info_is_the_partner_else_the_newest_of_the_frame(tmp_path: Path)
     assert [sample.camera.K[0, 0] for sample in samples] == [21, 22, 23, 23, 23]
 
 
+def test_an_offset_that_is_left_out_because_of_the_frame_s_name_is_told(tmp_path: Path) -> None:
+    bag = Ros1Bag()
+    bag.image(SECOND)
+    camera = Camera(16, 12, np.array([[20.0, 0, 7.5], [0, 20, 5.5], [0, 0, 1]]), position_m=(0.12, 0, 0))
+    bag.camera_info_of(messages.camera_info_fields(camera), SECOND, frame_id="right")
+    bag.cloud(SECOND)
+    with BagReader(bag.write(tmp_path / "a.bag")) as reader:
+        ((_, sample),) = reader.samples(Config())
+        assert sample.camera.position_m == (0, 0, 0)
+        assert any("0.12 m" in note and "'right'" in note for note in reader.skipped)
+
+
 def test_one_late_camera_info_serves_all_images(tmp_path: Path) -> None:
     bag = Ros1Bag()
     for second in (1, 2):

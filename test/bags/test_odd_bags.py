@@ -104,9 +104,12 @@ class Mcap:
         return path
 
 
-def mcap_of(bag: Ros1Bag, *, ros1: bool = True) -> Mcap:
-    """The bag's messages, as ``mcap convert`` of a ROS 1 bag writes them or as ROS 2 does."""
-    mcap, keys = Mcap(), dict[str, int]()
+def mcap_of(bag: Ros1Bag, *, ros1: bool = True, cut: str = "") -> Mcap:
+    """The bag's messages, as ``mcap convert`` of a ROS 1 bag writes them or as ROS 2 does.
+
+    ``cut``: topic whose second message is cut short.
+    """
+    mcap, keys, topics = Mcap(), dict[str, int](), list[str]()
     for recorded_ns, topic, kind, message in bag.entries:
         if topic not in keys:
             types, version = (bag.types, 1) if ros1 else (ROS2, 2)
@@ -115,7 +118,9 @@ def mcap_of(bag: Ros1Bag, *, ros1: bool = True) -> Mcap:
             how = ("ros1msg", "ros1") if ros1 else ("ros2msg", "cdr")
             keys[topic] = mcap.channel(topic, name, definition, *how)
         data = bag.types.serialize_ros1(message, kind) if ros1 else bag.cdr(message, kind)
-        mcap.message(keys[topic], recorded_ns, bytes(data))
+        topics.append(topic)
+        kept = 30 if topic == cut and topics.count(topic) == 2 else None
+        mcap.message(keys[topic], recorded_ns, bytes(data)[:kept])
     return mcap
 
 
@@ -302,6 +307,44 @@ def test_the_parts_of_a_ros1_recording_are_read_as_one(tmp_path: Path) -> None:
     (tmp_path / "other.mcap").touch()
     with pytest.raises(InputError, match=r"b_0.bag, b_1.bag, other.mcap; needed files of one kind"):
         read(tmp_path)
+
+
+# ---- messages ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("topic", ["/image", "/camera_info", "/anchors", "/tf_static"])
+def test_one_message_that_is_cut_short_costs_no_other(tmp_path: Path, topic: str) -> None:
+    """The image itself is lost; instead of its cloud or camera_info a neighbouring one serves."""
+    bag = good_bag()
+    for name in ("base", "mast"):
+        bag.tf(name, "camera", rigid_transform([0, 0, 0], [0, 0, 0, 1]), SECOND, "/tf_static")
+    outcomes, skipped = read(mcap_of(bag, cut=topic).write(tmp_path / "a.mcap"))
+    lost = [str(outcome) for outcome in outcomes if not isinstance(outcome, Sample)]
+    named = f"a message on {topic} cannot be read"
+    assert len(outcomes) == 3
+    assert [named in words for words in (*lost, *skipped)] == [True]
+    assert len(lost) == (topic == "/image")
+
+
+@pytest.mark.parametrize("definition", ["string words\n", "std_msgs/Header header\nfloat32 range\n"])
+def test_a_source_whose_definition_is_another_is_named_and_the_others_serve(
+    tmp_path: Path, definition: str
+) -> None:
+    header = "=" * 80 + "\nMSG: std_msgs/Header\nbuiltin_interfaces/Time stamp\nstring frame_id\n"
+    time = "=" * 80 + "\nMSG: builtin_interfaces/Time\nint32 sec\nuint32 nanosec\n"
+    schema = (definition + (header + time if "Header" in definition else "")).encode()
+    mcap = mcap_of(good_bag(), ros1=False)
+    odd = mcap.channel("/range", "sensor_msgs/msg/Range", schema, "ros2msg", "cdr")
+    for index in range(3):
+        mcap.message(odd, SECOND + index * TENTH, b"\x00\x01\x00\x00" + bytes(40))
+    config = from_flat(
+        {"anchors.sources": ["a", "b"], "sources.a.topic": "/anchors", "sources.b.topic": "/range"}
+    )
+    outcomes, skipped = read(mcap.write(tmp_path / "a.mcap"), sources=config.sources)
+    assert all(isinstance(outcome, Sample) for outcome in outcomes)
+    ((words, times),) = skipped.items()
+    assert "/range cannot be read (the definition of sensor_msgs/msg/Range in the bag" in words
+    assert times == 3
 
 
 # ---- stamps ----------------------------------------------------------------------------------

@@ -98,6 +98,30 @@ def test_several_topics_that_could_be_anchors_need_a_choice(tmp_path: Path) -> N
     np.testing.assert_allclose(sample.points_camera[0], FIRST_POINT["laser_scan"])
 
 
+@pytest.mark.parametrize("compressed", [False, True])
+def test_depth_images_are_offered_and_not_chosen_unasked(tmp_path: Path, compressed: bool) -> None:
+    bag = Ros1Bag()
+    (bag.compressed_image if compressed else bag.image)(SECOND)
+    bag.info(SECOND)
+    add(bag, "depth_image", "/depth/image_raw")
+    add_depth_info(bag, "/depth/camera_info")
+    path = bag.write(tmp_path / "a.bag")
+    with pytest.raises(InputError, match=r"no topic for anchors.* --anchors /depth/image_raw\."):
+        read(path)
+    (sample,), _ = read(path, anchors="/depth/image_raw")
+    assert len(sample.points_camera) == 12
+
+
+@pytest.mark.parametrize(("settings", "anchors"), [({}, "/image"), (named(d="/image"), None)])
+def test_anchors_on_the_camera_s_own_topic_are_named(
+    tmp_path: Path, settings: dict[str, Any], anchors: str | None
+) -> None:
+    bag = pictures()
+    bag.cloud(SECOND, topic="/points")
+    with pytest.raises(InputError, match=r"/image has the only images, and (d|anchors) uses them"):
+        read(bag.write(tmp_path / "a.bag"), settings, anchors=anchors)
+
+
 # ---- several ---------------------------------------------------------------------------------------
 
 

@@ -278,9 +278,12 @@ def test_settings_on_the_command_line_have_their_types() -> None:
     assert config.solver.name == "global_affine"
 
 
-def test_sources_may_be_named_on_the_command_line() -> None:
+@pytest.mark.parametrize(
+    "names", ["lidar, vio", "[lidar, vio]", '["lidar","vio"]', "['lidar', vio]", "lidar,vio"]
+)
+def test_sources_may_be_named_on_the_command_line(names: str) -> None:
     config = config_of(
-        "--set", "anchors.sources=lidar, vio", "--set", "sources.lidar.topic=/points", "--set",
+        "--set", f"anchors.sources={names}", "--set", "sources.lidar.topic=/points", "--set",
         "sources.vio.topic=/map", "--set", "sources.vio.accumulate=7", "--set", "sources.vio.max_age_s=2",
     )  # fmt: skip
     assert [source.topic for source in config.sources.values()] == ["/points", "/map"]
@@ -295,6 +298,9 @@ def test_sources_may_be_named_on_the_command_line() -> None:
         ("sync.accumulate=1.5", "whole number"),
         ("solver.focus_m=near", "solver.focus_m: 'near'"),
         ("extrinsics.translation=[1, 2]", "list of 3"),
+        ("extrinsics.translation=[1, 2", "list of 3"),
+        ("anchors.sources=[a, [b]]", "anchors.sources"),
+        ("anchors.sources=[a", "anchors.sources"),
         ("solver.fokus_m=1", "Did you mean solver.focus_m"),
     ],
 )
@@ -517,11 +523,35 @@ def test_inputs_of_a_bag_can_be_renamed(bag: Path, toy_manifest: Path, tmp_path:
     assert run("--tf", "/nowhere/tf") == 1
 
 
-def test_topics_make_no_sense_for_a_folder(
-    folder: Path, toy_manifest: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("topic", ["lidar", "/lidar", "~/lidar", "front/anchors"])
+def test_topics_of_sources_can_be_renamed(bag: Path, toy_manifest: Path, tmp_path: Path, topic: str) -> None:
+    argv = ["run", str(bag), "--manifest", str(toy_manifest), "--no-bag", "--out", str(tmp_path / "out")]
+    argv += ["--set", "anchors.sources=a", "--set", f"sources.a.topic={topic}"]
+    assert main(argv) == 1
+    assert main([*argv, "--remap", f"{topic}:=/lidar/points"]) == 0
+
+
+@pytest.mark.parametrize("anchors", [("--anchors", "/lidar/points"), ("--remap", "anchors:=/lidar/points")])
+def test_the_one_topic_beside_sources_is_refused(
+    bag: Path, toy_manifest: Path, capsys: pytest.CaptureFixture[str], anchors: tuple[str, str]
 ) -> None:
-    assert main(["run", str(folder), "--manifest", str(toy_manifest), "--anchors", "/points"]) == 1
-    assert "anchors given for a bag" in capsys.readouterr().err
+    argv = ["run", str(bag), "--manifest", str(toy_manifest), "--set", "anchors.sources=a"]
+    assert main([*argv, "--set", "sources.a.topic=/lidar/points", *anchors]) == 1
+    assert "anchors on /lidar/points, but anchors.sources names a" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--anchors", "/points"), "anchors"),
+        (("--set", "anchors.sources=a", "--set", "sources.a.topic=/points"), "anchors.sources"),
+    ],
+)
+def test_topics_make_no_sense_for_a_folder(
+    folder: Path, toy_manifest: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], named: str
+) -> None:
+    assert main(["run", str(folder), "--manifest", str(toy_manifest), *options]) == 1
+    assert f"run: {named} given for a bag" in capsys.readouterr().err
 
 
 # ---- real frames -----------------------------------------------------------------------------

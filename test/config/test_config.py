@@ -5,7 +5,8 @@ import pytest
 from metric_depth_ros import config as c
 from metric_depth_ros.config import parameter_file
 from metric_depth_ros.errors import ConfigError
-from metric_depth_ros.messages import SENSOR_TYPES
+from metric_depth_ros.messages import NEED_CAMERA
+from metric_depth_ros.messages.sensors import _READERS
 from metric_depth_ros.solvers import SOLVERS
 
 ROOT = Path(__file__).parents[2]
@@ -205,10 +206,11 @@ def test_wrong_sources_are_refused_by_name(changes, words):
 
 
 def test_types_and_models_of_sources_are_known_everywhere():
-    assert {*c.SOURCE_TYPES} == {"auto", *SENSOR_TYPES}
     assert {*c.SENSOR_MODELS} == {"auto", *c.MODELS}
     config = c.from_flat(TWO)
-    assert {c.model_of(config, "lidar", kind) for kind in SENSOR_TYPES} <= {*c.MODELS}
+    kinds = {*c.SOURCE_TYPES} - {"auto"}
+    assert {c.model_of(config, "lidar", kind) for kind in kinds} <= {*c.MODELS}
+    assert kinds == {*_READERS, "range", *NEED_CAMERA}
 
 
 def test_what_a_source_leaves_out_is_its_model_s():

@@ -10,9 +10,13 @@ import cv2
 import numpy as np
 import pytest
 
+from metric_depth_ros.bags import BagReader
+from metric_depth_ros.cli.frames_to_bag import write_frames
+from metric_depth_ros.config import Config
 from metric_depth_ros.datasets import FrameFolder, open_dataset
 from metric_depth_ros.errors import InputError, MetricDepthError
 from metric_depth_ros.geometry import project, rigid_transform
+from metric_depth_ros.types import Sample
 
 WIDTH, HEIGHT = 32, 24
 T_CAMERA_LIDAR = rigid_transform([0.1, 0.2, 0.3], [0.5, -0.5, 0.5, 0.5])
@@ -65,6 +69,24 @@ def test_a_folder_reads_as_it_was_written(tmp_path: Path) -> None:
     assert np.isnan(b.depth[0, 0])
     assert np.isnan(c.depth[0, 0])
     assert [frame.stamp_ns for frame in (a, b, c)] == [1_000_000_000, 5_250_000_000, 1_200_000_000]
+
+
+@pytest.mark.parametrize("to_bag", [False, True])
+def test_points_in_map_coordinates_are_exact_in_the_camera(tmp_path: Path, to_bag: bool) -> None:
+    """UTM northings leave float32 half a metre."""
+    T_map_camera = rigid_transform([691603.37, 5335823.81, 519.2], [0.5, -0.5, 0.5, 0.5])
+    seen = np.array([[0, 0, 3], [0.5, -0.3, 6], [-1, 0.4, 7.3]])
+    T_camera_map = np.linalg.inv(T_map_camera)
+    path = write_folder(tmp_path / "set", points="map.npy", T_camera_lidar=T_camera_map.tolist())
+    np.save(path / "map.npy", seen @ T_map_camera[:3, :3].T + T_map_camera[:3, 3])
+    if to_bag:
+        write_frames(path, tmp_path / "a.mcap", rate_hz=10)
+        with BagReader(tmp_path / "a.mcap") as reader:
+            sample = next(outcome for _, outcome in reader.samples(Config()))
+        assert isinstance(sample, Sample), sample
+    else:
+        sample = open_dataset(path)[0].sample()
+    np.testing.assert_allclose(sample.points_camera, seen, atol=1e-4)
 
 
 def test_frames_say_whether_depth_is_known(tmp_path: Path) -> None:

@@ -99,6 +99,22 @@ def test_pcd_files(tmp_path, points, kind, name):
     np.testing.assert_allclose(read_point_file(path), points, rtol=1e-6)
 
 
+@pytest.mark.parametrize("suffix", [".npy", ".pcd"])
+@pytest.mark.parametrize(("stored", "kept"), [("<f8", "f8"), ("<i4", "f8"), ("<f4", "f4"), ("<i2", "f4")])
+def test_points_stay_as_fine_as_they_are_stored(tmp_path, suffix, stored, kept):
+    values = np.array([[691, 5335, 519], [1, -2, 3]])
+    values = (values * 1000 + 1 if kept == "f8" else values).astype(stored)  # UTM, in metres
+    path, size = tmp_path / f"a{suffix}", values.itemsize
+    if suffix == ".npy":
+        np.save(path, values)
+    else:
+        types = values.dtype.kind.upper() * 3
+        path.write_bytes(pcd(values, "xyz", "binary", types=types, sizes=[size] * 3))
+    points = read_point_file(path)
+    assert points.dtype == kept
+    np.testing.assert_array_equal(points, values)
+
+
 def test_pcd_files_with_other_types_padding_and_no_comment(tmp_path, points):
     row = np.dtype([("rgb", "<u4"), ("_", "<u1", (2,)), ("y", "<f8"), ("x", "<f8"), ("z", "<f8")])
     rows = np.zeros(COUNT, row)

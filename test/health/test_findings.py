@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from metric_depth_ros import messages
 from metric_depth_ros.geometry import transform_points
 from metric_depth_ros.health import findings
-from metric_depth_ros.types import Camera
+from metric_depth_ros.types import Camera, SourcePoints
 
 CAMERA = Camera(320, 240, np.array([[250.0, 0, 159.5], [0, 250, 119.5], [0, 0, 1]]))
 # Optical axes from those of a body.
@@ -159,6 +160,14 @@ def test_a_prior_tells_the_unit(factor, words):
     assert findings.off_by_a_thousand(np.float32([]), np.float32([])) is None
 
 
+@pytest.mark.parametrize(
+    ("step_m", "words"), [(0.0, None), (2**-22, None), (0.0039, None), (2**-7, "0.008 m"), (0.5, "0.5 m")]
+)
+def test_coordinates_too_large_for_their_numbers_are_named(step_m, words):
+    found = findings.too_coarse(SourcePoints("map", np.ones((9, 3), np.float32), step_m=step_m))
+    assert found is None if words is None else ("points of map:" in found and words in found)
+
+
 DISTORTED = Camera(320, 240, CAMERA.K, "plumb_bob", (-0.369, 0.197, 0.001, 0.0005, -0.07))
 
 
@@ -177,6 +186,27 @@ def test_rectifying_twice_is_found(setting, topic, camera, found):
     assert (words is not None) == found
     if found:
         assert topic in words and "input.rectification: auto" in words
+
+
+@pytest.mark.parametrize(
+    ("topic", "rectified"),
+    [
+        ("/camera/image_rect", True),
+        ("/camera/imageRectColor/compressed", True),
+        ("/camera/rectified/image", True),
+        ("/camera/image_undistorted", True),
+        ("/depth/image_rect_raw/compressedDepth", True),
+        ("image_rect", True),
+        ("/camera/image_raw", False),
+        ("/rect_robot/camera/image_raw", False),
+        ("/camera/image_direct", False),
+        ("/camera/image_distorted", False),
+    ],
+)
+def test_the_last_two_parts_of_a_topic_say_whether_images_are_rectified(topic, rectified):
+    assert messages.is_rectified("auto", topic) == rectified
+    assert (findings.taken_as_rectified("auto", topic) is not None) == rectified
+    assert messages.is_rectified("rectified", topic) and not messages.is_rectified("rectify", topic)
 
 
 def test_that_a_name_decides_is_said():

@@ -156,7 +156,7 @@ def test_image_round_trip(fill):
 
 @pytest.mark.parametrize("encoding", ["32FC1", "16UC1"])
 def test_depth_round_trip(fill, encoding):
-    depth = np.array([[1.25, np.nan, 0.001], [65.535, 3.0, 20.0]], np.float32)
+    depth = np.array([[1.25, np.nan, 0.001], [65.534, 3.0, 20.0]], np.float32)
     read = messages.read_depth(fill("Image", messages.depth_fields(depth, encoding)))
     np.testing.assert_allclose(read, depth, rtol=1e-6)
     assert read.dtype == np.float32
@@ -434,14 +434,14 @@ def test_depth_by_hand(big):
     np.testing.assert_array_equal(read, [[1.5, *[np.nan] * 5]])
     millimetres = np.array([[0, 1, 1500, 65535]], order + "u2")
     read = messages.read_depth(image_message(millimetres, "16UC1", step=11, big=big))
-    np.testing.assert_allclose(read, [[np.nan, 0.001, 1.5, 65.535]], rtol=1e-6)
+    np.testing.assert_allclose(read, [[np.nan, 0.001, 1.5, np.nan]], rtol=1e-6)
 
 
 def test_depth_in_millimetres_is_rounded_and_what_does_not_fit_is_unknown():
-    depth = np.array([[1.0004, 1.0006, 65.5349, 65.536, np.inf, np.nan, -1.0, 0.0002]], np.float32)
+    depth = np.array([[1.0004, 1.0006, 65.5339, 65.535, np.inf, np.nan, -1.0, 0.0002]], np.float32)
     before = depth.copy()
     data = messages.depth_fields(depth, "16UC1")["data"]
-    assert data.view("<u2").tolist() == [1000, 1001, 65535, 0, 0, 0, 0, 0]
+    assert data.view("<u2").tolist() == [1000, 1001, 65534, 0, 0, 0, 0, 0]
     assert np.array_equal(depth, before, equal_nan=True)
 
 
@@ -453,7 +453,7 @@ def test_depth_read_is_a_copy():
 
 
 def test_depth_refuses_colour():
-    with pytest.raises(InputError, match="needed 32FC1"):
+    with pytest.raises(InputError, match="has depth, not colours"):
         messages.read_depth(image_message(COLOURS, "rgb8"))
     with pytest.raises(InputError, match="32FC1 or 16UC1"):
         messages.depth_fields(np.zeros((2, 2), np.float32), "64FC1")
@@ -559,6 +559,10 @@ KITTI = [400.0, 0, 310, 24.9, 0, 410, 230, 0.12, 0, 0, 1, 2.7e-3]
         ([-160, 0, 0], "left_optical", "ignore", [0, 0]),
         ([-160, 0, 0], "zed_right_camera_optical_frame", "auto", [0, 0]),
         ([-160, 0, 0], "zed_right_camera_optical_frame", "use", [0.4, 0]),
+        ([-160, 0, 0], "headRight1/optical", "auto", [0, 0]),
+        ([-160, 0, 0], "camera_infra2_optical_frame", "auto", [0, 0]),
+        ([-160, 0, 0], "bright_left_optical", "auto", [0.4, 0]),
+        ([-160, 0, 0], "upright_mast", "auto", [0.4, 0]),
         ([-160, 0, 2.7e-3], "left_optical", "auto", [0, 0]),
         ([24.9, 0, 0], "camera", "auto", [0, 0]),
     ],
@@ -573,6 +577,8 @@ def test_the_offset_of_a_right_camera_is_its_position(column, frame, how, expect
     np.testing.assert_allclose(camera.position_m, expected if rectified else turned.T @ expected, atol=1e-12)
     wanted = messages.read_rectification(info, stereo_offset=how)
     np.testing.assert_allclose(wanted.position_m, expected, atol=1e-12)
+    left_out = how == "auto" and not expected.any() and column in ([-160, 0, 0], [0, -82, 0])
+    assert (messages.offset_left_out(info, how) is not None) == left_out
     if rectified:  # by the equation of CameraInfo.msg
         published = messages.camera_info_fields(camera)["p"].reshape(3, 4)
         uv, _ = project(np.array([[0, 0, 2]]), camera)

@@ -74,9 +74,18 @@ def test_what_is_no_measurement_gives_no_point(nothing):
     assert len(ranger(nothing, **limits).points) == len(ranger(nothing, **limits).sigma) == 0
 
 
-def test_limits_that_a_driver_leaves_out_limit_nothing():
-    assert len(scan([50.0], range_min=0.0, range_max=0.0).points) == 1
-    assert len(ranger(50.0, min_range=0.0, max_range=0.0).points) == 1
+@pytest.mark.parametrize(("low", "high"), [(0.0, 0.0), (np.nan, np.nan), (np.nan, 60.0), (0.1, np.nan)])
+def test_limits_that_a_driver_leaves_out_limit_nothing(low, high):
+    assert len(scan([50.0], range_min=low, range_max=high).points) == 1
+    assert len(ranger(50.0, min_range=low, max_range=high).points) == 1
+
+
+@pytest.mark.parametrize(("low", "high"), [(np.inf, 30.0), (30.0, 0.1)])
+def test_limits_that_leave_nothing_are_refused(low, high):
+    with pytest.raises(InputError, match=r"laser scan: its limits are .* between which nothing is"):
+        scan([5.0], range_min=low, range_max=high)
+    with pytest.raises(InputError, match="range: its limits are"):
+        ranger(5.0, min_range=low, max_range=high)
 
 
 def test_a_scan_without_angles_is_refused():
@@ -105,8 +114,11 @@ def test_rangers_that_tell_no_distance_are_refused(changes, words):
 
 
 def test_an_old_cloud_s_points_are_read():
-    points = [SimpleNamespace(x=1.0, y=2.0, z=3.0), SimpleNamespace(x=4.0, y=5.0, z=np.nan)]
-    np.testing.assert_array_equal(read("point_cloud", points=points).points, [[1, 2, 3], [4, 5, np.nan]])
+    """Of beams without an echo, at 0, 0, 0 or not finite, there are none."""
+    given = [[1.0, 2.0, 3.0], [4, 5, np.nan], [0, 0, 0], [np.inf, -np.inf, 1], [0, 0, 4], [1e38, 1, 1e38]]
+    points = [SimpleNamespace(x=x, y=y, z=z) for x, y, z in given]
+    kept = np.float32([given[0], given[4], given[5]])
+    np.testing.assert_array_equal(read("point_cloud", points=points).points, kept)
     assert read("point_cloud", points=[]).points.shape == (0, 3)
 
 
@@ -124,10 +136,23 @@ def sample_depth():
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-@pytest.mark.parametrize(("encoding", "unit"), [("16UC1", 1000), ("mono16", 1000), ("32FC1", 1)])
+@pytest.mark.parametrize(
+    ("encoding", "unit"),
+    [
+        ("16UC1", 1000),
+        ("mono16", 1000),
+        ("16uc1", 1000),
+        ("Y16", 1000),
+        ("32FC1", 1),
+        ("32fc1 ", 1),
+        ("64FC1", 1),
+    ],
+)
 def test_a_depth_image_is_projected_back_with_its_holes_left_out(encoding, unit, order):
     depth = sample_depth()
-    values = np.nan_to_num(depth * unit, nan=0.0).astype("f4" if unit == 1 else "u2")
+    values = np.nan_to_num(depth * unit, nan=0.0).astype(
+        "u2" if unit > 1 else "f8" if "64" in encoding else "f4"
+    )
     if unit == 1:
         values[1, 2], values[4, 5] = np.nan, np.inf
     else:
@@ -154,10 +179,11 @@ def test_lens_distortion_of_the_depth_camera_is_taken_into_account():
 
 
 @pytest.mark.parametrize("header", [True, False])
-def test_compressed_millimetres(header):
+@pytest.mark.parametrize("encoding", ["16UC1", "16uc1", "mono16"])
+def test_compressed_millimetres(header, encoding):
     depth = sample_depth()
     values = np.nan_to_num(depth * 1000, nan=0.0).astype(np.uint16)
-    cloud = compressed_depth(values, "16UC1; compressedDepth png", header=header)
+    cloud = compressed_depth(values, f"{encoding}; compressedDepth png", header=header)
     np.testing.assert_allclose(cloud.points, points_of(depth), atol=2e-3)
     assert not cloud.sigma.any()
 
@@ -236,6 +262,7 @@ def test_a_depth_image_is_rectified_if_its_topic_says_so():
     for topic, focal, distorted in (
         ("/rect/depth/image_raw", 10, True),
         ("/depth/image_rect", 9, False),
+        ("/depth_rect/image", 9, False),
         ("/depth/image_rect_raw/compressedDepth", 9, False),
     ):
         camera = messages.read_depth_camera(info, topic, (8, 6))
