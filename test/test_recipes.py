@@ -67,6 +67,7 @@ def errors(
             flat = replace(perceived.relative, values=np.ones_like(perceived.relative.values), features={})
             result, control = (pipeline.solve(p) for p in (perceived, replace(perceived, relative=flat)))
             plain = interpolate_anchors(result.anchors, result.camera.width, result.camera.height)
+            assert not result.doubts
             assert set(result.anchors_by_source) == set(config.sources or ["anchors"])
             rows.append(
                 [

@@ -34,9 +34,10 @@ _BODY = re.compile(r"(^|[/_])(base|body|frame|link|mount)$")
 # Hardly anything is measured nearer than this many millimetres, or farther than this many metres.
 _MILLIMETRES = 200.0
 _NEARLY_ALL = 0.9
-# Sources are compared in at least so many places; so much may their logarithms of depth differ.
-_FEW_PLACES = 5
+# Sources contradict each other if the logarithms of depth differ by more, in most of at least so many places.
+_FEW_PLACES = 10
 _DIFFERENT = 0.1
+_MOST_PLACES = 0.75
 # Coordinates are too coarse in larger steps: float32 beyond 65 km.
 _COARSE_M = 0.007
 
@@ -141,7 +142,7 @@ def too_far(depth: FloatArray, max_depth_m: float, what: str, setting: str) -> s
 
 
 def sources_contradict(by_source: Mapping[str, Anchors], camera: Camera) -> list[str]:
-    """That sources differ where they see the same places: in the median by more than 10 % and 3 sigma."""
+    """That two sources differ in most places that both see, one way, by more than 10 % and 3 sigma."""
     return [*filter(None, (_contradict(*pair, camera) for pair in combinations(by_source.items(), 2)))]
 
 
@@ -150,13 +151,14 @@ def _contradict(one: tuple[str, Anchors], other: tuple[str, Anchors], camera: Ca
     if len(of_one) < _FEW_PLACES:
         return None
     a, b = one[1].take(of_one), other[1].take(of_other)
-    ratio = np.median(np.log(a.depth / b.depth))
-    sigma = np.median(np.hypot(a.sigma / a.depth, b.sigma / b.depth))
-    if abs(ratio) <= max(_DIFFERENT, 3 * sigma):
+    apart = np.log(a.depth / b.depth)
+    most = np.maximum(_DIFFERENT, 3 * np.hypot(a.sigma / a.depth, b.sigma / b.depth))
+    if max(np.mean(apart > most), np.mean(apart < -most)) < _MOST_PLACES:
         return None
+    times = np.exp(np.median(apart))
     return (
-        f"sources {one[0]} and {other[0]}: {one[0]} is {np.exp(ratio):.3g} times as deep as {other[0]} in "
-        f"{len(a)} places that both see; needed the same depth. One of them is wrong: compare their units, "
+        f"sources {one[0]} and {other[0]}: {one[0]} is {times:.3g} times as deep as {other[0]} in {len(a)} "
+        "places that both see; needed the same depth. One of them is wrong: compare their units, "
         "transforms and time offsets, or leave one out of anchors.sources."
     )
 

@@ -6,7 +6,7 @@ import pytest
 from metric_depth_ros import messages
 from metric_depth_ros.geometry import transform_points
 from metric_depth_ros.health import findings
-from metric_depth_ros.types import Camera, SourcePoints
+from metric_depth_ros.types import Anchors, Camera, SourcePoints
 
 CAMERA = Camera(320, 240, np.array([[250.0, 0, 159.5], [0, 250, 119.5], [0, 0, 1]]))
 # Optical axes from those of a body.
@@ -166,6 +166,24 @@ def test_a_prior_tells_the_unit(factor, words):
 def test_coordinates_too_large_for_their_numbers_are_named(step_m, words):
     found = findings.too_coarse(SourcePoints("map", np.ones((9, 3), np.float32), step_m=step_m))
     assert found is None if words is None else ("points of map:" in found and words in found)
+
+
+@pytest.mark.parametrize(
+    ("factors", "sigma", "found"),
+    [
+        ([1.3] * 12, 0.03, True),
+        ([1.3] * 10 + [1.0] * 2, 0.03, True),
+        ([1.3] * 6 + [1.0] * 6, 0.03, False),  # an edge seen from two places
+        ([1.3, 0.7] * 6, 0.03, False),
+        ([1.3] * 12, 0.6, False),  # no more than both admit
+        ([1.3] * 6, 0.03, False),  # too few to tell
+    ],
+)
+def test_sources_contradict_each_other_where_most_places_differ_one_way(factors, sigma, found):
+    uv = np.float32([[16 * index + 3, 100] for index in range(len(factors))])
+    depth, noise = np.full(len(uv), 4, np.float32), np.full(len(uv), sigma, np.float32)
+    by_source = {"a": Anchors(uv, depth, noise), "b": Anchors(uv + 4, depth * np.float32(factors), noise)}
+    assert len(findings.sources_contradict(by_source, CAMERA)) == found
 
 
 DISTORTED = Camera(320, 240, CAMERA.K, "plumb_bob", (-0.369, 0.197, 0.001, 0.0005, -0.07))
