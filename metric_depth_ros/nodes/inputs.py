@@ -24,7 +24,7 @@ from metric_depth_ros.health.input_watch import InputWatch
 from metric_depth_ros.health.status import ERROR, WARN, Health
 from metric_depth_ros.nodes.qos import overridable, refuse_own
 from metric_depth_ros.nodes.ros import cv_bridge, forget_after, message_filters, tf2_ros
-from metric_depth_ros.nodes.source_input import SourceInput
+from metric_depth_ros.nodes.source_input import SILENCE_S, SourceInput
 from metric_depth_ros.sync import Source, StampGuard, jumps_back
 from metric_depth_ros.types import Cloud, ImageArray, frame_name
 
@@ -243,6 +243,7 @@ class AnchorInput:
         self._node, self._config, self._health = node, config, health
         self._changed = threading.Condition()
         self._stopping = False
+        self._tell_next_s = time.monotonic() + SILENCE_S
         self._inputs = [
             SourceInput(node, name, config, health, self._on_cloud)
             for name in config.anchors.sources or ["anchors"]
@@ -333,7 +334,18 @@ class AnchorInput:
         with self._changed:
             for each in self._inputs:
                 each.find_type(self._config)
-                each.tell_silence()
+            self._tell_silence()
+
+    def _tell_silence(self) -> None:
+        """Reports all silent sources while images come, seldom enough not to hide what else is wrong."""
+        if time.monotonic() < self._tell_next_s or self._health.since_s("images in") > SILENCE_S:
+            return
+        self._tell_next_s = time.monotonic() + SILENCE_S
+        silent = [*filter(None, (each.silence() for each in self._inputs))]
+        if silent:
+            self._health.report("cloud", WARN, " ".join(silent))
+        else:
+            self._health.clear("cloud")
 
     def _on_cloud(self, source: Source, cloud: Cloud) -> None:
         with self._changed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -28,7 +27,7 @@ _CALIBRATION_QOS = (
 )
 
 
-_SILENCE_S = 2.0  # a source is silent that sends nothing for this long, and for as long as a message serves
+SILENCE_S = 2.0  # nothing for this long is silence
 
 
 class SourceInput:
@@ -54,7 +53,6 @@ class SourceInput:
         # The one topic without a name prevents depth if it cannot be used; others may serve instead.
         self._named = name in config.sources
         self._fault, self._level = (f"cloud {name}", WARN) if self._named else ("cloud", ERROR)
-        self._tell_next_s = 0.0
         self._camera_of: messages.CameraOf | None = None
         self._subscriptions: list[Any] = []
         # Mostly right, and else corrected as soon as there is a publisher.
@@ -79,21 +77,20 @@ class SourceInput:
         else:
             self._refuse(messages.wrong_type(self.name, self._settings.type, self.topic, sorted(found)[0]))
 
-    def tell_silence(self) -> None:
-        """Reports a named source from which nothing comes while images do, every now and then."""
-        silent_s, now = self._health.since_s(f"{self.name} in"), time.monotonic()
-        patience_s = max(_SILENCE_S, self.source.ring.config.max_cloud_age_s)
-        if not self._named or self.refused or silent_s < patience_s or now < self._tell_next_s:
-            return
-        if self._health.counted("images in") and self._health.since_s("images in") < _SILENCE_S:
-            self._tell_next_s = now + _SILENCE_S
-            self._health.report(
-                self._fault,
-                WARN,
-                f"source {self.name}: nothing on {self.topic} for {silent_s:.0f} s "
-                f"({self._node.count_publishers(self.topic)} publishers). Check that its sensor runs, or set "
-                f"sources.{self.name}.topic.",
-            )
+    def silence(self) -> str | None:
+        """That nothing has come from a named source for longer than a message of it serves, or None."""
+        silent_s = self._health.since_s(f"{self.name} in")
+        if (
+            not self._named
+            or self.refused
+            or silent_s < max(SILENCE_S, self.source.ring.config.max_cloud_age_s)
+        ):
+            return None
+        return (
+            f"source {self.name}: nothing on {self.topic} for {silent_s:.0f} s "
+            f"({self._node.count_publishers(self.topic)} publishers). Check that its sensor runs, or set "
+            f"sources.{self.name}.topic."
+        )
 
     def describe(self) -> str:
         """The source in words: its type and topic, and why it cannot be used."""
