@@ -101,6 +101,10 @@ class Perceived:
     doubts: tuple[str, ...] = ()
 
 
+# Image, camera, regions, anchors, their number by source, and doubts.
+_Taken = tuple[ImageArray, Camera, "IntArray | None", Anchors, dict[str, int], tuple[str, ...]]
+
+
 class MetricDepthPipeline:
     """Turns samples into metric depth. ``with_config`` changes settings and keeps the engine."""
 
@@ -178,13 +182,7 @@ class MetricDepthPipeline:
     def perceive(self, sample: Sample) -> Perceived:
         """First half of ``process``, up to and with the network. Raises as ``process`` does."""
         clock = _Clock()
-        with clock("prepare"):
-            image, camera = self._prepared(sample)
-            regions = self._given_regions(sample, image) if self._segmenter is None else None
-        with clock("anchors"):
-            frame_doubts = self._doubts(sample)
-            anchors, by_source, source_doubts = self._anchors(sample, camera)
-            doubts = (*frame_doubts, *source_doubts)
+        image, camera, regions, anchors, by_source, doubts = self._taken(sample, clock)
         with clock("engine"):
             focus_m = self.config.solver.focus_m or None
             relative = self.engine.predict(image, focus_m=focus_m, camera=camera)
@@ -196,6 +194,21 @@ class MetricDepthPipeline:
         return Perceived(
             relative, camera, image, anchors, regions, sample, clock.seconds, by_source, prior, doubts
         )
+
+    def try_inputs(self, sample: Sample) -> tuple[Mapping[str, int], tuple[str, ...]]:
+        """Anchors by source, and doubts, of a sample; no network runs. Raises as ``process`` does."""
+        *_, by_source, doubts = self._taken(sample, _Clock())
+        return by_source, doubts
+
+    def _taken(self, sample: Sample, clock: _Clock) -> _Taken:
+        """All of a sample that is made before the network."""
+        with clock("prepare"):
+            image, camera = self._prepared(sample)
+            regions = self._given_regions(sample, image) if self._segmenter is None else None
+        with clock("anchors"):
+            doubts = self._doubts(sample)
+            anchors, by_source, more = self._anchors(sample, camera)
+        return image, camera, regions, anchors, by_source, (*doubts, *more)
 
     def solve(self, perceived: Perceived) -> Result:
         """Second half of ``process``. Another thread may run ``perceive`` on the next sample meanwhile."""
@@ -317,13 +330,14 @@ class MetricDepthPipeline:
         elif len(anchors) < needed:
             each = ", ".join(f"{s.name} {counts[s.name]} of {len(s.points)}" for s in given)
             far = findings.too_far(findings.depth_in_view(points, camera), *self._depth_limit)
+            outside = None if len(given) > 1 else findings.where_points_fall(points, camera)
             checks = (
                 "Check that the cloud covers the image and that its transform is right, or lower "
                 "anchors.min_count."
                 if len(points)
                 else "No sensor measured anything: its messages have no finite range or point."
             )
-            why = "; ".join(wrong.values()) or far or checks
+            why = "; ".join(wrong.values()) or far or outside or checks
             raise AnchorError(
                 f"anchors: {len(anchors)} usable of {len(points)} points, need {needed}"
                 f"{f' ({each})' if len(given) > 1 else ''}. {why}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import bisect
+import difflib
+from collections.abc import Collection, Mapping
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -53,6 +55,10 @@ class TransformTree:
         """Every frame that has a parent or a child."""
         return {*self._edges, *(edge.parent for edge in self._edges.values())}
 
+    def parents(self) -> dict[str, str]:
+        """Parent of every frame that has one."""
+        return {child: edge.parent for child, edge in self._edges.items()}
+
     def latest_common_ns(self, target: str, source: str) -> int | None:
         """Newest time at which all moving edges between two frames are known; None if no edge moves.
 
@@ -69,14 +75,7 @@ class TransformTree:
         up_target, up_source = self._ancestors(target), self._ancestors(source)
         common = next((frame for frame in up_source if frame in up_target), None)
         if common is None:
-            frames = self.frames()
-            missing = [frame for frame in (target, source) if frame not in frames]
-            what = f"frame {missing[0]!r} does not exist" if missing else "they are not connected"
-            raise TransformError(
-                f"tf: no transform from {source!r} to {target!r}: {what}; "
-                f"known frames: {', '.join(sorted(frames)) or 'none'}. "
-                "Publish it (static_transform_publisher)."
-            )
+            raise TransformError(f"tf: {why_unconnected(target, source, self.parents())}")
         return up_target[: up_target.index(common)], up_source[: up_source.index(common)]
 
     def _ancestors(self, frame: str) -> list[str]:
@@ -92,6 +91,42 @@ class TransformTree:
         for frame in frames:
             T = self._edges[frame].at(stamp_ns, frame) @ T
         return T
+
+
+def why_unconnected(target: str, source: str, parents: Mapping[str, str]) -> str:
+    """Why there is no transform from source to target, and what to do.
+
+    Args:
+        parents: parent of every frame that has one.
+    """
+    frames = {*parents, *parents.values()}
+    missing = [frame for frame in (target, source) if frame not in frames]
+    if missing:
+        near = [f"{f!r}: {', '.join(_alike(f, frames))}" for f in missing if _alike(f, frames)]
+        verb = "do not exist" if len(missing) > 1 else "does not exist"
+        what = f"frame {' and '.join(map(repr, missing))} {verb}"
+        what += f" (names like {'; '.join(near)})" if near else ""
+    else:
+        what = f"they are not connected: {target!r} is below {_root(target, parents)!r}, "
+        what += f"{source!r} below {_root(source, parents)!r}"
+    known = ", ".join(sorted(frames)) or "none"
+    return (
+        f"no transform from {source!r} to {target!r}: {what}; known frames: {known}. Publish it: ros2 run "
+        f"tf2_ros static_transform_publisher --frame-id {target} --child-frame-id {source} --x ... "
+        "--yaw ..."
+    )
+
+
+def _alike(frame: str, frames: Collection[str]) -> list[str]:
+    return difflib.get_close_matches(frame, sorted(frames), n=3)
+
+
+def _root(frame: str, parents: Mapping[str, str]) -> str:
+    seen = {frame}
+    while (parent := parents.get(frame)) is not None and parent not in seen:
+        frame = parent
+        seen.add(frame)
+    return frame
 
 
 class _Edge:

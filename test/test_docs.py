@@ -249,7 +249,7 @@ def test_messages_of_the_table_are_said_by_the_code():
     files = [ast.walk(ast.parse(file.read_text())) for file in (ROOT / "metric_depth_ros").rglob("*.py")]
     said = [str(node.value) for nodes in files for node in nodes if isinstance(node, ast.Constant)]
     table = rows("docs/node.md", "Cause, and what to do")
-    assert len(table) > 10
+    assert len(table) > 5
     for message in re.findall(r"`([^`]+)`", " ".join(cell for cell, _ in table)):
         parts = re.split(r"#|\.\.\.|\d|camera_info", message)  # what the code puts in
         for piece in filter(None, (part.strip(" ():") for part in parts)):

@@ -11,6 +11,7 @@ import struct
 import zlib
 from collections import Counter
 from collections.abc import Collection, Iterator
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -87,6 +88,8 @@ class McapFile:
         for part in self._parts:
             if part.channels and part.channels.isdisjoint(wanted):
                 continue
+            if part.last_ns < first or part.first_ns >= last:
+                continue
             yield from until(part.first_ns)
             for message in self._messages_at(part.offset):
                 if message[0] in wanted and first <= message[1] < last:
@@ -105,7 +108,10 @@ class McapFile:
             raise ValueError("its end is missing")
         (summary_at,) = struct.unpack_from("<Q", footer, 9)
         if not (summary_at and self._indexed(_Index(), summary_at, footer_at)):
-            self._scanned(_Index(), summary_at or footer_at)
+            about = self.path.stat()
+            self._take(
+                _scanned(self.path.resolve(), about.st_size, about.st_mtime_ns, summary_at or footer_at)
+            )
 
     def _indexed(self, index: _Index, begin: int, end: int) -> bool:
         """Takes the file's own index. False if it is not complete."""
@@ -114,24 +120,6 @@ class McapFile:
         if index.complete:
             self._take(index)
         return index.complete
-
-    def _scanned(self, index: _Index, end: int) -> None:
-        """Makes an index from all records of the file."""
-        for offset, op, body in _records(self._file, len(_MAGIC), end):
-            if op == _DATA_END:
-                break
-            if op == _CHUNK:
-                held = []
-                for inner, record in _unpacked(body):
-                    index.add(inner, record)
-                    if inner == _MESSAGE:
-                        held.append(record)
-                index.add_part(offset, held)
-            else:
-                index.add(op, body)
-                if op == _MESSAGE:
-                    index.add_part(offset, [body])
-        self._take(index)
 
     def _take(self, index: _Index) -> None:
         self._parts = sorted(index.parts)
@@ -209,6 +197,28 @@ class _Index:
         about = about_topic(encoding, told.get("offered_qos_profiles", ""))
         name = normalize_msgtype(kind) if "/" in kind else kind
         self.channels[key] = Connection(key, topic, name, definition, "", 0, about, None)
+
+
+@lru_cache(maxsize=4)
+def _scanned(path: Path, size: int, mtime_ns: int, end: int) -> _Index:
+    """Index from all records of a file up to ``end``; kept, as every topic opens the file again."""
+    index = _Index()
+    with path.open("rb") as file:
+        for offset, op, body in _records(file, len(_MAGIC), end):
+            if op == _DATA_END:
+                break
+            if op == _CHUNK:
+                held = []
+                for inner, record in _unpacked(body):
+                    index.add(inner, record)
+                    if inner == _MESSAGE:
+                        held.append(record)
+                index.add_part(offset, held)
+            else:
+                index.add(op, body)
+                if op == _MESSAGE:
+                    index.add_part(offset, [body])
+    return index
 
 
 def _records(file: BinaryIO, begin: int, end: int) -> Iterator[tuple[int, int, bytes]]:

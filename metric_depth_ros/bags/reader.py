@@ -15,11 +15,13 @@ from metric_depth_ros import messages
 from metric_depth_ros.bags import topics as kinds
 from metric_depth_ros.bags.calibration import read_calibration
 from metric_depth_ros.bags.sources import choose_anchors, find_sources, without_sources
-from metric_depth_ros.bags.storage import open_bag, readable_messages
+from metric_depth_ros.bags.storage import Window, open_bag
 from metric_depth_ros.bags.streams import Stamped, Stamps, TopicStream, stamped_messages
 from metric_depth_ros.bags.topics import HELD_OUT, choose_topic, image_type, transform_topics
+from metric_depth_ros.bags.tree import read_transforms
 from metric_depth_ros.config import Config, SourceConfig
 from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError, TransformError
+from metric_depth_ros.health.clocks import Heard, limits_of, why_apart
 from metric_depth_ros.sync import (
     Source,
     T_fixed_camera,
@@ -68,6 +70,7 @@ class BagReader:
         calibration: Path | None = None,
         stamps: Stamps = "header",
         sources: Mapping[str, SourceConfig] | None = None,
+        window: Window | None = None,
     ) -> None:
         """Topics that are None are chosen by ``topics.choose_topic``; held-out points are optional.
 
@@ -78,6 +81,7 @@ class BagReader:
             calibration: file that is used in place of camera_info.
             stamps: whether the times of messages are their stamps, or when they were recorded.
             sources: those of the settings, instead of the one topic ``anchors``.
+            window: when the images that are read were recorded, ns; None: all.
         """
         self.path = Path(path)
         self._asked = {"image": image, "camera_info": camera_info, "anchors": anchors, "regions": regions}
@@ -86,6 +90,7 @@ class BagReader:
         self._calibration_file = calibration
         self._calibration: Any = None
         self._stamps: Stamps = stamps
+        self._window = window
         self._transport = image_transport
         self._needs_points = needs_points
         self._named_sources = sources or {}
@@ -98,6 +103,7 @@ class BagReader:
         """Chooses the topics and reads the transforms. Raises InputError."""
         with open_bag(self.path) as bag:
             self._topics = topics = bag.topics
+            self._count = bag.count
         asked = self._asked
         self.sources: dict[str, tuple[str, str]] = {}
         if self._named_sources:
@@ -146,22 +152,9 @@ class BagReader:
         parts = list(self.path.parent.glob(f"*{self.path.suffix}")) if self.path.is_file() else []
         if not chosen and len(parts) > 1:
             self._tf_hint = " If it is one part of the recording in its folder, run on the folder."
-        for topic, static in chosen.items():
-            for recorded_ns, message in readable_messages(self.path, topic):
-                if isinstance(message, InputError):
-                    self.skipped[str(message)] += 1
-                else:
-                    self._add_transforms(message, recorded_ns, static=static)
-
-    def _add_transforms(self, message: Any, recorded_ns: int, *, static: bool) -> None:
-        for stamped in message.transforms:
-            try:
-                parent, child, T, stamp_ns = messages.read_transform(stamped)
-            except InputError as error:
-                self.skipped[str(error)] += 1
-                continue
-            at_ns = recorded_ns if self._stamps == "recorded" else stamp_ns
-            self.transforms.add(parent, child, T, at_ns, static=static)
+        self.transforms = read_transforms(
+            self.path, chosen, self.skipped, recorded=self._stamps == "recorded", window=self._around(*chosen)
+        )
 
     # ---- samples -----------------------------------------------------------------------------
 
@@ -249,7 +242,7 @@ class BagReader:
         chosen = [(each.source, each.source.ring.select(stamp_ns)) for each in clouds]
         used = sorted(cloud.stamp_ns for _, selected in chosen for cloud in selected)
         if not used and self._needs_points:
-            raise AnchorError(self._no_cloud(image, clouds, config))
+            raise AnchorError(self._no_cloud(image, clouds))
         sources = gather_sources(chosen, frame_id, stamp_ns, self.transforms, config, self._skip)
         kept: FloatArray | None = None
         if held_out is not None:
@@ -270,19 +263,18 @@ class BagReader:
             sources=sources,
         )
 
-    def _no_cloud(self, image: _Image, clouds: list[_Clouds], config: Config) -> str:
+    def _no_cloud(self, image: _Image, clouds: list[_Clouds]) -> str:
         """Why an image has no anchors."""
-        topics = ", ".join(topic for topic, _ in self.sources.values())
-        at, fix = f"the image at {image.stamp_ns / 1e9:.3f} s", "raise sync.max_cloud_age_s"
-        when = f"from {config.sync.max_cloud_age_s:g} s before {at} on"
-        if self._named_sources:
-            when, fix = f"near enough to {at}", "set the sources' max_age_s or time_offset_s"
         refused = "; ".join(f"{each.source.name}: {each.refused}" for each in clouds if each.refused)
+        topics = [topic for topic, _ in self.sources.values()]
+        at = f"anchors: no cloud on {', '.join(topics)} for the image at {image.stamp_ns / 1e9:.3f} s"
         if refused:
-            return f"anchors: no cloud on {topics} {when} that can be used. The last was refused: {refused}"
-        apart = next(filter(None, (each.clock_apart(image) for each in clouds)), None)
-        advice = apart or f"Compare the clocks of camera and sensor, or {fix}."
-        return f"anchors: no cloud on {topics} {when}. {advice}"
+            return f"{at} that can be used. The last was refused: {refused}"
+        found = ((each.source.name, each.why_none()) for each in clouds)
+        reasons = [f"source {name}: {why}" if self._named_sources else why for name, why in found if why]
+        passed = (why for why in self.skipped if why.startswith(tuple(f"{topic}:" for topic in topics)))
+        advice = next(iter((*reasons, *passed)), "Compare the clocks of camera and sensor.")
+        return f"{at}. {advice}"
 
     def _skip(self, name: str, error: MetricDepthError) -> None:
         """Counts what a source cannot use; the one topic without a name goes unnamed."""
@@ -291,7 +283,14 @@ class BagReader:
     def _read(
         self, topic: str, stamp_of: Callable[[Any], int] = messages.stamp_ns
     ) -> Iterator[Stamped | InputError]:
-        return stamped_messages(self.path, topic, self._stamps, stamp_of)
+        window = self._window if topic == self.image_topic else self._around(topic)
+        return stamped_messages(self.path, topic, self._stamps, stamp_of, window)
+
+    def _around(self, *topics: str) -> Window | None:
+        """Window of what belongs to the images; None: all, of topics with few messages, as latched ones."""
+        if self._window is None or all(self._count(topic) <= _FEW for topic in topics):
+            return None
+        return self._window[0] - _BEFORE_NS, self._window[1] + _AFTER_NS
 
     def _stream(self, topic: str, stamp_of: Callable[[Any], int] = messages.stamp_ns) -> TopicStream:
         stream = TopicStream(self._read(topic, stamp_of), self.skipped)
@@ -309,6 +308,11 @@ class BagReader:
         return self._stream(info_topic) if self._topics.get(info_topic) == kinds.CAMERA_INFO else None
 
 
+# What belongs to the images of a window is recorded this much before it and after it.
+_BEFORE_NS, _AFTER_NS = 4_000_000_000, 1_000_000_000
+_FEW = 50
+# Messages of each topic whose times are remembered.
+_REMEMBERED = 100
 # Picture, camera, and how to rectify the picture.
 _View = tuple[ImageArray, Camera, "Rectification | None"]
 
@@ -342,16 +346,20 @@ class _Clouds:
         self._info: Any = None  # the newest
         self._lead_ns = round(source.ring.config.max_cloud_lead_s * 1e9) - source.offset_ns
         self._stream, self._skip = stream, skip
-        self._last: Stamped | None = None
+        self._heard: deque[Heard] = deque(maxlen=_REMEMBERED)
+        self._images: deque[Heard] = deque(maxlen=_REMEMBERED)
 
     def advance(self, image: _Image) -> None:
         """Reads every cloud that the image may use."""
         if image.jumped:
+            self._heard.clear()
+            self._images.clear()
             self.source.ring.forget_after(image.stamp_ns)
+        self._images.append(Heard(image.stamp_ns, image.recorded_ns))
         until_ns = image.stamp_ns + self._lead_ns
         camera_of = self._camera_of(image, until_ns)
         for cloud in self._stream.take(until_ns, image.recorded_ns, jumped=image.jumped):
-            self._last = cloud
+            self._heard.append(self._times(cloud))
             try:
                 self.source.ring.add(self.source.read(cloud.message, camera_of, cloud.stamp_ns))
                 self.refused = ""
@@ -369,28 +377,16 @@ class _Clouds:
         info = self._info if self._info is not None or upcoming is None else upcoming.message
         return None if info is None else partial(messages.read_depth_camera, info, self._topic)
 
-    def clock_apart(self, image: _Image) -> str | None:
-        """How far the sensor's clock is off the camera's, and what to do; None if it is not by a second."""
-        other = self._last or self._stream.upcoming
-        if other is None:
-            return None
-        offset_ns = self.source.offset_ns
-        apart_ns = other.stamp_ns + offset_ns - other.recorded_ns - image.stamp_ns + image.recorded_ns
-        apart_s = apart_ns / 1e9
-        if abs(apart_s) <= 1:
-            return None
-        fix = self._offset_setting((offset_ns - apart_ns) / 1e9)
-        return (
-            f"The sensor's clock is {apart_s:+.3f} s off the camera's, compared by the times of "
-            f"recording. Set it, {fix}, or run with --stamps recorded."
-        )
+    def why_none(self) -> str | None:
+        """Why the last image has no cloud of this source, and what to do; None without any cloud near it."""
+        heard = [*self._heard]
+        if (next_one := self._stream.upcoming) is not None:
+            heard.append(self._times(next_one))
+        reason = why_apart(self._images, heard, limits_of(self.source))
+        return None if reason is None else reason.words
 
-    def _offset_setting(self, offset_s: float) -> str:
-        """The setting that corrects the sensor's clock."""
-        if not self.source.model:
-            return "name the sensor in anchors.sources to set its time_offset_s"
-        setting = f"sources.{self.source.name}.time_offset_s"
-        return f"set {setting} to {offset_s:.3f}"
+    def _times(self, cloud: Stamped) -> Heard:
+        return Heard(cloud.stamp_ns + self.source.offset_ns, cloud.recorded_ns)
 
 
 class _Companions:

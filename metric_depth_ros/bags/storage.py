@@ -25,6 +25,8 @@ _REPAIR = (
     "again."
 )
 SUFFIXES = (".bag", ".mcap", ".db3")
+# First time of recording, ns, and the first after it: what of a bag is read.
+Window = tuple[int, int]
 
 
 def is_bag(path: Path) -> bool:
@@ -75,16 +77,20 @@ class Bag:
         return self._counts[topic, self.topics.get(topic, "")]
 
     def messages(
-        self, connections: Collection[Connection] | None = None
+        self, connections: Collection[Connection] | None = None, window: Window | None = None
     ) -> Iterator[tuple[Connection, int, bytes]]:
         """Yields (connection, recorded_ns, bytes) of some topics or, by default, all, in recorded order.
+
+        Only messages recorded within the window are read, by default all.
 
         Raises:
             InputError: damage is found.
         """
         wanted = self.connections if connections is None else connections
         parts = [(file, [c for c in wanted if c.owner is file]) for file in self._files]
-        merged = heapq.merge(*(file.messages(own) for file, own in parts if own), key=lambda item: item[1])
+        span = window or (None, None)
+        read = (file.messages(own, *span) for file, own in parts if own)
+        merged = heapq.merge(*read, key=lambda item: item[1])
         while True:
             with _damage_named(self._path):
                 if (item := next(merged, None)) is None:
@@ -153,8 +159,8 @@ def read_messages(path: Path, topic: str) -> Iterator[tuple[int, Any]]:
         yield recorded_ns, message
 
 
-def readable_messages(path: Path, topic: str) -> Iterator[tuple[int, Any]]:
-    """As ``read_messages``, but yields an InputError instead of a message that cannot be read.
+def readable_messages(path: Path, topic: str, window: Window | None = None) -> Iterator[tuple[int, Any]]:
+    """As ``read_messages``, but an InputError instead of a message that cannot be read; a window or all.
 
     Every call opens the bag again: a file has one position, so two topics read in turn from one file would
     disturb each other.
@@ -164,7 +170,7 @@ def readable_messages(path: Path, topic: str) -> Iterator[tuple[int, Any]]:
     """
     with open_bag(path) as bag:
         own = [c for c in bag.connections if (c.topic, c.msgtype) == (topic, bag.topics.get(topic))]
-        for connection, recorded_ns, raw in bag.messages(own):
+        for connection, recorded_ns, raw in bag.messages(own, window):
             try:
                 message = bag.deserialize(connection, raw)
             except InputError as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from metric_depth_ros.bags.storage import readable_messages
+from metric_depth_ros.bags.storage import Window, readable_messages
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.messages import stamp_ns
 from metric_depth_ros.sync import StampGuard, jumps_back
@@ -32,7 +32,11 @@ class Stamped:
 
 
 def stamped_messages(
-    path: Path, topic: str, stamps: Stamps, stamp_of: Callable[[Any], int] = stamp_ns
+    path: Path,
+    topic: str,
+    stamps: Stamps,
+    stamp_of: Callable[[Any], int] = stamp_ns,
+    window: Window | None = None,
 ) -> Iterator[Stamped | InputError]:
     """Yields a topic's messages in recorded order; an error that names it instead of one of no use.
 
@@ -44,7 +48,7 @@ def stamped_messages(
     """
     guard: StampGuard[Stamped] = StampGuard(first_too=True)
     slip = InputError(f"{topic}: a stamp far from those around it. Check the clock of its driver.")
-    for recorded_ns, message in readable_messages(path, topic):
+    for recorded_ns, message in readable_messages(path, topic, window):
         if isinstance(message, InputError):
             yield message
             continue

@@ -14,6 +14,7 @@ from metric_depth_ros.cli import (
     build,
     config,
     demo,
+    doctor,
     evaluate,
     explain,
     export,
@@ -29,6 +30,7 @@ from metric_depth_ros.errors import MetricDepthError
 # Importing a verb must stay fast: heavy modules are imported inside its run().
 VERBS = (
     run,
+    doctor,
     build,
     evaluate,
     explain,

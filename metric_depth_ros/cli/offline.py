@@ -11,12 +11,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
 from metric_depth_ros.bags import BagReader, BagWriter, Outcome, is_bag
+from metric_depth_ros.bags.storage import Window
 from metric_depth_ros.cli.parsing import remapped
 from metric_depth_ros.config import CloudConfig, Config, SourceConfig
 from metric_depth_ros.datasets import open_dataset
@@ -117,28 +119,36 @@ def open_source(args: argparse.Namespace, config: Config) -> Iterator[Samples]:
         raise InputError(
             "run: --hold-out and --anchor-count are for folders; a bag's points are taken as they are."
         )
-    topics, sources = _topics(args, config.sources)
+    topics, sources = named_topics(args, config.sources)
     if "anchors" in topics and sources and "anchors" not in _names_of(config.sources):
         raise InputError(
             f"run: anchors on {topics['anchors']}, but anchors.sources names {', '.join(sources)}. "
             "Leave out one of the two."
         )
-    with BagReader(
-        args.source,
-        **topics,
-        image_transport=config.input.image_transport,
-        needs_points=config.anchors.min_count > 0,
-        calibration=args.calibration,
-        stamps=args.stamps,
-        sources=sources,
-    ) as reader:
+    with bag_reader(args, config) as reader:
         note = findings.taken_as_rectified(config.input.rectification, reader.image_topic)
         if note is not None:
             print(f"metric_depth: {note}", file=sys.stderr)
         yield Samples(reader.image_count, reader.samples(config), reader.skipped, reader.image_topic)
 
 
-def _topics(
+def bag_reader(args: argparse.Namespace, config: Config, window: Window | None = None) -> BagReader:
+    """Reader of a bag, or of a window of it, as the command line and the settings say."""
+    topics, sources = named_topics(args, config.sources)
+    named: dict[str, Any] = {**topics}
+    return BagReader(
+        args.source,
+        **named,
+        image_transport=config.input.image_transport,
+        needs_points=config.anchors.min_count > 0,
+        calibration=args.calibration,
+        stamps=args.stamps,
+        sources=sources,
+        window=window,
+    )
+
+
+def named_topics(
     args: argparse.Namespace, sources: Mapping[str, SourceConfig]
 ) -> tuple[dict[str, str], dict[str, SourceConfig]]:
     """Topics that the command line names, by the reader's names, and the sources as it remaps them.
@@ -174,7 +184,7 @@ def _names_of(sources: Mapping[str, SourceConfig]) -> list[str]:
 
 
 def _folder_source(args: argparse.Namespace, config: Config) -> Samples:
-    topics, sources = _topics(args, config.sources)
+    topics, sources = named_topics(args, config.sources)
     given = [
         *topics,
         *(["calibration"] if args.calibration else []),

@@ -28,6 +28,16 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser.add_argument("--limit", type=int, metavar="N", help="stop after N images")
     add_settings(parser.add_argument_group("settings; these beat --set, which beats --config"))
     bags = parser.add_argument_group("bags; a topic left out is the only one of its kind")
+    add_bag_options(bags)
+    folders = parser.add_argument_group("folders")
+    folders.add_argument("--hold-out", type=float, default=0.0, metavar="F", help="as for frames-to-bag")
+    folders.add_argument("--anchor-count", type=int, default=0, metavar="N", help="random points; 0: all")
+    folders.add_argument("--seed", type=int, default=0)
+    parser.set_defaults(run=run)
+
+
+def add_bag_options(bags: argparse._ArgumentGroup) -> None:
+    """Adds the options that say how a bag is read."""
     for name in ("image", "camera-info", "anchors", "regions"):
         bags.add_argument(f"--{name}", metavar="TOPIC")
     bags.add_argument("--held-out", metavar="TOPIC", help="points to measure with (default ANCHORS_held_out)")
@@ -44,11 +54,6 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         default="header",
         help="times of messages: their stamps, or when they were recorded, for clocks that are wrong",
     )
-    folders = parser.add_argument_group("folders")
-    folders.add_argument("--hold-out", type=float, default=0.0, metavar="F", help="as for frames-to-bag")
-    folders.add_argument("--anchor-count", type=int, default=0, metavar="N", help="random points; 0: all")
-    folders.add_argument("--seed", type=int, default=0)
-    parser.set_defaults(run=run)
 
 
 def add_settings(group: argparse._ArgumentGroup) -> None:

@@ -6,7 +6,7 @@ The pipeline, the node, offline runs and ``solve`` share them.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -40,6 +40,7 @@ _DIFFERENT = 0.1
 _MOST_PLACES = 0.75
 # Coordinates are too coarse in larger steps: float32 beyond 65 km.
 _COARSE_M = 0.007
+_HARDLY = 0.02
 
 
 def refuse(finding: str | None) -> None:
@@ -173,6 +174,29 @@ def too_coarse(source: SourcePoints) -> str | None:
     )
 
 
+def where_points_fall(points: FloatArray, camera: Camera) -> str | None:
+    """Where points (N, 3) of the optical frame are, if hardly any is in view; else None."""
+    few = _some(points)
+    uv, _ = project(few, camera)
+    seen = inside_image(uv, camera.width, camera.height)
+    if not len(few) or seen.mean() > _HARDLY:
+        return None
+    behind = few[:, 2] <= 0
+    if behind.mean() > _NEARLY_ALL:
+        return (
+            f"{100 * behind.mean():.0f} % of the points lie behind the camera or beside it (depth 0). "
+            "Check the transform from their frame to the image's, and whether both frames are the right ones."
+        )
+    x, y, _ = np.median(few[~behind], axis=0)
+    sides = {"right": x, "left": -x, "below": y, "above": -y}
+    side = max(sides, key=lambda name: sides[name])
+    return (
+        f"{100 * (1 - seen.mean()):.0f} % of the points are out of view ({100 * behind.mean():.0f} % behind "
+        f"the camera, most others {side}). Check that the sensor looks where the camera does, and the "
+        "transform from its frame to the image's."
+    )
+
+
 def off_by_a_thousand(depth: FloatArray, expected: FloatArray) -> str | None:
     """That anchors of depth (N,) are not in metres, by the depth (N,) in metres that a prior expects."""
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -185,6 +209,21 @@ def off_by_a_thousand(depth: FloatArray, expected: FloatArray) -> str | None:
     return (
         f"anchors: {middle:.3g} times as deep as the prior expects; needed metres. They look like {unit}: "
         f"{fix} by 1000."
+    )
+
+
+def another_camera(topic: str, frames: Sequence[str], frame_id: str, fitting: Sequence[str] = ()) -> str:
+    """That camera_infos are of other frames than the images, and none of their stamps.
+
+    Args:
+        frames: of the camera_infos on the topic.
+        frame_id: of the images.
+        fitting: topics of camera_infos of that frame.
+    """
+    fix = f"Remap camera_info to {fitting[0]}" if fitting else "Remap camera_info"
+    return (
+        f"camera_info: none on {topic} of the image's stamp, nor of its frame {frame_id!r}; needed one. They "
+        f"are of frame {', '.join(map(repr, frames))}. {fix}, or publish it with the frame of the images."
     )
 
 

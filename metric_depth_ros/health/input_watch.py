@@ -18,26 +18,25 @@ class InputWatch:
         health: Health,
         image_topic: str,
         companions: Mapping[str, str],
-        count_publishers: Callable[[str], int],
+        why_silent: Callable[[str, str], str],
     ) -> None:
-        """``companions``: input that an image needs -> its topic; camera_info is the first."""
+        """Watches for a health's node.
+
+        Args:
+            companions: input that an image needs -> its topic; camera_info is the first.
+            why_silent: why nothing comes of an input on a topic, and what to do.
+        """
         self._health = health
         self.image_topic = image_topic
         self._companions = companions
-        self._count_publishers = count_publishers
+        self._why_silent = why_silent
         self._counted_s = time.monotonic()
         self._counted = [0] * (2 + len(companions))
 
     def fault(self) -> tuple[str, int, str] | None:
         """Key, level and text of what is missing now, or None. Call it periodically."""
         if self._health.since_s("images in") > _SILENCE_S:
-            topic = self.image_topic
-            return (
-                "image",
-                WARN,
-                f"image: nothing on {topic} ({self._count_publishers(topic)} publishers). Remap image, "
-                "set input.image_transport, or compare QoS (this node subscribes best effort).",
-            )
+            return "image", WARN, self._why_silent("image", self.image_topic)
         now = time.monotonic()
         if now - self._counted_s < _SILENCE_S:
             return None
@@ -48,11 +47,7 @@ class InputWatch:
             return None
         for name, topic in self._companions.items():
             if not self._health.counted(f"{name} in"):
-                words = (
-                    f"{name}: {images} images, but no {name} on {topic} ({self._count_publishers(topic)} "
-                    f"publishers). Publish it, or remap {name}."
-                )
-                return name, ERROR, words
+                return name, ERROR, f"{self._why_silent(name, topic)} {images} images wait for it."
         came = " and ".join(f"{n} {name}" for name, n in zip(self._companions, others, strict=True))
         return (
             "camera_info",

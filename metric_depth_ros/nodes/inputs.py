@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
+import yaml
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -20,12 +23,16 @@ from metric_depth_ros import messages
 from metric_depth_ros.config import Config
 from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError, TransformError
 from metric_depth_ros.geometry import rigid_transform
+from metric_depth_ros.health import findings
+from metric_depth_ros.health.clocks import Heard, limits_of, why_apart
 from metric_depth_ros.health.input_watch import InputWatch
 from metric_depth_ros.health.status import ERROR, WARN, Health
+from metric_depth_ros.nodes.ends import why_silent
 from metric_depth_ros.nodes.qos import overridable, refuse_own
 from metric_depth_ros.nodes.ros import cv_bridge, forget_after, message_filters, tf2_ros
 from metric_depth_ros.nodes.source_input import SILENCE_S, SourceInput
 from metric_depth_ros.sync import Source, StampGuard, jumps_back
+from metric_depth_ros.transforms import why_unconnected
 from metric_depth_ros.types import Cloud, ImageArray, frame_name
 
 _BEST_EFFORT = ReliabilityPolicy.BEST_EFFORT
@@ -33,6 +40,7 @@ _LATCHED = QoSProfile(
     depth=5, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
 )
 _LOOK_PERIOD_S = 0.2
+_REMEMBERED = 50  # images whose times are compared with those of the clouds
 _LOOKS = 3  # a driver's topics are not discovered all at once
 
 
@@ -91,7 +99,7 @@ class ImageInput:
         if config.regions.source == "topic":
             companions["regions"] = self._pair_with_regions(config)
         self._transport = config.input.image_transport
-        self.watch = InputWatch(self._health, "", companions, node.count_publishers)
+        self.watch = InputWatch(self._health, "", companions, partial(why_silent, node))
         self._subscribe_images(compressed=self._transport == "compressed")
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
         node.create_timer(_LOOK_PERIOD_S, self._look, clock=steady)
@@ -230,9 +238,7 @@ class ImageInput:
             self._health.report(
                 "camera_info",
                 ERROR,
-                f"camera_info: none on {self._info_topic} of the image's stamp, nor of its frame {frame!r}; "
-                f"needed one. They are of frame {', '.join(map(repr, frames))}. Remap camera_info, or "
-                "publish it with the frame of the images.",
+                findings.another_camera(self._info_topic, frames, frame),
             )
 
 
@@ -244,6 +250,7 @@ class AnchorInput:
         self._changed = threading.Condition()
         self._stopping = False
         self._tell_next_s = time.monotonic() + SILENCE_S
+        self._images: deque[Heard] = deque(maxlen=_REMEMBERED)
         self._inputs = [
             SourceInput(node, name, config, health, self._on_cloud)
             for name in config.anchors.sources or ["anchors"]
@@ -251,18 +258,20 @@ class AnchorInput:
         node.create_timer(_LOOK_PERIOD_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def clouds_for(
-        self, stamp_ns: int, deadline_s: float, *, optional: bool
+        self, stamp_ns: int, received_s: float, *, optional: bool
     ) -> list[tuple[Source, list[Cloud]]]:
         """Clouds of an image by source, after waiting for those that are due.
 
         Args:
-            deadline_s: monotonic time until which to wait.
+            received_s: monotonic time at which the image came.
             optional: whether no cloud, or no sensor at all, is acceptable.
 
         Raises:
             AnchorError: no cloud fits, and it is not optional.
         """
         with self._changed:
+            self._images.append(Heard(stamp_ns, round(received_s * 1e9)))
+            deadline_s = received_s + self._config.sync.max_wait_s
             while (
                 self._awaits(stamp_ns, optional=optional)
                 and not self._stopping
@@ -295,8 +304,9 @@ class AnchorInput:
     def forget_after(self, stamp_ns: int) -> None:
         """After a jump back in time, drops clouds too new for an image of this stamp."""
         with self._changed:
+            self._images.clear()
             for each in self._inputs:
-                each.source.ring.forget_after(stamp_ns)
+                each.forget_after(stamp_ns)
 
     def stop(self) -> None:
         """Ends all waits."""
@@ -314,20 +324,23 @@ class AnchorInput:
 
     def _no_cloud(self, stamp_ns: int) -> str:
         """Why an image has no cloud."""
-        at = f"anchors: no cloud for the image at {stamp_ns / 1e9:.3f} s"
-        if self._config.sources:
-            told = "; ".join(
-                f"{each.name} {self._health.counted(f'{each.name} in')} received, {each.describe()}"
-                for each in self._inputs
-            )
-            return f"{at}: {told}. Set their topics, max_age_s, or time_offset_s."
-        (only,) = self._inputs
-        refused = f" The last cloud was refused: {only.refused}" if only.refused else ""
-        return (
-            f"{at} among {len(only.source.ring)} kept of {self._health.counted('clouds in')} received on "
-            f"{only.topic} ({self._node.count_publishers(only.topic)} publishers). Remap anchors, compare "
-            f"the clocks of camera and sensor, or raise sync.max_cloud_age_s.{refused}"
-        )
+        told = [(each.name, self._why_none(each)) for each in self._inputs]
+        words = "; ".join(why if why.startswith("source ") else f"source {name}: {why}" for name, why in told)
+        words = words if self._config.sources else told[0][1]
+        return f"anchors: no cloud for the image at {stamp_ns / 1e9:.3f} s. {words}"
+
+    def _why_none(self, each: SourceInput) -> str:
+        """Why images have no cloud of one source, and what to do."""
+        if each.refused:
+            return f"The last one on {each.topic} was refused: {each.refused}"
+        if not each.heard:
+            named = (f"source {each.name}", each.topic, f"set sources.{each.name}.topic")
+            return why_silent(self._node, *(named if self._config.sources else ("anchors", each.topic)))
+        heard = list(each.heard)  # others come meanwhile
+        reason = why_apart(list(self._images), heard, limits_of(each.source, live=True))
+        if reason is not None:
+            return reason.words
+        return f"{len(heard)} came on {each.topic}, none near this one; the next image may have one."
 
     def _look(self) -> None:
         """Follows the types of what is published, and tells which sources are silent."""
@@ -375,26 +388,26 @@ class TransformInput:
 
     def lookup(self, target: str, source: str, stamp_ns: int) -> np.ndarray:
         """T_target_source (4, 4). Raises TransformError after ``timeout_s``."""
-        return self._matrix(
-            f"{source!r} to {target!r}", self._buffer.lookup_transform,
-            frame_name(target), frame_name(source), Time(nanoseconds=stamp_ns), self._timeout(),
-        )  # fmt: skip
-
-    def _timeout(self) -> Duration:
-        return Duration(nanoseconds=round(self.timeout_s * 1e9))
-
-    def _matrix(self, what, look_up, *arguments) -> np.ndarray:
         if self._unavailable is not None:
             raise self._unavailable
+        target, source = frame_name(target), frame_name(source)
+        wait = Duration(nanoseconds=round(self.timeout_s * 1e9))
         try:
-            transform = look_up(*arguments).transform
-        except tf2_ros.TransformException as error:
+            found = self._buffer.lookup_transform(target, source, Time(nanoseconds=stamp_ns), wait)
+        except tf2_ros.ExtrapolationException as error:
             raise TransformError(
-                f"tf: {what}: {error}. Publish the transform (static_transform_publisher for a fixed "
-                "mounting)."
+                f"tf: {source!r} to {target!r}: {error}. Check its publishers' clocks, use_sim_time, or "
+                "raise extrinsics.tf_timeout_s."
             ) from error
-        t, q = transform.translation, transform.rotation
+        except tf2_ros.TransformException as error:
+            raise TransformError(f"tf: {why_unconnected(target, source, self._parents())}") from error
+        t, q = found.transform.translation, found.transform.rotation
         return rigid_transform([t.x, t.y, t.z], [q.x, q.y, q.z, q.w])
+
+    def _parents(self) -> dict[str, str]:
+        """Parent of every frame that has one."""
+        frames = yaml.safe_load(self._buffer.all_frames_as_yaml()) or {}
+        return {name: about["parent"] for name, about in dict(frames).items()}
 
 
 _BRIDGE = cv_bridge.CvBridge()

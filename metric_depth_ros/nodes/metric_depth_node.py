@@ -240,8 +240,8 @@ class MetricDepthNode(Node):
         if note := messages.offset_left_out(pair.camera_info, config.input.stereo_offset):
             self.get_logger().info(note, once=True)
         self._doubt(findings.rectified_twice(config.input.rectification, self._images.topic, camera))
-        deadline_s = pair.received_s + config.sync.max_wait_s
-        chosen = self._anchors.clouds_for(stamp_ns, deadline_s, optional=pipeline.needs_no_points)
+        came_s, optional = pair.received_s, pipeline.needs_no_points
+        chosen = self._anchors.clouds_for(stamp_ns, came_s, optional=optional)
         sources = gather_sources(chosen, frame_id, stamp_ns, self._transforms, config, self._anchors.refuse)
         return Sample(
             image,

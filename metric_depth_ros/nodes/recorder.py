@@ -27,19 +27,21 @@ _ENDLESS = ("clock", "diagnostics", "diagnostics_agg", "parameter_events", "roso
 class Recorder(Node):
     """Records topics as they appear, as serialised bytes stamped with the time of arrival."""
 
-    def __init__(self, path: Path, topics: Collection[str], *, everything: bool = False) -> None:
-        """Starts a new mcap bag in the folder ``path``.
+    def __init__(
+        self, path: Path, topics: Collection[str], *, everything: bool = False, kinds: Collection[str] = ()
+    ) -> None:
+        """Starts a new mcap bag in the folder ``path``; of ``kinds`` of messages every topic is recorded.
 
         Raises:
-            InputError: the folder exists, or neither topics nor ``everything`` is given.
+            InputError: the folder exists, or nothing to record is given.
         """
         if path.exists():
             raise InputError(f"{path}: exists; needed a new folder. Choose another, or delete it.")
-        if not topics and not everything:
+        if not topics and not everything and not kinds:
             raise InputError("record: no topics; needed some, or --all.")
         super().__init__("metric_depth_record")
         self._wanted = {self.resolve_topic_name(topic) for topic in topics}
-        self._everything = everything
+        self._everything, self._kinds = everything, frozenset(kinds)
         self._types = get_typestore(Stores.ROS2_KILTED)
         self._subscribed: set[str] = set()
         self._closing = ExitStack()
@@ -75,7 +77,7 @@ class Recorder(Node):
     def _look(self) -> None:
         """Subscribes requested topics that have appeared."""
         for topic, kinds in self.get_topic_names_and_types():
-            wanted = topic in self._wanted or self._everything
+            wanted = topic in self._wanted or self._everything or kinds[0] in self._kinds
             if wanted and topic not in self._subscribed:
                 self._subscribed.add(topic)
                 self._follow(topic, kinds[0])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -14,12 +16,14 @@ from sensor_msgs.msg import CameraInfo
 from metric_depth_ros import messages
 from metric_depth_ros.config import Config, SourceConfig
 from metric_depth_ros.errors import ConfigError, MetricDepthError
+from metric_depth_ros.health.clocks import Heard
 from metric_depth_ros.health.status import ERROR, WARN, Health
 from metric_depth_ros.nodes.interfaces import message_class
 from metric_depth_ros.nodes.qos import overridable, refuse_own
 from metric_depth_ros.sync import Source
 from metric_depth_ros.types import Cloud
 
+_REMEMBERED = 100  # clouds whose times are compared with those of the images
 # Calibrations come with every image, or once for all that subscribe later.
 _CALIBRATION_QOS = (
     QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT),
@@ -38,6 +42,7 @@ class SourceInput:
         source: buffer of its clouds; another one from when its type is found to be another.
         topic: resolved name of its topic.
         refused: why its last message, or its topic, cannot be used; empty: it can.
+        heard: times of its last clouds.
     """
 
     def __init__(
@@ -49,6 +54,7 @@ class SourceInput:
         """
         self._node, self._health, self._on_cloud = node, health, on_cloud
         self.name, self.refused = name, ""
+        self.heard: deque[Heard] = deque(maxlen=_REMEMBERED)
         self._settings = config.sources.get(name, SourceConfig(topic="anchors"))
         # The one topic without a name prevents depth if it cannot be used; others may serve instead.
         self._named = name in config.sources
@@ -91,6 +97,11 @@ class SourceInput:
             f"({self._node.count_publishers(self.topic)} publishers). Check that its sensor runs, or set "
             f"sources.{self.name}.topic."
         )
+
+    def forget_after(self, stamp_ns: int) -> None:
+        """After a jump back in time, drops what is too new for an image of this stamp."""
+        self.heard.clear()
+        self.source.ring.forget_after(stamp_ns)
 
     def describe(self) -> str:
         """The source in words: its type and topic, and why it cannot be used."""
@@ -143,6 +154,7 @@ class SourceInput:
             return
         self._health.clear(self._fault)
         self.refused = ""
+        self.heard.append(Heard(cloud.stamp_ns, time.monotonic_ns()))
         self._on_cloud(self.source, cloud)
 
     def _refuse(self, reason: str) -> None:

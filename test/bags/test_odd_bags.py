@@ -392,7 +392,7 @@ def test_recorded_times_serve_where_clocks_differ(tmp_path: Path, off_ns: int) -
     assert all(isinstance(outcome, AnchorError) for outcome in outcomes)
     said = f"clock is {off_ns / 1e9 - 0.005:+.3f} s off the camera's"
     assert all(said in str(outcome) for outcome in outcomes)
-    ways = "name the sensor in anchors.sources to set its time_offset_s, or run with --stamps recorded"
+    ways = "run with --stamps recorded, or name it in anchors.sources with time_offset_s"
     assert all(ways in str(outcome) for outcome in outcomes)
     samples, skipped = read(path, stamps="recorded")
     assert not skipped
@@ -414,7 +414,7 @@ def test_the_offset_that_is_told_mends_the_clock(tmp_path: Path, off_ns: int, be
     def outcomes() -> list[Any]:
         return read(path, settings, sources=from_flat(settings).sources)[0]
 
-    told = re.findall(r"set sources.any.time_offset_s to (-?[\d.]+),", str(outcomes()[0]))
+    told = re.findall(r"set sources.any.time_offset_s: (-?\d+\.\d+)", str(outcomes()[0]))
     settings["sources.any.time_offset_s"] = float(told[0])
     assert [len(sample.points_camera) for sample in outcomes()] == [len(points_of(0))] * 5
 

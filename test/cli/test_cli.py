@@ -83,9 +83,10 @@ def test_help_lists_every_verb_and_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert len(VERBS) == 12
+    assert len(VERBS) == 13
     for verb in (
         "run",
+        "doctor",
         "build",
         "evaluate",
         "frames-to-bag",

@@ -19,8 +19,12 @@ def health(clock):
     return status.Health()
 
 
+def silent(what, topic):
+    return f"{what}: nothing on {topic}."
+
+
 def watch(health, **companions):
-    return InputWatch(health, "/image", companions or {"camera_info": "/camera_info"}, lambda topic: 1)
+    return InputWatch(health, "/image", companions or {"camera_info": "/camera_info"}, silent)
 
 
 def came(health, images, pairs, **others):
@@ -41,7 +45,7 @@ def test_silence_is_told(clock, health):
     watched = watch(health)
     clock[0] += 2.5
     key, level, words = watched.fault()
-    assert (key, level) == ("image", status.WARN) and "nothing on /image (1 publishers)" in words
+    assert (key, level) == ("image", status.WARN) and words == "image: nothing on /image."
 
 
 def test_what_does_not_come_with_the_images_is_named(clock, health):
@@ -49,7 +53,10 @@ def test_what_does_not_come_with_the_images_is_named(clock, health):
     clock[0] += 2
     came(health, 20, 0, camera_info=20)
     key, level, words = watched.fault()
-    assert (key, level) == ("regions", status.ERROR) and "20 images, but no regions on /regions" in words
+    assert (key, level) == (
+        "regions",
+        status.ERROR,
+    ) and words == "regions: nothing on /regions. 20 images wait for it."
     clock[0] += 2
     came(health, 20, 0, camera_info=20, regions=19)
     key, level, words = watched.fault()

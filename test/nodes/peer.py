@@ -35,12 +35,18 @@ def scene():
 class Peer(Node):
     """Spins in its own thread until ``close``."""
 
-    def __init__(self):
+    def __init__(self, instead=()):
+        """``instead``: (topic, type, topic to publish on, QoS) in place of the usual publisher of a topic."""
         super().__init__("peer")
-        self.images = self.create_publisher(Image, "image", 5)
+        others = {topic: (kind, *other) for topic, kind, *other in instead}
+
+        def publisher(kind, topic):
+            return self.create_publisher(*others.get(topic, (kind, topic, 5)))
+
+        self.images = publisher(Image, "image")
         self.compressed = self.create_publisher(CompressedImage, "image/compressed", 5)
-        self.infos = self.create_publisher(CameraInfo, "camera_info", 5)
-        self.clouds = self.create_publisher(PointCloud2, "anchors", 5)
+        self.infos = publisher(CameraInfo, "camera_info")
+        self.clouds = publisher(PointCloud2, "anchors")
         self.tf = tf2_ros.StaticTransformBroadcaster(self)
         self.moving_tf = tf2_ros.TransformBroadcaster(self)
         self.depths, self.depth_infos, self.points, self.statuses = [], [], [], []

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import rclpy.logging
+import yaml
 from geometry_msgs.msg import TransformStamped
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.duration import Duration
@@ -73,6 +74,13 @@ class Buffer:
         """Removes all moving transforms."""
         with self._changed:
             self._tree.clear()
+
+    def all_frames_as_yaml(self) -> str:
+        """Every frame that has a parent, and its parent, as YAML."""
+        with self._changed:
+            return yaml.safe_dump(
+                {child: {"parent": parent} for child, parent in self._tree.parents().items()}
+            )
 
     def _add(self, transform: Any, *, static: bool) -> None:
         try:

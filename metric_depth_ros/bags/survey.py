@@ -1,0 +1,176 @@
+"""Gathers what a doctor wants to know of a bag, from samples of its messages."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from metric_depth_ros import messages
+from metric_depth_ros.bags import topics as kinds
+from metric_depth_ros.bags.storage import Bag, Window, open_bag
+from metric_depth_ros.bags.topics import transform_topics
+from metric_depth_ros.bags.tree import read_transforms
+from metric_depth_ros.errors import InputError
+from metric_depth_ros.health.clocks import Heard
+from metric_depth_ros.health.facts import Facts, Qos, Topic
+from metric_depth_ros.messages import SENSOR_TYPES, sensor_type
+
+_PICTURES = (kinds.IMAGE, kinds.COMPRESSED_IMAGE)
+_LOOKED_AT = {*_PICTURES, kinds.CAMERA_INFO, *SENSOR_TYPES.values()}
+# Types that say anything about the inputs.
+WANTED = frozenset({*_LOOKED_AT, *kinds.TF, "rosgraph_msgs/msg/Clock"})
+# A bag is looked at for so long at its start and in its middle, but no more than so many bytes each.
+_WINDOW_S = 3.0
+_WINDOW_BYTES = 60e6
+# Messages of a topic that are counted for their points.
+_COUNTED = 5
+
+
+def windows_of(bag: Bag, path: Path) -> list[Window]:
+    """Times of recording at a bag's start and in its middle, in ns."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    size = sum(file.stat().st_size for file in files if file.is_file())
+    length = bag.end_time - bag.start_time
+    span = round(min(_WINDOW_S * 1e9, length * _WINDOW_BYTES / max(size, 1))) + 1
+    if length <= 2 * span:
+        return [(bag.start_time, bag.end_time + 1)]
+    middle = bag.start_time + length // 2
+    return [(bag.start_time, bag.start_time + span), (middle, middle + span)]
+
+
+def survey(path: Path, tf: str | None = None, tf_static: str | None = None) -> tuple[Facts, list[Window]]:
+    """What a bag offers, and the windows that were looked at; ``tf`` as in ``BagReader``.
+
+    Raises:
+        InputError: the bag cannot be opened.
+    """
+    with open_bag(path) as bag:
+        windows = windows_of(bag, path)
+        looked = _looked_at(bag, windows)
+        seconds = (bag.end_time - bag.start_time) / 1e9
+        topics = {
+            name: _topic(name, kind, bag, looked[name], seconds) for name, kind in sorted(bag.topics.items())
+        }
+    parents, hint, chosen = dict[str, str](), "", dict[str, bool]()
+    try:
+        chosen = transform_topics(tf, tf_static, bag.topics)
+        for window in windows:
+            parents |= read_transforms(path, chosen, Counter(), window=window).parents()
+    except InputError as error:
+        hint = str(error)
+    facts = Facts(topics, parents, False, seconds, tuple(chosen), hint, settled_ns=windows[-1][0])
+    return facts, windows
+
+
+def _looked_at(bag: Bag, windows: list[Window]) -> Mapping[str, list[tuple[int, Any]]]:
+    """Time of recording and message, or the error that prevented it, of the topics that may be inputs."""
+    found: defaultdict[str, list[tuple[int, Any]]] = defaultdict(list)
+    chosen = [c for c in bag.connections if c.msgtype in _LOOKED_AT and c.msgtype == bag.topics.get(c.topic)]
+    for window in windows if chosen else ():
+        for connection, recorded_ns, raw in bag.messages(chosen, window):
+            found[connection.topic].append((recorded_ns, _light(bag, connection, raw, found)))
+    return found
+
+
+def _light(bag: Bag, connection: Any, raw: bytes, found: Mapping[str, list[Any]]) -> Any:
+    """A message; only its header once a topic's first ones are kept, so that memory stays small."""
+    try:
+        message = bag.deserialize(connection, raw)
+    except InputError as error:
+        return error
+    return message if len(found[connection.topic]) < _COUNTED else message.header
+
+
+def _topic(name: str, kind: str, bag: Bag, found: list[tuple[int, Any]], seconds: float) -> Topic:
+    count, offers = bag.count(name), _offers(bag, name)
+    rate_hz = (count - 1) / seconds if count > 1 and seconds > 0 else 0.0
+    good = [(at, message) for at, message in found if not isinstance(message, InputError)]
+    what, details = "", dict[str, Any]()
+    if found and not good:
+        what = str(found[0][1])
+    elif good:
+        message = good[0][1]
+        details = {"frame_id": messages.frame_id(message), **_details(kind, message)}
+        what = details.pop("what")
+        if kind not in (*_PICTURES, kinds.CAMERA_INFO):
+            counted = [_count(kind, one) for _, one in good if hasattr(one, "header")]
+            details["points"] = int(np.median(counted))
+            what = f"{details['points']} points{f', {what}' if what else ''}"
+    stamp_of = messages.stamp_ns if kind == kinds.CAMERA_INFO else messages.time_of_capture_ns
+    heard, bad = _times(good, stamp_of)
+    return Topic(name, kind, count, rate_hz, heard, bad, what=what, offers=offers, **details)
+
+
+def _times(
+    found: list[tuple[int, Any]], stamp_of: Callable[[Any], int]
+) -> tuple[tuple[Heard, ...], tuple[str, ...]]:
+    heard, bad = list[Heard](), list[str]()
+    for recorded_ns, message in found:
+        try:
+            heard.append(Heard(stamp_of(message), recorded_ns))
+        except InputError as error:
+            bad.append(str(error))
+    return tuple(heard), tuple(bad)
+
+
+def _details(kind: str, message: Any) -> dict[str, Any]:
+    """Fields of ``Topic`` from the first message of a topic."""
+    if kind == kinds.IMAGE:
+        size = message.width, message.height
+        return {"size": size, "encoding": message.encoding, "what": f"{size[0]}x{size[1]} {message.encoding}"}
+    if kind == kinds.COMPRESSED_IMAGE:
+        return {"encoding": message.format, "what": message.format}
+    if kind == kinds.CAMERA_INFO:
+        return _calibration(message)
+    if kind == SENSOR_TYPES["point_cloud2"]:
+        return {"what": f"{' '.join(field.name for field in message.fields)}{_reach(kind, message)}"}
+    return {"what": _reach(kind, message).removeprefix(", ")}
+
+
+def _reach(kind: str, message: Any) -> str:
+    """Between which distances the points are, in words; why they cannot be read."""
+    try:
+        points = messages.read_cloud(message, sensor_type(kind) or "", None, 0).points
+    except InputError as error:
+        return f", {error}"
+    if not len(points):
+        return ", none measured"
+    near, far = np.percentile(np.linalg.norm(points, axis=1), [2, 98])
+    return f", {near:.3g} to {far:.3g} m away"
+
+
+def _calibration(message: Any) -> dict[str, Any]:
+    K, P, D = (np.asarray(getattr(message, n, getattr(message, n.upper(), ()))) for n in "kpd")
+    size = int(message.width), int(message.height)
+    distorted = bool(np.any(D))
+    only_rectified = not np.any(K) and bool(len(P) and P[0] > 0)
+    lens = f"{message.distortion_model or 'no distortion model'}, D {'not ' if distorted else ''}zero"
+    focal = (P if only_rectified else K)[:1]
+    what = f"{size[0]}x{size[1]}, f {focal.sum():.0f} px, {lens}"
+    return {"size": size, "only_rectified": only_rectified, "distorted": distorted, "what": what}
+
+
+def _count(kind: str, message: Any) -> int:
+    """Points in a sensor's message."""
+    if kind == SENSOR_TYPES["point_cloud2"]:
+        return int(message.width * message.height)
+    if kind == SENSOR_TYPES["laser_scan"]:
+        return len(message.ranges)
+    return len(message.points) if kind == SENSOR_TYPES["point_cloud"] else 1
+
+
+def _offers(bag: Bag, name: str) -> tuple[Qos, ...]:
+    profiles = [
+        profile
+        for connection in bag.connections
+        if connection.topic == name
+        for profile in getattr(connection.ext, "offered_qos_profiles", ())
+    ]
+    return tuple(
+        Qos(profile.reliability.name == "RELIABLE", profile.durability.name == "TRANSIENT_LOCAL")
+        for profile in profiles
+    )
