@@ -72,18 +72,12 @@ class TransformTree:
     def _paths(self, target: str, source: str) -> tuple[list[str], list[str]]:
         """Frames from each of the two up to their first common ancestor, which is left out."""
         target, source = frame_name(target), frame_name(source)
-        up_target, up_source = self._ancestors(target), self._ancestors(source)
+        parents = self.parents()
+        up_target, up_source = chain_of(target, parents), chain_of(source, parents)
         common = next((frame for frame in up_source if frame in up_target), None)
         if common is None:
-            raise TransformError(f"tf: {why_unconnected(target, source, self.parents())}")
+            raise TransformError(f"tf: {why_unconnected(target, source, parents)}")
         return up_target[: up_target.index(common)], up_source[: up_source.index(common)]
-
-    def _ancestors(self, frame: str) -> list[str]:
-        """The frame, its parent, and so on up to its root."""
-        chain = [frame]
-        while (edge := self._edges.get(chain[-1])) is not None and edge.parent not in chain:
-            chain.append(edge.parent)
-        return chain
 
     def _chain(self, frames: list[str], stamp_ns: int) -> FloatArray:
         """T from the first frame to the parent of the last."""
@@ -107,8 +101,8 @@ def why_unconnected(target: str, source: str, parents: Mapping[str, str]) -> str
         what = f"frame {' and '.join(map(repr, missing))} {verb}"
         what += f" (names like {'; '.join(near)})" if near else ""
     else:
-        what = f"they are not connected: {target!r} is below {_root(target, parents)!r}, "
-        what += f"{source!r} below {_root(source, parents)!r}"
+        what = f"they are not connected: {target!r} is below {chain_of(target, parents)[-1]!r}, "
+        what += f"{source!r} below {chain_of(source, parents)[-1]!r}"
     known = ", ".join(sorted(frames)) or "none"
     return (
         f"no transform from {source!r} to {target!r}: {what}; known frames: {known}. Publish it: ros2 run "
@@ -121,12 +115,12 @@ def _alike(frame: str, frames: Collection[str]) -> list[str]:
     return difflib.get_close_matches(frame, sorted(frames), n=3)
 
 
-def _root(frame: str, parents: Mapping[str, str]) -> str:
-    seen = {frame}
-    while (parent := parents.get(frame)) is not None and parent not in seen:
-        frame = parent
-        seen.add(frame)
-    return frame
+def chain_of(frame: str, parents: Mapping[str, str]) -> list[str]:
+    """A frame, its parent, and so on up to its root; without leading slashes."""
+    chain = [frame.lstrip("/")]
+    while (parent := parents.get(chain[-1])) is not None and parent not in chain:
+        chain.append(parent)
+    return chain
 
 
 class _Edge:

@@ -17,6 +17,7 @@ from metric_depth_ros.health.doctor import Ends, why_silent
 from metric_depth_ros.health.facts import Facts, Plan, Topic
 from metric_depth_ros.messages import NEED_CAMERA, SENSOR_TYPES, camera_info_beside, sensor_type
 from metric_depth_ros.sync import Source
+from metric_depth_ros.transforms import chain_of
 
 # How words of topics begin by what measures; a LiDAR's beat those of what is made of its points.
 _WORDS = {
@@ -231,14 +232,15 @@ def _fits(plan: Plan, facts: Facts, name: str) -> bool:
 def _with_settings(plan: Plan, facts: Facts, config: Config) -> Plan:
     settings, causes, notes = dict(plan.settings), [*plan.causes], [*plan.notes]
     info = facts.topics.get(plan.camera_info)
-    if info is not None and info.only_rectified and config.input.rectification not in ("rectified",):
+    if info is not None and info.only_rectified and config.input.rectification != "rectified":
         settings["input.rectification"] = "rectified"
         causes.append(
             f"camera_info: {plan.camera_info}: K is zero and P is not: it is that of rectified images. "
             "Set input.rectification: rectified."
         )
     models = {_model(facts.topics[name]) for name in plan.sensors if name in facts.topics}
-    fixed = next((frame for frame in _FIXED if frame in _ancestors(plan, facts)), "")
+    frame = facts.topics[plan.image].frame_id if plan.image in facts.topics else ""
+    fixed = next((each for each in _FIXED if each in chain_of(frame, facts.parents)[1:]), "")
     if plan.sources is not config.sources and models & set(_NEED_FIXED) and not config.sync.fixed_frame:
         if fixed:
             settings["sync.fixed_frame"] = fixed
@@ -252,22 +254,13 @@ def _with_settings(plan: Plan, facts: Facts, config: Config) -> Plan:
     return replace(plan, settings=settings, causes=causes, notes=notes)
 
 
-def _ancestors(plan: Plan, facts: Facts) -> set[str]:
-    frame = facts.topics[plan.image].frame_id.strip("/") if plan.image in facts.topics else ""
-    seen: set[str] = set()
-    while (frame := facts.parents.get(frame, "")) and frame not in seen:
-        seen.add(frame)
-    return seen
-
-
 def _with_times(plan: Plan, facts: Facts, config: Config) -> Plan:
     """Finds clocks that differ, missing stamps, and limits of age and lead that are too small; mends them."""
     used = [facts.topics[name] for name in (plan.image, *plan.sensors) if name in facts.topics]
     unset = [topic for topic in used if len(topic.bad_stamps) > len(topic.heard)]
-    whole = settings_of(plan)
     reasons = dict[str, Reason]()
     if plan.image in facts.topics and not unset:
-        told = updated(config, whole)
+        told = updated(config, settings_of(plan))
         names = [*plan.sources] or ["anchors"] * bool(plan.anchors)
         for name, topic in zip(names, plan.sensors, strict=True):
             if topic in facts.topics and (found := _apart(name, topic, plan.image, facts, told)):

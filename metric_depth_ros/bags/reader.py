@@ -15,7 +15,7 @@ from metric_depth_ros import messages
 from metric_depth_ros.bags import topics as kinds
 from metric_depth_ros.bags.calibration import read_calibration
 from metric_depth_ros.bags.sources import choose_anchors, find_sources, without_sources
-from metric_depth_ros.bags.storage import Window, open_bag
+from metric_depth_ros.bags.storage import FEW, Window, open_bag
 from metric_depth_ros.bags.streams import Stamped, Stamps, TopicStream, stamped_messages
 from metric_depth_ros.bags.topics import HELD_OUT, choose_topic, image_type, transform_topics
 from metric_depth_ros.bags.tree import read_transforms
@@ -287,8 +287,8 @@ class BagReader:
         return stamped_messages(self.path, topic, self._stamps, stamp_of, window)
 
     def _around(self, *topics: str) -> Window | None:
-        """Window of what belongs to the images; None: all, of topics with few messages, as latched ones."""
-        if self._window is None or all(self._count(topic) <= _FEW for topic in topics):
+        """Window of what belongs to the images; None: all, of topics with few messages."""
+        if self._window is None or all(self._count(topic) <= FEW for topic in topics):
             return None
         return self._window[0] - _BEFORE_NS, self._window[1] + _AFTER_NS
 
@@ -310,7 +310,6 @@ class BagReader:
 
 # What belongs to the images of a window is recorded this much before it and after it.
 _BEFORE_NS, _AFTER_NS = 4_000_000_000, 1_000_000_000
-_FEW = 50
 # Messages of each topic whose times are remembered.
 _REMEMBERED = 100
 # Picture, camera, and how to rectify the picture.

@@ -27,6 +27,8 @@ _REPAIR = (
 SUFFIXES = (".bag", ".mcap", ".db3")
 # First time of recording, ns, and the first after it: what of a bag is read.
 Window = tuple[int, int]
+# Topics with so few messages are read whole, as latched ones.
+FEW = 50
 
 
 def is_bag(path: Path) -> bool:

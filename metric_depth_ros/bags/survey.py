@@ -11,7 +11,7 @@ import numpy as np
 
 from metric_depth_ros import messages
 from metric_depth_ros.bags import topics as kinds
-from metric_depth_ros.bags.storage import Bag, Window, open_bag
+from metric_depth_ros.bags.storage import FEW, Bag, Window, open_bag
 from metric_depth_ros.bags.topics import transform_topics
 from metric_depth_ros.bags.tree import read_transforms
 from metric_depth_ros.errors import InputError
@@ -70,8 +70,11 @@ def _looked_at(bag: Bag, windows: list[Window]) -> Mapping[str, list[tuple[int, 
     """Time of recording and message, or the error that prevented it, of the topics that may be inputs."""
     found: defaultdict[str, list[tuple[int, Any]]] = defaultdict(list)
     chosen = [c for c in bag.connections if c.msgtype in _LOOKED_AT and c.msgtype == bag.topics.get(c.topic)]
-    for window in windows if chosen else ():
-        for connection, recorded_ns, raw in bag.messages(chosen, window):
+    rare = [connection for connection in chosen if bag.count(connection.topic) <= FEW]
+    others = [connection for connection in chosen if connection not in rare]
+    parts = [(rare, None), *((others, window) for window in windows)]
+    for connections, window in parts:
+        for connection, recorded_ns, raw in bag.messages(connections, window):
             found[connection.topic].append((recorded_ns, _light(bag, connection, raw, found)))
     return found
 

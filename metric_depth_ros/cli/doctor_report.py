@@ -14,6 +14,7 @@ from metric_depth_ros.config import Config, SourceConfig, to_flat
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.health.clocks import apart_s
 from metric_depth_ros.health.facts import OURS, Facts, Plan, Tried
+from metric_depth_ros.transforms import chain_of
 
 
 def listed(facts: Facts, plan: Plan) -> Iterator[str]:
@@ -70,10 +71,7 @@ def _frames(facts: Facts, plan: Plan) -> Iterator[str]:
         topic = facts.topics.get(name)
         if topic is None or not topic.frame_id:
             continue
-        chain = [topic.frame_id.strip("/")]
-        while (parent := parents.get(chain[-1])) and parent not in chain:
-            chain.append(parent)
-        yield f"  {name}: {' < '.join(chain)}"
+        yield f"  {name}: {' < '.join(chain_of(topic.frame_id, parents))}"
 
 
 def told(found: Sequence[str], tried: Sequence[Tried], works: bool) -> Iterator[str]:

@@ -10,7 +10,7 @@ from metric_depth_ros.config import Config
 from metric_depth_ros.health import findings
 from metric_depth_ros.health.clocks import apart_s
 from metric_depth_ros.health.facts import OURS, Facts, Plan, Qos, Topic, Tried
-from metric_depth_ros.transforms import why_unconnected
+from metric_depth_ros.transforms import chain_of, why_unconnected
 
 # A finding about fewer images than this is a note.
 _SOME = 0.2
@@ -142,19 +142,9 @@ def _unconnected(facts: Facts, plan: Plan, tried: Sequence[Tried], config: Confi
         if topic is None or not topic.frame_id or _same(topic.frame_id, image.frame_id):
             continue
         target, source = image.frame_id.strip("/"), topic.frame_id.strip("/")
-        chains = [_chain(frame, facts) for frame in (target, source)]
-        if chains[0].isdisjoint(chains[1]):
+        if set(chain_of(target, facts.parents)).isdisjoint(chain_of(source, facts.parents)):
             hint = f" {facts.tf_hint}" if facts.tf_hint else ""
             yield f"tf: {why_unconnected(target, source, facts.parents)}{hint}"
-
-
-def _chain(frame: str, facts: Facts) -> set[str]:
-    """A frame and all above it."""
-    seen: set[str] = set()
-    while frame and frame not in seen:
-        seen.add(frame)
-        frame = facts.parents.get(frame, "")
-    return seen
 
 
 def _errors(tried: Sequence[Tried], *, frequent: bool) -> Iterator[str]:
