@@ -34,9 +34,16 @@ class Fault:
 class Health:
     """Counts events, and holds the current faults by key."""
 
-    def __init__(self, log: Callable[[int, str], None] = lambda level, text: None) -> None:
-        """``log`` gets level and text of every fault; the same fault again only after 5 s."""
-        self._lock, self._log = threading.Lock(), log
+    def __init__(
+        self,
+        log: Callable[[int, str], None] = lambda level, text: None,
+        ended: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """``log`` gets level and text of every fault; the same fault again only after 5 s.
+
+        ``ended`` tells whether the node was stopped: what fails then is no fault.
+        """
+        self._lock, self._log, self._ended = threading.Lock(), log, ended
         self._counts: Counter[str] = Counter()
         self._began_s = time.monotonic()
         self._counted_s: dict[str, float] = {}
@@ -86,6 +93,8 @@ class Health:
         except MetricDepthError as error:
             self.report(_KEYS.get(type(error), "input"), ERROR, str(error))
         except Exception:
+            if self._ended():
+                return
             message = f"internal error: {traceback.format_exc(limit=-1)}"
             self.report("bug", ERROR, message, details=traceback.format_exc())
 

@@ -71,7 +71,7 @@ class MetricDepthNode(Node):
         self._last_result: Result | None = None
         self._stretch = messages.Stretch()
 
-        self._health = Health(partial(log_fault, self.get_logger()))
+        self._health = Health(partial(log_fault, self.get_logger()), lambda: not self.context.ok())
         self._diagnostics = Diagnostics(self, self._health)
         self._outputs = Outputs(self)  # first: no input may be one of these
         self._transforms = TransformInput(self, self._config.extrinsics.tf_timeout_s)
