@@ -10,7 +10,7 @@ from typing import Any
 from metric_depth_ros.bags import topics as kinds
 from metric_depth_ros.bags.sources import choose_anchors
 from metric_depth_ros.bags.topics import HELD_OUT, choose_topic, image_type, is_picture
-from metric_depth_ros.config import Config, SourceConfig, model_of, updated
+from metric_depth_ros.config import Config, SourceConfig, updated
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.health.clocks import Reason, limits_of, why_apart
 from metric_depth_ros.health.doctor import Ends, why_silent
@@ -18,6 +18,7 @@ from metric_depth_ros.health.facts import Facts, Plan, Topic
 from metric_depth_ros.messages import NEED_CAMERA, SENSOR_TYPES, camera_info_beside, sensor_type
 from metric_depth_ros.sync import Source
 from metric_depth_ros.transforms import chain_of
+from metric_depth_ros.types import SENSOR_MESSAGES
 
 # How words of topics begin by what measures; a LiDAR's beat those of what is made of its points.
 _WORDS = {
@@ -130,9 +131,10 @@ def _words(name: str) -> list[str]:
 
 
 def _model(topic: Topic) -> str:
-    kind = sensor_type(topic.kind) or ""
+    """What measures on a topic; empty if its messages are no sensor's."""
+    kind = sensor_type(topic.kind)
     if kind not in ("point_cloud2", "point_cloud"):
-        return _by_type(kind)
+        return SENSOR_MESSAGES[kind].model if kind else ""
     said = _words(topic.name)
     for model, words in _WORDS.items():
         if any(each.startswith(tuple(words.split())) for each in said):
@@ -142,19 +144,14 @@ def _model(topic: Topic) -> str:
     return "vio" if 0 < topic.points < _FEW_POINTS else "lidar"
 
 
-def _by_type(kind: str) -> str:
-    """Model that a source of some type of messages has by default."""
-    return model_of(updated(Config(), {"anchors.sources": ["a"], "sources.a.topic": "a"}), "a", kind)
-
-
 def _named(facts: Facts, sensors: Mapping[str, str]) -> dict[str, SourceConfig]:
     named: dict[str, SourceConfig] = {}
     for topic, model in sensors.items():
         name, number = model, 2
         while name in named:
             name, number = f"{model}_{number}", number + 1
-        kind = sensor_type(facts.topics[topic].kind) or ""
-        named[name] = SourceConfig(topic=topic, model="auto" if model == _by_type(kind) else model)
+        usual = SENSOR_MESSAGES[sensor_type(facts.topics[topic].kind) or ""].model
+        named[name] = SourceConfig(topic=topic, model="auto" if model == usual else model)
     return named
 
 
@@ -277,7 +274,10 @@ def _with_times(plan: Plan, facts: Facts, config: Config) -> Plan:
 
 
 def _apart(name: str, topic: str, image: str, facts: Facts, config: Config) -> Reason | None:
-    kind = sensor_type(facts.topics[topic].kind) or "point_cloud2"
+    """Why a sensor's messages do not go with the images; None too for a topic that is no sensor's."""
+    kind = sensor_type(facts.topics[topic].kind)
+    if kind is None:
+        return None
     source = Source(name, kind, config)
     clouds = [replace(each, stamp_ns=each.stamp_ns + source.offset_ns) for each in facts.heard(topic)]
     return why_apart(facts.heard(image), clouds, limits_of(source, live=facts.live))

@@ -85,7 +85,8 @@ def _light(bag: Bag, connection: Any, raw: bytes, found: Mapping[str, list[Any]]
         message = bag.deserialize(connection, raw)
     except InputError as error:
         return error
-    return message if len(found[connection.topic]) < _COUNTED else message.header
+    kept = sum(hasattr(one, "header") for _, one in found[connection.topic])
+    return message if kept < _COUNTED else message.header
 
 
 def _topic(name: str, kind: str, bag: Bag, found: list[tuple[int, Any]], seconds: float) -> Topic:

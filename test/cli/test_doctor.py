@@ -167,6 +167,10 @@ FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
     "no sensor": ({"points": None}, "", "anchors: no topic of a sensor"),
     "another type": ({"more": chatter}, "--anchors /chatter", "anchors was to be /chatter, but it is std"),
     "no such topic": ({}, "--image /front", "image was to be /front, but it is not in the bag"),
+    "source on no sensor's topic": (
+        {"more": chatter}, "--set anchors.sources=a --set sources.a.topic=/chatter",
+        "source a: /chatter is std_msgs/msg/String",
+    ),
     "source of another type": (
         {}, "--set anchors.sources=a --set sources.a.topic=/lidar/points --set sources.a.type=range",
         "source a: /lidar/points is .*PointCloud2, but sources.a.type is range. Set it to point_cloud2",
