@@ -124,7 +124,8 @@ class Ros1Bag:
             for recorded_ns, topic, kind, message in sorted(self.entries, key=lambda entry: entry[0]):
                 if topic not in connections:
                     connections[topic] = bag.add_connection(topic, kind, typestore=self.types)
-                bag.write(connections[topic], recorded_ns, self.types.serialize_ros1(message, kind))
+                raw = message if isinstance(message, bytes) else self.types.serialize_ros1(message, kind)
+                bag.write(connections[topic], recorded_ns, raw)
         return path
 
     def sensor(

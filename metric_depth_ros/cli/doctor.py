@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import shlex
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 # Images that are tried in each part of a bag that is looked at.
 _IMAGES = 12
+# So long a graph may be listened to.
+_LONGEST_S = 3600.0
 # So long a graph may take to show its first message.
 _PATIENCE_S = 5.0
 
@@ -48,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
     from metric_depth_ros.bags import is_bag
 
     config = build_config(args)
+    _refuse_what_does_not_apply(args)
     if args.source is None:
         return _listen(args, config)
     if args.source.is_dir() and not is_bag(args.source):
@@ -55,19 +59,37 @@ def run(args: argparse.Namespace) -> int:
     return _examine(args, args.source, config)
 
 
+def _refuse_what_does_not_apply(args: argparse.Namespace) -> None:
+    from metric_depth_ros.errors import InputError
+
+    if not 0 < args.seconds <= _LONGEST_S:
+        raise InputError(f"--seconds: {args.seconds:g}; needed more than 0, and {_LONGEST_S:g} at most.")
+    given = {
+        "--calibration": args.calibration is not None,
+        "--stamps recorded": args.stamps != "header",
+        "--held-out": args.held_out is not None,
+    }
+    found = [option for option, is_given in given.items() if is_given]
+    if args.source is None and found:
+        raise InputError(
+            f"doctor: {', '.join(found)} given for the graph; the node has no such option. Omit it, or "
+            "name a bag."
+        )
+
+
 def _try_frames(args: argparse.Namespace, config: Config) -> int:
     """Tries the frames of a folder, which need no topics. 0 if depth will come."""
-    from metric_depth_ros.cli.doctor_report import as_flags, changed, told
+    from metric_depth_ros.cli.doctor_report import changed, prescribed, told
     from metric_depth_ros.cli.offline import open_source
     from metric_depth_ros.health.doctor import diagnose, will_work
     from metric_depth_ros.health.facts import Facts, Plan
 
-    plan = Plan()
+    facts, plan = Facts({}), Plan()
     with open_source(args, config) as source:
         tried = list(_outcomes((outcome for _, outcome in source.outcomes), config, ""))
     works = will_work(plan, tried)
-    print("\n".join(told(diagnose(Facts({}), plan, tried, config), tried, works)))
-    print(f"\n  {shlex.join(['metric_depth', 'run', str(args.source), *as_flags(changed(config))])}")
+    print("\n".join(told(diagnose(facts, plan, tried, config), tried, works)))
+    print("\n".join(prescribed(args, facts, plan, changed(config), works)))
     return 0 if works else 1
 
 
@@ -85,18 +107,19 @@ def _examine(
     from metric_depth_ros.config import updated
     from metric_depth_ros.health.doctor import diagnose, will_work
 
-    named, _ = named_topics(args, config.sources)
+    named, sources = named_topics(args, config.sources)
+    config = replace(config, sources=sources)
     facts, windows = survey(path, named.get("tf"), named.get("tf_static"))
     if graph is not None:
         facts = facts.of_graph(graph)
     plan = guess(facts, config, named, calibration=args.calibration is not None)
     chosen = updated(config, settings_of(plan))
-    planned = _planned(args, path, plan)
-    tried = [] if plan.missing else list(_tried(planned, windows, plan, chosen))
+    planned, skipped = _planned(args, path, plan, named), Counter[str]()
+    tried = [] if plan.missing else list(_tried(planned, windows, plan, chosen, skipped))
     works = will_work(plan, tried)
     print("\n".join(listed(facts, plan)))
-    print("\n".join(told(diagnose(facts, plan, tried, chosen), tried, works)))
-    print("\n".join(prescribed(args, facts, plan, changed(chosen), works)))
+    print("\n".join(told(diagnose(facts, plan, tried, chosen, skipped), tried, works)))
+    print("\n".join(prescribed(planned, facts, plan, changed(chosen), works)))
     return 0 if works else 1
 
 
@@ -130,9 +153,19 @@ def _listen(args: argparse.Namespace, config: Config) -> int:
         return _examine(args, Path(folder) / "heard", config, found)
 
 
-def _planned(args: argparse.Namespace, path: Path, plan: Plan) -> argparse.Namespace:
-    """The command line as it is recommended."""
-    topics = {"image": plan.image, "camera_info": plan.camera_info or None, "anchors": plan.anchors or None}
+def _planned(
+    args: argparse.Namespace, path: Path, plan: Plan, named: Mapping[str, str]
+) -> argparse.Namespace:
+    """The command line as it is recommended; what it remapped is in the plan, or named by a flag."""
+    topics = {
+        "image": plan.image,
+        "camera_info": plan.camera_info or None,
+        "anchors": plan.anchors or None,
+        "regions": named.get("regions"),
+        "held_out": named.get("anchors_held_out"),
+        "tf": named.get("tf"),
+        "remap": [f"tf_static:={named['tf_static']}"] if "tf_static" in named else [],
+    }
     stamps = "recorded" if plan.recorded else args.stamps
     return argparse.Namespace(**{**vars(args), **topics, "source": path, "stamps": stamps})
 
@@ -141,9 +174,16 @@ def _planned(args: argparse.Namespace, path: Path, plan: Plan) -> argparse.Names
 
 
 def _tried(
-    args: argparse.Namespace, windows: Sequence[Window], plan: Plan, config: Config
+    args: argparse.Namespace,
+    windows: Sequence[Window],
+    plan: Plan,
+    config: Config,
+    skipped: Counter[str],
 ) -> Iterator[Tried]:
-    """Some images of each window, with all that `run` does before the network."""
+    """Some images of each window, with all that `run` does before the network.
+
+    Why messages were passed over is counted in ``skipped``.
+    """
     from metric_depth_ros.cli.offline import bag_reader
     from metric_depth_ros.errors import MetricDepthError
     from metric_depth_ros.health.facts import Tried
@@ -153,6 +193,7 @@ def _tried(
             with bag_reader(args, config, window) as reader:
                 outcomes = (outcome for _, outcome in reader.samples(config))
                 yield from _outcomes(outcomes, config, plan.image)
+                skipped.update(reader.skipped)
         except MetricDepthError as error:
             yield Tried(error=str(error))
 

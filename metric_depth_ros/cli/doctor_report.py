@@ -93,14 +93,20 @@ def told(found: Sequence[str], tried: Sequence[Tried], works: bool) -> Iterator[
 def prescribed(
     args: argparse.Namespace, facts: Facts, plan: Plan, settings: Mapping[str, Any], works: bool
 ) -> Iterator[str]:
-    """The command to run and the parameter file, which is written if the command line says so."""
+    """The command to run and the parameter file, which is written if the command line says so.
+
+    Facts without topics are those of a folder of frames.
+    """
     text = _yaml(settings, plan)
     if args.yaml is not None:
         try:
             args.yaml.write_text(text)
         except OSError as error:
             raise InputError(f"{args.yaml}: {error.strerror}; needed a file to write to.") from error
-    words = _node_command(args, facts, plan, settings) if facts.live else _run_command(args, plan, settings)
+    words = _node_command(args, facts, plan, settings) if facts.live else [
+        "metric_depth", "run", str(args.source), *(_topic_flags(args, plan) if facts.topics else []),
+        *_setting_flags(args, settings),
+    ]  # fmt: skip
     yield from ("", "run it with:" if works else "once that is mended:", f"  {shlex.join(words)}", "", text)
 
 
@@ -114,27 +120,25 @@ def changed(config: Config) -> dict[str, Any]:
     }
 
 
-def _run_command(args: argparse.Namespace, plan: Plan, settings: Mapping[str, Any]) -> list[str]:
-    """`metric_depth run` of the bag."""
-    words = ["metric_depth", "run", str(args.source), "--image", plan.image or "TOPIC"]
+def _topic_flags(args: argparse.Namespace, plan: Plan) -> list[str]:
+    """How `metric_depth run` reads the bag, as options of the command line."""
+    words = ["--image", plan.image or "TOPIC"]
     if args.calibration is not None:
         words += ["--calibration", str(args.calibration)]
     else:
         words += ["--camera-info", plan.camera_info or "TOPIC"]
     if not plan.sources:
         words += ["--anchors", plan.anchors or "TOPIC"] if plan.anchors else []
-    words += ["--tf", args.tf] if args.tf else []
+    named = {"--regions": args.regions, "--held-out": args.held_out, "--tf": args.tf}
+    words += [word for flag, topic in named.items() if topic for word in (flag, topic)]
     words += [word for text in args.remap for word in ("--remap", text)]
-    words += ["--stamps", "recorded"] if plan.recorded or args.stamps == "recorded" else []
+    return words + (["--stamps", "recorded"] if args.stamps == "recorded" else [])
+
+
+def _setting_flags(args: argparse.Namespace, settings: Mapping[str, Any]) -> list[str]:
+    """Settings as options of the command line, or the file that has them."""
     if args.yaml is not None:
-        words += ["--config", str(args.yaml)]
-    else:
-        words += as_flags(settings)
-    return words
-
-
-def as_flags(settings: Mapping[str, Any]) -> list[str]:
-    """Settings as options of the command line."""
+        return ["--config", str(args.yaml)]
     return [word for name, value in settings.items() for word in ("--set", f"{name}={_text(value)}")]
 
 
@@ -147,6 +151,7 @@ def _node_command(
         "image": plan.image.removesuffix("/compressed"),
         "camera_info": plan.camera_info,
         "anchors": "" if plan.sources else plan.anchors,
+        "regions": args.regions,
         **{name: topic for name, topic in moved.items() if name != topic},
     }
     words = ["metric_depth_node", "--ros-args"]

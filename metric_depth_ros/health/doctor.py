@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from metric_depth_ros.config import Config
@@ -23,12 +23,15 @@ def will_work(plan: Plan, tried: Sequence[Tried]) -> bool:
     return not plan.missing and any(not one.error for one in tried)
 
 
-def diagnose(facts: Facts, plan: Plan, tried: Sequence[Tried], config: Config) -> list[str]:
+def diagnose(
+    facts: Facts, plan: Plan, tried: Sequence[Tried], config: Config, skipped: Mapping[str, int] | None = None
+) -> list[str]:
     """What is wrong, each in one line with the exact fix, in the order of cause; then what may be wrong.
 
     Args:
         tried: what became of some images with the plan; empty: none could be tried.
         config: settings of the plan.
+        skipped: why messages were passed over, and how often.
     """
     causes = [
         *plan.missing,
@@ -38,7 +41,12 @@ def diagnose(facts: Facts, plan: Plan, tried: Sequence[Tried], config: Config) -
         *_unconnected(facts, plan, tried, config),
         *_errors(tried, frequent=True),
     ]
-    doubts = [*_errors(tried, frequent=False), *_doubts(facts, plan, tried, config), *plan.notes]
+    doubts = [
+        *_errors(tried, frequent=False),
+        *_useless(plan, tried, skipped or {}),
+        *_doubts(facts, plan, tried, config),
+        *plan.notes,
+    ]
     return _once([*causes, *doubts])
 
 
@@ -156,17 +164,26 @@ def _errors(tried: Sequence[Tried], *, frequent: bool) -> Iterator[str]:
             yield first if frequent else f"{count} of {len(tried)} images: {first}"
 
 
-def _doubts(facts: Facts, plan: Plan, tried: Sequence[Tried], config: Config) -> Iterator[str]:
-    """What may be wrong although depth comes."""
-    for one in tried:
-        yield from one.doubts
+def _useless(plan: Plan, tried: Sequence[Tried], skipped: Mapping[str, int]) -> Iterator[str]:
+    """Sources that give nothing, or less than they could, while others serve."""
     good = [one.in_view for one in tried if not one.error]
     for name, source in plan.sources.items() if good else ():
-        if not any(in_view.get(name) for in_view in good):
+        passed = {reason: count for reason, count in skipped.items() if reason.startswith(f"source {name}:")}
+        seen = any(in_view.get(name) for in_view in good)
+        if passed:
+            times = f"passed over {sum(passed.values())} time(s): " if seen else ""
+            yield f"{times}{max(passed, key=lambda reason: passed[reason])}"
+        elif not seen:
             yield (
                 f"source {name}: no point of {source.topic} is in view in {len(good)} images. Leave it out, "
                 "or check the transform from its frame to the image's."
             )
+
+
+def _doubts(facts: Facts, plan: Plan, tried: Sequence[Tried], config: Config) -> Iterator[str]:
+    """What may be wrong although depth comes."""
+    for one in tried:
+        yield from one.doubts
     yield from _rectification(facts, plan, config)
     yield from _off(facts, plan)
     for what, topic in _inputs(facts, plan):

@@ -296,6 +296,76 @@ def begun(made: Ros1Bag, at: int) -> None:
         made.cloud(at, frame_id="lidar", topic="/lidar/points", **fields)
 
 
+def test_what_cannot_be_read_is_not_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def broken_first(made: Ros1Bag, at: int) -> None:
+        kind = messages.SENSOR_TYPES["point_cloud2"]
+        if at < START + SECOND:
+            made.entries.append((at, "/lidar/points", kind, b"\0"))
+        begun(made, at)
+
+    made = bag(tmp_path / "a.bag", count=14, points=None, more=broken_first)
+    _, _, text = examined(capsys, made)
+    assert re.search(f"/lidar/points .*, {len(WALL)} points", text), text
+
+
+# Of two sources, how one fails -> options, words of the one finding about it.
+USELESS = {
+    "absent": ("--set sources.b.topic=/none", "source b: /none is not in the bag"),
+    "another type": ("--set sources.b.topic=/chatter", "source b: /chatter is std_msgs/msg/String"),
+    "no transform": (
+        "--set sources.b.topic=/lidar/copy --set sources.b.frame=moon",
+        "source b: tf.*'moon' does not exist",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", USELESS)
+def test_why_one_of_two_sources_gives_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], fault: str
+) -> None:
+    def more(made: Ros1Bag, at: int) -> None:
+        chatter(made, at)
+        fields = without_layout(messages.points_fields(WALL))
+        made.cloud(at, frame_id="lidar", topic="/lidar/copy", **fields)
+
+    options, words = USELESS[fault]
+    both = "--set anchors.sources=a,b --set sources.a.topic=/lidar/points"
+    status, found, text = examined(
+        capsys, bag(tmp_path / "a.bag", more=more), *both.split(), *options.split()
+    )
+    assert status == 0 and len(found) == 1 and re.search(words, found[0]), text
+
+
+def test_remapped_sources_are_tried_and_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = "--set anchors.sources=a --set sources.a.topic=/points --remap points:=/lidar/points"
+    status, found, text = examined(
+        capsys, bag(tmp_path / "a.bag"), *given.split(), "--held-out", "/lidar/points", "--regions", "/labels"
+    )
+    assert status == 0 and not found, text
+    assert "/lidar/points" in text and "<- anchors" in text and "sources.a.topic=/lidar/points" in text
+    assert "--regions /labels --held-out /lidar/points" in text
+    assert main(command(text)) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--calibration a.yaml", "--calibration given for the graph"),
+        ("--stamps recorded --held-out /a", "--stamps recorded, --held-out given for the graph"),
+        ("--seconds -1", "--seconds: -1"),
+        ("--seconds nan", "--seconds: nan"),
+    ],
+)
+def test_options_that_do_not_apply_are_refused(
+    capsys: pytest.CaptureFixture[str], options: str, words: str
+) -> None:
+    assert main(["doctor", *options.split()]) == 1
+    assert words in capsys.readouterr().err
+
+
 def test_transforms_of_a_split_recording_are_hinted_at(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -310,7 +380,9 @@ def test_a_folder_of_frames_is_tried(tmp_path: Path, capsys: pytest.CaptureFixtu
     status, found, text = examined(capsys, made_frames)
     assert not status and not found and f"metric_depth run {made_frames}" in text
     status, found, text = examined(capsys, made_frames, "--set", "anchors.min_depth_m=150")
-    assert status == 1 and found[0].startswith("anchors: "), text
+    assert status == 1 and found[0].startswith("anchors: ") and "once that is mended:" in text
+    examined(capsys, made_frames, "--set", "anchors.min_depth_m=1.5", "--yaml", str(tmp_path / "a.yaml"))
+    assert load(tmp_path / "a.yaml").anchors.min_depth_m == 1.5
 
 
 def test_what_is_no_bag_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
