@@ -26,16 +26,21 @@ def use_fastdds_profile() -> None:
 
 
 def fastdds_profile(environment: Mapping[str, str]) -> dict[str, str]:
-    """Variable that names our Fast DDS profile, with its path; empty if the environment sets it.
+    """Variable that names our Fast DDS profile, with its path; empty if the environment sets it."""
+    name = profile_variable()
+    return {} if environment.get(name) else {name: str(share_path("config/fastdds.xml"))}
 
-    Fast DDS 3, since ROS 2 Kilted (rclpy 9), reads another variable than Fast DDS 2, and warns of both.
+
+def profile_variable() -> str:
+    """Variable that names a profile of the Fast DDS that is installed.
+
+    Fast DDS 3, since ROS 2 Kilted (rclpy 9), reads another one than Fast DDS 2, and warns of both.
     """
     try:
         new = int(version("rclpy").split(".")[0]) >= _FASTDDS_3
     except (PackageNotFoundError, ValueError):
         new = True
-    name = _PROFILE_VARIABLES[new]
-    return {} if environment.get(name) else {name: str(share_path("config/fastdds.xml"))}
+    return _PROFILE_VARIABLES[new]
 
 
 def need_ros() -> None:

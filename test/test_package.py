@@ -10,6 +10,8 @@ import pytest
 
 import metric_depth_ros
 from metric_depth_ros import share
+from metric_depth_ros.health.doctor import Ends, why_silent
+from metric_depth_ros.health.facts import OURS
 from metric_depth_ros.share import fastdds_profile, share_path
 
 ROOT = Path(__file__).parents[1]
@@ -35,6 +37,8 @@ def test_the_fast_dds_profile_is_set_where_that_fast_dds_looks(monkeypatch, rclp
     monkeypatch.setattr(share, "version", lambda package: rclpy)
     assert fastdds_profile({}) == {name: str(share_path("config/fastdds.xml"))}
     assert fastdds_profile({name: "mine.xml"}) == {}
+    lost = why_silent("image", "/image", Ends(["a"], [OURS], "a"))
+    assert f" {name} " in lost
 
 
 def test_package_xml_and_setup_agree():

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from metric_depth_ros.bags import topics as kinds
 from metric_depth_ros.bags.sources import choose_anchors
-from metric_depth_ros.bags.topics import HELD_OUT, choose_topic, image_type, is_picture
-from metric_depth_ros.config import Config, SourceConfig, updated
+from metric_depth_ros.bags.topics import HELD_OUT, choose_topic, flag, image_type, is_picture
+from metric_depth_ros.config import MODELS, Config, SourceConfig, updated
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.health.clocks import Reason, limits_of, why_apart
 from metric_depth_ros.health.doctor import Ends, why_silent
 from metric_depth_ros.health.facts import Facts, Plan, Topic
-from metric_depth_ros.messages import NEED_CAMERA, SENSOR_TYPES, camera_info_beside, sensor_type
+from metric_depth_ros.messages import (
+    NEED_CAMERA,
+    SENSOR_TYPES,
+    camera_info_beside,
+    depth_encoding,
+    sensor_type,
+    topic_name,
+    words_of,
+)
 from metric_depth_ros.sync import Source
 from metric_depth_ros.transforms import chain_of
 from metric_depth_ros.types import SENSOR_MESSAGES
@@ -29,8 +36,7 @@ _WORDS = {
 }
 # Fewer points than these, of no known sensor, are tracked ones.
 _FEW_POINTS = 300
-# Pictures that are measured, and those that only tests have.
-_DEPTHS = ("16UC1", "32FC1", "mono16")
+# Words of pictures that only tests have.
 _TRUTH = ("truth", "gt", "ground")
 # Frames that odometry or a map moves the robot in, in the order of preference.
 _FIXED = ("odom", "map", "world")
@@ -94,7 +100,7 @@ def _sensors(facts: Facts) -> dict[str, str]:
         place = model, topic.frame_id if model in ("lidar", "depth_camera") else name
         if place not in best or _worth(best[place]) < _worth(topic):
             best[place] = topic
-    order = ["lidar", "depth_camera", "vio", "scan_2d", "range_finder", "radar"]
+    order = [*MODELS]
     kept = sorted((topic.name for topic in best.values()), key=lambda name: (order.index(found[name]), name))
     return {name: found[name] for name in kept}
 
@@ -113,9 +119,9 @@ def _measures(topic: Topic, facts: Facts) -> bool:
         return True
     if kind == "compressed_depth" and not topic.name.endswith("/compressedDepth"):
         return False
-    is_depth = kind == "compressed_depth" or topic.encoding in _DEPTHS
+    is_depth = kind == "compressed_depth" or depth_encoding(topic.encoding) is not None
     beside = facts.topics.get(camera_info_beside(topic.name))
-    truth = any(word in _words(topic.name) for word in _TRUTH)
+    truth = any(word in words_of(topic.name) for word in _TRUTH)
     return is_depth and not is_picture(topic.name) and beside is not None and not truth
 
 
@@ -126,16 +132,12 @@ def _is_ours(name: str, facts: Facts) -> bool:
     return last in ("image_rect", "points", "sigma") and base.endswith("/depth") and ours <= set(facts.topics)
 
 
-def _words(name: str) -> list[str]:
-    return re.split(r"[^a-z0-9]+", name.lower())
-
-
 def _model(topic: Topic) -> str:
     """What measures on a topic; empty if its messages are no sensor's."""
     kind = sensor_type(topic.kind)
     if kind not in ("point_cloud2", "point_cloud"):
         return SENSOR_MESSAGES[kind].model if kind else ""
-    said = _words(topic.name)
+    said = words_of(topic.name.lower())  # LiDAR, MapPoints
     for model, words in _WORDS.items():
         if any(each.startswith(tuple(words.split())) for each in said):
             return model
@@ -179,12 +181,12 @@ def _with_image(plan: Plan, facts: Facts, config: Config, asked: str | None) -> 
 
 
 def _is_no_picture(topic: Topic, facts: Facts) -> bool:
-    return topic.encoding in ("16UC1", "32FC1") or _is_ours(topic.name, facts)
+    return depth_encoding(topic.encoding) not in (None, "mono16") or _is_ours(topic.name, facts)
 
 
 def _rank(name: str, facts: Facts) -> tuple[Any, ...]:
     """The less, the rather it is the image: with a calibration beside it, in colour, the first by name."""
-    words = _words(name)
+    words = words_of(name)
     colour = any(word in words for word in ("color", "rgb", "colour"))
     grey = any(word.startswith(("infra", "ir", "mono", "thermal", "gray", "grey")) for word in words)
     return camera_info_beside(name) not in facts.topics, grey, not colour, -facts.topics[name].count, name
@@ -192,7 +194,7 @@ def _rank(name: str, facts: Facts) -> tuple[Any, ...]:
 
 def _of_several(what: str, best: str, names: list[str]) -> str:
     others = ", ".join(sorted(set(names) - {best}))
-    return f"{what}: {best} is taken; {others} could be it too. Choose with --{what.replace('_', '-')}."
+    return f"{what}: {best} is taken; {others} could be it too. Choose with {flag(what)}."
 
 
 def _with_camera_info(plan: Plan, facts: Facts, asked: str | None) -> Plan:
@@ -213,7 +215,7 @@ def _with_camera_info(plan: Plan, facts: Facts, asked: str | None) -> Plan:
 def _silent(what: str, facts: Facts, asked: str | None, kind: str) -> str | None:
     """Why nothing comes on the topic that was asked for, or else the first of its type; None without one."""
     for name, topic in facts.topics.items():
-        if not topic.count and (topic.kind == kind if asked is None else name == f"/{asked.strip('/')}"):
+        if not topic.count and (topic.kind == kind if asked is None else name == topic_name(asked)):
             return why_silent(what, name, Ends([topic.kind], topic.offers, kind))
     return None
 

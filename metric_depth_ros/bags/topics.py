@@ -54,7 +54,7 @@ def choose_topic(
     if candidates:
         raise InputError(
             f"bag: {len(candidates)} topics could be {name}: {', '.join(candidates)}. "
-            f"Choose one with {_flag(name)}."
+            f"Choose one with {flag(name)}."
         )
     raise InputError(
         f"bag: no topic for {name}; needed {kind}, found {_listed(topics)}."
@@ -139,7 +139,8 @@ def _others(name: str, topics: Mapping[str, str]) -> str:
     return f" Depth images can be anchors, if they are not the truth: --anchors {' or '.join(depth)}."
 
 
-def _flag(name: str) -> str:
+def flag(name: str) -> str:
+    """Option of the command line that names an input's topic."""
     return "--" + name.replace("_", "-")
 
 

@@ -89,7 +89,7 @@ def _result(
         return None
     twice = findings.rectified_twice(config.input.rectification, image_topic, outcome.camera)
     for doubt in filter(None, (*result.doubts, twice)):
-        tally.doubts.setdefault(_reason(doubt), doubt)
+        tally.doubts.setdefault(findings.place(doubt), doubt)
     if outcome.points_held_out is not None:
         depth, points = result.metric.depth, outcome.points_held_out
         tally.errors.append(held_out_error(depth, result.camera, points, config.anchors))
@@ -288,7 +288,7 @@ class Tally:
     def summary(self) -> str:
         """Summary in one line: frames, failures by reason, median time, anchors by source, held-out error."""
         parts = [f"depth for {len(self.times_s)} of {len(self.times_s) + len(self.failures)} images"]
-        reasons = Counter(_reason(failure) for failure in self.failures)
+        reasons = Counter(findings.place(failure) for failure in self.failures)
         if reasons:
             parts.append("failed: " + ", ".join(f"{n} {reason}" for reason, n in reasons.most_common()))
         if self.times_s:
@@ -308,14 +308,9 @@ class Tally:
         """Yields the first failure of every reason, counts of skipped messages, and the first doubts."""
         told: set[str] = set()
         for failure in self.failures:
-            if _reason(failure) not in told:
-                told.add(_reason(failure))
+            if findings.place(failure) not in told:
+                told.add(findings.place(failure))
                 yield failure
         for reason, count in self.skipped.items():
             yield f"passed over {count} times: {reason}"
         yield from self.doubts.values()
-
-
-def _reason(failure: str) -> str:
-    """Place of a failure: the part of "where: what was found; ..." before the colon."""
-    return failure.split(":")[0]

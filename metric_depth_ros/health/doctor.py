@@ -10,6 +10,7 @@ from metric_depth_ros.config import Config
 from metric_depth_ros.health import findings
 from metric_depth_ros.health.clocks import apart_s
 from metric_depth_ros.health.facts import OURS, Facts, Plan, Qos, Topic, Tried
+from metric_depth_ros.share import profile_variable
 from metric_depth_ros.transforms import chain_of, why_unconnected
 
 # A finding about fewer images than this is a note.
@@ -98,7 +99,7 @@ def why_silent(what: str, topic: str, ends: Ends, change: str = "") -> str:
     return (
         f"{what}: nothing on {topic} ({len(ends.offers)} publishers, {ends.offers[0]}; subscribed "
         f"{ends.wanted}). See whether its driver sends: ros2 topic hz {topic}; if it does, large messages "
-        "get lost: set FASTDDS_DEFAULT_PROFILES_FILE to config/fastdds.xml for it."
+        f"get lost: set {profile_variable()} to config/fastdds.xml for it."
     )
 
 
@@ -142,7 +143,7 @@ def _same(frame: str, other: str) -> bool:
 def _unconnected(facts: Facts, plan: Plan, tried: Sequence[Tried], config: Config) -> Iterator[str]:
     """Sensors whose frame tf does not connect with the image's, unless trying has told."""
     image = facts.topics.get(plan.image)
-    told = any(not one.error or _place(one.error) == "tf" for one in tried)
+    told = any(not one.error or findings.place(one.error) == "tf" for one in tried)
     if image is None or config.extrinsics.source != "tf" or told:
         return
     for name in plan.sensors:
@@ -157,9 +158,9 @@ def _unconnected(facts: Facts, plan: Plan, tried: Sequence[Tried], config: Confi
 
 def _errors(tried: Sequence[Tried], *, frequent: bool) -> Iterator[str]:
     """Errors of the images tried, the most frequent first: of many images, or of few."""
-    errors = Counter(_place(one.error) for one in tried if one.error)
+    errors = Counter(findings.place(one.error) for one in tried if one.error)
     for place, count in errors.most_common():
-        first = next(one.error for one in tried if one.error and _place(one.error) == place)
+        first = next(one.error for one in tried if one.error and findings.place(one.error) == place)
         if (count > _SOME * len(tried)) == frequent:
             yield first if frequent else f"{count} of {len(tried)} images: {first}"
 
@@ -224,11 +225,6 @@ def _off(facts: Facts, plan: Plan) -> Iterator[str]:
             )
 
 
-def _place(finding: str) -> str:
-    """Where a finding is, before its numbers."""
-    return finding.split(":")[0]
-
-
 def _once(found: Sequence[str]) -> list[str]:
     """Findings without those that say again, of the same place, what an earlier one says."""
     kept: dict[str, str] = {}
@@ -238,4 +234,4 @@ def _once(found: Sequence[str]) -> list[str]:
 
 
 def _key(finding: str) -> str:
-    return _place(finding) if _place(finding) in ("tf", "camera_info") else finding
+    return findings.place(finding) if findings.place(finding) in ("tf", "camera_info") else finding

@@ -8,6 +8,7 @@ from typing import Any
 
 from metric_depth_ros.config import SourceConfig
 from metric_depth_ros.health.clocks import Heard
+from metric_depth_ros.messages import topic_name
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ class Plan:
     @property
     def sensors(self) -> list[str]:
         """Topics of all anchors."""
-        named = [f"/{source.topic.strip('/')}" for source in self.sources.values()]
+        named = [topic_name(source.topic) for source in self.sources.values()]
         return named or [self.anchors] * bool(self.anchors)
 
 

@@ -245,3 +245,8 @@ def taken_as_rectified(rectification: str, topic: str) -> str | None:
         f"{topic}: taken as rectified, as it is called; if these images are raw, set input.rectification: "
         "rectify."
     )
+
+
+def place(finding: str) -> str:
+    """Where a finding or failure is: the part of "where: what was found; ..." before the colon."""
+    return finding.split(":")[0]

@@ -25,6 +25,7 @@ from metric_depth_ros.messages.headers import (
 from metric_depth_ros.messages.images import (
     KNOWN_ENCODINGS,
     Stretch,
+    depth_encoding,
     depth_fields,
     image_fields,
     knows_encoding,
@@ -40,6 +41,7 @@ from metric_depth_ros.messages.names import (
     is_rectified,
     last_two_parts,
     topic_name,
+    words_of,
 )
 from metric_depth_ros.messages.sensors import (
     NEED_CAMERA,
@@ -61,6 +63,7 @@ __all__ = [
     "camera_info_beside",
     "camera_info_fields",
     "cloud_fields",
+    "depth_encoding",
     "depth_fields",
     "frame_id",
     "image_fields",
@@ -86,5 +89,6 @@ __all__ = [
     "stamp_ns",
     "time_of_capture_ns",
     "topic_name",
+    "words_of",
     "wrong_type",
 ]
