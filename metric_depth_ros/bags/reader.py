@@ -15,7 +15,7 @@ from metric_depth_ros import messages
 from metric_depth_ros.bags import topics as kinds
 from metric_depth_ros.bags.calibration import read_calibration
 from metric_depth_ros.bags.sources import choose_anchors, find_sources, without_sources
-from metric_depth_ros.bags.storage import FEW, Window, open_bag
+from metric_depth_ros.bags.storage import Window, open_bag
 from metric_depth_ros.bags.streams import Stamped, Stamps, TopicStream, stamped_messages
 from metric_depth_ros.bags.topics import HELD_OUT, choose_topic, image_type, transform_topics
 from metric_depth_ros.bags.tree import read_transforms
@@ -103,7 +103,7 @@ class BagReader:
         """Chooses the topics and reads the transforms. Raises InputError."""
         with open_bag(self.path) as bag:
             self._topics = topics = bag.topics
-            self._count = bag.count
+            self._window_of = bag.window_of
         asked = self._asked
         self.sources: dict[str, tuple[str, str]] = {}
         if self._named_sources:
@@ -153,7 +153,11 @@ class BagReader:
         if not chosen and len(parts) > 1:
             self._tf_hint = " If it is one part of the recording in its folder, run on the folder."
         self.transforms = read_transforms(
-            self.path, chosen, self.skipped, recorded=self._stamps == "recorded", window=self._around(*chosen)
+            self.path,
+            chosen,
+            self.skipped,
+            recorded=self._stamps == "recorded",
+            windows={topic: [self._around(topic)] for topic in chosen},
         )
 
     # ---- samples -----------------------------------------------------------------------------
@@ -286,11 +290,11 @@ class BagReader:
         window = self._window if topic == self.image_topic else self._around(topic)
         return stamped_messages(self.path, topic, self._stamps, stamp_of, window)
 
-    def _around(self, *topics: str) -> Window | None:
-        """Window of what belongs to the images; None: all, of topics with few messages."""
-        if self._window is None or all(self._count(topic) <= FEW for topic in topics):
+    def _around(self, topic: str) -> Window | None:
+        """Window of what belongs to the images on a topic; None: all."""
+        if self._window is None:
             return None
-        return self._window[0] - _BEFORE_NS, self._window[1] + _AFTER_NS
+        return self._window_of(topic, (self._window[0] - _BEFORE_NS, self._window[1] + _AFTER_NS))
 
     def _stream(self, topic: str, stamp_of: Callable[[Any], int] = messages.stamp_ns) -> TopicStream:
         stream = TopicStream(self._read(topic, stamp_of), self.skipped)

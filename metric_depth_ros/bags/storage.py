@@ -28,7 +28,7 @@ SUFFIXES = (".bag", ".mcap", ".db3")
 # First time of recording, ns, and the first after it: what of a bag is read.
 Window = tuple[int, int]
 # Topics with so few messages are read whole, as latched ones.
-FEW = 50
+_FEW = 50
 
 
 def is_bag(path: Path) -> bool:
@@ -77,6 +77,10 @@ class Bag:
     def count(self, topic: str) -> int:
         """Number of messages on a topic."""
         return self._counts[topic, self.topics.get(topic, "")]
+
+    def window_of(self, topic: str, window: Window | None) -> Window | None:
+        """What is read of a topic for some window: that, or all of few messages, which is None."""
+        return None if self.count(topic) <= _FEW else window
 
     def messages(
         self, connections: Collection[Connection] | None = None, window: Window | None = None

@@ -11,7 +11,7 @@ import numpy as np
 
 from metric_depth_ros import messages
 from metric_depth_ros.bags import topics as kinds
-from metric_depth_ros.bags.storage import FEW, Bag, Window, open_bag
+from metric_depth_ros.bags.storage import Bag, Window, open_bag
 from metric_depth_ros.bags.topics import transform_topics
 from metric_depth_ros.bags.tree import read_transforms
 from metric_depth_ros.errors import InputError
@@ -19,8 +19,7 @@ from metric_depth_ros.health.clocks import Heard
 from metric_depth_ros.health.facts import Facts, Qos, Topic
 from metric_depth_ros.messages import SENSOR_TYPES, sensor_type
 
-_PICTURES = (kinds.IMAGE, kinds.COMPRESSED_IMAGE)
-_LOOKED_AT = {*_PICTURES, kinds.CAMERA_INFO, *SENSOR_TYPES.values()}
+_LOOKED_AT = {*kinds.PICTURES, kinds.CAMERA_INFO, *SENSOR_TYPES.values()}
 # Types that say anything about the inputs.
 WANTED = frozenset({*_LOOKED_AT, *kinds.TF, "rosgraph_msgs/msg/Clock"})
 # A bag is looked at for so long at its start and in its middle, but no more than so many bytes each.
@@ -58,8 +57,8 @@ def survey(path: Path, tf: str | None = None, tf_static: str | None = None) -> t
     parents, hint, chosen = dict[str, str](), "", dict[str, bool]()
     try:
         chosen = transform_topics(tf, tf_static, bag.topics)
-        for window in windows:
-            parents |= read_transforms(path, chosen, Counter(), window=window).parents()
+        read = {topic: {bag.window_of(topic, window) for window in windows} for topic in chosen}
+        parents = read_transforms(path, chosen, Counter(), windows=read).parents()
     except InputError as error:
         hint = str(error)
     facts = Facts(topics, parents, False, seconds, tuple(chosen), hint, settled_ns=windows[-1][0])
@@ -70,11 +69,9 @@ def _looked_at(bag: Bag, windows: list[Window]) -> Mapping[str, list[tuple[int, 
     """Time of recording and message, or the error that prevented it, of the topics that may be inputs."""
     found: defaultdict[str, list[tuple[int, Any]]] = defaultdict(list)
     chosen = [c for c in bag.connections if c.msgtype in _LOOKED_AT and c.msgtype == bag.topics.get(c.topic)]
-    rare = [connection for connection in chosen if bag.count(connection.topic) <= FEW]
-    others = [connection for connection in chosen if connection not in rare]
-    parts = [(rare, None), *((others, window) for window in windows)]
-    for connections, window in parts:
-        for connection, recorded_ns, raw in bag.messages(connections, window):
+    for span in (None, *windows):
+        own = [c for c in chosen if span in (bag.window_of(c.topic, window) for window in windows)]
+        for connection, recorded_ns, raw in bag.messages(own, span):
             found[connection.topic].append((recorded_ns, _light(bag, connection, raw, found)))
     return found
 
@@ -100,10 +97,10 @@ def _topic(name: str, kind: str, bag: Bag, found: list[tuple[int, Any]], seconds
         message = good[0][1]
         details = {"frame_id": messages.frame_id(message), **_details(kind, message)}
         what = details.pop("what")
-        if kind not in (*_PICTURES, kinds.CAMERA_INFO):
-            counted = [_count(kind, one) for _, one in good if hasattr(one, "header")]
-            details["points"] = int(np.median(counted))
-            what = f"{details['points']} points{f', {what}' if what else ''}"
+        if kind not in (*kinds.PICTURES, kinds.CAMERA_INFO):
+            points, reach = _measured(kind, [one for _, one in good if hasattr(one, "header")])
+            details["points"] = points
+            what = ", ".join(filter(None, (f"{points} points", what, reach)))
     stamp_of = messages.stamp_ns if kind == kinds.CAMERA_INFO else messages.time_of_capture_ns
     heard, bad = _times(good, stamp_of)
     return Topic(name, kind, count, rate_hz, heard, bad, what=what, offers=offers, **details)
@@ -131,24 +128,27 @@ def _details(kind: str, message: Any) -> dict[str, Any]:
     if kind == kinds.CAMERA_INFO:
         return _calibration(message)
     if kind == SENSOR_TYPES["point_cloud2"]:
-        return {"what": f"{' '.join(field.name for field in message.fields)}{_reach(kind, message)}"}
-    return {"what": _reach(kind, message).removeprefix(", ")}
+        return {"what": " ".join(field.name for field in message.fields)}
+    return {"what": ""}
 
 
-def _reach(kind: str, message: Any) -> str:
-    """Between which distances the points are, in words; why they cannot be read."""
+def _measured(kind: str, found: list[Any]) -> tuple[int, str]:
+    """Median number of points in a sensor's messages; between which distances those of the first are, in
+    words, or why it cannot be read.
+    """
     try:
-        points = messages.read_cloud(message, sensor_type(kind) or "", None, 0).points
+        clouds = [messages.read_cloud(each, sensor_type(kind) or "", None, 0).points for each in found]
     except InputError as error:
-        return f", {error}"
-    if not len(points):
-        return ", none measured"
-    near, far = np.percentile(np.linalg.norm(points, axis=1), [2, 98])
-    return f", {near:.3g} to {far:.3g} m away"
+        return 0, str(error)
+    median = int(np.median([len(points) for points in clouds]))
+    if not len(clouds[0]):
+        return median, "none measured"
+    near, far = np.percentile(np.linalg.norm(clouds[0], axis=1), [2, 98])
+    return median, f"{near:.3g} to {far:.3g} m away"
 
 
 def _calibration(message: Any) -> dict[str, Any]:
-    K, P, D = (np.asarray(getattr(message, n, getattr(message, n.upper(), ()))) for n in "kpd")
+    K, P, D = (np.asarray(messages.calibration_field(message, name)) for name in "kpd")
     size = int(message.width), int(message.height)
     distorted = bool(np.any(D))
     only_rectified = not np.any(K) and bool(len(P) and P[0] > 0)
@@ -156,15 +156,6 @@ def _calibration(message: Any) -> dict[str, Any]:
     focal = (P if only_rectified else K)[:1]
     what = f"{size[0]}x{size[1]}, f {focal.sum():.0f} px, {lens}"
     return {"size": size, "only_rectified": only_rectified, "distorted": distorted, "what": what}
-
-
-def _count(kind: str, message: Any) -> int:
-    """Points in a sensor's message."""
-    if kind == SENSOR_TYPES["point_cloud2"]:
-        return int(message.width * message.height)
-    if kind == SENSOR_TYPES["laser_scan"]:
-        return len(message.ranges)
-    return len(message.points) if kind == SENSOR_TYPES["point_cloud"] else 1
 
 
 def _offers(bag: Bag, name: str) -> tuple[Qos, ...]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from itertools import chain
 from pathlib import Path
 
 from metric_depth_ros import messages
@@ -18,21 +19,22 @@ def read_transforms(
     skipped: Counter[str],
     *,
     recorded: bool = False,
-    window: Window | None = None,
+    windows: Mapping[str, Collection[Window | None]] | None = None,
 ) -> TransformTree:
     """All transforms of some topics; those that cannot be used are counted in ``skipped``.
 
     Args:
         topics: whether each is static, as ``transform_topics`` tells.
         recorded: their times are those of recording, not their stamps.
-        window: times of recording that are read of moving ones; None: all.
+        windows: times of recording that are read of each moving one; None: all.
 
     Raises:
         InputError: the bag is damaged.
     """
     tree = TransformTree()
     for topic, static in topics.items():
-        for recorded_ns, message in readable_messages(path, topic, None if static else window):
+        spans = [None] if static or windows is None else windows[topic]
+        for recorded_ns, message in chain.from_iterable(readable_messages(path, topic, s) for s in spans):
             if isinstance(message, InputError):
                 skipped[str(message)] += 1
                 continue

@@ -8,6 +8,7 @@ and the bag writer into those of rosbags.
 
 from metric_depth_ros.messages.calibrations import Calibrations
 from metric_depth_ros.messages.cameras import (
+    calibration_field,
     camera_info_fields,
     offset_left_out,
     read_camera,
@@ -60,6 +61,7 @@ __all__ = [
     "CameraOf",
     "Stretch",
     "base_topic",
+    "calibration_field",
     "camera_info_beside",
     "camera_info_fields",
     "cloud_fields",

@@ -147,13 +147,13 @@ def camera_info_fields(camera: Camera) -> dict[str, Any]:
     }
 
 
-def _field(message: Any, name: str) -> Any:
+def calibration_field(message: Any, name: str) -> Any:
     """A calibration field; ROS 1 writes them in capitals."""
     return getattr(message, name) if hasattr(message, name) else getattr(message, name.upper())
 
 
 def _matrix(message: Any, name: str, rows: int, columns: int) -> FloatArray:
-    values = np.asarray(_field(message, name), np.float64)
+    values = np.asarray(calibration_field(message, name), np.float64)
     if values.size != rows * columns:
         raise InputError(f"camera_info: {name.upper()} has {values.size} values; needed {rows * columns}.")
     return values.reshape(rows, columns)
@@ -167,7 +167,7 @@ def _distortion(message: Any) -> tuple[str, tuple[float, ...]]:
     """
     name = str(message.distortion_model)
     model = _MODEL_OF.get(name.strip().lower().replace("-", "_").replace(" ", "_"), name)
-    D = tuple(float(x) for x in _field(message, "d"))
+    D = tuple(float(x) for x in calibration_field(message, "d"))
     used = max((i + 1 for i, x in enumerate(D) if x != 0), default=0)
     if model in _MODELS and model != "equidistant" and not used:
         return "none", ()

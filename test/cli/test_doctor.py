@@ -289,6 +289,20 @@ def test_a_long_bag_is_read_in_part(
     assert "12 images tried" not in text and re.search(r"\d+ of 1\d images tried", text)
 
 
+def test_transforms_that_come_once_are_known_wherever_they_came(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from metric_depth_ros.bags import survey
+
+    def once(made: Ros1Bag, at: int) -> None:
+        if at == START + SECOND:
+            made.tf("camera", "lidar", np.eye(4), at)
+
+    monkeypatch.setattr(survey, "_WINDOW_S", 0.5)
+    _, _, text = examined(capsys, bag(tmp_path / "a.bag", count=40, tf=None, more=once))
+    assert "tf: 2 frames, roots camera" in text
+
+
 def begun(made: Ros1Bag, at: int) -> None:
     """A cloud, from the second second on."""
     if at >= START + SECOND:
