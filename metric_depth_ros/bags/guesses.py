@@ -287,12 +287,10 @@ def _apart(name: str, topic: str, image: str, facts: Facts, config: Config) -> R
 
 def settings_of(plan: Plan) -> dict[str, Any]:
     """Settings of a plan, those of its sources among them, by their names."""
-    default = SourceConfig()
     named = {
         f"sources.{name}.{key}": value
         for name, source in plan.sources.items()
-        for key, value in vars(source).items()
-        if value != getattr(default, key)
+        for key, value in source.given().items()
     }
     sources = {"anchors.sources": [*plan.sources]} if plan.sources else {}
     return {**sources, **named, **plan.settings}

@@ -79,8 +79,9 @@ def _refuse_what_does_not_apply(args: argparse.Namespace) -> None:
 
 def _try_frames(args: argparse.Namespace, config: Config) -> int:
     """Tries the frames of a folder, which need no topics. 0 if depth will come."""
-    from metric_depth_ros.cli.doctor_report import changed, prescribed, told
+    from metric_depth_ros.cli.doctor_report import prescribed, told
     from metric_depth_ros.cli.offline import open_source
+    from metric_depth_ros.config import changed
     from metric_depth_ros.health.doctor import diagnose, will_work
     from metric_depth_ros.health.facts import Facts, Plan
 
@@ -102,9 +103,9 @@ def _examine(
     """Examines a bag, or what was recorded of a graph with these topics. 0 if depth will come."""
     from metric_depth_ros.bags.guesses import guess, settings_of
     from metric_depth_ros.bags.survey import survey
-    from metric_depth_ros.cli.doctor_report import changed, listed, prescribed, told
+    from metric_depth_ros.cli.doctor_report import listed, prescribed, told
     from metric_depth_ros.cli.offline import named_topics
-    from metric_depth_ros.config import updated
+    from metric_depth_ros.config import changed, updated
     from metric_depth_ros.health.doctor import diagnose, will_work
 
     named, sources = named_topics(args, config.sources)

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import yaml
 
-from metric_depth_ros.config import Config, SourceConfig, to_flat
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.health.clocks import apart_s
 from metric_depth_ros.health.facts import OURS, Facts, Plan, Tried
@@ -108,16 +107,6 @@ def prescribed(
         *_setting_flags(args, settings),
     ]  # fmt: skip
     yield from ("", "run it with:" if works else "once that is mended:", f"  {shlex.join(words)}", "", text)
-
-
-def changed(config: Config) -> dict[str, Any]:
-    """Settings that are not the defaults, by their names."""
-    defaults, source = to_flat(Config()), vars(SourceConfig())
-    return {
-        name: value
-        for name, value in to_flat(config).items()
-        if value != defaults.get(name, source.get(name.rsplit(".", 1)[-1]))
-    }
 
 
 def _topic_flags(args: argparse.Namespace, plan: Plan) -> list[str]:

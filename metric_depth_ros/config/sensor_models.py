@@ -68,7 +68,7 @@ def sync_of(config: Config, name: str, model: str) -> SyncConfig:
     moved = bool(config.sync.fixed_frame) or sensor.in_fixed_frame
     moved &= config.extrinsics.source == "tf"  # else every cloud is placed as if it came with the image
     by_model = {"accumulate": sensor.accumulate, "max_age_s": sensor.max_age_s} if moved else {}
-    values = {"accumulate": 1, "max_age_s": config.sync.max_cloud_age_s, **by_model, **_set(config, name)}
+    values = {"accumulate": 1, "max_age_s": config.sync.max_cloud_age_s, **by_model, **_given(config, name)}
     return replace(
         config.sync,
         accumulate=values["accumulate"],
@@ -81,7 +81,7 @@ def anchors_of(config: Config, name: str, model: str) -> AnchorsConfig:
     """Occlusion and sigma of a source's points; ``config.anchors`` for points of no model."""
     if not model:
         return config.anchors
-    sensor, given = MODELS[model], _set(config, name)
+    sensor, given = MODELS[model], _given(config, name)
     sigmas = ("sigma_base_m", "sigma_relative", "sigma_quadratic")
     return replace(
         config.anchors,
@@ -90,7 +90,6 @@ def anchors_of(config: Config, name: str, model: str) -> AnchorsConfig:
     )
 
 
-def _set(config: Config, name: str) -> dict[str, Any]:
-    """Numbers that a source sets itself."""
-    source, unset = config.sources.get(name, SourceConfig()), SourceConfig()
-    return {key: value for key, value in vars(source).items() if value != getattr(unset, key)}
+def _given(config: Config, name: str) -> dict[str, Any]:
+    """Settings that a source sets itself; none of one that is not named."""
+    return config.sources.get(name, SourceConfig()).given()

@@ -416,6 +416,12 @@ def to_flat(config: Config) -> dict[str, Any]:
     return {name: value_at(name) for name in settings_with(config.sources)}
 
 
+def changed(config: Config) -> dict[str, Any]:
+    """Values of the settings that are not the defaults, by their dotted names."""
+    known = settings_with(config.sources)
+    return {name: value for name, value in to_flat(config).items() if value != known[name].default}
+
+
 def from_flat(values: Mapping[str, Any]) -> Config:
     """A Config from values by dotted name; missing settings keep their defaults.
 

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from metric_depth_ros.config.option import option
 from metric_depth_ros.errors import ConfigError
@@ -54,6 +55,11 @@ class SourceConfig:
     sigma_quadratic: float = option(
         BY_MODEL, "as anchors.sigma_quadratic; -1: its model's", unit="1/m", low=BY_MODEL, high=1
     )
+
+    def given(self) -> dict[str, Any]:
+        """Settings that are not the defaults, by key."""
+        default = SourceConfig()
+        return {key: value for key, value in vars(self).items() if value != getattr(default, key)}
 
 
 def check_sources(names: Sequence[str], sources: Mapping[str, SourceConfig]) -> None:
