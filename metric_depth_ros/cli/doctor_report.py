@@ -102,11 +102,17 @@ def prescribed(
             args.yaml.write_text(text)
         except OSError as error:
             raise InputError(f"{args.yaml}: {error.strerror}; needed a file to write to.") from error
-    words = _node_command(args, facts, plan, settings) if facts.live else [
-        "metric_depth", "run", str(args.source), *(_topic_flags(args, plan) if facts.topics else []),
-        *_setting_flags(args, settings),
-    ]  # fmt: skip
+    command = _node_command if facts.live else _run_command
+    words = command(args, facts, plan, settings)
     yield from ("", "run it with:" if works else "once that is mended:", f"  {shlex.join(words)}", "", text)
+
+
+def _run_command(
+    args: argparse.Namespace, facts: Facts, plan: Plan, settings: Mapping[str, Any]
+) -> list[str]:
+    """`metric_depth run` of the bag or folder."""
+    topics = _topic_flags(args, plan) if facts.topics else []
+    return ["metric_depth", "run", str(args.source), *topics, *_setting_flags(args, settings)]
 
 
 def _topic_flags(args: argparse.Namespace, plan: Plan) -> list[str]:
@@ -135,7 +141,7 @@ def _node_command(
     args: argparse.Namespace, facts: Facts, plan: Plan, settings: Mapping[str, Any]
 ) -> list[str]:
     """`metric_depth_node` on the graph."""
-    moved = {f"/{topic.rpartition('/')[2]}": topic for topic in facts.tf}
+    moved = {"/tf_static" if topic.endswith("_static") else "/tf": topic for topic in facts.tf}
     topics = {
         "image": plan.image.removesuffix("/compressed"),
         "camera_info": plan.camera_info,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from made_data import write_frames
 from ros1_bag import SECOND, Ros1Bag
 
 from metric_depth_ros import messages
+from metric_depth_ros.cli.doctor_report import prescribed
 from metric_depth_ros.cli.main import main
 from metric_depth_ros.config.parameter_file import load
 from metric_depth_ros.geometry import unproject
+from metric_depth_ros.health.facts import Facts, Plan
 from metric_depth_ros.types import Camera
 
 START = 1_700_000_000 * SECOND
@@ -362,6 +365,15 @@ def test_remapped_sources_are_tried_and_printed(
     assert "/lidar/points" in text and "<- anchors" in text and "sources.a.topic=/lidar/points" in text
     assert "--regions /labels --held-out /lidar/points" in text
     assert main(command(text)) == 0
+
+
+@pytest.mark.parametrize("tf", ["/robot/tf", "/transforms"])
+def test_the_command_for_the_graph_has_every_remapped_topic(tf: str) -> None:
+    facts = Facts({}, live=True, tf=(tf, f"{tf}_static"))
+    args = Namespace(yaml=None, regions="/labels")
+    text = "\n".join(prescribed(args, facts, Plan("/image_raw", "/info", "/points"), {}, works=True))
+    for words in ("image:=/image_raw", "regions:=/labels", f"/tf:={tf}", f"/tf_static:={tf}_static"):
+        assert f"-r {words}" in text
 
 
 @pytest.mark.parametrize(
