@@ -111,15 +111,15 @@ class Health:
     def published(self, latency_s: float) -> bool:
         """Records a published depth and ends the faults that prevented it; True if there were any.
 
-        Faults of refused clouds ("cloud", "cloud NAME" of a source), stamps, settings, focuses and
-        descriptions stay until a good one comes, and doubts for some seconds: they did not prevent the depth,
-        as others came in time and the previous settings were used.
+        Faults of refused clouds ("cloud", "cloud NAME" of a source), silent sources, stamps, settings,
+        focuses and descriptions stay until a good one comes, and doubts for some seconds: they did not
+        prevent the depth, as others came in time and the previous settings were used.
         """
         with self._lock:
             self._counts["published"] += 1
             self._latencies.append(latency_s)
             self._published.append(time.monotonic())
-            stays = {"cloud", "stamp", "settings", "focus", "description", "doubt"}
+            stays = {"cloud", "silence", "stamp", "settings", "focus", "description", "doubt"}
             blocking = [key for key in self._faults if key.split()[0] not in stays]
             for key in blocking:
                 del self._faults[key]

@@ -356,9 +356,9 @@ class AnchorInput:
         self._tell_next_s = time.monotonic() + SILENCE_S
         silent = [*filter(None, (each.silence() for each in self._inputs))]
         if silent:
-            self._health.report("cloud", WARN, " ".join(silent))
+            self._health.report("silence", WARN, " ".join(silent))
         else:
-            self._health.clear("cloud")
+            self._health.clear("silence")
 
     def _on_cloud(self, source: Source, cloud: Cloud) -> None:
         with self._changed:

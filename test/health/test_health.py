@@ -38,7 +38,7 @@ def test_the_gravest_fault_is_shown_and_ended_by_a_publication(clock):
     assert health.summary()[0] == h.OK
 
 
-@pytest.mark.parametrize("key", ["cloud", "settings", "focus"])
+@pytest.mark.parametrize("key", ["cloud", "silence", "settings", "focus"])
 def test_what_is_refused_is_shown_until_a_good_one_comes(clock, key):
     health = h.Health()
     health.report(key, h.ERROR, "point cloud: no field z")

@@ -1,6 +1,7 @@
 """Anchors of a running node: from any sensor's messages, and from several sources at once."""
 
 import contextlib
+import time
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 pytest.importorskip("rclpy")
 pytest.importorskip("onnx")
 
+import rclpy
 from geometry_msgs.msg import Point32
 from peer import CAMERA, Peer, scene, start_node
 from rclpy.impl.implementation_singleton import rclpy_implementation as _rclpy
@@ -17,6 +19,9 @@ from std_msgs.msg import String
 
 from metric_depth_ros import messages
 from metric_depth_ros.cli.live import NODE, Graph, ros_arguments
+from metric_depth_ros.config import Config
+from metric_depth_ros.health.status import ERROR, Health
+from metric_depth_ros.nodes import inputs
 from metric_depth_ros.nodes.outputs import fill_camera_info, fill_image
 
 pytestmark = pytest.mark.timeout(120)
@@ -214,3 +219,24 @@ def refuses_to_start(graph, words, settings, remaps=None):
     (complaint,) = [line for line in graph.log("node").splitlines() if line.startswith("metric_depth_node: ")]
     assert words in complaint
     assert "Traceback" not in graph.log("node")
+
+
+def test_a_refused_topic_stays_an_error_while_silent_sources_are_looked_for(peer, monkeypatch):
+    monkeypatch.setattr(inputs, "SILENCE_S", 0.3)
+    health, node = Health(), rclpy.create_node("listener")
+    anchors = inputs.AnchorInput(node, Config(), health)
+    cloud = peer.messages()[2]
+    cloud.fields = []
+
+    def looks(until, *sent):
+        return peer.wait(
+            lambda: peer.send(None, None, *sent) or rclpy.spin_once(node, timeout_sec=0.02) or until()
+        )
+
+    assert looks(lambda: health.counted("failed: cloud"), cloud)
+    until_s = time.monotonic() + 1.0
+    assert looks(lambda: health.count("images in") or time.monotonic() > until_s, None)
+    level, words, _ = health.summary()
+    assert level == ERROR and words == anchors.values()["source anchors"].partition("Last refused: ")[2]
+    anchors.stop()
+    node.destroy_node()
