@@ -136,10 +136,10 @@ def test_several_sources_serve_together_and_alone_and_are_counted_apart(several,
     assert peer.wait(lambda: several("lidar", "front", "tof") is not None), graph.log("node")
     assert peer.wait(lambda: several("lidar", "front", "tof") and peer.status_value("tof anchors"))
     assert peer.wait(lambda: int(peer.status_value("lidar anchors")) > 100)
-    silent = "source absent: nothing on /nowhere for "
+    silent = "source absent: nothing on /nowhere, which nobody publishes. Start its driver, or set sources.ab"
     assert peer.wait(lambda: several("lidar") and peer.says(silent, 0)), graph.log("node")
     assert "source lidar: nothing" not in graph.log("node")
-    silent = "source front: nothing on /range for "  # it spoke before
+    silent = "source front: nothing on /range (1 publishers, reliable; "  # it spoke before
     assert peer.wait(lambda: several("lidar") and peer.says(silent, 0)), graph.log("node")
     assert peer.status_value("front anchors") == "0"
     assert peer.wait(lambda: several("front", "tof") and peer.status_value("front used")), graph.log("node")
@@ -149,8 +149,7 @@ def test_several_sources_serve_together_and_alone_and_are_counted_apart(several,
     for name in ("lidar", "tof"):
         assert peer.wait(lambda name=name: several(name) is not None), (name, graph.log("node"))
         np.testing.assert_allclose(messages.read_depth(peer.depths[-1]), scene()[1], rtol=5e-3)
-    nothing = "source absent: nothing on /nowhere, which nobody publishes. "
-    for names, words in ((("front",), "need 3"), ((), nothing)):
+    for names, words in ((("front",), "need 3"), ((), "anchors: no cloud for the image")):
         peer.stamp_ns += 5_000_000_000
         assert peer.wait(lambda n=names, w=words: several(*n) is None and peer.says(w, 0)), graph.log("node")
 
