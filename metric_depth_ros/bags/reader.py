@@ -52,6 +52,7 @@ class BagReader:
         image_count: images in the bag.
         transforms: all of the bag's transforms.
         skipped: number of messages passed over, and missing sources, by reason.
+        notes: what else there is to know of the images read so far.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class BagReader:
         self.transforms = TransformTree()
         self._tf_hint = ""  # why there may be no transforms
         self.skipped: Counter[str] = Counter()
+        self.notes: set[str] = set()
         self._open = ExitStack()
 
     def __enter__(self) -> BagReader:
@@ -225,7 +227,7 @@ class BagReader:
         }
         camera = messages.read_camera(info, rectified=rectified, **told)
         if note := messages.offset_left_out(info, config.input.stereo_offset):
-            self.skipped[note] += 1
+            self.notes.add(note)
         return pixels, camera, None if rectified else messages.read_rectification(info, **told)
 
     def _sample(

@@ -261,7 +261,8 @@ def test_an_offset_that_is_left_out_because_of_the_frame_s_name_is_told(tmp_path
     with BagReader(bag.write(tmp_path / "a.bag")) as reader:
         ((_, sample),) = reader.samples(Config())
         assert sample.camera.position_m == (0, 0, 0)
-        assert any("0.12 m" in note and "'right'" in note for note in reader.skipped)
+        assert any("0.12 m" in note and "'right'" in note for note in reader.notes)
+        assert not reader.skipped
 
 
 def test_one_late_camera_info_serves_all_images(tmp_path: Path) -> None:
