@@ -37,11 +37,6 @@ def frame_id(message: Any) -> str:
     return str(getattr(message, "header", message).frame_id)
 
 
-def read_transforms(message: Any) -> list[tuple[str, str, FloatArray, int]]:
-    """Transforms of a tf2_msgs/TFMessage, each as ``read_transform`` gives it. Raises InputError for any."""
-    return [read_transform(stamped) for stamped in message.transforms]
-
-
 def read_transform(stamped: Any) -> tuple[str, str, FloatArray, int]:
     """A geometry_msgs/TransformStamped as (parent, child, T_parent_child (4, 4), stamp_ns).
 

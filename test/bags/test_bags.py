@@ -99,7 +99,7 @@ def test_a_ros1_message_becomes_ros2_bytes(tmp_path: Path) -> None:
     np.testing.assert_array_equal(messages.read_points(read["/anchors"]), points_of(1))
     assert messages.read_camera(read["/camera_info"], rectified=False).K[0, 0] == 20
     assert messages.stamp_ns(read["/image"]) == SECOND
-    (parent, child, T, _), *_ = messages.read_transforms(read["/tf"])
+    parent, child, T, _ = messages.read_transform(read["/tf"].transforms[0])
     assert (parent, child, T[:3, 3].tolist()) == ("camera", "lidar", [1, 2, 3])
     assert ros2_type("tf/msg/tfMessage") == "tf2_msgs/msg/TFMessage"
 

@@ -464,7 +464,7 @@ def check_geometry(bag: Path) -> None:
     tree = TransformTree()
     for topic in ("/tf", "/tf_static"):
         for _, message in read_messages(bag, topic):
-            for parent, child, T, stamp_ns in messages.read_transforms(message):
+            for parent, child, T, stamp_ns in map(messages.read_transform, message.transforms):
                 tree.add(parent, child, T, stamp_ns, static=topic == "/tf_static")
     depths = read_depths(bag, "/camera/depth_gt/image_rect")
     infos = [message for _, message in read_messages(bag, "/camera/camera_info")]
