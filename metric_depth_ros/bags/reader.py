@@ -36,6 +36,12 @@ from metric_depth_ros.types import Camera, FloatArray, ImageArray, Rectification
 
 # Stamp in ns of an image, and its sample or the error that prevented it.
 Outcome = tuple[int, "Sample | MetricDepthError"]
+# What belongs to the images of a window is recorded this much before it and after it.
+_BEFORE_NS, _AFTER_NS = 4_000_000_000, 1_000_000_000
+# Messages of each topic whose times are remembered.
+_REMEMBERED = 100
+# Picture, camera, and how to rectify the picture.
+_View = tuple[ImageArray, Camera, "Rectification | None"]
 
 
 class BagReader:
@@ -128,7 +134,7 @@ class BagReader:
                 beside=messages.camera_info_beside(self.image_topic),
             )
         self.held_out_topic = self._find_held_out(topics)
-        self.image_count = bag.count(self.image_topic)
+        self.image_count = self._count(self.image_topic)
         self._read_transforms(topics)
         return self
 
@@ -308,14 +314,6 @@ class BagReader:
         own = self._named_sources.get(name, SourceConfig()).camera_info
         info_topic = messages.topic_name(own or messages.camera_info_beside(topic))
         return self._stream(info_topic) if self._topics.get(info_topic) == kinds.CAMERA_INFO else None
-
-
-# What belongs to the images of a window is recorded this much before it and after it.
-_BEFORE_NS, _AFTER_NS = 4_000_000_000, 1_000_000_000
-# Messages of each topic whose times are remembered.
-_REMEMBERED = 100
-# Picture, camera, and how to rectify the picture.
-_View = tuple[ImageArray, Camera, "Rectification | None"]
 
 
 @dataclass(frozen=True, eq=False)
