@@ -117,7 +117,7 @@ def _alike(frame: str, frames: Collection[str]) -> list[str]:
 
 def chain_of(frame: str, parents: Mapping[str, str]) -> list[str]:
     """A frame, its parent, and so on up to its root; without leading slashes."""
-    chain = [frame.lstrip("/")]
+    chain = [frame_name(frame)]
     while (parent := parents.get(chain[-1])) is not None and parent not in chain:
         chain.append(parent)
     return chain

@@ -6,7 +6,7 @@ from typing import Any
 
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.geometry import rigid_transform
-from metric_depth_ros.types import FloatArray
+from metric_depth_ros.types import FloatArray, frame_name, same_frame
 
 
 def stamp_ns(message: Any) -> int:
@@ -45,7 +45,7 @@ def read_transform(stamped: Any) -> tuple[str, str, FloatArray, int]:
             negative.
     """
     parent, child = frame_id(stamped), str(stamped.child_frame_id)
-    if not parent.strip("/") or not child.strip("/") or parent.strip("/") == child.strip("/"):
+    if not frame_name(parent) or not frame_name(child) or same_frame(parent, child):
         raise InputError(
             f"tf: transform from {child!r} to {parent!r}; needed two different frame names. "
             "Name both frames in its publisher."
