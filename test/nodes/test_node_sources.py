@@ -11,34 +11,19 @@ pytest.importorskip("onnx")
 
 import rclpy
 from geometry_msgs.msg import Point32
-from peer import CAMERA, Peer, scene, start_node
+from peer import CAMERA, LATCHED, scene, start_node
 from rclpy.impl.implementation_singleton import rclpy_implementation as _rclpy
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, Image, LaserScan, PointCloud, PointCloud2, Range
 from std_msgs.msg import String
 
 from metric_depth_ros import messages
-from metric_depth_ros.cli.live import NODE, Graph, ros_arguments
+from metric_depth_ros.cli.live import NODE, ros_arguments
 from metric_depth_ros.config import Config
 from metric_depth_ros.health.status import ERROR, Health
 from metric_depth_ros.nodes import inputs
 from metric_depth_ros.nodes.outputs import fill_camera_info, fill_image
 
 pytestmark = pytest.mark.timeout(120)
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-
-
-@pytest.fixture
-def peer(ros):
-    peer = Peer()
-    yield peer
-    peer.close()
-
-
-@pytest.fixture
-def graph(tmp_path):
-    with Graph(tmp_path / "logs") as graph:
-        yield graph
 
 
 def old_cloud(header):
