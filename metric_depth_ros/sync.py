@@ -24,7 +24,7 @@ from metric_depth_ros.config import (
 )
 from metric_depth_ros.errors import MetricDepthError, TransformError
 from metric_depth_ros.geometry import rigid_transform, transform_points
-from metric_depth_ros.types import Cloud, FloatArray, SourcePoints, TransformSource, frame_name
+from metric_depth_ros.types import Cloud, FloatArray, SourcePoints, TransformSource, same_frame
 
 _CAPACITY = 32
 # Points that tell the size of a cloud's coordinates.
@@ -242,10 +242,6 @@ class Source:
         return self.ring.awaits(stamp_ns) and self.ring.newest_ns >= stamp_ns - _JUMP_NS
 
 
-def _same(frame: str, other: str) -> bool:
-    return frame_name(frame) == frame_name(other)
-
-
 def _stamp(cloud: Cloud) -> int:
     return cloud.stamp_ns
 
@@ -346,7 +342,7 @@ def points_up(
     """
     places = _Places(frame_id, stamp_ns, transforms, config)
     for source, clouds in chosen:
-        if clouds and source.z_up and not _same(clouds[-1].frame_id, frame_id):
+        if clouds and source.z_up and not same_frame(clouds[-1].frame_id, frame_id):
             with suppress(TransformError):
                 return places.of(clouds[-1])[:3, 2]
     return None
@@ -400,7 +396,7 @@ class _Places:
                 "Set it in the driver."
             )
         fixed = self._config.sync.fixed_frame
-        if not fixed or _same(fixed, cloud.frame_id):
+        if not fixed or same_frame(fixed, cloud.frame_id):
             return self._of_frame(cloud.frame_id)
         if fixed not in cloud.places:
             cloud.places[fixed] = self._transforms.lookup(fixed, cloud.frame_id, cloud.stamp_ns)

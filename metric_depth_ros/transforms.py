@@ -96,7 +96,7 @@ def why_unconnected(target: str, source: str, parents: Mapping[str, str]) -> str
     frames = {*parents, *parents.values()}
     missing = [frame for frame in (target, source) if frame not in frames]
     if missing:
-        near = [f"{f!r}: {', '.join(_alike(f, frames))}" for f in missing if _alike(f, frames)]
+        near = [f"{frame!r}: {', '.join(like)}" for frame in missing if (like := _alike(frame, frames))]
         verb = "do not exist" if len(missing) > 1 else "does not exist"
         what = f"frame {' and '.join(map(repr, missing))} {verb}"
         what += f" (names like {'; '.join(near)})" if near else ""
@@ -117,7 +117,7 @@ def _alike(frame: str, frames: Collection[str]) -> list[str]:
 
 def chain_of(frame: str, parents: Mapping[str, str]) -> list[str]:
     """A frame, its parent, and so on up to its root; without leading slashes."""
-    chain = [frame.lstrip("/")]
+    chain = [frame_name(frame)]
     while (parent := parents.get(chain[-1])) is not None and parent not in chain:
         chain.append(parent)
     return chain

@@ -322,6 +322,11 @@ def frame_name(frame: str) -> str:
     return frame.lstrip("/")
 
 
+def same_frame(frame: str, other: str) -> bool:
+    """Whether two names are those of one frame."""
+    return frame_name(frame) == frame_name(other)
+
+
 class TransformSource(Protocol):
     """Source of transforms: tf2 on a robot, a TransformTree offline."""
 

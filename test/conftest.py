@@ -14,6 +14,7 @@ import yaml
 os.environ["ROS_DOMAIN_ID"] = str(random.SystemRandom().randint(1, 100))
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
+from metric_depth_ros.cli.live import Graph
 from metric_depth_ros.engines.manifest import Manifest, load_manifest
 from metric_depth_ros.types import Camera
 
@@ -57,6 +58,23 @@ def ros():
     rclpy.init(signal_handler_options=rclpy.SignalHandlerOptions.NO)
     yield
     rclpy.try_shutdown()
+
+
+@pytest.fixture
+def peer(ros):
+    """The other side of the node under test."""
+    from peer import Peer  # imports ROS
+
+    peer = Peer()
+    yield peer
+    peer.close()
+
+
+@pytest.fixture
+def graph(tmp_path: Path) -> Iterator[Graph]:
+    """Processes that run during the test, with their logs."""
+    with Graph(tmp_path / "logs") as graph:
+        yield graph
 
 
 @pytest.fixture

@@ -6,11 +6,30 @@ from functools import lru_cache
 from typing import Any
 
 from rosbags.interfaces import Connection, ConnectionExtRosbag2, MessageDefinition, MessageDefinitionFormat
-from rosbags.rosbag2.metadata import parse_qos
+from rosbags.rosbag2.metadata import ReaderMetadata, parse_qos
 from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
+# What is known of a file before it is read, or without messages.
+NO_MESSAGES = ReaderMetadata(0, 2**63 - 1, 0, 0, None, None, None, None)
+NO_DEFINITION = MessageDefinition(MessageDefinitionFormat.NONE, "")
+_FORMATS = {
+    "ros1msg": MessageDefinitionFormat.MSG,
+    "ros2msg": MessageDefinitionFormat.MSG,
+    "ros2idl": MessageDefinitionFormat.IDL,
+    "omgidl": MessageDefinitionFormat.IDL,
+}
 _TF = "geometry_msgs/TransformStamped[] transforms"
+
+
+def metadata_of(first_ns: int, last_ns: int, total: int) -> ReaderMetadata:
+    """What rosbags needs to know of a file of so many messages, recorded from the first time to the last."""
+    return ReaderMetadata(last_ns - first_ns + 1, first_ns, last_ns + 1, total, None, None, None, None)
+
+
+def definition_of(encoding: str, text: str) -> MessageDefinition:
+    """Definition of a type as a file has it; that of an unknown encoding is not read."""
+    return MessageDefinition(_FORMATS.get(encoding, MessageDefinitionFormat.NONE), text)
 
 
 def about_topic(encoding: str, profiles: str) -> ConnectionExtRosbag2:

@@ -25,7 +25,7 @@ from metric_depth_ros.messages import (
 )
 from metric_depth_ros.sync import Source
 from metric_depth_ros.transforms import chain_of
-from metric_depth_ros.types import SENSOR_MESSAGES
+from metric_depth_ros.types import SENSOR_MESSAGES, same_frame
 
 # How words of topics begin by what measures; a LiDAR's beat those of what is made of its points.
 _WORDS = {
@@ -222,7 +222,7 @@ def _silent(what: str, facts: Facts, asked: str | None, kind: str) -> str | None
 
 def _fits(plan: Plan, facts: Facts, name: str) -> bool:
     image, info = facts.topics[plan.image], facts.topics[name]
-    return image.frame_id.strip("/") == info.frame_id.strip("/") and image.size in ((0, 0), info.size)
+    return same_frame(image.frame_id, info.frame_id) and image.size in ((0, 0), info.size)
 
 
 # ---- settings --------------------------------------------------------------------------------

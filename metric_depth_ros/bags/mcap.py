@@ -16,21 +16,20 @@ from itertools import count
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from rosbags.interfaces import Connection, MessageDefinition, MessageDefinitionFormat
-from rosbags.rosbag2.metadata import ReaderMetadata
+from rosbags.interfaces import Connection, MessageDefinition
 from rosbags.rosbag2.storage_mcap import DECOMPRESSORS
 from rosbags.typesys.msg import normalize_msgtype
 
-from metric_depth_ros.bags.definitions import about_topic
+from metric_depth_ros.bags.definitions import (
+    NO_DEFINITION,
+    NO_MESSAGES,
+    about_topic,
+    definition_of,
+    metadata_of,
+)
 
 _MAGIC = b"\x89MCAP0\r\n"
 _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _CHUNK_INDEX, _STATISTICS, _DATA_END = 3, 4, 5, 6, 8, 11, 15
-_FORMATS = {
-    "ros1msg": MessageDefinitionFormat.MSG,
-    "ros2msg": MessageDefinitionFormat.MSG,
-    "ros2idl": MessageDefinitionFormat.IDL,
-    "omgidl": MessageDefinitionFormat.IDL,
-}
 
 # Channel id, time of recording in ns, and the message's bytes.
 _Message = tuple[int, int, bytes]
@@ -57,7 +56,7 @@ class McapFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.connections: list[Connection] = []
-        self.metadata = ReaderMetadata(0, 2**63 - 1, 0, 0, None, None, None, None)
+        self.metadata = NO_MESSAGES
 
     def open(self) -> None:
         """Reads the index or, where there is none, the whole file. Raises ValueError for damage."""
@@ -129,7 +128,7 @@ class McapFile:
         ]
         if total := sum(index.counts.values()):
             first, last = min(p.first_ns for p in self._parts), max(p.last_ns for p in self._parts)
-            self.metadata = ReaderMetadata(last - first + 1, first, last + 1, total, None, None, None, None)
+            self.metadata = metadata_of(first, last, total)
 
     def _messages_at(self, offset: int) -> Iterator[_Message]:
         ((_, op, body),) = _records(self._file, offset, offset + 1)
@@ -160,8 +159,7 @@ class _Index:
         if op == _SCHEMA:
             (key,), at = struct.unpack_from("<H", body), 2
             (name, encoding, text), _ = _strings(body, at, 3)
-            kind = _FORMATS.get(encoding, MessageDefinitionFormat.NONE)
-            self._schemas[key] = name, MessageDefinition(kind, text)
+            self._schemas[key] = name, definition_of(encoding, text)
         elif op == _CHANNEL:
             self._add_channel(body)
         elif op == _MESSAGE:
@@ -185,9 +183,7 @@ class _Index:
     def _add_channel(self, body: bytes) -> None:
         key, schema = struct.unpack_from("<HH", body)
         (topic, encoding), at = _strings(body, 4, 2)
-        kind, definition = self._schemas.get(
-            schema, ("", MessageDefinition(MessageDefinitionFormat.NONE, ""))
-        )
+        kind, definition = self._schemas.get(schema, ("", NO_DEFINITION))
         end = at + 4 + struct.unpack_from("<I", body, at)[0]
         pairs, at = list[str](), at + 4
         while at < end:

@@ -36,6 +36,12 @@ from metric_depth_ros.types import Camera, FloatArray, ImageArray, Rectification
 
 # Stamp in ns of an image, and its sample or the error that prevented it.
 Outcome = tuple[int, "Sample | MetricDepthError"]
+# What belongs to the images of a window is recorded this much before it and after it.
+_BEFORE_NS, _AFTER_NS = 4_000_000_000, 1_000_000_000
+# Messages of each topic whose times are remembered.
+_REMEMBERED = 100
+# Picture, camera, and how to rectify the picture.
+_View = tuple[ImageArray, Camera, "Rectification | None"]
 
 
 class BagReader:
@@ -52,6 +58,7 @@ class BagReader:
         image_count: images in the bag.
         transforms: all of the bag's transforms.
         skipped: number of messages passed over, and missing sources, by reason.
+        notes: what else there is to know of the images read so far.
     """
 
     def __init__(
@@ -97,6 +104,7 @@ class BagReader:
         self.transforms = TransformTree()
         self._tf_hint = ""  # why there may be no transforms
         self.skipped: Counter[str] = Counter()
+        self.notes: set[str] = set()
         self._open = ExitStack()
 
     def __enter__(self) -> BagReader:
@@ -229,7 +237,7 @@ class BagReader:
         }
         camera = messages.read_camera(info, rectified=rectified, **told)
         if note := messages.offset_left_out(info, config.input.stereo_offset):
-            self.skipped[note] += 1
+            self.notes.add(note)
         return pixels, camera, None if rectified else messages.read_rectification(info, **told)
 
     def _sample(
@@ -310,14 +318,6 @@ class BagReader:
         own = self._named_sources.get(name, SourceConfig()).camera_info
         info_topic = messages.topic_name(own or messages.camera_info_beside(topic))
         return self._stream(info_topic) if self._topics.get(info_topic) == kinds.CAMERA_INFO else None
-
-
-# What belongs to the images of a window is recorded this much before it and after it.
-_BEFORE_NS, _AFTER_NS = 4_000_000_000, 1_000_000_000
-# Messages of each topic whose times are remembered.
-_REMEMBERED = 100
-# Picture, camera, and how to rectify the picture.
-_View = tuple[ImageArray, Camera, "Rectification | None"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,12 +10,15 @@ import sqlite3
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from rosbags.interfaces import Connection, MessageDefinition, MessageDefinitionFormat
-from rosbags.rosbag2.metadata import ReaderMetadata
+from rosbags.interfaces import Connection, MessageDefinition
 
-from metric_depth_ros.bags.definitions import about_topic
-
-_FORMATS = {"ros2msg": MessageDefinitionFormat.MSG, "ros2idl": MessageDefinitionFormat.IDL}
+from metric_depth_ros.bags.definitions import (
+    NO_DEFINITION,
+    NO_MESSAGES,
+    about_topic,
+    definition_of,
+    metadata_of,
+)
 
 
 class SqliteFile:
@@ -24,7 +27,7 @@ class SqliteFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.connections: list[Connection] = []
-        self.metadata = ReaderMetadata(0, 2**63 - 1, 0, 0, None, None, None, None)
+        self.metadata = NO_MESSAGES
 
     def open(self) -> None:
         """Reads what topics there are. Raises sqlite3.Error for damage."""
@@ -59,23 +62,22 @@ class SqliteFile:
         qos = "offered_qos_profiles" if "offered_qos_profiles" in columns else "''"
         counts = dict(read("SELECT topic_id, count(*) FROM messages GROUP BY topic_id"))
         definitions = self._definitions()
-        none = MessageDefinition(MessageDefinitionFormat.NONE, "")
         for key, topic, kind, encoding, profiles in read(
             f"SELECT id, name, type, serialization_format, {qos} FROM topics ORDER BY id"
         ):
             about = about_topic(encoding, profiles)
-            definition, number = definitions.get(kind, none), counts.get(key, 0)
+            definition, number = definitions.get(kind, NO_DEFINITION), counts.get(key, 0)
             self.connections.append(Connection(key, topic, kind, definition, "", number, about, self))
         if total := sum(counts.values()):
             first, last = next(read("SELECT min(timestamp), max(timestamp) FROM messages"))
-            self.metadata = ReaderMetadata(last - first + 1, first, last + 1, total, None, None, None, None)
+            self.metadata = metadata_of(first, last, total)
 
     def _definitions(self) -> dict[str, MessageDefinition]:
         """Definitions by type; empty before version 4 of the format."""
         if not list(self._database.execute("PRAGMA table_info(message_definitions)")):
             return {}
         return {
-            kind: MessageDefinition(_FORMATS.get(encoding, MessageDefinitionFormat.NONE), text)
+            kind: definition_of(encoding, text)
             for kind, encoding, text in self._database.execute(
                 "SELECT topic_type, encoding, encoded_message_definition FROM message_definitions"
             )

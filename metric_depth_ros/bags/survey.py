@@ -29,7 +29,7 @@ _WINDOW_BYTES = 60e6
 _COUNTED = 5
 
 
-def windows_of(bag: Bag, path: Path) -> list[Window]:
+def _windows_of(bag: Bag, path: Path) -> list[Window]:
     """Times of recording at a bag's start and in its middle, in ns."""
     files = path.rglob("*") if path.is_dir() else [path]
     size = sum(file.stat().st_size for file in files if file.is_file())
@@ -48,7 +48,7 @@ def survey(path: Path, tf: str | None = None, tf_static: str | None = None) -> t
         InputError: the bag cannot be opened.
     """
     with open_bag(path) as bag:
-        windows = windows_of(bag, path)
+        windows = _windows_of(bag, path)
         looked = _looked_at(bag, windows)
         seconds = (bag.end_time - bag.start_time) / 1e9
         topics = {
@@ -61,7 +61,7 @@ def survey(path: Path, tf: str | None = None, tf_static: str | None = None) -> t
         parents = read_transforms(path, chosen, Counter(), windows=read).parents()
     except InputError as error:
         hint = str(error)
-    facts = Facts(topics, parents, False, seconds, tuple(chosen), hint, settled_ns=windows[-1][0])
+    facts = Facts(topics, parents, tf=tuple(chosen), tf_hint=hint, settled_ns=windows[-1][0])
     return facts, windows
 
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -54,7 +54,7 @@ def process(args: argparse.Namespace, config: Config) -> int:
                     writer.write(index, result)
         tally.skipped.update(source.skipped)
     print(f"{args.source}: {tally.summary()}; results in {out}")
-    for note in tally.notes():
+    for note in (*sorted(source.notes), *tally.notes()):
         print(f"metric_depth: {note}", file=sys.stderr)
     return 0 if tally.times_s else 1
 
@@ -101,11 +101,12 @@ def _result(
 
 @dataclass(frozen=True)
 class Samples:
-    """What is processed: number of images, samples, counts of skipped messages by reason, images' topic."""
+    """What is processed: number of images, samples, what was skipped how often, notes, images' topic."""
 
     count: int
     outcomes: Iterator[Outcome]
     skipped: Counter[str] = field(default_factory=Counter)
+    notes: Collection[str] = ()
     image_topic: str = ""
 
 
@@ -129,7 +130,9 @@ def open_source(args: argparse.Namespace, config: Config) -> Iterator[Samples]:
         note = findings.taken_as_rectified(config.input.rectification, reader.image_topic)
         if note is not None:
             print(f"metric_depth: {note}", file=sys.stderr)
-        yield Samples(reader.image_count, reader.samples(config), reader.skipped, reader.image_topic)
+        yield Samples(
+            reader.image_count, reader.samples(config), reader.skipped, reader.notes, reader.image_topic
+        )
 
 
 def bag_reader(args: argparse.Namespace, config: Config, window: Window | None = None) -> BagReader:
@@ -312,5 +315,5 @@ class Tally:
                 told.add(findings.place(failure))
                 yield failure
         for reason, count in self.skipped.items():
-            yield f"passed over {count} times: {reason}"
+            yield f"passed over {'once' if count == 1 else f'{count} times'}: {reason}"
         yield from self.doubts.values()

@@ -12,6 +12,7 @@ from metric_depth_ros.health.clocks import apart_s
 from metric_depth_ros.health.facts import OURS, Facts, Plan, Qos, Topic, Tried
 from metric_depth_ros.share import profile_variable
 from metric_depth_ros.transforms import chain_of, why_unconnected
+from metric_depth_ros.types import frame_name, same_frame
 
 # A finding about fewer images than this is a note.
 _SOME = 0.2
@@ -124,20 +125,16 @@ def _inputs(facts: Facts, plan: Plan) -> Iterator[tuple[str, Topic]]:
 def _calibration(facts: Facts, plan: Plan, tried: Sequence[Tried]) -> Iterator[str]:
     """A camera_info that is another camera's, unless each image has its own by stamp."""
     image, info = (facts.topics.get(name) for name in (plan.image, plan.camera_info))
-    if image is None or info is None or _same(image.frame_id, info.frame_id):
+    if image is None or info is None or same_frame(image.frame_id, info.frame_id):
         return
     if any(not one.error for one in tried):
         return
     fitting = [
         name
         for name, topic in facts.topics.items()
-        if topic.kind == info.kind and _same(topic.frame_id, image.frame_id)
+        if topic.kind == info.kind and same_frame(topic.frame_id, image.frame_id)
     ]
     yield findings.another_camera(info.name, [info.frame_id], image.frame_id, fitting)
-
-
-def _same(frame: str, other: str) -> bool:
-    return frame.strip("/") == other.strip("/")
 
 
 def _unconnected(facts: Facts, plan: Plan, tried: Sequence[Tried], config: Config) -> Iterator[str]:
@@ -148,9 +145,9 @@ def _unconnected(facts: Facts, plan: Plan, tried: Sequence[Tried], config: Confi
         return
     for name in plan.sensors:
         topic = facts.topics.get(name)
-        if topic is None or not topic.frame_id or _same(topic.frame_id, image.frame_id):
+        if topic is None or not topic.frame_id or same_frame(topic.frame_id, image.frame_id):
             continue
-        target, source = image.frame_id.strip("/"), topic.frame_id.strip("/")
+        target, source = frame_name(image.frame_id), frame_name(topic.frame_id)
         if set(chain_of(target, facts.parents)).isdisjoint(chain_of(source, facts.parents)):
             hint = f" {facts.tf_hint}" if facts.tf_hint else ""
             yield f"tf: {why_unconnected(target, source, facts.parents)}{hint}"

@@ -72,7 +72,6 @@ class Facts:
 
     Attributes:
         live: of a running graph, where clocks cannot be replaced by the times of recording.
-        duration_s: of the recording.
         tf: topics of the transforms, moving ones first.
         tf_hint: why transforms may be missing; empty: unknown.
         settled_ns: when what was heard had begun everywhere; times before it are not compared.
@@ -81,7 +80,6 @@ class Facts:
     topics: Mapping[str, Topic]
     parents: Mapping[str, str] = field(default_factory=dict)
     live: bool = False
-    duration_s: float = 0.0
     tf: tuple[str, ...] = ()
     tf_hint: str = ""
     settled_ns: int = 0

@@ -15,7 +15,7 @@ from metric_depth_ros.anchors import in_same_places, inside_image
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.geometry import project
 from metric_depth_ros.messages import is_named_rectified
-from metric_depth_ros.types import Anchors, Camera, FloatArray, SourcePoints
+from metric_depth_ros.types import Anchors, Camera, FloatArray, SourcePoints, frame_name
 
 # Points that are looked at, evenly spaced in their order.
 _LOOKED_AT = 2000
@@ -87,7 +87,7 @@ def _not_optical(frame_id: str, claim: str, seen: str) -> str:
             "camera's optical frame: [0.5, -0.5, 0.5, 0.5] for a sensor that looks ahead as the camera does. "
             "If it is right, set input.frame: optical."
         )
-    frame = frame_id.strip("/")
+    frame = frame_name(frame_id)
     child = f"{re.sub('_(link|frame)$', '', frame)}_optical_frame"
     return (
         f"image: frame {frame_id!r} {claim} {axes}: {seen}. Let the driver stamp images with {child}, and "

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from metric_depth_ros.health.status import ERROR, WARN, Health
 
-_SILENCE_S = 2.0  # a fault, if no image or no pair comes for this long
+SILENCE_S = 2.0  # nothing of an input for this long is a fault
 
 
 class InputWatch:
@@ -35,10 +35,10 @@ class InputWatch:
 
     def fault(self) -> tuple[str, int, str] | None:
         """Key, level and text of what is missing now, or None. Call it periodically."""
-        if self._health.since_s("images in") > _SILENCE_S:
+        if self._health.since_s("images in") > SILENCE_S:
             return "image", WARN, self._why_silent("image", self.image_topic)
         now = time.monotonic()
-        if now - self._counted_s < _SILENCE_S:
+        if now - self._counted_s < SILENCE_S:
             return None
         counts = [self._health.counted(f"{what} in") for what in ("images", "pairs", *self._companions)]
         images, pairs, *others = (new - old for new, old in zip(counts, self._counted, strict=True))

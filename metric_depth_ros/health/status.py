@@ -34,16 +34,9 @@ class Fault:
 class Health:
     """Counts events, and holds the current faults by key."""
 
-    def __init__(
-        self,
-        log: Callable[[int, str], None] = lambda level, text: None,
-        ended: Callable[[], bool] = lambda: False,
-    ) -> None:
-        """``log`` gets level and text of every fault; the same fault again only after 5 s.
-
-        ``ended`` tells whether the node was stopped: what fails then is no fault.
-        """
-        self._lock, self._log, self._ended = threading.Lock(), log, ended
+    def __init__(self, log: Callable[[int, str], None] = lambda level, text: None) -> None:
+        """``log`` gets level and text of every fault; the same fault again only after 5 s."""
+        self._lock, self._log = threading.Lock(), log
         self._counts: Counter[str] = Counter()
         self._began_s = time.monotonic()
         self._counted_s: dict[str, float] = {}
@@ -93,8 +86,6 @@ class Health:
         except MetricDepthError as error:
             self.report(_KEYS.get(type(error), "input"), ERROR, str(error))
         except Exception:
-            if self._ended():
-                return
             message = f"internal error: {traceback.format_exc(limit=-1)}"
             self.report("bug", ERROR, message, details=traceback.format_exc())
 
@@ -111,15 +102,15 @@ class Health:
     def published(self, latency_s: float) -> bool:
         """Records a published depth and ends the faults that prevented it; True if there were any.
 
-        Faults of refused clouds ("cloud", "cloud NAME" of a source), stamps, settings, focuses and
-        descriptions stay until a good one comes, and doubts for some seconds: they did not prevent the depth,
-        as others came in time and the previous settings were used.
+        Faults of refused clouds ("cloud", "cloud NAME" of a source), silent sources, stamps, settings,
+        focuses and descriptions stay until a good one comes, and doubts for some seconds: they did not
+        prevent the depth, as others came in time and the previous settings were used.
         """
         with self._lock:
             self._counts["published"] += 1
             self._latencies.append(latency_s)
             self._published.append(time.monotonic())
-            stays = {"cloud", "stamp", "settings", "focus", "description", "doubt"}
+            stays = {"cloud", "silence", "stamp", "settings", "focus", "description", "doubt"}
             blocking = [key for key in self._faults if key.split()[0] not in stays]
             for key in blocking:
                 del self._faults[key]

@@ -19,7 +19,6 @@ from metric_depth_ros.messages.depth_images import CameraOf
 from metric_depth_ros.messages.headers import (
     frame_id,
     read_transform,
-    read_transforms,
     stamp_ns,
     time_of_capture_ns,
 )
@@ -86,7 +85,6 @@ __all__ = [
     "read_points",
     "read_rectification",
     "read_transform",
-    "read_transforms",
     "sensor_type",
     "stamp_ns",
     "time_of_capture_ns",

@@ -6,7 +6,7 @@ from typing import Any
 
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.geometry import rigid_transform
-from metric_depth_ros.types import FloatArray
+from metric_depth_ros.types import FloatArray, frame_name, same_frame
 
 
 def stamp_ns(message: Any) -> int:
@@ -37,11 +37,6 @@ def frame_id(message: Any) -> str:
     return str(getattr(message, "header", message).frame_id)
 
 
-def read_transforms(message: Any) -> list[tuple[str, str, FloatArray, int]]:
-    """Transforms of a tf2_msgs/TFMessage, each as ``read_transform`` gives it. Raises InputError for any."""
-    return [read_transform(stamped) for stamped in message.transforms]
-
-
 def read_transform(stamped: Any) -> tuple[str, str, FloatArray, int]:
     """A geometry_msgs/TransformStamped as (parent, child, T_parent_child (4, 4), stamp_ns).
 
@@ -50,7 +45,7 @@ def read_transform(stamped: Any) -> tuple[str, str, FloatArray, int]:
             negative.
     """
     parent, child = frame_id(stamped), str(stamped.child_frame_id)
-    if not parent.strip("/") or not child.strip("/") or parent.strip("/") == child.strip("/"):
+    if not frame_name(parent) or not frame_name(child) or same_frame(parent, child):
         raise InputError(
             f"tf: transform from {child!r} to {parent!r}; needed two different frame names. "
             "Name both frames in its publisher."

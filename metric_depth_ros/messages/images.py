@@ -384,7 +384,7 @@ _ALIASES = {name.lower(): name for name in (*_READERS, *_DEPTH)} | {
     "rgb": "rgb8", "bgr": "bgr8", "rgba": "rgba8", "bgra": "bgra8", "rgb888": "rgb8", "bgr888": "bgr8",
     "mono": "mono8", "gray": "mono8", "grey": "mono8", "gray8": "mono8", "grey8": "mono8", "y8": "mono8",
     "8uc": "8UC1", "8u": "8UC1", "16u": "mono16", "gray16": "mono16", "grey16": "mono16", "y16": "mono16",
-    "z16": "16UC1",    "mono10": "mono16", "mono12": "mono16", "mono14": "mono16",
+    "z16": "16UC1", "mono10": "mono16", "mono12": "mono16", "mono14": "mono16",
     "yuy2": "yuyv", "yuv422_uyvy": "uyvy", "yuv422_yuyv": "yuyv",
     "i420": "yuv420", "iyuv": "yuv420", "yuv420p": "yuv420", "yuv_i420": "yuv420", "yuv420_nv12": "nv12",
 }  # fmt: skip

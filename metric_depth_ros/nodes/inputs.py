@@ -25,12 +25,12 @@ from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError, T
 from metric_depth_ros.geometry import rigid_transform
 from metric_depth_ros.health import findings
 from metric_depth_ros.health.clocks import Heard, limits_of, why_apart
-from metric_depth_ros.health.input_watch import InputWatch
+from metric_depth_ros.health.input_watch import SILENCE_S, InputWatch
 from metric_depth_ros.health.status import ERROR, WARN, Health
 from metric_depth_ros.nodes.ends import why_silent
 from metric_depth_ros.nodes.qos import overridable, refuse_own
 from metric_depth_ros.nodes.ros import cv_bridge, forget_after, message_filters, tf2_ros
-from metric_depth_ros.nodes.source_input import SILENCE_S, SourceInput
+from metric_depth_ros.nodes.source_input import SourceInput
 from metric_depth_ros.sync import Source, StampGuard, jumps_back
 from metric_depth_ros.transforms import why_unconnected
 from metric_depth_ros.types import Cloud, ImageArray, frame_name
@@ -79,7 +79,7 @@ class ImageInput:
         Raises ConfigError if a topic is an output of this node.
         """
         for name in ("image", "camera_info", *(["regions"] if config.regions.source == "topic" else [])):
-            refuse_own(node, name, name, f"Remap {name}")
+            refuse_own(node, name, name, f"remap {name}")
         self._node, self._health = node, health
         self._on_pair, self._on_jump = on_pair, on_jump
         self._last_ns = 0
@@ -334,8 +334,7 @@ class AnchorInput:
         if each.refused:
             return f"The last one on {each.topic} was refused: {each.refused}"
         if not each.heard:
-            named = (f"source {each.name}", each.topic, f"set sources.{each.name}.topic")
-            return why_silent(self._node, *(named if self._config.sources else ("anchors", each.topic)))
+            return each.why_silent()
         heard = list(each.heard)  # others come meanwhile
         reason = why_apart(list(self._images), heard, limits_of(each.source, live=True))
         if reason is not None:
@@ -356,9 +355,9 @@ class AnchorInput:
         self._tell_next_s = time.monotonic() + SILENCE_S
         silent = [*filter(None, (each.silence() for each in self._inputs))]
         if silent:
-            self._health.report("cloud", WARN, " ".join(silent))
+            self._health.report("silence", WARN, " ".join(silent))
         else:
-            self._health.clear("cloud")
+            self._health.clear("silence")
 
     def _on_cloud(self, source: Source, cloud: Cloud) -> None:
         with self._changed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 import time
@@ -15,6 +16,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 
 from metric_depth_ros import messages
 from metric_depth_ros.config import Config
@@ -36,6 +38,9 @@ from metric_depth_ros.runtimes.stopping import stoppable_by
 from metric_depth_ros.share import use_fastdds_profile
 from metric_depth_ros.sync import T_fixed_camera, all_points, gather_sources, points_up
 from metric_depth_ros.types import Sample
+
+# Signals are seen between two callbacks, or after so long.
+_LOOK_FOR_SIGNALS_S = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +76,7 @@ class MetricDepthNode(Node):
         self._last_result: Result | None = None
         self._stretch = messages.Stretch()
 
-        self._health = Health(partial(log_fault, self.get_logger()), lambda: not self.context.ok())
+        self._health = Health(partial(log_fault, self.get_logger()))
         self._diagnostics = Diagnostics(self, self._health)
         self._outputs = Outputs(self)  # first: no input may be one of these
         self._transforms = TransformInput(self, self._config.extrinsics.tf_timeout_s)
@@ -264,10 +269,17 @@ class MetricDepthNode(Node):
 
 
 def main(args: list[str] | None = None) -> int:
-    """Runs the node until it is stopped; returns 1 if its parameters are wrong."""
+    """Runs the node until it is stopped; returns 1 if its parameters are wrong.
+
+    Signals are not left to ROS, which ends publishers and the graph while workers still use them.
+    """
     use_fastdds_profile()
+    stopped = threading.Event()
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(sign) is not signal.SIG_IGN:
+            signal.signal(sign, lambda *_: stopped.set())
     try:
-        rclpy.init(args=args)
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     except RuntimeError as error:  # wrong --ros-args, for example a malformed topic
         print(f"metric_depth_node: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
@@ -276,22 +288,16 @@ def main(args: list[str] | None = None) -> int:
     try:
         node = MetricDepthNode()
         executor.add_node(node)
-        executor.spin()
+        while rclpy.ok() and not stopped.is_set():
+            executor.spin_once(timeout_sec=_LOOK_FOR_SIGNALS_S)
     except (ConfigError, ParameterException) as error:
         print(f"metric_depth_node: {error}", file=sys.stderr)
         return 1
-    except (KeyboardInterrupt, ExternalShutdownException):
+    except ExternalShutdownException:
         pass
-    except Exception:
-        if rclpy.ok():  # else a signal has ended ROS while the node was made
-            raise
     finally:
         executor.shutdown()
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -36,5 +36,6 @@ def refuse_own(node: Node, what: str, topic: str, fix: str) -> None:
     resolved = node.resolve_topic_name(topic)
     if resolved in {publisher.topic_name for publisher in node.publishers}:
         raise ConfigError(
-            f"{what}: {resolved} is this node's own output; needed a sensor's. {fix}, or remap the output."
+            f"{what}: {resolved} is this node's own output; needed a sensor's. "
+            f"{fix[0].upper()}{fix[1:]}, or remap the output."
         )

@@ -17,7 +17,9 @@ from metric_depth_ros import messages
 from metric_depth_ros.config import Config, SourceConfig
 from metric_depth_ros.errors import ConfigError, MetricDepthError
 from metric_depth_ros.health.clocks import Heard
+from metric_depth_ros.health.input_watch import SILENCE_S
 from metric_depth_ros.health.status import ERROR, WARN, Health
+from metric_depth_ros.nodes.ends import why_silent
 from metric_depth_ros.nodes.interfaces import message_class
 from metric_depth_ros.nodes.qos import overridable, refuse_own
 from metric_depth_ros.sync import Source
@@ -29,9 +31,6 @@ _CALIBRATION_QOS = (
     QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT),
     QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL),
 )
-
-
-SILENCE_S = 2.0  # nothing for this long is silence
 
 
 class SourceInput:
@@ -85,18 +84,15 @@ class SourceInput:
 
     def silence(self) -> str | None:
         """That nothing has come from a named source for longer than a message of it serves, or None."""
-        silent_s = self._health.since_s(f"{self.name} in")
-        if (
-            not self._named
-            or self.refused
-            or silent_s < max(SILENCE_S, self.source.ring.config.max_cloud_age_s)
-        ):
+        if not self._named or self.refused:
             return None
-        return (
-            f"source {self.name}: nothing on {self.topic} for {silent_s:.0f} s "
-            f"({self._node.count_publishers(self.topic)} publishers). Check that its sensor runs, or set "
-            f"sources.{self.name}.topic."
-        )
+        serves_s = max(SILENCE_S, self.source.ring.config.max_cloud_age_s)
+        return self.why_silent() if self._health.since_s(f"{self.name} in") >= serves_s else None
+
+    def why_silent(self) -> str:
+        """Why nothing comes of it, and what to do."""
+        what = f"source {self.name}" if self._named else "anchors"
+        return why_silent(self._node, what, self.topic, self._fix("topic"))
 
     def forget_after(self, stamp_ns: int) -> None:
         """After a jump back in time, drops what is too new for an image of this stamp."""
@@ -135,9 +131,9 @@ class SourceInput:
     def _fix(self, key: str) -> str:
         """How to name another topic of this source."""
         if self._named:
-            return f"Set sources.{self.name}.{key}"
+            return f"set sources.{self.name}.{key}"
         return (
-            "Remap anchors" if key == "topic" else "Name the source in anchors.sources, with its camera_info"
+            "remap anchors" if key == "topic" else "name the source in anchors.sources, with its camera_info"
         )
 
     def _on_camera_info(self, msg: Any) -> None:

@@ -99,7 +99,7 @@ def test_a_ros1_message_becomes_ros2_bytes(tmp_path: Path) -> None:
     np.testing.assert_array_equal(messages.read_points(read["/anchors"]), points_of(1))
     assert messages.read_camera(read["/camera_info"], rectified=False).K[0, 0] == 20
     assert messages.stamp_ns(read["/image"]) == SECOND
-    (parent, child, T, _), *_ = messages.read_transforms(read["/tf"])
+    parent, child, T, _ = messages.read_transform(read["/tf"].transforms[0])
     assert (parent, child, T[:3, 3].tolist()) == ("camera", "lidar", [1, 2, 3])
     assert ros2_type("tf/msg/tfMessage") == "tf2_msgs/msg/TFMessage"
 
@@ -261,7 +261,8 @@ def test_an_offset_that_is_left_out_because_of_the_frame_s_name_is_told(tmp_path
     with BagReader(bag.write(tmp_path / "a.bag")) as reader:
         ((_, sample),) = reader.samples(Config())
         assert sample.camera.position_m == (0, 0, 0)
-        assert any("0.12 m" in note and "'right'" in note for note in reader.skipped)
+        assert any("0.12 m" in note and "'right'" in note for note in reader.notes)
+        assert not reader.skipped
 
 
 def test_one_late_camera_info_serves_all_images(tmp_path: Path) -> None:

@@ -135,6 +135,17 @@ def test_wrong_usage_exits_with_2(argv: list[str], capsys: pytest.CaptureFixture
         (["train", "depth", "--data", "nowhere", "--out", "out"], "nowhere: does not exist"),
         (["train", "depth-export", "nowhere", "--to", "out"], "nowhere: does not exist"),
         (["synthesize", "out", "--photos", "nowhere"], "nowhere: does not exist"),
+        (["synthesize"], "nothing to make"),
+        (["synthesize", "o", "--count", "0"], "at least 1"),
+        (["synthesize", "o", "--families", "cellar"], "families cellar"),
+        (["synthesize", "o", "--size", "big"], "size: 'big'; needed WIDTHxHEIGHT"),
+        (["synthesize", "o", "--size", "64x16"], "--size 64x16; needed 32x32 or more, or any"),
+        (["synthesize", "o", "--bag", "--families", "room,street"], "one --family"),
+        (["synthesize", "o.mcap", "--bag", "--seconds", "0"], "must be positive"),
+        (
+            ["synthesize", "o.mcap", "--bag", "--sensors", "sonar"],
+            "sensors sonar; needed some of lidar, radar",
+        ),
     ],
 )
 def test_user_errors_are_one_line_and_exit_1(
@@ -150,6 +161,7 @@ def test_user_errors_are_one_line_and_exit_1(
     assert message in error
     assert error.startswith("metric_depth: ")
     assert error.count("\n") == 1
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,15 +18,6 @@ def test_nothing_published_is_a_warning(clock):
     assert h.Health().summary()[:2] == (h.WARN, "nothing published yet")
 
 
-@pytest.mark.parametrize("ended", [False, True])
-def test_what_fails_after_the_end_is_no_fault(ended):
-    heard = []
-    health = h.Health(lambda level, text: heard.append(text), lambda: ended)
-    with health.reporting_failures():
-        raise RuntimeError("publisher's context is invalid")
-    assert bool(heard) != ended
-
-
 def test_the_gravest_fault_is_shown_and_ended_by_a_publication(clock):
     health = h.Health()
     health.report("engine", h.ERROR, "engine: no file")
@@ -38,7 +29,7 @@ def test_the_gravest_fault_is_shown_and_ended_by_a_publication(clock):
     assert health.summary()[0] == h.OK
 
 
-@pytest.mark.parametrize("key", ["cloud", "settings", "focus"])
+@pytest.mark.parametrize("key", ["cloud", "silence", "settings", "focus"])
 def test_what_is_refused_is_shown_until_a_good_one_comes(clock, key):
     health = h.Health()
     health.report(key, h.ERROR, "point cloud: no field z")

@@ -833,36 +833,35 @@ def test_pictures_and_truncated_label_images_are_refused():
 # --- transforms
 
 
-def transform_message(translation, rotation, parent="map", child="base"):
+def transform(translation, rotation, parent="map", child="base"):
     types = ROS2.types
-    stamped = types["geometry_msgs/msg/TransformStamped"](
+    return types["geometry_msgs/msg/TransformStamped"](
         types["std_msgs/msg/Header"](types["builtin_interfaces/msg/Time"](5, 6), parent),
         child,
         types["geometry_msgs/msg/Transform"](
             types["geometry_msgs/msg/Vector3"](*translation), types["geometry_msgs/msg/Quaternion"](*rotation)
         ),
     )
-    return types["tf2_msgs/msg/TFMessage"]([stamped])
 
 
 def test_transforms():
     half = 0.5**0.5
-    message = transform_message((1.0, 2.0, 3.0), (0.0, 0.0, half, half))
-    [(parent, child, T, stamp)] = messages.read_transforms(message)
+    stamped = transform((1.0, 2.0, 3.0), (0.0, 0.0, half, half))
+    parent, child, T, stamp = messages.read_transform(stamped)
     assert (parent, child, stamp) == ("map", "base", 5_000_000_006)
     np.testing.assert_allclose(T, rigid_transform([1, 2, 3], [0, 0, half, half]))
     np.testing.assert_allclose(T @ [1, 0, 0, 1], [1, 3, 3, 1], atol=1e-12)
 
 
 @pytest.mark.parametrize(
-    "message",
+    "stamped",
     [
-        transform_message((1.0, 2.0, np.nan), (0.0, 0.0, 0.0, 1.0)),
-        transform_message((1.0, 2.0, 3.0), (0.0, 0.0, 0.0, 0.0)),
-        transform_message((1.0, 2.0, 3.0), (0.0, 0.0, 0.0, 1.0), child=""),
-        transform_message((1.0, 2.0, 3.0), (0.0, 0.0, 0.0, 1.0), child="/map"),
+        transform((1.0, 2.0, np.nan), (0.0, 0.0, 0.0, 1.0)),
+        transform((1.0, 2.0, 3.0), (0.0, 0.0, 0.0, 0.0)),
+        transform((1.0, 2.0, 3.0), (0.0, 0.0, 0.0, 1.0), child=""),
+        transform((1.0, 2.0, 3.0), (0.0, 0.0, 0.0, 1.0), child="/map"),
     ],
 )
-def test_bad_transforms_are_named(message):
+def test_bad_transforms_are_named(stamped):
     with pytest.raises(InputError, match=r"tf: .*'map'"):
-        messages.read_transforms(message)
+        messages.read_transform(stamped)

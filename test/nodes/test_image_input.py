@@ -8,30 +8,15 @@ import pytest
 pytest.importorskip("rclpy")
 pytest.importorskip("onnx")
 
-from peer import CAMERA, Peer, scene, start_node
-from rclpy.qos import DurabilityPolicy, QoSProfile
+from peer import CAMERA, LATCHED, scene, start_node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from metric_depth_ros import messages
-from metric_depth_ros.cli.live import NODE, Graph, ros_arguments
+from metric_depth_ros.cli.live import NODE, ros_arguments
 from metric_depth_ros.nodes.outputs import fill_camera_info, fill_cloud
 from metric_depth_ros.types import Camera
 
 pytestmark = pytest.mark.timeout(120)
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-
-
-@pytest.fixture
-def peer(ros):
-    peer = Peer()
-    yield peer
-    peer.close()
-
-
-@pytest.fixture
-def graph(tmp_path):
-    with Graph(tmp_path / "logs") as graph:
-        yield graph
 
 
 def expect_depth(depth):

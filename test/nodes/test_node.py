@@ -11,29 +11,16 @@ pytest.importorskip("rclpy")
 pytest.importorskip("onnx")
 
 from conftest import write_toy_model
-from peer import CAMERA, Peer, scene, start_node
+from peer import CAMERA, scene, start_node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from metric_depth_ros import messages
-from metric_depth_ros.cli.live import NODE, Graph, ros_arguments
+from metric_depth_ros.cli.live import NODE, ros_arguments
 from metric_depth_ros.nodes.outputs import fill_camera_info, fill_cloud, fill_image
 from metric_depth_ros.types import Camera
 
 pytestmark = pytest.mark.timeout(120)
-
-
-@pytest.fixture
-def peer(ros):
-    peer = Peer()
-    yield peer
-    peer.close()
-
-
-@pytest.fixture
-def graph(tmp_path):
-    with Graph(tmp_path / "logs") as graph:
-        yield graph
 
 
 @pytest.fixture

@@ -9,31 +9,17 @@ import pytest
 pytest.importorskip("rclpy")
 pytest.importorskip("onnx")
 
-from peer import Peer, start_node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from peer import LATCHED, Peer, start_node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import String
 
 from metric_depth_ros import messages
-from metric_depth_ros.cli.live import NODE, VERB, Graph, ros_arguments
+from metric_depth_ros.cli.live import NODE, VERB, ros_arguments
 from metric_depth_ros.nodes.outputs import fill_cloud
 
 pytestmark = pytest.mark.timeout(120)
 BEST_EFFORT = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-
-
-@pytest.fixture
-def peer(ros):
-    peer = Peer()
-    yield peer
-    peer.close()
-
-
-@pytest.fixture
-def graph(tmp_path):
-    with Graph(tmp_path / "logs") as graph:
-        yield graph
 
 
 def send(peer, index, *, info=True, off_s=0.0, every=1, lead_s=0.0):

@@ -1,6 +1,7 @@
 """Anchors of a running node: from any sensor's messages, and from several sources at once."""
 
 import contextlib
+import time
 
 import numpy as np
 import pytest
@@ -8,32 +9,21 @@ import pytest
 pytest.importorskip("rclpy")
 pytest.importorskip("onnx")
 
+import rclpy
 from geometry_msgs.msg import Point32
-from peer import CAMERA, Peer, scene, start_node
+from peer import CAMERA, LATCHED, scene, start_node
 from rclpy.impl.implementation_singleton import rclpy_implementation as _rclpy
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, Image, LaserScan, PointCloud, PointCloud2, Range
 from std_msgs.msg import String
 
 from metric_depth_ros import messages
-from metric_depth_ros.cli.live import NODE, Graph, ros_arguments
+from metric_depth_ros.cli.live import NODE, ros_arguments
+from metric_depth_ros.config import Config
+from metric_depth_ros.health.status import ERROR, Health
+from metric_depth_ros.nodes import inputs
 from metric_depth_ros.nodes.outputs import fill_camera_info, fill_image
 
 pytestmark = pytest.mark.timeout(120)
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-
-
-@pytest.fixture
-def peer(ros):
-    peer = Peer()
-    yield peer
-    peer.close()
-
-
-@pytest.fixture
-def graph(tmp_path):
-    with Graph(tmp_path / "logs") as graph:
-        yield graph
 
 
 def old_cloud(header):
@@ -131,10 +121,10 @@ def test_several_sources_serve_together_and_alone_and_are_counted_apart(several,
     assert peer.wait(lambda: several("lidar", "front", "tof") is not None), graph.log("node")
     assert peer.wait(lambda: several("lidar", "front", "tof") and peer.status_value("tof anchors"))
     assert peer.wait(lambda: int(peer.status_value("lidar anchors")) > 100)
-    silent = "source absent: nothing on /nowhere for "
+    silent = "source absent: nothing on /nowhere, which nobody publishes. Start its driver, or set sources.ab"
     assert peer.wait(lambda: several("lidar") and peer.says(silent, 0)), graph.log("node")
     assert "source lidar: nothing" not in graph.log("node")
-    silent = "source front: nothing on /range for "  # it spoke before
+    silent = "source front: nothing on /range (1 publishers, reliable; "  # it spoke before
     assert peer.wait(lambda: several("lidar") and peer.says(silent, 0)), graph.log("node")
     assert peer.status_value("front anchors") == "0"
     assert peer.wait(lambda: several("front", "tof") and peer.status_value("front used")), graph.log("node")
@@ -144,8 +134,7 @@ def test_several_sources_serve_together_and_alone_and_are_counted_apart(several,
     for name in ("lidar", "tof"):
         assert peer.wait(lambda name=name: several(name) is not None), (name, graph.log("node"))
         np.testing.assert_allclose(messages.read_depth(peer.depths[-1]), scene()[1], rtol=5e-3)
-    nothing = "source absent: nothing on /nowhere, which nobody publishes. "
-    for names, words in ((("front",), "need 3"), ((), nothing)):
+    for names, words in ((("front",), "need 3"), ((), "anchors: no cloud for the image")):
         peer.stamp_ns += 5_000_000_000
         assert peer.wait(lambda n=names, w=words: several(*n) is None and peer.says(w, 0)), graph.log("node")
 
@@ -214,3 +203,24 @@ def refuses_to_start(graph, words, settings, remaps=None):
     (complaint,) = [line for line in graph.log("node").splitlines() if line.startswith("metric_depth_node: ")]
     assert words in complaint
     assert "Traceback" not in graph.log("node")
+
+
+def test_a_refused_topic_stays_an_error_while_silent_sources_are_looked_for(peer, monkeypatch):
+    monkeypatch.setattr(inputs, "SILENCE_S", 0.3)
+    health, node = Health(), rclpy.create_node("listener")
+    anchors = inputs.AnchorInput(node, Config(), health)
+    cloud = peer.messages()[2]
+    cloud.fields = []
+
+    def looks(until, *sent):
+        return peer.wait(
+            lambda: peer.send(None, None, *sent) or rclpy.spin_once(node, timeout_sec=0.02) or until()
+        )
+
+    assert looks(lambda: health.counted("failed: cloud"), cloud)
+    until_s = time.monotonic() + 1.0
+    assert looks(lambda: health.count("images in") or time.monotonic() > until_s, None)
+    level, words, _ = health.summary()
+    assert level == ERROR and words == anchors.values()["source anchors"].partition("Last refused: ")[2]
+    anchors.stop()
+    node.destroy_node()

@@ -499,7 +499,7 @@ def test_tf_travels_between_processes(node):
 def test_tf_messages_encode_and_decode():
     T = rigid_transform([1, -2, 3], [0.1, 0.2, -0.3, 0.9])
     data = tf2_msgs.encode([("map", "base", T, 1_500_000_000), ("base", "lidar", np.eye(4), 0)])
-    found = messages.read_transforms(tf2_msgs.decode(data))
+    found = [messages.read_transform(stamped) for stamped in tf2_msgs.decode(data).transforms]
     assert [(parent, child, stamp) for parent, child, _, stamp in found] == [
         ("map", "base", 1_500_000_000), ("base", "lidar", 0),
     ]  # fmt: skip

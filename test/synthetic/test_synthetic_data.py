@@ -433,34 +433,6 @@ def test_contact_sheets(tmp_path: Path) -> None:
     assert not np.array_equal(*pictures)
 
 
-@pytest.mark.parametrize(
-    ("args", "expected"),
-    [
-        ((), "nothing to make"),
-        (("o", "--count", "0"), "at least 1"),
-        (("o", "--families", "cellar"), "families cellar"),
-        (("o", "--size", "big"), "size: 'big'; needed WIDTHxHEIGHT"),
-        (("o", "--size", "64x16"), "--size 64x16; needed 32x32 or more, or any"),
-        (("o", "--bag", "--families", "room,street"), "one --family"),
-        (("o.mcap", "--bag", "--seconds", "0"), "must be positive"),
-        (("o.mcap", "--bag", "--sensors", "sonar"), "sensors sonar; needed some of lidar, radar"),
-        (("o", "--photos", "nowhere"), "nowhere"),
-    ],
-)
-def test_what_cannot_be_made_is_one_line(
-    args: tuple[str, ...],
-    expected: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert main(["synthesize", *args]) == 1
-    error = capsys.readouterr().err
-    assert expected in error and error.count("\n") == 1
-    assert not list(tmp_path.rglob("*.zip")) and not list(tmp_path.glob("*.mcap"))
-
-
 def test_a_bag_of_a_walk(tmp_path: Path) -> None:
     """Camera, LiDAR, transforms and true depth fit together, and follow from the seed."""
     options = ("--bag", "--seconds", 1, "--rate", 5, "--family", "room", "--seed", 2)
@@ -492,7 +464,7 @@ def check_geometry(bag: Path) -> None:
     tree = TransformTree()
     for topic in ("/tf", "/tf_static"):
         for _, message in read_messages(bag, topic):
-            for parent, child, T, stamp_ns in messages.read_transforms(message):
+            for parent, child, T, stamp_ns in map(messages.read_transform, message.transforms):
                 tree.add(parent, child, T, stamp_ns, static=topic == "/tf_static")
     depths = read_depths(bag, "/camera/depth_gt/image_rect")
     infos = [message for _, message in read_messages(bag, "/camera/camera_info")]

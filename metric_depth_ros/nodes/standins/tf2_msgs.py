@@ -40,7 +40,7 @@ def encode(transforms: Transforms) -> bytes:
 
 
 def decode(data: bytes) -> Any:
-    """TFMessage from serialised ``data``, for ``messages.read_transforms``.
+    """TFMessage from serialised ``data``, its transforms for ``messages.read_transform``.
 
     Raises:
         TransformError: the data is cut short or not a TFMessage.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from rclpy.time import Time
 
 from metric_depth_ros.errors import InputError, TransformError
 from metric_depth_ros.geometry import quaternion
-from metric_depth_ros.messages import read_transforms
+from metric_depth_ros.messages import read_transform
 from metric_depth_ros.nodes.standins import tf2_msgs
 from metric_depth_ros.transforms import TransformTree
 from metric_depth_ros.types import FloatArray
@@ -84,7 +83,7 @@ class Buffer:
 
     def _add(self, transform: Any, *, static: bool) -> None:
         try:
-            [(parent, child, T, stamp_ns)] = read_transforms(SimpleNamespace(transforms=[transform]))
+            parent, child, T, stamp_ns = read_transform(transform)
         except InputError as error:
             _warn(error)
             return
@@ -288,4 +287,4 @@ def _listed(transform: Any) -> list[Any]:
 
 
 def _encoded(transforms: Iterable[Any]) -> bytes:
-    return tf2_msgs.encode(read_transforms(SimpleNamespace(transforms=transforms)))
+    return tf2_msgs.encode(map(read_transform, transforms))
