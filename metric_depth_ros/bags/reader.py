@@ -22,9 +22,9 @@ from metric_depth_ros.bags.tree import read_transforms
 from metric_depth_ros.config import Config, SourceConfig
 from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError, TransformError
 from metric_depth_ros.health.clocks import Heard, limits_of, why_apart
+from metric_depth_ros.motion import Places
 from metric_depth_ros.sync import (
     Source,
-    T_fixed_camera,
     all_points,
     gather_points,
     gather_sources,
@@ -255,11 +255,14 @@ class BagReader:
         used = sorted(cloud.stamp_ns for _, selected in chosen for cloud in selected)
         if not used and self._needs_points:
             raise AnchorError(self._no_cloud(image, clouds))
-        sources = gather_sources(chosen, frame_id, stamp_ns, self.transforms, config, self._skip)
+        places = Places(frame_id, stamp_ns, self.transforms, config)
+        sources = gather_sources(chosen, places, self._skip)
+        if used and not places.in_full:
+            self.notes.add(f"tf: fixed frame of some images: {places.fixed_frame}, not known at their time")
         kept: FloatArray | None = None
         if held_out is not None:
             seen = held_out.source.ring.select(stamp_ns)
-            kept = gather_points(seen, frame_id, stamp_ns, self.transforms, config)
+            kept = gather_points(seen, places)
         return Sample(
             pixels,
             camera,
@@ -270,8 +273,8 @@ class BagReader:
             points_held_out=kept,
             rectification=rectification,
             regions=None if regions is None else messages.read_labels(regions),
-            T_fixed_camera=T_fixed_camera(frame_id, stamp_ns, self.transforms, config),
-            points_up=points_up(chosen, frame_id, stamp_ns, self.transforms, config),
+            T_fixed_camera=places.T_fixed_camera,
+            points_up=points_up(chosen, places),
             sources=sources,
         )
 

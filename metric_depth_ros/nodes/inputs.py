@@ -32,7 +32,7 @@ from metric_depth_ros.nodes.qos import overridable, refuse_own
 from metric_depth_ros.nodes.ros import cv_bridge, forget_after, message_filters, tf2_ros
 from metric_depth_ros.nodes.source_input import SourceInput
 from metric_depth_ros.sync import Source, StampGuard, jumps_back
-from metric_depth_ros.transforms import why_unconnected
+from metric_depth_ros.transforms import fixed_frame, why_unconnected
 from metric_depth_ros.types import Cloud, ImageArray, frame_name
 
 _BEST_EFFORT = ReliabilityPolicy.BEST_EFFORT
@@ -40,6 +40,7 @@ _LATCHED = QoSProfile(
     depth=5, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
 )
 _LOOK_PERIOD_S = 0.2
+_LOOK_AGAIN_S = 1.0  # for the fixed frame
 _REMEMBERED = 50  # images whose times are compared with those of the clouds
 _LOOKS = 3  # a driver's topics are not discovered all at once
 
@@ -376,6 +377,7 @@ class TransformInput:
         self.timeout_s = timeout_s
         self._buffer = tf2_ros.Buffer()
         self._unavailable: TransformError | None = None
+        self._fixed: dict[str, tuple[str, float]] = {}  # by frame, and until when it holds
         try:
             self._listener = tf2_ros.TransformListener(self._buffer, node)
         except TransformError as error:
@@ -385,14 +387,34 @@ class TransformInput:
         """Removes moving transforms, after a jump back in time."""
         self._buffer.clear()
 
-    def lookup(self, target: str, source: str, stamp_ns: int) -> np.ndarray:
-        """T_target_source (4, 4). Raises TransformError after ``timeout_s``."""
+    def fixed_frame(self, frame: str) -> str:
+        """Frame that does not move while this one does; empty: unknown. It is looked for once a second."""
+        found, until_s = self._fixed.get(frame, ("", 0.0))
+        if self._unavailable is None and time.monotonic() >= until_s:
+            # After a jump in time it has no transforms for a while.
+            found = fixed_frame(frame, self._parents(), self.latest_common_ns) or found
+            self._fixed[frame] = found, time.monotonic() + _LOOK_AGAIN_S
+        return found
+
+    def latest_common_ns(self, target: str, source: str) -> int | None:
+        """Newest time at which a transform is known; None if it does not move. Raises TransformError."""
+        stamp = self._look_up(target, source, 0, 0.0).header.stamp
+        return stamp.sec * 1_000_000_000 + stamp.nanosec or None
+
+    def lookup(self, target: str, source: str, stamp_ns: int, *, wait: bool = True) -> np.ndarray:
+        """T_target_source (4, 4). Raises TransformError, after ``timeout_s`` if it waits."""
+        found = self._look_up(target, source, stamp_ns, self.timeout_s if wait else 0.0)
+        t, q = found.transform.translation, found.transform.rotation
+        return rigid_transform([t.x, t.y, t.z], [q.x, q.y, q.z, q.w])
+
+    def _look_up(self, target: str, source: str, stamp_ns: int, timeout_s: float) -> Any:
+        """Transform message at a time; at 0 the newest."""
         if self._unavailable is not None:
             raise self._unavailable
         target, source = frame_name(target), frame_name(source)
-        wait = Duration(nanoseconds=round(self.timeout_s * 1e9))
+        wait = Duration(nanoseconds=round(timeout_s * 1e9))
         try:
-            found = self._buffer.lookup_transform(target, source, Time(nanoseconds=stamp_ns), wait)
+            return self._buffer.lookup_transform(target, source, Time(nanoseconds=stamp_ns), wait)
         except tf2_ros.ExtrapolationException as error:
             raise TransformError(
                 f"tf: {source!r} to {target!r}: {error}. Check its publishers' clocks, use_sim_time, or "
@@ -400,8 +422,6 @@ class TransformInput:
             ) from error
         except tf2_ros.TransformException as error:
             raise TransformError(f"tf: {why_unconnected(target, source, self._parents())}") from error
-        t, q = found.transform.translation, found.transform.rotation
-        return rigid_transform([t.x, t.y, t.z], [q.x, q.y, q.z, q.w])
 
     def _parents(self) -> dict[str, str]:
         """Parent of every frame that has one."""

@@ -25,6 +25,7 @@ from metric_depth_ros.errors import ConfigError, MetricDepthError
 from metric_depth_ros.health import findings
 from metric_depth_ros.health.backoff import Backoff, files_beside
 from metric_depth_ros.health.status import WARN, Health
+from metric_depth_ros.motion import Places
 from metric_depth_ros.nodes.diagnostics import Diagnostics, values_of
 from metric_depth_ros.nodes.inputs import AnchorInput, ImageInput, Pair, TransformInput, read_any_image
 from metric_depth_ros.nodes.log import core_log, log_fault
@@ -36,7 +37,7 @@ from metric_depth_ros.pipeline import MetricDepthPipeline, Perceived, Result, bu
 from metric_depth_ros.priors import prior_path
 from metric_depth_ros.runtimes.stopping import stoppable_by
 from metric_depth_ros.share import use_fastdds_profile
-from metric_depth_ros.sync import T_fixed_camera, all_points, gather_sources, points_up
+from metric_depth_ros.sync import all_points, gather_sources, points_up
 from metric_depth_ros.types import Sample
 
 # Signals are seen between two callbacks, or after so long.
@@ -74,6 +75,7 @@ class MetricDepthNode(Node):
         self._networks = ""  # their manifests
         self._refused: tuple[Config, str] | None = None  # settings that cannot be used, and why
         self._last_result: Result | None = None
+        self._motion = ""  # how clouds of the last image were moved
         self._stretch = messages.Stretch()
 
         self._health = Health(partial(log_fault, self.get_logger()))
@@ -149,6 +151,7 @@ class MetricDepthNode(Node):
             "focus from": self._focus.source,
             "description": config.solver.description,
             "description from": self._description.source,
+            "fixed frame": self._motion,
         }
         if pipeline is not None:
             values |= {"runtime": pipeline.engine.label, "runtime why": pipeline.engine.why}
@@ -247,7 +250,11 @@ class MetricDepthNode(Node):
         self._doubt(findings.rectified_twice(config.input.rectification, self._images.topic, camera))
         came_s, optional = pair.received_s, pipeline.needs_no_points
         chosen = self._anchors.clouds_for(stamp_ns, came_s, optional=optional)
-        sources = gather_sources(chosen, frame_id, stamp_ns, self._transforms, config, self._anchors.refuse)
+        places = Places(frame_id, stamp_ns, self._transforms, config)
+        sources = gather_sources(chosen, places, self._anchors.refuse)
+        self._motion = places.words
+        if not places.in_full:
+            self._health.count("images with motion left out")
         return Sample(
             image,
             camera,
@@ -257,8 +264,8 @@ class MetricDepthNode(Node):
             tuple(sorted(cloud.stamp_ns for _, clouds in chosen for cloud in clouds)),
             rectification=None if rectified else messages.read_rectification(pair.camera_info, **told),
             regions=None if pair.regions is None else messages.read_labels(pair.regions),
-            T_fixed_camera=T_fixed_camera(frame_id, stamp_ns, self._transforms, config),
-            points_up=points_up(chosen, frame_id, stamp_ns, self._transforms, config),
+            T_fixed_camera=places.T_fixed_camera,
+            points_up=points_up(chosen, places),
             sources=sources,
         )
 

@@ -167,15 +167,21 @@ def test_each_source_has_its_own_time_frame_and_number(tmp_path: Path) -> None:
     np.testing.assert_allclose(samples[0].sources[0].points, [[4, 0, 10]])
 
 
+STAYS = {"sync.fixed_frame": "none"}
+
+
 @pytest.mark.parametrize(
     ("frame", "tf", "more", "expected", "told"),
     [
+        ("odom", "/tf", STAYS, [1, 2, 3], False),
+        ("camera", "/tf", STAYS, [1, 1, 1], True),
+        ("imu", "/tf_static", STAYS, [1, 1, 1], True),
+        ("imu", "/tf", STAYS, [1, 1, 1], True),  # as some drivers publish a mounting
         ("odom", "/tf", {}, [1, 2, 3], False),
-        ("camera", "/tf", {}, [1, 1, 1], True),
-        ("imu", "/tf_static", {}, [1, 1, 1], True),
-        ("imu", "/tf", {}, [1, 1, 1], True),  # as some drivers publish a mounting
+        ("camera", "/tf", {}, [1, 2, 3], False),
+        ("imu", "/tf_static", {}, [1, 2, 3], False),
         ("imu", "/tf_static", {"sync.fixed_frame": "odom"}, [1, 2, 3], False),
-        ("imu", "/tf_static", {"sources.vio.accumulate": 2}, [1, 2, 2], False),
+        ("imu", "/tf_static", {**STAYS, "sources.vio.accumulate": 2}, [1, 2, 2], False),
         ("imu", "/tf_static", {"extrinsics.source": "parameters"}, [1, 1, 1], False),
         ("imu", "", {"extrinsics.source": "parameters", "sync.fixed_frame": "odom"}, [1, 1, 1], False),
     ],
