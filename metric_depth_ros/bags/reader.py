@@ -350,6 +350,7 @@ class _Clouds:
         self.source, self.refused = source, ""
         self._topic, self._infos = topic, infos
         self._info: Any = None  # the newest
+        self._late: list[Stamped] = []  # recorded after the last image
         self._lead_ns = round(source.ring.config.max_cloud_lead_s * 1e9) - source.offset_ns
         self._stream, self._skip = stream, skip
         self._heard: deque[Heard] = deque(maxlen=_REMEMBERED)
@@ -364,7 +365,7 @@ class _Clouds:
         self._images.append(Heard(image.stamp_ns, image.recorded_ns))
         until_ns = image.stamp_ns + self._lead_ns
         camera_of = self._camera_of(image, until_ns)
-        for cloud in self._stream.take(until_ns, image.recorded_ns, jumped=image.jumped):
+        for cloud in self._come(image, until_ns):
             self._heard.append(self._times(cloud))
             try:
                 self.source.ring.add(self.source.read(cloud.message, camera_of, cloud.stamp_ns))
@@ -372,6 +373,14 @@ class _Clouds:
             except InputError as error:
                 self.refused = str(error)
                 self._skip(self.source.name, error)
+
+    def _come(self, image: _Image, until_ns: int) -> list[Stamped]:
+        """Clouds that the image may use and no earlier one did, but those that it would have to wait for."""
+        taken = self._stream.take(until_ns, image.recorded_ns, jumped=image.jumped)
+        come = taken if image.jumped else [*self._late, *taken]
+        waits = self.source.ring.config.mode != "latest"
+        self._late = [] if waits else [one for one in come if one.recorded_ns > image.recorded_ns]
+        return [one for one in come if waits or one.recorded_ns <= image.recorded_ns]
 
     def _camera_of(self, image: _Image, until_ns: int) -> messages.CameraOf | None:
         """Camera of the depth images, by the newest calibration, else by the first one after them."""
