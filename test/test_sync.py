@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from metric_depth_ros.config import Config, SyncConfig, from_flat
+from metric_depth_ros.config import Config, SyncConfig, from_flat, sync_of
 from metric_depth_ros.errors import TransformError
 from metric_depth_ros.geometry import rigid_transform
 from metric_depth_ros.motion import Places
@@ -121,6 +123,43 @@ def test_an_image_waits_only_for_a_cloud_that_is_due():
     assert not r.awaits(300 * MS)
     # After a pause the period is still the usual one.
     assert ring(0, 1_000, 1_100, 1_200).awaits(1_300 * MS)
+
+
+def test_clouds_are_chosen_as_the_mode_says():
+    stamps = 100, 190, 215, 230
+    expected = {"approximate": [190, 215], "latest": [215, 230], "exact": []}
+    for mode, chosen in expected.items():
+        config = sync_of(from_flat({"sync.mode": mode, "sync.max_cloud_lead_s": 0.1}), "anchors", "")
+        r = CloudRing(replace(config, accumulate=2))
+        for stamp in stamps:
+            r.add(cloud(stamp))
+        assert stamps_ms(r.select(200 * MS)) == chosen
+        assert (stamps_ms(r.select(215 * MS)) == [215]) == (mode == "exact")
+
+
+def test_nearest_of_two_alike_is_the_newer():
+    assert stamps_ms(ring(190, 210).select(200 * MS)) == [210]
+
+
+def test_an_image_waits_as_the_mode_says():
+    due = {"approximate": True, "latest": False, "exact": True}
+    for mode, waits in due.items():
+        source = Source("anchors", "point_cloud2", from_flat({"sync.mode": mode}))
+        assert source.ring.awaits(0) == waits
+        for stamp in (0, 100, 200):
+            source.ring.add(cloud(stamp))
+        assert source.awaits(300 * MS) == waits
+        source.ring.add(cloud(300))
+        assert not source.awaits(300 * MS)
+    assert not ring(0, 100, 195, max_cloud_lead_s=0.1).awaits(200 * MS)  # the next one is farther off
+    assert ring(0, 100, 195, max_cloud_lead_s=0.1, accumulate=4).awaits(200 * MS)
+
+
+def test_a_source_may_have_a_mode_of_its_own():
+    config = from_flat({**NAMED, "sources.front.mode": "exact", "sources.vio.mode": "latest"})
+    assert sync_of(config, "front", "depth_camera").max_cloud_age_s == 0
+    assert sync_of(config, "vio", "vio").mode == "latest"
+    assert sync_of(from_flat({**NAMED, "sync.mode": "exact"}), "vio", "vio").max_cloud_age_s == 0
 
 
 def test_an_image_without_any_cloud_waits():

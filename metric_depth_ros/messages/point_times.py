@@ -12,8 +12,9 @@ FIELDS = ("time", "t", "timestamp", "offset_time", "time_stamp")
 _UNITS_S = {"f": (1.0, 1e-9, 1e-3, 1e-6), "u": (1e-9, 1e-6), "i": (1e-9, 1e-6)}
 # A scan takes so long; a shorter one needs no times, and would leave the unit open.
 _SHORTEST_S, _LONGEST_S = 0.002, 1.0
-# Few points, as of a cut out part, may be so near in time that a finer unit looks like a coarser one.
-_MANY = 1000
+# In an unusual unit it must be a whole one: some points of a part of one, so near in time that the usual unit
+# looks like a coarser one, must not be taken for it.
+_WHOLE_S, _MANY = 0.02, 1000
 
 
 def offsets_s(times: Array, stamp_ns: int) -> FloatArray | None:
@@ -23,7 +24,7 @@ def offsets_s(times: Array, stamp_ns: int) -> FloatArray | None:
     stamp is absolute (Hesai and RoboSense ``timestamp``: float64 s; Livox: float64 ns). Everything else is
     relative to the stamp, after it (Ouster ``t``, Livox ``offset_time``: uint32 ns; Velodyne ``time``:
     float32 s) or before it (Velodyne with the stamp of the last packet), in the unit in which the scan takes
-    2 ms to 1 s. Times of a clock other than the stamp's tell nothing.
+    2 ms to 1 s: rather s for floats, ns for integers. Times of a clock other than the stamp's tell nothing.
 
     Args:
         times: (N,) numbers of any type.
@@ -35,12 +36,12 @@ def offsets_s(times: Array, stamp_ns: int) -> FloatArray | None:
     if not np.isfinite([low, high]).all():
         return None
     usual, *others = _UNITS_S[times.dtype.kind]
-    units = [usual, *(others if len(times) >= _MANY or times.dtype == np.float64 else [])]
     if times.dtype == np.float64:  # others cannot tell so large numbers apart
-        for unit_s in units:
+        for unit_s in (usual, *others):
             if max(abs(each * unit_s - stamp_ns / 1e9) for each in (low, high)) < _LONGEST_S:
                 return np.asarray((times - stamp_ns * (1e-9 / unit_s)) * unit_s, np.float32)
-    for unit_s in units:
-        if max(abs(low), abs(high)) * unit_s <= _LONGEST_S and (high - low) * unit_s >= _SHORTEST_S:
+    for unit_s in (usual, *(others if len(times) >= _MANY else ())):
+        shortest_s = _SHORTEST_S if unit_s == usual else _WHOLE_S
+        if max(abs(low), abs(high)) * unit_s <= _LONGEST_S and (high - low) * unit_s >= shortest_s:
             return np.multiply(times, unit_s, dtype=np.float32)
     return None
