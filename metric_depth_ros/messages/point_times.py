@@ -43,5 +43,5 @@ def offsets_s(times: Array, stamp_ns: int) -> FloatArray | None:
     for unit_s in (usual, *(others if len(times) >= _MANY else ())):
         shortest_s = _SHORTEST_S if unit_s == usual else _WHOLE_S
         if max(abs(low), abs(high)) * unit_s <= _LONGEST_S and (high - low) * unit_s >= shortest_s:
-            return np.multiply(times, unit_s, dtype=np.float32)
+            return np.asarray(np.multiply(times, unit_s, dtype=np.float32))
     return None
