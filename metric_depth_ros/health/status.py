@@ -110,7 +110,7 @@ class Health:
             self._counts["published"] += 1
             self._latencies.append(latency_s)
             self._published.append(time.monotonic())
-            stays = {"cloud", "silence", "stamp", "settings", "focus", "description", "doubt"}
+            stays = {"cloud", "silence", "stamp", "settings", "focus", "description", "doubt", "transforms"}
             blocking = [key for key in self._faults if key.split()[0] not in stays]
             for key in blocking:
                 del self._faults[key]

@@ -81,7 +81,7 @@ class MetricDepthNode(Node):
         self._health = Health(partial(log_fault, self.get_logger()))
         self._diagnostics = Diagnostics(self, self._health)
         self._outputs = Outputs(self)  # first: no input may be one of these
-        self._transforms = TransformInput(self, self._config.extrinsics.tf_timeout_s)
+        self._transforms = TransformInput(self, self._health, self._config.extrinsics.tf_timeout_s)
         self._anchors = AnchorInput(self, self._config, self._health)
         self._images = ImageInput(
             self, self._config, self._health, on_pair=self._on_pair, on_jump=self._on_jump
@@ -120,7 +120,7 @@ class MetricDepthNode(Node):
     def _on_jump(self, stamp_ns: int) -> None:
         """Forgets newer data when time jumps back: a bag loops, or a simulation restarts."""
         self._anchors.forget_after(stamp_ns)
-        self._transforms.clear()
+        self._transforms.forget_after(stamp_ns)
         self._perceiver.clear()
 
     def _accept(self, config: Config) -> None:

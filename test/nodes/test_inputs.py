@@ -17,7 +17,7 @@ pytestmark = pytest.mark.timeout(60)
 
 def built(node, config, health):
     images = ImageInput(node, config, health, on_pair=print, on_jump=print)
-    return images, AnchorInput(node, config, health), TransformInput(node, 0.1)
+    return images, AnchorInput(node, config, health), TransformInput(node, health, 0.1)
 
 
 @pytest.fixture
