@@ -180,9 +180,8 @@ class ImageInput:
     def _forget_after(self, stamp_ns: int, newest_ns: int) -> None:
         """Clears the queues when time has jumped back to ``stamp_ns``."""
         self._health.count("time jumps")
-        self._node.get_logger().warning(
-            f"time jumped back by {(self._last_ns - stamp_ns) / 1e9:.3f} s; queues are cleared"
-        )
+        back_s = (self._last_ns - stamp_ns) / 1e9
+        self._health.log("time", WARN, f"time jumped back by {back_s:.3f} s; queues are cleared")
         self._without_info = None
         self._calibrations.forget_after(newest_ns)
         if self._pairing is not None:
