@@ -21,6 +21,11 @@ _LONGEST, _LONGEST_DETAILS = 1000, 10_000  # characters of one text
 _VARIES = re.compile(r"(?<!\w)'[^']*'|[\d.]+")  # what differs in messages of one kind
 _FORGET_S = 5.0  # a fault that has not occurred for this long is over
 OK, WARN, ERROR = 0, 1, 2  # levels of diagnostic_msgs/DiagnosticStatus
+# First words of the keys of faults without which others came in time, or previous settings were used.
+_PREVENT_NOTHING = (
+    *("cloud", "silence", "stamp", "clock", "transforms", "doubt", "memory", "name"),
+    *("settings", "focus", "description"),
+)
 # Error class -> key of its fault; for all others the key is "input".
 _KEYS = {TransformError: "tf", AnchorError: "anchors", ModelError: "engine"}
 
@@ -119,16 +124,13 @@ class Health:
     def published(self, latency_s: float) -> bool:
         """Records a published depth and ends the faults that prevented it; True if there were any.
 
-        Faults of refused clouds ("cloud", "cloud NAME" of a source), silent sources, stamps, settings,
-        focuses and descriptions stay until a good one comes, and doubts for some seconds: they did not
-        prevent the depth, as others came in time and the previous settings were used.
+        Those that prevented nothing stay until a good one comes, or for some seconds.
         """
         with self._lock:
             self._counts["published"] += 1
             self._latencies.append(latency_s)
             self._published.append(time.monotonic())
-            stays = {"cloud", "silence", "stamp", "settings", "focus", "description", "doubt", "transforms"}
-            blocking = [key for key in self._faults if key.split()[0] not in stays]
+            blocking = [key for key in self._faults if key.split()[0] not in _PREVENT_NOTHING]
             for key in blocking:
                 del self._faults[key]
             return bool(blocking)
