@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
-from metric_depth_ros.health.status import OK, Health
+from metric_depth_ros.health.status import OK, Health, shortened
 from metric_depth_ros.pipeline import Result
 
 
@@ -35,7 +35,10 @@ class Diagnostics:
             name=f"{self._node.get_fully_qualified_name()}: depth",
             message=message,
             hardware_id=self._node.get_name(),
-            values=[KeyValue(key=key, value=value) for key, value in {**counted, **values}.items()],
+            values=[
+                KeyValue(key=shortened(key), value=shortened(value))
+                for key, value in {**counted, **values}.items()
+            ],
         )
         array = DiagnosticArray(status=[status])
         array.header.stamp = self._node.get_clock().now().to_msg()

@@ -41,7 +41,7 @@ class Inputs:
         self._stretch = messages.Stretch()
         self._parts: list[Any] = []
         try:
-            self._transforms = self._add(TransformInput(node, config.extrinsics.tf_timeout_s))
+            self._transforms = self._add(TransformInput(node, health, config.extrinsics.tf_timeout_s))
             self._anchors = self._add(AnchorInput(node, config, health))
             self._images = self._add(
                 ImageInput(node, config, health, on_pair=on_pair, on_jump=self._forget_after)
@@ -125,5 +125,5 @@ class Inputs:
     def _forget_after(self, stamp_ns: int) -> None:
         """Forgets newer data when time jumps back: a bag loops, or a simulation restarts."""
         self._anchors.forget_after(stamp_ns)
-        self._transforms.clear()
+        self._transforms.forget_after(stamp_ns)
         self._on_jump()

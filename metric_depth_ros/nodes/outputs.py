@@ -15,7 +15,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 from metric_depth_ros import messages
 from metric_depth_ros.config import CloudConfig, Config
 from metric_depth_ros.errors import AnchorError
-from metric_depth_ros.health.status import OK, WARN
+from metric_depth_ros.health.status import OK, WARN, shortened
 from metric_depth_ros.nodes.qos import overridable
 from metric_depth_ros.pipeline import Result
 from metric_depth_ros.sync import cloud_is_due
@@ -114,7 +114,7 @@ def fill_info(
     Values that are no text, number or truth value are left out.
     """
     values = [
-        KeyValue(key=key, value=str(value))
+        KeyValue(key=key, value=shortened(str(value)))
         for key, value in info.items()
         if isinstance(value, (str, int, float, np.generic))
     ]
