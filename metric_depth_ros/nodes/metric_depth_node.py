@@ -190,10 +190,14 @@ class MetricDepthNode(Node):
 
     def _perceive(self, pair: Pair) -> None:
         """First half of the work on an image, up to and with the network."""
+        timings = self._health.timings
+        timings.add({"waiting": time.monotonic() - pair.received_s})
         with self._health.reporting_failures():
             pipeline = self._pipeline_as_configured()
             with self._outputs.saying_nothing(pair.image):
-                perceived = pipeline.perceive(self._sample(pair, pipeline))
+                with timings.measuring("read"):
+                    sample = self._sample(pair, pipeline)
+                perceived = pipeline.perceive(sample)
             unsolved = _Unsolved(pipeline, perceived, pair.image, pair.received_s)
             # A second thread helps only if the network does not use the CPU.
             overlap = self._config.engine.overlap
@@ -208,7 +212,10 @@ class MetricDepthNode(Node):
         with self._health.reporting_failures():
             with self._outputs.saying_nothing(unsolved.image):
                 result = unsolved.pipeline.solve(unsolved.perceived)
-            self._outputs.publish(result, self._config)
+            with self._health.timings.measuring("publish"):
+                self._outputs.publish(result, self._config)
+            age_s = (self.get_clock().now().nanoseconds - result.stamp_ns) / 1e9
+            self._health.timings.add({**result.timings, "stamp_to_publication": age_s})
             self._last_result = result
             self._doubt(*result.doubts)
             if self._health.published(time.monotonic() - unsolved.received_s):
