@@ -46,11 +46,10 @@ class Diagnostics:
 
 
 def values_of(result: Result) -> dict[str, str]:
-    """Diagnostic values of a result: its anchors, timings and the solver's info."""
+    """Diagnostic values of a result: its anchors and the solver's info."""
     values = {"anchors": str(len(result.anchors))}
     by_source = result.anchors_by_source.items()
     values |= {f"{name} anchors": str(count) for name, count in by_source if name != "anchors"}
     for newest_ns in result.sample.cloud_stamps_ns[-1:]:  # a solver may continue without a cloud
         values["cloud age_ms"] = f"{(result.stamp_ns - newest_ns) / 1e6:.1f}"
-    values |= {f"{stage}_ms": f"{1e3 * s:.1f}" for stage, s in result.timings.items()}
     return values | {f"solver {name}": str(value) for name, value in result.metric.info.items()}
