@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
-from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
@@ -23,36 +22,55 @@ def declare_config(node: Node) -> Config:
     Raises:
         ConfigError: an override names an unknown setting, or has a wrong type or value.
     """
-    settings = _known(node)
-    values = {}
-    for setting in settings.values():
+    values, given = {}, _overrides(node)
+    for setting in _known(given).values():
         try:
-            parameter = node.declare_parameter(setting.name, setting.default, _descriptor(setting))
-        except ParameterException as error:
-            given = getattr(node, "_parameter_overrides", {}).get(setting.name)
-            value = given.value if given is not None else error
-            raise ConfigError(f"{_where()}{setting.name}: {value!r}; needed {setting.allowed}.") from error
-        value = parameter.value
-        # An empty list in a file is no value to ROS.
-        values[setting.name] = list(value or []) if isinstance(setting.default, list) else value
+            # Checked here, so that a parameter has its setting's type: ``-p focus_m:=2`` is an integer.
+            value = _checked(setting, given[setting.name]) if setting.name in given else setting.default
+        except ConfigError as error:
+            raise ConfigError(f"{_where()}{error}") from error
+        node.declare_parameter(setting.name, value, _descriptor(setting), ignore_override=True)
+        values[setting.name] = value
     try:
         return from_flat(values)
     except ConfigError as error:
         raise ConfigError(f"{_where()}{error}") from error
 
 
+def _overrides(node: Node) -> dict[str, object]:
+    """Values from the command line and its files, by the parameter's name."""
+    return {name: _plain(each.value) for name, each in getattr(node, "_parameter_overrides", {}).items()}
+
+
+def _checked(setting: Setting, value: object) -> object:
+    """A value in its setting's type. Raises ConfigError."""
+    # An empty list in a file is no value to ROS.
+    return setting.checked([] if value is None and isinstance(setting.default, list) else value)
+
+
 def on_set(get: Callable[[], Config], accept: Callable[[Config], None]) -> Callable[..., SetParametersResult]:
     """Callback for ``add_on_set_parameters_callback``: accepts all parameters or, with the reason, none."""
 
     def validate(parameters: Iterable[Parameter]) -> SetParametersResult:
-        changes = {p.name: _plain(p.value) for p in parameters if find_setting(p.name)}
+        ours = [(each, setting) for each in parameters if (setting := find_setting(each.name)) is not None]
         try:
-            accept(updated(get(), changes))
+            accept(updated(get(), {each.name: _plain(each.value) for each, _ in ours}))
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))
+        for each, setting in ours:
+            _store(each, _checked(setting, _plain(each.value)))
         return SetParametersResult(successful=True)
 
     return validate
+
+
+def _store(parameter: Parameter, value: object) -> None:
+    """Makes rclpy store this value, of its own type, instead of the one that was sent.
+
+    rclpy keeps the object that it shows the callback; callbacks that may replace it are newer than Humble.
+    """
+    if parameter.type_ != Parameter.Type.from_parameter_value(value):
+        Parameter.__init__(parameter, parameter.name, value=value)
 
 
 def _plain(value: object) -> object:
@@ -65,7 +83,7 @@ def _descriptor(setting: Setting) -> ParameterDescriptor:
         description=f"{setting.help} [{setting.allowed}]",
         additional_constraints=setting.allowed,
         read_only=not setting.live,
-        # An integer for a float setting (`ros2 param set ... focus_m 5`) is accepted.
+        # An integer for a float setting (`ros2 param set ... focus_m 5`) is accepted, and stored as a float.
         dynamic_typing=isinstance(setting.default, (float, list)),
     )
     if setting.low is not None and setting.high is not None:
@@ -80,12 +98,11 @@ def _descriptor(setting: Setting) -> ParameterDescriptor:
     return descriptor
 
 
-def _known(node: Node) -> dict[str, Setting]:
+def _known(given: Mapping[str, object]) -> dict[str, Setting]:
     """Settings, with those of the sources that the overrides name.
 
     Raises ConfigError for undeclared parameters, which ROS ignores: they may be misspelt settings.
     """
-    given = {name: parameter.value for name, parameter in getattr(node, "_parameter_overrides", {}).items()}
     named = {"anchors.sources": given.get("anchors.sources") or []}
     try:
         settings = settings_with(SETTINGS["anchors.sources"].checked(named["anchors.sources"]))
