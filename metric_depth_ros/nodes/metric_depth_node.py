@@ -25,12 +25,14 @@ from metric_depth_ros.errors import ConfigError, MetricDepthError
 from metric_depth_ros.health import findings
 from metric_depth_ros.health.backoff import Backoff, files_beside
 from metric_depth_ros.health.status import WARN, Health
+from metric_depth_ros.nodes.anchor_input import AnchorInput
 from metric_depth_ros.nodes.diagnostics import Diagnostics, values_of
-from metric_depth_ros.nodes.inputs import AnchorInput, ImageInput, Pair, TransformInput, read_any_image
+from metric_depth_ros.nodes.image_input import ImageInput, Pair, read_any_image
 from metric_depth_ros.nodes.log import core_log, log_fault
 from metric_depth_ros.nodes.outputs import Outputs
 from metric_depth_ros.nodes.parameter_topic import description_topic, focus_topic
 from metric_depth_ros.nodes.parameters import declare_config, on_set
+from metric_depth_ros.nodes.transform_input import TransformInput
 from metric_depth_ros.nodes.worker import NewestWorker
 from metric_depth_ros.pipeline import MetricDepthPipeline, Perceived, Result, build_pipeline, engine_for
 from metric_depth_ros.priors import prior_path

@@ -1,46 +1,35 @@
-"""Inputs of the node: images with camera_info and regions, point clouds, and transforms."""
+"""Subscribes images with their camera_info and regions, and reads them."""
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
-import yaml
 from rclpy.clock import Clock, ClockType
-from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from metric_depth_ros import messages
 from metric_depth_ros.config import Config
-from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError, TransformError
-from metric_depth_ros.geometry import rigid_transform
+from metric_depth_ros.errors import InputError
 from metric_depth_ros.health import findings
-from metric_depth_ros.health.clocks import Heard, limits_of, why_apart
-from metric_depth_ros.health.input_watch import SILENCE_S, InputWatch
+from metric_depth_ros.health.input_watch import InputWatch
 from metric_depth_ros.health.status import ERROR, WARN, Health
 from metric_depth_ros.nodes.ends import why_silent
 from metric_depth_ros.nodes.qos import overridable, refuse_own
-from metric_depth_ros.nodes.ros import cv_bridge, forget_after, message_filters, tf2_ros
-from metric_depth_ros.nodes.source_input import SourceInput
-from metric_depth_ros.sync import Source, StampGuard, jumps_back
-from metric_depth_ros.transforms import why_unconnected
-from metric_depth_ros.types import Cloud, ImageArray, frame_name
+from metric_depth_ros.nodes.ros import cv_bridge, forget_after, message_filters
+from metric_depth_ros.sync import StampGuard, jumps_back
+from metric_depth_ros.types import ImageArray
 
 _BEST_EFFORT = ReliabilityPolicy.BEST_EFFORT
 _LATCHED = QoSProfile(
     depth=5, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
 )
 _LOOK_PERIOD_S = 0.2
-_REMEMBERED = 50  # images whose times are compared with those of the clouds
 _LOOKS = 3  # a driver's topics are not discovered all at once
 
 
@@ -90,25 +79,33 @@ class ImageInput:
         self._without_info: tuple[Any, Any] | None = None  # the newest image and its regions
         self._latched: Any = None  # second subscription of camera_info
         self._compressed_alone = 0  # looks in a row that found compressed images alone
-        infos = node.create_subscription(
+        self._infos = node.create_subscription(
             CameraInfo, "camera_info", self._on_info, **overridable(_BEST_EFFORT)
         )
-        self._info_topic = infos.topic_name
+        self._info_topic = self._infos.topic_name
         companions = {"camera_info": self._info_topic}
-        self._pairing = None
+        self._pairing = self._regions = None
         if config.regions.source == "topic":
             companions["regions"] = self._pair_with_regions(config)
         self._transport = config.input.image_transport
         self.watch = InputWatch(self._health, "", companions, partial(why_silent, node))
         self._subscribe_images(compressed=self._transport == "compressed")
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
-        node.create_timer(_LOOK_PERIOD_S, self._look, clock=steady)
+        self._timer = node.create_timer(_LOOK_PERIOD_S, self._look, clock=steady)
+
+    def destroy(self) -> None:
+        """Ends the subscriptions and the timer, in the executor's thread or without one."""
+        self._node.destroy_timer(self._timer)
+        for each in (self._images, self._infos, self._latched, self._regions):
+            if each is not None:
+                self._node.destroy_subscription(each)
 
     def _pair_with_regions(self, config: Config) -> str:
         """Subscribes regions, which are paired with the images by stamp; returns their topic."""
         self._good_images, good = message_filters.SimpleFilter(), message_filters.SimpleFilter()
         regions = message_filters.Subscriber(self._node, Image, "regions", **overridable(_BEST_EFFORT))
         regions.registerCallback(self._on_regions, good)
+        self._regions = regions.sub
         self._pairing = message_filters.ApproximateTimeSynchronizer(
             [self._good_images, good], config.input.queue_size, config.input.pairing_slop_s
         )
@@ -240,173 +237,6 @@ class ImageInput:
                 ERROR,
                 findings.another_camera(self._info_topic, frames, frame),
             )
-
-
-class AnchorInput:
-    """Subscribes all sources of anchors and keeps their latest clouds, for the images. Thread safe."""
-
-    def __init__(self, node: Node, config: Config, health: Health) -> None:
-        self._node, self._config, self._health = node, config, health
-        self._changed = threading.Condition()
-        self._stopping = False
-        self._tell_next_s = time.monotonic() + SILENCE_S
-        self._images: deque[Heard] = deque(maxlen=_REMEMBERED)
-        self._inputs = [
-            SourceInput(node, name, config, health, self._on_cloud)
-            for name in config.anchors.sources or ["anchors"]
-        ]
-        node.create_timer(_LOOK_PERIOD_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
-
-    def clouds_for(
-        self, stamp_ns: int, received_s: float, *, optional: bool
-    ) -> list[tuple[Source, list[Cloud]]]:
-        """Clouds of an image by source, after waiting for those that are due.
-
-        Args:
-            received_s: monotonic time at which the image came.
-            optional: whether no cloud, or no sensor at all, is acceptable.
-
-        Raises:
-            AnchorError: no cloud fits, and it is not optional.
-        """
-        with self._changed:
-            self._images.append(Heard(stamp_ns, round(received_s * 1e9)))
-            deadline_s = received_s + self._config.sync.max_wait_s
-            while (
-                self._awaits(stamp_ns, optional=optional)
-                and not self._stopping
-                and (left := deadline_s - time.monotonic()) > 0
-            ):
-                self._changed.wait(left)
-            chosen = [(each.source, each.source.ring.select(stamp_ns)) for each in self._inputs]
-        used = [source.name for source, clouds in chosen if clouds]
-        if not used and not optional:
-            raise AnchorError(self._no_cloud(stamp_ns))
-        for name in used if self._config.sources else ():
-            self._health.count(f"{name} used")
-        return chosen
-
-    def refuse(self, name: str, error: MetricDepthError) -> None:
-        """Reports a source whose points an image could not use, while those of others served."""
-        self._health.report(f"cloud {name}", WARN, f"source {name}: {error}")
-
-    def values(self) -> dict[str, str]:
-        """Diagnostic values: each source in words."""
-        return {f"source {each.name}": each.describe() for each in self._inputs}
-
-    def configure(self, config: Config) -> None:
-        """Changes the settings, from the next image on."""
-        with self._changed:
-            self._config = config
-            for each in self._inputs:
-                each.source.configure(config)
-
-    def forget_after(self, stamp_ns: int) -> None:
-        """After a jump back in time, drops clouds too new for an image of this stamp."""
-        with self._changed:
-            self._images.clear()
-            for each in self._inputs:
-                each.forget_after(stamp_ns)
-
-    def stop(self) -> None:
-        """Ends all waits."""
-        with self._changed:
-            self._stopping = True
-            self._changed.notify_all()
-
-    def _awaits(self, stamp_ns: int, *, optional: bool) -> bool:
-        """Whether a cloud is due, or none has come that could serve."""
-        rings = [each.source.ring for each in self._inputs]
-        missing = not optional and not any(ring.select(stamp_ns) for ring in rings)
-        return any(each.source.awaits(stamp_ns) for each in self._inputs) or (
-            missing and any(ring.awaits(stamp_ns) for ring in rings)
-        )
-
-    def _no_cloud(self, stamp_ns: int) -> str:
-        """Why an image has no cloud."""
-        told = [(each.name, self._why_none(each)) for each in self._inputs]
-        words = "; ".join(why if why.startswith("source ") else f"source {name}: {why}" for name, why in told)
-        words = words if self._config.sources else told[0][1]
-        return f"anchors: no cloud for the image at {stamp_ns / 1e9:.3f} s. {words}"
-
-    def _why_none(self, each: SourceInput) -> str:
-        """Why images have no cloud of one source, and what to do."""
-        if each.refused:
-            return f"The last one on {each.topic} was refused: {each.refused}"
-        if not each.heard:
-            return each.why_silent()
-        heard = list(each.heard)  # others come meanwhile
-        reason = why_apart(list(self._images), heard, limits_of(each.source, live=True))
-        if reason is not None:
-            return reason.words
-        return f"{len(heard)} came on {each.topic}, none near this one; the next image may have one."
-
-    def _look(self) -> None:
-        """Follows the types of what is published, and tells which sources are silent."""
-        with self._changed:
-            for each in self._inputs:
-                each.find_type(self._config)
-            self._tell_silence()
-
-    def _tell_silence(self) -> None:
-        """Reports all silent sources while images come, seldom enough not to hide what else is wrong."""
-        if time.monotonic() < self._tell_next_s or self._health.since_s("images in") > SILENCE_S:
-            return
-        self._tell_next_s = time.monotonic() + SILENCE_S
-        silent = [*filter(None, (each.silence() for each in self._inputs))]
-        if silent:
-            self._health.report("silence", WARN, " ".join(silent))
-        else:
-            self._health.clear("silence")
-
-    def _on_cloud(self, source: Source, cloud: Cloud) -> None:
-        with self._changed:
-            source.ring.add(cloud)
-            self._changed.notify()
-
-
-class TransformInput:
-    """Transforms from tf: a ``types.TransformSource`` on a tf2 buffer.
-
-    Look up from another thread than the executor's, which fills the buffer while a look-up waits.
-    """
-
-    def __init__(self, node: Node, timeout_s: float) -> None:
-        """If tf cannot be used on this machine, every look-up raises an error that says so."""
-        self.timeout_s = timeout_s
-        self._buffer = tf2_ros.Buffer()
-        self._unavailable: TransformError | None = None
-        try:
-            self._listener = tf2_ros.TransformListener(self._buffer, node)
-        except TransformError as error:
-            self._unavailable = error
-
-    def clear(self) -> None:
-        """Removes moving transforms, after a jump back in time."""
-        self._buffer.clear()
-
-    def lookup(self, target: str, source: str, stamp_ns: int) -> np.ndarray:
-        """T_target_source (4, 4). Raises TransformError after ``timeout_s``."""
-        if self._unavailable is not None:
-            raise self._unavailable
-        target, source = frame_name(target), frame_name(source)
-        wait = Duration(nanoseconds=round(self.timeout_s * 1e9))
-        try:
-            found = self._buffer.lookup_transform(target, source, Time(nanoseconds=stamp_ns), wait)
-        except tf2_ros.ExtrapolationException as error:
-            raise TransformError(
-                f"tf: {source!r} to {target!r}: {error}. Check its publishers' clocks, use_sim_time, or "
-                "raise extrinsics.tf_timeout_s."
-            ) from error
-        except tf2_ros.TransformException as error:
-            raise TransformError(f"tf: {why_unconnected(target, source, self._parents())}") from error
-        t, q = found.transform.translation, found.transform.rotation
-        return rigid_transform([t.x, t.y, t.z], [q.x, q.y, q.z, q.w])
-
-    def _parents(self) -> dict[str, str]:
-        """Parent of every frame that has one."""
-        frames = yaml.safe_load(self._buffer.all_frames_as_yaml()) or {}
-        return {name: about["parent"] for name, about in dict(frames).items()}
 
 
 _BRIDGE = cv_bridge.CvBridge()
