@@ -26,12 +26,14 @@ from metric_depth_ros.health import findings
 from metric_depth_ros.health.backoff import Backoff, files_beside
 from metric_depth_ros.health.status import WARN, Health
 from metric_depth_ros.nodes.anchor_input import AnchorInput
+from metric_depth_ros.nodes.capture import Inputs
 from metric_depth_ros.nodes.diagnostics import Diagnostics, values_of
 from metric_depth_ros.nodes.image_input import ImageInput, Pair, read_any_image
 from metric_depth_ros.nodes.log import core_log, log_fault
 from metric_depth_ros.nodes.outputs import Outputs
 from metric_depth_ros.nodes.parameter_topic import description_topic, focus_topic
 from metric_depth_ros.nodes.parameters import declare_config, on_set
+from metric_depth_ros.nodes.services import Services
 from metric_depth_ros.nodes.transform_input import TransformInput
 from metric_depth_ros.nodes.worker import NewestWorker
 from metric_depth_ros.pipeline import MetricDepthPipeline, Perceived, Result, build_pipeline, engine_for
@@ -77,6 +79,7 @@ class MetricDepthNode(Node):
         self._refused: tuple[Config, str] | None = None  # settings that cannot be used, and why
         self._last_result: Result | None = None
         self._stretch = messages.Stretch()
+        self._forgetting = threading.Event()  # the worker is to forget earlier images
 
         self._health = Health(partial(log_fault, self.get_logger()))
         self._diagnostics = Diagnostics(self, self._health)
@@ -95,6 +98,11 @@ class MetricDepthNode(Node):
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
         self.create_timer(self._config.diagnostics.period_s, self._on_timer, clock=steady)
 
+        self._services = Services(
+            self,
+            reset=self._reset,
+            inputs=lambda: Inputs(self._config, self._images, self._anchors, self._transforms),
+        )
         self._perceiver = NewestWorker(self._perceive, name="perceive", prepare=self._load)
         self._solver = NewestWorker(self._solve, name="solve")
         self._perceiver.start()
@@ -114,6 +122,7 @@ class MetricDepthNode(Node):
     # ---- the executor's thread ---------------------------------------------------------------
 
     def _on_pair(self, pair: Pair) -> None:
+        self._services.on_pair(pair)
         if self._perceiver.put(pair):
             self._health.count("images dropped for newer ones")
 
@@ -122,6 +131,14 @@ class MetricDepthNode(Node):
         self._anchors.forget_after(stamp_ns)
         self._transforms.clear()
         self._perceiver.clear()
+
+    def _reset(self) -> None:
+        """Forgets all that came: as when time jumps back, but whatever its stamp."""
+        self._images.forget()
+        self._anchors.forget()
+        self._transforms.clear()
+        self._perceiver.clear()
+        self._forgetting.set()
 
     def _accept(self, config: Config) -> None:
         """Takes validated parameters; the worker uses them from its next image on.
@@ -194,6 +211,10 @@ class MetricDepthNode(Node):
         """First half of the work on an image, up to and with the network."""
         with self._health.reporting_failures():
             pipeline = self._pipeline_as_configured()
+            if self._forgetting.is_set():
+                self._forgetting.clear()
+                self._stretch = messages.Stretch()
+                pipeline.reset()
             with self._outputs.saying_nothing(pair.image):
                 perceived = pipeline.perceive(self._sample(pair, pipeline))
             unsolved = _Unsolved(pipeline, perceived, pair.image, pair.received_s)

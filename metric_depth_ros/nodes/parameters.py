@@ -11,9 +11,11 @@ from rclpy.parameter import Parameter
 
 from metric_depth_ros.config import SETTINGS, Config, Setting, find_setting, from_flat, settings_with, updated
 from metric_depth_ros.errors import ConfigError
+from metric_depth_ros.nodes.qos import check_override
 
 # Parameters that rclpy itself declares or reads in every node.
-_ROS_PARAMETERS = ("use_sim_time", "qos_overrides.", "start_type_description_service")
+_ROS_PARAMETERS = ("use_sim_time", "start_type_description_service")
+_QOS_OVERRIDES = "qos_overrides."
 
 
 def declare_config(node: Node) -> Config:
@@ -107,7 +109,9 @@ def _known(given: Mapping[str, object]) -> dict[str, Setting]:
     try:
         settings = settings_with(SETTINGS["anchors.sources"].checked(named["anchors.sources"]))
         for name, value in given.items():
-            if name not in settings and not name.startswith(_ROS_PARAMETERS):
+            if name.startswith(_QOS_OVERRIDES):
+                check_override(name, value)
+            elif name not in settings and not name.startswith(_ROS_PARAMETERS):
                 from_flat({**named, name: value})
     except ConfigError as error:
         raise ConfigError(f"{_where()}{error}") from error

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import Any
+
 import numpy as np
 import yaml
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.time import Time
 
+from metric_depth_ros.bags.writer import StampedTransform
 from metric_depth_ros.errors import TransformError
 from metric_depth_ros.geometry import rigid_transform
 from metric_depth_ros.nodes.ros import tf2_ros
@@ -56,10 +60,27 @@ class TransformInput:
             ) from error
         except tf2_ros.TransformException as error:
             raise TransformError(f"tf: {why_unconnected(target, source, self._parents())}") from error
-        t, q = found.transform.translation, found.transform.rotation
-        return rigid_transform([t.x, t.y, t.z], [q.x, q.y, q.z, q.w])
+        return _matrix(found)
+
+    def newest(self) -> list[StampedTransform]:
+        """Newest transform of every frame that has a parent; those that do not move have stamp 0."""
+        if self._unavailable is not None:
+            return []
+        found: list[StampedTransform] = []
+        for child, parent in self._parents().items():
+            with suppress(tf2_ros.TransformException):
+                newest = self._buffer.lookup_transform(parent, child, Time())
+                stamp = newest.header.stamp
+                found.append((parent, child, _matrix(newest), stamp.sec * 1_000_000_000 + stamp.nanosec))
+        return found
 
     def _parents(self) -> dict[str, str]:
         """Parent of every frame that has one."""
         frames = yaml.safe_load(self._buffer.all_frames_as_yaml()) or {}
         return {name: about["parent"] for name, about in dict(frames).items()}
+
+
+def _matrix(stamped: Any) -> np.ndarray:
+    """T (4, 4) of a TransformStamped."""
+    t, q = stamped.transform.translation, stamped.transform.rotation
+    return rigid_transform([t.x, t.y, t.z], [q.x, q.y, q.z, q.w])
