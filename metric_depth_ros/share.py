@@ -13,7 +13,7 @@ from metric_depth_ros.errors import MetricDepthError
 
 # What Fast DDS 2 and 3 read, and the version of rclpy with which the latter came.
 _PROFILE_VARIABLES, _FASTDDS_3 = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"), 9
-_ROS = ("rclpy", "sensor_msgs", "geometry_msgs", "diagnostic_msgs", "std_msgs", "rosgraph_msgs")
+_ROS = ("rclpy", "sensor_msgs", "geometry_msgs", "diagnostic_msgs", "std_msgs", "std_srvs", "rosgraph_msgs")
 
 
 def use_fastdds_profile() -> None:

@@ -98,7 +98,7 @@ class MetricDepthNode(Node):
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
         self.create_timer(self._config.diagnostics.period_s, self._on_timer, clock=steady)
 
-        self._services = Services(
+        self._calls = Services(
             self,
             reset=self._reset,
             inputs=lambda: Inputs(self._config, self._images, self._anchors, self._transforms),
@@ -122,7 +122,7 @@ class MetricDepthNode(Node):
     # ---- the executor's thread ---------------------------------------------------------------
 
     def _on_pair(self, pair: Pair) -> None:
-        self._services.on_pair(pair)
+        self._calls.on_pair(pair)
         if self._perceiver.put(pair):
             self._health.count("images dropped for newer ones")
 
