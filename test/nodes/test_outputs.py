@@ -149,7 +149,9 @@ def talker(ros):
 def test_image_preview_and_info_come_to_subscribers_beside_the_depth(
     listener, talker, engine, toy_manifest, monkeypatch
 ):
-    config = config_of(toy_manifest, **{"output.scale": 0.5, "preview.width": 16, "preview.max_depth_m": 20.0})
+    config = config_of(
+        toy_manifest, **{"output.scale": 0.5, "preview.width": 16, "preview.max_depth_m": 20.0}
+    )
     result = MetricDepthPipeline(engine, config).process(sample_of())
     outputs = Outputs(talker)
     depths, infos = listener.hear(Image, "depth/image_rect"), listener.hear(CameraInfo, "depth/camera_info")
@@ -174,7 +176,9 @@ def test_image_preview_and_info_come_to_subscribers_beside_the_depth(
     # The pair that a coloured cloud is made of: equal size, stamp, frame and calibration.
     depth, colour, info = depths[-1], colours[-1], infos[-1]
     assert depth.header == colour.header == info.header and colour.encoding == "rgb8"
-    assert (depth.width, depth.height) == (colour.width, colour.height) == (info.width, info.height) == (32, 24)
+    assert (
+        (depth.width, depth.height) == (colour.width, colour.height) == (info.width, info.height) == (32, 24)
+    )
     np.testing.assert_array_equal(messages.read_image(colour), result.image)
 
     preview = previews[-1]
