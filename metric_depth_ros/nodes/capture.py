@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 from rclpy.node import Node
@@ -19,12 +19,11 @@ from rclpy.serialization import serialize_message
 
 from metric_depth_ros import messages
 from metric_depth_ros.bags.writer import BagWriter, StampedTransform
-from metric_depth_ros.config import Config, changed
+from metric_depth_ros.config import changed
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.nodes.anchor_input import AnchorInput
-from metric_depth_ros.nodes.image_input import ImageInput, Pair
+from metric_depth_ros.nodes.image_input import Pair
+from metric_depth_ros.nodes.inputs import Inputs
 from metric_depth_ros.nodes.ros import forget_middleware_error
-from metric_depth_ros.nodes.transform_input import TransformInput
 from metric_depth_ros.sync import jumps_back
 
 # Clouds older than this are not waited for: an image is saved after at most so long.
@@ -35,15 +34,6 @@ _MOST_BYTES = 1_000_000_000
 _TF = "tf2_msgs/msg/TFMessage"
 # Name of the parameter file in the bag's folder.
 PARAMETERS = "parameters.yaml"
-
-
-class Inputs(NamedTuple):
-    """The node's settings and inputs while it runs."""
-
-    config: Config
-    images: ImageInput
-    anchors: AnchorInput
-    transforms: TransformInput
 
 
 @dataclass(frozen=True)
@@ -92,26 +82,15 @@ class Capture:
         self.before_s = min(inputs.anchors.oldest_s, _LONGEST_S)
         self._after_s = config.sync.max_wait_s + config.extrinsics.tf_timeout_s + _MARGIN_S
         self._begin()
-        self._subscriptions = [*filter(None, map(self._follow, self._others()))]
+        self._subscriptions = [*map(self._follow, self._others())]
+        inputs.listeners.append(self._on_pair)
 
     def destroy(self) -> None:
         """Ends the subscriptions."""
+        if self._on_pair in self._inputs.listeners:
+            self._inputs.listeners.remove(self._on_pair)
         while self._subscriptions:
             self._node.destroy_subscription(self._subscriptions.pop())
-
-    def on_pair(self, pair: Pair) -> None:
-        """Takes an image with its companions."""
-        stamp_ns = messages.stamp_ns(pair.image)
-        if jumps_back(self._last_ns, stamp_ns):
-            self._begin()
-        self._last_ns = stamp_ns
-        if self._pair is None and time.monotonic() >= self._began_s + self.before_s:
-            self._pair, self._complete_s = pair, time.monotonic() + self._after_s
-            given = zip(
-                self._inputs.images.topics, (pair.image, pair.camera_info, pair.regions), strict=False
-            )
-            for topic, message in given:
-                self._keep(topic, type_name(type(message)), False, serialize_message(message))
 
     @property
     def has_image(self) -> bool:
@@ -130,6 +109,20 @@ class Capture:
             return None
         stamp_ns, began = messages.stamp_ns(self._pair.image), (self._known, self._began_ns)
         return Sample(stamp_ns, tuple(self._messages), began, self._parameters(), self._options())
+
+    def _on_pair(self, pair: Pair) -> None:
+        """Takes an image with its companions."""
+        stamp_ns = messages.stamp_ns(pair.image)
+        if jumps_back(self._last_ns, stamp_ns):
+            self._begin()
+        self._last_ns = stamp_ns
+        if self._pair is None and time.monotonic() >= self._began_s + self.before_s:
+            self._pair, self._complete_s = pair, time.monotonic() + self._after_s
+            given = zip(
+                self._inputs.images.topics, (pair.image, pair.camera_info, pair.regions), strict=False
+            )
+            for topic, message in given:
+                self._keep(topic, type_name(type(message)), False, serialize_message(message))
 
     def _begin(self) -> None:
         """Begins anew, as time has begun anew."""

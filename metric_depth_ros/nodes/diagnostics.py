@@ -8,7 +8,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy
 
-from metric_depth_ros.health.status import Health
+from metric_depth_ros.health.status import OK, Health
 from metric_depth_ros.nodes.qos import overridable
 from metric_depth_ros.pipeline import Result
 
@@ -22,9 +22,18 @@ class Diagnostics:
             DiagnosticArray, "/diagnostics", **overridable(ReliabilityPolicy.RELIABLE, depth=10)
         )
 
-    def publish(self, values: Mapping[str, str]) -> None:
-        """Publishes the health with the current time, and further values by name."""
+    def destroy(self) -> None:
+        """Ends the publisher."""
+        self._node.destroy_publisher(self._publisher)
+
+    def publish(self, values: Mapping[str, str], *, active: bool) -> None:
+        """Publishes the health with the current time, and further values by name.
+
+        ``active``: whether images are subscribed, so that depth is expected.
+        """
         level, message, counted = self._health.summary()
+        if not active:
+            level, message = OK, "inactive: waits to be activated"
         status = DiagnosticStatus(
             level=bytes([level]),
             name=f"{self._node.get_fully_qualified_name()}: depth",

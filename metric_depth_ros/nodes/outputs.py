@@ -31,9 +31,11 @@ class Outputs:
 
     def __init__(self, node: Node) -> None:
         def advertise(kind: type, topic: str) -> Any:
-            return node.create_publisher(kind, topic, **overridable(ReliabilityPolicy.RELIABLE))
+            publisher = node.create_publisher(kind, topic, **overridable(ReliabilityPolicy.RELIABLE))
+            self._publishers.append(publisher)
+            return publisher
 
-        self._node = node
+        self._node, self._publishers = node, list[Any]()
         self._lock = threading.Lock()  # while one thread publishes, another may destroy
         self._depth = advertise(Image, "depth/image_rect")
         self._camera_info = advertise(CameraInfo, "depth/camera_info")
@@ -42,9 +44,6 @@ class Outputs:
         self._cloud = advertise(PointCloud2, "depth/points")
         self._preview = advertise(CompressedImage, "depth/preview/compressed")
         self._info = advertise(DiagnosticArray, "depth/info")
-        self._publishers = [
-            self._depth, self._camera_info, self._colour, self._sigma, self._cloud, self._preview, self._info,
-        ]  # fmt: skip
         self._last_cloud_ns: int | None = None
         self._last_preview_ns: int | None = None
 

@@ -13,6 +13,8 @@ from metric_depth_ros.config import SETTINGS, Config, Setting, find_setting, fro
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.nodes.qos import check_override
 
+# Read when parameters are declared, or of no other node's concern.
+_FIXED = ("anchors.sources", "lifecycle.autostart", "save.folder")
 # Parameters that rclpy itself declares or reads in every node.
 _ROS_PARAMETERS = ("use_sim_time", "start_type_description_service")
 _QOS_OVERRIDES = "qos_overrides."
@@ -25,13 +27,16 @@ def declare_config(node: Node) -> Config:
         ConfigError: an override names an unknown setting, or has a wrong type or value.
     """
     values, given = {}, _overrides(node)
-    for setting in _known(given).values():
+    settings = _known(given)
+    fixed = _FIXED if given.get("lifecycle.autostart") is False else settings  # a manager configures it
+    for setting in settings.values():
         try:
             # Checked here, so that a parameter has its setting's type: ``-p focus_m:=2`` is an integer.
             value = _checked(setting, given[setting.name]) if setting.name in given else setting.default
         except ConfigError as error:
             raise ConfigError(f"{_where()}{error}") from error
-        node.declare_parameter(setting.name, value, _descriptor(setting), ignore_override=True)
+        descriptor = _descriptor(setting, fixed=setting.name in fixed)
+        node.declare_parameter(setting.name, value, descriptor, ignore_override=True)
         values[setting.name] = value
     try:
         return from_flat(values)
@@ -50,12 +55,20 @@ def _checked(setting: Setting, value: object) -> object:
     return setting.checked([] if value is None and isinstance(setting.default, list) else value)
 
 
-def on_set(get: Callable[[], Config], accept: Callable[[Config], None]) -> Callable[..., SetParametersResult]:
-    """Callback for ``add_on_set_parameters_callback``: accepts all parameters or, with the reason, none."""
+def on_set(
+    get: Callable[[], Config], accept: Callable[[Config], None], in_use: Callable[[], bool]
+) -> Callable[..., SetParametersResult]:
+    """Callback for ``add_on_set_parameters_callback``: accepts all parameters or, with the reason, none.
+
+    ``in_use``: whether settings that are read once, at configure, hold now and cannot change.
+    """
 
     def validate(parameters: Iterable[Parameter]) -> SetParametersResult:
         ours = [(each, setting) for each in parameters if (setting := find_setting(each.name)) is not None]
+        once = [setting.name for _, setting in ours if in_use() and not setting.live]
         try:
+            if once:
+                raise ConfigError(f"{', '.join(once)}: read at configure only. Clean up the node first.")
             accept(updated(get(), {each.name: _plain(each.value) for each, _ in ours}))
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))
@@ -80,11 +93,12 @@ def _plain(value: object) -> object:
     return list(value) if not isinstance(value, str) and isinstance(value, Iterable) else value
 
 
-def _descriptor(setting: Setting) -> ParameterDescriptor:
+def _descriptor(setting: Setting, *, fixed: bool) -> ParameterDescriptor:
+    """``fixed``: whether it never changes if it is read only once."""
     descriptor = ParameterDescriptor(
         description=f"{setting.help} [{setting.allowed}]",
         additional_constraints=setting.allowed,
-        read_only=not setting.live,
+        read_only=fixed and not setting.live,
         # An integer for a float setting (`ros2 param set ... focus_m 5`) is accepted, and stored as a float.
         dynamic_typing=isinstance(setting.default, (float, list)),
     )

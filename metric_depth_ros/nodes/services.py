@@ -15,8 +15,9 @@ from rclpy.task import Future
 from std_srvs.srv import Trigger
 
 from metric_depth_ros.errors import InputError, MetricDepthError
-from metric_depth_ros.nodes.capture import Capture, Inputs, Sample, command, folder_of, write
-from metric_depth_ros.nodes.image_input import Pair
+from metric_depth_ros.nodes.capture import Capture, Sample, command, folder_of, write
+from metric_depth_ros.nodes.inputs import Inputs
+from metric_depth_ros.nodes.live_depth import LiveDepth
 
 _LOOK_PERIOD_S = 0.05
 # No image for so long after all else has come is a failure.
@@ -30,42 +31,29 @@ class Services:
     writes.
     """
 
-    def __init__(self, node: Node, *, reset: Callable[[], None], inputs: Callable[[], Inputs | None]) -> None:
-        """``reset`` forgets all that came; ``inputs`` are the node's own, None while it has none."""
-        self._node, self._reset, self._inputs = node, reset, inputs
-        self._saving: _Saving | None = None
+    def __init__(self, node: Node, live: Callable[[], LiveDepth | None]) -> None:
+        """``live``: what the node holds while it is configured."""
+        self._node, self._live = node, live
         alone = MutuallyExclusiveCallbackGroup()  # the wait for a sample must not hold back other callbacks
-        self._services = [
-            node.create_service(Trigger, "~/reset", self._on_reset),
-            node.create_service(Trigger, "~/save_sample", self._on_save_sample, callback_group=alone),
-        ]
-
-    def on_pair(self, pair: Pair) -> None:
-        """Takes every image with its companions."""
-        if self._saving is not None:
-            self._saving.capture.on_pair(pair)
-
-    def destroy(self) -> None:
-        """Ends the services; without an executor, as one may be waiting."""
-        while self._services:
-            self._node.destroy_service(self._services.pop())
+        node.create_service(Trigger, "~/reset", self._on_reset)
+        node.create_service(Trigger, "~/save_sample", self._on_save_sample, callback_group=alone)
 
     def _on_reset(self, _request: Any, response: Any) -> Any:
-        self._reset()
+        if (live := self._live()) is not None:
+            live.reset()
         response.success, response.message = True, "queues, clouds, moving transforms and memory are cleared"
         return response
 
     async def _on_save_sample(self, _request: Any, response: Any) -> Any:
         try:
-            inputs = self._inputs()
-            if inputs is None:
-                raise InputError("the node is not configured; needed its inputs. Configure it.")
-            self._saving = _Saving(self._node, inputs)
+            live = self._live()
+            if live is None or live.inputs is None:
+                raise InputError("the node is not active; needed its inputs. Activate it.")
+            saving = _Saving(self._node, live.inputs)
             try:
-                sample, path = await self._saving.done
+                sample, path = await saving.done
             finally:
-                self._saving.destroy()
-                self._saving = None
+                saving.destroy()
             response.success, response.message = True, f"{path}: {command(sample, path)}"
         except MetricDepthError as error:
             response.success, response.message = False, f"save_sample: {error}"
@@ -81,7 +69,7 @@ class _Saving:
 
     def __init__(self, node: Node, inputs: Inputs) -> None:
         self._node, self._folder = node, folder_of(inputs.config.save.folder)
-        self.capture = Capture(node, inputs)
+        self._capture = Capture(node, inputs)
         self.done: Future = Future()
         self._topic, self._began_s = inputs.images.topic, time.monotonic()
         self._written: Path | MetricDepthError | None = None
@@ -91,7 +79,7 @@ class _Saving:
 
     def destroy(self) -> None:
         self._node.destroy_timer(self._timer)
-        self.capture.destroy()
+        self._capture.destroy()
 
     def _look(self) -> None:
         """Goes on to the next step if the one before is done; all that is awaited is set in this thread."""
@@ -108,13 +96,13 @@ class _Saving:
 
     def _captured(self) -> Sample | None:
         """The sample, whose writing begins, or None. Raises InputError if no image comes."""
-        sample = self.capture.sample()
+        sample = self._capture.sample()
         if sample is not None:
-            self.capture.destroy()
+            self._capture.destroy()
             threading.Thread(target=self._write, args=(sample,), name="save_sample").start()
         elif (
-            not self.capture.has_image
-            and time.monotonic() > self._began_s + self.capture.before_s + _WITHOUT_IMAGE_S
+            not self._capture.has_image
+            and time.monotonic() > self._began_s + self._capture.before_s + _WITHOUT_IMAGE_S
         ):
             raise InputError(f"no image with a camera_info came on {self._topic} for {_WITHOUT_IMAGE_S:g} s.")
         return sample

@@ -198,25 +198,23 @@ def test_samples_are_saved_in_the_home_of_ros_unless_a_folder_is_named(monkeypat
 
 
 @pytest.fixture
-def offering(ros, monkeypatch):
-    """Function that calls save_sample of services with these inputs, and answers."""
+def answer_of(ros, monkeypatch):
+    """Function: what save_sample answers in a node that holds this."""
     monkeypatch.setattr(services, "_WITHOUT_IMAGE_S", 0.3)
-    node = Node("offering")
+    node, held = Node("offering"), []
+    Services(node, lambda: held[0])
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     thread = threading.Thread(target=executor.spin)
     thread.start()
-    offered = []
 
-    def call(inputs):
-        offered.append(Services(node, reset=lambda: None, inputs=lambda: inputs))
-        client = node.create_client(Trigger, "offering/save_sample")
-        assert client.wait_for_service(10.0)
-        future = client.call_async(Trigger.Request())
+    def call(live):
+        held[:] = [live]
+        future = node.create_client(Trigger, "offering/save_sample").call_async(Trigger.Request())
         deadline = time.monotonic() + 10
         while not future.done() and time.monotonic() < deadline:
             time.sleep(0.01)
-        return future.result(), offered[-1]
+        return future.result()
 
     yield call
     executor.shutdown()
@@ -224,23 +222,24 @@ def offering(ros, monkeypatch):
     node.destroy_node()
 
 
-def inputs_of(tmp_path):
-    images = SimpleNamespace(topic="/image", topics=["/image", "/camera_info"])
-    anchors = SimpleNamespace(oldest_s=0.0, topics=["/anchors"])
-    transforms = SimpleNamespace(newest=list)
-    return capture.Inputs(from_flat({"save.folder": str(tmp_path)}), images, anchors, transforms)
-
-
-def test_without_images_nothing_is_saved_and_the_answer_says_so(offering, tmp_path):
-    answer, _ = offering(inputs_of(tmp_path))
+def test_without_images_nothing_is_saved_and_the_answer_says_so(answer_of, tmp_path):
+    inputs = SimpleNamespace(
+        config=from_flat({"save.folder": str(tmp_path)}),
+        images=SimpleNamespace(topic="/image", topics=["/image", "/camera_info"]),
+        anchors=SimpleNamespace(oldest_s=0.0, topics=["/anchors"]),
+        transforms=SimpleNamespace(newest=list),
+        listeners=[],
+    )
+    answer = answer_of(SimpleNamespace(inputs=inputs))
     assert not answer.success
     assert answer.message == "save_sample: no image with a camera_info came on /image for 0.3 s."
-    assert not [*tmp_path.iterdir()]
+    assert not [*tmp_path.iterdir()] and not inputs.listeners
 
 
-def test_a_node_without_inputs_says_so(offering):
-    answer, _ = offering(None)
-    assert not answer.success and "not configured" in answer.message
+@pytest.mark.parametrize("live", [None, SimpleNamespace(inputs=None)])
+def test_a_node_that_is_not_active_says_so(answer_of, live):
+    answer = answer_of(live)
+    assert not answer.success and "not active" in answer.message
 
 
 def test_topics_of_names_that_are_chosen_anew_are_in_the_command(tmp_path):
