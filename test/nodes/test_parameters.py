@@ -73,7 +73,7 @@ def test_every_parameter_has_the_type_of_its_setting_at_the_start(set_and_get):
     ],
 )
 def test_a_number_stays_a_double_whatever_is_sent(set_and_get, name, given, stored):
-    """``ros2 param set ... 3`` sends an integer; C++ clients and YAML dumps need the type that was declared."""
+    """``ros2 param set ... 3`` sends an integer; others rely on the type that was declared."""
     peer, config = set_and_get
     assert peer.set_parameter(name, given).successful
     found = peer.get_parameter_value(name)
@@ -164,7 +164,7 @@ def test_the_graph_sees_the_overrides(live):
 
 
 def test_a_latched_camera_info_reaches_those_who_come_later(live):
-    node, found, config = live
+    _, found, config = live
     peer, heard = Peer(), []
     try:
         image, _, points = scene()
