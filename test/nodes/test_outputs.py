@@ -1,7 +1,9 @@
 """Outputs made of results, on a real graph: what subscribers get, and nothing without them."""
 
 import dataclasses
+import re
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -27,7 +29,7 @@ from metric_depth_ros.types import Sample
 
 pytestmark = pytest.mark.timeout(120)
 
-# docs/node.md lists them.
+ROOT = Path(__file__).parents[2]
 KEYS = {
     "scale_from", "solver", "runtime", "scale", "anchors", "anchors_used", "anchors_rejected", "cloud_age_s",
     "residual_median", "residual_rms", "sigma_relative", "known", "left_out",
@@ -76,6 +78,12 @@ def test_info_has_the_same_keys_of_every_solver(engine, toy_manifest, name):
     assert np.isfinite(told["sigma_relative"]) == (name in PROBABILISTIC)
     assert 0 <= told["left_out"] < 1 and told["known"] == np.isfinite(result.metric.depth).mean()
     assert all(isinstance(value, (str, int, float, np.generic)) for value in told.values())
+
+
+def test_the_keys_are_those_of_the_reference():
+    section = (ROOT / "docs" / "node.md").read_text().partition("### depth/info")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    assert {key for row in rows for key in re.findall(r"`(\w+)`", row)} == KEYS
 
 
 def test_info_tells_what_the_line_of_a_solver_is_and_where_sigma_and_residuals_stand(engine, toy_manifest):
