@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -58,6 +58,9 @@ class Result:
         timings: seconds by stage.
         anchors_by_source: number of anchors by the source that they come from.
         doubts: what may be wrong with the input, each in one line with the fix.
+        relative: the network's output.
+        solver: name of the solver, as chosen.
+        runtime: what ran the network: its library, precision and device.
     """
 
     metric: MetricDepth
@@ -68,6 +71,9 @@ class Result:
     timings: dict[str, float]
     anchors_by_source: Mapping[str, int] = field(default_factory=dict)
     doubts: tuple[str, ...] = ()
+    relative: RelativeDepth | None = None
+    solver: str = ""
+    runtime: str = ""
 
     @property
     def stamp_ns(self) -> int:
@@ -253,7 +259,8 @@ class MetricDepthPipeline:
         self._jumps.keep(metric.depth, image, anchors, perceived.sample.stamp_ns)
         return Result(
             metric, camera, image, anchors, perceived.sample, clock.seconds,
-            perceived.anchors_by_source, perceived.doubts,
+            perceived.anchors_by_source, perceived.doubts, perceived.relative, self.config.solver.chosen,
+            self.engine.label,
         )  # fmt: skip
 
     def _pose(self, sample: Sample) -> FloatArray | None:
@@ -418,14 +425,18 @@ class _Clock:
         self.seconds[stage] = time.perf_counter() - start
 
 
-def build_pipeline(config: Config) -> MetricDepthPipeline:
+def build_pipeline(
+    config: Config, build: Callable[[EngineConfig], Engine] = build_engine
+) -> MetricDepthPipeline:
     """Builds the pipeline of a configuration and warms it up.
+
+    ``build`` gives the engine: one of its own, or one that is shared (``EnginePool.build``).
 
     Raises:
         ConfigError: settings that do not fit each other.
         ModelError: a network cannot be used.
     """
-    engine = build_engine(engine_for(config))
+    engine = build(engine_for(config))
     prior = build_prior(config.solver.chosen_prior, config.engine)
     if prior is not None:
         _check_prior(prior, engine, config)

@@ -86,8 +86,8 @@ class StampGuard(Generic[_Item]):
         return given_up
 
 
-def cloud_is_due(last_ns: int | None, stamp_ns: int, rate_hz: float) -> bool:
-    """Whether another depth cloud is due at a stamp; never at ``rate_hz`` 0, always after a jump in time."""
+def is_due(last_ns: int | None, stamp_ns: int, rate_hz: float) -> bool:
+    """Whether another message is due at a stamp; never at ``rate_hz`` 0, always after a jump in time."""
     if not rate_hz:
         return False
     return last_ns is None or abs(stamp_ns - last_ns) >= 0.95e9 / rate_hz
@@ -144,6 +144,10 @@ class CloudRing:
         farthest_ns = max(abs(cloud.stamp_ns - stamp_ns) for cloud in chosen)
         nearer = len(chosen) < self.config.accumulate or abs(next_ns - stamp_ns) < farthest_ns
         return bool(next_ns <= latest_ns and nearer)
+
+    def clear(self) -> None:
+        """Drops all clouds."""
+        self._clouds.clear()
 
     def forget_after(self, stamp_ns: int) -> None:
         """Drops the clouds newer than an image can use, after time has jumped back."""
@@ -235,6 +239,12 @@ class Source:
         if np.abs(newest.T - began).max() >= _MOVED:
             self._moving.add(frame_id)
         return frame_id in self._moving or self._own.accumulate > 0
+
+    def forget(self) -> None:
+        """Drops all clouds, and what is known of how their frames move."""
+        self.ring.clear()
+        self._first_places.clear()
+        self._moving.clear()
 
     @staticmethod
     def not_merged(frame_id: str) -> str:

@@ -320,9 +320,39 @@ class CloudConfig:
 
 
 @dataclass(frozen=True)
+class PreviewConfig:
+    """Compressed picture of the depth, for phones and wireless links."""
+
+    rate_hz: float = option(5.0, "at most this many previews a second; 0 publishes none", low=0, high=1000)
+    min_depth_m: float = option(0.3, "depth shown in the nearest colour, red", unit="m", low=0.001, high=1000)
+    max_depth_m: float = option(30.0, "depth shown in the farthest, blue", unit="m", low=0.01, high=100000)
+    width: int = option(640, "wider depth is reduced to this width", unit="px", low=16, high=16384)
+    quality: int = option(80, "quality of the JPEG", low=1, high=100)
+
+
+@dataclass(frozen=True)
+class SaveConfig:
+    folder: str = option(
+        "",
+        "folder in which the service save_sample writes, and nowhere else; empty: metric_depth in ROS_HOME, "
+        "~/.ros by default",
+        live=False,
+    )
+
+
+@dataclass(frozen=True)
 class DiagnosticsConfig:
     period_s: float = option(
         1.0, "time between two diagnostics messages", unit="s", low=0.1, high=60, live=False
+    )
+
+
+@dataclass(frozen=True)
+class LifecycleConfig:
+    autostart: bool = option(
+        True,
+        "the node configures and activates itself; false: a manager of lifecycle nodes does it",
+        live=False,
     )
 
 
@@ -340,7 +370,10 @@ class Config:
     regions: RegionsConfig = section(RegionsConfig)
     output: OutputConfig = section(OutputConfig)
     cloud: CloudConfig = section(CloudConfig)
+    preview: PreviewConfig = section(PreviewConfig)
+    save: SaveConfig = section(SaveConfig)
     diagnostics: DiagnosticsConfig = section(DiagnosticsConfig)
+    lifecycle: LifecycleConfig = section(LifecycleConfig)
 
 
 @dataclass(frozen=True)
@@ -366,7 +399,9 @@ class Setting:
             return "a list of names"
         if isinstance(self.default, list):
             return f"a list of {len(self.default)} finite numbers"
-        kind = {str: "text", int: "a whole number", float: "a number"}[type(self.default)]
+        kind = {bool: "true or false", str: "text", int: "a whole number", float: "a number"}[
+            type(self.default)
+        ]
         if self.low is None and self.high is None:
             return kind
         ranged = f"{kind} from {self.low:g} to {self.high:g}" + (f" {self.unit}" if self.unit else "")
@@ -396,8 +431,8 @@ def _converted(default: Any, value: Any) -> Any:
     if isinstance(default, list):
         numbers = [_converted(0.0, v) for v in value] if isinstance(value, (list, tuple)) else []
         return numbers if len(numbers) == len(default) and None not in numbers else None
-    if isinstance(value, bool):
-        return None
+    if isinstance(default, bool) or isinstance(value, bool):
+        return value if isinstance(default, bool) and isinstance(value, bool) else None
     if isinstance(default, float) and isinstance(value, (int, float)) and math.isfinite(value):
         return float(value)
     return value if type(value) is type(default) and isinstance(value, (int, str)) else None
@@ -484,7 +519,7 @@ def _build(group: Any, flat: Mapping[str, Any], prefix: str) -> Any:
 
 
 def _check_together(config: Config) -> None:
-    for name in ("anchors", "solver", "cloud"):
+    for name in ("anchors", "solver", "cloud", "preview"):
         part = getattr(config, name)
         if part.min_depth_m >= part.max_depth_m:
             raise ConfigError(
