@@ -148,8 +148,7 @@ class Places:
             self._of_frame(fixed)  # raises
             if not 0 < newer_ns <= _SOON_NS:
                 return self._moved(cloud, fixed, wait=True)
-        known_ns = self._known_ns if moved else None
-        if known_ns is not None and (known_ns == self.stamp_ns or cloud.stamp_ns <= known_ns):
+        if moved and self._known_ns is not None:
             try:
                 return self._moved(cloud, fixed, wait=False)
             except TransformError:  # from before the transforms began, or they have not come yet

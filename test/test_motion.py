@@ -245,11 +245,12 @@ def test_points_of_a_spinning_lidar_are_moved_from_their_own_times():
 
 def test_a_scan_without_times_or_motion_stays_as_it_is_to_the_bit():
     (moving, points, offset_s, _), (still, *_) = spun(), spun(moving=False)
-    for tree, times, settings in ((moving, None, {}), (still, offset_s, {}), (moving, offset_s, {})):
-        places = Places("camera", 420 * MS, tree, config(**settings))
+    for tree, times in ((moving, None), (still, offset_s), (moving, offset_s)):
+        places = Places("camera", 420 * MS, tree, config())
         placed = places.of(Cloud(points, "lidar", 300 * MS, offset_s=times))
         plain = transform_points(placed.T, points)
         assert np.array_equal(placed.points, plain) == (tree is still or times is None)
+        assert (placed.path is None) == (tree is still or times is None)  # nothing is computed
 
 
 def test_what_of_a_scan_s_motion_is_not_known_yet_is_left_out():
