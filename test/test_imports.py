@@ -13,7 +13,7 @@ PACKAGE, SYNTHETIC = (Path(p.__file__).parent for p in (metric_depth_ros, metric
 # A part imports from the floors below it alone; parts of one floor do not know each other.
 FLOORS = [
     {"errors"},
-    {"types", "share"},
+    {"types", "share", "files"},
     {"label_images", "near_far", "geometry"},
     {"config", "transforms", "messages"},
     {"anchors", "sync", "depth"},
