@@ -55,7 +55,7 @@ class Bag:
         self._path = path
         self._open = ExitStack()
         self._files: list[Any] = []
-        with _damage_named(path), ExitStack() as opening:
+        with damage_named(path), ExitStack() as opening:
             for file in files:
                 reader = _READERS[file.suffix if file.is_file() else ""](file)
                 reader.open()
@@ -98,14 +98,14 @@ class Bag:
         read = (file.messages(own, *span) for file, own in parts if own)
         merged = heapq.merge(*read, key=lambda item: item[1])
         while True:
-            with _damage_named(self._path):
+            with damage_named(self._path):
                 if (item := next(merged, None)) is None:
                     return
             yield item
 
     def deserialize(self, connection: Connection, raw: bytes | memoryview) -> Any:
         """The message in some bytes of a topic. Raises InputError."""
-        with _damage_named(self._path, connection.topic):
+        with damage_named(self._path, connection.topic):
             return deserialize(connection, raw)
 
     def as_cdr(self, connection: Connection, raw: bytes | memoryview) -> bytes:
@@ -114,7 +114,7 @@ class Bag:
         Raises:
             InputError: the bytes are damaged, or ROS 2 has no such message.
         """
-        with _damage_named(self._path, connection.topic):
+        with damage_named(self._path, connection.topic):
             return as_ros2_bytes(connection, raw)
 
 
@@ -210,7 +210,7 @@ def _files(path: Path) -> list[Path]:
 
 
 @contextmanager
-def _damage_named(path: Path, topic: str = "") -> Iterator[None]:
+def damage_named(path: Path, topic: str = "") -> Iterator[None]:
     """Turns any exception of rosbags into an InputError.
 
     On damaged files rosbags raises errors of struct, zstd, lz4, sqlite3, YAML and its own asserts,
