@@ -27,6 +27,7 @@ from metric_depth_ros.types import Camera
 ROS2 = get_typestore(Stores.ROS2_HUMBLE)
 CAMERA = Camera(16, 12, np.array([[20.0, 0, 7.5], [0, 20, 5.5], [0, 0, 1]]))
 TENTH = SECOND // 10
+MODES = (CompressionMode.NONE, CompressionMode.FILE, CompressionMode.MESSAGE)
 
 
 class Seed(NamedTuple):
@@ -201,7 +202,7 @@ def write_bags(folder: Path) -> list[Path]:
                               ("lz4", Ros1Writer.CompressionFormat.LZ4)):  # fmt: skip
         found.append(bag.write(folder / f"{name}.bag", compression))
     for storage in StoragePlugin:
-        for mode in CompressionMode:
+        for mode in MODES:
             for version in (8, 9):
                 path = folder / f"{storage.name}_{mode.name}_{version}".lower()
                 writer = Writer(path, version=version, storage_plugin=storage)
