@@ -56,6 +56,11 @@ def read_limited(path: str | Path, limit: int) -> bytes:
     return data
 
 
+def user_path(name: str) -> Path:
+    """Path of a name in which ~ stands for a home; a ~ of nobody stays as it is."""
+    return Path(os.path.expanduser(name))
+
+
 def in_words(size: int) -> str:
     """A number of bytes in words: 1.5 GB."""
     for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
