@@ -11,6 +11,8 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from metric_depth_ros.bags.schemas import check_fields, parse
+from metric_depth_ros.documents import parse_yaml
+from metric_depth_ros.errors import InputError
 
 # What is known of a file before it is read, or without messages.
 NO_MESSAGES = ReaderMetadata(0, 2**63 - 1, 0, 0, None, None, None, None)
@@ -34,10 +36,11 @@ def definition_of(encoding: str, text: str) -> MessageDefinition:
     return MessageDefinition(_FORMATS.get(encoding, MessageDefinitionFormat.NONE), text)
 
 
+@lru_cache(maxsize=256)
 def about_topic(encoding: str, profiles: str) -> ConnectionExtRosbag2:
     """How a topic is serialised, and its QoS profiles, which may be odd: then they are unknown."""
     try:
-        return ConnectionExtRosbag2(encoding, parse_qos(profiles))
+        return ConnectionExtRosbag2(encoding, parse_qos(parse_yaml(profiles, "QoS", InputError) or []))
     except Exception:  # what YAML makes of the text may be anything
         return ConnectionExtRosbag2(encoding, [])
 
