@@ -37,6 +37,7 @@ class SqliteFile:
         """Reads what topics there are. Raises sqlite3.Error or ValueError for damage."""
         need_regular(self.path)
         self._database = sqlite3.connect(f"{self.path.resolve().as_uri()}?immutable=1", uri=True)
+        self._database.text_factory = lambda text: text.decode(errors="replace")
         try:
             self._read_topics()
         except BaseException:
