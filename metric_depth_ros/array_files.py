@@ -20,7 +20,7 @@ _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.r
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
-def read_npz(file: BinaryIO, names: Sequence[str], limit: int) -> dict[str, Array]:
+def read_npz(file: BinaryIO, names: Sequence[str] = (), limit: int = 1 << 34) -> dict[str, Array]:
     """Arrays of an .npz file by their names; no names: all.
 
     Raises:

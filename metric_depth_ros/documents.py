@@ -15,7 +15,7 @@ import yaml
 from metric_depth_ros.errors import MetricDepthError
 from metric_depth_ros.files import read_limited
 
-_MOST_YAML, _MOST_JSON = 1 << 20, 1 << 28
+_MOST_YAML, _MOST_JSON = 1 << 20, 1 << 26
 # Of a YAML document, with its aliases expanded.
 _DEEPEST, _MOST_VALUES = 50, 20_000
 _LONGEST_NUMBER = 1000
@@ -71,14 +71,20 @@ def parse_yaml(
 
 def read_json(path: str | Path, error: type[MetricDepthError], needed: str) -> Any:
     """Value of a JSON file. Raises MetricDepthError of the class ``error`` as ``read_yaml`` does."""
-    text = _text(path, _MOST_JSON, error, needed)
+    return parse_json(_text(path, _MOST_JSON, error, needed), str(path), error)
+
+
+def parse_json(text: str | bytes, where: str, error: type[MetricDepthError]) -> Any:
+    """Value of a JSON text. Raises MetricDepthError of the class ``error`` if it is none."""
     try:
         return json.loads(text)
-    except (ValueError, RecursionError) as reason:
-        told = (
-            f"line {reason.lineno}: {reason.msg}" if isinstance(reason, json.JSONDecodeError) else "too deep"
-        )
-        raise error(f"{path}: not valid JSON ({told}); needed {needed}.") from None
+    except RecursionError:
+        problem = "nested too deeply"
+    except json.JSONDecodeError as reason:
+        problem = f"{reason.msg} (line {reason.lineno}, column {reason.colno})"
+    except ValueError:
+        problem = "a number or character that cannot be read"
+    raise error(f"{where}: not valid JSON: {problem}.")
 
 
 def _text(path: str | Path, limit: int, error: type[MetricDepthError], needed: str) -> str:

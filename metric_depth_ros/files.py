@@ -12,6 +12,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+_LEAST_READ = 1 << 16
 _KINDS = {
     stat.S_IFIFO: "a pipe",
     stat.S_IFSOCK: "a socket",
@@ -50,10 +51,25 @@ def read_limited(path: str | Path, limit: int) -> bytes:
         OSError: as ``open_regular``, or the file is larger.
     """
     with open_regular(path) as file:
-        data = file.read(limit + 1)
-    if len(data) > limit:
+        size = os.fstat(file.fileno()).st_size
+        # As much memory as the file needs; those of /proc say a size of 0.
+        data = file.read(max(size, _LEAST_READ) + 1) if size <= limit else b""
+    if max(size, len(data)) > limit:
         raise OSError(errno.EFBIG, f"more than {in_words(limit)}, too large for what it is", str(path))
     return data
+
+
+def inside(folder: Path, name: str) -> Path:
+    """Path of a file that another file names, in a folder or below it.
+
+    Raises:
+        OSError: the name leads out of the folder, or no file can be named so.
+    """
+    if os.path.isabs(name) or os.pardir in Path(name).parts or "\0" in name:
+        raise OSError(errno.EPERM, "leads out of the folder", name)
+    if not name.strip("./"):
+        raise OSError(errno.EINVAL, "no name of a file", name)
+    return folder / name
 
 
 def user_path(name: str) -> Path:
