@@ -90,7 +90,7 @@ CASES: dict[str, Callable[[int, int], Iterator[Case]]] = {"messages": message_ca
 
 
 def run(cases: Iterator[Case]) -> Iterator[dict[str, Any]]:
-    """Yields what came of each case: "result", "error" or the exception's name; seconds; peak bytes above before."""
+    """Yields what came of each case: "result", "error" or the name of an exception; seconds; bytes."""
     for number, (kind, read) in enumerate(cases):
         before, started, says = _settled(), time.perf_counter(), ""
         signal.setitimer(signal.ITIMER_REAL, HANG_S)

@@ -18,15 +18,23 @@ NUMBERS: tuple[int, ...] = (
     0, 1, -1, 2, 3, 7, 127, 128, 255, 256, 32767, 32768, 65535, 65536, 2**31 - 1, 2**31, -(2**31), 2**32 - 1,
 )  # fmt: skip
 FLOATS = (0.0, -0.0, 1.0, -1.0, 1e-40, 1e-300, 1e30, -1e30, 1e300, np.inf, -np.inf, np.nan)
-TEXTS = ("", "/", "a", "rgb8", "mono16", "32FC1", "yuyv", "nv12", "16UC1; compressedDepth png", "jpeg", "h264",
-         "plumb_bob", "equidistant", "\0", "é\u2028\U0001f600", "x" * 100_000, "{}%s\n\n", "../../..")  # fmt: skip
+TEXTS = ("", "/", "a", "rgb8", "mono16", "32FC1", "yuyv", "nv12", "16UC1; compressedDepth png", "jpeg",
+         "h264", "plumb_bob", "equidistant", "\0", "é\u2028\U0001f600", "x" * 100_000, "{}%s\n\n",
+         "../../..")  # fmt: skip
 # What stands in YAML in place of a value.
 YAML_VALUES = ("~", "[]", "{}", "-1", "1e400", ".nan", "0x7fffffffffffffffffff", "text", "2024-01-01",
                "[[[[]]]]", "!!binary aGVsbG8=", "true", "''", "/dev/zero", "../../etc/passwd")  # fmt: skip
 # Lines of a definition that lie, or ask for too much.
 FIELDS = ("uint8 width", "string height", "float32[] data", "string[1000000000] names", "uint8[0] none",
           "Point[100000000] points", "geometry_msgs/Point[100000000] points", "float64[9] header",
-          "std_msgs/Header[] header", "time stamp", "string<=5 step", "wstring encoding", "string X=1")  # fmt: skip
+          "std_msgs/Header[] header", "time stamp", "string<=5 step", "wstring encoding", "string X=1",
+          )  # fmt: skip
+
+
+_WORDS = re.compile(
+    rb"\b(uint32|uint8|float64|string|float32|width|height|encoding|header|stamp|data|frame_id|fields|ranges|"
+    rb"sensor_msgs)\b"
+)
 
 
 # ---- bytes ------------------------------------------------------------------------------------
@@ -154,8 +162,7 @@ def _damage_file(file: Path, rng: random.Random) -> None:
 def _damage_definition(file: Path, rng: random.Random) -> None:
     """Changes words of definitions in place, so that no length of a record changes."""
     data = bytearray(file.read_bytes())
-    names = [m.span() for m in re.finditer(rb"\b(uint32|uint8|float64|string|float32|width|height|encoding|"
-                                           rb"header|stamp|data|frame_id|fields|ranges|sensor_msgs)\b", data)]  # fmt: skip
+    names = [match.span() for match in _WORDS.finditer(data)]
     if not names:
         return _damage_file(file, rng)
     for begin, end in rng.sample(names, min(len(names), rng.randint(1, 3))):

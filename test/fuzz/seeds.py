@@ -230,7 +230,7 @@ SETTINGS = from_flat(
 
 
 def read_bag(path: Path) -> str:
-    """Reads a bag in every way that the program does; returns how many samples came. Raises MetricDepthError."""
+    """Reads a bag in every way that the program does; returns how many samples came."""
     good = total = 0
     for options in ({}, {"sources": SETTINGS.sources}, {"image": "/image/compressed", "stamps": "recorded"}):
         with BagReader(path, **options) as reader:
