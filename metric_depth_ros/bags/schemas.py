@@ -16,7 +16,7 @@ from rosbags.typesys.msg import MSGParser
 from rosbags.typesys.store import Typestore
 
 # The longest definitions of common packages have 70,000 letters, 10,000 steps and a few hundred fields.
-_MOST_LETTERS, _MOST_STEPS, _MOST_FIELDS = 500_000, 500_000, 2_000
+_MOST_LETTERS, _MOST_STEPS, _MOST_FIELDS = 500_000, 250_000, 2_000
 _RULE = "=" * 80 + "\n"
 
 
