@@ -91,6 +91,7 @@ def bag_cases(count: int, seed: int) -> Iterator[Case]:
             yield f"{bag.stem}", lambda path=path: seeds.read_bag(path)
 
 
+# By the name of the option of benchmarks/fuzz.py.
 CASES: dict[str, Callable[[int, int], Iterator[Case]]] = {"messages": message_cases, "bags": bag_cases}
 
 
