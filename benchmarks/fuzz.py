@@ -3,7 +3,7 @@
     python benchmarks/fuzz.py --messages 100000 --bags 3000
 
 Each kind of case in `test/fuzz/campaign.py` has an option. Cases run in processes of their own, a thousand in
-each; a seed gives the same cases everywhere. What came of those that are neither result nor error stands below the table.
+each; a seed gives the same cases everywhere. What is neither result nor named error stands below the table.
 """
 
 from __future__ import annotations
