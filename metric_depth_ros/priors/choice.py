@@ -14,6 +14,7 @@ from metric_depth_ros.engines.manifest import (
     load_prior_manifest,
 )
 from metric_depth_ros.errors import ModelError
+from metric_depth_ros.files import user_path
 from metric_depth_ros.priors.estimate import Estimate
 from metric_depth_ros.priors.metric_network import NETWORK, MetricNetworkPrior, network_prior
 from metric_depth_ros.priors.scale import ScalePrior
@@ -45,7 +46,7 @@ def prior_path(name: str) -> Path | None:
         return None
     if name in BUNDLED_PRIORS:
         return share_path(BUNDLED_PRIORS[name])
-    path = Path(name).expanduser()
+    path = user_path(name)
     if path.suffix == "":
         known = ", ".join((*BUNDLED_PRIORS, NETWORK))
         raise ModelError(f"solver.prior: {name!r}; needed {known} or a manifest.")
