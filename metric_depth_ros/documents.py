@@ -19,26 +19,40 @@ _MOST_YAML, _MOST_JSON = 1 << 20, 1 << 26
 # Of a YAML document, with its aliases expanded.
 _DEEPEST, _MOST_VALUES = 50, 20_000
 _LONGEST_NUMBER = 1000
+_LARGE = 10
 _NUMBERS = ("int", "float", "timestamp")
 
 
 def read_yaml(
-    path: str | Path, error: type[MetricDepthError], needed: str, *, first_of_many: bool = False
+    path: str | Path,
+    error: type[MetricDepthError],
+    needed: str,
+    *,
+    first_of_many: bool = False,
+    large: bool = False,
 ) -> Any:
     """Value of a YAML file; None if it is empty.
 
     Args:
         first_of_many: take the first of several documents instead of refusing them.
+        large: it may have ten times as much text and as many values as one that is written by hand.
 
     Raises:
         MetricDepthError: of the class ``error``: the file cannot be read, or not as ``parse_yaml`` needs it;
             ``needed`` says what is needed.
     """
-    text = _text(path, _MOST_YAML, error, needed)
-    return parse_yaml(text, str(path), error, first_of_many=first_of_many)
+    text = _text(path, (_LARGE if large else 1) * _MOST_YAML, error, needed)
+    return parse_yaml(text, str(path), error, first_of_many=first_of_many, large=large)
 
 
-def parse_yaml(text: str, where: str, error: type[MetricDepthError], *, first_of_many: bool = False) -> Any:
+def parse_yaml(
+    text: str,
+    where: str,
+    error: type[MetricDepthError],
+    *,
+    first_of_many: bool = False,
+    large: bool = False,
+) -> Any:
     """Value of a YAML text; None if it is empty.
 
     Raises:
@@ -47,7 +61,7 @@ def parse_yaml(text: str, where: str, error: type[MetricDepthError], *, first_of
     """
     loader = None
     try:
-        loader = _Loader(text)
+        loader = _Loader(text, _MOST_VALUES * (_LARGE if large else 1))
         return loader.get_data() if first_of_many else loader.get_single_data()
     except Exception as reason:  # PyYAML raises anything for a tag whose value does not fit
         at = getattr(reason, "problem_mark", None) or getattr(loader, "place", None)
@@ -95,8 +109,9 @@ class _Loader(yaml.SafeLoader):
         place: of the value at hand.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, most_values: int) -> None:
         super().__init__(text)
+        self._most_values = most_values
         self.place: Any = None
         self._depth = self._values = 0
         self._sizes: dict[int, int] = {}  # values in each anchored node, by its id
@@ -115,8 +130,8 @@ class _Loader(yaml.SafeLoader):
         else:
             self._values += 1
             self._sizes[id(node)] = self._values - before
-        if self._values > _MOST_VALUES:
-            raise _refused(f"more than {_MOST_VALUES} values", event)
+        if self._values > self._most_values:
+            raise _refused(f"more than {self._most_values} values", event)
         self._depth -= 1
         return node
 

@@ -11,8 +11,8 @@ import numpy as np
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.types import Array
 
-# Pixels of the largest picture that is decoded: 300 MB in colour.
-MOST_PIXELS = 100_000_000
+# Pixels of the largest picture that is read: 300 MB in colour. OpenCV maps no longer side.
+MOST_PIXELS, _LONGEST_SIDE = 100_000_000, 32_000
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 # Markers of a JPEG: those that begin a frame, with its size, and those without a length.
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
@@ -23,18 +23,25 @@ def decode_picture(data: bytes, flags: int) -> Array:
     """Pixels of a PNG or JPEG as ``cv2.imdecode`` gives them.
 
     Raises:
-        InputError: the data is another format, damaged, or larger than ``MOST_PIXELS``.
+        InputError: the data is another format, damaged, or too large for ``check_size``.
     """
     size = picture_size(data)
     if size is None:
         raise InputError("is no PNG or JPEG")
-    if size[0] * size[1] > MOST_PIXELS:
-        raise InputError(f"is of {size[0]}x{size[1]} pixels; at most {MOST_PIXELS} are read")
+    check_size(*size)
     with suppress(cv2.error):  # OpenCV raises for some damage and returns None for other
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
         if pixels is not None:
             return np.asarray(pixels)
     raise InputError("cannot be decoded")
+
+
+def check_size(width: int, height: int) -> None:
+    """Raises InputError for a picture that is larger than any that is read."""
+    if width * height > MOST_PIXELS or max(width, height) > _LONGEST_SIDE:
+        raise InputError(
+            f"is of {width}x{height} pixels; at most {MOST_PIXELS} are read, {_LONGEST_SIDE} on a side"
+        )
 
 
 def picture_size(data: bytes) -> tuple[int, int] | None:

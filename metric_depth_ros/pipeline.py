@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,6 +19,7 @@ from metric_depth_ros.errors import AnchorError, ConfigError, InputError, Metric
 from metric_depth_ros.geometry import Rectifier, resize_camera
 from metric_depth_ros.health import findings
 from metric_depth_ros.label_images import resize_labels
+from metric_depth_ros.messages import check_image_size
 from metric_depth_ros.priors import Estimate, build_prior, check_description, network_prior
 from metric_depth_ros.regions import build_segmenter
 from metric_depth_ros.regions.merging import few_enough
@@ -261,11 +262,7 @@ class MetricDepthPipeline:
     def _prepared(self, sample: Sample) -> tuple[ImageArray, Camera]:
         """Image and camera, rectified and resized as configured."""
         image, camera = sample.image, sample.camera
-        if image.shape[:2] != (camera.height, camera.width):
-            raise InputError(
-                f"image: {image.shape[1]}x{image.shape[0]}, but camera_info is for "
-                f"{camera.width}x{camera.height}. Publish the camera_info of this image."
-            )
+        check_image_size((image.shape[1], image.shape[0]), camera)
         if self.config.input.rectifies:
             rectifier = self._rectifier_for(camera, sample.rectification)
             if rectifier.changes:
@@ -394,14 +391,18 @@ class _Clock:
         self.seconds[stage] = time.perf_counter() - start
 
 
-def build_pipeline(config: Config) -> MetricDepthPipeline:
+def build_pipeline(
+    config: Config, build: Callable[[EngineConfig], Engine] = build_engine
+) -> MetricDepthPipeline:
     """Builds the pipeline of a configuration and warms it up.
+
+    ``build`` gives the engine: one of its own, or one that is shared (``EnginePool.build``).
 
     Raises:
         ConfigError: settings that do not fit each other.
         ModelError: a network cannot be used.
     """
-    engine = build_engine(engine_for(config))
+    engine = build(engine_for(config))
     prior = build_prior(config.solver.chosen_prior, config.engine)
     if prior is not None:
         _check_prior(prior, engine, config)

@@ -6,7 +6,9 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 
 from metric_depth_ros import __version__
@@ -58,7 +60,12 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one verb; returns 0 on success, 1 on an error the user can fix (one line), 2 on wrong usage."""
+    """Runs one verb; returns 0 on success, 1 on an error the user can fix (one line), 2 on wrong usage.
+
+    SIGTERM acts as Ctrl-C, so that no temporary file stays.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     ours, ros_args = _split_ros_args(list(sys.argv[1:] if argv is None else argv))
     try:
         return _run(ours, ros_args)
