@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
 import signal
@@ -49,6 +50,13 @@ VERBS = (
 )
 
 
+# What the system refuses to write, and to name.
+_REFUSALS = (
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
+    errno.ENAMETOOLONG,
+)  # fmt: skip
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Argument parser with all verbs."""
     parser = argparse.ArgumentParser(
@@ -73,6 +81,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _run(ours, ros_args)
     except MetricDepthError as error:
         print(f"metric_depth: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # as by `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if error.errno not in _REFUSALS:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"metric_depth: {where}{error.strerror}. Make room, or choose another place.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("metric_depth: interrupted", file=sys.stderr)

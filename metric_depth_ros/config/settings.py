@@ -46,6 +46,15 @@ class EngineConfig:
         live=False,
     )
     threads: int = option(2, "CPU threads of the network; 0: all", low=0, high=256, live=False)
+    timeout_s: float = option(
+        30.0,
+        "a run of the network that has not ended after this is stopped; loading it on the CPU may take ten "
+        "times as long",
+        unit="s",
+        low=0.1,
+        high=3600,
+        live=False,
+    )
     focuses: str = option(
         "",
         "for Metric-Solver: focuses at which every image is decoded, metres or presets separated by commas; "
