@@ -27,6 +27,7 @@ from metric_depth_ros.bags.storage import is_bag
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.geometry import quaternion
 from metric_depth_ros.messages import SENSOR_TYPES
+from metric_depth_ros.transforms import StampedTransform
 from metric_depth_ros.types import Camera, FloatArray, ImageArray
 
 # Bag format 8 is the newest that Humble's rosbag2 reads (9 writes QoS in a way it does not parse);
@@ -46,8 +47,6 @@ _LATCHED = Qos(
     False,
 )
 
-# (parent, child, T_parent_child (4, 4), stamp_ns)
-StampedTransform = tuple[str, str, FloatArray, int]
 # Lowest and highest value.
 Limits = tuple[float, float]
 

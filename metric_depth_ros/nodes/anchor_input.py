@@ -50,7 +50,7 @@ class AnchorInput:
         Raises:
             AnchorError: no cloud fits, and it is not optional.
         """
-        with self._changed:
+        with self._health.timings.measuring("clouds"), self._changed:
             self._images.append(Heard(stamp_ns, round(received_s * 1e9)))
             deadline_s = received_s + self._config.sync.max_wait_s
             while (

@@ -18,13 +18,14 @@ from rclpy.qos import DurabilityPolicy
 from rclpy.serialization import serialize_message
 
 from metric_depth_ros import messages
-from metric_depth_ros.bags.writer import BagWriter, StampedTransform
+from metric_depth_ros.bags.writer import BagWriter
 from metric_depth_ros.config import changed
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.nodes.image_input import Pair
 from metric_depth_ros.nodes.inputs import Inputs
 from metric_depth_ros.nodes.ros import forget_middleware_error
 from metric_depth_ros.sync import jumps_back
+from metric_depth_ros.transforms import StampedTransform
 
 # Clouds older than this are not waited for: an image is saved after at most so long.
 _LONGEST_S = 5.0

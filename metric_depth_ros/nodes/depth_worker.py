@@ -62,8 +62,16 @@ class DepthWorker:
     """
 
     def __init__(
-        self, config: Config, engines: EnginePool, outputs: Outputs, health: Health, logger: Any
+        self,
+        config: Config,
+        engines: EnginePool,
+        outputs: Outputs,
+        health: Health,
+        logger: Any,
+        now_ns: Callable[[], int],
     ) -> None:
+        """``now_ns``: the time of which stamps are."""
+        self._now_ns = now_ns
         self.config, self.networks = config, ""
         self.pipeline: MetricDepthPipeline | None = None
         self.last_result: Result | None = None
@@ -142,13 +150,17 @@ class DepthWorker:
 
     def _perceive(self, task: Task) -> None:
         """First half of the work on an image, up to and with the network."""
+        timings = self._health.timings
+        timings.add({"waiting": time.monotonic() - task.received_s})
         with self._health.reporting_failures():
             pipeline = self._pipeline_as_configured()
             if self._forgetting.is_set():
                 self._forgetting.clear()
                 pipeline.reset()
             with self._outputs.saying_nothing(task.image):
-                perceived = pipeline.perceive(task.read(pipeline))
+                with timings.measuring("read"):
+                    sample = task.read(pipeline)
+                perceived = pipeline.perceive(sample)
             unsolved = _Unsolved(task, pipeline, perceived)
             # A second thread helps only if the network does not use the CPU.
             overlap = self.config.engine.overlap
@@ -163,7 +175,10 @@ class DepthWorker:
         with self._health.reporting_failures():
             with self._outputs.saying_nothing(unsolved.task.image):
                 result = unsolved.pipeline.solve(unsolved.perceived)
-            self._outputs.publish(result, self.config)
+            with self._health.timings.measuring("publish"):
+                self._outputs.publish(result, self.config)
+            age_s = (self._now_ns() - result.stamp_ns) / 1e9
+            self._health.timings.add({**result.timings, "stamp_to_publication": age_s})
             self.last_result = result
             self._health.doubt(*result.doubts)
             if self._health.published(time.monotonic() - unsolved.task.received_s):

@@ -27,6 +27,7 @@ from metric_depth_ros.types import ImageArray
 
 _BEST_EFFORT = ReliabilityPolicy.BEST_EFFORT
 _LOOK_PERIOD_S = 0.2
+_AHEAD_NS = 1_000_000_000  # regions may be so far ahead of their image, as that may come later
 _BEFORE_ALL = -(2**63)  # a stamp, ns
 _LOOKS = 3  # a driver's topics are not discovered all at once
 
@@ -171,12 +172,16 @@ class ImageInput:
         except InputError as error:
             self._health.report("stamp", ERROR, f"image: {error}")
             return
+        self.watch.heard("images", stamp_ns)
         good, wrong = self._stamps.put(msg, stamp_ns, time.monotonic_ns())
         if not wrong:
             self._health.clear("stamp")
-        for _ in wrong:
+        for image in wrong:
+            off_s = (messages.stamp_ns(image) - stamp_ns) / 1e9
             self._health.report(
-                "stamp", WARN, "image: a stamp far from those around it. Check the clock of its driver."
+                "stamp",
+                WARN,
+                f"image: a stamp far from those around it, by {off_s:+.3f} s. Check the clock of its driver.",
             )
         for image in good:
             self._add(image, messages.stamp_ns(image), stamp_ns)
@@ -189,14 +194,15 @@ class ImageInput:
         if self._pairing is None:
             self._on_picture(msg)
         else:
+            # A full queue drops its smallest stamps: those far ahead would stay.
+            forget_after(self._pairing, stamp_ns + _AHEAD_NS)
             self._good_images.signalMessage(msg)
 
     def _forget_after(self, stamp_ns: int, newest_ns: int) -> None:
         """Clears the queues when time has jumped back to ``stamp_ns``."""
         self._health.count("time jumps")
-        self._node.get_logger().warning(
-            f"time jumped back by {(self._last_ns - stamp_ns) / 1e9:.3f} s; queues are cleared"
-        )
+        back_s = (self._last_ns - stamp_ns) / 1e9
+        self._health.log("time", WARN, f"time jumped back by {back_s:.3f} s; queues are cleared")
         self._without_info = None
         self._calibrations.forget_after(newest_ns)
         if self._pairing is not None:
@@ -207,7 +213,7 @@ class ImageInput:
         """Adds labels to the pairing."""
         self._health.count("regions in")
         try:
-            messages.stamp_ns(msg)
+            self.watch.heard("regions", messages.stamp_ns(msg))
         except InputError as error:
             self._health.report("input", ERROR, f"regions: {error}")
             return
@@ -218,6 +224,7 @@ class ImageInput:
         self._health.count("camera_info in")
         try:
             self._calibrations.add(msg)
+            self.watch.heard("camera_info", messages.stamp_ns(msg))
         except InputError as error:
             self._health.report("input", ERROR, f"camera_info: {error}")
             return

@@ -18,7 +18,7 @@ from metric_depth_ros import messages
 from metric_depth_ros.config import CloudConfig, Config, PreviewConfig
 from metric_depth_ros.drawing.pictures import depth_colours
 from metric_depth_ros.errors import AnchorError
-from metric_depth_ros.health.status import OK, WARN
+from metric_depth_ros.health.status import OK, WARN, shortened
 from metric_depth_ros.nodes.depth_info import cloud_of_scale_ns, depth_info
 from metric_depth_ros.nodes.qos import overridable
 from metric_depth_ros.pipeline import Result
@@ -152,7 +152,7 @@ def fill_info(
     scale_from: str, info: Mapping[str, Any], level: int = OK, *, stamp_ns: int, frame_id: str
 ) -> DiagnosticArray:
     """diagnostic_msgs/DiagnosticArray with one status: what the scale is from, and further values."""
-    values = [KeyValue(key=key, value=_in_words(value)) for key, value in info.items()]
+    values = [KeyValue(key=key, value=shortened(_in_words(value))) for key, value in info.items()]
     status = DiagnosticStatus(level=bytes([level]), name="depth", message=scale_from, values=values)
     return _filled(DiagnosticArray(), {"status": [status]}, stamp_ns, frame_id)
 

@@ -18,7 +18,7 @@ from metric_depth_ros.config import Config, SourceConfig
 from metric_depth_ros.errors import ConfigError, MetricDepthError
 from metric_depth_ros.health.clocks import Heard
 from metric_depth_ros.health.input_watch import SILENCE_S
-from metric_depth_ros.health.status import ERROR, WARN, Health
+from metric_depth_ros.health.status import ERROR, OK, WARN, Health
 from metric_depth_ros.nodes.ends import why_silent
 from metric_depth_ros.nodes.interfaces import message_class
 from metric_depth_ros.nodes.qos import overridable, refuse_own
@@ -73,7 +73,7 @@ class SourceInput:
                 except ConfigError as error:
                     self._refuse(str(error))
                 else:
-                    self._node.get_logger().info(f"source {self.name}: {self.describe()}")
+                    self._health.log(self._fault, OK, f"source {self.name}: {self.describe()}")
         else:
             self._refuse(messages.wrong_type(self.name, self._settings.type, self.topic, sorted(found)[0]))
 
