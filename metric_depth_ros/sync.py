@@ -31,6 +31,8 @@ _CAPACITY = 32
 _LOOKED_AT = 100
 # Smaller steps back are messages out of order, which the choice by stamps handles.
 _JUMP_NS = 1_000_000_000
+# Clouds farther ahead of an image, which came after them, are of another clock.
+_AHEAD_NS = 10_000_000_000
 # A frame has moved, not just been estimated anew: metres, or parts of a turned axis.
 _MOVED = 0.05
 
@@ -51,7 +53,7 @@ class _Timed(Generic[_Item]):
     stamp_ns: int
     came_ns: int
 
-    def follows(self, other: _Timed[_Item]) -> bool:
+    def follows(self, other: _Timed[Any]) -> bool:
         """Whether time has passed from the other to this one as clocks let it, at up to 20 times the pace."""
         passed_ns = self.stamp_ns - other.stamp_ns
         return -_JUMP_NS <= passed_ns <= _JUMP_NS + 20 * max(self.came_ns - other.came_ns, 0)
@@ -66,7 +68,7 @@ class StampGuard(Generic[_Item]):
 
     def __init__(self, *, first_too: bool = False) -> None:
         """``first_too``: the first item is held back, too, as it may be the wrong one."""
-        self._last: _Timed[_Item] | None = None
+        self._last: _Timed[Any] | None = None
         self._held: list[_Timed[_Item]] = []
         self._first_too = first_too
 
@@ -79,7 +81,7 @@ class StampGuard(Generic[_Item]):
             self._held.append(new)
             return [], [one.item for one in self._cut()]
         wrong = [one.item for one in self._held if one is not before]
-        self._last, self._held = new, []
+        self._last, self._held = _Timed(None, stamp_ns, came_ns), []  # items may be large
         return ([] if before is None else [before.item]) + [item], wrong
 
     def end(self) -> tuple[list[_Item], list[_Item]]:
@@ -102,14 +104,20 @@ def cloud_is_due(last_ns: int | None, stamp_ns: int, rate_hz: float) -> bool:
 
 
 class CloudRing:
-    """Buffer of the last received clouds. Not thread safe. ``config`` may be replaced at any time.
+    """Buffer of the last received clouds, in bounded memory. Not thread safe.
+
+    Attributes:
+        config: may be replaced at any time.
+        share: part of ``sync.buffer_mb`` that it may fill.
+        too_small: whether clouds had to be dropped though fewer are left than are merged.
 
     An image at time t uses the newest ``accumulate`` clouds of [t - max_cloud_age_s,
     t + max_cloud_lead_s].
     """
 
     def __init__(self, config: SyncConfig) -> None:
-        self.config = config
+        self.config, self.share = config, 1.0
+        self.too_small = False
         self._clouds: list[Cloud] = []  # in order of arrival
 
     def __len__(self) -> int:
@@ -120,10 +128,38 @@ class CloudRing:
         """Newest stamp; before all times without a cloud."""
         return max(map(_stamp, self._clouds), default=-(2**63))
 
+    @property
+    def nbytes(self) -> int:
+        """Size of all clouds."""
+        return sum(cloud.nbytes for cloud in self._clouds)
+
     def add(self, cloud: Cloud) -> None:
-        """Adds a cloud; drops the one received first when there are too many."""
+        """Adds a cloud; drops those received first when there are too many, or too many bytes."""
         self._clouds.append(cloud)
+        self.too_small = False
         del self._clouds[: -(_CAPACITY + self.config.accumulate)]
+        while len(self) > 1 and self.nbytes > 1e6 * self.config.buffer_mb * self.share:
+            del self._clouds[0]
+            self.too_small = len(self) < self.config.accumulate
+
+    def drop_useless(self, image_ns: int) -> float:
+        """Drops clouds that no image can use from one with this stamp on.
+
+        They are too old, or so far ahead of it that their clock differs. Returns by how many seconds the one
+        farthest ahead is, of those dropped; 0: none is.
+        """
+        first_ns = image_ns - _ns(self.config.max_cloud_age_s) - _JUMP_NS
+        ahead_ns = self.newest_ns - image_ns
+        self._keep(lambda cloud: first_ns <= cloud.stamp_ns <= image_ns + _AHEAD_NS)
+        return max(ahead_ns, 0) / 1e9 if ahead_ns > _AHEAD_NS else 0.0
+
+    def keep_newest(self) -> None:
+        """Drops all clouds but those that an image would use that is later than all."""
+        least_ns = min(sorted(map(_stamp, self._clouds))[-self.config.accumulate :], default=0)
+        self._keep(lambda cloud: cloud.stamp_ns >= least_ns)
+
+    def _keep(self, good: Callable[[Cloud], bool]) -> None:
+        self._clouds = [cloud for cloud in self._clouds if good(cloud)]
 
     def select(self, stamp_ns: int) -> list[Cloud]:
         """Clouds of an image, oldest first; empty if none is close enough in time."""
@@ -147,7 +183,7 @@ class CloudRing:
 
     def forget_after(self, stamp_ns: int) -> None:
         """Drops the clouds newer than an image can use, after time has jumped back."""
-        self._clouds = [cloud for cloud in self._clouds if cloud.stamp_ns <= self._latest_ns(stamp_ns)]
+        self._keep(lambda cloud: cloud.stamp_ns <= self._latest_ns(stamp_ns))
 
     def _latest_ns(self, stamp_ns: int) -> int:
         """Newest cloud stamp that an image can use."""
@@ -180,6 +216,7 @@ class Source:
         self._config, self._own = config, config.sources.get(self.name, SourceConfig())
         self.model = model_of(config, self.name, self.kind)
         self.ring.config = sync_of(config, self.name, self.model)
+        self.ring.share = 1 / max(1, len(config.anchors.sources))
 
     @property
     def offset_ns(self) -> int:

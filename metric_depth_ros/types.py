@@ -143,6 +143,11 @@ class Cloud:
     sigma: FloatArray | None = None
     places: dict[str, FloatArray] = field(default_factory=dict)
 
+    @property
+    def nbytes(self) -> int:
+        """Size of its points and of what is told of each."""
+        return sum(each.nbytes for each in vars(self).values() if isinstance(each, np.ndarray))
+
 
 @dataclass(frozen=True, eq=False)
 class SourcePoints:

@@ -34,7 +34,7 @@ from metric_depth_ros.nodes.parameter_topic import description_topic, focus_topi
 from metric_depth_ros.nodes.parameters import declare_config, on_set
 from metric_depth_ros.nodes.transform_input import TransformInput
 from metric_depth_ros.nodes.worker import NewestWorker
-from metric_depth_ros.pipeline import MetricDepthPipeline, Perceived, Result, build_pipeline, engine_for
+from metric_depth_ros.pipeline import MetricDepthPipeline, Perceived, build_pipeline, engine_for
 from metric_depth_ros.priors import prior_path
 from metric_depth_ros.runtimes.stopping import stoppable_by
 from metric_depth_ros.share import use_fastdds_profile
@@ -75,7 +75,7 @@ class MetricDepthNode(Node):
         self._pipeline: MetricDepthPipeline | None = None
         self._networks = ""  # their manifests
         self._refused: tuple[Config, str] | None = None  # settings that cannot be used, and why
-        self._last_result: Result | None = None
+        self._last_values: dict[str, str] = {}  # of the last depth; no image is kept for them
         self._stretch = messages.Stretch()
 
         self._health = Health(partial(log_fault, self.get_logger()))
@@ -143,7 +143,7 @@ class MetricDepthNode(Node):
     def _on_timer(self) -> None:
         if (fault := self._images.watch.fault()) is not None:
             self._health.report(*fault)
-        config, pipeline, result = self._config, self._pipeline, self._last_result
+        config, pipeline = self._config, self._pipeline
         values = {
             "engine": self._networks,
             "solver": config.solver.name,
@@ -154,8 +154,7 @@ class MetricDepthNode(Node):
         }
         if pipeline is not None:
             values |= {"runtime": pipeline.engine.label, "runtime why": pipeline.engine.why}
-        if result is not None:
-            values |= values_of(result)
+        values |= self._last_values
         values |= self._anchors.values()
         self._diagnostics.publish(values)
 
@@ -211,7 +210,7 @@ class MetricDepthNode(Node):
             with self._outputs.saying_nothing(unsolved.image):
                 result = unsolved.pipeline.solve(unsolved.perceived)
             self._outputs.publish(result, self._config)
-            self._last_result = result
+            self._last_values = values_of(result)
             self._doubt(*result.doubts)
             if self._health.published(time.monotonic() - unsolved.received_s):
                 self.get_logger().info("publishing depth", throttle_duration_sec=5.0)
