@@ -27,6 +27,7 @@ from metric_depth_ros.health.backoff import Backoff, files_beside
 from metric_depth_ros.health.status import WARN, Health
 from metric_depth_ros.nodes.anchor_input import AnchorInput
 from metric_depth_ros.nodes.diagnostics import Diagnostics, values_of
+from metric_depth_ros.nodes.ends import why_not_alone
 from metric_depth_ros.nodes.image_input import ImageInput, Pair, read_any_image
 from metric_depth_ros.nodes.log import core_log, log_fault
 from metric_depth_ros.nodes.outputs import Outputs
@@ -143,6 +144,8 @@ class MetricDepthNode(Node):
     def _on_timer(self) -> None:
         if (fault := self._images.watch.fault()) is not None:
             self._health.report(*fault)
+        if (words := why_not_alone(self)) is not None:
+            self._health.report("name", WARN, words)
         config, pipeline = self._config, self._pipeline
         values = {
             "engine": self._networks,
