@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import numpy as np
-
 from metric_depth_ros.errors import AnchorError, MetricDepthError, ModelError, TransformError
+from metric_depth_ros.health.timings import Timings
 
 _LOG_PERIOD_S = 5.0
 _LOG_LINES = 5  # of one key in a period, whatever they say
@@ -48,7 +47,11 @@ class Fault:
 
 
 class Health:
-    """Counts events, and holds the current faults by key."""
+    """Counts events, and holds the current faults by key.
+
+    Attributes:
+        timings: durations of the stages; "latency" is from arrival to publication.
+    """
 
     def __init__(self, log: Callable[[int, str], None] = lambda level, text: None) -> None:
         """``log`` gets level and text of faults, as ``log`` and ``report`` say."""
@@ -58,7 +61,7 @@ class Health:
         self._counted_s: dict[str, float] = {}
         self._faults: dict[str, Fault] = {}
         self._logged: dict[str, dict[str, float]] = {}  # by key and words
-        self._latencies: deque[float] = deque(maxlen=300)
+        self.timings = Timings()
         self._published: deque[float] = deque(maxlen=300)
         self._waits_for = ""
 
@@ -111,6 +114,11 @@ class Health:
             message = f"internal error: {traceback.format_exc(limit=-1)}"
             self.report("bug", ERROR, message, details=traceback.format_exc())
 
+    def doubt(self, *doubts: str | None) -> None:
+        """Reports what may be wrong with an input though it gives depth."""
+        for doubt in filter(None, doubts):
+            self.report("doubt", WARN, doubt)
+
     def waits_for(self, what: str) -> None:
         """Sets what the first depth waits for; this is no fault. Empty: it waits for nothing."""
         with self._lock:
@@ -128,7 +136,7 @@ class Health:
         """
         with self._lock:
             self._counts["published"] += 1
-            self._latencies.append(latency_s)
+            self.timings.add({"latency": latency_s})
             self._published.append(time.monotonic())
             blocking = [key for key in self._faults if key.split()[0] not in _PREVENT_NOTHING]
             for key in blocking:
@@ -146,9 +154,7 @@ class Health:
             rate = len(recent) / min(5.0, max(now - self._published[0], 1e-3)) if recent else 0.0
             values = {name: str(n) for name, n in sorted(self._counts.items())}
             values["rate_hz"] = f"{rate:.1f}"
-            if self._latencies:
-                p50, p95, p99 = np.percentile(self._latencies, [50, 95, 99]) * 1e3
-                values["latency_ms p50/p95/p99"] = f"{p50:.1f} / {p95:.1f} / {p99:.1f}"
+            values |= self.timings.values()
             if self._waits_for:
                 return WARN, self._waits_for, values
             current = [fault for fault in self._faults.values() if now - fault.met_s < _FORGET_S]

@@ -50,7 +50,7 @@ class AnchorInput:
         Raises:
             AnchorError: no cloud fits, and it is not optional.
         """
-        with self._changed:
+        with self._health.timings.measuring("clouds"), self._changed:
             self._images.append(Heard(stamp_ns, round(received_s * 1e9)))
             for each in self._inputs:
                 if ahead_s := each.source.ring.drop_useless(stamp_ns):

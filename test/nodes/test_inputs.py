@@ -53,7 +53,7 @@ def test_many_bad_transforms_and_frames_make_few_and_short_lines(node, monkeypat
         transforms.lookup("map", "camera", 5)
     diagnostics = Diagnostics(node, health)
     monkeypatch.setattr(diagnostics._publisher, "publish", published.append, raising=False)
-    diagnostics.publish({"k" * 100_000: "v" * 100_000})
+    diagnostics.publish({"k" * 100_000: "v" * 100_000}, active=True)
     assert 2 <= len(heard) <= 10 and max(map(len, heard)) < 1_100
     (status,) = published[0].status
     assert "'camera' does not exist" in status.message and "Publish it" in status.message

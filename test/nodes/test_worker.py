@@ -24,7 +24,7 @@ def test_items_wait_while_it_prepares_and_only_the_newest_is_worked_on():
     assert done.wait(10)
     worker.wait_until_idle()
     assert worked == [3]
-    worker.stop()
+    worker.stop(5)
 
 
 def test_an_item_is_let_go_once_it_is_worked_on():
@@ -41,7 +41,7 @@ def test_an_item_is_let_go_once_it_is_worked_on():
     assert done.wait(5)
     worker.wait_until_idle()
     assert held() is None
-    worker.stop()
+    worker.stop(5)
 
 
 def test_there_is_no_work_when_it_could_not_be_prepared():
@@ -49,5 +49,5 @@ def test_there_is_no_work_when_it_could_not_be_prepared():
     worker = NewestWorker(worked.append, name="test", prepare=lambda: False)
     worker.put(1)
     worker.start()
-    worker.stop()
+    worker.stop(5)
     assert not worked
