@@ -57,6 +57,9 @@ class Result:
         timings: seconds by stage.
         anchors_by_source: number of anchors by the source that they come from.
         doubts: what may be wrong with the input, each in one line with the fix.
+        relative: the network's output.
+        solver: name of the solver, as chosen.
+        runtime: what ran the network: its library, precision and device.
     """
 
     metric: MetricDepth
@@ -67,6 +70,9 @@ class Result:
     timings: dict[str, float]
     anchors_by_source: Mapping[str, int] = field(default_factory=dict)
     doubts: tuple[str, ...] = ()
+    relative: RelativeDepth | None = None
+    solver: str = ""
+    runtime: str = ""
 
     @property
     def stamp_ns(self) -> int:
@@ -246,7 +252,8 @@ class MetricDepthPipeline:
         metric = replace(metric, info={"scale_from": _scale_from(metric.info), **metric.info})
         return Result(
             metric, camera, image, anchors, perceived.sample, clock.seconds,
-            perceived.anchors_by_source, perceived.doubts,
+            perceived.anchors_by_source, perceived.doubts, perceived.relative, self.config.solver.chosen,
+            self.engine.label,
         )  # fmt: skip
 
     def _pose(self, sample: Sample) -> FloatArray | None:

@@ -16,7 +16,7 @@ _PROFILE_VARIABLES, _FASTDDS_3 = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEF
 # Folders of model files, separated by colons; unset: any.
 FOLDERS_VARIABLE = "METRIC_DEPTH_FOLDERS"
 _MODELS = "config/models"
-_ROS = ("rclpy", "sensor_msgs", "geometry_msgs", "diagnostic_msgs", "std_msgs", "rosgraph_msgs")
+_ROS = ("rclpy", "sensor_msgs", "geometry_msgs", "diagnostic_msgs", "std_msgs", "std_srvs", "rosgraph_msgs")
 
 
 def use_fastdds_profile() -> None:

@@ -96,8 +96,8 @@ class StampGuard(Generic[_Item]):
         return given_up
 
 
-def cloud_is_due(last_ns: int | None, stamp_ns: int, rate_hz: float) -> bool:
-    """Whether another depth cloud is due at a stamp; never at ``rate_hz`` 0, always after a jump in time."""
+def is_due(last_ns: int | None, stamp_ns: int, rate_hz: float) -> bool:
+    """Whether another message is due at a stamp; never at ``rate_hz`` 0, always after a jump in time."""
     if not rate_hz:
         return False
     return last_ns is None or abs(stamp_ns - last_ns) >= 0.95e9 / rate_hz
@@ -180,6 +180,10 @@ class CloudRing:
         if not self.select(stamp_ns):
             return True
         return len(stamps) > 1 and bool(stamps[-1] + 0.9 * np.median(np.diff(stamps)) <= latest_ns)
+
+    def clear(self) -> None:
+        """Drops all clouds."""
+        self._clouds.clear()
 
     def forget_after(self, stamp_ns: int) -> None:
         """Drops the clouds newer than an image can use, after time has jumped back."""
@@ -265,6 +269,12 @@ class Source:
                 return placed[-1:]
             self._moving.add(newest.frame_id)
         return placed
+
+    def forget(self) -> None:
+        """Drops all clouds, and what is known of how their frames move."""
+        self.ring.clear()
+        self._first_places.clear()
+        self._moving.clear()
 
     @staticmethod
     def not_merged(frame_id: str) -> str:

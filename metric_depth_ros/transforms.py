@@ -18,6 +18,9 @@ _MOST_KEPT = 20_000
 # Names like a missing one are looked for among so many frames at most.
 _LOOKED_AT = 1000
 
+# Parent, child, T_parent_child (4, 4), and the time it holds at, ns.
+StampedTransform = tuple[str, str, FloatArray, int]
+
 
 class TransformTree:
     """Static and moving transforms between named frames, interpolated in time.
@@ -62,6 +65,13 @@ class TransformTree:
         """Newest time at which a frame is known; None if it is fixed, or not known."""
         edge = self._edges.get(frame_name(child))
         return None if edge is None or edge.static else edge.newest_ns
+
+    def newest(self) -> list[StampedTransform]:
+        """Newest transform of every frame that has a parent; those that do not move have stamp 0."""
+        return [
+            (edge.parent, child, edge.poses[-1], 0 if edge.static else edge.newest_ns)
+            for child, edge in self._edges.items()
+        ]
 
     def is_static(self, child: str) -> bool:
         """Whether a frame is fixed to its parent."""
@@ -176,7 +186,7 @@ class _Edge:
         self.parent = parent
         self.static = static
         self._stamps: list[int] = []
-        self._poses: list[FloatArray] = []
+        self.poses: list[FloatArray] = []
 
     @property
     def newest_ns(self) -> int:
@@ -184,14 +194,14 @@ class _Edge:
 
     def insert(self, stamp_ns: int, T: FloatArray, keep_ns: int | None) -> None:
         if self.static:
-            self._stamps, self._poses = [stamp_ns], [T]
+            self._stamps, self.poses = [stamp_ns], [T]
             return
         at = bisect.bisect_left(self._stamps, stamp_ns)
         if at < len(self._stamps) and self._stamps[at] == stamp_ns:
-            self._poses[at] = T
+            self.poses[at] = T
             return
         self._stamps.insert(at, stamp_ns)
-        self._poses.insert(at, T)
+        self.poses.insert(at, T)
         if keep_ns is not None and self._stamps[0] < self._stamps[-1] - 2 * keep_ns:
             self._drop(bisect.bisect_left(self._stamps, self._stamps[-1] - keep_ns))
         elif keep_ns is not None and len(self._stamps) > _MOST_KEPT:
@@ -199,14 +209,14 @@ class _Edge:
 
     def _drop(self, count: int) -> None:
         """Removes the oldest."""
-        del self._stamps[:count], self._poses[:count]
+        del self._stamps[:count], self.poses[:count]
 
     def covers(self, stamp_ns: int) -> bool:
         return self.static or self._stamps[0] <= stamp_ns <= self._stamps[-1]
 
     def at(self, stamp_ns: int, child: str) -> FloatArray:
         if self.static:
-            return self._poses[0]
+            return self.poses[0]
         first, last = self._stamps[0], self._stamps[-1]
         if not self.covers(stamp_ns):
             late = (stamp_ns - last) / 1e9 if stamp_ns > last else (stamp_ns - first) / 1e9
@@ -217,9 +227,9 @@ class _Edge:
             )
         at = bisect.bisect_left(self._stamps, stamp_ns)
         if self._stamps[at] == stamp_ns:
-            return self._poses[at]
+            return self.poses[at]
         fraction = (stamp_ns - self._stamps[at - 1]) / (self._stamps[at] - self._stamps[at - 1])
-        return interpolate(self._poses[at - 1], self._poses[at], fraction)
+        return interpolate(self.poses[at - 1], self.poses[at], fraction)
 
 
 def interpolate(T0: FloatArray, T1: FloatArray, fraction: float) -> FloatArray:

@@ -11,9 +11,9 @@ from metric_depth_ros.sync import (
     Source,
     StampGuard,
     all_points,
-    cloud_is_due,
     gather_points,
     gather_sources,
+    is_due,
     jumps_back,
     points_up,
 )
@@ -169,10 +169,10 @@ def test_time_jumps_back_by_more_than_a_second():
 
 def test_clouds_of_depth_come_at_their_rate():
     """At 5 Hz, every 200 ms; a camera's stamps may be early by a twentieth of that."""
-    assert cloud_is_due(None, 0, 5.0) and not cloud_is_due(None, 0, 0.0)
-    due = [cloud_is_due(1_000 * MS, (1_000 + later) * MS, 5.0) for later in (0, 189, 190, 400)]
+    assert is_due(None, 0, 5.0) and not is_due(None, 0, 0.0)
+    due = [is_due(1_000 * MS, (1_000 + later) * MS, 5.0) for later in (0, 189, 190, 400)]
     assert due == [False, False, True, True]
-    assert cloud_is_due(10_000 * MS, 1_000 * MS, 5.0)  # time has jumped back
+    assert is_due(10_000 * MS, 1_000 * MS, 5.0)  # time has jumped back
 
 
 def test_points_are_moved_into_the_image_frame():

@@ -299,6 +299,27 @@ class CloudConfig:
 
 
 @dataclass(frozen=True)
+class PreviewConfig:
+    """Compressed picture of the depth, for phones and wireless links."""
+
+    rate_hz: float = option(5.0, "at most this many previews a second; 0 publishes none", low=0, high=1000)
+    min_depth_m: float = option(0.3, "depth shown in the nearest colour, red", unit="m", low=0.001, high=1000)
+    max_depth_m: float = option(30.0, "depth shown in the farthest, blue", unit="m", low=0.01, high=100000)
+    width: int = option(640, "wider depth is reduced to this width", unit="px", low=16, high=16384)
+    quality: int = option(80, "quality of the JPEG", low=1, high=100)
+
+
+@dataclass(frozen=True)
+class SaveConfig:
+    folder: str = option(
+        "",
+        "folder in which the service save_sample writes, and nowhere else; empty: metric_depth in ROS_HOME, "
+        "~/.ros by default",
+        live=False,
+    )
+
+
+@dataclass(frozen=True)
 class DiagnosticsConfig:
     period_s: float = option(
         1.0, "time between two diagnostics messages", unit="s", low=0.1, high=60, live=False
@@ -328,6 +349,8 @@ class Config:
     regions: RegionsConfig = section(RegionsConfig)
     output: OutputConfig = section(OutputConfig)
     cloud: CloudConfig = section(CloudConfig)
+    preview: PreviewConfig = section(PreviewConfig)
+    save: SaveConfig = section(SaveConfig)
     diagnostics: DiagnosticsConfig = section(DiagnosticsConfig)
     lifecycle: LifecycleConfig = section(LifecycleConfig)
 
@@ -475,7 +498,7 @@ def _build(group: Any, flat: Mapping[str, Any], prefix: str) -> Any:
 
 
 def _check_together(config: Config) -> None:
-    for name in ("anchors", "solver", "cloud"):
+    for name in ("anchors", "solver", "cloud", "preview"):
         part = getattr(config, name)
         if part.min_depth_m >= part.max_depth_m:
             raise ConfigError(

@@ -92,6 +92,23 @@ class AnchorInput:
             for each in self._inputs:
                 each.forget_after(stamp_ns)
 
+    def forget(self) -> None:
+        """Drops all clouds, and what is known of their frames."""
+        with self._changed:
+            self._images.clear()
+            for each in self._inputs:
+                each.forget()
+
+    @property
+    def topics(self) -> list[str]:
+        """Topics of the sources."""
+        return [each.topic for each in self._inputs]
+
+    @property
+    def oldest_s(self) -> float:
+        """How old a cloud may be that an image uses."""
+        return max(each.source.ring.config.max_cloud_age_s for each in self._inputs)
+
     def stop(self) -> None:
         """Ends all waits."""
         with self._changed:

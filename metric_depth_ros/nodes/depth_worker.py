@@ -78,7 +78,7 @@ class DepthWorker:
         self.told: dict[str, str] = {}
         self._engines, self._outputs, self._health, self._logger = engines, outputs, health, logger
         self._refused: tuple[Config, str] | None = None  # settings that cannot be used, and why
-        self._ending = threading.Event()
+        self._ending, self._forgetting = threading.Event(), threading.Event()
         self._perceiver = NewestWorker(self._perceive, name="perceive", prepare=self._load)
         self._solver = NewestWorker(self._solve, name="solve")
 
@@ -99,6 +99,11 @@ class DepthWorker:
     def clear(self) -> None:
         """Drops the image that waits."""
         self._perceiver.clear()
+
+    def forget(self) -> None:
+        """Drops the image that waits; the next one is worked on as if there had been none before it."""
+        self._perceiver.clear()
+        self._forgetting.set()
 
     def rest(self, timeout_s: float) -> None:
         """Drops the image that waits, lets one in work end, and forgets earlier images."""
@@ -150,6 +155,9 @@ class DepthWorker:
         timings.add({"waiting": time.monotonic() - task.received_s})
         with self._health.reporting_failures():
             pipeline = self._pipeline_as_configured()
+            if self._forgetting.is_set():
+                self._forgetting.clear()
+                pipeline.reset()
             with self._outputs.saying_nothing(task.image):
                 with timings.measuring("read"):
                     sample = task.read(pipeline)

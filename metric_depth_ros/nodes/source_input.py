@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo
 
 from metric_depth_ros import messages
@@ -26,11 +26,6 @@ from metric_depth_ros.sync import Source
 from metric_depth_ros.types import Cloud
 
 _REMEMBERED = 100  # clouds whose times are compared with those of the images
-# Calibrations come with every image, or once for all that subscribe later.
-_CALIBRATION_QOS = (
-    QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT),
-    QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL),
-)
 
 
 class SourceInput:
@@ -113,6 +108,11 @@ class SourceInput:
             "dropped. Check the clock of its driver.",
         )
 
+    def forget(self) -> None:
+        """Drops all clouds, and what is known of their frames."""
+        self.heard.clear()
+        self.source.forget()
+
     def describe(self) -> str:
         """The source in words: its type and topic, and why it cannot be used."""
         publishers = self._node.count_publishers(self.topic)
@@ -141,9 +141,13 @@ class SourceInput:
         self.topic = measured.topic_name
         self._subscriptions = [measured]
         if kind in messages.NEED_CAMERA:
+            # Calibrations come with every image, or once for all that subscribe later.
             self._subscriptions += [
-                self._node.create_subscription(CameraInfo, info_topic, self._on_camera_info, qos)
-                for qos in _CALIBRATION_QOS
+                self._node.create_subscription(CameraInfo, info_topic, self._on_camera_info, **quality)
+                for quality in (
+                    overridable(ReliabilityPolicy.BEST_EFFORT, depth=1),
+                    overridable(ReliabilityPolicy.RELIABLE, depth=1, second_latched=True),
+                )
             ]
 
     def _fix(self, key: str) -> str:

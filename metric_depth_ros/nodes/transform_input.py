@@ -13,7 +13,7 @@ from metric_depth_ros.errors import InputError, TransformError
 from metric_depth_ros.health.status import WARN, Health
 from metric_depth_ros.health.transform_guard import TransformGuard
 from metric_depth_ros.nodes.ros import tf2_ros
-from metric_depth_ros.transforms import TransformTree
+from metric_depth_ros.transforms import StampedTransform, TransformTree
 from metric_depth_ros.types import FloatArray
 
 _KEPT_S = 10.0
@@ -52,6 +52,16 @@ class TransformInput:
         """After a jump back in time, removes moving transforms of frames that have not jumped, too."""
         with self._changed:
             self._tree.clear(newer_than_ns=stamp_ns + _AHEAD_NS)
+
+    def forget(self) -> None:
+        """Removes all moving transforms."""
+        with self._changed:
+            self._tree.clear()
+
+    def newest(self) -> list[StampedTransform]:
+        """Newest transform of every frame that has a parent; those that do not move have stamp 0."""
+        with self._changed:
+            return self._tree.newest()
 
     def lookup(self, target: str, source: str, stamp_ns: int) -> FloatArray:
         """T_target_source (4, 4). Raises TransformError after ``timeout_s``."""
