@@ -32,6 +32,7 @@ pytestmark = pytest.mark.timeout(120)
 ROOT = Path(__file__).parents[2]
 KEYS = {
     "scale_from", "solver", "runtime", "scale", "anchors", "anchors_used", "anchors_rejected", "cloud_age_s",
+    "scale_age_s",
     "residual_median", "residual_rms", "sigma_relative", "known", "left_out",
 }  # fmt: skip
 SOLVED = {name: {"solver.name": name} for name in SOLVERS} | {
