@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import bisect
 import difflib
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from itertools import chain
 
 import numpy as np
@@ -20,6 +22,8 @@ _LOOKED_AT = 1000
 
 # Parent, child, T_parent_child (4, 4), and the time it holds at, ns.
 StampedTransform = tuple[str, str, FloatArray, int]
+# Frames that do not move, in which odometry or a map places the robot, in the order of preference.
+FIXED_FRAMES = ("odom", "map", "world")
 
 
 class TransformTree:
@@ -88,8 +92,8 @@ class TransformTree:
         paths = self._up_to_common(frame_name(target), frame_name(source))
         return paths is not None and all(self._edges[frame].covers(stamp_ns) for frame in chain(*paths))
 
-    def lookup(self, target: str, source: str, stamp_ns: int) -> FloatArray:
-        """T_target_source (4, 4) at ``stamp_ns``.
+    def lookup(self, target: str, source: str, stamp_ns: int, *, wait: bool = True) -> FloatArray:
+        """T_target_source (4, 4) at ``stamp_ns``; there is nothing to wait for.
 
         Raises:
             TransformError: a frame is unknown, the two are not connected, or an edge between them
@@ -107,6 +111,10 @@ class TransformTree:
     def parents(self) -> dict[str, str]:
         """Parent of every frame that has one."""
         return dict(self._parents)
+
+    def fixed_frame(self, frame: str) -> str:
+        """Frame that does not move while this one does; empty if none is known."""
+        return fixed_frame(frame, self.parents(), self.latest_common_ns)
 
     def latest_common_ns(self, target: str, source: str) -> int | None:
         """Newest time at which all moving edges between two frames are known; None if no edge moves.
@@ -177,6 +185,32 @@ def chain_of(frame: str, parents: Mapping[str, str]) -> list[str]:
     while (parent := parents.get(last)) is not None and parent not in chain:
         chain[parent], last = None, parent
     return [*chain]
+
+
+def fixed_frame(
+    frame: str, parents: Mapping[str, str], latest_common_ns: Callable[[str, str], int | None]
+) -> str:
+    """Frame above this one that does not move, as of REP 105, while this one moves in it; empty: none.
+
+    It is ``odom``, which never jumps, else ``map``, else ``world``, all also with the name of a robot before
+    it; else the root of the tree, which may only be the robot's body.
+
+    Args:
+        parents: parent of every frame that has one.
+        latest_common_ns: as ``types.TransformSource`` has it.
+    """
+    above = chain_of(frame, parents)[1:]
+    named = (each for name in FIXED_FRAMES for each in above if is_named_fixed(each, (name,)))
+    for fixed in (*named, *above[-1:]):
+        with suppress(TransformError):
+            if latest_common_ns(frame_name(frame), fixed) is not None:
+                return fixed
+    return ""
+
+
+def is_named_fixed(frame: str, names: Collection[str] = FIXED_FRAMES) -> bool:
+    """Whether a frame has one of these names, by default of any frame that does not move."""
+    return re.split(r"[/_]", frame.lower())[-1] in names
 
 
 class _Edge:

@@ -15,7 +15,7 @@ from typing import Any
 
 from metric_depth_ros.config.option import option, section
 from metric_depth_ros.config.solver_settings import SolverConfig
-from metric_depth_ros.config.sources import SourceConfig, check_sources
+from metric_depth_ros.config.sources import SYNC_MODES, SourceConfig, check_sources
 from metric_depth_ros.errors import ConfigError
 
 
@@ -127,6 +127,12 @@ class InputConfig:
 class SyncConfig:
     """Selection of the clouds that belong to an image."""
 
+    mode: str = option(
+        "approximate",
+        "approximate: the nearest in time; exact: of the image's stamp alone; latest: the newest that has "
+        "come, without waiting",
+        choices=SYNC_MODES,
+    )
     max_cloud_age_s: float = option(
         0.3, "a cloud older than the image by more than this is not used", unit="s", low=0, high=3600
     )
@@ -137,14 +143,32 @@ class SyncConfig:
         0.05, "an image waits at most this long for a cloud that is expected", unit="s", low=0, high=5
     )
     accumulate: int = option(
-        1, "how many of the newest clouds are merged (for VIO, radar, range finders)", low=1, high=100
+        1, "how many of these clouds are merged (for VIO, radar, range finders)", low=1, high=100
     )
     buffer_mb: int = option(
         256, "memory for the clouds that wait for images, of all sources", unit="MB", low=1, high=65536
     )
     fixed_frame: str = option(
-        "", "frame that does not move (odom, map): clouds are moved through it to the image's time"
+        "auto",
+        "frame that does not move (odom, map): clouds are moved through it to the image's time; auto: that "
+        "of tf, if it has one, as far as it is known without waiting; none: clouds are not moved",
     )
+    deskew: str = option(
+        "auto",
+        "auto: points with times of their own (spinning LiDARs, scans) are each moved from their time, "
+        "through the fixed frame; none: all from their cloud's",
+        choices=("auto", "none"),
+    )
+
+    @property
+    def moves(self) -> bool:
+        """Whether clouds are moved in time where a fixed frame is known."""
+        return self.fixed_frame not in ("", "none")
+
+    @property
+    def names_frame(self) -> bool:
+        """Whether the fixed frame is a given one."""
+        return self.moves and self.fixed_frame != "auto"
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,13 @@ from metric_depth_ros import messages
 from metric_depth_ros.config import Config
 from metric_depth_ros.health import findings
 from metric_depth_ros.health.status import WARN, Health
+from metric_depth_ros.motion import Places
 from metric_depth_ros.nodes.anchor_input import AnchorInput
 from metric_depth_ros.nodes.image_input import ImageInput, Pair, read_any_image
 from metric_depth_ros.nodes.parameter_topic import description_topic, focus_topic
 from metric_depth_ros.nodes.transform_input import TransformInput
 from metric_depth_ros.pipeline import MetricDepthPipeline
-from metric_depth_ros.sync import T_fixed_camera, all_points, gather_sources, points_up
+from metric_depth_ros.sync import all_points, gather_sources, points_up
 from metric_depth_ros.types import Sample
 
 
@@ -48,6 +49,7 @@ class Inputs:
         self.listeners: list[Callable[[Pair], None]] = []
         self._log = node.get_logger()
         self._stretch = messages.Stretch()
+        self._motion = ""  # how clouds of the last image were moved
         self._parts: list[Any] = []
         try:
             self.transforms = self._add(TransformInput(node, health, config.extrinsics.tf_timeout_s))
@@ -88,8 +90,9 @@ class Inputs:
         return self.images.watch.fault()
 
     def values(self) -> dict[str, str]:
-        """Diagnostic values: where focus and description came from, and each source in words."""
+        """Diagnostic values: where focus and description came from, the fixed frame, and each source."""
         told = {"focus from": self._focus.source, "description from": self._description.source}
+        told["fixed frame"] = self._motion
         return told | self.anchors.values()
 
     def sample(self, pair: Pair, pipeline: MetricDepthPipeline) -> Sample:
@@ -112,7 +115,11 @@ class Inputs:
         self._health.doubt(findings.rectified_twice(config.input.rectification, self.images.topic, camera))
         came_s, optional = pair.received_s, pipeline.needs_no_points
         chosen = self.anchors.clouds_for(stamp_ns, came_s, optional=optional)
-        sources = gather_sources(chosen, frame_id, stamp_ns, self.transforms, config, self.anchors.refuse)
+        places = Places(frame_id, stamp_ns, self.transforms, config)
+        sources = gather_sources(chosen, places, self.anchors.refuse)
+        self._motion = places.words
+        if not places.in_full:
+            self._health.count("images with motion left out")
         return Sample(
             image,
             camera,
@@ -122,8 +129,8 @@ class Inputs:
             tuple(sorted(cloud.stamp_ns for _, clouds in chosen for cloud in clouds)),
             rectification=None if rectified else messages.read_rectification(pair.camera_info, **told),
             regions=None if pair.regions is None else messages.read_labels(pair.regions),
-            T_fixed_camera=T_fixed_camera(frame_id, stamp_ns, self.transforms, config),
-            points_up=points_up(chosen, frame_id, stamp_ns, self.transforms, config),
+            T_fixed_camera=places.T_fixed_camera,
+            points_up=points_up(chosen, places),
             sources=sources,
         )
 
