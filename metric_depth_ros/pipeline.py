@@ -269,8 +269,9 @@ class MetricDepthPipeline:
     def _scale_told(self, info: Mapping[str, Any], perceived: Perceived) -> dict[str, Any]:
         """What the scale of a result is from, and how long before the image its newest cloud was measured."""
         sample = perceived.sample
-        if len(perceived.anchors) and sample.cloud_stamps_ns:
-            self._measured_ns = max(sample.cloud_stamps_ns)
+        used = [each.newest_ns for each in sample.sources if each.newest_ns is not None]
+        if len(perceived.anchors) and (stamps := used or sample.cloud_stamps_ns):
+            self._measured_ns = max(stamps)
         told: dict[str, Any] = {"scale_from": _scale_from(info)}
         if self._measured_ns is not None and (len(perceived.anchors) or info.get("carried")):
             told["scale_age_s"] = (sample.stamp_ns - self._measured_ns) / 1e9

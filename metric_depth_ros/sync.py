@@ -19,6 +19,8 @@ from metric_depth_ros.motion import Placed, Places
 from metric_depth_ros.types import Cloud, FloatArray, SourcePoints, same_frame
 
 _CAPACITY = 32
+# Frames of a source's messages that are remembered.
+_MOST_FRAMES = 100
 # Points that tell the size of a cloud's coordinates.
 _LOOKED_AT = 100
 # Smaller steps back are messages out of order, which the choice by stamps handles.
@@ -96,7 +98,7 @@ def is_due(last_ns: int | None, stamp_ns: int, rate_hz: float) -> bool:
 
 
 class CloudRing:
-    """Buffer of the last received clouds, in bounded memory. Not thread safe.
+    """Buffer of the last received clouds, in bounded memory. Other threads may only ``select``.
 
     Attributes:
         config: may be replaced at any time.
@@ -110,7 +112,7 @@ class CloudRing:
     def __init__(self, config: SyncConfig) -> None:
         self.config, self.share = config, 1.0
         self.too_small = False
-        self._clouds: list[Cloud] = []  # in order of arrival
+        self._clouds: list[Cloud] = []  # in order of arrival; replaced, never changed
 
     def __len__(self) -> int:
         return len(self._clouds)
@@ -127,12 +129,12 @@ class CloudRing:
 
     def add(self, cloud: Cloud) -> None:
         """Adds a cloud; drops those received first when there are too many, or too many bytes."""
-        self._clouds.append(cloud)
-        self.too_small = False
-        del self._clouds[: -(_CAPACITY + self.config.accumulate)]
-        while len(self) > 1 and self.nbytes > 1e6 * self.config.buffer_mb * self.share:
-            del self._clouds[0]
-            self.too_small = len(self) < self.config.accumulate
+        clouds = [*self._clouds, cloud][-(_CAPACITY + self.config.accumulate) :]
+        most, self.too_small = 1e6 * self.config.buffer_mb * self.share, False
+        while len(clouds) > 1 and sum(each.nbytes for each in clouds) > most:
+            del clouds[0]
+            self.too_small = len(clouds) < self.config.accumulate
+        self._clouds = clouds
 
     def drop_useless(self, image_ns: int) -> float:
         """Drops clouds that no image can use from one with this stamp on.
@@ -153,10 +155,10 @@ class CloudRing:
     def _keep(self, good: Callable[[Cloud], bool]) -> None:
         self._clouds = [cloud for cloud in self._clouds if good(cloud)]
 
-    def select(self, stamp_ns: int) -> list[Cloud]:
-        """Clouds of an image, oldest first; empty if none is close enough in time."""
-        first = stamp_ns - _ns(self.config.max_cloud_age_s)
-        near = [cloud for cloud in self._clouds if first <= cloud.stamp_ns <= self._latest_ns(stamp_ns)]
+    def select(self, stamp_ns: int, until_ns: int = 2**63) -> list[Cloud]:
+        """Clouds of an image, oldest first, none later than a time; empty if none is close enough in time."""
+        first, last = stamp_ns - _ns(self.config.max_cloud_age_s), min(self._latest_ns(stamp_ns), until_ns)
+        near = [cloud for cloud in self._clouds if first <= cloud.stamp_ns <= last]
         near.sort(key=_stamp)
         if self.config.mode != "latest":
             near.sort(key=lambda cloud: -abs(cloud.stamp_ns - stamp_ns))
@@ -272,6 +274,9 @@ class Source:
         if not self.assumes_fixed_frame or self._config.extrinsics.source != "tf":
             return False
         frame_id = newest.cloud.frame_id
+        if len(self._first_places) > _MOST_FRAMES:
+            self._first_places.clear()
+            self._moving.clear()
         began = self._first_places.setdefault(frame_id, newest.T)
         if np.abs(newest.T - began).max() >= _MOVED:
             self._moving.add(frame_id)
@@ -333,7 +338,7 @@ def gather_sources(
     failed: dict[str, TransformError] = {}
     for source, clouds in chosen:
         try:
-            placed = _placed(clouds, places)
+            placed = _placed_of(source, clouds, places)
             merged = source.in_place(placed, places.stamp_ns, moved=places.merges)
         except TransformError as error:
             failed[source.name] = error
@@ -354,6 +359,17 @@ def all_points(sources: Sequence[SourcePoints]) -> FloatArray:
     if len(sources) == 1:
         return sources[0].points
     return np.concatenate([np.empty((0, 3), np.float32), *(source.points for source in sources)])
+
+
+def _placed_of(source: Source, clouds: Sequence[Cloud], places: Places) -> list[Placed]:
+    """As ``_placed``, or if the sensor's place at the newest's time is not known yet, clouds before that."""
+    try:
+        return _placed(clouds, places)
+    except TransformError:
+        earlier = source.ring.select(places.stamp_ns, places.known_until_ns(clouds[-1].frame_id))
+        if not earlier or earlier[-1] is clouds[-1]:
+            raise
+        return _placed(earlier, places)
 
 
 def _placed(clouds: Sequence[Cloud], places: Places) -> list[Placed]:

@@ -395,6 +395,26 @@ def test_only_some_sensors_tell_what_is_up(kind, model, known):
     assert points_up([(source, [cloud(0, "/camera")])], places) is None
 
 
+@pytest.mark.parametrize(("accumulate", "used"), [(1, [100]), (3, [80, 90, 100])])
+def test_where_the_newest_cloud_s_place_is_not_known_yet_earlier_ones_serve(accumulate, used):
+    """A LiDAR at 100 Hz, transforms at 10 Hz: the next cloud comes before its transform."""
+    tree = TransformTree()
+    for stamp in (0, 100):
+        tree.add("odom", "base", np.eye(4), stamp * MS)
+    tree.add("base", "lidar", np.eye(4), 0, static=True)
+    settings = {"sync.fixed_frame": "odom", "sync.max_cloud_lead_s": 0.05, "sync.accumulate": accumulate}
+    config = from_flat(settings)
+    source = Source("anchors", "point_cloud2", config)
+    for stamp in range(50, 150, 10):
+        source.ring.add(cloud(stamp, "lidar", [(0, 0, stamp)]))
+    clouds = [*source.ring._clouds][-accumulate:]
+    (points,) = gather_sources([(source, clouds)], Places("base", 100 * MS, tree, config), print)
+    assert points.points[:, 2].tolist() == used and points.newest_ns == 100 * MS
+    del source.ring._clouds[:6]
+    with pytest.raises(TransformError, match="known from"):
+        gather_sources([(source, clouds)], Places("base", 100 * MS, tree, config), print)
+
+
 # --- memory
 
 
