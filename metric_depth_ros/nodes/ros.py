@@ -48,10 +48,7 @@ def _find(
 message_filters = _find("message_filters")
 cv_bridge = _find("cv_bridge", works=_converts_a_pixel)
 tf2_ros = _find("tf2_ros")
-_tf2_msgs = _find("tf2_msgs", real="tf2_msgs.msg")
-TFMessage = _tf2_msgs.TFMessage
-# Call after making a publisher or subscription of TFMessage; the real type needs no call.
-forget_middleware_error = getattr(_tf2_msgs, "forget_middleware_error", lambda: None)
+TFMessage = _find("tf2_msgs", real="tf2_msgs.msg").TFMessage
 
 
 def forget_after(synchronizer: message_filters.TimeSynchronizer, stamp_ns: int) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 import sys
 import threading
 import time as clock
 from importlib import import_module
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -531,6 +533,19 @@ def test_the_graph_sees_the_true_type_and_hash(node):
         node.destroy_publisher(made)
 
 
+def test_the_middleware_misses_nothing_of_the_type(node):
+    """Fast DDS 2 refuses a type without a description, Fast DDS 3 goes on and keeps an error."""
+    ends = (
+        node.create_publisher(tf2_msgs.TFMessage, "/tf", 10),
+        node.create_subscription(tf2_msgs.TFMessage, "/tf", print, 10, raw=True),
+    )
+    maps = Path("/proc/self/maps").read_text().splitlines()
+    library = next(line.split()[-1] for line in maps if "librcutils.so" in line)
+    assert not ctypes.CDLL(library).rcutils_error_is_set() & 1
+    node.destroy_publisher(ends[0])
+    node.destroy_subscription(ends[1])
+
+
 def test_a_listener_survives_bad_bytes_and_bad_transforms(node):
     module = import_module("metric_depth_ros.nodes.standins.tf2_ros")
     buffer = module.Buffer()
@@ -546,7 +561,7 @@ def test_a_listener_survives_bad_bytes_and_bad_transforms(node):
 def test_another_middleware_is_refused_with_the_way_out(monkeypatch):
     monkeypatch.setattr(rclpy, "get_rmw_implementation_identifier", lambda: "rmw_zenoh_cpp")
     with pytest.raises(TransformError, match=r"rmw_zenoh_cpp.*Install ros-<distro>-tf2-ros"):
-        tf2_msgs._string_handle()
+        tf2_msgs._capsule()
 
 
 def test_our_points_are_those_of_sensor_msgs_py():
