@@ -33,6 +33,18 @@ def _denormals() -> Iterator[None]:
         sys.modules["torch"].set_flush_denormal(False)
 
 
+@pytest.fixture
+def caplog(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
+    """The log, of loggers too that launch makes: once imported, as by its plugin of pytest, it makes all
+    that follow, and they keep their records to themselves."""
+    if "launch.logging" in sys.modules:
+        propagates = property(lambda self: True, lambda self, value: None)
+        monkeypatch.setattr(
+            sys.modules["launch.logging"].LaunchLogger, "propagate", propagates, raising=False
+        )
+    return caplog
+
+
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
     """Real frames; skips the test where there are none."""
