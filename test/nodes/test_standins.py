@@ -80,12 +80,21 @@ def test_what_cannot_be_imported_is_replaced_one_by_one():
         assert replaced == (name in ros.STAND_INS)
 
 
-def test_a_package_that_is_installed_but_broken_is_replaced(tmp_path):
-    """As cv_bridge with a NumPy it was not built for: it imports, and raises at its first use."""
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        ("raise AttributeError('_ARRAY_API not found')", "_ARRAY_API not found"),
+        ("if msg.is_bigendian: raise AttributeError('newbyteorder')", "(AttributeError: newbyteorder)"),
+    ],
+)
+def test_a_package_that_is_installed_but_broken_is_replaced(tmp_path, broken, says):
+    """As cv_bridge with a NumPy it was not made for: it imports, and raises when it is used."""
     (tmp_path / "cv_bridge.py").write_text(
+        "import numpy\n"
         "class CvBridge:\n"
-        "    def imgmsg_to_cv2(self, *_):\n"
-        "        raise AttributeError('_ARRAY_API not found')\n"
+        "    def imgmsg_to_cv2(self, msg, desired_encoding=''):\n"
+        f"        {broken}\n"
+        "        return numpy.array([[[3, 2, 1]]])\n"
     )
     program = "from metric_depth_ros.nodes import ros; print(ros.cv_bridge.__name__, ros.STAND_INS)"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)])}
@@ -93,7 +102,7 @@ def test_a_package_that_is_installed_but_broken_is_replaced(tmp_path):
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=50
     )
     assert "standins.cv_bridge" in done.stdout and "'cv_bridge'" in done.stdout
-    assert "_ARRAY_API not found" in done.stderr and "numpy<2" in done.stderr
+    assert says in done.stderr and "numpy<2" in done.stderr
 
 
 # --- message_filters
@@ -225,7 +234,7 @@ def image_message(pixels, encoding, *, padding=0, big=0):
 
 @pytest.mark.parametrize(
     ("encoding", "kind", "channels"),
-    [("8UC1", "u1", 1), ("8UC3", "u1", 3), ("8UC7", "u1", 7), ("16UC1", "u2", 1), ("16SC2", "i2", 2),
+    [("8UC1", "u1", 1), ("8UC3", "u1", 3), ("16UC1", "u2", 1), ("16SC2", "i2", 2),
      ("32FC1", "f4", 1), ("64FC3", "f8", 3), ("rgb16", "u2", 3), ("mono8", "u1", 1), ("bgra8", "u1", 4)],
 )  # fmt: skip
 def test_passthrough_and_back(cv_bridge, encoding, kind, channels):
@@ -238,6 +247,16 @@ def test_passthrough_and_back(cv_bridge, encoding, kind, channels):
     assert bytes(message.data) == pixels.tobytes()
     read = bridge.imgmsg_to_cv2(message)
     assert read.dtype == pixels.dtype and np.array_equal(read, pixels)
+
+
+def test_more_than_four_channels(cv_bridge):
+    """Both read them; the real one does not write them."""
+    pixels = np.arange(42, dtype=np.uint8).reshape(2, 3, 7)
+    assert np.array_equal(cv_bridge.CvBridge().imgmsg_to_cv2(image_message(pixels, "8UC7")), pixels)
+    written = (
+        import_module("metric_depth_ros.nodes.standins.cv_bridge").CvBridge().cv2_to_imgmsg(pixels, "8UC7")
+    )
+    assert (written.encoding, written.step, bytes(written.data)) == ("8UC7", 21, pixels.tobytes())
 
 
 def test_bare_types_are_named(cv_bridge):
