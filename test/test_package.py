@@ -2,6 +2,8 @@
 
 import ast
 import re
+import runpy
+import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -48,6 +50,36 @@ def test_package_xml_and_setup_agree():
     assert package.findtext("version") == metric_depth_ros.__version__
     assert package.findtext("export/build_type") == "ament_python"
     assert f'version="{metric_depth_ros.__version__}"' in (ROOT / "setup.py").read_text()
+
+
+@pytest.fixture
+def extras(monkeypatch):
+    """The extras of setup.py: name -> what pip is asked for."""
+    given = {}
+    monkeypatch.setattr("setuptools.setup", lambda **kwargs: given.update(kwargs))
+    monkeypatch.chdir(ROOT)
+    runpy.run_path("setup.py")
+    return given["extras_require"]
+
+
+def test_both_distributions_from_pypi_bring_the_same_packages(extras):
+    kilted, jazzy = (dict(each.split("~=") for each in extras[name]) for name in ("ros", "ros-jazzy"))
+    assert kilted.keys() == jazzy.keys()
+    assert (kilted["ros-rclpy[fastrtps]"][0], jazzy["ros-rclpy[fastrtps]"][0]) == ("9", "7")
+    assert not set(kilted.items()) & set(jazzy.items())
+
+
+def test_without_python_312_the_tests_on_jazzy_say_what_is_needed(tmp_path):
+    make = ["make", "test-jazzy", f"VENV_JAZZY={tmp_path}/venv", f"PYTHON_JAZZY={tmp_path}/missing"]
+    done = subprocess.run(make, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert f"{tmp_path}/missing does not run; needed Python 3.12 for ROS 2 Jazzy" in done.stderr
+    assert "PYTHON_JAZZY=" in done.stderr
+
+
+def test_ci_tests_on_jazzy_what_exists():
+    [named] = re.findall(r'TESTS="(.+)"', (ROOT / ".ci" / "run").read_text())
+    assert all((ROOT / path).exists() for path in named.split())
 
 
 def test_package_xml_names_every_ros_package_that_is_imported():
