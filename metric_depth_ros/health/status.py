@@ -89,6 +89,11 @@ class Health:
             message = f"internal error: {traceback.format_exc(limit=-1)}"
             self.report("bug", ERROR, message, details=traceback.format_exc())
 
+    def doubt(self, *doubts: str | None) -> None:
+        """Reports what may be wrong with an input though it gives depth."""
+        for doubt in filter(None, doubts):
+            self.report("doubt", WARN, doubt)
+
     def waits_for(self, what: str) -> None:
         """Sets what the first depth waits for; this is no fault. Empty: it waits for nothing."""
         with self._lock:

@@ -26,7 +26,11 @@ class Outputs:
 
     def __init__(self, node: Node) -> None:
         def advertise(kind: type, topic: str) -> Any:
-            return node.create_publisher(kind, topic, **overridable(ReliabilityPolicy.RELIABLE))
+            publisher = node.create_publisher(kind, topic, **overridable(ReliabilityPolicy.RELIABLE))
+            self._publishers.append(publisher)
+            return publisher
+
+        self._node, self._publishers = node, list[Any]()
 
         self._depth = advertise(Image, "depth/image_rect")
         self._camera_info = advertise(CameraInfo, "depth/camera_info")
@@ -34,6 +38,11 @@ class Outputs:
         self._cloud = advertise(PointCloud2, "depth/points")
         self._info = advertise(DiagnosticArray, "depth/info")
         self._last_cloud_ns: int | None = None
+
+    def destroy(self) -> None:
+        """Ends the publishers."""
+        while self._publishers:
+            self._node.destroy_publisher(self._publishers.pop())
 
     def publish(self, result: Result, config: Config) -> None:
         """Publishes one result, with the image's stamp and frame."""

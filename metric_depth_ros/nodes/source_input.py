@@ -105,14 +105,18 @@ class SourceInput:
         words = f"{self.source.kind} on {self.topic} ({publishers} publishers)"
         return f"{words}. Last refused: {self.refused}" if self.refused else words
 
+    def destroy(self) -> None:
+        """Ends the subscriptions."""
+        while self._subscriptions:
+            self._node.destroy_subscription(self._subscriptions.pop())
+
     def _subscribe(self, kind: str, config: Config) -> None:
         topic, info_topic = self._settings.topic, self._settings.camera_info
         refuse_own(self._node, f"source {self.name}", topic, self._fix("topic"))
         if kind in messages.NEED_CAMERA:
             info_topic = info_topic or messages.camera_info_beside(self._node.resolve_topic_name(topic))
             refuse_own(self._node, f"source {self.name}", info_topic, self._fix("camera_info"))
-        while self._subscriptions:
-            self._node.destroy_subscription(self._subscriptions.pop())
+        self.destroy()
         self.source = Source(self.name, kind, config)
         measured = self._node.create_subscription(
             message_class(messages.SENSOR_TYPES[kind]),
