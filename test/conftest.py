@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import yaml
 
+from metric_depth_ros.share import on_this_machine
+
 # Every test run has a ROS graph of its own; processes that tests start inherit it.
-os.environ["ROS_DOMAIN_ID"] = str(random.SystemRandom().randint(1, 100))
-os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+os.environ.update(on_this_machine(), ROS_DOMAIN_ID=str(random.SystemRandom().randint(1, 100)))
 
 from metric_depth_ros.cli.live import Graph
 from metric_depth_ros.engines.manifest import Manifest, load_manifest

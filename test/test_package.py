@@ -12,6 +12,7 @@ import pytest
 
 import metric_depth_ros
 from metric_depth_ros import share
+from metric_depth_ros.cli.live import Graph
 from metric_depth_ros.health.doctor import Ends, why_silent
 from metric_depth_ros.health.facts import OURS
 from metric_depth_ros.share import fastdds_profile, share_path
@@ -50,6 +51,23 @@ def test_package_xml_and_setup_agree():
     assert package.findtext("version") == metric_depth_ros.__version__
     assert package.findtext("export/build_type") == "ament_python"
     assert f'version="{metric_depth_ros.__version__}"' in (ROOT / "setup.py").read_text()
+
+
+@pytest.mark.parametrize(
+    ("rclpy", "variable"),
+    [
+        ("3.3.16", {"ROS_LOCALHOST_ONLY": "1"}),  # Humble
+        ("4.1.8", {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}),  # Iron
+        ("9.1.2", {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}),
+    ],
+)
+def test_a_graph_is_kept_on_this_machine_as_that_ros_wants_it(monkeypatch, tmp_path, rclpy, variable):
+    monkeypatch.setattr(share, "version", lambda package: rclpy)
+    names = ("ROS_LOCALHOST_ONLY", "ROS_AUTOMATIC_DISCOVERY_RANGE")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    env = Graph(tmp_path / "logs").env
+    assert {name: env[name] for name in names if name in env} == variable
 
 
 @pytest.fixture

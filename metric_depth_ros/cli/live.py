@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from metric_depth_ros.errors import MetricDepthError
-from metric_depth_ros.share import fastdds_profile
+from metric_depth_ros.share import fastdds_profile, on_this_machine
 
 NODE = (sys.executable, "-m", "metric_depth_ros.nodes")
 VERB = (sys.executable, "-m", "metric_depth_ros.cli")
@@ -32,7 +32,7 @@ class Graph(AbstractContextManager["Graph"]):
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.env = {
             "ROS_DOMAIN_ID": str(random.SystemRandom().randint(1, 100)),
-            "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+            **on_this_machine(),
             **fastdds_profile(os.environ),
             **os.environ,
             "PYTHONUNBUFFERED": "1",
