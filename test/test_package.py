@@ -24,6 +24,8 @@ DISTRO_NAMES = {
     "scipy": "python3-scipy",
     "cv2": "python3-opencv",
     "tqdm": "python3-tqdm",
+    "onnxruntime": "python3-onnxruntime-pip",
+    "rosbags": "python3-rosbags-pip",
 }
 
 
@@ -100,14 +102,12 @@ def test_ci_tests_on_jazzy_what_exists():
     assert all((ROOT / path).exists() for path in named.split())
 
 
-def test_package_xml_names_every_ros_package_that_is_imported():
+def test_package_xml_names_every_package_that_is_imported():
     declared = {tag.text for tag in ET.parse(ROOT / "package.xml").getroot().findall("exec_depend")}
     renamed = {**DISTRO_NAMES, "tf2_ros": "tf2_ros_py"}
     optional = (
-        "onnxruntime",
         "openvino",
         "tensorrt",
-        "rosbags",
         "embreex",
         "torch",
         "onnx",
