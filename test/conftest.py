@@ -1,7 +1,6 @@
 """Fixtures: everything is made by code; real frames come from METRIC_DEPTH_DATA, or their tests skip."""
 
 import os
-import random
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,12 +9,12 @@ import numpy as np
 import pytest
 import yaml
 
+from metric_depth_ros.cli.live import Graph, own_domain
 from metric_depth_ros.share import on_this_machine
 
 # Every test run has a ROS graph of its own; processes that tests start inherit it.
-os.environ.update(on_this_machine(), ROS_DOMAIN_ID=str(random.SystemRandom().randint(1, 100)))
+os.environ.update(on_this_machine(), ROS_DOMAIN_ID=str(own_domain()))
 
-from metric_depth_ros.cli.live import Graph
 from metric_depth_ros.engines.manifest import Manifest, load_manifest
 from metric_depth_ros.types import Camera
 
