@@ -1,5 +1,7 @@
 """Fixtures: everything is made by code; real frames come from METRIC_DEPTH_DATA, or their tests skip."""
 
+import contextlib
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -10,13 +12,25 @@ import pytest
 import yaml
 
 from metric_depth_ros.cli.live import Graph, own_domain
+from metric_depth_ros.engines.manifest import Manifest, load_manifest
 from metric_depth_ros.share import on_this_machine
+from metric_depth_ros.types import Camera
+
+
+def let_propagate(kind: type[logging.Logger]) -> None:
+    """Loggers of a class pass records on to their parents, whatever they are told."""
+    kind.propagate = property(lambda self: True, lambda self, value: None)  # type: ignore[assignment]
+
+
+# Once launch is imported, as its plugin of pytest does, all new loggers are of its class and keep their
+# records to themselves: neither caplog nor a node under test would hear them.
+with contextlib.suppress(ImportError):
+    from launch.logging import LaunchLogger
+
+    let_propagate(LaunchLogger)
 
 # Every test run has a ROS graph of its own; processes that tests start inherit it.
 os.environ.update(on_this_machine(), ROS_DOMAIN_ID=str(own_domain()))
-
-from metric_depth_ros.engines.manifest import Manifest, load_manifest
-from metric_depth_ros.types import Camera
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -31,18 +45,6 @@ def _denormals() -> Iterator[None]:
     yield
     if "torch" in sys.modules:
         sys.modules["torch"].set_flush_denormal(False)
-
-
-@pytest.fixture
-def caplog(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
-    """The log, of loggers too that launch makes: once imported, as by its plugin of pytest, it makes all
-    that follow, and they keep their records to themselves."""
-    if "launch.logging" in sys.modules:
-        propagates = property(lambda self: True, lambda self, value: None)
-        monkeypatch.setattr(
-            sys.modules["launch.logging"].LaunchLogger, "propagate", propagates, raising=False
-        )
-    return caplog
 
 
 @pytest.fixture(scope="session")

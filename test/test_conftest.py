@@ -1,23 +1,24 @@
-"""The fixtures themselves, where a test could pass or fail for a reason of theirs."""
+"""What conftest does, where a test could pass or fail for a reason of its own."""
 
 import logging
-import sys
-from types import SimpleNamespace
+
+from conftest import let_propagate
 
 
-def test_the_log_of_launch_s_loggers_is_heard(monkeypatch, request):
-    """With the plugin of launch_testing every later logger is of launch's class."""
+def test_loggers_that_keep_their_records_are_heard(caplog):
+    """As those of launch, which with its plugin of pytest are all."""
 
     class LaunchLogger(logging.Logger):
         def __init__(self, name):
             super().__init__(name)
+            self.parent = logging.root
             self.propagate = False
 
-    monkeypatch.setitem(sys.modules, "launch.logging", SimpleNamespace(LaunchLogger=LaunchLogger))
-    before = LaunchLogger("made before")
-    caplog = request.getfixturevalue("caplog")
-    for logger in (before, LaunchLogger("made after")):
-        logger.parent = logging.root
-        logger.warning("from one %s", logger.name)
+    before = LaunchLogger("before")
+    before.warning("unheard")
+    let_propagate(LaunchLogger)
+    for logger in (before, LaunchLogger("after")):
+        logger.warning("from one made %s", logger.name)
+    assert "unheard" not in caplog.text
     assert "from one made before" in caplog.text
     assert "from one made after" in caplog.text
