@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -394,14 +394,18 @@ class _Clock:
         self.seconds[stage] = time.perf_counter() - start
 
 
-def build_pipeline(config: Config) -> MetricDepthPipeline:
+def build_pipeline(
+    config: Config, build: Callable[[EngineConfig], Engine] = build_engine
+) -> MetricDepthPipeline:
     """Builds the pipeline of a configuration and warms it up.
+
+    ``build`` gives the engine: one of its own, or one that is shared (``EnginePool.build``).
 
     Raises:
         ConfigError: settings that do not fit each other.
         ModelError: a network cannot be used.
     """
-    engine = build_engine(engine_for(config))
+    engine = build(engine_for(config))
     prior = build_prior(config.solver.chosen_prior, config.engine)
     if prior is not None:
         _check_prior(prior, engine, config)

@@ -74,6 +74,11 @@ def share_path(relative: str) -> Path:
     raise FileNotFoundError(f"{relative} is in none of {', '.join(map(str, roots))}")
 
 
+def folders_are_named() -> bool:
+    """Whether $METRIC_DEPTH_FOLDERS confines model files."""
+    return FOLDERS_VARIABLE in os.environ
+
+
 def refuse_outside(path: Path) -> None:
     """Raises ModelError for a file outside $METRIC_DEPTH_FOLDERS, if that is set, and the package's models.
 

@@ -303,6 +303,15 @@ class DiagnosticsConfig:
 
 
 @dataclass(frozen=True)
+class LifecycleConfig:
+    autostart: bool = option(
+        True,
+        "the node configures and activates itself; false: a manager of lifecycle nodes does it",
+        live=False,
+    )
+
+
+@dataclass(frozen=True)
 class Config:
     """All settings. Build with ``load``, ``from_flat`` or ``updated``; they validate."""
 
@@ -317,6 +326,7 @@ class Config:
     output: OutputConfig = section(OutputConfig)
     cloud: CloudConfig = section(CloudConfig)
     diagnostics: DiagnosticsConfig = section(DiagnosticsConfig)
+    lifecycle: LifecycleConfig = section(LifecycleConfig)
 
 
 @dataclass(frozen=True)
@@ -342,7 +352,9 @@ class Setting:
             return "a list of names"
         if isinstance(self.default, list):
             return f"a list of {len(self.default)} finite numbers"
-        kind = {str: "text", int: "a whole number", float: "a number"}[type(self.default)]
+        kind = {bool: "true or false", str: "text", int: "a whole number", float: "a number"}[
+            type(self.default)
+        ]
         if self.low is None and self.high is None:
             return kind
         ranged = f"{kind} from {self.low:g} to {self.high:g}" + (f" {self.unit}" if self.unit else "")
@@ -372,8 +384,8 @@ def _converted(default: Any, value: Any) -> Any:
     if isinstance(default, list):
         numbers = [_converted(0.0, v) for v in value] if isinstance(value, (list, tuple)) else []
         return numbers if len(numbers) == len(default) and None not in numbers else None
-    if isinstance(value, bool):
-        return None
+    if isinstance(default, bool) or isinstance(value, bool):
+        return value if isinstance(default, bool) and isinstance(value, bool) else None
     if isinstance(default, float) and isinstance(value, (int, float)) and math.isfinite(value):
         return float(value)
     return value if type(value) is type(default) and isinstance(value, (int, str)) else None
@@ -390,6 +402,10 @@ def _settings(group: Any, prefix: str) -> Iterator[Setting]:
 
 
 SETTINGS: dict[str, Setting] = {setting.name: setting for setting in _settings(Config(), "")}
+
+
+# Settings that name files.
+NAME_FILES = ("engine.manifest", "engine.second", "engine.model", "regions.manifest", "solver.prior")
 
 
 def settings_with(sources: Iterable[str]) -> dict[str, Setting]:

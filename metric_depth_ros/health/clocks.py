@@ -11,7 +11,7 @@ import numpy as np
 from metric_depth_ros.sync import Source
 
 # Stamps that differ by more than their way to us explains are those of another clock.
-_APART_S = 1.0
+APART_S = 1.0
 # Less may be a clock, or a sensor whose messages come late.
 _LATE_S = 0.1
 # A cloud that came once, as a latched map, may be this old.
@@ -94,8 +94,8 @@ def why_apart(images: Sequence[Heard], clouds: Sequence[Heard], limits: Limits) 
     if not _short(gaps, limits).any():
         return None
     fewer = _short(_gaps(images, clouds, apart, limits), limits).sum() < _short(gaps, limits).sum()
-    certain_s = _APART_S if len(clouds) > 1 or apart > 0 else _OLD_S
-    if abs(apart) > certain_s or (_LATE_S < abs(apart) <= _APART_S and fewer):
+    certain_s = APART_S if len(clouds) > 1 or apart > 0 else _OLD_S
+    if abs(apart) > certain_s or (_LATE_S < abs(apart) <= APART_S and fewer):
         return _other_clock(apart, gaps, limits)
     return _silence(gaps, clouds, limits) or _too_small(gaps, limits)
 
@@ -109,7 +109,7 @@ def _other_clock(apart: float, gaps: np.ndarray, limits: Limits) -> Reason:
     if math.isinf(limits.wait_s):
         named = f"run with --stamps recorded, or {named}"
     late = ""
-    if math.isfinite(limits.wait_s) and -_APART_S <= apart < 0 and len(before):
+    if math.isfinite(limits.wait_s) and -APART_S <= apart < 0 and len(before):
         late = f" If it only comes late, set {limits.setting('age')}: {_above(float(before.max())):g}."
     words = (
         f"The sensor's clock is {apart:+.3f} s off the camera's, compared by when messages came. Set it, "

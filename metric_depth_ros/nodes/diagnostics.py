@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
-from metric_depth_ros.health.status import Health
+from metric_depth_ros.health.status import OK, Health, shortened
 from metric_depth_ros.pipeline import Result
 
 
@@ -18,15 +18,27 @@ class Diagnostics:
         self._node, self._health = node, health
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
 
-    def publish(self, values: Mapping[str, str]) -> None:
-        """Publishes the health with the current time, and further values by name."""
+    def destroy(self) -> None:
+        """Ends the publisher."""
+        self._node.destroy_publisher(self._publisher)
+
+    def publish(self, values: Mapping[str, str], *, active: bool) -> None:
+        """Publishes the health with the current time, and further values by name.
+
+        ``active``: whether images are subscribed, so that depth is expected.
+        """
         level, message, counted = self._health.summary()
+        if not active:
+            level, message = OK, "inactive: waits to be activated"
         status = DiagnosticStatus(
             level=bytes([level]),
             name=f"{self._node.get_fully_qualified_name()}: depth",
             message=message,
             hardware_id=self._node.get_name(),
-            values=[KeyValue(key=key, value=value) for key, value in {**counted, **values}.items()],
+            values=[
+                KeyValue(key=shortened(key), value=shortened(value))
+                for key, value in {**counted, **values}.items()
+            ],
         )
         array = DiagnosticArray(status=[status])
         array.header.stamp = self._node.get_clock().now().to_msg()

@@ -15,7 +15,7 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 from metric_depth_ros import messages
 from metric_depth_ros.config import CloudConfig, Config
 from metric_depth_ros.errors import AnchorError
-from metric_depth_ros.health.status import OK, WARN
+from metric_depth_ros.health.status import OK, WARN, shortened
 from metric_depth_ros.nodes.qos import overridable
 from metric_depth_ros.pipeline import Result
 from metric_depth_ros.sync import cloud_is_due
@@ -26,7 +26,11 @@ class Outputs:
 
     def __init__(self, node: Node) -> None:
         def advertise(kind: type, topic: str) -> Any:
-            return node.create_publisher(kind, topic, **overridable(ReliabilityPolicy.RELIABLE))
+            publisher = node.create_publisher(kind, topic, **overridable(ReliabilityPolicy.RELIABLE))
+            self._publishers.append(publisher)
+            return publisher
+
+        self._node, self._publishers = node, list[Any]()
 
         self._depth = advertise(Image, "depth/image_rect")
         self._camera_info = advertise(CameraInfo, "depth/camera_info")
@@ -34,6 +38,11 @@ class Outputs:
         self._cloud = advertise(PointCloud2, "depth/points")
         self._info = advertise(DiagnosticArray, "depth/info")
         self._last_cloud_ns: int | None = None
+
+    def destroy(self) -> None:
+        """Ends the publishers."""
+        while self._publishers:
+            self._node.destroy_publisher(self._publishers.pop())
 
     def publish(self, result: Result, config: Config) -> None:
         """Publishes one result, with the image's stamp and frame."""
@@ -105,7 +114,7 @@ def fill_info(
     Values that are no text, number or truth value are left out.
     """
     values = [
-        KeyValue(key=key, value=str(value))
+        KeyValue(key=key, value=shortened(str(value)))
         for key, value in info.items()
         if isinstance(value, (str, int, float, np.generic))
     ]

@@ -18,7 +18,7 @@ from metric_depth_ros.config import Config, SourceConfig
 from metric_depth_ros.errors import ConfigError, MetricDepthError
 from metric_depth_ros.health.clocks import Heard
 from metric_depth_ros.health.input_watch import SILENCE_S
-from metric_depth_ros.health.status import ERROR, WARN, Health
+from metric_depth_ros.health.status import ERROR, OK, WARN, Health
 from metric_depth_ros.nodes.ends import why_silent
 from metric_depth_ros.nodes.interfaces import message_class
 from metric_depth_ros.nodes.qos import overridable, refuse_own
@@ -78,7 +78,7 @@ class SourceInput:
                 except ConfigError as error:
                     self._refuse(str(error))
                 else:
-                    self._node.get_logger().info(f"source {self.name}: {self.describe()}")
+                    self._health.log(self._fault, OK, f"source {self.name}: {self.describe()}")
         else:
             self._refuse(messages.wrong_type(self.name, self._settings.type, self.topic, sorted(found)[0]))
 
@@ -105,14 +105,18 @@ class SourceInput:
         words = f"{self.source.kind} on {self.topic} ({publishers} publishers)"
         return f"{words}. Last refused: {self.refused}" if self.refused else words
 
+    def destroy(self) -> None:
+        """Ends the subscriptions."""
+        while self._subscriptions:
+            self._node.destroy_subscription(self._subscriptions.pop())
+
     def _subscribe(self, kind: str, config: Config) -> None:
         topic, info_topic = self._settings.topic, self._settings.camera_info
         refuse_own(self._node, f"source {self.name}", topic, self._fix("topic"))
         if kind in messages.NEED_CAMERA:
             info_topic = info_topic or messages.camera_info_beside(self._node.resolve_topic_name(topic))
             refuse_own(self._node, f"source {self.name}", info_topic, self._fix("camera_info"))
-        while self._subscriptions:
-            self._node.destroy_subscription(self._subscriptions.pop())
+        self.destroy()
         self.source = Source(self.name, kind, config)
         measured = self._node.create_subscription(
             message_class(messages.SENSOR_TYPES[kind]),

@@ -30,7 +30,7 @@ def test_every_setting_has_help_and_a_valid_default():
     for setting in c.settings_with(["any"]).values():
         assert setting.help
         assert setting.checked(setting.default) == setting.default
-        if isinstance(setting.default, (int, float)):
+        if type(setting.default) in (int, float):
             assert setting.low is not None
             assert setting.high is not None
 
@@ -49,6 +49,8 @@ def test_solver_names_are_the_registry():
         ("solver.focus_m", float("nan"), "a number"),
         ("solver.focus_m", True, "a number"),
         ("cloud.stride", 2.5, "a whole number"),
+        ("lifecycle.autostart", 1, "true or false"),
+        ("lifecycle.autostart", "yes", "true or false"),
         ("cloud.stride", 0, "from 1 to 64"),
         ("extrinsics.rotation", [0, 0, 1], "a list of 4"),
         ("extrinsics.rotation", [0, 0, 0, 0], "length zero"),
