@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from metric_depth_ros.anchors import anchors_by_source, fuse_anchors, sample_bilinear
+from metric_depth_ros.anchors import AnchorsBySource, fuse_anchors, sample_bilinear
 from metric_depth_ros.config import Config, EngineConfig
 from metric_depth_ros.depth import published
 from metric_depth_ros.engines import BUNDLED, BUNDLED_WITH_BASIS, build_engine
@@ -130,6 +130,7 @@ class MetricDepthPipeline:
         if self._solver.wants_regions and config.regions.source != "topic":
             self._networks = self._segmenter = build_segmenter(config.regions, segmenter)
         self._rectifier: Rectifier | None = None
+        self._anchors_by_source = AnchorsBySource()
 
     def with_config(self, config: Config) -> MetricDepthPipeline:
         """A pipeline with other settings on the same engine and prior.
@@ -319,7 +320,7 @@ class MetricDepthPipeline:
         wrong = self._in_millimetres(given, camera)
         if len(wrong) == len(given):
             findings.refuse(next(iter(wrong.values())))
-        by_source = anchors_by_source([s for s in given if s.name not in wrong], camera, self.config)
+        by_source = self._anchors_by_source([s for s in given if s.name not in wrong], camera, self.config)
         anchors, counts = fuse_anchors(by_source, camera, self.config)
         counts = {s.name: counts.get(s.name, 0) for s in given}
         points = all_points(given)
