@@ -95,6 +95,12 @@ def refuse_outside(path: Path) -> None:
         )
 
 
+def ros_package_file(name: str) -> Path | None:
+    """Description (package.xml) of a ROS package that is installed; None for others."""
+    paths = (prefix / "share" / name / "package.xml" for prefix in _prefixes())
+    return next(filter(Path.is_file, paths), None)
+
+
 def start_command(executable: str, module: str) -> list[str]:
     """Command that starts an executable of this package: colcon's script, else ``python -m module``.
 

@@ -23,6 +23,7 @@ from metric_depth_ros.cli import (
     record,
     replay,
     run,
+    sbom,
     synthesize,
     train,
 )
@@ -43,6 +44,7 @@ VERBS = (
     train,
     export,
     config,
+    sbom,
     demo,
 )
 
