@@ -94,6 +94,11 @@ def share_path(relative: str) -> Path:
     raise FileNotFoundError(f"{relative} is in none of {', '.join(map(str, roots))}")
 
 
+def folders_are_named() -> bool:
+    """Whether $METRIC_DEPTH_FOLDERS confines model files."""
+    return FOLDERS_VARIABLE in os.environ
+
+
 def refuse_outside(path: Path) -> None:
     """Raises ModelError for a file outside $METRIC_DEPTH_FOLDERS, if that is set, and the package's models.
 
@@ -108,6 +113,12 @@ def refuse_outside(path: Path) -> None:
             f"{path}: outside the folders of {FOLDERS_VARIABLE} ({folders or 'none'}); needed a file in one "
             "of them. Move it there, or add its folder."
         )
+
+
+def ros_package_file(name: str) -> Path | None:
+    """Description (package.xml) of a ROS package that is installed; None for others."""
+    paths = (prefix / "share" / name / "package.xml" for prefix in _prefixes())
+    return next(filter(Path.is_file, paths), None)
 
 
 def start_command(executable: str, module: str) -> list[str]:

@@ -463,6 +463,10 @@ def _settings(group: Any, prefix: str) -> Iterator[Setting]:
 SETTINGS: dict[str, Setting] = {setting.name: setting for setting in _settings(Config(), "")}
 
 
+# Settings that name files.
+NAME_FILES = ("engine.manifest", "engine.second", "engine.model", "regions.manifest", "solver.prior")
+
+
 def settings_with(sources: Iterable[str]) -> dict[str, Setting]:
     """``SETTINGS``, and those of the sources of these names."""
     groups = (_settings(SourceConfig(), f"sources.{name}.") for name in sources)

@@ -64,20 +64,14 @@ class DepthWorker:
     """
 
     def __init__(
-        self,
-        config: Config,
-        engines: EnginePool,
-        outputs: Outputs,
-        health: Health,
-        logger: Any,
-        now_ns: Callable[[], int],
+        self, config: Config, engines: EnginePool, outputs: Outputs, health: Health, logger: Any, clock: Any
     ) -> None:
-        """``now_ns``: the time of which stamps are."""
-        self._now_ns = now_ns
+        """``clock``: that of the images' stamps."""
         self.config, self.networks = config, ""
         self.pipeline: MetricDepthPipeline | None = None
         self.told: dict[str, str] = {}
-        self._engines, self._outputs, self._health, self._logger = engines, outputs, health, logger
+        self._engines, self._outputs, self._health = engines, outputs, health
+        self._logger, self._clock = logger, clock
         self._refused: tuple[Config, str] | None = None  # settings that cannot be used, and why
         self._renewals = Backoff()  # a success of the load is none yet of the network
         self._ending, self._forgetting = threading.Event(), threading.Event()
@@ -196,7 +190,7 @@ class DepthWorker:
                 result = unsolved.pipeline.solve(unsolved.perceived)
             with self._health.timings.measuring("publish"):
                 self._outputs.publish(result, self.config)
-            age_s = (self._now_ns() - result.stamp_ns) / 1e9
+            age_s = (self._clock.now().nanoseconds - result.stamp_ns) / 1e9
             self._health.timings.add({**result.timings, "stamp_to_publication": age_s})
             self.told = values_of(result)
             self._health.doubt(*result.doubts)

@@ -37,9 +37,8 @@ class LiveDepth:
         self.health = Health(partial(log_fault, node.get_logger()))
         self._diagnostics = Diagnostics(node, self.health)
         self._outputs = Outputs(node)
-        clock, log = node.get_clock(), node.get_logger()
         self.worker = DepthWorker(
-            config, engines, self._outputs, self.health, log, now_ns=lambda: clock.now().nanoseconds
+            config, engines, self._outputs, self.health, node.get_logger(), node.get_clock()
         )
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
         self._timer = node.create_timer(config.diagnostics.period_s, self._tell, clock=steady)
