@@ -1,7 +1,6 @@
 """metric_depth_node under load: VGA images and 100k-point clouds, sustained.
 
     METRIC_DEPTH_DATA=... python benchmarks/bench_node.py [--seconds 60] [--engine tiny] [--overlap always]
-        [--stress 2] [--under "chrt -f 10"]
 
 Three processes on one machine: this one subscribes and measures, a second publishes rgbd7_seq (RGB-D
 frames whose depth is made a cloud) at 30 Hz and 10 Hz, the third is the node.
@@ -91,9 +90,7 @@ def measure(data: Path, args: argparse.Namespace) -> None:
             lambda msg: statuses.append({pair.key: pair.value for pair in msg.status[0].values}),
             10,
         )
-        for count in range(args.stress):
-            graph.start(f"stress{count}", [sys.executable, "-c", "while True: pass"])
-        node = graph.start("node", [*args.under.split(), *NODE, *ros_arguments(settings, {})])
+        node = graph.start("node", [*NODE, *ros_arguments(settings, {})])
         graph.wait_for("node", "engine ready", 60)
         load = [sys.executable, __file__, "--publish", *sys.argv[1:]]
         publisher = graph.start("load", load)
@@ -139,8 +136,6 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--engine", default="small", help="small, tiny or a manifest")
     parser.add_argument("--overlap", default="auto", help="engine.overlap: auto, always or never")
-    parser.add_argument("--stress", type=int, default=0, metavar="N", help="so many busy processes beside")
-    parser.add_argument("--under", default="", help='command that starts the node, as in "nice -n -10"')
     parser.add_argument("--publish", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if not os.environ.get("METRIC_DEPTH_DATA"):
