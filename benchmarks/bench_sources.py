@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from metric_depth_ros import messages
-from metric_depth_ros.anchors import AnchorsBySource, fuse_anchors
+from metric_depth_ros.anchors import anchors_by_source, fuse_anchors
 from metric_depth_ros.bags import BagReader
 from metric_depth_ros.config import Config, from_flat
 from metric_depth_ros.config.parameter_file import load
@@ -169,7 +169,7 @@ def cost(names: tuple[str, ...], repeats: int) -> float:
             source.read(given[name][1][-1], given[name][2])
             chosen.append((source, source.ring.select(stamp_ns)))
         placed = gather_sources(chosen, Places("camera", stamp_ns, tree, config), print)
-        fuse_anchors(AnchorsBySource()(placed, camera, config), camera, config)
+        fuse_anchors(anchors_by_source(placed, camera, config), camera, config)
 
     return timed(image, repeats)
 

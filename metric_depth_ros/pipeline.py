@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from metric_depth_ros.anchors import AnchorsBySource, fuse_anchors, sample_bilinear
+from metric_depth_ros.anchors import anchors_by_source, fuse_anchors, sample_bilinear
 from metric_depth_ros.config import Config, EngineConfig
 from metric_depth_ros.depth import published
 from metric_depth_ros.engines import BUNDLED, BUNDLED_WITH_BASIS, build_engine
@@ -140,7 +140,6 @@ class MetricDepthPipeline:
         self._rectifier: Rectifier | None = None
         self._measured_ns: int | None = None  # stamp of the newest cloud that gave anchors
         self._jumps = JumpWatch()
-        self._anchors_by_source = AnchorsBySource()
 
     def with_config(self, config: Config) -> MetricDepthPipeline:
         """A pipeline with other settings on the same engine and prior.
@@ -348,7 +347,7 @@ class MetricDepthPipeline:
         wrong = self._in_millimetres(given, camera)
         if len(wrong) == len(given):
             findings.refuse(next(iter(wrong.values())))
-        by_source = self._anchors_by_source([s for s in given if s.name not in wrong], camera, self.config)
+        by_source = anchors_by_source([s for s in given if s.name not in wrong], camera, self.config)
         jumps = self._jumped(given, by_source, image, sample.stamp_ns)
         nothing = np.zeros(0, np.intp)
         by_source = {n: each.take(nothing) if n in jumps else each for n, each in by_source.items()}

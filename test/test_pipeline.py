@@ -36,21 +36,6 @@ def test_the_scene_s_scale_is_recovered(toy_manifest, scene, solver):
     assert set(result.timings) == {"prepare", "anchors", "engine", "regions", "solver"}
 
 
-def test_anchors_of_a_cloud_are_made_once_and_anew_for_another_camera(toy_manifest, scene):
-    sample, _ = scene
-    pipeline = build_pipeline(settings(toy_manifest))
-    first = pipeline.process(sample).anchors
-    again = dataclasses.replace(sample, points_camera=sample.points_camera.copy(), stamp_ns=6)
-    assert pipeline.process(again).anchors is first
-    moved = dataclasses.replace(sample, points_camera=sample.points_camera + np.float32(0.01))
-    assert pipeline.process(moved).anchors is not first
-    K = sample.camera.K + np.diag([0.5, 0.5, 0])
-    other = dataclasses.replace(sample, camera=dataclasses.replace(sample.camera, K=K))
-    np.testing.assert_array_equal(
-        pipeline.process(other).anchors.uv, build_pipeline(settings(toy_manifest)).process(other).anchors.uv
-    )
-
-
 def test_inputs_are_not_modified(toy_manifest, scene):
     sample, _ = scene
     image, points = sample.image.copy(), sample.points_camera.copy()

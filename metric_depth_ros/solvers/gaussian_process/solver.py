@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from metric_depth_ros.config import SolverConfig
-from metric_depth_ros.repeated import Repeated
 from metric_depth_ros.solvers.fitting.basis_maps import learned_maps
 from metric_depth_ros.solvers.fitting.focus import Focus
 from metric_depth_ros.solvers.gaussian_process.field import find_field
 from metric_depth_ros.solvers.gaussian_process.places import build_places, enlarged
 from metric_depth_ros.solvers.gaussian_process.process import Covariance
-from metric_depth_ros.solvers.gaussian_process.trend import find_trend, nearest
+from metric_depth_ros.solvers.gaussian_process.trend import find_trend
 from metric_depth_ros.solvers.solver import Solver
 from metric_depth_ros.types import MetricDepth, SolverInput
 
@@ -33,8 +32,6 @@ class GaussianProcessSolver(Solver):
     def __init__(self, config: SolverConfig, covariance: Covariance | None = None) -> None:
         self._config = config
         self._covariance = covariance or Covariance()
-        # One cloud gives several images the same anchors.
-        self._neighbours = Repeated(nearest)
 
     def solve(self, given: SolverInput) -> MetricDepth:
         """Depth and sigma (H, W) in metres; NaN where ``given.relative`` is.
@@ -45,7 +42,7 @@ class GaussianProcessSolver(Solver):
             AnchorError: no anchor lies where the network gives a value.
             InputError: the learned maps cannot be used.
         """
-        trend = find_trend(given.relative, given.anchors, self._config, self._neighbours)
+        trend = find_trend(given.relative, given.anchors, self._config)
         maps = learned_maps(given.relative, self._config.basis.maps)
         places = build_places(trend.map, trend.middle, given.image, len(trend.x), maps)
         focus = Focus(given.focus_m, self._config.focus_width) if given.focus_m else None

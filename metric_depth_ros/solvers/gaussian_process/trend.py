@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,9 +44,6 @@ _FACTOR = 3.0
 # An inverse depth is at least that of the farthest anchor divided by this.
 _FARTHEST = 10.0
 
-# Function of pixels (N, 2) to indices (N, 8) of those closest to each, or None.
-Neighbours = Callable[[FloatArray], "IntArray | None"]
-
 
 @dataclass(frozen=True, eq=False)
 class Trend:
@@ -77,12 +73,8 @@ class Trend:
         return float(medians(self.residual[~self.suspect]))
 
 
-def find_trend(
-    relative: RelativeDepth, anchors: Anchors, config: SolverConfig, neighbours: Neighbours | None = None
-) -> Trend:
+def find_trend(relative: RelativeDepth, anchors: Anchors, config: SolverConfig) -> Trend:
     """Trend from the network's depth, or from a global line if that predicts left-out anchors better.
-
-    ``neighbours``: ``nearest``, or the same with a memory.
 
     Raises:
         AnchorError: no anchor is usable.
@@ -93,7 +85,7 @@ def find_trend(
     if len(own) > most:
         kept = np.linspace(0, len(own) - 1, most).astype(np.intp)
         own, x = own.take(kept), x[kept]
-    near = (neighbours or nearest)(own.uv) if config.robust != "none" else None
+    near = nearest(own.uv) if config.robust != "none" else None
     scale = _trend("scale", logarithm, own, x, near)
     return _line(relative, own, config.domain, near, scale) or scale
 
