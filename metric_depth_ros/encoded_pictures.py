@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.types import Array
+from metric_depth_ros.types import Array, ImageArray
 
 # Pixels of the largest picture that is read: 300 MB in colour. OpenCV maps no longer side.
 MOST_PIXELS, _LONGEST_SIDE = 100_000_000, 32_000
@@ -29,6 +29,8 @@ def decode_picture(data: bytes, flags: int) -> Array:
     if size is None:
         raise InputError("is no PNG or JPEG")
     check_size(*size)
+    if data.startswith(_PNG) and not is_whole_png(data):
+        raise InputError("is cut short")
     with suppress(cv2.error):  # OpenCV raises for some damage and returns None for other
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
         if pixels is not None:
@@ -50,6 +52,17 @@ def picture_size(data: bytes) -> tuple[int, int] | None:
         width, height = struct.unpack(">II", data[16:24])
         return width, height
     return _jpeg_size(data) if data.startswith(_JPEG) else None
+
+
+def is_whole_png(data: bytes | ImageArray) -> bool:
+    """Whether the chunks of a PNG fit its data, up to the last; OpenCV allocates what a chunk says it has."""
+    at = len(_PNG)
+    while at + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        at += 12 + length
+        if kind == b"IEND":
+            return at <= len(data)
+    return False
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int] | None:
