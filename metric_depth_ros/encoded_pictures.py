@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.types import Array, ImageArray
+from metric_depth_ros.types import Array
 
 # Pixels of the largest picture that is read: 300 MB in colour. OpenCV maps no longer side.
 MOST_PIXELS, _LONGEST_SIDE = 100_000_000, 32_000
@@ -54,14 +54,14 @@ def picture_size(data: bytes) -> tuple[int, int] | None:
     return _jpeg_size(data) if data.startswith(_JPEG) else None
 
 
-def is_whole_png(data: bytes | ImageArray) -> bool:
+def is_whole_png(data: bytes | memoryview) -> bool:
     """Whether the chunks of a PNG fit its data, up to the last; OpenCV allocates what a chunk says it has."""
     at = len(_PNG)
     while at + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
         at += 12 + length
         if kind == b"IEND":
-            return at <= len(data)
+            return bool(at <= len(data))
     return False
 
 

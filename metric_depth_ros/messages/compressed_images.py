@@ -91,4 +91,4 @@ def _is_complete(data: ImageArray) -> bool:
     """Whether a JPEG or PNG has its end; OpenCV fills a missing part with grey, without an error."""
     if data[:2].tobytes() == b"\xff\xd8":
         return b"\xff\xd9" in data[data.size // 2 :].tobytes()
-    return is_whole_png(data)
+    return is_whole_png(data.data)

@@ -76,7 +76,7 @@ def _decoded(
     start = 0 if data[:4].tobytes() == _PNG else _HEADER.itemsize
     picture = data[start:]
     values, size = None, picture_size(picture[:_PNG_HEAD].tobytes())
-    is_png = size is not None and picture[_KIND].tobytes() == _GREY_16 and is_whole_png(picture)
+    is_png = size is not None and picture[_KIND].tobytes() == _GREY_16 and is_whole_png(picture.data)
     if encoding is not None and size is not None and is_png:
         camera = _camera(camera_of, checked_size(*size))
         with suppress(cv2.error):
