@@ -111,11 +111,12 @@ def test_compressed_depth_s_size_is_known_before_it_is_decoded(data: bytes, says
 
 
 @pytest.mark.parametrize("length", [2**31 - 1, 2**31, 2**32 - 1, 500_000])
+@pytest.mark.parametrize("chunk", [b"IDAT", b"IEND"])
 @pytest.mark.usefixtures("nothing_decoded")
-def test_a_chunk_of_a_png_must_fit_its_data(length: int) -> None:
+def test_a_chunk_of_a_png_must_fit_its_data(length: int, chunk: bytes) -> None:
     """OpenCV allocates what the chunk says."""
     for data in (png(16, 12), png(16, 12, 16)):
-        at = data.index(b"IDAT") - 4
+        at = data.index(chunk) - 4
         data = data[:at] + struct.pack(">I", length) + data[at + 4 :]
         with pytest.raises(InputError, match="cannot be decoded"):
             messages.read_compressed_image(compressed(data))
