@@ -7,8 +7,11 @@ OSErrors, as those of ``open``: their ``strerror`` says what was found.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -57,6 +60,25 @@ def read_limited(path: str | Path, limit: int) -> bytes:
     if max(size, len(data)) > limit:
         raise OSError(errno.EFBIG, f"more than {in_words(limit)}, too large for what it is", str(path))
     return data
+
+
+@contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """The folder, made if it does not exist, for this process alone while the context lasts.
+
+    Raises:
+        OSError: it cannot be made, or another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OSError(errno.EBUSY, "another run writes to it", str(folder)) from error
+        yield
+    finally:
+        os.close(number)
 
 
 def inside(folder: Path, name: str) -> Path:

@@ -16,6 +16,7 @@ FLOORS = [
     {"types", "share", "files"},
     {"label_images", "near_far", "geometry", "documents", "array_files", "encoded_pictures"},
     {"config", "transforms", "messages"},
+    {"motion"},
     {"anchors", "sync", "depth"},
     {"scale"},
     {"runtimes", "drawing", "health"},

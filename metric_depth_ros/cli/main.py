@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
 import signal
@@ -13,6 +14,7 @@ from collections.abc import Sequence
 
 from metric_depth_ros import __version__
 from metric_depth_ros.cli import (
+    bench,
     build,
     config,
     demo,
@@ -24,6 +26,7 @@ from metric_depth_ros.cli import (
     record,
     replay,
     run,
+    sbom,
     synthesize,
     train,
 )
@@ -36,6 +39,7 @@ VERBS = (
     build,
     evaluate,
     explain,
+    bench,
     frames_to_bag,
     replay,
     record,
@@ -43,8 +47,16 @@ VERBS = (
     train,
     export,
     config,
+    sbom,
     demo,
 )
+
+
+# What the system refuses to write, and to name.
+_REFUSALS = (
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
+    errno.ENAMETOOLONG,
+)  # fmt: skip
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -71,6 +83,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _run(ours, ros_args)
     except MetricDepthError as error:
         print(f"metric_depth: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # as by `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if error.errno not in _REFUSALS:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"metric_depth: {where}{error.strerror}. Make room, or choose another place.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("metric_depth: interrupted", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from metric_depth_ros.config.sensor_models import MODELS, anchors_of, model_of, sync_of
 from metric_depth_ros.config.settings import (
+    NAME_FILES,
     SETTINGS,
     AnchorsConfig,
     CloudConfig,
@@ -11,8 +12,10 @@ from metric_depth_ros.config.settings import (
     ExtrinsicsConfig,
     InputConfig,
     OutputConfig,
+    PreviewConfig,
     RegionsConfig,
     SamConfig,
+    SaveConfig,
     Setting,
     SyncConfig,
     changed,
@@ -41,6 +44,7 @@ from metric_depth_ros.config.sources import SENSOR_MODELS, SOURCE_TYPES, SourceC
 __all__ = [
     "AUTO_CHOOSES",
     "MODELS",
+    "NAME_FILES",
     "SENSOR_MODELS",
     "SETTINGS",
     "SOLVERS",
@@ -60,9 +64,11 @@ __all__ = [
     "MedianConfig",
     "OutputConfig",
     "PiecewiseConfig",
+    "PreviewConfig",
     "RegionAwareConfig",
     "RegionsConfig",
     "SamConfig",
+    "SaveConfig",
     "Setting",
     "SolverConfig",
     "SourceConfig",

@@ -15,7 +15,7 @@ from typing import Any
 
 from metric_depth_ros.config.option import option, section
 from metric_depth_ros.config.solver_settings import SolverConfig
-from metric_depth_ros.config.sources import SourceConfig, check_sources
+from metric_depth_ros.config.sources import SYNC_MODES, SourceConfig, check_sources
 from metric_depth_ros.errors import ConfigError, shown
 
 
@@ -46,6 +46,15 @@ class EngineConfig:
         live=False,
     )
     threads: int = option(2, "CPU threads of the network; 0: all", low=0, high=256, live=False)
+    timeout_s: float = option(
+        30.0,
+        "a run of the network that has not ended after this is stopped; loading it on the CPU may take ten "
+        "times as long",
+        unit="s",
+        low=0.1,
+        high=3600,
+        live=False,
+    )
     focuses: str = option(
         "",
         "for Metric-Solver: focuses at which every image is decoded, metres or presets separated by commas; "
@@ -127,6 +136,12 @@ class InputConfig:
 class SyncConfig:
     """Selection of the clouds that belong to an image."""
 
+    mode: str = option(
+        "approximate",
+        "approximate: the nearest in time; exact: of the image's stamp alone; latest: the newest that has "
+        "come, without waiting",
+        choices=SYNC_MODES,
+    )
     max_cloud_age_s: float = option(
         0.3, "a cloud older than the image by more than this is not used", unit="s", low=0, high=3600
     )
@@ -137,11 +152,32 @@ class SyncConfig:
         0.05, "an image waits at most this long for a cloud that is expected", unit="s", low=0, high=5
     )
     accumulate: int = option(
-        1, "how many of the newest clouds are merged (for VIO, radar, range finders)", low=1, high=100
+        1, "how many of these clouds are merged (for VIO, radar, range finders)", low=1, high=100
+    )
+    buffer_mb: int = option(
+        256, "memory for the clouds that wait for images, of all sources", unit="MB", low=1, high=65536
     )
     fixed_frame: str = option(
-        "", "frame that does not move (odom, map): clouds are moved through it to the image's time"
+        "auto",
+        "frame that does not move (odom, map): clouds are moved through it to the image's time; auto: that "
+        "of tf, if it has one, as far as it is known without waiting; none: clouds are not moved",
     )
+    deskew: str = option(
+        "auto",
+        "auto: points with times of their own (spinning LiDARs, scans) are each moved from their time, "
+        "through the fixed frame; none: all from their cloud's",
+        choices=("auto", "none"),
+    )
+
+    @property
+    def moves(self) -> bool:
+        """Whether clouds are moved in time where a fixed frame is known."""
+        return self.fixed_frame not in ("", "none")
+
+    @property
+    def names_frame(self) -> bool:
+        """Whether the fixed frame is a given one."""
+        return self.moves and self.fixed_frame != "auto"
 
 
 @dataclass(frozen=True)
@@ -296,6 +332,27 @@ class CloudConfig:
 
 
 @dataclass(frozen=True)
+class PreviewConfig:
+    """Compressed picture of the depth, for phones and wireless links."""
+
+    rate_hz: float = option(5.0, "at most this many previews a second; 0 publishes none", low=0, high=1000)
+    min_depth_m: float = option(0.3, "depth shown in the nearest colour, red", unit="m", low=0.001, high=1000)
+    max_depth_m: float = option(30.0, "depth shown in the farthest, blue", unit="m", low=0.01, high=100000)
+    width: int = option(640, "wider depth is reduced to this width", unit="px", low=16, high=16384)
+    quality: int = option(80, "quality of the JPEG", low=1, high=100)
+
+
+@dataclass(frozen=True)
+class SaveConfig:
+    folder: str = option(
+        "",
+        "folder in which the service save_sample writes, and nowhere else; empty: metric_depth in ROS_HOME, "
+        "~/.ros by default",
+        live=False,
+    )
+
+
+@dataclass(frozen=True)
 class DiagnosticsConfig:
     period_s: float = option(
         1.0, "time between two diagnostics messages", unit="s", low=0.1, high=60, live=False
@@ -325,6 +382,8 @@ class Config:
     regions: RegionsConfig = section(RegionsConfig)
     output: OutputConfig = section(OutputConfig)
     cloud: CloudConfig = section(CloudConfig)
+    preview: PreviewConfig = section(PreviewConfig)
+    save: SaveConfig = section(SaveConfig)
     diagnostics: DiagnosticsConfig = section(DiagnosticsConfig)
     lifecycle: LifecycleConfig = section(LifecycleConfig)
 
@@ -404,6 +463,10 @@ def _settings(group: Any, prefix: str) -> Iterator[Setting]:
 SETTINGS: dict[str, Setting] = {setting.name: setting for setting in _settings(Config(), "")}
 
 
+# Settings that name files.
+NAME_FILES = ("engine.manifest", "engine.second", "engine.model", "regions.manifest", "solver.prior")
+
+
 def settings_with(sources: Iterable[str]) -> dict[str, Setting]:
     """``SETTINGS``, and those of the sources of these names."""
     groups = (_settings(SourceConfig(), f"sources.{name}.") for name in sources)
@@ -472,7 +535,7 @@ def _build(group: Any, flat: Mapping[str, Any], prefix: str) -> Any:
 
 
 def _check_together(config: Config) -> None:
-    for name in ("anchors", "solver", "cloud"):
+    for name in ("anchors", "solver", "cloud", "preview"):
         part = getattr(config, name)
         if part.min_depth_m >= part.max_depth_m:
             raise ConfigError(

@@ -100,7 +100,7 @@ def build_network(config: EngineConfig, *, anew: bool = False) -> DepthEngine | 
     """
     path = manifest_path(config)
     manifest = load_engine_manifest(path)
-    request = Request(config.runtime, config.precision, config.threads, anew)
+    request = Request(config.runtime, config.precision, config.threads, anew, config.timeout_s)
     if isinstance(manifest, MetricSolverManifest):
         return _metric_solver(manifest, path, config, request)
     if config.focuses:
@@ -119,7 +119,7 @@ def _second_of(config: EngineConfig) -> EngineConfig:
 def build_depth_engine(config: EngineConfig) -> DepthEngine:
     """Builds the engine of a network in one file, as ``build_network``. Raises ModelError for others too."""
     path = manifest_path(config)
-    request = Request(config.runtime, config.precision, config.threads)
+    request = Request(config.runtime, config.precision, config.threads, timeout_s=config.timeout_s)
     return _depth(load_manifest(path), path, config, request)
 
 

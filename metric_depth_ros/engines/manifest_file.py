@@ -12,6 +12,7 @@ from typing import Any
 
 from metric_depth_ros.documents import read_yaml
 from metric_depth_ros.errors import ModelError, kind_of, shown
+from metric_depth_ros.share import refuse_outside
 
 # Placeholder in a draft for a value that only a person knows.
 TO_COMPLETE = "COMPLETE"
@@ -26,9 +27,10 @@ def read_manifest(path: str | Path, class_of: Callable[[Any], type]) -> Any:
     """Reads a dataclass from a YAML file; ``class_of`` chooses its class from the content.
 
     Raises:
-        ModelError: the file is missing or not YAML, a key is missing, unknown (with the nearest known
-            one) or of the wrong type, or a placeholder is not filled in.
+        ModelError: the file lies outside the folders of models, is missing or not YAML, a key is missing,
+            unknown (with the nearest known one) or of the wrong type, or a placeholder is not filled in.
     """
+    refuse_outside(Path(path))
     tree = read_yaml(path, ModelError, "a model manifest")
     try:
         return _build(class_of(tree), tree, "")

@@ -94,7 +94,7 @@ def depth_view(message: Any) -> Any:
             f"depth image: encoding {message.encoding!r}; needed 16UC1 (millimetres) or 32FC1 (metres). "
             "Check that the topic has depth, not colours."
         )
-    return pixel_view(message, _DEPTH[encoding], 1)[..., 0]
+    return pixel_view(message, _DEPTH[encoding], 1, what="depth image")[..., 0]
 
 
 def depth_encoding(name: str) -> str | None:
@@ -135,7 +135,7 @@ def read_labels(message: Any) -> IntArray:
             f"regions: encoding {message.encoding!r}; needed one of {', '.join(_LABELS)}. Publish "
             "labels, not colours."
         )
-    return compact(pixel_view(message, kind, 1)[..., 0].astype(np.int64))
+    return compact(pixel_view(message, kind, 1, what="regions")[..., 0].astype(np.int64))
 
 
 def depth_fields(depth: FloatArray, encoding: str) -> dict[str, Any]:
@@ -185,13 +185,16 @@ def data_bytes(data: Any) -> ImageArray:
     return np.frombuffer(data, np.uint8) if len(data) else np.empty(0, np.uint8)
 
 
-def pixel_view(message: Any, kind: str, channels: int, rows: int | None = None) -> Any:
+def pixel_view(
+    message: Any, kind: str, channels: int, rows: int | None = None, *, what: str = "image"
+) -> Any:
     """View (rows, W, channels) of an image's data, with its step and byte order; rows default to H.
 
-    A wrong step does not matter where the data is as long as the pixels need.
+    A wrong step does not matter where the data is as long as the pixels need. ``what`` names the image in
+    errors.
     """
     data = data_bytes(message.data)
-    (width, height), step = raw_size(message), int(message.step)
+    (width, height), step = raw_size(message, what), int(message.step)
     rows = rows or height
     dtype = np.dtype(kind).newbyteorder(">" if message.is_bigendian else "<")
     line = width * channels * dtype.itemsize
@@ -199,33 +202,33 @@ def pixel_view(message: Any, kind: str, channels: int, rows: int | None = None) 
         step = line
     if step < line:
         raise InputError(
-            f"image: step {step} for {width} pixels of {message.encoding}; needed at least {line} bytes. "
-            "Check the camera driver."
+            f"{what}: step {step} for {width} pixels of {message.encoding}; needed at least {line} bytes. "
+            "Check its driver."
         )
     needed = (rows - 1) * step + line
     if data.size < needed:
         raise InputError(
-            f"image: {data.size} bytes for {width}x{height} {message.encoding}, step {step}; "
-            f"needed {needed}. The message is cut short: check the camera driver."
+            f"{what}: {data.size} bytes for {width}x{height} {message.encoding}, step {step}; "
+            f"needed {needed}. The message is cut short: check its driver."
         )
     strides = (step, channels * dtype.itemsize, dtype.itemsize)
     return np.ndarray((rows, width, channels), dtype, data.data, 0, strides)
 
 
-def raw_size(message: Any) -> tuple[int, int]:
+def raw_size(message: Any, what: str = "image") -> tuple[int, int]:
     """Width and height of an Image. Raises InputError if there is none, or it is too large to be read."""
     width, height = int(message.width), int(message.height)
     if height < 1 or width < 1:
-        raise InputError(f"image: size {width}x{height}; needed at least 1x1. Check the camera driver.")
-    return checked_size(width, height)
+        raise InputError(f"{what}: size {width}x{height}; needed at least 1x1. Check its driver.")
+    return checked_size(width, height, what)
 
 
-def checked_size(width: int, height: int) -> tuple[int, int]:
+def checked_size(width: int, height: int, what: str = "image") -> tuple[int, int]:
     """The size of an image. Raises InputError if it is too large to be read."""
     try:
         check_size(width, height)
     except InputError as error:
-        raise InputError(f"image: {error}. Check the camera driver.") from error
+        raise InputError(f"{what}: {error}. Check its driver.") from error
     return width, height
 
 

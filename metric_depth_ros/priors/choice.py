@@ -67,7 +67,10 @@ def build_prior(name: str, config: EngineConfig) -> Estimate | None:
     manifest = load_prior_manifest(path)
     kind = _WITH_OWN_NETWORK.get(type(manifest))
     if kind is not None:
-        return kind.load(path, Request(config.runtime, config.precision, config.threads))
+        return kind.load(
+            path,
+            Request(config.runtime, config.precision, config.threads, timeout_s=config.timeout_s),
+        )
     if isinstance(manifest, Manifest) and not manifest.output.metric:
         raise ModelError(
             f"solver.prior: {path} is of a network without metres (metric: false); needed a scale network or "
