@@ -29,6 +29,8 @@ def decode_picture(data: bytes, flags: int) -> Array:
     if size is None:
         raise InputError("is no PNG or JPEG")
     check_size(*size)
+    if data.startswith(_PNG) and not is_whole_png(data):
+        raise InputError("is cut short")
     with suppress(cv2.error):  # OpenCV raises for some damage and returns None for other
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
         if pixels is not None:
@@ -50,6 +52,17 @@ def picture_size(data: bytes) -> tuple[int, int] | None:
         width, height = struct.unpack(">II", data[16:24])
         return width, height
     return _jpeg_size(data) if data.startswith(_JPEG) else None
+
+
+def is_whole_png(data: bytes | memoryview) -> bool:
+    """Whether the chunks of a PNG fit its data, up to the last; OpenCV allocates what a chunk says it has."""
+    at = len(_PNG)
+    while at + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        at += 12 + length
+        if kind == b"IEND":
+            return bool(at <= len(data))
+    return False
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int] | None:

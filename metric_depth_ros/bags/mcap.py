@@ -11,7 +11,7 @@ import os
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
@@ -28,10 +28,13 @@ from metric_depth_ros.bags.definitions import (
     metadata_of,
 )
 from metric_depth_ros.bags.packed import Unpacker
-from metric_depth_ros.files import open_regular
+from metric_depth_ros.files import in_words, open_regular
 
 _MAGIC = b"\x89MCAP0\r\n"
 _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _CHUNK_INDEX, _STATISTICS, _DATA_END = 3, 4, 5, 6, 8, 11, 15
+
+# What Python takes for a record beside its bytes, and what all messages of chunks that overlap may take.
+_OF_A_RECORD, _MOST_WAITING = 300, 1 << 30
 
 # Channel id, time of recording in ns, and the message's bytes.
 _Message = tuple[int, int, bytes]
@@ -80,11 +83,13 @@ class McapFile:
         """Yields (connection, recorded_ns, bytes), in order of recording, also where chunks overlap."""
         wanted = {connection.id: connection for connection in connections}
         first, last = start or 0, 2**63 if stop is None else stop
-        order, waiting = count(), list[tuple[int, int, _Message]]()
+        order, waiting, taken = count(), list[tuple[int, int, _Message]](), 0
 
         def until(limit_ns: int) -> Iterator[tuple[Connection, int, bytes]]:
+            nonlocal taken
             while waiting and waiting[0][0] < limit_ns:
                 channel, recorded_ns, data = heapq.heappop(waiting)[2]
+                taken -= len(data) + _OF_A_RECORD
                 yield wanted[channel], recorded_ns, data
 
         for part in self._parts:
@@ -96,6 +101,9 @@ class McapFile:
             for message in self._messages_at(part.offset):
                 if message[0] in wanted and first <= message[1] < last:
                     heapq.heappush(waiting, (message[1], next(order), message))
+                    taken += len(message[2]) + _OF_A_RECORD
+                    if taken > _MOST_WAITING:
+                        raise ValueError(f"chunks of more than {in_words(_MOST_WAITING)} overlap")
         yield from until(2**64)
 
     # ---- index -------------------------------------------------------------------------------
@@ -177,11 +185,17 @@ class _Index:
             (size,) = struct.unpack_from("<I", body, 42)
             self.counts.update(dict(struct.iter_unpack("<HQ", body[46 : 46 + size])))
 
-    def add_part(self, offset: int, messages: list[bytes]) -> None:
-        """Adds a record at an offset that holds these messages, if any."""
-        if messages:
-            channels, times = zip(*map(_channel_and_time, messages), strict=True)
-            self.parts.append(_Part(min(times), max(times), offset, frozenset(channels)))
+    def add_part(self, offset: int, records: Iterable[tuple[int, bytes]]) -> None:
+        """Takes the records (op, body) at an offset: a part, if there are messages among them."""
+        channels, first, last = set[int](), 2**64, 0
+        for op, body in records:
+            self.add(op, body)
+            if op == _MESSAGE:
+                channel, recorded_ns = _channel_and_time(body)
+                channels.add(channel)
+                first, last = min(first, recorded_ns), max(last, recorded_ns)
+        if channels:
+            self.parts.append(_Part(first, last, offset, frozenset(channels)))
 
     def _add_channel(self, body: bytes) -> None:
         key, schema = struct.unpack_from("<HH", body)
@@ -206,17 +220,7 @@ def _scanned(path: Path, size: int, mtime_ns: int, end: int) -> _Index:
         for offset, op, body in _records(file, len(_MAGIC), end):
             if op == _DATA_END:
                 break
-            if op == _CHUNK:
-                held = []
-                for inner, record in _unpacked(body, unpacker):
-                    index.add(inner, record)
-                    if inner == _MESSAGE:
-                        held.append(record)
-                index.add_part(offset, held)
-            else:
-                index.add(op, body)
-                if op == _MESSAGE:
-                    index.add_part(offset, [body])
+            index.add_part(offset, _unpacked(body, unpacker) if op == _CHUNK else [(op, body)])
     return index
 
 
@@ -246,6 +250,7 @@ def _unpacked(chunk: bytes, unpacker: Unpacker) -> Iterator[tuple[int, bytes]]:
         raise ValueError("a chunk is damaged")
     at = 0
     while at < size:
+        unpacker.spend(_OF_A_RECORD)
         op, length = struct.unpack_from("<BQ", data, at)
         if at + 9 + length > size:
             raise ValueError("a record in a chunk is cut short")

@@ -19,7 +19,7 @@ else:
 # What one chunk or message may have unpacked: more than an image of 100 megapixels.
 _MOST = 1 << 29
 # What all of a file may have: this much, and so many times its size. Black images are as much as 1000:1.
-_FREE, _RATIO = 1 << 30, 1000
+_FREE, _RATIO = 1 << 29, 1000
 _PIECE = 1 << 20
 _DECOMPRESSORS: dict[str, Callable[[], Any]] = {
     "lz4": LZ4FrameDecompressor,
@@ -57,7 +57,7 @@ class Unpacker:
             total += len(piece)
             if total > limit:
                 raise ValueError(f"a chunk or message is larger than {in_words(limit)} when unpacked")
-            self._spend(len(piece))
+            self.spend(len(piece))
             pieces.append(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
@@ -65,10 +65,11 @@ class Unpacker:
         """Unpacks a whole file in zstd. Raises ValueError as ``unpack``."""
         source = iter(lambda: packed.read(_PIECE), b"")
         for piece in _pieces(zstd.ZstdDecompressor, source, _PIECE):
-            self._spend(len(piece))
+            self.spend(len(piece))
             unpacked.write(piece)
 
-    def _spend(self, size: int) -> None:
+    def spend(self, size: int) -> None:
+        """Counts so many bytes. Raises ValueError if they are too many for the file."""
         self._left -= size
         if self._left < 0:
             raise ValueError(f"it holds more than {in_words(self._most)} unpacked, too much for its size")

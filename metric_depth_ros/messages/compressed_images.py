@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from metric_depth_ros.encoded_pictures import picture_size
+from metric_depth_ros.encoded_pictures import is_whole_png, picture_size
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.messages.images import Stretch, checked_size, data_bytes, raw_size
 from metric_depth_ros.types import ImageArray
@@ -88,10 +88,7 @@ def _other_than_picture(message: Any, data: ImageArray) -> str:
 
 
 def _is_complete(data: ImageArray) -> bool:
-    """Whether a JPEG or PNG has its end marker; OpenCV fills a missing part with grey, without an error."""
-    tail = data[data.size // 2 :].tobytes()
+    """Whether a JPEG or PNG has its end; OpenCV fills a missing part with grey, without an error."""
     if data[:2].tobytes() == b"\xff\xd8":
-        return b"\xff\xd9" in tail
-    if data[:4].tobytes() == b"\x89PNG":
-        return b"IEND" in tail
-    return data.size > 0
+        return b"\xff\xd9" in data[data.size // 2 :].tobytes()
+    return is_whole_png(data.data)

@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from metric_depth_ros.encoded_pictures import picture_size
+from metric_depth_ros.encoded_pictures import is_whole_png, picture_size
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.geometry import pixel_rays
 from metric_depth_ros.messages.images import (
@@ -76,7 +76,7 @@ def _decoded(
     start = 0 if data[:4].tobytes() == _PNG else _HEADER.itemsize
     picture = data[start:]
     values, size = None, picture_size(picture[:_PNG_HEAD].tobytes())
-    is_png = size is not None and picture[_KIND].tobytes() == _GREY_16 and b"IEND" in picture[-64:].tobytes()
+    is_png = size is not None and picture[_KIND].tobytes() == _GREY_16 and is_whole_png(picture.data)
     if encoding is not None and size is not None and is_png:
         camera = _camera(camera_of, checked_size(*size))
         with suppress(cv2.error):

@@ -21,6 +21,7 @@ from rosbags.rosbag1 import Writer as Ros1Writer
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
 from metric_depth_ros.bags import BagReader, folder, open_bag, packed
+from metric_depth_ros.bags import mcap as mcap_file
 from metric_depth_ros.bags.calibration import read_calibration
 from metric_depth_ros.bags.storage import is_bag
 from metric_depth_ros.cli.main import main
@@ -147,6 +148,29 @@ def test_a_chunk_is_unpacked_up_to_the_size_that_it_says(
     path = Mcap().write(tmp_path / "a.mcap", body=record(6, head + struct.pack("<Q", len(data)) + data))
     with pytest.raises(InputError, match=f"cannot be read .*{reason}"):
         read(path)
+
+
+def chunk_of(records: bytes) -> bytes:
+    data = zstd.compress(records)
+    head = struct.pack("<QQQI", SECOND, SECOND, len(records), 0) + text("zstd")
+    return record(6, head + struct.pack("<Q", len(data)) + data)
+
+
+def test_records_count_even_if_they_are_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packed, "_FREE", 10_000_000)
+    for records in (bytes(9_000_000), struct.pack("<BQ", 0x80, 0) * 1_000_000):
+        path = Mcap().write(tmp_path / "a.mcap", body=chunk_of(records))
+        with pytest.raises(InputError, match="unpacked, too much for its size"):
+            read(path)
+
+
+def test_chunks_that_overlap_have_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mcap_file, "_MOST_WAITING", 1_000_000)
+    mcap = mcap_of(recording(), ros1=False)
+    many = record(5, struct.pack("<HIQQ", 1, 0, SECOND, SECOND)) * 1000
+    path = mcap.write(tmp_path / "a.mcap", body=mcap.channels + chunk_of(many) * 10)
+    with open_bag(path) as bag, pytest.raises(InputError, match="chunks of more than 1 MB overlap"):
+        list(bag.messages())
 
 
 @pytest.mark.parametrize("compression", ["zstd", "lz4", "bz2"])

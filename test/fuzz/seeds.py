@@ -92,14 +92,17 @@ def _transforms() -> Any:
     return make("tf2_msgs/msg/TFMessage", transforms=[one, one])
 
 
-def _read_picture(message: Any) -> None:
-    messages.time_of_capture_ns(message), messages.frame_id(message)
-    messages.read_image(message)
+def _read_picture(width: int, height: int) -> Callable[[Any], Any]:
+    """Reads an image as bag and node do: only if its header states the size of its camera."""
+    camera = Camera(width, height, CAMERA.K)
 
+    def read(message: Any) -> None:
+        messages.time_of_capture_ns(message), messages.frame_id(message)
+        messages.check_image_size(messages.image_size(message), camera)
+        compressed = hasattr(message, "format")
+        (messages.read_compressed_image if compressed else messages.read_image)(message)
 
-def _read_compressed(message: Any) -> None:
-    messages.time_of_capture_ns(message), messages.frame_id(message)
-    messages.read_compressed_image(message)
+    return read
 
 
 def _read_info(message: Any) -> None:
@@ -126,9 +129,9 @@ def message_seeds() -> tuple[Seed, ...]:
     images = [_image(name, channels) for name, channels in encodings.items()] + [_image("mono16", 1, 2)]
     photo = cv2.resize(picture, (160, 120))
     pictures = [
-        _compressed("jpeg", _encoded(".jpg", photo)),
-        _compressed("rgb8; png compressed bgr8", _encoded(".png", photo)),
-        _compressed("png", _encoded(".png", depth)),
+        (_compressed("jpeg", _encoded(".jpg", photo)), (160, 120)),
+        (_compressed("rgb8; png compressed bgr8", _encoded(".png", photo)), (160, 120)),
+        (_compressed("png", _encoded(".png", depth)), (16, 12)),
     ]
     compressed_depth = [
         _compressed("16UC1; compressedDepth png", _encoded(".png", depth), bytes(12)),
@@ -161,8 +164,8 @@ def message_seeds() -> tuple[Seed, ...]:
         max_range=9.0, range=2.0,
     )  # fmt: skip
     seeds = [
-        *((message, _read_picture) for message in images),
-        *((message, _read_compressed) for message in pictures),
+        *((message, _read_picture(16, 12)) for message in images),
+        *((message, _read_picture(*size)) for message, size in pictures),
         *((message, _read_as("compressed_depth")) for message in compressed_depth),
         *((message, _read_as("depth_image")) for message in depths),
         *((message, messages.read_depth) for message in depths),

@@ -16,7 +16,7 @@ from ros1_bag import SECOND, Ros1Bag, image_of
 from metric_depth_ros import messages
 from metric_depth_ros.bags import BagReader
 from metric_depth_ros.config import from_flat
-from metric_depth_ros.encoded_pictures import MOST_PIXELS
+from metric_depth_ros.encoded_pictures import MOST_PIXELS, decode_picture
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.messages import depth_images
 from metric_depth_ros.types import Camera
@@ -108,6 +108,22 @@ def test_compressed_depth_s_size_is_known_before_it_is_decoded(data: bytes, says
     message = compressed(head + data, "16UC1; compressedDepth png")
     with pytest.raises(InputError, match=says):
         depth_images.read_compressed_depth_points(message, lambda _: CAMERA)
+
+
+@pytest.mark.parametrize("length", [2**31 - 1, 2**31, 2**32 - 1, 500_000])
+@pytest.mark.parametrize("chunk", [b"IDAT", b"IEND"])
+@pytest.mark.usefixtures("nothing_decoded")
+def test_a_chunk_of_a_png_must_fit_its_data(length: int, chunk: bytes) -> None:
+    """OpenCV allocates what the chunk says."""
+    for data in (png(16, 12), png(16, 12, 16)):
+        at = data.index(chunk) - 4
+        data = data[:at] + struct.pack(">I", length) + data[at + 4 :]
+        with pytest.raises(InputError, match="cannot be decoded"):
+            messages.read_compressed_image(compressed(data))
+        with pytest.raises(InputError, match="needed a whole 16-bit PNG"):
+            depth_images.read_compressed_depth_points(compressed(data, "16UC1"), lambda _: CAMERA)
+        with pytest.raises(InputError, match="cut short"):
+            decode_picture(data, cv2.IMREAD_COLOR)
 
 
 def raw(**changes: Any) -> Any:
