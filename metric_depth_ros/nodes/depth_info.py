@@ -33,6 +33,7 @@ def depth_info(result: Result) -> dict[str, Any]:
         "anchors_used": used,
         "anchors_rejected": int(told.get("rejected", 0)),
         "cloud_age_s": nan if newest_ns is None else (result.stamp_ns - newest_ns) / 1e9,
+        "scale_age_s": float(told.get("scale_age_s", nan)),
         **_residuals(result.metric.depth, anchors),
         "sigma_relative": _sigma(result.metric),
         "known": float(np.count_nonzero(~np.isnan(result.metric.depth)) / result.metric.depth.size),
@@ -44,7 +45,7 @@ def depth_info(result: Result) -> dict[str, Any]:
 
 _PLAIN = (str, int, float, np.generic)
 # What the keys of every solver say already.
-_SAID = ("solver scale_from", "solver anchors", "solver rejected", "solver left_out")
+_SAID = ("solver scale_from", "solver anchors", "solver rejected", "solver left_out", "solver scale_age_s")
 
 
 def _residuals(depth: FloatArray, anchors: Anchors) -> dict[str, float]:

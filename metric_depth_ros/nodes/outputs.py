@@ -17,7 +17,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, Poi
 from metric_depth_ros import messages
 from metric_depth_ros.config import CloudConfig, Config, PreviewConfig
 from metric_depth_ros.drawing.pictures import depth_colours
-from metric_depth_ros.errors import AnchorError
+from metric_depth_ros.errors import MetricDepthError
 from metric_depth_ros.health.status import OK, WARN, shortened
 from metric_depth_ros.nodes.depth_info import depth_info
 from metric_depth_ros.nodes.qos import overridable
@@ -79,10 +79,10 @@ class Outputs:
 
     @contextmanager
     def saying_nothing(self, image: Any) -> Iterator[None]:
-        """Publishes the info that an image has no depth, and why, if the block raises AnchorError."""
+        """Publishes the info that an image has no depth, and why, if the block raises MetricDepthError."""
         try:
             yield
-        except AnchorError as error:
+        except MetricDepthError as error:
             with self._lock:
                 if self._publishers and _heard(self._info):
                     header = {"stamp_ns": messages.stamp_ns(image), "frame_id": messages.frame_id(image)}

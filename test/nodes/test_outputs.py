@@ -32,6 +32,7 @@ pytestmark = pytest.mark.timeout(120)
 ROOT = Path(__file__).parents[2]
 KEYS = {
     "scale_from", "solver", "runtime", "scale", "anchors", "anchors_used", "anchors_rejected", "cloud_age_s",
+    "scale_age_s",
     "residual_median", "residual_rms", "sigma_relative", "known", "left_out",
 }  # fmt: skip
 SOLVED = {name: {"solver.name": name} for name in SOLVERS} | {
@@ -98,17 +99,19 @@ def test_info_tells_what_the_line_of_a_solver_is_and_where_sigma_and_residuals_s
     assert depth_info(dataclasses.replace(result, metric=metric))["sigma_relative"] == pytest.approx(0.07)
 
 
-def test_info_of_depth_without_anchors_has_all_keys_too(engine, toy_manifest):
+def test_info_of_depth_without_anchors_has_all_keys_and_the_age_of_what_is_remembered(engine, toy_manifest):
     pipeline = MetricDepthPipeline(engine, config_of(toy_manifest, **{"solver.temporal.memory_s": 1.0}))
     pipeline.process(sample_of())
     empty = np.empty((0, 3), np.float32)
-    sample = dataclasses.replace(
-        sample_of(1_100_000_000), points_camera=empty, sources=(), cloud_stamps_ns=()
-    )
-    told = depth_info(pipeline.process(sample))
+    for later_ns in (1_100_000_000, 1_200_000_000):
+        # A cloud of which nothing can be used makes the scale no younger.
+        sample = dataclasses.replace(sample_of(later_ns), points_camera=empty, sources=())
+        told = depth_info(pipeline.process(sample))
     assert set(told) >= KEYS
     assert told["scale_from"] == "earlier images" and told["anchors"] == told["anchors_used"] == 0
-    assert np.isnan([told["cloud_age_s"], told["residual_median"], told["residual_rms"]]).all()
+    assert told["cloud_age_s"] == pytest.approx(0.02)
+    assert told["scale_age_s"] == pytest.approx(0.22)
+    assert np.isnan([told["residual_median"], told["residual_rms"]]).all()
     assert told["scale"] == pytest.approx(20.0, rel=0.05)
 
 
