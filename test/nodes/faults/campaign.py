@@ -28,6 +28,7 @@ PERIOD_S = 0.05
 HANG_S = 10.0
 START_S = 60.0  # a process starts: long on a busy machine
 MOST_MIB = 300  # by which no fault may raise the node's memory
+MOST_LINES, LONGEST_LINE = 60, 4000  # of what the node says of one fault
 _WRONG = 0.1  # relative error of a pixel; the scene itself changes by .03 within the age of a cloud
 _FEW = 0.03  # of the pixels may be wrong: those at the border, where a picture of noise has no points around
 _SETTINGS = {"anchors.grid_px": 0, "diagnostics.period_s": 0.1}
@@ -70,7 +71,16 @@ class Sample:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a fault did. ``recovery_s`` None: it has not recovered; ``published`` as ``Fault.published``."""
+    """What a fault did.
+
+    Attributes:
+        recovery_s: until the first right depth; None: it never came.
+        published: the worst that was published for images sent meanwhile.
+        wrong_after: wrong depths of all other images.
+        said: line with the words, if ``told``; else the gravest.
+        bug: the log, if it has a traceback.
+        lines, longest: of log and diagnostics.
+    """
 
     group: str
     fault: Fault
@@ -82,6 +92,8 @@ class Outcome:
     told: bool
     bug: str
     grown_mib: float
+    lines: int
+    longest: int
 
 
 def scale_at(stamp_ns: int) -> float:
@@ -108,7 +120,7 @@ class Stream:
         self.model = self.manifest.with_suffix(".onnx")
         self.moving, self.period_s = moving, PERIOD_S
         self._clock = self.peer.create_publisher(Clock, "/clock", 10) if clock else None
-        self._began_s, self._offset_ns, self._next_s = time.monotonic(), 1_000_000_000_000, 0.0
+        self._began_s, self._offset_ns, self._next_s = time.monotonic(), 10**14, 0.0
         self._sent: set[int] = set()
         self.runs = 0  # of the node
 
@@ -258,6 +270,8 @@ class Stream:
             not fault.says or fault.says in said,
             text if "internal error" in text or "Traceback" in text else "",
             self.peak_mib() - peak if run == self.runs and self.alive() else 0.0,
+            text.count("\n"),
+            max(map(len, [*text.splitlines(), *(s.message for s in peer.statuses[told:])]), default=0),
         )
 
     def renew(self) -> None:
@@ -297,7 +311,7 @@ def streaming(stream: Stream) -> Iterator[Stream]:
 # ---- what faults are made of ---------------------------------------------------------------------
 
 
-def broken(change: Callable[[Sample], None], count: int = 6) -> Callable[[Stream], None]:
+def broken(change: Callable[[Sample], None], count: int = 5) -> Callable[[Stream], None]:
     """A fault that changes some samples in a row."""
 
     def act(stream: Stream) -> None:

@@ -21,7 +21,7 @@ import image_faults
 import parameter_faults
 import process_faults
 import tf_faults
-from campaign import MOST_MIB, Stream, as_table, streaming
+from campaign import LONGEST_LINE, MOST_LINES, MOST_MIB, Stream, as_table, streaming
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -71,7 +71,7 @@ def stream(request, ros, tmp_path_factory):
         yield stream
 
 
-@pytest.mark.parametrize(("stream", "fault"), FAULTS, indirect=["stream"])
+@pytest.mark.parametrize(("stream", "fault"), FAULTS, indirect=["stream"], scope="module")
 def test_a_fault_is_survived_named_and_recovered_from(stream, fault, outcomes):
     outcome = stream.run(fault)
     outcomes.append(outcome)
@@ -83,6 +83,7 @@ def test_a_fault_is_survived_named_and_recovered_from(stream, fault, outcomes):
     assert outcome.told, (outcome.said, stream.log()[-3000:])
     assert not outcome.bug
     assert outcome.grown_mib < MOST_MIB
+    assert outcome.lines < MOST_LINES and outcome.longest < LONGEST_LINE
     assert outcome.published != "wrong" or fault.says
 
 
