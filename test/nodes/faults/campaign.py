@@ -76,7 +76,7 @@ class Outcome:
     Attributes:
         recovery_s: until the first right depth; None: it never came.
         published: the worst that was published for images sent meanwhile.
-        wrong_after: wrong depths of all other images.
+        wrong_after: wrong depths of all other images, in words.
         said: line with the words, if ``told``; else the gravest.
         bug: the log, if it has a traceback.
         lines, longest: of log and diagnostics.
@@ -87,7 +87,7 @@ class Outcome:
     survived: bool
     recovery_s: float | None
     published: str
-    wrong_after: int
+    wrong_after: list[str]
     said: str
     told: bool
     bug: str
@@ -251,32 +251,40 @@ class Stream:
         peer, first, told = self.peer, len(self.peer.depths), len(self.peer.statuses)
         run, log, peak, sent = self.runs, len(self.log()), self.peak_mib(), set(self._sent)
         fault.act(self)
-        meanwhile = self._sent - sent
+        meanwhile, ended_ns = self._sent - sent, self.now_ns()
         recovery_s = self.recover(max(fault.within_s, HANG_S))
         log = log if run == self.runs else 0  # a new node
         said = self._said(fault.says, log, told)
         time.sleep(2 * self.period_s)
-        by_stamp = [(messages.stamp_ns(d) in meanwhile, self.judge(d)) for d in peer.depths[first:]]
-        during = {verdict for of_fault, verdict in by_stamp if of_fault}
-        text = self.log()[log:]
+        judged = [(messages.stamp_ns(depth), self.judge(depth)) for depth in peer.depths[first:]]
+        during = {verdict for stamp_ns, verdict in judged if stamp_ns in meanwhile}
+        text, alive = self.log()[log:], self.alive()
+        grown_mib = self.peak_mib() - peak if run == self.runs and alive else 0.0
+        if recovery_s is None:
+            self.process.kill()
+            self.process.wait()
         return Outcome(
             self.group,
             fault,
-            self.alive(),
+            alive,
             recovery_s,
             next((each for each in ("wrong", "right") if each in during), "none"),
-            sum(verdict == "wrong" for of_fault, verdict in by_stamp if not of_fault),
+            [
+                f"{(ended_ns - stamp_ns) / 1e9:.3f} s before the end, {'sent' if stamp_ns in self._sent else 'unknown'}"
+                for stamp_ns, verdict in judged
+                if verdict == "wrong" and stamp_ns not in meanwhile
+            ],
             said,
             not fault.says or fault.says in said,
             text if "internal error" in text or "Traceback" in text else "",
-            self.peak_mib() - peak if run == self.runs and self.alive() else 0.0,
+            grown_mib,
             text.count("\n"),
             max(map(len, [*text.splitlines(), *(s.message for s in peer.statuses[told:])]), default=0),
         )
 
     def renew(self) -> None:
         """Starts another node in place of one that has died or hangs."""
-        if self.runs and self.alive():
+        if self.runs:
             self.process.kill()
             self.process.wait()
         self.start()
@@ -373,7 +381,7 @@ def transform_bytes(
 def as_table(outcomes: list[Outcome]) -> str:
     """The outcomes as Markdown: a table, and its sums."""
     times = [one.recovery_s for one in outcomes if one.recovery_s is not None]
-    wrong = sum(one.wrong_after for one in outcomes)
+    wrong = sum(len(one.wrong_after) for one in outcomes)
     lying = sum(one.published == "wrong" for one in outcomes)
     sums = (
         f"{len(outcomes)} faults: {sum(one.survived for one in outcomes)} survived, {len(times)} recovered "
@@ -386,7 +394,9 @@ def as_table(outcomes: list[Outcome]) -> str:
         f"| {_cell(one.said)} |"
         for one in outcomes
     ]
-    head = "| Group | Fault | Survived | Recovery, s | Published meanwhile | Said |\n|---|---|---|---|---|---|"
+    head = (
+        "| Group | Fault | Survived | Recovery, s | Published meanwhile | Said |\n|---|---|---|---|---|---|"
+    )
     return "\n".join([sums, "", head, *rows, ""])
 
 

@@ -84,7 +84,7 @@ STAMPS = [
     Fault("one sample an hour ago", slip(-HOUR_S), published=NONE_OR_RIGHT),
     Fault("an hour to and fro", to_and_fro, published=NONE_OR_RIGHT),
     Fault("stamps of 0", of_stamp(0), "stamp: 0 s", NONE_OR_RIGHT),
-    Fault("stamps of 2038", years_ahead, "stamp", NONE_OR_RIGHT),
+    Fault("stamps of 2038", years_ahead, "jumped back", NONE_OR_RIGHT),
     Fault("one stamp for all", same_time, published=NONE_OR_RIGHT),
     Fault("out of order", out_of_order, published=NONE_OR_RIGHT),
     Fault("backwards", backwards, published=NONE_OR_RIGHT),

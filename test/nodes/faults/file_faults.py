@@ -110,7 +110,9 @@ DEEP = "[" * 20_000
 LOADING = [
     damaged("model empty", model(lambda content: b""), "sha256"),
     damaged("model cut short", model(lambda content: content[:-1]), "sha256"),
-    damaged("a bit of the model flipped", model(lambda content: content[:-9] + b"!" + content[-8:]), "sha256"),
+    damaged(
+        "a bit of the model flipped", model(lambda content: content[:-9] + b"!" + content[-8:]), "sha256"
+    ),
     damaged("model is a folder", special("model", Path.mkdir), "toy.onnx"),
     damaged("model is a pipe", special("model", os.mkfifo), "toy.onnx"),
     damaged("model is no ONNX, but has the sha256", signed(bytes(range(256))), "toy.onnx"),
@@ -123,8 +125,12 @@ LOADING = [
     damaged("unknown key", manifest(with_keys(licens="x")), "Did you mean licence?"),
     damaged("wrong type", manifest(with_keys(input=3)), "toy.yaml: input"),
     damaged("a file elsewhere", manifest(with_keys(file="../../etc/passwd")), "toy.yaml: file"),
-    damaged("a size of 10^9", manifest(with_keys(input={"name": "image", "width": 10**9, "height": 48})), "8192"),
-    damaged("another input's name", manifest(with_keys(input={"name": "x", "width": 64, "height": 48})), "'x'"),
+    damaged(
+        "a size of 10^9", manifest(with_keys(input={"name": "image", "width": 10**9, "height": 48})), "8192"
+    ),
+    damaged(
+        "another input's name", manifest(with_keys(input={"name": "x", "width": 64, "height": 48})), "says x"
+    ),
     damaged("manifest is a folder", special("manifest", Path.mkdir), "toy.yaml"),
     damaged("manifest is a pipe", special("manifest", os.mkfifo), "toy.yaml"),
 ]
@@ -143,20 +149,6 @@ def changed(change):
         stream.go_on(0.4)
         shutil.rmtree(stream.manifest.parent, ignore_errors=True)
         kept.rename(stream.manifest.parent)
-
-    return act
-
-
-def prior(make):
-    """A live parameter names a file that is no manifest of a prior; then none again."""
-
-    def act(stream: Stream) -> None:
-        path = stream.folder / "prior.yaml"
-        make(path)
-        stream.peer.set_parameter("solver.prior", str(path))
-        stream.go_on(0.5)
-        assert stream.peer.set_parameter("solver.prior", "").successful
-        path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
 
     return act
 
@@ -209,11 +201,6 @@ FILES = [
     Fault("model overwritten", changed(lambda stream: stream.model.write_bytes(b"x")), published=RIGHT),
     Fault("manifest overwritten", changed(lambda stream: stream.manifest.write_text("x")), published=RIGHT),
     Fault("folder removed", changed(lambda stream: shutil.rmtree(stream.model.parent)), published=RIGHT),
-    Fault("prior missing", prior(lambda path: None), "prior.yaml", RIGHT),
-    Fault("prior is no manifest", prior(lambda path: path.write_text("a: b")), "prior.yaml", RIGHT),
-    Fault("prior of noise", prior(lambda path: path.write_bytes(os.urandom(10**6))), "prior.yaml", RIGHT),
-    Fault("prior is a folder", prior(Path.mkdir), "prior.yaml", RIGHT),
-    Fault("prior is a pipe", prior(os.mkfifo), "prior.yaml", RIGHT),
     Fault("a network that never ends", with_endless(4.0), published=NONE_OR_RIGHT),
 ]
 GROUPS = {"loading": ({}, {"kind": Waiting}, LOADING), "files": ({}, {}, FILES)}

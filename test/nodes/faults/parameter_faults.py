@@ -76,7 +76,7 @@ def says(kind, topic, *values):
 SOLVERS = ("auto", "median", "global_affine", "piecewise", "lwlr", "grid", "region_aware", "auto")
 FAULTS = [
     Fault("below the range", refused("solver.focus_m", -3.0, "solver.focus_m"), published=RIGHT),
-    Fault("above the range", refused("cloud.stride", 10**9, "from 1 to 64"), published=RIGHT),
+    Fault("above the range", refused("cloud.stride", 10**9, "out of range"), published=RIGHT),
     Fault("NaN", refused("cloud.max_depth_m", math.nan, "cloud.max_depth_m"), published=RIGHT),
     Fault("infinite", refused("sync.max_wait_s", math.inf, "sync.max_wait_s"), published=RIGHT),
     Fault("another type", refused("solver.focus_m", "near", "number"), published=RIGHT),
@@ -100,7 +100,7 @@ FAULTS = [
     Fault(
         "more anchors than there are",
         changed(("anchors.min_count", 3), ("anchors.min_count", 100_000)),
-        "needed 100000",
+        "need 100000",
         NONE_OR_RIGHT,
     ),
     Fault(
@@ -122,7 +122,9 @@ FAULTS = [
         RIGHT,
     ),
     Fault(
-        "a description of 200,000 letters", says(String, "description", "x" * 200_000), published=NONE_OR_RIGHT
+        "a description of 200,000 letters",
+        says(String, "description", "x" * 200_000),
+        published=NONE_OR_RIGHT,
     ),
 ]
 GROUPS = {"parameters": ({}, {}, FAULTS)}

@@ -43,7 +43,9 @@ def stamped(seconds):
 def storm(stream: Stream) -> None:
     """Five hundred bad transforms of changing values."""
     for index in range(500):
-        data = transform_bytes("odom", f"other{index}", stream.now_ns(), x=NAN, q=(NAN, 0.0, 0.0, index * 1.0))
+        data = transform_bytes(
+            "odom", f"other{index}", stream.now_ns(), x=NAN, q=(NAN, 0.0, 0.0, index * 1.0)
+        )
         stream.peer.moving_tf.pub_tf.publish(data)
 
 
