@@ -76,7 +76,7 @@ class Outcome:
     Attributes:
         recovery_s: until the first right depth; None: it never came.
         published: the worst that was published for images sent meanwhile.
-        wrong_after: wrong depths of all other images, in words.
+        wrong_after: stamps of wrong depths of all other images, from the fault's end.
         said: line with the words, if ``told``; else the gravest.
         bug: the log, if it has a traceback.
         lines, longest: of log and diagnostics.
@@ -270,7 +270,7 @@ class Stream:
             recovery_s,
             next((each for each in ("wrong", "right") if each in during), "none"),
             [
-                f"{(ended_ns - stamp_ns) / 1e9:.3f} s before the end, {'sent' if stamp_ns in self._sent else 'unknown'}"
+                f"{(stamp_ns - ended_ns) / 1e9:+.3f} s{'' if stamp_ns in self._sent else ', never sent'}"
                 for stamp_ns, verdict in judged
                 if verdict == "wrong" and stamp_ns not in meanwhile
             ],
