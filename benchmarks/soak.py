@@ -2,9 +2,9 @@
 
     python benchmarks/soak.py [--minutes 60] [--engine small]
 
-640x480 images at 10 Hz with a cloud each, of a made scene; every 20 s the bag loops, time jumps back, and each
-of cloud, sigma and info is subscribed for some seconds; focus, solver and scale change. Three processes: this
-one subscribes and measures, a second publishes, the third is the node.
+640x480 images at 10 Hz with a cloud each, of a made scene; every 20 s the bag loops, time jumps back, and
+each of cloud, sigma and info is subscribed for some seconds; focus, solver and scale change. Three
+processes: this one subscribes and measures, a second publishes, the third is the node.
 Prints a Markdown table, a row a minute, and the limits; exit status 1 if one is broken. Memory is fitted by a
 line after the first ten minutes, of shorter runs after two fifths; then .2 MiB a minute cannot be told from
 noise, and 6 MiB in all are allowed: less than seven images that stay.
@@ -207,7 +207,7 @@ def broken(seen: Seen, began_s: float, status: int, log: str, minutes: float) ->
     slower = np.median(p50[-len(p50) // 3 :]) / np.median(p50[: len(p50) // 3 + 1])
     expected = 60 * minutes * HZ
     print(
-        f"\nMemory after {(settled_s - began_s) / 60:.1f} min: {slope:+.3f} MiB a minute, {most:.2g} allowed. "
+        f"\nMemory, {(settled_s - began_s) / 60:.0f} min on: {slope:+.3f} MiB/min ({most:.2g} at most). "
         f"{seen.depths} of {expected:.0f} images answered, {seen.wrong} wrong of a fifth; "
         f"{seen.others} messages to subscribers for a while; exit status {status}."
     )
