@@ -12,6 +12,7 @@ ros = [
     "ros-geometry-msgs~=5.5",
     "ros-diagnostic-msgs~=5.5",
     "ros-std-msgs~=5.5",
+    "ros-std-srvs~=5.5",
     "ros-rosgraph-msgs",
 ]
 plots = ["matplotlib"]

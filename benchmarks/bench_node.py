@@ -107,7 +107,8 @@ def measure(data: Path, args: argparse.Namespace) -> None:
     when, rss = np.array(memory).T
     settled = when > when[0] + (when[-1] - when[0]) / 3  # after a third, buffers have found their size
     growth = np.polyfit(when[settled], rss[settled], 1)[0] * 60
-    stages = ("prepare", "anchors", "engine", "regions", "solver")
+    end = "_ms p50/p95/p99"
+    stages = {key[: -len(end)]: value for key, value in last.items() if key.endswith(end)}
     share = 100 * (spent.user + spent.system) / (when[-1] - when[0])
     rows = {
         "images published": round(args.seconds * args.image_hz),
@@ -115,8 +116,7 @@ def measure(data: Path, args: argparse.Namespace) -> None:
         "images dropped for newer ones": last.get("images dropped for newer ones", 0),
         "clouds came in": last["clouds in"],
         "depth images out": f"{published} of {came} ({published / args.seconds:.1f} Hz)",
-        "arrival to publication, ms (p50/p95/p99 of the last 300)": last["latency_ms p50/p95/p99"],
-        "stages, ms (last image)": ", ".join(f"{stage} {last[f'{stage}_ms']}" for stage in stages),
+        **{f"{stage}, ms (p50/p95/p99 of the last 300)": ms for stage, ms in stages.items()},
         "memory, MiB, after a third and at the end": f"{rss[settled][0]:.0f}, {rss[-1]:.0f}",
         "memory growth, MiB a minute": f"{growth:+.1f}",
         "processor time of the node": f"{share:.0f} % of one core",

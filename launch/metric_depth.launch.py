@@ -5,6 +5,9 @@
 
 An empty argument counts as not given: the parameter file or the default is used. Instead of anchors several
 sensors: sources:=lidar=/lidar/points,vio=/vio/points; their other settings stand in params_file.
+
+Several cameras with one network, in one process: cameras:=front,rear image:=image_raw subscribes
+/front/image_raw and /rear/image_raw; topics that begin with a slash (anchors:=/lidar/points) serve both.
 """
 
 import os
@@ -33,6 +36,7 @@ SETTINGS = {
     "focus": ("solver.focus_m", "metres up to which depth should be most precise, a task's name, or off"),
     "prior": ("solver.prior", "metric depth without anchors: scale_cnn, tr2m, metric_solver, a manifest"),
     "description": ("solver.description", "what the scene is, in words, for tr2m"),
+    "autostart": ("lifecycle.autostart", "false: a manager of lifecycle nodes starts the node"),
     "use_sim_time": ("use_sim_time", "take the time from /clock: true or false"),
 }
 TOPICS = {
@@ -44,8 +48,10 @@ TOPICS = {
     "description_topic": "description",
     "depth": "depth/image_rect",
     "depth_camera_info": "depth/camera_info",
+    "color": "depth/image_rect_color",
     "sigma": "depth/sigma",
     "points": "depth/points",
+    "preview": "depth/preview/compressed",
     "info": "depth/info",
 }
 
@@ -53,6 +59,9 @@ TOPICS = {
 def generate_launch_description():
     arguments = [
         DeclareLaunchArgument("namespace", default_value="", description="namespace of the node"),
+        DeclareLaunchArgument(
+            "cameras", default_value="", description="namespaces of several cameras: front,rear"
+        ),
         DeclareLaunchArgument("params_file", default_value="", description="ROS 2 parameter file"),
         DeclareLaunchArgument("sources", default_value="", description="sensors: NAME=TOPIC,NAME=TOPIC"),
         DeclareLaunchArgument(
@@ -80,6 +89,7 @@ def start_node(context):
     def given(name):
         return LaunchConfiguration(name).perform(context)
 
+    cameras = camera_namespaces(given("cameras"), given("namespace"))
     executable, *arguments = start_command("metric_depth_node", "metric_depth_ros.nodes")
     values = {setting: typed(name, given(name)) for name, (setting, _) in SETTINGS.items() if given(name)}
     # Without a type launch_ros reads text as YAML: a frame called "on" would become true.
@@ -87,12 +97,13 @@ def start_node(context):
     return [
         Node(
             executable=executable,
-            namespace=given("namespace"),
+            namespace="" if cameras else given("namespace"),
             output="screen",
             parameters=[*parameter_files(given("params_file")), *([settings] if settings else [])],
             remappings=[(topic, given(name)) for name, topic in TOPICS.items() if given(name) != topic],
             arguments=[
                 *arguments,
+                *(["--cameras", *cameras] if cameras else []),
                 "--ros-args",
                 "--log-level",
                 given("log_level"),
@@ -100,6 +111,12 @@ def start_node(context):
             ],
         )
     ]
+
+
+def camera_namespaces(text, namespace):
+    """Namespaces of cameras, separated by commas; below ``namespace`` if they do not begin with a slash."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    return [name if name.startswith("/") else f"{namespace}/{name}".strip("/") for name in names]
 
 
 def source_arguments(text):
@@ -133,9 +150,9 @@ def typed(name, text):
     """
     setting = SETTINGS[name][0]
     if setting == "use_sim_time":
-        if text.lower() not in ("true", "false"):
+        if not isinstance(truth(text), bool):
             raise ConfigError(f"{name}:={text}: needed true or false.")
-        return text.lower() == "true"
+        return truth(text)
     known = config.SETTINGS[setting]
     try:
         return known.checked(converted(text, type(known.default)))
@@ -146,6 +163,11 @@ def typed(name, text):
 def converted(text, kind):
     """Text converted to a type; unchanged if it cannot be converted, so the setting's check fails."""
     try:
-        return kind(text)
+        return truth(text) if kind is bool else kind(text)
     except ValueError:
         return text
+
+
+def truth(text):
+    """Truth value of "true" or "false"; other text unchanged."""
+    return {"true": True, "false": False}.get(text.lower(), text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,6 +18,7 @@ from metric_depth_ros.engines import BUNDLED, BUNDLED_WITH_BASIS, build_engine
 from metric_depth_ros.errors import AnchorError, ConfigError, InputError, MetricDepthError
 from metric_depth_ros.geometry import Rectifier, resize_camera
 from metric_depth_ros.health import findings
+from metric_depth_ros.health.jumps import JumpWatch
 from metric_depth_ros.label_images import resize_labels
 from metric_depth_ros.priors import Estimate, build_prior, check_description, network_prior
 from metric_depth_ros.regions import build_segmenter
@@ -57,6 +58,9 @@ class Result:
         timings: seconds by stage.
         anchors_by_source: number of anchors by the source that they come from.
         doubts: what may be wrong with the input, each in one line with the fix.
+        relative: the network's output.
+        solver: name of the solver, as chosen.
+        runtime: what ran the network: its library, precision and device.
     """
 
     metric: MetricDepth
@@ -67,6 +71,9 @@ class Result:
     timings: dict[str, float]
     anchors_by_source: Mapping[str, int] = field(default_factory=dict)
     doubts: tuple[str, ...] = ()
+    relative: RelativeDepth | None = None
+    solver: str = ""
+    runtime: str = ""
 
     @property
     def stamp_ns(self) -> int:
@@ -130,6 +137,7 @@ class MetricDepthPipeline:
         if self._solver.wants_regions and config.regions.source != "topic":
             self._networks = self._segmenter = build_segmenter(config.regions, segmenter)
         self._rectifier: Rectifier | None = None
+        self._jumps = JumpWatch()
 
     def with_config(self, config: Config) -> MetricDepthPipeline:
         """A pipeline with other settings on the same engine and prior.
@@ -146,7 +154,7 @@ class MetricDepthPipeline:
         check_description(prior, config.solver.description)
         changed = MetricDepthPipeline(self.engine, config, self._networks, prior)
         changed._solver.inherit(self._solver)
-        changed._rectifier = self._rectifier
+        changed._rectifier, changed._jumps = self._rectifier, self._jumps
         return changed
 
     def check_description(self, description: str) -> None:
@@ -165,6 +173,7 @@ class MetricDepthPipeline:
 
     def reset(self) -> None:
         """Forgets earlier samples."""
+        self._jumps = JumpWatch()
         if self.remembers:
             self._solver = build_solver(self.config.solver)
 
@@ -207,7 +216,7 @@ class MetricDepthPipeline:
             regions = self._given_regions(sample, image) if self._segmenter is None else None
         with clock("anchors"):
             doubts = self._doubts(sample)
-            anchors, by_source, more = self._anchors(sample, camera)
+            anchors, by_source, more = self._anchors(sample, image, camera)
         return image, camera, regions, anchors, by_source, (*doubts, *more)
 
     def solve(self, perceived: Perceived) -> Result:
@@ -243,10 +252,15 @@ class MetricDepthPipeline:
             )
             solve = self._solver.solve if len(anchors) or self.remembers else prior_depth
             metric = published(solve(given), self.config)
-        metric = replace(metric, info={"scale_from": _scale_from(metric.info), **metric.info})
+        told = {"scale_from": _scale_from(metric.info), **metric.info}
+        if perceived.doubts:
+            told["doubts"] = " ".join(perceived.doubts)
+        metric = replace(metric, info=told)
+        self._jumps.keep(metric.depth, image, anchors, perceived.sample.stamp_ns)
         return Result(
             metric, camera, image, anchors, perceived.sample, clock.seconds,
-            perceived.anchors_by_source, perceived.doubts,
+            perceived.anchors_by_source, perceived.doubts, perceived.relative, self.config.solver.chosen,
+            self.engine.label,
         )  # fmt: skip
 
     def _pose(self, sample: Sample) -> FloatArray | None:
@@ -306,10 +320,13 @@ class MetricDepthPipeline:
             self._rectifier = Rectifier(camera, wanted)
         return self._rectifier
 
-    def _anchors(self, sample: Sample, camera: Camera) -> tuple[Anchors, dict[str, int], list[str]]:
+    def _anchors(
+        self, sample: Sample, image: ImageArray, camera: Camera
+    ) -> tuple[Anchors, dict[str, int], list[str]]:
         """Anchors of all sources, their number by source, and doubts.
 
-        Raises InputError if all sources are in other units; else those are left out, and doubted.
+        Sources in other units, or whose range jumps, are left out, and doubted. Raises InputError if all are
+        in other units.
         """
         given = sample.sources or (SourcePoints("anchors", sample.points_camera),)
         if self.config.input.rectification == "none" and sample.rectification is not None:
@@ -320,13 +337,16 @@ class MetricDepthPipeline:
         if len(wrong) == len(given):
             findings.refuse(next(iter(wrong.values())))
         by_source = anchors_by_source([s for s in given if s.name not in wrong], camera, self.config)
+        jumps = self._jumped(given, by_source, image, sample.stamp_ns)
+        nothing = np.zeros(0, np.intp)
+        by_source = {n: each.take(nothing) if n in jumps else each for n, each in by_source.items()}
         anchors, counts = fuse_anchors(by_source, camera, self.config)
         counts = {s.name: counts.get(s.name, 0) for s in given}
         points = all_points(given)
         needed = 0 if self._prior is not None else self.config.anchors.min_count
         if len(anchors) < needed and self.remembers:
             # The solver uses its memory, or raises AnchorError.
-            anchors, counts = anchors.take(np.zeros(0, np.intp)), dict.fromkeys(counts, 0)
+            anchors, counts = anchors.take(nothing), dict.fromkeys(counts, 0)
         elif len(anchors) < needed:
             each = ", ".join(f"{s.name} {counts[s.name]} of {len(s.points)}" for s in given)
             far = findings.too_far(findings.depth_in_view(points, camera), *self._depth_limit)
@@ -337,17 +357,31 @@ class MetricDepthPipeline:
                 if len(points)
                 else "No sensor measured anything: its messages have no finite range or point."
             )
-            why = "; ".join(wrong.values()) or far or outside or checks
+            why = "; ".join((*wrong.values(), *jumps.values())) or far or outside or checks
             raise AnchorError(
                 f"anchors: {len(anchors)} usable of {len(points)} points, need {needed}"
                 f"{f' ({each})' if len(given) > 1 else ''}. {why}"
             )
-        return anchors, counts, [*wrong.values(), *findings.sources_contradict(by_source, camera)]
+        doubts = [*wrong.values(), *jumps.values(), *findings.sources_contradict(by_source, camera)]
+        return anchors, counts, doubts
 
     @property
     def _depth_limit(self) -> tuple[float, str, str]:
         """The limit, what it limits and its setting, as findings name it."""
         return self.config.anchors.max_depth_m, "points in view", "anchors.max_depth_m"
+
+    def _jumped(
+        self,
+        given: Sequence[SourcePoints],
+        by_source: Mapping[str, Anchors],
+        image: ImageArray,
+        stamp_ns: int,
+    ) -> dict[str, str]:
+        """That a source's range has jumped, by the name of each that is not to be believed."""
+        newest = {s.name: s.newest_ns for s in given if s.newest_ns is not None}
+        found = self._jumps.found(by_source, newest, image, stamp_ns)
+        named = {s.name: f"source {s.name}: " if s.model else "" for s in given}
+        return {name: f"{named[name]}{words}" for name, words in found.items()}
 
     def _in_millimetres(self, given: Sequence[SourcePoints], camera: Camera) -> dict[str, str]:
         """That a source's points are in millimetres, by the name of each that is."""
@@ -364,10 +398,7 @@ class MetricDepthPipeline:
             return ()
         by_hand = self.config.extrinsics.source == "parameters" and sample.points_up is not None
         frame_id = "" if by_hand else sample.frame_id
-        seen = sample.points_camera, sample.camera, frame_id, sample.points_up
-        doubt = findings.frame_not_optical(*seen, certain=False)
-        if doubt is not None:
-            findings.refuse(findings.frame_not_optical(*seen))
+        doubt = findings.frame_in_doubt(sample.points_camera, sample.camera, frame_id, sample.points_up)
         return tuple(filter(None, (doubt, *map(findings.too_coarse, sample.sources))))
 
 
@@ -394,14 +425,18 @@ class _Clock:
         self.seconds[stage] = time.perf_counter() - start
 
 
-def build_pipeline(config: Config) -> MetricDepthPipeline:
+def build_pipeline(
+    config: Config, build: Callable[[EngineConfig], Engine] = build_engine
+) -> MetricDepthPipeline:
     """Builds the pipeline of a configuration and warms it up.
+
+    ``build`` gives the engine: one of its own, or one that is shared (``EnginePool.build``).
 
     Raises:
         ConfigError: settings that do not fit each other.
         ModelError: a network cannot be used.
     """
-    engine = build_engine(engine_for(config))
+    engine = build(engine_for(config))
     prior = build_prior(config.solver.chosen_prior, config.engine)
     if prior is not None:
         _check_prior(prior, engine, config)

@@ -21,7 +21,7 @@ from metric_depth_ros.config.parameter_file import load
 from metric_depth_ros.engines.manifest import InputManifest, OutputManifest, load_engine_manifest
 from metric_depth_ros.health import backoff, status
 from metric_depth_ros.near_far import FOCUS_WORDS
-from metric_depth_ros.nodes.worker import NewestWorker
+from metric_depth_ros.nodes import worker
 from metric_depth_ros.runtimes import choice, plan_cache, self_test
 
 ROOT = Path(__file__).parents[1]
@@ -173,7 +173,7 @@ def test_solvers_are_counted_and_named():
 # Page, words around the numbers, and what the code has.
 NUMBERS = [
     ("docs/node.md", r"SIGTERM let each worker thread finish its image \((\d+) s at most",
-     [inspect.signature(NewestWorker.stop).parameters["timeout_s"].default]),
+     [worker.PATIENCE_S]),
     ("docs/node.md", r"(?:retried|tried again,) after (\d+) s, .*? up to (\d+) s",
      [backoff._FIRST_S, backoff._LONGEST_S]),
     ("docs/node.md", r"stamped more than (\d+) s before the last", [sync._JUMP_NS / 1e9]),
@@ -218,6 +218,7 @@ def test_topics_of_the_readme_are_those_of_the_node(ros):
     from metric_depth_ros.nodes.metric_depth_node import MetricDepthNode
 
     of_every_node = {"/parameter_events", "/rosout", "/tf", "/tf_static"}
+    of_every_node.add("/metric_depth_node/transition_event")
     found = {}
     for name, value in (("regions.source", "topic"), ("input.image_transport", "compressed")):
         node = MetricDepthNode(parameter_overrides=[Parameter(name, value=value)])
@@ -301,8 +302,9 @@ def test_commands_parse(page):
 
 @every_page
 def test_verbs_and_flags_that_are_named_exist(page):
-    benchmarks = (file.read_text(encoding="utf-8") for file in (ROOT / "benchmarks").glob("*.py"))
-    known = FOREIGN_FLAGS.union(flags_of_all_verbs(), *map(flags, benchmarks))
+    programs = [*(ROOT / "benchmarks").glob("*.py"), ROOT / "metric_depth_ros" / "nodes" / "process.py"]
+    texts = (file.read_text(encoding="utf-8") for file in programs)
+    known = FOREIGN_FLAGS.union(flags_of_all_verbs(), *map(flags, texts))
     for said in quoted(page):
         if match := re.match(r"(?:\.venv/bin/)?metric_depth ((?:[a-z][a-z0-9-]*(?: |$))+)(.*)", said):
             words = match[1].split()

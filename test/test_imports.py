@@ -16,6 +16,7 @@ FLOORS = [
     {"types", "share"},
     {"label_images", "near_far", "geometry"},
     {"config", "transforms", "messages"},
+    {"motion"},
     {"anchors", "sync", "depth"},
     {"scale"},
     {"runtimes", "drawing", "health"},

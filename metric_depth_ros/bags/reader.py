@@ -22,9 +22,9 @@ from metric_depth_ros.bags.tree import read_transforms
 from metric_depth_ros.config import Config, SourceConfig
 from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError, TransformError
 from metric_depth_ros.health.clocks import Heard, limits_of, why_apart
+from metric_depth_ros.motion import Places
 from metric_depth_ros.sync import (
     Source,
-    T_fixed_camera,
     all_points,
     gather_points,
     gather_sources,
@@ -255,11 +255,14 @@ class BagReader:
         used = sorted(cloud.stamp_ns for _, selected in chosen for cloud in selected)
         if not used and self._needs_points:
             raise AnchorError(self._no_cloud(image, clouds))
-        sources = gather_sources(chosen, frame_id, stamp_ns, self.transforms, config, self._skip)
+        places = Places(frame_id, stamp_ns, self.transforms, config)
+        sources = gather_sources(chosen, places, self._skip)
+        if used and not places.in_full:
+            self.notes.add(f"tf: fixed frame of some images: {places.fixed_frame}, not known at their time")
         kept: FloatArray | None = None
         if held_out is not None:
             seen = held_out.source.ring.select(stamp_ns)
-            kept = gather_points(seen, frame_id, stamp_ns, self.transforms, config)
+            kept = gather_points(seen, places)
         return Sample(
             pixels,
             camera,
@@ -270,8 +273,8 @@ class BagReader:
             points_held_out=kept,
             rectification=rectification,
             regions=None if regions is None else messages.read_labels(regions),
-            T_fixed_camera=T_fixed_camera(frame_id, stamp_ns, self.transforms, config),
-            points_up=points_up(chosen, frame_id, stamp_ns, self.transforms, config),
+            T_fixed_camera=places.T_fixed_camera,
+            points_up=points_up(chosen, places),
             sources=sources,
         )
 
@@ -347,6 +350,7 @@ class _Clouds:
         self.source, self.refused = source, ""
         self._topic, self._infos = topic, infos
         self._info: Any = None  # the newest
+        self._late: list[Stamped] = []  # recorded after the last image
         self._lead_ns = round(source.ring.config.max_cloud_lead_s * 1e9) - source.offset_ns
         self._stream, self._skip = stream, skip
         self._heard: deque[Heard] = deque(maxlen=_REMEMBERED)
@@ -361,7 +365,7 @@ class _Clouds:
         self._images.append(Heard(image.stamp_ns, image.recorded_ns))
         until_ns = image.stamp_ns + self._lead_ns
         camera_of = self._camera_of(image, until_ns)
-        for cloud in self._stream.take(until_ns, image.recorded_ns, jumped=image.jumped):
+        for cloud in self._come(image, until_ns):
             self._heard.append(self._times(cloud))
             try:
                 self.source.ring.add(self.source.read(cloud.message, camera_of, cloud.stamp_ns))
@@ -369,6 +373,14 @@ class _Clouds:
             except InputError as error:
                 self.refused = str(error)
                 self._skip(self.source.name, error)
+
+    def _come(self, image: _Image, until_ns: int) -> list[Stamped]:
+        """Clouds that the image may use and no earlier one did, but those that it would have to wait for."""
+        taken = self._stream.take(until_ns, image.recorded_ns, jumped=image.jumped)
+        come = taken if image.jumped else [*self._late, *taken]
+        waits = self.source.ring.config.mode != "latest"
+        self._late = [] if waits else [one for one in come if one.recorded_ns > image.recorded_ns]
+        return [one for one in come if waits or one.recorded_ns <= image.recorded_ns]
 
     def _camera_of(self, image: _Image, until_ns: int) -> messages.CameraOf | None:
         """Camera of the depth images, by the newest calibration, else by the first one after them."""

@@ -27,6 +27,7 @@ from metric_depth_ros.bags.storage import is_bag
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.geometry import quaternion
 from metric_depth_ros.messages import SENSOR_TYPES
+from metric_depth_ros.transforms import StampedTransform
 from metric_depth_ros.types import Camera, FloatArray, ImageArray
 
 # Bag format 8 is the newest that Humble's rosbag2 reads (9 writes QoS in a way it does not parse);
@@ -46,8 +47,6 @@ _LATCHED = Qos(
     False,
 )
 
-# (parent, child, T_parent_child (4, 4), stamp_ns)
-StampedTransform = tuple[str, str, FloatArray, int]
 # Lowest and highest value.
 Limits = tuple[float, float]
 
@@ -97,10 +96,12 @@ class BagWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._writer.__exit__(kind, error, trace)
-        if kind is None:
-            self._settle()
-        shutil.rmtree(self._growing, ignore_errors=True)
+        try:
+            self._writer.__exit__(kind, error, trace)  # writes what is left, for which there may be no space
+            if kind is None:
+                self._settle()
+        finally:
+            shutil.rmtree(self._growing, ignore_errors=True)
 
     def _settle(self) -> None:
         """Renames the finished bag to its final name."""
@@ -193,13 +194,23 @@ class BagWriter:
         }  # fmt: skip
         self._write(topic, SENSOR_TYPES["laser_scan"], fields, stamp_ns, frame_id)
 
-    def write_tf(self, transforms: Iterable[StampedTransform]) -> None:
-        """Writes moving transforms on /tf."""
-        self._write_transforms("/tf", list(transforms), ())
+    def write_tf(self, transforms: Iterable[StampedTransform], recorded_ns: int | None = None) -> None:
+        """Writes moving transforms on /tf; ``recorded_ns``: when, if not at the newest stamp."""
+        self._write_transforms("/tf", list(transforms), (), recorded_ns)
 
-    def write_tf_static(self, transforms: Iterable[StampedTransform]) -> None:
+    def write_tf_static(self, transforms: Iterable[StampedTransform], recorded_ns: int | None = None) -> None:
         """Writes fixed transforms on /tf_static, latched, so that late subscribers of a player get them."""
-        self._write_transforms("/tf_static", list(transforms), (_LATCHED,))
+        self._write_transforms("/tf_static", list(transforms), (_LATCHED,), recorded_ns)
+
+    def write_raw(
+        self, topic: str, kind: str, data: bytes, recorded_ns: int, *, latched: bool = False
+    ) -> None:
+        """Writes a serialised message (CDR) of a type such as "sensor_msgs/msg/Image"."""
+        self._record_raw(topic, kind, data, recorded_ns, (_LATCHED,) if latched else ())
+
+    def attach(self, name: str, text: str) -> None:
+        """Writes a text file into the bag's folder, which bags of a single file have not."""
+        (self._growing / self._name / name).write_text(text, encoding="utf-8")
 
     # ---- message types -----------------------------------------------------------------------
 
@@ -223,11 +234,14 @@ class BagWriter:
         ]
         self._write(topic, kinds.POINT_CLOUD, {**fields, "fields": listed}, stamp_ns, frame_id)
 
-    def _write_transforms(self, topic: str, transforms: list[StampedTransform], qos: tuple[Qos, ...]) -> None:
+    def _write_transforms(
+        self, topic: str, transforms: list[StampedTransform], qos: tuple[Qos, ...], recorded_ns: int | None
+    ) -> None:
         if not transforms:
             return
         message = self._message(kinds.TF[0], transforms=[self._transform(*t) for t in transforms])
-        self._record(topic, kinds.TF[0], message, max(t[3] for t in transforms), qos)
+        newest_ns = max(t[3] for t in transforms)
+        self._record(topic, kinds.TF[0], message, newest_ns if recorded_ns is None else recorded_ns, qos)
 
     def _transform(self, parent: str, child: str, T: FloatArray, stamp_ns: int) -> Any:
         x, y, z = (float(value) for value in T[:3, 3])
@@ -245,9 +259,14 @@ class BagWriter:
         )
 
     def _record(self, topic: str, kind: str, message: Any, stamp_ns: int, qos: tuple[Qos, ...] = ()) -> None:
+        self._record_raw(topic, kind, self._types.serialize_cdr(message, kind), stamp_ns, qos)
+
+    def _record_raw(
+        self, topic: str, kind: str, data: bytes | memoryview, stamp_ns: int, qos: tuple[Qos, ...]
+    ) -> None:
         connection = self._connections.get(topic)
         if connection is None:
             connection = self._connections[topic] = self._writer.add_connection(
                 topic, kind, typestore=self._types, offered_qos_profiles=qos
             )
-        self._writer.write(connection, stamp_ns, self._types.serialize_cdr(message, kind))
+        self._writer.write(connection, stamp_ns, data)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from metric_depth_ros import __version__
 from metric_depth_ros.cli import (
+    bench,
     build,
     config,
     demo,
@@ -34,6 +35,7 @@ VERBS = (
     build,
     evaluate,
     explain,
+    bench,
     frames_to_bag,
     replay,
     record,

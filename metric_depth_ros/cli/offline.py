@@ -27,7 +27,7 @@ from metric_depth_ros.errors import InputError, MetricDepthError
 from metric_depth_ros.evaluation.held_out import held_out_error
 from metric_depth_ros.health import findings
 from metric_depth_ros.pipeline import MetricDepthPipeline, Result, build_pipeline
-from metric_depth_ros.sync import cloud_is_due
+from metric_depth_ros.sync import is_due
 from metric_depth_ros.types import Sample
 
 
@@ -238,7 +238,7 @@ class DepthBag:
         self._bag.write_camera_info("/depth/camera_info", camera, stamp_ns, frame_id)
         if result.metric.sigma is not None:
             self._bag.write_depth("/depth/sigma", result.metric.sigma, stamp_ns, frame_id, encoding="32FC1")
-        if cloud_is_due(self._last_cloud_ns, stamp_ns, self._cloud.rate_hz):
+        if is_due(self._last_cloud_ns, stamp_ns, self._cloud.rate_hz):
             self._last_cloud_ns = stamp_ns
             limits = {"min_depth_m": self._cloud.min_depth_m, "max_depth_m": self._cloud.max_depth_m}
             self._bag.write_cloud(

@@ -15,7 +15,7 @@ from typing import Any
 
 from metric_depth_ros.config.option import option, section
 from metric_depth_ros.config.solver_settings import SolverConfig
-from metric_depth_ros.config.sources import SourceConfig, check_sources
+from metric_depth_ros.config.sources import SYNC_MODES, SourceConfig, check_sources
 from metric_depth_ros.errors import ConfigError
 
 
@@ -127,6 +127,12 @@ class InputConfig:
 class SyncConfig:
     """Selection of the clouds that belong to an image."""
 
+    mode: str = option(
+        "approximate",
+        "approximate: the nearest in time; exact: of the image's stamp alone; latest: the newest that has "
+        "come, without waiting",
+        choices=SYNC_MODES,
+    )
     max_cloud_age_s: float = option(
         0.3, "a cloud older than the image by more than this is not used", unit="s", low=0, high=3600
     )
@@ -137,11 +143,29 @@ class SyncConfig:
         0.05, "an image waits at most this long for a cloud that is expected", unit="s", low=0, high=5
     )
     accumulate: int = option(
-        1, "how many of the newest clouds are merged (for VIO, radar, range finders)", low=1, high=100
+        1, "how many of these clouds are merged (for VIO, radar, range finders)", low=1, high=100
     )
     fixed_frame: str = option(
-        "", "frame that does not move (odom, map): clouds are moved through it to the image's time"
+        "auto",
+        "frame that does not move (odom, map): clouds are moved through it to the image's time; auto: that "
+        "of tf, if it has one, as far as it is known without waiting; none: clouds are not moved",
     )
+    deskew: str = option(
+        "auto",
+        "auto: points with times of their own (spinning LiDARs, scans) are each moved from their time, "
+        "through the fixed frame; none: all from their cloud's",
+        choices=("auto", "none"),
+    )
+
+    @property
+    def moves(self) -> bool:
+        """Whether clouds are moved in time where a fixed frame is known."""
+        return self.fixed_frame not in ("", "none")
+
+    @property
+    def names_frame(self) -> bool:
+        """Whether the fixed frame is a given one."""
+        return self.moves and self.fixed_frame != "auto"
 
 
 @dataclass(frozen=True)
@@ -296,9 +320,39 @@ class CloudConfig:
 
 
 @dataclass(frozen=True)
+class PreviewConfig:
+    """Compressed picture of the depth, for phones and wireless links."""
+
+    rate_hz: float = option(5.0, "at most this many previews a second; 0 publishes none", low=0, high=1000)
+    min_depth_m: float = option(0.3, "depth shown in the nearest colour, red", unit="m", low=0.001, high=1000)
+    max_depth_m: float = option(30.0, "depth shown in the farthest, blue", unit="m", low=0.01, high=100000)
+    width: int = option(640, "wider depth is reduced to this width", unit="px", low=16, high=16384)
+    quality: int = option(80, "quality of the JPEG", low=1, high=100)
+
+
+@dataclass(frozen=True)
+class SaveConfig:
+    folder: str = option(
+        "",
+        "folder in which the service save_sample writes, and nowhere else; empty: metric_depth in ROS_HOME, "
+        "~/.ros by default",
+        live=False,
+    )
+
+
+@dataclass(frozen=True)
 class DiagnosticsConfig:
     period_s: float = option(
         1.0, "time between two diagnostics messages", unit="s", low=0.1, high=60, live=False
+    )
+
+
+@dataclass(frozen=True)
+class LifecycleConfig:
+    autostart: bool = option(
+        True,
+        "the node configures and activates itself; false: a manager of lifecycle nodes does it",
+        live=False,
     )
 
 
@@ -316,7 +370,10 @@ class Config:
     regions: RegionsConfig = section(RegionsConfig)
     output: OutputConfig = section(OutputConfig)
     cloud: CloudConfig = section(CloudConfig)
+    preview: PreviewConfig = section(PreviewConfig)
+    save: SaveConfig = section(SaveConfig)
     diagnostics: DiagnosticsConfig = section(DiagnosticsConfig)
+    lifecycle: LifecycleConfig = section(LifecycleConfig)
 
 
 @dataclass(frozen=True)
@@ -342,7 +399,9 @@ class Setting:
             return "a list of names"
         if isinstance(self.default, list):
             return f"a list of {len(self.default)} finite numbers"
-        kind = {str: "text", int: "a whole number", float: "a number"}[type(self.default)]
+        kind = {bool: "true or false", str: "text", int: "a whole number", float: "a number"}[
+            type(self.default)
+        ]
         if self.low is None and self.high is None:
             return kind
         ranged = f"{kind} from {self.low:g} to {self.high:g}" + (f" {self.unit}" if self.unit else "")
@@ -372,8 +431,8 @@ def _converted(default: Any, value: Any) -> Any:
     if isinstance(default, list):
         numbers = [_converted(0.0, v) for v in value] if isinstance(value, (list, tuple)) else []
         return numbers if len(numbers) == len(default) and None not in numbers else None
-    if isinstance(value, bool):
-        return None
+    if isinstance(default, bool) or isinstance(value, bool):
+        return value if isinstance(default, bool) and isinstance(value, bool) else None
     if isinstance(default, float) and isinstance(value, (int, float)) and math.isfinite(value):
         return float(value)
     return value if type(value) is type(default) and isinstance(value, (int, str)) else None
@@ -460,7 +519,7 @@ def _build(group: Any, flat: Mapping[str, Any], prefix: str) -> Any:
 
 
 def _check_together(config: Config) -> None:
-    for name in ("anchors", "solver", "cloud"):
+    for name in ("anchors", "solver", "cloud", "preview"):
         part = getattr(config, name)
         if part.min_depth_m >= part.max_depth_m:
             raise ConfigError(

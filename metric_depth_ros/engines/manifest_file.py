@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from metric_depth_ros.errors import ModelError
+from metric_depth_ros.share import refuse_outside
 
 # Placeholder in a draft for a value that only a person knows.
 TO_COMPLETE = "COMPLETE"
@@ -26,9 +27,10 @@ def read_manifest(path: str | Path, kind_of: Callable[[Any], type]) -> Any:
     """Reads a dataclass from a YAML file; ``kind_of`` chooses its class from the content.
 
     Raises:
-        ModelError: the file is missing or not YAML, a key is missing, unknown (with the nearest known
-            one) or of the wrong type, or a placeholder is not filled in.
+        ModelError: the file lies outside the folders of models, is missing or not YAML, a key is missing,
+            unknown (with the nearest known one) or of the wrong type, or a placeholder is not filled in.
     """
+    refuse_outside(Path(path))
     try:
         tree = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
         return _build(kind_of(tree), tree, "")

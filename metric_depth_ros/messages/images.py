@@ -139,7 +139,7 @@ def depth_view(message: Any) -> Any:
             f"depth image: encoding {message.encoding!r}; needed 16UC1 (millimetres) or 32FC1 (metres). "
             "Check that the topic has depth, not colours."
         )
-    return pixel_view(message, _DEPTH[encoding], 1)[..., 0]
+    return pixel_view(message, _DEPTH[encoding], 1, what="depth image")[..., 0]
 
 
 def depth_encoding(name: str) -> str | None:
@@ -180,7 +180,7 @@ def read_labels(message: Any) -> IntArray:
             f"regions: encoding {message.encoding!r}; needed one of {', '.join(_LABELS)}. Publish "
             "labels, not colours."
         )
-    return compact(pixel_view(message, kind, 1)[..., 0].astype(np.int64))
+    return compact(pixel_view(message, kind, 1, what="regions")[..., 0].astype(np.int64))
 
 
 def depth_fields(depth: FloatArray, encoding: str) -> dict[str, Any]:
@@ -230,15 +230,18 @@ def data_bytes(data: Any) -> ImageArray:
     return np.frombuffer(data, np.uint8) if len(data) else np.empty(0, np.uint8)
 
 
-def pixel_view(message: Any, kind: str, channels: int, rows: int | None = None) -> Any:
+def pixel_view(
+    message: Any, kind: str, channels: int, rows: int | None = None, *, what: str = "image"
+) -> Any:
     """View (rows, W, channels) of an image's data, with its step and byte order; rows default to H.
 
-    A wrong step does not matter where the data is as long as the pixels need.
+    A wrong step does not matter where the data is as long as the pixels need. ``what`` names the image in
+    errors.
     """
     data = data_bytes(message.data)
     height, width, step = int(message.height), int(message.width), int(message.step)
     if height < 1 or width < 1:
-        raise InputError(f"image: size {width}x{height}; needed at least 1x1. Check the camera driver.")
+        raise InputError(f"{what}: size {width}x{height}; needed at least 1x1. Check its driver.")
     rows = rows or height
     dtype = np.dtype(kind).newbyteorder(">" if message.is_bigendian else "<")
     line = width * channels * dtype.itemsize
@@ -246,14 +249,14 @@ def pixel_view(message: Any, kind: str, channels: int, rows: int | None = None) 
         step = line
     if step < line:
         raise InputError(
-            f"image: step {step} for {width} pixels of {message.encoding}; needed at least {line} bytes. "
-            "Check the camera driver."
+            f"{what}: step {step} for {width} pixels of {message.encoding}; needed at least {line} bytes. "
+            "Check its driver."
         )
     needed = (rows - 1) * step + line
     if data.size < needed:
         raise InputError(
-            f"image: {data.size} bytes for {width}x{height} {message.encoding}, step {step}; "
-            f"needed {needed}. The message is cut short: check the camera driver."
+            f"{what}: {data.size} bytes for {width}x{height} {message.encoding}, step {step}; "
+            f"needed {needed}. The message is cut short: check its driver."
         )
     strides = (step, channels * dtype.itemsize, dtype.itemsize)
     return np.ndarray((rows, width, channels), dtype, data.data, 0, strides)

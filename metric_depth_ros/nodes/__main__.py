@@ -17,7 +17,7 @@ def main(args: list[str] | None = None) -> int:
         with ending_at_once():
             need_ros()
             try:
-                from metric_depth_ros.nodes.metric_depth_node import main as run
+                from metric_depth_ros.nodes.process import run
             except ImportError as error:
                 raise no_ros(error) from error
         return run(args)

@@ -1,68 +1,36 @@
-"""Inputs of the node: images with camera_info and regions, point clouds, and transforms."""
+"""All inputs of the node while it is active, and the sample that they give for an image."""
 
 from __future__ import annotations
 
-import threading
-import time
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
-import yaml
-from rclpy.clock import Clock, ClockType
-from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.time import Time
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from metric_depth_ros import messages
 from metric_depth_ros.config import Config
-from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError, TransformError
-from metric_depth_ros.geometry import rigid_transform
 from metric_depth_ros.health import findings
-from metric_depth_ros.health.clocks import Heard, limits_of, why_apart
-from metric_depth_ros.health.input_watch import SILENCE_S, InputWatch
-from metric_depth_ros.health.status import ERROR, WARN, Health
-from metric_depth_ros.nodes.ends import why_silent
-from metric_depth_ros.nodes.qos import overridable, refuse_own
-from metric_depth_ros.nodes.ros import cv_bridge, forget_after, message_filters, tf2_ros
-from metric_depth_ros.nodes.source_input import SourceInput
-from metric_depth_ros.sync import Source, StampGuard, jumps_back
-from metric_depth_ros.transforms import why_unconnected
-from metric_depth_ros.types import Cloud, ImageArray, frame_name
-
-_BEST_EFFORT = ReliabilityPolicy.BEST_EFFORT
-_LATCHED = QoSProfile(
-    depth=5, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
-)
-_LOOK_PERIOD_S = 0.2
-_REMEMBERED = 50  # images whose times are compared with those of the clouds
-_LOOKS = 3  # a driver's topics are not discovered all at once
+from metric_depth_ros.health.status import WARN, Health
+from metric_depth_ros.motion import Places
+from metric_depth_ros.nodes.anchor_input import AnchorInput
+from metric_depth_ros.nodes.image_input import ImageInput, Pair, read_any_image
+from metric_depth_ros.nodes.parameter_topic import description_topic, focus_topic
+from metric_depth_ros.nodes.transform_input import TransformInput
+from metric_depth_ros.pipeline import MetricDepthPipeline
+from metric_depth_ros.sync import all_points, gather_sources, points_up
+from metric_depth_ros.types import Sample
 
 
-@dataclass(frozen=True, eq=False)
-class Pair:
-    """Image with its camera_info, its regions if they come by topic, and its time of arrival (monotonic)."""
-
-    image: Any
-    camera_info: Any
-    regions: Any
-    received_s: float
-
-
-class ImageInput:
-    """Subscribes image, camera_info and, if they come by topic, regions; passes on what belongs together.
-
-    Regions have the image's stamp. Of camera_infos the image's own is taken; if an image gets none before the
-    next one comes, the newest of its frame holds from then on (``messages.Calibrations``).
+class Inputs:
+    """Subscribes images, anchors, transforms, focus and description.
 
     Attributes:
-        topic: of the images.
-        watch: detects missing inputs.
+        images: with their camera_info.
+        anchors: all sources.
+        transforms: tf.
+        config: the settings.
+        listeners: called with every image, too.
     """
 
     def __init__(
@@ -70,363 +38,120 @@ class ImageInput:
         node: Node,
         config: Config,
         health: Health,
-        *,
         on_pair: Callable[[Pair], None],
-        on_jump: Callable[[int], None],
+        on_jump: Callable[[], None],
     ) -> None:
-        """``on_jump`` is called with the new time, ns, when time jumps back, before any pair from then on.
+        """``on_pair`` gets images with their camera_info; ``on_jump`` is called when time jumps back.
 
         Raises ConfigError if a topic is an output of this node.
         """
-        for name in ("image", "camera_info", *(["regions"] if config.regions.source == "topic" else [])):
-            refuse_own(node, name, name, f"remap {name}")
-        self._node, self._health = node, health
-        self._on_pair, self._on_jump = on_pair, on_jump
-        self._last_ns = 0
-        self._stamps: StampGuard[Any] = StampGuard()
-        self._calibrations = messages.Calibrations(
-            round(1e9 * config.input.pairing_slop_s), config.input.queue_size
-        )
-        self._without_info: tuple[Any, Any] | None = None  # the newest image and its regions
-        self._latched: Any = None  # second subscription of camera_info
-        self._compressed_alone = 0  # looks in a row that found compressed images alone
-        infos = node.create_subscription(
-            CameraInfo, "camera_info", self._on_info, **overridable(_BEST_EFFORT)
-        )
-        self._info_topic = infos.topic_name
-        companions = {"camera_info": self._info_topic}
-        self._pairing = None
-        if config.regions.source == "topic":
-            companions["regions"] = self._pair_with_regions(config)
-        self._transport = config.input.image_transport
-        self.watch = InputWatch(self._health, "", companions, partial(why_silent, node))
-        self._subscribe_images(compressed=self._transport == "compressed")
-        steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
-        node.create_timer(_LOOK_PERIOD_S, self._look, clock=steady)
-
-    def _pair_with_regions(self, config: Config) -> str:
-        """Subscribes regions, which are paired with the images by stamp; returns their topic."""
-        self._good_images, good = message_filters.SimpleFilter(), message_filters.SimpleFilter()
-        regions = message_filters.Subscriber(self._node, Image, "regions", **overridable(_BEST_EFFORT))
-        regions.registerCallback(self._on_regions, good)
-        self._pairing = message_filters.ApproximateTimeSynchronizer(
-            [self._good_images, good], config.input.queue_size, config.input.pairing_slop_s
-        )
-        self._pairing.registerCallback(self._on_picture)
-        return str(regions.sub.topic_name)
-
-    def _subscribe_images(self, *, compressed: bool) -> None:
-        # As in image_transport, a remapping of the base topic applies to the transport too.
-        base = self._node.resolve_topic_name("image")
-        kind, topic = (CompressedImage, f"{base}/compressed") if compressed else (Image, "image")
-        self._images = self._node.create_subscription(
-            kind, topic, self._on_image, **overridable(_BEST_EFFORT)
-        )
-        self.topic = self.watch.image_topic = self._images.topic_name
-
-    def _look(self) -> None:
-        """Follows what is published only now, and lets no image wait for long."""
-        if self._transport == "auto" and not self._health.counted("images in"):
-            self._look_for_compressed()
-        if self._latched is None and not self._health.counted("camera_info in"):
-            self._look_for_latched()
-        if self._without_info is not None and self._health.since_s("images in") > _LOOK_PERIOD_S:
-            self._take_of_frame()
-
-    def _look_for_compressed(self) -> None:
-        """Subscribes compressed images if for a while nobody publishes others."""
-        raw, packed = (self._node.count_publishers(f"{self.topic}{end}") for end in ("", "/compressed"))
-        self._compressed_alone = self._compressed_alone + 1 if packed and not raw else 0
-        if self._compressed_alone > _LOOKS:
-            self._transport = "compressed"
-            self._node.destroy_subscription(self._images)
-            self._subscribe_images(compressed=True)
-
-    def _look_for_latched(self) -> None:
-        """Subscribes a latched camera_info a second time.
-
-        What was published before comes to reliable and transient local subscriptions alone, and these get
-        nothing of ordinary publishers.
-        """
-        publishers = self._node.get_publishers_info_by_topic(self._info_topic)
-        if any(each.qos_profile.durability == _LATCHED.durability for each in publishers):
-            self._latched = self._node.create_subscription(CameraInfo, "camera_info", self._on_info, _LATCHED)
-
-    def _on_image(self, msg: Any) -> None:
-        """Checks an image's stamp: one that is far off alone is passed over."""
-        self._health.count("images in")
+        self.config, self._health, self._on_pair, self._on_jump = config, health, on_pair, on_jump
+        self.listeners: list[Callable[[Pair], None]] = []
+        self._log = node.get_logger()
+        self._stretch = messages.Stretch()
+        self._motion = ""  # how clouds of the last image were moved
+        self._parts: list[Any] = []
         try:
-            stamp_ns = messages.time_of_capture_ns(msg)
-        except InputError as error:
-            self._health.report("stamp", ERROR, f"image: {error}")
-            return
-        good, wrong = self._stamps.put(msg, stamp_ns, time.monotonic_ns())
-        if not wrong:
-            self._health.clear("stamp")
-        for _ in wrong:
-            self._health.report(
-                "stamp", WARN, "image: a stamp far from those around it. Check the clock of its driver."
+            self.transforms = self._add(TransformInput(node, health, config.extrinsics.tf_timeout_s))
+            self.anchors = self._add(AnchorInput(node, config, health))
+            self.images = self._add(
+                ImageInput(node, config, health, on_pair=self._take, on_jump=self._forget_after)
             )
-        for image in good:
-            self._add(image, messages.stamp_ns(image), stamp_ns)
-
-    def _add(self, msg: Any, stamp_ns: int, newest_ns: int) -> None:
-        """Pairs an image with its regions if they come by topic; ``newest_ns``: of the last one that came."""
-        if jumps_back(self._last_ns, stamp_ns):
-            self._forget_after(stamp_ns, newest_ns)
-        self._last_ns = stamp_ns
-        if self._pairing is None:
-            self._on_picture(msg)
-        else:
-            self._good_images.signalMessage(msg)
-
-    def _forget_after(self, stamp_ns: int, newest_ns: int) -> None:
-        """Clears the queues when time has jumped back to ``stamp_ns``."""
-        self._health.count("time jumps")
-        self._node.get_logger().warning(
-            f"time jumped back by {(self._last_ns - stamp_ns) / 1e9:.3f} s; queues are cleared"
-        )
-        self._without_info = None
-        self._calibrations.forget_after(newest_ns)
-        if self._pairing is not None:
-            forget_after(self._pairing, newest_ns)
-        self._on_jump(newest_ns)
-
-    def _on_regions(self, msg: Any, passed_on: Any) -> None:
-        """Adds labels to the pairing."""
-        self._health.count("regions in")
-        try:
-            messages.stamp_ns(msg)
-        except InputError as error:
-            self._health.report("input", ERROR, f"regions: {error}")
-            return
-        passed_on.signalMessage(msg)
-
-    def _on_info(self, msg: Any) -> None:
-        """Keeps a camera_info; an image that has waited for it goes on."""
-        self._health.count("camera_info in")
-        try:
-            self._calibrations.add(msg)
-        except InputError as error:
-            self._health.report("input", ERROR, f"camera_info: {error}")
-            return
-        if self._without_info is not None:
-            self._pair(*self._without_info)
-
-    def _on_picture(self, image: Any, regions: Any = None) -> None:
-        """Pairs an image with its camera_info. One before it that still has none takes that of its frame."""
-        if self._without_info is not None:
-            self._take_of_frame()
-        self._without_info = image, regions
-        self._pair(image, regions)
-
-    def _pair(self, image: Any, regions: Any) -> None:
-        """Passes an image on if its camera_info is there."""
-        info = self._calibrations.find(image)
-        if info is not None:
-            self._without_info = None
-            self._health.count("pairs in")
-            self._on_pair(Pair(image, info, regions, time.monotonic()))
-
-    def _take_of_frame(self) -> None:
-        """Passes the waiting image on with the camera_info of its frame, as its own has not come."""
-        waiting, self._without_info = self._without_info, None
-        self._calibrations.come_with_images = False
-        self._pair(*waiting)
-        frames, frame = self._calibrations.frames, messages.frame_id(waiting[0])
-        if frames and self._calibrations.of_frame(waiting[0]) is None:
-            self._health.report(
-                "camera_info",
-                ERROR,
-                findings.another_camera(self._info_topic, frames, frame),
+            self._focus = self._add(focus_topic(node, refused=partial(health.report, "focus", WARN)))
+            self._description = self._add(
+                description_topic(node, refused=partial(health.report, "description", WARN))
             )
+        except Exception:
+            self.destroy()
+            raise
+        note = findings.taken_as_rectified(config.input.rectification, self.images.topic)
+        if note is not None:
+            self._log.info(note)
 
-
-class AnchorInput:
-    """Subscribes all sources of anchors and keeps their latest clouds, for the images. Thread safe."""
-
-    def __init__(self, node: Node, config: Config, health: Health) -> None:
-        self._node, self._config, self._health = node, config, health
-        self._changed = threading.Condition()
-        self._stopping = False
-        self._tell_next_s = time.monotonic() + SILENCE_S
-        self._images: deque[Heard] = deque(maxlen=_REMEMBERED)
-        self._inputs = [
-            SourceInput(node, name, config, health, self._on_cloud)
-            for name in config.anchors.sources or ["anchors"]
-        ]
-        node.create_timer(_LOOK_PERIOD_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
-
-    def clouds_for(
-        self, stamp_ns: int, received_s: float, *, optional: bool
-    ) -> list[tuple[Source, list[Cloud]]]:
-        """Clouds of an image by source, after waiting for those that are due.
-
-        Args:
-            received_s: monotonic time at which the image came.
-            optional: whether no cloud, or no sensor at all, is acceptable.
-
-        Raises:
-            AnchorError: no cloud fits, and it is not optional.
-        """
-        with self._changed:
-            self._images.append(Heard(stamp_ns, round(received_s * 1e9)))
-            deadline_s = received_s + self._config.sync.max_wait_s
-            while (
-                self._awaits(stamp_ns, optional=optional)
-                and not self._stopping
-                and (left := deadline_s - time.monotonic()) > 0
-            ):
-                self._changed.wait(left)
-            chosen = [(each.source, each.source.ring.select(stamp_ns)) for each in self._inputs]
-        used = [source.name for source, clouds in chosen if clouds]
-        if not used and not optional:
-            raise AnchorError(self._no_cloud(stamp_ns))
-        for name in used if self._config.sources else ():
-            self._health.count(f"{name} used")
-        return chosen
-
-    def refuse(self, name: str, error: MetricDepthError) -> None:
-        """Reports a source whose points an image could not use, while those of others served."""
-        self._health.report(f"cloud {name}", WARN, f"source {name}: {error}")
-
-    def values(self) -> dict[str, str]:
-        """Diagnostic values: each source in words."""
-        return {f"source {each.name}": each.describe() for each in self._inputs}
+    def destroy(self) -> None:
+        """Ends all subscriptions, and all waits for their messages."""
+        while self._parts:
+            self._parts.pop().destroy()
 
     def configure(self, config: Config) -> None:
-        """Changes the settings, from the next image on."""
-        with self._changed:
-            self._config = config
-            for each in self._inputs:
-                each.source.configure(config)
+        """Takes new settings, from the next image on."""
+        self.anchors.configure(config)
+        self.transforms.timeout_s = config.extrinsics.tf_timeout_s
+        if config.solver.focus_m != self.config.solver.focus_m:
+            self._focus.source = "parameter"
+            self._health.clear("focus")
+        if config.solver.description != self.config.solver.description:
+            self._description.source = "parameter"
+            self._health.clear("description")
+        self.config = config
 
-    def forget_after(self, stamp_ns: int) -> None:
-        """After a jump back in time, drops clouds too new for an image of this stamp."""
-        with self._changed:
-            self._images.clear()
-            for each in self._inputs:
-                each.forget_after(stamp_ns)
+    def fault(self) -> tuple[str, int, str] | None:
+        """Key, level and text of what is missing now, or None. Call it periodically."""
+        return self.images.watch.fault()
 
-    def stop(self) -> None:
-        """Ends all waits."""
-        with self._changed:
-            self._stopping = True
-            self._changed.notify_all()
+    def values(self) -> dict[str, str]:
+        """Diagnostic values: where focus and description came from, the fixed frame, and each source."""
+        told = {"focus from": self._focus.source, "description from": self._description.source}
+        told["fixed frame"] = self._motion
+        return told | self.anchors.values()
 
-    def _awaits(self, stamp_ns: int, *, optional: bool) -> bool:
-        """Whether a cloud is due, or none has come that could serve."""
-        rings = [each.source.ring for each in self._inputs]
-        missing = not optional and not any(ring.select(stamp_ns) for ring in rings)
-        return any(each.source.awaits(stamp_ns) for each in self._inputs) or (
-            missing and any(ring.awaits(stamp_ns) for ring in rings)
+    def sample(self, pair: Pair, pipeline: MetricDepthPipeline) -> Sample:
+        """All inputs of one image. Call it in a worker's thread: it waits for clouds and transforms.
+
+        Raises MetricDepthError if one is missing or unusable.
+        """
+        config = self.config
+        stamp_ns, frame_id = messages.stamp_ns(pair.image), messages.frame_id(pair.image)
+        self._stretch.clip_percent = config.input.clip_percent
+        image = read_any_image(pair.image, self._stretch)
+        rectified = messages.is_rectified(config.input.rectification, self.images.topic)
+        told = {
+            "image_size": (image.shape[1], image.shape[0]),
+            "stereo_offset": config.input.stereo_offset,
+        }
+        camera = messages.read_camera(pair.camera_info, rectified=rectified, **told)
+        if note := messages.offset_left_out(pair.camera_info, config.input.stereo_offset):
+            self._log.info(note, once=True)
+        self._health.doubt(findings.rectified_twice(config.input.rectification, self.images.topic, camera))
+        came_s, optional = pair.received_s, pipeline.needs_no_points
+        chosen = self.anchors.clouds_for(stamp_ns, came_s, optional=optional)
+        places = Places(frame_id, stamp_ns, self.transforms, config)
+        sources = gather_sources(chosen, places, self.anchors.refuse)
+        self._motion = places.words
+        if not places.in_full:
+            self._health.count("images with motion left out")
+        return Sample(
+            image,
+            camera,
+            all_points(sources),
+            stamp_ns,
+            frame_id,
+            tuple(sorted(cloud.stamp_ns for _, clouds in chosen for cloud in clouds)),
+            rectification=None if rectified else messages.read_rectification(pair.camera_info, **told),
+            regions=None if pair.regions is None else messages.read_labels(pair.regions),
+            T_fixed_camera=places.T_fixed_camera,
+            points_up=points_up(chosen, places),
+            sources=sources,
         )
 
-    def _no_cloud(self, stamp_ns: int) -> str:
-        """Why an image has no cloud."""
-        told = [(each.name, self._why_none(each)) for each in self._inputs]
-        words = "; ".join(why if why.startswith("source ") else f"source {name}: {why}" for name, why in told)
-        words = words if self._config.sources else told[0][1]
-        return f"anchors: no cloud for the image at {stamp_ns / 1e9:.3f} s. {words}"
+    def forget(self) -> None:
+        """Forgets all that came, whatever its stamp, but calibrations and what does not move."""
+        self.images.forget()
+        self.anchors.forget()
+        self.transforms.forget()
+        self._stretch = messages.Stretch()
 
-    def _why_none(self, each: SourceInput) -> str:
-        """Why images have no cloud of one source, and what to do."""
-        if each.refused:
-            return f"The last one on {each.topic} was refused: {each.refused}"
-        if not each.heard:
-            return each.why_silent()
-        heard = list(each.heard)  # others come meanwhile
-        reason = why_apart(list(self._images), heard, limits_of(each.source, live=True))
-        if reason is not None:
-            return reason.words
-        return f"{len(heard)} came on {each.topic}, none near this one; the next image may have one."
+    def _take(self, pair: Pair) -> None:
+        for listener in self.listeners:
+            listener(pair)
+        self._on_pair(pair)
 
-    def _look(self) -> None:
-        """Follows the types of what is published, and tells which sources are silent."""
-        with self._changed:
-            for each in self._inputs:
-                each.find_type(self._config)
-            self._tell_silence()
+    def _add(self, part: Any) -> Any:
+        self._parts.append(part)
+        return part
 
-    def _tell_silence(self) -> None:
-        """Reports all silent sources while images come, seldom enough not to hide what else is wrong."""
-        if time.monotonic() < self._tell_next_s or self._health.since_s("images in") > SILENCE_S:
-            return
-        self._tell_next_s = time.monotonic() + SILENCE_S
-        silent = [*filter(None, (each.silence() for each in self._inputs))]
-        if silent:
-            self._health.report("silence", WARN, " ".join(silent))
-        else:
-            self._health.clear("silence")
-
-    def _on_cloud(self, source: Source, cloud: Cloud) -> None:
-        with self._changed:
-            source.ring.add(cloud)
-            self._changed.notify()
-
-
-class TransformInput:
-    """Transforms from tf: a ``types.TransformSource`` on a tf2 buffer.
-
-    Look up from another thread than the executor's, which fills the buffer while a look-up waits.
-    """
-
-    def __init__(self, node: Node, timeout_s: float) -> None:
-        """If tf cannot be used on this machine, every look-up raises an error that says so."""
-        self.timeout_s = timeout_s
-        self._buffer = tf2_ros.Buffer()
-        self._unavailable: TransformError | None = None
-        try:
-            self._listener = tf2_ros.TransformListener(self._buffer, node)
-        except TransformError as error:
-            self._unavailable = error
-
-    def clear(self) -> None:
-        """Removes moving transforms, after a jump back in time."""
-        self._buffer.clear()
-
-    def lookup(self, target: str, source: str, stamp_ns: int) -> np.ndarray:
-        """T_target_source (4, 4). Raises TransformError after ``timeout_s``."""
-        if self._unavailable is not None:
-            raise self._unavailable
-        target, source = frame_name(target), frame_name(source)
-        wait = Duration(nanoseconds=round(self.timeout_s * 1e9))
-        try:
-            found = self._buffer.lookup_transform(target, source, Time(nanoseconds=stamp_ns), wait)
-        except tf2_ros.ExtrapolationException as error:
-            raise TransformError(
-                f"tf: {source!r} to {target!r}: {error}. Check its publishers' clocks, use_sim_time, or "
-                "raise extrinsics.tf_timeout_s."
-            ) from error
-        except tf2_ros.TransformException as error:
-            raise TransformError(f"tf: {why_unconnected(target, source, self._parents())}") from error
-        t, q = found.transform.translation, found.transform.rotation
-        return rigid_transform([t.x, t.y, t.z], [q.x, q.y, q.z, q.w])
-
-    def _parents(self) -> dict[str, str]:
-        """Parent of every frame that has one."""
-        frames = yaml.safe_load(self._buffer.all_frames_as_yaml()) or {}
-        return {name: about["parent"] for name, about in dict(frames).items()}
-
-
-_BRIDGE = cv_bridge.CvBridge()
-
-
-def read_any_image(msg: Any, stretch: messages.Stretch) -> ImageArray:
-    """RGB of an Image or a CompressedImage; cv_bridge reads encodings that ``messages`` does not.
-
-    Raises:
-        InputError: the image is damaged, or its encoding cannot be read.
-    """
-    if hasattr(msg, "format"):
-        return messages.read_compressed_image(msg, stretch)
-    if messages.knows_encoding(msg.encoding):
-        return messages.read_image(msg, stretch)
-    try:
-        image: ImageArray = _BRIDGE.imgmsg_to_cv2(msg, "rgb8")
-        return image
-    except Exception as error:  # cv_bridge raises its own errors, cv2's and Python's
-        raise InputError(
-            f"image: encoding {msg.encoding!r} cannot be made rgb8 ({error}). "
-            f"Publish one of {', '.join(sorted(messages.KNOWN_ENCODINGS))}."
-        ) from error
+    def _forget_after(self, stamp_ns: int) -> None:
+        """Forgets newer data when time jumps back: a bag loops, or a simulation restarts."""
+        self.anchors.forget_after(stamp_ns)
+        self.transforms.forget_after(stamp_ns)
+        self._on_jump()

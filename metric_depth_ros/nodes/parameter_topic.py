@@ -38,6 +38,10 @@ class ParameterTopic:
         quality = overridable(reliability)
         self._subscription = node.create_subscription(kind, topic, self._on_message, **quality)
 
+    def destroy(self) -> None:
+        """Ends the subscription."""
+        self._node.destroy_subscription(self._subscription)
+
     def _on_message(self, msg: Any) -> None:
         value = self._read(msg)
         if value != self._node.get_parameter(self._parameter).value:

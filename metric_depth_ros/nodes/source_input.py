@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo
 
 from metric_depth_ros import messages
@@ -18,7 +18,7 @@ from metric_depth_ros.config import Config, SourceConfig
 from metric_depth_ros.errors import ConfigError, MetricDepthError
 from metric_depth_ros.health.clocks import Heard
 from metric_depth_ros.health.input_watch import SILENCE_S
-from metric_depth_ros.health.status import ERROR, WARN, Health
+from metric_depth_ros.health.status import ERROR, OK, WARN, Health
 from metric_depth_ros.nodes.ends import why_silent
 from metric_depth_ros.nodes.interfaces import message_class
 from metric_depth_ros.nodes.qos import overridable, refuse_own
@@ -26,11 +26,6 @@ from metric_depth_ros.sync import Source
 from metric_depth_ros.types import Cloud
 
 _REMEMBERED = 100  # clouds whose times are compared with those of the images
-# Calibrations come with every image, or once for all that subscribe later.
-_CALIBRATION_QOS = (
-    QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT),
-    QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL),
-)
 
 
 class SourceInput:
@@ -78,7 +73,7 @@ class SourceInput:
                 except ConfigError as error:
                     self._refuse(str(error))
                 else:
-                    self._node.get_logger().info(f"source {self.name}: {self.describe()}")
+                    self._health.log(self._fault, OK, f"source {self.name}: {self.describe()}")
         else:
             self._refuse(messages.wrong_type(self.name, self._settings.type, self.topic, sorted(found)[0]))
 
@@ -99,11 +94,21 @@ class SourceInput:
         self.heard.clear()
         self.source.ring.forget_after(stamp_ns)
 
+    def forget(self) -> None:
+        """Drops all clouds, and what is known of their frames."""
+        self.heard.clear()
+        self.source.forget()
+
     def describe(self) -> str:
         """The source in words: its type and topic, and why it cannot be used."""
         publishers = self._node.count_publishers(self.topic)
         words = f"{self.source.kind} on {self.topic} ({publishers} publishers)"
         return f"{words}. Last refused: {self.refused}" if self.refused else words
+
+    def destroy(self) -> None:
+        """Ends the subscriptions."""
+        while self._subscriptions:
+            self._node.destroy_subscription(self._subscriptions.pop())
 
     def _subscribe(self, kind: str, config: Config) -> None:
         topic, info_topic = self._settings.topic, self._settings.camera_info
@@ -111,8 +116,7 @@ class SourceInput:
         if kind in messages.NEED_CAMERA:
             info_topic = info_topic or messages.camera_info_beside(self._node.resolve_topic_name(topic))
             refuse_own(self._node, f"source {self.name}", info_topic, self._fix("camera_info"))
-        while self._subscriptions:
-            self._node.destroy_subscription(self._subscriptions.pop())
+        self.destroy()
         self.source = Source(self.name, kind, config)
         measured = self._node.create_subscription(
             message_class(messages.SENSOR_TYPES[kind]),
@@ -123,9 +127,13 @@ class SourceInput:
         self.topic = measured.topic_name
         self._subscriptions = [measured]
         if kind in messages.NEED_CAMERA:
+            # Calibrations come with every image, or once for all that subscribe later.
             self._subscriptions += [
-                self._node.create_subscription(CameraInfo, info_topic, self._on_camera_info, qos)
-                for qos in _CALIBRATION_QOS
+                self._node.create_subscription(CameraInfo, info_topic, self._on_camera_info, **quality)
+                for quality in (
+                    overridable(ReliabilityPolicy.BEST_EFFORT, depth=1),
+                    overridable(ReliabilityPolicy.RELIABLE, depth=1, second_latched=True),
+                )
             ]
 
     def _fix(self, key: str) -> str:

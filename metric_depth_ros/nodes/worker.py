@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
+# An image in work takes a fraction of it; a network that never ends is left.
+PATIENCE_S = 3.0
 
 
 class NewestWorker(Generic[Item]):
@@ -37,10 +39,12 @@ class NewestWorker(Generic[Item]):
             self._changed.notify_all()
             return dropped
 
-    def wait_until_idle(self) -> None:
-        """Waits until no item is in work and none waits, or the worker is to stop."""
+    def wait_until_idle(self, timeout_s: float | None = None) -> None:
+        """Waits until no item is in work and none waits, the worker is to stop, or the time is over."""
         with self._changed:
-            self._changed.wait_for(lambda: self._stopping or not (self._busy or self._item is not None))
+            self._changed.wait_for(
+                lambda: self._stopping or not (self._busy or self._item is not None), timeout_s
+            )
 
     def clear(self) -> None:
         """Drops the waiting item."""
@@ -48,13 +52,14 @@ class NewestWorker(Generic[Item]):
             self._item = None
             self._changed.notify_all()
 
-    def stop(self, timeout_s: float = 15.0) -> None:
-        """Stops the thread after the current item."""
+    def stop(self, timeout_s: float) -> bool:
+        """Stops the thread after the current item; False if that takes longer."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         if self._prepare is not None and not self._prepare():

@@ -30,7 +30,7 @@ def test_every_setting_has_help_and_a_valid_default():
     for setting in c.settings_with(["any"]).values():
         assert setting.help
         assert setting.checked(setting.default) == setting.default
-        if isinstance(setting.default, (int, float)):
+        if type(setting.default) in (int, float):
             assert setting.low is not None
             assert setting.high is not None
 
@@ -49,6 +49,8 @@ def test_solver_names_are_the_registry():
         ("solver.focus_m", float("nan"), "a number"),
         ("solver.focus_m", True, "a number"),
         ("cloud.stride", 2.5, "a whole number"),
+        ("lifecycle.autostart", 1, "true or false"),
+        ("lifecycle.autostart", "yes", "true or false"),
         ("cloud.stride", 0, "from 1 to 64"),
         ("extrinsics.rotation", [0, 0, 1], "a list of 4"),
         ("extrinsics.rotation", [0, 0, 0, 0], "length zero"),
@@ -231,10 +233,12 @@ def test_what_a_source_leaves_out_is_its_model_s():
 
 def test_a_sensor_on_the_robot_accumulates_only_where_its_points_can_be_moved():
     ranger = {"anchors.sources": ["front"], "sources.front.topic": "/range"}
-    still = c.sync_of(c.from_flat(ranger), "front", "range_finder")
-    assert (still.accumulate, still.max_cloud_age_s) == (1, 0.3)
-    moved = c.sync_of(c.from_flat({**ranger, "sync.fixed_frame": "odom"}), "front", "range_finder")
-    assert (moved.accumulate, moved.max_cloud_age_s) == (30, 3.0)
+    for frame in ("none", ""):
+        still = c.sync_of(c.from_flat({**ranger, "sync.fixed_frame": frame}), "front", "range_finder")
+        assert (still.accumulate, still.max_cloud_age_s) == (1, 0.3)
+    for frame in ("odom", "auto"):
+        moved = c.sync_of(c.from_flat({**ranger, "sync.fixed_frame": frame}), "front", "range_finder")
+        assert (moved.accumulate, moved.max_cloud_age_s) == (30, 3.0)
     asked = c.from_flat({**ranger, "sources.front.accumulate": 4, "sources.front.max_lead_s": 0.2})
     asked = c.sync_of(asked, "front", "range_finder")
     assert (asked.accumulate, asked.max_cloud_lead_s) == (4, 0.2)

@@ -37,9 +37,9 @@ def scene():
 class Peer(Node):
     """Spins in its own thread until ``close``."""
 
-    def __init__(self, instead=()):
+    def __init__(self, instead=(), namespace=""):
         """``instead``: (topic, type, topic to publish on, QoS) in place of the usual publisher of a topic."""
-        super().__init__("peer")
+        super().__init__("peer", namespace=namespace)
         others = {topic: (kind, *other) for topic, kind, *other in instead}
 
         def publisher(kind, topic):
@@ -169,9 +169,9 @@ class Peer(Node):
 
     def call(self, kind, service, **request):
         client = self.create_client(kind, f"/metric_depth_node/{service}")
-        assert client.wait_for_service(10.0)
+        assert client.wait_for_service(60.0)  # a process starts: long on a busy machine
         future = client.call_async(kind.Request(**request))
-        assert self.wait(future.done)
+        assert self.wait(future.done, timeout_s=30.0)
         self.destroy_client(client)
         return future.result()
 
@@ -195,7 +195,7 @@ class Peer(Node):
         return self.call(DescribeParameters, "describe_parameters", names=[name]).descriptors[0]
 
 
-def start_node(graph, peer, manifest, *, tf=True, clouds=True, **settings):
+def start_node(graph, peer, manifest, *, tf=True, clouds=True, command=NODE, **settings):
     """Starts metric_depth_node in a graph and waits until the peer is matched with it."""
     settings = {
         "engine.manifest": str(manifest),
@@ -203,7 +203,7 @@ def start_node(graph, peer, manifest, *, tf=True, clouds=True, **settings):
         "diagnostics.period_s": 0.2,
         **settings,
     }
-    graph.start("node", [*NODE, *ros_arguments(settings, {})])
+    graph.start("node", [*command, *ros_arguments(settings, {})])
     if tf:
         peer.mount_lidar()
     peer.wait_for_node(clouds=clouds)

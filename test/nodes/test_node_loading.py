@@ -14,7 +14,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 
 from metric_depth_ros.health import backoff
-from metric_depth_ros.nodes import metric_depth_node
+from metric_depth_ros.nodes import depth_worker, metric_depth_node
 from metric_depth_ros.runtimes.stopping import go_on, stop_event
 
 pytestmark = pytest.mark.timeout(60)
@@ -41,17 +41,17 @@ def spinning(settings):
 @pytest.fixture
 def node_and_statuses(ros, toy_manifest, monkeypatch):
     """A node whose engine takes until the event is set; yields it, the event and the diagnostics it sends."""
-    ready, real = threading.Event(), metric_depth_node.build_pipeline
+    ready, real = threading.Event(), depth_worker.build_pipeline
 
-    def slow_build(config):
+    def slow_build(config, build):
         logging.getLogger("metric_depth_ros.runtimes.plan_cache").info(
             "building engine, may take minutes: %s", "made up"
         )
         ready.wait(30)
         logging.getLogger("metric_depth_ros.runtimes.choice").warning("engine: made up is not used")
-        return real(config)
+        return real(config, build)
 
-    monkeypatch.setattr(metric_depth_node, "build_pipeline", slow_build)
+    monkeypatch.setattr(depth_worker, "build_pipeline", slow_build)
     settings = {"engine.manifest": str(toy_manifest), "diagnostics.period_s": 0.1}
     statuses = []
     with spinning(settings) as (node, _):
@@ -89,22 +89,22 @@ def test_it_says_that_it_builds_and_goes_on(node_and_statuses):
 
 
 def test_a_node_whose_network_comes_late_starts_without_a_restart(ros, tmp_path, monkeypatch):
-    loads, real = [], metric_depth_node.build_pipeline
-    monkeypatch.setattr(metric_depth_node, "build_pipeline", lambda config: loads.append(1) or real(config))
+    loads, real = [], depth_worker.build_pipeline
+    monkeypatch.setattr(depth_worker, "build_pipeline", lambda *told: loads.append(1) or real(*told))
     monkeypatch.setattr(backoff, "_FIRST_S", 3600.0)
     settings = {"engine.manifest": str(tmp_path / "toy.yaml"), "diagnostics.period_s": 0.1}
     with spinning(settings) as (node, _):
-        assert wait_for(lambda: node._health.counted("failed: engine") >= 4)
+        assert wait_for(lambda: node.live.health.counted("failed: engine") >= 4)
         assert len(loads) == 1
         write_toy_model(tmp_path)
-        assert wait_for(lambda: node._pipeline is not None)
+        assert wait_for(lambda: node.live.worker.pipeline is not None)
 
 
 @pytest.mark.parametrize("setting", ["engine.manifest", "engine.second"])
 def test_a_network_that_nobody_knows_is_reported_and_the_node_lives(ros, toy_manifest, setting):
     settings = {"engine.manifest": str(toy_manifest), "diagnostics.period_s": 0.1, setting: "unknown"}
     with spinning(settings) as (node, thread):
-        assert wait_for(lambda: node._health.counted("failed: engine") >= 3)
+        assert wait_for(lambda: node.live.health.counted("failed: engine") >= 3)
         assert thread.is_alive()
 
 
@@ -112,12 +112,12 @@ def test_the_end_of_a_node_ends_what_it_builds(ros, toy_manifest, monkeypatch):
     """Without it the process would stay for the minutes that a plan takes."""
     started, ended = threading.Event(), []
 
-    def build(config):
+    def build(*told):
         started.set()
         ended.append(stop_event().wait(30))
         go_on()
 
-    monkeypatch.setattr(metric_depth_node, "build_pipeline", build)
+    monkeypatch.setattr(depth_worker, "build_pipeline", build)
     node = metric_depth_node.MetricDepthNode(
         parameter_overrides=[Parameter("engine.manifest", value=str(toy_manifest))]
     )

@@ -20,7 +20,7 @@ from metric_depth_ros import messages
 from metric_depth_ros.cli.live import NODE, ros_arguments
 from metric_depth_ros.config import Config
 from metric_depth_ros.health.status import ERROR, Health
-from metric_depth_ros.nodes import inputs
+from metric_depth_ros.nodes import anchor_input
 from metric_depth_ros.nodes.outputs import fill_camera_info, fill_image
 
 pytestmark = pytest.mark.timeout(120)
@@ -206,9 +206,9 @@ def refuses_to_start(graph, words, settings, remaps=None):
 
 
 def test_a_refused_topic_stays_an_error_while_silent_sources_are_looked_for(peer, monkeypatch):
-    monkeypatch.setattr(inputs, "SILENCE_S", 0.3)
+    monkeypatch.setattr(anchor_input, "SILENCE_S", 0.3)
     health, node = Health(), rclpy.create_node("listener")
-    anchors = inputs.AnchorInput(node, Config(), health)
+    anchors = anchor_input.AnchorInput(node, Config(), health)
     cloud = peer.messages()[2]
     cloud.fields = []
 

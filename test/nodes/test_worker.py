@@ -23,7 +23,7 @@ def test_items_wait_while_it_prepares_and_only_the_newest_is_worked_on():
     assert done.wait(10)
     worker.wait_until_idle()
     assert worked == [3]
-    worker.stop()
+    worker.stop(5)
 
 
 def test_there_is_no_work_when_it_could_not_be_prepared():
@@ -31,5 +31,5 @@ def test_there_is_no_work_when_it_could_not_be_prepared():
     worker = NewestWorker(worked.append, name="test", prepare=lambda: False)
     worker.put(1)
     worker.start()
-    worker.stop()
+    worker.stop(5)
     assert not worked

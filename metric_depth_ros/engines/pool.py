@@ -1,0 +1,44 @@
+"""One loaded network for several cameras."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+from weakref import WeakValueDictionary
+
+from metric_depth_ros.config import EngineConfig
+from metric_depth_ros.engines import build_engine
+from metric_depth_ros.types import Camera, Engine, ImageArray, RelativeDepth
+
+
+class EnginePool:
+    """Loads each network once, for all that use it at the same time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._engines: WeakValueDictionary[EngineConfig, SharedEngine] = WeakValueDictionary()
+
+    def build(self, config: EngineConfig) -> SharedEngine:
+        """The engine of these settings, loaded if nobody uses it yet. Raises as ``build_engine`` does."""
+        with self._lock:
+            engine = self._engines.get(config)
+            if engine is None:
+                self._engines[config] = engine = SharedEngine(build_engine(config))
+            return engine
+
+
+class SharedEngine:
+    """An engine that several threads may call; it processes one image at a time."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self._lock = engine, threading.Lock()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    def predict(
+        self, image: ImageArray, *, focus_m: float | None = None, camera: Camera | None = None
+    ) -> RelativeDepth:
+        """As the engine's own."""
+        with self._lock:
+            return self._engine.predict(image, focus_m=focus_m, camera=camera)

@@ -1,0 +1,102 @@
+"""What the node holds from configure to cleanup: outputs, networks and, while it is active, inputs."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+
+from metric_depth_ros.config import Config
+from metric_depth_ros.engines.pool import EnginePool
+from metric_depth_ros.health.status import Health
+from metric_depth_ros.nodes.depth_worker import DepthWorker, Task
+from metric_depth_ros.nodes.diagnostics import Diagnostics, values_of
+from metric_depth_ros.nodes.image_input import Pair
+from metric_depth_ros.nodes.inputs import Inputs
+from metric_depth_ros.nodes.log import log_fault
+from metric_depth_ros.nodes.outputs import Outputs
+from metric_depth_ros.nodes.worker import PATIENCE_S
+
+
+class LiveDepth:
+    """Publishes depth and diagnostics while it is active.
+
+    The executor's thread only queues messages; the threads of ``worker`` do the work.
+
+    Attributes:
+        worker: loads the networks, and makes images depth.
+        health: counters and faults.
+        inputs: while it is active, else None.
+    """
+
+    def __init__(self, node: Node, config: Config, engines: EnginePool) -> None:
+        self._node, self._config = node, config
+        self.inputs: Inputs | None = None
+        self.health = Health(partial(log_fault, node.get_logger()))
+        self._diagnostics = Diagnostics(node, self.health)
+        self._outputs = Outputs(node)
+        clock, log = node.get_clock(), node.get_logger()
+        self.worker = DepthWorker(
+            config, engines, self._outputs, self.health, log, now_ns=lambda: clock.now().nanoseconds
+        )
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
+        self._timer = node.create_timer(config.diagnostics.period_s, self._tell, clock=steady)
+
+    def activate(self) -> None:
+        """Subscribes all inputs. Raises ConfigError if one is an output of this node."""
+        self.inputs = Inputs(self._node, self._config, self.health, self._on_pair, self.worker.clear)
+
+    def deactivate(self) -> None:
+        """Ends all subscriptions; nothing is published from then on, and earlier images are forgotten."""
+        if self.inputs is not None:
+            self.inputs.destroy()
+            self.inputs = None
+            self.worker.rest(PATIENCE_S)
+
+    def accept(self, config: Config) -> None:
+        """Takes new settings, from the next image on. Raises ConfigError if a description cannot be read."""
+        if self.worker.pipeline is not None:
+            self.worker.pipeline.check_description(config.solver.description)
+        if self.inputs is not None:
+            self.inputs.configure(config)
+        self._config = self.worker.config = config
+
+    def reset(self) -> None:
+        """Forgets all that came, as when time jumps back, but whatever its stamp."""
+        if self.inputs is not None:
+            self.inputs.forget()
+        self.worker.forget()
+
+    def destroy(self) -> bool:
+        """Ends everything; False if a thread is stuck and has to be left."""
+        if self.inputs is not None:
+            self.inputs.destroy()
+            self.inputs = None
+        ended = self.worker.stop(PATIENCE_S)
+        self._node.destroy_timer(self._timer)
+        self._outputs.destroy()
+        self._diagnostics.destroy()
+        return ended
+
+    def _on_pair(self, pair: Pair) -> None:
+        self.worker.put(Task(pair.image, partial(self.inputs.sample, pair), pair.received_s))
+
+    def _tell(self) -> None:
+        """Publishes diagnostics, and looks for inputs that are missing."""
+        config, pipeline, result = self._config, self.worker.pipeline, self.worker.last_result
+        values = {
+            "engine": self.worker.networks,
+            "solver": config.solver.name,
+            "focus_m": f"{config.solver.focus_m:g}",
+            "description": config.solver.description,
+        }
+        if pipeline is not None:
+            values |= {"runtime": pipeline.engine.label, "runtime why": pipeline.engine.why}
+        if result is not None:
+            values |= values_of(result)
+        if self.inputs is not None:
+            values |= self.inputs.values()
+            if (fault := self.inputs.fault()) is not None:
+                self.health.report(*fault)
+        self._diagnostics.publish(values, active=self.inputs is not None)

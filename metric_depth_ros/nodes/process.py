@@ -1,0 +1,102 @@
+"""Process of the node, for one camera or for several that share their networks."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+
+import rclpy
+from rclpy.exceptions import InvalidNamespaceException, ParameterException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import remove_ros_args
+
+from metric_depth_ros.engines.pool import EnginePool
+from metric_depth_ros.errors import ConfigError
+from metric_depth_ros.nodes.metric_depth_node import MetricDepthNode
+from metric_depth_ros.share import use_fastdds_profile
+
+# Signals are seen between two callbacks, or after so long.
+_LOOK_FOR_SIGNALS_S = 0.2
+
+
+def run(args: list[str] | None = None) -> int:
+    """Runs the nodes until they are stopped; returns 1 if their parameters are wrong.
+
+    Signals are not left to ROS, which ends publishers and the graph while workers still use them.
+    """
+    use_fastdds_profile()
+    stopped = threading.Event()
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(sign) is not signal.SIG_IGN:
+            signal.signal(sign, lambda *_: stopped.set())
+    nodes: list[MetricDepthNode] = []
+    ended: list[bool] = []
+    try:
+        cameras = _cameras(sys.argv if args is None else ["", *args])
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        executor = SingleThreadedExecutor()
+        try:
+            _start(cameras, nodes)
+            for node in nodes:
+                executor.add_node(node)
+            while rclpy.ok() and not stopped.is_set():
+                executor.spin_once(timeout_sec=_LOOK_FOR_SIGNALS_S)
+        finally:
+            executor.shutdown()
+            ended = [node.destroy_node() for node in nodes]
+            rclpy.try_shutdown()
+    # RuntimeError: wrong --ros-args, for example a malformed topic.
+    except (ConfigError, ParameterException, InvalidNamespaceException, RuntimeError) as error:
+        print(f"metric_depth_node: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    except ExternalShutdownException:
+        pass
+    if not all(ended):
+        _leave()
+    return 0
+
+
+def _cameras(argv: Sequence[str]) -> list[str]:
+    """Namespaces of the cameras; [""] if none is named."""
+    parser = argparse.ArgumentParser(
+        "metric_depth_node", description="Metric depth of each image; parameters follow --ros-args."
+    )
+    parser.add_argument(
+        "--cameras",
+        nargs="+",
+        default=[""],
+        metavar="NAMESPACE",
+        help="one node in each namespace, in one process, with one network: --cameras front rear",
+    )
+    names: list[str] = parser.parse_known_args(remove_ros_args(list(argv))[1:])[0].cameras
+    return names
+
+
+def _start(cameras: Sequence[str], nodes: list[MetricDepthNode]) -> None:
+    """Starts a node for each camera and adds it to ``nodes``.
+
+    Raises ConfigError if parameters are wrong, or two nodes have one name.
+    """
+    engines = EnginePool()
+    for camera in cameras:
+        node = MetricDepthNode(engines, namespace=camera or None)
+        nodes.append(node)
+        name = node.get_fully_qualified_name()
+        if name in [other.get_fully_qualified_name() for other in nodes[:-1]]:
+            raise ConfigError(
+                f"--cameras: two nodes are {name}; needed different names. Give each camera its own, and "
+                "instead of __ns the whole namespace: --cameras /robot/front /robot/rear."
+            )
+
+
+def _leave() -> None:
+    """Ends the process though a thread is stuck in a library, which would abort a usual end."""
+    print("metric_depth_node: the network does not end; left without waiting for it", file=sys.stderr)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

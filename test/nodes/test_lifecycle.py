@@ -1,0 +1,157 @@
+"""The node under a lifecycle manager, and several cameras in one process."""
+
+import re
+import signal
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+
+from conftest import write_toy_model
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from peer import Peer, scene, start_node
+
+from metric_depth_ros import messages
+from metric_depth_ros.cli.live import NODE, ros_arguments
+
+pytestmark = pytest.mark.timeout(120)
+
+
+class Manager:
+    """Changes the state of the node under test, through its services."""
+
+    def __init__(self, peer):
+        self._peer = peer
+
+    def change(self, transition):
+        """Whether the transition succeeded."""
+        return self._peer.call(ChangeState, "change_state", transition=Transition(id=transition)).success
+
+    def state(self):
+        return self._peer.call(GetState, "get_state").current_state.label
+
+
+CONFIGURE, CLEANUP = Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_CLEANUP
+ACTIVATE, DEACTIVATE = Transition.TRANSITION_ACTIVATE, Transition.TRANSITION_DEACTIVATE
+
+
+@pytest.fixture
+def managed(graph, peer, toy_manifest):
+    """A node that waits for its manager; returns the manager."""
+    settings = {"engine.manifest": toy_manifest, "diagnostics.period_s": 0.2, "lifecycle.autostart": "false"}
+    graph.start("node", [*NODE, *ros_arguments(settings, {})])
+    peer.mount_lidar()
+    return Manager(peer)
+
+
+def test_a_manager_starts_and_stops_it_again_and_again(managed, peer, graph):
+    assert managed.state() == "unconfigured"
+    for _ in range(2):
+        assert managed.change(CONFIGURE)
+        assert managed.state() == "inactive"
+        assert "engine ready" in graph.log("node")
+        assert peer.says("inactive: waits to be activated")
+        assert peer.count_subscribers("image") == 0
+        for _ in range(2):
+            assert managed.change(ACTIVATE)
+            assert managed.state() == "active"
+            peer.wait_for_node()
+            assert peer.good_answer() is not None, graph.log("node")
+            assert managed.change(DEACTIVATE)
+            assert peer.answer(*peer.messages(), timeout_s=0.5) is None
+            assert peer.count_subscribers("image") == peer.count_subscribers("anchors") == 0
+        assert managed.change(CLEANUP)
+        assert managed.state() == "unconfigured"
+        assert peer.wait(lambda: peer.count_publishers("depth/image_rect") == 0)
+    assert "Traceback" not in graph.log("node")
+
+
+def test_a_network_that_is_missing_fails_configure_cleanly_and_another_serves(managed, peer, graph, tmp_path):
+    assert peer.set_parameter("engine.manifest", str(tmp_path / "toy.yaml")).successful
+    assert not managed.change(CONFIGURE)
+    assert managed.state() == "unconfigured"
+    assert re.search(r"cannot configure: .*toy\.yaml", graph.log("node"))
+    assert peer.count_publishers("depth/image_rect") == 0
+    write_toy_model(tmp_path)
+    assert managed.change(CONFIGURE)
+    assert managed.change(ACTIVATE)
+    peer.wait_for_node()
+    assert peer.good_answer() is not None, graph.log("node")
+
+
+def test_settings_that_are_read_at_configure_change_only_before_it(managed, peer):
+    assert managed.change(CONFIGURE)
+    refused = peer.set_parameter("engine.threads", 1)
+    assert not refused.successful
+    assert refused.reason == "engine.threads: read at configure only. Clean up the node first."
+    assert peer.set_parameter("solver.focus_m", 3.0).successful
+    assert managed.change(CLEANUP)
+    assert peer.set_parameter("engine.threads", 1).successful
+
+
+def test_a_topic_that_is_an_output_fails_activation_and_leaves_it_inactive(graph, peer, toy_manifest):
+    settings = {"engine.manifest": toy_manifest, "lifecycle.autostart": "false"}
+    graph.start("node", [*NODE, *ros_arguments(settings, {"anchors": "depth/points"})])
+    manager = Manager(peer)
+    assert manager.change(CONFIGURE)
+    assert not manager.change(ACTIVATE)
+    assert manager.state() == "inactive"
+    assert "cannot activate: source anchors: /depth/points is this node's own output" in graph.log("node")
+    assert peer.count_subscribers("camera_info") == 0
+    assert manager.change(CLEANUP)
+
+
+def test_shutdown_ends_an_active_node_for_good(managed, peer, graph):
+    assert managed.change(CONFIGURE)
+    assert managed.change(ACTIVATE)
+    assert managed.change(Transition.TRANSITION_ACTIVE_SHUTDOWN)
+    assert managed.state() == "finalized"
+    assert peer.count_subscribers("image") == 0
+    graph._processes["node"].send_signal(signal.SIGINT)
+    assert graph.finish("node", 10) == 0
+
+
+def test_two_cameras_share_a_process_and_a_network(graph, ros, toy_manifest):
+    settings = {"engine.manifest": toy_manifest, "diagnostics.period_s": 0.2}
+    graph.start("node", [*NODE, "--cameras", "front", "/robot/rear", *ros_arguments(settings, {})])
+    peers = [Peer(namespace=name) for name in ("/front", "/robot/rear")]
+    try:
+        for peer in peers:
+            peer.mount_lidar()
+            peer.wait_for_node()
+        for peer in peers:
+            depth = peer.good_answer()
+            assert depth is not None, graph.log("node")
+            np.testing.assert_allclose(messages.read_depth(depth), scene()[1], rtol=2e-3)
+        names = {f"{space}/metric_depth_node: depth" for space in ("/front", "/robot/rear")}
+        assert peers[0].wait(lambda: {status.name for status in list(peers[0].statuses)} >= names)
+    finally:
+        for peer in peers:
+            peer.close()
+
+
+def test_two_cameras_of_one_name_stop_the_start(graph, toy_manifest):
+    graph.start("node", [*NODE, "--cameras", "front", "rear", "--ros-args", "-r", "__ns:=/robot"])
+    assert graph.finish("node", 30) == 1
+    assert "two nodes are /robot/metric_depth_node" in graph.log("node")
+
+
+def test_a_stuck_network_does_not_keep_the_process(graph, peer, toy_manifest):
+    """Whatever a library does, a signal ends the node within seconds, with status 0."""
+    stuck = "import sys, time; from metric_depth_ros.engines.depth_engine import DepthEngine\n"
+    stuck += "real, calls = DepthEngine.predict, []\n"
+    stuck += "def predict(self, image, **told):\n"
+    stuck += "    calls.append(1)\n"
+    stuck += "    time.sleep(0 if len(calls) < 3 else 1000)\n"
+    stuck += "    return real(self, image, **told)\n"
+    stuck += "DepthEngine.predict = predict\n"
+    stuck += "from metric_depth_ros.nodes.__main__ import main; sys.exit(main())"
+    start_node(graph, peer, toy_manifest, command=[NODE[0], "-c", stuck])
+    for _ in range(5):  # the first may be lost
+        peer.answer(*peer.messages(), timeout_s=0.3)
+    graph._processes["node"].send_signal(signal.SIGINT)
+    assert graph.finish("node", 10) == 0
+    assert "the network does not end" in graph.log("node")
+    assert "Traceback" not in graph.log("node")
