@@ -1,7 +1,7 @@
 """metric_depth_node with the conversions of the usual packages in place of its own, for bench_node.py.
 
-Images go out as cv_bridge's ``cv2_to_imgmsg`` sends them (``tobytes``, then the setter of ``data``). Clouds come
-in as by sensor_msgs_py's ``read_points_numpy`` (a structured array, a mask for each field,
+Images go out as cv_bridge's ``cv2_to_imgmsg`` sends them (``tobytes``, then the setter of ``data``). Clouds
+come in as by sensor_msgs_py's ``read_points_numpy`` (a structured array, a mask for each field,
 ``structured_to_unstructured``) and go out as by its ``create_cloud`` (one array of floats, ``tobytes``, the
 setter), their points computed in NumPy.
 """
