@@ -48,6 +48,9 @@ setup(
         "pyyaml",
         "onnxruntime",
         "rosbags>=0.11",
+        # What rosbags unpacks bags with.
+        "lz4",
+        "backports.zstd; python_version < '3.14'",
         "tqdm",
     ],
     extras_require={

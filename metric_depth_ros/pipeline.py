@@ -20,6 +20,7 @@ from metric_depth_ros.geometry import Rectifier, resize_camera
 from metric_depth_ros.health import findings
 from metric_depth_ros.health.jumps import JumpWatch
 from metric_depth_ros.label_images import resize_labels
+from metric_depth_ros.messages import check_image_size
 from metric_depth_ros.priors import Estimate, build_prior, check_description, network_prior
 from metric_depth_ros.regions import build_segmenter
 from metric_depth_ros.regions.merging import few_enough
@@ -275,11 +276,7 @@ class MetricDepthPipeline:
     def _prepared(self, sample: Sample) -> tuple[ImageArray, Camera]:
         """Image and camera, rectified and resized as configured."""
         image, camera = sample.image, sample.camera
-        if image.shape[:2] != (camera.height, camera.width):
-            raise InputError(
-                f"image: {image.shape[1]}x{image.shape[0]}, but camera_info is for "
-                f"{camera.width}x{camera.height}. Publish the camera_info of this image."
-            )
+        check_image_size((image.shape[1], image.shape[0]), camera)
         if self.config.input.rectifies:
             rectifier = self._rectifier_for(camera, sample.rectification)
             if rectifier.changes:

@@ -348,7 +348,7 @@ class TransformSource(Protocol):
         ...
 
     def fixed_frame(self, frame: str) -> str:
-        """Frame that does not move while this one does (``transforms.fixed_frame``); empty: unknown."""
+        """Frame that does not move while this one does (``TransformTree.fixed_frame``); empty: unknown."""
         ...
 
 

@@ -13,8 +13,8 @@ PACKAGE, SYNTHETIC = (Path(p.__file__).parent for p in (metric_depth_ros, metric
 # A part imports from the floors below it alone; parts of one floor do not know each other.
 FLOORS = [
     {"errors"},
-    {"types", "share"},
-    {"label_images", "near_far", "geometry"},
+    {"types", "share", "files"},
+    {"label_images", "near_far", "geometry", "documents", "array_files", "encoded_pictures"},
     {"config", "transforms", "messages"},
     {"motion"},
     {"anchors", "sync", "depth"},

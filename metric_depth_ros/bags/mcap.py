@@ -7,6 +7,7 @@ ROS 2. This one takes schemas as they are: they are parsed when a message of the
 from __future__ import annotations
 
 import heapq
+import os
 import struct
 import zlib
 from collections import Counter
@@ -17,7 +18,6 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from rosbags.interfaces import Connection, MessageDefinition
-from rosbags.rosbag2.storage_mcap import DECOMPRESSORS
 from rosbags.typesys.msg import normalize_msgtype
 
 from metric_depth_ros.bags.definitions import (
@@ -27,6 +27,8 @@ from metric_depth_ros.bags.definitions import (
     definition_of,
     metadata_of,
 )
+from metric_depth_ros.bags.packed import Unpacker
+from metric_depth_ros.files import open_regular
 
 _MAGIC = b"\x89MCAP0\r\n"
 _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _CHUNK_INDEX, _STATISTICS, _DATA_END = 3, 4, 5, 6, 8, 11, 15
@@ -60,7 +62,8 @@ class McapFile:
 
     def open(self) -> None:
         """Reads the index or, where there is none, the whole file. Raises ValueError for damage."""
-        self._file = self.path.open("rb")
+        self._file = open_regular(self.path)
+        self._unpacker = Unpacker(os.fstat(self._file.fileno()).st_size)
         try:
             self._read_index()
         except BaseException:
@@ -132,7 +135,7 @@ class McapFile:
 
     def _messages_at(self, offset: int) -> Iterator[_Message]:
         ((_, op, body),) = _records(self._file, offset, offset + 1)
-        for inner, record in _unpacked(body) if op == _CHUNK else [(op, body)]:
+        for inner, record in _unpacked(body, self._unpacker) if op == _CHUNK else [(op, body)]:
             if inner == _MESSAGE:
                 channel, recorded_ns = _channel_and_time(record)
                 yield channel, recorded_ns, record[22:]
@@ -198,14 +201,14 @@ class _Index:
 @lru_cache(maxsize=4)
 def _scanned(path: Path, size: int, mtime_ns: int, end: int) -> _Index:
     """Index from all records of a file up to ``end``; kept, as every topic opens the file again."""
-    index = _Index()
-    with path.open("rb") as file:
+    index, unpacker = _Index(), Unpacker(size)
+    with open_regular(path) as file:
         for offset, op, body in _records(file, len(_MAGIC), end):
             if op == _DATA_END:
                 break
             if op == _CHUNK:
                 held = []
-                for inner, record in _unpacked(body):
+                for inner, record in _unpacked(body, unpacker):
                     index.add(inner, record)
                     if inner == _MESSAGE:
                         held.append(record)
@@ -219,28 +222,26 @@ def _scanned(path: Path, size: int, mtime_ns: int, end: int) -> _Index:
 
 def _records(file: BinaryIO, begin: int, end: int) -> Iterator[tuple[int, int, bytes]]:
     """Yields (offset, op, body) of the records that begin in a range. Raises ValueError if one is cut."""
+    whole = os.fstat(file.fileno()).st_size
     while begin < end:
         file.seek(begin)
         head = file.read(9)
         if len(head) < 9:
             raise ValueError(f"cut short at byte {begin}")
         op, size = struct.unpack("<BQ", head)
-        body = file.read(size) if size < 2**40 else b""
-        if len(body) < size:
+        if begin + 9 + size > whole:
             raise ValueError(f"the record at byte {begin} is cut short")
-        yield begin, op, body
+        yield begin, op, file.read(size)
         begin += 9 + size
 
 
-def _unpacked(chunk: bytes) -> Iterator[tuple[int, bytes]]:
+def _unpacked(chunk: bytes, unpacker: Unpacker) -> Iterator[tuple[int, bytes]]:
     """Yields (op, body) of the records in a chunk. Raises ValueError for damage."""
     size, checksum = struct.unpack_from("<QI", chunk, 16)
     (compression,), at = _strings(chunk, 28, 1)
     (packed,) = struct.unpack_from("<Q", chunk, at)
     data = chunk[at + 8 : at + 8 + packed]
-    if compression not in DECOMPRESSORS:
-        raise ValueError(f"compression {compression!r} is not known")
-    data = DECOMPRESSORS[compression](data, size)
+    data = unpacker.unpack(data, compression, size)
     if len(data) != size or (checksum and zlib.crc32(data) != checksum):
         raise ValueError("a chunk is damaged")
     at = 0

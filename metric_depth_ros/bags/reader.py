@@ -228,17 +228,15 @@ class BagReader:
                 f"{messages.stamp_ns(image) / 1e9:.3f} s. Choose its topic with --camera-info, or give the "
                 "calibration with --calibration FILE."
             )
-        read = messages.read_compressed_image if self._compressed else messages.read_image
-        pixels = read(image, stretch)
+        size = messages.image_size(image)
         rectified = messages.is_rectified(config.input.rectification, self.image_topic)
-        told: dict[str, Any] = {
-            "image_size": (pixels.shape[1], pixels.shape[0]),
-            "stereo_offset": config.input.stereo_offset,
-        }
+        told: dict[str, Any] = {"image_size": size, "stereo_offset": config.input.stereo_offset}
         camera = messages.read_camera(info, rectified=rectified, **told)
+        messages.check_image_size(size, camera)  # before the image is decoded, as its header may lie
         if note := messages.offset_left_out(info, config.input.stereo_offset):
             self.notes.add(note)
-        return pixels, camera, None if rectified else messages.read_rectification(info, **told)
+        read = messages.read_compressed_image if self._compressed else messages.read_image
+        return read(image, stretch), camera, None if rectified else messages.read_rectification(info, **told)
 
     def _sample(
         self,

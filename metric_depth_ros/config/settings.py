@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from metric_depth_ros.config.option import option, section
 from metric_depth_ros.config.solver_settings import SolverConfig
 from metric_depth_ros.config.sources import SYNC_MODES, SourceConfig, check_sources
-from metric_depth_ros.errors import ConfigError
+from metric_depth_ros.errors import ConfigError, shown
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,15 @@ class EngineConfig:
         live=False,
     )
     threads: int = option(2, "CPU threads of the network; 0: all", low=0, high=256, live=False)
+    timeout_s: float = option(
+        30.0,
+        "a run of the network that has not ended after this is stopped; loading it on the CPU may take ten "
+        "times as long",
+        unit="s",
+        low=0.1,
+        high=3600,
+        live=False,
+    )
     focuses: str = option(
         "",
         "for Metric-Solver: focuses at which every image is decoded, metres or presets separated by commas; "
@@ -418,7 +427,7 @@ class Setting:
         )
         if not in_range or (self.choices and converted not in self.choices):
             raise ConfigError(
-                f"{self.name}: {value!r}; needed {self.allowed}.{_nearest(value, self.choices)}"
+                f"{self.name}: {shown(value)}; needed {self.allowed}.{_nearest(value, self.choices)}"
             )
         return converted
 
@@ -433,7 +442,7 @@ def _converted(default: Any, value: Any) -> Any:
         return numbers if len(numbers) == len(default) and None not in numbers else None
     if isinstance(default, bool) or isinstance(value, bool):
         return value if isinstance(default, bool) and isinstance(value, bool) else None
-    if isinstance(default, float) and isinstance(value, (int, float)) and math.isfinite(value):
+    if isinstance(default, float) and isinstance(value, (int, float)) and abs(value) <= sys.float_info.max:
         return float(value)
     return value if type(value) is type(default) and isinstance(value, (int, str)) else None
 

@@ -31,7 +31,7 @@ from metric_depth_ros.transforms import StampedTransform
 _LONGEST_S = 5.0
 # After an image its clouds and transforms have so much longer than the node itself waits for them.
 _MARGIN_S = 0.2
-_MOST_BYTES = 1_000_000_000
+_MOST_BYTES = 500_000_000
 _TF = "tf2_msgs/msg/TFMessage"
 # Name of the parameter file in the bag's folder.
 PARAMETERS = "parameters.yaml"

@@ -16,14 +16,25 @@ from metric_depth_ros.types import Anchors, FloatArray, MetricDepth, RelativeDep
 _SAMPLE = 5_000
 
 
-def depth_info(result: Result) -> dict[str, Any]:
+def cloud_of_scale_ns(result: Result, before_ns: int | None) -> int | None:
+    """Stamp of the newest cloud whose anchors the scale is from; None: the scale is from none.
+
+    ``before_ns``: that of the depth before it, which a solver with a memory goes on with.
+    """
+    told = result.metric.info
+    if told.get("anchors", len(result.anchors)):
+        return max(result.sample.cloud_stamps_ns, default=None)
+    return before_ns if told.get("carried") else None
+
+
+def depth_info(result: Result, cloud_ns: int | None) -> dict[str, Any]:
     """Values by key, the same keys for every solver: docs/node.md lists them. NaN is unknown.
 
     Further keys, ``solver NAME``, hold what the solver itself says, if it is a text, number or truth value.
+    ``cloud_ns``: as of ``cloud_of_scale_ns``.
     """
     told, anchors = result.metric.info, result.anchors
     used = int(told.get("anchors", len(anchors)))
-    newest_ns = max(result.sample.cloud_stamps_ns, default=None)
     values = {
         "scale_from": told["scale_from"],
         "solver": result.solver,
@@ -32,7 +43,7 @@ def depth_info(result: Result) -> dict[str, Any]:
         "anchors": len(anchors),
         "anchors_used": used,
         "anchors_rejected": int(told.get("rejected", 0)),
-        "cloud_age_s": nan if newest_ns is None else (result.stamp_ns - newest_ns) / 1e9,
+        "cloud_age_s": nan if cloud_ns is None else (result.stamp_ns - cloud_ns) / 1e9,
         **_residuals(result.metric.depth, anchors),
         "sigma_relative": _sigma(result.metric),
         "known": float(np.count_nonzero(~np.isnan(result.metric.depth)) / result.metric.depth.size),

@@ -103,13 +103,12 @@ class Inputs:
         config = self.config
         stamp_ns, frame_id = messages.stamp_ns(pair.image), messages.frame_id(pair.image)
         self._stretch.clip_percent = config.input.clip_percent
-        image = read_any_image(pair.image, self._stretch)
+        size = messages.image_size(pair.image)
         rectified = messages.is_rectified(config.input.rectification, self.images.topic)
-        told = {
-            "image_size": (image.shape[1], image.shape[0]),
-            "stereo_offset": config.input.stereo_offset,
-        }
+        told = {"image_size": size, "stereo_offset": config.input.stereo_offset}
         camera = messages.read_camera(pair.camera_info, rectified=rectified, **told)
+        messages.check_image_size(size, camera)  # before the image is decoded, as its header may lie
+        image = read_any_image(pair.image, self._stretch)
         if note := messages.offset_left_out(pair.camera_info, config.input.stereo_offset):
             self._log.info(note, once=True)
         self._health.doubt(findings.rectified_twice(config.input.rectification, self.images.topic, camera))

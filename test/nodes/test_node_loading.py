@@ -10,6 +10,7 @@ pytest.importorskip("rclpy")
 
 from conftest import write_toy_model
 from diagnostic_msgs.msg import DiagnosticArray
+from made_networks import endless, manifest_of
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 
@@ -124,3 +125,19 @@ def test_the_end_of_a_node_ends_what_it_builds(ros, toy_manifest, monkeypatch):
     assert started.wait(20)
     node.destroy_node()
     assert ended == [True]
+
+
+@pytest.mark.parametrize("timeout_s", [0.1, 3600.0])
+def test_a_network_that_never_ends_is_reported_and_the_node_ends(ros, tmp_path, timeout_s):
+    settings = {
+        "engine.manifest": str(manifest_of(endless(tmp_path / "a.onnx"))),
+        "engine.timeout_s": timeout_s,
+        "diagnostics.period_s": 0.1,
+    }
+    with spinning(settings) as (node, thread):
+        if timeout_s < 1:
+            assert wait_for(lambda: node._health.counted("failed: engine") >= 3)
+        else:
+            assert wait_for(lambda: any(each.name == "network" for each in threading.enumerate()))
+        assert thread.is_alive()
+    assert not node._perceiver._thread.is_alive()
