@@ -1,7 +1,9 @@
 """Faults of points: clouds, and sensors of other kinds."""
 
+import time
+
 import numpy as np
-from campaign import LIES, NONE_OR_RIGHT, RIGHT, SCALE, Fault, Stream, broken, scale_at, within
+from campaign import HANG_S, LIES, NONE_OR_RIGHT, RIGHT, SCALE, Fault, Stream, broken, scale_at, within
 from image_faults import garbage
 from peer import scene
 from sensor_msgs.msg import Image, LaserScan, PointCloud2, PointField, Range
@@ -178,6 +180,12 @@ class Several(Stream):
         kinds = {"lidar": PointCloud2, "scan": LaserScan, "front": Range, "tof": Image}
         self.sensors = {name: self.peer.create_publisher(kind, name, 5) for name, kind in kinds.items()}
 
+    def start(self, **how):
+        super().start(**how)
+        until_s = time.monotonic() + HANG_S
+        while not self.peer.status_value("tof used") and time.monotonic() < until_s:
+            self.go_on(0.2)  # the types of all topics are found one after another
+
     def sample(self, stamp_ns=None):
         sample = super().sample(stamp_ns)
         lidar, sample.cloud = sample.cloud, None
@@ -230,7 +238,7 @@ SENSORS = [
     Fault("range's beam infinite", of("front", field_of_view=float("inf")), published=RIGHT),
     Fault("LiDAR silent", silent("lidar"), published=RIGHT),
     Fault("depth camera silent", silent("tof"), published=RIGHT),
-    Fault("all silent", silent("lidar", "scan", "front", "tof"), "anchors: no cloud", NONE_OR_RIGHT),
+    Fault("all silent", silent("lidar", "scan", "front", "tof"), "anchors: ", NONE_OR_RIGHT),
 ]
 SETTINGS = {
     "anchors.sources": "[lidar,scan,front,tof]",

@@ -293,7 +293,9 @@ class Stream:
         """Line of log or diagnostics with the words; without, the gravest of the diagnostics."""
 
         def lines() -> list[str]:
-            return [s.message for s in self.peer.statuses[told:]] + self.log()[log:].splitlines()
+            new = self.peer.statuses[told:]
+            sources = [pair.value for s in new for pair in s.values if pair.key.startswith("source ")]
+            return [*(s.message for s in new), *self.log()[log:].splitlines(), *sources]
 
         if not words:
             bad = [s for s in self.peer.statuses[told:] if s.level != b"\x00"]
@@ -319,7 +321,7 @@ def streaming(stream: Stream) -> Iterator[Stream]:
 # ---- what faults are made of ---------------------------------------------------------------------
 
 
-def broken(change: Callable[[Sample], None], count: int = 5) -> Callable[[Stream], None]:
+def broken(change: Callable[[Sample], None], count: int = 7) -> Callable[[Stream], None]:
     """A fault that changes some samples in a row."""
 
     def act(stream: Stream) -> None:

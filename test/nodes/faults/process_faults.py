@@ -92,13 +92,14 @@ def other_type(topic):
     return act
 
 
-def twin(stream: Stream) -> None:
+def same_name(stream: Stream) -> None:
     """A second node of the same name, for a while."""
     settings = {"engine.manifest": stream.manifest, "anchors.grid_px": 0}
-    stream.graph.start("twin", [*NODE, *ros_arguments(settings, {})])
+    twin = stream.graph.start("twin", [*NODE, *ros_arguments(settings, {})])
     stream.peer.wait(lambda: "engine ready" in stream.graph.log("twin"), START_S)
     stream.go_on(0.5)
-    assert stream.graph.stop("twin") == 0
+    twin.terminate()
+    assert twin.wait(HANG_S) == 0
 
 
 def ended_by(kind, *, in_flight=True):
@@ -171,7 +172,7 @@ FAULTS = [
     Fault("a slow subscriber", slow, published=NONE_OR_RIGHT),
     Fault("another type on the image's topic", other_type("image"), published=NONE_OR_RIGHT),
     Fault("another type on the sensor's topic", other_type("anchors"), published=NONE_OR_RIGHT),
-    Fault("a second node of the same name", twin, published=NONE_OR_RIGHT),
+    Fault("a second node of the same name", same_name, published=NONE_OR_RIGHT),
     Fault("SIGINT with an image in flight", ended_by(signal.SIGINT), published=NONE_OR_RIGHT),
     Fault("SIGTERM with an image in flight", ended_by(signal.SIGTERM), published=NONE_OR_RIGHT),
     Fault("SIGTERM and SIGINT at once", told_twice, published=NONE_OR_RIGHT),
