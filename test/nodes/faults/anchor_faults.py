@@ -217,7 +217,7 @@ def of(sensor, **values):
 
 
 def silent(*names):
-    return broken(lambda sample: [sample.others.pop(name) for name in names], 10)
+    return broken(lambda sample: [sample.others.pop(name) for name in names], 24)
 
 
 def wrong_unit(sample):
@@ -227,8 +227,8 @@ def wrong_unit(sample):
 
 NAN = float("nan")
 SENSORS = [
-    Fault("depth image cut short", of("tof", data=b"1234"), "source tof: image", RIGHT),
-    Fault("depth image of colours", of("tof", encoding="rgb8"), "source tof: depth image", RIGHT),
+    Fault("depth image cut short", of("tof", data=b"1234"), "source tof: ", RIGHT),
+    Fault("depth image of colours", of("tof", encoding="rgb8"), "source tof: ", RIGHT),
     Fault("depth image in millimetres", broken(wrong_unit), "millimetres", NONE_OR_RIGHT),
     Fault("scan of NaN", of("scan", ranges=[NAN] * 7), published=RIGHT),
     Fault("scan without step", of("scan", angle_increment=0.0), published=NONE_OR_RIGHT),
@@ -238,7 +238,7 @@ SENSORS = [
     Fault("range's beam infinite", of("front", field_of_view=float("inf")), published=RIGHT),
     Fault("LiDAR silent", silent("lidar"), published=RIGHT),
     Fault("depth camera silent", silent("tof"), published=RIGHT),
-    Fault("all silent", silent("lidar", "scan", "front", "tof"), "anchors: ", NONE_OR_RIGHT),
+    Fault("all silent", silent("lidar", "scan", "front", "tof"), "older points", NONE_OR_RIGHT),
 ]
 SETTINGS = {
     "anchors.sources": "[lidar,scan,front,tof]",
