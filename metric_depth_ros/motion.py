@@ -111,6 +111,13 @@ class Places:
         """Whether clouds are moved up to the image's time, or no motion is known at all."""
         return not self.fixed_frame or self._known_ns == self.stamp_ns
 
+    def known_until_ns(self, frame: str) -> int:
+        """Newest time at which a frame's place in the fixed frame is known; before all times: never."""
+        with suppress(TransformError):
+            newest_ns = self._transforms.latest_common_ns(self.fixed_frame, frame)
+            return 2**63 if newest_ns is None else newest_ns
+        return -(2**63)
+
     def of(self, cloud: Cloud) -> Placed:
         """The cloud in its place. Raises TransformError."""
         if self._config.extrinsics.source == "parameters":

@@ -138,6 +138,7 @@ class MetricDepthPipeline:
         if self._solver.wants_regions and config.regions.source != "topic":
             self._networks = self._segmenter = build_segmenter(config.regions, segmenter)
         self._rectifier: Rectifier | None = None
+        self._measured_ns: int | None = None  # stamp of the newest cloud that gave anchors
         self._jumps = JumpWatch()
 
     def with_config(self, config: Config) -> MetricDepthPipeline:
@@ -156,6 +157,7 @@ class MetricDepthPipeline:
         changed = MetricDepthPipeline(self.engine, config, self._networks, prior)
         changed._solver.inherit(self._solver)
         changed._rectifier, changed._jumps = self._rectifier, self._jumps
+        changed._measured_ns = self._measured_ns
         return changed
 
     def check_description(self, description: str) -> None:
@@ -174,6 +176,7 @@ class MetricDepthPipeline:
 
     def reset(self) -> None:
         """Forgets earlier samples."""
+        self._measured_ns = None
         self._jumps = JumpWatch()
         if self.remembers:
             self._solver = build_solver(self.config.solver)
@@ -253,7 +256,7 @@ class MetricDepthPipeline:
             )
             solve = self._solver.solve if len(anchors) or self.remembers else prior_depth
             metric = published(solve(given), self.config)
-        told = {"scale_from": _scale_from(metric.info), **metric.info}
+        told = {**self._scale_told(metric.info, perceived), **metric.info}
         if perceived.doubts:
             told["doubts"] = " ".join(perceived.doubts)
         metric = replace(metric, info=told)
@@ -263,6 +266,17 @@ class MetricDepthPipeline:
             perceived.anchors_by_source, perceived.doubts, perceived.relative, self.config.solver.chosen,
             self.engine.label,
         )  # fmt: skip
+
+    def _scale_told(self, info: Mapping[str, Any], perceived: Perceived) -> dict[str, Any]:
+        """What the scale of a result is from, and how long before the image its newest cloud was measured."""
+        sample = perceived.sample
+        used = [each.newest_ns for each in sample.sources if each.newest_ns is not None]
+        if len(perceived.anchors) and (stamps := used or sample.cloud_stamps_ns):
+            self._measured_ns = max(stamps)
+        told: dict[str, Any] = {"scale_from": _scale_from(info)}
+        if self._measured_ns is not None and (len(perceived.anchors) or info.get("carried")):
+            told["scale_age_s"] = (sample.stamp_ns - self._measured_ns) / 1e9
+        return told
 
     def _pose(self, sample: Sample) -> FloatArray | None:
         """T_fixed_camera of the prepared image, which is in the raw frame if it is not rectified."""

@@ -290,6 +290,20 @@ def test_a_solver_with_a_memory_goes_on_without_anchors(toy_manifest, scene):
         pipeline.process(bare)
 
 
+def test_the_age_of_the_scale_is_that_of_the_newest_cloud_it_rests_on(toy_manifest, scene):
+    pipeline = build_pipeline(settings(toy_manifest, **{"solver.temporal.memory_s": 1.0}))
+    stamps = {"cloud_stamps_ns": (9_900_000_000, 9_950_000_000), "stamp_ns": 10_000_000_000}
+    sample = dataclasses.replace(scene[0], **stamps)
+    assert pipeline.process(sample).metric.info["scale_age_s"] == pytest.approx(0.05)
+    bare = dataclasses.replace(
+        sample, points_camera=sample.points_camera[:0], stamp_ns=10_300_000_000, cloud_stamps_ns=()
+    )
+    pipeline = pipeline.with_config(updated(pipeline.config, {"solver.max_depth_m": 90.0}))
+    assert pipeline.process(bare).metric.info["scale_age_s"] == pytest.approx(0.35)
+    pipeline.reset()
+    assert "scale_age_s" not in pipeline.process(scene[0]).metric.info  # nobody knows when
+
+
 def test_focus_lowers_the_error_inside_it(toy_manifest, camera):
     """Two thirds of the wall follow one line, the far third another; the focus chooses between them."""
     image = np.repeat(np.linspace(60, 200, 64).astype(np.uint8)[None, :, None].repeat(48, 0), 3, axis=2)

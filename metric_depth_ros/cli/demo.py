@@ -81,11 +81,9 @@ def _make_bag(args: argparse.Namespace, bag: Path) -> None:
     if args.frames is not None:
         write_frames(args.frames, bag, rate_hz=args.rate, loops=args.loops, hold_out=0.5, overwrite=True)
         return
-    from metric_depth_ros.cli.synthetic_bag import write_drive
-    from metric_depth_synthetic.dataset import SyntheticDataset
+    from metric_depth_ros.cli.synthetic_bag import render_bag
 
-    dataset = SyntheticDataset([args.family], args.seed, size=(480, 360))
-    write_drive(dataset, bag, seconds=args.seconds, rate_hz=args.rate, overwrite=True)
+    render_bag(bag, args.family, seed=args.seed, size=(480, 360), seconds=args.seconds, rate_hz=args.rate)
 
 
 def _report(bag: Path, recorded: Path, out: Path) -> int:

@@ -26,6 +26,7 @@ from metric_depth_ros.cli import (
     record,
     replay,
     run,
+    sbom,
     synthesize,
     train,
 )
@@ -46,6 +47,7 @@ VERBS = (
     train,
     export,
     config,
+    sbom,
     demo,
 )
 

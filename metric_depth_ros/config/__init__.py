@@ -2,6 +2,7 @@
 
 from metric_depth_ros.config.sensor_models import MODELS, anchors_of, model_of, sync_of
 from metric_depth_ros.config.settings import (
+    NAME_FILES,
     SETTINGS,
     AnchorsConfig,
     CloudConfig,
@@ -43,6 +44,7 @@ from metric_depth_ros.config.sources import SENSOR_MODELS, SOURCE_TYPES, SourceC
 __all__ = [
     "AUTO_CHOOSES",
     "MODELS",
+    "NAME_FILES",
     "SENSOR_MODELS",
     "SETTINGS",
     "SOLVERS",

@@ -154,6 +154,9 @@ class SyncConfig:
     accumulate: int = option(
         1, "how many of these clouds are merged (for VIO, radar, range finders)", low=1, high=100
     )
+    buffer_mb: int = option(
+        256, "memory for the clouds that wait for images, of all sources", unit="MB", low=1, high=65536
+    )
     fixed_frame: str = option(
         "auto",
         "frame that does not move (odom, map): clouds are moved through it to the image's time; auto: that "
@@ -458,6 +461,10 @@ def _settings(group: Any, prefix: str) -> Iterator[Setting]:
 
 
 SETTINGS: dict[str, Setting] = {setting.name: setting for setting in _settings(Config(), "")}
+
+
+# Settings that name files.
+NAME_FILES = ("engine.manifest", "engine.second", "engine.model", "regions.manifest", "solver.prior")
 
 
 def settings_with(sources: Iterable[str]) -> dict[str, Setting]:

@@ -16,7 +16,6 @@ from rosbags.typesys import Stores, get_typestore
 from metric_depth_ros.bags.recording import Recording
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.nodes.interfaces import message_class
-from metric_depth_ros.nodes.ros import forget_middleware_error
 
 _LOOK_PERIOD_S = 0.1
 # Topics, in any namespace, that go on whatever happens.
@@ -101,7 +100,6 @@ class Recorder(Node):
             return
         self.received[topic] = 0
         self.create_subscription(message_type, topic, partial(self._write, topic, connection), qos, raw=True)
-        forget_middleware_error()
 
     def _write(self, topic: str, connection: Any, raw: bytes) -> None:
         try:
