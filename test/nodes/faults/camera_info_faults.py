@@ -78,7 +78,7 @@ CAMERA_INFO = [
     Fault("coefficients of 1e300", setting(d=[1e300] * 5), "camera_info", NONE_OR_RIGHT),
     Fault("binning 2^32 - 1", setting(binning_x=2**32 - 1, binning_y=2**32 - 1), published=NONE_OR_RIGHT),
     Fault("none for 0.5 s", broken(without, 10), published=NONE_OR_RIGHT),
-    Fault("none for 4 s", broken(without, 80), "camera_info", NONE_OR_RIGHT),
+    Fault("none for 4.5 s", broken(without, 90), "camera_info", NONE_OR_RIGHT),
     Fault("of another frame", broken(other_frame), published=NONE_OR_RIGHT),
     Fault("stamped an hour ahead", broken(stamped(HOUR_S), 12), published=NONE_OR_RIGHT),
     Fault("stamped an hour ago", broken(stamped(-HOUR_S), 12), published=NONE_OR_RIGHT),
@@ -132,7 +132,7 @@ REGIONS = [
     Fault("cut short", label(data=b"12"), "regions"),
     Fault("size 0", label(width=0, height=0), "regions"),
     Fault("stamped an hour ahead", broken(labels_stamped(HOUR_S), 12), "regions"),
-    Fault("none for 4 s", broken(lambda sample: setattr(sample, "regions", None), 80), "regions"),
+    Fault("none for 4.5 s", broken(lambda sample: setattr(sample, "regions", None), 90), "regions"),
 ]
 GROUPS = {
     "camera_info": ({}, {}, CAMERA_INFO),
