@@ -386,11 +386,11 @@ def transform_bytes(
 
 def as_table(outcomes: list[Outcome]) -> str:
     """The outcomes as Markdown: a table, and its sums."""
-    times = [one.recovery_s for one in outcomes if one.recovery_s is not None]
+    times = [one.recovery_s for one in outcomes if one.recovery_s is not None] or [np.nan]
     wrong = sum(len(one.wrong_after) for one in outcomes)
     lying = sum(one.published == "wrong" for one in outcomes)
     sums = (
-        f"{len(outcomes)} faults: {sum(one.survived for one in outcomes)} survived, {len(times)} recovered "
+        f"{len(outcomes)} faults: {sum(one.survived for one in outcomes)} survived, {sum(one.recovery_s is not None for one in outcomes)} recovered "
         f"from; median {np.median(times):.2f} s, longest {max(times):.2f} s. Wrong depth: {lying} where the "
         f"input lay, {wrong} elsewhere."
     )
