@@ -60,7 +60,8 @@ class EngineConfig:
     )
     overlap: str = option(
         "auto",
-        "run the network on the next image while the solver works on the last; auto: if it runs on a GPU",
+        "run the network on the next image while the solver works on the last; auto: unless both have one "
+        "core alone",
         choices=("auto", "always", "never"),
         live=False,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -51,8 +52,8 @@ class _Unsolved:
 class DepthWorker:
     """Publishes depth of the newest image.
 
-    One thread loads the networks and then does everything, unless the network runs on a GPU: then a second
-    one solves and publishes while the network processes the next image.
+    One thread loads the networks, then reads images and runs the network; a second one solves and publishes
+    while the network processes the next image, unless there is one core alone for both.
 
     Attributes:
         config: the settings; new ones hold from the next image on.
@@ -148,13 +149,16 @@ class DepthWorker:
                     sample = task.read(pipeline)
                 perceived = pipeline.perceive(sample)
             unsolved = _Unsolved(task, pipeline, perceived)
-            # A second thread helps only if the network does not use the CPU.
-            overlap = self.config.engine.overlap
-            if overlap == "always" or (overlap == "auto" and not pipeline.engine.on_cpu):
+            if self._overlaps(pipeline):
                 self._solver.wait_until_idle()
                 self._solver.put(unsolved)
             else:
                 self._solve(unsolved)
+
+    def _overlaps(self, pipeline: MetricDepthPipeline) -> bool:
+        """Whether a second thread solves: not if it would take the network's only core."""
+        overlap = self.config.engine.overlap
+        return overlap == "always" or (overlap == "auto" and not (pipeline.engine.on_cpu and _cores() < 2))
 
     def _solve(self, unsolved: _Unsolved) -> None:
         """Second half of the work on an image: computes metric depth and publishes it."""
@@ -185,3 +189,8 @@ class DepthWorker:
                 return self.pipeline
         self._health.report("settings", WARN, self._refused[1])
         return pipeline
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))
