@@ -60,8 +60,8 @@ class EngineConfig:
     )
     overlap: str = option(
         "auto",
-        "run the network on the next image while the solver works on the last; auto: unless both have one "
-        "core alone",
+        "run the network on the next image while the solver works on the last; auto: unless there "
+        "are no cores for both",
         choices=("auto", "always", "never"),
         live=False,
     )

@@ -24,6 +24,9 @@ from metric_depth_ros.priors import prior_path
 from metric_depth_ros.runtimes.stopping import stoppable_by
 from metric_depth_ros.types import Sample
 
+# The solver waits for a core if it has one for less than this part of its time.
+_STARVED = 0.6
+
 
 @dataclass(frozen=True, eq=False)
 class Task:
@@ -53,7 +56,7 @@ class DepthWorker:
     """Publishes depth of the newest image.
 
     One thread loads the networks, then reads images and runs the network; a second one solves and publishes
-    while the network processes the next image, unless there is one core alone for both.
+    while the network processes the next image, unless there are no cores for both.
 
     Attributes:
         config: the settings; new ones hold from the next image on.
@@ -72,6 +75,7 @@ class DepthWorker:
         self._engines, self._outputs, self._health = engines, outputs, health
         self._logger, self._clock = logger, clock
         self._refused: tuple[Config, str] | None = None  # settings that cannot be used, and why
+        self._starved = False  # whether the solver had to wait for a core
         self._ending = threading.Event()
         self._perceiver = NewestWorker(self._perceive, name="perceive", prepare=self._load)
         self._solver = NewestWorker(self._solve, name="solve")
@@ -156,15 +160,19 @@ class DepthWorker:
                 self._solve(unsolved)
 
     def _overlaps(self, pipeline: MetricDepthPipeline) -> bool:
-        """Whether a second thread solves: not if it would take the network's only core."""
+        """Whether a second thread solves: not if it would take a core from the network, and come later."""
         overlap = self.config.engine.overlap
-        return overlap == "always" or (overlap == "auto" and not (pipeline.engine.on_cpu and _cores() < 2))
+        short_of_cores = pipeline.engine.on_cpu and (self._starved or _cores() < 2)
+        return overlap == "always" or (overlap == "auto" and not short_of_cores)
 
     def _solve(self, unsolved: _Unsolved) -> None:
         """Second half of the work on an image: computes metric depth and publishes it."""
         with self._health.reporting_failures():
             with self._outputs.saying_nothing(unsolved.task.image):
+                started, spent = time.perf_counter(), time.thread_time()
                 result = unsolved.pipeline.solve(unsolved.perceived)
+                had_core_s, took_s = time.thread_time() - spent, time.perf_counter() - started
+                self._starved = had_core_s < _STARVED * took_s
             with self._health.timings.measuring("publish"):
                 self._outputs.publish(result, self.config)
             age_s = (self._clock.now().nanoseconds - result.stamp_ns) / 1e9
