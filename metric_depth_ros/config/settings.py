@@ -64,7 +64,8 @@ class EngineConfig:
     )
     overlap: str = option(
         "auto",
-        "run the network on the next image while the solver works on the last; auto: if it runs on a GPU",
+        "run the network on the next image while the solver works on the last; auto: unless there "
+        "are no cores for both",
         choices=("auto", "always", "never"),
         live=False,
     )
