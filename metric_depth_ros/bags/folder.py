@@ -58,7 +58,7 @@ def _read_metadata(path: Path, _size: int, _mtime_ns: int) -> Parts:
 def unpacked_readers(parts: Parts) -> list[Any]:
     """Opened readers of files that are packed as a whole; they are shared and must not be closed.
 
-    Every file is unpacked once, to a file without a name, which is gone with the process.
+    Every file is unpacked once. The unpacked one is deleted as soon as it is open, and gone with the process.
     """
     stats = (file.stat() for file in parts.files)
     return _unpacked(parts, tuple((about.st_size, about.st_mtime_ns) for about in stats))
