@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache, partial
 from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
@@ -79,6 +80,6 @@ def _unpacked_reader(file: Path, reader: type[Any]) -> Any:
         return opened
 
 
-def message_unpacker(parts: Parts) -> Any:
+def message_unpacker(parts: Parts) -> Callable[[bytes], bytes]:
     """What unpacks single messages."""
     return partial(Unpacker(sum(file.stat().st_size for file in parts.files)).unpack, compression="zstd")
