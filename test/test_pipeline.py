@@ -64,7 +64,7 @@ def test_a_raw_image_is_rectified_and_depth_belongs_to_the_pinhole(toy_manifest,
     assert kept.process(dataclasses.replace(sample, camera=bent)).camera is bent
     # The maps are not made anew for a focus that slides.
     slid = pipeline.with_config(settings(toy_manifest, **{"solver.focus_m": 4.0}))
-    assert slid._rectifier is pipeline._rectifier is not None
+    assert slid._preparation._rectifier is pipeline._preparation._rectifier is not None
 
 
 def test_the_wanted_pinhole_is_the_output_s(toy_manifest, scene):
@@ -241,8 +241,8 @@ def test_regions_are_rectified_and_resized_with_the_image(toy_manifest, scene, l
     )
     config = {"solver.name": "region_aware", "regions.source": "topic", "output.scale": 0.5}
     pipeline = build_pipeline(settings(toy_manifest, **config))
-    image, _ = pipeline._prepared(sample)
-    regions = pipeline._given_regions(dataclasses.replace(sample, regions=labelled), image)
+    image, _ = pipeline._preparation.image(sample)
+    regions = pipeline._preparation.labels(dataclasses.replace(sample, regions=labelled), image)
     assert regions.shape == image.shape[:2]
     seen = image.min(axis=2) > 0
     agree = (image[..., 0] > 100) == (regions == 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -24,6 +25,9 @@ from metric_depth_ros.pipeline import MetricDepthPipeline, Perceived, build_pipe
 from metric_depth_ros.priors import prior_path
 from metric_depth_ros.runtimes.stopping import stoppable_by
 from metric_depth_ros.types import Sample
+
+# The solver waits for a core if it has one for less than this part of its time.
+_STARVED = 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +57,8 @@ class _Unsolved:
 class DepthWorker:
     """Publishes depth of the newest image.
 
-    One thread loads the networks and then does everything, unless the network runs on a GPU: then a second
-    one solves and publishes while the network processes the next image.
+    One thread loads the networks, then reads images and runs the network; a second one solves and publishes
+    while the network processes the next image, unless there are no cores for both.
 
     Attributes:
         config: the settings; new ones hold from the next image on.
@@ -75,6 +79,7 @@ class DepthWorker:
         self._refused: tuple[Config, str] | None = None  # settings that cannot be used, and why
         self._renewals = Backoff()  # a success of the load is none yet of the network
         self._ending, self._forgetting = threading.Event(), threading.Event()
+        self._starved = False  # whether the solver had to wait for a core
         self._perceiver = NewestWorker(self._perceive, name="perceive", prepare=self._load)
         self._solver = NewestWorker(self._solve, name="solve")
 
@@ -159,13 +164,17 @@ class DepthWorker:
                     sample = task.read(pipeline)
                 perceived = self._perceived(pipeline, sample)
             unsolved = _Unsolved(task, pipeline, perceived)
-            # A second thread helps only if the network does not use the CPU.
-            overlap = self.config.engine.overlap
-            if overlap == "always" or (overlap == "auto" and not pipeline.engine.on_cpu):
+            if self._overlaps(pipeline):
                 self._solver.wait_until_idle()
                 self._solver.put(unsolved)
             else:
                 self._solve(unsolved)
+
+    def _overlaps(self, pipeline: MetricDepthPipeline) -> bool:
+        """Whether a second thread solves: not if it would take a core from the network, and come later."""
+        overlap = self.config.engine.overlap
+        short_of_cores = pipeline.engine.on_cpu and (self._starved or _cores() < 2)
+        return overlap == "always" or (overlap == "auto" and not short_of_cores)
 
     def _perceived(self, pipeline: MetricDepthPipeline, sample: Sample) -> Perceived:
         """The sample after the network. One that cannot run any more is loaded anew for the next image.
@@ -187,7 +196,10 @@ class DepthWorker:
         """Second half of the work on an image: computes metric depth and publishes it."""
         with self._health.reporting_failures():
             with self._outputs.saying_nothing(unsolved.task.image):
+                started, spent = time.perf_counter(), time.thread_time()
                 result = unsolved.pipeline.solve(unsolved.perceived)
+                had_core_s, took_s = time.thread_time() - spent, time.perf_counter() - started
+                self._starved = had_core_s < _STARVED * took_s
             with self._health.timings.measuring("publish"):
                 self._outputs.publish(result, self.config)
             age_s = (self._clock.now().nanoseconds - result.stamp_ns) / 1e9
@@ -212,3 +224,8 @@ class DepthWorker:
                 return self.pipeline
         self._health.report("settings", WARN, self._refused[1])
         return pipeline
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))

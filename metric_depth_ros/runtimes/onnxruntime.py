@@ -108,7 +108,7 @@ class OnnxRuntime:
         try:
             with file.opened() as content:
                 self._session = ort.InferenceSession(
-                    content, settings, providers=[(name, dict(options or {}))]
+                    content, settings, providers=[(name, dict(options or {}))], enable_fallback=0
                 )
         except ModelError:
             raise

@@ -23,6 +23,7 @@ from typing import Any
 
 import mutations
 import seeds
+from file_cases import file_cases
 from rosbags.interfaces import Connection, ConnectionExtRosbag2, MessageDefinition, MessageDefinitionFormat
 
 from metric_depth_ros.bags.definitions import deserialize
@@ -92,7 +93,11 @@ def bag_cases(count: int, seed: int) -> Iterator[Case]:
 
 
 # By the name of the option of benchmarks/fuzz.py.
-CASES: dict[str, Callable[[int, int], Iterator[Case]]] = {"messages": message_cases, "bags": bag_cases}
+CASES: dict[str, Callable[[int, int], Iterator[Case]]] = {
+    "messages": message_cases,
+    "bags": bag_cases,
+    "files": file_cases,
+}
 
 
 def run(cases: Iterator[Case]) -> Iterator[dict[str, Any]]:

@@ -146,7 +146,7 @@ def damage_bag(path: Path, rng: random.Random) -> str:
     files = [path] if path.is_file() else sorted(p for p in path.iterdir() if p.is_file())
     file = rng.choice(files)
     if file.name == "metadata.yaml":
-        how: Callable[[Path, random.Random], None] = rng.choice((_damage_yaml, _damage_yaml, _damage_file))
+        how: Callable[[Path, random.Random], None] = rng.choice((damage_yaml, damage_yaml, _damage_file))
     elif file.suffix == ".db3":
         how = rng.choice((_damage_rows, _damage_rows, _damage_rows, _damage_file))
     else:
@@ -173,7 +173,7 @@ def _damage_definition(file: Path, rng: random.Random) -> None:
     file.write_bytes(data)
 
 
-def _damage_yaml(file: Path, rng: random.Random) -> None:
+def damage_yaml(file: Path, rng: random.Random) -> None:
     lines = file.read_text(errors="replace").splitlines(keepends=True)
     at = rng.randrange(len(lines))
     how = rng.randrange(5)
