@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache, partial
 from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
@@ -58,7 +59,7 @@ def _read_metadata(path: Path, _size: int, _mtime_ns: int) -> Parts:
 def unpacked_readers(parts: Parts) -> list[Any]:
     """Opened readers of files that are packed as a whole; they are shared and must not be closed.
 
-    Every file is unpacked once, to a file without a name, which is gone with the process.
+    Every file is unpacked once. The unpacked one is deleted as soon as it is open, and gone with the process.
     """
     stats = (file.stat() for file in parts.files)
     return _unpacked(parts, tuple((about.st_size, about.st_mtime_ns) for about in stats))
@@ -79,6 +80,6 @@ def _unpacked_reader(file: Path, reader: type[Any]) -> Any:
         return opened
 
 
-def message_unpacker(parts: Parts) -> Any:
+def message_unpacker(parts: Parts) -> Callable[[bytes], bytes]:
     """What unpacks single messages."""
     return partial(Unpacker(sum(file.stat().st_size for file in parts.files)).unpack, compression="zstd")

@@ -257,7 +257,7 @@ def damage_named(path: Path, topic: str = "") -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = _shortened(" ".join(str(error).split()).rstrip(".")) or type(error).__name__
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         where, fix = f"{path}:", _REPAIR
         if topic:
             where, fix = (
@@ -265,8 +265,3 @@ def damage_named(path: Path, topic: str = "") -> Iterator[None]:
                 "needed a whole one of its type. Check its publisher.",
             )
         raise InputError(f"bag {where} cannot be read ({reason}); {fix}") from error
-
-
-def _shortened(text: str) -> str:
-    """Parsers quote the whole of what they cannot read."""
-    return text if len(text) <= 300 else f"{text[:200]} [...] {text[-60:]}"

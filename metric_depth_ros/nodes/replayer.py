@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from rclpy.duration import Duration
+from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -97,15 +98,15 @@ class Replayer(Node):
     def _advertise(self, connection: Connection) -> None:
         if _topic(connection) in self._publishers_by_topic:
             return
-        try:
-            kind = message_class(ros2_type(connection.msgtype))
-        except InputError as error:
-            self.get_logger().warning(f"{connection.topic} is left out: {error}")
-            self._connections = [c for c in self._connections if c is not connection]
-            return
         latched = DurabilityPolicy.TRANSIENT_LOCAL if _was_latched(connection) else DurabilityPolicy.VOLATILE
         qos = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE, durability=latched)
-        self._publishers_by_topic[_topic(connection)] = self.create_publisher(kind, connection.topic, qos)
+        try:
+            kind = message_class(ros2_type(connection.msgtype))
+            self._publishers_by_topic[_topic(connection)] = self.create_publisher(kind, connection.topic, qos)
+        except (InputError, InvalidTopicNameException) as error:
+            reason = " ".join(str(error).split())
+            self.get_logger().warning(f"{connection.topic} is left out: {reason}")
+            self._connections = [c for c in self._connections if c is not connection]
 
     def _publish_clock(self, now_ns: int) -> None:
         if self._clock_out is not None:

@@ -16,6 +16,7 @@ pytest.importorskip("onnx")
 
 from peer import CAMERA, scene
 from rclpy.executors import SingleThreadedExecutor
+from ros1_bag import Ros1Bag
 
 from metric_depth_ros import messages
 from metric_depth_ros.bags import BagReader, BagWriter, read_depths, read_messages
@@ -104,7 +105,6 @@ def test_replay_publishes_all_and_record_keeps_it(bag, tmp_path):
 
 
 def test_a_ros1_bag_goes_through_the_live_graph(tmp_path, toy_manifest):
-    from ros1_bag import Ros1Bag
 
     image, truth, points = scene()
     bag = Ros1Bag()
@@ -122,6 +122,17 @@ def test_a_ros1_bag_goes_through_the_live_graph(tmp_path, toy_manifest):
     depths = depths_of(live)
     assert len(depths) >= 9
     np.testing.assert_allclose(depths[max(depths)], truth, rtol=2e-3)
+
+
+def test_replay_leaves_out_a_topic_whose_name_ros_refuses(tmp_path):
+    bag = Ros1Bag()
+    for topic in ("/good", "/not a topic"):
+        bag.cloud(10**9, topic=topic)
+    path = bag.write(tmp_path / "odd.bag")
+    with Graph(tmp_path / "logs") as graph:
+        graph.start("replay", [*VERB, "replay", str(path), "--wait", "0"])
+        assert graph.finish("replay", 60) == 0, graph.log("replay")
+        assert "/not a topic is left out: Invalid topic name" in graph.log("replay")
 
 
 def test_replay_keeps_the_pace(bag, tmp_path):
