@@ -17,6 +17,8 @@ from metric_depth_ros.types import Cloud, FloatArray, TransformSource, same_fram
 
 # Times of a scan at which the sensor's pose is looked up; between them it moves evenly.
 _POSES = 11
+# A cloud that is newer than the image by no more may be placed without its own transform, which comes later.
+_SOON_NS = 20_000_000
 # Smaller changes of a pose during a scan do not count: metres, or parts of a turned axis.
 _STILL = 1e-5
 
@@ -70,8 +72,9 @@ class Places:
     """Where clouds are in one image, at its time. Nothing is looked up twice.
 
     With ``extrinsics.source: tf`` they are moved through a fixed frame. If the settings name it, look-ups
-    wait for it, and what is not known raises. Otherwise it is that of tf, nothing waits for it, and what of
-    the motion is not known yet is left out: the image's pose may be up to ``sync.max_cloud_age_s`` old.
+    wait for it, and what is not known raises, but for clouds that are hardly newer than the image. Otherwise
+    it is that of tf, nothing waits for it, and what of the motion is not known yet is left out: the image's
+    pose may be up to ``sync.max_cloud_age_s`` old.
     """
 
     def __init__(self, frame_id: str, stamp_ns: int, transforms: TransformSource, config: Config) -> None:
@@ -108,6 +111,13 @@ class Places:
         """Whether clouds are moved up to the image's time, or no motion is known at all."""
         return not self.fixed_frame or self._known_ns == self.stamp_ns
 
+    def known_until_ns(self, frame: str) -> int:
+        """Newest time at which a frame's place in the fixed frame is known; before all times: never."""
+        with suppress(TransformError):
+            newest_ns = self._transforms.latest_common_ns(self.fixed_frame, frame)
+            return 2**63 if newest_ns is None else newest_ns
+        return -(2**63)
+
     def of(self, cloud: Cloud) -> Placed:
         """The cloud in its place. Raises TransformError."""
         if self._config.extrinsics.source == "parameters":
@@ -140,22 +150,25 @@ class Places:
             )
         fixed = self.fixed_frame
         moved = fixed and not same_frame(fixed, cloud.frame_id)
+        newer_ns = cloud.stamp_ns - self.stamp_ns
         if moved and self._named:
-            return self._moved(cloud, fixed)
+            self._of_frame(fixed)  # raises
+            if not 0 < newer_ns <= _SOON_NS:
+                return self._moved(cloud, fixed, wait=True)
         known_ns = self._known_ns if moved else None
         if known_ns is not None and (known_ns == self.stamp_ns or cloud.stamp_ns <= known_ns):
             try:
-                return self._moved(cloud, fixed)
+                return self._moved(cloud, fixed, wait=False)
             except TransformError:  # from before the transforms began, or they have not come yet
-                if self.stamp_ns - cloud.stamp_ns > self._longest_ns:
+                if -newer_ns > self._longest_ns:
                     raise
         return Placed(cloud, self._of_frame(cloud.frame_id))
 
-    def _moved(self, cloud: Cloud, fixed: str) -> Placed:
-        """The cloud, moved through the fixed frame."""
+    def _moved(self, cloud: Cloud, fixed: str, *, wait: bool) -> Placed:
+        """The cloud, moved through the fixed frame, waiting for its place there."""
         T = self._of_frame(fixed)
         if fixed not in cloud.places:
-            cloud.places[fixed] = self._at(cloud, cloud.stamp_ns, wait=self._named)
+            cloud.places[fixed] = self._at(cloud, cloud.stamp_ns, wait=wait)
         path = self._path(cloud, fixed)
         return Placed(cloud, T @ cloud.places[fixed], None if path is None else T @ path)
 

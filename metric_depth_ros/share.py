@@ -11,12 +11,21 @@ from pathlib import Path
 
 from metric_depth_ros.errors import MetricDepthError, ModelError
 
-# What Fast DDS 2 and 3 read, and the version of rclpy with which the latter came.
-_PROFILE_VARIABLES, _FASTDDS_3 = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"), 9
+# Versions of rclpy.
+_IRON, _KILTED = 4, 9
 # Folders of model files, separated by colons; unset: any.
 FOLDERS_VARIABLE = "METRIC_DEPTH_FOLDERS"
 _MODELS = "config/models"
-_ROS = ("rclpy", "sensor_msgs", "geometry_msgs", "diagnostic_msgs", "std_msgs", "std_srvs", "rosgraph_msgs")
+_ROS = (
+    "rclpy",
+    "lifecycle_msgs",
+    "sensor_msgs",
+    "geometry_msgs",
+    "diagnostic_msgs",
+    "std_msgs",
+    "std_srvs",
+    "rosgraph_msgs",
+)
 
 
 def use_fastdds_profile() -> None:
@@ -37,13 +46,24 @@ def fastdds_profile(environment: Mapping[str, str]) -> dict[str, str]:
 def profile_variable() -> str:
     """Variable that names a profile of the Fast DDS that is installed.
 
-    Fast DDS 3, since ROS 2 Kilted (rclpy 9), reads another one than Fast DDS 2, and warns of both.
+    Fast DDS 3, since ROS 2 Kilted, reads another one than Fast DDS 2, and warns of both.
     """
+    return "FASTDDS_DEFAULT_PROFILES_FILE" if _rclpy() >= _KILTED else "FASTRTPS_DEFAULT_PROFILES_FILE"
+
+
+def on_this_machine() -> dict[str, str]:
+    """Variable that keeps a ROS graph on this machine, with its value; Humble reads another one than Iron."""
+    if _rclpy() >= _IRON:
+        return {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    return {"ROS_LOCALHOST_ONLY": "1"}
+
+
+def _rclpy() -> int:
+    """Major version of rclpy; if it is not known, that of Kilted."""
     try:
-        new = int(version("rclpy").split(".")[0]) >= _FASTDDS_3
+        return int(version("rclpy").split(".")[0])
     except (PackageNotFoundError, ValueError):
-        new = True
-    return _PROFILE_VARIABLES[new]
+        return _KILTED
 
 
 def need_ros() -> None:
@@ -74,6 +94,11 @@ def share_path(relative: str) -> Path:
     raise FileNotFoundError(f"{relative} is in none of {', '.join(map(str, roots))}")
 
 
+def folders_are_named() -> bool:
+    """Whether $METRIC_DEPTH_FOLDERS confines model files."""
+    return FOLDERS_VARIABLE in os.environ
+
+
 def refuse_outside(path: Path) -> None:
     """Raises ModelError for a file outside $METRIC_DEPTH_FOLDERS, if that is set, and the package's models.
 
@@ -88,6 +113,12 @@ def refuse_outside(path: Path) -> None:
             f"{path}: outside the folders of {FOLDERS_VARIABLE} ({folders or 'none'}); needed a file in one "
             "of them. Move it there, or add its folder."
         )
+
+
+def ros_package_file(name: str) -> Path | None:
+    """Description (package.xml) of a ROS package that is installed; None for others."""
+    paths = (prefix / "share" / name / "package.xml" for prefix in _prefixes())
+    return next(filter(Path.is_file, paths), None)
 
 
 def start_command(executable: str, module: str) -> list[str]:

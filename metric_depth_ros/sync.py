@@ -19,10 +19,14 @@ from metric_depth_ros.motion import Placed, Places
 from metric_depth_ros.types import Cloud, FloatArray, SourcePoints, same_frame
 
 _CAPACITY = 32
+# Frames of a source's messages that are remembered.
+_MOST_FRAMES = 100
 # Points that tell the size of a cloud's coordinates.
 _LOOKED_AT = 100
 # Smaller steps back are messages out of order, which the choice by stamps handles.
 _JUMP_NS = 1_000_000_000
+# Clouds farther ahead of an image, which came after them, are of another clock.
+_AHEAD_NS = 10_000_000_000
 # A frame has moved, not just been estimated anew: metres, or parts of a turned axis.
 _MOVED = 0.05
 
@@ -43,7 +47,7 @@ class _Timed(Generic[_Item]):
     stamp_ns: int
     came_ns: int
 
-    def follows(self, other: _Timed[_Item]) -> bool:
+    def follows(self, other: _Timed[Any]) -> bool:
         """Whether time has passed from the other to this one as clocks let it, at up to 20 times the pace."""
         passed_ns = self.stamp_ns - other.stamp_ns
         return -_JUMP_NS <= passed_ns <= _JUMP_NS + 20 * max(self.came_ns - other.came_ns, 0)
@@ -58,7 +62,7 @@ class StampGuard(Generic[_Item]):
 
     def __init__(self, *, first_too: bool = False) -> None:
         """``first_too``: the first item is held back, too, as it may be the wrong one."""
-        self._last: _Timed[_Item] | None = None
+        self._last: _Timed[Any] | None = None
         self._held: list[_Timed[_Item]] = []
         self._first_too = first_too
 
@@ -71,7 +75,7 @@ class StampGuard(Generic[_Item]):
             self._held.append(new)
             return [], [one.item for one in self._cut()]
         wrong = [one.item for one in self._held if one is not before]
-        self._last, self._held = new, []
+        self._last, self._held = _Timed(None, stamp_ns, came_ns), []  # items may be large
         return ([] if before is None else [before.item]) + [item], wrong
 
     def end(self) -> tuple[list[_Item], list[_Item]]:
@@ -94,15 +98,21 @@ def is_due(last_ns: int | None, stamp_ns: int, rate_hz: float) -> bool:
 
 
 class CloudRing:
-    """Buffer of the last received clouds. Not thread safe. ``config`` may be replaced at any time.
+    """Buffer of the last received clouds, in bounded memory. Other threads may only ``select``.
+
+    Attributes:
+        config: may be replaced at any time.
+        share: part of ``sync.buffer_mb`` that it may fill.
+        too_small: whether clouds had to be dropped though fewer are left than are merged.
 
     An image at time t uses ``accumulate`` clouds of [t - max_cloud_age_s, t + max_cloud_lead_s]: those
     nearest in time or, with ``mode: latest``, the newest.
     """
 
     def __init__(self, config: SyncConfig) -> None:
-        self.config = config
-        self._clouds: list[Cloud] = []  # in order of arrival
+        self.config, self.share = config, 1.0
+        self.too_small = False
+        self._clouds: list[Cloud] = []  # in order of arrival; replaced, never changed
 
     def __len__(self) -> int:
         return len(self._clouds)
@@ -112,15 +122,43 @@ class CloudRing:
         """Newest stamp; before all times without a cloud."""
         return max(map(_stamp, self._clouds), default=-(2**63))
 
-    def add(self, cloud: Cloud) -> None:
-        """Adds a cloud; drops the one received first when there are too many."""
-        self._clouds.append(cloud)
-        del self._clouds[: -(_CAPACITY + self.config.accumulate)]
+    @property
+    def nbytes(self) -> int:
+        """Size of all clouds."""
+        return sum(cloud.nbytes for cloud in self._clouds)
 
-    def select(self, stamp_ns: int) -> list[Cloud]:
-        """Clouds of an image, oldest first; empty if none is close enough in time."""
-        first = stamp_ns - _ns(self.config.max_cloud_age_s)
-        near = [cloud for cloud in self._clouds if first <= cloud.stamp_ns <= self._latest_ns(stamp_ns)]
+    def add(self, cloud: Cloud) -> None:
+        """Adds a cloud; drops those received first when there are too many, or too many bytes."""
+        clouds = [*self._clouds, cloud][-(_CAPACITY + self.config.accumulate) :]
+        most, self.too_small = 1e6 * self.config.buffer_mb * self.share, False
+        while len(clouds) > 1 and sum(each.nbytes for each in clouds) > most:
+            del clouds[0]
+            self.too_small = len(clouds) < self.config.accumulate
+        self._clouds = clouds
+
+    def drop_useless(self, image_ns: int) -> float:
+        """Drops clouds that no image can use from one with this stamp on.
+
+        They are too old, or so far ahead of it that their clock differs. Returns by how many seconds the one
+        farthest ahead is, of those dropped; 0: none is.
+        """
+        first_ns = image_ns - _ns(self.config.max_cloud_age_s) - _JUMP_NS
+        ahead_ns = self.newest_ns - image_ns
+        self._keep(lambda cloud: first_ns <= cloud.stamp_ns <= image_ns + _AHEAD_NS)
+        return max(ahead_ns, 0) / 1e9 if ahead_ns > _AHEAD_NS else 0.0
+
+    def keep_newest(self) -> None:
+        """Drops all clouds but those that an image would use that is later than all."""
+        least_ns = min(sorted(map(_stamp, self._clouds))[-self.config.accumulate :], default=0)
+        self._keep(lambda cloud: cloud.stamp_ns >= least_ns)
+
+    def _keep(self, good: Callable[[Cloud], bool]) -> None:
+        self._clouds = [cloud for cloud in self._clouds if good(cloud)]
+
+    def select(self, stamp_ns: int, until_ns: int = 2**63) -> list[Cloud]:
+        """Clouds of an image, oldest first, none later than a time; empty if none is close enough in time."""
+        first, last = stamp_ns - _ns(self.config.max_cloud_age_s), min(self._latest_ns(stamp_ns), until_ns)
+        near = [cloud for cloud in self._clouds if first <= cloud.stamp_ns <= last]
         near.sort(key=_stamp)
         if self.config.mode != "latest":
             near.sort(key=lambda cloud: -abs(cloud.stamp_ns - stamp_ns))
@@ -151,7 +189,7 @@ class CloudRing:
 
     def forget_after(self, stamp_ns: int) -> None:
         """Drops the clouds newer than an image can use, after time has jumped back."""
-        self._clouds = [cloud for cloud in self._clouds if cloud.stamp_ns <= self._latest_ns(stamp_ns)]
+        self._keep(lambda cloud: cloud.stamp_ns <= self._latest_ns(stamp_ns))
 
     def _latest_ns(self, stamp_ns: int) -> int:
         """Newest cloud stamp that an image can use."""
@@ -180,6 +218,7 @@ class Source:
         self._config, self._own = config, config.sources.get(self.name, SourceConfig())
         self.model = model_of(config, self.name, self.kind)
         self.ring.config = sync_of(config, self.name, self.model)
+        self.ring.share = 1 / max(1, len(config.anchors.sources))
         self._unmoved = sync_of(config, self.name, self.model, moved=False)
 
     @property
@@ -235,6 +274,9 @@ class Source:
         if not self.assumes_fixed_frame or self._config.extrinsics.source != "tf":
             return False
         frame_id = newest.cloud.frame_id
+        if len(self._first_places) > _MOST_FRAMES:
+            self._first_places.clear()
+            self._moving.clear()
         began = self._first_places.setdefault(frame_id, newest.T)
         if np.abs(newest.T - began).max() >= _MOVED:
             self._moving.add(frame_id)
@@ -296,7 +338,7 @@ def gather_sources(
     failed: dict[str, TransformError] = {}
     for source, clouds in chosen:
         try:
-            placed = _placed(clouds, places)
+            placed = _placed_of(source, clouds, places)
             merged = source.in_place(placed, places.stamp_ns, moved=places.merges)
         except TransformError as error:
             failed[source.name] = error
@@ -317,6 +359,17 @@ def all_points(sources: Sequence[SourcePoints]) -> FloatArray:
     if len(sources) == 1:
         return sources[0].points
     return np.concatenate([np.empty((0, 3), np.float32), *(source.points for source in sources)])
+
+
+def _placed_of(source: Source, clouds: Sequence[Cloud], places: Places) -> list[Placed]:
+    """As ``_placed``, or if the sensor's place at the newest's time is not known yet, clouds before that."""
+    try:
+        return _placed(clouds, places)
+    except TransformError:
+        earlier = source.ring.select(places.stamp_ns, places.known_until_ns(clouds[-1].frame_id))
+        if not earlier or earlier[-1] is clouds[-1]:
+            raise
+        return _placed(earlier, places)
 
 
 def _placed(clouds: Sequence[Cloud], places: Places) -> list[Placed]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import bisect
 import difflib
 import re
-from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Mapping
 from itertools import chain
 
 import numpy as np
@@ -113,8 +112,15 @@ class TransformTree:
         return dict(self._parents)
 
     def fixed_frame(self, frame: str) -> str:
-        """Frame that does not move while this one does; empty if none is known."""
-        return fixed_frame(frame, self.parents(), self.latest_common_ns)
+        """Frame above this one that does not move, as of REP 105, while this one moves in it; empty: none.
+
+        It is ``odom``, which never jumps, else ``map``, else ``world``, all also with the name of a robot
+        before it; else the root of the tree, which may only be the robot's body.
+        """
+        above = chain_of(frame, self._parents)[1:]
+        named = (each for name in FIXED_FRAMES for each in above if is_named_fixed(each, (name,)))
+        moving = (each for each in (*named, *above[-1:]) if self.latest_common_ns(frame, each) is not None)
+        return next(moving, "")
 
     def latest_common_ns(self, target: str, source: str) -> int | None:
         """Newest time at which all moving edges between two frames are known; None if no edge moves.
@@ -185,27 +191,6 @@ def chain_of(frame: str, parents: Mapping[str, str]) -> list[str]:
     while (parent := parents.get(last)) is not None and parent not in chain:
         chain[parent], last = None, parent
     return [*chain]
-
-
-def fixed_frame(
-    frame: str, parents: Mapping[str, str], latest_common_ns: Callable[[str, str], int | None]
-) -> str:
-    """Frame above this one that does not move, as of REP 105, while this one moves in it; empty: none.
-
-    It is ``odom``, which never jumps, else ``map``, else ``world``, all also with the name of a robot before
-    it; else the root of the tree, which may only be the robot's body.
-
-    Args:
-        parents: parent of every frame that has one.
-        latest_common_ns: as ``types.TransformSource`` has it.
-    """
-    above = chain_of(frame, parents)[1:]
-    named = (each for name in FIXED_FRAMES for each in above if is_named_fixed(each, (name,)))
-    for fixed in (*named, *above[-1:]):
-        with suppress(TransformError):
-            if latest_common_ns(frame_name(frame), fixed) is not None:
-                return fixed
-    return ""
 
 
 def is_named_fixed(frame: str, names: Collection[str] = FIXED_FRAMES) -> bool:

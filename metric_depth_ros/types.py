@@ -147,6 +147,11 @@ class Cloud:
     places: dict[str, FloatArray] = field(default_factory=dict)
     paths: dict[str, FloatArray] = field(default_factory=dict)
 
+    @property
+    def nbytes(self) -> int:
+        """Size of its points and of what is told of each."""
+        return sum(each.nbytes for each in vars(self).values() if isinstance(each, np.ndarray))
+
 
 @dataclass(frozen=True, eq=False)
 class SourcePoints:
@@ -348,7 +353,7 @@ class TransformSource(Protocol):
         ...
 
     def fixed_frame(self, frame: str) -> str:
-        """Frame that does not move while this one does (``transforms.fixed_frame``); empty: unknown."""
+        """Frame that does not move while this one does (``TransformTree.fixed_frame``); empty: unknown."""
         ...
 
 

@@ -130,7 +130,7 @@ def test_what_is_not_given_is_left_to_the_node(started):
         ("focus", "near", "0 to 1000 m, or manipulation, indoor, outdoor, sky, off"),
         ("focus", "2000", "a number from 0 to 1000 m"),
         ("threads", "1.5", "a whole number"),
-        ("solver", "magic", "one of global_affine"),
+        ("solver", "magic", "one of auto, "),
         ("use_sim_time", "maybe", "true or false"),
         ("params_file", "/missing.yaml", "no such file"),
         ("log_level", "loud", "Valid options"),

@@ -102,6 +102,21 @@ def test_without_a_name_nothing_waits_and_what_is_not_known_yet_is_left_out(
             gather_points([cloud(cloud_ms, "camera")], Places("camera", image_ms * MS, tree, config("odom")))
 
 
+@pytest.mark.parametrize(
+    ("image_ms", "cloud_ms", "moved_by"),
+    [(10_000, 10_005, 0.0), (9_990, 9_995, -0.005), (10_000, 9_900, 0.1)],
+)
+def test_a_cloud_hardly_newer_than_the_image_needs_no_transform_of_its_own(image_ms, cloud_ms, moved_by):
+    """A LiDAR of 100 Hz with odometry of 10 Hz, which is known at the image's time and no later."""
+    places = Places("camera", image_ms * MS, grown("odom camera *"), config("odom"))
+    points = gather_points([cloud(cloud_ms, "camera")], places)
+    np.testing.assert_allclose(points[0, 0], -moved_by, atol=1e-6)
+    for image_ms, cloud_ms in ((10_001, 10_010), (10_000, 10_050)):  # its place is missing; a newer cloud
+        places = Places("camera", image_ms * MS, grown("odom camera *"), config("odom"))
+        with pytest.raises(TransformError, match="outside"):
+            gather_points([cloud(cloud_ms, "camera")], places)
+
+
 def test_a_name_that_is_not_there_is_told():
     with pytest.raises(TransformError, match="'vodom' does not exist"):
         gather_points([cloud(5_000)], Places("camera", 5_000 * MS, grown("camera lidar"), config("vodom")))

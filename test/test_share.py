@@ -4,14 +4,11 @@ import shutil
 
 import pytest
 
-from metric_depth_ros.config import SETTINGS, Config, updated
+from metric_depth_ros.config import NAME_FILES, SETTINGS, Config, updated
 from metric_depth_ros.engines import build_engine
 from metric_depth_ros.errors import ModelError
 from metric_depth_ros.priors import build_prior
 from metric_depth_ros.share import FOLDERS_VARIABLE, refuse_outside, share_path
-
-# Settings that name files of a network.
-FILES = {"engine.manifest", "engine.second", "engine.model", "regions.manifest", "solver.prior"}
 
 
 @pytest.fixture
@@ -28,8 +25,8 @@ def folder(tmp_path, monkeypatch):
 def test_no_setting_that_names_a_file_can_be_changed_while_the_node_runs():
     words = ("manifest", "file", "folder", "directory", "path")
     named = {name for name, each in SETTINGS.items() if any(word in each.help.split() for word in words)}
-    assert named - {"engine.focuses"} <= FILES <= SETTINGS.keys()
-    assert not [name for name in FILES if SETTINGS[name].live]
+    assert named - {"engine.focuses"} <= set(NAME_FILES) <= SETTINGS.keys()
+    assert not [name for name in NAME_FILES if SETTINGS[name].live]
 
 
 def test_a_network_in_one_of_the_folders_and_the_package_s_own_are_used(folder):

@@ -1,3 +1,4 @@
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -33,6 +34,10 @@ def ring(*stamps_ms, **settings):
     for stamp in stamps_ms:
         ring.add(cloud(stamp))
     return ring
+
+
+def kept_ms(ring):
+    return stamps_ms(ring._clouds)
 
 
 def stamps_ms(clouds):
@@ -388,3 +393,86 @@ def test_only_some_sensors_tell_what_is_up(kind, model, known):
     up = points_up([(source, [cloud(0, "odom")])], places)
     assert up is None if not known else up.tolist() == [0, 0, 1]
     assert points_up([(source, [cloud(0, "/camera")])], places) is None
+
+
+@pytest.mark.parametrize(("accumulate", "used"), [(1, [100]), (3, [80, 90, 100])])
+def test_where_the_newest_cloud_s_place_is_not_known_yet_earlier_ones_serve(accumulate, used):
+    """A LiDAR at 100 Hz, transforms at 10 Hz: the next cloud comes before its transform."""
+    tree = TransformTree()
+    for stamp in (0, 100):
+        tree.add("odom", "base", np.eye(4), stamp * MS)
+    tree.add("base", "lidar", np.eye(4), 0, static=True)
+    settings = {"sync.fixed_frame": "odom", "sync.max_cloud_lead_s": 0.05, "sync.accumulate": accumulate}
+    config = from_flat(settings)
+    source = Source("anchors", "point_cloud2", config)
+    for stamp in range(50, 150, 10):
+        source.ring.add(cloud(stamp, "lidar", [(0, 0, stamp)]))
+    clouds = [*source.ring._clouds][-accumulate:]
+    (points,) = gather_sources([(source, clouds)], Places("base", 100 * MS, tree, config), print)
+    assert points.points[:, 2].tolist() == used and points.newest_ns == 100 * MS
+    del source.ring._clouds[:6]
+    with pytest.raises(TransformError, match="known from"):
+        gather_sources([(source, clouds)], Places("base", 100 * MS, tree, config), print)
+
+
+# --- memory
+
+
+def big(stamp_ms, megabytes=1.0):
+    return Cloud(np.empty((round(megabytes * 1e6 / 12), 3), np.float32), "lidar", stamp_ms * MS)
+
+
+@pytest.mark.parametrize(("share", "accumulate", "left"), [(1, 1, 8), (0.5, 1, 4), (1, 8, 8), (1, 100, 8)])
+def test_clouds_are_bounded_by_bytes_whatever_their_number(share, accumulate, left):
+    ring = CloudRing(SyncConfig(buffer_mb=8, accumulate=accumulate, max_cloud_age_s=100.0))
+    ring.share = share
+    for stamp in range(0, 3_000, 100):
+        ring.add(big(stamp))
+        assert ring.nbytes <= 8.1e6 * share
+    assert len(ring.select(2_900 * MS)) == min(left, accumulate) and len(ring) == left
+    assert ring.too_small == (accumulate > 8)
+    ring.add(big(3_000, 50.0))  # the newest is kept, whatever its size
+    assert stamps_ms(ring.select(3_000 * MS)) == [3_000] and len(ring) == 1
+
+
+def test_sources_share_the_memory():
+    config = from_flat(
+        {"anchors.sources": ["a", "b"], "sources.a.topic": "/a", "sources.b.topic": "/b", "sync.buffer_mb": 8}
+    )
+    source = Source("a", "point_cloud2", config)
+    for stamp in range(20):
+        source.ring.add(big(stamp))
+    assert len(source.ring) == 4
+
+
+def test_what_no_image_from_now_on_can_use_is_dropped():
+    r = ring(*range(0, 3_000, 100), max_cloud_age_s=0.3)
+    assert r.drop_useless(2_500 * MS) == 0.0
+    assert kept_ms(r) == [*range(1_200, 3_000, 100)]  # images out of order are up to 1 s older
+    assert stamps_ms(r.select(2_500 * MS)) == [2_500]
+    assert r.drop_useless(60_000 * MS) == 0.0 and len(r) == 0
+
+
+def test_clouds_of_another_clock_do_not_stay():
+    r = ring(100, 3_600_200, 200, max_cloud_age_s=0.3)
+    assert not r.awaits(300 * MS)  # it takes the later one for the next
+    assert r.drop_useless(300 * MS) == pytest.approx(3_599.9)
+    assert kept_ms(r) == [100, 200] and r.awaits(310 * MS) is not None
+    assert r.drop_useless(300 * MS) == 0.0
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_in_silence_what_the_next_image_would_use_is_kept(accumulate):
+    r = ring(100, 300, 200, 400, accumulate=accumulate)
+    before = stamps_ms(r.select(410 * MS))
+    r.keep_newest()
+    assert stamps_ms(r.select(410 * MS)) == before and len(r) == accumulate
+
+
+def test_a_guard_keeps_no_item_that_it_has_passed_on():
+    guard = StampGuard()
+    item = np.zeros(3)
+    held = weakref.ref(item)
+    guard.put(item, 10 * MS, 0)
+    del item
+    assert held() is None

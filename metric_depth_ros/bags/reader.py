@@ -23,16 +23,14 @@ from metric_depth_ros.config import Config, SourceConfig
 from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError, TransformError
 from metric_depth_ros.health.clocks import Heard, limits_of, why_apart
 from metric_depth_ros.motion import Places
+from metric_depth_ros.samples import Picture, build_sample, read_picture
 from metric_depth_ros.sync import (
     Source,
-    all_points,
     gather_points,
-    gather_sources,
     jumps_back,
-    points_up,
 )
 from metric_depth_ros.transforms import TransformTree
-from metric_depth_ros.types import Camera, FloatArray, ImageArray, Rectification, Sample, frame_name
+from metric_depth_ros.types import Sample, frame_name
 
 # Stamp in ns of an image, and its sample or the error that prevented it.
 Outcome = tuple[int, "Sample | MetricDepthError"]
@@ -40,8 +38,6 @@ Outcome = tuple[int, "Sample | MetricDepthError"]
 _BEFORE_NS, _AFTER_NS = 4_000_000_000, 1_000_000_000
 # Messages of each topic whose times are remembered.
 _REMEMBERED = 100
-# Picture, camera, and how to rectify the picture.
-_View = tuple[ImageArray, Camera, "Rectification | None"]
 
 
 class BagReader:
@@ -203,8 +199,8 @@ class BagReader:
             for each in filter(None, (*clouds, held_out)):
                 each.advance(image)
             try:
-                view = self._view(image.message, info, stretch, config)
-                yield image.stamp_ns, self._sample(image, view, region, clouds, held_out, config)
+                picture = self._picture(image.message, info, stretch, config)
+                yield image.stamp_ns, self._sample(image, picture, region, clouds, held_out, config)
             except TransformError as error:
                 yield image.stamp_ns, TransformError(f"{error}{self._tf_hint}")
             except MetricDepthError as error:
@@ -220,7 +216,7 @@ class BagReader:
             yield _Image(image.message, image.stamp_ns, image.recorded_ns, jumped)
             last_ns = image.stamp_ns
 
-    def _view(self, image: Any, info: Any, stretch: messages.Stretch, config: Config) -> _View:
+    def _picture(self, image: Any, info: Any, stretch: messages.Stretch, config: Config) -> Picture:
         """The picture of an image, with its camera. Raises InputError."""
         if info is None:
             raise InputError(
@@ -229,54 +225,31 @@ class BagReader:
                 "calibration with --calibration FILE."
             )
         read = messages.read_compressed_image if self._compressed else messages.read_image
-        pixels = read(image, stretch)
-        rectified = messages.is_rectified(config.input.rectification, self.image_topic)
-        told: dict[str, Any] = {
-            "image_size": (pixels.shape[1], pixels.shape[0]),
-            "stereo_offset": config.input.stereo_offset,
-        }
-        camera = messages.read_camera(info, rectified=rectified, **told)
-        if note := messages.offset_left_out(info, config.input.stereo_offset):
-            self.notes.add(note)
-        return pixels, camera, None if rectified else messages.read_rectification(info, **told)
+        picture = read_picture(image, info, self.image_topic, config.input, partial(read, stretch=stretch))
+        if picture.note is not None:
+            self.notes.add(picture.note)
+        return picture
 
     def _sample(
         self,
         image: _Image,
-        view: _View,
+        picture: Picture,
         regions: Any,
         clouds: list[_Clouds],
         held_out: _Clouds | None,
         config: Config,
     ) -> Sample:
-        pixels, camera, rectification = view
-        stamp_ns, frame_id = image.stamp_ns, messages.frame_id(image.message)
+        stamp_ns = image.stamp_ns
         chosen = [(each.source, each.source.ring.select(stamp_ns)) for each in clouds]
-        used = sorted(cloud.stamp_ns for _, selected in chosen for cloud in selected)
+        used = any(selected for _, selected in chosen)
         if not used and self._needs_points:
             raise AnchorError(self._no_cloud(image, clouds))
-        places = Places(frame_id, stamp_ns, self.transforms, config)
-        sources = gather_sources(chosen, places, self._skip)
+        places = Places(messages.frame_id(image.message), stamp_ns, self.transforms, config)
+        kept = None if held_out is None else gather_points(held_out.source.ring.select(stamp_ns), places)
+        sample = build_sample(picture, chosen, regions, places, self._skip, kept)
         if used and not places.in_full:
             self.notes.add(f"tf: fixed frame of some images: {places.fixed_frame}, not known at their time")
-        kept: FloatArray | None = None
-        if held_out is not None:
-            seen = held_out.source.ring.select(stamp_ns)
-            kept = gather_points(seen, places)
-        return Sample(
-            pixels,
-            camera,
-            all_points(sources),
-            stamp_ns,
-            frame_id,
-            tuple(used),
-            points_held_out=kept,
-            rectification=rectification,
-            regions=None if regions is None else messages.read_labels(regions),
-            T_fixed_camera=places.T_fixed_camera,
-            points_up=points_up(chosen, places),
-            sources=sources,
-        )
+        return sample
 
     def _no_cloud(self, image: _Image, clouds: list[_Clouds]) -> str:
         """Why an image has no anchors."""

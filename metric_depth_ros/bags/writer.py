@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Iterable, Mapping
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,6 +28,7 @@ from metric_depth_ros import messages
 from metric_depth_ros.bags import topics as kinds
 from metric_depth_ros.bags.storage import is_bag
 from metric_depth_ros.errors import InputError
+from metric_depth_ros.files import locked_folder
 from metric_depth_ros.geometry import quaternion
 from metric_depth_ros.messages import SENSOR_TYPES
 from metric_depth_ros.transforms import StampedTransform
@@ -72,44 +76,69 @@ class BagWriter:
         storage = {".mcap": "mcap", ".db3": "sqlite3"}.get(self.path.suffix, storage)
         if self.path.suffix == ".bag":
             raise InputError(f"bag {self.path}: .bag is ROS 1; needed .mcap, .db3 or a folder's name.")
-        if self.path.exists() and not (overwrite and is_bag(self.path)):
-            raise InputError(
-                f"bag {self.path}: exists already{'' if is_bag(self.path) else ' and is no bag'}. "
-                "Name another, or pass --overwrite to replace a bag."
-            )
         self._storage = StoragePlugin[storage.upper()]
         self._name = self.path.stem if self.path.suffix in (".mcap", ".db3") else self.path.name
         self._growing = self.path.parent / f".{self.path.name}.part"
         self._types = get_typestore(Stores.ROS2_HUMBLE)
         self._connections: dict[str, Connection] = {}
+        self._check(overwrite)
+
+    def _check(self, overwrite: bool) -> None:
+        """Raises InputError if what is at the path must stay: a bag, or anything else but a bag."""
+        if not os.path.lexists(self.path):
+            return
+        whole = _is_only_a_bag(self.path, as_file=self._name != self.path.name)
+        if not (overwrite and whole):
+            raise InputError(
+                f"bag {self.path}: exists already{'' if whole else ' and is no bag that can be replaced'}. "
+                "Name another, or pass --overwrite to replace a bag."
+            )
 
     def __enter__(self) -> BagWriter:
-        try:
-            shutil.rmtree(self._growing, ignore_errors=True)
-            self._growing.mkdir(parents=True)
-        except OSError as error:
-            raise InputError(f"bag {self.path}: {error.strerror}; needed a writable folder.") from error
-        self._writer = Writer(self._growing / self._name, version=_FORMAT, storage_plugin=self._storage)
-        self._writer.open()
+        with self._named(), ExitStack() as stack:
+            # Locked, so that a second run of the same name does not remove what this one writes.
+            stack.enter_context(locked_folder(self._growing))
+            shutil.rmtree(self._growing / self._name, ignore_errors=True)
+            self._writer = Writer(self._growing / self._name, version=_FORMAT, storage_plugin=self._storage)
+            self._writer.open()
+            self._lock = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            self._writer.__exit__(kind, error, trace)  # writes what is left, for which there may be no space
-            if kind is None:
-                self._settle()
+            with self._named():
+                self._writer.__exit__(kind, error, trace)
+                if kind is None:
+                    self._settle()
         finally:
             shutil.rmtree(self._growing, ignore_errors=True)
+            self._lock.close()
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Turns the errors of a full or read-only disk into InputErrors."""
+        try:
+            yield
+        except OSError as error:
+            raise InputError(
+                f"bag {self.path}: {error.strerror}; needed a folder to write to, with room."
+            ) from error
+        except sqlite3.OperationalError as error:
+            raise InputError(f"bag {self.path}: {error}; needed a folder to write to, with room.") from error
 
     def _settle(self) -> None:
         """Renames the finished bag to its final name."""
         finished = self._growing / self._name
         if self._name != self.path.name:
             finished = finished / self.path.name
-        if self.path.is_dir():
-            shutil.rmtree(self.path)
+        if os.path.lexists(self.path):
+            self._check(overwrite=True)  # it may have changed since
+            if self.path.is_dir() and not self.path.is_symlink():
+                shutil.rmtree(self.path)
+            else:
+                self.path.unlink()
         finished.replace(self.path)
 
     # ---- messages ----------------------------------------------------------------------------
@@ -269,4 +298,15 @@ class BagWriter:
             connection = self._connections[topic] = self._writer.add_connection(
                 topic, kind, typestore=self._types, offered_qos_profiles=qos
             )
-        self._writer.write(connection, stamp_ns, data)
+        with self._named():
+            self._writer.write(connection, stamp_ns, data)
+
+
+def _is_only_a_bag(path: Path, *, as_file: bool) -> bool:
+    """Whether a path is a bag's file or, if not ``as_file``, a folder with a bag's files and nothing else."""
+    if as_file or path.is_symlink() or not path.is_dir():
+        return is_bag(path) and not path.is_dir()
+    return is_bag(path) and all(
+        (file.name == "metadata.yaml" or file.suffix in (".mcap", ".db3")) and file.is_file()
+        for file in path.iterdir()
+    )

@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
     import tempfile
 
     from metric_depth_ros.cli.measuring import measure_live, measure_offline
+    from metric_depth_ros.cli.parsing import size_of
     from metric_depth_ros.errors import InputError
     from metric_depth_ros.share import need_ros
 
@@ -51,7 +52,11 @@ def run(args: argparse.Namespace) -> int:
     config = build_config(args)
     with tempfile.TemporaryDirectory() as folder:
         if args.source is None:
-            args.source = _rendered(args, Path(folder) / "drive.mcap")
+            from metric_depth_ros.cli.synthetic_bag import render_bag
+
+            args.source = Path(folder) / "drive.mcap"
+            size = size_of(args.size)
+            render_bag(args.source, "corridor", seed=4, size=size, seconds=args.seconds, rate_hz=args.hz)
         runs = {"offline": measure_offline(args, config)}
         if args.graph:
             runs["live node"] = measure_live(args, config, Path(folder))
@@ -63,17 +68,6 @@ def run(args: argparse.Namespace) -> int:
         except OSError as error:
             raise InputError(f"{args.json}: {error.strerror}; needed a file to write to.") from error
     return 0 if all(found.depths for found in runs.values()) else 1
-
-
-def _rendered(args: argparse.Namespace, bag: Path) -> Path:
-    """Bag of a rendered drive. Raises MetricDepthError."""
-    from metric_depth_ros.cli.parsing import size_of
-    from metric_depth_ros.cli.synthetic_bag import write_drive
-    from metric_depth_synthetic.dataset import SyntheticDataset
-
-    dataset = SyntheticDataset(["corridor"], seed=4, size=size_of(args.size))
-    write_drive(dataset, bag, seconds=args.seconds, rate_hz=args.hz)
-    return bag
 
 
 def table(runs: dict[str, Measured]) -> Sequence[str]:

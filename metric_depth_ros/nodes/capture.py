@@ -23,7 +23,6 @@ from metric_depth_ros.config import changed
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.nodes.image_input import Pair
 from metric_depth_ros.nodes.inputs import Inputs
-from metric_depth_ros.nodes.ros import forget_middleware_error
 from metric_depth_ros.sync import jumps_back
 from metric_depth_ros.transforms import StampedTransform
 
@@ -147,7 +146,6 @@ class Capture:
         made = self._node.create_subscription(
             other.msg_type, other.topic_name, keep, other.qos_profile, raw=True
         )
-        forget_middleware_error()
         return made
 
     def _keep(self, topic: str, kind: str, latched: bool, data: bytes) -> None:

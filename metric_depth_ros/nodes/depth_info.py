@@ -16,25 +16,14 @@ from metric_depth_ros.types import Anchors, FloatArray, MetricDepth, RelativeDep
 _SAMPLE = 5_000
 
 
-def cloud_of_scale_ns(result: Result, before_ns: int | None) -> int | None:
-    """Stamp of the newest cloud whose anchors the scale is from; None: the scale is from none.
-
-    ``before_ns``: that of the depth before it, which a solver with a memory goes on with.
-    """
-    told = result.metric.info
-    if told.get("anchors", len(result.anchors)):
-        return max(result.sample.cloud_stamps_ns, default=None)
-    return before_ns if told.get("carried") else None
-
-
-def depth_info(result: Result, cloud_ns: int | None) -> dict[str, Any]:
+def depth_info(result: Result) -> dict[str, Any]:
     """Values by key, the same keys for every solver: docs/node.md lists them. NaN is unknown.
 
     Further keys, ``solver NAME``, hold what the solver itself says, if it is a text, number or truth value.
-    ``cloud_ns``: as of ``cloud_of_scale_ns``.
     """
     told, anchors = result.metric.info, result.anchors
     used = int(told.get("anchors", len(anchors)))
+    newest_ns = max(result.sample.cloud_stamps_ns, default=None)
     values = {
         "scale_from": told["scale_from"],
         "solver": result.solver,
@@ -43,7 +32,8 @@ def depth_info(result: Result, cloud_ns: int | None) -> dict[str, Any]:
         "anchors": len(anchors),
         "anchors_used": used,
         "anchors_rejected": int(told.get("rejected", 0)),
-        "cloud_age_s": nan if cloud_ns is None else (result.stamp_ns - cloud_ns) / 1e9,
+        "cloud_age_s": nan if newest_ns is None else (result.stamp_ns - newest_ns) / 1e9,
+        "scale_age_s": float(told.get("scale_age_s", nan)),
         **_residuals(result.metric.depth, anchors),
         "sigma_relative": _sigma(result.metric),
         "known": float(np.count_nonzero(~np.isnan(result.metric.depth)) / result.metric.depth.size),
@@ -55,7 +45,7 @@ def depth_info(result: Result, cloud_ns: int | None) -> dict[str, Any]:
 
 _PLAIN = (str, int, float, np.generic)
 # What the keys of every solver say already.
-_SAID = ("solver scale_from", "solver anchors", "solver rejected", "solver left_out")
+_SAID = ("solver scale_from", "solver anchors", "solver rejected", "solver left_out", "solver scale_age_s")
 
 
 def _residuals(depth: FloatArray, anchors: Anchors) -> dict[str, float]:

@@ -18,7 +18,7 @@ from metric_depth_ros.nodes.image_input import ImageInput, Pair, read_any_image
 from metric_depth_ros.nodes.parameter_topic import description_topic, focus_topic
 from metric_depth_ros.nodes.transform_input import TransformInput
 from metric_depth_ros.pipeline import MetricDepthPipeline
-from metric_depth_ros.sync import all_points, gather_sources, points_up
+from metric_depth_ros.samples import build_sample, read_picture
 from metric_depth_ros.types import Sample
 
 
@@ -103,36 +103,20 @@ class Inputs:
         config = self.config
         stamp_ns, frame_id = messages.stamp_ns(pair.image), messages.frame_id(pair.image)
         self._stretch.clip_percent = config.input.clip_percent
-        image = read_any_image(pair.image, self._stretch)
-        rectified = messages.is_rectified(config.input.rectification, self.images.topic)
-        told = {
-            "image_size": (image.shape[1], image.shape[0]),
-            "stereo_offset": config.input.stereo_offset,
-        }
-        camera = messages.read_camera(pair.camera_info, rectified=rectified, **told)
-        if note := messages.offset_left_out(pair.camera_info, config.input.stereo_offset):
-            self._log.info(note, once=True)
-        self._health.doubt(findings.rectified_twice(config.input.rectification, self.images.topic, camera))
+        decode = partial(read_any_image, stretch=self._stretch)
+        picture = read_picture(pair.image, pair.camera_info, self.images.topic, config.input, decode)
+        if picture.note is not None:
+            self._log.info(picture.note, once=True)
+        twice = findings.rectified_twice(config.input.rectification, self.images.topic, picture.camera)
+        self._health.doubt(twice)
         came_s, optional = pair.received_s, pipeline.needs_no_points
         chosen = self.anchors.clouds_for(stamp_ns, came_s, optional=optional)
         places = Places(frame_id, stamp_ns, self.transforms, config)
-        sources = gather_sources(chosen, places, self.anchors.refuse)
+        sample = build_sample(picture, chosen, pair.regions, places, self.anchors.refuse)
         self._motion = places.words
         if not places.in_full:
             self._health.count("images with motion left out")
-        return Sample(
-            image,
-            camera,
-            all_points(sources),
-            stamp_ns,
-            frame_id,
-            tuple(sorted(cloud.stamp_ns for _, clouds in chosen for cloud in clouds)),
-            rectification=None if rectified else messages.read_rectification(pair.camera_info, **told),
-            regions=None if pair.regions is None else messages.read_labels(pair.regions),
-            T_fixed_camera=places.T_fixed_camera,
-            points_up=points_up(chosen, places),
-            sources=sources,
-        )
+        return sample
 
     def forget(self) -> None:
         """Forgets all that came, whatever its stamp, but calibrations and what does not move."""

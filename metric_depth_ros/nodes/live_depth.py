@@ -9,9 +9,10 @@ from rclpy.node import Node
 
 from metric_depth_ros.config import Config
 from metric_depth_ros.engines.pool import EnginePool
-from metric_depth_ros.health.status import Health
+from metric_depth_ros.health.status import WARN, Health
 from metric_depth_ros.nodes.depth_worker import DepthWorker, Task
-from metric_depth_ros.nodes.diagnostics import Diagnostics, values_of
+from metric_depth_ros.nodes.diagnostics import Diagnostics
+from metric_depth_ros.nodes.ends import why_not_alone
 from metric_depth_ros.nodes.image_input import Pair
 from metric_depth_ros.nodes.inputs import Inputs
 from metric_depth_ros.nodes.log import log_fault
@@ -36,9 +37,8 @@ class LiveDepth:
         self.health = Health(partial(log_fault, node.get_logger()))
         self._diagnostics = Diagnostics(node, self.health)
         self._outputs = Outputs(node)
-        clock, log = node.get_clock(), node.get_logger()
         self.worker = DepthWorker(
-            config, engines, self._outputs, self.health, log, now_ns=lambda: clock.now().nanoseconds
+            config, engines, self._outputs, self.health, node.get_logger(), node.get_clock()
         )
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
         self._timer = node.create_timer(config.diagnostics.period_s, self._tell, clock=steady)
@@ -84,7 +84,7 @@ class LiveDepth:
 
     def _tell(self) -> None:
         """Publishes diagnostics, and looks for inputs that are missing."""
-        config, pipeline, result = self._config, self.worker.pipeline, self.worker.last_result
+        config, pipeline = self._config, self.worker.pipeline
         values = {
             "engine": self.worker.networks,
             "solver": config.solver.name,
@@ -93,8 +93,9 @@ class LiveDepth:
         }
         if pipeline is not None:
             values |= {"runtime": pipeline.engine.label, "runtime why": pipeline.engine.why}
-        if result is not None:
-            values |= values_of(result)
+        values |= self.worker.told
+        if (words := why_not_alone(self._node)) is not None:
+            self.health.report("name", WARN, words)
         if self.inputs is not None:
             values |= self.inputs.values()
             if (fault := self.inputs.fault()) is not None:

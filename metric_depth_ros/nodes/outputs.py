@@ -17,9 +17,9 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, Poi
 from metric_depth_ros import messages
 from metric_depth_ros.config import CloudConfig, Config, PreviewConfig
 from metric_depth_ros.drawing.pictures import depth_colours
-from metric_depth_ros.errors import AnchorError
+from metric_depth_ros.errors import MetricDepthError
 from metric_depth_ros.health.status import OK, WARN, shortened
-from metric_depth_ros.nodes.depth_info import cloud_of_scale_ns, depth_info
+from metric_depth_ros.nodes.depth_info import depth_info
 from metric_depth_ros.nodes.qos import overridable
 from metric_depth_ros.pipeline import Result
 from metric_depth_ros.sync import is_due
@@ -44,7 +44,6 @@ class Outputs:
         self._cloud = advertise(PointCloud2, "depth/points")
         self._preview = advertise(CompressedImage, "depth/preview/compressed")
         self._info = advertise(DiagnosticArray, "depth/info")
-        self._scale_ns: int | None = None  # of the cloud that the last scale is from
         self._last_cloud_ns: int | None = None
         self._last_preview_ns: int | None = None
 
@@ -68,9 +67,8 @@ class Outputs:
             self._colour.publish(fill_image(messages.image_fields(result.image), **header))
         if metric.sigma is not None and _heard(self._sigma):
             self._sigma.publish(fill_image(messages.depth_fields(metric.sigma, "32FC1"), **header))
-        self._scale_ns = cloud_of_scale_ns(result, self._scale_ns)
         if _heard(self._info):
-            told = depth_info(result, self._scale_ns)
+            told = depth_info(result)
             self._info.publish(fill_info(told["scale_from"], told, **header))
         if _heard(self._cloud) and is_due(self._last_cloud_ns, result.stamp_ns, config.cloud.rate_hz):
             self._last_cloud_ns = result.stamp_ns
@@ -81,10 +79,10 @@ class Outputs:
 
     @contextmanager
     def saying_nothing(self, image: Any) -> Iterator[None]:
-        """Publishes the info that an image has no depth, and why, if the block raises AnchorError."""
+        """Publishes the info that an image has no depth, and why, if the block raises MetricDepthError."""
         try:
             yield
-        except AnchorError as error:
+        except MetricDepthError as error:
             with self._lock:
                 if self._publishers and _heard(self._info):
                     header = {"stamp_ns": messages.stamp_ns(image), "frame_id": messages.frame_id(image)}

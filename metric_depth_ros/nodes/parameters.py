@@ -9,9 +9,19 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from metric_depth_ros.config import SETTINGS, Config, Setting, find_setting, from_flat, settings_with, updated
+from metric_depth_ros.config import (
+    NAME_FILES,
+    SETTINGS,
+    Config,
+    Setting,
+    find_setting,
+    from_flat,
+    settings_with,
+    updated,
+)
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.nodes.qos import check_override
+from metric_depth_ros.share import FOLDERS_VARIABLE, folders_are_named
 
 # Read when parameters are declared, or of no other node's concern.
 _FIXED = ("anchors.sources", "lifecycle.autostart", "save.folder")
@@ -69,6 +79,7 @@ def on_set(
         try:
             if once:
                 raise ConfigError(f"{', '.join(once)}: read at configure only. Clean up the node first.")
+            _refuse_files([each.name for each, _ in ours])
             accept(updated(get(), {each.name: _plain(each.value) for each, _ in ours}))
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))
@@ -86,6 +97,16 @@ def _store(parameter: Parameter, value: object) -> None:
     """
     if parameter.type_ != Parameter.Type.from_parameter_value(value):
         Parameter.__init__(parameter, parameter.name, value=value)
+
+
+def _refuse_files(changes: Iterable[str]) -> None:
+    """Raises ConfigError if settings that name files would change and no folders confine these."""
+    files = [name for name in changes if name in NAME_FILES]
+    if files and not folders_are_named():
+        raise ConfigError(
+            f"{', '.join(files)}: names a file, but {FOLDERS_VARIABLE} is not set. Start the node with the "
+            "file, or with the folders that files may be in."
+        )
 
 
 def _plain(value: object) -> object:

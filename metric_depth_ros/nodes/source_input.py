@@ -77,6 +77,11 @@ class SourceInput:
         else:
             self._refuse(messages.wrong_type(self.name, self._settings.type, self.topic, sorted(found)[0]))
 
+    def drop_in_silence(self) -> None:
+        """Once its sensor is silent, drops the clouds that no image from now on would use."""
+        if self._health.since_s(f"{self.name} in" if self._named else "clouds in") > SILENCE_S:
+            self.source.ring.keep_newest()
+
     def silence(self) -> str | None:
         """That nothing has come from a named source for longer than a message of it serves, or None."""
         if not self._named or self.refused:
@@ -93,6 +98,15 @@ class SourceInput:
         """After a jump back in time, drops what is too new for an image of this stamp."""
         self.heard.clear()
         self.source.ring.forget_after(stamp_ns)
+
+    def tell_clock(self, ahead_s: float) -> None:
+        """Reports that messages were stamped far ahead of images that came later, and are dropped."""
+        self._health.report(
+            f"clock {self.name}",
+            WARN,
+            f"source {self.name}: stamped up to {ahead_s:+.3f} s ahead of images that came later; that is "
+            "dropped. Check the clock of its driver.",
+        )
 
     def forget(self) -> None:
         """Drops all clouds, and what is known of their frames."""

@@ -17,6 +17,7 @@ from metric_depth_ros.transforms import StampedTransform, TransformTree
 from metric_depth_ros.types import FloatArray
 
 _KEPT_S = 10.0
+_MOST_FRAMES = 100  # of images, whose fixed frames are remembered
 _LOOK_AGAIN_S = 1.0  # for the fixed frame
 # Moving transforms may be stamped so far ahead, for tolerance.
 _AHEAD_NS = 1_000_000_000
@@ -72,6 +73,8 @@ class TransformInput:
             with self._changed:
                 # After a jump in time it has no transforms for a while.
                 found = self._tree.fixed_frame(frame) or found
+            if len(self._fixed) > _MOST_FRAMES:
+                self._fixed.clear()
             self._fixed[frame] = found, time.monotonic() + _LOOK_AGAIN_S
         return found
 

@@ -22,7 +22,7 @@ from metric_depth_ros import messages
 from metric_depth_ros.config import SOLVERS, from_flat, updated
 from metric_depth_ros.drawing.pictures import depth_colours
 from metric_depth_ros.errors import AnchorError, ConfigError
-from metric_depth_ros.nodes.depth_info import cloud_of_scale_ns, depth_info
+from metric_depth_ros.nodes.depth_info import depth_info
 from metric_depth_ros.nodes.outputs import Outputs
 from metric_depth_ros.pipeline import MetricDepthPipeline, build_pipeline
 from metric_depth_ros.types import Sample
@@ -32,6 +32,7 @@ pytestmark = pytest.mark.timeout(120)
 ROOT = Path(__file__).parents[2]
 KEYS = {
     "scale_from", "solver", "runtime", "scale", "anchors", "anchors_used", "anchors_rejected", "cloud_age_s",
+    "scale_age_s",
     "residual_median", "residual_rms", "sigma_relative", "known", "left_out",
 }  # fmt: skip
 SOLVED = {name: {"solver.name": name} for name in SOLVERS} | {
@@ -52,10 +53,6 @@ def config_of(toy_manifest, **more):
     return from_flat({"engine.manifest": str(toy_manifest), "anchors.grid_px": 0, **more})
 
 
-def info_of(result):
-    return depth_info(result, cloud_of_scale_ns(result, None))
-
-
 def sample_of(stamp_ns=1_000_000_000):
     image, _, points = scene()
     return Sample(image, CAMERA, points, stamp_ns, "camera", (stamp_ns - 20_000_000,))
@@ -68,7 +65,7 @@ def sample_of(stamp_ns=1_000_000_000):
 def test_info_has_the_same_keys_of_every_solver(engine, toy_manifest, name):
     config = config_of(toy_manifest, **SOLVED[name])
     result = MetricDepthPipeline(engine, config).process(sample_of())
-    told = info_of(result)
+    told = depth_info(result)
     assert {key for key in told if not key.startswith("solver ")} == KEYS
     assert told["scale_from"] == "anchors"
     assert told["solver"] == config.solver.chosen
@@ -93,33 +90,29 @@ def test_the_keys_are_those_of_the_reference():
 def test_info_tells_what_the_line_of_a_solver_is_and_where_sigma_and_residuals_stand(engine, toy_manifest):
     pipeline = MetricDepthPipeline(engine, config_of(toy_manifest, **{"solver.name": "global_affine"}))
     result = pipeline.process(sample_of())
-    told = info_of(result)
+    told = depth_info(result)
     assert {"solver scale", "solver shift", "solver domain"} <= set(told)
     far = dataclasses.replace(result.anchors, depth=result.anchors.depth * np.float32(1.1))
-    off = info_of(dataclasses.replace(result, anchors=far))
+    off = depth_info(dataclasses.replace(result, anchors=far))
     assert off["residual_median"] == pytest.approx(np.log(1.1), abs=0.02)
     metric = dataclasses.replace(result.metric, sigma=result.metric.depth * np.float32(0.07))
-    assert info_of(dataclasses.replace(result, metric=metric))["sigma_relative"] == pytest.approx(0.07)
+    assert depth_info(dataclasses.replace(result, metric=metric))["sigma_relative"] == pytest.approx(0.07)
 
 
 def test_info_of_depth_without_anchors_has_all_keys_and_the_age_of_what_is_remembered(engine, toy_manifest):
     pipeline = MetricDepthPipeline(engine, config_of(toy_manifest, **{"solver.temporal.memory_s": 1.0}))
-    anchored_ns = cloud_of_scale_ns(pipeline.process(sample_of()), None)
-    assert anchored_ns == 980_000_000
+    pipeline.process(sample_of())
     empty = np.empty((0, 3), np.float32)
     for later_ns in (1_100_000_000, 1_200_000_000):
         # A cloud of which nothing can be used makes the scale no younger.
         sample = dataclasses.replace(sample_of(later_ns), points_camera=empty, sources=())
-        result = pipeline.process(sample)
-        anchored_ns = cloud_of_scale_ns(result, anchored_ns)
-    told = depth_info(result, anchored_ns)
+        told = depth_info(pipeline.process(sample))
     assert set(told) >= KEYS
     assert told["scale_from"] == "earlier images" and told["anchors"] == told["anchors_used"] == 0
-    assert told["cloud_age_s"] == pytest.approx(0.22)
+    assert told["cloud_age_s"] == pytest.approx(0.02)
+    assert told["scale_age_s"] == pytest.approx(0.22)
     assert np.isnan([told["residual_median"], told["residual_rms"]]).all()
     assert told["scale"] == pytest.approx(20.0, rel=0.05)
-    alone = dataclasses.replace(result, metric=dataclasses.replace(result.metric, info={"anchors": 0}))
-    assert cloud_of_scale_ns(alone, anchored_ns) is None  # a prior's scale is from no cloud
 
 
 # ---- on a graph ------------------------------------------------------------------------------
