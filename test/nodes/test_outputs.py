@@ -170,7 +170,7 @@ def test_image_preview_and_info_come_to_subscribers_beside_the_depth(
 
     # Nothing but depth and its camera_info is made for nobody.
     made = []
-    for name in ("fill_info", "fill_jpeg", "fill_cloud"):
+    for name in ("fill_info", "fill_jpeg", "fill_cloud", "messages.image_fields"):
         monkeypatch.setattr(f"metric_depth_ros.nodes.outputs.{name}", lambda *_, **__: made.append(1))
     outputs.publish(result, config)
     assert listener.until(lambda: depths and infos) and not made

@@ -146,9 +146,11 @@ def test_reset_forgets_what_came_and_the_node_goes_on(saving):
         assert peer.wait(lambda: len(peer.depths) > 5), graph.log("node")
 
     def alone():
-        """Depth of an image that comes without a cloud and a transform, from memory if there is any."""
-        image, info, _ = peer.messages(peer.next_stamp() + 50_000_000)
-        peer.move_camera(peer.next_stamp(), x=0.0)
+        """Depth of an image that comes without a cloud: from an earlier one or memory, if any."""
+        peer.stamp_ns += 20_000_000
+        image, info, _ = peer.messages(peer.stamp_ns)
+        for aside_ns in (-5_000_000, 5_000_000):
+            peer.move_camera(peer.stamp_ns + aside_ns, x=0.0)
         return peer.answer(image, info, None, timeout_s=1.0)
 
     assert alone() is not None, graph.log("node")
