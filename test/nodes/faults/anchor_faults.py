@@ -153,7 +153,7 @@ CLOUDS = [
     Fault("stamped 0", broken(lambda s: setattr(s.cloud.header.stamp, "sec", 0)), published=NONE_OR_RIGHT),
     Fault("stamped an hour ahead", broken(stamped(HOUR_S), 12), published=NONE_OR_RIGHT),
     Fault("stamped an hour ago", broken(stamped(-HOUR_S), 12), published=NONE_OR_RIGHT),
-    Fault("stamped before time", broken(stamped(-100_000)), "stamp: ", NONE_OR_RIGHT),
+    Fault("stamped before time", broken(stamped(-200_000)), "stamp: ", NONE_OR_RIGHT),
     Fault("no frame", framed(""), "no frame_id", NONE_OR_RIGHT),
     Fault("unknown frame", framed("moon"), "moon", NONE_OR_RIGHT),
     Fault("frame of 100,000 letters", framed("m" * 100_000), "mmm", NONE_OR_RIGHT),
