@@ -1,5 +1,6 @@
 # make demo   renders a drive, replays it through the live node graph, writes pictures to demo_output/
-# make test   runs all tests
+# make test   runs all tests, on ROS 2 Kilted from PyPI; TESTS names some of them
+# make test-jazzy  the same on Jazzy, without torch; PYTHON_JAZZY is a Python 3.12
 # make lint   style and types
 # make bench  benchmarks, as Markdown tables
 # Each creates what it needs in .venv. PYTHON chooses the interpreter.
@@ -9,14 +10,27 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PYTHON_JAZZY ?= python3.12
+VENV_JAZZY ?= .venv-jazzy
+BIN_JAZZY := $(VENV_JAZZY)/bin
+JAZZY_READY := $(VENV_JAZZY)/.ready
+TESTS ?=
 DEMO_READY := $(VENV)/.demo_ready
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test test-jazzy lint bench clean
 
 $(READY): setup.py pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[ros,synthetic,train,export,test,lint]'
+	touch $@
+
+$(JAZZY_READY): setup.py pyproject.toml
+	@$(PYTHON_JAZZY) --version > /dev/null 2>&1 || { echo "make: $(PYTHON_JAZZY) does not run; needed Python 3.12 \
+	for ROS 2 Jazzy. Install it, or set PYTHON_JAZZY=/path/python3.12." >&2; exit 1; }
+	$(PYTHON_JAZZY) -m venv $(VENV_JAZZY)
+	$(BIN_JAZZY)/python -m pip install --quiet --upgrade pip
+	$(BIN_JAZZY)/python -m pip install --quiet --editable '.[ros-jazzy,synthetic,test]'
 	touch $@
 
 # The demo needs no torch, which is large.
@@ -30,7 +44,10 @@ demo: $(DEMO_READY)
 	$(BIN)/metric_depth demo --out demo_output
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TESTS)
+
+test-jazzy: $(JAZZY_READY)
+	$(BIN_JAZZY)/python -m pytest $(TESTS)
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -41,4 +58,4 @@ bench: $(READY)
 	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
 
 clean:
-	rm -rf $(VENV) demo_output build dist *.egg-info
+	rm -rf $(VENV) $(VENV_JAZZY) demo_output build dist *.egg-info

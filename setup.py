@@ -4,16 +4,17 @@ from setuptools import find_packages, setup
 
 package_name = "metric_depth_ros"
 
-ros = [
-    # ROS 2 Kilted from PyPI: what a machine without a ROS distribution needs. On a robot the
-    # distribution's own packages serve instead (package.xml).
-    "ros-rclpy[fastrtps]~=9.1",
-    "ros-sensor-msgs~=5.5",
-    "ros-geometry-msgs~=5.5",
-    "ros-diagnostic-msgs~=5.5",
-    "ros-std-msgs~=5.5",
-    "ros-rosgraph-msgs",
-]
+
+def ros(rclpy: str, common: str, graph: str) -> list[str]:
+    """A ROS 2 distribution from PyPI, for a machine without one.
+
+    On a robot the distribution's own packages serve instead (package.xml).
+    """
+    packages = ["sensor-msgs", "geometry-msgs", "diagnostic-msgs", "std-msgs", "std-srvs"]
+    versions = [f"ros-{package}~={common}" for package in packages]
+    return [f"ros-rclpy[fastrtps]~={rclpy}", *versions, f"ros-rosgraph-msgs~={graph}"]
+
+
 plots = ["matplotlib"]
 export = ["torch==2.13.0", "transformers>=5.3,<6", "safetensors", "onnx"]
 test = ["pytest", "pytest-timeout", "hypothesis", "onnx", "pillow", "psutil", *plots]
@@ -47,10 +48,14 @@ setup(
         "pyyaml",
         "onnxruntime",
         "rosbags>=0.11",
+        # What rosbags unpacks bags with.
+        "lz4",
+        "backports.zstd; python_version < '3.14'",
         "tqdm",
     ],
     extras_require={
-        "ros": ros,
+        "ros": ros("9.1", "5.5.1", "2.3.0"),  # Kilted
+        "ros-jazzy": ros("7.1.6", "5.3.6", "2.0.3"),  # long-term support, Python 3.12
         "cpu": ["openvino"],
         "synthetic": ["embreex"],
         "torch": ["torch", "onnx"],

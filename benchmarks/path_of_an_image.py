@@ -16,8 +16,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-os.environ["ROS_DOMAIN_ID"] = str(random.SystemRandom().randint(1, 100))
-os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+from metric_depth_ros.share import on_this_machine
+
+os.environ.update(on_this_machine(), ROS_DOMAIN_ID=str(random.SystemRandom().randint(1, 100)))
 
 import numpy as np
 import rclpy

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import cv2
@@ -10,7 +9,6 @@ import numpy as np
 
 from metric_depth_ros.config import AnchorsConfig, Config, anchors_of
 from metric_depth_ros.geometry import possibly_seen, project
-from metric_depth_ros.repeated import Repeated
 from metric_depth_ros.types import Anchors, BoolArray, Camera, FloatArray, IntArray, SourcePoints
 
 # Cells of the depth buffer that finds occluded points, in pixels: small enough that the ground, seen
@@ -20,23 +18,14 @@ _CELL_PX = 2
 _PLACE_PX = 16
 
 
-class AnchorsBySource:
-    """Makes anchors of each source by its name: with its own sigma; its own points alone hide others.
-
-    Points that a source had in the last image, too, give the anchors that they gave then.
-    """
-
-    def __init__(self) -> None:
-        self._built: defaultdict[str, Repeated[Anchors]] = defaultdict(lambda: Repeated(build_anchors))
-
-    def __call__(self, sources: Sequence[SourcePoints], camera: Camera, config: Config) -> dict[str, Anchors]:
-        """``build_anchors`` of every source."""
-        return {
-            source.name: self._built[source.name](
-                source.points, camera, anchors_of(config, source.name, source.model), source.sigma
-            )
-            for source in sources
-        }
+def anchors_by_source(sources: Sequence[SourcePoints], camera: Camera, config: Config) -> dict[str, Anchors]:
+    """Anchors of each source by its name: with its own sigma; its own points alone hide others."""
+    return {
+        source.name: build_anchors(
+            source.points, camera, anchors_of(config, source.name, source.model), source.sigma
+        )
+        for source in sources
+    }
 
 
 def fuse_anchors(

@@ -11,12 +11,21 @@ from pathlib import Path
 
 from metric_depth_ros.errors import MetricDepthError, ModelError
 
-# What Fast DDS 2 and 3 read, and the version of rclpy with which the latter came.
-_PROFILE_VARIABLES, _FASTDDS_3 = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"), 9
+# Versions of rclpy.
+_IRON, _KILTED = 4, 9
 # Folders of model files, separated by colons; unset: any.
 FOLDERS_VARIABLE = "METRIC_DEPTH_FOLDERS"
 _MODELS = "config/models"
-_ROS = ("rclpy", "sensor_msgs", "geometry_msgs", "diagnostic_msgs", "std_msgs", "rosgraph_msgs")
+_ROS = (
+    "rclpy",
+    "lifecycle_msgs",
+    "sensor_msgs",
+    "geometry_msgs",
+    "diagnostic_msgs",
+    "std_msgs",
+    "std_srvs",
+    "rosgraph_msgs",
+)
 
 
 def use_fastdds_profile() -> None:
@@ -37,13 +46,24 @@ def fastdds_profile(environment: Mapping[str, str]) -> dict[str, str]:
 def profile_variable() -> str:
     """Variable that names a profile of the Fast DDS that is installed.
 
-    Fast DDS 3, since ROS 2 Kilted (rclpy 9), reads another one than Fast DDS 2, and warns of both.
+    Fast DDS 3, since ROS 2 Kilted, reads another one than Fast DDS 2, and warns of both.
     """
+    return "FASTDDS_DEFAULT_PROFILES_FILE" if _rclpy() >= _KILTED else "FASTRTPS_DEFAULT_PROFILES_FILE"
+
+
+def on_this_machine() -> dict[str, str]:
+    """Variable that keeps a ROS graph on this machine, with its value; Humble reads another one than Iron."""
+    if _rclpy() >= _IRON:
+        return {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    return {"ROS_LOCALHOST_ONLY": "1"}
+
+
+def _rclpy() -> int:
+    """Major version of rclpy; if it is not known, that of Kilted."""
     try:
-        new = int(version("rclpy").split(".")[0]) >= _FASTDDS_3
+        return int(version("rclpy").split(".")[0])
     except (PackageNotFoundError, ValueError):
-        new = True
-    return _PROFILE_VARIABLES[new]
+        return _KILTED
 
 
 def need_ros() -> None:

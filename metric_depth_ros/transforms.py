@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import difflib
+import re
 from collections.abc import Collection, Mapping
 from itertools import chain
 
@@ -17,6 +18,11 @@ from metric_depth_ros.types import FloatArray, frame_name
 _MOST_KEPT = 20_000
 # Names like a missing one are looked for among so many frames at most.
 _LOOKED_AT = 1000
+
+# Parent, child, T_parent_child (4, 4), and the time it holds at, ns.
+StampedTransform = tuple[str, str, FloatArray, int]
+# Frames that do not move, in which odometry or a map places the robot, in the order of preference.
+FIXED_FRAMES = ("odom", "map", "world")
 
 
 class TransformTree:
@@ -63,6 +69,13 @@ class TransformTree:
         edge = self._edges.get(frame_name(child))
         return None if edge is None or edge.static else edge.newest_ns
 
+    def newest(self) -> list[StampedTransform]:
+        """Newest transform of every frame that has a parent; those that do not move have stamp 0."""
+        return [
+            (edge.parent, child, edge.poses[-1], 0 if edge.static else edge.newest_ns)
+            for child, edge in self._edges.items()
+        ]
+
     def is_static(self, child: str) -> bool:
         """Whether a frame is fixed to its parent."""
         edge = self._edges.get(frame_name(child))
@@ -78,8 +91,8 @@ class TransformTree:
         paths = self._up_to_common(frame_name(target), frame_name(source))
         return paths is not None and all(self._edges[frame].covers(stamp_ns) for frame in chain(*paths))
 
-    def lookup(self, target: str, source: str, stamp_ns: int) -> FloatArray:
-        """T_target_source (4, 4) at ``stamp_ns``.
+    def lookup(self, target: str, source: str, stamp_ns: int, *, wait: bool = True) -> FloatArray:
+        """T_target_source (4, 4) at ``stamp_ns``; there is nothing to wait for.
 
         Raises:
             TransformError: a frame is unknown, the two are not connected, or an edge between them
@@ -97,6 +110,17 @@ class TransformTree:
     def parents(self) -> dict[str, str]:
         """Parent of every frame that has one."""
         return dict(self._parents)
+
+    def fixed_frame(self, frame: str) -> str:
+        """Frame above this one that does not move, as of REP 105, while this one moves in it; empty: none.
+
+        It is ``odom``, which never jumps, else ``map``, else ``world``, all also with the name of a robot
+        before it; else the root of the tree, which may only be the robot's body.
+        """
+        above = chain_of(frame, self._parents)[1:]
+        named = (each for name in FIXED_FRAMES for each in above if is_named_fixed(each, (name,)))
+        moving = (each for each in (*named, *above[-1:]) if self.latest_common_ns(frame, each) is not None)
+        return next(moving, "")
 
     def latest_common_ns(self, target: str, source: str) -> int | None:
         """Newest time at which all moving edges between two frames are known; None if no edge moves.
@@ -169,6 +193,11 @@ def chain_of(frame: str, parents: Mapping[str, str]) -> list[str]:
     return [*chain]
 
 
+def is_named_fixed(frame: str, names: Collection[str] = FIXED_FRAMES) -> bool:
+    """Whether a frame has one of these names, by default of any frame that does not move."""
+    return re.split(r"[/_]", frame.lower())[-1] in names
+
+
 class _Edge:
     """T_parent_child over time."""
 
@@ -176,7 +205,7 @@ class _Edge:
         self.parent = parent
         self.static = static
         self._stamps: list[int] = []
-        self._poses: list[FloatArray] = []
+        self.poses: list[FloatArray] = []
 
     @property
     def newest_ns(self) -> int:
@@ -184,14 +213,14 @@ class _Edge:
 
     def insert(self, stamp_ns: int, T: FloatArray, keep_ns: int | None) -> None:
         if self.static:
-            self._stamps, self._poses = [stamp_ns], [T]
+            self._stamps, self.poses = [stamp_ns], [T]
             return
         at = bisect.bisect_left(self._stamps, stamp_ns)
         if at < len(self._stamps) and self._stamps[at] == stamp_ns:
-            self._poses[at] = T
+            self.poses[at] = T
             return
         self._stamps.insert(at, stamp_ns)
-        self._poses.insert(at, T)
+        self.poses.insert(at, T)
         if keep_ns is not None and self._stamps[0] < self._stamps[-1] - 2 * keep_ns:
             self._drop(bisect.bisect_left(self._stamps, self._stamps[-1] - keep_ns))
         elif keep_ns is not None and len(self._stamps) > _MOST_KEPT:
@@ -199,14 +228,14 @@ class _Edge:
 
     def _drop(self, count: int) -> None:
         """Removes the oldest."""
-        del self._stamps[:count], self._poses[:count]
+        del self._stamps[:count], self.poses[:count]
 
     def covers(self, stamp_ns: int) -> bool:
         return self.static or self._stamps[0] <= stamp_ns <= self._stamps[-1]
 
     def at(self, stamp_ns: int, child: str) -> FloatArray:
         if self.static:
-            return self._poses[0]
+            return self.poses[0]
         first, last = self._stamps[0], self._stamps[-1]
         if not self.covers(stamp_ns):
             late = (stamp_ns - last) / 1e9 if stamp_ns > last else (stamp_ns - first) / 1e9
@@ -217,9 +246,9 @@ class _Edge:
             )
         at = bisect.bisect_left(self._stamps, stamp_ns)
         if self._stamps[at] == stamp_ns:
-            return self._poses[at]
+            return self.poses[at]
         fraction = (stamp_ns - self._stamps[at - 1]) / (self._stamps[at] - self._stamps[at - 1])
-        return interpolate(self._poses[at - 1], self._poses[at], fraction)
+        return interpolate(self.poses[at - 1], self.poses[at], fraction)
 
 
 def interpolate(T0: FloatArray, T1: FloatArray, fraction: float) -> FloatArray:

@@ -1,7 +1,8 @@
 """Fixtures: everything is made by code; real frames come from METRIC_DEPTH_DATA, or their tests skip."""
 
+import contextlib
+import logging
 import os
-import random
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,13 +11,26 @@ import numpy as np
 import pytest
 import yaml
 
-# Every test run has a ROS graph of its own; processes that tests start inherit it.
-os.environ["ROS_DOMAIN_ID"] = str(random.SystemRandom().randint(1, 100))
-os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-
-from metric_depth_ros.cli.live import Graph
+from metric_depth_ros.cli.live import Graph, own_domain
 from metric_depth_ros.engines.manifest import Manifest, load_manifest
+from metric_depth_ros.share import on_this_machine
 from metric_depth_ros.types import Camera
+
+
+def let_propagate(kind: type[logging.Logger]) -> None:
+    """Loggers of a class pass records on to their parents, whatever they are told."""
+    kind.propagate = property(lambda self: True, lambda self, value: None)  # type: ignore[assignment]
+
+
+# Once launch is imported, as its plugin of pytest does, all new loggers are of its class and keep their
+# records to themselves: neither caplog nor a node under test would hear them.
+with contextlib.suppress(ImportError):
+    from launch.logging import LaunchLogger
+
+    let_propagate(LaunchLogger)
+
+# Every test run has a ROS graph of its own; processes that tests start inherit it.
+os.environ.update(on_this_machine(), ROS_DOMAIN_ID=str(own_domain()))
 
 
 @pytest.fixture(scope="session", autouse=True)

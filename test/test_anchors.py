@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from metric_depth_ros.anchors import (
-    AnchorsBySource,
+    anchors_by_source,
     build_anchors,
     fuse_anchors,
     occluded,
@@ -23,7 +23,7 @@ def grid_points(camera, depth, step=4):
 
 
 def fused(sources, camera, config):
-    return fuse_anchors(AnchorsBySource()(sources, camera, config), camera, config)
+    return fuse_anchors(anchors_by_source(sources, camera, config), camera, config)
 
 
 def test_points_become_pixels_with_depth(camera):

@@ -13,16 +13,17 @@ PACKAGE, SYNTHETIC = (Path(p.__file__).parent for p in (metric_depth_ros, metric
 # A part imports from the floors below it alone; parts of one floor do not know each other.
 FLOORS = [
     {"errors"},
-    {"types", "share", "repeated"},
-    {"label_images", "near_far", "geometry"},
+    {"types", "share", "files"},
+    {"label_images", "near_far", "geometry", "documents", "array_files", "encoded_pictures"},
     {"config", "transforms", "messages"},
+    {"motion"},
     {"anchors", "sync", "depth"},
-    {"scale"},
+    {"samples", "scale"},
     {"runtimes", "drawing", "health"},
     {"datasets", "bags"},
     {"engines"},
     {"regions", "priors"},
-    {"solvers"},
+    {"anchor_choice", "preparation", "solvers"},
     {"pipeline", "api"},
     {"evaluation"},
     {"learning"},
@@ -62,7 +63,7 @@ ROS = {
 }
 # All that the synthetic world knows of the package, and who of the package knows it.
 KNOWN_TO_SYNTHETIC = ("errors", "types", "geometry", "datasets.shard_layout", "datasets.shards")
-KNOW_SYNTHETIC = {"cli/synthesize.py", "cli/synthetic_bag.py"}
+KNOW_SYNTHETIC = {"cli/synthesize.py", "cli/synthetic_bag.py", "cli/demo.py"}
 
 FILES = sorted([*PACKAGE.rglob("*.py"), *SYNTHETIC.rglob("*.py")])
 MODULES = {

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import runpy
+import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 
 import metric_depth_ros
 from metric_depth_ros import share
+from metric_depth_ros.cli.live import Graph
 from metric_depth_ros.health.doctor import Ends, why_silent
 from metric_depth_ros.health.facts import OURS
 from metric_depth_ros.share import fastdds_profile, share_path
@@ -21,6 +24,8 @@ DISTRO_NAMES = {
     "scipy": "python3-scipy",
     "cv2": "python3-opencv",
     "tqdm": "python3-tqdm",
+    "onnxruntime": "python3-onnxruntime-pip",
+    "rosbags": "python3-rosbags-pip",
 }
 
 
@@ -50,14 +55,60 @@ def test_package_xml_and_setup_agree():
     assert f'version="{metric_depth_ros.__version__}"' in (ROOT / "setup.py").read_text()
 
 
-def test_package_xml_names_every_ros_package_that_is_imported():
+@pytest.mark.parametrize(
+    ("rclpy", "variable"),
+    [
+        ("3.3.16", {"ROS_LOCALHOST_ONLY": "1"}),  # Humble
+        ("4.1.8", {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}),  # Iron
+        ("9.1.2", {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}),
+    ],
+)
+def test_a_graph_is_kept_on_this_machine_as_that_ros_wants_it(monkeypatch, tmp_path, rclpy, variable):
+    monkeypatch.setattr(share, "version", lambda package: rclpy)
+    names = ("ROS_LOCALHOST_ONLY", "ROS_AUTOMATIC_DISCOVERY_RANGE")
+    for name in names:
+        monkeypatch.delenv(name, raising=False)
+    env = Graph(tmp_path / "logs").env
+    assert {name: env[name] for name in names if name in env} == variable
+
+
+@pytest.fixture
+def extras(monkeypatch):
+    """The extras of setup.py: name -> what pip is asked for."""
+    given = {}
+    monkeypatch.setattr("setuptools.setup", lambda **kwargs: given.update(kwargs))
+    monkeypatch.chdir(ROOT)
+    runpy.run_path("setup.py")
+    return given["extras_require"]
+
+
+def test_both_distributions_from_pypi_bring_the_same_packages(extras):
+    kilted, jazzy = (dict(each.split("~=") for each in extras[name]) for name in ("ros", "ros-jazzy"))
+    assert kilted.keys() == jazzy.keys()
+    assert (kilted["ros-rclpy[fastrtps]"][0], jazzy["ros-rclpy[fastrtps]"][0]) == ("9", "7")
+    assert not set(kilted.items()) & set(jazzy.items())
+
+
+def test_without_python_312_the_tests_on_jazzy_say_what_is_needed(tmp_path):
+    make = ["make", "test-jazzy", f"VENV_JAZZY={tmp_path}/venv", f"PYTHON_JAZZY={tmp_path}/missing"]
+    done = subprocess.run(make, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert f"{tmp_path}/missing does not run; needed Python 3.12 for ROS 2 Jazzy" in done.stderr
+    assert "PYTHON_JAZZY=" in done.stderr
+
+
+def test_ci_tests_on_jazzy_what_exists():
+    [named] = re.findall(r'TESTS="(.+)"', (ROOT / ".ci" / "run").read_text())
+    assert all((ROOT / path).exists() for path in named.split())
+
+
+def test_package_xml_names_every_package_that_is_imported():
     declared = {tag.text for tag in ET.parse(ROOT / "package.xml").getroot().findall("exec_depend")}
     renamed = {**DISTRO_NAMES, "tf2_ros": "tf2_ros_py"}
     optional = (
-        "onnxruntime",
         "openvino",
         "tensorrt",
-        "rosbags",
+        *("lz4", "backports", "compression"),  # come with rosbags
         "embreex",
         "torch",
         "onnx",

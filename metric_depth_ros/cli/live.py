@@ -6,6 +6,7 @@ import contextlib
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,26 +16,46 @@ from pathlib import Path
 from typing import Any
 
 from metric_depth_ros.errors import MetricDepthError
-from metric_depth_ros.share import fastdds_profile
+from metric_depth_ros.share import fastdds_profile, on_this_machine
 
 NODE = (sys.executable, "-m", "metric_depth_ros.nodes")
 VERB = (sys.executable, "-m", "metric_depth_ros.cli")
 OUTPUTS = ("/depth/image_rect", "/depth/camera_info", "/depth/points", "/diagnostics")
 
 
+_TAKEN: list[socket.socket] = []
+
+
+def own_domain() -> int:
+    """A random ROS domain that no other process on this machine has from here; kept until this one ends.
+
+    Raises MetricDepthError if none is left.
+    """
+    for domain in random.SystemRandom().sample(range(1, 101), 100):
+        name = socket.socket(socket.AF_UNIX)
+        try:
+            name.bind(f"\0metric_depth_ros/domain/{domain}")
+        except OSError:
+            name.close()
+            continue
+        _TAKEN.append(name)
+        return domain
+    raise MetricDepthError("ROS: domains 1 to 100 are all in use. Stop other graphs, or set ROS_DOMAIN_ID.")
+
+
 class Graph(AbstractContextManager["Graph"]):
     """Processes on a separate ROS graph, each with a log file; all are stopped when the block ends."""
 
     def __init__(self, logs: Path) -> None:
-        """``logs``: folder for the log files. ROS_DOMAIN_ID is kept when set, else random."""
+        """``logs``: folder for the log files. ROS_DOMAIN_ID is kept when set, else one of its own."""
         logs.mkdir(parents=True, exist_ok=True)
         self._logs = logs
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.env = {
-            "ROS_DOMAIN_ID": str(random.SystemRandom().randint(1, 100)),
-            "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+            **on_this_machine(),
             **fastdds_profile(os.environ),
             **os.environ,
+            "ROS_DOMAIN_ID": os.environ.get("ROS_DOMAIN_ID") or str(own_domain()),
             "PYTHONUNBUFFERED": "1",
         }
 

@@ -1,9 +1,18 @@
 """Every setting of the package: name, default, unit, range and help, in frozen dataclasses."""
 
-from metric_depth_ros.config.sensor_models import MODELS, anchors_of, model_of, sync_of
-from metric_depth_ros.config.settings import (
+from metric_depth_ros.config.by_name import (
     NAME_FILES,
     SETTINGS,
+    Setting,
+    changed,
+    find_setting,
+    from_flat,
+    settings_with,
+    to_flat,
+    updated,
+)
+from metric_depth_ros.config.sensor_models import MODELS, anchors_of, model_of, sync_of
+from metric_depth_ros.config.settings import (
     AnchorsConfig,
     CloudConfig,
     Config,
@@ -12,16 +21,11 @@ from metric_depth_ros.config.settings import (
     ExtrinsicsConfig,
     InputConfig,
     OutputConfig,
+    PreviewConfig,
     RegionsConfig,
     SamConfig,
-    Setting,
+    SaveConfig,
     SyncConfig,
-    changed,
-    find_setting,
-    from_flat,
-    settings_with,
-    to_flat,
-    updated,
 )
 from metric_depth_ros.config.solver_settings import (
     AUTO_CHOOSES,
@@ -62,9 +66,11 @@ __all__ = [
     "MedianConfig",
     "OutputConfig",
     "PiecewiseConfig",
+    "PreviewConfig",
     "RegionAwareConfig",
     "RegionsConfig",
     "SamConfig",
+    "SaveConfig",
     "Setting",
     "SolverConfig",
     "SourceConfig",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -370,6 +371,6 @@ def model_file(path: Path, sha256: str, data: Mapping[str, str]) -> ModelFile:
     """
     for each in (path, *(path.parent / name for name in data)):
         refuse_outside(each)
-        if each.exists() and not each.is_file():
+        if os.path.exists(each) and not each.is_file():
             raise ModelError(f"{each}: not a regular file; needed the network's.")
     return ModelFile(path, sha256, data)

@@ -38,6 +38,7 @@ class Limits:
         source: its name in the settings; empty for the one topic without a name.
         offset_s: what the settings add to its stamps.
         wait_s: how long an image waits for a cloud to come; infinite in a bag.
+        exact: whether stamps must be equal.
     """
 
     age_s: float
@@ -45,6 +46,7 @@ class Limits:
     source: str = ""
     offset_s: float = 0.0
     wait_s: float = math.inf
+    exact: bool = False
 
     def setting(self, what: str) -> str:
         """Name of the setting of "age" or "lead"."""
@@ -57,15 +59,17 @@ class Reason:
 
     words: str
     setting: str = ""
-    value: float = 0.0
+    value: float | str = 0.0
     clocks: bool = False  # they differ
 
 
 def limits_of(source: Source, *, live: bool = False) -> Limits:
     """Limits of a source of anchors as its settings are now."""
     sync = source.ring.config
-    name, wait_s = source.name if source.model else "", sync.max_wait_s if live else math.inf
-    return Limits(sync.max_cloud_age_s, sync.max_cloud_lead_s, name, source.offset_ns / 1e9, wait_s)
+    waits_s = 0.0 if sync.mode == "latest" else sync.max_wait_s
+    name, wait_s = source.name if source.model else "", waits_s if live else math.inf
+    age_s, lead_s, exact = sync.max_cloud_age_s, sync.max_cloud_lead_s, sync.mode == "exact"
+    return Limits(age_s, lead_s, name, source.offset_ns / 1e9, wait_s, exact)
 
 
 def apart_s(images: Sequence[Heard], clouds: Sequence[Heard]) -> float:
@@ -97,6 +101,8 @@ def why_apart(images: Sequence[Heard], clouds: Sequence[Heard], limits: Limits) 
     certain_s = APART_S if len(clouds) > 1 or apart > 0 else _OLD_S
     if abs(apart) > certain_s or (_LATE_S < abs(apart) <= APART_S and fewer):
         return _other_clock(apart, gaps, limits)
+    if limits.exact:
+        return _unequal(gaps, limits)
     return _silence(gaps, clouds, limits) or _too_small(gaps, limits)
 
 
@@ -151,6 +157,16 @@ def _silence(gaps: np.ndarray, clouds: Sequence[Heard], limits: Limits) -> Reaso
         f"The sensor sent nothing for {before.max():.3f} s, mostly it sends every {usual:.3f} s. See whether "
         "its driver runs, and whether messages get lost."
     )
+
+
+def _unequal(gaps: np.ndarray, limits: Limits) -> Reason:
+    """That stamps must be equal, and are not."""
+    setting = f"sources.{limits.source}.mode" if limits.source else "sync.mode"
+    words = (
+        f"The nearest cloud is {float(np.median(gaps.min(1))):.6f} s off the image, but {setting} is exact, "
+        f"which needs equal stamps. Trigger both sensors together, or set {setting}: approximate."
+    )
+    return Reason(words, setting, "approximate")
 
 
 def _too_small(gaps: np.ndarray, limits: Limits) -> Reason | None:

@@ -54,17 +54,19 @@ class InputWatch:
         counts = [self._health.counted(f"{what} in") for what in ("images", "pairs", *self._companions)]
         images, pairs, *others = (new - old for new, old in zip(counts, self._counted, strict=True))
         self._counted, self._counted_s = counts, now
+        heard = {name: tuple(those) for name, those in self._heard.items()}
+        self._heard.clear()  # before a pause, say of a bag, stamps differed from the time otherwise
         self._regular |= {name for name, n in zip(self._companions, others, strict=True) if n > 1}
         if images < 2:
             return None
         silent = [name for name, n in zip(self._companions, others, strict=True) if not n]
         if pairs:
-            return self._held_on_to(silent) or self._other_clock("clock", WARN)
+            return self._held_on_to(silent) or self._other_clock(heard, "clock", WARN)
         for name in silent:
             if name in self._regular or not self._health.counted(f"{name} in"):
                 words = self._why_silent(name, self._companions[name])
                 return name, ERROR, f"{words} {images} images wait for it."
-        return self._other_clock("camera_info", ERROR) or self._none_met(images, others)
+        return self._other_clock(heard, "camera_info", ERROR) or self._none_met(images, others)
 
     def _held_on_to(self, silent: Sequence[str]) -> tuple[str, int, str] | None:
         """That a companion came with the images before, and its last one is used still."""
@@ -74,10 +76,12 @@ class InputWatch:
                 return f"silence {name}", WARN, f"{words} The last one is used."
         return None
 
-    def _other_clock(self, key: str, level: int) -> tuple[str, int, str] | None:
+    def _other_clock(
+        self, heard: Mapping[str, Sequence[Heard]], key: str, level: int
+    ) -> tuple[str, int, str] | None:
         """That a companion's stamps are of another clock than the images', by when both came."""
         for name in self._companions:
-            apart = apart_s(self._heard["images"], self._heard[name]) if len(self._heard[name]) > 1 else 0.0
+            apart = apart_s(heard.get("images", ()), heard.get(name, ()))
             if abs(apart) > APART_S and name in self._regular:
                 words = f"{name}: the clock of its driver is {apart:+.3f} s off that of the images, compared "
                 return key, level, f"{words}by when messages came. Set it, or stamp both by one clock."

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
+from rclpy.qos import ReliabilityPolicy
 
 from metric_depth_ros.health.status import OK, Health, shortened
+from metric_depth_ros.nodes.qos import overridable
 from metric_depth_ros.pipeline import Result
 
 
@@ -16,7 +18,9 @@ class Diagnostics:
 
     def __init__(self, node: Node, health: Health) -> None:
         self._node, self._health = node, health
-        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._publisher = node.create_publisher(
+            DiagnosticArray, "/diagnostics", **overridable(ReliabilityPolicy.RELIABLE, depth=10)
+        )
 
     def destroy(self) -> None:
         """Ends the publisher."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from metric_depth_ros import messages
@@ -26,11 +26,9 @@ from metric_depth_ros.sync import StampGuard, jumps_back
 from metric_depth_ros.types import ImageArray
 
 _BEST_EFFORT = ReliabilityPolicy.BEST_EFFORT
-_LATCHED = QoSProfile(
-    depth=5, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
-)
 _LOOK_PERIOD_S = 0.2
 _AHEAD_NS = 1_000_000_000  # regions may be so far ahead of their image, as that may come later
+_BEFORE_ALL = -(2**63)  # a stamp, ns
 _LOOKS = 3  # a driver's topics are not discovered all at once
 
 
@@ -101,6 +99,19 @@ class ImageInput:
             if each is not None:
                 self._node.destroy_subscription(each)
 
+    @property
+    def topics(self) -> list[str]:
+        """Topics of images, camera_info and, if they come by topic, regions."""
+        regions = [] if self._regions is None else [self._regions.topic_name]
+        return [self.topic, self._info_topic, *regions]
+
+    def forget(self) -> None:
+        """Clears the queues, but calibrations hold; the next image may have any stamp."""
+        self._stamps, self._last_ns, self._without_info = StampGuard(), 0, None
+        self._calibrations.forget_after(_BEFORE_ALL)
+        if self._pairing is not None:
+            forget_after(self._pairing, _BEFORE_ALL)
+
     def _pair_with_regions(self, config: Config) -> str:
         """Subscribes regions, which are paired with the images by stamp; returns their topic."""
         self._good_images, good = message_filters.SimpleFilter(), message_filters.SimpleFilter()
@@ -147,8 +158,11 @@ class ImageInput:
         nothing of ordinary publishers.
         """
         publishers = self._node.get_publishers_info_by_topic(self._info_topic)
-        if any(each.qos_profile.durability == _LATCHED.durability for each in publishers):
-            self._latched = self._node.create_subscription(CameraInfo, "camera_info", self._on_info, _LATCHED)
+        if any(each.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for each in publishers):
+            latched = overridable(ReliabilityPolicy.RELIABLE, second_latched=True)
+            self._latched = self._node.create_subscription(
+                CameraInfo, "camera_info", self._on_info, **latched
+            )
 
     def _on_image(self, msg: Any) -> None:
         """Checks an image's stamp: one that is far off alone is passed over."""

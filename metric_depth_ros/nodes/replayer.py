@@ -17,7 +17,6 @@ from rosgraph_msgs.msg import Clock
 from metric_depth_ros.bags import Bag, open_bag, ros2_type
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.nodes.interfaces import message_class
-from metric_depth_ros.nodes.ros import forget_middleware_error
 
 _CLOCK_PERIOD_S = 0.02
 
@@ -107,7 +106,6 @@ class Replayer(Node):
         latched = DurabilityPolicy.TRANSIENT_LOCAL if _was_latched(connection) else DurabilityPolicy.VOLATILE
         qos = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE, durability=latched)
         self._publishers_by_topic[_topic(connection)] = self.create_publisher(kind, connection.topic, qos)
-        forget_middleware_error()
 
     def _publish_clock(self, now_ns: int) -> None:
         if self._clock_out is not None:

@@ -17,10 +17,12 @@ from sensor_msgs.msg import Image
 STAND_INS: list[str] = []
 
 
-def _converts_a_pixel(cv_bridge: ModuleType) -> bool:
-    """Whether cv_bridge works: with another NumPy ABI it imports, but fails at its first use."""
-    pixel = Image(height=1, width=1, encoding="rgb8", step=3, data=[1, 2, 3])
-    return bool(cv_bridge.CvBridge().imgmsg_to_cv2(pixel, "bgr8").tolist() == [[[3, 2, 1]]])
+def _converts_pixels(cv_bridge: ModuleType) -> bool:
+    """Whether cv_bridge works: with a NumPy it was not written for it imports, but fails when it is used."""
+    read = cv_bridge.CvBridge().imgmsg_to_cv2
+    colour = Image(height=1, width=1, encoding="rgb8", step=3, data=[1, 2, 3])
+    big_endian = Image(height=1, width=1, encoding="16UC1", step=2, data=[1, 2], is_bigendian=1)
+    return bool(read(colour, "bgr8").tolist() == [[[3, 2, 1]]] and read(big_endian).tolist() == [[258]])
 
 
 def _find(
@@ -46,12 +48,9 @@ def _find(
 
 
 message_filters = _find("message_filters")
-cv_bridge = _find("cv_bridge", works=_converts_a_pixel)
+cv_bridge = _find("cv_bridge", works=_converts_pixels)
 tf2_ros = _find("tf2_ros")
-_tf2_msgs = _find("tf2_msgs", real="tf2_msgs.msg")
-TFMessage = _tf2_msgs.TFMessage
-# Call after making a publisher or subscription of TFMessage; the real type needs no call.
-forget_middleware_error = getattr(_tf2_msgs, "forget_middleware_error", lambda: None)
+TFMessage = _find("tf2_msgs", real="tf2_msgs.msg").TFMessage
 
 
 def forget_after(synchronizer: message_filters.TimeSynchronizer, stamp_ns: int) -> None:

@@ -13,10 +13,12 @@ from metric_depth_ros.errors import InputError, TransformError
 from metric_depth_ros.health.status import WARN, Health
 from metric_depth_ros.health.transform_guard import TransformGuard
 from metric_depth_ros.nodes.ros import tf2_ros
-from metric_depth_ros.transforms import TransformTree
+from metric_depth_ros.transforms import StampedTransform, TransformTree
 from metric_depth_ros.types import FloatArray
 
 _KEPT_S = 10.0
+_MOST_FRAMES = 100  # of images, whose fixed frames are remembered
+_LOOK_AGAIN_S = 1.0  # for the fixed frame
 # Moving transforms may be stamped so far ahead, for tolerance.
 _AHEAD_NS = 1_000_000_000
 
@@ -37,6 +39,7 @@ class TransformInput:
         self._guard = TransformGuard(self._tree)
         self._changed = threading.Condition()
         self._unavailable: TransformError | None = None
+        self._fixed: dict[str, tuple[str, float]] = {}  # by frame, and until when it holds
         try:
             self._listener = tf2_ros.TransformListener(self, node)
         except TransformError as error:
@@ -53,12 +56,40 @@ class TransformInput:
         with self._changed:
             self._tree.clear(newer_than_ns=stamp_ns + _AHEAD_NS)
 
-    def lookup(self, target: str, source: str, stamp_ns: int) -> FloatArray:
-        """T_target_source (4, 4). Raises TransformError after ``timeout_s``."""
+    def forget(self) -> None:
+        """Removes all moving transforms."""
+        with self._changed:
+            self._tree.clear()
+
+    def newest(self) -> list[StampedTransform]:
+        """Newest transform of every frame that has a parent; those that do not move have stamp 0."""
+        with self._changed:
+            return self._tree.newest()
+
+    def fixed_frame(self, frame: str) -> str:
+        """Frame that does not move while this one does; empty: unknown. It is looked for once a second."""
+        found, until_s = self._fixed.get(frame, ("", 0.0))
+        if time.monotonic() >= until_s:
+            with self._changed:
+                # After a jump in time it has no transforms for a while.
+                found = self._tree.fixed_frame(frame) or found
+            if len(self._fixed) > _MOST_FRAMES:
+                self._fixed.clear()
+            self._fixed[frame] = found, time.monotonic() + _LOOK_AGAIN_S
+        return found
+
+    def latest_common_ns(self, target: str, source: str) -> int | None:
+        """Newest time at which a transform is known; None if it does not move. Raises TransformError."""
+        with self._changed:
+            return self._tree.latest_common_ns(target, source)
+
+    def lookup(self, target: str, source: str, stamp_ns: int, *, wait: bool = True) -> FloatArray:
+        """T_target_source (4, 4). Raises TransformError, after ``timeout_s`` if it waits."""
         if self._unavailable is not None:
             raise self._unavailable
         with self._changed:
-            self._changed.wait_for(lambda: self._tree.knows(target, source, stamp_ns), self.timeout_s)
+            if wait:
+                self._changed.wait_for(lambda: self._tree.knows(target, source, stamp_ns), self.timeout_s)
             return self._tree.lookup(target, source, stamp_ns)
 
     # ---- what tf2's listener calls of a buffer ---------------------------------------------------

@@ -57,10 +57,9 @@ class WatershedSegmenter:
 
 def _gradient(lab: FloatArray) -> FloatArray:
     """Colour step (h, w) across each pixel, CIELAB units over two pixels."""
-    du, dv = (
-        cv2.Sobel(lab, cv2.CV_32F, dx, 1 - dx, ksize=3, scale=0.25, borderType=cv2.BORDER_REPLICATE)
-        for dx in (1, 0)
-    )
+    # Widened here: in some builds of OpenCV 4.5 Sobel fails on an image of one pixel.
+    wide = cv2.copyMakeBorder(lab, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
+    du, dv = (cv2.Sobel(wide, cv2.CV_32F, dx, 1 - dx, ksize=3, scale=0.25)[1:-1, 1:-1] for dx in (1, 0))
     return np.asarray(np.sqrt(np.einsum("hwc,hwc->hw", du, du) + np.einsum("hwc,hwc->hw", dv, dv)))
 
 

@@ -97,6 +97,23 @@ def test_the_driver_whose_clock_is_off_is_named(clock, steady, health, pairs, of
         assert f"camera_info: the clock of its driver is {offset_s:+.3f} s off that of the images" in fault[2]
 
 
+def test_a_pause_is_no_other_clock(clock, steady, health):
+    """Stamps stand still with a bag, time goes on; of one input more gets lost."""
+    watched = watch(health)
+    heard(watched, clock, 0.0)
+    came(health, 20, 20, camera_info=20)
+    assert watched.fault() is None
+    paused_s = 50.0
+    clock[0] += paused_s
+    for k in range(20):
+        clock[0] += 0.1
+        for what, lost in (("images", k % 3), ("camera_info", 0)):
+            if not lost:
+                watched.heard(what, round((clock[0] - paused_s) * 1e9))
+    came(health, 7, 7, camera_info=20)
+    assert watched.fault() is None
+
+
 def test_a_calibration_that_came_once_or_without_a_stamp_has_no_clock(clock, steady, health):
     watched = watch(health)
     watched.heard("camera_info", 5)

@@ -72,3 +72,20 @@ def test_a_bag_that_loops_costs_no_image_but_the_first(mapped, graph):
     assert "failed: tf" not in {pair.key for status in list(mapped.statuses) for pair in status.values}
     assert mapped.wait(lambda: mapped.status_value("time jumps") == "1")
     assert graph.log("node").count("time jumped back") == 1
+
+
+def test_a_cloud_whose_transform_is_late_leaves_its_place_to_one_before_it(graph, peer, toy_manifest):
+    """A LiDAR at 100 Hz, transforms at 10 Hz."""
+    start_node(graph, peer, toy_manifest, **{"sync.fixed_frame": "map", "sync.max_cloud_lead_s": 0.05})
+
+    def answer():
+        image, info, _ = peer.messages()
+        stamp_ns = messages.stamp_ns(image)
+        peer.move_camera(stamp_ns, 1.0)
+        for off_ns in (-40_000_000, 20_000_000):
+            peer.clouds.publish(peer.messages(stamp_ns + off_ns)[2])
+        return peer.answer(image, info, None, timeout_s=1.0)
+
+    assert peer.wait(lambda: answer() is not None), graph.log("node")
+    for _ in range(5):
+        expect_depth(answer())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 import sys
 import threading
 import time as clock
 from importlib import import_module
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -53,8 +55,21 @@ tf2_ros = either("tf2_ros")
 
 @pytest.fixture
 def node(ros):
-    executor = SingleThreadedExecutor()
-    made = rclpy.create_node("standins_test")
+    yield from node_in(None)
+
+
+@pytest.fixture
+def lone_node(ros):
+    """A node with a participant of its own: one that has met the real TFMessage keeps that type."""
+    context = rclpy.Context()
+    rclpy.init(context=context, signal_handler_options=rclpy.SignalHandlerOptions.NO)
+    yield from node_in(context)
+    rclpy.try_shutdown(context=context)
+
+
+def node_in(context):
+    executor = SingleThreadedExecutor(context=context)
+    made = rclpy.create_node("standins_test", context=context)
     executor.add_node(made)
     made.spin_until = lambda done: spin_until(executor, done)
     yield made
@@ -78,12 +93,21 @@ def test_what_cannot_be_imported_is_replaced_one_by_one():
         assert replaced == (name in ros.STAND_INS)
 
 
-def test_a_package_that_is_installed_but_broken_is_replaced(tmp_path):
-    """As cv_bridge with a NumPy it was not built for: it imports, and raises at its first use."""
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        ("raise AttributeError('_ARRAY_API not found')", "_ARRAY_API not found"),
+        ("if msg.is_bigendian: raise AttributeError('newbyteorder')", "(AttributeError: newbyteorder)"),
+    ],
+)
+def test_a_package_that_is_installed_but_broken_is_replaced(tmp_path, broken, says):
+    """As cv_bridge with a NumPy it was not made for: it imports, and raises when it is used."""
     (tmp_path / "cv_bridge.py").write_text(
+        "import numpy\n"
         "class CvBridge:\n"
-        "    def imgmsg_to_cv2(self, *_):\n"
-        "        raise AttributeError('_ARRAY_API not found')\n"
+        "    def imgmsg_to_cv2(self, msg, desired_encoding=''):\n"
+        f"        {broken}\n"
+        "        return numpy.array([[[3, 2, 1]]])\n"
     )
     program = "from metric_depth_ros.nodes import ros; print(ros.cv_bridge.__name__, ros.STAND_INS)"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)])}
@@ -91,7 +115,7 @@ def test_a_package_that_is_installed_but_broken_is_replaced(tmp_path):
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=50
     )
     assert "standins.cv_bridge" in done.stdout and "'cv_bridge'" in done.stdout
-    assert "_ARRAY_API not found" in done.stderr and "numpy<2" in done.stderr
+    assert says in done.stderr and "numpy<2" in done.stderr
 
 
 # --- message_filters
@@ -223,7 +247,7 @@ def image_message(pixels, encoding, *, padding=0, big=0):
 
 @pytest.mark.parametrize(
     ("encoding", "kind", "channels"),
-    [("8UC1", "u1", 1), ("8UC3", "u1", 3), ("8UC7", "u1", 7), ("16UC1", "u2", 1), ("16SC2", "i2", 2),
+    [("8UC1", "u1", 1), ("8UC3", "u1", 3), ("16UC1", "u2", 1), ("16SC2", "i2", 2),
      ("32FC1", "f4", 1), ("64FC3", "f8", 3), ("rgb16", "u2", 3), ("mono8", "u1", 1), ("bgra8", "u1", 4)],
 )  # fmt: skip
 def test_passthrough_and_back(cv_bridge, encoding, kind, channels):
@@ -236,6 +260,16 @@ def test_passthrough_and_back(cv_bridge, encoding, kind, channels):
     assert bytes(message.data) == pixels.tobytes()
     read = bridge.imgmsg_to_cv2(message)
     assert read.dtype == pixels.dtype and np.array_equal(read, pixels)
+
+
+def test_more_than_four_channels(cv_bridge):
+    """Both read them; the real one does not write them."""
+    pixels = np.arange(42, dtype=np.uint8).reshape(2, 3, 7)
+    assert np.array_equal(cv_bridge.CvBridge().imgmsg_to_cv2(image_message(pixels, "8UC7")), pixels)
+    written = (
+        import_module("metric_depth_ros.nodes.standins.cv_bridge").CvBridge().cv2_to_imgmsg(pixels, "8UC7")
+    )
+    assert (written.encoding, written.step, bytes(written.data)) == ("8UC7", 21, pixels.tobytes())
 
 
 def test_bare_types_are_named(cv_bridge):
@@ -403,6 +437,19 @@ def test_clear_forgets_what_moves(tf2_ros, buffer):
     assert buffer.lookup_transform("map", "base", at(1)).transform.translation.x == 1
 
 
+def test_a_frame_that_changes_its_parent_is_known_below_the_new_one(tf2_ros):
+    """Of times before, the real buffer still knows the old parent; the stand-in has forgotten it."""
+    buffer = tf2_ros.Buffer()
+    for parent, stamp in (("map", 10), ("map", 11), ("odom", 12), ("odom", 13)):
+        buffer.set_transform(transform(parent, "base", stamp, stamp), "test")
+    assert buffer.lookup_transform("odom", "base", at(12.5)).transform.translation.x == pytest.approx(12.5)
+    assert buffer.lookup_transform("odom", "base", Time()).transform.translation.x == 13
+    assert not buffer.can_transform("odom", "base", at(10.5))
+    assert not buffer.can_transform("map", "base", at(12.5))
+    if buffer.can_transform("map", "base", at(10.5)):
+        assert buffer.lookup_transform("map", "base", at(10.5)).transform.translation.x == pytest.approx(10.5)
+
+
 def test_old_transforms_leave_the_cache(tf2_ros):
     buffer = tf2_ros.Buffer(Duration(seconds=2))
     for stamp in range(1, 11):
@@ -442,8 +489,7 @@ def test_through_needs_every_frame(tf2_ros, buffer):
 def test_tf_travels(tf2_ros, node):
     """Latched static transforms reach a late listener, all of them; moving ones a present one."""
     static = tf2_ros.StaticTransformBroadcaster(node)
-    static.sendTransform(transform("base", "lidar", 5))
-    static.sendTransform([transform("base", "camera", 2)])
+    static.sendTransform([transform("base", "lidar", 5), transform("base", "camera", 2)])
     buffer = tf2_ros.Buffer()
     listener = tf2_ros.TransformListener(buffer, node)
     node.spin_until(lambda: buffer.can_transform("lidar", "camera", Time()))
@@ -455,6 +501,20 @@ def test_tf_travels(tf2_ros, node):
     moving.sendTransform(transform("map", "base", 7, 4))
     node.spin_until(lambda: buffer.can_transform("map", "base", at(4)))
     assert buffer.lookup_transform("robot199", "lidar", at(4)).transform.translation.x == 7 + 5 - 199
+    listener.unregister()
+
+
+def test_a_static_message_of_the_stand_in_repeats_those_before(node):
+    """A late listener gets the last message alone. In Humble the real one repeats nothing."""
+    module = import_module("metric_depth_ros.nodes.standins.tf2_ros")
+    static = module.StaticTransformBroadcaster(node)
+    static.sendTransform(transform("base", "lidar", 1))
+    static.sendTransform(transform("base", "lidar", 5))
+    static.sendTransform([transform("base", "camera", 2)])
+    buffer = module.Buffer()
+    listener = module.TransformListener(buffer, node)
+    node.spin_until(lambda: buffer.can_transform("lidar", "camera", Time()))
+    assert buffer.lookup_transform("lidar", "camera", Time()).transform.translation.x == -3
     listener.unregister()
 
 
@@ -513,22 +573,35 @@ def test_bytes_that_are_no_tf_message_are_named(cut):
         tf2_msgs.decode(data[:cut])
 
 
-def test_the_graph_sees_the_true_type_and_hash(node):
-    publisher = node.create_publisher(tf2_msgs.TFMessage, "/tf", 10)
-    strings = node.create_publisher(String, "chatter", 10)
-    assert dict(node.get_topic_names_and_types())["/tf"] == ["tf2_msgs/msg/TFMessage"]
-    [found] = node.get_publishers_info_by_topic("/tf")
+def test_the_graph_sees_the_true_type_and_hash(lone_node):
+    publisher = lone_node.create_publisher(tf2_msgs.TFMessage, "/tf", 10)
+    strings = lone_node.create_publisher(String, "chatter", 10)
+    assert dict(lone_node.get_topic_names_and_types())["/tf"] == ["tf2_msgs/msg/TFMessage"]
+    [found] = lone_node.get_publishers_info_by_topic("/tf")
     # The hash that rosbag2 stores for this type in bags of Iron and later.
     assert str(found.topic_type_hash) == (
         "RIHS01_e369d0f05a23ae52508854b66f6aa0437f3449d652e8cbf22d5abe85d020f087"
     )
-    [other] = node.get_publishers_info_by_topic("/chatter")
+    [other] = lone_node.get_publishers_info_by_topic("/chatter")
     assert other.topic_type == "std_msgs/msg/String"
     assert str(other.topic_type_hash) != str(found.topic_type_hash)
     with pytest.raises(TypeError, match="encode"):
         tf2_msgs.TFMessage()
     for made in (publisher, strings):
-        node.destroy_publisher(made)
+        lone_node.destroy_publisher(made)
+
+
+def test_the_middleware_misses_nothing_of_the_type(lone_node):
+    """Fast DDS 2 refuses a type without a description, Fast DDS 3 goes on and keeps an error."""
+    ends = (
+        lone_node.create_publisher(tf2_msgs.TFMessage, "/tf", 10),
+        lone_node.create_subscription(tf2_msgs.TFMessage, "/tf", print, 10, raw=True),
+    )
+    maps = Path("/proc/self/maps").read_text().splitlines()
+    library = next(line.split()[-1] for line in maps if "librcutils.so" in line)
+    assert not ctypes.CDLL(library).rcutils_error_is_set() & 1
+    lone_node.destroy_publisher(ends[0])
+    lone_node.destroy_subscription(ends[1])
 
 
 def test_a_listener_survives_bad_bytes_and_bad_transforms(node):
@@ -546,7 +619,7 @@ def test_a_listener_survives_bad_bytes_and_bad_transforms(node):
 def test_another_middleware_is_refused_with_the_way_out(monkeypatch):
     monkeypatch.setattr(rclpy, "get_rmw_implementation_identifier", lambda: "rmw_zenoh_cpp")
     with pytest.raises(TransformError, match=r"rmw_zenoh_cpp.*Install ros-<distro>-tf2-ros"):
-        tf2_msgs._string_handle()
+        tf2_msgs._capsule()
 
 
 def test_our_points_are_those_of_sensor_msgs_py():

@@ -49,6 +49,21 @@ def test_any_size_has_labels_from_zero(shape):
     assert np.unique(labels).tolist() == list(range(labels.max() + 1))
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 7), (7, 1)])
+def test_sobel_is_never_given_a_single_line(monkeypatch, shape):
+    """Some builds of OpenCV 4.5 raise on one pixel."""
+    sobel = cv2.Sobel
+
+    def strict(src, *args, **kwargs):
+        if min(src.shape[:2]) < 2:
+            raise cv2.error("a line")
+        return sobel(src, *args, **kwargs)
+
+    monkeypatch.setattr(cv2, "Sobel", strict)
+    image = np.random.default_rng(1).integers(0, 256, shape).astype(np.uint8)
+    assert segment(image).shape == shape
+
+
 @pytest.mark.parametrize("value", [0, 90, 255])
 def test_an_image_without_texture_is_one_region(value):
     assert segment(np.full((120, 160, 3), value, np.uint8)).max() == 0

@@ -101,7 +101,7 @@ def test_the_names_we_use_are_found_in_our_source():
 
 @pytest.mark.skipif(not wheels(), reason=f"no TensorRT bindings for this Python ({WHEELS})")
 @pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
-@pytest.mark.parametrize("wheel", wheels(), ids=lambda path: path.name.split("-")[1])
+@pytest.mark.parametrize("wheel", wheels(), ids=[path.name.split("-")[1] for path in wheels()])
 def test_every_name_exists_in_the_real_bindings(wheel, tmp_path):
     """The bindings are loaded over empty libraries: enough to look at what they define."""
     with zipfile.ZipFile(wheel) as archive:

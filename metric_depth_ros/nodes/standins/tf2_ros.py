@@ -219,11 +219,9 @@ class TransformListener:
         self.tf_sub = node.create_subscription(
             TFMessage, "/tf", self.callback, QoSProfile(depth=100), callback_group=group, raw=True
         )
-        tf2_msgs.forget_middleware_error()
         self.tf_static_sub = node.create_subscription(
             TFMessage, "/tf_static", self.static_callback, _latched(100), callback_group=group, raw=True
         )
-        tf2_msgs.forget_middleware_error()
 
     def callback(self, data: bytes) -> None:
         """Adds the transforms of a serialised TFMessage from /tf."""
@@ -261,7 +259,6 @@ class TransformBroadcaster:
     def __init__(self, node: Node) -> None:
         """Raises TransformError if the stand-in of tf2_msgs does not work on this machine."""
         self.pub_tf = node.create_publisher(TFMessage, "/tf", QoSProfile(depth=100))
-        tf2_msgs.forget_middleware_error()
 
     def sendTransform(self, transform: TransformStamped | list[TransformStamped]) -> None:
         """Publishes one transform, or several in one message. Raises InputError if one is not finite."""
@@ -274,7 +271,6 @@ class StaticTransformBroadcaster:
     def __init__(self, node: Node) -> None:
         """Raises TransformError if the stand-in of tf2_msgs does not work on this machine."""
         self.pub_tf = node.create_publisher(TFMessage, "/tf_static", _latched(1))
-        tf2_msgs.forget_middleware_error()
         self._sent: dict[str, TransformStamped] = {}
 
     def sendTransform(self, transform: TransformStamped | list[TransformStamped]) -> None:

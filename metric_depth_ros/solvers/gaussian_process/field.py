@@ -15,10 +15,9 @@ import numpy as np
 
 from metric_depth_ros.solvers.fitting.focus import Focus, near_mask
 from metric_depth_ros.solvers.fitting.observations import DEVIATION, weighted_medians
-from metric_depth_ros.solvers.gaussian_process.arrangement import Arrangement
 from metric_depth_ros.solvers.gaussian_process.places import Places, enlarged
 from metric_depth_ros.solvers.gaussian_process.process import FEATURES, Covariance, GaussianProcess
-from metric_depth_ros.solvers.gaussian_process.tiles import Tiles
+from metric_depth_ros.solvers.gaussian_process.tiles import Tiles, tiled
 from metric_depth_ros.solvers.gaussian_process.trend import Trend, noise_of
 from metric_depth_ros.types import BoolArray, FloatArray, IntArray
 
@@ -28,6 +27,8 @@ _TOGETHER = 128
 _IN_COMMON = 0.1
 # Amplitude of the maps' weights, when some of the anchors determine them, over that of few anchors.
 _OF_SOME = 0.6
+# Most anchors inside a tile, and how many it uses with those around it.
+_OWN, _USED = 64, 96
 # Local length in mean distances of anchors, and its lower bound as a fraction.
 _SPACINGS = 3.0
 _SHORTEST = 0.6
@@ -109,13 +110,7 @@ class _Data:
 
 
 def find_field(
-    places: Places,
-    trend: Trend,
-    covariance: Covariance,
-    arrangement: Arrangement,
-    *,
-    doubting: bool,
-    focus: Focus | None = None,
+    places: Places, trend: Trend, covariance: Covariance, *, doubting: bool, focus: Focus | None = None
 ) -> Field:
     """Field of the Gaussian process fitted to the trend's residuals minus their level.
 
@@ -129,16 +124,14 @@ def find_field(
         trend.suspect if doubting else None,
         None if focus is None else np.stack([noise_of(a) for a in focus.anchors(trend.anchors)]) - noise,
     )
-    field = _fitted(places, trend, data, covariance, arrangement)
+    field = _fitted(places, trend, data, covariance)
     return field if focus is None else _focused(field, places, trend.level, focus)
 
 
-def _fitted(
-    places: Places, trend: Trend, data: _Data, covariance: Covariance, arrangement: Arrangement
-) -> Field:
+def _fitted(places: Places, trend: Trend, data: _Data, covariance: Covariance) -> Field:
     if len(trend.x) <= _TOGETHER:
         return _together(places, data, covariance)
-    return _in_tiles(places, trend, data, covariance, arrangement)
+    return _in_tiles(places, trend, data, covariance)
 
 
 def _together(places: Places, data: _Data, covariance: Covariance) -> Field:
@@ -153,9 +146,7 @@ def _together(places: Places, data: _Data, covariance: Covariance) -> Field:
     return Field(mean, process.slope, sigma, errors.factor, rejected)
 
 
-def _in_tiles(
-    places: Places, trend: Trend, data: _Data, covariance: Covariance, arrangement: Arrangement
-) -> Field:
+def _in_tiles(places: Places, trend: Trend, data: _Data, covariance: Covariance) -> Field:
     """Field of many anchors: what is global by some of them, the local field in tiles.
 
     The tiles see depth as what is global corrects it.
@@ -167,8 +158,8 @@ def _in_tiles(
     whole = loose.fitted(replace(covariance, maps=_OF_SOME * covariance.maps), chosen)
     rest, smooth = data.without(whole.global_mean(data.features)), _smooth(places, whole)
     bent = places.with_x((1 + whole.slope) * places.features[..., 2] + smooth)
-    tiles, used = arrangement.in_tiles(uv, places.size)
-    local = _resolved(covariance, len(uv)).local_field
+    tiles, local = tiled(uv, *places.size, _OWN), _resolved(covariance, len(uv)).local_field
+    used = tiles.nearest(uv, _USED)
     processes = rest.fitted(local, used)
     # What is global follows the chosen anchors, so these have smaller errors; each other one counts once.
     errors = _errors(places, processes, ~np.isin(used, chosen) / np.bincount(used.ravel())[used])

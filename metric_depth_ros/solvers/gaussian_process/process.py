@@ -190,7 +190,8 @@ class GaussianProcess:
         self.noise = noise
         K, n = self._between[changed], noise.shape[-1]
         K.reshape(-1, n * n)[:, :: n + 1] += noise[changed].astype(np.float32)
-        _inverse_root(K.reshape(-1, n, n))
+        for matrix in K.reshape(-1, n, n):
+            _inverse_root(matrix)
         self._root[changed] = K
         self._weights[changed] = _times(K.swapaxes(-1, -2), _times(K, self._values[changed]))
 
@@ -296,21 +297,20 @@ def _times(matrix: FloatArray, vector: FloatArray) -> FloatArray:
 
 
 def _inverse_root(K: FloatArray) -> None:
-    """Replaces matrices (T, N, N) by the inverses R of their Cholesky factors: R.T @ R is the inverse of K.
+    """Replaces K by the inverse R of its Cholesky factor: R.T @ R is the inverse of K.
 
     Recursive by halves, so that nearly all work is matrix products.
     """
-    n = K.shape[-1]
+    n = len(K)
     if n <= _SMALL:
-        for matrix in K:
-            factor, _ = lapack.spotrf(matrix, lower=1)
-            matrix[:], _ = lapack.strtri(factor, lower=1, overwrite_c=1)
+        factor, _ = lapack.spotrf(K, lower=1)
+        K[:], _ = lapack.strtri(factor, lower=1, overwrite_c=1)
         return
     half = n // 2
-    first, below, last = K[:, :half, :half], K[:, half:, :half], K[:, half:, half:]
+    first, below, last = K[:half, :half], K[half:, :half], K[half:, half:]
     _inverse_root(first)
-    factor = below @ first.swapaxes(-1, -2)
-    last -= factor @ factor.swapaxes(-1, -2)
+    factor = below @ first.T
+    last -= factor @ factor.T
     _inverse_root(last)
     np.matmul(-last, factor @ first, out=below)
-    K[:, :half, half:] = 0
+    K[:half, half:] = 0

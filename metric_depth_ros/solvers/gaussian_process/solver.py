@@ -7,7 +7,6 @@ import numpy as np
 from metric_depth_ros.config import SolverConfig
 from metric_depth_ros.solvers.fitting.basis_maps import learned_maps
 from metric_depth_ros.solvers.fitting.focus import Focus
-from metric_depth_ros.solvers.gaussian_process.arrangement import Arrangement
 from metric_depth_ros.solvers.gaussian_process.field import find_field
 from metric_depth_ros.solvers.gaussian_process.places import build_places, enlarged
 from metric_depth_ros.solvers.gaussian_process.process import Covariance
@@ -33,8 +32,6 @@ class GaussianProcessSolver(Solver):
     def __init__(self, config: SolverConfig, covariance: Covariance | None = None) -> None:
         self._config = config
         self._covariance = covariance or Covariance()
-        # One cloud gives several images the same anchors.
-        self._arrangement = Arrangement()
 
     def solve(self, given: SolverInput) -> MetricDepth:
         """Depth and sigma (H, W) in metres; NaN where ``given.relative`` is.
@@ -45,12 +42,13 @@ class GaussianProcessSolver(Solver):
             AnchorError: no anchor lies where the network gives a value.
             InputError: the learned maps cannot be used.
         """
-        trend = find_trend(given.relative, given.anchors, self._config, self._arrangement)
+        trend = find_trend(given.relative, given.anchors, self._config)
         maps = learned_maps(given.relative, self._config.basis.maps)
         places = build_places(trend.map, trend.middle, given.image, len(trend.x), maps)
         focus = Focus(given.focus_m, self._config.focus_width) if given.focus_m else None
-        doubting = self._config.robust != "none"
-        field = find_field(places, trend, self._covariance, self._arrangement, doubting=doubting, focus=focus)
+        field = find_field(
+            places, trend, self._covariance, doubting=self._config.robust != "none", focus=focus
+        )
         # log depth = (1 + slope) (map - middle) + mean + level
         rise = np.asarray(1 + field.slope, np.float32)
         y = trend.map * (enlarged(rise, trend.map.shape) if rise.ndim else rise)

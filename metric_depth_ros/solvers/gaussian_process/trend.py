@@ -6,18 +6,19 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from metric_depth_ros.config import SolverConfig
 from metric_depth_ros.depth import Domain, choose_domain, depth_from, depth_in, relative_in
 from metric_depth_ros.solvers.fitting.observations import (
     DEVIATION,
     Line,
+    by_place,
     fit_line,
     medians,
     observe,
     usable,
 )
-from metric_depth_ros.solvers.gaussian_process.arrangement import Arrangement
 from metric_depth_ros.solvers.gaussian_process.process import FEATURES, GAIN, Covariance, GaussianProcess
 from metric_depth_ros.types import Anchors, BoolArray, FloatArray, IntArray, RelativeDepth
 
@@ -30,6 +31,9 @@ _COMPARED = 64
 _BETTER = 0.6
 # Error in log depth of an anchor beyond its sigma: detail finer than the field can follow.
 NUGGET = 0.01
+# With fewer anchors the neighbours are too far away for a comparison.
+_FEWEST_JUDGED = 10
+_NEIGHBOURS = 8
 # Neighbours that must support an anchor, and rounds in which wrong ones lose their support.
 _SUPPORTERS = 2
 _ROUNDS = 3
@@ -69,21 +73,19 @@ class Trend:
         return float(medians(self.residual[~self.suspect]))
 
 
-def find_trend(
-    relative: RelativeDepth, anchors: Anchors, config: SolverConfig, arrangement: Arrangement
-) -> Trend:
+def find_trend(relative: RelativeDepth, anchors: Anchors, config: SolverConfig) -> Trend:
     """Trend from the network's depth, or from a global line if that predicts left-out anchors better.
 
     Raises:
         AnchorError: no anchor is usable.
     """
     logarithm = relative_in("log", relative)
-    own, x = usable(logarithm, arrangement.by_place(anchors), NAME)
+    own, x = usable(logarithm, by_place(anchors), NAME)
     most = config.gaussian_process.most_anchors
     if len(own) > most:
         kept = np.linspace(0, len(own) - 1, most).astype(np.intp)
         own, x = own.take(kept), x[kept]
-    near = arrangement.nearest(own.uv) if config.robust != "none" else None
+    near = nearest(own.uv) if config.robust != "none" else None
     scale = _trend("scale", logarithm, own, x, near)
     return _line(relative, own, config.domain, near, scale) or scale
 
@@ -155,6 +157,16 @@ def _left_out_errors(anchors: Anchors, x: FloatArray, side: float) -> FloatArray
 def noise_of(anchors: Anchors) -> FloatArray:
     """Variances (N,) of the anchors' log depth about a smooth field."""
     return np.asarray(NUGGET**2 + (anchors.sigma.astype(np.float64) / anchors.depth) ** 2)
+
+
+def nearest(uv: FloatArray) -> IntArray | None:
+    """Indices (N, 8) of the anchors closest to each of the pixels (N, 2); None for fewer than 10."""
+    if len(uv) < _FEWEST_JUDGED:
+        return None
+    _, near = cKDTree(uv).query(uv, k=_NEIGHBOURS + 1)
+    itself = near == np.arange(len(uv))[:, None]
+    itself[~itself.any(axis=1), -1] = True  # not found, because others lie at its place
+    return np.asarray(near[~itself].reshape(len(uv), _NEIGHBOURS))
 
 
 def disagreeing(near: IntArray | None, log_ratio: FloatArray, log_depth: FloatArray) -> BoolArray:

@@ -15,10 +15,9 @@ from metric_depth_ros.anchors import sample_bilinear
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.solvers.fitting.focus import Focus, near_mask
 from metric_depth_ros.solvers.gaussian_process import field as module
-from metric_depth_ros.solvers.gaussian_process.arrangement import nearest
 from metric_depth_ros.solvers.gaussian_process.process import Covariance, GaussianProcess
 from metric_depth_ros.solvers.gaussian_process.tiles import tiled
-from metric_depth_ros.solvers.gaussian_process.trend import disagreeing
+from metric_depth_ros.solvers.gaussian_process.trend import disagreeing, nearest
 from metric_depth_ros.solvers.wrappers.focus import _fused as fused
 from metric_depth_ros.types import Anchors, MetricDepth, RelativeDepth
 
