@@ -1,7 +1,7 @@
 """metric_depth_node under load: VGA images and 100k-point clouds, sustained.
 
     METRIC_DEPTH_DATA=... python benchmarks/bench_node.py [--seconds 60] [--engine tiny] [--overlap always]
-        [--subscribe] [--conversions stock]
+        [--subscribe] [--conversions stock] [--stress 2] [--under "chrt -f 10"]
 
 Three processes on one machine: this one subscribes and measures, a second publishes rgbd7_seq (RGB-D
 frames whose depth is made a cloud) at 30 Hz and 10 Hz, the third is the node.
@@ -96,7 +96,9 @@ def measure(data: Path, args: argparse.Namespace) -> None:
             10,
         )
         command = NODE if args.conversions == "fast" else (sys.executable, STOCK)
-        node = graph.start("node", [*command, *ros_arguments(settings, {})])
+        for count in range(args.stress):
+            graph.start(f"stress{count}", [sys.executable, "-c", "while True: pass"])
+        node = graph.start("node", [*args.under.split(), *command, *ros_arguments(settings, {})])
         if args.subscribe:
             watcher.create_subscription(Image, "depth/image_rect", lambda _: None, 5)
             watcher.create_subscription(PointCloud2, "depth/points", lambda _: None, 5)
@@ -151,6 +153,8 @@ def main() -> None:
     parser.add_argument(
         "--conversions", default="fast", choices=("fast", "stock"), help="stock: see stock_conversions.py"
     )
+    parser.add_argument("--stress", type=int, default=0, metavar="N", help="so many busy processes beside")
+    parser.add_argument("--under", default="", help='command that starts the node, as in "nice -n -10"')
     parser.add_argument("--publish", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if not os.environ.get("METRIC_DEPTH_DATA"):

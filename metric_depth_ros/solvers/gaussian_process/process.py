@@ -190,8 +190,7 @@ class GaussianProcess:
         self.noise = noise
         K, n = self._between[changed], noise.shape[-1]
         K.reshape(-1, n * n)[:, :: n + 1] += noise[changed].astype(np.float32)
-        for matrix in K.reshape(-1, n, n):
-            _inverse_root(matrix)
+        _inverse_root(K.reshape(-1, n, n))
         self._root[changed] = K
         self._weights[changed] = _times(K.swapaxes(-1, -2), _times(K, self._values[changed]))
 
@@ -297,20 +296,21 @@ def _times(matrix: FloatArray, vector: FloatArray) -> FloatArray:
 
 
 def _inverse_root(K: FloatArray) -> None:
-    """Replaces K by the inverse R of its Cholesky factor: R.T @ R is the inverse of K.
+    """Replaces matrices (T, N, N) by the inverses R of their Cholesky factors: R.T @ R is the inverse of K.
 
     Recursive by halves, so that nearly all work is matrix products.
     """
-    n = len(K)
+    n = K.shape[-1]
     if n <= _SMALL:
-        factor, _ = lapack.spotrf(K, lower=1)
-        K[:], _ = lapack.strtri(factor, lower=1, overwrite_c=1)
+        for matrix in K:
+            factor, _ = lapack.spotrf(matrix, lower=1)
+            matrix[:], _ = lapack.strtri(factor, lower=1, overwrite_c=1)
         return
     half = n // 2
-    first, below, last = K[:half, :half], K[half:, :half], K[half:, half:]
+    first, below, last = K[:, :half, :half], K[:, half:, :half], K[:, half:, half:]
     _inverse_root(first)
-    factor = below @ first.T
-    last -= factor @ factor.T
+    factor = below @ first.swapaxes(-1, -2)
+    last -= factor @ factor.swapaxes(-1, -2)
     _inverse_root(last)
     np.matmul(-last, factor @ first, out=below)
-    K[:half, half:] = 0
+    K[:, :half, half:] = 0
