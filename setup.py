@@ -10,7 +10,7 @@ def ros(rclpy: str, common: str, graph: str) -> list[str]:
 
     On a robot the distribution's own packages serve instead (package.xml).
     """
-    packages = ["sensor-msgs", "geometry-msgs", "diagnostic-msgs", "std-msgs"]
+    packages = ["sensor-msgs", "geometry-msgs", "diagnostic-msgs", "std-msgs", "std-srvs"]
     versions = [f"ros-{package}~={common}" for package in packages]
     return [f"ros-rclpy[fastrtps]~={rclpy}", *versions, f"ros-rosgraph-msgs~={graph}"]
 
@@ -48,6 +48,9 @@ setup(
         "pyyaml",
         "onnxruntime",
         "rosbags>=0.11",
+        # What rosbags unpacks bags with.
+        "lz4",
+        "backports.zstd; python_version < '3.14'",
         "tqdm",
     ],
     extras_require={

@@ -1,6 +1,7 @@
 """metric_depth_node under load: VGA images and 100k-point clouds, sustained.
 
     METRIC_DEPTH_DATA=... python benchmarks/bench_node.py [--seconds 60] [--engine tiny] [--overlap always]
+        [--subscribe] [--conversions stock]
 
 Three processes on one machine: this one subscribes and measures, a second publishes rgbd7_seq (RGB-D
 frames whose depth is made a cloud) at 30 Hz and 10 Hz, the third is the node.
@@ -20,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 SET = "rgbd7_seq"
+STOCK = str(Path(__file__).with_name("stock_conversions.py"))
 
 
 def publish(data: Path, args: argparse.Namespace) -> None:
@@ -70,6 +72,7 @@ def measure(data: Path, args: argparse.Namespace) -> None:
     import psutil
     import rclpy
     from diagnostic_msgs.msg import DiagnosticArray
+    from sensor_msgs.msg import Image, PointCloud2
 
     from metric_depth_ros.cli.live import NODE, Graph, ros_arguments
 
@@ -78,6 +81,8 @@ def measure(data: Path, args: argparse.Namespace) -> None:
         "engine.threads": args.threads,
         "engine.overlap": args.overlap,
         "extrinsics.source": "parameters",
+        "cloud.rate_hz": args.image_hz,
+        "cloud.stride": 1,
     }
     with tempfile.TemporaryDirectory() as logs, Graph(Path(logs)) as graph:
         os.environ.update(graph.env)
@@ -90,11 +95,16 @@ def measure(data: Path, args: argparse.Namespace) -> None:
             lambda msg: statuses.append({pair.key: pair.value for pair in msg.status[0].values}),
             10,
         )
-        node = graph.start("node", [*NODE, *ros_arguments(settings, {})])
+        command = NODE if args.conversions == "fast" else (sys.executable, STOCK)
+        node = graph.start("node", [*command, *ros_arguments(settings, {})])
+        if args.subscribe:
+            watcher.create_subscription(Image, "depth/image_rect", lambda _: None, 5)
+            watcher.create_subscription(PointCloud2, "depth/points", lambda _: None, 5)
         graph.wait_for("node", "engine ready", 60)
         load = [sys.executable, __file__, "--publish", *sys.argv[1:]]
         publisher = graph.start("load", load)
         process, memory = psutil.Process(node.pid), []
+        began = process.cpu_times()
         while publisher.poll() is None:
             rclpy.spin_once(watcher, timeout_sec=0.5)
             memory.append((time.monotonic(), process.memory_info().rss / 2**20))
@@ -107,19 +117,20 @@ def measure(data: Path, args: argparse.Namespace) -> None:
     when, rss = np.array(memory).T
     settled = when > when[0] + (when[-1] - when[0]) / 3  # after a third, buffers have found their size
     growth = np.polyfit(when[settled], rss[settled], 1)[0] * 60
-    stages = ("prepare", "anchors", "engine", "regions", "solver")
-    share = 100 * (spent.user + spent.system) / (when[-1] - when[0])
+    end = "_ms p50/p95/p99"
+    stages = {key[: -len(end)]: value for key, value in last.items() if key.endswith(end)}
+    busy_s = spent.user + spent.system - began.user - began.system
+    share = 100 * busy_s / (when[-1] - when[0])
     rows = {
         "images published": round(args.seconds * args.image_hz),
         "images came in": last["images in"],
         "images dropped for newer ones": last.get("images dropped for newer ones", 0),
         "clouds came in": last["clouds in"],
         "depth images out": f"{published} of {came} ({published / args.seconds:.1f} Hz)",
-        "arrival to publication, ms (p50/p95/p99 of the last 300)": last["latency_ms p50/p95/p99"],
-        "stages, ms (last image)": ", ".join(f"{stage} {last[f'{stage}_ms']}" for stage in stages),
+        **{f"{stage}, ms (p50/p95/p99 of the last 300)": ms for stage, ms in stages.items()},
         "memory, MiB, after a third and at the end": f"{rss[settled][0]:.0f}, {rss[-1]:.0f}",
         "memory growth, MiB a minute": f"{growth:+.1f}",
-        "processor time of the node": f"{share:.0f} % of one core",
+        "processor time of the node": f"{share:.0f} % of one core, {1e3 * busy_s / published:.1f} ms a depth",
     }
     print(f"\n| {args.image_hz:g} Hz images, {args.cloud_hz:g} Hz clouds, {args.seconds:g} s | |\n|---|---|")
     print("\n".join(f"| {name} | {value} |" for name, value in rows.items()))
@@ -136,6 +147,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--engine", default="small", help="small, tiny or a manifest")
     parser.add_argument("--overlap", default="auto", help="engine.overlap: auto, always or never")
+    parser.add_argument("--subscribe", action="store_true", help="depth, and a full cloud of each image")
+    parser.add_argument(
+        "--conversions", default="fast", choices=("fast", "stock"), help="stock: see stock_conversions.py"
+    )
     parser.add_argument("--publish", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if not os.environ.get("METRIC_DEPTH_DATA"):

@@ -30,6 +30,7 @@ from metric_depth_ros.config.parameter_file import load
 from metric_depth_ros.errors import MetricDepthError
 from metric_depth_ros.evaluation.held_out import held_out_error
 from metric_depth_ros.evaluation.interpolation import interpolate_anchors
+from metric_depth_ros.motion import Places
 from metric_depth_ros.pipeline import MetricDepthPipeline, build_pipeline
 from metric_depth_ros.share import share_path
 from metric_depth_ros.sync import Source, gather_sources
@@ -114,6 +115,7 @@ def messages_of_five(rng: np.random.Generator) -> dict[str, tuple[str, list[Any]
 
     beam = {"field_of_view": 0.05, "min_range": 0.1, "max_range": 40.0, "range": 5.0}
     scan = {"angle_min": -2.3, "angle_increment": 0.0044, "range_min": 0.1, "range_max": 30.0}
+    scan["time_increment"] = 0.0
     scan["ranges"] = rng.uniform(2, 20, 1080).astype(np.float32)
     return {
         "lidar": ("point_cloud2", stamped(points(cloud), "lidar", 1), None),
@@ -166,7 +168,7 @@ def cost(names: tuple[str, ...], repeats: int) -> float:
         for name, source in sources.items():
             source.read(given[name][1][-1], given[name][2])
             chosen.append((source, source.ring.select(stamp_ns)))
-        placed = gather_sources(chosen, "camera", stamp_ns, tree, config, print)
+        placed = gather_sources(chosen, Places("camera", stamp_ns, tree, config), print)
         fuse_anchors(anchors_by_source(placed, camera, config), camera, config)
 
     return timed(image, repeats)

@@ -48,8 +48,10 @@ TOPICS = {
     "description_topic": "description",
     "depth": "depth/image_rect",
     "depth_camera_info": "depth/camera_info",
+    "color": "depth/image_rect_color",
     "sigma": "depth/sigma",
     "points": "depth/points",
+    "preview": "depth/preview/compressed",
     "info": "depth/info",
 }
 

@@ -15,7 +15,6 @@ from launch.actions import (
 from launch.conditions import IfCondition
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import Node
 
 from launch import LaunchDescription
 from metric_depth_ros.share import share_path, start_command
@@ -35,11 +34,9 @@ def generate_launch_description():
                 launch_arguments={"use_sim_time": "true"}.items(),
             ),
             OpaqueFunction(function=start_replay),
-            Node(
-                package="rviz2",
-                executable="rviz2",
-                arguments=["-d", str(share_path("rviz/metric_depth.rviz"))],
-                parameters=[{"use_sim_time": True}],
+            IncludeLaunchDescription(
+                PythonLaunchDescriptionSource(str(share_path("launch/rviz.launch.py"))),
+                launch_arguments={"use_sim_time": "true"}.items(),
                 condition=IfCondition(LaunchConfiguration("rviz")),
             ),
         ]

@@ -234,7 +234,7 @@ def pixel_rays(camera: Camera, stride: int = 1) -> FloatArray:
 
 
 class Rectifier:
-    """Rectifies the images of a camera. Build it once per camera; the maps are kept.
+    """Rectifies the images of a camera. Build it once per camera; the maps, 6 bytes a pixel, are kept.
 
     Attributes:
         rectified: the pinhole camera of the result; same size.
@@ -252,6 +252,11 @@ class Rectifier:
         self.rectified = Camera(raw.width, raw.height, self._wanted.K, position_m=self._wanted.position_m)
         same = np.allclose(self._wanted.K, raw.K) and np.allclose(self._wanted.R, np.eye(3))
         self.changes = raw.distorted or not same
+        self._maps = self._made_maps() if self.changes else None
+
+    def _made_maps(self) -> tuple[Any, Any]:
+        """Where each pixel of the rectified image lies in the raw one, for ``cv2.remap``."""
+        raw = self._raw
         initialise = (
             cv2.fisheye.initUndistortRectifyMap
             if raw.distortion_model == "equidistant"
@@ -261,13 +266,13 @@ class Rectifier:
         u, v = initialise(raw.K, D, self._wanted.R, self._wanted.K, size, cv2.CV_32FC1)
         if skew := raw.K[0, 1]:  # which OpenCV passes over
             u += np.float32(skew / raw.K[1, 1]) * (v - np.float32(raw.K[1, 2]))
-        self._maps: tuple[Any, Any] = cv2.convertMaps(u, v, cv2.CV_16SC2)
         seen = float(np.mean((u >= 0) & (u < raw.width) & (v >= 0) & (v < raw.height)))
         if seen < _LEAST_SEEN:
             raise InputError(
                 f"camera: {100 * seen:.0f} % of the rectified image lies in the raw one; needed "
                 f"{100 * _LEAST_SEEN:.0f} %. Correct K, D, R and P in camera_info."
             )
+        return cv2.convertMaps(u, v, cv2.CV_16SC2)
 
     def fits(self, raw: Camera, wanted: Rectification | None) -> bool:
         """Whether this Rectifier is for this camera and this rectification."""
@@ -294,6 +299,8 @@ class Rectifier:
                 f"image: {image.shape[1]}x{image.shape[0]}; its camera is "
                 f"{self._raw.width}x{self._raw.height}. Check that camera_info belongs to this image."
             )
+        if self._maps is None:
+            return image
         return np.asarray(cv2.remap(image, *self._maps, cv2.INTER_LINEAR), np.uint8)
 
     def rectify_labels(self, labels: IntArray) -> IntArray:
@@ -301,6 +308,8 @@ class Rectifier:
 
         ``labels`` have the camera's size. Pixels outside the raw image become a region of their own.
         """
+        if self._maps is None:
+            return labels.astype(np.int32, copy=False)
         unseen = float(labels.max(initial=-1) + 1)
         # With fixed-point maps OpenCV picks the wrong neighbour (issue 24106; all versions but the newest).
         u, v = cv2.convertMaps(*self._maps, cv2.CV_32FC1)

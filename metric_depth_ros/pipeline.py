@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import cv2
 import numpy as np
 
-from metric_depth_ros.anchors import anchors_by_source, fuse_anchors, sample_bilinear
+from metric_depth_ros.anchor_choice import AnchorChoice, Chosen
+from metric_depth_ros.anchors import sample_bilinear
 from metric_depth_ros.config import Config, EngineConfig
 from metric_depth_ros.depth import published
 from metric_depth_ros.engines import BUNDLED, BUNDLED_WITH_BASIS, build_engine
-from metric_depth_ros.errors import AnchorError, ConfigError, InputError, MetricDepthError
-from metric_depth_ros.geometry import Rectifier, resize_camera
+from metric_depth_ros.errors import ConfigError, MetricDepthError
 from metric_depth_ros.health import findings
-from metric_depth_ros.label_images import resize_labels
+from metric_depth_ros.preparation import Preparation
 from metric_depth_ros.priors import Estimate, build_prior, check_description, network_prior
 from metric_depth_ros.regions import build_segmenter
-from metric_depth_ros.regions.merging import few_enough
 from metric_depth_ros.share import share_path
 from metric_depth_ros.solvers import build_solver, check_sigma, prior_depth
-from metric_depth_ros.sync import all_points
 from metric_depth_ros.types import (
     Anchors,
     Camera,
@@ -35,12 +32,10 @@ from metric_depth_ros.types import (
     MetricDepth,
     Prior,
     PriorInput,
-    Rectification,
     RelativeDepth,
     Sample,
     Segmenter,
     SolverInput,
-    SourcePoints,
 )
 
 
@@ -57,6 +52,9 @@ class Result:
         timings: seconds by stage.
         anchors_by_source: number of anchors by the source that they come from.
         doubts: what may be wrong with the input, each in one line with the fix.
+        relative: the network's output.
+        solver: name of the solver, as chosen.
+        runtime: what ran the network: its library, precision and device.
     """
 
     metric: MetricDepth
@@ -67,6 +65,9 @@ class Result:
     timings: dict[str, float]
     anchors_by_source: Mapping[str, int] = field(default_factory=dict)
     doubts: tuple[str, ...] = ()
+    relative: RelativeDepth | None = None
+    solver: str = ""
+    runtime: str = ""
 
     @property
     def stamp_ns(self) -> int:
@@ -101,8 +102,8 @@ class Perceived:
     doubts: tuple[str, ...] = ()
 
 
-# Image, camera, regions, anchors, their number by source, and doubts.
-_Taken = tuple[ImageArray, Camera, "IntArray | None", Anchors, dict[str, int], tuple[str, ...]]
+# Image, camera, regions and anchors.
+_Taken = tuple[ImageArray, Camera, "IntArray | None", Chosen]
 
 
 class MetricDepthPipeline:
@@ -129,7 +130,9 @@ class MetricDepthPipeline:
         self._segmenter: Segmenter | None = None  # where none is needed
         if self._solver.wants_regions and config.regions.source != "topic":
             self._networks = self._segmenter = build_segmenter(config.regions, segmenter)
-        self._rectifier: Rectifier | None = None
+        self._measured_ns: int | None = None  # stamp of the newest cloud that gave anchors
+        self._preparation = Preparation(config)
+        self._choice = self._anchor_choice()
 
     def with_config(self, config: Config) -> MetricDepthPipeline:
         """A pipeline with other settings on the same engine and prior.
@@ -146,7 +149,9 @@ class MetricDepthPipeline:
         check_description(prior, config.solver.description)
         changed = MetricDepthPipeline(self.engine, config, self._networks, prior)
         changed._solver.inherit(self._solver)
-        changed._rectifier = self._rectifier
+        changed._preparation = Preparation(config, self._preparation)
+        changed._choice = changed._anchor_choice(self._choice)
+        changed._measured_ns = self._measured_ns
         return changed
 
     def check_description(self, description: str) -> None:
@@ -165,8 +170,14 @@ class MetricDepthPipeline:
 
     def reset(self) -> None:
         """Forgets earlier samples."""
+        self._measured_ns = None
+        self._choice = self._anchor_choice()
         if self.remembers:
             self._solver = build_solver(self.config.solver)
+
+    def _anchor_choice(self, before: AnchorChoice | None = None) -> AnchorChoice:
+        needed = 0 if self._prior is not None else self.config.anchors.min_count
+        return AnchorChoice(self.config, needed, remembers=self.remembers, before=before)
 
     def process(self, sample: Sample) -> Result:
         """Metric depth of one sample; the sample is not modified.
@@ -182,7 +193,7 @@ class MetricDepthPipeline:
     def perceive(self, sample: Sample) -> Perceived:
         """First half of ``process``, up to and with the network. Raises as ``process`` does."""
         clock = _Clock()
-        image, camera, regions, anchors, by_source, doubts = self._taken(sample, clock)
+        image, camera, regions, chosen = self._taken(sample, clock)
         with clock("engine"):
             focus_m = self.config.solver.focus_m or None
             relative = self.engine.predict(image, focus_m=focus_m, camera=camera)
@@ -192,23 +203,23 @@ class MetricDepthPipeline:
                 told = self.config.solver.description
                 prior = self._prior(PriorInput(image, relative, camera, focus_m, told))
         return Perceived(
-            relative, camera, image, anchors, regions, sample, clock.seconds, by_source, prior, doubts
-        )
+            relative, camera, image, chosen.anchors, regions, sample, clock.seconds, chosen.by_source, prior,
+            chosen.doubts,
+        )  # fmt: skip
 
     def try_inputs(self, sample: Sample) -> tuple[Mapping[str, int], tuple[str, ...]]:
         """Anchors by source, and doubts, of a sample; no network runs. Raises as ``process`` does."""
-        *_, by_source, doubts = self._taken(sample, _Clock())
-        return by_source, doubts
+        *_, chosen = self._taken(sample, _Clock())
+        return chosen.by_source, chosen.doubts
 
     def _taken(self, sample: Sample, clock: _Clock) -> _Taken:
         """All of a sample that is made before the network."""
         with clock("prepare"):
-            image, camera = self._prepared(sample)
-            regions = self._given_regions(sample, image) if self._segmenter is None else None
+            image, camera = self._preparation.image(sample)
+            by_topic = self._solver.wants_regions and self._segmenter is None
+            regions = self._preparation.labels(sample, image) if by_topic else None
         with clock("anchors"):
-            doubts = self._doubts(sample)
-            anchors, by_source, more = self._anchors(sample, camera)
-        return image, camera, regions, anchors, by_source, (*doubts, *more)
+            return image, camera, regions, self._choice.of(sample, image, camera)
 
     def solve(self, perceived: Perceived) -> Result:
         """Second half of ``process``. Another thread may run ``perceive`` on the next sample meanwhile."""
@@ -243,11 +254,27 @@ class MetricDepthPipeline:
             )
             solve = self._solver.solve if len(anchors) or self.remembers else prior_depth
             metric = published(solve(given), self.config)
-        metric = replace(metric, info={"scale_from": _scale_from(metric.info), **metric.info})
+        told = {**self._scale_told(metric.info, perceived), **metric.info}
+        if perceived.doubts:
+            told["doubts"] = " ".join(perceived.doubts)
+        metric = replace(metric, info=told)
+        self._choice.keep(metric.depth, image, anchors, perceived.sample.stamp_ns)
         return Result(
             metric, camera, image, anchors, perceived.sample, clock.seconds,
-            perceived.anchors_by_source, perceived.doubts,
+            perceived.anchors_by_source, perceived.doubts, perceived.relative, self.config.solver.chosen,
+            self.engine.label,
         )  # fmt: skip
+
+    def _scale_told(self, info: Mapping[str, Any], perceived: Perceived) -> dict[str, Any]:
+        """What the scale of a result is from, and how long before the image its newest cloud was measured."""
+        sample = perceived.sample
+        used = [each.newest_ns for each in sample.sources if each.newest_ns is not None]
+        if len(perceived.anchors) and (stamps := used or sample.cloud_stamps_ns):
+            self._measured_ns = max(stamps)
+        told: dict[str, Any] = {"scale_from": _scale_from(info)}
+        if self._measured_ns is not None and (len(perceived.anchors) or info.get("carried")):
+            told["scale_age_s"] = (sample.stamp_ns - self._measured_ns) / 1e9
+        return told
 
     def _pose(self, sample: Sample) -> FloatArray | None:
         """T_fixed_camera of the prepared image, which is in the raw frame if it is not rectified."""
@@ -257,118 +284,6 @@ class MetricDepthPipeline:
         T_rectified_raw = np.eye(4)
         T_rectified_raw[:3, :3] = rectification.R
         return np.asarray(T @ T_rectified_raw)
-
-    def _prepared(self, sample: Sample) -> tuple[ImageArray, Camera]:
-        """Image and camera, rectified and resized as configured."""
-        image, camera = sample.image, sample.camera
-        if image.shape[:2] != (camera.height, camera.width):
-            raise InputError(
-                f"image: {image.shape[1]}x{image.shape[0]}, but camera_info is for "
-                f"{camera.width}x{camera.height}. Publish the camera_info of this image."
-            )
-        if self.config.input.rectifies:
-            rectifier = self._rectifier_for(camera, sample.rectification)
-            if rectifier.changes:
-                image, camera = rectifier.rectify(image), rectifier.rectified
-        scale = self.config.output.scale
-        if scale != 1:
-            width, height = max(1, round(camera.width * scale)), max(1, round(camera.height * scale))
-            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-            camera = resize_camera(camera, width, height)
-        return image, camera
-
-    def _given_regions(self, sample: Sample, image: ImageArray) -> IntArray | None:
-        """Labels (H, W) from the sample, aligned with the prepared image; None if the solver needs none.
-
-        Raises:
-            InputError: they are missing, or their aspect ratio differs from the image's.
-        """
-        if not self._solver.wants_regions:
-            return None
-        camera, labels = sample.camera, sample.regions
-        if labels is None:
-            raise InputError("regions: no label image came with the image. Publish one, or remap regions.")
-        height, width = labels.shape
-        if abs(width * camera.height - height * camera.width) > max(camera.width, camera.height):
-            raise InputError(
-                f"regions: {width}x{height} labels for an image of {camera.width}x{camera.height}; needed "
-                "the same proportions. Publish the labels of the whole image."
-            )
-        labels = resize_labels(labels, camera.width, camera.height)
-        if self.config.input.rectifies:
-            rectifier = self._rectifier_for(camera, sample.rectification)
-            labels = rectifier.rectify_labels(labels) if rectifier.changes else labels
-        labels = resize_labels(labels, image.shape[1], image.shape[0])
-        return few_enough(labels, image, self.config.regions.min_area)
-
-    def _rectifier_for(self, camera: Camera, wanted: Rectification | None) -> Rectifier:
-        if self._rectifier is None or not self._rectifier.fits(camera, wanted):
-            self._rectifier = Rectifier(camera, wanted)
-        return self._rectifier
-
-    def _anchors(self, sample: Sample, camera: Camera) -> tuple[Anchors, dict[str, int], list[str]]:
-        """Anchors of all sources, their number by source, and doubts.
-
-        Raises InputError if all sources are in other units; else those are left out, and doubted.
-        """
-        given = sample.sources or (SourcePoints("anchors", sample.points_camera),)
-        if self.config.input.rectification == "none" and sample.rectification is not None:
-            # Points are in the rectified frame, the image that is kept is the raw one.
-            R = sample.rectification.R.astype(np.float32)
-            given = tuple(replace(source, points=source.points @ R) for source in given)
-        wrong = self._in_millimetres(given, camera)
-        if len(wrong) == len(given):
-            findings.refuse(next(iter(wrong.values())))
-        by_source = anchors_by_source([s for s in given if s.name not in wrong], camera, self.config)
-        anchors, counts = fuse_anchors(by_source, camera, self.config)
-        counts = {s.name: counts.get(s.name, 0) for s in given}
-        points = all_points(given)
-        needed = 0 if self._prior is not None else self.config.anchors.min_count
-        if len(anchors) < needed and self.remembers:
-            # The solver uses its memory, or raises AnchorError.
-            anchors, counts = anchors.take(np.zeros(0, np.intp)), dict.fromkeys(counts, 0)
-        elif len(anchors) < needed:
-            each = ", ".join(f"{s.name} {counts[s.name]} of {len(s.points)}" for s in given)
-            far = findings.too_far(findings.depth_in_view(points, camera), *self._depth_limit)
-            outside = None if len(given) > 1 else findings.where_points_fall(points, camera)
-            checks = (
-                "Check that the cloud covers the image and that its transform is right, or lower "
-                "anchors.min_count."
-                if len(points)
-                else "No sensor measured anything: its messages have no finite range or point."
-            )
-            why = "; ".join(wrong.values()) or far or outside or checks
-            raise AnchorError(
-                f"anchors: {len(anchors)} usable of {len(points)} points, need {needed}"
-                f"{f' ({each})' if len(given) > 1 else ''}. {why}"
-            )
-        return anchors, counts, [*wrong.values(), *findings.sources_contradict(by_source, camera)]
-
-    @property
-    def _depth_limit(self) -> tuple[float, str, str]:
-        """The limit, what it limits and its setting, as findings name it."""
-        return self.config.anchors.max_depth_m, "points in view", "anchors.max_depth_m"
-
-    def _in_millimetres(self, given: Sequence[SourcePoints], camera: Camera) -> dict[str, str]:
-        """That a source's points are in millimetres, by the name of each that is."""
-        found = {}
-        for source in given:
-            depth = findings.depth_in_view(source.points, camera)
-            if (words := findings.in_millimetres(depth, *self._depth_limit)) is not None:
-                found[source.name] = f"source {source.name}: {words}" if source.model else words
-        return found
-
-    def _doubts(self, sample: Sample) -> tuple[str, ...]:
-        """What may be wrong with the input though it gives depth. Raises InputError where it is certain."""
-        if self.config.input.frame == "optical":
-            return ()
-        by_hand = self.config.extrinsics.source == "parameters" and sample.points_up is not None
-        frame_id = "" if by_hand else sample.frame_id
-        seen = sample.points_camera, sample.camera, frame_id, sample.points_up
-        doubt = findings.frame_not_optical(*seen, certain=False)
-        if doubt is not None:
-            findings.refuse(findings.frame_not_optical(*seen))
-        return tuple(filter(None, (doubt, *map(findings.too_coarse, sample.sources))))
 
 
 def _scale_from(info: Mapping[str, Any]) -> str:

@@ -9,11 +9,23 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from metric_depth_ros.errors import MetricDepthError
+from metric_depth_ros.errors import MetricDepthError, ModelError
 
 # Versions of rclpy.
 _IRON, _KILTED = 4, 9
-_ROS = ("rclpy", "sensor_msgs", "geometry_msgs", "diagnostic_msgs", "std_msgs", "rosgraph_msgs")
+# Folders of model files, separated by colons; unset: any.
+FOLDERS_VARIABLE = "METRIC_DEPTH_FOLDERS"
+_MODELS = "config/models"
+_ROS = (
+    "rclpy",
+    "lifecycle_msgs",
+    "sensor_msgs",
+    "geometry_msgs",
+    "diagnostic_msgs",
+    "std_msgs",
+    "std_srvs",
+    "rosgraph_msgs",
+)
 
 
 def use_fastdds_profile() -> None:
@@ -80,6 +92,33 @@ def share_path(relative: str) -> Path:
         if (root / relative).exists():
             return root / relative
     raise FileNotFoundError(f"{relative} is in none of {', '.join(map(str, roots))}")
+
+
+def folders_are_named() -> bool:
+    """Whether $METRIC_DEPTH_FOLDERS confines model files."""
+    return FOLDERS_VARIABLE in os.environ
+
+
+def refuse_outside(path: Path) -> None:
+    """Raises ModelError for a file outside $METRIC_DEPTH_FOLDERS, if that is set, and the package's models.
+
+    A link in one of the folders counts as what it leads to; those that an installation has made are trusted.
+    """
+    folders = os.environ.get(FOLDERS_VARIABLE)
+    if folders is None or Path(os.path.abspath(path)).parent == Path(os.path.abspath(share_path(_MODELS))):
+        return
+    place, allowed = Path(os.path.realpath(path)), filter(None, folders.split(os.pathsep))
+    if not any(place.is_relative_to(os.path.realpath(each)) for each in allowed):
+        raise ModelError(
+            f"{path}: outside the folders of {FOLDERS_VARIABLE} ({folders or 'none'}); needed a file in one "
+            "of them. Move it there, or add its folder."
+        )
+
+
+def ros_package_file(name: str) -> Path | None:
+    """Description (package.xml) of a ROS package that is installed; None for others."""
+    paths = (prefix / "share" / name / "package.xml" for prefix in _prefixes())
+    return next(filter(Path.is_file, paths), None)
 
 
 def start_command(executable: str, module: str) -> list[str]:

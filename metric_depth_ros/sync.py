@@ -1,4 +1,4 @@
-"""Selects the clouds that belong to an image, and moves their points into its frame.
+"""Selects the clouds that belong to an image, and gathers their points in its frame.
 
 The choice depends on stamps alone, so that the live node and an offline run choose the same clouds.
 """
@@ -13,24 +13,20 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from metric_depth_ros import messages
-from metric_depth_ros.config import (
-    MODELS,
-    Config,
-    ExtrinsicsConfig,
-    SourceConfig,
-    SyncConfig,
-    model_of,
-    sync_of,
-)
+from metric_depth_ros.config import MODELS, Config, SourceConfig, SyncConfig, model_of, sync_of
 from metric_depth_ros.errors import MetricDepthError, TransformError
-from metric_depth_ros.geometry import rigid_transform, transform_points
-from metric_depth_ros.types import Cloud, FloatArray, SourcePoints, TransformSource, same_frame
+from metric_depth_ros.motion import Placed, Places
+from metric_depth_ros.types import Cloud, FloatArray, SourcePoints, same_frame
 
 _CAPACITY = 32
+# Frames of a source's messages that are remembered.
+_MOST_FRAMES = 100
 # Points that tell the size of a cloud's coordinates.
 _LOOKED_AT = 100
 # Smaller steps back are messages out of order, which the choice by stamps handles.
 _JUMP_NS = 1_000_000_000
+# Clouds farther ahead of an image, which came after them, are of another clock.
+_AHEAD_NS = 10_000_000_000
 # A frame has moved, not just been estimated anew: metres, or parts of a turned axis.
 _MOVED = 0.05
 
@@ -51,7 +47,7 @@ class _Timed(Generic[_Item]):
     stamp_ns: int
     came_ns: int
 
-    def follows(self, other: _Timed[_Item]) -> bool:
+    def follows(self, other: _Timed[Any]) -> bool:
         """Whether time has passed from the other to this one as clocks let it, at up to 20 times the pace."""
         passed_ns = self.stamp_ns - other.stamp_ns
         return -_JUMP_NS <= passed_ns <= _JUMP_NS + 20 * max(self.came_ns - other.came_ns, 0)
@@ -66,7 +62,7 @@ class StampGuard(Generic[_Item]):
 
     def __init__(self, *, first_too: bool = False) -> None:
         """``first_too``: the first item is held back, too, as it may be the wrong one."""
-        self._last: _Timed[_Item] | None = None
+        self._last: _Timed[Any] | None = None
         self._held: list[_Timed[_Item]] = []
         self._first_too = first_too
 
@@ -79,7 +75,7 @@ class StampGuard(Generic[_Item]):
             self._held.append(new)
             return [], [one.item for one in self._cut()]
         wrong = [one.item for one in self._held if one is not before]
-        self._last, self._held = new, []
+        self._last, self._held = _Timed(None, stamp_ns, came_ns), []  # items may be large
         return ([] if before is None else [before.item]) + [item], wrong
 
     def end(self) -> tuple[list[_Item], list[_Item]]:
@@ -94,23 +90,29 @@ class StampGuard(Generic[_Item]):
         return given_up
 
 
-def cloud_is_due(last_ns: int | None, stamp_ns: int, rate_hz: float) -> bool:
-    """Whether another depth cloud is due at a stamp; never at ``rate_hz`` 0, always after a jump in time."""
+def is_due(last_ns: int | None, stamp_ns: int, rate_hz: float) -> bool:
+    """Whether another message is due at a stamp; never at ``rate_hz`` 0, always after a jump in time."""
     if not rate_hz:
         return False
     return last_ns is None or abs(stamp_ns - last_ns) >= 0.95e9 / rate_hz
 
 
 class CloudRing:
-    """Buffer of the last received clouds. Not thread safe. ``config`` may be replaced at any time.
+    """Buffer of the last received clouds, in bounded memory. Other threads may only ``select``.
 
-    An image at time t uses the newest ``accumulate`` clouds of [t - max_cloud_age_s,
-    t + max_cloud_lead_s].
+    Attributes:
+        config: may be replaced at any time.
+        share: part of ``sync.buffer_mb`` that it may fill.
+        too_small: whether clouds had to be dropped though fewer are left than are merged.
+
+    An image at time t uses ``accumulate`` clouds of [t - max_cloud_age_s, t + max_cloud_lead_s]: those
+    nearest in time or, with ``mode: latest``, the newest.
     """
 
     def __init__(self, config: SyncConfig) -> None:
-        self.config = config
-        self._clouds: list[Cloud] = []  # in order of arrival
+        self.config, self.share = config, 1.0
+        self.too_small = False
+        self._clouds: list[Cloud] = []  # in order of arrival; replaced, never changed
 
     def __len__(self) -> int:
         return len(self._clouds)
@@ -120,42 +122,78 @@ class CloudRing:
         """Newest stamp; before all times without a cloud."""
         return max(map(_stamp, self._clouds), default=-(2**63))
 
-    def add(self, cloud: Cloud) -> None:
-        """Adds a cloud; drops the one received first when there are too many."""
-        self._clouds.append(cloud)
-        del self._clouds[: -(_CAPACITY + self.config.accumulate)]
+    @property
+    def nbytes(self) -> int:
+        """Size of all clouds."""
+        return sum(cloud.nbytes for cloud in self._clouds)
 
-    def select(self, stamp_ns: int) -> list[Cloud]:
-        """Clouds of an image, oldest first; empty if none is close enough in time."""
-        first = stamp_ns - _ns(self.config.max_cloud_age_s)
-        near = [cloud for cloud in self._clouds if first <= cloud.stamp_ns <= self._latest_ns(stamp_ns)]
-        return sorted(near, key=_stamp)[-self.config.accumulate :]
+    def add(self, cloud: Cloud) -> None:
+        """Adds a cloud; drops those received first when there are too many, or too many bytes."""
+        clouds = [*self._clouds, cloud][-(_CAPACITY + self.config.accumulate) :]
+        most, self.too_small = 1e6 * self.config.buffer_mb * self.share, False
+        while len(clouds) > 1 and sum(each.nbytes for each in clouds) > most:
+            del clouds[0]
+            self.too_small = len(clouds) < self.config.accumulate
+        self._clouds = clouds
+
+    def drop_useless(self, image_ns: int) -> float:
+        """Drops clouds that no image can use from one with this stamp on.
+
+        They are too old, or so far ahead of it that their clock differs. Returns by how many seconds the one
+        farthest ahead is, of those dropped; 0: none is.
+        """
+        first_ns = image_ns - _ns(self.config.max_cloud_age_s) - _JUMP_NS
+        ahead_ns = self.newest_ns - image_ns
+        self._keep(lambda cloud: first_ns <= cloud.stamp_ns <= image_ns + _AHEAD_NS)
+        return max(ahead_ns, 0) / 1e9 if ahead_ns > _AHEAD_NS else 0.0
+
+    def keep_newest(self) -> None:
+        """Drops all clouds but those that an image would use that is later than all."""
+        least_ns = min(sorted(map(_stamp, self._clouds))[-self.config.accumulate :], default=0)
+        self._keep(lambda cloud: cloud.stamp_ns >= least_ns)
+
+    def _keep(self, good: Callable[[Cloud], bool]) -> None:
+        self._clouds = [cloud for cloud in self._clouds if good(cloud)]
+
+    def select(self, stamp_ns: int, until_ns: int = 2**63) -> list[Cloud]:
+        """Clouds of an image, oldest first, none later than a time; empty if none is close enough in time."""
+        first, last = stamp_ns - _ns(self.config.max_cloud_age_s), min(self._latest_ns(stamp_ns), until_ns)
+        near = [cloud for cloud in self._clouds if first <= cloud.stamp_ns <= last]
+        near.sort(key=_stamp)
+        if self.config.mode != "latest":
+            near.sort(key=lambda cloud: -abs(cloud.stamp_ns - stamp_ns))
+        return sorted(near[-self.config.accumulate :], key=_stamp)
 
     def awaits(self, stamp_ns: int) -> bool:
         """Whether a cloud for this image is still expected.
 
         It is if none matches yet, or if the sensor's period puts its next cloud before the latest time
-        that the image can use.
+        that the image can use, and nearer to the image than one of those that match. With ``mode: latest``
+        nothing is.
         """
         latest_ns = self._latest_ns(stamp_ns)
         stamps = np.unique([cloud.stamp_ns for cloud in self._clouds])[-8:]
-        if len(stamps) and stamps[-1] > latest_ns:
+        if self.config.mode == "latest" or (len(stamps) and stamps[-1] > latest_ns):
             return False
-        if not self.select(stamp_ns):
-            return True
-        return len(stamps) > 1 and bool(stamps[-1] + 0.9 * np.median(np.diff(stamps)) <= latest_ns)
+        chosen = self.select(stamp_ns)
+        if not chosen or len(stamps) < 2:
+            return not chosen
+        next_ns = stamps[-1] + 0.9 * np.median(np.diff(stamps))
+        farthest_ns = max(abs(cloud.stamp_ns - stamp_ns) for cloud in chosen)
+        nearer = len(chosen) < self.config.accumulate or abs(next_ns - stamp_ns) < farthest_ns
+        return bool(next_ns <= latest_ns and nearer)
+
+    def clear(self) -> None:
+        """Drops all clouds."""
+        self._clouds.clear()
 
     def forget_after(self, stamp_ns: int) -> None:
         """Drops the clouds newer than an image can use, after time has jumped back."""
-        self._clouds = [cloud for cloud in self._clouds if cloud.stamp_ns <= self._latest_ns(stamp_ns)]
+        self._keep(lambda cloud: cloud.stamp_ns <= self._latest_ns(stamp_ns))
 
     def _latest_ns(self, stamp_ns: int) -> int:
         """Newest cloud stamp that an image can use."""
         return stamp_ns + _ns(self.config.max_cloud_lead_s)
-
-
-# Clouds with their T_image_cloud (4, 4).
-_Placed = list[tuple[Cloud, FloatArray]]
 
 
 class Source:
@@ -180,11 +218,18 @@ class Source:
         self._config, self._own = config, config.sources.get(self.name, SourceConfig())
         self.model = model_of(config, self.name, self.kind)
         self.ring.config = sync_of(config, self.name, self.model)
+        self.ring.share = 1 / max(1, len(config.anchors.sources))
+        self._unmoved = sync_of(config, self.name, self.model, moved=False)
 
     @property
     def offset_ns(self) -> int:
         """What is added to the stamps of its messages."""
         return _ns(self._own.time_offset_s)
+
+    @property
+    def assumes_fixed_frame(self) -> bool:
+        """Whether its model takes the frame of its points for one that does not move."""
+        return bool(self.model) and MODELS[self.model].in_fixed_frame
 
     @property
     def z_up(self) -> bool:
@@ -202,39 +247,54 @@ class Source:
 
         Raises InputError as ``messages.read_cloud`` does.
         """
-        cloud = messages.read_cloud(message, self.kind, camera_of, stamp_ns)
+        timed = self.ring.config.moves and self.ring.config.deskew != "none"
+        cloud = messages.read_cloud(message, self.kind, camera_of, stamp_ns, timed=timed)
         frame_id = self._own.frame or cloud.frame_id
         return replace(cloud, frame_id=frame_id, stamp_ns=cloud.stamp_ns + self.offset_ns)
 
-    def in_place(self, placed: _Placed, stamp_ns: int) -> _Placed:
-        """Of an image's clouds with their T_image_cloud those that can be merged, oldest first.
+    def in_place(self, placed: Sequence[Placed], stamp_ns: int, *, moved: bool) -> Sequence[Placed]:
+        """Of an image's placed clouds those that can be merged, oldest first.
 
-        A model may assume that points keep their place. In a frame on the robot they do not: unless the
-        source itself says how many to merge, only the newest counts until the frame has moved against the
-        camera.
+        A model may merge more of them where they are ``moved`` in time. Elsewhere only the newest counts,
+        unless the source itself says how many to merge, or its points come in a frame that stays where it is:
+        one that has moved against the camera.
 
         Raises TransformError if the newest is too old for that.
         """
-        sync = self._config.sync
-        assumed = self.model and MODELS[self.model].in_fixed_frame and not self._own.accumulate
-        if not placed or not assumed or sync.fixed_frame:
+        if not placed or moved or not self.model or self._stays(placed[-1]):
             return placed
-        newest, T = placed[-1]
-        if newest.frame_id not in self._moving:
-            began = self._first_places.setdefault(newest.frame_id, T)
-            if np.abs(T - began).max() < _MOVED:
-                if stamp_ns - newest.stamp_ns > _ns(sync.max_cloud_age_s):
-                    raise TransformError(self.not_merged(newest.frame_id))
-                return placed[-1:]
-            self._moving.add(newest.frame_id)
-        return placed
+        first_ns = stamp_ns - _ns(self._unmoved.max_cloud_age_s)
+        kept = [each for each in placed if each.cloud.stamp_ns >= first_ns][-self._unmoved.accumulate :]
+        if not kept:
+            raise TransformError(self.not_merged(placed[-1].cloud.frame_id))
+        return kept
+
+    def _stays(self, newest: Placed) -> bool:
+        """Whether the frame of a source's clouds is one that stays where it is, as its model assumes."""
+        if not self.assumes_fixed_frame or self._config.extrinsics.source != "tf":
+            return False
+        frame_id = newest.cloud.frame_id
+        if len(self._first_places) > _MOST_FRAMES:
+            self._first_places.clear()
+            self._moving.clear()
+        began = self._first_places.setdefault(frame_id, newest.T)
+        if np.abs(newest.T - began).max() >= _MOVED:
+            self._moving.add(frame_id)
+        return frame_id in self._moving or self._own.accumulate > 0
+
+    def forget(self) -> None:
+        """Drops all clouds, and what is known of how their frames move."""
+        self.ring.clear()
+        self._first_places.clear()
+        self._moving.clear()
 
     @staticmethod
     def not_merged(frame_id: str) -> str:
         """Why older clouds in a frame are not used."""
         return (
             f"tf: frame {frame_id!r} has not moved against the camera, so its older points may have lost "
-            "their place; needed a frame that stays where it is. Set sync.fixed_frame (odom, map)."
+            "their place; needed a frame that stays where it is. Publish odom or map in tf, or set "
+            "sync.fixed_frame to one."
         )
 
     def awaits(self, stamp_ns: int) -> bool:
@@ -250,26 +310,20 @@ def _ns(seconds: float) -> int:
     return round(seconds * 1e9)
 
 
-def gather_points(
-    clouds: Sequence[Cloud], frame_id: str, stamp_ns: int, transforms: TransformSource, config: Config
-) -> FloatArray:
+def gather_points(clouds: Sequence[Cloud], places: Places) -> FloatArray:
     """Points (N, 3) float32 of all clouds, in the image's frame at the image's time.
 
-    With ``sync.fixed_frame`` set, a cloud is moved from its own time to the image's through that frame;
-    without, the time difference is ignored. Clouds from before the transforms began are left out.
+    Clouds from before the transforms began are left out.
 
     Raises:
         TransformError: a transform of the newest cloud is missing, or the image names no frame.
     """
-    return _moved(_placed(clouds, frame_id, stamp_ns, transforms, config))
+    return _points(_placed(clouds, places))
 
 
 def gather_sources(
     chosen: Iterable[tuple[Source, Sequence[Cloud]]],
-    frame_id: str,
-    stamp_ns: int,
-    transforms: TransformSource,
-    config: Config,
+    places: Places,
     refused: Callable[[str, MetricDepthError], None],
 ) -> tuple[SourcePoints, ...]:
     """Points of every source that has some, as of ``gather_points``, with what is known of their error.
@@ -284,15 +338,15 @@ def gather_sources(
     failed: dict[str, TransformError] = {}
     for source, clouds in chosen:
         try:
-            placed = _placed(clouds, frame_id, stamp_ns, transforms, config)
-            merged = source.in_place(placed, stamp_ns)
+            placed = _placed_of(source, clouds, places)
+            merged = source.in_place(placed, places.stamp_ns, moved=places.merges)
         except TransformError as error:
             failed[source.name] = error
         else:
-            if len(merged) < len(placed):
-                refused(source.name, TransformError(source.not_merged(merged[-1][0].frame_id)))
-            known = _sigma(merged), _step_m(merged)
-            found.append(SourcePoints(source.name, _moved(merged), source.model, *known))
+            if len(merged) < len(placed) and source.assumes_fixed_frame:
+                refused(source.name, TransformError(source.not_merged(merged[-1].cloud.frame_id)))
+            known = _sigma(merged), _step_m(merged), merged[-1].cloud.stamp_ns if merged else None
+            found.append(SourcePoints(source.name, _points(merged), source.model, *known))
     if failed and not any(len(source.points) for source in found):
         raise next(iter(failed.values()))
     for name, reason in failed.items():
@@ -307,15 +361,23 @@ def all_points(sources: Sequence[SourcePoints]) -> FloatArray:
     return np.concatenate([np.empty((0, 3), np.float32), *(source.points for source in sources)])
 
 
-def _placed(
-    clouds: Sequence[Cloud], frame_id: str, stamp_ns: int, transforms: TransformSource, config: Config
-) -> _Placed:
-    """Clouds with their T_image_cloud (4, 4), oldest first, from the first on that can be placed."""
-    places = _Places(frame_id, stamp_ns, transforms, config)
-    placed: _Placed = []
+def _placed_of(source: Source, clouds: Sequence[Cloud], places: Places) -> list[Placed]:
+    """As ``_placed``, or if the sensor's place at the newest's time is not known yet, clouds before that."""
+    try:
+        return _placed(clouds, places)
+    except TransformError:
+        earlier = source.ring.select(places.stamp_ns, places.known_until_ns(clouds[-1].frame_id))
+        if not earlier or earlier[-1] is clouds[-1]:
+            raise
+        return _placed(earlier, places)
+
+
+def _placed(clouds: Sequence[Cloud], places: Places) -> list[Placed]:
+    """Clouds in their places, oldest first, from the first on that can be placed."""
+    placed: list[Placed] = []
     for cloud in reversed(clouds):
         try:
-            placed.append((cloud, places.of(cloud)))
+            placed.append(places.of(cloud))
         except TransformError:
             if not placed:
                 raise
@@ -323,106 +385,37 @@ def _placed(
     return placed[::-1]
 
 
-def _moved(placed: _Placed) -> FloatArray:
+def _points(placed: Sequence[Placed]) -> FloatArray:
     """Points (N, 3) of all clouds in the image's frame."""
-    moved = [transform_points(T, cloud.points) for cloud, T in placed]
+    moved = [each.points for each in placed]
     return np.concatenate(moved) if moved else np.empty((0, 3), np.float32)
 
 
-def points_up(
-    chosen: Iterable[tuple[Source, Sequence[Cloud]]],
-    frame_id: str,
-    stamp_ns: int,
-    transforms: TransformSource,
-    config: Config,
-) -> FloatArray | None:
+def points_up(chosen: Iterable[tuple[Source, Sequence[Cloud]]], places: Places) -> FloatArray | None:
     """Z axis (3,) of a sensor's frame in the image's; None without a sensor in another frame, whose z is up.
 
     Only models whose z is up count, and what is not named unless it is a depth image.
     """
-    places = _Places(frame_id, stamp_ns, transforms, config)
     for source, clouds in chosen:
-        if clouds and source.z_up and not same_frame(clouds[-1].frame_id, frame_id):
+        if clouds and source.z_up and not same_frame(clouds[-1].frame_id, places.frame_id):
             with suppress(TransformError):
-                return places.of(clouds[-1])[:3, 2]
+                return places.of(clouds[-1]).T[:3, 2]
     return None
 
 
-def _sigma(placed: _Placed) -> FloatArray | None:
+def _sigma(placed: Sequence[Placed]) -> FloatArray | None:
     """Sigma (N,) of all points, 0 for those whose messages tell none; None if none does."""
-    if all(cloud.sigma is None for cloud, _ in placed):
+    clouds = [each.cloud for each in placed]
+    if all(cloud.sigma is None for cloud in clouds):
         return None
-    return np.concatenate(
-        [
-            np.zeros(len(cloud.points), np.float32) if cloud.sigma is None else cloud.sigma
-            for cloud, _ in placed
-        ]
-    )
+    sigmas = (np.zeros(len(c.points), np.float32) if c.sigma is None else c.sigma for c in clouds)
+    return np.concatenate([*sigmas])
 
 
-def _step_m(placed: Sequence[tuple[Cloud, FloatArray]]) -> float:
+def _step_m(placed: Sequence[Placed]) -> float:
     """Step between neighbouring numbers of the type and size of the newest cloud's coordinates."""
-    points = placed[-1][0].points if placed else np.empty((0, 3), np.float32)
+    points = placed[-1].cloud.points if placed else np.empty((0, 3), np.float32)
     if not len(points):
         return 0.0
     size = np.abs(points[:: 1 + len(points) // _LOOKED_AT]).max(axis=1)
     return float(np.spacing(np.median(size).astype(points.dtype)))
-
-
-class _Places:
-    """Where clouds are in one image; nothing is looked up twice."""
-
-    def __init__(self, frame_id: str, stamp_ns: int, transforms: TransformSource, config: Config) -> None:
-        self._frame_id, self._stamp_ns = frame_id, stamp_ns
-        self._transforms, self._config = transforms, config
-        self._looked_up: dict[str, FloatArray] = {}
-
-    def of(self, cloud: Cloud) -> FloatArray:
-        """T_image_cloud (4, 4). Raises TransformError."""
-        if self._config.extrinsics.source == "parameters":
-            return T_camera_lidar(self._config.extrinsics)
-        try:
-            return self._by_tf(cloud)
-        except TransformError as error:
-            if len(self._config.sources) > 1:  # parameters place one sensor
-                raise
-            raise TransformError(f"{error} Or set extrinsics.source: parameters.") from error
-
-    def _by_tf(self, cloud: Cloud) -> FloatArray:
-        if not self._frame_id or not cloud.frame_id:
-            which = "the image" if not self._frame_id else "the cloud"
-            raise TransformError(
-                f"tf: {which} has no frame_id; needed one to look up where the points are. "
-                "Set it in the driver."
-            )
-        fixed = self._config.sync.fixed_frame
-        if not fixed or same_frame(fixed, cloud.frame_id):
-            return self._of_frame(cloud.frame_id)
-        if fixed not in cloud.places:
-            cloud.places[fixed] = self._transforms.lookup(fixed, cloud.frame_id, cloud.stamp_ns)
-        return self._of_frame(fixed) @ cloud.places[fixed]
-
-    def _of_frame(self, frame: str) -> FloatArray:
-        """T_image_frame (4, 4) at the image's time."""
-        if frame not in self._looked_up:
-            self._looked_up[frame] = self._transforms.lookup(self._frame_id, frame, self._stamp_ns)
-        return self._looked_up[frame]
-
-
-def T_fixed_camera(
-    frame_id: str, stamp_ns: int, transforms: TransformSource, config: Config
-) -> FloatArray | None:
-    """Pose (4, 4) of the camera in ``sync.fixed_frame``; None if there is none, or nothing is remembered.
-
-    Raises:
-        TransformError: the transform is missing.
-    """
-    wanted = config.sync.fixed_frame and config.solver.temporal.memory_s
-    if not wanted or config.extrinsics.source == "parameters":  # which leaves tf alone
-        return None
-    return transforms.lookup(config.sync.fixed_frame, frame_id, stamp_ns)
-
-
-def T_camera_lidar(config: ExtrinsicsConfig) -> FloatArray:
-    """Extrinsics (4, 4) from the parameters."""
-    return rigid_transform(config.translation, config.rotation)

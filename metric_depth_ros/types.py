@@ -133,15 +133,24 @@ class Cloud:
     """Points of one sensor at one time: (N, 3) metres in ``frame_id``, NaN rows are unknown.
 
     Float64 stays so until the points are in the camera's frame: coordinates of a map may be large.
-    ``sigma`` (N,) is what the message tells of each point's error, metres; None: nothing. ``places`` keeps
-    T_fixed_cloud (4, 4) at its time by the fixed frame, from when it was looked up.
+    ``sigma`` (N,) is what the message tells of each point's error, metres; None: nothing. ``offset_s`` (N,)
+    is when each point was measured after ``stamp_ns``, or before; None: all at once. ``places`` and ``paths``
+    keep T_fixed_cloud (4, 4) at its time, and (K, 4, 4) over the scan, by the fixed frame, from when they
+    were looked up.
     """
 
     points: FloatArray
     frame_id: str
     stamp_ns: int
     sigma: FloatArray | None = None
+    offset_s: FloatArray | None = None
     places: dict[str, FloatArray] = field(default_factory=dict)
+    paths: dict[str, FloatArray] = field(default_factory=dict)
+
+    @property
+    def nbytes(self) -> int:
+        """Size of its points and of what is told of each."""
+        return sum(each.nbytes for each in vars(self).values() if isinstance(each, np.ndarray))
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,6 +163,7 @@ class SourcePoints:
         model: sensor model, which sets what the source's settings leave out; empty: the settings of anchors.
         sigma: (N,) metres, what the messages tell of each point's error, beside the model's; None: nothing.
         step_m: of the numbers that gave the points' coordinates in their own frame; 0: unknown.
+        newest_ns: stamp of its newest cloud; None: unknown.
     """
 
     name: str
@@ -161,6 +171,7 @@ class SourcePoints:
     model: str = ""
     sigma: FloatArray | None = None
     step_m: float = 0.0
+    newest_ns: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -330,8 +341,19 @@ def same_frame(frame: str, other: str) -> bool:
 class TransformSource(Protocol):
     """Source of transforms: tf2 on a robot, a TransformTree offline."""
 
-    def lookup(self, target: str, source: str, stamp_ns: int) -> FloatArray:
-        """Transform T_target_source (4, 4) at ``stamp_ns``. Raises TransformError."""
+    def lookup(self, target: str, source: str, stamp_ns: int, *, wait: bool = True) -> FloatArray:
+        """Transform T_target_source (4, 4) at ``stamp_ns``, waiting if it may yet come.
+
+        Raises TransformError.
+        """
+        ...
+
+    def latest_common_ns(self, target: str, source: str) -> int | None:
+        """Newest time at which the transform is known; None if it does not move. Raises TransformError."""
+        ...
+
+    def fixed_frame(self, frame: str) -> str:
+        """Frame that does not move while this one does (``TransformTree.fixed_frame``); empty: unknown."""
         ...
 
 

@@ -108,8 +108,12 @@ def _settle_settings(folder: Path, settings: dict[str, Any]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             path.write_text(json.dumps(settings, indent=1), encoding="utf-8")
+        if not path.is_file():
+            raise ValueError("no regular file")
         known = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        if not isinstance(known, dict):
+            raise ValueError("no settings of a data set")
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: {error}; needed a folder to write to. Choose another OUT.") from error
     differing = [f"{key} {known.get(key)}" for key in settings if known.get(key) != settings[key]]
     if differing:

@@ -118,8 +118,11 @@ class Ros1Bag:
         """A message in ROS 2's serialisation."""
         return bytes(_ROS2.ros1_to_cdr(self.types.serialize_ros1(message, kind), kind))
 
-    def write(self, path: Path) -> Path:
-        with Ros1Writer(path) as bag:
+    def write(self, path: Path, compression: Any = None) -> Path:
+        writer = Ros1Writer(path)
+        if compression is not None:
+            writer.set_compression(compression)
+        with writer as bag:
             connections: dict[str, Any] = {}
             for recorded_ns, topic, kind, message in sorted(self.entries, key=lambda entry: entry[0]):
                 if topic not in connections:
@@ -155,3 +158,12 @@ class Ros1Bag:
     ) -> None:
         message = self.make(kind, header=self.header(stamp_ns, frame_id), **fields)
         self.entries.append((stamp_ns if recorded_ns is None else recorded_ns, topic, kind, message))
+
+
+def write_ros2(writer: Any, bag: Ros1Bag) -> None:
+    """The bag's messages, by rosbags' writer of ROS 2 bags."""
+    topics: dict[str, Any] = {}
+    for recorded_ns, topic, kind, message in bag.entries:
+        if topic not in topics:
+            topics[topic] = writer.add_connection(topic, kind, typestore=_ROS2)
+        writer.write(topics[topic], recorded_ns, bag.cdr(message, kind))

@@ -393,3 +393,11 @@ def test_what_is_not_finite_or_huge_is_not_seen_and_warns_of_nothing(D):
         warnings.simplefilter("error")
         near = possibly_seen(np.array([*odd, [0, 0, 2]], np.float32), camera)
     assert 8 in near and not {*range(7)} & {*near.tolist()}
+
+
+def test_a_camera_without_distortion_needs_no_maps(camera):
+    rectifier = Rectifier(camera)
+    assert not rectifier.changes and rectifier._maps is None
+    image = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+    np.testing.assert_array_equal(rectifier.rectify(image), image)
+    np.testing.assert_array_equal(rectifier.rectify_labels(image[..., 0]), image[..., 0])

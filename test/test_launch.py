@@ -187,10 +187,40 @@ def test_sources_become_parameters_or_are_refused():
 
 
 def test_launch_arguments_name_settings_that_exist():
-    tree = ast.parse((LAUNCH / "metric_depth.launch.py").read_text())
-    assigned = {node.targets[0].id: node.value for node in tree.body if isinstance(node, ast.Assign)}
-    settings = {name for name, _ in ast.literal_eval(assigned["SETTINGS"]).values()}
+    settings = {name for name, _ in assigned_in("metric_depth.launch.py")["SETTINGS"].values()}
     assert settings - {"use_sim_time"} <= set(config.SETTINGS)
+
+
+def test_rviz_shows_the_node_s_topics_in_whatever_namespace():
+    """RViz resolves relative names in its own namespace, and remaps them; absolute ones it does not."""
+    shown = yaml.safe_load((LAUNCH.parent / "rviz" / "metric_depth.rviz").read_text())
+    displays = shown["Visualization Manager"]["Displays"]
+    topics = {display["Topic"]["Value"] for display in displays if "Topic" in display}
+    assert topics == set(assigned_in("rviz.launch.py")["TOPICS"].values())
+    ours = assigned_in("metric_depth.launch.py")["TOPICS"]
+    assert assigned_in("rviz.launch.py")["TOPICS"].items() <= ours.items()
+
+
+def test_rviz_starts_in_the_namespace_with_the_remappings(started, tmp_path):
+    rviz = tmp_path / "prefix" / "lib" / "rviz2" / "rviz2"
+    rviz.parent.mkdir(parents=True)
+    rviz.write_text(NOTE.format(python=sys.executable, note=tmp_path / "rviz2"))
+    rviz.chmod(0o755)
+    index = tmp_path / "prefix" / "share" / "ament_index" / "resource_index" / "packages"
+    index.mkdir(parents=True)
+    (index / "rviz2").touch()
+    status, _ = started("rviz.launch.py", namespace="robot", image="/camera/image", frame="map")
+    assert status == 0
+    note = json.loads((tmp_path / "rviz2").read_text())
+    assert remappings(note) == {"__ns:=/robot", "image:=/camera/image"}
+    assert note["argv"][note["argv"].index("-f") + 1] == "map"
+
+
+def assigned_in(file):
+    """Constants of a launch file that are written out, by name."""
+    tree = ast.parse((LAUNCH / file).read_text())
+    assigned = {node.targets[0].id: node.value for node in tree.body if isinstance(node, ast.Assign)}
+    return {name: ast.literal_eval(value) for name, value in assigned.items()}
 
 
 def test_colcon_s_script_is_taken_where_there_is_one(tmp_path, monkeypatch):

@@ -108,6 +108,7 @@ def test_package_xml_names_every_package_that_is_imported():
     optional = (
         "openvino",
         "tensorrt",
+        *("lz4", "backports", "compression"),  # come with rosbags
         "embreex",
         "torch",
         "onnx",

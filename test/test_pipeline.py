@@ -64,7 +64,7 @@ def test_a_raw_image_is_rectified_and_depth_belongs_to_the_pinhole(toy_manifest,
     assert kept.process(dataclasses.replace(sample, camera=bent)).camera is bent
     # The maps are not made anew for a focus that slides.
     slid = pipeline.with_config(settings(toy_manifest, **{"solver.focus_m": 4.0}))
-    assert slid._rectifier is pipeline._rectifier is not None
+    assert slid._preparation._rectifier is pipeline._preparation._rectifier is not None
 
 
 def test_the_wanted_pinhole_is_the_output_s(toy_manifest, scene):
@@ -241,8 +241,8 @@ def test_regions_are_rectified_and_resized_with_the_image(toy_manifest, scene, l
     )
     config = {"solver.name": "region_aware", "regions.source": "topic", "output.scale": 0.5}
     pipeline = build_pipeline(settings(toy_manifest, **config))
-    image, _ = pipeline._prepared(sample)
-    regions = pipeline._given_regions(dataclasses.replace(sample, regions=labelled), image)
+    image, _ = pipeline._preparation.image(sample)
+    regions = pipeline._preparation.labels(dataclasses.replace(sample, regions=labelled), image)
     assert regions.shape == image.shape[:2]
     seen = image.min(axis=2) > 0
     agree = (image[..., 0] > 100) == (regions == 1)
@@ -288,6 +288,20 @@ def test_a_solver_with_a_memory_goes_on_without_anchors(toy_manifest, scene):
     pipeline.reset()
     with pytest.raises(AnchorError, match="0 usable"):
         pipeline.process(bare)
+
+
+def test_the_age_of_the_scale_is_that_of_the_newest_cloud_it_rests_on(toy_manifest, scene):
+    pipeline = build_pipeline(settings(toy_manifest, **{"solver.temporal.memory_s": 1.0}))
+    stamps = {"cloud_stamps_ns": (9_900_000_000, 9_950_000_000), "stamp_ns": 10_000_000_000}
+    sample = dataclasses.replace(scene[0], **stamps)
+    assert pipeline.process(sample).metric.info["scale_age_s"] == pytest.approx(0.05)
+    bare = dataclasses.replace(
+        sample, points_camera=sample.points_camera[:0], stamp_ns=10_300_000_000, cloud_stamps_ns=()
+    )
+    pipeline = pipeline.with_config(updated(pipeline.config, {"solver.max_depth_m": 90.0}))
+    assert pipeline.process(bare).metric.info["scale_age_s"] == pytest.approx(0.35)
+    pipeline.reset()
+    assert "scale_age_s" not in pipeline.process(scene[0]).metric.info  # nobody knows when
 
 
 def test_focus_lowers_the_error_inside_it(toy_manifest, camera):

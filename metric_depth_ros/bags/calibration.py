@@ -8,8 +8,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import yaml
 
+from metric_depth_ros.documents import read_yaml
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.messages import base_topic, topic_name
 
@@ -35,11 +35,9 @@ def read_calibration(path: Path, image_topic: str) -> SimpleNamespace:
     """
     where = f"calibration {path}"
     try:
-        tree = next(yaml.safe_load_all(path.read_text(encoding="utf-8")), None)
-    except OSError as error:
-        raise InputError(f"{where}: {error.strerror}; needed a readable YAML file.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from error
+        tree = read_yaml(path, InputError, "a readable YAML file", first_of_many=True)
+    except InputError as error:
+        raise InputError(f"calibration {error}") from error
     tree = tree if isinstance(tree, dict) else {}
     try:
         if _found(tree, _MATRICES["k"]) is not None:
@@ -47,7 +45,7 @@ def read_calibration(path: Path, image_topic: str) -> SimpleNamespace:
         return _of_kalibr(_chosen(tree, image_topic))
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{where}: {error!r}; needed sizes and matrices as numbers.") from error
 
 

@@ -7,8 +7,12 @@ from typing import Any
 
 from rosbags.interfaces import Connection, ConnectionExtRosbag2, MessageDefinition, MessageDefinitionFormat
 from rosbags.rosbag2.metadata import ReaderMetadata, parse_qos
-from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
+
+from metric_depth_ros.bags.schemas import check_fields, parse
+from metric_depth_ros.documents import parse_yaml
+from metric_depth_ros.errors import InputError
 
 # What is known of a file before it is read, or without messages.
 NO_MESSAGES = ReaderMetadata(0, 2**63 - 1, 0, 0, None, None, None, None)
@@ -32,10 +36,11 @@ def definition_of(encoding: str, text: str) -> MessageDefinition:
     return MessageDefinition(_FORMATS.get(encoding, MessageDefinitionFormat.NONE), text)
 
 
+@lru_cache(maxsize=256)
 def about_topic(encoding: str, profiles: str) -> ConnectionExtRosbag2:
     """How a topic is serialised, and its QoS profiles, which may be odd: then they are unknown."""
     try:
-        return ConnectionExtRosbag2(encoding, parse_qos(profiles))
+        return ConnectionExtRosbag2(encoding, parse_qos(parse_yaml(profiles, "QoS", InputError) or []))
     except Exception:  # what YAML makes of the text may be anything
         return ConnectionExtRosbag2(encoding, [])
 
@@ -53,6 +58,8 @@ def deserialize(connection: Connection, raw: bytes | memoryview) -> Any:
     """
     kind, ros1 = connection.msgtype, encoding_of(connection) == "ros1"
     types = _types_of(kind, connection.msgdef, ros1)
+    if isinstance(types, str):
+        raise ValueError(types)
     return types.deserialize_ros1(raw, kind) if ros1 else types.deserialize_cdr(raw, kind)
 
 
@@ -72,42 +79,31 @@ def ros2_type(name: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _types_of(kind: str, definition: MessageDefinition, ros1: bool) -> Typestore:
-    """Types that hold ``kind``."""
+def _types_of(kind: str, definition: MessageDefinition, ros1: bool) -> Typestore | str:
+    """Types that hold ``kind``; or why there are none, which costs the next message nothing either."""
+    try:
+        return _found_types(kind, definition, ros1)
+    except ValueError as error:
+        return str(error)
+
+
+def _found_types(kind: str, definition: MessageDefinition, ros1: bool) -> Typestore:
+    standard = _standard(ros1)
     if definition.data.strip() and definition.format is not MessageDefinitionFormat.NONE:
         try:
             types = get_typestore(Stores.EMPTY)
-            types.register(_parsed(kind, definition))
+            types.register(parse(kind, definition))
             types.get_msgdef(kind)
         except Exception as error:  # rosbags' parsers raise their own errors, KeyError and more
-            if kind not in _standard(ros1).types:
+            if kind not in standard.types:
                 raise ValueError(f"the definition of {kind} in the bag is odd: {error}") from error
         else:
-            _check_fields(kind, types, ros1)
+            if kind in standard.types:
+                check_fields(kind, types, standard)
             return types
-    if kind not in _standard(ros1).types:
+    if kind not in standard.types:
         raise ValueError(f"the bag holds no definition of {kind}")
-    return _standard(ros1)
-
-
-def _check_fields(kind: str, types: Typestore, ros1: bool) -> None:
-    """Raises ValueError if a definition lacks fields of the standard one, as of another type by that name."""
-    if kind in _standard(ros1).types:
-        own, known = ({name for name, _ in t.get_msgdef(kind).fields} for t in (types, _standard(ros1)))
-        if missing := sorted(known - own):
-            raise ValueError(f"the definition of {kind} in the bag lacks {', '.join(missing)}")
-
-
-def _parsed(kind: str, definition: MessageDefinition) -> Any:
-    if definition.format is MessageDefinitionFormat.MSG:
-        return get_types_from_msg(definition.data, kind)
-    rule = "=" * 80 + "\n"
-    if not definition.data.startswith(f"{rule}IDL: "):
-        return get_types_from_idl(definition.data)
-    found: dict[str, Any] = {}
-    for part in definition.data.split(rule)[1:]:
-        found.update(get_types_from_idl(part.partition("\n")[2]))
-    return found
+    return standard
 
 
 @lru_cache(maxsize=2)

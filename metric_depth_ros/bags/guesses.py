@@ -24,7 +24,7 @@ from metric_depth_ros.messages import (
     words_of,
 )
 from metric_depth_ros.sync import Source
-from metric_depth_ros.transforms import chain_of
+from metric_depth_ros.transforms import FIXED_FRAMES, chain_of, is_named_fixed
 from metric_depth_ros.types import SENSOR_MESSAGES, same_frame
 
 # How words of topics begin by what measures; a LiDAR's beat those of what is made of its points.
@@ -38,8 +38,6 @@ _WORDS = {
 _FEW_POINTS = 300
 # Words of pictures that only tests have.
 _TRUTH = ("truth", "gt", "ground")
-# Frames that odometry or a map moves the robot in, in the order of preference.
-_FIXED = ("odom", "map", "world")
 # Models with so few points in an image that those of earlier ones are needed.
 _NEED_FIXED = ("range_finder", "radar")
 
@@ -239,15 +237,14 @@ def _with_settings(plan: Plan, facts: Facts, config: Config) -> Plan:
         )
     models = {_model(facts.topics[name]) for name in plan.sensors if name in facts.topics}
     frame = facts.topics[plan.image].frame_id if plan.image in facts.topics else ""
-    fixed = next((each for each in _FIXED if each in chain_of(frame, facts.parents)[1:]), "")
-    if plan.sources is not config.sources and models & set(_NEED_FIXED) and not config.sync.fixed_frame:
-        if fixed:
-            settings["sync.fixed_frame"] = fixed
-        else:
+    if plan.sources is not config.sources and models & set(_NEED_FIXED) and not config.sync.names_frame:
+        if not any(map(is_named_fixed, chain_of(frame, facts.parents)[1:])):
             notes.append(
                 "anchors: a range or radar has few points in each image, and tf has none of "
-                f"{', '.join(_FIXED)} above the camera. With odometry in tf set sync.fixed_frame."
+                f"{', '.join(FIXED_FRAMES)} above the camera. Publish odometry in tf."
             )
+        elif not config.sync.moves:
+            settings["sync.fixed_frame"] = "auto"
     if models == {"range_finder"} and len(plan.sources) < config.anchors.min_count:
         settings["anchors.min_count"] = 1
     return replace(plan, settings=settings, causes=causes, notes=notes)

@@ -7,17 +7,17 @@ ROS 2. This one takes schemas as they are: they are parsed when a message of the
 from __future__ import annotations
 
 import heapq
+import os
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
 from itertools import count
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from rosbags.interfaces import Connection, MessageDefinition
-from rosbags.rosbag2.storage_mcap import DECOMPRESSORS
 from rosbags.typesys.msg import normalize_msgtype
 
 from metric_depth_ros.bags.definitions import (
@@ -27,9 +27,14 @@ from metric_depth_ros.bags.definitions import (
     definition_of,
     metadata_of,
 )
+from metric_depth_ros.bags.packed import Unpacker
+from metric_depth_ros.files import in_words, open_regular
 
 _MAGIC = b"\x89MCAP0\r\n"
 _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _CHUNK_INDEX, _STATISTICS, _DATA_END = 3, 4, 5, 6, 8, 11, 15
+
+# What Python takes for a record beside its bytes, and what all messages of chunks that overlap may take.
+_OF_A_RECORD, _MOST_WAITING = 300, 1 << 30
 
 # Channel id, time of recording in ns, and the message's bytes.
 _Message = tuple[int, int, bytes]
@@ -60,7 +65,8 @@ class McapFile:
 
     def open(self) -> None:
         """Reads the index or, where there is none, the whole file. Raises ValueError for damage."""
-        self._file = self.path.open("rb")
+        self._file = open_regular(self.path)
+        self._unpacker = Unpacker(os.fstat(self._file.fileno()).st_size)
         try:
             self._read_index()
         except BaseException:
@@ -77,11 +83,13 @@ class McapFile:
         """Yields (connection, recorded_ns, bytes), in order of recording, also where chunks overlap."""
         wanted = {connection.id: connection for connection in connections}
         first, last = start or 0, 2**63 if stop is None else stop
-        order, waiting = count(), list[tuple[int, int, _Message]]()
+        order, waiting, taken = count(), list[tuple[int, int, _Message]](), 0
 
         def until(limit_ns: int) -> Iterator[tuple[Connection, int, bytes]]:
+            nonlocal taken
             while waiting and waiting[0][0] < limit_ns:
                 channel, recorded_ns, data = heapq.heappop(waiting)[2]
+                taken -= len(data) + _OF_A_RECORD
                 yield wanted[channel], recorded_ns, data
 
         for part in self._parts:
@@ -93,6 +101,9 @@ class McapFile:
             for message in self._messages_at(part.offset):
                 if message[0] in wanted and first <= message[1] < last:
                     heapq.heappush(waiting, (message[1], next(order), message))
+                    taken += len(message[2]) + _OF_A_RECORD
+                    if taken > _MOST_WAITING:
+                        raise ValueError(f"chunks of more than {in_words(_MOST_WAITING)} overlap")
         yield from until(2**64)
 
     # ---- index -------------------------------------------------------------------------------
@@ -132,7 +143,7 @@ class McapFile:
 
     def _messages_at(self, offset: int) -> Iterator[_Message]:
         ((_, op, body),) = _records(self._file, offset, offset + 1)
-        for inner, record in _unpacked(body) if op == _CHUNK else [(op, body)]:
+        for inner, record in _unpacked(body, self._unpacker) if op == _CHUNK else [(op, body)]:
             if inner == _MESSAGE:
                 channel, recorded_ns = _channel_and_time(record)
                 yield channel, recorded_ns, record[22:]
@@ -174,11 +185,17 @@ class _Index:
             (size,) = struct.unpack_from("<I", body, 42)
             self.counts.update(dict(struct.iter_unpack("<HQ", body[46 : 46 + size])))
 
-    def add_part(self, offset: int, messages: list[bytes]) -> None:
-        """Adds a record at an offset that holds these messages, if any."""
-        if messages:
-            channels, times = zip(*map(_channel_and_time, messages), strict=True)
-            self.parts.append(_Part(min(times), max(times), offset, frozenset(channels)))
+    def add_part(self, offset: int, records: Iterable[tuple[int, bytes]]) -> None:
+        """Takes the records (op, body) at an offset: a part, if there are messages among them."""
+        channels, first, last = set[int](), 2**64, 0
+        for op, body in records:
+            self.add(op, body)
+            if op == _MESSAGE:
+                channel, recorded_ns = _channel_and_time(body)
+                channels.add(channel)
+                first, last = min(first, recorded_ns), max(last, recorded_ns)
+        if channels:
+            self.parts.append(_Part(first, last, offset, frozenset(channels)))
 
     def _add_channel(self, body: bytes) -> None:
         key, schema = struct.unpack_from("<HH", body)
@@ -198,53 +215,42 @@ class _Index:
 @lru_cache(maxsize=4)
 def _scanned(path: Path, size: int, mtime_ns: int, end: int) -> _Index:
     """Index from all records of a file up to ``end``; kept, as every topic opens the file again."""
-    index = _Index()
-    with path.open("rb") as file:
+    index, unpacker = _Index(), Unpacker(size)
+    with open_regular(path) as file:
         for offset, op, body in _records(file, len(_MAGIC), end):
             if op == _DATA_END:
                 break
-            if op == _CHUNK:
-                held = []
-                for inner, record in _unpacked(body):
-                    index.add(inner, record)
-                    if inner == _MESSAGE:
-                        held.append(record)
-                index.add_part(offset, held)
-            else:
-                index.add(op, body)
-                if op == _MESSAGE:
-                    index.add_part(offset, [body])
+            index.add_part(offset, _unpacked(body, unpacker) if op == _CHUNK else [(op, body)])
     return index
 
 
 def _records(file: BinaryIO, begin: int, end: int) -> Iterator[tuple[int, int, bytes]]:
     """Yields (offset, op, body) of the records that begin in a range. Raises ValueError if one is cut."""
+    whole = os.fstat(file.fileno()).st_size
     while begin < end:
         file.seek(begin)
         head = file.read(9)
         if len(head) < 9:
             raise ValueError(f"cut short at byte {begin}")
         op, size = struct.unpack("<BQ", head)
-        body = file.read(size) if size < 2**40 else b""
-        if len(body) < size:
+        if begin + 9 + size > whole:
             raise ValueError(f"the record at byte {begin} is cut short")
-        yield begin, op, body
+        yield begin, op, file.read(size)
         begin += 9 + size
 
 
-def _unpacked(chunk: bytes) -> Iterator[tuple[int, bytes]]:
+def _unpacked(chunk: bytes, unpacker: Unpacker) -> Iterator[tuple[int, bytes]]:
     """Yields (op, body) of the records in a chunk. Raises ValueError for damage."""
     size, checksum = struct.unpack_from("<QI", chunk, 16)
     (compression,), at = _strings(chunk, 28, 1)
     (packed,) = struct.unpack_from("<Q", chunk, at)
     data = chunk[at + 8 : at + 8 + packed]
-    if compression not in DECOMPRESSORS:
-        raise ValueError(f"compression {compression!r} is not known")
-    data = DECOMPRESSORS[compression](data, size)
+    data = unpacker.unpack(data, compression, size)
     if len(data) != size or (checksum and zlib.crc32(data) != checksum):
         raise ValueError("a chunk is damaged")
     at = 0
     while at < size:
+        unpacker.spend(_OF_A_RECORD)
         op, length = struct.unpack_from("<BQ", data, at)
         if at + 9 + length > size:
             raise ValueError("a record in a chunk is cut short")

@@ -22,17 +22,15 @@ from metric_depth_ros.bags.tree import read_transforms
 from metric_depth_ros.config import Config, SourceConfig
 from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError, TransformError
 from metric_depth_ros.health.clocks import Heard, limits_of, why_apart
+from metric_depth_ros.motion import Places
+from metric_depth_ros.samples import Picture, build_sample, read_picture
 from metric_depth_ros.sync import (
     Source,
-    T_fixed_camera,
-    all_points,
     gather_points,
-    gather_sources,
     jumps_back,
-    points_up,
 )
 from metric_depth_ros.transforms import TransformTree
-from metric_depth_ros.types import Camera, FloatArray, ImageArray, Rectification, Sample, frame_name
+from metric_depth_ros.types import Sample, frame_name
 
 # Stamp in ns of an image, and its sample or the error that prevented it.
 Outcome = tuple[int, "Sample | MetricDepthError"]
@@ -40,8 +38,6 @@ Outcome = tuple[int, "Sample | MetricDepthError"]
 _BEFORE_NS, _AFTER_NS = 4_000_000_000, 1_000_000_000
 # Messages of each topic whose times are remembered.
 _REMEMBERED = 100
-# Picture, camera, and how to rectify the picture.
-_View = tuple[ImageArray, Camera, "Rectification | None"]
 
 
 class BagReader:
@@ -203,8 +199,8 @@ class BagReader:
             for each in filter(None, (*clouds, held_out)):
                 each.advance(image)
             try:
-                view = self._view(image.message, info, stretch, config)
-                yield image.stamp_ns, self._sample(image, view, region, clouds, held_out, config)
+                picture = self._picture(image.message, info, stretch, config)
+                yield image.stamp_ns, self._sample(image, picture, region, clouds, held_out, config)
             except TransformError as error:
                 yield image.stamp_ns, TransformError(f"{error}{self._tf_hint}")
             except MetricDepthError as error:
@@ -220,7 +216,7 @@ class BagReader:
             yield _Image(image.message, image.stamp_ns, image.recorded_ns, jumped)
             last_ns = image.stamp_ns
 
-    def _view(self, image: Any, info: Any, stretch: messages.Stretch, config: Config) -> _View:
+    def _picture(self, image: Any, info: Any, stretch: messages.Stretch, config: Config) -> Picture:
         """The picture of an image, with its camera. Raises InputError."""
         if info is None:
             raise InputError(
@@ -229,51 +225,31 @@ class BagReader:
                 "calibration with --calibration FILE."
             )
         read = messages.read_compressed_image if self._compressed else messages.read_image
-        pixels = read(image, stretch)
-        rectified = messages.is_rectified(config.input.rectification, self.image_topic)
-        told: dict[str, Any] = {
-            "image_size": (pixels.shape[1], pixels.shape[0]),
-            "stereo_offset": config.input.stereo_offset,
-        }
-        camera = messages.read_camera(info, rectified=rectified, **told)
-        if note := messages.offset_left_out(info, config.input.stereo_offset):
-            self.notes.add(note)
-        return pixels, camera, None if rectified else messages.read_rectification(info, **told)
+        picture = read_picture(image, info, self.image_topic, config.input, partial(read, stretch=stretch))
+        if picture.note is not None:
+            self.notes.add(picture.note)
+        return picture
 
     def _sample(
         self,
         image: _Image,
-        view: _View,
+        picture: Picture,
         regions: Any,
         clouds: list[_Clouds],
         held_out: _Clouds | None,
         config: Config,
     ) -> Sample:
-        pixels, camera, rectification = view
-        stamp_ns, frame_id = image.stamp_ns, messages.frame_id(image.message)
+        stamp_ns = image.stamp_ns
         chosen = [(each.source, each.source.ring.select(stamp_ns)) for each in clouds]
-        used = sorted(cloud.stamp_ns for _, selected in chosen for cloud in selected)
+        used = any(selected for _, selected in chosen)
         if not used and self._needs_points:
             raise AnchorError(self._no_cloud(image, clouds))
-        sources = gather_sources(chosen, frame_id, stamp_ns, self.transforms, config, self._skip)
-        kept: FloatArray | None = None
-        if held_out is not None:
-            seen = held_out.source.ring.select(stamp_ns)
-            kept = gather_points(seen, frame_id, stamp_ns, self.transforms, config)
-        return Sample(
-            pixels,
-            camera,
-            all_points(sources),
-            stamp_ns,
-            frame_id,
-            tuple(used),
-            points_held_out=kept,
-            rectification=rectification,
-            regions=None if regions is None else messages.read_labels(regions),
-            T_fixed_camera=T_fixed_camera(frame_id, stamp_ns, self.transforms, config),
-            points_up=points_up(chosen, frame_id, stamp_ns, self.transforms, config),
-            sources=sources,
-        )
+        places = Places(messages.frame_id(image.message), stamp_ns, self.transforms, config)
+        kept = None if held_out is None else gather_points(held_out.source.ring.select(stamp_ns), places)
+        sample = build_sample(picture, chosen, regions, places, self._skip, kept)
+        if used and not places.in_full:
+            self.notes.add(f"tf: fixed frame of some images: {places.fixed_frame}, not known at their time")
+        return sample
 
     def _no_cloud(self, image: _Image, clouds: list[_Clouds]) -> str:
         """Why an image has no anchors."""
@@ -347,6 +323,7 @@ class _Clouds:
         self.source, self.refused = source, ""
         self._topic, self._infos = topic, infos
         self._info: Any = None  # the newest
+        self._late: list[Stamped] = []  # recorded after the last image
         self._lead_ns = round(source.ring.config.max_cloud_lead_s * 1e9) - source.offset_ns
         self._stream, self._skip = stream, skip
         self._heard: deque[Heard] = deque(maxlen=_REMEMBERED)
@@ -361,7 +338,7 @@ class _Clouds:
         self._images.append(Heard(image.stamp_ns, image.recorded_ns))
         until_ns = image.stamp_ns + self._lead_ns
         camera_of = self._camera_of(image, until_ns)
-        for cloud in self._stream.take(until_ns, image.recorded_ns, jumped=image.jumped):
+        for cloud in self._come(image, until_ns):
             self._heard.append(self._times(cloud))
             try:
                 self.source.ring.add(self.source.read(cloud.message, camera_of, cloud.stamp_ns))
@@ -369,6 +346,14 @@ class _Clouds:
             except InputError as error:
                 self.refused = str(error)
                 self._skip(self.source.name, error)
+
+    def _come(self, image: _Image, until_ns: int) -> list[Stamped]:
+        """Clouds that the image may use and no earlier one did, but those that it would have to wait for."""
+        taken = self._stream.take(until_ns, image.recorded_ns, jumped=image.jumped)
+        come = taken if image.jumped else [*self._late, *taken]
+        waits = self.source.ring.config.mode != "latest"
+        self._late = [] if waits else [one for one in come if one.recorded_ns > image.recorded_ns]
+        return [one for one in come if waits or one.recorded_ns <= image.recorded_ns]
 
     def _camera_of(self, image: _Image, until_ns: int) -> messages.CameraOf | None:
         """Camera of the depth images, by the newest calibration, else by the first one after them."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 from rosbags.interfaces import Connection, MessageDefinition
 
@@ -19,6 +20,9 @@ from metric_depth_ros.bags.definitions import (
     definition_of,
     metadata_of,
 )
+from metric_depth_ros.files import need_regular
+
+_TABLES = ("topics", "messages", "message_definitions")
 
 
 class SqliteFile:
@@ -30,8 +34,10 @@ class SqliteFile:
         self.metadata = NO_MESSAGES
 
     def open(self) -> None:
-        """Reads what topics there are. Raises sqlite3.Error for damage."""
+        """Reads what topics there are. Raises sqlite3.Error or ValueError for damage."""
+        need_regular(self.path)
         self._database = sqlite3.connect(f"{self.path.resolve().as_uri()}?immutable=1", uri=True)
+        self._database.text_factory = lambda text: text.decode(errors="replace")
         try:
             self._read_topics()
         except BaseException:
@@ -54,10 +60,12 @@ class SqliteFile:
             (*wanted, start or 0, 2**63 - 1 if stop is None else stop),
         )
         for topic, recorded_ns, data in rows:
+            _check("a message", (recorded_ns, int), (data, bytes))
             yield wanted[topic], recorded_ns, data
 
     def _read_topics(self) -> None:
         read = self._database.execute
+        self._check_tables()
         columns = [row[1] for row in read("PRAGMA table_info(topics)")]
         qos = "offered_qos_profiles" if "offered_qos_profiles" in columns else "''"
         counts = dict(read("SELECT topic_id, count(*) FROM messages GROUP BY topic_id"))
@@ -65,20 +73,40 @@ class SqliteFile:
         for key, topic, kind, encoding, profiles in read(
             f"SELECT id, name, type, serialization_format, {qos} FROM topics ORDER BY id"
         ):
+            _check("a topic", (key, int), (topic, str), (kind, str), (encoding, str))
             about = about_topic(encoding, profiles)
             definition, number = definitions.get(kind, NO_DEFINITION), counts.get(key, 0)
             self.connections.append(Connection(key, topic, kind, definition, "", number, about, self))
         if total := sum(counts.values()):
             first, last = next(read("SELECT min(timestamp), max(timestamp) FROM messages"))
+            _check("a message", (first, int), (last, int))
             self.metadata = metadata_of(first, last, total)
+
+    def _check_tables(self) -> None:
+        """Raises ValueError for what is computed instead of recorded, which may have no end."""
+        tables = list(self._database.execute("SELECT name, type, sql FROM sqlite_master"))
+        for name, kind, text in tables:
+            computed = kind in ("view", "trigger") or "VIRTUAL TABLE" in str(text).upper()
+            if name in _TABLES and not computed:
+                computed = any(row[6] for row in self._database.execute(f"PRAGMA table_xinfo({name})"))
+            if computed:
+                raise ValueError(f"its {kind} {name!r:.60} is computed")
 
     def _definitions(self) -> dict[str, MessageDefinition]:
         """Definitions by type; empty before version 4 of the format."""
         if not list(self._database.execute("PRAGMA table_info(message_definitions)")):
             return {}
-        return {
-            kind: definition_of(encoding, text)
-            for kind, encoding, text in self._database.execute(
-                "SELECT topic_type, encoding, encoded_message_definition FROM message_definitions"
-            )
-        }
+        found = {}
+        for kind, encoding, text in self._database.execute(
+            "SELECT topic_type, encoding, encoded_message_definition FROM message_definitions"
+        ):
+            if isinstance(encoding, str) and isinstance(text, str):
+                found[kind] = definition_of(encoding, text)
+        return found
+
+
+def _check(what: str, *values: tuple[Any, type]) -> None:
+    """Raises ValueError unless every value is of the type beside it; SQLite does not see to that."""
+    if not all(isinstance(value, kind) for value, kind in values):
+        found = ", ".join(type(value).__name__ for value, _ in values)
+        raise ValueError(f"{what} of the database has values of types {found}")

@@ -6,17 +6,21 @@ import heapq
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from rosbags.interfaces import Connection
-from rosbags.rosbag1 import Reader as Ros1File
-from rosbags.rosbag2.reader import DirectoryReader
+from rosbags.rosbag1.reader import Reader as Ros1Reader
+from rosbags.rosbag1.reader import decompressors
 
 from metric_depth_ros.bags.definitions import as_ros2_bytes, deserialize, encoding_of
+from metric_depth_ros.bags.folder import METADATA, message_unpacker, read_metadata, unpacked_readers
 from metric_depth_ros.bags.mcap import McapFile
+from metric_depth_ros.bags.packed import Unpacker
 from metric_depth_ros.bags.sqlite import SqliteFile
 from metric_depth_ros.errors import InputError
+from metric_depth_ros.files import need_regular
 from metric_depth_ros.messages import read_depth, stamp_ns
 from metric_depth_ros.types import FloatArray
 
@@ -33,8 +37,11 @@ _FEW = 50
 
 def is_bag(path: Path) -> bool:
     """Whether a path looks like a bag: a file of a known suffix, or a folder that holds one."""
-    if path.is_dir():
-        return (path / "metadata.yaml").exists() or any(p.suffix in SUFFIXES for p in path.iterdir())
+    try:
+        if path.is_dir():
+            return (path / METADATA).exists() or any(p.suffix in SUFFIXES for p in path.iterdir())
+    except OSError:  # a name too long, or a folder that must not be read: whoever opens it says so
+        return False
     return path.suffix in SUFFIXES
 
 
@@ -55,12 +62,12 @@ class Bag:
         self._path = path
         self._open = ExitStack()
         self._files: list[Any] = []
-        with _damage_named(path), ExitStack() as opening:
-            for file in files:
-                reader = _READERS[file.suffix if file.is_file() else ""](file)
-                reader.open()
-                opening.callback(reader.close)
-                self._files.append(reader)
+        self._unpack: Callable[[bytes], bytes] | None = None
+        with damage_named(path), ExitStack() as opening:
+            if files == [path] and path.is_dir():
+                self._open_folder(opening)
+            else:
+                self._open_files([_READERS[file.suffix](file) for file in files], opening)
             self._open = opening.pop_all()
         self.connections = [_marked(c) for file in self._files for c in file.connections]
         self._counts: Counter[tuple[str, str]] = Counter()
@@ -69,6 +76,21 @@ class Bag:
         self.topics = {topic: kind for (topic, kind), n in reversed(self._counts.most_common()) if n}
         times = [getattr(file, "metadata", file) for file in self._files]
         self.start_time, self.end_time = min(t.start_time for t in times), max(t.end_time for t in times)
+
+    def _open_folder(self, opening: ExitStack) -> None:
+        parts = read_metadata(self._path)
+        if parts.packed == "file":
+            self._files = unpacked_readers(parts)
+            return
+        if parts.packed == "message":
+            self._unpack = message_unpacker(parts)
+        self._open_files([parts.reader(file) for file in parts.files], opening)
+
+    def _open_files(self, readers: Sequence[Any], opening: ExitStack) -> None:
+        for reader in readers:
+            reader.open()
+            opening.callback(reader.close)
+            self._files.append(reader)
 
     def close(self) -> None:
         """Closes all files."""
@@ -98,14 +120,16 @@ class Bag:
         read = (file.messages(own, *span) for file, own in parts if own)
         merged = heapq.merge(*read, key=lambda item: item[1])
         while True:
-            with _damage_named(self._path):
+            with damage_named(self._path):
                 if (item := next(merged, None)) is None:
                     return
+                if self._unpack is not None:
+                    item = (*item[:2], self._unpack(item[2]))
             yield item
 
     def deserialize(self, connection: Connection, raw: bytes | memoryview) -> Any:
         """The message in some bytes of a topic. Raises InputError."""
-        with _damage_named(self._path, connection.topic):
+        with damage_named(self._path, connection.topic):
             return deserialize(connection, raw)
 
     def as_cdr(self, connection: Connection, raw: bytes | memoryview) -> bytes:
@@ -114,22 +138,25 @@ class Bag:
         Raises:
             InputError: the bytes are damaged, or ROS 2 has no such message.
         """
-        with _damage_named(self._path, connection.topic):
+        with damage_named(self._path, connection.topic):
             return as_ros2_bytes(connection, raw)
 
 
-class _Folder(DirectoryReader):  # type: ignore[misc]  # rosbags is not followed
-    """The folder of a ROS 2 bag with its metadata.yaml."""
+class _Ros1File(Ros1Reader):  # type: ignore[misc]  # rosbags is not followed
+    """The file of a ROS 1 bag, whose chunks are unpacked up to a limit."""
 
-    STORAGE_PLUGINS: ClassVar = {"mcap": McapFile, "sqlite3": SqliteFile}
+    def open(self) -> None:
+        need_regular(self.path)
+        self._unpacker = Unpacker(self.path.stat().st_size)
+        super().open()
+
+    def read_chunk(self) -> Any:
+        chunk = super().read_chunk()
+        compression = next(name for name, unpack in decompressors.items() if unpack is chunk.decompressor)
+        return chunk._replace(decompressor=partial(self._unpacker.unpack, compression=compression))
 
 
-_READERS: dict[str, Callable[[Path], Any]] = {
-    ".bag": Ros1File,
-    ".mcap": McapFile,
-    ".db3": SqliteFile,
-    "": _Folder,
-}
+_READERS: dict[str, Callable[[Path], Any]] = {".bag": _Ros1File, ".mcap": McapFile, ".db3": SqliteFile}
 
 
 def _marked(connection: Connection) -> Connection:
@@ -191,26 +218,37 @@ def read_depths(path: Path, topic: str) -> dict[int, FloatArray]:
 
 def _files(path: Path) -> list[Path]:
     """Files of a bag: itself, also a folder with a metadata.yaml, else the bag files in the folder."""
-    if not path.exists():
-        raise InputError(f"bag {path}: does not exist; needed a .bag, .mcap or .db3 file or a bag's folder.")
-    if path.is_file() and path.suffix not in SUFFIXES:
+    needed = "needed a .bag, .mcap or .db3 file or a bag's folder."
+    try:
+        if not path.exists():
+            raise InputError(f"bag {path}: does not exist; {needed}")
+        if path.is_dir():
+            return _files_in(path)
+        need_regular(path)
+    except OSError as error:
+        raise InputError(f"bag {path}: {error.strerror}; {needed}") from error
+    if path.suffix not in SUFFIXES:
         raise InputError(
             f"bag {path}: unknown kind {path.suffix or 'without a suffix'!r}; "
             f"needed one of {', '.join(SUFFIXES)}, or a bag's folder."
         )
-    if path.is_file() or (path / "metadata.yaml").exists():
-        return [path]
-    files = sorted(p for p in path.iterdir() if p.suffix in SUFFIXES)
+    return [path]
+
+
+def _files_in(folder: Path) -> list[Path]:
+    if (folder / METADATA).exists():
+        return [folder]
+    files = sorted(p for p in folder.iterdir() if p.suffix in SUFFIXES)
     if len({file.suffix for file in files}) != 1:
         raise InputError(
-            f"bag {path}: no metadata.yaml, and bag files {', '.join(f.name for f in files) or 'none'}; "
+            f"bag {folder}: no metadata.yaml, and bag files {', '.join(f.name for f in files) or 'none'}; "
             "needed files of one kind, which are read as one recording. Name one of the files."
         )
     return files
 
 
 @contextmanager
-def _damage_named(path: Path, topic: str = "") -> Iterator[None]:
+def damage_named(path: Path, topic: str = "") -> Iterator[None]:
     """Turns any exception of rosbags into an InputError.
 
     On damaged files rosbags raises errors of struct, zstd, lz4, sqlite3, YAML and its own asserts,
@@ -219,7 +257,7 @@ def _damage_named(path: Path, topic: str = "") -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        reason = _shortened(" ".join(str(error).split()).rstrip(".")) or type(error).__name__
         where, fix = f"{path}:", _REPAIR
         if topic:
             where, fix = (
@@ -227,3 +265,8 @@ def _damage_named(path: Path, topic: str = "") -> Iterator[None]:
                 "needed a whole one of its type. Check its publisher.",
             )
         raise InputError(f"bag {where} cannot be read ({reason}); {fix}") from error
+
+
+def _shortened(text: str) -> str:
+    """Parsers quote the whole of what they cannot read."""
+    return text if len(text) <= 300 else f"{text[:200]} [...] {text[-60:]}"

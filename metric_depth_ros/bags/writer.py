@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Iterable, Mapping
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,8 +28,10 @@ from metric_depth_ros import messages
 from metric_depth_ros.bags import topics as kinds
 from metric_depth_ros.bags.storage import is_bag
 from metric_depth_ros.errors import InputError
+from metric_depth_ros.files import locked_folder
 from metric_depth_ros.geometry import quaternion
 from metric_depth_ros.messages import SENSOR_TYPES
+from metric_depth_ros.transforms import StampedTransform
 from metric_depth_ros.types import Camera, FloatArray, ImageArray
 
 # Bag format 8 is the newest that Humble's rosbag2 reads (9 writes QoS in a way it does not parse);
@@ -46,8 +51,6 @@ _LATCHED = Qos(
     False,
 )
 
-# (parent, child, T_parent_child (4, 4), stamp_ns)
-StampedTransform = tuple[str, str, FloatArray, int]
 # Lowest and highest value.
 Limits = tuple[float, float]
 
@@ -73,42 +76,69 @@ class BagWriter:
         storage = {".mcap": "mcap", ".db3": "sqlite3"}.get(self.path.suffix, storage)
         if self.path.suffix == ".bag":
             raise InputError(f"bag {self.path}: .bag is ROS 1; needed .mcap, .db3 or a folder's name.")
-        if self.path.exists() and not (overwrite and is_bag(self.path)):
-            raise InputError(
-                f"bag {self.path}: exists already{'' if is_bag(self.path) else ' and is no bag'}. "
-                "Name another, or pass --overwrite to replace a bag."
-            )
         self._storage = StoragePlugin[storage.upper()]
         self._name = self.path.stem if self.path.suffix in (".mcap", ".db3") else self.path.name
         self._growing = self.path.parent / f".{self.path.name}.part"
         self._types = get_typestore(Stores.ROS2_HUMBLE)
         self._connections: dict[str, Connection] = {}
+        self._check(overwrite)
+
+    def _check(self, overwrite: bool) -> None:
+        """Raises InputError if what is at the path must stay: a bag, or anything else but a bag."""
+        if not os.path.lexists(self.path):
+            return
+        whole = _is_only_a_bag(self.path, as_file=self._name != self.path.name)
+        if not (overwrite and whole):
+            raise InputError(
+                f"bag {self.path}: exists already{'' if whole else ' and is no bag that can be replaced'}. "
+                "Name another, or pass --overwrite to replace a bag."
+            )
 
     def __enter__(self) -> BagWriter:
-        try:
-            shutil.rmtree(self._growing, ignore_errors=True)
-            self._growing.mkdir(parents=True)
-        except OSError as error:
-            raise InputError(f"bag {self.path}: {error.strerror}; needed a writable folder.") from error
-        self._writer = Writer(self._growing / self._name, version=_FORMAT, storage_plugin=self._storage)
-        self._writer.open()
+        with self._named(), ExitStack() as stack:
+            # Locked, so that a second run of the same name does not remove what this one writes.
+            stack.enter_context(locked_folder(self._growing))
+            shutil.rmtree(self._growing / self._name, ignore_errors=True)
+            self._writer = Writer(self._growing / self._name, version=_FORMAT, storage_plugin=self._storage)
+            self._writer.open()
+            self._lock = stack.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._writer.__exit__(kind, error, trace)
-        if kind is None:
-            self._settle()
-        shutil.rmtree(self._growing, ignore_errors=True)
+        try:
+            with self._named():
+                self._writer.__exit__(kind, error, trace)
+                if kind is None:
+                    self._settle()
+        finally:
+            shutil.rmtree(self._growing, ignore_errors=True)
+            self._lock.close()
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Turns the errors of a full or read-only disk into InputErrors."""
+        try:
+            yield
+        except OSError as error:
+            raise InputError(
+                f"bag {self.path}: {error.strerror}; needed a folder to write to, with room."
+            ) from error
+        except sqlite3.OperationalError as error:
+            raise InputError(f"bag {self.path}: {error}; needed a folder to write to, with room.") from error
 
     def _settle(self) -> None:
         """Renames the finished bag to its final name."""
         finished = self._growing / self._name
         if self._name != self.path.name:
             finished = finished / self.path.name
-        if self.path.is_dir():
-            shutil.rmtree(self.path)
+        if os.path.lexists(self.path):
+            self._check(overwrite=True)  # it may have changed since
+            if self.path.is_dir() and not self.path.is_symlink():
+                shutil.rmtree(self.path)
+            else:
+                self.path.unlink()
         finished.replace(self.path)
 
     # ---- messages ----------------------------------------------------------------------------
@@ -193,13 +223,23 @@ class BagWriter:
         }  # fmt: skip
         self._write(topic, SENSOR_TYPES["laser_scan"], fields, stamp_ns, frame_id)
 
-    def write_tf(self, transforms: Iterable[StampedTransform]) -> None:
-        """Writes moving transforms on /tf."""
-        self._write_transforms("/tf", list(transforms), ())
+    def write_tf(self, transforms: Iterable[StampedTransform], recorded_ns: int | None = None) -> None:
+        """Writes moving transforms on /tf; ``recorded_ns``: when, if not at the newest stamp."""
+        self._write_transforms("/tf", list(transforms), (), recorded_ns)
 
-    def write_tf_static(self, transforms: Iterable[StampedTransform]) -> None:
+    def write_tf_static(self, transforms: Iterable[StampedTransform], recorded_ns: int | None = None) -> None:
         """Writes fixed transforms on /tf_static, latched, so that late subscribers of a player get them."""
-        self._write_transforms("/tf_static", list(transforms), (_LATCHED,))
+        self._write_transforms("/tf_static", list(transforms), (_LATCHED,), recorded_ns)
+
+    def write_raw(
+        self, topic: str, kind: str, data: bytes, recorded_ns: int, *, latched: bool = False
+    ) -> None:
+        """Writes a serialised message (CDR) of a type such as "sensor_msgs/msg/Image"."""
+        self._record_raw(topic, kind, data, recorded_ns, (_LATCHED,) if latched else ())
+
+    def attach(self, name: str, text: str) -> None:
+        """Writes a text file into the bag's folder, which bags of a single file have not."""
+        (self._growing / self._name / name).write_text(text, encoding="utf-8")
 
     # ---- message types -----------------------------------------------------------------------
 
@@ -223,11 +263,14 @@ class BagWriter:
         ]
         self._write(topic, kinds.POINT_CLOUD, {**fields, "fields": listed}, stamp_ns, frame_id)
 
-    def _write_transforms(self, topic: str, transforms: list[StampedTransform], qos: tuple[Qos, ...]) -> None:
+    def _write_transforms(
+        self, topic: str, transforms: list[StampedTransform], qos: tuple[Qos, ...], recorded_ns: int | None
+    ) -> None:
         if not transforms:
             return
         message = self._message(kinds.TF[0], transforms=[self._transform(*t) for t in transforms])
-        self._record(topic, kinds.TF[0], message, max(t[3] for t in transforms), qos)
+        newest_ns = max(t[3] for t in transforms)
+        self._record(topic, kinds.TF[0], message, newest_ns if recorded_ns is None else recorded_ns, qos)
 
     def _transform(self, parent: str, child: str, T: FloatArray, stamp_ns: int) -> Any:
         x, y, z = (float(value) for value in T[:3, 3])
@@ -245,9 +288,25 @@ class BagWriter:
         )
 
     def _record(self, topic: str, kind: str, message: Any, stamp_ns: int, qos: tuple[Qos, ...] = ()) -> None:
+        self._record_raw(topic, kind, self._types.serialize_cdr(message, kind), stamp_ns, qos)
+
+    def _record_raw(
+        self, topic: str, kind: str, data: bytes | memoryview, stamp_ns: int, qos: tuple[Qos, ...]
+    ) -> None:
         connection = self._connections.get(topic)
         if connection is None:
             connection = self._connections[topic] = self._writer.add_connection(
                 topic, kind, typestore=self._types, offered_qos_profiles=qos
             )
-        self._writer.write(connection, stamp_ns, self._types.serialize_cdr(message, kind))
+        with self._named():
+            self._writer.write(connection, stamp_ns, data)
+
+
+def _is_only_a_bag(path: Path, *, as_file: bool) -> bool:
+    """Whether a path is a bag's file or, if not ``as_file``, a folder with a bag's files and nothing else."""
+    if as_file or path.is_symlink() or not path.is_dir():
+        return is_bag(path) and not path.is_dir()
+    return is_bag(path) and all(
+        (file.name == "metadata.yaml" or file.suffix in (".mcap", ".db3")) and file.is_file()
+        for file in path.iterdir()
+    )

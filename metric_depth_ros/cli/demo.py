@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
 
     from metric_depth_ros.cli import frames_to_bag
     from metric_depth_ros.cli.live import replay_live
-    from metric_depth_ros.cli.offline import make_folder
+    from metric_depth_ros.cli.outputs import own_folder
     from metric_depth_ros.config import Config, updated
     from metric_depth_ros.pipeline import build_pipeline
     from metric_depth_ros.share import need_ros
@@ -49,17 +49,17 @@ def run(args: argparse.Namespace) -> int:
     settings = _settings(args)
     build_pipeline(updated(Config(), settings))
     bag = args.out / "input.mcap"
-    make_folder(args.out)
-    shutil.rmtree(args.out / "live", ignore_errors=True)
-    _make_bag(args, bag)
     topics = {
         "image": frames_to_bag.IMAGE,
         "camera_info": frames_to_bag.CAMERA_INFO,
         "anchors": frames_to_bag.POINTS,
     }
-    print("replaying through the live graph ...", flush=True)
-    recorded = replay_live(bag, args.out, settings, topics)
-    return _report(bag, recorded, args.out)
+    with own_folder(args.out):
+        shutil.rmtree(args.out / "live", ignore_errors=True)
+        _make_bag(args, bag)
+        print("replaying through the live graph ...", flush=True)
+        recorded = replay_live(bag, args.out, settings, topics)
+        return _report(bag, recorded, args.out)
 
 
 def _settings(args: argparse.Namespace) -> dict[str, object]:
@@ -81,20 +81,18 @@ def _make_bag(args: argparse.Namespace, bag: Path) -> None:
     if args.frames is not None:
         write_frames(args.frames, bag, rate_hz=args.rate, loops=args.loops, hold_out=0.5, overwrite=True)
         return
-    from metric_depth_ros.cli.synthetic_bag import write_drive
-    from metric_depth_synthetic.dataset import SyntheticDataset
+    from metric_depth_ros.cli.synthetic_bag import render_bag
 
-    dataset = SyntheticDataset([args.family], args.seed, size=(480, 360))
-    write_drive(dataset, bag, seconds=args.seconds, rate_hz=args.rate, overwrite=True)
+    render_bag(bag, args.family, seed=args.seed, size=(480, 360), seconds=args.seconds, rate_hz=args.rate)
 
 
 def _report(bag: Path, recorded: Path, out: Path) -> int:
     """Prints the error of the frames with depth, and draws some. Raises InputError if there are none."""
-    import cv2
     import numpy as np
 
     from metric_depth_ros.anchors import build_anchors
     from metric_depth_ros.bags import BagReader, read_depths
+    from metric_depth_ros.cli.outputs import save_picture
     from metric_depth_ros.config import Config
     from metric_depth_ros.drawing.pictures import depth_range, draw_sheet
     from metric_depth_ros.errors import InputError
@@ -118,7 +116,7 @@ def _report(bag: Path, recorded: Path, out: Path) -> int:
                 anchors = build_anchors(sample.points_camera, sample.camera, config.anchors)
                 sheet = draw_sheet(sample.image, anchors, depth, sample.camera, range_m=depth_range(depth))
                 path = out / f"depth_{drawn.index(stamp_ns)}.png"
-                cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+                save_picture(path, sheet)
                 print(f"{path}: AbsRel at held-out points {error:.3f}, covering {100 * covered:.1f} %")
     if not errors:
         raise InputError(

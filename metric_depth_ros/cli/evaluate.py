@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     """Evaluates and prints the tables. Raises MetricDepthError."""
     from tqdm import tqdm
 
-    from metric_depth_ros.cli.offline import make_folder
+    from metric_depth_ros.cli.outputs import own_folder
     from metric_depth_ros.drawing.charts import save_chart
     from metric_depth_ros.errors import InputError
     from metric_depth_ros.evaluation import report, runner
@@ -100,7 +100,8 @@ def run(args: argparse.Namespace) -> int:
     if _stored(args) is None or config.engine.second:
         config = dataclasses.replace(config, engine=engine_for_all(config, changes))
     if args.out is not None:
-        make_folder(args.out)
+        with own_folder(args.out):  # before minutes of work
+            pass
     views = tqdm(read_all(args, config), unit="frame", disable=None)
     records = list(runner.run(candidates, views, cases, args.seeds))
     if not records:

@@ -123,21 +123,13 @@ def _explained(
 
 def _write(path: Path, view: KnownView, anchors: Anchors, metric: MetricDepth, maps: Maps) -> None:
     """Draws and writes the picture. Raises InputError when it cannot be written."""
-    import cv2
     import numpy as np
 
+    from metric_depth_ros.cli.outputs import save_picture
     from metric_depth_ros.depth import positive_depth
     from metric_depth_ros.drawing.pictures import draw_basis
-    from metric_depth_ros.errors import InputError
 
     depth = positive_depth(view.relative)
     weights = np.array(metric.info["weights"])[1 : 1 + len(maps.values)]
     sheet = draw_basis(view.image, anchors, metric, depth, maps.values, weights)
-    try:
-        written = cv2.imwrite(str(path), sheet[..., ::-1])
-    except cv2.error:  # a name without a known format
-        written = False
-    if not written:
-        raise InputError(
-            f"{path}: cannot be written; needed a name such as maps.png in a folder that is there."
-        )
+    save_picture(path, sheet)

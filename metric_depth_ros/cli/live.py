@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -126,22 +126,26 @@ def replay_live(
     *,
     rate: float = 1.0,
     timeout_s: float = 120.0,
+    watching: Callable[[int], AbstractContextManager[object]] = contextlib.nullcontext,
 ) -> Path:
     """Replays ``bag`` through a metric_depth_node and records what it publishes.
+
+    ``watching``: context for the time of the replay, made with the node's process id.
 
     Returns the recorded bag, ``out``/live. The logs lie beside it. Raises MetricDepthError when a
     process fails or ``timeout_s`` passes.
     """
     recorded = out / "live"
     with Graph(out) as graph:
-        graph.start("node", [*NODE, *ros_arguments(settings, remappings)])
+        node = graph.start("node", [*NODE, *ros_arguments(settings, remappings)])
         graph.start("record", [*VERB, "record", str(recorded), *OUTPUTS])
         graph.wait_for("node", "engine ready", timeout_s)
         graph.wait_for("record", "recording to", timeout_s)
-        graph.start("replay", [*VERB, "replay", str(bag), "--rate", str(rate)])
-        if graph.finish("replay", timeout_s):
-            raise MetricDepthError(f"replay failed:\n{graph.log('replay')}")
-        time.sleep(1.0)  # the last images are still being processed
+        with watching(node.pid):
+            graph.start("replay", [*VERB, "replay", str(bag), "--rate", str(rate)])
+            if graph.finish("replay", timeout_s):
+                raise MetricDepthError(f"replay failed:\n{graph.log('replay')}")
+            time.sleep(1.0)  # the last images are still being processed
         graph.stop("node")
         if graph.stop("record"):
             raise MetricDepthError(f"nothing was published. The node's log:\n{graph.log('node')[-3000:]}")

@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 
 from metric_depth_ros import __version__
 from metric_depth_ros.cli import (
+    bench,
     build,
     config,
     demo,
@@ -22,6 +26,7 @@ from metric_depth_ros.cli import (
     record,
     replay,
     run,
+    sbom,
     synthesize,
     train,
 )
@@ -34,6 +39,7 @@ VERBS = (
     build,
     evaluate,
     explain,
+    bench,
     frames_to_bag,
     replay,
     record,
@@ -41,8 +47,16 @@ VERBS = (
     train,
     export,
     config,
+    sbom,
     demo,
 )
+
+
+# What the system refuses to write, and to name.
+_REFUSALS = (
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
+    errno.ENAMETOOLONG,
+)  # fmt: skip
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -58,12 +72,26 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one verb; returns 0 on success, 1 on an error the user can fix (one line), 2 on wrong usage."""
+    """Runs one verb; returns 0 on success, 1 on an error the user can fix (one line), 2 on wrong usage.
+
+    SIGTERM acts as Ctrl-C, so that no temporary file stays.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     ours, ros_args = _split_ros_args(list(sys.argv[1:] if argv is None else argv))
     try:
         return _run(ours, ros_args)
     except MetricDepthError as error:
         print(f"metric_depth: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # as by `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if error.errno not in _REFUSALS:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"metric_depth: {where}{error.strerror}. Make room, or choose another place.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("metric_depth: interrupted", file=sys.stderr)

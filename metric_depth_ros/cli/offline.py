@@ -13,12 +13,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
 from metric_depth_ros.bags import BagReader, BagWriter, Outcome, is_bag
 from metric_depth_ros.bags.storage import Window
+from metric_depth_ros.cli.outputs import own_folder, save_picture
 from metric_depth_ros.cli.parsing import remapped
 from metric_depth_ros.config import CloudConfig, Config, SourceConfig
 from metric_depth_ros.datasets import open_dataset
@@ -27,8 +27,11 @@ from metric_depth_ros.errors import InputError, MetricDepthError
 from metric_depth_ros.evaluation.held_out import held_out_error
 from metric_depth_ros.health import findings
 from metric_depth_ros.pipeline import MetricDepthPipeline, Result, build_pipeline
-from metric_depth_ros.sync import cloud_is_due
+from metric_depth_ros.sync import is_due
 from metric_depth_ros.types import Sample
+
+# What a run writes into its folder.
+_BAG, _PREVIEWS = "depth.mcap", "preview_[0-9][0-9][0-9][0-9][0-9][0-9].png"
 
 
 def process(args: argparse.Namespace, config: Config) -> int:
@@ -40,10 +43,11 @@ def process(args: argparse.Namespace, config: Config) -> int:
     with ExitStack() as stack:
         source = stack.enter_context(open_source(args, config))
         count = min(source.count, args.limit or source.count)
-        make_folder(out)
+        _check_out(args, out)
+        stack.enter_context(own_folder(out))
         writers: list[DepthBag | Previews] = []
         if not args.no_bag:
-            bag = stack.enter_context(BagWriter(out / "depth.mcap", overwrite=args.overwrite))
+            bag = stack.enter_context(BagWriter(out / _BAG, overwrite=args.overwrite))
             writers.append(DepthBag(bag, config))
         pipeline = build_pipeline(config)
         writers.append(Previews(out, count, args.previews, overwrite=args.overwrite))
@@ -59,12 +63,13 @@ def process(args: argparse.Namespace, config: Config) -> int:
     return 0 if tally.times_s else 1
 
 
-def make_folder(out: Path) -> None:
-    """Creates the folder if it does not exist. Raises InputError."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{out}: {error.strerror}; needed a folder to write to. Choose --out.") from error
+def _check_out(args: argparse.Namespace, out: Path) -> None:
+    """Raises InputError if results would replace the source or lie in it, or pictures of an earlier run."""
+    source = args.source.resolve()
+    if source in (out.resolve(), (out / _BAG).resolve()):
+        raise InputError(f"{out}: would hold the results beside their source, or in its place. Choose --out.")
+    if not args.overwrite and (old := next(out.glob(_PREVIEWS), None)) is not None:
+        raise InputError(f"{old}: exists already. Choose another --out, or pass --overwrite to replace it.")
 
 
 def _result(
@@ -238,7 +243,7 @@ class DepthBag:
         self._bag.write_camera_info("/depth/camera_info", camera, stamp_ns, frame_id)
         if result.metric.sigma is not None:
             self._bag.write_depth("/depth/sigma", result.metric.sigma, stamp_ns, frame_id, encoding="32FC1")
-        if cloud_is_due(self._last_cloud_ns, stamp_ns, self._cloud.rate_hz):
+        if is_due(self._last_cloud_ns, stamp_ns, self._cloud.rate_hz):
             self._last_cloud_ns = stamp_ns
             limits = {"min_depth_m": self._cloud.min_depth_m, "max_depth_m": self._cloud.max_depth_m}
             self._bag.write_cloud(
@@ -252,8 +257,9 @@ class Previews:
     def __init__(self, folder: Path, count: int, previews: int, *, overwrite: bool) -> None:
         """``overwrite`` deletes those of an earlier run."""
         self._folder = folder
-        for old in folder.glob("preview_*.png") if overwrite else ():
-            old.unlink()
+        for old in folder.glob(_PREVIEWS) if overwrite else ():
+            if not old.is_dir():
+                old.unlink()
         self._chosen = set(np.linspace(0, count - 1, min(previews, count)).round().astype(int).tolist())
         self._range_m: Range | None = None
 
@@ -271,9 +277,7 @@ class Previews:
             range_m=self._range_m,
             title=f"{result.stamp_ns / 1e9:.3f} s ",
         )
-        path = self._folder / f"preview_{index:06d}.png"
-        if not cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)):
-            raise InputError(f"{path}: cannot be written. Choose another --out.")
+        save_picture(self._folder / f"preview_{index:06d}.png", sheet)
 
 
 @dataclass

@@ -60,7 +60,7 @@ def _parts(text: str) -> list[str]:
 
     try:
         parts = yaml.load(text if text.startswith("[") else f"[{text}]", yaml.BaseLoader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(text) from error
     if not (isinstance(parts, list) and all(isinstance(part, str) for part in parts)):
         raise ValueError(text)

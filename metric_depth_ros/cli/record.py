@@ -37,7 +37,9 @@ def run(args: argparse.Namespace) -> int:
         started = time.monotonic()
         with spin(recorder):
             print(f"recording to {args.out}", flush=True)
-            while args.duration is None or time.monotonic() - started < args.duration:
+            while recorder.failure is None and (
+                args.duration is None or time.monotonic() - started < args.duration
+            ):
                 if args.idle is not None and recorder.idle_s() > args.idle:
                     break
                 time.sleep(0.05)
@@ -45,4 +47,6 @@ def run(args: argparse.Namespace) -> int:
             print(f"record: nobody published {topic}")
         counts = ", ".join(f"{n} {topic}" for topic, n in sorted(recorder.received.items()))
         print(f"recorded {counts or 'nothing'}")
+        if recorder.failure is not None:
+            raise recorder.failure
     return 0 if any(recorder.received.values()) else 1

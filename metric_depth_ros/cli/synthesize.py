@@ -61,6 +61,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 def run(args: argparse.Namespace) -> int:
     """Runs ``synthesize``. Raises MetricDepthError."""
+    from metric_depth_ros.cli.outputs import own_folder
     from metric_depth_ros.cli.synthetic_bag import write_drive
     from metric_depth_ros.errors import InputError
     from metric_depth_synthetic.make_shards import write_shards
@@ -90,14 +91,15 @@ def run(args: argparse.Namespace) -> int:
         return 0
     dataset = _dataset(args, _families(args, _FAMILIES), views=args.views)
     if args.out is not None:
-        write_shards(
-            dataset,
-            args.out,
-            count=args.count,
-            shard_size=args.shard_size,
-            everything=args.everything,
-            workers=args.workers,
-        )
+        with own_folder(args.out):
+            write_shards(
+                dataset,
+                args.out,
+                count=args.count,
+                shard_size=args.shard_size,
+                everything=args.everything,
+                workers=args.workers,
+            )
     if args.contact_sheet is not None:
         _write_sheets(args)
     return 0
@@ -154,9 +156,7 @@ def _size(text: str) -> tuple[int, int] | None:
 
 def _write_sheets(args: argparse.Namespace) -> None:
     """Writes a contact sheet for every family: the first image of each scene."""
-    import cv2
-
-    from metric_depth_ros.errors import InputError
+    from metric_depth_ros.cli.outputs import save_picture
 
     names, bank, count = _families(args, _FAMILIES), None, min(args.count, 12)
     for name in names:
@@ -166,8 +166,7 @@ def _write_sheets(args: argparse.Namespace) -> None:
         if len(names) > 1:
             path = path.with_name(f"{path.stem}_{name}{path.suffix}")
         sheet = _sheet(dataset, count)
-        if not cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)):
-            raise InputError(f"{path}: cannot be written.")
+        save_picture(path, sheet)
         print(f"{path}: {count} scenes of {name}")
 
 

@@ -30,6 +30,17 @@ _HELD_OUT_POINTS = 2000
 _T_BASE_CAMERA = np.array([[0, 0, 1, 0.2], [-1, 0, 0, 0], [0, -1, 0, 0.3], [0, 0, 0, 1]], np.float64)
 
 
+def render_bag(
+    out: Path, family: str, *, seed: int, size: tuple[int, int], seconds: float, rate_hz: float
+) -> None:
+    """Writes a bag of a drive through one scene of a family, in place of an earlier one.
+
+    Raises MetricDepthError, leaving no bag.
+    """
+    dataset = SyntheticDataset([family], seed, size=size)
+    write_drive(dataset, out, seconds=seconds, rate_hz=rate_hz, overwrite=True)
+
+
 def write_drive(
     dataset: SyntheticDataset,
     out: Path,

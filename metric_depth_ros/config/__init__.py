@@ -1,8 +1,18 @@
 """Every setting of the package: name, default, unit, range and help, in frozen dataclasses."""
 
+from metric_depth_ros.config.by_name import (
+    NAME_FILES,
+    SETTINGS,
+    Setting,
+    changed,
+    find_setting,
+    from_flat,
+    settings_with,
+    to_flat,
+    updated,
+)
 from metric_depth_ros.config.sensor_models import MODELS, anchors_of, model_of, sync_of
 from metric_depth_ros.config.settings import (
-    SETTINGS,
     AnchorsConfig,
     CloudConfig,
     Config,
@@ -11,16 +21,11 @@ from metric_depth_ros.config.settings import (
     ExtrinsicsConfig,
     InputConfig,
     OutputConfig,
+    PreviewConfig,
     RegionsConfig,
     SamConfig,
-    Setting,
+    SaveConfig,
     SyncConfig,
-    changed,
-    find_setting,
-    from_flat,
-    settings_with,
-    to_flat,
-    updated,
 )
 from metric_depth_ros.config.solver_settings import (
     AUTO_CHOOSES,
@@ -41,6 +46,7 @@ from metric_depth_ros.config.sources import SENSOR_MODELS, SOURCE_TYPES, SourceC
 __all__ = [
     "AUTO_CHOOSES",
     "MODELS",
+    "NAME_FILES",
     "SENSOR_MODELS",
     "SETTINGS",
     "SOLVERS",
@@ -60,9 +66,11 @@ __all__ = [
     "MedianConfig",
     "OutputConfig",
     "PiecewiseConfig",
+    "PreviewConfig",
     "RegionAwareConfig",
     "RegionsConfig",
     "SamConfig",
+    "SaveConfig",
     "Setting",
     "SolverConfig",
     "SourceConfig",

@@ -12,7 +12,8 @@ from typing import Any
 import yaml
 
 from metric_depth_ros.config import Config, from_flat, settings_with, to_flat, updated
-from metric_depth_ros.errors import ConfigError
+from metric_depth_ros.documents import read_yaml
+from metric_depth_ros.errors import ConfigError, kind_of
 
 # Parameters every ROS node has; a parameter file may hold them beside ours.
 ROS_ONLY = ("use_sim_time", "qos_overrides")
@@ -27,29 +28,12 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Config
         ConfigError: the file is missing or not YAML, a key is given twice, or as ``from_flat``;
             the message begins with the file's name.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-        tree = yaml.load(text, Loader=_StrictLoader)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}; needed a readable YAML file.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    tree = read_yaml(path, ConfigError, "a readable YAML file")
     try:
         config = from_flat(_flattened(_unwrapped(tree or {})))
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
     return updated(config, overrides or {})
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """YAML SafeLoader that refuses a key given twice instead of taking the last value."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = {str(key) for key in keys if keys.count(key) > 1}
-        if twice:
-            raise yaml.YAMLError(f"{', '.join(sorted(twice))} given twice (line {node.start_mark.line + 1})")
-        return super().construct_mapping(node, deep)
 
 
 def _unwrapped(tree: Any) -> Mapping[str, Any]:
@@ -58,7 +42,7 @@ def _unwrapped(tree: Any) -> Mapping[str, Any]:
     Of several nodes those count that may be ours; the more exactly named beat the others.
     """
     if not isinstance(tree, dict):
-        raise ConfigError(f"found {type(tree).__name__}; needed a mapping of settings.")
+        raise ConfigError(f"found {kind_of(tree)}; needed a mapping of settings.")
     nodes = dict(_nodes(tree))
     if not nodes:
         return tree

@@ -17,7 +17,7 @@ class SensorModel:
 
     Attributes:
         accumulate, max_age_s: how many messages, and how old, if points can be moved to the image's time;
-            a sensor on a moving robot needs ``sync.fixed_frame`` for that. Otherwise 1, sync.max_cloud_age_s.
+            a sensor on a moving robot needs a fixed frame for that. Otherwise 1, sync.max_cloud_age_s.
         in_fixed_frame: its points mostly come in a frame that does not move, and need no other one once the
             camera has been seen to move in it.
         occlusion: whether its points can show what nearer ones hide from the camera. Not those that the
@@ -60,21 +60,35 @@ def model_of(config: Config, name: str, kind: str) -> str:
     return SENSOR_MESSAGES[kind].model if model == "auto" else model
 
 
-def sync_of(config: Config, name: str, model: str) -> SyncConfig:
-    """Selection of a source's messages for an image; ``config.sync`` for the topic without a name."""
+def sync_of(config: Config, name: str, model: str, *, moved: bool | None = None) -> SyncConfig:
+    """Selection of a source's messages for an image; that of ``config.sync`` for the topic without a name.
+
+    Args:
+        moved: whether its points can be moved to the image's time; None: perhaps.
+    """
     if not model:
-        return config.sync
+        return _exact(config.sync)
     sensor = MODELS[model]
-    moved = bool(config.sync.fixed_frame) or sensor.in_fixed_frame
-    moved &= config.extrinsics.source == "tf"  # else every cloud is placed as if it came with the image
+    if moved is None:
+        moved = config.sync.moves or sensor.in_fixed_frame
+        moved &= config.extrinsics.source == "tf"  # else every cloud is placed as if it came with the image
     by_model = {"accumulate": sensor.accumulate, "max_age_s": sensor.max_age_s} if moved else {}
     values = {"accumulate": 1, "max_age_s": config.sync.max_cloud_age_s, **by_model, **_given(config, name)}
-    return replace(
-        config.sync,
-        accumulate=values["accumulate"],
-        max_cloud_age_s=values["max_age_s"],
-        max_cloud_lead_s=values.get("max_lead_s", config.sync.max_cloud_lead_s),
+    return _exact(
+        replace(
+            config.sync,
+            mode=values.get("mode", config.sync.mode),
+            accumulate=values["accumulate"],
+            max_cloud_age_s=values["max_age_s"],
+            max_cloud_lead_s=values.get("max_lead_s", config.sync.max_cloud_lead_s),
+            deskew=values.get("deskew", config.sync.deskew),
+        )
     )
+
+
+def _exact(sync: SyncConfig) -> SyncConfig:
+    """The same selection, without tolerance if stamps must be equal."""
+    return replace(sync, max_cloud_age_s=0.0, max_cloud_lead_s=0.0) if sync.mode == "exact" else sync
 
 
 def anchors_of(config: Config, name: str, model: str) -> AnchorsConfig:

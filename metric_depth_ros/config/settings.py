@@ -6,17 +6,12 @@ parameter and the name on the command line.
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
-import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from metric_depth_ros.config.option import option, section
 from metric_depth_ros.config.solver_settings import SolverConfig
-from metric_depth_ros.config.sources import SourceConfig, check_sources
-from metric_depth_ros.errors import ConfigError
+from metric_depth_ros.config.sources import SYNC_MODES, SourceConfig
 
 
 @dataclass(frozen=True)
@@ -46,6 +41,15 @@ class EngineConfig:
         live=False,
     )
     threads: int = option(2, "CPU threads of the network; 0: all", low=0, high=256, live=False)
+    timeout_s: float = option(
+        30.0,
+        "a run of the network that has not ended after this is stopped; loading it on the CPU may take ten "
+        "times as long",
+        unit="s",
+        low=0.1,
+        high=3600,
+        live=False,
+    )
     focuses: str = option(
         "",
         "for Metric-Solver: focuses at which every image is decoded, metres or presets separated by commas; "
@@ -127,6 +131,12 @@ class InputConfig:
 class SyncConfig:
     """Selection of the clouds that belong to an image."""
 
+    mode: str = option(
+        "approximate",
+        "approximate: the nearest in time; exact: of the image's stamp alone; latest: the newest that has "
+        "come, without waiting",
+        choices=SYNC_MODES,
+    )
     max_cloud_age_s: float = option(
         0.3, "a cloud older than the image by more than this is not used", unit="s", low=0, high=3600
     )
@@ -137,11 +147,32 @@ class SyncConfig:
         0.05, "an image waits at most this long for a cloud that is expected", unit="s", low=0, high=5
     )
     accumulate: int = option(
-        1, "how many of the newest clouds are merged (for VIO, radar, range finders)", low=1, high=100
+        1, "how many of these clouds are merged (for VIO, radar, range finders)", low=1, high=100
+    )
+    buffer_mb: int = option(
+        256, "memory for the clouds that wait for images, of all sources", unit="MB", low=1, high=65536
     )
     fixed_frame: str = option(
-        "", "frame that does not move (odom, map): clouds are moved through it to the image's time"
+        "auto",
+        "frame that does not move (odom, map): clouds are moved through it to the image's time; auto: that "
+        "of tf, if it has one, as far as it is known without waiting; none: clouds are not moved",
     )
+    deskew: str = option(
+        "auto",
+        "auto: points with times of their own (spinning LiDARs, scans) are each moved from their time, "
+        "through the fixed frame; none: all from their cloud's",
+        choices=("auto", "none"),
+    )
+
+    @property
+    def moves(self) -> bool:
+        """Whether clouds are moved in time where a fixed frame is known."""
+        return self.fixed_frame not in ("", "none")
+
+    @property
+    def names_frame(self) -> bool:
+        """Whether the fixed frame is a given one."""
+        return self.moves and self.fixed_frame != "auto"
 
 
 @dataclass(frozen=True)
@@ -296,6 +327,27 @@ class CloudConfig:
 
 
 @dataclass(frozen=True)
+class PreviewConfig:
+    """Compressed picture of the depth, for phones and wireless links."""
+
+    rate_hz: float = option(5.0, "at most this many previews a second; 0 publishes none", low=0, high=1000)
+    min_depth_m: float = option(0.3, "depth shown in the nearest colour, red", unit="m", low=0.001, high=1000)
+    max_depth_m: float = option(30.0, "depth shown in the farthest, blue", unit="m", low=0.01, high=100000)
+    width: int = option(640, "wider depth is reduced to this width", unit="px", low=16, high=16384)
+    quality: int = option(80, "quality of the JPEG", low=1, high=100)
+
+
+@dataclass(frozen=True)
+class SaveConfig:
+    folder: str = option(
+        "",
+        "folder in which the service save_sample writes, and nowhere else; empty: metric_depth in ROS_HOME, "
+        "~/.ros by default",
+        live=False,
+    )
+
+
+@dataclass(frozen=True)
 class DiagnosticsConfig:
     period_s: float = option(
         1.0, "time between two diagnostics messages", unit="s", low=0.1, high=60, live=False
@@ -325,178 +377,7 @@ class Config:
     regions: RegionsConfig = section(RegionsConfig)
     output: OutputConfig = section(OutputConfig)
     cloud: CloudConfig = section(CloudConfig)
+    preview: PreviewConfig = section(PreviewConfig)
+    save: SaveConfig = section(SaveConfig)
     diagnostics: DiagnosticsConfig = section(DiagnosticsConfig)
     lifecycle: LifecycleConfig = section(LifecycleConfig)
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One setting: its dotted name, default, help and allowed values."""
-
-    name: str
-    default: Any
-    help: str
-    unit: str
-    low: float | None
-    high: float | None
-    choices: tuple[str, ...]
-    words: Mapping[str, float]
-    live: bool
-
-    @property
-    def allowed(self) -> str:
-        """Allowed values in words."""
-        if self.choices:
-            return "one of " + ", ".join(self.choices)
-        if self.default == []:
-            return "a list of names"
-        if isinstance(self.default, list):
-            return f"a list of {len(self.default)} finite numbers"
-        kind = {bool: "true or false", str: "text", int: "a whole number", float: "a number"}[
-            type(self.default)
-        ]
-        if self.low is None and self.high is None:
-            return kind
-        ranged = f"{kind} from {self.low:g} to {self.high:g}" + (f" {self.unit}" if self.unit else "")
-        return f"{ranged}, or {', '.join(self.words)}" if self.words else ranged
-
-    def checked(self, value: Any) -> Any:
-        """``value`` converted to this setting's type. Raises ConfigError that says what is allowed."""
-        word = "off" if value is False else value  # YAML reads off as false
-        number = self.words.get(word, value) if isinstance(word, str) else value
-        converted = _converted(self.default, number)
-        in_range = converted is not None and (
-            not isinstance(converted, (int, float))
-            or ((self.low is None or converted >= self.low) and (self.high is None or converted <= self.high))
-        )
-        if not in_range or (self.choices and converted not in self.choices):
-            raise ConfigError(
-                f"{self.name}: {value!r}; needed {self.allowed}.{_nearest(value, self.choices)}"
-            )
-        return converted
-
-
-def _converted(default: Any, value: Any) -> Any:
-    """``value`` converted to the type of ``default``; None if it is of another type or not finite."""
-    if default == []:
-        named = isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value)
-        return list(value) if named else None
-    if isinstance(default, list):
-        numbers = [_converted(0.0, v) for v in value] if isinstance(value, (list, tuple)) else []
-        return numbers if len(numbers) == len(default) and None not in numbers else None
-    if isinstance(default, bool) or isinstance(value, bool):
-        return value if isinstance(default, bool) and isinstance(value, bool) else None
-    if isinstance(default, float) and isinstance(value, (int, float)) and math.isfinite(value):
-        return float(value)
-    return value if type(value) is type(default) and isinstance(value, (int, str)) else None
-
-
-def _settings(group: Any, prefix: str) -> Iterator[Setting]:
-    """Yields every setting of a group and its nested groups; ``group`` holds the defaults."""
-    for item in dataclasses.fields(group):
-        name, value = f"{prefix}{item.name}", getattr(group, item.name)
-        if item.metadata:
-            yield Setting(name=name, default=value, **item.metadata)
-        elif dataclasses.is_dataclass(value):
-            yield from _settings(value, f"{name}.")
-
-
-SETTINGS: dict[str, Setting] = {setting.name: setting for setting in _settings(Config(), "")}
-
-
-def settings_with(sources: Iterable[str]) -> dict[str, Setting]:
-    """``SETTINGS``, and those of the sources of these names."""
-    groups = (_settings(SourceConfig(), f"sources.{name}.") for name in sources)
-    return {**SETTINGS, **{setting.name: setting for group in groups for setting in group}}
-
-
-def find_setting(name: str) -> Setting | None:
-    """The setting of a dotted name, of whatever source; None if there is none."""
-    parts = name.split(".")
-    return settings_with(parts[1:2] if parts[0] == "sources" else ()).get(name)
-
-
-def to_flat(config: Config) -> dict[str, Any]:
-    """Every setting's value by its dotted name."""
-
-    def value_at(name: str) -> Any:
-        value: Any = config
-        for part in name.split("."):
-            value = value[part] if isinstance(value, Mapping) else getattr(value, part)
-        return value
-
-    return {name: value_at(name) for name in settings_with(config.sources)}
-
-
-def changed(config: Config) -> dict[str, Any]:
-    """Values of the settings that are not the defaults, by their dotted names."""
-    known = settings_with(config.sources)
-    return {name: value for name, value in to_flat(config).items() if value != known[name].default}
-
-
-def from_flat(values: Mapping[str, Any]) -> Config:
-    """A Config from values by dotted name; missing settings keep their defaults.
-
-    Raises:
-        ConfigError: an unknown name (with the nearest known one), a wrong type, a value out of
-            range, or two settings that contradict each other.
-    """
-    return updated(Config(), values)
-
-
-def updated(config: Config, changes: Mapping[str, Any]) -> Config:
-    """A copy of ``config`` with some settings changed. Raises ConfigError as ``from_flat`` does."""
-    names = SETTINGS["anchors.sources"].checked(changes.get("anchors.sources", config.anchors.sources))
-    known = settings_with(names)
-    for name in changes:
-        if name not in known:
-            raise ConfigError(f"{name}: unknown setting.{_hint(name, known)}")
-    flat = {name: setting.default for name, setting in known.items()} | to_flat(config)
-    flat.update({name: known[name].checked(value) for name, value in changes.items()})
-    result: Config = _build(config, flat, "")
-    _check_together(result)
-    return result
-
-
-def _build(group: Any, flat: Mapping[str, Any], prefix: str) -> Any:
-    """A group of settings like ``group``, with the values of ``flat``."""
-    values = {}
-    for item in dataclasses.fields(group):
-        name, value = f"{prefix}{item.name}", getattr(group, item.name)
-        if name == "sources":
-            names = flat["anchors.sources"]
-            values[name] = {each: _build(SourceConfig(), flat, f"{name}.{each}.") for each in names}
-        else:
-            values[item.name] = flat[name] if item.metadata else _build(value, flat, f"{name}.")
-    return dataclasses.replace(group, **values)
-
-
-def _check_together(config: Config) -> None:
-    for name in ("anchors", "solver", "cloud"):
-        part = getattr(config, name)
-        if part.min_depth_m >= part.max_depth_m:
-            raise ConfigError(
-                f"{name}.min_depth_m: {part.min_depth_m:g}; "
-                f"needed less than {name}.max_depth_m ({part.max_depth_m:g})."
-            )
-    if sum(x * x for x in config.extrinsics.rotation) < 1e-6:
-        raise ConfigError("extrinsics.rotation: a quaternion of length zero; needed x, y, z, w of length 1.")
-    check_sources(config.anchors.sources, config.sources)
-    if config.extrinsics.source == "parameters" and len(config.sources) > 1:
-        raise ConfigError(
-            f"extrinsics.source: parameters, which place one sensor, but anchors.sources names "
-            f"{', '.join(config.sources)}. Set it to tf, and publish where each is mounted."
-        )
-
-
-def _nearest(value: Any, choices: tuple[str, ...]) -> str:
-    """Hint at the choice that a wrong value is like; empty if there is none."""
-    near = difflib.get_close_matches(value, choices, n=1) if isinstance(value, str) else []
-    return f" Did you mean {near[0]}?" if near else ""
-
-
-def _hint(name: str, known: Iterable[str]) -> str:
-    if find_setting(name):
-        return f" Add {name.split('.')[1]} to anchors.sources, which names the sources."
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f" Did you mean {near[0]}?" if near else " `metric_depth config` lists all settings."

@@ -14,6 +14,8 @@ from metric_depth_ros.types import SENSOR_MESSAGES
 
 SOURCE_TYPES = ("auto", *SENSOR_MESSAGES)
 SENSOR_MODELS = ("auto", "lidar", "vio", "radar", "range_finder", "depth_camera", "scan_2d")
+# Ways to choose the clouds of an image.
+SYNC_MODES = ("approximate", "exact", "latest")
 _TOPIC = r"((~/|/)?[A-Za-z_]\w*(/[A-Za-z_]\w*)*)?"
 # Value of a number that the sensor's model sets.
 BY_MODEL = -1.0
@@ -45,6 +47,8 @@ class SourceConfig:
     max_lead_s: float = option(
         BY_MODEL, "as sync.max_cloud_lead_s; -1: the same", unit="s", low=BY_MODEL, high=1
     )
+    mode: str = option("auto", "as sync.mode; auto: the same", choices=("auto", *SYNC_MODES))
+    deskew: str = option("auto", "as sync.deskew; auto: the same", choices=("auto", "none"))
     time_offset_s: float = option(0.0, "added to its stamps, of whatever clock", unit="s", low=-4e9, high=4e9)
     sigma_base_m: float = option(
         BY_MODEL, "as anchors.sigma_base_m; -1: its model's", unit="m", low=BY_MODEL, high=100

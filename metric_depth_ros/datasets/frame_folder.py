@@ -15,19 +15,29 @@ the top level:
 
 from __future__ import annotations
 
-import json
+import os
+from collections import ChainMap
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
+from metric_depth_ros.array_files import read_npz
 from metric_depth_ros.datasets.dataset import Dataset, Frame, Picture
+from metric_depth_ros.datasets.frame_entry import FrameEntry
 from metric_depth_ros.datasets.point_file import read_point_file
-from metric_depth_ros.errors import InputError
-from metric_depth_ros.types import DISTORTION_MODELS, Camera, FloatArray, ImageArray
+from metric_depth_ros.documents import read_json
+from metric_depth_ros.encoded_pictures import decode_picture, picture_size
+from metric_depth_ros.errors import InputError, kind_of, shown
+from metric_depth_ros.files import open_regular, read_limited
+from metric_depth_ros.types import DISTORTION_MODELS, Array, Camera, FloatArray, ImageArray
 
 _INTRINSICS = ("fx", "fy", "cx", "cy")
+# Bytes of a picture's file, and of an .npz with depth for each pixel.
+_LARGEST_PICTURE, _BYTES_PER_PIXEL = 1 << 29, 16
+# Largest stamp, s, whose nanoseconds have 64 bits.
+_LAST_S = 9e9
 
 
 class FrameFolder(Dataset):
@@ -41,43 +51,41 @@ class FrameFolder(Dataset):
         """
         self.path = Path(path)
         self._rate_hz = rate_hz
-        self._entries = _read_entries(self.path / "calib.json")
+        self._frames, self._shared = _read_frames(self.path / "calib.json")
 
     @staticmethod
     def recognises(path: Path) -> bool:
         """Whether the folder has a calib.json."""
-        return (path / "calib.json").is_file()
+        return os.path.exists(path / "calib.json")
 
     @property
     def ids(self) -> list[str]:
         """Names of the frames."""
-        return [str(entry["id"]) for entry in self._entries]
+        return [self._entry(index).id for index in range(len(self))]
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._frames)
 
     def __getitem__(self, index: int) -> Frame:
         """One frame. Raises InputError if one of its files is missing or does not fit."""
-        entry = self._entries[index]
-        where = f"{self.path}, frame {entry['id']}"
-        image = _read_picture(self._file(entry, "rgb", where), where)
-        camera = _camera(entry, image, where)
-        depth_file, points_file = (entry.get(key) for key in ("depth", "points"))
+        entry = self._entry(index)
+        image = _read_image(entry)
         return Frame(
-            id=str(entry["id"]),
+            id=entry.id,
             stamp_ns=self.stamp_ns(index),
             image=image,
-            camera=camera,
-            depth=_read_depth(self.path / depth_file, entry, image, where) if depth_file else None,
-            points_lidar=_read_points(self.path / points_file, entry, where) if points_file else None,
-            T_camera_lidar=_matrix(entry, "T_camera_lidar", where),
-            T_world_camera=_matrix(entry, "T_world_camera", where),
+            camera=_camera(entry, image),
+            depth=_read_depth(entry, image) if entry.values.get("depth") else None,
+            points_lidar=_read_points(entry) if entry.values.get("points") else None,
+            T_camera_lidar=entry.matrix("T_camera_lidar"),
+            T_world_camera=entry.matrix("T_world_camera"),
         )
 
     @property
     def has_one_rig(self) -> bool:
         """Whether T_camera_lidar is the same in all frames."""
-        return all(e.get("T_camera_lidar") == self._entries[0].get("T_camera_lidar") for e in self._entries)
+        rigs = [self._entry(index).values.get("T_camera_lidar") for index in range(len(self))]
+        return all(rig == rigs[0] for rig in rigs)
 
     def picture(self, index: int) -> Picture:
         """One image with depth, to train on. Raises InputError for a frame without a depth image."""
@@ -88,9 +96,9 @@ class FrameFolder(Dataset):
 
     def has_depth(self, index: int, *, or_points: bool = False) -> bool:
         """Whether calib.json names a depth image, or points and all that places them in the picture."""
-        entry = self._entries[index]
-        placed = all(entry.get(key) is not None for key in ("points", "T_camera_lidar", *_INTRINSICS))
-        return bool(entry.get("depth")) or (or_points and placed)
+        entry = self._entry(index)
+        placed = entry.has("points", "T_camera_lidar", *_INTRINSICS)
+        return bool(entry.values.get("depth")) or (or_points and placed)
 
     def group(self, index: int) -> int:
         """Twenty frames in a row, or a fiftieth of a short folder."""
@@ -98,119 +106,141 @@ class FrameFolder(Dataset):
 
     def descriptions(self, index: int, *, held_out: bool = False) -> tuple[str, ...]:
         """Sentences of calib.json. Raises InputError if they are no texts."""
-        entry = self._entries[index]
-        given = entry.get("description") or []
-        found = [given] if isinstance(given, str) else given
-        if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
-            raise InputError(
-                f"{self.path}, frame {entry['id']}: description {given!r}; needed a text or a list of some."
-            )
-        return tuple(found)
+        return self._entry(index).texts("description")
 
     def scene(self, index: int) -> int:
         """The frame's group, since the scenes are unknown."""
         return self.group(index)
 
     def stamp_ns(self, index: int) -> int:
-        """The frame's own timestamp, ns, or one from the rate."""
-        stamp_s = self._entries[index].get("timestamp", 1 + index / self._rate_hz)
-        return round(float(stamp_s) * 1e9)
+        """The frame's own timestamp, ns, or one from the rate. Raises InputError if it is no time."""
+        entry = self._entry(index)
+        stamp_s = entry.number("timestamp") if "timestamp" in entry.values else 1 + index / self._rate_hz
+        if abs(stamp_s) > _LAST_S:
+            raise entry.error(f"timestamp {stamp_s:g}; needed seconds.")
+        return round(stamp_s * 1e9)
 
-    def _file(self, entry: dict[str, Any], key: str, where: str) -> Path:
-        if not isinstance(entry.get(key), str):
-            raise InputError(f"{where}: no {key!r}; needed the name of a file.")
-        return self.path / str(entry[key])
+    def coarse_depth(self, index: int) -> FloatArray | None:
+        """Depth image ``lowres_depth`` (h, w) of lower resolution, metres, 0 unknown; None without one.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        entry = self._entry(index)
+        if not entry.has("lowres_depth"):
+            return None
+        depth = _stored_depth(entry, "lowres_depth", limit=0)
+        if depth.ndim != 2:
+            raise entry.error(f"{entry.file('lowres_depth').name} is a picture in colour; needed depth.")
+        return depth
+
+    def _entry(self, index: int) -> FrameEntry:
+        own = self._frames[index]
+        return FrameEntry(self.path, ChainMap(own, self._shared, {"id": f"{index % len(self):06d}"}))
 
 
-def _read_entries(path: Path) -> list[dict[str, Any]]:
-    """Entries of the frames in a calib.json; each has the top-level keys as defaults."""
-    try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); needed a JSON file.") from error
+def _read_frames(path: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Values of each frame of a calib.json, and those that all share."""
+    tree = read_json(path, InputError, "a JSON file")
     frames = tree.get("frames") if isinstance(tree, dict) else None
     if not isinstance(frames, list) or not frames or not all(isinstance(f, dict) for f in frames):
         raise InputError(f"{path}: no frames; needed a list of objects under 'frames'.")
-    shared = {key: value for key, value in tree.items() if key != "frames"}
-    return [{"id": f"{index:06d}", **shared, **frame} for index, frame in enumerate(frames)]
+    for named in (tree, *frames):
+        if not isinstance(named.get("id", ""), (str, int)):
+            raise InputError(f"{path}: id is {kind_of(named['id'])}; needed the name of a frame.")
+    return frames, {key: value for key, value in tree.items() if key != "frames"}
 
 
-def _read_picture(path: Path, where: str) -> ImageArray:
+def _read_image(entry: FrameEntry) -> ImageArray:
     """Image (H, W, 3), RGB. EXIF orientation is ignored: the calibration is for the stored pixels."""
-    picture = _decoded(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    if picture is None:
-        raise InputError(f"{where}: {path.name} is missing or no picture.")
+    data = _picture_data(entry, "rgb")
+    size = picture_size(data) or (0, 0)
+    given = entry.whole("width", 0) or size[0], entry.whole("height", 0) or size[1]
+    if size != (0, 0) and given != size:
+        raise entry.error(
+            f"the picture is {size[0]}x{size[1]}; calib.json says {given[0]}x{given[1]}. Correct it."
+        )
+    picture = _decoded(entry, "rgb", data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
 
 
-def _decoded(path: Path, flags: int) -> Any:
-    """Array decoded by OpenCV, or None. OpenCV's own reader would print a warning about a missing file."""
-    return cv2.imread(str(path), flags) if path.is_file() else None
-
-
-def _camera(entry: dict[str, Any], image: ImageArray, where: str) -> Camera | None:
-    """Camera of an entry; None without intrinsics."""
-    height, width = image.shape[:2]
-    given = (int(entry.get("width") or width), int(entry.get("height") or height))
-    if given != (width, height):
-        raise InputError(
-            f"{where}: the picture is {width}x{height}; calib.json says {given[0]}x{given[1]}. Correct it."
-        )
-    values = [entry.get(key) for key in _INTRINSICS]
-    if any(value is None for value in values):
-        return None
-    fx, fy, cx, cy = (float(value) for value in values if value is not None)
-    model, D = _distortion(entry, where)
-    return Camera(width, height, np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]]), model, D)
-
-
-def _distortion(entry: dict[str, Any], where: str) -> tuple[str, tuple[float, ...]]:
-    coefficients = entry.get("distortion")
-    if not isinstance(coefficients, list) or not coefficients:
-        return "none", ()
-    model = (str(entry.get("distortion_model", "plumb_bob")).split() or ["plumb_bob"])[0]
-    if model not in DISTORTION_MODELS:
-        raise InputError(f"{where}: distortion model {model!r}; known are {', '.join(DISTORTION_MODELS)}.")
-    return model, tuple(float(value) for value in coefficients)
-
-
-def _read_depth(path: Path, entry: dict[str, Any], image: ImageArray, where: str) -> FloatArray:
-    """Depth (H, W) float32 in metres, NaN unknown."""
+def _picture_data(entry: FrameEntry, key: str) -> bytes:
+    path = entry.file(key)
     try:
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as archive:
-                stored = archive["depth"].astype(np.float32)
-        else:
-            picture = _decoded(path, cv2.IMREAD_UNCHANGED)
-            stored = None if picture is None else picture.astype(np.float32) * float(entry["depth_scale"])
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{where}: {path.name} and depth_scale cannot be read ({error!r}).") from error
-    if stored is None or stored.shape != image.shape[:2]:
-        found = "is missing or no picture" if stored is None else f"is {stored.shape[::-1]}"
-        raise InputError(f"{where}: {path.name} {found}; needed depth of {image.shape[1]}x{image.shape[0]}.")
-    depth: FloatArray = stored.astype(np.float32)
+        return read_limited(path, _LARGEST_PICTURE)
+    except OSError as error:
+        found = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+        raise entry.error(f"{path.name} {found}; needed a picture, PNG or JPEG.") from error
+
+
+def _decoded(entry: FrameEntry, key: str, data: bytes, flags: int) -> Array:
+    try:
+        return decode_picture(data, flags)
+    except InputError as error:
+        raise entry.error(f"{entry.file(key).name} {error}; needed a picture, PNG or JPEG.") from error
+
+
+def _camera(entry: FrameEntry, image: ImageArray) -> Camera | None:
+    """Camera of an entry; None without intrinsics."""
+    if not entry.has(*_INTRINSICS):
+        return None
+    height, width = image.shape[:2]
+    fx, fy, cx, cy = map(entry.number, _INTRINSICS)
+    model, D = _distortion(entry)
+    try:
+        return Camera(width, height, np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]]), model, D)
+    except InputError as error:
+        raise entry.error(str(error)) from error
+
+
+def _distortion(entry: FrameEntry) -> tuple[str, tuple[float, ...]]:
+    coefficients = entry.numbers("distortion")
+    if not coefficients:
+        return "none", ()
+    model = (str(entry.values.get("distortion_model", "plumb_bob")).split() or ["plumb_bob"])[0]
+    if model not in DISTORTION_MODELS:
+        raise entry.error(f"distortion model {shown(model)}; known are {', '.join(DISTORTION_MODELS)}.")
+    return model, coefficients
+
+
+def _read_depth(entry: FrameEntry, image: ImageArray) -> FloatArray:
+    """Depth (H, W) float32 in metres, NaN unknown."""
+    height, width = image.shape[:2]
+    depth = _stored_depth(entry, "depth", limit=height * width * _BYTES_PER_PIXEL)
+    if depth.shape != (height, width):
+        found = "x".join(map(str, depth.shape[::-1]))
+        raise entry.error(f"{entry.file('depth').name} is {found}; needed depth of {width}x{height}.")
     depth[~(np.isfinite(depth) & (depth > 0))] = np.nan
     return depth
 
 
-def _read_points(path: Path, entry: dict[str, Any], where: str) -> FloatArray:
+def _stored_depth(entry: FrameEntry, key: str, *, limit: int) -> FloatArray:
+    """Depth in metres as stored in a picture, or in an .npz whose array has at most ``limit`` bytes."""
+    path = entry.file(key)
+    if path.suffix == ".npz":
+        return _packed_depth(entry, path, limit)
+    values = _decoded(entry, key, _picture_data(entry, key), cv2.IMREAD_UNCHANGED)
+    return np.asarray(values.astype(np.float32) * np.float32(entry.number("depth_scale")))
+
+
+def _packed_depth(entry: FrameEntry, path: Path, limit: int) -> FloatArray:
+    try:
+        with open_regular(path) as file:
+            values = read_npz(file, ["depth"], limit)["depth"]
+    except OSError as error:
+        raise entry.error(f"{path.name} cannot be read ({error.strerror}); needed an .npz file.") from error
+    except InputError as error:
+        raise entry.error(f"{path.name} {error}; needed an .npz file with depth.") from error
+    if values.dtype.kind not in "fiu":
+        raise entry.error(f"{path.name} holds {values.dtype.name}; needed numbers.")
+    with np.errstate(over="ignore"):  # what float32 cannot hold is no depth
+        return values.astype(np.float32)
+
+
+def _read_points(entry: FrameEntry) -> FloatArray:
     """Points (N, 3) in metres, as of ``read_point_file``."""
-    columns = entry.get("points_columns")
-    if columns is not None and not (type(columns) is int and columns >= 3):
-        raise InputError(f"{where}: points_columns {columns!r}; needed a whole number, 3 or more.")
+    path, columns = entry.file("points"), entry.whole("points_columns", 3)
     try:
         return read_point_file(path, columns)
     except InputError as error:
-        raise InputError(f"{where}: {error}") from error
-
-
-def _matrix(entry: dict[str, Any], key: str, where: str) -> FloatArray | None:
-    if entry.get(key) is None:
-        return None
-    try:
-        T = np.array(entry[key], np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{where}: {key} is no matrix ({error}); needed 4x4 numbers.") from error
-    if T.shape != (4, 4) or not np.isfinite(T).all():
-        raise InputError(f"{where}: {key} has shape {T.shape}; needed 4x4 finite numbers.")
-    return T
+        raise entry.error(str(error)) from error

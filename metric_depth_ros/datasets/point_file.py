@@ -8,13 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
+from metric_depth_ros.array_files import read_npy
 from metric_depth_ros.errors import InputError
+from metric_depth_ros.files import read_limited
 from metric_depth_ros.types import Array, FloatArray
 
 # First bytes of other formats -> their name.
 _OTHERS = {b"ply": "PLY", b"LASF": "LAS", b"PK\x03\x04": "a zip archive", b"\x1f\x8b": "gzip"}
 _NEEDED = "needed raw float32, PCD or NPY. Convert it."
 _MOST_COLUMNS = 12
+# Bytes of a file, and of a row of PCD.
+_LARGEST, _LONGEST_ROW = 1 << 30, 10_000
 # Rows that tell their length, and the least number of them.
 _LOOKED_AT, _LEAST_ROWS = 2_000, 50
 
@@ -29,7 +33,7 @@ def read_point_file(path: Path, columns: int | None = None) -> FloatArray:
         InputError: the file cannot be read, is of another kind, or its rows look longer or shorter.
     """
     try:
-        data = path.read_bytes()
+        data = read_limited(path, _LARGEST)
     except OSError as error:
         raise InputError(f"{path.name}: {error.strerror}.") from error
     for start, name in _OTHERS.items():
@@ -37,10 +41,10 @@ def read_point_file(path: Path, columns: int | None = None) -> FloatArray:
             raise InputError(f"{path.name}: is {name}; {_NEEDED}")
     try:
         if data.startswith(b"\x93NUMPY"):
-            return _xyz(np.load(BytesIO(data), allow_pickle=False))
+            return _xyz(read_npy(BytesIO(data), len(data)))
         if re.match(rb"(#[^\n]*\n)*\s*VERSION", data):
             return _xyz(_pcd(data))
-    except (ValueError, KeyError, IndexError, TypeError, EOFError) as error:
+    except (InputError, ValueError, KeyError, IndexError, TypeError, OverflowError) as error:
         raise InputError(f"{path.name}: cannot be read ({error}); needed x, y, z of each point.") from error
     if path.suffix in (".pcd", ".npy") or re.fullmatch(rb"[\t\r\n -~]+", data[:200]):
         raise InputError(f"{path.name}: holds something else than its name says, or text; {_NEEDED}")
@@ -111,6 +115,8 @@ def _pcd(data: bytes) -> Array:
             for index, (name, letter, size, count) in enumerate(fields)
         ]
     )
+    if row.itemsize > _LONGEST_ROW:
+        raise ValueError(f"rows of {row.itemsize} bytes")
     points = int(told["POINTS"][0])
     if kind == b"binary":
         return np.frombuffer(body, row, points)

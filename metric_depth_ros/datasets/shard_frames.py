@@ -49,11 +49,12 @@ class ShardFrames(Dataset):
         if self._reader.has(index, "points"):
             scans = self._reader.read(index, ("points",))["points"]
         lidar, depth = scans.get("lidar"), parts["depth"]
+        camera = self._camera(parts, index)
         return Frame(
             id=f"{index:08d}",
             stamp_ns=self.stamp_ns(index),
             image=parts["image"],
-            camera=self._camera(parts["info"], index),
+            camera=camera,
             depth=np.where(np.isfinite(depth), depth, np.float32(np.nan)),
             points_lidar=None if lidar is None else lidar.points,
             T_camera_lidar=None if lidar is None else lidar.T_camera_sensor,
@@ -62,7 +63,7 @@ class ShardFrames(Dataset):
     def picture(self, index: int) -> Picture:
         """One image with depth, to train on. Raises InputError for a damaged shard."""
         parts = self._reader.read(index, ("image", "depth", "info"))
-        return Picture(parts["image"], parts["depth"], self._camera(parts["info"], index))
+        return Picture(parts["image"], parts["depth"], self._camera(parts, index))
 
     def image(self, index: int) -> ImageArray:
         """Image (H, W, 3) uint8 RGB of a frame. Raises InputError for a damaged shard."""
@@ -79,25 +80,34 @@ class ShardFrames(Dataset):
 
     def family(self, index: int) -> str:
         """Kind of scene of a frame; empty if not stated. Raises InputError for a damaged shard."""
-        return str(self._reader.read(index, ("info",))["info"].get("family", ""))
+        return str(self._info(index).get("family", ""))
 
     def descriptions(self, index: int, *, held_out: bool = False) -> tuple[str, ...]:
         """Sentences that the sample's .json holds. Raises InputError for a damaged shard."""
-        info = self._reader.read(index, ("info",))["info"]
+        info = self._info(index)
         found = (held_out and info.get("held_out_descriptions")) or info.get("descriptions", ())
-        return tuple(map(str, found))
+        return tuple(map(str, found)) if isinstance(found, list) else ()
 
     def scene(self, index: int) -> int:
         """Scene number of a frame; the frame's index if not stated. Raises InputError for a damaged shard."""
-        return int(self._reader.read(index, ("info",))["info"].get("scene", index))
+        scene = self._info(index).get("scene", index)
+        return scene if isinstance(scene, int) else index
 
-    def _camera(self, info: dict[str, Any], index: int) -> Camera:
+    def _info(self, index: int) -> dict[str, Any]:
+        info: dict[str, Any] = self._reader.read(index, ("info",))["info"]
+        return info
+
+    def _camera(self, parts: dict[str, Any], index: int) -> Camera:
+        """Camera of a sample. Raises InputError if it is none, or not of the size of image and depth."""
+        info, size = parts["info"], parts["image"].shape[1::-1]
+        where = f"{self.path}, frame {index:08d}"
         try:
-            return Camera(info["width"], info["height"], np.array(info["K"], np.float64))
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(
-                f"{self.path}, frame {index:08d}: {error!r}; needed width, height and K in its .json."
-            ) from error
+            camera = Camera(info["width"], info["height"], np.array(info["K"], np.float64))
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise InputError(f"{where}: {error!r}; needed width, height and K in its .json.") from error
+        if {(camera.width, camera.height), parts["depth"].shape[::-1]} != {size}:
+            raise InputError(f"{where}: image, depth and .json are of different sizes. Render it again.")
+        return camera
 
     def stamp_ns(self, index: int) -> int:
         """Timestamp from the rate, ns."""

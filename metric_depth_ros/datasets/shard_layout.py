@@ -20,12 +20,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from metric_depth_ros.array_files import read_npz
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.types import BoolArray, FloatArray, ImageArray, IntArray
 
 NEAREST_M, FARTHEST_M = 0.05, 4000.0
 _SPAN = float(np.log(FARTHEST_M / NEAREST_M))
 _STEPS = 65534
+# Bytes of an array in a file of scans.
+_MOST_SCAN = 1 << 28
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +112,16 @@ def encode_scans(scans: Mapping[str, Scan]) -> bytes:
 
 
 def decode_scans(data: bytes) -> dict[str, Scan]:
-    """Scans by sensor name from ``encode_scans``. Raises ValueError, OSError or KeyError for other bytes."""
-    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        names = {key.split("/")[0]: None for key in archive.files}
-        return {name: Scan(*(archive[f"{name}/{part}"] for part in Scan.PARTS)) for name in names}
+    """Scans by sensor name from ``encode_scans``. Raises InputError for other bytes."""
+    arrays = read_npz(io.BytesIO(data), limit=_MOST_SCAN)
+    scans = {}
+    for name in {key.split("/")[0]: None for key in arrays}:
+        if missing := [part for part in Scan.PARTS if f"{name}/{part}" not in arrays]:
+            raise InputError(f"{name} has no {', '.join(missing)}")
+        scans[name] = scan = Scan(*(arrays[f"{name}/{part}"] for part in Scan.PARTS))
+        count = len(scan.points) if scan.points.ndim else 0
+        if [np.shape(getattr(scan, part)) for part in Scan.PARTS] != [(count, 3), (count,), (count,), (4, 4)]:
+            raise InputError(f"{name} is no scan")
+        if not all(getattr(scan, part).dtype.kind in "fiub" for part in Scan.PARTS):
+            raise InputError(f"{name} holds something else than numbers")
+    return scans

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import zipfile
@@ -17,7 +16,10 @@ import cv2
 import numpy as np
 
 from metric_depth_ros.datasets.shard_layout import decode_depth, decode_normals, decode_scans
-from metric_depth_ros.errors import InputError
+from metric_depth_ros.documents import parse_json
+from metric_depth_ros.encoded_pictures import decode_picture
+from metric_depth_ros.errors import InputError, kind_of, shown
+from metric_depth_ros.files import open_regular
 
 _SHARD = re.compile(r"shard_(\d{5})\.zip")
 _MEMBER = re.compile(r"(\d{8})\.([a-z.]+)")
@@ -98,14 +100,18 @@ class _Shard:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            with zipfile.ZipFile(path) as archive:
-                members = archive.infolist()
-        except (OSError, zipfile.BadZipFile) as error:
-            raise self._damaged(str(error)) from error
+            with open_regular(path) as file, zipfile.ZipFile(file) as archive:
+                members, size = archive.infolist(), file.seek(0, os.SEEK_END)
+        except OSError as error:
+            raise self._damaged(error.strerror or "cannot be read") from error
+        except Exception as error:  # zipfile raises whatever a damaged byte leads to
+            raise self._damaged("it is cut off, or no zip") from error
         found: dict[str, dict[int, tuple[int, int, int]]] = {}
         for member in members:
             if member.compress_type != zipfile.ZIP_STORED:
-                raise self._damaged(f"{member.filename} is compressed; needed a stored zip")
+                raise self._damaged(f"{shown(member.filename)} is compressed; needed a stored zip")
+            if not 0 <= member.header_offset + member.file_size <= size:
+                raise self._damaged(f"{shown(member.filename)} is cut off")
             match = _MEMBER.fullmatch(member.filename)
             if match is not None:
                 place = (member.header_offset, member.file_size, member.CRC)
@@ -137,13 +143,13 @@ class _Shard:
         data = self._bytes(name, *self._places[suffix][position].tolist())
         try:
             return decode(data)
-        except (ValueError, OSError, KeyError, cv2.error, zipfile.BadZipFile) as error:
+        except InputError as error:
             raise self._damaged(f"{name} cannot be decoded ({error})") from error
 
     def _bytes(self, name: str, offset: int, size: int, crc: int) -> bytes:
         """Bytes of a member. Raises InputError if their checksum is wrong."""
         try:
-            file = os.open(self.path, os.O_RDONLY)
+            file = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
             try:
                 raw = os.pread(file, _HEADER + len(name) + _EXTRA_ROOM + size, offset)
             finally:
@@ -168,29 +174,43 @@ def _shards(folder: Path) -> dict[int, Path]:
     return {int(match[1]): path for match, path in found if match is not None}
 
 
-def _decoded(data: bytes, flags: int) -> Any:
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    if pixels is None:
-        raise ValueError("no picture")
-    return pixels
-
-
 def _picture(data: bytes) -> Any:
-    return cv2.cvtColor(_decoded(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    return cv2.cvtColor(decode_picture(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
 
 def _unchanged(data: bytes) -> Any:
-    return _decoded(data, cv2.IMREAD_UNCHANGED)
+    return decode_picture(data, cv2.IMREAD_UNCHANGED)
+
+
+def _depth(data: bytes) -> Any:
+    code = _unchanged(data)
+    if code.dtype != np.uint16 or code.ndim != 2:
+        raise InputError(f"{code.dtype} of shape {code.shape}; needed 16 bits of depth")
+    return decode_depth(code)
+
+
+def _labels(data: bytes) -> Any:
+    labels = _unchanged(data)
+    if labels.ndim != 2:
+        raise InputError("is a picture in colour; needed labels")
+    return labels
+
+
+def _info(data: bytes) -> dict[str, Any]:
+    tree = parse_json(data, "it", InputError)
+    if not isinstance(tree, dict):
+        raise InputError(f"is {kind_of(tree)}; needed an object")
+    return tree
 
 
 # Name of a part -> (file suffix, function that decodes its bytes).
 _PARTS: dict[str, tuple[str, Callable[[bytes], Any]]] = {
     "image": ("jpg", _picture),
     "jpeg": ("jpg", bytes),
-    "depth": ("depth.png", lambda data: decode_depth(_unchanged(data))),
-    "info": ("json", json.loads),
-    "labels": ("labels.png", _unchanged),
-    "instances": ("instances.png", _unchanged),
+    "depth": ("depth.png", _depth),
+    "info": ("json", _info),
+    "labels": ("labels.png", _labels),
+    "instances": ("instances.png", _labels),
     "normals": ("normals.png", lambda data: decode_normals(_picture(data))),
     "points": ("points.npz", decode_scans),
 }

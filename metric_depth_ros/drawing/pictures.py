@@ -41,10 +41,13 @@ def depth_range(depth: FloatArray) -> Range:
 
 def depth_colours(depth: FloatArray, low: float, high: float) -> ImageArray:
     """Colours (..., 3) of depths in metres; clamped to the range, NaN is grey."""
-    known = np.isfinite(depth) & (depth > 0)
-    level = np.log(np.where(known, depth, low) / low) / np.log(high / low)
-    index = np.rint(255 * (1 - np.clip(level, 0, 1))).astype(np.uint8)
-    return np.where(known[..., None], _palette()[index], np.array(_UNKNOWN, np.uint8))
+    table = np.concatenate([_palette(), np.array([_UNKNOWN], np.uint8)])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        level = np.log(np.asarray(depth, np.float32) * np.float32(1 / low)) * np.float32(
+            1 / np.log(high / low)
+        )
+    index = np.where(np.isfinite(level), np.rint(255 * (1 - np.clip(level, 0, 1))), np.float32(256))
+    return np.asarray(np.take(table, index.astype(np.intp), axis=0))
 
 
 def draw_anchors(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from metric_depth_ros.engines.manifest import (
 from metric_depth_ros.engines.metric_solver import MetricSolverEngine
 from metric_depth_ros.engines.network_input import sizes_of
 from metric_depth_ros.errors import ConfigError, ModelError
+from metric_depth_ros.files import user_path
 from metric_depth_ros.near_far import focus_of
 from metric_depth_ros.runtimes import Model, Request, Size, choose_runtime
 from metric_depth_ros.share import share_path
@@ -55,8 +57,8 @@ def manifest_path(config: EngineConfig, setting: str = "engine.manifest") -> Pat
     bundled = BUNDLED.get(config.manifest)
     if bundled:
         return share_path(bundled)
-    path = Path(config.manifest).expanduser()
-    if path.suffix == path.parent.name == "" and not path.exists():
+    path = user_path(config.manifest)
+    if path.suffix == path.parent.name == "" and not os.path.exists(path):
         known = ", ".join(name for name in BUNDLED if name)
         raise ModelError(f"{setting}: {config.manifest!r}; needed a file, or one of {known}.")
     return path
@@ -98,7 +100,7 @@ def build_network(config: EngineConfig, *, anew: bool = False) -> DepthEngine | 
     """
     path = manifest_path(config)
     manifest = load_engine_manifest(path)
-    request = Request(config.runtime, config.precision, config.threads, anew)
+    request = Request(config.runtime, config.precision, config.threads, anew, config.timeout_s)
     if isinstance(manifest, MetricSolverManifest):
         return _metric_solver(manifest, path, config, request)
     if config.focuses:
@@ -117,7 +119,7 @@ def _second_of(config: EngineConfig) -> EngineConfig:
 def build_depth_engine(config: EngineConfig) -> DepthEngine:
     """Builds the engine of a network in one file, as ``build_network``. Raises ModelError for others too."""
     path = manifest_path(config)
-    request = Request(config.runtime, config.precision, config.threads)
+    request = Request(config.runtime, config.precision, config.threads, timeout_s=config.timeout_s)
     return _depth(load_manifest(path), path, config, request)
 
 
@@ -178,7 +180,7 @@ def depth_model(manifest: Manifest, folder: Path, file: str = "") -> Model:
 
     Raises ModelError as ``model_file`` does.
     """
-    path = Path(file).expanduser() if file else folder / manifest.file
+    path = user_path(file) if file else folder / manifest.file
     half = manifest.fp16
     return Model(
         model_file(path, manifest.sha256, manifest.data),

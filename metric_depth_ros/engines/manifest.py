@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from metric_depth_ros.engines.manifest_file import FileName, Sha256, read_manife
 from metric_depth_ros.errors import ModelError
 from metric_depth_ros.near_far import is_pool
 from metric_depth_ros.runtimes.model import ModelFile
+from metric_depth_ros.share import refuse_outside
 from metric_depth_ros.types import Kind
 
 # Tokens of a description, with start and end; what is longer is cut.
@@ -364,9 +366,11 @@ def model_file(path: Path, sha256: str, data: Mapping[str, str]) -> ModelFile:
     """Model file with its external weights; hashes are verified when it is read.
 
     Raises:
-        ModelError: a path is a folder, a pipe or a device, not a regular file.
+        ModelError: a path is a folder, a pipe or a device, not a regular file, or lies outside the
+            folders of models.
     """
     for each in (path, *(path.parent / name for name in data)):
-        if each.exists() and not each.is_file():
+        refuse_outside(each)
+        if os.path.exists(each) and not each.is_file():
             raise ModelError(f"{each}: not a regular file; needed the network's.")
     return ModelFile(path, sha256, data)

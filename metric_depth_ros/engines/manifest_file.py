@@ -5,52 +5,41 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
-import reprlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from metric_depth_ros.errors import ModelError
+from metric_depth_ros.documents import read_yaml
+from metric_depth_ros.errors import ModelError, kind_of, shown
+from metric_depth_ros.share import refuse_outside
 
 # Placeholder in a draft for a value that only a person knows.
 TO_COMPLETE = "COMPLETE"
+# Characters of a text, bytes of a file's name.
+_LONGEST_TEXT, _LONGEST_NAME = 1000, 255
 # A file in the manifest's own folder, and the hash of a file's bytes.
 FileName = str
 Sha256 = str
 
 
-def read_manifest(path: str | Path, kind_of: Callable[[Any], type]) -> Any:
-    """Reads a dataclass from a YAML file; ``kind_of`` chooses its class from the content.
+def read_manifest(path: str | Path, class_of: Callable[[Any], type]) -> Any:
+    """Reads a dataclass from a YAML file; ``class_of`` chooses its class from the content.
 
     Raises:
-        ModelError: the file is missing or not YAML, a key is missing, unknown (with the nearest known
-            one) or of the wrong type, or a placeholder is not filled in.
+        ModelError: the file lies outside the folders of models, is missing or not YAML, a key is missing,
+            unknown (with the nearest known one) or of the wrong type, or a placeholder is not filled in.
     """
+    refuse_outside(Path(path))
+    tree = read_yaml(path, ModelError, "a model manifest")
     try:
-        tree = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
-        return _build(kind_of(tree), tree, "")
-    except OSError as error:
-        raise ModelError(f"{path}: {error.strerror}; needed a model manifest.") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path}: not valid YAML: {' '.join(str(error).split())[:300]}") from error
+        return _build(class_of(tree), tree, "")
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML SafeLoader that refuses aliases, a few of which can expand to more than memory holds."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("an alias (*); write the value itself")
-        return super().compose_node(parent, index)
-
-
 def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
+    return isinstance(value, str) and len(value) <= _LONGEST_TEXT
 
 
 def _is_number(value: Any) -> bool:
@@ -58,7 +47,13 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_file_name(value: Any) -> bool:
-    return _is_text(value) and value not in ("", "..") and Path(value).name == value and value.isprintable()
+    return (
+        isinstance(value, str)
+        and value not in ("", "..")
+        and Path(value).name == value
+        and value.isprintable()
+        and len(value.encode(errors="replace")) <= _LONGEST_NAME
+    )
 
 
 def _is_sha256(value: Any) -> bool:
@@ -71,7 +66,7 @@ def _is_mapping(key: Callable[[Any], bool], item: Callable[[Any], bool]) -> Call
 
 # By type of a field: the check of its value, and the allowed values in words.
 _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "str": (_is_text, "text"),
+    "str": (_is_text, f"text of at most {_LONGEST_TEXT} characters"),
     "Kind": (_is_text, "text"),
     "int": (lambda value: type(value) is int, "a whole number"),
     "float": (_is_number, "a number"),
@@ -97,8 +92,10 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
 
 def _build(kind: type, tree: Any, prefix: str) -> Any:
     if not isinstance(tree, dict):
-        raise ModelError(f"{prefix or 'manifest'}: found {_shown(tree)}; needed a mapping.")
+        raise ModelError(f"{prefix or 'manifest'}: found {kind_of(tree)}; needed a mapping.")
     known = {item.name: item for item in dataclasses.fields(kind)}
+    if not prefix and not known.keys() & tree.keys():
+        raise ModelError(f"manifest: found a mapping of other keys; needed {', '.join(known)}.")
     for key in tree:
         if key not in known:
             found = str(key)[:60]
@@ -130,16 +127,9 @@ def _value(kind: str, value: Any, key: str) -> Any:
         raise ModelError(f"{key}: {TO_COMPLETE!r}; needed what only you know. Replace it.")
     is_right, needed = _FIELDS[kind]
     if not is_right(value):
-        raise ModelError(f"{key}: {_shown(value)}; needed {needed}.")
+        raise ModelError(f"{key}: {shown(value)}; needed {needed}.")
     if kind == "Sha256":
         return value.lower()
     if kind == "dict[FileName, Sha256]":
         return {name: sha256.lower() for name, sha256 in value.items()}
     return tuple(value) if isinstance(value, list) else value
-
-
-def _shown(value: Any) -> str:
-    """Short text for any value."""
-    short = reprlib.Repr()
-    short.maxlevel, short.maxstring = 2, 60
-    return short.repr(value)

@@ -8,6 +8,7 @@ from weakref import WeakValueDictionary
 
 from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.engines import build_engine
+from metric_depth_ros.errors import ModelError
 from metric_depth_ros.types import Camera, Engine, ImageArray, RelativeDepth
 
 
@@ -19,19 +20,26 @@ class EnginePool:
         self._engines: WeakValueDictionary[EngineConfig, SharedEngine] = WeakValueDictionary()
 
     def build(self, config: EngineConfig) -> SharedEngine:
-        """The engine of these settings, loaded if nobody uses it yet. Raises as ``build_engine`` does."""
+        """The engine of these settings, loaded if nobody uses it yet, or if it has failed.
+
+        Raises as ``build_engine`` does.
+        """
         with self._lock:
             engine = self._engines.get(config)
-            if engine is None:
+            if engine is None or engine.failed:
                 self._engines[config] = engine = SharedEngine(build_engine(config))
             return engine
 
 
 class SharedEngine:
-    """An engine that several threads may call; it processes one image at a time."""
+    """An engine that several threads may call; it processes one image at a time.
+
+    Attributes:
+        failed: whether its network could not run, as after the loss of a GPU.
+    """
 
     def __init__(self, engine: Engine) -> None:
-        self._engine, self._lock = engine, threading.Lock()
+        self._engine, self._lock, self.failed = engine, threading.Lock(), False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)
@@ -41,4 +49,8 @@ class SharedEngine:
     ) -> RelativeDepth:
         """As the engine's own."""
         with self._lock:
-            return self._engine.predict(image, focus_m=focus_m, camera=camera)
+            try:
+                return self._engine.predict(image, focus_m=focus_m, camera=camera)
+            except ModelError:
+                self.failed = True
+                raise

@@ -11,6 +11,7 @@ from typing import cast
 import cv2
 import numpy as np
 
+from metric_depth_ros.array_files import read_npz
 from metric_depth_ros.config import EngineConfig, RegionsConfig
 from metric_depth_ros.datasets import is_dataset, open_dataset
 from metric_depth_ros.engines import build_engine, build_second
@@ -19,6 +20,7 @@ from metric_depth_ros.errors import ConfigError, InputError
 from metric_depth_ros.evaluation.known_depth import KnownDepth, known_depth, known_pixels, unusable_border_px
 from metric_depth_ros.evaluation.places import CAP_M, Place, place_of
 from metric_depth_ros.evaluation.protocols import LEAST_EVALUATED
+from metric_depth_ros.files import inside, open_regular
 from metric_depth_ros.regions import build_segmenter
 from metric_depth_ros.types import Camera, Engine, FloatArray, ImageArray, IntArray, Kind, RelativeDepth
 
@@ -145,7 +147,7 @@ def stored_outputs(folder: str | Path) -> RelativeSource:
     """
 
     def read(set_name: str, frame_id: str, image: ImageArray, _: Camera | None) -> RelativeDepth:
-        values, kind = _stored(Path(folder) / set_name / f"{frame_id}.npz")
+        values, kind = _stored(Path(folder), f"{set_name}/{frame_id}.npz")
         if kind == "depth":
             values = np.maximum(values, np.float32(_LEAST_RELATIVE))
         size = image.shape[1::-1]
@@ -154,11 +156,13 @@ def stored_outputs(folder: str | Path) -> RelativeSource:
     return read
 
 
-def _stored(path: Path) -> tuple[FloatArray, Kind]:
+def _stored(folder: Path, name: str) -> tuple[FloatArray, Kind]:
+    path = folder / name
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            values, kind = np.asarray(archive["relative"], np.float32), str(archive["kind"])
-    except (OSError, KeyError, ValueError) as error:
+        with open_regular(inside(folder, name)) as file:
+            found = read_npz(file, ["relative", "kind"])
+        values, kind = np.asarray(found["relative"], np.float32), str(found["kind"])
+    except (OSError, InputError, ValueError) as error:
         raise InputError(f"{path}: cannot be read ({error}); needed a stored network output.") from error
     if values.ndim != 2 or not values.size or kind not in ("depth", "inverse_depth"):
         raise InputError(

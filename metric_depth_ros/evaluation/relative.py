@@ -7,12 +7,10 @@ shift were fitted to 200 known pixels.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from scipy.stats import spearmanr
 
@@ -73,18 +71,18 @@ def read_truths(folder: str | Path) -> Iterator[Truth]:
     Raises:
         InputError: the folder or a frame cannot be read.
     """
-    folder = Path(folder)
-    for index, frame in enumerate(FrameFolder(folder)):
+    frames = FrameFolder(folder)
+    for index, frame in enumerate(frames):
         known = known_pixels(frame)
         uv: IntArray = np.rint(known.uv).astype(np.intp)
         depth = known.depth
         if not len(depth):
-            uv, depth = _coarse_pixels(folder, index, frame)
+            uv, depth = _coarse_pixels(frames, index, frame)
         height, width = frame.image.shape[:2]
         inside = ((uv >= 0) & (uv < np.array([width, height]))).all(axis=1)
         uv, depth = uv[inside], depth[inside]
         if len(depth) >= _LEAST_PIXELS:
-            name = f"{folder.name}/{frame.id}"
+            name = f"{frames.path.name}/{frame.id}"
             chosen = _generator(name, 0).permutation(len(depth))[:_MOST_PIXELS]
             yield Truth(name, frame.image, uv[chosen], depth[chosen], frame.camera)
 
@@ -172,19 +170,15 @@ def median_score(scores: Sequence[Score]) -> Score:
     return Score(float(np.median([s.rank for s in scores])), float(np.median([s.abs_rel for s in scores])))
 
 
-def _coarse_pixels(folder: Path, index: int, frame: Frame) -> tuple[IntArray, FloatArray]:
+def _coarse_pixels(folder: FrameFolder, index: int, frame: Frame) -> tuple[IntArray, FloatArray]:
     """Pixels at the pixel centres of a depth image of lower resolution, ``lowres_depth``; else none."""
-    tree = json.loads((folder / "calib.json").read_text(encoding="utf-8"))
-    entry = {**tree, **tree["frames"][index]}
-    if "lowres_depth" not in entry:
+    stored = folder.coarse_depth(index)
+    if stored is None:
         return np.empty((0, 2), np.intp), np.empty(0, np.float32)
-    stored = cv2.imread(str(folder / entry["lowres_depth"]), cv2.IMREAD_UNCHANGED)
-    if stored is None or stored.ndim != 2:
-        raise InputError(f"{folder}, frame {frame.id}: {entry['lowres_depth']} is missing or no depth image.")
     v, u = np.nonzero(stored)
     ratio = np.array(frame.image.shape[1::-1]) / stored.shape[::-1]
     uv = (np.column_stack([u, v]) + 0.5) * ratio - 0.5
-    return np.rint(uv).astype(np.intp), stored[v, u].astype(np.float32) * np.float32(entry["depth_scale"])
+    return np.rint(uv).astype(np.intp), stored[v, u]
 
 
 def _generator(name: str, draw: int) -> np.random.Generator:

@@ -19,6 +19,10 @@ class Backoff:
         self._error: Exception | None = None
         self._wait_s, self._next_s = _FIRST_S, 0.0
 
+    def reset(self) -> None:
+        """Begins anew with the shortest interval."""
+        self._error, self._wait_s = None, _FIRST_S
+
     @contextmanager
     def __call__(self, state: object) -> Iterator[None]:
         """Context for the job; if it is too early for a retry, raises the last error instead.

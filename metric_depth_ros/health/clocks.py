@@ -11,7 +11,7 @@ import numpy as np
 from metric_depth_ros.sync import Source
 
 # Stamps that differ by more than their way to us explains are those of another clock.
-_APART_S = 1.0
+APART_S = 1.0
 # Less may be a clock, or a sensor whose messages come late.
 _LATE_S = 0.1
 # A cloud that came once, as a latched map, may be this old.
@@ -38,6 +38,7 @@ class Limits:
         source: its name in the settings; empty for the one topic without a name.
         offset_s: what the settings add to its stamps.
         wait_s: how long an image waits for a cloud to come; infinite in a bag.
+        exact: whether stamps must be equal.
     """
 
     age_s: float
@@ -45,6 +46,7 @@ class Limits:
     source: str = ""
     offset_s: float = 0.0
     wait_s: float = math.inf
+    exact: bool = False
 
     def setting(self, what: str) -> str:
         """Name of the setting of "age" or "lead"."""
@@ -57,15 +59,17 @@ class Reason:
 
     words: str
     setting: str = ""
-    value: float = 0.0
+    value: float | str = 0.0
     clocks: bool = False  # they differ
 
 
 def limits_of(source: Source, *, live: bool = False) -> Limits:
     """Limits of a source of anchors as its settings are now."""
     sync = source.ring.config
-    name, wait_s = source.name if source.model else "", sync.max_wait_s if live else math.inf
-    return Limits(sync.max_cloud_age_s, sync.max_cloud_lead_s, name, source.offset_ns / 1e9, wait_s)
+    waits_s = 0.0 if sync.mode == "latest" else sync.max_wait_s
+    name, wait_s = source.name if source.model else "", waits_s if live else math.inf
+    age_s, lead_s, exact = sync.max_cloud_age_s, sync.max_cloud_lead_s, sync.mode == "exact"
+    return Limits(age_s, lead_s, name, source.offset_ns / 1e9, wait_s, exact)
 
 
 def apart_s(images: Sequence[Heard], clouds: Sequence[Heard]) -> float:
@@ -94,9 +98,11 @@ def why_apart(images: Sequence[Heard], clouds: Sequence[Heard], limits: Limits) 
     if not _short(gaps, limits).any():
         return None
     fewer = _short(_gaps(images, clouds, apart, limits), limits).sum() < _short(gaps, limits).sum()
-    certain_s = _APART_S if len(clouds) > 1 or apart > 0 else _OLD_S
-    if abs(apart) > certain_s or (_LATE_S < abs(apart) <= _APART_S and fewer):
+    certain_s = APART_S if len(clouds) > 1 or apart > 0 else _OLD_S
+    if abs(apart) > certain_s or (_LATE_S < abs(apart) <= APART_S and fewer):
         return _other_clock(apart, gaps, limits)
+    if limits.exact:
+        return _unequal(gaps, limits)
     return _silence(gaps, clouds, limits) or _too_small(gaps, limits)
 
 
@@ -109,7 +115,7 @@ def _other_clock(apart: float, gaps: np.ndarray, limits: Limits) -> Reason:
     if math.isinf(limits.wait_s):
         named = f"run with --stamps recorded, or {named}"
     late = ""
-    if math.isfinite(limits.wait_s) and -_APART_S <= apart < 0 and len(before):
+    if math.isfinite(limits.wait_s) and -APART_S <= apart < 0 and len(before):
         late = f" If it only comes late, set {limits.setting('age')}: {_above(float(before.max())):g}."
     words = (
         f"The sensor's clock is {apart:+.3f} s off the camera's, compared by when messages came. Set it, "
@@ -151,6 +157,16 @@ def _silence(gaps: np.ndarray, clouds: Sequence[Heard], limits: Limits) -> Reaso
         f"The sensor sent nothing for {before.max():.3f} s, mostly it sends every {usual:.3f} s. See whether "
         "its driver runs, and whether messages get lost."
     )
+
+
+def _unequal(gaps: np.ndarray, limits: Limits) -> Reason:
+    """That stamps must be equal, and are not."""
+    setting = f"sources.{limits.source}.mode" if limits.source else "sync.mode"
+    words = (
+        f"The nearest cloud is {float(np.median(gaps.min(1))):.6f} s off the image, but {setting} is exact, "
+        f"which needs equal stamps. Trigger both sensors together, or set {setting}: approximate."
+    )
+    return Reason(words, setting, "approximate")
 
 
 def _too_small(gaps: np.ndarray, limits: Limits) -> Reason | None:

@@ -64,6 +64,28 @@ def frame_not_optical(
         points_up: (3,) z axis of the points' own frame in the image's; None: unknown, or the same frame.
         certain: False asks for what is likely, but may also be a camera that looks up.
     """
+    found = _against_optical(points, camera, frame_id, points_up)
+    if found is None or (certain and found[0] < 2):
+        return None
+    return _not_optical(frame_id, f"{'is' if certain else 'may be'} no optical frame", found[1])
+
+
+def frame_in_doubt(
+    points: FloatArray, camera: Camera, frame_id: str, points_up: FloatArray | None
+) -> str | None:
+    """That the image's frame may be a body's, as of ``frame_not_optical``; InputError if it certainly is."""
+    found = _against_optical(points, camera, frame_id, points_up)
+    if found is None:
+        return None
+    if found[0] >= 2:
+        raise InputError(_not_optical(frame_id, "is no optical frame", found[1]))
+    return _not_optical(frame_id, "may be no optical frame", found[1])
+
+
+def _against_optical(
+    points: FloatArray, camera: Camera, frame_id: str, points_up: FloatArray | None
+) -> tuple[int, str] | None:
+    """How many things say that the image's frame is a body's, and what is seen; None: at most its name."""
     if "optical" in frame_id.lower() or (points_up is not None and points_up[2] < _SAME_WAY):
         return None
     few = _some(points)
@@ -73,10 +95,10 @@ def frame_not_optical(
     along_z = _parts_seen(few, camera)
     named = _BODY.search(frame_id.lower()) is not None
     beside_name = (points_up is not None) + (along_x >= _MANY_TIMES * along_z)
-    if not beside_name or (certain and named + beside_name < 2):
+    if not beside_name:
         return None
     seen = f"along its z axis {along_z} of {_PARTS**2} parts of the picture have points, along x {along_x}"
-    return _not_optical(frame_id, f"{'is' if certain else 'may be'} no optical frame", seen)
+    return named + beside_name, seen
 
 
 def _not_optical(frame_id: str, claim: str, seen: str) -> str:

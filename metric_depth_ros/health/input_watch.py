@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
+from metric_depth_ros.health.clocks import APART_S, Heard, apart_s
 from metric_depth_ros.health.status import ERROR, WARN, Health
 
 SILENCE_S = 2.0  # nothing of an input for this long is a fault
+_REMEMBERED = 20  # messages of each input whose clocks are compared
 
 
 class InputWatch:
-    """Finds missing inputs from a health's counters, such as "images in" and "pairs in"."""
+    """Finds missing inputs from a health's counters, such as "images in" and "pairs in", and their clocks."""
 
     def __init__(
         self,
@@ -32,6 +36,13 @@ class InputWatch:
         self._why_silent = why_silent
         self._counted_s = time.monotonic()
         self._counted = [0] * (2 + len(companions))
+        self._regular: set[str] = set()  # companions that came again and again
+        self._heard: dict[str, deque[Heard]] = defaultdict(partial(deque, maxlen=_REMEMBERED))
+
+    def heard(self, what: str, stamp_ns: int) -> None:
+        """Notes the stamp of a message of "images" or a companion, which has just come; 0: it has none."""
+        if stamp_ns:
+            self._heard[what].append(Heard(stamp_ns, time.monotonic_ns()))
 
     def fault(self) -> tuple[str, int, str] | None:
         """Key, level and text of what is missing now, or None. Call it periodically."""
@@ -43,11 +54,40 @@ class InputWatch:
         counts = [self._health.counted(f"{what} in") for what in ("images", "pairs", *self._companions)]
         images, pairs, *others = (new - old for new, old in zip(counts, self._counted, strict=True))
         self._counted, self._counted_s = counts, now
-        if images < 2 or pairs:
+        heard = {name: tuple(those) for name, those in self._heard.items()}
+        self._heard.clear()  # before a pause, say of a bag, stamps differed from the time otherwise
+        self._regular |= {name for name, n in zip(self._companions, others, strict=True) if n > 1}
+        if images < 2:
             return None
-        for name, topic in self._companions.items():
-            if not self._health.counted(f"{name} in"):
-                return name, ERROR, f"{self._why_silent(name, topic)} {images} images wait for it."
+        silent = [name for name, n in zip(self._companions, others, strict=True) if not n]
+        if pairs:
+            return self._held_on_to(silent) or self._other_clock(heard, "clock", WARN)
+        for name in silent:
+            if name in self._regular or not self._health.counted(f"{name} in"):
+                words = self._why_silent(name, self._companions[name])
+                return name, ERROR, f"{words} {images} images wait for it."
+        return self._other_clock(heard, "camera_info", ERROR) or self._none_met(images, others)
+
+    def _held_on_to(self, silent: Sequence[str]) -> tuple[str, int, str] | None:
+        """That a companion came with the images before, and its last one is used still."""
+        for name in silent:
+            if name in self._regular:
+                words = self._why_silent(name, self._companions[name])
+                return f"silence {name}", WARN, f"{words} The last one is used."
+        return None
+
+    def _other_clock(
+        self, heard: Mapping[str, Sequence[Heard]], key: str, level: int
+    ) -> tuple[str, int, str] | None:
+        """That a companion's stamps are of another clock than the images', by when both came."""
+        for name in self._companions:
+            apart = apart_s(heard.get("images", ()), heard.get(name, ()))
+            if abs(apart) > APART_S and name in self._regular:
+                words = f"{name}: the clock of its driver is {apart:+.3f} s off that of the images, compared "
+                return key, level, f"{words}by when messages came. Set it, or stamp both by one clock."
+        return None
+
+    def _none_met(self, images: int, others: Sequence[int]) -> tuple[str, int, str]:
         came = " and ".join(f"{n} {name}" for name, n in zip(self._companions, others, strict=True))
         return (
             "camera_info",

@@ -11,15 +11,30 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import numpy as np
-
 from metric_depth_ros.errors import AnchorError, MetricDepthError, ModelError, TransformError
+from metric_depth_ros.health.timings import Timings
 
 _LOG_PERIOD_S = 5.0
+_LOG_LINES = 5  # of one key in a period, whatever they say
+_LONGEST, _LONGEST_DETAILS = 1000, 10_000  # characters of one text
+_VARIES = re.compile(r"(?<!\w)'[^']*'|[\d.]+")  # what differs in messages of one kind
 _FORGET_S = 5.0  # a fault that has not occurred for this long is over
 OK, WARN, ERROR = 0, 1, 2  # levels of diagnostic_msgs/DiagnosticStatus
+# First words of the keys of faults without which others came in time, or previous settings were used.
+_PREVENT_NOTHING = (
+    *("cloud", "silence", "stamp", "clock", "transforms", "doubt", "memory", "name"),
+    *("settings", "focus", "description"),
+)
 # Error class -> key of its fault; for all others the key is "input".
 _KEYS = {TransformError: "tf", AnchorError: "anchors", ModelError: "engine"}
+
+
+def shortened(text: str, most: int = _LONGEST) -> str:
+    """A text without its middle if it is longer than ``most`` characters; the fix stands at its end."""
+    if len(text) <= most:
+        return text
+    head, tail = 2 * most // 3, most // 3
+    return f"{text[:head]} [... {len(text) - head - tail} characters ...] {text[-tail:]}"
 
 
 @dataclass(frozen=True)
@@ -32,17 +47,21 @@ class Fault:
 
 
 class Health:
-    """Counts events, and holds the current faults by key."""
+    """Counts events, and holds the current faults by key.
+
+    Attributes:
+        timings: durations of the stages; "latency" is from arrival to publication.
+    """
 
     def __init__(self, log: Callable[[int, str], None] = lambda level, text: None) -> None:
-        """``log`` gets level and text of every fault; the same fault again only after 5 s."""
-        self._lock, self._log = threading.Lock(), log
+        """``log`` gets level and text of faults, as ``log`` and ``report`` say."""
+        self._lock, self._write = threading.Lock(), log
         self._counts: Counter[str] = Counter()
         self._began_s = time.monotonic()
         self._counted_s: dict[str, float] = {}
         self._faults: dict[str, Fault] = {}
-        self._logged: dict[str, float] = {}
-        self._latencies: deque[float] = deque(maxlen=300)
+        self._logged: dict[str, dict[str, float]] = {}  # by key and words
+        self.timings = Timings()
         self._published: deque[float] = deque(maxlen=300)
         self._waits_for = ""
 
@@ -63,19 +82,25 @@ class Health:
             return time.monotonic() - self._counted_s.get(event, self._began_s)
 
     def report(self, key: str, level: int, message: str, *, details: str = "") -> bool:
-        """Records a fault; True if it was logged: the same fault is not logged again for some seconds.
-
-        Messages that differ only in numbers count as the same. Only the log gets the details.
-        """
-        now, words = time.monotonic(), re.sub(r"[\d.]+", "#", message)
+        """Records a fault; True if it was logged, as ``log`` does. Only the log gets the details."""
         with self._lock:
             self._counts[f"failed: {key}"] += 1
-            self._faults[key] = Fault(level, message, now)
-            self._logged = {text: at for text, at in self._logged.items() if now - at < _LOG_PERIOD_S}
-            due = words not in self._logged
-            self._logged.setdefault(words, now)
+            self._faults[key] = Fault(level, shortened(message), time.monotonic())
+        return self.log(key, level, message, details=details)
+
+    def log(self, key: str, level: int, message: str, *, details: str = "") -> bool:
+        """Logs a message; True if it was logged: the same is not logged again for 5 s, nor many of one key.
+
+        Messages that differ only in numbers or in what is quoted count as the same. Long ones are shortened.
+        """
+        now, words = time.monotonic(), _VARIES.sub("#", shortened(message))
+        with self._lock:
+            before = self._logged.get(key, {})
+            before = {text: at for text, at in before.items() if now - at < _LOG_PERIOD_S}
+            due = words not in before and len(before) < _LOG_LINES
+            self._logged[key] = {**before, words: now} if due else before
         if due:
-            self._log(level, details or message)
+            self._write(level, shortened(details, _LONGEST_DETAILS) if details else shortened(message))
         return due
 
     @contextmanager
@@ -107,16 +132,13 @@ class Health:
     def published(self, latency_s: float) -> bool:
         """Records a published depth and ends the faults that prevented it; True if there were any.
 
-        Faults of refused clouds ("cloud", "cloud NAME" of a source), silent sources, stamps, settings,
-        focuses and descriptions stay until a good one comes, and doubts for some seconds: they did not
-        prevent the depth, as others came in time and the previous settings were used.
+        Those that prevented nothing stay until a good one comes, or for some seconds.
         """
         with self._lock:
             self._counts["published"] += 1
-            self._latencies.append(latency_s)
+            self.timings.add({"latency": latency_s})
             self._published.append(time.monotonic())
-            stays = {"cloud", "silence", "stamp", "settings", "focus", "description", "doubt"}
-            blocking = [key for key in self._faults if key.split()[0] not in stays]
+            blocking = [key for key in self._faults if key.split()[0] not in _PREVENT_NOTHING]
             for key in blocking:
                 del self._faults[key]
             return bool(blocking)
@@ -132,9 +154,7 @@ class Health:
             rate = len(recent) / min(5.0, max(now - self._published[0], 1e-3)) if recent else 0.0
             values = {name: str(n) for name, n in sorted(self._counts.items())}
             values["rate_hz"] = f"{rate:.1f}"
-            if self._latencies:
-                p50, p95, p99 = np.percentile(self._latencies, [50, 95, 99]) * 1e3
-                values["latency_ms p50/p95/p99"] = f"{p50:.1f} / {p95:.1f} / {p99:.1f}"
+            values |= self.timings.values()
             if self._waits_for:
                 return WARN, self._waits_for, values
             current = [fault for fault in self._faults.values() if now - fault.met_s < _FORGET_S]

@@ -10,11 +10,13 @@ from metric_depth_ros.messages.calibrations import Calibrations
 from metric_depth_ros.messages.cameras import (
     calibration_field,
     camera_info_fields,
+    check_image_size,
     offset_left_out,
     read_camera,
     read_rectification,
 )
 from metric_depth_ros.messages.clouds import cloud_fields, points_fields, read_grid, read_points
+from metric_depth_ros.messages.compressed_images import image_size, read_compressed_image
 from metric_depth_ros.messages.depth_images import CameraOf
 from metric_depth_ros.messages.headers import (
     frame_id,
@@ -29,7 +31,6 @@ from metric_depth_ros.messages.images import (
     depth_fields,
     image_fields,
     knows_encoding,
-    read_compressed_image,
     read_depth,
     read_image,
     read_labels,
@@ -63,11 +64,13 @@ __all__ = [
     "calibration_field",
     "camera_info_beside",
     "camera_info_fields",
+    "check_image_size",
     "cloud_fields",
     "depth_encoding",
     "depth_fields",
     "frame_id",
     "image_fields",
+    "image_size",
     "is_named_rectified",
     "is_rectified",
     "knows_encoding",

@@ -9,6 +9,9 @@ from typing import Any
 from metric_depth_ros.messages.headers import frame_id, stamp_ns
 from metric_depth_ros.types import frame_name
 
+# Frames whose newest camera_info is kept; those heard least recently go.
+_MOST_FRAMES = 32
+
 
 def _nearest(candidates: Iterable[Any], stamp: int, slop_ns: int) -> Any:
     """The message whose stamp is closest to ``stamp``, ns, at most ``slop_ns`` away, or None."""
@@ -36,7 +39,7 @@ class Calibrations:
         self._slop_ns = slop_ns
         self._recent: deque[Any] = deque(maxlen=keep)
         self._of_frame: dict[str, Any] = {}
-        self._image: Any = None  # the last one that was asked for
+        self._image_ns: int | None = None  # of the last image that was asked for
 
     @property
     def frames(self) -> list[str]:
@@ -47,14 +50,17 @@ class Calibrations:
         """Adds one. Raises InputError if its stamp is negative."""
         stamp = stamp_ns(info)
         self._recent.append(info)
-        self._of_frame[frame_name(frame_id(info))] = info
-        if self._image is not None and abs(stamp - stamp_ns(self._image)) <= self._slop_ns:
+        self._of_frame.pop(frame := frame_name(frame_id(info)), None)
+        self._of_frame[frame] = info
+        if len(self._of_frame) > _MOST_FRAMES:
+            del self._of_frame[next(iter(self._of_frame))]
+        if self._image_ns is not None and abs(stamp - self._image_ns) <= self._slop_ns:
             self.come_with_images = True
 
     def find(self, image: Any) -> Any:
         """The image's own; if that is not expected, the newest of its frame; None if it has yet to come."""
-        self._image = image
-        own = _nearest(self._recent, stamp_ns(image), self._slop_ns)
+        self._image_ns = stamp_ns(image)
+        own = _nearest(self._recent, self._image_ns, self._slop_ns)
         if own is not None:
             self.come_with_images = True
         return own if own is not None or self.come_with_images else self.of_frame(image)

@@ -64,6 +64,15 @@ def read_camera(
     return replace(raw, position_m=(float(x), float(y), float(z)))
 
 
+def check_image_size(image_size: tuple[int, int], camera: Camera) -> None:
+    """Raises InputError if an image, of a width and height, is not the camera's."""
+    if image_size != (camera.width, camera.height):
+        raise InputError(
+            f"image: {image_size[0]}x{image_size[1]}, but camera_info is for "
+            f"{camera.width}x{camera.height}. Publish the camera_info of this image."
+        )
+
+
 def read_rectification(
     message: Any, *, image_size: tuple[int, int] | None = None, stereo_offset: str = "auto"
 ) -> Rectification | None:

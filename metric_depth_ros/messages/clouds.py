@@ -11,7 +11,8 @@ import numpy as np
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.geometry import pixel_rays, veils
 from metric_depth_ros.messages.images import data_bytes
-from metric_depth_ros.types import Camera, FloatArray, ImageArray
+from metric_depth_ros.messages.point_times import FIELDS, offsets_s
+from metric_depth_ros.types import Array, BoolArray, Camera, FloatArray, ImageArray
 
 # sensor_msgs/PointField datatype numbers
 DATATYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 8: "f8"}
@@ -26,22 +27,57 @@ def read_points(message: Any) -> FloatArray:
     Raises:
         InputError: as ``read_grid``.
     """
-    return _measured(read_grid(message).reshape(-1, 3))
+    return read_timed_points(message, None)[0]
+
+
+def read_timed_points(message: Any, stamp_ns: int | None) -> tuple[FloatArray, FloatArray | None]:
+    """Points (N, 3) as ``read_points``, and the seconds (N,) from the stamp to each one's time.
+
+    The latter is None if the message does not tell it (``point_times``), or the stamp is None.
+    """
+    points = read_grid(message).reshape(-1, 3)
+    measured = _measured(points)
+    times = None if stamp_ns is None else _read_times(message, len(points))
+    if not measured.all():
+        rows = np.flatnonzero(measured)
+        points, times = points.take(rows, axis=0), None if times is None else times[rows]
+    return points, None if times is None or stamp_ns is None else offsets_s(times, stamp_ns)
 
 
 def read_point_cloud1(message: Any) -> FloatArray:
     """Points (N, 3) float32 that a sensor_msgs/PointCloud measured, as of ``read_points``."""
-    points = [(p.x, p.y, p.z) for p in message.points]
-    return _measured(np.array(points, np.float32).reshape(-1, 3))
+    points = np.array([(p.x, p.y, p.z) for p in message.points], np.float32).reshape(-1, 3)
+    measured = _measured(points)
+    return points if measured.all() else points[measured]
 
 
-def _measured(points: FloatArray) -> FloatArray:
-    """Those of the points (N, 3) that are finite and not at exactly 0, 0, 0."""
+def _measured(points: FloatArray) -> BoolArray:
+    """Which of the points (N, 3) are finite and not at exactly 0, 0, 0."""
     x, y, z = np.abs(points.T)  # NumPy is many times slower along rows of three
     with np.errstate(over="ignore"):
         size = x + y + z
-    measured = (size > 0) & (size < np.inf)
-    return points if measured.all() else points.take(np.flatnonzero(measured), axis=0)
+    return np.asarray((size > 0) & (size < np.inf))
+
+
+def _read_times(message: Any, count: int) -> Array | None:
+    """Times (N,) of all ``count`` points in message order, as they were sent; None without such a field."""
+    fields = {field.name: field for field in message.fields}
+    field = next((fields[name] for name in FIELDS if name in fields), None)
+    kind = DATATYPES.get(int(field.datatype)) if field is not None and int(field.count) == 1 else None
+    if field is None or kind is None:
+        return None
+    kinds, offsets = _xyz_layout(message)
+    kinds, offsets = [*kinds, kind], [*offsets, int(field.offset)]
+    data = data_bytes(message.data)
+    try:
+        height, width, row_step, point_step = _layout(message, kinds, offsets, data.size)
+    except InputError:  # the field lies outside of the points
+        return None
+    if height * width != count:
+        return None
+    order = ">" if message.is_bigendian else "<"
+    found = np.ndarray((height, width), order + kind, data.data, offsets[-1], (row_step, point_step))
+    return np.asarray(found.ravel())
 
 
 def read_grid(message: Any) -> FloatArray:

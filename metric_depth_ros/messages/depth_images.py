@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import cv2
 import numpy as np
 
+from metric_depth_ros.encoded_pictures import is_whole_png, picture_size
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.geometry import pixel_rays
-from metric_depth_ros.messages.images import data_bytes, depth_encoding, depth_in_metres, depth_view
+from metric_depth_ros.messages.images import (
+    checked_size,
+    data_bytes,
+    depth_encoding,
+    depth_in_metres,
+    depth_view,
+    raw_size,
+)
 from metric_depth_ros.types import Array, Camera, FloatArray
 
 # Pixels taken of a depth image, evenly spaced: about one per 8x8 square at VGA, as many as anchors need.
@@ -19,6 +28,8 @@ _SAMPLES = 4800
 # Camera of an image by its width and height.
 CameraOf = Callable[[tuple[int, int]], Camera]
 _PNG = b"\x89PNG"
+# Its header, in which bit depth and colour type stand behind the size.
+_PNG_HEAD, _KIND, _GREY_16 = 33, slice(24, 26), bytes((16, 0))
 # Compressed depth begins with a format number and two parameters of the quantisation.
 _HEADER = np.dtype([("format", "<i4"), ("scale", "<f4"), ("shift", "<f4")])
 
@@ -34,7 +45,8 @@ def read_depth_points(message: Any, camera_of: CameraOf) -> FloatArray:
     Raises:
         InputError: as ``depth_view``, another size, or an unusable calibration.
     """
-    return _points(depth_in_metres, depth_view(message), camera_of)
+    camera = _camera(camera_of, raw_size(message))
+    return _points(depth_in_metres, depth_view(message), camera)
 
 
 def read_compressed_depth_points(message: Any, camera_of: CameraOf) -> tuple[FloatArray, FloatArray]:
@@ -49,21 +61,26 @@ def read_compressed_depth_points(message: Any, camera_of: CameraOf) -> tuple[Flo
     """
     encoding = depth_encoding(str(message.format).split(";")[0])
     data = data_bytes(message.data)
-    values, scale, shift = _decoded(data, str(message.format), encoding)
+    values, scale, shift, camera = _decoded(data, str(message.format), encoding, camera_of)
     if encoding != "32FC1":
-        points = _points(depth_in_metres, values, camera_of)
+        points = _points(depth_in_metres, values, camera)
         return points, np.zeros(len(points), np.float32)
-    points = _points(lambda taken: _from_inverse(taken, scale, shift), values, camera_of)
+    points = _points(lambda taken: _from_inverse(taken, scale, shift), values, camera)
     return points, points[:, 2] ** 2 / np.float32(scale * math.sqrt(12))
 
 
-def _decoded(data: Any, form: str, encoding: str | None) -> tuple[Array, float, float]:
-    """Values (H, W) uint16 of compressed depth, and the two parameters of its quantisation."""
+def _decoded(
+    data: Any, form: str, encoding: str | None, camera_of: CameraOf
+) -> tuple[Array, float, float, Camera]:
+    """Values (H, W) uint16 of compressed depth, the two parameters of its quantisation, and its camera."""
     start = 0 if data[:4].tobytes() == _PNG else _HEADER.itemsize
     picture = data[start:]
-    values = None
-    if encoding is not None and picture[:4].tobytes() == _PNG and b"IEND" in picture[-64:].tobytes():
-        values = cv2.imdecode(picture, cv2.IMREAD_UNCHANGED)
+    values, size = None, picture_size(picture[:_PNG_HEAD].tobytes())
+    is_png = size is not None and picture[_KIND].tobytes() == _GREY_16 and is_whole_png(picture.data)
+    if encoding is not None and size is not None and is_png:
+        camera = _camera(camera_of, checked_size(*size))
+        with suppress(cv2.error):
+            values = cv2.imdecode(picture, cv2.IMREAD_UNCHANGED)
     if values is None or values.dtype != np.uint16 or values.ndim != 2:
         raise InputError(
             f"compressed depth: {data.size} bytes of {form!r}; needed a whole 16-bit PNG of 16UC1 or 32FC1. "
@@ -76,18 +93,23 @@ def _decoded(data: Any, form: str, encoding: str | None) -> tuple[Array, float, 
             f"compressed depth: 32FC1 with parameters {scale:g}, {shift:g}; needed those that "
             "compressed_depth_image_transport writes. Publish 16UC1, or the raw depth image."
         )
-    return values, scale, shift
+    return values, scale, shift, camera
 
 
-def _points(metres: Callable[[Array], FloatArray], values: Array, camera_of: CameraOf) -> FloatArray:
-    """Points (N, 3) of evenly spaced pixels; ``metres`` turns their values into depth, NaN unknown."""
-    height, width = values.shape
-    camera = camera_of((width, height))
-    if (width, height) != (camera.width, camera.height):
+def _camera(camera_of: CameraOf, size: tuple[int, int]) -> Camera:
+    """Camera of an image of a width and height, before it is decoded, as its header may lie."""
+    camera = camera_of(size)
+    if size != (camera.width, camera.height):
         raise InputError(
-            f"depth image: {width}x{height}, but its camera_info is for {camera.width}x{camera.height}. "
+            f"depth image: {size[0]}x{size[1]}, but its camera_info is for {camera.width}x{camera.height}. "
             "Name the camera_info of this depth image in the source's camera_info."
         )
+    return camera
+
+
+def _points(metres: Callable[[Array], FloatArray], values: Array, camera: Camera) -> FloatArray:
+    """Points (N, 3) of evenly spaced pixels; ``metres`` turns their values into depth, NaN unknown."""
+    height, width = values.shape
     stride = max(1, round(math.sqrt(width * height / _SAMPLES)))
     depth = metres(values[::stride, ::stride])
     rays = pixel_rays(camera, stride)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import cv2
 import numpy as np
 
+from metric_depth_ros.encoded_pictures import check_size
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.label_images import compact
 from metric_depth_ros.types import FloatArray, ImageArray, IntArray
@@ -68,51 +68,6 @@ def knows_encoding(name: str) -> bool:
     return _reader(name) is not None
 
 
-def read_compressed_image(message: Any, stretch: Stretch | None = None) -> ImageArray:
-    """RGB image (H, W, 3) uint8 from a sensor_msgs/CompressedImage (JPEG, PNG).
-
-    16-bit pixels are stretched as by ``read_image``. An EXIF orientation is ignored: the camera's calibration
-    holds for the pixels as stored.
-
-    Raises:
-        InputError: the data is empty, truncated, not an image, video or depth.
-    """
-    data = data_bytes(message.data)
-    if other := _other_than_picture(message, data):
-        raise InputError(f"image: {other} in a CompressedImage; needed JPEG or PNG.{_OTHERS[other]}")
-    bgr = None
-    if _is_complete(data):
-        flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
-        with suppress(cv2.error):  # OpenCV raises for some damage and returns None for other
-            bgr = cv2.imdecode(data, flags)
-    if bgr is None:
-        raise InputError(
-            f"image: {data.size} bytes of {message.format!r} cannot be decoded; needed a whole JPEG or "
-            "PNG. Check the link to the camera, or set input.image_transport: raw."
-        )
-    if bgr.dtype == np.uint16:
-        bgr = (stretch or Stretch())(bgr)
-    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
-
-
-# What a CompressedImage may hold besides pictures, and what to do then.
-_OTHERS = {
-    "video (H.264, H.265 or AV1)": " Decode it first (image_transport republish), or record pictures.",
-    "compressed depth": " It is no camera image: choose another topic.",
-}
-
-
-def _other_than_picture(message: Any, data: ImageArray) -> str:
-    """Key of ``_OTHERS``, by the format or the first bytes; empty for a picture."""
-    form = str(message.format).lower()
-    video, depth = _OTHERS
-    if "compresseddepth" in form.replace(" ", ""):
-        return depth
-    named = any(word in form for word in ("264", "265", "hevc", "avc", "av1"))
-    starts = data[:4].tobytes()
-    return video if named or starts == b"\0\0\0\1" or starts[:3] == b"\0\0\1" else ""
-
-
 # Encodings of depth images -> type of their pixels. Whole numbers are millimetres, others metres.
 _DEPTH = {"16UC1": "u2", "mono16": "u2", "32FC1": "f4", "64FC1": "f8"}
 
@@ -139,7 +94,7 @@ def depth_view(message: Any) -> Any:
             f"depth image: encoding {message.encoding!r}; needed 16UC1 (millimetres) or 32FC1 (metres). "
             "Check that the topic has depth, not colours."
         )
-    return pixel_view(message, _DEPTH[encoding], 1)[..., 0]
+    return pixel_view(message, _DEPTH[encoding], 1, what="depth image")[..., 0]
 
 
 def depth_encoding(name: str) -> str | None:
@@ -180,7 +135,7 @@ def read_labels(message: Any) -> IntArray:
             f"regions: encoding {message.encoding!r}; needed one of {', '.join(_LABELS)}. Publish "
             "labels, not colours."
         )
-    return compact(pixel_view(message, kind, 1)[..., 0].astype(np.int64))
+    return compact(pixel_view(message, kind, 1, what="regions")[..., 0].astype(np.int64))
 
 
 def depth_fields(depth: FloatArray, encoding: str) -> dict[str, Any]:
@@ -230,15 +185,16 @@ def data_bytes(data: Any) -> ImageArray:
     return np.frombuffer(data, np.uint8) if len(data) else np.empty(0, np.uint8)
 
 
-def pixel_view(message: Any, kind: str, channels: int, rows: int | None = None) -> Any:
+def pixel_view(
+    message: Any, kind: str, channels: int, rows: int | None = None, *, what: str = "image"
+) -> Any:
     """View (rows, W, channels) of an image's data, with its step and byte order; rows default to H.
 
-    A wrong step does not matter where the data is as long as the pixels need.
+    A wrong step does not matter where the data is as long as the pixels need. ``what`` names the image in
+    errors.
     """
     data = data_bytes(message.data)
-    height, width, step = int(message.height), int(message.width), int(message.step)
-    if height < 1 or width < 1:
-        raise InputError(f"image: size {width}x{height}; needed at least 1x1. Check the camera driver.")
+    (width, height), step = raw_size(message, what), int(message.step)
     rows = rows or height
     dtype = np.dtype(kind).newbyteorder(">" if message.is_bigendian else "<")
     line = width * channels * dtype.itemsize
@@ -246,17 +202,34 @@ def pixel_view(message: Any, kind: str, channels: int, rows: int | None = None) 
         step = line
     if step < line:
         raise InputError(
-            f"image: step {step} for {width} pixels of {message.encoding}; needed at least {line} bytes. "
-            "Check the camera driver."
+            f"{what}: step {step} for {width} pixels of {message.encoding}; needed at least {line} bytes. "
+            "Check its driver."
         )
     needed = (rows - 1) * step + line
     if data.size < needed:
         raise InputError(
-            f"image: {data.size} bytes for {width}x{height} {message.encoding}, step {step}; "
-            f"needed {needed}. The message is cut short: check the camera driver."
+            f"{what}: {data.size} bytes for {width}x{height} {message.encoding}, step {step}; "
+            f"needed {needed}. The message is cut short: check its driver."
         )
     strides = (step, channels * dtype.itemsize, dtype.itemsize)
     return np.ndarray((rows, width, channels), dtype, data.data, 0, strides)
+
+
+def raw_size(message: Any, what: str = "image") -> tuple[int, int]:
+    """Width and height of an Image. Raises InputError if there is none, or it is too large to be read."""
+    width, height = int(message.width), int(message.height)
+    if height < 1 or width < 1:
+        raise InputError(f"{what}: size {width}x{height}; needed at least 1x1. Check its driver.")
+    return checked_size(width, height, what)
+
+
+def checked_size(width: int, height: int, what: str = "image") -> tuple[int, int]:
+    """The size of an image. Raises InputError if it is too large to be read."""
+    try:
+        check_size(width, height)
+    except InputError as error:
+        raise InputError(f"{what}: {error}. Check its driver.") from error
+    return width, height
 
 
 def _need_multiple(message: Any, wide: int, high: int, smallest: int = 1) -> None:
@@ -327,16 +300,6 @@ def _yuv420(code: int) -> _Reader:
         return np.asarray(cv2.cvtColor(np.ascontiguousarray(planes), code), np.uint8)
 
     return read
-
-
-def _is_complete(data: ImageArray) -> bool:
-    """Whether a JPEG or PNG has its end marker; OpenCV fills a missing part with grey, without an error."""
-    tail = data[data.size // 2 :].tobytes()
-    if data[:2].tobytes() == b"\xff\xd8":
-        return b"\xff\xd9" in tail
-    if data[:4].tobytes() == b"\x89PNG":
-        return b"IEND" in tail
-    return data.size > 0
 
 
 # ROS names a Bayer pattern by its first two rows, OpenCV by its second row: rggb is BG there.

@@ -7,11 +7,17 @@ from typing import Any
 import numpy as np
 
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.types import BoolArray, FloatArray
+from metric_depth_ros.types import BoolArray, FloatArray, IntArray
+
+# A scan takes no longer.
+_LONGEST_S = 1.0
 
 
-def read_scan_points(message: Any) -> FloatArray:
+def read_scan_points(message: Any, *, timed: bool) -> tuple[FloatArray, FloatArray | None]:
     """Points (N, 3) float32 of a sensor_msgs/LaserScan, in the x-y plane; beams without echo have none.
+
+    Beside them the seconds (N,) from the stamp, which is the first beam's, to each one's time; None if they
+    are of one time, or not ``timed``.
 
     As in REP 117, a range that is not finite, below range_min or not below range_max is no measurement:
     older drivers report range_max itself where nothing came back. A limit that is NaN, or a range_max of 0,
@@ -31,7 +37,15 @@ def read_scan_points(message: Any) -> FloatArray:
     angles, ranges = first + step * beams, ranges[beams]
     points = np.zeros((len(beams), 3), np.float32)
     points[:, 0], points[:, 1] = ranges * np.cos(angles), ranges * np.sin(angles)
-    return points
+    increment_s = float(message.time_increment) if timed else 0.0
+    return points, _offsets_s(increment_s, beams, len(message.ranges))
+
+
+def _offsets_s(increment_s: float, beams: IntArray, count: int) -> FloatArray | None:
+    """Seconds (N,) after the first of ``count`` beams; None for an increment with which no scan is made."""
+    if not 0 < abs(increment_s) * count < _LONGEST_S:
+        return None
+    return np.multiply(beams, increment_s, dtype=np.float32)
 
 
 def read_range_points(message: Any) -> tuple[FloatArray, FloatArray]:

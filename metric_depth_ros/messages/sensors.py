@@ -6,7 +6,7 @@ from typing import Any
 
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.messages.cameras import read_camera
-from metric_depth_ros.messages.clouds import read_point_cloud1, read_points
+from metric_depth_ros.messages.clouds import read_point_cloud1, read_timed_points
 from metric_depth_ros.messages.depth_images import (
     CameraOf,
     read_compressed_depth_points,
@@ -51,7 +51,12 @@ def read_depth_camera(message: Any, topic: str, image_size: tuple[int, int]) -> 
 
 
 def read_cloud(
-    message: Any, kind: str, camera_of: CameraOf | None = None, time_ns: int | None = None
+    message: Any,
+    kind: str,
+    camera_of: CameraOf | None = None,
+    time_ns: int | None = None,
+    *,
+    timed: bool = False,
 ) -> Cloud:
     """Points of a message in its sensor's frame, with the sigma that it tells.
 
@@ -59,29 +64,47 @@ def read_cloud(
         kind: a key of ``SENSOR_TYPES``.
         camera_of: camera of a depth image by its size.
         time_ns: of the message; None: its stamp.
+        timed: read the times of points, too.
 
     Raises:
         InputError: the message is damaged or of another kind, its stamp is negative, or a depth image has
             no camera.
     """
-    points, sigma = _read(message, kind, camera_of)
-    return Cloud(points, frame_id(message), stamp_ns(message) if time_ns is None else time_ns, sigma)
+    sigma = offset_s = None
+    if kind in _READERS:
+        points, offset_s = _READERS[kind](message, timed=timed)
+    elif kind == "range":
+        points, sigma = read_range_points(message)
+    else:
+        points, sigma = _read_picture(message, kind, camera_of)
+    at_ns = stamp_ns(message) if time_ns is None else time_ns
+    return Cloud(points, frame_id(message), at_ns, sigma, offset_s)
 
 
-def _read(message: Any, kind: str, camera_of: CameraOf | None) -> tuple[FloatArray, FloatArray | None]:
-    if kind in NEED_CAMERA:
-        if camera_of is None:
-            raise InputError(
-                "depth image: no camera_info has come for it; needed one to know where its pixels look. "
-                "Publish it beside the image, or name its topic in the source's camera_info."
-            )
-        if kind == "depth_image":
-            return read_depth_points(message, camera_of), None
-        return read_compressed_depth_points(message, camera_of)
-    if kind == "range":
-        return read_range_points(message)
-    return _READERS[kind](message), None
+# Points, and what is told of each.
+_Told = tuple[FloatArray, "FloatArray | None"]
 
 
-# Readers of types that tell nothing of their error.
-_READERS = {"point_cloud2": read_points, "point_cloud": read_point_cloud1, "laser_scan": read_scan_points}
+def _read_picture(message: Any, kind: str, camera_of: CameraOf | None) -> _Told:
+    if camera_of is None:
+        raise InputError(
+            "depth image: no camera_info has come for it; needed one to know where its pixels look. "
+            "Publish it beside the image, or name its topic in the source's camera_info."
+        )
+    if kind == "depth_image":
+        return read_depth_points(message, camera_of), None
+    return read_compressed_depth_points(message, camera_of)
+
+
+def _point_cloud2(message: Any, *, timed: bool) -> _Told:
+    stamp = message.header.stamp  # even a wrong one: absolute times of points are by the same clock
+    header_ns = int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+    return read_timed_points(message, header_ns if timed else None)
+
+
+def _point_cloud1(message: Any, *, timed: bool) -> _Told:
+    return read_point_cloud1(message), None
+
+
+# Readers of types that tell nothing of their error: points, and their times where wanted and told.
+_READERS = {"point_cloud2": _point_cloud2, "point_cloud": _point_cloud1, "laser_scan": read_scan_points}

@@ -50,8 +50,11 @@ class AnchorInput:
         Raises:
             AnchorError: no cloud fits, and it is not optional.
         """
-        with self._changed:
+        with self._health.timings.measuring("clouds"), self._changed:
             self._images.append(Heard(stamp_ns, round(received_s * 1e9)))
+            for each in self._inputs:
+                if ahead_s := each.source.ring.drop_useless(stamp_ns):
+                    each.tell_clock(ahead_s)
             deadline_s = received_s + self._config.sync.max_wait_s
             while (
                 self._awaits(stamp_ns, optional=optional)
@@ -88,6 +91,23 @@ class AnchorInput:
             self._images.clear()
             for each in self._inputs:
                 each.forget_after(stamp_ns)
+
+    def forget(self) -> None:
+        """Drops all clouds, and what is known of their frames."""
+        with self._changed:
+            self._images.clear()
+            for each in self._inputs:
+                each.forget()
+
+    @property
+    def topics(self) -> list[str]:
+        """Topics of the sources."""
+        return [each.topic for each in self._inputs]
+
+    @property
+    def oldest_s(self) -> float:
+        """How old a cloud may be that an image uses."""
+        return max(each.source.ring.config.max_cloud_age_s for each in self._inputs)
 
     def stop(self) -> None:
         """Ends all waits."""
@@ -134,6 +154,7 @@ class AnchorInput:
         with self._changed:
             for each in self._inputs:
                 each.find_type(self._config)
+                each.drop_in_silence()
             self._tell_silence()
 
     def _tell_silence(self) -> None:
@@ -151,3 +172,7 @@ class AnchorInput:
         with self._changed:
             source.ring.add(cloud)
             self._changed.notify()
+            if source.ring.too_small:
+                words = f"{len(source.ring)} clouds fill {source.ring.nbytes / 1e6:.0f} MB; more are merged."
+                fix = "Raise sync.buffer_mb, or lower accumulate."
+                self._health.report("memory", WARN, f"source {source.name}: {words} {fix}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,14 @@ from typing import Any
 from metric_depth_ros.config import Config
 from metric_depth_ros.engines import manifest_paths
 from metric_depth_ros.engines.pool import EnginePool
-from metric_depth_ros.errors import MetricDepthError
+from metric_depth_ros.errors import MetricDepthError, ModelError
 from metric_depth_ros.health.backoff import Backoff, files_beside
 from metric_depth_ros.health.status import WARN, Health
+from metric_depth_ros.nodes.diagnostics import values_of
 from metric_depth_ros.nodes.log import core_log
 from metric_depth_ros.nodes.outputs import Outputs
 from metric_depth_ros.nodes.worker import NewestWorker
-from metric_depth_ros.pipeline import MetricDepthPipeline, Perceived, Result, build_pipeline, engine_for
+from metric_depth_ros.pipeline import MetricDepthPipeline, Perceived, build_pipeline, engine_for
 from metric_depth_ros.priors import prior_path
 from metric_depth_ros.runtimes.stopping import stoppable_by
 from metric_depth_ros.types import Sample
@@ -58,18 +60,21 @@ class DepthWorker:
         config: the settings; new ones hold from the next image on.
         pipeline: None until the networks are loaded.
         networks: paths of their manifests, in words.
-        last_result: of the newest image that has depth.
+        told: diagnostic values of the newest image that has depth; the image itself is not kept.
     """
 
     def __init__(
-        self, config: Config, engines: EnginePool, outputs: Outputs, health: Health, logger: Any
+        self, config: Config, engines: EnginePool, outputs: Outputs, health: Health, logger: Any, clock: Any
     ) -> None:
+        """``clock``: that of the images' stamps."""
         self.config, self.networks = config, ""
         self.pipeline: MetricDepthPipeline | None = None
-        self.last_result: Result | None = None
-        self._engines, self._outputs, self._health, self._logger = engines, outputs, health, logger
+        self.told: dict[str, str] = {}
+        self._engines, self._outputs, self._health = engines, outputs, health
+        self._logger, self._clock = logger, clock
         self._refused: tuple[Config, str] | None = None  # settings that cannot be used, and why
-        self._ending = threading.Event()
+        self._renewals = Backoff()  # a success of the load is none yet of the network
+        self._ending, self._forgetting = threading.Event(), threading.Event()
         self._perceiver = NewestWorker(self._perceive, name="perceive", prepare=self._load)
         self._solver = NewestWorker(self._solve, name="solve")
 
@@ -91,12 +96,17 @@ class DepthWorker:
         """Drops the image that waits."""
         self._perceiver.clear()
 
+    def forget(self) -> None:
+        """Drops the image that waits; the next one is worked on as if there had been none before it."""
+        self._perceiver.clear()
+        self._forgetting.set()
+
     def rest(self, timeout_s: float) -> None:
         """Drops the image that waits, lets one in work end, and forgets earlier images."""
         self._perceiver.clear()
         self._perceiver.wait_until_idle(timeout_s)
         self._solver.wait_until_idle(timeout_s)
-        self.last_result = None
+        self.told = {}
         if self.pipeline is not None:
             self.pipeline.reset()
 
@@ -137,10 +147,17 @@ class DepthWorker:
 
     def _perceive(self, task: Task) -> None:
         """First half of the work on an image, up to and with the network."""
+        timings = self._health.timings
+        timings.add({"waiting": time.monotonic() - task.received_s})
         with self._health.reporting_failures():
             pipeline = self._pipeline_as_configured()
+            if self._forgetting.is_set():
+                self._forgetting.clear()
+                pipeline.reset()
             with self._outputs.saying_nothing(task.image):
-                perceived = pipeline.perceive(task.read(pipeline))
+                with timings.measuring("read"):
+                    sample = task.read(pipeline)
+                perceived = self._perceived(pipeline, sample)
             unsolved = _Unsolved(task, pipeline, perceived)
             # A second thread helps only if the network does not use the CPU.
             overlap = self.config.engine.overlap
@@ -150,13 +167,32 @@ class DepthWorker:
             else:
                 self._solve(unsolved)
 
+    def _perceived(self, pipeline: MetricDepthPipeline, sample: Sample) -> Perceived:
+        """The sample after the network. One that cannot run any more is loaded anew for the next image.
+
+        The GPU may be lost, or its driver restarted; another runtime may serve. Raises as ``perceive`` does.
+        """
+        try:
+            perceived = pipeline.perceive(sample)
+        except ModelError as error:
+            with suppress(ModelError), self._renewals("network"):  # seldom, if it goes on failing
+                self._logger.warning("the network failed while it ran; it is loaded anew")
+                self.pipeline = self._built(Backoff())
+                raise error
+            raise
+        self._renewals.reset()
+        return perceived
+
     def _solve(self, unsolved: _Unsolved) -> None:
         """Second half of the work on an image: computes metric depth and publishes it."""
         with self._health.reporting_failures():
             with self._outputs.saying_nothing(unsolved.task.image):
                 result = unsolved.pipeline.solve(unsolved.perceived)
-            self._outputs.publish(result, self.config)
-            self.last_result = result
+            with self._health.timings.measuring("publish"):
+                self._outputs.publish(result, self.config)
+            age_s = (self._clock.now().nanoseconds - result.stamp_ns) / 1e9
+            self._health.timings.add({**result.timings, "stamp_to_publication": age_s})
+            self.told = values_of(result)
             self._health.doubt(*result.doubts)
             if self._health.published(time.monotonic() - unsolved.task.received_s):
                 self._logger.info("publishing depth", throttle_duration_sec=5.0)

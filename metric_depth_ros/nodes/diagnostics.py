@@ -6,8 +6,10 @@ from collections.abc import Mapping
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
+from rclpy.qos import ReliabilityPolicy
 
-from metric_depth_ros.health.status import OK, Health
+from metric_depth_ros.health.status import OK, Health, shortened
+from metric_depth_ros.nodes.qos import overridable
 from metric_depth_ros.pipeline import Result
 
 
@@ -16,7 +18,9 @@ class Diagnostics:
 
     def __init__(self, node: Node, health: Health) -> None:
         self._node, self._health = node, health
-        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._publisher = node.create_publisher(
+            DiagnosticArray, "/diagnostics", **overridable(ReliabilityPolicy.RELIABLE, depth=10)
+        )
 
     def destroy(self) -> None:
         """Ends the publisher."""
@@ -35,7 +39,10 @@ class Diagnostics:
             name=f"{self._node.get_fully_qualified_name()}: depth",
             message=message,
             hardware_id=self._node.get_name(),
-            values=[KeyValue(key=key, value=value) for key, value in {**counted, **values}.items()],
+            values=[
+                KeyValue(key=shortened(key), value=shortened(value))
+                for key, value in {**counted, **values}.items()
+            ],
         )
         array = DiagnosticArray(status=[status])
         array.header.stamp = self._node.get_clock().now().to_msg()
@@ -43,11 +50,10 @@ class Diagnostics:
 
 
 def values_of(result: Result) -> dict[str, str]:
-    """Diagnostic values of a result: its anchors, timings and the solver's info."""
+    """Diagnostic values of a result: its anchors and the solver's info."""
     values = {"anchors": str(len(result.anchors))}
     by_source = result.anchors_by_source.items()
     values |= {f"{name} anchors": str(count) for name, count in by_source if name != "anchors"}
     for newest_ns in result.sample.cloud_stamps_ns[-1:]:  # a solver may continue without a cloud
         values["cloud age_ms"] = f"{(result.stamp_ns - newest_ns) / 1e6:.1f}"
-    values |= {f"{stage}_ms": f"{1e3 * s:.1f}" for stage, s in result.timings.items()}
     return values | {f"solver {name}": str(value) for name, value in result.metric.info.items()}

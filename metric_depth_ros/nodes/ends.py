@@ -38,6 +38,19 @@ def why_silent(node: Node, what: str, topic: str, change: str = "") -> str:
     return doctor.why_silent(what, topic, ends_of(node, topic), change)
 
 
+def why_not_alone(node: Node) -> str | None:
+    """That other nodes have this one's name, and what to do; None: it is alone."""
+    name = node.get_fully_qualified_name()
+    found = node.get_node_names_and_namespaces()
+    count = sum(f"{space.rstrip('/')}/{each}" == name for each, space in found)
+    if count < 2:
+        return None
+    return (
+        f"node: {count} nodes are called {name}; needed one, as parameters and services reach any of them. "
+        "Stop the others, or start this one with --ros-args -r __node:=NAME."
+    )
+
+
 def _of_type(node: Node, kind: str) -> list[str]:
     """Topics of a type that other nodes publish."""
     return [

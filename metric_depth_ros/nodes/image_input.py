@@ -10,7 +10,7 @@ from typing import Any
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from metric_depth_ros import messages
@@ -26,10 +26,9 @@ from metric_depth_ros.sync import StampGuard, jumps_back
 from metric_depth_ros.types import ImageArray
 
 _BEST_EFFORT = ReliabilityPolicy.BEST_EFFORT
-_LATCHED = QoSProfile(
-    depth=5, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
-)
 _LOOK_PERIOD_S = 0.2
+_AHEAD_NS = 1_000_000_000  # regions may be so far ahead of their image, as that may come later
+_BEFORE_ALL = -(2**63)  # a stamp, ns
 _LOOKS = 3  # a driver's topics are not discovered all at once
 
 
@@ -100,6 +99,19 @@ class ImageInput:
             if each is not None:
                 self._node.destroy_subscription(each)
 
+    @property
+    def topics(self) -> list[str]:
+        """Topics of images, camera_info and, if they come by topic, regions."""
+        regions = [] if self._regions is None else [self._regions.topic_name]
+        return [self.topic, self._info_topic, *regions]
+
+    def forget(self) -> None:
+        """Clears the queues, but calibrations hold; the next image may have any stamp."""
+        self._stamps, self._last_ns, self._without_info = StampGuard(), 0, None
+        self._calibrations.forget_after(_BEFORE_ALL)
+        if self._pairing is not None:
+            forget_after(self._pairing, _BEFORE_ALL)
+
     def _pair_with_regions(self, config: Config) -> str:
         """Subscribes regions, which are paired with the images by stamp; returns their topic."""
         self._good_images, good = message_filters.SimpleFilter(), message_filters.SimpleFilter()
@@ -146,8 +158,11 @@ class ImageInput:
         nothing of ordinary publishers.
         """
         publishers = self._node.get_publishers_info_by_topic(self._info_topic)
-        if any(each.qos_profile.durability == _LATCHED.durability for each in publishers):
-            self._latched = self._node.create_subscription(CameraInfo, "camera_info", self._on_info, _LATCHED)
+        if any(each.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for each in publishers):
+            latched = overridable(ReliabilityPolicy.RELIABLE, second_latched=True)
+            self._latched = self._node.create_subscription(
+                CameraInfo, "camera_info", self._on_info, **latched
+            )
 
     def _on_image(self, msg: Any) -> None:
         """Checks an image's stamp: one that is far off alone is passed over."""
@@ -157,12 +172,16 @@ class ImageInput:
         except InputError as error:
             self._health.report("stamp", ERROR, f"image: {error}")
             return
+        self.watch.heard("images", stamp_ns)
         good, wrong = self._stamps.put(msg, stamp_ns, time.monotonic_ns())
         if not wrong:
             self._health.clear("stamp")
-        for _ in wrong:
+        for image in wrong:
+            off_s = (messages.stamp_ns(image) - stamp_ns) / 1e9
             self._health.report(
-                "stamp", WARN, "image: a stamp far from those around it. Check the clock of its driver."
+                "stamp",
+                WARN,
+                f"image: a stamp far from those around it, by {off_s:+.3f} s. Check the clock of its driver.",
             )
         for image in good:
             self._add(image, messages.stamp_ns(image), stamp_ns)
@@ -175,14 +194,15 @@ class ImageInput:
         if self._pairing is None:
             self._on_picture(msg)
         else:
+            # A full queue drops its smallest stamps: those far ahead would stay.
+            forget_after(self._pairing, stamp_ns + _AHEAD_NS)
             self._good_images.signalMessage(msg)
 
     def _forget_after(self, stamp_ns: int, newest_ns: int) -> None:
         """Clears the queues when time has jumped back to ``stamp_ns``."""
         self._health.count("time jumps")
-        self._node.get_logger().warning(
-            f"time jumped back by {(self._last_ns - stamp_ns) / 1e9:.3f} s; queues are cleared"
-        )
+        back_s = (self._last_ns - stamp_ns) / 1e9
+        self._health.log("time", WARN, f"time jumped back by {back_s:.3f} s; queues are cleared")
         self._without_info = None
         self._calibrations.forget_after(newest_ns)
         if self._pairing is not None:
@@ -193,7 +213,7 @@ class ImageInput:
         """Adds labels to the pairing."""
         self._health.count("regions in")
         try:
-            messages.stamp_ns(msg)
+            self.watch.heard("regions", messages.stamp_ns(msg))
         except InputError as error:
             self._health.report("input", ERROR, f"regions: {error}")
             return
@@ -204,6 +224,7 @@ class ImageInput:
         self._health.count("camera_info in")
         try:
             self._calibrations.add(msg)
+            self.watch.heard("camera_info", messages.stamp_ns(msg))
         except InputError as error:
             self._health.report("input", ERROR, f"camera_info: {error}")
             return

@@ -12,17 +12,26 @@ from metric_depth_ros import messages
 from metric_depth_ros.config import Config
 from metric_depth_ros.health import findings
 from metric_depth_ros.health.status import WARN, Health
+from metric_depth_ros.motion import Places
 from metric_depth_ros.nodes.anchor_input import AnchorInput
 from metric_depth_ros.nodes.image_input import ImageInput, Pair, read_any_image
 from metric_depth_ros.nodes.parameter_topic import description_topic, focus_topic
 from metric_depth_ros.nodes.transform_input import TransformInput
 from metric_depth_ros.pipeline import MetricDepthPipeline
-from metric_depth_ros.sync import T_fixed_camera, all_points, gather_sources, points_up
+from metric_depth_ros.samples import build_sample, read_picture
 from metric_depth_ros.types import Sample
 
 
 class Inputs:
-    """Subscribes images, anchors, transforms, focus and description."""
+    """Subscribes images, anchors, transforms, focus and description.
+
+    Attributes:
+        images: with their camera_info.
+        anchors: all sources.
+        transforms: tf.
+        config: the settings.
+        listeners: called with every image, too.
+    """
 
     def __init__(
         self,
@@ -36,15 +45,17 @@ class Inputs:
 
         Raises ConfigError if a topic is an output of this node.
         """
-        self._config, self._health, self._on_jump = config, health, on_jump
+        self.config, self._health, self._on_pair, self._on_jump = config, health, on_pair, on_jump
+        self.listeners: list[Callable[[Pair], None]] = []
         self._log = node.get_logger()
         self._stretch = messages.Stretch()
+        self._motion = ""  # how clouds of the last image were moved
         self._parts: list[Any] = []
         try:
-            self._transforms = self._add(TransformInput(node, config.extrinsics.tf_timeout_s))
-            self._anchors = self._add(AnchorInput(node, config, health))
-            self._images = self._add(
-                ImageInput(node, config, health, on_pair=on_pair, on_jump=self._forget_after)
+            self.transforms = self._add(TransformInput(node, health, config.extrinsics.tf_timeout_s))
+            self.anchors = self._add(AnchorInput(node, config, health))
+            self.images = self._add(
+                ImageInput(node, config, health, on_pair=self._take, on_jump=self._forget_after)
             )
             self._focus = self._add(focus_topic(node, refused=partial(health.report, "focus", WARN)))
             self._description = self._add(
@@ -53,7 +64,7 @@ class Inputs:
         except Exception:
             self.destroy()
             raise
-        note = findings.taken_as_rectified(config.input.rectification, self._images.topic)
+        note = findings.taken_as_rectified(config.input.rectification, self.images.topic)
         if note is not None:
             self._log.info(note)
 
@@ -64,59 +75,60 @@ class Inputs:
 
     def configure(self, config: Config) -> None:
         """Takes new settings, from the next image on."""
-        self._anchors.configure(config)
-        self._transforms.timeout_s = config.extrinsics.tf_timeout_s
-        if config.solver.focus_m != self._config.solver.focus_m:
+        self.anchors.configure(config)
+        self.transforms.timeout_s = config.extrinsics.tf_timeout_s
+        if config.solver.focus_m != self.config.solver.focus_m:
             self._focus.source = "parameter"
             self._health.clear("focus")
-        if config.solver.description != self._config.solver.description:
+        if config.solver.description != self.config.solver.description:
             self._description.source = "parameter"
             self._health.clear("description")
-        self._config = config
+        self.config = config
 
     def fault(self) -> tuple[str, int, str] | None:
         """Key, level and text of what is missing now, or None. Call it periodically."""
-        return self._images.watch.fault()
+        return self.images.watch.fault()
 
     def values(self) -> dict[str, str]:
-        """Diagnostic values: where focus and description came from, and each source in words."""
+        """Diagnostic values: where focus and description came from, the fixed frame, and each source."""
         told = {"focus from": self._focus.source, "description from": self._description.source}
-        return told | self._anchors.values()
+        told["fixed frame"] = self._motion
+        return told | self.anchors.values()
 
     def sample(self, pair: Pair, pipeline: MetricDepthPipeline) -> Sample:
         """All inputs of one image. Call it in a worker's thread: it waits for clouds and transforms.
 
         Raises MetricDepthError if one is missing or unusable.
         """
-        config = self._config
+        config = self.config
         stamp_ns, frame_id = messages.stamp_ns(pair.image), messages.frame_id(pair.image)
         self._stretch.clip_percent = config.input.clip_percent
-        image = read_any_image(pair.image, self._stretch)
-        rectified = messages.is_rectified(config.input.rectification, self._images.topic)
-        told = {
-            "image_size": (image.shape[1], image.shape[0]),
-            "stereo_offset": config.input.stereo_offset,
-        }
-        camera = messages.read_camera(pair.camera_info, rectified=rectified, **told)
-        if note := messages.offset_left_out(pair.camera_info, config.input.stereo_offset):
-            self._log.info(note, once=True)
-        self._health.doubt(findings.rectified_twice(config.input.rectification, self._images.topic, camera))
+        decode = partial(read_any_image, stretch=self._stretch)
+        picture = read_picture(pair.image, pair.camera_info, self.images.topic, config.input, decode)
+        if picture.note is not None:
+            self._log.info(picture.note, once=True)
+        twice = findings.rectified_twice(config.input.rectification, self.images.topic, picture.camera)
+        self._health.doubt(twice)
         came_s, optional = pair.received_s, pipeline.needs_no_points
-        chosen = self._anchors.clouds_for(stamp_ns, came_s, optional=optional)
-        sources = gather_sources(chosen, frame_id, stamp_ns, self._transforms, config, self._anchors.refuse)
-        return Sample(
-            image,
-            camera,
-            all_points(sources),
-            stamp_ns,
-            frame_id,
-            tuple(sorted(cloud.stamp_ns for _, clouds in chosen for cloud in clouds)),
-            rectification=None if rectified else messages.read_rectification(pair.camera_info, **told),
-            regions=None if pair.regions is None else messages.read_labels(pair.regions),
-            T_fixed_camera=T_fixed_camera(frame_id, stamp_ns, self._transforms, config),
-            points_up=points_up(chosen, frame_id, stamp_ns, self._transforms, config),
-            sources=sources,
-        )
+        chosen = self.anchors.clouds_for(stamp_ns, came_s, optional=optional)
+        places = Places(frame_id, stamp_ns, self.transforms, config)
+        sample = build_sample(picture, chosen, pair.regions, places, self.anchors.refuse)
+        self._motion = places.words
+        if not places.in_full:
+            self._health.count("images with motion left out")
+        return sample
+
+    def forget(self) -> None:
+        """Forgets all that came, whatever its stamp, but calibrations and what does not move."""
+        self.images.forget()
+        self.anchors.forget()
+        self.transforms.forget()
+        self._stretch = messages.Stretch()
+
+    def _take(self, pair: Pair) -> None:
+        for listener in self.listeners:
+            listener(pair)
+        self._on_pair(pair)
 
     def _add(self, part: Any) -> Any:
         self._parts.append(part)
@@ -124,6 +136,6 @@ class Inputs:
 
     def _forget_after(self, stamp_ns: int) -> None:
         """Forgets newer data when time jumps back: a bag loops, or a simulation restarts."""
-        self._anchors.forget_after(stamp_ns)
-        self._transforms.clear()
+        self.anchors.forget_after(stamp_ns)
+        self.transforms.forget_after(stamp_ns)
         self._on_jump()

@@ -9,9 +9,10 @@ from rclpy.node import Node
 
 from metric_depth_ros.config import Config
 from metric_depth_ros.engines.pool import EnginePool
-from metric_depth_ros.health.status import Health
+from metric_depth_ros.health.status import WARN, Health
 from metric_depth_ros.nodes.depth_worker import DepthWorker, Task
-from metric_depth_ros.nodes.diagnostics import Diagnostics, values_of
+from metric_depth_ros.nodes.diagnostics import Diagnostics
+from metric_depth_ros.nodes.ends import why_not_alone
 from metric_depth_ros.nodes.image_input import Pair
 from metric_depth_ros.nodes.inputs import Inputs
 from metric_depth_ros.nodes.log import log_fault
@@ -27,42 +28,51 @@ class LiveDepth:
     Attributes:
         worker: loads the networks, and makes images depth.
         health: counters and faults.
+        inputs: while it is active, else None.
     """
 
     def __init__(self, node: Node, config: Config, engines: EnginePool) -> None:
         self._node, self._config = node, config
-        self._inputs: Inputs | None = None
+        self.inputs: Inputs | None = None
         self.health = Health(partial(log_fault, node.get_logger()))
         self._diagnostics = Diagnostics(node, self.health)
         self._outputs = Outputs(node)
-        self.worker = DepthWorker(config, engines, self._outputs, self.health, node.get_logger())
+        self.worker = DepthWorker(
+            config, engines, self._outputs, self.health, node.get_logger(), node.get_clock()
+        )
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
         self._timer = node.create_timer(config.diagnostics.period_s, self._tell, clock=steady)
 
     def activate(self) -> None:
         """Subscribes all inputs. Raises ConfigError if one is an output of this node."""
-        self._inputs = Inputs(self._node, self._config, self.health, self._on_pair, self.worker.clear)
+        self.inputs = Inputs(self._node, self._config, self.health, self._on_pair, self.worker.clear)
 
     def deactivate(self) -> None:
         """Ends all subscriptions; nothing is published from then on, and earlier images are forgotten."""
-        if self._inputs is not None:
-            self._inputs.destroy()
-            self._inputs = None
+        if self.inputs is not None:
+            self.inputs.destroy()
+            self.inputs = None
             self.worker.rest(PATIENCE_S)
 
     def accept(self, config: Config) -> None:
         """Takes new settings, from the next image on. Raises ConfigError if a description cannot be read."""
         if self.worker.pipeline is not None:
             self.worker.pipeline.check_description(config.solver.description)
-        if self._inputs is not None:
-            self._inputs.configure(config)
+        if self.inputs is not None:
+            self.inputs.configure(config)
         self._config = self.worker.config = config
+
+    def reset(self) -> None:
+        """Forgets all that came, as when time jumps back, but whatever its stamp."""
+        if self.inputs is not None:
+            self.inputs.forget()
+        self.worker.forget()
 
     def destroy(self) -> bool:
         """Ends everything; False if a thread is stuck and has to be left."""
-        if self._inputs is not None:
-            self._inputs.destroy()
-            self._inputs = None
+        if self.inputs is not None:
+            self.inputs.destroy()
+            self.inputs = None
         ended = self.worker.stop(PATIENCE_S)
         self._node.destroy_timer(self._timer)
         self._outputs.destroy()
@@ -70,11 +80,11 @@ class LiveDepth:
         return ended
 
     def _on_pair(self, pair: Pair) -> None:
-        self.worker.put(Task(pair.image, partial(self._inputs.sample, pair), pair.received_s))
+        self.worker.put(Task(pair.image, partial(self.inputs.sample, pair), pair.received_s))
 
     def _tell(self) -> None:
         """Publishes diagnostics, and looks for inputs that are missing."""
-        config, pipeline, result = self._config, self.worker.pipeline, self.worker.last_result
+        config, pipeline = self._config, self.worker.pipeline
         values = {
             "engine": self.worker.networks,
             "solver": config.solver.name,
@@ -83,10 +93,11 @@ class LiveDepth:
         }
         if pipeline is not None:
             values |= {"runtime": pipeline.engine.label, "runtime why": pipeline.engine.why}
-        if result is not None:
-            values |= values_of(result)
-        if self._inputs is not None:
-            values |= self._inputs.values()
-            if (fault := self._inputs.fault()) is not None:
+        values |= self.worker.told
+        if (words := why_not_alone(self._node)) is not None:
+            self.health.report("name", WARN, words)
+        if self.inputs is not None:
+            values |= self.inputs.values()
+            if (fault := self.inputs.fault()) is not None:
                 self.health.report(*fault)
-        self._diagnostics.publish(values, active=self._inputs is not None)
+        self._diagnostics.publish(values, active=self.inputs is not None)

@@ -7,17 +7,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from metric_depth_ros.health.status import ERROR
+from metric_depth_ros.health.status import ERROR, WARN, shortened
 
 _CORE = logging.getLogger("metric_depth_ros")
 
 
 def log_fault(logger: Any, level: int, text: str) -> None:
-    """Writes a line to the node's ``logger`` at the level of a fault."""
+    """Writes a line to the node's ``logger`` at the level of a fault, or of none."""
     if level == ERROR:  # rclpy allows one severity per line of code
         logger.error(text)
-    else:
+    elif level == WARN:
         logger.warning(text)
+    else:
+        logger.info(text)
 
 
 class _ToNode(logging.Handler):
@@ -26,11 +28,11 @@ class _ToNode(logging.Handler):
         self._logger, self._tell = logger, tell
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._tell(record.getMessage())
+        self._tell(shortened(record.getMessage()))
         if record.levelno >= logging.WARNING:
-            self._logger.warning(self.format(record))
+            self._logger.warning(shortened(self.format(record)))
         else:
-            self._logger.info(self.format(record))
+            self._logger.info(shortened(self.format(record)))
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from metric_depth_ros.engines.pool import EnginePool
 from metric_depth_ros.errors import MetricDepthError
 from metric_depth_ros.nodes.live_depth import LiveDepth
 from metric_depth_ros.nodes.parameters import declare_config, on_set
+from metric_depth_ros.nodes.services import Services
 
 _SUCCESS, _FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
@@ -50,6 +51,7 @@ class MetricDepthNode(LifecycleNode):
         self.add_on_set_parameters_callback(
             on_set(lambda: self._config, self._accept, in_use=lambda: self.live is not None)
         )
+        self._calls = Services(self, lambda: self.live)
         if self._config.lifecycle.autostart:
             for transition in (self.trigger_configure, self.trigger_activate):
                 if transition() != _SUCCESS:

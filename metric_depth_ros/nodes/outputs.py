@@ -1,28 +1,33 @@
-"""Outputs of the node as ROS messages: depth, its camera_info, sigma, the cloud, and info."""
+"""Outputs of the node as ROS messages: depth, its camera_info and image, sigma, cloud, preview and info."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import cv2
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy
-from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
 
 from metric_depth_ros import messages
-from metric_depth_ros.config import CloudConfig, Config
-from metric_depth_ros.errors import AnchorError
-from metric_depth_ros.health.status import OK, WARN
+from metric_depth_ros.config import CloudConfig, Config, PreviewConfig
+from metric_depth_ros.drawing.pictures import depth_colours
+from metric_depth_ros.errors import MetricDepthError
+from metric_depth_ros.health.status import OK, WARN, shortened
+from metric_depth_ros.nodes.depth_info import depth_info
 from metric_depth_ros.nodes.qos import overridable
 from metric_depth_ros.pipeline import Result
-from metric_depth_ros.sync import cloud_is_due
+from metric_depth_ros.sync import is_due
+from metric_depth_ros.types import FloatArray
 
 
 class Outputs:
-    """Publishers; sigma, the cloud and info are made only if subscribed. One thread publishes."""
+    """Publishers; what is not depth or its camera_info is made only if subscribed. Thread safe."""
 
     def __init__(self, node: Node) -> None:
         def advertise(kind: type, topic: str) -> Any:
@@ -31,45 +36,75 @@ class Outputs:
             return publisher
 
         self._node, self._publishers = node, list[Any]()
-
+        self._lock = threading.Lock()  # while one thread publishes, another may destroy
         self._depth = advertise(Image, "depth/image_rect")
         self._camera_info = advertise(CameraInfo, "depth/camera_info")
+        self._colour = advertise(Image, "depth/image_rect_color")
         self._sigma = advertise(Image, "depth/sigma")
         self._cloud = advertise(PointCloud2, "depth/points")
+        self._preview = advertise(CompressedImage, "depth/preview/compressed")
         self._info = advertise(DiagnosticArray, "depth/info")
         self._last_cloud_ns: int | None = None
+        self._last_preview_ns: int | None = None
 
     def destroy(self) -> None:
-        """Ends the publishers."""
-        while self._publishers:
-            self._node.destroy_publisher(self._publishers.pop())
+        """Ends the publishers; what is published from then on goes nowhere."""
+        with self._lock:
+            while self._publishers:
+                self._node.destroy_publisher(self._publishers.pop())
 
     def publish(self, result: Result, config: Config) -> None:
         """Publishes one result, with the image's stamp and frame."""
-        header = {"stamp_ns": result.stamp_ns, "frame_id": result.frame_id}
-        depth = messages.depth_fields(result.metric.depth, config.output.encoding)
-        self._depth.publish(fill_image(depth, **header))
+        with self._lock:
+            if self._publishers:
+                self._publish(result, config, {"stamp_ns": result.stamp_ns, "frame_id": result.frame_id})
+
+    def _publish(self, result: Result, config: Config, header: dict[str, Any]) -> None:
+        metric = result.metric
+        self._depth.publish(fill_image(messages.depth_fields(metric.depth, config.output.encoding), **header))
         self._camera_info.publish(fill_camera_info(messages.camera_info_fields(result.camera), **header))
-        if result.metric.sigma is not None and self._sigma.get_subscription_count() > 0:
-            self._sigma.publish(fill_image(messages.depth_fields(result.metric.sigma, "32FC1"), **header))
-        if self._info.get_subscription_count() > 0:
-            told = result.metric.info
+        if _heard(self._colour):
+            self._colour.publish(fill_image(messages.image_fields(result.image), **header))
+        if metric.sigma is not None and _heard(self._sigma):
+            self._sigma.publish(fill_image(messages.depth_fields(metric.sigma, "32FC1"), **header))
+        if _heard(self._info):
+            told = depth_info(result)
             self._info.publish(fill_info(told["scale_from"], told, **header))
-        due = cloud_is_due(self._last_cloud_ns, result.stamp_ns, config.cloud.rate_hz)
-        if due and self._cloud.get_subscription_count() > 0:
+        if _heard(self._cloud) and is_due(self._last_cloud_ns, result.stamp_ns, config.cloud.rate_hz):
             self._last_cloud_ns = result.stamp_ns
             self._cloud.publish(fill_cloud(_cloud_of(result, config.cloud), **header))
+        if _heard(self._preview) and is_due(self._last_preview_ns, result.stamp_ns, config.preview.rate_hz):
+            self._last_preview_ns = result.stamp_ns
+            self._preview.publish(fill_jpeg(_preview_of(metric.depth, config.preview), **header))
 
     @contextmanager
     def saying_nothing(self, image: Any) -> Iterator[None]:
-        """Publishes the info that an image has no depth, and why, if the block raises AnchorError."""
+        """Publishes the info that an image has no depth, and why, if the block raises MetricDepthError."""
         try:
             yield
-        except AnchorError as error:
-            if self._info.get_subscription_count() > 0:
-                header = {"stamp_ns": messages.stamp_ns(image), "frame_id": messages.frame_id(image)}
-                self._info.publish(fill_info("nothing", {"why": str(error)}, WARN, **header))
+        except MetricDepthError as error:
+            with self._lock:
+                if self._publishers and _heard(self._info):
+                    header = {"stamp_ns": messages.stamp_ns(image), "frame_id": messages.frame_id(image)}
+                    told = {"scale_from": "nothing", "why": str(error)}
+                    self._info.publish(fill_info("nothing", told, WARN, **header))
             raise
+
+
+def _heard(publisher: Any) -> bool:
+    return bool(publisher.get_subscription_count() > 0)
+
+
+def _preview_of(depth: FloatArray, settings: PreviewConfig) -> bytes:
+    """JPEG of depth (H, W) in colours over the settings' range; grey is unknown."""
+    height, width = depth.shape
+    if width > settings.width:
+        size = settings.width, max(1, round(height * settings.width / width))
+        depth = np.asarray(cv2.resize(depth, size, interpolation=cv2.INTER_NEAREST))
+    colours = depth_colours(depth, settings.min_depth_m, settings.max_depth_m)
+    done, jpeg = cv2.imencode(".jpg", colours[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, settings.quality])
+    assert done
+    return jpeg.tobytes()
 
 
 def _cloud_of(result: Result, settings: CloudConfig) -> dict[str, Any]:
@@ -106,20 +141,22 @@ def fill_cloud(fields: Mapping[str, Any], *, stamp_ns: int, frame_id: str) -> Po
     return _filled(PointCloud2(), {**fields, "fields": named}, stamp_ns, frame_id)
 
 
+def fill_jpeg(data: bytes, *, stamp_ns: int, frame_id: str) -> CompressedImage:
+    """sensor_msgs/CompressedImage with a JPEG."""
+    return _filled(CompressedImage(), {"format": "jpeg", "data": data}, stamp_ns, frame_id)
+
+
 def fill_info(
     scale_from: str, info: Mapping[str, Any], level: int = OK, *, stamp_ns: int, frame_id: str
 ) -> DiagnosticArray:
-    """diagnostic_msgs/DiagnosticArray with one status: what the scale is from, and what the solver says.
-
-    Values that are no text, number or truth value are left out.
-    """
-    values = [
-        KeyValue(key=key, value=str(value))
-        for key, value in info.items()
-        if isinstance(value, (str, int, float, np.generic))
-    ]
+    """diagnostic_msgs/DiagnosticArray with one status: what the scale is from, and further values."""
+    values = [KeyValue(key=key, value=shortened(_in_words(value))) for key, value in info.items()]
     status = DiagnosticStatus(level=bytes([level]), name="depth", message=scale_from, values=values)
     return _filled(DiagnosticArray(), {"status": [status]}, stamp_ns, frame_id)
+
+
+def _in_words(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, (float, np.floating)) else str(value)
 
 
 def _filled(msg: Any, fields: Mapping[str, Any], stamp_ns: int, frame_id: str) -> Any:

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
-from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from metric_depth_ros.config import SETTINGS, Config, Setting, find_setting, from_flat, settings_with, updated
+from metric_depth_ros.config import (
+    NAME_FILES,
+    SETTINGS,
+    Config,
+    Setting,
+    find_setting,
+    from_flat,
+    settings_with,
+    updated,
+)
 from metric_depth_ros.errors import ConfigError
+from metric_depth_ros.nodes.qos import check_override
+from metric_depth_ros.share import FOLDERS_VARIABLE, folders_are_named
 
-# Read when parameters are declared.
-_FIXED = ("anchors.sources", "lifecycle.autostart")
+# Read when parameters are declared, or of no other node's concern.
+_FIXED = ("anchors.sources", "lifecycle.autostart", "save.folder")
 # Parameters that rclpy itself declares or reads in every node.
-_ROS_PARAMETERS = ("use_sim_time", "qos_overrides.", "start_type_description_service")
+_ROS_PARAMETERS = ("use_sim_time", "start_type_description_service")
+_QOS_OVERRIDES = "qos_overrides."
 
 
 def declare_config(node: Node) -> Config:
@@ -25,25 +36,33 @@ def declare_config(node: Node) -> Config:
     Raises:
         ConfigError: an override names an unknown setting, or has a wrong type or value.
     """
-    settings = _known(node)
-    fixed = _FIXED if _waits_for_manager(node) else settings
-    values = {}
+    values, given = {}, _overrides(node)
+    settings = _known(given)
+    fixed = _FIXED if given.get("lifecycle.autostart") is False else settings  # a manager configures it
     for setting in settings.values():
         try:
-            parameter = node.declare_parameter(
-                setting.name, setting.default, _descriptor(setting, fixed=setting.name in fixed)
-            )
-        except ParameterException as error:
-            given = getattr(node, "_parameter_overrides", {}).get(setting.name)
-            value = given.value if given is not None else error
-            raise ConfigError(f"{_where()}{setting.name}: {value!r}; needed {setting.allowed}.") from error
-        value = parameter.value
-        # An empty list in a file is no value to ROS.
-        values[setting.name] = list(value or []) if isinstance(setting.default, list) else value
+            # Checked here, so that a parameter has its setting's type: ``-p focus_m:=2`` is an integer.
+            value = _checked(setting, given[setting.name]) if setting.name in given else setting.default
+        except ConfigError as error:
+            raise ConfigError(f"{_where()}{error}") from error
+        descriptor = _descriptor(setting, fixed=setting.name in fixed)
+        node.declare_parameter(setting.name, value, descriptor, ignore_override=True)
+        values[setting.name] = value
     try:
         return from_flat(values)
     except ConfigError as error:
         raise ConfigError(f"{_where()}{error}") from error
+
+
+def _overrides(node: Node) -> dict[str, object]:
+    """Values from the command line and its files, by the parameter's name."""
+    return {name: _plain(each.value) for name, each in getattr(node, "_parameter_overrides", {}).items()}
+
+
+def _checked(setting: Setting, value: object) -> object:
+    """A value in its setting's type. Raises ConfigError."""
+    # An empty list in a file is no value to ROS.
+    return setting.checked([] if value is None and isinstance(setting.default, list) else value)
 
 
 def on_set(
@@ -55,28 +74,44 @@ def on_set(
     """
 
     def validate(parameters: Iterable[Parameter]) -> SetParametersResult:
-        changes = {p.name: _plain(p.value) for p in parameters if find_setting(p.name)}
-        once = [name for name in changes if in_use() and not find_setting(name).live]
+        ours = [(each, setting) for each in parameters if (setting := find_setting(each.name)) is not None]
+        once = [setting.name for _, setting in ours if in_use() and not setting.live]
         try:
             if once:
                 raise ConfigError(f"{', '.join(once)}: read at configure only. Clean up the node first.")
-            accept(updated(get(), changes))
+            _refuse_files([each.name for each, _ in ours])
+            accept(updated(get(), {each.name: _plain(each.value) for each, _ in ours}))
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))
+        for each, setting in ours:
+            _store(each, _checked(setting, _plain(each.value)))
         return SetParametersResult(successful=True)
 
     return validate
 
 
+def _store(parameter: Parameter, value: object) -> None:
+    """Makes rclpy store this value, of its own type, instead of the one that was sent.
+
+    rclpy keeps the object that it shows the callback; callbacks that may replace it are newer than Humble.
+    """
+    if parameter.type_ != Parameter.Type.from_parameter_value(value):
+        Parameter.__init__(parameter, parameter.name, value=value)
+
+
+def _refuse_files(changes: Iterable[str]) -> None:
+    """Raises ConfigError if settings that name files would change and no folders confine these."""
+    files = [name for name in changes if name in NAME_FILES]
+    if files and not folders_are_named():
+        raise ConfigError(
+            f"{', '.join(files)}: names a file, but {FOLDERS_VARIABLE} is not set. Start the node with the "
+            "file, or with the folders that files may be in."
+        )
+
+
 def _plain(value: object) -> object:
     """Value as plain Python: arrays of the ROS parameter service as lists."""
     return list(value) if not isinstance(value, str) and isinstance(value, Iterable) else value
-
-
-def _waits_for_manager(node: Node) -> bool:
-    """Whether the node's start is left to a manager, which may change all settings before it configures."""
-    given = getattr(node, "_parameter_overrides", {}).get("lifecycle.autostart")
-    return given is not None and given.value is False
 
 
 def _descriptor(setting: Setting, *, fixed: bool) -> ParameterDescriptor:
@@ -85,7 +120,7 @@ def _descriptor(setting: Setting, *, fixed: bool) -> ParameterDescriptor:
         description=f"{setting.help} [{setting.allowed}]",
         additional_constraints=setting.allowed,
         read_only=fixed and not setting.live,
-        # An integer for a float setting (`ros2 param set ... focus_m 5`) is accepted.
+        # An integer for a float setting (`ros2 param set ... focus_m 5`) is accepted, and stored as a float.
         dynamic_typing=isinstance(setting.default, (float, list)),
     )
     if setting.low is not None and setting.high is not None:
@@ -100,17 +135,18 @@ def _descriptor(setting: Setting, *, fixed: bool) -> ParameterDescriptor:
     return descriptor
 
 
-def _known(node: Node) -> dict[str, Setting]:
+def _known(given: Mapping[str, object]) -> dict[str, Setting]:
     """Settings, with those of the sources that the overrides name.
 
     Raises ConfigError for undeclared parameters, which ROS ignores: they may be misspelt settings.
     """
-    given = {name: parameter.value for name, parameter in getattr(node, "_parameter_overrides", {}).items()}
     named = {"anchors.sources": given.get("anchors.sources") or []}
     try:
         settings = settings_with(SETTINGS["anchors.sources"].checked(named["anchors.sources"]))
         for name, value in given.items():
-            if name not in settings and not name.startswith(_ROS_PARAMETERS):
+            if name.startswith(_QOS_OVERRIDES):
+                check_override(name, value)
+            elif name not in settings and not name.startswith(_ROS_PARAMETERS):
                 from_flat({**named, name: value})
     except ConfigError as error:
         raise ConfigError(f"{_where()}{error}") from error

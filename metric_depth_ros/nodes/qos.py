@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from metric_depth_ros.errors import ConfigError
@@ -16,14 +16,46 @@ _OVERRIDABLE = (
     QoSPolicyKind.RELIABILITY,
     QoSPolicyKind.DURABILITY,
 )
+# What a policy may be set to; empty: a number.
+_VALUES: dict[str, tuple[str, ...]] = {
+    "history": ("keep_last", "keep_all", "system_default"),
+    "depth": (),
+    "reliability": ("reliable", "best_effort", "system_default"),
+    "durability": ("volatile", "transient_local", "system_default"),
+}
 
 
-def overridable(reliability: ReliabilityPolicy) -> dict[str, Any]:
-    """Arguments with a new QoS profile: rclpy writes the overrides into it."""
+def overridable(
+    reliability: ReliabilityPolicy, *, depth: int = 5, second_latched: bool = False
+) -> dict[str, Any]:
+    """Arguments with a new QoS profile: rclpy writes the overrides into it.
+
+    ``second_latched``: of a second, transient local subscription of the same topic; the names of its
+    parameters have ``subscription_latched`` for ``subscription``.
+    """
+    durability = DurabilityPolicy.TRANSIENT_LOCAL if second_latched else DurabilityPolicy.VOLATILE
     return {
-        "qos_profile": QoSProfile(depth=5, reliability=reliability),
-        "qos_overriding_options": QoSOverridingOptions(_OVERRIDABLE),
+        "qos_profile": QoSProfile(depth=depth, reliability=reliability, durability=durability),
+        "qos_overriding_options": QoSOverridingOptions(
+            _OVERRIDABLE, entity_id="latched" if second_latched else None
+        ),
     }
+
+
+def check_override(name: str, value: object) -> None:
+    """Checks a parameter ``qos_overrides.TOPIC.publisher.POLICY``, before rclpy does with a traceback.
+
+    Raises:
+        ConfigError: there is no such policy, or none of that value.
+    """
+    policy = name.rpartition(".")[2]
+    if policy not in _VALUES:
+        raise ConfigError(f"{name}: unknown policy; needed one of {', '.join(_VALUES)}.")
+    allowed = _VALUES[policy]
+    if allowed and str(value).lower() not in allowed:
+        raise ConfigError(f"{name}: {value!r}; needed one of {', '.join(allowed)}.")
+    if not allowed and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
+        raise ConfigError(f"{name}: {value!r}; needed a whole number, not negative.")
 
 
 def refuse_own(node: Node, what: str, topic: str, fix: str) -> None:

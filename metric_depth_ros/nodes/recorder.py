@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,9 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
-from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
+from metric_depth_ros.bags.recording import Recording
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.nodes.interfaces import message_class
 
@@ -24,7 +23,11 @@ _ENDLESS = ("clock", "diagnostics", "diagnostics_agg", "parameter_events", "roso
 
 
 class Recorder(Node):
-    """Records topics as they appear, as serialised bytes stamped with the time of arrival."""
+    """Records topics as they appear, as serialised bytes stamped with the time of arrival.
+
+    Attributes:
+        failure: why the bag is not complete, such as a full disk; None if it is.
+    """
 
     def __init__(
         self, path: Path, topics: Collection[str], *, everything: bool = False, kinds: Collection[str] = ()
@@ -34,8 +37,6 @@ class Recorder(Node):
         Raises:
             InputError: the folder exists, or nothing to record is given.
         """
-        if path.exists():
-            raise InputError(f"{path}: exists; needed a new folder. Choose another, or delete it.")
         if not topics and not everything and not kinds:
             raise InputError("record: no topics; needed some, or --all.")
         super().__init__("metric_depth_record")
@@ -43,12 +44,8 @@ class Recorder(Node):
         self._everything, self._kinds = everything, frozenset(kinds)
         self._types = get_typestore(Stores.ROS2_KILTED)
         self._subscribed: set[str] = set()
-        self._closing = ExitStack()
-        try:
-            writer = Writer(path, version=8, storage_plugin=StoragePlugin.MCAP)
-            self._bag: Writer = self._closing.enter_context(writer)
-        except OSError as error:
-            raise InputError(f"{path}: {error.strerror}; needed a folder to write to.") from error
+        self._bag = Recording(path)
+        self.failure: InputError | None = None
         self.received: dict[str, int] = {}
         self._last_s: dict[str, float] = {}
         self._look()
@@ -71,7 +68,10 @@ class Recorder(Node):
     def destroy_node(self) -> None:
         """Destroys the node, then closes the bag."""
         super().destroy_node()
-        self._closing.close()
+        try:
+            self._bag.close()
+        except InputError as error:
+            self.failure = error
 
     def _look(self) -> None:
         """Subscribes requested topics that have appeared."""
@@ -102,7 +102,11 @@ class Recorder(Node):
         self.create_subscription(message_type, topic, partial(self._write, topic, connection), qos, raw=True)
 
     def _write(self, topic: str, connection: Any, raw: bytes) -> None:
-        self._bag.write(connection, time.time_ns(), raw)
+        try:
+            self._bag.write(connection, time.time_ns(), raw)
+        except InputError as error:
+            self.failure = error
+            return
         self.received[topic] += 1
         self._last_s[topic] = time.monotonic()
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo
 
 from metric_depth_ros import messages
@@ -18,7 +18,7 @@ from metric_depth_ros.config import Config, SourceConfig
 from metric_depth_ros.errors import ConfigError, MetricDepthError
 from metric_depth_ros.health.clocks import Heard
 from metric_depth_ros.health.input_watch import SILENCE_S
-from metric_depth_ros.health.status import ERROR, WARN, Health
+from metric_depth_ros.health.status import ERROR, OK, WARN, Health
 from metric_depth_ros.nodes.ends import why_silent
 from metric_depth_ros.nodes.interfaces import message_class
 from metric_depth_ros.nodes.qos import overridable, refuse_own
@@ -26,11 +26,6 @@ from metric_depth_ros.sync import Source
 from metric_depth_ros.types import Cloud
 
 _REMEMBERED = 100  # clouds whose times are compared with those of the images
-# Calibrations come with every image, or once for all that subscribe later.
-_CALIBRATION_QOS = (
-    QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT),
-    QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL),
-)
 
 
 class SourceInput:
@@ -78,9 +73,14 @@ class SourceInput:
                 except ConfigError as error:
                     self._refuse(str(error))
                 else:
-                    self._node.get_logger().info(f"source {self.name}: {self.describe()}")
+                    self._health.log(self._fault, OK, f"source {self.name}: {self.describe()}")
         else:
             self._refuse(messages.wrong_type(self.name, self._settings.type, self.topic, sorted(found)[0]))
+
+    def drop_in_silence(self) -> None:
+        """Once its sensor is silent, drops the clouds that no image from now on would use."""
+        if self._health.since_s(f"{self.name} in" if self._named else "clouds in") > SILENCE_S:
+            self.source.ring.keep_newest()
 
     def silence(self) -> str | None:
         """That nothing has come from a named source for longer than a message of it serves, or None."""
@@ -98,6 +98,20 @@ class SourceInput:
         """After a jump back in time, drops what is too new for an image of this stamp."""
         self.heard.clear()
         self.source.ring.forget_after(stamp_ns)
+
+    def tell_clock(self, ahead_s: float) -> None:
+        """Reports that messages were stamped far ahead of images that came later, and are dropped."""
+        self._health.report(
+            f"clock {self.name}",
+            WARN,
+            f"source {self.name}: stamped up to {ahead_s:+.3f} s ahead of images that came later; that is "
+            "dropped. Check the clock of its driver.",
+        )
+
+    def forget(self) -> None:
+        """Drops all clouds, and what is known of their frames."""
+        self.heard.clear()
+        self.source.forget()
 
     def describe(self) -> str:
         """The source in words: its type and topic, and why it cannot be used."""
@@ -127,9 +141,13 @@ class SourceInput:
         self.topic = measured.topic_name
         self._subscriptions = [measured]
         if kind in messages.NEED_CAMERA:
+            # Calibrations come with every image, or once for all that subscribe later.
             self._subscriptions += [
-                self._node.create_subscription(CameraInfo, info_topic, self._on_camera_info, qos)
-                for qos in _CALIBRATION_QOS
+                self._node.create_subscription(CameraInfo, info_topic, self._on_camera_info, **quality)
+                for quality in (
+                    overridable(ReliabilityPolicy.BEST_EFFORT, depth=1),
+                    overridable(ReliabilityPolicy.RELIABLE, depth=1, second_latched=True),
+                )
             ]
 
     def _fix(self, key: str) -> str:

@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
-import numpy as np
-import yaml
-from rclpy.duration import Duration
-from rclpy.node import Node
-from rclpy.time import Time
+import threading
+import time
+from typing import Any
 
-from metric_depth_ros.errors import TransformError
-from metric_depth_ros.geometry import rigid_transform
+from rclpy.node import Node
+
+from metric_depth_ros import messages
+from metric_depth_ros.errors import InputError, TransformError
+from metric_depth_ros.health.status import WARN, Health
+from metric_depth_ros.health.transform_guard import TransformGuard
 from metric_depth_ros.nodes.ros import tf2_ros
-from metric_depth_ros.transforms import why_unconnected
-from metric_depth_ros.types import frame_name
+from metric_depth_ros.transforms import StampedTransform, TransformTree
+from metric_depth_ros.types import FloatArray
+
+_KEPT_S = 10.0
+_MOST_FRAMES = 100  # of images, whose fixed frames are remembered
+_LOOK_AGAIN_S = 1.0  # for the fixed frame
+# Moving transforms may be stamped so far ahead, for tolerance.
+_AHEAD_NS = 1_000_000_000
 
 
 class TransformInput:
-    """Transforms from tf: a ``types.TransformSource`` on a tf2 buffer.
+    """Transforms from tf: a ``types.TransformSource``. Thread safe.
 
-    Look up from another thread than the executor's, which fills the buffer while a look-up waits.
+    tf2's listener fills it as it would a tf2 buffer. That one can neither take a transform back nor forget a
+    single frame: after a wrong stamp it refuses the right ones, and a loop in it stays.
+
+    Look up from another thread than the executor's, which adds transforms while a look-up waits.
     """
 
-    def __init__(self, node: Node, timeout_s: float) -> None:
+    def __init__(self, node: Node, health: Health, timeout_s: float) -> None:
         """If tf cannot be used on this machine, every look-up raises an error that says so."""
-        self.timeout_s = timeout_s
-        self._buffer = tf2_ros.Buffer()
+        self.timeout_s, self._health = timeout_s, health
+        self._tree = TransformTree(keep_s=_KEPT_S)
+        self._guard = TransformGuard(self._tree)
+        self._changed = threading.Condition()
         self._unavailable: TransformError | None = None
+        self._fixed: dict[str, tuple[str, float]] = {}  # by frame, and until when it holds
         try:
-            self._listener = tf2_ros.TransformListener(self._buffer, node)
+            self._listener = tf2_ros.TransformListener(self, node)
         except TransformError as error:
             self._unavailable = error
 
@@ -37,29 +51,65 @@ class TransformInput:
         if self._unavailable is None:
             self._listener.unregister()
 
-    def clear(self) -> None:
-        """Removes moving transforms, after a jump back in time."""
-        self._buffer.clear()
+    def forget_after(self, stamp_ns: int) -> None:
+        """After a jump back in time, removes moving transforms of frames that have not jumped, too."""
+        with self._changed:
+            self._tree.clear(newer_than_ns=stamp_ns + _AHEAD_NS)
 
-    def lookup(self, target: str, source: str, stamp_ns: int) -> np.ndarray:
-        """T_target_source (4, 4). Raises TransformError after ``timeout_s``."""
+    def forget(self) -> None:
+        """Removes all moving transforms."""
+        with self._changed:
+            self._tree.clear()
+
+    def newest(self) -> list[StampedTransform]:
+        """Newest transform of every frame that has a parent; those that do not move have stamp 0."""
+        with self._changed:
+            return self._tree.newest()
+
+    def fixed_frame(self, frame: str) -> str:
+        """Frame that does not move while this one does; empty: unknown. It is looked for once a second."""
+        found, until_s = self._fixed.get(frame, ("", 0.0))
+        if time.monotonic() >= until_s:
+            with self._changed:
+                # After a jump in time it has no transforms for a while.
+                found = self._tree.fixed_frame(frame) or found
+            if len(self._fixed) > _MOST_FRAMES:
+                self._fixed.clear()
+            self._fixed[frame] = found, time.monotonic() + _LOOK_AGAIN_S
+        return found
+
+    def latest_common_ns(self, target: str, source: str) -> int | None:
+        """Newest time at which a transform is known; None if it does not move. Raises TransformError."""
+        with self._changed:
+            return self._tree.latest_common_ns(target, source)
+
+    def lookup(self, target: str, source: str, stamp_ns: int, *, wait: bool = True) -> FloatArray:
+        """T_target_source (4, 4). Raises TransformError, after ``timeout_s`` if it waits."""
         if self._unavailable is not None:
             raise self._unavailable
-        target, source = frame_name(target), frame_name(source)
-        wait = Duration(nanoseconds=round(self.timeout_s * 1e9))
-        try:
-            found = self._buffer.lookup_transform(target, source, Time(nanoseconds=stamp_ns), wait)
-        except tf2_ros.ExtrapolationException as error:
-            raise TransformError(
-                f"tf: {source!r} to {target!r}: {error}. Check its publishers' clocks, use_sim_time, or "
-                "raise extrinsics.tf_timeout_s."
-            ) from error
-        except tf2_ros.TransformException as error:
-            raise TransformError(f"tf: {why_unconnected(target, source, self._parents())}") from error
-        t, q = found.transform.translation, found.transform.rotation
-        return rigid_transform([t.x, t.y, t.z], [q.x, q.y, q.z, q.w])
+        with self._changed:
+            if wait:
+                self._changed.wait_for(lambda: self._tree.knows(target, source, stamp_ns), self.timeout_s)
+            return self._tree.lookup(target, source, stamp_ns)
 
-    def _parents(self) -> dict[str, str]:
-        """Parent of every frame that has one."""
-        frames = yaml.safe_load(self._buffer.all_frames_as_yaml()) or {}
-        return {name: about["parent"] for name, about in dict(frames).items()}
+    # ---- what tf2's listener calls of a buffer ---------------------------------------------------
+
+    def set_transform(self, transform: Any, authority: str) -> None:
+        """Adds one moving transform; a bad one is reported and left out."""
+        self._add(transform, static=False)
+
+    def set_transform_static(self, transform: Any, authority: str) -> None:
+        """Adds one transform that holds at all times; a bad one is reported and left out."""
+        self._add(transform, static=True)
+
+    def _add(self, transform: Any, *, static: bool) -> None:
+        try:
+            parent, child, T, stamp_ns = messages.read_transform(transform)
+        except InputError as error:
+            self._health.report("transforms", WARN, str(error))
+            return
+        with self._changed:
+            wrong = self._guard.add(parent, child, T, stamp_ns, time.monotonic_ns(), static=static)
+            self._changed.notify_all()
+        if wrong is not None:
+            self._health.report("transforms", WARN, wrong)

@@ -66,6 +66,7 @@ class NewestWorker(Generic[Item]):
             return
         while (item := self._take()) is not None:
             self._work(item)
+            del item  # it may be large, and the next one far
 
     def _take(self) -> Item | None:
         """Waits for the newest item; None if the worker is to stop."""

@@ -14,6 +14,7 @@ from metric_depth_ros.engines.manifest import (
     load_prior_manifest,
 )
 from metric_depth_ros.errors import ModelError
+from metric_depth_ros.files import user_path
 from metric_depth_ros.priors.estimate import Estimate
 from metric_depth_ros.priors.metric_network import NETWORK, MetricNetworkPrior, network_prior
 from metric_depth_ros.priors.scale import ScalePrior
@@ -45,7 +46,7 @@ def prior_path(name: str) -> Path | None:
         return None
     if name in BUNDLED_PRIORS:
         return share_path(BUNDLED_PRIORS[name])
-    path = Path(name).expanduser()
+    path = user_path(name)
     if path.suffix == "":
         known = ", ".join((*BUNDLED_PRIORS, NETWORK))
         raise ModelError(f"solver.prior: {name!r}; needed {known} or a manifest.")
@@ -66,7 +67,10 @@ def build_prior(name: str, config: EngineConfig) -> Estimate | None:
     manifest = load_prior_manifest(path)
     kind = _WITH_OWN_NETWORK.get(type(manifest))
     if kind is not None:
-        return kind.load(path, Request(config.runtime, config.precision, config.threads))
+        return kind.load(
+            path,
+            Request(config.runtime, config.precision, config.threads, timeout_s=config.timeout_s),
+        )
     if isinstance(manifest, Manifest) and not manifest.output.metric:
         raise ModelError(
             f"solver.prior: {path} is of a network without metres (metric: false); needed a scale network or "

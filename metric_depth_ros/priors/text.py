@@ -13,6 +13,7 @@ from metric_depth_ros.engines.manifest import TOKENS, TextManifest, load_text_ma
 from metric_depth_ros.errors import ConfigError, ModelError
 from metric_depth_ros.runtimes import load_portable
 from metric_depth_ros.runtimes.model import verify_file
+from metric_depth_ros.share import refuse_outside
 from metric_depth_ros.types import FloatArray, IntArray, Runtime
 
 # What is read where nobody described the scene.
@@ -121,6 +122,7 @@ class SentenceReader:
         if self._tokenizer is None:
             told = self.manifest.tokenizer
             path = self._folder / told.file
+            refuse_outside(path)
             verify_file(path, told.sha256)
             self._tokenizer = open_tokenizer(path)
         return self._tokenizer

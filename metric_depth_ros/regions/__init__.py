@@ -17,6 +17,7 @@ from metric_depth_ros.engines.manifest import (
 )
 from metric_depth_ros.engines.network_input import sizes_of
 from metric_depth_ros.errors import ConfigError
+from metric_depth_ros.files import user_path
 from metric_depth_ros.regions.label_network import LabelSegmenter
 from metric_depth_ros.regions.sam import SamSegmenter
 from metric_depth_ros.regions.watershed import WatershedSegmenter
@@ -43,7 +44,7 @@ def build_segmenter(config: RegionsConfig, before: Segmenter | None = None) -> S
         raise ConfigError(
             f"regions.manifest: empty; regions.source {config.source} needs the manifest of its network."
         )
-    path = Path(config.manifest).expanduser()
+    path = user_path(config.manifest)
     if config.source == "labels":
         labels = load_manifest_of(LabelManifest, path)
         file = FileManifest(labels.file, labels.sha256, labels.data)

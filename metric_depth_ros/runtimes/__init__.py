@@ -12,6 +12,7 @@ from metric_depth_ros.runtimes.openvino import OpenVinoBackend
 from metric_depth_ros.runtimes.plan_cache import PlanCache
 from metric_depth_ros.runtimes.tensorrt import TensorRtBackend
 from metric_depth_ros.runtimes.torch import TorchBackend
+from metric_depth_ros.runtimes.watchdog import load_watched
 from metric_depth_ros.types import Runtime
 
 # The reference; used if every other runtime fails.
@@ -36,7 +37,7 @@ def choose_runtime(model: Model, request: Request) -> Chosen:
 
 def load_portable(file: ModelFile) -> Runtime:
     """File on ONNX Runtime on the CPU: the reference, so without a self-test. Raises ModelError."""
-    return PORTABLE.load(Model(file), "fp32", threads=1, cache=PlanCache())
+    return load_watched(PORTABLE, Model(file), "fp32", threads=1, cache=PlanCache())
 
 
 def build_runtime(name: str, path: Path, *, threads: int) -> Runtime:
@@ -48,4 +49,4 @@ def build_runtime(name: str, path: Path, *, threads: int) -> Runtime:
     backend = next(b for b in BACKENDS if (b.name, b.device) == (name, "cpu"))
     if reason := backend.missing():
         raise ModelError(f"{name}: {reason}.")
-    return backend.load(Model(unverified(path)), "fp32", threads=threads, cache=PlanCache())
+    return load_watched(backend, Model(unverified(path)), "fp32", threads=threads, cache=PlanCache())

@@ -25,6 +25,7 @@ from metric_depth_ros.runtimes.self_test import (
     stored_inputs,
 )
 from metric_depth_ros.runtimes.stopping import StoppedError, go_on
+from metric_depth_ros.runtimes.watchdog import TIMEOUT_S, load_watched
 from metric_depth_ros.types import Runtime
 
 _LOG = logging.getLogger(__name__)
@@ -99,12 +100,14 @@ class Request:
         precision: "auto" or "fp32".
         threads: CPU threads; 0 uses all.
         anew: whether to time the runtimes again instead of using the earlier choice.
+        timeout_s: limit of a run.
     """
 
     runtime: str = "auto"
     precision: str = "auto"
     threads: int = 2
     anew: bool = False
+    timeout_s: float = TIMEOUT_S
 
 
 def choose(
@@ -128,7 +131,9 @@ def choose(
         )
     model.full.verify()
     if len(here) == 1 and here[0] is portable:
-        runtime = portable.load(model, "fp32", threads=request.threads, cache=cache)
+        runtime = load_watched(
+            portable, model, "fp32", threads=request.threads, cache=cache, timeout_s=request.timeout_s
+        )
         return Chosen(runtime, _label(portable, "fp32"), "the only one here" if auto else "as set")
     trial = _Trial(model, request, portable, cache)
     trial.wanted()  # a manifest that does not fit its file fails here, not as a candidate's failure
@@ -276,13 +281,17 @@ class _Trial:
         return f"; refused: {', '.join(self._refused)}" if self._refused else ""
 
     def _load(self, backend: Backend, precision: str, cache: PlanCache | None = None) -> Runtime:
-        threads = self._request.threads
-        return backend.load(self._model, precision, threads=threads, cache=cache or self._cache)
+        request, cache = self._request, cache or self._cache
+        return load_watched(
+            backend, self._model, precision, threads=request.threads, cache=cache, timeout_s=request.timeout_s
+        )
 
     def wanted(self) -> Outputs:
         """Reference outputs that every candidate must reproduce."""
         if self._outputs is None:
-            self._outputs = reference(self._model, self._inputs, self._portable, self._cache)
+            self._outputs = reference(
+                self._model, self._inputs, self._portable, self._cache, timeout_s=self._request.timeout_s
+            )
         return self._outputs
 
 

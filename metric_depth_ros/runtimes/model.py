@@ -10,9 +10,12 @@ from functools import cached_property
 from pathlib import Path
 
 from metric_depth_ros.errors import ModelError
+from metric_depth_ros.files import open_regular, read_limited
 from metric_depth_ros.runtimes.onnx_file import references
 
 _BLOCK = 1 << 20
+# Of an ONNX file, as of any protocol buffer; what is larger keeps weights in other files.
+_LARGEST = 1 << 31
 # Other common model files, by their first bytes.
 _PICKLE = "a Python pickle (a PyTorch checkpoint, perhaps). A pickle can run code and is never loaded"
 _OTHERS = {
@@ -142,7 +145,7 @@ def unverified(path: Path) -> ModelFile:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_limited(path, _LARGEST)
     except OSError as error:
         raise _unreadable(path, error) from error
 
@@ -155,7 +158,7 @@ def verify_file(path: Path, sha256: str) -> None:
 def _digest(path: Path) -> str:
     digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             while block := file.read(_BLOCK):
                 digest.update(block)
     except OSError as error:

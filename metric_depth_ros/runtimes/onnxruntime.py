@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import logging
+import math
 import os
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -16,8 +20,13 @@ from metric_depth_ros.runtimes import cuda
 from metric_depth_ros.runtimes.fingerprint import Fingerprint, processor
 from metric_depth_ros.runtimes.model import Model, ModelFile
 from metric_depth_ros.runtimes.plan_cache import PlanCache
+from metric_depth_ros.runtimes.watchdog import check_size
 from metric_depth_ros.types import Array, FloatArray
 
+_LOG = logging.getLogger(__name__)
+
+# Of an arena: how it grows, its first and its largest unused part.
+_DEFAULTS = (-1, -1, -1)
 _PROVIDERS = {
     "cpu": "CPUExecutionProvider",
     "cuda": "CUDAExecutionProvider",
@@ -34,6 +43,31 @@ def library() -> ModuleType:
         onnxruntime.disable_telemetry_events()
     module: ModuleType = onnxruntime
     return module
+
+
+@functools.cache
+def _bound_memory() -> bool:
+    """Limits the memory of all sessions on the CPU together to 3/4 of the machine's; False if it cannot.
+
+    A network that needs more fails with an error, where the system would end the program.
+    """
+    ort = library()
+    limit = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4 * 3
+    kinds = ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT
+    try:
+        ort.create_and_register_allocator(
+            ort.OrtMemoryInfo("Cpu", *kinds), ort.OrtArenaCfg(limit, *_DEFAULTS)
+        )
+    except Exception as error:  # onnxruntime's exceptions have no other common parent
+        _LOG.warning("engine: the memory of networks has no limit: %s", error)
+        return False
+    return True
+
+
+def _stated_size(output: Any) -> tuple[str, int]:
+    """Name and bytes of an output; 0 if the file does not state its size."""
+    stated = [n for n in output.shape if isinstance(n, int)]
+    return output.name, 4 * math.prod(stated) if len(stated) == len(output.shape) else 0
 
 
 class OnnxRuntime:
@@ -68,11 +102,13 @@ class OnnxRuntime:
         folder = str(file.path.parent.resolve())
         settings.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
         settings.add_session_config_entry("session.load_model_format", "ONNX")
+        if provider == "cpu" and _bound_memory():
+            settings.add_session_config_entry("session.use_env_allocators", "1")
         name = _PROVIDERS[provider]
         try:
             with file.opened() as content:
                 self._session = ort.InferenceSession(
-                    content, settings, providers=[(name, dict(options or {}))]
+                    content, settings, providers=[(name, dict(options or {}))], enable_fallback=0
                 )
         except ModelError:
             raise
@@ -82,14 +118,20 @@ class OnnxRuntime:
             ) from error
         if name not in self._session.get_providers():  # it continues without a provider that does not start
             raise ModelError(f"ONNX Runtime: {name} does not start; see the lines it printed.")
-        self._path = file.path
+        self._path, self._options = file.path, ort.RunOptions()
         self.inputs = {item.name: list(item.shape) for item in self._session.get_inputs()}
         self.outputs = {item.name: list(item.shape) for item in self._session.get_outputs()}
+        check_size(dict(map(_stated_size, self._session.get_outputs())), str(file.path))
+
+    def cancel(self) -> None:
+        """Ends the run that another thread waits for, before its next operator."""
+        self._options.terminate = True
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, FloatArray]:
         """All outputs by name. Raises ModelError if the inputs do not fit the file."""
+        self._options.terminate = False
         try:
-            values = self._session.run(None, dict(inputs))
+            values = self._session.run(None, dict(inputs), self._options)
         except Exception as error:
             raise ModelError(f"{self._path}: {' '.join(str(error).split())}") from error
         return {name: np.asarray(value) for name, value in zip(self.outputs, values, strict=True)}

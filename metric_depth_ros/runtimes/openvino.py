@@ -44,6 +44,10 @@ class OpenVino:
         self._outputs = [(name, output) for output in compiled.outputs for name in output.get_names()]
         self._request = compiled.create_infer_request()
 
+    def cancel(self) -> None:
+        """Ends the run that another thread waits for."""
+        self._request.cancel()
+
     def run(self, inputs: Mapping[str, Array]) -> dict[str, FloatArray]:
         """All outputs by name. Raises ModelError if the inputs do not fit the file."""
         try:

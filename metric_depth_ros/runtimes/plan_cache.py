@@ -11,9 +11,9 @@ import hashlib
 import json
 import logging
 import os
+import secrets
 import shutil
 import stat
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -76,21 +76,12 @@ class PlanCache:
     def store(self, fingerprint: Fingerprint, content: bytes) -> None:
         """Stores bytes atomically: readers find either the old or the new file, complete."""
         header = {"sha256": hashlib.sha256(content).hexdigest(), "fingerprint": fingerprint.as_json()}
-        growing = ""
         try:
             self._make(self.root)
             self._prune()
-            number, growing = tempfile.mkstemp(prefix=_GROWING, dir=self.root)
-            with os.fdopen(number, "wb") as file:
-                file.write(json.dumps(header).encode() + b"\n")
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(growing, self.root / fingerprint.slot)
+            self._write(fingerprint.slot, json.dumps(header).encode(), b"\n", content)
         except (OSError, UnsafeCacheError) as error:
             _LOG.warning("%s: cannot keep %s: %s", self.root, fingerprint.slot, error)
-            if growing:
-                Path(growing).unlink(missing_ok=True)
 
     def load_or_build(self, fingerprint: Fingerprint, build: Callable[[], bytes]) -> bytes:
         """Stored bytes; if there are none, ``build`` makes them and they are stored."""
@@ -139,6 +130,23 @@ class PlanCache:
                 with suppress(OSError):
                     os.utime(file.fileno())  # it is in use
                 return file.read()
+        finally:
+            os.close(folder)
+
+    def _write(self, name: str, *parts: bytes) -> None:
+        """Writes a file whole: first under another name, and in the folder that is checked, not its name."""
+        folder, growing = _opened(self.root, os.O_DIRECTORY), _GROWING + secrets.token_hex(8)
+        try:
+            number = os.open(growing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder)
+            with os.fdopen(number, "wb") as file:
+                file.writelines(parts)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(growing, name, src_dir_fd=folder, dst_dir_fd=folder)
+        except OSError:
+            with suppress(OSError):
+                os.unlink(growing, dir_fd=folder)
+            raise
         finally:
             os.close(folder)
 

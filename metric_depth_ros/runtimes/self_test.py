@@ -13,6 +13,7 @@ from metric_depth_ros.errors import ModelError
 from metric_depth_ros.runtimes.fingerprint import Fingerprint
 from metric_depth_ros.runtimes.model import Model, Size
 from metric_depth_ros.runtimes.plan_cache import PlanCache
+from metric_depth_ros.runtimes.watchdog import TIMEOUT_S, load_watched
 from metric_depth_ros.types import Array, FloatArray, Runtime
 
 # Largest root-mean-square difference of an output, in standard deviations of the reference: larger than
@@ -112,7 +113,9 @@ def _difference(name: str, found: Array | None, wanted: Array) -> float:
     return float(np.sqrt(np.mean((a - b) ** 2)) / max(deviation, 1e-30))
 
 
-def reference(model: Model, inputs: Sequence[Inputs], portable: Any, cache: PlanCache) -> Outputs:
+def reference(
+    model: Model, inputs: Sequence[Inputs], portable: Any, cache: PlanCache, *, timeout_s: float = TIMEOUT_S
+) -> Outputs:
     """Reference outputs: ONNX Runtime on the CPU in float32; stored, since they may take seconds.
 
     ``portable`` is the backend of ONNX Runtime.
@@ -125,7 +128,8 @@ def reference(model: Model, inputs: Sequence[Inputs], portable: Any, cache: Plan
     content = cache.load(fingerprint)
     if content is not None and (stored := _unpacked(content, len(inputs))) is not None:
         return stored
-    outputs = run_all(portable.load(model, "fp32", threads=0, cache=cache), inputs)
+    runtime = load_watched(portable, model, "fp32", threads=0, cache=cache, timeout_s=timeout_s)
+    outputs = run_all(runtime, inputs)
     model.full.verify_again()  # weights may be read as late as here
     cache.store(fingerprint, _packed(outputs))
     return outputs

@@ -5,18 +5,15 @@ from __future__ import annotations
 import re
 import sqlite3
 import struct
-import zlib
-from itertools import count
 from pathlib import Path
 from typing import Any
 
-import lz4.frame
 import numpy as np
 import pytest
-from ros1_bag import SECOND, Ros1Bag, image_of, points_of
+from mcap_by_hand import ROS2, chunk, mcap_of
+from ros1_bag import SECOND, Ros1Bag, image_of, points_of, write_ros2
 from rosbags.rosbag1 import Writer as Ros1Writer
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
-from rosbags.typesys import Stores, get_typestore
 
 from metric_depth_ros import messages
 from metric_depth_ros.bags import BagReader, open_bag
@@ -26,7 +23,6 @@ from metric_depth_ros.errors import AnchorError, InputError, TransformError
 from metric_depth_ros.geometry import rigid_transform
 from metric_depth_ros.types import Sample
 
-ROS2 = get_typestore(Stores.ROS2_HUMBLE)
 TENTH = SECOND // 10
 
 
@@ -55,82 +51,6 @@ def assert_good(path: Path, count: int = 3, **options: Any) -> None:
         np.testing.assert_array_equal(sample.image, image_of(index))
         np.testing.assert_allclose(sample.points_camera, points_of(index), atol=1e-6)
         assert sample.camera.K[0, 0] == 20
-
-
-# ---- mcap by hand ----------------------------------------------------------------------------
-
-
-def text(words: str) -> bytes:
-    return struct.pack("<I", len(words.encode())) + words.encode()
-
-
-def record(op: int, body: bytes) -> bytes:
-    return struct.pack("<BQ", op, len(body)) + body
-
-
-def chunk(records: bytes, times: list[int], compression: str = "", checksum: int | None = None) -> bytes:
-    packed = lz4.frame.compress(records) if compression == "lz4" else records
-    crc = zlib.crc32(records) if checksum is None else checksum
-    head = struct.pack("<QQQI", min(times), max(times), len(records), crc) + text(compression)
-    return record(6, head + struct.pack("<Q", len(packed)) + packed)
-
-
-class Mcap:
-    """Channels and messages of an mcap file of any profile."""
-
-    def __init__(self) -> None:
-        self.channels, self.messages, self.number = b"", list[tuple[int, bytes]](), count(1)
-
-    def channel(
-        self, topic: str, kind: str, schema: bytes, encoding: str, how: str, qos: str | None = None
-    ) -> int:
-        key = next(self.number)
-        data = struct.pack("<I", len(schema)) + schema
-        self.channels += record(3, struct.pack("<H", key) + text(kind) + text(encoding) + data)
-        about = b"" if qos is None else text("offered_qos_profiles") + text(qos)
-        head = struct.pack("<HH", key, key) + text(topic) + text(how)
-        self.channels += record(4, head + struct.pack("<I", len(about)) + about)
-        return key
-
-    def message(self, channel: int, recorded_ns: int, data: bytes) -> None:
-        head = struct.pack("<HIQQ", channel, 0, recorded_ns, recorded_ns)
-        self.messages.append((recorded_ns, record(5, head + data)))
-
-    def write(self, path: Path, profile: str = "ros2", body: bytes | None = None) -> Path:
-        """One record for each message after all channels, unless ``body`` is given; no summary."""
-        body = self.channels + b"".join(data for _, data in self.messages) if body is None else body
-        ends = record(15, bytes(4)) + record(2, bytes(20)) + b"\x89MCAP0\r\n"
-        path.write_bytes(b"\x89MCAP0\r\n" + record(1, text(profile) + text("hand")) + body + ends)
-        return path
-
-
-def mcap_of(bag: Ros1Bag, *, ros1: bool = True, cut: str = "") -> Mcap:
-    """The bag's messages, as ``mcap convert`` of a ROS 1 bag writes them or as ROS 2 does.
-
-    ``cut``: topic whose second message is cut short.
-    """
-    mcap, keys, topics = Mcap(), dict[str, int](), list[str]()
-    for recorded_ns, topic, kind, message in bag.entries:
-        if topic not in keys:
-            types, version = (bag.types, 1) if ros1 else (ROS2, 2)
-            definition = types.generate_msgdef(kind, ros_version=version)[0].encode()
-            name = kind.replace("/msg/", "/") if ros1 else kind
-            how = ("ros1msg", "ros1") if ros1 else ("ros2msg", "cdr")
-            keys[topic] = mcap.channel(topic, name, definition, *how)
-        data = bag.types.serialize_ros1(message, kind) if ros1 else bag.cdr(message, kind)
-        topics.append(topic)
-        kept = 30 if topic == cut and topics.count(topic) == 2 else None
-        mcap.message(keys[topic], recorded_ns, bytes(data)[:kept])
-    return mcap
-
-
-def write_ros2(writer: Any, bag: Ros1Bag) -> None:
-    """The bag's messages, by rosbags' writer of ROS 2 bags."""
-    topics: dict[str, Any] = {}
-    for recorded_ns, topic, kind, message in bag.entries:
-        if topic not in topics:
-            topics[topic] = writer.add_connection(topic, kind, typestore=ROS2)
-        writer.write(topics[topic], recorded_ns, bag.cdr(message, kind))
 
 
 ODD = {

@@ -167,15 +167,21 @@ def test_each_source_has_its_own_time_frame_and_number(tmp_path: Path) -> None:
     np.testing.assert_allclose(samples[0].sources[0].points, [[4, 0, 10]])
 
 
+STAYS = {"sync.fixed_frame": "none"}
+
+
 @pytest.mark.parametrize(
     ("frame", "tf", "more", "expected", "told"),
     [
+        ("odom", "/tf", STAYS, [1, 2, 3], False),
+        ("camera", "/tf", STAYS, [1, 1, 1], True),
+        ("imu", "/tf_static", STAYS, [1, 1, 1], True),
+        ("imu", "/tf", STAYS, [1, 1, 1], True),  # as some drivers publish a mounting
         ("odom", "/tf", {}, [1, 2, 3], False),
-        ("camera", "/tf", {}, [1, 1, 1], True),
-        ("imu", "/tf_static", {}, [1, 1, 1], True),
-        ("imu", "/tf", {}, [1, 1, 1], True),  # as some drivers publish a mounting
+        ("camera", "/tf", {}, [1, 2, 3], False),
+        ("imu", "/tf_static", {}, [1, 2, 3], False),
         ("imu", "/tf_static", {"sync.fixed_frame": "odom"}, [1, 2, 3], False),
-        ("imu", "/tf_static", {"sources.vio.accumulate": 2}, [1, 2, 2], False),
+        ("imu", "/tf_static", {**STAYS, "sources.vio.accumulate": 2}, [1, 2, 2], False),
         ("imu", "/tf_static", {"extrinsics.source": "parameters"}, [1, 1, 1], False),
         ("imu", "", {"extrinsics.source": "parameters", "sync.fixed_frame": "odom"}, [1, 1, 1], False),
     ],
@@ -203,6 +209,29 @@ def test_a_map_s_last_points_serve_no_longer_than_a_sensor_s_on_the_robot(tmp_pa
     samples, _ = read(bag.write(tmp_path / "a.bag"), settings)
     assert [isinstance(sample, Sample) for sample in samples] == [True] * 4 + [False] * 5
     assert "has not moved" in str(samples[-1])
+
+
+def test_the_latest_cloud_is_the_newest_that_had_come_before_the_image(tmp_path: Path) -> None:
+    bag = pictures(3)
+    for index in range(3):
+        stamp_ns = SECOND + index * TENTH
+        bag.cloud(stamp_ns, stamp_ns + TENTH // 2)  # recorded half a period late
+    path = bag.write(tmp_path / "a.bag")
+    for mode, expected in (("approximate", [0, 0, 0]), ("latest", [None, TENTH, TENTH])):
+        samples, _ = read(path, {"sync.mode": mode})
+        stamps = [(one.stamp_ns, *one.cloud_stamps_ns) if isinstance(one, Sample) else () for one in samples]
+        assert [at[0] - at[1] if at else None for at in stamps] == expected
+
+
+def test_motion_that_tf_does_not_know_is_told_once(tmp_path: Path) -> None:
+    bag = pictures(3)
+    bag.cloud(SECOND, frame_id="camera")
+    for stamp_ns in (0, SECOND):
+        bag.tf("odom", "camera", rigid_transform([0, 0, stamp_ns / SECOND], [0, 0, 0, 1]), stamp_ns)
+    with BagReader(bag.write(tmp_path / "a.bag")) as reader:
+        samples = [sample for _, sample in reader.samples(from_flat({}))]
+    assert all(isinstance(sample, Sample) for sample in samples)
+    assert len(reader.notes) == 1 and "odom" in reader.notes.pop()
 
 
 def test_a_source_that_is_missing_or_cannot_be_placed_is_told_and_the_others_serve(tmp_path: Path) -> None:

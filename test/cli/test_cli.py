@@ -128,6 +128,8 @@ def test_wrong_usage_exits_with_2(argv: list[str], capsys: pytest.CaptureFixture
         (["run", "nowhere.mcap", "--remap", "picture:=/image"], "NAME one of image, camera_info, anchors"),
         (["run", "nowhere.mcap", "--remap", "image=/image"], "needed NAME:=TOPIC"),
         (["run", "nowhere"], "nowhere: does not exist"),
+        (["bench", "nowhere.mcap"], "nowhere.mcap: does not exist"),
+        (["bench", "nowhere.mcap", "--rate", "0"], "--rate 0; needed a positive number"),
         (["frames-to-bag", "nowhere", "out.mcap"], "nowhere: does not exist"),
         (["evaluate", "nowhere"], "nowhere: does not exist"),
         (["explain", "nowhere"], "nowhere: does not exist"),

@@ -247,7 +247,7 @@ def test_every_sensor_is_guessed_by_what_it_is(
         "scan_2d": ("/scan", "auto"),
         "range_finder": ("/front", "auto"),
     }
-    assert config.sync.fixed_frame == "odom"
+    assert config.sync.fixed_frame == "auto"  # which finds odom
     assert "--config found.yaml" in text and "--set" not in text
     assert main(command(text)) == 0
 

@@ -233,10 +233,12 @@ def test_what_a_source_leaves_out_is_its_model_s():
 
 def test_a_sensor_on_the_robot_accumulates_only_where_its_points_can_be_moved():
     ranger = {"anchors.sources": ["front"], "sources.front.topic": "/range"}
-    still = c.sync_of(c.from_flat(ranger), "front", "range_finder")
-    assert (still.accumulate, still.max_cloud_age_s) == (1, 0.3)
-    moved = c.sync_of(c.from_flat({**ranger, "sync.fixed_frame": "odom"}), "front", "range_finder")
-    assert (moved.accumulate, moved.max_cloud_age_s) == (30, 3.0)
+    for frame in ("none", ""):
+        still = c.sync_of(c.from_flat({**ranger, "sync.fixed_frame": frame}), "front", "range_finder")
+        assert (still.accumulate, still.max_cloud_age_s) == (1, 0.3)
+    for frame in ("odom", "auto"):
+        moved = c.sync_of(c.from_flat({**ranger, "sync.fixed_frame": frame}), "front", "range_finder")
+        assert (moved.accumulate, moved.max_cloud_age_s) == (30, 3.0)
     asked = c.from_flat({**ranger, "sources.front.accumulate": 4, "sources.front.max_lead_s": 0.2})
     asked = c.sync_of(asked, "front", "range_finder")
     assert (asked.accumulate, asked.max_cloud_lead_s) == (4, 0.2)

@@ -57,6 +57,35 @@ def test_the_same_words_are_logged_once_in_a_while_and_others_at_once(clock):
     assert health.report("anchors", h.ERROR, "anchors: none at 17.5 s")
 
 
+@pytest.mark.parametrize("varies", ["image: encoding 'x{}y' is unknown", "cloud: found f{}g, h{}k", "{}"])
+def test_changing_words_do_not_flood_the_log(clock, varies):
+    heard = []
+    health = h.Health(lambda level, text: heard.append(text))
+    for i in range(500):
+        letters = "".join("abcdefghij"[int(digit)] for digit in str(i))
+        health.report("input", h.ERROR, varies.format(letters, letters))
+        clock[0] += 0.01
+    assert 1 <= len(heard) <= 6
+    health.report("tf", h.ERROR, "tf: none")
+    assert heard[-1] == "tf: none"
+    clock[0] += 5.1
+    assert health.report("input", h.ERROR, "image: bad")
+
+
+def test_long_texts_keep_what_and_what_to_do(clock):
+    heard = []
+    health = h.Health(lambda level, text: heard.append(text))
+    health.report("tf", h.ERROR, f"tf: frame {'n' * 100_000!r} does not exist. Publish it.")
+    health.report("bug", h.ERROR, "bug", details="d" * 100_000)
+    health.log("note", h.OK, "x" * 100_000)
+    assert [len(text) < 1_100 for text in heard] == [True, False, True] and len(heard[1]) < 11_000
+    assert heard[0].startswith("tf: frame 'nnn") and heard[0].endswith("does not exist. Publish it.")
+    health.clear("bug")
+    _, message, values = health.summary()
+    assert message == heard[0] and values["failed: tf"] == "1"
+    assert not any("note" in name for name in values)
+
+
 def test_rate_and_latency(clock):
     health = h.Health()
     for _ in range(21):

@@ -70,3 +70,10 @@ def test_a_negative_stamp_is_refused(calibrations):
     with pytest.raises(InputError, match="stamp: -1 s"):
         calibrations.add(message(-(10**9)))
     assert calibrations.frames == []
+
+
+def test_of_many_frames_those_heard_last_are_kept(calibrations):
+    for i in range(100):
+        calibrations.add(message(0, f"camera{i}"))
+        calibrations.add(kept := message(0, "mine"))
+    assert len(calibrations.frames) == 32 and calibrations.of_frame(message(1, "mine")) is kept

@@ -169,9 +169,9 @@ class Peer(Node):
 
     def call(self, kind, service, **request):
         client = self.create_client(kind, f"/metric_depth_node/{service}")
-        assert client.wait_for_service(10.0)
+        assert client.wait_for_service(60.0)  # a process starts: long on a busy machine
         future = client.call_async(kind.Request(**request))
-        assert self.wait(future.done)
+        assert self.wait(future.done, timeout_s=30.0)
         self.destroy_client(client)
         return future.result()
 

@@ -12,9 +12,13 @@ from conftest import write_toy_model
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from peer import Peer, scene, start_node
+from rclpy.parameter import Parameter
 
 from metric_depth_ros import messages
 from metric_depth_ros.cli.live import NODE, ros_arguments
+from metric_depth_ros.config import NAME_FILES, Config
+from metric_depth_ros.nodes.parameters import on_set
+from metric_depth_ros.share import FOLDERS_VARIABLE
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -38,8 +42,9 @@ ACTIVATE, DEACTIVATE = Transition.TRANSITION_ACTIVATE, Transition.TRANSITION_DEA
 
 
 @pytest.fixture
-def managed(graph, peer, toy_manifest):
-    """A node that waits for its manager; returns the manager."""
+def managed(graph, peer, toy_manifest, tmp_path):
+    """A node that waits for its manager, with folders of models; returns the manager."""
+    graph.env[FOLDERS_VARIABLE] = f"{tmp_path}:{toy_manifest.parent}"
     settings = {"engine.manifest": toy_manifest, "diagnostics.period_s": 0.2, "lifecycle.autostart": "false"}
     graph.start("node", [*NODE, *ros_arguments(settings, {})])
     peer.mount_lidar()
@@ -79,6 +84,23 @@ def test_a_network_that_is_missing_fails_configure_cleanly_and_another_serves(ma
     assert managed.change(ACTIVATE)
     peer.wait_for_node()
     assert peer.good_answer() is not None, graph.log("node")
+
+
+def test_a_manager_cannot_name_a_file_outside_the_folders(managed, peer, graph):
+    assert peer.set_parameter("engine.manifest", "/etc/passwd").successful
+    assert not managed.change(CONFIGURE)
+    assert "/etc/passwd: outside the folders of METRIC_DEPTH_FOLDERS" in graph.log("node")
+
+
+@pytest.mark.parametrize("name", NAME_FILES)
+def test_no_parameter_names_another_file_where_no_folders_are_named(name, monkeypatch):
+    changed = on_set(Config, lambda config: None, in_use=lambda: False)
+    monkeypatch.delenv(FOLDERS_VARIABLE, raising=False)
+    refused = changed([Parameter(name, value="/etc/passwd")])
+    assert not refused.successful
+    assert refused.reason.startswith(f"{name}: names a file, but METRIC_DEPTH_FOLDERS is not set")
+    monkeypatch.setenv(FOLDERS_VARIABLE, "/opt/models")
+    assert changed([Parameter(name, value="/opt/models/a.yaml")]).successful
 
 
 def test_settings_that_are_read_at_configure_change_only_before_it(managed, peer):

@@ -1,6 +1,7 @@
 """Bags through the live graph (replayer, node, recorder: three processes) and offline."""
 
 import contextlib
+import json
 import re
 import threading
 import time
@@ -150,6 +151,27 @@ def test_wrong_use_is_one_line(bag, tmp_path, arguments, words):
         assert len(complaint) == 1
         assert words in complaint[0]
         assert "Traceback" not in graph.log("verb")
+
+
+def test_bench_measures_the_pipeline_and_the_live_node(bag, tmp_path, toy_manifest, capsys):
+    figures = tmp_path / "figures.json"
+    sets = ["--manifest", str(toy_manifest), "--set", "anchors.grid_px=0"]
+    assert main(["bench", str(bag), "--graph", "--json", str(figures), *sets]) == 0
+    offline, live = json.loads(figures.read_text()).values()
+    assert offline["images"] == offline["depths"] == 27 and live["images"] == 30
+    stages = {"read", "prepare", "anchors", "engine", "regions", "solver", "latency"}
+    assert set(offline["stages"]) == stages | {"convert"}
+    assert set(live["stages"]) >= stages | {"publish", "waiting", "stamp_to_publication"}
+    # A depth map has four bytes for three of the image, and a cloud of every second pixel 16 for 12.
+    new = offline["new_arrays"]
+    assert new["read"] > 0 and new["pipeline"] >= 4 / 3 and new["convert"] >= 4 / 3
+    for found in (offline, live):
+        assert found["rate_hz"] > 0 and found["peak_mib"] > 50
+        assert all(p50 <= p95 <= p99 for p50, p95, p99 in found["stages"].values())
+    assert 0 < live["depths"] <= 30
+    printed = capsys.readouterr().out
+    assert "|  | offline | live node |" in printed
+    assert "engine, ms (p50/p95/p99) | " in printed
 
 
 def test_a_recording_ends_with_what_was_asked(bag, tmp_path):

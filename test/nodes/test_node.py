@@ -43,6 +43,28 @@ def test_depth_has_the_image_s_stamp_frame_and_size_and_is_metric(running):
     np.testing.assert_array_equal(np.reshape(published.k, (3, 3)), CAMERA.K)
 
 
+STAGES = [
+    "waiting",
+    "clouds",
+    "read",
+    "prepare",
+    "anchors",
+    "engine",
+    "regions",
+    "solver",
+    "publish",
+    "latency",
+]
+
+
+def test_every_stage_and_the_whole_way_are_timed(running):
+    value = "stamp_to_publication_ms p50/p95/p99"
+    assert running.wait(lambda: running.status_value(value))
+    for stage in STAGES:
+        p50, p95, p99 = map(float, running.status_value(f"{stage}_ms p50/p95/p99").split(" / "))
+        assert p50 <= p95 <= p99
+
+
 def test_parameters_set_live_change_the_next_image(running):
     assert running.set_parameter("output.scale", 0.5).successful
     depth = running.answer(*running.messages())

@@ -2,20 +2,28 @@
 
 import logging
 import threading
+import time
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 
 pytest.importorskip("rclpy")
 
 from conftest import write_toy_model
 from diagnostic_msgs.msg import DiagnosticArray
+from made_networks import endless, manifest_of
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 
+from metric_depth_ros import messages
+from metric_depth_ros.engines.depth_engine import DepthEngine
+from metric_depth_ros.errors import ModelError
 from metric_depth_ros.health import backoff
 from metric_depth_ros.nodes import depth_worker, metric_depth_node
+from metric_depth_ros.nodes.outputs import fill_image
 from metric_depth_ros.runtimes.stopping import go_on, stop_event
+from metric_depth_ros.types import Camera, Sample
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -124,3 +132,58 @@ def test_the_end_of_a_node_ends_what_it_builds(ros, toy_manifest, monkeypatch):
     assert started.wait(20)
     node.destroy_node()
     assert ended == [True]
+
+
+@pytest.mark.parametrize("timeout_s", [0.1, 3600.0])
+def test_a_network_that_never_ends_is_reported_and_the_node_ends(ros, tmp_path, timeout_s):
+    settings = {
+        "engine.manifest": str(manifest_of(endless(tmp_path / "a.onnx"))),
+        "engine.timeout_s": timeout_s,
+        "diagnostics.period_s": 0.1,
+    }
+    with spinning(settings) as (node, thread):
+        if timeout_s < 1:
+            assert wait_for(lambda: node.live.health.counted("failed: engine") >= 3)
+        else:
+            assert wait_for(lambda: any(each.name == "network" for each in threading.enumerate()))
+        assert thread.is_alive()
+    assert not any(each.name == "perceive" for each in threading.enumerate())
+
+
+# ---- a network that fails while it runs ----------------------------------------------------------
+
+
+def sample():
+    camera = Camera(64, 48, np.array([[50.0, 0, 31.5], [0, 50.0, 23.5], [0, 0, 1]]))
+    grid = np.stack(np.meshgrid(np.linspace(-1, 1, 8), np.linspace(-0.8, 0.8, 8), [4.0]), -1).reshape(-1, 3)
+    image = np.random.default_rng(0).integers(50, 200, (48, 64, 3), np.uint8)
+    return Sample(image, camera, grid.astype(np.float32), 10**9, "camera")
+
+
+@pytest.mark.parametrize("failures", [1, 2])
+def test_a_network_that_fails_is_loaded_anew(ros, toy_manifest, monkeypatch, failures):
+    """As after the loss of a GPU; one that goes on failing is not loaded for each image."""
+    loads, real, predict = [], depth_worker.build_pipeline, DepthEngine.predict
+    monkeypatch.setattr(depth_worker, "build_pipeline", lambda *told: loads.append(1) or real(*told))
+    monkeypatch.setattr(backoff, "_FIRST_S", 0.5)
+
+    def lost(self, *told, **further):
+        if len(loads) <= failures and threading.current_thread().name == "perceive" and running.is_set():
+            raise ModelError("network: CUDA error 700. Look at the GPU.")
+        return predict(self, *told, **further)
+
+    running = threading.Event()
+    monkeypatch.setattr(DepthEngine, "predict", lost)
+    with spinning({"engine.manifest": str(toy_manifest), "diagnostics.period_s": 0.1}) as (node, _):
+        worker, health = node.live.worker, node.live.health
+        assert wait_for(lambda: worker.pipeline is not None)
+        running.set()
+        monkeypatch.setattr(worker._outputs, "publish", lambda *told: None)
+        image = fill_image(messages.image_fields(sample().image), stamp_ns=10**9, frame_id="camera")
+
+        def works():
+            worker.put(depth_worker.Task(image, lambda pipeline: sample(), time.monotonic()))
+            return health.counted("published")
+
+        assert wait_for(works), health.summary()
+        assert len(loads) == failures + 1 and health.counted("failed: engine") >= failures

@@ -1,6 +1,7 @@
 """The thread that works on the newest item only."""
 
 import threading
+import weakref
 
 from metric_depth_ros.nodes.worker import NewestWorker
 
@@ -23,6 +24,23 @@ def test_items_wait_while_it_prepares_and_only_the_newest_is_worked_on():
     assert done.wait(10)
     worker.wait_until_idle()
     assert worked == [3]
+    worker.stop(5)
+
+
+def test_an_item_is_let_go_once_it_is_worked_on():
+    class Item:
+        pass
+
+    done = threading.Event()
+    worker = NewestWorker(lambda item: done.set(), name="test")
+    worker.start()
+    item = Item()
+    held = weakref.ref(item)
+    worker.put(item)
+    del item
+    assert done.wait(5)
+    worker.wait_until_idle()
+    assert held() is None
     worker.stop(5)
 
 

@@ -184,3 +184,17 @@ def test_what_is_used_stays(cache):
     assert cache.load(PRINT) == b"plan"
     cache.store(dataclasses.replace(PRINT, precision="fp32"), b"other")
     assert cache.load(PRINT) == b"plan"
+
+
+def test_a_folder_exchanged_after_it_was_checked_gets_nothing(cache, monkeypatch, tmp_path):
+    cache.store(PRINT, b"old")
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+
+    def exchange():
+        cache.root.rename(tmp_path / "moved")
+        cache.root.symlink_to(theirs)
+
+    monkeypatch.setattr(cache, "_prune", exchange)
+    cache.store(PRINT, b"new")
+    assert not list(theirs.iterdir())

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
-from metric_depth_ros.errors import ModelError
+from metric_depth_ros.documents import parse_yaml, read_json
+from metric_depth_ros.errors import ModelError, shown
+from metric_depth_ros.files import open_regular
 
 # Pickled files: reading one runs the code in it.
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
+# Bytes of a model card that are looked at, and characters of a licence.
+_CARD, _LICENCE = 1 << 16, 100
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,11 @@ def open_checkpoint(path: Path) -> CheckpointFolder:
     _check_weights(path)
     if (path / "adapter_config.json").exists():
         raise ModelError(f"{path}: holds an adapter (adapter_config.json); needed the merged checkpoint.")
-    architectures = config.get("architectures") or [""]
+    named = config.get("architectures")
+    architecture = named[0] if isinstance(named, list) and named else ""
     return CheckpointFolder(
         path,
-        str(architectures[0]),
+        architecture if isinstance(architecture, str) else "",
         str(config.get("model_type", "")),
         _json(path / "preprocessor_config.json", needed=False),
         _licence(path / "README.md"),
@@ -142,10 +146,10 @@ def _check_weights(path: Path) -> None:
     """Raises ModelError unless the weights are safetensors in this folder itself."""
     index = path / "model.safetensors.index.json"
     if index.exists():
-        shards = set(_json(index, needed=True).get("weight_map", {}).values())
-        for shard in shards:
-            if Path(str(shard)).name != shard or not (path / shard).is_file():
-                raise ModelError(f"{index}: names {shard!r}; needed files in this folder. Fetch them.")
+        told = _json(index, needed=True).get("weight_map", {})
+        for shard in told.values() if isinstance(told, dict) else [told]:
+            if not (isinstance(shard, str) and Path(shard).name == shard and os.path.isfile(path / shard)):
+                raise ModelError(f"{index}: names {shown(shard)}; needed files in this folder. Fetch them.")
         return
     if (path / "model.safetensors").is_file():
         return
@@ -159,16 +163,9 @@ def _check_weights(path: Path) -> None:
 
 
 def _json(path: Path, *, needed: bool) -> dict[str, Any]:
-    try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        if not needed:
-            return {}
-        raise ModelError(
-            f"{path}: no such file; needed a checkpoint folder in the layout of Hugging Face."
-        ) from error
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path}: cannot be read: {error}. Fetch it again.") from error
+    if not needed and not path.exists():
+        return {}
+    tree = read_json(path, ModelError, "a checkpoint folder in the layout of Hugging Face")
     if not isinstance(tree, dict):
         raise ModelError(f"{path}: no JSON object. Fetch it again.")
     return tree
@@ -177,10 +174,16 @@ def _json(path: Path, *, needed: bool) -> dict[str, Any]:
 def _licence(card: Path) -> str:
     """Licence in a model card's YAML header; "" if it has none."""
     try:
-        header = card.read_text(encoding="utf-8").split("---")
-        tree = yaml.safe_load(header[1]) if len(header) > 2 and not header[0].strip() else None
-    except (OSError, ValueError, yaml.YAMLError):
+        with open_regular(card) as file:
+            header = file.read(_CARD).decode("utf-8", "replace").split("---")
+        tree = (
+            parse_yaml(header[1], str(card), ModelError)
+            if len(header) > 2 and not header[0].strip()
+            else None
+        )
+    except (OSError, ModelError):
         return ""
     if not isinstance(tree, dict):
         return ""
-    return str(tree.get("license_name") or tree.get("license") or "")
+    given = tree.get("license_name") or tree.get("license")
+    return given[:_LICENCE] if isinstance(given, str) else ""

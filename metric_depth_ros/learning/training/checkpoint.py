@@ -12,7 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from metric_depth_ros.array_files import read_npz
 from metric_depth_ros.errors import InputError, ModelError
+from metric_depth_ros.files import need_regular, open_regular
 from metric_depth_ros.learning.models.encoder import Encoder
 from metric_depth_ros.learning.models.named_encoders import depth_network_with
 
@@ -48,6 +50,7 @@ def load(folder: str | Path) -> dict[str, Any]:
     path = Path(folder) / FILE
     try:
         # Tensors and plain values only: reading a checkpoint runs no code.
+        need_regular(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         missing = path if Path(folder).exists() else folder
@@ -80,8 +83,9 @@ def save_weights(network: nn.Module, path: str | Path) -> None:
 def load_weights(network: nn.Module, path: str | Path) -> None:
     """Loads stored weights into a network. Raises ModelError if they are missing or do not fit."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            state = {name: torch.from_numpy(np.asarray(stored[name])) for name in stored.files}
+        with open_regular(path) as file:
+            stored = read_npz(file)
+        state = {name: torch.from_numpy(values) for name, values in stored.items()}
         if not all(torch.isfinite(value).all() for value in state.values()):
             raise ValueError("some are not finite")
         network.load_state_dict(state)

@@ -12,12 +12,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from metric_depth_ros.array_files import read_npz
 from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.datasets import Dataset, open_dataset
 from metric_depth_ros.engines import build_network
 from metric_depth_ros.engines.depth_engine import DepthEngine
 from metric_depth_ros.engines.metric_solver import MetricSolverEngine
 from metric_depth_ros.errors import ConfigError, InputError
+from metric_depth_ros.files import open_regular
 from metric_depth_ros.learning.training.loader import open_with_depth
 from metric_depth_ros.types import BoolArray, Engine, ImageArray, IntArray
 
@@ -171,11 +173,11 @@ def load_about(path: Path, kind: type[About], made_by: str) -> tuple[dict[str, A
         InputError: there is none, or it is of another kind; ``made_by`` says what makes it.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = dict(stored)
+        with open_regular(path) as file:
+            arrays = read_npz(file)
         told = json.loads(str(arrays.pop("about")))
         return arrays, kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in told.items()})
-    except (OSError, KeyError, ValueError, TypeError) as error:
+    except (OSError, InputError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: cannot be read ({error}); needed what {made_by} makes.") from error
 
 

@@ -246,8 +246,11 @@ class TransformListener:
             add(transform, "default_authority")
 
 
+_LOGGER = rclpy.logging.get_logger("tf2_buffer")  # each counts the time of its lines anew
+
+
 def _warn(error: Exception) -> None:
-    rclpy.logging.get_logger("tf2_buffer").warning(str(error), throttle_duration_sec=5.0)
+    _LOGGER.warning(str(error), throttle_duration_sec=5.0)
 
 
 class TransformBroadcaster:

@@ -23,6 +23,7 @@ import numpy as np
 from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.datasets import Dataset, Frame
 from metric_depth_ros.depth import positive_depth
+from metric_depth_ros.documents import read_json
 from metric_depth_ros.engines import build_depth_engine
 from metric_depth_ros.engines.depth_engine import DepthEngine
 from metric_depth_ros.engines.manifest import Manifest
@@ -76,13 +77,13 @@ class BasisCache:
         """Raises InputError if the folder holds no complete cache."""
         self.folder = Path(folder)
         try:
-            tree = json.loads((self.folder / "cache.json").read_text(encoding="utf-8"))
+            tree = read_json(self.folder / "cache.json", InputError, "a cache's description")
             tree |= {name: tuple(tree[name]) for name in ("offset", "step", "families")}
             self.info = CacheInfo(**tree)
             self._arrays = {
                 name: np.load(self.folder / f"{name}.npy", mmap_mode="r") for name in _names(self.info)
             }
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, InputError, ValueError, TypeError, KeyError) as error:
             raise InputError(
                 f"{folder}: no whole cache ({error}); needed what metric_depth train basis-cache writes."
             ) from error

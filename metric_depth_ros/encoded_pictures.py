@@ -1,0 +1,79 @@
+"""Decodes PNG and JPEG; the size in the header is read first, since a small file can hold a huge picture."""
+
+from __future__ import annotations
+
+import struct
+from contextlib import suppress
+
+import cv2
+import numpy as np
+
+from metric_depth_ros.errors import InputError
+from metric_depth_ros.types import Array
+
+# Pixels of the largest picture that is read: 300 MB in colour. OpenCV maps no longer side.
+MOST_PIXELS, _LONGEST_SIDE = 100_000_000, 32_000
+_PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+# Markers of a JPEG: those that begin a frame, with its size, and those without a length.
+_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+_ALONE = {0x01, *range(0xD0, 0xD8)}
+
+
+def decode_picture(data: bytes, flags: int) -> Array:
+    """Pixels of a PNG or JPEG as ``cv2.imdecode`` gives them.
+
+    Raises:
+        InputError: the data is another format, damaged, or too large for ``check_size``.
+    """
+    size = picture_size(data)
+    if size is None:
+        raise InputError("is no PNG or JPEG")
+    check_size(*size)
+    if data.startswith(_PNG) and not is_whole_png(data):
+        raise InputError("is cut short")
+    with suppress(cv2.error):  # OpenCV raises for some damage and returns None for other
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        if pixels is not None:
+            return np.asarray(pixels)
+    raise InputError("cannot be decoded")
+
+
+def check_size(width: int, height: int) -> None:
+    """Raises InputError for a picture that is larger than any that is read."""
+    if width * height > MOST_PIXELS or max(width, height) > _LONGEST_SIDE:
+        raise InputError(
+            f"is of {width}x{height} pixels; at most {MOST_PIXELS} are read, {_LONGEST_SIDE} on a side"
+        )
+
+
+def picture_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height that the header of a PNG or JPEG states; None for other data."""
+    if data.startswith(_PNG) and data[12:16] == b"IHDR" and len(data) >= 24:
+        width, height = struct.unpack(">II", data[16:24])
+        return width, height
+    return _jpeg_size(data) if data.startswith(_JPEG) else None
+
+
+def is_whole_png(data: bytes | memoryview) -> bool:
+    """Whether the chunks of a PNG fit its data, up to the last; OpenCV allocates what a chunk says it has."""
+    at = len(_PNG)
+    while at + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        at += 12 + length
+        if kind == b"IEND":
+            return bool(at <= len(data))
+    return False
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+    at = 2
+    while at + 9 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker in _FRAMES:
+            height, width = struct.unpack(">HH", data[at + 5 : at + 9])
+            return width, height
+        if marker == 0xFF:  # padding
+            at += 1
+        else:
+            at += 2 if marker in _ALONE else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return None

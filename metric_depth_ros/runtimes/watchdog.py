@@ -1,0 +1,166 @@
+"""Time limits for libraries that may never return: loading a network, and each of its runs.
+
+A network can hold a loop without end. Its calls run in a thread of its own, which is given up if the library
+cannot stop it: the program stays alive and says so.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from contextvars import copy_context
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+import numpy as np
+
+from metric_depth_ros.errors import ModelError
+from metric_depth_ros.files import in_words
+from metric_depth_ros.runtimes.model import Model
+from metric_depth_ros.runtimes.plan_cache import PlanCache
+from metric_depth_ros.runtimes.stopping import StoppedError, stop_event
+from metric_depth_ros.types import Array, FloatArray, Runtime
+
+Value = TypeVar("Value")
+
+TIMEOUT_S = 30.0
+# Loading may take so many times as long as a run, and so may the first run on an accelerator.
+_LONGER = 10
+# How often it is looked whether the program is to end, and how long a call may take to stop.
+_LOOK_S, _GRACE_S = 0.1, 2.0
+# Bytes of all outputs of a run.
+MOST_BYTES = 1 << 30
+
+
+class Watchdog:
+    """Thread for the calls of one network. One call at a time."""
+
+    def __init__(self) -> None:
+        self._jobs: SimpleQueue[Callable[[], Any] | None] = SimpleQueue()
+        self._ends: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+        self._stop = stop_event()
+        self._given_up = ""
+        threading.Thread(target=_work, args=(self._jobs, self._ends), name="network", daemon=True).start()
+        weakref.finalize(self, self._jobs.put, None)
+
+    def call(
+        self, job: Callable[[], Value], what: str, limit_s: float, cancel: Callable[[], None] | None = None
+    ) -> Value:
+        """Result of ``job``, which ``cancel`` stops from this thread.
+
+        Raises:
+            ModelError: it has not ended after ``limit_s``, or an earlier one never did.
+            StoppedError: the program is to end.
+        """
+        if self._given_up:
+            raise ModelError(self._given_up)
+        self._jobs.put(job)
+        end = self._wait(limit_s, self._stop)
+        if end is None:
+            stopped = self._stop.is_set()
+            if cancel is not None:
+                cancel()
+            if self._wait(_GRACE_S, None) is None:
+                self._given_up = f"{what}: did not end and cannot be stopped. Restart, with another network."
+            if stopped:
+                raise StoppedError(f"{what}: stopped.")
+            raise ModelError(
+                f"{what}: no end after {limit_s:g} s; needed one. Raise engine.timeout_s, or take another "
+                "network."
+            )
+        value, error = end
+        if error is not None:
+            raise error
+        result: Value = value
+        return result
+
+    def _wait(self, limit_s: float, stop: threading.Event | None) -> tuple[Any, BaseException | None] | None:
+        """How the call ended; None if it has not by the limit, or the program is to end."""
+        until = time.monotonic() + limit_s
+        while True:
+            try:
+                return self._ends.get(timeout=max(0.0, min(_LOOK_S, until - time.monotonic())))
+            except Empty:
+                if time.monotonic() >= until or (stop is not None and stop.is_set()):
+                    return None
+
+
+def _work(jobs: SimpleQueue[Any], ends: SimpleQueue[Any]) -> None:
+    while (job := jobs.get()) is not None:
+        try:
+            end: tuple[Any, BaseException | None] = job(), None
+        except BaseException as error:  # it is raised in the thread that waits
+            end = None, error
+        ends.put(end)
+        del job, end  # what a network gave must not stay until the next run
+
+
+class WatchedRuntime:
+    """Runtime whose runs end in time, with outputs of bounded size.
+
+    Attributes:
+        runtime: what it watches.
+    """
+
+    def __init__(
+        self, runtime: Runtime, watchdog: Watchdog, what: str, limits_s: tuple[float, float]
+    ) -> None:
+        """``limits_s``: of the first run, and of all others."""
+        self.runtime = runtime
+        self._watchdog, self._what = watchdog, what
+        self._limit_s, self._next_s = limits_s
+        self._cancel: Callable[[], None] | None = getattr(runtime, "cancel", None)
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, FloatArray]:
+        """All outputs by name.
+
+        Raises:
+            ModelError: the inputs do not fit, the run does not end in time, or its outputs are too large.
+        """
+        outputs = self._watchdog.call(
+            lambda: self.runtime.run(inputs), self._what, self._limit_s, self._cancel
+        )
+        self._limit_s = self._next_s
+        check_size({name: np.asarray(value).nbytes for name, value in outputs.items()}, self._what)
+        return outputs
+
+
+def check_size(sizes: Mapping[str, int], what: str) -> None:
+    """Raises ModelError if outputs of so many bytes, by name, are larger than ``MOST_BYTES``."""
+    if (total := sum(sizes.values())) > MOST_BYTES:
+        name = max(sizes, key=sizes.__getitem__)
+        raise ModelError(
+            f"{what}: outputs of {in_words(total)}, the largest {name[:60]!r}; needed at most "
+            f"{in_words(MOST_BYTES)}. Export it without that output."
+        )
+
+
+def load_watched(
+    backend: Any,
+    model: Model,
+    precision: str,
+    *,
+    threads: int,
+    cache: PlanCache,
+    timeout_s: float = TIMEOUT_S,
+) -> WatchedRuntime:
+    """The network on a backend (``choice.Backend``), watched.
+
+    On a CPU loading may take ten times as long as a run. Building for an accelerator has no limit, since it
+    may take minutes and can be stopped.
+
+    Raises:
+        ModelError: it does not end in time, or as the backend's ``load`` does.
+    """
+    watchdog, context, on_cpu = Watchdog(), copy_context(), backend.device == "cpu"
+    longer_s, path = _LONGER * timeout_s, model.at(precision).path
+
+    def load() -> Runtime:
+        runtime: Runtime = backend.load(model, precision, threads=threads, cache=cache)
+        return runtime
+
+    limit_s = longer_s if on_cpu else float("inf")
+    runtime = watchdog.call(lambda: context.run(load), f"{path}: loading", limit_s)
+    return WatchedRuntime(runtime, watchdog, str(path), (timeout_s if on_cpu else longer_s, timeout_s))

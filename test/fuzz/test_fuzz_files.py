@@ -1,0 +1,34 @@
+"""Damaged files give a result or an error with a name: no other exception, no hang, no memory."""
+
+from __future__ import annotations
+
+import pytest
+from campaign import MOST_BYTES, campaign
+
+COUNT = 420
+
+
+@pytest.fixture(scope="module")
+def cases():
+    return campaign("files", COUNT, seed=1)
+
+
+def test_only_errors_with_a_name_come_out(cases):
+    assert len(cases) == COUNT
+    assert [case for case in cases if case["came"] not in ("result", "error")] == []
+
+
+def test_memory_is_bounded(cases):
+    assert [case for case in cases if case["bytes"] > MOST_BYTES] == []
+
+
+def test_errors_are_short(cases):
+    assert [case for case in cases if len(case["says"]) > 1000] == []
+
+
+def test_both_results_and_errors_come_of_every_kind(cases):
+    """A campaign in which all is refused, or nothing, tests little."""
+    for kind in {case["kind"] for case in cases}:
+        came = [case["came"] for case in cases if case["kind"] == kind]
+        assert came.count("error") >= 5, kind
+        assert came.count("result") >= 1, kind
