@@ -65,6 +65,21 @@ def expanding(path: Path, shape: list[int], stated: Any, *, reduced: bool = Fals
     return save(path, nodes, {"y": stated})
 
 
+def slow(path: Path, steps: int = 100) -> Path:
+    """A network without loops that takes seconds."""
+    from onnx import TensorProto, helper
+
+    wanted = helper.make_tensor("s", TensorProto.INT64, [4], [1, 1, 1500, 1500])
+    nodes = [
+        helper.make_node("Constant", [], ["s"], value=wanted),
+        helper.make_node("ReduceMax", ["x"], ["m"], keepdims=1),
+        helper.make_node("Expand", ["m", "s"], ["0"]),
+    ]
+    nodes += [helper.make_node("MatMul", [str(n), "0"], [str(n + 1)]) for n in range(steps)]
+    nodes.append(helper.make_node("ReduceMax", [str(steps)], ["y"]))
+    return save(path, nodes, {"y": None})
+
+
 def manifest_of(network: Path, **changes: Any) -> Path:
     """Manifest of a network with the input x and the output y."""
     tree = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from metric_depth_ros.datasets.dataset import Dataset, Frame
@@ -39,7 +40,7 @@ def open_dataset(path: str | Path) -> Dataset:
     for dataset in DATASETS.values():
         if dataset.recognises(Path(path)):
             return dataset(path)
-    found = "no known dataset" if Path(path).exists() else "does not exist"
+    found = "no known dataset" if os.path.exists(path) else "does not exist"
     raise InputError(
         f"{path}: {found}; needed a folder with calib.json or shard_*.zip ({', '.join(DATASETS)})."
     )

@@ -73,6 +73,11 @@ class ModelFile:
         self._verify_data()
         return content
 
+    @cached_property
+    def loops(self) -> bool:
+        """Whether the network holds a loop, so that a run may never end. Raises ModelError as ``content``."""
+        return references(self.content).loops
+
     def _verify_data(self) -> None:
         for name, sha256 in self.data.items():
             verify_file(self.path.parent / name, sha256)

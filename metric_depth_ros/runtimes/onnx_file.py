@@ -41,16 +41,19 @@ _FLATBUFFERS = (b"ORTM", b"TFL3")
 _DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 # Operator that holds or names a compiled engine, which the runtime would load as machine code.
 _COMPILED = "EPContext"
+# Operators that may repeat others without end.
+_LOOPS = ("Loop", "Scan")
 
 Fields = dict[int, list[memoryview]]
 
 
 @dataclass(frozen=True)
 class References:
-    """Attributes: files with the values of tensors; operators that are not allowed."""
+    """Attributes: files with the values of tensors; operators that are not allowed; whether it has loops."""
 
     files: frozenset[str]
     operators: frozenset[str]
+    loops: bool
 
 
 def references(content: bytes) -> References:
@@ -83,7 +86,8 @@ def references(content: bytes) -> References:
         for domain, name in used
         if name == _COMPILED or (domain not in _DOMAINS and (domain, name) not in functions)
     }
-    return References(frozenset(files), frozenset(refused))
+    loops = any(name in _LOOPS for _, name in used)
+    return References(frozenset(files), frozenset(refused), loops)
 
 
 def _text(fields: Fields, number: int) -> str:

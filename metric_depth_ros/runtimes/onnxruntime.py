@@ -144,6 +144,7 @@ class OnnxRuntimeBackend:
 
     def __init__(self, provider: str = "cpu") -> None:
         self.device = provider
+        self.any_thread = provider == "cpu"
         # The TensorRT provider takes minutes to start, and the TensorRT runtime does the same.
         self.automatic = provider != "tensorrt"
 

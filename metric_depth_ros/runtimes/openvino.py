@@ -62,6 +62,7 @@ class OpenVinoBackend:
     """Runs networks with OpenVINO on the CPU."""
 
     name, device, automatic = "openvino", "cpu", True
+    any_thread = True
 
     def missing(self) -> str:
         """Why the backend cannot be used; empty if it can."""

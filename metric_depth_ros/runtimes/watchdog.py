@@ -1,7 +1,8 @@
 """Time limits for libraries that may never return: loading a network, and each of its runs.
 
-A network can hold a loop without end. Its calls run in a thread of its own, which is given up if the library
-cannot stop it: the program stays alive and says so.
+A network can hold a loop without end. The calls of such a one, and what loads others, run in a thread of
+their own, which is given up if the library cannot stop it: the program stays alive and says so. A run without
+loops ends by itself, and is cancelled if that takes too long.
 """
 
 from __future__ import annotations
@@ -66,10 +67,7 @@ class Watchdog:
                 self._given_up = f"{what}: did not end and cannot be stopped. Restart, with another network."
             if stopped:
                 raise StoppedError(f"{what}: stopped.")
-            raise ModelError(
-                f"{what}: no end after {limit_s:g} s; needed one. Raise engine.timeout_s, or take another "
-                "network."
-            )
+            raise _endless(what, limit_s)
         value, error = end
         if error is not None:
             raise error
@@ -97,6 +95,48 @@ def _work(jobs: SimpleQueue[Any], ends: SimpleQueue[Any]) -> None:
         del job, end  # what a network gave must not stay until the next run
 
 
+class Alarm:
+    """Thread that cancels a call of another thread if it takes too long, or if the program is to end.
+
+    The call itself stays in its own thread: on a busy machine handing it over would cost milliseconds.
+    """
+
+    def __init__(self, cancel: Callable[[], None]) -> None:
+        self._stop, self._ended = stop_event(), threading.Event()
+        self._due = [float("inf")]
+        arguments = (self._due, self._ended, self._stop, cancel)
+        threading.Thread(target=_look, args=arguments, name="network alarm", daemon=True).start()
+        weakref.finalize(self, self._ended.set)
+
+    def call(self, job: Callable[[], Value], what: str, limit_s: float) -> Value:
+        """Result of ``job``. Raises ModelError and StoppedError as ``Watchdog.call`` does."""
+        due = self._due[0] = time.monotonic() + limit_s
+        try:
+            return job()
+        except ModelError as error:
+            if self._stop.is_set():
+                raise StoppedError(f"{what}: stopped.") from error
+            if time.monotonic() >= due:
+                raise _endless(what, limit_s) from error
+            raise
+        finally:
+            self._due[0] = float("inf")
+
+
+def _look(
+    due: list[float], ended: threading.Event, stop: threading.Event, cancel: Callable[[], None]
+) -> None:
+    while not ended.wait(_LOOK_S):
+        if time.monotonic() >= due[0] or (stop.is_set() and due[0] < float("inf")):
+            cancel()
+
+
+def _endless(what: str, limit_s: float) -> ModelError:
+    return ModelError(
+        f"{what}: no end after {limit_s:g} s; needed one. Raise engine.timeout_s, or take another network."
+    )
+
+
 class WatchedRuntime:
     """Runtime whose runs end in time, with outputs of bounded size.
 
@@ -105,13 +145,14 @@ class WatchedRuntime:
     """
 
     def __init__(
-        self, runtime: Runtime, watchdog: Watchdog, what: str, limits_s: tuple[float, float]
+        self, runtime: Runtime, watchdog: Watchdog | None, what: str, limits_s: tuple[float, float]
     ) -> None:
-        """``limits_s``: of the first run, and of all others."""
+        """``watchdog``: for a network with loops; ``limits_s``: of the first run, and of all others."""
         self.runtime = runtime
         self._watchdog, self._what = watchdog, what
         self._limit_s, self._next_s = limits_s
         self._cancel: Callable[[], None] | None = getattr(runtime, "cancel", None)
+        self._alarm = Alarm(self._cancel) if self._cancel is not None and watchdog is None else None
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, FloatArray]:
         """All outputs by name.
@@ -119,12 +160,18 @@ class WatchedRuntime:
         Raises:
             ModelError: the inputs do not fit, the run does not end in time, or its outputs are too large.
         """
-        outputs = self._watchdog.call(
-            lambda: self.runtime.run(inputs), self._what, self._limit_s, self._cancel
-        )
+        outputs = self._outputs(inputs)
         self._limit_s = self._next_s
         check_size({name: np.asarray(value).nbytes for name, value in outputs.items()}, self._what)
         return outputs
+
+    def _outputs(self, inputs: Mapping[str, Array]) -> dict[str, FloatArray]:
+        def job() -> dict[str, FloatArray]:
+            return self.runtime.run(inputs)
+
+        if self._watchdog is not None:
+            return self._watchdog.call(job, self._what, self._limit_s, self._cancel)
+        return job() if self._alarm is None else self._alarm.call(job, self._what, self._limit_s)
 
 
 def check_size(sizes: Mapping[str, int], what: str) -> None:
@@ -154,13 +201,20 @@ def load_watched(
     Raises:
         ModelError: it does not end in time, or as the backend's ``load`` does.
     """
-    watchdog, context, on_cpu = Watchdog(), copy_context(), backend.device == "cpu"
-    longer_s, path = _LONGER * timeout_s, model.at(precision).path
+    file, on_cpu, context = model.at(precision), backend.device == "cpu", copy_context()
+    longer_s = _LONGER * timeout_s
 
     def load() -> Runtime:
         runtime: Runtime = backend.load(model, precision, threads=threads, cache=cache)
         return runtime
 
-    limit_s = longer_s if on_cpu else float("inf")
-    runtime = watchdog.call(lambda: context.run(load), f"{path}: loading", limit_s)
-    return WatchedRuntime(runtime, watchdog, str(path), (timeout_s if on_cpu else longer_s, timeout_s))
+    # What a library keeps for each thread, as the number of its threads, asks for one thread for all.
+    apart = file.loops or getattr(backend, "any_thread", False)
+    watchdog = Watchdog() if apart else None
+    if watchdog is None:
+        runtime = load()
+    else:
+        limit_s = longer_s if on_cpu else float("inf")
+        runtime = watchdog.call(lambda: context.run(load), f"{file.path}: loading", limit_s)
+    limits_s = (timeout_s if on_cpu else longer_s, timeout_s)
+    return WatchedRuntime(runtime, watchdog if file.loops else None, str(file.path), limits_s)

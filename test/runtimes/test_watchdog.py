@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_networks import endless, expanding
+from made_networks import endless, expanding, slow
 
 from metric_depth_ros.errors import ModelError
 from metric_depth_ros.runtimes import PORTABLE, Model, PlanCache, Request, choose_runtime, watchdog
@@ -35,6 +35,20 @@ def test_an_endless_run_is_stopped_and_the_next_one_too(tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(ModelError, match=r"a\.onnx: no end after 0\.2 s; needed one"):
             runtime.run(X)
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_run_without_loops_is_cancelled_in_the_thread_of_its_caller(tmp_path: Path, stopped: bool) -> None:
+    ending = threading.Event()
+    with stoppable_by(ending):
+        runtime = loaded(slow(tmp_path / "a.onnx"), timeout_s=1000.0 if stopped else 0.2)
+    if stopped:
+        threading.Timer(0.2, ending.set).start()
+    with pytest.raises(
+        StoppedError if stopped else ModelError, match="stopped" if stopped else "no end after"
+    ):
+        runtime.run(X)
+    assert runtime._watchdog is None
 
 
 def test_what_cannot_be_stopped_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,13 +135,15 @@ def test_errors_and_results_reach_the_caller() -> None:
 
 
 def test_the_thread_ends_with_its_network() -> None:
-    def threads() -> int:
-        return sum(thread.name == "network" for thread in threading.enumerate())
+    before = set(threading.enumerate())
 
-    before, dog = threads(), Watchdog()
-    assert threads() == before + 1
-    del dog
-    wait_until(lambda: threads() == before)
+    def new() -> list[str]:
+        return sorted(thread.name for thread in set(threading.enumerate()) - before)
+
+    dog, alarm = Watchdog(), watchdog.Alarm(lambda: None)
+    assert new() == ["network", "network alarm"]
+    del dog, alarm
+    wait_until(lambda: not new())
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
