@@ -25,8 +25,8 @@ def folder(tmp_path, monkeypatch):
 def test_no_setting_that_names_a_file_can_be_changed_while_the_node_runs():
     words = ("manifest", "file", "folder", "directory", "path")
     named = {name for name, each in SETTINGS.items() if any(word in each.help.split() for word in words)}
-    assert named - {"engine.focuses"} <= set(NAME_FILES) <= SETTINGS.keys()
-    assert not [name for name in NAME_FILES if SETTINGS[name].live]
+    assert named - {"engine.focuses"} <= {*NAME_FILES, "save.folder"} <= SETTINGS.keys()
+    assert not [name for name in (*NAME_FILES, "save.folder") if SETTINGS[name].live]
 
 
 def test_a_network_in_one_of_the_folders_and_the_package_s_own_are_used(folder):

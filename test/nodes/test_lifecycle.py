@@ -87,6 +87,7 @@ def test_a_network_that_is_missing_fails_configure_cleanly_and_another_serves(ma
 
 
 def test_a_manager_cannot_name_a_file_outside_the_folders(managed, peer, graph):
+    assert not peer.set_parameter("save.folder", "/etc").successful
     assert peer.set_parameter("engine.manifest", "/etc/passwd").successful
     assert not managed.change(CONFIGURE)
     assert "/etc/passwd: outside the folders of METRIC_DEPTH_FOLDERS" in graph.log("node")
