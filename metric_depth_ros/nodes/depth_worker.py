@@ -137,7 +137,7 @@ class DepthWorker:
 
     def _perceive(self, task: Task) -> None:
         """First half of the work on an image, up to and with the network."""
-        with self._health.reporting_failures():
+        with stoppable_by(self._ending), self._health.reporting_failures():
             pipeline = self._pipeline_as_configured()
             with self._outputs.saying_nothing(task.image):
                 perceived = pipeline.perceive(task.read(pipeline))
@@ -152,7 +152,7 @@ class DepthWorker:
 
     def _solve(self, unsolved: _Unsolved) -> None:
         """Second half of the work on an image: computes metric depth and publishes it."""
-        with self._health.reporting_failures():
+        with stoppable_by(self._ending), self._health.reporting_failures():
             with self._outputs.saying_nothing(unsolved.task.image):
                 result = unsolved.pipeline.solve(unsolved.perceived)
             self._outputs.publish(result, self.config)
