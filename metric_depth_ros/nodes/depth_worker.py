@@ -154,7 +154,7 @@ class DepthWorker:
         """First half of the work on an image, up to and with the network."""
         timings = self._health.timings
         timings.add({"waiting": time.monotonic() - task.received_s})
-        with self._health.reporting_failures():
+        with stoppable_by(self._ending), self._health.reporting_failures():
             pipeline = self._pipeline_as_configured()
             if self._forgetting.is_set():
                 self._forgetting.clear()
@@ -194,7 +194,7 @@ class DepthWorker:
 
     def _solve(self, unsolved: _Unsolved) -> None:
         """Second half of the work on an image: computes metric depth and publishes it."""
-        with self._health.reporting_failures():
+        with stoppable_by(self._ending), self._health.reporting_failures():
             with self._outputs.saying_nothing(unsolved.task.image):
                 started, spent = time.perf_counter(), time.thread_time()
                 result = unsolved.pipeline.solve(unsolved.perceived)

@@ -13,7 +13,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from contextvars import copy_context
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -29,8 +29,8 @@ Value = TypeVar("Value")
 TIMEOUT_S = 30.0
 # Loading may take so many times as long as a run, and so may the first run on an accelerator.
 _LONGER = 10
-# How often it is looked whether the program is to end, and how long a call may take to stop.
-_LOOK_S, _GRACE_S = 0.1, 2.0
+# How often it is looked whether the program is to end, how long a call may go on then, and may take to stop.
+_LOOK_S, _PATIENCE_S, _GRACE_S = 0.1, 1.0, 2.0
 # Bytes of all outputs of a run.
 MOST_BYTES = 1 << 30
 
@@ -41,7 +41,6 @@ class Watchdog:
     def __init__(self) -> None:
         self._jobs: SimpleQueue[Callable[[], Any] | None] = SimpleQueue()
         self._ends: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
-        self._stop = stop_event()
         self._given_up = ""
         threading.Thread(target=_work, args=(self._jobs, self._ends), name="network", daemon=True).start()
         weakref.finalize(self, self._jobs.put, None)
@@ -57,10 +56,11 @@ class Watchdog:
         """
         if self._given_up:
             raise ModelError(self._given_up)
+        stop = stop_event()
         self._jobs.put(job)
-        end = self._wait(limit_s, self._stop)
+        end = self._wait(limit_s, stop)
         if end is None:
-            stopped = self._stop.is_set()
+            stopped = stop.is_set()
             if cancel is not None:
                 cancel()
             if self._wait(_GRACE_S, None) is None:
@@ -76,12 +76,13 @@ class Watchdog:
 
     def _wait(self, limit_s: float, stop: threading.Event | None) -> tuple[Any, BaseException | None] | None:
         """How the call ended; None if it has not by the limit, or the program is to end."""
-        until = time.monotonic() + limit_s
+        started = time.monotonic()
         while True:
+            passed = time.monotonic() - started
             try:
-                return self._ends.get(timeout=max(0.0, min(_LOOK_S, until - time.monotonic())))
+                return self._ends.get(timeout=max(0.0, min(_LOOK_S, limit_s - passed)))
             except Empty:
-                if time.monotonic() >= until or (stop is not None and stop.is_set()):
+                if passed >= limit_s or (passed >= _PATIENCE_S and stop is not None and stop.is_set()):
                     return None
 
 
@@ -102,33 +103,42 @@ class Alarm:
     """
 
     def __init__(self, cancel: Callable[[], None]) -> None:
-        self._stop, self._ended = stop_event(), threading.Event()
-        self._due = [float("inf")]
-        arguments = (self._due, self._ended, self._stop, cancel)
+        self._calls: list[_Call] = []
+        ended = threading.Event()
+        arguments = (self._calls, ended, cancel)
         threading.Thread(target=_look, args=arguments, name="network alarm", daemon=True).start()
-        weakref.finalize(self, self._ended.set)
+        weakref.finalize(self, ended.set)
 
     def call(self, job: Callable[[], Value], what: str, limit_s: float) -> Value:
         """Result of ``job``. Raises ModelError and StoppedError as ``Watchdog.call`` does."""
-        due = self._due[0] = time.monotonic() + limit_s
+        call = _Call(time.monotonic(), limit_s, stop_event())
+        self._calls[:] = [call]
         try:
             return job()
         except ModelError as error:
-            if self._stop.is_set():
-                raise StoppedError(f"{what}: stopped.") from error
-            if time.monotonic() >= due:
+            if time.monotonic() - call.started >= limit_s:
                 raise _endless(what, limit_s) from error
+            if call.stop.is_set():
+                raise StoppedError(f"{what}: stopped.") from error
             raise
         finally:
-            self._due[0] = float("inf")
+            self._calls.clear()
 
 
-def _look(
-    due: list[float], ended: threading.Event, stop: threading.Event, cancel: Callable[[], None]
-) -> None:
+class _Call(NamedTuple):
+    """When a call started, how long it may take, and what ends it earlier."""
+
+    started: float
+    limit_s: float
+    stop: threading.Event
+
+
+def _look(calls: list[_Call], ended: threading.Event, cancel: Callable[[], None]) -> None:
     while not ended.wait(_LOOK_S):
-        if time.monotonic() >= due[0] or (stop.is_set() and due[0] < float("inf")):
-            cancel()
+        for call in tuple(calls):
+            passed = time.monotonic() - call.started
+            if passed >= call.limit_s or (passed >= _PATIENCE_S and call.stop.is_set()):
+                cancel()
 
 
 def _endless(what: str, limit_s: float) -> ModelError:

@@ -40,13 +40,11 @@ def test_an_endless_run_is_stopped_and_the_next_one_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stopped", [False, True])
 def test_a_run_without_loops_is_cancelled_in_the_thread_of_its_caller(tmp_path: Path, stopped: bool) -> None:
     ending = threading.Event()
-    with stoppable_by(ending):
-        runtime = loaded(slow(tmp_path / "a.onnx"), timeout_s=1000.0 if stopped else 0.2)
+    runtime = loaded(slow(tmp_path / "a.onnx"), timeout_s=1000.0 if stopped else 0.2)
     if stopped:
         threading.Timer(0.2, ending.set).start()
-    with pytest.raises(
-        StoppedError if stopped else ModelError, match="stopped" if stopped else "no end after"
-    ):
+    error, words = (StoppedError, "stopped") if stopped else (ModelError, "no end after")
+    with pytest.raises(error, match=words), stoppable_by(ending):
         runtime.run(X)
     assert runtime._watchdog is None
 
@@ -77,11 +75,19 @@ for _ in range(2):
 
 def test_a_program_that_ends_waits_for_no_run(tmp_path: Path) -> None:
     ending = threading.Event()
-    with stoppable_by(ending):
-        runtime = loaded(endless(tmp_path / "a.onnx"))
+    runtime = loaded(endless(tmp_path / "a.onnx"))
     threading.Timer(0.2, ending.set).start()
-    with pytest.raises(StoppedError):
+    with pytest.raises(StoppedError), stoppable_by(ending):
         runtime.run(X)
+
+
+def test_who_loaded_a_network_may_end_and_others_go_on(tmp_path: Path) -> None:
+    """Nodes of one process share a network."""
+    ended = threading.Event()
+    with stoppable_by(ended):
+        runtime = loaded(slow(tmp_path / "a.onnx", 40))
+    ended.set()
+    assert runtime.run(X)["y"].size == 1
 
 
 def test_loading_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
