@@ -61,6 +61,8 @@ class MetricDepthNode(LifecycleNode):
     def destroy_node(self) -> bool:
         """Ends everything; False if a thread is stuck and has to be left."""
         ended = self._end()
+        # rclpy leaves this to the garbage collector: until then its services would be found by clients.
+        self._state_machine.destroy_when_not_in_use()
         super().destroy_node()
         return ended
 

@@ -3,7 +3,7 @@
 import time
 
 import numpy as np
-from campaign import HANG_S, LIES, NONE_OR_RIGHT, RIGHT, SCALE, Fault, Stream, broken, scale_at, within
+from fault_campaign import HANG_S, LIES, NONE_OR_RIGHT, RIGHT, SCALE, Fault, Stream, broken, scale_at, within
 from image_faults import garbage
 from peer import scene
 from sensor_msgs.msg import Image, LaserScan, PointCloud2, PointField, Range

@@ -1,7 +1,7 @@
 """Faults of camera_info, and of label images that come beside each image."""
 
 import numpy as np
-from campaign import NONE_OR_RIGHT, RIGHT, Fault, Stream, broken, within
+from fault_campaign import NONE_OR_RIGHT, RIGHT, Fault, Stream, broken, within
 from image_faults import garbage
 from sensor_msgs.msg import Image
 

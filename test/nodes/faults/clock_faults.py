@@ -1,6 +1,6 @@
 """Faults of time: stamps of all inputs together, and a simulated clock."""
 
-from campaign import NONE_OR_RIGHT, Fault, Stream, clock_at, within
+from fault_campaign import NONE_OR_RIGHT, Fault, Stream, clock_at, within
 
 HOUR_S = 3600.0
 

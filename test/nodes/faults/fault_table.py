@@ -3,7 +3,7 @@
 import re
 
 import numpy as np
-from campaign import Outcome
+from fault_campaign import Outcome
 
 
 def as_table(outcomes: list[Outcome]) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import onnx
 import yaml
-from campaign import HANG_S, NONE_OR_RIGHT, RIGHT, START_S, Fault, Stream
 from conftest import write_toy_model
+from fault_campaign import HANG_S, NONE_OR_RIGHT, RIGHT, START_S, Fault, Stream
 from onnx import TensorProto, helper
 
 MISSING = "needed the network's file"

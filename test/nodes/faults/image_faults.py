@@ -5,7 +5,7 @@ import zlib
 
 import cv2
 import numpy as np
-from campaign import NONE_OR_RIGHT, RIGHT, Fault, Sample, Stream, broken, within
+from fault_campaign import NONE_OR_RIGHT, RIGHT, Fault, Sample, Stream, broken, within
 from peer import scene
 from sensor_msgs.msg import CompressedImage
 

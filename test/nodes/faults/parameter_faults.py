@@ -2,7 +2,7 @@
 
 import math
 
-from campaign import NONE_OR_RIGHT, RIGHT, Fault, Stream, within
+from fault_campaign import NONE_OR_RIGHT, RIGHT, Fault, Stream, within
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 from std_msgs.msg import Float32, String

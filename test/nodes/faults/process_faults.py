@@ -4,7 +4,7 @@ import os
 import signal
 import time
 
-from campaign import HANG_S, NONE_OR_RIGHT, RIGHT, START_S, Fault, Stream
+from fault_campaign import HANG_S, NONE_OR_RIGHT, RIGHT, START_S, Fault, Stream
 from peer import LATCHED
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2

@@ -1,6 +1,6 @@
 """Faults of transforms: the camera moves in odom, clouds are moved through odom to the image's time."""
 
-from campaign import NONE_OR_RIGHT, RIGHT, Fault, Stream, broken, transform_bytes, within
+from fault_campaign import NONE_OR_RIGHT, RIGHT, Fault, Stream, broken, transform_bytes, within
 
 NAN, INF, HOUR_NS = float("nan"), float("inf"), 3600 * 10**9
 

@@ -21,7 +21,7 @@ import image_faults
 import parameter_faults
 import process_faults
 import tf_faults
-from campaign import LONGEST_LINE, MOST_LINES, MOST_MIB, Stream, streaming
+from fault_campaign import LONGEST_LINE, MOST_LINES, MOST_MIB, Stream, streaming
 from fault_table import as_table
 
 pytestmark = pytest.mark.timeout(180)
