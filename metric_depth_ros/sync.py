@@ -266,7 +266,11 @@ class Source:
         first_ns = stamp_ns - _ns(self._unmoved.max_cloud_age_s)
         kept = [each for each in placed if each.cloud.stamp_ns >= first_ns][-self._unmoved.accumulate :]
         if not kept:
-            raise TransformError(self.not_merged(placed[-1].cloud.frame_id))
+            age_s = (stamp_ns - placed[-1].cloud.stamp_ns) / 1e9
+            raise TransformError(
+                f"{self.not_merged(placed[-1].cloud.frame_id)} Or its sensor has fallen silent: its newest "
+                f"points are {age_s:.1f} s old."
+            )
         return kept
 
     def _stays(self, newest: Placed) -> bool:

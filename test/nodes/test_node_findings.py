@@ -1,6 +1,7 @@
 """Inputs of a running graph with one fault each: the node and the doctor name the true cause and the fix."""
 
 import contextlib
+import re
 import threading
 import time
 
@@ -47,16 +48,22 @@ def said(peer, graph, words, step):
     while time.monotonic() < deadline:
         step(index)
         index += 1
-        if any(words in status.message for status in list(peer.statuses)):
+        if any(found(words, status.message) for status in list(peer.statuses)):
             return True
     print([status.message for status in peer.statuses][-3:], graph.log("node")[-2000:])
     return False
 
 
+def found(words, message):
+    return bool(words.search(message)) if isinstance(words, re.Pattern) else words in message
+
+
 # Fault -> settings, how messages are sent, words.
 FAULTS = {
     "a clock ahead": ({}, {"off_s": 5.0}, "clock is +5.000 s off the camera's"),
-    "a clock behind": ({}, {"off_s": -7.5}, "or name it in anchors.sources with time_offset_s: 7.500"),
+    "a clock behind": (
+        {}, {"off_s": -7.5}, re.compile(r"or name it in anchors\.sources with time_offset_s: 7\.(49|50)"),
+    ),
     "an old cloud": (
         {"sync.max_cloud_age_s": 0.05}, {"every": 6},
         "sync.max_cloud_age_s is 0.05 s. Set sync.max_cloud_age_s: 0.",
