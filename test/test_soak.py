@@ -1,4 +1,4 @@
-"""The soak of benchmarks/soak.py, five minutes long; METRIC_DEPTH_SOAK_S sets another time in seconds, 0 none."""
+"""The soak of benchmarks/soak.py for five minutes, or for METRIC_DEPTH_SOAK_S seconds; 0: not at all."""
 
 import os
 import subprocess

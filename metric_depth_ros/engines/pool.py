@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 from weakref import WeakValueDictionary
 
 from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.engines import build_engine
 from metric_depth_ros.errors import ModelError
+from metric_depth_ros.runtimes.stopping import StoppedError
 from metric_depth_ros.types import Camera, Engine, ImageArray, RelativeDepth
 
 
@@ -24,10 +26,13 @@ class EnginePool:
 
         Raises as ``build_engine`` does.
         """
+        config = replace(config, overlap="auto")  # which no engine knows
         with self._lock:
             engine = self._engines.get(config)
-            if engine is None or engine.failed:
+            if engine is None:
                 self._engines[config] = engine = SharedEngine(build_engine(config))
+            elif engine.failed:
+                engine.renew(build_engine(config))
             return engine
 
 
@@ -51,6 +56,13 @@ class SharedEngine:
         with self._lock:
             try:
                 return self._engine.predict(image, focus_m=focus_m, camera=camera)
+            except StoppedError:
+                raise
             except ModelError:
                 self.failed = True
                 raise
+
+    def renew(self, engine: Engine) -> None:
+        """Takes another engine in place of the one that has failed, for all who use it."""
+        with self._lock:
+            self._engine, self.failed = engine, False

@@ -65,6 +65,14 @@ class Health:
         self._published: deque[float] = deque(maxlen=300)
         self._waits_for = ""
 
+    def begin(self) -> None:
+        """Forgets all counts and faults: the node subscribes anew."""
+        with self._lock:
+            self._began_s = time.monotonic()
+            for kept in (self._counts, self._counted_s, self._faults, self._published):
+                kept.clear()
+        self.timings = Timings()
+
     def count(self, event: str, times: int = 1) -> None:
         """Adds to a counter."""
         with self._lock:

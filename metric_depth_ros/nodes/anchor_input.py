@@ -6,15 +6,15 @@ import threading
 import time
 from collections import deque
 
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from metric_depth_ros.config import Config
-from metric_depth_ros.errors import AnchorError, MetricDepthError
+from metric_depth_ros.errors import AnchorError, ConfigError, MetricDepthError
 from metric_depth_ros.health.clocks import Heard, limits_of, why_apart
 from metric_depth_ros.health.input_watch import SILENCE_S
 from metric_depth_ros.health.status import WARN, Health
 from metric_depth_ros.nodes.source_input import SourceInput
+from metric_depth_ros.nodes.timers import steady_timer
 from metric_depth_ros.sync import Source
 from metric_depth_ros.types import Cloud
 
@@ -31,12 +31,15 @@ class AnchorInput:
         self._stopping = False
         self._tell_next_s = time.monotonic() + SILENCE_S
         self._images: deque[Heard] = deque(maxlen=_REMEMBERED)
-        self._inputs = [
-            SourceInput(node, name, config, health, self._on_cloud)
-            for name in config.anchors.sources or ["anchors"]
-        ]
-        steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
-        self._timer = node.create_timer(_LOOK_PERIOD_S, self._look, clock=steady)
+        self._inputs: list[SourceInput] = []
+        try:
+            for name in config.anchors.sources or ["anchors"]:
+                self._inputs.append(SourceInput(node, name, config, health, self._on_cloud))
+        except ConfigError:
+            for each in self._inputs:
+                each.destroy()
+            raise
+        self._timer = steady_timer(node, _LOOK_PERIOD_S, self._look)
 
     def clouds_for(
         self, stamp_ns: int, received_s: float, *, optional: bool

@@ -48,7 +48,7 @@ class Message:
 
 
 @dataclass(frozen=True)
-class Sample:
+class Captured:
     """One image with all that belongs to it, ready to be written.
 
     Attributes:
@@ -79,8 +79,10 @@ class Capture:
     def __init__(self, node: Node, inputs: Inputs) -> None:
         self._node, self._inputs = node, inputs
         config = inputs.config
+        self._topics, self._anchors_topic = inputs.images.topics, inputs.anchors.topics[0]
         self.before_s = min(inputs.anchors.oldest_s, _LONGEST_S)
         self._after_s = config.sync.max_wait_s + config.extrinsics.tf_timeout_s + _MARGIN_S
+        self._messages: list[Message] = []
         self._begin()
         self._subscriptions = [*map(self._follow, self._others())]
         inputs.listeners.append(self._on_pair)
@@ -97,7 +99,7 @@ class Capture:
         """Whether the image has come."""
         return self._pair is not None
 
-    def sample(self) -> Sample | None:
+    def sample(self) -> Captured | None:
         """The image with what belongs to it, or None if that has not all come yet.
 
         Raises:
@@ -108,7 +110,7 @@ class Capture:
         if self._pair is None or time.monotonic() < self._complete_s:
             return None
         stamp_ns, began = messages.stamp_ns(self._pair.image), (self._known, self._began_ns)
-        return Sample(stamp_ns, tuple(self._messages), began, self._parameters(), self._options())
+        return Captured(stamp_ns, tuple(self._messages), began, self._parameters(), self._options())
 
     def _on_pair(self, pair: Pair) -> None:
         """Takes an image with its companions."""
@@ -118,9 +120,7 @@ class Capture:
         self._last_ns = stamp_ns
         if self._pair is None and time.monotonic() >= self._began_s + self.before_s:
             self._pair, self._complete_s = pair, time.monotonic() + self._after_s
-            given = zip(
-                self._inputs.images.topics, (pair.image, pair.camera_info, pair.regions), strict=False
-            )
+            given = zip(self._topics, (pair.image, pair.camera_info, pair.regions), strict=False)
             for topic, message in given:
                 self._keep(topic, type_name(type(message)), False, serialize_message(message))
 
@@ -128,14 +128,15 @@ class Capture:
         """Begins anew, as time has begun anew."""
         self._began_s, self._began_ns, self._last_ns = time.monotonic(), time.time_ns(), 0
         self._known = self._inputs.transforms.newest()
-        self._messages: list[Message] = []
-        self._size = 0
+        # What is latched does not come again.
+        self._messages = [each for each in self._messages if each.latched]
+        self._size = sum(len(each.data) for each in self._messages)
         self._pair: Pair | None = None
         self._complete_s = 0.0
 
     def _others(self) -> Iterable[Any]:
         """The node's subscriptions of other topics, each with each durability once."""
-        paired = {*self._inputs.images.topics}
+        paired = {*self._topics}
         own = [each for each in self._node.subscriptions if each.topic_name not in paired]
         return {(each.topic_name, each.qos_profile.durability): each for each in own}.values()
 
@@ -164,11 +165,9 @@ class Capture:
         return str(yaml.safe_dump({"/**": {"ros__parameters": values}}))
 
     def _options(self) -> tuple[str, ...]:
-        topics = dict(
-            zip(("--image", "--camera-info", "--regions"), self._inputs.images.topics, strict=False)
-        )
+        topics = dict(zip(("--image", "--camera-info", "--regions"), self._topics, strict=False))
         if not self._inputs.config.sources:
-            topics["--anchors"] = self._inputs.anchors.topics[0]
+            topics["--anchors"] = self._anchors_topic
         moving = [each.topic for each in self._messages if each.kind == _TF and not each.latched]
         if moving and moving[0] != "/tf":
             topics["--tf"] = moving[0]
@@ -188,7 +187,7 @@ def folder_of(setting: str) -> Path:
     return Path(setting).expanduser() if setting else home / "metric_depth"
 
 
-def write(sample: Sample, folder: Path) -> Path:
+def write(sample: Captured, folder: Path) -> Path:
     """Writes a sample as a new bag in the folder, with its parameter file; returns its path.
 
     Nothing is left of a bag that cannot be finished.
@@ -211,7 +210,7 @@ def write(sample: Sample, folder: Path) -> Path:
     return path
 
 
-def command(sample: Sample, path: Path) -> str:
+def command(sample: Captured, path: Path) -> str:
     """Command that computes the depth of the saved image."""
     words = ["metric_depth", "run", str(path), "--config", str(path / PARAMETERS), *sample.options]
     return shlex.join(words)

@@ -23,11 +23,13 @@ from metric_depth_ros.nodes.outputs import Outputs
 from metric_depth_ros.nodes.worker import NewestWorker
 from metric_depth_ros.pipeline import MetricDepthPipeline, Perceived, build_pipeline, engine_for
 from metric_depth_ros.priors import prior_path
-from metric_depth_ros.runtimes.stopping import stoppable_by
+from metric_depth_ros.runtimes.stopping import StoppedError, stoppable_by
 from metric_depth_ros.types import Sample
 
 # The solver waits for a core if it has one for less than this part of its time.
 _STARVED = 0.6
+# Then it works after the network for so long, before both are tried at once again.
+_APART_S = 5.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,11 +49,12 @@ class Task:
 
 @dataclass(frozen=True, eq=False)
 class _Unsolved:
-    """Task after the network and before the solver."""
+    """Task after the network and before the solver; ``beside``: the network may work on the next image."""
 
     task: Task
     pipeline: MetricDepthPipeline
     perceived: Perceived
+    beside: bool
 
 
 class DepthWorker:
@@ -79,14 +82,15 @@ class DepthWorker:
         self._refused: tuple[Config, str] | None = None  # settings that cannot be used, and why
         self._renewals = Backoff()  # a success of the load is none yet of the network
         self._ending, self._forgetting = threading.Event(), threading.Event()
-        self._starved = False  # whether the solver had to wait for a core
-        self._perceiver = NewestWorker(self._perceive, name="perceive", prepare=self._load)
-        self._solver = NewestWorker(self._solve, name="solve")
+        self._apart_until_s = 0.0  # no overlap until then, as the solver had to wait for a core
+        self._rested_s = 0.0  # images from before that are not published
+        self._perceiving = NewestWorker(self._perceive, name="perceive", prepare=self._load)
+        self._solving = NewestWorker(self._solve, name="solve")
 
     def start(self) -> None:
         """Starts the threads; networks that are not loaded yet are, again and again if that fails."""
-        self._perceiver.start()
-        self._solver.start()
+        self._perceiving.start()
+        self._solving.start()
 
     def load(self) -> None:
         """Loads the networks, once. Raises ConfigError and ModelError as ``build_pipeline`` does."""
@@ -94,31 +98,33 @@ class DepthWorker:
 
     def put(self, task: Task) -> None:
         """Gives the newest image to the threads; an older one that still waits is dropped and counted."""
-        if self._perceiver.put(task):
+        if self._perceiving.put(task):
             self._health.count("images dropped for newer ones")
 
     def clear(self) -> None:
         """Drops the image that waits."""
-        self._perceiver.clear()
+        self._perceiving.clear()
 
     def forget(self) -> None:
         """Drops the image that waits; the next one is worked on as if there had been none before it."""
-        self._perceiver.clear()
+        self._perceiving.clear()
         self._forgetting.set()
 
     def rest(self, timeout_s: float) -> None:
-        """Drops the image that waits, lets one in work end, and forgets earlier images."""
-        self._perceiver.clear()
-        self._perceiver.wait_until_idle(timeout_s)
-        self._solver.wait_until_idle(timeout_s)
-        self.told = {}
-        if self.pipeline is not None:
-            self.pipeline.reset()
+        """As ``forget``, and lets an image in work end; one that takes longer is not published."""
+        self.forget()
+        self._perceiving.wait_until_idle(timeout_s)
+        self._solving.wait_until_idle(timeout_s)
+        self._rested_s, self.told = time.monotonic(), {}
+
+    def interrupt(self) -> None:
+        """Ends what is loaded or computed, as far as that can be; nothing is done from then on."""
+        self._ending.set()
 
     def stop(self, timeout_s: float) -> bool:
         """Stops the threads after the image in work; False if that takes longer."""
         self._ending.set()
-        ended = [each.stop(timeout_s) for each in (self._perceiver, self._solver)]
+        ended = [each.stop(timeout_s) for each in (self._perceiving, self._solving)]
         return all(ended)
 
     def _load(self) -> bool:
@@ -154,26 +160,28 @@ class DepthWorker:
         """First half of the work on an image, up to and with the network."""
         timings = self._health.timings
         timings.add({"waiting": time.monotonic() - task.received_s})
-        with stoppable_by(self._ending), self._health.reporting_failures():
+        with stoppable_by(self._ending), self._health.reporting_failures(), suppress(StoppedError):
             pipeline = self._pipeline_as_configured()
             if self._forgetting.is_set():
                 self._forgetting.clear()
+                self._solving.wait_until_idle()  # it would remember an image from before
                 pipeline.reset()
             with self._outputs.saying_nothing(task.image):
                 with timings.measuring("read"):
                     sample = task.read(pipeline)
                 perceived = self._perceived(pipeline, sample)
-            unsolved = _Unsolved(task, pipeline, perceived)
-            if self._overlaps(pipeline):
-                self._solver.wait_until_idle()
-                self._solver.put(unsolved)
+            unsolved = _Unsolved(task, pipeline, perceived, self._overlaps(pipeline))
+            self._solving.wait_until_idle()
+            if unsolved.beside:
+                self._solving.put(unsolved)
             else:
                 self._solve(unsolved)
 
     def _overlaps(self, pipeline: MetricDepthPipeline) -> bool:
         """Whether a second thread solves: not if it would take a core from the network, and come later."""
         overlap = self.config.engine.overlap
-        short_of_cores = pipeline.engine.on_cpu and (self._starved or _cores() < 2)
+        starved = time.monotonic() < self._apart_until_s
+        short_of_cores = pipeline.engine.on_cpu and (starved or _cores() < 2)
         return overlap == "always" or (overlap == "auto" and not short_of_cores)
 
     def _perceived(self, pipeline: MetricDepthPipeline, sample: Sample) -> Perceived:
@@ -183,8 +191,11 @@ class DepthWorker:
         """
         try:
             perceived = pipeline.perceive(sample)
+        except StoppedError:
+            raise
         except ModelError as error:
-            with suppress(ModelError), self._renewals("network"):  # seldom, if it goes on failing
+            # Renewals back off on the error of the run, whatever the load gives: it may go on failing.
+            with suppress(ModelError), self._renewals("network"):
                 self._logger.warning("the network failed while it ran; it is loaded anew")
                 self.pipeline = self._built(Backoff())
                 raise error
@@ -194,12 +205,15 @@ class DepthWorker:
 
     def _solve(self, unsolved: _Unsolved) -> None:
         """Second half of the work on an image: computes metric depth and publishes it."""
-        with stoppable_by(self._ending), self._health.reporting_failures():
+        with stoppable_by(self._ending), self._health.reporting_failures(), suppress(StoppedError):
             with self._outputs.saying_nothing(unsolved.task.image):
                 started, spent = time.perf_counter(), time.thread_time()
                 result = unsolved.pipeline.solve(unsolved.perceived)
                 had_core_s, took_s = time.thread_time() - spent, time.perf_counter() - started
-                self._starved = had_core_s < _STARVED * took_s
+                if unsolved.beside and had_core_s < _STARVED * took_s:
+                    self._apart_until_s = time.monotonic() + _APART_S
+            if unsolved.task.received_s < self._rested_s:
+                return
             with self._health.timings.measuring("publish"):
                 self._outputs.publish(result, self.config)
             age_s = (self._clock.now().nanoseconds - result.stamp_ns) / 1e9
@@ -215,6 +229,7 @@ class DepthWorker:
         if pipeline.config is config:
             return pipeline
         if self._refused is None or self._refused[0] is not config:
+            self._solving.wait_until_idle()  # the new pipeline goes on with what the solver remembers
             try:
                 self.pipeline = pipeline.with_config(config)
             except MetricDepthError as error:

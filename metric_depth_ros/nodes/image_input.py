@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -22,6 +21,7 @@ from metric_depth_ros.health.status import ERROR, WARN, Health
 from metric_depth_ros.nodes.ends import why_silent
 from metric_depth_ros.nodes.qos import overridable, refuse_own
 from metric_depth_ros.nodes.ros import cv_bridge, forget_after, message_filters
+from metric_depth_ros.nodes.timers import steady_timer
 from metric_depth_ros.sync import StampGuard, jumps_back
 from metric_depth_ros.types import ImageArray
 
@@ -34,7 +34,7 @@ _LOOKS = 3  # a driver's topics are not discovered all at once
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Image with its camera_info, its regions if they come by topic, and its time of arrival (monotonic)."""
+    """Image with its camera_info and its regions if they come by topic; ``received_s``: when all had come."""
 
     image: Any
     camera_info: Any
@@ -89,8 +89,7 @@ class ImageInput:
         self._transport = config.input.image_transport
         self.watch = InputWatch(self._health, "", companions, partial(why_silent, node))
         self._subscribe_images(compressed=self._transport == "compressed")
-        steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
-        self._timer = node.create_timer(_LOOK_PERIOD_S, self._look, clock=steady)
+        self._timer = steady_timer(node, _LOOK_PERIOD_S, self._look)
 
     def destroy(self) -> None:
         """Ends the subscriptions and the timer, in the executor's thread or without one."""

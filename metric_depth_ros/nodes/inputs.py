@@ -31,6 +31,7 @@ class Inputs:
         transforms: tf.
         config: the settings.
         listeners: called with every image, too.
+        active: whether it still subscribes.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Inputs:
         """
         self.config, self._health, self._on_pair, self._on_jump = config, health, on_pair, on_jump
         self.listeners: list[Callable[[Pair], None]] = []
+        self.active = True
         self._log = node.get_logger()
         self._stretch = messages.Stretch()
         self._motion = ""  # how clouds of the last image were moved
@@ -70,6 +72,7 @@ class Inputs:
 
     def destroy(self) -> None:
         """Ends all subscriptions, and all waits for their messages."""
+        self.active = False
         while self._parts:
             self._parts.pop().destroy()
 

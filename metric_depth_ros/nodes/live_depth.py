@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from metric_depth_ros.config import Config
@@ -17,6 +16,7 @@ from metric_depth_ros.nodes.image_input import Pair
 from metric_depth_ros.nodes.inputs import Inputs
 from metric_depth_ros.nodes.log import log_fault
 from metric_depth_ros.nodes.outputs import Outputs
+from metric_depth_ros.nodes.timers import steady_timer
 from metric_depth_ros.nodes.worker import PATIENCE_S
 
 
@@ -32,7 +32,7 @@ class LiveDepth:
     """
 
     def __init__(self, node: Node, config: Config, engines: EnginePool) -> None:
-        self._node, self._config = node, config
+        self._node = node
         self.inputs: Inputs | None = None
         self.health = Health(partial(log_fault, node.get_logger()))
         self._diagnostics = Diagnostics(node, self.health)
@@ -40,12 +40,12 @@ class LiveDepth:
         self.worker = DepthWorker(
             config, engines, self._outputs, self.health, node.get_logger(), node.get_clock()
         )
-        steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
-        self._timer = node.create_timer(config.diagnostics.period_s, self._tell, clock=steady)
+        self._timer = steady_timer(node, config.diagnostics.period_s, self._tell)
 
     def activate(self) -> None:
         """Subscribes all inputs. Raises ConfigError if one is an output of this node."""
-        self.inputs = Inputs(self._node, self._config, self.health, self._on_pair, self.worker.clear)
+        self.health.begin()
+        self.inputs = Inputs(self._node, self.worker.config, self.health, self._on_pair, self.worker.clear)
 
     def deactivate(self) -> None:
         """Ends all subscriptions; nothing is published from then on, and earlier images are forgotten."""
@@ -60,7 +60,7 @@ class LiveDepth:
             self.worker.pipeline.check_description(config.solver.description)
         if self.inputs is not None:
             self.inputs.configure(config)
-        self._config = self.worker.config = config
+        self.worker.config = config
 
     def reset(self) -> None:
         """Forgets all that came, as when time jumps back, but whatever its stamp."""
@@ -84,7 +84,7 @@ class LiveDepth:
 
     def _tell(self) -> None:
         """Publishes diagnostics, and looks for inputs that are missing."""
-        config, pipeline = self._config, self.worker.pipeline
+        config, pipeline = self.worker.config, self.worker.pipeline
         values = {
             "engine": self.worker.networks,
             "solver": config.solver.name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from metric_depth_ros.health.status import ERROR, WARN, shortened
@@ -22,12 +23,22 @@ def log_fault(logger: Any, level: int, text: str) -> None:
         logger.info(text)
 
 
+# Logger of the node that loads in this thread, and what is told each line.
+_Node = tuple[Any, Callable[[str], None]]
+_NODE: ContextVar[_Node | None] = ContextVar("node", default=None)
+
+
 class _ToNode(logging.Handler):
-    def __init__(self, logger: Any, tell: Callable[[str], None]) -> None:
+    """Passes the lines of a thread, and of those that it starts with its context, to one node."""
+
+    def __init__(self, node: _Node) -> None:
         super().__init__(logging.INFO)
-        self._logger, self._tell = logger, tell
+        self._node = node
+        self._logger, self._tell = node
 
     def emit(self, record: logging.LogRecord) -> None:
+        if _NODE.get() is not self._node:
+            return
         self._tell(shortened(record.getMessage()))
         if record.levelno >= logging.WARNING:
             self._logger.warning(shortened(self.format(record)))
@@ -39,14 +50,15 @@ class _ToNode(logging.Handler):
 def core_log(logger: Any, tell: Callable[[str], None]) -> Iterator[None]:
     """Context in which the core's log lines of level info and above go to the node's ``logger`` and ``tell``.
 
-    At the end ``tell`` gets an empty string.
+    Several threads may do so at once, each for its own node. At the end ``tell`` gets an empty string.
     """
-    handler, level = _ToNode(logger, tell), _CORE.level
+    node = logger, tell
+    handler, token = _ToNode(node), _NODE.set(node)
     _CORE.addHandler(handler)
-    _CORE.setLevel(logging.INFO)
+    _CORE.setLevel(logging.INFO)  # and it stays: another node may be loading
     try:
         yield
     finally:
         _CORE.removeHandler(handler)
-        _CORE.setLevel(level)
+        _NODE.reset(token)
         tell("")

@@ -16,6 +16,7 @@ from metric_depth_ros.nodes.parameters import declare_config, on_set
 from metric_depth_ros.nodes.services import Services
 
 _SUCCESS, _FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+_ERROR = TransitionCallbackReturn.ERROR
 
 
 class MetricDepthNode(LifecycleNode):
@@ -45,6 +46,7 @@ class MetricDepthNode(LifecycleNode):
         """
         self.live: LiveDepth | None = None
         self._failure: Exception | None = None
+        self._started = self._stuck = False
         super().__init__("metric_depth_node", **node_options)
         self._engines = engines or EnginePool()
         self._config = declare_config(self)
@@ -57,6 +59,12 @@ class MetricDepthNode(LifecycleNode):
                 if transition() != _SUCCESS:
                     self.destroy_node()
                     raise self._failure
+        self._started = True
+
+    def interrupt(self) -> None:
+        """Ends what is being loaded, as the process is to end. May be called by a handler of signals."""
+        if self.live is not None:
+            self.live.worker.interrupt()
 
     def destroy_node(self) -> bool:
         """Ends everything; False if a thread is stuck and has to be left."""
@@ -70,43 +78,48 @@ class MetricDepthNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Advertises the outputs and loads the networks; if that fails, the node stays unconfigured."""
-        return self._transition("configure", self._configure, undo=self._end)
+        return self._transition("configure", self._configure, _FAILURE, undo=self._end)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribes the inputs."""
-        return self._transition("activate", self.live.activate, undo=self.live.deactivate)
+        return self._transition("activate", self.live.activate, _FAILURE, undo=self.live.deactivate)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Ends the subscriptions. Nothing is published from then on."""
-        return self._transition("deactivate", self.live.deactivate, undo=self._end)
+        return self._transition("deactivate", self.live.deactivate, _ERROR)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Frees networks and outputs."""
-        return self._transition("clean up", self._end)
+        return self._transition("clean up", self._end, _ERROR)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Frees everything, for good."""
-        return self._transition("shut down", self._end)
+        return self._transition("shut down", self._end, _ERROR)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Frees everything; the node may be configured again."""
-        return self._transition("clean up after an error", self._end)
+        """Frees everything; the node may be configured again, unless a thread of it is stuck."""
+        done = self._transition("clean up after an error", self._end, _FAILURE)
+        return _FAILURE if self._stuck else done
 
     def _transition(
-        self, what: str, work: Callable[[], Any], undo: Callable[[], Any] = lambda: None
+        self,
+        what: str,
+        work: Callable[[], Any],
+        failed: TransitionCallbackReturn,
+        undo: Callable[[], Any] = lambda: None,
     ) -> TransitionCallbackReturn:
-        """Does the work of a transition; if it fails, says why and leaves nothing half done."""
+        """Does the work of a transition; if it fails, says why, undoes it and returns ``failed``."""
         try:
             work()
         except Exception as error:
             expected = isinstance(error, MetricDepthError)
             why = str(error) if expected else f"internal error: {traceback.format_exc()}"
             self._failure = error
-            if not self._config.lifecycle.autostart:
+            if self._started or not self._config.lifecycle.autostart:  # else it is raised
                 self.get_logger().error(f"cannot {what}: {why}")
             undo()
-            return _FAILURE
-        return _SUCCESS
+            return failed
+        return _ERROR if self._stuck else _SUCCESS
 
     def _configure(self) -> None:
         self.live = LiveDepth(self, self._config, self._engines)
@@ -117,7 +130,10 @@ class MetricDepthNode(LifecycleNode):
     def _end(self) -> bool:
         """Ends what configure began; False if a thread is stuck and has to be left."""
         live, self.live = self.live, None
-        return True if live is None else live.destroy()
+        if live is not None and not live.destroy():
+            self._stuck = True
+            self.get_logger().error("the network does not end; the process has to be started anew")
+        return not self._stuck
 
     def _accept(self, config: Config) -> None:
         """Takes validated parameters, from the next image on.

@@ -30,35 +30,59 @@ def run(args: list[str] | None = None) -> int:
     Signals are not left to ROS, which ends publishers and the graph while workers still use them.
     """
     use_fastdds_profile()
-    stopped = threading.Event()
+    stopped, nodes = threading.Event(), list[MetricDepthNode]()
+    _on_signals(stopped, nodes)
+    status, ended = 0, list[bool]()
+    try:
+        if _started(args, nodes):
+            _spin(nodes, stopped)
+        else:
+            status = 1
+    finally:
+        ended = [node.destroy_node() for node in nodes]
+        rclpy.try_shutdown()
+    if not all(ended):
+        _leave(status)
+    return status
+
+
+def _on_signals(stopped: threading.Event, nodes: Sequence[MetricDepthNode]) -> None:
+    """Makes SIGINT and SIGTERM set ``stopped``, and end what a node loads."""
+
+    def stop(*_: object) -> None:
+        stopped.set()
+        for node in nodes:
+            node.interrupt()
+
     for sign in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(sign) is not signal.SIG_IGN:
-            signal.signal(sign, lambda *_: stopped.set())
-    nodes: list[MetricDepthNode] = []
-    ended: list[bool] = []
+            signal.signal(sign, stop)
+
+
+def _started(args: list[str] | None, nodes: list[MetricDepthNode]) -> bool:
+    """Starts ROS and a node for each camera; False, with the reason printed, if arguments are wrong."""
     try:
         cameras = _cameras(sys.argv if args is None else ["", *args])
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-        executor = SingleThreadedExecutor()
-        try:
-            _start(cameras, nodes)
-            for node in nodes:
-                executor.add_node(node)
-            while rclpy.ok() and not stopped.is_set():
-                executor.spin_once(timeout_sec=_LOOK_FOR_SIGNALS_S)
-        finally:
-            executor.shutdown()
-            ended = [node.destroy_node() for node in nodes]
-            rclpy.try_shutdown()
+        _start(cameras, nodes)
     # RuntimeError: wrong --ros-args, for example a malformed topic.
     except (ConfigError, ParameterException, InvalidNamespaceException, RuntimeError) as error:
         print(f"metric_depth_node: {' '.join(str(error).split())}", file=sys.stderr)
-        return 1
+        return False
+    return True
+
+
+def _spin(nodes: Sequence[MetricDepthNode], stopped: threading.Event) -> None:
+    executor = SingleThreadedExecutor()
+    try:
+        for node in nodes:
+            executor.add_node(node)
+        while rclpy.ok() and not stopped.is_set():
+            executor.spin_once(timeout_sec=_LOOK_FOR_SIGNALS_S)
     except ExternalShutdownException:
         pass
-    if not all(ended):
-        _leave()
-    return 0
+    finally:
+        executor.shutdown()
 
 
 def _cameras(argv: Sequence[str]) -> list[str]:
@@ -94,9 +118,9 @@ def _start(cameras: Sequence[str], nodes: list[MetricDepthNode]) -> None:
             )
 
 
-def _leave() -> None:
+def _leave(status: int) -> None:
     """Ends the process though a thread is stuck in a library, which would abort a usual end."""
     print("metric_depth_node: the network does not end; left without waiting for it", file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(status)

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.task import Future
 from std_srvs.srv import Trigger
 
 from metric_depth_ros.errors import InputError, MetricDepthError
-from metric_depth_ros.nodes.capture import Capture, Sample, command, folder_of, write
+from metric_depth_ros.nodes.capture import Capture, Captured, command, folder_of, write
 from metric_depth_ros.nodes.inputs import Inputs
 from metric_depth_ros.nodes.live_depth import LiveDepth
+from metric_depth_ros.nodes.timers import steady_timer
 
 _LOOK_PERIOD_S = 0.05
 # No image for so long after all else has come is a failure.
@@ -39,9 +39,12 @@ class Services:
         node.create_service(Trigger, "~/save_sample", self._on_save_sample, callback_group=alone)
 
     def _on_reset(self, _request: Any, response: Any) -> Any:
-        if (live := self._live()) is not None:
+        live = self._live()
+        response.success = live is not None
+        response.message = "reset: the node is not configured; there is nothing to forget."
+        if live is not None:
             live.reset()
-        response.success, response.message = True, "queues, clouds, moving transforms and memory are cleared"
+            response.message = "queues, clouds, moving transforms and memory are cleared"
         return response
 
     async def _on_save_sample(self, _request: Any, response: Any) -> Any:
@@ -68,14 +71,13 @@ class _Saving:
     """
 
     def __init__(self, node: Node, inputs: Inputs) -> None:
-        self._node, self._folder = node, folder_of(inputs.config.save.folder)
+        self._node, self._inputs, self._folder = node, inputs, folder_of(inputs.config.save.folder)
         self._capture = Capture(node, inputs)
         self.done: Future = Future()
         self._topic, self._began_s = inputs.images.topic, time.monotonic()
         self._written: Path | MetricDepthError | None = None
-        self._sample: Sample | None = None
-        steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
-        self._timer = node.create_timer(_LOOK_PERIOD_S, self._look, clock=steady)
+        self._sample: Captured | None = None
+        self._timer = steady_timer(node, _LOOK_PERIOD_S, self._look)
 
     def destroy(self) -> None:
         self._node.destroy_timer(self._timer)
@@ -85,16 +87,18 @@ class _Saving:
         """Goes on to the next step if the one before is done; all that is awaited is set in this thread."""
         try:
             if self._sample is None:
+                if not self._inputs.active:
+                    raise InputError("the node was deactivated meanwhile; needed an image. Activate it.")
                 self._sample = self._captured()
             elif isinstance(self._written, MetricDepthError):
                 raise self._written
             elif self._written is not None and not self.done.done():
                 self.done.set_result((self._sample, self._written))
-        except MetricDepthError as error:
+        except Exception as error:
             self._timer.cancel()
-            self.done.set_exception(error)
+            self.done.set_exception(_as_expected(error))
 
-    def _captured(self) -> Sample | None:
+    def _captured(self) -> Captured | None:
         """The sample, whose writing begins, or None. Raises InputError if no image comes."""
         sample = self._capture.sample()
         if sample is not None:
@@ -107,10 +111,15 @@ class _Saving:
             raise InputError(f"no image with a camera_info came on {self._topic} for {_WITHOUT_IMAGE_S:g} s.")
         return sample
 
-    def _write(self, sample: Sample) -> None:
+    def _write(self, sample: Captured) -> None:
         try:
             self._written = write(sample, self._folder)
-        except MetricDepthError as error:
-            self._written = error
-        except Exception as error:  # a bug must be answered, too
-            self._written = MetricDepthError(f"internal error: {type(error).__name__}: {error}")
+        except Exception as error:
+            self._written = _as_expected(error)
+
+
+def _as_expected(error: Exception) -> MetricDepthError:
+    """The error, or one that tells of a bug, which must be answered, too."""
+    if isinstance(error, MetricDepthError):
+        return error
+    return MetricDepthError(f"internal error: {type(error).__name__}: {error}")

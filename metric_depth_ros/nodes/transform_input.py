@@ -37,9 +37,10 @@ class TransformInput:
         self.timeout_s, self._health = timeout_s, health
         self._tree = TransformTree(keep_s=_KEPT_S)
         self._guard = TransformGuard(self._tree)
-        self._changed = threading.Condition()
+        self._changed, self._ending = threading.Condition(), False
         self._unavailable: TransformError | None = None
-        self._fixed: dict[str, tuple[str, float]] = {}  # by frame, and until when it holds
+        # By frame, with the times at which it was found and looked for.
+        self._fixed: dict[str, tuple[str, float, float]] = {}
         try:
             self._listener = tf2_ros.TransformListener(self, node)
         except TransformError as error:
@@ -47,7 +48,9 @@ class TransformInput:
 
     def destroy(self) -> None:
         """Ends the subscriptions; look-ups no longer wait."""
-        self.timeout_s = 0.0
+        with self._changed:
+            self._ending = True
+            self._changed.notify_all()
         if self._unavailable is None:
             self._listener.unregister()
 
@@ -60,6 +63,7 @@ class TransformInput:
         """Removes all moving transforms."""
         with self._changed:
             self._tree.clear()
+            self._fixed.clear()
 
     def newest(self) -> list[StampedTransform]:
         """Newest transform of every frame that has a parent; those that do not move have stamp 0."""
@@ -68,15 +72,19 @@ class TransformInput:
 
     def fixed_frame(self, frame: str) -> str:
         """Frame that does not move while this one does; empty: unknown. It is looked for once a second."""
-        found, until_s = self._fixed.get(frame, ("", 0.0))
-        if time.monotonic() >= until_s:
-            with self._changed:
-                # After a jump in time it has no transforms for a while.
-                found = self._tree.fixed_frame(frame) or found
+        last, found_s, looked_s = self._fixed.get(frame, ("", 0.0, 0.0))
+        now_s = time.monotonic()
+        if now_s - looked_s < _LOOK_AGAIN_S:
+            return last
+        with self._changed:
+            found = self._tree.fixed_frame(frame)
+            # After a jump in time it has no transforms for a while.
+            if found or now_s - found_s > _KEPT_S:
+                last, found_s = found, now_s
             if len(self._fixed) > _MOST_FRAMES:
                 self._fixed.clear()
-            self._fixed[frame] = found, time.monotonic() + _LOOK_AGAIN_S
-        return found
+            self._fixed[frame] = last, found_s, now_s
+        return last
 
     def latest_common_ns(self, target: str, source: str) -> int | None:
         """Newest time at which a transform is known; None if it does not move. Raises TransformError."""
@@ -89,7 +97,9 @@ class TransformInput:
             raise self._unavailable
         with self._changed:
             if wait:
-                self._changed.wait_for(lambda: self._tree.knows(target, source, stamp_ns), self.timeout_s)
+                self._changed.wait_for(
+                    lambda: self._ending or self._tree.knows(target, source, stamp_ns), self.timeout_s
+                )
             return self._tree.lookup(target, source, stamp_ns)
 
     # ---- what tf2's listener calls of a buffer ---------------------------------------------------

@@ -13,6 +13,7 @@ pytest.importorskip("rclpy")
 from metric_depth_ros.config import Config, updated
 from metric_depth_ros.health.status import Health
 from metric_depth_ros.nodes.depth_worker import DepthWorker, Task
+from metric_depth_ros.runtimes.stopping import StoppedError
 
 
 class Pipeline:
@@ -37,21 +38,28 @@ class Pipeline:
         return SimpleNamespace(stamp_ns=0, timings={}, doubts=())
 
 
+def worker_of(pipeline, *, publish=lambda *_: None, warning=lambda *_: None):
+    """A worker with a pipeline and outputs that do nothing else."""
+    outputs = SimpleNamespace(saying_nothing=lambda image: nullcontext(), publish=publish)
+    clock = SimpleNamespace(now=lambda: SimpleNamespace(nanoseconds=0))
+    logger = SimpleNamespace(info=lambda *_, **__: None, warning=warning)
+    worker = DepthWorker(pipeline.config, None, outputs, Health(), logger, clock)
+    worker.pipeline = pipeline
+    return worker
+
+
 def overlaps(pipeline, *, starved=False):
     """Whether the second image is seen by the network while the first one is solved.
 
     ``starved``: the solver of an image before had to wait.
     """
-    outputs = SimpleNamespace(saying_nothing=lambda image: nullcontext(), publish=lambda *_: None)
-    clock = SimpleNamespace(now=lambda: SimpleNamespace(nanoseconds=0))
-    logger = SimpleNamespace(info=lambda *_, **__: None)
-    worker = DepthWorker(pipeline.config, None, outputs, Health(), logger, clock)
-    worker.pipeline = pipeline
+    worker = worker_of(pipeline)
     worker.start()
     try:
         if starved:
             worker.put(Task(None, lambda _: 0, 0.0))
             assert pipeline.passed.wait(10)
+            worker._solving.wait_until_idle(10)
         worker.put(Task(None, lambda _: 1, 0.0))
         assert pipeline.solving.wait(10)
         worker.put(Task(None, lambda _: 2, 0.0))
@@ -83,3 +91,58 @@ def test_the_network_and_the_solver_work_at_once_where_there_is_room(
 def test_a_solver_that_waits_for_a_core_takes_none_from_the_network(monkeypatch, on_cpu, expected):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     assert overlaps(Pipeline(Config(), on_cpu=on_cpu), starved=True) == expected
+
+
+def test_what_is_forgotten_while_an_image_is_solved_stays_forgotten(monkeypatch):
+    """The reset waits for the solver, which would else remember an image from before it."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    pipeline = Pipeline(Config(), on_cpu=False)
+    resets = []
+    pipeline.reset = lambda: resets.append(pipeline.go_on.is_set())
+    worker = worker_of(pipeline)
+    worker.start()
+    try:
+        worker.put(Task(None, lambda _: 1, 0.0))
+        assert pipeline.solving.wait(10)
+        worker.forget()
+        worker.put(Task(None, lambda _: 2, 0.0))
+        assert not pipeline.second.wait(0.3)
+        pipeline.go_on.set()
+        assert pipeline.second.wait(10)
+        assert resets == [True]
+    finally:
+        pipeline.go_on.set()
+        assert worker.stop(10)
+
+
+def test_an_image_that_is_still_in_work_after_the_rest_is_not_published():
+    published = []
+    pipeline = Pipeline(Config(), on_cpu=True)
+    worker = worker_of(pipeline, publish=lambda *told: published.append(told))
+    worker.start()
+    try:
+        worker.put(Task(None, lambda _: 1, time.monotonic()))
+        assert pipeline.solving.wait(10)
+        worker.rest(0.1)
+        pipeline.go_on.set()
+        worker._solving.wait_until_idle(10)
+    finally:
+        assert worker.stop(10)
+    assert not published
+
+
+def test_a_run_that_is_stopped_is_no_network_that_has_failed():
+    warned = []
+    pipeline = Pipeline(Config(), on_cpu=True)
+
+    def stopped(sample):
+        raise StoppedError("network: stopped.")
+
+    pipeline.perceive = stopped
+    worker = worker_of(pipeline, warning=lambda *told: warned.append(told))
+    worker.start()
+    worker.put(Task(None, lambda _: 1, 0.0))
+    worker._perceiving.wait_until_idle(10)
+    assert worker.stop(10)
+    assert not warned and worker.pipeline is pipeline
+    assert not worker._health.counted("failed: engine")

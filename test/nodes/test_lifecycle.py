@@ -2,7 +2,9 @@
 
 import re
 import signal
+import time
 
+import cv2
 import numpy as np
 import pytest
 
@@ -11,12 +13,16 @@ pytest.importorskip("rclpy")
 from conftest import write_toy_model
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from peer import Peer, scene, start_node
+from made_networks import endless, manifest_of
+from peer import LATCHED, Peer, scene, start_node
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
+from sensor_msgs.msg import CameraInfo, CompressedImage
 
 from metric_depth_ros import messages
 from metric_depth_ros.cli.live import NODE, ros_arguments
 from metric_depth_ros.config import NAME_FILES, Config
+from metric_depth_ros.nodes.metric_depth_node import MetricDepthNode
 from metric_depth_ros.nodes.parameters import on_set
 from metric_depth_ros.share import FOLDERS_VARIABLE
 
@@ -177,4 +183,69 @@ def test_a_stuck_network_does_not_keep_the_process(graph, peer, toy_manifest):
     graph._processes["node"].send_signal(signal.SIGINT)
     assert graph.finish("node", 10) == 0
     assert "the network does not end" in graph.log("node")
+    assert "Traceback" not in graph.log("node")
+
+
+def test_a_node_that_is_activated_again_still_finds_compressed_images_and_a_latched_calibration(
+    managed, peer, graph
+):
+    for publisher in (peer.images, peer.infos):
+        peer.destroy_publisher(publisher)
+    peer.infos = peer.create_publisher(CameraInfo, "camera_info", LATCHED)
+    _, info, _ = peer.messages()
+    peer.infos.publish(info)
+
+    def answered():
+        image, _, cloud = peer.messages()
+        packed = CompressedImage(header=image.header, format="png")
+        pixels = np.frombuffer(image.data, np.uint8).reshape(48, 64, 3)
+        packed.data = cv2.imencode(".png", pixels[:, :, ::-1])[1].tobytes()
+        return peer.answer(packed, None, cloud, timeout_s=1.0)
+
+    assert managed.change(CONFIGURE)
+    for _ in range(2):
+        assert managed.change(ACTIVATE)
+        assert peer.wait(answered, timeout_s=30), graph.log("node")
+        assert managed.change(DEACTIVATE)
+
+
+def test_a_transition_that_fails_leaves_a_node_that_can_be_configured_anew(ros, toy_manifest, monkeypatch):
+    node = MetricDepthNode(parameter_overrides=[Parameter("engine.manifest", value=str(toy_manifest))])
+    try:
+        monkeypatch.setattr(node.live, "deactivate", lambda: 1 / 0)
+        assert node.trigger_deactivate() == TransitionCallbackReturn.ERROR
+        assert node.live is None
+        assert node._state_machine.current_state[1] == "unconfigured"
+        assert node.trigger_configure() == node.trigger_activate() == TransitionCallbackReturn.SUCCESS
+    finally:
+        node.destroy_node()
+
+
+def test_a_thread_that_is_stuck_ends_the_node_for_good(ros, toy_manifest, monkeypatch):
+    node = MetricDepthNode(parameter_overrides=[Parameter("engine.manifest", value=str(toy_manifest))])
+    try:
+        worker = node.live.worker
+        assert node.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
+        monkeypatch.setattr(worker, "stop", lambda timeout_s: False)
+        assert node.trigger_cleanup() == TransitionCallbackReturn.ERROR
+        assert node._state_machine.current_state[1] == "finalized"
+        monkeypatch.undo()
+        worker.stop(5)
+    finally:
+        assert not node.destroy_node()
+
+
+def test_ctrl_c_ends_a_load_that_a_manager_has_begun(graph, peer, tmp_path):
+    settings = {
+        "engine.manifest": str(manifest_of(endless(tmp_path / "a.onnx"))),
+        "engine.timeout_s": 1000.0,
+        "lifecycle.autostart": "false",
+    }
+    graph.start("node", [*NODE, *ros_arguments(settings, {})])
+    client = peer.create_client(ChangeState, "/metric_depth_node/change_state")
+    assert client.wait_for_service(60)
+    client.call_async(ChangeState.Request(transition=Transition(id=CONFIGURE)))
+    time.sleep(2.0)  # it is being loaded
+    graph._processes["node"].send_signal(signal.SIGINT)
+    assert graph.finish("node", 15) == 0
     assert "Traceback" not in graph.log("node")

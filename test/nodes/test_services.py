@@ -27,7 +27,7 @@ from metric_depth_ros.cli.main import main
 from metric_depth_ros.config import from_flat
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.nodes import capture, services
-from metric_depth_ros.nodes.capture import Message, Sample, folder_of, write
+from metric_depth_ros.nodes.capture import Captured, Message, folder_of, write
 from metric_depth_ros.nodes.image_input import Pair
 from metric_depth_ros.nodes.outputs import fill_cloud
 from metric_depth_ros.nodes.ros import TFMessage
@@ -172,7 +172,7 @@ def test_reset_forgets_what_came_and_the_node_goes_on(saving):
 def a_sample(topic="/image"):
     words = Message(topic, "std_msgs/msg/String", b"\0\1\0\0\2\0\0\0a\0", 5)
     pose = "map", "camera", np.eye(4), 3
-    return Sample(7, (words,), ([pose], 2), "/**: {ros__parameters: {}}\n", ("--image", topic))
+    return Captured(7, (words,), ([pose], 2), "/**: {ros__parameters: {}}\n", ("--image", topic))
 
 
 def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
@@ -237,6 +237,7 @@ def idle_inputs(folder):
         anchors=SimpleNamespace(oldest_s=0.0, topics=["/anchors"]),
         transforms=SimpleNamespace(newest=list),
         listeners=[],
+        active=True,
     )
 
 
@@ -273,6 +274,22 @@ def test_the_node_goes_on_while_a_sample_is_written(answer_of, tmp_path, monkeyp
     while not saved.done() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert saved.result().success, saved.result().message
+
+
+@pytest.mark.parametrize("with_image", [False, True])
+def test_a_node_that_is_deactivated_meanwhile_answers_so(answer_of, tmp_path, with_image):
+    inputs = idle_inputs(tmp_path)
+    saved = answer_of(SimpleNamespace(inputs=inputs), wait=False)
+    deadline = time.monotonic() + 10
+    while not inputs.listeners and time.monotonic() < deadline:
+        time.sleep(0.01)
+    if with_image:
+        inputs.listeners[0](Pair(Image(), CameraInfo(), None, time.monotonic()))
+    inputs.active, inputs.images.topics = False, None  # its subscriptions are gone
+    while not saved.done() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert saved.result().message.startswith("save_sample: the node was deactivated meanwhile")
+    assert not [*tmp_path.iterdir()]
 
 
 def test_topics_of_names_that_are_chosen_anew_are_in_the_command(tmp_path):
