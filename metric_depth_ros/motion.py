@@ -151,11 +151,12 @@ class Places:
         fixed = self.fixed_frame
         moved = fixed and not same_frame(fixed, cloud.frame_id)
         newer_ns = cloud.stamp_ns - self.stamp_ns
+        at_once = newer_ns == 0 and cloud.offset_s is None  # with the image, so there is no motion
         if moved and self._named:
             self._of_frame(fixed)  # raises
-            if not 0 < newer_ns <= _SOON_NS:
+            if not at_once and not 0 < newer_ns <= _SOON_NS:
                 return self._moved(cloud, fixed, wait=True)
-        if moved and self._known_ns is not None:
+        if moved and not at_once and self._known_ns is not None:
             try:
                 return self._moved(cloud, fixed, wait=False)
             except TransformError:  # from before the transforms began, or they have not come yet

@@ -83,7 +83,7 @@ def test_help_lists_every_verb_and_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert len(VERBS) == 13
+    assert len(VERBS) == 15
     for verb in (
         "run",
         "doctor",

@@ -644,7 +644,7 @@ def test_from_pictures_to_a_network_with_maps(tmp_path, engine, capsys):
     assert read_picture(analytic).shape[0] > 2 * read_picture(picture).shape[0]
     for wrong, message in (
         (["--set", "solver.name=lwlr"], "needed basis or paper_basis"),
-        (["--out", str(tmp_path / "no_suffix")], "needed a name"),
+        (["--out", str(tmp_path / "no_suffix")], "needed the name of a picture"),
         (["--protocol", "random", "--anchors", "100000"], "known pixels; needed"),
         (["--set", "output.max_relative_sigma=1e-6"], "no depth within"),
     ):

@@ -60,7 +60,7 @@ def found(words, message):
 
 # Fault -> settings, how messages are sent, words.
 FAULTS = {
-    "a clock ahead": ({}, {"off_s": 5.0}, "clock is +5.000 s off the camera's"),
+    "a clock ahead": ({}, {"off_s": 5.0}, re.compile(r"clock is \+(4\.99|5\.0)\d* s off the camera's")),
     "a clock behind": (
         {}, {"off_s": -7.5}, re.compile(r"or name it in anchors\.sources with time_offset_s: 7\.(49|50)"),
     ),
@@ -70,8 +70,10 @@ FAULTS = {
     ),
     "a clock of a source": (
         {"anchors.sources": "[lidar]", "sources.lidar.topic": "anchors"}, {"off_s": 5.0},
-        "source lidar: The sensor's clock is +5.000 s off the camera's, compared by when messages came. "
-        "Set it, or set sources.lidar.time_offset_s: -5.0",
+        re.compile(
+            r"source lidar: The sensor's clock is \+(4\.99|5\.0)\d* s off the camera's, compared by when messages "
+            r"came\. Set it, or set sources\.lidar\.time_offset_s: -(4\.99|5\.0)"
+        ),
     ),
     "no calibration": ({}, {"info": False}, "camera_info: nothing on /camera_info (1 publishers, reliable"),
 }  # fmt: skip
