@@ -117,7 +117,7 @@ def start_node(context):
 def camera_namespaces(text, namespace):
     """Namespaces of cameras, separated by commas; below ``namespace`` if they do not begin with a slash."""
     names = [name.strip() for name in text.split(",") if name.strip()]
-    return [name if name.startswith("/") else f"{namespace}/{name}".strip("/") for name in names]
+    return [name if name.startswith("/") else f"/{namespace}/{name}".replace("//", "/") for name in names]
 
 
 def source_arguments(text):

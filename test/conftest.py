@@ -87,7 +87,7 @@ def peer(ros):
 @pytest.fixture
 def graph(tmp_path: Path) -> Iterator[Graph]:
     """Processes that run during the test, with their logs."""
-    with Graph(tmp_path / "logs") as graph:
+    with Graph(tmp_path / "logs", apart=False) as graph:
         yield graph
 
 

@@ -68,7 +68,7 @@ def test_a_graph_is_kept_on_this_machine_as_that_ros_wants_it(monkeypatch, tmp_p
     names = ("ROS_LOCALHOST_ONLY", "ROS_AUTOMATIC_DISCOVERY_RANGE")
     for name in names:
         monkeypatch.delenv(name, raising=False)
-    env = Graph(tmp_path / "logs").env
+    env = Graph(tmp_path / "logs", apart=False).env
     assert {name: env[name] for name in names if name in env} == variable
 
 

@@ -46,18 +46,17 @@ def own_domain() -> int:
 class Graph(AbstractContextManager["Graph"]):
     """Processes on a separate ROS graph, each with a log file; all are stopped when the block ends."""
 
-    def __init__(self, logs: Path) -> None:
-        """``logs``: folder for the log files. ROS_DOMAIN_ID is kept when set, else one of its own."""
+    def __init__(self, logs: Path, *, apart: bool = True) -> None:
+        """``logs``: folder for the log files.
+
+        ``apart``: in a ROS domain of its own on this machine, whatever the environment says: what is replayed
+        must not reach a robot. False: in that of the environment.
+        """
         logs.mkdir(parents=True, exist_ok=True)
         self._logs = logs
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self.env = {
-            **on_this_machine(),
-            **fastdds_profile(os.environ),
-            **os.environ,
-            "ROS_DOMAIN_ID": os.environ.get("ROS_DOMAIN_ID") or str(own_domain()),
-            "PYTHONUNBUFFERED": "1",
-        }
+        own = {**on_this_machine(), "ROS_DOMAIN_ID": str(own_domain())} if apart else {}
+        self.env = {**fastdds_profile(os.environ), **os.environ, **own, "PYTHONUNBUFFERED": "1"}
 
     def start(self, name: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
         """Starts a process; its output goes to NAME.log."""

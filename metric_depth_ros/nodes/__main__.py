@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -30,16 +31,19 @@ def main(args: list[str] | None = None) -> int:
 
 @contextmanager
 def ending_at_once() -> Iterator[None]:
-    """Context in which Ctrl-C ends the process: libraries may swallow KeyboardInterrupt while imported."""
-    usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if not usual:  # ignored, or somebody else's
-        yield
-        return
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    """Context in which SIGINT and SIGTERM end the process, with status 0.
+
+    Libraries may swallow KeyboardInterrupt while they are imported.
+    """
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    ours = [sign for sign, handler in usual.items() if signal.getsignal(sign) is handler]
+    for sign in ours:  # others are ignored, or somebody else's
+        signal.signal(sign, lambda *_: os._exit(0))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for sign in ours:
+            signal.signal(sign, usual[sign])
 
 
 if __name__ == "__main__":

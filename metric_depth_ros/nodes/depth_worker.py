@@ -30,6 +30,8 @@ from metric_depth_ros.types import Sample
 _STARVED = 0.6
 # Then it works after the network for so long, before both are tried at once again.
 _APART_S = 5.0
+# Stamps that are farther from the node's time are of another clock, as those of a bag.
+_SAME_CLOCK_S = 60.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,7 +219,9 @@ class DepthWorker:
             with self._health.timings.measuring("publish"):
                 self._outputs.publish(result, self.config)
             age_s = (self._clock.now().nanoseconds - result.stamp_ns) / 1e9
-            self._health.timings.add({**result.timings, "stamp_to_publication": age_s})
+            if abs(age_s) < _SAME_CLOCK_S:
+                self._health.timings.add({"stamp_to_publication": age_s})
+            self._health.timings.add(result.timings)
             self.told = values_of(result)
             self._health.doubt(*result.doubts)
             if self._health.published(time.monotonic() - unsolved.task.received_s):

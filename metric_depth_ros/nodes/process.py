@@ -88,34 +88,32 @@ def _spin(nodes: Sequence[MetricDepthNode], stopped: threading.Event) -> None:
 def _cameras(argv: Sequence[str]) -> list[str]:
     """Namespaces of the cameras; [""] if none is named."""
     parser = argparse.ArgumentParser(
-        "metric_depth_node", description="Metric depth of each image; parameters follow --ros-args."
+        "metric_depth_node",
+        description="Metric depth of each image; parameters follow --ros-args.",
+        allow_abbrev=False,
     )
     parser.add_argument(
         "--cameras",
         nargs="+",
-        default=[""],
+        default=[],
         metavar="NAMESPACE",
-        help="one node in each namespace, in one process, with one network: --cameras front rear",
+        help="one node in each namespace, in one process, with one network: --cameras /front /rear",
     )
-    names: list[str] = parser.parse_known_args(remove_ros_args(list(argv))[1:])[0].cameras
-    return names
+    given = parser.parse_args(remove_ros_args(list(argv))[1:]).cameras
+    names = ["/" + name.strip("/") for each in given for name in each.split(",") if name]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"--cameras: {name} is named twice; needed a namespace for each camera.")
+    return names or [""]
 
 
 def _start(cameras: Sequence[str], nodes: list[MetricDepthNode]) -> None:
-    """Starts a node for each camera and adds it to ``nodes``.
-
-    Raises ConfigError if parameters are wrong, or two nodes have one name.
-    """
+    """Starts a node for each camera and adds it to ``nodes``. Raises ConfigError if parameters are wrong."""
     engines = EnginePool()
     for camera in cameras:
-        node = MetricDepthNode(engines, namespace=camera or None)
-        nodes.append(node)
-        name = node.get_fully_qualified_name()
-        if name in [other.get_fully_qualified_name() for other in nodes[:-1]]:
-            raise ConfigError(
-                f"--cameras: two nodes are {name}; needed different names. Give each camera its own, and "
-                "instead of __ns the whole namespace: --cameras /robot/front /robot/rear."
-            )
+        # An argument of its own, since a namespace for the whole process would hold for every node.
+        own = ["--ros-args", "-r", f"__ns:={camera}"] if camera else None
+        nodes.append(MetricDepthNode(engines, cli_args=own))
 
 
 def _leave(status: int) -> None:

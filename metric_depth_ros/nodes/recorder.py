@@ -39,12 +39,12 @@ class Recorder(Node):
         """
         if not topics and not everything and not kinds:
             raise InputError("record: no topics; needed some, or --all.")
+        self._bag = Recording(path)
         super().__init__("metric_depth_record")
         self._wanted = {self.resolve_topic_name(topic) for topic in topics}
         self._everything, self._kinds = everything, frozenset(kinds)
         self._types = get_typestore(Stores.ROS2_KILTED)
         self._subscribed: set[str] = set()
-        self._bag = Recording(path)
         self.failure: InputError | None = None
         self.received: dict[str, int] = {}
         self._last_s: dict[str, float] = {}

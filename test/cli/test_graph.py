@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 from metric_depth_ros.cli.live import Graph, own_domain
+from metric_depth_ros.share import on_this_machine
 
 TAKE = "from metric_depth_ros.cli.live import own_domain; print(own_domain()); input()"
 
@@ -23,8 +24,11 @@ def test_what_another_process_has_taken_is_passed_over(monkeypatch):
         other.communicate("\n", timeout=20)
 
 
-def test_a_domain_that_is_set_is_kept(monkeypatch, tmp_path):
-    monkeypatch.setenv("ROS_DOMAIN_ID", "7")
-    assert Graph(tmp_path).env["ROS_DOMAIN_ID"] == "7"
-    monkeypatch.delenv("ROS_DOMAIN_ID")
-    assert 1 <= int(Graph(tmp_path).env["ROS_DOMAIN_ID"]) <= 100
+def test_a_graph_is_apart_from_the_robot_s_unless_it_is_to_join(monkeypatch, tmp_path):
+    monkeypatch.setenv("ROS_DOMAIN_ID", "107")
+    for name in on_this_machine():
+        monkeypatch.setenv(name, "SUBNET")
+    own = Graph(tmp_path).env
+    assert 1 <= int(own["ROS_DOMAIN_ID"]) <= 100
+    assert on_this_machine().items() <= own.items()
+    assert Graph(tmp_path, apart=False).env["ROS_DOMAIN_ID"] == "107"

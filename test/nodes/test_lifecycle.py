@@ -144,7 +144,9 @@ def test_shutdown_ends_an_active_node_for_good(managed, peer, graph):
 
 def test_two_cameras_share_a_process_and_a_network(graph, ros, toy_manifest):
     settings = {"engine.manifest": toy_manifest, "diagnostics.period_s": 0.2}
-    graph.start("node", [*NODE, "--cameras", "front", "/robot/rear", *ros_arguments(settings, {})])
+    # launch_ros always gives a namespace for the whole process.
+    arguments = [*ros_arguments(settings, {}), "-r", "__ns:=/"]
+    graph.start("node", [*NODE, "--cameras", "front", "/robot/rear", *arguments])
     peers = [Peer(namespace=name) for name in ("/front", "/robot/rear")]
     try:
         for peer in peers:
@@ -161,10 +163,19 @@ def test_two_cameras_share_a_process_and_a_network(graph, ros, toy_manifest):
             peer.close()
 
 
-def test_two_cameras_of_one_name_stop_the_start(graph, toy_manifest):
-    graph.start("node", [*NODE, "--cameras", "front", "rear", "--ros-args", "-r", "__ns:=/robot"])
-    assert graph.finish("node", 30) == 1
-    assert "two nodes are /robot/metric_depth_node" in graph.log("node")
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--cameras", "front,/front/"], "--cameras: /front is named twice"),
+        (["--cameras", "front rear"], "Invalid namespace|front rear"),
+        (["--camras", "front"], "unrecognized arguments: --camras front"),
+    ],
+)
+def test_arguments_that_are_wrong_stop_the_start(graph, arguments, words):
+    graph.start("node", [*NODE, *arguments])
+    assert graph.finish("node", 30) in (1, 2)
+    assert re.search(words, graph.log("node"))
+    assert "Traceback" not in graph.log("node")
 
 
 def test_a_stuck_network_does_not_keep_the_process(graph, peer, toy_manifest):

@@ -81,7 +81,7 @@ def test_an_offline_run_is_deterministic(bag, tmp_path, toy_manifest):
 
 def test_replay_publishes_all_and_record_keeps_it(bag, tmp_path):
     """The recorded bag holds the replayed messages byte by byte, transforms and clock included."""
-    with Graph(tmp_path / "logs") as graph:
+    with Graph(tmp_path / "logs", apart=False) as graph:
         topics = ("/image", "/camera_info", "/anchors", "/tf_static", "/clock")
         graph.start("record", [*VERB, "record", str(tmp_path / "again"), *topics])
         graph.wait_for("record", "recording to", 30)
@@ -129,14 +129,14 @@ def test_replay_leaves_out_a_topic_whose_name_ros_refuses(tmp_path):
     for topic in ("/good", "/not a topic"):
         bag.cloud(10**9, topic=topic)
     path = bag.write(tmp_path / "odd.bag")
-    with Graph(tmp_path / "logs") as graph:
+    with Graph(tmp_path / "logs", apart=False) as graph:
         graph.start("replay", [*VERB, "replay", str(path), "--wait", "0"])
         assert graph.finish("replay", 60) == 0, graph.log("replay")
         assert "/not a topic is left out: Invalid topic name" in graph.log("replay")
 
 
 def test_replay_keeps_the_pace(bag, tmp_path):
-    with Graph(tmp_path / "logs") as graph:
+    with Graph(tmp_path / "logs", apart=False) as graph:
         started = time.monotonic()
         graph.start("replay", [*VERB, "replay", str(bag), "--wait", "0", "--topics", "/image"])
         assert graph.finish("replay", 60) == 0, graph.log("replay")
@@ -154,7 +154,7 @@ def test_replay_keeps_the_pace(bag, tmp_path):
     ],
 )
 def test_wrong_use_is_one_line(bag, tmp_path, arguments, words):
-    with Graph(tmp_path / "logs") as graph:
+    with Graph(tmp_path / "logs", apart=False) as graph:
         filled = [str({"BAG": bag, "OUT": tmp_path / "out"}.get(a, a)) for a in arguments]
         graph.start("verb", [*VERB, *filled])
         assert graph.finish("verb", 30) == 1
@@ -186,7 +186,7 @@ def test_bench_measures_the_pipeline_and_the_live_node(bag, tmp_path, toy_manife
 
 
 def test_a_recording_ends_with_what_was_asked(bag, tmp_path):
-    with Graph(tmp_path / "logs") as graph:
+    with Graph(tmp_path / "logs", apart=False) as graph:
         graph.start("record", [*VERB, "record", str(tmp_path / "idle"), "/image", "/radar", "--idle", "1"])
         graph.wait_for("record", "recording to", 30)
         graph.start("replay", [*VERB, "replay", str(bag), "--rate", "3"])
@@ -202,7 +202,7 @@ def test_a_recording_ends_when_only_diagnostics_go_on(bag, ros, tmp_path):
     robot = Node("robot")
     diagnostics = robot.create_publisher(DiagnosticArray, "/diagnostics", 5)
     robot.create_timer(0.1, lambda: diagnostics.publish(DiagnosticArray()))
-    with Graph(tmp_path / "logs") as graph, spinning(robot):
+    with Graph(tmp_path / "logs", apart=False) as graph, spinning(robot):
         graph.start(
             "record", [*VERB, "record", str(tmp_path / "b"), "/image", "/diagnostics", "--idle", "1.5"]
         )

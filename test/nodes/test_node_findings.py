@@ -71,8 +71,8 @@ FAULTS = {
     "a clock of a source": (
         {"anchors.sources": "[lidar]", "sources.lidar.topic": "anchors"}, {"off_s": 5.0},
         re.compile(
-            r"source lidar: The sensor's clock is \+(4\.99|5\.0)\d* s off the camera's, compared by when messages "
-            r"came\. Set it, or set sources\.lidar\.time_offset_s: -(4\.99|5\.0)"
+            r"source lidar: The sensor's clock is \+(4\.99|5\.0)\d* s off the camera's, compared by when "
+            r"messages came\. Set it, or set sources\.lidar\.time_offset_s: -(4\.99|5\.0)"
         ),
     ),
     "no calibration": ({}, {"info": False}, "camera_info: nothing on /camera_info (1 publishers, reliable"),

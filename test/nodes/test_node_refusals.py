@@ -20,7 +20,7 @@ ERROR = b"\x02"
 def steady(ros, toy_manifest, tmp_path_factory):
     """One node for all tests that leave it as it is; yields its peer and its graph."""
     peer = Peer()
-    with Graph(tmp_path_factory.mktemp("steady")) as graph:
+    with Graph(tmp_path_factory.mktemp("steady"), apart=False) as graph:
         start_node(graph, peer, toy_manifest, **{"sync.max_cloud_age_s": 0.05})
         assert peer.good_answer() is not None, graph.log("node")
         yield peer, graph

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(120)
 def test_a_planner_slides_the_focus(ros, tmp_path, toy_manifest):
     peer = Peer()
     try:
-        with Graph(tmp_path / "logs") as graph:
+        with Graph(tmp_path / "logs", apart=False) as graph:
             focus = peer.create_publisher(Float32, "focus", 5)
             start_node(graph, peer, toy_manifest, **{"solver.name": "global_affine", "solver.focus_m": 7.0})
             assert peer.good_answer() is not None, graph.log("node")
@@ -65,7 +65,7 @@ def test_the_scene_is_described_while_it_runs_and_every_image_says_where_its_sca
 ):
     peer = Peer()
     try:
-        with Graph(tmp_path / "logs") as graph:
+        with Graph(tmp_path / "logs", apart=False) as graph:
             said, heard = peer.create_publisher(String, "description", 5), []
             start_node(graph, peer, toy_manifest, **{"solver.name": "global_affine"})
             assert peer.good_answer() is not None, graph.log("node")
@@ -97,7 +97,7 @@ def test_the_scene_is_described_while_it_runs_and_every_image_says_where_its_sca
 def test_without_any_anchor_the_info_says_that_there_is_nothing(ros, tmp_path, toy_manifest):
     peer = Peer()
     try:
-        with Graph(tmp_path / "logs") as graph:
+        with Graph(tmp_path / "logs", apart=False) as graph:
             heard = []
             peer.create_subscription(DiagnosticArray, "depth/info", heard.append, 5)
             start_node(graph, peer, toy_manifest, **{"solver.name": "global_affine"})

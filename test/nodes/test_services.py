@@ -74,7 +74,7 @@ class Feed:
 def saving(ros, toy_manifest, tmp_path_factory):
     """(peer, graph, folder) of one node that all tests share, which saves into the folder."""
     folder, peer = tmp_path_factory.mktemp("saved"), Peer()
-    with Graph(tmp_path_factory.mktemp("logs")) as graph:
+    with Graph(tmp_path_factory.mktemp("logs"), apart=False) as graph:
         settings = {"save.folder": str(folder / "samples"), "sync.fixed_frame": "map"}
         start_node(graph, peer, toy_manifest, **settings)
         yield peer, graph, folder / "samples"

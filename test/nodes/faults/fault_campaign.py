@@ -116,7 +116,7 @@ class Stream:
     ) -> None:
         """``moving``: the camera moves in odom by tf; ``clock``: time is simulated."""
         self.group, self.folder, self.settings = group, folder, settings
-        self.peer, self.graph = Peer(), Graph(folder / "logs")
+        self.peer, self.graph = Peer(), Graph(folder / "logs", apart=False)
         self.manifest = write_toy_model(folder / "model")
         self.model = self.manifest.with_suffix(".onnx")
         self.moving, self.period_s = moving, PERIOD_S
