@@ -166,7 +166,7 @@ class MetricDepthPipeline:
     @property
     def needs_no_points(self) -> bool:
         """Whether an image without points can give depth."""
-        return self.remembers or self._prior is not None or self.config.anchors.min_count == 0
+        return not self.config.needs_points
 
     def reset(self) -> None:
         """Forgets earlier samples."""

@@ -148,7 +148,7 @@ def bag_reader(args: argparse.Namespace, config: Config, window: Window | None =
         args.source,
         **named,
         image_transport=config.input.image_transport,
-        needs_points=config.anchors.min_count > 0,
+        needs_points=config.needs_points,
         calibration=args.calibration,
         stamps=args.stamps,
         sources=sources,
@@ -213,7 +213,7 @@ def _folder_source(args: argparse.Namespace, config: Config) -> Samples:
                     hold_out=args.hold_out,
                     anchors=args.anchor_count,
                     seed=args.seed,
-                    needs_points=config.anchors.min_count > 0,
+                    needs_points=config.needs_points,
                 )
             except MetricDepthError as error:
                 yield folder.stamp_ns(index), error

@@ -14,6 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from conftest import write_toy_model
 from rosbags.highlevel import AnyReader
 
 import metric_depth_ros
@@ -506,6 +507,25 @@ def test_one_failed_image_does_not_stop_the_run(
     assert "no cloud on /points" in printed.err
     stamps = [messages.stamp_ns(m) for m in read_topic(out / "depth.mcap", "/depth/image_rect")]
     assert stamps == [1_000_000_000, 3_000_000_000]
+
+
+@pytest.mark.parametrize("form", ["bag", "folder"])
+def test_with_a_prior_images_without_points_get_depth(folder: Path, tmp_path: Path, form: str) -> None:
+    source = folder
+    if form == "bag":
+        source = tmp_path / "no_points.mcap"
+        with BagWriter(source) as writer:
+            writer.write_image("/camera/image", np.full((HEIGHT, WIDTH, 3), 90, np.uint8), 1, "camera")
+            writer.write_camera_info("/camera/camera_info", Camera(WIDTH, HEIGHT, np.eye(3)), 1, "camera")
+    else:
+        calib = json.loads((folder / "calib.json").read_text())
+        for frame in calib["frames"]:
+            del frame["depth"]
+        (folder / "calib.json").write_text(json.dumps(calib))
+    manifest = write_toy_model(tmp_path / "metric", gain=10, metric=True)
+    argv = ["run", str(source), "--manifest", str(manifest), "--out", str(tmp_path / "out"), "--limit", "1"]
+    assert main([*argv, "--set", "solver.prior=network"]) == 0
+    assert main([*argv, "--overwrite"]) == 1
 
 
 def test_no_depth_at_all_exits_with_1(bag: Path, toy_manifest: Path, tmp_path: Path) -> None:
