@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from metric_depth_ros import messages
 from metric_depth_ros.anchor_choice import AnchorChoice, Chosen
 from metric_depth_ros.anchors import sample_bilinear
-from metric_depth_ros.config import Config, EngineConfig
+from metric_depth_ros.config import CloudConfig, Config, EngineConfig
 from metric_depth_ros.depth import published
 from metric_depth_ros.engines import BUNDLED, BUNDLED_WITH_BASIS, build_engine
 from metric_depth_ros.errors import ConfigError, MetricDepthError
@@ -284,6 +285,19 @@ class MetricDepthPipeline:
         T_rectified_raw = np.eye(4)
         T_rectified_raw[:3, :3] = rectification.R
         return np.asarray(T @ T_rectified_raw)
+
+
+def cloud_of(result: Result, settings: CloudConfig) -> dict[str, Any]:
+    """Fields of a result's cloud, as ``messages.cloud_fields`` gives them."""
+    return messages.cloud_fields(
+        result.metric.depth,
+        result.image,
+        result.camera,
+        stride=settings.stride,
+        min_depth_m=settings.min_depth_m,
+        max_depth_m=settings.max_depth_m,
+        min_angle_deg=settings.min_angle_deg,
+    )
 
 
 def _scale_from(info: Mapping[str, Any]) -> str:

@@ -441,6 +441,16 @@ def test_published_size_and_encoding_follow_the_settings(
     assert (info.width, info.k[0], info.k[2]) == (WIDTH // 2, 25, 15.5)
 
 
+def test_the_cloud_has_no_veils(bag: Path, toy_manifest: Path, tmp_path: Path) -> None:
+    known = []
+    for angle in ("0", "45"):
+        argv = ["run", str(bag), "--manifest", str(toy_manifest), "--out", str(tmp_path / angle)]
+        assert main([*argv, "--limit", "1", "--set", f"cloud.min_angle_deg={angle}"]) == 0
+        (cloud,) = read_topic(tmp_path / angle / "depth.mcap", "/depth/points")
+        known.append(len(messages.read_points(cloud)))
+    assert known[1] < known[0] == WIDTH * HEIGHT // 4
+
+
 def test_no_bag_writes_pictures_only(bag: Path, toy_manifest: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     argv = ["run", str(bag), "--manifest", str(toy_manifest), "--out", str(out), "--no-bag", "--limit", "2"]
