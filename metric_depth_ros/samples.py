@@ -10,7 +10,7 @@ from metric_depth_ros import messages
 from metric_depth_ros.config import InputConfig
 from metric_depth_ros.errors import MetricDepthError
 from metric_depth_ros.motion import Places
-from metric_depth_ros.sync import Source, all_points, gather_sources, points_up
+from metric_depth_ros.sync import Source, all_points, gather_sources
 from metric_depth_ros.types import Camera, Cloud, FloatArray, ImageArray, Rectification, Sample
 
 
@@ -78,6 +78,6 @@ def build_sample(
         rectification=picture.rectification,
         regions=None if regions is None else messages.read_labels(regions),
         T_fixed_camera=places.T_fixed_camera,
-        points_up=points_up(chosen, places),
+        points_up=next((source.up for source in sources if source.up is not None), None),
         sources=sources,
     )

@@ -6,7 +6,6 @@ The choice depends on stamps alone, so that the live node and an offline run cho
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
@@ -185,7 +184,7 @@ class CloudRing:
 
     def clear(self) -> None:
         """Drops all clouds."""
-        self._clouds.clear()
+        self._clouds = []
 
     def forget_after(self, stamp_ns: int) -> None:
         """Drops the clouds newer than an image can use, after time has jumped back."""
@@ -349,7 +348,8 @@ def gather_sources(
         else:
             if len(merged) < len(placed) and source.assumes_fixed_frame:
                 refused(source.name, TransformError(source.not_merged(merged[-1].cloud.frame_id)))
-            known = _sigma(merged), _step_m(merged), merged[-1].cloud.stamp_ns if merged else None
+            newest_ns = merged[-1].cloud.stamp_ns if merged else None
+            known = _sigma(merged), _step_m(merged), newest_ns, _up(source, merged, places.frame_id)
             found.append(SourcePoints(source.name, _points(merged), source.model, *known))
     if failed and not any(len(source.points) for source in found):
         raise next(iter(failed.values()))
@@ -392,19 +392,19 @@ def _placed(clouds: Sequence[Cloud], places: Places) -> list[Placed]:
 def _points(placed: Sequence[Placed]) -> FloatArray:
     """Points (N, 3) of all clouds in the image's frame."""
     moved = [each.points for each in placed]
+    if len(moved) == 1:
+        return moved[0]
     return np.concatenate(moved) if moved else np.empty((0, 3), np.float32)
 
 
-def points_up(chosen: Iterable[tuple[Source, Sequence[Cloud]]], places: Places) -> FloatArray | None:
-    """Z axis (3,) of a sensor's frame in the image's; None without a sensor in another frame, whose z is up.
+def _up(source: Source, placed: Sequence[Placed], frame_id: str) -> FloatArray | None:
+    """Z axis (3,) of a source's frame in the image's; None if they are the same, or z is not up.
 
-    Only models whose z is up count, and what is not named unless it is a depth image.
+    It is for models whose z is up, and for what is not named unless it is a depth image.
     """
-    for source, clouds in chosen:
-        if clouds and source.z_up and not same_frame(clouds[-1].frame_id, places.frame_id):
-            with suppress(TransformError):
-                return places.of(clouds[-1]).T[:3, 2]
-    return None
+    if not placed or not source.z_up or same_frame(placed[-1].cloud.frame_id, frame_id):
+        return None
+    return placed[-1].T[:3, 2]
 
 
 def _sigma(placed: Sequence[Placed]) -> FloatArray | None:
