@@ -8,15 +8,13 @@ from metric_depth_ros.config import Config, SyncConfig, from_flat, sync_of
 from metric_depth_ros.errors import TransformError
 from metric_depth_ros.geometry import rigid_transform
 from metric_depth_ros.motion import Places
+from metric_depth_ros.stamps import StampGuard, is_due, jumps_back
 from metric_depth_ros.sync import (
     CloudRing,
     Source,
-    StampGuard,
     all_points,
     gather_points,
     gather_sources,
-    is_due,
-    jumps_back,
 )
 from metric_depth_ros.transforms import TransformTree
 from metric_depth_ros.types import Cloud

@@ -27,7 +27,7 @@ from metric_depth_ros.errors import InputError, MetricDepthError
 from metric_depth_ros.evaluation.held_out import held_out_error
 from metric_depth_ros.health import findings
 from metric_depth_ros.pipeline import MetricDepthPipeline, Result, build_pipeline, cloud_of
-from metric_depth_ros.sync import is_due
+from metric_depth_ros.stamps import is_due
 from metric_depth_ros.types import Sample
 
 # What a run writes into its folder.

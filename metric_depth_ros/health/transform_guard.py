@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from metric_depth_ros.sync import StampGuard
+from metric_depth_ros.stamps import StampGuard
 from metric_depth_ros.transforms import TransformTree
 from metric_depth_ros.types import FloatArray, frame_name
 

@@ -22,7 +22,7 @@ from metric_depth_ros.health.status import OK, WARN, shortened
 from metric_depth_ros.nodes.depth_info import depth_info
 from metric_depth_ros.nodes.qos import overridable
 from metric_depth_ros.pipeline import Result, cloud_of
-from metric_depth_ros.sync import is_due
+from metric_depth_ros.stamps import is_due
 from metric_depth_ros.types import FloatArray
 
 
