@@ -114,26 +114,31 @@ class MetricDepthPipeline:
         self,
         engine: Engine,
         config: Config,
-        segmenter: Segmenter | None = None,
         prior: Estimate | None = None,
+        before: MetricDepthPipeline | None = None,
     ) -> None:
-        """Reuses the loaded networks of ``segmenter`` if given.
+        """``prior`` gives metric depth that anchors correct; None: there is none.
 
-        ``prior`` gives metric depth that anchors correct; None: there is none. Raises ConfigError if the
-        solver has no sigma and the output needs one.
+        ``before``: with other settings, of which loaded networks, memory and rectification maps are kept.
+        Raises ConfigError if the solver has no sigma and the output needs one.
         """
         self.config = config
         self.engine = engine
         self._solver = build_solver(config.solver)
         check_sigma(self._solver, config)
         self._prior = prior
-        self._networks = segmenter
+        self._networks: Segmenter | None = None
+        self._measured_ns: int | None = None  # stamp of the newest cloud that gave anchors
+        preparation = choice = None
+        if before is not None:
+            self._networks, self._measured_ns = before._networks, before._measured_ns
+            preparation, choice = before._preparation, before._choice
+            self._solver.inherit(before._solver)
         self._segmenter: Segmenter | None = None  # where none is needed
         if self._solver.wants_regions and config.regions.source != "topic":
-            self._networks = self._segmenter = build_segmenter(config.regions, segmenter)
-        self._measured_ns: int | None = None  # stamp of the newest cloud that gave anchors
-        self._preparation = Preparation(config)
-        self._choice = self._anchor_choice()
+            self._networks = self._segmenter = build_segmenter(config.regions, self._networks)
+        self._preparation: Preparation = Preparation(config, preparation)
+        self._choice: AnchorChoice = self._anchor_choice(choice)
 
     def with_config(self, config: Config) -> MetricDepthPipeline:
         """A pipeline with other settings on the same engine and prior.
@@ -148,12 +153,7 @@ class MetricDepthPipeline:
             raise ConfigError(f"solver.prior: {now}, which is loaded at the start only. Start with it.")
         prior = self._prior if now else None
         check_description(prior, config.solver.description)
-        changed = MetricDepthPipeline(self.engine, config, self._networks, prior)
-        changed._solver.inherit(self._solver)
-        changed._preparation = Preparation(config, self._preparation)
-        changed._choice = changed._anchor_choice(self._choice)
-        changed._measured_ns = self._measured_ns
-        return changed
+        return MetricDepthPipeline(self.engine, config, prior, before=self)
 
     def check_description(self, description: str) -> None:
         """Raises ConfigError if the prior reads and cannot read this description."""
