@@ -37,11 +37,10 @@ def read_picture(
     """Image and camera of two messages; ``topic`` is the image's. Raises InputError."""
     size = messages.image_size(image)
     rectified = messages.is_rectified(settings.rectification, topic)
-    told: dict[str, Any] = {"image_size": size, "stereo_offset": settings.stereo_offset}
-    camera = messages.read_camera(camera_info, rectified=rectified, **told)
+    camera, rectification, note = messages.read_camera_info(
+        camera_info, rectified=rectified, image_size=size, stereo_offset=settings.stereo_offset
+    )
     messages.check_image_size(size, camera)  # before the image is decoded, as its header may lie
-    rectification = None if rectified else messages.read_rectification(camera_info, **told)
-    note = messages.offset_left_out(camera_info, settings.stereo_offset)
     return Picture(decode(image), camera, rectification, note)
 
 
