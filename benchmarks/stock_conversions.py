@@ -69,6 +69,6 @@ def read_cloud(message: Any, *, timed: bool) -> tuple[Any, None]:
 
 
 if __name__ == "__main__":
-    outputs._filled, outputs._cloud_of = by_setters, cloud_of
+    outputs._filled, outputs.cloud_of = by_setters, cloud_of
     sensors._READERS["point_cloud2"] = read_cloud
     sys.exit(main())

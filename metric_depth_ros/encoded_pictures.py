@@ -46,12 +46,12 @@ def check_size(width: int, height: int) -> None:
         )
 
 
-def picture_size(data: bytes) -> tuple[int, int] | None:
+def picture_size(data: bytes | memoryview) -> tuple[int, int] | None:
     """Width and height that the header of a PNG or JPEG states; None for other data."""
-    if data.startswith(_PNG) and data[12:16] == b"IHDR" and len(data) >= 24:
+    if data[:8] == _PNG and data[12:16] == b"IHDR" and len(data) >= 24:
         width, height = struct.unpack(">II", data[16:24])
         return width, height
-    return _jpeg_size(data) if data.startswith(_JPEG) else None
+    return _jpeg_size(data) if data[:3] == _JPEG else None
 
 
 def is_whole_png(data: bytes | memoryview) -> bool:
@@ -65,7 +65,7 @@ def is_whole_png(data: bytes | memoryview) -> bool:
     return False
 
 
-def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+def _jpeg_size(data: bytes | memoryview) -> tuple[int, int] | None:
     at = 2
     while at + 9 <= len(data) and data[at] == 0xFF:
         marker = data[at + 1]

@@ -12,6 +12,7 @@ import numpy as np
 from metric_depth_ros.config import Config, ExtrinsicsConfig
 from metric_depth_ros.errors import TransformError
 from metric_depth_ros.geometry import rigid_transform, transform_points
+from metric_depth_ros.stamps import to_ns
 from metric_depth_ros.transforms import is_named_fixed
 from metric_depth_ros.types import Cloud, FloatArray, TransformSource, same_frame
 
@@ -216,7 +217,7 @@ class Places:
     @property
     def _longest_ns(self) -> int:
         """For so long a motion may be left out."""
-        return round(self._config.sync.max_cloud_age_s * 1e9)
+        return to_ns(self._config.sync.max_cloud_age_s)
 
     @cached_property
     def _known_ns(self) -> int | None:

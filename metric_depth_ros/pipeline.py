@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from metric_depth_ros import messages
 from metric_depth_ros.anchor_choice import AnchorChoice, Chosen
 from metric_depth_ros.anchors import sample_bilinear
-from metric_depth_ros.config import Config, EngineConfig
+from metric_depth_ros.config import CloudConfig, Config, EngineConfig
 from metric_depth_ros.depth import published
 from metric_depth_ros.engines import BUNDLED, BUNDLED_WITH_BASIS, build_engine
 from metric_depth_ros.errors import ConfigError, MetricDepthError
@@ -113,26 +114,31 @@ class MetricDepthPipeline:
         self,
         engine: Engine,
         config: Config,
-        segmenter: Segmenter | None = None,
         prior: Estimate | None = None,
+        before: MetricDepthPipeline | None = None,
     ) -> None:
-        """Reuses the loaded networks of ``segmenter`` if given.
+        """``prior`` gives metric depth that anchors correct; None: there is none.
 
-        ``prior`` gives metric depth that anchors correct; None: there is none. Raises ConfigError if the
-        solver has no sigma and the output needs one.
+        ``before``: with other settings, of which loaded networks, memory and rectification maps are kept.
+        Raises ConfigError if the solver has no sigma and the output needs one.
         """
         self.config = config
         self.engine = engine
         self._solver = build_solver(config.solver)
         check_sigma(self._solver, config)
         self._prior = prior
-        self._networks = segmenter
+        self._networks: Segmenter | None = None
+        self._measured_ns: int | None = None  # stamp of the newest cloud that gave anchors
+        preparation = choice = None
+        if before is not None:
+            self._networks, self._measured_ns = before._networks, before._measured_ns
+            preparation, choice = before._preparation, before._choice
+            self._solver.inherit(before._solver)
         self._segmenter: Segmenter | None = None  # where none is needed
         if self._solver.wants_regions and config.regions.source != "topic":
-            self._networks = self._segmenter = build_segmenter(config.regions, segmenter)
-        self._measured_ns: int | None = None  # stamp of the newest cloud that gave anchors
-        self._preparation = Preparation(config)
-        self._choice = self._anchor_choice()
+            self._networks = self._segmenter = build_segmenter(config.regions, self._networks)
+        self._preparation: Preparation = Preparation(config, preparation)
+        self._choice: AnchorChoice = self._anchor_choice(choice)
 
     def with_config(self, config: Config) -> MetricDepthPipeline:
         """A pipeline with other settings on the same engine and prior.
@@ -147,12 +153,7 @@ class MetricDepthPipeline:
             raise ConfigError(f"solver.prior: {now}, which is loaded at the start only. Start with it.")
         prior = self._prior if now else None
         check_description(prior, config.solver.description)
-        changed = MetricDepthPipeline(self.engine, config, self._networks, prior)
-        changed._solver.inherit(self._solver)
-        changed._preparation = Preparation(config, self._preparation)
-        changed._choice = changed._anchor_choice(self._choice)
-        changed._measured_ns = self._measured_ns
-        return changed
+        return MetricDepthPipeline(self.engine, config, prior, before=self)
 
     def check_description(self, description: str) -> None:
         """Raises ConfigError if the prior reads and cannot read this description."""
@@ -166,7 +167,7 @@ class MetricDepthPipeline:
     @property
     def needs_no_points(self) -> bool:
         """Whether an image without points can give depth."""
-        return self.remembers or self._prior is not None or self.config.anchors.min_count == 0
+        return not self.config.needs_points
 
     def reset(self) -> None:
         """Forgets earlier samples."""
@@ -284,6 +285,19 @@ class MetricDepthPipeline:
         T_rectified_raw = np.eye(4)
         T_rectified_raw[:3, :3] = rectification.R
         return np.asarray(T @ T_rectified_raw)
+
+
+def cloud_of(result: Result, settings: CloudConfig) -> dict[str, Any]:
+    """Fields of a result's cloud, as ``messages.cloud_fields`` gives them."""
+    return messages.cloud_fields(
+        result.metric.depth,
+        result.image,
+        result.camera,
+        stride=settings.stride,
+        min_depth_m=settings.min_depth_m,
+        max_depth_m=settings.max_depth_m,
+        min_angle_deg=settings.min_angle_deg,
+    )
 
 
 def _scale_from(info: Mapping[str, Any]) -> str:

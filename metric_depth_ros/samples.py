@@ -10,7 +10,7 @@ from metric_depth_ros import messages
 from metric_depth_ros.config import InputConfig
 from metric_depth_ros.errors import MetricDepthError
 from metric_depth_ros.motion import Places
-from metric_depth_ros.sync import Source, all_points, gather_sources, points_up
+from metric_depth_ros.sync import Source, all_points, gather_sources
 from metric_depth_ros.types import Camera, Cloud, FloatArray, ImageArray, Rectification, Sample
 
 
@@ -37,11 +37,10 @@ def read_picture(
     """Image and camera of two messages; ``topic`` is the image's. Raises InputError."""
     size = messages.image_size(image)
     rectified = messages.is_rectified(settings.rectification, topic)
-    told: dict[str, Any] = {"image_size": size, "stereo_offset": settings.stereo_offset}
-    camera = messages.read_camera(camera_info, rectified=rectified, **told)
+    camera, rectification, note = messages.read_camera_info(
+        camera_info, rectified=rectified, image_size=size, stereo_offset=settings.stereo_offset
+    )
     messages.check_image_size(size, camera)  # before the image is decoded, as its header may lie
-    rectification = None if rectified else messages.read_rectification(camera_info, **told)
-    note = messages.offset_left_out(camera_info, settings.stereo_offset)
     return Picture(decode(image), camera, rectification, note)
 
 
@@ -78,6 +77,6 @@ def build_sample(
         rectification=picture.rectification,
         regions=None if regions is None else messages.read_labels(regions),
         T_fixed_camera=places.T_fixed_camera,
-        points_up=points_up(chosen, places),
+        points_up=next((source.up for source in sources if source.up is not None), None),
         sources=sources,
     )

@@ -6,9 +6,8 @@ The choice depends on stamps alone, so that the live node and an offline run cho
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +15,9 @@ from metric_depth_ros import messages
 from metric_depth_ros.config import MODELS, Config, SourceConfig, SyncConfig, model_of, sync_of
 from metric_depth_ros.errors import MetricDepthError, TransformError
 from metric_depth_ros.motion import Placed, Places
+from metric_depth_ros.stamps import JUMP_NS, to_ns
+from metric_depth_ros.stamps import StampGuard as StampGuard  # for those who import it from here
+from metric_depth_ros.stamps import jumps_back as jumps_back
 from metric_depth_ros.types import Cloud, FloatArray, SourcePoints, same_frame
 
 _CAPACITY = 32
@@ -23,78 +25,10 @@ _CAPACITY = 32
 _MOST_FRAMES = 100
 # Points that tell the size of a cloud's coordinates.
 _LOOKED_AT = 100
-# Smaller steps back are messages out of order, which the choice by stamps handles.
-_JUMP_NS = 1_000_000_000
 # Clouds farther ahead of an image, which came after them, are of another clock.
 _AHEAD_NS = 10_000_000_000
 # A frame has moved, not just been estimated anew: metres, or parts of a turned axis.
 _MOVED = 0.05
-
-
-def jumps_back(last_ns: int, stamp_ns: int) -> bool:
-    """Whether time has jumped back between two stamps: a bag loops or a simulation restarts."""
-    return stamp_ns < last_ns - _JUMP_NS
-
-
-_Item = TypeVar("_Item")
-
-
-@dataclass(frozen=True)
-class _Timed(Generic[_Item]):
-    """Item with its stamp and the time of its arrival or recording, both in ns."""
-
-    item: _Item
-    stamp_ns: int
-    came_ns: int
-
-    def follows(self, other: _Timed[Any]) -> bool:
-        """Whether time has passed from the other to this one as clocks let it, at up to 20 times the pace."""
-        passed_ns = self.stamp_ns - other.stamp_ns
-        return -_JUMP_NS <= passed_ns <= _JUMP_NS + 20 * max(self.came_ns - other.came_ns, 0)
-
-
-class StampGuard(Generic[_Item]):
-    """Tells a jump in time from a single stamp that a driver sent wrong, in a stream of stamped items.
-
-    An item whose stamp is far from the last one's is held back until another follows either: if it follows
-    the one held back, time has jumped and both are good; else the one held back was wrong.
-    """
-
-    def __init__(self, *, first_too: bool = False) -> None:
-        """``first_too``: the first item is held back, too, as it may be the wrong one."""
-        self._last: _Timed[Any] | None = None
-        self._held: list[_Timed[_Item]] = []
-        self._first_too = first_too
-
-    def put(self, item: _Item, stamp_ns: int, came_ns: int) -> tuple[list[_Item], list[_Item]]:
-        """Takes the next item. Items that are good, in their order, and those with wrong stamps."""
-        new = _Timed(item, stamp_ns, came_ns)
-        before = next((one for one in reversed(self._held) if new.follows(one)), None)
-        at_once = self._last is None and not self._first_too
-        if before is None and not at_once and (self._last is None or not new.follows(self._last)):
-            self._held.append(new)
-            return [], [one.item for one in self._cut()]
-        wrong = [one.item for one in self._held if one is not before]
-        self._last, self._held = _Timed(None, stamp_ns, came_ns), []  # items may be large
-        return ([] if before is None else [before.item]) + [item], wrong
-
-    def end(self) -> tuple[list[_Item], list[_Item]]:
-        """Good and wrong items of those that are held back, at the end of the stream."""
-        left = [one.item for one in self._held]
-        return ([], left) if self._last is not None else (left, [])
-
-    def _cut(self) -> list[_Timed[_Item]]:
-        """Gives up all items but those that the next may follow: one, or two before any good one."""
-        kept = 1 if self._last is not None else 2
-        given_up, self._held = self._held[:-kept], self._held[-kept:]
-        return given_up
-
-
-def is_due(last_ns: int | None, stamp_ns: int, rate_hz: float) -> bool:
-    """Whether another message is due at a stamp; never at ``rate_hz`` 0, always after a jump in time."""
-    if not rate_hz:
-        return False
-    return last_ns is None or abs(stamp_ns - last_ns) >= 0.95e9 / rate_hz
 
 
 class CloudRing:
@@ -142,7 +76,7 @@ class CloudRing:
         They are too old, or so far ahead of it that their clock differs. Returns by how many seconds the one
         farthest ahead is, of those dropped; 0: none is.
         """
-        first_ns = image_ns - _ns(self.config.max_cloud_age_s) - _JUMP_NS
+        first_ns = image_ns - to_ns(self.config.max_cloud_age_s) - JUMP_NS
         ahead_ns = self.newest_ns - image_ns
         self._keep(lambda cloud: first_ns <= cloud.stamp_ns <= image_ns + _AHEAD_NS)
         return max(ahead_ns, 0) / 1e9 if ahead_ns > _AHEAD_NS else 0.0
@@ -157,7 +91,7 @@ class CloudRing:
 
     def select(self, stamp_ns: int, until_ns: int = 2**63) -> list[Cloud]:
         """Clouds of an image, oldest first, none later than a time; empty if none is close enough in time."""
-        first, last = stamp_ns - _ns(self.config.max_cloud_age_s), min(self._latest_ns(stamp_ns), until_ns)
+        first, last = stamp_ns - to_ns(self.config.max_cloud_age_s), min(self._latest_ns(stamp_ns), until_ns)
         near = [cloud for cloud in self._clouds if first <= cloud.stamp_ns <= last]
         near.sort(key=_stamp)
         if self.config.mode != "latest":
@@ -185,7 +119,7 @@ class CloudRing:
 
     def clear(self) -> None:
         """Drops all clouds."""
-        self._clouds.clear()
+        self._clouds = []
 
     def forget_after(self, stamp_ns: int) -> None:
         """Drops the clouds newer than an image can use, after time has jumped back."""
@@ -193,7 +127,7 @@ class CloudRing:
 
     def _latest_ns(self, stamp_ns: int) -> int:
         """Newest cloud stamp that an image can use."""
-        return stamp_ns + _ns(self.config.max_cloud_lead_s)
+        return stamp_ns + to_ns(self.config.max_cloud_lead_s)
 
 
 class Source:
@@ -224,7 +158,7 @@ class Source:
     @property
     def offset_ns(self) -> int:
         """What is added to the stamps of its messages."""
-        return _ns(self._own.time_offset_s)
+        return to_ns(self._own.time_offset_s)
 
     @property
     def assumes_fixed_frame(self) -> bool:
@@ -263,7 +197,7 @@ class Source:
         """
         if not placed or moved or not self.model or self._stays(placed[-1]):
             return placed
-        first_ns = stamp_ns - _ns(self._unmoved.max_cloud_age_s)
+        first_ns = stamp_ns - to_ns(self._unmoved.max_cloud_age_s)
         kept = [each for each in placed if each.cloud.stamp_ns >= first_ns][-self._unmoved.accumulate :]
         if not kept:
             age_s = (stamp_ns - placed[-1].cloud.stamp_ns) / 1e9
@@ -303,15 +237,11 @@ class Source:
 
     def awaits(self, stamp_ns: int) -> bool:
         """Whether a cloud for this image is still expected of a sensor that has not fallen silent."""
-        return self.ring.awaits(stamp_ns) and self.ring.newest_ns >= stamp_ns - _JUMP_NS
+        return self.ring.awaits(stamp_ns) and self.ring.newest_ns >= stamp_ns - JUMP_NS
 
 
 def _stamp(cloud: Cloud) -> int:
     return cloud.stamp_ns
-
-
-def _ns(seconds: float) -> int:
-    return round(seconds * 1e9)
 
 
 def gather_points(clouds: Sequence[Cloud], places: Places) -> FloatArray:
@@ -349,7 +279,8 @@ def gather_sources(
         else:
             if len(merged) < len(placed) and source.assumes_fixed_frame:
                 refused(source.name, TransformError(source.not_merged(merged[-1].cloud.frame_id)))
-            known = _sigma(merged), _step_m(merged), merged[-1].cloud.stamp_ns if merged else None
+            newest_ns = merged[-1].cloud.stamp_ns if merged else None
+            known = _sigma(merged), _step_m(merged), newest_ns, _up(source, merged, places.frame_id)
             found.append(SourcePoints(source.name, _points(merged), source.model, *known))
     if failed and not any(len(source.points) for source in found):
         raise next(iter(failed.values()))
@@ -392,19 +323,19 @@ def _placed(clouds: Sequence[Cloud], places: Places) -> list[Placed]:
 def _points(placed: Sequence[Placed]) -> FloatArray:
     """Points (N, 3) of all clouds in the image's frame."""
     moved = [each.points for each in placed]
+    if len(moved) == 1:
+        return moved[0]
     return np.concatenate(moved) if moved else np.empty((0, 3), np.float32)
 
 
-def points_up(chosen: Iterable[tuple[Source, Sequence[Cloud]]], places: Places) -> FloatArray | None:
-    """Z axis (3,) of a sensor's frame in the image's; None without a sensor in another frame, whose z is up.
+def _up(source: Source, placed: Sequence[Placed], frame_id: str) -> FloatArray | None:
+    """Z axis (3,) of a source's frame in the image's; None if they are the same, or z is not up.
 
-    Only models whose z is up count, and what is not named unless it is a depth image.
+    It is for models whose z is up, and for what is not named unless it is a depth image.
     """
-    for source, clouds in chosen:
-        if clouds and source.z_up and not same_frame(clouds[-1].frame_id, places.frame_id):
-            with suppress(TransformError):
-                return places.of(clouds[-1]).T[:3, 2]
-    return None
+    if not placed or not source.z_up or same_frame(placed[-1].cloud.frame_id, frame_id):
+        return None
+    return placed[-1].T[:3, 2]
 
 
 def _sigma(placed: Sequence[Placed]) -> FloatArray | None:

@@ -164,6 +164,7 @@ class SourcePoints:
         sigma: (N,) metres, what the messages tell of each point's error, beside the model's; None: nothing.
         step_m: of the numbers that gave the points' coordinates in their own frame; 0: unknown.
         newest_ns: stamp of its newest cloud; None: unknown.
+        up: (3,) z axis of its own frame in the image's, where z is up; None: unknown, or the same frame.
     """
 
     name: str
@@ -172,6 +173,7 @@ class SourcePoints:
     sigma: FloatArray | None = None
     step_m: float = 0.0
     newest_ns: int | None = None
+    up: FloatArray | None = None
 
 
 @dataclass(frozen=True, eq=False)

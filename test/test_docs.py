@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from metric_depth_ros import solve, sync
+from metric_depth_ros import solve, stamps, sync
 from metric_depth_ros.cli.main import build_parser
 from metric_depth_ros.config import SETTINGS
 from metric_depth_ros.config.parameter_file import load
@@ -176,8 +176,8 @@ NUMBERS = [
      [worker.PATIENCE_S]),
     ("docs/node.md", r"(?:retried|tried again,) after (\d+) s, .*? up to (\d+) s",
      [backoff._FIRST_S, backoff._LONGEST_S]),
-    ("docs/node.md", r"stamped more than (\d+) s before the last", [sync._JUMP_NS / 1e9]),
-    ("docs/bags.md", r"a stamp more than (\d+) s back is a jump", [sync._JUMP_NS / 1e9]),
+    ("docs/node.md", r"stamped more than (\d+) s before the last", [stamps.JUMP_NS / 1e9]),
+    ("docs/bags.md", r"a stamp more than (\d+) s back is a jump", [stamps.JUMP_NS / 1e9]),
     ("docs/node.md", r"The last (\d+) \+ `sync.accumulate` clouds are kept", [sync._CAPACITY]),
     ("docs/node.md", r"until the next depth or for (\d+) s\. The log repeats one every (\d+) s",
      [status._FORGET_S, status._LOG_PERIOD_S]),

@@ -14,7 +14,7 @@ PACKAGE, SYNTHETIC = (Path(p.__file__).parent for p in (metric_depth_ros, metric
 FLOORS = [
     {"errors"},
     {"types", "share", "files"},
-    {"label_images", "near_far", "geometry", "documents", "array_files", "encoded_pictures"},
+    {"label_images", "near_far", "geometry", "documents", "array_files", "encoded_pictures", "stamps"},
     {"config", "transforms", "messages"},
     {"motion"},
     {"anchors", "sync", "depth"},

@@ -9,7 +9,8 @@ from metric_depth_ros.config import from_flat
 from metric_depth_ros.errors import TransformError
 from metric_depth_ros.geometry import rigid_transform, transform_points
 from metric_depth_ros.motion import Places, deskewed
-from metric_depth_ros.sync import Source, gather_points, gather_sources, points_up
+from metric_depth_ros.samples import Picture, build_sample
+from metric_depth_ros.sync import Source, gather_points, gather_sources
 from metric_depth_ros.transforms import TransformTree, interpolate
 from metric_depth_ros.types import Cloud
 
@@ -173,6 +174,22 @@ class Counting(TransformTree):
         return super().lookup(*where, **how)
 
 
+def test_a_scan_whose_end_is_not_known_yet_is_looked_up_once(camera):
+    settings, tree = config(), Counting()
+    tree.add("base", "camera", T, 0, static=True)
+    tree.add("base", "lidar", T, 0, static=True)
+    for stamp in (0, 2_000):
+        tree.add("odom", "base", at(stamp), stamp * MS)
+    scan = cloud(2_000, offset_s=np.array([0.1], np.float32))
+    source = Source("anchors", "point_cloud2", settings)
+    picture = Picture(np.zeros((48, 64, 3), np.uint8), camera, None, None)
+    sample = build_sample(
+        picture, [(source, [scan])], None, Places("camera", 2_000 * MS, tree, settings), print
+    )
+    assert len(sample.points_camera) == 1 and sample.points_up is not None
+    assert tree.looked_up == 2 + 11  # image and cloud in odom, and the poses over the scan
+
+
 def test_one_image_looks_nothing_up_twice():
     names = {"anchors.sources": ["a", "b"], "sources.a.topic": "/a", "sources.b.topic": "/b"}
     settings = config(**names, **{"solver.temporal.memory_s": 1.0})
@@ -183,8 +200,8 @@ def test_one_image_looks_nothing_up_twice():
         tree.add("odom", "base", at(stamp), stamp * MS)
     sources = [(Source(name, "point_cloud2", settings), [cloud(2_000)]) for name in "ab"]
     places = Places("camera", 2_100 * MS, tree, settings)
-    gather_sources(sources, places, print)
-    assert points_up(sources, places) is not None and places.T_fixed_camera is not None
+    found = gather_sources(sources, places, print)
+    assert all(each.up is not None for each in found) and places.T_fixed_camera is not None
     assert tree.looked_up == 3  # the image in odom, and each of two clouds
     tree.looked_up = 0
     gather_sources(sources, Places("camera", 2_200 * MS, tree, settings), print)
@@ -194,7 +211,6 @@ def test_one_image_looks_nothing_up_twice():
     places = Places("camera", 2_100 * MS, tree, config("none", **names))
     with pytest.raises(TransformError, match="moon"):
         gather_sources(unknown, places, print)
-    assert points_up(unknown, places) is None
     assert tree.looked_up == 1  # which may wait
 
 

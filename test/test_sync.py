@@ -8,16 +8,13 @@ from metric_depth_ros.config import Config, SyncConfig, from_flat, sync_of
 from metric_depth_ros.errors import TransformError
 from metric_depth_ros.geometry import rigid_transform
 from metric_depth_ros.motion import Places
+from metric_depth_ros.stamps import StampGuard, is_due, jumps_back
 from metric_depth_ros.sync import (
     CloudRing,
     Source,
-    StampGuard,
     all_points,
     gather_points,
     gather_sources,
-    is_due,
-    jumps_back,
-    points_up,
 )
 from metric_depth_ros.transforms import TransformTree
 from metric_depth_ros.types import Cloud
@@ -117,6 +114,19 @@ def test_an_old_cloud_is_not_used():
 
 def test_several_clouds_accumulate_oldest_first_whatever_their_order_of_arrival():
     assert stamps_ms(ring(300, 100, 200, accumulate=2).select(300 * MS)) == [200, 300]
+
+
+def test_clouds_that_another_thread_looks_at_stay():
+    r = ring(0, 100)
+    seen = r._clouds
+    r.clear()
+    assert not len(r) and stamps_ms(seen) == [0, 100]
+
+
+def test_one_cloud_is_not_copied(monkeypatch):
+    monkeypatch.setattr(np, "concatenate", lambda arrays: pytest.fail("copied"))
+    places = Places("camera", 0, still("odom"), Config())
+    assert len(gather_points([cloud(0, "camera")], places)) == 1
 
 
 def test_an_image_waits_only_for_a_cloud_that_is_due():
@@ -391,9 +401,10 @@ def test_only_some_sensors_tell_what_is_up(kind, model, known):
     config = from_flat({**NAMED, "sources.front.model": model} if model else {})
     source = Source("front" if model else "anchors", kind, config)
     places = Places("camera", 0, still("odom"), config)
-    up = points_up([(source, [cloud(0, "odom")])], places)
-    assert up is None if not known else up.tolist() == [0, 0, 1]
-    assert points_up([(source, [cloud(0, "/camera")])], places) is None
+    (found,) = gather_sources([(source, [cloud(0, "odom")])], places, print)
+    assert found.up is None if not known else found.up.tolist() == [0, 0, 1]
+    (found,) = gather_sources([(source, [cloud(0, "/camera")])], places, print)
+    assert found.up is None
 
 
 @pytest.mark.parametrize(("accumulate", "used"), [(1, [100]), (3, [80, 90, 100])])

@@ -24,11 +24,8 @@ from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError, T
 from metric_depth_ros.health.clocks import Heard, limits_of, why_apart
 from metric_depth_ros.motion import Places
 from metric_depth_ros.samples import Picture, build_sample, read_picture
-from metric_depth_ros.sync import (
-    Source,
-    gather_points,
-    jumps_back,
-)
+from metric_depth_ros.stamps import jumps_back, to_ns
+from metric_depth_ros.sync import Source, gather_points
 from metric_depth_ros.transforms import TransformTree
 from metric_depth_ros.types import Sample, frame_name
 
@@ -324,7 +321,7 @@ class _Clouds:
         self._topic, self._infos = topic, infos
         self._info: Any = None  # the newest
         self._late: list[Stamped] = []  # recorded after the last image
-        self._lead_ns = round(source.ring.config.max_cloud_lead_s * 1e9) - source.offset_ns
+        self._lead_ns = to_ns(source.ring.config.max_cloud_lead_s) - source.offset_ns
         self._stream, self._skip = stream, skip
         self._heard: deque[Heard] = deque(maxlen=_REMEMBERED)
         self._images: deque[Heard] = deque(maxlen=_REMEMBERED)
@@ -382,7 +379,7 @@ class _Companions:
 
     def __init__(self, stream: TopicStream, slop_s: float) -> None:
         self._stream = stream
-        self._slop_ns = round(slop_s * 1e9)
+        self._slop_ns = to_ns(slop_s)
         self._recent: deque[Stamped] = deque(maxlen=100)
 
     def find(self, image: _Image) -> Any:

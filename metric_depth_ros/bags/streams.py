@@ -11,7 +11,7 @@ from typing import Any, Literal
 from metric_depth_ros.bags.storage import Window, readable_messages
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.messages import stamp_ns
-from metric_depth_ros.sync import StampGuard, jumps_back
+from metric_depth_ros.stamps import StampGuard, jumps_back
 
 # What a message's time is: the stamp in its header, or when it was recorded.
 Stamps = Literal["header", "recorded"]

@@ -171,26 +171,16 @@ class BagWriter:
         extra: Mapping[str, Any] | None = None,
     ) -> None:
         """Writes an unorganised cloud (N, 3) in metres, with ``extra`` fields (N,) by name."""
-        self._write_cloud(topic, messages.points_fields(points, extra), stamp_ns, frame_id)
+        self.write_cloud(topic, messages.points_fields(points, extra), stamp_ns, frame_id)
 
-    def write_cloud(
-        self,
-        topic: str,
-        depth: FloatArray,
-        image: ImageArray | None,
-        camera: Camera,
-        stamp_ns: int,
-        frame_id: str,
-        *,
-        stride: int = 1,
-        min_depth_m: float = 0.0,
-        max_depth_m: float = float("inf"),
-    ) -> None:
-        """Writes the organised, coloured cloud of a depth map, as the node publishes it."""
-        fields = messages.cloud_fields(
-            depth, image, camera, stride=stride, min_depth_m=min_depth_m, max_depth_m=max_depth_m
-        )
-        self._write_cloud(topic, fields, stamp_ns, frame_id)
+    def write_cloud(self, topic: str, fields: Mapping[str, Any], stamp_ns: int, frame_id: str) -> None:
+        """Writes a cloud of fields as those of ``messages.cloud_fields``."""
+        names = ("name", "offset", "datatype", "count")
+        listed = [
+            self._message("sensor_msgs/msg/PointField", **dict(zip(names, field, strict=True)))
+            for field in fields["fields"]
+        ]
+        self._write(topic, kinds.POINT_CLOUD, {**fields, "fields": listed}, stamp_ns, frame_id)
 
     def write_range(
         self, topic: str, range_m: float, stamp_ns: int, frame_id: str, *, limits_m: Limits, width: float
@@ -254,14 +244,6 @@ class BagWriter:
     def _write(self, topic: str, kind: str, fields: Mapping[str, Any], stamp_ns: int, frame_id: str) -> None:
         message = self._message(kind, header=self._header(stamp_ns, frame_id), **fields)
         self._record(topic, kind, message, stamp_ns)
-
-    def _write_cloud(self, topic: str, fields: Mapping[str, Any], stamp_ns: int, frame_id: str) -> None:
-        names = ("name", "offset", "datatype", "count")
-        listed = [
-            self._message("sensor_msgs/msg/PointField", **dict(zip(names, field, strict=True)))
-            for field in fields["fields"]
-        ]
-        self._write(topic, kinds.POINT_CLOUD, {**fields, "fields": listed}, stamp_ns, frame_id)
 
     def _write_transforms(
         self, topic: str, transforms: list[StampedTransform], qos: tuple[Qos, ...], recorded_ns: int | None

@@ -22,7 +22,7 @@ from metric_depth_ros.cli.offline import bag_reader, open_source
 from metric_depth_ros.config import Config, changed
 from metric_depth_ros.errors import InputError, MetricDepthError
 from metric_depth_ros.health.timings import Timings
-from metric_depth_ros.pipeline import MetricDepthPipeline, Result, build_pipeline
+from metric_depth_ros.pipeline import MetricDepthPipeline, Result, build_pipeline, cloud_of
 from metric_depth_ros.types import Sample
 
 # Images whose memory is traced, before any is timed: tracing takes time.
@@ -100,16 +100,7 @@ def _result(pipeline: MetricDepthPipeline, outcome: Sample | MetricDepthError) -
 
 def as_messages(result: Result, config: Config) -> tuple[dict[str, Any], dict[str, Any]]:
     """Fields of the depth and of the cloud, as the node publishes them."""
-    cloud = messages.cloud_fields(
-        result.metric.depth,
-        result.image,
-        result.camera,
-        stride=config.cloud.stride,
-        min_depth_m=config.cloud.min_depth_m,
-        max_depth_m=config.cloud.max_depth_m,
-        min_angle_deg=config.cloud.min_angle_deg,
-    )
-    return messages.depth_fields(result.metric.depth, config.output.encoding), cloud
+    return messages.depth_fields(result.metric.depth, config.output.encoding), cloud_of(result, config.cloud)
 
 
 def _traced(pipeline: MetricDepthPipeline, outcomes: Iterator[Any], config: Config) -> dict[str, float]:

@@ -20,14 +20,14 @@ from metric_depth_ros.bags import BagReader, BagWriter, Outcome, is_bag
 from metric_depth_ros.bags.storage import Window
 from metric_depth_ros.cli.outputs import own_folder, save_picture
 from metric_depth_ros.cli.parsing import remapped
-from metric_depth_ros.config import CloudConfig, Config, SourceConfig
+from metric_depth_ros.config import Config, SourceConfig
 from metric_depth_ros.datasets import open_dataset
 from metric_depth_ros.drawing.pictures import Range, depth_range, draw_sheet
 from metric_depth_ros.errors import InputError, MetricDepthError
 from metric_depth_ros.evaluation.held_out import held_out_error
 from metric_depth_ros.health import findings
-from metric_depth_ros.pipeline import MetricDepthPipeline, Result, build_pipeline
-from metric_depth_ros.sync import is_due
+from metric_depth_ros.pipeline import MetricDepthPipeline, Result, build_pipeline, cloud_of
+from metric_depth_ros.stamps import is_due
 from metric_depth_ros.types import Sample
 
 # What a run writes into its folder.
@@ -148,7 +148,7 @@ def bag_reader(args: argparse.Namespace, config: Config, window: Window | None =
         args.source,
         **named,
         image_transport=config.input.image_transport,
-        needs_points=config.anchors.min_count > 0,
+        needs_points=config.needs_points,
         calibration=args.calibration,
         stamps=args.stamps,
         sources=sources,
@@ -213,7 +213,7 @@ def _folder_source(args: argparse.Namespace, config: Config) -> Samples:
                     hold_out=args.hold_out,
                     anchors=args.anchor_count,
                     seed=args.seed,
-                    needs_points=config.anchors.min_count > 0,
+                    needs_points=config.needs_points,
                 )
             except MetricDepthError as error:
                 yield folder.stamp_ns(index), error
@@ -232,12 +232,12 @@ class DepthBag:
     def __init__(self, bag: BagWriter, config: Config) -> None:
         self._bag = bag
         self._encoding = config.output.encoding
-        self._cloud: CloudConfig = config.cloud
+        self._cloud = config.cloud
         self._last_cloud_ns: int | None = None
 
     def write(self, _index: int, result: Result) -> None:
         """Writes depth, its sigma and camera_info, and the cloud when one is due."""
-        depth, camera, image = result.metric.depth, result.camera, result.image
+        depth, camera = result.metric.depth, result.camera
         stamp_ns, frame_id = result.stamp_ns, result.frame_id
         self._bag.write_depth("/depth/image_rect", depth, stamp_ns, frame_id, encoding=self._encoding)
         self._bag.write_camera_info("/depth/camera_info", camera, stamp_ns, frame_id)
@@ -245,10 +245,7 @@ class DepthBag:
             self._bag.write_depth("/depth/sigma", result.metric.sigma, stamp_ns, frame_id, encoding="32FC1")
         if is_due(self._last_cloud_ns, stamp_ns, self._cloud.rate_hz):
             self._last_cloud_ns = stamp_ns
-            limits = {"min_depth_m": self._cloud.min_depth_m, "max_depth_m": self._cloud.max_depth_m}
-            self._bag.write_cloud(
-                "/depth/points", depth, image, camera, stamp_ns, frame_id, stride=self._cloud.stride, **limits
-            )
+            self._bag.write_cloud("/depth/points", cloud_of(result, self._cloud), stamp_ns, frame_id)
 
 
 class Previews:

@@ -382,3 +382,9 @@ class Config:
     save: SaveConfig = section(SaveConfig)
     diagnostics: DiagnosticsConfig = section(DiagnosticsConfig)
     lifecycle: LifecycleConfig = section(LifecycleConfig)
+
+    @property
+    def needs_points(self) -> bool:
+        """Whether an image without points gives no depth: there is no prior, memory or metric network."""
+        instead = self.solver.chosen_prior or self.solver.temporal.memory_s
+        return not instead and self.anchors.min_count > 0

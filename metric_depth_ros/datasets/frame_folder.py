@@ -31,6 +31,7 @@ from metric_depth_ros.documents import read_json
 from metric_depth_ros.encoded_pictures import decode_picture, picture_size
 from metric_depth_ros.errors import InputError, kind_of, shown
 from metric_depth_ros.files import open_regular, read_limited
+from metric_depth_ros.stamps import to_ns
 from metric_depth_ros.types import DISTORTION_MODELS, Array, Camera, FloatArray, ImageArray
 
 _INTRINSICS = ("fx", "fy", "cx", "cy")
@@ -118,7 +119,7 @@ class FrameFolder(Dataset):
         stamp_s = entry.number("timestamp") if "timestamp" in entry.values else 1 + index / self._rate_hz
         if abs(stamp_s) > _LAST_S:
             raise entry.error(f"timestamp {stamp_s:g}; needed seconds.")
-        return round(stamp_s * 1e9)
+        return to_ns(stamp_s)
 
     def coarse_depth(self, index: int) -> FloatArray | None:
         """Depth image ``lowres_depth`` (h, w) of lower resolution, metres, 0 unknown; None without one.

@@ -117,7 +117,8 @@ class Health:
         try:
             yield
         except MetricDepthError as error:
-            self.report(_KEYS.get(type(error), "input"), ERROR, str(error))
+            key = next((key for kind, key in _KEYS.items() if isinstance(error, kind)), "input")
+            self.report(key, ERROR, str(error))
         except Exception:
             message = f"internal error: {traceback.format_exc(limit=-1)}"
             self.report("bug", ERROR, message, details=traceback.format_exc())
@@ -156,13 +157,14 @@ class Health:
 
         The line is that of the most severe fault, among equals of the newest.
         """
+        timings = self.timings.values()  # has a lock of its own, and others are to count meanwhile
         with self._lock:
             now = time.monotonic()
             recent = [t for t in self._published if now - t < 5.0]
             rate = len(recent) / min(5.0, max(now - self._published[0], 1e-3)) if recent else 0.0
             values = {name: str(n) for name, n in sorted(self._counts.items())}
             values["rate_hz"] = f"{rate:.1f}"
-            values |= self.timings.values()
+            values |= timings
             if self._waits_for:
                 return WARN, self._waits_for, values
             current = [fault for fault in self._faults.values() if now - fault.met_s < _FORGET_S]

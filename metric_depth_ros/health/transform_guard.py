@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from metric_depth_ros.sync import StampGuard
+from metric_depth_ros.stamps import StampGuard
 from metric_depth_ros.transforms import TransformTree
 from metric_depth_ros.types import FloatArray, frame_name
 
@@ -66,8 +66,8 @@ class TransformGuard:
         jump_s = self._begin_anew(child, good[0]) if len(good) > 1 else 0.0
         for each in good:
             self._tree.add(parent, child, each.T, each.stamp_ns)
-        for each in wrong:
-            off_s = (each.stamp_ns - new.stamp_ns) / 1e9
+        if wrong:
+            off_s = (wrong[0].stamp_ns - new.stamp_ns) / 1e9
             return (
                 f"{_named(parent, child)} came once stamped {off_s:+.3f} s from those around it; it is "
                 "passed over. Check the clock of its publisher, or whether there are two."
@@ -130,6 +130,7 @@ class TransformGuard:
                 del self._streams[parent, child]
                 if not self._tree.is_static(child):
                     self._tree.remove(child)
+        self._heard_ns = {child: self._heard_ns[child] for _, child in self._streams}
 
 
 def _named(parent: str, child: str) -> str:

@@ -11,9 +11,8 @@ from metric_depth_ros.messages.cameras import (
     calibration_field,
     camera_info_fields,
     check_image_size,
-    offset_left_out,
     read_camera,
-    read_rectification,
+    read_camera_info,
 )
 from metric_depth_ros.messages.clouds import cloud_fields, points_fields, read_grid, read_points
 from metric_depth_ros.messages.compressed_images import image_size, read_compressed_image
@@ -75,9 +74,9 @@ __all__ = [
     "is_rectified",
     "knows_encoding",
     "last_two_parts",
-    "offset_left_out",
     "points_fields",
     "read_camera",
+    "read_camera_info",
     "read_cloud",
     "read_compressed_image",
     "read_depth",
@@ -86,7 +85,6 @@ __all__ = [
     "read_image",
     "read_labels",
     "read_points",
-    "read_rectification",
     "read_transform",
     "sensor_type",
     "stamp_ns",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,31 +26,56 @@ _MODEL_OF = {alias: model for model, aliases in _MODELS.items() for alias in ali
 _RIGHT = re.compile(r"right.*|infra2")
 
 
-def read_camera(
+class CameraInfo(NamedTuple):
+    """What a sensor_msgs/CameraInfo says of its image.
+
+    Attributes:
+        camera: of the image as it is.
+        rectification: how it is to be rectified; None: not at all.
+        note: that the offset of a right camera in P is not used because of its frame's name; or None.
+    """
+
+    camera: Camera
+    rectification: Rectification | None
+    note: str | None
+
+
+def read_camera(message: Any, *, rectified: bool, image_size: tuple[int, int] | None = None) -> Camera:
+    """Camera of a sensor_msgs/CameraInfo, as ``read_camera_info``."""
+    return read_camera_info(message, rectified=rectified, image_size=image_size).camera
+
+
+def read_camera_info(
     message: Any,
     *,
     rectified: bool,
     image_size: tuple[int, int] | None = None,
     stereo_offset: str = "auto",
-) -> Camera:
-    """Camera from a sensor_msgs/CameraInfo, with binning and ROI applied.
+) -> CameraInfo:
+    """Camera and rectification from a sensor_msgs/CameraInfo, with binning and ROI applied.
 
-    A raw image has K, D and the distortion model. A rectified image has the pinhole in P or, if both P
-    and D are zero, K.
+    A raw image has K, D and the distortion model; it is rectified by R, and K from P, unless P is zero. A
+    rectified image has the pinhole in P or, if both P and D are zero, K. A zero R, which some drivers send,
+    is the identity. P's last column is the offset of a right (or lower) camera in the frame of the left one,
+    [u v w] = P [X Y Z 1].
 
     Args:
         image_size: width and height of the image. It decides where the message gives no size, and whether
             binning and ROI are in the numbers already.
-        stereo_offset: as ``read_rectification``.
+        stereo_offset: "use" or "ignore" that offset; "auto": use it where it places a right camera and the
+            frame's name is not a right camera's own, whose offset is in tf. The last column of KITTI's P,
+            told by its last row, is none.
 
     Raises:
         InputError: K (or P) is zero or not finite, the size is not positive, D does not fit the
-            distortion model, or ``rectified`` with P zero and D not.
+            distortion model, R is not a rotation, P is not a pinhole camera, or ``rectified`` with P zero
+            and D not.
     """
     width, height, S = _view(message, image_size)
-    wanted = read_rectification(message, image_size=image_size, stereo_offset=stereo_offset)
+    wanted, note = _rectification(message, S, stereo_offset)
     if rectified and wanted is not None:
-        return Camera(width, height, wanted.K, position_m=wanted.position_m)
+        camera = Camera(width, height, wanted.K, position_m=wanted.position_m)
+        return CameraInfo(camera, None, note)
     model, D = _distortion(message)
     raw = Camera(width, height, S @ _matrix(message, "k", 3, 3), model, D)
     if rectified and raw.distorted:
@@ -59,9 +84,9 @@ def read_camera(
             "rectified image. Publish P, or set input.rectification: rectify for raw images."
         )
     if wanted is None:
-        return raw
+        return CameraInfo(raw, None, note)
     x, y, z = wanted.R.T @ wanted.position_m
-    return replace(raw, position_m=(float(x), float(y), float(z)))
+    return CameraInfo(replace(raw, position_m=(float(x), float(y), float(z))), wanted, note)
 
 
 def check_image_size(image_size: tuple[int, int], camera: Camera) -> None:
@@ -73,26 +98,13 @@ def check_image_size(image_size: tuple[int, int], camera: Camera) -> None:
         )
 
 
-def read_rectification(
-    message: Any, *, image_size: tuple[int, int] | None = None, stereo_offset: str = "auto"
-) -> Rectification | None:
-    """Rectification from a CameraInfo: R, and K from P with binning and ROI applied; None if P is zero.
-
-    A zero R, which some drivers send, is the identity. P's last column is the offset of a right (or lower)
-    camera in the frame of the left one, [u v w] = P [X Y Z 1].
-
-    Args:
-        image_size: as ``read_camera``.
-        stereo_offset: "use" or "ignore" that offset; "auto": use it where it places a right camera and the
-            frame's name is not a right camera's own, whose offset is in tf. The last column of KITTI's P,
-            told by its last row, is none.
-
-    Raises:
-        InputError: R is not a rotation, or P is not a pinhole camera.
-    """
+def _rectification(
+    message: Any, S: FloatArray, stereo_offset: str
+) -> tuple[Rectification | None, str | None]:
+    """Rectification, None if P is zero, and ``CameraInfo.note``; S as of ``_view``."""
     P, R = _matrix(message, "p", 3, 4), _matrix(message, "r", 3, 3)
     if not P.any():
-        return None
+        return None, None
     R = R if R.any() else np.eye(3)
     if not (np.abs(R @ R.T - np.eye(3)).max() < 1e-3 and np.linalg.det(R) > 0):
         raise InputError(f"camera_info: R {R.ravel()}; needed a rotation. Correct the calibration.")
@@ -101,19 +113,14 @@ def read_rectification(
             f"camera_info: P {P.ravel()}; needed positive focal lengths and a last row of 0 0 1. "
             "Correct the calibration."
         )
-    by_name = stereo_offset == "auto" and _places_right(P) and not _frame_is_right(message)
-    position_m = (*_offset(P), 0.0) if by_name or stereo_offset == "use" else (0.0, 0.0, 0.0)
-    return Rectification(_view(message, image_size)[2] @ P[:, :3], R, position_m)
+    by_name = stereo_offset == "auto" and _places_right(P)
+    in_tf = by_name and _frame_is_right(message)
+    used = stereo_offset == "use" or (by_name and not in_tf)
+    position_m = (*_offset(P), 0.0) if used else (0.0, 0.0, 0.0)
+    return Rectification(S @ P[:, :3], R, position_m), _left_out(message, P) if in_tf else None
 
 
-def offset_left_out(message: Any, stereo_offset: str) -> str | None:
-    """That the offset of a right camera in P is not used because of its frame's name; None: no such case.
-
-    ``message`` is a CameraInfo that ``read_camera`` has read.
-    """
-    P = _matrix(message, "p", 3, 4)
-    if stereo_offset != "auto" or not P.any() or not _places_right(P) or not _frame_is_right(message):
-        return None
+def _left_out(message: Any, P: FloatArray) -> str:
     return (
         f"camera_info: P places the camera {max(_offset(P)):.3g} m beside its frame, but "
         f"{message.header.frame_id!r} has the name of a right camera's own frame: the offset is left out. If "

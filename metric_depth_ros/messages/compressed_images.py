@@ -56,7 +56,7 @@ def image_size(message: Any) -> tuple[int, int]:
 def _compressed_size(message: Any, data: ImageArray) -> tuple[int, int]:
     if other := _other_than_picture(message, data):
         raise InputError(f"image: {other} in a CompressedImage; needed JPEG or PNG.{_OTHERS[other]}")
-    size = picture_size(data[:_HEAD].tobytes())
+    size = picture_size(data[:_HEAD].data)
     if size is None:
         raise _undecodable(message, data)
     return checked_size(*size)

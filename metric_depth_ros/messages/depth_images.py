@@ -75,7 +75,7 @@ def _decoded(
     """Values (H, W) uint16 of compressed depth, the two parameters of its quantisation, and its camera."""
     start = 0 if data[:4].tobytes() == _PNG else _HEADER.itemsize
     picture = data[start:]
-    values, size = None, picture_size(picture[:_PNG_HEAD].tobytes())
+    values, size = None, picture_size(picture[:_PNG_HEAD].data)
     is_png = size is not None and picture[_KIND].tobytes() == _GREY_16 and is_whole_png(picture.data)
     if encoding is not None and size is not None and is_png:
         camera = _camera(camera_of, checked_size(*size))

@@ -15,14 +15,14 @@ from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
 
 from metric_depth_ros import messages
-from metric_depth_ros.config import CloudConfig, Config, PreviewConfig
+from metric_depth_ros.config import Config, PreviewConfig
 from metric_depth_ros.drawing.pictures import depth_colours
 from metric_depth_ros.errors import MetricDepthError
 from metric_depth_ros.health.status import OK, WARN, shortened
 from metric_depth_ros.nodes.depth_info import depth_info
 from metric_depth_ros.nodes.qos import overridable
-from metric_depth_ros.pipeline import Result
-from metric_depth_ros.sync import is_due
+from metric_depth_ros.pipeline import Result, cloud_of
+from metric_depth_ros.stamps import is_due
 from metric_depth_ros.types import FloatArray
 
 
@@ -72,7 +72,7 @@ class Outputs:
             self._info.publish(fill_info(told["scale_from"], told, **header))
         if _heard(self._cloud) and is_due(self._last_cloud_ns, result.stamp_ns, config.cloud.rate_hz):
             self._last_cloud_ns = result.stamp_ns
-            self._cloud.publish(fill_cloud(_cloud_of(result, config.cloud), **header))
+            self._cloud.publish(fill_cloud(cloud_of(result, config.cloud), **header))
         if _heard(self._preview) and is_due(self._last_preview_ns, result.stamp_ns, config.preview.rate_hz):
             self._last_preview_ns = result.stamp_ns
             self._preview.publish(fill_jpeg(_preview_of(metric.depth, config.preview), **header))
@@ -105,18 +105,6 @@ def _preview_of(depth: FloatArray, settings: PreviewConfig) -> bytes:
     done, jpeg = cv2.imencode(".jpg", colours[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, settings.quality])
     assert done
     return jpeg.tobytes()
-
-
-def _cloud_of(result: Result, settings: CloudConfig) -> dict[str, Any]:
-    return messages.cloud_fields(
-        result.metric.depth,
-        result.image,
-        result.camera,
-        stride=settings.stride,
-        min_depth_m=settings.min_depth_m,
-        max_depth_m=settings.max_depth_m,
-        min_angle_deg=settings.min_angle_deg,
-    )
 
 
 # ---- field dictionaries of ``messages`` as ROS messages --------------------------------------

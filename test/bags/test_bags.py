@@ -110,7 +110,8 @@ def test_depth_and_cloud_read_back(tmp_path: Path) -> None:
     with BagWriter(tmp_path / "depth.mcap") as bag:
         bag.write_depth("/depth/image_rect", depth, SECOND, "camera")
         bag.write_depth("/depth/millimetres", depth, SECOND, "camera", encoding="16UC1")
-        bag.write_cloud("/depth/points", depth, image_of(0), CAMERA, SECOND, "camera", stride=2)
+        cloud = messages.cloud_fields(depth, image_of(0), CAMERA, stride=2)
+        bag.write_cloud("/depth/points", cloud, SECOND, "camera")
     read = {}
     with AnyReader([tmp_path / "depth.mcap"]) as reader:
         for connection, recorded_ns, raw in reader.messages():

@@ -14,6 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from conftest import write_toy_model
 from rosbags.highlevel import AnyReader
 
 import metric_depth_ros
@@ -440,6 +441,16 @@ def test_published_size_and_encoding_follow_the_settings(
     assert (info.width, info.k[0], info.k[2]) == (WIDTH // 2, 25, 15.5)
 
 
+def test_the_cloud_has_no_veils(bag: Path, toy_manifest: Path, tmp_path: Path) -> None:
+    known = []
+    for angle in ("0", "45"):
+        argv = ["run", str(bag), "--manifest", str(toy_manifest), "--out", str(tmp_path / angle)]
+        assert main([*argv, "--limit", "1", "--set", f"cloud.min_angle_deg={angle}"]) == 0
+        (cloud,) = read_topic(tmp_path / angle / "depth.mcap", "/depth/points")
+        known.append(len(messages.read_points(cloud)))
+    assert known[1] < known[0] == WIDTH * HEIGHT // 4
+
+
 def test_no_bag_writes_pictures_only(bag: Path, toy_manifest: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     argv = ["run", str(bag), "--manifest", str(toy_manifest), "--out", str(out), "--no-bag", "--limit", "2"]
@@ -506,6 +517,25 @@ def test_one_failed_image_does_not_stop_the_run(
     assert "no cloud on /points" in printed.err
     stamps = [messages.stamp_ns(m) for m in read_topic(out / "depth.mcap", "/depth/image_rect")]
     assert stamps == [1_000_000_000, 3_000_000_000]
+
+
+@pytest.mark.parametrize("form", ["bag", "folder"])
+def test_with_a_prior_images_without_points_get_depth(folder: Path, tmp_path: Path, form: str) -> None:
+    source = folder
+    if form == "bag":
+        source = tmp_path / "no_points.mcap"
+        with BagWriter(source) as writer:
+            writer.write_image("/camera/image", np.full((HEIGHT, WIDTH, 3), 90, np.uint8), 1, "camera")
+            writer.write_camera_info("/camera/camera_info", Camera(WIDTH, HEIGHT, np.eye(3)), 1, "camera")
+    else:
+        calib = json.loads((folder / "calib.json").read_text())
+        for frame in calib["frames"]:
+            del frame["depth"]
+        (folder / "calib.json").write_text(json.dumps(calib))
+    manifest = write_toy_model(tmp_path / "metric", gain=10, metric=True)
+    argv = ["run", str(source), "--manifest", str(manifest), "--out", str(tmp_path / "out"), "--limit", "1"]
+    assert main([*argv, "--set", "solver.prior=network"]) == 0
+    assert main([*argv, "--overwrite"]) == 1
 
 
 def test_no_depth_at_all_exits_with_1(bag: Path, toy_manifest: Path, tmp_path: Path) -> None:

@@ -109,11 +109,7 @@ def _read_info(message: Any) -> None:
     calibrations = messages.Calibrations(10**8, 10)
     calibrations.add(message)
     for rectified in (False, True):
-        try:
-            messages.read_camera(message, rectified=rectified, image_size=(16, 12))
-        finally:
-            messages.offset_left_out(message, "auto")
-            messages.read_rectification(message)
+        messages.read_camera_info(message, rectified=rectified, image_size=(16, 12))
 
 
 def _read_as(kind: str) -> Callable[[Any], Any]:

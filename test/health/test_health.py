@@ -4,6 +4,7 @@ import pytest
 
 from metric_depth_ros.errors import InputError, ModelError, TransformError
 from metric_depth_ros.health import status as h
+from metric_depth_ros.runtimes.self_test import WrongNumbersError
 
 
 @pytest.fixture
@@ -99,6 +100,12 @@ def test_rate_and_latency(clock):
     assert health.summary()[:2] == (h.WARN, "nothing published for 60 s")
 
 
+def test_others_count_while_percentiles_are_computed(clock, monkeypatch):
+    health = h.Health()
+    monkeypatch.setattr(health.timings, "values", lambda: {"locked": str(health._lock.locked())})
+    assert health.summary()[2]["locked"] == "False"
+
+
 def test_what_is_waited_for_is_told_until_it_is_there(clock):
     health = h.Health()
     health.waits_for("building engine, may take minutes")
@@ -124,7 +131,12 @@ def test_the_log_hears_of_a_fault_when_it_is_due(clock):
 
 @pytest.mark.parametrize(
     ("error", "key"),
-    [(TransformError("tf: none"), "tf"), (ModelError("m: none"), "engine"), (InputError("i: bad"), "input")],
+    [
+        (TransformError("tf: none"), "tf"),
+        (ModelError("m: none"), "engine"),
+        (WrongNumbersError("m: other numbers"), "engine"),
+        (InputError("i: bad"), "input"),
+    ],
 )
 def test_an_expected_failure_becomes_a_fault(clock, error, key):
     health = h.Health()

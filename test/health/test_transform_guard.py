@@ -115,7 +115,7 @@ def test_frames_are_bounded_in_number_and_length_and_silent_ones_make_room(tf, m
     assert sum(word is not None for word in words) == 4 and "over 10 frames" in words[-1]
     tf.step(700, x=1.0)
     assert tf.send("map", "tag99") is None and tf.x() == 1.0
-    assert len(tf.tree) == 3
+    assert len(tf.tree) == 3 and len(tf.guard._heard_ns) == 2  # no name stays
     assert "300 characters; needed 256" in tf.send("map", "n" * 300)
 
 

@@ -465,6 +465,10 @@ def test_depth_refuses_colour():
 # --- cameras
 
 
+def rectification_of(info):
+    return messages.read_camera_info(info, rectified=False).rectification
+
+
 def test_raw_and_rectified_camera():
     raw = messages.read_camera(info_message(), rectified=False)
     assert (raw.K[0, 0], raw.distortion_model, raw.D[1]) == (500, "plumb_bob", -0.2)
@@ -483,12 +487,12 @@ def test_raw_and_rectified_camera():
         {"p": [*P[:5], -410.0, *P[6:], 1, 0]},
     ):
         with pytest.raises(InputError, match="camera_info: "):
-            messages.read_rectification(info_message(**broken))
-    wanted = messages.read_rectification(info_message())
+            rectification_of(info_message(**broken))
+    wanted = rectification_of(info_message())
     assert wanted.K.tolist() == rectified.K.tolist()
     assert wanted.R.tolist() == np.eye(3).tolist()
-    assert messages.read_rectification(info_message(r=[0.0] * 9)).R.tolist() == np.eye(3).tolist()
-    assert messages.read_rectification(info_message(p=[0.0] * 12)) is None
+    assert rectification_of(info_message(r=[0.0] * 9)).R.tolist() == np.eye(3).tolist()
+    assert rectification_of(info_message(p=[0.0] * 12)) is None
 
 
 def test_rectified_without_P_takes_K_only_when_the_lens_is_straight():
@@ -572,13 +576,13 @@ def test_the_offset_of_a_right_camera_is_its_position(column, frame, how, expect
     P = np.c_[np.array([[400.0, 0, 310], [0, 410, 230], [0, 0, 1]]), column]
     turned = rigid_transform([0, 0, 0], [0, 0, 0.5**0.5, 0.5**0.5])[:3, :3]
     info = info_message(p=P.ravel(), r=turned.ravel(), header=SimpleNamespace(frame_id=frame))
-    camera = messages.read_camera(info, rectified=rectified, stereo_offset=how)
+    camera, wanted, note = messages.read_camera_info(info, rectified=rectified, stereo_offset=how)
     expected = np.array([*expected, 0])
     np.testing.assert_allclose(camera.position_m, expected if rectified else turned.T @ expected, atol=1e-12)
-    wanted = messages.read_rectification(info, stereo_offset=how)
-    np.testing.assert_allclose(wanted.position_m, expected, atol=1e-12)
+    if not rectified:
+        np.testing.assert_allclose(wanted.position_m, expected, atol=1e-12)
     left_out = how == "auto" and not expected.any() and column in ([-160, 0, 0], [0, -82, 0])
-    assert (messages.offset_left_out(info, how) is not None) == left_out
+    assert (note is not None) == left_out
     if rectified:  # by the equation of CameraInfo.msg
         published = messages.camera_info_fields(camera)["p"].reshape(3, 4)
         uv, _ = project(np.array([[0, 0, 2]]), camera)
