@@ -118,7 +118,7 @@ def test_stored_outputs_are_enlarged_and_made_positive(tmp_path):
     ("arrays", "message"),
     [
         (None, "cannot be read"),
-        ({"kind": "depth"}, "relative is not a file"),
+        ({"kind": "depth"}, "holds no relative"),
         ({"relative": np.ones((2, 2)), "kind": "disparity"}, "'disparity'; needed"),
         ({"relative": np.ones(4), "kind": "depth"}, r"relative \(4,\)"),
     ],
