@@ -17,6 +17,7 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironment
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.utilities import prefix_namespace
 
 from launch import LaunchDescription
 from metric_depth_ros import config
@@ -90,34 +91,33 @@ def start_node(context):
     def given(name):
         return LaunchConfiguration(name).perform(context)
 
-    cameras = camera_namespaces(given("cameras"), given("namespace"))
+    around = context.launch_configurations.get("ros_namespace")
+    cameras = camera_namespaces(given("cameras"), prefix_namespace(around, given("namespace")))
     executable, *arguments = start_command("metric_depth_node", "metric_depth_ros.nodes")
     values = {setting: typed(name, given(name)) for name, (setting, _) in SETTINGS.items() if given(name)}
     # Without a type launch_ros reads text as YAML: a frame called "on" would become true.
     settings = {name: ParameterValue(value, value_type=type(value)) for name, value in values.items()}
-    return [
-        Node(
-            executable=executable,
-            namespace="" if cameras else given("namespace"),
-            output="screen",
-            parameters=[*parameter_files(given("params_file")), *([settings] if settings else [])],
-            remappings=[(topic, given(name)) for name, topic in TOPICS.items() if given(name) != topic],
-            arguments=[
-                *arguments,
-                *(["--cameras", *cameras] if cameras else []),
-                "--ros-args",
-                "--log-level",
-                given("log_level"),
-                *source_arguments(given("sources")),
-            ],
-        )
-    ]
+    node = Node(  # its cameras have their own namespaces, whatever launch_ros gives the process
+        executable=executable,
+        namespace=None if cameras else given("namespace"),
+        output="screen",
+        parameters=[*parameter_files(given("params_file")), *([settings] if settings else [])],
+        remappings=[(topic, given(name)) for name, topic in TOPICS.items() if given(name) != topic],
+        arguments=[
+            *arguments,
+            *(["--cameras", *cameras] if cameras else []),
+            "--ros-args",
+            "--log-level",
+            given("log_level"),
+            *source_arguments(given("sources")),
+        ],
+    )
+    return [node]
 
 
 def camera_namespaces(text, namespace):
     """Namespaces of cameras, separated by commas; below ``namespace`` if they do not begin with a slash."""
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    return [name if name.startswith("/") else f"/{namespace}/{name}".replace("//", "/") for name in names]
+    return [prefix_namespace(namespace, name.strip()) for name in text.split(",") if name.strip()]
 
 
 def source_arguments(text):

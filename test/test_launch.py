@@ -44,11 +44,11 @@ def started(tmp_path, monkeypatch):
     for name in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"):
         monkeypatch.setenv(name, "")
 
-    def run(file, **arguments):
+    def run(file, *before, **arguments):
         service = LaunchService(noninteractive=True)
         source = PythonLaunchDescriptionSource(str(LAUNCH / file))
         include = IncludeLaunchDescription(source, launch_arguments=arguments.items())
-        service.include_launch_description(LaunchDescription([include]))
+        service.include_launch_description(LaunchDescription([*before, include]))
         status = service.run()
         notes = {name: tmp_path / name for name in names}
         return status, {name: json.loads(note.read_text()) for name, note in notes.items() if note.exists()}
@@ -125,12 +125,40 @@ def test_what_is_not_given_is_left_to_the_node(started):
 
 
 @pytest.mark.parametrize(
+    ("cameras", "namespace", "around", "named"),
+    [
+        ("front,rear", "", None, ["front", "rear"]),
+        (" front, /rear", "robot", None, ["robot/front", "/rear"]),
+        ("front,rear", "arm", "robot", ["/robot/arm/front", "/robot/arm/rear"]),
+    ],
+)
+def test_each_camera_has_a_namespace_and_none_is_forced_on_all(started, cameras, namespace, around, named):
+    from launch_ros.actions import PushRosNamespace
+
+    outer = [PushRosNamespace(around)] if around else []
+    status, called = started(
+        "metric_depth.launch.py", *outer, cameras=cameras, namespace=namespace, image="raw"
+    )
+    assert status == 0
+    note = called["metric_depth_node"]
+    assert note["argv"][: len(named) + 2] == ["--cameras", *named, "--ros-args"]
+    assert remappings(note) == {"image:=raw"}
+
+
+def test_a_lifecycle_manager_starts_the_node(started):
+    status, called = started("metric_depth.launch.py", autostart="false")
+    assert status == 0
+    assert parameters(called["metric_depth_node"]) == {"lifecycle.autostart": False}
+
+
+@pytest.mark.parametrize(
     ("argument", "text", "said"),
     [
         ("focus", "near", "0 to 1000 m, or manipulation, indoor, outdoor, sky, off"),
         ("focus", "2000", "a number from 0 to 1000 m"),
         ("threads", "1.5", "a whole number"),
         ("solver", "magic", "one of auto, "),
+        ("autostart", "maybe", "true or false"),
         ("use_sim_time", "maybe", "true or false"),
         ("params_file", "/missing.yaml", "no such file"),
         ("log_level", "loud", "Valid options"),
