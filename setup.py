@@ -42,6 +42,7 @@ setup(
     ],
     install_requires=[
         "setuptools",
+        "packaging",
         "numpy",
         "scipy",
         "opencv-python-headless",

@@ -24,6 +24,7 @@ DISTRO_NAMES = {
     "scipy": "python3-scipy",
     "cv2": "python3-opencv",
     "tqdm": "python3-tqdm",
+    "packaging": "python3-packaging",
     "onnxruntime": "python3-onnxruntime-pip",
     "rosbags": "python3-rosbags-pip",
 }

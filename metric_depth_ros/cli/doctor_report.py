@@ -12,7 +12,7 @@ import yaml
 
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.health.clocks import apart_s
-from metric_depth_ros.health.facts import OURS, Facts, Plan, Tried
+from metric_depth_ros.health.facts import OURS, Facts, Plan, Topic, Tried
 from metric_depth_ros.transforms import chain_of
 
 
@@ -26,8 +26,7 @@ def listed(facts: Facts, plan: Plan) -> Iterator[str]:
         if topic.kind != kind:
             kind = topic.kind
             yield kind
-        rate = f"{topic.rate_hz:.3g} Hz" if topic.rate_hz else f"{topic.count} message(s)"
-        parts = [f"{topic.name:32}", rate]
+        parts = [f"{topic.name:32}", _rate(topic)]
         parts += [f"frame {topic.frame_id}"] if topic.frame_id else []
         parts += [topic.what] if topic.what else []
         parts += sorted({f"QoS {offer}" for offer in topic.offers})
@@ -36,6 +35,12 @@ def listed(facts: Facts, plan: Plan) -> Iterator[str]:
         yield f"QoS of the node: {OURS}, volatile, which hears all of these"
     yield from _clocks(facts, plan)
     yield from _frames(facts, plan)
+
+
+def _rate(topic: Topic) -> str:
+    """Of a latched topic the number alone: late subscribers get all at once."""
+    steady = topic.rate_hz and not any(offer.latched for offer in topic.offers)
+    return f"{topic.rate_hz:.3g} Hz" if steady else f"{topic.count} message(s)"
 
 
 def _clocks(facts: Facts, plan: Plan) -> Iterator[str]:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import yaml
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 from metric_depth_ros import __version__
+from metric_depth_ros.cli.licences import licence_of, licensed
 from metric_depth_ros.runtimes.model import verify_file
 from metric_depth_ros.share import ros_package_file, share_path
 
 _PACKAGE = "metric_depth_ros"
-# Longer ones are the licence's text.
-_LONGEST_NAME = 80
+_OWN = "metric-depth-ros"
+_MAKING = ("test", "lint", "train", "export")  # extras of those who make the package and its networks
 Component = dict[str, Any]
 
 
@@ -28,10 +31,18 @@ def bill_of_materials() -> dict[str, Any]:
     Raises:
         ModelError: a model file is not the one of its manifest.
     """
-    own = _component("application", _PACKAGE, __version__, {"expression": "Apache-2.0"})
-    parts = [*python_packages(), *ros_packages(), *models()]
-    parts.sort(key=lambda part: str(part["bom-ref"]))
-    refs = [part["bom-ref"] for part in parts]
+    own = _component("application", _PACKAGE, __version__, licensed("Apache-2.0"))
+    python = _python_graph()
+    direct = python.pop(_OWN, set())
+    ros, shipped = _ros_graph(python), {part["name"]: part for part in models()}
+    by_name = {
+        **{name: _wheel(name) for name in python},
+        **{name: _ros_package(name) for name in ros},
+        **shipped,
+    }
+    graph = {**python, **{name: {*needs, _wheel_of(name)} for name, needs in ros.items()}}
+    graph[_PACKAGE] = {*direct, *_needed(share_path("package.xml")), *shipped}
+    parts = sorted(by_name.values(), key=_ref)
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
@@ -39,61 +50,102 @@ def bill_of_materials() -> dict[str, Any]:
         "version": 1,
         "metadata": {"component": own},
         "components": parts,
-        "dependencies": [{"ref": own["bom-ref"], "dependsOn": refs}],
+        "dependencies": [
+            {
+                "ref": _ref(part),
+                "dependsOn": sorted(_ref(by_name[each]) for each in graph.get(name, ()) if each in by_name),
+            }
+            for name, part in ((_PACKAGE, own), *by_name.items())
+        ],
     }
 
 
-def python_packages() -> Iterator[Component]:
-    """Yields what the package requires and what that requires, as far as it is installed."""
-    for found in _required(_PACKAGE, set()):
-        if (name := _usual(found.metadata["Name"])) != _usual(_PACKAGE):
-            part = _component("library", name, found.version, _licence(found))
-            yield {**part, "purl": f"pkg:pypi/{name}@{found.version}"}
+def _python_graph() -> dict[str, set[str]]:
+    """Installed distributions that the package, with its extras, requires at last: what each requires."""
+    wanted: dict[str, set[str]] = {}
+    seen = set[tuple[str, str]]()
+    waiting = [(_OWN, extra) for extra in ("", *_own_extras())]
+    while waiting:
+        name, extra = at = waiting.pop()
+        if at in seen or (found := _installed(name)) is None:
+            continue
+        seen.add(at)
+        needed = [*_required(found, extra)]
+        wanted.setdefault(name, set()).update(canonicalize_name(each.name) for each in needed)
+        waiting += [(canonicalize_name(each.name), also) for each in needed for also in ("", *each.extras)]
+    return {name: needs & wanted.keys() for name, needs in wanted.items()}
 
 
-def _required(name: str, seen: set[str]) -> Iterator[Distribution]:
-    """Yields a distribution and, once each, those that it requires without an extra."""
-    seen.add(_usual(name))
+def _own_extras() -> list[str]:
+    """Extras of the package that a robot may run with."""
+    found = _installed(_OWN)
+    return [
+        each
+        for each in (found.metadata.get_all("Provides-Extra") or () if found else ())
+        if each not in _MAKING
+    ]
+
+
+def _installed(name: str) -> Distribution | None:
     try:
-        found = distribution(name)
-    except PackageNotFoundError:  # for another system
-        return
-    yield found
-    for requirement in found.requires or ():
-        wanted, _, marker = requirement.partition(";")
-        match = re.match(r"[\w.-]+", wanted)
-        if match and "extra" not in marker and _usual(match[0]) not in seen:
-            yield from _required(match[0], seen)
+        return distribution(name)
+    except PackageNotFoundError:  # for another system, or an extra that is not there
+        return None
 
 
-def _usual(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+def _required(found: Distribution, extra: str) -> Iterator[Requirement]:
+    """Yields what a distribution requires on this system, with an extra."""
+    for text in found.requires or ():
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement:  # of a time when all was allowed
+            continue
+        if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+            yield requirement
 
 
-def _licence(found: Distribution) -> dict[str, Any]:
-    """Licence of a distribution; empty if it tells none."""
-    told: Any = found.metadata  # typeshed knows ``get`` of new versions only
-    if expression := told.get("License-Expression"):
-        return {"expression": expression}
-    given = (told.get("License") or "").strip()
-    if given and "\n" not in given and len(given) <= _LONGEST_NAME:
-        return _named(given)
-    kinds = [kind.split(" :: ")[-1] for kind in told.get_all("Classifier") or () if "License ::" in kind]
-    return _named(kinds[-1] if kinds else "")
+def _wheel(name: str) -> Component:
+    """A Python distribution; one of a ROS package has its licence from there."""
+    found = distribution(name)
+    package = ros_package_file(name.removeprefix("ros-").replace("-", "_"))
+    licence = (
+        _ros_licence(ElementTree.parse(package)) if package and name.startswith("ros-") else licence_of(found)
+    )
+    return {**_component("library", name, found.version, licence), "purl": f"pkg:pypi/{name}@{found.version}"}
 
 
-def _named(licence: str) -> dict[str, Any]:
-    return {"license": {"name": licence}} if licence else {}
+def _wheel_of(package: str) -> str:
+    """Name of the wheel that brings a ROS package."""
+    return canonicalize_name(f"ros-{package}")
 
 
-def ros_packages() -> Iterator[Component]:
-    """Yields the ROS packages that package.xml names, as far as they are installed."""
-    for item in ElementTree.parse(share_path("package.xml")).iter("exec_depend"):
-        path = ros_package_file(item.text or "")
-        if path is not None:
-            told = ElementTree.parse(path)
-            version, licence = (told.findtext(key, "").strip() for key in ("version", "license"))
-            yield _component("library", item.text or "", version, _named(licence))
+def _ros_graph(wheels: Container[str]) -> dict[str, set[str]]:
+    """Installed ROS packages that package.xml names, and what they need; not of those that a wheel brings."""
+    needs: dict[str, set[str]] = {}
+    waiting = [*_needed(share_path("package.xml"))]
+    while waiting:
+        name = waiting.pop()
+        path = ros_package_file(name)
+        if name not in needs and path is not None:
+            needs[name] = set() if _wheel_of(name) in wheels else set(_needed(path))
+            waiting += needs[name]
+    return {name: wanted & needs.keys() for name, wanted in needs.items()}
+
+
+def _needed(path: Path) -> Iterator[str]:
+    """Yields what a package.xml needs to run, and each middleware (``rmw_``), of which it needs one."""
+    for item in ElementTree.parse(path).getroot():
+        if item.tag in ("depend", "exec_depend") or (item.text or "").startswith("rmw_"):
+            yield (item.text or "").strip()
+
+
+def _ros_package(name: str) -> Component:
+    told = ElementTree.parse(ros_package_file(name) or "")
+    return _component("library", name, told.findtext("version", "").strip(), _ros_licence(told))
+
+
+def _ros_licence(told: Any) -> dict[str, Any]:
+    return licensed(*((each.text or "").strip() for each in told.iter("license")))
 
 
 def models() -> Iterator[Component]:
@@ -122,7 +174,7 @@ def _files(told: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _model(name: str, sha256: str, manifest: dict[str, Any]) -> Component:
-    part = _component("machine-learning-model", name, __version__, _named(manifest["licence"]))
+    part = _component("machine-learning-model", name, __version__, licensed(manifest["licence"]))
     source = f"{manifest['name']}: {manifest.get('source', '')}"
     return {**part, "description": source, "hashes": [{"alg": "SHA-256", "content": sha256}]}
 
@@ -130,3 +182,7 @@ def _model(name: str, sha256: str, manifest: dict[str, Any]) -> Component:
 def _component(kind: str, name: str, version: str, licence: dict[str, Any]) -> Component:
     part = {"type": kind, "bom-ref": f"{name}@{version}", "name": name, "version": version}
     return {**part, "licenses": [licence]} if licence else part
+
+
+def _ref(part: Component) -> str:
+    return str(part["bom-ref"])

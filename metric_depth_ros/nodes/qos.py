@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from rclpy.node import Node
@@ -23,6 +24,9 @@ _VALUES: dict[str, tuple[str, ...]] = {
     "reliability": ("reliable", "best_effort", "system_default"),
     "durability": ("volatile", "transient_local", "system_default"),
 }
+_ENDS = ("publisher", "subscription", "subscription_latched")
+_TOPIC = re.compile(r"(/[A-Za-z_]\w*)+", re.ASCII)  # as rclpy resolves it
+_MOST_DEPTH = 2**31 - 1
 
 
 def overridable(
@@ -43,19 +47,31 @@ def overridable(
 
 
 def check_override(name: str, value: object) -> None:
-    """Checks a parameter ``qos_overrides.TOPIC.publisher.POLICY``, before rclpy does with a traceback.
+    """Checks a parameter ``qos_overrides.TOPIC.publisher.POLICY``, before rclpy fails or ignores it.
+
+    A topic that this node does not have is let through: other nodes of the process share the arguments.
 
     Raises:
-        ConfigError: there is no such policy, or none of that value.
+        ConfigError: no such parameter can be, or none of that value.
     """
-    policy = name.rpartition(".")[2]
+    topic, end, policy = ("", "", *name.removeprefix("qos_overrides.").rsplit(".", 2))[-3:]
+    if not _TOPIC.fullmatch(topic):
+        raise ConfigError(f"{name}: topic {topic!r}; needed its full name, as /depth/points.")
+    if end not in _ENDS:
+        raise ConfigError(f"{name}: {end!r}; needed one of {', '.join(_ENDS)}.")
     if policy not in _VALUES:
         raise ConfigError(f"{name}: unknown policy; needed one of {', '.join(_VALUES)}.")
-    allowed = _VALUES[policy]
+    _check_value(name, value, _VALUES[policy])
+
+
+def _check_value(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    """Raises ConfigError unless the value is one of ``allowed``, or a depth if that is empty."""
     if allowed and str(value).lower() not in allowed:
         raise ConfigError(f"{name}: {value!r}; needed one of {', '.join(allowed)}.")
-    if not allowed and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
-        raise ConfigError(f"{name}: {value!r}; needed a whole number, not negative.")
+    if allowed:
+        return
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MOST_DEPTH:
+        raise ConfigError(f"{name}: {value!r}; needed a whole number, not negative, up to {_MOST_DEPTH}.")
 
 
 def refuse_own(node: Node, what: str, topic: str, fix: str) -> None:

@@ -14,11 +14,11 @@ from made_data import write_frames
 from ros1_bag import SECOND, Ros1Bag
 
 from metric_depth_ros import messages
-from metric_depth_ros.cli.doctor_report import prescribed
+from metric_depth_ros.cli.doctor_report import listed, prescribed
 from metric_depth_ros.cli.main import main
 from metric_depth_ros.config.parameter_file import load
 from metric_depth_ros.geometry import unproject
-from metric_depth_ros.health.facts import Facts, Plan
+from metric_depth_ros.health.facts import Facts, Plan, Qos, Topic
 from metric_depth_ros.types import Camera
 
 START = 1_700_000_000 * SECOND
@@ -414,3 +414,11 @@ def test_a_folder_of_frames_is_tried(tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_what_is_no_bag_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", str(tmp_path / "none.bag")]) == 1
     assert "does not exist" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("latched", "told"), [(True, "2 message(s), "), (False, "114 Hz, ")])
+def test_a_latched_topic_has_no_rate(latched: bool, told: str) -> None:
+    kind = "tf2_msgs/msg/TFMessage"
+    topic = Topic("/tf_static", kind, count=2, rate_hz=114.0, offers=(Qos(True, latched),))
+    line = next(line for line in listed(Facts({topic.name: topic}), Plan()) if "/tf_static" in line)
+    assert told in line and ("Hz" in line) is not latched

@@ -186,15 +186,40 @@ def test_a_latched_camera_info_reaches_those_who_come_later(live):
         ("durability", "forever", "needed one of volatile, transient_local, system_default"),
         ("depth", -1, "needed a whole number, not negative"),
         ("depth", "many", "needed a whole number, not negative"),
+        ("depth", 5_000_000_000, "not negative, up to 2147483647"),
         ("deadline", 5, "unknown policy; needed one of history, depth, reliability, durability"),
     ],
 )
 def test_overrides_that_cannot_be_end_the_start_with_a_line(ros, policy, value, words):
-    name = f"qos_overrides./image.subscription.{policy}"
+    refused(f"qos_overrides./image.subscription.{policy}", value, words)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("/camera/image.subscripton.reliability", "reliable", "'subscripton'; needed one of publisher, sub"),
+        ("/anchors.subscription_lached.depth", 1, "'subscription_lached'; needed one of"),
+        ("depth/image_rect.publisher.depth", 3, "topic 'depth/image_rect'; needed its full name"),
+        ("depth", 3, "topic ''; needed its full name"),
+    ],
+)
+def test_overrides_of_other_names_do_not_pass_quietly(ros, name, value, words):
+    refused(f"qos_overrides.{name}", value, words)
+
+
+def refused(name, value, words):
     node = node_with("refused", **{name: value})
     try:
         with pytest.raises(ConfigError, match=words) as error:
             declare_config(node)
-        assert name in str(error.value)
+        assert name in str(error.value) and "\n" not in str(error.value)
+    finally:
+        node.destroy_node()
+
+
+def test_an_override_of_a_topic_of_another_node_passes(ros):
+    node = node_with("passes", **{"qos_overrides./left/image.subscription_latched.depth": 3})
+    try:
+        declare_config(node)
     finally:
         node.destroy_node()
