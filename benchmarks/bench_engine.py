@@ -23,7 +23,7 @@ from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.engines import BUNDLED, build_engine, depth_model, load_manifest, manifest_path
 from metric_depth_ros.errors import ModelError
 from metric_depth_ros.runtimes import BACKENDS, PORTABLE, Model, PlanCache
-from metric_depth_ros.runtimes.choice import Backend
+from metric_depth_ros.runtimes.backend import Backend
 from metric_depth_ros.runtimes.self_test import compare, run_all, stored_inputs
 from metric_depth_ros.share import share_path
 

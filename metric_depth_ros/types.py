@@ -6,7 +6,7 @@ Arrays are float32 unless said otherwise; NaN always means "unknown". Nothing he
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -360,7 +360,13 @@ class TransformSource(Protocol):
 
 
 class Runtime(Protocol):
-    """Runs one model file: named arrays in, named arrays out."""
+    """Runs one model file: named arrays in, named arrays out.
+
+    ``cancel`` ends, with ModelError, the run that another thread waits for; None: the library cannot.
+    """
+
+    @property
+    def cancel(self) -> Callable[[], None] | None: ...
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, FloatArray]: ...
 

@@ -35,9 +35,9 @@ def read_timed_points(message: Any, stamp_ns: int | None) -> tuple[FloatArray, F
 
     The latter is None if the message does not tell it (``point_times``), or the stamp is None.
     """
-    points = read_grid(message).reshape(-1, 3)
+    grid, times = _read(message, timed=stamp_ns is not None)
+    points = grid.reshape(-1, 3)
     measured = _measured(points)
-    times = None if stamp_ns is None else _read_times(message, len(points))
     if not measured.all():
         rows = np.flatnonzero(measured)
         points, times = points.take(rows, axis=0), None if times is None else times[rows]
@@ -59,27 +59,6 @@ def _measured(points: FloatArray) -> BoolArray:
     return np.asarray((size > 0) & (size < np.inf))
 
 
-def _read_times(message: Any, count: int) -> Array | None:
-    """Times (N,) of all ``count`` points in message order, as they were sent; None without such a field."""
-    fields = {field.name: field for field in message.fields}
-    field = next((fields[name] for name in FIELDS if name in fields), None)
-    kind = DATATYPES.get(int(field.datatype)) if field is not None and int(field.count) == 1 else None
-    if field is None or kind is None:
-        return None
-    kinds, offsets = _xyz_layout(message)
-    kinds, offsets = [*kinds, kind], [*offsets, int(field.offset)]
-    data = data_bytes(message.data)
-    try:
-        height, width, row_step, point_step = _layout(message, kinds, offsets, data.size)
-    except InputError:  # the field lies outside of the points
-        return None
-    if height * width != count:
-        return None
-    order = ">" if message.is_bigendian else "<"
-    found = np.ndarray((height, width), order + kind, data.data, offsets[-1], (row_step, point_step))
-    return np.asarray(found.ravel())
-
-
 def read_grid(message: Any) -> FloatArray:
     """All points (H, W, 3) of a sensor_msgs/PointCloud2, float32 or float64 as sent; NaN and Inf are kept.
 
@@ -89,19 +68,46 @@ def read_grid(message: Any) -> FloatArray:
         InputError: x, y or z is missing or not a float, the layout is inconsistent, or the data is
             too short for it.
     """
-    kinds, offsets = _xyz_layout(message)
+    return _read(message, timed=False)[0]
+
+
+def _read(message: Any, *, timed: bool) -> tuple[FloatArray, Array | None]:
+    """All points as of ``read_grid`` and, if ``timed``, their times (N,) as sent; None if it tells none."""
+    xyz, time = _xyz(message), _time(message) if timed else None
     data = data_bytes(message.data)
-    height, width, row_step, point_step = _layout(message, kinds, offsets, data.size)
-    points = np.empty((height, width, 3), np.float64 if "f8" in kinds else np.float32)
+    height, width, row_step, point_step = _layout(message, max(map(_end, xyz)), data.size)
+    points = np.empty((height, width, 3), np.float64 if any(kind == "f8" for kind, _ in xyz) else np.float32)
+    if not points.size:
+        return points, None
     order = ">" if message.is_bigendian else "<"
-    if points.size:
-        for axis, (kind, offset) in enumerate(zip(kinds, offsets, strict=True)):
-            values = np.ndarray((height, width), order + kind, data.data, offset, (row_step, point_step))
-            points[..., axis] = values
-    return points
+
+    def sent(kind: str, offset: int) -> Array:
+        return np.asarray(
+            np.ndarray((height, width), order + kind, data.data, offset, (row_step, point_step))
+        )
+
+    for axis, place in enumerate(xyz):
+        points[..., axis] = sent(*place)
+    if time is None or _end(time) > point_step:  # the latter lies outside of the points
+        return points, None
+    return points, sent(*time).ravel()
 
 
-def _xyz_layout(message: Any) -> tuple[list[str], list[int]]:
+def _end(place: tuple[str, int]) -> int:
+    """Byte behind a number, by its type and offset."""
+    return place[1] + int(place[0][1])
+
+
+def _time(message: Any) -> tuple[str, int] | None:
+    """Type and byte offset of the points' times; None without such a field."""
+    fields = {field.name: field for field in message.fields}
+    field = next((fields[name] for name in FIELDS if name in fields), None)
+    if field is None or int(field.count) != 1 or int(field.datatype) not in DATATYPES:
+        return None
+    return DATATYPES[int(field.datatype)], int(field.offset)
+
+
+def _xyz(message: Any) -> list[tuple[str, int]]:
     """Types and byte offsets of x, y and z."""
     fields = {field.name: field for field in message.fields}
     missing = [name for name in "xyz" if name not in fields]
@@ -116,11 +122,11 @@ def _xyz_layout(message: Any) -> tuple[list[str], list[int]]:
             f"point cloud: x, y, z have datatypes {[int(fields[name].datatype) for name in 'xyz']}; "
             "needed FLOAT32 (7) or FLOAT64 (8). Convert the cloud in its driver."
         )
-    return kinds, [int(fields[name].offset) for name in "xyz"]
+    return [(kind, int(fields[name].offset)) for kind, name in zip(kinds, "xyz", strict=True)]
 
 
-def _layout(message: Any, kinds: list[str], offsets: list[int], size: int) -> tuple[int, int, int, int]:
-    """Height, width, row_step and point_step with which the data can be read.
+def _layout(message: Any, end: int, size: int) -> tuple[int, int, int, int]:
+    """Height, width, row_step and point_step with which the data can be read; a point needs ``end`` bytes.
 
     Drivers leave row_step 0 or set it to the size of all data, forget width or height, or add fields without
     raising point_step. Raises InputError if nothing fits the data.
@@ -131,7 +137,6 @@ def _layout(message: Any, kinds: list[str], offsets: list[int], size: int) -> tu
         return 0, 0, 0, 0
     if count and size % count == 0 and step < _end_of_fields(message) <= size // count:
         step = size // count
-    end = max(offset + int(kind[1]) for kind, offset in zip(kinds, offsets, strict=True))
     if step >= end:
         if count and row_step >= width * step and (height - 1) * row_step + width * step <= size:
             return height, width, row_step, step

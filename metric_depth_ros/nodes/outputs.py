@@ -68,8 +68,7 @@ class Outputs:
         if metric.sigma is not None and _heard(self._sigma):
             self._sigma.publish(fill_image(messages.depth_fields(metric.sigma, "32FC1"), **header))
         if _heard(self._info):
-            told = depth_info(result)
-            self._info.publish(fill_info(told["scale_from"], told, **header))
+            self._info.publish(fill_info(depth_info(result), **header))
         if _heard(self._cloud) and is_due(self._last_cloud_ns, result.stamp_ns, config.cloud.rate_hz):
             self._last_cloud_ns = result.stamp_ns
             self._cloud.publish(fill_cloud(cloud_of(result, config.cloud), **header))
@@ -87,7 +86,7 @@ class Outputs:
                 if self._publishers and _heard(self._info):
                     header = {"stamp_ns": messages.stamp_ns(image), "frame_id": messages.frame_id(image)}
                     told = {"scale_from": "nothing", "why": str(error)}
-                    self._info.publish(fill_info("nothing", told, WARN, **header))
+                    self._info.publish(fill_info(told, WARN, **header))
             raise
 
 
@@ -134,12 +133,10 @@ def fill_jpeg(data: bytes, *, stamp_ns: int, frame_id: str) -> CompressedImage:
     return _filled(CompressedImage(), {"format": "jpeg", "data": data}, stamp_ns, frame_id)
 
 
-def fill_info(
-    scale_from: str, info: Mapping[str, Any], level: int = OK, *, stamp_ns: int, frame_id: str
-) -> DiagnosticArray:
-    """diagnostic_msgs/DiagnosticArray with one status: what the scale is from, and further values."""
+def fill_info(info: Mapping[str, Any], level: int = OK, *, stamp_ns: int, frame_id: str) -> DiagnosticArray:
+    """diagnostic_msgs/DiagnosticArray with one status: the values; their ``scale_from`` is its message."""
     values = [KeyValue(key=key, value=shortened(_in_words(value))) for key, value in info.items()]
-    status = DiagnosticStatus(level=bytes([level]), name="depth", message=scale_from, values=values)
+    status = DiagnosticStatus(level=bytes([level]), name="depth", message=info["scale_from"], values=values)
     return _filled(DiagnosticArray(), {"status": [status]}, stamp_ns, frame_id)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from metric_depth_ros.errors import ModelError
-from metric_depth_ros.runtimes.choice import Backend, Chosen, Request, choose
+from metric_depth_ros.runtimes.backend import Backend
+from metric_depth_ros.runtimes.choice import Chosen, Request, choose
 from metric_depth_ros.runtimes.model import Model, ModelFile, Size, unverified
 from metric_depth_ros.runtimes.onnxruntime import OnnxRuntimeBackend
 from metric_depth_ros.runtimes.openvino import OpenVinoBackend

@@ -7,11 +7,11 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from metric_depth_ros.errors import ModelError
+from metric_depth_ros.runtimes.backend import Backend
 from metric_depth_ros.runtimes.fingerprint import Fingerprint
 from metric_depth_ros.runtimes.model import Model
 from metric_depth_ros.runtimes.plan_cache import Attempt, PlanCache, PlanError
@@ -36,43 +36,6 @@ _MOST_RUNS = 20
 _BUDGET_S = 1.0
 # A runtime other than the portable one must be faster by this factor to be chosen.
 _GAIN = 1.1
-
-
-class Backend(Protocol):
-    """A library on a device that can run networks.
-
-    Attributes:
-        name: as in ``engine.runtime``.
-        device: "cpu", "cuda", ...
-        automatic: whether ``auto`` tries it.
-    """
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def device(self) -> str: ...
-    @property
-    def automatic(self) -> bool: ...
-
-    def missing(self) -> str:
-        """Why the backend cannot be used, with what to install; empty if it can. Quick."""
-        ...
-
-    def version(self) -> str:
-        """Library version."""
-        ...
-
-    def hardware(self) -> tuple[str, str]:
-        """Device name, and its compute capability if it has one."""
-        ...
-
-    def precisions(self, model: Model) -> tuple[str, ...]:
-        """Precisions for this network, fastest first."""
-        ...
-
-    def load(self, model: Model, precision: str, *, threads: int, cache: PlanCache) -> Runtime:
-        """The network, ready to run. May take minutes. Raises ModelError."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)

@@ -61,8 +61,7 @@ class OpenVino:
 class OpenVinoBackend:
     """Runs networks with OpenVINO on the CPU."""
 
-    name, device, automatic = "openvino", "cpu", True
-    any_thread = True
+    name, device, automatic, any_thread = "openvino", "cpu", True, True
 
     def missing(self) -> str:
         """Why the backend cannot be used; empty if it can."""

@@ -33,6 +33,8 @@ OLDEST, TOO_NEW = (10, 3), (12,)
 class TensorRt:
     """Plan on the GPU with its own stream, and pinned buffers and a CUDA graph for the last input size."""
 
+    cancel = None
+
     def __init__(self, plan: bytes, trt: ModuleType, driver: cuda.Driver) -> None:
         """Raises ModelError if the plan cannot be used."""
         self._driver = driver
@@ -163,7 +165,7 @@ class _Buffer:
 class TensorRtBackend:
     """Builds, stores and runs TensorRT plans."""
 
-    name, device, automatic = "tensorrt", "cuda", True
+    name, device, automatic, any_thread = "tensorrt", "cuda", True, False
 
     def missing(self) -> str:
         """Why the backend cannot be used; empty if it can."""

@@ -19,7 +19,7 @@ from metric_depth_ros.types import Runtime
 class TorchBackend:
     """Runs networks with PyTorch."""
 
-    name = "torch"
+    name, any_thread = "torch", False
 
     def __init__(self, device: str = "cpu") -> None:
         self.device = device

@@ -26,6 +26,8 @@ class Torch:
     CUDA graph. Only the last size is kept.
     """
 
+    cancel = None
+
     def __init__(self, file: ModelFile, *, device: str, threads: int) -> None:
         """``threads`` is set for the whole process; 0 keeps PyTorch's number.
 

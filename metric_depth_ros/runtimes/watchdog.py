@@ -19,6 +19,7 @@ import numpy as np
 
 from metric_depth_ros.errors import ModelError
 from metric_depth_ros.files import in_words
+from metric_depth_ros.runtimes.backend import Backend
 from metric_depth_ros.runtimes.model import Model
 from metric_depth_ros.runtimes.plan_cache import PlanCache
 from metric_depth_ros.runtimes.stopping import StoppedError, stop_event
@@ -151,7 +152,7 @@ class WatchedRuntime:
     """Runtime whose runs end in time, with outputs of bounded size.
 
     Attributes:
-        runtime: what it watches.
+        runtime, cancel: what it watches, and how that is cancelled.
     """
 
     def __init__(
@@ -161,8 +162,8 @@ class WatchedRuntime:
         self.runtime = runtime
         self._watchdog, self._what = watchdog, what
         self._limit_s, self._next_s = limits_s
-        self._cancel: Callable[[], None] | None = getattr(runtime, "cancel", None)
-        self._alarm = Alarm(self._cancel) if self._cancel is not None and watchdog is None else None
+        self.cancel = runtime.cancel
+        self._alarm = Alarm(self.cancel) if self.cancel is not None and watchdog is None else None
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, FloatArray]:
         """All outputs by name.
@@ -180,7 +181,7 @@ class WatchedRuntime:
             return self.runtime.run(inputs)
 
         if self._watchdog is not None:
-            return self._watchdog.call(job, self._what, self._limit_s, self._cancel)
+            return self._watchdog.call(job, self._what, self._limit_s, self.cancel)
         return job() if self._alarm is None else self._alarm.call(job, self._what, self._limit_s)
 
 
@@ -195,7 +196,7 @@ def check_size(sizes: Mapping[str, int], what: str) -> None:
 
 
 def load_watched(
-    backend: Any,
+    backend: Backend,
     model: Model,
     precision: str,
     *,
@@ -203,7 +204,7 @@ def load_watched(
     cache: PlanCache,
     timeout_s: float = TIMEOUT_S,
 ) -> WatchedRuntime:
-    """The network on a backend (``choice.Backend``), watched.
+    """The network on a backend, watched.
 
     On a CPU loading may take ten times as long as a run. Building for an accelerator has no limit, since it
     may take minutes and can be stopped.
@@ -215,11 +216,10 @@ def load_watched(
     longer_s = _LONGER * timeout_s
 
     def load() -> Runtime:
-        runtime: Runtime = backend.load(model, precision, threads=threads, cache=cache)
-        return runtime
+        return backend.load(model, precision, threads=threads, cache=cache)
 
     # What a library keeps for each thread, as the number of its threads, asks for one thread for all.
-    apart = file.loops or getattr(backend, "any_thread", False)
+    apart = file.loops or backend.any_thread
     watchdog = Watchdog() if apart else None
     if watchdog is None:
         runtime = load()

@@ -91,6 +91,10 @@ def test_what_is_no_time_of_a_point_is_passed_over():
     assert read(message) is None
 
 
+def test_a_scan_without_points_has_no_times():
+    assert read(point_cloud2("t", SCAN_S[:0], np.ones((0, 3), np.float32))) is None
+
+
 def scan(**changes):
     header = Namespace(stamp=Namespace(sec=1, nanosec=0), frame_id="laser")
     angles = {"angle_min": -1.0, "angle_increment": 0.5, "range_min": 0.1, "range_max": 9.0}

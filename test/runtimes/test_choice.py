@@ -47,6 +47,8 @@ class Portable(OnnxRuntimeBackend):
 
 
 class Slowed:
+    cancel = None
+
     def __init__(self, runtime, pause_s):
         self.runtime, self.pause_s = runtime, pause_s
 
@@ -58,7 +60,7 @@ class Slowed:
 class Fake:
     """A backend whose "plan" is a rule: what it makes of the right outputs, by precision."""
 
-    automatic = True
+    automatic, any_thread = True, False
 
     def __init__(self, name="fast", *, device="gpu", pause_s=0.0, release="1", why_missing="", **rules):
         self.name, self.device, self.pause_s = name, device, pause_s
@@ -89,6 +91,8 @@ class Fake:
             raise rule
 
         class Running:
+            cancel = None
+
             def run(self, inputs):
                 time.sleep(pause_s)
                 mean = inputs["image"].mean(axis=1, keepdims=True)
@@ -287,6 +291,8 @@ class Stored(Fake):
         gain = {b"good": 1.0, b"bad": 1.5}[content]
 
         class Running:
+            cancel = None
+
             def run(self, inputs):
                 return {"depth": gain * (2 * inputs["image"].mean(axis=1, keepdims=True) + 3)}
 
@@ -417,6 +423,8 @@ def test_a_network_of_many_sizes_is_tested_at_the_extremes_of_each_side(cache, t
             runtime = super().load(*args, **kwargs)
 
             class Running:
+                cancel = None
+
                 def run(self, inputs):
                     seen.append(inputs["image"].shape)
                     return runtime.run(inputs)
