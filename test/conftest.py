@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,9 @@ with contextlib.suppress(ImportError):
     from launch.logging import LaunchLogger
 
     let_propagate(LaunchLogger)
+
+# A shell's background job ignores SIGINT, and so would the nodes that are ended by it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Every test run has a ROS graph of its own; processes that tests start inherit it.
 os.environ.update(on_this_machine(), ROS_DOMAIN_ID=str(own_domain()))
