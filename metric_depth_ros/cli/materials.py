@@ -10,9 +10,9 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from typing import Any
 from xml.etree import ElementTree
 
-import yaml
-
 from metric_depth_ros import __version__
+from metric_depth_ros.documents import read_yaml
+from metric_depth_ros.errors import ModelError
 from metric_depth_ros.runtimes.model import verify_file
 from metric_depth_ros.share import ros_package_file, share_path
 
@@ -99,7 +99,8 @@ def ros_packages() -> Iterator[Component]:
 def models() -> Iterator[Component]:
     """Yields every model file of the package. Raises ModelError for one that is not its manifest's."""
     folder, listed = share_path("config/models"), set()
-    manifests = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in sorted(folder.glob("*.yaml"))}
+    paths = sorted(folder.glob("*.yaml"))
+    manifests = {path.stem: read_yaml(path, ModelError, "a manifest") for path in paths}
     for told in manifests.values():
         for name, sha256 in _files(told):
             if (folder / name).exists():
