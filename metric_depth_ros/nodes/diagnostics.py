@@ -54,6 +54,6 @@ def values_of(result: Result) -> dict[str, str]:
     values = {"anchors": str(len(result.anchors))}
     by_source = result.anchors_by_source.items()
     values |= {f"{name} anchors": str(count) for name, count in by_source if name != "anchors"}
-    for newest_ns in result.sample.cloud_stamps_ns[-1:]:  # a solver may continue without a cloud
-        values["cloud age_ms"] = f"{(result.stamp_ns - newest_ns) / 1e6:.1f}"
+    if result.sample.cloud_stamps_ns:  # a solver may continue without a cloud
+        values["cloud age_ms"] = f"{1e3 * result.cloud_age_s:.1f}"
     return values | {f"solver {name}": str(value) for name, value in result.metric.info.items()}
