@@ -8,7 +8,8 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy
 
-from metric_depth_ros.health.status import OK, Health, shortened
+from metric_depth_ros.errors import shortened
+from metric_depth_ros.health.status import OK, Health
 from metric_depth_ros.nodes.qos import overridable
 from metric_depth_ros.pipeline import Result
 
