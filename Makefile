@@ -19,26 +19,28 @@ DEMO_READY := $(VENV)/.demo_ready
 
 .PHONY: demo test test-jazzy lint bench clean
 
-$(READY): setup.py pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[ros,synthetic,train,export,test,lint]'
-	touch $@
+# By an interpreter, in a folder, with $(EXTRAS).
+define install
+$(1) -m venv $(2)
+$(2)/bin/python -m pip install --quiet --upgrade pip
+$(2)/bin/python -m pip install --quiet --editable '.[$(EXTRAS)]'
+touch $@
+endef
 
+$(READY): EXTRAS := ros,synthetic,train,export,test,lint
+$(READY): setup.py pyproject.toml
+	$(call install,$(PYTHON),$(VENV))
+
+$(JAZZY_READY): EXTRAS := ros-jazzy,synthetic,test
 $(JAZZY_READY): setup.py pyproject.toml
 	@$(PYTHON_JAZZY) --version > /dev/null 2>&1 || { echo "make: $(PYTHON_JAZZY) does not run; needed Python 3.12 \
 	for ROS 2 Jazzy. Install it, or set PYTHON_JAZZY=/path/python3.12." >&2; exit 1; }
-	$(PYTHON_JAZZY) -m venv $(VENV_JAZZY)
-	$(BIN_JAZZY)/python -m pip install --quiet --upgrade pip
-	$(BIN_JAZZY)/python -m pip install --quiet --editable '.[ros-jazzy,synthetic,test]'
-	touch $@
+	$(call install,$(PYTHON_JAZZY),$(VENV_JAZZY))
 
 # The demo needs no torch, which is large.
-$(DEMO_READY): setup.py
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[ros,synthetic]'
-	touch $@
+$(DEMO_READY): EXTRAS := ros,synthetic
+$(DEMO_READY): setup.py pyproject.toml
+	$(call install,$(PYTHON),$(VENV))
 
 demo: $(DEMO_READY)
 	$(BIN)/metric_depth demo --out demo_output

@@ -7,8 +7,15 @@ from __future__ import annotations
 
 import reprlib
 
-# Characters of a message. What is longer, as a name of many, loses its middle: the end says what to do.
-_LONGEST, _START, _END = 1000, 600, 300
+# Characters of a message.
+_LONGEST = 1000
+
+
+def shortened(text: str, most: int = _LONGEST) -> str:
+    """A text without its middle if it is longer than ``most`` characters; the fix stands at its end."""
+    if len(text) <= most:
+        return text
+    return f"{text[: 6 * most // 10]} [...] {text[-3 * most // 10 :]}"
 
 
 class MetricDepthError(Exception):
@@ -18,8 +25,7 @@ class MetricDepthError(Exception):
     """
 
     def __str__(self) -> str:
-        text = super().__str__()
-        return text if len(text) <= _LONGEST else f"{text[:_START]} [...] {text[-_END:]}"
+        return shortened(super().__str__())
 
 
 class ConfigError(MetricDepthError):

@@ -80,6 +80,12 @@ class Result:
         """The image's frame."""
         return self.sample.frame_id
 
+    @property
+    def cloud_age_s(self) -> float:
+        """Seconds from the newest cloud to the image; NaN without a cloud."""
+        newest_ns = max(self.sample.cloud_stamps_ns, default=None)
+        return float("nan") if newest_ns is None else (self.stamp_ns - newest_ns) / 1e9
+
 
 @dataclass(frozen=True, eq=False)
 class Perceived:

@@ -16,8 +16,6 @@ from metric_depth_ros.config import MODELS, Config, SourceConfig, SyncConfig, mo
 from metric_depth_ros.errors import MetricDepthError, TransformError
 from metric_depth_ros.motion import Placed, Places
 from metric_depth_ros.stamps import JUMP_NS, to_ns
-from metric_depth_ros.stamps import StampGuard as StampGuard  # for those who import it from here
-from metric_depth_ros.stamps import jumps_back as jumps_back
 from metric_depth_ros.types import Cloud, FloatArray, SourcePoints, same_frame
 
 _CAPACITY = 32

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +13,7 @@ from typing import Any
 from metric_depth_ros import messages
 from metric_depth_ros.bags import topics as kinds
 from metric_depth_ros.bags.calibration import read_calibration
+from metric_depth_ros.bags.followers import Clouds, Companions, TimedImage
 from metric_depth_ros.bags.sources import choose_anchors, find_sources, without_sources
 from metric_depth_ros.bags.storage import Window, open_bag
 from metric_depth_ros.bags.streams import Stamped, Stamps, TopicStream, stamped_messages
@@ -21,20 +21,17 @@ from metric_depth_ros.bags.topics import HELD_OUT, choose_topic, image_type, tra
 from metric_depth_ros.bags.tree import read_transforms
 from metric_depth_ros.config import Config, SourceConfig
 from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError, TransformError
-from metric_depth_ros.health.clocks import Heard, limits_of, why_apart
 from metric_depth_ros.motion import Places
 from metric_depth_ros.samples import Picture, build_sample, read_picture
-from metric_depth_ros.stamps import jumps_back, to_ns
+from metric_depth_ros.stamps import jumps_back
 from metric_depth_ros.sync import Source, gather_points
 from metric_depth_ros.transforms import TransformTree
-from metric_depth_ros.types import Sample, frame_name
+from metric_depth_ros.types import Sample
 
 # Stamp in ns of an image, and its sample or the error that prevented it.
 Outcome = tuple[int, "Sample | MetricDepthError"]
 # What belongs to the images of a window is recorded this much before it and after it.
 _BEFORE_NS, _AFTER_NS = 4_000_000_000, 1_000_000_000
-# Messages of each topic whose times are remembered.
-_REMEMBERED = 100
 
 
 class BagReader:
@@ -179,11 +176,11 @@ class BagReader:
         infos = labels = held_out = None
         slop_s = config.input.pairing_slop_s
         if self.camera_info_topic is not None:
-            infos = _Companions(self._stream(self.camera_info_topic), slop_s)
+            infos = Companions(self._stream(self.camera_info_topic), slop_s)
         clouds = [self._clouds(name, *found, config) for name, found in self.sources.items()]
         if config.regions.source == "topic":
             topic = choose_topic("regions", self._asked["regions"], kinds.IMAGE, self._topics)
-            labels = _Companions(self._stream(topic), slop_s)
+            labels = Companions(self._stream(topic), slop_s)
         if self.held_out_topic is not None:
             held_out = self._clouds("", self.held_out_topic, "point_cloud2", config)
         stretch = messages.Stretch(config.input.clip_percent)
@@ -203,14 +200,14 @@ class BagReader:
             except MetricDepthError as error:
                 yield image.stamp_ns, error
 
-    def _images(self) -> Iterator[_Image | InputError]:
+    def _images(self) -> Iterator[TimedImage | InputError]:
         last_ns = 0
         for image in self._read(self.image_topic, messages.time_of_capture_ns):
             if isinstance(image, InputError):
                 yield InputError(f"image: {image}")
                 continue
             jumped = jumps_back(last_ns, image.stamp_ns)
-            yield _Image(image.message, image.stamp_ns, image.recorded_ns, jumped)
+            yield TimedImage(image.message, image.stamp_ns, image.recorded_ns, jumped)
             last_ns = image.stamp_ns
 
     def _picture(self, image: Any, info: Any, stretch: messages.Stretch, config: Config) -> Picture:
@@ -229,11 +226,11 @@ class BagReader:
 
     def _sample(
         self,
-        image: _Image,
+        image: TimedImage,
         picture: Picture,
         regions: Any,
-        clouds: list[_Clouds],
-        held_out: _Clouds | None,
+        clouds: list[Clouds],
+        held_out: Clouds | None,
         config: Config,
     ) -> Sample:
         stamp_ns = image.stamp_ns
@@ -248,7 +245,7 @@ class BagReader:
             self.notes.add(f"tf: fixed frame of some images: {places.fixed_frame}, not known at their time")
         return sample
 
-    def _no_cloud(self, image: _Image, clouds: list[_Clouds]) -> str:
+    def _no_cloud(self, image: TimedImage, clouds: list[Clouds]) -> str:
         """Why an image has no anchors."""
         refused = "; ".join(f"{each.source.name}: {each.refused}" for each in clouds if each.refused)
         topics = [topic for topic, _ in self.sources.values()]
@@ -281,121 +278,13 @@ class BagReader:
         stream = TopicStream(self._read(topic, stamp_of), self.skipped)
         return self._open.enter_context(closing(stream))
 
-    def _clouds(self, name: str, topic: str, kind: str, config: Config) -> _Clouds:
+    def _clouds(self, name: str, topic: str, kind: str, config: Config) -> Clouds:
         infos = self._depth_infos(name, topic) if kind in messages.NEED_CAMERA else None
         stream = self._stream(topic, messages.time_of_capture_ns)
-        return _Clouds(topic, stream, infos, Source(name, kind, config), self._skip)
+        return Clouds(topic, stream, infos, Source(name, kind, config), self._skip)
 
     def _depth_infos(self, name: str, topic: str) -> TopicStream | None:
         """Calibrations of a depth image; None if the bag has none."""
         own = self._named_sources.get(name, SourceConfig()).camera_info
         info_topic = messages.topic_name(own or messages.camera_info_beside(topic))
         return self._stream(info_topic) if self._topics.get(info_topic) == kinds.CAMERA_INFO else None
-
-
-@dataclass(frozen=True, eq=False)
-class _Image(Stamped):
-    """Image message with its times; ``jumped``: time has jumped back since the previous image."""
-
-    jumped: bool
-
-
-class _Clouds:
-    """Follows the images through the topic of one source, whose buffer it fills.
-
-    Attributes:
-        source: the source, with its buffer.
-        refused: why its last message cannot be used; empty: it can.
-    """
-
-    def __init__(
-        self,
-        topic: str,
-        stream: TopicStream,
-        infos: TopicStream | None,
-        source: Source,
-        skip: Callable[[str, MetricDepthError], None],
-    ) -> None:
-        """``infos``: calibrations of depth images."""
-        self.source, self.refused = source, ""
-        self._topic, self._infos = topic, infos
-        self._info: Any = None  # the newest
-        self._late: list[Stamped] = []  # recorded after the last image
-        self._lead_ns = to_ns(source.ring.config.max_cloud_lead_s) - source.offset_ns
-        self._stream, self._skip = stream, skip
-        self._heard: deque[Heard] = deque(maxlen=_REMEMBERED)
-        self._images: deque[Heard] = deque(maxlen=_REMEMBERED)
-
-    def advance(self, image: _Image) -> None:
-        """Reads every cloud that the image may use."""
-        if image.jumped:
-            self._heard.clear()
-            self._images.clear()
-            self.source.ring.forget_after(image.stamp_ns)
-        self._images.append(Heard(image.stamp_ns, image.recorded_ns))
-        until_ns = image.stamp_ns + self._lead_ns
-        camera_of = self._camera_of(image, until_ns)
-        for cloud in self._come(image, until_ns):
-            self._heard.append(self._times(cloud))
-            try:
-                self.source.ring.add(self.source.read(cloud.message, camera_of, cloud.stamp_ns))
-                self.refused = ""
-            except InputError as error:
-                self.refused = str(error)
-                self._skip(self.source.name, error)
-
-    def _come(self, image: _Image, until_ns: int) -> list[Stamped]:
-        """Clouds that the image may use and no earlier one did, but those that it would have to wait for."""
-        taken = self._stream.take(until_ns, image.recorded_ns, jumped=image.jumped)
-        come = taken if image.jumped else [*self._late, *taken]
-        waits = self.source.ring.config.mode != "latest"
-        self._late = [] if waits else [one for one in come if one.recorded_ns > image.recorded_ns]
-        return [one for one in come if waits or one.recorded_ns <= image.recorded_ns]
-
-    def _camera_of(self, image: _Image, until_ns: int) -> messages.CameraOf | None:
-        """Camera of the depth images, by the newest calibration, else by the first one after them."""
-        if self._infos is None:
-            return None
-        for newest in self._infos.take(until_ns, image.recorded_ns, jumped=image.jumped):
-            self._info = newest.message
-        upcoming = self._infos.upcoming
-        info = self._info if self._info is not None or upcoming is None else upcoming.message
-        return None if info is None else partial(messages.read_depth_camera, info, self._topic)
-
-    def why_none(self) -> str | None:
-        """Why the last image has no cloud of this source, and what to do; None without any cloud near it."""
-        heard = [*self._heard]
-        if (next_one := self._stream.upcoming) is not None:
-            heard.append(self._times(next_one))
-        reason = why_apart(self._images, heard, limits_of(self.source))
-        return None if reason is None else reason.words
-
-    def _times(self, cloud: Stamped) -> Heard:
-        return Heard(cloud.stamp_ns + self.source.offset_ns, cloud.recorded_ns)
-
-
-class _Companions:
-    """Finds an image's message in another topic: its camera_info or its label image."""
-
-    def __init__(self, stream: TopicStream, slop_s: float) -> None:
-        self._stream = stream
-        self._slop_ns = to_ns(slop_s)
-        self._recent: deque[Stamped] = deque(maxlen=100)
-
-    def find(self, image: _Image) -> Any:
-        """The message closest in time to the image, within the slop, or None."""
-        until_ns = image.stamp_ns + self._slop_ns
-        self._recent.extend(self._stream.take(until_ns, image.recorded_ns, jumped=image.jumped))
-
-        def distance(other: Stamped) -> int:
-            return abs(other.stamp_ns - image.stamp_ns)
-
-        nearest = min(self._recent, key=distance, default=None)
-        return nearest.message if nearest is not None and distance(nearest) <= self._slop_ns else None
-
-    def of_frame(self, image: _Image) -> Any:
-        """The newest message before the image with the same frame, else the first one after it, or None."""
-        frame = frame_name(messages.frame_id(image.message))
-        older = [*reversed(self._recent), *filter(None, [self._stream.upcoming])]
-        found = (one.message for one in older if frame_name(messages.frame_id(one.message)) == frame)
-        return next(found, None)

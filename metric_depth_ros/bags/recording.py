@@ -12,12 +12,11 @@ from typing import Any
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import StoragePlugin, Writer
 
+from metric_depth_ros.bags.conventions import FORMAT
 from metric_depth_ros.errors import InputError
 
 # Room that is kept free for a bag's end, bytes; and of a chunk that holds nothing yet, its first time.
 _ROOM, _NO_TIME = 1 << 20, 2**63 - 1
-# Bag format 8 is read by all distributions from Humble on.
-_FORMAT = 8
 
 
 class Recording(Writer):  # type: ignore[misc]  # rosbags is not followed
@@ -31,7 +30,7 @@ class Recording(Writer):  # type: ignore[misc]  # rosbags is not followed
         """Raises InputError if the folder ``path`` exists, or cannot be made."""
         if os.path.lexists(path):
             raise InputError(f"{path}: exists; needed a new folder. Choose another, or delete it.")
-        super().__init__(path, version=_FORMAT, storage_plugin=StoragePlugin.MCAP)
+        super().__init__(path, version=FORMAT, storage_plugin=StoragePlugin.MCAP)
         self.min_timestamp, self.max_timestamp = _NO_TIME, 0
         self._full: InputError | None = None
         self._earlier: tuple[int, int, Any] | None = None  # before the last chunk

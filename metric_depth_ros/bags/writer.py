@@ -12,20 +12,13 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-from rosbags.interfaces import (
-    Connection,
-    Qos,
-    QosDurability,
-    QosHistory,
-    QosLiveliness,
-    QosReliability,
-    QosTime,
-)
+from rosbags.interfaces import Connection, Qos
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from metric_depth_ros import messages
 from metric_depth_ros.bags import topics as kinds
+from metric_depth_ros.bags.conventions import FORMAT, bag_qos
 from metric_depth_ros.bags.storage import is_bag
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.files import locked_folder
@@ -34,22 +27,7 @@ from metric_depth_ros.messages import SENSOR_TYPES
 from metric_depth_ros.transforms import StampedTransform
 from metric_depth_ros.types import Camera, FloatArray, ImageArray
 
-# Bag format 8 is the newest that Humble's rosbag2 reads (9 writes QoS in a way it does not parse);
-# Iron to Kilted and Lyrical read it too.
-_FORMAT = 8
-
-_FOREVER = QosTime(2147483647, 4294967295)
-_LATCHED = Qos(
-    QosHistory.KEEP_LAST,
-    1,
-    QosReliability.RELIABLE,
-    QosDurability.TRANSIENT_LOCAL,
-    _FOREVER,
-    _FOREVER,
-    QosLiveliness.AUTOMATIC,
-    _FOREVER,
-    False,
-)
+_LATCHED = bag_qos(depth=1, reliable=True, latched=True)
 
 # Lowest and highest value.
 Limits = tuple[float, float]
@@ -99,7 +77,7 @@ class BagWriter:
             # Locked, so that a second run of the same name does not remove what this one writes.
             stack.enter_context(locked_folder(self._growing))
             shutil.rmtree(self._growing / self._name, ignore_errors=True)
-            self._writer = Writer(self._growing / self._name, version=_FORMAT, storage_plugin=self._storage)
+            self._writer = Writer(self._growing / self._name, version=FORMAT, storage_plugin=self._storage)
             self._writer.open()
             self._lock = stack.pop_all()
         return self

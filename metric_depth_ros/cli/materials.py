@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-import yaml
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from metric_depth_ros import __version__
 from metric_depth_ros.cli.licences import licence_of, licensed
+from metric_depth_ros.documents import read_yaml
+from metric_depth_ros.errors import ModelError
 from metric_depth_ros.runtimes.model import verify_file
 from metric_depth_ros.share import ros_package_file, share_path
 
@@ -151,7 +152,8 @@ def _ros_licence(told: Any) -> dict[str, Any]:
 def models() -> Iterator[Component]:
     """Yields every model file of the package. Raises ModelError for one that is not its manifest's."""
     folder, listed = share_path("config/models"), set()
-    manifests = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in sorted(folder.glob("*.yaml"))}
+    paths = sorted(folder.glob("*.yaml"))
+    manifests = {path.stem: read_yaml(path, ModelError, "a manifest") for path in paths}
     for told in manifests.values():
         for name, sha256 in _files(told):
             if (folder / name).exists():

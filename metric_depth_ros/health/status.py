@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from metric_depth_ros.errors import AnchorError, MetricDepthError, ModelError, TransformError
+from metric_depth_ros.errors import AnchorError, MetricDepthError, ModelError, TransformError, shortened
 from metric_depth_ros.health.timings import Timings
 
 _LOG_PERIOD_S = 5.0
 _LOG_LINES = 5  # of one key in a period, whatever they say
-_LONGEST, _LONGEST_DETAILS = 1000, 10_000  # characters of one text
+_LONGEST_DETAILS = 10_000  # characters of a traceback
 _VARIES = re.compile(r"(?<!\w)'[^']*'|[\d.]+")  # what differs in messages of one kind
 _FORGET_S = 5.0  # a fault that has not occurred for this long is over
 OK, WARN, ERROR = 0, 1, 2  # levels of diagnostic_msgs/DiagnosticStatus
@@ -27,14 +27,6 @@ _PREVENT_NOTHING = (
 )
 # Error class -> key of its fault; for all others the key is "input".
 _KEYS = {TransformError: "tf", AnchorError: "anchors", ModelError: "engine"}
-
-
-def shortened(text: str, most: int = _LONGEST) -> str:
-    """A text without its middle if it is longer than ``most`` characters; the fix stands at its end."""
-    if len(text) <= most:
-        return text
-    head, tail = 2 * most // 3, most // 3
-    return f"{text[:head]} [... {len(text) - head - tail} characters ...] {text[-tail:]}"
 
 
 @dataclass(frozen=True)

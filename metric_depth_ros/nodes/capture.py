@@ -23,7 +23,7 @@ from metric_depth_ros.config import changed
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.nodes.image_input import Pair
 from metric_depth_ros.nodes.inputs import Inputs
-from metric_depth_ros.sync import jumps_back
+from metric_depth_ros.stamps import jumps_back
 from metric_depth_ros.transforms import StampedTransform
 
 # Clouds older than this are not waited for: an image is saved after at most so long.

@@ -23,7 +23,6 @@ def depth_info(result: Result) -> dict[str, Any]:
     """
     told, anchors = result.metric.info, result.anchors
     used = int(told.get("anchors", len(anchors)))
-    newest_ns = max(result.sample.cloud_stamps_ns, default=None)
     values = {
         "scale_from": told["scale_from"],
         "solver": result.solver,
@@ -32,7 +31,7 @@ def depth_info(result: Result) -> dict[str, Any]:
         "anchors": len(anchors),
         "anchors_used": used,
         "anchors_rejected": int(told.get("rejected", 0)),
-        "cloud_age_s": nan if newest_ns is None else (result.stamp_ns - newest_ns) / 1e9,
+        "cloud_age_s": result.cloud_age_s,
         "scale_age_s": float(told.get("scale_age_s", nan)),
         **_residuals(result.metric.depth, anchors),
         "sigma_relative": _sigma(result.metric),

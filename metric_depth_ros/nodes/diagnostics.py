@@ -8,7 +8,8 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy
 
-from metric_depth_ros.health.status import OK, Health, shortened
+from metric_depth_ros.errors import shortened
+from metric_depth_ros.health.status import OK, Health
 from metric_depth_ros.nodes.qos import overridable
 from metric_depth_ros.pipeline import Result
 
@@ -54,6 +55,6 @@ def values_of(result: Result) -> dict[str, str]:
     values = {"anchors": str(len(result.anchors))}
     by_source = result.anchors_by_source.items()
     values |= {f"{name} anchors": str(count) for name, count in by_source if name != "anchors"}
-    for newest_ns in result.sample.cloud_stamps_ns[-1:]:  # a solver may continue without a cloud
-        values["cloud age_ms"] = f"{(result.stamp_ns - newest_ns) / 1e6:.1f}"
+    if result.sample.cloud_stamps_ns:  # a solver may continue without a cloud
+        values["cloud age_ms"] = f"{1e3 * result.cloud_age_s:.1f}"
     return values | {f"solver {name}": str(value) for name, value in result.metric.info.items()}

@@ -22,7 +22,7 @@ from metric_depth_ros.nodes.ends import why_silent
 from metric_depth_ros.nodes.qos import overridable, refuse_own
 from metric_depth_ros.nodes.ros import cv_bridge, forget_after, message_filters
 from metric_depth_ros.nodes.timers import steady_timer
-from metric_depth_ros.sync import StampGuard, jumps_back
+from metric_depth_ros.stamps import StampGuard, jumps_back, to_ns
 from metric_depth_ros.types import ImageArray
 
 _BEST_EFFORT = ReliabilityPolicy.BEST_EFFORT
@@ -73,7 +73,7 @@ class ImageInput:
         self._last_ns = 0
         self._stamps: StampGuard[Any] = StampGuard()
         self._calibrations = messages.Calibrations(
-            round(1e9 * config.input.pairing_slop_s), config.input.queue_size
+            to_ns(config.input.pairing_slop_s), config.input.queue_size
         )
         self._without_info: tuple[Any, Any] | None = None  # the newest image and its regions
         self._latched: Any = None  # second subscription of camera_info

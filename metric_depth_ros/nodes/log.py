@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from metric_depth_ros.health.status import ERROR, WARN, shortened
+from metric_depth_ros.errors import shortened
+from metric_depth_ros.health.status import ERROR, WARN
 
 _CORE = logging.getLogger("metric_depth_ros")
 

@@ -17,8 +17,8 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, Poi
 from metric_depth_ros import messages
 from metric_depth_ros.config import Config, PreviewConfig
 from metric_depth_ros.drawing.pictures import depth_colours
-from metric_depth_ros.errors import MetricDepthError
-from metric_depth_ros.health.status import OK, WARN, shortened
+from metric_depth_ros.errors import MetricDepthError, shortened
+from metric_depth_ros.health.status import OK, WARN
 from metric_depth_ros.nodes.depth_info import depth_info
 from metric_depth_ros.nodes.qos import overridable
 from metric_depth_ros.pipeline import Result, cloud_of

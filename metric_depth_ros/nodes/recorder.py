@@ -10,9 +10,9 @@ from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.typesys import Stores, get_typestore
 
+from metric_depth_ros.bags.conventions import bag_qos
 from metric_depth_ros.bags.recording import Recording
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.nodes.interfaces import message_class
@@ -92,8 +92,9 @@ class Recorder(Node):
         )
         try:
             message_type = message_class(kind)
+            kept = bag_qos(depth=100, reliable=reliable, latched=latched)
             connection = self._bag.add_connection(
-                topic, kind, typestore=self._types, offered_qos_profiles=[_bag_qos(reliable, latched)]
+                topic, kind, typestore=self._types, offered_qos_profiles=[kept]
             )
         except (InputError, KeyError) as error:
             self.get_logger().warning(f"{topic} is left out: {error}")
@@ -113,18 +114,3 @@ class Recorder(Node):
 
 def _is_endless(topic: str) -> bool:
     return topic.rsplit("/", 1)[-1] in _ENDLESS
-
-
-def _bag_qos(reliable: bool, latched: bool) -> Qos:
-    never = QosTime(sec=2147483647, nsec=4294967295)
-    return Qos(
-        history=QosHistory.KEEP_LAST,
-        depth=100,
-        reliability=QosReliability.RELIABLE if reliable else QosReliability.BEST_EFFORT,
-        durability=QosDurability.TRANSIENT_LOCAL if latched else QosDurability.VOLATILE,
-        deadline=never,
-        lifespan=never,
-        liveliness=QosLiveliness.AUTOMATIC,
-        liveliness_lease_duration=never,
-        avoid_ros_namespace_conventions=False,
-    )

@@ -1,20 +1,25 @@
-"""Damaged files give a result or an error with a name: no other exception, no hang, no memory."""
+"""Damaged bags, files and messages give a result or a named error: nothing else, no hang, no memory."""
 
 from __future__ import annotations
 
 import pytest
 from campaign import MOST_BYTES, campaign
 
-COUNT = 420
+COUNTS = {"bags": 200, "files": 420, "messages": 2000}
+
+
+@pytest.fixture(scope="module", params=COUNTS)
+def what(request):
+    return request.param
 
 
 @pytest.fixture(scope="module")
-def cases():
-    return campaign("files", COUNT, seed=1)
+def cases(what):
+    return campaign(what, COUNTS[what], seed=1)
 
 
-def test_only_errors_with_a_name_come_out(cases):
-    assert len(cases) == COUNT
+def test_only_errors_with_a_name_come_out(what, cases):
+    assert len(cases) == COUNTS[what]
     assert [case for case in cases if case["came"] not in ("result", "error")] == []
 
 
@@ -26,8 +31,12 @@ def test_errors_are_short(cases):
     assert [case for case in cases if len(case["says"]) > 1000] == []
 
 
-def test_both_results_and_errors_come_of_every_kind(cases):
+def test_both_results_and_errors_come(what, cases):
     """A campaign in which all is refused, or nothing, tests little."""
+    if what != "files":
+        came = [case["came"] for case in cases]
+        assert min(came.count("result"), came.count("error")) > len(cases) / 10
+        return
     for kind in {case["kind"] for case in cases}:
         came = [case["came"] for case in cases if case["kind"] == kind]
         assert came.count("error") >= 5, kind
