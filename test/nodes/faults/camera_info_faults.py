@@ -1,7 +1,7 @@
 """Faults of camera_info, and of label images that come beside each image."""
 
 import numpy as np
-from fault_campaign import NONE_OR_RIGHT, RIGHT, Fault, Stream, broken, within
+from fault_campaign import NONE_OR_RIGHT, QUIET, RIGHT, Fault, Stream, broken, within
 from image_faults import garbage
 from sensor_msgs.msg import Image
 
@@ -76,16 +76,16 @@ CAMERA_INFO = [
     Fault("100,000 coefficients", setting(d=[0.1] * 100_000), "100000", NONE_OR_RIGHT),
     Fault("coefficients NaN", setting(d=[float("nan")] * 5), "finite"),
     Fault("coefficients of 1e300", setting(d=[1e300] * 5), "camera_info", NONE_OR_RIGHT),
-    Fault("binning 2^32 - 1", setting(binning_x=2**32 - 1, binning_y=2**32 - 1), published=NONE_OR_RIGHT),
-    Fault("none for 0.5 s", broken(without, 10), published=NONE_OR_RIGHT),
+    Fault("binning 2^32 - 1", setting(binning_x=2**32 - 1, binning_y=2**32 - 1), QUIET, NONE_OR_RIGHT),
+    Fault("none for 0.5 s", broken(without, 10), QUIET, NONE_OR_RIGHT),
     Fault("none for 4.5 s", broken(without, 90), "camera_info", NONE_OR_RIGHT),
-    Fault("of another frame", broken(other_frame), published=NONE_OR_RIGHT),
-    Fault("stamped an hour ahead", broken(stamped(HOUR_S), 12), published=NONE_OR_RIGHT),
-    Fault("stamped an hour ago", broken(stamped(-HOUR_S), 12), published=NONE_OR_RIGHT),
+    Fault("of another frame", broken(other_frame), QUIET, NONE_OR_RIGHT),
+    Fault("stamped an hour ahead", broken(stamped(HOUR_S), 60), "camera_info: the clock", NONE_OR_RIGHT),
+    Fault("stamped an hour ago", broken(stamped(-HOUR_S), 60), "camera_info: the clock", NONE_OR_RIGHT),
     Fault("stamped before time", broken(negative), "camera_info: stamp: -1 s", NONE_OR_RIGHT),
-    Fault("a second camera's on the topic", others, published=RIGHT),
-    Fault("500 at once", within(storm), published=NONE_OR_RIGHT),
-    Fault("bytes that are no message", garbage(lambda peer: peer.infos), published=NONE_OR_RIGHT),
+    Fault("a second camera's on the topic", others, QUIET, RIGHT),
+    Fault("500 at once", within(storm), QUIET, NONE_OR_RIGHT),
+    Fault("bytes that are no message", garbage(lambda peer: peer.infos), QUIET, NONE_OR_RIGHT),
 ]
 
 
@@ -131,7 +131,7 @@ REGIONS = [
     Fault("colours", label(encoding="rgb8"), "regions"),
     Fault("cut short", label(data=b"12"), "regions"),
     Fault("size 0", label(width=0, height=0), "regions"),
-    Fault("stamped an hour ahead", broken(labels_stamped(HOUR_S), 12), "regions"),
+    Fault("stamped an hour ahead", broken(labels_stamped(HOUR_S), 90), "regions"),
     Fault("none for 4.5 s", broken(lambda sample: setattr(sample, "regions", None), 90), "regions"),
 ]
 GROUPS = {

@@ -1,6 +1,7 @@
 """Faults of time: stamps of all inputs together, and a simulated clock."""
 
-from fault_campaign import NONE_OR_RIGHT, Fault, Stream, clock_at, within
+from fault_campaign import NONE_OR_RIGHT, QUIET, Fault, Stream, within
+from fault_messages import clock_at
 
 HOUR_S = 3600.0
 
@@ -15,6 +16,16 @@ def jump(*seconds, times=1):
                 stream.go_on(0.3)
 
     return act
+
+
+def later(act):
+    """A fault of which the log told a moment ago: it says the same again only after 5 s."""
+
+    def wait(stream: Stream) -> None:
+        stream.go_on(5.0)
+        act(stream)
+
+    return wait
 
 
 def slip(seconds, count=1):
@@ -73,22 +84,22 @@ def fast(stream: Stream) -> None:
         stream.send(stream.sample())
 
 
-STAMPS = [  # the log tells of a jump once in some seconds
-    Fault("all stamps an hour ahead from now on", jump(HOUR_S), published=NONE_OR_RIGHT),
+STAMPS = [
+    Fault("all stamps an hour ahead from now on", jump(HOUR_S), QUIET, NONE_OR_RIGHT),
     Fault("all stamps an hour back from now on", jump(-HOUR_S), "jumped back", NONE_OR_RIGHT),
-    Fault("a bag loops", jump(-5.0), published=NONE_OR_RIGHT),
-    Fault("a bag of 0.3 s loops five times", jump(-2.0, times=5), published=NONE_OR_RIGHT),
-    Fault("ahead and back", jump(100.0, -100.0), published=NONE_OR_RIGHT),
-    Fault("one sample 2 s ahead", slip(2.0), published=NONE_OR_RIGHT),
-    Fault("one sample an hour ahead", slip(HOUR_S), published=NONE_OR_RIGHT),
-    Fault("one sample an hour ago", slip(-HOUR_S), published=NONE_OR_RIGHT),
-    Fault("an hour to and fro", to_and_fro, published=NONE_OR_RIGHT),
+    Fault("a bag loops", later(jump(-5.0)), "jumped back", NONE_OR_RIGHT),
+    Fault("a bag of 0.3 s loops five times", later(jump(-2.0, times=5)), "jumped back", NONE_OR_RIGHT),
+    Fault("ahead and back", later(jump(100.0, -100.0)), "jumped back", NONE_OR_RIGHT),
+    Fault("one sample 2 s ahead", slip(2.0), QUIET, NONE_OR_RIGHT),
+    Fault("one sample an hour ahead", slip(HOUR_S), "far from those around it", NONE_OR_RIGHT),
+    Fault("one sample an hour ago", slip(-HOUR_S), "far from those around it", NONE_OR_RIGHT),
+    Fault("an hour to and fro", to_and_fro, "far from those around it", NONE_OR_RIGHT),
     Fault("stamps of 0", of_stamp(0), "stamp: 0 s", NONE_OR_RIGHT),
-    Fault("stamps of 2038", years_ahead, published=NONE_OR_RIGHT),
-    Fault("one stamp for all", same_time, published=NONE_OR_RIGHT),
-    Fault("out of order", out_of_order, published=NONE_OR_RIGHT),
-    Fault("backwards", backwards, published=NONE_OR_RIGHT),
-    Fault("ten times as fast", fast, published=NONE_OR_RIGHT),
+    Fault("stamps of 2038", years_ahead, "stamp", NONE_OR_RIGHT),
+    Fault("one stamp for all", same_time, "stamp", NONE_OR_RIGHT),
+    Fault("out of order", out_of_order, QUIET, NONE_OR_RIGHT),
+    Fault("backwards", later(backwards), "jumped back", NONE_OR_RIGHT),
+    Fault("ten times as fast", fast, QUIET, NONE_OR_RIGHT),
 ]
 
 
@@ -121,12 +132,12 @@ def clock_storm(stream: Stream) -> None:
 
 
 SIMULATED = [
-    Fault("the clock stops for 1 s", stopped(1.0), published=NONE_OR_RIGHT),
-    Fault("the clock says 0", clock_of(0), published=NONE_OR_RIGHT),
-    Fault("the clock says 2038", clock_of((2**31 - 1) * 10**9), published=NONE_OR_RIGHT),
+    Fault("the clock stops for 1 s", stopped(1.0), QUIET, NONE_OR_RIGHT),
+    Fault("the clock says 0", clock_of(0), QUIET, NONE_OR_RIGHT),
+    Fault("the clock says 2038", clock_of((2**31 - 1) * 10**9), QUIET, NONE_OR_RIGHT),
     Fault("the simulation restarts", jump(-900.0), "jumped back", NONE_OR_RIGHT),
-    Fault("the simulation jumps ahead", jump(500.0), published=NONE_OR_RIGHT),
-    Fault("2,000 clocks to and fro", within(clock_storm), published=NONE_OR_RIGHT),
+    Fault("the simulation jumps ahead", jump(500.0), "stamps jumped by", NONE_OR_RIGHT),
+    Fault("2,000 clocks to and fro", within(clock_storm), QUIET, NONE_OR_RIGHT),
 ]
 GROUPS = {
     "clock": ({"sync.max_cloud_age_s": 0.1}, {}, STAMPS),

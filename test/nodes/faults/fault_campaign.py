@@ -5,6 +5,7 @@ After each fault the stream is right again; what the node published meanwhile is
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import time
@@ -17,6 +18,7 @@ from typing import Any
 import cv2
 import numpy as np
 from conftest import write_toy_model
+from fault_messages import clock_at, transform_bytes
 from peer import CAMERA, SCALE, Peer, scene
 from rosgraph_msgs.msg import Clock
 
@@ -32,7 +34,11 @@ MOST_LINES, LONGEST_LINE = 60, 4000  # of what the node says of one fault
 _WRONG = 0.1  # relative error of a pixel; the scene itself changes by .03 within the age of a cloud
 _FEW = 0.03  # of the pixels may be wrong: those at the border, where a picture of noise has no points around
 _TRIES = 5  # of a fault that must not end depth: a busy machine may have dropped all of its few images
+_FORGOTTEN_S = 6.0  # by then diagnostics tell no more of a fault that prevented nothing
+_WAIT_S = 2.0  # for words that a fault must cause
 _SETTINGS = {"anchors.grid_px": 0, "diagnostics.period_s": 0.1}
+
+QUIET = ""  # nothing need be said: the input is right, or the fault shows in no message
 
 # What may be published for images sent during a fault.
 NONE, RIGHT, NONE_OR_RIGHT = {"none"}, {"right"}, {"none", "right"}
@@ -46,14 +52,14 @@ class Fault:
 
     Attributes:
         act: disturbs the stream; returns when it is to be right again.
-        says: words that log or diagnostics must contain meanwhile; empty: nothing need be said.
+        says: words that log or diagnostics must begin to say meanwhile, or ``QUIET``.
         published: what may be published for images sent meanwhile.
         within_s: time until the first right depth.
     """
 
     name: str
     act: Callable[[Stream], None]
-    says: str = ""
+    says: str
     published: set[str] = field(default_factory=lambda: NONE)
     within_s: float = HANG_S
 
@@ -78,7 +84,8 @@ class Outcome:
         recovery_s: until the first right depth; None: it never came.
         published: the worst that was published for images sent meanwhile.
         wrong_after: stamps of wrong depths of all other images, from the fault's end.
-        said: line with the words, if ``told``; else the gravest.
+        said: line with the words, if ``told``; of a quiet fault the gravest that was never said before.
+        failed: the fault's own assertion, if that failed.
         bug: the log, if it has a traceback.
         lines, longest: of log and diagnostics.
     """
@@ -91,6 +98,7 @@ class Outcome:
     wrong_after: list[str]
     said: str
     told: bool
+    failed: str
     bug: str
     grown_mib: float
     lines: int
@@ -123,6 +131,7 @@ class Stream:
         self._clock = self.peer.create_publisher(Clock, "/clock", 10) if clock else None
         self._began_s, self._offset_ns, self._next_s = time.monotonic(), 10**14, 0.0
         self._sent: set[int] = set()
+        self.answers: list[str] = []  # of the node's services, to the present fault
         self.runs = 0  # of the node
 
     # ---- the node ----------------------------------------------------------------------------
@@ -249,16 +258,14 @@ class Stream:
         """Lets a fault happen to a stream that is right, and looks what comes of it."""
         if not self.runs or not self.alive() or self.recover(HANG_S) is None:
             self.renew()
+        stale = self._settled(fault.says)
         peer, first, told = self.peer, len(self.peer.depths), len(self.peer.statuses)
         run, log, peak, sent = self.runs, len(self.log()), self.peak_mib(), set(self._sent)
-        for _ in range(_TRIES if fault.published == RIGHT else 1):
-            fault.act(self)
-            if any(self.judge(depth) == "right" for depth in peer.depths[first:]):
-                break
+        failed = self._act(fault, first)
         meanwhile, ended_ns = self._sent - sent, self.now_ns()
         recovery_s = self.recover(max(fault.within_s, HANG_S))
         log = log if run == self.runs else 0  # a new node
-        said = self._said(fault.says, log, told)
+        said = self._said(fault.says, log, told, stale)
         time.sleep(2 * self.period_s)
         judged = [(messages.stamp_ns(depth), self.judge(depth)) for depth in peer.depths[first:]]
         during = {verdict for stamp_ns, verdict in judged if stamp_ns in meanwhile}
@@ -279,7 +286,8 @@ class Stream:
                 if verdict == "wrong" and stamp_ns not in meanwhile
             ],
             said,
-            not fault.says or fault.says in said,
+            not fault.says or not said.startswith("(not said)"),
+            failed,
             text if "internal error" in text or "Traceback" in text else "",
             grown_mib,
             text.count("\n"),
@@ -293,21 +301,57 @@ class Stream:
             self.process.wait()
         self.start()
 
-    def _said(self, words: str, log: int, told: int) -> str:
-        """Line of log or diagnostics with the words; without, the gravest of the diagnostics."""
+    def _act(self, fault: Fault, first: int) -> str:
+        """Lets a fault happen, again if it must not end depth and none came; returns what it found wrong."""
+        self.answers.clear()
+        try:
+            for _ in range(_TRIES if fault.published == RIGHT else 1):
+                fault.act(self)
+                if any(self.judge(depth) == "right" for depth in self.peer.depths[first:]):
+                    break
+        except Exception as error:
+            return f"{type(error).__name__}: {error}"
+        return ""
+
+    def _settled(self, words: str) -> set[str]:
+        """Goes on until diagnostics tell of now, without the words; returns what was said before."""
+        peer, until_s = self.peer, time.monotonic() + _FORGOTTEN_S
+        while True:
+            told = len(peer.statuses)
+            self.go_on(2.5 * _SETTINGS["diagnostics.period_s"])
+            last = _texts(peer.statuses[told:])
+            if not words or not any(words in text for text in last) or time.monotonic() > until_s:
+                break
+        before = last if words else [*_texts(peer.statuses), *self.log().splitlines()]
+        return {_apart(text) for text in before}
+
+    def _said(self, words: str, log: int, told: int, stale: set[str]) -> str:
+        """New line of log or diagnostics with the words; of a quiet fault, the gravest of the diagnostics."""
 
         def lines() -> list[str]:
-            new = self.peer.statuses[told:]
-            sources = [pair.value for s in new for pair in s.values if pair.key.startswith("source ")]
-            return [*(s.message for s in new), *self.log()[log:].splitlines(), *sources]
+            said = [*self.answers, *_texts(self.peer.statuses[told:]), *self.log()[log:].splitlines()]
+            return [text for text in said if _apart(text) not in stale]
 
         if not words:
-            bad = [s for s in self.peer.statuses[told:] if s.level != b"\x00"]
-            return max(bad, key=lambda s: s.level, default=None).message if bad else ""
-        deadline_s = time.monotonic() + 2.0
+            bad = [
+                s for s in self.peer.statuses[told:] if s.level != b"\x00" and _apart(s.message) not in stale
+            ]
+            return max(bad, key=lambda s: s.level).message if bad else ""
+        deadline_s = time.monotonic() + _WAIT_S
         while not (found := [line for line in lines() if words in line]) and time.monotonic() < deadline_s:
             self.send(self.sample())
         return found[0] if found else f"(not said) {' / '.join(lines()[:3])}"
+
+
+def _texts(statuses: list[Any]) -> list[str]:
+    """What diagnostics say: their lines, and those of the sources."""
+    of_sources = [pair.value for s in statuses for pair in s.values if pair.key.startswith("source ")]
+    return [*(s.message for s in statuses), *of_sources]
+
+
+def _apart(text: str) -> str:
+    """The text without its numbers."""
+    return re.sub(r"[+-]?\d[\d.]*(e[+-]?\d+)?", "#", text)
 
 
 @contextmanager
@@ -345,37 +389,3 @@ def within(do: Callable[[Stream], None], seconds: float = 0.3) -> Callable[[Stre
         stream.go_on(seconds)
 
     return act
-
-
-def clock_at(stamp_ns: int) -> Clock:
-    message = Clock()
-    message.clock.sec, message.clock.nanosec = divmod(stamp_ns, 1_000_000_000)
-    return message
-
-
-def transform_bytes(
-    parent: str,
-    child: str,
-    stamp_ns: int,
-    *,
-    x: float = 0.0,
-    q: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 1.0),
-    count: int = 1,
-) -> bytes:
-    """A serialised TFMessage with any values; no broadcaster would send some of them."""
-    from rosbags.typesys import Stores, get_typestore
-
-    store = get_typestore(Stores.ROS2_KILTED)
-    kinds, name = store.types, "tf2_msgs/msg/TFMessage"
-    stamp = kinds["builtin_interfaces/msg/Time"](stamp_ns // 10**9, stamp_ns % 10**9)
-    transforms = [
-        kinds["geometry_msgs/msg/TransformStamped"](
-            kinds["std_msgs/msg/Header"](stamp, parent),
-            child if count == 1 else f"{child}{index}",
-            kinds["geometry_msgs/msg/Transform"](
-                kinds["geometry_msgs/msg/Vector3"](x, 0.0, 0.0), kinds["geometry_msgs/msg/Quaternion"](*q)
-            ),
-        )
-        for index in range(count)
-    ]
-    return bytes(store.serialize_cdr(kinds[name](transforms), name))

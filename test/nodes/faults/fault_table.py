@@ -19,7 +19,7 @@ def as_table(outcomes: list[Outcome]) -> str:
     rows = [
         f"| {one.group} | {one.fault.name} | {'yes' if one.survived else '**no**'} "
         f"| {'**never**' if one.recovery_s is None else f'{one.recovery_s:.2f}'} | {one.published} "
-        f"| {_cell(one.said)} |"
+        f"| {_cell(f'failed: {one.failed}' if one.failed else one.said)} |"
         for one in outcomes
     ]
     head = (

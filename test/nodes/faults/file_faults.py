@@ -9,7 +9,7 @@ from pathlib import Path
 import onnx
 import yaml
 from conftest import write_toy_model
-from fault_campaign import HANG_S, NONE_OR_RIGHT, RIGHT, START_S, Fault, Stream
+from fault_campaign import HANG_S, NONE_OR_RIGHT, QUIET, RIGHT, START_S, Fault, Stream
 from onnx import TensorProto, helper
 
 MISSING = "needed the network's file"
@@ -113,14 +113,18 @@ LOADING = [
     damaged(
         "a bit of the model flipped", model(lambda content: content[:-9] + b"!" + content[-8:]), "sha256"
     ),
-    damaged("model is a folder", special("model", Path.mkdir), "toy.onnx"),
-    damaged("model is a pipe", special("model", os.mkfifo), "toy.onnx"),
-    damaged("model is no ONNX, but has the sha256", signed(bytes(range(256))), "toy.onnx"),
-    damaged("model without a graph", signed(onnx.ModelProto(ir_version=9).SerializeToString()), "toy.onnx"),
-    damaged("manifest empty", manifest(lambda text: ""), "toy.yaml"),
+    damaged("model is a folder", special("model", Path.mkdir), "not a regular file"),
+    damaged("model is a pipe", special("model", os.mkfifo), "not a regular file"),
+    damaged("model is no ONNX, but has the sha256", signed(bytes(range(256))), "not an ONNX file"),
+    damaged(
+        "model without a graph",
+        signed(onnx.ModelProto(ir_version=9).SerializeToString()),
+        "it holds no graph",
+    ),
+    damaged("manifest empty", manifest(lambda text: ""), "found nothing"),
     damaged("manifest no YAML", manifest(lambda text: "a: [b"), "toy.yaml: not valid YAML"),
-    damaged("manifest of other bytes", manifest(lambda text: "\xff\xfe\x00"), "toy.yaml"),
-    damaged("manifest of 20,000 brackets", manifest(lambda text: DEEP), "toy.yaml"),
+    damaged("manifest of other bytes", manifest(lambda text: "\xff\xfe\x00"), "UTF-8"),
+    damaged("manifest of 20,000 brackets", manifest(lambda text: DEEP), "nested too deeply"),
     damaged("manifest with an alias", manifest(lambda text: f"a: &a 1\nb: *a\n{text}"), "toy.yaml"),
     damaged("unknown key", manifest(with_keys(licens="x")), "Did you mean licence?"),
     damaged("wrong type", manifest(with_keys(input=3)), "toy.yaml: input"),
@@ -131,8 +135,8 @@ LOADING = [
     damaged(
         "another input's name", manifest(with_keys(input={"name": "x", "width": 64, "height": 48})), "says x"
     ),
-    damaged("manifest is a folder", special("manifest", Path.mkdir), "toy.yaml"),
-    damaged("manifest is a pipe", special("manifest", os.mkfifo), "toy.yaml"),
+    damaged("manifest is a folder", special("manifest", Path.mkdir), "a folder, no file"),
+    damaged("manifest is a pipe", special("manifest", os.mkfifo), "a pipe, no regular file"),
 ]
 
 
@@ -197,10 +201,10 @@ def with_endless(seconds):
 
 
 FILES = [
-    Fault("model removed", changed(lambda stream: stream.model.unlink()), published=RIGHT),
-    Fault("model overwritten", changed(lambda stream: stream.model.write_bytes(b"x")), published=RIGHT),
-    Fault("manifest overwritten", changed(lambda stream: stream.manifest.write_text("x")), published=RIGHT),
-    Fault("folder removed", changed(lambda stream: shutil.rmtree(stream.model.parent)), published=RIGHT),
-    Fault("a network that never ends", with_endless(4.0), published=NONE_OR_RIGHT),
+    Fault("model removed", changed(lambda stream: stream.model.unlink()), QUIET, RIGHT),
+    Fault("model overwritten", changed(lambda stream: stream.model.write_bytes(b"x")), QUIET, RIGHT),
+    Fault("manifest overwritten", changed(lambda stream: stream.manifest.write_text("x")), QUIET, RIGHT),
+    Fault("folder removed", changed(lambda stream: shutil.rmtree(stream.model.parent)), QUIET, RIGHT),
+    Fault("a network that never ends", with_endless(4.0), QUIET, NONE_OR_RIGHT),
 ]
 GROUPS = {"loading": ({}, {"kind": Waiting}, LOADING), "files": ({}, {}, FILES)}

@@ -5,7 +5,7 @@ import zlib
 
 import cv2
 import numpy as np
-from fault_campaign import NONE_OR_RIGHT, RIGHT, Fault, Sample, Stream, broken, within
+from fault_campaign import NONE_OR_RIGHT, QUIET, RIGHT, Fault, Sample, Stream, broken, within
 from peer import scene
 from sensor_msgs.msg import CompressedImage
 
@@ -93,19 +93,19 @@ RAW = [
     Fault("width 2^32 - 1", setting(width=HUGE), "image"),
     Fault("size and step 2^32 - 1", setting(width=HUGE, height=HUGE, step=HUGE), "image"),
     Fault("declares 2 GB", broken(declares_2_gb), "30000x24000"),
-    Fault("step 0, otherwise right", setting(step=0), published=RIGHT),
-    Fault("step 2^32 - 1", setting(step=HUGE), published=NONE_OR_RIGHT),
-    Fault("rows with padding", broken(padded), published=RIGHT),
-    Fault("one pixel", broken(one_pixel), published=NONE_OR_RIGHT),
-    Fault("another size than camera_info", broken(another_size), published=NONE_OR_RIGHT),
-    Fault("black", broken(black), published=NONE_OR_RIGHT),
-    Fault("noise", broken(noise), published=NONE_OR_RIGHT),
+    Fault("step 0, otherwise right", setting(step=0), QUIET, RIGHT),
+    Fault("step 2^32 - 1", setting(step=HUGE), QUIET, NONE_OR_RIGHT),
+    Fault("rows with padding", broken(padded), QUIET, RIGHT),
+    Fault("one pixel", broken(one_pixel), QUIET, NONE_OR_RIGHT),
+    Fault("another size than camera_info", broken(another_size), "image: 48x36", NONE_OR_RIGHT),
+    Fault("black", broken(black), QUIET, NONE_OR_RIGHT),
+    Fault("noise", broken(noise), QUIET, NONE_OR_RIGHT),
     Fault("no frame", frame(""), "the image has no frame_id"),
     Fault("another frame", frame("moon"), "moon"),
     Fault("frame of 100,000 letters", frame("m" * 100_000), "mmm"),
-    Fault("bytes that are no message", garbage(lambda peer: peer.images), published=NONE_OR_RIGHT),
-    Fault("200 at once", burst, published=NONE_OR_RIGHT),
-    Fault("none for 0.5 s", broken(lambda sample: setattr(sample, "image", None), 10)),
+    Fault("bytes that are no message", garbage(lambda peer: peer.images), QUIET, NONE_OR_RIGHT),
+    Fault("200 at once", burst, QUIET, NONE_OR_RIGHT),
+    Fault("none for 0.5 s", broken(lambda sample: setattr(sample, "image", None), 10), QUIET),
 ]
 
 
@@ -166,13 +166,13 @@ COMPRESSED = [
     Fault("cut short", data(lambda content: content[: len(content) // 2]), "cannot be decoded"),
     Fault("empty", data(lambda content: b""), "cannot be decoded"),
     Fault("noise", data(lambda content: b"\x89PNG" + bytes(range(200))), "cannot be decoded"),
-    Fault("bytes flipped", data(flipped), published=NONE_OR_RIGHT),
+    Fault("bytes flipped", data(flipped), "cannot be decoded", NONE_OR_RIGHT),
     Fault("12000x12000 in 20 kB", data(lambda content: BOMB), "12000x12000"),
     Fault("header declares 30000x30000", data(declared), "image: "),
     Fault("BMP", data(other_format(".bmp")), "needed"),
     Fault("TIFF", data(other_format(".tiff")), "needed"),
     Fault("H.264", data(lambda content: b"\0\0\0\1" + bytes(100)), "video"),
-    Fault("bytes that are no message", garbage(lambda peer: peer.compressed), published=NONE_OR_RIGHT),
+    Fault("bytes that are no message", garbage(lambda peer: peer.compressed), QUIET, NONE_OR_RIGHT),
 ]
 
 GROUPS = {

@@ -4,7 +4,7 @@ import os
 import signal
 import time
 
-from fault_campaign import HANG_S, NONE_OR_RIGHT, RIGHT, START_S, Fault, Stream
+from fault_campaign import HANG_S, NONE_OR_RIGHT, QUIET, RIGHT, START_S, Fault, Stream
 from peer import LATCHED
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
@@ -156,29 +156,33 @@ def while_it_starts(*delays_s, kind=signal.SIGINT):
 
 
 FAULTS = [
-    Fault("the node frozen for 0.7 s", frozen(0.7), published=NONE_OR_RIGHT),
-    Fault("the node frozen for 3 s", frozen(3.0), published=NONE_OR_RIGHT),
-    Fault("camera restarted", recreated("images", Image, "image")),
+    Fault("the node frozen for 0.7 s", frozen(0.7), QUIET, NONE_OR_RIGHT),
+    Fault("the node frozen for 3 s", frozen(3.0), QUIET, NONE_OR_RIGHT),
+    Fault("camera restarted", recreated("images", Image, "image"), QUIET),
     Fault("camera gone for 2.5 s", recreated("images", Image, "image", 2.5), "image"),
-    Fault("camera restarted as best effort", recreated("images", Image, "image", qos=BEST_EFFORT)),
-    Fault("calibration restarted as latched", recreated("infos", CameraInfo, "camera_info", qos=LATCHED)),
-    Fault("sensor restarted", recreated("clouds", PointCloud2, "anchors")),
-    Fault("all drivers restarted", everything),
-    Fault("subscriber of the cloud", subscribed(PointCloud2, "depth/points"), published=RIGHT),
-    Fault("subscriber of sigma", subscribed(Image, "depth/sigma"), published=RIGHT),
-    Fault("best-effort subscriber of depth", subscribed(Image, "depth/image_rect", BEST_EFFORT), "", RIGHT),
-    Fault("latched subscriber of depth", subscribed(Image, "depth/image_rect", LATCHED), published=RIGHT),
-    Fault("20 subscribers", twenty, published=RIGHT),
-    Fault("a slow subscriber", slow, published=NONE_OR_RIGHT),
-    Fault("another type on the image's topic", other_type("image"), published=NONE_OR_RIGHT),
-    Fault("another type on the sensor's topic", other_type("anchors"), published=NONE_OR_RIGHT),
-    Fault("a second node of the same name", same_name, published=NONE_OR_RIGHT),
-    Fault("SIGINT with an image in flight", ended_by(signal.SIGINT), published=NONE_OR_RIGHT),
-    Fault("SIGTERM with an image in flight", ended_by(signal.SIGTERM), published=NONE_OR_RIGHT),
-    Fault("SIGTERM and SIGINT at once", told_twice, published=NONE_OR_RIGHT),
-    Fault("SIGINT while an image waits for its cloud", while_it_waits, published=NONE_OR_RIGHT),
-    Fault("SIGINT at four moments of the start", while_it_starts(0.4, 0.7, 1.0, 1.4), "", NONE_OR_RIGHT),
-    Fault("killed and started again", killed, published=NONE_OR_RIGHT),
+    Fault("camera restarted as best effort", recreated("images", Image, "image", qos=BEST_EFFORT), QUIET),
+    Fault(
+        "calibration restarted as latched", recreated("infos", CameraInfo, "camera_info", qos=LATCHED), QUIET
+    ),
+    Fault("sensor restarted", recreated("clouds", PointCloud2, "anchors"), QUIET),
+    Fault("all drivers restarted", everything, QUIET),
+    Fault("subscriber of the cloud", subscribed(PointCloud2, "depth/points"), QUIET, RIGHT),
+    Fault("subscriber of sigma", subscribed(Image, "depth/sigma"), QUIET, RIGHT),
+    Fault(
+        "best-effort subscriber of depth", subscribed(Image, "depth/image_rect", BEST_EFFORT), QUIET, RIGHT
+    ),
+    Fault("latched subscriber of depth", subscribed(Image, "depth/image_rect", LATCHED), QUIET, RIGHT),
+    Fault("20 subscribers", twenty, QUIET, RIGHT),
+    Fault("a slow subscriber", slow, QUIET, NONE_OR_RIGHT),
+    Fault("another type on the image's topic", other_type("image"), QUIET, NONE_OR_RIGHT),
+    Fault("another type on the sensor's topic", other_type("anchors"), QUIET, NONE_OR_RIGHT),
+    Fault("a second node of the same name", same_name, "2 nodes are called", NONE_OR_RIGHT),
+    Fault("SIGINT with an image in flight", ended_by(signal.SIGINT), QUIET, NONE_OR_RIGHT),
+    Fault("SIGTERM with an image in flight", ended_by(signal.SIGTERM), QUIET, NONE_OR_RIGHT),
+    Fault("SIGTERM and SIGINT at once", told_twice, QUIET, NONE_OR_RIGHT),
+    Fault("SIGINT while an image waits for its cloud", while_it_waits, QUIET, NONE_OR_RIGHT),
+    Fault("SIGINT at four moments of the start", while_it_starts(0.4, 0.7, 1.0, 1.4), QUIET, NONE_OR_RIGHT),
+    Fault("killed and started again", killed, QUIET, NONE_OR_RIGHT),
     Fault("nothing at all for 3 s", lambda stream: time.sleep(3.0), "image"),
 ]
 GROUPS = {"processes": ({"sync.max_cloud_age_s": 0.3}, {}, FAULTS)}

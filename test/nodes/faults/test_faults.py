@@ -7,6 +7,7 @@ writes the page with the table. One node serves all faults of a group.
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -21,7 +22,8 @@ import image_faults
 import parameter_faults
 import process_faults
 import tf_faults
-from fault_campaign import LONGEST_LINE, MOST_LINES, MOST_MIB, Stream, streaming
+from diagnostic_msgs.msg import DiagnosticStatus
+from fault_campaign import LONGEST_LINE, MOST_LINES, MOST_MIB, QUIET, Fault, Outcome, Stream, streaming
 from fault_table import as_table
 
 pytestmark = pytest.mark.timeout(180)
@@ -76,6 +78,7 @@ def stream(request, ros, tmp_path_factory):
 def test_a_fault_is_survived_named_and_recovered_from(stream, fault, outcomes):
     outcome = stream.run(fault)
     outcomes.append(outcome)
+    assert not outcome.failed, (outcome.failed, stream.log()[-3000:])
     assert outcome.survived, stream.log()[-3000:]
     assert outcome.recovery_s is not None, (outcome.said, stream.log()[-3000:])
     assert outcome.recovery_s < fault.within_s
@@ -86,6 +89,59 @@ def test_a_fault_is_survived_named_and_recovered_from(stream, fault, outcomes):
     assert outcome.grown_mib < MOST_MIB
     assert outcome.lines < MOST_LINES and outcome.longest < LONGEST_LINE
     assert outcome.published != "wrong" or fault.says
+
+
+class Said(Stream):
+    """A stream without a node, whose log and diagnostics are given."""
+
+    def __init__(self, before, since):
+        self.peer, self.answers, self._before, self._since = (
+            SimpleNamespace(statuses=[], depths=[]),
+            [],
+            before,
+            since,
+        )
+
+    def go_on(self, seconds):
+        self.peer.statuses += [DiagnosticStatus(level=b"\x02", message=text) for text in self._before]
+
+    def log(self):
+        return ""
+
+    def sample(self):
+        return None
+
+    def send(self, sample):
+        pass
+
+    def heard(self, words):
+        stale = self._settled(words)
+        told = len(self.peer.statuses)
+        self.peer.statuses += [DiagnosticStatus(level=b"\x02", message=text) for text in self._since]
+        return self._said(words, 0, told, stale)
+
+
+def test_what_was_said_before_a_fault_is_not_of_it(monkeypatch):
+    monkeypatch.setattr("fault_campaign._FORGOTTEN_S", 0.0)
+    monkeypatch.setattr("fault_campaign._WAIT_S", 0.0)
+    before = ["clock is 3599 s off"]
+    assert Said(before, ["clock is 3600.5 s off"]).heard(QUIET) == ""
+    assert Said(before, ["clock is 3600.5 s off", "cut short"]).heard(QUIET) == "cut short"
+    assert Said(before, ["clock is 3600.5 s off", "a clock jumped"]).heard("clock") == "a clock jumped"
+    assert Said(before, ["clock is 3600.5 s off"]).heard("clock").startswith("(not said)")
+
+
+def test_a_fault_whose_own_assertion_fails_has_a_row():
+    def act(stream):
+        assert not stream, "still running"
+
+    fault = Fault("ended", act, QUIET)
+    failed = Said([], [])._act(fault, 0)
+    assert failed.startswith("AssertionError: still running")
+    row = Outcome("group", fault, False, None, "none", [], "", True, failed, "", 0.0, 0, 0)
+    assert "| group | ended | **no** | **never** | none | failed: AssertionError: still running" in as_table(
+        [row]
+    )
 
 
 def test_there_are_at_least_a_hundred_faults_of_every_kind_and_each_has_its_own_name():

@@ -1,6 +1,7 @@
 """Faults of transforms: the camera moves in odom, clouds are moved through odom to the image's time."""
 
-from fault_campaign import NONE_OR_RIGHT, RIGHT, Fault, Stream, broken, transform_bytes, within
+from fault_campaign import NONE_OR_RIGHT, QUIET, RIGHT, Fault, Stream, broken, within
+from fault_messages import transform_bytes
 
 NAN, INF, HOUR_NS = float("nan"), float("inf"), 3600 * 10**9
 
@@ -75,29 +76,44 @@ def away(stream: Stream) -> None:
 
 
 FAULTS = [
-    Fault("none for 0.5 s", broken(without, 10), "tf", NONE_OR_RIGHT),
-    Fault("none for 3 s", broken(without, 60), "tf", NONE_OR_RIGHT),
-    Fault("NaN", moved(x=NAN), "tf", NONE_OR_RIGHT),
-    Fault("infinite", moved(x=INF), "tf", NONE_OR_RIGHT),
-    Fault("quaternion of length 0", moved(q=(0.0, 0.0, 0.0, 0.0)), "tf", NONE_OR_RIGHT),
-    Fault("quaternion NaN", moved(q=(NAN,) * 4), "tf", NONE_OR_RIGHT),
-    Fault("quaternion of length 2", moved(q=(0.0, 0.0, 0.0, 2.0)), published=NONE_OR_RIGHT),
-    Fault("one stamped an hour ahead", also("odom", "base", HOUR_NS, times=1), "tf", NONE_OR_RIGHT),
-    Fault("some stamped an hour ahead", stamped(3600), "tf", NONE_OR_RIGHT),
-    Fault("some stamped an hour ago", stamped(-3600), published=NONE_OR_RIGHT),
-    Fault("some stamped 0.2 s late", stamped(-0.2), published=NONE_OR_RIGHT),
-    Fault("one stamped 0", also("odom", "base", -(10**15), times=1), published=NONE_OR_RIGHT),
-    Fault("a loop: odom below camera", also("camera", "odom", times=1), "tf", NONE_OR_RIGHT),
-    Fault("a loop of statics", also("lidar", "base", times=1, static=True), "tf", NONE_OR_RIGHT),
-    Fault("a frame below itself", also("base", "base"), "tf", RIGHT),
-    Fault("no parent", also("", "base"), "tf", RIGHT),
-    Fault("no child", also("odom", ""), "tf", RIGHT),
-    Fault("a leading slash", also("/odom", "/other"), published=RIGHT),
-    Fault("a name of 100,000 letters", also("odom", "n" * 100_000), published=RIGHT),
-    Fault("500 bad ones at once", within(storm), "tf", RIGHT),
-    Fault("the LiDAR hung elsewhere", elsewhere, "tf", NONE_OR_RIGHT),
-    Fault("the camera hung elsewhere", away, "tf", NONE_OR_RIGHT),
-    Fault("10,000 frames", within(many_frames, 1.0), published=NONE_OR_RIGHT),
-    Fault("bytes that are no message", within(garbage), published=NONE_OR_RIGHT),
+    Fault("none for 0.5 s", broken(without, 10), "is known from", NONE_OR_RIGHT),
+    Fault("none for 3 s", broken(without, 60), "is known from", NONE_OR_RIGHT),
+    Fault("NaN", moved(x=NAN), "transform: translation", NONE_OR_RIGHT),
+    Fault("infinite", moved(x=INF), "translation [inf", NONE_OR_RIGHT),
+    Fault("quaternion of length 0", moved(q=(0.0, 0.0, 0.0, 0.0)), "rotation [0. 0. 0. 0.]", NONE_OR_RIGHT),
+    Fault("quaternion NaN", moved(q=(NAN,) * 4), "rotation [nan", NONE_OR_RIGHT),
+    Fault("quaternion of length 2", moved(q=(0.0, 0.0, 0.0, 2.0)), QUIET, NONE_OR_RIGHT),
+    Fault(
+        "one stamped an hour ahead",
+        also("odom", "base", HOUR_NS, times=1),
+        "came once stamped +3",
+        NONE_OR_RIGHT,
+    ),
+    Fault("some stamped an hour ahead", stamped(3600), "is known from", NONE_OR_RIGHT),
+    Fault("some stamped an hour ago", stamped(-3600), "is known from", NONE_OR_RIGHT),
+    Fault("some stamped 0.2 s late", stamped(-0.2), "is known from", NONE_OR_RIGHT),
+    Fault("one stamped 0", also("odom", "base", -(10**15), times=1), "stamp: -", NONE_OR_RIGHT),
+    Fault(
+        "a loop: odom below camera",
+        also("camera", "odom", times=1),
+        "'odom' in 'camera' closes a loop",
+        NONE_OR_RIGHT,
+    ),
+    Fault(
+        "a loop of statics",
+        also("lidar", "base", times=1, static=True),
+        "'base' in 'lidar' closes a loop",
+        NONE_OR_RIGHT,
+    ),
+    Fault("a frame below itself", also("base", "base"), "from 'base' to 'base'", RIGHT),
+    Fault("no parent", also("", "base"), "from 'base' to ''", RIGHT),
+    Fault("no child", also("odom", ""), "from '' to 'odom'", RIGHT),
+    Fault("a leading slash", also("/odom", "/other"), QUIET, RIGHT),
+    Fault("a name of 100,000 letters", also("odom", "n" * 100_000), "100000 characters", RIGHT),
+    Fault("500 bad ones at once", within(storm), "'odom' to 'other", RIGHT),
+    Fault("the LiDAR hung elsewhere", elsewhere, "not connected", NONE_OR_RIGHT),
+    Fault("the camera hung elsewhere", away, "'camera' is below 'moon'", NONE_OR_RIGHT),
+    Fault("10,000 frames", within(many_frames, 1.0), "over 10000 frames", NONE_OR_RIGHT),
+    Fault("bytes that are no message", within(garbage), QUIET, NONE_OR_RIGHT),
 ]
 GROUPS = {"tf": ({"sync.fixed_frame": "odom", "sync.max_cloud_age_s": 0.1}, {"moving": True}, FAULTS)}
