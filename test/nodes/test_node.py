@@ -58,11 +58,18 @@ STAGES = [
 
 
 def test_every_stage_and_the_whole_way_are_timed(running):
-    value = "stamp_to_publication_ms p50/p95/p99"
-    assert running.wait(lambda: running.status_value(value))
+    assert running.wait(lambda: running.status_value("publish_ms p50/p95/p99"))
     for stage in STAGES:
         p50, p95, p99 = map(float, running.status_value(f"{stage}_ms p50/p95/p99").split(" / "))
         assert p50 <= p95 <= p99
+    assert running.status_value(FROM_STAMP) is None  # the stamps are of another clock
+
+
+def test_the_way_from_the_stamp_is_timed_where_it_is_of_the_node_s_clock(graph, peer, toy_manifest):
+    start_node(graph, peer, toy_manifest)
+    peer.stamp_ns = time.time_ns()
+    assert peer.good_answer() is not None, graph.log("node")
+    assert peer.wait(lambda: peer.status_value(FROM_STAMP))
 
 
 def test_parameters_set_live_change_the_next_image(running):
