@@ -43,6 +43,7 @@ def test_depth_has_the_image_s_stamp_frame_and_size_and_is_metric(running):
     np.testing.assert_array_equal(np.reshape(published.k, (3, 3)), CAMERA.K)
 
 
+FROM_STAMP = "stamp_to_publication_ms p50/p95/p99"
 STAGES = [
     "waiting",
     "clouds",
