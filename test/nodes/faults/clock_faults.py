@@ -91,14 +91,14 @@ STAMPS = [
     Fault("a bag of 0.3 s loops five times", later(jump(-2.0, times=5)), "jumped back", NONE_OR_RIGHT),
     Fault("ahead and back", later(jump(100.0, -100.0)), "jumped back", NONE_OR_RIGHT),
     Fault("one sample 2 s ahead", slip(2.0), QUIET, NONE_OR_RIGHT),
-    Fault("one sample an hour ahead", slip(HOUR_S), "far from those around it", NONE_OR_RIGHT),
+    Fault("one sample an hour ahead", slip(HOUR_S), "ahead of images that came later", NONE_OR_RIGHT),
     Fault("one sample an hour ago", slip(-HOUR_S), "far from those around it", NONE_OR_RIGHT),
     Fault("an hour to and fro", to_and_fro, "far from those around it", NONE_OR_RIGHT),
     Fault("stamps of 0", of_stamp(0), "stamp: 0 s", NONE_OR_RIGHT),
-    Fault("stamps of 2038", years_ahead, "stamp", NONE_OR_RIGHT),
-    Fault("one stamp for all", same_time, "stamp", NONE_OR_RIGHT),
+    Fault("stamps of 2038", years_ahead, "jumped back", NONE_OR_RIGHT),
+    Fault("one stamp for all", same_time, QUIET, NONE_OR_RIGHT),
     Fault("out of order", out_of_order, QUIET, NONE_OR_RIGHT),
-    Fault("backwards", later(backwards), "jumped back", NONE_OR_RIGHT),
+    Fault("backwards", backwards, QUIET, NONE_OR_RIGHT),
     Fault("ten times as fast", fast, QUIET, NONE_OR_RIGHT),
 ]
 

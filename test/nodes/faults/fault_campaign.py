@@ -38,7 +38,7 @@ _FORGOTTEN_S = 6.0  # by then diagnostics tell no more of a fault that prevented
 _WAIT_S = 2.0  # for words that a fault must cause
 _SETTINGS = {"anchors.grid_px": 0, "diagnostics.period_s": 0.1}
 
-QUIET = ""  # nothing need be said: the input is right, or the fault shows in no message
+QUIET = ""  # nothing need be said: the node outlasts the fault or mends it, or cannot know of it
 
 # What may be published for images sent during a fault.
 NONE, RIGHT, NONE_OR_RIGHT = {"none"}, {"right"}, {"none", "right"}

@@ -127,7 +127,7 @@ FAULTS = [
     Fault(
         "a description of 200,000 letters",
         says(String, "description", "x" * 200_000),
-        "description",
+        QUIET,
         NONE_OR_RIGHT,
     ),
 ]

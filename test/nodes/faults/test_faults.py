@@ -51,6 +51,7 @@ One node for each group; 64x48 images at 20 Hz of a scene whose depth is known a
 a network that states the relative depth exactly. A fault disturbs the stream for some tenths of a second; the
 recovery is counted from its end to the first right depth of a later image (at most 3 % of the pixels off by a
 tenth). *Published meanwhile*: for images sent during the fault; all others are compared, too.
+*Said*: what log, diagnostics or an answer said only since the fault; empty where nothing need be said.
 
 """
 
