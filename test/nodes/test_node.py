@@ -58,8 +58,9 @@ STAGES = [
 
 
 def test_every_stage_and_the_whole_way_are_timed(running):
-    value = "stamp_to_publication_ms p50/p95/p99"
-    assert running.wait(lambda: running.status_value(value))
+    running.stamp_ns = time.time_ns()  # the node's own clock
+    assert running.good_answer() is not None
+    assert running.wait(lambda: running.status_value("stamp_to_publication_ms p50/p95/p99"))
     for stage in STAGES:
         p50, p95, p99 = map(float, running.status_value(f"{stage}_ms p50/p95/p99").split(" / "))
         assert p50 <= p95 <= p99
