@@ -93,7 +93,7 @@ STAMPS = [
     Fault("one sample 2 s ahead", slip(2.0), QUIET, NONE_OR_RIGHT),
     Fault("one sample an hour ahead", slip(HOUR_S), "ahead of images that came later", NONE_OR_RIGHT),
     Fault("one sample an hour ago", slip(-HOUR_S), "far from those around it", NONE_OR_RIGHT),
-    Fault("an hour to and fro", to_and_fro, "far from those around it", NONE_OR_RIGHT),
+    Fault("an hour to and fro", later(to_and_fro), "far from those around it", NONE_OR_RIGHT),
     Fault("stamps of 0", of_stamp(0), "stamp: 0 s", NONE_OR_RIGHT),
     Fault("stamps of 2038", years_ahead, "jumped back", NONE_OR_RIGHT),
     Fault("one stamp for all", same_time, QUIET, NONE_OR_RIGHT),

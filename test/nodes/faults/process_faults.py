@@ -97,7 +97,7 @@ def same_name(stream: Stream) -> None:
     settings = {"engine.manifest": stream.manifest, "anchors.grid_px": 0}
     twin = stream.graph.start("twin", [*NODE, *ros_arguments(settings, {})])
     stream.peer.wait(lambda: "engine ready" in stream.graph.log("twin"), START_S)
-    stream.go_on(0.5)
+    stream.go_on(3.0)
     twin.terminate()
     assert twin.wait(HANG_S) == 0
 
