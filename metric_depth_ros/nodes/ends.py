@@ -52,11 +52,12 @@ def why_not_alone(node: Node) -> str | None:
 
 
 def _of_type(node: Node, kind: str) -> list[str]:
-    """Topics of a type that other nodes publish."""
+    """Topics of a type that others publish than this node, or the nodes of other cameras, which share its name."""
     return [
         name
         for name, kinds in node.get_topic_names_and_types()
-        if kind in kinds and any(not _is_of(node, end) for end in node.get_publishers_info_by_topic(name))
+        if kind in kinds
+        and any(end.node_name != node.get_name() for end in node.get_publishers_info_by_topic(name))
     ]
 
 
