@@ -52,7 +52,7 @@ def why_not_alone(node: Node) -> str | None:
 
 
 def _of_type(node: Node, kind: str) -> list[str]:
-    """Topics of a type that others publish than this node and those of other cameras, which share its name."""
+    """Topics of a type that others publish: not this node, nor those of other cameras, called the same."""
     return [
         name
         for name, kinds in node.get_topic_names_and_types()
