@@ -2,12 +2,13 @@
 
 import hashlib
 import json
-import re
 from email.message import Message
 from importlib.metadata import Distribution, requires
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from metric_depth_ros.cli.main import main
 from metric_depth_ros.share import share_path
@@ -70,8 +71,9 @@ def test_every_model_file_is_in_it_with_its_hash_and_licence(bill):
 
 def test_every_runtime_dependency_is_in_it_with_version_and_licence(bill):
     parts = {p["name"]: p for p in bill["components"] if p.get("purl", "").startswith("pkg:pypi/")}
-    needed = {re.match(r"[\w-]+", each)[0] for each in requires("metric_depth_ros") if "extra" not in each}
-    assert {name.lower() for name in needed} <= parts.keys()
+    asked = map(Requirement, requires("metric_depth_ros"))
+    needed = {each.name for each in asked if each.marker is None or each.marker.evaluate({"extra": ""})}
+    assert set(map(canonicalize_name, needed)) <= set(map(canonicalize_name, parts))
     for name in parts:
         assert licence(parts[name]) and parts[name]["version"]
 
