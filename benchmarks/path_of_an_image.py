@@ -8,7 +8,6 @@ Stand-ins for packages of a ROS distribution are left out: on a robot the real o
 from __future__ import annotations
 
 import os
-import random
 import sys
 import threading
 import time
@@ -16,9 +15,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from metric_depth_ros.cli.live import own_domain
 from metric_depth_ros.share import on_this_machine
 
-os.environ.update(on_this_machine(), ROS_DOMAIN_ID=str(random.SystemRandom().randint(1, 100)))
+os.environ.update(on_this_machine(), ROS_DOMAIN_ID=str(own_domain()))
 
 import numpy as np
 import rclpy

@@ -144,10 +144,9 @@ class Capture:
         """A subscription beside one of the node's own, of serialised messages."""
         latched = other.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
         keep = partial(self._keep, other.topic_name, type_name(other.msg_type), latched)
-        made = self._node.create_subscription(
+        return self._node.create_subscription(
             other.msg_type, other.topic_name, keep, other.qos_profile, raw=True
         )
-        return made
 
     def _keep(self, topic: str, kind: str, latched: bool, data: bytes) -> None:
         if self._size <= _MOST_BYTES:

@@ -1,8 +1,11 @@
 """Faults of points: clouds, and sensors of other kinds."""
 
 import time
+from functools import partial
+from operator import attrgetter
 
 import numpy as np
+from fault_acts import setting, stamped
 from fault_campaign import (
     HANG_S,
     LIES,
@@ -24,16 +27,8 @@ from metric_depth_ros import messages
 from metric_depth_ros.nodes.outputs import fill_image
 
 HOUR_S, HUGE = 3600, 2**32 - 1
-
-
-def setting(**values):
-    """Changes fields of the cloud."""
-
-    def change(sample):
-        for name, value in values.items():
-            setattr(sample.cloud, name, value)
-
-    return broken(change)
+cloud = attrgetter("cloud")
+changed = partial(setting, cloud)
 
 
 def points(make):
@@ -84,13 +79,6 @@ def many_fields(sample):
 
 def field_names(sample):
     sample.cloud.fields = [PointField(name="n" * 100_000, datatype=7, count=1)]
-
-
-def stamped(seconds):
-    def change(sample):
-        sample.cloud.header.stamp.sec += seconds
-
-    return change
 
 
 def framed(name):
@@ -152,16 +140,16 @@ CLOUDS = [
     Fault("two points", broken(points(two)), "need 3", NONE_OR_RIGHT),
     Fault("all on one spot", broken(points(on_a_spot)), QUIET, NONE_OR_RIGHT),
     Fault("no z", broken(no_z), "no field z", NONE_OR_RIGHT),
-    Fault("no fields", setting(fields=[]), "no field", NONE_OR_RIGHT),
+    Fault("no fields", changed(fields=[]), "no field", NONE_OR_RIGHT),
     Fault("datatype 0", fields_of(datatype=0), "datatypes", NONE_OR_RIGHT),
     Fault("datatype INT8", fields_of(datatype=1), "datatypes", NONE_OR_RIGHT),
     Fault("offsets 2^32 - 1", fields_of(offset=HUGE), "point cloud", NONE_OR_RIGHT),
     Fault("counts 2^32 - 1", fields_of(count=HUGE), QUIET, NONE_OR_RIGHT),
     Fault("30,000 fields", broken(many_fields), "no field x", NONE_OR_RIGHT),
     Fault("a field's name of 100,000 letters", broken(field_names), "no field x", NONE_OR_RIGHT),
-    Fault("size 2^32 - 1", setting(width=HUGE, height=HUGE), QUIET, NONE_OR_RIGHT),
-    Fault("point_step 0", setting(point_step=0), QUIET, NONE_OR_RIGHT),
-    Fault("row_step 2^32 - 1", setting(row_step=HUGE), QUIET, NONE_OR_RIGHT),
+    Fault("size 2^32 - 1", changed(width=HUGE, height=HUGE), QUIET, NONE_OR_RIGHT),
+    Fault("point_step 0", changed(point_step=0), QUIET, NONE_OR_RIGHT),
+    Fault("row_step 2^32 - 1", changed(row_step=HUGE), QUIET, NONE_OR_RIGHT),
     Fault(
         "stamped 0",
         broken(lambda s: setattr(s.cloud.header.stamp, "sec", 0)),
@@ -169,10 +157,15 @@ CLOUDS = [
         NONE_OR_RIGHT,
     ),
     Fault(
-        "stamped an hour ahead", broken(stamped(HOUR_S), 12), "source anchors: stamped up to", NONE_OR_RIGHT
+        "stamped an hour ahead",
+        broken(stamped(cloud, HOUR_S), 12),
+        "source anchors: stamped up to",
+        NONE_OR_RIGHT,
     ),
-    Fault("stamped an hour ago", broken(stamped(-HOUR_S), 12), "no cloud for the image", NONE_OR_RIGHT),
-    Fault("stamped before time", broken(stamped(-200_000)), "stamp: ", NONE_OR_RIGHT),
+    Fault(
+        "stamped an hour ago", broken(stamped(cloud, -HOUR_S), 12), "no cloud for the image", NONE_OR_RIGHT
+    ),
+    Fault("stamped before time", broken(stamped(cloud, -200_000)), "stamp: ", NONE_OR_RIGHT),
     Fault("no frame", framed(""), "no frame_id", NONE_OR_RIGHT),
     Fault("unknown frame", framed("moon"), "moon", NONE_OR_RIGHT),
     Fault("frame of 100,000 letters", framed("m" * 100_000), "mmm", NONE_OR_RIGHT),
@@ -227,12 +220,7 @@ class Several(Stream):
 
 def of(sensor, **values):
     """Changes fields of a sensor's message."""
-
-    def change(sample):
-        for name, value in values.items():
-            setattr(sample.others[sensor], name, value)
-
-    return broken(change)
+    return setting(lambda sample: sample.others[sensor], **values)
 
 
 def silent(*names):

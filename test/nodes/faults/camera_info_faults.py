@@ -1,6 +1,10 @@
 """Faults of camera_info, and of label images that come beside each image."""
 
+from functools import partial
+from operator import attrgetter
+
 import numpy as np
+from fault_acts import setting, stamped
 from fault_campaign import NONE_OR_RIGHT, QUIET, RIGHT, Fault, Stream, broken, within
 from image_faults import garbage
 from sensor_msgs.msg import Image
@@ -9,25 +13,8 @@ from metric_depth_ros import messages
 from metric_depth_ros.nodes.outputs import fill_image
 
 HOUR_S = 3600
-
-
-def setting(**values):
-    """Changes fields of the camera_info."""
-
-    def change(sample):
-        for name, value in values.items():
-            setattr(sample.info, name, value)
-
-    return broken(change)
-
-
-def stamped(seconds):
-    """Stamped earlier or later than the image."""
-
-    def change(sample):
-        sample.info.header.stamp.sec += seconds
-
-    return change
+info, regions = attrgetter("info"), attrgetter("regions")
+changed, labels = partial(setting, info), partial(setting, regions)
 
 
 def without(sample):
@@ -62,26 +49,28 @@ NAN9, K = [float("nan")] * 9, np.diag([50.0, 50.0, 1.0]).ravel()
 NOT_INVERTIBLE = [0.0, 50.0, 31.5, 0.0, 50.0, 23.5, 0.0, 0.0, 1.0]
 
 CAMERA_INFO = [
-    Fault("K and P zero", setting(k=np.zeros(9), p=np.zeros(12)), "not calibrated"),
-    Fault("K NaN", setting(k=NAN9, p=np.zeros(12)), "camera_info"),
-    Fault("P NaN", setting(p=[float("nan")] * 12), "camera_info: P"),
-    Fault("P infinite", setting(p=[float("inf")] * 12), "camera_info: P"),
-    Fault("focal lengths negative", setting(k=-K, p=np.zeros(12)), "camera_info"),
-    Fault("K not invertible", setting(k=NOT_INVERTIBLE, p=np.zeros(12)), "camera_info"),
-    Fault("R NaN", setting(r=NAN9), "needed a rotation"),
-    Fault("R no rotation", setting(r=np.arange(9.0)), "needed a rotation"),
-    Fault("another size", setting(width=1280, height=960), "1280x960"),
-    Fault("size 2^32 - 1", setting(width=2**32 - 1, height=2**32 - 1), "4294967295"),
-    Fault("unknown distortion", setting(distortion_model="thin_plate", d=[0.1]), "thin_plate"),
-    Fault("100,000 coefficients", setting(d=[0.1] * 100_000), "100000", NONE_OR_RIGHT),
-    Fault("coefficients NaN", setting(d=[float("nan")] * 5), "finite"),
-    Fault("coefficients of 1e300", setting(d=[1e300] * 5), "camera_info", NONE_OR_RIGHT),
-    Fault("binning 2^32 - 1", setting(binning_x=2**32 - 1, binning_y=2**32 - 1), QUIET, NONE_OR_RIGHT),
+    Fault("K and P zero", changed(k=np.zeros(9), p=np.zeros(12)), "not calibrated"),
+    Fault("K NaN", changed(k=NAN9, p=np.zeros(12)), "camera_info"),
+    Fault("P NaN", changed(p=[float("nan")] * 12), "camera_info: P"),
+    Fault("P infinite", changed(p=[float("inf")] * 12), "camera_info: P"),
+    Fault("focal lengths negative", changed(k=-K, p=np.zeros(12)), "camera_info"),
+    Fault("K not invertible", changed(k=NOT_INVERTIBLE, p=np.zeros(12)), "camera_info"),
+    Fault("R NaN", changed(r=NAN9), "needed a rotation"),
+    Fault("R no rotation", changed(r=np.arange(9.0)), "needed a rotation"),
+    Fault("another size", changed(width=1280, height=960), "1280x960"),
+    Fault("size 2^32 - 1", changed(width=2**32 - 1, height=2**32 - 1), "4294967295"),
+    Fault("unknown distortion", changed(distortion_model="thin_plate", d=[0.1]), "thin_plate"),
+    Fault("100,000 coefficients", changed(d=[0.1] * 100_000), "100000", NONE_OR_RIGHT),
+    Fault("coefficients NaN", changed(d=[float("nan")] * 5), "finite"),
+    Fault("coefficients of 1e300", changed(d=[1e300] * 5), "camera_info", NONE_OR_RIGHT),
+    Fault("binning 2^32 - 1", changed(binning_x=2**32 - 1, binning_y=2**32 - 1), QUIET, NONE_OR_RIGHT),
     Fault("none for 0.5 s", broken(without, 10), QUIET, NONE_OR_RIGHT),
     Fault("none for 4.5 s", broken(without, 90), "camera_info", NONE_OR_RIGHT),
     Fault("of another frame", broken(other_frame), QUIET, NONE_OR_RIGHT),
-    Fault("stamped an hour ahead", broken(stamped(HOUR_S), 60), "camera_info: the clock", NONE_OR_RIGHT),
-    Fault("stamped an hour ago", broken(stamped(-HOUR_S), 60), "camera_info: the clock", NONE_OR_RIGHT),
+    Fault(
+        "stamped an hour ahead", broken(stamped(info, HOUR_S), 60), "camera_info: the clock", NONE_OR_RIGHT
+    ),
+    Fault("stamped an hour ago", broken(stamped(info, -HOUR_S), 60), "camera_info: the clock", NONE_OR_RIGHT),
     Fault("stamped before time", broken(negative), "camera_info: stamp: -1 s", NONE_OR_RIGHT),
     Fault("a second camera's on the topic", others, QUIET, RIGHT),
     Fault("500 at once", within(storm), QUIET, NONE_OR_RIGHT),
@@ -112,26 +101,11 @@ class Labelled(Stream):
         super().send(sample)
 
 
-def label(**values):
-    def change(sample):
-        for name, value in values.items():
-            setattr(sample.regions, name, value)
-
-    return broken(change)
-
-
-def labels_stamped(seconds):
-    def change(sample):
-        sample.regions.header.stamp.sec += seconds
-
-    return change
-
-
 REGIONS = [
-    Fault("colours", label(encoding="rgb8"), "regions"),
-    Fault("cut short", label(data=b"12"), "regions"),
-    Fault("size 0", label(width=0, height=0), "regions"),
-    Fault("stamped an hour ahead", broken(labels_stamped(HOUR_S), 90), "regions"),
+    Fault("colours", labels(encoding="rgb8"), "regions"),
+    Fault("cut short", labels(data=b"12"), "regions"),
+    Fault("size 0", labels(width=0, height=0), "regions"),
+    Fault("stamped an hour ahead", broken(stamped(regions, HOUR_S), 90), "regions"),
     Fault("none for 4.5 s", broken(lambda sample: setattr(sample, "regions", None), 90), "regions"),
 ]
 GROUPS = {

@@ -2,24 +2,18 @@
 
 import struct
 import zlib
+from functools import partial
+from operator import attrgetter
 
 import cv2
 import numpy as np
-from fault_campaign import NONE_OR_RIGHT, QUIET, RIGHT, Fault, Sample, Stream, broken, within
+from fault_acts import setting
+from fault_campaign import NONE_OR_RIGHT, QUIET, RIGHT, Fault, Stream, broken, within
 from peer import scene
 from sensor_msgs.msg import CompressedImage
 
 HUGE = 2**32 - 1
-
-
-def setting(**values):
-    """Changes fields of the image."""
-
-    def change(sample: Sample) -> None:
-        for name, value in values.items():
-            setattr(sample.image, name, value)
-
-    return broken(change)
+changed = partial(setting, attrgetter("image"))
 
 
 def cut(sample):
@@ -84,17 +78,17 @@ def burst(stream: Stream) -> None:
 
 RAW = [
     Fault("data cut short", broken(cut), "cut short"),
-    Fault("no data", setting(data=b""), "cut short"),
-    Fault("unknown encoding", setting(encoding="yuv_unheard_of"), "yuv_unheard_of"),
-    Fault("empty encoding", setting(encoding=""), "encoding ''"),
-    Fault("encoding of 100,000 letters", setting(encoding="x" * 100_000), "encoding"),
-    Fault("encoding of more bytes a pixel", setting(encoding="rgba16"), "needed at least 512 bytes"),
-    Fault("size 0", setting(width=0, height=0), "size 0x0"),
-    Fault("width 2^32 - 1", setting(width=HUGE), "image"),
-    Fault("size and step 2^32 - 1", setting(width=HUGE, height=HUGE, step=HUGE), "image"),
+    Fault("no data", changed(data=b""), "cut short"),
+    Fault("unknown encoding", changed(encoding="yuv_unheard_of"), "yuv_unheard_of"),
+    Fault("empty encoding", changed(encoding=""), "encoding ''"),
+    Fault("encoding of 100,000 letters", changed(encoding="x" * 100_000), "encoding"),
+    Fault("encoding of more bytes a pixel", changed(encoding="rgba16"), "needed at least 512 bytes"),
+    Fault("size 0", changed(width=0, height=0), "size 0x0"),
+    Fault("width 2^32 - 1", changed(width=HUGE), "image"),
+    Fault("size and step 2^32 - 1", changed(width=HUGE, height=HUGE, step=HUGE), "image"),
     Fault("declares 2 GB", broken(declares_2_gb), "30000x24000"),
-    Fault("step 0, otherwise right", setting(step=0), QUIET, RIGHT),
-    Fault("step 2^32 - 1", setting(step=HUGE), QUIET, NONE_OR_RIGHT),
+    Fault("step 0, otherwise right", changed(step=0), QUIET, RIGHT),
+    Fault("step 2^32 - 1", changed(step=HUGE), QUIET, NONE_OR_RIGHT),
     Fault("rows with padding", broken(padded), QUIET, RIGHT),
     Fault("one pixel", broken(one_pixel), QUIET, NONE_OR_RIGHT),
     Fault("another size than camera_info", broken(another_size), "image: 48x36", NONE_OR_RIGHT),
