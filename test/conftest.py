@@ -14,7 +14,7 @@ import yaml
 
 from metric_depth_ros.cli.live import Graph, own_domain
 from metric_depth_ros.engines.manifest import Manifest, load_manifest
-from metric_depth_ros.share import on_this_machine
+from metric_depth_ros.share import on_this_machine, use_fastdds_profile
 from metric_depth_ros.types import Camera
 
 
@@ -33,8 +33,9 @@ with contextlib.suppress(ImportError):
 # A shell's background job ignores SIGINT, and so would the nodes that are ended by it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Every test run has a ROS graph of its own; processes that tests start inherit it.
+# Every test run has a ROS graph of its own, in which large messages arrive; processes that tests start inherit it.
 os.environ.update(on_this_machine(), ROS_DOMAIN_ID=str(own_domain()))
+use_fastdds_profile()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -73,11 +73,21 @@ def limits_of(source: Source, *, live: bool = False) -> Limits:
 
 
 def apart_s(images: Sequence[Heard], clouds: Sequence[Heard]) -> float:
-    """How far the clouds' stamps are ahead of the images', compared by when they came; 0 without either."""
+    """How far the clouds' stamps are ahead of the images', compared by when they came; 0 without either.
+
+    Each image is compared with the cloud that came nearest to it: both clocks may have jumped since others.
+    """
     if not images or not clouds:
         return 0.0
-    ahead = [np.median([(one.stamp_ns - one.came_ns) / 1e9 for one in of]) for of in (clouds, images)]
-    return float(ahead[0] - ahead[1])
+    came, ahead = zip(*(_came_and_ahead(of) for of in (images, clouds)), strict=True)
+    nearest = np.abs(came[0][:, None] - came[1]).argmin(1)
+    return float(np.median(ahead[1][nearest] - ahead[0])) / 1e9
+
+
+def _came_and_ahead(heard: Sequence[Heard]) -> tuple[np.ndarray, np.ndarray]:
+    """When messages (N,) came, and how far their stamps are ahead of that; both in ns."""
+    stamps, came = np.array([(each.stamp_ns, each.came_ns) for each in heard]).T
+    return came, stamps - came
 
 
 def why_apart(images: Sequence[Heard], clouds: Sequence[Heard], limits: Limits) -> Reason | None:

@@ -77,3 +77,11 @@ def test_nothing_is_wrong_where_every_image_has_a_cloud(late_s: float) -> None:
 def test_a_lead_is_asked_for_where_clouds_follow_their_images() -> None:
     reason = why_apart(heard(every(1.0)), heard(every(1.0, since_s=0.06)), Limits(0.3, 0.01))
     assert reason is not None and reason.setting == "sync.max_cloud_lead_s" and 0.06 < reason.value < 0.08
+
+
+def test_a_jump_of_both_clocks_is_no_difference_between_them() -> None:
+    """More clouds are remembered than images, from before the jump too."""
+    jumped = [Heard(each.stamp_ns + 5 * SECOND * (n >= 40), each.came_ns) for n, each in enumerate(IMAGES)]
+    clouds = [Heard(each.stamp_ns + 1, each.came_ns) for each in jumped]
+    reason = why_apart(jumped[30:], clouds, Limits(0.0, 0.0, exact=True, wait_s=0.05))
+    assert reason is not None and "sync.mode is exact" in reason.words, reason

@@ -74,7 +74,7 @@ def fields_of(**values):
 
 
 def many_fields(sample):
-    sample.cloud.fields = [PointField(name=f"f{i}", offset=i, datatype=7, count=1) for i in range(30_000)]
+    sample.cloud.fields = [PointField(name=f"f{i}", offset=i, datatype=7, count=1) for i in range(10_000)]
 
 
 def field_names(sample):
@@ -145,7 +145,7 @@ CLOUDS = [
     Fault("datatype INT8", fields_of(datatype=1), "datatypes", NONE_OR_RIGHT),
     Fault("offsets 2^32 - 1", fields_of(offset=HUGE), "point cloud", NONE_OR_RIGHT),
     Fault("counts 2^32 - 1", fields_of(count=HUGE), QUIET, NONE_OR_RIGHT),
-    Fault("30,000 fields", broken(many_fields), "no field x", NONE_OR_RIGHT),
+    Fault("10,000 fields", broken(many_fields), "no field x", NONE_OR_RIGHT),
     Fault("a field's name of 100,000 letters", broken(field_names), "no field x", NONE_OR_RIGHT),
     Fault("size 2^32 - 1", changed(width=HUGE, height=HUGE), QUIET, NONE_OR_RIGHT),
     Fault("point_step 0", changed(point_step=0), QUIET, NONE_OR_RIGHT),
