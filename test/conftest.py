@@ -33,7 +33,7 @@ with contextlib.suppress(ImportError):
 # A shell's background job ignores SIGINT, and so would the nodes that are ended by it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Every test run has a ROS graph of its own, in which large messages arrive; processes that tests start inherit it.
+# Every test run has a ROS graph of its own, in which large messages arrive; processes it starts inherit it.
 os.environ.update(on_this_machine(), ROS_DOMAIN_ID=str(own_domain()))
 use_fastdds_profile()
 
