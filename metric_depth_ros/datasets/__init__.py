@@ -7,6 +7,7 @@ from pathlib import Path
 
 from metric_depth_ros.datasets.dataset import Dataset, Frame
 from metric_depth_ros.datasets.frame_folder import FrameFolder
+from metric_depth_ros.datasets.published import PublishedDataset
 from metric_depth_ros.datasets.shard_frames import ShardFrames
 from metric_depth_ros.datasets.split import CAMERA_FRAME, LIDAR_FRAME
 from metric_depth_ros.errors import InputError
@@ -31,16 +32,36 @@ __all__ = [
 
 
 def is_dataset(path: str | Path) -> bool:
-    """Whether the path is a dataset."""
-    return any(dataset.recognises(Path(path)) for dataset in DATASETS.values())
+    """Whether ``open_dataset`` knows what is at a path."""
+    name, _, place = _parts(path)
+    return bool(name) or any(dataset.recognises(place) for dataset in DATASETS.values())
 
 
 def open_dataset(path: str | Path) -> Dataset:
-    """Dataset at a path. Raises InputError if it does not exist, or no class recognises it."""
+    """Dataset at a path: one whose format is recognised, or NAME:PATH or NAME@SPLIT:PATH of ``DATASETS``.
+
+    Raises InputError if it does not exist, or no class recognises it.
+    """
+    name, split, place = _parts(path)
+    if name:
+        kind = DATASETS[name]
+        if not split:
+            return kind(place)
+        if not issubclass(kind, PublishedDataset):
+            raise InputError(f"{path}: {name} has no splits; needed {name}:{place}.")
+        return kind(place, split=split)
     for dataset in DATASETS.values():
-        if dataset.recognises(Path(path)):
-            return dataset(path)
-    found = "no known dataset" if os.path.exists(path) else "does not exist"
+        if dataset.recognises(place):
+            return dataset(place)
+    found = "no known dataset" if os.path.exists(place) else "does not exist"
     raise InputError(
-        f"{path}: {found}; needed a folder with calib.json or shard_*.zip ({', '.join(DATASETS)})."
+        f"{path}: {found}; needed a folder with calib.json or shard_*.zip, or NAME:PATH or NAME@SPLIT:PATH "
+        f"with a NAME of {', '.join(DATASETS)}."
     )
+
+
+def _parts(path: str | Path) -> tuple[str, str, Path]:
+    """Name of a format, split and path of NAME@SPLIT:PATH; the first two empty where they are not given."""
+    head, colon, place = str(path).partition(":")
+    name, _, split = head.partition("@")
+    return (name, split, Path(place)) if colon and name in DATASETS else ("", "", Path(path))

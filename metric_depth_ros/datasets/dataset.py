@@ -13,7 +13,7 @@ import numpy as np
 from metric_depth_ros.datasets.split import CAMERA_FRAME, Split, split_depth, split_lidar
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.geometry import transform_points
-from metric_depth_ros.types import Camera, FloatArray, ImageArray, Sample
+from metric_depth_ros.types import BoolArray, Camera, FloatArray, ImageArray, IntArray, Sample
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +25,9 @@ class Frame:
         depth: (H, W) metres, NaN unknown.
         points_lidar: (N, 3) metres in the LiDAR's frame.
         T_camera_lidar, T_world_camera: (4, 4).
+        sparse_depth: (H, W) metres, NaN unknown: what a dataset gives to complete, apart from the true depth.
+        regions: (H, W) labels of the dataset's own masks, whole numbers from 0.
+        sky: (H, W) bool, where there is no surface.
     """
 
     id: str
@@ -35,6 +38,9 @@ class Frame:
     points_lidar: FloatArray | None = None
     T_camera_lidar: FloatArray | None = None
     T_world_camera: FloatArray | None = None
+    sparse_depth: FloatArray | None = None
+    regions: IntArray | None = None
+    sky: BoolArray | None = None
 
     def split(self, *, hold_out: float, anchors: int, seed: int) -> Split:
         """Divides the points into anchors and held-out points, in their own frame.
@@ -108,10 +114,12 @@ class Dataset(ABC):
 
     Attributes:
         rendered: whether its images are rendered.
+        limits_m: nearest and farthest true depth that counts in its usual evaluation; None: by the place.
         path: folder of the dataset.
     """
 
     rendered: ClassVar[bool] = False
+    limits_m: ClassVar[tuple[float, float] | None] = None
     path: Path
 
     @abstractmethod
@@ -146,6 +154,10 @@ class Dataset(ABC):
     def image(self, index: int) -> ImageArray:
         """Image (H, W, 3) uint8 RGB of a frame. Raises InputError if it is damaged."""
         return self[index].image
+
+    def evaluated(self, frame: Frame) -> BoolArray | None:
+        """Mask (H, W) of the pixels that count in the dataset's usual evaluation (its crop); None: all."""
+        return None
 
     @abstractmethod
     def group(self, index: int) -> int:
