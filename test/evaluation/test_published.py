@@ -27,7 +27,7 @@ def test_every_row_of_the_tables_is_there():
     [
         ("000:1", "Depth Anything v2", "SSF", "random 250", (0.044, 0.233, 0.021, 0.963, 0.989, 0.995)),
         ("000:1", "MiDaS", "Linear Fit by region", "whole", (0.033, 0.165, 0.015, 0.984, 0.995, 0.998)),
-        ("000:1", "Depth Anything v1", "LF-LiDAR", "rows 16", (0.039, 0.454, 0.017, 0.976, 0.995, 0.999)),
+        ("000:1", "Depth Anything v1", "LF-LiDAR", "beams 16", (0.039, 0.454, 0.017, 0.976, 0.995, 0.999)),
         ("000:2", "Depth Anything v1", "SLF", "random 2000", (0.056, 0.127, 0.170, 0.955, 0.984, 0.992)),
         ("001:1", "MiDaS", "LWLR", "medium", (0.12, 0.82)),
         ("001:1", "DA3", "Basis (K = 50)", "high", (0.10, 0.88)),
