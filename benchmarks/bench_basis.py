@@ -141,8 +141,9 @@ def table(records: list[runner.Record]) -> str:
     for row, seeds in by_row.items():
         cells = []
         for case in CASES:
-            errors = [report.mean_abs_rel([r for r in found if r.case == case]) for found in seeds.values()]
-            delta = np.nanmean([r.delta1 for found in seeds.values() for r in found if r.case == case])
+            errors = [report.mean_error([r for r in found if r.case == case]) for found in seeds.values()]
+            of_case = [r for found in seeds.values() for r in found if r.case == case]
+            delta = report.mean_error(of_case, "delta1")
             spread = f" +- {np.std(errors):.3f}" if len(errors) > 1 else ""
             cells.append(f"{np.mean(errors):.3f}{spread} / {delta:.2f}")
         lines.append(f"| {row} | {' | '.join(cells)} | {len(seeds)} |")

@@ -29,7 +29,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "evaluate",
         help="error of solvers on frames with known depth, as tables",
         description="Draws anchors from the known depth of calibrated frames, gives them to each solver and "
-        "prints AbsRel at the other known pixels as Markdown, beside two controls without a network: one "
+        "prints metrics at the other known pixels as Markdown, beside two controls without a network: one "
         "depth for all, and the anchors interpolated. docs/evaluation.md says what the numbers mean.",
     )
     parser.add_argument(
@@ -46,6 +46,14 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         type=Path,
         metavar="DIR",
         help="writes records.jsonl, report.md and charts of sparsification (extra: plots) there",
+    )
+    parser.add_argument(
+        "--metrics",
+        metavar="A,B",
+        help="tables of these, or all (default: abs_rel,rmse,delta1,ause_abs_rel,within_1_sigma)",
+    )
+    parser.add_argument(
+        "--spread", action="store_true", help="also the standard deviation of each mean over seeds"
     )
     _add_solvers(parser.add_argument_group("solvers"))
     _add_cases(parser.add_argument_group("anchors"))
@@ -91,7 +99,9 @@ def run(args: argparse.Namespace) -> int:
     from metric_depth_ros.errors import InputError
     from metric_depth_ros.evaluation import report, runner
     from metric_depth_ros.evaluation.candidates import build_candidates
+    from metric_depth_ros.evaluation.measures import DEFAULT, chosen_metrics
 
+    metric_names = DEFAULT if args.metrics is None else chosen_metrics(args.metrics.split(","))
     config, cases = build_config(args), build_cases(args)
     names = args.solvers.split(",") if args.solvers else [] if args.variant else [config.solver.name]
     variants = build_variants(args)
@@ -103,14 +113,15 @@ def run(args: argparse.Namespace) -> int:
         with own_folder(args.out):  # before minutes of work
             pass
     views = tqdm(read_all(args, config), unit="frame", disable=None)
-    records = list(runner.run(candidates, views, cases, args.seeds))
+    records = list(runner.run(candidates, views, cases, args.seeds, metric_names))
     if not records:
         raise InputError("evaluate: no frame with enough known pixels. Check DATA, --place and --anchors.")
-    text = report.summary(records)
+    text = report.summary(records, spread=args.spread)
     print(text, end="")
     if args.out is not None:
         runner.write_records(args.out / "records.jsonl", records)
-        (args.out / "report.md").write_text(f"{text}\n{report.by_set(records)}", encoding="utf-8")
+        sets = report.by_set(records, spread=args.spread)
+        (args.out / "report.md").write_text(f"{text}\n{sets}", encoding="utf-8")
         for title, panels in report.sparsification_panels(records).items():
             name = "_".join(title.split(",")[:2]).replace(" ", "")
             path = args.out / f"sparsification_{name}.png"

@@ -1,4 +1,4 @@
-"""Markdown tables from records: AbsRel by case and by set, quality of sigma, and failures."""
+"""Markdown tables from records: one of each metric by case, one by set, and failures."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from metric_depth_ros.drawing.charts import Panel
+from metric_depth_ros.evaluation.measures import METRICS
 from metric_depth_ros.evaluation.places import CAP_M
 from metric_depth_ros.evaluation.protocols import Case
 from metric_depth_ros.evaluation.regimes import REGIMES
@@ -19,24 +20,30 @@ CHOSEN = "chosen on the other sets"
 _Key = TypeVar("_Key", bound=Hashable)
 
 
-def summary(records: Sequence[Record]) -> str:
-    """Tables of AbsRel and of sigma, and the failures, for every place, clean and noisy."""
+def summary(records: Sequence[Record], *, spread: bool = False) -> str:
+    """A table of each metric, and the failures, for every place, clean and noisy.
+
+    ``spread``: whether a cell has the standard deviation over seeds as well.
+    """
     parts = []
     for title, those in _tables(records):
-        parts += [f"## {title}", _abs_rel_table(those), _sigma_table(those), _failures(those)]
+        first, *others = metrics_of(those)
+        parts += [f"## {title}", _metric_table(first, those, spread=spread, first=True)]
+        parts += [_metric_table(name, those, spread=spread) for name in others]
+        parts.append(_failures(those))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def by_set(records: Sequence[Record]) -> str:
-    """Table of AbsRel with a row for each set, for every place and case."""
-    parts = []
+def by_set(records: Sequence[Record], *, spread: bool = False) -> str:
+    """Table of the first metric with a row for each set, for every place and case."""
+    name, parts = metrics_of(records)[0], []
     for title, those in _tables(records):
         for case, of_case in _grouped(those, lambda r: r.case).items():
             rows = [
-                [name, str(_frames(of_set)), *_abs_rel_cells(_grouped(of_set, _solver).values())]
-                for name, of_set in _grouped(of_case, lambda r: r.set_name).items()
+                [label, str(_frames(of_set)), *_cells(_grouped(of_set, _solver).values(), name, spread)]
+                for label, of_set in _grouped(of_case, lambda r: r.set_name).items()
             ]
-            header = ["AbsRel", "frames", *_grouped(of_case, _solver)]
+            header = [METRICS[name].heading, "frames", *_grouped(of_case, _solver)]
             parts += [f"## {title}, {case_label(case)} anchors", _markdown(header, rows)]
     return "\n\n".join(parts) + "\n"
 
@@ -85,10 +92,26 @@ def case_label(case: Case) -> str:
     return case.protocol if case.protocol in REGIMES else str(case.count)
 
 
-def mean_abs_rel(records: Iterable[Record]) -> float:
-    """Mean AbsRel over frames and seeds; failures and pixels without depth count as error 1; NaN if empty."""
-    errors = [record.charged_abs_rel for record in records]
-    return float(np.mean(errors)) if errors else float("nan")
+def metrics_of(records: Iterable[Record]) -> list[str]:
+    """Names of the metrics of records, in order of appearance."""
+    return list(dict.fromkeys(name for record in records for name in record.errors))
+
+
+def mean_error(records: Iterable[Record], name: str = "abs_rel") -> float:
+    """Mean over frames of the mean over a frame's draws, where the metric is defined; NaN if nowhere."""
+    frames = _grouped(records, lambda r: (r.set_name, r.frame)).values()
+    return _mean(_mean(record.errors[name] for record in of_frame) for of_frame in frames)
+
+
+def spread_over_seeds(records: Iterable[Record], name: str = "abs_rel") -> float:
+    """Standard deviation (n - 1) over seeds of each seed's mean over frames; NaN with fewer than two."""
+    means = [mean_error(of_seed, name) for of_seed in _grouped(records, lambda r: r.seed).values()]
+    return float(np.std(means, ddof=1)) if len(means) > 1 else float("nan")
+
+
+def _mean(values: Iterable[float]) -> float:
+    defined = [value for value in values if np.isfinite(value)]
+    return float(np.mean(defined)) if defined else float("nan")
 
 
 def chosen_elsewhere(records: Sequence[Record]) -> list[Record]:
@@ -96,9 +119,9 @@ def chosen_elsewhere(records: Sequence[Record]) -> list[Record]:
 
     This shows the result of an unbiased choice of the solver, never made on the reported set. Best is the
     lowest geometric mean over the cases of the mean AbsRel, so all columns have equal weight. Controls
-    cannot be chosen. Empty if there is no choice: one solver, or one set.
+    cannot be chosen. Empty if there is no choice: one solver, one set, or no AbsRel.
     """
-    ours = [record for record in records if not record.control]
+    ours = [record for record in records if not record.control and "abs_rel" in record.errors]
     sets = _grouped(ours, lambda r: r.set_name)
     if len(sets) < 2 or len(_grouped(ours, _solver)) < 2:
         return []
@@ -111,7 +134,7 @@ def chosen_elsewhere(records: Sequence[Record]) -> list[Record]:
 
 
 def _geometric_mean(records: Sequence[Record]) -> float:
-    means = [mean_abs_rel(of_case) for of_case in _grouped(records, lambda r: r.case).values()]
+    means = [mean_error(of_case) for of_case in _grouped(records, lambda r: r.case).values()]
     return float(np.mean(np.log(np.maximum(means, 1e-9))))
 
 
@@ -124,49 +147,49 @@ def _tables(records: Sequence[Record]) -> list[tuple[str, list[Record]]]:
     return found
 
 
-def _abs_rel_table(records: Sequence[Record]) -> str:
-    """Table of AbsRel: a row per candidate, a column per case, and the number of frames in the last row."""
-    cases = list(_grouped(records, lambda r: r.case))
-    rows = [_abs_rel_row(label, those, cases) for label, those in _grouped(records, _solver).items()]
-    if chosen := chosen_elsewhere(records):
-        rows.append(_abs_rel_row(CHOSEN, chosen, cases))
+def _metric_table(name: str, records: Sequence[Record], *, spread: bool, first: bool = False) -> str:
+    """Table of a metric: a row per candidate that has it, a column per case; empty without such candidates.
+
+    ``first``: whether it has the coverage and the time of each candidate as well, and the number of frames of
+    each case in the last row.
+    """
     of_case = _grouped(records, lambda r: r.case)
-    rows.append(["frames", *(str(_frames(of_case[case])) for case in cases), "", ""])
-    return _markdown(["AbsRel", *map(case_label, cases), "covered", "ms"], rows)
+    rows = {label: those for label, those in _grouped(records, _solver).items() if _has(name, those)}
+    if rows and (chosen := chosen_elsewhere(records)):
+        rows[CHOSEN] = chosen
+    lines = []
+    for label, those in rows.items():
+        cells = _cells(([r for r in those if r.case == case] for case in of_case), name, spread)
+        lines.append([label, *cells, *(_extent(those) if first else ())])
+    if first:
+        lines.append(["frames", *(str(_frames(those)) for those in of_case.values()), "", ""])
+    extent = ("covered", "ms") if first else ()
+    return _markdown([METRICS[name].heading, *map(case_label, of_case), *extent], lines) if rows else ""
 
 
-def _abs_rel_row(label: str, records: Sequence[Record], cases: Sequence[Case]) -> list[str]:
-    of_case = _grouped(records, lambda r: r.case)
+def _has(name: str, records: Iterable[Record]) -> bool:
+    return any(np.isfinite(record.errors[name]) for record in records)
+
+
+def _extent(records: Sequence[Record]) -> tuple[str, str]:
+    """Cells of the part of the pixels with a depth, and of the median time."""
     seconds = [record.seconds for record in records if not record.failure]
     covered = float(np.mean([record.coverage for record in records]))
     milliseconds = f"{1e3 * float(np.median(seconds)):.1f}" if seconds else "-"
-    cells = _abs_rel_cells(of_case.get(case, []) for case in cases)
-    return [label, *cells, f"{100 * covered:.1f} %", milliseconds]
+    return f"{100 * covered:.1f} %", milliseconds
 
 
-def _abs_rel_cells(groups: Iterable[Sequence[Record]]) -> list[str]:
-    return [f"{mean_abs_rel(records):.3f}" if records else "-" for records in groups]
+def _cells(groups: Iterable[Sequence[Record]], name: str, spread: bool) -> list[str]:
+    return [_cell(records, name, spread) for records in groups]
 
 
-def _sigma_table(records: Sequence[Record]) -> str:
-    """Table of AUSE of AbsRel and the fraction within one sigma, for candidates with a sigma; else empty."""
-    cases = list(_grouped(records, lambda r: r.case))
-    with_sigma = [r for r in records if np.isfinite(r.ause_abs_rel)]
-    rows = []
-    for label, those in _grouped(with_sigma, _solver).items():
-        of_case = _grouped(those, lambda r: r.case)
-        cells = [
-            " / ".join(
-                f"{np.mean([getattr(r, name) for r in of_case[case]]):.2f}"
-                for name in ("ause_abs_rel", "ause_rmse", "sigma_coverage")
-            )
-            if case in of_case
-            else "-"
-            for case in cases
-        ]
-        rows.append([label, *cells])
-    head = "AUSE of AbsRel / of RMSE / within 1 sigma"
-    return _markdown([head, *map(case_label, cases)], rows) if rows else ""
+def _cell(records: Sequence[Record], name: str, spread: bool) -> str:
+    """Mean of a metric, with its spread over seeds if wanted and known; "-" where it is not defined."""
+    mean, digits = mean_error(records, name), METRICS[name].digits
+    if not np.isfinite(mean):
+        return "-"
+    around = spread_over_seeds(records, name) if spread else float("nan")
+    return f"{mean:.{digits}f}" + (f" ± {around:.{digits}f}" if np.isfinite(around) else "")
 
 
 def _failures(records: Sequence[Record]) -> str:
@@ -175,7 +198,8 @@ def _failures(records: Sequence[Record]) -> str:
     for label, those in _grouped(records, _solver).items():
         failed = [record.failure for record in those if record.failure]
         if failed:
-            lines.append(f"- {label}: {len(failed)} of {len(those)} failed and count as 1: {failed[0]}")
+            charge = "failed and count as twice the true depth"
+            lines.append(f"- {label}: {len(failed)} of {len(those)} {charge}: {failed[0]}")
     return "\n".join(lines)
 
 

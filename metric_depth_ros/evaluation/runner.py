@@ -6,8 +6,8 @@ import dataclasses
 import json
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,10 @@ from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError
 from metric_depth_ros.evaluation import metrics
 from metric_depth_ros.evaluation.candidates import Candidate
 from metric_depth_ros.evaluation.frames import KnownView
+from metric_depth_ros.evaluation.measures import DEFAULT, Solved, errors_of
 from metric_depth_ros.evaluation.places import Place
 from metric_depth_ros.evaluation.protocols import Case, Draw, draw
-from metric_depth_ros.types import FloatArray
+from metric_depth_ros.types import MetricDepth
 
 _NAN = float("nan")
 
@@ -33,9 +34,10 @@ class Record:
         control: whether it is one of the controls.
         place, set_name, frame: of the image.
         protocol, count, noisy, seed: of the draw; ``anchors`` is its number of anchors.
-        abs_rel, rmse, delta1: over evaluated pixels with a depth; NaN when there are none.
+        errors: value of each chosen metric of ``measures.METRICS`` by name; NaN where it is not defined.
+            Pixels without depth are charged: all of them after a failure.
+        evaluated: number of evaluated pixels.
         coverage: fraction of the evaluated pixels with a depth; 0 after a failure.
-        ause_abs_rel, ause_rmse, sigma_coverage: NaN for solvers without a sigma.
         sparsified, oracle: ``metrics.sparsification`` of AbsRel; empty for solvers without a sigma.
         seconds: time of the solve only.
         failure: the solver's error message if it gave no depth; empty otherwise.
@@ -51,22 +53,13 @@ class Record:
     noisy: bool
     seed: int
     anchors: int
-    abs_rel: float = _NAN
-    rmse: float = _NAN
-    delta1: float = _NAN
+    errors: Mapping[str, float] = field(default_factory=dict)
+    evaluated: int = 0
     coverage: float = 0.0
-    ause_abs_rel: float = _NAN
-    ause_rmse: float = _NAN
-    sigma_coverage: float = _NAN
     sparsified: tuple[float, ...] = ()
     oracle: tuple[float, ...] = ()
     seconds: float = _NAN
     failure: str = ""
-
-    @property
-    def charged_abs_rel(self) -> float:
-        """AbsRel over all evaluated pixels; a pixel without depth counts as depth 0, an error of 1."""
-        return 1.0 if self.coverage == 0 else self.coverage * self.abs_rel + (1 - self.coverage)
 
     @property
     def case(self) -> Case:
@@ -79,6 +72,7 @@ def run(
     views: Iterable[KnownView],
     cases: Sequence[Case],
     seeds: int | None = None,
+    metric_names: Sequence[str] = DEFAULT,
 ) -> Iterator[Record]:
     """Records of every candidate on every draw; a failure of a solver becomes a record too.
 
@@ -87,6 +81,7 @@ def run(
 
     Args:
         seeds: draws for each case and image; None uses the case's default.
+        metric_names: metrics to compute, of ``measures.METRICS``.
     """
     for view in views:
         for candidate in candidates:
@@ -98,10 +93,13 @@ def run(
                 except AnchorError:
                     break
                 for candidate in candidates:
-                    yield _record(candidate, view, case, seed, drawn)
+                    yield _record(candidate, view, case, seed, drawn, metric_names)
 
 
-def _record(candidate: Candidate, view: KnownView, case: Case, seed: int, drawn: Draw) -> Record:
+def _record(
+    candidate: Candidate, view: KnownView, case: Case, seed: int, drawn: Draw, metric_names: Sequence[str]
+) -> Record:
+    truth = view.known.pixels.take(drawn.evaluated)
     where = Record(
         solver=candidate.label,
         control=candidate.control,
@@ -113,47 +111,44 @@ def _record(candidate: Candidate, view: KnownView, case: Case, seed: int, drawn:
         noisy=case.noisy,
         seed=seed,
         anchors=len(drawn.anchors),
+        evaluated=len(truth),
     )
     started = time.perf_counter()
     try:
         metric = candidate.solve(view, drawn.anchors)
+        where = dataclasses.replace(where, seconds=time.perf_counter() - started)
     except MetricDepthError as error:
-        return dataclasses.replace(where, failure=str(error))
-    seconds = time.perf_counter() - started
-    truth = view.known.pixels.take(drawn.evaluated)
+        metric = MetricDepth(np.full((view.known.height, view.known.width), np.nan, np.float32))
+        where = dataclasses.replace(where, failure=str(error))
     u, v = np.rint(truth.uv).astype(np.intp).T
-    sigma = None if metric.sigma is None else metric.sigma[v, u]
-    return dataclasses.replace(where, seconds=seconds, **_errors(metric.depth[v, u], truth.depth, sigma))
+    solved = Solved(metric.depth[v, u], truth.depth, None if metric.sigma is None else metric.sigma[v, u])
+    return dataclasses.replace(
+        where,
+        errors=errors_of(solved, metric_names),
+        coverage=metrics.coverage(solved.depth, solved.truth),
+        **_curves(solved),
+    )
 
 
-def _errors(depth: FloatArray, truth: FloatArray, sigma: FloatArray | None) -> dict[str, Any]:
-    """Metrics of a record by name."""
-    found: dict[str, Any] = {
-        "abs_rel": metrics.abs_rel(depth, truth),
-        "rmse": metrics.rmse(depth, truth),
-        "delta1": metrics.delta(depth, truth),
-        "coverage": metrics.coverage(depth, truth),
-    }
-    if sigma is not None:
-        found["ause_abs_rel"] = metrics.ause(depth, truth, sigma, "abs_rel")
-        found["ause_rmse"] = metrics.ause(depth, truth, sigma, "rmse")
-        found["sigma_coverage"] = metrics.sigma_coverage(depth, truth, sigma)
-        curves = metrics.sparsification(depth, truth, sigma)
-        found["sparsified"], found["oracle"] = (tuple(curve.tolist()) for curve in curves)
-    return found
+def _curves(solved: Solved) -> dict[str, Any]:
+    """Sparsification curves by the name of their field; empty without a sigma."""
+    if solved.sigma is None:
+        return {}
+    left, best = metrics.sparsification(solved.depth, solved.truth, solved.sigma)
+    return {"sparsified": tuple(left.tolist()), "oracle": tuple(best.tolist())}
 
 
 def write_records(path: str | Path, records: Iterable[Record]) -> None:
     """Writes one JSON object per line, NaN as null. Raises InputError if the file cannot be written."""
-    lines = []
-    for record in records:
-        values = dataclasses.asdict(record)
-        lines.append(json.dumps({k: None if _is_nan(value) else value for k, value in values.items()}))
+    lines = [json.dumps(_without_nan(dataclasses.asdict(record))) for record in records]
     try:
         Path(path).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; needed a file to write to.") from error
 
 
-def _is_nan(value: object) -> bool:
-    return isinstance(value, float) and math.isnan(value)
+def _without_nan(value: Any) -> Any:
+    """The same with None for NaN, which JSON does not know, in objects inside too."""
+    if isinstance(value, Mapping):
+        return {key: _without_nan(each) for key, each in value.items()}
+    return None if isinstance(value, float) and math.isnan(value) else value

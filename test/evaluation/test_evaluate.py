@@ -211,15 +211,16 @@ def test_an_exact_network_has_no_error_and_the_controls_have_theirs(data):
     candidates = [solver_candidate("line", from_flat({"solver.name": "global_affine"})), *controls()]
     records = list(run(candidates, views(data), [FIVE], seeds=2))
     assert [r.solver for r in records] == ["line", CONSTANT, INTERPOLATION] * 4
-    line, constant, interpolation = ([r for r in records if r.solver == c.label] for c in candidates)
-    assert max(r.abs_rel for r in line) < 1e-5 and min(r.delta1 for r in line) == 1
+    line, constant, _ = ([r for r in records if r.solver == c.label] for c in candidates)
+    error = {
+        c.label: np.mean([r.errors["abs_rel"] for r in records if r.solver == c.label]) for c in candidates
+    }
+    assert error["line"] < 1e-5 and min(r.errors["delta1"] for r in line) == 1
     assert not line[0].control and constant[0].control
-    assert 0.1 < np.mean([r.abs_rel for r in constant]) < 0.6
-    assert 1e-3 < np.mean([r.abs_rel for r in interpolation]) < np.mean([r.abs_rel for r in constant])
+    assert 0.1 < error[CONSTANT] < 0.6 and 1e-3 < error[INTERPOLATION] < error[CONSTANT]
     assert {(r.frame, r.seed) for r in line} == {("0", 0), ("0", 1), ("1", 0), ("1", 1)}
-    assert all(
-        r.anchors == 5 and r.coverage == 1 and r.seconds > 0 and math.isnan(r.ause_rmse) for r in records
-    )
+    assert all(r.anchors == 5 and r.coverage == 1 and r.seconds > 0 for r in records)
+    assert all(math.isnan(r.errors["ause_abs_rel"]) and r.evaluated == WIDTH * HEIGHT - 5 for r in records)
 
 
 def test_the_constant_map_is_one_depth_whatever_the_network(data):
@@ -239,22 +240,31 @@ def test_the_same_solver_without_a_network(data):
         "global_affine", "control: global_affine, constant map", CONSTANT, INTERPOLATION,
     ]  # fmt: skip
     records = list(run(rows, views(data), [FIVE], seeds=1))
-    assert records[1].control and records[1].abs_rel == records[2].abs_rel > records[0].abs_rel
+    ours, blind, constant = (r.errors["abs_rel"] for r in records[:3])
+    assert records[1].control and blind == constant > ours
 
 
 def failing(view, anchors):
     raise AnchorError("failing: 0 usable.")
 
 
-def test_a_failure_is_a_record_and_counts_as_one(data):
+def test_pixels_without_depth_count_as_twice_the_truth_and_so_do_all_of_a_failure(data):
     half = np.full((HEIGHT, WIDTH), np.nan, np.float32)
     half[:, : WIDTH // 2] = ramp(0)[:, : WIDTH // 2]
     rows = [Candidate("failing", failing), Candidate("half", lambda view, anchors: MetricDepth(half))]
-    failed, covered = run(rows, views(data)[:1], [FIVE], seeds=1)
-    assert failed.failure == "failing: 0 usable." and failed.charged_abs_rel == 1
-    assert math.isnan(failed.abs_rel) and failed.coverage == 0
-    assert covered.abs_rel == 0 and covered.coverage == pytest.approx(0.5, abs=0.01)
-    assert covered.charged_abs_rel == pytest.approx(1 - covered.coverage)
+    names = ["abs_rel", "delta1", "rmse_log", "silog", "mae"]
+    failed, covered = run(rows, views(data)[:1], [FIVE], 1, names)
+    assert failed.failure == "failing: 0 usable." and failed.coverage == 0 and math.isnan(failed.seconds)
+    assert failed.errors["abs_rel"] == 1 and failed.errors["delta1"] == 0
+    assert failed.errors["rmse_log"] == pytest.approx(math.log(2))
+    assert failed.errors["silog"] == pytest.approx(100 * math.log(2))
+    assert failed.errors["mae"] == pytest.approx(ramp(0).mean(), rel=0.01)
+    missing = 1 - covered.coverage
+    assert missing == pytest.approx(0.5, abs=0.01)
+    assert covered.errors["abs_rel"] == pytest.approx(missing)
+    assert covered.errors["delta1"] == pytest.approx(1 - missing)
+    assert covered.errors["rmse_log"] == pytest.approx(math.sqrt(missing) * math.log(2))
+    assert covered.errors["silog"] == pytest.approx(100 * math.sqrt(missing) * math.log(2))
 
 
 def test_a_bug_is_not_a_failure(data):
@@ -271,11 +281,12 @@ def test_a_sigma_is_measured(data):
         wrong = np.where(np.arange(WIDTH) < WIDTH // 2, 1.5, 1.1).astype(np.float32)
         return MetricDepth(depth * wrong, sigma=depth * (wrong - 0.9))
 
-    (record,) = run([Candidate("unsure", unsure)], views(data)[:1], [FIVE], seeds=1)
+    names = ["ause_abs_rel", "ause_rmse", "within_1_sigma"]
+    (record,) = run([Candidate("unsure", unsure)], views(data)[:1], [FIVE], 1, names)
     # Errors of 0.5 d and 0.1 d beside sigmas of 0.6 d and 0.2 d: sigma / d orders as the errors do.
-    assert record.sigma_coverage == 1
-    assert record.ause_abs_rel == pytest.approx(0, abs=1e-3)
-    assert 0 < record.ause_rmse < 0.5
+    assert record.errors["within_1_sigma"] == 1
+    assert record.errors["ause_abs_rel"] == pytest.approx(0, abs=1e-3)
+    assert 0 < record.errors["ause_rmse"] < 0.5
 
 
 def test_pictures_with_too_little_give_no_record(data):
@@ -290,7 +301,8 @@ def test_records_are_json_lines(data, tmp_path):
     lines = (tmp_path / "records.jsonl").read_text().splitlines()
     assert len(lines) == 2
     first = json.loads(lines[0])
-    assert first["abs_rel"] is None and first["failure"] == "failing: 0 usable."
+    assert first["errors"]["abs_rel"] == 1 and first["errors"]["ause_abs_rel"] is None
+    assert first["seconds"] is None and first["failure"] == "failing: 0 usable."
     assert Record(**first).case == FIVE
     with pytest.raises(InputError, match="needed a file to write to"):
         write_records(tmp_path / "nowhere" / "records.jsonl", records)
@@ -310,25 +322,25 @@ def test_candidates_have_labels_of_their_own():
 
 
 def record(solver, set_name, abs_rel, *, count=5, **more):
-    fields = {"coverage": 1.0, "seconds": 0.002, **more}
-    return Record(
-        solver, solver == "control", "indoor", set_name, "0", "random", count, False, 0, 5, abs_rel, **fields
-    )
+    fields = {"protocol": "random", "count": count, "noisy": False, "seed": 0, "anchors": 5, "frame": "0"}
+    fields |= {"coverage": 1.0, "seconds": 0.002, **more}
+    errors = {"abs_rel": abs_rel, **fields.pop("errors", {})}
+    return Record(solver, solver == "control", "indoor", set_name, errors=errors, **fields)
 
 
 RECORDS = [
     record("a", "x", 0.1), record("b", "x", 0.2), record("control", "x", 0.05),
     record("a", "y", 0.5), record("b", "y", 0.3), record("control", "y", 0.05),
-    record("a", "z", 0.1), record("b", "z", 0.3, coverage=0.5), record("control", "z", 0.05),
+    record("a", "z", 0.1), record("b", "z", 0.65, coverage=0.5), record("control", "z", 0.05),
 ]  # fmt: skip
 
 
-def test_the_table_is_the_mean_with_missing_pixels_charged():
+def test_the_table_is_the_mean_over_frames():
     text = report.summary(RECORDS)
     assert "## indoor, clean, truth to 10 m" in text
     assert "| AbsRel | 5 | covered | ms |" in text
     assert "| a | 0.233 | 100.0 % | 2.0 |" in text  # (0.1 + 0.5 + 0.1) / 3
-    assert "| b | 0.383 | 83.3 % | 2.0 |" in text  # (0.2 + 0.3 + 0.65) / 3: half of z is missing
+    assert "| b | 0.383 | 83.3 % | 2.0 |" in text  # (0.2 + 0.3 + 0.65) / 3
     assert "| frames | 3 |" in text
 
 
@@ -360,13 +372,43 @@ def test_a_table_for_every_set():
 
 
 def test_failures_and_sigmas_are_told():
-    failed = record("a", "x", float("nan"), coverage=0.0, seconds=float("nan"), failure="a: 0 usable.")
-    sure = record("b", "x", 0.2, ause_abs_rel=0.25, ause_rmse=0.5, sigma_coverage=0.75)
-    text = report.summary([failed, record("a", "y", 0.2), sure])
+    failed = record("a", "x", 1.0, coverage=0.0, seconds=float("nan"), failure="a: 0 usable.")
+    quality = [{"ause_abs_rel": value} for value in (math.nan, math.nan, 0.25)]
+    failed, known, sure = (
+        dataclasses.replace(r, errors={**r.errors, **more})
+        for r, more in zip([failed, record("a", "y", 0.2), record("b", "x", 0.2)], quality, strict=True)
+    )
+    text = report.summary([failed, known, sure])
     assert "| a | 0.600 | 50.0 % | 2.0 |" in text
-    assert "- a: 1 of 2 failed and count as 1: a: 0 usable." in text
-    assert "| b | 0.25 / 0.50 / 0.75 |" in text
+    assert "- a: 1 of 2 failed and count as twice the true depth: a: 0 usable." in text
+    # A table of its own, with the solvers that have a sigma.
+    assert "| AUSE of AbsRel | 5 |\n|---|---:|\n| b | 0.250 |\n" in text
     assert "failed" not in report.summary(RECORDS) and "AUSE" not in report.summary(RECORDS)
+
+
+def test_a_table_for_every_metric_in_its_unit():
+    records = [record(name, "x", 0.1, errors={"rmse": 0.5, "irmse": 12.345}) for name in ("a", "b")]
+    text = report.summary(records)
+    assert "| RMSE, m | 5 |\n|---|---:|\n| a | 0.500 |" in text and "| iRMSE, 1/km | 5 |" in text
+    assert "| a | 12.35 |" in text or "| a | 12.34 |" in text
+    assert text.count("covered") == 1 and text.count("| frames |") == 1
+
+
+def test_a_mean_is_over_frames_and_its_spread_over_seeds():
+    """Frame 0 has two draws, of .1 and .3, and frame 1 one, of .4: (.2 + .4) / 2, not .8 / 3.
+
+    Seed 0 has .1 and .4, a mean of .25, seed 1 has .3: the deviation of the two is .05 / sqrt(2).
+    """
+    records = [
+        record("a", "x", 0.1), record("a", "x", 0.3, seed=1), record("a", "x", 0.4, frame="1"),
+    ]  # fmt: skip
+    assert report.mean_error(records) == pytest.approx(0.3)
+    assert report.spread_over_seeds(records) == pytest.approx(0.05 / math.sqrt(2))
+    assert "| a | 0.300 ± 0.035 |" in report.summary(records, spread=True)
+    assert "| a | 0.300 |" in report.summary(records)
+    assert math.isnan(report.spread_over_seeds(records[:1])) and "±" not in report.summary(
+        records[:1], spread=True
+    )
 
 
 # ---- the verb --------------------------------------------------------------------------------
@@ -394,8 +436,19 @@ def test_the_verb_prints_and_writes(data, tmp_path, capsys):
     assert len((out / "records.jsonl").read_text().splitlines()) == 4 * 4 * 12 * 2
 
 
+def test_a_table_for_every_wanted_metric(data, capsys):
+    few = ("--protocol", "random", "--anchors", "5", "--seeds", "2", "--solvers", "auto,median", "--spread")
+    assert evaluate(data, *few, "--metrics", "delta1,silog,nll,delta1") == 0
+    text = capsys.readouterr().out
+    heads = [line.split(" |")[0] for line in text.splitlines() if " | 5 |" in line]
+    assert heads == ["| delta1", "| SILog, 100 ln m", "| NLL, nats"]
+    assert re.search(r"\| auto \| [\d.]+ ± [\d.]+ \| 100.0 % \|", text)
+    assert text.count("| auto |") == 3 and text.count("| median |") == 2  # median has no sigma
+
+
 def test_settings_count(data, capsys):
     few = ("--protocol", "random", "--anchors", "50", "--seeds", "1", "--solvers", "global_affine")
+    few += ("--metrics", "abs_rel")
     assert evaluate(data, *few, "--set", "solver.max_depth_m=4") == 0
     (row,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| global_affine")]
     assert 10 < float(row.split("|")[3].split("%")[0]) < 90
@@ -409,7 +462,8 @@ def test_frames_that_count(data, options, frames, capsys):
 
 def test_a_parameter_file_counts(data, tmp_path, capsys):
     (tmp_path / "settings.yaml").write_text("solver: {name: global_affine, max_depth_m: 4.0}\n")
-    assert evaluate(data, "--protocol", "grid", "--config", tmp_path / "settings.yaml") == 0
+    settings = ("--config", tmp_path / "settings.yaml", "--metrics", "abs_rel")
+    assert evaluate(data, "--protocol", "grid", *settings) == 0
     (row,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| global_affine")]
     assert 10 < float(row.split("|")[3].split("%")[0]) < 90
 
@@ -433,6 +487,7 @@ def test_a_set_without_depth_is_named(data, capsys):
         (["--anchors", "few"], "--anchors few: needed whole numbers"),
         (["--anchors", "-1"], "random: -1 anchors"),
         (["--seeds", "0"], "--seeds 0"),
+        (["--metrics", "abs_rel,psnr"], "metrics: 'psnr'; needed all, or some of abs_rel, "),
         (["--place", "outdoor"], "no frame with enough known pixels"),
         (["--engine", "nowhere.yaml"], "nowhere.yaml"),
         (["--set", "regions.width"], "needed NAME=VALUE"),
@@ -451,6 +506,7 @@ def test_real_frames_with_the_controls_beside(data_dir, capsys):
     """A stored network helps at 10 anchors; with 500 interpolation beats one line, regions beat it too."""
     sets = [str(data_dir / name) for name in ("tum_open3d", "sunrgbd_open3d", "realsense_tabletop")]
     argv = ["--solvers", "global_affine,region_aware", "--protocol", "random", "--anchors", "10,500"]
+    argv += ["--metrics", "abs_rel"]
     assert main(["evaluate", *sets, "--engine", str(data_dir / "relative_meter"), "--seeds", "1", *argv]) == 0
     table = {
         cells[1].strip(): [float(cell) for cell in cells[2:4]]
@@ -467,6 +523,7 @@ def test_auto_on_real_frames(data_dir, capsys, noisy, bounds):
     """With 10, 100 and 500 anchors: within its bounds, better than interpolation, hardly worse than blind."""
     sets = [str(data_dir / name) for name in ("tum_open3d", "sunrgbd_open3d", "realsense_tabletop")]
     argv = ["--solvers", "auto", "--constant-map", "--protocol", "random", "--anchors", "10,100,500"]
+    argv += ["--metrics", "abs_rel"]
     argv += ["--seeds", "1", "--engine", str(data_dir / "relative_meter"), *(["--noisy"] if noisy else [])]
     assert main(["evaluate", *sets, *argv]) == 0
     table = {
@@ -545,9 +602,12 @@ def test_a_prior_is_compared_without_anchors_and_with_few(data):
     cases = [Case("random", 0), Case("random", 200)]
     records = list(run(candidates, views_of_metres, cases, seeds=1))
     found = {(r.solver, r.count): r for r in records}
-    assert found["alone", 0].failure and found["alone", 0].charged_abs_rel == 1
-    assert found["prior", 0].abs_rel == pytest.approx(0.25, rel=0.01) and found["prior", 0].ause_abs_rel >= 0
-    assert found["prior", 200].abs_rel == pytest.approx(found["alone", 200].abs_rel, abs=0.002)
+    assert found["alone", 0].failure and found["alone", 0].errors["abs_rel"] == 1
+    assert found["prior", 0].errors["abs_rel"] == pytest.approx(0.25, rel=0.01)
+    assert found["prior", 0].errors["ause_abs_rel"] >= 0
+    assert found["prior", 200].errors["abs_rel"] == pytest.approx(
+        found["alone", 200].errors["abs_rel"], abs=0.002
+    )
 
 
 def test_frames_without_intrinsics_and_a_prior_that_needs_them_end_the_comparison(data):
