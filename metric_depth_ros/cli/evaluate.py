@@ -100,6 +100,7 @@ def run(args: argparse.Namespace) -> int:
     from metric_depth_ros.evaluation import report, runner
     from metric_depth_ros.evaluation.candidates import build_candidates
     from metric_depth_ros.evaluation.measures import DEFAULT, chosen_metrics
+    from metric_depth_ros.evaluation.records import write_records
 
     metric_names = DEFAULT if args.metrics is None else chosen_metrics(args.metrics.split(","))
     config, cases = build_config(args), build_cases(args)
@@ -119,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
     text = report.summary(records, spread=args.spread)
     print(text, end="")
     if args.out is not None:
-        runner.write_records(args.out / "records.jsonl", records)
+        write_records(args.out / "records.jsonl", records)
         sets = report.by_set(records, spread=args.spread)
         (args.out / "report.md").write_text(f"{text}\n{sets}", encoding="utf-8")
         for title, panels in report.sparsification_panels(records).items():

@@ -1,4 +1,4 @@
-"""Contact sheets of results: a row per frame with its anchors, the network's depth, depth, truth and error."""
+"""Contact sheets of results: a row per frame with anchors, the network's depth, depth, truth and error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of two methods is better: records paired by frame and draw, and an interval of the mean difference."""
+"""Which of two methods is better: records paired by frame and draw, with intervals of mean differences."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Difference:
 
     @property
     def better(self) -> str:
-        """"A" or "B" where the interval excludes zero and the metric has a better direction, else empty."""
+        """ "A" or "B" where the interval excludes zero and the metric has a better direction, else empty."""
         lower = METRICS[self.metric].lower_is_better
         if lower is None or self.low <= 0 <= self.high:
             return ""
@@ -83,8 +83,8 @@ def compare(
                 found.append(difference)
     if not found:
         raise InputError(
-            "compare: no frame, case and draw is in both; needed records of the same data and protocol, and of "
-            "the same solvers or engines."
+            "compare: no frame, case and draw is in both; needed records of the same data and protocol, and "
+            "of the same solvers or engines."
         )
     return found
 
@@ -97,15 +97,14 @@ _Group = tuple[str, Case]
 def _by_frame(
     records: Iterable[Record], what: Callable[[Record], str]
 ) -> dict[_Group, dict[_Frame, dict[int, Record]]]:
-    found: defaultdict[_Group, defaultdict[_Frame, dict[int, Record]]] = defaultdict(lambda: defaultdict(dict))
+    found: dict[_Group, dict[_Frame, dict[int, Record]]] = {}
     for record in records:
-        found[what(record), record.case][record.set_name, record.frame][record.seed] = record
-    return {group: dict(frames) for group, frames in found.items()}
+        frames = found.setdefault((what(record), record.case), {})
+        frames.setdefault((record.set_name, record.frame), {})[record.seed] = record
+    return found
 
 
-def _metrics(
-    a: Mapping[_Frame, _Draws], b: Mapping[_Frame, _Draws], wanted: Sequence[str]
-) -> list[str]:
+def _metrics(a: Mapping[_Frame, _Draws], b: Mapping[_Frame, _Draws], wanted: Sequence[str]) -> list[str]:
     names = [
         dict.fromkeys(name for draws in each.values() for record in draws.values() for name in record.errors)
         for each in (a, b)

@@ -139,7 +139,7 @@ def fingerprint(network: str, image: ImageArray, camera: Camera | None) -> str:
     told = None if camera is None else (np.asarray(camera.K).tolist(), camera.distortion_model, camera.D)
     about = json.dumps([_FORMAT, network, told, image.shape, str(image.dtype)])
     digest = hashlib.sha256(about.encode())
-    digest.update(np.ascontiguousarray(image))
+    digest.update(np.ascontiguousarray(image).data)
     return digest.hexdigest()
 
 
@@ -150,16 +150,16 @@ def _encoded(relative: RelativeDepth, dtype: np.dtype[Any]) -> bytes:
     stored: dict[str, Array] = {"about": np.array(json.dumps(about))}
     for name, values in {"values": relative.values, **arrays}.items():
         stored[name], stored[f"{name} unit"] = _scaled(np.asarray(values), dtype)
-    np.savez(file, **stored)
+    np.savez(file, **stored)  # type: ignore[arg-type]  # of NumPy's own flags
     return file.getvalue()
 
 
 def _scaled(values: Array, dtype: np.dtype[Any]) -> tuple[Array, Array]:
     """Values in units of their largest, so that half precision holds all of them, and the unit."""
     if dtype == np.float32:
-        return values.astype(dtype), np.float32([1])
+        return values.astype(dtype), np.ones(1, np.float32)
     largest = np.abs(values[np.isfinite(values)]).max(initial=0)
-    unit = np.float32([largest or 1])
+    unit = np.array([largest or 1], np.float32)
     return (values / unit).astype(dtype), unit
 
 

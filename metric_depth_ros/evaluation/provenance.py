@@ -49,7 +49,7 @@ def versions() -> dict[str, str]:
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:
-    """Commit of the work tree that a folder belongs to, and whether tracked files differ; None: no work tree."""
+    """Commit of a folder's work tree, and whether tracked files differ from it; None: no work tree."""
     commit = _git(folder, "rev-parse", "HEAD")
     changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
     if commit is None or changed is None or _git(folder, "ls-files", "--", ".") in (None, ""):

@@ -11,7 +11,6 @@ from typing import Any
 from metric_depth_ros.documents import read_yaml
 from metric_depth_ros.errors import InputError
 
-
 _FILE = Path(__file__).with_name("published.yaml")
 _LEADING = 3  # cells of a row before its values: network, method, case
 
@@ -34,9 +33,10 @@ class Data:
 
     def is_same(self, other: Data) -> bool:
         """Whether figures on both can be compared; what one of them does not tell is no difference."""
-        named = bool(self.dataset and self.split) and (self.dataset, self.split) == (other.dataset, other.split)
+        named = bool(self.dataset and self.split)
+        same = (self.dataset, self.split) == (other.dataset, other.split)
         pairs = ((self.limits_m, other.limits_m), (self.frames, other.frames))
-        return named and all(a is None or b is None or a == b for a, b in pairs)
+        return named and same and all(a is None or b is None or a == b for a, b in pairs)
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ class PublishedRow:
         data: what it is of.
         network, method: in the paper's words.
         solver: ours that is the method; empty: none.
-        case: protocol and count, as ``case_name`` has it; "whole": fitted to all true depth; "none": no anchors.
+        case: protocol and count, as ``groups.case_name`` has it; "whole": fitted to all true depth;
+            "none": no anchors.
         errors: by metric; metrics that the row does not give are left out.
         note: what a reader must know of the table; or empty.
     """

@@ -22,7 +22,6 @@ _LONGEST_LINE = 1 << 20
 _ERROR = "errors."
 _NEEDED = "needed the records of metric_depth evaluate --out"
 _FIELDS = {field.name: field for field in dataclasses.fields(Record)}
-_TYPES = {"str": str, "bool": bool, "int": int, "float": (int, float), "Place": str}
 
 Key = tuple[str, str, str, str, str, int, bool, int]
 
@@ -79,8 +78,8 @@ def need_parquet() -> None:
         import pyarrow.parquet  # noqa: F401
     except ImportError as error:
         raise ConfigError(
-            "records: pyarrow is not installed; needed for Parquet. pip install 'metric_depth_ros[parquet]', or "
-            "use jsonl."
+            "records: pyarrow is not installed; needed for Parquet. pip install 'metric_depth_ros[parquet]', "
+            "or use jsonl."
         ) from error
 
 
@@ -214,15 +213,12 @@ def _record(tree: Any, where: str) -> Record:
 
 def _value(value: Any, kind: str, where: str) -> Any:
     """Value of a field, null as NaN. Raises InputError for another type."""
-    if kind.startswith("Mapping"):
-        if isinstance(value, dict):
-            return {name: _value(each, "float", where) for name, each in value.items()}
-    elif kind.startswith("tuple"):
-        if isinstance(value, (list, tuple)):
-            return tuple(_value(each, "float", where) for each in value)
-    elif kind == "float" and value is None:
-        return float("nan")
-    elif isinstance(value, _TYPES[kind]) and isinstance(value, bool) == (kind == "bool"):
-        if kind != "Place" or value in get_args(Place):
-            return float(value) if kind == "float" else value
+    if kind.startswith("Mapping") and isinstance(value, dict):
+        return {name: _value(each, "float", where) for name, each in value.items()}
+    if kind.startswith("tuple") and isinstance(value, (list, tuple)):
+        return tuple(_value(each, "float", where) for each in value)
+    if kind == "float" and (value is None or type(value) in (int, float)):
+        return float("nan") if value is None else float(value)
+    if (kind == "Place" and value in get_args(Place)) or type(value).__name__ == kind:
+        return value
     raise InputError(f"{where}: not {kind}; {_NEEDED}.")

@@ -1,51 +1,96 @@
-"""Markdown tables from records: one of each metric by case, one by set, and failures."""
+"""Tables from records, as Markdown and LaTeX: one of each metric by case, one by set, and failures."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from metric_depth_ros.drawing.charts import Panel
+from metric_depth_ros.evaluation.groups import (
+    by_title,
+    case_label,
+    count_frames,
+    grouped,
+    mean_error,
+    metrics_of,
+    row_label,
+    row_of,
+    spread_over_seeds,
+)
 from metric_depth_ros.evaluation.measures import METRICS
-from metric_depth_ros.evaluation.places import CAP_M
-from metric_depth_ros.evaluation.protocols import Case
-from metric_depth_ros.evaluation.regimes import REGIMES
 from metric_depth_ros.evaluation.runner import Record
+from metric_depth_ros.evaluation.tables import Better, Cell, Column, Row, Table, latex, markdown
 from metric_depth_ros.types import FloatArray
 
 CHOSEN = "chosen on the other sets"
-_Key = TypeVar("_Key", bound=Hashable)
 
 
-def summary(records: Sequence[Record], *, spread: bool = False) -> str:
-    """A table of each metric, and the failures, for every place, clean and noisy.
+@dataclass(frozen=True)
+class Section:
+    """Tables under one heading, and notes below them."""
+
+    title: str
+    tables: Sequence[Table]
+    notes: Sequence[str] = field(default_factory=tuple)
+
+
+def sections(records: Sequence[Record], *, spread: bool = False) -> list[Section]:
+    """A table of each metric, and the failures, for every dataset or place, clean and noisy.
 
     ``spread``: whether a cell has the standard deviation over seeds as well.
     """
-    parts = []
-    for title, those in _tables(records):
-        first, *others = metrics_of(those)
-        parts += [f"## {title}", _metric_table(first, those, spread=spread, first=True)]
-        parts += [_metric_table(name, those, spread=spread) for name in others]
-        parts.append(_failures(those))
-    return "\n\n".join(part for part in parts if part) + "\n"
+    found = []
+    for title, those in by_title(records).items():
+        tables = [
+            _metric_table(name, those, title, spread=spread, first=not index)
+            for index, name in enumerate(metrics_of(those))
+        ]
+        found.append(Section(title, [table for table in tables if table.rows], _failures(those)))
+    return found
+
+
+def summary(records: Sequence[Record], *, spread: bool = False) -> str:
+    """``sections`` as Markdown."""
+    return as_markdown(sections(records, spread=spread))
 
 
 def by_set(records: Sequence[Record], *, spread: bool = False) -> str:
-    """Table of the first metric with a row for each set, for every place and case."""
-    name, parts = metrics_of(records)[0], []
-    for title, those in _tables(records):
-        for case, of_case in _grouped(those, lambda r: r.case).items():
+    """Table of the first metric with a row for each set, for every dataset or place and case, as Markdown."""
+    return as_markdown(set_sections(records, spread=spread))
+
+
+def set_sections(records: Sequence[Record], *, spread: bool = False) -> list[Section]:
+    """Table of the first metric with a row for each set, for every dataset or place and case."""
+    name, found = metrics_of(records)[0], []
+    for title, those in by_title(records).items():
+        for case, of_case in grouped(those, lambda r: r.case).items():
+            methods = grouped(of_case, row_label)
             rows = [
-                [label, str(_frames(of_set)), *_cells(_grouped(of_set, _solver).values(), name, spread)]
-                for label, of_set in _grouped(of_case, lambda r: r.set_name).items()
+                Row(
+                    (label, str(count_frames(of_set))),
+                    [_cell(grouped(of_set, row_label).get(method, []), name, spread) for method in methods],
+                )
+                for label, of_set in grouped(of_case, lambda r: r.set_name).items()
             ]
-            header = [METRICS[name].heading, "frames", *_grouped(of_case, _solver)]
-            parts += [f"## {title}, {case_label(case)} anchors", _markdown(header, rows)]
-    return "\n\n".join(parts) + "\n"
+            columns = [Column(method, digits=METRICS[name].digits) for method in methods]
+            heading = f"{title}, {case_label(case)} anchors"
+            found.append(Section(heading, [Table((METRICS[name].heading, "frames"), columns, rows, heading)]))
+    return found
+
+
+def as_markdown(parts: Sequence[Section]) -> str:
+    """Sections as Markdown."""
+    texts = []
+    for part in parts:
+        texts += [f"## {part.title}", *map(markdown, part.tables), "\n".join(part.notes)]
+    return "\n\n".join(text for text in texts if text) + "\n"
+
+
+def as_latex(parts: Sequence[Section]) -> str:
+    """Tables of sections as LaTeX, for a document with the package booktabs."""
+    return "\n\n".join(latex(table) for part in parts for table in part.tables) + "\n"
 
 
 def sparsification_panels(records: Sequence[Record]) -> dict[str, list[Panel]]:
@@ -55,10 +100,10 @@ def sparsification_panels(records: Sequence[Record]) -> dict[str, list[Panel]]:
     the draws of AbsRel, relative to the AbsRel of all pixels. Empty if no solver gives a sigma.
     """
     found = {}
-    for title, those in _tables(records):
+    for title, those in by_title(records).items():
         panels = [
             _sparsification_panel(f"{title}, anchors: {case_label(case)}", of_case)
-            for case, of_case in _grouped((r for r in those if r.sparsified), lambda r: r.case).items()
+            for case, of_case in grouped((r for r in those if r.sparsified), lambda r: r.case).items()
         ]
         if panels:
             found[title] = panels
@@ -67,7 +112,7 @@ def sparsification_panels(records: Sequence[Record]) -> dict[str, list[Panel]]:
 
 def _sparsification_panel(title: str, records: Sequence[Record]) -> Panel:
     lines, oracles = {}, {}
-    for label, those in _grouped(records, _solver).items():
+    for label, those in grouped(records, row_label).items():
         lines[label], oracles[label] = (
             _mean_curve([getattr(r, name) for r in those], [r.sparsified[0] for r in those])
             for name in ("sparsified", "oracle")
@@ -81,39 +126,6 @@ def _mean_curve(curves: Sequence[Sequence[float]], units: Sequence[float]) -> Fl
     return np.column_stack([np.arange(values.shape[1]) / values.shape[1], np.nanmean(values, axis=0)])
 
 
-def case_label(case: Case) -> str:
-    """Column heading of a case; the table's title states whether it is noisy."""
-    if case.protocol == "grid":
-        return f"{case.count}x{case.count} grid"
-    if case.protocol == "rows":
-        return f"{case.count} row{'s' if case.count > 1 else ''}"
-    if case.protocol == "drop":
-        return f"drop to {case.count}"
-    return case.protocol if case.protocol in REGIMES else str(case.count)
-
-
-def metrics_of(records: Iterable[Record]) -> list[str]:
-    """Names of the metrics of records, in order of appearance."""
-    return list(dict.fromkeys(name for record in records for name in record.errors))
-
-
-def mean_error(records: Iterable[Record], name: str = "abs_rel") -> float:
-    """Mean over frames of the mean over a frame's draws, where the metric is defined; NaN if nowhere."""
-    frames = _grouped(records, lambda r: (r.set_name, r.frame)).values()
-    return _mean(_mean(record.errors[name] for record in of_frame) for of_frame in frames)
-
-
-def spread_over_seeds(records: Iterable[Record], name: str = "abs_rel") -> float:
-    """Standard deviation (n - 1) over seeds of each seed's mean over frames; NaN with fewer than two."""
-    means = [mean_error(of_seed, name) for of_seed in _grouped(records, lambda r: r.seed).values()]
-    return float(np.std(means, ddof=1)) if len(means) > 1 else float("nan")
-
-
-def _mean(values: Iterable[float]) -> float:
-    defined = [value for value in values if np.isfinite(value)]
-    return float(np.mean(defined)) if defined else float("nan")
-
-
 def chosen_elsewhere(records: Sequence[Record]) -> list[Record]:
     """Records of each set, from the solver that is best on all the other sets.
 
@@ -122,53 +134,56 @@ def chosen_elsewhere(records: Sequence[Record]) -> list[Record]:
     cannot be chosen. Empty if there is no choice: one solver, one set, or no AbsRel.
     """
     ours = [record for record in records if not record.control and "abs_rel" in record.errors]
-    sets = _grouped(ours, lambda r: r.set_name)
-    if len(sets) < 2 or len(_grouped(ours, _solver)) < 2:
+    sets = grouped(ours, lambda r: r.set_name)
+    if len(sets) < 2 or len(grouped(ours, row_of)) < 2:
         return []
     found = []
     for name, of_set in sets.items():
-        others = _grouped([r for r in ours if r.set_name != name], _solver)
+        others = grouped([r for r in ours if r.set_name != name], row_of)
         best = min(others, key=lambda label: _geometric_mean(others[label]))
-        found += [record for record in of_set if record.solver == best]
+        found += [record for record in of_set if row_of(record) == best]
     return found
 
 
 def _geometric_mean(records: Sequence[Record]) -> float:
-    means = [mean_error(of_case) for of_case in _grouped(records, lambda r: r.case).values()]
+    means = [mean_error(of_case) for of_case in grouped(records, lambda r: r.case).values()]
     return float(np.mean(np.log(np.maximum(means, 1e-9))))
 
 
-def _tables(records: Sequence[Record]) -> list[tuple[str, list[Record]]]:
-    """Titles and records of the tables."""
-    found = []
-    for (place, noisy), those in _grouped(records, lambda r: (r.place, r.noisy)).items():
-        title = f"{place}, {'noisy' if noisy else 'clean'}, truth to {CAP_M[place]:g} m"
-        found.append((title, those))
-    return found
+def _metric_table(name: str, records: Sequence[Record], title: str, *, spread: bool, first: bool) -> Table:
+    """Table of a metric: a row per method that has it, a column per case; without rows if none has.
 
-
-def _metric_table(name: str, records: Sequence[Record], *, spread: bool, first: bool = False) -> str:
-    """Table of a metric: a row per candidate that has it, a column per case; empty without such candidates.
-
-    ``first``: whether it has the coverage and the time of each candidate as well, and the number of frames of
+    ``first``: whether it has the coverage and the time of each method as well, and the number of frames of
     each case in the last row.
     """
-    of_case = _grouped(records, lambda r: r.case)
-    rows = {label: those for label, those in _grouped(records, _solver).items() if _has(name, those)}
+    of_case = grouped(records, lambda r: r.case)
+    methods = {row: those for row, those in grouped(records, row_of).items() if _has(name, those)}
+    several = len({engine for _, engine in methods}) > 1
+
+    def row(labels: tuple[str, str], those: Sequence[Record], ranked: bool) -> Row:
+        cells = [_cell([r for r in those if r.case == case], name, spread) for case in of_case]
+        return Row(labels if several else labels[:1], [*cells, *(_extent(those) if first else ())], ranked)
+
+    rows = [row(labels, those, True) for labels, those in methods.items()]
     if rows and (chosen := chosen_elsewhere(records)):
-        rows[CHOSEN] = chosen
-    lines = []
-    for label, those in rows.items():
-        cells = _cells(([r for r in those if r.case == case] for case in of_case), name, spread)
-        lines.append([label, *cells, *(_extent(those) if first else ())])
+        rows.append(row((CHOSEN, ""), chosen, False))
     if first:
-        lines.append(["frames", *(str(_frames(those)) for those in of_case.values()), "", ""])
-    extent = ("covered", "ms") if first else ()
-    return _markdown([METRICS[name].heading, *map(case_label, of_case), *extent], lines) if rows else ""
+        frames = [str(count_frames(those)) for those in of_case.values()]
+        rows.append(Row(("frames", "")[: 1 + several], [*frames, "", ""], ranked=False))
+    columns = [Column(case_label(case), better(name), METRICS[name].digits) for case in of_case]
+    extent = [Column("covered"), Column("ms")] if first else []
+    heads = (METRICS[name].heading, "network")[: 1 + several]
+    return Table(heads, [*columns, *extent], rows, f"{METRICS[name].heading}: {title}")
+
+
+def better(name: str) -> Better:
+    """Which values of a metric are better."""
+    lower = METRICS[name].lower_is_better
+    return "" if lower is None else "low" if lower else "high"
 
 
 def _has(name: str, records: Iterable[Record]) -> bool:
-    return any(np.isfinite(record.errors[name]) for record in records)
+    return any(np.isfinite(record.errors.get(name, np.nan)) for record in records)
 
 
 def _extent(records: Sequence[Record]) -> tuple[str, str]:
@@ -179,46 +194,21 @@ def _extent(records: Sequence[Record]) -> tuple[str, str]:
     return f"{100 * covered:.1f} %", milliseconds
 
 
-def _cells(groups: Iterable[Sequence[Record]], name: str, spread: bool) -> list[str]:
-    return [_cell(records, name, spread) for records in groups]
-
-
-def _cell(records: Sequence[Record], name: str, spread: bool) -> str:
-    """Mean of a metric, with its spread over seeds if wanted and known; "-" where it is not defined."""
+def _cell(records: Sequence[Record], name: str, spread: bool) -> Cell:
+    """Mean of a metric, with its spread over seeds if wanted and known; None where it is not defined."""
     mean, digits = mean_error(records, name), METRICS[name].digits
-    if not np.isfinite(mean):
-        return "-"
-    around = spread_over_seeds(records, name) if spread else float("nan")
-    return f"{mean:.{digits}f}" + (f" ± {around:.{digits}f}" if np.isfinite(around) else "")
+    around = spread_over_seeds(records, name) if spread and np.isfinite(mean) else float("nan")
+    if np.isfinite(around):
+        return f"{mean:.{digits}f} ± {around:.{digits}f}"
+    return mean if np.isfinite(mean) else None
 
 
-def _failures(records: Sequence[Record]) -> str:
-    """One line per candidate with failures; empty without failures."""
+def _failures(records: Sequence[Record]) -> list[str]:
+    """One line per method with failures."""
     lines = []
-    for label, those in _grouped(records, _solver).items():
+    for label, those in grouped(records, row_label).items():
         failed = [record.failure for record in those if record.failure]
         if failed:
             charge = "failed and count as twice the true depth"
             lines.append(f"- {label}: {len(failed)} of {len(those)} {charge}: {failed[0]}")
-    return "\n".join(lines)
-
-
-def _frames(records: Iterable[Record]) -> int:
-    return len({(record.set_name, record.frame) for record in records})
-
-
-def _solver(record: Record) -> str:
-    return record.solver
-
-
-def _grouped(records: Iterable[Record], key: Callable[[Record], _Key]) -> dict[_Key, list[Record]]:
-    """Records by a key, in order of appearance."""
-    groups: defaultdict[_Key, list[Record]] = defaultdict(list)
-    for record in records:
-        groups[key(record)].append(record)
-    return dict(groups)
-
-
-def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head, *body = (f"| {' | '.join(line)} |" for line in [header, *rows])
-    return "\n".join([head, f"|---|{'---:|' * (len(header) - 1)}", *body])
+    return lines

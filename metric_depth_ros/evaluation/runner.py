@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError
+from metric_depth_ros.errors import AnchorError, MetricDepthError
 from metric_depth_ros.evaluation import metrics
 from metric_depth_ros.evaluation.candidates import Candidate
 from metric_depth_ros.evaluation.frames import KnownView
@@ -33,6 +30,9 @@ class Record:
         solver: the candidate's label.
         control: whether it is one of the controls.
         place, set_name, frame: of the image.
+        engine: label of the network whose relative depth was used.
+        dataset: published dataset and split of the image, as "nyu_v2@test"; empty: none.
+        limits_m: nearest and farthest true depth that counts.
         protocol, count, noisy, seed: of the draw; ``anchors`` is its number of anchors.
         errors: value of each chosen metric of ``measures.METRICS`` by name; NaN where it is not defined.
             Pixels without depth are charged: all of them after a failure.
@@ -60,11 +60,24 @@ class Record:
     oracle: tuple[float, ...] = ()
     seconds: float = _NAN
     failure: str = ""
+    engine: str = ""
+    dataset: str = ""
+    limits_m: tuple[float, ...] = ()
 
     @property
     def case(self) -> Case:
         """Case of the draw."""
         return Case(self.protocol, self.count, self.noisy)
+
+
+# Engine, set, frame; protocol, count, noisy, seed; solver.
+Key = tuple[str, str, str, str, int, bool, int, str]
+
+
+def key_of(record: Record) -> Key:
+    """What a record is of; no two records of a run have the same."""
+    r = record
+    return r.engine, r.set_name, r.frame, r.protocol, r.count, r.noisy, r.seed, r.solver
 
 
 def run(
@@ -73,6 +86,7 @@ def run(
     cases: Sequence[Case],
     seeds: int | None = None,
     metric_names: Sequence[str] = DEFAULT,
+    done: Container[Key] = frozenset(),
 ) -> Iterator[Record]:
     """Records of every candidate on every draw; a failure of a solver becomes a record too.
 
@@ -82,18 +96,27 @@ def run(
     Args:
         seeds: draws for each case and image; None uses the case's default.
         metric_names: metrics to compute, of ``measures.METRICS``.
+        done: keys of records that there are already; they are not computed again.
     """
     for view in views:
-        for candidate in candidates:
-            candidate.prepare(view)
-        for case in cases:
-            for seed in range(seeds or case.seeds):
-                try:
-                    drawn = draw(view.known, case, seed, view.name)
-                except AnchorError:
-                    break
-                for candidate in candidates:
+        for case, seed, drawn in draws(view.known, view.name, cases, seeds):
+            key = (view.engine, view.set_name, view.frame_id, case.protocol, case.count, case.noisy, seed)
+            for candidate in candidates:
+                if (*key, candidate.label) not in done:
+                    candidate.prepare(view)
                     yield _record(candidate, view, case, seed, drawn, metric_names)
+
+
+def draws(
+    known: KnownDepth, name: str, cases: Iterable[Case], seeds: int | None = None
+) -> Iterator[tuple[Case, int, Draw]]:
+    """Every draw of the cases on an image that has enough known pixels for it."""
+    for case in cases:
+        for seed in range(seeds or case.seeds):
+            try:
+                yield case, seed, draw(known, case, seed, name)
+            except AnchorError:
+                break
 
 
 def _record(
@@ -136,19 +159,3 @@ def _curves(solved: Solved) -> dict[str, Any]:
         return {}
     left, best = metrics.sparsification(solved.depth, solved.truth, solved.sigma)
     return {"sparsified": tuple(left.tolist()), "oracle": tuple(best.tolist())}
-
-
-def write_records(path: str | Path, records: Iterable[Record]) -> None:
-    """Writes one JSON object per line, NaN as null. Raises InputError if the file cannot be written."""
-    lines = [json.dumps(_without_nan(dataclasses.asdict(record))) for record in records]
-    try:
-        Path(path).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; needed a file to write to.") from error
-
-
-def _without_nan(value: Any) -> Any:
-    """The same with None for NaN, which JSON does not know, in objects inside too."""
-    if isinstance(value, Mapping):
-        return {key: _without_nan(each) for key, each in value.items()}
-    return None if isinstance(value, float) and math.isnan(value) else value

@@ -45,7 +45,9 @@ def test_half_precision_is_the_same_the_first_time_and_later_and_holds_any_range
         OutputCache(tmp_path, dtype="int8")
 
 
-@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:-9], lambda data: data[:99] + b"!" + data[100:]])
+@pytest.mark.parametrize(
+    "damage", [lambda data: b"", lambda data: data[:-9], lambda data: data[:99] + b"!" + data[100:]]
+)
 def test_a_damaged_entry_is_computed_again(tmp_path, damage, caplog):
     cache = OutputCache(tmp_path)
     cache.through(KEY, output)
@@ -112,6 +114,8 @@ def test_a_folder_that_cannot_be_is_named(tmp_path):
 
 def test_a_full_disk_is_no_reason_to_stop(tmp_path, monkeypatch, caplog):
     cache = OutputCache(tmp_path)
-    monkeypatch.setattr("pathlib.Path.write_bytes", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
+    monkeypatch.setattr(
+        "pathlib.Path.write_bytes", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left"))
+    )
     np.testing.assert_array_equal(cache.through(KEY, output).values, output().values)
     assert "No space left" in caplog.text
