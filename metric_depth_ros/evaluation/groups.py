@@ -16,7 +16,7 @@ from metric_depth_ros.evaluation.runner import Record
 
 _Key = TypeVar("_Key", bound=Hashable)
 # Title of a table, and what distinguishes it from others.
-TableKey = tuple[str, Place, tuple[float, ...], bool]
+TableKey = tuple[str, Place, tuple[float, float], bool]
 
 
 def grouped(records: Iterable[Record], key: Callable[[Record], _Key]) -> dict[_Key, list[Record]]:
@@ -36,8 +36,8 @@ def _table_key(record: Record) -> TableKey:
     return record.dataset or record.place, record.place, record.limits_m, record.noisy
 
 
-def _title(name: str, place: Place, limits_m: tuple[float, ...], noisy: bool) -> str:
-    near, far = limits_m or (0.0, CAP_M[place])
+def _title(name: str, place: Place, limits_m: tuple[float, float], noisy: bool) -> str:
+    near, far = limits_m[0], limits_m[1] or CAP_M[place]
     where = f"{name}, {place}" if name != place else name
     truth = f"truth to {far:g} m" if near == 0 else f"truth from {near:g} to {far:g} m"
     return f"{where}, {'noisy' if noisy else 'clean'}, {truth}"
@@ -46,8 +46,7 @@ def _title(name: str, place: Place, limits_m: tuple[float, ...], noisy: bool) ->
 def data_of(records: Sequence[Record]) -> Data:
     """What the records of one table are of."""
     name, _, split = records[0].dataset.partition("@")
-    near, far = records[0].limits_m or (0.0, np.inf)
-    return Data(name, split, (near, far), count_frames(records))
+    return Data(name, split, records[0].limits_m, count_frames(records))
 
 
 def row_of(record: Record) -> tuple[str, str]:
@@ -62,13 +61,7 @@ def row_label(record: Record) -> str:
 
 def case_label(case: Case) -> str:
     """Column heading of a case; the table's title states whether it is noisy."""
-    if case.protocol == "grid":
-        return f"{case.count}x{case.count} grid"
-    if case.protocol == "rows":
-        return f"{case.count} row{'s' if case.count > 1 else ''}"
-    if case.protocol == "drop":
-        return f"drop to {case.count}"
-    return case.protocol if case.protocol in REGIMES else str(case.count)
+    return case.label
 
 
 def case_name(case: Case) -> str:

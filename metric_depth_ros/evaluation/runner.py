@@ -14,6 +14,7 @@ from metric_depth_ros.errors import AnchorError, MetricDepthError
 from metric_depth_ros.evaluation import metrics
 from metric_depth_ros.evaluation.candidates import Candidate
 from metric_depth_ros.evaluation.frames import KnownView
+from metric_depth_ros.evaluation.known_depth import KnownDepth
 from metric_depth_ros.evaluation.measures import DEFAULT, Solved, errors_of
 from metric_depth_ros.evaluation.places import Place
 from metric_depth_ros.evaluation.protocols import Case, Draw, draw
@@ -32,7 +33,6 @@ class Record:
         place, set_name, frame: of the image.
         engine: label of the network whose relative depth was used.
         dataset: published dataset and split of the image, as "nyu_v2@test"; empty: none.
-        limits_m: nearest and farthest true depth that counts.
         protocol, count, noisy, seed: of the draw; ``anchors`` is its number of anchors.
         errors: value of each chosen metric of ``measures.METRICS`` by name; NaN where it is not defined.
             Pixels without depth are charged: all of them after a failure.
@@ -41,6 +41,7 @@ class Record:
         sparsified, oracle: ``metrics.sparsification`` of AbsRel; empty for solvers without a sigma.
         seconds: time of the solve only.
         failure: the solver's error message if it gave no depth; empty otherwise.
+        limits_m: nearest and farthest true depth that counts.
     """
 
     solver: str
@@ -62,7 +63,7 @@ class Record:
     failure: str = ""
     engine: str = ""
     dataset: str = ""
-    limits_m: tuple[float, ...] = ()
+    limits_m: tuple[float, float] = (0.0, 0.0)
 
     @property
     def case(self) -> Case:
@@ -99,11 +100,14 @@ def run(
         done: keys of records that there are already; they are not computed again.
     """
     for view in views:
+        prepared = set()
         for case, seed, drawn in draws(view.known, view.name, cases, seeds):
             key = (view.engine, view.set_name, view.frame_id, case.protocol, case.count, case.noisy, seed)
             for candidate in candidates:
                 if (*key, candidate.label) not in done:
-                    candidate.prepare(view)
+                    if candidate.label not in prepared:
+                        candidate.prepare(view)
+                        prepared.add(candidate.label)
                     yield _record(candidate, view, case, seed, drawn, metric_names)
 
 
@@ -134,7 +138,10 @@ def _record(
         noisy=case.noisy,
         seed=seed,
         anchors=len(drawn.anchors),
+        engine=view.engine,
+        dataset=view.dataset,
         evaluated=len(truth),
+        limits_m=view.limits_m,
     )
     started = time.perf_counter()
     try:
