@@ -1,4 +1,4 @@
-"""Decodes PNG, JPEG and grey TIFF; the size in the header is read first, since a small file can hold a huge picture."""
+"""Decodes PNG, JPEG and grey TIFF; the size is read first, since a small file can hold a huge picture."""
 
 from __future__ import annotations
 

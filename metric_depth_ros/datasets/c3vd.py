@@ -71,7 +71,7 @@ class C3vd(PublishedDataset):
         known = self._poses[path]
         if not 0 <= item.entry < len(known):
             return None
-        T = known[item.entry].reshape(4, 4).T.copy()
+        T: FloatArray = known[item.entry].reshape(4, 4).T.copy()
         T[:3, 3] /= 1000
         return T
 

@@ -105,10 +105,8 @@ def read_table(path: Path, columns: int) -> FloatArray:
     needed = f"rows of {columns} numbers"
     rows = [line for line in read_lines(path, needed) if not line.startswith("#")]
     values = numbers_of(" ".join(rows), path)
-    if values.size != len(rows) * columns or any(
-        len(row.replace(",", " ").split()) != columns for row in rows
-    ):
-        raise InputError(f"{path}: {values.size} numbers in {len(rows)} rows; needed {needed}.")
+    if any(len(row.replace(",", " ").split()) != columns for row in rows):
+        raise InputError(f"{path}: rows of other lengths; needed {needed}.")
     return values.reshape(-1, columns)
 
 
@@ -135,7 +133,7 @@ def known_depth(values: Array, known: BoolArray | None = None) -> FloatArray:
 
 def camera_of(
     image: ImageArray,
-    intrinsics: Sequence[float],
+    intrinsics: Sequence[float] | FloatArray,
     path: Path,
     model: str = "none",
     D: tuple[float, ...] = (),

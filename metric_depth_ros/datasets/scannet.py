@@ -16,7 +16,7 @@ from metric_depth_ros.datasets.published_files import (
     read_lines,
     read_numbers,
 )
-from metric_depth_ros.datasets.sens_file import SensFile
+from metric_depth_ros.datasets.sens_file import SensFile, SensFrame
 from metric_depth_ros.types import FloatArray, ImageArray
 
 _BELOW = ("", "scans", "scans_test")
@@ -53,14 +53,11 @@ class ScanNet(PublishedDataset):
 
     def read_item(self, item: Item, stamp_ns: int) -> Frame:
         """One frame; no pose where tracking was lost."""
-        if "sens" in item.files:
-            path = item.files["sens"]
-            image, depth, pose = self._file(path).frame(item.entry)
-            K = self._file(path).K
+        path = item.files["K"]
+        if path.suffix == ".sens":
+            (image, depth, pose), K = self._file(path).frame(item.entry), self._file(path).K
         else:
-            path = item.files["K"]
-            image, depth = read_image(item.files["image"]), read_depth(item.files["depth"], per_metre=1000)
-            pose, K = _pose(item.files["pose"]), read_numbers(path, 4, 4)
+            (image, depth, pose), K = _exported(item), read_numbers(path, 4, 4)
         image = _resized(image, depth)
         return Frame(
             item.id,
@@ -92,7 +89,7 @@ class ScanNet(PublishedDataset):
     def _of_sens(self, path: Path) -> list[Item]:
         name = path.stem
         return [
-            Item(f"{name}/{number}", name, {"sens": path}, entry=number)
+            Item(f"{name}/{number}", name, {"K": path}, entry=number)
             for number in range(len(self._file(path)))
         ]
 
@@ -115,6 +112,11 @@ def _scans(path: Path) -> list[Path]:
 def _is_scan(path: Path) -> bool:
     exported = all((path / name).is_dir() for name in ("color", "depth", "intrinsic"))
     return exported or any(path.glob("*.sens"))
+
+
+def _exported(item: Item) -> SensFrame:
+    depth = read_depth(item.files["depth"], per_metre=1000)
+    return SensFrame(read_image(item.files["image"]), depth, _pose(item.files["pose"]))
 
 
 def _pose(path: Path) -> FloatArray:

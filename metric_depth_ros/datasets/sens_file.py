@@ -77,11 +77,12 @@ class SensFile:
         file.seek(length, os.SEEK_CUR)
         values: tuple[Any, ...] = _HEADER.unpack(file.read(_HEADER.size))
         self.K = np.array(values[32:48], np.float64).reshape(4, 4)[:3, :3]
-        self._kinds, self._size, self._shift, self._count = values[64:66], values[68:70], *values[70:]
+        self._kinds, self._size, self._per_metre = values[64:66], values[68:70], values[70]
+        self._count: int = values[71]
         self._starts = [file.tell()]
         if self._count > os.fstat(file.fileno()).st_size // _FRAME.size:
             raise self._damaged(f"declares {self._count} frames, and is cut off")
-        if self._kinds[0] not in _PICTURES or self._kinds[1] not in (_RAW, _ZLIB) or not self._shift > 0:
+        if self._kinds[0] not in _PICTURES or self._kinds[1] not in (_RAW, _ZLIB) or not self._per_metre > 0:
             raise self._damaged(f"compressed in ways {self._kinds}; needed JPEG or PNG, and zlib or none")
         self._check_size()
 
@@ -115,7 +116,7 @@ class SensFile:
                 raise self._damaged("depth cannot be decompressed") from error
         if len(data) != count:
             raise self._damaged(f"depth of {len(data)} bytes; needed {count} for {width}x{height}")
-        return known_depth(np.frombuffer(data, "<u2").reshape(height, width) / np.float32(self._shift))
+        return known_depth(np.frombuffer(data, "<u2").reshape(height, width) / np.float32(self._per_metre))
 
     def _damaged(self, found: str) -> InputError:
         return InputError(f"{self.path}: {found}; needed a whole .sens file.")

@@ -35,7 +35,7 @@ class SimCol(PublishedDataset):
     licence = "see the site"
     layout = (
         "SyntheticColon_I/Frames_S1/ with FrameBuffer_0000.png and Depth_0000.png, beside it cam.txt, "
-        "SavedPosition_S1.txt and SavedRotationQuaternion_S1.txt; for train and val train_file.txt, val_file.txt"
+        "SavedPosition_S1.txt, SavedRotationQuaternion_S1.txt; for train and val train_file.txt, val_file.txt"
     )
     splits = ("test", "val", "train", "all")
     rendered = True
