@@ -92,7 +92,7 @@ class NyuV2(_Nyu):
         return compact(labels.astype(np.int64) * 1000 + instances.astype(np.int64))
 
     def _part(self, name: str, item: Item, image: ImageArray | None = None) -> Array:
-        """Part of one frame, turned: MATLAB stores columns first. Raises InputError if its size is another."""
+        """Part of one frame, turned: MATLAB stores columns first. Raises InputError if of another size."""
         part: Array = self._file().read(name, item.entry).T
         if image is not None and part.shape != image.shape[:2]:
             raise InputError(f"{self.path}: {name} of {part.shape}; needed {image.shape[:2]}, as the image.")

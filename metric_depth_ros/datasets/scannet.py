@@ -55,7 +55,8 @@ class ScanNet(PublishedDataset):
         """One frame; no pose where tracking was lost."""
         path = item.files["K"]
         if path.suffix == ".sens":
-            (image, depth, pose), K = self._file(path).frame(item.entry), self._file(path).K
+            file = self._file(path)
+            (image, depth, pose), K = file.frame(item.entry), file.K
         else:
             (image, depth, pose), K = _exported(item), read_numbers(path, 4, 4)
         image = _resized(image, depth)

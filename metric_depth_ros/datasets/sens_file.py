@@ -45,6 +45,8 @@ class SensFile:
         K: (3, 3) of the depth camera.
     """
 
+    K: FloatArray
+
     def __init__(self, path: Path) -> None:
         """Reads the header alone. Raises InputError if it is none."""
         self.path = path
