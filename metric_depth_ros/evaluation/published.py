@@ -33,8 +33,10 @@ class Data:
 
     def is_same(self, other: Data) -> bool:
         """Whether figures on both can be compared; what one of them does not tell is no difference."""
+        forms = _tree()["forms"]
+        ours, theirs = (forms.get(data.dataset, data.dataset) for data in (self, other))
         named = bool(self.dataset and self.split)
-        same = (self.dataset, self.split) == (other.dataset, other.split)
+        same = (ours, self.split) == (theirs, other.split)
         pairs = ((self.limits_m, other.limits_m), (self.frames, other.frames))
         return named and same and all(a is None or b is None or a == b for a, b in pairs)
 
@@ -52,6 +54,7 @@ class PublishedRow:
             "none": no anchors.
         errors: by metric; metrics that the row does not give are left out.
         note: what a reader must know of the table; or empty.
+        by_case: whether the paper has a column for each case and metric, not one for each metric.
     """
 
     paper: str
@@ -63,6 +66,7 @@ class PublishedRow:
     case: str
     errors: Mapping[str, float]
     note: str = ""
+    by_case: bool = False
 
     @property
     def source(self) -> str:
@@ -101,6 +105,7 @@ def same_as(data: Data, cases: Sequence[str], metrics: Sequence[str]) -> list[Pu
     ]
 
 
+@cache
 def _tree() -> dict[str, Any]:
     return dict(read_yaml(_FILE, InputError, "the file of the package"))
 
@@ -118,5 +123,5 @@ def _row(table: Mapping[str, Any], row: Sequence[Any], solvers: Mapping[str, str
     errors = {name: float(value) for name, value in values if value is not None}
     return PublishedRow(
         table["paper"], table["table"], data, network, method, solvers.get(method, ""), case, errors,
-        table.get("note", ""),
+        table.get("note", ""), table.get("columns") == "cases",
     )  # fmt: skip

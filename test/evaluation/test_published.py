@@ -7,7 +7,7 @@ import pytest
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.evaluation.published import Data, published_rows, rows_of, same_as, titles
 
-NYU = Data("nyu_v2", "test", (0.001, 10.0), 654)
+NYU = Data("nyuv2", "test", (0.001, 10.0), 654)
 
 
 def test_every_row_of_the_tables_is_there():
@@ -76,9 +76,9 @@ def test_rows_of_the_same_data_and_protocol():
 @pytest.mark.parametrize(
     "data",
     [
-        Data("nyu_v2", "train", (0.001, 10.0), 654),
-        Data("nyu_v2", "test", (0.2, 5.0), 654),
-        Data("nyu_v2", "test", (0.001, 10.0), 653),
+        Data("nyuv2", "train", (0.001, 10.0), 654),
+        Data("nyuv2", "test", (0.2, 5.0), 654),
+        Data("nyuv2", "test", (0.001, 10.0), 653),
         Data("void", "test", (0.001, 10.0), 654),
         Data("", "", (0.001, 10.0), 654),
         Data("kitti_raw", "", (0.1, 80.0), 289),
