@@ -88,7 +88,9 @@ def _nearest(values: FloatArray, size: tuple[int, int]) -> FloatArray:
 
 
 def _shrunk(truth: FloatArray, size: tuple[int, int]) -> FloatArray:
-    """Truth at a smaller size, the nearest depth in each cell, so that single points stay."""
+    """Truth at another size; at a smaller one the nearest depth in each cell, so that single points stay."""
+    if size[0] >= truth.shape[1]:
+        return _nearest(truth, size)
     v, u = np.nonzero(np.isfinite(truth))
     small = np.full(size[::-1], np.inf, np.float32)
     place = (v * size[1] // truth.shape[0], u * size[0] // truth.shape[1])

@@ -196,7 +196,7 @@ def _cached(source: RelativeSource, cache: OutputCache, network: str) -> Relativ
 
 
 def _identity(config: EngineConfig, network: Engine, focus_m: float | None, flip: bool) -> str:
-    """What an output depends on beside the image: manifests, which name their models' sha256, and settings."""
+    """What an output depends on beside the image: manifests, which name models' sha256, and settings."""
     manifests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in manifest_paths(config)]
     settings = {**dataclasses.asdict(config), "manifest": "", "second": ""}
     return json.dumps([manifests, settings, network.label, focus_m, flip])

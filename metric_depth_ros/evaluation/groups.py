@@ -14,6 +14,8 @@ from metric_depth_ros.evaluation.published import Data
 from metric_depth_ros.evaluation.regimes import REGIMES
 from metric_depth_ros.evaluation.runner import Record
 
+# In the labels of fits to the whole truth.
+TRUTH = "(truth"
 _Key = TypeVar("_Key", bound=Hashable)
 # Title of a table, and what distinguishes it from others.
 TableKey = tuple[str, Place, tuple[float, float], bool]
@@ -54,9 +56,10 @@ def row_of(record: Record) -> tuple[str, str]:
     return record.solver, record.engine
 
 
-def row_label(record: Record) -> str:
-    """Name of a row in a chart."""
-    return f"{record.solver}, {record.engine}" if record.engine else record.solver
+def row_labels(records: Iterable[Record]) -> Callable[[Record], str]:
+    """Function from a record to its row's name in a chart: the solver, and the engine where several are."""
+    several = len({record.engine for record in records}) > 1
+    return lambda record: f"{record.solver}, {record.engine}" if several else record.solver
 
 
 def case_label(case: Case) -> str:
@@ -64,9 +67,16 @@ def case_label(case: Case) -> str:
     return case.label
 
 
-def case_name(case: Case) -> str:
-    """Name of a case as published.yaml has it: protocol and count, or the regime alone."""
-    return case.protocol if case.protocol in REGIMES else f"{case.protocol} {case.count}"
+def case_name(record: Record) -> str:
+    """Name of a record's case as published.yaml has it.
+
+    Protocol and count, or the regime alone; "whole" of fits to the whole truth, and "none" without anchors.
+    """
+    if TRUTH in record.solver:
+        return "whole"
+    if record.protocol == "random" and record.count == 0:
+        return "none"
+    return record.protocol if record.protocol in REGIMES else f"{record.protocol} {record.count}"
 
 
 def metrics_of(records: Iterable[Record]) -> list[str]:

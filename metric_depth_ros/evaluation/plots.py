@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from metric_depth_ros.drawing.charts import Panel
-from metric_depth_ros.evaluation.groups import by_title, grouped, mean_error, row_label
+from metric_depth_ros.evaluation.groups import by_title, grouped, mean_error, row_labels
 from metric_depth_ros.evaluation.measures import METRICS
 from metric_depth_ros.evaluation.runner import Record
 from metric_depth_ros.types import FloatArray
@@ -29,7 +29,7 @@ def error_over_anchors(records: Sequence[Record], metric: str) -> list[Panel]:
             label: np.array(
                 [(n, mean_error(of_n, metric)) for n, of_n in sorted(grouped(own, lambda r: r.count).items())]
             )
-            for label, own in grouped(random, row_label).items()
+            for label, own in grouped(random, row_labels(records)).items()
         }
         panels.append(Panel(METRICS[metric].heading, lines, title))
     return panels
@@ -49,7 +49,7 @@ def error_over_time(records: Sequence[Record], metric: str) -> list[Panel]:
         own = [r for r in those if r.protocol == "random" and r.count == middle and not r.control]
         points = {
             label: np.array([[1e3 * seconds, mean_error(of_label, metric)]])
-            for label, of_label in grouped(own, row_label).items()
+            for label, of_label in grouped(own, row_labels(records)).items()
             if np.isfinite(seconds := _median_seconds(of_label))
         }
         front = pareto_front(points, lower_is_better=METRICS[metric].lower_is_better is not False)

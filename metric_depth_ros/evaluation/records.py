@@ -211,11 +211,16 @@ def _record(tree: Any, where: str) -> Record:
     raise InputError(f"{where}: an unknown protocol, or a count that it cannot have; {_NEEDED}.")
 
 
+def _length(kind: str, value: Sequence[Any]) -> int:
+    """Length that a tuple of a field has; any is right where its type ends in dots."""
+    return len(value) if kind.endswith("...]") else kind.count(",") + 1
+
+
 def _value(value: Any, kind: str, where: str) -> Any:
     """Value of a field, null as NaN. Raises InputError for another type."""
     if kind.startswith("Mapping") and isinstance(value, dict):
         return {name: _value(each, "float", where) for name, each in value.items()}
-    if kind.startswith("tuple") and isinstance(value, (list, tuple)):
+    if kind.startswith("tuple") and isinstance(value, (list, tuple)) and len(value) == _length(kind, value):
         return tuple(_value(each, "float", where) for each in value)
     if kind == "float" and (value is None or type(value) in (int, float)):
         return float("nan") if value is None else float(value)

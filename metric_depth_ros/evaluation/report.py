@@ -15,7 +15,7 @@ from metric_depth_ros.evaluation.groups import (
     grouped,
     mean_error,
     metrics_of,
-    row_label,
+    row_labels,
     row_of,
     spread_over_seeds,
 )
@@ -64,13 +64,14 @@ def by_set(records: Sequence[Record], *, spread: bool = False) -> str:
 def set_sections(records: Sequence[Record], *, spread: bool = False) -> list[Section]:
     """Table of the first metric with a row for each set, for every dataset or place and case."""
     name, found = metrics_of(records)[0], []
+    label_of = row_labels(records)
     for title, those in by_title(records).items():
         for case, of_case in grouped(those, lambda r: r.case).items():
-            methods = grouped(of_case, row_label)
+            methods = grouped(of_case, label_of)
             rows = [
                 Row(
                     (label, str(count_frames(of_set))),
-                    [_cell(grouped(of_set, row_label).get(method, []), name, spread) for method in methods],
+                    [_cell(grouped(of_set, label_of).get(method, []), name, spread) for method in methods],
                 )
                 for label, of_set in grouped(of_case, lambda r: r.set_name).items()
             ]
@@ -112,7 +113,7 @@ def sparsification_panels(records: Sequence[Record]) -> dict[str, list[Panel]]:
 
 def _sparsification_panel(title: str, records: Sequence[Record]) -> Panel:
     lines, oracles = {}, {}
-    for label, those in grouped(records, row_label).items():
+    for label, those in grouped(records, row_labels(records)).items():
         lines[label], oracles[label] = (
             _mean_curve([getattr(r, name) for r in those], [r.sparsified[0] for r in those])
             for name in ("sparsified", "oracle")
@@ -206,7 +207,7 @@ def _cell(records: Sequence[Record], name: str, spread: bool) -> Cell:
 def _failures(records: Sequence[Record]) -> list[str]:
     """One line per method with failures."""
     lines = []
-    for label, those in grouped(records, row_label).items():
+    for label, those in grouped(records, row_labels(records)).items():
         failed = [record.failure for record in those if record.failure]
         if failed:
             charge = "failed and count as twice the true depth"
