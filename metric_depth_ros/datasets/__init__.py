@@ -5,17 +5,39 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from metric_depth_ros.datasets.cityscapes import Cityscapes
 from metric_depth_ros.datasets.dataset import Dataset, Frame
+from metric_depth_ros.datasets.ddad import Ddad
+from metric_depth_ros.datasets.diml import Diml
+from metric_depth_ros.datasets.dsec import Dsec
 from metric_depth_ros.datasets.frame_folder import FrameFolder
+from metric_depth_ros.datasets.kitti_completion import KittiCompletion
+from metric_depth_ros.datasets.kitti_raw import KittiRaw
+from metric_depth_ros.datasets.mvs_synth import MvsSynth
+from metric_depth_ros.datasets.nuscenes import NuScenes
 from metric_depth_ros.datasets.published import PublishedDataset
 from metric_depth_ros.datasets.shard_frames import ShardFrames
 from metric_depth_ros.datasets.split import CAMERA_FRAME, LIDAR_FRAME
+from metric_depth_ros.datasets.synthia import Synthia
+from metric_depth_ros.datasets.urbansyn import UrbanSyn
+from metric_depth_ros.datasets.vkitti2 import VirtualKitti2
 from metric_depth_ros.errors import InputError
 
 # A dataset format is one file, one class and one line here.
 DATASETS: dict[str, type[Dataset]] = {
     "frame_folder": FrameFolder,
     "shards": ShardFrames,
+    "kitti_raw": KittiRaw,
+    "kitti_completion": KittiCompletion,
+    "urbansyn": UrbanSyn,
+    "vkitti2": VirtualKitti2,
+    "synthia": Synthia,
+    "ddad": Ddad,
+    "nuscenes": NuScenes,
+    "dsec": Dsec,
+    "mvs_synth": MvsSynth,
+    "diml": Diml,
+    "cityscapes": Cityscapes,
 }
 
 __all__ = [
