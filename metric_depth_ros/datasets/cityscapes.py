@@ -10,16 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from metric_depth_ros.datasets.dataset import Frame
-from metric_depth_ros.datasets.dataset_files import (
-    divided,
-    folders,
-    named,
-    need_size,
-    pinhole,
-    read_level,
-    read_rgb,
-)
+from metric_depth_ros.datasets.driving_files import divided, folders, named, pinhole, read_levels
 from metric_depth_ros.datasets.published import Item, PublishedDataset
+from metric_depth_ros.datasets.published_files import read_image
 from metric_depth_ros.datasets.tree_of_values import json_values
 from metric_depth_ros.types import Array, FloatArray
 
@@ -63,17 +56,15 @@ class Cityscapes(PublishedDataset):
 
     def read_item(self, item: Item, stamp_ns: int) -> Frame:
         """One frame; the sky has no depth where labels tell it."""
-        image = read_rgb(item.files["image"])
+        image = read_image(item.files["image"])
         told = json_values(item.files["camera"], "a camera of Cityscapes")
         fx, fy, u0, v0 = (told.number("intrinsic", key) for key in ("fx", "fy", "u0", "v0"))
         camera = pinhole(told.path, image, fx, fy, u0, v0)
-        stored = read_level(item.files["disparity"])
-        need_size(item.files["disparity"], stored, image)
+        stored = read_levels(item.files["disparity"], image)[..., 0]
         depth = _depth(stored, abs(told.number("extrinsic", "baseline")) * fx)
         labels = sky = None
         if "labels" in item.files:
-            labels = read_level(item.files["labels"], np.uint8).astype(np.int32)
-            need_size(item.files["labels"], labels, image)
+            labels = read_levels(item.files["labels"], image, np.uint8)[..., 0].astype(np.int32)
             sky = labels == _SKY
             depth[sky] = np.nan
         return Frame(item.id, stamp_ns, image, camera, depth, regions=labels, sky=sky)

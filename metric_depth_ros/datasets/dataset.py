@@ -119,7 +119,7 @@ class Dataset(ABC):
     """
 
     rendered: ClassVar[bool] = False
-    limits_m: ClassVar[tuple[float, float] | None] = None
+    limits_m: tuple[float, float] | None = None
     path: Path
 
     @abstractmethod

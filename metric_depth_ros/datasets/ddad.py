@@ -14,8 +14,9 @@ import numpy as np
 
 from metric_depth_ros.array_files import read_npz
 from metric_depth_ros.datasets.dataset import Frame
-from metric_depth_ros.datasets.dataset_files import pinhole, projected_depth, read_rgb
+from metric_depth_ros.datasets.driving_files import pinhole, projected_depth
 from metric_depth_ros.datasets.published import Item, PublishedDataset
+from metric_depth_ros.datasets.published_files import read_image
 from metric_depth_ros.datasets.tree_of_values import Values, json_values
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.files import inside, open_regular
@@ -81,7 +82,7 @@ class Ddad(PublishedDataset):
         sample = told.at("samples", item.entry)
         data = _data_of(told, sample)
         picture, cloud = data[name].at("datum", "image"), data[_LIDAR].at("datum", "point_cloud")
-        image = read_rgb(_inside(path.parent, picture.text("filename")))
+        image = read_image(_inside(path.parent, picture.text("filename")))
         calibration = json_values(
             _inside(path.parent, f"calibration/{sample.text('calibration_key')}.json"), "a calibration of DGP"
         )

@@ -13,8 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from metric_depth_ros.datasets.dataset import Frame
-from metric_depth_ros.datasets.dataset_files import depth_from, named, need_size, read_level, read_rgb
+from metric_depth_ros.datasets.driving_files import named, read_levels
 from metric_depth_ros.datasets.published import Item, PublishedDataset
+from metric_depth_ros.datasets.published_files import read_depth, read_image
 
 _DEEPEST = 6
 _LEAST_SURE = 0.4
@@ -85,12 +86,10 @@ class Diml(PublishedDataset):
 
     def read_item(self, item: Item, stamp_ns: int) -> Frame:
         """One frame, without a camera."""
-        image = read_rgb(item.files["image"])
-        depth = depth_from(read_level(item.files["depth"]), 1e-3)
-        need_size(item.files["depth"], depth, image)
+        image = read_image(item.files["image"])
+        depth = read_depth(item.files["depth"], image.shape[:2], per_metre=1000)
         if "confidence" in item.files:
-            sure = read_level(item.files["confidence"], np.uint8)
-            need_size(item.files["confidence"], sure, image)
+            sure = read_levels(item.files["confidence"], image, np.uint8)[..., 0]
             depth[sure <= 255 * _LEAST_SURE] = np.nan
         return Frame(item.id, stamp_ns, image, None, depth)
 

@@ -11,18 +11,17 @@ from pathlib import Path
 import numpy as np
 
 from metric_depth_ros.datasets.dataset import Frame
-from metric_depth_ros.datasets.dataset_files import (
+from metric_depth_ros.datasets.driving_files import (
     divided,
     first_that_exists,
     folders,
     named,
-    need_size,
     pinhole,
-    read_level,
-    read_rgb,
+    read_levels,
     read_table,
 )
 from metric_depth_ros.datasets.published import Item, PublishedDataset
+from metric_depth_ros.datasets.published_files import read_image
 from metric_depth_ros.datasets.tree_of_values import Values, yaml_values
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.types import Array, Camera, FloatArray, ImageArray
@@ -81,10 +80,9 @@ class Dsec(PublishedDataset):
 
     def read_item(self, item: Item, stamp_ns: int) -> Frame:
         """One frame."""
-        image = read_rgb(item.files["image"])
+        image = read_image(item.files["image"])
         told = yaml_values(item.files["calibration"], "DSEC's calibration")
-        stored = read_level(item.files["disparity"])
-        need_size(item.files["disparity"], stored, image)
+        stored = read_levels(item.files["disparity"], image)[..., 0]
         return Frame(item.id, stamp_ns, image, _camera(told, image), _depth(stored, told))
 
 

@@ -11,15 +11,9 @@ from pathlib import Path
 
 from metric_depth_ros.datasets import kitti_rig as kitti
 from metric_depth_ros.datasets.dataset import Frame
-from metric_depth_ros.datasets.dataset_files import (
-    first_that_exists,
-    folders,
-    named,
-    pinhole,
-    read_rgb,
-    read_table,
-)
+from metric_depth_ros.datasets.driving_files import first_that_exists, folders, named, pinhole, read_table
 from metric_depth_ros.datasets.published import Item, PublishedDataset
+from metric_depth_ros.datasets.published_files import read_image
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.types import Camera, ImageArray
 
@@ -111,10 +105,10 @@ class KittiCompletion(PublishedDataset):
         """One frame, with its sparse depth."""
         if not item.files["image"].exists():
             raise InputError(
-                f"{item.files['image']}: no such file; needed the picture of KITTI raw, there or in "
-                f"kitti_raw. Get it from https://www.cvlibs.net/datasets/kitti/raw_data.php (licence: {self.licence})."
+                f"{item.files['image']}: no such file; needed the picture, of KITTI raw "
+                "(https://www.cvlibs.net/datasets/kitti/raw_data.php), there or in kitti_raw."
             )
-        image = read_rgb(item.files["image"])
+        image = read_image(item.files["image"])
         depth = kitti.read_depth_png(item.files["depth"], image) if "depth" in item.files else None
         return Frame(
             item.id,

@@ -14,16 +14,15 @@ import numpy as np
 
 from metric_depth_ros.datasets import kitti_rig as kitti
 from metric_depth_ros.datasets.dataset import Frame
-from metric_depth_ros.datasets.dataset_files import (
+from metric_depth_ros.datasets.driving_files import (
     first_that_exists,
     folders,
-    lines_of,
     named,
     projected_depth,
     read_points,
-    read_rgb,
 )
 from metric_depth_ros.datasets.published import Item, PublishedDataset
+from metric_depth_ros.datasets.published_files import read_image, read_lines
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.geometry import transform_points
 from metric_depth_ros.types import BoolArray, FloatArray
@@ -93,7 +92,7 @@ class KittiRaw(PublishedDataset):
                 for path in named(drive / "image_02/data", self._drive(drive).suffix)
             ]
         else:
-            found = list(map(self._listed, lines_of(self._list(), "a frame a line")))
+            found = list(map(self._listed, read_lines(self._list(), "a frame a line")))
         return [item for item in found if "depth" in item.files or self.split != "eigen_test_improved"]
 
     def _all_drives(self) -> list[Path]:
@@ -145,7 +144,7 @@ class KittiRaw(PublishedDataset):
         """One frame, with its sweep, and its pose where GPS is there."""
         path = item.files["image"]
         drive, camera = path.parents[2], path.parents[1].name[-2:]
-        image = read_rgb(path)
+        image = read_image(path)
         rig = kitti.read_rig(drive.parent, camera, image)
         points = None
         if rig.T_camera_lidar is not None and item.files["lidar"].exists():

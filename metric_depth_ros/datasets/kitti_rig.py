@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from metric_depth_ros.datasets.dataset_files import depth_from, lines_of, need_size, read_level, read_table
+from metric_depth_ros.datasets.driving_files import read_table
+from metric_depth_ros.datasets.published_files import read_depth, read_lines
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.types import BoolArray, Camera, FloatArray, ImageArray
 
@@ -71,7 +72,7 @@ def read_transform(path: Path) -> FloatArray:
 
 def read_calibration(path: Path) -> dict[str, str]:
     """What a file tells by its keys: lines of KEY: VALUES. Raises InputError if it cannot be read."""
-    lines = (line.partition(":") for line in lines_of(path, "KITTI's calibration"))
+    lines = (line.partition(":") for line in read_lines(path, "KITTI's calibration"))
     return {key.strip(): values for key, _, values in lines}
 
 
@@ -115,7 +116,7 @@ def _mercator(oxts: FloatArray, scale: float) -> FloatArray:
 
 def read_stamps(path: Path) -> list[int]:
     """Times of a timestamps.txt, ns since 1970, as UTC. Raises InputError."""
-    return [_stamp_ns(path, line) for line in lines_of(path, "a time a line")]
+    return [_stamp_ns(path, line) for line in read_lines(path, "a time a line")]
 
 
 def _stamp_ns(path: Path, line: str) -> int:
@@ -128,9 +129,7 @@ def _stamp_ns(path: Path, line: str) -> int:
 
 def read_depth_png(path: Path, image: ImageArray) -> FloatArray:
     """Depth (H, W) metres, NaN unknown, of a 16-bit PNG in 1/256 m. Raises InputError."""
-    depth = depth_from(read_level(path), 1 / 256)
-    need_size(path, depth, image)
-    return depth
+    return read_depth(path, image.shape[:2], per_metre=256)
 
 
 def garg_crop(height: int, width: int) -> BoolArray:

@@ -11,16 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from metric_depth_ros.datasets.dataset import Frame
-from metric_depth_ros.datasets.dataset_files import (
-    depth_from,
-    folders,
-    named,
-    need_size,
-    pinhole,
-    read_exr,
-    read_rgb,
-)
+from metric_depth_ros.datasets.driving_files import folders, named, pinhole
+from metric_depth_ros.datasets.exr_file import read_exr
 from metric_depth_ros.datasets.published import Item, PublishedDataset
+from metric_depth_ros.datasets.published_files import known_depth, read_image, with_shape
 from metric_depth_ros.datasets.tree_of_values import Values, json_values
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.types import Camera, FloatArray, ImageArray
@@ -53,16 +47,16 @@ class MvsSynth(PublishedDataset):
 
     def read_item(self, item: Item, stamp_ns: int) -> Frame:
         """One frame with its pose, in metres."""
-        image = read_rgb(item.files["image"])
-        stored = read_exr(item.files["depth"])
-        need_size(item.files["depth"], stored, image)
+        image = read_image(item.files["image"])
+        path = item.files["depth"]
+        stored = with_shape(read_exr(path), image.shape[:2], path)
         told = json_values(item.files["pose"], "a pose of MVS-Synth")
         return Frame(
             item.id,
             stamp_ns,
             image,
             _camera(told, image),
-            depth_from(stored, _METRES),
+            known_depth(stored * np.float32(_METRES)),
             T_world_camera=_pose(told),
             sky=np.isposinf(stored),
         )

@@ -16,15 +16,9 @@ from typing import Any, BinaryIO, ClassVar, NamedTuple
 import numpy as np
 
 from metric_depth_ros.datasets.dataset import Frame
-from metric_depth_ros.datasets.dataset_files import (
-    first_that_exists,
-    lines_of,
-    pinhole,
-    projected_depth,
-    read_points,
-    read_rgb,
-)
+from metric_depth_ros.datasets.driving_files import first_that_exists, pinhole, projected_depth, read_points
 from metric_depth_ros.datasets.published import Item, PublishedDataset
+from metric_depth_ros.datasets.published_files import read_image, read_lines
 from metric_depth_ros.datasets.tree_of_values import Values
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.files import inside, open_regular
@@ -102,7 +96,7 @@ class NuScenes(PublishedDataset):
 
     def _samples(self, folder: Path) -> dict[str, str]:
         """Names of their scenes by the tokens of the wanted samples."""
-        wanted = None if self.split in self.splits else set(lines_of(Path(self.split), "names of scenes"))
+        wanted = None if self.split in self.splits else set(read_lines(Path(self.split), "names of scenes"))
         scenes = {record.text("token"): record.text("name") for record in _records(folder / "scene.json")}
         scenes = {token: name for token, name in scenes.items() if wanted is None or name in wanted}
         found = ((each.text("token"), each.text("scene_token")) for each in _records(folder / "sample.json"))
@@ -142,7 +136,7 @@ class NuScenes(PublishedDataset):
     def read_item(self, item: Item, stamp_ns: int) -> Frame:
         """One frame with its sweep."""
         shot, sweep = self._pairs[item.entry]
-        image = read_rgb(self._file(shot))
+        image = read_image(self._file(shot))
         sensor = self._sensors[shot.calibration]
         K = sensor.matrix(3, 3, "camera_intrinsic")
         camera = pinhole(sensor.path, image, K[0, 0], K[1, 1], K[0, 2], K[1, 2])

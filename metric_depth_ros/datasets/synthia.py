@@ -11,20 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from metric_depth_ros.datasets.dataset import Frame
-from metric_depth_ros.datasets.dataset_files import (
-    depth_from,
-    first_that_exists,
-    folders,
-    lines_of,
-    named,
-    need_size,
-    pinhole,
-    read_levels,
-    read_rgb,
-)
+from metric_depth_ros.datasets.driving_files import first_that_exists, folders, named, pinhole, read_levels
 from metric_depth_ros.datasets.published import Item, PublishedDataset
+from metric_depth_ros.datasets.published_files import known_depth, read_image, read_lines
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.types import Array, Camera, ImageArray
+from metric_depth_ros.types import Camera, ImageArray
 
 _FRONT = ("Stereo_Left/Omni_F",)
 _ALL = tuple(f"{stereo}/Omni_{side}" for stereo in ("Stereo_Left", "Stereo_Right") for side in "FBLR")
@@ -66,11 +57,11 @@ class Synthia(PublishedDataset):
 
     def read_item(self, item: Item, stamp_ns: int) -> Frame:
         """One frame; the sky has no depth."""
-        image = read_rgb(item.files["image"])
-        depth = depth_from(_values(item.files["depth"], image).max(axis=-1), 0.01)
+        image = read_image(item.files["image"])
+        depth = known_depth(read_levels(item.files["depth"], image).max(axis=-1) * np.float32(0.01))
         labels = sky = None
         if "labels" in item.files:
-            labels = _values(item.files["labels"], image)[..., 0].astype(np.int32)
+            labels = read_levels(item.files["labels"], image)[..., 0].astype(np.int32)
             sky = labels == _SKY
             depth[sky] = np.nan
         camera = _camera(item.files["camera"], image) if "camera" in item.files else None
@@ -92,17 +83,10 @@ def _item(root: Path, place: str, image: Path) -> Item:
     )
 
 
-def _values(path: Path, image: ImageArray) -> Array:
-    """Stored values (H, W, C), of 16 bits."""
-    values = read_levels(path)
-    need_size(path, values, image)
-    return values if values.ndim == 3 else values[..., None]
-
-
 def _camera(path: Path, image: ImageArray) -> Camera:
     """Camera of intrinsics.txt: focal length, principal point x and y, baseline, a line each."""
     try:
-        focal, cx, cy = map(float, lines_of(path, "four numbers")[:3])
+        focal, cx, cy = map(float, read_lines(path, "four numbers")[:3])
     except ValueError:
         raise InputError(f"{path}: no focal length and principal point; needed them, a line each.") from None
     return pinhole(path, image, focal, focal, cx, cy)

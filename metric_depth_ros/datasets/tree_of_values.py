@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from metric_depth_ros.datasets.dataset_files import rows_of
 from metric_depth_ros.documents import read_json, read_yaml
 from metric_depth_ros.errors import InputError, kind_of
 from metric_depth_ros.geometry import rigid_transform
@@ -67,10 +66,13 @@ class Values:
     def matrix(self, rows: int, columns: int, *keys: Key) -> FloatArray:
         """A matrix (rows, columns) of finite numbers."""
         value = self.at(*keys).value
-        matrix = rows_of(value, rows, columns) if isinstance(value, list) else None
-        if matrix is None:
+        try:
+            matrix = np.array(value if isinstance(value, list) else [], np.float64)
+        except (ValueError, TypeError, OverflowError):
+            matrix = np.empty(0)
+        if matrix.size != rows * columns or not np.isfinite(matrix).all():
             raise self._error(keys, kind_of(value), f"{rows}x{columns} finite numbers")
-        return matrix
+        return matrix.reshape(rows, columns)
 
     def pose(self, translation: FloatArray, w_x_y_z: FloatArray) -> FloatArray:
         """Transform (4, 4) of a translation and a quaternion, w first."""

@@ -10,16 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from metric_depth_ros.datasets.dataset import Frame
-from metric_depth_ros.datasets.dataset_files import (
-    depth_from,
-    named,
-    need_size,
-    pinhole,
-    read_exr,
-    read_levels,
-    read_rgb,
-)
+from metric_depth_ros.datasets.driving_files import named, pinhole, read_levels
+from metric_depth_ros.datasets.exr_file import read_exr
 from metric_depth_ros.datasets.published import Item, PublishedDataset
+from metric_depth_ros.datasets.published_files import known_depth, read_image, with_shape
 from metric_depth_ros.datasets.tree_of_values import json_values
 from metric_depth_ros.types import Camera, ImageArray, IntArray
 
@@ -55,10 +49,9 @@ class UrbanSyn(PublishedDataset):
 
     def read_item(self, item: Item, stamp_ns: int) -> Frame:
         """One frame; without ``ss`` the sky has the depth that is stored for it, far away."""
-        image = read_rgb(item.files["image"])
-        stored = read_exr(item.files["depth"])
-        need_size(item.files["depth"], stored, image)
-        depth, sky, labels = depth_from(stored, _METRES), None, None
+        image = read_image(item.files["image"])
+        path, sky, labels = item.files["depth"], None, None
+        depth = known_depth(with_shape(read_exr(path), image.shape[:2], path) * np.float32(_METRES))
         if "labels" in item.files:
             labels = _labels(item.files["labels"], image)
             sky = labels == _SKY
@@ -78,6 +71,4 @@ class UrbanSyn(PublishedDataset):
 
 
 def _labels(path: Path, image: ImageArray) -> IntArray:
-    stored = read_levels(path, np.uint8)
-    need_size(path, stored, image)
-    return (stored if stored.ndim == 2 else stored[..., 0]).astype(np.int32)
+    return read_levels(path, image, np.uint8)[..., 0].astype(np.int32)

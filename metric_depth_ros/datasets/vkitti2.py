@@ -12,19 +12,16 @@ from pathlib import Path
 import numpy as np
 
 from metric_depth_ros.datasets.dataset import Frame
-from metric_depth_ros.datasets.dataset_files import (
-    depth_from,
+from metric_depth_ros.datasets.driving_files import (
     first_that_exists,
     folders,
     named,
-    need_size,
     pinhole,
-    read_level,
     read_levels,
-    read_rgb,
     read_table,
 )
 from metric_depth_ros.datasets.published import Item, PublishedDataset
+from metric_depth_ros.datasets.published_files import known_depth, read_image
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.label_images import compact
 from metric_depth_ros.types import Camera, FloatArray, ImageArray, IntArray
@@ -95,11 +92,10 @@ class VirtualKitti2(PublishedDataset):
 
     def read_item(self, item: Item, stamp_ns: int) -> Frame:
         """One frame; ``regions`` are its classes, renumbered by their colours."""
-        image = read_rgb(item.files["image"])
-        stored = read_level(item.files["depth"])
-        need_size(item.files["depth"], stored, image)
+        image = read_image(item.files["image"])
+        stored = read_levels(item.files["depth"], image)[..., 0]
         sky = stored == _SKY
-        depth = depth_from(np.where(sky, 0, stored), 0.01)
+        depth = known_depth(stored * np.float32(0.01), ~sky)
         labels = _labels(item.files["labels"], image) if "labels" in item.files else None
         camera, T_world_camera = _calibration(item, image)
         return Frame(
@@ -108,9 +104,8 @@ class VirtualKitti2(PublishedDataset):
 
 
 def _labels(path: Path, image: ImageArray) -> IntArray:
-    colours = read_levels(path, np.uint8).astype(np.int32)
-    need_size(path, colours, image)
-    if colours.ndim != 3:
+    colours = read_levels(path, image, np.uint8).astype(np.int32)
+    if colours.shape[2] != 3:
         raise InputError(f"{path}: a grey picture; needed classes as colours.")
     return compact(colours @ np.array([1 << 16, 1 << 8, 1], np.int32))
 
