@@ -7,7 +7,6 @@ with a calibration and data by keys, pictures and clouds with their poses in the
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -51,19 +50,20 @@ class Ddad(PublishedDataset):
 
     def list_items(self) -> list[Item]:
         """Pictures of all samples that have a cloud."""
+        self._last: dict[Path, _Scene] = {}
         listed = self.path if self.path.is_file() else self.path / "ddad.json"
         told = json_values(listed, self.layout)
         part = _PARTS[self.split.removesuffix("_all")]
         if part not in told.at("scene_splits").value:
             return []
         names = told.all("scene_splits", part, "filenames")
-        return [item for name in names for item in self._scene(_inside(listed.parent, name.text()))]
+        return [item for name in names for item in self._items_of(_inside(listed.parent, name.text()))]
 
-    def _scene(self, path: Path) -> list[Item]:
+    def _items_of(self, path: Path) -> list[Item]:
         """Frames of a scene; their ``entry`` is the sample's place in it."""
-        told, found = _scene(path), []
-        for number, sample in enumerate(told.all("samples")):
-            data = _data_of(told, sample)
+        scene, found = _Scene(path), []
+        for number, sample in enumerate(scene.samples):
+            data = scene.data(sample)
             wanted = [
                 name for name in data if name == _FRONT or (self.split.endswith("_all") and name != _LIDAR)
             ]
@@ -75,12 +75,20 @@ class Ddad(PublishedDataset):
                 )
         return found
 
+    def _scene(self, path: Path) -> _Scene:
+        """A scene; the last one is kept, as it has megabytes and a hundred samples."""
+        scene = self._last.get(path)
+        if scene is None:
+            scene = _Scene(path)
+            self._last = {path: scene}
+        return scene
+
     def read_item(self, item: Item, stamp_ns: int) -> Frame:
         """One frame with its cloud."""
         path, name = item.files["scene"], str(item.files["camera"])
-        told = _scene(path)
-        sample = told.at("samples", item.entry)
-        data = _data_of(told, sample)
+        scene = self._scene(path)
+        sample = scene.samples[item.entry]
+        data = scene.data(sample)
         picture, cloud = data[name].at("datum", "image"), data[_LIDAR].at("datum", "point_cloud")
         image = read_image(_inside(path.parent, picture.text("filename")))
         calibration = json_values(
@@ -104,21 +112,18 @@ def _inside(folder: Path, name: str) -> Path:
         ) from error
 
 
-@lru_cache(maxsize=2)  # one is megabytes, and holds a hundred samples
-def _scene(path: Path) -> Values:
-    return json_values(path, "a scene of DGP")
+class _Scene:
+    """Samples of a scene, and what their sensors gave."""
 
+    def __init__(self, path: Path) -> None:
+        told = json_values(path, "a scene of DGP")
+        self.samples = list(told.all("samples"))
+        self._by_key = {datum.text("key"): datum for datum in told.all("data")}
 
-def _data_of(scene: Values, sample: Values) -> dict[str, Values]:
-    """Data of a sample by the names of their sensors, in capitals."""
-    by_key = _by_key(scene.path)
-    found = (by_key.get(key.text()) for key in sample.all("datum_keys"))
-    return {datum.text("id", "name").upper(): datum for datum in found if datum is not None}
-
-
-@lru_cache(maxsize=2)
-def _by_key(path: Path) -> dict[str, Values]:
-    return {datum.text("key"): datum for datum in _scene(path).all("data")}
+    def data(self, sample: Values) -> dict[str, Values]:
+        """Data of a sample by the names of their sensors, in capitals."""
+        found = (self._by_key.get(key.text()) for key in sample.all("datum_keys"))
+        return {datum.text("id", "name").upper(): datum for datum in found if datum is not None}
 
 
 def _place(calibration: Values, name: str) -> int:

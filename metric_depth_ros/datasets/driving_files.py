@@ -68,8 +68,9 @@ def divided(scale: float, disparity: FloatArray) -> FloatArray:
 def projected_depth(points_camera: FloatArray, camera: Camera) -> FloatArray:
     """Depth image (H, W) float32 of points (N, 3) in the camera's frame: each pixel's nearest, or NaN."""
     uv, z = project(points_camera, camera)
-    seen = inside_image(uv, camera.width, camera.height)
-    u, v = np.rint(uv[seen]).astype(np.intp).T
+    pixel = np.rint(uv)
+    seen = inside_image(pixel, camera.width, camera.height)
+    u, v = pixel[seen].astype(np.intp).T
     depth = np.full((camera.height, camera.width), np.inf, np.float32)
     np.minimum.at(depth, (v, u), z[seen])
     depth[np.isinf(depth)] = np.nan

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from codecs import getincrementaldecoder
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, NamedTuple
 
@@ -75,6 +75,8 @@ class NuScenes(PublishedDataset):
             record.text("token"): record for record in _records(folder / "calibrated_sensor.json")
         }
         shots = list(self._shots(folder, samples))
+        if not shots:
+            raise self.missing(f"no key frame in {folder.name}/sample_data.json")
         sweeps = {shot.sample: shot for shot in shots if shot.sensor == _LIDAR}
         pictures = [shot for shot in shots if shot.sensor != _LIDAR and shot.sample in sweeps]
         pictures.sort(key=lambda shot: (samples[shot.sample], shot.stamp_ns, shot.sensor))
@@ -82,7 +84,7 @@ class NuScenes(PublishedDataset):
         needed = {shot.pose for pair in self._pairs for shot in pair}
         self._poses = {
             record.text("token"): record
-            for record in _records(folder / "ego_pose.json", lambda each: each.get("token") in needed)
+            for record in _records(folder / "ego_pose.json", lambda each: _is_in(needed, each, "token"))
         }
         return [
             Item(
@@ -118,8 +120,8 @@ class NuScenes(PublishedDataset):
         def is_used(record: dict[str, Any]) -> bool:
             return (
                 record.get("is_key_frame") is True
-                and record.get("sample_token") in samples
-                and record.get("calibrated_sensor_token") in used
+                and _is_in(samples, record, "sample_token")
+                and _is_in(used, record, "calibrated_sensor_token")
             )
 
         for record in _records(folder / "sample_data.json", is_used):
@@ -161,6 +163,11 @@ class NuScenes(PublishedDataset):
                 f"{self.path}: ego_pose.json: no {shot.pose[:80]!r} of {shot.file[:80]}; needed it."
             )
         return _transform(self._poses[shot.pose]) @ _transform(self._sensors[shot.calibration])
+
+
+def _is_in(known: Collection[str], record: dict[str, Any], key: str) -> bool:
+    value = record.get(key)
+    return isinstance(value, str) and value in known
 
 
 def _transform(record: Values) -> FloatArray:

@@ -119,7 +119,7 @@ def with_shape(array: Array, shape: tuple[int, ...], path: Path) -> Array:
 
 
 def decoded_file(path: Path, needed: str, flags: int) -> Array:
-    """Pixels of a picture as OpenCV decodes them; ``needed`` is for errors. Raises InputError if it is none."""
+    """Pixels of a picture as OpenCV decodes them; ``needed`` is for errors. Raises InputError if none."""
     data = read_bytes(path, needed)
     try:
         return decode_picture(data, flags)

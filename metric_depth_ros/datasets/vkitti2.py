@@ -6,7 +6,6 @@ folder."""
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +52,7 @@ class VirtualKitti2(PublishedDataset):
 
     def list_items(self) -> list[Item]:
         """All frames of the chosen variations and cameras."""
+        self._tables: dict[Path, FloatArray] = {}  # of textgt, read once
         cameras = ("Camera_0", "Camera_1") if self.split == "stereo" else ("Camera_0",)
         return [
             self._item(path, variation)
@@ -97,10 +97,37 @@ class VirtualKitti2(PublishedDataset):
         sky = stored == _SKY
         depth = known_depth(stored * np.float32(0.01), ~sky)
         labels = _labels(item.files["labels"], image) if "labels" in item.files else None
-        camera, T_world_camera = _calibration(item, image)
+        camera, T_world_camera = self._calibration(item, image)
         return Frame(
             item.id, stamp_ns, image, camera, depth, T_world_camera=T_world_camera, regions=labels, sky=sky
         )
+
+    def _calibration(self, item: Item, image: ImageArray) -> tuple[Camera | None, FloatArray | None]:
+        """Camera and pose of a frame; None without the textgt."""
+        folder = item.files["text"]
+        intrinsic, extrinsic = folder / "intrinsic.txt", folder / "extrinsic.txt"
+        camera = pose = None
+        if intrinsic.exists():
+            fx, fy, cx, cy = self._row(intrinsic, _INTRINSIC, item.entry)
+            camera = pinhole(intrinsic, image, fx, fy, cx, cy)
+        if extrinsic.exists():
+            T_camera_world = self._row(extrinsic, _EXTRINSIC, item.entry).reshape(4, 4)
+            if abs(np.linalg.det(T_camera_world)) < 0.5:
+                raise InputError(f"{extrinsic}: no rotation for frame {item.id}; needed one.")
+            pose = np.linalg.inv(T_camera_world)
+        return camera, pose
+
+    def _row(self, path: Path, columns: int, entry: int) -> FloatArray:
+        """Numbers of the frame and camera ``entry``: twice the frame, plus the camera."""
+        table = self._tables.get(path)
+        if table is None:
+            table = self._tables[path] = read_table(path, columns, header=1)
+        found = table[2 * table[:, 0] + table[:, 1] == entry]
+        if len(found) != 1:
+            raise InputError(
+                f"{path}: {len(found)} rows of frame {entry // 2}, camera {entry % 2}; needed one."
+            )
+        return np.asarray(found[0, 2:])
 
 
 def _labels(path: Path, image: ImageArray) -> IntArray:
@@ -108,33 +135,3 @@ def _labels(path: Path, image: ImageArray) -> IntArray:
     if colours.shape[2] != 3:
         raise InputError(f"{path}: a grey picture; needed classes as colours.")
     return compact(colours @ np.array([1 << 16, 1 << 8, 1], np.int32))
-
-
-def _calibration(item: Item, image: ImageArray) -> tuple[Camera | None, FloatArray | None]:
-    """Camera and pose of a frame; None without the textgt."""
-    folder = item.files["text"]
-    intrinsic, extrinsic = folder / "intrinsic.txt", folder / "extrinsic.txt"
-    camera = pose = None
-    if intrinsic.exists():
-        fx, fy, cx, cy = _row(intrinsic, _INTRINSIC, item.entry)
-        camera = pinhole(intrinsic, image, fx, fy, cx, cy)
-    if extrinsic.exists():
-        T_camera_world = _row(extrinsic, _EXTRINSIC, item.entry).reshape(4, 4)
-        if abs(np.linalg.det(T_camera_world)) < 0.5:
-            raise InputError(f"{extrinsic}: no rotation for frame {item.id}; needed one.")
-        pose = np.linalg.inv(T_camera_world)
-    return camera, pose
-
-
-def _row(path: Path, columns: int, entry: int) -> FloatArray:
-    """Numbers of the frame and camera ``entry``: twice the frame, plus the camera."""
-    table = _table(path, columns)
-    found = table[2 * table[:, 0] + table[:, 1] == entry]
-    if len(found) != 1:
-        raise InputError(f"{path}: {len(found)} rows of frame {entry // 2}, camera {entry % 2}; needed one.")
-    return np.asarray(found[0, 2:])
-
-
-@lru_cache(maxsize=4)  # a scene's files hold hundreds of frames
-def _table(path: Path, columns: int) -> FloatArray:
-    return read_table(path, columns, header=1)
