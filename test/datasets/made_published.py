@@ -411,10 +411,7 @@ def c3vd(root: Path) -> Made:
     for depth in expected:
         depth[5, 5] = np.nan
     focal = 767.5 * WIDTH / 1350
-    centre = [
-        (c + 0.5) * s - 0.5
-        for c, s in zip((678.544839, 542.975888), (WIDTH / 1350, HEIGHT / 1080), strict=True)
-    ]
+    centre = (679.044839 * WIDTH / 1350 - 0.5, 543.475888 * HEIGHT / 1080 - 0.5)
     return Made(
         root, "c3vd", images, expected, (focal, focal * HEIGHT / WIDTH * 1350 / 1080, *centre),
         video / "0000_depth.tiff", POSE, {"all": 2},
