@@ -5,22 +5,34 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from metric_depth_ros.datasets.arkitscenes import ArkitScenes
+from metric_depth_ros.datasets.c3vd import C3vd
 from metric_depth_ros.datasets.cityscapes import Cityscapes
 from metric_depth_ros.datasets.dataset import Dataset, Frame
 from metric_depth_ros.datasets.ddad import Ddad
 from metric_depth_ros.datasets.diml import Diml
+from metric_depth_ros.datasets.diode import Diode
 from metric_depth_ros.datasets.dsec import Dsec
+from metric_depth_ros.datasets.eth3d import Eth3d
 from metric_depth_ros.datasets.frame_folder import FrameFolder
+from metric_depth_ros.datasets.hypersim import Hypersim
+from metric_depth_ros.datasets.ibims import Ibims
 from metric_depth_ros.datasets.kitti_completion import KittiCompletion
 from metric_depth_ros.datasets.kitti_raw import KittiRaw
 from metric_depth_ros.datasets.mvs_synth import MvsSynth
 from metric_depth_ros.datasets.nuscenes import NuScenes
+from metric_depth_ros.datasets.nyuv2 import NyuV2, NyuV2Sync
 from metric_depth_ros.datasets.published import PublishedDataset
+from metric_depth_ros.datasets.scannet import ScanNet
 from metric_depth_ros.datasets.shard_frames import ShardFrames
+from metric_depth_ros.datasets.simcol import SimCol
 from metric_depth_ros.datasets.split import CAMERA_FRAME, LIDAR_FRAME
+from metric_depth_ros.datasets.sun_rgbd import SunRgbd
 from metric_depth_ros.datasets.synthia import Synthia
+from metric_depth_ros.datasets.tum_rgbd import TumRgbd
 from metric_depth_ros.datasets.urbansyn import UrbanSyn
 from metric_depth_ros.datasets.vkitti2 import VirtualKitti2
+from metric_depth_ros.datasets.void import Void
 from metric_depth_ros.errors import InputError
 
 # A dataset format is one file, one class and one line here.
@@ -38,6 +50,19 @@ DATASETS: dict[str, type[Dataset]] = {
     "mvs_synth": MvsSynth,
     "diml": Diml,
     "cityscapes": Cityscapes,
+    "nyuv2": NyuV2,
+    "nyuv2_sync": NyuV2Sync,
+    "void": Void,
+    "sun_rgbd": SunRgbd,
+    "hypersim": Hypersim,
+    "ibims": Ibims,
+    "diode": Diode,
+    "scannet": ScanNet,
+    "eth3d": Eth3d,
+    "tum_rgbd": TumRgbd,
+    "c3vd": C3vd,
+    "simcol": SimCol,
+    "arkitscenes": ArkitScenes,
 }
 
 __all__ = [

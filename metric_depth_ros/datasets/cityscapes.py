@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from metric_depth_ros.datasets.dataset import Frame
-from metric_depth_ros.datasets.driving_files import divided, folders, named, pinhole, read_levels
+from metric_depth_ros.datasets.driving_files import divided, folders, named, read_levels
 from metric_depth_ros.datasets.published import Item, PublishedDataset
-from metric_depth_ros.datasets.published_files import read_image
+from metric_depth_ros.datasets.published_files import camera_of, read_image
 from metric_depth_ros.datasets.tree_of_values import json_values
 from metric_depth_ros.types import Array, FloatArray
 
@@ -59,7 +59,7 @@ class Cityscapes(PublishedDataset):
         image = read_image(item.files["image"])
         told = json_values(item.files["camera"], "a camera of Cityscapes")
         fx, fy, u0, v0 = (told.number("intrinsic", key) for key in ("fx", "fy", "u0", "v0"))
-        camera = pinhole(told.path, image, fx, fy, u0, v0)
+        camera = camera_of(image, (fx, fy, u0, v0), told.path)
         stored = read_levels(item.files["disparity"], image)[..., 0]
         depth = _depth(stored, abs(told.number("extrinsic", "baseline")) * fx)
         labels = sky = None

@@ -13,9 +13,9 @@ import numpy as np
 
 from metric_depth_ros.array_files import read_npz
 from metric_depth_ros.datasets.dataset import Frame
-from metric_depth_ros.datasets.driving_files import pinhole, projected_depth
+from metric_depth_ros.datasets.driving_files import projected_depth
 from metric_depth_ros.datasets.published import Item, PublishedDataset
-from metric_depth_ros.datasets.published_files import read_image
+from metric_depth_ros.datasets.published_files import camera_of, read_image
 from metric_depth_ros.datasets.tree_of_values import Values, json_values
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.files import inside, open_regular
@@ -95,7 +95,7 @@ class Ddad(PublishedDataset):
             _inside(path.parent, f"calibration/{sample.text('calibration_key')}.json"), "a calibration of DGP"
         )
         K = calibration.at("intrinsics", _place(calibration, name))
-        camera = pinhole(calibration.path, image, *(K.number(key) for key in ("fx", "fy", "cx", "cy")))
+        camera = camera_of(image, [K.number(key) for key in ("fx", "fy", "cx", "cy")], calibration.path)
         points = _points(_inside(path.parent, cloud.text("filename")))
         T_world_camera = _pose(picture)
         T_camera_lidar = np.linalg.inv(T_world_camera) @ _pose(cloud)

@@ -1,4 +1,4 @@
-"""Reads what many datasets share: points, tables, cameras, depth in several forms; errors name the file."""
+"""Reads what many datasets share: points, depth in several forms, folders; errors name the file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from metric_depth_ros.anchors import inside_image
-from metric_depth_ros.datasets.published_files import decoded_file, numbers_of, read_bytes, read_lines
+from metric_depth_ros.datasets.published_files import decoded, read_bytes
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.geometry import project
 from metric_depth_ros.types import Array, Camera, FloatArray, ImageArray
@@ -22,27 +22,14 @@ def read_levels(path: Path, image: ImageArray, kind: DTypeLike = np.uint16) -> A
     Raises:
         InputError: it cannot be read, is of another size, or its values are not of the type ``kind``.
     """
-    values = decoded_file(path, "a PNG of labels or depth", cv2.IMREAD_UNCHANGED)
+    needed = "a PNG of labels or depth"
+    values = decoded(read_bytes(path, needed), path, needed, cv2.IMREAD_UNCHANGED)
     if values.dtype != kind:
         raise InputError(f"{path}: values of {values.dtype.name}; needed {np.dtype(kind).name}.")
     if values.shape[:2] != image.shape[:2]:
         sizes = [f"{each.shape[1]}x{each.shape[0]}" for each in (values, image)]
         raise InputError(f"{path}: {sizes[0]}; needed {sizes[1]}, the size of its image.")
     return values[..., None] if values.ndim == 2 else values[..., [2, 1, 0]]
-
-
-def read_table(path: Path, columns: int, *, header: int = 0) -> FloatArray:
-    """Numbers (N, columns) of a text file with a row a line, without its first ``header`` lines.
-
-    Raises:
-        InputError: it cannot be read, or a row is another one.
-    """
-    needed = f"rows of {columns} numbers"
-    rows = [numbers_of(line, path) for line in read_lines(path, needed)[header:]]
-    wrong = next((len(row) for row in rows if len(row) != columns), None)
-    if wrong is not None:
-        raise InputError(f"{path}: a row of {wrong}; needed {needed}.")
-    return np.array(rows, np.float64).reshape(-1, columns)
 
 
 def read_points(path: Path, columns: int) -> FloatArray:
@@ -75,15 +62,6 @@ def projected_depth(points_camera: FloatArray, camera: Camera) -> FloatArray:
     np.minimum.at(depth, (v, u), z[seen])
     depth[np.isinf(depth)] = np.nan
     return depth
-
-
-def pinhole(where: Path, image: ImageArray, fx: float, fy: float, cx: float, cy: float) -> Camera:
-    """Camera of an image without distortion. Raises InputError, with the file ``where``, if it is none."""
-    height, width = image.shape[:2]
-    try:
-        return Camera(width, height, np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]]))
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from error
 
 
 def folders(path: Path) -> list[Path]:

@@ -11,17 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from metric_depth_ros.datasets.dataset import Frame
-from metric_depth_ros.datasets.driving_files import (
-    divided,
-    first_that_exists,
-    folders,
-    named,
-    pinhole,
-    read_levels,
-    read_table,
-)
+from metric_depth_ros.datasets.driving_files import divided, first_that_exists, folders, named, read_levels
 from metric_depth_ros.datasets.published import Item, PublishedDataset
-from metric_depth_ros.datasets.published_files import read_image
+from metric_depth_ros.datasets.published_files import camera_of, read_image, read_table
 from metric_depth_ros.datasets.tree_of_values import Values, yaml_values
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.types import Array, Camera, FloatArray, ImageArray
@@ -94,7 +86,7 @@ def _stamp_ns(path: Path, times: FloatArray) -> int | None:
 
 def _camera(told: Values, image: ImageArray) -> Camera:
     fx, fy, cx, cy = told.matrix(1, 4, "intrinsics", _CAMERA, "camera_matrix")[0]
-    return pinhole(told.path, image, fx, fy, cx, cy)
+    return camera_of(image, (fx, fy, cx, cy), told.path)
 
 
 def _depth(stored: Array, told: Values) -> FloatArray:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from metric_depth_ros.datasets import kitti_rig as kitti
 from metric_depth_ros.datasets.dataset import Frame
-from metric_depth_ros.datasets.driving_files import first_that_exists, folders, named, pinhole, read_table
+from metric_depth_ros.datasets.driving_files import first_that_exists, folders, named
 from metric_depth_ros.datasets.published import Item, PublishedDataset
-from metric_depth_ros.datasets.published_files import read_image
+from metric_depth_ros.datasets.published_files import camera_of, read_image, read_numbers
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.types import Camera, ImageArray
 
@@ -122,10 +122,8 @@ class KittiCompletion(PublishedDataset):
     def _camera(self, item: Item, image: ImageArray) -> Camera | None:
         path = item.files.get("intrinsics")
         if path is not None:
-            K = read_table(path, 9)
-            if len(K) != 1:
-                raise InputError(f"{path}: {len(K)} rows; needed the 9 numbers of K in one.")
-            return pinhole(path, image, K[0, 0], K[0, 4], K[0, 2], K[0, 5])
+            K = read_numbers(path, 3, 3)
+            return camera_of(image, (K[0, 0], K[1, 1], K[0, 2], K[1, 2]), path)
         picture = item.files["image"]
         day = picture.parents[3]
         if not (day / kitti.CAM_TO_CAM).exists():

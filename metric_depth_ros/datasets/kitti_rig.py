@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from metric_depth_ros.datasets.driving_files import read_table
-from metric_depth_ros.datasets.published_files import read_depth, read_lines
+from metric_depth_ros.datasets.published_files import read_depth, read_lines, read_table
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.types import BoolArray, Camera, FloatArray, ImageArray
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from metric_depth_ros.datasets.dataset import Frame
-from metric_depth_ros.datasets.driving_files import folders, named, pinhole
+from metric_depth_ros.datasets.driving_files import folders, named
 from metric_depth_ros.datasets.exr_file import read_exr
 from metric_depth_ros.datasets.published import Item, PublishedDataset
-from metric_depth_ros.datasets.published_files import known_depth, read_image, with_shape
+from metric_depth_ros.datasets.published_files import camera_of, known_depth, read_image, with_shape
 from metric_depth_ros.datasets.tree_of_values import Values, json_values
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.types import Camera, FloatArray, ImageArray
@@ -78,7 +78,7 @@ def _camera(told: Values, image: ImageArray) -> Camera:
     if abs(2 * cx - width) > _CENTRED_PX and abs(2 * cy - height) > _CENTRED_PX and min(cx, cy) > 0:
         across, down = width / (2 * cx), height / (2 * cy)
         fx, fy, cx, cy = fx * across, fy * down, cx * across, cy * down
-    return pinhole(told.path, image, fx, fy, cx, cy)
+    return camera_of(image, (fx, fy, cx, cy), told.path)
 
 
 def _pose(told: Values) -> FloatArray:

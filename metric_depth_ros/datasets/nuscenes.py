@@ -16,9 +16,9 @@ from typing import Any, BinaryIO, ClassVar, NamedTuple
 import numpy as np
 
 from metric_depth_ros.datasets.dataset import Frame
-from metric_depth_ros.datasets.driving_files import first_that_exists, pinhole, projected_depth, read_points
+from metric_depth_ros.datasets.driving_files import first_that_exists, projected_depth, read_points
 from metric_depth_ros.datasets.published import Item, PublishedDataset
-from metric_depth_ros.datasets.published_files import read_image, read_lines
+from metric_depth_ros.datasets.published_files import camera_of, read_image, read_lines
 from metric_depth_ros.datasets.tree_of_values import Values
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.files import inside, open_regular
@@ -141,7 +141,7 @@ class NuScenes(PublishedDataset):
         image = read_image(self._file(shot))
         sensor = self._sensors[shot.calibration]
         K = sensor.matrix(3, 3, "camera_intrinsic")
-        camera = pinhole(sensor.path, image, K[0, 0], K[1, 1], K[0, 2], K[1, 2])
+        camera = camera_of(image, (K[0, 0], K[1, 1], K[0, 2], K[1, 2]), sensor.path)
         points = read_points(self._file(sweep), _COLUMNS)
         T_world_camera = self._place(shot)
         T_camera_lidar = np.linalg.inv(T_world_camera) @ self._place(sweep)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,15 +11,16 @@ import cv2
 import numpy as np
 
 from metric_depth_ros.array_files import read_npy
-from metric_depth_ros.encoded_pictures import decode_picture
+from metric_depth_ros.encoded_pictures import decode_picture, decode_tiff, is_tiff
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.files import open_regular, read_limited
-from metric_depth_ros.types import Array, BoolArray, FloatArray, ImageArray
+from metric_depth_ros.types import Array, BoolArray, Camera, FloatArray, ImageArray
 
 # Bytes of a file of one frame, and of a list or table of all frames.
 _LARGEST, _LONGEST_TEXT = 1 << 29, 1 << 26
 # Of a number in a text: what is larger is no length, angle, time or pixel.
 _LARGEST_NUMBER = 1e12
+_PICTURE = "a picture, PNG or JPEG"
 Value = TypeVar("Value")
 
 
@@ -30,17 +31,23 @@ def read_bytes(path: Path, needed: str, limit: int = _LARGEST) -> bytes:
 
 def read_image(path: Path) -> ImageArray:
     """Image (H, W, 3) RGB of a PNG or JPEG, as its pixels are stored. Raises InputError if it is none."""
-    picture = decoded_file(path, "a picture, PNG or JPEG", cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    return decoded_image(read_bytes(path, _PICTURE), path)
+
+
+def decoded_image(data: bytes, path: Path) -> ImageArray:
+    """Image (H, W, 3) RGB of the bytes of a PNG or JPEG. Raises InputError, which names the path."""
+    picture = decoded(data, path, _PICTURE, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def read_codes(path: Path, shape: tuple[int, ...] = ()) -> Array:
-    """Values (H, W) of a PNG with one channel, uint8 or uint16.
+    """Values (H, W) of a PNG or TIFF with one channel, uint8 or uint16.
 
     Raises:
         InputError: it is none, or of another ``shape``.
     """
-    codes = decoded_file(path, "a PNG with one channel", cv2.IMREAD_UNCHANGED)
+    needed = "a PNG or TIFF with one channel"
+    codes = decoded(read_bytes(path, needed), path, needed, cv2.IMREAD_UNCHANGED)
     if codes.ndim != 2:
         raise InputError(f"{path}: a picture with {codes.shape[2]} channels; needed one.")
     return with_shape(codes, shape, path)
@@ -89,6 +96,23 @@ def read_numbers(path: Path, *shape: int) -> FloatArray:
     return values.reshape(shape)
 
 
+def read_table(path: Path, columns: int, *, header: int = 0) -> FloatArray:
+    """Rows (N, columns) float64 of a text of numbers; lines that begin with # are comments.
+
+    Args:
+        header: first lines that are left out.
+
+    Raises:
+        InputError: a row holds something else, or not as many.
+    """
+    needed = f"rows of {columns} numbers"
+    rows = [line for line in read_lines(path, needed)[header:] if not line.startswith("#")]
+    values = numbers_of(" ".join(rows), path)
+    if any(len(row.replace(",", " ").split()) != columns for row in rows):
+        raise InputError(f"{path}: rows of other lengths; needed {needed}.")
+    return values.reshape(-1, columns)
+
+
 def numbers_of(line: str, path: Path) -> FloatArray:
     """Finite numbers (N,) float64 of a line of text. Raises InputError, which names the path."""
     try:
@@ -110,6 +134,22 @@ def known_depth(values: Array, known: BoolArray | None = None) -> FloatArray:
     return depth
 
 
+def camera_of(
+    image: ImageArray,
+    intrinsics: Sequence[float] | FloatArray,
+    path: Path,
+    model: str = "none",
+    D: tuple[float, ...] = (),
+) -> Camera:
+    """Camera of an image from fx, fy, cx, cy in pixels. Raises InputError, which names the path."""
+    fx, fy, cx, cy = map(float, intrinsics)
+    try:
+        height, width = image.shape[:2]
+        return Camera(width, height, np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]]), model, D)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
 def with_shape(array: Array, shape: tuple[int, ...], path: Path) -> Array:
     """The array. Raises InputError, which names the path, if it has another shape; () is any."""
     if shape and array.shape != shape:
@@ -118,11 +158,14 @@ def with_shape(array: Array, shape: tuple[int, ...], path: Path) -> Array:
     return array
 
 
-def decoded_file(path: Path, needed: str, flags: int) -> Array:
-    """Pixels of a picture as OpenCV decodes them; ``needed`` is for errors. Raises InputError if none."""
-    data = read_bytes(path, needed)
+def decoded(data: bytes, path: Path, needed: str, flags: int) -> Array:
+    """Pixels of a picture as OpenCV decodes them; ``path`` and ``needed`` are for errors.
+
+    Raises InputError if it is none.
+    """
     try:
-        return decode_picture(data, flags)
+        grey = flags == cv2.IMREAD_UNCHANGED and is_tiff(data)
+        return decode_tiff(data) if grey else decode_picture(data, flags)
     except InputError as error:
         raise _unusable(path, str(error), needed) from error
 

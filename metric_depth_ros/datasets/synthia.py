@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from metric_depth_ros.datasets.dataset import Frame
-from metric_depth_ros.datasets.driving_files import first_that_exists, folders, named, pinhole, read_levels
+from metric_depth_ros.datasets.driving_files import first_that_exists, folders, named, read_levels
 from metric_depth_ros.datasets.published import Item, PublishedDataset
-from metric_depth_ros.datasets.published_files import known_depth, read_image, read_lines
+from metric_depth_ros.datasets.published_files import camera_of, known_depth, read_image, read_lines
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.types import Camera, ImageArray
 
@@ -89,4 +89,4 @@ def _camera(path: Path, image: ImageArray) -> Camera:
         focal, cx, cy = map(float, read_lines(path, "four numbers")[:3])
     except ValueError:
         raise InputError(f"{path}: no focal length and principal point; needed them, a line each.") from None
-    return pinhole(path, image, focal, focal, cx, cy)
+    return camera_of(image, (focal, focal, cx, cy), path)

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from metric_depth_ros.datasets.dataset import Frame
-from metric_depth_ros.datasets.driving_files import named, pinhole, read_levels
+from metric_depth_ros.datasets.driving_files import named, read_levels
 from metric_depth_ros.datasets.exr_file import read_exr
 from metric_depth_ros.datasets.published import Item, PublishedDataset
-from metric_depth_ros.datasets.published_files import known_depth, read_image, with_shape
+from metric_depth_ros.datasets.published_files import camera_of, known_depth, read_image, with_shape
 from metric_depth_ros.datasets.tree_of_values import json_values
 from metric_depth_ros.types import Camera, ImageArray, IntArray
 
@@ -67,7 +67,7 @@ class UrbanSyn(PublishedDataset):
         focal_mm = told.number("focalLength_mm")
         fx = focal_mm / max(told.number("sensorWidth_mm"), 1e-9) * width
         fy = focal_mm / max(told.number("sensorHeight_mm"), 1e-9) * height
-        return pinhole(path, image, fx, fy, (width - 1) / 2, (height - 1) / 2)
+        return camera_of(image, (fx, fy, (width - 1) / 2, (height - 1) / 2), path)
 
 
 def _labels(path: Path, image: ImageArray) -> IntArray:

@@ -11,16 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from metric_depth_ros.datasets.dataset import Frame
-from metric_depth_ros.datasets.driving_files import (
-    first_that_exists,
-    folders,
-    named,
-    pinhole,
-    read_levels,
-    read_table,
-)
+from metric_depth_ros.datasets.driving_files import first_that_exists, folders, named, read_levels
 from metric_depth_ros.datasets.published import Item, PublishedDataset
-from metric_depth_ros.datasets.published_files import known_depth, read_image
+from metric_depth_ros.datasets.published_files import camera_of, known_depth, read_image, read_table
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.label_images import compact
 from metric_depth_ros.types import Camera, FloatArray, ImageArray, IntArray
@@ -109,7 +102,7 @@ class VirtualKitti2(PublishedDataset):
         camera = pose = None
         if intrinsic.exists():
             fx, fy, cx, cy = self._row(intrinsic, _INTRINSIC, item.entry)
-            camera = pinhole(intrinsic, image, fx, fy, cx, cy)
+            camera = camera_of(image, (fx, fy, cx, cy), intrinsic)
         if extrinsic.exists():
             T_camera_world = self._row(extrinsic, _EXTRINSIC, item.entry).reshape(4, 4)
             if abs(np.linalg.det(T_camera_world)) < 0.5:
