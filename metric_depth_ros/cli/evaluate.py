@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from metric_depth_ros.config import Config, EngineConfig
+    from metric_depth_ros.evaluation.candidates import Candidate
     from metric_depth_ros.evaluation.frames import KnownView
     from metric_depth_ros.evaluation.known_depth import TruthRules
     from metric_depth_ros.evaluation.protocols import Case
@@ -96,6 +97,13 @@ def _add_truth(group: argparse._ArgumentGroup) -> None:
         metavar="dataset|FOLDER",
         help="regions of all solvers: the dataset's own masks, or label images FOLDER/SET/FRAME.png",
     )
+    group.add_argument(
+        "--whole-truth",
+        choices=("network", "depth", "inverse_depth", "log"),
+        metavar="SPACE",
+        help="adds median and linear fit to all true depth, of the image and by region; the line in this "
+        "space: network (its own), depth (paper 000), inverse_depth or log",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -112,6 +120,7 @@ def run(args: argparse.Namespace) -> int:
     names = args.solvers.split(",") if args.solvers else [] if args.variant else [config.solver.name]
     variants = build_variants(args)
     candidates = build_candidates(config, names, variants, constant_map=args.constant_map)
+    candidates += build_whole_truth(args, config)
     changes = [{"solver.name": name} for name in names] + list(variants.values())
     if _stored(args) is None or config.engine.second:
         config = dataclasses.replace(config, engine=engine_for_all(config, changes))
@@ -209,6 +218,23 @@ def build_cases(args: argparse.Namespace) -> list[Case]:
         raise ConfigError(f"--anchors {args.anchors}: needed whole numbers, as in 5,50,500.") from None
     noises = (False, True) if args.noisy else (False,)
     return [case for noisy in noises for case in cases_of(args.protocol, usual, noisy=noisy)]
+
+
+def build_whole_truth(args: argparse.Namespace, config: Config) -> list[Candidate]:
+    """Fits to all true depth, if asked for: by the given regions, if any, beside the built-in ones."""
+    from metric_depth_ros.evaluation.whole_truth import whole_truth_candidates
+
+    if args.whole_truth is None:
+        return []
+    regions = {"": config.regions}
+    if config.regions.source == "topic":
+        regions = {
+            "": dataclasses.replace(config.regions, source="built-in"),
+            ", given regions": config.regions,
+        }
+    return whole_truth_candidates(
+        config, None if args.whole_truth == "network" else args.whole_truth, regions
+    )
 
 
 def build_rules(args: argparse.Namespace) -> TruthRules:
