@@ -39,6 +39,7 @@ class Record:
         sparsified, oracle: ``metrics.sparsification`` of AbsRel; empty for solvers without a sigma.
         seconds: time of the solve only.
         failure: the solver's error message if it gave no depth; empty otherwise.
+        limits_m: nearest and farthest true depth that counts.
     """
 
     solver: str
@@ -62,6 +63,7 @@ class Record:
     oracle: tuple[float, ...] = ()
     seconds: float = _NAN
     failure: str = ""
+    limits_m: tuple[float, float] = (0.0, 0.0)
 
     @property
     def charged_abs_rel(self) -> float:
@@ -113,6 +115,7 @@ def _record(candidate: Candidate, view: KnownView, case: Case, seed: int, drawn:
         noisy=case.noisy,
         seed=seed,
         anchors=len(drawn.anchors),
+        limits_m=view.limits_m,
     )
     started = time.perf_counter()
     try:
