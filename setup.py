@@ -16,7 +16,7 @@ def ros(rclpy: str, common: str, graph: str) -> list[str]:
 
 
 plots = ["matplotlib"]
-datasets = ["h5py"]
+datasets = ["h5py", "OpenEXR>=3.3"]
 export = ["torch==2.13.0", "transformers>=5.3,<6", "safetensors", "onnx"]
 test = ["pytest", "pytest-timeout", "hypothesis", "onnx", "pillow", "psutil", *plots, *datasets]
 
@@ -62,7 +62,7 @@ setup(
         "synthetic": ["embreex"],
         "torch": ["torch", "onnx"],
         "plots": plots,
-        # Reads published datasets that come as HDF5 or MATLAB 7.3: NYUv2, Hypersim.
+        # Reads published datasets that come as HDF5, MATLAB 7.3 (NYUv2, Hypersim) or OpenEXR (UrbanSyn).
         "datasets": datasets,
         "completion": ["argcomplete"],
         # Reads descriptions of scenes.

@@ -107,6 +107,13 @@ def _add_truth(group: argparse._ArgumentGroup) -> None:
         metavar="dataset|FOLDER",
         help="regions of all solvers: the dataset's own masks, or label images FOLDER/SET/FRAME.png",
     )
+    group.add_argument(
+        "--whole-truth",
+        choices=("network", "depth", "inverse_depth", "log"),
+        metavar="SPACE",
+        help="adds median and linear fit to all true depth, of the image and by region; the line in this "
+        "space: network (its own), depth (paper 000), inverse_depth or log",
+    )
 
 
 def _add_report(group: argparse._ArgumentGroup) -> None:
@@ -236,6 +243,7 @@ def build_study(args: argparse.Namespace) -> Study:
             metrics=DEFAULT if args.metrics is None else chosen_metrics(args.metrics.split(",")),
             rules=build_rules(args),
             regions=args.regions,
+            whole_truth=args.whole_truth,
             place=args.place,
             every=args.all_frames,
             flip=args.flip,

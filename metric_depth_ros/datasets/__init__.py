@@ -7,12 +7,20 @@ from pathlib import Path
 
 from metric_depth_ros.datasets.arkitscenes import ArkitScenes
 from metric_depth_ros.datasets.c3vd import C3vd
+from metric_depth_ros.datasets.cityscapes import Cityscapes
 from metric_depth_ros.datasets.dataset import Dataset, Frame
+from metric_depth_ros.datasets.ddad import Ddad
+from metric_depth_ros.datasets.diml import Diml
 from metric_depth_ros.datasets.diode import Diode
+from metric_depth_ros.datasets.dsec import Dsec
 from metric_depth_ros.datasets.eth3d import Eth3d
 from metric_depth_ros.datasets.frame_folder import FrameFolder
 from metric_depth_ros.datasets.hypersim import Hypersim
 from metric_depth_ros.datasets.ibims import Ibims
+from metric_depth_ros.datasets.kitti_completion import KittiCompletion
+from metric_depth_ros.datasets.kitti_raw import KittiRaw
+from metric_depth_ros.datasets.mvs_synth import MvsSynth
+from metric_depth_ros.datasets.nuscenes import NuScenes
 from metric_depth_ros.datasets.nyuv2 import NyuV2, NyuV2Sync
 from metric_depth_ros.datasets.published import PublishedDataset
 from metric_depth_ros.datasets.scannet import ScanNet
@@ -20,7 +28,10 @@ from metric_depth_ros.datasets.shard_frames import ShardFrames
 from metric_depth_ros.datasets.simcol import SimCol
 from metric_depth_ros.datasets.split import CAMERA_FRAME, LIDAR_FRAME
 from metric_depth_ros.datasets.sun_rgbd import SunRgbd
+from metric_depth_ros.datasets.synthia import Synthia
 from metric_depth_ros.datasets.tum_rgbd import TumRgbd
+from metric_depth_ros.datasets.urbansyn import UrbanSyn
+from metric_depth_ros.datasets.vkitti2 import VirtualKitti2
 from metric_depth_ros.datasets.void import Void
 from metric_depth_ros.errors import InputError
 
@@ -28,6 +39,17 @@ from metric_depth_ros.errors import InputError
 DATASETS: dict[str, type[Dataset]] = {
     "frame_folder": FrameFolder,
     "shards": ShardFrames,
+    "kitti_raw": KittiRaw,
+    "kitti_completion": KittiCompletion,
+    "urbansyn": UrbanSyn,
+    "vkitti2": VirtualKitti2,
+    "synthia": Synthia,
+    "ddad": Ddad,
+    "nuscenes": NuScenes,
+    "dsec": Dsec,
+    "mvs_synth": MvsSynth,
+    "diml": Diml,
+    "cityscapes": Cityscapes,
     "nyuv2": NyuV2,
     "nyuv2_sync": NyuV2Sync,
     "void": Void,

@@ -25,7 +25,7 @@ _WIDEST = 800  # pixels from the centre, to which the lens is fitted
 class C3vd(PublishedDataset):
     """Frames of the registered videos; depth beyond 100 mm is unknown.
 
-    The omnidirectional camera is fitted by an equidistant one, to a tenth of a pixel along the radius; its
+    The omnidirectional camera is fitted by an equidistant one, to a quarter of a pixel along the radius; its
     affine part, a roll of 0.2 degrees, is left out.
     """
 
@@ -78,20 +78,20 @@ class C3vd(PublishedDataset):
 
 def _items(video: Path) -> list[Item]:
     """Frames of a video by number, whose pictures can have another number of digits."""
-    images = {_number(path): path for path in video.glob("*_color.png")}
-    depths = {_number(path): path for path in sorted(video.glob("*_depth.tiff"))}
+    depths = {_number(path): path for path in video.glob("*_depth.tiff")}
+    images = {_number(path): path for path in video.glob("*_color.png")} if depths else {}
     return [
         Item(
             f"{video.name}/{number:04d}",
             video.name,
             {
                 "image": images.get(number, video / f"{number:04d}_color.png"),
-                "depth": depths[number],
+                "depth": depths.get(number, video / f"{number:04d}_depth.tiff"),
                 "poses": video / "pose.txt",
             },
             entry=number,
         )
-        for number in sorted(depths)
+        for number in sorted(images | depths)
     ]
 
 

@@ -58,18 +58,10 @@ class Eth3d(PublishedDataset):
         return any(any(path.glob(f"{below}{_DEPTH}")) for below in ("", "*/"))
 
     def list_items(self) -> list[Item]:
-        """All images with depth, by scene and name."""
+        """All images of the scenes with depth, by scene and name."""
         self._views: dict[Path, dict[str, _View]] = {}
         scenes = [self.path] if (self.path / _DEPTH).is_dir() else sorted(self.path.glob("*"))
-        return [
-            Item(
-                f"{scene.name}/{depth.stem}",
-                scene.name,
-                {"depth": depth, "image": scene / _IMAGES / depth.name},
-            )
-            for scene in scenes
-            for depth in sorted((scene / _DEPTH).glob("*"))
-        ]
+        return [_item(scene, image) for scene in scenes for image in _images(scene)]
 
     def read_item(self, item: Item, stamp_ns: int) -> Frame:
         """One image; depth is float32 row by row, infinite where there is none."""
@@ -89,6 +81,15 @@ class Eth3d(PublishedDataset):
             depth=_read_depth(item.files["depth"], image.shape[:2]),
             T_world_camera=view.T_world_camera,
         )
+
+
+def _images(scene: Path) -> list[Path]:
+    return sorted((scene / _IMAGES).glob("*")) if (scene / _DEPTH).is_dir() else []
+
+
+def _item(scene: Path, image: Path) -> Item:
+    files = {"image": image, "depth": scene / _DEPTH / image.name}
+    return Item(f"{scene.name}/{image.stem}", scene.name, files)
 
 
 def _read_depth(path: Path, shape: tuple[int, ...]) -> FloatArray:

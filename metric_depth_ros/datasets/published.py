@@ -44,6 +44,7 @@ class PublishedDataset(Dataset):
         url, licence: where to get it, and under which terms.
         layout: what the path must hold, in words, for errors.
         splits: names of its parts; the first is the default.
+        takes_lists: whether a file with a list of frames may be opened as a split too.
         split: the part that was opened.
     """
 
@@ -52,6 +53,7 @@ class PublishedDataset(Dataset):
     licence: ClassVar[str]
     layout: ClassVar[str]
     splits: ClassVar[tuple[str, ...]] = ("all",)
+    takes_lists: ClassVar[bool] = False
 
     def __init__(self, path: str | Path, *, split: str = "") -> None:
         """Lists the frames, without reading them.
@@ -60,8 +62,9 @@ class PublishedDataset(Dataset):
             InputError: the path does not exist or holds no frame of that split, or there is no such split.
         """
         self.path, self.split = Path(path), split or self.splits[0]
-        if self.split not in self.splits:
-            raise InputError(f"{path}: no split {split!r} of {self.title}; needed {', '.join(self.splits)}.")
+        if self.split not in self.splits and not (self.takes_lists and Path(self.split).is_file()):
+            known = ", ".join(self.splits) + (", or a file with a list" if self.takes_lists else "")
+            raise InputError(f"{path}: no split {split!r} of {self.title}; needed {known}.")
         with self._told_where_from():
             self._items = self.list_items()
             if not self._items:
@@ -118,7 +121,9 @@ class PublishedDataset(Dataset):
 
     def group(self, index: int) -> int:
         """Number of a frame's scene; of a single scene twenty frames in a row, or a fiftieth of few."""
-        return index // max(1, min(20, len(self) // 50)) if self.has_one_rig else self._scenes[index]
+        if len(set(self._scenes)) > 1:
+            return self._scenes[index]
+        return index // max(1, min(20, len(self) // 50))
 
     def scene(self, index: int) -> int:
         """Number of a frame's scene."""

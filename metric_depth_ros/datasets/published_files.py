@@ -36,7 +36,7 @@ def read_image(path: Path) -> ImageArray:
 
 def decoded_image(data: bytes, path: Path) -> ImageArray:
     """Image (H, W, 3) RGB of the bytes of a PNG or JPEG. Raises InputError, which names the path."""
-    picture = _decoded(data, path, _PICTURE, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    picture = decoded(data, path, _PICTURE, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
 
 
@@ -47,7 +47,7 @@ def read_codes(path: Path, shape: tuple[int, ...] = ()) -> Array:
         InputError: it is none, or of another ``shape``.
     """
     needed = "a PNG or TIFF with one channel"
-    codes = _decoded(read_bytes(path, needed), path, needed, cv2.IMREAD_UNCHANGED)
+    codes = decoded(read_bytes(path, needed), path, needed, cv2.IMREAD_UNCHANGED)
     if codes.ndim != 2:
         raise InputError(f"{path}: a picture with {codes.shape[2]} channels; needed one.")
     return with_shape(codes, shape, path)
@@ -96,14 +96,17 @@ def read_numbers(path: Path, *shape: int) -> FloatArray:
     return values.reshape(shape)
 
 
-def read_table(path: Path, columns: int) -> FloatArray:
+def read_table(path: Path, columns: int, *, header: int = 0) -> FloatArray:
     """Rows (N, columns) float64 of a text of numbers; lines that begin with # are comments.
+
+    Args:
+        header: first lines that are left out.
 
     Raises:
         InputError: a row holds something else, or not as many.
     """
     needed = f"rows of {columns} numbers"
-    rows = [line for line in read_lines(path, needed) if not line.startswith("#")]
+    rows = [line for line in read_lines(path, needed)[header:] if not line.startswith("#")]
     values = numbers_of(" ".join(rows), path)
     if any(len(row.replace(",", " ").split()) != columns for row in rows):
         raise InputError(f"{path}: rows of other lengths; needed {needed}.")
@@ -155,7 +158,11 @@ def with_shape(array: Array, shape: tuple[int, ...], path: Path) -> Array:
     return array
 
 
-def _decoded(data: bytes, path: Path, needed: str, flags: int) -> Array:
+def decoded(data: bytes, path: Path, needed: str, flags: int) -> Array:
+    """Pixels of a picture as OpenCV decodes them; ``path`` and ``needed`` are for errors.
+
+    Raises InputError if it is none.
+    """
     try:
         grey = flags == cv2.IMREAD_UNCHANGED and is_tiff(data)
         return decode_tiff(data) if grey else decode_picture(data, flags)

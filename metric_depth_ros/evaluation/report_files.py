@@ -70,7 +70,7 @@ def description(study: Study) -> dict[str, Any]:
         "cases": [dataclasses.astuple(case) for case in study.cases],
         **{
             name: getattr(study, name)
-            for name in ("seeds", "metrics", "constant_map", "regions", "place", "every", "flip")
+            for name in ("seeds", "metrics", "constant_map", "regions", "whole_truth", "place", "every", "flip")
         },
         "rules": vars(study.rules),
     }
@@ -85,7 +85,7 @@ def check_same(folder: Path, study: Study) -> None:
     stored = read_json(path, InputError, "the run.json of a run to go on with")
     now = json.loads(json.dumps({"settings": to_flat(study.config), **description(study)}, default=str))
     then = {"settings": stored.get("settings"), **stored.get("study", {})} if isinstance(stored, dict) else {}
-    names = ["settings", "metrics", "regions", "flip", "rules"]
+    names = ["settings", "metrics", "regions", "whole_truth", "flip", "rules"]
     differing = [name for name in names if now[name] != then.get(name)]
     for group in ("networks", "variants"):
         known = then.get(group)

@@ -7,10 +7,11 @@ import logging
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from metric_depth_ros.config import Config, EngineConfig, updated
 from metric_depth_ros.datasets import open_dataset
+from metric_depth_ros.depth import Domain
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.evaluation.candidates import Candidate, build_candidates
 from metric_depth_ros.evaluation.frames import (
@@ -28,6 +29,7 @@ from metric_depth_ros.evaluation.output_cache import OutputCache
 from metric_depth_ros.evaluation.places import Place
 from metric_depth_ros.evaluation.protocols import Case
 from metric_depth_ros.evaluation.runner import Key, Record, draws, run
+from metric_depth_ros.evaluation.whole_truth import whole_truth_candidates
 from metric_depth_ros.pipeline import engine_for
 
 _LOG = logging.getLogger(__name__)
@@ -71,6 +73,7 @@ class Study:
         solvers, variants, constant_map: as ``build_candidates`` takes them.
         cases, seeds, metrics, rules: as ``runner.run`` and ``read_views`` take them.
         regions: "dataset", or a folder of label images; None: regions are those of the settings.
+        whole_truth: space of the line of fits to all true depth, or "network" for its own; None: no such fits.
         place: only frames from there.
         every: whether all frames of a sequence count.
         flip: whether depth is the mean of that of an image and its mirror image.
@@ -88,6 +91,7 @@ class Study:
     metrics: tuple[str, ...] = DEFAULT
     rules: TruthRules = field(default_factory=TruthRules)
     regions: str | None = None
+    whole_truth: str | None = None
     place: Place | None = None
     every: bool = False
     flip: bool = False
@@ -161,7 +165,20 @@ def engine_for_all(config: Config, changes: Sequence[Mapping[str, Any]]) -> Engi
 def candidates_of(study: Study, network: Network) -> list[Candidate]:
     """Solvers and controls of a study, for one of its networks. Raises ConfigError and ModelError."""
     config = dataclasses.replace(study.config, engine=network.engine)
-    return build_candidates(config, study.solvers, study.variants, constant_map=study.constant_map)
+    found = build_candidates(config, study.solvers, study.variants, constant_map=study.constant_map)
+    return found + _whole_truth(study, config)
+
+
+def _whole_truth(study: Study, config: Config) -> list[Candidate]:
+    """Fits to all true depth, if asked for: by the given regions, if any, beside the built-in ones."""
+    if study.whole_truth is None:
+        return []
+    regions = {"": config.regions}
+    if config.regions.source == "topic":
+        built_in = dataclasses.replace(config.regions, source="built-in")
+        regions = {"": built_in, ", given regions": config.regions}
+    space = None if study.whole_truth == "network" else cast(Domain, study.whole_truth)
+    return whole_truth_candidates(config, space, regions)
 
 
 def count_frames(study: Study) -> int:
