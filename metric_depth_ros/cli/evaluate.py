@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from metric_depth_ros.evaluation.protocols import Case
 
 _COUNTS = {
+    "none": (0,),
     "random": (1, 5, 10, 50, 100, 500, 2000),
     "rows": (1, 4, 16),
     "grid": (8,),
@@ -82,7 +83,7 @@ def _add_cases(group: argparse._ArgumentGroup) -> None:
         "--protocol",
         default="random,rows,grid",
         metavar="A,B",
-        help="random, rows, grid; of paper 001 low, medium, high, drop (default: random,rows,grid)",
+        help="none, random, rows, grid; of paper 001 low, medium, high, drop (default: random,rows,grid)",
     )
     counts = ",".join(map(str, _COUNTS["random"]))
     group.add_argument("--anchors", default=counts, metavar="N,N", help=f"of random (default {counts})")

@@ -36,8 +36,8 @@ class Case:
 
     Attributes:
         protocol: a name in ``PROTOCOLS``.
-        count: anchors (random, drop; random 0: priors alone), rows (rows) or cells along each side (grid);
-            1 for the regimes.
+        count: anchors (random, drop), rows (rows) or cells along each side (grid); 1 for the regimes, 0 for
+            none.
         noisy: whether to add range noise and outliers.
     """
 
@@ -48,9 +48,10 @@ class Case:
     def __post_init__(self) -> None:
         if self.protocol not in PROTOCOLS:
             raise ConfigError(f"protocol: {self.protocol!r}; needed one of {', '.join(PROTOCOLS)}.")
-        least = 0 if self.protocol == "random" else 1
-        if self.count < least:
-            raise ConfigError(f"{self.protocol}: {self.count} anchors; needed {least} or more.")
+        if self.protocol == "none" and self.count:
+            raise ConfigError(f"none: {self.count} anchors; needed 0.")
+        if self.protocol != "none" and self.count < 1:
+            raise ConfigError(f"{self.protocol}: {self.count} anchors; needed 1 or more. 0 is protocol none.")
 
     @property
     def seeds(self) -> int:
@@ -84,6 +85,11 @@ def draw(known: KnownDepth, case: Case, seed: int, name: str) -> Draw:
     anchors = known.pixels.take(chosen)
     evaluated = _sampled(_apart(known, chosen), MOST_EVALUATED, evaluation)
     return Draw(disturbed(anchors, noise) if case.noisy else anchors, evaluated)
+
+
+def none(known: KnownDepth, count: int, generator: np.random.Generator) -> IntArray:
+    """No anchor at all: for priors, metric networks and Metric-Solver."""
+    return np.empty(0, np.intp)
 
 
 def random(known: KnownDepth, count: int, generator: np.random.Generator) -> IntArray:
@@ -183,6 +189,7 @@ def _rasterised(known: KnownDepth) -> tuple[BoolArray, IntArray]:
 # A protocol is one function and one line here.
 Protocol = Callable[[KnownDepth, int, np.random.Generator], IntArray]
 PROTOCOLS: dict[str, Protocol] = {
+    "none": none,
     "random": random,
     "rows": rows,
     "grid": grid,

@@ -446,6 +446,14 @@ def test_a_table_for_every_wanted_metric(data, capsys):
     assert text.count("| auto |") == 3 and text.count("| median |") == 2  # median has no sigma
 
 
+def test_no_anchors_at_all_is_a_protocol(data, capsys):
+    argv = ("--protocol", "none,random", "--anchors", "5", "--seeds", "1", "--metrics", "abs_rel")
+    assert evaluate(data, *argv, "--solvers", "median") == 0
+    text = capsys.readouterr().out
+    assert "| AbsRel | 0 | 5 | covered | ms |" in text
+    assert "| median | 1.000 | 0.000 | 50.0 % |" in text and "- median: 4 of 8 failed" in text
+
+
 def test_settings_count(data, capsys):
     few = ("--protocol", "random", "--anchors", "50", "--seeds", "1", "--solvers", "global_affine")
     few += ("--metrics", "abs_rel")
@@ -483,7 +491,8 @@ def test_a_set_without_depth_is_named(data, capsys):
         (["--solvers", "magic"], "solver.name: 'magic'"),
         (["--variant", "a", "solver.focus=1"], "solver.focus: unknown setting"),
         (["--variant", "a", "--variant", "a"], "--variant a: given twice"),
-        (["--protocol", "spiral"], "protocol: 'spiral'; needed one of random, rows, grid"),
+        (["--protocol", "spiral"], "protocol: 'spiral'; needed one of none, random, rows, grid"),
+        (["--anchors", "0"], "random: 0 anchors; needed 1 or more. 0 is protocol none."),
         (["--anchors", "few"], "--anchors few: needed whole numbers"),
         (["--anchors", "-1"], "random: -1 anchors"),
         (["--seeds", "0"], "--seeds 0"),
@@ -599,8 +608,9 @@ def test_a_prior_is_compared_without_anchors_and_with_few(data):
     ]
     variants = {"prior": {"solver.prior": "network"}, "alone": {}}
     candidates = build_candidates(from_flat({"solver.name": "median"}), [], variants, constant_map=False)
-    cases = [Case("random", 0), Case("random", 200)]
+    cases = [Case("none", 0), Case("random", 200)]
     records = list(run(candidates, views_of_metres, cases, seeds=1))
+    assert {(r.anchors, r.evaluated) for r in records if r.protocol == "none"} == {(0, WIDTH * HEIGHT)}
     found = {(r.solver, r.count): r for r in records}
     assert found["alone", 0].failure and found["alone", 0].errors["abs_rel"] == 1
     assert found["prior", 0].errors["abs_rel"] == pytest.approx(0.25, rel=0.01)

@@ -263,10 +263,19 @@ def test_fewer_anchors_of_the_drop_test_are_some_of_the_more(dense):
 
 
 def test_a_case_that_is_none():
-    with pytest.raises(ConfigError, match="'spiral'; needed one of random, rows, grid"):
+    with pytest.raises(ConfigError, match="'spiral'; needed one of none, random, rows, grid"):
         Case("spiral", 4)
     with pytest.raises(ConfigError, match="rows: 0"):
         Case("rows", 0)
+    with pytest.raises(ConfigError, match=r"random: 0 anchors; needed 1 or more\. 0 is protocol none"):
+        Case("random", 0)
+    with pytest.raises(ConfigError, match="none: 5 anchors; needed 0"):
+        Case("none", 5)
+
+
+def test_without_anchors_all_known_pixels_count(dense):
+    drawn = draw(dense, Case("none", 0), 0, "set/a")
+    assert len(drawn.anchors) == 0 and drawn.evaluated.all() and Case("none", 0).seeds == 1
 
 
 def test_seeds_by_count():
