@@ -102,7 +102,9 @@ def run(args: argparse.Namespace) -> int:
     from metric_depth_ros.evaluation.candidates import build_candidates
     from metric_depth_ros.evaluation.measures import DEFAULT, chosen_metrics
 
-    metric_names = DEFAULT if args.metrics is None else chosen_metrics(args.metrics.split(","))
+    metric_names = (
+        chosen_metrics(args.metrics.split(","), sequences=args.all_frames) if args.metrics else DEFAULT
+    )
     config, cases = build_config(args), build_cases(args)
     names = args.solvers.split(",") if args.solvers else [] if args.variant else [config.solver.name]
     variants = build_variants(args)

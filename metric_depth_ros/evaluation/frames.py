@@ -44,6 +44,8 @@ class KnownView:
         relative: the network's depth (H, W).
         known: pixels with depth, up to the place's ``CAP_M``.
         description: the frame's first sentence, in words that no training has seen if it has such; or empty.
+        T_world_camera: (4, 4), None if the set has no poses.
+        scene: number of the scene in the set; frames of one follow each other in time.
     """
 
     set_name: str
@@ -54,6 +56,8 @@ class KnownView:
     relative: RelativeDepth
     known: KnownDepth
     description: str = ""
+    T_world_camera: FloatArray | None = None
+    scene: int = 0
     _regions: dict[RegionsConfig, IntArray] = field(default_factory=dict)
 
     @property
@@ -193,4 +197,7 @@ def read_views(folder: str | Path, source: RelativeSource, *, every: bool = Fals
         if len(known) >= LEAST_EVALUATED:
             relative = source(name, frame.id, frame.image, frame.camera)
             told = next(iter(frames.descriptions(index, held_out=True)), "")
-            yield KnownView(name, frame.id, place, frame.image, frame.camera, relative, known, told)
+            yield KnownView(
+                name, frame.id, place, frame.image, frame.camera, relative, known, told,
+                T_world_camera=frame.T_world_camera, scene=frames.scene(index) if frames.tells_scenes else 0,
+            )  # fmt: skip

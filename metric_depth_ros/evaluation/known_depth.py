@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -40,6 +41,14 @@ class KnownDepth:
 
     def __len__(self) -> int:
         return len(self.pixels)
+
+    @cached_property
+    def image(self) -> FloatArray:
+        """Known depth as an image (H, W), metres, NaN elsewhere."""
+        image = np.full((self.height, self.width), np.nan)
+        u, v = np.rint(self.pixels.uv).astype(np.intp).T
+        image[v, u] = self.pixels.depth
+        return image
 
 
 def known_pixels(frame: Frame) -> Anchors:

@@ -17,10 +17,11 @@ from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError
 from metric_depth_ros.evaluation import metrics
 from metric_depth_ros.evaluation.candidates import Candidate
 from metric_depth_ros.evaluation.frames import KnownView
-from metric_depth_ros.evaluation.measures import DEFAULT, Solved, errors_of
+from metric_depth_ros.evaluation.measures import DEFAULT, METRICS, Solved, errors_of
 from metric_depth_ros.evaluation.places import Place
 from metric_depth_ros.evaluation.protocols import Case, Draw, draw
-from metric_depth_ros.types import MetricDepth
+from metric_depth_ros.evaluation.temporal import Moment
+from metric_depth_ros.types import Anchors, MetricDepth
 
 _NAN = float("nan")
 
@@ -77,57 +78,95 @@ def run(
     """Records of every candidate on every draw; a failure of a solver becomes a record too.
 
     An image with too few known pixels for a case has no record for it: the columns then have different
-    frames, which the report counts.
+    frames, which the report counts. Temporal metrics compare a view with the one before it of the same scene,
+    so a scene's views must come in order and in one call.
 
     Args:
         seeds: draws for each case and image; None uses the case's default.
         metric_names: metrics to compute, of ``measures.METRICS``.
     """
+    moments = _Moments(metric_names)
     for view in views:
         for candidate in candidates:
             candidate.prepare(view)
-        for case in cases:
-            for seed in range(seeds or case.seeds):
-                try:
-                    drawn = draw(view.known, case, seed, view.name)
-                except AnchorError:
-                    break
-                for candidate in candidates:
-                    yield _record(candidate, view, case, seed, drawn, metric_names)
+        for case, seed, drawn in _draws(view, cases, seeds):
+            truth = view.known.pixels.take(drawn.evaluated)
+            for candidate in candidates:
+                metric, outcome = _solved(candidate, view, drawn)
+                pair = moments.of(view, metric, (candidate.label, case, seed))
+                yield Record(
+                    solver=candidate.label,
+                    control=candidate.control,
+                    place=view.place,
+                    set_name=view.set_name,
+                    frame=view.frame_id,
+                    protocol=case.protocol,
+                    count=case.count,
+                    noisy=case.noisy,
+                    seed=seed,
+                    anchors=len(drawn.anchors),
+                    **outcome,
+                    **_measured(metric, truth, pair, metric_names),
+                )
 
 
-def _record(
-    candidate: Candidate, view: KnownView, case: Case, seed: int, drawn: Draw, metric_names: Sequence[str]
-) -> Record:
-    truth = view.known.pixels.take(drawn.evaluated)
-    where = Record(
-        solver=candidate.label,
-        control=candidate.control,
-        place=view.place,
-        set_name=view.set_name,
-        frame=view.frame_id,
-        protocol=case.protocol,
-        count=case.count,
-        noisy=case.noisy,
-        seed=seed,
-        anchors=len(drawn.anchors),
-        evaluated=len(truth),
-    )
+def _draws(view: KnownView, cases: Sequence[Case], seeds: int | None) -> Iterator[tuple[Case, int, Draw]]:
+    """Yields case, seed and draw; none of a case for which the image has too few known pixels."""
+    for case in cases:
+        for seed in range(seeds or case.seeds):
+            try:
+                yield case, seed, draw(view.known, case, seed, view.name)
+            except AnchorError:
+                break
+
+
+def _solved(candidate: Candidate, view: KnownView, drawn: Draw) -> tuple[MetricDepth, dict[str, Any]]:
+    """Depth, and time or failure by the name of their field; a failure is an image without depth."""
     started = time.perf_counter()
     try:
-        metric = candidate.solve(view, drawn.anchors)
-        where = dataclasses.replace(where, seconds=time.perf_counter() - started)
+        return candidate.solve(view, drawn.anchors), {"seconds": time.perf_counter() - started}
     except MetricDepthError as error:
-        metric = MetricDepth(np.full((view.known.height, view.known.width), np.nan, np.float32))
-        where = dataclasses.replace(where, failure=str(error))
+        nothing = np.full((view.known.height, view.known.width), np.nan, np.float32)
+        return MetricDepth(nothing), {"failure": str(error)}
+
+
+def _measured(
+    metric: MetricDepth,
+    truth: Anchors,
+    moments: tuple[Moment | None, Moment | None],
+    metric_names: Sequence[str],
+) -> dict[str, Any]:
+    """Fields of a record that compare depth with the truth at the evaluated pixels."""
     u, v = np.rint(truth.uv).astype(np.intp).T
-    solved = Solved(metric.depth[v, u], truth.depth, None if metric.sigma is None else metric.sigma[v, u])
-    return dataclasses.replace(
-        where,
-        errors=errors_of(solved, metric_names),
-        coverage=metrics.coverage(solved.depth, solved.truth),
+    sigma = None if metric.sigma is None else metric.sigma[v, u]
+    solved = Solved(metric.depth[v, u], truth.depth, sigma, *moments)
+    return {
+        "errors": errors_of(solved, metric_names),
+        "evaluated": len(truth),
+        "coverage": metrics.coverage(solved.depth, solved.truth),
         **_curves(solved),
-    )
+    }
+
+
+class _Moments:
+    """Depth images for the metrics that need them, each with that of the frame before."""
+
+    def __init__(self, metric_names: Sequence[str]) -> None:
+        self._wanted = {METRICS[name].of for name in metric_names}
+        self._latest: dict[tuple[str, Case, int], Moment] = {}
+
+    def of(
+        self, view: KnownView, metric: MetricDepth, key: tuple[str, Case, int]
+    ) -> tuple[Moment | None, Moment | None]:
+        """This one and the one before, which has the same solver, case and seed; None if not wanted."""
+        if self._wanted == {"pixels"}:
+            return None, None
+        known, scene = view.known, f"{view.set_name}/{view.scene}"
+        now = Moment(metric.depth, known.image, view.camera, view.T_world_camera, scene, known.from_lidar)
+        before = self._latest.get(key)
+        if "sequences" in self._wanted:
+            self._latest[key] = now
+        return now, before
 
 
 def _curves(solved: Solved) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from metric_depth_ros.evaluation.candidates import (
     solver_candidate,
 )
 from metric_depth_ros.evaluation.frames import build_source, find_sets, read_views, stored_outputs
+from metric_depth_ros.evaluation.measures import METRICS
 from metric_depth_ros.evaluation.places import place_of
 from metric_depth_ros.evaluation.protocols import Case
 from metric_depth_ros.evaluation.runner import Record, run, write_records
@@ -289,6 +290,47 @@ def test_a_sigma_is_measured(data):
     assert 0 < record.errors["ause_rmse"] < 0.5
 
 
+def test_frames_in_a_row_are_compared_with_their_own_kind(data):
+    """Depth is right in the first frame, then 10 % too large with 5 anchors and 20 % with 6."""
+    (view, _) = views(data)
+    posed = dataclasses.replace(view, T_world_camera=np.eye(4))
+    three = [
+        posed,
+        dataclasses.replace(posed, frame_id="1"),
+        dataclasses.replace(posed, frame_id="2", scene=1),
+    ]
+
+    def drifting(view, anchors):
+        factor = 1 + int(view.frame_id) * (len(anchors) - 4) / 10
+        return MetricDepth(np.float32(factor) * ramp(0))
+
+    rows = [Candidate("exact", lambda view, anchors: MetricDepth(ramp(0))), Candidate("drifting", drifting)]
+    names = ["flicker", "scale_jitter", "tae"]
+    records = list(run(rows, three, [FIVE, Case("random", 6)], 2, names))
+    found = {(r.solver, r.count, r.frame, r.seed): r.errors for r in records}
+    for count, change, moved in (
+        (5, 0.0953102, (0.1 / 1.1 + 0.1) / 2),
+        (6, 0.1823216, (0.2 / 1.2 + 0.2) / 2),
+    ):
+        for seed in (0, 1):
+            assert all(map(math.isnan, found["drifting", count, "0", seed].values()))
+            assert all(map(math.isnan, found["drifting", count, "2", seed].values()))  # of another scene
+            drift = found["drifting", count, "1", seed]
+            assert list(drift.values()) == pytest.approx([change, change, moved], rel=1e-4)
+            assert list(found["exact", count, "1", seed].values()) == pytest.approx([0, 0, 0], abs=1e-6)
+
+
+def test_a_view_knows_its_pose_and_scene(data):
+    tree = json.loads((data / "office/calib.json").read_text())
+    tree["frames"][1]["T_world_camera"] = (2 * np.eye(4) - np.diag([1, 1, 1, 1])).tolist()
+    (data / "office/calib.json").write_text(json.dumps(tree))
+    first, second = views(data)
+    assert first.T_world_camera is None and second.T_world_camera.tolist() == np.eye(4).tolist()
+    # The frames of a folder are one scene as far as anyone knows.
+    assert first.scene == second.scene == 0
+    np.testing.assert_array_equal(first.known.image, ramp(0))
+
+
 def test_pictures_with_too_little_give_no_record(data):
     counts = [Case("random", 4000), Case("random", 5000)]
     records = list(run(controls(), views(data), counts))
@@ -446,6 +488,16 @@ def test_a_table_for_every_wanted_metric(data, capsys):
     assert text.count("| auto |") == 3 and text.count("| median |") == 2  # median has no sigma
 
 
+def test_all_metrics_and_those_of_sequences(data, capsys):
+    few = ("--protocol", "random", "--anchors", "5", "--seeds", "1", "--solvers", "auto", "--metrics", "all")
+    assert evaluate(data, *few, "--all-frames") == 0
+    text = capsys.readouterr().out
+    missing = {name for name, metric in METRICS.items() if f"| {metric.heading} | 5 |" not in text}
+    assert missing == {"flicker", "tae"}  # the frames have no poses
+    assert evaluate(data, *few) == 0
+    assert "scale jitter" not in capsys.readouterr().out
+
+
 def test_no_anchors_at_all_is_a_protocol(data, capsys):
     argv = ("--protocol", "none,random", "--anchors", "5", "--seeds", "1", "--metrics", "abs_rel")
     assert evaluate(data, *argv, "--solvers", "median") == 0
@@ -497,6 +549,7 @@ def test_a_set_without_depth_is_named(data, capsys):
         (["--anchors", "-1"], "random: -1 anchors"),
         (["--seeds", "0"], "--seeds 0"),
         (["--metrics", "abs_rel,psnr"], "metrics: 'psnr'; needed all, or some of abs_rel, "),
+        (["--metrics", "flicker"], "flicker of single frames; needed frames in a row. Add --all-frames."),
         (["--place", "outdoor"], "no frame with enough known pixels"),
         (["--engine", "nowhere.yaml"], "nowhere.yaml"),
         (["--set", "regions.width"], "needed NAME=VALUE"),
