@@ -17,7 +17,7 @@ def ros(rclpy: str, common: str, graph: str) -> list[str]:
 
 plots = ["matplotlib"]
 export = ["torch==2.13.0", "transformers>=5.3,<6", "safetensors", "onnx"]
-test = ["pytest", "pytest-timeout", "hypothesis", "onnx", "pillow", "psutil", *plots]
+test = ["pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "onnx", "pillow", "psutil", *plots]
 
 setup(
     name=package_name,
