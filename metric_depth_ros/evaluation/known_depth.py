@@ -43,12 +43,12 @@ class KnownDepth:
         return len(self.pixels)
 
     @cached_property
-    def image(self) -> FloatArray:
+    def depth_image(self) -> FloatArray:
         """Known depth as an image (H, W), metres, NaN elsewhere."""
-        image = np.full((self.height, self.width), np.nan)
+        depth = np.full((self.height, self.width), np.nan)
         u, v = np.rint(self.pixels.uv).astype(np.intp).T
-        image[v, u] = self.pixels.depth
-        return image
+        depth[v, u] = self.pixels.depth
+        return depth
 
 
 def known_pixels(frame: Frame) -> Anchors:

@@ -162,7 +162,7 @@ class _Moments:
         if self._wanted == {"pixels"}:
             return None, None
         known, scene = view.known, f"{view.set_name}/{view.scene}"
-        now = Moment(metric.depth, known.image, view.camera, view.T_world_camera, scene, known.from_lidar)
+        now = Moment(metric.depth, known.depth_image, view.camera, view.T_world_camera, scene, known.from_lidar)
         before = self._latest.get(key)
         if "sequences" in self._wanted:
             self._latest[key] = now

@@ -328,7 +328,7 @@ def test_a_view_knows_its_pose_and_scene(data):
     assert first.T_world_camera is None and second.T_world_camera.tolist() == np.eye(4).tolist()
     # The frames of a folder are one scene as far as anyone knows.
     assert first.scene == second.scene == 0
-    np.testing.assert_array_equal(first.known.image, ramp(0))
+    np.testing.assert_array_equal(first.known.depth_image, ramp(0))
 
 
 def test_pictures_with_too_little_give_no_record(data):
