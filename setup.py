@@ -18,7 +18,17 @@ def ros(rclpy: str, common: str, graph: str) -> list[str]:
 plots = ["matplotlib"]
 datasets = ["h5py", "OpenEXR>=3.3"]
 export = ["torch==2.13.0", "transformers>=5.3,<6", "safetensors", "onnx"]
-test = ["pytest", "pytest-timeout", "hypothesis", "onnx", "pillow", "psutil", *plots, *datasets]
+test = [
+    "pytest",
+    "pytest-timeout",
+    "pytest-xdist",
+    "hypothesis",
+    "onnx",
+    "pillow",
+    "psutil",
+    *plots,
+    *datasets,
+]
 
 setup(
     name=package_name,
@@ -62,6 +72,7 @@ setup(
         "synthetic": ["embreex"],
         "torch": ["torch", "onnx"],
         "plots": plots,
+        "parquet": ["pyarrow"],
         # Reads published datasets that come as HDF5, MATLAB 7.3 (NYUv2, Hypersim) or OpenEXR (UrbanSyn).
         "datasets": datasets,
         "completion": ["argcomplete"],

@@ -80,8 +80,8 @@ def _add_cases(group: argparse._ArgumentGroup) -> None:
         "--protocol",
         default="random,rows,grid",
         metavar="A,B:N,N",
-        help="random, rows, grid, beams, corners, sensor; of paper 001 low, medium, high, drop; each with "
-        "counts or the usual ones, as random:250,1000,rows:8,64,grid:16 (default: random,rows,grid)",
+        help="none, random, rows, grid, beams, corners, sensor; of paper 001 low, medium, high, drop; each "
+        "with counts or the usual ones, as random:250,1000,rows:8,64,grid:16 (default: random,rows,grid)",
     )
     group.add_argument(
         "--anchors", metavar="N,N", help="of a random without counts (default 1,5,10,50,100,500,2000)"
@@ -220,6 +220,9 @@ def build_study(args: argparse.Namespace) -> Study:
     from metric_depth_ros.evaluation.measures import DEFAULT, chosen_metrics
     from metric_depth_ros.evaluation.study import CacheSettings, Study, named_networks, resolved
 
+    metrics: tuple[str, ...] = DEFAULT
+    if args.metrics is not None:
+        metrics = chosen_metrics(args.metrics.split(","), sequences=args.all_frames)
     config = build_config(args)
     stored = [engine if engine.is_dir() else None for engine in args.engine]
     engines = [
@@ -240,7 +243,7 @@ def build_study(args: argparse.Namespace) -> Study:
             constant_map=args.constant_map,
             cases=tuple(build_cases(args)),
             seeds=args.seeds,
-            metrics=DEFAULT if args.metrics is None else chosen_metrics(args.metrics.split(",")),
+            metrics=metrics,
             rules=build_rules(args),
             regions=args.regions,
             whole_truth=args.whole_truth,

@@ -114,11 +114,13 @@ class Dataset(ABC):
 
     Attributes:
         rendered: whether its images are rendered.
+        tells_scenes: whether ``scene`` is known; if not, frames follow each other as in one scene.
         limits_m: nearest and farthest true depth that counts in its usual evaluation; None: by the place.
         path: folder of the dataset.
     """
 
     rendered: ClassVar[bool] = False
+    tells_scenes: ClassVar[bool] = True
     limits_m: tuple[float, float] | None = None
     path: Path
 

@@ -46,6 +46,8 @@ _LAST_S = 9e9
 class FrameFolder(Dataset):
     """Frames of one folder, in the order of its calib.json. Images are read on demand."""
 
+    tells_scenes = False
+
     def __init__(self, path: str | Path, *, rate_hz: float = 10.0) -> None:
         """``rate_hz``: rate of the stamps, from 1 s on, of frames without a timestamp.
 

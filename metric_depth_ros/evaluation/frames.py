@@ -73,7 +73,9 @@ class KnownView:
         limits_m: nearest and farthest true depth that counts.
         given_regions: (H, W) labels for ``regions.source: topic``; None: there are none.
         engine: label of the network.
-        dataset: published dataset and split, as "nyu_v2@test"; empty: none.
+        dataset: published dataset and split, as "nyuv2@test"; empty: none.
+        T_world_camera: (4, 4), None if the set has no poses.
+        scene: number of the scene in the set; frames of one follow each other in time.
     """
 
     set_name: str
@@ -88,6 +90,8 @@ class KnownView:
     given_regions: IntArray | None = None
     engine: str = ""
     dataset: str = ""
+    T_world_camera: FloatArray | None = None
+    scene: int = 0
     _regions: dict[RegionsConfig, IntArray] = field(default_factory=dict)
 
     @property
@@ -290,7 +294,7 @@ def read_views(
             given = None if regions is None else regions(name, frame)
             yield KnownView(
                 name, frame.id, place, frame.image, frame.camera, relative, known, told, limits_m, given,
-                engine, dataset,
+                engine, dataset, frame.T_world_camera, frames.scene(index) if frames.tells_scenes else 0,
             )  # fmt: skip
 
 

@@ -74,9 +74,7 @@ def case_name(record: Record) -> str:
     """
     if TRUTH in record.solver:
         return "whole"
-    if record.protocol == "random" and record.count == 0:
-        return "none"
-    return record.protocol if record.protocol in REGIMES else f"{record.protocol} {record.count}"
+    return record.protocol if record.protocol in ("none", *REGIMES) else f"{record.protocol} {record.count}"
 
 
 def metrics_of(records: Iterable[Record]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -68,6 +69,14 @@ class KnownDepth:
 
     def __len__(self) -> int:
         return len(self.pixels)
+
+    @cached_property
+    def depth_image(self) -> FloatArray:
+        """Known depth as an image (H, W), metres, NaN elsewhere."""
+        depth = np.full((self.height, self.width), np.nan)
+        u, v = np.rint(self.pixels.uv).astype(np.intp).T
+        depth[v, u] = self.pixels.depth
+        return depth
 
 
 def known_pixels(frame: Frame) -> Anchors:

@@ -42,8 +42,8 @@ class Case:
 
     Attributes:
         protocol: a name in ``PROTOCOLS``.
-        count: anchors (random, corners, drop; random 0: priors alone; sensor, 0: all), rows (rows, beams) or
-            cells along each side (grid); 1 for the regimes.
+        count: anchors (random, corners, drop; sensor, 0: all), rows (rows, beams) or cells along each
+            side (grid); 1 for the regimes, 0 for none.
         noisy: whether to add range noise and outliers.
     """
 
@@ -56,7 +56,8 @@ class Case:
             raise ConfigError(f"protocol: {self.protocol!r}; needed one of {', '.join(PROTOCOLS)}.")
         least, most = PROTOCOLS[self.protocol].least, PROTOCOLS[self.protocol].most
         if not least <= self.count <= most:
-            raise ConfigError(f"{self.protocol}: {self.count} anchors; needed {least} to {most}.")
+            hint = "" if self.count else " 0 is protocol none."
+            raise ConfigError(f"{self.protocol}: {self.count} anchors; needed {least} to {most}.{hint}")
 
     @property
     def seeds(self) -> int:
@@ -140,6 +141,11 @@ def draw(known: KnownDepth, case: Case, seed: int, name: str) -> Draw:
         )
     evaluated = _sampled(counts, MOST_EVALUATED, evaluation)
     return Draw(disturbed(anchors, noise) if case.noisy else anchors, evaluated)
+
+
+def none(known: KnownDepth, count: int, generator: np.random.Generator) -> IntArray:
+    """No anchor at all: for priors, metric networks and Metric-Solver."""
+    return np.empty(0, np.intp)
 
 
 def random(known: KnownDepth, count: int, generator: np.random.Generator) -> IntArray:
@@ -282,7 +288,8 @@ class Protocol(NamedTuple):
 
 # A protocol is one function and one line here.
 PROTOCOLS = {
-    "random": Protocol(random, (1, 5, 10, 50, 100, 500, 2000), least=0),
+    "none": Protocol(none, (0,), least=0, most=0, label="none"),
+    "random": Protocol(random, (1, 5, 10, 50, 100, 500, 2000)),
     "rows": Protocol(rows, (1, 4, 16), most=_MOST_ROWS, label="{0} row{1}"),
     "grid": Protocol(grid, (8,), most=_MOST_ROWS, label="{0}x{0} grid"),
     "beams": Protocol(partial(rows, step_px=1), (1, 16, 32), most=_MOST_ROWS, label="{0} beam{1}"),

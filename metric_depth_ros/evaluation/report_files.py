@@ -22,6 +22,7 @@ from metric_depth_ros.evaluation.runner import Record
 from metric_depth_ros.evaluation.study import Study
 
 RUN = "run.json"
+_OPTIONS = ("seeds", "metrics", "constant_map", "regions", "whole_truth", "place", "every", "flip")
 
 
 def tables_of(
@@ -70,7 +71,16 @@ def description(study: Study) -> dict[str, Any]:
         "cases": [dataclasses.astuple(case) for case in study.cases],
         **{
             name: getattr(study, name)
-            for name in ("seeds", "metrics", "constant_map", "regions", "whole_truth", "place", "every", "flip")
+            for name in (
+                "seeds",
+                "metrics",
+                "constant_map",
+                "regions",
+                "whole_truth",
+                "place",
+                "every",
+                "flip",
+            )
         },
         "rules": vars(study.rules),
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,10 +14,11 @@ from metric_depth_ros.evaluation import metrics
 from metric_depth_ros.evaluation.candidates import Candidate
 from metric_depth_ros.evaluation.frames import KnownView
 from metric_depth_ros.evaluation.known_depth import KnownDepth
-from metric_depth_ros.evaluation.measures import DEFAULT, Solved, errors_of
+from metric_depth_ros.evaluation.measures import DEFAULT, METRICS, Solved, errors_of
 from metric_depth_ros.evaluation.places import Place
 from metric_depth_ros.evaluation.protocols import Case, Draw, draw
-from metric_depth_ros.types import MetricDepth
+from metric_depth_ros.evaluation.temporal import Moment
+from metric_depth_ros.types import Anchors, MetricDepth
 
 _NAN = float("nan")
 
@@ -32,7 +32,7 @@ class Record:
         control: whether it is one of the controls.
         place, set_name, frame: of the image.
         engine: label of the network whose relative depth was used.
-        dataset: published dataset and split of the image, as "nyu_v2@test"; empty: none.
+        dataset: published dataset and split of the image, as "nyuv2@test"; empty: none.
         protocol, count, noisy, seed: of the draw; ``anchors`` is its number of anchors.
         errors: value of each chosen metric of ``measures.METRICS`` by name; NaN where it is not defined.
             Pixels without depth are charged: all of them after a failure.
@@ -87,34 +87,55 @@ def run(
     cases: Sequence[Case],
     seeds: int | None = None,
     metric_names: Sequence[str] = DEFAULT,
-    done: Container[Key] = frozenset(),
 ) -> Iterator[Record]:
     """Records of every candidate on every draw; a failure of a solver becomes a record too.
 
     An image with too few known pixels for a case has no record for it: the columns then have different
-    frames, which the report counts.
+    frames, which the report counts. Temporal metrics compare a view with the one before it of the same scene,
+    so a scene's views must come in order and in one call.
 
     Args:
         seeds: draws for each case and image; None uses the case's default.
         metric_names: metrics to compute, of ``measures.METRICS``.
-        done: keys of records that there are already; they are not computed again.
     """
+    for of_view in run_by_view(candidates, views, cases, seeds, metric_names):
+        yield from of_view
+
+
+def run_by_view(
+    candidates: Sequence[Candidate],
+    views: Iterable[KnownView],
+    cases: Sequence[Case],
+    seeds: int | None = None,
+    metric_names: Sequence[str] = DEFAULT,
+    done: Container[Key] = frozenset(),
+) -> Iterator[list[Record]]:
+    """As ``run``, those of a view together.
+
+    ``done``: keys of records that there are already: they are left out, and not computed either unless a
+    temporal metric of the next view needs them.
+    """
+    moments = _Moments(metric_names)
     for view in views:
-        prepared = set()
+        prepared: set[str] = set()
+        found = []
         for case, seed, drawn in draws(view.known, view.name, cases, seeds):
-            key = (view.engine, view.set_name, view.frame_id, case.protocol, case.count, case.noisy, seed)
             for candidate in candidates:
-                if (*key, candidate.label) not in done:
-                    if candidate.label not in prepared:
-                        candidate.prepare(view)
-                        prepared.add(candidate.label)
-                    yield _record(candidate, view, case, seed, drawn, metric_names)
+                known = _key(view, case, seed, candidate.label) in done
+                if known and not moments.of_sequences:
+                    continue
+                if candidate.label not in prepared:
+                    candidate.prepare(view)
+                    prepared.add(candidate.label)
+                record = _record(candidate, view, case, seed, drawn, moments)
+                found += [] if known else [record]
+        yield found
 
 
 def draws(
     known: KnownDepth, name: str, cases: Iterable[Case], seeds: int | None = None
 ) -> Iterator[tuple[Case, int, Draw]]:
-    """Every draw of the cases on an image that has enough known pixels for it."""
+    """Case, seed and draw; none of a case for which the image has too few known pixels."""
     for case in cases:
         for seed in range(seeds or case.seeds):
             try:
@@ -123,41 +144,91 @@ def draws(
                 break
 
 
+def _key(view: KnownView, case: Case, seed: int, label: str) -> Key:
+    return view.engine, view.set_name, view.frame_id, case.protocol, case.count, case.noisy, seed, label
+
+
 def _record(
-    candidate: Candidate, view: KnownView, case: Case, seed: int, drawn: Draw, metric_names: Sequence[str]
+    candidate: Candidate, view: KnownView, case: Case, seed: int, drawn: Draw, moments: _Moments
 ) -> Record:
     truth = view.known.pixels.take(drawn.evaluated)
-    where = Record(
+    metric, outcome = _solved(candidate, view, drawn)
+    pair = moments.of(view, metric, (candidate.label, case, seed))
+    return Record(
         solver=candidate.label,
         control=candidate.control,
         place=view.place,
         set_name=view.set_name,
         frame=view.frame_id,
+        engine=view.engine,
+        dataset=view.dataset,
+        limits_m=view.limits_m,
         protocol=case.protocol,
         count=case.count,
         noisy=case.noisy,
         seed=seed,
         anchors=len(drawn.anchors),
-        engine=view.engine,
-        dataset=view.dataset,
-        evaluated=len(truth),
-        limits_m=view.limits_m,
+        **outcome,
+        **_measured(metric, truth, pair, moments.metric_names),
     )
+
+
+def _solved(candidate: Candidate, view: KnownView, drawn: Draw) -> tuple[MetricDepth, dict[str, Any]]:
+    """Depth, and time or failure by the name of their field; a failure is an image without depth."""
     started = time.perf_counter()
     try:
-        metric = candidate.solve(view, drawn.anchors)
-        where = dataclasses.replace(where, seconds=time.perf_counter() - started)
+        return candidate.solve(view, drawn.anchors), {"seconds": time.perf_counter() - started}
     except MetricDepthError as error:
-        metric = MetricDepth(np.full((view.known.height, view.known.width), np.nan, np.float32))
-        where = dataclasses.replace(where, failure=str(error))
+        nothing = np.full((view.known.height, view.known.width), np.nan, np.float32)
+        return MetricDepth(nothing), {"failure": str(error)}
+
+
+def _measured(
+    metric: MetricDepth,
+    truth: Anchors,
+    moments: tuple[Moment | None, Moment | None],
+    metric_names: Sequence[str],
+) -> dict[str, Any]:
+    """Fields of a record that compare depth with the truth at the evaluated pixels."""
     u, v = np.rint(truth.uv).astype(np.intp).T
-    solved = Solved(metric.depth[v, u], truth.depth, None if metric.sigma is None else metric.sigma[v, u])
-    return dataclasses.replace(
-        where,
-        errors=errors_of(solved, metric_names),
-        coverage=metrics.coverage(solved.depth, solved.truth),
+    sigma = None if metric.sigma is None else metric.sigma[v, u]
+    solved = Solved(metric.depth[v, u], truth.depth, sigma, *moments)
+    return {
+        "errors": errors_of(solved, metric_names),
+        "evaluated": len(truth),
+        "coverage": metrics.coverage(solved.depth, solved.truth),
         **_curves(solved),
-    )
+    }
+
+
+class _Moments:
+    """Depth images for the metrics that need them, each with that of the frame before.
+
+    Attributes:
+        metric_names: all of the run.
+        of_sequences: whether a metric compares frames.
+    """
+
+    def __init__(self, metric_names: Sequence[str]) -> None:
+        self.metric_names = metric_names
+        self._wanted = {METRICS[name].of for name in metric_names}
+        self.of_sequences = "sequences" in self._wanted
+        self._latest: dict[tuple[str, Case, int], Moment] = {}
+
+    def of(
+        self, view: KnownView, metric: MetricDepth, key: tuple[str, Case, int]
+    ) -> tuple[Moment | None, Moment | None]:
+        """This one and the one before, which has the same solver, case and seed; None if not wanted."""
+        if self._wanted == {"pixels"}:
+            return None, None
+        known, scene = view.known, f"{view.set_name}/{view.scene}"
+        now = Moment(
+            metric.depth, known.depth_image, view.camera, view.T_world_camera, scene, known.from_lidar
+        )
+        before = self._latest.get(key)
+        if self.of_sequences:
+            self._latest[key] = now
+        return now, before
 
 
 def _curves(solved: Solved) -> dict[str, Any]:

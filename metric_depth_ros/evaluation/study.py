@@ -24,11 +24,11 @@ from metric_depth_ros.evaluation.frames import (
 )
 from metric_depth_ros.evaluation.given_regions import region_source
 from metric_depth_ros.evaluation.known_depth import KnownDepth, TruthRules
-from metric_depth_ros.evaluation.measures import DEFAULT
+from metric_depth_ros.evaluation.measures import DEFAULT, METRICS
 from metric_depth_ros.evaluation.output_cache import OutputCache
 from metric_depth_ros.evaluation.places import Place
 from metric_depth_ros.evaluation.protocols import Case
-from metric_depth_ros.evaluation.runner import Key, Record, draws, run
+from metric_depth_ros.evaluation.runner import Key, Record, draws, run_by_view
 from metric_depth_ros.evaluation.whole_truth import whole_truth_candidates
 from metric_depth_ros.pipeline import engine_for
 
@@ -73,7 +73,7 @@ class Study:
         solvers, variants, constant_map: as ``build_candidates`` takes them.
         cases, seeds, metrics, rules: as ``runner.run`` and ``read_views`` take them.
         regions: "dataset", or a folder of label images; None: regions are those of the settings.
-        whole_truth: space of the line of fits to all true depth, or "network" for its own; None: no such fits.
+        whole_truth: space of the line of fits to all true depth, or "network" for its own; None: none.
         place: only frames from there.
         every: whether all frames of a sequence count.
         flip: whether depth is the mean of that of an image and its mirror image.
@@ -203,8 +203,10 @@ def records_of(
     for network in study.networks:
         candidates = candidates_of(study, network)
         labels = [candidate.label for candidate in candidates]
-        for view in views_of(study, network, _wanted(study, network, labels, done), tell):
-            yield list(run(candidates, [view], study.cases, study.seeds, study.metrics, done))
+        temporal = any(METRICS[name].of == "sequences" for name in study.metrics)
+        wanted = None if temporal else _wanted(study, network, labels, done)
+        views = views_of(study, network, wanted, tell)
+        yield from run_by_view(candidates, views, study.cases, study.seeds, study.metrics, done)
 
 
 def views_of(

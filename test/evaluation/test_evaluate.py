@@ -27,6 +27,7 @@ from metric_depth_ros.evaluation.candidates import (
     solver_candidate,
 )
 from metric_depth_ros.evaluation.frames import build_source, find_sets, read_views, stored_outputs
+from metric_depth_ros.evaluation.measures import METRICS
 from metric_depth_ros.evaluation.places import place_of
 from metric_depth_ros.evaluation.protocols import Case
 from metric_depth_ros.evaluation.records import write_records
@@ -290,6 +291,47 @@ def test_a_sigma_is_measured(data):
     assert 0 < record.errors["ause_rmse"] < 0.5
 
 
+def test_frames_in_a_row_are_compared_with_their_own_kind(data):
+    """Depth is right in the first frame, then 10 % too large with 5 anchors and 20 % with 6."""
+    (view, _) = views(data)
+    posed = dataclasses.replace(view, T_world_camera=np.eye(4))
+    three = [
+        posed,
+        dataclasses.replace(posed, frame_id="1"),
+        dataclasses.replace(posed, frame_id="2", scene=1),
+    ]
+
+    def drifting(view, anchors):
+        factor = 1 + int(view.frame_id) * (len(anchors) - 4) / 10
+        return MetricDepth(np.float32(factor) * ramp(0))
+
+    rows = [Candidate("exact", lambda view, anchors: MetricDepth(ramp(0))), Candidate("drifting", drifting)]
+    names = ["flicker", "scale_jitter", "tae"]
+    records = list(run(rows, three, [FIVE, Case("random", 6)], 2, names))
+    found = {(r.solver, r.count, r.frame, r.seed): r.errors for r in records}
+    for count, change, moved in (
+        (5, 0.0953102, (0.1 / 1.1 + 0.1) / 2),
+        (6, 0.1823216, (0.2 / 1.2 + 0.2) / 2),
+    ):
+        for seed in (0, 1):
+            assert all(map(math.isnan, found["drifting", count, "0", seed].values()))
+            assert all(map(math.isnan, found["drifting", count, "2", seed].values()))  # of another scene
+            drift = found["drifting", count, "1", seed]
+            assert list(drift.values()) == pytest.approx([change, change, moved], rel=1e-4)
+            assert list(found["exact", count, "1", seed].values()) == pytest.approx([0, 0, 0], abs=1e-6)
+
+
+def test_a_view_knows_its_pose_and_scene(data):
+    tree = json.loads((data / "office/calib.json").read_text())
+    tree["frames"][1]["T_world_camera"] = (2 * np.eye(4) - np.diag([1, 1, 1, 1])).tolist()
+    (data / "office/calib.json").write_text(json.dumps(tree))
+    first, second = views(data)
+    assert first.T_world_camera is None and second.T_world_camera.tolist() == np.eye(4).tolist()
+    # The frames of a folder are one scene as far as anyone knows.
+    assert first.scene == second.scene == 0
+    np.testing.assert_array_equal(first.known.depth_image, ramp(0))
+
+
 def test_pictures_with_too_little_give_no_record(data):
     counts = [Case("random", 4000), Case("random", 5000)]
     records = list(run(controls(), views(data), counts))
@@ -452,16 +494,30 @@ def test_a_table_for_every_wanted_metric(data, capsys):
     assert text.count("| auto |") == 3 and text.count("| median |") == 2  # median has no sigma
 
 
+def test_all_metrics_and_those_of_sequences(data, capsys):
+    few = ("--protocol", "random", "--anchors", "5", "--seeds", "1", "--solvers", "auto", "--metrics", "all")
+    assert evaluate(data, *few, "--all-frames") == 0
+    text = capsys.readouterr().out
+    missing = {name for name, metric in METRICS.items() if f"| {metric.heading} | 5 |" not in text}
+    assert missing == {"flicker", "tae"}  # the frames have no poses
+    assert evaluate(data, *few) == 0
+    assert "scale jitter" not in capsys.readouterr().out
+
+
+def test_no_anchors_at_all_is_a_protocol(data, capsys):
+    argv = ("--protocol", "none,random", "--anchors", "5", "--seeds", "1", "--metrics", "abs_rel")
+    assert evaluate(data, *argv, "--solvers", "median") == 0
+    text = capsys.readouterr().out
+    assert "| AbsRel | none | 5 | covered | ms |" in text
+    assert "| median | **1.000** | **0.000** | 50.0 % |" in text and "- median: 4 of 8 failed" in text
+
+
 def test_settings_count(data, capsys):
     few = ("--protocol", "random", "--anchors", "50", "--seeds", "1", "--solvers", "global_affine")
     few += ("--metrics", "abs_rel")
     assert evaluate(data, *few, "--set", "solver.max_depth_m=4") == 0
     (row,) = [
-        line
-        for line in re.sub(
-            r"[*_](?=[\d. *_]*\|)|(?<=[| *])[*_]+(?=\d)", "", capsys.readouterr().out
-        ).splitlines()
-        if line.startswith("| global_affine")
+        line for line in unmarked(capsys.readouterr().out).splitlines() if line.startswith("| global_affine")
     ]
     assert 10 < float(row.split("|")[3].split("%")[0]) < 90
 
@@ -477,11 +533,7 @@ def test_a_parameter_file_counts(data, tmp_path, capsys):
     settings = ("--config", tmp_path / "settings.yaml", "--metrics", "abs_rel")
     assert evaluate(data, "--protocol", "grid", *settings) == 0
     (row,) = [
-        line
-        for line in re.sub(
-            r"[*_](?=[\d. *_]*\|)|(?<=[| *])[*_]+(?=\d)", "", capsys.readouterr().out
-        ).splitlines()
-        if line.startswith("| global_affine")
+        line for line in unmarked(capsys.readouterr().out).splitlines() if line.startswith("| global_affine")
     ]
     assert 10 < float(row.split("|")[3].split("%")[0]) < 90
 
@@ -501,11 +553,13 @@ def test_a_set_without_depth_is_named(data, caplog):
         (["--solvers", "magic"], "solver.name: 'magic'"),
         (["--variant", "a", "solver.focus=1"], "solver.focus: unknown setting"),
         (["--variant", "a", "--variant", "a"], "--variant a: given twice"),
-        (["--protocol", "spiral"], "protocol: 'spiral'; needed one of random, rows, grid"),
+        (["--protocol", "spiral"], "protocol: 'spiral'; needed one of none, random, rows, grid"),
+        (["--anchors", "0"], "random: 0 anchors; needed 1 to 1000000. 0 is protocol none."),
         (["--anchors", "few"], "--anchors few: needed whole numbers"),
         (["--anchors", "-1"], "random: -1 anchors"),
         (["--seeds", "0"], "--seeds 0"),
         (["--metrics", "abs_rel,psnr"], "metrics: 'psnr'; needed all, or some of abs_rel, "),
+        (["--metrics", "flicker"], "flicker of single frames; needed frames in a row. Add --all-frames."),
         (["--place", "outdoor"], "no frame with enough known pixels"),
         (["--engine", "nowhere.yaml"], "nowhere.yaml"),
         (["--set", "regions.width"], "needed NAME=VALUE"),
@@ -528,9 +582,7 @@ def test_real_frames_with_the_controls_beside(data_dir, capsys):
     assert main(["evaluate", *sets, "--engine", str(data_dir / "relative_meter"), "--seeds", "1", *argv]) == 0
     table = {
         cells[1].strip(): [float(cell) for cell in cells[2:4]]
-        for line in re.sub(
-            r"[*_](?=[\d. *_]*\|)|(?<=[| *])[*_]+(?=\d)", "", capsys.readouterr().out
-        ).splitlines()
+        for line in unmarked(capsys.readouterr().out).splitlines()
         if (cells := line.split("|"))[2:3] and cells[2].strip().startswith("0.")
     }
     assert table["global_affine"][0] < table[CONSTANT][0]
@@ -548,9 +600,7 @@ def test_auto_on_real_frames(data_dir, capsys, noisy, bounds):
     assert main(["evaluate", *sets, *argv]) == 0
     table = {
         cells[1].strip(): [float(cell) for cell in cells[2:5]]
-        for line in re.sub(
-            r"[*_](?=[\d. *_]*\|)|(?<=[| *])[*_]+(?=\d)", "", capsys.readouterr().out
-        ).splitlines()  # of two tables the second, the noisy one
+        for line in unmarked(capsys.readouterr().out).splitlines()  # of two tables the second, the noisy one
         if (cells := line.split("|"))[2:3] and re.fullmatch(r" \d\.\d+ ", cells[2])
     }
     auto, blind = table["auto"], table["control: auto, constant map"]
@@ -622,8 +672,9 @@ def test_a_prior_is_compared_without_anchors_and_with_few(data):
     ]
     variants = {"prior": {"solver.prior": "network"}, "alone": {}}
     candidates = build_candidates(from_flat({"solver.name": "median"}), [], variants, constant_map=False)
-    cases = [Case("random", 0), Case("random", 200)]
+    cases = [Case("none", 0), Case("random", 200)]
     records = list(run(candidates, views_of_metres, cases, seeds=1))
+    assert {(r.anchors, r.evaluated) for r in records if r.protocol == "none"} == {(0, WIDTH * HEIGHT)}
     found = {(r.solver, r.count): r for r in records}
     assert found["alone", 0].failure and found["alone", 0].errors["abs_rel"] == 1
     assert found["prior", 0].errors["abs_rel"] == pytest.approx(0.25, rel=0.01)

@@ -420,8 +420,8 @@ def test_cases_in_words(text, labels):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "needed one of random"),
-        ("spiral:3", "'spiral'; needed one of random"),
+        ("", "needed one of none, random"),
+        ("spiral:3", "'spiral'; needed one of none, random"),
         ("random:few", "protocol random: 'few'; needed whole numbers"),
         ("random:", "protocol random: ''; needed whole numbers"),
         ("rows:0", "rows: 0 anchors; needed 1 to 1024"),
@@ -438,10 +438,19 @@ def test_words_that_are_no_cases(text, message):
 
 
 def test_a_case_that_is_none():
-    with pytest.raises(ConfigError, match="'spiral'; needed one of random, rows, grid"):
+    with pytest.raises(ConfigError, match="'spiral'; needed one of none, random, rows, grid"):
         Case("spiral", 4)
     with pytest.raises(ConfigError, match="rows: 0"):
         Case("rows", 0)
+    with pytest.raises(ConfigError, match=r"random: 0 anchors; needed 1 to 1000000\. 0 is protocol none"):
+        Case("random", 0)
+    with pytest.raises(ConfigError, match="none: 5 anchors; needed 0"):
+        Case("none", 5)
+
+
+def test_without_anchors_all_known_pixels_count(dense):
+    drawn = draw(dense, Case("none", 0), 0, "set/a")
+    assert len(drawn.anchors) == 0 and drawn.evaluated.all() and Case("none", 0).seeds == 1
 
 
 def test_seeds_by_count():

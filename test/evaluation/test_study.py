@@ -79,7 +79,12 @@ def test_networks_are_side_by_side(data, tmp_path, capsys):
 def test_a_study_can_be_pickled_and_counts_its_frames(data):
     networks = named_networks([data / "exact", data / "bent"], Config().engine)
     study = Study(
-        Config(), tuple(find_sets([data / "sets"])), networks, ("median",), cases=(Case("random", 5),), seeds=1
+        Config(),
+        tuple(find_sets([data / "sets"])),
+        networks,
+        ("median",),
+        cases=(Case("random", 5),),
+        seeds=1,
     )
     assert count_frames(study) == 2 * 5
     told = []
