@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,9 +9,11 @@ import numpy as np
 
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.evaluation.bootstrap import interval
+from metric_depth_ros.evaluation.groups import case_label
 from metric_depth_ros.evaluation.measures import METRICS
 from metric_depth_ros.evaluation.protocols import Case
 from metric_depth_ros.evaluation.runner import Record
+from metric_depth_ros.evaluation.tables import Column, Row, Table, shown
 
 # Below this many sets, an interval says little about other sets.
 FEW_SETS = 5
@@ -120,9 +121,9 @@ def _difference(
     both = {frame: pair for frame, pair in pairs.items() if np.isfinite(pair).all()}
     if not both:
         return None
-    sets: defaultdict[str, list[float]] = defaultdict(list)
+    sets: dict[str, list[float]] = {}
     for (set_name, _), (mean_a, mean_b) in both.items():
-        sets[set_name].append(mean_b - mean_a)
+        sets.setdefault(set_name, []).append(mean_b - mean_a)
     low, high = interval([np.array(each) for each in sets.values()], resamples=resamples)
     mean_a, mean_b = np.mean(list(both.values()), axis=0)
     return Difference(
@@ -136,3 +137,21 @@ def _pair(a: _Draws, b: _Draws, metric: str) -> tuple[float, float]:
     values = [(a[s].errors.get(metric, np.nan), b[s].errors.get(metric, np.nan)) for s in a if s in b]
     known = np.array([pair for pair in values if np.isfinite(pair).all()]).reshape(-1, 2)
     return (float(known[:, 0].mean()), float(known[:, 1].mean())) if len(known) else (np.nan, np.nan)
+
+
+def comparison_table(found: Sequence[Difference], title: str) -> Table:
+    """Table with a row for each difference; its last column names the better one, beyond chance."""
+    heads = ("solver or network", "case", "metric", "frames")
+    names = ("A", "B", "B - A", "from", "to", "better")
+    rows = []
+    for each in found:
+        case = f"{case_label(each.case)}{', noisy' if each.case.noisy else ''}"
+        extent = f"{each.frames} in {each.sets} sets" + (
+            f", {each.left_out} left out" if each.left_out else ""
+        )
+        digits = METRICS[each.metric].digits + 1
+        values = (each.a, each.b, each.b - each.a, each.low, each.high)
+        cells = [shown(value, digits) for value in values]
+        verdict = each.better or ("differs" if each.differs else "")
+        rows.append(Row((each.what, case, METRICS[each.metric].heading, extent), [*cells, verdict]))
+    return Table(heads, [Column(name) for name in names], rows, title)
