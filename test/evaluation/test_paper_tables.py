@@ -69,7 +69,7 @@ def test_fits_to_the_truth_and_no_anchors_have_rows_of_their_own():
     none = lines(beside_published(nyu(protocol="none", count=0)))
     assert "| Metric-Solver | on both datasets | none | paper 004, table 2a | 0.049 | 0.183 | 0.986 |" in none
     beams = lines(beside_published(nyu(protocol="beams", count=16)))
-    assert [line for line in beams if "paper" in line and "|" in line] == [
+    assert [line for line in beams if "| paper 0" in line] == [
         "| Depth Anything v1 | LF-LiDAR | beams 16 | paper 000, table 1 | 0.039 | 0.454 | 0.976 |"
     ]
 
@@ -81,10 +81,8 @@ def test_a_papers_table_in_its_form_says_that_the_data_are_others():
         for case in ("low", "medium")
     ] + [record("paper_ssf", "random", 250, dataset="", limits_m=(0.0, 10.0))]
     found = lines(in_form_of("001", "1", records))
-    assert found[0] == (
-        "## Paper 001, table 1, on indoor, clean, truth to 10 m; the paper's rows are of OTHER DATA and cannot "
-        "be compared"
-    )
+    assert found[0].startswith("## Paper 001, table 1, on indoor, clean, truth to 10 m; the paper")
+    assert "OTHER DATA and cannot be compared" in found[0]
     head = "| network | method | from | AbsRel, low | delta1, low | AbsRel, medium | delta1, medium |"
     assert head in found
     assert "| da_v2_large | paper_lwlr | ours | **0.100** | **0.960** | **0.100** | **0.960** |" in found
