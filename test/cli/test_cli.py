@@ -86,7 +86,7 @@ def test_help_lists_every_verb_and_loads_nothing_heavy() -> None:
     assert done.returncode == 0, done.stderr
     names = (
         "run", "doctor", "build", "evaluate", "explain", "bench", "frames-to-bag", "replay", "record",
-        "synthesize", "train", "export", "config", "sbom", "demo",
+        "view", "synthesize", "train", "export", "config", "sbom", "demo",
     )  # fmt: skip
     assert len(VERBS) == len(names)
     for verb in names:
@@ -388,6 +388,21 @@ def test_run_makes_the_depth_of_every_image(
     pictures = sorted(path.name for path in out.glob("*.png"))
     assert pictures == ["preview_000000.png", "preview_000003.png"]
     assert cv2.imread(str(out / pictures[0])).shape[1] > WIDTH
+
+
+def test_run_shows_every_image_in_a_viewer(bag: Path, toy_manifest: Path, tmp_path: Path) -> None:
+    chunk, recording = pytest.importorskip("rerun.chunk"), tmp_path / "shown.rrd"
+    argv = ["run", str(bag), "--manifest", str(toy_manifest), "--out", str(tmp_path / "out"), "--no-bag"]
+    assert main([*argv, "--previews", "0", "--view", str(recording)]) == 0
+    with BagReader(bag) as reader:
+        stamps = {stamp_ns for stamp_ns, _ in reader.samples(Config())}
+    shown: dict[str, set[int]] = {}
+    for each in chunk.RrdReader(recording).stream():
+        if not each.is_static:
+            times = each.to_record_batch().column("stamp").cast("int64").to_pylist()
+            shown.setdefault(each.entity_path, set()).update(times)
+    for entity in ("depth", "world/camera/picture", "world/camera/cloud", "scale/scale", "stages/solver"):
+        assert shown[f"/{entity}"] == stamps, entity
 
 
 def test_run_takes_several_sources_and_counts_them_apart(
