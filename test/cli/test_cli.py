@@ -697,3 +697,34 @@ def test_build_makes_what_the_solver_needs(
 def test_build_of_a_broken_network_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["build", "--manifest", str(tmp_path / "none.yaml")]) == 1
     assert "none.yaml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "points", "anchors"),
+    [
+        ([], "/depth/points", "/anchors"),
+        (["--namespace", "/front"], "/front/depth/points", "/front/anchors"),
+        (["--namespace", "front", "--remap", "anchors:=/lidar"], "/front/depth/points", "/lidar"),
+        (["--remap", "depth/points:=cloud"], "/cloud", "/anchors"),
+    ],
+)
+def test_foxglove_s_layout_has_the_topics_of_the_node(
+    argv: list[str], points: str, anchors: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["config", "--foxglove", *argv]) == 0
+    layout = json.loads(capsys.readouterr().out)
+    panels = layout["configById"]
+    assert set(panels["3D!cloud"]["topics"]) == {points, anchors}
+
+    def leaves(node: Any) -> set[str]:
+        return {node} if isinstance(node, str) else leaves(node["first"]) | leaves(node["second"])
+
+    assert leaves(layout["layout"]) == set(panels)
+
+
+def test_foxglove_s_layout_names_no_other_topics() -> None:
+    package = Path(metric_depth_ros.__file__).parent
+    text = (package.parent / "config/foxglove.json").read_text()
+    named = {topic.split(".")[0] for topic in re.findall(r'"/([^"]+)"', text)}
+    published = set(re.findall(r'"(depth/[a-z_/]+)"', (package / "nodes/outputs.py").read_text()))
+    assert named - published == {"anchors", "diagnostics"}
