@@ -16,6 +16,7 @@ def ros(rclpy: str, common: str, graph: str) -> list[str]:
 
 
 plots = ["matplotlib"]
+view = ["rerun-sdk>=0.23"]
 datasets = ["h5py", "OpenEXR>=3.3"]
 export = ["torch==2.13.0", "transformers>=5.3,<6", "safetensors", "onnx"]
 test = [
@@ -28,6 +29,7 @@ test = [
     "psutil",
     *plots,
     *datasets,
+    *view,
 ]
 
 setup(
@@ -75,6 +77,7 @@ setup(
         "parquet": ["pyarrow"],
         # Reads published datasets that come as HDF5, MATLAB 7.3 (NYUv2, Hypersim) or OpenEXR (UrbanSyn).
         "datasets": datasets,
+        "view": view,
         "completion": ["argcomplete"],
         # Reads descriptions of scenes.
         "text": ["tokenizers"],
