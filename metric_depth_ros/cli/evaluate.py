@@ -45,6 +45,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     _add_solvers(parser.add_argument_group("solvers"))
     _add_cases(parser.add_argument_group("anchors"))
     _add_truth(parser.add_argument_group("truth"))
+    _add_scaling(parser.add_argument_group("scale and shift from a training set (paper 000)"))
     parser.set_defaults(run=run)
 
 
@@ -106,6 +107,34 @@ def _add_truth(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def _add_scaling(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--fit-on",
+        action="append",
+        default=[],
+        metavar="DATA",
+        help="training frames; adds the rows of --scaling, which use no anchors; repeatable",
+    )
+    group.add_argument(
+        "--scaling",
+        default="global,image,rsa",
+        metavar="A,B",
+        help="global: one scale and shift for all, image: by the picture, rsa: by its description (all)",
+    )
+    group.add_argument(
+        "--image-encoder",
+        type=Path,
+        metavar="FOLDER",
+        help="CLIP checkpoint (default: small_depth's encoder)",
+    )
+    group.add_argument(
+        "--text-encoder",
+        type=Path,
+        metavar="MANIFEST",
+        help="an exported one (default: that of the prior tr2m)",
+    )
+
+
 def run(args: argparse.Namespace) -> int:
     """Evaluates and prints the tables. Raises MetricDepthError."""
     from tqdm import tqdm
@@ -127,7 +156,8 @@ def run(args: argparse.Namespace) -> int:
     if args.out is not None:
         with own_folder(args.out):  # before minutes of work
             pass
-    views = tqdm(read_all(args, config), unit="frame", disable=None)
+    candidates += fitted_scalings(args, config)
+    views = tqdm(read_all(args, config, args.data), unit="frame", disable=None)
     records = list(runner.run(candidates, views, cases, args.seeds))
     if not records:
         raise InputError("evaluate: no frame with enough known pixels. Check DATA, --place and --anchors.")
@@ -252,7 +282,22 @@ def build_rules(args: argparse.Namespace) -> TruthRules:
     return TruthRules(limits, args.anchor_pixels == "in")
 
 
-def read_all(args: argparse.Namespace, config: Config) -> Iterator[KnownView]:
+def fitted_scalings(args: argparse.Namespace, config: Config) -> list[Candidate]:
+    """Rows of scale and shift learned on ``--fit-on``; none without it. Raises MetricDepthError."""
+    from tqdm import tqdm
+
+    from metric_depth_ros.cli.embeddings import build_embeds
+    from metric_depth_ros.evaluation.train_scaling import scaling_candidates
+
+    if not args.fit_on:
+        return []
+    embeds = build_embeds(args.scaling.split(","), args.image_encoder, args.text_encoder)
+    every = argparse.Namespace(**{**vars(args), "all_frames": True})
+    views = tqdm(read_all(every, config, args.fit_on), unit="training frame", disable=None)
+    return scaling_candidates(config, embeds, views)
+
+
+def read_all(args: argparse.Namespace, config: Config, data: Sequence[str | Path]) -> Iterator[KnownView]:
     """Reads the frames of every set in the requested place; reports sets without usable frames."""
     from metric_depth_ros.evaluation.frames import build_source, find_sets, read_views, set_name
     from metric_depth_ros.evaluation.given_regions import region_source
@@ -260,7 +305,7 @@ def read_all(args: argparse.Namespace, config: Config) -> Iterator[KnownView]:
     rules, regions = build_rules(args), region_source(args.regions) if args.regions is not None else None
     focus_m = config.solver.focus_m or None
     source = build_source(config.engine, _stored(args), focus_m=focus_m, flip=args.flip)
-    for folder in find_sets(args.data):
+    for folder in find_sets(data):
         count = 0
         for view in read_views(folder, source, every=args.all_frames, rules=rules, regions=regions):
             count += 1

@@ -65,6 +65,8 @@ class KnownView:
         relative: the network's depth (H, W).
         known: pixels with depth, within ``limits_m``.
         description: the frame's first sentence, in words that no training has seen if it has such; or empty.
+        sentences: all that say what the frame shows, in words for training.
+        scene: name of the scene that it shows.
         limits_m: nearest and farthest true depth that counts.
         given_regions: (H, W) labels for ``regions.source: topic``; None: there are none.
     """
@@ -77,6 +79,8 @@ class KnownView:
     relative: RelativeDepth
     known: KnownDepth
     description: str = ""
+    sentences: tuple[str, ...] = ()
+    scene: str = ""
     limits_m: tuple[float, float] = (0.0, CAP_M["indoor"])
     given_regions: IntArray | None = None
     _regions: dict[RegionsConfig, IntArray] = field(default_factory=dict)
@@ -257,7 +261,18 @@ def read_views(
             told = next(iter(frames.descriptions(index, held_out=True)), "")
             given = None if regions is None else regions(name, frame)
             yield KnownView(
-                name, frame.id, place, frame.image, frame.camera, relative, known, told, limits_m, given
+                name,
+                frame.id,
+                place,
+                frame.image,
+                frame.camera,
+                relative,
+                known,
+                description=told,
+                sentences=frames.descriptions(index),
+                scene=f"{name}/{frames.scene(index)}",
+                limits_m=limits_m,
+                given_regions=given,
             )
 
 
