@@ -12,16 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from metric_depth_ros.config import Config, EngineConfig
+    from metric_depth_ros.evaluation.candidates import Candidate
     from metric_depth_ros.evaluation.frames import KnownView
+    from metric_depth_ros.evaluation.known_depth import TruthRules
     from metric_depth_ros.evaluation.protocols import Case
-
-_COUNTS = {
-    "none": (0,),
-    "random": (1, 5, 10, 50, 100, 500, 2000),
-    "rows": (1, 4, 16),
-    "grid": (8,),
-    "drop": (9, 7, 5, 3, 1),
-}
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -58,6 +52,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     )
     _add_solvers(parser.add_argument_group("solvers"))
     _add_cases(parser.add_argument_group("anchors"))
+    _add_truth(parser.add_argument_group("truth"))
     parser.set_defaults(run=run)
 
 
@@ -82,13 +77,41 @@ def _add_cases(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--protocol",
         default="random,rows,grid",
-        metavar="A,B",
-        help="none, random, rows, grid; of paper 001 low, medium, high, drop (default: random,rows,grid)",
+        metavar="A,B:N,N",
+        help="none, random, rows, grid, beams, corners, sensor; of paper 001 low, medium, high, drop; each "
+        "with counts or the usual ones, as random:250,1000,rows:8,64,grid:16 (default: random,rows,grid)",
     )
-    counts = ",".join(map(str, _COUNTS["random"]))
-    group.add_argument("--anchors", default=counts, metavar="N,N", help=f"of random (default {counts})")
+    group.add_argument(
+        "--anchors", metavar="N,N", help="of a random without counts (default 1,5,10,50,100,500,2000)"
+    )
     group.add_argument("--noisy", action="store_true", help="also with 2 %% range noise and 5 %% outliers")
     group.add_argument("--seeds", type=int, metavar="N", help="draws (default: 3 to 100 anchors, then 2, 1)")
+
+
+def _add_truth(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--limits",
+        metavar="NEAR,FAR",
+        help="true depth that counts, m (default: the dataset's own, else to 10 indoors, to 80 outdoors)",
+    )
+    group.add_argument(
+        "--anchor-pixels",
+        choices=("in", "out"),
+        default="out",
+        help="whether pixels with an anchor are evaluated, too, as papers 000 and 001 do (default: out)",
+    )
+    group.add_argument(
+        "--regions",
+        metavar="dataset|FOLDER",
+        help="regions of all solvers: the dataset's own masks, or label images FOLDER/SET/FRAME.png",
+    )
+    group.add_argument(
+        "--whole-truth",
+        choices=("network", "depth", "inverse_depth", "log"),
+        metavar="SPACE",
+        help="adds median and linear fit to all true depth, of the image and by region; the line in this "
+        "space: network (its own), depth (paper 000), inverse_depth or log",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -109,6 +132,7 @@ def run(args: argparse.Namespace) -> int:
     names = args.solvers.split(",") if args.solvers else [] if args.variant else [config.solver.name]
     variants = build_variants(args)
     candidates = build_candidates(config, names, variants, constant_map=args.constant_map)
+    candidates += build_whole_truth(args, config)
     changes = [{"solver.name": name} for name in names] + list(variants.values())
     if _stored(args) is None or config.engine.second:
         config = dataclasses.replace(config, engine=engine_for_all(config, changes))
@@ -141,6 +165,8 @@ def build_config(args: argparse.Namespace) -> Config:
     changes = dict(map(setting_of, args.changes))
     if args.engine is not None and _stored(args) is None:
         changes["engine.manifest"] = str(args.engine)
+    if args.regions is not None:
+        changes.setdefault("regions.source", "topic")
     return updated(load(args.config) if args.config else Config(), changes)
 
 
@@ -195,35 +221,66 @@ def engine_for_all(config: Config, changes: Sequence[dict[str, Any]]) -> EngineC
 def build_cases(args: argparse.Namespace) -> list[Case]:
     """Requested cases of drawing anchors, clean ones first. Raises ConfigError."""
     from metric_depth_ros.errors import ConfigError
-    from metric_depth_ros.evaluation.protocols import Case
+    from metric_depth_ros.evaluation.protocols import cases_of
 
     if args.seeds is not None and args.seeds < 1:
         raise ConfigError(f"--seeds {args.seeds}: needed 1 or more.")
     try:
-        counts = {**_COUNTS, "random": tuple(map(int, args.anchors.split(",")))}
+        usual = {"random": tuple(map(int, args.anchors.split(",")))} if args.anchors is not None else {}
     except ValueError:
         raise ConfigError(f"--anchors {args.anchors}: needed whole numbers, as in 5,50,500.") from None
-    return [
-        Case(protocol, count, noisy)
-        for noisy in ((False, True) if args.noisy else (False,))
-        for protocol in args.protocol.split(",")
-        for count in counts.get(protocol, (1,))
-    ]
+    noises = (False, True) if args.noisy else (False,)
+    return [case for noisy in noises for case in cases_of(args.protocol, usual, noisy=noisy)]
+
+
+def build_whole_truth(args: argparse.Namespace, config: Config) -> list[Candidate]:
+    """Fits to all true depth, if asked for: by the given regions, if any, beside the built-in ones."""
+    from metric_depth_ros.evaluation.whole_truth import whole_truth_candidates
+
+    if args.whole_truth is None:
+        return []
+    regions = {"": config.regions}
+    if config.regions.source == "topic":
+        regions = {
+            "": dataclasses.replace(config.regions, source="built-in"),
+            ", given regions": config.regions,
+        }
+    return whole_truth_candidates(
+        config, None if args.whole_truth == "network" else args.whole_truth, regions
+    )
+
+
+def build_rules(args: argparse.Namespace) -> TruthRules:
+    """What of the known depth counts. Raises ConfigError."""
+    from metric_depth_ros.errors import ConfigError
+    from metric_depth_ros.evaluation.known_depth import TruthRules
+
+    limits = None
+    if args.limits is not None:
+        try:
+            near, far = map(float, args.limits.split(","))
+        except ValueError:
+            raise ConfigError(f"--limits {args.limits}: needed NEAR,FAR in metres, as .001,10.") from None
+        limits = near, far
+    return TruthRules(limits, args.anchor_pixels == "in")
 
 
 def read_all(args: argparse.Namespace, config: Config) -> Iterator[KnownView]:
     """Reads the frames of every set in the requested place; reports sets without usable frames."""
-    from metric_depth_ros.evaluation.frames import build_source, find_sets, read_views
+    from metric_depth_ros.evaluation.frames import build_source, find_sets, read_views, set_name
+    from metric_depth_ros.evaluation.given_regions import region_source
 
+    rules, regions = build_rules(args), region_source(args.regions) if args.regions is not None else None
     focus_m = config.solver.focus_m or None
     source = build_source(config.engine, _stored(args), focus_m=focus_m, flip=args.flip)
     for folder in find_sets(args.data):
         count = 0
-        for view in read_views(folder, source, every=args.all_frames):
+        for view in read_views(folder, source, every=args.all_frames, rules=rules, regions=regions):
             count += 1
             if args.place in (None, view.place):
                 yield view
         if not count:
             print(
-                f"metric_depth: {folder.name}: no frame with enough known pixels, left out", file=sys.stderr
+                f"metric_depth: {set_name(folder)}: no frame with enough known pixels, left out",
+                file=sys.stderr,
             )

@@ -28,12 +28,13 @@ __all__ = [
     "ShardFrames",
     "is_dataset",
     "open_dataset",
+    "set_parts",
 ]
 
 
 def is_dataset(path: str | Path) -> bool:
     """Whether ``open_dataset`` knows what is at a path."""
-    name, _, place = _parts(path)
+    name, _, place = set_parts(path)
     return bool(name) or any(dataset.recognises(place) for dataset in DATASETS.values())
 
 
@@ -42,7 +43,7 @@ def open_dataset(path: str | Path) -> Dataset:
 
     Raises InputError if it does not exist, or no class recognises it.
     """
-    name, split, place = _parts(path)
+    name, split, place = set_parts(path)
     if name:
         kind = DATASETS[name]
         if not split:
@@ -60,7 +61,7 @@ def open_dataset(path: str | Path) -> Dataset:
     )
 
 
-def _parts(path: str | Path) -> tuple[str, str, Path]:
+def set_parts(path: str | Path) -> tuple[str, str, Path]:
     """Name of a format, split and path of NAME@SPLIT:PATH; the first two empty where they are not given."""
     head, colon, place = str(path).partition(":")
     name, _, split = head.partition("@")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
@@ -13,16 +14,36 @@ import numpy as np
 
 from metric_depth_ros.array_files import read_npz
 from metric_depth_ros.config import EngineConfig, RegionsConfig
-from metric_depth_ros.datasets import is_dataset, open_dataset
+from metric_depth_ros.datasets import Frame, is_dataset, open_dataset, set_parts
+from metric_depth_ros.datasets.published import PublishedDataset
 from metric_depth_ros.engines import build_engine, build_second
 from metric_depth_ros.engines.averaged import averaged
 from metric_depth_ros.errors import ConfigError, InputError
-from metric_depth_ros.evaluation.known_depth import KnownDepth, known_depth, known_pixels, unusable_border_px
+from metric_depth_ros.evaluation.given_regions import RegionSource
+from metric_depth_ros.evaluation.known_depth import (
+    KnownDepth,
+    TruthRules,
+    known_depth,
+    known_pixels,
+    unusable_border_px,
+)
 from metric_depth_ros.evaluation.places import CAP_M, Place, place_of
 from metric_depth_ros.evaluation.protocols import LEAST_EVALUATED
 from metric_depth_ros.files import inside, open_regular
+from metric_depth_ros.label_images import compact
 from metric_depth_ros.regions import build_segmenter
-from metric_depth_ros.types import Camera, Engine, FloatArray, ImageArray, IntArray, Kind, RelativeDepth
+from metric_depth_ros.regions.merging import few_enough
+from metric_depth_ros.types import (
+    Anchors,
+    BoolArray,
+    Camera,
+    Engine,
+    FloatArray,
+    ImageArray,
+    IntArray,
+    Kind,
+    RelativeDepth,
+)
 
 # A set with this many frames or more is a sequence: its first and last frame represent all of them.
 _SEQUENCE = 5
@@ -42,10 +63,12 @@ class KnownView:
         image: (H, W, 3) uint8 RGB.
         camera: None if the set has no intrinsics.
         relative: the network's depth (H, W).
-        known: pixels with depth, up to the place's ``CAP_M``.
+        known: pixels with depth, within ``limits_m``.
         description: the frame's first sentence, in words that no training has seen if it has such; or empty.
         T_world_camera: (4, 4), None if the set has no poses.
         scene: number of the scene in the set; frames of one follow each other in time.
+        limits_m: nearest and farthest true depth that counts.
+        given_regions: (H, W) labels for ``regions.source: topic``; None: there are none.
     """
 
     set_name: str
@@ -58,6 +81,8 @@ class KnownView:
     description: str = ""
     T_world_camera: FloatArray | None = None
     scene: int = 0
+    limits_m: tuple[float, float] = (0.0, CAP_M["indoor"])
+    given_regions: IntArray | None = None
     _regions: dict[RegionsConfig, IntArray] = field(default_factory=dict)
 
     @property
@@ -66,27 +91,47 @@ class KnownView:
         return f"{self.set_name}/{self.frame_id}"
 
     def regions(self, config: RegionsConfig) -> IntArray:
-        """Labels (H, W) by the built-in segmenter, computed once for each configuration."""
+        """Labels (H, W) by the configured segmenter, computed once for each configuration.
+
+        Raises:
+            InputError: ``regions.source`` is topic, and no regions are given.
+            ModelError: the segmenter's network cannot be used.
+        """
         if config not in self._regions:
-            self._regions[config] = build_segmenter(config).segment(self.image, self.relative)
+            self._regions[config] = self._labels(config)
         return self._regions[config]
+
+    def _labels(self, config: RegionsConfig) -> IntArray:
+        if config.source != "topic":
+            return _segmenter(config).segment(self.image, self.relative)
+        if self.given_regions is None:
+            raise InputError(f"{self.name}: no regions are given; needed some (--regions).")
+        return few_enough(compact(self.given_regions), self.image, config.min_area)
+
+
+# Networks of segmenters are loaded once.
+_segmenter = lru_cache(maxsize=4)(build_segmenter)
 
 
 def find_sets(paths: Sequence[str | Path]) -> list[Path]:
     """Datasets by name: the paths that are datasets, and those inside the other paths.
 
+    Paths may be NAME:PATH or NAME@SPLIT:PATH, as for ``open_dataset``, and stay so.
+
     Raises:
-        InputError: a path does not exist or holds no dataset, or two folders have the same name.
+        InputError: a path does not exist or holds no dataset, or two datasets have the same name.
     """
     found: list[Path] = []
     for path in map(Path, paths):
         inside = sorted(path.iterdir()) if path.is_dir() and not is_dataset(path) else [path]
-        sets = [folder.resolve() for folder in inside if is_dataset(folder)]
+        sets = [each if set_parts(each)[0] else each.resolve() for each in inside if is_dataset(each)]
         if not sets:
             missing = "no set" if path.exists() else "does not exist"
-            raise InputError(f"{path}: {missing}; needed a folder with calib.json or shards, or one of such.")
+            raise InputError(
+                f"{path}: {missing}; needed a folder with calib.json or shards, one of such, or NAME:PATH."
+            )
         found += sets
-    names = [path.name for path in found]
+    names = [set_name(path) for path in found]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(f"sets: {', '.join(twice)} more than once; needed names that differ.")
@@ -175,29 +220,62 @@ def _stored(folder: Path, name: str) -> tuple[FloatArray, Kind]:
     return values, cast(Kind, kind)
 
 
-def read_views(folder: str | Path, source: RelativeSource, *, every: bool = False) -> Iterator[KnownView]:
+def set_name(path: str | Path) -> str:
+    """Name of a set in tables, and of its folder of stored outputs: its path's last part and its split."""
+    _, split, place = set_parts(path)
+    return place.resolve().name + (f"@{split}" if split else "")
+
+
+def read_views(
+    folder: str | Path,
+    source: RelativeSource,
+    *,
+    every: bool = False,
+    rules: TruthRules = TruthRules(),  # noqa: B008  # frozen
+    regions: RegionSource | None = None,
+) -> Iterator[KnownView]:
     """Views of a set's frames that have enough known depth: 400 pixels or more.
 
     Args:
         folder: a dataset.
         source: source of relative depth.
-        every: whether to read all frames; if not, only the first and last of sets of five or more.
+        every: whether to read all frames; if not, only the first and last of sets of five or more, unless
+            they are a split of a published dataset.
+        rules: what of the known depth counts.
+        regions: source of the given regions; None: none.
 
     Raises:
-        InputError: the folder, a frame or its relative depth cannot be read.
+        InputError: the folder, a frame, its relative depth or its regions cannot be read.
     """
-    frames = open_dataset(folder)
-    name = frames.path.resolve().name
+    frames, name = open_dataset(folder), set_name(folder)
     count = len(frames)
-    for index in range(count) if every or count < _SEQUENCE else (0, count - 1):
+    every = every or count < _SEQUENCE or isinstance(frames, PublishedDataset)
+    for index in range(count) if every else (0, count - 1):
         frame = frames[index]
         pixels = known_pixels(frame)
         place = place_of(pixels.depth)
-        known = known_depth(frame, pixels, cap_m=CAP_M[place], border_px=unusable_border_px(frame.image))
+        limits_m = rules.limits_m or frames.limits_m or (0.0, CAP_M[place])
+        known = _known(frame, pixels, limits_m, frames.evaluated(frame), rules)
         if len(known) >= LEAST_EVALUATED:
             relative = source(name, frame.id, frame.image, frame.camera)
             told = next(iter(frames.descriptions(index, held_out=True)), "")
+            given = None if regions is None else regions(name, frame)
             yield KnownView(
                 name, frame.id, place, frame.image, frame.camera, relative, known, told,
                 T_world_camera=frame.T_world_camera, scene=frames.scene(index) if frames.tells_scenes else 0,
+                limits_m=limits_m, given_regions=given,
             )  # fmt: skip
+
+
+def _known(
+    frame: Frame,
+    pixels: Anchors,
+    limits_m: tuple[float, float],
+    mask: BoolArray | None,
+    rules: TruthRules,
+) -> KnownDepth:
+    """Known depth that counts; a dataset's own crop replaces the one of pictures with a white frame."""
+    border_px = unusable_border_px(frame.image) if mask is None else 0
+    return known_depth(
+        frame, pixels, limits_m=limits_m, border_px=border_px, mask=mask, anchor_pixels=rules.anchor_pixels
+    )

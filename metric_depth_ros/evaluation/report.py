@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence, Set
 from typing import TypeVar
 
 import numpy as np
 
 from metric_depth_ros.drawing.charts import Panel
 from metric_depth_ros.evaluation.measures import METRICS
-from metric_depth_ros.evaluation.places import CAP_M
+from metric_depth_ros.evaluation.places import CAP_M, Place
 from metric_depth_ros.evaluation.protocols import Case
-from metric_depth_ros.evaluation.regimes import REGIMES
 from metric_depth_ros.evaluation.runner import Record
 from metric_depth_ros.types import FloatArray
 
@@ -83,13 +82,7 @@ def _mean_curve(curves: Sequence[Sequence[float]], units: Sequence[float]) -> Fl
 
 def case_label(case: Case) -> str:
     """Column heading of a case; the table's title states whether it is noisy."""
-    if case.protocol == "grid":
-        return f"{case.count}x{case.count} grid"
-    if case.protocol == "rows":
-        return f"{case.count} row{'s' if case.count > 1 else ''}"
-    if case.protocol == "drop":
-        return f"drop to {case.count}"
-    return case.protocol if case.protocol in REGIMES else str(case.count)
+    return case.label
 
 
 def metrics_of(records: Iterable[Record]) -> list[str]:
@@ -142,9 +135,18 @@ def _tables(records: Sequence[Record]) -> list[tuple[str, list[Record]]]:
     """Titles and records of the tables."""
     found = []
     for (place, noisy), those in _grouped(records, lambda r: (r.place, r.noisy)).items():
-        title = f"{place}, {'noisy' if noisy else 'clean'}, truth to {CAP_M[place]:g} m"
+        limits = {tuple(record.limits_m) for record in those}
+        title = f"{place}, {'noisy' if noisy else 'clean'}, truth {_range(place, limits)}"
         found.append((title, those))
     return found
+
+
+def _range(place: Place, limits: Set[tuple[float, ...]]) -> str:
+    """Limits of the true depth in words."""
+    if len(limits) > 1:
+        return "within each set's limits"
+    near, far = next(iter(limits))
+    return f"{near:g} to {far:g} m" if near else f"to {far or CAP_M[place]:g} m"
 
 
 def _metric_table(name: str, records: Sequence[Record], *, spread: bool, first: bool = False) -> str:

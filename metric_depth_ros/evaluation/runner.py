@@ -42,6 +42,7 @@ class Record:
         sparsified, oracle: ``metrics.sparsification`` of AbsRel; empty for solvers without a sigma.
         seconds: time of the solve only.
         failure: the solver's error message if it gave no depth; empty otherwise.
+        limits_m: nearest and farthest true depth that counts.
     """
 
     solver: str
@@ -61,6 +62,7 @@ class Record:
     oracle: tuple[float, ...] = ()
     seconds: float = _NAN
     failure: str = ""
+    limits_m: tuple[float, float] = (0.0, 0.0)
 
     @property
     def case(self) -> Case:
@@ -105,6 +107,7 @@ def run(
                     noisy=case.noisy,
                     seed=seed,
                     anchors=len(drawn.anchors),
+                    limits_m=view.limits_m,
                     **outcome,
                     **_measured(metric, truth, pair, metric_names),
                 )
@@ -162,7 +165,9 @@ class _Moments:
         if self._wanted == {"pixels"}:
             return None, None
         known, scene = view.known, f"{view.set_name}/{view.scene}"
-        now = Moment(metric.depth, known.depth_image, view.camera, view.T_world_camera, scene, known.from_lidar)
+        now = Moment(
+            metric.depth, known.depth_image, view.camera, view.T_world_camera, scene, known.from_lidar
+        )
         before = self._latest.get(key)
         if "sequences" in self._wanted:
             self._latest[key] = now

@@ -544,7 +544,7 @@ def test_a_set_without_depth_is_named(data, capsys):
         (["--variant", "a", "solver.focus=1"], "solver.focus: unknown setting"),
         (["--variant", "a", "--variant", "a"], "--variant a: given twice"),
         (["--protocol", "spiral"], "protocol: 'spiral'; needed one of none, random, rows, grid"),
-        (["--anchors", "0"], "random: 0 anchors; needed 1 or more. 0 is protocol none."),
+        (["--anchors", "0"], "random: 0 anchors; needed 1 to 1000000."),
         (["--anchors", "few"], "--anchors few: needed whole numbers"),
         (["--anchors", "-1"], "random: -1 anchors"),
         (["--seeds", "0"], "--seeds 0"),
