@@ -386,6 +386,7 @@ def test_both_limits_count_and_a_mask_and_the_sky():
     frame = picture(depth=depth, sky=sky)
     assert len(known_depth(frame, limits_m=(0, 10))) == 100 * WIDTH
     assert len(known_depth(frame, limits_m=(0.2, 5))) == 100 * 140
+    assert len(known_depth(frame, limits_m=(2, 6))) == 100 * 150  # both included
     found = known_depth(frame, limits_m=(0.2, 5), mask=mask)
     assert len(found) == 80 * 140 and found.pixels.uv.min(axis=0).tolist() == [10, 20]
     with pytest.raises(InputError, match=r"frame a: mask \(4, 4\); needed \(120, 160\)"):
