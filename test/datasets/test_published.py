@@ -15,6 +15,7 @@ import pytest
 from made_published import EYE, HEIGHT, LAYOUTS, POSE, WIDTH, Made, depth_of, image_of, known, save, save_text
 from scipy.io import savemat
 
+from metric_depth_ros.cli.main import main
 from metric_depth_ros.datasets import DATASETS, is_dataset, open_dataset
 from metric_depth_ros.datasets.hdf5_file import Hdf5File
 from metric_depth_ros.datasets.matlab_file import read_matlab
@@ -514,3 +515,24 @@ def test_tables_have_comments_and_equal_rows(tmp_path: Path) -> None:
 
 def test_a_pose_is_from_the_camera_to_the_world() -> None:
     assert not np.allclose(POSE, np.linalg.inv(POSE)) and np.allclose(POSE @ np.linalg.inv(POSE), EYE)
+
+
+# ---- what a user is told -------------------------------------------------------------------------
+
+
+def test_the_page_has_the_table_that_the_verb_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    """After a change: metric_depth datasets, and its output into docs/datasets.md."""
+    assert main(["datasets"]) == 0
+    table = capsys.readouterr().out
+    page = (Path(__file__).parents[2] / "docs/datasets.md").read_text()
+    assert table == page[page.index("| NAME |") :]
+    assert all(f"| `{name}` |" in table for name in PUBLISHED)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_every_dataset_says_what_it_is(name: str) -> None:
+    kind = PUBLISHED[name]
+    assert kind.title and kind.layout and kind.licence and kind.url.startswith("http")
+    assert kind.__doc__ and not kind.__doc__.startswith("Published")
+    assert len(set(kind.splits)) == len(kind.splits) > 0
+    assert kind.limits_m is None or 0 < kind.limits_m[0] < kind.limits_m[1]
