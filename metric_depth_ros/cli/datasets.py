@@ -17,8 +17,8 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser = verbs.add_parser(
         "datasets",
         help="published datasets that are read: layouts, splits, licences, where to get them",
-        description="Prints, as a Markdown table, the formats of published datasets that evaluate, train and "
-        "frames-to-bag take as NAME:PATH or NAME@SPLIT:PATH.",
+        description="Prints, as a Markdown table, the formats of published datasets that evaluate, train, "
+        "run and frames-to-bag take as NAME:PATH or NAME@SPLIT:PATH.",
     )
     parser.set_defaults(run=run)
 

@@ -21,7 +21,7 @@ from metric_depth_ros.bags.storage import Window
 from metric_depth_ros.cli.outputs import own_folder, save_picture
 from metric_depth_ros.cli.parsing import remapped
 from metric_depth_ros.config import Config, SourceConfig
-from metric_depth_ros.datasets import open_dataset
+from metric_depth_ros.datasets import is_dataset, open_dataset
 from metric_depth_ros.drawing.pictures import Range, depth_range, draw_sheet
 from metric_depth_ros.errors import InputError, MetricDepthError
 from metric_depth_ros.evaluation.held_out import held_out_error
@@ -118,7 +118,7 @@ class Samples:
 @contextmanager
 def open_source(args: argparse.Namespace, config: Config) -> Iterator[Samples]:
     """The samples of a bag or of a folder of frames. Raises InputError."""
-    if args.source.is_dir() and not is_bag(args.source):
+    if (args.source.is_dir() or is_dataset(args.source)) and not is_bag(args.source):
         yield _folder_source(args, config)
         return
     if args.hold_out or args.anchor_count:
