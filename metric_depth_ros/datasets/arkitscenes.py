@@ -49,12 +49,8 @@ class ArkitScenes(PublishedDataset):
     @staticmethod
     def recognises(path: Path) -> bool:
         """Whether there are Validation or Training with videos."""
-        return any(
-            any(path.glob(f"{below}/{fold}/*/**/lowres_depth".lstrip("/")))
-            for below in _BELOW
-            for fold in _FOLDS.values()
-            if (path / below / fold).is_dir()
-        )
+        folds = [path / below / fold for below in _BELOW for fold in _FOLDS.values()]
+        return any(any(fold.glob(f"{video}/lowres_depth")) for fold in folds for video in ("*", "*/*_frames"))
 
     def list_items(self) -> list[Item]:
         """All images that have depth, by video and time."""
