@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +14,8 @@ from metric_depth_ros.datasets.published_files import (
     camera_of,
     known_depth,
     numbers_of,
+    read_csv,
     read_image,
-    read_lines,
     with_shape,
 )
 from metric_depth_ros.errors import InputError
@@ -33,6 +31,7 @@ _FROM_UV = [f"M_cam_from_uv_{row}{column}" for row in range(3) for column in ran
 _HALF_WIDTH = np.tan(np.radians(60 / 2))  # of the image, one unit away, where no camera is told
 # From x right, y up, z back, as the poses have it, to x right, y down, z forward.
 _OPTICAL = np.diag([1.0, -1.0, -1.0])
+_MOST_DIGITS = 10  # of the number of a frame
 _LEAST = 1e-6  # determinant of a matrix of a camera
 
 
@@ -84,28 +83,14 @@ class Hypersim(PublishedDataset):
 
     def _chosen(self) -> set[tuple[str, str, int]]:
         """Scene, camera and number of the frames of the split."""
-        return {
-            (row["scene_name"], row["camera_name"], int(row["frame_id"]))
-            for row in _table(self.path / _SPLIT, _COLUMNS)
-            if row["split_partition_name"] == self.split and row["frame_id"].isdecimal()
-        }
+        rows = read_csv(self.path / _SPLIT, *_COLUMNS)
+        return {(scene, camera, _number(text)) for scene, camera, text, split in rows if split == self.split}
 
     def _read_cameras(self) -> dict[str, FloatArray]:
         """Matrices (3, 3) by scene; empty if the file is not there."""
         path = self.path / _CAMERAS
-        rows = _table(path, ("scene_name", *_FROM_UV)) if path.exists() else []
-        return {
-            row["scene_name"]: _whole(numbers_of(" ".join(row[name] for name in _FROM_UV), path), path)
-            for row in rows
-        }
-
-
-def _table(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """Rows of a .csv file that has these columns, with a text in each."""
-    rows = csv.DictReader(read_lines(path, "a table of Hypersim"))
-    if missing := [name for name in columns if name not in (rows.fieldnames or ())]:
-        raise InputError(f"{path}: no column {', '.join(missing[:3])}; needed a table of Hypersim.")
-    return [{name: row[name] or "" for name in columns} for row in rows]
+        rows = read_csv(path, "scene_name", *_FROM_UV) if path.exists() else []
+        return {scene: _whole(numbers_of(" ".join(values), path), path) for scene, *values in rows}
 
 
 def _whole(values: FloatArray, path: Path) -> FloatArray:
@@ -129,9 +114,12 @@ def _projection(image: ImageArray, M: FloatArray | None) -> tuple[FloatArray, Fl
 
 def _key(image: Path) -> tuple[str, str, int]:
     """Scene, camera and number of ai_VVV_NNN/images/scene_cam_XX_final_preview/frame.IIII.KIND.jpg."""
-    number = image.name.split(".")[1]
     camera = image.parent.name.removeprefix("scene_").removesuffix("_final_preview")
-    return image.parents[2].name, camera, int(number) if number.isdecimal() else -1
+    return image.parents[2].name, camera, _number(image.name.split(".")[1])
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() and len(text) < _MOST_DIGITS else -1
 
 
 def _item(key: tuple[str, str, int], image: Path) -> Item:
@@ -177,13 +165,11 @@ def _pose(item: Item, turn: FloatArray) -> FloatArray | None:
 
 def _metres(path: Path) -> float:
     """Metres in one unit of the scene."""
-    for row in csv.reader(read_lines(path, "a table with meters_per_asset_unit")):
-        if row[:1] == ["meters_per_asset_unit"] and len(row) > 1:
-            try:
-                return float(row[1])
-            except ValueError:
-                break
-    raise InputError(f"{path}: no number meters_per_asset_unit; needed one.")
+    rows = dict(read_csv(path, "parameter_name", "parameter_value"))
+    values = numbers_of(rows.get("meters_per_asset_unit", ""), path)
+    if values.size != 1 or values[0] <= 0:
+        raise InputError(f"{path}: no meters_per_asset_unit; needed a positive number.")
+    return float(values[0])
 
 
 def _array(path: Path) -> Array:

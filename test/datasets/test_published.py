@@ -214,7 +214,10 @@ def test_any_file_may_be_damaged(made: dict[str, Made], tmp_path: Path, layout: 
         path.write_bytes(whole)
 
 
-ODD_LINES = ("", "nan nan", "a b c", "1e400", "..", "../../etc/passwd /etc/passwd", "0 " * 5000)
+ODD_LINES = (
+    "", "nan nan", "a b c", "1e400", "..", "../../etc/passwd /etc/passwd", "../x.png", "/", "0 " * 5000,
+    "9" * 5000, 200_000 * "x", '"', "ai_001_003,cam_00," + "9" * 5000 + ",True,,test", "a\0b",
+)  # fmt: skip
 
 
 @every_layout
@@ -225,7 +228,7 @@ def test_any_text_may_say_something_else(made: dict[str, Made], tmp_path: Path, 
             continue
         whole = path.read_bytes()
         for line in ODD_LINES:
-            for text in (f"{line}\n".encode(), whole + f"{line}\n".encode(), b"\xff\xfe" + whole):
+            for text in (f"{line}\n".encode(), whole + f"{line}\n".encode(), b"\xff" + whole):
                 path.write_bytes(text)
                 with suppress(MetricDepthError):
                     use(root)
