@@ -1,4 +1,4 @@
-"""Bags with a topic of true depth as datasets: frames of the image topic that have a depth image of their time."""
+"""Bags with a topic of true depth as datasets: the images that have a depth image of their time."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class _Shot(NamedTuple):
 class BagFrames(Dataset):
     """Frames of a bag. Image, calibration and anchors are chosen as ``metric_depth run`` chooses them.
 
-    True depth is the topic of depth images that ``bag@TOPIC:PATH`` names, else one whose name has truth, gt or
-    ground, else the only one of the images' size. Points are those of the anchors, in the image's frame.
+    True depth is the topic of depth images that ``bag@TOPIC:PATH`` names, else one whose name has truth, gt
+    or ground, else the only one of the images' size. Points are those of the anchors, in the image's frame.
     """
 
     has_one_rig = True
@@ -139,8 +139,8 @@ class BagFrames(Dataset):
         if depth.shape != sample.image.shape[:2]:
             sizes = [f"{each.shape[1]}x{each.shape[0]}" for each in (depth, sample.image)]
             raise InputError(
-                f"bag {self.path}, frame {name}: depth on {self._truth} is {sizes[0]}; needed {sizes[1]}, the "
-                "size of the image, with which it must be registered."
+                f"bag {self.path}, frame {name}: depth on {self._truth} is {sizes[0]}; needed {sizes[1]}, "
+                "the size of the image, with which it must be registered."
             )
         points = sample.points_camera if len(sample.points_camera) else None
         return Frame(

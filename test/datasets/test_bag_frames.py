@@ -34,7 +34,7 @@ def depth_of(index: int) -> Any:
 def write_bag(
     path: Path, truth: str | None = TRUTH, *, lidar: bool = True, late_ns: int = 0, **others: Any
 ) -> Path:
-    """Four images 100 ms apart; depth of all but the second. ``others``: further topics of depth, and sizes."""
+    """Four images 100 ms apart; depth of all but the second. ``others``: more topics of depth, by size."""
     with BagWriter(path) as bag:
         bag.write_tf_static([("camera_optical", "lidar", T_CAMERA_LIDAR, 10**9)])
         for index in range(4):
@@ -78,13 +78,13 @@ def test_truth_beats_other_depth_and_may_be_named(tmp_path: Path) -> None:
     np.testing.assert_array_equal(open_dataset(path)[0].depth, depth_of(0))
     named = open_dataset(f"bag@/realsense/depth/image_raw:{path}")
     assert len(named) == 4
-    np.testing.assert_array_equal(named[1].depth, np.full((HEIGHT, WIDTH), 3, np.float32))
+    np.testing.assert_allclose(named[1].depth, np.full((HEIGHT, WIDTH), 3), rtol=1e-6)
 
 
 def test_of_depth_cameras_the_registered_one_is_the_truth(tmp_path: Path) -> None:
     sizes = {"registered": (HEIGHT, WIDTH), "small": (12, 16)}
     data = open_dataset(write_bag(tmp_path / "a.mcap", None, **sizes))
-    np.testing.assert_array_equal(data[0].depth, np.full((HEIGHT, WIDTH), 3, np.float32))
+    np.testing.assert_allclose(data[0].depth, np.full((HEIGHT, WIDTH), 3), rtol=1e-6)
 
 
 @pytest.mark.parametrize(
