@@ -20,7 +20,9 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         description="Processes every image in recorded order, none is dropped. Writes OUT/depth.mcap "
         "(depth/image_rect, depth/sigma, depth/camera_info, depth/points) and preview pictures.",
     )
-    parser.add_argument("source", type=Path, help="ROS 1 or ROS 2 bag, or a folder with calib.json")
+    parser.add_argument(
+        "source", type=Path, help="ROS 1 or ROS 2 bag, or a dataset: its folder, NAME:PATH or NAME@SPLIT:PATH"
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for results (default SOURCE_depth)")
     parser.add_argument(
         "--overwrite", action="store_true", help="replace an earlier depth.mcap and its pictures"
