@@ -152,7 +152,9 @@ def test_workers_end_with_the_loop_and_clean_up(tmp_path: Path) -> None:
         held = tmp_path / end.name
         held.mkdir()
         process = subprocess.Popen(
-            [sys.executable, program, held], env={**os.environ, "PYTHONPATH": paths}, stderr=subprocess.DEVNULL
+            [sys.executable, program, held],
+            env={**os.environ, "PYTHONPATH": paths},
+            stderr=subprocess.DEVNULL,
         )
         wait_for(lambda held=held: len(list(held.iterdir())) == 2)
         workers = [psutil.Process(int(path.suffix[1:])) for path in held.iterdir()]
