@@ -30,9 +30,10 @@ from metric_depth_ros.cli.folder_results import (
     write_row,
     write_summary,
 )
-from metric_depth_ros.cli.offline import Tally, check_counts, default_out, write_depth
+from metric_depth_ros.cli.offline import check_counts, default_out, write_depth
 from metric_depth_ros.cli.outputs import own_folder
 from metric_depth_ros.cli.progress import Progress
+from metric_depth_ros.cli.tally import Tally
 from metric_depth_ros.config import Config, EngineConfig, to_flat, updated
 from metric_depth_ros.datasets import is_dataset
 from metric_depth_ros.engines.pool import EnginePool, SharedEngine
@@ -44,8 +45,9 @@ from metric_depth_ros.fleet import Ended, Fleet, count, run_jobs
 _FILES = ("engine.manifest", "engine.second", "engine.model", "regions.manifest", "solver.prior")
 _MOST_READ = 1 << 20
 # Options that change no result.
-_NO_MATTER = {"source", "out", "overwrite", "workers", "ray", "threads", "gpus", "retries", "run"} | {
-    "ros_args", "takes_ros_args", "config", "changes", "solver", "focus", "manifest", "model", "calibration",
+_NO_MATTER = {
+    "source", "out", "overwrite", "view", "workers", "ray", "threads", "gpus", "retries", "ros_args",
+    "config", "changes", "solver", "focus", "manifest", "model", "calibration",
 }  # fmt: skip
 
 
@@ -144,6 +146,8 @@ def _row(name: str, tally: Tally, said: list[str]) -> Row:
 def process_folder(args: argparse.Namespace, config: Config) -> int:
     """Processes the bags of a folder; returns 0 if each gave depth, else 1. Raises MetricDepthError."""
     check_counts(args)
+    if args.view is not None:
+        raise ConfigError("run: --view shows one recording, but there is a folder of them. Leave it out.")
     fleet = fleet_of(args)
     out = Path(os.path.abspath(args.out or default_out(args.source)))
     work = DepthOfRecording(_with_full_paths(on_threads(config, fleet)), _options(args))

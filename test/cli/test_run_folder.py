@@ -237,6 +237,7 @@ def test_a_bag_without_any_depth_is_an_error_that_stays(
         (["drives", "--retries", "-1"], "--retries and --gpus: needed 0 or more"),
         (["drives/a.mcap", "--workers", "2"], "run: --workers or --ray for drives/a.mcap; needed a folder"),
         (["empty"], "empty: no bags; needed .bag, .mcap or .db3 files, at any depth."),
+        (["drives", "--view"], "run: --view shows one recording"),
         (["drives", "--previews", "-1"], "--previews not negative"),
         (["drives", "--set", "engine.model=absent.onnx"], "absent.onnx"),
         (["drives", "--set", "solver.prior=absent"], "absent"),
