@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from metric_depth_ros.config import Config
+    from metric_depth_ros.evaluation.candidates import Candidate
     from metric_depth_ros.evaluation.known_depth import TruthRules
     from metric_depth_ros.evaluation.protocols import Case
     from metric_depth_ros.evaluation.runner import Record
-    from metric_depth_ros.evaluation.study import Study
+    from metric_depth_ros.evaluation.study import Network, Study
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -55,6 +56,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     _add_truth(parser.add_argument_group("truth"))
     _add_report(parser.add_argument_group("report"))
     _add_cache(parser.add_argument_group("cache of networks' outputs"))
+    _add_scaling(parser.add_argument_group("scale and shift from a training set (paper 000)"))
     parser.set_defaults(run=run)
 
 
@@ -148,6 +150,34 @@ def _add_cache(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def _add_scaling(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--fit-on",
+        action="append",
+        default=[],
+        metavar="DATA",
+        help="training frames; adds the rows of --scaling, which use no anchors; repeatable",
+    )
+    group.add_argument(
+        "--scaling",
+        default="global,image,rsa",
+        metavar="A,B",
+        help="global: one scale and shift for all, image: by the picture, rsa: by its description (all)",
+    )
+    group.add_argument(
+        "--image-encoder",
+        type=Path,
+        metavar="FOLDER",
+        help="CLIP checkpoint (default: small_depth's encoder)",
+    )
+    group.add_argument(
+        "--text-encoder",
+        type=Path,
+        metavar="MANIFEST",
+        help="an exported one (default: that of the prior tr2m)",
+    )
+
+
 def run(args: argparse.Namespace) -> int:
     """Evaluates and prints the tables. Raises MetricDepthError."""
     from metric_depth_ros.cli.outputs import own_folder
@@ -181,7 +211,11 @@ def _records(args: argparse.Namespace, study: Study) -> list[Record]:
 
     with tqdm(total=count_frames(study), unit="frame", disable=None) as bar:
         if args.out is None:
-            return [record for of_frame in records_of(study, tell=bar.update) for record in of_frame]
+            return [
+                record
+                for of_frame in records_of(study, tell=bar.update, extra=fitted_scalings(args, study))
+                for record in of_frame
+            ]
         return _written(args, study, bar.update)
 
 
@@ -198,7 +232,8 @@ def _written(args: argparse.Namespace, study: Study, tell: Callable[[int], objec
     write_run(args.out, study)
     with Journal(args.out / LINES, resume=args.resume) as journal:
         records = list(journal.records)
-        for of_frame in records_of(study, {key_of(record) for record in records}, tell):
+        done = {key_of(record) for record in records}
+        for of_frame in records_of(study, done, tell, fitted_scalings(args, study)):
             journal.write(of_frame)
             records += of_frame
     if args.records == "parquet":
@@ -320,3 +355,24 @@ def build_rules(args: argparse.Namespace) -> TruthRules:
             raise ConfigError(f"--limits {args.limits}: needed NEAR,FAR in metres, as .001,10.") from None
         limits = near, far
     return TruthRules(limits, args.anchor_pixels == "in")
+
+
+def fitted_scalings(args: argparse.Namespace, study: Study) -> Callable[[Network], list[Candidate]]:
+    """Function from a network to its rows of scale and shift learned on ``--fit-on``; none without it."""
+    from tqdm import tqdm
+
+    from metric_depth_ros.cli.embeddings import build_embeds
+    from metric_depth_ros.evaluation.frames import find_sets
+    from metric_depth_ros.evaluation.study import views_of
+    from metric_depth_ros.evaluation.train_scaling import scaling_candidates
+
+    if not args.fit_on:
+        return lambda network: []
+    embeds = build_embeds(args.scaling.split(","), args.image_encoder, args.text_encoder)
+    training = dataclasses.replace(study, sets=tuple(find_sets(args.fit_on)), every=True)
+
+    def rows(network: Network) -> list[Candidate]:
+        views = tqdm(views_of(training, network), unit="training frame", disable=None)
+        return scaling_candidates(dataclasses.replace(study.config, engine=network.engine), embeds, views)
+
+    return rows

@@ -70,12 +70,13 @@ class KnownView:
         relative: the network's depth (H, W).
         known: pixels with depth, within ``limits_m``.
         description: the frame's first sentence, in words that no training has seen if it has such; or empty.
+        sentences: all that say what the frame shows, in words for training.
+        scene: name of the scene that it shows; frames of one follow each other in time.
         limits_m: nearest and farthest true depth that counts.
         given_regions: (H, W) labels for ``regions.source: topic``; None: there are none.
         engine: label of the network.
         dataset: published dataset and split, as "nyuv2@test"; empty: none.
         T_world_camera: (4, 4), None if the set has no poses.
-        scene: number of the scene in the set; frames of one follow each other in time.
     """
 
     set_name: str
@@ -86,12 +87,13 @@ class KnownView:
     relative: RelativeDepth
     known: KnownDepth
     description: str = ""
+    sentences: tuple[str, ...] = ()
+    scene: str = ""
     limits_m: tuple[float, float] = (0.0, CAP_M["indoor"])
     given_regions: IntArray | None = None
     engine: str = ""
     dataset: str = ""
     T_world_camera: FloatArray | None = None
-    scene: int = 0
     _regions: dict[RegionsConfig, IntArray] = field(default_factory=dict)
 
     @property
@@ -293,9 +295,22 @@ def read_views(
             told = next(iter(frames.descriptions(index, held_out=True)), "")
             given = None if regions is None else regions(name, frame)
             yield KnownView(
-                name, frame.id, place, frame.image, frame.camera, relative, known, told, limits_m, given,
-                engine, dataset, frame.T_world_camera, frames.scene(index) if frames.tells_scenes else 0,
-            )  # fmt: skip
+                name,
+                frame.id,
+                place,
+                frame.image,
+                frame.camera,
+                relative,
+                known,
+                description=told,
+                sentences=frames.descriptions(index),
+                scene=f"{name}/{frames.scene(index) if frames.tells_scenes else 0}",
+                limits_m=limits_m,
+                given_regions=given,
+                engine=engine,
+                dataset=dataset,
+                T_world_camera=frame.T_world_camera,
+            )
 
 
 def frames_of(frames: Dataset, *, every: bool = False) -> Sequence[int]:
@@ -306,7 +321,7 @@ def frames_of(frames: Dataset, *, every: bool = False) -> Sequence[int]:
 
 
 def published_name(frames: Dataset) -> str:
-    """Format and split of a published dataset, as "nyu_v2@test"; empty for others."""
+    """Format and split of a published dataset, as "nyuv2@test"; empty for others."""
     if not isinstance(frames, PublishedDataset):
         return ""
     names = [name for name, kind in DATASETS.items() if kind is type(frames)]

@@ -16,6 +16,8 @@ from metric_depth_ros.evaluation.runner import Record
 
 # In the labels of fits to the whole truth.
 TRUTH = "(truth"
+# Rows of scale and shift learned on a training set, which use no anchors.
+FROM_TRAINING = ("Global", "Image", "RSA")
 _Key = TypeVar("_Key", bound=Hashable)
 # Title of a table, and what distinguishes it from others.
 TableKey = tuple[str, Place, tuple[float, float], bool]
@@ -41,7 +43,7 @@ def _table_key(record: Record) -> TableKey:
 def _title(name: str, place: Place, limits_m: tuple[float, float], noisy: bool) -> str:
     near, far = limits_m[0], limits_m[1] or CAP_M[place]
     where = f"{name}, {place}" if name != place else name
-    truth = f"truth to {far:g} m" if near == 0 else f"truth from {near:g} to {far:g} m"
+    truth = f"truth to {far:g} m" if near == 0 else f"truth {near:g} to {far:g} m"
     return f"{where}, {'noisy' if noisy else 'clean'}, {truth}"
 
 
@@ -74,6 +76,8 @@ def case_name(record: Record) -> str:
     """
     if TRUTH in record.solver:
         return "whole"
+    if record.solver in FROM_TRAINING:
+        return "none"
     return record.protocol if record.protocol in ("none", *REGIMES) else f"{record.protocol} {record.count}"
 
 

@@ -221,7 +221,7 @@ class _Moments:
         """This one and the one before, which has the same solver, case and seed; None if not wanted."""
         if self._wanted == {"pixels"}:
             return None, None
-        known, scene = view.known, f"{view.set_name}/{view.scene}"
+        known, scene = view.known, view.scene
         now = Moment(
             metric.depth, known.depth_image, view.camera, view.T_world_camera, scene, known.from_lidar
         )

@@ -188,7 +188,10 @@ def count_frames(study: Study) -> int:
 
 
 def records_of(
-    study: Study, done: Container[Key] = frozenset(), tell: Tell = lambda frames: None
+    study: Study,
+    done: Container[Key] = frozenset(),
+    tell: Tell = lambda frames: None,
+    extra: Callable[[Network], Sequence[Candidate]] = lambda network: (),
 ) -> Iterator[list[Record]]:
     """Records of a study, those of a frame together.
 
@@ -196,12 +199,13 @@ def records_of(
         done: keys of records that there are already; they are not computed again, and neither are the
             outputs of networks for frames that have all of theirs.
         tell: is told of frames that are done.
+        extra: further candidates for a network.
 
     Raises:
         MetricDepthError: a network, a setting or a dataset cannot be used.
     """
     for network in study.networks:
-        candidates = candidates_of(study, network)
+        candidates = [*candidates_of(study, network), *extra(network)]
         labels = [candidate.label for candidate in candidates]
         temporal = any(METRICS[name].of == "sequences" for name in study.metrics)
         wanted = None if temporal else _wanted(study, network, labels, done)

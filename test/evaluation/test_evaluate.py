@@ -14,6 +14,8 @@ import pytest
 
 from metric_depth_ros.cli.main import main
 from metric_depth_ros.config import Config, EngineConfig, RegionsConfig, from_flat, updated
+from metric_depth_ros.datasets import DATASETS, Frame
+from metric_depth_ros.datasets.published import Item, PublishedDataset
 from metric_depth_ros.drawing import charts
 from metric_depth_ros.engines.averaged import averaged
 from metric_depth_ros.errors import AnchorError, ConfigError, InputError, ModelError
@@ -26,7 +28,8 @@ from metric_depth_ros.evaluation.candidates import (
     controls,
     solver_candidate,
 )
-from metric_depth_ros.evaluation.frames import build_source, find_sets, read_views, stored_outputs
+from metric_depth_ros.evaluation.frames import build_source, find_sets, read_views, set_name, stored_outputs
+from metric_depth_ros.evaluation.known_depth import TruthRules
 from metric_depth_ros.evaluation.measures import METRICS
 from metric_depth_ros.evaluation.places import place_of
 from metric_depth_ros.evaluation.protocols import Case
@@ -82,6 +85,69 @@ def test_sets_are_found_themselves_and_one_level_below(data):
             find_sets([wrong])
     with pytest.raises(InputError, match="walk more than once"):
         find_sets([data, data / "walk"])
+
+
+class Published(PublishedDataset):
+    """Six frames of a floor, in two splits of which the second is the last three."""
+
+    title, url, licence, layout, splits = "Floors", "https://example.org", "none", "floors", ("all", "test")
+    limits_m = 2.5, 6.5
+
+    @staticmethod
+    def recognises(path):
+        return False
+
+    def list_items(self):
+        return [Item(str(i), scene=f"s{i // 2}") for i in range(3 if self.split == "test" else 0, 6)]
+
+    def read_item(self, item, stamp_ns):
+        image = np.full((HEIGHT, WIDTH, 3), 99, np.uint8)
+        return Frame(item.id, stamp_ns, image, None, depth=ramp(int(item.id)))
+
+    def evaluated(self, frame):
+        mask = np.zeros((HEIGHT, WIDTH), np.bool_)
+        mask[10:] = True
+        return mask
+
+
+@pytest.fixture
+def floors(monkeypatch, tmp_path):
+    monkeypatch.setitem(DATASETS, "floors", Published)
+    (tmp_path / "there").mkdir()
+    return tmp_path / "there"
+
+
+def test_sets_may_be_named_with_format_and_split(floors, data):
+    found = find_sets([f"floors@test:{floors}", f"floors:{floors}", data / "walk"])
+    assert [set_name(path) for path in found] == ["there@test", "there", "walk"]
+    with pytest.raises(InputError, match="there@test more than once"):
+        find_sets([f"floors@test:{floors}"] * 2)
+    asked = []
+
+    def source(name, frame_id, image, camera):
+        asked.append(f"{name}/{frame_id}")
+        return RelativeDepth(ramp(0), "depth")
+
+    (views_of_test, views_of_all) = (list(read_views(path, source)) for path in found[:2])
+    assert (
+        [view.name for view in views_of_test] == ["there@test/3", "there@test/4", "there@test/5"] == asked[:3]
+    )
+    assert len(views_of_all) == 6  # all of a published split
+    assert views_of_test[0].scene == "there@test/0" and views_of_test[2].scene == "there@test/1"
+
+
+def test_a_dataset_s_limits_and_crop_count_unless_others_are_given(floors):
+    def known(**given):
+        rules = TruthRules(**given)
+        (view, *_) = read_views(f"floors:{floors}", lambda *_: RelativeDepth(ramp(0), "depth"), rules=rules)
+        return view.known, view.limits_m
+
+    cropped = ramp(0)[10:]
+    own, limits = known()
+    assert limits == (2.5, 6.5) and len(own) == ((cropped >= 2.5) & (cropped <= 6.5)).sum()
+    other, limits = known(limits_m=(3, 5))
+    assert limits == (3, 5) and len(other) == ((cropped >= 3) & (cropped <= 5)).sum()
+    assert not own.anchor_pixels and known(anchor_pixels=True)[0].anchor_pixels
 
 
 def test_of_a_sequence_first_and_last_count(data):
@@ -298,7 +364,7 @@ def test_frames_in_a_row_are_compared_with_their_own_kind(data):
     three = [
         posed,
         dataclasses.replace(posed, frame_id="1"),
-        dataclasses.replace(posed, frame_id="2", scene=1),
+        dataclasses.replace(posed, frame_id="2", scene="another"),
     ]
 
     def drifting(view, anchors):
@@ -328,7 +394,7 @@ def test_a_view_knows_its_pose_and_scene(data):
     first, second = views(data)
     assert first.T_world_camera is None and second.T_world_camera.tolist() == np.eye(4).tolist()
     # The frames of a folder are one scene as far as anyone knows.
-    assert first.scene == second.scene == 0
+    assert first.scene == second.scene == "office/0"
     np.testing.assert_array_equal(first.known.depth_image, ramp(0))
 
 
@@ -405,6 +471,14 @@ def test_every_column_counts_alike_in_the_choice():
         for count, error in ((5, at_5), (50, at_50))
     ]
     assert {r.solver for r in report.chosen_elsewhere(records)} == {"a"}
+
+
+def test_the_title_tells_the_limits_of_the_truth():
+    far = [record("a", "x", 0.1, limits_m=(0.2, 5.0))]
+    assert "## indoor, clean, truth 0.2 to 5 m" in report.summary(far)
+    mixed = [*far, record("a", "y", 0.1, limits_m=(0.0, 10.0))]
+    text = report.summary(mixed)  # a table for each
+    assert "## indoor, clean, truth 0.2 to 5 m" in text and "## indoor, clean, truth to 10 m" in text
 
 
 def test_a_table_for_every_set():
@@ -512,6 +586,74 @@ def test_no_anchors_at_all_is_a_protocol(data, capsys):
     assert "| median | **1.000** | **0.000** | 50.0 % |" in text and "- median: 4 of 8 failed" in text
 
 
+def rows_of(text):
+    """Cells of the first table by the row's label."""
+    first = unmarked(text).split("\n\n")[1]
+    lines = [line.split("|")[1:-1] for line in first.splitlines() if line.startswith("| ")]
+    return {label.strip(): [cell.strip() for cell in cells] for label, *cells in lines}
+
+
+def test_protocols_with_counts_of_their_own(data, capsys):
+    assert evaluate(data, "--protocol", "random:250,1000 rows:8 grid:16", "--anchors", "7", "--seeds", 1) == 0
+    assert rows_of(capsys.readouterr().out)["AbsRel"] == [
+        "250",
+        "1000",
+        "8 rows",
+        "16x16 grid",
+        "covered",
+        "ms",
+    ]
+
+
+def test_limits_and_pixels_with_anchors(data, capsys, tmp_path):
+    argv = ["--protocol", "random:4000", "--solvers", "median", "--seeds", 1]
+    assert evaluate(data, *argv, "--limits", "2.5,5") == 1  # too few known pixels
+    assert "no frame with enough known pixels" in capsys.readouterr().err
+    assert evaluate(data, *argv, "--limits", "2.5,6.5", "--anchor-pixels", "in", "--out", tmp_path / "o") == 0
+    assert "## indoor, clean, truth 2.5 to 6.5 m" in capsys.readouterr().out
+    (first, *_) = (tmp_path / "o/records.jsonl").read_text().splitlines()
+    assert json.loads(first)["limits_m"] == [2.5, 6.5]
+
+
+def test_all_true_depth_as_rows_with_the_given_regions_beside(data, tmp_path, capsys):
+    """The right half is twice as far as the network says: only the labels know."""
+    labels = np.repeat((np.arange(WIDTH)[None] >= WIDTH // 2).astype(np.uint8), HEIGHT, axis=0)
+    for name, frame in (("office", "0"), ("office", "1"), ("walk", "0"), ("walk", "5")):
+        (tmp_path / "labels" / name).mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(tmp_path / "labels" / name / f"{frame}.png"), labels)
+        depth = ramp(int(frame)) * np.where(labels, 1.2, 0.6).astype(np.float32)
+        np.savez(data / name / f"{frame}.npz", depth=depth)
+    assert evaluate(
+        data, "--whole-truth", "network", "--regions", tmp_path / "labels", "--protocol", "random:100",
+        "--seeds", 1, "--solvers", "paper_slf", "--set", "regions.depth_step=0",
+    ) == 0  # fmt: skip
+    rows = rows_of(capsys.readouterr().out)
+    assert float(rows["linear (truth)"][0]) > 0.1 < float(rows["region linear (truth)"][0])
+    assert rows["region linear (truth, given regions)"][0] == "0.000"
+    assert rows["region median (truth, given regions)"][0] == "0.000"
+    assert rows["paper_slf"][0] == "0.000"  # all solvers have the given ones
+
+
+def test_scale_and_shift_of_a_training_set(data, tmp_path, capsys):
+    """The stored network is wrong by the same factor everywhere."""
+    argv = ["--protocol", "random:5", "--seeds", 1, "--solvers", "median", "--scaling"]
+    assert evaluate(data / "office", *argv, "global") == 1  # its outputs lie elsewhere
+    capsys.readouterr()
+    outputs = ["--engine", data / "outputs"]
+    assert (
+        main(["evaluate", *map(str, [data / "office", *outputs, "--fit-on", data / "walk", *argv, "global"])])
+        == 0
+    )
+    assert float(rows_of(capsys.readouterr().out)["Global"][0]) < 0.001
+    for scaling, message in (
+        ("rsa", "walk/0: no description; RSA reads one"),
+        ("clip", "--scaling clip: needed"),
+    ):
+        given = [data / "office", *outputs, "--fit-on", data / "walk", *argv, scaling]
+        assert main(["evaluate", *map(str, given)]) == 1
+        assert message in capsys.readouterr().err
+
+
 def test_settings_count(data, capsys):
     few = ("--protocol", "random", "--anchors", "50", "--seeds", "1", "--solvers", "global_affine")
     few += ("--metrics", "abs_rel")
@@ -563,6 +705,10 @@ def test_a_set_without_depth_is_named(data, caplog):
         (["--place", "outdoor"], "no frame with enough known pixels"),
         (["--engine", "nowhere.yaml"], "nowhere.yaml"),
         (["--set", "regions.width"], "needed NAME=VALUE"),
+        (["--protocol", "random:few"], "protocol random: 'few'; needed whole numbers"),
+        (["--limits", "5"], "--limits 5: needed NEAR,FAR in metres"),
+        (["--limits", "5,2"], "limits: 5 to 2 m; needed a range"),
+        (["--regions", "nowhere"], "--regions nowhere: no folder"),
     ],
 )
 def test_user_errors_are_one_line(data, argv, message, capsys):

@@ -31,7 +31,7 @@ def lines(sections):
 
 def test_published_rows_stand_beside_ours():
     found = lines(beside_published(nyu()))
-    assert "## Beside published figures: nyuv2@test, indoor, clean, truth from 0.001 to 10 m" in found
+    assert "## Beside published figures: nyuv2@test, indoor, clean, truth 0.001 to 10 m" in found
     assert "| network | method | case | from | AbsRel | RMSE, m | delta1 |" in found
     assert "| da_v2_large | paper_ssf | random 250 | ours | 0.050 | 0.250 | 0.960 |" in found
     assert "| Depth Anything v2 | SSF | random 250 | paper 000, table 1 | 0.044 | 0.233 | 0.963 |" in found
