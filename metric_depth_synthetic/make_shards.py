@@ -49,10 +49,12 @@ def write_shards(
     _settle_settings(folder, {**dataset.settings, "shard_size": shard_size, "everything": everything})
     new = sum(shard.size for shard in missing)
     started = time.perf_counter()
+    _clear(folder)
     with tqdm(total=samples, initial=samples - new, unit="image", disable=None) as progress:
         work = _RenderShard(dataset, folder, everything)
         for ended in run_jobs(work, missing, fleet, tell=progress.update):
             _ = ended.value
+    _clear(folder)
     seconds = max(time.perf_counter() - started, 1e-9)
     print(f"{folder}: {samples} samples, {new} of them new; {new / seconds:.1f} images/s")
 
@@ -95,6 +97,12 @@ def _missing(folder: Path, count: int, shard_size: int) -> list[_Shard]:
         for number, first in enumerate(range(0, count, shard_size))
     ]
     return [shard for shard in shards if there.get(shard.number, 0) < shard.size]
+
+
+def _clear(folder: Path) -> None:
+    """Removes what workers that were killed have left."""
+    for path in folder.glob("shard_*.tmp"):
+        path.unlink(missing_ok=True)
 
 
 def _settle_settings(folder: Path, settings: dict[str, Any]) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from metric_depth_ros.config import Config
     from metric_depth_ros.fleet import Fleet
+
+# Settings that name files.
+_FILES = ("engine.manifest", "engine.second", "engine.model", "regions.manifest", "solver.prior")
 
 
 def add_fleet(parser: argparse.ArgumentParser, *, default: str) -> None:
@@ -45,8 +49,27 @@ def fleet_of(args: argparse.Namespace, workers: int | None = None) -> Fleet:
     return Fleet(count, args.ray or "", args.threads, args.gpus, args.retries)
 
 
-def on_threads(config: Config, fleet: Fleet) -> Config:
-    """The settings with the fleet's threads for networks, if their jobs run outside of this process."""
+def for_workers(config: Config, fleet: Fleet) -> Config:
+    """The settings for workers: with their threads for networks, and full paths; else unchanged."""
     from metric_depth_ros.config import updated
 
-    return updated(config, {"engine.threads": fleet.threads}) if fleet.workers or fleet.ray else config
+    if not (fleet.workers or fleet.ray):
+        return config
+    paths = {name: str(path) for name, path in named_files(config).items()}
+    return updated(config, {"engine.threads": fleet.threads, **paths})
+
+
+def named_files(config: Config) -> dict[str, Path]:
+    """Full paths of the files that settings name, by setting."""
+    from metric_depth_ros.config import to_flat
+
+    flat = to_flat(config)
+    return {name: path for name in _FILES if (path := full_path(flat[name])) is not None}
+
+
+def full_path(name: str) -> Path | None:
+    """Full path of a file; None if the name is that of none, or of something that is bundled."""
+    from metric_depth_ros.files import user_path
+
+    path = Path(os.path.abspath(user_path(name)))
+    return path if (path.suffix or "/" in name) and path.is_file() else None

@@ -167,5 +167,6 @@ def totals(rows: list[Row]) -> str:
 
 def row_of_error(bag: str, error: Exception, seconds: float) -> Row:
     """Row of a recording that has no results; of a bug the last line of its traceback."""
-    text = str(error) if isinstance(error, MetricDepthError) else str(error).strip().splitlines()[-1]
+    whole = isinstance(error, MetricDepthError)
+    text = str(error) if whole else (str(error).strip().splitlines() or [repr(error)])[-1]
     return Row(bag, seconds=seconds, error=text)

@@ -17,7 +17,7 @@ from typing import Any
 from metric_depth_ros import __version__
 from metric_depth_ros.bags import Outcome, find_bags, is_bag
 from metric_depth_ros.bags.search import files_of
-from metric_depth_ros.cli.fleet_options import fleet_of, on_threads
+from metric_depth_ros.cli.fleet_options import fleet_of, for_workers, named_files
 from metric_depth_ros.cli.folder_results import (
     Row,
     clear,
@@ -34,15 +34,12 @@ from metric_depth_ros.cli.offline import check_counts, default_out, write_depth
 from metric_depth_ros.cli.outputs import own_folder
 from metric_depth_ros.cli.progress import Progress
 from metric_depth_ros.cli.tally import Tally
-from metric_depth_ros.config import Config, EngineConfig, to_flat, updated
+from metric_depth_ros.config import Config, EngineConfig, to_flat
 from metric_depth_ros.datasets import is_dataset
 from metric_depth_ros.engines.pool import EnginePool, SharedEngine
 from metric_depth_ros.errors import ConfigError, InputError, ModelError
-from metric_depth_ros.files import user_path
 from metric_depth_ros.fleet import Ended, Fleet, count, run_jobs
 
-# Settings that name files, which workers find only by a full path, and of which the content counts.
-_FILES = ("engine.manifest", "engine.second", "engine.model", "regions.manifest", "solver.prior")
 _MOST_READ = 1 << 20
 # Options that change no result.
 _NO_MATTER = {
@@ -150,7 +147,7 @@ def process_folder(args: argparse.Namespace, config: Config) -> int:
         raise ConfigError("run: --view shows one recording, but there is a folder of them. Leave it out.")
     fleet = fleet_of(args)
     out = Path(os.path.abspath(args.out or default_out(args.source)))
-    work = DepthOfRecording(_with_full_paths(on_threads(config, fleet)), _options(args))
+    work = DepthOfRecording(for_workers(config, fleet), _options(args))
     settings = _settings(work)
     jobs = list(_recordings(args.source, out, digest(settings)))
     with own_folder(out):
@@ -211,24 +208,11 @@ def _options(args: argparse.Namespace) -> argparse.Namespace:
     return argparse.Namespace(**values)
 
 
-def _with_full_paths(config: Config) -> Config:
-    """The settings with full paths of the files that they name."""
-    return updated(config, {name: str(path) for name, path in _named_files(config).items()})
-
-
-def _named_files(config: Config) -> dict[str, Path]:
-    flat = to_flat(config)
-    paths = {name: Path(os.path.abspath(user_path(flat[name]))) for name in _FILES if flat[name]}
-    return {
-        name: path for name, path in paths.items() if (path.suffix or "/" in flat[name]) and path.is_file()
-    }
-
-
 def _settings(work: DepthOfRecording) -> dict[str, Any]:
     """All that the results follow from, but for the recordings."""
     flat = {name: value for name, value in to_flat(work.config).items() if name != "engine.threads"}
     options = {f"run.{name}": value for name, value in vars(work.options).items() if name not in _NO_MATTER}
-    files = dict(_named_files(work.config))
+    files = dict(named_files(work.config))
     if work.options.calibration is not None:
         files["run.calibration"] = work.options.calibration
     contents = {f"{name} (content)": _content(path) for name, path in files.items()}

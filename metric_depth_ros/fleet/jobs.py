@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from metric_depth_ros.errors import MetricDepthError
@@ -48,7 +48,7 @@ class Ended(Generic[J, R]):
 
     Attributes:
         result: what the work returned; None after an error.
-        error: why there is no result, else None. A MetricDepthError, or UnexpectedError.
+        error: why there is no result, else None; of a bug in another process an UnexpectedError.
         seconds: of the last attempt; 0 if its worker died.
         attempts: 1, or more where workers died or errors passed.
     """
@@ -68,7 +68,7 @@ class Ended(Generic[J, R]):
 
 
 class UnexpectedError(Exception):
-    """A bug in a job; the text is the traceback of its worker."""
+    """A bug in a job; the text is the traceback in its worker."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,17 @@ def attempt(work: Callable[[Any], Any], job: Job, tell: Tell) -> Attempt:
     with _counted_by(tell):
         try:
             return ended(result=work(job))
-        except MetricDepthError as error:
-            return ended(error=error, passing=_is_passing(error))
         except Exception as error:
-            told = UnexpectedError(f"{job.name}: {traceback.format_exc()}")
-            return ended(error=told, passing=_is_passing(error))
+            return ended(error=error, passing=_is_passing(error))
+
+
+def attempt_elsewhere(work: Callable[[Any], Any], job: Job, tell: Tell) -> Attempt:
+    """As ``attempt``, for another process: of an error that is a bug the traceback is sent."""
+    done = attempt(work, job, tell)
+    if done.error is None or isinstance(done.error, MetricDepthError):
+        return done
+    lines = traceback.format_exception(type(done.error), done.error, done.error.__traceback__)
+    return replace(done, error=UnexpectedError(f"{job.name}: {''.join(lines)}"))
 
 
 def count(amount: float) -> None:

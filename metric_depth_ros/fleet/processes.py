@@ -14,7 +14,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any, NamedTuple
 
 from metric_depth_ros.errors import WorkerError
-from metric_depth_ros.fleet.jobs import Attempt, Job, attempt
+from metric_depth_ros.fleet.jobs import Attempt, Job, attempt_elsewhere
 from metric_depth_ros.fleet.workers import Hear, Work
 
 # Given to a process to remove what it has begun to write.
@@ -129,7 +129,7 @@ def _serve(pipe: Connection, work: Work, threads: int) -> None:
     with suppress(KeyboardInterrupt, EOFError, OSError):
         while True:
             job = pipe.recv()
-            pipe.send(attempt(work, job, pipe.send))
+            pipe.send(attempt_elsewhere(work, job, pipe.send))
 
 
 def settle(threads: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from metric_depth_ros import __version__
 from metric_depth_ros.errors import WorkerError
-from metric_depth_ros.fleet.jobs import Attempt, Job, attempt
+from metric_depth_ros.fleet.jobs import Attempt, Job, attempt_elsewhere
 from metric_depth_ros.fleet.processes import settle
 from metric_depth_ros.fleet.workers import Hear, Work
 
@@ -106,7 +106,7 @@ class _Worker:
 
     def attempt(self, job: Job) -> Attempt:
         """One attempt at a job."""
-        return attempt(self._work, job, lambda amount: None)
+        return attempt_elsewhere(self._work, job, lambda amount: None)
 
 
 def _imported() -> Any:
