@@ -59,5 +59,5 @@ def _is_one_recording(names: Sequence[str]) -> bool:
 
 
 def files_of(bag: Path) -> list[Path]:
-    """Files of a bag, or of a folder that is wanted as a whole. Raises OSError."""
-    return sorted(path for path in bag.iterdir() if path.is_file()) if bag.is_dir() else [bag]
+    """Files of a bag, or of a folder that is wanted as a whole, at any depth. Raises OSError."""
+    return sorted(path for path in bag.rglob("*") if path.is_file()) if bag.is_dir() else [bag]

@@ -192,7 +192,7 @@ def _recordings(folder: Path, out: Path, settings: str) -> Iterator[Recording]:
         name = root.name if source == root else source.relative_to(root).as_posix()
         about = []
         with suppress(OSError):  # whoever opens it says so
-            about = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files_of(source)]
+            about = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files_of(source)]
         size = max(sum(size for _, size, _ in about), 1)
         yield Recording(name, source, out / name, size, digest([settings, about]))
         found += 1

@@ -10,9 +10,12 @@ from typing import Any
 
 import psutil
 import pytest
+from conftest import write_toy_model
+from made_bags import COMMON, HEIGHT, WIDTH, results, write_bag
 from works import Number, Square, threads
 
 import metric_depth_ros.fleet.ray
+from metric_depth_ros.cli.main import main
 from metric_depth_ros.errors import InputError, WorkerError
 from metric_depth_ros.fleet import Fleet, run_jobs, runner
 
@@ -67,6 +70,18 @@ def test_workers_have_the_threads_they_are_given_and_come_in_order() -> None:
     jobs = [Number(value) for value in range(6)]
     ended = list(run_jobs(threads, jobs, Fleet(0, "auto", threads=2), in_order=True))
     assert [(each.job.value, each.result) for each in ended] == [(value, "2 2") for value in range(6)]
+
+
+def test_a_folder_of_bags_gives_the_same_as_in_processes(tmp_path: Path) -> None:
+    bags = [write_bag(tmp_path / f"drives/{number}.mcap", images=number) for number in (1, 2, 3)]
+    toy = write_toy_model(tmp_path, width=WIDTH, height=HEIGHT)
+    found = []
+    for where in (("--workers", "1"), ("--ray", "auto", "--workers", "2")):
+        out = tmp_path / where[0].strip("-")
+        run = ["run", str(tmp_path / "drives"), "--out", str(out), "--manifest", str(toy)]
+        assert main([*run, *COMMON, *where]) == 0
+        found.append(results(out))
+    assert found[0] == found[1] and len(found[0]) == 1 + 2 * len(bags)
 
 
 def test_another_version_on_a_node_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
