@@ -48,7 +48,11 @@ class Row:
 
 def digest(value: Any) -> str:
     """Hash of a value for JSON."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=_plain).encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    return sorted(value) if isinstance(value, (set, frozenset)) else str(value)
 
 
 def kept(folder: Path, fingerprint: str) -> Row | None:
@@ -111,7 +115,7 @@ def settle_settings(folder: Path, settings: Mapping[str, Any], *, overwrite: boo
         OSError: they cannot be written.
     """
     path = folder / SETTINGS
-    text = json.dumps(settings, indent=1, default=str)
+    text = json.dumps(settings, indent=1, default=_plain)
     if path.exists() and not overwrite:
         before, ours = read_json(path, InputError, "settings of an earlier run"), json.loads(text)
         before = before if isinstance(before, dict) else {}
