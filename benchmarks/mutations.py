@@ -58,6 +58,7 @@ CHARGED = f"{OF_METRICS}test_a_pixel_without_depth_counts_alike_in_every_metric"
 OF_EDGES = "evaluation/test_boundaries_and_time.py::test_boundary_f1_by_hand"
 OF_TIME = "evaluation/test_boundaries_and_time.py::test_"
 OF_RUNS, OF_DRAWS = "evaluation/test_evaluate.py::test_", "evaluation/test_protocols.py::test_"
+LIMITS = f"{OF_DRAWS}both_limits_count_and_a_mask_and_the_sky"
 OF_BASIS = "learning/test_basis_training.py::test_"
 OBJECTIVE = f"{OF_BASIS}what_is_minimised_is_the_objective_of_the_paper_or_ours"
 OF_SOLVER = "learning/test_metric_solver_training.py::test_"
@@ -156,9 +157,16 @@ MUTATIONS = (
     ),
     # Masks.
     Mutation(
-        "no cap on true depth", KNOWN, "(pixels.depth <= cap_m)", "(pixels.depth <= 1e9)",
-        f"{OF_DRAWS}known_depth_ends_at_the_cap_and_the_border",
+        "no cap on true depth", KNOWN, "(pixels.depth >= near) & (pixels.depth <= far)",
+        "(pixels.depth >= near)", f"{OF_DRAWS}known_depth_ends_at_the_cap_and_the_border",
     ),
+    Mutation(
+        "no floor of true depth", KNOWN, "(pixels.depth >= near) & (pixels.depth <= far)",
+        "(pixels.depth <= far)", LIMITS,
+    ),
+    Mutation("a cap counts no depth at it", KNOWN, "(pixels.depth <= far)", "(pixels.depth < far)", LIMITS),
+    Mutation("a dataset's crop is left out", KNOWN, "counts &= mask[v, u]", "pass", LIMITS),
+    Mutation("sky has depth", KNOWN, "np.where(frame.sky, np.nan, frame.depth)", "frame.depth", LIMITS),
     Mutation(
         "no border right and below", KNOWN, "height - 1]) - border_px", "height - 1])",
         f"{OF_DRAWS}known_depth_ends_at_the_cap_and_the_border",
@@ -172,8 +180,12 @@ MUTATIONS = (
         f"{OF_RUNS}place_and_cap_follow_from_the_known_depth",
     ),
     Mutation(
-        "anchors are evaluated", PROTOCOLS, "taken[pixel[chosen]] = True", "pass",
+        "anchors are evaluated", PROTOCOLS, "taken[pixel_index(anchors.uv, known.width)] = True", "pass",
         f"{OF_DRAWS}no_pixel_is_anchor_and_evaluated",
+    ),
+    Mutation(
+        "anchors are left out though they count", PROTOCOLS, "if known.anchor_pixels else _apart(",
+        "if False else _apart(", f"{OF_DRAWS}pixels_with_an_anchor_count_if_they_are_to",
     ),
     Mutation(
         "as many outliers as inliers", PROTOCOLS, "OUTLIERS = 0.05", "OUTLIERS = 0.5",

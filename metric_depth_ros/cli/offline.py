@@ -22,7 +22,7 @@ from metric_depth_ros.cli.outputs import own_folder, save_picture
 from metric_depth_ros.cli.parsing import remapped
 from metric_depth_ros.cli.tally import Tally
 from metric_depth_ros.config import Config, EngineConfig, SourceConfig
-from metric_depth_ros.datasets import open_dataset
+from metric_depth_ros.datasets import open_dataset, set_parts
 from metric_depth_ros.depth_info import depth_info
 from metric_depth_ros.drawing.pictures import Range, depth_range, draw_sheet
 from metric_depth_ros.drawing.viewer import SCALE_VALUES, Viewer, viewing
@@ -114,7 +114,7 @@ def _warn(note: str) -> None:
 
 def _check_out(args: argparse.Namespace, out: Path) -> None:
     """Raises InputError if results would replace the source or lie in it, or pictures of an earlier run."""
-    source = args.source.resolve()
+    source = set_parts(args.source)[2].resolve()
     if source in (out.resolve(), (out / _BAG).resolve()):
         raise InputError(f"{out}: would hold the results beside their source, or in its place. Choose --out.")
     if not args.overwrite and (old := next(out.glob(_PREVIEWS), None)) is not None:
@@ -164,12 +164,17 @@ class Samples:
     image_topic: str = ""
 
 
+def has_frames(source: Path) -> bool:
+    """Whether a source is a dataset, or a folder that should be one, and no bag."""
+    return bool(set_parts(source)[0]) or (source.is_dir() and not is_bag(source))
+
+
 @contextmanager
 def open_source(
     args: argparse.Namespace, config: Config, warn: Callable[[str], None] = _warn
 ) -> Iterator[Samples]:
-    """The samples of a bag or of a folder of frames; ``warn`` hears of doubts. Raises InputError."""
-    if args.source.is_dir() and not is_bag(args.source):
+    """The samples of a bag or of a dataset; ``warn`` hears of doubts. Raises InputError."""
+    if has_frames(args.source):
         yield _folder_source(args, config)
         return
     if args.hold_out or args.anchor_count:

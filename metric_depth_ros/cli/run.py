@@ -19,13 +19,15 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     """Adds the verb."""
     parser = verbs.add_parser(
         "run",
-        help="metric depth of a bag, a folder of frames, or a folder of bags, offline",
+        help="metric depth of a bag, a dataset, or a folder of bags, offline",
         description="Processes every image in recorded order, none is dropped. Writes OUT/depth.mcap "
         "(depth/image_rect, depth/sigma, depth/camera_info, depth/points) and preview pictures. Of a folder "
         "of bags OUT has a folder for each, and a summary; what is there already is not done again.",
     )
     parser.add_argument(
-        "source", type=Path, help="ROS 1 or ROS 2 bag, a folder with calib.json, or one with bags below it"
+        "source",
+        type=Path,
+        help="ROS 1 or ROS 2 bag, a dataset (its folder, NAME:PATH or NAME@SPLIT:PATH), or a folder of bags",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for results (default SOURCE_depth)")
     parser.add_argument(

@@ -30,7 +30,7 @@ from metric_depth_ros.cli.folder_results import (
     write_row,
     write_summary,
 )
-from metric_depth_ros.cli.offline import check_counts, default_out, write_depth
+from metric_depth_ros.cli.offline import check_counts, default_out, has_frames, write_depth
 from metric_depth_ros.cli.outputs import own_folder
 from metric_depth_ros.cli.progress import Progress
 from metric_depth_ros.cli.tally import Tally
@@ -56,7 +56,7 @@ def is_folder_of_bags(args: argparse.Namespace) -> bool:
     source, wanted = args.source, args.workers is not None or args.ray is not None
     if source.is_dir():
         return wanted or not (is_dataset(source) or _is_one_bag(source))
-    if wanted and source.exists():
+    if wanted and (source.exists() or has_frames(source)):
         raise ConfigError(f"run: --workers or --ray for {source}; needed a folder of bags.")
     return False
 

@@ -1,4 +1,4 @@
-"""Datasets on disk other than bags."""
+"""Datasets on disk: folders of frames, shards, published datasets, and bags with true depth."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from metric_depth_ros.datasets.arkitscenes import ArkitScenes
+from metric_depth_ros.datasets.bag_frames import BagFrames
 from metric_depth_ros.datasets.c3vd import C3vd
 from metric_depth_ros.datasets.cityscapes import Cityscapes
 from metric_depth_ros.datasets.dataset import Dataset, Frame
@@ -63,12 +64,14 @@ DATASETS: dict[str, type[Dataset]] = {
     "c3vd": C3vd,
     "simcol": SimCol,
     "arkitscenes": ArkitScenes,
+    "bag": BagFrames,
 }
 
 __all__ = [
     "CAMERA_FRAME",
     "DATASETS",
     "LIDAR_FRAME",
+    "BagFrames",
     "Dataset",
     "Frame",
     "FrameFolder",
@@ -95,7 +98,7 @@ def open_dataset(path: str | Path) -> Dataset:
         kind = DATASETS[name]
         if not split:
             return kind(place)
-        if not issubclass(kind, PublishedDataset):
+        if not issubclass(kind, (PublishedDataset, BagFrames)):
             raise InputError(f"{path}: {name} has no splits; needed {name}:{place}.")
         return kind(place, split=split)
     for dataset in DATASETS.values():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -222,3 +223,20 @@ def test_every_real_folder_reads(data_dir: Path) -> None:
     for folder in folders:
         frame = FrameFolder(folder)[0]
         assert frame.image.ndim == 3
+
+
+def test_of_sparse_depth_all_are_anchors_and_what_it_lacks_is_held_out(tmp_path: Path) -> None:
+    frame = FrameFolder(write_folder(tmp_path / "set"))[1]
+    sparse = np.where(np.arange(frame.depth.size).reshape(frame.depth.shape) % 7, np.nan, 1.5)
+    sparse = sparse.astype(np.float32)
+    given = replace(frame, sparse_depth=sparse)
+    sample, few = given.sample(), given.sample(anchors=20)
+    assert len(sample.points_camera) == np.isfinite(sparse).sum()
+    np.testing.assert_allclose(sample.points_camera[:, 2], 1.5)
+    assert len(few.points_camera) == 20
+    uv, depth = project(sample.points_held_out, frame.camera)
+    u, v = np.rint(uv).astype(int).T
+    assert np.isnan(sparse[v, u]).all() and len(u) == (np.isnan(sparse) & np.isfinite(frame.depth)).sum()
+    np.testing.assert_allclose(depth, frame.depth[v, u], rtol=1e-6)
+    alone = replace(given, depth=None).sample(needs_points=False)
+    assert len(alone.points_camera) == np.isfinite(sparse).sum() and alone.points_held_out is None

@@ -18,6 +18,7 @@ from driving_sets import (
     HEIGHT,
     IMAGE,
     MAKERS,
+    METRES_256,
     NEED_EXR,
     T_CAMERA_LIDAR,
     T_WORLD_CAMERA,
@@ -320,7 +321,7 @@ def test_crops_are_those_of_the_papers(tmp_path: Path) -> None:
 def test_pictures_of_another_size_than_the_calibration_are_refused(tmp_path: Path) -> None:
     path = MAKERS["kitti_raw"](tmp_path / "set").path
     write_png(path / DAY / DRIVE / "image_02/data/0000000069.png", IMAGE[:-1])
-    with pytest.raises(InputError, match=r"calib_cam_to_cam\.txt: S_rect_02 24x16, but a picture is 24x15"):
+    with pytest.raises(InputError, match=r"calib_cam_to_cam\.txt: S_rect_02 40x24, but a picture is 40x23"):
         open_dataset(path)[0]
 
 
@@ -340,15 +341,17 @@ def test_kitti_completion_has_sparse_depth(tmp_path: Path, split: str) -> None:
     data = open_dataset(f"kitti_completion@{split}:{path}")
     frame = data[0]
     np.testing.assert_allclose(frame.camera.K, K)
-    sparse = np.where((CODES % 4 == 0) & (CODES > 0), CODES / 256, np.nan)
+    sparse = np.where((METRES_256 % 4 == 0) & (METRES_256 > 0), METRES_256 / 256, np.nan)
     np.testing.assert_allclose(frame.sparse_depth, sparse)
     assert data.has_depth(0) is (split != "test")
     if split == "test":
         assert frame.depth is None
     else:
-        np.testing.assert_allclose(frame.depth, np.where(CODES > 0, CODES / 256, np.nan))
+        np.testing.assert_allclose(frame.depth, np.where(METRES_256 > 0, METRES_256 / 256, np.nan))
     if split == "train":
-        assert open_dataset(f"kitti_completion@train:{path}").ids == [f"{DRIVE}_image_02_0000000005"]
+        assert open_dataset(f"kitti_completion@train:{path}").ids == [
+            f"{DRIVE}_image_02_000000000{number}" for number in (5, 6)
+        ]
 
 
 def test_without_the_pictures_of_kitti_raw_it_is_said_where_they_belong(tmp_path: Path) -> None:
@@ -365,7 +368,7 @@ def test_urbansyn_has_labels_a_sky_and_the_camera_of_its_metadata(tmp_path: Path
     frame = open_dataset(make("urbansyn", tmp_path / "set").path)[0]
     assert frame.sky.sum() == (CODES > 50_000).sum() == (frame.regions == 10).sum()
     assert np.isnan(frame.depth[frame.sky]).all()
-    np.testing.assert_allclose(frame.camera.K, [[20, 0, 11.5], [0, 20, 7.5], [0, 0, 1]])
+    np.testing.assert_allclose(frame.camera.K, [[20, 0, 19.5], [0, 20, 11.5], [0, 0, 1]])
 
 
 def test_virtual_kitti_has_poses_labels_and_a_sky(tmp_path: Path) -> None:
@@ -401,7 +404,7 @@ def test_virtual_kitti_in_one_folder_is_read(tmp_path: Path) -> None:
 def test_synthia_takes_depth_of_any_channel_and_the_class_of_the_first(tmp_path: Path) -> None:
     path = MAKERS["synthia"](tmp_path / "set").path
     frame = open_dataset(path)[0]
-    np.testing.assert_allclose(frame.camera.K, [[20, 0, 11.5], [0, 20, 7.5], [0, 0, 1]])
+    np.testing.assert_allclose(frame.camera.K, [[20, 0, 19.5], [0, 20, 11.5], [0, 0, 1]])
     assert frame.sky.sum() == (CODES > 50_000).sum()
     assert frame.regions.max() <= 11
     assert len(open_dataset(f"synthia@all:{path}")) == 2
@@ -430,8 +433,8 @@ def test_intrinsics_of_a_larger_picture_are_scaled(tmp_path: Path) -> None:
     path = make("mvs_synth", tmp_path / "set").path
     file = path / "0000/poses/0000.json"
     told = json.loads(file.read_text())
-    write_json(file, {**told, "f_x": 40.0, "f_y": 42.0, "c_x": 24.0, "c_y": 16.0})
-    np.testing.assert_allclose(open_dataset(path)[0].camera.K, [[20, 0, 12], [0, 21, 8], [0, 0, 1]])
+    write_json(file, {**told, "f_x": 40.0, "f_y": 42.0, "c_x": 40.0, "c_y": 24.0})
+    np.testing.assert_allclose(open_dataset(path)[0].camera.K, [[20, 0, 20], [0, 21, 12], [0, 0, 1]])
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
