@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import heapq
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -61,14 +62,18 @@ def write_bags(folder: Path, count: int, images: tuple[int, int], size: tuple[in
             path.write_bytes(path.read_bytes()[:5000])
 
 
-def run(bags: Path, out: Path, *options: str, while_it_runs: Callable[[Any], None] = lambda _: None) -> float:
-    """Seconds that the command took."""
+def run(
+    bags: Path, out: Path, *options: str, while_it_runs: Callable[[Any], None] = lambda _: None
+) -> tuple[float, float]:
+    """Seconds that the command took, and of processors by it and its workers."""
     command = [sys.executable, "-m", "metric_depth_ros.cli", "run", str(bags), "--out", str(out), *options]
-    started = time.perf_counter()
+    started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     process = subprocess.Popen([*command, "--previews", "1"], stderr=subprocess.DEVNULL)
     while_it_runs(process)
     process.wait()
-    return time.perf_counter() - started
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return time.perf_counter() - started, used_s
 
 
 def rows(out: Path) -> list[dict[str, Any]]:
@@ -116,9 +121,9 @@ def kill(folder: Path, count: int) -> None:
     """Compares a run of one process with one on Ray, two of whose four workers are killed."""
     bags = folder / "bags"
     write_bags(bags, count, (2, 9), (160, 120))
-    serial_s = run(bags, folder / "serial", "--workers", "1")
+    serial_s, _ = run(bags, folder / "serial", "--workers", "1")
     out = folder / "ray"
-    ray_s = run(bags, out, "--ray", "local", "--workers", "4", while_it_runs=kill_two(out, count))
+    ray_s, _ = run(bags, out, "--ray", "local", "--workers", "4", while_it_runs=kill_two(out, count))
     found = rows(out)
     print(f"| bags | {len(found)}, {len({row['bag'] for row in found})} names |")
     print(
@@ -131,25 +136,33 @@ def kill(folder: Path, count: int) -> None:
 
 
 def speed(folder: Path, count: int) -> None:
-    """Images a second of one and two workers, and what bags of the same times would take with more."""
+    """Time of one and two workers, and what a thousand such bags would take with more, on cores of their own.
+
+    Times of the clock are those of a machine with other work; times of processors hardly depend on it.
+    """
+    write_bags(folder / "one", 1, (1, 2), (320, 240))
+    _, start_s = run(folder / "one", folder / "start", "--workers", "1")
     bags = folder / "bags"
     write_bags(bags, count, (8, 24), (320, 240))
-    times: dict[int, list[float]] = {}
+    found: dict[int, list[tuple[float, float]]] = {1: [], 2: []}
     for turn in range(2):
-        for workers in (1, 2):
-            out = folder / f"{workers}_{turn}"
-            times.setdefault(workers, []).append(run(bags, out, "--workers", str(workers)))
-    found = rows(folder / "1_0")
-    images, seconds = sum(row["depth_images"] for row in found), [row["seconds"] for row in found]
-    start_s = min(times[1]) - sum(seconds)
-    print("| workers | s | images/s | to one worker |\n|---|---|---|---|")
-    for workers, each in times.items():
-        print(f"| {workers} | {min(each):.1f} | {images / min(each):.1f} | {min(times[1]) / min(each):.2f} |")
-    for workers in (1, 2, 4, 8, 16):
-        s = start_s + makespan(seconds, workers)
-        print(f"| {workers}, simulated | {s:.1f} | {images / s:.1f} | {(start_s + sum(seconds)) / s:.2f} |")
-    image_ms = 1e3 * sum(seconds) / images
-    print(f"{images} images in {len(found)} bags: {image_ms:.0f} ms each, {start_s:.1f} s to start and end")
+        for workers, times in found.items():
+            times.append(run(bags, folder / f"{workers}_{turn}", "--workers", str(workers)))
+    images = sum(row["depth_images"] for row in rows(folder / "1_0"))
+    first_s, used_s = (min(values) for values in zip(*found[1], strict=True))
+    print("| workers | s | to one | processor s |\n|---|---|---|---|")
+    for workers, times in found.items():
+        wall_s, all_s = (min(values) for values in zip(*times, strict=True))
+        print(f"| {workers} | {wall_s:.1f} | {first_s / wall_s:.2f} | {all_s:.1f} |")
+    image_s = (used_s - start_s) / images
+    print(
+        f"{count} bags, {images} images: {1e3 * image_s:.0f} ms of a core for one; {start_s:.1f} s for a worker"
+    )
+    thousand = [row["images"] * image_s for row in rows(folder / "1_0")] * (1000 // count)
+    print("| workers, simulated | h for 1000 bags | to one |\n|---|---|---|")
+    for workers in (1, 2, 4, 8, 16, 64):
+        end_s = start_s + makespan(thousand, workers)
+        print(f"| {workers} | {end_s / 3600:.3f} | {(start_s + sum(thousand)) / end_s:.1f} |")
 
 
 def makespan(seconds: list[float], workers: int) -> float:
