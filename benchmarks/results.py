@@ -40,11 +40,12 @@ EVERY = (
 EVERY_REAL = '--protocol "random:10,100,500 rows:4 grid:8 corners:500 sensor low medium drop:1"'
 OF_000 = "paper_median,paper_global,paper_region_median,paper_slf,paper_ssf"
 OF_001 = "paper_global,paper_grid,paper_lwlr,paper_piecewise,paper_ssf"
-REMARKS = """**One draw of anchors for each frame and case**: differences below .01 are noise; of sequences the first
-and last frame. What the numbers mean: [evaluation](evaluation.md). Networks: `relative_meter`, stored
-outputs of METER (trained on NYU and KITTI, whose frames are among the real ones), and `small`, the
-package's own, which never saw the depth of a real picture. Bold is the best of a column, italic the
-second. **Controls are in every table**: one depth for all, and the anchors interpolated."""
+REMARKS = """**One draw of anchors for each frame and case**: differences below .01 are noise; of sequences
+the first and last frame. What the numbers mean: [evaluation](evaluation.md). Networks:
+`relative_meter`, stored outputs of METER (trained on NYU and KITTI, whose frames are among
+the real ones), and `small`, the package's own, which never saw the depth of a real picture.
+Bold is the best of a column, italic the second. **Controls are in every table**: one depth
+for all, and the anchors interpolated."""
 OTHER = """**On the rendered set, and with the package's network: the papers' rows are of other data and
 networks.** Such tables show the form and the order of methods, no more."""
 # Claims of paper 000: the second is better than the first.
