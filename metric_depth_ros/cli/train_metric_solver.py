@@ -68,7 +68,6 @@ def add_metric_solver(networks: argparse._SubParsersAction[argparse.ArgumentPars
     more = parser.add_argument_group("of the pictures and the processor")
     more.add_argument("--size", help="of the pictures, WIDTHxHEIGHT (default 256x192; others: 518x518)")
     more.add_argument("--optimizer", help="adamw (default) or muon")
-    more.add_argument("--device", default="auto", help="auto, cpu or cuda (default auto)")
     add_encoder(more)
     parser.set_defaults(run=run_metric_solver)
 
@@ -97,7 +96,6 @@ def _settings(args: argparse.Namespace) -> Any:
         weights=None if args.start is not None else encoder_weights(args.weights, args.config),
         size=size_of(args.size) if args.size else None,
         optimizer=args.optimizer,
-        device=args.device,
         frozen=args.frozen,
         encoder_rate=args.encoder_rate,
         **run_settings(args),

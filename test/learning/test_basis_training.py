@@ -134,6 +134,8 @@ def test_the_losses_by_hand():
     # Equation 27: even gates have the least, - ln K; a sure gate 0.
     gates = tensor([[[0.5, 1.0], [0.5, 0.0]]])
     assert losses.gate_loss(gates) == pytest.approx(-np.log(2) / 2)
+    # Equation 27 as printed: the sum over the pixels for which these two stand.
+    assert losses.gate_loss(gates, pixels=2) == pytest.approx(-np.log(2))
 
 
 def problem(seed=0, k=3, n=40):
@@ -352,8 +354,11 @@ def settings_of(cache, out, **changes):
     return BasisSettings(cache=str(cache.folder), out=str(out), **given)
 
 
-def paper_objective(network, batch):
-    """Equations 15 and 24 to 28 of paper 001, picture by picture in double precision."""
+def paper_objective(network, batch, pixels=1):
+    """Equations 15 and 24 to 28 of paper 001, picture by picture in double precision.
+
+    Equation 27 over all ``pixels`` of the map, or its mean.
+    """
     with torch.inference_mode():
         outputs = network(batch.features, batch.log_relative)[:2]
     total = 0.0
@@ -367,7 +372,7 @@ def paper_objective(network, batch):
         anchor = ((M @ w - y) ** 2).mean()
         unit = E / np.linalg.norm(E, axis=1, keepdims=True)
         decor = (((unit @ unit.T) ** 2).sum() - K) / (K * (K - 1))
-        gate = (G * np.log(G)).sum(axis=0).mean()
+        gate = pixels * (G * np.log(G)).sum(axis=0).mean()
         total += dense + 0.1 * anchor + 1e-4 * decor + 1e-4 * gate
     return total / len(batch.pixel)
 

@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 from made_scenes import HEIGHT, WIDTH, U, V, anchors_on, smooth_relative, solver_of
 
-from metric_depth_ros.config import Config, updated
+from metric_depth_ros.config import Config, from_flat, updated
 from metric_depth_ros.engines import BUNDLED_WITH_BASIS
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.evaluation.basis_spectrum import spectrum, summarised
 from metric_depth_ros.evaluation.metrics import abs_rel, sigma_coverage
 from metric_depth_ros.pipeline import engine_for
+from metric_depth_ros.solvers import build_solver
 from metric_depth_ros.solvers.basis.fit import fit_robust, with_offset
 from metric_depth_ros.solvers.basis.maps import analytic_maps, find_maps, with_local_maps
 from metric_depth_ros.solvers.fitting.basis_maps import Maps
-from metric_depth_ros.types import Anchors, RelativeDepth
+from metric_depth_ros.types import Anchors, RelativeDepth, SolverInput
 
 K = 4
 ALONE = {"basis.local_columns": 0}  # the maps that are given, no others
@@ -182,6 +183,21 @@ def test_learned_maps_that_are_wanted_and_missing_are_an_error():
     with pytest.raises(InputError, match=r"maps \(4, 4\)"):
         solver_of("basis").solve(flat, anchors)
     assert solver_of("basis").solve(plain, anchors).info["maps"] == "analytic"
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [("paper_basis", r"small_depth_paper_basis.yaml.*--as-published"), ("basis", r"small_depth_basis.yaml"),
+     ("gaussian_process", r"small_depth_basis.yaml")],
+)  # fmt: skip
+def test_the_error_names_network_default_and_training(name, wanted):
+    """paper_basis takes no other maps, and says which network has them."""
+    relative = RelativeDepth(smooth_relative(), "depth", network="theirs")
+    given = SolverInput(relative, anchors_on(relative.values, 5))
+    told = {} if name == "paper_basis" else {"solver.basis.maps": "learned"}
+    solver = build_solver(from_flat({"solver.name": name, **told}).solver)
+    with pytest.raises(InputError, match=rf"{name}: theirs gives no basis maps.*{wanted}"):
+        solver.solve(given)
 
 
 def test_analytic_maps_follow_depth_and_place():

@@ -49,7 +49,6 @@ class MetricSolverSettings(RunSettings):
         batch: images per step, of all GPUs together.
         optimizer: "adamw" (the paper's) or "muon".
         threads: parts of a batch that are computed in parallel on a CPU; 0 is one per core.
-        device: "auto", "cpu" or "cuda".
         start: folder of a run to fine-tune.
         weights: initial weights without ``start``: for lite0 and tiny the file of depth-export, for the
             others a checkpoint folder (DINOv2 or Depth Anything V2). None starts with random weights.
@@ -64,7 +63,6 @@ class MetricSolverSettings(RunSettings):
     minutes: float | None = 40.0
     size: tuple[int, int] = (256, 192)
     grows: bool = True
-    device: str = "auto"
     start: str | None = None
     weights: str | None = None
 
