@@ -45,7 +45,7 @@ VARIANTS = [
 
 
 def with_maps(relative):
-    """The relative map with basis maps as of a generator, unless it has some: 1, u, v and uv, shared evenly."""
+    """The relative map with basis maps as of a generator, 1, u, v and uv shared evenly, if it has none."""
     if "basis" in relative.features:
         return relative
     u, v = np.meshgrid(np.linspace(-1, 1, 16, dtype=np.float32), np.linspace(-1, 1, 12, dtype=np.float32))

@@ -7,7 +7,6 @@ import sys
 
 import numpy as np
 import pytest
-
 from made_scenes import with_maps
 
 import metric_depth_ros

@@ -130,7 +130,7 @@ class BasisTrainer(Trainer):
         return make_basis_batch(self.cache, index, self.settings.regime, rng, blind=self.settings.blind)
 
     def _turns(self, step: int) -> IntArray:
-        """Places (batch,) in the training images: each image once an epoch, in an order of the epoch's own."""
+        """Places (batch,) in the training images: each image once an epoch, in the epoch's own order."""
         count, size = len(self._training), self.settings.batch
         epochs, places = np.divmod(np.arange(step * size, (step + 1) * size), count)
         orders = {

@@ -17,7 +17,7 @@ from metric_depth_ros.learning.training.depth.losses import resized_like
 from metric_depth_ros.learning.training.loader import Samples, evenly
 from metric_depth_ros.learning.training.metric_solver.losses import outputs_loss, targets_of
 from metric_depth_ros.learning.training.workers import normalised
-from metric_depth_ros.near_far import decode_far, decode_near, fuse
+from metric_depth_ros.near_far import decode_far, decode_near, fuse, mask_accuracy
 from metric_depth_ros.types import FloatArray
 
 # Most images to validate on, and how many at once.
@@ -32,7 +32,7 @@ class FocusScore:
     Attributes:
         loss: of equation 11.
         abs_rel, delta1: of fused depth where the truth is within the focus.
-        mask: fraction of the pixels with a correct mask.
+        mask: fraction of the pixels with a correct mask, without sky and unknown depth.
     """
 
     loss: float
@@ -92,6 +92,5 @@ def _score(network: MetricSolver, features: list[Tensor], depth: FloatArray, foc
     near, far, logit = (resized_like(map_, targets.near) for map_ in outputs)
     fused = fused_depth(near, far, logit, float(used[0]))[:, 0]
     truth = np.where(depth <= focus, depth, np.nan)
-    known = targets.is_near | targets.is_far
-    right = ((logit >= 0) == targets.is_near)[known].float().mean()
-    return FocusScore(float(loss), abs_rel(fused, truth), delta(fused, truth), float(right))
+    right = mask_accuracy((logit >= 0).cpu().numpy()[:, 0], depth, float(used[0]))
+    return FocusScore(float(loss), abs_rel(fused, truth), delta(fused, truth), right)

@@ -20,8 +20,8 @@ from metric_depth_ros.learning.training.checks import check_same, choose_device
 from metric_depth_ros.learning.training.chosen import check_same_about
 from metric_depth_ros.learning.training.loader import Stream, evenly
 from metric_depth_ros.learning.training.loop import Trainer
-from metric_depth_ros.learning.training.scale.settings import ScaleSettings, check_settings
 from metric_depth_ros.learning.training.ranks import Rank
+from metric_depth_ros.learning.training.scale.settings import ScaleSettings, check_settings
 from metric_depth_ros.learning.training.scale.targets import ScaleTargets
 from metric_depth_ros.learning.training.workers import Workers, normalised, settle_threads
 from metric_depth_ros.types import FloatArray, ImageArray, IntArray
