@@ -471,6 +471,16 @@ def test_an_epoch_shows_every_picture_once_in_another_order(cache, tmp_path):
     assert len(across) == 500
 
 
+def test_networks_are_trained_in_bfloat16_on_the_device_told(cache, tmp_path, monkeypatch):
+    """On a GPU by the same lines; that is not run here."""
+    trainer, seen = BasisTrainer(settings_of(cache, tmp_path, device="auto")), []
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    trainer.network.fine.register_forward_hook(lambda module, given, out: seen.append(out))
+    trainer.run(until=1)
+    assert seen[0].dtype == torch.bfloat16 and seen[0].device.type == device
+    assert all(p.dtype == torch.float32 and p.device.type == device for p in trainer.network.parameters())
+
+
 @pytest.mark.parametrize("rate", [0.02, 0.5])
 def test_the_weights_with_the_lowest_validation_loss_are_kept(cache, tmp_path, rate):
     BasisTrainer(
@@ -628,7 +638,7 @@ def test_options_that_cannot_be_are_refused_before_anything_is_written(tmp_path,
     ("changes", "message"),
     [({"regime": "much"}, "low, medium, high, mixed"), ({"maps": 1}, "at least 2"),
      ({"steps": 0}, "at least 1"), ({"steps": None, "minutes": 0}, "positive"),
-     ({"families": ("cave",)}, "the cache has")],
+     ({"families": ("cave",)}, "the cache has"), ({"device": "tpu"}, "auto, cpu, or cuda")],
 )  # fmt: skip
 def test_settings_that_cannot_be_are_refused(cache, tmp_path, changes, message):
     with pytest.raises(ConfigError, match=message):

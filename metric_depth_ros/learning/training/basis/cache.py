@@ -32,6 +32,7 @@ from metric_depth_ros.evaluation.known_depth import known_pixels
 from metric_depth_ros.evaluation.places import CAP_M, place_of
 from metric_depth_ros.learning.training.augment import reframed, relit
 from metric_depth_ros.learning.training.loader import open_with_depth
+from metric_depth_ros.learning.training.sparse import gridded, reduced_depth
 from metric_depth_ros.types import FloatArray, IntArray, RelativeDepth
 
 NEAREST_M, FARTHEST_M = 0.1, 80.0
@@ -299,16 +300,10 @@ def reduced_features(relative: RelativeDepth, size: tuple[int, int]) -> FloatArr
 
 def depth_grid(frame: Frame, size: tuple[int, int]) -> FloatArray:
     """Depth (h, w) float32 in metres of one known pixel or point per grid cell; NaN without one."""
-    width, height = size
     if frame.depth is not None:
-        return np.asarray(cv2.resize(frame.depth, size, interpolation=cv2.INTER_NEAREST_EXACT))
+        return reduced_depth(frame.depth, size)
     pixels = known_pixels(frame)
-    scale = np.array(size) / frame.image.shape[1::-1]
-    column, row = np.clip(((pixels.uv + 0.5) * scale).astype(np.intp), 0, np.array(size) - 1).T
-    grid = np.full((height, width), np.nan, np.float32)
-    order = np.argsort(-pixels.depth)  # of several points the nearest is visible
-    grid[row[order], column[order]] = pixels.depth[order]
-    return grid
+    return gridded(pixels.uv, pixels.depth, frame.image.shape[1::-1], size)
 
 
 def _with_depth(data: Dataset) -> Iterator[int]:

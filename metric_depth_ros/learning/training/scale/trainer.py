@@ -80,7 +80,7 @@ class ScaleTrainer(Trainer):
         pretrained = network.encoder if begun["weights"] else None
         self._sigma: float | None = state["about"]["sigma"] if state else None
         super().__init__(settings, network, state, threads=self._parts, pretrained=pretrained)
-        self._workers: Workers[ScaleBatch] = Workers(network, _objective, self._parts)
+        self._workers: Workers[ScaleBatch] = Workers(network, partial(_objective, device=device), self._parts)
 
     def close(self) -> None:
         """Stops the threads."""
@@ -146,9 +146,8 @@ class ScaleTrainer(Trainer):
         return network
 
 
-def _objective(network: nn.Module, batch: ScaleBatch) -> Tensor:
-    device = next(network.parameters()).device
-    with torch.autocast(device.type, torch.bfloat16):
+def _objective(network: nn.Module, batch: ScaleBatch, device: str = "cpu") -> Tensor:
+    with torch.autocast(device, torch.bfloat16):
         found = network(normalised(batch.image, device))
     return functional.mse_loss(found.float(), torch.from_numpy(batch.log_scale).to(device))
 
