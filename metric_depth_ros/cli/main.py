@@ -16,6 +16,7 @@ from metric_depth_ros import __version__
 from metric_depth_ros.cli import (
     bench,
     build,
+    compare,
     config,
     demo,
     doctor,
@@ -39,6 +40,7 @@ VERBS = (
     doctor,
     build,
     evaluate,
+    compare,
     explain,
     bench,
     frames_to_bag,

@@ -5,17 +5,64 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from metric_depth_ros.datasets.arkitscenes import ArkitScenes
+from metric_depth_ros.datasets.c3vd import C3vd
+from metric_depth_ros.datasets.cityscapes import Cityscapes
 from metric_depth_ros.datasets.dataset import Dataset, Frame
+from metric_depth_ros.datasets.ddad import Ddad
+from metric_depth_ros.datasets.diml import Diml
+from metric_depth_ros.datasets.diode import Diode
+from metric_depth_ros.datasets.dsec import Dsec
+from metric_depth_ros.datasets.eth3d import Eth3d
 from metric_depth_ros.datasets.frame_folder import FrameFolder
+from metric_depth_ros.datasets.hypersim import Hypersim
+from metric_depth_ros.datasets.ibims import Ibims
+from metric_depth_ros.datasets.kitti_completion import KittiCompletion
+from metric_depth_ros.datasets.kitti_raw import KittiRaw
+from metric_depth_ros.datasets.mvs_synth import MvsSynth
+from metric_depth_ros.datasets.nuscenes import NuScenes
+from metric_depth_ros.datasets.nyuv2 import NyuV2, NyuV2Sync
 from metric_depth_ros.datasets.published import PublishedDataset
+from metric_depth_ros.datasets.scannet import ScanNet
 from metric_depth_ros.datasets.shard_frames import ShardFrames
+from metric_depth_ros.datasets.simcol import SimCol
 from metric_depth_ros.datasets.split import CAMERA_FRAME, LIDAR_FRAME
+from metric_depth_ros.datasets.sun_rgbd import SunRgbd
+from metric_depth_ros.datasets.synthia import Synthia
+from metric_depth_ros.datasets.tum_rgbd import TumRgbd
+from metric_depth_ros.datasets.urbansyn import UrbanSyn
+from metric_depth_ros.datasets.vkitti2 import VirtualKitti2
+from metric_depth_ros.datasets.void import Void
 from metric_depth_ros.errors import InputError
 
 # A dataset format is one file, one class and one line here.
 DATASETS: dict[str, type[Dataset]] = {
     "frame_folder": FrameFolder,
     "shards": ShardFrames,
+    "kitti_raw": KittiRaw,
+    "kitti_completion": KittiCompletion,
+    "urbansyn": UrbanSyn,
+    "vkitti2": VirtualKitti2,
+    "synthia": Synthia,
+    "ddad": Ddad,
+    "nuscenes": NuScenes,
+    "dsec": Dsec,
+    "mvs_synth": MvsSynth,
+    "diml": Diml,
+    "cityscapes": Cityscapes,
+    "nyuv2": NyuV2,
+    "nyuv2_sync": NyuV2Sync,
+    "void": Void,
+    "sun_rgbd": SunRgbd,
+    "hypersim": Hypersim,
+    "ibims": Ibims,
+    "diode": Diode,
+    "scannet": ScanNet,
+    "eth3d": Eth3d,
+    "tum_rgbd": TumRgbd,
+    "c3vd": C3vd,
+    "simcol": SimCol,
+    "arkitscenes": ArkitScenes,
 }
 
 __all__ = [
@@ -28,12 +75,13 @@ __all__ = [
     "ShardFrames",
     "is_dataset",
     "open_dataset",
+    "set_parts",
 ]
 
 
 def is_dataset(path: str | Path) -> bool:
     """Whether ``open_dataset`` knows what is at a path."""
-    name, _, place = _parts(path)
+    name, _, place = set_parts(path)
     return bool(name) or any(dataset.recognises(place) for dataset in DATASETS.values())
 
 
@@ -42,7 +90,7 @@ def open_dataset(path: str | Path) -> Dataset:
 
     Raises InputError if it does not exist, or no class recognises it.
     """
-    name, split, place = _parts(path)
+    name, split, place = set_parts(path)
     if name:
         kind = DATASETS[name]
         if not split:
@@ -60,7 +108,7 @@ def open_dataset(path: str | Path) -> Dataset:
     )
 
 
-def _parts(path: str | Path) -> tuple[str, str, Path]:
+def set_parts(path: str | Path) -> tuple[str, str, Path]:
     """Name of a format, split and path of NAME@SPLIT:PATH; the first two empty where they are not given."""
     head, colon, place = str(path).partition(":")
     name, _, split = head.partition("@")

@@ -114,12 +114,14 @@ class Dataset(ABC):
 
     Attributes:
         rendered: whether its images are rendered.
+        tells_scenes: whether ``scene`` is known; if not, frames follow each other as in one scene.
         limits_m: nearest and farthest true depth that counts in its usual evaluation; None: by the place.
         path: folder of the dataset.
     """
 
     rendered: ClassVar[bool] = False
-    limits_m: ClassVar[tuple[float, float] | None] = None
+    tells_scenes: ClassVar[bool] = True
+    limits_m: tuple[float, float] | None = None
     path: Path
 
     @abstractmethod

@@ -41,9 +41,10 @@ class Panel:
     dashed_name: str = ""
 
 
-def save_chart(path: Path, x: str, panels: Sequence[Panel]) -> None:
+def save_chart(path: Path, x: str, panels: Sequence[Panel], *, logarithmic: bool = False) -> None:
     """Draws panels below each other with a common axis ``x``; legends show each line's last value.
 
+    ``logarithmic``: whether both axes are; values that are not positive are then left out.
     Without matplotlib nothing is written, and a warning is logged once.
     """
     try:
@@ -57,7 +58,11 @@ def save_chart(path: Path, x: str, panels: Sequence[Panel]) -> None:
     for axes, panel in zip(rows, panels, strict=True):
         _draw(axes, panel)
     rows[-1].set_xlabel(x)
-    rows[-1].set_xlim(left=0)
+    if logarithmic:
+        for axes in rows:
+            axes.set(xscale="log", yscale="log")
+    else:
+        rows[-1].set_xlim(left=0)
     figure.savefig(path)
 
 
