@@ -1,4 +1,4 @@
-"""Tables 1 to 3 of paper 001 in their own form, on rendered scenes: its solvers, and generators trained by it.
+"""Tables 1 to 3 of paper 001 in their own form, on rendered scenes: its solvers, its generators.
 
     python benchmarks/bench_paper001.py TEST --out DIR [--runs RUNS] [--every N]
     python benchmarks/bench_paper001.py --tables DIR
