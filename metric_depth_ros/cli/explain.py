@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from metric_depth_ros.config import Config
     from metric_depth_ros.evaluation.basis_spectrum import Spectrum
     from metric_depth_ros.evaluation.frames import KnownView
+    from metric_depth_ros.solvers import Solver
     from metric_depth_ros.solvers.fitting.basis_maps import Maps
-    from metric_depth_ros.types import Anchors, MetricDepth
+    from metric_depth_ros.types import Anchors, FloatArray, MetricDepth
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -20,7 +21,8 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "explain",
         help="draw the basis maps and weights behind a frame's depth",
         description="Solves frames of a data set with the solver basis, draws anchors, field, depth, sigma "
-        "and every basis map with its weight, and prints the statistics of paper 001, sections 3.3 and 4.2.",
+        "and every basis map with its weight, and prints the statistics of paper 001, sections 3.2, 3.3 and "
+        "4.2.",
     )
     parser.add_argument("data", type=Path, metavar="DATA", help="folder of frames or shards")
     parser.add_argument("--frame", help="its name (default: all frames; the picture shows the first)")
@@ -31,6 +33,12 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "--protocol", default="low", help="how anchors are drawn (default low, as in the paper)"
     )
     parser.add_argument("--anchors", type=int, default=100, metavar="N", help="of random (default 100)")
+    parser.add_argument(
+        "--fields",
+        default="",
+        metavar="SOLVER,SOLVER",
+        help="say how much of these solvers' log-scale fields the maps can follow (equation 20)",
+    )
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", dest="changes", help="a setting"
     )
@@ -44,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
     from metric_depth_ros.evaluation.basis_spectrum import spectrum, summarised
 
     config = build_config(args)
+    others = _others(args.fields, config)
+    parts: dict[str, list[float]] = {name: [] for name in others}
     found: list[Spectrum] = []
     last: AnchorError | None = None
     for view in _views(args, config):
@@ -55,18 +65,69 @@ def run(args: argparse.Namespace) -> int:
         if args.out is not None and not found:
             _write(args.out, view, anchors, metric, maps)
             print(f"{args.out}: {view.name}")
-        rows, _ = maps.at(anchors.uv, view.image.shape[1::-1])
-        found.append(spectrum(maps.values, rows))
+        seen, target = _targets(view, anchors)
+        rows, _ = maps.at(seen.uv, view.image.shape[1::-1])
+        found.append(spectrum(maps.values, rows, target))
+        for name, solver in others.items():
+            parts[name].append(_followed(view, anchors, maps, solver))
     if not found:
         raise last or InputError(f"{args.data}: no such frame with 400 known pixels. Check DATA and --frame.")
     total = summarised(found)
     gates = f", E[G0] {total.gate_mean:.3f}, Var(G0) {total.gate_variance:.1e}"
     print(
         f"{total.pictures} frames, {args.protocol}: median eta1 {total.eta1:.3f}, median similarity of the "
-        f"leading eigenvector with the global map {total.similarity:.3f}"
-        + (gates if maps.source == "learned" else " (analytic maps have no gates)")
+        f"leading eigenvector with the global map {total.similarity:.3f}, median part of y along it "
+        f"{total.leading:.3f}" + (gates if maps.source == "learned" else " (analytic maps have no gates)")
     )
+    for name, values in parts.items():
+        print(f"{name}: the maps follow {_median(values):.0%} of its field (median of the frames)")
     return 0
+
+
+def _others(names: str, config: Config) -> dict[str, Solver]:
+    """Solvers whose fields are compared with the maps, by name. Raises ConfigError."""
+    from metric_depth_ros.config import updated
+    from metric_depth_ros.errors import ConfigError
+    from metric_depth_ros.solvers import build_solver
+
+    found = {n: build_solver(updated(config, {"solver.name": n}).solver) for n in names.split(",") if n}
+    for name, solver in found.items():
+        if solver.wants_regions:
+            raise ConfigError(f"--fields {name}: uses regions, which are not made here. Leave it out.")
+    return found
+
+
+def _targets(view: KnownView, anchors: Anchors) -> tuple[Anchors, FloatArray]:
+    """Usable anchors, and y = log metric minus log relative depth there. Raises AnchorError."""
+    import numpy as np
+
+    from metric_depth_ros.depth import positive_depth
+    from metric_depth_ros.solvers.fitting.observations import usable
+
+    seen, r = usable(positive_depth(view.relative), anchors, "explain")
+    return seen, np.asarray(np.log(seen.depth.astype(np.float64)) - np.log(r))
+
+
+def _followed(view: KnownView, anchors: Anchors, maps: Maps, solver: Solver) -> float:
+    """How much of a solver's field the maps follow: that of log(s + t / D), with s D + t its depth."""
+    import cv2
+    import numpy as np
+
+    from metric_depth_ros.depth import positive_depth
+    from metric_depth_ros.evaluation.basis_spectrum import affine_field, represented
+    from metric_depth_ros.types import SolverInput
+
+    metric = solver.solve(SolverInput(view.relative, anchors, image=view.image))
+    r = positive_depth(view.relative)
+    field = affine_field(r, 0.0, metric.depth)  # whatever its s and t: s + t / D is its depth over D
+    small = cv2.resize(field, maps.values.shape[:0:-1], interpolation=cv2.INTER_NEAREST_EXACT)
+    return represented(maps.values, np.asarray(small))
+
+
+def _median(values: list[float]) -> float:
+    import numpy as np
+
+    return float(np.nanmedian(values))
 
 
 def build_config(args: argparse.Namespace) -> Config:

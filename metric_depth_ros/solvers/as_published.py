@@ -112,7 +112,7 @@ class PaperSsf(PaperRegions):
 
 
 class PaperBasis(AsPublished, Basis):
-    """Basis maps with a plain ridge (paper 001, equations 8 and 9)."""
+    """Learned basis maps with a plain ridge (paper 001, equations 8 and 9)."""
 
     probabilistic = False
-    published: ClassVar = {"basis": BasisConfig(maps="auto", ridge=1e-3, local_columns=0)}
+    published: ClassVar = {"basis": BasisConfig(maps="learned", ridge=1e-3, local_columns=0)}
