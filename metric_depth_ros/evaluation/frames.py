@@ -265,6 +265,8 @@ def read_views(
     regions: RegionSource | None = None,
     engine: str = "",
     wanted: Wanted | None = None,
+    only: Sequence[int] | None = None,
+    opened: Dataset | None = None,
 ) -> Iterator[KnownView]:
     """Views of a set's frames that have enough known depth: 400 pixels or more.
 
@@ -278,13 +280,15 @@ def read_views(
         engine: label of the network.
         wanted: tells by a frame's set, name and known depth whether it is wanted, before its relative depth
             is computed; None: all are.
+        only: numbers of frames, instead of those that ``every`` chooses.
+        opened: the dataset, if it is open already.
 
     Raises:
         InputError: the folder, a frame, its relative depth or its regions cannot be read.
     """
-    frames, name = open_dataset(folder), set_name(folder)
+    frames, name = opened or open_dataset(folder), set_name(folder)
     dataset = published_name(frames)
-    for index in frames_of(frames, every=every):
+    for index in frames_of(frames, every=every) if only is None else only:
         frame = frames[index]
         pixels = known_pixels(frame)
         place = place_of(pixels.depth)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import pickle
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -90,6 +92,17 @@ def test_a_study_can_be_pickled_and_counts_its_frames(data):
     told = []
     records = [r for frame in records_of(pickle.loads(pickle.dumps(study)), tell=told.append) for r in frame]
     assert sum(told) == 10 and len(records) == 2 * 5 * 3
+
+
+def test_workers_change_nothing_but_times(data, tmp_path, monkeypatch):
+    """Also with relative paths, and with a metric of sequences, which keeps frames together."""
+    monkeypatch.chdir(data)
+    metrics, options = "abs_rel,scale_jitter", ("--all-frames", "--solvers", "median")
+    found = []
+    for name, more in (("here", ()), ("there", ("--workers", "2"))):
+        assert evaluate(Path(), "--out", tmp_path / name, "--metrics", metrics, *options, *more) == 0
+        found.append([replace(record, seconds=0.0) for record in read_records(tmp_path / name)])
+    assert str(found[0]) == str(found[1]) and len(found[0]) == 5 * 2 * 3  # with NaN
 
 
 def test_labels_of_networks_differ(tmp_path):
