@@ -195,7 +195,7 @@ MUTATIONS = (
         f"{OF_BASIS}a_regime_has_as_many_anchors_as_the_paper_says",
     ),
     Mutation(
-        "low-range cap of the training's truth", CACHE, "NEAREST_M, FARTHEST_M = 0.1, 80.0",
+        "001: trained on .01 to 500 m", CACHE, "NEAREST_M, FARTHEST_M = 0.1, 80.0",
         "NEAREST_M, FARTHEST_M = 0.01, 500.0", f"{OF_BASIS}a_cache_knows_depth_from_a_tenth_of_a_metre_to_80",
     ),
     # Training objectives.
