@@ -45,7 +45,7 @@ class Mutation:
     tests: str
 
 
-METRICS, RUNNER, REPORT = (f"evaluation/{name}.py" for name in ("metrics", "runner", "report"))
+METRICS, RUNNER, GROUPS = (f"evaluation/{name}.py" for name in ("metrics", "runner", "groups"))
 KNOWN, PROTOCOLS, REGIMES = (f"evaluation/{name}.py" for name in ("known_depth", "protocols", "regimes"))
 MEASURES, EDGES, TIME = (f"evaluation/{name}.py" for name in ("measures", "boundaries", "temporal"))
 BASIS, SOLVER, TR2M, DEPTH = (
@@ -147,12 +147,11 @@ MUTATIONS = (
         f"{OF_RUNS}pixels_without_depth_count_as_twice_the_truth_and_so_do_all_of_a_failure",
     ),
     Mutation(
-        "a mean over draws, not frames", REPORT,
-        "_grouped(records, lambda r: (r.set_name, r.frame)).values()", "[[r] for r in records]",
-        f"{OF_RUNS}a_mean_is_over_frames_and_its_spread_over_seeds",
+        "a mean over draws, not frames", GROUPS, "grouped(records, lambda r: (r.set_name, r.frame)).values()",
+        "[[r] for r in records]", f"{OF_RUNS}a_mean_is_over_frames_and_its_spread_over_seeds",
     ),
     Mutation(
-        "spread over n seeds, not n - 1", REPORT, "ddof=1", "ddof=0",
+        "spread over n seeds, not n - 1", GROUPS, "ddof=1", "ddof=0",
         f"{OF_RUNS}a_mean_is_over_frames_and_its_spread_over_seeds",
     ),
     # Masks.
@@ -196,7 +195,7 @@ MUTATIONS = (
         f"{OF_BASIS}a_regime_has_as_many_anchors_as_the_paper_says",
     ),
     Mutation(
-        "low-range cap of the training's truth", CACHE, "NEAREST_M, FARTHEST_M = 0.1, 80.0",
+        "001: trained on .01 to 500 m", CACHE, "NEAREST_M, FARTHEST_M = 0.1, 80.0",
         "NEAREST_M, FARTHEST_M = 0.01, 500.0", f"{OF_BASIS}a_cache_knows_depth_from_a_tenth_of_a_metre_to_80",
     ),
     # Training objectives.
@@ -226,6 +225,10 @@ MUTATIONS = (
     Mutation(
         "004: near loss everywhere", SOLVER, "** 2 * targets.is_near", "** 2",
         f"{OF_SOLVER}the_losses_by_hand",
+    ),
+    Mutation(
+        "004: sky counts in the accuracy of the mask", "near_far.py", "known = np.isfinite(depth)",
+        "known = ~np.isnan(depth)", f"{OF_SOLVER}a_score_by_hand",
     ),
     Mutation("003: lambda .85", TR2M, "SI_LAMBDA = 0.15", "SI_LAMBDA = 0.85", "learning/test_tr2m_losses.py"),
     Mutation(
