@@ -1,7 +1,7 @@
 """Scale and shift learned on a training set: the rows "Global", "Image" and "RSA" of paper 000's tables.
 
 All three give an image y = exp(a) x + exp(b) in the network's own space, x its output made positive. Global
-has one a and b for all images; Image and RSA (Zeng et al. 2024) regress them from an embedding of the picture,
+has one a and b for all images; Image and RSA (Zeng et al. 2024) regress them from an embedding of the image,
 or of a sentence about it. Those papers train small networks with the L1 error of depth; here a and b are
 linear in the embedding, and the L1 error is that of log depth (ours).
 """
