@@ -16,8 +16,9 @@ def ros(rclpy: str, common: str, graph: str) -> list[str]:
 
 
 plots = ["matplotlib"]
+view = ["rerun-sdk>=0.23"]
 export = ["torch==2.13.0", "transformers>=5.3,<6", "safetensors", "onnx"]
-test = ["pytest", "pytest-timeout", "hypothesis", "onnx", "pillow", "psutil", *plots]
+test = ["pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "onnx", "pillow", "psutil", *plots, *view]
 
 setup(
     name=package_name,
@@ -61,6 +62,7 @@ setup(
         "synthetic": ["embreex"],
         "torch": ["torch", "onnx"],
         "plots": plots,
+        "view": view,
         "completion": ["argcomplete"],
         # Reads descriptions of scenes.
         "text": ["tokenizers"],

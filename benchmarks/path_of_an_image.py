@@ -18,7 +18,7 @@ from typing import Any
 from metric_depth_ros.cli.live import own_domain
 from metric_depth_ros.share import on_this_machine
 
-os.environ.update(on_this_machine(), ROS_DOMAIN_ID=str(own_domain()))
+os.environ.update(on_this_machine(), ROS_DOMAIN_ID=str((DOMAIN := own_domain())[0]))
 
 import numpy as np
 import rclpy

@@ -34,7 +34,7 @@ with contextlib.suppress(ImportError):
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Every test run has a ROS graph of its own, in which large messages arrive; processes it starts inherit it.
-os.environ.update(on_this_machine(), ROS_DOMAIN_ID=str(own_domain()))
+os.environ.update(on_this_machine(), ROS_DOMAIN_ID=str((DOMAIN := own_domain())[0]))
 use_fastdds_profile()
 
 

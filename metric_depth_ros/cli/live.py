@@ -23,11 +23,8 @@ VERB = (sys.executable, "-m", "metric_depth_ros.cli")
 OUTPUTS = ("/depth/image_rect", "/depth/camera_info", "/depth/points", "/diagnostics")
 
 
-_TAKEN: list[socket.socket] = []
-
-
-def own_domain() -> int:
-    """A random ROS domain that no other process on this machine has from here; kept until this one ends.
+def own_domain() -> tuple[int, socket.socket]:
+    """A random ROS domain that nobody else on this machine has from here until the socket is closed.
 
     Raises MetricDepthError if none is left.
     """
@@ -38,9 +35,11 @@ def own_domain() -> int:
         except OSError:
             name.close()
             continue
-        _TAKEN.append(name)
-        return domain
-    raise MetricDepthError("ROS: domains 1 to 100 are all in use. Stop other graphs, or set ROS_DOMAIN_ID.")
+        return domain, name
+    raise MetricDepthError(
+        "ROS: domains 1 to 100 are all in use on this machine; needed a free one. Stop "
+        "other demos, benchmarks or tests."
+    )
 
 
 class Graph(AbstractContextManager["Graph"]):
@@ -55,7 +54,11 @@ class Graph(AbstractContextManager["Graph"]):
         logs.mkdir(parents=True, exist_ok=True)
         self._logs = logs
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        own = {**on_this_machine(), "ROS_DOMAIN_ID": str(own_domain())} if apart else {}
+        self._domain: socket.socket | None = None
+        own: dict[str, str] = {}
+        if apart:
+            domain, self._domain = own_domain()
+            own = {**on_this_machine(), "ROS_DOMAIN_ID": str(domain)}
         self.env = {**fastdds_profile(os.environ), **os.environ, **own, "PYTHONUNBUFFERED": "1"}
 
     def start(self, name: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
@@ -102,6 +105,8 @@ class Graph(AbstractContextManager["Graph"]):
     def __exit__(self, *_: object) -> None:
         for name in reversed(self._processes):
             self.stop(name)
+        if self._domain is not None:
+            self._domain.close()
 
     def _log_path(self, name: str) -> Path:
         return self._logs / f"{name}.log"

@@ -29,6 +29,7 @@ from metric_depth_ros.cli import (
     sbom,
     synthesize,
     train,
+    view,
 )
 from metric_depth_ros.errors import MetricDepthError
 
@@ -43,6 +44,7 @@ VERBS = (
     frames_to_bag,
     replay,
     record,
+    view,
     synthesize,
     train,
     export,

@@ -112,15 +112,11 @@ class AnchorInput:
         """How old a cloud may be that an image uses."""
         return max(each.source.ring.config.max_cloud_age_s for each in self._inputs)
 
-    def stop(self) -> None:
-        """Ends all waits."""
+    def destroy(self) -> None:
+        """Ends all waits, the subscriptions and the timer, in the executor's thread or without one."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
-
-    def destroy(self) -> None:
-        """Ends all waits, the subscriptions and the timer, in the executor's thread or without one."""
-        self.stop()
         self._node.destroy_timer(self._timer)
         for each in self._inputs:
             each.destroy()

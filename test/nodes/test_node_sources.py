@@ -222,5 +222,5 @@ def test_a_refused_topic_stays_an_error_while_silent_sources_are_looked_for(peer
     assert looks(lambda: health.count("images in") or time.monotonic() > until_s, None)
     level, words, _ = health.summary()
     assert level == ERROR and words == anchors.values()["source anchors"].partition("Last refused: ")[2]
-    anchors.stop()
+    anchors.destroy()
     node.destroy_node()
