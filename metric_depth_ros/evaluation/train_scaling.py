@@ -31,6 +31,8 @@ _AS_GOOD = 1.01
 _PIXELS, _TOGETHER = 200, 2000
 # Most steps of a fit; errors of log depth below which L1 is squared; pull of the level to its start.
 _STEPS, _SMALL, _PULL = 30, 0.02, 1e-3
+# Parts of y that the scale may have at the start; the shift has the rest.
+_SHARES = (0.9995, 0.9, 0.5, 0.1)
 
 # Function from a view, and whether it is for training, to its embeddings (P,): in training several, if there
 # are several sentences. Raises MetricDepthError.
@@ -180,11 +182,14 @@ class _Problem:
         return found
 
     def _level(self, rows: IntArray) -> FloatArray:
-        """W (2, 1 + k) in which scale and shift give half of y each, the same for all images."""
+        """W (2, 1 + k) of a usual scale and shift, the same for all images: the best of some shares of y."""
         images = np.unique(self.image[rows])
+        x, log_y = self.x[images], self.log_y[images]
+        scale, shift = np.median(log_y - np.log(x)), np.median(log_y)
+        starts = [(scale + np.log(share), shift + np.log(1 - share)) for share in _SHARES]
+        errors = [np.abs(log_y - np.log(np.exp(a) * x + np.exp(b))).mean() for a, b in starts]
         found = np.zeros((2, self.features.shape[1]))
-        found[0, 0] = np.median(self.log_y[images] - np.log(self.x[images])) - np.log(2)
-        found[1, 0] = np.median(self.log_y[images]) - np.log(2)
+        found[:, 0] = starts[int(np.argmin(errors))]
         return found
 
     def _step(self, solution: FloatArray, rows: IntArray) -> tuple[float, FloatArray, FloatArray]:
