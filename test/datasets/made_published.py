@@ -12,7 +12,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-from scipy.io import savemat
+from scipy.io import loadmat, savemat
+from scipy.spatial.transform import Rotation
 
 from metric_depth_ros.geometry import rigid_transform
 
@@ -285,8 +286,6 @@ def ibims_raw(root: Path) -> Made:
     """The same as pictures."""
     made = ibims(root / "mat")
     folder = root / "ibims1_core_raw"
-    from scipy.io import loadmat
-
     for name, image in zip(("corridor_01", "lab_02"), made.images, strict=True):
         data = loadmat(root / f"mat/ibims1_core_mat/{name}.mat")["data"][0, 0]
         save_image(folder / f"rgb/{name}.png", image)
@@ -298,11 +297,7 @@ def ibims_raw(root: Path) -> Made:
         fx, fy, cx, cy = INTRINSICS
         save_text(folder / f"calib/{name}.txt", words([fx, fy, cx + 1, cy + 1], ","))
     shutil.rmtree(root / "mat")
-    seen = [np.isfinite(depth) for depth in made.depths]
-    depths = [
-        np.where(s, stored(np.nan_to_num(d), 65535 / 50), np.nan)
-        for s, d in zip(seen, made.depths, strict=True)
-    ]
+    depths = [stored(np.nan_to_num(depth), 65535 / 50) for depth in made.depths]
     truth = folder / "depth/corridor_01.png"
     return replace(made, path=root, depths=depths, truth=truth)
 
@@ -372,8 +367,6 @@ def eth3d(root: Path) -> Made:
     images, depths = [image_of(0), image_of(1)], [depth_of(0), depth_of(1)]
     scene = root / "courtyard"
     inverse = np.linalg.inv(POSE)
-    from scipy.spatial.transform import Rotation
-
     x, y, z, w = Rotation.from_matrix(inverse[:3, :3]).as_quat()
     rows = ["# IMAGE_ID, QW, QX, QY, QZ, TX, TY, TZ, CAMERA_ID, NAME"]
     fx, fy, cx, cy = INTRINSICS
@@ -450,8 +443,6 @@ def simcol(root: Path) -> Made:
     colon = root / "SyntheticColon_I"
     flip = np.diag([1.0, -1.0, 1.0, 1.0])
     unity = flip @ POSE @ flip
-    from scipy.spatial.transform import Rotation
-
     for sequence in ("S5", "S1"):
         for index in range(2):
             opaque = np.dstack([images[index][..., ::-1], np.full((HEIGHT, WIDTH), 255, np.uint8)])
