@@ -21,7 +21,7 @@ from metric_depth_ros.bags.storage import Window
 from metric_depth_ros.cli.outputs import own_folder, save_picture
 from metric_depth_ros.cli.parsing import remapped
 from metric_depth_ros.config import Config, SourceConfig
-from metric_depth_ros.datasets import open_dataset, set_parts
+from metric_depth_ros.datasets import is_dataset, open_dataset, set_parts
 from metric_depth_ros.drawing.pictures import Range, depth_range, draw_sheet
 from metric_depth_ros.errors import InputError, MetricDepthError
 from metric_depth_ros.evaluation.held_out import held_out_error
@@ -117,7 +117,8 @@ class Samples:
 
 def has_frames(source: Path) -> bool:
     """Whether a source is a dataset, or a folder that should be one, and no bag."""
-    return bool(set_parts(source)[0]) or (source.is_dir() and not is_bag(source))
+    named = bool(set_parts(source)[0])  # bag:NAME.mcap too
+    return named or ((source.is_dir() or is_dataset(source)) and not is_bag(source))
 
 
 @contextmanager

@@ -28,7 +28,7 @@ class UrbanSyn(PublishedDataset):
     title = "UrbanSyn"
     url = "https://www.urbansyn.org"
     licence = "CC BY-SA 4.0"
-    layout = f"rgb/rgb_*.png, depth/depth_*.exr, and ss and {_CAMERA} where they are wanted"
+    layout = f"folders rgb (rgb_0001.png), depth (depth_0001.exr) and ss, and {_CAMERA}"
     rendered = True
     limits_m = (0.1, 80.0)
 

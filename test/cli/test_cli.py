@@ -86,7 +86,7 @@ def test_help_lists_every_verb_and_loads_nothing_heavy() -> None:
     assert done.returncode == 0, done.stderr
     names = (
         "run", "doctor", "build", "evaluate", "explain", "bench", "frames-to-bag", "replay", "record",
-        "synthesize", "train", "export", "config", "sbom", "demo",
+        "synthesize", "train", "export", "datasets", "config", "sbom", "demo",
     )  # fmt: skip
     assert len(VERBS) == len(names)
     for verb in names:

@@ -12,9 +12,23 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from made_published import EYE, HEIGHT, LAYOUTS, POSE, WIDTH, Made, depth_of, image_of, known, save, save_text
+from made_published import (
+    EYE,
+    HEIGHT,
+    LAYOUTS,
+    POSE,
+    WIDTH,
+    Made,
+    depth_of,
+    image_of,
+    known,
+    save,
+    save_text,
+    words,
+)
 from scipy.io import savemat
 
+from metric_depth_ros.cli.main import main
 from metric_depth_ros.datasets import DATASETS, is_dataset, open_dataset
 from metric_depth_ros.datasets.hdf5_file import Hdf5File
 from metric_depth_ros.datasets.matlab_file import read_matlab
@@ -200,7 +214,10 @@ def test_any_file_may_be_damaged(made: dict[str, Made], tmp_path: Path, layout: 
         path.write_bytes(whole)
 
 
-ODD_LINES = ("", "nan nan", "a b c", "1e400", "..", "../../etc/passwd /etc/passwd", "0 " * 5000)
+ODD_LINES = (
+    "", "nan nan", "a b c", "1e400", "..", "../../etc/passwd /etc/passwd", "../x.png", "/", "0 " * 5000,
+    "9" * 5000, 200_000 * "x", '"', "ai_001_003,cam_00," + "9" * 5000 + ",True,,test", "a\0b",
+)  # fmt: skip
 
 
 @every_layout
@@ -211,7 +228,7 @@ def test_any_text_may_say_something_else(made: dict[str, Made], tmp_path: Path, 
             continue
         whole = path.read_bytes()
         for line in ODD_LINES:
-            for text in (f"{line}\n".encode(), whole + f"{line}\n".encode(), b"\xff\xfe" + whole):
+            for text in (f"{line}\n".encode(), whole + f"{line}\n".encode(), b"\xff" + whole):
                 path.write_bytes(text)
                 with suppress(MetricDepthError):
                     use(root)
@@ -345,6 +362,41 @@ def test_hypersim_without_poses_or_instances(made: dict[str, Made], tmp_path: Pa
     assert frame.T_world_camera is None and frame.regions is None
 
 
+def hypersim_cameras(root: Path, M: Any) -> None:
+    names = [f"M_cam_from_uv_{row}{column}" for row in range(3) for column in range(3)]
+    header = ",".join(["scene_name", "settings_units_info_meters_scale", *names])
+    save_text(root / "metadata_camera_parameters.csv", header, f"ai_001_003,1.0,{words(M, ',')}")
+
+
+def test_hypersim_with_a_shifted_and_tilted_camera(made: dict[str, Made], tmp_path: Path) -> None:
+    """The point of each pixel in the world is where the matrix of the scene's camera has it."""
+    root = copied(made["hypersim"], tmp_path / "data")
+    M = np.array([[0.5, 0, 0.1], [0, 0.4, -0.05], [0.0, 0.07, -1.1]])
+    hypersim_cameras(root, M)
+    frame = open_dataset(root)[0]
+    v, u = np.mgrid[:HEIGHT, :WIDTH] + 0.5
+    rays = np.stack([2 * u / WIDTH - 1, 1 - 2 * v / HEIGHT, np.ones_like(u)], axis=-1) @ M.T
+    with h5py.File(made["hypersim"].truth) as file:
+        distance = known(file["dataset"][()])
+    # The pose of the file is of x right, y up, z back.
+    points = rays * (distance / np.linalg.norm(rays, axis=-1))[..., None] * [1, -1, -1]
+    wanted = points @ POSE[:3, :3].T + POSE[:3, 3]
+    ours = (pixel_rays(frame.camera) * frame.depth[..., None]) @ frame.T_world_camera[:3, :3].T
+    np.testing.assert_allclose(ours + frame.T_world_camera[:3, 3], wanted, atol=0.02)
+    hypersim_cameras(root, np.diag([np.tan(np.pi / 6), np.tan(np.pi / 6) * HEIGHT / WIDTH, -1]))
+    np.testing.assert_allclose(
+        open_dataset(root)[0].camera.K, open_dataset(made["hypersim"].path)[0].camera.K
+    )
+
+
+@pytest.mark.parametrize("M", [np.zeros(9), np.ones(8), np.full(9, np.nan)])
+def test_hypersim_with_a_camera_that_is_none(made: dict[str, Made], tmp_path: Path, M: Any) -> None:
+    root = copied(made["hypersim"], tmp_path / "data")
+    hypersim_cameras(root, M)
+    with pytest.raises(InputError, match=r"metadata_camera_parameters\.csv: "):
+        open_dataset(root)
+
+
 def test_diode_has_limits_by_place(made: dict[str, Made]) -> None:
     path = made["diode"].path
     limits = {"val_indoors": (1e-3, 10), "val_outdoor": (1e-3, 80), "val": None}
@@ -463,6 +515,20 @@ def test_arkitscenes_without_laser_depth(made: dict[str, Made], tmp_path: Path) 
     assert frame.stamp_ns == 3353397000000
 
 
+def test_arkitscenes_for_upsampling_has_no_intrinsics(made: dict[str, Made], tmp_path: Path) -> None:
+    source = made["arkitscenes"].path / "raw/Validation/41069021"
+    video = tmp_path / "upsampling/Training/41069021"
+    for ours, theirs in {
+        "color": "wide",
+        **{n: n for n in ("highres_depth", "lowres_depth", "confidence")},
+    }.items():
+        shutil.copytree(source / theirs, video / ours)
+    assert DATASETS["arkitscenes"].recognises(tmp_path)
+    frame = open_dataset(f"arkitscenes@train:{tmp_path}")[0]
+    assert frame.camera is None and frame.sparse_depth is not None
+    np.testing.assert_array_equal(frame.depth, made["arkitscenes"].depths[0])
+
+
 def test_arkitscenes_with_intrinsics_of_another_picture(made: dict[str, Made], tmp_path: Path) -> None:
     root = copied(made["arkitscenes"], tmp_path / "data")
     save_text(next(root.rglob("*.pincam")), "256 192 200 200 128 96")
@@ -514,3 +580,30 @@ def test_tables_have_comments_and_equal_rows(tmp_path: Path) -> None:
 
 def test_a_pose_is_from_the_camera_to_the_world() -> None:
     assert not np.allclose(POSE, np.linalg.inv(POSE)) and np.allclose(POSE @ np.linalg.inv(POSE), EYE)
+
+
+# ---- what a user is told -------------------------------------------------------------------------
+
+
+def test_the_page_has_the_table_that_the_verb_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    """After a change: metric_depth datasets, and its output into docs/datasets.md."""
+    assert main(["datasets"]) == 0
+    table = capsys.readouterr().out
+    page = (Path(__file__).parents[2] / "docs/datasets.md").read_text()
+    assert table == page[page.index("| NAME |") :]
+    assert all(f"| `{name}` |" in table for name in PUBLISHED)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_every_dataset_says_what_it_is(name: str) -> None:
+    kind = PUBLISHED[name]
+    assert kind.title and kind.layout and kind.licence and kind.url.startswith("http")
+    assert kind.__doc__ and not kind.__doc__.startswith("Published")
+    assert len(set(kind.splits)) == len(kind.splits) > 0
+    assert kind.limits_m is None or 0 < kind.limits_m[0] < kind.limits_m[1]
+
+
+def test_a_dataset_goes_through_run_and_into_a_bag(made: dict[str, Made], tmp_path: Path) -> None:
+    source = f"nyuv2@train:{made['nyuv2'].path}"
+    assert main(["frames-to-bag", source, str(tmp_path / "a.mcap")]) == 0
+    assert main(["run", source, "--out", str(tmp_path / "out"), "--no-bag", "--previews", "0"]) == 0
