@@ -56,7 +56,7 @@ class Ddad(PublishedDataset):
         listed = self.path if self.path.is_file() else self.path / "ddad.json"
         told = json_values(listed, self.layout)
         part = _PARTS[self.split.removesuffix("_all")]
-        if part not in told.at("scene_splits").value:
+        if part not in told.mapping("scene_splits"):
             return []
         names = told.all("scene_splits", part, "filenames")
         return [
