@@ -49,7 +49,7 @@ class Diml(PublishedDataset):
 
     title = "DIML/CVL RGB-D"
     url = "https://dimlrgbd.github.io"
-    licence = "see the site; for research, not commercial"
+    licence = "see the site"
     layout = "folders with color and depth_filled, col and up_png, outleft and depthmap, or left and depth"
     splits = ("all", "indoor", "outdoor")
 

@@ -32,7 +32,7 @@ class VirtualKitti2(PublishedDataset):
 
     title = "Virtual KITTI 2"
     url = "https://europe.naverlabs.com/research/computer-vision/proxy-virtual-worlds-vkitti-2/"
-    licence = "CC BY-NC-SA 3.0"
+    licence = "CC BY-NC-SA 3.0, see the site"
     layout = "vkitti_*_rgb/Scene01/clone/frames/rgb/Camera_0, and vkitti_*_depth and vkitti_*_textgt beside"
     splits = ("all", "stereo", *_VARIATIONS)
     rendered = True

@@ -355,8 +355,11 @@ def test_improved_ground_truth_is_found_and_only_used_where_it_belongs(tmp_path:
 def test_crops_are_those_of_the_papers(tmp_path: Path) -> None:
     """Figures of Garg et al. and Eigen et al. for a picture of 375x1242."""
     path = MAKERS["kitti_raw"](tmp_path / "set").path
-    write_text(path / "eigen_test_files.txt", LISTS["monodepth2"])
-    for split, box in (("all", (153, 371, 44, 1197)), ("eigen_test_eigen_crop", (124, 342, 44, 1197))):
+    listed = write_text(path / "eigen_test_files.txt", LISTS["monodepth2"])
+    for whole in ("all", listed):
+        data = open_dataset(f"kitti_raw@{whole}:{path}")
+        assert data.evaluated(data[0]) is None
+    for split, box in (("eigen_test", (153, 371, 44, 1197)), ("eigen_test_eigen_crop", (124, 342, 44, 1197))):
         data = open_dataset(f"kitti_raw@{split}:{path}")
         frame = data[0]
         object.__setattr__(frame, "image", np.zeros((375, 1242, 3), np.uint8))
