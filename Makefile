@@ -27,6 +27,13 @@ $(2)/bin/python -m pip install --quiet --editable '.[$(EXTRAS)]'
 touch $@
 endef
 
+# With the programs of $(1): on all cores at once, but for the tests of a live node, which need them to themselves.
+define run_tests
+$(if $(TESTS),$(1)/python -m pytest $(TESTS),OMP_NUM_THREADS=1 $(1)/python -m pytest -n logical --dist loadfile \
+  --ignore=test/nodes
+$(1)/python -m pytest test/nodes)
+endef
+
 $(READY): EXTRAS := ros,synthetic,train,export,test,lint
 $(READY): setup.py pyproject.toml
 	$(call install,$(PYTHON),$(VENV))
@@ -46,10 +53,10 @@ demo: $(DEMO_READY)
 	$(BIN)/metric_depth demo --out demo_output
 
 test: $(READY)
-	$(BIN)/python -m pytest $(TESTS)
+	$(call run_tests,$(BIN))
 
 test-jazzy: $(JAZZY_READY)
-	$(BIN_JAZZY)/python -m pytest $(TESTS)
+	$(call run_tests,$(BIN_JAZZY))
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -17,8 +17,10 @@ def ros(rclpy: str, common: str, graph: str) -> list[str]:
 
 plots = ["matplotlib"]
 datasets = ["h5py", "OpenEXR>=3.3"]
+view = ["rerun-sdk>=0.23"]
 export = ["torch==2.13.0", "transformers>=5.3,<6", "safetensors", "onnx"]
-test = ["pytest", "pytest-timeout", "hypothesis", "onnx", "pillow", "psutil", *plots, *datasets]
+test = ["pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "onnx", "pillow", "psutil"]
+test += [*plots, *view, *datasets]
 
 setup(
     name=package_name,
@@ -64,6 +66,7 @@ setup(
         "plots": plots,
         # Reads published datasets that come as HDF5, MATLAB 7.3 (NYUv2, Hypersim) or OpenEXR (UrbanSyn).
         "datasets": datasets,
+        "view": view,
         "completion": ["argcomplete"],
         # Reads descriptions of scenes.
         "text": ["tokenizers"],

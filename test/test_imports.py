@@ -26,7 +26,7 @@ FLOORS = [
     {"regions", "priors"},
     {"anchor_choice", "preparation", "solvers"},
     {"pipeline", "api"},
-    {"evaluation"},
+    {"depth_info", "evaluation"},
     {"learning"},
     {"nodes"},
     {"cli"},

@@ -30,6 +30,7 @@ from metric_depth_ros.cli import (
     sbom,
     synthesize,
     train,
+    view,
 )
 from metric_depth_ros.errors import MetricDepthError
 
@@ -44,6 +45,7 @@ VERBS = (
     frames_to_bag,
     replay,
     record,
+    view,
     synthesize,
     train,
     export,

@@ -20,6 +20,7 @@ from rosbags.highlevel import AnyReader
 import metric_depth_ros
 from metric_depth_ros import messages
 from metric_depth_ros.bags import BagReader, BagWriter
+from metric_depth_ros.cli import offline
 from metric_depth_ros.cli.main import VERBS, build_parser, main
 from metric_depth_ros.cli.run import build_config
 from metric_depth_ros.config import Config
@@ -86,7 +87,7 @@ def test_help_lists_every_verb_and_loads_nothing_heavy() -> None:
     assert done.returncode == 0, done.stderr
     names = (
         "run", "doctor", "build", "evaluate", "explain", "bench", "frames-to-bag", "replay", "record",
-        "synthesize", "train", "export", "datasets", "config", "sbom", "demo",
+        "view", "synthesize", "train", "export", "datasets", "config", "sbom", "demo",
     )  # fmt: skip
     assert len(VERBS) == len(names)
     for verb in names:
@@ -390,6 +391,21 @@ def test_run_makes_the_depth_of_every_image(
     assert cv2.imread(str(out / pictures[0])).shape[1] > WIDTH
 
 
+def test_run_shows_every_image_in_a_viewer(bag: Path, toy_manifest: Path, tmp_path: Path) -> None:
+    chunk, recording = pytest.importorskip("rerun.chunk"), tmp_path / "shown.rrd"
+    argv = ["run", str(bag), "--manifest", str(toy_manifest), "--out", str(tmp_path / "out"), "--no-bag"]
+    assert main([*argv, "--previews", "0", "--view", str(recording)]) == 0
+    with BagReader(bag) as reader:
+        stamps = {stamp_ns for stamp_ns, _ in reader.samples(Config())}
+    shown: dict[str, set[int]] = {}
+    for each in chunk.RrdReader(recording).stream():
+        if not each.is_static:
+            times = each.to_record_batch().column("stamp").cast("int64").to_pylist()
+            shown.setdefault(each.entity_path, set()).update(times)
+    for entity in ("depth", "world/camera/picture", "world/camera/cloud", "scale/scale", "stages/solver"):
+        assert shown[f"/{entity}"] == stamps, entity
+
+
 def test_run_takes_several_sources_and_counts_them_apart(
     bag: Path, toy_manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -433,6 +449,68 @@ def test_published_size_and_encoding_follow_the_settings(
     (info,) = read_topic(tmp_path / "o/depth.mcap", "/depth/camera_info")
     assert (depth.width, depth.height, depth.encoding) == (WIDTH // 2, HEIGHT // 2, "16UC1")
     assert (info.width, info.k[0], info.k[2]) == (WIDTH // 2, 25, 15.5)
+
+
+@pytest.mark.parametrize("maps", ["depth", "depth,sigma", "points", "depth,sigma,points"])
+def test_the_bag_holds_the_maps_that_are_wanted(
+    maps: str, bag: Path, toy_manifest: Path, tmp_path: Path
+) -> None:
+    argv = [
+        "run",
+        str(bag),
+        "--manifest",
+        str(toy_manifest),
+        "--out",
+        str(tmp_path / "out"),
+        "--previews",
+        "0",
+    ]
+    assert main([*argv, "--maps", maps]) == 0
+    topics = {"depth": "/depth/image_rect", "sigma": "/depth/sigma", "points": "/depth/points"}
+    for name, topic in topics.items():
+        assert bool(read_topic(tmp_path / "out" / "depth.mcap", topic)) == (name in maps.split(",")), topic
+    assert len(read_topic(tmp_path / "out" / "depth.mcap", "/depth/camera_info")) == COUNT
+
+
+@pytest.mark.parametrize(("free", "status"), [(1000, 1), (10**12, 0)])
+def test_a_run_that_will_not_fit_is_refused_by_its_first_images(
+    free: int,
+    status: int,
+    bag: Path,
+    toy_manifest: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(BagWriter, "free_bytes", free)
+    monkeypatch.setattr(offline, "_ESTIMATED_AFTER", 2)
+    monkeypatch.setattr(offline, "_LARGE_BYTES", 1)
+    out = tmp_path / "out"
+    assert main(["run", str(bag), "--manifest", str(toy_manifest), "--out", str(out)]) == status
+    assert f"{COUNT - 2} more images need about " in capsys.readouterr().err
+    assert (out / "depth.mcap").exists() == (status == 0)
+
+
+def test_sigma_is_written_to_8_bits(bag: Path, toy_manifest: Path, tmp_path: Path) -> None:
+    sigma = np.geomspace(1e-6, 1e3, 1000, dtype=np.float32).reshape(20, 50)
+    sigma[3] = np.nan
+    rounded = offline._rounded(sigma)
+    np.testing.assert_allclose(rounded, sigma, rtol=2**-8)
+    assert not (rounded.view(np.uint32) & 0xFFFF).any()
+    argv = [
+        "run",
+        str(bag),
+        "--manifest",
+        str(toy_manifest),
+        "--out",
+        str(tmp_path / "out"),
+        "--previews",
+        "0",
+    ]
+    assert main(argv) == 0
+    for message in read_topic(tmp_path / "out" / "depth.mcap", "/depth/sigma"):
+        found = messages.read_depth(message)
+        np.testing.assert_array_equal(found, offline._rounded(found))
 
 
 def test_the_cloud_has_no_veils(bag: Path, toy_manifest: Path, tmp_path: Path) -> None:
@@ -682,3 +760,34 @@ def test_build_makes_what_the_solver_needs(
 def test_build_of_a_broken_network_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["build", "--manifest", str(tmp_path / "none.yaml")]) == 1
     assert "none.yaml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "points", "anchors"),
+    [
+        ([], "/depth/points", "/anchors"),
+        (["--namespace", "/front"], "/front/depth/points", "/front/anchors"),
+        (["--namespace", "front", "--remap", "anchors:=/lidar"], "/front/depth/points", "/lidar"),
+        (["--remap", "depth/points:=cloud"], "/cloud", "/anchors"),
+    ],
+)
+def test_foxglove_s_layout_has_the_topics_of_the_node(
+    argv: list[str], points: str, anchors: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["config", "--foxglove", *argv]) == 0
+    layout = json.loads(capsys.readouterr().out)
+    panels = layout["configById"]
+    assert set(panels["3D!cloud"]["topics"]) == {points, anchors}
+
+    def leaves(node: Any) -> set[str]:
+        return {node} if isinstance(node, str) else leaves(node["first"]) | leaves(node["second"])
+
+    assert leaves(layout["layout"]) == set(panels)
+
+
+def test_foxglove_s_layout_names_no_other_topics() -> None:
+    package = Path(metric_depth_ros.__file__).parent
+    text = (package.parent / "config/foxglove.json").read_text()
+    named = {topic.split(".")[0] for topic in re.findall(r'"/([^"]+)"', text)}
+    published = set(re.findall(r'"(depth/[a-z_/]+)"', (package / "nodes/outputs.py").read_text()))
+    assert named - published == {"anchors", "diagnostics"}
