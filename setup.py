@@ -19,8 +19,18 @@ plots = ["matplotlib"]
 datasets = ["h5py", "OpenEXR>=3.3"]
 view = ["rerun-sdk>=0.23"]
 export = ["torch==2.13.0", "transformers>=5.3,<6", "safetensors", "onnx"]
-test = ["pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "onnx", "pillow", "psutil"]
-test += [*plots, *view, *datasets]
+test = [
+    "pytest",
+    "pytest-timeout",
+    "pytest-xdist",
+    "hypothesis",
+    "onnx",
+    "pillow",
+    "psutil",
+    *plots,
+    *view,
+    *datasets,
+]
 
 setup(
     name=package_name,

@@ -603,7 +603,7 @@ def test_every_dataset_says_what_it_is(name: str) -> None:
     assert kind.limits_m is None or 0 < kind.limits_m[0] < kind.limits_m[1]
 
 
-def test_a_dataset_goes_through_run_and_into_a_bag(made: dict[str, Made], tmp_path: Path) -> None:
-    source = f"nyuv2@train:{made['nyuv2'].path}"
-    assert main(["frames-to-bag", source, str(tmp_path / "a.mcap")]) == 0
-    assert main(["run", source, "--out", str(tmp_path / "out"), "--no-bag", "--previews", "0"]) == 0
+def test_a_dataset_goes_into_a_bag_and_through_run(made: dict[str, Made], tmp_path: Path) -> None:
+    source = made["nyuv2"].path
+    assert main(["frames-to-bag", f"nyuv2@train:{source}", str(tmp_path / "a.mcap")]) == 0
+    assert main(["run", str(source), "--out", str(tmp_path / "out"), "--no-bag", "--previews", "0"]) == 0
