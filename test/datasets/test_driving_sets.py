@@ -422,6 +422,13 @@ def test_urbansyn_has_labels_a_sky_and_the_camera_of_its_metadata(tmp_path: Path
     np.testing.assert_allclose(frame.camera.K, [[20, 0, 19.5], [0, 20, 11.5], [0, 0, 1]])
 
 
+def test_urbansyn_takes_a_list_of_pictures(tmp_path: Path) -> None:
+    path = make("urbansyn", tmp_path / "set").path
+    for names in ("rgb_0002\n", "rgb/rgb_0002.png\n\n", "0002\n9999\n"):
+        listed = write_text(tmp_path / "test.txt", names)
+        assert open_dataset(f"urbansyn@{listed}:{path}").ids == ["rgb_0002"]
+
+
 def test_virtual_kitti_has_poses_labels_and_a_sky(tmp_path: Path) -> None:
     path = MAKERS["vkitti2"](tmp_path / "set").path
     data = open_dataset(path)
