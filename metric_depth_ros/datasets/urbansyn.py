@@ -32,7 +32,7 @@ _SKY = 10
 class UrbanSyn(PublishedDataset):
     """Frames of UrbanSyn; ``regions`` are its semantic labels.
 
-    It has no splits of its own; a list of pictures' names (rgb_0001, or 0001), one a line, may be given as one.
+    It has no splits of its own; a list of names of pictures (rgb_0001, or 0001) may be given as one.
     """
 
     title = "UrbanSyn"
