@@ -25,7 +25,7 @@ class Cityscapes(PublishedDataset):
 
     title = "Cityscapes"
     url = "https://www.cityscapes-dataset.com"
-    licence = "own terms, not commercial"
+    licence = "own terms, not commercial; see the site"
     layout = "leftImg8bit/train/CITY, with disparity, camera and, where wanted, gtFine beside leftImg8bit"
     splits = ("val", "train", "train_extra", "test")
     limits_m = (1e-3, 80.0)

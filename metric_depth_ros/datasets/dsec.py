@@ -27,7 +27,7 @@ class Dsec(PublishedDataset):
 
     title = "DSEC"
     url = "https://dsec.ifi.uzh.ch"
-    licence = "CC BY-SA 4.0"
+    licence = "CC BY-SA 4.0, see the site"
     layout = f"train_images/SEQUENCE/{_IMAGES}, train_disparity and train_calibration, or SEQUENCE/{_IMAGES}"
     limits_m = (1e-3, 80.0)
 

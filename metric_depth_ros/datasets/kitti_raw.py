@@ -71,7 +71,9 @@ class KittiRaw(PublishedDataset):
         return super().has_one_rig and len({item.files["image"].parent for item in self._items}) == 1
 
     def evaluated(self, frame: Frame) -> BoolArray | None:
-        """Crop of Garg et al., or of Eigen et al. for ``eigen_test_eigen_crop``."""
+        """Crop of Garg et al. for Eigen's splits, Eigen's own for ``eigen_test_eigen_crop``; else none."""
+        if not self.split.startswith("eigen_") or self.split not in self.splits:
+            return None
         crop = kitti.eigen_crop if self.split == "eigen_test_eigen_crop" else kitti.garg_crop
         return crop(*frame.image.shape[:2])
 

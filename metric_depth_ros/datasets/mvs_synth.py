@@ -28,7 +28,7 @@ class MvsSynth(PublishedDataset):
 
     title = "MVS-Synth"
     url = "https://phuang17.github.io/DeepMVS/mvs-synth.html"
-    licence = "see the site; for research, not commercial"
+    licence = "not commercial, see the site"
     layout = "0000/images/0000.png, 0000/depths/0000.exr and 0000/poses/0000.json"
     rendered = True
     limits_m = (1e-3, 80.0)

@@ -18,10 +18,10 @@ import numpy as np
 from metric_depth_ros.datasets.dataset import Frame
 from metric_depth_ros.datasets.driving_files import first_that_exists, projected_depth, read_points
 from metric_depth_ros.datasets.published import Item, PublishedDataset
-from metric_depth_ros.datasets.published_files import camera_of, read_image, read_lines
+from metric_depth_ros.datasets.published_files import camera_of, listed_file, read_image, read_lines
 from metric_depth_ros.datasets.tree_of_values import Values
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.files import inside, open_regular
+from metric_depth_ros.files import open_regular
 from metric_depth_ros.geometry import transform_points
 from metric_depth_ros.types import FloatArray
 
@@ -70,6 +70,7 @@ class NuScenes(PublishedDataset):
         folder = first_that_exists(*(self.path / f"v1.0-{name}" for name in _VERSIONS))
         if folder is None:
             raise self.missing("no tables")
+        self._folder = folder
         samples = self._samples(folder)
         self._sensors = {
             record.text("token"): record for record in _records(folder / "calibrated_sensor.json")
@@ -149,12 +150,7 @@ class NuScenes(PublishedDataset):
         return Frame(item.id, stamp_ns, image, camera, depth, points, T_camera_lidar, T_world_camera)
 
     def _file(self, shot: _Shot) -> Path:
-        try:
-            return inside(self.path, shot.file)
-        except OSError as error:
-            raise InputError(
-                f"{self.path}: {shot.file[:80]!r}: {error.strerror}; needed a file in it."
-            ) from error
+        return listed_file(self.path, shot.file, self._folder / "sample_data.json")
 
     def _place(self, shot: _Shot) -> FloatArray:
         """T_world_sensor (4, 4) at the time of a shot."""

@@ -30,7 +30,7 @@ class Synthia(PublishedDataset):
 
     title = "SYNTHIA"
     url = "https://synthia-dataset.net"
-    licence = "CC BY-NC-SA 3.0"
+    licence = "CC BY-NC-SA 3.0, see the site"
     layout = "RGB, Depth and GT/LABELS, or folders SYNTHIA-SEQS-* with such"
     splits = ("front", "all")
     rendered = True

@@ -251,9 +251,9 @@ def _stored(folder: Path, name: str) -> tuple[FloatArray, Kind]:
 
 
 def set_name(path: str | Path) -> str:
-    """Name of a set in tables, and of its folder of stored outputs: its path's last part and its split."""
+    """Name of a set in tables and stored outputs: its path's last part, and its split or list."""
     _, split, place = set_parts(path)
-    return place.resolve().name + (f"@{split}" if split else "")
+    return place.resolve().name + (f"@{Path(split).stem}" if split else "")
 
 
 def read_views(
