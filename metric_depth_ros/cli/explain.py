@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
         f"{total.leading:.3f}" + (gates if maps.source == "learned" else " (analytic maps have no gates)")
     )
     for name, values in parts.items():
-        print(f"{name}: the maps follow {_median(values):.0%} of its field (median of the frames)")
+        print(f"{name}: {_told(values)}")
     return 0
 
 
@@ -138,10 +138,14 @@ def _followed(view: KnownView, anchors: Anchors, maps: Maps, solver: Solver) -> 
     return represented(maps.values, np.asarray(small))
 
 
-def _median(values: list[float]) -> float:
-    import numpy as np
+def _told(values: list[float]) -> str:
+    """How much of a solver's field the maps follow, in words."""
+    from statistics import median
 
-    return float(np.nanmedian(values))
+    known = [value for value in values if value == value]
+    if not known:
+        return "its field is constant: a factor"
+    return f"the maps follow {median(known):.0%} of its field (median of {len(known)} frames)"
 
 
 def _patches(args: argparse.Namespace) -> int:
