@@ -116,7 +116,10 @@ class KnownView:
         if config.source != "topic":
             return _segmenter(config).segment(self.image, self.relative)
         if self.given_regions is None:
-            raise InputError(f"{self.name}: no regions are given; needed some (--regions).")
+            raise InputError(
+                f"{self.name}: no regions are given; needed the dataset's own masks, or a folder of labels "
+                "(--regions)."
+            )
         return few_enough(compact(self.given_regions), self.image, config.min_area)
 
 

@@ -24,13 +24,14 @@ from metric_depth_ros.types import Anchors, FloatArray, IntArray, Kind, MetricDe
 _DIRECTIONS = 64
 # Strengths of the ridge to choose from, in images; parts of the training set, and most rows, for that choice.
 _RIDGES = (1e5, 1e3, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3)
-_FOLDS, _CHOICE_ROWS = 5, 4000
+_FOLDS, _CHOICE_ROWS = 5, 2000
 # An error this many times the least one is as good.
 _AS_GOOD = 1.01
 # Pixels of an image that count, and rows that are handled at once.
-_PIXELS, _TOGETHER = 200, 2000
-# Most steps of a fit; errors of log depth below which L1 is squared; pull of the level to its start.
-_STEPS, _SMALL, _PULL = 30, 0.02, 1e-3
+_PIXELS, _TOGETHER = 100, 2000
+# Most steps of a fit, and gain that ends it, as part of the error; errors of log depth below which L1
+# is squared; pull of the level to its start.
+_STEPS, _GAIN, _SMALL, _PULL = 30, 1e-5, 0.02, 1e-3
 # Parts of y that the scale may have at the start; the shift has the rest.
 _SHARES = (0.9995, 0.9, 0.5, 0.1)
 
@@ -44,7 +45,7 @@ class Example:
     """All that is kept of a training image.
 
     Attributes:
-        x, log_y: (200,) the network's output and the logarithm of the true y, at random known pixels.
+        x, log_y: (100,) the network's output and the logarithm of the true y, at random known pixels.
         embeddings: (K, P), one or more.
         scene: examples of one scene are never both for fitting and for choosing.
     """
@@ -145,7 +146,7 @@ class _Problem:
     """Fit of (a, b) = W f to log y = log(exp(a) x + exp(b)).
 
     Attributes:
-        x, log_y: (N, 200) of N images.
+        x, log_y: (N, 100) of N images.
         image: (R,) the image of each row.
         features: (R, 1 + k) f of each row.
         weight: (R,) of each row.
@@ -172,12 +173,13 @@ class _Problem:
             step = np.linalg.solve(damped, gradient).reshape(found.shape)
             after, next_normal, next_right = self._step(found + step, rows)
             after += float(np.sum(pull * (found + step - level) ** 2)) / 2
-            if after < objective:
+            gain = objective - after
+            if gain > 0:
                 found, objective, normal, right = found + step, after, next_normal, next_right
                 damping /= 5
             else:
                 damping *= 5
-            if np.abs(step).max() < 1e-5:
+            if np.abs(step).max() < 1e-5 or 0 < gain < _GAIN * objective:
                 break
         return found
 
@@ -210,7 +212,7 @@ class _Problem:
         return error, normal, right
 
     def _residual(self, solution: FloatArray, rows: IntArray) -> tuple[FloatArray, FloatArray]:
-        """Residuals of log y (R, 200), and the share of exp(a) x in y."""
+        """Residuals of log y (R, 100), and the share of exp(a) x in y."""
         a, b = np.clip(self.features[rows] @ solution.T, -50, 50).T[:, :, None]
         scaled = np.exp(a) * self.x[self.image[rows]]
         y = scaled + np.exp(b)
