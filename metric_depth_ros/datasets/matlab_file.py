@@ -24,8 +24,8 @@ _HEADER, _LARGEST, _DEEPEST = 128, 1 << 29, 8
 _NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 _TEXTS = {1: "latin-1", 2: "latin-1", 4: "utf-16", 16: "utf-8", 17: "utf-16", 18: "utf-32"}
 _MATRIX, _COMPRESSED = 14, 15
-# Classes of arrays.
-_CELL, _STRUCT, _CHAR, _NUMERIC = 1, 2, 4, range(6, 16)
+# Classes of arrays; an opaque one, as of objects, is laid out otherwise.
+_CELL, _STRUCT, _CHAR, _NUMERIC, _OPAQUE = 1, 2, 4, range(6, 16), 17
 _COMPLEX = 1 << 11
 
 
@@ -103,9 +103,11 @@ class _Matrix:
         if depth > _DEEPEST:
             raise ValueError("nested too deeply")
         self._order, self._depth, self._parts = order, depth, _elements(data, order)
-        flags, self._shape = self._numbers(), tuple(self._numbers().tolist())
-        self._kind, self._complex = int(flags[0]) & 0xFF, bool(int(flags[0]) & _COMPLEX)
-        self.name = bytes(next(self._parts)[1]).decode("latin-1")
+        flags = int(self._numbers()[0])
+        self._kind, self._complex, self.name = flags & 0xFF, bool(flags & _COMPLEX), ""
+        self._shape = (0,) if self._kind == _OPAQUE else tuple(self._numbers().tolist())
+        if self._kind != _OPAQUE:
+            self.name = bytes(next(self._parts)[1]).decode("latin-1")
         if min(self._shape) < 0:
             raise ValueError("of a negative size")
 

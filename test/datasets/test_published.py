@@ -350,6 +350,15 @@ def test_matlab_values_of_other_classes_are_an_error(tmp_path: Path, value: Any)
         read_matlab(tmp_path / "a.mat", "a")
 
 
+def test_matlab_objects_beside_what_is_wanted_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "a.mat"
+    savemat(path, {"a": [[7.0]]})
+    data = path.read_bytes()
+    inner = struct.pack("<4I", 6, 8, 17, 0) + struct.pack("<HH4s", 1, 3, b"MCOS") + bytes(8)
+    path.write_bytes(data[:128] + struct.pack("<II", 14, len(inner)) + inner + data[128:])
+    assert read_matlab(path, "a")[0].tolist() == [[7]]
+
+
 def test_a_matlab_struct_without_the_numbers(tmp_path: Path) -> None:
     savemat(tmp_path / "a.mat", {"data": {"a": [[1.0]], "b": "text"}, "other": [[1.0]]})
     data, other = read_matlab(tmp_path / "a.mat", "data", "other")
