@@ -2,7 +2,8 @@
 
 ``ddad.json`` names the scenes of each split, ``SCENE/scene_HASH.json`` their data: samples of one time, each
 with a calibration and data by keys, pictures and clouds with their poses in the world;
-``SCENE/calibration/KEY.json``, ``SCENE/point_cloud/LIDAR/TIME.npz``."""
+``SCENE/calibration/KEY.json``, ``SCENE/point_cloud/LIDAR/TIME.npz``.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 Depth is a 16-bit PNG in mm. Sample set: ``SCENE/color/N_c.png`` with ``depth_filled/N_depth_filled.png``,
 outdoors ``SCENE/outleft/N.png`` with ``depthmap``. Full set: ``.../col/N_c.png`` with ``up_png/N_ud.png``,
-outdoors ``.../left/N_left.png`` with ``depth`` and ``conf``."""
+outdoors ``.../left/N_left.png`` with ``depth`` and ``conf``.
+"""
 
 from __future__ import annotations
 

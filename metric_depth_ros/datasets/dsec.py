@@ -2,7 +2,8 @@
 
 ``train_images/SEQUENCE/images/left/rectified/N.png``, ``train_disparity/SEQUENCE/disparity/image/N.png`` (16
 bits, 1/256 pixel) and ``train_calibration/SEQUENCE/calibration/cam_to_cam.yaml``; or all unpacked into
-``SEQUENCE`` or ``train/SEQUENCE``."""
+``SEQUENCE`` or ``train/SEQUENCE``.
+"""
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@
 ``data_depth_annotated`` and ``data_depth_velodyne`` (or both unpacked into one folder),
 ``train|val/DRIVE/proj_depth/ groundtruth|velodyne_raw/image_0x/N.png``, with the pictures of KITTI raw;
 ``depth_selection/val_selection_cropped`` and ``test_depth_completion_anonymous`` with pictures and intrinsics
-of their own."""
+of their own.
+"""
 
 from __future__ import annotations
 

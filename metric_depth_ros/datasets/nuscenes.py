@@ -2,7 +2,8 @@
 
 ``v1.0-trainval/sample_data.json``, ``sample.json``, ``scene.json``, ``calibrated_sensor.json``,
 ``sensor.json`` and ``ego_pose.json`` (or of ``v1.0-mini``, ``v1.0-test``) beside ``samples/CAM_FRONT/*.jpg``
-and ``samples/LIDAR_TOP/*.pcd.bin``."""
+and ``samples/LIDAR_TOP/*.pcd.bin``.
+"""
 
 from __future__ import annotations
 
@@ -111,11 +112,11 @@ class NuScenes(PublishedDataset):
             record.text("token"): record.text("channel") for record in _records(folder / "sensor.json")
         }
         names = {token: sensors.get(each.text("sensor_token"), "") for token, each in self._sensors.items()}
-        start = "CAM_" if self.split == "all_cameras" else _FRONT
+        all_cameras = self.split == "all_cameras"
         used = {
             token: name
             for token, name in names.items()
-            if name == _LIDAR or (name.startswith(start) if start == "CAM_" else name == start)
+            if name in (_LIDAR, _FRONT) or (all_cameras and name.startswith("CAM_"))
         }
 
         def is_used(record: dict[str, Any]) -> bool:

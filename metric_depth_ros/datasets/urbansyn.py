@@ -1,7 +1,8 @@
 """UrbanSyn (Gomez et al., 2025): rendered streets.
 
 ``rgb/rgb_0001.png``, ``depth/depth_0001.exr``, ``ss/ss_0001.png`` and ``camera_metadata.json``. Depth is
-stored in units of 100 km; ``ss`` has Cityscapes' training labels."""
+stored in units of 100 km; ``ss`` has Cityscapes' training labels.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 ``vkitti_*_rgb/Scene01/clone/frames/rgb/Camera_0/rgb_00000.jpg``, ``vkitti_*_depth`` (16-bit PNG, cm, 65535
 sky), ``vkitti_*_textgt`` (intrinsic.txt, extrinsic.txt) and ``vkitti_*_classSegmentation``; or all in one
-folder."""
+folder.
+"""
 
 from __future__ import annotations
 

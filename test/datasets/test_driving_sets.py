@@ -64,6 +64,9 @@ def test_a_dataset_reads_as_it_was_written(tmp_path: Path, name: str) -> None:
         assert (frame.camera.width, frame.camera.height) == (WIDTH, HEIGHT)
     assert len(set(data.ids)) == len(data)
     assert data.has_depth(0)
+    # To train on, the sky is infinitely far.
+    sky = np.zeros(made.depth.shape, bool) if frame.sky is None else frame.sky
+    np.testing.assert_array_equal(data.picture(0).depth, np.where(sky, np.inf, frame.depth))
 
 
 @pytest.mark.parametrize("name", MAKERS)
