@@ -22,7 +22,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         description="Solves frames of a data set with the solver basis, draws anchors, field, depth, sigma "
         "and every basis map with its weight, and prints the statistics of paper 001, sections 3.3 and 4.2.",
     )
-    parser.add_argument("data", type=Path, metavar="DATA", help="folder of frames or shards")
+    parser.add_argument("data", type=Path, metavar="DATA", help="frames, shards or NAME@SPLIT:PATH")
     parser.add_argument("--frame", help="its name (default: all frames; the picture shows the first)")
     parser.add_argument(
         "--engine", type=Path, help="manifest or bundled name (default: a bundled network with basis maps)"
