@@ -16,9 +16,23 @@ def ros(rclpy: str, common: str, graph: str) -> list[str]:
 
 
 plots = ["matplotlib"]
+parquet = ["pyarrow"]
 view = ["rerun-sdk>=0.23"]
+datasets = ["h5py", "OpenEXR>=3.3"]
 export = ["torch==2.13.0", "transformers>=5.3,<6", "safetensors", "onnx"]
-test = ["pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "onnx", "pillow", "psutil", *plots, *view]
+test = [
+    "pytest",
+    "pytest-timeout",
+    "pytest-xdist",
+    "hypothesis",
+    "onnx",
+    "pillow",
+    "psutil",
+    *plots,
+    *parquet,
+    *datasets,
+    *view,
+]
 
 setup(
     name=package_name,
@@ -31,7 +45,7 @@ setup(
     packages=find_packages(
         include=[package_name, f"{package_name}.*", "metric_depth_synthetic", "metric_depth_synthetic.*"]
     ),
-    package_data={package_name: ["py.typed"]},
+    package_data={package_name: ["py.typed", "evaluation/published.yaml"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (f"share/{package_name}", ["package.xml"]),
@@ -62,8 +76,13 @@ setup(
         "synthetic": ["embreex"],
         "torch": ["torch", "onnx"],
         "plots": plots,
+        "parquet": parquet,
+        # Reads published datasets that come as HDF5, MATLAB 7.3 (NYUv2, Hypersim) or OpenEXR (UrbanSyn).
+        "datasets": datasets,
         "view": view,
         "completion": ["argcomplete"],
+        # Runs on a cluster. Its test takes half a minute, and is skipped without it.
+        "fleet": ["ray"],
         # Reads descriptions of scenes.
         "text": ["tokenizers"],
         # With the ImageNet weights that ``SmallDepth`` can begin from.

@@ -104,7 +104,7 @@ def table(place: str, labels: list[str], records: list[Record]) -> dict[str, tup
     """Prints the table of a place; returns error and ms with 500 anchors by method."""
     errors, times, timed = defaultdict(list), defaultdict(list), {}
     for record in records:
-        errors[record.solver, record.case].append(record.charged_abs_rel)
+        errors[record.solver, record.case].append(record.errors["abs_rel"])
         if record.case == TIMED:
             times[record.solver].append(1e3 * record.seconds)
     heads = [f"{c.count} rows" if c.protocol == "rows" else f"{c.count}{' noisy' * c.noisy}" for c in CASES]

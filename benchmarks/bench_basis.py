@@ -25,7 +25,7 @@ import numpy as np
 
 from metric_depth_ros.config import Config, EngineConfig, SolverConfig, from_flat
 from metric_depth_ros.depth import positive_depth, within_limits
-from metric_depth_ros.evaluation import report, runner
+from metric_depth_ros.evaluation import groups, report, runner
 from metric_depth_ros.evaluation.candidates import Candidate, build_candidates
 from metric_depth_ros.evaluation.frames import KnownView, build_source, find_sets, read_views
 from metric_depth_ros.evaluation.metrics import abs_rel
@@ -135,15 +135,16 @@ def table(records: list[runner.Record]) -> str:
         row, _, seed = record.solver.partition(" | ")
         by_row[row][seed].append(record)
     lines = [
-        f"| AbsRel / delta1 | {' | '.join(map(report.case_label, CASES))} | seeds |",
+        f"| AbsRel / delta1 | {' | '.join(map(groups.case_label, CASES))} | seeds |",
         f"|---|{'---:|' * (len(CASES) + 1)}",
     ]
     for row, seeds in by_row.items():
         cells = []
         for case in CASES:
-            errors = [report.mean_abs_rel([r for r in found if r.case == case]) for found in seeds.values()]
-            delta = np.nanmean([r.delta1 for found in seeds.values() for r in found if r.case == case])
-            spread = f" +- {np.std(errors):.3f}" if len(errors) > 1 else ""
+            errors = [groups.mean_error([r for r in found if r.case == case]) for found in seeds.values()]
+            of_case = [r for found in seeds.values() for r in found if r.case == case]
+            delta = groups.mean_error(of_case, "delta1")
+            spread = f" +- {np.std(errors, ddof=1):.3f}" if len(errors) > 1 else ""
             cells.append(f"{np.mean(errors):.3f}{spread} / {delta:.2f}")
         lines.append(f"| {row} | {' | '.join(cells)} | {len(seeds)} |")
     return "\n".join(lines)

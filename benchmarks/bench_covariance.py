@@ -103,7 +103,7 @@ def _means(records: Sequence[Record], sets: Collection[str]) -> dict[str, dict[C
     for record in records:
         if record.set_name in sets:
             column = (record.place, record.noisy, record.count)
-            found[record.solver][column].append(record.charged_abs_rel)
+            found[record.solver][column].append(record.errors["abs_rel"])
     return {
         solver: {column: float(np.mean(errors)) for column, errors in sorted(columns.items())}
         for solver, columns in found.items()

@@ -19,14 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from metric_depth_ros.anchors import inside_image
 from metric_depth_ros.config import from_flat
 from metric_depth_ros.datasets import open_dataset
 from metric_depth_ros.depth import within_limits
 from metric_depth_ros.engines import build_engine
+from metric_depth_ros.evaluation import temporal
 from metric_depth_ros.evaluation.known_depth import known_pixels
 from metric_depth_ros.evaluation.metrics import abs_rel, sigma_coverage
-from metric_depth_ros.geometry import project, transform_points, unproject
 from metric_depth_ros.pipeline import engine_for
 from metric_depth_ros.solvers import build_solver
 from metric_depth_ros.types import (
@@ -41,7 +40,7 @@ from metric_depth_ros.types import (
 
 DRIVES = (("corridor", 11), ("corridor", 16), ("room", 12), ("room", 15), ("street", 13), ("street", 14))
 ANCHORS = ((5, 1), (20, 1), (100, 1), (100, 2), (100, 5))
-STEP_NS, FARTHEST_M, NOISE, STRIDE_PX, SAME = 10**8, 80.0, 0.02, 16, 0.02
+STEP_NS, FARTHEST_M, NOISE = 10**8, 80.0, 0.02
 MEMORY = {"solver.temporal.memory_s": 1.0}
 
 
@@ -110,7 +109,7 @@ def measured(moments: Sequence[Moment], variant: Variant, solver: str, n: int, e
     config = from_flat({"solver.name": solver, **variant.settings}).solver
     solve, random = build_solver(config).solve, np.random.default_rng(n)
     errors, covered, levels, flicker = [], [], [], []
-    before: tuple[Moment, FloatArray] | None = None
+    before: temporal.Moment | None = None
     for index, moment in enumerate(moments):
         if variant.standing:
             moment = moments[0]
@@ -131,31 +130,14 @@ def measured(moments: Sequence[Moment], variant: Variant, solver: str, n: int, e
         errors.append(abs_rel(depth, truth))
         if metric.sigma is not None:
             covered.append(sigma_coverage(depth, truth, metric.sigma[v, u]))
-        error = np.full(metric.depth.shape, np.nan, np.float32)
-        error[v, u] = np.log(depth / truth)
-        levels.append(float(np.nanmedian(error)))
-        if before is not None and moment.depth is not None and moment.T_world_camera is not None:
-            flicker.append(_change(before, (moment, error)))
-        before = moment, error
-    flickers = float(np.mean(flicker)) if flicker else np.nan
+        levels.append(float(np.median(np.log(depth / truth))))
+        if moment.depth is not None:
+            near = np.where(moment.depth < FARTHEST_M, moment.depth, np.nan)
+            now = temporal.Moment(metric.depth, near, moment.camera, moment.T_world_camera)
+            flicker += [temporal.flicker(before, now)] if before is not None else []
+            before = now
+    flickers = float(np.nanmean(flicker)) if flicker else np.nan
     return [float(np.mean(errors)), float(np.std(np.diff(levels))), flickers, float(np.mean(covered))]
-
-
-def _change(before: tuple[Moment, FloatArray], now: tuple[Moment, FloatArray]) -> float:
-    """Mean change of an error (H, W) at true points that two moments both see."""
-    (first, error), (second, later) = before, now
-    height, width = first.depth.shape
-    u, v = np.meshgrid(np.arange(8, width, STRIDE_PX), np.arange(8, height, STRIDE_PX))
-    known = np.isfinite(first.depth[v, u])
-    u, v = u[known], v[known]
-    T = np.linalg.inv(second.T_world_camera) @ first.T_world_camera
-    points = unproject(np.stack([u, v], axis=1), first.depth[v, u], first.camera)
-    uv, depth = project(transform_points(T, points), second.camera)
-    seen = np.flatnonzero(inside_image(uv, width, height))
-    at = np.rint(uv[seen]).astype(np.intp).T[::-1]
-    same = np.abs(second.depth[tuple(at)] / depth[seen] - 1) < SAME
-    change = later[tuple(at)] - error[v[seen], u[seen]]
-    return float(np.nanmean(np.abs(change[same])))
 
 
 def main() -> None:

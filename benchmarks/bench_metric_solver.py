@@ -6,9 +6,10 @@
 
 TEST are folders of shards that were not trained on (`metric_depth synthesize` with another seed). The first
 form prints, for each, a row for every focus and a column for every depth at which truth and prediction are
-cut (--bands: for the depths between one and the next), and the accuracy of the mask. The second trains four
-networks, equal but for what is taken away, with every seed, and prints what each scores with the focus at
-the depth where it is cut; runs that FOLDER holds already are not trained again.
+cut (--bands: for the depths between one and the next), and the accuracy of the mask, which ends the output in
+the form of table 5. The last trains four networks, equal but for what is taken away, with every seed, and
+prints what each scores with the focus at the depth where it is cut; runs that FOLDER holds already are not
+trained again.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from metric_depth_ros.datasets.shard_frames import ShardFrames
 from metric_depth_ros.engines import build_engine
 from metric_depth_ros.evaluation.metrics import abs_rel, all_metrics, delta
 from metric_depth_ros.evaluation.relative import read_truths
-from metric_depth_ros.near_far import FOCUSES
+from metric_depth_ros.near_far import FOCUSES, mask_accuracy
 from metric_depth_ros.share import share_path
 from metric_depth_ros.types import Camera, FloatArray, ImageArray
 
@@ -129,8 +130,8 @@ def sliding(
         depths, truth = [depth[EVERY] for depth in predict(image, camera, focuses)], truth[EVERY]
         pairs = [[column(depth, truth, cut_m) for cut_m in FOCUSES] for depth in depths]
         errors.append([[[score(*pair) for pair in row] for row in pairs] for score in (abs_rel, delta)])
-        masks.append([((d <= f) == (truth <= f)).mean() for d, f in zip(depths, focuses, strict=True)])
-    return np.nanmean(errors, axis=0), np.mean(masks, axis=0)
+        masks.append([mask_accuracy(d <= f, truth, f) for d, f in zip(depths, focuses, strict=True)])
+    return np.nanmean(errors, axis=0), np.nanmean(masks, axis=0)
 
 
 def control(folder: Path, column: Column) -> FloatArray:
@@ -165,6 +166,13 @@ def sliding_table(name: str, errors: FloatArray, masks: FloatArray, others: dict
         f"{near[1]} of {len(FOCUSES)} columns."
     )
     return "\n".join(lines)
+
+
+def mask_table(masks: dict[str, FloatArray]) -> str:
+    """Markdown in the form of paper 004's table 5: accuracy (focus,) of each set's masks, without sky."""
+    heads = [f"{name} {focus:g}m" for name in masks for focus in FOCUSES]
+    cells = [f"{value:.4f}" for found in masks.values() for value in found]
+    return f"| | {' | '.join(heads)} |\n|---{'|---:' * len(heads)}|\n| Accuracy | {' | '.join(cells)} |"
 
 
 def bold(text: str, best: bool) -> str:
@@ -274,10 +282,13 @@ def main() -> None:
         manifest = args.manifest or share_path(BUNDLED)
         predict = wrap(engine_predictor(manifest, args.fusion))
         together = wrap(engine_predictor(manifest, args.fusion, ",".join(f"{f:g}" for f in FOCUSES)))
+    accuracy = {}
     for folder in args.test:
         others = {} if together is None else {"all, fused": sliding(together, folder, (0.0,), column)[0]}
         others["control: one depth"] = control(folder, column)
-        print(f"\n{sliding_table(folder.name, *sliding(predict, folder, FOCUSES, column), others)}")
+        errors, accuracy[folder.name] = sliding(predict, folder, FOCUSES, column)
+        print(f"\n{sliding_table(folder.name, errors, accuracy[folder.name], others)}")
+    print(f"\n{mask_table(accuracy)}")
     if args.real:
         print(f"\n{real_table(predict, args.real)}")
 

@@ -95,10 +95,10 @@ def few_anchors(views: Sequence[KnownView], priors: Sequence[str], solver: str) 
         variants[f"{name} alone"] = {"solver.name": "prior", "solver.prior": prior}
         variants[f"{solver} and {name}"] = {"solver.name": solver, "solver.prior": prior}
     candidates = build_candidates(from_flat({}), [], variants, constant_map=False)
-    cases = [Case("random", count) for count in COUNTS]
+    cases = [Case("random" if count else "none", count) for count in COUNTS]
     found: Mapping[tuple[str, int], list[float]] = defaultdict(list)
     for record in run(candidates, views, cases, seeds=3):
-        found[record.solver, record.count].append(record.charged_abs_rel)
+        found[record.solver, record.count].append(record.errors["abs_rel"])
     usual = float(np.median([np.median(view.known.pixels.depth) for view in views]))
     constant = float(np.median([np.abs(usual / v.known.pixels.depth - 1).mean() for v in views]))
     heads = " | ".join(map(str, COUNTS))

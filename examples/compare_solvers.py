@@ -9,8 +9,10 @@ from made_up import make_room
 from metric_depth_ros import solve
 from metric_depth_ros.errors import AnchorError
 from metric_depth_ros.evaluation.metrics import abs_rel
-from metric_depth_ros.solvers import SOLVERS
+from metric_depth_ros.solvers import SOLVERS as ALL
 
+# It takes a generator's maps of a picture, which made-up rooms do not have.
+SOLVERS = [name for name in ALL if name != "paper_basis"]
 COUNTS, ROOMS = (5, 50, 500), 4
 
 print(f"| AbsRel, mean of {ROOMS} rooms | {' | '.join(map(str, COUNTS))} |")

@@ -20,6 +20,7 @@ from metric_depth_ros.regions import build_segmenter
 from metric_depth_ros.regions.merging import few_enough
 from metric_depth_ros.solvers import SOLVERS, build_solver, check_sigma
 from metric_depth_ros.types import (
+    BASIS,
     Anchors,
     BoolArray,
     FloatArray,
@@ -48,6 +49,7 @@ def solve(
     image: ArrayLike | None = None,
     sigma: ArrayLike | None = None,
     regions: ArrayLike | None = None,
+    basis: ArrayLike | None = None,
     prior: ArrayLike | None = None,
     prior_sigma: float = UNSTATED_SIGMA,
     solver: str = DEFAULT_SOLVER,
@@ -69,6 +71,8 @@ def solve(
         image: (H, W, 3) RGB or (H, W) gray, uint8; solvers that need regions segment it.
         sigma: standard deviation of ``depth`` in metres, (N,) or one for all; None: 2 % of ``depth``.
         regions: region labels (H, W), whole numbers from 0; None: those of the built-in segmenter.
+        basis: basis maps (K, h, w) of the image, of a generator (docs/basis.md), for ``basis``,
+            ``paper_basis`` and ``gaussian_process``; the second has no others.
         prior: metric depth (H, W) of anything else, NaN unknown, which anchors correct (docs/priors.md);
             with it there may be no anchor.
         prior_sigma: standard deviation of the logarithm of its scale.
@@ -87,7 +91,7 @@ def solve(
         AnchorError: no anchor lies where relative depth is known, and there is no prior.
     """
     config = _configured(solver, options)
-    given = _relative(relative, kind)
+    given = _relative(relative, kind, basis)
     shape = given.values.shape
     anchors = _anchors(uv, depth, sigma)
     picture = _picture(image, shape)
@@ -140,7 +144,7 @@ def _numbers(values: ArrayLike, name: str) -> FloatArray:
         raise InputError(f"{name}: {error}; needed an array of numbers.") from error
 
 
-def _relative(values: ArrayLike, kind: str) -> RelativeDepth:
+def _relative(values: ArrayLike, kind: str, basis: ArrayLike | None) -> RelativeDepth:
     found = _numbers(values, "relative")
     if found.ndim != 2 or not found.size:
         raise InputError(f"relative: shape {found.shape}; needed (H, W). Leave out the axes of size 1.")
@@ -148,7 +152,8 @@ def _relative(values: ArrayLike, kind: str) -> RelativeDepth:
         raise InputError(
             f"kind: {kind!r}; needed inverse_depth (larger is nearer) or depth (larger is farther)."
         )
-    return RelativeDepth(found, cast(Kind, kind))
+    features = {} if basis is None else {BASIS: _numbers(basis, "basis")}
+    return RelativeDepth(found, cast(Kind, kind), features=features)
 
 
 def _prior(values: ArrayLike, sigma: float, shape: tuple[int, ...]) -> Prior:

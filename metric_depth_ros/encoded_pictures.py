@@ -1,4 +1,4 @@
-"""Decodes PNG and JPEG; the size in the header is read first, since a small file can hold a huge picture."""
+"""Decodes PNG, JPEG and grey TIFF; the size is read first, since a small file can hold a huge picture."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from metric_depth_ros.types import Array
 # Pixels of the largest picture that is read: 300 MB in colour. OpenCV maps no longer side.
 MOST_PIXELS, _LONGEST_SIDE = 100_000_000, 32_000
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+# First bytes of a TIFF, and the order of its others. Tags of its width, height and number of channels.
+_TIFF = {b"II*\0": "<", b"MM\0*": ">"}
+_TAGS, _SHORT, _LONG = (256, 257, 277), 3, 4
 # Markers of a JPEG: those that begin a frame, with its size, and those without a length.
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _ALONE = {0x01, *range(0xD0, 0xD8)}
@@ -36,6 +39,44 @@ def decode_picture(data: bytes, flags: int) -> Array:
         if pixels is not None:
             return np.asarray(pixels)
     raise InputError("cannot be decoded")
+
+
+def is_tiff(data: bytes) -> bool:
+    """Whether the data begins as a TIFF does."""
+    return data[:4] in _TIFF
+
+
+def decode_tiff(data: bytes) -> Array:
+    """Values (H, W) of a TIFF with one channel as ``cv2.imdecode`` gives them.
+
+    Raises:
+        InputError: it has more channels, is damaged, or too large for ``check_size``.
+    """
+    try:
+        width, height, channels = _tiff_tags(data)
+    except struct.error as error:
+        raise InputError("is cut short") from error
+    check_size(width, height)
+    if channels != 1:
+        raise InputError(f"has {channels} channels; needed one")
+    with suppress(cv2.error):
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        if pixels is not None:
+            return np.asarray(pixels)
+    raise InputError("cannot be decoded")
+
+
+def _tiff_tags(data: bytes) -> list[int]:
+    """Width, height and number of channels that the first directory of a TIFF states."""
+    order = _TIFF[data[:4]]
+    (at,) = struct.unpack_from(f"{order}I", data, 4)
+    (count,) = struct.unpack_from(f"{order}H", data, at)
+    found = {_TAGS[2]: 1}
+    for entry in range(at + 2, at + 2 + 12 * count, 12):
+        tag, kind = struct.unpack_from(f"{order}HH", data, entry)
+        if tag in _TAGS and kind in (_SHORT, _LONG):
+            (found[tag],) = struct.unpack_from(order + ("H" if kind == _SHORT else "I"), data, entry + 8)
+    return [found.get(tag, 0) for tag in _TAGS]
 
 
 def check_size(width: int, height: int) -> None:

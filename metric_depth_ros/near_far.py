@@ -89,6 +89,23 @@ def fuse(
     return _share(mask, near_depth) + _share(1 - mask, far_depth)
 
 
+def mask_accuracy(mask: BoolArray, depth: FloatArray, focus_m: float) -> float:
+    """Fraction of the pixels whose mask is right (pixel accuracy; paper 004, section B.1 and table 5).
+
+    Sky does not count, nor does unknown depth: sky is far for every focus, and pixels of it would raise the
+    accuracy without telling anything.
+
+    Args:
+        mask: whether depth is said to be within the focus, of any shape.
+        depth: true depth in metres, of that shape; inf sky, NaN unknown.
+
+    Returns:
+        0 to 1; NaN if nothing counts.
+    """
+    known = np.isfinite(depth)
+    return float((mask == (depth <= focus_m))[known].mean()) if known.any() else math.nan
+
+
 def fuse_focuses(
     near: FloatArray,
     far: FloatArray,

@@ -359,8 +359,10 @@ def _check_prior(prior: Estimate, engine: Engine, config: Config) -> None:
 
 def engine_for(config: Config) -> EngineConfig:
     """Engine settings; the default network is replaced by one with maps if the solver uses them."""
-    with_basis, engine = BUNDLED_WITH_BASIS.get(config.solver.chosen), config.engine
-    if with_basis is None or config.solver.basis.maps == "analytic":
+    solver, engine = config.solver.chosen, config.engine
+    with_basis = BUNDLED_WITH_BASIS.get(solver)
+    # The paper's takes no analytic maps, whatever is set.
+    if with_basis is None or (config.solver.basis.maps == "analytic" and solver != "paper_basis"):
         return engine
     path = str(share_path(with_basis))
     if engine.second and _is_default(engine.second):

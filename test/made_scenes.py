@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from metric_depth_ros.config import from_flat
@@ -16,6 +18,8 @@ V, U = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float64)
 OURS = tuple(name for name in SOLVERS if not name.startswith("paper_"))
 # Their ridge pulls the global scale towards the network's own, as paper 001 has it.
 SHRINKING = ("paper_basis",)
+# They take a generator's basis maps and no others.
+MAPS_NEEDED = ("paper_basis",)
 
 # Every solver with the options that lead elsewhere in its code.
 VARIANTS = [
@@ -40,6 +44,14 @@ VARIANTS = [
 ]
 
 
+def with_maps(relative):
+    """The relative map with basis maps as of a generator, 1, u, v and uv shared evenly, if it has none."""
+    if "basis" in relative.features:
+        return relative
+    u, v = np.meshgrid(np.linspace(-1, 1, 16, dtype=np.float32), np.linspace(-1, 1, 12, dtype=np.float32))
+    return replace(relative, features={"basis": np.stack([np.ones_like(u), u, v, u * v]) / 4})
+
+
 class Limited:
     """A solver whose answers are within its configured limits, as the pipeline gives them."""
 
@@ -48,6 +60,8 @@ class Limited:
 
     def solve(self, relative, anchors, **more):
         """``more``: the other fields of SolverInput."""
+        if self.config.name in MAPS_NEEDED:
+            relative = with_maps(relative)
         return within_limits(self.solver.solve(SolverInput(relative, anchors, **more)), self.config)
 
 

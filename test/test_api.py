@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from made_scenes import with_maps
 
 import metric_depth_ros
 from metric_depth_ros import solve
@@ -40,11 +41,13 @@ def test_every_solver_gives_what_it_gives_by_itself(solver):
     noisy = (INVERSE + 0.05 * np.random.default_rng(1).standard_normal(TRUTH.shape)).astype(np.float32)
     labels = build_segmenter(RegionsConfig()).segment(IMAGE, RelativeDepth(noisy, "inverse_depth"))
     anchors = Anchors(UV.astype(np.float32), DEPTH.astype(np.float32), (0.02 * DEPTH).astype(np.float32))
-    given = SolverInput(RelativeDepth(noisy, "inverse_depth"), anchors, image=IMAGE, regions=labels)
+    relative = with_maps(RelativeDepth(noisy, "inverse_depth"))
+    given = SolverInput(relative, anchors, image=IMAGE, regions=labels)
     config = SolverConfig(name=solver)
     expected = within_limits(build_solver(config).solve(given), config)
     for regions in (None, labels):
-        found = solve(noisy, UV, DEPTH, image=IMAGE, regions=regions, solver=solver)
+        maps = relative.features["basis"]
+        found = solve(noisy, UV, DEPTH, image=IMAGE, regions=regions, solver=solver, basis=maps)
         np.testing.assert_allclose(found.depth, expected.depth, rtol=1e-5)
 
 

@@ -61,9 +61,9 @@ def test_a_frame_without_the_ray_tracer(tmp_path):
 
 
 def test_the_comparison_has_a_row_for_every_solver_and_more_anchors_help():
-    """A solver may refuse five anchors (nan); none may be bad with 500."""
+    """A solver may refuse five anchors (nan); none may be bad with 500. One has no maps there."""
     rows = dict(re.findall(r"^\| (\w+) \|(.*)\|$", run("compare_solvers.py"), re.M))
-    assert list(rows) == list(SOLVERS)
+    assert list(rows) == [name for name in SOLVERS if name != "paper_basis"]
     for cells in rows.values():
         few, _, many = map(float, cells.split("|"))
         assert many < 0.3 and not few < many

@@ -15,6 +15,7 @@ from metric_depth_ros.near_far import (
     fuse,
     fuse_focuses,
     is_pool,
+    mask_accuracy,
 )
 
 # Tables 3b, 5 and 6 of paper 004.
@@ -122,3 +123,12 @@ def test_a_pool_rises_and_is_positive_and_finite():
     assert is_pool(POOL) and is_pool([10]) and [*FOCUSES] == POOL
     for wrong in ([], [0, 2], [2, 2], [4, 2], [2, INF], [NAN], [2, NAN, 4]):
         assert not is_pool(wrong)
+
+
+def test_the_accuracy_of_a_mask_leaves_out_sky_and_what_is_unknown():
+    """Of 1, 5 and 30 m two are right at a focus of 10 m; the sky is right, and unknown depth is not."""
+    depth = np.array([1.0, 5.0, 30.0, INF, NAN])
+    assert mask_accuracy(np.array([True, False, False, False, True]), depth, 10.0) == pytest.approx(2 / 3)
+    assert mask_accuracy(np.array([True, False, False, True, False]), depth, 10.0) == pytest.approx(2 / 3)
+    assert mask_accuracy(np.array([True]), np.array([10.0]), 10.0) == 1  # the focus itself is near
+    assert np.isnan(mask_accuracy(np.zeros(2, bool), np.array([INF, NAN]), 10.0))

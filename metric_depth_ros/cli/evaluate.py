@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import sys
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from metric_depth_ros.cli.fleet_options import add_fleet, fleet_of
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from metric_depth_ros.config import Config, EngineConfig
-    from metric_depth_ros.evaluation.frames import KnownView
+    from metric_depth_ros.config import Config
+    from metric_depth_ros.evaluation.known_depth import TruthRules
     from metric_depth_ros.evaluation.protocols import Case
-
-_COUNTS = {
-    "random": (1, 5, 10, 50, 100, 500, 2000),
-    "rows": (1, 4, 16),
-    "grid": (8,),
-    "drop": (9, 7, 5, 3, 1),
-}
+    from metric_depth_ros.evaluation.runner import Record
+    from metric_depth_ros.evaluation.study import Study
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -29,7 +27,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "evaluate",
         help="error of solvers on frames with known depth, as tables",
         description="Draws anchors from the known depth of calibrated frames, gives them to each solver and "
-        "prints AbsRel at the other known pixels as Markdown, beside two controls without a network: one "
+        "prints metrics at the other known pixels as Markdown, beside two controls without a network: one "
         "depth for all, and the anchors interpolated. docs/evaluation.md says what the numbers mean.",
     )
     parser.add_argument(
@@ -37,18 +35,31 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     )
     parser.add_argument("--place", choices=("indoor", "outdoor"), help="only frames from there")
     parser.add_argument("--all-frames", action="store_true", help="not only first and last of a sequence")
-    parser.add_argument("--engine", type=Path, help="manifest or bundled name, or a folder of stored outputs")
+    parser.add_argument(
+        "--engine",
+        type=Path,
+        nargs="+",
+        default=[],
+        help="manifests or bundled names, or folders of stored outputs; several are evaluated side by side",
+    )
     parser.add_argument(
         "--flip", action="store_true", help="the network's mean over each picture and its mirrored picture"
     )
     parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="DIR",
-        help="writes records.jsonl, report.md and charts of sparsification (extra: plots) there",
+        "--metrics",
+        metavar="A,B",
+        help="tables of these, or all (default: abs_rel,rmse,delta1,ause_abs_rel,within_1_sigma)",
+    )
+    parser.add_argument(
+        "--spread", action="store_true", help="also the standard deviation of each mean over seeds"
     )
     _add_solvers(parser.add_argument_group("solvers"))
     _add_cases(parser.add_argument_group("anchors"))
+    _add_truth(parser.add_argument_group("truth"))
+    _add_report(parser.add_argument_group("report"))
+    _add_cache(parser.add_argument_group("cache of networks' outputs"))
+    add_fleet(parser, default="none: this process")
+    _add_scaling(parser.add_argument_group("scale and shift from a training set (paper 000)"))
     parser.set_defaults(run=run)
 
 
@@ -73,49 +84,226 @@ def _add_cases(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--protocol",
         default="random,rows,grid",
-        metavar="A,B",
-        help="random, rows, grid; of paper 001 low, medium, high, drop (default: random,rows,grid)",
+        metavar="A,B:N,N",
+        help="none, random, rows, grid, beams, corners, sensor; of paper 001 low, medium, high, drop; each "
+        "with counts or the usual ones, as random:250,1000,rows:8,64,grid:16 (default: random,rows,grid)",
     )
-    counts = ",".join(map(str, _COUNTS["random"]))
-    group.add_argument("--anchors", default=counts, metavar="N,N", help=f"of random (default {counts})")
+    group.add_argument(
+        "--anchors", metavar="N,N", help="of a random without counts (default 1,5,10,50,100,500,2000)"
+    )
     group.add_argument("--noisy", action="store_true", help="also with 2 %% range noise and 5 %% outliers")
     group.add_argument("--seeds", type=int, metavar="N", help="draws (default: 3 to 100 anchors, then 2, 1)")
 
 
+def _add_truth(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--limits",
+        metavar="NEAR,FAR",
+        help="true depth that counts, m (default: the dataset's own, else to 10 indoors, to 80 outdoors)",
+    )
+    group.add_argument(
+        "--anchor-pixels",
+        choices=("in", "out"),
+        default="out",
+        help="whether pixels with an anchor are evaluated, too, as papers 000 and 001 do (default: out)",
+    )
+    group.add_argument(
+        "--regions",
+        metavar="dataset|FOLDER",
+        help="regions of all solvers: the dataset's own masks, or label images FOLDER/SET/FRAME.png",
+    )
+    group.add_argument(
+        "--whole-truth",
+        choices=("network", "depth", "inverse_depth", "log"),
+        metavar="SPACE",
+        help="adds median and linear fit to all true depth, of the image and by region; the line in this "
+        "space: network (its own), depth (paper 000), inverse_depth or log",
+    )
+
+
+def _add_report(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="writes records, report.md, report.tex, run.json and charts (extra: plots) there",
+    )
+    group.add_argument("--resume", action="store_true", help="keeps the records that are in DIR already")
+    group.add_argument(
+        "--records", choices=("jsonl", "parquet"), default="jsonl", help="parquet too (extra: parquet)"
+    )
+    group.add_argument(
+        "--pictures", action="store_true", help="contact sheets of the best, median and worst frame in DIR"
+    )
+    group.add_argument(
+        "--table",
+        action="append",
+        default=[],
+        metavar="PAPER:TABLE",
+        help="our figures in the form of a paper's table, as 000:1, with its rows below, even if of other "
+        "data; repeatable. Published rows of the same data and protocol are printed anyway",
+    )
+
+
+def _add_cache(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--cache", type=Path, metavar="DIR", help="keeps and reuses the networks' outputs")
+    group.add_argument("--cache-gb", type=float, default=10.0, metavar="GB", help="at most (default 10)")
+    group.add_argument(
+        "--cache-dtype", choices=("float32", "float16"), default="float32", help="float16: half the size"
+    )
+
+
+def _add_scaling(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--fit-on",
+        action="append",
+        default=[],
+        metavar="DATA",
+        help="training frames; adds the rows of --scaling, which use no anchors; repeatable",
+    )
+    group.add_argument(
+        "--scaling",
+        default="global,image,rsa",
+        metavar="A,B",
+        help="global: one scale and shift for all, image: by the picture, rsa: by its description (all)",
+    )
+    group.add_argument(
+        "--image-encoder",
+        type=Path,
+        metavar="FOLDER",
+        help="CLIP checkpoint (default: small_depth's encoder)",
+    )
+    group.add_argument(
+        "--text-encoder",
+        type=Path,
+        metavar="MANIFEST",
+        help="an exported one (default: that of the prior tr2m)",
+    )
+
+
 def run(args: argparse.Namespace) -> int:
     """Evaluates and prints the tables. Raises MetricDepthError."""
+    from metric_depth_ros.cli.outputs import own_folder
+    from metric_depth_ros.errors import ConfigError, InputError
+    from metric_depth_ros.evaluation import report
+    from metric_depth_ros.evaluation.report_files import tables_of, write_report
+
+    if args.out is None and (args.resume or args.pictures or args.records != "jsonl"):
+        raise ConfigError("evaluate: --resume, --records and --pictures; needed --out DIR with them.")
+    study, papers = build_study(args), build_papers(args)
+    with own_folder(args.out) if args.out is not None else nullcontext():
+        records = _records(args, study)
+        if not records:
+            raise InputError(
+                "evaluate: no frame with enough known pixels. Check DATA, --place and --anchors."
+            )
+        tables = tables_of(records, spread=args.spread, papers=papers)
+        print(report.as_markdown(tables), end="")
+        if args.out is not None:
+            write_report(args.out, records, tables, spread=args.spread)
+            if args.pictures:
+                _draw(args.out, study, records)
+    return 0
+
+
+def _records(args: argparse.Namespace, study: Study) -> list[Record]:
+    """Records of the study; with ``--out`` they are written while it runs."""
     from tqdm import tqdm
 
-    from metric_depth_ros.cli.outputs import own_folder
-    from metric_depth_ros.drawing.charts import save_chart
-    from metric_depth_ros.errors import InputError
-    from metric_depth_ros.evaluation import report, runner
-    from metric_depth_ros.evaluation.candidates import build_candidates
+    from metric_depth_ros.cli.evaluation_jobs import fitted_scalings, with_full_paths
+    from metric_depth_ros.evaluation.study import count_frames, records_of
 
-    config, cases = build_config(args), build_cases(args)
+    fleet = fleet_of(args, 0)
+    travelling = with_full_paths(study, fleet)
+    extra = fitted_scalings(args, travelling)
+    with tqdm(total=count_frames(study), unit="frame", disable=None) as bar:
+        compute = partial(records_of, travelling, tell=bar.update, extra=extra, fleet=fleet)
+        if args.out is None:
+            return [record for of_frame in compute() for record in of_frame]
+        return _written(args, study, compute)
+
+
+def _written(
+    args: argparse.Namespace, study: Study, compute: Callable[..., Iterator[list[Record]]]
+) -> list[Record]:
+    from metric_depth_ros.evaluation.records import LINES, PARQUET, Journal, need_parquet, write_parquet
+    from metric_depth_ros.evaluation.report_files import check_same, write_run
+    from metric_depth_ros.evaluation.runner import key_of
+
+    if args.records == "parquet":
+        need_parquet()
+    if args.resume and (args.out / LINES).exists():
+        check_same(args.out, study)
+    write_run(args.out, study, args.words, resume=args.resume)
+    with Journal(args.out / LINES, resume=args.resume) as journal:
+        records = list(journal.records)
+        for of_frame in compute(done=frozenset(map(key_of, records))):
+            journal.write(of_frame)
+            records += of_frame
+    if args.records == "parquet":
+        write_parquet(args.out / PARQUET, records)
+    return records
+
+
+def _draw(folder: Path, study: Study, records: Sequence[Record]) -> None:
+    from metric_depth_ros.cli.outputs import save_picture
+    from metric_depth_ros.evaluation.sheets import contact_sheets
+
+    for name, picture in contact_sheets(study, records):
+        save_picture(folder / f"{name}.jpg", picture)
+
+
+def build_study(args: argparse.Namespace) -> Study:
+    """What the options ask for. Raises MetricDepthError."""
+    from metric_depth_ros.evaluation.frames import find_sets
+    from metric_depth_ros.evaluation.measures import DEFAULT, chosen_metrics
+    from metric_depth_ros.evaluation.study import CacheSettings, Study, named_networks, resolved
+
+    metrics: tuple[str, ...] = DEFAULT
+    if args.metrics is not None:
+        metrics = chosen_metrics(args.metrics.split(","), sequences=args.all_frames)
+    config = build_config(args)
+    stored = [engine if engine.is_dir() else None for engine in args.engine]
+    engines = [
+        folder or dataclasses.replace(config.engine, manifest=str(engine))
+        for folder, engine in zip(stored, args.engine, strict=True)
+    ]
     names = args.solvers.split(",") if args.solvers else [] if args.variant else [config.solver.name]
-    variants = build_variants(args)
-    candidates = build_candidates(config, names, variants, constant_map=args.constant_map)
-    changes = [{"solver.name": name} for name in names] + list(variants.values())
-    if _stored(args) is None or config.engine.second:
-        config = dataclasses.replace(config, engine=engine_for_all(config, changes))
-    if args.out is not None:
-        with own_folder(args.out):  # before minutes of work
-            pass
-    views = tqdm(read_all(args, config), unit="frame", disable=None)
-    records = list(runner.run(candidates, views, cases, args.seeds))
-    if not records:
-        raise InputError("evaluate: no frame with enough known pixels. Check DATA, --place and --anchors.")
-    text = report.summary(records)
-    print(text, end="")
-    if args.out is not None:
-        runner.write_records(args.out / "records.jsonl", records)
-        (args.out / "report.md").write_text(f"{text}\n{report.by_set(records)}", encoding="utf-8")
-        for title, panels in report.sparsification_panels(records).items():
-            name = "_".join(title.split(",")[:2]).replace(" ", "")
-            path = args.out / f"sparsification_{name}.png"
-            save_chart(path, "fraction of the pixels removed, least sure first", panels)
-    return 0
+    cache = None
+    if args.cache is not None:
+        cache = CacheSettings(args.cache, int(args.cache_gb * 1e9), args.cache_dtype)
+    return resolved(
+        Study(
+            config=config,
+            sets=tuple(find_sets(args.data)),
+            networks=named_networks(engines or [config.engine], config.engine),
+            solvers=tuple(names),
+            variants=build_variants(args),
+            constant_map=args.constant_map,
+            cases=tuple(build_cases(args)),
+            seeds=args.seeds,
+            metrics=metrics,
+            rules=build_rules(args),
+            regions=args.regions,
+            whole_truth=args.whole_truth,
+            place=args.place,
+            every=args.all_frames,
+            flip=args.flip,
+            cache=cache,
+        )
+    )
+
+
+def build_papers(args: argparse.Namespace) -> list[tuple[str, str]]:
+    """Papers and tables that are asked for. Raises InputError for one that is unknown."""
+    from metric_depth_ros.evaluation.published import rows_of
+
+    asked = []
+    for text in args.table:
+        paper, _, table = text.partition(":")
+        rows_of(paper, table)
+        asked.append((paper, table))
+    return asked
 
 
 def build_config(args: argparse.Namespace) -> Config:
@@ -125,15 +313,9 @@ def build_config(args: argparse.Namespace) -> Config:
     from metric_depth_ros.config.parameter_file import load
 
     changes = dict(map(setting_of, args.changes))
-    if args.engine is not None and _stored(args) is None:
-        changes["engine.manifest"] = str(args.engine)
+    if args.regions is not None:
+        changes.setdefault("regions.source", "topic")
     return updated(load(args.config) if args.config else Config(), changes)
-
-
-def _stored(args: argparse.Namespace) -> Path | None:
-    """Folder of stored outputs, if ``--engine`` names one and no network."""
-    engine: Path | None = args.engine
-    return engine if engine is not None and engine.is_dir() else None
 
 
 def build_variants(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
@@ -149,67 +331,31 @@ def build_variants(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
     return variants
 
 
-def engine_for_all(config: Config, changes: Sequence[dict[str, Any]]) -> EngineConfig:
-    """Settings of the network shared by all solvers: one with basis maps if any solver uses maps.
-
-    Those that were trained for another solver come before the Gaussian process's, which takes any.
-
-    Raises:
-        ConfigError: two solvers have networks with maps of their own.
-    """
-    from metric_depth_ros.config import updated
-    from metric_depth_ros.errors import ConfigError
-    from metric_depth_ros.pipeline import engine_for
-
-    all_of_them = [updated(config, each) for each in changes]
-    pickier = [each for each in all_of_them if each.solver.chosen != "gaussian_process"]
-    wanted = dict.fromkeys(map(engine_for, all_of_them))
-    others = [each for each in dict.fromkeys(map(engine_for, pickier)) if each != config.engine]
-    if len(others) > 1:
-        names = " and ".join(Path(each.second or each.manifest).stem for each in others)
-        raise ConfigError(
-            f"evaluate: the solvers need {names}; needed one network for all. Evaluate them in turn, or name "
-            "one with --engine."
-        )
-    engine = next(iter([*others, *(each for each in wanted if each != config.engine)]), config.engine)
-    if len(wanted) > 1:
-        name = Path(engine.second or engine.manifest).stem
-        print(f"metric_depth: all solvers on {name}: one uses maps", file=sys.stderr)
-    return engine
-
-
 def build_cases(args: argparse.Namespace) -> list[Case]:
     """Requested cases of drawing anchors, clean ones first. Raises ConfigError."""
     from metric_depth_ros.errors import ConfigError
-    from metric_depth_ros.evaluation.protocols import Case
+    from metric_depth_ros.evaluation.protocols import cases_of
 
     if args.seeds is not None and args.seeds < 1:
         raise ConfigError(f"--seeds {args.seeds}: needed 1 or more.")
     try:
-        counts = {**_COUNTS, "random": tuple(map(int, args.anchors.split(",")))}
+        usual = {"random": tuple(map(int, args.anchors.split(",")))} if args.anchors is not None else {}
     except ValueError:
         raise ConfigError(f"--anchors {args.anchors}: needed whole numbers, as in 5,50,500.") from None
-    return [
-        Case(protocol, count, noisy)
-        for noisy in ((False, True) if args.noisy else (False,))
-        for protocol in args.protocol.split(",")
-        for count in counts.get(protocol, (1,))
-    ]
+    noises = (False, True) if args.noisy else (False,)
+    return [case for noisy in noises for case in cases_of(args.protocol, usual, noisy=noisy)]
 
 
-def read_all(args: argparse.Namespace, config: Config) -> Iterator[KnownView]:
-    """Reads the frames of every set in the requested place; reports sets without usable frames."""
-    from metric_depth_ros.evaluation.frames import build_source, find_sets, read_views
+def build_rules(args: argparse.Namespace) -> TruthRules:
+    """What of the known depth counts. Raises ConfigError."""
+    from metric_depth_ros.errors import ConfigError
+    from metric_depth_ros.evaluation.known_depth import TruthRules
 
-    focus_m = config.solver.focus_m or None
-    source = build_source(config.engine, _stored(args), focus_m=focus_m, flip=args.flip)
-    for folder in find_sets(args.data):
-        count = 0
-        for view in read_views(folder, source, every=args.all_frames):
-            count += 1
-            if args.place in (None, view.place):
-                yield view
-        if not count:
-            print(
-                f"metric_depth: {folder.name}: no frame with enough known pixels, left out", file=sys.stderr
-            )
+    limits = None
+    if args.limits is not None:
+        try:
+            near, far = map(float, args.limits.split(","))
+        except ValueError:
+            raise ConfigError(f"--limits {args.limits}: needed NEAR,FAR in metres, as .001,10.") from None
+        limits = near, far
+    return TruthRules(limits, args.anchor_pixels == "in")

@@ -13,6 +13,7 @@ from metric_depth_ros.cli.frames_to_bag import CAMERA_INFO, HELD_OUT, IMAGE, POI
 from metric_depth_ros.datasets import CAMERA_FRAME
 from metric_depth_ros.datasets.shard_layout import Scan
 from metric_depth_ros.errors import InputError
+from metric_depth_ros.fleet import Fleet
 from metric_depth_ros.geometry import transform_points, unproject
 from metric_depth_ros.types import FloatArray
 from metric_depth_synthetic.dataset import SyntheticDataset
@@ -25,6 +26,7 @@ ODOM_FRAME, BASE_FRAME = "odom", "base_link"
 VIO, RADAR, RANGE, SCAN = "/vio/points", "/radar/points", "/range", "/scan"
 DEPTH_IMAGE, DEPTH_IMAGE_INFO = "/depth_camera/image_raw", "/depth_camera/camera_info"
 _HELD_OUT_POINTS = 2000
+_TWO_PROCESSES = Fleet(workers=2)
 
 # The base is under the camera with x forward: the camera's height, and the rotation to ROS axes.
 _T_BASE_CAMERA = np.array([[0, 0, 1, 0.2], [-1, 0, 0, 0], [0, -1, 0, 0.3], [0, 0, 0, 1]], np.float64)
@@ -47,7 +49,7 @@ def write_drive(
     *,
     seconds: float,
     rate_hz: float,
-    workers: int = 2,
+    fleet: Fleet | None = _TWO_PROCESSES,
     sensors: Sequence[str] = ("lidar",),
     overwrite: bool = False,
 ) -> None:
@@ -61,7 +63,7 @@ def write_drive(
         raise InputError("synthesize --bag: --rate (at most 1000) and --seconds must be positive.")
     written = 0
     with BagWriter(out, overwrite=overwrite) as bag:
-        shots = render_drive(dataset, seconds=seconds, rate_hz=rate_hz, workers=workers, sensors=sensors)
+        shots = render_drive(dataset, seconds=seconds, rate_hz=rate_hz, fleet=fleet, sensors=sensors)
         for shot in shots:
             if not written:
                 _write_mountings(bag, shot)

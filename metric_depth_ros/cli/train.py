@@ -87,7 +87,6 @@ def _add_depth(networks: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="begin with the weights of an export (NPZ), or fine-tune a published network: its checkpoint "
         "folder, config.json and model.safetensors",
     )
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default auto)")
     parser.add_argument(
         "--real",
         nargs="+",
@@ -133,7 +132,6 @@ def run_depth(args: argparse.Namespace) -> int:
     settings = DepthSettings(
         data=tuple(str(folder) for folder in args.data),
         start=None if args.start is None else str(args.start),
-        device=args.device,
         real=tuple(args.real),
         out=str(args.out),
         **_depth_settings(args),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metric_depth_ros.cli.train_options import (
     add_run,
+    in_budget,
     in_steps,
     need_torch,
     run_settings,
@@ -17,6 +19,7 @@ from metric_depth_ros.cli.train_options import (
 
 if TYPE_CHECKING:
     from metric_depth_ros.learning.training.basis.cache import BasisCache
+    from metric_depth_ros.learning.training.basis.settings import BasisSettings
 
 
 def add_basis(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -26,7 +29,7 @@ def add_basis(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         help="train a generator of basis maps for a depth network",
         description="Runs the frozen network over DATA once and keeps what it says in CACHE (about 170 kB a "
         "picture with 32 features), then trains a generator of K basis maps for the solver basis, 60 minutes "
-        "by default; paper 001 has 25 epochs, or 5 to fine-tune. RUN gets checkpoint.pt, loss.csv, "
+        "by default; --as-published trains as paper 001 does. RUN gets checkpoint.pt, loss.csv, "
         "validation.csv and curves.png; --resume goes on after a cut. "
         "Then: metric_depth train basis-export RUN --to FOLDER.",
     )
@@ -41,14 +44,29 @@ def add_basis(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     data.add_argument("--cache", type=Path, help="written unless it is there (default: RUN/cache)")
     data.add_argument("--count", type=int, default=24000, help="most pictures of the cache (default 24000)")
+    data.add_argument(
+        "--validate",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="DATA",
+        help="folders to validate on (default: one scene in fifty of --data)",
+    )
     data.add_argument("--no-augment", action="store_true", help="pictures as they are")
     what = parser.add_argument_group("generator")
     what.add_argument("--maps", type=int, default=30, metavar="K", help="basis maps (default 30)")
     what.add_argument("--blind", action="store_true", help="F = 0: without the network's features")
-    what.add_argument(
-        "--regime", default="mixed", help="low, medium or high as in paper 001, or mixed (default): ours"
-    )
+    what.add_argument("--regime", help="low, medium or high as in paper 001, or mixed (default): ours")
     what.add_argument("--start", type=Path, metavar="RUN", help="fine-tune the generator of another run")
+    what.add_argument(
+        "--gate-sum", action="store_true", help="gate loss summed over pixels, as equation 27 is printed"
+    )
+    what.add_argument(
+        "--as-published",
+        action="store_true",
+        help="what paper 001 states: regime low for K = 8 and medium for more, 25 epochs, 5 with --start, "
+        "validated after each; weights not averaged; pictures as they are, depth from 0.1 m to 10 or 80 m",
+    )
     parser.set_defaults(run=run_basis)
 
 
@@ -70,20 +88,16 @@ def add_export(networks: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run_basis(args: argparse.Namespace) -> int:
     """Runs ``train basis``. Raises MetricDepthError."""
     need_torch()
-    from metric_depth_ros.learning.training.basis.settings import BasisSettings, check_settings
+    from metric_depth_ros.learning.training.basis.settings import check_settings
     from metric_depth_ros.learning.training.basis.trainer import BasisTrainer
 
-    settings = BasisSettings(
-        cache=str(args.cache or args.out / "cache"),
-        maps=args.maps,
-        blind=args.blind,
-        regime=args.regime,
-        start=None if args.start is None else str(args.start),
-        **{"threads": 2, **run_settings(args)},
-    )
+    settings = _settings(args)
     check_settings(settings, args.resume)
-    cache = _cache(args, settings.threads)
-    settings = in_steps(settings, args.epochs, lambda: len(cache.of_families(settings.families)[0]))
+    count = len(_cache(args, settings.threads).of_families(settings.families)[0])
+    if args.as_published:
+        settings = _in_epochs(settings, args, count)
+    else:
+        settings = in_steps(settings, args.epochs, lambda: count)
     return run_to_end(BasisTrainer(settings, resume=args.resume), "basis-export")
 
 
@@ -105,6 +119,38 @@ def run_export(args: argparse.Namespace) -> int:
     return 0
 
 
+def _settings(args: argparse.Namespace) -> BasisSettings:
+    """Settings told, and the paper's with ``--as-published``. Raises ConfigError."""
+    from metric_depth_ros.learning.training.basis.draw import MIXED
+    from metric_depth_ros.learning.training.basis.settings import (
+        PUBLISHED,
+        BasisSettings,
+        published_regime,
+    )
+
+    usual = published_regime(args.maps) if args.as_published else MIXED
+    return BasisSettings(
+        cache=str(args.cache or args.out / "cache"),
+        maps=args.maps,
+        blind=args.blind,
+        gate_sum=args.gate_sum,
+        regime=args.regime or usual,
+        start=None if args.start is None else str(args.start),
+        **{"threads": 2, **(PUBLISHED if args.as_published else {}), **run_settings(args)},
+    )
+
+
+def _in_epochs(settings: BasisSettings, args: argparse.Namespace, count: int) -> BasisSettings:
+    """Settings with the paper's budget unless another is told, and a validation after each epoch."""
+    from dataclasses import replace
+
+    from metric_depth_ros.learning.training.basis.settings import PUBLISHED_EPOCHS, PUBLISHED_TUNING_EPOCHS
+
+    epochs = PUBLISHED_TUNING_EPOCHS if settings.start else PUBLISHED_EPOCHS
+    found: BasisSettings = in_budget(settings, args, epochs, count)
+    return replace(found, look_every=args.look_every or math.ceil(count / settings.batch))
+
+
 def _cache(args: argparse.Namespace, threads: int) -> BasisCache:
     """Cache of network outputs, written first if needed. Raises MetricDepthError."""
     from metric_depth_ros.config import EngineConfig
@@ -120,11 +166,17 @@ def _cache(args: argparse.Namespace, threads: int) -> BasisCache:
             )
         engine = EngineConfig(manifest=str(args.engine or ""))
         written = write_cache(
-            args.data, engine, folder, count=args.count, seed=args.seed, augment=not args.no_augment,
-            threads=threads,
+            args.data, engine, folder, count=args.count, seed=args.seed, threads=threads,
+            augment=not (args.no_augment or args.as_published),
+            validate=args.validate, masked=args.as_published,
         )  # fmt: skip
         show_progress(written, args.count, "cache")
     cache = BasisCache(folder)
+    if args.as_published and (cache.info.augmented or not cache.info.masked):
+        raise ConfigError(
+            f"{folder}: made without --as-published; needed pictures as they are and the paper's depth mask. "
+            "Name another --cache, which is then written."
+        )
     if args.engine is not None:
         _check_engine(manifest_path(EngineConfig(manifest=str(args.engine))), cache)
     return cache

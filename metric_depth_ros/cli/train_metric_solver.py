@@ -49,6 +49,13 @@ def add_metric_solver(networks: argparse._SubParsersAction[argparse.ArgumentPars
     what.add_argument(
         "--focuses", metavar="M,M", help="of the pool, rising, in metres (default 2,4,6,10,20,40,80,120)"
     )
+    what.add_argument(
+        "--between",
+        type=float,
+        metavar="PART",
+        help="of the focuses that are drawn anywhere between the ends of the pool, the others from it "
+        "(default 0.5; others: 0, as in the paper)",
+    )
     what.add_argument("--heads", default="two", help="two (default), or one of 80 m without focus")
     what.add_argument("--no-mask", action="store_true", help="without the head for the mask")
     what.add_argument(
@@ -68,7 +75,6 @@ def add_metric_solver(networks: argparse._SubParsersAction[argparse.ArgumentPars
     more = parser.add_argument_group("of the pictures and the processor")
     more.add_argument("--size", help="of the pictures, WIDTHxHEIGHT (default 256x192; others: 518x518)")
     more.add_argument("--optimizer", help="adamw (default) or muon")
-    more.add_argument("--device", default="auto", help="auto, cpu or cuda (default auto)")
     add_encoder(more)
     parser.set_defaults(run=run_metric_solver)
 
@@ -93,11 +99,11 @@ def _settings(args: argparse.Namespace) -> Any:
         heads=args.heads,
         mask=not args.no_mask,
         canonical=args.canonical,
+        between=args.between,
         start=None if args.start is None else str(args.start),
         weights=None if args.start is not None else encoder_weights(args.weights, args.config),
         size=size_of(args.size) if args.size else None,
         optimizer=args.optimizer,
-        device=args.device,
         frozen=args.frozen,
         encoder_rate=args.encoder_rate,
         **run_settings(args),

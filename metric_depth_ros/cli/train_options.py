@@ -39,6 +39,7 @@ def add_run(
     )
     how.add_argument("--seed", type=int, default=0, help="of everything random (default 0)")
     how.add_argument("--threads", type=int, help=f"of the processor (default {threads})")
+    how.add_argument("--device", help="auto (default), cpu or cuda; in bfloat16 where it helps")
     how.add_argument(
         "--families", default="", metavar="A,B", help="train and validate on these kinds of scenes only"
     )
@@ -93,6 +94,7 @@ def run_settings(args: argparse.Namespace) -> dict[str, Any]:
         "learning_rate": args.learning_rate,
         "seed": args.seed,
         "threads": args.threads,
+        "device": args.device,
         "families": tuple(name for name in args.families.split(",") if name),
         "look_every": args.look_every,
     }

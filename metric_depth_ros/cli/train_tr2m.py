@@ -68,7 +68,6 @@ def add_tr2m(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     what.add_argument("--no-contrast", action="store_true", help="without scale-oriented contrast: table 4")
     what.add_argument("--classes", type=int, help="of depth for contrast (default 20): table 12")
     what.add_argument("--pseudo-space", help="inverse_depth (default), or depth, as equation 5 is printed")
-    what.add_argument("--device", help="auto (default), cpu or cuda")
     parser.set_defaults(run=run_tr2m)
 
 
@@ -151,7 +150,6 @@ def _settings(args: argparse.Namespace) -> Any:
         "size": None if args.size is None else size_of(args.size),
         "classes": args.classes,
         "pseudo_space": args.pseudo_space,
-        "device": args.device,
     }
     given = {name: value for name, value in told.items() if value is not None}
     given = {**(PAPER if args.config == "paper" else {}), **given}

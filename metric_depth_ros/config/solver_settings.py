@@ -82,8 +82,9 @@ class RegionAwareConfig:
     )
     min_anchors: int = option(
         0,
-        "anchors a region needs; with fewer it grows by its neighbours; 0: one more than the "
-        "fit has parameters; no effect with partial pooling",
+        "anchors a region needs; with fewer it grows by its neighbours, and with fewer in the whole image it "
+        "takes a simpler fit; 0: one more than the fit has parameters, of paper_ solvers twice as many; no "
+        "effect with partial pooling",
         low=0,
         high=1000,
     )

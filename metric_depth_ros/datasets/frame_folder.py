@@ -10,6 +10,8 @@ the top level:
 - ``points``: PCD, NPY, or little-endian float32, rows of x, y, z and more in metres, ``points_columns`` long
   (default 4; of .pcd.bin 5); ``T_camera_lidar`` (4x4)
 - ``T_world_camera`` (4x4)
+- ``sparse``: what a sensor measured apart from ``depth``, as that; of a list the last
+- ``regions``: a PNG of 8 or 16 bits with a label for each pixel
 - ``description``: a sentence, or a list of some, that says what the frame shows
 """
 
@@ -32,7 +34,7 @@ from metric_depth_ros.encoded_pictures import decode_picture, picture_size
 from metric_depth_ros.errors import InputError, kind_of, shown
 from metric_depth_ros.files import open_regular, read_limited
 from metric_depth_ros.stamps import to_ns
-from metric_depth_ros.types import DISTORTION_MODELS, Array, Camera, FloatArray, ImageArray
+from metric_depth_ros.types import DISTORTION_MODELS, Array, Camera, FloatArray, ImageArray, IntArray
 
 _INTRINSICS = ("fx", "fy", "cx", "cy")
 # Bytes of a picture's file, and of an .npz with depth for each pixel.
@@ -43,6 +45,8 @@ _LAST_S = 9e9
 
 class FrameFolder(Dataset):
     """Frames of one folder, in the order of its calib.json. Images are read on demand."""
+
+    tells_scenes = False
 
     def __init__(self, path: str | Path, *, rate_hz: float = 10.0) -> None:
         """``rate_hz``: rate of the stamps, from 1 s on, of frames without a timestamp.
@@ -80,6 +84,8 @@ class FrameFolder(Dataset):
             points_lidar=_read_points(entry) if entry.values.get("points") else None,
             T_camera_lidar=entry.matrix("T_camera_lidar"),
             T_world_camera=entry.matrix("T_world_camera"),
+            sparse_depth=_read_sparse(entry, image),
+            regions=_read_regions(entry, image) if entry.values.get("regions") else None,
         )
 
     @property
@@ -204,15 +210,33 @@ def _distortion(entry: FrameEntry) -> tuple[str, tuple[float, ...]]:
     return model, coefficients
 
 
-def _read_depth(entry: FrameEntry, image: ImageArray) -> FloatArray:
+def _read_regions(entry: FrameEntry, image: ImageArray) -> IntArray:
+    """Labels (H, W) of 8 or 16 bits."""
+    labels = _decoded(entry, "regions", _picture_data(entry, "regions"), cv2.IMREAD_UNCHANGED)
+    height, width = image.shape[:2]
+    if labels.shape != (height, width):
+        found = "x".join(map(str, labels.shape[::-1]))
+        raise entry.error(f"{entry.file('regions').name} is {found}; needed labels of {width}x{height}.")
+    return labels
+
+
+def _read_depth(entry: FrameEntry, image: ImageArray, key: str = "depth") -> FloatArray:
     """Depth (H, W) float32 in metres, NaN unknown."""
     height, width = image.shape[:2]
-    depth = _stored_depth(entry, "depth", limit=height * width * _BYTES_PER_PIXEL)
+    depth = _stored_depth(entry, key, limit=height * width * _BYTES_PER_PIXEL)
     if depth.shape != (height, width):
         found = "x".join(map(str, depth.shape[::-1]))
-        raise entry.error(f"{entry.file('depth').name} is {found}; needed depth of {width}x{height}.")
+        raise entry.error(f"{entry.file(key).name} is {found}; needed depth of {width}x{height}.")
     depth[~(np.isfinite(depth) & (depth > 0))] = np.nan
     return depth
+
+
+def _read_sparse(entry: FrameEntry, image: ImageArray) -> FloatArray | None:
+    """Depth of ``sparse``, of a list the last, as ``_read_depth``; None if there is none."""
+    names = entry.texts("sparse")
+    if not names:
+        return None
+    return _read_depth(FrameEntry(entry.folder, {**entry.values, "sparse": names[-1]}), image, "sparse")
 
 
 def _stored_depth(entry: FrameEntry, key: str, *, limit: int) -> FloatArray:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -43,6 +45,7 @@ class PublishedDataset(Dataset):
         url, licence: where to get it, and under which terms.
         layout: what the path must hold, in words, for errors.
         splits: names of its parts; the first is the default.
+        takes_lists: whether a file with a list of frames may be opened as a split too.
         split: the part that was opened.
     """
 
@@ -51,6 +54,7 @@ class PublishedDataset(Dataset):
     licence: ClassVar[str]
     layout: ClassVar[str]
     splits: ClassVar[tuple[str, ...]] = ("all",)
+    takes_lists: ClassVar[bool] = False
 
     def __init__(self, path: str | Path, *, split: str = "") -> None:
         """Lists the frames, without reading them.
@@ -59,11 +63,13 @@ class PublishedDataset(Dataset):
             InputError: the path does not exist or holds no frame of that split, or there is no such split.
         """
         self.path, self.split = Path(path), split or self.splits[0]
-        if self.split not in self.splits:
-            raise InputError(f"{path}: no split {split!r} of {self.title}; needed {', '.join(self.splits)}.")
-        self._items = self.list_items()
-        if not self._items:
-            raise self.missing("no frame")
+        if self.split not in self.splits and not (self.takes_lists and os.path.isfile(self.split)):
+            known = ", ".join(self.splits) + (", or a file with a list" if self.takes_lists else "")
+            raise InputError(f"{path}: no split {split!r} of {self.title}; needed {known}.")
+        with self._told_where_from():
+            self._items = self.list_items()
+            if not self._items:
+                raise self.missing("no frame")
         scenes = {scene: number for number, scene in enumerate(dict.fromkeys(i.scene for i in self._items))}
         self._scenes = [scenes[item.scene] for item in self._items]
 
@@ -76,11 +82,17 @@ class PublishedDataset(Dataset):
         """One frame. Raises InputError if one of its files is missing or damaged."""
 
     def missing(self, found: str) -> InputError:
-        """Error that says what the path lacks, and where to get it."""
-        return InputError(
-            f"{self.path}: {found} of {self.title} ({self.split}); needed {self.layout}. Get it from "
-            f"{self.url} (licence: {self.licence})."
-        )
+        """Error that says what the path lacks."""
+        return InputError(f"{self.path}: {found} of {self.title} ({self.split}); needed {self.layout}.")
+
+    @contextmanager
+    def _told_where_from(self) -> Iterator[None]:
+        """Errors of reading end with where to get the data, and under which terms."""
+        try:
+            yield
+        except InputError as error:
+            source = f"Get {self.title} from {self.url} (licence: {self.licence})."
+            raise InputError(f"{error} {source}") from error
 
     @property
     def ids(self) -> list[str]:
@@ -97,7 +109,8 @@ class PublishedDataset(Dataset):
 
     def __getitem__(self, index: int) -> Frame:
         """One frame. Raises InputError if one of its files is missing or damaged."""
-        return self.read_item(self._items[index], self.stamp_ns(index))
+        with self._told_where_from():
+            return self.read_item(self._items[index], self.stamp_ns(index))
 
     def picture(self, index: int) -> Picture:
         """One image with depth, to train on. Raises InputError if it is damaged or has no depth image."""
@@ -109,7 +122,9 @@ class PublishedDataset(Dataset):
 
     def group(self, index: int) -> int:
         """Number of a frame's scene; of a single scene twenty frames in a row, or a fiftieth of few."""
-        return index // max(1, min(20, len(self) // 50)) if self.has_one_rig else self._scenes[index]
+        if len(set(self._scenes)) > 1:
+            return self._scenes[index]
+        return index // max(1, min(20, len(self) // 50))
 
     def scene(self, index: int) -> int:
         """Number of a frame's scene."""

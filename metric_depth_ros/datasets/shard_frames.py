@@ -43,13 +43,17 @@ class ShardFrames(Dataset):
         return len(self._reader)
 
     def __getitem__(self, index: int) -> Frame:
-        """One frame; sky has no depth. Raises InputError for a damaged shard."""
-        parts = self._reader.read(index, ("image", "depth", "info"))
-        scans: dict[str, Any] = {}
-        if self._reader.has(index, "points"):
-            scans = self._reader.read(index, ("points",))["points"]
-        lidar, depth = scans.get("lidar"), parts["depth"]
-        camera = self._camera(parts, index)
+        """One frame; sky has no depth, regions are the scene's things.
+
+        Raises:
+            InputError: the shard is damaged, or its parts are of different sizes.
+        """
+        optional = [part for part in ("points", "instances") if self._reader.has(index, part)]
+        parts = self._reader.read(index, ("image", "depth", "info", *optional))
+        lidar, depth = parts.get("points", {}).get("lidar"), parts["depth"]
+        camera, regions = self._camera(parts, index), parts.get("instances")
+        if regions is not None and regions.shape != depth.shape:
+            raise InputError(f"{self.path}, frame {index:08d}: image and instances are of different sizes.")
         return Frame(
             id=f"{index:08d}",
             stamp_ns=self.stamp_ns(index),
@@ -58,6 +62,8 @@ class ShardFrames(Dataset):
             depth=np.where(np.isfinite(depth), depth, np.float32(np.nan)),
             points_lidar=None if lidar is None else lidar.points,
             T_camera_lidar=None if lidar is None else lidar.T_camera_sensor,
+            regions=regions,
+            sky=np.isinf(depth),
         )
 
     def picture(self, index: int) -> Picture:

@@ -229,6 +229,11 @@ def _titled(title: str, picture: ImageArray) -> ImageArray:
     return np.concatenate([strip, picture], axis=0)
 
 
+def label(picture: ImageArray, text: str) -> None:
+    """Writes a text into the upper left corner of a picture."""
+    _text(picture, text, (6, 16), 0.42)
+
+
 def _text(picture: ImageArray, text: str, at: Sequence[int], size: float) -> None:
     """Draws light text with a dark outline, readable on any background."""
     for colour, thickness in ((_PAPER, 3), (_INK, 1)):

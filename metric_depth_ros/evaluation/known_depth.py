@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from metric_depth_ros.anchors import build_anchors, depth_sigma
 from metric_depth_ros.config import AnchorsConfig
 from metric_depth_ros.datasets import Frame
+from metric_depth_ros.errors import ConfigError, InputError
 from metric_depth_ros.geometry import transform_points, unproject
-from metric_depth_ros.types import Anchors, FloatArray, ImageArray
+from metric_depth_ros.types import Anchors, BoolArray, FloatArray, ImageArray
 
 # Sigma of the anchors for the solvers; the anchors are ground truth from various sensors.
 _SENSOR = AnchorsConfig(grid_px=0, sigma_base_m=0.0, sigma_relative=0.02)
@@ -18,6 +20,27 @@ _SENSOR = AnchorsConfig(grid_px=0, sigma_base_m=0.0, sigma_relative=0.02)
 _WHITE = 240
 _WHITE_PART = 0.9
 _FRAME_PX = 12
+
+
+@dataclass(frozen=True)
+class TruthRules:
+    """What of the known depth counts, where it is not what the dataset or the place says.
+
+    Attributes:
+        limits_m: nearest and farthest depth, metres; None: the dataset's, or those of the place.
+        anchor_pixels: whether pixels with an anchor are evaluated too, as in papers 000 and 001.
+
+    Raises:
+        ConfigError: the limits are no range.
+    """
+
+    limits_m: tuple[float, float] | None = None
+    anchor_pixels: bool = False
+
+    def __post_init__(self) -> None:
+        near, far = self.limits_m or (0.0, 1.0)
+        if not 0 <= near < far < float("inf"):
+            raise ConfigError(f"limits: {near:g} to {far:g} m; needed a range from 0, as .001,10.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +53,9 @@ class KnownDepth:
         elevation: (N,) radians above the sensor's horizon: of the LiDAR's ring, or of the row of the
             depth image.
         from_lidar: whether they are points of one sweep; if not, pixels of a depth image.
+        image: (H, W, 3) uint8 RGB, to find corners in; None: not given.
+        measured: what a sensor measured apart from the true depth; None: nothing.
+        anchor_pixels: whether pixels with an anchor are evaluated too.
     """
 
     pixels: Anchors
@@ -37,21 +63,56 @@ class KnownDepth:
     height: int
     elevation: FloatArray
     from_lidar: bool
+    image: ImageArray | None = None
+    measured: Anchors | None = None
+    anchor_pixels: bool = False
 
     def __len__(self) -> int:
         return len(self.pixels)
+
+    @cached_property
+    def depth_image(self) -> FloatArray:
+        """Known depth as an image (H, W), metres, NaN elsewhere."""
+        depth = np.full((self.height, self.width), np.nan)
+        u, v = np.rint(self.pixels.uv).astype(np.intp).T
+        depth[v, u] = self.pixels.depth
+        return depth
 
 
 def known_pixels(frame: Frame) -> Anchors:
     """Known pixels of the depth image or, without one, LiDAR points visible to the camera; else none.
 
     Points are projected, and occluded ones dropped, as in the pipeline, but they are not thinned out. Sigma
-    is 2 % of the depth.
+    is 2 % of the depth. Pixels of the sky have none.
     """
     if frame.depth is not None:
-        v, u = np.nonzero(np.isfinite(frame.depth))
-        depth = frame.depth[v, u]
-        return Anchors(np.column_stack([u, v]).astype(np.float32), depth, depth_sigma(depth, _SENSOR))
+        return _pixels(frame.depth if frame.sky is None else np.where(frame.sky, np.nan, frame.depth))
+    return _points(frame)
+
+
+def measured_pixels(frame: Frame) -> Anchors | None:
+    """What a sensor measured apart from the true depth: sparse depth, else the LiDAR's points; None: nothing.
+
+    Points are treated as those of ``known_pixels``. A sweep that is itself the truth does not count.
+
+    Raises:
+        InputError: the sparse depth is not of the image's size.
+    """
+    if frame.sparse_depth is not None:
+        if frame.sparse_depth.shape != frame.image.shape[:2]:
+            found, needed = frame.sparse_depth.shape, frame.image.shape[:2]
+            raise InputError(f"frame {frame.id}: sparse depth {found}; needed {needed}, the image's size.")
+        return _pixels(frame.sparse_depth)
+    return _points(frame) if frame.depth is not None and frame.points_lidar is not None else None
+
+
+def _pixels(depth: FloatArray) -> Anchors:
+    v, u = np.nonzero(np.isfinite(depth) & (depth > 0))
+    found = depth[v, u].astype(np.float32)
+    return Anchors(np.column_stack([u, v]).astype(np.float32), found, depth_sigma(found, _SENSOR))
+
+
+def _points(frame: Frame) -> Anchors:
     if frame.points_lidar is None or frame.T_camera_lidar is None or frame.camera is None:
         nothing = np.empty(0, np.float32)
         return Anchors(np.empty((0, 2), np.float32), nothing, nothing)
@@ -68,14 +129,49 @@ def unusable_border_px(image: ImageArray) -> int:
     return _FRAME_PX if framed else 0
 
 
-def known_depth(frame: Frame, pixels: Anchors, *, cap_m: float, border_px: int = 0) -> KnownDepth:
-    """Known pixels up to ``cap_m`` metres and at least ``border_px`` from the image edges."""
+def known_depth(
+    frame: Frame,
+    pixels: Anchors,
+    *,
+    limits_m: tuple[float, float],
+    border_px: int = 0,
+    mask: BoolArray | None = None,
+    anchor_pixels: bool = False,
+) -> KnownDepth:
+    """Known pixels that count: within limits and a mask, and off the edges of the image.
+
+    Args:
+        frame: of the pixels.
+        pixels: from ``known_pixels``.
+        limits_m: nearest and farthest depth, metres, both included.
+        border_px: least distance from the edges.
+        mask: (H, W), the pixels that count; None: all.
+        anchor_pixels: of the result.
+
+    Raises:
+        InputError: the mask is not of the image's size.
+    """
     height, width = frame.image.shape[:2]
-    kept = (pixels.uv >= border_px) & (pixels.uv <= np.array([width - 1, height - 1]) - border_px)
-    pixels = pixels.take(kept.all(axis=1) & (pixels.depth <= cap_m))
+    if mask is not None and mask.shape != (height, width):
+        raise InputError(f"frame {frame.id}: mask {mask.shape}; needed {(height, width)}, the image's size.")
+    counts = _within(pixels, limits_m)
+    counts &= ((pixels.uv >= border_px) & (pixels.uv <= np.array([width - 1, height - 1]) - border_px)).all(1)
+    if mask is not None:
+        u, v = np.rint(pixels.uv).astype(np.intp).T
+        counts &= mask[v, u]
+    pixels = pixels.take(counts)
     from_lidar = frame.depth is None
     elevation = _ring_elevation(frame, pixels) if from_lidar else _row_elevation(frame, pixels)
-    return KnownDepth(pixels, width, height, elevation, from_lidar)
+    measured = measured_pixels(frame)
+    if measured is not None:
+        measured = measured.take(_within(measured, limits_m))
+    return KnownDepth(pixels, width, height, elevation, from_lidar, frame.image, measured, anchor_pixels)
+
+
+def _within(pixels: Anchors, limits_m: tuple[float, float]) -> BoolArray:
+    near, far = limits_m
+    within: BoolArray = (pixels.depth >= near) & (pixels.depth <= far)
+    return within
 
 
 def _row_elevation(frame: Frame, pixels: Anchors) -> FloatArray:

@@ -1,18 +1,38 @@
 """Standard metrics of depth maps (Eigen et al. 2014; KITTI; NYU Depth v2) and of their sigma.
 
 Every function takes depth and truth in metres, of the same shape, and uses the pixels where both are
-known: finite and positive (0 and NaN are "unknown"). Without such pixels it returns NaN.
+known: finite and positive (0 and NaN are "unknown"). Without such pixels it returns NaN. ``charged`` fills
+pixels without depth before a comparison, so that leaving pixels out does not pay. ``measures`` lists the
+metrics by name.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import numpy as np
+from scipy.special import ndtri
 
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.types import BoolArray, FloatArray
+
+# Probabilities at which ``calibration_error`` compares.
+_LEVELS = np.arange(1, 20) / 20
+# Without depth, a pixel counts as this many times its true depth.
+MISSING_RATIO = 2.0
+
+
+def charged(depth: FloatArray, truth: FloatArray) -> FloatArray:
+    """Depth, float64, in which a pixel without depth has twice its true depth, where that is known.
+
+    Such a pixel then counts alike in every metric: as an AbsRel of 1, as ln 2 in RMSE-log, as d* in MAE, and
+    as none of delta1 to delta3. Raises InputError if the shapes differ.
+    """
+    d, t = _paired(depth, truth)
+    return np.where(_positive(t) & ~_positive(d), MISSING_RATIO * t, d)
 
 
 def abs_rel(depth: FloatArray, truth: FloatArray) -> float:
@@ -46,9 +66,39 @@ def rmse_log(depth: FloatArray, truth: FloatArray) -> float:
 
 
 def log10(depth: FloatArray, truth: FloatArray) -> float:
-    """Mean of |log10 d - log10 d*|."""
+    """Mean of |log10 d - log10 d*|, as most papers print it (Make3D, NYU Depth v2)."""
     d, t = _known(depth, truth)
     return _mean(np.abs(np.log10(d / t)))
+
+
+def log10_squared(depth: FloatArray, truth: FloatArray) -> float:
+    """Mean of (log10 d - log10 d*)^2, which table 6 of paper 003 (TR2M) calls log10.
+
+    The values of its table 1 are not squared: .033 beside an AbsRel of .077 is the size of ``log10``.
+    """
+    d, t = _known(depth, truth)
+    return _mean(np.log10(d / t) ** 2)
+
+
+def irmse(depth: FloatArray, truth: FloatArray) -> float:
+    """Root of the mean of (1/d - 1/d*)^2, in 1/km (KITTI depth completion)."""
+    d, t = _known(depth, truth)
+    return 1e3 * math.sqrt(_mean((1 / d - 1 / t) ** 2))
+
+
+def imae(depth: FloatArray, truth: FloatArray) -> float:
+    """Mean of |1/d - 1/d*|, in 1/km (KITTI depth completion)."""
+    d, t = _known(depth, truth)
+    return 1e3 * _mean(np.abs(1 / d - 1 / t))
+
+
+def silog(depth: FloatArray, truth: FloatArray) -> float:
+    """100 times the standard deviation of ln d - ln d*: SILog of the KITTI benchmarks.
+
+    Eigen et al. 2014 (equation 1) have the variance itself, without root and factor.
+    """
+    d, t = _known(depth, truth)
+    return 100 * math.sqrt(_mean((np.log(d / t) - _mean(np.log(d / t))) ** 2))
 
 
 def delta(depth: FloatArray, truth: FloatArray, power: int = 1) -> float:
@@ -119,17 +169,58 @@ def _sparsified(
     return (left, best) if relative else (np.sqrt(left), np.sqrt(best))
 
 
-def sigma_coverage(depth: FloatArray, truth: FloatArray, sigma: FloatArray) -> float:
-    """Fraction of pixels with |d - d*| <= sigma, where all three are known; 0.68 for normal errors.
+def sigma_coverage(depth: FloatArray, truth: FloatArray, sigma: FloatArray, times: float = 1.0) -> float:
+    """Fraction of pixels with |d - d*| <= times sigma, where all three are known.
 
-    NaN without such pixels.
+    NaN without such pixels. Of normal errors it is .683 within one sigma and .954 within two.
     """
     d, t, s = _known_with_sigma(depth, truth, sigma)
-    return _mean(np.abs(d - t) <= s)
+    return _mean(np.abs(d - t) <= times * s)
+
+
+def calibration_error(depth: FloatArray, truth: FloatArray, sigma: FloatArray) -> float:
+    """Mean over p = .05, .1, ..., .95 of |p - fraction of pixels with d* below the p-quantile|.
+
+    The quantiles are those of a normal distribution about d with a positive sigma (Kuleshov et al. 2018,
+    "Accurate Uncertainties for Deep Learning Using Calibrated Regression", equation 9, with |.| for the
+    square). 0 is perfect; a sigma far too small for unbiased errors has .24.
+    """
+    z = _standardised(depth, truth, sigma)[0]
+    if not z.size:
+        return float("nan")
+    below = np.searchsorted(np.sort(z), ndtri(_LEVELS), side="right") / z.size
+    return _mean(np.abs(below - _LEVELS))
+
+
+def nll(depth: FloatArray, truth: FloatArray, sigma: FloatArray) -> float:
+    """Mean of ln sigma + ((d - d*) / sigma)^2 / 2 + ln(2 pi) / 2, nats: negative log likelihood.
+
+    Of a normal distribution with positive sigma in metres (Nix and Weigend 1994).
+    """
+    z, s = _standardised(depth, truth, sigma)
+    return _mean(np.log(s) + z**2 / 2 + math.log(2 * math.pi) / 2)
+
+
+# Metrics of depth beside truth, by name.
+OF_PIXELS: dict[str, Callable[[FloatArray, FloatArray], float]] = {
+    "abs_rel": abs_rel,
+    "sq_rel": sq_rel,
+    "rmse": rmse,
+    "rmse_log": rmse_log,
+    "log10": log10,
+    "log10_squared": log10_squared,
+    "mae": mae,
+    "irmse": irmse,
+    "imae": imae,
+    "silog": silog,
+    "delta1": delta,
+    "delta2": partial(delta, power=2),
+    "delta3": partial(delta, power=3),
+}
 
 
 def all_metrics(depth: FloatArray, truth: FloatArray, cap_m: float | None = None) -> dict[str, float]:
-    """Every metric by name, with ``coverage`` and ``count``, over truth up to ``cap_m`` metres.
+    """Every metric of ``OF_PIXELS``, with ``coverage`` and ``count``, over truth up to ``cap_m`` metres.
 
     Raises:
         InputError: the shapes differ.
@@ -137,8 +228,7 @@ def all_metrics(depth: FloatArray, truth: FloatArray, cap_m: float | None = None
     depth, truth = _paired(depth, truth)
     if cap_m is not None:
         truth = np.where(truth <= cap_m, truth, np.nan)
-    metrics = {f.__name__: f(depth, truth) for f in (abs_rel, sq_rel, mae, rmse, rmse_log, log10)}
-    metrics.update({f"delta{power}": delta(depth, truth, power) for power in (1, 2, 3)})
+    metrics = {name: metric(depth, truth) for name, metric in OF_PIXELS.items()}
     metrics["coverage"] = coverage(depth, truth)
     metrics["count"] = float(np.count_nonzero(_positive(depth) & _positive(truth)))
     return metrics
@@ -167,6 +257,12 @@ def _known_with_sigma(
     _, s = _paired(depth, sigma)
     known = _positive(d) & _positive(t) & np.isfinite(s) & (s >= 0)
     return d[known], t[known], s[known]
+
+
+def _standardised(depth: FloatArray, truth: FloatArray, sigma: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """(d* - d) / sigma (n,) and sigma (n,), where all are known and sigma is positive."""
+    d, t, s = _known_with_sigma(depth, truth, sigma)
+    return (t - d)[s > 0] / s[s > 0], s[s > 0]
 
 
 def _shared(errors: FloatArray, key: FloatArray) -> FloatArray:

@@ -1,44 +1,97 @@
-"""Markdown tables from records: AbsRel by case and by set, quality of sigma, and failures."""
+"""Tables from records, as Markdown and LaTeX: one of each metric by case, one by set, and failures."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from metric_depth_ros.drawing.charts import Panel
-from metric_depth_ros.evaluation.places import CAP_M
-from metric_depth_ros.evaluation.protocols import Case
-from metric_depth_ros.evaluation.regimes import REGIMES
+from metric_depth_ros.evaluation.groups import (
+    by_title,
+    case_label,
+    count_frames,
+    grouped,
+    mean_error,
+    metrics_of,
+    row_labels,
+    row_of,
+    spread_over_seeds,
+)
+from metric_depth_ros.evaluation.measures import METRICS
 from metric_depth_ros.evaluation.runner import Record
+from metric_depth_ros.evaluation.tables import Better, Cell, Column, Row, Table, latex, markdown
 from metric_depth_ros.types import FloatArray
 
 CHOSEN = "chosen on the other sets"
-_Key = TypeVar("_Key", bound=Hashable)
 
 
-def summary(records: Sequence[Record]) -> str:
-    """Tables of AbsRel and of sigma, and the failures, for every place, clean and noisy."""
-    parts = []
-    for title, those in _tables(records):
-        parts += [f"## {title}", _abs_rel_table(those), _sigma_table(those), _failures(those)]
-    return "\n\n".join(part for part in parts if part) + "\n"
+@dataclass(frozen=True)
+class Section:
+    """Tables under one heading, and notes below them."""
+
+    title: str
+    tables: Sequence[Table]
+    notes: Sequence[str] = field(default_factory=tuple)
 
 
-def by_set(records: Sequence[Record]) -> str:
-    """Table of AbsRel with a row for each set, for every place and case."""
-    parts = []
-    for title, those in _tables(records):
-        for case, of_case in _grouped(those, lambda r: r.case).items():
+def sections(records: Sequence[Record], *, spread: bool = False) -> list[Section]:
+    """A table of each metric, and the failures, for every dataset or place, clean and noisy.
+
+    ``spread``: whether a cell has the standard deviation over seeds as well.
+    """
+    found = []
+    for title, those in by_title(records).items():
+        tables = [
+            _metric_table(name, those, title, spread=spread, first=not index)
+            for index, name in enumerate(metrics_of(those))
+        ]
+        found.append(Section(title, [table for table in tables if table.rows], _failures(those)))
+    return found
+
+
+def summary(records: Sequence[Record], *, spread: bool = False) -> str:
+    """``sections`` as Markdown."""
+    return as_markdown(sections(records, spread=spread))
+
+
+def by_set(records: Sequence[Record], *, spread: bool = False) -> str:
+    """Table of the first metric with a row for each set, for every dataset or place and case, as Markdown."""
+    return as_markdown(set_sections(records, spread=spread))
+
+
+def set_sections(records: Sequence[Record], *, spread: bool = False) -> list[Section]:
+    """Table of the first metric with a row for each set, for every dataset or place and case."""
+    name, found = metrics_of(records)[0], []
+    label_of = row_labels(records)
+    for title, those in by_title(records).items():
+        for case, of_case in grouped(those, lambda r: r.case).items():
+            methods = grouped(of_case, label_of)
             rows = [
-                [name, str(_frames(of_set)), *_abs_rel_cells(_grouped(of_set, _solver).values())]
-                for name, of_set in _grouped(of_case, lambda r: r.set_name).items()
+                Row(
+                    (label, str(count_frames(of_set))),
+                    [_cell(grouped(of_set, label_of).get(method, []), name, spread) for method in methods],
+                )
+                for label, of_set in grouped(of_case, lambda r: r.set_name).items()
             ]
-            header = ["AbsRel", "frames", *_grouped(of_case, _solver)]
-            parts += [f"## {title}, {case_label(case)} anchors", _markdown(header, rows)]
-    return "\n\n".join(parts) + "\n"
+            columns = [Column(method, digits=METRICS[name].digits) for method in methods]
+            heading = f"{title}, {case_label(case)} anchors"
+            found.append(Section(heading, [Table((METRICS[name].heading, "frames"), columns, rows, heading)]))
+    return found
+
+
+def as_markdown(parts: Sequence[Section]) -> str:
+    """Sections as Markdown."""
+    texts = []
+    for part in parts:
+        texts += [f"## {part.title}", *map(markdown, part.tables), "\n".join(part.notes)]
+    return "\n\n".join(text for text in texts if text) + "\n"
+
+
+def as_latex(parts: Sequence[Section]) -> str:
+    """Tables of sections as LaTeX, for a document with the package booktabs."""
+    return "\n\n".join(latex(table) for part in parts for table in part.tables) + "\n"
 
 
 def sparsification_panels(records: Sequence[Record]) -> dict[str, list[Panel]]:
@@ -48,10 +101,10 @@ def sparsification_panels(records: Sequence[Record]) -> dict[str, list[Panel]]:
     the draws of AbsRel, relative to the AbsRel of all pixels. Empty if no solver gives a sigma.
     """
     found = {}
-    for title, those in _tables(records):
+    for title, those in by_title(records).items():
         panels = [
             _sparsification_panel(f"{title}, anchors: {case_label(case)}", of_case)
-            for case, of_case in _grouped((r for r in those if r.sparsified), lambda r: r.case).items()
+            for case, of_case in grouped((r for r in those if r.sparsified), lambda r: r.case).items()
         ]
         if panels:
             found[title] = panels
@@ -60,7 +113,7 @@ def sparsification_panels(records: Sequence[Record]) -> dict[str, list[Panel]]:
 
 def _sparsification_panel(title: str, records: Sequence[Record]) -> Panel:
     lines, oracles = {}, {}
-    for label, those in _grouped(records, _solver).items():
+    for label, those in grouped(records, row_labels(records)).items():
         lines[label], oracles[label] = (
             _mean_curve([getattr(r, name) for r in those], [r.sparsified[0] for r in those])
             for name in ("sparsified", "oracle")
@@ -74,127 +127,89 @@ def _mean_curve(curves: Sequence[Sequence[float]], units: Sequence[float]) -> Fl
     return np.column_stack([np.arange(values.shape[1]) / values.shape[1], np.nanmean(values, axis=0)])
 
 
-def case_label(case: Case) -> str:
-    """Column heading of a case; the table's title states whether it is noisy."""
-    if case.protocol == "grid":
-        return f"{case.count}x{case.count} grid"
-    if case.protocol == "rows":
-        return f"{case.count} row{'s' if case.count > 1 else ''}"
-    if case.protocol == "drop":
-        return f"drop to {case.count}"
-    return case.protocol if case.protocol in REGIMES else str(case.count)
-
-
-def mean_abs_rel(records: Iterable[Record]) -> float:
-    """Mean AbsRel over frames and seeds; failures and pixels without depth count as error 1; NaN if empty."""
-    errors = [record.charged_abs_rel for record in records]
-    return float(np.mean(errors)) if errors else float("nan")
-
-
 def chosen_elsewhere(records: Sequence[Record]) -> list[Record]:
     """Records of each set, from the solver that is best on all the other sets.
 
     This shows the result of an unbiased choice of the solver, never made on the reported set. Best is the
     lowest geometric mean over the cases of the mean AbsRel, so all columns have equal weight. Controls
-    cannot be chosen. Empty if there is no choice: one solver, or one set.
+    cannot be chosen. Empty if there is no choice: one solver, one set, or no AbsRel.
     """
-    ours = [record for record in records if not record.control]
-    sets = _grouped(ours, lambda r: r.set_name)
-    if len(sets) < 2 or len(_grouped(ours, _solver)) < 2:
+    ours = [record for record in records if not record.control and "abs_rel" in record.errors]
+    sets = grouped(ours, lambda r: r.set_name)
+    if len(sets) < 2 or len(grouped(ours, row_of)) < 2:
         return []
     found = []
     for name, of_set in sets.items():
-        others = _grouped([r for r in ours if r.set_name != name], _solver)
+        others = grouped([r for r in ours if r.set_name != name], row_of)
         best = min(others, key=lambda label: _geometric_mean(others[label]))
-        found += [record for record in of_set if record.solver == best]
+        found += [record for record in of_set if row_of(record) == best]
     return found
 
 
 def _geometric_mean(records: Sequence[Record]) -> float:
-    means = [mean_abs_rel(of_case) for of_case in _grouped(records, lambda r: r.case).values()]
+    means = [mean_error(of_case) for of_case in grouped(records, lambda r: r.case).values()]
     return float(np.mean(np.log(np.maximum(means, 1e-9))))
 
 
-def _tables(records: Sequence[Record]) -> list[tuple[str, list[Record]]]:
-    """Titles and records of the tables."""
-    found = []
-    for (place, noisy), those in _grouped(records, lambda r: (r.place, r.noisy)).items():
-        title = f"{place}, {'noisy' if noisy else 'clean'}, truth to {CAP_M[place]:g} m"
-        found.append((title, those))
-    return found
+def _metric_table(name: str, records: Sequence[Record], title: str, *, spread: bool, first: bool) -> Table:
+    """Table of a metric: a row per method that has it, a column per case; without rows if none has.
+
+    ``first``: whether it has the coverage and the time of each method as well, and the number of frames of
+    each case in the last row.
+    """
+    of_case = grouped(records, lambda r: r.case)
+    methods = {row: those for row, those in grouped(records, row_of).items() if _has(name, those)}
+    several = len({engine for _, engine in methods}) > 1
+
+    def row(labels: tuple[str, str], those: Sequence[Record], ranked: bool) -> Row:
+        cells = [_cell([r for r in those if r.case == case], name, spread) for case in of_case]
+        return Row(labels if several else labels[:1], [*cells, *(_extent(those) if first else ())], ranked)
+
+    rows = [row(labels, those, True) for labels, those in methods.items()]
+    if rows and (chosen := chosen_elsewhere(records)):
+        rows.append(row((CHOSEN, ""), chosen, False))
+    if first:
+        frames = [str(count_frames(those)) for those in of_case.values()]
+        rows.append(Row(("frames", "")[: 1 + several], [*frames, "", ""], ranked=False))
+    columns = [Column(case_label(case), better(name), METRICS[name].digits) for case in of_case]
+    extent = [Column("covered"), Column("ms")] if first else []
+    heads = (METRICS[name].heading, "network")[: 1 + several]
+    return Table(heads, [*columns, *extent], rows, f"{METRICS[name].heading}: {title}")
 
 
-def _abs_rel_table(records: Sequence[Record]) -> str:
-    """Table of AbsRel: a row per candidate, a column per case, and the number of frames in the last row."""
-    cases = list(_grouped(records, lambda r: r.case))
-    rows = [_abs_rel_row(label, those, cases) for label, those in _grouped(records, _solver).items()]
-    if chosen := chosen_elsewhere(records):
-        rows.append(_abs_rel_row(CHOSEN, chosen, cases))
-    of_case = _grouped(records, lambda r: r.case)
-    rows.append(["frames", *(str(_frames(of_case[case])) for case in cases), "", ""])
-    return _markdown(["AbsRel", *map(case_label, cases), "covered", "ms"], rows)
+def better(name: str) -> Better:
+    """Which values of a metric are better."""
+    lower = METRICS[name].lower_is_better
+    return "" if lower is None else "low" if lower else "high"
 
 
-def _abs_rel_row(label: str, records: Sequence[Record], cases: Sequence[Case]) -> list[str]:
-    of_case = _grouped(records, lambda r: r.case)
+def _has(name: str, records: Iterable[Record]) -> bool:
+    return any(np.isfinite(record.errors.get(name, np.nan)) for record in records)
+
+
+def _extent(records: Sequence[Record]) -> tuple[str, str]:
+    """Cells of the part of the pixels with a depth, and of the median time."""
     seconds = [record.seconds for record in records if not record.failure]
     covered = float(np.mean([record.coverage for record in records]))
     milliseconds = f"{1e3 * float(np.median(seconds)):.1f}" if seconds else "-"
-    cells = _abs_rel_cells(of_case.get(case, []) for case in cases)
-    return [label, *cells, f"{100 * covered:.1f} %", milliseconds]
+    return f"{100 * covered:.1f} %", milliseconds
 
 
-def _abs_rel_cells(groups: Iterable[Sequence[Record]]) -> list[str]:
-    return [f"{mean_abs_rel(records):.3f}" if records else "-" for records in groups]
+def _cell(records: Sequence[Record], name: str, spread: bool) -> Cell:
+    """Mean of a metric, with its spread over seeds if wanted and known; None where it is not defined."""
+    mean, digits = mean_error(records, name), METRICS[name].digits
+    around = spread_over_seeds(records, name) if spread and np.isfinite(mean) else float("nan")
+    if np.isfinite(around):
+        return f"{mean:.{digits}f} ± {around:.{digits}f}"
+    return mean if np.isfinite(mean) else None
 
 
-def _sigma_table(records: Sequence[Record]) -> str:
-    """Table of AUSE of AbsRel and the fraction within one sigma, for candidates with a sigma; else empty."""
-    cases = list(_grouped(records, lambda r: r.case))
-    with_sigma = [r for r in records if np.isfinite(r.ause_abs_rel)]
-    rows = []
-    for label, those in _grouped(with_sigma, _solver).items():
-        of_case = _grouped(those, lambda r: r.case)
-        cells = [
-            " / ".join(
-                f"{np.mean([getattr(r, name) for r in of_case[case]]):.2f}"
-                for name in ("ause_abs_rel", "ause_rmse", "sigma_coverage")
-            )
-            if case in of_case
-            else "-"
-            for case in cases
-        ]
-        rows.append([label, *cells])
-    head = "AUSE of AbsRel / of RMSE / within 1 sigma"
-    return _markdown([head, *map(case_label, cases)], rows) if rows else ""
-
-
-def _failures(records: Sequence[Record]) -> str:
-    """One line per candidate with failures; empty without failures."""
+def _failures(records: Sequence[Record]) -> list[str]:
+    """One line per method with failures."""
     lines = []
-    for label, those in _grouped(records, _solver).items():
+    for label, those in grouped(records, row_labels(records)).items():
         failed = [record.failure for record in those if record.failure]
         if failed:
-            lines.append(f"- {label}: {len(failed)} of {len(those)} failed and count as 1: {failed[0]}")
-    return "\n".join(lines)
-
-
-def _frames(records: Iterable[Record]) -> int:
-    return len({(record.set_name, record.frame) for record in records})
-
-
-def _solver(record: Record) -> str:
-    return record.solver
-
-
-def _grouped(records: Iterable[Record], key: Callable[[Record], _Key]) -> dict[_Key, list[Record]]:
-    """Records by a key, in order of appearance."""
-    groups: defaultdict[_Key, list[Record]] = defaultdict(list)
-    for record in records:
-        groups[key(record)].append(record)
-    return dict(groups)
-
-
-def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head, *body = (f"| {' | '.join(line)} |" for line in [header, *rows])
-    return "\n".join([head, f"|---|{'---:|' * (len(header) - 1)}", *body])
+            charge = "failed and count as twice the true depth"
+            lines.append(f"- {label}: {len(failed)} of {len(those)} {charge}: {failed[0]}")
+    return lines

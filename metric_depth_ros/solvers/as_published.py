@@ -2,7 +2,8 @@
 
 All but paper_basis, which fits the log ratio, fit depth against relative depth by plain least squares: no
 weights, no sigma, no robustness, no guards. Where a paper leaves something open, docs/solvers.md gives the
-choice made here. Only the limits ``solver.min_depth_m`` and ``solver.max_depth_m`` can be set.
+choice made here. Only the limits ``solver.min_depth_m`` and ``solver.max_depth_m`` can be set, and of paper
+000, which does not say when a region has enough anchors, ``solver.region_aware.min_anchors``.
 """
 
 from __future__ import annotations
@@ -38,8 +39,12 @@ class AsPublished:
     published: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, config: SolverConfig) -> None:
-        fixed = replace(config, domain="depth", weighting="none", robust="none", **self.published)
+        fixed = replace(config, domain="depth", weighting="none", robust="none", **self._fixed(config))
         super().__init__(fixed, guards=False)  # type: ignore[call-arg]
+
+    def _fixed(self, config: SolverConfig) -> dict[str, Any]:
+        """Sections of settings that the paper fixes."""
+        return self.published
 
 
 class PaperMedian(AsPublished, Median):
@@ -70,33 +75,44 @@ class PaperGrid(AsPublished, Grid):
     published: ClassVar = {"grid": GridConfig(columns=8, fit="scale", smoothness=1e-3)}
 
 
-class PaperRegionMedian(AsPublished, RegionAware):
+class PaperRegions(AsPublished, RegionAware):
+    """A fit per region, which grows until it has enough anchors (paper 000, Algorithm 1).
+
+    Attributes:
+        fit: as ``solver.region_aware.fit``.
+        enough: anchors, where ``solver.region_aware.min_anchors`` is 0: twice as many as there are parameters
+            (ours).
+    """
+
+    fit: ClassVar[str]
+    enough: ClassVar[int]
+
+    def _fixed(self, config: SolverConfig) -> dict[str, Any]:
+        enough = config.region_aware.min_anchors or self.enough
+        fixed = RegionAwareConfig(self.fit, pooling="expansion", min_anchors=enough, max_extrapolation=0.0)
+        return {"median": MedianConfig(statistic="ratio_of_medians"), "region_aware": fixed}
+
+
+class PaperRegionMedian(PaperRegions):
     """A median scale per region (paper 000)."""
 
-    published: ClassVar = {
-        "median": MedianConfig(statistic="ratio_of_medians"),
-        "region_aware": RegionAwareConfig(fit="median", pooling="expansion", max_extrapolation=0.0),
-    }
+    fit, enough = "median", 2
 
 
-class PaperSlf(AsPublished, RegionAware):
-    """A line per region: the scaled linear fit of paper 000."""
+class PaperSlf(PaperRegions):
+    """A line per region: the sparse linear fit of paper 000."""
 
-    published: ClassVar = {
-        "region_aware": RegionAwareConfig(fit="linear", pooling="expansion", max_extrapolation=0.0)
-    }
+    fit, enough = "linear", 4
 
 
-class PaperSsf(AsPublished, RegionAware):
-    """A surface per region: the scaled surface fit of paper 000."""
+class PaperSsf(PaperRegions):
+    """A surface per region: the sparse surface fit of paper 000."""
 
-    published: ClassVar = {
-        "region_aware": RegionAwareConfig(fit="surface", pooling="expansion", max_extrapolation=0.0)
-    }
+    fit, enough = "surface", 8
 
 
 class PaperBasis(AsPublished, Basis):
-    """Basis maps with a plain ridge (paper 001, equations 8 and 9)."""
+    """Learned basis maps with a plain ridge (paper 001, equations 8 and 9)."""
 
     probabilistic = False
-    published: ClassVar = {"basis": BasisConfig(maps="auto", ridge=1e-3, local_columns=0)}
+    published: ClassVar = {"basis": BasisConfig(maps="learned", ridge=1e-3, local_columns=0)}

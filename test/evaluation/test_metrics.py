@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from metric_depth_ros.config import AnchorsConfig
-from metric_depth_ros.errors import AnchorError, InputError
+from metric_depth_ros.errors import AnchorError, ConfigError, InputError
 from metric_depth_ros.evaluation import metrics
 from metric_depth_ros.evaluation.held_out import held_out_error
 from metric_depth_ros.evaluation.interpolation import interpolate_anchors
+from metric_depth_ros.evaluation.measures import DEFAULT, METRICS, Solved, chosen_metrics, errors_of
 from metric_depth_ros.types import Anchors, Camera
 
 DEPTH = np.array([[2.0, 3.0], [4.0, 10.0]], np.float32)
@@ -21,12 +23,16 @@ TRUTH = np.array([[1.0, 3.0], [5.0, 8.0]], np.float32)
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("abs_rel", (1 / 1 + 0 + 1 / 5 + 2 / 8) / 4),
-        ("sq_rel", (1 / 1 + 0 + 1 / 5 + 4 / 8) / 4),
-        ("mae", (1 + 0 + 1 + 2) / 4),
-        ("rmse", math.sqrt((1 + 0 + 1 + 4) / 4)),
-        ("rmse_log", math.sqrt((math.log(2) ** 2 + math.log(0.8) ** 2 + math.log(1.25) ** 2) / 4)),
-        ("log10", (math.log10(2) + math.log10(1.25) + math.log10(1.25)) / 4),
+        ("abs_rel", 0.3625),  # 1 + 0 + .2 + .25 = 1.45
+        ("sq_rel", 0.425),  # 1 + 0 + .2 + .5 = 1.7
+        ("mae", 1.0),  # 1 + 0 + 1 + 2
+        ("rmse", 1.2247449),  # 1 + 0 + 1 + 4, root of 1.5
+        ("rmse_log", 0.3808015),  # ln 2 = .6931472, ln 1.25 = .2231436: .4804530 + 2 .0497930 = .5800391
+        ("log10", 0.1237125),  # .3010300 + 2 .0969100 = .4948500
+        ("log10_squared", 0.02735054),  # .09061906 + 2 .009391551 = .1094022
+        ("irmse", 251.55765),  # .5, 0, .05, .025: .25 + .0025 + .000625 = .253125, root of .06328125
+        ("imae", 143.75),  # .5 + .05 + .025 = .575
+        ("silog", 33.908916),  # logs .6931472, 0, -.2231436, .2231436: .1450098 - .1732868^2 = .1149815
         ("delta1", 1 / 4),  # 1.25 itself is not below 1.25
         ("delta2", 3 / 4),
         ("delta3", 3 / 4),
@@ -35,7 +41,61 @@ TRUTH = np.array([[1.0, 3.0], [5.0, 8.0]], np.float32)
     ],
 )
 def test_by_hand(name, expected):
-    assert metrics.all_metrics(DEPTH, TRUTH)[name] == pytest.approx(expected, rel=1e-12)
+    assert metrics.all_metrics(DEPTH, TRUTH)[name] == pytest.approx(expected, rel=1e-6)
+
+
+def test_each_delta_has_its_threshold():
+    """1.25, 1.5625 and 1.953: of ratios 1.2, 1.5, 1.9 and 2, near or far, one, two and three are below."""
+    for depth in ([1.2, 1.5, 1.9, 2.0], [1 / 1.2, 1 / 1.5, 1 / 1.9, 1 / 2.0]):
+        found = metrics.all_metrics(np.array(depth), np.ones(4))
+        assert [found["delta1"], found["delta2"], found["delta3"]] == [0.25, 0.5, 0.75]
+
+
+# One pixel of 4 m without depth counts as 8 m.
+CHARGED = {
+    "abs_rel": 1, "sq_rel": 4, "rmse": 4, "rmse_log": 0.6931472, "log10": 0.3010300,
+    "log10_squared": 0.09061906, "mae": 4, "irmse": 125, "imae": 125, "silog": 69.31472,
+    "delta1": 0, "delta2": 0, "delta3": 0,
+}  # fmt: skip
+# With an exact one beside it: half of a mean, and of a root of a mean .7071068.
+ROOTS = ("rmse", "rmse_log", "irmse", "silog")
+
+
+@pytest.mark.parametrize("missing", [np.nan, 0.0, -1.0, np.inf])
+@pytest.mark.parametrize("name", metrics.OF_PIXELS)
+def test_a_pixel_without_depth_counts_alike_in_every_metric(name, missing):
+    alone = errors_of(Solved(np.array([missing]), np.array([4.0])), [name])
+    assert alone == {name: pytest.approx(CHARGED[name], rel=1e-6)}
+    # A pixel whose true depth is not known does not count at all.
+    beside = Solved(np.array([4.0, missing, missing]), np.array([4.0, 4.0, np.nan]))
+    part = CHARGED[name] * 0.7071068 if name in ROOTS else CHARGED[name] / 2
+    expected = 0.5 if name.startswith("delta") else part
+    assert errors_of(beside, [name]) == {name: pytest.approx(expected, rel=1e-6)}
+
+
+def test_silog_does_not_see_a_common_factor_but_what_is_missing():
+    depth, truth = np.array([6.0, 12.0, 3.0]), np.array([2.0, 4.0, 1.0])
+    assert errors_of(Solved(depth, truth), ["silog"])["silog"] == pytest.approx(0, abs=1e-6)
+    depth[0] = np.nan  # a third is missing: ln 2 of one in three
+    assert errors_of(Solved(depth, truth), ["silog"])["silog"] == pytest.approx(40.018870, rel=1e-6)
+
+
+def test_every_metric_is_told_by_name():
+    page = (Path(__file__).parents[2] / "docs/evaluation.md").read_text()
+    assert all(f"`{name}`" in page for name in METRICS) and f"`{','.join(DEFAULT)}`" in page
+    assert set(metrics.OF_PIXELS) < set(METRICS) and set(DEFAULT) < set(METRICS)
+    assert METRICS["irmse"].heading == "iRMSE, 1/km" and METRICS["abs_rel"].heading == "AbsRel"
+    assert {name for name, metric in METRICS.items() if metric.lower_is_better is False} == {
+        "delta1", "delta2", "delta3", "boundary_f1",
+    }  # fmt: skip
+    assert {name for name, metric in METRICS.items() if metric.lower_is_better is None} == {
+        "within_1_sigma", "within_2_sigma",
+    }  # fmt: skip
+    assert chosen_metrics(["rmse", "abs_rel", "rmse"], sequences=False) == ("rmse", "abs_rel")
+    assert chosen_metrics(["all"], sequences=True) == tuple(METRICS)
+    assert "flicker" not in chosen_metrics(["all"], sequences=False)
+    with pytest.raises(ConfigError, match=r"flicker of single frames; needed frames in a row\. Add --all"):
+        chosen_metrics(["rmse", "flicker"], sequences=False)
 
 
 def test_unknown_in_either_is_left_out():
@@ -188,6 +248,49 @@ def test_sigma_coverage_by_hand():
         2 / 3
     )
     assert metrics.sigma_coverage(SPARSE_DEPTH, SPARSE_TRUTH, np.array([np.nan, 0.5, -1])) == 1
+    # Errors .2, .4 and 1 beside twice .1, .1 and .5.
+    found = metrics.sigma_coverage(SPARSE_DEPTH + 1e-9, SPARSE_TRUTH, np.array([0.11, 0.1, 0.51]), times=2)
+    assert found == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("depth", "expected"),
+    [
+        ([4.0], 0.2631579),  # below from p = .5 on: .05 + ... + .45 and .5 + .45 + ... + .05 are 5, of 19
+        ([3.0], 0.5),  # above every quantile: the mean of p
+        ([5.0], 0.5),
+        ([3.0, 5.0], 0.2368421),  # half are below every quantile: 2 (.05 + ... + .45) = 4.5, of 19
+    ],
+)
+def test_calibration_error_by_hand(depth, expected):
+    n = len(depth)
+    found = metrics.calibration_error(np.array(depth), np.full(n, 4.0), np.full(n, 1e-3))
+    assert found == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_calibrated_sigma_has_no_calibration_error():
+    """Errors at the quantiles .025, .075, ... of a normal distribution: one in each step of .05."""
+    z = np.array([-1.96, -1.44, -1.15, -0.935, -0.755, -0.598, -0.454, -0.319, -0.189, -0.063])
+    errors = np.concatenate([z, -z])
+    sigma = np.linspace(0.1, 2, 20)
+    truth = np.full(20, 9.0)
+    assert metrics.calibration_error(truth - errors * sigma, truth, sigma) == pytest.approx(0, abs=1e-9)
+    assert metrics.calibration_error(truth - errors * sigma, truth, 3 * sigma) > 0.1
+    assert metrics.calibration_error(truth - errors * sigma, truth, sigma / 3) > 0.1
+
+
+def test_nll_by_hand():
+    """Half of ln 2 pi is .9189385; sigma 2 and an error of 2: + ln 2 + 1/2 = 2.1120857."""
+    depth, truth, sigma = np.array([3.0, 5.0, 7.0]), np.array([3.0, 7.0, 7.0]), np.array([1.0, 2.0, 0.0])
+    assert metrics.nll(depth[:1], truth[:1], sigma[:1]) == pytest.approx(0.9189385)
+    assert metrics.nll(depth, truth, sigma) == pytest.approx(1.5155121)  # of sigma 0 there is no likelihood
+    assert math.isnan(metrics.nll(depth, truth, np.zeros(3)))
+
+
+def test_metrics_of_sigma_need_one():
+    names = [name for name in METRICS if "sigma" in name or name in ("nll", "calibration_error", "ause_rmse")]
+    found = errors_of(Solved(SPARSE_DEPTH, SPARSE_TRUTH), names)
+    assert len(found) == 5 and all(math.isnan(value) for value in found.values())
 
 
 def test_sigma_that_is_not_known_does_not_count():

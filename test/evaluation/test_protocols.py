@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from metric_depth_ros.datasets import Frame
-from metric_depth_ros.errors import AnchorError, ConfigError
+from metric_depth_ros.errors import AnchorError, ConfigError, InputError
 from metric_depth_ros.evaluation import known_depth as k
-from metric_depth_ros.evaluation.known_depth import KnownDepth, known_pixels, unusable_border_px
-from metric_depth_ros.evaluation.protocols import MOST_EVALUATED, Case, disturbed, draw, pixel_index
+from metric_depth_ros.evaluation.known_depth import (
+    KnownDepth,
+    TruthRules,
+    known_pixels,
+    unusable_border_px,
+)
+from metric_depth_ros.evaluation.protocols import MOST_EVALUATED, Case, cases_of, disturbed, draw, pixel_index
 from metric_depth_ros.types import Anchors, Camera
 
 HEIGHT, WIDTH = 120, 160
@@ -34,7 +40,7 @@ def dense() -> KnownDepth:
     """Every pixel but those of a hole in the middle."""
     depth = np.random.default_rng(0).uniform(1, 5, (HEIGHT, WIDTH)).astype(np.float32)
     depth[50:70, 70:90] = np.nan
-    return known_depth(picture(depth=depth), cap_m=10)
+    return known_depth(picture(depth=depth), limits_m=(0, 10))
 
 
 def lidar_frame(lines: int = 20) -> Frame:
@@ -48,7 +54,16 @@ def lidar_frame(lines: int = 20) -> Frame:
 
 @pytest.fixture
 def lidar() -> KnownDepth:
-    return known_depth(lidar_frame(), cap_m=80)
+    return known_depth(lidar_frame(), limits_m=(0, 80))
+
+
+@pytest.fixture
+def checked() -> KnownDepth:
+    """A chessboard with squares of 20 pixels: its corners are where four squares meet."""
+    v, u = np.indices((HEIGHT, WIDTH)) // 20
+    image = np.repeat((200 * ((u + v) % 2) + 20).astype(np.uint8)[..., None], 3, axis=2)
+    depth = np.random.default_rng(0).uniform(1, 5, (HEIGHT, WIDTH)).astype(np.float32)
+    return known_depth(Frame("a", 0, image, CAMERA, depth=depth), limits_m=(0, 10))
 
 
 ALL = [
@@ -57,7 +72,9 @@ ALL = [
     Case("rows", 1),
     Case("rows", 4),
     Case("rows", 16),
+    Case("beams", 2),
     Case("grid", 8),
+    Case("grid", 16),
     Case("low", 1),
     Case("high", 1),
     Case("drop", 9),
@@ -71,8 +88,8 @@ def test_known_depth_ends_at_the_cap_and_the_border():
     depth = np.full((HEIGHT, WIDTH), 2, np.float32)
     depth[:, 100:] = 12
     frame = picture(depth=depth)
-    assert len(known_depth(frame, cap_m=10)) == HEIGHT * 100
-    inner = known_depth(frame, cap_m=80, border_px=12)
+    assert len(known_depth(frame, limits_m=(0, 10))) == HEIGHT * 100
+    inner = known_depth(frame, limits_m=(0, 80), border_px=12)
     assert inner.pixels.uv.min(axis=0).tolist() == [12, 12]
     assert inner.pixels.uv.max(axis=0).tolist() == [WIDTH - 13, HEIGHT - 13]
     assert np.allclose(inner.pixels.sigma, 0.02 * inner.pixels.depth) and not inner.from_lidar
@@ -97,9 +114,9 @@ def test_elevation_of_rows_and_of_rings(dense, lidar):
 
 def test_a_picture_without_intrinsics_has_rows_all_the_same():
     depth = np.full((HEIGHT, WIDTH), 2, np.float32)
-    known = known_depth(picture(camera=None, depth=depth), cap_m=10)
+    known = known_depth(picture(camera=None, depth=depth), limits_m=(0, 10))
     assert len(np.unique(known.elevation)) == HEIGHT
-    assert len(known_depth(picture(camera=None, points_lidar=np.ones((5, 3))), cap_m=10)) == 0
+    assert len(known_depth(picture(camera=None, points_lidar=np.ones((5, 3))), limits_m=(0, 10))) == 0
 
 
 def test_points_that_the_camera_cannot_see_are_neither_anchors_nor_truth():
@@ -109,7 +126,7 @@ def test_points_that_the_camera_cannot_see_are_neither_anchors_nor_truth():
     hidden = np.array([[0.0, 0, 12], [0.5, 0.5, 12]])
     lidar_axes = (np.vstack([board, hidden]) - T_CAMERA_LIDAR[:3, 3]) @ T_CAMERA_LIDAR[:3, :3]
     frame = picture(points_lidar=lidar_axes.astype(np.float32), T_camera_lidar=T_CAMERA_LIDAR)
-    known = known_depth(frame, cap_m=80)
+    known = known_depth(frame, limits_m=(0, 80))
     assert len(known) == len(board) and known.pixels.depth.max() < 5
 
 
@@ -154,7 +171,7 @@ def test_random_draws_as_many_as_asked_all_over(dense):
 
 def test_at_most_so_many_pixels_are_evaluated():
     frame = Frame("a", 0, np.zeros((300, 400, 3), np.uint8), None, depth=np.ones((300, 400), np.float32))
-    drawn = draw(known_depth(frame, cap_m=10), Case("random", 10), 0, "set/a")
+    drawn = draw(known_depth(frame, limits_m=(0, 10)), Case("random", 10), 0, "set/a")
     assert np.count_nonzero(drawn.evaluated) == MOST_EVALUATED == 40_000
 
 
@@ -186,9 +203,11 @@ def test_rows_of_a_lidar_that_looks_down_are_below(lidar):
 
 
 def test_a_row_has_anchors_though_no_fourth_pixel_of_it_is_known():
-    depth = np.full((HEIGHT, WIDTH), np.nan, np.float32)
+    depth = np.full((600, WIDTH), np.nan, np.float32)
     depth[:, 41] = 2
-    known = known_depth(picture(depth=depth), cap_m=10)
+    known = known_depth(
+        Frame("a", 0, np.zeros((600, WIDTH, 3), np.uint8), None, depth=depth), limits_m=(0, 10)
+    )
     assert all(len(draw(known, Case("rows", 4), seed, "set/a").anchors) == 4 for seed in range(8))
 
 
@@ -262,11 +281,177 @@ def test_fewer_anchors_of_the_drop_test_are_some_of_the_more(dense):
     assert {*map(tuple, again.tolist())} == kept[0]
 
 
+def test_beams_are_whole_rows(dense):
+    sparse, whole = (draw(dense, Case(name, 1), 0, "set/a").anchors for name in ("rows", "beams"))
+    assert len(np.unique(whole.uv[:, 1])) == 1
+    assert len(whole) >= WIDTH - 20 and len(sparse) <= WIDTH / 4
+
+
+def test_corners_are_those_of_the_picture_strongest_first_and_spread(checked):
+    uv = draw(checked, Case("corners", 35), 0, "a").anchors.uv
+    # Between pixels 19 and 20 of both directions, and so on: 7 x 5 of them.
+    off = np.abs(np.mod(uv + 0.5, 20) - 0.5)
+    assert len(uv) == 35 and np.minimum(off, 20 - off).max() <= 1.5
+    few = draw(checked, Case("corners", 6), 0, "a").anchors.uv
+    gaps = np.linalg.norm(few[:, None] - few, axis=2) + 1e3 * np.eye(6)
+    assert gaps.min() >= 39  # an even spread would be 57 pixels apart, corners are 20
+    np.testing.assert_array_equal(draw(checked, Case("corners", 6), 9, "b").anchors.uv, few)
+
+
+def test_corners_without_depth_have_that_of_a_lidar_point_beside_them(checked):
+    """Known are pixels two beside each corner, and others far from any."""
+    v, u = np.mgrid[18:HEIGHT:20, 18:WIDTH:20].reshape(2, -1)
+    far_v, far_u = np.mgrid[0:HEIGHT, 8:12].reshape(2, -1)
+    flat = np.concatenate([v * WIDTH + u, far_v * WIDTH + far_u])
+    known = dataclasses.replace(checked, pixels=checked.pixels.take(flat), elevation=checked.elevation[flat])
+    uv = draw(known, Case("corners", 500), 0, "a").anchors.uv
+    assert {*map(tuple, uv.tolist())} <= {*zip(u.tolist(), v.tolist(), strict=True)} and len(uv) >= 35
+
+
+def test_a_blank_picture_has_no_corners(dense):
+    with pytest.raises(AnchorError, match="corners: 0 with known depth"):
+        draw(dense, Case("corners", 10), 0, "a")
+    with pytest.raises(AnchorError, match="corners: no image"):
+        draw(dataclasses.replace(dense, image=None), Case("corners", 10), 0, "a")
+
+
+def test_what_a_sensor_measured_is_evaluated_on_the_true_depth():
+    true = np.full((HEIGHT, WIDTH), 2, np.float32)
+    sparse = np.full_like(true, np.nan)
+    sparse[::10, ::10] = 2.5
+    sparse[0, 0] = 11  # beyond the limits
+    known = known_depth(picture(depth=true, sparse_depth=sparse), limits_m=(0, 10))
+    everything, some = (draw(known, Case("sensor", n), 0, "a") for n in (0, 50))
+    assert len(everything.anchors) == 12 * 16 - 1 and (everything.anchors.depth == 2.5).all()
+    assert len(some.anchors) == 50 and (np.mod(some.anchors.uv, 10) == 0).all()
+    held = known.pixels.take(everything.evaluated)
+    assert (held.depth == 2).all() and len(held) == HEIGHT * WIDTH - (12 * 16 - 1)
+    assert Case("sensor", 0).seeds == 1 and Case("sensor", 50).seeds == 3
+    with pytest.raises(
+        AnchorError, match="sensor: 191 pixels measured apart from the true depth; needed 500"
+    ):
+        draw(known, Case("sensor", 500), 0, "a")
+
+
+def test_a_sweep_is_a_sensor_where_there_is_a_depth_image_beside_it(lidar, dense):
+    frame = dataclasses.replace(lidar_frame(), depth=np.full((HEIGHT, WIDTH), 3, np.float32))
+    known = known_depth(frame, limits_m=(0, 80))
+    found = draw(known, Case("sensor", 0), 0, "a").anchors
+    np.testing.assert_array_equal(found.uv, lidar.pixels.uv)
+    np.testing.assert_array_equal(found.depth, lidar.pixels.depth)
+    for known in (lidar, dense):
+        with pytest.raises(AnchorError, match="sensor: nothing measured apart"):
+            draw(known, Case("sensor", 0), 0, "a")
+    small = dataclasses.replace(frame, sparse_depth=np.ones((4, 4), np.float32))
+    with pytest.raises(InputError, match=r"frame a: sparse depth \(4, 4\)"):
+        known_depth(small, limits_m=(0, 80))
+
+
+@pytest.mark.parametrize("case", [Case("random", 500), Case("grid", 8), Case("low", 1)], ids=str)
+def test_pixels_with_an_anchor_count_if_they_are_to(case, dense):
+    counted = dataclasses.replace(dense, anchor_pixels=True)
+    apart, together = draw(dense, case, 0, "a"), draw(counted, case, 0, "a")
+    np.testing.assert_array_equal(apart.anchors.uv, together.anchors.uv)
+    assert together.evaluated.all()
+    assert np.count_nonzero(apart.evaluated) == len(dense) - len(apart.anchors)
+
+
+def test_all_known_pixels_may_be_anchors_if_they_count_too(dense):
+    few = dataclasses.replace(
+        dense, pixels=dense.pixels.take(np.arange(450)), elevation=dense.elevation[:450], anchor_pixels=True
+    )
+    drawn = draw(few, Case("random", 450), 0, "a")
+    assert len(drawn.anchors) == 450 and drawn.evaluated.all()
+    with pytest.raises(AnchorError, match="450 known pixels; needed 451"):
+        draw(few, Case("random", 451), 0, "a")
+
+
+def test_too_little_beside_the_anchors_is_no_evaluation(dense):
+    some = np.arange(600)
+    few = dataclasses.replace(dense, pixels=dense.pixels.take(some), elevation=dense.elevation[some])
+    with pytest.raises(AnchorError, match=r"beams: \d+ known pixels beside \d+ anchors; needed 400"):
+        draw(few, Case("beams", 1000), 0, "a")
+
+
+# ---- limits, masks, the sky ------------------------------------------------------------------
+
+
+def test_both_limits_count_and_a_mask_and_the_sky():
+    depth = np.full((HEIGHT, WIDTH), 2, np.float32)
+    depth[:, :10], depth[:, 150:] = 0.1, 6
+    sky = np.zeros((HEIGHT, WIDTH), np.bool_)
+    sky[:20] = True
+    mask = np.zeros_like(sky)
+    mask[:100] = True
+    frame = picture(depth=depth, sky=sky)
+    assert len(known_depth(frame, limits_m=(0, 10))) == 100 * WIDTH
+    assert len(known_depth(frame, limits_m=(0.2, 5))) == 100 * 140
+    assert len(known_depth(frame, limits_m=(2, 6))) == 100 * 150  # both included
+    found = known_depth(frame, limits_m=(0.2, 5), mask=mask)
+    assert len(found) == 80 * 140 and found.pixels.uv.min(axis=0).tolist() == [10, 20]
+    with pytest.raises(InputError, match=r"frame a: mask \(4, 4\); needed \(120, 160\)"):
+        known_depth(frame, limits_m=(0, 10), mask=np.ones((4, 4), np.bool_))
+
+
+@pytest.mark.parametrize("limits", [(5, 2), (-1, 5), (0, float("inf")), (float("nan"), 5), (2, 2)])
+def test_limits_that_are_no_range(limits):
+    with pytest.raises(ConfigError, match="needed a range from 0"):
+        TruthRules(limits)
+
+
+# ---- cases in words --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        ("random:250,1000 rows:8,64 grid:16", "250; 1000; 8 rows; 64 rows; 16x16 grid"),
+        ("random:250,1000,rows:8,64", "250; 1000; 8 rows; 64 rows"),
+        ("random,rows,grid", "1; 5; 1 row; 4 rows; 16 rows; 8x8 grid"),
+        ("random 7, rows:1", "7; 1 row"),
+        ("sensor:0,500", "sensor; sensor, 500"),
+        ("beams,corners", "1 beam; 16 beams; 32 beams; 150 corners; 500 corners; 1500 corners"),
+        ("low drop:3,1", "low; drop to 3; drop to 1"),
+    ],
+)
+def test_cases_in_words(text, labels):
+    assert [case.label for case in cases_of(text, {"random": (1, 5)})] == labels.split("; ")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "needed one of none, random"),
+        ("spiral:3", "'spiral'; needed one of none"),
+        ("random:few", "protocol random: 'few'; needed whole numbers"),
+        ("random:", "protocol random: ''; needed whole numbers"),
+        ("rows:0", "rows: 0 anchors; needed 1 to 1024"),
+        ("rows:99999", "rows: 99999 anchors; needed 1 to 1024"),
+        ("grid:1234567890123", "needed whole numbers"),
+        ("drop:20", "drop: 20 anchors; needed 1 to 9"),
+        ("low:5", "low: 5 anchors; needed 1 to 1"),
+        ("5,random", "protocol: '5'"),
+    ],
+)
+def test_words_that_are_no_cases(text, message):
+    with pytest.raises(ConfigError, match=message):
+        cases_of(text, {})
+
+
 def test_a_case_that_is_none():
-    with pytest.raises(ConfigError, match="'spiral'; needed one of random, rows, grid"):
+    with pytest.raises(ConfigError, match="'spiral'; needed one of none, random, rows, grid"):
         Case("spiral", 4)
     with pytest.raises(ConfigError, match="rows: 0"):
         Case("rows", 0)
+    with pytest.raises(ConfigError, match=r"random: 0 anchors; needed 1 to 1000000"):
+        Case("random", 0)
+    with pytest.raises(ConfigError, match="none: 5 anchors; needed 0 to 0"):
+        Case("none", 5)
+
+
+def test_without_anchors_all_known_pixels_count(dense):
+    drawn = draw(dense, Case("none", 0), 0, "set/a")
+    assert len(drawn.anchors) == 0 and drawn.evaluated.all() and Case("none", 0).seeds == 1
 
 
 def test_seeds_by_count():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import math
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -18,7 +20,7 @@ from made_data import write_shards
 
 from metric_depth_ros.cli.main import main
 from metric_depth_ros.config import EngineConfig
-from metric_depth_ros.datasets import open_dataset
+from metric_depth_ros.datasets import ShardFrames, open_dataset
 from metric_depth_ros.depth import positive_depth
 from metric_depth_ros.engines import build_engine
 from metric_depth_ros.engines.manifest import FileManifest, load_manifest
@@ -134,6 +136,8 @@ def test_the_losses_by_hand():
     # Equation 27: even gates have the least, - ln K; a sure gate 0.
     gates = tensor([[[0.5, 1.0], [0.5, 0.0]]])
     assert losses.gate_loss(gates) == pytest.approx(-np.log(2) / 2)
+    # Equation 27 as printed: the sum over the pixels for which these two stand.
+    assert losses.gate_loss(gates, pixels=2) == pytest.approx(-np.log(2))
 
 
 def problem(seed=0, k=3, n=40):
@@ -331,6 +335,47 @@ def test_a_cache_knows_depth_from_a_tenth_of_a_metre_to_80(tmp_path, engine):
     np.testing.assert_allclose(found[:, 4:10:2], np.log([[0.11, 1, 79]] * 12), atol=1e-2)
 
 
+@pytest.mark.parametrize(("farther", "limits", "cap"), [(0, None, 10), (3, None, 80), (3, (0.5, 30), 30)])
+def test_a_masked_cache_knows_depth_within_the_limits_of_the_place(
+    tmp_path, engine, monkeypatch, farther, limits, cap
+):
+    """0.1 to 10 m, to 80 m where more than a fifth is beyond 10 m; a dataset's own limits before both."""
+    columns = np.array([0.05, 0.3, 1, 9, 9.5, 11, 25, 85][: 8 - farther] + [15.0] * farther, np.float32)
+    depth = np.sort(np.append(columns, [5, 70, 85] if farther else [2, 3, 4])).astype(np.float32)[:8]
+    depth = depth.repeat(8)[None].repeat(48, axis=0)
+    info = {"family": "room", "width": 64, "height": 48, "K": [[64.0, 0, 31.5], [0, 64.0, 23.5], [0, 0, 1]]}
+    with ShardWriter(tmp_path / "shards", 0) as shard:
+        for index in range(2):
+            shard.write(
+                index, encode_jpeg(np.full((48, 64, 3), 100, np.uint8), 90), depth, {**info, "scene": index}
+            )
+    monkeypatch.setattr(ShardFrames, "limits_m", limits)
+    told = EngineConfig(manifest=str(engine))
+    list(
+        write_cache(
+            [tmp_path / "shards"], told, tmp_path / "cache", count=2, threads=1, augment=False, masked=True
+        )
+    )
+    found = BasisCache(tmp_path / "cache").read(np.array([0]))[2][0, 0]
+    seen = depth[0, 2::4]
+    nearest = 0.1 if limits is None else limits[0]
+    np.testing.assert_array_equal(np.isfinite(found), (seen >= nearest) & (seen <= cap))
+
+
+def test_validation_can_have_data_of_its_own(tmp_path, engine):
+    """Then every picture of the others is trained on."""
+    trained = write_shards(tmp_path / "train", count=30)
+    held_out = write_shards(tmp_path / "val", (0,), count=7)
+    told = EngineConfig(manifest=str(engine))
+    list(write_cache([trained], told, tmp_path / "cache", count=100, augment=False, validate=[held_out]))
+    cache = BasisCache(tmp_path / "cache")
+    size, data = (cache.info.width, cache.info.height), open_dataset(held_out)
+    assert (len(cache), len(cache.validation), len(data)) == (len(open_dataset(trained)), 7, 7)
+    for place, index in enumerate(cache.validation):
+        wanted = depth_grid(data[place], size)
+        np.testing.assert_allclose(np.exp(cache.read(np.array([index]))[2][0]), wanted, rtol=1e-5)
+
+
 def test_lidar_points_become_a_grid(tmp_path):
     from metric_depth_ros.datasets import Frame
     from metric_depth_ros.types import Camera
@@ -352,8 +397,11 @@ def settings_of(cache, out, **changes):
     return BasisSettings(cache=str(cache.folder), out=str(out), **given)
 
 
-def paper_objective(network, batch):
-    """Equations 15 and 24 to 28 of paper 001, picture by picture in double precision."""
+def paper_objective(network, batch, pixels=1):
+    """Equations 15 and 24 to 28 of paper 001, picture by picture in double precision.
+
+    Equation 27 over all ``pixels`` of the map, or its mean.
+    """
     with torch.inference_mode():
         outputs = network(batch.features, batch.log_relative)[:2]
     total = 0.0
@@ -367,7 +415,7 @@ def paper_objective(network, batch):
         anchor = ((M @ w - y) ** 2).mean()
         unit = E / np.linalg.norm(E, axis=1, keepdims=True)
         decor = (((unit @ unit.T) ** 2).sum() - K) / (K * (K - 1))
-        gate = (G * np.log(G)).sum(axis=0).mean()
+        gate = pixels * (G * np.log(G)).sum(axis=0).mean()
         total += dense + 0.1 * anchor + 1e-4 * decor + 1e-4 * gate
     return total / len(batch.pixel)
 
@@ -402,6 +450,35 @@ def test_what_is_minimised_is_the_objective_of_the_paper_or_ours(cache, tmp_path
     BasisTrainer(settings).run(until=4)
     network, state = load_generator(tmp_path / "run")
     assert state["best_loss"] == pytest.approx(objective(network, held_out(cache, regime)), abs=2e-6)
+
+
+def test_the_gate_loss_can_be_the_sum_of_equation_27_as_printed(cache, tmp_path):
+    settings = settings_of(cache, tmp_path, steps=2, batch=8, look_every=2, regime="low", gate_sum=True)
+    BasisTrainer(settings).run()
+    network, state = load_generator(tmp_path)
+    wanted = paper_objective(network, held_out(cache, "low"), pixels=12 * 16)
+    assert state["best_loss"] == pytest.approx(wanted, abs=1e-5)
+
+
+def test_an_epoch_shows_every_picture_once_in_another_order(cache, tmp_path):
+    trainer = BasisTrainer(settings_of(cache, tmp_path, batch=56))
+    count = len(trainer._training)
+    assert count == 392
+    first, second = (np.concatenate([trainer._turns(s) for s in steps]) for steps in (range(7), range(7, 14)))
+    assert sorted(first) == sorted(second) == [*range(count)] and not np.array_equal(first, second)
+    across = BasisTrainer(settings_of(cache, tmp_path / "more", batch=500))._turns(0)  # more than there are
+    np.testing.assert_array_equal(np.bincount(across[:count]), np.ones(count))
+    assert len(across) == 500
+
+
+def test_networks_are_trained_in_bfloat16_on_the_device_told(cache, tmp_path, monkeypatch):
+    """On a GPU by the same lines; that is not run here."""
+    trainer, seen = BasisTrainer(settings_of(cache, tmp_path, device="auto")), []
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    trainer.network.fine.register_forward_hook(lambda module, given, out: seen.append(out))
+    trainer.run(until=1)
+    assert seen[0].dtype == torch.bfloat16 and seen[0].device.type == device
+    assert all(p.dtype == torch.float32 and p.device.type == device for p in trainer.network.parameters())
 
 
 @pytest.mark.parametrize("rate", [0.02, 0.5])
@@ -561,7 +638,7 @@ def test_options_that_cannot_be_are_refused_before_anything_is_written(tmp_path,
     ("changes", "message"),
     [({"regime": "much"}, "low, medium, high, mixed"), ({"maps": 1}, "at least 2"),
      ({"steps": 0}, "at least 1"), ({"steps": None, "minutes": 0}, "positive"),
-     ({"families": ("cave",)}, "the cache has")],
+     ({"families": ("cave",)}, "the cache has"), ({"device": "tpu"}, "auto, cpu, or cuda")],
 )  # fmt: skip
 def test_settings_that_cannot_be_are_refused(cache, tmp_path, changes, message):
     with pytest.raises(ConfigError, match=message):
@@ -636,7 +713,16 @@ def test_from_pictures_to_a_network_with_maps(tmp_path, engine, capsys):
     explain = ["explain", str(shards), "--engine", str(tmp_path / "to/toy_basis.yaml"), "--out", str(picture)]
     assert main(explain) == 0
     said = capsys.readouterr().out
-    assert "median eta1" in said and "E[G0]" in said and picture.stat().st_size > 10_000
+    assert "median eta1" in said and "part of y along it" in said and "E[G0]" in said
+    assert main([*explain[:-2], "--fields", "paper_global,paper_median"]) == 0
+    fields = capsys.readouterr().out.splitlines()[-2:]
+    assert re.fullmatch(
+        r"paper_global: the maps follow \d+% of its field \(median of \d+ frames\)", fields[0]
+    )
+    assert fields[1] == "paper_median: its field is constant: a factor"
+    assert main([*explain[:-2], "--fields", "paper_slf"]) == 1
+    assert "uses regions" in capsys.readouterr().err
+    assert picture.stat().st_size > 10_000
     analytic, whole = tmp_path / "analytic.png", ["--set", "solver.basis.maps=analytic", "--out"]
     assert main([*explain[:-2], *whole, str(analytic)]) == 0
     assert "E[G0]" not in capsys.readouterr().out
@@ -650,6 +736,36 @@ def test_from_pictures_to_a_network_with_maps(tmp_path, engine, capsys):
     ):
         assert main([*explain[:-2], *wrong]) == 1
         assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("maps", "regime"), [(8, "low"), (30, "medium")])
+def test_trained_as_the_paper_states(tmp_path, engine, capsys, maps, regime):
+    """25 epochs on its regime, validated after each, then 5 on another; a cut run goes on."""
+    shards, val = (
+        write_shards(tmp_path / "shards", (0,), count=9),
+        write_shards(tmp_path / "val", (0,), count=3),
+    )
+    data = ["--data", str(shards), "--validate", str(val), "--engine", str(engine)]
+    cache, run, tuned = (str(tmp_path / name) for name in ("cache", "run", "tuned"))
+    words = ["train", "basis", "--as-published", "--maps", str(maps), "--batch", "4", "--threads", "1"]
+    assert main([*words, *data, "--cache", cache, "--out", run]) == 0
+    info, about = BasisCache(cache).info, load_generator(run)[1]
+    assert info.masked and not info.augmented and info.validation == 3
+    told, steps = about["settings"], math.ceil(25 * (info.count - 3) / 4)
+    assert (told["regime"], told["average"], told["steps"]) == (regime, 0.0, steps)
+    assert told["look_every"] == math.ceil((info.count - 3) / 4) and not told["gate_sum"]
+    network, average = about["network"], about["average"]
+    assert all(torch.equal(network[n], average[n]) for n in network if network[n].is_floating_point())
+    assert main([*words, "--cache", cache, "--out", run, "--resume"]) == 0
+    other = "medium" if regime == "low" else "high"
+    assert main([*words, "--cache", cache, "--out", tuned, "--start", run, "--regime", other]) == 0
+    told = load_generator(tuned)[1]["settings"]
+    assert told["regime"] == other and told["steps"] == math.ceil(5 * (info.count - 3) / 4)
+    capsys.readouterr()
+    plain = ["train", "basis", *data, "--cache", str(tmp_path / "plain"), "--steps", "1", "--batch", "2"]
+    assert main([*plain, "--out", str(tmp_path / "plain_run")]) == 0
+    assert main([*words, "--cache", str(tmp_path / "plain"), "--out", str(tmp_path / "no")]) == 1
+    assert "made without --as-published" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -124,8 +124,29 @@ def test_only_the_heads_there_are_are_asked(heads, mask, trained):
 # ---- focuses and settings --------------------------------------------------------------------
 
 
-def test_half_of_the_focuses_are_of_the_pool():
+def test_the_paper_s_focuses_are_of_the_pool_each_as_often():
     drawn = draw_focus(FOCUSES, 4000, np.random.default_rng(0))
+    found, counts = np.unique(drawn, return_counts=True)
+    assert found.tolist() == [*FOCUSES]
+    np.testing.assert_allclose(counts / 4000, 1 / len(FOCUSES), atol=0.02)
+
+
+def test_a_trainer_draws_its_focuses_as_told(shards, tmp_path, monkeypatch):
+    drawn = []
+    for between in (0.0, 1.0):
+        trainer = MetricSolverTrainer(settings_for(shards, tmp_path / f"{between}", between=between))
+        monkeypatch.setattr(trainer._workers, "backward", lambda batch: drawn.append(batch) or 0.0)
+        with trainer._batches(0) as batches:
+            trainer._backward(next(batches))
+        trainer.close()
+    pool, anywhere = (np.concatenate([part.focus_m for part in batch]) for batch in drawn)
+    assert np.isin(pool, np.float32(FOCUSES)).all() and not np.isin(anywhere, np.float32(FOCUSES)).any()
+    with pytest.raises(ConfigError, match=r"between: 1\.5; needed 0 to 1"):
+        MetricSolverTrainer(settings_for(shards, tmp_path / "no", between=1.5))
+
+
+def test_half_of_the_focuses_may_be_between_those_of_the_pool():
+    drawn = draw_focus(FOCUSES, 4000, np.random.default_rng(0), 0.5)
     of_pool = np.isin(drawn, np.float32(FOCUSES))
     assert of_pool.mean() == pytest.approx(0.5, abs=0.05)
     assert {*drawn[of_pool].tolist()} == {*FOCUSES}
@@ -141,6 +162,7 @@ def test_the_full_configurations_are_the_papers():
     assert (large.encoder, large.steps, large.learning_rate) == ("large", 205_000, 5e-6)
     assert large.optimizer == "adamw" and large.focuses == FOCUSES
     assert not large.canonical and settings_of("lite0", data=(), out="").canonical
+    assert large.between == 0 and settings_of("lite0", data=(), out="").between == 0.5
     assert settings_of("large", data=(), out="", minutes=5.0).steps is None
     assert settings_of("tiny", data=(), out="", learning_rate=None).learning_rate > 1e-4
     with pytest.raises(ConfigError, match="known are lite0, tiny, small"):
@@ -192,8 +214,8 @@ def test_a_score_by_hand():
     near, far = np.full((2, 6), 0.6), np.full((2, 6), np.exp(-0.5))  # 6 m, 30 m
     logit = np.array([[1, 1, -1, 1, -1, 1.0]] * 2)
     score = FocusValidation(pictures, (12, 4), [10.0]).scores(AsTold(near, far, logit))["10 m"]
-    # Of the five that are known two and the sky are right.
-    assert score.mask == pytest.approx(3 / 5)
+    # Of the four with a depth two are right; the sky, which is right too, does not count.
+    assert score.mask == pytest.approx(2 / 4)
     # Within the focus the answers are 6, 6 and 30 m.
     assert score.abs_rel == pytest.approx((0.2 + 0.2 + 5) / 3) and score.delta1 == pytest.approx(2 / 3)
 
@@ -462,6 +484,14 @@ def test_the_table_of_a_perfect_and_of_a_clumsy_network(shards, monkeypatch):
     assert errors[0, 0, 1] > 0.05 and errors[0, 1, 1] == 0 and (masks == 1).all()
     table = bench.sliding_table("ramps", errors, masks, {"control": bench.control(shards, bench.cut)})
     assert "on or next to it" in table and table.count("**") >= 2 * len(bench.FOCUSES)
+    # A mask that is always far is right beyond the focus; at the sky it is right too, which does not count.
+    _, far = bench.sliding(lambda image, _, focuses: [np.full(image.shape[:2], 1e3)] * len(focuses), shards)
+    seen = [truth[::2, ::2] for truth in truths.values()]
+    beyond = [np.mean([(t[np.isfinite(t)] > f).mean() for t in seen]) for f in bench.FOCUSES]
+    np.testing.assert_allclose(far, beyond, atol=1e-6)
+    lines = bench.mask_table({"indoor": masks, "street": far}).splitlines()
+    assert lines[0].startswith("| | indoor 2m | indoor 4m |") and "street 120m" in lines[0]
+    assert lines[2].startswith("| Accuracy | 1.0000 |") and lines[2].endswith(f"| {far[-1]:.4f} |")
 
 
 def lite(shards, out, **more):

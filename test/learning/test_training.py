@@ -38,6 +38,7 @@ from metric_depth_ros.learning.training.depth.trainer import (
 from metric_depth_ros.learning.training.loader import Batch, BatchJobs, Samples, Stream, make_batch
 from metric_depth_ros.learning.training.muon import Muon, orthogonal
 from metric_depth_ros.learning.training.settings import Progress, RunSettings, learning_rate
+from metric_depth_ros.learning.training.sparse import reduced_depth
 
 inf, nan = float("inf"), float("nan")
 
@@ -100,6 +101,41 @@ def test_pictures_of_sky_alone_count_nothing(name):
     loss = LOSSES[name][0](value + 0.1, depth)
     loss.backward()
     assert loss == 0 and not value.grad.any()
+
+
+def test_sparse_depth_keeps_the_nearest_known_pixel_of_each_cell():
+    depth = np.full((6, 8), nan, np.float32)
+    depth[0, 0], depth[1, 1], depth[0, 5], depth[5, 7], depth[4, 0] = 9, 4, inf, 7, inf
+    wanted = [[4, nan, inf, nan], [nan] * 4, [inf, nan, nan, 7]]
+    np.testing.assert_array_equal(reduced_depth(depth, (4, 3)), np.array(wanted, np.float32))
+    assert np.isnan(reduced_depth(np.full((6, 8), nan, np.float32), (4, 3))).all()
+
+
+def test_dense_depth_keeps_the_pixel_in_the_middle_of_each_cell():
+    depth = np.arange(63, dtype=np.float32).reshape(7, 9)
+    depth[:4] = nan  # 27 of 63: sparse; 4 rows more than needed
+    assert np.isfinite(reduced_depth(depth, (3, 3))).sum() == 6
+    depth[2:4] = 1
+    found = reduced_depth(depth, (3, 3))
+    np.testing.assert_array_equal(found, cv2.resize(depth, (3, 3), interpolation=cv2.INTER_NEAREST_EXACT))
+    assert found.dtype == np.float32
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_sparse_depth_counts_where_it_is_known(name):
+    """A hundredth of the pixels, as of a LiDAR: they have a gradient, and no others but the sky's."""
+    generator = np.random.default_rng(0)
+    depth = np.full((2, 1, 64, 64), nan, np.float32)
+    known = generator.random((2, 1, 64, 64)) < 0.02
+    depth[known] = generator.uniform(2, 60, known.sum())
+    depth[1] = nan  # of the second nothing is known
+    value = torch.full((2, 1, 64, 64), 0.5) + 0.1 * torch.rand(2, 1, 64, 64)
+    value.requires_grad_()
+    loss = LOSSES[name][0](value, torch.from_numpy(depth))
+    loss.backward()
+    assert torch.isfinite(loss) and loss > 0 and torch.isfinite(value.grad).all()
+    moved = value.grad.numpy() != 0
+    assert moved[0][known[0]].mean() > 0.5 and not moved[0][~known[0]].any() and not moved[1].any()
 
 
 @pytest.mark.parametrize("name", LOSSES)

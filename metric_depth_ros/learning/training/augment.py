@@ -9,6 +9,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from metric_depth_ros.learning.training.sparse import reduced_depth
 from metric_depth_ros.types import FloatArray, ImageArray
 
 _NOISE = np.random.default_rng(0).standard_normal(1 << 20, np.float32)
@@ -25,8 +26,7 @@ def reframed(
     """Random crop of an image and its depth (``_crop``), stretched to ``size`` (width, height).
 
     Half of the crops are mirrored, a third rotated by a few degrees; corners from outside the image have
-    unknown depth. Depth is of ``depth_size``, resampled by nearest neighbour, so no depth is invented between
-    two surfaces.
+    unknown depth. Depth is of ``depth_size`` (``reduced_depth``).
     """
     height, width = image.shape[:2]
     if rng.random() < 0.3:
@@ -54,8 +54,7 @@ def mirrored(
     """Whole image and depth, mirrored in half of the cases, stretched as in ``reframed``."""
     if rng.random() < 0.5:
         image, depth = image[:, ::-1], depth[:, ::-1]
-    depth = cv2.resize(depth, depth_size, interpolation=cv2.INTER_NEAREST_EXACT)
-    return stretched(image, size), np.asarray(depth, np.float32)
+    return stretched(image, size), reduced_depth(depth, depth_size)
 
 
 def stretched(image: ImageArray, size: tuple[int, int]) -> ImageArray:

@@ -20,6 +20,7 @@ def check_run(settings: RunSettings, *, resume: bool) -> None:
         ConfigError: a setting is invalid.
         InputError: the folder cannot be made, or holds another run.
     """
+    choose_device(settings.device)
     if settings.optimizer not in ("muon", "adamw"):
         raise ConfigError(f"optimizer: {settings.optimizer!r}; known are muon, adamw.")
     for name, least in (("batch", 1), ("seed", 0), ("threads", 0), ("look_every", 1)):

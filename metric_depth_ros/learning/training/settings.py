@@ -31,6 +31,7 @@ class RunSettings:
         clip: largest norm of the gradient.
         seed: random seed.
         threads: CPU threads; 0 is one per core.
+        device: "auto", "cpu" or "cuda".
         families: kinds of scenes for training and validation; empty means all.
         look_every: steps between two validations; a checkpoint is written with each.
     """
@@ -48,6 +49,7 @@ class RunSettings:
     clip: float = 1.0
     seed: int = 0
     threads: int = 0
+    device: str = "auto"
     families: tuple[str, ...] = ()
     look_every: int = 500
 

@@ -25,16 +25,18 @@ _BUMP_WIDTH = 0.6
 UNIT_MISFIT = 0.05
 
 
-def find_maps(relative: RelativeDepth, depth: FloatArray, image: ImageArray | None, wanted: str) -> Maps:
+def find_maps(
+    relative: RelativeDepth, depth: FloatArray, image: ImageArray | None, wanted: str, solver: str = "basis"
+) -> Maps:
     """Basis maps of an image, learned or analytic.
 
     Args:
         relative: with the learned maps among its features, where the engine has a generator.
         depth: (H, W) positive relative depth, for analytic maps.
         image: (H, W, 3), for analytic maps; None: they do not use colour.
-        wanted: as in ``learned_maps``, which may raise InputError.
+        wanted, solver: as in ``learned_maps``, which may raise InputError.
     """
-    return learned_maps(relative, wanted) or analytic_maps(depth, image)
+    return learned_maps(relative, wanted, solver) or analytic_maps(depth, image)
 
 
 def analytic_maps(depth: FloatArray, image: ImageArray | None) -> Maps:

@@ -49,7 +49,8 @@ class Basis(Solver):
         """
         options, relative, anchors = self._config.basis, given.relative, given.anchors
         depth = positive_depth(relative)
-        maps = with_local_maps(find_maps(relative, depth, given.image, options.maps), options.local_columns)
+        found = find_maps(relative, depth, given.image, options.maps, self._config.name)
+        maps = with_local_maps(found, options.local_columns)
         # Sorted by position, so that the order of the anchors does not matter.
         order = np.lexsort((anchors.depth, anchors.uv[:, 0], anchors.uv[:, 1]))
         seen, r = usable(depth, anchors.take(order), "basis")

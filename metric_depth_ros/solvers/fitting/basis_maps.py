@@ -95,11 +95,12 @@ class Bumps:
         return np.asarray((down * across).reshape(self.count, down.shape[2], -1))
 
 
-def learned_maps(relative: RelativeDepth, wanted: str) -> Maps | None:
+def learned_maps(relative: RelativeDepth, wanted: str, solver: str = "basis") -> Maps | None:
     """Basis maps among an engine's features, and their misfit; None if it gives none, or they are not wanted.
 
     Args:
         wanted: "learned", "analytic", or "auto" for learned ones where there are any.
+        solver: whose error it is.
 
     Raises:
         InputError: they are no finite (K, h, w), their misfit is not finite and positive, or learned ones
@@ -108,11 +109,7 @@ def learned_maps(relative: RelativeDepth, wanted: str) -> Maps | None:
     values = None if wanted == "analytic" else relative.features.get(BASIS)
     if values is None:
         if wanted == "learned":
-            raise InputError(
-                "basis: the engine gives no basis maps, (K, h, w) under the name 'basis'. Set "
-                "solver.basis.maps to auto or analytic, start with the default network, which has maps, or "
-                "with a generator of your own (metric_depth train basis)."
-            )
+            raise InputError(_no_maps(relative, solver))
         return None
     if values.ndim != 3 or not values.size or not np.isfinite(values).all():
         raise InputError(f"basis: the engine gives maps {values.shape}; needed (K, h, w), K above 0, finite.")
@@ -126,6 +123,24 @@ def learned_maps(relative: RelativeDepth, wanted: str) -> Maps | None:
         )
     misfit = np.asarray(misfit, np.float32).reshape(values.shape[1:])
     return Maps(np.asarray(values, np.float32), misfit, "learned")
+
+
+def _no_maps(relative: RelativeDepth, solver: str) -> str:
+    """Message that names the network with maps that the solver has by default, and how to make another."""
+    from metric_depth_ros.engines import BUNDLED_WITH_BASIS
+
+    usual = BUNDLED_WITH_BASIS.get(solver, BUNDLED_WITH_BASIS["basis"])
+    network = relative.network or "the network"
+    training, instead = "metric_depth train basis --engine MANIFEST", ""
+    if solver == "paper_basis":
+        training += " --as-published"
+    else:
+        instead = " Set solver.basis.maps to auto or analytic to do without."
+    return (
+        f"{solver}: {network} gives no basis maps, (K, h, w) under the name 'basis'; needed a network with a "
+        f"generator behind it. Start with engine.manifest empty, which takes {usual}, or name your own "
+        f"({training}, then train basis-export).{instead}"
+    )
 
 
 def _neighbours(

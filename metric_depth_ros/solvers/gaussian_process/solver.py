@@ -43,7 +43,7 @@ class GaussianProcessSolver(Solver):
             InputError: the learned maps cannot be used.
         """
         trend = find_trend(given.relative, given.anchors, self._config)
-        maps = learned_maps(given.relative, self._config.basis.maps)
+        maps = learned_maps(given.relative, self._config.basis.maps, "gaussian_process")
         places = build_places(trend.map, trend.middle, given.image, len(trend.x), maps)
         focus = Focus(given.focus_m, self._config.focus_width) if given.focus_m else None
         field = find_field(

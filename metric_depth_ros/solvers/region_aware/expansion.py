@@ -34,7 +34,8 @@ def fit_expanded(
     """Configured fit of every region, or the next simpler one if its anchors do not determine it.
 
     The order is surface, linear, median, and last the global ``line``. With ``fit: auto`` each region
-    takes the fit with the least leave-one-out error instead.
+    takes the fit with the least leave-one-out error instead. Lines and surfaces need enough anchors even if
+    the region has grown over the whole image.
 
     Args:
         seen: the anchors.
@@ -50,6 +51,8 @@ def fit_expanded(
     counts = np.bincount(group, minlength=n)
     needed = options.min_anchors or _PARAMETERS[options.fit] + 1
     reach = grown(neighbours(labels, n), counts, needed)
+    held = reach @ counts
+    richest = options.fit if options.fit in FITS else "surface"
 
     def fitted(level: int, rows: IntArray) -> Surfaces:
         """Fits of one kind for some regions."""
@@ -57,9 +60,11 @@ def fit_expanded(
             return _medians(seen, group, reach[rows], domain, median)
         slopes, leave_one_out = level == _SURFACE, options.fit == "auto"
         found = fit_surfaces(seen, group, reach[rows], domain, slopes=slopes, leave_one_out=leave_one_out)
+        enough = needed if FITS[level] == richest else min(needed, _PARAMETERS[FITS[level]] + 1)
+        solved = found.solved & (held[rows] >= enough)
         if rising and level == _LINEAR:
-            return replace(found, solved=found.solved & (found.parameters[:, 0] > 0))
-        return found
+            solved &= found.parameters[:, 0] > 0
+        return replace(found, solved=solved)
 
     parameters = np.tile([line.scale, 0.0, 0.0, line.shift], (n, 1))
     if options.fit == "auto":

@@ -9,16 +9,23 @@ import numpy as np
 import pytest
 from made_scenes import HEIGHT, WIDTH, U, V, anchors_on, smooth_relative, solver_of
 
-from metric_depth_ros.config import Config, updated
+from metric_depth_ros.config import Config, from_flat, updated
 from metric_depth_ros.engines import BUNDLED_WITH_BASIS
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.evaluation.basis_spectrum import spectrum, summarised
+from metric_depth_ros.evaluation.basis_spectrum import (
+    affine_field,
+    expansion,
+    represented,
+    spectrum,
+    summarised,
+)
 from metric_depth_ros.evaluation.metrics import abs_rel, sigma_coverage
 from metric_depth_ros.pipeline import engine_for
+from metric_depth_ros.solvers import build_solver
 from metric_depth_ros.solvers.basis.fit import fit_robust, with_offset
 from metric_depth_ros.solvers.basis.maps import analytic_maps, find_maps, with_local_maps
 from metric_depth_ros.solvers.fitting.basis_maps import Maps
-from metric_depth_ros.types import Anchors, RelativeDepth
+from metric_depth_ros.types import Anchors, RelativeDepth, SolverInput
 
 K = 4
 ALONE = {"basis.local_columns": 0}  # the maps that are given, no others
@@ -184,6 +191,21 @@ def test_learned_maps_that_are_wanted_and_missing_are_an_error():
     assert solver_of("basis").solve(plain, anchors).info["maps"] == "analytic"
 
 
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [("paper_basis", r"small_depth_paper_basis.yaml.*--as-published"), ("basis", r"small_depth_basis.yaml"),
+     ("gaussian_process", r"small_depth_basis.yaml")],
+)  # fmt: skip
+def test_the_error_names_network_default_and_training(name, wanted):
+    """paper_basis takes no other maps, and says which network has them."""
+    relative = RelativeDepth(smooth_relative(), "depth", network="theirs")
+    given = SolverInput(relative, anchors_on(relative.values, 5))
+    told = {} if name == "paper_basis" else {"solver.basis.maps": "learned"}
+    solver = build_solver(from_flat({"solver.name": name, **told}).solver)
+    with pytest.raises(InputError, match=rf"{name}: theirs gives no basis maps.*{wanted}"):
+        solver.solve(given)
+
+
 def test_analytic_maps_follow_depth_and_place():
     plain = RelativeDepth(smooth_relative(), "depth")
     log = np.log(plain.values)
@@ -318,9 +340,69 @@ def test_the_spectrum_by_hand():
     maps = np.zeros((2, 1, 2), np.float32)
     maps[0] = [[0.2, 0.4]]
     # M^T M = diag(4, 1): leading eigenvector (1, 0), 4 / 5 of the energy.
-    one = spectrum(maps, np.array([[2.0, 0], [0, 1.0]]))
+    one = spectrum(maps, np.array([[2.0, 0], [0, 1.0]]), np.array([3.0, 4.0]))
     assert one.eta1 == pytest.approx(0.8) and one.similarity == pytest.approx(1)
+    assert one.leading == total_leading(one) == pytest.approx(9 / 25)
     assert one.gate == pytest.approx(0.3) and one.gate_square == pytest.approx(0.1)
     total = summarised([one, one])
     assert total.gate_mean == pytest.approx(0.3) and total.gate_variance == pytest.approx(0.01)
-    assert spectrum(maps, np.array([[0, 3.0]])).similarity == pytest.approx(0)
+    assert spectrum(maps, np.array([[0, 3.0]]), np.ones(1)).similarity == pytest.approx(0)
+
+
+def total_leading(one):
+    return summarised([one, one]).leading
+
+
+@pytest.mark.parametrize(("n", "k"), [(12, 8), (5, 8), (1, 3)])
+def test_the_anchors_signal_in_the_eigenbasis_is_equations_21_to_23(n, k):
+    rng = np.random.default_rng(n)
+    rows, y = rng.normal(0, 0.3, (n, k)), rng.normal(1, 0.3, n)
+    found = expansion(rows, y)
+    C = rows @ rows.T
+    values, U = np.linalg.eigh(C)
+    values, U = values[::-1], U[:, ::-1]
+    count = min(n, k)
+    np.testing.assert_allclose(found.eigenvalues, values[:count], rtol=1e-8)
+    np.testing.assert_allclose(C @ found.vectors, found.vectors * found.eigenvalues, atol=1e-9)
+    alpha = U.T @ y
+    np.testing.assert_allclose(np.abs(found.coefficients), np.abs(alpha[:count]), rtol=1e-6)
+    np.testing.assert_allclose(found.rest, (alpha[count:] ** 2).sum(), atol=1e-9)
+    assert found.leading == pytest.approx(alpha[0] ** 2 / (y @ y))
+    # Equation 23, with what no eigenvector of a positive eigenvalue holds.
+    left = y - found.vectors @ found.coefficients
+    assert left @ left == pytest.approx(found.rest, abs=1e-9)
+    assert np.isnan(expansion(rows, np.zeros(n)).leading)
+
+
+def test_an_affine_model_is_a_log_scale_field():
+    """Equation 20: D exp(l*) is s D + t, whether s and t are of the map or of each pixel."""
+    D = smooth_relative().astype(np.float64)
+    s, t = 0.7 + 0.2 * U / WIDTH, 0.5 - 0.3 * V / HEIGHT
+    for scale, shift in ((1.7, 0.4), (s, t), (0.0, t)):
+        np.testing.assert_allclose(D * np.exp(affine_field(D, scale, shift)), scale * D + shift, rtol=1e-12)
+    np.testing.assert_allclose(affine_field(D, 2.5, 0.0), np.log(2.5))
+    field = affine_field(np.array([1.0, 2.0, np.nan, 0.0]), 1.0, -1.5)  # not positive at D = 1
+    assert np.isnan(field).tolist() == [True, False, True, True]
+    assert field[1] == pytest.approx(np.log(0.25))
+
+
+def test_maps_follow_the_fields_in_their_span_and_no_others():
+    D = smooth_relative()
+    field = affine_field(D, 1.3, 0.8)
+    ones = np.ones_like(D)
+    span = np.stack([ones, field, U / WIDTH]).astype(np.float32)
+    assert represented(span, 3 + 2 * field) == pytest.approx(1, abs=1e-5)
+    across = np.sin(U * V)
+    across -= across.mean()
+    assert represented(ones[None], across) == pytest.approx(0, abs=1e-6)
+    half = field.copy()
+    half[: HEIGHT // 2] = np.nan
+    assert represented(span, half) == pytest.approx(1, abs=1e-5)
+    rounded = np.float32(2) + np.float32(1e-6) * np.random.default_rng(0).standard_normal(D.shape)
+    assert np.isnan(represented(span, rounded))
+    assert np.isnan(represented(span, np.full_like(D, np.nan)))
+
+
+def test_the_paper_s_default_network_does_not_depend_on_the_setting_of_maps():
+    config = updated(Config(), {"solver.name": "paper_basis", "solver.basis.maps": "analytic"})
+    assert engine_for(config).manifest.endswith(BUNDLED_WITH_BASIS["paper_basis"])

@@ -169,15 +169,17 @@ def test_the_paper_s_fits_are_plain_least_squares_per_region(name, columns):
         np.testing.assert_allclose(depth[here], expected[here], rtol=1e-4)
 
 
-def test_expansion_is_the_paper_s_algorithm():
+@pytest.mark.parametrize(("setting", "enough"), [(0, 4), (2, 2), (3, 3), (10, 10)])
+def test_expansion_is_the_paper_s_algorithm(setting, enough):
     """A plain loop of Algorithm 1: a region takes ring after ring until it has anchors enough."""
     relative, anchors = noisy_problem(n=50)
     labels = random_labels(25)
-    depth = solver_of("paper_slf").solve(relative, anchors, regions=labels).depth
+    slf = solver_of("paper_slf", region_aware__min_anchors=setting)
+    depth = slf.solve(relative, anchors, regions=labels).depth
     u, v = anchors.uv.astype(int).T
     for region in range(labels.max() + 1):
         members = {region}
-        while np.isin(labels[v, u], list(members)).sum() < 3:
+        while np.isin(labels[v, u], list(members)).sum() < enough:
             inside = np.isin(labels, list(members))
             ring = np.zeros_like(inside)
             ring[1:] |= inside[:-1]
@@ -190,6 +192,25 @@ def test_expansion_is_the_paper_s_algorithm():
         expected = scale * relative.values + shift
         here = (labels == region) & (expected > 0)
         np.testing.assert_allclose(depth[here], expected[here], rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("setting", "anchors", "fit"),
+    [
+        (0, 8, "surface"),
+        (0, 7, "linear"),
+        (0, 2, "median"),
+        (4, 4, "surface"),
+        (20, 19, "linear"),
+        (20, 20, "surface"),
+    ],
+)
+def test_too_few_anchors_in_the_whole_image_give_a_simpler_fit(setting, anchors, fit):
+    """A surface through as many anchors as it has parameters follows their noise."""
+    relative, given = noisy_problem(n=anchors)
+    ssf = solver_of("paper_ssf", region_aware__min_anchors=setting)
+    info = ssf.solve(relative, given, regions=random_labels(25)).info
+    assert info[fit] == info["regions"]
 
 
 def test_what_the_paper_s_fit_makes_negative_is_unknown_and_ours_the_global_line():
@@ -349,7 +370,7 @@ def test_implausible_pixels_take_the_global_line():
     )
     relative = RelativeDepth(values, "depth")
     guarded = expanding(max_extrapolation=1.5).solve(relative, anchors, regions=labels)
-    paper = solver_of("paper_ssf").solve(relative, anchors, regions=labels)
+    paper = solver_of("paper_ssf", region_aware__min_anchors=5).solve(relative, anchors, regions=labels)
     line = solver_of("paper_global").solve(relative, anchors)
     assert guarded.info["implausible_pixels"] > 0
     np.testing.assert_allclose(guarded.depth[:, -1], line.depth[:, -1], rtol=1e-5)

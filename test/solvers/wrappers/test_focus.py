@@ -7,7 +7,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_scenes import HEIGHT, OURS, VARIANTS, WIDTH, U, anchors_on, noisy_problem, quarters, solver_of
+from made_scenes import (
+    HEIGHT,
+    OURS,
+    VARIANTS,
+    WIDTH,
+    U,
+    anchors_on,
+    noisy_problem,
+    quarters,
+    solver_of,
+    with_maps,
+)
 
 from metric_depth_ros.config import SolverConfig
 from metric_depth_ros.depth import within_limits
@@ -115,6 +126,7 @@ def test_off_is_the_solver_itself(name):
     relative.values[5:9, 10:20] = np.nan
     limits = {"min_depth_m": 2.0, "max_depth_m": 6.0}
     config = SolverConfig(name=name, **limits)
+    relative = with_maps(relative)
     solved = solver_class(name)(config).solve(SolverInput(relative, anchors, regions=quarters()))
     plain = within_limits(solved, config)
     found = solver_of(name, **limits).solve(relative, anchors, regions=quarters())

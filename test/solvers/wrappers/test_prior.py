@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from made_scenes import OURS, anchors_on, quarters, smooth_relative
+from made_scenes import MAPS_NEEDED, OURS, anchors_on, quarters, smooth_relative, with_maps
 
 from metric_depth_ros.config import SOLVERS, BasisConfig, SolverConfig, TemporalConfig
 from metric_depth_ros.errors import AnchorError
@@ -23,7 +23,10 @@ def given(anchors, prior=None, **more):
 
 
 def solved(name, anchors, prior=None, **more):
-    return build_solver(SolverConfig(name=name)).solve(given(anchors, prior, **more))
+    told = given(anchors, prior, **more)
+    if name in MAPS_NEEDED:
+        told = dataclasses.replace(told, relative=with_maps(told.relative))
+    return build_solver(SolverConfig(name=name)).solve(told)
 
 
 def spread_of(metric):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -39,6 +39,10 @@ class BasisBatch:
     target: Tensor
     anchor: Tensor
     noise: Tensor
+
+    def to(self, device: str) -> BasisBatch:
+        """The batch on a device, "cpu" or "cuda"."""
+        return BasisBatch(*(getattr(self, field.name).to(device) for field in fields(self)))
 
 
 def make_basis_batch(

@@ -4,7 +4,7 @@ A folder of memory-mapped arrays over N images, at a quarter of the network's in
 
 - ``features.npy`` (N, C, h, w) uint8: offset + step * code per channel (``cache.json``); absent for C = 0
 - ``log_relative.npy`` (N, h, w) float32: log of ``positive_depth``
-- ``log_depth.npy`` (N, h, w) float32: log of metres; NaN unknown, sky, or outside 0.1 to 80 m
+- ``log_depth.npy`` (N, h, w) float32: log of metres; NaN unknown, sky, or outside the limits, 0.1 to 80 m
 - ``cache.json``: the network's name and sha256, C, sizes, number of images at the end for validation
 """
 
@@ -29,8 +29,10 @@ from metric_depth_ros.engines.depth_engine import DepthEngine
 from metric_depth_ros.engines.manifest import Manifest
 from metric_depth_ros.errors import ConfigError, InputError
 from metric_depth_ros.evaluation.known_depth import known_pixels
+from metric_depth_ros.evaluation.places import CAP_M, place_of
 from metric_depth_ros.learning.training.augment import reframed, relit
 from metric_depth_ros.learning.training.loader import open_with_depth
+from metric_depth_ros.learning.training.sparse import gridded, reduced_depth
 from metric_depth_ros.types import FloatArray, IntArray, RelativeDepth
 
 NEAREST_M, FARTHEST_M = 0.1, 80.0
@@ -55,6 +57,7 @@ class CacheInfo:
         count, validation: images in all, and images at the end for validation.
         offset, step: of the features, per channel.
         families: kinds of scenes; ``family.npy`` (N,) holds indices into it. One empty name if unknown.
+        masked, augmented: as told to ``write_cache``.
     """
 
     engine: str
@@ -68,6 +71,8 @@ class CacheInfo:
     offset: tuple[float, ...]
     step: tuple[float, ...]
     families: tuple[str, ...]
+    masked: bool = False
+    augmented: bool = True
 
 
 class BasisCache:
@@ -144,11 +149,17 @@ def write_cache(
     seed: int = 0,
     augment: bool = True,
     threads: int = 2,
+    validate: Sequence[str | Path] = (),
+    masked: bool = False,
 ) -> Iterator[int]:
     """Writes up to ``count`` random images of datasets, ``cache.json`` last; yields the number written.
 
     Args:
         folders: datasets that the package reads, with dense depth or LiDAR points.
+        validate: datasets to validate on, all of them, beside ``count``; none: one scene in fifty of
+            ``folders``.
+        masked: whether depth is known within each dataset's own limits (``Dataset.limits_m``, else 0.1 to
+            10 m indoors and 80 m outdoors), as paper 001 has it, not from 0.1 to 80 m everywhere.
         config: of the network; each thread loads its own.
         augment: whether to augment training images with dense depth; validation images are not changed.
 
@@ -159,13 +170,17 @@ def write_cache(
     """
     if count < 2 or threads < 1 or seed < 0:
         raise ConfigError(f"count {count}, threads {threads}, seed {seed}; needed at least 2, 1 and 0.")
-    picked, validation = _picked(open_with_depth(folders, or_points=True), count, seed)
+    picked, validation = _picked(open_with_depth(folders, or_points=True), count, seed, apart=bool(validate))
+    if validate:
+        held_out = open_with_depth(validate, or_points=True)
+        looked = [(data, i) for data in held_out for i in _with_depth(data)]
+        picked, validation = picked + looked, len(looked)
     engines = [build_depth_engine(dataclasses.replace(config, threads=1)) for _ in range(threads)]
     manifest = engines[0].manifest
     size = reduced_size(manifest)
     training = len(picked) - validation
     jobs = [
-        _Job(data, index, size, (seed, place), augment and place < training)
+        _Job(data, index, size, (seed, place), augment and place < training, masked)
         for place, (data, index) in enumerate(picked)
     ]
     low, step = _reach(jobs, engines[0])
@@ -173,6 +188,7 @@ def write_cache(
         manifest.name, manifest.sha256, manifest.output.kind, len(low), size[1], size[0], len(jobs),
         validation,
         tuple(low.tolist()), tuple(step.tolist()), tuple(dict.fromkeys(job.family for job in jobs)),
+        masked, augment,
     )  # fmt: skip
     arrays = _created(Path(out), info)
     arrays["family"][:] = [info.families.index(job.family) for job in jobs]
@@ -216,6 +232,7 @@ class _Job:
     size: tuple[int, int]
     seed: tuple[int, int]
     augment: bool
+    masked: bool
 
     @property
     def family(self) -> str:
@@ -233,9 +250,16 @@ class _Job:
         else:
             depth = depth_grid(frame, self.size)
         relative = engine.predict(image)
-        usable = (depth >= NEAREST_M) & (depth <= FARTHEST_M)
+        nearest, farthest = self._limits_m(depth)
+        usable = (depth >= nearest) & (depth <= farthest)
         log_depth = np.log(np.where(usable, depth, np.float32(np.nan)))
         return reduced_features(relative, self.size), log_relative(relative, self.size), log_depth
+
+    def _limits_m(self, depth: FloatArray) -> tuple[float, float]:
+        """Nearest and farthest depth that is known, metres."""
+        if not self.masked:
+            return NEAREST_M, FARTHEST_M
+        return self.data.limits_m or (NEAREST_M, CAP_M[place_of(depth[np.isfinite(depth)])])
 
 
 def reduced_size(manifest: Manifest) -> tuple[int, int]:
@@ -276,28 +300,29 @@ def reduced_features(relative: RelativeDepth, size: tuple[int, int]) -> FloatArr
 
 def depth_grid(frame: Frame, size: tuple[int, int]) -> FloatArray:
     """Depth (h, w) float32 in metres of one known pixel or point per grid cell; NaN without one."""
-    width, height = size
     if frame.depth is not None:
-        return np.asarray(cv2.resize(frame.depth, size, interpolation=cv2.INTER_NEAREST_EXACT))
+        return reduced_depth(frame.depth, size)
     pixels = known_pixels(frame)
-    scale = np.array(size) / frame.image.shape[1::-1]
-    column, row = np.clip(((pixels.uv + 0.5) * scale).astype(np.intp), 0, np.array(size) - 1).T
-    grid = np.full((height, width), np.nan, np.float32)
-    order = np.argsort(-pixels.depth)  # of several points the nearest is visible
-    grid[row[order], column[order]] = pixels.depth[order]
-    return grid
+    return gridded(pixels.uv, pixels.depth, frame.image.shape[1::-1], size)
 
 
-def _picked(sets: Sequence[Dataset], count: int, seed: int) -> tuple[list[tuple[Dataset, int]], int]:
-    """Random images, validation images last, and the number of validation images."""
+def _with_depth(data: Dataset) -> Iterator[int]:
+    return (index for index in range(len(data)) if data.has_depth(index, or_points=True))
+
+
+def _picked(
+    sets: Sequence[Dataset], count: int, seed: int, *, apart: bool = False
+) -> tuple[list[tuple[Dataset, int]], int]:
+    """Random images, validation images last, and the number of validation images; ``apart``: none of them."""
     training: list[tuple[Dataset, int]] = []
     validation: list[tuple[Dataset, int]] = []
     for data in sets:
         numbers: dict[int, int] = {}
-        for index in (i for i in range(len(data)) if data.has_depth(i, or_points=True)):
+        for index in _with_depth(data):
             turn, number = divmod(numbers.setdefault(data.scene(index), len(numbers)), _SCENES)
             # Shifted in each round, as kinds of scenes follow each other in a fixed order.
-            (validation if number == turn % _SCENES else training).append((data, index))
+            held_out = number == turn % _SCENES and not apart
+            (validation if held_out else training).append((data, index))
     if not training:
         raise InputError(
             f"basis cache: no picture to train on; the first scene, and one in {_SCENES}, is for validation. "

@@ -32,9 +32,10 @@ from metric_depth_ros.learning.training.basis.losses import (
     without_outliers,
 )
 from metric_depth_ros.learning.training.basis.settings import BasisSettings, check_settings
-from metric_depth_ros.learning.training.checks import check_same
+from metric_depth_ros.learning.training.checks import check_same, choose_device
 from metric_depth_ros.learning.training.loader import Stream
 from metric_depth_ros.learning.training.loop import Trainer
+from metric_depth_ros.types import IntArray
 
 # Most images to validate on, and images from which the features' mean and deviation are computed.
 _MOST_VALIDATION = 400
@@ -42,8 +43,13 @@ _STATISTICS = 256
 _MISFIT_WEIGHT = 0.02
 # Fraction of the errors that should be within one stated sigma.
 _ONE_SIGMA = 0.683
+# A stream of random numbers separate from that of the anchors.
+_ORDER = 3
 # Settings that must not change when a run is resumed.
-_SAME = ("maps", "blind", "regime", "start", "batch", "learning_rate", "seed", "threads", "families")
+_SAME = (
+    "maps", "blind", "regime", "start", "batch", "learning_rate", "average", "gate_sum", "seed", "threads",
+    "families",
+)  # fmt: skip
 _SCORES = {"loss": "validation loss", "abs_rel": "AbsRel", "covered": "within 1 sigma"}
 
 
@@ -67,7 +73,7 @@ class BasisTrainer(Trainer):
     def __init__(self, settings: BasisSettings, *, resume: bool = False) -> None:
         """Raises ConfigError, InputError or ModelError if settings, data or checkpoint cannot be used."""
         check_settings(settings, resume)
-        self.settings = settings
+        self.settings, self._device = settings, choose_device(settings.device)
         torch.set_num_threads(settings.threads)
         torch.manual_seed(settings.seed)
         self.cache = BasisCache(settings.cache)
@@ -75,16 +81,17 @@ class BasisTrainer(Trainer):
         state = checkpoint.load(settings.out) if resume else None
         if state:
             _check_same_run(settings, self.cache.info.sha256, state)
-        super().__init__(settings, self._network(state), state)
+        super().__init__(settings, self._network(state).to(self._device), state)
 
     def _batches(self, first: int) -> Stream[BasisBatch]:
         return Stream(lambda step: [partial(self._batch, step)], first=first, threads=1)
 
     def _backward(self, batch: list[BasisBatch]) -> float:
         self.network.train()
-        with torch.autocast("cpu", torch.bfloat16):
-            outputs = outputs_at(self.network, batch[0])
-        loss, _ = self._losses(batch[0], *outputs)
+        part = batch[0].to(self._device)
+        with torch.autocast(self._device, torch.bfloat16):
+            outputs = outputs_at(self.network, part)
+        loss, _ = self._losses(part, *outputs)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         return float(loss.detach())
@@ -119,8 +126,18 @@ class BasisTrainer(Trainer):
 
     def _batch(self, step: int) -> BasisBatch:
         rng = np.random.default_rng([self.settings.seed, step])
-        index = np.sort(rng.choice(self._training, self.settings.batch))
+        index = np.sort(self._training[self._turns(step)])
         return make_basis_batch(self.cache, index, self.settings.regime, rng, blind=self.settings.blind)
+
+    def _turns(self, step: int) -> IntArray:
+        """Places (batch,) in the training images: each image once an epoch, in the epoch's own order."""
+        count, size = len(self._training), self.settings.batch
+        epochs, places = np.divmod(np.arange(step * size, (step + 1) * size), count)
+        orders = {
+            epoch: np.random.default_rng([self.settings.seed, epoch, _ORDER]).permutation(count)
+            for epoch in np.unique(epochs).tolist()
+        }
+        return np.array([orders[epoch][place] for epoch, place in zip(epochs.tolist(), places, strict=True)])
 
     def _losses(self, batch: BasisBatch, maps: Tensor, gates: Tensor, size: Tensor) -> tuple[Tensor, Solved]:
         """Overall loss (equation 28; ours adds the misfit loss) and the solution."""
@@ -133,7 +150,8 @@ class BasisTrainer(Trainer):
         loss = dense_loss(solved.field, batch.truth, known, 0.1 if mixed else 1.0)
         right = without_outliers(batch.anchor, batch.target, batch.truth, known) if mixed else batch.anchor
         loss = loss + WEIGHTS["anchor"] * anchor_loss(solved.field, batch.target, right)
-        loss = loss + WEIGHTS["decor"] * decorrelation_loss(maps) + WEIGHTS["gate"] * gate_loss(gates)
+        pixels = batch.log_relative[0].numel() if self.settings.gate_sum else 1
+        loss = loss + WEIGHTS["decor"] * decorrelation_loss(maps) + WEIGHTS["gate"] * gate_loss(gates, pixels)
         if mixed:
             loss = loss + _MISFIT_WEIGHT * misfit_loss(solved, size, batch.truth, known)
         return loss, solved
@@ -145,6 +163,7 @@ class BasisTrainer(Trainer):
             index = self._validation[start : start + self.settings.batch]
             rng = np.random.default_rng([1, start])
             batch = make_basis_batch(self.cache, index, self.settings.regime, rng, blind=self.settings.blind)
+            batch = batch.to(self._device)
             with torch.inference_mode():
                 maps, gates, size = outputs_at(network, batch)
                 loss, solved = self._losses(batch, maps, gates, size)

@@ -2,7 +2,7 @@
 
 Every loss takes ``value`` (B, 1, H, W), the network's output, and ``depth`` (B, 1, H, W) float32 in metres:
 inf is sky, NaN unknown. Each image has its own scale; an image with almost only sky and unknown depth does
-not count.
+not count. Sparse depth, of a LiDAR, does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from torch.nn import functional
 # Depth beyond this, or beyond this many times the image's median, counts as far, like the sky.
 FAR_M = 200.0
 FAR_MEDIANS = 25.0
-_LEAST_ORDINARY = 0.05
+# Least part of the known pixels, and of all, that are ordinary in an image that counts.
+_LEAST_ORDINARY, _LEAST_OF_ALL = 0.05, 0.005
 _GRADIENT_SCALES = 4
 _GRADIENT_WEIGHT = 0.5
 _TRIMMED = 0.2
@@ -69,7 +70,7 @@ def trimmed_loss(value: Tensor, depth: Tensor) -> Tensor:
     place = torch.arange(error.shape[1], device=error.device)
     kept = (place >= (_TRIMMED * count)[:, None]) & (place < count[:, None])
     data = (ordered * kept).sum(1) / (2 * count.clamp_min(1))
-    enough = _enough(ordinary)
+    enough = _enough(known, ordinary)
     return (data * enough).sum() / enough.sum().clamp_min(1) + _GRADIENT_WEIGHT * gradient_loss(
         residual, known & enough.view(-1, 1, 1, 1)
     )
@@ -117,7 +118,7 @@ def _log_residual(value: Tensor, depth: Tensor, aligned: float) -> tuple[Tensor,
 
 
 def _with_gradients(residual: Tensor, known: Tensor, ordinary: Tensor) -> Tensor:
-    enough = _enough(ordinary)
+    enough = _enough(known, ordinary)
     known = known & enough.view(-1, 1, 1, 1)
     residual = torch.where(known, residual, 0.0)
     by_picture = residual.abs().flatten(1).sum(1) / known.flatten(1).sum(1).clamp_min(1)
@@ -133,9 +134,10 @@ def _regions(depth: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return known, finite & (depth < far), far
 
 
-def _enough(ordinary: Tensor) -> Tensor:
+def _enough(known: Tensor, ordinary: Tensor) -> Tensor:
     """Whether an image counts (B,): it has enough ordinary pixels."""
-    return ordinary.flatten(1).float().mean(1) > _LEAST_ORDINARY
+    near, part = (mask.flatten(1).float().mean(1) for mask in (ordinary, known))
+    return (near > _LEAST_ORDINARY * part) & (near > _LEAST_OF_ALL)
 
 
 def _inverse(depth: Tensor) -> Tensor:

@@ -31,7 +31,6 @@ class DepthSettings(RunSettings):
         size: width and height at which the network will be used.
         loss: a name in ``losses.LOSSES``.
         threads: parts of a batch that are computed in parallel on a CPU; 0 is one per core.
-        device: "auto", "cpu" or "cuda".
         start: initial weights, as written by depth-export, or the checkpoint folder of a network to
             import, which is then what is trained; None starts with random or published weights.
         real: real datasets, or folders of datasets, for validation only.
@@ -45,7 +44,6 @@ class DepthSettings(RunSettings):
     loss: str = "normalised"
     optimizer: str = "muon"
     weight_decay: float = 0.02
-    device: str = "auto"
     start: str | None = None
     real: tuple[str, ...] = ()
     look_every: int = 2000

@@ -24,6 +24,7 @@ _PAPER: dict[str, Any] = {
     "look_every": 5000,
     "grows": False,
     "canonical": False,
+    "between": 0.0,
 }
 # Name for --config -> settings that differ from those for encoders of a robot's size.
 CONFIGS: dict[str, dict[str, Any]] = {
@@ -33,8 +34,6 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "base": _PAPER,
     "large": _PAPER,
 }
-# Fraction of the focuses from the pool itself; the others are anywhere between its ends.
-_OF_POOL = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,12 +43,13 @@ class MetricSolverSettings(RunSettings):
     Attributes:
         data: datasets: folders of shards or of frames with depth images.
         encoder, focuses, heads, mask, canonical: of ``MetricSolverConfig``.
+        between: fraction of the focuses drawn anywhere between the ends of the pool, ours; the others are of
+            the pool, as all of the paper's.
         size: width and height of the images.
         grows: whether images grow to ``size`` during training: most is learnt at a fraction of the cost.
         batch: images per step, of all GPUs together.
         optimizer: "adamw" (the paper's) or "muon".
         threads: parts of a batch that are computed in parallel on a CPU; 0 is one per core.
-        device: "auto", "cpu" or "cuda".
         start: folder of a run to fine-tune.
         weights: initial weights without ``start``: for lite0 and tiny the file of depth-export, for the
             others a checkpoint folder (DINOv2 or Depth Anything V2). None starts with random weights.
@@ -61,10 +61,10 @@ class MetricSolverSettings(RunSettings):
     heads: str = "two"
     mask: bool = True
     canonical: bool = True
+    between: float = 0.5
     minutes: float | None = 40.0
     size: tuple[int, int] = (256, 192)
     grows: bool = True
-    device: str = "auto"
     start: str | None = None
     weights: str | None = None
 
@@ -83,12 +83,15 @@ def settings_of(config: str, **told: Any) -> MetricSolverSettings:
     return MetricSolverSettings(**{"encoder": config, **CONFIGS[config], **given})
 
 
-def draw_focus(focuses: Sequence[float], count: int, rng: np.random.Generator) -> FloatArray:
-    """Random focuses (count,) in metres: half from the pool, the others log-uniform between its ends.
+def draw_focus(
+    focuses: Sequence[float], count: int, rng: np.random.Generator, between: float = 0.0
+) -> FloatArray:
+    """Random focuses (count,) in metres, each of the pool with the same probability (paper 004, section 3.2).
 
-    The paper draws only from the pool; the others train the interpolation between embeddings.
+    Ours: a fraction ``between`` of them is log-uniform between the ends of the pool instead; they train the
+    interpolation between embeddings.
     """
     nearest, farthest = math.log(min(focuses)), math.log(max(focuses))
-    between = np.exp(rng.uniform(nearest, farthest, count))
-    focus: FloatArray = np.where(rng.random(count) < _OF_POOL, rng.choice(focuses, count), between)
+    anywhere = np.exp(rng.uniform(nearest, farthest, count))
+    focus: FloatArray = np.where(rng.random(count) < between, anywhere, rng.choice(focuses, count))
     return focus.astype(np.float32)

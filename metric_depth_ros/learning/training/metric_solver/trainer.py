@@ -36,7 +36,7 @@ from metric_depth_ros.types import FloatArray
 
 # Settings that must not change when a run is resumed.
 _SAME = (
-    "encoder", "focuses", "heads", "mask", "canonical", "size", "grows", "batch", "optimizer",
+    "encoder", "focuses", "heads", "mask", "canonical", "between", "size", "grows", "batch", "optimizer",
     "learning_rate", "frozen", "encoder_rate", "seed", "families",
 )  # fmt: skip
 # A stream of random numbers separate from that of the images.
@@ -106,7 +106,8 @@ class MetricSolverTrainer(Trainer):
 
     def _backward(self, batch: Sequence[Batch]) -> float:
         rng = np.random.default_rng([self.settings.seed, self.progress.step, _FOCUS, self.rank.number])
-        drawn = [draw_focus(self.settings.focuses, len(part.image), rng) for part in batch]
+        pool, between = self.settings.focuses, self.settings.between
+        drawn = [draw_focus(pool, len(part.image), rng, between) for part in batch]
         return self._workers.backward(
             [FocusedBatch(p.image, p.depth, focus_m) for p, focus_m in zip(batch, drawn, strict=True)]
         )
@@ -184,6 +185,8 @@ def _check(settings: MetricSolverSettings, rank: Rank, resume: bool) -> None:
         raise ConfigError(f"batch: {settings.batch}; needed a multiple of the {rank.count} processes.")
     if not is_pool(settings.focuses):
         raise ConfigError(f"focuses: {settings.focuses}; needed positive metres, rising.")
+    if not 0 <= settings.between <= 1:
+        raise ConfigError(f"between: {settings.between}; needed 0 to 1.")
     if settings.heads not in ("one", "two"):
         raise ConfigError(f"heads: {settings.heads!r}; known are one, two.")
     if rank.count > 1 and settings.steps is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -16,8 +15,9 @@ from metric_depth_ros.learning.training.augment import stretched
 from metric_depth_ros.learning.training.depth.losses import resized_like
 from metric_depth_ros.learning.training.loader import Samples, evenly
 from metric_depth_ros.learning.training.metric_solver.losses import outputs_loss, targets_of
+from metric_depth_ros.learning.training.sparse import reduced_depth
 from metric_depth_ros.learning.training.workers import normalised
-from metric_depth_ros.near_far import decode_far, decode_near, fuse
+from metric_depth_ros.near_far import decode_far, decode_near, fuse, mask_accuracy
 from metric_depth_ros.types import FloatArray
 
 # Most images to validate on, and how many at once.
@@ -32,7 +32,7 @@ class FocusScore:
     Attributes:
         loss: of equation 11.
         abs_rel, delta1: of fused depth where the truth is within the focus.
-        mask: fraction of the pixels with a correct mask.
+        mask: fraction of the pixels with a correct mask, without sky and unknown depth.
     """
 
     loss: float
@@ -54,7 +54,7 @@ class FocusValidation:
         read = [samples.read(*places[index]) for index in evenly(len(places), _MOST)]
         self._images = [stretched(image, size) for image, _ in read]
         half = ((size[0] + 1) // 2, (size[1] + 1) // 2)
-        self._depths = [cv2.resize(d, half, interpolation=cv2.INTER_NEAREST_EXACT) for _, d in read]
+        self._depths = [reduced_depth(d, half) for _, d in read]
         self.focuses = tuple(sorted({focuses[0], focuses[len(focuses) // 2], focuses[-1]}))
 
     def scores(self, network: MetricSolver) -> dict[str, FocusScore]:
@@ -92,6 +92,5 @@ def _score(network: MetricSolver, features: list[Tensor], depth: FloatArray, foc
     near, far, logit = (resized_like(map_, targets.near) for map_ in outputs)
     fused = fused_depth(near, far, logit, float(used[0]))[:, 0]
     truth = np.where(depth <= focus, depth, np.nan)
-    known = targets.is_near | targets.is_far
-    right = ((logit >= 0) == targets.is_near)[known].float().mean()
-    return FocusScore(float(loss), abs_rel(fused, truth), delta(fused, truth), float(right))
+    right = mask_accuracy((logit >= 0).cpu().numpy()[:, 0], depth, float(used[0]))
+    return FocusScore(float(loss), abs_rel(fused, truth), delta(fused, truth), right)

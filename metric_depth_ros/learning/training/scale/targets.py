@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from metric_depth_ros.config import EngineConfig
@@ -16,6 +15,7 @@ from metric_depth_ros.datasets import Dataset
 from metric_depth_ros.learning.training.basis.cache import FARTHEST_M
 from metric_depth_ros.learning.training.chosen import ChosenPictures, engines_for, load_about, save_about
 from metric_depth_ros.learning.training.loader import canonical_focal
+from metric_depth_ros.learning.training.sparse import reduced_depth
 from metric_depth_ros.scale import best_scale, bounds_of, unit_depth
 from metric_depth_ros.types import Engine, FloatArray, ImageArray, IntArray
 
@@ -123,7 +123,7 @@ def _log_scale(engine: Engine, data: Dataset, index: int, *, canonical: bool) ->
     focal = canonical_focal(data, index, camera) if canonical else 1.0
     step = max(1, round((image.shape[0] * image.shape[1] / _PIXELS) ** 0.5))
     predicted = unit_depth(relative)[::step, ::step]
-    truth = cv2.resize(depth, predicted.shape[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+    truth = reduced_depth(depth, predicted.shape[::-1])
     truth = np.where(truth <= FARTHEST_M, truth, np.float32(np.nan))
     if not (np.isfinite(truth) & np.isfinite(predicted)).any():
         return float("nan")

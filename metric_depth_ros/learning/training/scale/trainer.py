@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -18,13 +16,14 @@ from torch.nn import functional
 from metric_depth_ros.learning.models.scale_network import ScaleNetwork, ScaleNetworkConfig
 from metric_depth_ros.learning.training import checkpoint
 from metric_depth_ros.learning.training.augment import relit, stretched
-from metric_depth_ros.learning.training.checks import check_same
+from metric_depth_ros.learning.training.checks import check_same, choose_device
 from metric_depth_ros.learning.training.chosen import check_same_about
 from metric_depth_ros.learning.training.loader import Stream, evenly
 from metric_depth_ros.learning.training.loop import Trainer
+from metric_depth_ros.learning.training.ranks import Rank
 from metric_depth_ros.learning.training.scale.settings import ScaleSettings, check_settings
 from metric_depth_ros.learning.training.scale.targets import ScaleTargets
-from metric_depth_ros.learning.training.workers import Workers, normalised
+from metric_depth_ros.learning.training.workers import Workers, normalised, settle_threads
 from metric_depth_ros.types import FloatArray, ImageArray, IntArray
 
 # Settings that must not change when a run is resumed.
@@ -70,21 +69,18 @@ class ScaleTrainer(Trainer):
         """Raises ConfigError, InputError or ModelError if settings, data or checkpoint cannot be used."""
         check_settings(settings, resume)
         self.targets = ScaleTargets(settings.targets, filtered=settings.filtered, families=settings.families)
-        parts = min(settings.threads or os.cpu_count() or 1, settings.batch)
-        torch.set_num_threads(1)
-        torch.set_flush_denormal(True)
-        cv2.setNumThreads(1)
+        device = choose_device(settings.device)
+        self._parts = settle_threads(device, Rank(), settings.threads, settings.batch)
         torch.manual_seed(settings.seed)
         state = checkpoint.load(settings.out) if resume else None
         if state:
             _check_same_run(settings, self.targets, state)
-        network = self._network(settings, state)
+        network = self._network(settings, state).to(device)
         begun = state["settings"] if state else asdict(settings)
         pretrained = network.encoder if begun["weights"] else None
         self._sigma: float | None = state["about"]["sigma"] if state else None
-        super().__init__(settings, network, state, threads=parts, pretrained=pretrained)
-        self._parts = parts
-        self._workers: Workers[ScaleBatch] = Workers(network, _objective, parts)
+        super().__init__(settings, network, state, threads=self._parts, pretrained=pretrained)
+        self._workers: Workers[ScaleBatch] = Workers(network, partial(_objective, device=device), self._parts)
 
     def close(self) -> None:
         """Stops the threads."""
@@ -150,10 +146,10 @@ class ScaleTrainer(Trainer):
         return network
 
 
-def _objective(network: nn.Module, batch: ScaleBatch) -> Tensor:
-    with torch.autocast("cpu", torch.bfloat16):
-        found = network(normalised(batch.image, "cpu"))
-    return functional.mse_loss(found.float(), torch.from_numpy(batch.log_scale))
+def _objective(network: nn.Module, batch: ScaleBatch, device: str = "cpu") -> Tensor:
+    with torch.autocast(device, torch.bfloat16):
+        found = network(normalised(batch.image, device))
+    return functional.mse_loss(found.float(), torch.from_numpy(batch.log_scale).to(device))
 
 
 def score_of(
@@ -171,8 +167,9 @@ def score_of(
 def log_scales(network: ScaleNetwork, images: Iterable[ImageArray], size: tuple[int, int]) -> FloatArray:
     """Estimated log factors (N,) of images, stretched to ``size`` (width, height)."""
     small = np.stack([stretched(image, size) for image in images])
+    device = next(network.parameters()).device
     with torch.inference_mode():
-        parts = [network(normalised(part, "cpu")).numpy() for part in _split(small)]
+        parts = [network(normalised(part, device)).cpu().numpy() for part in _split(small)]
     return np.concatenate(parts)
 
 

@@ -20,6 +20,7 @@ from metric_depth_ros.learning.models.text_encoder import TextEncoder
 from metric_depth_ros.learning.training.basis.cache import FARTHEST_M
 from metric_depth_ros.learning.training.chosen import ChosenPictures, engines_for, load_about, save_about
 from metric_depth_ros.learning.training.loader import canonical_focal
+from metric_depth_ros.learning.training.sparse import reduced_depth
 from metric_depth_ros.priors.text import NEUTRAL
 from metric_depth_ros.scale import unit_depth
 from metric_depth_ros.types import Engine, FloatArray, ImageArray, IntArray
@@ -185,7 +186,7 @@ def _example(
     image, depth, camera = data.picture(index)
     unit = unit_depth(engine.predict(image, camera=camera))
     relative = cv2.resize(1 / unit, size, interpolation=cv2.INTER_AREA)
-    depth = cv2.resize(depth, size, interpolation=cv2.INTER_NEAREST_EXACT)
+    depth = reduced_depth(depth, size)
     depth = np.where((depth <= FARTHEST_M) | np.isinf(depth), depth, np.float32(np.nan))
     log_depth = np.log(depth / np.float32(canonical_focal(data, index, camera) if canonical else 1))
     return relative.astype(np.float16), log_depth.astype(np.float16)

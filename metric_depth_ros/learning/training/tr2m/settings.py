@@ -43,7 +43,6 @@ class TR2MSettings(RunSettings):
         neutral: share of the pictures for which the neutral sentence is read: none need be said then (ours).
         dropped: share of the tokens that are left out, so that no word alone counts (ours).
         decay: of the learning rate with each epoch.
-        device: "auto", "cpu" or "cuda".
     """
 
     examples: str
@@ -64,7 +63,6 @@ class TR2MSettings(RunSettings):
     batch: int = 8
     frozen: float = 1.0
     average: float = 0.99
-    device: str = "auto"
 
 
 def check_settings(settings: TR2MSettings, rank: Rank, resume: bool) -> None:

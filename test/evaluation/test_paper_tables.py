@@ -1,0 +1,121 @@
+"""Our figures beside those of the papers, in their form; and charts of records."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from metric_depth_ros.errors import InputError
+from metric_depth_ros.evaluation.paper_tables import beside_published, in_form_of
+from metric_depth_ros.evaluation.plots import FRONT, error_over_anchors, error_over_time, pareto_front
+from metric_depth_ros.evaluation.report import as_latex, as_markdown
+from metric_depth_ros.evaluation.runner import Record
+
+
+def record(solver="paper_ssf", protocol="random", count=250, frame="0", abs_rel=0.05, **changes):
+    fields = dict(
+        control=False, place="indoor", set_name="nyu", noisy=False, seed=0, anchors=250, coverage=1.0,
+        errors={"abs_rel": abs_rel, "rmse": 0.25, "delta1": 0.96}, evaluated=400, seconds=0.002,
+        engine="da_v2_large", dataset="nyuv2@test", limits_m=(0.001, 10.0),
+    )  # fmt: skip
+    return Record(solver=solver, protocol=protocol, count=count, frame=frame, **{**fields, **changes})
+
+
+def nyu(**changes):
+    return [record(frame=str(number), **changes) for number in range(654)]
+
+
+def lines(sections):
+    return as_markdown(sections).splitlines()
+
+
+def test_published_rows_stand_beside_ours():
+    found = lines(beside_published(nyu()))
+    assert "## Beside published figures: nyuv2@test, indoor, clean, truth 0.001 to 10 m" in found
+    assert "| network | method | case | from | AbsRel | RMSE, m | delta1 |" in found
+    assert "| da_v2_large | paper_ssf | random 250 | ours | 0.050 | 0.250 | 0.960 |" in found
+    assert "| Depth Anything v2 | SSF | random 250 | paper 000, table 1 | 0.044 | 0.233 | 0.963 |" in found
+    assert sum("paper 000, table 1" in line for line in found) == 6  # SLF and SSF of three networks
+    assert any(line.startswith("- paper 000: Region-aware") for line in found)
+    assert r"paper\_ssf" in as_latex(beside_published(nyu()))
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        nyu()[:653],
+        nyu(limits_m=(0.0, 10.0)),
+        nyu(dataset="nyuv2@train"),
+        nyu(dataset=""),
+        nyu(count=251),
+        nyu(noisy=True),
+        nyu(errors={"mae": 0.1}),
+    ],
+    ids=["frames", "limits", "split", "dataset", "count", "noise", "metric"],
+)
+def test_rows_of_another_protocol_do_not(records):
+    assert beside_published(records) == []
+
+
+def test_fits_to_the_truth_and_no_anchors_have_rows_of_their_own():
+    """And LF-LiDAR those of beams; another form of the same files is the same data."""
+    truth = lines(beside_published(nyu(solver="linear (truth)", control=True, dataset="nyuv2_sync@test")))
+    assert "| da_v2_large | linear (truth) | whole | ours | 0.050 | 0.250 | 0.960 |" in truth
+    expected = (
+        "| Depth Anything v2 | Linear Fit by region | whole | paper 000, table 1 | 0.030 | 0.161 | 0.984 |"
+    )
+    assert expected in truth
+    assert "| DA | Median | whole | paper 003, table 1 | 0.353 | 1.743 | 0.480 |" in truth
+    none = lines(beside_published(nyu(protocol="none", count=0)))
+    assert "| Metric-Solver | on both datasets | none | paper 004, table 2a | 0.049 | 0.183 | 0.986 |" in none
+    beams = lines(beside_published(nyu(protocol="beams", count=16)))
+    assert [line for line in beams if "| paper 0" in line] == [
+        "| Depth Anything v1 | LF-LiDAR | beams 16 | paper 000, table 1 | 0.039 | 0.454 | 0.976 |"
+    ]
+
+
+def test_a_papers_table_in_its_form_says_that_the_data_are_others():
+    records = [
+        record(solver, case, 1, abs_rel=error, dataset="", limits_m=(0.0, 10.0))
+        for solver, error in (("paper_global", 0.2), ("paper_lwlr", 0.1))
+        for case in ("low", "medium")
+    ] + [record("paper_ssf", "random", 250, dataset="", limits_m=(0.0, 10.0))]
+    found = lines(in_form_of("001", "1", records))
+    assert found[0].startswith("## Paper 001, table 1, on indoor, clean, truth to 10 m; the paper")
+    assert "OTHER DATA and cannot be compared" in found[0]
+    head = "| network | method | from | AbsRel, low | delta1, low | AbsRel, medium | delta1, medium |"
+    assert head in found
+    assert "| da_v2_large | paper_lwlr | ours | **0.100** | **0.960** | **0.100** | **0.960** |" in found
+    assert "| MiDaS | LWLR | paper 001, table 1 | 0.270 | 0.560 | 0.120 | 0.820 |" in found
+    assert "| DA3 | Basis (K = 30) | paper 001, table 1 | - | - | 0.110 | 0.870 |" in found
+    assert not any("paper_ssf" in line for line in found)
+    assert in_form_of("001", "3", records) == []
+    with pytest.raises(InputError, match="001:7: unknown"):
+        in_form_of("001", "7", records)
+
+
+# ---- charts ------------------------------------------------------------------------------------
+
+
+def test_error_over_anchors_is_a_line_per_solver():
+    records = [record(s, count=n, abs_rel=e / n) for s, e in (("a", 1), ("b", 2)) for n in (5, 50, 500)]
+    (panel,) = error_over_anchors([*records, record("a", "grid", 8)], "abs_rel")
+    np.testing.assert_allclose(panel.lines["b"], [[5, 0.4], [50, 0.04], [500, 0.004]])
+    assert error_over_anchors(records[:1], "abs_rel") == []
+
+
+def test_error_over_time_has_the_front():
+    """c is slower than b and worse; at the middle number of anchors."""
+    known = {"a": (0.001, 0.3), "b": (0.002, 0.1), "c": (0.004, 0.2)}
+    records = [
+        record(name, count=n, abs_rel=error, seconds=seconds)
+        for name, (seconds, error) in known.items()
+        for n in (5, 50, 500)
+    ]
+    records.append(record("control", count=50, control=True))
+    (panel,) = error_over_time(records, "abs_rel")
+    assert panel.title.endswith("50 random anchors") and list(panel.lines) == ["a", "b", "c", FRONT]
+    np.testing.assert_allclose(panel.lines[FRONT], [[1, 0.3], [2, 0.1]])
+    higher = pareto_front({name: np.array([[t, e]]) for name, (t, e) in known.items()}, lower_is_better=False)
+    np.testing.assert_allclose(higher, [[0.001, 0.3]])
+    assert error_over_time([record("a", "grid", 8)], "abs_rel") == []
