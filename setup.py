@@ -16,6 +16,7 @@ def ros(rclpy: str, common: str, graph: str) -> list[str]:
 
 
 plots = ["matplotlib"]
+parquet = ["pyarrow"]
 view = ["rerun-sdk>=0.23"]
 datasets = ["h5py", "OpenEXR>=3.3"]
 export = ["torch==2.13.0", "transformers>=5.3,<6", "safetensors", "onnx"]
@@ -28,6 +29,7 @@ test = [
     "pillow",
     "psutil",
     *plots,
+    *parquet,
     *datasets,
     *view,
 ]
@@ -74,7 +76,7 @@ setup(
         "synthetic": ["embreex"],
         "torch": ["torch", "onnx"],
         "plots": plots,
-        "parquet": ["pyarrow"],
+        "parquet": parquet,
         # Reads published datasets that come as HDF5, MATLAB 7.3 (NYUv2, Hypersim) or OpenEXR (UrbanSyn).
         "datasets": datasets,
         "view": view,

@@ -156,9 +156,10 @@ def speed(folder: Path, count: int) -> None:
         print(f"| {workers} | {wall_s:.1f} | {first_s / wall_s:.2f} | {all_s:.1f} |")
     image_s = (used_s - start_s) / images
     print(
-        f"{count} bags, {images} images: {1e3 * image_s:.0f} ms of a core for one; {start_s:.1f} s for a worker"
+        f"{count} bags, {images} images: {1e3 * image_s:.0f} ms of a core each; {start_s:.1f} s for a worker"
     )
-    thousand = [row["images"] * image_s for row in rows(folder / "1_0")] * (1000 // count)
+    each_s = [row["images"] * image_s for row in rows(folder / "1_0")]
+    thousand = each_s * (1000 // count)
     print("| workers, simulated | h for 1000 bags | to one |\n|---|---|---|")
     for workers in (1, 2, 4, 8, 16, 64):
         end_s = start_s + makespan(thousand, workers)

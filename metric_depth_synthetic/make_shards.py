@@ -51,7 +51,7 @@ def write_shards(
     started = time.perf_counter()
     _clear(folder)
     with tqdm(total=samples, initial=samples - new, unit="image", disable=None) as progress:
-        work = _RenderShard(dataset, folder, everything)
+        work = _RenderShard(dataset, folder.absolute(), everything)
         for ended in run_jobs(work, missing, fleet, tell=progress.update):
             _ = ended.value
     _clear(folder)

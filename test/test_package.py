@@ -123,6 +123,7 @@ def test_package_xml_names_every_package_that_is_imported():
         "h5py",
         "OpenEXR",
         "pyarrow",
+        "ray",
     )
     ours = ("metric_depth_ros", "metric_depth_synthetic", "__future__", *optional)
     used = set()

@@ -44,4 +44,5 @@ def _row(name: str, kind: type[PublishedDataset]) -> tuple[str, ...]:
     frames = (inspect.getdoc(kind) or "").split("\n\n")[0].replace("\n", " ")
     dataset = f"[{kind.title}]({kind.url})"
     layout = kind.layout.replace("*", r"\*")  # not emphasis
-    return f"`{name}`", dataset, frames, layout, ", ".join(kind.splits), limits, kind.licence
+    splits = ", ".join(kind.splits) + (", or a file with a list" if kind.takes_lists else "")
+    return f"`{name}`", dataset, frames, layout, splits, limits, kind.licence

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,8 @@ from metric_depth_ros.errors import InputError, MetricDepthError, shortened
 
 RESULT, SETTINGS = "result.json", "settings.json"
 _SHORT = 200
+# A folder of results while it grows, or is replaced.
+_LEFT = re.compile(r"\.(.+)\.[0-9a-f]{8}\.(part|old)")
 
 
 @dataclass(frozen=True)
@@ -101,10 +104,18 @@ def taking_the_place_of(folder: Path) -> Iterator[Path]:
 
 def clear(folder: Path) -> None:
     """Removes what workers that were killed have left of the results for a folder."""
-    start = f".{folder.name}."
     for path in folder.parent.iterdir() if folder.parent.is_dir() else ():
-        if path.name.startswith(start) and path.name[len(start) + 8 :] in (".part", ".old"):
+        match = _LEFT.fullmatch(path.name)
+        if match and match[1] == folder.name:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def clear_all(root: Path) -> None:
+    """Removes what is left of killed workers in a folder and below it, once all have ended."""
+    for folder, names, _ in os.walk(root):
+        for name in [name for name in names if _LEFT.fullmatch(name)]:
+            names.remove(name)
+            shutil.rmtree(Path(folder) / name, ignore_errors=True)
 
 
 def settle_settings(folder: Path, settings: Mapping[str, Any], *, overwrite: bool) -> None:

@@ -22,7 +22,7 @@ from metric_depth_ros.cli.outputs import own_folder, save_picture
 from metric_depth_ros.cli.parsing import remapped
 from metric_depth_ros.cli.tally import Tally
 from metric_depth_ros.config import Config, EngineConfig, SourceConfig
-from metric_depth_ros.datasets import open_dataset, set_parts
+from metric_depth_ros.datasets import is_dataset, open_dataset, set_parts
 from metric_depth_ros.depth_info import depth_info
 from metric_depth_ros.drawing.pictures import Range, depth_range, draw_sheet
 from metric_depth_ros.drawing.viewer import SCALE_VALUES, Viewer, viewing
@@ -166,7 +166,8 @@ class Samples:
 
 def has_frames(source: Path) -> bool:
     """Whether a source is a dataset, or a folder that should be one, and no bag."""
-    return bool(set_parts(source)[0]) or (source.is_dir() and not is_bag(source))
+    named = bool(set_parts(source)[0])  # bag:NAME.mcap too
+    return named or ((source.is_dir() or is_dataset(source)) and not is_bag(source))
 
 
 @contextmanager

@@ -46,5 +46,5 @@ class Progress:
         now = time.monotonic()
         if self._bar.disable and now - self._told >= _EVERY_S:
             self._told = now
-            left_s = (now - self._started) * (self._size / max(self._part, 1e-9) - 1)
+            left_s = (now - self._started) * max(self._size / max(self._part, 1e-9) - 1, 0)
             print(f"metric_depth: {counts}, {tqdm.format_interval(left_s)} left", file=sys.stderr)

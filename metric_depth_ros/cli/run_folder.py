@@ -8,7 +8,7 @@ import hashlib
 import os
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,7 @@ from metric_depth_ros.bags.search import files_of
 from metric_depth_ros.cli.fleet_options import fleet_of, for_workers, named_files
 from metric_depth_ros.cli.folder_results import (
     Row,
-    clear,
+    clear_all,
     digest,
     kept,
     row_of_error,
@@ -159,6 +159,7 @@ def process_folder(args: argparse.Namespace, config: Config) -> int:
             for row in _done(work, missing, fleet):
                 rows[row.bag] = row
         finally:
+            clear_all(out)
             found = [rows[name] for name in sorted(rows)]
             write_summary(out, found)
     print(f"{args.source}: {totals(found)}{again}; results in {out}")
@@ -167,8 +168,9 @@ def process_folder(args: argparse.Namespace, config: Config) -> int:
 
 def _done(work: DepthOfRecording, jobs: list[Recording], fleet: Fleet) -> Iterator[Row]:
     """Yields the rows of the jobs as they end, the largest first, and shows how far they are."""
-    with Progress(len(jobs), sum(job.size for job in jobs), "recordings", "B") as progress:
-        for ended in run_jobs(work, jobs, fleet, tell=progress.add):
+    progress = Progress(len(jobs), sum(job.size for job in jobs), "recordings", "B")
+    with progress, closing(run_jobs(work, jobs, fleet, tell=progress.add)) as all_ended:
+        for ended in all_ended:
             row = _row_of(ended)
             progress.end(row.bag, row.error)
             yield row
@@ -180,8 +182,6 @@ def _row_of(ended: Ended[Recording, Row]) -> Row:
         raise ended.error
     if ended.error is None:
         return ended.value
-    with suppress(OSError):
-        clear(ended.job.out)
     return row_of_error(ended.job.name, ended.error, ended.seconds)
 
 

@@ -106,8 +106,8 @@ class NyuV2(_Nyu):
     def _chosen(self, labelled: Path, count: int) -> list[int]:
         path = labelled.parent / "splits.mat"
         [numbers] = read_matlab(path, f"{self.split}Ndxs")
-        chosen = np.asarray(numbers).ravel()
-        if chosen.dtype.kind not in "fiu" or not ((chosen >= 1) & (chosen <= count)).all():
+        chosen = numbers.ravel() if isinstance(numbers, np.ndarray) else np.zeros(1)
+        if not ((chosen >= 1) & (chosen <= count)).all():
             raise InputError(f"{path}: numbers of frames outside 1 to {count}; needed those of {labelled}.")
         return [int(number) - 1 for number in chosen]
 

@@ -84,7 +84,7 @@ def _draw(axes: Any, panel: Panel) -> None:
     if len(panel.lines) > _USUAL_COLOURS:
         from matplotlib import colormaps
 
-        axes.set_prop_cycle(color=colormaps[_MANY_COLOURS](range(2 * _USUAL_COLOURS)))
+        axes.set_prop_cycle(color=colormaps[_MANY_COLOURS](np.arange(2 * _USUAL_COLOURS)))
     axes.set_title(panel.title, loc="left", fontsize="medium")
     axes.set_ylabel(panel.y)
     axes.grid(alpha=0.3)

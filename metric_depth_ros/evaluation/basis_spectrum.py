@@ -14,6 +14,8 @@ from metric_depth_ros.types import FloatArray
 
 # Ridge of a field's projection onto the maps; practically none.
 _RIDGE = 1e-9
+# Variance of a field up to which it is constant but for rounding.
+_CONSTANT = 1e-8
 
 
 def affine_field(relative: FloatArray, scale: FloatArray | float, shift: FloatArray | float) -> FloatArray:
@@ -40,7 +42,7 @@ def represented(maps: FloatArray, field: FloatArray) -> float:
     known = np.isfinite(field)
     rows, target = maps[:, known].T.astype(np.float64), field[known].astype(np.float64)
     spread = float(((target - target.mean()) ** 2).sum()) if len(target) else 0.0
-    if spread <= 0:
+    if spread <= _CONSTANT * len(target):
         return float("nan")
     system = rows.T @ rows + _RIDGE * np.eye(rows.shape[1])
     left = target - rows @ np.linalg.solve(system, rows.T @ target)

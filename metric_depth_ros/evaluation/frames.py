@@ -116,7 +116,10 @@ class KnownView:
         if config.source != "topic":
             return _segmenter(config).segment(self.image, self.relative)
         if self.given_regions is None:
-            raise InputError(f"{self.name}: no regions are given; needed some (--regions).")
+            raise InputError(
+                f"{self.name}: no regions are given; needed the dataset's own masks, or a folder of labels "
+                "(--regions)."
+            )
         return few_enough(compact(self.given_regions), self.image, config.min_area)
 
 
@@ -251,9 +254,9 @@ def _stored(folder: Path, name: str) -> tuple[FloatArray, Kind]:
 
 
 def set_name(path: str | Path) -> str:
-    """Name of a set in tables, and of its folder of stored outputs: its path's last part and its split."""
+    """Name of a set in tables and stored outputs: its path's last part, and its split or list."""
     _, split, place = set_parts(path)
-    return place.resolve().name + (f"@{split}" if split else "")
+    return place.resolve().name + (f"@{Path(split).stem}" if split else "")
 
 
 def read_views(

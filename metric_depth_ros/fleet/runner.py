@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic
 
@@ -49,7 +49,7 @@ def run_jobs(
     *,
     tell: Tell = lambda amount: None,
     in_order: bool = False,
-) -> Iterator[Ended[J, R]]:
+) -> Generator[Ended[J, R], None, None]:
     """Yields how every job ended, each once, as they end.
 
     A job is given again, to another worker, if its own died, or met an error of disk, network or memory:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from driving_sets import MAKERS
+from test_bag_frames import write_bag
 
 from metric_depth_ros.bags import BagReader
 from metric_depth_ros.cli.main import main
 from metric_depth_ros.config import Config
 from metric_depth_ros.learning.training.loader import Samples
 from metric_depth_ros.types import Sample
-
-sys.path.append(str(Path(__file__).parents[1] / "datasets"))
-
-from driving_sets import MAKERS
 
 # With a sweep, with sparse depth, and with depth of most pixels alone.
 SETS = {
@@ -80,3 +77,12 @@ def test_train_takes_a_named_dataset(tmp_path: Path) -> None:
     words = ["train", "depth", "--out", str(tmp_path / "run"), "--data", f"kitti_completion@val:{path}"]
     words += ["--threads", "1", "--size", "64x32", "--steps", "1", "--batch", "2", "--device", "cpu"]
     assert main(words) == 0
+
+
+def test_evaluate_takes_a_bag_with_true_depth(
+    tmp_path: Path, toy_manifest: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["evaluate", str(write_bag(tmp_path / "a.mcap")), "--engine", str(toy_manifest)]
+    words += ["--solvers", "global_affine", "--protocol", "random", "--anchors", "20", "--seeds", "1"]
+    assert main([*words, "--all-frames"]) == 0
+    assert "global_affine" in capsys.readouterr().out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from conftest import write_toy_model
 from made_bags import COMMON, HEIGHT, WIDTH, results, write_bag
 
 from metric_depth_ros.bags import find_bags
-from metric_depth_ros.cli import run_folder
+from metric_depth_ros.cli import progress, run_folder
 from metric_depth_ros.cli.main import main
 from metric_depth_ros.fleet import Fleet
 
@@ -161,6 +162,33 @@ def test_what_is_done_is_not_done_again(
     assert ", 5 of them done before; results in" in capsys.readouterr().out
     assert numbers == {path: path.stat().st_ino for path in out.rglob("depth.mcap")}
     assert results(out) == after
+
+
+def test_what_a_worker_has_done_before_it_died_is_not_done_again(
+    drives: Path, run: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It died between the results and its answer: whoever takes the job next finds them."""
+    assert run(drives, "--out", tmp_path / "out", "--no-bag") == 1
+    numbers = {path: path.stat().st_ino for path in tmp_path.rglob("result.json")}
+    known, asked = run_folder.kept, set[Path]()
+
+    def late(folder: Path, fingerprint: str) -> Any:
+        return known(folder, fingerprint) if folder in asked else asked.add(folder)
+
+    monkeypatch.setattr(run_folder, "kept", late)
+    assert run(drives, "--out", tmp_path / "out", "--no-bag") == 1
+    assert len(summary(tmp_path / "out")) == len(NAMES)
+    assert numbers == {path: path.stat().st_ino for path in tmp_path.rglob("result.json")}
+
+
+def test_progress_is_told_where_there_is_no_terminal(
+    drives: Path, run: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "_EVERY_S", 0.0)
+    assert run(drives, "--no-bag") == 1
+    told = capsys.readouterr().err
+    assert re.search(r"metric_depth: 5 of 5 recordings, 1 failed, 00:00 left\n", told)
+    assert re.search(r"metric_depth: 1 of 5 recordings, 0 failed, \d\d:\d\d left\n", told)
 
 
 def test_results_of_other_settings_are_not_mixed(

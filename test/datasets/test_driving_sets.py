@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import yaml
 from driving_sets import (
     CAMERA,
     CODES,
@@ -35,7 +36,7 @@ from driving_sets import (
     write_text,
 )
 
-from metric_depth_ros.datasets import DATASETS, open_dataset
+from metric_depth_ros.datasets import DATASETS, is_dataset, open_dataset
 from metric_depth_ros.datasets.published import PublishedDataset
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.geometry import transform_points
@@ -63,6 +64,9 @@ def test_a_dataset_reads_as_it_was_written(tmp_path: Path, name: str) -> None:
         assert (frame.camera.width, frame.camera.height) == (WIDTH, HEIGHT)
     assert len(set(data.ids)) == len(data)
     assert data.has_depth(0)
+    # To train on, the sky is infinitely far.
+    sky = np.zeros(made.depth.shape, bool) if frame.sky is None else frame.sky
+    np.testing.assert_array_equal(data.picture(0).depth, np.where(sky, np.inf, frame.depth))
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -90,6 +94,16 @@ def test_an_empty_folder_is_told_where_to_get_the_data(tmp_path: Path, name: str
         open_dataset(f"{name}:{tmp_path}")
     for words in (str(tmp_path), kind.title, kind.url, kind.licence):
         assert words in str(error.value)
+
+
+@pytest.mark.parametrize("place", ["x" * 5000, "a\0b"])
+def test_a_path_that_no_file_can_have_is_refused(place: str) -> None:
+    for name in ("", *(f"{name}:" for name in DATASETS)):
+        with pytest.raises(InputError, match="no file can be named so"):
+            open_dataset(name + place)
+    assert not is_dataset(place)
+    with pytest.raises(InputError, match="no split"):
+        open_dataset(f"kitti_raw@{place}:.")
 
 
 # ---- damage ----------------------------------------------------------------------------------
@@ -171,6 +185,43 @@ OPTIONAL = {
     "synthia": ("GT/LABELS", "intrinsics.txt"),
     "cityscapes": ("labelIds.png",),
 }
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_odd_values_are_read_or_named(tmp_path: Path, name: str) -> None:
+    """Of JSON and YAML anything may be anything else, from a fixed seed; of other files some bytes change."""
+    made, random = make(name, tmp_path / "set"), np.random.default_rng(0)
+    for file, kind in made.files.items():
+        path = made.path / file
+        whole = path.read_bytes()
+        for _ in range(6):
+            path.write_bytes(changed(whole, kind, random))
+            problem_of(f"{name}:{made.path}", set())
+        path.write_bytes(whole)
+
+
+ODD: tuple[Any, ...] = (
+    "text", "", [], [1, [2]], {"a": 1}, True, None, float("inf"), -1, 0, 1e300, "../x", "/etc/passwd",
+    "a\0b", ".",
+)  # fmt: skip
+
+
+def changed(whole: bytes, kind: str, random: np.random.Generator) -> bytes:
+    """A file with one odd value in its tree, or with three other bytes."""
+    if kind not in ("json", "yaml"):
+        data = bytearray(whole)
+        for at in random.integers(0, len(data), 3).tolist():
+            data[at] = int(random.integers(0, 256))
+        return bytes(data)
+    tree = yaml.safe_load(whole) if kind == "yaml" else json.loads(whole)
+    part, keys = tree, list(tree) if isinstance(tree, dict) else list(range(len(tree)))
+    while True:
+        key = keys[int(random.integers(len(keys)))]
+        inner = part[key]
+        if not isinstance(inner, (dict, list)) or not inner or random.random() < 0.2:
+            part[key] = ODD[int(random.integers(len(ODD)))]
+            return json.dumps(tree).encode()  # which is YAML too
+        part, keys = inner, list(inner) if isinstance(inner, dict) else list(range(len(inner)))
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -307,8 +358,11 @@ def test_improved_ground_truth_is_found_and_only_used_where_it_belongs(tmp_path:
 def test_crops_are_those_of_the_papers(tmp_path: Path) -> None:
     """Figures of Garg et al. and Eigen et al. for a picture of 375x1242."""
     path = MAKERS["kitti_raw"](tmp_path / "set").path
-    write_text(path / "eigen_test_files.txt", LISTS["monodepth2"])
-    for split, box in (("all", (153, 371, 44, 1197)), ("eigen_test_eigen_crop", (124, 342, 44, 1197))):
+    listed = write_text(path / "eigen_test_files.txt", LISTS["monodepth2"])
+    for whole in ("all", listed):
+        data = open_dataset(f"kitti_raw@{whole}:{path}")
+        assert data.evaluated(data[0]) is None
+    for split, box in (("eigen_test", (153, 371, 44, 1197)), ("eigen_test_eigen_crop", (124, 342, 44, 1197))):
         data = open_dataset(f"kitti_raw@{split}:{path}")
         frame = data[0]
         object.__setattr__(frame, "image", np.zeros((375, 1242, 3), np.uint8))
@@ -369,6 +423,13 @@ def test_urbansyn_has_labels_a_sky_and_the_camera_of_its_metadata(tmp_path: Path
     assert frame.sky.sum() == (CODES > 50_000).sum() == (frame.regions == 10).sum()
     assert np.isnan(frame.depth[frame.sky]).all()
     np.testing.assert_allclose(frame.camera.K, [[20, 0, 19.5], [0, 20, 11.5], [0, 0, 1]])
+
+
+def test_urbansyn_takes_a_list_of_pictures(tmp_path: Path) -> None:
+    path = make("urbansyn", tmp_path / "set").path
+    for names in ("rgb_0002\n", "rgb/rgb_0002.png\n\n", "0002\n9999\n"):
+        listed = write_text(tmp_path / "test.txt", names)
+        assert open_dataset(f"urbansyn@{listed}:{path}").ids == ["rgb_0002"]
 
 
 def test_virtual_kitti_has_poses_labels_and_a_sky(tmp_path: Path) -> None:

@@ -27,11 +27,12 @@ from made_published import (
     words,
 )
 from scipy.io import savemat
+from scipy.sparse import csc_matrix
 
 from metric_depth_ros.cli.main import main
 from metric_depth_ros.datasets import DATASETS, is_dataset, open_dataset
 from metric_depth_ros.datasets.hdf5_file import Hdf5File
-from metric_depth_ros.datasets.matlab_file import read_matlab
+from metric_depth_ros.datasets.matlab_file import matlab_fields, read_matlab
 from metric_depth_ros.datasets.published import PublishedDataset
 from metric_depth_ros.datasets.published_files import read_codes, read_numbers, read_table
 from metric_depth_ros.errors import InputError, MetricDepthError
@@ -311,9 +312,72 @@ def test_hdf5_reads_nothing_from_another_file(tmp_path: Path) -> None:
             reader.read(name)
 
 
-def test_matlab_files_expand_to_a_bounded_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+MATLAB = {
+    "numbers": np.array([[1.5, 2, np.nan], [3, -4, np.inf]]),
+    "whole": np.arange(24, dtype=np.int16).reshape(2, 3, 4),
+    "truth": np.array([[True, False]]),
+    "text": "some text, \u00e9",
+    "empty": np.empty((0, 3)),
+}
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("name", MATLAB)
+def test_matlab_values_come_back_as_scipy_wrote_them(tmp_path: Path, packed: bool, name: str) -> None:
+    savemat(tmp_path / "a.mat", MATLAB, do_compression=packed)
+    [value] = read_matlab(tmp_path / "a.mat", name)
+    if name == "text":
+        assert value == MATLAB["text"]
+    else:
+        np.testing.assert_array_equal(value, MATLAB[name])
+
+
+def test_matlab_cells_and_structs_nest(tmp_path: Path) -> None:
+    cells = np.array([["a", "bc"]], object)
+    inner = {"text": "x", "numbers": [[1.0, 2.0]], "cells": cells, "long_" + 26 * "y": [[5]]}
+    savemat(tmp_path / "a.mat", {"data": {"inner": inner, "cells": cells}, "other": [[3.0]]})
+    data, other = read_matlab(tmp_path / "a.mat", "data", "other")
+    [[record]] = [value["inner"] for value in data]
+    assert data[0]["cells"] == record["cells"] == ["a", "bc"]
+    assert record["text"] == "x" and record["long_" + 26 * "y"].tolist() == [[5]]
+    assert record["numbers"].tolist() == [[1, 2]] and other.tolist() == [[3]]
+
+
+@pytest.mark.parametrize("value", [np.array([[1j]]), {"a": np.array([[1j]])}, csc_matrix(np.eye(2))])
+def test_matlab_values_of_other_classes_are_an_error(tmp_path: Path, value: Any) -> None:
+    savemat(tmp_path / "a.mat", {"a": value})
+    with pytest.raises(InputError, match=r"a\.mat: damaged, or no MATLAB file before 7\.3; needed"):
+        read_matlab(tmp_path / "a.mat", "a")
+
+
+def test_matlab_objects_beside_what_is_wanted_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "a.mat"
+    savemat(path, {"a": [[7.0]]})
+    data = path.read_bytes()
+    inner = struct.pack("<4I", 6, 8, 17, 0) + struct.pack("<HH4s", 1, 3, b"MCOS") + bytes(8)
+    path.write_bytes(data[:128] + struct.pack("<II", 14, len(inner)) + inner + data[128:])
+    assert read_matlab(path, "a")[0].tolist() == [[7]]
+
+
+def test_a_matlab_struct_without_the_numbers(tmp_path: Path) -> None:
+    savemat(tmp_path / "a.mat", {"data": {"a": [[1.0]], "b": "text"}, "other": [[1.0]]})
+    data, other = read_matlab(tmp_path / "a.mat", "data", "other")
+    assert matlab_fields(data, tmp_path, "a")[0].tolist() == [[1]]
+    for record, names in ((data, ("a", "b")), (data, ("c",)), (other, ("a",)), (data * 2, ("a",))):
+        with pytest.raises(InputError, match="the struct has no numbers"):
+            matlab_fields(record, tmp_path, *names)
+    with pytest.raises(InputError, match=r"a\.mat: holds no none"):
+        read_matlab(tmp_path / "a.mat", "none")
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_matlab_files_expand_to_a_bounded_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """One large variable, and two that are together."""
     monkeypatch.setattr("metric_depth_ros.datasets.matlab_file._LARGEST", 1 << 20)
-    savemat(tmp_path / "a.mat", {"a": np.zeros(1 << 20)}, do_compression=True)
+    zeros = np.zeros((1 << 18) // count)
+    savemat(tmp_path / "a.mat", {"a": zeros, **({"b": zeros} if count == 2 else {})}, do_compression=True)
     assert (tmp_path / "a.mat").stat().st_size < 1 << 16
     with pytest.raises(InputError, match=r"a\.mat: damaged"):
         read_matlab(tmp_path / "a.mat", "a")

@@ -94,7 +94,7 @@ def test_logarithmic_axes_many_lines_and_single_points(figures, tmp_path):
     save_chart(tmp_path / "chart.png", "x", [Panel("y", lines), Panel("y", {"a": RISING})], logarithmic=True)
     (figure,) = figures
     assert [(axes.get_xscale(), axes.get_yscale()) for axes in figure.axes] == [("log", "log")] * 2
-    assert len({line.get_color() for line in figure.axes[0].lines}) == 12
+    assert len({tuple(line.get_color()) for line in figure.axes[0].lines}) == 12
     assert figure.get_figheight() > 2.8 * 2  # room for the legend
     save_chart(tmp_path / "chart.png", "x", [Panel("y", {"alone": RISING[1:] + 1})], logarithmic=True)
     assert [text.get_text() for text in figures[1].axes[0].texts] == ["alone"]

@@ -714,11 +714,12 @@ def test_from_pictures_to_a_network_with_maps(tmp_path, engine, capsys):
     assert main(explain) == 0
     said = capsys.readouterr().out
     assert "median eta1" in said and "part of y along it" in said and "E[G0]" in said
-    assert main([*explain[:-2], "--fields", "paper_global,median"]) == 0
-    assert re.findall(r"^(\w+): the maps follow \d+%", capsys.readouterr().out, re.M) == [
-        "paper_global",
-        "median",
-    ]
+    assert main([*explain[:-2], "--fields", "paper_global,paper_median"]) == 0
+    fields = capsys.readouterr().out.splitlines()[-2:]
+    assert re.fullmatch(
+        r"paper_global: the maps follow \d+% of its field \(median of \d+ frames\)", fields[0]
+    )
+    assert fields[1] == "paper_median: its field is constant: a factor"
     assert main([*explain[:-2], "--fields", "paper_slf"]) == 1
     assert "uses regions" in capsys.readouterr().err
     assert picture.stat().st_size > 10_000
