@@ -38,6 +38,7 @@ setup(
         (f"share/{package_name}/config", glob("config/*.*")),
         (f"share/{package_name}/config/models", glob("config/models/*.*")),
         (f"share/{package_name}/config/recipes", glob("config/recipes/*.*")),
+        (f"share/{package_name}/data", glob("data/*.*")),
         (f"share/{package_name}/rviz", glob("rviz/*.rviz")),
     ],
     install_requires=[

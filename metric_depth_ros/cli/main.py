@@ -29,11 +29,13 @@ from metric_depth_ros.cli import (
     sbom,
     synthesize,
     train,
+    try_it,
 )
 from metric_depth_ros.errors import MetricDepthError
 
 # Importing a verb must stay fast: heavy modules are imported inside its run().
 VERBS = (
+    try_it,
     run,
     doctor,
     build,

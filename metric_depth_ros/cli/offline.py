@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -24,12 +25,14 @@ from metric_depth_ros.config import Config, SourceConfig
 from metric_depth_ros.datasets import open_dataset
 from metric_depth_ros.drawing.pictures import Range, depth_range, draw_sheet
 from metric_depth_ros.errors import InputError, MetricDepthError
-from metric_depth_ros.evaluation.held_out import held_out_error
+from metric_depth_ros.evaluation.held_out import error_at, held_out
 from metric_depth_ros.health import findings
 from metric_depth_ros.pipeline import MetricDepthPipeline, Result, build_pipeline, cloud_of
 from metric_depth_ros.stamps import is_due
-from metric_depth_ros.types import Sample
+from metric_depth_ros.types import Anchors, ImageArray, Sample
 
+# Size at which pictures are compared, and the mean difference of 8-bit values below which they show the same.
+_THUMBNAIL, _SAME = (32, 24), 2.0
 # What a run writes into its folder.
 _BAG, _PREVIEWS = "depth.mcap", "preview_[0-9][0-9][0-9][0-9][0-9][0-9].png"
 
@@ -49,18 +52,32 @@ def process(args: argparse.Namespace, config: Config) -> int:
         if not args.no_bag:
             bag = stack.enter_context(BagWriter(out / _BAG, overwrite=args.overwrite))
             writers.append(DepthBag(bag, config))
-        pipeline = build_pipeline(config)
-        writers.append(Previews(out, count, args.previews, overwrite=args.overwrite))
-        outcomes = islice(source.outcomes, count)
-        for index, (_, outcome) in enumerate(tqdm(outcomes, total=count, unit="frame", disable=None)):
-            if (result := _result(pipeline, outcome, tally, config, source.image_topic)) is not None:
-                for writer in writers:
-                    writer.write(index, result)
-        tally.skipped.update(source.skipped)
+        found = results(source, count, config, tally)
+        writers.append(Previews(out, count, args.previews, config, overwrite=args.overwrite))
+        for index, result in found:
+            for writer in writers:
+                writer.write(index, result)
     print(f"{args.source}: {tally.summary()}; results in {out}")
     for note in (*sorted(source.notes), *tally.notes()):
         print(f"metric_depth: {note}", file=sys.stderr)
     return 0 if tally.times_s else 1
+
+
+def results(source: Samples, count: int, config: Config, tally: Tally) -> Iterator[tuple[int, Result]]:
+    """Yields number and result of every image with depth, of the first ``count``; the tally gets the rest.
+
+    Raises MetricDepthError at once if the pipeline cannot be built, later if the source is damaged.
+    """
+    pipeline = build_pipeline(config)
+
+    def each() -> Iterator[tuple[int, Result]]:
+        outcomes = islice(source.outcomes, count)
+        for index, (_, outcome) in enumerate(tqdm(outcomes, total=count, unit="frame", disable=None)):
+            if (result := _result(pipeline, outcome, tally, config, source.image_topic)) is not None:
+                yield index, result
+        tally.skipped.update(source.skipped)
+
+    return each()
 
 
 def _check_out(args: argparse.Namespace, out: Path) -> None:
@@ -95,9 +112,8 @@ def _result(
     twice = findings.rectified_twice(config.input.rectification, image_topic, outcome.camera)
     for doubt in filter(None, (*result.doubts, twice)):
         tally.doubts.setdefault(findings.place(doubt), doubt)
-    if outcome.points_held_out is not None:
-        depth, points = result.metric.depth, outcome.points_held_out
-        tally.errors.append(held_out_error(depth, result.camera, points, config.anchors))
+    if (truth := held_out(outcome, result.camera, config.anchors)) is not None:
+        tally.errors.append(error_at(result.metric.depth, truth))
     return result
 
 
@@ -249,32 +265,55 @@ class DepthBag:
 
 
 class Previews:
-    """Writes pictures of some results, evenly spaced, all with the colour range of the first."""
+    """Writes pictures of some results, evenly spaced, all with the colour range of the first.
 
-    def __init__(self, folder: Path, count: int, previews: int, *, overwrite: bool) -> None:
+    In place of an image that shows what an earlier picture shows comes the next one that does not.
+    """
+
+    def __init__(self, folder: Path, count: int, previews: int, config: Config, *, overwrite: bool) -> None:
         """``overwrite`` deletes those of an earlier run."""
-        self._folder = folder
+        self._folder, self._anchors = folder, config.anchors
         for old in folder.glob(_PREVIEWS) if overwrite else ():
             if not old.is_dir():
                 old.unlink()
-        self._chosen = set(np.linspace(0, count - 1, min(previews, count)).round().astype(int).tolist())
+        self._due = deque(np.linspace(0, count - 1, min(previews, count)).round().astype(int).tolist())
+        self._shown: list[ImageArray] = []
         self._range_m: Range | None = None
 
     def write(self, index: int, result: Result) -> None:
-        """Writes a picture if this result was chosen. Raises InputError when it cannot be written."""
-        if index not in self._chosen:
+        """Writes a picture if one is due. Raises InputError when it cannot be written."""
+        if not self._due or index < self._due[0] or self._is_shown(result.image):
             return
+        self._due.popleft()
         if self._range_m is None:
             self._range_m = depth_range(result.metric.depth)
-        sheet = draw_sheet(
-            result.image,
-            result.anchors,
-            result.metric.depth,
-            result.camera,
-            range_m=self._range_m,
-            title=f"{result.stamp_ns / 1e9:.3f} s ",
-        )
-        save_picture(self._folder / f"preview_{index:06d}.png", sheet)
+        title = f"{result.stamp_ns / 1e9:.3f} s "
+        truth = held_out(result.sample, result.camera, self._anchors)
+        save_picture(self._folder / f"preview_{index:06d}.png", sheet_of(result, truth, self._range_m, title))
+
+    def _is_shown(self, image: ImageArray) -> bool:
+        """Whether a picture shows almost the same; if none does, one will."""
+        small = cv2.resize(image, _THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float32)
+        if any(np.abs(small - other).mean() < _SAME for other in self._shown):
+            return True
+        self._shown.append(small)
+        return False
+
+
+def sheet_of(
+    result: Result, truth: Anchors | None = None, range_m: Range | None = None, title: str = ""
+) -> ImageArray:
+    """Picture of a result with all that is known of it (``draw_sheet``)."""
+    return draw_sheet(
+        result.image,
+        result.anchors,
+        result.metric.depth,
+        result.camera,
+        sigma=result.metric.sigma,
+        truth=truth,
+        range_m=range_m,
+        title=title,
+    )
 
 
 @dataclass

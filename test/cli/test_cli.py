@@ -85,7 +85,7 @@ def test_help_lists_every_verb_and_loads_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     names = (
-        "run", "doctor", "build", "evaluate", "explain", "bench", "frames-to-bag", "replay", "record",
+        "try", "run", "doctor", "build", "evaluate", "explain", "bench", "frames-to-bag", "replay", "record",
         "synthesize", "train", "export", "config", "sbom", "demo",
     )  # fmt: skip
     assert len(VERBS) == len(names)
