@@ -465,6 +465,15 @@ def test_overwrite_deletes_the_pictures_of_an_earlier_run(
     assert sorted(path.name for path in out.glob("*.png")) == ["notes.png", "preview_000000.png"]
 
 
+def test_no_two_pictures_show_the_same_frame(folder: Path, toy_manifest: Path, tmp_path: Path) -> None:
+    """Two frames, over and over: two pictures, whatever was asked for."""
+    bag, out = tmp_path / "looped.mcap", tmp_path / "out"
+    assert main(["frames-to-bag", str(folder), str(bag), "--frames", "0", "3", "--loops", "4"]) == 0
+    argv = ["run", str(bag), "--manifest", str(toy_manifest), "--out", str(out), "--no-bag"]
+    assert main([*argv, "--previews", "4"]) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["preview_000000.png", "preview_000003.png"]
+
+
 @pytest.mark.parametrize("topic", ["/left/image_raw", "/left/image_rect_color"])
 @pytest.mark.parametrize("rectification", ["auto", "rectify"])
 def test_a_rectified_topic_is_not_rectified_twice_in_silence(
