@@ -143,12 +143,13 @@ def test_shipped_files_are_found():
         assert share_path(name).is_file()
 
 
-def test_every_file_in_config_is_installed():
+def test_every_file_in_config_and_data_is_installed():
     """setup.py lists them; a checkout hides one that is forgotten."""
     text = (ROOT / "setup.py").read_text()
-    patterns = re.findall(r'glob\("(config/[^"]+)"\)', text)
+    patterns = re.findall(r'glob\("((?:config|data)/[^"]+)"\)', text)
     installed = {path for pattern in patterns for path in ROOT.glob(pattern)}
-    assert {path for path in (ROOT / "config").rglob("*") if path.is_file()} <= installed
+    for folder in ("config", "data"):
+        assert {path for path in (ROOT / folder).rglob("*") if path.is_file()} <= installed
     with pytest.raises(FileNotFoundError):
         share_path("config/nothing.yaml")
 

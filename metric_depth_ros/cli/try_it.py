@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 # Made by `metric_depth synthesize data/street.mcap --bag --compact --family street --seed 4 --size 480x360
 # --seconds 3 --rate 2 --workers 1`.
-_BAG, _TRUTH = "data/street.mcap", "/camera/depth_gt/image_rect/compressedDepth"
+_BAG, TRUTH = "data/street.mcap", "/camera/depth_gt/image_rect/compressedDepth"
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         )
     check_picture(args.out)
     config, tally, errors = Config(), Tally(), []
-    with BagReader(path := _bag(), anchors_held_out=_TRUTH) as reader:
+    with BagReader(path := packaged_bag(), anchors_held_out=TRUTH) as reader:
         source = Samples(reader.image_count, reader.samples(config), reader.skipped, reader.notes)
         for index, result in results(source, source.count, config, tally):
             truth = held_out(result.sample, result.camera, config.anchors)
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _bag() -> Path:
+def packaged_bag() -> Path:
     """The bag. Raises InputError if the installation lacks it."""
     from metric_depth_ros.errors import InputError
     from metric_depth_ros.share import share_path
@@ -68,9 +68,7 @@ def _bag() -> Path:
     try:
         return share_path(_BAG)
     except FileNotFoundError as error:
-        raise InputError(
-            f"try: {error}; needed the bag that comes with the package. Install it again."
-        ) from error
+        raise InputError(f"{error}; needed the bag that comes with the package. Install it again.") from error
 
 
 def _with_controls(result: Result) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -98,7 +96,7 @@ def _report(bag: Path, picture: Path, summary: str, errors: FloatArray) -> None:
         "  (rendered, as what the network has learned from; on real pictures: docs/benchmarks.md)\n"
         f"{picture}: image and anchors, depth, true depth, error, sigma, the cloud from above\n"
         "Next:\n"
-        f"  metric_depth run {bag} --held-out {_TRUTH}\n"
+        f"  metric_depth run {bag} --held-out {TRUTH}\n"
         "      this bag, every image, into a bag of depth\n"
         "  metric_depth doctor YOUR.mcap\n"
         "      what your own bag lacks, and the command that makes its depth\n"

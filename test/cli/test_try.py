@@ -100,7 +100,7 @@ def test_an_installation_without_the_bag_is_named(
 def test_the_bag_is_small_and_has_what_it_needs() -> None:
     path = share_path("data/street.mcap")
     assert path.stat().st_size < 1_500_000
-    with BagReader(path, anchors_held_out=try_it._TRUTH) as reader:
+    with BagReader(path, anchors_held_out=try_it.TRUTH) as reader:
         samples = [sample for _, sample in reader.samples(Config())]
         assert not reader.skipped
     assert len(samples) == 6
