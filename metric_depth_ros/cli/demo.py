@@ -34,9 +34,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser.add_argument("--model", type=Path, help="network file; default: the one the manifest names")
     parser.add_argument("--loops", type=int, default=6, help="times --frames are repeated (default 6)")
     parser.add_argument("--seconds", type=float, metavar="S", help="render a drive of this length")
-    parser.add_argument(
-        "--family", default="corridor", help="kind of scene to render (default corridor)"
-    )
+    parser.add_argument("--family", default="corridor", help="kind of scene to render (default corridor)")
     parser.add_argument("--seed", type=int, default=4, help="of the scene to render (default 4)")
     parser.add_argument(
         "--rate",
