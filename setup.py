@@ -25,8 +25,9 @@ def long_description() -> str:
 
 
 plots = ["matplotlib"]
+view = ["rerun-sdk>=0.23"]
 export = ["torch==2.13.0", "transformers>=5.3,<6", "safetensors", "onnx"]
-test = ["pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "onnx", "pillow", "psutil", *plots]
+test = ["pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "onnx", "pillow", "psutil", *plots, *view]
 
 setup(
     name=package_name,
@@ -85,6 +86,7 @@ setup(
         "synthetic": ["embreex"],
         "torch": ["torch", "onnx"],
         "plots": plots,
+        "view": view,
         "completion": ["argcomplete"],
         # Reads descriptions of scenes.
         "text": ["tokenizers"],

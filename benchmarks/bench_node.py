@@ -82,7 +82,7 @@ def measure(data: Path, args: argparse.Namespace) -> None:
         "engine.overlap": args.overlap,
         "extrinsics.source": "parameters",
         "cloud.rate_hz": args.image_hz,
-        "cloud.stride": 1,
+        "cloud.stride": args.stride,
     }
     with tempfile.TemporaryDirectory() as logs, Graph(Path(logs)) as graph:
         os.environ.update(graph.env)
@@ -149,7 +149,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--engine", default="small", help="small, tiny or a manifest")
     parser.add_argument("--overlap", default="auto", help="engine.overlap: auto, always or never")
-    parser.add_argument("--subscribe", action="store_true", help="depth, and a full cloud of each image")
+    parser.add_argument("--subscribe", action="store_true", help="depth, and the cloud of each image")
+    parser.add_argument("--stride", type=int, default=1, help="pixels between the cloud's points (default 1)")
     parser.add_argument(
         "--conversions", default="fast", choices=("fast", "stock"), help="stock: see stock_conversions.py"
     )

@@ -25,7 +25,7 @@ FLOORS = [
     {"regions", "priors"},
     {"anchor_choice", "preparation", "solvers"},
     {"pipeline", "api"},
-    {"evaluation"},
+    {"depth_info", "evaluation"},
     {"learning"},
     {"nodes"},
     {"cli"},

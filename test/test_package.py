@@ -154,6 +154,7 @@ def test_package_xml_names_every_package_that_is_imported():
         "transformers",
         "safetensors",
         "matplotlib",
+        "rerun",
         "argcomplete",
         "tokenizers",
     )

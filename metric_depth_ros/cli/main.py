@@ -30,6 +30,7 @@ from metric_depth_ros.cli import (
     synthesize,
     train,
     try_it,
+    view,
 )
 from metric_depth_ros.errors import MetricDepthError
 
@@ -45,6 +46,7 @@ VERBS = (
     frames_to_bag,
     replay,
     record,
+    view,
     synthesize,
     train,
     export,

@@ -23,7 +23,9 @@ from metric_depth_ros.cli.outputs import own_folder, save_picture
 from metric_depth_ros.cli.parsing import remapped
 from metric_depth_ros.config import Config, SourceConfig
 from metric_depth_ros.datasets import open_dataset
+from metric_depth_ros.depth_info import depth_info
 from metric_depth_ros.drawing.pictures import Range, depth_range, draw_sheet
+from metric_depth_ros.drawing.viewer import SCALE_VALUES, Viewer, viewing
 from metric_depth_ros.errors import InputError, MetricDepthError
 from metric_depth_ros.evaluation.held_out import error_at, held_out
 from metric_depth_ros.health import findings
@@ -48,7 +50,9 @@ def process(args: argparse.Namespace, config: Config) -> int:
         count = min(source.count, args.limit or source.count)
         _check_out(args, out)
         stack.enter_context(own_folder(out))
-        writers: list[DepthBag | Previews] = []
+        writers: list[DepthBag | Previews | Shown] = []
+        if args.view is not None:
+            writers.append(Shown(stack.enter_context(viewing(args.view))))
         if not args.no_bag:
             bag = stack.enter_context(BagWriter(out / _BAG, overwrite=args.overwrite))
             writers.append(DepthBag(bag, config))
@@ -314,6 +318,32 @@ def sheet_of(
         range_m=range_m,
         title=title,
     )
+
+
+class Shown:
+    """Shows results in a viewer."""
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer = viewer
+
+    def write(self, _index: int, result: Result) -> None:
+        """Shows image, depth, sigma, cloud and anchors, and adds scale and times to the curves."""
+        viewer, metric, sample = self._viewer, result.metric, result.sample
+        viewer.at(result.stamp_ns)
+        if sample.T_fixed_camera is not None:
+            viewer.place(sample.T_fixed_camera)
+        viewer.image(result.image, result.camera)
+        viewer.depth(metric.depth)
+        if metric.sigma is not None:
+            viewer.sigma(metric.depth, metric.sigma)
+        viewer.cloud(metric.depth, result.image, result.camera)
+        viewer.anchors(result.anchors.uv, result.anchors.depth)
+        for source in sample.sources:
+            viewer.points(source.name, source.points)
+        viewer.values("anchors", result.anchors_by_source)
+        told = depth_info(result)
+        viewer.values("scale", {name: told[name] for name in SCALE_VALUES})
+        viewer.values("stages", {stage: 1e3 * seconds for stage, seconds in result.timings.items()})
 
 
 @dataclass

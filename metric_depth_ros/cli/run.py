@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from metric_depth_ros.cli.view import add_where
+
 if TYPE_CHECKING:
     from metric_depth_ros.config import Config
 
@@ -26,6 +28,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser.add_argument("--no-bag", action="store_true", help="write no bag, pictures only")
     parser.add_argument("--previews", type=int, default=5, metavar="N", help="pictures to draw (default 5)")
     parser.add_argument("--limit", type=int, metavar="N", help="stop after N images")
+    add_where(parser, "--view")
     add_settings(parser.add_argument_group("settings; these beat --set, which beats --config"))
     bags = parser.add_argument_group("bags; a topic left out is the only one of its kind")
     add_bag_options(bags)

@@ -16,10 +16,10 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, Poi
 
 from metric_depth_ros import messages
 from metric_depth_ros.config import Config, PreviewConfig
+from metric_depth_ros.depth_info import depth_info
 from metric_depth_ros.drawing.pictures import depth_colours
 from metric_depth_ros.errors import MetricDepthError, shortened
 from metric_depth_ros.health.status import OK, WARN
-from metric_depth_ros.nodes.depth_info import depth_info
 from metric_depth_ros.nodes.qos import overridable
 from metric_depth_ros.pipeline import Result, cloud_of
 from metric_depth_ros.stamps import is_due

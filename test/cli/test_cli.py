@@ -86,7 +86,7 @@ def test_help_lists_every_verb_and_loads_nothing_heavy() -> None:
     assert done.returncode == 0, done.stderr
     names = (
         "try", "run", "doctor", "build", "evaluate", "explain", "bench", "frames-to-bag", "replay", "record",
-        "synthesize", "train", "export", "config", "sbom", "demo",
+        "view", "synthesize", "train", "export", "config", "sbom", "demo",
     )  # fmt: skip
     assert len(VERBS) == len(names)
     for verb in names:
@@ -390,6 +390,21 @@ def test_run_makes_the_depth_of_every_image(
     assert cv2.imread(str(out / pictures[0])).shape[1] > WIDTH
 
 
+def test_run_shows_every_image_in_a_viewer(bag: Path, toy_manifest: Path, tmp_path: Path) -> None:
+    chunk, recording = pytest.importorskip("rerun.chunk"), tmp_path / "shown.rrd"
+    argv = ["run", str(bag), "--manifest", str(toy_manifest), "--out", str(tmp_path / "out"), "--no-bag"]
+    assert main([*argv, "--previews", "0", "--view", str(recording)]) == 0
+    with BagReader(bag) as reader:
+        stamps = {stamp_ns for stamp_ns, _ in reader.samples(Config())}
+    shown: dict[str, set[int]] = {}
+    for each in chunk.RrdReader(recording).stream():
+        if not each.is_static:
+            times = each.to_record_batch().column("stamp").cast("int64").to_pylist()
+            shown.setdefault(each.entity_path, set()).update(times)
+    for entity in ("depth", "world/camera/picture", "world/camera/cloud", "scale/scale", "stages/solver"):
+        assert shown[f"/{entity}"] == stamps, entity
+
+
 def test_run_takes_several_sources_and_counts_them_apart(
     bag: Path, toy_manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -691,3 +706,34 @@ def test_build_makes_what_the_solver_needs(
 def test_build_of_a_broken_network_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["build", "--manifest", str(tmp_path / "none.yaml")]) == 1
     assert "none.yaml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argv", "points", "anchors"),
+    [
+        ([], "/depth/points", "/anchors"),
+        (["--namespace", "/front"], "/front/depth/points", "/front/anchors"),
+        (["--namespace", "front", "--remap", "anchors:=/lidar"], "/front/depth/points", "/lidar"),
+        (["--remap", "depth/points:=cloud"], "/cloud", "/anchors"),
+    ],
+)
+def test_foxglove_s_layout_has_the_topics_of_the_node(
+    argv: list[str], points: str, anchors: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["config", "--foxglove", *argv]) == 0
+    layout = json.loads(capsys.readouterr().out)
+    panels = layout["configById"]
+    assert set(panels["3D!cloud"]["topics"]) == {points, anchors}
+
+    def leaves(node: Any) -> set[str]:
+        return {node} if isinstance(node, str) else leaves(node["first"]) | leaves(node["second"])
+
+    assert leaves(layout["layout"]) == set(panels)
+
+
+def test_foxglove_s_layout_names_no_other_topics() -> None:
+    package = Path(metric_depth_ros.__file__).parent
+    text = (package.parent / "config/foxglove.json").read_text()
+    named = {topic.split(".")[0] for topic in re.findall(r'"/([^"]+)"', text)}
+    published = set(re.findall(r'"(depth/[a-z_/]+)"', (package / "nodes/outputs.py").read_text()))
+    assert named - published == {"anchors", "diagnostics"}

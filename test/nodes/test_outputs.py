@@ -20,9 +20,9 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from metric_depth_ros import messages
 from metric_depth_ros.config import SOLVERS, from_flat, updated
+from metric_depth_ros.depth_info import depth_info
 from metric_depth_ros.drawing.pictures import depth_colours
 from metric_depth_ros.errors import AnchorError, ConfigError
-from metric_depth_ros.nodes.depth_info import depth_info
 from metric_depth_ros.nodes.outputs import Outputs
 from metric_depth_ros.pipeline import MetricDepthPipeline, build_pipeline
 from metric_depth_ros.types import Sample

@@ -1,0 +1,54 @@
+"""`metric_depth view`: shows a running node's depth in Rerun."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the verb ``view``."""
+    parser = verbs.add_parser(
+        "view",
+        help="show a running node's image, anchors, depth, sigma and cloud in Rerun",
+        description="Subscribes what metric_depth_node publishes, and its anchors and tf. Needs the extra "
+        "view. Arguments after --ros-args go to ROS, as -r anchors:=/lidar/points.",
+    )
+    add_where(parser)
+    parser.add_argument("--config", metavar="FILE", help="the node's parameter file, for its sources")
+    parser.add_argument("--duration", type=float, metavar="S", help="stop after this long")
+    parser.set_defaults(run=run, takes_ros_args=True)
+
+
+def add_where(parser: argparse._ActionsContainer, *flags: str) -> None:
+    """Adds the argument that says where to show; ``flags``: as an option of these names."""
+    parser.add_argument(
+        *(flags or ("where",)),
+        nargs="?",
+        default=None if flags else "",
+        const="",
+        metavar="WHERE",
+        help="nothing: the Rerun window; web: a page in the browser; a file .rrd; or the address of a viewer",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Shows until it is interrupted; returns 1 if nothing came. Raises MetricDepthError."""
+    import time
+
+    from metric_depth_ros.cli.ros import ros_context
+    from metric_depth_ros.config import Config
+    from metric_depth_ros.config.parameter_file import load
+    from metric_depth_ros.drawing.viewer import viewing
+
+    config = load(args.config) if args.config else Config()
+    with viewing(args.where) as viewer, ros_context(args.ros_args) as spin:
+        from metric_depth_ros.nodes.viewer import ViewerNode
+
+        node = ViewerNode(viewer, config)
+        until_s = time.monotonic() + args.duration if args.duration is not None else float("inf")
+        with spin(node):
+            print(f"showing {node.resolve_topic_name('depth/image_rect')}", flush=True)
+            while time.monotonic() < until_s:
+                time.sleep(0.05)
+        print(f"shown: {node.shown} depth images")
+    return 0 if node.shown else 1
