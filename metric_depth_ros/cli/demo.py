@@ -12,6 +12,8 @@ _NEXT = """Next:
   metric_depth replay {bag} --loop 0
       this bag into the graph, beside: metric_depth_node --ros-args -r image:={image} -r
       camera_info:={camera_info} -r anchors:={anchors}
+  metric_depth view
+      what a running node sees, in Rerun; pip install '.[view]'
   ros2 topic hz /depth/image_rect; ros2 topic echo /depth/info
       what the node publishes; RViz: ros2 launch metric_depth_ros rviz.launch.py (a ROS 2 distribution)
   README.md, docs/node.md

@@ -31,7 +31,7 @@ from metric_depth_ros.drawing.scales import (
     write_right,
 )
 from metric_depth_ros.geometry import pixel_rays, project
-from metric_depth_ros.types import Anchors, Camera, FloatArray, ImageArray, MetricDepth
+from metric_depth_ros.types import Anchors, Camera, FloatArray, ImageArray
 
 _GRID = (58, 58, 64)
 _CEILING_M = 2.0
@@ -96,7 +96,7 @@ def depth_bar(height: int, low: float, high: float) -> ImageArray:
 
 def draw_error(error: FloatArray, most: float) -> ImageArray:
     """Relative error (H, W) in colours, NaN unknown, with a scale in percent: (H, W + 100, 3)."""
-    return _beside(signed_colours(error, most), signed_bar(len(error), most))
+    return beside(signed_colours(error, most), signed_bar(len(error), most))
 
 
 def signed_bar(height: int, most: float, *, percent: bool = True) -> ImageArray:
@@ -109,7 +109,7 @@ def draw_share(share: FloatArray, most: float) -> ImageArray:
     """Values (H, W) from 0 up, NaN unknown, in colours, with a scale in percent: (H, W + 100, 3)."""
     ticks = linear_ticks(0, most, most_ticks(len(share)), percent=True)
     scale = bar(len(share), lambda places: share_colours(most * places, most), ticks)
-    return _beside(share_colours(share, most), scale)
+    return beside(share_colours(share, most), scale)
 
 
 def draw_from_above(
@@ -169,18 +169,18 @@ def draw_sheet(
     wide = camera.width > 2 * camera.height
     width = 960 if wide else 640
     size = (width, round(width * camera.height / camera.width))
-    with_anchors = draw_anchors(*_resized_with_anchors(image, anchors, *size), low, high)
+    with_anchors = draw_anchors(*resized_with_anchors(image, anchors, *size), low, high)
     parts = [
         (
             f"{title}  image, {len(anchors)} anchors".strip(),
-            _beside(with_anchors, depth_bar(size[1], low, high)),
+            beside(with_anchors, depth_bar(size[1], low, high)),
         ),
-        ("metric depth", draw_depth(_nearest(depth, size), low, high)),
+        ("metric depth", draw_depth(nearest(depth, size), low, high)),
     ]
     if truth is not None and len(truth):
         parts += _draw_truth(image, depth, truth, size, (low, high))
     if sigma is not None:
-        share = _nearest(sigma / depth, size)
+        share = nearest(sigma / depth, size)
         most = float(np.nanquantile(share, 0.98)) if np.isfinite(share).any() else 1.0
         parts.append(("sigma / depth (standard deviation)", draw_share(share, max(most, 0.01))))
     points = (pixel_rays(camera) * depth[..., None]).reshape(-1, 3)
@@ -215,9 +215,9 @@ def _draw_truth(
     return [
         (
             "true depth, grey unknown" if dense else f"{len(truth)} held-out points",
-            _beside(true, depth_bar(size[1], *range_m)),
+            beside(true, depth_bar(size[1], *range_m)),
         ),
-        (f"error, red too far, blue too near{mean}", _beside(wrong, signed_bar(size[1], most))),
+        (f"error, red too far, blue too near{mean}", beside(wrong, signed_bar(size[1], most))),
     ]
 
 
@@ -226,7 +226,7 @@ def _painted(
 ) -> ImageArray:
     """Picture of a size with colours at pixels: an image or, if not ``dense``, dots on the image."""
     if not dense:
-        resized, placed = _resized_with_anchors(image, at, *size)
+        resized, placed = resized_with_anchors(image, at, *size)
         order = np.argsort(-at.depth, kind="stable")
         return _dotted(resized, placed.uv[order], colours[order])
     u, v = np.rint(at.uv).astype(np.intp).T
@@ -239,17 +239,19 @@ def _dotted(image: ImageArray, uv: FloatArray, colours: ImageArray) -> ImageArra
     """Darkened image with dots at pixels (N, 2), as large as there is room, later ones on top."""
     picture = (image * 0.55).astype(np.uint8)
     spacing = (image.shape[0] * image.shape[1] / max(len(uv), 1)) ** 0.5
-    radius = int(np.clip(spacing / 5, 1, max(1, image.shape[1] / 160)))
+    radius = int(np.clip(spacing / 5, 1, max(1, image.shape[1] / 100)))
     for (u, v), colour in zip(uv, colours, strict=True):
         cv2.circle(picture, (round(float(u)), round(float(v))), radius, colour.tolist(), -1, cv2.LINE_AA)
     return picture
 
 
-def _beside(picture: ImageArray, scale: ImageArray) -> ImageArray:
+def beside(picture: ImageArray, scale: ImageArray) -> ImageArray:
+    """The picture with its scale on the right."""
     return np.concatenate([picture, scale], axis=1)
 
 
-def _nearest(values: FloatArray, size: tuple[int, int]) -> FloatArray:
+def nearest(values: FloatArray, size: tuple[int, int]) -> FloatArray:
+    """Values (H, W) at a width and height, without values in between."""
     return np.asarray(cv2.resize(np.asarray(values, np.float32), size, interpolation=cv2.INTER_NEAREST))
 
 
@@ -261,9 +263,10 @@ def _filled_range(depth: FloatArray, low: float | None, high: float | None) -> R
     return low, high if high > low else low * 1.5
 
 
-def _resized_with_anchors(
+def resized_with_anchors(
     image: ImageArray, anchors: Anchors, width: int, height: int
 ) -> tuple[ImageArray, Anchors]:
+    """Image and anchors at another width and height."""
     scale = np.array([width / image.shape[1], height / image.shape[0]], np.float32)
     resized = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
     return resized, Anchors((anchors.uv + 0.5) * scale - 0.5, anchors.depth, anchors.sigma)
@@ -346,50 +349,3 @@ def draw_grid(titles: Sequence[str], rows: Sequence[Sequence[ImageArray]]) -> Im
     head = [titled(title, part) for title, part in zip(titles, blank, strict=True)]
     whole = [[padded(part, width) for part, width in zip(row, widths, strict=True)] for row in rows]
     return np.concatenate([np.concatenate(row, axis=1) for row in (head, *whole)], axis=0)
-
-
-# ---- basis maps ------------------------------------------------------------------------------
-
-
-def draw_basis(
-    image: ImageArray,
-    anchors: Anchors,
-    metric: MetricDepth,
-    relative: FloatArray,
-    maps: FloatArray,
-    weights: FloatArray,
-    *,
-    width: int = 400,
-) -> ImageArray:
-    """Sheet of anchors, depth, log scale, sigma / depth, then each map's part w_k E_k, the largest first.
-
-    Args:
-        relative: (H, W) positive relative depth.
-        maps: (K, h, w).
-        weights: (K,).
-        width: of a tile without its scale.
-    """
-    size = (width, max(1, round(width * image.shape[0] / image.shape[1])))
-    low, high = depth_range(metric.depth)
-    small, placed = _resized_with_anchors(image, anchors, *size)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        field = np.log(metric.depth / relative)
-    field = cv2.resize(field - np.nanmedian(field), size, interpolation=cv2.INTER_AREA)
-    parts = weights[:, None, None] * maps
-    order = np.argsort(-parts.reshape(len(parts), -1).std(axis=1))
-    most = float(np.nanquantile(np.abs(field), 0.98))
-    signs = signed_bar(size[1], most, percent=False)
-    dots = draw_anchors(small, placed, low, high)
-    tiles = [
-        titled(f"{len(anchors)} anchors", _beside(dots, depth_bar(size[1], low, high))),
-        titled("depth", draw_depth(_nearest(metric.depth, size), low, high)),
-        titled("log scale, less its median", _beside(signed_colours(field, most), signs)),
-    ]
-    if metric.sigma is not None:
-        share = _nearest(metric.sigma / metric.depth, size)
-        tiles.append(titled("sigma / depth", draw_share(share, float(np.nanquantile(share, 0.98)))))
-    for k in order.tolist():
-        part = cv2.resize(parts[k] - np.median(parts[k]), size, interpolation=cv2.INTER_LINEAR)
-        name = f"map {k} times its weight {weights[k]:+.2f}"
-        tiles.append(titled(name, _beside(signed_colours(part, most), signs)))
-    return tiled(tiles, 4)
