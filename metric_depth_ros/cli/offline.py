@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -13,30 +13,29 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
 from metric_depth_ros.bags import BagReader, BagWriter, Outcome, is_bag
 from metric_depth_ros.bags.storage import Window
-from metric_depth_ros.cli.outputs import own_folder, save_picture
+from metric_depth_ros.cli.outputs import own_folder
 from metric_depth_ros.cli.parsing import remapped
+from metric_depth_ros.cli.previews import PREVIEWS, Previews
 from metric_depth_ros.config import Config, SourceConfig
 from metric_depth_ros.datasets import open_dataset
 from metric_depth_ros.depth_info import depth_info
-from metric_depth_ros.drawing.pictures import Range, depth_range, draw_sheet
 from metric_depth_ros.drawing.viewer import SCALE_VALUES, Viewer, viewing
 from metric_depth_ros.errors import InputError, MetricDepthError
 from metric_depth_ros.evaluation.held_out import error_at, held_out
 from metric_depth_ros.health import findings
 from metric_depth_ros.pipeline import MetricDepthPipeline, Result, build_pipeline, cloud_of
 from metric_depth_ros.stamps import is_due
-from metric_depth_ros.types import Anchors, ImageArray, Sample
+from metric_depth_ros.types import FloatArray, Sample
 
-# Size at which pictures are compared, and the mean difference of 8-bit values below which they show the same.
-_THUMBNAIL, _SAME = (32, 24), 2.0
-# What a run writes into its folder.
-_BAG, _PREVIEWS = "depth.mcap", "preview_[0-9][0-9][0-9][0-9][0-9][0-9].png"
+# By the size of so many images that of all is estimated; it is told from so many bytes on.
+_ESTIMATED_AFTER, _LARGE_BYTES = 10, 1e9
+# What a run writes into its folder, beside previews.
+_BAG = "depth.mcap"
 
 
 def process(args: argparse.Namespace, config: Config) -> int:
@@ -55,7 +54,7 @@ def process(args: argparse.Namespace, config: Config) -> int:
             writers.append(Shown(stack.enter_context(viewing(args.view))))
         if not args.no_bag:
             bag = stack.enter_context(BagWriter(out / _BAG, overwrite=args.overwrite))
-            writers.append(DepthBag(bag, config))
+            writers.append(DepthBag(bag, config, args.maps, count))
         found = results(source, count, config, tally)
         writers.append(Previews(out, count, args.previews, config, overwrite=args.overwrite))
         for index, result in found:
@@ -89,7 +88,7 @@ def _check_out(args: argparse.Namespace, out: Path) -> None:
     source = args.source.resolve()
     if source in (out.resolve(), (out / _BAG).resolve()):
         raise InputError(f"{out}: would hold the results beside their source, or in its place. Choose --out.")
-    if not args.overwrite and (old := next(out.glob(_PREVIEWS), None)) is not None:
+    if not args.overwrite and (old := next(out.glob(PREVIEWS), None)) is not None:
         raise InputError(f"{old}: exists already. Choose another --out, or pass --overwrite to replace it.")
 
 
@@ -247,77 +246,52 @@ def _folder_source(args: argparse.Namespace, config: Config) -> Samples:
 
 
 class DepthBag:
-    """Writes results to a bag, as the node would publish them."""
+    """Writes results to a bag, as the node would publish them, but sigma to 8 bits, half a percent."""
 
-    def __init__(self, bag: BagWriter, config: Config) -> None:
-        self._bag = bag
+    def __init__(self, bag: BagWriter, config: Config, maps: Collection[str], count: int) -> None:
+        """``maps``: what it holds beside camera_info; ``count``: of images, whose room is looked for."""
+        self._bag, self._maps, self._count, self._written = bag, maps, count, 0
         self._encoding = config.output.encoding
         self._cloud = config.cloud
         self._last_cloud_ns: int | None = None
 
     def write(self, _index: int, result: Result) -> None:
-        """Writes depth, its sigma and camera_info, and the cloud when one is due."""
+        """Writes depth, its sigma and camera_info, and the cloud when one is due.
+
+        Raises InputError if by the first images there is no room for all.
+        """
         depth, camera = result.metric.depth, result.camera
         stamp_ns, frame_id = result.stamp_ns, result.frame_id
-        self._bag.write_depth("/depth/image_rect", depth, stamp_ns, frame_id, encoding=self._encoding)
+        if "depth" in self._maps:
+            self._bag.write_depth("/depth/image_rect", depth, stamp_ns, frame_id, encoding=self._encoding)
         self._bag.write_camera_info("/depth/camera_info", camera, stamp_ns, frame_id)
-        if result.metric.sigma is not None:
-            self._bag.write_depth("/depth/sigma", result.metric.sigma, stamp_ns, frame_id, encoding="32FC1")
-        if is_due(self._last_cloud_ns, stamp_ns, self._cloud.rate_hz):
+        if "sigma" in self._maps and result.metric.sigma is not None:
+            sigma = _rounded(result.metric.sigma)
+            self._bag.write_depth("/depth/sigma", sigma, stamp_ns, frame_id, encoding="32FC1")
+        if "points" in self._maps and is_due(self._last_cloud_ns, stamp_ns, self._cloud.rate_hz):
             self._last_cloud_ns = stamp_ns
             self._bag.write_cloud("/depth/points", cloud_of(result, self._cloud), stamp_ns, frame_id)
+        self._written += 1
+        if self._written == _ESTIMATED_AFTER < self._count:
+            self._look_for_room()
+
+    def _look_for_room(self) -> None:
+        left = self._count - self._written
+        needed, free = left * self._bag.nbytes / self._written, self._bag.free_bytes
+        words = f"{left} more images need about {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
+        if needed > free:
+            raise InputError(
+                f"{self._bag.path}: {words}. Make room, choose another --out, or write less: --maps depth, "
+                "--set output.encoding=16UC1, --limit."
+            )
+        if needed > _LARGE_BYTES:
+            print(f"metric_depth: {self._bag.path}: {words}.", file=sys.stderr)
 
 
-class Previews:
-    """Writes pictures of some results, evenly spaced, all with the colour range of the first.
-
-    In place of an image that shows what an earlier picture shows comes the next one that does not.
-    """
-
-    def __init__(self, folder: Path, count: int, previews: int, config: Config, *, overwrite: bool) -> None:
-        """``overwrite`` deletes those of an earlier run."""
-        self._folder, self._anchors = folder, config.anchors
-        for old in folder.glob(_PREVIEWS) if overwrite else ():
-            if not old.is_dir():
-                old.unlink()
-        self._due = deque(np.linspace(0, count - 1, min(previews, count)).round().astype(int).tolist())
-        self._shown: list[ImageArray] = []
-        self._range_m: Range | None = None
-
-    def write(self, index: int, result: Result) -> None:
-        """Writes a picture if one is due. Raises InputError when it cannot be written."""
-        if not self._due or index < self._due[0] or self._is_shown(result.image):
-            return
-        self._due.popleft()
-        if self._range_m is None:
-            self._range_m = depth_range(result.metric.depth)
-        title = f"{result.stamp_ns / 1e9:.3f} s "
-        truth = held_out(result.sample, result.camera, self._anchors)
-        save_picture(self._folder / f"preview_{index:06d}.png", sheet_of(result, truth, self._range_m, title))
-
-    def _is_shown(self, image: ImageArray) -> bool:
-        """Whether a picture shows almost the same; if none does, one will."""
-        small = cv2.resize(image, _THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float32)
-        if any(np.abs(small - other).mean() < _SAME for other in self._shown):
-            return True
-        self._shown.append(small)
-        return False
-
-
-def sheet_of(
-    result: Result, truth: Anchors | None = None, range_m: Range | None = None, title: str = ""
-) -> ImageArray:
-    """Picture of a result with all that is known of it (``draw_sheet``)."""
-    return draw_sheet(
-        result.image,
-        result.anchors,
-        result.metric.depth,
-        result.camera,
-        sigma=result.metric.sigma,
-        truth=truth,
-        range_m=range_m,
-        title=title,
-    )
+def _rounded(values: FloatArray) -> FloatArray:
+    """Positive values (H, W) rounded to 8 bits of mantissa, so that a bag's compression takes hold."""
+    bits = np.asarray(values, np.float32).view(np.uint32)
+    return np.asarray(((bits + 0x8000) & np.uint32(0xFFFF0000)).view(np.float32))
 
 
 class Shown:

@@ -11,6 +11,8 @@ from metric_depth_ros.cli.view import add_where
 if TYPE_CHECKING:
     from metric_depth_ros.config import Config
 
+MAPS = ("depth", "sigma", "points")
+
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds the verb."""
@@ -26,6 +28,13 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "--overwrite", action="store_true", help="replace an earlier depth.mcap and its pictures"
     )
     parser.add_argument("--no-bag", action="store_true", help="write no bag, pictures only")
+    parser.add_argument(
+        "--maps",
+        type=_maps,
+        default=",".join(MAPS),
+        metavar="A,B",
+        help="what the bag holds beside camera_info: depth, sigma, points (default all)",
+    )
     parser.add_argument("--previews", type=int, default=5, metavar="N", help="pictures to draw (default 5)")
     parser.add_argument("--limit", type=int, metavar="N", help="stop after N images")
     add_where(parser, "--view")
@@ -37,6 +46,13 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     folders.add_argument("--anchor-count", type=int, default=0, metavar="N", help="random points; 0: all")
     folders.add_argument("--seed", type=int, default=0)
     parser.set_defaults(run=run)
+
+
+def _maps(text: str) -> set[str]:
+    """Names of maps, separated by commas."""
+    if not {*text.split(",")} <= {*MAPS}:
+        raise argparse.ArgumentTypeError(f"{text!r}; needed some of {', '.join(MAPS)}")
+    return {*text.split(",")}
 
 
 def add_bag_options(bags: argparse._ArgumentGroup) -> None:
