@@ -264,11 +264,11 @@ def test_a_kitti_drive_through_the_live_graph(data_dir, model_dir, tmp_path, sol
 def test_the_demo_needs_no_data(tmp_path, monkeypatch, capsys):
     pytest.importorskip("embreex")
     monkeypatch.delenv("METRIC_DEPTH_DATA", raising=False)
-    assert main(["demo", "--out", str(tmp_path), "--seconds", "3", "--rate", "5"]) == 0
+    assert main(["demo", "--out", str(tmp_path), "--seconds", "2", "--rate", "5"]) == 0
     said = re.search(
-        r"(\d+) of 15 images answered; mean AbsRel at held-out points (\d\.\d+)", capsys.readouterr().out
+        r"(\d+) of 10 images answered; mean AbsRel at held-out points (\d\.\d+)", capsys.readouterr().out
     )
-    assert int(said[1]) >= 5
+    assert int(said[1]) >= 4
     assert float(said[2]) < 0.12
     check_pictures(tmp_path)
 
