@@ -124,8 +124,8 @@ def results(
 ) -> Iterator[tuple[int, Result]]:
     """Yields number and result of every image with depth, of the first ``count``; the tally gets the rest.
 
-    ``watched`` and ``build`` are as for ``write_depth``. Raises MetricDepthError at once if the pipeline cannot
-    be built, later if the source is damaged.
+    ``watched`` and ``build`` are as for ``write_depth``. Raises MetricDepthError at once if the pipeline
+    cannot be built, later if the source is damaged.
     """
     pipeline = build_pipeline(config, build)
 

@@ -36,9 +36,10 @@ def run(args: argparse.Namespace) -> int:
     import numpy as np
 
     from metric_depth_ros.bags import BagReader
-    from metric_depth_ros.cli.offline import Samples, Tally, results
+    from metric_depth_ros.cli.offline import Samples, results
     from metric_depth_ros.cli.outputs import check_picture, save_picture
     from metric_depth_ros.cli.previews import sheet_of
+    from metric_depth_ros.cli.tally import Tally
     from metric_depth_ros.config import Config
     from metric_depth_ros.errors import InputError
     from metric_depth_ros.evaluation.held_out import error_at, held_out
