@@ -143,6 +143,16 @@ class BagWriter:
         """Writes an rgb8 image (H, W, 3)."""
         self._write(topic, kinds.IMAGE, messages.image_fields(image), stamp_ns, frame_id)
 
+    def write_compressed_image(self, topic: str, image: ImageArray, stamp_ns: int, frame_id: str) -> None:
+        """Writes an image (H, W, 3) as JPEG."""
+        fields = messages.compressed_image_fields(image)
+        self._write(topic, kinds.COMPRESSED_IMAGE, fields, stamp_ns, frame_id)
+
+    def write_compressed_depth(self, topic: str, depth: FloatArray, stamp_ns: int, frame_id: str) -> None:
+        """Writes a depth image (H, W), metres, NaN unknown, as PNG; TOPIC/compressedDepth by custom."""
+        fields = messages.compressed_depth_fields(depth)
+        self._write(topic, kinds.COMPRESSED_IMAGE, fields, stamp_ns, frame_id)
+
     def write_depth(
         self, topic: str, depth: FloatArray, stamp_ns: int, frame_id: str, *, encoding: str = "32FC1"
     ) -> None:

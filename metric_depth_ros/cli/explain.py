@@ -25,8 +25,8 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "explain",
         help="draw the basis maps and weights behind a frame's depth",
         description="Solves frames of a data set with the solver basis, draws anchors, field, depth, sigma "
-        "and every basis map with its weight, and prints the statistics of paper 001, sections 3.2, 3.3 and "
-        "4.2. With --patches it prints how scale and shift differ between parts of a frame.",
+        "and the 12 basis maps that change it most, and prints the statistics of paper 001, sections 3.2, "
+        "3.3 and 4.2. With --patches it prints how scale and shift differ between parts of a frame.",
     )
     parser.add_argument("data", type=Path, metavar="DATA", help="folder of frames or shards")
     parser.add_argument("--frame", help="its name (default: all frames; the picture shows the first)")
@@ -228,7 +228,7 @@ def _write(path: Path, view: KnownView, anchors: Anchors, metric: MetricDepth, m
 
     from metric_depth_ros.cli.outputs import save_picture
     from metric_depth_ros.depth import positive_depth
-    from metric_depth_ros.drawing.pictures import draw_basis
+    from metric_depth_ros.drawing.basis_sheet import draw_basis
 
     depth = positive_depth(view.relative)
     weights = np.array(metric.info["weights"])[1 : 1 + len(maps.values)]

@@ -31,12 +31,14 @@ from metric_depth_ros.cli import (
     sbom,
     synthesize,
     train,
+    try_it,
     view,
 )
 from metric_depth_ros.errors import MetricDepthError
 
 # Importing a verb must stay fast: heavy modules are imported inside its run().
 VERBS = (
+    try_it,
     run,
     doctor,
     build,

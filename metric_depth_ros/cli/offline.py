@@ -18,17 +18,17 @@ from tqdm import tqdm
 
 from metric_depth_ros.bags import BagReader, BagWriter, Outcome, is_bag
 from metric_depth_ros.bags.storage import Window
-from metric_depth_ros.cli.outputs import own_folder, save_picture
+from metric_depth_ros.cli.outputs import own_folder
 from metric_depth_ros.cli.parsing import remapped
+from metric_depth_ros.cli.previews import PREVIEWS, Previews
 from metric_depth_ros.cli.tally import Tally
 from metric_depth_ros.config import Config, EngineConfig, SourceConfig
 from metric_depth_ros.datasets import is_dataset, open_dataset, set_parts
 from metric_depth_ros.depth_info import depth_info
-from metric_depth_ros.drawing.pictures import Range, depth_range, draw_sheet
 from metric_depth_ros.drawing.viewer import SCALE_VALUES, Viewer, viewing
 from metric_depth_ros.engines import build_engine
 from metric_depth_ros.errors import InputError, MetricDepthError
-from metric_depth_ros.evaluation.held_out import held_out_error
+from metric_depth_ros.evaluation.held_out import error_at, held_out
 from metric_depth_ros.health import findings
 from metric_depth_ros.pipeline import MetricDepthPipeline, Result, build_pipeline, cloud_of
 from metric_depth_ros.stamps import is_due
@@ -36,14 +36,16 @@ from metric_depth_ros.types import Engine, FloatArray, Sample
 
 # By the size of so many images that of all is estimated; it is told from so many bytes on.
 _ESTIMATED_AFTER, _LARGE_BYTES = 10, 1e9
-# What a run writes into its folder.
-_BAG, _PREVIEWS = "depth.mcap", "preview_[0-9][0-9][0-9][0-9][0-9][0-9].png"
+# What a run writes into its folder, beside previews.
+_BAG = "depth.mcap"
+# Passes on the samples, of which there are so many, and shows how far it is.
+Watched = Callable[[Iterator[Outcome], int], Iterable[Outcome]]
 
 
 def process(args: argparse.Namespace, config: Config) -> int:
     """Processes a source; returns 0 if any image got depth, else 1. Raises MetricDepthError."""
     out = args.out or default_out(args.source)
-    tally = write_depth(args, config, out, watched=_with_bar, warn=_warn)
+    tally = write_depth(args, config, out, watched=with_bar, warn=_warn)
     print(f"{args.source}: {tally.summary()}; results in {out}")
     for note in tally.notes():
         _warn(note)
@@ -66,14 +68,14 @@ def write_depth(
     config: Config,
     out: Path,
     *,
-    watched: Callable[[Iterator[Outcome], int], Iterable[Outcome]],
+    watched: Watched,
     warn: Callable[[str], None],
     build: Callable[[EngineConfig], Engine] = build_engine,
 ) -> Tally:
     """Writes depth of every image of a source to a folder.
 
     Args:
-        watched: what passes on the samples, of which there are so many, and shows how far it is.
+        watched: shows how far it is.
         warn: is told what to know from the start.
         build: as for ``build_pipeline``.
 
@@ -93,18 +95,17 @@ def write_depth(
         if not args.no_bag:
             bag = stack.enter_context(BagWriter(out / _BAG, overwrite=args.overwrite))
             writers.append(DepthBag(bag, config, args.maps, count))
-        pipeline = build_pipeline(config, build)
-        writers.append(Previews(out, count, args.previews, overwrite=args.overwrite))
-        for index, (_, outcome) in enumerate(watched(islice(source.outcomes, count), count)):
-            if (result := _result(pipeline, outcome, tally, config, source.image_topic)) is not None:
-                for writer in writers:
-                    writer.write(index, result)
-        tally.skipped.update(source.skipped)
+        found = results(source, count, config, tally, watched=watched, build=build)
+        writers.append(Previews(out, count, args.previews, config, overwrite=args.overwrite))
+        for index, result in found:
+            for writer in writers:
+                writer.write(index, result)
     tally.noted = sorted(source.notes)
     return tally
 
 
-def _with_bar(outcomes: Iterator[Outcome], count: int) -> Iterable[Outcome]:
+def with_bar(outcomes: Iterator[Outcome], count: int) -> Iterable[Outcome]:
+    """Passes on samples, of which there are so many, and shows how far it is."""
     return tqdm(outcomes, total=count, unit="frame", disable=None)  # type: ignore[no-any-return]
 
 
@@ -112,12 +113,37 @@ def _warn(note: str) -> None:
     print(f"metric_depth: {note}", file=sys.stderr)
 
 
+def results(
+    source: Samples,
+    count: int,
+    config: Config,
+    tally: Tally,
+    *,
+    watched: Watched = with_bar,
+    build: Callable[[EngineConfig], Engine] = build_engine,
+) -> Iterator[tuple[int, Result]]:
+    """Yields number and result of every image with depth, of the first ``count``; the tally gets the rest.
+
+    ``watched`` and ``build`` are as for ``write_depth``. Raises MetricDepthError at once if the pipeline
+    cannot be built, later if the source is damaged.
+    """
+    pipeline = build_pipeline(config, build)
+
+    def each() -> Iterator[tuple[int, Result]]:
+        for index, (_, outcome) in enumerate(watched(islice(source.outcomes, count), count)):
+            if (result := _result(pipeline, outcome, tally, config, source.image_topic)) is not None:
+                yield index, result
+        tally.skipped.update(source.skipped)
+
+    return each()
+
+
 def _check_out(args: argparse.Namespace, out: Path) -> None:
     """Raises InputError if results would replace the source or lie in it, or pictures of an earlier run."""
     source = set_parts(args.source)[2].resolve()
     if source in (out.resolve(), (out / _BAG).resolve()):
         raise InputError(f"{out}: would hold the results beside their source, or in its place. Choose --out.")
-    if not args.overwrite and (old := next(out.glob(_PREVIEWS), None)) is not None:
+    if not args.overwrite and (old := next(out.glob(PREVIEWS), None)) is not None:
         raise InputError(f"{old}: exists already. Choose another --out, or pass --overwrite to replace it.")
 
 
@@ -144,9 +170,8 @@ def _result(
     twice = findings.rectified_twice(config.input.rectification, image_topic, outcome.camera)
     for doubt in filter(None, (*result.doubts, twice)):
         tally.doubts.setdefault(findings.place(doubt), doubt)
-    if outcome.points_held_out is not None:
-        depth, points = result.metric.depth, outcome.points_held_out
-        tally.errors.append(held_out_error(depth, result.camera, points, config.anchors))
+    if (truth := held_out(outcome, result.camera, config.anchors)) is not None:
+        tally.errors.append(error_at(result.metric.depth, truth))
     return result
 
 
@@ -330,35 +355,6 @@ def _rounded(values: FloatArray) -> FloatArray:
     """Positive values (H, W) rounded to 8 bits of mantissa, so that a bag's compression takes hold."""
     bits = np.asarray(values, np.float32).view(np.uint32)
     return np.asarray(((bits + 0x8000) & np.uint32(0xFFFF0000)).view(np.float32))
-
-
-class Previews:
-    """Writes pictures of some results, evenly spaced, all with the colour range of the first."""
-
-    def __init__(self, folder: Path, count: int, previews: int, *, overwrite: bool) -> None:
-        """``overwrite`` deletes those of an earlier run."""
-        self._folder = folder
-        for old in folder.glob(_PREVIEWS) if overwrite else ():
-            if not old.is_dir():
-                old.unlink()
-        self._chosen = set(np.linspace(0, count - 1, min(previews, count)).round().astype(int).tolist())
-        self._range_m: Range | None = None
-
-    def write(self, index: int, result: Result) -> None:
-        """Writes a picture if this result was chosen. Raises InputError when it cannot be written."""
-        if index not in self._chosen:
-            return
-        if self._range_m is None:
-            self._range_m = depth_range(result.metric.depth)
-        sheet = draw_sheet(
-            result.image,
-            result.anchors,
-            result.metric.depth,
-            result.camera,
-            range_m=self._range_m,
-            title=f"{result.stamp_ns / 1e9:.3f} s ",
-        )
-        save_picture(self._folder / f"preview_{index:06d}.png", sheet)
 
 
 class Shown:

@@ -57,6 +57,9 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         metavar="A,B",
         help="beside the camera: lidar, radar, range_finder, scan_2d, vio, depth_camera (default lidar)",
     )
+    bag.add_argument(
+        "--compact", action="store_true", help="JPEG images, PNG depth, LiDAR points of the image alone"
+    )
     bag.add_argument("--overwrite", action="store_true", help="replace an existing bag")
     parser.set_defaults(run=run)
 
@@ -64,7 +67,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 def run(args: argparse.Namespace) -> int:
     """Runs ``synthesize``. Raises MetricDepthError."""
     from metric_depth_ros.cli.fleet_options import fleet_of
-    from metric_depth_ros.cli.outputs import own_folder
+    from metric_depth_ros.cli.outputs import check_picture, own_folder
     from metric_depth_ros.cli.synthetic_bag import write_drive
     from metric_depth_ros.errors import InputError
     from metric_depth_synthetic.make_shards import write_shards
@@ -77,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     if args.seed < 0:
         raise InputError(f"synthesize: --seed {args.seed}; needed 0 or more.")
     if args.contact_sheet is not None:
-        _check_sheet(args.contact_sheet)
+        check_picture(args.contact_sheet)
     if args.bag:
         if args.contact_sheet is not None:
             raise InputError("synthesize --bag: a contact sheet shows a data set; leave out --contact-sheet.")
@@ -90,6 +93,7 @@ def run(args: argparse.Namespace) -> int:
             rate_hz=args.rate,
             fleet=fleet,
             sensors=[name.strip() for name in args.sensors.split(",")],
+            compact=args.compact,
             overwrite=args.overwrite,
         )
         return 0
@@ -107,18 +111,6 @@ def run(args: argparse.Namespace) -> int:
     if args.contact_sheet is not None:
         _write_sheets(args)
     return 0
-
-
-def _check_sheet(path: Path) -> None:
-    """Raises InputError if an image cannot be written to the path; called before rendering."""
-    from metric_depth_ros.errors import InputError
-
-    if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise InputError(f"{path}: needed the name of a picture, .png or .jpg.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{path.parent}: {error.strerror}; needed a folder to write to.") from error
 
 
 def _dataset(
@@ -183,9 +175,8 @@ def _sheet(dataset: SyntheticDataset, count: int) -> Any:
         draw_depth,
         draw_grid,
         draw_points,
-        label_colours,
-        normal_colours,
     )
+    from metric_depth_ros.drawing.scales import label_colours, normal_colours
     from metric_depth_ros.geometry import transform_points
 
     marks = {

@@ -88,6 +88,7 @@ def _draw(axes: Any, panel: Panel) -> None:
     axes.set_title(panel.title, loc="left", fontsize="medium")
     axes.set_ylabel(panel.y)
     axes.grid(alpha=0.3)
+    axes.tick_params(labelbottom=True)
     for name, line in panel.lines.items():
         line = _finite(line)
         label = f"{name}: {line[-1, 1]:#.3g}" if len(line) else name

@@ -86,7 +86,7 @@ def test_help_lists_every_verb_and_loads_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     names = (
-        "run", "doctor", "build", "evaluate", "compare", "explain", "bench", "frames-to-bag", "replay",
+        "try", "run", "doctor", "build", "evaluate", "compare", "explain", "bench", "frames-to-bag", "replay",
         "record", "view", "synthesize", "train", "export", "datasets", "config", "sbom", "demo",
     )  # fmt: skip
     assert len(VERBS) == len(names)
@@ -541,6 +541,15 @@ def test_overwrite_deletes_the_pictures_of_an_earlier_run(
     assert len(list(out.glob("preview_*.png"))) == 4
     assert main([*argv, "--previews", "1", "--overwrite"]) == 0
     assert sorted(path.name for path in out.glob("*.png")) == ["notes.png", "preview_000000.png"]
+
+
+def test_no_two_pictures_show_the_same_frame(folder: Path, toy_manifest: Path, tmp_path: Path) -> None:
+    """Two frames, over and over: two pictures, whatever was asked for."""
+    bag, out = tmp_path / "looped.mcap", tmp_path / "out"
+    assert main(["frames-to-bag", str(folder), str(bag), "--frames", "0", "3", "--loops", "4"]) == 0
+    argv = ["run", str(bag), "--manifest", str(toy_manifest), "--out", str(out), "--no-bag"]
+    assert main([*argv, "--previews", "4"]) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["preview_000000.png", "preview_000003.png"]
 
 
 @pytest.mark.parametrize("topic", ["/left/image_raw", "/left/image_rect_color"])

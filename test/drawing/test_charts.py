@@ -41,6 +41,8 @@ def test_axes_lines_and_last_values_are_named(figures, tmp_path):
     (figure,) = figures
     assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "AbsRel"]
     assert [axes.get_xlabel() for axes in figure.axes] == ["", "step"]
+    for axes in figure.axes:
+        assert axes.get_xticklabels()  # those that show: each chart can be read alone
     assert figure.axes[1].get_title(loc="left") == "indoor"
     legend = [text.get_text() for text in figure.axes[1].get_legend().get_texts()]
     assert legend == ["a: 0.250", "b: 1.00"]
