@@ -1,4 +1,4 @@
-# make demo   renders a drive, replays it through the live node graph, writes pictures to demo_output/
+# make demo   replays a small bag through the live node graph, writes pictures to demo_output/
 # make test   runs all tests, on ROS 2 Kilted from PyPI; TESTS names some of them
 # make test-jazzy  the same on Jazzy, without torch; PYTHON_JAZZY is a Python 3.12
 # make lint   style and types
@@ -23,7 +23,7 @@ DEMO_READY := $(VENV)/.demo_ready
 define install
 $(1) -m venv $(2)
 $(2)/bin/python -m pip install --quiet --upgrade pip
-$(2)/bin/python -m pip install --quiet --editable '.[$(EXTRAS)]'
+$(2)/bin/python -m pip install --quiet $(PIP_OPTIONS) --editable '.[$(EXTRAS)]'
 touch $@
 endef
 
@@ -44,8 +44,9 @@ $(JAZZY_READY): setup.py pyproject.toml
 	for ROS 2 Jazzy. Install it, or set PYTHON_JAZZY=/path/python3.12." >&2; exit 1; }
 	$(call install,$(PYTHON_JAZZY),$(VENV_JAZZY))
 
-# The demo needs no torch, which is large.
-$(DEMO_READY): EXTRAS := ros,synthetic
+# The demo needs neither torch nor a renderer, which are large, nor what Python compiles only when it is used.
+$(DEMO_READY): EXTRAS := ros
+$(DEMO_READY): PIP_OPTIONS := --no-compile
 $(DEMO_READY): setup.py pyproject.toml
 	$(call install,$(PYTHON),$(VENV))
 

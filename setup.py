@@ -1,4 +1,6 @@
+import re
 from glob import glob
+from pathlib import Path
 
 from setuptools import find_packages, setup
 
@@ -15,7 +17,15 @@ def ros(rclpy: str, common: str, graph: str) -> list[str]:
     return [f"ros-rclpy[fastrtps]~={rclpy}", *versions, f"ros-rosgraph-msgs~={graph}"]
 
 
+def long_description() -> str:
+    """README.md without pictures and links into the repository, which a package index cannot show."""
+    text = Path("README.md").read_text(encoding="utf-8")
+    text = re.sub(r"!\[[^]]*\]\([^)]*\)\n*", "", text)
+    return re.sub(r"\[([^]]*)\]\((?!https?:)[^)]*\)", r"\1", text)
+
+
 plots = ["matplotlib"]
+parquet = ["pyarrow"]
 view = ["rerun-sdk>=0.23"]
 datasets = ["h5py", "OpenEXR>=3.3"]
 export = ["torch==2.13.0", "transformers>=5.3,<6", "safetensors", "onnx"]
@@ -28,6 +38,7 @@ test = [
     "pillow",
     "psutil",
     *plots,
+    *parquet,
     *datasets,
     *view,
 ]
@@ -36,7 +47,21 @@ setup(
     name=package_name,
     version="0.1.0",
     description="Dense metric depth for a robot with one camera and a few metric points",
+    long_description=long_description(),
+    long_description_content_type="text/markdown",
     license="Apache-2.0",
+    keywords=["ROS 2", "depth", "monocular", "metric depth", "LiDAR", "robotics"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        *(f"Programming Language :: Python :: 3.{minor}" for minor in range(10, 14)),
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+        "Typing :: Typed",
+    ],
     maintainer="metric_depth_ros maintainers",
     maintainer_email="maintainers@metric-depth-ros.invalid",
     python_requires=">=3.10",
@@ -51,6 +76,7 @@ setup(
         (f"share/{package_name}/config", glob("config/*.*")),
         (f"share/{package_name}/config/models", glob("config/models/*.*")),
         (f"share/{package_name}/config/recipes", glob("config/recipes/*.*")),
+        (f"share/{package_name}/data", glob("data/*.*")),
         (f"share/{package_name}/rviz", glob("rviz/*.rviz")),
     ],
     install_requires=[
@@ -74,11 +100,13 @@ setup(
         "synthetic": ["embreex"],
         "torch": ["torch", "onnx"],
         "plots": plots,
-        "parquet": ["pyarrow"],
+        "parquet": parquet,
         # Reads published datasets that come as HDF5, MATLAB 7.3 (NYUv2, Hypersim) or OpenEXR (UrbanSyn).
         "datasets": datasets,
         "view": view,
         "completion": ["argcomplete"],
+        # Runs on a cluster. Its test takes half a minute, and is skipped without it.
+        "fleet": ["ray"],
         # Reads descriptions of scenes.
         "text": ["tokenizers"],
         # With the ImageNet weights that ``SmallDepth`` can begin from.

@@ -144,7 +144,7 @@ def table(records: list[runner.Record]) -> str:
             errors = [groups.mean_error([r for r in found if r.case == case]) for found in seeds.values()]
             of_case = [r for found in seeds.values() for r in found if r.case == case]
             delta = groups.mean_error(of_case, "delta1")
-            spread = f" +- {np.std(errors):.3f}" if len(errors) > 1 else ""
+            spread = f" +- {np.std(errors, ddof=1):.3f}" if len(errors) > 1 else ""
             cells.append(f"{np.mean(errors):.3f}{spread} / {delta:.2f}")
         lines.append(f"| {row} | {' | '.join(cells)} | {len(seeds)} |")
     return "\n".join(lines)

@@ -105,7 +105,10 @@ def main() -> None:
     for name in ("plain", "contrast"):
         cells = []
         for place in ("held out", "other scenes"):
-            mean, spread = np.mean(found[name, place], 0), np.std(found[name, place], 0)
+            mean, spread = (
+                np.mean(found[name, place], 0),
+                np.std(found[name, place], 0, ddof=min(args.seeds - 1, 1)),
+            )
             cells.append(", ".join(f"{m:.3f}±{s:.3f}" for m, s in zip(mean, spread, strict=True)))
         print(f"| {name} | {' | '.join(cells)} |")
 

@@ -45,7 +45,7 @@ class Mutation:
     tests: str
 
 
-METRICS, RUNNER, REPORT = (f"evaluation/{name}.py" for name in ("metrics", "runner", "report"))
+METRICS, RUNNER, GROUPS = (f"evaluation/{name}.py" for name in ("metrics", "runner", "groups"))
 KNOWN, PROTOCOLS, REGIMES = (f"evaluation/{name}.py" for name in ("known_depth", "protocols", "regimes"))
 MEASURES, EDGES, TIME = (f"evaluation/{name}.py" for name in ("measures", "boundaries", "temporal"))
 BASIS, SOLVER, TR2M, DEPTH = (
@@ -58,6 +58,7 @@ CHARGED = f"{OF_METRICS}test_a_pixel_without_depth_counts_alike_in_every_metric"
 OF_EDGES = "evaluation/test_boundaries_and_time.py::test_boundary_f1_by_hand"
 OF_TIME = "evaluation/test_boundaries_and_time.py::test_"
 OF_RUNS, OF_DRAWS = "evaluation/test_evaluate.py::test_", "evaluation/test_protocols.py::test_"
+LIMITS = f"{OF_DRAWS}both_limits_count_and_a_mask_and_the_sky"
 OF_BASIS = "learning/test_basis_training.py::test_"
 OBJECTIVE = f"{OF_BASIS}what_is_minimised_is_the_objective_of_the_paper_or_ours"
 OF_SOLVER = "learning/test_metric_solver_training.py::test_"
@@ -146,19 +147,25 @@ MUTATIONS = (
         f"{OF_RUNS}pixels_without_depth_count_as_twice_the_truth_and_so_do_all_of_a_failure",
     ),
     Mutation(
-        "a mean over draws, not frames", REPORT,
-        "_grouped(records, lambda r: (r.set_name, r.frame)).values()", "[[r] for r in records]",
-        f"{OF_RUNS}a_mean_is_over_frames_and_its_spread_over_seeds",
+        "a mean over draws, not frames", GROUPS, "grouped(records, lambda r: (r.set_name, r.frame)).values()",
+        "[[r] for r in records]", f"{OF_RUNS}a_mean_is_over_frames_and_its_spread_over_seeds",
     ),
     Mutation(
-        "spread over n seeds, not n - 1", REPORT, "ddof=1", "ddof=0",
+        "spread over n seeds, not n - 1", GROUPS, "ddof=1", "ddof=0",
         f"{OF_RUNS}a_mean_is_over_frames_and_its_spread_over_seeds",
     ),
     # Masks.
     Mutation(
-        "no cap on true depth", KNOWN, "(pixels.depth <= cap_m)", "(pixels.depth <= 1e9)",
-        f"{OF_DRAWS}known_depth_ends_at_the_cap_and_the_border",
+        "no cap on true depth", KNOWN, "(pixels.depth >= near) & (pixels.depth <= far)",
+        "(pixels.depth >= near)", f"{OF_DRAWS}known_depth_ends_at_the_cap_and_the_border",
     ),
+    Mutation(
+        "no floor of true depth", KNOWN, "(pixels.depth >= near) & (pixels.depth <= far)",
+        "(pixels.depth <= far)", LIMITS,
+    ),
+    Mutation("a cap counts no depth at it", KNOWN, "(pixels.depth <= far)", "(pixels.depth < far)", LIMITS),
+    Mutation("a dataset's crop is left out", KNOWN, "counts &= mask[v, u]", "pass", LIMITS),
+    Mutation("sky has depth", KNOWN, "np.where(frame.sky, np.nan, frame.depth)", "frame.depth", LIMITS),
     Mutation(
         "no border right and below", KNOWN, "height - 1]) - border_px", "height - 1])",
         f"{OF_DRAWS}known_depth_ends_at_the_cap_and_the_border",
@@ -172,8 +179,12 @@ MUTATIONS = (
         f"{OF_RUNS}place_and_cap_follow_from_the_known_depth",
     ),
     Mutation(
-        "anchors are evaluated", PROTOCOLS, "taken[pixel[chosen]] = True", "pass",
+        "anchors are evaluated", PROTOCOLS, "taken[pixel_index(anchors.uv, known.width)] = True", "pass",
         f"{OF_DRAWS}no_pixel_is_anchor_and_evaluated",
+    ),
+    Mutation(
+        "anchors are left out though they count", PROTOCOLS, "if known.anchor_pixels else _apart(",
+        "if False else _apart(", f"{OF_DRAWS}pixels_with_an_anchor_count_if_they_are_to",
     ),
     Mutation(
         "as many outliers as inliers", PROTOCOLS, "OUTLIERS = 0.05", "OUTLIERS = 0.5",
@@ -184,7 +195,7 @@ MUTATIONS = (
         f"{OF_BASIS}a_regime_has_as_many_anchors_as_the_paper_says",
     ),
     Mutation(
-        "low-range cap of the training's truth", CACHE, "NEAREST_M, FARTHEST_M = 0.1, 80.0",
+        "001: trained on .01 to 500 m", CACHE, "NEAREST_M, FARTHEST_M = 0.1, 80.0",
         "NEAREST_M, FARTHEST_M = 0.01, 500.0", f"{OF_BASIS}a_cache_knows_depth_from_a_tenth_of_a_metre_to_80",
     ),
     # Training objectives.
@@ -214,6 +225,10 @@ MUTATIONS = (
     Mutation(
         "004: near loss everywhere", SOLVER, "** 2 * targets.is_near", "** 2",
         f"{OF_SOLVER}the_losses_by_hand",
+    ),
+    Mutation(
+        "004: sky counts in the accuracy of the mask", "near_far.py", "known = np.isfinite(depth)",
+        "known = ~np.isnan(depth)", f"{OF_SOLVER}a_score_by_hand",
     ),
     Mutation("003: lambda .85", TR2M, "SI_LAMBDA = 0.15", "SI_LAMBDA = 0.85", "learning/test_tr2m_losses.py"),
     Mutation(

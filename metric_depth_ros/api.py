@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, cast, get_args
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import ArrayLike
 from metric_depth_ros.anchors import sample_bilinear
 from metric_depth_ros.config import SETTINGS, WITHOUT_ANCHORS, Config, SolverConfig, from_flat
 from metric_depth_ros.depth import published
+from metric_depth_ros.drawing.plots import plot_result
 from metric_depth_ros.errors import ConfigError, InputError
 from metric_depth_ros.health import findings
 from metric_depth_ros.label_images import compact
@@ -40,6 +42,26 @@ _NOT_HERE = ("solver.name", "solver.prior", "solver.description", "solver.tempor
 DEFAULT_SOLVER: str = SETTINGS["solver.name"].default
 
 
+@dataclass(frozen=True, eq=False)
+class Solution(MetricDepth):
+    """Metric depth with what it was made of.
+
+    Attributes:
+        anchors: those given, with their sigma.
+        image: (H, W, 3); None: none was given.
+    """
+
+    anchors: Anchors | None = None
+    image: ImageArray | None = None
+
+    def plot(self, truth: ArrayLike | None = None) -> Any:
+        """Figure of matplotlib with all that is known, and the error against the truth (H, W) in metres.
+
+        Raises ConfigError if matplotlib is not installed, InputError for a truth of another shape.
+        """
+        return plot_result(self.depth, image=self.image, anchors=self.anchors, sigma=self.sigma, truth=truth)
+
+
 def solve(
     relative: ArrayLike,
     uv: ArrayLike,
@@ -54,7 +76,7 @@ def solve(
     prior_sigma: float = UNSTATED_SIGMA,
     solver: str = DEFAULT_SOLVER,
     **options: Any,
-) -> MetricDepth:
+) -> Solution:
     """Metric depth from a depth network's output and a few pixels of known depth.
 
         result = solve(relative, uv, depth, image=image, max_depth_m=80)
@@ -82,7 +104,7 @@ def solve(
 
     Returns:
         ``.depth`` (H, W) metres, NaN unknown; ``.sigma`` (H, W) metres, or None if the solver gives none;
-        ``.info``, a description of the fit.
+        ``.info``, a description of the fit; ``.plot()`` draws it.
 
     Raises:
         ConfigError: an unknown solver or option, or a value that is not allowed.
@@ -104,7 +126,8 @@ def solve(
     known = None if prior is None else _prior(prior, prior_sigma, shape)
     _in_metres(anchors, known, config)
     told = SolverInput(given, anchors, image=picture, regions=labels, focus_m=focus_m, prior=known)
-    return published(chosen.solve(told), config)
+    found = published(chosen.solve(told), config)
+    return Solution(found.depth, found.sigma, found.info, anchors, picture)
 
 
 def _configured(solver: str, options: Mapping[str, Any]) -> Config:

@@ -44,6 +44,10 @@ class AnchorError(MetricDepthError):
     """Too few usable anchors for the solver."""
 
 
+class WorkerError(MetricDepthError):
+    """A process or Ray worker that did a job has died, or cannot be started."""
+
+
 class ModelError(MetricDepthError):
     """A model file or its manifest is missing or corrupt, or the two do not match."""
 

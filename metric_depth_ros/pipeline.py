@@ -15,6 +15,7 @@ from metric_depth_ros.anchor_choice import AnchorChoice, Chosen
 from metric_depth_ros.anchors import sample_bilinear
 from metric_depth_ros.config import CloudConfig, Config, EngineConfig
 from metric_depth_ros.depth import published
+from metric_depth_ros.drawing.plots import plot_result
 from metric_depth_ros.engines import BUNDLED, BUNDLED_WITH_BASIS, build_engine
 from metric_depth_ros.errors import ConfigError, MetricDepthError
 from metric_depth_ros.health import findings
@@ -69,6 +70,16 @@ class Result:
     relative: RelativeDepth | None = None
     solver: str = ""
     runtime: str = ""
+
+    def plot(self, truth: FloatArray | None = None) -> Any:
+        """Figure of matplotlib with all that is known, and the error against the truth (H, W) in metres.
+
+        Raises ConfigError if matplotlib is not installed, InputError for a truth of another shape.
+        """
+        metric = self.metric
+        return plot_result(
+            metric.depth, image=self.image, anchors=self.anchors, sigma=metric.sigma, truth=truth
+        )
 
     @property
     def stamp_ns(self) -> int:

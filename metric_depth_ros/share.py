@@ -16,6 +16,7 @@ _IRON, _KILTED = 4, 9
 # Folders of model files, separated by colons; unset: any.
 FOLDERS_VARIABLE = "METRIC_DEPTH_FOLDERS"
 _MODELS = "config/models"
+_SHARE = "share/metric_depth_ros"
 _ROS = (
     "rclpy",
     "lifecycle_msgs",
@@ -86,8 +87,10 @@ def share_path(relative: str) -> Path:
     Raises:
         FileNotFoundError: the file is missing, the installation is incomplete.
     """
-    roots = [Path(__file__).resolve().parents[1]]
-    roots += [prefix / "share" / "metric_depth_ros" for prefix in _prefixes()]
+    place = Path(__file__).resolve().parents
+    # A checkout; else the prefix above the package: of a user, of a system or of pip's --target.
+    roots = [place[1], *(folder / _SHARE for folder in place[1:5])]
+    roots += [prefix / _SHARE for prefix in _prefixes()]
     for root in roots:
         if (root / relative).exists():
             return root / relative

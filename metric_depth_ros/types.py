@@ -187,6 +187,7 @@ class Sample:
         sources: the same points by the source that they come from; empty: they are all of one sensor.
         regions: (h, w) region labels from another source, whole numbers from 0; any size, same view.
         points_held_out: (M, 3) metres, hidden from the solver, to measure its error; None: no such points.
+        true_depth: (H, W) metres of ``image``, NaN unknown, hidden in the same way; None: not known.
         rectification: how to rectify the image; None keeps ``camera.K``.
         T_fixed_camera: (4, 4) pose of the points' frame in one that does not move; None: unknown.
         points_up: (3,) z axis of the points' own frame in the image's; None: unknown, or the same frame.
@@ -204,6 +205,7 @@ class Sample:
     T_fixed_camera: FloatArray | None = None
     points_up: FloatArray | None = None
     sources: tuple[SourcePoints, ...] = ()
+    true_depth: FloatArray | None = None
 
 
 @dataclass(frozen=True, eq=False)

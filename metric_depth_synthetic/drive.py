@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from metric_depth_ros.datasets.shard_layout import Scan
 from metric_depth_ros.errors import InputError
+from metric_depth_ros.fleet import Fleet, run_jobs
 from metric_depth_ros.types import Camera, FloatArray
 from metric_depth_synthetic.dataset import SyntheticDataset
 from metric_depth_synthetic.lidars import LIDARS
@@ -21,7 +21,6 @@ from metric_depth_synthetic.scenes import build_scene
 from metric_depth_synthetic.sensors import DepthCamera, Radar, RangeFinder, Sensor, VioPoints, mounted
 from metric_depth_synthetic.sequence import frames, scene_time_s
 from metric_depth_synthetic.textures import TextureBank
-from metric_depth_synthetic.workers import Workers
 
 LIDAR = replace(LIDARS["VLP-16"], T_camera_sensor=mounted(0.05, -0.18, -0.12))
 RANGE_FINDER = RangeFinder()
@@ -68,13 +67,14 @@ def render_drive(
     *,
     seconds: float,
     rate_hz: float,
-    workers: int = 1,
+    fleet: Fleet | None = None,
     sensors: Sequence[str] = ("lidar",),
 ) -> Iterator[Shot]:
     """Yields the frames of a drive through one scene of a dataset's first family, in order.
 
     Each stamped image comes with what ``sensors`` measure if it is due: at 10 Hz or, if images are slower,
-    with every image. The dataset's seed determines everything. ``workers`` processes render.
+    with every image. The dataset's seed determines everything. ``fleet`` says where frames
+    are rendered; None: in this process.
 
     Raises:
         InputError: seconds or rate are not positive, the image size varies, a sensor is unknown, or no clear
@@ -88,7 +88,7 @@ def render_drive(
     rng = np.random.default_rng([dataset.seed, 0])
     scene = build_scene(dataset.families[0], rng, dataset.bank)
     shoot = _Shoot(scene, dataset.bank, draw_camera(rng, *dataset.size), dataset.seed, sensors)
-    yield from _rendered(shoot, _moments(scene, rng, seconds, rate_hz), workers)
+    yield from _rendered(shoot, _moments(scene, rng, seconds, rate_hz), fleet)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +99,11 @@ class _Moment:
     stamp_ns: int
     T_world_camera: FloatArray
     measured: bool
+    size: int = 1
+
+    @property
+    def name(self) -> str:
+        return f"frame {self.number}"
 
 
 class _Shoot:
@@ -144,16 +149,8 @@ def _moments(scene: Scene, rng: np.random.Generator, seconds: float, rate_hz: fl
     return moments
 
 
-def _rendered(shoot: _Shoot, moments: list[_Moment], count: int) -> Iterator[Shot]:
-    """Frames in order, rendered by ``count`` processes, at most a few in advance."""
-    progress: dict[str, Any] = {"total": len(moments), "unit": "frame", "disable": None}
-    if count == 1:
-        yield from tqdm(map(shoot.frame, moments), **progress)
-        return
-    with Workers(count, shoot.frame) as workers:
-        ahead = 4 * count
-        waiting = [workers.submit(moment) for moment in moments[:ahead]]
-        for number in tqdm(range(len(moments)), **progress):
-            yield workers.result(waiting.pop(0))
-            if number + ahead < len(moments):
-                waiting.append(workers.submit(moments[number + ahead]))
+def _rendered(shoot: _Shoot, moments: list[_Moment], fleet: Fleet | None) -> Iterator[Shot]:
+    """Frames in order."""
+    with tqdm(total=len(moments), unit="frame", disable=None) as progress:
+        for ended in run_jobs(shoot.frame, moments, fleet, tell=progress.update, in_order=True):
+            yield ended.value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import wait
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,10 @@ from tqdm import tqdm
 
 from metric_depth_ros.datasets.shards import shard_sizes
 from metric_depth_ros.errors import InputError
+from metric_depth_ros.fleet import Fleet, count, run_jobs
 from metric_depth_synthetic.dataset import SyntheticDataset
 from metric_depth_synthetic.photography import encode_jpeg
 from metric_depth_synthetic.shard_writer import ShardWriter
-from metric_depth_synthetic.workers import Workers, count_one
 
 SETTINGS = "dataset.json"
 
@@ -26,39 +26,37 @@ def write_shards(
     dataset: SyntheticDataset,
     folder: Path,
     *,
-    count: int,
+    samples: int,
     shard_size: int = 500,
     everything: bool = False,
-    workers: int = 1,
+    fleet: Fleet | None = None,
 ) -> None:
-    """Renders the missing shards of a folder; returns the number of new samples.
+    """Renders the missing shards of a folder, and prints how many samples are new.
 
     Args:
-        count: samples in all.
+        samples: in all.
         shard_size: samples per shard.
         everything: as for ``write_shard``.
-        workers: processes.
+        fleet: where shards are rendered; None: in this process.
 
     Raises:
         InputError: the folder holds another dataset, or cannot be written.
+        WorkerError: workers died, again and again; whole shards stay.
     """
-    missing = _missing(folder, count, shard_size)
+    missing = _missing(folder, samples, shard_size)
     if missing:
         _ = dataset.bank  # before anything is written: fails here for a wrong folder of photos
     _settle_settings(folder, {**dataset.settings, "shard_size": shard_size, "everything": everything})
-    new = sum(len(samples) for _, samples in missing)
+    new = sum(shard.size for shard in missing)
     started = time.perf_counter()
-    with tqdm(total=count, initial=count - new, unit="image", disable=None) as progress:
-        if workers == 1 or len(missing) <= 1:
-            for number, samples in missing:
-                write_shard(
-                    dataset, folder, number, samples, everything=everything, on_sample=progress.update
-                )
-        else:
-            work = partial(_render_shard, dataset, folder, everything)
-            _write_together(work, missing, workers, progress)
+    _clear(folder)
+    with tqdm(total=samples, initial=samples - new, unit="image", disable=None) as progress:
+        work = _RenderShard(dataset, folder.absolute(), everything)
+        for ended in run_jobs(work, missing, fleet, tell=progress.update):
+            _ = ended.value
+    _clear(folder)
     seconds = max(time.perf_counter() - started, 1e-9)
-    print(f"{folder}: {count} samples, {new} of them new; {new / seconds:.1f} images/s")
+    print(f"{folder}: {samples} samples, {new} of them new; {new / seconds:.1f} images/s")
 
 
 def write_shard(
@@ -91,14 +89,20 @@ def write_shard(
             on_sample()
 
 
-def _missing(folder: Path, count: int, shard_size: int) -> list[tuple[int, range]]:
-    """Number and samples of every shard that is missing or must become longer."""
+def _missing(folder: Path, count: int, shard_size: int) -> list[_Shard]:
+    """Every shard that is missing or must become longer."""
     there = shard_sizes(folder)
     shards = [
-        (number, range(first, min(first + shard_size, count)))
+        _Shard(number, range(first, min(first + shard_size, count)))
         for number, first in enumerate(range(0, count, shard_size))
     ]
-    return [(number, samples) for number, samples in shards if there.get(number, 0) < len(samples)]
+    return [shard for shard in shards if there.get(shard.number, 0) < shard.size]
+
+
+def _clear(folder: Path) -> None:
+    """Removes what workers that were killed have left."""
+    for path in folder.glob("shard_*.tmp"):
+        path.unlink(missing_ok=True)
 
 
 def _settle_settings(folder: Path, settings: dict[str, Any]) -> None:
@@ -122,20 +126,32 @@ def _settle_settings(folder: Path, settings: dict[str, Any]) -> None:
         )
 
 
-def _write_together(
-    work: Callable[[tuple[int, range]], None], missing: list[tuple[int, range]], count: int, progress: Any
-) -> None:
-    with Workers(count, work) as workers:
-        waiting, shown = {workers.submit(shard) for shard in missing}, 0
-        while waiting:
-            finished, waiting = wait(waiting, timeout=0.5)
-            progress.update(workers.counted - shown)
-            shown = workers.counted
-            for shard in finished:
-                workers.result(shard)
+@dataclass(frozen=True)
+class _Shard:
+    """A shard to render: its number and samples."""
+
+    number: int
+    samples: range
+
+    @property
+    def name(self) -> str:
+        return f"shard {self.number}"
+
+    @property
+    def size(self) -> int:
+        return len(self.samples)
 
 
-def _render_shard(
-    dataset: SyntheticDataset, folder: Path, everything: bool, shard: tuple[int, range]
-) -> None:
-    write_shard(dataset, folder, *shard, everything=everything, on_sample=count_one)
+@dataclass(frozen=True)
+class _RenderShard:
+    """Renders shards of a dataset into a folder."""
+
+    dataset: SyntheticDataset
+    folder: Path
+    everything: bool
+
+    def __call__(self, shard: _Shard) -> None:
+        write_shard(
+            self.dataset, self.folder, shard.number, shard.samples, everything=self.everything,
+            on_sample=partial(count, 1),
+        )  # fmt: skip

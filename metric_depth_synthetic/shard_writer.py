@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,14 +21,14 @@ from metric_depth_ros.types import FloatArray, IntArray
 class ShardWriter:
     """Writes one shard; use it as a context manager.
 
-    The shard is written under a temporary name and renamed if the block ends without error, so every
-    ``shard_*.zip`` is complete, and writers of other numbers can work in the same folder.
+    The shard is written under a temporary name of its own and renamed if the block ends without error, so
+    every ``shard_*.zip`` is complete, whoever else writes to the folder.
     """
 
     def __init__(self, folder: str | Path, number: int) -> None:
         """Makes ``folder`` if needed. Raises InputError if that fails."""
         self.path = Path(folder) / f"shard_{number:05d}.zip"
-        self._growing = self.path.with_suffix(".tmp")
+        self._growing = self.path.with_suffix(f".{uuid.uuid4().hex[:8]}.tmp")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._zip = zipfile.ZipFile(self._growing, "w", zipfile.ZIP_STORED)

@@ -28,13 +28,22 @@ def errors(output: str) -> list[float]:
 
 def test_every_example_is_run_here():
     assert {path.name for path in EXAMPLES.glob("*.py")} == {
-        "made_up.py", "solve_arrays.py", "solve_lidar_frame.py", "compare_solvers.py",
+        "made_up.py", "plots.py", "solve_arrays.py", "solve_lidar_frame.py", "compare_solvers.py",
     }  # fmt: skip
 
 
 def test_arrays():
     line, default = errors(run("solve_arrays.py"))
     assert line < 0.2 and default < 0.2
+
+
+def test_plots_of_the_bag_that_comes_with_the_package(tmp_path):
+    pytest.importorskip("matplotlib")
+    whole, few = errors(run("plots.py", str(tmp_path)))
+    assert whole < few < 0.3
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "pipeline.png", "few_anchors.png", "error_and_sigma.png",
+    }  # fmt: skip
 
 
 def test_a_rendered_frame(tmp_path):

@@ -13,14 +13,15 @@ PACKAGE, SYNTHETIC = (Path(p.__file__).parent for p in (metric_depth_ros, metric
 # A part imports from the floors below it alone; parts of one floor do not know each other.
 FLOORS = [
     {"errors"},
-    {"types", "share", "files"},
+    {"types", "share", "files", "fleet"},
     {"label_images", "near_far", "geometry", "documents", "array_files", "encoded_pictures", "stamps"},
     {"config", "transforms", "messages"},
     {"motion"},
     {"anchors", "sync", "depth"},
     {"samples", "scale"},
     {"runtimes", "drawing", "health"},
-    {"datasets", "bags"},
+    {"bags"},
+    {"datasets"},
     {"engines"},
     {"regions", "priors"},
     {"anchor_choice", "preparation", "solvers"},
@@ -62,7 +63,7 @@ ROS = {
     "rosgraph_msgs",
 }
 # All that the synthetic world knows of the package, and who of the package knows it.
-KNOWN_TO_SYNTHETIC = ("errors", "types", "geometry", "datasets.shard_layout", "datasets.shards")
+KNOWN_TO_SYNTHETIC = ("errors", "fleet", "types", "geometry", "datasets.shard_layout", "datasets.shards")
 KNOW_SYNTHETIC = {"cli/synthesize.py", "cli/synthetic_bag.py", "cli/demo.py"}
 
 FILES = sorted([*PACKAGE.rglob("*.py"), *SYNTHETIC.rglob("*.py")])

@@ -273,3 +273,33 @@ def test_the_module_of_the_command_line_runs():
     )
     assert done.returncode == 0
     assert b"--rate" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("plugins", "becomes", "name"),
+    [
+        (
+            ["obstacle_layer", "inflation_layer"],
+            ["obstacle_layer", "voxel_layer", "inflation_layer"],
+            "voxel_layer",
+        ),
+        (
+            ["voxel_layer", "inflation_layer"],
+            ["voxel_layer", "metric_depth_layer", "inflation_layer"],
+            "metric_depth_layer",
+        ),
+        (["static_layer"], ["static_layer", "voxel_layer"], "voxel_layer"),
+    ],
+)
+def test_nav2_s_costmap_gets_our_layer_before_its_inflation(plugins, becomes, name):
+    pytest.importorskip("launch_ros", reason="launch_ros is not installed")
+    with_layer = runpy.run_path(str(LAUNCH / "nav2_bringup_example.launch.py"))["with_layer"]
+    ours = yaml.safe_load((LAUNCH.parent / "config" / "recipes" / "nav2_costmap.yaml").read_text())
+    theirs = {
+        "local_costmap": {"local_costmap": {"ros__parameters": {"plugins": plugins, "width": 3}}},
+        "x": 1,
+    }
+    merged = with_layer(theirs, ours)
+    costmap = merged["local_costmap"]["local_costmap"]["ros__parameters"]
+    assert (costmap["plugins"], costmap["width"], merged["x"]) == (becomes, 3, 1)
+    assert costmap[name]["metric_depth"]["topic"] == "/depth/points"

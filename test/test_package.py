@@ -9,10 +9,12 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+import yaml
 
 import metric_depth_ros
 from metric_depth_ros import share
 from metric_depth_ros.cli.live import Graph
+from metric_depth_ros.cli.main import build_parser
 from metric_depth_ros.health.doctor import Ends, why_silent
 from metric_depth_ros.health.facts import OURS
 from metric_depth_ros.share import fastdds_profile, share_path
@@ -54,6 +56,41 @@ def test_package_xml_and_setup_agree():
     assert package.findtext("version") == metric_depth_ros.__version__
     assert package.findtext("export/build_type") == "ament_python"
     assert f'version="{metric_depth_ros.__version__}"' in (ROOT / "setup.py").read_text()
+
+
+def test_what_cites_the_package_has_its_version_and_licence():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert cited["version"] == metric_depth_ros.__version__
+    assert cited["license"] == ET.parse(ROOT / "package.xml").getroot().findtext("license")
+
+
+def test_workflows_name_distributions_targets_and_actions_that_exist():
+    ros, python = (
+        yaml.safe_load((ROOT / ".github" / "workflows" / f"{name}.yml").read_text())["jobs"]
+        for name in ("ros", "python")
+    )
+    assert ros["industrial_ci"]["strategy"]["matrix"]["distro"] == ["humble", "jazzy", "kilted", "rolling"]
+    steps = [step for job in python.values() for step in job["steps"]]
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    called = {name for step in steps for name in re.findall(r"\bmake (\S+)", step.get("run", ""))}
+    assert called and called <= set(targets)
+    lowest, *_, highest = python["wheel"]["strategy"]["matrix"]["python"]
+    setup = (ROOT / "setup.py").read_text()
+    assert f'python_requires=">={lowest}"' in setup
+    assert f"range({lowest.split('.')[1]}, {int(highest.split('.')[1]) + 1})" in setup
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docker").glob("*")), ids=lambda path: path.name)
+def test_dockerfiles_say_that_they_have_not_run_and_call_verbs_that_parse(path):
+    text = re.sub(r"\\\n# +", "", path.read_text())
+    assert "not run" in text.lower()
+    assert re.search(r"^FROM \S+$", text, re.MULTILINE)
+    commands = re.findall(
+        r"^#.*\bmetric_depth ([a-z][\w-]*(?: --?[\w.=-]+| [\w.]+=[\w.]+)*)$", text, re.MULTILINE
+    )
+    assert commands
+    for words in commands:
+        build_parser().parse_args(words.split())
 
 
 @pytest.mark.parametrize(
@@ -123,6 +160,7 @@ def test_package_xml_names_every_package_that_is_imported():
         "h5py",
         "OpenEXR",
         "pyarrow",
+        "ray",
     )
     ours = ("metric_depth_ros", "metric_depth_synthetic", "__future__", *optional)
     used = set()
@@ -147,12 +185,13 @@ def test_shipped_files_are_found():
         assert share_path(name).is_file()
 
 
-def test_every_file_in_config_is_installed():
+def test_every_file_in_config_and_data_is_installed():
     """setup.py lists them; a checkout hides one that is forgotten."""
     text = (ROOT / "setup.py").read_text()
-    patterns = re.findall(r'glob\("(config/[^"]+)"\)', text)
+    patterns = re.findall(r'glob\("((?:config|data)/[^"]+)"\)', text)
     installed = {path for pattern in patterns for path in ROOT.glob(pattern)}
-    assert {path for path in (ROOT / "config").rglob("*") if path.is_file()} <= installed
+    for folder in ("config", "data"):
+        assert {path for path in (ROOT / folder).rglob("*") if path.is_file()} <= installed
     with pytest.raises(FileNotFoundError):
         share_path("config/nothing.yaml")
 

@@ -231,6 +231,9 @@ def clip(folder):
     )
     small = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
     text = {**small, "vocab_size": len(tokens), "max_position_embeddings": 40, "eos_token_id": 1}
-    save(CLIPModel(CLIPConfig(text_config=text, vision_config={**small, "image_size": 28})), folder)
+    save(
+        CLIPModel(CLIPConfig(text_config=text, vision_config={**small, "image_size": 28, "patch_size": 14})),
+        folder,
+    )
     made.save(str(folder / "tokenizer.json"))
     return folder

@@ -2,6 +2,7 @@
 
 from metric_depth_ros.bags.definitions import ros2_type
 from metric_depth_ros.bags.reader import BagReader, Outcome
+from metric_depth_ros.bags.search import find_bags
 from metric_depth_ros.bags.storage import Bag, is_bag, open_bag, read_depths, read_messages
 from metric_depth_ros.bags.writer import BagWriter
 
@@ -10,6 +11,7 @@ __all__ = [
     "BagReader",
     "BagWriter",
     "Outcome",
+    "find_bags",
     "is_bag",
     "open_bag",
     "read_depths",

@@ -92,3 +92,8 @@ def _pieces(make: Callable[[], Any], source: Iterator[bytes], most: int) -> Iter
                     break
     if fed and not decompressor.eof:
         raise ValueError("a chunk is damaged: it is cut short")
+
+
+def packed(data: bytes) -> bytes:
+    """Data packed by zstd, with a checksum, so that damage is found."""
+    return bytes(zstd.compress(data, options={zstd.CompressionParameter.checksum_flag: 1}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -26,7 +27,7 @@ from metric_depth_ros.samples import Picture, build_sample, read_picture
 from metric_depth_ros.stamps import jumps_back
 from metric_depth_ros.sync import Source, gather_points
 from metric_depth_ros.transforms import TransformTree
-from metric_depth_ros.types import Sample
+from metric_depth_ros.types import FloatArray, Sample, frame_name
 
 # Stamp in ns of an image, and its sample or the error that prevented it.
 Outcome = tuple[int, "Sample | MetricDepthError"]
@@ -44,7 +45,7 @@ class BagReader:
         image_topic, camera_info_topic: the chosen topics; camera_info_topic is None with a calibration.
         sources: topic and type of source of what gives anchors, by name: "anchors", or those of the settings;
             empty if the bag has none and none is needed.
-        held_out_topic: points held out for evaluation, or None.
+        held_out_topic: points, or images of true depth, held out for evaluation; or None.
         image_count: images in the bag.
         transforms: all of the bag's transforms.
         skipped: number of messages passed over, and missing sources, by reason.
@@ -135,7 +136,9 @@ class BagReader:
 
     def _find_held_out(self, topics: dict[str, str]) -> str | None:
         if self._asked_held_out is not None:
-            return choose_topic("anchors_held_out", self._asked_held_out, kinds.POINT_CLOUD, topics)
+            found = topics.get(messages.topic_name(self._asked_held_out))
+            kind = found if found in kinds.PICTURES else kinds.POINT_CLOUD
+            return choose_topic("anchors_held_out", self._asked_held_out, kind, topics)
         beside = (f"{topic}{HELD_OUT}" for topic, _ in self.sources.values())
         return next((topic for topic in beside if topics.get(topic) == kinds.POINT_CLOUD), None)
 
@@ -173,7 +176,7 @@ class BagReader:
         Raises:
             InputError: the bag is damaged.
         """
-        infos = labels = held_out = None
+        infos = labels = held_out = truths = None
         slop_s = config.input.pairing_slop_s
         if self.camera_info_topic is not None:
             infos = Companions(self._stream(self.camera_info_topic), slop_s)
@@ -181,7 +184,9 @@ class BagReader:
         if config.regions.source == "topic":
             topic = choose_topic("regions", self._asked["regions"], kinds.IMAGE, self._topics)
             labels = Companions(self._stream(topic), slop_s)
-        if self.held_out_topic is not None:
+        if self._topics.get(self.held_out_topic or "") in kinds.PICTURES:
+            truths = Companions(self._stream(str(self.held_out_topic)), slop_s)
+        elif self.held_out_topic is not None:
             held_out = self._clouds("", self.held_out_topic, "point_cloud2", config)
         stretch = messages.Stretch(config.input.clip_percent)
         for image in self._images():
@@ -190,11 +195,13 @@ class BagReader:
                 continue
             info = (infos.find(image) or infos.of_frame(image)) if infos else self._calibration
             region = labels.find(image) if labels else None
+            truth = truths.find(image) if truths else None
             for each in filter(None, (*clouds, held_out)):
                 each.advance(image)
             try:
                 picture = self._picture(image.message, info, stretch, config)
-                yield image.stamp_ns, self._sample(image, picture, region, clouds, held_out, config)
+                sample = self._sample(image, picture, region, clouds, held_out, config)
+                yield image.stamp_ns, replace(sample, true_depth=self._true_depth(truth, sample))
             except TransformError as error:
                 yield image.stamp_ns, TransformError(f"{error}{self._tf_hint}")
             except MetricDepthError as error:
@@ -244,6 +251,23 @@ class BagReader:
         if used and not places.in_full:
             self.notes.add(f"tf: fixed frame of some images: {places.fixed_frame}, not known at their time")
         return sample
+
+    def _true_depth(self, truth: Any, sample: Sample) -> FloatArray | None:
+        """The true depth of a sample's image, if a message has it."""
+        if truth is None:
+            return None
+        try:
+            if frame_name(messages.frame_id(truth)) != frame_name(sample.frame_id):
+                raise InputError(
+                    f"frame {messages.frame_id(truth)!r}, but the image's is {sample.frame_id!r}; needed the "
+                    "true depth of the image's pixels."
+                )
+            if sample.camera.distorted and messages.is_named_rectified(str(self.held_out_topic)):
+                raise InputError("is rectified, the image is not. Take the rectified image with --image.")
+            return messages.read_depth_image(truth, (sample.camera.width, sample.camera.height))
+        except InputError as error:
+            self.skipped[f"{self.held_out_topic}: {error}"] += 1
+            return None
 
     def _no_cloud(self, image: TimedImage, clouds: list[Clouds]) -> str:
         """Why an image has no anchors."""

@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 from rosbags.interfaces import Connection, Qos
-from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from metric_depth_ros import messages
 from metric_depth_ros.bags import topics as kinds
 from metric_depth_ros.bags.conventions import FORMAT, bag_qos
+from metric_depth_ros.bags.packed import packed
 from metric_depth_ros.bags.storage import is_bag
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.files import locked_folder
@@ -61,6 +62,18 @@ class BagWriter:
         self._connections: dict[str, Connection] = {}
         self._check(overwrite)
 
+    @property
+    def nbytes(self) -> int:
+        """Size of what was written so far; in mcap, of a chunk that waits to be packed as it is."""
+        waiting = getattr(self._writer.storage, "chunk", None)
+        on_disk = sum(file.stat().st_size for file in (self._growing / self._name).iterdir())
+        return on_disk + (0 if waiting is None else waiting.bio.tell())
+
+    @property
+    def free_bytes(self) -> int:
+        """Room that is left on its disk."""
+        return shutil.disk_usage(self._growing).free
+
     def _check(self, overwrite: bool) -> None:
         """Raises InputError if what is at the path must stay: a bag, or anything else but a bag."""
         if not os.path.lexists(self.path):
@@ -78,7 +91,12 @@ class BagWriter:
             stack.enter_context(locked_folder(self._growing))
             shutil.rmtree(self._growing / self._name, ignore_errors=True)
             self._writer = Writer(self._growing / self._name, version=FORMAT, storage_plugin=self._storage)
+            is_mcap = self._storage is StoragePlugin.MCAP
+            if is_mcap:  # chunk by chunk, as every reader of mcap unpacks
+                self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
             self._writer.open()
+            if is_mcap:
+                self._writer.storage.compressor = packed
             self._lock = stack.pop_all()
         return self
 
@@ -124,6 +142,16 @@ class BagWriter:
     def write_image(self, topic: str, image: ImageArray, stamp_ns: int, frame_id: str) -> None:
         """Writes an rgb8 image (H, W, 3)."""
         self._write(topic, kinds.IMAGE, messages.image_fields(image), stamp_ns, frame_id)
+
+    def write_compressed_image(self, topic: str, image: ImageArray, stamp_ns: int, frame_id: str) -> None:
+        """Writes an image (H, W, 3) as JPEG."""
+        fields = messages.compressed_image_fields(image)
+        self._write(topic, kinds.COMPRESSED_IMAGE, fields, stamp_ns, frame_id)
+
+    def write_compressed_depth(self, topic: str, depth: FloatArray, stamp_ns: int, frame_id: str) -> None:
+        """Writes a depth image (H, W), metres, NaN unknown, as PNG; TOPIC/compressedDepth by custom."""
+        fields = messages.compressed_depth_fields(depth)
+        self._write(topic, kinds.COMPRESSED_IMAGE, fields, stamp_ns, frame_id)
 
     def write_depth(
         self, topic: str, depth: FloatArray, stamp_ns: int, frame_id: str, *, encoding: str = "32FC1"

@@ -5,28 +5,46 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-_PICTURES = 5
+_PICTURES = 3
+_NEXT = """Next:
+  metric_depth run {bag} --held-out {held_out}
+      the same without ROS, with sigma and the error of every image
+  metric_depth replay {bag} --loop 0
+      this bag into the graph, beside: metric_depth_node --ros-args -r image:={image} -r
+      camera_info:={camera_info} -r anchors:={anchors}
+  metric_depth view
+      what a running node sees, in Rerun; pip install '.[view]'
+  ros2 topic hz /depth/image_rect; ros2 topic echo /depth/info
+      what the node publishes; RViz: ros2 launch metric_depth_ros rviz.launch.py (a ROS 2 distribution)
+  README.md, docs/node.md
+      your robot's topics, settings, what to do when nothing comes out"""
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds the verb ``demo``."""
     parser = verbs.add_parser(
         "demo",
-        help="render a drive, replay it through the live node graph and draw the result",
-        description="Renders a bag of a drive with camera, 16-line LiDAR and true depth, replays it through "
-        "replayer, node and recorder (three processes), compares the recorded depth with the truth and draws "
-        "pictures. With --frames the bag is made of your own calibrated frames, half of their LiDAR points "
-        "held out to compare with.",
+        help="replay a bag through the live node graph, measure the depth and draw it",
+        description="Replays the bag that comes with the package through replayer, node and recorder (three "
+        "processes), compares the recorded depth with the truth and draws pictures. With --seconds the bag "
+        "is rendered: a drive with camera, 16-line LiDAR and true depth. With --frames it is made of your "
+        "own calibrated frames, half of their LiDAR points held out to compare with.",
     )
     parser.add_argument("--out", type=Path, default=Path("demo_output"), help="folder for bags and pictures")
     parser.add_argument("--frames", type=Path, help="folder of calibrated frames with LiDAR points")
     parser.add_argument("--manifest", type=Path, help="depth network: a manifest, small (default) or tiny")
     parser.add_argument("--model", type=Path, help="network file; default: the one the manifest names")
-    parser.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="images a second (default 10)")
     parser.add_argument("--loops", type=int, default=6, help="times --frames are repeated (default 6)")
-    parser.add_argument("--seconds", type=float, default=30.0, help="length of the drive (default 30)")
-    parser.add_argument("--family", default="corridor", help="kind of scene (default corridor)")
-    parser.add_argument("--seed", type=int, default=4, help="of the scene (default 4)")
+    parser.add_argument("--seconds", type=float, metavar="S", help="render a drive of this length")
+    parser.add_argument("--family", default="corridor", help="kind of scene to render (default corridor)")
+    parser.add_argument("--seed", type=int, default=4, help="of the scene to render (default 4)")
+    parser.add_argument(
+        "--rate",
+        type=float,
+        default=10.0,
+        metavar="HZ",
+        help="images a second that is rendered or made of --frames (10)",
+    )
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the node, repeatable"
     )
@@ -44,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     from metric_depth_ros.pipeline import build_pipeline
     from metric_depth_ros.share import need_ros
 
-    # All that the last step needs, before minutes of rendering.
+    # All that the last step needs, before the bag is made.
     need_ros()
     settings = _settings(args)
     build_pipeline(updated(Config(), settings))
@@ -56,10 +74,12 @@ def run(args: argparse.Namespace) -> int:
     }
     with own_folder(args.out):
         shutil.rmtree(args.out / "live", ignore_errors=True)
-        _make_bag(args, bag)
+        held_out = _make_bag(args, bag)
         print("replaying through the live graph ...", flush=True)
         recorded = replay_live(bag, args.out, settings, topics)
-        return _report(bag, recorded, args.out)
+        _report(bag, held_out, recorded, args.out)
+    print(_NEXT.format(bag=bag, held_out=held_out, **topics))
+    return 0
 
 
 def _settings(args: argparse.Namespace) -> dict[str, object]:
@@ -74,19 +94,30 @@ def _settings(args: argparse.Namespace) -> dict[str, object]:
     return settings
 
 
-def _make_bag(args: argparse.Namespace, bag: Path) -> None:
-    """Writes a bag from the user's frames or a rendered drive. Raises MetricDepthError."""
-    from metric_depth_ros.cli.frames_to_bag import write_frames
+def _make_bag(args: argparse.Namespace, bag: Path) -> str:
+    """Makes the bag, and returns its topic of held-out depth.
+
+    It is of the user's frames, or a rendered drive, or a copy of the one that comes with the package. Raises
+    MetricDepthError.
+    """
+    import shutil
+
+    from metric_depth_ros.cli.frames_to_bag import HELD_OUT, write_frames
+    from metric_depth_ros.cli.try_it import TRUTH, packaged_bag
 
     if args.frames is not None:
         write_frames(args.frames, bag, rate_hz=args.rate, loops=args.loops, hold_out=0.5, overwrite=True)
-        return
+        return HELD_OUT
+    if args.seconds is None:
+        shutil.copyfile(packaged_bag(), bag)
+        return TRUTH
     from metric_depth_ros.cli.synthetic_bag import render_bag
 
     render_bag(bag, args.family, seed=args.seed, size=(480, 360), seconds=args.seconds, rate_hz=args.rate)
+    return HELD_OUT
 
 
-def _report(bag: Path, recorded: Path, out: Path) -> int:
+def _report(bag: Path, topic: str, recorded: Path, out: Path) -> None:
     """Prints the error of the frames with depth, and draws some. Raises InputError if there are none."""
     import numpy as np
 
@@ -96,7 +127,7 @@ def _report(bag: Path, recorded: Path, out: Path) -> int:
     from metric_depth_ros.config import Config
     from metric_depth_ros.drawing.pictures import depth_range, draw_sheet
     from metric_depth_ros.errors import InputError
-    from metric_depth_ros.evaluation.held_out import held_out_error
+    from metric_depth_ros.evaluation.held_out import error_at, held_out
     from metric_depth_ros.types import Sample
 
     config = Config()
@@ -104,19 +135,24 @@ def _report(bag: Path, recorded: Path, out: Path) -> int:
     stamps = sorted(depths)
     drawn = stamps[len(stamps) // (2 * _PICTURES) :: max(len(stamps) // _PICTURES, 1)][:_PICTURES]
     errors, images = [], 0
-    with BagReader(bag) as reader:
+    with BagReader(bag, anchors_held_out=topic) as reader:
         for stamp_ns, sample in reader.samples(config):
             images += 1
             depth = depths.get(stamp_ns)
-            if depth is None or not isinstance(sample, Sample) or sample.points_held_out is None:
+            if depth is None or not isinstance(sample, Sample):
                 continue
-            error, covered = held_out_error(depth, sample.camera, sample.points_held_out, config.anchors)
+            camera = sample.camera
+            if (truth := held_out(sample, camera, config.anchors)) is None:
+                continue
+            error, covered = error_at(depth, truth)
             errors.append((error, covered))
             if stamp_ns in drawn:
-                anchors = build_anchors(sample.points_camera, sample.camera, config.anchors)
-                sheet = draw_sheet(sample.image, anchors, depth, sample.camera, range_m=depth_range(depth))
+                anchors = build_anchors(sample.points_camera, camera, config.anchors)
                 path = out / f"depth_{drawn.index(stamp_ns)}.png"
-                save_picture(path, sheet)
+                range_m = depth_range(depth)
+                save_picture(
+                    path, draw_sheet(sample.image, anchors, depth, camera, truth=truth, range_m=range_m)
+                )
                 print(f"{path}: AbsRel at held-out points {error:.3f}, covering {100 * covered:.1f} %")
     if not errors:
         raise InputError(
@@ -124,4 +160,3 @@ def _report(bag: Path, recorded: Path, out: Path) -> int:
         )
     mean = np.mean(errors, axis=0)[0]
     print(f"{len(depths)} of {images} images answered; mean AbsRel at held-out points {mean:.3f}")
-    return 0

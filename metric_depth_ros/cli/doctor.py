@@ -48,13 +48,13 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 def run(args: argparse.Namespace) -> int:
     """Runs the verb. Raises MetricDepthError."""
-    from metric_depth_ros.bags import is_bag
+    from metric_depth_ros.cli.offline import has_frames
 
     config = build_config(args)
     _refuse_what_does_not_apply(args)
     if args.source is None:
         return _listen(args, config)
-    if args.source.is_dir() and not is_bag(args.source):
+    if has_frames(args.source):
         return _try_frames(args, config)
     return _examine(args, args.source, config)
 

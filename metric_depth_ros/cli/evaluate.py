@@ -5,18 +5,20 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from metric_depth_ros.cli.fleet_options import add_fleet, fleet_of
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from metric_depth_ros.config import Config
-    from metric_depth_ros.evaluation.candidates import Candidate
     from metric_depth_ros.evaluation.known_depth import TruthRules
     from metric_depth_ros.evaluation.protocols import Case
     from metric_depth_ros.evaluation.runner import Record
-    from metric_depth_ros.evaluation.study import Network, Study
+    from metric_depth_ros.evaluation.study import Study
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -56,6 +58,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     _add_truth(parser.add_argument_group("truth"))
     _add_report(parser.add_argument_group("report"))
     _add_cache(parser.add_argument_group("cache of networks' outputs"))
+    add_fleet(parser, default="none: this process")
     _add_scaling(parser.add_argument_group("scale and shift from a training set (paper 000)"))
     parser.set_defaults(run=run)
 
@@ -207,33 +210,34 @@ def _records(args: argparse.Namespace, study: Study) -> list[Record]:
     """Records of the study; with ``--out`` they are written while it runs."""
     from tqdm import tqdm
 
+    from metric_depth_ros.cli.evaluation_jobs import fitted_scalings, with_full_paths
     from metric_depth_ros.evaluation.study import count_frames, records_of
 
+    fleet = fleet_of(args, 0)
+    travelling = with_full_paths(study, fleet)
+    extra = fitted_scalings(args, travelling)
     with tqdm(total=count_frames(study), unit="frame", disable=None) as bar:
+        compute = partial(records_of, travelling, tell=bar.update, extra=extra, fleet=fleet)
         if args.out is None:
-            return [
-                record
-                for of_frame in records_of(study, tell=bar.update, extra=fitted_scalings(args, study))
-                for record in of_frame
-            ]
-        return _written(args, study, bar.update)
+            return [record for of_frame in compute() for record in of_frame]
+        return _written(args, study, compute)
 
 
-def _written(args: argparse.Namespace, study: Study, tell: Callable[[int], object]) -> list[Record]:
+def _written(
+    args: argparse.Namespace, study: Study, compute: Callable[..., Iterator[list[Record]]]
+) -> list[Record]:
     from metric_depth_ros.evaluation.records import LINES, PARQUET, Journal, need_parquet, write_parquet
     from metric_depth_ros.evaluation.report_files import check_same, write_run
     from metric_depth_ros.evaluation.runner import key_of
-    from metric_depth_ros.evaluation.study import records_of
 
     if args.records == "parquet":
         need_parquet()
     if args.resume and (args.out / LINES).exists():
         check_same(args.out, study)
-    write_run(args.out, study)
+    write_run(args.out, study, args.words, resume=args.resume)
     with Journal(args.out / LINES, resume=args.resume) as journal:
         records = list(journal.records)
-        done = {key_of(record) for record in records}
-        for of_frame in records_of(study, done, tell, fitted_scalings(args, study)):
+        for of_frame in compute(done=frozenset(map(key_of, records))):
             journal.write(of_frame)
             records += of_frame
     if args.records == "parquet":
@@ -355,24 +359,3 @@ def build_rules(args: argparse.Namespace) -> TruthRules:
             raise ConfigError(f"--limits {args.limits}: needed NEAR,FAR in metres, as .001,10.") from None
         limits = near, far
     return TruthRules(limits, args.anchor_pixels == "in")
-
-
-def fitted_scalings(args: argparse.Namespace, study: Study) -> Callable[[Network], list[Candidate]]:
-    """Function from a network to its rows of scale and shift learned on ``--fit-on``; none without it."""
-    from tqdm import tqdm
-
-    from metric_depth_ros.cli.embeddings import build_embeds
-    from metric_depth_ros.evaluation.frames import find_sets
-    from metric_depth_ros.evaluation.study import views_of
-    from metric_depth_ros.evaluation.train_scaling import scaling_candidates
-
-    if not args.fit_on:
-        return lambda network: []
-    embeds = build_embeds(args.scaling.split(","), args.image_encoder, args.text_encoder)
-    training = dataclasses.replace(study, sets=tuple(find_sets(args.fit_on)), every=True)
-
-    def rows(network: Network) -> list[Candidate]:
-        views = tqdm(views_of(training, network), unit="training frame", disable=None)
-        return scaling_candidates(dataclasses.replace(study.config, engine=network.engine), embeds, views)
-
-    return rows

@@ -15,19 +15,26 @@ if TYPE_CHECKING:
     from metric_depth_ros.types import Anchors, FloatArray, MetricDepth
 
 
+# Parts of a frame, of which one line each is printed.
+MOST_PATCHES = 1000
+
+
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds the verb."""
     parser = verbs.add_parser(
         "explain",
         help="draw the basis maps and weights behind a frame's depth",
         description="Solves frames of a data set with the solver basis, draws anchors, field, depth, sigma "
-        "and every basis map with its weight, and prints the statistics of paper 001, sections 3.2, 3.3 and "
-        "4.2.",
+        "and the 12 basis maps that change it most, and prints the statistics of paper 001, sections 3.2, "
+        "3.3 and 4.2. With --patches it prints how scale and shift differ between parts of a frame.",
     )
     parser.add_argument("data", type=Path, metavar="DATA", help="folder of frames or shards")
     parser.add_argument("--frame", help="its name (default: all frames; the picture shows the first)")
     parser.add_argument(
-        "--engine", type=Path, help="manifest or bundled name (default: a bundled network with basis maps)"
+        "--engine",
+        type=Path,
+        help="manifest or bundled name (default: a bundled network with basis maps); with --patches also a "
+        "folder of stored outputs",
     )
     parser.add_argument(
         "--protocol", default="low", help="how anchors are drawn (default low, as in the paper)"
@@ -42,6 +49,11 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", dest="changes", help="a setting"
     )
+    parser.add_argument(
+        "--patches",
+        metavar="ROWSxCOLUMNS",
+        help="print scale and shift of so many parts of each frame instead (paper 000, section 3.1), as 2x3",
+    )
     parser.add_argument("--out", type=Path, metavar="PNG", help="where the picture goes (default: none)")
     parser.set_defaults(run=run)
 
@@ -51,6 +63,8 @@ def run(args: argparse.Namespace) -> int:
     from metric_depth_ros.errors import AnchorError, InputError
     from metric_depth_ros.evaluation.basis_spectrum import spectrum, summarised
 
+    if args.patches is not None:
+        return _patches(args)
     config = build_config(args)
     others = _others(args.fields, config)
     parts: dict[str, list[float]] = {name: [] for name in others}
@@ -134,6 +148,28 @@ def _told(values: list[float]) -> str:
     return f"the maps follow {median(known):.0%} of its field (median of {len(known)} frames)"
 
 
+def _patches(args: argparse.Namespace) -> int:
+    """Prints the scale and shift of parts of frames. Raises MetricDepthError."""
+    from metric_depth_ros.cli.parsing import setting_of
+    from metric_depth_ros.config import Config, updated
+    from metric_depth_ros.errors import ConfigError, InputError
+    from metric_depth_ros.evaluation.frames import build_source, read_views
+    from metric_depth_ros.evaluation.patches import patch_table, patches
+
+    rows, _, columns = args.patches.partition("x")
+    if not (rows.isdecimal() and columns.isdecimal() and 1 <= int(rows) * int(columns) <= MOST_PATCHES):
+        raise ConfigError(f"--patches {args.patches}: needed ROWSxCOLUMNS, as 2x3, at most {MOST_PATCHES}.")
+    source = build_source(updated(Config(), dict(map(setting_of, args.changes))).engine, args.engine)
+    found = False
+    for view in read_views(args.data, source, every=True):
+        if args.frame in (None, view.frame_id):
+            found = True
+            print(f"{view.name}\n\n{patch_table(patches(view, int(rows), int(columns)))}\n")
+    if not found:
+        raise InputError(f"{args.data}: no such frame with 400 known pixels. Check DATA and --frame.")
+    return 0
+
+
 def build_config(args: argparse.Namespace) -> Config:
     """Settings from the arguments, with a solver that has maps. Raises ConfigError."""
     from metric_depth_ros.cli.parsing import setting_of
@@ -192,7 +228,7 @@ def _write(path: Path, view: KnownView, anchors: Anchors, metric: MetricDepth, m
 
     from metric_depth_ros.cli.outputs import save_picture
     from metric_depth_ros.depth import positive_depth
-    from metric_depth_ros.drawing.pictures import draw_basis
+    from metric_depth_ros.drawing.basis_sheet import draw_basis
 
     depth = positive_depth(view.relative)
     weights = np.array(metric.info["weights"])[1 : 1 + len(maps.values)]

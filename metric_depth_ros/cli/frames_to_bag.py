@@ -26,7 +26,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         description=f"Writes {IMAGE}, {CAMERA_INFO}, {POINTS} and, with --hold-out or depth images, "
         f"{HELD_OUT}; extrinsics on /tf_static, camera poses on /tf.",
     )
-    parser.add_argument("folder", type=Path, help="folder with calib.json")
+    parser.add_argument("folder", type=Path, help="dataset: its folder, NAME:PATH or NAME@SPLIT:PATH")
     parser.add_argument("out", type=Path, help="NAME.mcap or NAME.db3 for one file, else a bag's folder")
     parser.add_argument("--rate", type=float, default=10.0, metavar="HZ", help="images a second (default 10)")
     parser.add_argument("--loops", type=int, default=1, metavar="N", help="times the frames are repeated")

@@ -18,6 +18,7 @@ from metric_depth_ros.cli import (
     build,
     compare,
     config,
+    datasets,
     demo,
     doctor,
     evaluate,
@@ -30,12 +31,14 @@ from metric_depth_ros.cli import (
     sbom,
     synthesize,
     train,
+    try_it,
     view,
 )
 from metric_depth_ros.errors import MetricDepthError
 
 # Importing a verb must stay fast: heavy modules are imported inside its run().
 VERBS = (
+    try_it,
     run,
     doctor,
     build,
@@ -50,6 +53,7 @@ VERBS = (
     synthesize,
     train,
     export,
+    datasets,
     config,
     sbom,
     demo,
@@ -108,7 +112,7 @@ def _run(ours: list[str], ros_args: list[str]) -> int:
     args = parser.parse_args(ours)
     if ros_args and not getattr(args, "takes_ros_args", False):
         parser.error("--ros-args: this verb does not join a ROS graph.")
-    args.ros_args = ros_args
+    args.ros_args, args.words = ros_args, ours
     logging.basicConfig(format="metric_depth: %(message)s")
     logging.getLogger("metric_depth_ros").setLevel(logging.INFO)
     return int(args.run(args))

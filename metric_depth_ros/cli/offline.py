@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -18,32 +18,74 @@ from tqdm import tqdm
 
 from metric_depth_ros.bags import BagReader, BagWriter, Outcome, is_bag
 from metric_depth_ros.bags.storage import Window
-from metric_depth_ros.cli.outputs import own_folder, save_picture
+from metric_depth_ros.cli.outputs import own_folder
 from metric_depth_ros.cli.parsing import remapped
-from metric_depth_ros.config import Config, SourceConfig
-from metric_depth_ros.datasets import open_dataset
+from metric_depth_ros.cli.previews import PREVIEWS, Previews
+from metric_depth_ros.cli.tally import Tally
+from metric_depth_ros.config import Config, EngineConfig, SourceConfig
+from metric_depth_ros.datasets import is_dataset, open_dataset, set_parts
 from metric_depth_ros.depth_info import depth_info
-from metric_depth_ros.drawing.pictures import Range, depth_range, draw_sheet
 from metric_depth_ros.drawing.viewer import SCALE_VALUES, Viewer, viewing
+from metric_depth_ros.engines import build_engine
 from metric_depth_ros.errors import InputError, MetricDepthError
-from metric_depth_ros.evaluation.held_out import held_out_error
+from metric_depth_ros.evaluation.held_out import error_at, held_out
 from metric_depth_ros.health import findings
 from metric_depth_ros.pipeline import MetricDepthPipeline, Result, build_pipeline, cloud_of
 from metric_depth_ros.stamps import is_due
-from metric_depth_ros.types import Sample
+from metric_depth_ros.types import Engine, FloatArray, Sample
 
-# What a run writes into its folder.
-_BAG, _PREVIEWS = "depth.mcap", "preview_[0-9][0-9][0-9][0-9][0-9][0-9].png"
+# By the size of so many images that of all is estimated; it is told from so many bytes on.
+_ESTIMATED_AFTER, _LARGE_BYTES = 10, 1e9
+# What a run writes into its folder, beside previews.
+_BAG = "depth.mcap"
+# Passes on the samples, of which there are so many, and shows how far it is.
+Watched = Callable[[Iterator[Outcome], int], Iterable[Outcome]]
 
 
 def process(args: argparse.Namespace, config: Config) -> int:
     """Processes a source; returns 0 if any image got depth, else 1. Raises MetricDepthError."""
-    out = args.out or Path(f"{args.source.name.split('.')[0]}_depth")
+    out = args.out or default_out(args.source)
+    tally = write_depth(args, config, out, watched=with_bar, warn=_warn)
+    print(f"{args.source}: {tally.summary()}; results in {out}")
+    for note in tally.notes():
+        _warn(note)
+    return 0 if tally.times_s else 1
+
+
+def default_out(source: Path) -> Path:
+    """Folder of the results of a source, here, by its name."""
+    return Path(f"{source.name.split('.')[0]}_depth")
+
+
+def check_counts(args: argparse.Namespace) -> None:
+    """Raises InputError for --limit or --previews out of range."""
     if (args.limit is not None and args.limit < 1) or args.previews < 0:
         raise InputError("run: --limit must be positive and --previews not negative.")
+
+
+def write_depth(
+    args: argparse.Namespace,
+    config: Config,
+    out: Path,
+    *,
+    watched: Watched,
+    warn: Callable[[str], None],
+    build: Callable[[EngineConfig], Engine] = build_engine,
+) -> Tally:
+    """Writes depth of every image of a source to a folder.
+
+    Args:
+        watched: shows how far it is.
+        warn: is told what to know from the start.
+        build: as for ``build_pipeline``.
+
+    Raises:
+        MetricDepthError: the source, the settings or the folder cannot be used.
+    """
+    check_counts(args)
     tally = Tally()
     with ExitStack() as stack:
-        source = stack.enter_context(open_source(args, config))
+        source = stack.enter_context(open_source(args, config, warn))
         count = min(source.count, args.limit or source.count)
         _check_out(args, out)
         stack.enter_context(own_folder(out))
@@ -52,27 +94,56 @@ def process(args: argparse.Namespace, config: Config) -> int:
             writers.append(Shown(stack.enter_context(viewing(args.view))))
         if not args.no_bag:
             bag = stack.enter_context(BagWriter(out / _BAG, overwrite=args.overwrite))
-            writers.append(DepthBag(bag, config))
-        pipeline = build_pipeline(config)
-        writers.append(Previews(out, count, args.previews, overwrite=args.overwrite))
-        outcomes = islice(source.outcomes, count)
-        for index, (_, outcome) in enumerate(tqdm(outcomes, total=count, unit="frame", disable=None)):
+            writers.append(DepthBag(bag, config, args.maps, count))
+        found = results(source, count, config, tally, watched=watched, build=build)
+        writers.append(Previews(out, count, args.previews, config, overwrite=args.overwrite))
+        for index, result in found:
+            for writer in writers:
+                writer.write(index, result)
+    tally.noted = sorted(source.notes)
+    return tally
+
+
+def with_bar(outcomes: Iterator[Outcome], count: int) -> Iterable[Outcome]:
+    """Passes on samples, of which there are so many, and shows how far it is."""
+    return tqdm(outcomes, total=count, unit="frame", disable=None)  # type: ignore[no-any-return]
+
+
+def _warn(note: str) -> None:
+    print(f"metric_depth: {note}", file=sys.stderr)
+
+
+def results(
+    source: Samples,
+    count: int,
+    config: Config,
+    tally: Tally,
+    *,
+    watched: Watched = with_bar,
+    build: Callable[[EngineConfig], Engine] = build_engine,
+) -> Iterator[tuple[int, Result]]:
+    """Yields number and result of every image with depth, of the first ``count``; the tally gets the rest.
+
+    ``watched`` and ``build`` are as for ``write_depth``. Raises MetricDepthError at once if the pipeline
+    cannot be built, later if the source is damaged.
+    """
+    pipeline = build_pipeline(config, build)
+
+    def each() -> Iterator[tuple[int, Result]]:
+        for index, (_, outcome) in enumerate(watched(islice(source.outcomes, count), count)):
             if (result := _result(pipeline, outcome, tally, config, source.image_topic)) is not None:
-                for writer in writers:
-                    writer.write(index, result)
+                yield index, result
         tally.skipped.update(source.skipped)
-    print(f"{args.source}: {tally.summary()}; results in {out}")
-    for note in (*sorted(source.notes), *tally.notes()):
-        print(f"metric_depth: {note}", file=sys.stderr)
-    return 0 if tally.times_s else 1
+
+    return each()
 
 
 def _check_out(args: argparse.Namespace, out: Path) -> None:
     """Raises InputError if results would replace the source or lie in it, or pictures of an earlier run."""
-    source = args.source.resolve()
+    source = set_parts(args.source)[2].resolve()
     if source in (out.resolve(), (out / _BAG).resolve()):
         raise InputError(f"{out}: would hold the results beside their source, or in its place. Choose --out.")
-    if not args.overwrite and (old := next(out.glob(_PREVIEWS), None)) is not None:
+    if not args.overwrite and (old := next(out.glob(PREVIEWS), None)) is not None:
         raise InputError(f"{old}: exists already. Choose another --out, or pass --overwrite to replace it.")
 
 
@@ -99,9 +170,8 @@ def _result(
     twice = findings.rectified_twice(config.input.rectification, image_topic, outcome.camera)
     for doubt in filter(None, (*result.doubts, twice)):
         tally.doubts.setdefault(findings.place(doubt), doubt)
-    if outcome.points_held_out is not None:
-        depth, points = result.metric.depth, outcome.points_held_out
-        tally.errors.append(held_out_error(depth, result.camera, points, config.anchors))
+    if (truth := held_out(outcome, result.camera, config.anchors)) is not None:
+        tally.errors.append(error_at(result.metric.depth, truth))
     return result
 
 
@@ -119,10 +189,18 @@ class Samples:
     image_topic: str = ""
 
 
+def has_frames(source: Path) -> bool:
+    """Whether a source is a dataset, or a folder that should be one, and no bag."""
+    named = bool(set_parts(source)[0])  # bag:NAME.mcap too
+    return named or ((source.is_dir() or is_dataset(source)) and not is_bag(source))
+
+
 @contextmanager
-def open_source(args: argparse.Namespace, config: Config) -> Iterator[Samples]:
-    """The samples of a bag or of a folder of frames. Raises InputError."""
-    if args.source.is_dir() and not is_bag(args.source):
+def open_source(
+    args: argparse.Namespace, config: Config, warn: Callable[[str], None] = _warn
+) -> Iterator[Samples]:
+    """The samples of a bag or of a dataset; ``warn`` hears of doubts. Raises InputError."""
+    if has_frames(args.source):
         yield _folder_source(args, config)
         return
     if args.hold_out or args.anchor_count:
@@ -138,7 +216,7 @@ def open_source(args: argparse.Namespace, config: Config) -> Iterator[Samples]:
     with bag_reader(args, config) as reader:
         note = findings.taken_as_rectified(config.input.rectification, reader.image_topic)
         if note is not None:
-            print(f"metric_depth: {note}", file=sys.stderr)
+            warn(note)
         yield Samples(
             reader.image_count, reader.samples(config), reader.skipped, reader.notes, reader.image_topic
         )
@@ -231,54 +309,52 @@ def _folder_source(args: argparse.Namespace, config: Config) -> Samples:
 
 
 class DepthBag:
-    """Writes results to a bag, as the node would publish them."""
+    """Writes results to a bag, as the node would publish them, but sigma to 8 bits, half a percent."""
 
-    def __init__(self, bag: BagWriter, config: Config) -> None:
-        self._bag = bag
+    def __init__(self, bag: BagWriter, config: Config, maps: Collection[str], count: int) -> None:
+        """``maps``: what it holds beside camera_info; ``count``: of images, whose room is looked for."""
+        self._bag, self._maps, self._count, self._written = bag, maps, count, 0
         self._encoding = config.output.encoding
         self._cloud = config.cloud
         self._last_cloud_ns: int | None = None
 
     def write(self, _index: int, result: Result) -> None:
-        """Writes depth, its sigma and camera_info, and the cloud when one is due."""
+        """Writes depth, its sigma and camera_info, and the cloud when one is due.
+
+        Raises InputError if by the first images there is no room for all.
+        """
         depth, camera = result.metric.depth, result.camera
         stamp_ns, frame_id = result.stamp_ns, result.frame_id
-        self._bag.write_depth("/depth/image_rect", depth, stamp_ns, frame_id, encoding=self._encoding)
+        if "depth" in self._maps:
+            self._bag.write_depth("/depth/image_rect", depth, stamp_ns, frame_id, encoding=self._encoding)
         self._bag.write_camera_info("/depth/camera_info", camera, stamp_ns, frame_id)
-        if result.metric.sigma is not None:
-            self._bag.write_depth("/depth/sigma", result.metric.sigma, stamp_ns, frame_id, encoding="32FC1")
-        if is_due(self._last_cloud_ns, stamp_ns, self._cloud.rate_hz):
+        if "sigma" in self._maps and result.metric.sigma is not None:
+            sigma = _rounded(result.metric.sigma)
+            self._bag.write_depth("/depth/sigma", sigma, stamp_ns, frame_id, encoding="32FC1")
+        if "points" in self._maps and is_due(self._last_cloud_ns, stamp_ns, self._cloud.rate_hz):
             self._last_cloud_ns = stamp_ns
             self._bag.write_cloud("/depth/points", cloud_of(result, self._cloud), stamp_ns, frame_id)
+        self._written += 1
+        if self._written == _ESTIMATED_AFTER < self._count:
+            self._look_for_room()
+
+    def _look_for_room(self) -> None:
+        left = self._count - self._written
+        needed, free = left * self._bag.nbytes / self._written, self._bag.free_bytes
+        words = f"{left} more images need about {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
+        if needed > free:
+            raise InputError(
+                f"{self._bag.path}: {words}. Make room, choose another --out, or write less: --maps depth, "
+                "--set output.encoding=16UC1, --limit."
+            )
+        if needed > _LARGE_BYTES:
+            print(f"metric_depth: {self._bag.path}: {words}.", file=sys.stderr)
 
 
-class Previews:
-    """Writes pictures of some results, evenly spaced, all with the colour range of the first."""
-
-    def __init__(self, folder: Path, count: int, previews: int, *, overwrite: bool) -> None:
-        """``overwrite`` deletes those of an earlier run."""
-        self._folder = folder
-        for old in folder.glob(_PREVIEWS) if overwrite else ():
-            if not old.is_dir():
-                old.unlink()
-        self._chosen = set(np.linspace(0, count - 1, min(previews, count)).round().astype(int).tolist())
-        self._range_m: Range | None = None
-
-    def write(self, index: int, result: Result) -> None:
-        """Writes a picture if this result was chosen. Raises InputError when it cannot be written."""
-        if index not in self._chosen:
-            return
-        if self._range_m is None:
-            self._range_m = depth_range(result.metric.depth)
-        sheet = draw_sheet(
-            result.image,
-            result.anchors,
-            result.metric.depth,
-            result.camera,
-            range_m=self._range_m,
-            title=f"{result.stamp_ns / 1e9:.3f} s ",
-        )
-        save_picture(self._folder / f"preview_{index:06d}.png", sheet)
+def _rounded(values: FloatArray) -> FloatArray:
+    """Positive values (H, W) rounded to 8 bits of mantissa, so that a bag's compression takes hold."""
+    bits = np.asarray(values, np.float32).view(np.uint32)
+    return np.asarray(((bits + 0x8000) & np.uint32(0xFFFF0000)).view(np.float32))
 
 
 class Shown:
@@ -305,46 +381,3 @@ class Shown:
         told = depth_info(result)
         viewer.values("scale", {name: told[name] for name in SCALE_VALUES})
         viewer.values("stages", {stage: 1e3 * seconds for stage, seconds in result.timings.items()})
-
-
-@dataclass
-class Tally:
-    """Statistics of a run: times, failures, held-out errors, what was left out, skipped messages, doubts."""
-
-    times_s: list[float] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-    errors: list[tuple[float, float]] = field(default_factory=list)
-    left_out: list[float] = field(default_factory=list)
-    sources: Counter[str] = field(default_factory=Counter)
-    skipped: Counter[str] = field(default_factory=Counter)
-    doubts: dict[str, str] = field(default_factory=dict)  # the first of each place
-
-    def summary(self) -> str:
-        """Summary in one line: frames, failures by reason, median time, anchors by source, held-out error."""
-        parts = [f"depth for {len(self.times_s)} of {len(self.times_s) + len(self.failures)} images"]
-        reasons = Counter(findings.place(failure) for failure in self.failures)
-        if reasons:
-            parts.append("failed: " + ", ".join(f"{n} {reason}" for reason, n in reasons.most_common()))
-        if self.times_s:
-            parts.append(f"median {1e3 * float(np.median(self.times_s)):.0f} ms")
-        if len(self.sources) > 1:
-            each = (f"{name} {count / len(self.times_s):.0f}" for name, count in self.sources.items())
-            parts.append(f"anchors an image: {', '.join(each)}")
-        measured = np.array([pair for pair in self.errors if np.isfinite(pair[0])])
-        if len(measured):
-            error, covered = measured.mean(axis=0)
-            parts.append(f"held-out AbsRel {error:.4f} (coverage {100 * covered:.1f} %)")
-        if self.left_out:
-            parts.append(f"{100 * float(np.mean(self.left_out)):.0f} % of the depth left out as uncertain")
-        return ", ".join(parts)
-
-    def notes(self) -> Iterator[str]:
-        """Yields the first failure of every reason, counts of skipped messages, and the first doubts."""
-        told: set[str] = set()
-        for failure in self.failures:
-            if findings.place(failure) not in told:
-                told.add(findings.place(failure))
-                yield failure
-        for reason, count in self.skipped.items():
-            yield f"passed over {'once' if count == 1 else f'{count} times'}: {reason}"
-        yield from self.doubts.values()

@@ -27,6 +27,16 @@ def own_folder(out: Path) -> Iterator[None]:
         yield
 
 
+def check_picture(path: Path) -> None:
+    """Makes the folder of a picture. Raises InputError if a picture cannot be written to the path."""
+    if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise InputError(f"{path}: needed the name of a picture, .png or .jpg.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path.parent}: {error.strerror}; needed a folder to write to.") from error
+
+
 def save_picture(path: Path, picture: ImageArray) -> None:
     """Writes an RGB picture, whole or not at all. A link at ``path`` is replaced, not followed.
 

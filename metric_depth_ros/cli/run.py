@@ -6,28 +6,44 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from metric_depth_ros.cli.fleet_options import add_fleet
 from metric_depth_ros.cli.view import add_where
 
 if TYPE_CHECKING:
     from metric_depth_ros.config import Config
+
+MAPS = ("depth", "sigma", "points")
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds the verb."""
     parser = verbs.add_parser(
         "run",
-        help="metric depth of a bag or a folder of frames, offline",
+        help="metric depth of a bag, a dataset, or a folder of bags, offline",
         description="Processes every image in recorded order, none is dropped. Writes OUT/depth.mcap "
-        "(depth/image_rect, depth/sigma, depth/camera_info, depth/points) and preview pictures.",
+        "(depth/image_rect, depth/sigma, depth/camera_info, depth/points) and preview pictures. Of a folder "
+        "of bags OUT has a folder for each, and a summary; what is there already is not done again.",
     )
-    parser.add_argument("source", type=Path, help="ROS 1 or ROS 2 bag, or a folder with calib.json")
+    parser.add_argument(
+        "source",
+        type=Path,
+        help="ROS 1 or ROS 2 bag, a dataset (its folder, NAME:PATH or NAME@SPLIT:PATH), or a folder of bags",
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for results (default SOURCE_depth)")
     parser.add_argument(
         "--overwrite", action="store_true", help="replace an earlier depth.mcap and its pictures"
     )
     parser.add_argument("--no-bag", action="store_true", help="write no bag, pictures only")
+    parser.add_argument(
+        "--maps",
+        type=_maps,
+        default=",".join(MAPS),
+        metavar="A,B",
+        help="what the bag holds beside camera_info: depth, sigma, points (default all)",
+    )
     parser.add_argument("--previews", type=int, default=5, metavar="N", help="pictures to draw (default 5)")
     parser.add_argument("--limit", type=int, metavar="N", help="stop after N images")
+    add_fleet(parser, default="of a folder of bags, one for each core")
     add_where(parser, "--view")
     add_settings(parser.add_argument_group("settings; these beat --set, which beats --config"))
     bags = parser.add_argument_group("bags; a topic left out is the only one of its kind")
@@ -37,6 +53,13 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     folders.add_argument("--anchor-count", type=int, default=0, metavar="N", help="random points; 0: all")
     folders.add_argument("--seed", type=int, default=0)
     parser.set_defaults(run=run)
+
+
+def _maps(text: str) -> set[str]:
+    """Names of maps, separated by commas."""
+    if not {*text.split(",")} <= {*MAPS}:
+        raise argparse.ArgumentTypeError(f"{text!r}; needed some of {', '.join(MAPS)}")
+    return {*text.split(",")}
 
 
 def add_bag_options(bags: argparse._ArgumentGroup) -> None:
@@ -74,10 +97,15 @@ def add_settings(group: argparse._ArgumentGroup) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the verb; returns 0 if at least one image got depth, else 1. Raises MetricDepthError."""
-    from metric_depth_ros.cli.offline import process
+    """Runs the verb; returns 0 if at least one image, of a folder of bags of each, got depth, else 1.
 
-    return process(args, build_config(args))
+    Raises MetricDepthError.
+    """
+    from metric_depth_ros.cli.offline import process
+    from metric_depth_ros.cli.run_folder import is_folder_of_bags, process_folder
+
+    config = build_config(args)
+    return process_folder(args, config) if is_folder_of_bags(args) else process(args, config)
 
 
 def build_config(args: argparse.Namespace) -> Config:

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from metric_depth_ros.cli.fleet_options import add_fleet
+
 if TYPE_CHECKING:
     from metric_depth_synthetic.dataset import SyntheticDataset
     from metric_depth_synthetic.textures import TextureBank
@@ -31,7 +33,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser.add_argument("--size", default="320x240", help="of the pictures; any: aspect ratios vary")
     parser.add_argument("--textures", type=int, default=400, metavar="N", help="made by rule (default 400)")
     parser.add_argument("--photos", type=Path, metavar="FOLDER", help="your own pictures join the textures")
-    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes (default 2)")
+    add_fleet(parser, default="2")
     data = parser.add_argument_group("data set")
     data.add_argument("--count", type=int, default=1000, metavar="N", help="samples in all (default 1000)")
     data.add_argument(
@@ -55,25 +57,30 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         metavar="A,B",
         help="beside the camera: lidar, radar, range_finder, scan_2d, vio, depth_camera (default lidar)",
     )
+    bag.add_argument(
+        "--compact", action="store_true", help="JPEG images, PNG depth, LiDAR points of the image alone"
+    )
     bag.add_argument("--overwrite", action="store_true", help="replace an existing bag")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs ``synthesize``. Raises MetricDepthError."""
-    from metric_depth_ros.cli.outputs import own_folder
+    from metric_depth_ros.cli.fleet_options import fleet_of
+    from metric_depth_ros.cli.outputs import check_picture, own_folder
     from metric_depth_ros.cli.synthetic_bag import write_drive
     from metric_depth_ros.errors import InputError
     from metric_depth_synthetic.make_shards import write_shards
 
     if args.out is None and args.contact_sheet is None:
         raise InputError("synthesize: nothing to make; needed OUT, --contact-sheet or both.")
-    if min(args.workers, args.count, args.shard_size, args.views) < 1:
-        raise InputError("synthesize: --workers, --count, --shard-size and --views must be at least 1.")
+    if min(args.count, args.shard_size, args.views) < 1:
+        raise InputError("synthesize: --count, --shard-size and --views must be at least 1.")
+    fleet = fleet_of(args, 2) if args.workers != 1 or args.ray else None
     if args.seed < 0:
         raise InputError(f"synthesize: --seed {args.seed}; needed 0 or more.")
     if args.contact_sheet is not None:
-        _check_sheet(args.contact_sheet)
+        check_picture(args.contact_sheet)
     if args.bag:
         if args.contact_sheet is not None:
             raise InputError("synthesize --bag: a contact sheet shows a data set; leave out --contact-sheet.")
@@ -84,8 +91,9 @@ def run(args: argparse.Namespace) -> int:
             args.out,
             seconds=args.seconds,
             rate_hz=args.rate,
-            workers=args.workers,
+            fleet=fleet,
             sensors=[name.strip() for name in args.sensors.split(",")],
+            compact=args.compact,
             overwrite=args.overwrite,
         )
         return 0
@@ -95,26 +103,14 @@ def run(args: argparse.Namespace) -> int:
             write_shards(
                 dataset,
                 args.out,
-                count=args.count,
+                samples=args.count,
                 shard_size=args.shard_size,
                 everything=args.everything,
-                workers=args.workers,
+                fleet=fleet,
             )
     if args.contact_sheet is not None:
         _write_sheets(args)
     return 0
-
-
-def _check_sheet(path: Path) -> None:
-    """Raises InputError if an image cannot be written to the path; called before rendering."""
-    from metric_depth_ros.errors import InputError
-
-    if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise InputError(f"{path}: needed the name of a picture, .png or .jpg.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{path.parent}: {error.strerror}; needed a folder to write to.") from error
 
 
 def _dataset(
@@ -179,9 +175,8 @@ def _sheet(dataset: SyntheticDataset, count: int) -> Any:
         draw_depth,
         draw_grid,
         draw_points,
-        label_colours,
-        normal_colours,
     )
+    from metric_depth_ros.drawing.scales import label_colours, normal_colours
     from metric_depth_ros.geometry import transform_points
 
     marks = {

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from metric_depth_ros.anchors import inside_image
 from metric_depth_ros.bags import BagWriter
 from metric_depth_ros.cli.frames_to_bag import CAMERA_INFO, HELD_OUT, IMAGE, POINTS
 from metric_depth_ros.datasets import CAMERA_FRAME
 from metric_depth_ros.datasets.shard_layout import Scan
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.geometry import transform_points, unproject
+from metric_depth_ros.fleet import Fleet
+from metric_depth_ros.geometry import project, transform_points, unproject
 from metric_depth_ros.types import FloatArray
 from metric_depth_synthetic.dataset import SyntheticDataset
 from metric_depth_synthetic.drive import DEPTH_CAMERA, RANGE_FINDER, SCANNER, Shot, render_drive
@@ -25,6 +28,7 @@ ODOM_FRAME, BASE_FRAME = "odom", "base_link"
 VIO, RADAR, RANGE, SCAN = "/vio/points", "/radar/points", "/range", "/scan"
 DEPTH_IMAGE, DEPTH_IMAGE_INFO = "/depth_camera/image_raw", "/depth_camera/camera_info"
 _HELD_OUT_POINTS = 2000
+_TWO_PROCESSES = Fleet(workers=2)
 
 # The base is under the camera with x forward: the camera's height, and the rotation to ROS axes.
 _T_BASE_CAMERA = np.array([[0, 0, 1, 0.2], [-1, 0, 0, 0], [0, -1, 0, 0.3], [0, 0, 0, 1]], np.float64)
@@ -47,11 +51,14 @@ def write_drive(
     *,
     seconds: float,
     rate_hz: float,
-    workers: int = 2,
+    fleet: Fleet | None = _TWO_PROCESSES,
     sensors: Sequence[str] = ("lidar",),
+    compact: bool = False,
     overwrite: bool = False,
 ) -> None:
     """Writes a bag of one scene of a single-family dataset, with what some sensors see beside the camera.
+
+    ``compact``: images as JPEG, true depth as PNG, of a LiDAR the points in the image, no held-out points.
 
     Raises MetricDepthError, leaving no bag.
     """
@@ -61,11 +68,16 @@ def write_drive(
         raise InputError("synthesize --bag: --rate (at most 1000) and --seconds must be positive.")
     written = 0
     with BagWriter(out, overwrite=overwrite) as bag:
-        shots = render_drive(dataset, seconds=seconds, rate_hz=rate_hz, workers=workers, sensors=sensors)
+        shots = render_drive(dataset, seconds=seconds, rate_hz=rate_hz, fleet=fleet, sensors=sensors)
         for shot in shots:
             if not written:
                 _write_mountings(bag, shot)
-            _write_frame(bag, shot.view, np.random.default_rng([dataset.seed, 2, written]))
+            _write_calibration(bag, shot.view)
+            if compact:
+                _write_compact(bag, shot.view)
+                shot = _in_view(shot)
+            else:
+                _write_frame(bag, shot.view, np.random.default_rng([dataset.seed, 2, written]))
             _write_sensors(bag, shot)
             written += 1
     print(f"{out}: {written} frames of {dataset.families[0]}, {written / rate_hz:.1f} s")
@@ -111,15 +123,33 @@ def _write_scan(bag: BagWriter, scan: Scan, stamp_ns: int) -> None:
     bag.write_scan(SCAN, ranges, stamp_ns, "scan_2d", limits_m=limits, angles=angles)
 
 
-def _write_frame(bag: BagWriter, view: View, rng: np.random.Generator) -> None:
-    stamp_ns = view.stamp_ns
+def _write_calibration(bag: BagWriter, view: View) -> None:
     T_odom_base = view.T_world_camera @ np.linalg.inv(_T_BASE_CAMERA)
-    bag.write_tf([(ODOM_FRAME, BASE_FRAME, T_odom_base, stamp_ns)])
-    bag.write_points(HELD_OUT, _true_points(view, rng), stamp_ns, CAMERA_FRAME)
-    bag.write_camera_info(CAMERA_INFO, view.camera, stamp_ns, CAMERA_FRAME)
-    bag.write_image(IMAGE, view.image, stamp_ns, CAMERA_FRAME)
-    bag.write_camera_info(DEPTH_INFO, view.camera, stamp_ns, CAMERA_FRAME)
-    bag.write_depth(DEPTH, view.depth, stamp_ns, CAMERA_FRAME)
+    bag.write_tf([(ODOM_FRAME, BASE_FRAME, T_odom_base, view.stamp_ns)])
+    for topic in (CAMERA_INFO, DEPTH_INFO):
+        bag.write_camera_info(topic, view.camera, view.stamp_ns, CAMERA_FRAME)
+
+
+def _write_frame(bag: BagWriter, view: View, rng: np.random.Generator) -> None:
+    bag.write_points(HELD_OUT, _true_points(view, rng), view.stamp_ns, CAMERA_FRAME)
+    bag.write_image(IMAGE, view.image, view.stamp_ns, CAMERA_FRAME)
+    bag.write_depth(DEPTH, view.depth, view.stamp_ns, CAMERA_FRAME)
+
+
+def _write_compact(bag: BagWriter, view: View) -> None:
+    bag.write_compressed_image(f"{IMAGE}/compressed", view.image, view.stamp_ns, CAMERA_FRAME)
+    bag.write_compressed_depth(f"{DEPTH}/compressedDepth", view.depth, view.stamp_ns, CAMERA_FRAME)
+
+
+def _in_view(shot: Shot) -> Shot:
+    """The shot with those points of its LiDAR that fall into the image."""
+    if "lidar" not in shot.scans:
+        return shot
+    scan, camera = shot.scans["lidar"], shot.view.camera
+    uv, depth = project(transform_points(scan.T_camera_sensor, scan.points), camera)
+    seen = (depth > 0) & inside_image(uv, camera.width, camera.height)
+    kept = {part: getattr(scan, part)[seen] for part in ("points", "thing", "outlier")}
+    return replace(shot, scans={**shot.scans, "lidar": replace(scan, **kept)})
 
 
 def _true_points(view: View, rng: np.random.Generator) -> FloatArray:

@@ -1,11 +1,13 @@
-"""Datasets on disk other than bags."""
+"""Datasets on disk: folders of frames, shards, published datasets, and bags with true depth."""
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 from metric_depth_ros.datasets.arkitscenes import ArkitScenes
+from metric_depth_ros.datasets.bag_frames import BagFrames
 from metric_depth_ros.datasets.c3vd import C3vd
 from metric_depth_ros.datasets.cityscapes import Cityscapes
 from metric_depth_ros.datasets.dataset import Dataset, Frame
@@ -33,7 +35,7 @@ from metric_depth_ros.datasets.tum_rgbd import TumRgbd
 from metric_depth_ros.datasets.urbansyn import UrbanSyn
 from metric_depth_ros.datasets.vkitti2 import VirtualKitti2
 from metric_depth_ros.datasets.void import Void
-from metric_depth_ros.errors import InputError
+from metric_depth_ros.errors import InputError, shown
 
 # A dataset format is one file, one class and one line here.
 DATASETS: dict[str, type[Dataset]] = {
@@ -63,12 +65,14 @@ DATASETS: dict[str, type[Dataset]] = {
     "c3vd": C3vd,
     "simcol": SimCol,
     "arkitscenes": ArkitScenes,
+    "bag": BagFrames,
 }
 
 __all__ = [
     "CAMERA_FRAME",
     "DATASETS",
     "LIDAR_FRAME",
+    "BagFrames",
     "Dataset",
     "Frame",
     "FrameFolder",
@@ -82,7 +86,9 @@ __all__ = [
 def is_dataset(path: str | Path) -> bool:
     """Whether ``open_dataset`` knows what is at a path."""
     name, _, place = set_parts(path)
-    return bool(name) or any(dataset.recognises(place) for dataset in DATASETS.values())
+    return bool(name) or (
+        _is_a_name(place) and any(dataset.recognises(place) for dataset in DATASETS.values())
+    )
 
 
 def open_dataset(path: str | Path) -> Dataset:
@@ -91,11 +97,13 @@ def open_dataset(path: str | Path) -> Dataset:
     Raises InputError if it does not exist, or no class recognises it.
     """
     name, split, place = set_parts(path)
+    if not _is_a_name(place):
+        raise InputError(f"{shown(str(path))}: no file can be named so; needed the path of a dataset.")
     if name:
         kind = DATASETS[name]
         if not split:
             return kind(place)
-        if not issubclass(kind, PublishedDataset):
+        if not issubclass(kind, (PublishedDataset, BagFrames)):
             raise InputError(f"{path}: {name} has no splits; needed {name}:{place}.")
         return kind(place, split=split)
     for dataset in DATASETS.values():
@@ -106,6 +114,17 @@ def open_dataset(path: str | Path) -> Dataset:
         f"{path}: {found}; needed a folder with calib.json or shard_*.zip, or NAME:PATH or NAME@SPLIT:PATH "
         f"with a NAME of {', '.join(DATASETS)}."
     )
+
+
+def _is_a_name(place: Path) -> bool:
+    """Whether a file could be named so: without zero bytes, and not too long."""
+    try:
+        os.stat(place)
+    except ValueError:
+        return False
+    except OSError as error:
+        return error.errno != errno.ENAMETOOLONG
+    return True
 
 
 def set_parts(path: str | Path) -> tuple[str, str, Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -18,6 +17,7 @@ from metric_depth_ros.datasets.published_files import (
     read_image,
     read_numbers,
     read_table,
+    with_shape,
 )
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.stamps import to_ns
@@ -25,7 +25,8 @@ from metric_depth_ros.types import Camera, FloatArray, ImageArray
 
 _FOLDS = {"val": "Validation", "train": "Training"}
 _BELOW = ("", "upsampling", "raw", "3dod", "depth_upsampling")
-_LIDAR = {"lowres": "lowres_depth", "confidence": "confidence"}
+# Folders of images of high and of low resolution.
+_FINE, _COARSE = ("wide", "color"), ("lowres_wide",)
 _SURE = 2  # of confidences 0 to 2
 _LONGEST_S = 0.05  # between an image and its pose, which come at 10 Hz
 _TRAJECTORY = "lowres_wide.traj"
@@ -49,12 +50,8 @@ class ArkitScenes(PublishedDataset):
     @staticmethod
     def recognises(path: Path) -> bool:
         """Whether there are Validation or Training with videos."""
-        return any(
-            any(path.glob(f"{below}/{fold}/*/**/lowres_depth".lstrip("/")))
-            for below in _BELOW
-            for fold in _FOLDS.values()
-            if (path / below / fold).is_dir()
-        )
+        folds = [path / below / fold for below in _BELOW for fold in _FOLDS.values()]
+        return any(any(fold.glob(f"{video}/lowres_depth")) for fold in folds for video in ("*", "*/*_frames"))
 
     def list_items(self) -> list[Item]:
         """All images that have depth, by video and time."""
@@ -65,21 +62,24 @@ class ArkitScenes(PublishedDataset):
 
     def read_item(self, item: Item, stamp_ns: int) -> Frame:
         """One image; no intrinsics where its .pincam is not there, as for upsampling."""
-        files = item.files
-        image = read_image(files["image"])
-        coarse = _lidar(files["lowres"], files["confidence"]) if files["lowres"].exists() else None
-        truth = read_depth(files["depth"], image.shape[:2], per_metre=1000)
-        if files["depth"] == files["lowres"] and coarse is not None:
-            truth, coarse = coarse, None
-        pincam = files.get("pincam")
+        path = item.files["image"]
+        root, image = path.parents[1], read_image(path)
+        shape, lidar = image.shape[:2], root / "lowres_depth" / path.name
+        confidence = root / "confidence" / path.name
+        sparse = None
+        if path.parent.name in _COARSE:
+            depth = with_shape(_lidar(lidar, confidence), shape, lidar)
+        else:
+            depth = read_depth(root / "highres_depth" / path.name, shape, per_metre=1000)
+            sparse = _spread(_lidar(lidar, confidence), image) if lidar.exists() else None
         return Frame(
             item.id,
             stamp_ns,
             image,
-            None if pincam is None else _camera(image, pincam),
-            depth=truth,
-            sparse_depth=None if coarse is None else _spread(coarse, image),
-            T_world_camera=self._pose(files["video"] / _TRAJECTORY, stamp_ns / 1e9),
+            _camera(image, path),
+            depth=depth,
+            sparse_depth=sparse,
+            T_world_camera=self._pose(root / _TRAJECTORY, stamp_ns / 1e9),
         )
 
     def _pose(self, path: Path, stamp_s: float) -> FloatArray | None:
@@ -97,22 +97,17 @@ class ArkitScenes(PublishedDataset):
         return np.asarray(np.linalg.inv(T))
 
 
-def _items(video: Path) -> Iterator[Item]:
+def _items(video: Path) -> list[Item]:
     """Items of one video: of high resolution if it has laser depth."""
     frames = video / f"{video.name}_frames"  # 3dod has this folder between
     root = frames if frames.is_dir() else video
-    fine = (root / "highres_depth").is_dir()
-    names = ("wide", "color") if fine else ("lowres_wide",)
-    folder = next((root / name for name in names if (root / name).is_dir()), None)
-    if folder is None:
-        return
-    depths = root / ("highres_depth" if fine else "lowres_depth")
-    for image in sorted(folder.glob("*.png"), key=_seconds):
-        files = {"image": image, "depth": depths / image.name, "video": root}
-        files |= {part: root / name / image.name for part, name in _LIDAR.items()}
-        if (pincam := _pincam(root / f"{folder.name}_intrinsics", image)) is not None:
-            files["pincam"] = pincam
-        yield Item(f"{video.name}/{image.stem}", video.name, files, to_ns(_seconds(image)))
+    names = _FINE if (root / "highres_depth").is_dir() else _COARSE
+    folder = next((root / name for name in names if (root / name).is_dir()), root / names[0])
+    images = sorted(folder.glob("*.png"), key=_seconds)
+    return [
+        Item(f"{video.name}/{image.stem}", video.name, {"image": image}, to_ns(_seconds(image)))
+        for image in images
+    ]
 
 
 def _seconds(image: Path) -> float:
@@ -124,15 +119,18 @@ def _seconds(image: Path) -> float:
     return seconds if 0 <= seconds < 9e9 else 0.0
 
 
-def _pincam(folder: Path, image: Path) -> Path | None:
-    """Intrinsics of an image, whose name can be a millisecond off; None if there are none."""
-    start, seconds = image.stem.rpartition("_")[0], _seconds(image)
-    names = [image.stem, *(f"{start}_{seconds + shift:.3f}" for shift in (-1e-3, 1e-3))]
-    return next((folder / f"{name}.pincam" for name in names if (folder / f"{name}.pincam").exists()), None)
+def _camera(image: ImageArray, path: Path) -> Camera | None:
+    """Camera of the image's .pincam: width, height, fx, fy, cx, cy; None if it is not there.
 
-
-def _camera(image: ImageArray, pincam: Path) -> Camera:
-    """Camera of a .pincam: width, height, fx, fy, cx, cy."""
+    Its name can be a millisecond off.
+    """
+    start, seconds = path.stem.rpartition("_")[0], _seconds(path)
+    folder = path.parent.with_name(f"{path.parent.name}_intrinsics")
+    names = (path.stem, *(f"{start}_{seconds + shift:.3f}" for shift in (-1e-3, 1e-3)))
+    found = (folder / f"{name}.pincam" for name in names)
+    pincam = next((file for file in found if file.exists()), None)
+    if pincam is None:
+        return None
     values = read_numbers(pincam, 6)
     if tuple(values[:2]) != image.shape[1::-1]:
         raise InputError(f"{pincam}: of {values[0]:g}x{values[1]:g} pixels; needed those of the image.")

@@ -1,7 +1,8 @@
 """Cityscapes (Cordts et al., 2016): streets of 50 cities, with disparity from stereo.
 
 ``leftImg8bit/SPLIT/CITY/NAME_leftImg8bit.png``, ``disparity/.../NAME_disparity.png`` (16 bits, (p - 1) / 256
-pixels, 0 none), ``camera/.../NAME_camera.json`` and ``gtFine/.../NAME_gtFine_labelIds.png``."""
+pixels, 0 none), ``camera/.../NAME_camera.json`` and ``gtFine/.../NAME_gtFine_labelIds.png``.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ class Cityscapes(PublishedDataset):
 
     title = "Cityscapes"
     url = "https://www.cityscapes-dataset.com"
-    licence = "own terms, not commercial"
+    licence = "own terms, not commercial; see the site"
     layout = "leftImg8bit/train/CITY, with disparity, camera and, where wanted, gtFine beside leftImg8bit"
     splits = ("val", "train", "train_extra", "test")
     limits_m = (1e-3, 80.0)

@@ -10,7 +10,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from metric_depth_ros.datasets.split import CAMERA_FRAME, Split, split_depth, split_lidar
+from metric_depth_ros.datasets.split import CAMERA_FRAME, Split, split_depth, split_lidar, split_sparse
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.geometry import transform_points
 from metric_depth_ros.types import BoolArray, Camera, FloatArray, ImageArray, IntArray, Sample
@@ -47,7 +47,8 @@ class Frame:
 
         LiDAR: the fraction ``hold_out`` of the points inside the image is held out; the others are anchors,
         thinned at random if ``anchors`` is above 0. Depth images: ``anchors`` random pixels (0: all but
-        the held-out half), and up to 10000 of the others are held out.
+        the held-out half), and up to 10000 of the others are held out. Where the dataset has sparse depth,
+        the anchors are of its pixels (0: all), and of the depth image those are held out that it has not.
 
         Raises:
             InputError: the frame has no intrinsics, or neither points nor depth.
@@ -56,6 +57,8 @@ class Frame:
         generator = np.random.default_rng([seed, *self.id.encode()])
         if self.points_lidar is not None and self.T_camera_lidar is not None:
             return split_lidar(self.points_lidar, self.T_camera_lidar, camera, hold_out, anchors, generator)
+        if self.sparse_depth is not None:
+            return split_sparse(self.sparse_depth, self.depth, camera, anchors, generator)
         if self.depth is not None:
             return split_depth(self.depth, camera, anchors, generator)
         raise InputError(
@@ -70,7 +73,8 @@ class Frame:
         ``needs_points``: whether a frame with neither points nor depth is an error, or a sample without.
         """
         camera = self._calibrated()
-        if not needs_points and self.points_lidar is None and self.depth is None:
+        measured = (self.points_lidar, self.depth, self.sparse_depth)
+        if not needs_points and all(each is None for each in measured):
             return Sample(self.image, camera, np.empty((0, 3), np.float32), self.stamp_ns, CAMERA_FRAME)
         parts = self.split(hold_out=hold_out, anchors=anchors, seed=seed)
         seen, held_out = (self._in_camera(p, parts.frame_id) for p in (parts.anchors, parts.held_out))

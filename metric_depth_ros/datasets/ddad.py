@@ -2,7 +2,8 @@
 
 ``ddad.json`` names the scenes of each split, ``SCENE/scene_HASH.json`` their data: samples of one time, each
 with a calibration and data by keys, pictures and clouds with their poses in the world;
-``SCENE/calibration/KEY.json``, ``SCENE/point_cloud/LIDAR/TIME.npz``."""
+``SCENE/calibration/KEY.json``, ``SCENE/point_cloud/LIDAR/TIME.npz``.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +16,17 @@ from metric_depth_ros.array_files import read_npz
 from metric_depth_ros.datasets.dataset import Frame
 from metric_depth_ros.datasets.driving_files import projected_depth
 from metric_depth_ros.datasets.published import Item, PublishedDataset
-from metric_depth_ros.datasets.published_files import camera_of, read_image
+from metric_depth_ros.datasets.published_files import camera_of, listed_file, read_image
 from metric_depth_ros.datasets.tree_of_values import Values, json_values
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.files import inside, open_regular
+from metric_depth_ros.files import open_regular
 from metric_depth_ros.geometry import transform_points
 from metric_depth_ros.types import FloatArray
 
 _PARTS = {"train": "0", "val": "1"}
-_FRONT, _LIDAR = "CAMERA_01", "LIDAR"
+_LIDAR = "LIDAR"
+# The front camera first.
+_CAMERAS = tuple(f"CAMERA_0{number}" for number in (1, 5, 6, 7, 8, 9))
 _MOST_BYTES = 1 << 30
 # Of a stamp: years beyond do not fit into 64 bits of nanoseconds.
 _LAST_YEAR = 2200
@@ -54,25 +57,26 @@ class Ddad(PublishedDataset):
         listed = self.path if self.path.is_file() else self.path / "ddad.json"
         told = json_values(listed, self.layout)
         part = _PARTS[self.split.removesuffix("_all")]
-        if part not in told.at("scene_splits").value:
+        if part not in told.mapping("scene_splits"):
             return []
         names = told.all("scene_splits", part, "filenames")
-        return [item for name in names for item in self._items_of(_inside(listed.parent, name.text()))]
+        return [
+            item for name in names for item in self._items_of(listed_file(listed.parent, name.text(), listed))
+        ]
 
     def _items_of(self, path: Path) -> list[Item]:
-        """Frames of a scene; their ``entry`` is the sample's place in it."""
+        """Frames of a scene; their ``entry`` are the places of sample and camera."""
         scene, found = _Scene(path), []
         for number, sample in enumerate(scene.samples):
             data = scene.data(sample)
-            wanted = [
-                name for name in data if name == _FRONT or (self.split.endswith("_all") and name != _LIDAR)
-            ]
-            for name in wanted if _LIDAR in data else ():
-                stamp = _stamp_ns(data[name].text("id", "timestamp"))
-                files = {"scene": path, "camera": Path(name)}
-                found.append(
-                    Item(f"{path.parent.name}_{number:04d}_{name}", path.parent.name, files, stamp, number)
-                )
+            wanted = _CAMERAS if self.split.endswith("_all") else _CAMERAS[:1]
+            for place, name in enumerate(wanted):
+                if not {name, _LIDAR} <= set(data):
+                    continue
+                stamp_ns = _stamp_ns(data[name].text("id", "timestamp"))
+                name = f"{path.parent.name}_{number:04d}_{name}"
+                entry = number * len(_CAMERAS) + place
+                found.append(Item(name, path.parent.name, {"scene": path}, stamp_ns, entry))
         return found
 
     def _scene(self, path: Path) -> _Scene:
@@ -85,31 +89,21 @@ class Ddad(PublishedDataset):
 
     def read_item(self, item: Item, stamp_ns: int) -> Frame:
         """One frame with its cloud."""
-        path, name = item.files["scene"], str(item.files["camera"])
-        scene = self._scene(path)
-        sample = scene.samples[item.entry]
+        path = item.files["scene"]
+        scene, (number, place) = self._scene(path), divmod(item.entry, len(_CAMERAS))
+        sample, name = scene.samples[number], _CAMERAS[place]
         data = scene.data(sample)
         picture, cloud = data[name].at("datum", "image"), data[_LIDAR].at("datum", "point_cloud")
-        image = read_image(_inside(path.parent, picture.text("filename")))
-        calibration = json_values(
-            _inside(path.parent, f"calibration/{sample.text('calibration_key')}.json"), "a calibration of DGP"
-        )
+        image = read_image(listed_file(path.parent, picture.text("filename"), path))
+        key = f"calibration/{sample.text('calibration_key')}.json"
+        calibration = json_values(listed_file(path.parent, key, path), "a calibration of DGP")
         K = calibration.at("intrinsics", _place(calibration, name))
         camera = camera_of(image, [K.number(key) for key in ("fx", "fy", "cx", "cy")], calibration.path)
-        points = _points(_inside(path.parent, cloud.text("filename")))
+        points = _points(listed_file(path.parent, cloud.text("filename"), path))
         T_world_camera = _pose(picture)
         T_camera_lidar = np.linalg.inv(T_world_camera) @ _pose(cloud)
         depth = projected_depth(transform_points(T_camera_lidar, points), camera)
         return Frame(item.id, stamp_ns, image, camera, depth, points, T_camera_lidar, T_world_camera)
-
-
-def _inside(folder: Path, name: str) -> Path:
-    try:
-        return inside(folder, name)
-    except OSError as error:
-        raise InputError(
-            f"{folder}: {name[:80]!r}: {error.strerror}; needed a file in the folder."
-        ) from error
 
 
 class _Scene:

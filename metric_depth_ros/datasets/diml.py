@@ -2,11 +2,13 @@
 
 Depth is a 16-bit PNG in mm. Sample set: ``SCENE/color/N_c.png`` with ``depth_filled/N_depth_filled.png``,
 outdoors ``SCENE/outleft/N.png`` with ``depthmap``. Full set: ``.../col/N_c.png`` with ``up_png/N_ud.png``,
-outdoors ``.../left/N_left.png`` with ``depth`` and ``conf``."""
+outdoors ``.../left/N_left.png`` with ``depth`` and ``conf``.
+"""
 
 from __future__ import annotations
 
 import os
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,18 +50,19 @@ class Diml(PublishedDataset):
 
     title = "DIML/CVL RGB-D"
     url = "https://dimlrgbd.github.io"
-    licence = "see the site; for research, not commercial"
+    licence = "see the site"
     layout = "folders with color and depth_filled, col and up_png, outleft and depthmap, or left and depth"
     splits = ("all", "indoor", "outdoor")
 
     @staticmethod
     def recognises(path: Path) -> bool:
-        """Whether it has pictures beside depth by names that no other set has."""
+        """Whether pictures and depth lie side by side, one or two folders down, by names that only it has."""
         pairs = (("color", "depth_filled"), ("col", "up_png"), ("outleft", "depthmap"))
         return any(
-            next(path.glob(f"{depth}{images}"), path / "/").parent.joinpath(depths).is_dir()
+            (found.parent / depths).is_dir()
             for images, depths in pairs
-            for depth in ("*/", "*/*/", "*/*/*/", "*/*/*/*/")
+            for above in ("*", "*/*")
+            for found in islice(path.glob(f"{above}/{images}"), 1)
         )
 
     def list_items(self) -> list[Item]:

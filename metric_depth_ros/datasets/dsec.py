@@ -2,7 +2,8 @@
 
 ``train_images/SEQUENCE/images/left/rectified/N.png``, ``train_disparity/SEQUENCE/disparity/image/N.png`` (16
 bits, 1/256 pixel) and ``train_calibration/SEQUENCE/calibration/cam_to_cam.yaml``; or all unpacked into
-``SEQUENCE`` or ``train/SEQUENCE``."""
+``SEQUENCE`` or ``train/SEQUENCE``.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +28,7 @@ class Dsec(PublishedDataset):
 
     title = "DSEC"
     url = "https://dsec.ifi.uzh.ch"
-    licence = "CC BY-SA 4.0"
+    licence = "CC BY-SA 4.0, see the site"
     layout = f"train_images/SEQUENCE/{_IMAGES}, train_disparity and train_calibration, or SEQUENCE/{_IMAGES}"
     limits_m = (1e-3, 80.0)
 

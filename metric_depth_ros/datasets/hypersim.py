@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import numpy as np
+from scipy.linalg import rq
 
 from metric_depth_ros.datasets.dataset import Frame
 from metric_depth_ros.datasets.hdf5_file import Hdf5File
@@ -13,8 +13,9 @@ from metric_depth_ros.datasets.published import Item, PublishedDataset
 from metric_depth_ros.datasets.published_files import (
     camera_of,
     known_depth,
+    numbers_of,
+    read_csv,
     read_image,
-    read_lines,
     with_shape,
 )
 from metric_depth_ros.errors import InputError
@@ -23,10 +24,15 @@ from metric_depth_ros.label_images import compact
 from metric_depth_ros.types import Array, Camera, FloatArray, ImageArray, IntArray
 
 _SPLIT = "metadata_images_split_scene_v1.csv"
-_COLUMNS = ("scene_name", "camera_name", "frame_id", "included_in_public_release", "split_partition_name")
-_HALF_WIDTH = np.tan(np.radians(60 / 2))  # of an image one unit away: 60 degrees across
+_COLUMNS = ("scene_name", "camera_name", "frame_id", "split_partition_name")
+# The camera of each scene: from u, v, 1, with -1 and 1 at the image's edges, to x right, y up, z back.
+_CAMERAS = "metadata_camera_parameters.csv"
+_FROM_UV = [f"M_cam_from_uv_{row}{column}" for row in range(3) for column in range(3)]
+_HALF_WIDTH = np.tan(np.radians(60 / 2))  # of the image, one unit away, where no camera is told
 # From x right, y up, z back, as the poses have it, to x right, y down, z forward.
 _OPTICAL = np.diag([1.0, -1.0, -1.0])
+_MOST_DIGITS = 10  # of the number of a frame
+_LEAST = 1e-6  # determinant of a matrix of a camera
 
 
 class Hypersim(PublishedDataset):
@@ -35,7 +41,10 @@ class Hypersim(PublishedDataset):
     title = "Hypersim"
     url = "https://github.com/apple/ml-hypersim"
     licence = "CC BY-SA 3.0"
-    layout = f"ai_VVV_NNN/images/scene_cam_XX_*; for train, val and test {_SPLIT}"
+    layout = (
+        f"ai_VVV_NNN/images/scene_cam_XX_*; for train, val and test {_SPLIT}; for scenes with a camera of "
+        f"their own {_CAMERAS}"
+    )
     splits = ("test", "val", "train", "all")
     rendered = True
     limits_m = (1e-3, 80.0)
@@ -47,6 +56,7 @@ class Hypersim(PublishedDataset):
 
     def list_items(self) -> list[Item]:
         """All frames of the split whose preview is there, by scene, camera and number."""
+        self._cameras = self._read_cameras()
         images = sorted(self.path.glob("ai_*_*/images/scene_cam_*_final_preview/frame.*.jpg"))
         # Tone-mapped, where there is also one that is not.
         found = {_key(image): image for image in images if image.name.count(".") == 3}
@@ -58,8 +68,8 @@ class Hypersim(PublishedDataset):
     def read_item(self, item: Item, stamp_ns: int) -> Frame:
         """One frame; regions are the instances, or else the classes, those without a label together."""
         image = read_image(item.files["image"])
-        focal, centre = image.shape[1] / 2 / _HALF_WIDTH, (np.array(image.shape[1::-1]) - 1) / 2
-        camera = camera_of(image, (focal, focal, *centre), item.files["image"])
+        K, turn = _projection(image, self._cameras.get(item.scene))
+        camera = camera_of(image, (K[0, 0], K[1, 1], K[0, 2], K[1, 2]), item.files["image"])
         path = item.files["depth"]
         return Frame(
             item.id,
@@ -68,27 +78,48 @@ class Hypersim(PublishedDataset):
             camera,
             depth=_planar(with_shape(_array(path), image.shape[:2], path), camera),
             regions=_regions(item, image),
-            T_world_camera=_pose(item),
+            T_world_camera=_pose(item, turn),
         )
 
     def _chosen(self) -> set[tuple[str, str, int]]:
         """Scene, camera and number of the frames of the split."""
-        path = self.path / _SPLIT
-        rows = csv.DictReader(read_lines(path, "the table of splits"))
-        if missing := [name for name in _COLUMNS if name not in (rows.fieldnames or ())]:
-            raise InputError(f"{path}: no column {', '.join(missing)}; needed the table of splits.")
-        return {
-            (row["scene_name"], row["camera_name"], int(row["frame_id"]))
-            for row in rows
-            if row["split_partition_name"] == self.split and (row["frame_id"] or "").isdecimal()
-        }
+        rows = read_csv(self.path / _SPLIT, *_COLUMNS)
+        return {(scene, camera, _number(text)) for scene, camera, text, split in rows if split == self.split}
+
+    def _read_cameras(self) -> dict[str, FloatArray]:
+        """Matrices (3, 3) by scene; empty if the file is not there."""
+        path = self.path / _CAMERAS
+        rows = read_csv(path, "scene_name", *_FROM_UV) if path.exists() else []
+        return {scene: _whole(numbers_of(" ".join(values), path), path) for scene, *values in rows}
+
+
+def _whole(values: FloatArray, path: Path) -> FloatArray:
+    if values.size != 9 or abs(np.linalg.det(values.reshape(3, 3))) < _LEAST:
+        raise InputError(f"{path}: no invertible 3x3 matrix of a scene; needed its camera.")
+    return values.reshape(3, 3)
+
+
+def _projection(image: ImageArray, M: FloatArray | None) -> tuple[FloatArray, FloatArray]:
+    """K of an image, and the rotation to its frame, whose z is across the image, from the pose's."""
+    height, width = image.shape[:2]
+    if M is None:
+        M = np.diag([_HALF_WIDTH, _HALF_WIDTH * height / width, -1.0])
+    uv = np.array([[2 / width, 0, 1 / width - 1], [0, -2 / height, 1 - 1 / height], [0, 0, 1]])
+    forward = np.linalg.inv(_OPTICAL @ M @ uv)
+    K, turn = rq(forward * np.sign(np.linalg.det(forward)))
+    signs = np.sign(np.diag(K))
+    K, turn = K * signs, signs[:, None] * turn
+    return K / K[2, 2], turn
 
 
 def _key(image: Path) -> tuple[str, str, int]:
     """Scene, camera and number of ai_VVV_NNN/images/scene_cam_XX_final_preview/frame.IIII.KIND.jpg."""
-    number = image.name.split(".")[1]
     camera = image.parent.name.removeprefix("scene_").removesuffix("_final_preview")
-    return image.parents[2].name, camera, int(number) if number.isdecimal() else -1
+    return image.parents[2].name, camera, _number(image.name.split(".")[1])
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() and len(text) < _MOST_DIGITS else -1
 
 
 def _item(key: tuple[str, str, int], image: Path) -> Item:
@@ -113,7 +144,7 @@ def _regions(item: Item, image: ImageArray) -> IntArray | None:
     return compact(with_shape(_array(paths[0]), image.shape[:2], paths[0]).astype(np.int64))
 
 
-def _pose(item: Item) -> FloatArray | None:
+def _pose(item: Item, turn: FloatArray) -> FloatArray | None:
     """T_world_camera in metres; None where the scene's _detail is not there."""
     detail = item.files["detail"]
     folder, scale = detail / item.files["camera"], detail / "metadata_scene.csv"
@@ -128,19 +159,17 @@ def _pose(item: Item) -> FloatArray | None:
     if item.entry not in numbers[: len(positions)]:
         raise InputError(f"{paths[0]}: no pose of frame {item.entry}; needed one.")
     at, T = numbers.index(item.entry), np.eye(4)
-    T[:3, :3], T[:3, 3] = orientations[at] @ _OPTICAL, positions[at] * _metres(scale)
+    T[:3, :3], T[:3, 3] = orientations[at] @ _OPTICAL @ turn.T, positions[at] * _metres(scale)
     return T
 
 
 def _metres(path: Path) -> float:
     """Metres in one unit of the scene."""
-    for row in csv.reader(read_lines(path, "a table with meters_per_asset_unit")):
-        if row[:1] == ["meters_per_asset_unit"] and len(row) > 1:
-            try:
-                return float(row[1])
-            except ValueError:
-                break
-    raise InputError(f"{path}: no number meters_per_asset_unit; needed one.")
+    rows = dict(read_csv(path, "parameter_name", "parameter_value"))
+    values = numbers_of(rows.get("meters_per_asset_unit", ""), path)
+    if values.size != 1 or values[0] <= 0:
+        raise InputError(f"{path}: no meters_per_asset_unit; needed a positive number.")
+    return float(values[0])
 
 
 def _array(path: Path) -> Array:

@@ -3,7 +3,8 @@
 ``data_depth_annotated`` and ``data_depth_velodyne`` (or both unpacked into one folder),
 ``train|val/DRIVE/proj_depth/ groundtruth|velodyne_raw/image_0x/N.png``, with the pictures of KITTI raw;
 ``depth_selection/val_selection_cropped`` and ``test_depth_completion_anonymous`` with pictures and intrinsics
-of their own."""
+of their own.
+"""
 
 from __future__ import annotations
 
@@ -52,6 +53,7 @@ class KittiCompletion(PublishedDataset):
 
     def list_items(self) -> list[Item]:
         """Frames of a selection, or of all drives of a part."""
+        self._pictures: dict[str, tuple[Path, str]] = {}  # folder and suffix by drive and camera
         return self._selection() if self.split in _SELECTED else self._drives()
 
     def _selection(self) -> list[Item]:
@@ -95,11 +97,14 @@ class KittiCompletion(PublishedDataset):
 
     def _image(self, drive: str, camera: str, stem: str) -> Path:
         """Picture in KITTI raw, or in the drive's folder; if there is none, where it should be."""
-        inside = f"{camera}/data/{stem}"
-        raw = [self.path / place / drive[:10] / drive / inside for place in _RAW]
-        stems = [*raw, self.path / self.split / drive / inside]
-        found = (each.with_suffix(suffix) for each in stems for suffix in (".png", ".jpg"))
-        return first_that_exists(*found) or raw[0].with_suffix(".png")
+        key = f"{drive}/{camera}"
+        if key not in self._pictures:
+            raw = [self.path / place / drive[:10] / key / "data" for place in _RAW]
+            found = first_that_exists(*raw, self.path / self.split / key / "data")
+            is_jpeg = found is not None and not named(found, ".png") and named(found, ".jpg")
+            self._pictures[key] = found or raw[0], ".jpg" if is_jpeg else ".png"
+        folder, suffix = self._pictures[key]
+        return folder / f"{stem}{suffix}"
 
     def read_item(self, item: Item, stamp_ns: int) -> Frame:
         """One frame, with its sparse depth."""

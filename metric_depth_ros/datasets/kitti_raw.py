@@ -2,7 +2,8 @@
 
 ``DAY/calib_*.txt``, ``DAY/DRIVE/image_02/data/N.png`` (or .jpg), ``image_03``, ``image_0x/timestamps.txt``,
 ``DAY/DRIVE/velodyne_points/data/N.bin`` and ``oxts/data/N.txt``. The improved ground truth of Uhrig et al.
-(2017) may be unpacked there, beside it, or into the drives."""
+(2017) may be unpacked there, beside it, or into the drives.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +48,8 @@ class KittiRaw(PublishedDataset):
     Depth is the improved ground truth where it is there, else the sweep's points projected, of each pixel the
     nearest: of ``eigen_test`` always the sweep, as in papers that report 697 frames, of
     ``eigen_test_improved`` always the improved one, which 652 of them have. Public code for the first shifts
-    points by one pixel, this does not."""
+    points by one pixel, this does not.
+    """
 
     title = "KITTI raw"
     url = "https://www.cvlibs.net/datasets/kitti/raw_data.php"
@@ -71,7 +73,9 @@ class KittiRaw(PublishedDataset):
         return super().has_one_rig and len({item.files["image"].parent for item in self._items}) == 1
 
     def evaluated(self, frame: Frame) -> BoolArray | None:
-        """Crop of Garg et al., or of Eigen et al. for ``eigen_test_eigen_crop``."""
+        """Crop of Garg et al. for Eigen's splits, Eigen's own for ``eigen_test_eigen_crop``; else none."""
+        if not self.split.startswith("eigen_") or self.split not in self.splits:
+            return None
         crop = kitti.eigen_crop if self.split == "eigen_test_eigen_crop" else kitti.garg_crop
         return crop(*frame.image.shape[:2])
 

@@ -2,7 +2,8 @@
 
 ``0000/images/0000.png``, ``0000/depths/0000.exr`` (infinite in the sky), ``0000/poses/0000.json`` with f_x,
 f_y, c_x, c_y and ``extrinsic``, world to camera. Depth has no stated unit; one of 0.1 m fits cars and people
-(MapAnything's reader)."""
+(MapAnything's reader).
+"""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ class MvsSynth(PublishedDataset):
 
     title = "MVS-Synth"
     url = "https://phuang17.github.io/DeepMVS/mvs-synth.html"
-    licence = "see the site; for research, not commercial"
+    licence = "not commercial, see the site"
     layout = "0000/images/0000.png, 0000/depths/0000.exr and 0000/poses/0000.json"
     rendered = True
     limits_m = (1e-3, 80.0)

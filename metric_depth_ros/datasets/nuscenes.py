@@ -2,7 +2,8 @@
 
 ``v1.0-trainval/sample_data.json``, ``sample.json``, ``scene.json``, ``calibrated_sensor.json``,
 ``sensor.json`` and ``ego_pose.json`` (or of ``v1.0-mini``, ``v1.0-test``) beside ``samples/CAM_FRONT/*.jpg``
-and ``samples/LIDAR_TOP/*.pcd.bin``."""
+and ``samples/LIDAR_TOP/*.pcd.bin``.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +19,10 @@ import numpy as np
 from metric_depth_ros.datasets.dataset import Frame
 from metric_depth_ros.datasets.driving_files import first_that_exists, projected_depth, read_points
 from metric_depth_ros.datasets.published import Item, PublishedDataset
-from metric_depth_ros.datasets.published_files import camera_of, read_image, read_lines
+from metric_depth_ros.datasets.published_files import camera_of, listed_file, read_image, read_lines
 from metric_depth_ros.datasets.tree_of_values import Values
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.files import inside, open_regular
+from metric_depth_ros.files import open_regular
 from metric_depth_ros.geometry import transform_points
 from metric_depth_ros.types import FloatArray
 
@@ -70,6 +71,7 @@ class NuScenes(PublishedDataset):
         folder = first_that_exists(*(self.path / f"v1.0-{name}" for name in _VERSIONS))
         if folder is None:
             raise self.missing("no tables")
+        self._folder = folder
         samples = self._samples(folder)
         self._sensors = {
             record.text("token"): record for record in _records(folder / "calibrated_sensor.json")
@@ -110,11 +112,11 @@ class NuScenes(PublishedDataset):
             record.text("token"): record.text("channel") for record in _records(folder / "sensor.json")
         }
         names = {token: sensors.get(each.text("sensor_token"), "") for token, each in self._sensors.items()}
-        start = "CAM_" if self.split == "all_cameras" else _FRONT
+        all_cameras = self.split == "all_cameras"
         used = {
             token: name
             for token, name in names.items()
-            if name == _LIDAR or (name.startswith(start) if start == "CAM_" else name == start)
+            if name in (_LIDAR, _FRONT) or (all_cameras and name.startswith("CAM_"))
         }
 
         def is_used(record: dict[str, Any]) -> bool:
@@ -149,12 +151,7 @@ class NuScenes(PublishedDataset):
         return Frame(item.id, stamp_ns, image, camera, depth, points, T_camera_lidar, T_world_camera)
 
     def _file(self, shot: _Shot) -> Path:
-        try:
-            return inside(self.path, shot.file)
-        except OSError as error:
-            raise InputError(
-                f"{self.path}: {shot.file[:80]!r}: {error.strerror}; needed a file in it."
-            ) from error
+        return listed_file(self.path, shot.file, self._folder / "sample_data.json")
 
     def _place(self, shot: _Shot) -> FloatArray:
         """T_world_sensor (4, 4) at the time of a shot."""

@@ -13,6 +13,7 @@ from metric_depth_ros.datasets.published import Item, PublishedDataset
 from metric_depth_ros.datasets.published_files import (
     camera_of,
     known_depth,
+    listed_file,
     read_depth,
     read_image,
     read_lines,
@@ -105,8 +106,8 @@ class NyuV2(_Nyu):
     def _chosen(self, labelled: Path, count: int) -> list[int]:
         path = labelled.parent / "splits.mat"
         [numbers] = read_matlab(path, f"{self.split}Ndxs")
-        chosen = np.asarray(numbers).ravel()
-        if chosen.dtype.kind not in "fiu" or not ((chosen >= 1) & (chosen <= count)).all():
+        chosen = numbers.ravel() if isinstance(numbers, np.ndarray) else np.zeros(1)
+        if not ((chosen >= 1) & (chosen <= count)).all():
             raise InputError(f"{path}: numbers of frames outside 1 to {count}; needed those of {labelled}.")
         return [int(number) - 1 for number in chosen]
 
@@ -130,8 +131,9 @@ class NyuV2Sync(_Nyu):
         folder = self._folder()
         listed = self._list()
         if listed is not None:
-            names = [Path(line.split()[0]).parts[-2:] for line in read_lines(listed, "a list of pictures")]
-            return [_item(folder.joinpath(*parts)) for parts in names]
+            # Some lists have whole paths.
+            names = ["/".join(line.split()[0].split("/")[-2:]) for line in read_lines(listed, "pictures")]
+            return [_item(listed_file(folder, name.lstrip("/"), listed)) for name in names]
         if self.split == "train":
             raise self.missing("no nyudepthv2_train_files_with_gt.txt")
         return [_item(path) for path in sorted(folder.glob("*/rgb_*.jpg"))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -62,7 +63,7 @@ class PublishedDataset(Dataset):
             InputError: the path does not exist or holds no frame of that split, or there is no such split.
         """
         self.path, self.split = Path(path), split or self.splits[0]
-        if self.split not in self.splits and not (self.takes_lists and Path(self.split).is_file()):
+        if self.split not in self.splits and not (self.takes_lists and os.path.isfile(self.split)):
             known = ", ".join(self.splits) + (", or a file with a list" if self.takes_lists else "")
             raise InputError(f"{path}: no split {split!r} of {self.title}; needed {known}.")
         with self._told_where_from():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 from metric_depth_ros.array_files import read_npy
 from metric_depth_ros.encoded_pictures import decode_picture, decode_tiff, is_tiff
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.files import open_regular, read_limited
+from metric_depth_ros.files import inside, open_regular, read_limited
 from metric_depth_ros.types import Array, BoolArray, Camera, FloatArray, ImageArray
 
 # Bytes of a file of one frame, and of a list or table of all frames.
@@ -81,6 +82,31 @@ def read_lines(path: Path, needed: str) -> list[str]:
     except UnicodeDecodeError:
         raise InputError(f"{path}: not valid text in UTF-8; needed {needed}.") from None
     return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def read_csv(path: Path, *columns: str) -> list[list[str]]:
+    """Texts of these columns in each row of a .csv file whose first row names them.
+
+    Raises:
+        InputError: it is none, or lacks a column.
+    """
+    needed = f"a table with {', '.join(columns)}"
+    try:
+        header, *rows = csv.reader(read_lines(path, needed))
+    except (csv.Error, ValueError) as error:
+        raise _unusable(path, "no .csv file", needed) from error
+    if not set(columns) <= set(header):
+        raise _unusable(path, "lacks a column", needed)
+    places = [header.index(name) for name in columns]
+    return [[row[place] if place < len(row) else "" for place in places] for row in rows]
+
+
+def listed_file(folder: Path, name: str, path: Path) -> Path:
+    """File in a folder or below that a list names. Raises InputError, which names the list, if it is none."""
+    try:
+        return inside(folder, name)
+    except OSError as error:
+        raise InputError(f"{path}: a file that {error.strerror}; needed one in the folder.") from error
 
 
 def read_numbers(path: Path, *shape: int) -> FloatArray:

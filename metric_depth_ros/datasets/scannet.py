@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -53,12 +54,13 @@ class ScanNet(PublishedDataset):
 
     def read_item(self, item: Item, stamp_ns: int) -> Frame:
         """One frame; no pose where tracking was lost."""
-        path = item.files["K"]
+        path = item.files["from"]
         if path.suffix == ".sens":
             file = self._file(path)
             (image, depth, pose), K = file.frame(item.entry), file.K
         else:
-            (image, depth, pose), K = _exported(item), read_numbers(path, 4, 4)
+            (image, depth, pose), path = _exported(path, item.entry), path / "intrinsic/intrinsic_depth.txt"
+            K = read_numbers(path, 4, 4)
         image = _resized(image, depth)
         return Frame(
             item.id,
@@ -70,29 +72,14 @@ class ScanNet(PublishedDataset):
         )
 
     def _items_of(self, scan: Path) -> list[Item]:
-        images = sorted((scan / "color").glob("*.jpg"), key=lambda path: (len(path.stem), path.stem))
-        if not images:
+        stems = [image.stem for image in (scan / "color").glob("*.jpg")]
+        numbers = sorted(int(stem) for stem in stems if stem.isdecimal())
+        if not numbers:
             return [item for file in sorted(scan.glob("*.sens")) for item in self._of_sens(file)]
-        return [
-            Item(
-                f"{scan.name}/{image.stem}",
-                scan.name,
-                {
-                    "image": image,
-                    "depth": scan / "depth" / f"{image.stem}.png",
-                    "pose": scan / "pose" / f"{image.stem}.txt",
-                    "K": scan / "intrinsic" / "intrinsic_depth.txt",
-                },
-            )
-            for image in images
-        ]
+        return _items(scan, scan.name, numbers)
 
     def _of_sens(self, path: Path) -> list[Item]:
-        name = path.stem
-        return [
-            Item(f"{name}/{number}", name, {"K": path}, entry=number)
-            for number in range(len(self._file(path)))
-        ]
+        return _items(path, path.stem, range(len(self._file(path))))
 
     def _file(self, path: Path) -> SensFile:
         if path not in self._files:
@@ -115,9 +102,14 @@ def _is_scan(path: Path) -> bool:
     return exported or any(path.glob("*.sens"))
 
 
-def _exported(item: Item) -> SensFrame:
-    depth = read_depth(item.files["depth"], per_metre=1000)
-    return SensFrame(read_image(item.files["image"]), depth, _pose(item.files["pose"]))
+def _items(source: Path, name: str, numbers: Iterable[int]) -> list[Item]:
+    files = {"from": source}  # shared: there are millions of frames
+    return [Item(f"{name}/{number}", name, files, entry=number) for number in numbers]
+
+
+def _exported(scan: Path, number: int) -> SensFrame:
+    depth = read_depth(scan / f"depth/{number}.png", per_metre=1000)
+    return SensFrame(read_image(scan / f"color/{number}.jpg"), depth, _pose(scan / f"pose/{number}.txt"))
 
 
 def _pose(path: Path) -> FloatArray:

@@ -17,9 +17,8 @@ from metric_depth_ros.files import open_regular
 from metric_depth_ros.types import FloatArray, ImageArray
 
 _VERSION, _LONGEST_NAME = 4, 10_000
-_HEADER = struct.Struct(
-    "<64fiiIIIIfQ"
-)  # four matrices; compressions; sizes of colour and depth; shift; count
+# Four matrices; compressions of colour and depth, and their sizes; depth in a metre; frames.
+_HEADER = struct.Struct("<64fiiIIIIfQ")
 _FRAME = struct.Struct("<16fQQQQ")  # T_world_camera; two times; bytes of colour and of depth
 _PICTURES, _RAW, _ZLIB = (1, 2), 0, 1
 

@@ -51,10 +51,10 @@ class SimCol(PublishedDataset):
         self._poses: dict[Path, FloatArray] = {}
         wanted = None if self.split == "all" else self._chosen()
         return [
-            Item(f"{folder.name}/{image.stem.rpartition('_')[2]}", folder.name, _files(image), entry=number)
+            _item(image)
             for folder in _sequences(self.path)
             if wanted is None or folder.name in wanted
-            for number, image in enumerate(sorted(folder.glob("FrameBuffer_*.png")))
+            for image in sorted(folder.glob("FrameBuffer_*.png"))
         ]
 
     def read_item(self, item: Item, stamp_ns: int) -> Frame:
@@ -105,12 +105,16 @@ def _sequences(path: Path) -> list[Path]:
     return sorted((f for f in found if f.is_dir()), key=lambda f: (f.parent, len(f.name), f.name))
 
 
-def _files(image: Path) -> dict[str, Path]:
+def _item(image: Path) -> Item:
+    """Item of SyntheticColon_I/Frames_S1/FrameBuffer_0000.png, whose pose is in the row of its number."""
     folder, sequence = image.parents[1], image.parent.name.removeprefix("Frames_")
-    return {
+    number = image.stem.rpartition("_")[2]
+    files = {
         "image": image,
         "depth": image.with_name(image.name.replace("FrameBuffer", "Depth")),
         "camera": folder / "cam.txt",
         "positions": folder / f"SavedPosition_{sequence}.txt",
         "rotations": folder / f"SavedRotationQuaternion_{sequence}.txt",
     }
+    entry = int(number) if number.isdecimal() else 0
+    return Item(f"{image.parent.name}/{number}", image.parent.name, files, entry=entry)

@@ -56,13 +56,32 @@ def split_lidar(
 
 def split_depth(depth: FloatArray, camera: Camera, anchors: int, generator: np.random.Generator) -> Split:
     """Split of a depth image: ``anchors`` random pixels (0: half), and up to 10000 of the others held out."""
-    v, u = np.nonzero(np.isfinite(depth))
-    drawn = generator.permutation(len(u))
+    drawn = generator.permutation(np.flatnonzero(np.isfinite(depth)))
     count = anchors or len(drawn) // 2
-    kept, held_out = np.sort(drawn[:count]), np.sort(drawn[count:][:_MOST_HELD_OUT])
+    kept, held_out = drawn[:count], drawn[count:][:_MOST_HELD_OUT]
+    return Split(_points(depth, kept, camera), _points(depth, held_out, camera), CAMERA_FRAME)
 
-    def points(chosen: IntArray) -> FloatArray:
-        uv = np.stack([u[chosen], v[chosen]], axis=1).astype(np.float32)
-        return unproject(uv, depth[v[chosen], u[chosen]], camera)
 
-    return Split(points(kept), points(held_out), CAMERA_FRAME)
+def split_sparse(
+    sparse: FloatArray,
+    depth: FloatArray | None,
+    camera: Camera,
+    anchors: int,
+    generator: np.random.Generator,
+) -> Split:
+    """Split of sparse depth: ``anchors`` of its pixels (0: all); up to 10000 of the true depth are held out.
+
+    Those are of other pixels than the sparse depth has; without true depth there are none.
+    """
+    drawn = generator.permutation(np.flatnonzero(np.isfinite(sparse)))
+    kept = _points(sparse, drawn[: anchors or None], camera)
+    if depth is None:
+        return Split(kept, kept[:0], CAMERA_FRAME)
+    others = generator.permutation(np.flatnonzero(np.isfinite(depth) & ~np.isfinite(sparse)))
+    return Split(kept, _points(depth, others[:_MOST_HELD_OUT], camera), CAMERA_FRAME)
+
+
+def _points(depth: FloatArray, chosen: IntArray, camera: Camera) -> FloatArray:
+    """Points (N, 3) of pixels (N,) of a depth image by their places in it, row by row."""
+    v, u = np.divmod(np.sort(chosen), depth.shape[1])
+    return unproject(np.stack([u, v], axis=1).astype(np.float32), depth[v, u], camera)

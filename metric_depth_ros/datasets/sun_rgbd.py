@@ -78,8 +78,8 @@ class SunRgbd(PublishedDataset):
         if path is None:
             raise self.missing("no allsplit.mat")
         [cells] = read_matlab(path, f"all{self.split}")
-        names = [str(np.ravel(cell)[0]) if np.size(cell) == 1 else "" for cell in np.ravel(cells)]
-        inside = [name.strip("/").rpartition("SUNRGBD/")[2] for name in names]
+        names = cells if isinstance(cells, list) else [""]
+        inside = [str(name).strip("/").rpartition("SUNRGBD/")[2] for name in names]
         if not all(name and ".." not in Path(name).parts for name in inside):
             raise InputError(f"{path}: all{self.split} holds something else; needed folders of SUNRGBD.")
         return inside
@@ -127,6 +127,6 @@ def _depth(codes: Array, path: Path) -> FloatArray:
 
 def _regions(path: Path, shape: tuple[int, ...]) -> IntArray:
     [labels] = read_matlab(path, "seglabel")
-    if getattr(labels, "dtype", np.dtype(object)).kind not in "fiub":
+    if not isinstance(labels, np.ndarray):
         raise InputError(f"{path}: seglabel holds no numbers; needed a label for each pixel.")
     return compact(np.nan_to_num(with_shape(labels, shape, path)).astype(np.int64))

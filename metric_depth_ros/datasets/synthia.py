@@ -2,7 +2,8 @@
 
 ``RGB/N.png``, ``Depth/Depth/N.png`` (16 bits, cm, in any of the channels) and ``GT/LABELS/N.png`` (16 bits,
 the class in the first channel); in a sequence each in ``Stereo_Left|Right/Omni_F|B|L|R``, with
-``CameraParams/intrinsics.txt``."""
+``CameraParams/intrinsics.txt``.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ class Synthia(PublishedDataset):
 
     title = "SYNTHIA"
     url = "https://synthia-dataset.net"
-    licence = "CC BY-NC-SA 3.0"
+    licence = "CC BY-NC-SA 3.0, see the site"
     layout = "RGB, Depth and GT/LABELS, or folders SYNTHIA-SEQS-* with such"
     splits = ("front", "all")
     rendered = True

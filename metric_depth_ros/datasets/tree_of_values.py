@@ -55,6 +55,13 @@ class Values:
             raise self._error(keys, kind_of(value), "a text")
         return value
 
+    def mapping(self, *keys: Key) -> dict[str, Any]:
+        """A mapping."""
+        value = self.at(*keys).value
+        if not isinstance(value, dict):
+            raise self._error(keys, kind_of(value), "a mapping")
+        return value
+
     def all(self, *keys: Key) -> Iterator[Values]:
         """The members of a list."""
         found = self.at(*keys)

@@ -10,6 +10,7 @@ from metric_depth_ros.datasets.dataset import Frame
 from metric_depth_ros.datasets.published import Item, PublishedDataset
 from metric_depth_ros.datasets.published_files import (
     camera_of,
+    listed_file,
     numbers_of,
     read_depth,
     read_image,
@@ -17,7 +18,6 @@ from metric_depth_ros.datasets.published_files import (
     read_table,
 )
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.files import inside
 from metric_depth_ros.geometry import rigid_transform
 from metric_depth_ros.stamps import to_ns
 from metric_depth_ros.types import Camera, FloatArray, ImageArray
@@ -109,10 +109,7 @@ def _stamped(path: Path) -> tuple[FloatArray, list[Path]]:
     times = numbers_of(" ".join(row[0] for row in rows), path)
     if (np.abs(times) > 9e9).any():
         raise InputError(f"{path}: a time of {np.abs(times).max():g}; needed seconds.")
-    try:
-        return times, [inside(path.parent, row[1]) for row in rows]
-    except OSError as error:
-        raise InputError(f"{path}: a file that {error.strerror}; needed one in the folder.") from error
+    return times, [listed_file(path.parent, row[1], path) for row in rows]
 
 
 def _associated(times: FloatArray, others: FloatArray) -> list[tuple[int, int]]:

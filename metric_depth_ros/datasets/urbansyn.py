@@ -1,11 +1,13 @@
 """UrbanSyn (Gomez et al., 2025): rendered streets.
 
 ``rgb/rgb_0001.png``, ``depth/depth_0001.exr``, ``ss/ss_0001.png`` and ``camera_metadata.json``. Depth is
-stored in units of 100 km; ``ss`` has Cityscapes' training labels."""
+stored in units of 100 km; ``ss`` has Cityscapes' training labels.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -13,7 +15,13 @@ from metric_depth_ros.datasets.dataset import Frame
 from metric_depth_ros.datasets.driving_files import named, read_levels
 from metric_depth_ros.datasets.exr_file import read_exr
 from metric_depth_ros.datasets.published import Item, PublishedDataset
-from metric_depth_ros.datasets.published_files import camera_of, known_depth, read_image, with_shape
+from metric_depth_ros.datasets.published_files import (
+    camera_of,
+    known_depth,
+    read_image,
+    read_lines,
+    with_shape,
+)
 from metric_depth_ros.datasets.tree_of_values import json_values
 from metric_depth_ros.types import Camera, ImageArray, IntArray
 
@@ -23,12 +31,16 @@ _SKY = 10
 
 
 class UrbanSyn(PublishedDataset):
-    """Frames of UrbanSyn; ``regions`` are its semantic labels."""
+    """Frames of UrbanSyn; ``regions`` are its semantic labels.
+
+    It has no splits of its own; a list of names of pictures (rgb_0001, or 0001) may be given as one.
+    """
 
     title = "UrbanSyn"
     url = "https://www.urbansyn.org"
     licence = "CC BY-SA 4.0"
-    layout = f"rgb/rgb_*.png, depth/depth_*.exr, and ss and {_CAMERA} where they are wanted"
+    layout = f"folders rgb (rgb_0001.png), depth (depth_0001.exr) and ss, and {_CAMERA}"
+    takes_lists: ClassVar[bool] = True
     rendered = True
     limits_m = (0.1, 80.0)
 
@@ -38,8 +50,13 @@ class UrbanSyn(PublishedDataset):
         return all(next(path.glob(name), None) is not None for name in ("rgb/rgb_*.png", "depth/depth_*.exr"))
 
     def list_items(self) -> list[Item]:
-        """All pictures, each a scene of its own."""
-        return [self._item(path) for path in named(self.path / "rgb", ".png")]
+        """All pictures or those of a list, each a scene of its own."""
+        found = [self._item(path) for path in named(self.path / "rgb", ".png")]
+        if self.split in self.splits:
+            return found
+        lines = read_lines(Path(self.split), "names of pictures")
+        wanted = {Path(line).stem.removeprefix("rgb_") for line in lines}
+        return [item for item in found if item.scene in wanted]
 
     def _item(self, path: Path) -> Item:
         number = path.stem.removeprefix("rgb_")

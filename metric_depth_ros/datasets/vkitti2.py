@@ -2,7 +2,8 @@
 
 ``vkitti_*_rgb/Scene01/clone/frames/rgb/Camera_0/rgb_00000.jpg``, ``vkitti_*_depth`` (16-bit PNG, cm, 65535
 sky), ``vkitti_*_textgt`` (intrinsic.txt, extrinsic.txt) and ``vkitti_*_classSegmentation``; or all in one
-folder."""
+folder.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +23,7 @@ _VARIATIONS = (
     "clone", "fog", "morning", "overcast", "rain", "sunset",
     "15-deg-left", "15-deg-right", "30-deg-left", "30-deg-right",
 )  # fmt: skip
+_PARTS = ("rgb", "depth", "textgt", "classSegmentation")
 _SKY = 65535
 _INTRINSIC, _EXTRINSIC = 6, 18  # columns: frame, camera, and numbers
 
@@ -31,7 +33,7 @@ class VirtualKitti2(PublishedDataset):
 
     title = "Virtual KITTI 2"
     url = "https://europe.naverlabs.com/research/computer-vision/proxy-virtual-worlds-vkitti-2/"
-    licence = "CC BY-NC-SA 3.0"
+    licence = "CC BY-NC-SA 3.0, see the site"
     layout = "vkitti_*_rgb/Scene01/clone/frames/rgb/Camera_0, and vkitti_*_depth and vkitti_*_textgt beside"
     splits = ("all", "stereo", *_VARIATIONS)
     rendered = True
@@ -46,10 +48,11 @@ class VirtualKitti2(PublishedDataset):
     def list_items(self) -> list[Item]:
         """All frames of the chosen variations and cameras."""
         self._tables: dict[Path, FloatArray] = {}  # of textgt, read once
+        self._parts = {name: self._part(name) for name in _PARTS}
         cameras = ("Camera_0", "Camera_1") if self.split == "stereo" else ("Camera_0",)
         return [
             self._item(path, variation)
-            for scene in folders(self._part("rgb"))
+            for scene in folders(self._parts["rgb"])
             if scene.name.startswith("Scene")
             for variation in folders(scene)
             if self.split in ("all", "stereo", variation.name)
@@ -66,7 +69,7 @@ class VirtualKitti2(PublishedDataset):
         scene, name = variation.parent.name, variation.name
 
         def frame(part: str, folder: str, start: str) -> Path:
-            return self._part(part) / scene / name / "frames" / folder / camera / f"{start}_{number}.png"
+            return self._parts[part] / scene / name / "frames" / folder / camera / f"{start}_{number}.png"
 
         labels = first_that_exists(
             *(
@@ -77,7 +80,7 @@ class VirtualKitti2(PublishedDataset):
         files = {
             "image": image,
             "depth": frame("depth", "depth", "depth"),
-            "text": self._part("textgt") / scene / name,
+            "text": self._parts["textgt"] / scene / name,
         }
         files |= {"labels": labels} if labels else {}
         place = (int(number) if number.isdigit() else 0) * 2 + int(camera[-1])

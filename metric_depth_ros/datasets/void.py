@@ -11,6 +11,7 @@ from metric_depth_ros.datasets.published import Item, PublishedDataset
 from metric_depth_ros.datasets.published_files import (
     camera_of,
     known_depth,
+    listed_file,
     read_codes,
     read_depth,
     read_image,
@@ -47,7 +48,9 @@ class Void(PublishedDataset):
         folder = next((folder for folder in _folders(self.path) if (folder / name).exists()), None)
         if folder is None:
             raise self.missing(f"no {name}")
-        return [_item(folder, Path(line)) for line in read_lines(folder / name, "a list of pictures")]
+        return [
+            _item(folder, line, folder / name) for line in read_lines(folder / name, "a list of pictures")
+        ]
 
     def read_item(self, item: Item, stamp_ns: int) -> Frame:
         """One frame; sparse depth only where the validity map is not 0."""
@@ -72,13 +75,14 @@ def _folders(path: Path) -> list[Path]:
     return [path, *(path / name for name in _FOLDERS)]
 
 
-def _item(folder: Path, listed: Path) -> Item:
+def _item(folder: Path, line: str, path: Path) -> Item:
     """Item of a line like void_1500/data/SEQUENCE/image/STAMP.png, wherever the list says the root is."""
-    sequence = folder / "data" / (listed.parts[-3] if len(listed.parts) > 2 else "")
+    name, stem = "/".join(line.split("/")[-3:]).lstrip("/"), Path(line).stem
+    sequence = listed_file(folder / "data", name, path).parents[1]
     parts = ("image", "sparse_depth", "validity_map", "ground_truth")
-    files = {part: sequence / part / listed.name for part in parts}
-    files |= {"absolute_pose": sequence / "absolute_pose" / f"{listed.stem}.txt", "K": sequence / "K.txt"}
-    return Item(f"{sequence.name}/{listed.stem}", sequence.name, files, _stamp_ns(listed.stem))
+    files = {part: sequence / part / f"{stem}.png" for part in parts}
+    files |= {"absolute_pose": sequence / "absolute_pose" / f"{stem}.txt", "K": sequence / "K.txt"}
+    return Item(f"{sequence.name}/{stem}", sequence.name, files, _stamp_ns(stem))
 
 
 def _stamp_ns(text: str) -> int | None:

@@ -18,6 +18,9 @@ _LOG = logging.getLogger(__name__)
 _WIDTH_IN = 9.0
 _PANEL_HEIGHT_IN = 2.8
 _DOTS_PER_IN = 110
+# Height of a name in a legend, inches; and a map of as many colours as lines may need.
+_LEGEND_LINE_IN = 0.2
+_USUAL_COLOURS, _MANY_COLOURS = 10, "tab20"
 # Lines with fewer points than this show each point.
 _FEW_POINTS = 30
 
@@ -52,27 +55,45 @@ def save_chart(path: Path, x: str, panels: Sequence[Panel], *, logarithmic: bool
     except ImportError as error:
         _warn_once(f"charts: not drawn ({error}). pip install 'metric_depth_ros[plots]'")
         return
-    size = (_WIDTH_IN, _PANEL_HEIGHT_IN * len(panels))
-    figure = Figure(figsize=size, dpi=_DOTS_PER_IN, layout="constrained")
-    rows = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
+    heights = [max(_PANEL_HEIGHT_IN, _LEGEND_LINE_IN * (len(panel.lines) + 3)) for panel in panels]
+    figure = Figure(figsize=(_WIDTH_IN, sum(heights)), dpi=_DOTS_PER_IN, layout="constrained")
+    rows = figure.subplots(len(panels), sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     for axes, panel in zip(rows, panels, strict=True):
         _draw(axes, panel)
     rows[-1].set_xlabel(x)
     if logarithmic:
         for axes in rows:
-            axes.set(xscale="log", yscale="log")
+            _make_logarithmic(axes)
     else:
         rows[-1].set_xlim(left=0)
     figure.savefig(path)
 
 
+def _make_logarithmic(axes: Any) -> None:
+    """Both axes, with plain numbers at a few ticks."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    axes.set(xscale="log", yscale="log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axis.set_minor_formatter(NullFormatter())
+
+
 def _draw(axes: Any, panel: Panel) -> None:
+    if len(panel.lines) > _USUAL_COLOURS:
+        from matplotlib import colormaps
+
+        axes.set_prop_cycle(color=colormaps[_MANY_COLOURS](np.arange(2 * _USUAL_COLOURS)))
     axes.set_title(panel.title, loc="left", fontsize="medium")
     axes.set_ylabel(panel.y)
     axes.grid(alpha=0.3)
+    axes.tick_params(labelbottom=True)
     for name, line in panel.lines.items():
         line = _finite(line)
         label = f"{name}: {line[-1, 1]:#.3g}" if len(line) else name
+        if len(line) == 1:
+            axes.annotate(name, line[0], xytext=(4, 2), textcoords="offset points", fontsize="x-small")
         (drawn,) = axes.plot(*line.T, label=label, marker="." if len(line) < _FEW_POINTS else "")
         if name in panel.dashed:
             axes.plot(*_finite(panel.dashed[name]).T, "--", linewidth=1, color=drawn.get_color())

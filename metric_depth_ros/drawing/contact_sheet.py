@@ -8,7 +8,15 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from metric_depth_ros.drawing.pictures import depth_colours, depth_range, draw_anchors, draw_grid, label
+from metric_depth_ros.drawing.pictures import (
+    depth_colours,
+    depth_range,
+    draw_anchors,
+    draw_grid,
+    nearest,
+    resized_with_anchors,
+)
+from metric_depth_ros.drawing.scales import write
 from metric_depth_ros.types import Anchors, FloatArray, ImageArray, RelativeDepth
 
 _WIDTH = 240
@@ -37,7 +45,7 @@ class SheetRow:
 def draw_contact_sheet(rows: Sequence[SheetRow], width: int = _WIDTH) -> ImageArray:
     """Picture (H, W, 3) with a row per frame; depth and truth of a frame share their colours.
 
-    Error is |d - d*| / d*, black where it is 0 and red from 0.2 on; grey is unknown.
+    Error is |d - d*| / d*: black is 0, then red and yellow, white from 0.2 on; grey is unknown.
     """
     titles = ["anchors", "network", "depth", "truth", f"error, to {MOST_ERROR:g}"]
     return draw_grid(titles, [_pictures(row, width) for row in rows])
@@ -57,12 +65,9 @@ def _pictures(row: SheetRow, width: int) -> list[ImageArray]:
     height, full = row.image.shape[:2]
     size = (width, max(1, round(width * height / full)))
     low, high = depth_range(row.truth)
-    scale = np.array([size[0] / full, size[1] / height], np.float32)
-    anchors = Anchors((row.anchors.uv + 0.5) * scale - 0.5, row.anchors.depth, row.anchors.sigma)
-    image = np.asarray(cv2.resize(row.image, size, interpolation=cv2.INTER_AREA), np.uint8)
-    depth, truth = _nearest(row.depth, size), _shrunk(row.truth, size)
-    first = draw_anchors(image, anchors, low, high)
-    label(first, row.title)
+    depth, truth = nearest(row.depth, size), _shrunk(row.truth, size)
+    first = draw_anchors(*resized_with_anchors(row.image, row.anchors, *size), low, high)
+    write(first, row.title, (6, 16))
     return [
         first,
         _relative_colours(row.relative, size),
@@ -74,7 +79,7 @@ def _pictures(row: SheetRow, width: int) -> list[ImageArray]:
 
 def _relative_colours(relative: RelativeDepth, size: tuple[int, int]) -> ImageArray:
     """The network's values from near to far in the colours of depth, whatever their unit."""
-    values = _nearest(relative.values, size)
+    values = nearest(relative.values, size)
     if relative.kind == "inverse_depth":
         values = -values
     known = values[np.isfinite(values)]
@@ -83,14 +88,10 @@ def _relative_colours(relative: RelativeDepth, size: tuple[int, int]) -> ImageAr
     return depth_colours(np.exp(level), 1.0, float(np.e))
 
 
-def _nearest(values: FloatArray, size: tuple[int, int]) -> FloatArray:
-    return np.asarray(cv2.resize(np.asarray(values, np.float32), size, interpolation=cv2.INTER_NEAREST))
-
-
 def _shrunk(truth: FloatArray, size: tuple[int, int]) -> FloatArray:
     """Truth at another size; at a smaller one the nearest depth in each cell, so that single points stay."""
     if size[0] >= truth.shape[1]:
-        return _nearest(truth, size)
+        return nearest(truth, size)
     v, u = np.nonzero(np.isfinite(truth))
     small = np.full(size[::-1], np.inf, np.float32)
     place = (v * size[1] // truth.shape[0], u * size[0] // truth.shape[1])

@@ -116,7 +116,10 @@ class KnownView:
         if config.source != "topic":
             return _segmenter(config).segment(self.image, self.relative)
         if self.given_regions is None:
-            raise InputError(f"{self.name}: no regions are given; needed some (--regions).")
+            raise InputError(
+                f"{self.name}: no regions are given; needed the dataset's own masks, or a folder of labels "
+                "(--regions)."
+            )
         return few_enough(compact(self.given_regions), self.image, config.min_area)
 
 
@@ -251,9 +254,9 @@ def _stored(folder: Path, name: str) -> tuple[FloatArray, Kind]:
 
 
 def set_name(path: str | Path) -> str:
-    """Name of a set in tables, and of its folder of stored outputs: its path's last part and its split."""
+    """Name of a set in tables and stored outputs: its path's last part, and its split or list."""
     _, split, place = set_parts(path)
-    return place.resolve().name + (f"@{split}" if split else "")
+    return place.resolve().name + (f"@{Path(split).stem}" if split else "")
 
 
 def read_views(
@@ -265,6 +268,8 @@ def read_views(
     regions: RegionSource | None = None,
     engine: str = "",
     wanted: Wanted | None = None,
+    only: Sequence[int] | None = None,
+    opened: Dataset | None = None,
 ) -> Iterator[KnownView]:
     """Views of a set's frames that have enough known depth: 400 pixels or more.
 
@@ -278,13 +283,15 @@ def read_views(
         engine: label of the network.
         wanted: tells by a frame's set, name and known depth whether it is wanted, before its relative depth
             is computed; None: all are.
+        only: numbers of frames, instead of those that ``every`` chooses.
+        opened: the dataset, if it is open already.
 
     Raises:
         InputError: the folder, a frame, its relative depth or its regions cannot be read.
     """
-    frames, name = open_dataset(folder), set_name(folder)
+    frames, name = opened or open_dataset(folder), set_name(folder)
     dataset = published_name(frames)
-    for index in frames_of(frames, every=every):
+    for index in frames_of(frames, every=every) if only is None else only:
         frame = frames[index]
         pixels = known_pixels(frame)
         place = place_of(pixels.depth)

@@ -42,8 +42,8 @@ class Case:
 
     Attributes:
         protocol: a name in ``PROTOCOLS``.
-        count: anchors (random, corners, drop; sensor, 0: all), rows (rows, beams) or cells along each
-            side (grid); 1 for the regimes, 0 for none.
+        count: anchors (random, corners, drop; sensor, 0: all), rows (rows, beams) or cells along each side
+            (grid); 1 for the regimes, 0 for none.
         noisy: whether to add range noise and outliers.
     """
 
@@ -56,8 +56,7 @@ class Case:
             raise ConfigError(f"protocol: {self.protocol!r}; needed one of {', '.join(PROTOCOLS)}.")
         least, most = PROTOCOLS[self.protocol].least, PROTOCOLS[self.protocol].most
         if not least <= self.count <= most:
-            hint = "" if self.count else " 0 is protocol none."
-            raise ConfigError(f"{self.protocol}: {self.count} anchors; needed {least} to {most}.{hint}")
+            raise ConfigError(f"{self.protocol}: {self.count} anchors; needed {least} to {most}.")
 
     @property
     def seeds(self) -> int:
@@ -288,7 +287,7 @@ class Protocol(NamedTuple):
 
 # A protocol is one function and one line here.
 PROTOCOLS = {
-    "none": Protocol(none, (0,), least=0, most=0, label="none"),
+    "none": Protocol(none, (0,), least=0, most=0),
     "random": Protocol(random, (1, 5, 10, 50, 100, 500, 2000)),
     "rows": Protocol(rows, (1, 4, 16), most=_MOST_ROWS, label="{0} row{1}"),
     "grid": Protocol(grid, (8,), most=_MOST_ROWS, label="{0}x{0} grid"),

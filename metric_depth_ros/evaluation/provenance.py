@@ -6,8 +6,8 @@ import os
 import platform
 import shlex
 import subprocess
-import sys
 import time
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,13 @@ _PACKAGES = ("numpy", "scipy", "opencv-python-headless", "onnxruntime", "openvin
 _GIT_S = 5.0
 
 
-def provenance(config: Config) -> dict[str, Any]:
-    """Everything that a reader needs to make the figures again, as values for JSON."""
+def provenance(config: Config, words: Sequence[str]) -> dict[str, Any]:
+    """Everything that a reader needs to make the figures again, as values for JSON.
+
+    ``words``: of the command line, after ``metric_depth``.
+    """
     return {
-        "command": shlex.join(["metric_depth", *sys.argv[1:]]),
+        "command": shlex.join(["metric_depth", *words]),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "versions": versions(),
         "machine": {

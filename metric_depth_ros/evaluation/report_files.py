@@ -22,6 +22,8 @@ from metric_depth_ros.evaluation.runner import Record
 from metric_depth_ros.evaluation.study import Study
 
 RUN = "run.json"
+# Parts of a study whose settings stand under names, which records have.
+_NAMED = ("networks", "variants")
 _OPTIONS = ("seeds", "metrics", "constant_map", "regions", "whole_truth", "place", "every", "flip")
 
 
@@ -52,10 +54,31 @@ def write_report(folder: Path, records: Sequence[Record], tables: Sequence[Secti
             save_chart(folder / f"{name}.png", axis, panels, logarithmic=True)
 
 
-def write_run(folder: Path, study: Study) -> None:
-    """Writes run.json: what was run, with what, where. Raises InputError if it cannot be written."""
-    tree = {**provenance(study.config), "study": description(study)}
+def write_run(folder: Path, study: Study, words: Sequence[str], *, resume: bool = False) -> None:
+    """Writes run.json: what was run, with what, where. Raises InputError if it cannot be written.
+
+    Args:
+        words: of the command line, after ``metric_depth``.
+        resume: keeps of a run that goes on what its records were made with, and when.
+    """
+    tree = {**provenance(study.config, words), "study": description(study)}
+    if resume and (folder / RUN).exists():
+        then = _stored(folder / RUN)
+        for group in _NAMED:
+            known = then["study"].get(group)
+            tree["study"][group] = {**(known if isinstance(known, dict) else {}), **tree["study"][group]}
+        told = {name: then[name] for name in ("command", "started", "versions", "git") if name in then}
+        earlier = then.get("earlier")
+        tree["earlier"] = [*(earlier if isinstance(earlier, list) else []), told]
     _write(folder / RUN, json.dumps(tree, indent=1, default=str) + "\n")
+
+
+def _stored(path: Path) -> dict[str, Any]:
+    """Content of a run.json. Raises InputError if it is none."""
+    tree = read_json(path, InputError, "the run.json of a run to go on with")
+    if not isinstance(tree, dict) or not isinstance(tree.get("study"), dict):
+        raise InputError(f"{path}: no study; needed the run.json of a run to go on with.")
+    return tree
 
 
 def description(study: Study) -> dict[str, Any]:
@@ -92,12 +115,12 @@ def check_same(folder: Path, study: Study) -> None:
     Sets, cases, seeds and solvers may be others: their records are told apart.
     """
     path = folder / RUN
-    stored = read_json(path, InputError, "the run.json of a run to go on with")
+    stored = _stored(path)
     now = json.loads(json.dumps({"settings": to_flat(study.config), **description(study)}, default=str))
-    then = {"settings": stored.get("settings"), **stored.get("study", {})} if isinstance(stored, dict) else {}
+    then = {"settings": stored.get("settings"), **stored["study"]}
     names = ["settings", "metrics", "regions", "whole_truth", "flip", "rules"]
     differing = [name for name in names if now[name] != then.get(name)]
-    for group in ("networks", "variants"):
+    for group in _NAMED:
         known = then.get(group)
         known = known if isinstance(known, dict) else {}
         differing += [f"{group}.{key}" for key, value in now[group].items() if known.get(key, value) != value]

@@ -7,22 +7,23 @@ import logging
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from metric_depth_ros.config import Config, EngineConfig, updated
-from metric_depth_ros.datasets import open_dataset
+from metric_depth_ros.datasets import Dataset, open_dataset
 from metric_depth_ros.depth import Domain
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.evaluation.candidates import Candidate, build_candidates
 from metric_depth_ros.evaluation.frames import (
     KnownView,
+    RelativeSource,
     Wanted,
     build_source,
     frames_of,
     read_views,
     set_name,
 )
-from metric_depth_ros.evaluation.given_regions import region_source
+from metric_depth_ros.evaluation.given_regions import RegionSource, region_source
 from metric_depth_ros.evaluation.known_depth import KnownDepth, TruthRules
 from metric_depth_ros.evaluation.measures import DEFAULT, METRICS
 from metric_depth_ros.evaluation.output_cache import OutputCache
@@ -30,12 +31,15 @@ from metric_depth_ros.evaluation.places import Place
 from metric_depth_ros.evaluation.protocols import Case
 from metric_depth_ros.evaluation.runner import Key, Record, draws, run_by_view
 from metric_depth_ros.evaluation.whole_truth import whole_truth_candidates
+from metric_depth_ros.fleet import Fleet, run_jobs
 from metric_depth_ros.pipeline import engine_for
 
 _LOG = logging.getLogger(__name__)
 _BUNDLED = "small"
 # Function of a set's or a frame's progress in frames.
-Tell = Callable[[int], object]
+Tell = Callable[[float], object]
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 @dataclass(frozen=True)
@@ -187,56 +191,123 @@ def count_frames(study: Study) -> int:
     return frames * len(study.networks)
 
 
+@dataclass(frozen=True)
+class Part:
+    """Some frames of a dataset, on one network: a job of a study."""
+
+    network: Network
+    path: Path
+    frames: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """Network, set and first frame."""
+        return f"{self.network.label}, {set_name(self.path)}, frame {self.frames[0]}"
+
+    @property
+    def size(self) -> int:
+        """Number of frames."""
+        return len(self.frames)
+
+
 def records_of(
     study: Study,
     done: Container[Key] = frozenset(),
     tell: Tell = lambda frames: None,
-    extra: Callable[[Network], Sequence[Candidate]] = lambda network: (),
+    extra: Callable[[Network], Sequence[Candidate]] | None = None,
+    fleet: Fleet | None = None,
 ) -> Iterator[list[Record]]:
-    """Records of a study, those of a frame together.
+    """Records of a study, those of a frame together, always in the same order.
 
     Args:
         done: keys of records that there are already; they are not computed again, and neither are the
             outputs of networks for frames that have all of theirs.
         tell: is told of frames that are done.
-        extra: further candidates for a network.
+        extra: further candidates for a network; each worker calls it.
+        fleet: where frames are evaluated; None: in this process.
 
     Raises:
         MetricDepthError: a network, a setting or a dataset cannot be used.
     """
+    unusable = dict.fromkeys(study.sets)
+    work = _RecordsOfPart(study, done, extra)
+    for ended in run_jobs(work, list(_parts(study)), fleet, tell=tell, in_order=True):
+        any_usable, found = ended.value
+        if any_usable:
+            unusable.pop(ended.job.path, None)
+        yield from found
+    for path in unusable:
+        _LOG.warning("%s: no frame with enough known pixels, left out", set_name(path))
+
+
+def _parts(study: Study) -> Iterator[Part]:
+    """Single frames; if there are metrics of sequences, whole sets."""
+    together = any(METRICS[name].of == "sequences" for name in study.metrics)
     for network in study.networks:
-        candidates = [*candidates_of(study, network), *extra(network)]
+        for path in study.sets:
+            frames = tuple(frames_of(open_dataset(path), every=study.every))
+            for part in [frames] if together else [(frame,) for frame in frames]:
+                yield Part(network, path, part)
+
+
+@dataclass(frozen=True)
+class _RecordsOfPart:
+    """Computes the records of parts; keeps the last network, its candidates and the last dataset."""
+
+    study: Study
+    done: Container[Key]
+    extra: Callable[[Network], Sequence[Candidate]] | None
+    _loaded: dict[str, tuple[list[Candidate], RelativeSource]] = field(default_factory=dict)
+    _opened: dict[Path, Dataset] = field(default_factory=dict)
+
+    def __call__(self, part: Part) -> tuple[bool, list[list[Record]]]:
+        """Whether any frame has enough known depth, and the records of each. Raises MetricDepthError."""
+        study, network = self.study, part.network
+        candidates, source = _latest(self._loaded, network.label, lambda: self._load(network))
         labels = [candidate.label for candidate in candidates]
-        temporal = any(METRICS[name].of == "sequences" for name in study.metrics)
-        wanted = None if temporal else _wanted(study, network, labels, done)
-        views = views_of(study, network, wanted, tell)
-        yield from run_by_view(candidates, views, study.cases, study.seeds, study.metrics, done)
+        alone = len(part.frames) == 1
+        usable = _Usable(_wanted(study, network, labels, self.done) if alone else None)
+        views = read_views(
+            part.path, source, rules=study.rules, regions=_regions(study), engine=network.label,
+            wanted=usable, only=part.frames,
+            opened=_latest(self._opened, part.path, lambda: open_dataset(part.path)),
+        )  # fmt: skip
+        chosen = (view for view in views if study.place in (None, view.place))
+        found = list(run_by_view(candidates, chosen, study.cases, study.seeds, study.metrics, self.done))
+        return usable.any, found
+
+    def _load(self, network: Network) -> tuple[list[Candidate], RelativeSource]:
+        candidates = candidates_of(self.study, network)
+        candidates += self.extra(network) if self.extra is not None else ()
+        return candidates, _source(self.study, network)
 
 
-def views_of(
-    study: Study, network: Network, wanted: Wanted | None = None, tell: Tell = lambda frames: None
-) -> Iterator[KnownView]:
-    """Frames of a study's datasets with the depth of a network; sets without usable frames are named."""
+def _latest(kept: dict[K, V], key: K, make: Callable[[], V]) -> V:
+    """The value of a key, made if it was not the last one asked for."""
+    if key not in kept:
+        kept.clear()
+        kept[key] = make()
+    return kept[key]
+
+
+def _source(study: Study, network: Network) -> RelativeSource:
     focus_m = study.config.solver.focus_m or None
-    source = build_source(
-        network.engine, network.stored, focus_m=focus_m, flip=study.flip, cache=_cache(study)
-    )
-    regions = region_source(study.regions) if study.regions is not None else None
+    return build_source(network.engine, network.stored, focus_m=focus_m, flip=study.flip, cache=_cache(study))
+
+
+def _regions(study: Study) -> RegionSource | None:
+    return region_source(study.regions) if study.regions is not None else None
+
+
+def views_of(study: Study, network: Network, wanted: Wanted | None = None) -> Iterator[KnownView]:
+    """Frames of a study's datasets, all or the wanted ones, with the depth of a network."""
+    source, regions = _source(study, network), _regions(study)
     for path in study.sets:
-        usable = _Usable(wanted)
         views = read_views(
             path, source, every=study.every, rules=study.rules, regions=regions, engine=network.label,
-            wanted=usable,
+            wanted=wanted,
         )  # fmt: skip
-        told = 0
-        for view in views:
-            if study.place in (None, view.place):
-                yield view
-            told += 1
-            tell(1)
-        tell(len(frames_of(open_dataset(path), every=study.every)) - told)
-        if not usable.any:
-            _LOG.warning("%s: no frame with enough known pixels, left out", set_name(path))
+        yield from (view for view in views if study.place in (None, view.place))
 
 
 class _Usable:

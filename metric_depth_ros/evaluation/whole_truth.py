@@ -102,8 +102,14 @@ def _medians(x: FloatArray, y: FloatArray, group: IntArray, n: int) -> tuple[Flo
     return group_medians(y, group, n) / group_medians(x, group, n), np.zeros(n)
 
 
-def _least_squares(x: FloatArray, y: FloatArray, group: IntArray, n: int) -> tuple[FloatArray, FloatArray]:
-    """Scale and shift (n,) of each group; a shift of NaN for an empty one."""
+def least_squares(x: FloatArray, y: FloatArray, group: IntArray, n: int) -> tuple[FloatArray, FloatArray]:
+    """Scale and shift (n,) of y = scale x + shift in each group; a shift of NaN for an empty one.
+
+    Args:
+        x, y: (N,).
+        group: (N,) the group of each, 0 to n-1.
+        n: number of groups.
+    """
     count = np.bincount(group, minlength=n).astype(np.float64)
     count[count == 0] = np.nan
 
@@ -118,7 +124,7 @@ def _least_squares(x: FloatArray, y: FloatArray, group: IntArray, n: int) -> tup
     return scale, mean_y - scale * mean_x
 
 
-_FITTED: Mapping[Fit, _Lines] = {"median": _medians, "linear": _least_squares}
+_FITTED: Mapping[Fit, _Lines] = {"median": _medians, "linear": least_squares}
 
 
 def group_medians(values: FloatArray, group: IntArray, n: int) -> FloatArray:

@@ -15,8 +15,12 @@ from metric_depth_ros.messages.cameras import (
     read_camera_info,
 )
 from metric_depth_ros.messages.clouds import cloud_fields, points_fields, read_grid, read_points
-from metric_depth_ros.messages.compressed_images import image_size, read_compressed_image
-from metric_depth_ros.messages.depth_images import CameraOf
+from metric_depth_ros.messages.compressed_images import (
+    compressed_image_fields,
+    image_size,
+    read_compressed_image,
+)
+from metric_depth_ros.messages.depth_images import CameraOf, compressed_depth_fields, read_depth_image
 from metric_depth_ros.messages.headers import (
     frame_id,
     read_transform,
@@ -65,6 +69,8 @@ __all__ = [
     "camera_info_fields",
     "check_image_size",
     "cloud_fields",
+    "compressed_depth_fields",
+    "compressed_image_fields",
     "depth_encoding",
     "depth_fields",
     "frame_id",
@@ -81,6 +87,7 @@ __all__ = [
     "read_compressed_image",
     "read_depth",
     "read_depth_camera",
+    "read_depth_image",
     "read_grid",
     "read_image",
     "read_labels",

@@ -40,6 +40,14 @@ def read_compressed_image(message: Any, stretch: Stretch | None = None) -> Image
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
 
 
+def compressed_image_fields(image: ImageArray, quality: int = 92) -> dict[str, Any]:
+    """Fields of a sensor_msgs/CompressedImage (JPEG) for RGB (H, W, 3) uint8; ``quality`` up to 100."""
+    jpeg = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])[
+        1
+    ]
+    return {"format": "rgb8; jpeg compressed bgr8", "data": jpeg.reshape(-1)}
+
+
 def image_size(message: Any) -> tuple[int, int]:
     """Width and height of an Image or CompressedImage, as its header states them.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import cv2
@@ -32,6 +33,7 @@ _PNG = b"\x89PNG"
 _PNG_HEAD, _KIND, _GREY_16 = 33, slice(24, 26), bytes((16, 0))
 # Compressed depth begins with a format number and two parameters of the quantisation.
 _HEADER = np.dtype([("format", "<i4"), ("scale", "<f4"), ("shift", "<f4")])
+_MOST_QUANTISED = 65500
 
 
 def read_depth_points(message: Any, camera_of: CameraOf) -> FloatArray:
@@ -49,6 +51,39 @@ def read_depth_points(message: Any, camera_of: CameraOf) -> FloatArray:
     return _points(depth_in_metres, depth_view(message), camera)
 
 
+def read_depth_image(message: Any, size: tuple[int, int]) -> FloatArray:
+    """Depth (H, W) float32 in metres of a depth image, raw or compressed, NaN unknown.
+
+    Args:
+        size: width and height that it must have.
+
+    Raises:
+        InputError: another size, or as ``depth_view`` or ``read_compressed_depth_points``.
+    """
+    if not hasattr(message, "format"):
+        _check(size, raw_size(message))
+        return depth_in_metres(depth_view(message))
+    encoding = depth_encoding(str(message.format).split(";")[0])
+    data, check = data_bytes(message.data), partial(_check, size)
+    values, scale, shift = _decoded(data, str(message.format), encoding, check)
+    return _from_inverse(values, scale, shift) if encoding == "32FC1" else depth_in_metres(values)
+
+
+def compressed_depth_fields(depth: FloatArray) -> dict[str, Any]:
+    """Fields of a sensor_msgs/CompressedImage (compressedDepth) for depth (H, W) in metres, NaN unknown.
+
+    32FC1: a PNG of inverse depth with the largest scale that holds the nearest pixel, so that a depth is
+    rounded by at most depth^2 / (131000 nearest): 0.04 m at 100 m if the nearest is 2 m away.
+    """
+    known = np.isfinite(depth) & (depth > 0)
+    scale = np.float32(_MOST_QUANTISED * (depth[known].min() if known.any() else 1))
+    inverse = np.divide(scale, depth, out=np.zeros(depth.shape, np.float32), where=known)
+    header = np.array([(0, scale, 0)], _HEADER).tobytes()
+    picture = cv2.imencode(".png", np.rint(inverse).astype(np.uint16), [cv2.IMWRITE_PNG_COMPRESSION, 9])[1]
+    data = np.concatenate([np.frombuffer(header, np.uint8), picture.reshape(-1)])
+    return {"format": "32FC1; compressedDepth png", "data": data}
+
+
 def read_compressed_depth_points(message: Any, camera_of: CameraOf) -> tuple[FloatArray, FloatArray]:
     """Points (N, 3) as of ``read_depth_points``, and the sigma (N,) of what compression rounded, metres.
 
@@ -61,7 +96,9 @@ def read_compressed_depth_points(message: Any, camera_of: CameraOf) -> tuple[Flo
     """
     encoding = depth_encoding(str(message.format).split(";")[0])
     data = data_bytes(message.data)
-    values, scale, shift, camera = _decoded(data, str(message.format), encoding, camera_of)
+    check = partial(_camera, camera_of)
+    values, scale, shift = _decoded(data, str(message.format), encoding, check)
+    camera = check(values.shape[::-1])
     if encoding != "32FC1":
         points = _points(depth_in_metres, values, camera)
         return points, np.zeros(len(points), np.float32)
@@ -70,15 +107,18 @@ def read_compressed_depth_points(message: Any, camera_of: CameraOf) -> tuple[Flo
 
 
 def _decoded(
-    data: Any, form: str, encoding: str | None, camera_of: CameraOf
-) -> tuple[Array, float, float, Camera]:
-    """Values (H, W) uint16 of compressed depth, the two parameters of its quantisation, and its camera."""
+    data: Any, form: str, encoding: str | None, check: Callable[[tuple[int, int]], object]
+) -> tuple[Array, float, float]:
+    """Values (H, W) uint16 of compressed depth, and the two parameters of its quantisation.
+
+    ``check`` gets width and height before they are decoded.
+    """
     start = 0 if data[:4].tobytes() == _PNG else _HEADER.itemsize
     picture = data[start:]
     values, size = None, picture_size(picture[:_PNG_HEAD].data)
     is_png = size is not None and picture[_KIND].tobytes() == _GREY_16 and is_whole_png(picture.data)
     if encoding is not None and size is not None and is_png:
-        camera = _camera(camera_of, checked_size(*size))
+        check(checked_size(*size))
         with suppress(cv2.error):
             values = cv2.imdecode(picture, cv2.IMREAD_UNCHANGED)
     if values is None or values.dtype != np.uint16 or values.ndim != 2:
@@ -93,7 +133,15 @@ def _decoded(
             f"compressed depth: 32FC1 with parameters {scale:g}, {shift:g}; needed those that "
             "compressed_depth_image_transport writes. Publish 16UC1, or the raw depth image."
         )
-    return values, scale, shift, camera
+    return values, scale, shift
+
+
+def _check(size: tuple[int, int], found: tuple[int, int]) -> None:
+    if found != size:
+        raise InputError(
+            f"depth image: {found[0]}x{found[1]}, but the image is {size[0]}x{size[1]}; needed the true "
+            "depth of the image's pixels. Name another topic."
+        )
 
 
 def _camera(camera_of: CameraOf, size: tuple[int, int]) -> Camera:

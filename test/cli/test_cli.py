@@ -20,6 +20,7 @@ from rosbags.highlevel import AnyReader
 import metric_depth_ros
 from metric_depth_ros import messages
 from metric_depth_ros.bags import BagReader, BagWriter
+from metric_depth_ros.cli import offline
 from metric_depth_ros.cli.main import VERBS, build_parser, main
 from metric_depth_ros.cli.run import build_config
 from metric_depth_ros.config import Config
@@ -85,8 +86,8 @@ def test_help_lists_every_verb_and_loads_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     names = (
-        "run", "doctor", "build", "evaluate", "explain", "bench", "frames-to-bag", "replay", "record",
-        "view", "synthesize", "train", "export", "config", "sbom", "demo",
+        "try", "run", "doctor", "build", "evaluate", "compare", "explain", "bench", "frames-to-bag", "replay",
+        "record", "view", "synthesize", "train", "export", "datasets", "config", "sbom", "demo",
     )  # fmt: skip
     assert len(VERBS) == len(names)
     for verb in names:
@@ -450,6 +451,68 @@ def test_published_size_and_encoding_follow_the_settings(
     assert (info.width, info.k[0], info.k[2]) == (WIDTH // 2, 25, 15.5)
 
 
+@pytest.mark.parametrize("maps", ["depth", "depth,sigma", "points", "depth,sigma,points"])
+def test_the_bag_holds_the_maps_that_are_wanted(
+    maps: str, bag: Path, toy_manifest: Path, tmp_path: Path
+) -> None:
+    argv = [
+        "run",
+        str(bag),
+        "--manifest",
+        str(toy_manifest),
+        "--out",
+        str(tmp_path / "out"),
+        "--previews",
+        "0",
+    ]
+    assert main([*argv, "--maps", maps]) == 0
+    topics = {"depth": "/depth/image_rect", "sigma": "/depth/sigma", "points": "/depth/points"}
+    for name, topic in topics.items():
+        assert bool(read_topic(tmp_path / "out" / "depth.mcap", topic)) == (name in maps.split(",")), topic
+    assert len(read_topic(tmp_path / "out" / "depth.mcap", "/depth/camera_info")) == COUNT
+
+
+@pytest.mark.parametrize(("free", "status"), [(1000, 1), (10**12, 0)])
+def test_a_run_that_will_not_fit_is_refused_by_its_first_images(
+    free: int,
+    status: int,
+    bag: Path,
+    toy_manifest: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(BagWriter, "free_bytes", free)
+    monkeypatch.setattr(offline, "_ESTIMATED_AFTER", 2)
+    monkeypatch.setattr(offline, "_LARGE_BYTES", 1)
+    out = tmp_path / "out"
+    assert main(["run", str(bag), "--manifest", str(toy_manifest), "--out", str(out)]) == status
+    assert f"{COUNT - 2} more images need about " in capsys.readouterr().err
+    assert (out / "depth.mcap").exists() == (status == 0)
+
+
+def test_sigma_is_written_to_8_bits(bag: Path, toy_manifest: Path, tmp_path: Path) -> None:
+    sigma = np.geomspace(1e-6, 1e3, 1000, dtype=np.float32).reshape(20, 50)
+    sigma[3] = np.nan
+    rounded = offline._rounded(sigma)
+    np.testing.assert_allclose(rounded, sigma, rtol=2**-8)
+    assert not (rounded.view(np.uint32) & 0xFFFF).any()
+    argv = [
+        "run",
+        str(bag),
+        "--manifest",
+        str(toy_manifest),
+        "--out",
+        str(tmp_path / "out"),
+        "--previews",
+        "0",
+    ]
+    assert main(argv) == 0
+    for message in read_topic(tmp_path / "out" / "depth.mcap", "/depth/sigma"):
+        found = messages.read_depth(message)
+        np.testing.assert_array_equal(found, offline._rounded(found))
+
+
 def test_the_cloud_has_no_veils(bag: Path, toy_manifest: Path, tmp_path: Path) -> None:
     known = []
     for angle in ("0", "45"):
@@ -478,6 +541,15 @@ def test_overwrite_deletes_the_pictures_of_an_earlier_run(
     assert len(list(out.glob("preview_*.png"))) == 4
     assert main([*argv, "--previews", "1", "--overwrite"]) == 0
     assert sorted(path.name for path in out.glob("*.png")) == ["notes.png", "preview_000000.png"]
+
+
+def test_no_two_pictures_show_the_same_frame(folder: Path, toy_manifest: Path, tmp_path: Path) -> None:
+    """Two frames, over and over: two pictures, whatever was asked for."""
+    bag, out = tmp_path / "looped.mcap", tmp_path / "out"
+    assert main(["frames-to-bag", str(folder), str(bag), "--frames", "0", "3", "--loops", "4"]) == 0
+    argv = ["run", str(bag), "--manifest", str(toy_manifest), "--out", str(out), "--no-bag"]
+    assert main([*argv, "--previews", "4"]) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["preview_000000.png", "preview_000003.png"]
 
 
 @pytest.mark.parametrize("topic", ["/left/image_raw", "/left/image_rect_color"])

@@ -14,10 +14,12 @@ import yaml
 from metric_depth_ros.geometry import project, rigid_transform, transform_points
 from metric_depth_ros.types import Camera
 
-WIDTH, HEIGHT = 24, 16
-K = np.array([[20.0, 0, 11.5], [0, 21.0, 7.5], [0, 0, 1]])
+WIDTH, HEIGHT = 40, 24
+K = np.array([[20.0, 0, 19.5], [0, 21.0, 11.5], [0, 0, 1]])
 # Codes of depth or disparity: all differ, 0 in the corner is unknown.
-CODES = (np.arange(WIDTH * HEIGHT, dtype=np.uint16) * 150).reshape(HEIGHT, WIDTH)
+CODES = (np.arange(WIDTH * HEIGHT, dtype=np.uint16) * 60).reshape(HEIGHT, WIDTH)
+# Of KITTI, up to 75 m in 1/256 m.
+METRES_256 = CODES // 3
 IMAGE = np.random.default_rng(3).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
 LABELS = np.random.default_rng(4).integers(0, 30, (HEIGHT, WIDTH)).astype(np.uint8)
 
@@ -73,13 +75,13 @@ def numbers(values: Any) -> str:
 def grid_points() -> Any:
     """Points in the camera's frame, one on each pixel, at depths that all differ; and one behind another."""
     u, v = np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT))
-    z = 5 + 0.1 * np.arange(WIDTH * HEIGHT)
+    z = 5 + 0.05 * np.arange(WIDTH * HEIGHT)
     rays = np.stack([(u.ravel() - K[0, 2]) / K[0, 0], (v.ravel() - K[1, 2]) / K[1, 1], np.ones(z.size)], 1)
     return np.concatenate([rays * z[:, None], rays[:1] * 90, -rays[:5]])
 
 
 def grid_depth() -> Any:
-    return (5 + 0.1 * np.arange(WIDTH * HEIGHT)).reshape(HEIGHT, WIDTH)
+    return (5 + 0.05 * np.arange(WIDTH * HEIGHT)).reshape(HEIGHT, WIDTH)
 
 
 def inverse(T: Any) -> Any:
@@ -147,32 +149,35 @@ def write_kitti_raw(root: Path) -> Made:
 
 
 def write_kitti_completion(root: Path) -> Made:
-    """One frame of the selected validation, one of train and val each, one to complete."""
+    """A frame of the selected validation, two of train and of val, one to complete."""
     selection = root / "depth_selection/val_selection_cropped"
     end = "_0000000005_image_02"
-    sparse = np.where(CODES % 4 == 0, CODES, 0).astype(np.uint16)
+    sparse = np.where(METRES_256 % 4 == 0, METRES_256, 0).astype(np.uint16)
     names = {
         "image": f"image/{DRIVE}_image{end}.png",
         "sparse": f"velodyne_raw/{DRIVE}_velodyne_raw{end}.png",
         "truth": f"groundtruth_depth/{DRIVE}_groundtruth_depth{end}.png",
         "K": f"intrinsics/{DRIVE}_image{end}.txt",
     }
-    for role, values in (("image", IMAGE), ("sparse", sparse), ("truth", CODES)):
+    for role, values in (("image", IMAGE), ("sparse", sparse), ("truth", METRES_256)):
         write_png(selection / names[role], values)
     write_text(selection / names["K"], numbers(K))
     write_kitti_day(root / "kitti_raw" / DAY)
     for part, drive in (("train", DRIVE), ("val", DRIVE.replace("0002", "0005"))):
         inside = f"{part}/{drive}/proj_depth"
-        write_png(root / "data_depth_velodyne" / inside / "velodyne_raw/image_02/0000000005.png", sparse)
-        write_png(root / "data_depth_annotated" / inside / "groundtruth/image_02/0000000005.png", CODES)
-        write_png(root / "kitti_raw" / DAY / drive / "image_02/data/0000000005.png", IMAGE)
+        for name in ("0000000005.png", "0000000006.png"):
+            write_png(root / "data_depth_velodyne" / inside / "velodyne_raw/image_02" / name, sparse)
+            write_png(root / "data_depth_annotated" / inside / "groundtruth/image_02" / name, METRES_256)
+            write_png(root / "kitti_raw" / DAY / drive / "image_02/data" / name, IMAGE)
     test = root / "depth_selection/test_depth_completion_anonymous"
     write_png(test / "image/0000000000.png", IMAGE)
     write_png(test / "velodyne_raw/0000000000.png", sparse)
     write_text(test / "intrinsics/0000000000.txt", numbers(K))
     kinds = {"image": "picture", "sparse": "codes", "truth": "codes", "K": "text"}
     place = "depth_selection/val_selection_cropped"
-    return Made(root, {f"{place}/{names[role]}": kind for role, kind in kinds.items()}, known(CODES / 256))
+    return Made(
+        root, {f"{place}/{names[role]}": kind for role, kind in kinds.items()}, known(METRES_256 / 256)
+    )
 
 
 # ---- rendered --------------------------------------------------------------------------------
@@ -185,7 +190,7 @@ def write_urbansyn(root: Path) -> Made:
         write_png(root / f"rgb/rgb_{number}.png", IMAGE)
         write_png(root / f"ss/ss_{number}.png", labels)
         write_exr(root / f"depth/depth_{number}.exr", metres / 1e5)
-    camera = {"focalLength_mm": 20.0, "sensorWidth_mm": 24.0, "sensorHeight_mm": 16.0, "fov_deg": 62.0}
+    camera = {"focalLength_mm": 20.0, "sensorWidth_mm": 40.0, "sensorHeight_mm": 24.0, "fov_deg": 62.0}
     write_json(root / "camera_metadata.json", {"parameters": [{"Camera": camera}]})
     files = {
         "rgb/rgb_0001.png": "picture",
@@ -250,7 +255,7 @@ def write_synthia(root: Path) -> Made:
         write_png(sequence / "Depth" / place / "000000.png", depth)
         write_png(sequence / "GT/LABELS" / place / "000000.png", labels)
     # A blank line stands between the lines.
-    write_text(sequence / "CameraParams/intrinsics.txt", "20.000000\n\n11.5\n\n7.5\n\n0.8\n")
+    write_text(sequence / "CameraParams/intrinsics.txt", "20.000000\n\n19.5\n\n11.5\n\n0.8\n")
     place = "SYNTHIA-SEQS-01-DAWN/{}/Stereo_Left/Omni_F/000000.png"
     files = {
         place.format("RGB"): "picture",
@@ -282,7 +287,7 @@ def write_mvs_synth(root: Path) -> Made:
     for scene, frame in (("0000", "0000"), ("0000", "0001"), ("0001", "0000")):
         write_png(root / scene / f"images/{frame}.png", IMAGE)
         write_exr(root / scene / f"depths/{frame}.exr", np.where(np.isnan(metres), 0, metres * 10))
-        pose = {"f_x": 20.0, "f_y": 21.0, "c_x": 11.5, "c_y": 7.5, "extrinsic": T.tolist()}
+        pose = {"f_x": 20.0, "f_y": 21.0, "c_x": 19.5, "c_y": 11.5, "extrinsic": T.tolist()}
         write_json(root / scene / f"poses/{frame}.json", pose)
     write_json(root / "num_images.json", [2, 1])
     files = {
@@ -304,7 +309,7 @@ def write_cityscapes(root: Path) -> Made:
             write_png(root / "leftImg8bit" / f"{where}_leftImg8bit.png", IMAGE)
             write_png(root / "disparity" / f"{where}_disparity.png", CODES)
             write_png(root / "gtFine" / f"{where}_gtFine_labelIds.png", labels)
-            intrinsic = {"fx": 20.0, "fy": 21.0, "u0": 11.5, "v0": 7.5}
+            intrinsic = {"fx": 20.0, "fy": 21.0, "u0": 19.5, "v0": 11.5}
             extrinsic = {
                 "baseline": 0.209313,
                 "pitch": 0.038,
@@ -335,11 +340,11 @@ def write_dsec(root: Path) -> Made:
         "extrinsics": {"R_rect1": np.eye(3).tolist(), "T_10": np.eye(4).tolist()},
         "intrinsics": {
             "cam1": {"camera_matrix": [19.0, 19.0, 11.0, 7.0], "distortion_coeffs": [0.1, 0, 0, 0]},
-            "camRect1": {"camera_matrix": [20.0, 21.0, 11.5, 7.5], "resolution": [WIDTH, HEIGHT]},
+            "camRect1": {"camera_matrix": [20.0, 21.0, 19.5, 11.5], "resolution": [WIDTH, HEIGHT]},
         },
         "disparity_to_depth": {
             "cams_03": np.eye(4).tolist(),
-            "cams_12": [[1.0, 0, 0, -11.5], [0, 1.0, 0, -7.5], [0, 0, 0, 20.0], [0, 0, 1.9, 0.0]],
+            "cams_12": [[1.0, 0, 0, -19.5], [0, 1.0, 0, -11.5], [0, 0, 0, 20.0], [0, 0, 1.9, 0.0]],
         },
     }
     for sequence in ("interlaken_00_c", "zurich_city_00_a"):
@@ -423,7 +428,7 @@ def write_ddad(root: Path) -> Made:
             samples.append({"calibration_key": "c0e1a6f1", "datum_keys": keys, "id": {"timestamp": time}})
         write_json(root / scene / f"scene_{scene}a8dc.json", {"data": data, "samples": samples, "name": ""})
         none = {"cx": 0.0, "cy": 0.0, "fx": 0.0, "fy": 0.0, "skew": 0.0}
-        given = {"cx": 11.5, "cy": 7.5, "fx": 20.0, "fy": 21.0, "skew": 0.0}
+        given = {"cx": 19.5, "cy": 11.5, "fx": 20.0, "fy": 21.0, "skew": 0.0}
         calibration = {"names": ["LIDAR", "CAMERA_01", "CAMERA_05"], "intrinsics": [none, given, given]}
         write_json(
             root / scene / "calibration/c0e1a6f1.json", {**calibration, "extrinsics": [pose(np.eye(4))] * 3}

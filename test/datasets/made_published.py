@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import struct
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from scipy.io import savemat
+from scipy.io import loadmat, savemat
+from scipy.spatial.transform import Rotation
 
 from metric_depth_ros.geometry import rigid_transform
 
@@ -280,6 +282,26 @@ def ibims(root: Path) -> Made:
     )  # fmt: skip
 
 
+def ibims_raw(root: Path) -> Made:
+    """The same as pictures."""
+    made = ibims(root / "mat")
+    folder = root / "ibims1_core_raw"
+    for name, image in zip(("corridor_01", "lab_02"), made.images, strict=True):
+        data = loadmat(root / f"mat/ibims1_core_mat/{name}.mat")["data"][0, 0]
+        save_image(folder / f"rgb/{name}.png", image)
+        save(folder / f"depth/{name}.png", codes(data["depth"].astype(np.float32), 65535 / 50))
+        for part in ("mask_invalid", "mask_transp"):
+            save(folder / part / f"{name}.png", data[part] * 255)
+        for part in ("mask_wall", "mask_table", "mask_floor"):
+            save(folder / part / f"{name}.png", data[part])
+        fx, fy, cx, cy = INTRINSICS
+        save_text(folder / f"calib/{name}.txt", words([fx, fy, cx + 1, cy + 1], ","))
+    shutil.rmtree(root / "mat")
+    depths = [stored(np.nan_to_num(depth), 65535 / 50) for depth in made.depths]
+    truth = folder / "depth/corridor_01.png"
+    return replace(made, path=root, depths=depths, truth=truth)
+
+
 def diode(root: Path) -> Made:
     images, depths = [image_of(0), image_of(1)], [depth_of(0), depth_of(1)]
     mask = np.ones((HEIGHT, WIDTH), np.float32)
@@ -345,8 +367,6 @@ def eth3d(root: Path) -> Made:
     images, depths = [image_of(0), image_of(1)], [depth_of(0), depth_of(1)]
     scene = root / "courtyard"
     inverse = np.linalg.inv(POSE)
-    from scipy.spatial.transform import Rotation
-
     x, y, z, w = Rotation.from_matrix(inverse[:3, :3]).as_quat()
     rows = ["# IMAGE_ID, QW, QX, QY, QZ, TX, TY, TZ, CAMERA_ID, NAME"]
     fx, fy, cx, cy = INTRINSICS
@@ -423,8 +443,6 @@ def simcol(root: Path) -> Made:
     colon = root / "SyntheticColon_I"
     flip = np.diag([1.0, -1.0, 1.0, 1.0])
     unity = flip @ POSE @ flip
-    from scipy.spatial.transform import Rotation
-
     for sequence in ("S5", "S1"):
         for index in range(2):
             opaque = np.dstack([images[index][..., ::-1], np.full((HEIGHT, WIDTH), 255, np.uint8)])
@@ -471,7 +489,7 @@ def arkitscenes(root: Path) -> Made:
 LAYOUTS: dict[str, Callable[[Path], Made]] = {
     maker.__name__: maker
     for maker in (
-        nyuv2, nyuv2_sync, void, sun_rgbd, hypersim, ibims, diode, scannet, scannet_sens, eth3d, tum_rgbd,
-        c3vd, simcol, arkitscenes,
+        nyuv2, nyuv2_sync, void, sun_rgbd, hypersim, ibims, ibims_raw, diode, scannet, scannet_sens, eth3d,
+        tum_rgbd, c3vd, simcol, arkitscenes,
     )
 }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -222,3 +223,50 @@ def test_every_real_folder_reads(data_dir: Path) -> None:
     for folder in folders:
         frame = FrameFolder(folder)[0]
         assert frame.image.ndim == 3
+
+
+def test_of_sparse_depth_all_are_anchors_and_what_it_lacks_is_held_out(tmp_path: Path) -> None:
+    frame = FrameFolder(write_folder(tmp_path / "set"))[1]
+    sparse = np.where(np.arange(frame.depth.size).reshape(frame.depth.shape) % 7, np.nan, 1.5)
+    sparse = sparse.astype(np.float32)
+    given = replace(frame, sparse_depth=sparse)
+    sample, few = given.sample(), given.sample(anchors=20)
+    assert len(sample.points_camera) == np.isfinite(sparse).sum()
+    np.testing.assert_allclose(sample.points_camera[:, 2], 1.5)
+    assert len(few.points_camera) == 20
+    uv, depth = project(sample.points_held_out, frame.camera)
+    u, v = np.rint(uv).astype(int).T
+    assert np.isnan(sparse[v, u]).all() and len(u) == (np.isnan(sparse) & np.isfinite(frame.depth)).sum()
+    np.testing.assert_allclose(depth, frame.depth[v, u], rtol=1e-6)
+    alone = replace(given, depth=None).sample(needs_points=False)
+    assert len(alone.points_camera) == np.isfinite(sparse).sum() and alone.points_held_out is None
+
+
+def test_sparse_depth_and_regions_of_a_folder(tmp_path: Path) -> None:
+    path = write_folder(tmp_path / "set", sparse=["b_depth.png", "c_depth.npz"], regions="labels.png")
+    labels = (np.arange(WIDTH * HEIGHT).reshape(HEIGHT, WIDTH) % 700).astype(np.uint16)
+    cv2.imwrite(str(path / "labels.png"), labels)
+    frame = open_dataset(path)[1]
+    assert frame.sparse_depth is not None and frame.sparse_depth[0, 5] == pytest.approx(0.05)
+    assert np.isnan(frame.sparse_depth[0, 0])
+    np.testing.assert_array_equal(frame.regions, labels)
+    without = open_dataset(write_folder(tmp_path / "other"))[1]
+    assert without.sparse_depth is None and without.regions is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sparse": 3}, "sparse 3; needed a text or a list"),
+        ({"sparse": "small.png"}, r"small\.png is 16x12; needed depth of 32x24"),
+        ({"sparse": ["b_depth.png", "missing.npz"]}, r"missing\.npz cannot be read"),
+        ({"regions": "small.png"}, r"small\.png is 16x12; needed labels of 32x24"),
+        ({"regions": "b.png"}, r"b\.png is 3x32x24; needed labels"),
+        ({"regions": ["b.png"]}, "no 'regions'; needed the name of a file"),
+    ],
+)
+def test_sparse_depth_and_regions_that_do_not_fit(tmp_path: Path, changes: Any, message: str) -> None:
+    path = write_folder(tmp_path / "set", **changes)
+    cv2.imwrite(str(path / "small.png"), np.ones((12, 16), np.uint16))
+    with pytest.raises(InputError, match=message):
+        open_dataset(path)[1]

@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import yaml
 from driving_sets import (
     CAMERA,
     CODES,
@@ -18,6 +19,7 @@ from driving_sets import (
     HEIGHT,
     IMAGE,
     MAKERS,
+    METRES_256,
     NEED_EXR,
     T_CAMERA_LIDAR,
     T_WORLD_CAMERA,
@@ -34,7 +36,7 @@ from driving_sets import (
     write_text,
 )
 
-from metric_depth_ros.datasets import DATASETS, open_dataset
+from metric_depth_ros.datasets import DATASETS, is_dataset, open_dataset
 from metric_depth_ros.datasets.published import PublishedDataset
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.geometry import transform_points
@@ -62,6 +64,9 @@ def test_a_dataset_reads_as_it_was_written(tmp_path: Path, name: str) -> None:
         assert (frame.camera.width, frame.camera.height) == (WIDTH, HEIGHT)
     assert len(set(data.ids)) == len(data)
     assert data.has_depth(0)
+    # To train on, the sky is infinitely far.
+    sky = np.zeros(made.depth.shape, bool) if frame.sky is None else frame.sky
+    np.testing.assert_array_equal(data.picture(0).depth, np.where(sky, np.inf, frame.depth))
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -89,6 +94,16 @@ def test_an_empty_folder_is_told_where_to_get_the_data(tmp_path: Path, name: str
         open_dataset(f"{name}:{tmp_path}")
     for words in (str(tmp_path), kind.title, kind.url, kind.licence):
         assert words in str(error.value)
+
+
+@pytest.mark.parametrize("place", ["x" * 5000, "a\0b"])
+def test_a_path_that_no_file_can_have_is_refused(place: str) -> None:
+    for name in ("", *(f"{name}:" for name in DATASETS)):
+        with pytest.raises(InputError, match="no file can be named so"):
+            open_dataset(name + place)
+    assert not is_dataset(place)
+    with pytest.raises(InputError, match="no split"):
+        open_dataset(f"kitti_raw@{place}:.")
 
 
 # ---- damage ----------------------------------------------------------------------------------
@@ -170,6 +185,43 @@ OPTIONAL = {
     "synthia": ("GT/LABELS", "intrinsics.txt"),
     "cityscapes": ("labelIds.png",),
 }
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_odd_values_are_read_or_named(tmp_path: Path, name: str) -> None:
+    """Of JSON and YAML anything may be anything else, from a fixed seed; of other files some bytes change."""
+    made, random = make(name, tmp_path / "set"), np.random.default_rng(0)
+    for file, kind in made.files.items():
+        path = made.path / file
+        whole = path.read_bytes()
+        for _ in range(6):
+            path.write_bytes(changed(whole, kind, random))
+            problem_of(f"{name}:{made.path}", set())
+        path.write_bytes(whole)
+
+
+ODD: tuple[Any, ...] = (
+    "text", "", [], [1, [2]], {"a": 1}, True, None, float("inf"), -1, 0, 1e300, "../x", "/etc/passwd",
+    "a\0b", ".",
+)  # fmt: skip
+
+
+def changed(whole: bytes, kind: str, random: np.random.Generator) -> bytes:
+    """A file with one odd value in its tree, or with three other bytes."""
+    if kind not in ("json", "yaml"):
+        data = bytearray(whole)
+        for at in random.integers(0, len(data), 3).tolist():
+            data[at] = int(random.integers(0, 256))
+        return bytes(data)
+    tree = yaml.safe_load(whole) if kind == "yaml" else json.loads(whole)
+    part, keys = tree, list(tree) if isinstance(tree, dict) else list(range(len(tree)))
+    while True:
+        key = keys[int(random.integers(len(keys)))]
+        inner = part[key]
+        if not isinstance(inner, (dict, list)) or not inner or random.random() < 0.2:
+            part[key] = ODD[int(random.integers(len(ODD)))]
+            return json.dumps(tree).encode()  # which is YAML too
+        part, keys = inner, list(inner) if isinstance(inner, dict) else list(range(len(inner)))
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -306,8 +358,11 @@ def test_improved_ground_truth_is_found_and_only_used_where_it_belongs(tmp_path:
 def test_crops_are_those_of_the_papers(tmp_path: Path) -> None:
     """Figures of Garg et al. and Eigen et al. for a picture of 375x1242."""
     path = MAKERS["kitti_raw"](tmp_path / "set").path
-    write_text(path / "eigen_test_files.txt", LISTS["monodepth2"])
-    for split, box in (("all", (153, 371, 44, 1197)), ("eigen_test_eigen_crop", (124, 342, 44, 1197))):
+    listed = write_text(path / "eigen_test_files.txt", LISTS["monodepth2"])
+    for whole in ("all", listed):
+        data = open_dataset(f"kitti_raw@{whole}:{path}")
+        assert data.evaluated(data[0]) is None
+    for split, box in (("eigen_test", (153, 371, 44, 1197)), ("eigen_test_eigen_crop", (124, 342, 44, 1197))):
         data = open_dataset(f"kitti_raw@{split}:{path}")
         frame = data[0]
         object.__setattr__(frame, "image", np.zeros((375, 1242, 3), np.uint8))
@@ -320,7 +375,7 @@ def test_crops_are_those_of_the_papers(tmp_path: Path) -> None:
 def test_pictures_of_another_size_than_the_calibration_are_refused(tmp_path: Path) -> None:
     path = MAKERS["kitti_raw"](tmp_path / "set").path
     write_png(path / DAY / DRIVE / "image_02/data/0000000069.png", IMAGE[:-1])
-    with pytest.raises(InputError, match=r"calib_cam_to_cam\.txt: S_rect_02 24x16, but a picture is 24x15"):
+    with pytest.raises(InputError, match=r"calib_cam_to_cam\.txt: S_rect_02 40x24, but a picture is 40x23"):
         open_dataset(path)[0]
 
 
@@ -340,15 +395,17 @@ def test_kitti_completion_has_sparse_depth(tmp_path: Path, split: str) -> None:
     data = open_dataset(f"kitti_completion@{split}:{path}")
     frame = data[0]
     np.testing.assert_allclose(frame.camera.K, K)
-    sparse = np.where((CODES % 4 == 0) & (CODES > 0), CODES / 256, np.nan)
+    sparse = np.where((METRES_256 % 4 == 0) & (METRES_256 > 0), METRES_256 / 256, np.nan)
     np.testing.assert_allclose(frame.sparse_depth, sparse)
     assert data.has_depth(0) is (split != "test")
     if split == "test":
         assert frame.depth is None
     else:
-        np.testing.assert_allclose(frame.depth, np.where(CODES > 0, CODES / 256, np.nan))
+        np.testing.assert_allclose(frame.depth, np.where(METRES_256 > 0, METRES_256 / 256, np.nan))
     if split == "train":
-        assert open_dataset(f"kitti_completion@train:{path}").ids == [f"{DRIVE}_image_02_0000000005"]
+        assert open_dataset(f"kitti_completion@train:{path}").ids == [
+            f"{DRIVE}_image_02_000000000{number}" for number in (5, 6)
+        ]
 
 
 def test_without_the_pictures_of_kitti_raw_it_is_said_where_they_belong(tmp_path: Path) -> None:
@@ -365,7 +422,14 @@ def test_urbansyn_has_labels_a_sky_and_the_camera_of_its_metadata(tmp_path: Path
     frame = open_dataset(make("urbansyn", tmp_path / "set").path)[0]
     assert frame.sky.sum() == (CODES > 50_000).sum() == (frame.regions == 10).sum()
     assert np.isnan(frame.depth[frame.sky]).all()
-    np.testing.assert_allclose(frame.camera.K, [[20, 0, 11.5], [0, 20, 7.5], [0, 0, 1]])
+    np.testing.assert_allclose(frame.camera.K, [[20, 0, 19.5], [0, 20, 11.5], [0, 0, 1]])
+
+
+def test_urbansyn_takes_a_list_of_pictures(tmp_path: Path) -> None:
+    path = make("urbansyn", tmp_path / "set").path
+    for names in ("rgb_0002\n", "rgb/rgb_0002.png\n\n", "0002\n9999\n"):
+        listed = write_text(tmp_path / "test.txt", names)
+        assert open_dataset(f"urbansyn@{listed}:{path}").ids == ["rgb_0002"]
 
 
 def test_virtual_kitti_has_poses_labels_and_a_sky(tmp_path: Path) -> None:
@@ -401,7 +465,7 @@ def test_virtual_kitti_in_one_folder_is_read(tmp_path: Path) -> None:
 def test_synthia_takes_depth_of_any_channel_and_the_class_of_the_first(tmp_path: Path) -> None:
     path = MAKERS["synthia"](tmp_path / "set").path
     frame = open_dataset(path)[0]
-    np.testing.assert_allclose(frame.camera.K, [[20, 0, 11.5], [0, 20, 7.5], [0, 0, 1]])
+    np.testing.assert_allclose(frame.camera.K, [[20, 0, 19.5], [0, 20, 11.5], [0, 0, 1]])
     assert frame.sky.sum() == (CODES > 50_000).sum()
     assert frame.regions.max() <= 11
     assert len(open_dataset(f"synthia@all:{path}")) == 2
@@ -430,8 +494,8 @@ def test_intrinsics_of_a_larger_picture_are_scaled(tmp_path: Path) -> None:
     path = make("mvs_synth", tmp_path / "set").path
     file = path / "0000/poses/0000.json"
     told = json.loads(file.read_text())
-    write_json(file, {**told, "f_x": 40.0, "f_y": 42.0, "c_x": 24.0, "c_y": 16.0})
-    np.testing.assert_allclose(open_dataset(path)[0].camera.K, [[20, 0, 12], [0, 21, 8], [0, 0, 1]])
+    write_json(file, {**told, "f_x": 40.0, "f_y": 42.0, "c_x": 40.0, "c_y": 24.0})
+    np.testing.assert_allclose(open_dataset(path)[0].camera.K, [[20, 0, 20], [0, 21, 12], [0, 0, 1]])
 
 
 @pytest.mark.parametrize("split", ["train", "val"])

@@ -33,7 +33,7 @@ ODD: tuple[Any, ...] = (
 KEYS = (
     "id", "rgb", "timestamp", "fx", "cx", "width", "height", "distortion", "distortion_model", "depth",
     "depth_scale", "points", "points_columns", "T_camera_lidar", "T_world_camera", "description",
-    "lowres_depth",
+    "lowres_depth", "sparse", "regions",
 )  # fmt: skip
 
 
@@ -77,7 +77,7 @@ def test_odd_values_of_a_calibration_are_read_or_named(tmp_path: Path, key: str)
     assert max(map(len, refused)) <= 1000
 
 
-@pytest.mark.parametrize("key", ["rgb", "depth", "points", "lowres_depth"])
+@pytest.mark.parametrize("key", ["rgb", "depth", "points", "lowres_depth", "sparse", "regions"])
 @pytest.mark.parametrize("name", ["../outside.png", "/etc/hostname", "a/../../outside.png"])
 def test_no_file_outside_the_folder_is_read(tmp_path: Path, key: str, name: str) -> None:
     with pytest.raises(InputError, match="leads out of the folder"):
@@ -261,3 +261,22 @@ def test_a_shard_that_lies_of_a_size_or_is_a_pipe_is_named(tmp_path: Path) -> No
     os.mkfifo(path)
     with pytest.raises(InputError, match="a pipe"):
         ShardFrames(tmp_path)
+
+
+def test_things_of_a_shard_are_regions_and_what_is_endless_is_sky(tmp_path: Path) -> None:
+    width, height = SIZE
+    instances = np.arange(width * height, dtype=np.uint16).reshape(height, width) // 100
+    depth = np.where(instances == 0, np.inf, 1).astype(np.float32)
+    parts = {
+        "instances.png": cv2.imencode(".png", instances)[1].tobytes(),
+        "depth.png": cv2.imencode(".png", encode_depth(depth))[1].tobytes(),
+    }
+    (frame,) = ShardFrames(write_shard(tmp_path / "shard_00000.zip", {**shard_parts(), **parts}))
+    assert frame.regions is not None and frame.sky is not None and frame.depth is not None
+    np.testing.assert_array_equal(frame.regions, instances)
+    np.testing.assert_array_equal(frame.sky, instances == 0)
+    assert np.isnan(frame.depth[frame.sky]).all()
+    small = cv2.imencode(".png", instances[:-1])[1].tobytes()
+    write_shard(tmp_path / "shard_00000.zip", {**shard_parts(), "instances.png": small})
+    with pytest.raises(InputError, match="image and instances are of different sizes"):
+        ShardFrames(tmp_path)[0]

@@ -12,12 +12,27 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from made_published import EYE, HEIGHT, LAYOUTS, POSE, WIDTH, Made, depth_of, image_of, known, save, save_text
+from made_published import (
+    EYE,
+    HEIGHT,
+    LAYOUTS,
+    POSE,
+    WIDTH,
+    Made,
+    depth_of,
+    image_of,
+    known,
+    save,
+    save_text,
+    words,
+)
 from scipy.io import savemat
+from scipy.sparse import csc_matrix
 
+from metric_depth_ros.cli.main import main
 from metric_depth_ros.datasets import DATASETS, is_dataset, open_dataset
 from metric_depth_ros.datasets.hdf5_file import Hdf5File
-from metric_depth_ros.datasets.matlab_file import read_matlab
+from metric_depth_ros.datasets.matlab_file import matlab_fields, read_matlab
 from metric_depth_ros.datasets.published import PublishedDataset
 from metric_depth_ros.datasets.published_files import read_codes, read_numbers, read_table
 from metric_depth_ros.errors import InputError, MetricDepthError
@@ -200,7 +215,10 @@ def test_any_file_may_be_damaged(made: dict[str, Made], tmp_path: Path, layout: 
         path.write_bytes(whole)
 
 
-ODD_LINES = ("", "nan nan", "a b c", "1e400", "..", "../../etc/passwd /etc/passwd", "0 " * 5000)
+ODD_LINES = (
+    "", "nan nan", "a b c", "1e400", "..", "../../etc/passwd /etc/passwd", "../x.png", "/", "0 " * 5000,
+    "9" * 5000, 200_000 * "x", '"', "ai_001_003,cam_00," + "9" * 5000 + ",True,,test", "a\0b",
+)  # fmt: skip
 
 
 @every_layout
@@ -211,7 +229,7 @@ def test_any_text_may_say_something_else(made: dict[str, Made], tmp_path: Path, 
             continue
         whole = path.read_bytes()
         for line in ODD_LINES:
-            for text in (f"{line}\n".encode(), whole + f"{line}\n".encode(), b"\xff\xfe" + whole):
+            for text in (f"{line}\n".encode(), whole + f"{line}\n".encode(), b"\xff" + whole):
                 path.write_bytes(text)
                 with suppress(MetricDepthError):
                     use(root)
@@ -294,9 +312,72 @@ def test_hdf5_reads_nothing_from_another_file(tmp_path: Path) -> None:
             reader.read(name)
 
 
-def test_matlab_files_expand_to_a_bounded_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+MATLAB = {
+    "numbers": np.array([[1.5, 2, np.nan], [3, -4, np.inf]]),
+    "whole": np.arange(24, dtype=np.int16).reshape(2, 3, 4),
+    "truth": np.array([[True, False]]),
+    "text": "some text, \u00e9",
+    "empty": np.empty((0, 3)),
+}
+
+
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("name", MATLAB)
+def test_matlab_values_come_back_as_scipy_wrote_them(tmp_path: Path, packed: bool, name: str) -> None:
+    savemat(tmp_path / "a.mat", MATLAB, do_compression=packed)
+    [value] = read_matlab(tmp_path / "a.mat", name)
+    if name == "text":
+        assert value == MATLAB["text"]
+    else:
+        np.testing.assert_array_equal(value, MATLAB[name])
+
+
+def test_matlab_cells_and_structs_nest(tmp_path: Path) -> None:
+    cells = np.array([["a", "bc"]], object)
+    inner = {"text": "x", "numbers": [[1.0, 2.0]], "cells": cells, "long_" + 26 * "y": [[5]]}
+    savemat(tmp_path / "a.mat", {"data": {"inner": inner, "cells": cells}, "other": [[3.0]]})
+    data, other = read_matlab(tmp_path / "a.mat", "data", "other")
+    [[record]] = [value["inner"] for value in data]
+    assert data[0]["cells"] == record["cells"] == ["a", "bc"]
+    assert record["text"] == "x" and record["long_" + 26 * "y"].tolist() == [[5]]
+    assert record["numbers"].tolist() == [[1, 2]] and other.tolist() == [[3]]
+
+
+@pytest.mark.parametrize("value", [np.array([[1j]]), {"a": np.array([[1j]])}, csc_matrix(np.eye(2))])
+def test_matlab_values_of_other_classes_are_an_error(tmp_path: Path, value: Any) -> None:
+    savemat(tmp_path / "a.mat", {"a": value})
+    with pytest.raises(InputError, match=r"a\.mat: damaged, or no MATLAB file before 7\.3; needed"):
+        read_matlab(tmp_path / "a.mat", "a")
+
+
+def test_matlab_objects_beside_what_is_wanted_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "a.mat"
+    savemat(path, {"a": [[7.0]]})
+    data = path.read_bytes()
+    inner = struct.pack("<4I", 6, 8, 17, 0) + struct.pack("<HH4s", 1, 3, b"MCOS") + bytes(8)
+    path.write_bytes(data[:128] + struct.pack("<II", 14, len(inner)) + inner + data[128:])
+    assert read_matlab(path, "a")[0].tolist() == [[7]]
+
+
+def test_a_matlab_struct_without_the_numbers(tmp_path: Path) -> None:
+    savemat(tmp_path / "a.mat", {"data": {"a": [[1.0]], "b": "text"}, "other": [[1.0]]})
+    data, other = read_matlab(tmp_path / "a.mat", "data", "other")
+    assert matlab_fields(data, tmp_path, "a")[0].tolist() == [[1]]
+    for record, names in ((data, ("a", "b")), (data, ("c",)), (other, ("a",)), (data * 2, ("a",))):
+        with pytest.raises(InputError, match="the struct has no numbers"):
+            matlab_fields(record, tmp_path, *names)
+    with pytest.raises(InputError, match=r"a\.mat: holds no none"):
+        read_matlab(tmp_path / "a.mat", "none")
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_matlab_files_expand_to_a_bounded_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """One large variable, and two that are together."""
     monkeypatch.setattr("metric_depth_ros.datasets.matlab_file._LARGEST", 1 << 20)
-    savemat(tmp_path / "a.mat", {"a": np.zeros(1 << 20)}, do_compression=True)
+    zeros = np.zeros((1 << 18) // count)
+    savemat(tmp_path / "a.mat", {"a": zeros, **({"b": zeros} if count == 2 else {})}, do_compression=True)
     assert (tmp_path / "a.mat").stat().st_size < 1 << 16
     with pytest.raises(InputError, match=r"a\.mat: damaged"):
         read_matlab(tmp_path / "a.mat", "a")
@@ -343,6 +424,41 @@ def test_hypersim_without_poses_or_instances(made: dict[str, Made], tmp_path: Pa
         path.unlink()
     frame = open_dataset(root)[0]
     assert frame.T_world_camera is None and frame.regions is None
+
+
+def hypersim_cameras(root: Path, M: Any) -> None:
+    names = [f"M_cam_from_uv_{row}{column}" for row in range(3) for column in range(3)]
+    header = ",".join(["scene_name", "settings_units_info_meters_scale", *names])
+    save_text(root / "metadata_camera_parameters.csv", header, f"ai_001_003,1.0,{words(M, ',')}")
+
+
+def test_hypersim_with_a_shifted_and_tilted_camera(made: dict[str, Made], tmp_path: Path) -> None:
+    """The point of each pixel in the world is where the matrix of the scene's camera has it."""
+    root = copied(made["hypersim"], tmp_path / "data")
+    M = np.array([[0.5, 0, 0.1], [0, 0.4, -0.05], [0.0, 0.07, -1.1]])
+    hypersim_cameras(root, M)
+    frame = open_dataset(root)[0]
+    v, u = np.mgrid[:HEIGHT, :WIDTH] + 0.5
+    rays = np.stack([2 * u / WIDTH - 1, 1 - 2 * v / HEIGHT, np.ones_like(u)], axis=-1) @ M.T
+    with h5py.File(made["hypersim"].truth) as file:
+        distance = known(file["dataset"][()])
+    # The pose of the file is of x right, y up, z back.
+    points = rays * (distance / np.linalg.norm(rays, axis=-1))[..., None] * [1, -1, -1]
+    wanted = points @ POSE[:3, :3].T + POSE[:3, 3]
+    ours = (pixel_rays(frame.camera) * frame.depth[..., None]) @ frame.T_world_camera[:3, :3].T
+    np.testing.assert_allclose(ours + frame.T_world_camera[:3, 3], wanted, atol=0.02)
+    hypersim_cameras(root, np.diag([np.tan(np.pi / 6), np.tan(np.pi / 6) * HEIGHT / WIDTH, -1]))
+    np.testing.assert_allclose(
+        open_dataset(root)[0].camera.K, open_dataset(made["hypersim"].path)[0].camera.K
+    )
+
+
+@pytest.mark.parametrize("M", [np.zeros(9), np.ones(8), np.full(9, np.nan)])
+def test_hypersim_with_a_camera_that_is_none(made: dict[str, Made], tmp_path: Path, M: Any) -> None:
+    root = copied(made["hypersim"], tmp_path / "data")
+    hypersim_cameras(root, M)
+    with pytest.raises(InputError, match=r"metadata_camera_parameters\.csv: "):
+        open_dataset(root)
 
 
 def test_diode_has_limits_by_place(made: dict[str, Made]) -> None:
@@ -463,6 +579,20 @@ def test_arkitscenes_without_laser_depth(made: dict[str, Made], tmp_path: Path) 
     assert frame.stamp_ns == 3353397000000
 
 
+def test_arkitscenes_for_upsampling_has_no_intrinsics(made: dict[str, Made], tmp_path: Path) -> None:
+    source = made["arkitscenes"].path / "raw/Validation/41069021"
+    video = tmp_path / "upsampling/Training/41069021"
+    for ours, theirs in {
+        "color": "wide",
+        **{n: n for n in ("highres_depth", "lowres_depth", "confidence")},
+    }.items():
+        shutil.copytree(source / theirs, video / ours)
+    assert DATASETS["arkitscenes"].recognises(tmp_path)
+    frame = open_dataset(f"arkitscenes@train:{tmp_path}")[0]
+    assert frame.camera is None and frame.sparse_depth is not None
+    np.testing.assert_array_equal(frame.depth, made["arkitscenes"].depths[0])
+
+
 def test_arkitscenes_with_intrinsics_of_another_picture(made: dict[str, Made], tmp_path: Path) -> None:
     root = copied(made["arkitscenes"], tmp_path / "data")
     save_text(next(root.rglob("*.pincam")), "256 192 200 200 128 96")
@@ -514,3 +644,30 @@ def test_tables_have_comments_and_equal_rows(tmp_path: Path) -> None:
 
 def test_a_pose_is_from_the_camera_to_the_world() -> None:
     assert not np.allclose(POSE, np.linalg.inv(POSE)) and np.allclose(POSE @ np.linalg.inv(POSE), EYE)
+
+
+# ---- what a user is told -------------------------------------------------------------------------
+
+
+def test_the_page_has_the_table_that_the_verb_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    """After a change: metric_depth datasets, and its output into docs/datasets.md."""
+    assert main(["datasets"]) == 0
+    table = capsys.readouterr().out
+    page = (Path(__file__).parents[2] / "docs/datasets.md").read_text()
+    assert table == page[page.index("| NAME |") :]
+    assert all(f"| `{name}` |" in table for name in PUBLISHED)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_every_dataset_says_what_it_is(name: str) -> None:
+    kind = PUBLISHED[name]
+    assert kind.title and kind.layout and kind.licence and kind.url.startswith("http")
+    assert kind.__doc__ and not kind.__doc__.startswith("Published")
+    assert len(set(kind.splits)) == len(kind.splits) > 0
+    assert kind.limits_m is None or 0 < kind.limits_m[0] < kind.limits_m[1]
+
+
+def test_a_dataset_goes_into_a_bag_and_through_run(made: dict[str, Made], tmp_path: Path) -> None:
+    source = made["nyuv2"].path
+    assert main(["frames-to-bag", f"nyuv2@train:{source}", str(tmp_path / "a.mcap")]) == 0
+    assert main(["run", str(source), "--out", str(tmp_path / "out"), "--no-bag", "--previews", "0"]) == 0

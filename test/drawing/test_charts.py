@@ -41,6 +41,8 @@ def test_axes_lines_and_last_values_are_named(figures, tmp_path):
     (figure,) = figures
     assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "AbsRel"]
     assert [axes.get_xlabel() for axes in figure.axes] == ["", "step"]
+    for axes in figure.axes:
+        assert axes.get_xticklabels()  # those that show: each chart can be read alone
     assert figure.axes[1].get_title(loc="left") == "indoor"
     legend = [text.get_text() for text in figure.axes[1].get_legend().get_texts()]
     assert legend == ["a: 0.250", "b: 1.00"]
@@ -87,3 +89,14 @@ def test_without_matplotlib_nothing_is_drawn_and_one_line_says_so(monkeypatch, t
     (record,) = caplog.records
     assert "charts: not drawn" in record.message and "metric_depth_ros[plots]" in record.message
     assert not list(tmp_path.iterdir())
+
+
+def test_logarithmic_axes_many_lines_and_single_points(figures, tmp_path):
+    lines = {f"line {number}": RISING + number + 1 for number in range(12)}
+    save_chart(tmp_path / "chart.png", "x", [Panel("y", lines), Panel("y", {"a": RISING})], logarithmic=True)
+    (figure,) = figures
+    assert [(axes.get_xscale(), axes.get_yscale()) for axes in figure.axes] == [("log", "log")] * 2
+    assert len({tuple(line.get_color()) for line in figure.axes[0].lines}) == 12
+    assert figure.get_figheight() > 2.8 * 2  # room for the legend
+    save_chart(tmp_path / "chart.png", "x", [Panel("y", {"alone": RISING[1:] + 1})], logarithmic=True)
+    assert [text.get_text() for text in figures[1].axes[0].texts] == ["alone"]

@@ -245,7 +245,7 @@ def test_the_network_is_told_the_focus_and_may_be_averaged_with_the_mirrored_pic
 
 def test_place_and_cap_follow_from_the_known_depth(tmp_path):
     """The floor runs from 2 to 7 m; in other units less than a fifth of it is beyond 10 m, and more."""
-    for name, unit in (("room", 1), ("hall", 1.7), ("street", 5)):
+    for name, unit in (("room", 1), ("hall", 1.7), ("street", 5), ("plain", 20)):
         write_set(tmp_path, name, 1, unit=unit)
     found = {name: views(tmp_path, name)[0] for name in ("room", "hall", "street")}
     assert {name: p.place for name, p in found.items()} == {
@@ -254,6 +254,8 @@ def test_place_and_cap_follow_from_the_known_depth(tmp_path):
     assert 0 < (1.7 * ramp(0) > 10).mean() < 0.2
     assert len(found["hall"].known) == (np.float32(1.7) * ramp(0) <= 10).sum()
     assert found["street"].known.pixels.depth.max() == pytest.approx(35)
+    plain = views(tmp_path, "plain")[0].known
+    assert len(plain) == (np.float32(20) * ramp(0) <= 80).sum() < WIDTH * HEIGHT
     assert place_of(np.empty(0)) == "indoor"
 
 
@@ -582,7 +584,7 @@ def test_no_anchors_at_all_is_a_protocol(data, capsys):
     argv = ("--protocol", "none,random", "--anchors", "5", "--seeds", "1", "--metrics", "abs_rel")
     assert evaluate(data, *argv, "--solvers", "median") == 0
     text = capsys.readouterr().out
-    assert "| AbsRel | none | 5 | covered | ms |" in text
+    assert "| AbsRel | 0 | 5 | covered | ms |" in text
     assert "| median | **1.000** | **0.000** | 50.0 % |" in text and "- median: 4 of 8 failed" in text
 
 
@@ -696,7 +698,7 @@ def test_a_set_without_depth_is_named(data, caplog):
         (["--variant", "a", "solver.focus=1"], "solver.focus: unknown setting"),
         (["--variant", "a", "--variant", "a"], "--variant a: given twice"),
         (["--protocol", "spiral"], "protocol: 'spiral'; needed one of none, random, rows, grid"),
-        (["--anchors", "0"], "random: 0 anchors; needed 1 to 1000000. 0 is protocol none."),
+        (["--anchors", "0"], "random: 0 anchors; needed 1 to 1000000."),
         (["--anchors", "few"], "--anchors few: needed whole numbers"),
         (["--anchors", "-1"], "random: -1 anchors"),
         (["--seeds", "0"], "--seeds 0"),

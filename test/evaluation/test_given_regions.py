@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from metric_depth_ros.config import RegionsConfig
 from metric_depth_ros.datasets import Frame
 from metric_depth_ros.errors import InputError
+from metric_depth_ros.evaluation import frames
 from metric_depth_ros.evaluation.frames import KnownView
 from metric_depth_ros.evaluation.given_regions import region_source
 from metric_depth_ros.evaluation.known_depth import known_depth, known_pixels
@@ -71,5 +74,20 @@ def test_a_view_gives_solvers_the_given_regions_numbered_from_0():
     np.testing.assert_array_equal(found, (LABELS == 700).astype(int))
     assert view.regions(RegionsConfig(source="topic")) is found
     without = KnownView("set", "a", "indoor", frame().image, None, relative, known)
-    with pytest.raises(InputError, match=r"set/a: no regions are given; needed some \(--regions\)"):
+    with pytest.raises(InputError, match=r"set/a: no regions are given; needed the dataset's own"):
         without.regions(RegionsConfig(source="topic"))
+
+
+def test_a_segmenter_s_network_is_loaded_once(monkeypatch):
+    loaded = []
+
+    class Sam:
+        def segment(self, image, relative):
+            return np.zeros(image.shape[:2], np.int32)
+
+    monkeypatch.setattr(frames, "_segmenter", lru_cache(lambda config: loaded.append(config) or Sam()))
+    known = known_depth(frame(), known_pixels(frame()), limits_m=(0, 10))
+    for name in "ab":
+        view = KnownView("set", name, "indoor", frame().image, None, RelativeDepth(DEPTH, "depth"), known)
+        assert not view.regions(RegionsConfig(source="sam", manifest="sam.yaml")).any()
+    assert len(loaded) == 1

@@ -386,6 +386,7 @@ def test_both_limits_count_and_a_mask_and_the_sky():
     frame = picture(depth=depth, sky=sky)
     assert len(known_depth(frame, limits_m=(0, 10))) == 100 * WIDTH
     assert len(known_depth(frame, limits_m=(0.2, 5))) == 100 * 140
+    assert len(known_depth(frame, limits_m=(2, 6))) == 100 * 150  # both included
     found = known_depth(frame, limits_m=(0.2, 5), mask=mask)
     assert len(found) == 80 * 140 and found.pixels.uv.min(axis=0).tolist() == [10, 20]
     with pytest.raises(InputError, match=r"frame a: mask \(4, 4\); needed \(120, 160\)"):
@@ -421,7 +422,7 @@ def test_cases_in_words(text, labels):
     ("text", "message"),
     [
         ("", "needed one of none, random"),
-        ("spiral:3", "'spiral'; needed one of none, random"),
+        ("spiral:3", "'spiral'; needed one of none"),
         ("random:few", "protocol random: 'few'; needed whole numbers"),
         ("random:", "protocol random: ''; needed whole numbers"),
         ("rows:0", "rows: 0 anchors; needed 1 to 1024"),
@@ -442,9 +443,9 @@ def test_a_case_that_is_none():
         Case("spiral", 4)
     with pytest.raises(ConfigError, match="rows: 0"):
         Case("rows", 0)
-    with pytest.raises(ConfigError, match=r"random: 0 anchors; needed 1 to 1000000\. 0 is protocol none"):
+    with pytest.raises(ConfigError, match=r"random: 0 anchors; needed 1 to 1000000"):
         Case("random", 0)
-    with pytest.raises(ConfigError, match="none: 5 anchors; needed 0"):
+    with pytest.raises(ConfigError, match="none: 5 anchors; needed 0 to 0"):
         Case("none", 5)
 
 

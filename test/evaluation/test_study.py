@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import pickle
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -92,6 +94,17 @@ def test_a_study_can_be_pickled_and_counts_its_frames(data):
     assert sum(told) == 10 and len(records) == 2 * 5 * 3
 
 
+def test_workers_change_nothing_but_times(data, tmp_path, monkeypatch):
+    """Also with relative paths, and with a metric of sequences, which keeps frames together."""
+    monkeypatch.chdir(data)
+    metrics, options = "abs_rel,scale_jitter", ("--all-frames", "--solvers", "median")
+    found = []
+    for name, more in (("here", ()), ("there", ("--workers", "2"))):
+        assert evaluate(Path(), "--out", tmp_path / name, "--metrics", metrics, *options, *more) == 0
+        found.append([replace(record, seconds=0.0) for record in read_records(tmp_path / name)])
+    assert str(found[0]) == str(found[1]) and len(found[0]) == 5 * 2 * 3  # with NaN
+
+
 def test_labels_of_networks_differ(tmp_path):
     (tmp_path / "a/depth").mkdir(parents=True)
     (tmp_path / "b/depth").mkdir(parents=True)
@@ -104,7 +117,7 @@ def test_the_run_tells_where_its_figures_come_from(data, tmp_path):
     out = tmp_path / "out"
     assert evaluate(data, "--out", out) == 0
     run = json.loads((out / "run.json").read_text())
-    assert run["command"].startswith("metric_depth ") and run["versions"]["numpy"] == np.__version__
+    assert run["command"].startswith("metric_depth evaluate ") and run["versions"]["numpy"] == np.__version__
     assert run["machine"]["cores"] >= 1 and run["settings"]["solver.name"] == "auto"
     assert run["study"]["networks"]["exact"]["stored"] == str(data / "exact")
     assert run["git"] is None or len(run["git"]["commit"]) == 40
@@ -143,6 +156,22 @@ def test_an_interrupted_run_goes_on_where_it_ended(data, tmp_path, monkeypatch):
     assert evaluate(data, "--out", out, "--resume") == 0 and not computed
 
 
+def test_metrics_of_sequences_are_the_same_after_an_interruption(data, tmp_path):
+    """They need the frame before, whose record is there already."""
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    options = ("--all-frames", "--metrics", "abs_rel,scale_jitter")
+    assert evaluate(data, *options, "--out", whole) == 0 and evaluate(data, *options, "--out", out) == 0
+    lines = (whole / "records.jsonl").read_text().splitlines(keepends=True)
+    (out / "records.jsonl").write_text("".join(lines[:27]))
+    assert evaluate(data, *options, "--out", out, "--resume") == 0
+    jitter = [
+        {(r.set_name, r.frame, r.count, r.solver): repr(r.errors) for r in read_records(folder)}
+        for folder in (whole, out)
+    ]
+    assert jitter[0] == jitter[1] and len(read_records(out)) == len(lines)
+    assert sum("nan" not in errors for errors in jitter[0].values()) == (1 + 2) * 8  # all but first frames
+
+
 def test_a_new_solver_and_case_are_added(data, tmp_path):
     out = tmp_path / "out"
     assert evaluate(data, "--out", out) == 0
@@ -166,6 +195,20 @@ def test_records_of_other_settings_are_not_mixed(data, tmp_path, capsys):
     (data / "elsewhere").mkdir(exist_ok=True)
     assert evaluate(data, "--out", out, "--resume", "--limits", "1,5") == 1
     assert "other rules than" in capsys.readouterr().err
+
+
+def test_a_label_keeps_its_settings_over_runs_that_leave_it_out(data, tmp_path, capsys):
+    out = tmp_path / "out"
+    with_label = ("--variant", "a", "solver.name=piecewise", "solver.piecewise.intervals=2")
+    assert evaluate(data, "--out", out, *with_label) == 0
+    assert evaluate(data, "--out", out, "--resume") == 0
+    assert evaluate(data, "--out", out, "--resume", *with_label[:-1], "solver.piecewise.intervals=3") == 1
+    assert "other variants.a than this run" in capsys.readouterr().err
+    run = json.loads((out / "run.json").read_text())
+    assert len(run["earlier"]) == 1 and "--variant" in run["earlier"][0]["command"]
+    (out / "run.json").write_text("[]")
+    assert evaluate(data, "--out", out, "--resume") == 1
+    assert "no study; needed the run.json" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", [["--resume"], ["--pictures"], ["--records", "parquet"]])

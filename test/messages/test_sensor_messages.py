@@ -52,6 +52,27 @@ def compressed_depth(values, form, *, scale=0.0, shift=0.0, header=True):
     return read("compressed_depth", CAMERA, format=form, data=(before if header else b"") + png)
 
 
+@pytest.mark.parametrize("nearest", [0.02, 1.0, 300.0])
+def test_compressed_depth_that_is_written_is_read_back(nearest):
+    """Rounded by no more than is said, and unknown where it was."""
+    depth = np.geomspace(nearest, 60 * nearest, 48).reshape(6, 8).astype(np.float32)
+    depth[0, 1:4] = np.nan, np.inf, 0
+    message = SimpleNamespace(header=HEADER, **messages.compressed_depth_fields(depth))
+    found = messages.read_depth_image(message, (8, 6))
+    known = np.isfinite(depth) & (depth > 0)
+    np.testing.assert_array_equal(np.isfinite(found), known)
+    assert (np.abs(found - depth)[known] <= 1.01 * depth[known] ** 2 / (131000 * nearest)).all()
+    points = messages.read_cloud(message, "compressed_depth", lambda size: CAMERA).points
+    np.testing.assert_allclose(points[:, 2], found[known], rtol=1e-6)
+    with pytest.raises(InputError, match="8x6, but the image is 6x8"):
+        messages.read_depth_image(message, (6, 8))
+
+
+def test_compressed_depth_without_any_depth_is_unknown():
+    message = SimpleNamespace(header=HEADER, **messages.compressed_depth_fields(np.full((6, 8), np.nan)))
+    assert np.isnan(messages.read_depth_image(message, (8, 6))).all()
+
+
 def test_every_type_of_a_source_has_a_message():
     for kind, ros_type in messages.SENSOR_TYPES.items():
         assert messages.sensor_type(ros_type) == kind

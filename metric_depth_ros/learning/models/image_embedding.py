@@ -32,7 +32,7 @@ class ImageEmbedding:
     ) -> None:
         """``encode``: normalised images (1, 3, side, side) to vectors (1, P)."""
         self._encode, self._side = encode, side
-        self._mean, self._std = np.float32(mean), np.float32(std)
+        self._mean, self._std = np.asarray(mean, np.float32), np.asarray(std, np.float32)
 
     @classmethod
     def of_encoder(cls, encoder: Encoder) -> ImageEmbedding:

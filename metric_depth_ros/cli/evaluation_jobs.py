@@ -1,0 +1,87 @@
+"""What `metric_depth evaluate` gives to workers: values alone, which mean the same to a process elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from metric_depth_ros.cli.embeddings import build_embeds
+from metric_depth_ros.cli.fleet_options import for_workers, full_path
+from metric_depth_ros.datasets import set_parts
+from metric_depth_ros.evaluation.candidates import Candidate
+from metric_depth_ros.evaluation.frames import find_sets
+from metric_depth_ros.evaluation.study import Network, Study, views_of
+from metric_depth_ros.evaluation.train_scaling import scaling_candidates
+from metric_depth_ros.fleet import Fleet
+
+
+def with_full_paths(study: Study, fleet: Fleet) -> Study:
+    """The study for workers, whose working directory is another; with their threads. Else unchanged."""
+
+    def ready(network: Network) -> Network:
+        engine = for_workers(dataclasses.replace(study.config, engine=network.engine), fleet).engine
+        stored = None if network.stored is None else _full(network.stored)
+        return dataclasses.replace(network, engine=engine, stored=stored)
+
+    if not (fleet.workers or fleet.ray):
+        return study
+    return dataclasses.replace(
+        study,
+        config=for_workers(study.config, fleet),
+        sets=tuple(map(_full, study.sets)),
+        networks=tuple(map(ready, study.networks)),
+        variants={
+            label: {name: _full_value(value) for name, value in settings.items()}
+            for label, settings in study.variants.items()
+        },
+        cache=study.cache and dataclasses.replace(study.cache, folder=_full(study.cache.folder)),
+        regions=study.regions if study.regions in (None, "dataset") else os.path.abspath(study.regions),
+    )
+
+
+def _full(path: Path) -> Path:
+    """Full path of a dataset or folder, behind NAME@SPLIT: if it has that."""
+    place = str(set_parts(path)[2])
+    return Path(str(path).removesuffix(place) + os.path.abspath(place))
+
+
+def _full_value(value: Any) -> Any:
+    """Value of a setting; if it names a file, its full path."""
+    path = full_path(value) if isinstance(value, str) and value else None
+    return value if path is None else str(path)
+
+
+@dataclass(frozen=True)
+class FittedScalings:
+    """Function from a network to its rows of scale and shift learned on ``--fit-on``; can be pickled."""
+
+    study: Study
+    fit_on: tuple[Path, ...]
+    scaling: tuple[str, ...]
+    image_encoder: Path | None
+    text_encoder: Path | None
+
+    def __call__(self, network: Network) -> list[Candidate]:
+        """The rows. Raises MetricDepthError."""
+        embeds = build_embeds(self.scaling, self.image_encoder, self.text_encoder)
+        training = dataclasses.replace(self.study, sets=self.fit_on, every=True)
+        views = tqdm(views_of(training, network), unit="training frame", disable=None)
+        return scaling_candidates(
+            dataclasses.replace(self.study.config, engine=network.engine), embeds, views
+        )
+
+
+def fitted_scalings(args: argparse.Namespace, study: Study) -> FittedScalings | None:
+    """What makes the rows of ``--fit-on``, if there are to be any. Raises InputError."""
+    if not args.fit_on:
+        return None
+    encoders = (path and Path(os.path.abspath(path)) for path in (args.image_encoder, args.text_encoder))
+    return FittedScalings(
+        study, tuple(map(_full, find_sets(args.fit_on))), tuple(args.scaling.split(",")), *encoders
+    )
