@@ -40,11 +40,16 @@ class Progress:
         self._done += 1
         if error:
             self._failed += 1
-            tqdm.write(f"metric_depth: {name}: {error}", file=sys.stderr)
+            self.say(f"metric_depth: {name}: {error}")
         counts = f"{self._done} of {self._jobs} {self._what}, {self._failed} failed"
         self._bar.set_postfix_str(counts)
         now = time.monotonic()
         if self._bar.disable and now - self._told >= _EVERY_S:
             self._told = now
             left_s = (now - self._started) * max(self._size / max(self._part, 1e-9) - 1, 0)
-            print(f"metric_depth: {counts}, {tqdm.format_interval(left_s)} left", file=sys.stderr)
+            self.say(f"metric_depth: {counts}, {tqdm.format_interval(left_s)} left")
+
+    @staticmethod
+    def say(text: str) -> None:
+        """Tells something beside the bar."""
+        tqdm.write(text, file=sys.stderr)

@@ -38,13 +38,13 @@ from metric_depth_ros.config import Config, EngineConfig, to_flat
 from metric_depth_ros.datasets import is_dataset
 from metric_depth_ros.engines.pool import EnginePool, SharedEngine
 from metric_depth_ros.errors import ConfigError, InputError, ModelError
-from metric_depth_ros.fleet import Ended, Fleet, count, run_jobs
+from metric_depth_ros.fleet import Ended, Fleet, UnexpectedError, count, run_jobs
 
 _MOST_READ = 1 << 20
 # Options that change no result.
 _NO_MATTER = {
     "source", "out", "overwrite", "view", "workers", "ray", "threads", "gpus", "retries", "ros_args",
-    "config", "changes", "solver", "focus", "manifest", "model", "calibration",
+    "words", "config", "changes", "solver", "focus", "manifest", "model", "calibration",
 }  # fmt: skip
 
 
@@ -146,7 +146,7 @@ def process_folder(args: argparse.Namespace, config: Config) -> int:
     if args.view is not None:
         raise ConfigError("run: --view shows one recording, but there is a folder of them. Leave it out.")
     fleet = fleet_of(args)
-    out = Path(os.path.abspath(args.out or default_out(args.source)))
+    out = Path(os.path.abspath(args.out or default_out(args.source.absolute())))
     work = DepthOfRecording(for_workers(config, fleet), _options(args))
     settings = _settings(work)
     jobs = list(_recordings(args.source, out, digest(settings)))
@@ -172,6 +172,8 @@ def _done(work: DepthOfRecording, jobs: list[Recording], fleet: Fleet) -> Iterat
     with progress, closing(run_jobs(work, jobs, fleet, tell=progress.add)) as all_ended:
         for ended in all_ended:
             row = _row_of(ended)
+            if isinstance(ended.error, UnexpectedError):
+                progress.say(str(ended.error))
             progress.end(row.bag, row.error)
             yield row
 
@@ -190,14 +192,20 @@ def _recordings(folder: Path, out: Path, settings: str) -> Iterator[Recording]:
     root, found = Path(os.path.abspath(folder)), 0
     for source in find_bags(root, leave_out=out, also=is_dataset):
         name = root.name if source == root else source.relative_to(root).as_posix()
-        about = []
-        with suppress(OSError):  # whoever opens it says so
-            about = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files_of(source)]
+        about = _about(source)
         size = max(sum(size for _, size, _ in about), 1)
         yield Recording(name, source, out / name, size, digest([settings, about]))
         found += 1
     if not found:
         raise InputError(f"{folder}: no bags; needed .bag, .mcap or .db3 files, at any depth.")
+
+
+def _about(source: Path) -> list[tuple[str, int, int]]:
+    """Name, size and time of each file of a recording; none if they cannot be told: who opens it says so."""
+    with suppress(OSError):
+        found = [(path, path.stat()) for path in files_of(source)]
+        return [(os.path.relpath(path, source), told.st_size, told.st_mtime_ns) for path, told in found]
+    return []
 
 
 def _options(args: argparse.Namespace) -> argparse.Namespace:

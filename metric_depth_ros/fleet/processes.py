@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -121,15 +122,41 @@ def _without_interrupts() -> Iterator[None]:
 # ---- in the process --------------------------------------------------------------------------
 
 
+class _Ending:
+    """Handler of a signal that ends the job at hand, in the course of which it is cleaned up."""
+
+    def __init__(self) -> None:
+        signal.signal(signal.SIGTERM, self)
+        self._ending = False
+
+    def __call__(self, *_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends once
+        self._ending, sys.unraisablehook = True, lambda _: None
+        raise KeyboardInterrupt
+
+    def check(self) -> None:
+        """Raises KeyboardInterrupt if Python has swallowed it, as it does in destructors."""
+        if self._ending:
+            raise KeyboardInterrupt
+
+
 def _serve(pipe: Connection, work: Work, threads: int) -> None:
     """Does the jobs that come through the pipe, until it is closed or this process is ended."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    ending = _Ending()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     settle(threads)
+
+    def tell(amount: float) -> None:
+        ending.check()
+        pipe.send(amount)
+
     with suppress(KeyboardInterrupt, EOFError, OSError):
         while True:
             job = pipe.recv()
-            pipe.send(attempt_elsewhere(work, job, pipe.send))
+            pipe.send(attempt_elsewhere(work, job, tell))
+    # At once: threads of networks may still be at work, which C++ takes amiss at an orderly exit.
+    sys.stdout.flush()
+    os._exit(0)
 
 
 def settle(threads: int) -> None:

@@ -22,8 +22,9 @@ from made_bags import COMMON, HEIGHT, WIDTH, results, write_bag
 
 from metric_depth_ros.bags import find_bags
 from metric_depth_ros.cli import progress, run_folder
+from metric_depth_ros.cli.folder_results import Row
 from metric_depth_ros.cli.main import main
-from metric_depth_ros.fleet import Fleet
+from metric_depth_ros.fleet import Ended, Fleet, UnexpectedError
 
 
 @pytest.fixture
@@ -191,6 +192,34 @@ def test_progress_is_told_where_there_is_no_terminal(
     assert re.search(r"metric_depth: 1 of 5 recordings, 0 failed, \d\d:\d\d left\n", told)
 
 
+def test_a_bug_of_one_bag_is_told_whole_and_the_others_go_on(
+    drives: Path, run: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def wrong(work: Any, jobs: list[Any], *_: Any, **__: Any) -> Any:
+        for job in jobs:
+            bug = UnexpectedError("Traceback:\n  line 1\nKeyError: 'x'") if job.name == "a.mcap" else None
+            yield Ended(job, None if bug else Row(job.name, 1, 1), bug, 0.0, 1)
+
+    monkeypatch.setattr(run_folder, "run_jobs", wrong)
+    assert run(drives) == 1
+    assert (
+        "Traceback:\n  line 1\nKeyError: 'x'\nmetric_depth: a.mcap: KeyError: 'x'" in capsys.readouterr().err
+    )
+
+
+def test_the_folder_may_move_and_hold_the_results(
+    drives: Path, run: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(drives)
+    assert run(".", "--no-bag") == 1
+    moved = drives.rename(drives.with_name("moved"))
+    monkeypatch.chdir(moved)
+    capsys.readouterr()
+    assert run(".", "--no-bag", "--out", "drives_depth") == 1
+    told = capsys.readouterr().out
+    assert "5 recordings, 1 without depth" in told and "4 of them done before" in told
+
+
 def test_results_of_other_settings_are_not_mixed(
     drives: Path, run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str], toy: Path
 ) -> None:
@@ -293,15 +322,16 @@ def test_ctrl_c_ends_workers_and_leaves_whole_results_alone(tmp_path: Path, toy:
         env={**os.environ, "PYTHONPATH": paths},
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     deadline = time.monotonic() + 120
     while len(list(out.glob(".*.part/.depth.mcap.part"))) < 2:
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.02)
     workers = psutil.Process(process.pid).children()
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)  # a terminal tells them all
     assert process.wait(60) == 130
-    assert process.stderr is not None and process.stderr.read().endswith("metric_depth: interrupted\n")
+    assert process.stderr is not None and process.stderr.read() == "metric_depth: interrupted\n"
     psutil.wait_procs(workers, timeout=30)
     assert not any(worker.is_running() for worker in workers)
     assert not list(out.glob(".*"))
