@@ -31,7 +31,11 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "depth for all, and the anchors interpolated. docs/evaluation.md says what the numbers mean.",
     )
     parser.add_argument(
-        "data", nargs="+", type=Path, metavar="DATA", help="frames or shards, or a folder of such"
+        "data",
+        nargs="+",
+        type=Path,
+        metavar="DATA",
+        help="frames, shards, NAME@SPLIT:PATH, or a folder of such",
     )
     parser.add_argument("--place", choices=("indoor", "outdoor"), help="only frames from there")
     parser.add_argument("--all-frames", action="store_true", help="not only first and last of a sequence")

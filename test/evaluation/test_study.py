@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -209,6 +210,19 @@ def test_a_label_keeps_its_settings_over_runs_that_leave_it_out(data, tmp_path, 
     (out / "run.json").write_text("[]")
     assert evaluate(data, "--out", out, "--resume") == 1
     assert "no study; needed the run.json" in capsys.readouterr().err
+
+
+def test_a_network_is_known_by_its_manifests_content(data, tmp_path, toy_manifest, capsys):
+    """Elsewhere it is the same; where it says something else it is another, under the same name."""
+    out, moved = tmp_path / "out", tmp_path / "moved"
+    shutil.copytree(toy_manifest.parent, moved)
+    argv = ["evaluate", str(data / "sets"), *FAST, "--out", str(out)]
+    assert main([*argv, "--engine", str(toy_manifest)]) == 0
+    elsewhere = moved / toy_manifest.name
+    assert main([*argv, "--engine", str(elsewhere), "--resume"]) == 0
+    elsewhere.write_text(elsewhere.read_text() + "# changed\n")
+    assert main([*argv, "--engine", str(elsewhere), "--resume"]) == 1
+    assert "other networks.toy than this run" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", [["--resume"], ["--pictures"], ["--records", "parquet"]])
