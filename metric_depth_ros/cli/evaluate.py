@@ -238,7 +238,7 @@ def _written(
         need_parquet()
     if args.resume and (args.out / LINES).exists():
         check_same(args.out, study)
-    write_run(args.out, study, args.words, resume=args.resume)
+    write_run(args.out, study, args.command_line, resume=args.resume)
     with Journal(args.out / LINES, resume=args.resume) as journal:
         records = list(journal.records)
         for of_frame in compute(done=frozenset(map(key_of, records))):
