@@ -6,17 +6,16 @@
 TEST is a folder of two sets of shards with masks (`metric_depth synthesize --everything`), ``street`` and
 ``indoor``, which nobody trained on. RUNS holds runs of `metric_depth train basis --as-published`, named
 kK_REGIME or, fine-tuned, kK_REGIME_REGIME; without it all other rows are measured. The second form reads what
-the first wrote and prints the tables, the published rows below ours.
+the first wrote and prints the tables, the published figures beside ours.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 from bench_basis import on_positive_depth, run_candidates
 
 from metric_depth_ros.config import EngineConfig, from_flat
@@ -96,54 +95,49 @@ def tables(folder: Path) -> str:
     return "\n\n".join(parts)
 
 
-def _regimes(records: Sequence[runner.Record], number: str, rows: Sequence[str]) -> str:
-    """Table 1 or 2: ours, then the published rows of both networks."""
-    of = grouped(records, lambda r: (r.solver, case_name(r)))
+def _regimes(records: Sequence[runner.Record], number: str, methods: Sequence[str]) -> str:
+    """Table 1 or 2: AbsRel / delta1 of ours, then the published figures of both networks, of other data."""
+    ours = grouped(records, lambda r: (r.solver, case_name(r)))
+    theirs = {
+        (row.network, K_OF.get(row.method, row.method), row.case): row.errors
+        for row in rows_of("001", number)
+    }
+    networks = list(dict.fromkeys(network for network, _, _ in theirs))
     body = []
-    for row in (*rows, *OURS, CONSTANT, INTERPOLATION):
-        label = (PAPER | REGION).get(row, row)
-        cells = [_error(of, GENERATORS.get(row, {}).get(c, label), c, m) for c, m in _cells()]
-        body.append(Row((row, "small_depth"), cells))
-    published = grouped(rows_of("001", number), lambda row: (row.network, row.method))
-    for (network, method), those in published.items():
-        errors = {row.case: row.errors for row in those}
-        theirs = [errors.get(case, {}).get(metric) for case, metric in _cells()]
-        body.append(Row((K_OF.get(method, method), f"{network}, other data"), theirs, ranked=False))
-    columns = [_column(f"{case} {metric}", metric) for case, metric in _cells()]
-    return markdown(Table(("method", "network"), columns, body))
+    for method in (*methods, *OURS, CONSTANT, INTERPOLATION):
+        label = (PAPER | REGION).get(method, method)
+        runs = GENERATORS.get(method, dict.fromkeys(REGIMES, label))
+        cells = [_both(_means(ours.get((runs.get(case, ""), case), []))) for case in REGIMES]
+        cells += [_both(theirs.get((network, method, case), {})) for network in networks for case in REGIMES]
+        body.append(Row((method,), cells))
+    heads = ["small_depth", *(f"{network} (OTHER DATA)" for network in networks)]
+    columns = [Column(f"{head}, {case}") for head in heads for case in REGIMES]
+    return markdown(Table(("AbsRel / delta1",), columns, body))
 
 
 def _drops(records: Sequence[runner.Record]) -> str:
-    """Table 3: a row for each number of anchors, the published columns last."""
-    of = grouped(records, lambda r: (r.solver, case_name(r)))
+    """Table 3: AbsRel / delta1 for each number of anchors, the published figures last."""
+    ours = grouped(records, lambda r: (r.solver, case_name(r)))
     shown = {"Basis": "k8_low", "Global": "paper_global", **{n: n for n in (*OURS, CONSTANT, INTERPOLATION)}}
-    published = {(row.network, row.case): row.errors for row in rows_of("001", "3")}
-    networks = dict.fromkeys(network for network, _ in published)
-    heads = [*shown, *(f"{network} (other data)" for network in networks)]
+    theirs = {(row.network, row.case): row.errors for row in rows_of("001", "3")}
+    networks = list(dict.fromkeys(network for network, _ in theirs))
     body = []
     for case in (f"drop {count}" for count in DROPS):
-        ours = [_error(of, name, case, m) for name in shown.values() for m in METRICS]
-        theirs = [published[network, case][m] for network in networks for m in METRICS]
-        body.append(Row((case.split()[1],), [*ours, *theirs]))
-    columns = [Column(f"{head} {'AbsRel' if m == 'abs_rel' else m}") for head in heads for m in METRICS]
-    return markdown(Table(("anchors",), columns, body))
+        cells = [_both(_means(ours.get((label, case), []))) for label in shown.values()]
+        cells += [_both(theirs[network, case]) for network in networks]
+        body.append(Row((case.split()[1],), cells))
+    heads = [*shown, *(f"Basis, {network} (OTHER DATA)" for network in networks)]
+    return markdown(Table(("anchors",), [Column(head) for head in heads], body))
 
 
-def _cells() -> list[tuple[str, str]]:
-    return [(case, metric) for case in REGIMES for metric in METRICS]
+def _means(records: Sequence[runner.Record]) -> dict[str, float]:
+    """Means over pictures, each as often as another, so sets weigh by their size; empty without records."""
+    return {name: mean_error(records, name) for name in METRICS} if records else {}
 
 
-def _column(name: str, metric: str) -> Column:
-    return Column(name.replace("abs_rel", "AbsRel"), "low" if metric == "abs_rel" else "high")
-
-
-def _error(
-    of: dict[tuple[str, str], list[runner.Record]], label: str, case: str, metric: str
-) -> float | None:
-    """Mean over pictures, each as often as another, so sets count by their pictures; None if not measured."""
-    found = of.get((label, case), [])
-    mean = mean_error(found, metric) if found else np.nan
-    return float(mean) if np.isfinite(mean) else None
+def _both(errors: Mapping[str, float]) -> str | None:
+    """AbsRel and delta1 in one cell; None if there are none."""
+    return f"{errors['abs_rel']:.3f} / {errors['delta1']:.2f}" if errors else None
 
 
 def main() -> None:

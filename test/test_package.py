@@ -136,9 +136,9 @@ def test_without_python_312_the_tests_on_jazzy_say_what_is_needed(tmp_path):
 
 
 def test_ci_tests_on_jazzy_what_exists():
-    [named] = re.findall(r'TESTS="(.+)"', (ROOT / ".ci" / "run").read_text())
-    paths = [word.removeprefix("--ignore=") for word in named.split()]
-    assert all((ROOT / path).exists() for path in paths)
+    [named] = re.findall(r'TESTS="(.+?)"', (ROOT / ".ci" / "run").read_text(), re.DOTALL)
+    paths = named.replace("\\\n", " ").split()
+    assert len(paths) > 5 and all((ROOT / path).is_file() for path in paths)
 
 
 def test_package_xml_names_every_package_that_is_imported():

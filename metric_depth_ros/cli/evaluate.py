@@ -31,7 +31,11 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "depth for all, and the anchors interpolated. docs/evaluation.md says what the numbers mean.",
     )
     parser.add_argument(
-        "data", nargs="+", type=Path, metavar="DATA", help="frames or shards, or a folder of such"
+        "data",
+        nargs="+",
+        type=Path,
+        metavar="DATA",
+        help="frames, shards, NAME@SPLIT:PATH, or a folder of such",
     )
     parser.add_argument("--place", choices=("indoor", "outdoor"), help="only frames from there")
     parser.add_argument("--all-frames", action="store_true", help="not only first and last of a sequence")
@@ -234,7 +238,7 @@ def _written(
         need_parquet()
     if args.resume and (args.out / LINES).exists():
         check_same(args.out, study)
-    write_run(args.out, study, args.words, resume=args.resume)
+    write_run(args.out, study, args.command_line, resume=args.resume)
     with Journal(args.out / LINES, resume=args.resume) as journal:
         records = list(journal.records)
         for of_frame in compute(done=frozenset(map(key_of, records))):

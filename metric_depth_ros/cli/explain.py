@@ -28,7 +28,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "and the 12 basis maps that change it most, and prints the statistics of paper 001, sections 3.2, "
         "3.3 and 4.2. With --patches it prints how scale and shift differ between parts of a frame.",
     )
-    parser.add_argument("data", type=Path, metavar="DATA", help="folder of frames or shards")
+    parser.add_argument("data", type=Path, metavar="DATA", help="frames, shards or NAME@SPLIT:PATH")
     parser.add_argument("--frame", help="its name (default: all frames; the picture shows the first)")
     parser.add_argument(
         "--engine",

@@ -112,7 +112,7 @@ def _run(ours: list[str], ros_args: list[str]) -> int:
     args = parser.parse_args(ours)
     if ros_args and not getattr(args, "takes_ros_args", False):
         parser.error("--ros-args: this verb does not join a ROS graph.")
-    args.ros_args, args.words = ros_args, ours
+    args.ros_args, args.command_line = ros_args, ours
     logging.basicConfig(format="metric_depth: %(message)s")
     logging.getLogger("metric_depth_ros").setLevel(logging.INFO)
     return int(args.run(args))

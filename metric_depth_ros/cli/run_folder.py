@@ -210,7 +210,7 @@ def _about(source: Path) -> list[tuple[str, int, int]]:
 
 def _options(args: argparse.Namespace) -> argparse.Namespace:
     """What workers need of a command line: values alone, paths in full."""
-    values = {name: value for name, value in vars(args).items() if name != "run"}
+    values = {name: value for name, value in vars(args).items() if name not in ("run", "command_line")}
     if args.calibration is not None:
         values["calibration"] = Path(os.path.abspath(args.calibration))
     return argparse.Namespace(**values)

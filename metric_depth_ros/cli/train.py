@@ -55,7 +55,12 @@ def _add_depth(networks: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--resume. Then: metric_depth train depth-export RUN --to FOLDER.",
     )
     parser.add_argument(
-        "--data", type=Path, nargs="+", required=True, metavar="DATA", help="folders of shards or frames"
+        "--data",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="DATA",
+        help="shards, frames or NAME@SPLIT:PATH",
     )
     add_run(
         parser,

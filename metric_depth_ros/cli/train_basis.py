@@ -35,7 +35,9 @@ def add_basis(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     add_run(parser, minutes="60", batch="16", learning_rate="0.005", threads="2", look_every="200")
     data = parser.add_argument_group("data")
-    data.add_argument("--data", type=Path, nargs="+", metavar="DATA", help="folders of frames or shards")
+    data.add_argument(
+        "--data", type=Path, nargs="+", metavar="DATA", help="frames, shards or NAME@SPLIT:PATH"
+    )
     data.add_argument(
         "--engine",
         type=Path,

@@ -40,7 +40,12 @@ def add_metric_solver(networks: argparse._SubParsersAction[argparse.ArgumentPars
     )
     data = parser.add_argument_group("data")
     data.add_argument(
-        "--data", type=Path, nargs="+", required=True, metavar="DATA", help="folders of shards or frames"
+        "--data",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="DATA",
+        help="shards, frames or NAME@SPLIT:PATH",
     )
     what = parser.add_argument_group("network")
     what.add_argument(

@@ -40,7 +40,9 @@ def add_scale(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         threads="one per core", look_every="5 epochs",
     )  # fmt: skip
     data = parser.add_argument_group("data")
-    data.add_argument("--data", type=Path, nargs="+", metavar="DATA", help="folders of shards or frames")
+    data.add_argument(
+        "--data", type=Path, nargs="+", metavar="DATA", help="shards, frames or NAME@SPLIT:PATH"
+    )
     data.add_argument("--engine", metavar="MANIFEST", default="", help="or small, tiny (default: small)")
     data.add_argument("--targets", type=Path, help="written unless there (default: RUN/targets)")
     data.add_argument("--count", type=int, default=12000, help="most pictures (default 12000)")

@@ -38,7 +38,9 @@ def add_tr2m(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         threads="one per core", look_every="one epoch",
     )  # fmt: skip
     data = parser.add_argument_group("data")
-    data.add_argument("--data", type=Path, nargs="+", metavar="DATA", help="folders of shards or frames")
+    data.add_argument(
+        "--data", type=Path, nargs="+", metavar="DATA", help="shards, frames or NAME@SPLIT:PATH"
+    )
     data.add_argument("--engine", metavar="MANIFEST", default="", help="or small, tiny (default: small)")
     data.add_argument("--examples", type=Path, help="written unless there (default: RUN/examples)")
     data.add_argument("--count", type=int, default=9000, help="most pictures (default 9000)")

@@ -77,6 +77,7 @@ __all__ = [
     "Frame",
     "FrameFolder",
     "ShardFrames",
+    "address",
     "is_dataset",
     "open_dataset",
     "set_parts",
@@ -114,6 +115,15 @@ def open_dataset(path: str | Path) -> Dataset:
         f"{path}: {found}; needed a folder with calib.json or shard_*.zip, or NAME:PATH or NAME@SPLIT:PATH "
         f"with a NAME of {', '.join(DATASETS)}."
     )
+
+
+def address(data: Dataset) -> str:
+    """What opens a dataset again from anywhere: its absolute path, with name and split where it has some."""
+    place, split = data.path.resolve(), getattr(data, "split", "")
+    name = next((name for name, kind in DATASETS.items() if kind is type(data)), "")
+    if not (name and split):
+        return str(place)
+    return f"{name}@{Path(split).resolve() if os.path.isfile(split) else split}:{place}"
 
 
 def _is_a_name(place: Path) -> bool:

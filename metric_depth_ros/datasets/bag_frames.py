@@ -49,7 +49,7 @@ class BagFrames(Dataset):
         Raises:
             InputError: there is no bag, no topic of one kind, or no image with depth.
         """
-        self.path = Path(path)
+        self.path, self.split = Path(path), split
         facts, _ = survey(self.path)
         plan, self._truth = self._chosen(facts, split)
         self._config = updated(_without_anchors(), settings_of(plan))

@@ -19,7 +19,7 @@ _WIDTH_IN = 9.0
 _PANEL_HEIGHT_IN = 2.8
 _DOTS_PER_IN = 110
 # Height of a name in a legend, inches; and a map of as many colours as lines may need.
-_LEGEND_LINE_IN = 0.2
+_LEGEND_LINE_IN = 0.23
 _USUAL_COLOURS, _MANY_COLOURS = 10, "tab20"
 # Lines with fewer points than this show each point.
 _FEW_POINTS = 30

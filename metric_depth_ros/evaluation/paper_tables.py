@@ -52,6 +52,7 @@ def _section(title: str, records: Sequence[Record], rows: Sequence[PublishedRow]
     form = _by_case if all(row.by_case for row in rows) else _by_metric
     sources = dict.fromkeys(row.paper for row in rows)
     notes = dict.fromkeys(f"{row.source}: {row.note}" for row in rows if row.note)
+    notes |= dict.fromkeys(f"{row.source}: no range of depth is told" for row in rows if _is_vague(row))
     return Section(
         title,
         [form(title, records, rows, metrics)],
@@ -98,6 +99,10 @@ def _by_case(
         Column(f"{METRICS[m].heading}, {c}", better(m), METRICS[m].digits) for c in cases for m in metrics
     ]
     return Table(("network", "method", "from"), columns, [*ours, *theirs], title)
+
+
+def _is_vague(row: PublishedRow) -> bool:
+    return row.data.limits_m is None and bool(row.data.split)
 
 
 def _metrics(rows: Iterable[PublishedRow]) -> list[str]:

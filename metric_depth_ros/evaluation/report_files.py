@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from metric_depth_ros.config import to_flat
 from metric_depth_ros.documents import read_json
 from metric_depth_ros.drawing.charts import save_chart
+from metric_depth_ros.engines import manifest_paths
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.evaluation import report
 from metric_depth_ros.evaluation.groups import metrics_of
@@ -19,7 +21,7 @@ from metric_depth_ros.evaluation.plots import error_over_anchors, error_over_tim
 from metric_depth_ros.evaluation.provenance import provenance
 from metric_depth_ros.evaluation.report import Section
 from metric_depth_ros.evaluation.runner import Record
-from metric_depth_ros.evaluation.study import Study
+from metric_depth_ros.evaluation.study import Network, Study
 
 RUN = "run.json"
 # Parts of a study whose settings stand under names, which records have.
@@ -85,10 +87,7 @@ def description(study: Study) -> dict[str, Any]:
     """A study in values for JSON."""
     return {
         "sets": list(map(str, study.sets)),
-        "networks": {
-            network.label: {"stored": network.stored and str(network.stored), **vars(network.engine)}
-            for network in study.networks
-        },
+        "networks": {network.label: _network(network) for network in study.networks},
         "solvers": list(study.solvers),
         "variants": {label: dict(changes) for label, changes in study.variants.items()},
         "cases": [dataclasses.astuple(case) for case in study.cases],
@@ -109,6 +108,18 @@ def description(study: Study) -> dict[str, Any]:
     }
 
 
+def _network(network: Network) -> dict[str, Any]:
+    """A network in values for JSON; manifests by their content too, which names the models' sha256."""
+    if network.stored is not None and not network.engine.second:
+        return {"stored": str(network.stored.resolve())}
+    manifests = manifest_paths(network.engine)[network.stored is not None :]
+    return {
+        "stored": network.stored and str(network.stored.resolve()),
+        **vars(network.engine),
+        "sha256": [hashlib.sha256(path.read_bytes()).hexdigest() for path in manifests if path.is_file()],
+    }
+
+
 def check_same(folder: Path, study: Study) -> None:
     """Raises InputError if a folder's records were made with other settings, so that they cannot be kept.
 
@@ -123,12 +134,23 @@ def check_same(folder: Path, study: Study) -> None:
     for group in _NAMED:
         known = then.get(group)
         known = known if isinstance(known, dict) else {}
-        differing += [f"{group}.{key}" for key, value in now[group].items() if known.get(key, value) != value]
+        differing += [
+            f"{group}.{key}"
+            for key, value in now[group].items()
+            if _placeless(known.get(key, value)) != _placeless(value)
+        ]
     if differing:
         raise InputError(
             f"{path}: other {', '.join(differing)} than this run; needed the same to go on. Choose another "
             "folder, or leave out --resume."
         )
+
+
+def _placeless(settings: Any) -> Any:
+    """Settings without where manifests lie, which are known by their content."""
+    if not isinstance(settings, dict) or "sha256" not in settings:
+        return settings
+    return {name: value for name, value in settings.items() if name not in ("manifest", "second")}
 
 
 def _write(path: Path, text: str) -> None:

@@ -204,11 +204,11 @@ class _Problem:
             residual, share = self._residual(solution, some)
             error += float(w @ np.abs(residual).mean(axis=1))
             trust = 1 / np.maximum(np.abs(residual), _SMALL)
-            columns = np.stack([share, 1 - share])
-            moments = np.einsum("irp,jrp,rp->rij", columns, columns, trust) / _PIXELS
-            targets = np.einsum("irp,rp->ri", columns, trust * residual) / _PIXELS
-            normal += np.einsum("r,rij,rk,rl->ikjl", w, moments, f, f, optimize=True).reshape(size, size)
-            right += np.einsum("r,ri,rk->ik", w, targets, f, optimize=True).ravel()
+            columns = share, 1 - share
+            moments = [[w * (trust * p * q).mean(axis=1) for q in columns] for p in columns]
+            targets = [w * (trust * residual * p).mean(axis=1) for p in columns]
+            normal += np.block([[(f * moment[:, None]).T @ f for moment in row] for row in moments])
+            right += np.concatenate([target @ f for target in targets])
         return error, normal, right
 
     def _residual(self, solution: FloatArray, rows: IntArray) -> tuple[FloatArray, FloatArray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from test_bag_frames import write_bag
 from metric_depth_ros.bags import BagReader
 from metric_depth_ros.cli.main import main
 from metric_depth_ros.config import Config
+from metric_depth_ros.learning.training.chosen import ChosenPictures
 from metric_depth_ros.learning.training.loader import Samples
 from metric_depth_ros.types import Sample
 
@@ -69,6 +71,14 @@ def test_any_depth_of_a_named_dataset_is_trained_on(opened: str) -> None:
         made = reframed(image, depth, (32, 32), (16, 16), np.random.default_rng(seed))
         known += np.isfinite(made[1]).sum()
     assert known > 300
+
+
+def test_chosen_pictures_are_of_the_same_split_again(tmp_path: Path) -> None:
+    path = MAKERS["cityscapes"](tmp_path / "set").path
+    chosen = ChosenPictures.choose([f"cityscapes@train:{path}"], 2, seed=0)
+    again = ChosenPictures.stored(tmp_path, chosen.arrays, SimpleNamespace(**chosen.about))
+    assert [data.split for data in again.sets] == ["train"]
+    np.testing.assert_array_equal(again.image(1), chosen.image(1))
 
 
 def test_train_takes_a_named_dataset(tmp_path: Path) -> None:

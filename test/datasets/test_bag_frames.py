@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from metric_depth_ros.bags import BagWriter
-from metric_depth_ros.datasets import BagFrames, open_dataset
+from metric_depth_ros.datasets import BagFrames, address, open_dataset
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.geometry import rigid_transform, transform_points
 from metric_depth_ros.types import Camera
@@ -78,6 +78,8 @@ def test_truth_beats_other_depth_and_may_be_named(tmp_path: Path) -> None:
     np.testing.assert_array_equal(open_dataset(path)[0].depth, depth_of(0))
     named = open_dataset(f"bag@/realsense/depth/image_raw:{path}")
     assert len(named) == 4
+    assert address(named) == f"bag@/realsense/depth/image_raw:{path}"
+    assert address(open_dataset(path)) == str(path)
     np.testing.assert_allclose(named[1].depth, np.full((HEIGHT, WIDTH), 3), rtol=1e-6)
 
 

@@ -36,7 +36,7 @@ from driving_sets import (
     write_text,
 )
 
-from metric_depth_ros.datasets import DATASETS, is_dataset, open_dataset
+from metric_depth_ros.datasets import DATASETS, address, is_dataset, open_dataset
 from metric_depth_ros.datasets.published import PublishedDataset
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.geometry import transform_points
@@ -84,6 +84,31 @@ def test_a_name_and_a_split_open_a_dataset_without_looking(tmp_path: Path, name:
     assert data.ids == open_dataset(f"{name}:{path}").ids
     with pytest.raises(InputError, match="no split 'nothing' of"):
         open_dataset(f"{name}@nothing:{path}")
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_an_address_opens_the_same_split_from_anywhere(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make(name, tmp_path / "set").path
+    kind = DATASETS[name]
+    assert issubclass(kind, PublishedDataset)
+    monkeypatch.chdir(tmp_path)
+    for split in ("train", "clone", "front", kind.splits[0]):
+        if split in kind.splits:
+            data = open_dataset(f"{name}@{split}:{path.relative_to(tmp_path)}")
+            opened = address(data)
+            monkeypatch.chdir("/")
+            again = open_dataset(opened)
+            assert (again.ids, again.path) == (data.ids, path)
+            monkeypatch.chdir(tmp_path)
+
+
+def test_an_address_names_lists_in_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = MAKERS["nuscenes"](tmp_path / "set").path
+    monkeypatch.chdir(write_text(tmp_path / "val.txt", "scene-0062\n").parent)
+    data = open_dataset(f"nuscenes@val.txt:{path}")
+    assert address(data) == f"nuscenes@{tmp_path / 'val.txt'}:{path}"
 
 
 @pytest.mark.parametrize("name", MAKERS)

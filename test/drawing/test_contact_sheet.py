@@ -3,6 +3,7 @@
 import numpy as np
 
 from metric_depth_ros.drawing.contact_sheet import SheetRow, draw_contact_sheet, error_colours
+from metric_depth_ros.drawing.scales import TITLE_HEIGHT
 from metric_depth_ros.types import Anchors, RelativeDepth
 
 
@@ -24,8 +25,10 @@ def test_a_row_has_five_pictures_and_a_single_point_of_truth_stays():
         "a", np.zeros((100, 200, 3), np.uint8), anchors, RelativeDepth(depth, "depth"), depth, truth
     )
     picture = draw_contact_sheet([row, row], width=50)
-    assert picture.shape == (30 + 2 * 25, 5 * 50, 3)
-    of_truth, of_error = (picture[30:55, start : start + 50] for start in (150, 200))
+    assert picture.shape == (TITLE_HEIGHT + 2 * 25, 5 * 50, 3)
+    of_truth, of_error = (
+        picture[TITLE_HEIGHT : TITLE_HEIGHT + 25, start : start + 50] for start in (150, 200)
+    )
     assert (of_truth != 90).any(axis=2).sum() == 1
     assert (of_error.max(axis=2) < 16).sum() == 1 and ((of_error == 90).all(axis=2)).sum() == 50 * 25 - 1
 
@@ -43,5 +46,5 @@ def test_inverse_depth_and_nothing_known_are_drawn():
         nothing,
         nothing,
     )
-    network = draw_contact_sheet([row], width=30)[30:, 30:60].astype(int)
+    network = draw_contact_sheet([row], width=30)[TITLE_HEIGHT:, 30:60].astype(int)
     assert network[0, 1, 0] > network[0, 1, 2] and network[0, 28, 2] > network[0, 28, 0]  # red near, blue far

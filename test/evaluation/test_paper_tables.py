@@ -74,6 +74,14 @@ def test_fits_to_the_truth_and_no_anchors_have_rows_of_their_own():
     ]
 
 
+def test_what_a_paper_does_not_tell_is_noted():
+    records = [record("prior", "none", 0, dataset="sun_rgbd@test", limits_m=(0.1, 10.0))]
+    found = lines(beside_published(records))
+    assert "| TR2M | zero-shot, ViT-Small | none | paper 003, table 3 | 0.451 | 0.591 |" in found
+    assert "- paper 003, table 3: no range of depth is told" in found
+    assert not any("no range" in line for line in lines(beside_published(nyu())))
+
+
 def test_a_papers_table_in_its_form_says_that_the_data_are_others():
     records = [
         record(solver, case, 1, abs_rel=error, dataset="", limits_m=(0.0, 10.0))

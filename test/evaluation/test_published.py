@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from metric_depth_ros.datasets import DATASETS
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.evaluation.published import Data, published_rows, rows_of, same_as, titles
 
@@ -92,3 +93,13 @@ def test_rows_of_other_data_are_not_taken_for_the_same(data):
 def test_an_unknown_table_is_named():
     with pytest.raises(InputError, match="000:9: unknown; needed one of 000:1"):
         rows_of("000", "9")
+
+
+def test_the_rows_are_of_datasets_and_splits_that_can_be_opened():
+    """Else nothing of ours would ever stand beside them."""
+    for row in published_rows():
+        if row.data.dataset:
+            kind = DATASETS[row.data.dataset]
+            assert row.data.split in ("", *kind.splits), row
+            if row.data.limits_m is not None and row.data.split and row.paper != "004":
+                assert kind.limits_m in (None, row.data.limits_m), row

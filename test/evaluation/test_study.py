@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from metric_depth_ros.cli.main import main
 from metric_depth_ros.config import Config
+from metric_depth_ros.drawing.scales import TITLE_HEIGHT
 from metric_depth_ros.engines.depth_engine import DepthEngine
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.evaluation import study as studies
@@ -211,6 +213,19 @@ def test_a_label_keeps_its_settings_over_runs_that_leave_it_out(data, tmp_path, 
     assert "no study; needed the run.json" in capsys.readouterr().err
 
 
+def test_a_network_is_known_by_its_manifests_content(data, tmp_path, toy_manifest, capsys):
+    """Elsewhere it is the same; where it says something else it is another, under the same name."""
+    out, moved = tmp_path / "out", tmp_path / "moved"
+    shutil.copytree(toy_manifest.parent, moved)
+    argv = ["evaluate", str(data / "sets"), *FAST, "--out", str(out)]
+    assert main([*argv, "--engine", str(toy_manifest)]) == 0
+    elsewhere = moved / toy_manifest.name
+    assert main([*argv, "--engine", str(elsewhere), "--resume"]) == 0
+    elsewhere.write_text(elsewhere.read_text() + "# changed\n")
+    assert main([*argv, "--engine", str(elsewhere), "--resume"]) == 1
+    assert "other networks.toy than this run" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("option", [["--resume"], ["--pictures"], ["--records", "parquet"]])
 def test_what_needs_a_folder_says_so(data, option, capsys):
     assert evaluate(data, *option) == 1
@@ -354,8 +369,8 @@ def test_sheets_show_the_frames_and_where_the_error_is(data, tmp_path):
         "sheet_bent_median_50.jpg", "sheet_bent_global_affine_50.jpg",
     }  # fmt: skip
     picture = cv2.imread(str(out / "sheet_bent_median_50.jpg"))
-    assert picture.shape[:2] == (30 + 3 * 180, 5 * 240)
-    error = picture[30:210, 4 * 240 :].astype(int)
+    assert picture.shape[:2] == (TITLE_HEIGHT + 3 * 180, 5 * 240)
+    error = picture[TITLE_HEIGHT:, 4 * 240 :][:180].astype(int)
     assert error.max() > 100  # the bent map is off at the ends
 
     study = Study(
@@ -368,4 +383,4 @@ def test_sheets_show_the_frames_and_where_the_error_is(data, tmp_path):
     )
     records = [r for frame in records_of(study) for r in frame]
     ((name, exact),) = contact_sheets(study, records)
-    assert name == "sheet_exact_median_50" and exact[40:200, 4 * 240 + 10 :].max() < 30
+    assert name == "sheet_exact_median_50" and exact[TITLE_HEIGHT + 10 :, 4 * 240 + 10 :].max() < 30

@@ -658,3 +658,15 @@ def test_a_picture_takes_the_light_and_palette_of_another():
     found = _tinted_like(image, partner)
     np.testing.assert_allclose(found.mean((0, 1)), partner.mean((0, 1)), atol=1)
     np.testing.assert_allclose(found.std((0, 1)), partner.std((0, 1)), atol=1)
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda"])
+@pytest.mark.parametrize("network", ["depth", "basis", "metric-solver", "scale", "tr2m"])
+def test_every_training_takes_a_device_and_refuses_one_that_is_not_there(
+    tmp_path, capsys, monkeypatch, network, device
+):
+    """Before anything is read: there is no data."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    words = ["train", network, "--data", str(tmp_path / "no"), "--out", str(tmp_path / "run")]
+    assert main([*words, "--device", device]) == 1
+    assert f"device: '{device}'; needed auto, cpu, or cuda where there is one." in capsys.readouterr().err

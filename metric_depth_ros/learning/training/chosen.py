@@ -14,7 +14,7 @@ import numpy as np
 
 from metric_depth_ros.array_files import read_npz
 from metric_depth_ros.config import EngineConfig
-from metric_depth_ros.datasets import Dataset, open_dataset
+from metric_depth_ros.datasets import Dataset, address, open_dataset
 from metric_depth_ros.engines import build_network
 from metric_depth_ros.engines.depth_engine import DepthEngine
 from metric_depth_ros.engines.metric_solver import MetricSolverEngine
@@ -90,9 +90,9 @@ class ChosenPictures:
 
     @property
     def about(self) -> dict[str, Any]:
-        """Folders of the datasets, absolute, and their numbers of frames, for a file."""
+        """What opens the datasets again, and their numbers of frames, for a file."""
         return {
-            "data": tuple(str(data.path.resolve()) for data in self.sets),
+            "data": tuple(map(address, self.sets)),
             "frames": tuple(map(len, self.sets)),
         }
 
