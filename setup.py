@@ -33,6 +33,7 @@ test = [
     "pytest",
     "pytest-timeout",
     "pytest-xdist",
+    "mkdocs",
     "hypothesis",
     "onnx",
     "pillow",
