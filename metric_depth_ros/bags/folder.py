@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache, partial
 from pathlib import Path, PurePath
@@ -17,7 +18,17 @@ from metric_depth_ros.files import open_regular
 
 METADATA = "metadata.yaml"
 _STORAGES = {"mcap": McapFile, "sqlite3": SqliteFile}
+# A process may usually have 1024 files open.
+_MOST_FILES = 900
 _NEEDED = "what ros2 bag record writes"
+
+
+def check_count(files: int) -> None:
+    """Raises InputError for more files than are opened together."""
+    if files > _MOST_FILES:
+        raise InputError(
+            f"a recording of {files} files; at most {_MOST_FILES} are read as one. Name one of the files."
+        )
 
 
 class Parts(NamedTuple):
@@ -51,6 +62,10 @@ def _read_metadata(path: Path, _size: int, _mtime_ns: int) -> Parts:
     if packed not in ("", "file", "message") or (packed and form != "zstd"):
         raise InputError("metadata.yaml: compression is none of file or message in zstd")
     files = tuple(path.parent / PurePath(name).name for name in names)
+    if len(set(files)) < len(files):
+        name = Counter(file.name for file in files).most_common(1)[0][0]
+        raise InputError(f"metadata.yaml: relative_file_paths names {name!r:.60} more than once")
+    check_count(len(files))
     if missing := [file.name for file in files if not file.exists()]:
         raise InputError(f"{missing[0]} is missing, which metadata.yaml names")
     return Parts(files, _STORAGES[storage], packed)

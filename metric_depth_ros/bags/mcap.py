@@ -27,14 +27,17 @@ from metric_depth_ros.bags.definitions import (
     definition_of,
     metadata_of,
 )
-from metric_depth_ros.bags.packed import Unpacker
+from metric_depth_ros.bags.packed import MOST, Unpacker, check_message
 from metric_depth_ros.files import in_words, open_regular
 
 _MAGIC = b"\x89MCAP0\r\n"
 _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _CHUNK_INDEX, _STATISTICS, _DATA_END = 3, 4, 5, 6, 8, 11, 15
 
 # What Python takes for a record beside its bytes, and what all messages of chunks that overlap may take.
-_OF_A_RECORD, _MOST_WAITING = 300, 1 << 30
+_OF_A_RECORD, _MOST_WAITING = 300, 1 << 29
+
+# What a record may have beside a message, or a chunk that holds one: all its heads.
+_HEADS = 1 << 16
 
 # Channel id, time of recording in ns, and the message's bytes.
 _Message = tuple[int, int, bytes]
@@ -235,6 +238,7 @@ def _records(file: BinaryIO, begin: int, end: int) -> Iterator[tuple[int, int, b
         op, size = struct.unpack("<BQ", head)
         if begin + 9 + size > whole:
             raise ValueError(f"the record at byte {begin} is cut short")
+        check_message(size - _HEADS)
         yield begin, op, file.read(size)
         begin += 9 + size
 

@@ -16,8 +16,8 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-# What one chunk or message may have unpacked: more than an image of 100 megapixels.
-_MOST = 1 << 29
+# What one message, or one chunk unpacked, may have: more than the largest image that is read, of 16-bit RGBA.
+MOST = 1 << 28
 # What all of a file may have: this much, and so many times its size. Black images are as much as 1000:1.
 _FREE, _RATIO = 1 << 29, 1000
 _PIECE = 1 << 20
@@ -26,6 +26,12 @@ _DECOMPRESSORS: dict[str, Callable[[], Any]] = {
     "zstd": zstd.ZstdDecompressor,
     "bz2": bz2.BZ2Decompressor,
 }
+
+
+def check_message(size: int) -> None:
+    """Raises ValueError for a message of more bytes than any that is read."""
+    if size > MOST:
+        raise ValueError(f"a message of {in_words(size)}; at most {in_words(MOST)} are read")
 
 
 class Unpacker:
@@ -45,13 +51,13 @@ class Unpacker:
         Raises:
             ValueError: the compression is unknown, the data damaged, or too large when unpacked.
         """
-        if size is not None and size > _MOST:
-            raise ValueError(f"a chunk says that it holds {in_words(size)}, more than {in_words(_MOST)}")
+        if size is not None and size > MOST:
+            raise ValueError(f"a chunk says that it holds {in_words(size)}, more than {in_words(MOST)}")
         if compression in ("", "none"):
             return data
         if compression not in _DECOMPRESSORS:
             raise ValueError(f"compression {compression!r} is not known")
-        limit = _MOST if size is None else size
+        limit = MOST if size is None else size
         pieces, total = [], 0
         for piece in _pieces(_DECOMPRESSORS[compression], iter([data]), limit + 1):
             total += len(piece)

@@ -20,6 +20,7 @@ from metric_depth_ros.bags.definitions import (
     definition_of,
     metadata_of,
 )
+from metric_depth_ros.bags.packed import check_message
 from metric_depth_ros.files import need_regular
 
 _TABLES = ("topics", "messages", "message_definitions")
@@ -53,15 +54,28 @@ class SqliteFile:
     ) -> Iterator[tuple[Connection, int, bytes]]:
         """Yields (connection, recorded_ns, bytes), in order of recording."""
         wanted = {connection.id: connection for connection in connections}
+        # Only rows are sorted, not what they hold.
         rows = self._database.execute(
-            "SELECT topic_id, timestamp, data FROM messages "
+            "SELECT rowid, topic_id, timestamp FROM messages "
             f"WHERE topic_id IN ({','.join('?' * len(wanted))}) AND timestamp >= ? AND timestamp < ? "
             "ORDER BY timestamp",
             (*wanted, start or 0, 2**63 - 1 if stop is None else stop),
         )
-        for topic, recorded_ns, data in rows:
-            _check("a message", (recorded_ns, int), (data, bytes))
-            yield wanted[topic], recorded_ns, data
+        for row, topic, recorded_ns in rows:
+            _check("a message", (recorded_ns, int))
+            yield wanted[topic], recorded_ns, self._data(row)
+
+    def _data(self, row: int) -> bytes:
+        """A message's bytes; type and size are known before they are read."""
+        of_row = "FROM messages WHERE rowid = ?"
+        ((kind, size),) = self._database.execute(
+            f"SELECT typeof(data), CASE typeof(data) WHEN 'blob' THEN length(data) END {of_row}", (row,)
+        )
+        if kind != "blob":
+            raise ValueError(f"a message of the database is of type {kind}")
+        check_message(size)
+        ((data,),) = self._database.execute(f"SELECT data {of_row}", (row,))
+        return bytes(data)
 
     def _read_topics(self) -> None:
         read = self._database.execute

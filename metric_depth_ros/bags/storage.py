@@ -15,7 +15,13 @@ from rosbags.rosbag1.reader import Reader as Ros1Reader
 from rosbags.rosbag1.reader import decompressors
 
 from metric_depth_ros.bags.definitions import as_ros2_bytes, deserialize, encoding_of
-from metric_depth_ros.bags.folder import METADATA, message_unpacker, read_metadata, unpacked_readers
+from metric_depth_ros.bags.folder import (
+    METADATA,
+    check_count,
+    message_unpacker,
+    read_metadata,
+    unpacked_readers,
+)
 from metric_depth_ros.bags.mcap import McapFile
 from metric_depth_ros.bags.packed import Unpacker
 from metric_depth_ros.bags.sqlite import SqliteFile
@@ -244,6 +250,7 @@ def _files_in(folder: Path) -> list[Path]:
             f"bag {folder}: no metadata.yaml, and bag files {', '.join(f.name for f in files) or 'none'}; "
             "needed files of one kind, which are read as one recording. Name one of the files."
         )
+    check_count(len(files))
     return files
 
 
