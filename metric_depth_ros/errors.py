@@ -6,6 +6,8 @@ Wording: *where: what was found; what was needed. What to do.*
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Collection
+from itertools import islice
 
 # Characters of a message.
 _LONGEST = 1000
@@ -57,6 +59,12 @@ def shown(value: object) -> str:
     short = reprlib.Repr()
     short.maxlevel, short.maxstring, short.maxother = 2, 60, 60
     return short.repr(value)
+
+
+def some_of(names: Collection[str], most: int = 10) -> str:
+    """Names for a message: the first ones, and how many more there are; "none" of none."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(islice(names, most)) + more or "none"
 
 
 def kind_of(value: object) -> str:

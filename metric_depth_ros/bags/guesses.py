@@ -10,7 +10,7 @@ from metric_depth_ros.bags import topics as kinds
 from metric_depth_ros.bags.sources import choose_anchors
 from metric_depth_ros.bags.topics import HELD_OUT, choose_topic, flag, image_type, is_picture
 from metric_depth_ros.config import MODELS, Config, SourceConfig, updated
-from metric_depth_ros.errors import InputError
+from metric_depth_ros.errors import InputError, some_of
 from metric_depth_ros.health.clocks import Reason, limits_of, why_apart
 from metric_depth_ros.health.doctor import Ends, why_silent
 from metric_depth_ros.health.facts import Facts, Plan, Topic
@@ -126,8 +126,8 @@ def _measures(topic: Topic, facts: Facts) -> bool:
 def _is_ours(name: str, facts: Facts) -> bool:
     """Whether a topic is what this node publishes: depth/image_rect and depth/points side by side."""
     base, _, last = name.rpartition("/")
-    ours = {f"{base}/image_rect", f"{base}/points"}
-    return last in ("image_rect", "points", "sigma") and base.endswith("/depth") and ours <= set(facts.topics)
+    ours = f"{base}/image_rect" in facts.topics and f"{base}/points" in facts.topics
+    return last in ("image_rect", "points", "sigma") and base.endswith("/depth") and ours
 
 
 def _model(topic: Topic) -> str:
@@ -191,7 +191,7 @@ def _rank(name: str, facts: Facts) -> tuple[Any, ...]:
 
 
 def _of_several(what: str, best: str, names: list[str]) -> str:
-    others = ", ".join(sorted(set(names) - {best}))
+    others = some_of(sorted(set(names) - {best}))
     return f"{what}: {best} is taken; {others} could be it too. Choose with {flag(what)}."
 
 

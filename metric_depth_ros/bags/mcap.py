@@ -27,11 +27,14 @@ from metric_depth_ros.bags.definitions import (
     definition_of,
     metadata_of,
 )
-from metric_depth_ros.bags.packed import MOST, Unpacker, check_message
+from metric_depth_ros.bags.packed import Unpacker, check_message
 from metric_depth_ros.files import in_words, open_regular
 
 _MAGIC = b"\x89MCAP0\r\n"
 _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _CHUNK_INDEX, _STATISTICS, _DATA_END = 3, 4, 5, 6, 8, 11, 15
+
+# Of attachments and all else nothing is read.
+_READ = {_SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _CHUNK_INDEX, _STATISTICS}
 
 # What Python takes for a record beside its bytes, and what all messages of chunks that overlap may take.
 _OF_A_RECORD, _MOST_WAITING = 300, 1 << 29
@@ -238,8 +241,9 @@ def _records(file: BinaryIO, begin: int, end: int) -> Iterator[tuple[int, int, b
         op, size = struct.unpack("<BQ", head)
         if begin + 9 + size > whole:
             raise ValueError(f"the record at byte {begin} is cut short")
-        check_message(size - _HEADS)
-        yield begin, op, file.read(size)
+        if op in _READ:
+            check_message(size - _HEADS)
+        yield begin, op, file.read(size) if op in _READ else b""
         begin += 9 + size
 
 

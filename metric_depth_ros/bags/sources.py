@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from metric_depth_ros.bags import topics as kinds
 from metric_depth_ros.bags.topics import choose_topic
 from metric_depth_ros.config import SourceConfig
-from metric_depth_ros.errors import InputError
+from metric_depth_ros.errors import InputError, some_of
 from metric_depth_ros.messages import sensor_type, topic_name, wrong_type
 from metric_depth_ros.types import SENSOR_MESSAGES
 
@@ -34,7 +34,7 @@ def choose_anchors(asked: str | None, topics: Mapping[str, str], *, needed: bool
             return others[0], sensor_type(topics[others[0]]) or ""
         if needed:
             raise InputError(
-                f"bag: {len(others)} topics could be anchors: {', '.join(others)}. Choose one with "
+                f"bag: {len(others)} topics could be anchors: {some_of(others)}. Choose one with "
                 "--anchors, or name several in anchors.sources."
             )
         return None
@@ -56,7 +56,7 @@ def find_sources(
     for name, source in sources.items():
         topic = topic_name(source.topic)
         if topic not in topics:
-            skipped[f"source {name}: {topic} is not in the bag; it has {', '.join(sorted(topics))}."] += 1
+            skipped[f"source {name}: {topic} is not in the bag; it has {some_of(sorted(topics))}."] += 1
             continue
         kind = sensor_type(topics[topic])
         if kind is None or source.type not in ("auto", kind):

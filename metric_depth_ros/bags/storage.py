@@ -23,7 +23,7 @@ from metric_depth_ros.bags.folder import (
     unpacked_readers,
 )
 from metric_depth_ros.bags.mcap import McapFile
-from metric_depth_ros.bags.packed import Unpacker
+from metric_depth_ros.bags.packed import Unpacker, check_message
 from metric_depth_ros.bags.sqlite import SqliteFile
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.files import need_regular
@@ -158,6 +158,7 @@ class _Ros1File(Ros1Reader):  # type: ignore[misc]  # rosbags is not followed
 
     def read_chunk(self) -> Any:
         chunk = super().read_chunk()
+        check_message(chunk.datasize)
         compression = next(name for name, unpack in decompressors.items() if unpack is chunk.decompressor)
         return chunk._replace(decompressor=partial(self._unpacker.unpack, compression=compression))
 

@@ -15,6 +15,7 @@ from metric_depth_ros.bags.storage import Bag, Window, open_bag
 from metric_depth_ros.bags.topics import transform_topics
 from metric_depth_ros.bags.tree import read_transforms
 from metric_depth_ros.errors import InputError
+from metric_depth_ros.files import in_words
 from metric_depth_ros.health.clocks import Heard
 from metric_depth_ros.health.facts import Facts, Qos, Topic
 from metric_depth_ros.messages import SENSOR_TYPES, sensor_type
@@ -25,8 +26,8 @@ WANTED = frozenset({*_LOOKED_AT, *kinds.TF, "rosgraph_msgs/msg/Clock"})
 # A bag is looked at for so long at its start and in its middle, but no more than so many bytes each.
 _WINDOW_S = 3.0
 _WINDOW_BYTES = 60e6
-# Messages of a topic that are counted for their points.
-_COUNTED = 5
+# Messages of a topic that are counted for their points, and how large all may be.
+_COUNTED, _KEPT_BYTES = 5, 1 << 29
 
 
 def _windows_of(bag: Bag, path: Path) -> list[Window]:
@@ -50,9 +51,11 @@ def survey(path: Path, tf: str | None = None, tf_static: str | None = None) -> t
     with open_bag(path) as bag:
         windows = _windows_of(bag, path)
         looked = _looked_at(bag, windows)
+        offers = _offers(bag)
         seconds = (bag.end_time - bag.start_time) / 1e9
         topics = {
-            name: _topic(name, kind, bag, looked[name], seconds) for name, kind in sorted(bag.topics.items())
+            name: _topic(name, kind, bag.count(name), offers[name], looked[name], seconds)
+            for name, kind in sorted(bag.topics.items())
         }
     parents, hint, chosen = dict[str, str](), "", dict[str, bool]()
     try:
@@ -69,25 +72,41 @@ def _looked_at(bag: Bag, windows: list[Window]) -> Mapping[str, list[tuple[int, 
     """Time of recording and message, or the error that prevented it, of the topics that may be inputs."""
     found: defaultdict[str, list[tuple[int, Any]]] = defaultdict(list)
     chosen = [c for c in bag.connections if c.msgtype in _LOOKED_AT and c.msgtype == bag.topics.get(c.topic)]
+    light = _Light(bag)
     for span in (None, *windows):
         own = [c for c in chosen if span in (bag.window_of(c.topic, window) for window in windows)]
         for connection, recorded_ns, raw in bag.messages(own, span):
-            found[connection.topic].append((recorded_ns, _light(bag, connection, raw, found)))
+            found[connection.topic].append((recorded_ns, light(connection, raw)))
     return found
 
 
-def _light(bag: Bag, connection: Any, raw: bytes, found: Mapping[str, list[Any]]) -> Any:
-    """A message; only its header once a topic's first ones are kept, so that memory stays small."""
-    try:
-        message = bag.deserialize(connection, raw)
-    except InputError as error:
-        return error
-    kept = sum(hasattr(one, "header") for _, one in found[connection.topic])
-    return message if kept < _COUNTED else message.header
+class _Light:
+    """Messages of which only the header is kept once there are some of their topic; pictures without pixels."""
+
+    def __init__(self, bag: Bag) -> None:
+        self._bag, self._kept, self._left = bag, Counter[str](), _KEPT_BYTES
+
+    def __call__(self, connection: Any, raw: bytes) -> Any:
+        try:
+            message = self._bag.deserialize(connection, raw)
+        except InputError as error:
+            return error
+        topic = connection.topic
+        if self._kept[topic] >= _COUNTED or (self._kept[topic] and len(raw) > self._left):
+            return message.header
+        if connection.msgtype in kinds.PICTURES:
+            message.data = message.data[:0].copy()
+        elif len(raw) > self._left:
+            return InputError(f"{in_words(len(raw))}, too much to look at beside the other messages")
+        else:
+            self._left -= len(raw)
+        self._kept[topic] += 1
+        return message
 
 
-def _topic(name: str, kind: str, bag: Bag, found: list[tuple[int, Any]], seconds: float) -> Topic:
-    count, offers = bag.count(name), _offers(bag, name)
+def _topic(
+    name: str, kind: str, count: int, offers: list[Qos], found: list[tuple[int, Any]], seconds: float
+) -> Topic:
     rate_hz = (count - 1) / seconds if count > 1 and seconds > 0 else 0.0
     good = [(at, message) for at, message in found if not isinstance(message, InputError)]
     what, details = "", dict[str, Any]()
@@ -103,7 +122,7 @@ def _topic(name: str, kind: str, bag: Bag, found: list[tuple[int, Any]], seconds
             what = ", ".join(filter(None, (f"{points} points", what, reach)))
     stamp_of = messages.stamp_ns if kind == kinds.CAMERA_INFO else messages.time_of_capture_ns
     heard, bad = _times(good, stamp_of)
-    return Topic(name, kind, count, rate_hz, heard, bad, what=what, offers=offers, **details)
+    return Topic(name, kind, count, rate_hz, heard, bad, what=what, offers=tuple(offers), **details)
 
 
 def _times(
@@ -158,14 +177,11 @@ def _calibration(message: Any) -> dict[str, Any]:
     return {"size": size, "only_rectified": only_rectified, "distorted": distorted, "what": what}
 
 
-def _offers(bag: Bag, name: str) -> tuple[Qos, ...]:
-    profiles = [
-        profile
-        for connection in bag.connections
-        if connection.topic == name
-        for profile in getattr(connection.ext, "offered_qos_profiles", ())
-    ]
-    return tuple(
-        Qos(profile.reliability.name == "RELIABLE", profile.durability.name == "TRANSIENT_LOCAL")
-        for profile in profiles
-    )
+def _offers(bag: Bag) -> Mapping[str, list[Qos]]:
+    """QoS of the publishers of each topic."""
+    found: defaultdict[str, list[Qos]] = defaultdict(list)
+    for connection in bag.connections:
+        for profile in getattr(connection.ext, "offered_qos_profiles", ()):
+            latched = profile.durability.name == "TRANSIENT_LOCAL"
+            found[connection.topic].append(Qos(profile.reliability.name == "RELIABLE", latched))
+    return found

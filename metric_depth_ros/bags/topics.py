@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from metric_depth_ros.errors import InputError
+from metric_depth_ros.errors import InputError, some_of
 from metric_depth_ros.messages import last_two_parts, topic_name
 
 IMAGE = "sensor_msgs/msg/Image"
@@ -53,7 +53,7 @@ def choose_topic(
         return candidates[0]
     if candidates:
         raise InputError(
-            f"bag: {len(candidates)} topics could be {name}: {', '.join(candidates)}. "
+            f"bag: {len(candidates)} topics could be {name}: {some_of(candidates)}. "
             f"Choose one with {flag(name)}."
         )
     raise InputError(
@@ -77,7 +77,7 @@ def transform_topics(
         }
         if len(spaces) > 1 and "" not in spaces:
             raise InputError(
-                f"bag: transforms of {len(spaces)} robots: {', '.join(sorted(f'{s}/tf' for s in spaces))}; "
+                f"bag: transforms of {len(spaces)} robots: {some_of(sorted(f'{s}/tf' for s in spaces))}; "
                 "needed one of them. Choose with --tf."
             )
         space = "" if "" in spaces else next(iter(spaces), "")
@@ -89,7 +89,7 @@ def transform_topics(
     if not known & {moving, static} or (len(named) == 2 and not named <= known):
         raise InputError(
             f"bag: transforms were to be on {moving} and {static}; "
-            f"found {', '.join(sorted(known)) or 'none'}. Name one of these with --tf."
+            f"found {some_of(sorted(known))}. Name one of these with --tf."
         )
     return {topic: topic == static for topic in (moving, static) if topic in known}
 
@@ -122,7 +122,7 @@ def _asked_topic(name: str, asked: str, kind: str, topics: Mapping[str, str], ca
         return topic
     found = f"it is {topics[topic]}" if topic in topics else "it is not in the bag"
     raise InputError(
-        f"bag: {name} was to be {topic}, but {found}; needed {kind}: {', '.join(candidates) or 'none there'}."
+        f"bag: {name} was to be {topic}, but {found}; needed {kind}: {some_of(candidates) if candidates else 'none there'}."
         f"{_hint(kind, topics)}"
     )
 
@@ -136,7 +136,7 @@ def _others(name: str, topics: Mapping[str, str]) -> str:
     )
     if name != "anchors" or not depth:
         return ""
-    return f" Depth images can be anchors, if they are not the truth: --anchors {' or '.join(depth)}."
+    return f" Depth images can be anchors, if they are not the truth: --anchors {' or '.join(depth[:10])}."
 
 
 def flag(name: str) -> str:
@@ -145,7 +145,7 @@ def flag(name: str) -> str:
 
 
 def _listed(topics: Mapping[str, str]) -> str:
-    return ", ".join(f"{topic} ({kind})" for topic, kind in sorted(topics.items())) or "none"
+    return some_of([f"{topic} ({kind})" for topic, kind in sorted(topics.items())])
 
 
 def _hint(kind: str, topics: Mapping[str, str]) -> str:

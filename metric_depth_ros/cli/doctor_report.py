@@ -10,10 +10,14 @@ from typing import Any
 import numpy as np
 import yaml
 
-from metric_depth_ros.errors import InputError
+from metric_depth_ros.errors import InputError, some_of
 from metric_depth_ros.health.clocks import apart_s
 from metric_depth_ros.health.facts import OURS, Facts, Plan, Topic, Tried
 from metric_depth_ros.transforms import chain_of
+
+
+# Topics that are listed, beside those used.
+_LISTED = 200
 
 
 def listed(facts: Facts, plan: Plan) -> Iterator[str]:
@@ -22,7 +26,7 @@ def listed(facts: Facts, plan: Plan) -> Iterator[str]:
     inputs = (t for t in facts.topics.values() if t.count or t.kind.startswith("sensor_msgs"))
     by_kind = sorted(inputs, key=lambda topic: (topic.kind, topic.name))
     kind = ""
-    for topic in by_kind:
+    for topic in [t for number, t in enumerate(by_kind) if number < _LISTED or t.name in used]:
         if topic.kind != kind:
             kind = topic.kind
             yield kind
@@ -31,6 +35,8 @@ def listed(facts: Facts, plan: Plan) -> Iterator[str]:
         parts += [topic.what] if topic.what else []
         parts += sorted({f"QoS {offer}" for offer in topic.offers})
         yield f"  {', '.join(parts)}{f'  <- {used[topic.name]}' if topic.name in used else ''}"
+    if len(by_kind) > _LISTED:
+        yield f"{len(by_kind)} topics, of which the first {_LISTED} and those used are listed"
     if any(topic.offers for topic in by_kind):
         yield f"QoS of the node: {OURS}, volatile, which hears all of these"
     yield from _clocks(facts, plan)
@@ -70,7 +76,7 @@ def _kind_of_clock(stamp_s: float, came_s: float, facts: Facts) -> str:
 def _frames(facts: Facts, plan: Plan) -> Iterator[str]:
     parents = facts.parents
     roots = sorted({*parents.values()} - {*parents})
-    yield f"tf: {len({*parents, *parents.values()})} frames, roots {', '.join(roots) or 'none'}"
+    yield f"tf: {len({*parents, *parents.values()})} frames, roots {some_of(roots)}"
     for name in (plan.image, *plan.sensors):
         topic = facts.topics.get(name)
         if topic is None or not topic.frame_id:
