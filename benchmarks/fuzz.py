@@ -1,4 +1,4 @@
-"""How damaged messages and bags are borne: results, errors with a name, other exceptions, memory, time.
+"""How damaged and large messages and bags are borne: results, errors with a name, other exceptions, memory, time.
 
     python benchmarks/fuzz.py --messages 100000 --bags 3000
 
@@ -26,7 +26,7 @@ def main() -> None:
     """Prints a table in Markdown."""
     parser = argparse.ArgumentParser(description="Reads damaged inputs.")
     for kind in CASES:
-        parser.add_argument(f"--{kind}", type=int, default=0, metavar="N", help=f"number of damaged {kind}")
+        parser.add_argument(f"--{kind}", type=int, default=0, metavar="N", help=f"number of cases: {kind}")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     cases: list[dict[str, Any]] = []

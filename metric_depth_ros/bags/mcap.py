@@ -27,7 +27,7 @@ from metric_depth_ros.bags.definitions import (
     definition_of,
     metadata_of,
 )
-from metric_depth_ros.bags.packed import Unpacker, check_message
+from metric_depth_ros.bags.packed import Data, Unpacker, check_message
 from metric_depth_ros.files import in_words, open_regular
 
 _MAGIC = b"\x89MCAP0\r\n"
@@ -99,7 +99,7 @@ class McapFile:
                 yield wanted[channel], recorded_ns, data
 
         for part in self._parts:
-            if part.channels and part.channels.isdisjoint(wanted):
+            if part.channels and wanted.keys().isdisjoint(part.channels):
                 continue
             if part.last_ns < first or part.first_ns >= last:
                 continue
@@ -152,7 +152,7 @@ class McapFile:
         for inner, record in _unpacked(body, self._unpacker) if op == _CHUNK else [(op, body)]:
             if inner == _MESSAGE:
                 channel, recorded_ns = _channel_and_time(record)
-                yield channel, recorded_ns, record[22:]
+                yield channel, recorded_ns, bytes(record[22:])
 
 
 class _Index:
@@ -171,7 +171,7 @@ class _Index:
         known = self._told == (sum(self.counts.values()), len(self.parts))
         return known and bool(self.parts and self._schemas) and set(self.counts) <= set(self.channels)
 
-    def add(self, op: int, body: bytes) -> None:
+    def add(self, op: int, body: Data) -> None:
         """Takes one record of the data or of the summary."""
         if op == _SCHEMA:
             (key,), at = struct.unpack_from("<H", body), 2
@@ -191,7 +191,7 @@ class _Index:
             (size,) = struct.unpack_from("<I", body, 42)
             self.counts.update(dict(struct.iter_unpack("<HQ", body[46 : 46 + size])))
 
-    def add_part(self, offset: int, records: Iterable[tuple[int, bytes]]) -> None:
+    def add_part(self, offset: int, records: Iterable[tuple[int, Data]]) -> None:
         """Takes the records (op, body) at an offset: a part, if there are messages among them."""
         channels, first, last = set[int](), 2**64, 0
         for op, body in records:
@@ -203,7 +203,7 @@ class _Index:
         if channels:
             self.parts.append(_Part(first, last, offset, frozenset(channels)))
 
-    def _add_channel(self, body: bytes) -> None:
+    def _add_channel(self, body: Data) -> None:
         key, schema = struct.unpack_from("<HH", body)
         (topic, encoding), at = _strings(body, 4, 2)
         kind, definition = self._schemas.get(schema, ("", NO_DEFINITION))
@@ -247,13 +247,12 @@ def _records(file: BinaryIO, begin: int, end: int) -> Iterator[tuple[int, int, b
         begin += 9 + size
 
 
-def _unpacked(chunk: bytes, unpacker: Unpacker) -> Iterator[tuple[int, bytes]]:
+def _unpacked(chunk: bytes, unpacker: Unpacker) -> Iterator[tuple[int, Data]]:
     """Yields (op, body) of the records in a chunk. Raises ValueError for damage."""
     size, checksum = struct.unpack_from("<QI", chunk, 16)
     (compression,), at = _strings(chunk, 28, 1)
     (packed,) = struct.unpack_from("<Q", chunk, at)
-    data = chunk[at + 8 : at + 8 + packed]
-    data = unpacker.unpack(data, compression, size)
+    data = memoryview(unpacker.unpack(memoryview(chunk)[at + 8 : at + 8 + packed], compression, size))
     if len(data) != size or (checksum and zlib.crc32(data) != checksum):
         raise ValueError("a chunk is damaged")
     at = 0
@@ -266,17 +265,17 @@ def _unpacked(chunk: bytes, unpacker: Unpacker) -> Iterator[tuple[int, bytes]]:
         at += 9 + length
 
 
-def _strings(body: bytes, at: int, number: int) -> tuple[list[str], int]:
+def _strings(body: Data, at: int, number: int) -> tuple[list[str], int]:
     """``number`` strings, each after its length, and the offset behind them."""
     found = []
     for _ in range(number):
         (size,) = struct.unpack_from("<I", body, at)
-        found.append(body[at + 4 : at + 4 + size].decode(errors="replace"))
+        found.append(bytes(body[at + 4 : at + 4 + size]).decode(errors="replace"))
         at += 4 + size
     return found, at
 
 
-def _channel_and_time(message: bytes) -> tuple[int, int]:
+def _channel_and_time(message: Data) -> tuple[int, int]:
     """Channel id and time of recording in ns of a message record."""
     channel, _, recorded_ns = struct.unpack_from("<HIQ", message)
     return channel, recorded_ns

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bz2
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 from lz4.frame import LZ4FrameDecompressor
 
@@ -21,6 +21,8 @@ MOST = 1 << 28
 # What all of a file may have: this much, and so many times its size. Black images are as much as 1000:1.
 _FREE, _RATIO = 1 << 29, 1000
 _PIECE = 1 << 20
+# Bytes, or a view of some.
+Data: TypeAlias = "bytes | memoryview"
 _DECOMPRESSORS: dict[str, Callable[[], Any]] = {
     "lz4": LZ4FrameDecompressor,
     "zstd": zstd.ZstdDecompressor,
@@ -41,7 +43,7 @@ class Unpacker:
         """``size``: of the file, bytes."""
         self._most = self._left = _FREE + _RATIO * size
 
-    def unpack(self, data: bytes, compression: str, size: int | None = None) -> bytes:
+    def unpack(self, data: Data, compression: str, size: int | None = None) -> Data:
         """A chunk or message.
 
         Args:
@@ -81,7 +83,7 @@ class Unpacker:
             raise ValueError(f"it holds more than {in_words(self._most)} unpacked, too much for its size")
 
 
-def _pieces(make: Callable[[], Any], source: Iterator[bytes], most: int) -> Iterator[bytes]:
+def _pieces(make: Callable[[], Any], source: Iterator[Data], most: int) -> Iterator[bytes]:
     """Yields what is unpacked of packed pieces, at most so much at once. Raises ValueError if it is cut."""
     decompressor, fed = make(), False
     for data in source:

@@ -17,7 +17,7 @@ from metric_depth_ros.transforms import chain_of
 
 
 # Topics that are listed, beside those used.
-_LISTED = 200
+_LISTED = 100
 
 
 def listed(facts: Facts, plan: Plan) -> Iterator[str]:

@@ -136,7 +136,7 @@ class FrameFolder(Dataset):
         entry = self._entry(index)
         if not entry.has("lowres_depth"):
             return None
-        depth = _stored_depth(entry, "lowres_depth", limit=0)
+        depth = _stored_depth(entry, "lowres_depth")
         if depth.ndim != 2:
             raise entry.error(f"{entry.file('lowres_depth').name} is a picture in colour; needed depth.")
         return depth
@@ -212,21 +212,31 @@ def _distortion(entry: FrameEntry) -> tuple[str, tuple[float, ...]]:
 
 def _read_regions(entry: FrameEntry, image: ImageArray) -> IntArray:
     """Labels (H, W) of 8 or 16 bits."""
-    labels = _decoded(entry, "regions", _picture_data(entry, "regions"), cv2.IMREAD_UNCHANGED)
-    height, width = image.shape[:2]
-    if labels.shape != (height, width):
-        found = "x".join(map(str, labels.shape[::-1]))
-        raise entry.error(f"{entry.file('regions').name} is {found}; needed labels of {width}x{height}.")
+    data = _picture_data(entry, "regions")
+    _need_shape(entry, "regions", _stated_shape(data), image)
+    labels = _decoded(entry, "regions", data, cv2.IMREAD_UNCHANGED)
+    _need_shape(entry, "regions", labels.shape, image)
     return labels
+
+
+def _stated_shape(data: bytes) -> tuple[int, int] | None:
+    """Shape that the header of a picture states; None if it has none."""
+    size = picture_size(data)
+    return size and (size[1], size[0])
+
+
+def _need_shape(entry: FrameEntry, key: str, found: tuple[int, ...] | None, image: ImageArray) -> None:
+    """Raises InputError for labels or depth of another shape than the image's; None is not known yet."""
+    height, width = image.shape[:2]
+    if found is not None and found != (height, width):
+        size, what = "x".join(map(str, found[::-1])), "labels" if key == "regions" else "depth"
+        raise entry.error(f"{entry.file(key).name} is {size}; needed {what} of {width}x{height}.")
 
 
 def _read_depth(entry: FrameEntry, image: ImageArray, key: str = "depth") -> FloatArray:
     """Depth (H, W) float32 in metres, NaN unknown."""
-    height, width = image.shape[:2]
-    depth = _stored_depth(entry, key, limit=height * width * _BYTES_PER_PIXEL)
-    if depth.shape != (height, width):
-        found = "x".join(map(str, depth.shape[::-1]))
-        raise entry.error(f"{entry.file(key).name} is {found}; needed depth of {width}x{height}.")
+    depth = _stored_depth(entry, key, image)
+    _need_shape(entry, key, depth.shape, image)
     depth[~(np.isfinite(depth) & (depth > 0))] = np.nan
     return depth
 
@@ -239,12 +249,16 @@ def _read_sparse(entry: FrameEntry, image: ImageArray) -> FloatArray | None:
     return _read_depth(FrameEntry(entry.folder, {**entry.values, "sparse": names[-1]}), image, "sparse")
 
 
-def _stored_depth(entry: FrameEntry, key: str, *, limit: int) -> FloatArray:
-    """Depth in metres as stored in a picture, or in an .npz whose array has at most ``limit`` bytes."""
+def _stored_depth(entry: FrameEntry, key: str, image: ImageArray | None = None) -> FloatArray:
+    """Depth in metres as stored in a picture or, beside an image of its size, in an .npz."""
     path = entry.file(key)
     if path.suffix == ".npz":
-        return _packed_depth(entry, path, limit)
-    values = _decoded(entry, key, _picture_data(entry, key), cv2.IMREAD_UNCHANGED)
+        pixels = 0 if image is None else image.shape[0] * image.shape[1]
+        return _packed_depth(entry, path, pixels * _BYTES_PER_PIXEL)
+    data = _picture_data(entry, key)
+    if image is not None:
+        _need_shape(entry, key, _stated_shape(data), image)
+    values = _decoded(entry, key, data, cv2.IMREAD_UNCHANGED)
     return np.asarray(values.astype(np.float32) * np.float32(entry.number("depth_scale")))
 
 

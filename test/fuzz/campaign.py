@@ -32,7 +32,7 @@ from metric_depth_ros.errors import MetricDepthError
 
 # A case may take so long before it counts as a hang, and the process have so much memory, bytes.
 HANG_S, MEMORY = 20, 6 * 2**30
-# What a small case may take at most, bytes: a picture of 100 megapixels in a small PNG takes more, but none
+# What a small case may take at most, bytes: a picture of 32 megapixels in a small PNG takes more, but none
 # of the seeds' cameras has it.
 MOST_BYTES = 200_000_000
 # Kind of the case, and what reads it.
@@ -92,11 +92,21 @@ def bag_cases(count: int, seed: int) -> Iterator[Case]:
             yield f"{bag.stem}", lambda path=path: seeds.read_bag(path)
 
 
+def large_cases(count: int, seed: int) -> Iterator[Case]:
+    """Whole bags with a large message, in each way of storing it."""
+    with TemporaryDirectory() as name:
+        whole = seeds.write_bags(Path(name), seeds.large_recording())
+        for number in range(seed, seed + count):
+            bag = whole[number % len(whole)]
+            yield bag.name, lambda bag=bag: seeds.read_large_bag(bag)
+
+
 # By the name of the option of benchmarks/fuzz.py.
 CASES: dict[str, Callable[[int, int], Iterator[Case]]] = {
     "messages": message_cases,
     "bags": bag_cases,
     "files": file_cases,
+    "large": large_cases,
 }
 
 

@@ -194,9 +194,32 @@ def recording() -> Ros1Bag:
     return bag
 
 
-def write_bags(folder: Path) -> list[Path]:
-    """A small bag of every kind that is read."""
-    bag, found = recording(), []
+# Of a large recording's one image: bytes, and its camera.
+LARGE = Camera(3000, 2000, np.array([[2000.0, 0, 1500], [0, 2000, 1000], [0, 0, 1]]))
+LARGE_BYTES = 3 * LARGE.width * LARGE.height
+
+
+def large_recording() -> Ros1Bag:
+    """A valid image of 18 MB with its calibration and points."""
+    bag = Ros1Bag()
+    bag.image(SECOND, **messages.image_fields(np.zeros((LARGE.height, LARGE.width, 3), np.uint8)))
+    bag.camera_info_of(messages.camera_info_fields(LARGE), SECOND)
+    bag.cloud(SECOND)
+    return bag
+
+
+def read_large_bag(path: Path) -> None:
+    """Examines a large recording, and reads its image."""
+    survey(path)
+    with BagReader(path) as reader:
+        ((_, outcome),) = reader.samples(from_flat({}))
+    if isinstance(outcome, MetricDepthError):
+        raise outcome
+
+
+def write_bags(folder: Path, bag: Ros1Bag | None = None) -> list[Path]:
+    """A bag of every kind that is read, by default a small one."""
+    bag, found = bag or recording(), []
     for name, compression in (("plain", None), ("bz2", Ros1Writer.CompressionFormat.BZ2),
                               ("lz4", Ros1Writer.CompressionFormat.LZ4)):  # fmt: skip
         found.append(bag.write(folder / f"{name}.bag", compression))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from campaign import MOST_BYTES, campaign
+from seeds import LARGE_BYTES
 
 COUNTS = {"bags": 200, "files": 420, "messages": 2000}
 
@@ -41,3 +42,10 @@ def test_both_results_and_errors_come(what, cases):
         came = [case["came"] for case in cases if case["kind"] == kind]
         assert came.count("error") >= 5, kind
         assert came.count("result") >= 1, kind
+
+
+def test_a_large_message_is_copied_seldom():
+    """In each way of storing it: once as it lies in the file, and once as it is read."""
+    cases = campaign("large", 19, seed=0)
+    assert {case["came"] for case in cases} == {"result"}, cases
+    assert [case for case in cases if case["bytes"] > 3.5 * LARGE_BYTES] == []

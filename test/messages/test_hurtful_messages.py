@@ -60,12 +60,12 @@ def nothing_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("nothing_decoded")
 def test_a_picture_s_size_is_known_before_it_is_decoded(make: Any, size: tuple[int, int]) -> None:
     for read in (messages.image_size, messages.read_compressed_image):
-        with pytest.raises(InputError, match=rf"^image: is of {size[0]}x{size[1]} pixels; at most 100000000"):
+        with pytest.raises(InputError, match=rf"^image: is of {size[0]}x{size[1]} pixels; at most 32000000"):
             read(compressed(make(*size)))
 
 
 @pytest.mark.parametrize("make", [png, jpeg])
-@pytest.mark.parametrize("size", [(8000, 6000), (640, 480), (1, 1)])
+@pytest.mark.parametrize("size", [(6048, 4032), (640, 480), (1, 1)])
 @pytest.mark.usefixtures("nothing_decoded")
 def test_the_sizes_of_cameras_are_read(make: Any, size: tuple[int, int]) -> None:
     assert messages.image_size(compressed(make(*size))) == size
@@ -141,7 +141,7 @@ def raw(**changes: Any) -> Any:
         (messages.read_labels, "32SC1"),
     ],
 )
-@pytest.mark.parametrize("size", [(2**32 - 2, 2**32 - 2), (50_000, 40_000), (20_000, 20_000), (2**31, 4)])
+@pytest.mark.parametrize("size", [(2**32 - 2, 2**32 - 2), (50_000, 40_000), (20_000, 20_000), (9990, 9990), (2**31, 4)])
 def test_a_raw_image_that_declares_gigabytes_is_refused(read: Any, encoding: str, size: Any) -> None:
     width, height = size
     with pytest.raises(InputError, match=f"{width}x{height} pixels; at most {MOST_PIXELS}"):
