@@ -1,4 +1,4 @@
-"""How damaged and large messages and bags are borne: results, errors with a name, other exceptions, memory, time.
+"""How damaged and large inputs are borne: results, errors with a name, other exceptions, memory, time.
 
     python benchmarks/fuzz.py --messages 100000 --bags 3000
 

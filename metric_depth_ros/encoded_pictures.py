@@ -11,8 +11,8 @@ import numpy as np
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.types import Array
 
-# Pixels of the largest picture that is read: decoding takes 12 bytes of each, and depth as much again, so that
-# a node stays below 1 GB. Cameras have up to 24 million. OpenCV maps no longer side.
+# Pixels of the largest picture that is read; cameras have up to 24 million. Decoding takes up to 12 bytes of
+# each. OpenCV maps no longer side.
 MOST_PIXELS, _LONGEST_SIDE = 32_000_000, 32_000
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
 # First bytes of a TIFF, and the order of its others. Tags of its width, height and number of channels.

@@ -252,7 +252,9 @@ def _unpacked(chunk: bytes, unpacker: Unpacker) -> Iterator[tuple[int, Data]]:
     size, checksum = struct.unpack_from("<QI", chunk, 16)
     (compression,), at = _strings(chunk, 28, 1)
     (packed,) = struct.unpack_from("<Q", chunk, at)
-    data = memoryview(unpacker.unpack(memoryview(chunk)[at + 8 : at + 8 + packed], compression, size))
+    data = memoryview(chunk)[at + 8 : at + 8 + packed]
+    if compression:
+        data = memoryview(unpacker.unpack(data, compression, size))
     if len(data) != size or (checksum and zlib.crc32(data) != checksum):
         raise ValueError("a chunk is damaged")
     at = 0

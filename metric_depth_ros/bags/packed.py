@@ -43,7 +43,7 @@ class Unpacker:
         """``size``: of the file, bytes."""
         self._most = self._left = _FREE + _RATIO * size
 
-    def unpack(self, data: Data, compression: str, size: int | None = None) -> Data:
+    def unpack(self, data: Data, compression: str, size: int | None = None) -> bytes:
         """A chunk or message.
 
         Args:
@@ -56,7 +56,7 @@ class Unpacker:
         if size is not None and size > MOST:
             raise ValueError(f"a chunk says that it holds {in_words(size)}, more than {in_words(MOST)}")
         if compression in ("", "none"):
-            return data
+            return bytes(data)
         if compression not in _DECOMPRESSORS:
             raise ValueError(f"compression {compression!r} is not known")
         limit = MOST if size is None else size

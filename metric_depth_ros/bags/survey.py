@@ -81,7 +81,7 @@ def _looked_at(bag: Bag, windows: list[Window]) -> Mapping[str, list[tuple[int, 
 
 
 class _Light:
-    """Messages of which only the header is kept once there are some of their topic; pictures without pixels."""
+    """Keeps the first messages of a topic, pictures without their pixels, and the headers of the others."""
 
     def __init__(self, bag: Bag) -> None:
         self._bag, self._kept, self._left = bag, Counter[str](), _KEPT_BYTES

@@ -120,10 +120,10 @@ def _asked_topic(name: str, asked: str, kind: str, topics: Mapping[str, str], ca
         topic += "/compressed"  # the base topic may be named, as with image_transport
     if topic in candidates:
         return topic
+    there = some_of(candidates) if candidates else "none there"
     found = f"it is {topics[topic]}" if topic in topics else "it is not in the bag"
     raise InputError(
-        f"bag: {name} was to be {topic}, but {found}; needed {kind}: {some_of(candidates) if candidates else 'none there'}."
-        f"{_hint(kind, topics)}"
+        f"bag: {name} was to be {topic}, but {found}; needed {kind}: {there}.{_hint(kind, topics)}"
     )
 
 

@@ -15,7 +15,6 @@ from metric_depth_ros.health.clocks import apart_s
 from metric_depth_ros.health.facts import OURS, Facts, Plan, Topic, Tried
 from metric_depth_ros.transforms import chain_of
 
-
 # Topics that are listed, beside those used.
 _LISTED = 100
 

@@ -8,6 +8,8 @@ import signal
 import sqlite3
 import struct
 import tempfile
+import tracemalloc
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,8 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from metric_depth_ros.bags import BagReader, folder, open_bag, packed
 from metric_depth_ros.bags import mcap as mcap_file
 from metric_depth_ros.bags.calibration import read_calibration
-from metric_depth_ros.bags.storage import is_bag
+from metric_depth_ros.bags.storage import Bag, is_bag
+from metric_depth_ros.bags.survey import survey
 from metric_depth_ros.cli.main import main
 from metric_depth_ros.config import from_flat
 from metric_depth_ros.errors import InputError
@@ -195,16 +198,75 @@ def test_chunks_of_ros1_have_a_limit(
 ) -> None:
     path = recording().write(tmp_path / "a.bag", compression)
     assert isinstance(read(path)[0], Sample)
+    monkeypatch.setattr(packed, "MOST", 3000)  # between packed and unpacked
+    with pytest.raises(InputError, match="larger than 3 kB when unpacked"):
+        read(path)
+
+
+@pytest.fixture
+def small_peak() -> Iterator[None]:
+    tracemalloc.start()
+    yield
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10_000_000
+
+
+@pytest.mark.usefixtures("small_peak")
+@pytest.mark.parametrize("op", [3, 4, 5, 6])
+def test_a_record_of_mcap_has_a_limit_before_it_is_read(tmp_path: Path, op: int) -> None:
+    path, ends = tmp_path / "a.mcap", record(15, bytes(4)) + record(2, bytes(20)) + b"\x89MCAP0\r\n"
+    with path.open("wb") as file:
+        file.write(b"\x89MCAP0\r\n" + struct.pack("<BQ", op, 900_000_000))
+        file.seek(900_000_000, 1)
+        file.write(ends)
+    with pytest.raises(InputError, match="a message of 900 MB; at most 268 MB are read"):
+        read(path)
+
+
+@pytest.mark.usefixtures("small_peak")
+def test_an_attachment_of_mcap_may_be_large(tmp_path: Path) -> None:
+    path, mcap = tmp_path / "a.mcap", mcap_of(recording(), ros1=False)
+    whole = mcap.write(path).read_bytes()
+    with path.open("wb") as file:
+        file.write(whole[:8] + struct.pack("<BQ", 9, 900_000_000))
+        file.seek(900_000_000, 1)
+        file.write(whole[8:])
+    assert isinstance(read(path)[0], Sample)
+
+
+@pytest.mark.parametrize("order", ["", "CREATE INDEX by_time ON messages (timestamp)"])
+def test_a_message_of_a_database_has_a_limit_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: str
+) -> None:
+    path = next(write(tmp_path / "a", StoragePlugin.SQLITE3).glob("*.db3"))
+    with closing(sqlite3.connect(path)) as base:
+        base.executescript(f"DROP INDEX IF EXISTS timestamp_idx; {order}")
+        base.execute("UPDATE messages SET data = zeroblob(20000000) WHERE topic_id = 1")
+        base.commit()
+    tracemalloc.start()
+    monkeypatch.setattr(packed, "MOST", 10_000_000)
+    with pytest.raises(InputError, match="a message of 20 MB; at most 10 MB are read"):
+        read(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10_000_000
+
+
+def test_a_chunk_of_ros1_has_a_limit_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = recording().write(tmp_path / "a.bag", None)
     monkeypatch.setattr(packed, "MOST", 100)
-    with pytest.raises(InputError, match="larger than 100 bytes when unpacked"):
+    with pytest.raises(InputError, match=r"a message of .*; at most 100 bytes are read"):
         read(path)
 
 
 def test_messages_that_are_packed_have_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "a", StoragePlugin.SQLITE3, CompressionMode.MESSAGE)
     assert isinstance(read(path)[0], Sample)
-    monkeypatch.setattr(packed, "MOST", 100)
-    with pytest.raises(InputError, match="larger than 100 bytes when unpacked"):
+    monkeypatch.setattr(packed, "MOST", 700)  # between packed and unpacked
+    with pytest.raises(InputError, match="larger than 700 bytes when unpacked"):
         read(path)
 
 
@@ -264,7 +326,7 @@ def test_a_packed_file_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("UPDATE topics SET name = x'2f696d616765'", "a topic .*bytes"),
         ("UPDATE topics SET type = 5.5", "a topic .*|no topic for"),
         ("UPDATE topics SET serialization_format = x'00'", "a topic .*bytes"),
-        ("UPDATE messages SET data = 'text'", "a message .*str"),
+        ("UPDATE messages SET data = 'text'", "a message .*text"),
         ("UPDATE messages SET timestamp = 'text'", "a message .*str"),
         (
             "ALTER TABLE messages RENAME TO hidden; "
@@ -320,6 +382,74 @@ def test_values_of_metadata_are_checked(tmp_path: Path, line: str) -> None:
     file.write_text("text")
     with pytest.raises(InputError, match="relative_file_paths"):
         read(path)
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        (["a.mcap"] * 20_000, "names 'a.mcap' more than once"),
+        (["a.mcap", "b/a.mcap"], "names 'a.mcap' more than once"),
+        ([f"{number}.mcap" for number in range(901)], "901 files; at most 900"),
+    ],
+)
+def test_files_that_metadata_names_are_few_and_different(tmp_path: Path, names: list[str], says: str) -> None:
+    path = write(tmp_path / "a", StoragePlugin.MCAP)
+    (path / "metadata.yaml").write_text(
+        f"rosbag2_bagfile_information: {{storage_identifier: mcap, relative_file_paths: {names}}}"
+    )
+    with pytest.raises(InputError, match=says):
+        read(path)
+
+
+def test_files_without_metadata_are_few(tmp_path: Path) -> None:
+    for number in range(901):
+        (tmp_path / f"{number}.mcap").touch()
+    with pytest.raises(InputError, match="901 files; at most 900"):
+        read(tmp_path)
+
+
+# ---- many topics -----------------------------------------------------------------------------
+
+
+class CountedList(list[Any]):
+    """Counts how often it is gone through."""
+
+    passes = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        self.passes += 1
+        return super().__iter__()
+
+
+def of_many_topics(path: Path) -> Path:
+    mcap = Mcap()
+    for number in range(300):
+        key = mcap.channel(f"/image{number}", "sensor_msgs/msg/Image", b"uint8[] data", "ros2msg", "cdr")
+        mcap.message(key, SECOND + number, bytes(20))
+    return mcap.write(path)
+
+
+def test_the_doctor_goes_through_the_topics_as_often_however_many_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, counted = of_many_topics(tmp_path / "a.mcap"), list[CountedList]()
+    opened = Bag.__init__
+
+    def init(bag: Bag, *args: Any) -> None:
+        opened(bag, *args)
+        bag.connections = CountedList(bag.connections)
+        counted.append(bag.connections)
+
+    monkeypatch.setattr(Bag, "__init__", init)
+    facts, _ = survey(path)
+    assert len(facts.topics) == 300 and max(each.passes for each in counted) < 10
+
+
+def test_the_doctor_lists_some_of_many_topics(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["doctor", str(of_many_topics(tmp_path / "a.mcap"))])
+    said = capsys.readouterr().out
+    assert "300 topics, of which the first 100" in said and "and 290 more" in said
+    assert len(said.splitlines()) < 130
 
 
 def test_a_recording_needs_nothing_else_of_its_metadata(tmp_path: Path) -> None:

@@ -186,6 +186,20 @@ def test_a_huge_picture_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
             FrameFolder(folder)[0]
 
 
+@pytest.mark.parametrize("key", ["depth", "sparse", "regions"])
+def test_a_picture_beside_an_image_of_another_size_is_not_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    (write_frame(tmp_path / "set", **{key: "d.png"}) / "d.png").write_bytes(png_of(5600, 5600))
+    decode, decoded = cv2.imdecode, list[int]()
+    monkeypatch.setattr(
+        cv2, "imdecode", lambda data, flags: (decoded.append(len(data)), decode(data, flags))[1]
+    )
+    with pytest.raises(InputError, match=r"d\.png is 5600x5600; needed (depth|labels) of "):
+        FrameFolder(tmp_path / "set")[0]
+    assert len(decoded) == 1
+
+
 PCD = b"VERSION .7\nFIELDS x y z\nTYPE F F F\nSIZE 4 4 4\n"
 
 

@@ -134,8 +134,14 @@ def png(width, height):
         return struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
 
     head = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
-    rows = zlib.compress(bytes((1 + width // 8) * height), 9)
+    rows = zlib.compress(bytes((1 + -(-width // 8)) * height), 9)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+def huge_camera(sample):
+    """A large picture whose camera_info is of its size."""
+    sample.image.data = LARGE
+    sample.info.width = sample.info.height = 9990
 
 
 def declared(content):
@@ -155,13 +161,14 @@ def flipped(content):
     return bytes(content)
 
 
-BOMB = png(12000, 12000)
+BOMB, LARGE = png(12000, 12000), png(9990, 9990)
 COMPRESSED = [
     Fault("cut short", data(lambda content: content[: len(content) // 2]), "cannot be decoded"),
     Fault("empty", data(lambda content: b""), "cannot be decoded"),
     Fault("noise", data(lambda content: b"\x89PNG" + bytes(range(200))), "cannot be decoded"),
     Fault("bytes flipped", data(flipped), "cannot be decoded", NONE_OR_RIGHT),
     Fault("12000x12000 in 20 kB", data(lambda content: BOMB), "12000x12000"),
+    Fault("9990x9990, as its camera_info", broken(huge_camera), "9990x9990"),
     Fault("header declares 30000x30000", data(declared), "image: "),
     Fault("BMP", data(other_format(".bmp")), "needed"),
     Fault("TIFF", data(other_format(".tiff")), "needed"),
