@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import io
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -148,8 +149,24 @@ class Bag:
             return as_ros2_bytes(connection, raw)
 
 
+class _LimitedFile(io.BufferedReader):
+    """A file of which no more is read at once than a message may have."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        check_message(size or 0)
+        return super().read(size)
+
+
+class _LimitedPath(type(Path())):  # type: ignore[misc]  # of the system
+    def open(self, *_: Any, **__: Any) -> _LimitedFile:
+        return _LimitedFile(io.FileIO(self))
+
+
 class _Ros1File(Ros1Reader):  # type: ignore[misc]  # rosbags is not followed
-    """The file of a ROS 1 bag, whose chunks are unpacked up to a limit."""
+    """The file of a ROS 1 bag, of which records are read and chunks unpacked up to a limit."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(_LimitedPath(path))
 
     def open(self) -> None:
         need_regular(self.path)
@@ -158,7 +175,6 @@ class _Ros1File(Ros1Reader):  # type: ignore[misc]  # rosbags is not followed
 
     def read_chunk(self) -> Any:
         chunk = super().read_chunk()
-        check_message(chunk.datasize)
         compression = next(name for name, unpack in decompressors.items() if unpack is chunk.decompressor)
         return chunk._replace(decompressor=partial(self._unpacker.unpack, compression=compression))
 

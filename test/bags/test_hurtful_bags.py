@@ -253,6 +253,16 @@ def test_a_message_of_a_database_has_a_limit_before_it_is_read(
     assert peak < 10_000_000
 
 
+@pytest.mark.usefixtures("small_peak")
+def test_a_record_of_ros1_has_a_limit_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.bag"
+    with path.open("wb") as file:
+        file.write(b"#ROSBAG V2.0\n" + struct.pack("<I", 4_000_000_000))
+        file.truncate(4_100_000_000)
+    with pytest.raises(InputError, match="a message of 4 GB; at most 268 MB are read"):
+        read(path)
+
+
 def test_a_chunk_of_ros1_has_a_limit_before_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
