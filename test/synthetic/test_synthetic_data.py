@@ -27,6 +27,7 @@ from metric_depth_ros.datasets.shard_layout import (
     encode_normals,
 )
 from metric_depth_ros.datasets.shards import ShardReader, shard_sizes
+from metric_depth_ros.drawing.scales import BAR_WIDTH, TITLE_HEIGHT
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.geometry import project, transform_points
 from metric_depth_synthetic.dataset import SyntheticDataset
@@ -429,7 +430,7 @@ def test_contact_sheets(tmp_path: Path) -> None:
     sheet = tmp_path / "docs" / "sheet.png"
     assert synthesize("--contact-sheet", sheet, "--count", 2, "--families", "room,street") == 0
     pictures = [cv2.imread(str(sheet.with_name(f"sheet_{name}.png"))) for name in ("room", "street")]
-    assert [p.shape for p in pictures] == [(30 + 2 * 64, 5 * 96 + 86, 3)] * 2
+    assert [p.shape for p in pictures] == [(TITLE_HEIGHT + 2 * 64, 5 * 96 + BAR_WIDTH, 3)] * 2
     assert not np.array_equal(*pictures)
 
 
