@@ -165,7 +165,8 @@ def test_solvers_are_counted_and_named():
     assert set(SOLVERS) <= set(re.findall(r"\w+", text_of("docs/solvers.md")))
     for page in PAGES:
         code = "\n".join([code_of(page), *fenced(page, "python")])
-        named = re.findall(r"--solvers? ([a-z_]+(?:,[a-z_]+)*)|\bsolver=\"(\w+)\"|\b(paper_[a-z]+)\b", code)
+        listed = r"--solvers? ([a-z_]\w*(?:,[a-z_]\w*)*)"
+        named = re.findall(rf"{listed}|\bsolver=\"(\w+)\"|\b(paper_[a-z]+)\b", code)
         for name in re.findall(r"\w+", " ".join("".join(groups) for groups in named)):
             assert name in SOLVERS, (page, name)
 

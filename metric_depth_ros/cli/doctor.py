@@ -49,7 +49,11 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 def run(args: argparse.Namespace) -> int:
     """Runs the verb. Raises MetricDepthError."""
     from metric_depth_ros.cli.offline import has_frames
+    from metric_depth_ros.config.parameter_file import beside
 
+    if args.source is not None and args.config is None and (saved := beside(args.source)) is not None:
+        args.config = str(saved)
+        print(f"settings: {saved}, saved with the bag")
     config = build_config(args)
     _refuse_what_does_not_apply(args)
     if args.source is None:

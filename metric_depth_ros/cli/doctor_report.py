@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import yaml
 
+from metric_depth_ros.config import changed
+from metric_depth_ros.config.parameter_file import load
 from metric_depth_ros.errors import InputError, some_of
 from metric_depth_ros.health.clocks import apart_s
 from metric_depth_ros.health.facts import OURS, Facts, Plan, Topic, Tried
@@ -141,10 +143,19 @@ def _topic_flags(args: argparse.Namespace, plan: Plan) -> list[str]:
 
 
 def _setting_flags(args: argparse.Namespace, settings: Mapping[str, Any]) -> list[str]:
-    """Settings as options of the command line, or the file that has them."""
+    """Settings as options of the command line, or the file that has them and those that are not as there."""
     if args.yaml is not None:
         return ["--config", str(args.yaml)]
-    return [word for name, value in settings.items() for word in ("--set", f"{name}={_text(value)}")]
+    there = changed(load(args.config)) if args.config else {}
+    words = ["--config", str(args.config)] if there else []
+    if not there.keys() <= settings.keys():  # some are the defaults again
+        there, words = {}, []
+    return words + [
+        word
+        for name, value in settings.items()
+        if there.get(name) != value
+        for word in ("--set", f"{name}={_text(value)}")
+    ]
 
 
 def _node_command(

@@ -26,6 +26,7 @@ _IDS = {
     "mozilla public license 2 0 mpl 2 0": "MPL-2.0",
     "python software foundation license": "PSF-2.0",
     "psf 2 0": "PSF-2.0",
+    "any osi": "any-OSI",
 }
 # How a licence's text begins; of several in a file the first counts.
 _TEXTS = {
@@ -41,25 +42,33 @@ _LONGEST_NAME = 80  # longer ones are the licence's text
 
 def licensed(*names: str) -> dict[str, Any]:
     """Licence of a CycloneDX component to which all of these apply; empty if none is named."""
-    known = [_id(name) for name in names if name]
-    if len(known) > 1 and all(known):
-        return {"expression": " AND ".join(filter(None, known))}
-    for name in filter(None, names):
-        if _EXPRESSION.fullmatch(name):
-            return {"expression": name}
-        return {"license": {"id": found} if (found := _id(name)) else {"name": " and ".join(names)}}
-    return {}
+    given = [*filter(None, names)]
+    known = [*filter(None, map(_id, given))]
+    if len(given) == 1 and _EXPRESSION.fullmatch(given[0]):
+        return {"expression": given[0]}
+    if len(known) < len(given):
+        return {"license": {"name": " and ".join(given)}}
+    if len(known) > 1:
+        return {"expression": " AND ".join(known)}
+    return {"license": {"id": known[0]}} if known else {}
 
 
-def licence_of(found: Distribution) -> dict[str, Any]:
-    """Licence of a Python distribution, of its metadata or, where they name none for sure, of its files."""
+def licence_of(found: Distribution, *stated: str) -> dict[str, Any]:
+    """Licence of a Python distribution, of its metadata or, where they name none for sure, of its files.
+
+    ``stated``: licences that its package.xml names; these beat the metadata.
+    """
+    if len(stated) > 1 or any(map(_id, stated)):
+        return licensed(*stated)
     told: Any = found.metadata  # typeshed knows ``get`` of new versions only
     if expression := told.get("License-Expression"):
         return {"expression": expression}
     given = (told.get("License") or "").strip()
     kinds = [kind.split(" :: ")[-1] for kind in told.get_all("Classifier") or () if "License ::" in kind]
     names = [
-        name for name in (given, *kinds[-1:]) if name and len(name) <= _LONGEST_NAME and "\n" not in name
+        name
+        for name in (*stated, given, *kinds[-1:])
+        if name and len(name) <= _LONGEST_NAME and "\n" not in name
     ]
     sure = next((name for name in names if _id(name) or _EXPRESSION.fullmatch(name)), None)
     texts = (given, *_files(found))

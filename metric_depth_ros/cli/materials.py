@@ -108,10 +108,10 @@ def _required(found: Distribution, extra: str) -> Iterator[Requirement]:
 def _wheel(name: str) -> Component:
     """A Python distribution; one of a ROS package has its licence from there."""
     found = distribution(name)
-    package = ros_package_file(name.removeprefix("ros-").replace("-", "_"))
-    licence = (
-        _ros_licence(ElementTree.parse(package)) if package and name.startswith("ros-") else licence_of(found)
-    )
+    told = list[str]()
+    if name.startswith("ros-") and (path := ros_package_file(name.removeprefix("ros-").replace("-", "_"))):
+        told = _licences(ElementTree.parse(path))
+    licence = licence_of(found, *told)
     return {**_component("library", name, found.version, licence), "purl": f"pkg:pypi/{name}@{found.version}"}
 
 
@@ -142,11 +142,11 @@ def _needed(path: Path) -> Iterator[str]:
 
 def _ros_package(name: str) -> Component:
     told = ElementTree.parse(ros_package_file(name) or "")
-    return _component("library", name, told.findtext("version", "").strip(), _ros_licence(told))
+    return _component("library", name, told.findtext("version", "").strip(), licensed(*_licences(told)))
 
 
-def _ros_licence(told: Any) -> dict[str, Any]:
-    return licensed(*((each.text or "").strip() for each in told.iter("license")))
+def _licences(told: Any) -> list[str]:
+    return [(each.text or "").strip() for each in told.iter("license")]
 
 
 def models() -> Iterator[Component]:

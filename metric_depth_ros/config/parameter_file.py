@@ -15,8 +15,10 @@ from metric_depth_ros.config import Config, from_flat, settings_with, to_flat, u
 from metric_depth_ros.documents import read_yaml
 from metric_depth_ros.errors import ConfigError, kind_of
 
-# Parameters every ROS node has; a parameter file may hold them beside ours.
-ROS_ONLY = ("use_sim_time", "qos_overrides")
+# Parameters that rclpy declares or reads in every node; a file may hold them and QoS overrides beside ours.
+ROS_PARAMETERS = ("use_sim_time", "start_type_description_service")
+# Name of the file in the folder of a bag that was saved with its settings.
+BESIDE_BAG = "parameters.yaml"
 # The node's name; a file may hold our settings under it in any namespace, or under wildcards.
 _NODE = "metric_depth_node"
 
@@ -34,6 +36,13 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Config
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
     return updated(config, overrides or {})
+
+
+def beside(bag: Path) -> Path | None:
+    """Parameter file that was saved with a ROS 2 bag (its folder, or the file in it); None: there is none."""
+    folder = bag if bag.is_dir() else bag.parent
+    found = folder / BESIDE_BAG
+    return found if found.is_file() and (folder / "metadata.yaml").is_file() else None
 
 
 def _unwrapped(tree: Any) -> Mapping[str, Any]:
@@ -54,7 +63,11 @@ def _unwrapped(tree: Any) -> Mapping[str, Any]:
         if not isinstance(nodes[node], (dict, type(None))):
             raise ConfigError("ros__parameters: needed a mapping of settings.")
         parameters.update(_flattened(nodes[node] or {}))
-    return {name: value for name, value in parameters.items() if name.split(".")[0] not in ROS_ONLY}
+    return {
+        name: value
+        for name, value in parameters.items()
+        if name not in ROS_PARAMETERS and not name.startswith("qos_overrides.")
+    }
 
 
 def _nodes(tree: Mapping[Any, Any], namespace: str = "") -> Iterator[tuple[str, Any]]:

@@ -20,6 +20,7 @@ from rclpy.serialization import serialize_message
 from metric_depth_ros import messages
 from metric_depth_ros.bags.writer import BagWriter
 from metric_depth_ros.config import changed
+from metric_depth_ros.config.parameter_file import BESIDE_BAG
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.nodes.image_input import Pair
 from metric_depth_ros.nodes.inputs import Inputs
@@ -32,8 +33,6 @@ _LONGEST_S = 5.0
 _MARGIN_S = 0.2
 _MOST_BYTES = 500_000_000
 _TF = "tf2_msgs/msg/TFMessage"
-# Name of the parameter file in the bag's folder.
-PARAMETERS = "parameters.yaml"
 
 
 @dataclass(frozen=True)
@@ -203,7 +202,7 @@ def write(sample: Captured, folder: Path) -> Path:
             bag.write_tf_static([each for each in transforms if not each[3]], began_ns)
             for each in sorted(sample.messages, key=lambda message: message.recorded_ns):
                 bag.write_raw(each.topic, each.kind, each.data, each.recorded_ns, latched=each.latched)
-            bag.attach(PARAMETERS, sample.parameters)
+            bag.attach(BESIDE_BAG, sample.parameters)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}; needed a folder to write to.") from error
     return path
@@ -211,5 +210,5 @@ def write(sample: Captured, folder: Path) -> Path:
 
 def command(sample: Captured, path: Path) -> str:
     """Command that computes the depth of the saved image."""
-    words = ["metric_depth", "run", str(path), "--config", str(path / PARAMETERS), *sample.options]
+    words = ["metric_depth", "run", str(path), "--config", str(path / BESIDE_BAG), *sample.options]
     return shlex.join(words)

@@ -133,7 +133,7 @@ class DepthWorker:
         """Loads the networks; retries at growing intervals if that fails. False: the node is ending."""
         backoff = Backoff()
         while self.pipeline is None and not self._ending.is_set():
-            with self._health.reporting_failures():
+            with self._health.reporting_failures(), suppress(StoppedError):
                 self.pipeline = self._built(backoff)
                 break
             self._ending.wait(self.config.diagnostics.period_s)
@@ -218,9 +218,10 @@ class DepthWorker:
                 return
             with self._health.timings.measuring("publish"):
                 self._outputs.publish(result, self.config)
-            age_s = (self._clock.now().nanoseconds - result.stamp_ns) / 1e9
-            if abs(age_s) < _SAME_CLOCK_S:
-                self._health.timings.add({"stamp_to_publication": age_s})
+            if not self._clock.ros_time_is_active:  # /clock steps, by more than what is to be measured
+                age_s = (self._clock.now().nanoseconds - result.stamp_ns) / 1e9
+                if abs(age_s) < _SAME_CLOCK_S:
+                    self._health.timings.add({"stamp_to_publication": age_s})
             self._health.timings.add(result.timings)
             self.told = values_of(result)
             self._health.doubt(*result.doubts)

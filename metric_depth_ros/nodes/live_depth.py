@@ -6,7 +6,8 @@ from functools import partial
 
 from rclpy.node import Node
 
-from metric_depth_ros.config import Config
+from metric_depth_ros import messages
+from metric_depth_ros.config import Config, SourceConfig
 from metric_depth_ros.engines.pool import EnginePool
 from metric_depth_ros.health.status import WARN, Health
 from metric_depth_ros.nodes.depth_worker import DepthWorker, Task
@@ -15,7 +16,7 @@ from metric_depth_ros.nodes.ends import why_not_alone
 from metric_depth_ros.nodes.image_input import Pair
 from metric_depth_ros.nodes.inputs import Inputs
 from metric_depth_ros.nodes.log import log_fault
-from metric_depth_ros.nodes.outputs import Outputs
+from metric_depth_ros.nodes.outputs import TOPICS, Outputs
 from metric_depth_ros.nodes.timers import steady_timer
 from metric_depth_ros.nodes.worker import PATIENCE_S
 
@@ -101,3 +102,21 @@ class LiveDepth:
             if (fault := self.inputs.fault()) is not None:
                 self.health.report(*fault)
         self._diagnostics.publish(values, active=self.inputs is not None)
+
+
+def topic_ends(node: Node, config: Config) -> set[str]:
+    """Ends of all topics whose QoS can be overridden, also those that come with the type of a sensor.
+
+    Named as in parameters: ``TOPIC.publisher``, ``TOPIC.subscription``, ``TOPIC.subscription_latched``.
+    """
+    resolved = node.resolve_topic_name
+    image = resolved("image")
+    infos, inputs = {resolved("camera_info")}, {image, f"{image}/compressed"}
+    inputs |= {resolved(name) for name in ("regions", "focus", "description")}
+    for source in config.sources.values() or [SourceConfig(topic="anchors")]:
+        topic = resolved(source.topic)
+        inputs.add(topic)
+        infos.add(resolved(source.camera_info or messages.camera_info_beside(topic)))
+    ends = {f"{resolved(topic)}.publisher" for topic in (*TOPICS, "/diagnostics")}
+    ends |= {f"{topic}.subscription" for topic in inputs | infos}
+    return ends | {f"{topic}.subscription_latched" for topic in infos}

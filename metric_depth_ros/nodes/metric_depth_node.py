@@ -11,7 +11,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from metric_depth_ros.config import Config
 from metric_depth_ros.engines.pool import EnginePool
 from metric_depth_ros.errors import MetricDepthError
-from metric_depth_ros.nodes.live_depth import LiveDepth
+from metric_depth_ros.nodes.live_depth import LiveDepth, topic_ends
 from metric_depth_ros.nodes.parameters import declare_config, on_set
 from metric_depth_ros.nodes.services import Services
 
@@ -60,6 +60,10 @@ class MetricDepthNode(LifecycleNode):
                     self.destroy_node()
                     raise self._failure
         self._started = True
+
+    def topic_ends(self) -> set[str]:
+        """Ends of its topics whose QoS can be overridden, as ``live_depth.topic_ends`` says."""
+        return topic_ends(self, self._config)
 
     def interrupt(self) -> None:
         """Ends what is being loaded, as the process is to end. May be called by a handler of signals."""

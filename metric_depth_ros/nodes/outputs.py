@@ -25,25 +25,28 @@ from metric_depth_ros.pipeline import Result, cloud_of
 from metric_depth_ros.stamps import is_due
 from metric_depth_ros.types import FloatArray
 
+TOPICS = {
+    "depth/image_rect": Image,
+    "depth/camera_info": CameraInfo,
+    "depth/image_rect_color": Image,
+    "depth/sigma": Image,
+    "depth/points": PointCloud2,
+    "depth/preview/compressed": CompressedImage,
+    "depth/info": DiagnosticArray,
+}
+
 
 class Outputs:
     """Publishers; what is not depth or its camera_info is made only if subscribed. Thread safe."""
 
     def __init__(self, node: Node) -> None:
-        def advertise(kind: type, topic: str) -> Any:
-            publisher = node.create_publisher(kind, topic, **overridable(ReliabilityPolicy.RELIABLE))
-            self._publishers.append(publisher)
-            return publisher
-
         self._node, self._publishers = node, list[Any]()
         self._lock = threading.Lock()  # while one thread publishes, another may destroy
-        self._depth = advertise(Image, "depth/image_rect")
-        self._camera_info = advertise(CameraInfo, "depth/camera_info")
-        self._colour = advertise(Image, "depth/image_rect_color")
-        self._sigma = advertise(Image, "depth/sigma")
-        self._cloud = advertise(PointCloud2, "depth/points")
-        self._preview = advertise(CompressedImage, "depth/preview/compressed")
-        self._info = advertise(DiagnosticArray, "depth/info")
+        for topic, kind in TOPICS.items():
+            quality = overridable(ReliabilityPolicy.RELIABLE)
+            self._publishers.append(node.create_publisher(kind, topic, **quality))
+        self._depth, self._camera_info, self._colour, self._sigma, *others = self._publishers
+        self._cloud, self._preview, self._info = others
         self._last_cloud_ns: int | None = None
         self._last_preview_ns: int | None = None
 

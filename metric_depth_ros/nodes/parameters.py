@@ -19,15 +19,13 @@ from metric_depth_ros.config import (
     settings_with,
     updated,
 )
+from metric_depth_ros.config.parameter_file import ROS_PARAMETERS
 from metric_depth_ros.errors import ConfigError
-from metric_depth_ros.nodes.qos import check_override
+from metric_depth_ros.nodes.qos import QOS_OVERRIDES, check_override
 from metric_depth_ros.share import FOLDERS_VARIABLE, folders_are_named
 
 # Read when parameters are declared, or of no other node's concern.
 _FIXED = ("anchors.sources", "lifecycle.autostart", "save.folder")
-# Parameters that rclpy itself declares or reads in every node.
-_ROS_PARAMETERS = ("use_sim_time", "start_type_description_service")
-_QOS_OVERRIDES = "qos_overrides."
 
 
 def declare_config(node: Node) -> Config:
@@ -36,7 +34,7 @@ def declare_config(node: Node) -> Config:
     Raises:
         ConfigError: an override names an unknown setting, or has a wrong type or value.
     """
-    values, given = {}, _overrides(node)
+    values, given = {}, overrides(node)
     settings = _known(given)
     fixed = _FIXED if given.get("lifecycle.autostart") is False else settings  # a manager configures it
     for setting in settings.values():
@@ -54,7 +52,7 @@ def declare_config(node: Node) -> Config:
         raise ConfigError(f"{_where()}{error}") from error
 
 
-def _overrides(node: Node) -> dict[str, object]:
+def overrides(node: Node) -> dict[str, object]:
     """Values from the command line and its files, by the parameter's name."""
     return {name: _plain(each.value) for name, each in getattr(node, "_parameter_overrides", {}).items()}
 
@@ -144,9 +142,9 @@ def _known(given: Mapping[str, object]) -> dict[str, Setting]:
     try:
         settings = settings_with(SETTINGS["anchors.sources"].checked(named["anchors.sources"]))
         for name, value in given.items():
-            if name.startswith(_QOS_OVERRIDES):
-                check_override(name, value)
-            elif name not in settings and not name.startswith(_ROS_PARAMETERS):
+            if name.startswith(QOS_OVERRIDES):
+                check_override(name, given)
+            elif name not in settings and name not in ROS_PARAMETERS:
                 from_flat({**named, name: value})
     except ConfigError as error:
         raise ConfigError(f"{_where()}{error}") from error

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import sys
 import threading
 from collections.abc import Sequence
+from itertools import pairwise
 
 import rclpy
 from rclpy.exceptions import InvalidNamespaceException, ParameterException
@@ -18,6 +20,8 @@ from rclpy.utilities import remove_ros_args
 from metric_depth_ros.engines.pool import EnginePool
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.nodes.metric_depth_node import MetricDepthNode
+from metric_depth_ros.nodes.parameters import overrides
+from metric_depth_ros.nodes.qos import unused_overrides
 from metric_depth_ros.share import use_fastdds_profile
 
 # Signals are seen between two callbacks, or after so long.
@@ -65,6 +69,7 @@ def _started(args: list[str] | None, nodes: list[MetricDepthNode]) -> bool:
         cameras = _cameras(sys.argv if args is None else ["", *args])
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
         _start(cameras, nodes)
+        _warn_of_unused_overrides(nodes)
     # RuntimeError: wrong --ros-args, for example a malformed topic.
     except (ConfigError, ParameterException, InvalidNamespaceException, RuntimeError) as error:
         print(f"metric_depth_node: {' '.join(str(error).split())}", file=sys.stderr)
@@ -85,8 +90,16 @@ def _spin(nodes: Sequence[MetricDepthNode], stopped: threading.Event) -> None:
         executor.shutdown()
 
 
+def _warn_of_unused_overrides(nodes: Sequence[MetricDepthNode]) -> None:
+    """Names the QoS overrides that no node of the process takes: one alone cannot tell, as all share them."""
+    given = sorted({name for node in nodes for name in overrides(node)})
+    ends = {end for node in nodes for end in node.topic_ends()}
+    for words in unused_overrides(given, ends):
+        nodes[0].get_logger().warning(words)
+
+
 def _cameras(argv: Sequence[str]) -> list[str]:
-    """Namespaces of the cameras; [""] if none is named."""
+    """Namespaces of the cameras; [""] if none is named. Relative ones are below that of the process."""
     parser = argparse.ArgumentParser(
         "metric_depth_node",
         description="Metric depth of each image; parameters follow --ros-args.",
@@ -97,14 +110,28 @@ def _cameras(argv: Sequence[str]) -> list[str]:
         nargs="+",
         default=[],
         metavar="NAMESPACE",
-        help="one node in each namespace, in one process, with one network: --cameras /front /rear",
+        help="one node in each namespace, in one process, with one network: --cameras front rear; "
+        "relative ones are below the namespace of the process",
     )
     given = parser.parse_args(remove_ros_args(list(argv))[1:]).cameras
-    names = ["/" + name.strip("/") for each in given for name in each.split(",") if name]
+    below = _namespace(argv)
+    names = [
+        "/" + (name if name.startswith("/") else f"{below}/{name}").strip("/")
+        for each in given
+        for name in each.split(",")
+        if name
+    ]
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"--cameras: {name} is named twice; needed a namespace for each camera.")
     return names or [""]
+
+
+def _namespace(argv: Sequence[str]) -> str:
+    """Namespace that the ROS arguments give to the process; of several the first, as rcl takes it."""
+    rules = [rule for option, rule in pairwise(argv) if option in ("-r", "--remap")]
+    found = (re.fullmatch(r"(?:metric_depth_node:)?__ns:=(.*)", rule) for rule in rules)
+    return next((each[1] for each in found if each), "")
 
 
 def _start(cameras: Sequence[str], nodes: list[MetricDepthNode]) -> None:

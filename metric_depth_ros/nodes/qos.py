@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from rclpy.node import Node
@@ -11,6 +13,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from metric_depth_ros.errors import ConfigError
 
+QOS_OVERRIDES = "qos_overrides."  # how parameters that override QoS begin
 _OVERRIDABLE = (
     QoSPolicyKind.HISTORY,
     QoSPolicyKind.DEPTH,
@@ -46,22 +49,42 @@ def overridable(
     }
 
 
-def check_override(name: str, value: object) -> None:
+def check_override(name: str, given: Mapping[str, object]) -> None:
     """Checks a parameter ``qos_overrides.TOPIC.publisher.POLICY``, before rclpy fails or ignores it.
 
     A topic that this node does not have is let through: other nodes of the process share the arguments.
 
+    Args:
+        given: values of all parameters that are given, this one among them.
+
     Raises:
         ConfigError: no such parameter can be, or none of that value.
     """
-    topic, end, policy = ("", "", *name.removeprefix("qos_overrides.").rsplit(".", 2))[-3:]
+    topic, end, policy = ("", "", *name.removeprefix(QOS_OVERRIDES).rsplit(".", 2))[-3:]
     if not _TOPIC.fullmatch(topic):
         raise ConfigError(f"{name}: topic {topic!r}; needed its full name, as /depth/points.")
     if end not in _ENDS:
         raise ConfigError(f"{name}: {end!r}; needed one of {', '.join(_ENDS)}.")
     if policy not in _VALUES:
         raise ConfigError(f"{name}: unknown policy; needed one of {', '.join(_VALUES)}.")
-    _check_value(name, value, _VALUES[policy])
+    _check_value(name, given[name], _VALUES[policy])
+    history = given.get(f"{QOS_OVERRIDES}{topic}.{end}.history", "keep_last")
+    if policy == "depth" and not given[name] and str(history).lower() == "keep_last":
+        raise ConfigError(f"{name}: 0 with history keep_last; needed 1 or more. Or set history: keep_all.")
+
+
+def unused_overrides(given: Iterable[str], ends: Collection[str]) -> Iterator[str]:
+    """Yields, in words, each QoS override of the parameters ``given`` that is of none of the ``ends``.
+
+    Args:
+        ends: ``TOPIC.publisher``, ``TOPIC.subscription`` of all nodes that the parameters were given to.
+    """
+    for name in given:
+        end = name.removeprefix(QOS_OVERRIDES).rpartition(".")[0]
+        if name.startswith(QOS_OVERRIDES) and end not in ends:
+            near = difflib.get_close_matches(end, sorted(ends), n=1)
+            hint = f" Did you mean {near[0]}?" if near else " It overrides nothing: leave it out."
+            yield f"{name}: no such end of a topic here; needed one of this node's, after remapping.{hint}"
 
 
 def _check_value(name: str, value: object, allowed: tuple[str, ...]) -> None:

@@ -422,3 +422,19 @@ def test_a_latched_topic_has_no_rate(latched: bool, told: str) -> None:
     topic = Topic("/tf_static", kind, count=2, rate_hz=114.0, offers=(Qos(True, latched),))
     line = next(line for line in listed(Facts({topic.name: topic}), Plan()) if "/tf_static" in line)
     assert told in line and ("Hz" in line) is not latched
+
+
+def test_settings_beside_a_bag_are_judged_with_and_printed_as_their_file(tmp_path, capsys):
+    """Others are printed as --set; a file of that name beside what is no ROS 2 bag is none of ours."""
+    path = bag(tmp_path / "saved.bag")
+    saved = tmp_path / "parameters.yaml"
+    saved.write_text("/**: {ros__parameters: {solver.name: median}}")
+    assert "parameters.yaml" not in examined(capsys, path)[2]
+    (tmp_path / "metadata.yaml").write_text("")
+    status, _, text = examined(capsys, path, "--set", "cloud.stride=4")
+    assert status == 0 and f"settings: {saved}, saved with the bag" in text
+    (command,) = re.findall(r"^  metric_depth run (.*)$", text, re.MULTILINE)
+    words = shlex.split(command)
+    assert words[words.index("--config") + 1] == str(saved)
+    assert "solver.name" not in command and "--set cloud.stride=4" in command
+    assert "parameters.yaml" not in examined(capsys, path, "--solver", "auto")[2].partition("run it with")[2]

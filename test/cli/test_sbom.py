@@ -134,7 +134,11 @@ BSD = "Redistribution and use in source and binary forms, with or without"
         ({"Classifier": ["License :: OSI Approved :: MIT License"]}, {"license": {"id": "MIT"}}),
         ({"Classifier": ["License :: OSI Approved :: BSD License"]}, {"license": {"name": "BSD License"}}),
         ({"License": ["BSD"], "files": f"{BSD}\nneither the name of X"}, {"license": {"id": "BSD-3-Clause"}}),
-        ({"License": ["any-OSI"]}, {"license": {"name": "any-OSI"}}),
+        ({"License": ["any-OSI"]}, {"license": {"id": "any-OSI"}}),
+        ({"stated": ["BSD"], "files": f"{BSD}\nneither the name of X"}, {"license": {"id": "BSD-3-Clause"}}),
+        ({"stated": ["BSD"]}, {"license": {"name": "BSD"}}),
+        ({"stated": ["MIT", "BSD"], "files": BSD}, {"license": {"name": "MIT and BSD"}}),
+        ({"stated": ["MIT", "Apache License 2.0"]}, {"expression": "MIT AND Apache-2.0"}),
         ({}, {}),
     ],
 )
@@ -145,9 +149,9 @@ def test_licences_are_named_as_spdx_names_them(tmp_path, told, wanted):
     folder.mkdir()
     message = Message()
     for key, values in {"Name": ["x"], **told}.items():
-        for value in values if key != "files" else ():
+        for value in values if key not in ("files", "stated") else ():
             message[key] = value.replace("\n", "\n ")
     (folder / "METADATA").write_text(message.as_string())
     (folder / "LICENSE").write_text(told.get("files", ""))
     (folder / "RECORD").write_text("x-1.dist-info/LICENSE,,\n")
-    assert licence_of(Distribution.at(folder)) == wanted
+    assert licence_of(Distribution.at(folder), *told.get("stated", ())) == wanted

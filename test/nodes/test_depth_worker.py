@@ -38,10 +38,13 @@ class Pipeline:
         return SimpleNamespace(stamp_ns=0, timings={}, doubts=())
 
 
-def worker_of(pipeline, *, publish=lambda *_: None, warning=lambda *_: None):
-    """A worker with a pipeline and outputs that do nothing else."""
+def worker_of(pipeline, *, publish=lambda *_: None, warning=lambda *_: None, simulated=False):
+    """A worker with a pipeline and outputs that do nothing else.
+
+    ``simulated``: its clock follows /clock.
+    """
     outputs = SimpleNamespace(saying_nothing=lambda image: nullcontext(), publish=publish)
-    clock = SimpleNamespace(now=lambda: SimpleNamespace(nanoseconds=0))
+    clock = SimpleNamespace(now=lambda: SimpleNamespace(nanoseconds=0), ros_time_is_active=simulated)
     logger = SimpleNamespace(info=lambda *_, **__: None, warning=warning)
     worker = DepthWorker(pipeline.config, None, outputs, Health(), logger, clock)
     worker.pipeline = pipeline
@@ -145,4 +148,41 @@ def test_a_run_that_is_stopped_is_no_network_that_has_failed():
     worker._perceiving.wait_until_idle(10)
     assert worker.stop(10)
     assert not warned and worker.pipeline is pipeline
+    assert not worker._health.counted("failed: engine")
+
+
+@pytest.mark.parametrize("simulated", [False, True])
+def test_the_time_from_the_stamp_is_told_unless_the_clock_steps(simulated, monkeypatch):
+    """A replayed bag moves /clock by 20 ms at once: what is read from it may be less than the latency."""
+    pipeline = Pipeline(Config(), on_cpu=True)
+    pipeline.go_on.set()
+    monkeypatch.setattr("metric_depth_ros.nodes.depth_worker.values_of", lambda result: {})
+    worker = worker_of(pipeline, simulated=simulated)
+    worker.start()
+    try:
+        worker.put(Task(None, lambda _: 1, time.monotonic()))
+        assert pipeline.solving.wait(10)
+        worker._perceiving.wait_until_idle(10)
+        worker._solving.wait_until_idle(10)
+    finally:
+        assert worker.stop(10)
+    told = worker._health.timings.percentiles()
+    assert "latency" in told and ("stamp_to_publication" in told) != simulated
+
+
+def test_a_load_that_is_stopped_is_no_fault(monkeypatch):
+    """As by a manager that cleans up meanwhile."""
+    worker = worker_of(Pipeline(Config(), on_cpu=True))
+    worker.pipeline = None
+    loading = threading.Event()
+
+    def stopped(backoff):
+        loading.set()
+        assert worker._ending.wait(10)
+        raise StoppedError("engine: building was stopped.")
+
+    monkeypatch.setattr(worker, "_built", stopped)
+    worker.start()
+    assert loading.wait(10)
+    assert worker.stop(10)
     assert not worker._health.counted("failed: engine")

@@ -22,6 +22,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage
 from metric_depth_ros import messages
 from metric_depth_ros.cli.live import NODE, ros_arguments
 from metric_depth_ros.config import NAME_FILES, Config
+from metric_depth_ros.nodes import process
 from metric_depth_ros.nodes.metric_depth_node import MetricDepthNode
 from metric_depth_ros.nodes.parameters import on_set
 from metric_depth_ros.share import FOLDERS_VARIABLE
@@ -144,10 +145,16 @@ def test_shutdown_ends_an_active_node_for_good(managed, peer, graph):
 
 def test_two_cameras_share_a_process_and_a_network(graph, ros, toy_manifest):
     settings = {"engine.manifest": toy_manifest, "diagnostics.period_s": 0.2}
-    # launch_ros always gives a namespace for the whole process.
-    arguments = [*ros_arguments(settings, {}), "-r", "__ns:=/"]
-    graph.start("node", [*NODE, "--cameras", "front", "/robot/rear", *arguments])
-    peers = [Peer(namespace=name) for name in ("/front", "/robot/rear")]
+    # Relative names are below the namespace of the process, which launch_ros always gives.
+    settings |= {
+        "qos_overrides./robot/front/depth/points.publisher.depth": 3,
+        "qos_overrides./rear/depth/points.publisher.depth": 3,
+        "qos_overrides./rear/depht/points.publisher.depth": 3,
+    }
+    arguments = [*ros_arguments(settings, {}), "-r", "__ns:=/robot"]
+    graph.start("node", [*NODE, "--cameras", "front", "/rear", *arguments])
+    spaces = ("/robot/front", "/rear")
+    peers = [Peer(namespace=name) for name in spaces]
     try:
         for peer in peers:
             peer.mount_lidar()
@@ -156,11 +163,35 @@ def test_two_cameras_share_a_process_and_a_network(graph, ros, toy_manifest):
             depth = peer.good_answer()
             assert depth is not None, graph.log("node")
             np.testing.assert_allclose(messages.read_depth(depth), scene()[1], rtol=2e-3)
-        names = {f"{space}/metric_depth_node: depth" for space in ("/front", "/robot/rear")}
+        names = {f"{space}/metric_depth_node: depth" for space in spaces}
         assert peers[0].wait(lambda: {status.name for status in list(peers[0].statuses)} >= names)
+        # What one of them takes is not told; what none takes is, once.
+        assert re.findall(r"qos_overrides.*: no such end", graph.log("node")) == [
+            "qos_overrides./rear/depht/points.publisher.depth: no such end"
+        ]
     finally:
         for peer in peers:
             peer.close()
+
+
+@pytest.mark.parametrize(
+    ("remapped", "names", "wanted"),
+    [
+        ([], "front,/rear", ["/front", "/rear"]),
+        (["-r", "__ns:=/"], "front,/rear", ["/front", "/rear"]),
+        (["-r", "__ns:=/robot"], "front,/rear,left/", ["/robot/front", "/rear", "/robot/left"]),
+        (["--remap", "metric_depth_node:__ns:=/a/b"], "front", ["/a/b/front"]),
+        (
+            ["-r", "other:__ns:=/a", "-r", "image:=/x", "-r", "__ns:=/b", "-r", "__ns:=/c"],
+            "front",
+            ["/b/front"],
+        ),
+        (["-r", "__ns:=/robot"], "", [""]),
+    ],
+)
+def test_relative_cameras_are_below_the_namespace_of_the_process(remapped, names, wanted):
+    cameras = ["--cameras", names] if names else []
+    assert process._cameras(["node", *cameras, "--ros-args", *remapped]) == wanted
 
 
 @pytest.mark.parametrize(

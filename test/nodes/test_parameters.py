@@ -16,8 +16,9 @@ from sensor_msgs.msg import CameraInfo
 from metric_depth_ros.config import from_flat, to_flat, updated
 from metric_depth_ros.engines.pool import EnginePool
 from metric_depth_ros.errors import ConfigError
-from metric_depth_ros.nodes.live_depth import LiveDepth
+from metric_depth_ros.nodes.live_depth import LiveDepth, topic_ends
 from metric_depth_ros.nodes.parameters import declare_config, on_set
+from metric_depth_ros.nodes.qos import unused_overrides
 from metric_depth_ros.pipeline import build_pipeline
 from metric_depth_ros.types import Sample
 
@@ -187,6 +188,7 @@ def test_a_latched_camera_info_reaches_those_who_come_later(live):
         ("depth", -1, "needed a whole number, not negative"),
         ("depth", "many", "needed a whole number, not negative"),
         ("depth", 5_000_000_000, "not negative, up to 2147483647"),
+        ("depth", 0, "0 with history keep_last; needed 1 or more"),
         ("deadline", 5, "unknown policy; needed one of history, depth, reliability, durability"),
     ],
 )
@@ -223,3 +225,46 @@ def test_an_override_of_a_topic_of_another_node_passes(ros):
         declare_config(node)
     finally:
         node.destroy_node()
+
+
+@pytest.mark.parametrize("history", ["keep_all", "system_default"])
+def test_a_depth_of_zero_passes_where_it_does_not_count(ros, history):
+    ends = {
+        "qos_overrides./image.subscription.depth": 0,
+        "qos_overrides./image.subscription.history": history,
+    }
+    node = node_with("unlimited", **ends)
+    try:
+        declare_config(node)
+    finally:
+        node.destroy_node()
+
+
+@pytest.mark.parametrize("name", ["use_sim_timee", "start_type_description_services", "use_sim_time.x"])
+def test_parameters_that_begin_as_those_of_ros_do_not_pass_quietly(ros, name):
+    refused(name, True, "unknown setting")
+
+
+def test_the_ends_whose_qos_can_be_overridden_are_those_there_are(live):
+    """Those that wait for a publisher apart: compressed images, a latched calibration."""
+    node, _, config = live
+    there = {f"{each.topic_name}.publisher" for each in node.publishers}
+    there |= {f"{each.topic_name}.subscription" for each in node.subscriptions}
+    there = {end for end in there if end.rpartition(".")[0] not in NOT_OURS}
+    assert topic_ends(node, config) == there | {
+        "/image/compressed.subscription",
+        "/camera_info.subscription_latched",
+        "/range_info.subscription_latched",
+    }
+
+
+def test_overrides_that_nothing_takes_are_named():
+    given = [
+        "solver.focus_m",
+        "qos_overrides./depht/points.publisher.depth",
+        "qos_overrides./a.publisher.depth",
+    ]
+    given += ["qos_overrides./image.publisher.depth", "qos_overrides./depth/points.publisher.history"]
+    found = list(unused_overrides(given, {"/depth/points.publisher", "/image.subscription"}))
+    assert [words.partition(":")[0] for words in found] == given[1:4]
+    assert found[0].endswith("Did you mean /depth/points.publisher?")

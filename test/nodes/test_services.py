@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shlex
 import subprocess
 import threading
 import time
@@ -23,8 +24,10 @@ from std_srvs.srv import Trigger
 from metric_depth_ros import messages
 from metric_depth_ros.bags.storage import open_bag, read_depths
 from metric_depth_ros.cli.live import VERB, Graph
-from metric_depth_ros.cli.main import main
+from metric_depth_ros.cli.main import build_parser, main
+from metric_depth_ros.cli.run import build_config
 from metric_depth_ros.config import from_flat
+from metric_depth_ros.config.parameter_file import load
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.nodes import capture, services
 from metric_depth_ros.nodes.capture import Captured, Message, folder_of, write
@@ -81,7 +84,7 @@ def saving(ros, toy_manifest, tmp_path_factory):
     peer.close()
 
 
-def test_a_saved_sample_gives_the_depth_that_was_published(saving, tmp_path):
+def test_a_saved_sample_gives_the_depth_that_was_published(saving, tmp_path, capsys):
     peer, graph, folder = saving
     with Feed(peer) as feed:
         assert peer.wait(lambda: len(peer.depths) > 5, 60.0), graph.log("node")
@@ -107,7 +110,15 @@ def test_a_saved_sample_gives_the_depth_that_was_published(saving, tmp_path):
     published = {messages.stamp_ns(depth): messages.read_depth(depth) for depth in list(peer.depths)}
     np.testing.assert_array_equal(depth, published[stamp_ns])
 
-    assert main(["doctor", *words[1:4]]) == 0
+    # The doctor judges with the settings that lie beside the bag, and prints them.
+    for bag in (path, next(path.glob("*.mcap"))):
+        capsys.readouterr()
+        assert main(["doctor", str(bag)]) == 0
+        told = capsys.readouterr().out
+        (line,) = [line for line in told.splitlines() if line.startswith("  metric_depth run ")]
+        printed = build_parser().parse_args(shlex.split(line)[1:])
+        assert build_config(printed) == load(path / "parameters.yaml")
+        assert printed.config == str(path / "parameters.yaml") and not printed.changes
 
 
 def test_a_saved_sample_has_the_parameters_that_were_set(saving):
