@@ -3,7 +3,6 @@
 import dataclasses
 import re
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -57,7 +56,7 @@ class WithMaps:
     def predict(self, image, **more):
         found = self._engine.predict(image, **more)
         across = np.linspace(-1, 1, 16, dtype=np.float32)[None].repeat(12, axis=0)
-        return replace(found, features={BASIS: np.stack([np.ones_like(across), across, across**2])})
+        return dataclasses.replace(found, features={BASIS: np.stack([np.ones_like(across), across, across**2])})
 
 
 @pytest.fixture(scope="module")
