@@ -56,7 +56,8 @@ class WithMaps:
     def predict(self, image, **more):
         found = self._engine.predict(image, **more)
         across = np.linspace(-1, 1, 16, dtype=np.float32)[None].repeat(12, axis=0)
-        return dataclasses.replace(found, features={BASIS: np.stack([np.ones_like(across), across, across**2])})
+        maps = np.stack([np.ones_like(across), across, across**2])
+        return dataclasses.replace(found, features={BASIS: maps})
 
 
 @pytest.fixture(scope="module")
