@@ -173,7 +173,7 @@ def _shift(before: FloatArray, now: FloatArray) -> FloatArray | None:
 def _difference(
     before: FloatArray, now: FloatArray, places: FloatArray, cells: FloatArray, zoom: float
 ) -> float:
-    """Mean gray levels between a picture and an earlier one, moved by cells (2,) and enlarged, at places (N, 2).
+    """Mean gray levels between a picture and an earlier one, moved by cells and enlarged, at places (N, 2).
 
     NaN if no place was in the picture before.
     """
