@@ -172,8 +172,12 @@ CLOUDS = [
     Fault("none for 0.5 s", broken(without, 10), "no cloud for the image", NONE_OR_RIGHT),
     Fault("none for 3 s", broken(without, 60), "anchors: no cloud for the image", NONE_OR_RIGHT),
     Fault("doubled", broken(points(lambda found: 2 * found)), "range jump", LIES),
-    Fault("every fifth doubled", every_fifth(points(lambda found: 2 * found)), "range jump", LIES),
-    Fault("every fifth halved", every_fifth(points(lambda found: found / 2)), "range jump", LIES),
+    Fault(
+        "every fifth doubled", every_fifth(points(lambda found: 2 * found)), "range jump: 2 ", NONE_OR_RIGHT
+    ),
+    Fault(
+        "every fifth halved", every_fifth(points(lambda found: found / 2)), "range jump: 0.5 ", NONE_OR_RIGHT
+    ),
     Fault("2,000 at once", within(storm), QUIET, NONE_OR_RIGHT),
     Fault("two of 2 million points", large(2_000_000, 2), QUIET, NONE_OR_RIGHT),
     Fault("40 of a million points", large(1_000_000, 40), QUIET, NONE_OR_RIGHT),
