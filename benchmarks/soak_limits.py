@@ -23,7 +23,7 @@ LATENCY = "latency_ms p50/p95/p99"
 SLOWER, SLOWER_MS = 1.5, 20.0
 DROPPED = 0.1  # of the images may be dropped or not come
 LOST = 0.02  # of the images may have no depth: those in work when time jumps or the node is reset
-BUSIEST = 3.0  # processes a core; the node's own threads count among them, so more excuse nothing
+BUSIEST = 3.0  # a busy machine excuses so much, and no more: the node's own threads are part of its load
 HEADER = (
     "| Minute | Memory, MiB | Threads | Descriptors | Latency, ms (p50/p95/p99) | Published | Jumps "
     "| Load average |\n|---|---|---|---|---|---|---|---|"
@@ -112,7 +112,7 @@ def _slower(seen: Seen, began_s: float, span_s: float) -> Iterator[str]:
     )
     first, last = (np.median(_between(p50, *time)) for time in times)
     tails = [f"{np.median(_between(p95, *time)):.0f}" for time in times]
-    busy = max(1.0, _busy(seen, *times[1]) / _busy(seen, *times[0]))
+    busy = float(np.clip(_busy(seen, *times[1]) / _busy(seen, *times[0]), 1.0, BUSIEST))
     most = (SLOWER * first + SLOWER_MS) * busy
     print(
         f"Latency of the first and the last {span_s / 60:.2g} min: p50 {first:.0f}, {last:.0f} ms "
@@ -125,9 +125,9 @@ def _slower(seen: Seen, began_s: float, span_s: float) -> Iterator[str]:
 
 
 def _busy(seen: Seen, from_s: float, until_s: float) -> float:
-    """Processes a core that wanted to run in a time, by the load average; at least 1, BUSIEST counts most."""
+    """Processes a core that wanted to run in a time, by the load average; at least 1."""
     loads = _between(seen.loads, from_s, until_s)
-    return float(np.clip(np.median(loads) / (os.cpu_count() or 1), 1.0, BUSIEST)) if loads else 1.0
+    return max(1.0, float(np.median(loads)) / (os.cpu_count() or 1)) if loads else 1.0
 
 
 def _missing(seen: Seen, sent: int) -> Iterator[str]:
@@ -135,7 +135,7 @@ def _missing(seen: Seen, sent: int) -> Iterator[str]:
     counts, busy = _totals(seen), _busy(seen, -np.inf, np.inf)
     came, published = counts["pairs in"], counts["published"]
     lost = came - published - counts["images dropped for newer ones"]
-    dropped, most = 1 - (published + lost) / sent, DROPPED * busy
+    dropped, most = 1 - (published + lost) / sent, DROPPED * min(BUSIEST, busy)
     frames = [values.get("fixed frame", "") for _, values in seen.values]
     moved = np.mean([words.startswith("odom") and "not known" not in words for words in frames])
     print(
@@ -146,7 +146,7 @@ def _missing(seen: Seen, sent: int) -> Iterator[str]:
         f"{counts['front in']} ranges."
     )
     if busy > 1:
-        print(f"The machine was busy: {busy:.1f} processes a core by its load average.")
+        print(f"The machine was busy: {busy:.1f} processes a core by its load average; more may be dropped.")
     if dropped > most:
         yield f"{dropped:.1%} of the images were dropped or did not come"
     if seen.wrong or lost > LOST * came or len(seen.others) < 3 or not counts["front in"]:
