@@ -3,8 +3,9 @@
 Memory is fitted by a line after the first ten minutes, of shorter runs after two fifths; then .2 MiB a minute
 cannot be told from noise, and 6 MiB in all are allowed: less than seven images that stay. Latency is compared
 between the last minutes and the first, the median over as long. On a machine that had more to do than it has
-cores, by its load average, as many times more images may be dropped; one that became busier may take as many
-times longer. The output says so.
+cores, by its load average, as many times more images may be dropped, and in a short run memory may grow as
+many times more, as images wait in queues; one that became busier may take as many times longer. The output
+says so.
 """
 
 from __future__ import annotations
@@ -92,7 +93,8 @@ def _grown(seen: Seen, settled_s: float, minutes: float) -> Iterator[str]:
     """Limits of memory, threads and descriptors."""
     at, rss = np.array([one for one in seen.rss if one[0] >= settled_s]).T
     slope = np.polyfit((at - at[0]) / 60, rss, 1)[0]
-    most = max(SLOPE_MIB, GROWTH_MIB / ((at[-1] - at[0]) / 60)) if minutes < 30 else SLOPE_MIB
+    short = GROWTH_MIB * min(BUSIEST, _busy(seen, -np.inf, np.inf)) / ((at[-1] - at[0]) / 60)
+    most = max(SLOPE_MIB, short) if minutes < 30 else SLOPE_MIB
     print(f"\nMemory once it has settled: {slope:+.3f} MiB/min ({most:.2g} at most).")
     if slope > most:
         yield f"memory grows by {slope:.3f} MiB a minute"
@@ -146,7 +148,7 @@ def _missing(seen: Seen, sent: int) -> Iterator[str]:
         f"{counts['front in']} ranges."
     )
     if busy > 1:
-        print(f"The machine was busy: {busy:.1f} processes a core by its load average; more may be dropped.")
+        print(f"The machine was busy: {busy:.1f} processes a core by its load average; the limits are wider.")
     if dropped > most:
         yield f"{dropped:.1%} of the images were dropped or did not come"
     if seen.wrong or lost > LOST * came or len(seen.others) < 3 or not counts["front in"]:

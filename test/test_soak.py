@@ -101,6 +101,13 @@ def test_a_node_that_answers_one_image_in_a_hundred_breaks_limits(limits):
     assert "99.0% of the images were dropped" in words and "latency: " in words
 
 
+@pytest.mark.parametrize(("load", "broken"), [(1, True), (3, False), (1.9, True)])
+def test_on_a_busy_machine_more_images_wait_in_memory(limits, load, broken):
+    rss = [(BEGAN_S + each, 300 + each / 24) for each in range(301)]  # 7.5 MiB in three minutes
+    words = found(limits, made(limits, rss=rss, load=(load, load)))
+    assert words == ("memory grows by 2.500 MiB a minute" if broken else "")
+
+
 def test_counts_go_on_where_the_node_was_deactivated(limits, capsys):
     values = [told(second % 150, 50) for second in range(301)]
     assert found(limits, made(limits, values=values)) == ""
