@@ -5,9 +5,9 @@
 640x480 images at 10 Hz of a made scene, each with a cloud of 40 ms before and a range, on a robot that
 drives a circle in odom (transforms at 50 Hz). Every 20 s the bag loops, time jumps back, and each of cloud,
 sigma and info is subscribed for some seconds; focus, solver and scale change. Once a minute the node is
-reset, every other minute it is deactivated for two seconds, and once it saves a sample. Three processes: this one
-subscribes and measures, a second publishes, the third is the node. Prints a Markdown table, a row a minute,
-and the limits of soak_limits.py; exit status 1 if one is broken.
+reset, every other minute it is deactivated for two seconds, and once it saves a sample. Three processes:
+this one subscribes and measures, a second publishes, the third is the node. Prints a Markdown table, a row a
+minute, and the limits of soak_limits.py; exit status 1 if one is broken.
 """
 
 from __future__ import annotations
