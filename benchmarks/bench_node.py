@@ -1,10 +1,11 @@
 """metric_depth_node under load: VGA images and 100k-point clouds, sustained.
 
     METRIC_DEPTH_DATA=... python benchmarks/bench_node.py [--seconds 60] [--engine tiny] [--overlap always]
-        [--subscribe] [--conversions stock] [--stress 2] [--under "chrt -f 10"]
+        [--subscribe] [--stride 2] [--conversions stock] [--stress 2] [--under "chrt -f 10"]
 
 Three processes on one machine: this one subscribes and measures, a second publishes rgbd7_seq (RGB-D
-frames whose depth is made a cloud) at 30 Hz and 10 Hz, the third is the node.
+frames whose depth is made a cloud) at 30 Hz and 10 Hz, and at 50 Hz where the robot is in odom; the third is
+the node, which moves the clouds. The robot hardly moves, as the frames stand still until the next cloud.
 Prints a Markdown table: rates, drops, latency from arrival to publication, memory and
 processor time of the node. Skips without the data.
 """
@@ -15,10 +16,12 @@ import argparse
 import os
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
 import numpy as np
+from moving_frames import TF_HZ, Robot
 
 SET = "rgbd7_seq"
 STOCK = str(Path(__file__).with_name("stock_conversions.py"))
@@ -34,7 +37,7 @@ def publish(data: Path, args: argparse.Namespace) -> None:
 
     from metric_depth_ros import messages
     from metric_depth_ros.datasets import open_dataset
-    from metric_depth_ros.geometry import pixel_rays
+    from metric_depth_ros.geometry import pixel_rays, transform_points
     from metric_depth_ros.nodes.outputs import fill_camera_info, fill_cloud, fill_image
 
     node = rclpy.create_node("load")
@@ -43,27 +46,40 @@ def publish(data: Path, args: argparse.Namespace) -> None:
         node.create_publisher(kind, topic, qos)
         for kind, topic in ((Image, "image"), (CameraInfo, "camera_info"), (PointCloud2, "anchors"))
     )
+    robot, ended = Robot(node, period_s=2000), threading.Event()
+    T_lidar_camera = robot.earlier(0.0)
     random = np.random.default_rng(0)
     samples = []
     for frame in open_dataset(data / SET):
         points = (pixel_rays(frame.camera) * frame.depth[:, :, None]).reshape(-1, 3)
         points = points[np.isfinite(points[:, 2]) & (points[:, 2] > 0)]
-        samples.append((frame, points[random.integers(0, len(points), args.points)].astype(np.float32)))
+        some = points[random.integers(0, len(points), args.points)].astype(np.float32)
+        samples.append((frame, transform_points(T_lidar_camera, some)))
     while not (images.get_subscription_count() and clouds.get_subscription_count()):
         time.sleep(0.1)
+
+    def send_poses() -> None:
+        while not ended.wait(1 / TF_HZ):
+            robot.send(time.time_ns(), time.monotonic())
+
+    poses = threading.Thread(target=send_poses)
+    poses.start()
     time.sleep(1.0)
     begin, every = time.monotonic(), round(args.image_hz / args.cloud_hz)
     for count in range(round(args.seconds * args.image_hz)):
         frame, points = samples[count // every % len(samples)]
-        header = {"stamp_ns": time.time_ns(), "frame_id": "camera"}
+        stamp_ns = time.time_ns()
+        header = {"stamp_ns": stamp_ns, "frame_id": "camera"}
         if count % every == 0:
-            clouds.publish(fill_cloud(messages.points_fields(points), **header))
+            clouds.publish(fill_cloud(messages.points_fields(points), stamp_ns=stamp_ns, frame_id="lidar"))
         infos.publish(fill_camera_info(messages.camera_info_fields(frame.camera), **header))
         images.publish(fill_image(messages.image_fields(frame.image), **header))
         time.sleep(max(0.0, begin + (count + 1) / args.image_hz - time.monotonic()))
     late = time.monotonic() - begin - args.seconds
     print(f"published {round(args.seconds * args.image_hz)} images, {late:+.2f} s late", flush=True)
     time.sleep(1.0)
+    ended.set()
+    poses.join()
     rclpy.shutdown()
 
 
@@ -80,7 +96,6 @@ def measure(data: Path, args: argparse.Namespace) -> None:
         "engine.manifest": args.engine,
         "engine.threads": args.threads,
         "engine.overlap": args.overlap,
-        "extrinsics.source": "parameters",
         "cloud.rate_hz": args.image_hz,
         "cloud.stride": args.stride,
     }
@@ -128,6 +143,8 @@ def measure(data: Path, args: argparse.Namespace) -> None:
         "images came in": last["images in"],
         "images dropped for newer ones": last.get("images dropped for newer ones", 0),
         "clouds came in": last["clouds in"],
+        "fixed frame": last["fixed frame"],
+        "images whose clouds were not moved in full": last.get("images with motion left out", 0),
         "depth images out": f"{published} of {came} ({published / args.seconds:.1f} Hz)",
         **{f"{stage}, ms (p50/p95/p99 of the last 300)": ms for stage, ms in stages.items()},
         "memory, MiB, after a third and at the end": f"{rss[settled][0]:.0f}, {rss[-1]:.0f}",

@@ -2,33 +2,32 @@
 
     python benchmarks/soak.py [--minutes 60] [--engine small]
 
-640x480 images at 10 Hz with a cloud each, of a made scene; every 20 s the bag loops, time jumps back, and
-each of cloud, sigma and info is subscribed for some seconds; focus, solver and scale change. Three
-processes: this one subscribes and measures, a second publishes, the third is the node.
-Prints a Markdown table, a row a minute, and the limits; exit status 1 if one is broken. Memory is fitted by a
-line after the first ten minutes, of shorter runs after two fifths; then .2 MiB a minute cannot be told from
-noise, and 6 MiB in all are allowed: less than seven images that stay.
+640x480 images at 10 Hz of a made scene, each with a cloud of 40 ms before and a range, on a robot that
+drives a circle in odom (transforms at 50 Hz). Every 20 s the bag loops, time jumps back, and each of cloud,
+sigma and info is subscribed for some seconds; focus, solver and scale change. Once a minute the node is
+reset, every other minute it is deactivated for two seconds, and once it saves a sample. Three processes:
+this one subscribes and measures, a second publishes, the third is the node. Prints a Markdown table, a row a
+minute, and the limits of soak_limits.py; exit status 1 if one is broken.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from moving_frames import TF_HZ, Robot, header
+from soak_limits import HEADER, HZ, Seen, broken, rows
 
-HZ, LOOP_S, POINTS = 10, 20, 5000
-SLOPE_MIB, GROWTH_MIB, SETTLED_S = 0.2, 6.0, 600.0
-SLOWER = 3.0  # the last minutes' median latency may be so many times the first ones'
-LATENCY = "latency_ms p50/p95/p99"
-LOST = 0.02  # of the images may have no depth: those in work when time jumps
+LOOP_S, POINTS = 20, 5000
+CLOUD_S = 0.04  # a cloud is so much older than its image
 WRONG = 0.1  # median relative error of an image
 
 
@@ -55,51 +54,59 @@ def publish(args: argparse.Namespace) -> None:
     import rclpy
 
     rclpy.init()
-    from sensor_msgs.msg import CameraInfo, Image, PointCloud2
+    from sensor_msgs.msg import CameraInfo, Image, PointCloud2, Range
 
     from metric_depth_ros import messages
-    from metric_depth_ros.geometry import pixel_rays
+    from metric_depth_ros.geometry import pixel_rays, transform_points
     from metric_depth_ros.nodes.outputs import fill_camera_info, fill_cloud, fill_image
 
     node = rclpy.create_node("load")
-    images, infos, clouds = (
+    images, infos, clouds, ranges = (
         node.create_publisher(kind, topic, 5)
-        for kind, topic in ((Image, "image"), (CameraInfo, "camera_info"), (PointCloud2, "anchors"))
+        for kind, topic in (
+            (Image, "image"),
+            (CameraInfo, "camera_info"),
+            (PointCloud2, "points"),
+            (Range, "range"),
+        )
     )
     camera, image, depth = scene()
-    points = (pixel_rays(camera) * depth[:, :, None]).reshape(-1, 3).astype(np.float32)
+    robot = Robot(node, period_s=LOOP_S)
+    # The scene moves with the robot: only clouds that are moved to their image's time fit it.
+    points = transform_points(
+        robot.earlier(CLOUD_S), (pixel_rays(camera) * depth[:, :, None]).reshape(-1, 3).astype(np.float32)
+    )
     random, begin, first_ns = np.random.default_rng(0), time.monotonic(), time.time_ns()
-    for count in range(round(60 * args.minutes * HZ)):
-        at = {"stamp_ns": first_ns + count % (LOOP_S * HZ) * 10**9 // HZ, "frame_id": "camera"}
-        some = points[random.integers(0, len(points), POINTS)]
-        clouds.publish(fill_cloud(messages.points_fields(some), **at))
-        infos.publish(fill_camera_info(messages.camera_info_fields(camera), **at))
-        images.publish(fill_image(messages.image_fields(image), **at))
-        time.sleep(max(0.0, begin + (count + 1) / HZ - time.monotonic()))
+    for tick in range(round(60 * args.minutes * TF_HZ)):
+        at_s = tick % (LOOP_S * TF_HZ) / TF_HZ
+        stamp_ns, phase = first_ns + round(at_s * 1e9), tick % (TF_HZ // HZ)
+        robot.send(stamp_ns, at_s)
+        if phase == 0:
+            some = points[random.integers(0, len(points), POINTS)]
+            clouds.publish(fill_cloud(messages.points_fields(some), stamp_ns=stamp_ns, frame_id="lidar"))
+        if phase == round(CLOUD_S * TF_HZ):
+            at = {"stamp_ns": stamp_ns, "frame_id": "camera"}
+            told = {"range": 2.0, "min_range": 0.1, "max_range": 10.0, "field_of_view": 0.05}
+            ranges.publish(Range(header=header(stamp_ns, "range"), **told))
+            infos.publish(fill_camera_info(messages.camera_info_fields(camera), **at))
+            images.publish(fill_image(messages.image_fields(image), **at))
+        time.sleep(max(0.0, begin + (tick + 1) / TF_HZ - time.monotonic()))
     rclpy.shutdown()
 
 
-@dataclass
-class Seen:
-    """What was measured: samples of the process, latencies, and what was published."""
-
-    rss: list[tuple[float, float]] = field(default_factory=list)  # (s, MiB), every second
-    loops: list[tuple[float, int, int]] = field(default_factory=list)  # (s, threads, descriptors)
-    values: list[tuple[float, dict[str, str]]] = field(default_factory=list)  # of diagnostics
-    depths: int = 0
-    wrong: int = 0
-    others: dict[str, int] = field(default_factory=dict)  # messages of outputs subscribed for a while
-
-
 class Visitor:
-    """Subscribes and sets parameters of a node, one step a second, in a loop of LOOP_S."""
+    """Subscribes, sets parameters and calls services of a node, one step a second, in loops of LOOP_S."""
 
-    def __init__(self, node: Any, seen: Seen) -> None:
+    def __init__(self, node: Any, seen: Seen, samples: Path) -> None:
+        """``samples``: folder in which the node saves them; they are removed."""
         from diagnostic_msgs.msg import DiagnosticArray
+        from lifecycle_msgs.msg import Transition
+        from lifecycle_msgs.srv import ChangeState
         from rclpy.parameter_client import AsyncParameterClient
         from sensor_msgs.msg import Image, PointCloud2
+        from std_srvs.srv import Trigger
 
-        self._node, self._seen = node, seen
+        self._node, self._seen, self._samples = node, seen, samples
         self._subscriptions: dict[str, Any] = {}
         self._solver = "auto"
         self._client = AsyncParameterClient(node, "metric_depth_node")
@@ -119,10 +126,40 @@ class Visitor:
             15: lambda: self._set("solver.focus_m", 0.0),
             16: lambda: self._set("solver.name", "auto"),
         }
+        kinds = {"reset": Trigger, "save_sample": Trigger, "change_state": ChangeState}
+        self._services = {
+            name: node.create_client(kind, f"metric_depth_node/{name}") for name, kind in kinds.items()
+        }
+        deactivate, activate = (
+            ChangeState.Request(transition=Transition(id=each))
+            for each in (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_ACTIVATE)
+        )
+        self._calls = {  # by second in so many loops
+            # Once, before memory is looked at: each sample leaves some 3 to 5 MiB in the process.
+            (sys.maxsize, 5): ("save_sample", Trigger.Request()),
+            (3 * LOOP_S, LOOP_S + 13): ("reset", Trigger.Request()),
+            (6 * LOOP_S, 4 * LOOP_S + 15): ("change_state", deactivate),
+            (6 * LOOP_S, 4 * LOOP_S + 17): ("change_state", activate),
+        }
+
+    def step(self, second: int) -> None:
+        """Does what is due in a second since the start."""
+        self.steps.get(second % LOOP_S, lambda: None)()
+        for (every, at), (service, request) in self._calls.items():
+            if second % every == at:
+                self._call(service, request)
+
+    def _call(self, service: str, request: Any) -> None:
+        def answered(future: Any) -> None:
+            self._seen.succeeded[service] += future.result().success
+            shutil.rmtree(self._samples, ignore_errors=True)
+
+        self._seen.called[service] += 1
+        self._services[service].call_async(request).add_done_callback(answered)
 
     def _subscribe(self, topic: str, kind: type) -> None:
         def count(_: Any) -> None:
-            self._seen.others[topic] = self._seen.others.get(topic, 0) + 1
+            self._seen.others[topic] += 1
 
         self._subscriptions[topic] = self._node.create_subscription(kind, f"depth/{topic}", count, 5)
 
@@ -157,12 +194,19 @@ def run(args: argparse.Namespace) -> tuple[Seen, float, int, str]:
 
     from metric_depth_ros.cli.live import NODE, Graph, ros_arguments
 
-    settings = {"engine.manifest": args.engine, "extrinsics.source": "parameters"}
     with tempfile.TemporaryDirectory() as logs, Graph(Path(logs)) as graph:
         os.environ.update(graph.env)
         rclpy.init()
-        node, seen = rclpy.create_node("visitor"), Seen()
-        visitor, executor = Visitor(node, seen), SingleThreadedExecutor()
+        node, seen, samples = rclpy.create_node("visitor"), Seen(), Path(logs) / "samples"
+        settings = {
+            "engine.manifest": args.engine,
+            "anchors.sources": "[lidar, front]",
+            "sources.lidar.topic": "points",
+            "sources.front.topic": "range",
+            "sources.front.accumulate": 1,  # earlier ones are not of this scene, which moves with the robot
+            "save.folder": samples,
+        }
+        visitor, executor = Visitor(node, seen, samples), SingleThreadedExecutor()
         executor.add_node(node)
         process = psutil.Process(graph.start("node", [*NODE, *ros_arguments(settings, {})]).pid)
         graph.wait_for("node", "engine ready", 60)
@@ -171,7 +215,8 @@ def run(args: argparse.Namespace) -> tuple[Seen, float, int, str]:
         while load.poll() is None and process.is_running():
             executor.spin_once(timeout_sec=0.1)
             if time.monotonic() >= began_s + second:
-                visitor.steps.get(second % LOOP_S, lambda: None)()
+                visitor.step(second)
+                seen.loads.append((time.monotonic(), os.getloadavg()[0]))
                 seen.rss.append((time.monotonic(), process.memory_info().rss / 2**20))
                 if second % LOOP_S == LOOP_S - 1:  # all visitors have left
                     seen.loops.append((time.monotonic(), process.num_threads(), process.num_fds()))
@@ -182,50 +227,6 @@ def run(args: argparse.Namespace) -> tuple[Seen, float, int, str]:
         node.destroy_node()
         rclpy.shutdown()
     return seen, began_s, status, log
-
-
-def rows(seen: Seen, began_s: float) -> Iterator[str]:
-    """A row of the table for each minute."""
-    for minute in range(1, 1 + round((seen.rss[-1][0] - began_s) / 60)):
-        until_s = began_s + 60 * minute
-        rss = [mib for at_s, mib in seen.rss if until_s - 60 <= at_s < until_s]
-        loops = [one for one in seen.loops if one[0] < until_s]
-        values = [found for at_s, found in seen.values if at_s < until_s]
-        if rss and loops and values:
-            last, (_, threads, descriptors) = values[-1], loops[-1]
-            told = (last[LATENCY], last["published"], last.get("time jumps", "0"))
-            yield f"| {minute} | {np.median(rss):.1f} | {threads} | {descriptors} | {' | '.join(told)} |"
-
-
-def broken(seen: Seen, began_s: float, status: int, log: str, minutes: float) -> Iterator[str]:
-    """Prints the sums; yields each limit that is broken."""
-    settled_s = began_s + min(SETTLED_S, 0.4 * 60 * minutes)
-    at, rss = np.array([one for one in seen.rss if one[0] >= settled_s]).T
-    slope = np.polyfit((at - at[0]) / 60, rss, 1)[0]
-    most = max(SLOPE_MIB, GROWTH_MIB / ((at[-1] - at[0]) / 60)) if minutes < 30 else SLOPE_MIB
-    after = [one[1:] for one in seen.loops if one[0] >= settled_s]
-    p50 = [float(v[LATENCY].split(" / ")[0]) for at_s, v in seen.values if at_s >= settled_s and LATENCY in v]
-    slower = np.median(p50[-len(p50) // 3 :]) / np.median(p50[: len(p50) // 3 + 1])
-    last = {key: int(value) for key, value in seen.values[-1][1].items() if value.isdecimal()}
-    dropped = last.get("images dropped for newer ones", 0)
-    lost = last["pairs in"] - last["published"] - dropped
-    print(
-        f"\nMemory, {(settled_s - began_s) / 60:.0f} min on: {slope:+.3f} MiB/min ({most:.2g} at most). "
-        f"{last['published']} of {last['pairs in']} images answered, {dropped} dropped for newer ones, "
-        f"{lost} without depth; of a fifth of {seen.depths} depths {seen.wrong} wrong; {seen.others} "
-        f"to subscribers for a while; exit status {status}."
-    )
-    if slope > most:
-        yield f"memory grows by {slope:.3f} MiB a minute"
-    for what, counts in zip(("threads", "descriptors"), zip(*after, strict=True), strict=True):
-        if max(counts) != min(counts):
-            yield f"{what}: {min(counts)} to {max(counts)}"
-    if slower > SLOWER:
-        yield f"latency has become {slower:.1f} times as long"
-    if seen.wrong or lost > LOST * last["pairs in"] or len(seen.others) < 3:
-        yield "wrong or missing output"
-    if status or "Traceback" in log or "internal error" in log:
-        yield f"exit status {status}, or a traceback:\n{log[-3000:]}"
 
 
 def main() -> int:
@@ -240,8 +241,7 @@ def main() -> int:
         publish(args)
         return 0
     seen, began_s, status, log = run(args)
-    print("| Minute | Memory, MiB | Threads | Descriptors | Latency, ms (p50/p95/p99) | Published | Jumps |")
-    print("|---|---|---|---|---|---|---|")
+    print(HEADER)
     print("\n".join(rows(seen, began_s)))
     limits = [*broken(seen, began_s, status, log, args.minutes)]
     print("\n".join(f"BROKEN: {limit}" for limit in limits) or "All limits are kept.")

@@ -87,7 +87,8 @@ class Capture:
         inputs.listeners.append(self._on_pair)
 
     def destroy(self) -> None:
-        """Ends the subscriptions."""
+        """Ends the subscriptions, and drops what came."""
+        self._messages, self._pair = [], None
         if self._on_pair in self._inputs.listeners:
             self._inputs.listeners.remove(self._on_pair)
         while self._subscriptions:

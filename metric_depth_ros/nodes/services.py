@@ -54,10 +54,10 @@ class Services:
                 raise InputError("the node is not active; needed its inputs. Activate it.")
             saving = _Saving(self._node, live.inputs)
             try:
-                sample, path = await saving.done
+                response.message = await saving.done
             finally:
                 saving.destroy()
-            response.success, response.message = True, f"{path}: {command(sample, path)}"
+            response.success = True
         except MetricDepthError as error:
             response.success, response.message = False, f"save_sample: {error}"
         return response
@@ -67,7 +67,7 @@ class _Saving:
     """One sample on its way: first captured, then written by a thread.
 
     Attributes:
-        done: future of the sample and the path of its bag.
+        done: future of the path of its bag, with the command that computes its depth.
     """
 
     def __init__(self, node: Node, inputs: Inputs) -> None:
@@ -80,8 +80,10 @@ class _Saving:
         self._timer = steady_timer(node, _LOOK_PERIOD_S, self._look)
 
     def destroy(self) -> None:
+        """Ends the timer and the subscriptions, and drops the sample: reference cycles would keep it long."""
         self._node.destroy_timer(self._timer)
         self._capture.destroy()
+        self._sample = None
 
     def _look(self) -> None:
         """Goes on to the next step if the one before is done; all that is awaited is set in this thread."""
@@ -93,7 +95,7 @@ class _Saving:
             elif isinstance(self._written, MetricDepthError):
                 raise self._written
             elif self._written is not None and not self.done.done():
-                self.done.set_result((self._sample, self._written))
+                self.done.set_result(f"{self._written}: {command(self._sample, self._written)}")
         except Exception as error:
             self._timer.cancel()
             self.done.set_exception(_as_expected(error))

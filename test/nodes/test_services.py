@@ -1,11 +1,13 @@
 """Services of metric_depth_node: reset, and samples that are saved as bags."""
 
 import errno
+import gc
 import os
 import shlex
 import subprocess
 import threading
 import time
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
@@ -235,6 +237,7 @@ def answer_of(ros, monkeypatch):
         return future.result() if wait else future
 
     yield call
+    gc.enable()
     executor.shutdown()
     thread.join(5)
     node.destroy_node()
@@ -266,10 +269,12 @@ def test_a_node_that_is_not_active_says_so(answer_of, live):
     assert not answer.success and "not active" in answer.message
 
 
-def test_the_node_goes_on_while_a_sample_is_written(answer_of, tmp_path, monkeypatch):
-    going_on, inputs = threading.Event(), idle_inputs(tmp_path)
+def test_the_node_goes_on_while_a_sample_is_written_and_drops_it_then(answer_of, tmp_path, monkeypatch):
+    going_on, inputs, samples = threading.Event(), idle_inputs(tmp_path), []
+    gc.disable()  # what it alone frees would stay for minutes; the fixture enables it
 
     def slow(sample, folder):
+        samples.append(weakref.ref(sample))
         assert going_on.wait(10)
         return write(sample, folder)
 
@@ -285,6 +290,9 @@ def test_the_node_goes_on_while_a_sample_is_written(answer_of, tmp_path, monkeyp
     while not saved.done() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert saved.result().success, saved.result().message
+    while samples[0]() is not None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert samples[0]() is None
 
 
 @pytest.mark.parametrize("with_image", [False, True])
