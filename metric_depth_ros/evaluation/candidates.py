@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from metric_depth_ros.depth import published, within_limits
 from metric_depth_ros.errors import ConfigError, InputError, MetricDepthError
 from metric_depth_ros.evaluation.frames import KnownView
 from metric_depth_ros.evaluation.interpolation import interpolate_anchors
+from metric_depth_ros.evaluation.metrics import MISSING_RATIO
 from metric_depth_ros.priors import Estimate, build_prior
 from metric_depth_ros.solvers import build_solver
 from metric_depth_ros.types import Anchors, Kind, MetricDepth, Prior, PriorInput, RelativeDepth, SolverInput
@@ -62,9 +63,20 @@ def solver_candidate(label: str, config: Config, *, constant_map: bool = False) 
         given = SolverInput(
             relative, anchors, image=view.image, regions=regions, focus_m=focus_m, prior=prior
         )
-        return published(solver.solve(given), config)
+        return published(solver.solve(given), limited(config, view))
 
     return Candidate(label, solve, prepare, control=constant_map)
+
+
+def limited(config: Config, view: KnownView) -> Config:
+    """Settings with depth limits by what is evaluated, ``limits_m``, twice as wide at both ends.
+
+    Every row gets these, for any setting of ``solver.min_depth_m`` and ``solver.max_depth_m``: what lies
+    beyond is wrong by a factor of two or more, as a pixel without depth counts.
+    """
+    near, far = view.limits_m
+    nearest, farthest = near / MISSING_RATIO, far * MISSING_RATIO
+    return replace(config, solver=replace(config.solver, min_depth_m=nearest, max_depth_m=farthest))
 
 
 def _prior(
@@ -100,15 +112,16 @@ def controls() -> list[Candidate]:
 
     The one depth is a geometric mean of the anchors' depths, for every kind of network.
     """
-    settings = SolverConfig(name="global_affine")
-    line = build_solver(settings)
+    settings = Config(solver=SolverConfig(name="global_affine"))
+    line = build_solver(settings.solver)
 
     def level(view: KnownView, anchors: Anchors) -> MetricDepth:
         given = SolverInput(constant_relative(view, "depth"), anchors)
-        return within_limits(line.solve(given), settings)
+        return within_limits(line.solve(given), limited(settings, view).solver)
 
     def interpolate(view: KnownView, anchors: Anchors) -> MetricDepth:
-        return MetricDepth(interpolate_anchors(anchors, view.known.width, view.known.height))
+        found = MetricDepth(interpolate_anchors(anchors, view.known.width, view.known.height))
+        return within_limits(found, limited(settings, view).solver)
 
     return [Candidate(CONSTANT, level, control=True), Candidate(INTERPOLATION, interpolate, control=True)]
 

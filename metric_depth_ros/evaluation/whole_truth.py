@@ -14,7 +14,7 @@ import numpy as np
 from metric_depth_ros.config import Config, RegionsConfig
 from metric_depth_ros.depth import Domain, depth_from, depth_in, published, relative_in
 from metric_depth_ros.errors import AnchorError
-from metric_depth_ros.evaluation.candidates import Candidate
+from metric_depth_ros.evaluation.candidates import Candidate, limited
 from metric_depth_ros.evaluation.frames import KnownView
 from metric_depth_ros.types import Anchors, FloatArray, IntArray, MetricDepth
 
@@ -30,7 +30,7 @@ def whole_truth_candidates(
     """Rows "median (truth)" and "linear (truth)", and both by region for each of ``regions``.
 
     Args:
-        config: for the limits of the result.
+        config: of which ``output.max_relative_sigma`` counts.
         space: what the line is fitted in; None: the network's own, depth or inverse depth. The median is the
             same in all: in depth, as in paper 000.
         regions: what is added to a row's name -> the segmenter.
@@ -53,7 +53,7 @@ def _candidate(
     def solve(view: KnownView, anchors: Anchors) -> MetricDepth:
         if view.name not in found:
             labels = None if segmenter is None else view.regions(segmenter)
-            found[view.name] = published(fitted(view, fit, space, labels), config)
+            found[view.name] = published(fitted(view, fit, space, labels), limited(config, view))
         return found[view.name]
 
     return Candidate(label, solve, prepare, control=True)
