@@ -71,12 +71,16 @@ def solver_candidate(label: str, config: Config, *, constant_map: bool = False) 
 def limited(config: Config, view: KnownView) -> Config:
     """Settings with depth limits by what is evaluated, ``limits_m``, twice as wide at both ends.
 
-    Every row gets these, for any setting of ``solver.min_depth_m`` and ``solver.max_depth_m``: what lies
-    beyond is wrong by a factor of two or more, as a pixel without depth counts.
+    What lies beyond is wrong by a factor of two or more, as a pixel without depth counts. A setting other
+    than its default stays.
     """
-    near, far = view.limits_m
-    nearest, farthest = near / MISSING_RATIO, far * MISSING_RATIO
-    return replace(config, solver=replace(config.solver, min_depth_m=nearest, max_depth_m=farthest))
+    settings, usual = config.solver, SolverConfig()
+    nearest, farthest = view.limits_m[0] / MISSING_RATIO, view.limits_m[1] * MISSING_RATIO
+    if settings.min_depth_m != usual.min_depth_m:
+        nearest = settings.min_depth_m
+    if settings.max_depth_m != usual.max_depth_m:
+        farthest = settings.max_depth_m
+    return replace(config, solver=replace(settings, min_depth_m=nearest, max_depth_m=farthest))
 
 
 def _prior(
@@ -107,21 +111,21 @@ def constant_relative(view: KnownView, kind: Kind) -> RelativeDepth:
     return RelativeDepth(np.ones_like(view.relative.values), kind)
 
 
-def controls() -> list[Candidate]:
+def controls(config: Config = Config()) -> list[Candidate]:  # noqa: B008  # frozen
     """Controls without a network: one depth for the whole image, and interpolated anchors.
 
-    The one depth is a geometric mean of the anchors' depths, for every kind of network.
+    The one depth is a geometric mean of the anchors' depths, for every kind of network. Of the settings the
+    limits of depth count.
     """
-    settings = Config(solver=SolverConfig(name="global_affine"))
-    line = build_solver(settings.solver)
+    line = build_solver(SolverConfig(name="global_affine"))
 
     def level(view: KnownView, anchors: Anchors) -> MetricDepth:
         given = SolverInput(constant_relative(view, "depth"), anchors)
-        return within_limits(line.solve(given), limited(settings, view).solver)
+        return within_limits(line.solve(given), limited(config, view).solver)
 
     def interpolate(view: KnownView, anchors: Anchors) -> MetricDepth:
         found = MetricDepth(interpolate_anchors(anchors, view.known.width, view.known.height))
-        return within_limits(found, limited(settings, view).solver)
+        return within_limits(found, limited(config, view).solver)
 
     return [Candidate(CONSTANT, level, control=True), Candidate(INTERPOLATION, interpolate, control=True)]
 
@@ -153,4 +157,4 @@ def build_candidates(
             solver_candidate(f"control: {label}, constant map", each, constant_map=True)
             for label, each in configs
         ]
-    return found + controls()
+    return found + controls(config)

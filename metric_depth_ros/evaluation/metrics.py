@@ -3,7 +3,7 @@
 Every function takes depth and truth in metres, of the same shape, and uses the pixels where both are
 known: finite and positive (0 and NaN are "unknown"). Without such pixels it returns NaN. ``charged`` fills
 pixels without depth before depth is compared, so that leaving pixels out does not pay. Metrics of sigma
-(``ause``, ``sigma_coverage``, ``calibration_error``, ``nll``) leave pixels without depth or sigma out: nothing
+(``ause``, ``sigma_coverage``, ``calibration_error``, ``nll``) leave out pixels without depth or sigma: none
 is charged. ``measures`` lists the metrics by name.
 """
 

@@ -30,7 +30,7 @@ def whole_truth_candidates(
     """Rows "median (truth)" and "linear (truth)", and both by region for each of ``regions``.
 
     Args:
-        config: of which ``output.max_relative_sigma`` counts.
+        config: for the limits of the result.
         space: what the line is fitted in; None: the network's own, depth or inverse depth. The median is the
             same in all: in depth, as in paper 000.
         regions: what is added to a row's name -> the segmenter.

@@ -396,22 +396,15 @@ def test_a_sweep_s_image_has_no_other_sensor():
     assert len(draw(known, Case("sensor", 0), 0, "a").anchors) == np.isfinite(sparse).sum()
 
 
-@pytest.mark.parametrize(("apart", "together"), [(0.1, True), (0.25, False)])
-def test_a_ring_is_as_wide_as_half_the_step_of_64_lines(apart, together):
-    """Points of two elevations: one line if they are at most 0.15 degrees apart."""
-    frame = swept(2)
-    azimuth = np.radians(np.arange(-30, 30, 0.2))
-    points = [
-        (10 * np.cos(a) * np.cos(b), 10 * np.sin(a) * np.cos(b), 10 * np.sin(b))
-        for number, a in enumerate(azimuth)
-        for b in (np.radians(apart * (number % 2)),)
-    ]
-    points = np.concatenate([frame.points_lidar, np.float32(points)])
-    depth = projected_depth(transform_points(T_CAMERA_LIDAR, points), CAMERA)
-    known = known_depth(dataclasses.replace(frame, points_lidar=points, depth=depth), limits_m=(0, 80))
-    middle = np.abs(np.degrees(known.elevation)) < 1
-    found = rows(known, 1, np.random.default_rng(0))
-    assert middle[found].all() and (len(found) == np.count_nonzero(middle)) is together
+@pytest.mark.parametrize(("apart", "whole"), [(0.1, True), (0.25, False)])
+def test_a_ring_is_as_wide_as_half_the_step_of_64_lines(apart, whole):
+    """Points of two elevations in turn: one line if they are at most 0.15 degrees apart."""
+    known = known_depth(swept(20), limits_m=(0, 80))
+    middle = np.flatnonzero(np.abs(np.degrees(known.elevation) - 1) < 0.1)
+    elevation = known.elevation.copy()
+    elevation[middle[::2]] += np.radians(apart)
+    found = rows(dataclasses.replace(known, elevation=elevation), 19, np.random.default_rng(0))
+    assert np.isin(middle, found).all() == whole and np.isin(middle, found).any()
 
 
 def test_of_the_closest_pair_the_one_with_the_closer_second_neighbour_is_dropped():

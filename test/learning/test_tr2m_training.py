@@ -257,7 +257,6 @@ def test_the_objective_is_equation_9_of_its_parts(examples, tmp_path):
     less.close()
 
 
-@pytest.mark.parametrize("threads", [1, 2, 8])
 def test_pseudo_depth_is_limited_as_its_dataset_is(examples, tmp_path, monkeypatch):
     trainer = TR2MTrainer(settings_for(examples, tmp_path, threads=1))
     wanted = []
@@ -278,6 +277,7 @@ def test_pseudo_depth_is_limited_as_its_dataset_is(examples, tmp_path, monkeypat
     np.testing.assert_allclose(wanted, [[[0.05, 200]] * 4, [[0.0005, 0.2]] * 4], rtol=1e-6)
 
 
+@pytest.mark.parametrize("threads", [1, 2, 8])
 def test_there_are_two_keys_on_any_number_of_threads(examples, tmp_path, monkeypatch, threads):
     asked = []
     real = training.losses.contrast_loss
