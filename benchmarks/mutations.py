@@ -110,6 +110,14 @@ MUTATIONS = (
         f"{OF_TIME}what_is_hidden_does_not_count",
     ),
     Mutation(
+        "points the same to 20 %", TIME, "_SAME = 0.02", "_SAME = 0.2",
+        f"{OF_TIME}a_point_is_the_same_if_its_true_depth_agrees_to_two_percent",
+    ),
+    Mutation(
+        "boundary F1 of sparse depth", MEASURES, " or not is_dense(solved.moment.truth)", "",
+        f"{OF_TIME}sparse_depth_has_no_boundaries_but_depth_below_a_sky_has",
+    ),
+    Mutation(
         "temporal metrics mix the seeds", RUNNER, "(candidate.label, case, seed))",
         "(candidate.label, case, 0))", f"{OF_RUNS}frames_in_a_row_are_compared_with_their_own_kind",
     ),
@@ -185,6 +193,30 @@ MUTATIONS = (
     Mutation(
         "anchors are left out though they count", PROTOCOLS, "if known.anchor_pixels else _apart(",
         "if False else _apart(", f"{OF_DRAWS}pixels_with_an_anchor_count_if_they_are_to",
+    ),
+    Mutation(
+        "a ring of 1.5 degrees", PROTOCOLS, "_RING_WIDTH = math.radians(0.15)",
+        "_RING_WIDTH = math.radians(1.5)", f"{OF_DRAWS}lines_of_a_sweep_s_image_are_the_lidar_s_rings",
+    ),
+    Mutation(
+        "a ring of 0.3 degrees", PROTOCOLS, "_RING_WIDTH = math.radians(0.15)",
+        "_RING_WIDTH = math.radians(0.3)", f"{OF_DRAWS}a_ring_is_as_wide_as_half_the_step_of_64_lines",
+    ),
+    Mutation(
+        "a sweep's lines are image rows", KNOWN, "frame.depth is None or frame.depth_is_sweep",
+        "frame.depth is None", f"{OF_DRAWS}lines_of_a_sweep_s_image_are_the_lidar_s_rings",
+    ),
+    Mutation(
+        "a sweep is a sensor beside itself", KNOWN, "and not frame.depth_is_sweep and", "and",
+        f"{OF_DRAWS}a_sweep_s_image_has_no_other_sensor",
+    ),
+    Mutation(
+        "drop: any of the closest pair", REGIMES, "*nearest.T[::-1]))", "nearest[:, 0]))",
+        f"{OF_DRAWS}of_the_closest_pair_the_one_with_the_closer_second_neighbour_is_dropped",
+    ),
+    Mutation(
+        "results cut at the solver's limits", "evaluation/candidates.py", "min_depth_m=nearest, ", "",
+        f"{OF_RUNS}depth_that_counts_is_within_the_limits_of_every_row",
     ),
     Mutation(
         "as many outliers as inliers", PROTOCOLS, "OUTLIERS = 0.05", "OUTLIERS = 0.5",

@@ -28,6 +28,7 @@ class Frame:
         sparse_depth: (H, W) metres, NaN unknown: what a dataset gives to complete, apart from the true depth.
         regions: (H, W) labels of the dataset's own masks, whole numbers from 0.
         sky: (H, W) bool, where there is no surface.
+        depth_is_sweep: whether depth is ``points_lidar`` itself, projected, of each pixel the nearest.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Frame:
     sparse_depth: FloatArray | None = None
     regions: IntArray | None = None
     sky: BoolArray | None = None
+    depth_is_sweep: bool = False
 
     def split(self, *, hold_out: float, anchors: int, seed: int) -> Split:
         """Divides the points into anchors and held-out points, in their own frame.

@@ -103,7 +103,17 @@ class Ddad(PublishedDataset):
         T_world_camera = _pose(picture)
         T_camera_lidar = np.linalg.inv(T_world_camera) @ _pose(cloud)
         depth = projected_depth(transform_points(T_camera_lidar, points), camera)
-        return Frame(item.id, stamp_ns, image, camera, depth, points, T_camera_lidar, T_world_camera)
+        return Frame(
+            item.id,
+            stamp_ns,
+            image,
+            camera,
+            depth,
+            points,
+            T_camera_lidar,
+            T_world_camera,
+            depth_is_sweep=True,
+        )
 
 
 class _Scene:

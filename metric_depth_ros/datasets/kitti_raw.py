@@ -167,6 +167,7 @@ class KittiRaw(PublishedDataset):
             points,
             None if points is None else rig.T_camera_lidar,
             self._pose(item, drive, rig.T_camera_lidar),
+            depth_is_sweep=depth is not None and "depth" not in item.files,
         )
 
     def _pose(self, item: Item, drive: Path, T_camera_lidar: FloatArray | None) -> FloatArray | None:

@@ -148,7 +148,17 @@ class NuScenes(PublishedDataset):
         T_world_camera = self._place(shot)
         T_camera_lidar = np.linalg.inv(T_world_camera) @ self._place(sweep)
         depth = projected_depth(transform_points(T_camera_lidar, points), camera)
-        return Frame(item.id, stamp_ns, image, camera, depth, points, T_camera_lidar, T_world_camera)
+        return Frame(
+            item.id,
+            stamp_ns,
+            image,
+            camera,
+            depth,
+            points,
+            T_camera_lidar,
+            T_world_camera,
+            depth_is_sweep=True,
+        )
 
     def _file(self, shot: _Shot) -> Path:
         return listed_file(self.path, shot.file, self._folder / "sample_data.json")

@@ -31,6 +31,16 @@ def boundary_f1(depth: FloatArray, truth: FloatArray) -> float:
     return float(np.average([_f1(steps, ratio) for ratio in _RATIOS], weights=_RATIOS))
 
 
+def is_dense(truth: FloatArray) -> bool:
+    """Whether most known pixels of a depth image (H, W) have known neighbours at their right and below.
+
+    Sparse depth has few. Sky, a crop or a limit leave the neighbours of all other pixels.
+    """
+    known = np.isfinite(truth) & (truth > 0)
+    together = known[:-1, :-1] & known[:-1, 1:] & known[1:, :-1]
+    return bool(2 * np.count_nonzero(together) >= np.count_nonzero(known[:-1, :-1]))
+
+
 def _steps(depth: FloatArray) -> list[FloatArray]:
     """Ratios of each pixel's depth to that of its left, right, upper and lower neighbour; NaN unknown."""
     known = np.where(np.isfinite(depth) & (depth > 0), depth, np.nan).astype(np.float64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from metric_depth_ros.depth import published, within_limits
 from metric_depth_ros.errors import ConfigError, InputError, MetricDepthError
 from metric_depth_ros.evaluation.frames import KnownView
 from metric_depth_ros.evaluation.interpolation import interpolate_anchors
+from metric_depth_ros.evaluation.metrics import MISSING_RATIO
 from metric_depth_ros.priors import Estimate, build_prior
 from metric_depth_ros.solvers import build_solver
 from metric_depth_ros.types import Anchors, Kind, MetricDepth, Prior, PriorInput, RelativeDepth, SolverInput
@@ -62,9 +63,24 @@ def solver_candidate(label: str, config: Config, *, constant_map: bool = False) 
         given = SolverInput(
             relative, anchors, image=view.image, regions=regions, focus_m=focus_m, prior=prior
         )
-        return published(solver.solve(given), config)
+        return published(solver.solve(given), limited(config, view))
 
     return Candidate(label, solve, prepare, control=constant_map)
+
+
+def limited(config: Config, view: KnownView) -> Config:
+    """Settings with depth limits by what is evaluated, ``limits_m``, twice as wide at both ends.
+
+    What lies beyond is wrong by a factor of two or more, as a pixel without depth counts. A setting other
+    than its default stays.
+    """
+    settings, usual = config.solver, SolverConfig()
+    nearest, farthest = view.limits_m[0] / MISSING_RATIO, view.limits_m[1] * MISSING_RATIO
+    if settings.min_depth_m != usual.min_depth_m:
+        nearest = settings.min_depth_m
+    if settings.max_depth_m != usual.max_depth_m:
+        farthest = settings.max_depth_m
+    return replace(config, solver=replace(settings, min_depth_m=nearest, max_depth_m=farthest))
 
 
 def _prior(
@@ -95,20 +111,21 @@ def constant_relative(view: KnownView, kind: Kind) -> RelativeDepth:
     return RelativeDepth(np.ones_like(view.relative.values), kind)
 
 
-def controls() -> list[Candidate]:
+def controls(config: Config = Config()) -> list[Candidate]:  # noqa: B008  # frozen
     """Controls without a network: one depth for the whole image, and interpolated anchors.
 
-    The one depth is a geometric mean of the anchors' depths, for every kind of network.
+    The one depth is a geometric mean of the anchors' depths, for every kind of network. Of the settings the
+    limits of depth count.
     """
-    settings = SolverConfig(name="global_affine")
-    line = build_solver(settings)
+    line = build_solver(SolverConfig(name="global_affine"))
 
     def level(view: KnownView, anchors: Anchors) -> MetricDepth:
         given = SolverInput(constant_relative(view, "depth"), anchors)
-        return within_limits(line.solve(given), settings)
+        return within_limits(line.solve(given), limited(config, view).solver)
 
     def interpolate(view: KnownView, anchors: Anchors) -> MetricDepth:
-        return MetricDepth(interpolate_anchors(anchors, view.known.width, view.known.height))
+        found = MetricDepth(interpolate_anchors(anchors, view.known.width, view.known.height))
+        return within_limits(found, limited(config, view).solver)
 
     return [Candidate(CONSTANT, level, control=True), Candidate(INTERPOLATION, interpolate, control=True)]
 
@@ -140,4 +157,4 @@ def build_candidates(
             solver_candidate(f"control: {label}, constant map", each, constant_map=True)
             for label, each in configs
         ]
-    return found + controls()
+    return found + controls(config)

@@ -7,12 +7,12 @@ from functools import cached_property
 
 import numpy as np
 
-from metric_depth_ros.anchors import build_anchors, depth_sigma
+from metric_depth_ros.anchors import build_anchors, depth_sigma, inside_image
 from metric_depth_ros.config import AnchorsConfig
 from metric_depth_ros.datasets import Frame
 from metric_depth_ros.errors import ConfigError, InputError
-from metric_depth_ros.geometry import transform_points, unproject
-from metric_depth_ros.types import Anchors, BoolArray, FloatArray, ImageArray
+from metric_depth_ros.geometry import project, transform_points, unproject
+from metric_depth_ros.types import Anchors, BoolArray, Camera, FloatArray, ImageArray, IntArray
 
 # Sigma of the anchors for the solvers; the anchors are ground truth from various sensors.
 _SENSOR = AnchorsConfig(grid_px=0, sigma_base_m=0.0, sigma_relative=0.02)
@@ -52,7 +52,7 @@ class KnownDepth:
         width, height: of the image.
         elevation: (N,) radians above the sensor's horizon: of the LiDAR's ring, or of the row of the
             depth image.
-        from_lidar: whether they are points of one sweep; if not, pixels of a depth image.
+        from_lidar: whether they are points of one sweep, or its image; if not, pixels of a depth image.
         image: (H, W, 3) uint8 RGB, to find corners in; None: not given.
         measured: what a sensor measured apart from the true depth; None: nothing.
         anchor_pixels: whether pixels with an anchor are evaluated too.
@@ -103,7 +103,8 @@ def measured_pixels(frame: Frame) -> Anchors | None:
             found, needed = frame.sparse_depth.shape, frame.image.shape[:2]
             raise InputError(f"frame {frame.id}: sparse depth {found}; needed {needed}, the image's size.")
         return _pixels(frame.sparse_depth)
-    return _points(frame) if frame.depth is not None and frame.points_lidar is not None else None
+    apart = frame.depth is not None and not frame.depth_is_sweep and frame.points_lidar is not None
+    return _points(frame) if apart else None
 
 
 def _pixels(depth: FloatArray) -> Anchors:
@@ -160,7 +161,7 @@ def known_depth(
         u, v = np.rint(pixels.uv).astype(np.intp).T
         counts &= mask[v, u]
     pixels = pixels.take(counts)
-    from_lidar = frame.depth is None
+    from_lidar = frame.depth is None or frame.depth_is_sweep
     elevation = _ring_elevation(frame, pixels) if from_lidar else _row_elevation(frame, pixels)
     measured = measured_pixels(frame)
     if measured is not None:
@@ -187,6 +188,32 @@ def _ring_elevation(frame: Frame, pixels: Anchors) -> FloatArray:
     """Elevation (N,) in the LiDAR's own frame, z up."""
     if not len(pixels) or frame.camera is None or frame.T_camera_lidar is None:
         return np.empty(0)
-    points = unproject(pixels.uv, pixels.depth, frame.camera).astype(np.float64)
-    x, y, z = transform_points(np.linalg.inv(frame.T_camera_lidar), points).T
+    if frame.depth_is_sweep and frame.points_lidar is not None:
+        points = _projected(frame.points_lidar, frame.T_camera_lidar, frame.camera, pixels)
+    else:
+        seen = unproject(pixels.uv, pixels.depth, frame.camera).astype(np.float64)
+        points = transform_points(np.linalg.inv(frame.T_camera_lidar), seen)
+    x, y, z = points.T
     return np.asarray(np.arctan2(z, np.hypot(x, y)))
+
+
+def _projected(
+    points_lidar: FloatArray, T_camera_lidar: FloatArray, camera: Camera, pixels: Anchors
+) -> FloatArray:
+    """The points (N, 3) of a sweep that its image shows at whole pixels: the nearest on each.
+
+    A whole pixel alone tells an elevation no better than its size, often more than the width of a ring.
+    """
+    uv, depth = project(transform_points(T_camera_lidar, points_lidar), camera)
+    pixel = np.rint(uv)
+    seen = np.flatnonzero(inside_image(pixel, camera.width, camera.height))
+    seen = seen[np.argsort(-depth[seen], kind="stable")]
+    nearest = np.zeros(camera.width * camera.height, np.intp)
+    nearest[pixel_index(pixel[seen], camera.width)] = seen  # of points on one pixel the last is kept
+    return points_lidar[nearest[pixel_index(pixels.uv, camera.width)], :3].astype(np.float64)
+
+
+def pixel_index(uv: FloatArray, width: int) -> IntArray:
+    """Flat index (N,) of the pixels nearest to uv (N, 2) in an image of this width."""
+    u, v = np.rint(uv).astype(np.intp).T
+    return np.asarray(v * width + u)

@@ -12,7 +12,7 @@ import numpy as np
 
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.evaluation import metrics
-from metric_depth_ros.evaluation.boundaries import boundary_f1
+from metric_depth_ros.evaluation.boundaries import boundary_f1, is_dense
 from metric_depth_ros.evaluation.temporal import Moment, flicker, scale_jitter, tae
 from metric_depth_ros.types import FloatArray
 
@@ -89,7 +89,7 @@ def _of_sigma(metric: Callable[[FloatArray, FloatArray, FloatArray], float]) -> 
 
 
 def _boundary_f1(solved: Solved) -> float:
-    if solved.moment is None or solved.moment.from_lidar:
+    if solved.moment is None or solved.moment.from_lidar or not is_dense(solved.moment.truth):
         return float("nan")
     return boundary_f1(solved.moment.depth, solved.moment.truth)
 

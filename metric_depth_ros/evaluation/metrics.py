@@ -2,8 +2,9 @@
 
 Every function takes depth and truth in metres, of the same shape, and uses the pixels where both are
 known: finite and positive (0 and NaN are "unknown"). Without such pixels it returns NaN. ``charged`` fills
-pixels without depth before a comparison, so that leaving pixels out does not pay. ``measures`` lists the
-metrics by name.
+pixels without depth before depth is compared, so that leaving pixels out does not pay. Metrics of sigma
+(``ause``, ``sigma_coverage``, ``calibration_error``, ``nll``) leave out pixels without depth or sigma: none
+is charged. ``measures`` lists the metrics by name.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ MISSING_RATIO = 2.0
 def charged(depth: FloatArray, truth: FloatArray) -> FloatArray:
     """Depth, float64, in which a pixel without depth has twice its true depth, where that is known.
 
-    Such a pixel then counts alike in every metric: as an AbsRel of 1, as ln 2 in RMSE-log, as d* in MAE, and
-    as none of delta1 to delta3. Raises InputError if the shapes differ.
+    Such a pixel then counts alike in every metric of depth: as an AbsRel of 1, as ln 2 in RMSE-log, as d* in
+    MAE, and as none of delta1 to delta3. Raises InputError if the shapes differ.
     """
     d, t = _paired(depth, truth)
     return np.where(_positive(t) & ~_positive(d), MISSING_RATIO * t, d)

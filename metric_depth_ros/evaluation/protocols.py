@@ -18,9 +18,9 @@ import numpy as np
 
 from metric_depth_ros.errors import AnchorError, ConfigError
 from metric_depth_ros.evaluation.corners import corner_places
-from metric_depth_ros.evaluation.known_depth import KnownDepth
+from metric_depth_ros.evaluation.known_depth import KnownDepth, pixel_index
 from metric_depth_ros.evaluation.regimes import DROP_FROM, REGIMES, drop_closest, grid_places, regime_places
-from metric_depth_ros.types import Anchors, BoolArray, FloatArray, IntArray
+from metric_depth_ros.types import Anchors, BoolArray, IntArray
 
 LEAST_EVALUATED, MOST_EVALUATED = 400, 40_000
 RANGE_NOISE = 0.02
@@ -312,12 +312,6 @@ def disturbed(anchors: Anchors, generator: np.random.Generator) -> Anchors:
     gross = np.where(far, generator.uniform(*OUTLIERS_FAR, n), generator.uniform(*OUTLIERS_NEAR, n))
     depth = anchors.depth * np.where(wrong, factor * gross, factor)
     return Anchors(anchors.uv, depth.astype(np.float32), anchors.sigma)
-
-
-def pixel_index(uv: FloatArray, width: int) -> IntArray:
-    """Flat index (N,) of the pixels nearest to uv (N, 2) in an image of this width."""
-    u, v = np.rint(uv).astype(np.intp).T
-    return np.asarray(v * width + u)
 
 
 def _apart(known: KnownDepth, anchors: Anchors) -> BoolArray:

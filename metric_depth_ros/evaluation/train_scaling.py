@@ -16,7 +16,7 @@ import numpy as np
 from metric_depth_ros.config import Config
 from metric_depth_ros.depth import depth_from, depth_in, published, relative_in
 from metric_depth_ros.errors import ConfigError, InputError, MetricDepthError
-from metric_depth_ros.evaluation.candidates import Candidate
+from metric_depth_ros.evaluation.candidates import Candidate, limited
 from metric_depth_ros.evaluation.frames import KnownView
 from metric_depth_ros.types import Anchors, FloatArray, IntArray, Kind, MetricDepth
 
@@ -288,6 +288,6 @@ def _candidate(label: str, config: Config, scaling: TrainScaling, embed: Embed) 
         found = embedded[view.name]
         if isinstance(found, MetricDepthError):
             raise found
-        return published(scaling.depth(view, found), config)
+        return published(scaling.depth(view, found), limited(config, view))
 
     return Candidate(label, solve, prepare)

@@ -14,7 +14,7 @@ import numpy as np
 from metric_depth_ros.config import Config, RegionsConfig
 from metric_depth_ros.depth import Domain, depth_from, depth_in, published, relative_in
 from metric_depth_ros.errors import AnchorError
-from metric_depth_ros.evaluation.candidates import Candidate
+from metric_depth_ros.evaluation.candidates import Candidate, limited
 from metric_depth_ros.evaluation.frames import KnownView
 from metric_depth_ros.types import Anchors, FloatArray, IntArray, MetricDepth
 
@@ -53,7 +53,7 @@ def _candidate(
     def solve(view: KnownView, anchors: Anchors) -> MetricDepth:
         if view.name not in found:
             labels = None if segmenter is None else view.regions(segmenter)
-            found[view.name] = published(fitted(view, fit, space, labels), config)
+            found[view.name] = published(fitted(view, fit, space, labels), limited(config, view))
         return found[view.name]
 
     return Candidate(label, solve, prepare, control=True)

@@ -60,6 +60,7 @@ def test_a_dataset_reads_as_it_was_written(tmp_path: Path, name: str) -> None:
         np.testing.assert_array_equal(frame.image, IMAGE)
     np.testing.assert_allclose(frame.depth, made.depth, rtol=2e-5)
     assert frame.depth.dtype == np.float32
+    assert frame.depth_is_sweep == (name in {"kitti_raw", "ddad", "nuscenes"})
     if frame.camera is not None:
         assert (frame.camera.width, frame.camera.height) == (WIDTH, HEIGHT)
     assert len(set(data.ids)) == len(data)
@@ -378,6 +379,7 @@ def test_improved_ground_truth_is_found_and_only_used_where_it_belongs(tmp_path:
     swept = open_dataset(f"kitti_raw@eigen_test:{path}")
     assert len(swept) == 2
     assert swept[0].depth[0, 0] == pytest.approx(5, rel=1e-4)
+    assert swept[0].depth_is_sweep and not improved[0].depth_is_sweep
 
 
 def test_crops_are_those_of_the_papers(tmp_path: Path) -> None:

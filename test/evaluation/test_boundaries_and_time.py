@@ -71,6 +71,21 @@ def test_points_of_a_lidar_have_no_boundaries():
     assert math.isnan(errors_of(sparse, ["boundary_f1"])["boundary_f1"])
 
 
+def test_sparse_depth_has_no_boundaries_but_depth_below_a_sky_has():
+    """One pixel of 16, as of a sweep, and a dense half: what is known of neighbours tells them apart."""
+    dense = np.ones((40, 40))
+    dense[:, 20:] = 2
+    gaps = np.full_like(dense, np.nan)
+    sparse, below = gaps.copy(), gaps.copy()
+    sparse[::4, ::4], below[30:] = dense[::4, ::4], dense[30:]
+    sparse[8], sparse[20] = dense[8], dense[20]  # whole lines have neighbours on one side alone
+    found = [
+        errors_of(Solved(np.ones(1), np.ones(1), moment=Moment(dense, truth)), ["boundary_f1"])["boundary_f1"]
+        for truth in (dense, below, sparse, gaps)
+    ]
+    assert found[:2] == [0.25, 0.25] and np.isnan(found[2:]).all()
+
+
 # ---- time ------------------------------------------------------------------------------------
 
 WALL = Camera(5, 3, np.array([[4.0, 0, 2], [0, 4, 1], [0, 0, 1]]))
@@ -140,6 +155,13 @@ def test_what_is_hidden_does_not_count():
     assert tae(exact, now) == pytest.approx(0, abs=1e-6) and flicker(exact, now) == pytest.approx(0, abs=1e-6)
     wrong = moment([4, 8, 2, 4, 4], POST_BEFORE, camera=ROW)  # at the pixel that the post hides
     assert flicker(wrong, now) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(("apart", "same"), [(0.015, True), (-0.015, True), (0.03, False), (-0.03, False)])
+def test_a_point_is_the_same_if_its_true_depth_agrees_to_two_percent(apart, same):
+    now = moment(6, 5 * (1 + apart))
+    change = flicker(moment(5, 5), now)
+    assert change == pytest.approx(math.log(6 / 5 / (1 + apart))) if same else math.isnan(change)
 
 
 def test_what_is_not_known_is_no_metric():

@@ -36,7 +36,8 @@ from metric_depth_ros.evaluation.protocols import Case
 from metric_depth_ros.evaluation.records import write_records
 from metric_depth_ros.evaluation.runner import Record, run
 from metric_depth_ros.evaluation.study import engine_for_all
-from metric_depth_ros.types import MetricDepth, RelativeDepth
+from metric_depth_ros.evaluation.whole_truth import whole_truth_candidates
+from metric_depth_ros.types import Anchors, MetricDepth, RelativeDepth
 from metric_depth_synthetic.shard_writer import ShardWriter
 
 HEIGHT, WIDTH = 60, 80
@@ -302,6 +303,43 @@ def test_the_constant_map_is_one_depth_whatever_the_network(data):
         found = controls()[0].solve(each, anchors)
         np.testing.assert_allclose(found.depth, np.exp(np.log(anchors.depth).mean()), rtol=0.01)
         assert np.ptp(found.depth) == 0
+
+
+@pytest.mark.parametrize("unit", [0.004, 1.0, 15.0])
+def test_depth_that_counts_is_within_the_limits_of_every_row(tmp_path, unit):
+    """A colon at 4 mm to 2 cm, as in C3VD, is not cut off at ``solver.min_depth_m``, nor by any control."""
+    write_set(tmp_path, "set", 1, unit=unit)
+    rules = TruthRules(limits_m=(unit / 2, 20 * unit))
+    config = Config()
+    rows = build_candidates(config, ["global_affine"], {}, constant_map=True)
+    rows += whole_truth_candidates(config, None, {})
+    (view,) = views(tmp_path, "set", rules=rules)
+    records = {r.solver: r for r in run(rows, [view], [Case("random", 50)], seeds=1)}
+    assert {r.coverage for r in records.values()} == {1.0} and len(records) == 6
+    assert records["global_affine"].errors["abs_rel"] < 1e-4
+    assert records["linear (truth)"].errors["abs_rel"] < 1e-4
+    assert 0.1 < records[CONSTANT].errors["abs_rel"] < 0.6
+    assert records[INTERPOLATION].errors["abs_rel"] < 0.1
+
+
+def test_what_is_beyond_twice_the_limits_is_unknown_in_every_row(data):
+    rows = build_candidates(Config(), ["global_affine"], {}, constant_map=False)
+    rows += whole_truth_candidates(Config(), None, {})
+    view = views(data, rules=TruthRules(limits_m=(2, 3)))[0]
+    pixels = view.known.pixels.take(np.arange(50))
+    wrong = Anchors(pixels.uv, np.float32(9) * pixels.depth, pixels.sigma)
+    for row in rows[:3]:  # the solver and the controls
+        row.prepare(view)
+        assert np.isnan(row.solve(view, wrong).depth).all(), row.label
+    for row in rows[3:]:
+        found = row.solve(view, pixels).depth
+        assert np.isnan(found).any() and np.nanmax(found) <= 6, row.label
+    set_low = build_candidates(
+        from_flat({"solver.max_depth_m": 1.0}), ["global_affine"], {}, constant_map=False
+    )
+    for row in set_low:
+        row.prepare(view)
+        assert np.isnan(row.solve(view, pixels).depth).all(), row.label
 
 
 def test_the_same_solver_without_a_network(data):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from metric_depth_ros.datasets import Frame
+from metric_depth_ros.datasets.driving_files import projected_depth
 from metric_depth_ros.errors import AnchorError, ConfigError, InputError
 from metric_depth_ros.evaluation import known_depth as k
 from metric_depth_ros.evaluation.known_depth import (
@@ -17,7 +18,17 @@ from metric_depth_ros.evaluation.known_depth import (
     known_pixels,
     unusable_border_px,
 )
-from metric_depth_ros.evaluation.protocols import MOST_EVALUATED, Case, cases_of, disturbed, draw, pixel_index
+from metric_depth_ros.evaluation.protocols import (
+    MOST_EVALUATED,
+    Case,
+    cases_of,
+    disturbed,
+    draw,
+    pixel_index,
+    rows,
+)
+from metric_depth_ros.evaluation.regimes import drop_closest
+from metric_depth_ros.geometry import transform_points
 from metric_depth_ros.types import Anchors, Camera
 
 HEIGHT, WIDTH = 120, 160
@@ -345,6 +356,63 @@ def test_a_sweep_is_a_sensor_where_there_is_a_depth_image_beside_it(lidar, dense
     small = dataclasses.replace(frame, sparse_depth=np.ones((4, 4), np.float32))
     with pytest.raises(InputError, match=r"frame a: sparse depth \(4, 4\)"):
         known_depth(small, limits_m=(0, 80))
+
+
+# Half a pixel is 0.3 degrees here: less than two rings of a LiDAR with 64 lines.
+def swept(lines: int = 96, **given) -> Frame:
+    """A frame whose depth image is its sweep, as in KITTI raw."""
+    frame = lidar_frame(lines)
+    depth = projected_depth(transform_points(T_CAMERA_LIDAR, frame.points_lidar), CAMERA)
+    return dataclasses.replace(frame, depth=depth, depth_is_sweep=True, **given)
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_lines_of_a_sweep_s_image_are_the_lidar_s_rings(count):
+    known = known_depth(swept(), limits_m=(0, 80))
+    assert known.from_lidar and len(known) == np.isfinite(swept().depth).sum()
+    step = 38 / 95
+    ring = np.rint((np.degrees(known.elevation) + 19) / step)
+    np.testing.assert_allclose(np.degrees(known.elevation), ring * step - 19, atol=1e-3)
+    drawn = draw(known, Case("rows", count), 0, "a").anchors
+    chosen = np.isin(pixel_index(known.pixels.uv, WIDTH), pixel_index(drawn.uv, WIDTH))
+    assert len(np.unique(ring[chosen])) == count
+    assert np.count_nonzero(chosen) == np.isin(ring, ring[chosen]).sum() > 80 * count
+
+
+def test_of_points_on_one_pixel_the_nearest_tells_the_ring():
+    frame = swept()
+    behind = 2 * frame.points_lidar + np.float32([0, 0, 0.04])
+    both = dataclasses.replace(frame, points_lidar=np.concatenate([frame.points_lidar, behind]))
+    alone, covered = (known_depth(each, limits_m=(0, 80)) for each in (frame, both))
+    np.testing.assert_array_equal(alone.elevation, covered.elevation)
+
+
+def test_a_sweep_s_image_has_no_other_sensor():
+    known = known_depth(swept(), limits_m=(0, 80))
+    with pytest.raises(AnchorError, match="sensor: nothing measured apart"):
+        draw(known, Case("sensor", 0), 0, "a")
+    sparse = np.where(np.arange(WIDTH) % 10 == 0, swept().depth, np.nan)
+    known = known_depth(swept(sparse_depth=sparse), limits_m=(0, 80))
+    assert len(draw(known, Case("sensor", 0), 0, "a").anchors) == np.isfinite(sparse).sum()
+
+
+@pytest.mark.parametrize(("apart", "whole"), [(0.1, True), (0.25, False)])
+def test_a_ring_is_as_wide_as_half_the_step_of_64_lines(apart, whole):
+    """Points of two elevations in turn: one line if they are at most 0.15 degrees apart."""
+    known = known_depth(swept(20), limits_m=(0, 80))
+    middle = np.flatnonzero(np.abs(np.degrees(known.elevation) - 1) < 0.1)
+    elevation = known.elevation.copy()
+    elevation[middle[::2]] += np.radians(apart)
+    found = rows(dataclasses.replace(known, elevation=elevation), 19, np.random.default_rng(0))
+    assert np.isin(middle, found).all() == whole and np.isin(middle, found).any()
+
+
+def test_of_the_closest_pair_the_one_with_the_closer_second_neighbour_is_dropped():
+    uv = np.array([[10.0, 0], [11, 0], [6, 0], [30, 0]])
+    assert drop_closest(uv, 3).tolist() == [1, 2, 3]
+    assert drop_closest(uv[[1, 0, 2, 3]], 3).tolist() == [0, 2, 3]
+    even = np.array([[9.0, 0], [10, 0], [4, 0], [15, 0]])  # second neighbours equally far
+    assert drop_closest(even, 3).tolist() == [0, 2, 3]
 
 
 @pytest.mark.parametrize("case", [Case("random", 500), Case("grid", 8), Case("low", 1)], ids=str)

@@ -64,6 +64,21 @@ def test_pseudo_depth_of_nothing_is_unknown():
         assert depth.isnan().all() and float(delta1) == 0
 
 
+def test_pseudo_depth_has_the_limits_of_its_own_data():
+    """A colon of centimetres beside a street: each image has its own limits."""
+    relative = maps([1.0, 2.0, 4.0, 5.0]).repeat(2, 1, 1, 1)
+    truth = torch.cat([0.05 / relative[:1], 50 / relative[1:]])
+    own = torch.tensor([[0.0005, 0.2], [0.05, 20.0]])
+    depth, delta1 = losses.pseudo_depth(relative, truth, limits_m=own)
+    torch.testing.assert_close(depth[0], truth[0])
+    assert depth[1].isfinite().flatten().tolist() == [False, False, True, True]
+    assert delta1.tolist() == [1, 0.5]
+    usual, _ = losses.pseudo_depth(relative, truth)
+    assert usual[0].isfinite().sum() <= 1 and usual[1].isfinite().all()
+    predicted = torch.full_like(relative, 0.5)
+    assert losses.pseudo_loss(predicted, relative, truth, limits_m=own)[0] > 0
+
+
 def test_pseudo_depth_counts_only_above_rho_and_not_in_the_sky():
     relative = maps([1.0, 2.0, 4.0, 5.0, 0.1])
     truth = 1 / relative

@@ -24,11 +24,14 @@ from metric_depth_ros.cli.main import build_parser, main
 from metric_depth_ros.cli.train_tr2m import _settings
 from metric_depth_ros.config import EngineConfig, from_flat, updated
 from metric_depth_ros.datasets import open_dataset
+from metric_depth_ros.datasets.shard_frames import ShardFrames
 from metric_depth_ros.errors import ConfigError, InputError, ModelError
 from metric_depth_ros.learning.models.text_encoder import load_text_encoder
 from metric_depth_ros.learning.models.tr2m import PAPER, TR2M, TR2MConfig, metric_depth
+from metric_depth_ros.learning.training.tr2m import losses
 from metric_depth_ros.learning.training.tr2m import trainer as training
 from metric_depth_ros.learning.training.tr2m.examples import TR2MExamples, write_examples
+from metric_depth_ros.learning.training.tr2m.losses import pseudo_loss
 from metric_depth_ros.learning.training.tr2m.settings import TR2MSettings
 from metric_depth_ros.learning.training.tr2m.trainer import TR2MTrainer, load_tr2m
 from metric_depth_ros.pipeline import build_pipeline
@@ -252,6 +255,26 @@ def test_the_objective_is_equation_9_of_its_parts(examples, tmp_path):
     parts = less._losses(less.network, batch)
     assert float(parts.pseudo) == float(parts.contrast) == 0 and less.network.projector is None
     less.close()
+
+
+def test_pseudo_depth_is_limited_as_its_dataset_is(examples, tmp_path, monkeypatch):
+    trainer = TR2MTrainer(settings_for(examples, tmp_path, threads=1))
+    wanted = []
+    for limits in (None, (0.001, 0.1)):
+        monkeypatch.setattr(ShardFrames, "limits_m", limits)
+        batch = trainer._batch(trainer.examples.training[:4], (0, 0, 0))
+        wanted.append(batch.limits_m.tolist())
+        given = []
+
+        def spied(*arguments, given=given):
+            given.append(arguments[-1])
+            return pseudo_loss(*arguments)
+
+        monkeypatch.setattr(losses, "pseudo_loss", spied)
+        trainer._losses(trainer.network, batch)
+        assert given[0].tolist() == wanted[-1]
+    trainer.close()
+    np.testing.assert_allclose(wanted, [[[0.05, 200]] * 4, [[0.0005, 0.2]] * 4], rtol=1e-6)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 8])

@@ -21,6 +21,7 @@ from metric_depth_ros.learning.training.basis.cache import FARTHEST_M
 from metric_depth_ros.learning.training.chosen import ChosenPictures, engines_for, load_about, save_about
 from metric_depth_ros.learning.training.loader import canonical_focal
 from metric_depth_ros.learning.training.sparse import reduced_depth
+from metric_depth_ros.learning.training.tr2m.losses import LIMITS_M
 from metric_depth_ros.priors.text import NEUTRAL
 from metric_depth_ros.scale import unit_depth
 from metric_depth_ros.types import Engine, FloatArray, ImageArray, IntArray
@@ -96,6 +97,18 @@ class TR2MExamples:
         """Relative inverse depth and depth (h, w) float32: metres, inf sky, NaN unknown."""
         relative, log_depth = (np.asarray(map_[index], np.float32) for map_ in self._maps)
         return relative, np.exp(log_depth)
+
+    def limits_m(self, index: int) -> FloatArray:
+        """Nearest and farthest pseudo depth of a picture (2,): its dataset's, twice as wide at both ends.
+
+        ``losses.LIMITS_M`` where the dataset tells none. The width leaves room for depth that is divided by
+        ``relative_focal``.
+        """
+        data, _ = self._pictures.of(index)
+        if data.limits_m is None:
+            return np.array(LIMITS_M, np.float32)
+        near, far = data.limits_m
+        return np.array([near / 2, far * 2], np.float32)
 
     def sentence(self, index: int, number: int, *, held_out: bool = False) -> tuple[FloatArray, FloatArray]:
         """Tokens (32, width) and mask (32,) of one of a picture's sentences; -1 is the neutral one.

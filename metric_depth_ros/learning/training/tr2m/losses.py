@@ -24,7 +24,8 @@ PSEUDO_RHO = 0.8
 CLASSES = 20
 # Space in which pseudo depth is fitted.
 SPACES = ("inverse_depth", "depth")
-_NEAREST_M, _FARTHEST_M = 0.05, 200.0
+# Limits of pseudo depth where a dataset tells none, metres.
+LIMITS_M = (0.05, 200.0)
 
 
 class Losses(NamedTuple):
@@ -63,15 +64,18 @@ def scale_invariant_loss(predicted: Tensor, truth: Tensor) -> Tensor:
     return square - SI_LAMBDA * mean.square()
 
 
-def pseudo_depth(relative: Tensor, truth: Tensor, space: str = "inverse_depth") -> tuple[Tensor, Tensor]:
+def pseudo_depth(
+    relative: Tensor, truth: Tensor, space: str = "inverse_depth", limits_m: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Pseudo metric depth (B, 1, H, W) from least squares, and its delta1 (B,) where the truth is known.
 
     Args:
         relative: D_r, relative inverse depth.
         space: what alpha D_r + beta is fitted to: "inverse_depth", which equation 3 maps it to, or "depth",
             as equation 5 is printed, where D_r would have to be depth.
+        limits_m: (B, 2) nearest and farthest depth of each image; None: ``LIMITS_M`` of all.
 
-    NaN where D_r is, and where the fitted depth is not within 0.05 to 200 m. An image with fewer than two
+    NaN where D_r is, and where the fitted depth is not within the limits. An image with fewer than two
     known pixels, or one value of D_r alone, has NaN everywhere and a delta1 of 0.
     """
     known = truth.isfinite() & (truth > 0) & relative.isfinite()
@@ -86,18 +90,26 @@ def pseudo_depth(relative: Tensor, truth: Tensor, space: str = "inverse_depth") 
     beta = mean_y - alpha * mean_x
     fitted = alpha[..., None, None] * relative + beta[..., None, None]
     depth = (1 / fitted if space == "inverse_depth" else fitted).to(truth.dtype)
-    depth = torch.where((depth >= _NEAREST_M) & (depth <= _FARTHEST_M), depth, torch.nan)
+    limits = depth.new_tensor([LIMITS_M]) if limits_m is None else limits_m
+    near, far = limits.T[..., None, None, None]
+    depth = torch.where((depth >= near) & (depth <= far), depth, torch.nan)
     ratio = depth / truth
     close = known & (torch.maximum(ratio, 1 / ratio) < 1.25)
     return depth, close.flatten(1).sum(1) / known.flatten(1).sum(1).clamp_min(1)
 
 
-def pseudo_loss(predicted: Tensor, relative: Tensor, truth: Tensor, space: str = "inverse_depth") -> Tensor:
+def pseudo_loss(
+    predicted: Tensor,
+    relative: Tensor,
+    truth: Tensor,
+    space: str = "inverse_depth",
+    limits_m: Tensor | None = None,
+) -> Tensor:
     """Loss against pseudo depth (equation 6) of each image, (B,): 0 unless its delta1 exceeds rho.
 
-    Pseudo depth also supervises where the truth is unknown; sky is left out.
+    Pseudo depth also supervises where the truth is unknown; sky is left out. Limits as of ``pseudo_depth``.
     """
-    pseudo, delta1 = pseudo_depth(relative, truth, space)
+    pseudo, delta1 = pseudo_depth(relative, truth, space, limits_m)
     pseudo = torch.where(truth.isinf(), torch.nan, pseudo)
     return torch.where(delta1 > PSEUDO_RHO, scale_invariant_loss(predicted, pseudo), 0.0)
 

@@ -66,6 +66,7 @@ class TR2MBatch:
         image: (B, H, W, 3) uint8 RGB.
         relative, depth: (B, h, w) relative inverse depth, and metres with inf sky, NaN unknown.
         tokens, mask: (B, 32, width) and (B, 32) of one sentence each.
+        limits_m: (B, 2) nearest and farthest pseudo depth.
     """
 
     image: ImageArray
@@ -73,6 +74,7 @@ class TR2MBatch:
     depth: FloatArray
     tokens: FloatArray
     mask: FloatArray
+    limits_m: FloatArray
 
 
 class KeyBranch(nn.Module):  # type: ignore[misc]  # torch carries no types here
@@ -167,7 +169,7 @@ class TR2MTrainer(Trainer):
             said = -1 if rng.random() < self.settings.neutral else int(rng.integers(1 << 16))
             tokens, mask = self.examples.sentence(number, said)
             mask[1:] *= rng.random(len(mask) - 1) >= self.settings.dropped  # the start of a sentence stays
-            parts.append((relative, depth, tokens, mask))
+            parts.append((relative, depth, tokens, mask, self.examples.limits_m(number)))
         return TR2MBatch(np.stack(images), *map(np.stack, zip(*parts, strict=True)))
 
     def _backward(self, batch: Sequence[TR2MBatch]) -> float:
@@ -181,9 +183,9 @@ class TR2MTrainer(Trainer):
     def _losses(self, network: nn.Module, batch: TR2MBatch) -> losses.Losses:
         """The four losses of a part of a batch."""
         image = normalised(batch.image, self._device)
-        tokens, mask, relative, depth = (
+        tokens, mask, relative, depth, limits = (
             torch.from_numpy(a).to(self._device)
-            for a in (batch.tokens, batch.mask, batch.relative, batch.depth)
+            for a in (batch.tokens, batch.mask, batch.relative, batch.depth, batch.limits_m)
         )
         relative, depth = relative[:, None], depth[:, None]
         with torch.autocast(self._device, torch.bfloat16):
@@ -191,8 +193,9 @@ class TR2MTrainer(Trainer):
         filled, depth = losses.known_maps(relative, depth)
         found = metric_depth(scale, shift, filled)
         zero = found.new_zeros(())
-        space = self.settings.pseudo_space
-        pseudo = losses.pseudo_loss(found, relative, depth, space).mean() if self.settings.pseudo else zero
+        pseudo = zero
+        if self.settings.pseudo:
+            pseudo = losses.pseudo_loss(found, relative, depth, self.settings.pseudo_space, limits).mean()
         return losses.Losses(
             losses.scale_invariant_loss(found, depth).mean(),
             pseudo,
