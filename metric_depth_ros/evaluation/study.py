@@ -273,9 +273,12 @@ class _RecordsOfPart:
             opened=_latest(self._opened, part.path, lambda: open_dataset(part.path)),
         )  # fmt: skip
         chosen = (view for view in views if study.place in (None, view.place))
-        found = run_by_view(candidates, chosen, study.cases, study.seeds, study.metrics, self.done)
         told = _told(study)
-        return usable.any, [[dataclasses.replace(each, **told) for each in of_view] for of_view in found]
+        found = [
+            [dataclasses.replace(record, **told) for record in of_view]
+            for of_view in run_by_view(candidates, chosen, study.cases, study.seeds, study.metrics, self.done)
+        ]
+        return usable.any, found
 
     def _load(self, network: Network) -> tuple[list[Candidate], RelativeSource]:
         candidates = candidates_of(self.study, network)

@@ -244,12 +244,13 @@ def test_a_run_is_never_removed_unasked(data, tmp_path, capsys):
     assert not any(chart.exists() for chart in charts) and (out / "notes.txt").exists()
 
 
-def test_records_tell_the_protocol_of_the_run(data, tmp_path):
+def test_records_tell_the_protocol_of_the_run(data, tmp_path, caplog):
     options = ("--anchor-pixels", "in", "--whole-truth", "log", "--set", "regions.source=built-in")
     assert evaluate(data, "--out", tmp_path, *options) == 0
     for record in read_records(tmp_path):
         assert (record.anchor_pixels, record.space, record.flip) == (True, "log", False)
         assert record.regions == "built-in"
+    assert "no frame with enough known pixels" not in caplog.text
 
 
 @pytest.mark.parametrize("option", [["--resume"], ["--overwrite"], ["--pictures"], ["--records", "parquet"]])
