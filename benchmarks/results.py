@@ -1,4 +1,4 @@
-"""Writes docs/results.md: every solver on every real frame and on a rendered test set, beside the papers.
+"""Writes docs/results.md: solvers on real frames and on a rendered test set, beside the papers.
 
     METRIC_DEPTH_DATA=... python benchmarks/results.py --out results
 
@@ -21,7 +21,7 @@ from pathlib import Path
 import cv2
 
 from metric_depth_ros.cli.main import main as metric_depth
-from metric_depth_ros.evaluation.comparison import Difference, compare
+from metric_depth_ros.evaluation.comparison import FEW_SETS, Difference, compare
 from metric_depth_ros.evaluation.paper_tables import in_form_of
 from metric_depth_ros.evaluation.records import read_records
 from metric_depth_ros.evaluation.report import Section, as_markdown, sections
@@ -40,21 +40,24 @@ SOLVERS = (
 EVERY = (
     '--protocol "random:1,10,100,500 rows:1,16 beams:16 grid:8 corners:500 sensor low medium high drop:1,5"'
 )
-# Real frames are larger: fewer cases, for a quarter of an hour.
+# Real frames are larger: fewer cases.
 EVERY_REAL = '--protocol "random:10,100,500 rows:4 grid:8 corners:500 sensor low medium drop:1"'
 OF_000 = "paper_median,paper_global,paper_region_median,paper_slf,paper_ssf"
 OF_001 = "paper_global,paper_grid,paper_lwlr,paper_piecewise,paper_ssf"
-REMARKS = """**One draw of anchors for each frame and case**: differences below .01 are noise; of sequences
-the first and last frame. What the numbers mean: [evaluation](evaluation.md). Networks:
+REMARKS = """**One draw of anchors for each frame and case**: differences below .01 are noise. **Of sets of
+five frames or more only the first and last**; solvers and protocols are those of the commands, on
+real frames fewer protocols. What the numbers mean: [evaluation](evaluation.md). Networks:
 `relative_meter`, stored outputs of METER (trained on NYU and KITTI, whose frames are among
 the real ones), and `small`, the package's own, which never saw the depth of a real picture.
 Bold is the best of a column, italic the second. **Controls are in every table**: one depth
-for all, and the anchors interpolated. All of it takes about four minutes of one idle core."""
-CLAIMS_WORDS = """The paper's claims are that the second of each pair is better; interpolation is a control,
+for all, and the anchors interpolated. Pictures of real frames are not shown: their licences do not
+let them be passed on."""
+CLAIMS_WORDS = f"""The paper's claims are that the second of each pair is better; interpolation is a control,
 and at this many anchors drawn from dense truth a strong one. A cell has the mean AbsRel
 of the first and of the second method; *better* or *worse* says what the second is where
 the 95 % interval of the paired difference ([`compare`](evaluation.md#records)) excludes
-zero."""
+zero, and neither word where fewer than {FEW_SETS} sets are behind it: its interval says little about other
+sets."""
 OTHER = """**On the rendered set, and with the package's network: the papers' rows are of other data and
 networks.** Such tables show the form and the order of methods, no more."""
 # Claims of paper 000, that the second is better than the first, and a control.
@@ -108,11 +111,18 @@ def verdicts(real: Sequence[Record], rendered: Sequence[Record]) -> str:
     for claim, first, second in CLAIMS:
         parts = []
         for where, records in (("real", real), ("rendered", rendered)):
-            found = differences(records)[claim]
-            better, worse = (sum(each.better == side for each in found) for side in "BA")
-            parts.append(f"on {where} frames better in {better} and worse in {worse} of {len(found)} cells")
+            parts.append(f"on {where} frames {_counted(differences(records)[claim])}")
         lines.append(f"- `{second}` against `{first}`: {'; '.join(parts)}.")
     return "\n".join(lines)
+
+
+def _counted(found: Sequence[Difference]) -> str:
+    """Cells where the second is better and worse, of those with enough sets."""
+    enough = [each for each in found if each.sets >= FEW_SETS]
+    if not enough:
+        return f"fewer than {FEW_SETS} sets: the intervals say little about other sets"
+    better, worse = (sum(each.better == side for each in enough) for side in "BA")
+    return f"better in {better} and worse in {worse} of {len(enough)} cells"
 
 
 def claims(records: Sequence[Record]) -> Table:
@@ -132,7 +142,7 @@ def claims(records: Sequence[Record]) -> Table:
 
 
 def _verdict(found: Difference) -> str:
-    sign = {"A": " worse", "B": " better", "": ""}[found.better]
+    sign = {"A": " worse", "B": " better", "": ""}[found.better if found.sets >= FEW_SETS else ""]
     return f"{found.a:.3f} {found.b:.3f}{sign}"
 
 
@@ -226,9 +236,9 @@ def write_page(out: Path, frames: int) -> None:
         f"Rendered frames:\n\n{markdown(claims(found['rendered 000']))}",
         'Side by side, with fits to all true depth ("truth"), which know what they are measured on:',
         lowered(sections(only(found["real 000"], "abs_rel", "delta1"))),
-        "## Every solver on every real frame",
+        "## Solvers on real frames",
         lowered(sections(only(found["real"], "abs_rel"))),
-        f"## Every solver on a rendered test set\n\n{frames} scenes of each family at 320x240.",
+        f"## Solvers on a rendered test set\n\n{frames} scenes of each family at 320x240.",
         lowered(sections(only(found["rendered"], "abs_rel"))),
         "Best, median and worst frame with 100 random anchors; and all solvers over anchors and time:",
         shown,

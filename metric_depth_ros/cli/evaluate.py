@@ -132,6 +132,7 @@ def _add_report(group: argparse._ArgumentGroup) -> None:
         metavar="DIR",
         help="writes records, report.md, report.tex, run.json and charts (extra: plots) there",
     )
+    group.add_argument("--overwrite", action="store_true", help="removes the run that is in DIR already")
     group.add_argument("--resume", action="store_true", help="keeps the records that are in DIR already")
     group.add_argument(
         "--records", choices=("jsonl", "parquet"), default="jsonl", help="parquet too (extra: parquet)"
@@ -167,9 +168,9 @@ def _add_scaling(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--scaling",
-        default="global,image,rsa",
         metavar="A,B",
-        help="global: one scale and shift for all, image: by the picture, rsa: by its description (all)",
+        help="global: one scale and shift for all, image: by the picture, rsa: by its description (default: "
+        "those that can be learned on DATA)",
     )
     group.add_argument(
         "--image-encoder",
@@ -192,8 +193,12 @@ def run(args: argparse.Namespace) -> int:
     from metric_depth_ros.evaluation import report
     from metric_depth_ros.evaluation.report_files import tables_of, write_report
 
-    if args.out is None and (args.resume or args.pictures or args.records != "jsonl"):
-        raise ConfigError("evaluate: --resume, --records and --pictures; needed --out DIR with them.")
+    if args.out is None and (args.resume or args.overwrite or args.pictures or args.records != "jsonl"):
+        raise ConfigError(
+            "evaluate: --resume, --overwrite, --records and --pictures; needed --out DIR with them."
+        )
+    if args.resume and args.overwrite:
+        raise ConfigError("evaluate: --resume and --overwrite; needed one of them.")
     study, papers = build_study(args), build_papers(args)
     with own_folder(args.out) if args.out is not None else nullcontext():
         records = _records(args, study)
@@ -231,13 +236,15 @@ def _written(
     args: argparse.Namespace, study: Study, compute: Callable[..., Iterator[list[Record]]]
 ) -> list[Record]:
     from metric_depth_ros.evaluation.records import LINES, PARQUET, Journal, need_parquet, write_parquet
-    from metric_depth_ros.evaluation.report_files import check_same, write_run
+    from metric_depth_ros.evaluation.report_files import check_same, clear_run, write_run
     from metric_depth_ros.evaluation.runner import key_of
 
     if args.records == "parquet":
         need_parquet()
     if args.resume and (args.out / LINES).exists():
         check_same(args.out, study)
+    if not args.resume:
+        clear_run(args.out, overwrite=args.overwrite)
     write_run(args.out, study, args.command_line, resume=args.resume)
     with Journal(args.out / LINES, resume=args.resume) as journal:
         records = list(journal.records)
@@ -299,13 +306,13 @@ def build_study(args: argparse.Namespace) -> Study:
 
 
 def build_papers(args: argparse.Namespace) -> list[tuple[str, str]]:
-    """Papers and tables that are asked for. Raises InputError for one that is unknown."""
-    from metric_depth_ros.evaluation.published import rows_of
+    """Papers and tables that are asked for. Raises InputError for one that cannot be printed."""
+    from metric_depth_ros.evaluation.paper_tables import check_measured
 
     asked = []
     for text in args.table:
         paper, _, table = text.partition(":")
-        rows_of(paper, table)
+        check_measured(paper, table)
         asked.append((paper, table))
     return asked
 

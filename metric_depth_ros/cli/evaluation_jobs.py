@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from metric_depth_ros.cli.embeddings import build_embeds
+from metric_depth_ros.cli.embeddings import ROWS, build_embeds
 from metric_depth_ros.cli.fleet_options import for_workers, full_path
-from metric_depth_ros.datasets import set_parts
+from metric_depth_ros.datasets import open_dataset, set_parts
 from metric_depth_ros.evaluation.candidates import Candidate
-from metric_depth_ros.evaluation.frames import find_sets
+from metric_depth_ros.evaluation.frames import find_sets, frames_of, set_name
 from metric_depth_ros.evaluation.study import Network, Study, views_of
 from metric_depth_ros.evaluation.train_scaling import scaling_candidates
 from metric_depth_ros.fleet import Fleet
+
+_LOG = logging.getLogger(__name__)
 
 
 def with_full_paths(study: Study, fleet: Fleet) -> Study:
@@ -82,6 +87,25 @@ def fitted_scalings(args: argparse.Namespace, study: Study) -> FittedScalings | 
     if not args.fit_on:
         return None
     encoders = (path and Path(os.path.abspath(path)) for path in (args.image_encoder, args.text_encoder))
-    return FittedScalings(
-        study, tuple(map(_full, find_sets(args.fit_on))), tuple(args.scaling.split(",")), *encoders
-    )
+    fit_on = tuple(map(_full, find_sets(args.fit_on)))
+    names = _possible([*fit_on, *study.sets]) if args.scaling is None else args.scaling.split(",")
+    return FittedScalings(study, fit_on, tuple(names), *encoders)
+
+
+def _possible(sets: Sequence[Path]) -> list[str]:
+    """Names of the rows that can be learned and shown on these sets; why the others cannot is logged."""
+    mute = next((set_name(path) for path in sets if _mute(path)), "")
+    reasons = {
+        "image": "" if find_spec("torch") else "needed torch: pip install 'metric_depth_ros[train]'",
+        "rsa": f"{mute} has frames without a description" if mute else "",
+    }
+    for name, reason in reasons.items():
+        if reason:
+            _LOG.warning("--fit-on: without %s: %s", ROWS[name], reason)
+    return [name for name in ROWS if not reasons.get(name)]
+
+
+def _mute(path: Path) -> bool:
+    """Whether any frame of a set has no description."""
+    frames = open_dataset(path)
+    return not all(frames.descriptions(index) for index in frames_of(frames, every=True))

@@ -50,7 +50,28 @@ def _title(name: str, place: Place, limits_m: tuple[float, float], noisy: bool) 
 def data_of(records: Sequence[Record]) -> Data:
     """What the records of one table are of."""
     name, _, split = records[0].dataset.partition("@")
-    return Data(name, split, records[0].limits_m, count_frames(records))
+    near, far = records[0].limits_m
+    return Data(
+        name,
+        split,
+        (near, far or CAP_M[records[0].place]),
+        count_frames(records),
+        all(record.flip for record in records),
+        all(record.anchor_pixels or record.protocol == "none" for record in records),
+        _only(record.space for record in records),
+        _only(record.regions for record in records),
+    )
+
+
+def _only(values: Iterable[str]) -> str:
+    """The value that all have; empty if there are several."""
+    found = set(values)
+    return found.pop() if len(found) == 1 else ""
+
+
+def has_depth(records: Iterable[Record]) -> bool:
+    """Whether any record has depth anywhere: else all failed, and their errors are those of no depth."""
+    return any(record.coverage > 0 for record in records)
 
 
 def row_of(record: Record) -> tuple[str, str]:

@@ -12,6 +12,7 @@ from metric_depth_ros.documents import read_yaml
 from metric_depth_ros.errors import InputError
 
 _FILE = Path(__file__).with_name("published.yaml")
+_BY_REGION = ("paper_slf", "paper_ssf")
 _LEADING = 3  # cells of a row before its values: network, method, case
 
 
@@ -22,23 +23,51 @@ class Data:
     Attributes:
         dataset: name of the format, as in ``datasets.DATASETS``; empty: none that is published.
         split: of its frames; empty: not told, or one that others cannot have.
-        limits_m: nearest and farthest true depth that counts; None: not told.
+        limits_m: nearest and farthest true depth that counts, a None for what is not told; None: neither is.
         frames: their number; None: not told.
+        flip: whether depth is the mean with that of the mirror image.
+        anchor_pixels: whether pixels with an anchor are evaluated, too.
+        space: of lines that are fitted to the whole truth; empty: not told, or several.
+        regions: their source, as ``regions.source`` has it, or "dataset"; empty: not told, or several.
     """
 
     dataset: str
     split: str = ""
-    limits_m: tuple[float, float] | None = None
+    limits_m: tuple[float | None, float] | None = None
     frames: int | None = None
+    flip: bool = False
+    anchor_pixels: bool = True
+    space: str = ""
+    regions: str = ""
 
     def is_same(self, other: Data) -> bool:
-        """Whether figures on both can be compared; what one of them does not tell is no difference."""
+        """Whether figures on both can be compared.
+
+        Limits that one of them does not tell are no difference; tables say so. Space and regions matter to
+        some methods only: ``PublishedRow.is_same``.
+        """
         forms = _tree()["forms"]
         ours, theirs = (forms.get(data.dataset, data.dataset) for data in (self, other))
         named = bool(self.dataset and self.split)
-        same = (ours, self.split) == (theirs, other.split)
-        pairs = ((self.limits_m, other.limits_m), (self.frames, other.frames))
-        return named and same and all(a is None or b is None or a == b for a, b in pairs)
+        same = (ours, self.split, self.frames) == (theirs, other.split, other.frames)
+        alike = (self.flip, self.anchor_pixels) == (other.flip, other.anchor_pixels)
+        pairs = zip(self.limits_m or (None, None), other.limits_m or (None, None), strict=True)
+        within = all(a is None or b is None or a == b for a, b in pairs)
+        return named and same and alike and within and self.frames is not None
+
+    @property
+    def title(self) -> str:
+        """Dataset, split and range of depth, in words."""
+        told = "" if not self.dataset else f"@{self.split}" if self.split else ", split not told"
+        return f"{self.dataset or 'several sets or none told'}{told}, {self.told_limits}"
+
+    @property
+    def told_limits(self) -> str:
+        """Range of the true depth, in words."""
+        if self.limits_m is None:
+            return "range not told"
+        near, far = self.limits_m
+        return f"truth to {far:g} m, nearest not told" if near is None else f"truth {near:g} to {far:g} m"
 
 
 @dataclass(frozen=True)
@@ -68,6 +97,14 @@ class PublishedRow:
     note: str = ""
     by_case: bool = False
 
+    def is_same(self, data: Data) -> bool:
+        """Whether figures of ours on the data can be compared with this one."""
+        theirs = self.data
+        by_region = "region" in self.solver or self.solver in _BY_REGION
+        regions = not by_region or not theirs.regions or theirs.regions == data.regions
+        space = "linear" not in self.solver or not theirs.space or theirs.space == data.space
+        return theirs.is_same(data) and regions and space
+
     @property
     def source(self) -> str:
         """Paper and table in a few words."""
@@ -84,7 +121,11 @@ def titles() -> dict[str, str]:
 def published_rows() -> tuple[PublishedRow, ...]:
     """All rows, in the order of the papers."""
     tree = _tree()
-    return tuple(_row(table, row, tree["solvers"]) for table in tree["tables"] for row in table["rows"])
+    return tuple(
+        _row(table, row, _data(table, tree["splits"]), tree["solvers"])
+        for table in tree["tables"]
+        for row in table["rows"]
+    )
 
 
 def rows_of(paper: str, table: str) -> list[PublishedRow]:
@@ -101,7 +142,7 @@ def same_as(data: Data, cases: Sequence[str], metrics: Sequence[str]) -> list[Pu
     return [
         row
         for row in published_rows()
-        if row.data.is_same(data) and row.case in cases and any(name in row.errors for name in metrics)
+        if row.is_same(data) and row.case in cases and any(name in row.errors for name in metrics)
     ]
 
 
@@ -110,17 +151,27 @@ def _tree() -> dict[str, Any]:
     return dict(read_yaml(_FILE, InputError, "the file of the package"))
 
 
-def _row(table: Mapping[str, Any], row: Sequence[Any], solvers: Mapping[str, str]) -> PublishedRow:
+def _data(table: Mapping[str, Any], known: Mapping[str, int]) -> Data:
+    dataset, split = table["dataset"] or "", table["split"] or ""
+    limits = table.get("limits_m")
+    return Data(
+        dataset,
+        split,
+        None if limits is None else (None if limits[0] is None else float(limits[0]), float(limits[1])),
+        table.get("frames", known.get(f"{dataset}@{split}")),
+        table.get("flip", False),
+        space=table.get("space", ""),
+        regions=table.get("regions", ""),
+    )
+
+
+def _row(
+    table: Mapping[str, Any], row: Sequence[Any], data: Data, solvers: Mapping[str, str]
+) -> PublishedRow:
     network, method, case = map(str, row[:_LEADING])
     values = zip(table["metrics"], row[_LEADING:], strict=True)
-    limits = table.get("limits_m")
-    data = Data(
-        table["dataset"] or "",
-        table["split"] or "",
-        None if limits is None else (float(limits[0]), float(limits[1])),
-        table.get("frames"),
-    )
-    errors = {name: float(value) for name, value in values if value is not None}
+    factors = table.get("factors", {})
+    errors = {name: float(value) * factors.get(name, 1) for name, value in values if value is not None}
     return PublishedRow(
         table["paper"], table["table"], data, network, method, solvers.get(method, ""), case, errors,
         table.get("note", ""), table.get("columns") == "cases",

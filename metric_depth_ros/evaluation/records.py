@@ -23,14 +23,6 @@ _ERROR = "errors."
 _NEEDED = "needed the records of metric_depth evaluate --out"
 _FIELDS = {field.name: field for field in dataclasses.fields(Record)}
 
-Key = tuple[str, str, str, str, str, int, bool, int]
-
-
-def key_of(record: Record) -> Key:
-    """What a record is of; no two records of a run have the same."""
-    r = record
-    return r.engine, r.solver, r.set_name, r.frame, r.protocol, r.count, r.noisy, r.seed
-
 
 class Journal:
     """File of JSON lines that grows with a run; a later run goes on where one was interrupted.

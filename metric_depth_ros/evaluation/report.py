@@ -13,6 +13,7 @@ from metric_depth_ros.evaluation.groups import (
     case_label,
     count_frames,
     grouped,
+    has_depth,
     mean_error,
     metrics_of,
     row_labels,
@@ -165,7 +166,7 @@ def _metric_table(name: str, records: Sequence[Record], title: str, *, spread: b
         cells = [_cell([r for r in those if r.case == case], name, spread) for case in of_case]
         return Row(labels if several else labels[:1], [*cells, *(_extent(those) if first else ())], ranked)
 
-    rows = [row(labels, those, True) for labels, those in methods.items()]
+    rows = [row(labels, those, has_depth(those)) for labels, those in methods.items()]
     if rows and (chosen := chosen_elsewhere(records)):
         rows.append(row((CHOSEN, ""), chosen, False))
     if first:

@@ -19,11 +19,17 @@ from metric_depth_ros.evaluation.groups import metrics_of
 from metric_depth_ros.evaluation.paper_tables import beside_published, in_form_of
 from metric_depth_ros.evaluation.plots import error_over_anchors, error_over_time
 from metric_depth_ros.evaluation.provenance import provenance
+from metric_depth_ros.evaluation.records import LINES, PARQUET
 from metric_depth_ros.evaluation.report import Section
 from metric_depth_ros.evaluation.runner import Record
 from metric_depth_ros.evaluation.study import Network, Study
 
 RUN = "run.json"
+# All that a run writes.
+_WRITTEN = (
+    RUN, LINES, PARQUET, "report.md", "report.tex", "sparsification_*.png", "error_over_anchors.png",
+    "error_over_time.png", "sheet_*.jpg",
+)  # fmt: skip
 # Parts of a study whose settings stand under names, which records have.
 _NAMED = ("networks", "variants")
 _OPTIONS = ("seeds", "metrics", "constant_map", "regions", "whole_truth", "place", "every", "flip")
@@ -54,6 +60,22 @@ def write_report(folder: Path, records: Sequence[Record], tables: Sequence[Secti
     ):
         if panels:
             save_chart(folder / f"{name}.png", axis, panels, logarithmic=True)
+
+
+def clear_run(folder: Path, *, overwrite: bool) -> None:
+    """Removes the files of an earlier run, and no others.
+
+    Raises InputError if there is an earlier run, unless ``overwrite``.
+    """
+    earlier = [name for name in (LINES, PARQUET, RUN) if (folder / name).exists()]
+    if earlier and not overwrite:
+        raise InputError(
+            f"{folder}: {earlier[0]} of an earlier run; needed a folder without. Choose another, or add "
+            "--resume to go on with that run or --overwrite to remove it."
+        )
+    for pattern in _WRITTEN if earlier else ():
+        for path in folder.glob(pattern):
+            path.unlink()
 
 
 def write_run(folder: Path, study: Study, words: Sequence[str], *, resume: bool = False) -> None:

@@ -42,6 +42,10 @@ class Record:
         seconds: time of the solve only.
         failure: the solver's error message if it gave no depth; empty otherwise.
         limits_m: nearest and farthest true depth that counts.
+        anchor_pixels: whether pixels with an anchor are evaluated, too.
+        flip: whether depth is the mean with that of the mirror image.
+        space: of the lines that the run fits to the whole truth; empty: none.
+        regions: source of the run's regions.
     """
 
     solver: str
@@ -64,6 +68,10 @@ class Record:
     engine: str = ""
     dataset: str = ""
     limits_m: tuple[float, float] = (0.0, 0.0)
+    anchor_pixels: bool = False
+    flip: bool = False
+    space: str = ""
+    regions: str = ""
 
     @property
     def case(self) -> Case:

@@ -273,13 +273,27 @@ class _RecordsOfPart:
             opened=_latest(self._opened, part.path, lambda: open_dataset(part.path)),
         )  # fmt: skip
         chosen = (view for view in views if study.place in (None, view.place))
-        found = list(run_by_view(candidates, chosen, study.cases, study.seeds, study.metrics, self.done))
+        told = _told(study)
+        found = [
+            [dataclasses.replace(record, **told) for record in of_view]
+            for of_view in run_by_view(candidates, chosen, study.cases, study.seeds, study.metrics, self.done)
+        ]
         return usable.any, found
 
     def _load(self, network: Network) -> tuple[list[Candidate], RelativeSource]:
         candidates = candidates_of(self.study, network)
         candidates += self.extra(network) if self.extra is not None else ()
         return candidates, _source(self.study, network)
+
+
+def _told(study: Study) -> dict[str, Any]:
+    """Fields of every record that say how the study evaluates."""
+    return {
+        "anchor_pixels": study.rules.anchor_pixels,
+        "flip": study.flip,
+        "space": study.whole_truth or "",
+        "regions": study.regions or study.config.regions.source,
+    }
 
 
 def _latest(kept: dict[K, V], key: K, make: Callable[[], V]) -> V:

@@ -694,6 +694,24 @@ def test_scale_and_shift_of_a_training_set(data, tmp_path, capsys):
         assert message in capsys.readouterr().err
 
 
+def test_rows_that_cannot_be_learned_are_left_out_and_named(data, caplog, capsys, monkeypatch):
+    monkeypatch.setattr("metric_depth_ros.cli.evaluation_jobs.find_spec", lambda name: None)
+    argv = [
+        data / "office",
+        "--engine",
+        data / "outputs",
+        "--fit-on",
+        data / "walk",
+        "--protocol",
+        "random:5",
+    ]
+    assert main(["evaluate", *map(str, argv), "--seeds", "1", "--solvers", "median"]) == 0
+    rows = rows_of(capsys.readouterr().out)
+    assert "Global" in rows and not {"Image", "RSA"} & set(rows)
+    assert "without RSA: walk has frames without a description" in caplog.text
+    assert "without Image: needed torch" in caplog.text
+
+
 def test_settings_count(data, capsys):
     few = ("--protocol", "random", "--anchors", "50", "--seeds", "1", "--solvers", "global_affine")
     few += ("--metrics", "abs_rel")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.evaluation.paper_tables import beside_published, in_form_of
+from metric_depth_ros.evaluation.paper_tables import beside_published, check_measured, in_form_of
 from metric_depth_ros.evaluation.plots import FRONT, error_over_anchors, error_over_time, pareto_front
-from metric_depth_ros.evaluation.report import as_latex, as_markdown
+from metric_depth_ros.evaluation.report import as_latex, as_markdown, sections
 from metric_depth_ros.evaluation.runner import Record
 
 
@@ -17,6 +19,7 @@ def record(solver="paper_ssf", protocol="random", count=250, frame="0", abs_rel=
         control=False, place="indoor", set_name="nyu", noisy=False, seed=0, anchors=250, coverage=1.0,
         errors={"abs_rel": abs_rel, "rmse": 0.25, "delta1": 0.96}, evaluated=400, seconds=0.002,
         engine="da_v2_large", dataset="nyuv2@test", limits_m=(0.001, 10.0),
+        anchor_pixels=True, space="depth", regions="sam",
     )  # fmt: skip
     return Record(solver=solver, protocol=protocol, count=count, frame=frame, **{**fields, **changes})
 
@@ -50,8 +53,26 @@ def test_published_rows_stand_beside_ours():
         nyu(count=251),
         nyu(noisy=True),
         nyu(errors={"mae": 0.1}),
+        nyu(anchor_pixels=False),
+        nyu(flip=True),
+        nyu(regions="built-in"),
+        [*nyu(solver="paper_slf", count=251), *nyu()[1:]],
+        nyu(protocol="none", count=0, dataset="void@test"),
     ],
-    ids=["frames", "limits", "split", "dataset", "count", "noise", "metric"],
+    ids=[
+        "frames",
+        "limits",
+        "split",
+        "dataset",
+        "count",
+        "noise",
+        "metric",
+        "anchor_pixels",
+        "flip",
+        "regions",
+        "frames of the case",
+        "frames of none",
+    ],
 )
 def test_rows_of_another_protocol_do_not(records):
     assert beside_published(records) == []
@@ -65,21 +86,60 @@ def test_fits_to_the_truth_and_no_anchors_have_rows_of_their_own():
         "| Depth Anything v2 | Linear Fit by region | whole | paper 000, table 1 | 0.030 | 0.161 | 0.984 |"
     )
     assert expected in truth
-    assert "| DA | Median | whole | paper 003, table 1 | 0.353 | 1.743 | 0.480 |" in truth
-    none = lines(beside_published(nyu(protocol="none", count=0)))
-    assert "| Metric-Solver | on both datasets | none | paper 004, table 2a | 0.049 | 0.183 | 0.986 |" in none
+    assert "| DA | Median | whole | paper 003, table 1 | 0.480 | 0.353 | 1.743 |" in truth
+    network = lines(beside_published(nyu(solver="linear (truth)", control=True, space="network")))
+    assert not any("| Linear Fit by region |" in line for line in network)
+    none = lines(beside_published(nyu(protocol="none", count=0, anchor_pixels=False)))
+    assert not any("| Metric-Solver |" in line for line in none)
+    none = lines(beside_published(nyu(protocol="none", count=0, anchor_pixels=False, flip=True)))
+    assert "| Metric-Solver | on both datasets | none | paper 004, table 2a | 0.986 | 0.049 | 0.183 |" in none
     beams = lines(beside_published(nyu(protocol="beams", count=16)))
     assert [line for line in beams if "| paper 0" in line] == [
         "| Depth Anything v1 | LF-LiDAR | beams 16 | paper 000, table 1 | 0.039 | 0.454 | 0.976 |"
     ]
 
 
-def test_what_a_paper_does_not_tell_is_noted():
-    records = [record("prior", "none", 0, dataset="sun_rgbd@test", limits_m=(0.1, 10.0))]
+def test_what_a_paper_does_not_tell_is_in_the_title():
+    records = [
+        record("prior", "none", 0, str(number), dataset="ibims@test", limits_m=(0.0, 50.0))
+        for number in range(100)
+    ]
     found = lines(beside_published(records))
-    assert "| TR2M | zero-shot, ViT-Small | none | paper 003, table 3 | 0.451 | 0.591 |" in found
-    assert "- paper 003, table 3: no range of depth is told" in found
-    assert not any("no range" in line for line in lines(beside_published(nyu())))
+    assert found[0].endswith("; the paper: range not told")
+    assert "| TR2M | zero-shot, ViT-Small | none | paper 003, table 3 | 0.154 | 0.736 | - |" in found
+    assert beside_published(records[:99]) == []
+    far = [replace(each, flip=True, limits_m=(0.0, 10.0)) for each in records]
+    (section,) = beside_published(far)
+    assert section.title.endswith("; the paper: truth to 10 m, nearest not told")
+    assert not any("not told" in line for line in lines(beside_published(nyu())))
+
+
+def test_a_solver_that_failed_everywhere_is_never_best():
+    rows = [*nyu(abs_rel=0.0, coverage=0.0), *nyu(solver="paper_slf", abs_rel=0.2), *nyu(solver="a")]
+    for found in (beside_published(rows), sections(rows)):
+        text = as_markdown(found)
+        assert "0.000" in text and "**0.000**" not in text and "**0.050**" in text
+
+
+def test_each_dataset_of_a_papers_table_has_a_section_of_its_own():
+    """Also where one of them is the same, the others say that they are not."""
+    records = nyu(protocol="none", count=0)
+    titles = [section.title for section in in_form_of("003", "8", records)]
+    assert [title.split(", on ")[0] for title in titles] == [
+        "Paper 003, table 8 (nyuv2@test, range not told)",
+        "Paper 003, table 8 (ibims@test, range not told)",
+    ]
+    assert ["OTHER DATA" in title for title in titles] == [False, True]
+    found = lines(in_form_of("000", "1", nyu(regions="built-in", count=500) + nyu(solver="linear (truth)")))
+    assert any("| SLF | random 500 | paper 000, table 1; OTHER DATA or protocol |" in line for line in found)
+    assert any("| Linear Fit | whole | paper 000, table 1 |" in line for line in found)
+
+
+@pytest.mark.parametrize(("table", "metric"), [("5", "mask_accuracy"), ("4", "parameters_m, ms, mb")])
+def test_a_table_that_cannot_be_measured_is_refused(table, metric):
+    with pytest.raises(InputError, match=f"004:{table}: of {metric} alone, which evaluate does not measure"):
+        check_measured("004", table)
+    check_measured("004", "6")
 
 
 def test_a_papers_table_in_its_form_says_that_the_data_are_others():
@@ -89,13 +149,21 @@ def test_a_papers_table_in_its_form_says_that_the_data_are_others():
         for case in ("low", "medium")
     ] + [record("paper_ssf", "random", 250, dataset="", limits_m=(0.0, 10.0))]
     found = lines(in_form_of("001", "1", records))
-    assert found[0].startswith("## Paper 001, table 1, on indoor, clean, truth to 10 m; the paper")
-    assert "OTHER DATA and cannot be compared" in found[0]
+    assert found[0].startswith("## Paper 001, table 1 (kitti_raw, split not told, truth 0.1 to 80 m), on ")
+    assert found[0].endswith(
+        "indoor, clean, truth to 10 m; the paper's rows are of OTHER DATA or protocol and cannot be compared"
+    )
     head = "| network | method | from | AbsRel, low | delta1, low | AbsRel, medium | delta1, medium |"
     assert head in found
     assert "| da_v2_large | paper_lwlr | ours | **0.100** | **0.960** | **0.100** | **0.960** |" in found
-    assert "| MiDaS | LWLR | paper 001, table 1 | 0.270 | 0.560 | 0.120 | 0.820 |" in found
-    assert "| DA3 | Basis (K = 30) | paper 001, table 1 | - | - | 0.110 | 0.870 |" in found
+    assert (
+        "| MiDaS | LWLR | paper 001, table 1; OTHER DATA or protocol | 0.270 | 0.560 | 0.120 | 0.820 |"
+        in found
+    )
+    assert (
+        "| DA3 | Basis (K = 30) | paper 001, table 1; OTHER DATA or protocol | - | - | 0.110 | 0.870 |"
+        in found
+    )
     assert not any("paper_ssf" in line for line in found)
     assert in_form_of("001", "3", records) == []
     with pytest.raises(InputError, match="001:7: unknown"):

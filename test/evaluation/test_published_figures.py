@@ -1,26 +1,71 @@
 """The papers' figures: complete, as printed, and compared only with the same data and protocol."""
 
-from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from metric_depth_ros.datasets import DATASETS
 from metric_depth_ros.errors import InputError
+from metric_depth_ros.evaluation import published
+from metric_depth_ros.evaluation.measures import METRICS
 from metric_depth_ros.evaluation.published import Data, published_rows, rows_of, same_as, titles
 
-NYU = Data("nyuv2", "test", (0.001, 10.0), 654)
+# Of each table: rows, sum of all figures, and sum of each times its place, from 1 on.
+TABLES = {
+    ("000", "1"): (50, 163.392, 23802.739),
+    ("000", "2"): (42, 169.038, 24109.407),
+    ("001", "1"): (38, 35.58, 1406.83),
+    ("001", "2"): (44, 44.08, 1997.87),
+    ("001", "3"): (10, 9.85, 108.72),
+    ("002", "I"): (2, 0.3412, 1.01),
+    ("002", "II"): (6, 8.3154, 77.723),
+    ("003", "1"): (15, 50.761, 2228.17),
+    ("003", "2"): (15, 94.635, 4535.982),
+    ("003", "3"): (25, 22.079, 541.679),
+    ("003", "4"): (12, 11.274, 140.495),
+    ("003", "5"): (9, 8.537, 81.308),
+    ("003", "7"): (7, 7.924529, 85.486),
+    ("003", "8"): (4, 5.979, 43.023),
+    ("003", "9"): (9, 8.572, 81.484),
+    ("003", "10"): (9, 8.441, 81.479),
+    ("003", "11"): (9, 8.595, 81.223),
+    ("003", "12"): (12, 11.478, 142.761),
+    ("004", "1"): (40, 202.943, 15328.309),
+    ("004", "2a"): (9, 30.171, 787.147),
+    ("004", "2b"): (9, 48.262, 1293.15),
+    ("004", "3a"): (4, 26.787, 269.474),
+    ("004", "3b"): (12, 12.071, 145.041),
+    ("004", "4"): (2, 4759.5, 20490.3),
+    ("004", "5"): (10, 9.5072, 53.034),
+    ("004", "6"): (12, 11.171, 135.244),
+}
+NYU = Data("nyuv2", "test", (0.001, 10.0), 654, regions="sam")
 
 
-def test_every_row_of_the_tables_is_there():
-    assert Counter((row.paper, row.table) for row in published_rows()) == {
-        ("000", "1"): 50, ("000", "2"): 42,
-        ("001", "1"): 38, ("001", "2"): 44, ("001", "3"): 10,
-        ("002", "I"): 2, ("002", "II"): 6,
-        ("003", "1"): 15, ("003", "2"): 15, ("003", "3"): 25, ("003", "7"): 7,
-        ("004", "1"): 40, ("004", "2a"): 9, ("004", "2b"): 9, ("004", "5"): 10, ("004", "6"): 12,
-    }  # fmt: skip
-    assert sum(len(row.errors) for row in published_rows()) == 1262
+def test_every_row_and_figure_of_every_table_is_there():
+    found = {}
+    for key in dict.fromkeys((row.paper, row.table) for row in published_rows()):
+        rows = rows_of(*key)
+        values = [value for row in rows for value in row.errors.values()]
+        placed = sum(place * value for place, value in enumerate(values, 1))
+        found[key] = len(rows), pytest.approx(sum(values), abs=1e-5), pytest.approx(placed, abs=6e-4)
+    assert found == TABLES
+    assert sum(len(row.errors) for row in published_rows()) == 1444
     assert {row.paper for row in published_rows()} == set(titles())
+
+
+def test_every_table_of_the_papers_is_there_or_told_to_be_left_out():
+    """Captions as the papers number them; a table of several parts has a letter each."""
+    captions = {
+        "000": ["1", "2", "patches"], "001": ["1", "2", "3"], "002": ["I", "II"],
+        "003": list(map(str, range(1, 13))), "004": list(map(str, range(1, 8))),
+    }  # fmt: skip
+    known = {(paper, table.rstrip("ab")) for paper, table in TABLES}
+    missing = {(paper, table) for paper, tables in captions.items() for table in tables} - known
+    assert missing == {("000", "patches"), ("003", "6"), ("004", "7")}
+    header = Path(published.__file__).with_name("published.yaml").read_text().partition("papers:")[0]
+    for words in ("patches", "003's table 6", "004's table 7"):
+        assert words in header
 
 
 @pytest.mark.parametrize(
@@ -37,7 +82,7 @@ def test_every_row_of_the_tables_is_there():
         ("002:II", "DA2", "scale CNN, test set", "none", (0.1914, 0.3636, 0.7231)),
         ("003:1", "DA", "Median", "whole", (0.480, 0.734, 0.886, 0.353, 0.135, 1.743)),
         ("003:2", "TR2M", "Rescale maps, Multiple", "none", (0.965, 0.996, 0.999, 0.066, 0.093, 2.328)),
-        ("003:7", "EndoDAC*", "as in the paper", "none", (0.083, 4.655, 0.949)),
+        ("003:7", "EndoDAC*", "as in the paper", "none", (0.083, 0.004655, 0.949)),
         ("004:2a", "Metric-Solver", "on both datasets", "none", (0.986, 0.998, 0.999, 0.049, 0.183, 0.021)),
         ("004:2b", "NDDepth", "on this dataset", "none", (0.978, 0.998, 0.999, 0.050, 2.025, 0.075)),
     ],
@@ -51,8 +96,34 @@ def test_figures_are_those_of_the_paper(table, network, method, case, errors):
     assert tuple(row.errors.values()) == errors
 
 
+@pytest.mark.parametrize(
+    ("dataset", "split", "frames"),
+    [
+        ("nyuv2", "test", 654), ("void", "test", 800), ("ibims", "test", 100),
+    ],
+)  # fmt: skip
+def test_every_row_of_a_fixed_split_tells_its_number_of_frames(dataset, split, frames):
+    of_split = [r.data for r in published_rows() if (r.data.dataset, r.data.split) == (dataset, split)]
+    assert of_split and all(data.frames == frames for data in of_split)
+
+
+def test_splits_and_ranges_that_no_paper_tells_are_not_told():
+    for row in published_rows():
+        if row.paper == "003":
+            assert row.data.limits_m is None and row.data.split in ("", "test")
+            assert bool(row.data.split) == (row.data.dataset in ("nyuv2", "ibims"))
+        if row.paper == "004":
+            assert row.data.limits_m is None or row.data.limits_m[0] is None
+            assert row.data.flip == (row.table not in ("4", "5"))
+        if (row.paper, row.table) == ("004", "1"):
+            indoors = row.data.dataset == "ibims" or "indoors" in row.note
+            assert row.data.limits_m == (None, 10.0 if indoors else 80.0)
+
+
 def test_figures_are_possible():
     for row in published_rows():
+        if not set(row.errors) & set(METRICS):
+            continue
         deltas = [row.errors[name] for name in ("delta1", "delta2", "delta3") if name in row.errors]
         assert deltas == sorted(deltas) and all(0 < value <= 1 for value in deltas), row
         assert all(0 < value < 11 for value in row.errors.values()), row
@@ -81,6 +152,10 @@ def test_rows_of_the_same_data_and_protocol():
         Data("nyuv2", "test", (0.2, 5.0), 654),
         Data("nyuv2", "test", (0.001, 10.0), 653),
         Data("void", "test", (0.001, 10.0), 654),
+        Data("nyuv2", "test", (0.001, 10.0)),
+        Data("nyuv2", "test", (0.001, 10.0), 654, flip=True),
+        Data("nyuv2", "test", (0.001, 10.0), 654, anchor_pixels=False),
+        Data("nyuv2", "test", (0.001, 10.0), 654, regions="built-in"),
         Data("", "", (0.001, 10.0), 654),
         Data("kitti_raw", "", (0.1, 80.0), 289),
     ],

@@ -226,7 +226,34 @@ def test_a_network_is_known_by_its_manifests_content(data, tmp_path, toy_manifes
     assert "other networks.toy than this run" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("option", [["--resume"], ["--pictures"], ["--records", "parquet"]])
+def test_a_run_is_never_removed_unasked(data, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert evaluate(data, "--out", out) == 0
+    before = (out / "records.jsonl").read_text()
+    charts = [out / "sparsification_indoor_clean.png", out / "sheet_exact_median_5.jpg"]
+    for path in [*charts, out / "notes.txt"]:
+        path.write_text("of the earlier run")
+    assert evaluate(data, "--out", out) == 1
+    assert f"{out}: records.jsonl of an earlier run; needed a folder without" in capsys.readouterr().err
+    assert (out / "records.jsonl").read_text() == before and charts[0].exists()
+    assert evaluate(data, "--out", out, "--overwrite", "--resume") == 1
+    assert (
+        evaluate(data, "--out", out, "--overwrite", fast=("--protocol", "grid", "--solvers", "median")) == 0
+    )
+    assert {record.protocol for record in read_records(out)} == {"grid"}
+    assert not any(chart.exists() for chart in charts) and (out / "notes.txt").exists()
+
+
+def test_records_tell_the_protocol_of_the_run(data, tmp_path, caplog):
+    options = ("--anchor-pixels", "in", "--whole-truth", "log", "--set", "regions.source=built-in")
+    assert evaluate(data, "--out", tmp_path, *options) == 0
+    for record in read_records(tmp_path):
+        assert (record.anchor_pixels, record.space, record.flip) == (True, "log", False)
+        assert record.regions == "built-in"
+    assert "no frame with enough known pixels" not in caplog.text
+
+
+@pytest.mark.parametrize("option", [["--resume"], ["--overwrite"], ["--pictures"], ["--records", "parquet"]])
 def test_what_needs_a_folder_says_so(data, option, capsys):
     assert evaluate(data, *option) == 1
     assert "needed --out DIR" in capsys.readouterr().err
