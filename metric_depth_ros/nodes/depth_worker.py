@@ -124,10 +124,12 @@ class DepthWorker:
         self._ending.set()
 
     def stop(self, timeout_s: float) -> bool:
-        """Stops the threads after the image in work; False if that takes longer."""
+        """Stops the threads after the image in work, and frees the networks; False if that takes longer."""
         self._ending.set()
-        ended = [each.stop(timeout_s) for each in (self._perceiving, self._solving)]
-        return all(ended)
+        ended = all([each.stop(timeout_s) for each in (self._perceiving, self._solving)])
+        if ended:
+            self.pipeline = None
+        return ended
 
     def _load(self) -> bool:
         """Loads the networks; retries at growing intervals if that fails. False: the node is ending."""

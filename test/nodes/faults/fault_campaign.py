@@ -9,7 +9,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,14 +119,24 @@ class Stream:
         period_s: between two samples.
     """
 
+    command: Sequence[str] = NODE  # of the node
+
     def __init__(
-        self, group: str, folder: Path, settings: dict[str, Any], *, moving: bool = False, clock: bool = False
+        self,
+        group: str,
+        folder: Path,
+        settings: dict[str, Any],
+        *,
+        moving: bool = False,
+        clock: bool = False,
+        network: Callable[[Path], None] = lambda manifest: None,
     ) -> None:
-        """``moving``: the camera moves in odom by tf; ``clock``: time is simulated."""
+        """``moving``: the camera moves in odom by tf; ``clock``: time is simulated; ``network``: changes it."""
         self.group, self.folder, self.settings = group, folder, settings
         self.peer, self.graph = Peer(), Graph(folder / "logs", apart=False)
         self.manifest = write_toy_model(folder / "model")
         self.model = self.manifest.with_suffix(".onnx")
+        network(self.manifest)
         self.moving, self.period_s = moving, PERIOD_S
         self._clock = self.peer.create_publisher(Clock, "/clock", 10) if clock else None
         self._began_s, self._offset_ns, self._next_s = time.monotonic(), 10**14, 0.0
@@ -140,7 +150,7 @@ class Stream:
         """Starts the node; with ``wait`` until it gives right depth."""
         settings = {"engine.manifest": self.manifest, **_SETTINGS, **self.settings, **settings}
         self.runs += 1
-        self.graph.start(self.name, [*NODE, *ros_arguments(settings, {})])
+        self.graph.start(self.name, [*self.command, *ros_arguments(settings, {})])
         self.peer.mount("base", "camera") if self.moving else None
         self.peer.mount("base" if self.moving else "camera", "lidar")
         if wait:

@@ -15,12 +15,17 @@ pytest.importorskip("rclpy")
 pytest.importorskip("onnx")
 
 import anchor_faults
+import camera_faults
 import camera_info_faults
 import clock_faults
 import file_faults
 import image_faults
+import lifecycle_faults
 import parameter_faults
 import process_faults
+import runtime_faults
+import service_faults
+import shuffled_faults
 import tf_faults
 from diagnostic_msgs.msg import DiagnosticStatus
 from fault_campaign import LONGEST_LINE, MOST_LINES, MOST_MIB, QUIET, Fault, Outcome, Stream, streaming
@@ -37,6 +42,11 @@ GROUPS = {
     **parameter_faults.GROUPS,
     **process_faults.GROUPS,
     **file_faults.GROUPS,
+    **runtime_faults.GROUPS,
+    **lifecycle_faults.GROUPS,
+    **service_faults.GROUPS,
+    **camera_faults.GROUPS,
+    **shuffled_faults.GROUPS,
 }
 FAULTS = [
     pytest.param(group, fault, id=f"{group}: {fault.name}")
