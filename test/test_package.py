@@ -1,8 +1,10 @@
 """What ROS tools read: package.xml, setup.py, launch files."""
 
 import ast
+import os
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET

@@ -126,10 +126,10 @@ class DepthWorker:
     def stop(self, timeout_s: float) -> bool:
         """Stops the threads after the image in work, and frees the networks; False if that takes longer."""
         self._ending.set()
-        ended = all([each.stop(timeout_s) for each in (self._perceiving, self._solving)])
-        if ended:
+        ended = [each.stop(timeout_s) for each in (self._perceiving, self._solving)]
+        if all(ended):
             self.pipeline = None
-        return ended
+        return all(ended)
 
     def _load(self) -> bool:
         """Loads the networks; retries at growing intervals if that fails. False: the node is ending."""

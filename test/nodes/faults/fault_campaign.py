@@ -5,7 +5,6 @@ After each fault the stream is right again; what the node published meanwhile is
 
 from __future__ import annotations
 
-import re
 import signal
 import subprocess
 import time
@@ -18,7 +17,7 @@ from typing import Any
 import cv2
 import numpy as np
 from conftest import write_toy_model
-from fault_messages import clock_at, transform_bytes
+from fault_messages import clock_at, texts, transform_bytes, without_numbers
 from peer import CAMERA, SCALE, Peer, scene
 from rosgraph_msgs.msg import Clock
 
@@ -131,7 +130,10 @@ class Stream:
         clock: bool = False,
         network: Callable[[Path], None] = lambda manifest: None,
     ) -> None:
-        """``moving``: the camera moves in odom by tf; ``clock``: time is simulated; ``network``: changes it."""
+        """``moving``: the camera moves in odom by tf; ``clock``: time is simulated.
+
+        ``network``: changes the network whose manifest it is given.
+        """
         self.group, self.folder, self.settings = group, folder, settings
         self.peer, self.graph = Peer(), Graph(folder / "logs", apart=False)
         self.manifest = write_toy_model(folder / "model")
@@ -329,39 +331,30 @@ class Stream:
         while True:
             told = len(peer.statuses)
             self.go_on(2.5 * _SETTINGS["diagnostics.period_s"])
-            last = _texts(peer.statuses[told:])
+            last = texts(peer.statuses[told:])
             if not words or not any(words in text for text in last) or time.monotonic() > until_s:
                 break
-        before = last if words else [*_texts(peer.statuses), *self.log().splitlines()]
-        return {_apart(text) for text in before}
+        before = last if words else [*texts(peer.statuses), *self.log().splitlines()]
+        return {without_numbers(text) for text in before}
 
     def _said(self, words: str, log: int, told: int, stale: set[str]) -> str:
         """New line of log or diagnostics with the words; of a quiet fault, the gravest of the diagnostics."""
 
         def lines() -> list[str]:
-            said = [*self.answers, *_texts(self.peer.statuses[told:]), *self.log()[log:].splitlines()]
-            return [text for text in said if _apart(text) not in stale]
+            said = [*self.answers, *texts(self.peer.statuses[told:]), *self.log()[log:].splitlines()]
+            return [text for text in said if without_numbers(text) not in stale]
 
         if not words:
             bad = [
-                s for s in self.peer.statuses[told:] if s.level != b"\x00" and _apart(s.message) not in stale
+                s
+                for s in self.peer.statuses[told:]
+                if s.level != b"\x00" and without_numbers(s.message) not in stale
             ]
             return max(bad, key=lambda s: s.level).message if bad else ""
         deadline_s = time.monotonic() + _WAIT_S
         while not (found := [line for line in lines() if words in line]) and time.monotonic() < deadline_s:
             self.send(self.sample())
         return found[0] if found else f"(not said) {' / '.join(lines()[:3])}"
-
-
-def _texts(statuses: list[Any]) -> list[str]:
-    """What diagnostics say: their lines, and those of the sources."""
-    of_sources = [pair.value for s in statuses for pair in s.values if pair.key.startswith("source ")]
-    return [*(s.message for s in statuses), *of_sources]
-
-
-def _apart(text: str) -> str:
-    """The text without its numbers."""
-    return re.sub(r"[+-]?\d[\d.]*(e[+-]?\d+)?", "#", text)
 
 
 @contextmanager

@@ -160,12 +160,11 @@ def changed(change):
 def endless_at_first(stream: Stream) -> None:
     """The node is started with a network that never ends, and says so; then the file is replaced."""
     stream.stop()
-    files = (stream.model, stream.manifest)
-    good = [path.read_bytes() for path in files]
+    good = {path: path.read_bytes() for path in (stream.model, stream.manifest)}
     hangs(stream.manifest)
     stream.start(wait=False, **{"engine.timeout_s": 0.5})
     said = stream.peer.wait(lambda: stream.go_on(0.1) or ENDLESS in stream.log(), START_S)
-    for path, content in zip(files, good):
+    for path, content in good.items():
         path.write_bytes(content)
     assert said, stream.log()[-2000:]
     assert stream.recover(START_S) is not None, stream.log()[-2000:]

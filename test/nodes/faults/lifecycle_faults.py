@@ -1,12 +1,22 @@
 """Faults of the node's life: a manager changes its state, rightly and wrongly, while images come."""
 
 from fault_acts import asked
-from fault_campaign import NONE_OR_RIGHT, QUIET, RIGHT, Fault, Stream
+from fault_campaign import NONE_OR_RIGHT, QUIET, RIGHT, START_S, Fault, Stream
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 
 CONFIGURE, CLEANUP = Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_CLEANUP
 ACTIVATE, DEACTIVATE = Transition.TRANSITION_ACTIVATE, Transition.TRANSITION_DEACTIVATE
+
+
+class Managed(Stream):
+    """A stream whose node is configured and activated from outside."""
+
+    def start(self, *, wait=True, **settings):
+        super().start(wait=False, **{"lifecycle.autostart": "false", **settings})
+        through(CONFIGURE, ACTIVATE, pause_s=0.0)(self)
+        if wait:
+            assert self.recover(START_S) is not None, self.log()[-3000:]
 
 
 def change(stream: Stream, transition: int) -> bool:
@@ -73,4 +83,4 @@ FAULTS = [
     Fault("configured without a network", configured_without_model, "cannot configure", NONE_OR_RIGHT),
     Fault("shut down", shut_down, QUIET, NONE_OR_RIGHT),
 ]
-GROUPS = {"lifecycle": ({}, {}, FAULTS)}
+GROUPS = {"lifecycle": ({}, {"kind": Managed}, FAULTS)}

@@ -83,6 +83,7 @@ def nobody_waits(stream: Saving) -> None:
 
 
 def deactivated(stream: Saving) -> None:
+    stream.go_on(0.05)
     assert change(stream, DEACTIVATE)
     stream.go_on(0.2)
     assert change(stream, ACTIVATE)
@@ -102,6 +103,6 @@ FAULTS = [
         "save_sample: ",
         RIGHT,
     ),
-    Fault("deactivated while a sample is saved", waiting(deactivated), "deactivated meanwhile", NONE_OR_RIGHT),
+    Fault("deactivated while a sample is saved", waiting(deactivated), "Activate it.", NONE_OR_RIGHT),
 ]
 GROUPS = {"services": ({}, {"kind": Saving}, FAULTS)}

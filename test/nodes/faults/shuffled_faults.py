@@ -58,10 +58,10 @@ def shuffled(seed):
     chance = random.Random(seed)
     order = 2 * list(DRIVERS)
     chance.shuffle(order)
-    pauses_s = [chance.uniform(0.0, 0.25) for _ in order]
+    steps = [(part, chance.uniform(0.0, 0.25)) for part in order]
 
     def act(stream: Parts) -> None:
-        for part, pause_s in zip(order, pauses_s):
+        for part, pause_s in steps:
             stream.toggle(part)
             stream.go_on(pause_s)
 
