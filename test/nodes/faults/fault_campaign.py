@@ -345,11 +345,8 @@ class Stream:
             return [text for text in said if without_numbers(text) not in stale]
 
         if not words:
-            bad = [
-                s
-                for s in self.peer.statuses[told:]
-                if s.level != b"\x00" and without_numbers(s.message) not in stale
-            ]
+            new = [s for s in self.peer.statuses[told:] if without_numbers(s.message) not in stale]
+            bad = [s for s in new if s.level != b"\x00"]
             return max(bad, key=lambda s: s.level).message if bad else ""
         deadline_s = time.monotonic() + _WAIT_S
         while not (found := [line for line in lines() if words in line]) and time.monotonic() < deadline_s:

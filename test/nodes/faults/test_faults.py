@@ -58,9 +58,10 @@ PAGE = """# Faults
     METRIC_DEPTH_FAULTS=docs/benchmarks/faults.md python -m pytest test/nodes/faults
 
 One node for each group; 64x48 images at 20 Hz of a scene whose depth is known and changes, a cloud with each,
-a network that states the relative depth exactly (and, where faults need it, fails or hangs for white images). A
-fault disturbs the stream for some tenths of a second; the recovery is counted from its end to the first right
-depth of a later image (at most 3 % of the pixels off by a tenth). *Published meanwhile*: for images sent during the fault; all others are compared, too.
+a network that states the relative depth exactly (some: one that fails or hangs for white images). A fault
+disturbs the stream for some tenths of a second; the recovery is counted from its end to the first right depth
+of a later image (at most 3 % of the pixels off by a tenth). *Published meanwhile*: for images sent during the
+fault; all others are compared, too.
 *Said*: what log, diagnostics or an answer said only since the fault; empty where nothing need be said.
 
 """
