@@ -1,8 +1,10 @@
 """What ROS tools read: package.xml, setup.py, launch files."""
 
 import ast
+import os
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -139,6 +141,21 @@ def test_ci_tests_on_jazzy_what_exists():
     [named] = re.findall(r'TESTS="(.+?)"', (ROOT / ".ci" / "run").read_text(), re.DOTALL)
     paths = named.replace("\\\n", " ").split()
     assert len(paths) > 5 and all((ROOT / path).is_file() for path in paths)
+
+
+@pytest.mark.parametrize(("wanted", "status"), [({}, 0), ({"METRIC_DEPTH_JAZZY": "required"}, 1)])
+def test_ci_says_that_jazzy_was_not_run_and_fails_if_it_is_required(tmp_path, wanted, status):
+    """With stand-ins for make and the soak, and without Python 3.12."""
+    for path in (".ci", ".venv/bin", "bin"):
+        (tmp_path / path).mkdir(parents=True)
+    shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci")
+    for path in ("bin/make", "bin/python3.12", ".venv/bin/python"):
+        (tmp_path / path).write_text("#!/bin/sh\nexit " + ("1" if "3.12" in path else "0"))
+        (tmp_path / path).chmod(0o755)
+    env = {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "PYENV_ROOT": str(tmp_path), **wanted}
+    done = subprocess.run(["bash", tmp_path / ".ci" / "run"], env=env, capture_output=True, text=True)
+    assert done.returncode == status, done.stderr
+    assert "Tests on ROS 2 Jazzy: not run" in done.stdout
 
 
 def test_package_xml_names_every_package_that_is_imported():

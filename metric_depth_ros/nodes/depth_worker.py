@@ -124,9 +124,11 @@ class DepthWorker:
         self._ending.set()
 
     def stop(self, timeout_s: float) -> bool:
-        """Stops the threads after the image in work; False if that takes longer."""
+        """Stops the threads after the image in work, and frees the networks; False if that takes longer."""
         self._ending.set()
         ended = [each.stop(timeout_s) for each in (self._perceiving, self._solving)]
+        if all(ended):
+            self.pipeline = None
         return all(ended)
 
     def _load(self) -> bool:

@@ -1,8 +1,10 @@
 """The node under a lifecycle manager, and several cameras in one process."""
 
+import gc
 import re
 import signal
 import time
+import weakref
 
 import cv2
 import numpy as np
@@ -131,6 +133,21 @@ def test_a_topic_that_is_an_output_fails_activation_and_leaves_it_inactive(graph
     assert "cannot activate: source anchors: /depth/points is this node's own output" in graph.log("node")
     assert peer.count_subscribers("camera_info") == 0
     assert manager.change(CLEANUP)
+
+
+def test_cleanup_frees_the_network_at_once(ros, toy_manifest):
+    """Not when Python happens to collect garbage: a GPU's memory may be needed before."""
+    overrides = {"engine.manifest": str(toy_manifest), "lifecycle.autostart": False}
+    node = MetricDepthNode(parameter_overrides=[Parameter(name, value=v) for name, v in overrides.items()])
+    gc.disable()
+    try:
+        assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+        network = weakref.ref(node.live.worker.pipeline.engine)
+        assert node.trigger_cleanup() == TransitionCallbackReturn.SUCCESS
+        assert network() is None
+    finally:
+        gc.enable()
+        node.destroy_node()
 
 
 def test_shutdown_ends_an_active_node_for_good(managed, peer, graph):

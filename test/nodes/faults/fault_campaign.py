@@ -5,11 +5,10 @@ After each fault the stream is right again; what the node published meanwhile is
 
 from __future__ import annotations
 
-import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 import cv2
 import numpy as np
 from conftest import write_toy_model
-from fault_messages import clock_at, transform_bytes
+from fault_messages import clock_at, texts, transform_bytes, without_numbers
 from peer import CAMERA, SCALE, Peer, scene
 from rosgraph_msgs.msg import Clock
 
@@ -119,14 +118,27 @@ class Stream:
         period_s: between two samples.
     """
 
+    command: Sequence[str] = NODE  # of the node
+
     def __init__(
-        self, group: str, folder: Path, settings: dict[str, Any], *, moving: bool = False, clock: bool = False
+        self,
+        group: str,
+        folder: Path,
+        settings: dict[str, Any],
+        *,
+        moving: bool = False,
+        clock: bool = False,
+        network: Callable[[Path], None] = lambda manifest: None,
     ) -> None:
-        """``moving``: the camera moves in odom by tf; ``clock``: time is simulated."""
+        """``moving``: the camera moves in odom by tf; ``clock``: time is simulated.
+
+        ``network``: changes the network whose manifest it is given.
+        """
         self.group, self.folder, self.settings = group, folder, settings
         self.peer, self.graph = Peer(), Graph(folder / "logs", apart=False)
         self.manifest = write_toy_model(folder / "model")
         self.model = self.manifest.with_suffix(".onnx")
+        network(self.manifest)
         self.moving, self.period_s = moving, PERIOD_S
         self._clock = self.peer.create_publisher(Clock, "/clock", 10) if clock else None
         self._began_s, self._offset_ns, self._next_s = time.monotonic(), 10**14, 0.0
@@ -140,7 +152,7 @@ class Stream:
         """Starts the node; with ``wait`` until it gives right depth."""
         settings = {"engine.manifest": self.manifest, **_SETTINGS, **self.settings, **settings}
         self.runs += 1
-        self.graph.start(self.name, [*NODE, *ros_arguments(settings, {})])
+        self.graph.start(self.name, [*self.command, *ros_arguments(settings, {})])
         self.peer.mount("base", "camera") if self.moving else None
         self.peer.mount("base" if self.moving else "camera", "lidar")
         if wait:
@@ -319,39 +331,27 @@ class Stream:
         while True:
             told = len(peer.statuses)
             self.go_on(2.5 * _SETTINGS["diagnostics.period_s"])
-            last = _texts(peer.statuses[told:])
+            last = texts(peer.statuses[told:])
             if not words or not any(words in text for text in last) or time.monotonic() > until_s:
                 break
-        before = last if words else [*_texts(peer.statuses), *self.log().splitlines()]
-        return {_apart(text) for text in before}
+        before = last if words else [*texts(peer.statuses), *self.log().splitlines()]
+        return {without_numbers(text) for text in before}
 
     def _said(self, words: str, log: int, told: int, stale: set[str]) -> str:
         """New line of log or diagnostics with the words; of a quiet fault, the gravest of the diagnostics."""
 
         def lines() -> list[str]:
-            said = [*self.answers, *_texts(self.peer.statuses[told:]), *self.log()[log:].splitlines()]
-            return [text for text in said if _apart(text) not in stale]
+            said = [*self.answers, *texts(self.peer.statuses[told:]), *self.log()[log:].splitlines()]
+            return [text for text in said if without_numbers(text) not in stale]
 
         if not words:
-            bad = [
-                s for s in self.peer.statuses[told:] if s.level != b"\x00" and _apart(s.message) not in stale
-            ]
+            new = [s for s in self.peer.statuses[told:] if without_numbers(s.message) not in stale]
+            bad = [s for s in new if s.level != b"\x00"]
             return max(bad, key=lambda s: s.level).message if bad else ""
         deadline_s = time.monotonic() + _WAIT_S
         while not (found := [line for line in lines() if words in line]) and time.monotonic() < deadline_s:
             self.send(self.sample())
         return found[0] if found else f"(not said) {' / '.join(lines()[:3])}"
-
-
-def _texts(statuses: list[Any]) -> list[str]:
-    """What diagnostics say: their lines, and those of the sources."""
-    of_sources = [pair.value for s in statuses for pair in s.values if pair.key.startswith("source ")]
-    return [*(s.message for s in statuses), *of_sources]
-
-
-def _apart(text: str) -> str:
-    """The text without its numbers."""
-    return re.sub(r"[+-]?\d[\d.]*(e[+-]?\d+)?", "#", text)
 
 
 @contextmanager

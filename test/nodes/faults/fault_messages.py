@@ -1,6 +1,9 @@
-"""Messages that faults are made of."""
+"""Messages that faults are made of, and texts of those that tell of them."""
 
 from __future__ import annotations
+
+import re
+from typing import Any
 
 from rosgraph_msgs.msg import Clock
 
@@ -37,3 +40,14 @@ def transform_bytes(
         for index in range(count)
     ]
     return bytes(store.serialize_cdr(kinds[name](transforms), name))
+
+
+def texts(statuses: list[Any]) -> list[str]:
+    """What diagnostics say: their lines, and those of the sources."""
+    of_sources = [pair.value for s in statuses for pair in s.values if pair.key.startswith("source ")]
+    return [*(s.message for s in statuses), *of_sources]
+
+
+def without_numbers(text: str) -> str:
+    """The text without its numbers."""
+    return re.sub(r"[+-]?\d[\d.]*(e[+-]?\d+)?", "#", text)

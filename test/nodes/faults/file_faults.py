@@ -8,11 +8,11 @@ from pathlib import Path
 
 import onnx
 import yaml
-from conftest import write_toy_model
 from fault_campaign import HANG_S, NONE_OR_RIGHT, QUIET, RIGHT, START_S, Fault, Stream
-from onnx import TensorProto, helper
+from fault_networks import hangs
 
 MISSING = "needed the network's file"
+ENDLESS = "no end after 0.5 s"
 
 
 # ---- before they are loaded --------------------------------------------------------------------
@@ -140,7 +140,7 @@ LOADING = [
 ]
 
 
-# ---- after they are loaded, and networks that never end ------------------------------------------
+# ---- after they are loaded, and a network that never ends ----------------------------------------
 
 
 def changed(change):
@@ -157,47 +157,17 @@ def changed(change):
     return act
 
 
-def endless(folder: Path) -> Path:
-    """Manifest of a network with a loop that never ends; valid otherwise."""
-    path = write_toy_model(folder)
-    network = onnx.load(path.with_suffix(".onnx"))
-    body = helper.make_graph(
-        [helper.make_node("Identity", ["go_in"], ["go_out"]), helper.make_node("Identity", ["in"], ["out"])],
-        "body",
-        [
-            helper.make_tensor_value_info("at", TensorProto.INT64, []),
-            helper.make_tensor_value_info("go_in", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("in", TensorProto.FLOAT, None),
-        ],
-        [
-            helper.make_tensor_value_info("go_out", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("out", TensorProto.FLOAT, None),
-        ],
-    )
-    graph = network.graph
-    graph.initializer.append(helper.make_tensor("go", TensorProto.BOOL, [], [True]))
-    last = graph.node[-1]
-    last.output[0] = "before"
-    graph.node.append(helper.make_node("Loop", ["", "go", "before"], ["depth"], body=body))
-    content = network.SerializeToString()
-    path.with_suffix(".onnx").write_bytes(content)
-    tree = yaml.safe_load(path.read_text())
-    tree["sha256"] = hashlib.sha256(content).hexdigest()
-    path.write_text(yaml.safe_dump(tree))
-    return path
-
-
-def with_endless(seconds):
-    """The node runs a network that never ends; it is stopped, and started with the right one."""
-
-    def act(stream: Stream) -> None:
-        stream.stop()
-        stream.start(wait=False, **{"engine.manifest": endless(stream.folder / "endless")})
-        stream.go_on(seconds)
-        stream.stop()
-        stream.start()
-
-    return act
+def endless_at_first(stream: Stream) -> None:
+    """The node is started with a network that never ends, and says so; then the file is replaced."""
+    stream.stop()
+    good = {path: path.read_bytes() for path in (stream.model, stream.manifest)}
+    hangs(stream.manifest)
+    stream.start(wait=False, **{"engine.timeout_s": 0.5})
+    said = stream.peer.wait(lambda: stream.go_on(0.1) or ENDLESS in stream.log(), START_S)
+    for path, content in good.items():
+        path.write_bytes(content)
+    assert said, stream.log()[-2000:]
+    assert stream.recover(START_S) is not None, stream.log()[-2000:]
 
 
 FILES = [
@@ -205,6 +175,6 @@ FILES = [
     Fault("model overwritten", changed(lambda stream: stream.model.write_bytes(b"x")), QUIET, RIGHT),
     Fault("manifest overwritten", changed(lambda stream: stream.manifest.write_text("x")), QUIET, RIGHT),
     Fault("folder removed", changed(lambda stream: shutil.rmtree(stream.model.parent)), QUIET, RIGHT),
-    Fault("a network that never ends", with_endless(4.0), QUIET, NONE_OR_RIGHT),
+    Fault("a network that never ends", endless_at_first, ENDLESS, NONE_OR_RIGHT),
 ]
 GROUPS = {"loading": ({}, {"kind": Waiting}, LOADING), "files": ({}, {}, FILES)}

@@ -1,4 +1,4 @@
-"""Faults of a running node's inputs: it survives each, publishes nothing wrong, and depth comes back.
+"""Faults of a running node: it survives each, publishes nothing wrong, and depth comes back.
 
     METRIC_DEPTH_FAULTS=docs/benchmarks/faults.md python -m pytest test/nodes/faults
 
@@ -15,12 +15,17 @@ pytest.importorskip("rclpy")
 pytest.importorskip("onnx")
 
 import anchor_faults
+import camera_faults
 import camera_info_faults
 import clock_faults
 import file_faults
 import image_faults
+import lifecycle_faults
 import parameter_faults
 import process_faults
+import runtime_faults
+import service_faults
+import shuffled_faults
 import tf_faults
 from diagnostic_msgs.msg import DiagnosticStatus
 from fault_campaign import LONGEST_LINE, MOST_LINES, MOST_MIB, QUIET, Fault, Outcome, Stream, streaming
@@ -37,6 +42,11 @@ GROUPS = {
     **parameter_faults.GROUPS,
     **process_faults.GROUPS,
     **file_faults.GROUPS,
+    **runtime_faults.GROUPS,
+    **lifecycle_faults.GROUPS,
+    **service_faults.GROUPS,
+    **camera_faults.GROUPS,
+    **shuffled_faults.GROUPS,
 }
 FAULTS = [
     pytest.param(group, fault, id=f"{group}: {fault.name}")
@@ -48,9 +58,10 @@ PAGE = """# Faults
     METRIC_DEPTH_FAULTS=docs/benchmarks/faults.md python -m pytest test/nodes/faults
 
 One node for each group; 64x48 images at 20 Hz of a scene whose depth is known and changes, a cloud with each,
-a network that states the relative depth exactly. A fault disturbs the stream for some tenths of a second; the
-recovery is counted from its end to the first right depth of a later image (at most 3 % of the pixels off by a
-tenth). *Published meanwhile*: for images sent during the fault; all others are compared, too.
+a network that states the relative depth exactly (some: one that fails or hangs for white images). A fault
+disturbs the stream for some tenths of a second; the recovery is counted from its end to the first right depth
+of a later image (at most 3 % of the pixels off by a tenth). *Published meanwhile*: for images sent during the
+fault; all others are compared, too.
 *Said*: what log, diagnostics or an answer said only since the fault; empty where nothing need be said.
 
 """
