@@ -63,6 +63,7 @@ class Viewer:
         self._log("world", self._rr.ViewCoordinates.RDF, static=True)
         self._range_m: tuple[float, float] | None = None
         self._placed = False
+        self._radii: dict[str, float] = {}
 
     def close(self) -> None:
         """Sends what is still on its way, and completes a file."""
@@ -102,16 +103,22 @@ class Viewer:
         self._log(f"{_CAMERA}/cloud", self._rr.Points3D(points[known], colors=colours, radii=_CLOUD_PX))
 
     def points(self, name: str, points: FloatArray) -> None:
-        """Shows the points (N, 3) of a source of anchors, in the colours of their depth."""
+        """Shows the points (N, 3) of a source of anchors: colours of their depth, in the source's size."""
         shown = points[np.isfinite(points).all(axis=1) & (points[:, 2] > 0)]
-        colours = depth_colours(shown[:, 2], *(self._range_m or depth_range(shown[:, 2])))
-        self._log(f"{_CAMERA}/anchors/{name}", self._rr.Points3D(shown, colors=colours, radii=_ANCHOR_PX))
+        look = {"colors": self._depth_colours(shown[:, 2]), "radii": self._radius(name)}
+        self._log(f"{_CAMERA}/anchors/{name}", self._rr.Points3D(shown, **look))
 
-    def anchors(self, uv: FloatArray, depth: FloatArray) -> None:
-        """Shows anchors on the image: pixels (N, 2) and depths (N,)."""
-        colours = depth_colours(depth, *(self._range_m or depth_range(depth)))
-        dots = self._rr.Points2D(uv, colors=colours, radii=_ANCHOR_PX)
-        self._log(f"{_PICTURE}/anchors", dots)
+    def anchors(self, uv: FloatArray, depth: FloatArray, name: str = "") -> None:
+        """Shows anchors on the image, pixels (N, 2) and depths (N,): all, or those of a source."""
+        look = {"colors": self._depth_colours(depth), "radii": self._radius(name)}
+        self._log(f"{_PICTURE}/anchors/{name}".rstrip("/"), self._rr.Points2D(uv, **look))
+
+    def _depth_colours(self, depth: FloatArray) -> ImageArray:
+        return depth_colours(depth, *(self._range_m or depth_range(depth)))
+
+    def _radius(self, name: str) -> float:
+        """Size of a source's points: each has its own, up to four."""
+        return self._radii.setdefault(name, _ANCHOR_PX - len(self._radii) % 4)
 
     def place(self, T_world_camera: FloatArray) -> None:
         """Sets where the camera is: its pose (4, 4) in a frame that does not move, with z up."""

@@ -16,6 +16,7 @@ ENTITIES = {
     "/depth",
     "/sigma",
     "/world/camera/picture",
+    "/world/camera/picture/anchors/anchors",
     "/world/camera/cloud",
     "/world/camera/anchors/anchors",
     "/anchors/anchors",
