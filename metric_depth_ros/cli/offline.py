@@ -18,7 +18,8 @@ import numpy as np
 from tqdm import tqdm
 
 from metric_depth_ros.bags import BagReader, BagWriter, Outcome, is_bag
-from metric_depth_ros.bags.storage import Window
+from metric_depth_ros.bags.folder import METADATA
+from metric_depth_ros.bags.storage import SUFFIXES, Window
 from metric_depth_ros.cli.outputs import keep_from_replacing, own_folder
 from metric_depth_ros.cli.parsing import remapped
 from metric_depth_ros.cli.previews import PREVIEWS, Previews
@@ -58,6 +59,16 @@ def process(args: argparse.Namespace, config: Config) -> int:
     return 0 if tally.times_s else 1
 
 
+def _joined(source: Path) -> str:
+    """What to know of a folder of bag files that no metadata.yaml joins; empty for all else."""
+    if not source.is_dir() or (source / METADATA).exists() or not is_bag(source):
+        return ""
+    files = sorted(path.name for path in source.iterdir() if path.suffix in SUFFIXES)
+    if len(files) < 2:
+        return ""
+    return f"{source}: {', '.join(files)} taken as one recording; if they are several, pass --workers 1."
+
+
 def default_out(source: Path) -> Path:
     """Folder of the results of a source, here, by its name."""
     return Path(f"{source.name.split('.')[0]}_depth")
@@ -94,6 +105,8 @@ def write_depth(
     tally = Tally()
     with ExitStack() as stack:
         source = stack.enter_context(open_source(args, config, warn))
+        if note := _joined(args.source):
+            warn(note)
         count = min(source.count, args.limit or source.count)
         _check_out(args, out)
         stack.enter_context(own_folder(out))

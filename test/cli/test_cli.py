@@ -478,6 +478,19 @@ def test_run_shows_every_image_in_a_viewer(bag: Path, toy_manifest: Path, tmp_pa
         assert shown[f"/{entity}"] == stamps, entity
 
 
+def test_a_folder_of_two_bags_is_said_to_be_one_recording(
+    bag: Path, toy_manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = tmp_path / "both"
+    both.mkdir()
+    argv = ["run", str(both), "--manifest", str(toy_manifest), "--no-bag", "--previews", "0"]
+    for name, told in (("a", False), ("b", True)):
+        shutil.copyfile(bag, both / f"{name}.mcap")
+        main([*argv, "--out", str(tmp_path / name)])
+        said = "a.mcap, b.mcap taken as one recording; if they are several, pass --workers 1."
+        assert (said in capsys.readouterr().err) is told
+
+
 def test_run_takes_several_sources_and_counts_them_apart(
     bag: Path, toy_manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
