@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from metric_depth_ros.bags import BagReader, BagWriter, Outcome, is_bag
 from metric_depth_ros.bags.folder import METADATA
+from metric_depth_ros.bags.search import is_one_recording
 from metric_depth_ros.bags.storage import SUFFIXES, Window
 from metric_depth_ros.cli.outputs import keep_from_replacing, own_folder
 from metric_depth_ros.cli.parsing import remapped
@@ -64,7 +65,7 @@ def _joined(source: Path) -> str:
     if not source.is_dir() or (source / METADATA).exists() or not is_bag(source):
         return ""
     files = sorted(path.name for path in source.iterdir() if path.suffix in SUFFIXES)
-    if len(files) < 2:
+    if len(files) < 2 or is_one_recording(files):
         return ""
     return f"{source}: {', '.join(files)} taken as one recording; if they are several, pass --workers 1."
 
