@@ -51,7 +51,7 @@ $(DEMO_READY): setup.py pyproject.toml
 	$(call install,$(PYTHON),$(VENV))
 
 demo: $(DEMO_READY)
-	$(BIN)/metric_depth demo --out demo_output
+	$(BIN)/metric_depth demo --out demo_output --overwrite
 
 test: $(READY)
 	$(call run_tests,$(BIN))

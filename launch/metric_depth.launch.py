@@ -4,14 +4,14 @@
         camera_info:=/camera/camera_info anchors:=/lidar/points
 
 An empty argument counts as not given: the parameter file or the default is used. Instead of anchors several
-sensors: sources:=lidar=/lidar/points,vio=/vio/points; their other settings stand in params_file.
+sensors: sources:=lidar=/lidar/points,vio=/vio/points; their other settings stand in params_file. That takes
+several files, and names of recipes: params_file:=realsense,my_params.yaml; a later one beats those before it.
 
 Several cameras with one network, in one process: cameras:=front,rear image:=image_raw subscribes
 /front/image_raw and /rear/image_raw; topics that begin with a slash (anchors:=/lidar/points) serve both.
 """
 
 import os
-from pathlib import Path
 
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration
@@ -21,6 +21,7 @@ from launch_ros.utilities import prefix_namespace
 
 from launch import LaunchDescription
 from metric_depth_ros import config
+from metric_depth_ros.config import parameter_file
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.share import fastdds_profile, start_command
 
@@ -64,7 +65,11 @@ def generate_launch_description():
         DeclareLaunchArgument(
             "cameras", default_value="", description="namespaces of several cameras: front,rear"
         ),
-        DeclareLaunchArgument("params_file", default_value="", description="ROS 2 parameter file"),
+        DeclareLaunchArgument(
+            "params_file",
+            default_value="",
+            description="ROS 2 parameter files or names of recipes: FILE,FILE; later ones win",
+        ),
         DeclareLaunchArgument("sources", default_value="", description="sensors: NAME=TOPIC,NAME=TOPIC"),
         DeclareLaunchArgument(
             "log_level",
@@ -136,11 +141,15 @@ def source_arguments(text):
     return [word for name, value in named.items() for word in ("-p", f"{name}:={value}")]
 
 
-def parameter_files(path):
-    """Parameter file, if one was given; checked here, as launch_ros ignores a missing file."""
-    if path and not Path(path).is_file():
-        raise ConfigError(f"params_file:={path}: no such file; needed a ROS 2 parameter file.")
-    return [path] if path else []
+def parameter_files(text):
+    """Parameter files, separated by commas; checked here, as launch_ros ignores a missing file."""
+    paths = [parameter_file.located(part.strip()) for part in text.split(",") if part.strip()]
+    for path in paths:
+        if not path.is_file():
+            raise ConfigError(
+                f"params_file:={path}: no such file; needed a ROS 2 parameter file or the name of a recipe."
+            )
+    return [str(path) for path in paths]
 
 
 def typed(name, text):

@@ -293,13 +293,101 @@ def test_the_module_of_the_command_line_runs():
 )
 def test_nav2_s_costmap_gets_our_layer_before_its_inflation(plugins, becomes, name):
     pytest.importorskip("launch_ros", reason="launch_ros is not installed")
-    with_layer = runpy.run_path(str(LAUNCH / "nav2_bringup_example.launch.py"))["with_layer"]
+    example = runpy.run_path(str(LAUNCH / "nav2_bringup_example.launch.py"))
     ours = yaml.safe_load((LAUNCH.parent / "config" / "recipes" / "nav2_costmap.yaml").read_text())
     theirs = {
         "local_costmap": {"local_costmap": {"ros__parameters": {"plugins": plugins, "width": 3}}},
         "x": 1,
     }
-    merged = with_layer(theirs, ours)
+    merged = example["with_layer"](theirs, example["layer_of"](ours, {"metric_depth": "/depth/points"}))
     costmap = merged["local_costmap"]["local_costmap"]["ros__parameters"]
     assert (costmap["plugins"], costmap["width"], merged["x"]) == (becomes, 3, 1)
     assert costmap[name]["metric_depth"]["topic"] == "/depth/points"
+
+
+NAVIGATION = """
+import json, pathlib
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+
+def note(context):
+    given = context.launch_configurations
+    told = {{name: given[name] for name in ("namespace", "autostart", "use_sim_time", "container_name")}}
+    told["params"] = pathlib.Path(given["params_file"]).read_text()
+    pathlib.Path("{note}").write_text(json.dumps(told))
+
+def generate_launch_description():
+    defaults = {{"namespace": "", "autostart": "true", "container_name": "nav2"}}
+    declared = [DeclareLaunchArgument(name, default_value=text) for name, text in defaults.items()]
+    return LaunchDescription([*declared, OpaqueFunction(function=note)])
+"""
+
+
+@pytest.fixture
+def with_nav2(started, tmp_path):
+    """Runs the example with a stand-in of nav2_bringup: what Nav2 was told, and how the node was called."""
+    share = tmp_path / "prefix" / "share"
+    for name, text in {
+        "ament_index/resource_index/packages/nav2_bringup": "",
+        "nav2_bringup/params/nav2_params.yaml": "{}",
+        "nav2_bringup/launch/navigation_launch.py": NAVIGATION.format(note=tmp_path / "nav2"),
+    }.items():
+        (share / name).parent.mkdir(parents=True, exist_ok=True)
+        (share / name).write_text(text)
+
+    def run(**arguments):
+        status, called = started("nav2_bringup_example.launch.py", **arguments)
+        assert status == 0
+        return json.loads((tmp_path / "nav2").read_text()), called["metric_depth_node"]
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("given", "clouds"),
+    [
+        ({}, {"metric_depth": "/depth/points"}),
+        ({"namespace": "robot"}, {"metric_depth": "/robot/depth/points"}),
+        ({"namespace": "robot", "points": "cloud"}, {"metric_depth": "/robot/cloud"}),
+        ({"namespace": "robot", "points": "/cloud"}, {"metric_depth": "/cloud"}),
+        ({"cameras": "front"}, {"metric_depth": "/front/depth/points"}),
+        (
+            {"cameras": "front, /rear", "namespace": "robot"},
+            {
+                "metric_depth_robot_front": "/robot/front/depth/points",
+                "metric_depth_rear": "/rear/depth/points",
+            },
+        ),
+    ],
+)
+def test_nav2_listens_where_the_node_publishes(with_nav2, given, clouds):
+    told, _ = with_nav2(**given)
+    costmap = yaml.safe_load(told["params"])["local_costmap"]["local_costmap"]["ros__parameters"]
+    layer = costmap["voxel_layer"]
+    assert layer["observation_sources"].split() == [*clouds]
+    assert {name: layer[name]["topic"] for name in clouds} == clouds
+    assert all(layer[name]["obstacle_max_range"] == 4.0 for name in clouds)
+    assert ("metric_depth" in layer) == ("metric_depth" in clouds)
+
+
+def test_nav2_keeps_its_own_arguments(with_nav2):
+    mine = {"namespace": "robot", "autostart": "false"}
+    told, note = with_nav2(**mine, use_sim_time="true", container_name="mine")
+    own = {"namespace": "", "autostart": "true", "use_sim_time": "true", "container_name": "mine"}
+    assert {name: told[name] for name in own} == own
+    assert "__ns:=/robot" in remappings(note)
+
+
+def test_a_sensor_s_recipe_goes_with_that_of_nav2(with_nav2):
+    _, note = with_nav2(params_file="nav2_depth, realsense")
+    recipes = [yaml.safe_load(file)["/**"]["ros__parameters"] for file in note["files"]]
+    assert "cloud" in recipes[0] and "sources" in recipes[1]
+
+
+def test_later_parameter_files_win(started, tmp_path):
+    for number in (1, 2):
+        (tmp_path / f"{number}.yaml").write_text(f"/**: {{ros__parameters: {{solver.focus_m: {number}.0}}}}")
+    files = f"{tmp_path / '2.yaml'},{tmp_path / '1.yaml'}"
+    status, called = started("metric_depth.launch.py", params_file=files)
+    assert status == 0
+    assert parameters(called["metric_depth_node"]) == {"solver.focus_m": 1.0}

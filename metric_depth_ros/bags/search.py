@@ -36,7 +36,7 @@ def find_bags(
     if (
         any(entry.name == METADATA for entry in entries)
         or also(folder)
-        or (not below and _is_one_recording(bags))
+        or (not below and is_one_recording(bags))
     ):
         yield folder
     else:
@@ -48,7 +48,7 @@ def find_bags(
                 yield from find_bags(path, leave_out=leave_out, also=also)
 
 
-def _is_one_recording(names: Sequence[str]) -> bool:
+def is_one_recording(names: Sequence[str]) -> bool:
     """Whether files are the parts of one recording, numbered from 0 on."""
     parts = [(_PART.fullmatch(Path(name).stem), Path(name).suffix) for name in names]
     numbers = sorted(int(match[2]) for match, _ in parts if match)

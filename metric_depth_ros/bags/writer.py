@@ -78,7 +78,7 @@ class BagWriter:
         """Raises InputError if what is at the path must stay: a bag, or anything else but a bag."""
         if not os.path.lexists(self.path):
             return
-        whole = _is_only_a_bag(self.path, as_file=self._name != self.path.name)
+        whole = is_only_a_bag(self.path, as_file=self._name != self.path.name)
         if not (overwrite and whole):
             raise InputError(
                 f"bag {self.path}: exists already{'' if whole else ' and is no bag that can be replaced'}. "
@@ -290,7 +290,7 @@ class BagWriter:
             self._writer.write(connection, stamp_ns, data)
 
 
-def _is_only_a_bag(path: Path, *, as_file: bool) -> bool:
+def is_only_a_bag(path: Path, *, as_file: bool) -> bool:
     """Whether a path is a bag's file or, if not ``as_file``, a folder with a bag's files and nothing else."""
     if as_file or path.is_symlink() or not path.is_dir():
         return is_bag(path) and not path.is_dir()

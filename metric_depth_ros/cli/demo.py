@@ -6,6 +6,9 @@ import argparse
 from pathlib import Path
 
 _PICTURES = 3
+# What a demo leaves in its folder: the bag that is replayed, that which is recorded, pictures, logs.
+_BAG, _LIVE, _PICTURE = "input.mcap", "live", "depth_{}.png"
+_FILES = (*(_PICTURE.format(number) for number in range(_PICTURES)), "node.log", "record.log", "replay.log")
 _NEXT = """Next:
   metric_depth run {bag} --held-out {held_out}
       the same without ROS, with sigma and the error of every image
@@ -31,6 +34,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "own calibrated frames, half of their LiDAR points held out to compare with.",
     )
     parser.add_argument("--out", type=Path, default=Path("demo_output"), help="folder for bags and pictures")
+    parser.add_argument("--overwrite", action="store_true", help="replace what an earlier demo left in --out")
     parser.add_argument("--frames", type=Path, help="folder of calibrated frames with LiDAR points")
     parser.add_argument("--manifest", type=Path, help="depth network: a manifest, small (default) or tiny")
     parser.add_argument("--model", type=Path, help="network file; default: the one the manifest names")
@@ -53,8 +57,6 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 def run(args: argparse.Namespace) -> int:
     """Makes a bag, replays it through the node and writes images. Raises MetricDepthError."""
-    import shutil
-
     from metric_depth_ros.cli import frames_to_bag
     from metric_depth_ros.cli.live import replay_live
     from metric_depth_ros.cli.outputs import own_folder
@@ -66,20 +68,38 @@ def run(args: argparse.Namespace) -> int:
     need_ros()
     settings = _settings(args)
     build_pipeline(updated(Config(), settings))
-    bag = args.out / "input.mcap"
+    bag = args.out / _BAG
     topics = {
         "image": frames_to_bag.IMAGE,
         "camera_info": frames_to_bag.CAMERA_INFO,
         "anchors": frames_to_bag.POINTS,
     }
     with own_folder(args.out):
-        shutil.rmtree(args.out / "live", ignore_errors=True)
+        _make_room(args.out, overwrite=args.overwrite)
         held_out = _make_bag(args, bag)
         print("replaying through the live graph ...", flush=True)
         recorded = replay_live(bag, args.out, settings, topics)
         _report(bag, held_out, recorded, args.out)
     print(_NEXT.format(bag=bag, held_out=held_out, **topics))
     return 0
+
+
+def _make_room(out: Path, *, overwrite: bool) -> None:
+    """Deletes what an earlier demo left. Raises InputError if that is not wanted, or it is something else."""
+    import shutil
+
+    from metric_depth_ros.bags.writer import is_only_a_bag
+    from metric_depth_ros.cli.outputs import keep_from_replacing
+    from metric_depth_ros.errors import InputError
+
+    names = (_BAG, _LIVE, *_FILES)
+    old = keep_from_replacing([out / name for name in names], overwrite=overwrite)
+    for path in old:
+        is_ours = path.is_file() if path.name in _FILES else is_only_a_bag(path, as_file=path.name == _BAG)
+        if not is_ours:
+            raise InputError(f"{path}: is nothing that a demo has made, and stays. Choose another --out.")
+    for path in old:
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def _settings(args: argparse.Namespace) -> dict[str, object]:
@@ -148,7 +168,7 @@ def _report(bag: Path, topic: str, recorded: Path, out: Path) -> None:
             errors.append((error, covered))
             if stamp_ns in drawn:
                 anchors = build_anchors(sample.points_camera, camera, config.anchors)
-                path = out / f"depth_{drawn.index(stamp_ns)}.png"
+                path = out / _PICTURE.format(drawn.index(stamp_ns))
                 range_m = depth_range(depth)
                 save_picture(
                     path, draw_sheet(sample.image, anchors, depth, camera, truth=truth, range_m=range_m)

@@ -55,16 +55,20 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         help="print scale and shift of so many parts of each frame instead (paper 000, section 3.1), as 2x3",
     )
     parser.add_argument("--out", type=Path, metavar="PNG", help="where the picture goes (default: none)")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing picture")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the verb: prints the statistics and draws the picture. Raises MetricDepthError."""
+    from metric_depth_ros.cli.outputs import check_picture
     from metric_depth_ros.errors import AnchorError, InputError
     from metric_depth_ros.evaluation.basis_spectrum import spectrum, summarised
 
     if args.patches is not None:
         return _patches(args)
+    if args.out is not None:
+        check_picture(args.out, overwrite=args.overwrite)
     config = build_config(args)
     others = _others(args.fields, config)
     parts: dict[str, list[float]] = {name: [] for name in others}

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,18 @@ import numpy as np
 from tqdm import tqdm
 
 from metric_depth_ros.bags import BagReader, BagWriter, Outcome, is_bag
-from metric_depth_ros.bags.storage import Window
-from metric_depth_ros.cli.outputs import own_folder
+from metric_depth_ros.bags.folder import METADATA
+from metric_depth_ros.bags.search import is_one_recording
+from metric_depth_ros.bags.storage import SUFFIXES, Window
+from metric_depth_ros.cli.outputs import keep_from_replacing, own_folder
 from metric_depth_ros.cli.parsing import remapped
 from metric_depth_ros.cli.previews import PREVIEWS, Previews
 from metric_depth_ros.cli.tally import Tally
+from metric_depth_ros.cli.view import keep_page, say_page
 from metric_depth_ros.config import Config, EngineConfig, SourceConfig
 from metric_depth_ros.datasets import is_dataset, open_dataset, set_parts
 from metric_depth_ros.depth_info import depth_info
-from metric_depth_ros.drawing.viewer import SCALE_VALUES, Viewer, viewing
+from metric_depth_ros.drawing.viewer import SCALE_VALUES, WEB, Viewer, viewing
 from metric_depth_ros.engines import build_engine
 from metric_depth_ros.errors import InputError, MetricDepthError
 from metric_depth_ros.evaluation.held_out import error_at, held_out
@@ -45,11 +49,25 @@ Watched = Callable[[Iterator[Outcome], int], Iterable[Outcome]]
 def process(args: argparse.Namespace, config: Config) -> int:
     """Processes a source; returns 0 if any image got depth, else 1. Raises MetricDepthError."""
     out = args.out or default_out(args.source)
-    tally = write_depth(args, config, out, watched=with_bar, warn=_warn)
-    print(f"{args.source}: {tally.summary()}; results in {out}")
-    for note in tally.notes():
-        _warn(note)
+    with ExitStack() as stack:
+        viewer = None if args.view is None else partial(stack.enter_context, viewing(args.view))
+        tally = write_depth(args, config, out, watched=with_bar, warn=_warn, viewer=viewer)
+        print(f"{args.source}: {tally.summary()}; results in {out}", flush=True)
+        for note in tally.notes():
+            _warn(note)
+        if args.view == WEB:
+            keep_page()
     return 0 if tally.times_s else 1
+
+
+def _joined(source: Path) -> str:
+    """What to know of a folder of bag files that no metadata.yaml joins; empty for all else."""
+    if not source.is_dir() or (source / METADATA).exists() or not is_bag(source):
+        return ""
+    files = sorted(path.name for path in source.iterdir() if path.suffix in SUFFIXES)
+    if len(files) < 2 or is_one_recording(files):
+        return ""
+    return f"{source}: {', '.join(files)} taken as one recording; if they are several, pass --workers 1."
 
 
 def default_out(source: Path) -> Path:
@@ -71,6 +89,7 @@ def write_depth(
     watched: Watched,
     warn: Callable[[str], None],
     build: Callable[[EngineConfig], Engine] = build_engine,
+    viewer: Callable[[], Viewer] | None = None,
 ) -> Tally:
     """Writes depth of every image of a source to a folder.
 
@@ -78,6 +97,7 @@ def write_depth(
         watched: shows how far it is.
         warn: is told what to know from the start.
         build: as for ``build_pipeline``.
+        viewer: opens what shows every result; called when the source and the folder are known to be good.
 
     Raises:
         MetricDepthError: the source, the settings or the folder cannot be used.
@@ -86,12 +106,15 @@ def write_depth(
     tally = Tally()
     with ExitStack() as stack:
         source = stack.enter_context(open_source(args, config, warn))
+        if note := _joined(args.source):
+            warn(note)
         count = min(source.count, args.limit or source.count)
         _check_out(args, out)
         stack.enter_context(own_folder(out))
         writers: list[DepthBag | Previews | Shown] = []
-        if args.view is not None:
-            writers.append(Shown(stack.enter_context(viewing(args.view))))
+        if viewer is not None:
+            writers.append(Shown(opened := viewer()))
+            say_page(opened)
         if not args.no_bag:
             bag = stack.enter_context(BagWriter(out / _BAG, overwrite=args.overwrite))
             writers.append(DepthBag(bag, config, args.maps, count))
@@ -143,8 +166,7 @@ def _check_out(args: argparse.Namespace, out: Path) -> None:
     source = set_parts(args.source)[2].resolve()
     if source in (out.resolve(), (out / _BAG).resolve()):
         raise InputError(f"{out}: would hold the results beside their source, or in its place. Choose --out.")
-    if not args.overwrite and (old := next(out.glob(PREVIEWS), None)) is not None:
-        raise InputError(f"{old}: exists already. Choose another --out, or pass --overwrite to replace it.")
+    keep_from_replacing(out.glob(PREVIEWS), overwrite=args.overwrite)
 
 
 def _result(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -27,8 +27,17 @@ def own_folder(out: Path) -> Iterator[None]:
         yield
 
 
-def check_picture(path: Path) -> None:
-    """Makes the folder of a picture. Raises InputError if a picture cannot be written to the path."""
+def keep_from_replacing(paths: Iterable[Path], *, overwrite: bool) -> list[Path]:
+    """Those of the paths that exist. Raises InputError if one does and must not be replaced."""
+    old = [path for path in paths if os.path.lexists(path)]
+    if old and not overwrite:
+        raise InputError(f"{old[0]}: exists already. Choose another --out, or pass --overwrite to replace.")
+    return old
+
+
+def check_picture(path: Path, *, overwrite: bool = False) -> None:
+    """Makes the folder of a picture. Raises InputError if it cannot be written, or would replace a file."""
+    keep_from_replacing([path], overwrite=overwrite)
     if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise InputError(f"{path}: needed the name of a picture, .png or .jpg.")
     try:

@@ -84,7 +84,11 @@ def add_bag_options(bags: argparse._ArgumentGroup) -> None:
 
 def add_settings(group: argparse._ArgumentGroup) -> None:
     """Adds the options that ``build_config`` reads."""
-    group.add_argument("--config", metavar="FILE", help="parameter file; `metric_depth config` prints one")
+    group.add_argument(
+        "--config",
+        metavar="FILE",
+        help="parameter file, or the name of a recipe, as realsense; `metric_depth config` prints one",
+    )
     group.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", dest="changes", help="one setting"
     )

@@ -60,7 +60,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     bag.add_argument(
         "--compact", action="store_true", help="JPEG images, PNG depth, LiDAR points of the image alone"
     )
-    bag.add_argument("--overwrite", action="store_true", help="replace an existing bag")
+    bag.add_argument("--overwrite", action="store_true", help="replace an existing bag or contact sheet")
     parser.set_defaults(run=run)
 
 
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     if args.seed < 0:
         raise InputError(f"synthesize: --seed {args.seed}; needed 0 or more.")
     if args.contact_sheet is not None:
-        check_picture(args.contact_sheet)
+        check_picture(args.contact_sheet, overwrite=args.overwrite)
     if args.bag:
         if args.contact_sheet is not None:
             raise InputError("synthesize --bag: a contact sheet shows a data set; leave out --contact-sheet.")

@@ -41,14 +41,9 @@ def run(args: argparse.Namespace) -> int:
     from metric_depth_ros.cli.previews import sheet_of
     from metric_depth_ros.cli.tally import Tally
     from metric_depth_ros.config import Config
-    from metric_depth_ros.errors import InputError
     from metric_depth_ros.evaluation.held_out import error_at, held_out
 
-    if args.out.exists() and not args.overwrite:
-        raise InputError(
-            f"{args.out}: exists already. Choose another --out, or pass --overwrite to replace it."
-        )
-    check_picture(args.out)
+    check_picture(args.out, overwrite=args.overwrite)
     config, tally, errors = Config(), Tally(), []
     with BagReader(path := packaged_bag(), anchors_held_out=TRUTH) as reader:
         source = Samples(reader.image_count, reader.samples(config), reader.skipped, reader.notes)
@@ -89,7 +84,7 @@ def _with_controls(result: Result) -> tuple[FloatArray, FloatArray, FloatArray]:
 def _report(bag: Path, picture: Path, summary: str, errors: FloatArray) -> None:
     """Prints the errors, and what to do next."""
     print(f"{bag.name}: {summary}")
-    print("AbsRel at all pixels of known depth, mean of the images:")
+    print("AbsRel at all pixels of known depth up to 200 m, mean of the images:")
     for name, error in zip(
         ("metric depth", "control: constant map", "control: interpolation"), errors, strict=True
     ):

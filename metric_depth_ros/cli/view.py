@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from metric_depth_ros.drawing.viewer import Viewer
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -31,6 +35,24 @@ def add_where(parser: argparse._ActionsContainer, *flags: str) -> None:
     )
 
 
+def say_page(viewer: Viewer) -> None:
+    """Prints the address of the page, if there is one."""
+    if viewer.page:
+        print(f"showing at {viewer.page}", flush=True)
+
+
+def keep_page() -> None:
+    """Waits for Ctrl-C, as the page ends with the process that serves it."""
+    import contextlib
+    import signal
+    import threading
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background job ignores
+    print("the page stays until Ctrl-C", flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        threading.Event().wait()
+
+
 def run(args: argparse.Namespace) -> int:
     """Shows until it is interrupted; returns 1 if nothing came. Raises MetricDepthError."""
     import time
@@ -44,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
     with viewing(args.where) as viewer, ros_context(args.ros_args) as spin:
         from metric_depth_ros.nodes.viewer import ViewerNode
 
+        say_page(viewer)
         node = ViewerNode(viewer, config)
         until_s = time.monotonic() + args.duration if args.duration is not None else float("inf")
         with spin(node):

@@ -6,6 +6,7 @@ The same file works for ``ros2 run ... --params-file`` and ``metric_depth run --
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import yaml
 from metric_depth_ros.config import Config, from_flat, settings_with, to_flat, updated
 from metric_depth_ros.documents import read_yaml
 from metric_depth_ros.errors import ConfigError, kind_of
+from metric_depth_ros.share import share_path
 
 # Parameters that rclpy declares or reads in every node; a file may hold them and QoS overrides beside ours.
 ROS_PARAMETERS = ("use_sim_time", "start_type_description_service")
@@ -21,15 +23,19 @@ ROS_PARAMETERS = ("use_sim_time", "start_type_description_service")
 BESIDE_BAG = "parameters.yaml"
 # The node's name; a file may hold our settings under it in any namespace, or under wildcards.
 _NODE = "metric_depth_node"
+_RECIPES = Path("config/recipes")
 
 
 def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Config:
     """Loads a Config from a ROS 2 parameter file (or a plain mapping) and applies ``overrides``.
 
+    ``path``: as for ``located``.
+
     Raises:
         ConfigError: the file is missing or not YAML, a key is given twice, or as ``from_flat``;
             the message begins with the file's name.
     """
+    path = located(path)
     tree = read_yaml(path, ConfigError, "a readable YAML file")
     try:
         config = from_flat(_flattened(_unwrapped(tree or {})))
@@ -43,6 +49,18 @@ def beside(bag: Path) -> Path | None:
     folder = bag if bag.is_dir() else bag.parent
     found = folder / BESIDE_BAG
     return found if found.is_file() and (folder / "metadata.yaml").is_file() else None
+
+
+def located(path: str | Path) -> Path:
+    """A parameter file: one that is there, else one of the package, as config/recipes/zed.yaml or zed."""
+    path = Path(path)
+    if path.is_absolute() or (path.exists() and not path.is_dir()):
+        return path
+    for relative in (path, _RECIPES / f"{path}.yaml"):
+        if relative.suffix == ".yaml" and ".." not in relative.parts:
+            with suppress(FileNotFoundError):
+                return share_path(str(relative))
+    return path
 
 
 def _unwrapped(tree: Any) -> Mapping[str, Any]:

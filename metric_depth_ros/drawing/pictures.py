@@ -35,6 +35,7 @@ from metric_depth_ros.types import Anchors, Camera, FloatArray, ImageArray
 
 _GRID = (58, 58, 64)
 _CEILING_M = 2.0
+_ABOVE = f"from above, below {_CEILING_M:g} m"
 # Where a cloud from above leaves room for the scales on its left and below it.
 _LEFT, _BELOW = 70, 34
 # Points at so many of the pixels, or more, are drawn as an image, fewer as dots.
@@ -191,8 +192,8 @@ def draw_sheet(
     above_width = min(max(above_height, 480), 720) if column else drawn[0].shape[1]
     above = draw_from_above(points, brighter, (above_width, above_height), ceiling_m=_CEILING_M)
     if column:
-        return np.concatenate([np.concatenate(drawn, axis=0), titled("from above", above)], axis=1)
-    return tiled([*drawn, titled("from above", above)], 2 if len(drawn) < 4 else 3)
+        return np.concatenate([np.concatenate(drawn, axis=0), titled(_ABOVE, above)], axis=1)
+    return tiled([*drawn, titled(_ABOVE, above)], 2 if len(drawn) < 4 else 3)
 
 
 # ---- parts -----------------------------------------------------------------------------------

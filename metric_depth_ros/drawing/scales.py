@@ -26,8 +26,10 @@ Tick = tuple[float, str]
 
 def write(picture: ImageArray, text: str, at: Sequence[int], size: float = _TICK) -> None:
     """Draws light text with a dark outline, readable on any background, from its lower left corner."""
-    for colour, thickness in ((PAPER, 3), (INK, 1)):
-        cv2.putText(picture, text, (at[0], at[1]), _FONT, size, colour, thickness, cv2.LINE_AA)
+    # Thicker letters would be wider: OpenCV 5 draws them in a bolder face.
+    around = [(dx, dy, PAPER) for dx in (-1, 0, 1) for dy in (-1, 0, 1) if dx or dy]
+    for dx, dy, colour in (*around, (0, 0, INK)):
+        cv2.putText(picture, text, (at[0] + dx, at[1] + dy), _FONT, size, colour, 1, cv2.LINE_AA)
 
 
 def write_right(picture: ImageArray, text: str, at: Sequence[int], size: float = _TICK) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
@@ -23,6 +25,7 @@ _CAMERA = "world/camera"
 _PICTURE = f"{_CAMERA}/picture"
 # Sizes of points on the screen: negative numbers are pixels.
 _CLOUD_PX, _ANCHOR_PX = -1.5, -2.5
+_DATA_PORT, _PAGE_PORT = 9876, 9090  # of a page in the browser, as Rerun has them
 _MOST_POINTS = 40_000  # of a cloud that is shown
 
 
@@ -30,6 +33,10 @@ class Viewer:
     """One Rerun recording: what is shown at a time replaces what was shown before, and stays in its timeline.
 
     All coordinates are metres in the camera's optical frame (x right, y down, z ahead).
+
+    Attributes:
+        where: as it was given.
+        page: address of the page that a browser opens; empty unless ``where`` is "web".
     """
 
     def __init__(self, where: str = "") -> None:
@@ -44,7 +51,7 @@ class Viewer:
         """
         self._rr = _rerun()
         self._stream = self._rr.RecordingStream("metric_depth")
-        self.where = where
+        self.where, self.page = where, ""
         try:
             self._open(where)
         except (OSError, RuntimeError, ValueError) as error:
@@ -56,6 +63,7 @@ class Viewer:
         self._log("world", self._rr.ViewCoordinates.RDF, static=True)
         self._range_m: tuple[float, float] | None = None
         self._placed = False
+        self._radii: dict[str, float] = {}
 
     def close(self) -> None:
         """Sends what is still on its way, and completes a file."""
@@ -95,16 +103,22 @@ class Viewer:
         self._log(f"{_CAMERA}/cloud", self._rr.Points3D(points[known], colors=colours, radii=_CLOUD_PX))
 
     def points(self, name: str, points: FloatArray) -> None:
-        """Shows the points (N, 3) of a source of anchors, in the colours of their depth."""
+        """Shows the points (N, 3) of a source of anchors: colours of their depth, in the source's size."""
         shown = points[np.isfinite(points).all(axis=1) & (points[:, 2] > 0)]
-        colours = depth_colours(shown[:, 2], *(self._range_m or depth_range(shown[:, 2])))
-        self._log(f"{_CAMERA}/anchors/{name}", self._rr.Points3D(shown, colors=colours, radii=_ANCHOR_PX))
+        look = {"colors": self._depth_colours(shown[:, 2]), "radii": self._radius(name)}
+        self._log(f"{_CAMERA}/anchors/{name}", self._rr.Points3D(shown, **look))
 
-    def anchors(self, uv: FloatArray, depth: FloatArray) -> None:
-        """Shows anchors on the image: pixels (N, 2) and depths (N,)."""
-        colours = depth_colours(depth, *(self._range_m or depth_range(depth)))
-        dots = self._rr.Points2D(uv, colors=colours, radii=_ANCHOR_PX)
-        self._log(f"{_PICTURE}/anchors", dots)
+    def anchors(self, uv: FloatArray, depth: FloatArray, name: str = "") -> None:
+        """Shows anchors on the image, pixels (N, 2) and depths (N,): all, or those of a source."""
+        look = {"colors": self._depth_colours(depth), "radii": self._radius(name)}
+        self._log(f"{_PICTURE}/anchors/{name}".rstrip("/"), self._rr.Points2D(uv, **look))
+
+    def _depth_colours(self, depth: FloatArray) -> ImageArray:
+        return depth_colours(depth, *(self._range_m or depth_range(depth)))
+
+    def _radius(self, name: str) -> float:
+        """Size of a source's points: each has its own, up to four."""
+        return self._radii.setdefault(name, _ANCHOR_PX - len(self._radii) % 4)
 
     def place(self, T_world_camera: FloatArray) -> None:
         """Sets where the camera is: its pose (4, 4) in a frame that does not move, with z up."""
@@ -130,8 +144,10 @@ class Viewer:
         if not where:
             self._stream.spawn()
         elif where == WEB:
-            address = self._stream.serve_grpc()
-            self._rr.serve_web_viewer(connect_to=address)
+            data = self._stream.serve_grpc(grpc_port=_port(_DATA_PORT))
+            port = _port(_PAGE_PORT)
+            self._rr.serve_web_viewer(web_port=port, connect_to=data)
+            self.page = f"http://127.0.0.1:{port}/?url={quote(data, safe=':/')}"
         elif "://" in where:
             self._stream.connect_grpc(where)
         elif not where.endswith(".rrd"):
@@ -150,6 +166,19 @@ def viewing(where: str) -> Iterator[Viewer]:
         yield viewer
     finally:
         viewer.close()
+
+
+def _port(usual: int) -> int:
+    """The port, or any that is free if something listens on it."""
+    for port in (usual, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise OSError("no free port")
 
 
 def _rerun() -> Any:

@@ -13,8 +13,10 @@ from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
 from metric_depth_ros import messages
+from metric_depth_ros.anchors import inside_image
 from metric_depth_ros.config import Config
 from metric_depth_ros.drawing.viewer import SCALE_VALUES, Viewer
+from metric_depth_ros.geometry import project
 from metric_depth_ros.health.status import Health
 from metric_depth_ros.motion import Places
 from metric_depth_ros.nodes.anchor_input import AnchorInput
@@ -23,6 +25,7 @@ from metric_depth_ros.nodes.qos import overridable
 from metric_depth_ros.nodes.transform_input import TransformInput
 from metric_depth_ros.nodes.worker import PATIENCE_S, NewestWorker
 from metric_depth_ros.sync import gather_sources
+from metric_depth_ros.types import Camera
 
 # What is shown together, and the topics it comes from.
 _NEEDED = {"depth": (Image, "depth/image_rect"), "camera": (CameraInfo, "depth/camera_info"),
@@ -85,15 +88,18 @@ class ViewerNode(Node):
             self._viewer.depth(depth)
             self._viewer.cloud(depth, image, camera)
             self.shown += 1
-            self._show_anchors(stamp_ns, messages.frame_id(parts["depth"].header))
+            self._show_anchors(stamp_ns, messages.frame_id(parts["depth"].header), camera)
 
-    def _show_anchors(self, stamp_ns: int, frame_id: str) -> None:
-        """Shows the points of each source in the camera's frame, and where that is. Raises TransformError."""
+    def _show_anchors(self, stamp_ns: int, frame_id: str, camera: Camera) -> None:
+        """Shows the points of each source in the camera's frame and on the image. Raises TransformError."""
         chosen = self._anchors.clouds_for(stamp_ns, time.monotonic(), optional=True)
         places = Places(frame_id, stamp_ns, self._transforms, self._config)
         found = gather_sources(chosen, places, self._anchors.refuse)
         for source in found:
             self._viewer.points(source.name, source.points)
+            uv, depth = project(source.points, camera)
+            seen = inside_image(uv, camera.width, camera.height)
+            self._viewer.anchors(uv[seen], depth[seen], source.name)
         self._viewer.values("anchors", {source.name: len(source.points) for source in found})
 
     def _on_sigma(self, message: Any) -> None:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
+import shutil
+import signal
+import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +25,7 @@ from rosbags.highlevel import AnyReader
 import metric_depth_ros
 from metric_depth_ros import messages
 from metric_depth_ros.bags import BagReader, BagWriter
-from metric_depth_ros.cli import offline
+from metric_depth_ros.cli import demo, offline
 from metric_depth_ros.cli.main import VERBS, build_parser, main
 from metric_depth_ros.cli.run import build_config
 from metric_depth_ros.config import Config
@@ -244,12 +249,79 @@ def test_the_demo_looks_at_its_settings_before_it_renders(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "flags", "words"),
+    [
+        ("input.mcap", [], "input.mcap: exists already. Choose another --out, or pass --overwrite"),
+        ("live/notes.txt", [], "live: exists already"),
+        ("depth_0.png", [], "depth_0.png: exists already"),
+        ("live/notes.txt", ["--overwrite"], "live: is nothing that a demo has made, and stays"),
+        ("input.mcap/mine.txt", ["--overwrite"], "input.mcap: is nothing that a demo has made"),
+    ],
+)
+def test_the_demo_replaces_only_what_a_demo_has_made(
+    name: str, flags: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("rclpy")
+    mine = tmp_path / name
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("mine")
+    assert main(["demo", "--out", str(tmp_path), *flags]) == 1
+    assert words in capsys.readouterr().err
+    assert mine.read_text() == "mine"
+
+
+def test_a_second_demo_may_replace_the_first(bag: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / "live").mkdir(parents=True)
+    for name in ("input.mcap", "live/live.mcap", "live/metadata.yaml", "node.log", "mine.txt"):
+        shutil.copyfile(bag, out / name)
+    demo._make_room(out, overwrite=True)
+    assert [path.name for path in out.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize("argv", [["explain", "set", "--out"], ["synthesize", "--contact-sheet"]])
+def test_a_picture_that_is_there_stays(
+    argv: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = tmp_path / "mine.png"
+    picture.write_text("mine")
+    assert main([*argv, str(picture)]) == 1
+    assert "mine.png: exists already" in capsys.readouterr().err
+    assert picture.read_text() == "mine"
+
+
 def test_a_bag_that_is_there_is_refused_before_the_network_is_loaded(
     bag: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "depth.mcap").touch()
     assert main(["run", str(bag), "--out", str(tmp_path), "--manifest", "absent.yaml"]) == 1
     assert "depth.mcap" in capsys.readouterr().err
+
+
+def test_a_page_in_the_browser_stays_until_ctrl_c(bag: Path, toy_manifest: Path, tmp_path: Path) -> None:
+    pytest.importorskip("rerun")
+    flags = ["--out", str(tmp_path / "out"), "--manifest", str(toy_manifest), "--no-bag", "--previews", "0"]
+    command = [sys.executable, "-u", "-m", "metric_depth_ros.cli", "run", str(bag), *flags, "--view", "web"]
+    env = {**os.environ, "BROWSER": "true"}  # nothing opens
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as process:
+        try:
+            said = ""
+            for line in process.stdout:
+                said += line
+                if "until Ctrl-C" in line:
+                    break
+            assert f"depth for {COUNT} of {COUNT} images" in said
+            page, _, data = re.search(r"showing at (\S+)", said)[1].partition("?url=")
+            with urllib.request.urlopen(page, timeout=10) as answer:
+                assert answer.status == 200
+            assert re.fullmatch(r"rerun%2Bhttp://127\.0\.0\.1:\d+/proxy", data)
+            with socket.create_connection(("127.0.0.1", int(data.split(":")[2].split("/")[0])), 5):
+                pass
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
 
 
 # ---- settings --------------------------------------------------------------------------------
@@ -404,6 +476,19 @@ def test_run_shows_every_image_in_a_viewer(bag: Path, toy_manifest: Path, tmp_pa
             shown.setdefault(each.entity_path, set()).update(times)
     for entity in ("depth", "world/camera/picture", "world/camera/cloud", "scale/scale", "stages/solver"):
         assert shown[f"/{entity}"] == stamps, entity
+
+
+def test_a_folder_of_two_bags_is_said_to_be_one_recording(
+    bag: Path, toy_manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = tmp_path / "both"
+    both.mkdir()
+    argv = ["run", str(both), "--manifest", str(toy_manifest), "--no-bag", "--previews", "0"]
+    for name, told in (("a", False), ("b", True)):
+        shutil.copyfile(bag, both / f"{name}.mcap")
+        main([*argv, "--out", str(tmp_path / name)])
+        said = "a.mcap, b.mcap taken as one recording; if they are several, pass --workers 1."
+        assert (said in capsys.readouterr().err) is told
 
 
 def test_run_takes_several_sources_and_counts_them_apart(

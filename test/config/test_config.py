@@ -102,6 +102,26 @@ def test_a_missing_file_is_named(tmp_path):
         parameter_file.load(tmp_path / "nothing.yaml")
 
 
+@pytest.mark.parametrize("name", ["zed", "config/recipes/zed.yaml"])
+def test_a_recipe_is_found_by_its_name_where_no_file_is(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "zed").mkdir()  # a folder is no file
+    assert parameter_file.load(name).sources
+    mine = tmp_path / name
+    if mine.is_dir():
+        mine.rmdir()
+    mine.parent.mkdir(parents=True, exist_ok=True)
+    mine.write_text("solver.focus_m: 3.0")
+    assert parameter_file.load(name).solver.focus_m == 3.0
+
+
+@pytest.mark.parametrize("name", ["no_recipe", "docs", "../setup.yaml", "README.md"])
+def test_nothing_else_of_the_package_is_taken(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=name):
+        parameter_file.load(name)
+
+
 def test_a_file_for_several_nodes_gives_ours_its_own(tmp_path):
     path = tmp_path / "p.yaml"
     path.write_text(

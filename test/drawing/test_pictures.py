@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -15,7 +16,7 @@ from metric_depth_ros.drawing.pictures import (
     draw_grid,
     draw_sheet,
 )
-from metric_depth_ros.drawing.scales import BAR_WIDTH, linear_ticks, round_values
+from metric_depth_ros.drawing.scales import BAR_WIDTH, linear_ticks, round_values, write
 from metric_depth_ros.types import Anchors, Camera
 
 CAMERA = Camera(64, 48, np.array([[50.0, 0, 31.5], [0, 50.0, 23.5], [0, 0, 1]]))
@@ -201,3 +202,12 @@ def test_a_grid_takes_pictures_of_any_width() -> None:
         and (grid[-70:-30, :90] == 200).all()
         and (grid[-70:-30, 90:120] < 200).all()
     )
+
+
+def test_the_outline_of_a_text_stays_beside_its_letters() -> None:
+    """Within two pixels of the light letters, along the whole text."""
+    picture = np.full((40, 500, 3), 128, np.uint8)
+    write(picture, "metric depth, 2026 anchors, sigma / depth", (10, 27))
+    dark, light = (picture < 100).all(axis=2), (picture > 180).all(axis=2)
+    near = cv2.dilate(light.astype(np.uint8), np.ones((7, 7), np.uint8)).astype(bool)
+    assert dark.any() and not (dark & ~near).any()

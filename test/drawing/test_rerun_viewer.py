@@ -42,13 +42,31 @@ def test_every_part_of_an_image_is_shown_at_its_time(tmp_path: Path, camera: Cam
             viewer.sigma(depth, 0.1 * depth)
             viewer.cloud(depth, image, camera)
             viewer.anchors(np.array([[3.0, 4.0]]), np.array([2.0]))
+            viewer.anchors(np.array([[3.0, 4.0]]), np.array([2.0]), "lidar")
             viewer.points("lidar", np.array([[0.0, 0, 2], [0, 0, np.nan], [0, 0, -1]]))
             viewer.values("scale", {"scale": 2.0, "sigma": np.nan})
     found = shown(tmp_path / "out.rrd")
     parts = ("camera", "camera/picture", "camera/picture/anchors", "camera/cloud", "camera/anchors/lidar")
+    parts = (*parts, "camera/picture/anchors/lidar")
     for name in ("depth", "sigma", "scale/scale", *(f"world/{part}" for part in parts)):
         assert set(found[f"/{name}"]) == {SECOND, 2 * SECOND}, name
     assert "/scale/sigma" not in found
+
+
+def test_each_source_has_a_size_of_its_own(tmp_path: Path) -> None:
+    chunk = pytest.importorskip("rerun.chunk")
+    with viewing(str(tmp_path / "out.rrd")) as viewer:
+        for name in ("lidar", "vio", "lidar"):
+            viewer.points(name, np.array([[0.0, 0, 2]]))
+            viewer.anchors(np.array([[3.0, 4.0]]), np.array([2.0]), name)
+    radii: dict[str, set[float]] = defaultdict(set)
+    for each in chunk.RrdReader(tmp_path / "out.rrd").stream():
+        batch = each.to_record_batch()
+        for column in (name for name in batch.schema.names if name.endswith("radii")):
+            values = [radius for row in batch.column(column).to_pylist() for radius in row]
+            radii[each.entity_path.rpartition("/")[2]].update(values)
+    assert len(radii["lidar"]) == len(radii["vio"]) == 1
+    assert radii["lidar"] != radii["vio"]
 
 
 @pytest.mark.parametrize(

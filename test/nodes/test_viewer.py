@@ -16,6 +16,7 @@ ENTITIES = {
     "/depth",
     "/sigma",
     "/world/camera/picture",
+    "/world/camera/picture/anchors/anchors",
     "/world/camera/cloud",
     "/world/camera/anchors/anchors",
     "/anchors/anchors",
@@ -29,8 +30,9 @@ def test_a_running_node_s_depth_and_anchors_are_shown(graph, peer, toy_manifest,
     recording = tmp_path / "shown.rrd"
     graph.start("view", [*VERB, "view", str(recording)])
     graph.wait_for("view", "showing /depth/image_rect", 60)
-    assert peer.wait(lambda: peer.count_subscribers("depth/image_rect_color"), 30)
-    for _ in range(20):
+    for topic in ("depth/image_rect", "depth/camera_info", "depth/image_rect_color"):
+        assert peer.wait(lambda topic=topic: peer.count_subscribers(topic), 30)
+    for _ in range(60):
         assert peer.good_answer() is not None, graph.log("node")
     assert graph.stop("view") == 0, graph.log("view")
     assert "shown: 0" not in graph.log("view")
