@@ -21,6 +21,7 @@ from metric_depth_ros.nodes.ros import tf2_ros
 from metric_depth_ros.types import Camera
 
 CAMERA = Camera(64, 48, np.array([[50.0, 0, 31.5], [0, 50.0, 23.5], [0, 0, 1]]))
+REPEATABLE = ("GetState", "GetParameters", "DescribeParameters", "SetParameters")
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 SCALE = 20.0  # the scene is SCALE times its gray value deep
 
@@ -168,10 +169,14 @@ class Peer(Node):
         return None
 
     def call(self, kind, service, **request):
+        """Answer of a service of the node; what may be asked twice is, as an early answer may find no way back."""
         client = self.create_client(kind, f"/metric_depth_node/{service}")
         assert client.wait_for_service(60.0)  # a process starts: long on a busy machine
-        future = client.call_async(kind.Request(**request))
-        assert self.wait(future.done, timeout_s=30.0)
+        for timeout_s in (5.0, 5.0, 20.0) if kind.__name__ in REPEATABLE else (30.0,):
+            future = client.call_async(kind.Request(**request))
+            if self.wait(future.done, timeout_s):
+                break
+        assert future.done()
         self.destroy_client(client)
         return future.result()
 

@@ -146,8 +146,8 @@ def test_a_run_that_is_stopped_is_no_network_that_has_failed():
     worker.start()
     worker.put(Task(None, lambda _: 1, 0.0))
     worker._perceiving.wait_until_idle(10)
-    assert worker.stop(10)
     assert not warned and worker.pipeline is pipeline
+    assert worker.stop(10)
     assert not worker._health.counted("failed: engine")
 
 
