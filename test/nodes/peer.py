@@ -169,7 +169,7 @@ class Peer(Node):
         return None
 
     def call(self, kind, service, **request):
-        """Answer of a service of the node; what may be asked twice is, as an early answer may find no way back."""
+        """Answer of a service of the node; some are asked again, as an early answer may find no way back."""
         client = self.create_client(kind, f"/metric_depth_node/{service}")
         assert client.wait_for_service(60.0)  # a process starts: long on a busy machine
         for timeout_s in (5.0, 5.0, 20.0) if kind.__name__ in REPEATABLE else (30.0,):
