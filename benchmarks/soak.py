@@ -135,7 +135,7 @@ class Visitor:
             for each in (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_ACTIVATE)
         )
         self._calls = {  # by second in so many loops
-            # Once, before memory is looked at: each sample leaves some 3 to 5 MiB in the process.
+            # Once, before memory is looked at: the first ten samples raise it, see docs/benchmarks.md.
             (sys.maxsize, 5): ("save_sample", Trigger.Request()),
             (3 * LOOP_S, LOOP_S + 13): ("reset", Trigger.Request()),
             (6 * LOOP_S, 4 * LOOP_S + 15): ("change_state", deactivate),
