@@ -14,13 +14,12 @@ import numpy as np
 
 from metric_depth_ros.array_files import read_npz
 from metric_depth_ros.datasets.dataset import Frame
-from metric_depth_ros.datasets.driving_files import projected_depth
+from metric_depth_ros.datasets.driving_files import swept_frame
 from metric_depth_ros.datasets.published import Item, PublishedDataset
 from metric_depth_ros.datasets.published_files import camera_of, listed_file, read_image
 from metric_depth_ros.datasets.tree_of_values import Values, json_values
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.files import open_regular
-from metric_depth_ros.geometry import transform_points
 from metric_depth_ros.types import FloatArray
 
 _PARTS = {"train": "0", "val": "1"}
@@ -100,20 +99,7 @@ class Ddad(PublishedDataset):
         K = calibration.at("intrinsics", _place(calibration, name))
         camera = camera_of(image, [K.number(key) for key in ("fx", "fy", "cx", "cy")], calibration.path)
         points = _points(listed_file(path.parent, cloud.text("filename"), path))
-        T_world_camera = _pose(picture)
-        T_camera_lidar = np.linalg.inv(T_world_camera) @ _pose(cloud)
-        depth = projected_depth(transform_points(T_camera_lidar, points), camera)
-        return Frame(
-            item.id,
-            stamp_ns,
-            image,
-            camera,
-            depth,
-            points,
-            T_camera_lidar,
-            T_world_camera,
-            depth_is_sweep=True,
-        )
+        return swept_frame(item.id, stamp_ns, image, camera, points, _pose(picture), _pose(cloud))
 
 
 class _Scene:

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from metric_depth_ros.anchors import inside_image
+from metric_depth_ros.datasets.dataset import Frame
 from metric_depth_ros.datasets.published_files import decoded, read_bytes
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.geometry import project
+from metric_depth_ros.geometry import project, transform_points
 from metric_depth_ros.types import Array, Camera, FloatArray, ImageArray
 
 
@@ -86,3 +87,27 @@ def _entries(path: Path) -> list[Path]:
 def first_that_exists(*paths: Path) -> Path | None:
     """The first path at which there is something; None: none."""
     return next((path for path in paths if path.exists()), None)
+
+
+def swept_frame(
+    name: str,
+    stamp_ns: int,
+    image: ImageArray,
+    camera: Camera,
+    points_lidar: FloatArray,
+    T_world_camera: FloatArray,
+    T_world_lidar: FloatArray,
+) -> Frame:
+    """Frame whose true depth is a LiDAR's sweep (N, 3), moved from its time to the picture's."""
+    T_camera_lidar = np.linalg.inv(T_world_camera) @ T_world_lidar
+    return Frame(
+        name,
+        stamp_ns,
+        image,
+        camera,
+        projected_depth(transform_points(T_camera_lidar, points_lidar), camera),
+        points_lidar,
+        T_camera_lidar,
+        T_world_camera,
+        depth_is_sweep=True,
+    )

@@ -14,16 +14,13 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, NamedTuple
 
-import numpy as np
-
 from metric_depth_ros.datasets.dataset import Frame
-from metric_depth_ros.datasets.driving_files import first_that_exists, projected_depth, read_points
+from metric_depth_ros.datasets.driving_files import first_that_exists, read_points, swept_frame
 from metric_depth_ros.datasets.published import Item, PublishedDataset
 from metric_depth_ros.datasets.published_files import camera_of, listed_file, read_image, read_lines
 from metric_depth_ros.datasets.tree_of_values import Values
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.files import open_regular
-from metric_depth_ros.geometry import transform_points
 from metric_depth_ros.types import FloatArray
 
 _VERSIONS = ("trainval", "mini", "test")
@@ -145,20 +142,7 @@ class NuScenes(PublishedDataset):
         K = sensor.matrix(3, 3, "camera_intrinsic")
         camera = camera_of(image, (K[0, 0], K[1, 1], K[0, 2], K[1, 2]), sensor.path)
         points = read_points(self._file(sweep), _COLUMNS)
-        T_world_camera = self._place(shot)
-        T_camera_lidar = np.linalg.inv(T_world_camera) @ self._place(sweep)
-        depth = projected_depth(transform_points(T_camera_lidar, points), camera)
-        return Frame(
-            item.id,
-            stamp_ns,
-            image,
-            camera,
-            depth,
-            points,
-            T_camera_lidar,
-            T_world_camera,
-            depth_is_sweep=True,
-        )
+        return swept_frame(item.id, stamp_ns, image, camera, points, self._place(shot), self._place(sweep))
 
     def _file(self, shot: _Shot) -> Path:
         return listed_file(self.path, shot.file, self._folder / "sample_data.json")
