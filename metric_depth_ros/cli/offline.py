@@ -14,32 +14,29 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
 from metric_depth_ros.bags import BagReader, BagWriter, Outcome, is_bag
 from metric_depth_ros.bags.folder import METADATA
 from metric_depth_ros.bags.search import is_one_recording
 from metric_depth_ros.bags.storage import SUFFIXES, Window
+from metric_depth_ros.cli.depth_bag import DepthBag
 from metric_depth_ros.cli.outputs import keep_from_replacing, own_folder
 from metric_depth_ros.cli.parsing import remapped
 from metric_depth_ros.cli.previews import PREVIEWS, Previews
+from metric_depth_ros.cli.shown import Shown
 from metric_depth_ros.cli.tally import Tally
 from metric_depth_ros.cli.view import keep_page, say_page
 from metric_depth_ros.config import Config, EngineConfig, SourceConfig
 from metric_depth_ros.datasets import is_dataset, open_dataset, set_parts
-from metric_depth_ros.depth_info import depth_info
-from metric_depth_ros.drawing.viewer import SCALE_VALUES, WEB, Viewer, viewing
+from metric_depth_ros.drawing.viewer import WEB, Viewer, viewing
 from metric_depth_ros.engines import build_engine
 from metric_depth_ros.errors import InputError, MetricDepthError
 from metric_depth_ros.evaluation.held_out import error_at, held_out
 from metric_depth_ros.health import findings
-from metric_depth_ros.pipeline import MetricDepthPipeline, Result, build_pipeline, cloud_of
-from metric_depth_ros.stamps import is_due
-from metric_depth_ros.types import Engine, FloatArray, Sample
+from metric_depth_ros.pipeline import MetricDepthPipeline, Result, build_pipeline
+from metric_depth_ros.types import Engine, Sample
 
-# By the size of so many images that of all is estimated; it is told from so many bytes on.
-_ESTIMATED_AFTER, _LARGE_BYTES = 10, 1e9
 # What a run writes into its folder, beside previews.
 _BAG = "depth.mcap"
 # Passes on the samples, of which there are so many, and shows how far it is.
@@ -325,81 +322,3 @@ def _folder_source(args: argparse.Namespace, config: Config) -> Samples:
                 yield folder.stamp_ns(index), sample
 
     return Samples(len(folder), outcomes())
-
-
-# ---- out -------------------------------------------------------------------------------------
-
-
-class DepthBag:
-    """Writes results to a bag, as the node would publish them, but sigma to 8 bits, half a percent."""
-
-    def __init__(self, bag: BagWriter, config: Config, maps: Collection[str], count: int) -> None:
-        """``maps``: what it holds beside camera_info; ``count``: of images, whose room is looked for."""
-        self._bag, self._maps, self._count, self._written = bag, maps, count, 0
-        self._encoding = config.output.encoding
-        self._cloud = config.cloud
-        self._last_cloud_ns: int | None = None
-
-    def write(self, _index: int, result: Result) -> None:
-        """Writes depth, its sigma and camera_info, and the cloud when one is due.
-
-        Raises InputError if by the first images there is no room for all.
-        """
-        depth, camera = result.metric.depth, result.camera
-        stamp_ns, frame_id = result.stamp_ns, result.frame_id
-        if "depth" in self._maps:
-            self._bag.write_depth("/depth/image_rect", depth, stamp_ns, frame_id, encoding=self._encoding)
-        self._bag.write_camera_info("/depth/camera_info", camera, stamp_ns, frame_id)
-        if "sigma" in self._maps and result.metric.sigma is not None:
-            sigma = _rounded(result.metric.sigma)
-            self._bag.write_depth("/depth/sigma", sigma, stamp_ns, frame_id, encoding="32FC1")
-        if "points" in self._maps and is_due(self._last_cloud_ns, stamp_ns, self._cloud.rate_hz):
-            self._last_cloud_ns = stamp_ns
-            self._bag.write_cloud("/depth/points", cloud_of(result, self._cloud), stamp_ns, frame_id)
-        self._written += 1
-        if self._written == _ESTIMATED_AFTER < self._count:
-            self._look_for_room()
-
-    def _look_for_room(self) -> None:
-        left = self._count - self._written
-        needed, free = left * self._bag.nbytes / self._written, self._bag.free_bytes
-        words = f"{left} more images need about {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free"
-        if needed > free:
-            raise InputError(
-                f"{self._bag.path}: {words}. Make room, choose another --out, or write less: --maps depth, "
-                "--set output.encoding=16UC1, --limit."
-            )
-        if needed > _LARGE_BYTES:
-            print(f"metric_depth: {self._bag.path}: {words}.", file=sys.stderr)
-
-
-def _rounded(values: FloatArray) -> FloatArray:
-    """Positive values (H, W) rounded to 8 bits of mantissa, so that a bag's compression takes hold."""
-    bits = np.asarray(values, np.float32).view(np.uint32)
-    return np.asarray(((bits + 0x8000) & np.uint32(0xFFFF0000)).view(np.float32))
-
-
-class Shown:
-    """Shows results in a viewer."""
-
-    def __init__(self, viewer: Viewer) -> None:
-        self._viewer = viewer
-
-    def write(self, _index: int, result: Result) -> None:
-        """Shows image, depth, sigma, cloud and anchors, and adds scale and times to the curves."""
-        viewer, metric, sample = self._viewer, result.metric, result.sample
-        viewer.at(result.stamp_ns)
-        if sample.T_fixed_camera is not None:
-            viewer.place(sample.T_fixed_camera)
-        viewer.image(result.image, result.camera)
-        viewer.depth(metric.depth)
-        if metric.sigma is not None:
-            viewer.sigma(metric.depth, metric.sigma)
-        viewer.cloud(metric.depth, result.image, result.camera)
-        viewer.anchors(result.anchors.uv, result.anchors.depth)
-        for source in sample.sources:
-            viewer.points(source.name, source.points)
-        viewer.values("anchors", result.anchors_by_source)
-        told = depth_info(result)
-        viewer.values("scale", {name: told[name] for name in SCALE_VALUES})
-        viewer.values("stages", {stage: 1e3 * seconds for stage, seconds in result.timings.items()})

@@ -25,7 +25,7 @@ from rosbags.highlevel import AnyReader
 import metric_depth_ros
 from metric_depth_ros import messages
 from metric_depth_ros.bags import BagReader, BagWriter
-from metric_depth_ros.cli import demo, offline
+from metric_depth_ros.cli import demo, depth_bag
 from metric_depth_ros.cli.main import VERBS, build_parser, main
 from metric_depth_ros.cli.run import build_config
 from metric_depth_ros.config import Config
@@ -536,21 +536,16 @@ def test_published_size_and_encoding_follow_the_settings(
     assert (info.width, info.k[0], info.k[2]) == (WIDTH // 2, 25, 15.5)
 
 
+def into_a_bag(bag: Path, manifest: Path, out: Path) -> list[str]:
+    """Arguments of a run that writes a bag and no pictures."""
+    return ["run", str(bag), "--manifest", str(manifest), "--out", str(out), "--previews", "0"]
+
+
 @pytest.mark.parametrize("maps", ["depth", "depth,sigma", "points", "depth,sigma,points"])
 def test_the_bag_holds_the_maps_that_are_wanted(
     maps: str, bag: Path, toy_manifest: Path, tmp_path: Path
 ) -> None:
-    argv = [
-        "run",
-        str(bag),
-        "--manifest",
-        str(toy_manifest),
-        "--out",
-        str(tmp_path / "out"),
-        "--previews",
-        "0",
-    ]
-    assert main([*argv, "--maps", maps]) == 0
+    assert main([*into_a_bag(bag, toy_manifest, tmp_path / "out"), "--maps", maps]) == 0
     topics = {"depth": "/depth/image_rect", "sigma": "/depth/sigma", "points": "/depth/points"}
     for name, topic in topics.items():
         assert bool(read_topic(tmp_path / "out" / "depth.mcap", topic)) == (name in maps.split(",")), topic
@@ -568,8 +563,8 @@ def test_a_run_that_will_not_fit_is_refused_by_its_first_images(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(BagWriter, "free_bytes", free)
-    monkeypatch.setattr(offline, "_ESTIMATED_AFTER", 2)
-    monkeypatch.setattr(offline, "_LARGE_BYTES", 1)
+    monkeypatch.setattr(depth_bag, "_ESTIMATED_AFTER", 2)
+    monkeypatch.setattr(depth_bag, "_LARGE_BYTES", 1)
     out = tmp_path / "out"
     assert main(["run", str(bag), "--manifest", str(toy_manifest), "--out", str(out)]) == status
     assert f"{COUNT - 2} more images need about " in capsys.readouterr().err
@@ -579,23 +574,13 @@ def test_a_run_that_will_not_fit_is_refused_by_its_first_images(
 def test_sigma_is_written_to_8_bits(bag: Path, toy_manifest: Path, tmp_path: Path) -> None:
     sigma = np.geomspace(1e-6, 1e3, 1000, dtype=np.float32).reshape(20, 50)
     sigma[3] = np.nan
-    rounded = offline._rounded(sigma)
+    rounded = depth_bag._rounded(sigma)
     np.testing.assert_allclose(rounded, sigma, rtol=2**-8)
     assert not (rounded.view(np.uint32) & 0xFFFF).any()
-    argv = [
-        "run",
-        str(bag),
-        "--manifest",
-        str(toy_manifest),
-        "--out",
-        str(tmp_path / "out"),
-        "--previews",
-        "0",
-    ]
-    assert main(argv) == 0
+    assert main(into_a_bag(bag, toy_manifest, tmp_path / "out")) == 0
     for message in read_topic(tmp_path / "out" / "depth.mcap", "/depth/sigma"):
         found = messages.read_depth(message)
-        np.testing.assert_array_equal(found, offline._rounded(found))
+        np.testing.assert_array_equal(found, depth_bag._rounded(found))
 
 
 def test_the_cloud_has_no_veils(bag: Path, toy_manifest: Path, tmp_path: Path) -> None:
