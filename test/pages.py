@@ -61,7 +61,7 @@ def _raw_blocks(text: str) -> list[tuple[str, dict[str, list[str]]]]:
     marks: dict[str, list[str]] = {}
     pattern = r"^```(\w*)\n((?:.*\n)*?)```$|^((?: {4}.*\n|\n(?= {4}))+)|^(.+)$"
     for fence, fenced, indented, line in re.findall(pattern, text, re.MULTILINE):
-        if mark := _MARK.fullmatch(line):
+        if mark := _MARK.fullmatch(line.strip()):
             marks.setdefault(mark[1], []).append(mark[2])
             continue
         if indented or fence == "bash":

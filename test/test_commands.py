@@ -93,6 +93,7 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     }
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("page", [page for page, blocks in RUN.items() if blocks])
 def test_commands_run_as_printed(page: str, world: Path, env: dict[str, str], tmp_path: Path) -> None:
     """In the order of the page, in a folder of its own."""
