@@ -15,14 +15,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import write_toy_model
 from made_data import write_frames, write_shards
 from pages import PAGES, ROOT, Block, blocks_of
 
 from metric_depth_ros.share import share_path
 
 # What a mark may say: modules without which a block is skipped, and what no test has.
-MODULES = {"ROS": "rclpy", "the renderer": "embreex", "Rerun": "rerun"}
+MODULES = {"ROS": "rclpy", "the renderer": "embreex", "Rerun": "rerun", "onnx": "onnx"}
 NEVER = {
     "a distribution",  # of ROS 2, installed
     "a robot",  # its topics, or a graph that runs meanwhile
@@ -68,9 +67,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(bag, folder / name)
     write_shards(folder / "DATA", count=6)
     write_frames(folder / "FOLDER")
+    models = ROOT / "config" / "models"
     for name in ("networks/NAME.yaml", "mine.yaml"):
-        write_toy_model((folder / name).parent).rename(folder / name)
-    shutil.copy(folder / "toy.onnx", folder / "my_network.onnx")
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(models / "tiny_depth.yaml", folder / name)
+        (folder / name).with_name("tiny_depth.onnx").symlink_to(models / "tiny_depth.onnx")
+    (folder / "my_network.onnx").symlink_to(models / "tiny_depth.onnx")
     (folder / "my_params.yaml").write_text("/**:\n  ros__parameters:\n    solver: {name: lwlr}\n")
     for name in ("benchmarks", "config"):
         (folder / name).symlink_to(ROOT / name)
