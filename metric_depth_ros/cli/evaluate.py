@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from metric_depth_ros.cli.fleet_options import add_fleet, fleet_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from metric_depth_ros.config import Config
     from metric_depth_ros.evaluation.known_depth import TruthRules
@@ -76,6 +76,9 @@ def _add_solvers(group: argparse._ArgumentGroup) -> None:
         default=[],
         metavar=("LABEL", "NAME=VALUE"),
         help="a solver under a label, with settings of its own; repeatable",
+    )
+    group.add_argument(
+        "--focuses", metavar="M,M", help="each solver once with each focus (solver.focus_m), as in paper 004"
     )
     group.add_argument("--constant-map", action="store_true", help="each solver without a network as well")
     group.add_argument("--config", metavar="FILE", help="parameter file for all of them")
@@ -280,6 +283,10 @@ def build_study(args: argparse.Namespace) -> Study:
         for folder, engine in zip(stored, args.engine, strict=True)
     ]
     names = args.solvers.split(",") if args.solvers else [] if args.variant else [config.solver.name]
+    variants = build_variants(args)
+    if args.focuses is not None:
+        names, variants = [], at_focuses(names, variants, args.focuses)
+    check_focus(args, config, variants)
     cache = None
     if args.cache is not None:
         cache = CacheSettings(args.cache, int(args.cache_gb * 1e9), args.cache_dtype)
@@ -289,7 +296,7 @@ def build_study(args: argparse.Namespace) -> Study:
             sets=tuple(find_sets(args.data)),
             networks=named_networks(engines or [config.engine], config.engine),
             solvers=tuple(names),
-            variants=build_variants(args),
+            variants=variants,
             constant_map=args.constant_map,
             cases=tuple(build_cases(args)),
             seeds=args.seeds,
@@ -340,6 +347,39 @@ def build_variants(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
             raise ConfigError(f"--variant {label}: given twice; needed labels that differ.")
         variants[label] = dict(map(setting_of, settings))
     return variants
+
+
+def at_focuses(
+    names: Sequence[str], variants: Mapping[str, Mapping[str, Any]], text: str
+) -> dict[str, dict[str, Any]]:
+    """Each solver and variant once with each focus, as variants. Raises ConfigError for a wrong focus."""
+    from metric_depth_ros.near_far import focus_of
+
+    given = {**{name: {"solver.name": name} for name in names}, **variants}
+    return {
+        f"{label}, focus {focus_m:g} m": {**settings, "solver.focus_m": focus_m}
+        for label, settings in given.items()
+        for focus_m in map(focus_of, text.split(","))
+    }
+
+
+def check_focus(args: argparse.Namespace, config: Config, variants: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raises ConfigError where a focus is needed that there is not, or several that a network has not."""
+    from metric_depth_ros.config import updated
+    from metric_depth_ros.errors import ConfigError
+    from metric_depth_ros.priors.metric_network import NETWORK
+
+    solvers = [config.solver, *(updated(config, changes).solver for changes in variants.values())]
+    if args.focuses is not None and any(solver.chosen_prior == NETWORK for solver in solvers[1:]):
+        raise ConfigError(
+            "--focuses: a network's own metres are of one focus for all solvers; needed a prior, as "
+            "solver.prior=metric_solver, or one run for each --set solver.focus_m."
+        )
+    if "mask_accuracy" in (args.metrics or "").split(",") and not any(each.focus_m for each in solvers):
+        raise ConfigError(
+            "metrics: mask_accuracy of no solver with a focus; needed one. Add --focuses M,M or --set "
+            "solver.focus_m=M."
+        )
 
 
 def build_cases(args: argparse.Namespace) -> list[Case]:

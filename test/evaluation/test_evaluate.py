@@ -613,9 +613,35 @@ def test_all_metrics_and_those_of_sequences(data, capsys):
     assert evaluate(data, *few, "--all-frames") == 0
     text = capsys.readouterr().out
     missing = {name for name, metric in METRICS.items() if f"| {metric.heading} | 5 |" not in text}
-    assert missing == {"flicker", "tae"}  # the frames have no poses
+    assert missing == {"flicker", "tae", "mask_accuracy"}  # no poses, and no focus
     assert evaluate(data, *few) == 0
     assert "scale jitter" not in capsys.readouterr().out
+
+
+def test_masks_at_several_focuses(data, capsys):
+    """The floor's stored depth is exact up to a factor, so that a scale gives every mask."""
+    few = ("--protocol", "random", "--anchors", "5", "--seeds", "1", "--metrics", "mask_accuracy,scale_mae")
+    solvers = ("--solvers", "median", "--variant", "flat", "solver.name=global_affine")
+    assert evaluate(data, *few, *solvers, "--focuses", "3,4.5,indoor", "--table", "004:5") == 0
+    text = unmarked(capsys.readouterr().out)
+    rows = [line.split(" | ")[:2] for line in text.splitlines() if line.startswith("| median, focus")]
+    assert rows[:3] == [[f"| median, focus {f} m", "1.0000"] for f in ("3", "4.5", "10")]
+    assert "| flat, focus 4.5 m | " in text and "| control: interpolation | 0.0" in text
+    assert evaluate(data, *few, "--solvers", "median", "--set", "solver.focus_m=3") == 0
+    assert "| median | 1.0000 |" in unmarked(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--metrics", "abs_rel,mask_accuracy"), "mask_accuracy of no solver with a focus; needed one. Add"),
+        (("--focuses", "3,near"), "focus: 'near'; needed positive metres"),
+        (("--focuses", "3", "--set", "solver.prior=network"), "own metres are of one focus for all solvers"),
+    ],
+)
+def test_a_focus_that_there_is_not_is_told(data, capsys, options, words):
+    assert evaluate(data, "--solvers", "prior", *options) == 1
+    assert words in capsys.readouterr().err
 
 
 def test_no_anchors_at_all_is_a_protocol(data, capsys):
