@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 from metric_depth_ros.cli.fleet_options import add_fleet, fleet_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from metric_depth_ros.config import Config
     from metric_depth_ros.evaluation.known_depth import TruthRules
     from metric_depth_ros.evaluation.protocols import Case
     from metric_depth_ros.evaluation.runner import Record
     from metric_depth_ros.evaluation.study import Study
+
+_PROTOCOL = "random,rows,grid"
 
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -45,6 +47,15 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         nargs="+",
         default=[],
         help="manifests or bundled names, or folders of stored outputs; several are evaluated side by side",
+    )
+    parser.add_argument(
+        "--of",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="RUN",
+        help="measures depth that metric_depth run wrote of DATA, instead of solvers: every frame, in time "
+        "too; several stand side by side",
     )
     parser.add_argument(
         "--flip", action="store_true", help="the network's mean over each picture and its mirrored picture"
@@ -90,7 +101,6 @@ def _add_solvers(group: argparse._ArgumentGroup) -> None:
 def _add_cases(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--protocol",
-        default="random,rows,grid",
         metavar="A,B:N,N",
         help="none, random, rows, grid, beams, corners, sensor; of paper 001 low, medium, high, drop; each "
         "with counts or the usual ones, as random:250,1000,rows:8,64,grid:16 (default: random,rows,grid)",
@@ -269,11 +279,16 @@ def _draw(folder: Path, study: Study, records: Sequence[Record]) -> None:
 
 def build_study(args: argparse.Namespace) -> Study:
     """What the options ask for. Raises MetricDepthError."""
+    from metric_depth_ros.cli.focuses import at_focuses, check_focus
+    from metric_depth_ros.cli.stored_runs import check_of, data_of
     from metric_depth_ros.evaluation.frames import find_sets
-    from metric_depth_ros.evaluation.measures import DEFAULT, chosen_metrics
-    from metric_depth_ros.evaluation.study import CacheSettings, Study, named_networks, resolved
+    from metric_depth_ros.evaluation.measures import DEFAULT, OF_SEQUENCES, chosen_metrics
+    from metric_depth_ros.evaluation.study import CacheSettings, Study, named_networks, named_runs, resolved
 
-    metrics: tuple[str, ...] = DEFAULT
+    if args.of:
+        check_of(args)
+        args.all_frames = True
+    metrics: tuple[str, ...] = (*DEFAULT, *OF_SEQUENCES) if args.of else DEFAULT
     if args.metrics is not None:
         metrics = chosen_metrics(args.metrics.split(","), sequences=args.all_frames)
     config = build_config(args)
@@ -282,7 +297,8 @@ def build_study(args: argparse.Namespace) -> Study:
         folder or dataclasses.replace(config.engine, manifest=str(engine))
         for folder, engine in zip(stored, args.engine, strict=True)
     ]
-    names = args.solvers.split(",") if args.solvers else [] if args.variant else [config.solver.name]
+    usual = [] if args.variant or args.of else [config.solver.name]
+    names = args.solvers.split(",") if args.solvers else usual
     variants = build_variants(args)
     if args.focuses is not None:
         names, variants = [], at_focuses(names, variants, args.focuses)
@@ -293,8 +309,10 @@ def build_study(args: argparse.Namespace) -> Study:
     return resolved(
         Study(
             config=config,
-            sets=tuple(find_sets(args.data)),
-            networks=named_networks(engines or [config.engine], config.engine),
+            sets=tuple(find_sets(data_of(args.of, args.data) if args.of else args.data)),
+            networks=named_runs(args.of, config.engine)
+            if args.of
+            else named_networks(engines or [config.engine], config.engine),
             solvers=tuple(names),
             variants=variants,
             constant_map=args.constant_map,
@@ -349,39 +367,6 @@ def build_variants(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
     return variants
 
 
-def at_focuses(
-    names: Sequence[str], variants: Mapping[str, Mapping[str, Any]], text: str
-) -> dict[str, dict[str, Any]]:
-    """Each solver and variant once with each focus, as variants. Raises ConfigError for a wrong focus."""
-    from metric_depth_ros.near_far import focus_of
-
-    given = {**{name: {"solver.name": name} for name in names}, **variants}
-    return {
-        f"{label}, focus {focus_m:g} m": {**settings, "solver.focus_m": focus_m}
-        for label, settings in given.items()
-        for focus_m in map(focus_of, text.split(","))
-    }
-
-
-def check_focus(args: argparse.Namespace, config: Config, variants: Mapping[str, Mapping[str, Any]]) -> None:
-    """Raises ConfigError where a focus is needed that there is not, or several that a network has not."""
-    from metric_depth_ros.config import updated
-    from metric_depth_ros.errors import ConfigError
-    from metric_depth_ros.priors.metric_network import NETWORK
-
-    solvers = [config.solver, *(updated(config, changes).solver for changes in variants.values())]
-    if args.focuses is not None and any(solver.chosen_prior == NETWORK for solver in solvers[1:]):
-        raise ConfigError(
-            "--focuses: a network's own metres are of one focus for all solvers; needed a prior, as "
-            "solver.prior=metric_solver, or one run for each --set solver.focus_m."
-        )
-    if "mask_accuracy" in (args.metrics or "").split(",") and not any(each.focus_m for each in solvers):
-        raise ConfigError(
-            "metrics: mask_accuracy of no solver with a focus; needed one. Add --focuses M,M or --set "
-            "solver.focus_m=M."
-        )
-
-
 def build_cases(args: argparse.Namespace) -> list[Case]:
     """Requested cases of drawing anchors, clean ones first. Raises ConfigError."""
     from metric_depth_ros.errors import ConfigError
@@ -394,7 +379,8 @@ def build_cases(args: argparse.Namespace) -> list[Case]:
     except ValueError:
         raise ConfigError(f"--anchors {args.anchors}: needed whole numbers, as in 5,50,500.") from None
     noises = (False, True) if args.noisy else (False,)
-    return [case for noisy in noises for case in cases_of(args.protocol, usual, noisy=noisy)]
+    protocol = args.protocol or ("none" if args.of else _PROTOCOL)
+    return [case for noisy in noises for case in cases_of(protocol, usual, noisy=noisy)]
 
 
 def build_rules(args: argparse.Namespace) -> TruthRules:

@@ -51,6 +51,7 @@ class Metric:
         digits: decimals in tables.
         of: what it compares: single pixels, whole images, or images of a sequence.
         root: whether its mean over draws and frames is the root of the mean square.
+        needs: what it cannot be measured without, beside depth and truth; empty: nothing.
     """
 
     title: str
@@ -60,6 +61,7 @@ class Metric:
     digits: int = 3
     of: Literal["pixels", "images", "sequences"] = "pixels"
     root: bool = False
+    needs: str = ""
 
     @property
     def heading(self) -> str:
@@ -127,6 +129,12 @@ def _of_sequence(metric: Callable[[Moment, Moment], float]) -> Callable[[Solved]
     return compute
 
 
+_SIGMA = "a sigma"
+_ROW = "two frames in a row of one scene, with known depth"
+_POSES = (
+    "poses (T_world_camera of frames; in a bag, transforms to the camera from a fixed frame) and frames in a "
+    "row that see the same points with known depth"
+)
 # A metric is one line here; metrics of depth are in ``metrics.OF_PIXELS`` as well.
 METRICS: dict[str, Metric] = {
     "abs_rel": Metric("AbsRel", "", True, _of_pixels("abs_rel")),
@@ -144,22 +152,27 @@ METRICS: dict[str, Metric] = {
     "delta3": Metric("delta3", "", False, _of_pixels("delta3")),
     "scale_mae": Metric("MAE of ln scale", "", True, _scale_error, 4),
     "scale_rmse": Metric("RMSE of ln scale", "", True, _scale_error, 4, root=True),
-    "mask_accuracy": Metric("mask accuracy", "", False, _mask_accuracy, 4),
-    "boundary_f1": Metric("boundary F1", "", False, _boundary_f1, of="images"),
-    "scale_jitter": Metric("scale jitter", "", True, _of_sequence(scale_jitter), of="sequences"),
-    "flicker": Metric("flicker", "", True, _of_sequence(flicker), of="sequences"),
-    "tae": Metric("TAE", "", True, _of_sequence(tae), of="sequences"),
-    "ause_abs_rel": Metric("AUSE of AbsRel", "", True, _of_sigma(metrics.ause)),
-    "ause_rmse": Metric("AUSE of RMSE", "", True, _of_sigma(partial(metrics.ause, error="rmse"))),
-    "within_1_sigma": Metric("within 1 sigma", "", None, _of_sigma(metrics.sigma_coverage)),
-    "within_2_sigma": Metric(
-        "within 2 sigma", "", None, _of_sigma(partial(metrics.sigma_coverage, times=2.0))
+    "mask_accuracy": Metric("mask accuracy", "", False, _mask_accuracy, 4, needs="a focus"),
+    "boundary_f1": Metric("boundary F1", "", False, _boundary_f1, of="images", needs="dense true depth"),
+    "scale_jitter": Metric("scale jitter", "", True, _of_sequence(scale_jitter), of="sequences", needs=_ROW),
+    "flicker": Metric("flicker", "", True, _of_sequence(flicker), of="sequences", needs=_POSES),
+    "tae": Metric("TAE", "", True, _of_sequence(tae), of="sequences", needs=_POSES),
+    "ause_abs_rel": Metric("AUSE of AbsRel", "", True, _of_sigma(metrics.ause), needs=_SIGMA),
+    "ause_rmse": Metric(
+        "AUSE of RMSE", "", True, _of_sigma(partial(metrics.ause, error="rmse")), needs=_SIGMA
     ),
-    "calibration_error": Metric("calibration error", "", True, _of_sigma(metrics.calibration_error)),
-    "nll": Metric("NLL", "nats", True, _of_sigma(metrics.nll)),
+    "within_1_sigma": Metric("within 1 sigma", "", None, _of_sigma(metrics.sigma_coverage), needs=_SIGMA),
+    "within_2_sigma": Metric(
+        "within 2 sigma", "", None, _of_sigma(partial(metrics.sigma_coverage, times=2.0)), needs=_SIGMA
+    ),
+    "calibration_error": Metric(
+        "calibration error", "", True, _of_sigma(metrics.calibration_error), needs=_SIGMA
+    ),
+    "nll": Metric("NLL", "nats", True, _of_sigma(metrics.nll), needs=_SIGMA),
 }
 # What papers print most, and the quality of sigma where a solver has one.
 DEFAULT = ("abs_rel", "rmse", "delta1", "ause_abs_rel", "within_1_sigma")
+OF_SEQUENCES = tuple(name for name, metric in METRICS.items() if metric.of == "sequences")
 
 
 def chosen_metrics(names: Sequence[str], *, sequences: bool) -> tuple[str, ...]:

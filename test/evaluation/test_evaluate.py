@@ -125,8 +125,8 @@ def test_sets_may_be_named_with_format_and_split(floors, data):
         find_sets([f"floors@test:{floors}"] * 2)
     asked = []
 
-    def source(name, frame_id, image, camera):
-        asked.append(f"{name}/{frame_id}")
+    def source(name, frame):
+        asked.append(f"{name}/{frame.id}")
         return RelativeDepth(ramp(0), "depth")
 
     (views_of_test, views_of_all) = (list(read_views(path, source)) for path in found[:2])
@@ -175,12 +175,12 @@ def test_stored_outputs_are_enlarged_and_made_positive(tmp_path):
     np.savez(tmp_path / "set" / "a.npz", relative=stored, kind="depth")
     np.savez(tmp_path / "set" / "b.npz", relative=stored, kind="inverse_depth")
     image = np.zeros((4, 4, 3), np.uint8)
-    found = stored_outputs(tmp_path)("set", "a", image, None)
+    found = stored_outputs(tmp_path)("set", Frame("a", 0, image, None))
     assert found.kind == "depth" and found.values.shape == (4, 4)
     # Half-pixel centres: the quarter points between 1 and 3.
     np.testing.assert_allclose(found.values[0], [1, 1.5, 2.5, 3])
     np.testing.assert_allclose(found.values[3], 1e-3)
-    assert stored_outputs(tmp_path)("set", "b", image, None).values.min() == -5
+    assert stored_outputs(tmp_path)("set", Frame("b", 0, image, None)).values.min() == -5
 
 
 @pytest.mark.parametrize(
@@ -197,27 +197,31 @@ def test_stored_outputs_that_cannot_be_used(arrays, message, tmp_path):
     if arrays is not None:
         np.savez(tmp_path / "set" / "a.npz", **arrays)
     with pytest.raises(InputError, match=message):
-        stored_outputs(tmp_path)("set", "a", np.zeros((4, 4, 3), np.uint8), None)
+        stored_outputs(tmp_path)("set", Frame("a", 0, np.zeros((4, 4, 3), np.uint8), None))
 
 
 def test_the_source_is_a_folder_or_a_network(data, toy_manifest):
     image = views(data)[0].image
     np.testing.assert_allclose(
-        build_source(EngineConfig(), data / "outputs")("office", "0", image, None).values,
+        build_source(EngineConfig(), data / "outputs")("office", Frame("0", 0, image, None)).values,
         ramp(0) / 7,
         rtol=1e-5,
     )
     network = build_source(EngineConfig(), toy_manifest)
-    np.testing.assert_allclose(network("office", "0", image, None).values, 20 / 255 * ramp(0), atol=0.01)
+    np.testing.assert_allclose(
+        network("office", Frame("0", 0, image, None)).values, 20 / 255 * ramp(0), atol=0.01
+    )
     with pytest.raises(ModelError, match="nowhere"):
         build_source(EngineConfig(), "nowhere.yaml")
 
 
 def test_stored_outputs_are_averaged_with_a_second_network(data, toy_manifest):
     image = np.random.default_rng(0).integers(1, 256, (48, 64, 3), np.uint8)
-    stored = build_source(EngineConfig(), data / "outputs")("office", "0", image, None)
-    network = build_source(EngineConfig(), toy_manifest)("office", "0", image, None)
-    both = build_source(EngineConfig(second=str(toy_manifest)), data / "outputs")("office", "0", image, None)
+    stored = build_source(EngineConfig(), data / "outputs")("office", Frame("0", 0, image, None))
+    network = build_source(EngineConfig(), toy_manifest)("office", Frame("0", 0, image, None))
+    both = build_source(EngineConfig(second=str(toy_manifest)), data / "outputs")(
+        "office", Frame("0", 0, image, None)
+    )
     np.testing.assert_array_equal(both.values, averaged(stored, network).values)
 
 
@@ -235,7 +239,8 @@ def test_the_network_is_told_the_focus_and_may_be_averaged_with_the_mirrored_pic
     image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     image[:, :10] = 50
     once, both = (
-        build_source(EngineConfig(), focus_m=4.0, flip=f)("s", "f", image, None) for f in (False, True)
+        build_source(EngineConfig(), focus_m=4.0, flip=f)("s", Frame("f", 0, image, None))
+        for f in (False, True)
     )
     np.testing.assert_array_equal(once.values, image[..., 0] + np.arange(WIDTH)[None])
     np.testing.assert_array_equal(both.values, image[..., 0] + (WIDTH - 1) / 2)
