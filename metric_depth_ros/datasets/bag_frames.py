@@ -87,7 +87,7 @@ class BagFrames(Dataset):
             raise InputError(f"bag {self.path}: {plan.missing[0]}")
         size = facts.topics[plan.image].size
         fitting = named or [name for name in depths if facts.topics[name].size == size or not any(size)]
-        if not fitting and plan.sensors:
+        if not depths and plan.sensors:
             return plan, ""
         if len(fitting) != 1:
             raise InputError(

@@ -24,6 +24,7 @@ from metric_depth_ros.evaluation.frames import KnownView, RelativeSource, set_na
 from metric_depth_ros.geometry import pixel_rays, project, resize_camera
 from metric_depth_ros.types import Anchors, Camera, FloatArray, MetricDepth, RelativeDepth
 
+# What a run writes into its folder, and the topics in it.
 DEPTH_BAG = "depth.mcap"
 DEPTH, SIGMA, CALIBRATION = "/depth/image_rect", "/depth/sigma", "/depth/camera_info"
 LABEL = "depth as stored"
@@ -39,7 +40,7 @@ class _Shot(NamedTuple):
 
 
 @dataclass(frozen=True)
-class DepthBag:
+class StoredDepth:
     """Depth images of a bag by the stamps of their images."""
 
     path: Path
@@ -135,7 +136,7 @@ def bag_of(run: Path) -> Path | None:
     return next((path for path in paths if path.is_file() or (path / METADATA).is_file()), None)
 
 
-def depth_bags(run: Path, sets: Sequence[Path]) -> dict[str, DepthBag]:
+def depth_bags(run: Path, sets: Sequence[Path]) -> dict[str, StoredDepth]:
     """Bag of stored depth of each set, by its name.
 
     Args:
@@ -147,8 +148,8 @@ def depth_bags(run: Path, sets: Sequence[Path]) -> dict[str, DepthBag]:
     names = {set_name(path): set_parts(path)[2].resolve().name for path in sets}
     one = bag_of(run)
     if one is not None and len(names) == 1:
-        return {name: DepthBag(one) for name in names}
-    found = {name: DepthBag(run / folder / DEPTH_BAG) for name, folder in names.items()}
+        return {name: StoredDepth(one) for name in names}
+    found = {name: StoredDepth(run / folder / DEPTH_BAG) for name, folder in names.items()}
     if missing := [str(bag.path) for bag in found.values() if not bag.path.is_file()]:
         several = f" of one source, but {len(names)} sets are given" if one is not None else ""
         raise InputError(

@@ -14,7 +14,7 @@ from metric_depth_ros.bags import BagWriter
 from metric_depth_ros.cli.main import main
 from metric_depth_ros.datasets import Frame
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.evaluation.run_outputs import DepthBag, depth_bags
+from metric_depth_ros.evaluation.run_outputs import StoredDepth, depth_bags
 from metric_depth_ros.geometry import resize_camera, rigid_transform
 from metric_depth_ros.types import Camera, Rectification
 
@@ -51,14 +51,14 @@ def frame(index: int = 0, camera: Camera | None = CAMERA, **changes: Any) -> Fra
 
 
 def test_depth_is_found_by_its_stamp(tmp_path: Path) -> None:
-    run = DepthBag(write_run(tmp_path / "run", {0: RAMP, 2: 2 * RAMP}, sigma=0.5) / "depth.mcap")
+    run = StoredDepth(write_run(tmp_path / "run", {0: RAMP, 2: 2 * RAMP}, sigma=0.5) / "depth.mcap")
     for index, factor in ((2, 2), (0, 1)):
         found = run.of(frame(index))
         np.testing.assert_allclose(found.values, factor * RAMP, rtol=1e-5)
         np.testing.assert_allclose(found.features["sigma"][0], factor * RAMP / 2, rtol=1e-5)
         assert found.metric and found.kind == "depth"
     assert np.isnan(run.of(frame(1)).values).all()
-    bare = DepthBag(write_run(tmp_path / "bare", {0: RAMP}) / "depth.mcap")
+    bare = StoredDepth(write_run(tmp_path / "bare", {0: RAMP}) / "depth.mcap")
     assert not bare.of(frame()).features
     with pytest.raises(InputError, match="frame 0: no intrinsics; needed them"):
         bare.of(frame(camera=None))
@@ -67,7 +67,7 @@ def test_depth_is_found_by_its_stamp(tmp_path: Path) -> None:
 def test_depth_of_half_the_size_is_enlarged(tmp_path: Path) -> None:
     small = resize_camera(CAMERA, WIDTH // 2, HEIGHT // 2)
     depth = np.arange(1, 1 + WIDTH * HEIGHT // 4, dtype=np.float32).reshape(HEIGHT // 2, WIDTH // 2)
-    run = DepthBag(write_run(tmp_path / "run", {0: depth}, camera=small) / "depth.mcap")
+    run = StoredDepth(write_run(tmp_path / "run", {0: depth}, camera=small) / "depth.mcap")
     np.testing.assert_allclose(run.of(frame()).values, depth.repeat(2, axis=0).repeat(2, axis=1), rtol=1e-5)
 
 
@@ -75,7 +75,7 @@ def test_rectified_depth_returns_to_the_pixels_of_the_raw_image(tmp_path: Path) 
     """A lens that makes the picture smaller at its edges: a raw pixel is farther out in the rectified one."""
     raw = replace(CAMERA, distortion_model="plumb_bob", D=(-0.3, 0.0, 0.0, 0.0, 0.0))
     columns = np.tile(np.arange(1.0, 1 + WIDTH, dtype=np.float32), (HEIGHT, 1))
-    run = DepthBag(write_run(tmp_path / "run", {0: columns}) / "depth.mcap")
+    run = StoredDepth(write_run(tmp_path / "run", {0: columns}) / "depth.mcap")
     found = run.of(frame(camera=raw)).values
     # x = .4: distorted .4 (1 - .3 .16) = .3808, that is column 15.5 + 30 * .3808 = 26.92 of the raw image.
     assert found[11, 27] == columns[0, 15 + 13]
@@ -86,13 +86,13 @@ def test_depth_rectified_by_a_rotation_is_turned_back(tmp_path: Path) -> None:
     """By .1 rad about y: a ray moves to another column, and its z changes."""
     R = rigid_transform([0, 0, 0], [0, math.sin(0.05), 0, math.cos(0.05)])[:3, :3]
     K = np.array([[31.0, 0, 15.5], [0, 31.0, 11.5], [0, 0, 1]])
-    run = DepthBag(write_run(tmp_path / "a", {0: RAMP}, camera=replace(CAMERA, K=K)) / "depth.mcap")
+    run = StoredDepth(write_run(tmp_path / "a", {0: RAMP}, camera=replace(CAMERA, K=K)) / "depth.mcap")
     found = run.of(frame(rectification=Rectification(K, R))).values
     u = round(15.5 + 31 * math.tan(0.1 + math.atan(0.5 / 30)))
     ray = R @ np.array([0.5 / 30, 0.5 / 30, 1])
     assert found[12, 16] == pytest.approx(RAMP[12, u] / ray[2], rel=1e-5)
     # Depth of another camera than the rectified one was not rectified by it.
-    plain = DepthBag(write_run(tmp_path / "b", {0: RAMP}) / "depth.mcap")
+    plain = StoredDepth(write_run(tmp_path / "b", {0: RAMP}) / "depth.mcap")
     np.testing.assert_allclose(plain.of(frame(rectification=Rectification(K, R))).values, RAMP, rtol=1e-5)
 
 
@@ -100,15 +100,15 @@ def test_a_bag_that_is_no_depth_is_named(tmp_path: Path) -> None:
     with BagWriter(tmp_path / "a.mcap") as bag:
         bag.write_image("/image", IMAGE, 10**9, "camera")
     with pytest.raises(InputError, match=r"no /depth/image_rect and no /depth/camera_info; needed .* /image"):
-        DepthBag(tmp_path / "a.mcap").of(frame())
+        StoredDepth(tmp_path / "a.mcap").of(frame())
     other = write_run(tmp_path / "run", {0: RAMP}, camera=resize_camera(CAMERA, 16, 12)) / "depth.mcap"
     with pytest.raises(InputError, match="32x24; needed 16x12, the size in its camera_info"):
-        DepthBag(other).of(frame())
+        StoredDepth(other).of(frame())
 
 
 def test_each_set_has_its_run(tmp_path: Path) -> None:
     one = write_run(tmp_path / "one", {0: RAMP})
-    assert depth_bags(one, [tmp_path / "a.mcap"]) == {"a.mcap": DepthBag(one / "depth.mcap")}
+    assert depth_bags(one, [tmp_path / "a.mcap"]) == {"a.mcap": StoredDepth(one / "depth.mcap")}
     assert depth_bags(one / "depth.mcap", [Path("bag:a.mcap")])["a.mcap"].path == one / "depth.mcap"
     for name in ("a.mcap", "b.mcap"):
         write_run(tmp_path / "all" / name, {0: RAMP})
