@@ -623,6 +623,18 @@ def test_all_metrics_and_those_of_sequences(data, capsys):
     assert "scale jitter" not in capsys.readouterr().out
 
 
+def test_several_datasets_are_one_table_where_the_paper_pools_them(data, capsys):
+    """Rooms, and streets ten times as large: two tables of ours, one of the paper's form."""
+    write_set(data, "street", 2, unit=10.0)
+    argv = ("--protocol", "low", "--seeds", "1", "--metrics", "abs_rel", "--solvers", "median")
+    assert evaluate(data, *argv, "--table", "001:2") == 0
+    text = capsys.readouterr().out
+    heads = [line for line in text.splitlines() if line.startswith("## ")]
+    assert [head.partition(",")[0] for head in heads] == ["## indoor", "## outdoor", "## Paper 001"]
+    both = "indoor, clean, truth to 10 m (4 frames) and outdoor, clean, truth to 80 m (2 frames)"
+    assert f"(urbansyn and sun_rgbd together, range not told), on {both}; the paper's rows are of" in heads[2]
+
+
 def test_masks_at_several_focuses(data, capsys):
     """The floor's stored depth is exact up to a factor, so that a scale gives every mask."""
     few = ("--protocol", "random", "--anchors", "5", "--seeds", "1", "--metrics", "mask_accuracy,scale_mae")
