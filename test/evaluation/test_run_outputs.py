@@ -14,6 +14,7 @@ from metric_depth_ros.bags import BagWriter
 from metric_depth_ros.cli.main import main
 from metric_depth_ros.datasets import Frame
 from metric_depth_ros.errors import InputError
+from metric_depth_ros.evaluation import run_outputs
 from metric_depth_ros.evaluation.run_outputs import StoredDepth, depth_bags
 from metric_depth_ros.geometry import resize_camera, rigid_transform
 from metric_depth_ros.types import Camera, Rectification
@@ -62,6 +63,19 @@ def test_depth_is_found_by_its_stamp(tmp_path: Path) -> None:
     assert not bare.of(frame()).features
     with pytest.raises(InputError, match="frame 0: no intrinsics; needed them"):
         bare.of(frame(camera=None))
+
+
+def test_depth_that_was_recorded_later_than_its_stamp_is_found(tmp_path: Path, monkeypatch: Any) -> None:
+    """As a bag of a live node has it: its calibration came half a second late."""
+    read = run_outputs.readable_messages
+
+    def late(path: Path, topic: str, window: Any = None) -> Any:
+        delay = 5 * 10**8 if topic == "/depth/camera_info" else 0
+        return ((recorded_ns + delay, message) for recorded_ns, message in read(path, topic, window))
+
+    monkeypatch.setattr(run_outputs, "readable_messages", late)
+    run = StoredDepth(write_run(tmp_path / "run", {0: RAMP, 2: 2 * RAMP}) / "depth.mcap")
+    np.testing.assert_allclose(run.of(frame(2)).values, 2 * RAMP, rtol=1e-5)
 
 
 def test_depth_of_half_the_size_is_enlarged(tmp_path: Path) -> None:
