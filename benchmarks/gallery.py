@@ -66,8 +66,8 @@ Made by one command, `python benchmarks/gallery.py`, from rendered scenes alone:
 sensor with its recipe (`config/recipes`), each bundled depth network. One image each, the last of a drive of
 {seconds:g} s, so the figures tell of that image alone, and the networks have learned from scenes made by the
 same rules: [figures of many images, real ones too](benchmarks.md). Near is red, far is blue, grey is unknown;
-all depths of a picture have one scale. AbsRel is over all pixels whose true depth is known up to {far:g} m; the
-controls have the same anchors and no network.
+all depths of a picture have one scale. AbsRel is over all pixels whose true depth is known up to {far:g} m;
+the controls have the same anchors and no network.
 """
 SCENES_INTRO = """## Scenes
 
