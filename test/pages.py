@@ -47,32 +47,24 @@ def blocks_of(page: str) -> list[Block]:
     """Commands of a page, in order."""
     text = text_of(page)
     of_all = [found[2] for found in _MARK.finditer(text) if found[1] == "every command needs"]
-    return [
-        Block(
-            page, _joined(raw), tuple(_listed([*of_all, *marks.get("needs", [])])), *marks.get("run by", [""])
-        )
-        for raw, marks in _raw_blocks(text)
-    ]
+    blocks = []
+    for raw, marks in _raw_blocks(text):
+        needs = ", ".join([*of_all, marks.get("needs", "")]).split(", ")
+        lines = [line for line in raw.replace("\\\n", " ").split("\n") if line.strip()]
+        blocks.append(Block(page, lines, tuple(filter(None, needs)), marks.get("run by", "")))
+    return blocks
 
 
-def _raw_blocks(text: str) -> list[tuple[str, dict[str, list[str]]]]:
-    """Text of each block, and the marks before it."""
-    found: list[tuple[str, dict[str, list[str]]]] = []
-    marks: dict[str, list[str]] = {}
+def _raw_blocks(text: str) -> list[tuple[str, dict[str, str]]]:
+    """Text of each block, and the marks right before it."""
+    found: list[tuple[str, dict[str, str]]] = []
+    marks: dict[str, str] = {}
     pattern = r"^```(\w*)\n((?:.*\n)*?)```$|^((?: {4}.*\n|\n(?= {4}))+)|^(.+)$"
     for fence, fenced, indented, line in re.findall(pattern, text, re.MULTILINE):
         if mark := _MARK.fullmatch(line.strip()):
-            marks.setdefault(mark[1], []).append(mark[2])
+            marks[mark[1]] = mark[2]
             continue
         if indented or fence == "bash":
             found.append((re.sub(r"^ {4}", "", indented, flags=re.MULTILINE) or fenced, marks))
         marks = {}
     return found
-
-
-def _joined(text: str) -> list[str]:
-    return [line for line in text.replace("\\\n", " ").split("\n") if line.strip()]
-
-
-def _listed(texts: list[str]) -> list[str]:
-    return [need for text in texts for need in text.split(", ")]

@@ -123,6 +123,17 @@ def test_what_is_not_run_says_why() -> None:
             assert "def test_" in (ROOT / block.run_by).read_text(), block.page
 
 
+def test_a_mark_is_of_the_next_block_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "<!-- needs: time -->\n\n    one \\\n        --flag\n    two\n\nText.\n\n    three\n\n"
+        "```text\nno command\n```\n```bash\nfour\n```\n"
+    )
+    monkeypatch.setitem(PAGES, "page", page)
+    found = [(block.lines, block.needs) for block in blocks_of("page")]
+    assert found == [(["one      --flag", "two"], ("time",)), (["three"], ()), (["four"], ())]
+
+
 def test_most_pages_for_users_have_commands_that_run() -> None:
     """What is marked is the exception: a mark on everything would hide all faults."""
     assert sum(map(len, RUN.values())) > 20
