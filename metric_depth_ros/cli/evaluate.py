@@ -47,6 +47,24 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         help="manifests or bundled names, or folders of stored outputs; several are evaluated side by side",
     )
     parser.add_argument(
+        "--networks",
+        type=Path,
+        metavar="FOLDER",
+        help="of export: its depth networks for --engine, its SAM for regions, its CLIP for Image and RSA",
+    )
+    parser.add_argument(
+        "--as-published",
+        metavar="PAPER:TABLE",
+        help="anchors, truth, metrics, solvers and --table as that table has them, as 000:1; other options "
+        "given beside it take the place of these",
+    )
+    parser.add_argument(
+        "--captions",
+        type=Path,
+        metavar="FILE",
+        help="descriptions of frames, JSON lines with set, frame and descriptions, instead of the datasets'",
+    )
+    parser.add_argument(
         "--flip", action="store_true", help="the network's mean over each picture and its mirrored picture"
     )
     parser.add_argument(
@@ -64,7 +82,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     _add_cache(parser.add_argument_group("cache of networks' outputs"))
     add_fleet(parser, default="none: this process")
     _add_scaling(parser.add_argument_group("scale and shift from a training set (paper 000)"))
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, parser=parser)
 
 
 def _add_solvers(group: argparse._ArgumentGroup) -> None:
@@ -164,7 +182,8 @@ def _add_scaling(group: argparse._ArgumentGroup) -> None:
         action="append",
         default=[],
         metavar="DATA",
-        help="training frames; adds the rows of --scaling, which use no anchors; repeatable",
+        help="training frames, or @SPLIT of what is evaluated; adds the rows of --scaling, which use no "
+        "anchors; repeatable",
     )
     group.add_argument(
         "--scaling",
@@ -175,8 +194,8 @@ def _add_scaling(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--image-encoder",
         type=Path,
-        metavar="FOLDER",
-        help="CLIP checkpoint (default: small_depth's encoder)",
+        metavar="MANIFEST",
+        help="of an exported CLIP (default: small_depth's encoder)",
     )
     group.add_argument(
         "--text-encoder",
@@ -188,6 +207,7 @@ def _add_scaling(group: argparse._ArgumentGroup) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluates and prints the tables. Raises MetricDepthError."""
+    from metric_depth_ros.cli.as_published import filled_in
     from metric_depth_ros.cli.outputs import own_folder
     from metric_depth_ros.errors import ConfigError, InputError
     from metric_depth_ros.evaluation import report
@@ -199,6 +219,7 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.resume and args.overwrite:
         raise ConfigError("evaluate: --resume and --overwrite; needed one of them.")
+    args = filled_in(args)
     study, papers = build_study(args), build_papers(args)
     with own_folder(args.out) if args.out is not None else nullcontext():
         records = _records(args, study)
@@ -300,6 +321,7 @@ def build_study(args: argparse.Namespace) -> Study:
             place=args.place,
             every=args.all_frames,
             flip=args.flip,
+            captions=args.captions,
             cache=cache,
         )
     )

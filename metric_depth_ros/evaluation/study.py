@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 
 from metric_depth_ros.config import Config, EngineConfig, updated
 from metric_depth_ros.datasets import Dataset, open_dataset
+from metric_depth_ros.datasets.captions import Captions, read_captions
 from metric_depth_ros.depth import Domain
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.evaluation.candidates import Candidate, build_candidates
@@ -81,6 +82,7 @@ class Study:
         place: only frames from there.
         every: whether all frames of a sequence count.
         flip: whether depth is the mean of that of an image and its mirror image.
+        captions: file of descriptions of the frames; None: those of the datasets.
         cache: None: outputs of networks are not kept.
     """
 
@@ -99,6 +101,7 @@ class Study:
     place: Place | None = None
     every: bool = False
     flip: bool = False
+    captions: Path | None = None
     cache: CacheSettings | None = None
 
     @property
@@ -269,7 +272,7 @@ class _RecordsOfPart:
         usable = _Usable(_wanted(study, network, labels, self.done) if alone else None)
         views = read_views(
             part.path, source, rules=study.rules, regions=_regions(study), engine=network.label,
-            wanted=usable, only=part.frames,
+            captions=_captions(study), wanted=usable, only=part.frames,
             opened=_latest(self._opened, part.path, lambda: open_dataset(part.path)),
         )  # fmt: skip
         chosen = (view for view in views if study.place in (None, view.place))
@@ -313,13 +316,17 @@ def _regions(study: Study) -> RegionSource | None:
     return region_source(study.regions) if study.regions is not None else None
 
 
+def _captions(study: Study) -> Captions | None:
+    return read_captions(study.captions) if study.captions is not None else None
+
+
 def views_of(study: Study, network: Network, wanted: Wanted | None = None) -> Iterator[KnownView]:
     """Frames of a study's datasets, all or the wanted ones, with the depth of a network."""
     source, regions = _source(study, network), _regions(study)
     for path in study.sets:
         views = read_views(
             path, source, every=study.every, rules=study.rules, regions=regions, engine=network.label,
-            wanted=wanted,
+            captions=_captions(study), wanted=wanted,
         )  # fmt: skip
         yield from (view for view in views if study.place in (None, view.place))
 
