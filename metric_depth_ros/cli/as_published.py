@@ -58,10 +58,10 @@ def _training_sets(fit_on: Sequence[str], data: Sequence[Path]) -> list[str]:
 def _as_published(args: argparse.Namespace) -> argparse.Namespace:
     """The options of a paper's table, below those that the user gave."""
     paper, _, table = args.as_published.partition(":")
-    words, needs = protocol_of(paper, table)
+    words, note = protocol_of(paper, table)
     _LOG.info("--as-published %s: %s", args.as_published, shlex.join(words))
-    if needs:
-        _LOG.info("--as-published %s needs %s", args.as_published, needs)
+    if note:
+        _LOG.info("--as-published %s: %s", args.as_published, note)
     unset = argparse.Namespace(**dict.fromkeys(vars(args)))
     given = vars(args.parser.parse_args(args.command_line[1:], unset))
     told = vars(args.parser.parse_args([*map(str, args.data), *words]))

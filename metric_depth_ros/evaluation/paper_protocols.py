@@ -22,11 +22,11 @@ class Protocol(NamedTuple):
 
     Attributes:
         words: of a command line, options of ``evaluate``.
-        needs: what the user must add or know; or empty.
+        note: what the user must add or know; or empty.
     """
 
     words: tuple[str, ...]
-    needs: str = ""
+    note: str = ""
 
 
 def protocol_of(paper: str, table: str) -> Protocol:
@@ -41,7 +41,7 @@ def protocol_of(paper: str, table: str) -> Protocol:
     rows = rows_of(paper, table)
     entry = _entries().get(f"{paper}:{table}", {})
     told = _of_rows(rows) | entry.get("options", {})
-    return Protocol((*_words(told), "--table", f"{paper}:{table}"), entry.get("needs", ""))
+    return Protocol((*_words(told), "--table", f"{paper}:{table}"), entry.get("note", ""))
 
 
 def _of_rows(rows: Sequence[PublishedRow]) -> dict[str, Any]:
