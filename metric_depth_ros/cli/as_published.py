@@ -49,7 +49,7 @@ def _training_sets(fit_on: Sequence[str], data: Sequence[Path]) -> list[str]:
             name = published_name(evaluated).partition("@")[0]
             if not name:
                 raise InputError(
-                    f"--fit-on {each}: {evaluated.path} has no splits; needed a dataset that has."
+                    f"--fit-on {each}: {evaluated.path} has no splits; needed a dataset that has some."
                 )
             found.append(f"{name}{each}:{evaluated.path}")
     return found

@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +80,6 @@ def descriptions_of(
     return tuple(caption.sentences), tuple(caption.held_out or caption.sentences)
 
 
-@lru_cache(maxsize=2)
 def read_captions(path: Path) -> Captions:
     """Captions of a file. Raises InputError if it cannot be read, or a line is no caption."""
     found: defaultdict[tuple[str, str], Caption] = defaultdict(Caption)

@@ -71,9 +71,9 @@ def test_a_newcomer_gets_every_row_of_the_table_of_paper_000(folder, capsys, cap
     assert main(evaluate) == 0
     title, (head, _, *rows) = table(capsys.readouterr().out)
     assert "OTHER DATA" in title  # two frames, not 654
-    assert head == "network method case from AbsRel RMSE,_m log10 delta1 delta2 delta3".replace("_m", " m").split(
-        " "
-    ) or head[4:] == ["AbsRel", "RMSE, m", "log10", "delta1", "delta2", "delta3"]
+    assert head == "network method case from AbsRel RMSE,_m log10 delta1 delta2 delta3".replace(
+        "_m", " m"
+    ).split(" ") or head[4:] == ["AbsRel", "RMSE, m", "log10", "delta1", "delta2", "delta3"]
     ours = {(method, case): cells for _, method, case, source, *cells in rows if source == "ours"}
     for row in rows_of("000", "1"):
         if row.network == "Depth Anything v1":  # the one with all methods

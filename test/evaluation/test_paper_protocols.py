@@ -1,4 +1,4 @@
-"""The papers' tables as options: what is printed with them stands beside the paper's rows as the same protocol."""
+"""The papers' tables as options: what is printed with them is of the paper's protocol."""
 
 from __future__ import annotations
 
