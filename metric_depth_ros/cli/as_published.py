@@ -20,7 +20,7 @@ from metric_depth_ros.engines.manifest import (
 )
 from metric_depth_ros.errors import ConfigError, InputError
 from metric_depth_ros.evaluation.frames import find_sets, published_name
-from metric_depth_ros.evaluation.paper_protocols import protocol_of
+from metric_depth_ros.evaluation.table_protocols import protocol_of
 
 _LOG = logging.getLogger(__name__)
 # Options of which those of a table and the user's count; of all others the user's alone.

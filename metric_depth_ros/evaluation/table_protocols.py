@@ -12,7 +12,7 @@ from metric_depth_ros.errors import InputError
 from metric_depth_ros.evaluation.paper_tables import check_measured, measured_metrics
 from metric_depth_ros.evaluation.published import PublishedRow, rows_of
 
-_FILE = Path(__file__).with_name("paper_protocols.yaml")
+_FILE = Path(__file__).with_name("table_protocols.yaml")
 # Of rows of what no anchors are drawn for.
 _WITHOUT_ANCHORS = ("whole", "none")
 
@@ -32,7 +32,7 @@ class Protocol(NamedTuple):
 def protocol_of(paper: str, table: str) -> Protocol:
     """Options with which our figures are of a table's cases, metrics and rules, and of its methods.
 
-    What its rows tell, from published.yaml; the methods' solvers from paper_protocols.yaml.
+    What its rows tell, from published.yaml; the methods' solvers from table_protocols.yaml.
 
     Raises:
         InputError: there is no such table, or none of its metrics can be measured here.
@@ -88,7 +88,7 @@ def _only(values: Iterable[str]) -> str:
 
 @cache
 def _entries() -> dict[str, Mapping[str, Any]]:
-    """Entries of paper_protocols.yaml by table."""
+    """Entries of table_protocols.yaml by table."""
     listed = read_yaml(_FILE, InputError, "the file of the package")
     return {table: entry for entry in listed for table in entry["tables"]}
 

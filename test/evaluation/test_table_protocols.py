@@ -14,7 +14,7 @@ from metric_depth_ros.cli.evaluate import build_study
 from metric_depth_ros.cli.main import build_parser, main
 from metric_depth_ros.datasets import open_dataset
 from metric_depth_ros.errors import InputError
-from metric_depth_ros.evaluation import paper_protocols, paper_tables, published
+from metric_depth_ros.evaluation import paper_tables, published, table_protocols
 from metric_depth_ros.evaluation.measures import METRICS
 from metric_depth_ros.evaluation.published import published_rows
 from metric_depth_ros.share import share_path
@@ -60,12 +60,12 @@ def test_the_options_of_a_table_are_its_cases_metrics_and_rules(tmp_path, paper,
 
 
 def test_every_entry_is_of_a_table():
-    assert set(paper_protocols._entries()) <= {f"{paper}:{table}" for paper, table in TABLES}
-    missing = set(MEASURED) - {tuple(key.split(":")) for key in paper_protocols._entries()}
+    assert set(table_protocols._entries()) <= {f"{paper}:{table}" for paper, table in TABLES}
+    missing = set(MEASURED) - {tuple(key.split(":")) for key in table_protocols._entries()}
     assert not missing
     for table, message in (("000:9", "000:9: unknown"), ("004:4", "parameters_m, ms, mb alone")):
         with pytest.raises(InputError, match=message):
-            paper_protocols.protocol_of(*table.split(":"))
+            table_protocols.protocol_of(*table.split(":"))
 
 
 # Dataset and split, maker, tables, and what the user adds.
