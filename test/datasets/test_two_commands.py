@@ -62,7 +62,7 @@ def table(out):
     return text.splitlines()[0], [[cell.strip("*_") for cell in line] for line in lines]
 
 
-def test_a_newcomer_gets_every_row_of_the_table_of_paper_000(folder, capsys, caplog):
+def test_a_newcomer_gets_every_row_of_the_table_of_paper_000(folder, capsys):
     export, evaluate = commands()
     assert main(export) == 0
     depth = load_manifest("networks/depth_anything_v2_large_hf.yaml")
@@ -71,34 +71,38 @@ def test_a_newcomer_gets_every_row_of_the_table_of_paper_000(folder, capsys, cap
     assert main(evaluate) == 0
     title, (head, _, *rows) = table(capsys.readouterr().out)
     assert "OTHER DATA" in title  # two frames, not 654
-    assert head == "network method case from AbsRel RMSE,_m log10 delta1 delta2 delta3".replace(
-        "_m", " m"
-    ).split(" ") or head[4:] == ["AbsRel", "RMSE, m", "log10", "delta1", "delta2", "delta3"]
+    assert head[4:] == ["AbsRel", "RMSE, m", "log10", "delta1", "delta2", "delta3"]
     ours = {(method, case): cells for _, method, case, source, *cells in rows if source == "ours"}
-    for row in rows_of("000", "1"):
-        if row.network == "Depth Anything v1":  # the one with all methods
-            method = row.solver if row.case != "none" else row.method
-            assert (method, row.case) in ours, (row.method, row.case)
+    # Those of Depth Anything V1: the others have no other methods.
+    wanted = {
+        (row.solver if row.case != "none" else row.method, row.case)
+        for row in rows_of("000", "1")
+        if row.network == "Depth Anything v1"
+    }
+    assert len(wanted) == 18 and wanted - set(ours) == {("RSA", "none")}
     assert all(re.fullmatch(r"\d+\.\d+", cell) for cells in ours.values() for cell in cells)
     source = "paper 000, table 1; OTHER DATA or protocol"
-    assert ["Depth Anything v2", "SSF", "random 250", source, "0.044", "0.233", "0.021", "0.963"] in [
-        row[:8] for row in rows
-    ]
+    theirs = ["Depth Anything v2", "SSF", "random 250", source, "0.044", "0.233", "0.021", "0.963"]
+    assert theirs in [row[:8] for row in rows]
     records = read_records("nyu")
     assert {(r.dataset, r.limits_m, r.frame) for r in records} == {
         ("nyuv2@test", (0.001, 10.0), "00000"), ("nyuv2@test", (0.001, 10.0), "00002"),
     }  # fmt: skip
     assert {(r.anchor_pixels, r.space, r.regions, r.flip) for r in records} == {(True, "depth", "sam", False)}
-    failed = {r.solver for r in records if r.failure}
-    assert not failed & {"paper_slf", "paper_ssf", "paper_global", "Global", "Image", "RSA"}
+    assert not any(r.failure for r in records)
+    # And with captions.
+    with_captions = [*evaluate[:-1], "nyu_rsa", "--captions", "captions.jsonl", "--protocol", "random:250"]
+    assert main([*with_captions, "--solvers", "paper_slf"]) == 0
+    _, (_, _, *rows) = table(capsys.readouterr().out)
+    assert ["RSA", "none", "ours"] in [row[1:4] for row in rows]
+    assert not any(r.failure for r in read_records("nyu_rsa"))
 
 
 def test_a_depth_network_is_enough(folder, capsys, caplog):
     """Without SAM, CLIP and captions: other regions, other encoders, no RSA; and each is said."""
     export, evaluate = commands()
     export = [word for word in export if word not in ("sam-vit-huge", "clip-vit-large-patch14")]
-    evaluate = [word for word in evaluate if word not in ("--captions", "captions.jsonl")]
-    assert main(export) == 0 and main(evaluate) == 0
+    assert main(export) == 0 and main([*evaluate, "--protocol", "random:250"]) == 0
     _, (_, _, *rows) = table(capsys.readouterr().out)
     ours = {method for _, method, _, source, *_ in rows if source == "ours"}
     assert {"paper_slf", "region linear (truth)", "Global", "Image"} <= ours and "RSA" not in ours
