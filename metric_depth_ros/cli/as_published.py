@@ -25,6 +25,8 @@ from metric_depth_ros.evaluation.table_protocols import protocol_of
 _LOG = logging.getLogger(__name__)
 # Options of which those of a table and the user's count; of all others the user's alone.
 _ADD_UP = ("changes", "variant", "table")
+# Of ``--fit-on``: no training set, where a table has one.
+_NONE = "none"
 
 
 def filled_in(args: argparse.Namespace) -> argparse.Namespace:
@@ -33,7 +35,7 @@ def filled_in(args: argparse.Namespace) -> argparse.Namespace:
         args = _as_published(args)
     if args.networks is not None:
         args = _with_networks(args)
-    if any(each.startswith("@") for each in args.fit_on):
+    if any(each == _NONE or each.startswith("@") for each in args.fit_on):
         args = argparse.Namespace(**{**vars(args), "fit_on": _training_sets(args.fit_on, args.data)})
     return _with_known_regions(args)
 
@@ -42,6 +44,8 @@ def _training_sets(fit_on: Sequence[str], data: Sequence[Path]) -> list[str]:
     """Addresses of training sets; @SPLIT is that of each published dataset of ``data``. Raises InputError."""
     found = []
     for each in fit_on:
+        if each == _NONE:
+            continue
         if not each.startswith("@"):
             found.append(each)
             continue

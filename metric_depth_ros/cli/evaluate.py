@@ -182,8 +182,8 @@ def _add_scaling(group: argparse._ArgumentGroup) -> None:
         action="append",
         default=[],
         metavar="DATA",
-        help="training frames, or @SPLIT of what is evaluated; adds the rows of --scaling, which use no "
-        "anchors; repeatable",
+        help="training frames, @SPLIT of what is evaluated, or none; adds the rows of --scaling, which use "
+        "no anchors; repeatable",
     )
     group.add_argument(
         "--scaling",

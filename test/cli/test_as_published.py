@@ -38,6 +38,7 @@ def test_a_table_sets_what_is_not_given(void):
     assert (args.solvers, args.seeds, args.limits) == ("paper_slf,paper_ssf", 1, "0.2,5")
     assert (args.anchor_pixels, args.whole_truth, args.table) == ("in", "depth", ["000:2"])
     assert args.fit_on == [void.replace("@test", "@train")]
+    assert filled(void, "--as-published", "000:2", "--fit-on", "none").fit_on == []
 
 
 def test_one_s_own_options_take_their_place_wherever_they_stand(void):

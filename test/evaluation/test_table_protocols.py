@@ -45,7 +45,8 @@ def name_of(case):
 def test_the_options_of_a_table_are_its_cases_metrics_and_rules(tmp_path, paper, table):
     made_published.void(tmp_path / "set")
     data = f"void@test:{tmp_path / 'set'}"
-    args = as_published.filled_in(arguments(data, "--as-published", f"{paper}:{table}"))
+    words = (data, "--as-published", f"{paper}:{table}", "--set", "solver.focus_m=10")
+    args = as_published.filled_in(arguments(*words))
     study, rows = build_study(args), published.rows_of(paper, table)
     assert set(study.metrics) == {name for row in rows for name in row.errors if name in METRICS}
     drawn = {row.case for row in rows} - {"whole", "none"}
