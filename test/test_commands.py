@@ -33,16 +33,16 @@ NEVER = {
     "data",  # a dataset, or a set rendered for the figures
     "time",  # more than a minute
 }
-# These come with a distribution alone, so that their lines need no mark.
-OF_A_DISTRIBUTION = ("ros2 ", "colcon ", "rosdep ")
+# These come with a distribution or a cluster alone, so that their lines need no mark.
+ELSEWHERE = ("ros2 ", "colcon ", "rosdep ", "ray ")
 
 BLOCKS = {page: blocks_of(page) for page in sorted(PAGES)}
 ALL = [block for blocks in BLOCKS.values() for block in blocks]
 
 
 def own_lines(block: Block) -> list[str]:
-    """Lines that need no distribution."""
-    return [line for line in block.lines if not line.startswith(OF_A_DISTRIBUTION)]
+    """Lines that need neither a distribution nor a cluster."""
+    return [line for line in block.lines if not line.strip().startswith(ELSEWHERE)]
 
 
 def is_run(block: Block) -> bool:
