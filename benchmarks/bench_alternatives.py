@@ -28,6 +28,7 @@ from scipy.spatial import cKDTree
 from metric_depth_ros.anchors import sample_bilinear
 from metric_depth_ros.config import Config, from_flat
 from metric_depth_ros.depth import relative_in, within_limits
+from metric_depth_ros.drawing.charts import Panel, save_chart
 from metric_depth_ros.evaluation.candidates import Candidate, build_candidates
 from metric_depth_ros.evaluation.frames import KnownView, build_source, find_sets, read_views
 from metric_depth_ros.evaluation.protocols import Case
@@ -118,24 +119,16 @@ def table(place: str, labels: list[str], records: list[Record]) -> dict[str, tup
 
 def draw(path: Path, found: dict[str, dict[str, tuple[float, float]]]) -> None:
     """Error over time with 500 anchors, a panel for each place."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5.5 * len(found), 4.5), layout="constrained")
-    for axes, (place, methods) in zip(
-        np.atleast_1d(figure.subplots(1, len(found))), found.items(), strict=True
-    ):
-        for label, (error, ms) in methods.items():
-            axes.plot(ms, error, "o", color="tab:red" if label == "auto" else "tab:blue")
-            axes.annotate(label, (ms, error), xytext=(4, 4), textcoords="offset points", fontsize=8)
-        axes.set(
-            title=place,
-            xlabel="time of a solve, ms",
-            ylabel="AbsRel, 500 anchors",
-            xscale="log",
-            yscale="log",
+    panels = [
+        Panel(
+            "AbsRel",
+            {label: np.array([[ms, error]]) for label, (error, ms) in methods.items()},
+            f"{place}, {TIMED.count} random anchors",
+            families={label: "" for label in methods if label.startswith("control")},
         )
-        axes.grid(which="both", alpha=0.3)
-    figure.savefig(path, dpi=110)
+        for place, methods in found.items()
+    ]
+    save_chart(path, "median time of a solve, ms", panels, logarithmic=True)
 
 
 def main() -> None:
