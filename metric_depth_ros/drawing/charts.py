@@ -27,6 +27,8 @@ _GREY = "0.35"
 _MARKERS = "os^DvPX<>*"
 # About as many markers has a line of more points.
 _MARKED = 30
+# Ticks of a logarithmic axis whose ends are less than this factor apart, as multiples of powers of ten.
+_BETWEEN = ((10, (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)), (300, (1.0, 2.0, 5.0)))
 # Room around the name of a point, and between it and the middle of its point, pixels.
 _APART_PX = 2.0
 _BESIDE_PX = 9.0
@@ -40,7 +42,7 @@ class Panel:
         y: label of the vertical axis, with the unit.
         lines: points (N, 2), x and y, by name; non-finite points are left out.
         title: above the axes.
-        dotted: points (N, 2) of a thin line in the same colour, by the name of the line.
+        dotted: points (N, 2) of a thin line in the same colour, by the name of the line; of no line: grey.
         dotted_name: name of the thin lines in the legend.
         families: names of lines -> what they belong to; a family has one colour. "" is grey, none its own.
         controls: names of lines that are dashed.
@@ -96,13 +98,14 @@ def _height(panel: Panel) -> float:
 
 
 def _make_logarithmic(axes: Any) -> None:
-    """Both axes, with plain numbers at 1, 10, 100, and at 2 and 5 between them where few decades show."""
+    """Both axes, with plain numbers at 1, 10, 100, and between them where few decades show."""
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     axes.set(xscale="log", yscale="log")
     for axis in (axes.xaxis, axes.yaxis):
         low, high = axis.get_view_interval()
-        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 300 * low else (1.0,)))
+        between = next((subs for decade, subs in _BETWEEN if high < decade * low), (1.0,))
+        axis.set_major_locator(LogLocator(subs=between))
         axis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axis.set_minor_formatter(NullFormatter())
 
@@ -118,13 +121,21 @@ def _draw(axes: Any, panel: Panel) -> None:
     for name in order:
         line = lines[name]
         label = f"{name}: {line[-1, 1]:#.3g}" if len(line) else name
-        (drawn,) = axes.plot(*line.T, label=label, markevery=-(-len(line) // _MARKED) or 1, **looks[name])
-        if name in panel.dotted:
-            axes.plot(*_finite(panel.dotted[name]).T, ":", linewidth=1.2, color=drawn.get_color())
+        axes.plot(
+            *line.T,
+            label=label if len(line) != 1 else None,
+            markevery=-(-len(line) // _MARKED) or 1,
+            **looks[name],
+        )
+    for name, line in panel.dotted.items():
+        colour = looks[name]["color"] if name in looks else _GREY
+        axes.plot(*_finite(line).T, ":", linewidth=1.2, color=colour)
     if panel.dotted_name:
         axes.plot([], [], ":", linewidth=1.2, color=_GREY, label=panel.dotted_name)
-    if any(len(line) != 1 for line in lines.values()):
-        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, title="last value")
+    points_alone = all(len(line) == 1 for line in lines.values())
+    if not points_alone or (lines and panel.dotted_name):
+        title = None if points_alone else "last value"
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, title=title)
 
 
 def _looks(panel: Panel) -> dict[str, dict[str, Any]]:
@@ -154,6 +165,7 @@ def _name_points(axes: Any, panel: Panel) -> None:
         text = axes.annotate(
             name, place, xycoords="figure pixels", fontsize="small", color=looks[name]["color"]
         )
+        text.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5})
         size = text.get_window_extent()
         free = _free(place, (size.width, size.height), axes.bbox, taken)
         taken.append(free)

@@ -15,7 +15,7 @@ from metric_depth_ros.evaluation.measures import METRICS
 from metric_depth_ros.evaluation.runner import Record
 from metric_depth_ros.types import FloatArray
 
-FRONT = "Pareto front"
+FRONT = "none faster is better"
 
 
 def error_over_anchors(records: Sequence[Record], metric: str) -> list[Panel]:
@@ -56,10 +56,15 @@ def error_over_time(records: Sequence[Record], metric: str) -> list[Panel]:
             if np.isfinite(seconds := _median_seconds(of_label))
         }
         front = pareto_front(points, lower_is_better=METRICS[metric].lower_is_better is not False)
-        lines = {**points, **({FRONT: front} if len(front) > 1 else {})}
-        families = {**looks(own)["families"], FRONT: ""}
         panels.append(
-            Panel(METRICS[metric].heading, lines, f"{title}, {middle} random anchors", families=families)
+            Panel(
+                METRICS[metric].heading,
+                points,
+                f"{title}, {middle} random anchors",
+                dotted={FRONT: front} if len(front) > 1 else {},
+                dotted_name=FRONT if len(front) > 1 else "",
+                **looks(own),
+            )
         )
     return [panel for panel in panels if panel.lines]
 

@@ -62,7 +62,7 @@ def test_the_file_is_a_picture_with_the_line_in_it(tmp_path):
 def test_a_dotted_line_has_its_partners_colour(figures, tmp_path):
     panel = Panel("y", {"b": RISING, "a": RISING}, dotted={"b": RISING[:, ::-1]}, dotted_name="oracle")
     save_chart(tmp_path / "chart.png", "x", [panel])
-    b, dotted, a, named = figures[0].axes[0].lines
+    b, a, dotted, named = figures[0].axes[0].lines
     assert dotted.get_color() == b.get_color() != a.get_color()
     assert dotted.get_linestyle() == named.get_linestyle() == ":"
     assert figures[0].axes[0].get_legend().get_texts()[-1].get_text() == "oracle"
@@ -112,7 +112,12 @@ def test_without_matplotlib_nothing_is_drawn_and_one_line_says_so(monkeypatch, t
 
 
 @pytest.mark.parametrize(
-    ("most", "ticks"), [(50, ["1", "2", "5", "10", "20", "50"]), (1e4, ["1", "10", "100", "1000", "10000"])]
+    ("most", "ticks"),
+    [
+        (4, ["1", "1.5", "2", "3"]),
+        (50, ["1", "2", "5", "10", "20", "50"]),
+        (1e4, ["1", "10", "100", "1000", "10000"]),
+    ],
 )
 def test_logarithmic_axes_have_plain_numbers(figures, tmp_path, most, ticks):
     line = np.array([[1.0, 1.0], [most, most]])
@@ -133,3 +138,11 @@ def test_single_points_have_their_names_beside_them_and_none_hides_another(figur
     assert {text.get_text() for text in axes.texts} == set(close)
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
     assert all(axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1 for box in boxes)
+
+
+def test_a_dotted_line_of_its_own_is_grey_and_named(figures, tmp_path):
+    panel = Panel("y", {"a": RISING[1:]}, dotted={"front": RISING}, dotted_name="front")
+    save_chart(tmp_path / "chart.png", "x", [panel])
+    (axes,) = figures[0].axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["front"]
+    assert axes.lines[0].get_color() != axes.lines[1].get_color() == axes.lines[2].get_color()
