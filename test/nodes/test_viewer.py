@@ -17,6 +17,7 @@ ENTITIES = {
     "/sigma",
     "/world/camera/picture",
     "/world/camera/picture/anchors/anchors",
+    "/residual/residual_median",
     "/world/camera/cloud",
     "/world/camera/anchors/anchors",
     "/anchors/anchors",
