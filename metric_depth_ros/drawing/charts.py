@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,8 @@ class Panel:
         title: above the axes.
         dotted: points (N, 2) of a thin line in the same colour, by the name of the line; of no line: grey.
         dotted_name: name of the thin lines in the legend.
-        families: names of lines -> what they belong to; a family has one colour. "" is grey, none its own.
+        families: names of lines -> what they belong to, none: to itself. "" is grey; a family has one colour
+            where there are more lines than colours.
         controls: names of lines that are dashed.
     """
 
@@ -139,12 +141,17 @@ def _draw(axes: Any, panel: Panel) -> None:
 
 
 def _looks(panel: Panel) -> dict[str, dict[str, Any]]:
-    """Colour, marker and kind of each line: lines of one colour differ by their markers."""
-    families = list(dict.fromkeys(panel.families.get(name, name) for name in panel.lines))
-    colours = dict(zip([each for each in families if each], _COLOURS * len(families), strict=False))
+    """Colour, marker and kind of each line: lines of one colour differ by their markers.
+
+    As long as there are colours for all, each line has one of its own.
+    """
+    owners = {name: panel.families.get(name, name) for name in panel.lines}
+    if sum(owner != "" for owner in owners.values()) <= len(_COLOURS):
+        owners = {name: owner and name for name, owner in owners.items()}
+    colours = dict(zip(dict.fromkeys(filter(None, owners.values())), cycle(_COLOURS), strict=False))
     looks, used = {}, Counter[str]()
-    for name in panel.lines:
-        colour = colours.get(panel.families.get(name, name), _GREY)
+    for name, owner in owners.items():
+        colour = colours.get(owner, _GREY)
         looks[name] = {
             "color": colour,
             "marker": _MARKERS[used[colour] % len(_MARKERS)],

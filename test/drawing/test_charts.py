@@ -69,16 +69,23 @@ def test_a_dotted_line_has_its_partners_colour(figures, tmp_path):
 
 
 def test_families_have_colours_and_their_lines_markers_and_controls_are_dashed(figures, tmp_path):
-    names = ("lwlr", "paper_lwlr", "control: lwlr", "grid", "control: none")
+    names = ("lwlr", "paper_lwlr", "control: lwlr", "grid", "control: none", *map(str, range(8)))
     families = {"paper_lwlr": "lwlr", "control: lwlr": "lwlr", "control: none": ""}
     panel = Panel("y", dict.fromkeys(names, RISING), families=families, controls=names[2:5:2])
     save_chart(tmp_path / "chart.png", "x", [panel])
     drawn = {line.get_label().removesuffix(": 1.00"): line for line in figures[0].axes[0].lines}
-    ours, paper, control, other, common = (drawn[name] for name in names)
+    ours, paper, control, other, common = (drawn[name] for name in names[:5])
     assert ours.get_color() == paper.get_color() == control.get_color()
     assert len({ours.get_marker(), paper.get_marker(), control.get_marker()}) == 3
     assert len({ours.get_color(), other.get_color(), common.get_color()}) == 3
     assert [n for n in names if drawn[n].get_linestyle() == "--"] == ["control: lwlr", "control: none"]
+
+
+def test_few_lines_have_a_colour_each_but_common_ones_grey(figures, tmp_path):
+    families = {"a": "basis", "b": "basis", "c": "", "d": ""}
+    save_chart(tmp_path / "chart.png", "x", [Panel("y", dict.fromkeys("abcd", RISING), families=families)])
+    a, b, c, d = figures[0].axes[0].lines
+    assert len({line.get_color() for line in (a, b, c, d)}) == 3 and c.get_color() == d.get_color()
 
 
 def test_thirty_lines_all_look_different(figures, tmp_path):
