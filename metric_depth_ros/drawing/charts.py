@@ -177,6 +177,11 @@ def _name_points(axes: Any, panel: Panel) -> None:
         free = _free(place, (size.width, size.height), axes.bbox, taken)
         taken.append(free)
         text.set_position(free[:2] + _APART_PX)
+        near = np.clip(place, free[:2], free[2:])
+        if np.linalg.norm(near - place) > size.height:  # else it is clear whose name it is
+            line = {"arrowstyle": "-", "linewidth": 0.7, "color": looks[name]["color"]}
+            ends = {"xy": place, "xytext": near, "xycoords": "figure pixels", "textcoords": "figure pixels"}
+            axes.annotate("", **ends, arrowprops=line)
 
 
 def _free(
@@ -189,7 +194,7 @@ def _free(
         (-height - _BESIDE_PX, -height / 2, _BESIDE_PX),
     )
     sides = [(across[2], along[1]), (across[0], along[1]), (across[1], along[2]), (across[1], along[0])]
-    steps = (0, 1, -1, 2, -2, 3, -3, 4, -4)
+    steps = sorted(range(-8, 9), key=abs)
     boxes = [
         _box(place[0] + x, place[1] + y + step * height / 2, width, height)
         for step in steps
