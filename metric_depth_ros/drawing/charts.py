@@ -194,7 +194,7 @@ def _free(
         (-height - _BESIDE_PX, -height / 2, _BESIDE_PX),
     )
     sides = [(across[2], along[1]), (across[0], along[1]), (across[1], along[2]), (across[1], along[0])]
-    steps = sorted(range(-8, 9), key=abs)
+    steps = sorted(range(-16, 17), key=abs)
     boxes = [
         _box(place[0] + x, place[1] + y + step * height / 2, width, height)
         for step in steps
