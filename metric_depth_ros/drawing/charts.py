@@ -26,7 +26,7 @@ _LEGEND_LINE_IN = 0.23
 _COLOURS = [f"C{number}" for number in (0, 1, 2, 3, 4, 5, 6, 8, 9)]
 _GREY = "0.35"
 _MARKERS = "os^DvPX<>*"
-# About as many markers has a line of more points.
+# About as many markers has a line of more points, if it needs any.
 _MARKED = 30
 # Ticks of a logarithmic axis whose ends are less than this factor apart, as multiples of powers of ten.
 _BETWEEN = ((10, (1.0, 1.5, 2.0, 3.0, 5.0, 7.0)), (300, (1.0, 2.0, 5.0)))
@@ -123,12 +123,11 @@ def _draw(axes: Any, panel: Panel) -> None:
     for name in order:
         line = lines[name]
         label = f"{name}: {line[-1, 1]:#.3g}" if len(line) else name
-        axes.plot(
-            *line.T,
-            label=label if len(line) != 1 else None,
-            markevery=-(-len(line) // _MARKED) or 1,
-            **looks[name],
-        )
+        look = looks[name]
+        if len(line) > _MARKED and look["marker"] == _MARKERS[0]:
+            look = {**look, "marker": ""}  # its colour tells it from the others
+        every = -(-len(line) // _MARKED) or 1
+        axes.plot(*line.T, label=label if len(line) != 1 else None, markevery=every, **look)
     for name, line in panel.dotted.items():
         colour = looks[name]["color"] if name in looks else _GREY
         axes.plot(*_finite(line).T, ":", linewidth=1.2, color=colour)
