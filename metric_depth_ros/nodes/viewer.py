@@ -83,12 +83,12 @@ class ViewerNode(Node):
             frame_id = messages.frame_id(parts["depth"].header)
             places = Places(frame_id, stamp_ns, self._transforms, self._config)
             self._viewer.at(stamp_ns)
-            if places.T_fixed_camera is not None:
-                self._viewer.place(places.T_fixed_camera)
             self._viewer.image(image, camera)
             self._viewer.depth(depth)
-            self._viewer.cloud(depth, image, camera)
             self.shown += 1
+            if places.T_fixed_camera is not None:
+                self._viewer.place(places.T_fixed_camera)
+            self._viewer.cloud(depth, image, camera)
             chosen = self._anchors.clouds_for(stamp_ns, time.monotonic(), optional=True)
             for source in gather_sources(chosen, places, self._anchors.refuse):
                 self._viewer.source(source.name, source.points, camera)
