@@ -67,7 +67,7 @@ def draw_basis(
     for k in order[:_MOST_MAPS].tolist():
         part = cv2.resize(parts[k] - np.median(parts[k]), size, interpolation=cv2.INTER_LINEAR)
         most = float(np.quantile(np.abs(part), 0.98))
-        tiles.append(titled(f"of it: map {k}, weight {weights[k]:+.2f}", _signed(part, most)))
+        tiles.append(titled(f"part of ln: map {k}, weight {weights[k]:+.2f}", _signed(part, most)))
     return tiled(tiles, 4)
 
 
