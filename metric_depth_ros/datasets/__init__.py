@@ -6,6 +6,7 @@ import errno
 import os
 from pathlib import Path
 
+from metric_depth_ros.bags import is_bag
 from metric_depth_ros.datasets.arkitscenes import ArkitScenes
 from metric_depth_ros.datasets.bag_frames import BagFrames
 from metric_depth_ros.datasets.c3vd import C3vd
@@ -110,6 +111,10 @@ def open_dataset(path: str | Path) -> Dataset:
     for dataset in DATASETS.values():
         if dataset.recognises(place):
             return dataset(place)
+    if is_bag(place):
+        raise InputError(
+            f"{path}: a bag without depth images; needed them, or bag:{path}, which takes points."
+        )
     found = "no known dataset" if os.path.exists(place) else "does not exist"
     raise InputError(
         f"{path}: {found}; needed a folder with calib.json or shard_*.zip, or NAME:PATH or NAME@SPLIT:PATH "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ from metric_depth_ros.bags import BagReader, is_bag, open_bag
 from metric_depth_ros.bags.guesses import guess, settings_of
 from metric_depth_ros.bags.storage import readable_messages
 from metric_depth_ros.bags.survey import survey
-from metric_depth_ros.bags.topics import IMAGE, PICTURES, is_picture
+from metric_depth_ros.bags.topics import COMPRESSED_IMAGE, IMAGE, PICTURES, is_picture
 from metric_depth_ros.config import Config, updated
 from metric_depth_ros.datasets.dataset import Dataset, Frame, Picture
 from metric_depth_ros.errors import InputError, MetricDepthError
@@ -24,6 +25,8 @@ from metric_depth_ros.types import FloatArray, Sample
 
 # Words of topics of true depth, which beat those of a depth camera.
 _TRUTH = ("truth", "gt", "ground")
+# What image_transport puts behind the topic of a depth image, and the size of a picture that is not decoded.
+_COMPRESSED_DEPTH, _NO_SIZE = "/compressedDepth", (0, 0)
 # Poses of the camera are looked up for solvers with a memory alone.
 _WITH_POSES = {"solver.temporal.memory_s": 1.0}
 
@@ -39,8 +42,9 @@ class _Shot(NamedTuple):
 class BagFrames(Dataset):
     """Frames of a bag. Image, calibration and anchors are chosen as ``metric_depth run`` chooses them.
 
-    True depth is the topic of depth images that ``bag@TOPIC:PATH`` names, else one whose name has truth, gt
-    or ground, else the only one of the images' size. Points are those of the anchors, in the image's frame.
+    True depth is the topic of depth images, raw or compressedDepth, that ``bag@TOPIC:PATH`` names, else one
+    whose name has truth, gt or ground, else the only one of the images' size. Points are those of the
+    anchors, in the image's frame.
     Without depth images, all images are frames, and known depth is that of points: those held out, if the
     bag has such, else the anchors'.
     """
@@ -70,7 +74,11 @@ class BagFrames(Dataset):
 
     def _chosen(self, facts: Facts, asked: str) -> tuple[Plan, str]:
         """Topics for images and anchors, and that of the truth, which is no anchors'."""
-        depths = [name for name, topic in facts.topics.items() if topic.count and _is_depth(topic)]
+        depths = [
+            name
+            for name, topic in facts.topics.items()
+            if topic.count and _is_depth(topic) and not _is_sent_raw(name, facts.topics)
+        ]
         named = [
             name
             for name in depths
@@ -86,7 +94,10 @@ class BagFrames(Dataset):
         if plan.missing:
             raise InputError(f"bag {self.path}: {plan.missing[0]}")
         size = facts.topics[plan.image].size
-        fitting = named or [name for name in depths if facts.topics[name].size == size or not any(size)]
+        # Of compressed pictures it is not known before they are read.
+        fitting = named or [
+            name for name in depths if facts.topics[name].size in (size, _NO_SIZE) or size == _NO_SIZE
+        ]
         if not depths and plan.sensors:
             return plan, ""
         if len(fitting) != 1:
@@ -129,7 +140,7 @@ class BagFrames(Dataset):
                 topics = bag.topics
         except InputError:
             return False
-        depths = {name for name, kind in topics.items() if kind == IMAGE and _sounds_like_depth(name)}
+        depths = {name for name, kind in topics.items() if _sounds_like_depth(name, kind)}
         return bool(depths) and any(kind in PICTURES for name, kind in topics.items() if name not in depths)
 
     # ---- frames ------------------------------------------------------------------------------
@@ -146,13 +157,12 @@ class BagFrames(Dataset):
         """One frame, read from the bag anew. Raises InputError if one of its messages cannot be used."""
         shot, name = self._shots[index], f"{index % len(self):06d}"
         sample = self._sample(shot)
-        depth = self._depth(shot) if self._truth else None
-        if depth is not None and depth.shape != sample.image.shape[:2]:
-            sizes = [f"{each.shape[1]}x{each.shape[0]}" for each in (depth, sample.image)]
-            raise InputError(
-                f"bag {self.path}, frame {name}: depth on {self._truth} is {sizes[0]}; needed {sizes[1]}, "
-                "the size of the image, with which it must be registered."
-            )
+        depth = None
+        if self._truth:
+            try:
+                depth = self._depth(shot, sample.image.shape[1::-1])
+            except InputError as error:
+                raise InputError(f"bag {self.path}, frame {name}, {self._truth}: {error}") from error
         points = sample.points_camera
         if depth is None and sample.points_held_out is not None:
             points = sample.points_held_out
@@ -184,12 +194,12 @@ class BagFrames(Dataset):
                     return outcome
         raise InputError(f"bag {self.path}: the image at {shot.stamp_ns / 1e9:.3f} s is gone; needed it.")
 
-    def _depth(self, shot: _Shot) -> FloatArray:
+    def _depth(self, shot: _Shot, size: tuple[int, int]) -> FloatArray:
         for _, message in readable_messages(self.path, self._truth, (shot.depth_ns, shot.depth_ns + 1)):
             if isinstance(message, InputError):
                 raise message
-            return messages.read_depth(message)
-        raise InputError(f"bag {self.path}: the depth at {shot.stamp_ns / 1e9:.3f} s is gone; needed it.")
+            return messages.read_depth_image(message, size)
+        raise InputError(f"the depth at {shot.stamp_ns / 1e9:.3f} s is gone; needed it.")
 
     def picture(self, index: int) -> Picture:
         """One image with depth, to train on. Raises InputError if it is damaged or has no depth image."""
@@ -220,12 +230,25 @@ def _without_anchors() -> Config:
     return updated(Config(), {"anchors.min_count": 0})
 
 
-def _sounds_like_depth(name: str) -> bool:
+def _sounds_like_depth(name: str, kind: str) -> bool:
+    """Whether a topic may have depth images, by its name and type."""
     words = set(words_of(name))
-    return bool(words & {"depth", *_TRUTH}) and "sigma" not in words
+    raw = kind == IMAGE and words & {"depth", *_TRUTH}
+    return bool(raw or _is_compressed_depth(name, kind)) and "sigma" not in words
+
+
+def _is_compressed_depth(name: str, kind: str) -> bool:
+    return kind == COMPRESSED_IMAGE and name.endswith(_COMPRESSED_DEPTH)
+
+
+def _is_sent_raw(name: str, topics: Mapping[str, Topic]) -> bool:
+    """Whether a topic is the compressed form of another in the bag."""
+    return name.endswith(_COMPRESSED_DEPTH) and name.removesuffix(_COMPRESSED_DEPTH) in topics
 
 
 def _is_depth(topic: Topic) -> bool:
-    """Whether messages are raw depth images; those of 16 bits may be a camera's grey ones, by their name."""
+    """Whether messages are depth images; raw ones of 16 bits may be a camera's grey ones, by their name."""
+    if _is_compressed_depth(topic.name, topic.kind):
+        return True
     grey = topic.encoding == "mono16" and is_picture(topic.name)
     return topic.kind == IMAGE and depth_encoding(topic.encoding) is not None and not grey

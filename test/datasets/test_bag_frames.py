@@ -42,9 +42,13 @@ def write_bag(
     lidar: bool = True,
     late_ns: int = 0,
     moves: bool = False,
+    compressed: tuple[str, ...] = (),
     **others: Any,
 ) -> Path:
-    """Four images 100 ms apart; depth of all but the second. ``others``: more topics of depth, by size."""
+    """Four images 100 ms apart; depth of all but the second. ``others``: more topics of depth, by size.
+
+    ``compressed``: topics that have depth of all images as compressedDepth.
+    """
     with BagWriter(path) as bag:
         bag.write_tf_static([("camera_optical", "lidar", T_CAMERA_LIDAR, 10**9)])
         for index in range(4):
@@ -57,6 +61,10 @@ def write_bag(
                 bag.write_points("/lidar/points", POINTS, stamp, "lidar")
             if truth and index != 1:
                 bag.write_depth(truth, depth_of(index), stamp + late_ns, "camera_optical", encoding="32FC1")
+            for name in compressed:
+                bag.write_compressed_depth(
+                    f"{name}/compressedDepth", depth_of(index), stamp, "camera_optical"
+                )
             for name, size in others.items():
                 depth = np.full(size, 3.0, np.float32)
                 topic = f"/{name}/depth/image_raw"
@@ -99,6 +107,15 @@ def test_of_depth_cameras_the_registered_one_is_the_truth(tmp_path: Path) -> Non
     sizes = {"registered": (HEIGHT, WIDTH), "small": (12, 16)}
     data = open_dataset(write_bag(tmp_path / "a.mcap", None, **sizes))
     np.testing.assert_allclose(data[0].depth, np.full((HEIGHT, WIDTH), 3), rtol=1e-6)
+
+
+def test_compressed_depth_is_the_truth_unless_it_is_there_raw(tmp_path: Path) -> None:
+    """As of the bags that ``metric_depth synthesize --compact`` writes."""
+    path = write_bag(tmp_path / "a.mcap", None, compressed=("/camera/depth_gt/image_rect",))
+    for frame, index in zip(open_dataset(path), range(4), strict=True):
+        np.testing.assert_allclose(frame.depth, depth_of(index), rtol=1e-3)
+    both = write_bag(tmp_path / "b.mcap", compressed=(TRUTH,))
+    np.testing.assert_array_equal(open_dataset(both)[0].depth, depth_of(0))
 
 
 @pytest.mark.parametrize("held_out", [False, True])
@@ -157,7 +174,7 @@ def test_poses_come_from_the_transforms(tmp_path: Path) -> None:
         (
             "bag@/small/depth/image_raw:{}",
             {"small": (12, 16)},
-            "is 16x12; needed 32x24, the size of the image",
+            "frame 000000, /small/depth/image_raw: depth image: 16x12, but the image is 32x24; needed",
         ),
     ],
 )
@@ -175,6 +192,8 @@ def test_a_bag_without_depth_or_pictures_is_not_recognised(tmp_path: Path) -> No
     with BagWriter(tmp_path / "b.mcap") as bag:
         bag.write_depth("/depth/image_rect", depth_of(0), 10**9, "camera", encoding="32FC1")
     assert not BagFrames.recognises(tmp_path / "b.mcap")
+    with pytest.raises(InputError, match=r"a bag without depth images; needed them, or bag:.*a\.mcap, which"):
+        open_dataset(tmp_path / "a.mcap")
     (tmp_path / "c.mcap").write_bytes(b"nothing")
     assert not BagFrames.recognises(tmp_path / "c.mcap")
     assert not BagFrames.recognises(tmp_path)
