@@ -8,18 +8,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from metric_depth_ros.drawing.pictures import (
+    ERROR,
+    TRUE_DEPTH,
     beside,
     depth_bar,
     depth_colours,
     depth_range,
     draw_anchors,
     draw_depth,
-    draw_error,
+    draw_known,
     draw_share,
+    is_dense,
     nearest,
     resized_with_anchors,
+    signed_bar,
 )
-from metric_depth_ros.drawing.scales import BAR_WIDTH, padded, tiled, titled
+from metric_depth_ros.drawing.scales import BAR_WIDTH, padded, signed_colours, tiled, titled
 from metric_depth_ros.types import Anchors, FloatArray, ImageArray, RelativeDepth
 
 _WIDTH, _COLUMNS = 400, 3
@@ -60,18 +64,26 @@ def _parts(row: SheetRow, width: int) -> list[ImageArray]:
     height, full = row.image.shape[:2]
     size = (width, max(1, round(width * height / full)))
     low, high = depth_range(row.truth)
-    depth, truth = nearest(row.depth, size), _shrunk(row.truth, size)
+    truth = _known(row.truth)
+    u, v = truth.uv.astype(np.intp).T
+    true, wrong = (
+        draw_known(row.image, truth, colours, size)
+        for colours in (
+            depth_colours(truth.depth, low, high),
+            signed_colours(row.depth[v, u] / truth.depth - 1, MOST_ERROR),
+        )
+    )
+    title = TRUE_DEPTH if is_dense(truth, row.image) else f"true depth of {len(truth)} points"
     with np.errstate(divide="ignore", invalid="ignore"):
-        error = depth / truth - 1
         share = None if row.sigma is None else nearest(row.sigma / row.depth, size)
     anchors = draw_anchors(*resized_with_anchors(row.image, row.anchors, *size), low, high)
     network = _relative_colours(row.relative, size)
     parts = {
         row.title: beside(anchors, depth_bar(size[1], low, high)),
-        "metric depth": draw_depth(depth, low, high),
-        "true depth, grey unknown": draw_depth(truth, low, high),
+        "metric depth": draw_depth(nearest(row.depth, size), low, high),
+        title: beside(true, depth_bar(size[1], low, high)),
         "network's depth, without unit": padded(network, width + BAR_WIDTH),
-        "error, red too far, blue too near": draw_error(error, MOST_ERROR),
+        ERROR: beside(wrong, signed_bar(size[1], MOST_ERROR)),
     }
     if share is not None:
         parts["sigma / depth (standard deviation)"] = draw_share(share, MOST_ERROR)
@@ -89,12 +101,8 @@ def _relative_colours(relative: RelativeDepth, size: tuple[int, int]) -> ImageAr
     return depth_colours(np.exp(level), 1.0, float(np.e))
 
 
-def _shrunk(truth: FloatArray, size: tuple[int, int]) -> FloatArray:
-    """Truth at another size; at a smaller one the nearest depth in each cell, so that single points stay."""
-    if size[0] >= truth.shape[1]:
-        return nearest(truth, size)
+def _known(truth: FloatArray) -> Anchors:
+    """Pixels of known depth (H, W)."""
     v, u = np.nonzero(np.isfinite(truth))
-    small = np.full(size[::-1], np.inf, np.float32)
-    place = (v * size[1] // truth.shape[0], u * size[0] // truth.shape[1])
-    np.minimum.at(small, place, truth[v, u].astype(np.float32))
-    return np.where(np.isfinite(small), small, np.float32(np.nan))
+    depth = np.asarray(truth[v, u], np.float32)
+    return Anchors(np.stack([u, v], axis=1).astype(np.float32), depth, np.zeros_like(depth))

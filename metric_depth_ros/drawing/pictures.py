@@ -35,6 +35,8 @@ from metric_depth_ros.types import Anchors, Camera, FloatArray, ImageArray
 
 _GRID = (58, 58, 64)
 _CEILING_M = 2.0
+# Titles of parts.
+TRUE_DEPTH, ERROR = "true depth, grey unknown", "error, red too far, blue too near"
 _ABOVE = f"cloud from above, up to {_CEILING_M:g} m over the camera"
 # Where a cloud from above leaves room for the scales on its left and below it.
 _LEFT, _BELOW = 70, 34
@@ -95,11 +97,6 @@ def depth_bar(height: int, low: float, high: float) -> ImageArray:
 
     values = round_values(low, high, most=most_ticks(height)) or (low, high)
     return bar(height, colours, [(np.log(v / low) / np.log(high / low), f"{v:.3g} m") for v in values])
-
-
-def draw_error(error: FloatArray, most: float) -> ImageArray:
-    """Relative error (H, W) in colours, NaN unknown, with a scale in percent: (H, W + 100, 3)."""
-    return beside(signed_colours(error, most), signed_bar(len(error), most))
 
 
 def signed_bar(height: int, most: float, *, percent: bool = True) -> ImageArray:
@@ -219,26 +216,28 @@ def _draw_truth(
     error = depth[v, u] / truth.depth - 1
     known = np.abs(error[np.isfinite(error)])
     most = float(np.clip(np.quantile(known, 0.95), _LEAST_ERROR, _MOST_ERROR)) if known.size else _MOST_ERROR
-    dense = len(truth) >= _DENSE * depth.size
     true, wrong = (
-        _painted(image, truth, colours, size, dense=dense)
+        draw_known(image, truth, colours, size)
         for colours in (depth_colours(truth.depth, *range_m), signed_colours(error, most))
     )
     mean = f": AbsRel {known.mean():.3f}" if known.size else ""
     return [
         (
-            "true depth, grey unknown" if dense else f"{len(truth)} held-out points",
+            TRUE_DEPTH if is_dense(truth, image) else f"{len(truth)} held-out points",
             beside(true, depth_bar(size[1], *range_m)),
         ),
-        (f"error, red too far, blue too near{mean}", beside(wrong, signed_bar(size[1], most))),
+        (f"{ERROR}{mean}", beside(wrong, signed_bar(size[1], most))),
     ]
 
 
-def _painted(
-    image: ImageArray, at: Anchors, colours: ImageArray, size: tuple[int, int], *, dense: bool
-) -> ImageArray:
-    """Picture of a size with colours at pixels: an image or, if not ``dense``, dots on the image."""
-    if not dense:
+def is_dense(known: Anchors, image: ImageArray) -> bool:
+    """Whether so many pixels of an image (H, W, 3) are known that they are an image in themselves."""
+    return bool(len(known) >= _DENSE * image.shape[0] * image.shape[1])
+
+
+def draw_known(image: ImageArray, at: Anchors, colours: ImageArray, size: tuple[int, int]) -> ImageArray:
+    """Picture of a width and height with colours (N, 3) at pixels of an image; dots on it if they are few."""
+    if not is_dense(at, image):
         resized, placed = resized_with_anchors(image, at, *size)
         order = np.argsort(-at.depth, kind="stable")
         return _dotted(resized, placed.uv[order], colours[order])

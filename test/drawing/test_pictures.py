@@ -7,16 +7,17 @@ import numpy as np
 import pytest
 
 from metric_depth_ros.drawing.pictures import (
+    beside,
     depth_colours,
     depth_range,
     draw_anchors,
     draw_depth,
-    draw_error,
     draw_from_above,
     draw_grid,
     draw_sheet,
+    signed_bar,
 )
-from metric_depth_ros.drawing.scales import BAR_WIDTH, linear_ticks, round_values, write
+from metric_depth_ros.drawing.scales import BAR_WIDTH, linear_ticks, round_values, signed_colours, write
 from metric_depth_ros.types import Anchors, Camera
 
 CAMERA = Camera(64, 48, np.array([[50.0, 0, 31.5], [0, 50.0, 23.5], [0, 0, 1]]))
@@ -107,7 +108,7 @@ def test_ticks_of_percent_are_round(low: float, high: float, most: int, expected
 def test_the_scale_of_an_error_ends_in_the_colours_of_its_range() -> None:
     error = np.full((96, 64), 0.1, np.float32)
     error[0], error[1], error[2] = -0.5, 0.5, np.nan
-    picture = draw_error(error, 0.2)
+    picture = beside(signed_colours(error, 0.2), signed_bar(96, 0.2))
     top, bottom = picture[12, 64 + 15].astype(int), picture[83, 64 + 15].astype(int)
     np.testing.assert_array_equal(top, picture[1, 5])
     assert np.abs(bottom - picture[0, 5]).max() < 8
