@@ -29,7 +29,7 @@ from metric_depth_ros.cli.tally import Tally
 from metric_depth_ros.cli.view import keep_page, say_page
 from metric_depth_ros.config import Config, EngineConfig, SourceConfig
 from metric_depth_ros.datasets import is_dataset, open_dataset, set_parts
-from metric_depth_ros.drawing.viewer import WEB, Viewer, viewing
+from metric_depth_ros.drawing.viewer import RECORDING, WEB, Viewer, viewing
 from metric_depth_ros.engines import build_engine
 from metric_depth_ros.errors import InputError, MetricDepthError
 from metric_depth_ros.evaluation.held_out import error_at, held_out
@@ -46,7 +46,7 @@ def process(args: argparse.Namespace, config: Config) -> int:
     """Processes a source; returns 0 if any image got depth, else 1. Raises MetricDepthError."""
     out = args.out or default_out(args.source)
     with ExitStack() as stack:
-        viewer = None if args.view is None else partial(stack.enter_context, viewing(args.view))
+        viewer = None if args.view is None else partial(_viewer, stack, args)
         tally = write_depth(args, config, out, watched=with_bar, warn=_warn, viewer=viewer)
         print(f"{args.source}: {tally.summary()}; results in {out}", flush=True)
         for note in tally.notes():
@@ -54,6 +54,15 @@ def process(args: argparse.Namespace, config: Config) -> int:
         if args.view == WEB:
             keep_page()
     return 0 if tally.times_s else 1
+
+
+def _viewer(stack: ExitStack, args: argparse.Namespace) -> Viewer:
+    """What shows the results; a recording of an earlier run is replaced if that is wanted."""
+    if args.view.endswith(RECORDING):
+        for old in keep_from_replacing([Path(args.view)], overwrite=args.overwrite, flag="--view"):
+            if not old.is_dir():
+                old.unlink()
+    return stack.enter_context(viewing(args.view))
 
 
 def _joined(source: Path) -> str:

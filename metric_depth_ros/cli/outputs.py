@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import cv2
@@ -16,7 +16,11 @@ from metric_depth_ros.types import ImageArray
 
 @contextmanager
 def own_folder(out: Path) -> Iterator[None]:
-    """The folder, made if it does not exist, for this run alone. Raises InputError if another has it."""
+    """The folder, made if it does not exist, for this run alone; one that fails leaves no empty folder.
+
+    Raises InputError if another has it.
+    """
+    is_new = not os.path.lexists(out)
     with ExitStack() as stack:
         try:
             stack.enter_context(locked_folder(out))
@@ -24,14 +28,23 @@ def own_folder(out: Path) -> Iterator[None]:
             raise InputError(
                 f"{out}: {error.strerror}; needed a folder to write to. Choose another."
             ) from error
-        yield
+        try:
+            yield
+        except BaseException:
+            if is_new:
+                with suppress(OSError):  # it has something
+                    out.rmdir()
+            raise
 
 
-def keep_from_replacing(paths: Iterable[Path], *, overwrite: bool) -> list[Path]:
-    """Those of the paths that exist. Raises InputError if one does and must not be replaced."""
+def keep_from_replacing(paths: Iterable[Path], *, overwrite: bool, flag: str = "--out") -> list[Path]:
+    """Those of the paths that exist. Raises InputError if one does and must not be replaced.
+
+    ``flag``: the option that names another.
+    """
     old = [path for path in paths if os.path.lexists(path)]
     if old and not overwrite:
-        raise InputError(f"{old[0]}: exists already. Choose another --out, or pass --overwrite to replace.")
+        raise InputError(f"{old[0]}: exists already. Choose another {flag}, or pass --overwrite to replace.")
     return old
 
 

@@ -31,7 +31,7 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for results (default SOURCE_depth)")
     parser.add_argument(
-        "--overwrite", action="store_true", help="replace an earlier depth.mcap and its pictures"
+        "--overwrite", action="store_true", help="replace an earlier depth.mcap, its pictures and recording"
     )
     parser.add_argument("--no-bag", action="store_true", help="write no bag, pictures only")
     parser.add_argument(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Config
             the message begins with the file's name.
     """
     path = located(path)
-    tree = read_yaml(path, ConfigError, "a readable YAML file")
+    tree = read_yaml(path, ConfigError, f"a readable YAML file{_or_recipe(path)}")
     try:
         config = from_flat(_flattened(_unwrapped(tree or {})))
     except ConfigError as error:
@@ -61,6 +62,15 @@ def located(path: str | Path) -> Path:
             with suppress(FileNotFoundError):
                 return share_path(str(relative))
     return path
+
+
+def _or_recipe(path: Path) -> str:
+    """For a name that is no path: that a recipe may be named, and the one whose name is nearest."""
+    if path.suffix or path.name != str(path):
+        return ""
+    names = sorted(recipe.stem for recipe in share_path(str(_RECIPES)).glob("*.yaml"))
+    near = get_close_matches(path.name, names, 1) or names[:1]
+    return f" or the name of a recipe (docs/recipes), as {near[0]}"
 
 
 def _unwrapped(tree: Any) -> Mapping[str, Any]:

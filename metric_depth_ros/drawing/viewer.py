@@ -18,8 +18,8 @@ from metric_depth_ros.errors import MetricDepthError
 from metric_depth_ros.geometry import pixel_rays, project
 from metric_depth_ros.types import Camera, FloatArray, ImageArray
 
-# Where a viewer may be: "" is the Rerun window of this machine, "web" a browser; else a file or address.
-WEB = "web"
+# Where a viewer may be: "" is the Rerun window of this machine, "web" a browser, *.rrd a file; else a URL.
+WEB, RECORDING = "web", ".rrd"
 # Values of depth/info that are drawn as curves: their group, and the factor to its unit.
 _CURVES = {
     "scale": ("scale", 1.0),
@@ -169,7 +169,7 @@ class Viewer:
             self.page = f"http://127.0.0.1:{port}/?url={quote(data, safe=':/')}"
         elif "://" in where:
             self._stream.connect_grpc(where)
-        elif not where.endswith(".rrd"):
+        elif not where.endswith(RECORDING):
             raise ValueError("no file .rrd and no address")
         elif Path(where).exists():
             raise ValueError("exists already")

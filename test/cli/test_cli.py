@@ -463,10 +463,18 @@ def test_run_makes_the_depth_of_every_image(
     assert cv2.imread(str(out / pictures[0])).shape[1] > WIDTH
 
 
-def test_run_shows_every_image_in_a_viewer(bag: Path, toy_manifest: Path, tmp_path: Path) -> None:
+def test_run_shows_every_image_in_a_viewer(
+    bag: Path, toy_manifest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A recording that is there already is replaced if that is wanted; else nothing is left of the run."""
     chunk, recording = pytest.importorskip("rerun.chunk"), tmp_path / "shown.rrd"
+    recording.write_text("an earlier one")
     argv = ["run", str(bag), "--manifest", str(toy_manifest), "--out", str(tmp_path / "out"), "--no-bag"]
-    assert main([*argv, "--previews", "0", "--view", str(recording)]) == 0
+    argv += ["--previews", "0", "--view", str(recording)]
+    assert main(argv) == 1
+    assert "shown.rrd: exists already. Choose another --view, or pass --overwrite" in capsys.readouterr().err
+    assert recording.read_text() == "an earlier one" and not (tmp_path / "out").exists()
+    assert main([*argv, "--overwrite"]) == 0
     with BagReader(bag) as reader:
         stamps = {stamp_ns for stamp_ns, _ in reader.samples(Config())}
     shown: dict[str, set[int]] = {}

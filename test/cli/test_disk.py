@@ -194,6 +194,26 @@ def test_a_folder_is_for_one_run_at_a_time(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.parametrize("is_new", [True, False])
+@pytest.mark.parametrize("writes", [True, False])
+def test_a_run_that_fails_leaves_no_empty_folder_of_its_own(
+    tmp_path: Path, is_new: bool, writes: bool
+) -> None:
+    out = tmp_path / "out"
+    if not is_new:
+        out.mkdir()
+
+    def run() -> None:
+        with own_folder(out):
+            if writes:
+                (out / "kept").touch()
+            raise InputError("no")
+
+    with pytest.raises(InputError, match="no"):
+        run()
+    assert out.exists() == (writes or not is_new) and (out / "kept").exists() == writes
+
+
 def test_a_bag_is_written_by_one_at_a_time(tmp_path: Path) -> None:
     with BagWriter(tmp_path / "a.mcap") as bag:
         bag.write_image("/image", PICTURE, 1, "camera")

@@ -115,6 +115,13 @@ def test_a_recipe_is_found_by_its_name_where_no_file_is(tmp_path, monkeypatch, n
     assert parameter_file.load(name).solver.focus_m == 3.0
 
 
+def test_a_wrong_name_is_answered_with_the_nearest_recipe():
+    with pytest.raises(
+        ConfigError, match=r"realsens: .* the name of a recipe \(docs/recipes\), as realsense"
+    ):
+        parameter_file.load("realsens")
+
+
 @pytest.mark.parametrize("name", ["no_recipe", "docs", "../setup.yaml", "README.md"])
 def test_nothing_else_of_the_package_is_taken(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
