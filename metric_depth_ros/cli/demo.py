@@ -9,9 +9,10 @@ _PICTURES = 3
 # What a demo leaves in its folder: the bag that is replayed, that which is recorded, pictures, logs.
 _BAG, _LIVE, _PICTURE = "input.mcap", "live", "depth_{}.png"
 _FILES = (*(_PICTURE.format(number) for number in range(_PICTURES)), "node.log", "record.log", "replay.log")
+_SIGMA = "/depth/sigma"  # of solvers that give one
 _NEXT = """Next:
   metric_depth run {bag} --held-out {held_out}
-      the same without ROS, with sigma and the error of every image
+      the same without ROS, with the error of every image
   metric_depth replay {bag} --loop 0
       this bag into the graph, beside: metric_depth_node --ros-args -r image:={image} -r
       camera_info:={camera_info} -r anchors:={anchors}
@@ -78,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
         _make_room(args.out, overwrite=args.overwrite)
         held_out = _make_bag(args, bag)
         print("replaying through the live graph ...", flush=True)
-        recorded = replay_live(bag, args.out, settings, topics)
+        recorded = replay_live(bag, args.out, settings, topics, also=[_SIGMA])
         _report(bag, held_out, recorded, args.out)
     print(_NEXT.format(bag=bag, held_out=held_out, **topics))
     return 0
@@ -106,7 +107,12 @@ def _settings(args: argparse.Namespace) -> dict[str, object]:
     """Parameters of the node."""
     from metric_depth_ros.cli.parsing import setting_of
 
-    settings = dict(setting_of(pair) for pair in args.set)
+    settings: dict[str, object] = {}
+    if args.frames is None and args.seconds is None:
+        settings["input.image_transport"] = (
+            "compressed"  # until auto found out, the first image would be gone
+        )
+    settings.update(setting_of(pair) for pair in args.set)
     if args.manifest is not None:
         settings["engine.manifest"] = str(args.manifest)
     if args.model is not None:
@@ -145,13 +151,13 @@ def _report(bag: Path, topic: str, recorded: Path, out: Path) -> None:
     from metric_depth_ros.bags import BagReader, read_depths
     from metric_depth_ros.cli.outputs import save_picture
     from metric_depth_ros.config import Config
-    from metric_depth_ros.drawing.pictures import depth_range, draw_sheet
+    from metric_depth_ros.drawing.pictures import draw_sheet
     from metric_depth_ros.errors import InputError
     from metric_depth_ros.evaluation.held_out import error_at, held_out
     from metric_depth_ros.types import Sample
 
     config = Config()
-    depths = read_depths(recorded, "/depth/image_rect")
+    depths, sigmas = (read_depths(recorded, topic) for topic in ("/depth/image_rect", _SIGMA))
     stamps = sorted(depths)
     drawn = stamps[len(stamps) // (2 * _PICTURES) :: max(len(stamps) // _PICTURES, 1)][:_PICTURES]
     errors, images = [], 0
@@ -169,10 +175,10 @@ def _report(bag: Path, topic: str, recorded: Path, out: Path) -> None:
             if stamp_ns in drawn:
                 anchors = build_anchors(sample.points_camera, camera, config.anchors)
                 path = out / _PICTURE.format(drawn.index(stamp_ns))
-                range_m = depth_range(depth)
-                save_picture(
-                    path, draw_sheet(sample.image, anchors, depth, camera, truth=truth, range_m=range_m)
+                sheet = draw_sheet(
+                    sample.image, anchors, depth, camera, sigma=sigmas.get(stamp_ns), truth=truth
                 )
+                save_picture(path, sheet)
                 print(f"{path}: AbsRel at held-out points {error:.3f}, covering {100 * covered:.1f} %")
     if not errors:
         raise InputError(

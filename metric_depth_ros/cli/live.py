@@ -130,10 +130,12 @@ def replay_live(
     *,
     rate: float = 1.0,
     timeout_s: float = 120.0,
+    also: Sequence[str] = (),
     watching: Callable[[int], AbstractContextManager[object]] = contextlib.nullcontext,
 ) -> Path:
     """Replays ``bag`` through a metric_depth_node and records what it publishes.
 
+    ``also``: topics that are recorded beside depth, camera_info, points and diagnostics.
     ``watching``: context for the time of the replay, made with the node's process id.
 
     Returns the recorded bag, ``out``/live. The logs lie beside it. Raises MetricDepthError when a
@@ -142,7 +144,7 @@ def replay_live(
     recorded = out / "live"
     with Graph(out) as graph:
         node = graph.start("node", [*NODE, *ros_arguments(settings, remappings)])
-        graph.start("record", [*VERB, "record", str(recorded), *OUTPUTS])
+        graph.start("record", [*VERB, "record", str(recorded), *OUTPUTS, *also])
         graph.wait_for("node", "engine ready", timeout_s)
         graph.wait_for("record", "recording to", timeout_s)
         with watching(node.pid):

@@ -283,6 +283,7 @@ def test_the_demo_needs_no_renderer(tmp_path, monkeypatch, capsys):
     assert int(found[1]) >= 3
     assert float(found[2]) < 0.15
     check_pictures(tmp_path)
+    assert "nothing on /camera/image," not in (tmp_path / "node.log").read_text()
     assert sum(path.stat().st_size for path in tmp_path.rglob("*")) < 150e6
     command = shlex.split(re.search(r"^  metric_depth (run .*)$", said, re.MULTILINE)[1])
     assert main([*command, "--limit", "1", "--no-bag", "--out", str(tmp_path / "again")]) == 0
@@ -292,3 +293,4 @@ def check_pictures(folder):
     for number in range(3):
         picture = cv2.imread(str(folder / f"depth_{number}.png"))
         assert picture.std() > 20
+        assert picture[-200:, -500:].std() > 5  # six parts, with sigma
