@@ -61,10 +61,11 @@ def _clocks(facts: Facts, plan: Plan) -> Iterator[str]:
             yield f"  {name}: no stamps"
             continue
         first = topic.heard[0]
-        late = (first.came_ns - first.stamp_ns) / 1e9
         kind = _kind_of_clock(first.stamp_ns / 1e9, first.came_ns / 1e9, facts)
+        # Of another clock than that of the arrival the difference says nothing.
+        late = "" if kind else f", {(first.came_ns - first.stamp_ns) / 1e9:+.3f} s before it came"
         apart = f", {apart_s(images, topic.heard):+.3f} s from the image's" if images else ""
-        yield f"  {name}: {first.stamp_ns / 1e9:.3f} s{kind}, {late:+.3f} s before it came{apart}"
+        yield f"  {name}: {first.stamp_ns / 1e9:.3f} s{kind}{late}{apart}"
 
 
 def _kind_of_clock(stamp_s: float, came_s: float, facts: Facts) -> str:

@@ -18,6 +18,7 @@ from metric_depth_ros.cli.doctor_report import listed, prescribed
 from metric_depth_ros.cli.main import main
 from metric_depth_ros.config.parameter_file import load
 from metric_depth_ros.geometry import unproject
+from metric_depth_ros.health.clocks import Heard
 from metric_depth_ros.health.facts import Facts, Plan, Qos, Topic
 from metric_depth_ros.types import Camera
 
@@ -438,3 +439,19 @@ def test_settings_beside_a_bag_are_judged_with_and_printed_as_their_file(tmp_pat
     assert words[words.index("--config") + 1] == str(saved)
     assert "solver.name" not in command and "--set cloud.stride=4" in command
     assert "parameters.yaml" not in examined(capsys, path, "--solver", "auto")[2].partition("run it with")[2]
+
+
+@pytest.mark.parametrize(
+    ("came_s", "clock", "told"),
+    [
+        (5.25, False, "5.000 s, +0.250 s before it came"),
+        (1.7e9, True, "5.000 s (simulated time)"),
+        (1.7e9, False, "5.000 s (since the sensor's start, not 1970)"),
+    ],
+)
+def test_stamps_of_another_clock_are_not_compared_with_the_arrival(came_s, clock, told):
+    heard = (Heard(5 * SECOND, round(came_s * SECOND)),)
+    topics = {"/image": Topic("/image", "sensor_msgs/msg/Image", 1, heard=heard)}
+    if clock:
+        topics["/clock"] = Topic("/clock", "rosgraph_msgs/msg/Clock", 1)
+    assert f"  /image: {told}, +0.000 s from the image's" in listed(Facts(topics), Plan(image="/image"))
