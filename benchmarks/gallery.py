@@ -67,11 +67,12 @@ sensor with its recipe (`config/recipes`), each bundled depth network. One image
 {seconds:g} s, so the figures tell of that image alone, and the networks have learned from scenes made by the
 same rules: [figures of many images, real ones too](benchmarks.md). Near is red, far is blue, grey is unknown;
 all depths of a picture have one scale. AbsRel is over all pixels whose true depth is known up to {far:g} m;
-the controls have the same anchors and no network.
+the controls have the same anchors and no network. VIO points and ranges of up to 3 s before the image are
+carried along, so that one range finder gives several.
 """
 SCENES_INTRO = """## Scenes
 
-Some of the [synthetic world](synthetic.md), each with its true depth: {families}.
+Some of the [synthetic world](synthetic.md): {families}. Below each is its true depth, in colours of its own range.
 
 ![{count} scenes of each kind, images and depth]({folder}/scenes.jpg)
 """
