@@ -72,7 +72,8 @@ carried along, so that one range finder gives several.
 """
 SCENES_INTRO = """## Scenes
 
-Some of the [synthetic world](synthetic.md): {families}. Below each is its true depth, in colours of its own range.
+Some of the [synthetic world](synthetic.md): {families}.
+Below each is its true depth, in colours of its own range.
 
 ![{count} scenes of each kind, images and depth]({folder}/scenes.jpg)
 """
