@@ -13,6 +13,8 @@ import argparse
 import json
 import os
 import shlex
+import signal
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -36,6 +38,8 @@ EVERY = (
     '"random:1,5,10,50,100,250,500,1000 rows:1,4,16,64 beams:1,16,32 grid:8 corners:150,500,1500 sensor low '
     'medium high drop"'
 )
+# Of a second network, whose figures are of real frames alone.
+SOME = '"random:10,100,1000 rows:4,16 grid:8 corners:500 low medium drop:1"'
 OF_000 = "--solvers paper_median,paper_global,paper_region_median,paper_slf,paper_ssf --whole-truth depth"
 OF_001 = "--solvers paper_global,paper_grid,paper_lwlr,paper_piecewise,paper_ssf --regions dataset"
 PRIORS = ("scale_cnn", "tr2m", "metric_solver")
@@ -89,7 +93,7 @@ def evaluations(out: Path, data: str, rendered: dict[str, list[str]]) -> Iterato
     """Name, sets and options of every evaluation; the short ones come first."""
     streets = rendered["street"]
     rooms = [folder for family, folders in rendered.items() if family != "street" for folder in folders]
-    both = f"--engine small {data}/relative_meter"
+    meter = f"{data}/relative_meter"
     random = "--protocol random:50,100,250,500,1000,2000"
     priors = f"{SHORT} --solvers gaussian_process {' '.join(map(PRIOR.format, PRIORS))}"
     with_camera = [str(path) for path in find_sets([data]) if open_dataset(path)[0].camera is not None]
@@ -109,11 +113,12 @@ def evaluations(out: Path, data: str, rendered: dict[str, list[str]]) -> Iterato
         yield f"table_001_{place}_basis", sets, f"--solvers paper_basis {limits}"
     yield "rendered_none", [f"{out}/rendered"], f'{priors} --protocol "none random:1,5,10"'
     yield "real_none", with_camera, f'{priors} --protocol "none random:1,5,10"'
-    yield "real_000", [data], f"{both} {OF_000} --anchor-pixels in {SHORT} {random}"
+    yield "real_000", [data], f"--engine small {meter} {OF_000} --anchor-pixels in {SHORT} {random}"
     yield "rendered_basis", [f"{out}/rendered"], f"--solvers paper_basis {SHORT} --protocol {EVERY}"
     yield "real_basis", [data], f"--solvers paper_basis {SHORT} --protocol {EVERY}"
     yield "rendered", [f"{out}/rendered"], f"--solvers {SOLVERS} {SHORT} --protocol {EVERY}"
-    yield "real", [data], f"{both} --solvers {SOLVERS} {SHORT} --protocol {EVERY}"
+    yield "real", [data], f"--solvers {SOLVERS} {SHORT} --protocol {EVERY}"
+    yield "real_meter", [data], f"--engine {meter} --solvers {SOLVERS} {SHORT} --protocol {SOME}"
 
 
 def main() -> None:
@@ -127,6 +132,8 @@ def main() -> None:
     args = parser.parse_args()
     if "METRIC_DEPTH_DATA" not in os.environ:
         raise SystemExit("results: METRIC_DEPTH_DATA is not set; needed the folder of the real frames.")
+    # Ends as Ctrl-C does, so that the time until then counts.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("results: stopped"))
     args.out.mkdir(parents=True, exist_ok=True)
     steps, common = Steps(args.out / "steps.json"), f"--all-frames --seeds 1 --cache {args.out}/cache"
     rendered = render(args.out, args.scenes, steps)

@@ -62,6 +62,9 @@ INTERVALS = """AbsRel of the second minus that of the first, with its 95 % inter
 frames: **bold** where it excludes zero, and negative where the second is better."""
 FEW_WORDS = """[Priors](priors.md) alone, and `auto` with each of them; real frames have no description, and
 those without intrinsics are left out."""
+METER = (
+    """Stored outputs of `relative_meter`, with some of the protocols; controls: [real frames](real.md)."""
+)
 OTHER = """**Ours are of the rendered set with the package's network; the papers' rows are of other data and
 networks.** Such tables show the form and the order of methods, no more. With the same data, `evaluate`
 prints both in one table: [beside the papers](../evaluation.md#beside-the-papers). Limits of depth are the
@@ -122,15 +125,14 @@ def _interval(found: Difference) -> str:
 
 def all_solvers(by_source: Mapping[str, Sequence[Record]]) -> Table:
     """A row for each method: AbsRel with 100 random anchors, and in how many cases ``auto`` is better."""
-    own = {source: [r for r in records if r.engine == NETWORK] for source, records in by_source.items()}
     groups = {
         f"{source}, {place}": [r for r in records if r.place == place]
-        for source, records in own.items()
+        for source, records in by_source.items()
         for place in PLACES
     }
     columns = [column for name in groups for column in (Column(name, "low"), Column("to auto"))]
     rows = []
-    for solver, of_solver in grouped(own["real"], lambda r: r.solver).items():
+    for solver, of_solver in grouped(by_source["real"], lambda r: r.solver).items():
         cells: list[Cell] = []
         for records in groups.values():
             drawn = [r for r in of_case(records, "random", 100) if r.solver == solver]
@@ -164,7 +166,6 @@ def detail(records: Sequence[Record], level: str) -> str:
         texts += ["delta1, random pixels:", *(markdown(t) for p in sections(delta1) for t in p.tables)]
         texts += ["\n".join(note for part in sections(those) for note in part.notes)]
         some = [only(r, "abs_rel") for r in of_case(those, "random", 100) if r.solver in SHOWN_BY_SET]
-        some = [r for r in some if r.engine == NETWORK]
         texts += ["By set, 100 random pixels:", *(markdown(t) for p in set_sections(some) for t in p.tables)]
     return "\n\n".join(filter(None, texts))
 
@@ -204,10 +205,9 @@ def charts(by_source: Mapping[str, Sequence[Record]]) -> list[str]:
     """Draws error over anchors and over time; the lines that show them."""
     lines = []
     for source, records in by_source.items():
-        own = [record for record in records if record.engine == NETWORK]
         for name, axis, panels in (
-            ("error_over_anchors", "random anchors", error_over_anchors(own, "abs_rel")),
-            ("error_over_time", "median time of a solve, ms", error_over_time(own, "abs_rel")),
+            ("error_over_anchors", "random anchors", error_over_anchors(records, "abs_rel")),
+            ("error_over_time", "median time of a solve, ms", error_over_time(records, "abs_rel")),
         ):
             save_chart(DOCS / f"results/{name}_{source}.png", axis, panels, logarithmic=True)
             lines.append(f"![{name.replace('_', ' ')}, {source}](results/{name}_{source}.png)")
@@ -247,7 +247,8 @@ def write_pages(out: Path, seconds: Mapping[str, float]) -> None:
         "`METRIC_DEPTH_DATA=... python benchmarks/results.py`, one command: "
         f"{made_by(out, seconds, sum(map(len, found.values())))}",
         INTRODUCTION,
-        "All protocols: [real frames](results/real.md), [rendered sets](results/rendered.md). "
+        "All protocols: [real frames](results/real.md), [with METER](results/real_meter.md), "
+        "[rendered sets](results/rendered.md). "
         "[The papers' tables](results/papers.md). [Pictures](results/pictures.md). "
         "[Commands](results/commands.md).",
         "## All solvers",
@@ -270,6 +271,8 @@ def write_pages(out: Path, seconds: Mapping[str, float]) -> None:
             f"results/{source}",
             [f"# Results on {source} frames", detail(records, "##"), "## Paper 000", side],
         )
+    meter = detail([record for record in found["real_meter"] if not record.control], "##")
+    write("results/real_meter", ["# Results on real frames with METER's outputs", METER, meter])
     write("results/papers", ["# The papers' tables on rendered scenes", OTHER, papers(found)])
     write("results/pictures", ["# Pictures of the rendered sets", *pictures(out)])
     commands = "\n".join(f"    {command}" for command in seconds)
