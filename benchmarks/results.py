@@ -35,7 +35,7 @@ SOLVERS = (
     "paper_piecewise,paper_lwlr,paper_grid,paper_region_median,paper_slf,paper_ssf"
 )
 EVERY = (
-    '"random:1,5,10,50,100,250,500,1000 rows:1,4,16,64 beams:1,16,32 grid:8 corners:150,500,1500 sensor low '
+    '"random:1,5,10,50,100,250,500,1000 rows:1,4,16,64 beams:1,16 grid:8 corners:150,500,1500 sensor low '
     'medium high drop"'
 )
 # Of a second network, whose figures are of real frames alone.
