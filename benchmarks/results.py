@@ -13,8 +13,6 @@ import argparse
 import json
 import os
 import shlex
-import signal
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -132,8 +130,6 @@ def main() -> None:
     args = parser.parse_args()
     if "METRIC_DEPTH_DATA" not in os.environ:
         raise SystemExit("results: METRIC_DEPTH_DATA is not set; needed the folder of the real frames.")
-    # Ends as Ctrl-C does, so that the time until then counts.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("results: stopped"))
     args.out.mkdir(parents=True, exist_ok=True)
     steps, common = Steps(args.out / "steps.json"), f"--all-frames --seeds 1 --cache {args.out}/cache"
     rendered = render(args.out, args.scenes, steps)
