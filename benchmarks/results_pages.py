@@ -56,8 +56,8 @@ in which a method is better than `auto` / worse / neither: whether the 95 % inte
 do not count."""
 CLAIMS_WORDS = """The paper's claims are that the second of each pair is better; the last pair is a control.
 Anchors are random pixels of the truth, which count in the evaluation, as in the paper; regions are the
-built-in ones (the paper: SAM). Cases, networks and numbers of anchors together, in which the second
-is better / worse / neither:"""
+built-in ones (the paper: SAM). The number of cases (a network, a number of anchors) in which the second is
+better / worse / neither, by the intervals; *yes*: never worse, and better in half of them or more:"""
 INTERVALS = """AbsRel of the second minus that of the first, with its 95 % interval over sets and their
 frames: **bold** where it excludes zero, and negative where the second is better."""
 FEW_WORDS = """[Priors](priors.md) alone, and `auto` with each of them; real frames have no description, and
@@ -85,23 +85,36 @@ def differences(
     return compare(a, b, what, ["abs_rel"]) if a and b else []
 
 
-def counted(found: Sequence[Difference]) -> str:
-    """Cases in which the second is better / worse / neither, of those with enough sets."""
+def tallied(found: Sequence[Difference]) -> tuple[int, int, int]:
+    """Number of cases in which the second is better, worse and neither, of those with enough sets."""
     enough = [each.better for each in found if each.sets >= FEW_SETS]
-    return " / ".join(str(enough.count(side)) for side in ("B", "A", "")) if enough else "few sets"
+    return enough.count("B"), enough.count("A"), enough.count("")
+
+
+def counted(tally: tuple[int, int, int]) -> str:
+    """A tally in words."""
+    return " / ".join(map(str, tally)) if any(tally) else "few sets"
 
 
 def verdicts(by_source: Mapping[str, Sequence[Record]]) -> Table:
-    """What the intervals say of each claim: a column for each source of frames and place."""
+    """What the intervals say of each claim: a column for each source of frames and place, and a word."""
     columns = [(source, place) for source in by_source for place in PLACES]
     rows = []
     for name, first, second in CLAIMS:
         drawn = [
             [r for r in of_case(by_source[source], "random") if r.place == place] for source, place in columns
         ]
-        found = [differences(records, first, second, lambda r: r.engine) for records in drawn]
-        rows.append(Row((name,), list(map(counted, found))))
-    return Table(("first, second",), [Column(f"{source}, {place}") for source, place in columns], rows)
+        tallies = [tallied(differences(records, first, second, lambda r: r.engine)) for records in drawn]
+        rows.append(Row((name,), [*map(counted, tallies), _verdict(np.sum(tallies, axis=0).tolist())]))
+    names = [f"{source}, {place}" for source, place in columns]
+    return Table(("first, second",), list(map(Column, [*names, "verdict"])), rows)
+
+
+def _verdict(tally: Sequence[int]) -> str:
+    better, worse, neither = tally
+    if not better:
+        return "no" if worse else "open"
+    return "yes" if not worse and better >= neither else "in part"
 
 
 def claims(records: Sequence[Record]) -> Table:
@@ -111,7 +124,7 @@ def claims(records: Sequence[Record]) -> Table:
     rows = []
     for name, first, second in CLAIMS:
         found = differences(drawn, first, second, lambda record: f"{record.engine}, {record.place}")
-        for what in dict.fromkeys(each.what for each in found):
+        for what in sorted({each.what for each in found}):
             cells = {each.case.count: _interval(each) for each in found if each.what == what}
             rows.append(Row((name, what), [cells.get(count, "-") for count in counts]))
     heads = ("first, second", "network, place")
@@ -119,7 +132,8 @@ def claims(records: Sequence[Record]) -> Table:
 
 
 def _interval(found: Difference) -> str:
-    text = f"{found.b - found.a:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
+    ends = (f"{value:+.3f}".replace("0.", ".") for value in (found.b - found.a, found.low, found.high))
+    text = "{} ({} to {})".format(*ends)
     return f"**{text}**" if found.sets >= FEW_SETS and found.differs else text
 
 
@@ -137,7 +151,7 @@ def all_solvers(by_source: Mapping[str, Sequence[Record]]) -> Table:
         for records in groups.values():
             drawn = [r for r in of_case(records, "random", 100) if r.solver == solver]
             compared = [] if solver == AUTO else differences(records, AUTO, solver, lambda r: r.engine)
-            cells += [mean_error(drawn), counted(compared) if compared else ""]
+            cells += [mean_error(drawn), counted(tallied(compared)) if compared else ""]
         seconds = [r.seconds for r in of_solver if not r.failure]
         rows.append(Row((solver,), [*cells, f"{1e3 * float(np.median(seconds)):.0f}"]))
     return Table(("AbsRel",), [*columns, Column("ms, real")], rows)

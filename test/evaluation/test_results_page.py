@@ -37,17 +37,30 @@ def records(sets, count=250, coverage=1.0, **errors):
 
 def test_few_sets_have_no_verdict(pages):
     table = pages.verdicts({"real": records(4), "rendered": records(5)})
-    assert [column.name for column in table.columns][::2] == ["real, indoor", "rendered, indoor"]
-    assert table.rows[0].cells == ["few sets", "few sets", "1 / 0 / 0", "few sets"]
+    assert [column.name for column in table.columns][:3:2] == ["real, indoor", "rendered, indoor"]
+    assert table.rows[0].cells == ["few sets", "few sets", "1 / 0 / 0", "few sets", "yes"]
     first, second = (pages.claims(records(n)).rows[0].cells for n in (4, 5))
-    assert first == ["-0.100 (-0.100 to -0.100)"] and second == ["**-0.100 (-0.100 to -0.100)**"]
+    assert first == ["-.100 (-.100 to -.100)"] and second == ["**-.100 (-.100 to -.100)**"]
 
 
 def test_what_does_not_differ_is_neither(pages):
     errors = {**dict.fromkeys(OTHERS, 0.1), "paper_ssf": 0.1}
     same = {source: records(5, **errors) for source in ("real", "rendered")}
-    assert pages.verdicts(same).rows[0].cells[0] == "0 / 0 / 1"
-    assert pages.claims(same["real"]).rows[0].cells == ["+0.000 (+0.000 to +0.000)"]
+    assert pages.verdicts(same).rows[0].cells[::4] == ["0 / 0 / 1", "open"]
+    assert pages.claims(same["real"]).rows[0].cells == ["+.000 (+.000 to +.000)"]
+
+
+@pytest.mark.parametrize(
+    ("ssf", "verdict"),
+    [((0.1, 0.1), "yes"), ((0.1, 0.2), "yes"), ((0.1, 0.3), "in part"), ((0.3, 0.3), "no")],
+)
+def test_a_claim_holds_where_the_second_is_never_worse(pages, ssf, verdict):
+    of_source = dict(zip(("real", "rendered"), ssf, strict=True))
+    found = {
+        source: records(5, paper_slf=0.2, paper_ssf=error, paper_global=0.2)
+        for source, error in of_source.items()
+    }
+    assert pages.verdicts(found).rows[0].cells[-1] == verdict
 
 
 def test_solvers_are_beside_auto(pages):
