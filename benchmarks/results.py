@@ -36,8 +36,6 @@ EVERY = (
     '"random:1,5,10,50,100,250,500,1000 rows:1,4,16,64 beams:1,16 grid:8 corners:150,500,1500 sensor low '
     'medium high drop"'
 )
-# Of a second network, whose figures are of real frames alone.
-SOME = '"random:10,100,1000 rows:4,16 grid:8 corners:500 low medium drop:1"'
 OF_000 = "--solvers paper_median,paper_global,paper_region_median,paper_slf,paper_ssf --whole-truth depth"
 OF_001 = "--solvers paper_global,paper_grid,paper_lwlr,paper_piecewise,paper_ssf --regions dataset"
 PRIORS = ("scale_cnn", "tr2m", "metric_solver")
@@ -116,7 +114,7 @@ def evaluations(out: Path, data: str, rendered: dict[str, list[str]]) -> Iterato
     yield "real_basis", [data], f"--solvers paper_basis {SHORT} --protocol {EVERY}"
     yield "rendered", [f"{out}/rendered"], f"--solvers {SOLVERS} {SHORT} --protocol {EVERY}"
     yield "real", [data], f"--solvers {SOLVERS} {SHORT} --protocol {EVERY}"
-    yield "real_meter", [data], f"--engine {meter} --solvers {SOLVERS} {SHORT} --protocol {SOME}"
+    yield "real_meter", [data], f"--engine {meter} --solvers {SOLVERS} {SHORT} --protocol {EVERY}"
 
 
 def main() -> None:
@@ -144,7 +142,7 @@ def main() -> None:
     for folders in rendered.values():
         for folder in folders:
             evaluate(f"pictures/{Path(folder).name}", [folder], PICTURES)
-    write_pages(args.out, {command: seconds for command, (seconds, _) in steps.taken.items()})
+    write_pages(args.out, {command: seconds for command, (seconds, ended) in steps.taken.items() if ended})
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ INTERVALS = """AbsRel of the second minus that of the first, with its 95 % inter
 frames: **bold** where it excludes zero, and negative where the second is better."""
 FEW_WORDS = """[Priors](priors.md) alone, and `auto` with each of them; real frames have no description, and
 those without intrinsics are left out."""
-METER = "Stored outputs of `relative_meter`, some of the protocols; controls: [real frames](real.md)."
+METER = "Stored outputs of `relative_meter`; the controls are those of [real frames](real.md)."
 OTHER = """**Ours are of the rendered set with the package's network; the papers' rows are of other data and
 networks.** Such tables show the form and the order of methods, no more. With the same data, `evaluate`
 prints both in one table: [beside the papers](../evaluation.md#beside-the-papers). Limits of depth are the
@@ -153,7 +153,8 @@ def write_pages(out: Path, seconds: Mapping[str, float]) -> None:
     found = {path.parent.name: read_records(path.parent) for path in out.glob("*/records.jsonl")}
     solves = sum(map(len, found.values()))
     for name in [name for name in found if name.endswith("_basis")]:
-        found[name.removesuffix("_basis")] += [r for r in found[name] if not r.control]
+        both = [*found[name.removesuffix("_basis")], *(r for r in found[name] if not r.control)]
+        found[name.removesuffix("_basis")] = sorted(both, key=lambda record: record.control)
     by_source = {source: found[source] for source in ("real", "rendered")}
     of_000 = {source: found[f"{source}_000"] for source in by_source}
     (DOCS / "results").mkdir(exist_ok=True)

@@ -116,7 +116,7 @@ def all_solvers(by_source: Mapping[str, Sequence[Record]]) -> Table:
         for source, records in by_source.items()
         for place in PLACES
     }
-    columns = [column for name in groups for column in (Column(name, "low"), Column("to auto"))]
+    columns = [column for name in groups for column in (Column(name, "low"), Column("cases to auto"))]
     rows = []
     for solver, of_solver in grouped(by_source["real"], lambda r: r.solver).items():
         cells: list[Cell] = []
