@@ -11,7 +11,6 @@ import cv2
 from results_tables import (
     AUTO,
     NETWORK,
-    PLACES,
     all_solvers,
     claims,
     few_anchors,
@@ -68,6 +67,9 @@ frames: **bold** where it excludes zero, and negative where the second is better
 FEW_WORDS = """[Priors](priors.md) alone, and `auto` with each of them; real frames have no description, and
 those without intrinsics are left out."""
 METER = "Stored outputs of `relative_meter`; the controls are those of [real frames](real.md)."
+PICTURES = """Of each set the frames with the least, the median and the largest AbsRel with 100 random
+anchors: the anchors, the network's output, depth, truth and error. Real frames are not shown: their
+licences do not let them be passed on."""
 OTHER = """**Ours are of the rendered set with the package's network; the papers' rows are of other data and
 networks.** Such tables show the form and the order of methods, no more. With the same data, `evaluate`
 prints both in one table: [beside the papers](../evaluation.md#beside-the-papers). Limits of depth are the
@@ -98,11 +100,11 @@ def only(record: Record, *names: str) -> Record:
 
 
 def papers(found: Mapping[str, Sequence[Record]]) -> str:
-    """The papers' tables with our rows above theirs."""
-    tables = [("000", "1", "table_000_1"), ("000", "2", "table_000_2"), ("001", "1", "table_001_outdoor")]
-    tables += [("001", n, f"table_001_{place}") for n in "23" for place in reversed(PLACES)]
-    parts = [part for paper, table, name in tables for part in in_form_of(paper, table, found[name])]
-    return as_markdown(parts)
+    """The papers' tables with our rows above theirs; 001's second and third are of both places."""
+    outdoor, indoor = found["table_001_outdoor"], found["table_001_indoor"]
+    tables = [("000", "1", found["table_000_1"]), ("000", "2", found["table_000_2"]), ("001", "1", outdoor)]
+    tables += [("001", number, [*outdoor, *indoor]) for number in "23"]
+    return as_markdown([part for table in tables for part in in_form_of(*table)])
 
 
 def pictures(out: Path) -> list[str]:
@@ -187,7 +189,7 @@ def write_pages(out: Path, seconds: Mapping[str, float]) -> None:
     meter = [record for record in found["real_meter"] if not record.control]
     write("results/real_meter", ["# Results on real frames with METER's outputs", METER, detail(meter)])
     write("results/papers", ["# The papers' tables on rendered scenes", OTHER, papers(found)])
-    write("results/pictures", ["# Pictures of the rendered sets", *pictures(out)])
+    write("results/pictures", ["# Pictures of the rendered sets", PICTURES, *pictures(out)])
     commands = "\n".join(f"    {command}" for command in seconds)
     write("results/commands", ["# Commands behind the results", "`benchmarks/results.py` runs:", commands])
 
