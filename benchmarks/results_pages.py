@@ -31,6 +31,8 @@ from metric_depth_ros.evaluation.runner import Record
 from metric_depth_ros.evaluation.tables import markdown
 
 DOCS = Path(__file__).parents[1] / "docs"
+# Of contact sheets, pixels: smaller ones could not be read.
+WIDTH = 960
 # Protocols that share a table.
 GROUPS = {
     "random": "Random pixels",
@@ -68,7 +70,7 @@ FEW_WORDS = """[Priors](priors.md) alone, and `auto` with each of them; real fra
 those without intrinsics are left out."""
 METER = "Stored outputs of `relative_meter`; the controls are those of [real frames](real.md)."
 PICTURES = """Of each set the frames with the least, the median and the largest AbsRel with 100 random
-anchors: the anchors, the network's output, depth, truth and error. Real frames are not shown: their
+anchors. Of `paper_ssf` those of the first set of each family. Real frames are not shown: their
 licences do not let them be passed on."""
 OTHER = """**Ours are of the rendered set with the package's network; the papers' rows are of other data and
 networks.** Such tables show the form and the order of methods, no more. With the same data, `evaluate`
@@ -119,7 +121,9 @@ def pictures(out: Path) -> list[str]:
         for solver in (AUTO, "paper_ssf")[: 1 + (family not in families)]:
             name = f"{folder.name}_{solver}.jpg"
             picture = cv2.imread(str(folder / f"sheet_{NETWORK}_{solver}_100.jpg"))
-            cv2.imwrite(str(DOCS / "results" / name), picture, [cv2.IMWRITE_JPEG_QUALITY, 75])
+            size = WIDTH, round(picture.shape[0] * WIDTH / picture.shape[1])
+            small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+            cv2.imwrite(str(DOCS / "results" / name), small, [cv2.IMWRITE_JPEG_QUALITY, 72])
             lines.append(f"{folder.name}, {solver}:\n\n![{folder.name}, {solver}]({name})")
         families.add(family)
     return lines
