@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from metric_depth_ros.evaluation.runner import Record
     from metric_depth_ros.evaluation.study import Study
 
+_PROTOCOL = "random,rows,grid"
+
 
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds the verb ``evaluate``."""
@@ -45,6 +47,15 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         nargs="+",
         default=[],
         help="manifests or bundled names, or folders of stored outputs; several are evaluated side by side",
+    )
+    parser.add_argument(
+        "--of",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="RUN",
+        help="measures depth that metric_depth run wrote of DATA, instead of solvers: every frame, in time "
+        "too; several stand side by side",
     )
     parser.add_argument(
         "--flip", action="store_true", help="the network's mean over each picture and its mirrored picture"
@@ -77,6 +88,9 @@ def _add_solvers(group: argparse._ArgumentGroup) -> None:
         metavar=("LABEL", "NAME=VALUE"),
         help="a solver under a label, with settings of its own; repeatable",
     )
+    group.add_argument(
+        "--focuses", metavar="M,M", help="each solver once with each focus (solver.focus_m), as in paper 004"
+    )
     group.add_argument("--constant-map", action="store_true", help="each solver without a network as well")
     group.add_argument("--config", metavar="FILE", help="parameter file for all of them")
     group.add_argument(
@@ -87,7 +101,6 @@ def _add_solvers(group: argparse._ArgumentGroup) -> None:
 def _add_cases(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--protocol",
-        default="random,rows,grid",
         metavar="A,B:N,N",
         help="none, random, rows, grid, beams, corners, sensor; of paper 001 low, medium, high, drop; each "
         "with counts or the usual ones, as random:250,1000,rows:8,64,grid:16 (default: random,rows,grid)",
@@ -266,11 +279,16 @@ def _draw(folder: Path, study: Study, records: Sequence[Record]) -> None:
 
 def build_study(args: argparse.Namespace) -> Study:
     """What the options ask for. Raises MetricDepthError."""
+    from metric_depth_ros.cli.focuses import at_focuses, check_focus
+    from metric_depth_ros.cli.stored_runs import check_of, data_of
     from metric_depth_ros.evaluation.frames import find_sets
-    from metric_depth_ros.evaluation.measures import DEFAULT, chosen_metrics
-    from metric_depth_ros.evaluation.study import CacheSettings, Study, named_networks, resolved
+    from metric_depth_ros.evaluation.measures import DEFAULT, OF_SEQUENCES, chosen_metrics
+    from metric_depth_ros.evaluation.study import CacheSettings, Study, named_networks, named_runs, resolved
 
-    metrics: tuple[str, ...] = DEFAULT
+    if args.of:
+        check_of(args)
+        args.all_frames = True
+    metrics: tuple[str, ...] = (*DEFAULT, *OF_SEQUENCES) if args.of else DEFAULT
     if args.metrics is not None:
         metrics = chosen_metrics(args.metrics.split(","), sequences=args.all_frames)
     config = build_config(args)
@@ -279,17 +297,24 @@ def build_study(args: argparse.Namespace) -> Study:
         folder or dataclasses.replace(config.engine, manifest=str(engine))
         for folder, engine in zip(stored, args.engine, strict=True)
     ]
-    names = args.solvers.split(",") if args.solvers else [] if args.variant else [config.solver.name]
+    usual = [] if args.variant or args.of else [config.solver.name]
+    names = args.solvers.split(",") if args.solvers else usual
+    variants = build_variants(args)
+    if args.focuses is not None:
+        names, variants = [], at_focuses(names, variants, args.focuses)
+    check_focus(args, config, variants)
     cache = None
     if args.cache is not None:
         cache = CacheSettings(args.cache, int(args.cache_gb * 1e9), args.cache_dtype)
     return resolved(
         Study(
             config=config,
-            sets=tuple(find_sets(args.data)),
-            networks=named_networks(engines or [config.engine], config.engine),
+            sets=tuple(find_sets(data_of(args.of, args.data) if args.of else args.data)),
+            networks=named_runs(args.of, config.engine)
+            if args.of
+            else named_networks(engines or [config.engine], config.engine),
             solvers=tuple(names),
-            variants=build_variants(args),
+            variants=variants,
             constant_map=args.constant_map,
             cases=tuple(build_cases(args)),
             seeds=args.seeds,
@@ -354,7 +379,8 @@ def build_cases(args: argparse.Namespace) -> list[Case]:
     except ValueError:
         raise ConfigError(f"--anchors {args.anchors}: needed whole numbers, as in 5,50,500.") from None
     noises = (False, True) if args.noisy else (False,)
-    return [case for noisy in noises for case in cases_of(args.protocol, usual, noisy=noisy)]
+    protocol = args.protocol or ("none" if args.of else _PROTOCOL)
+    return [case for noisy in noises for case in cases_of(protocol, usual, noisy=noisy)]
 
 
 def build_rules(args: argparse.Namespace) -> TruthRules:

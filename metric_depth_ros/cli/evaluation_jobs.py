@@ -32,7 +32,8 @@ def with_full_paths(study: Study, fleet: Fleet) -> Study:
     def ready(network: Network) -> Network:
         engine = for_workers(dataclasses.replace(study.config, engine=network.engine), fleet).engine
         stored = None if network.stored is None else _full(network.stored)
-        return dataclasses.replace(network, engine=engine, stored=stored)
+        run = None if network.run is None else Path(os.path.abspath(network.run))
+        return dataclasses.replace(network, engine=engine, stored=stored, run=run)
 
     if not (fleet.workers or fleet.ray):
         return study

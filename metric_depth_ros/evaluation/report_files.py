@@ -132,6 +132,8 @@ def description(study: Study) -> dict[str, Any]:
 
 def _network(network: Network) -> dict[str, Any]:
     """A network in values for JSON; manifests by their content too, which names the models' sha256."""
+    if network.run is not None:
+        return {"run": str(network.run.resolve())}
     if network.stored is not None and not network.engine.second:
         return {"stored": str(network.stored.resolve())}
     manifests = manifest_paths(network.engine)[network.stored is not None :]

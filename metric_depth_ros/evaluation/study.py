@@ -29,6 +29,7 @@ from metric_depth_ros.evaluation.measures import DEFAULT, METRICS
 from metric_depth_ros.evaluation.output_cache import OutputCache
 from metric_depth_ros.evaluation.places import Place
 from metric_depth_ros.evaluation.protocols import Case
+from metric_depth_ros.evaluation.run_outputs import run_source, stored_depth
 from metric_depth_ros.evaluation.runner import Key, Record, draws, run_by_view
 from metric_depth_ros.evaluation.whole_truth import whole_truth_candidates
 from metric_depth_ros.fleet import Fleet, run_jobs
@@ -50,11 +51,13 @@ class Network:
         label: its name in tables, unlike that of the others of a study.
         engine: settings of the network.
         stored: folder of stored outputs, which take the network's place; None: none.
+        run: what `metric_depth run` wrote: its depth takes the place of network and solvers; None: nothing.
     """
 
     label: str
     engine: EngineConfig
     stored: Path | None = None
+    run: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,13 @@ def named_networks(engines: Sequence[EngineConfig | Path], shared: EngineConfig)
     )
 
 
+def named_runs(runs: Sequence[Path], shared: EngineConfig) -> tuple[Network, ...]:
+    """Stored depth of runs, under labels that differ."""
+    short = [path.resolve().name for path in runs]
+    labels = short if len(set(short)) == len(short) else list(map(str, runs))
+    return tuple(Network(label, shared, run=path) for label, path in zip(labels, runs, strict=True))
+
+
 def _label(stored: Path | None, engine: EngineConfig) -> str:
     second = f"+{Path(engine.second).stem}" if engine.second else ""
     return (stored.resolve().name if stored else Path(engine.manifest).stem or _BUNDLED) + second
@@ -135,7 +145,7 @@ def resolved(study: Study) -> Study:
     """
     networks = []
     for network in study.networks:
-        if network.stored is None or network.engine.second:
+        if network.run is None and (network.stored is None or network.engine.second):
             config = dataclasses.replace(study.config, engine=network.engine)
             network = dataclasses.replace(network, engine=engine_for_all(config, study.changes))
         networks.append(network)
@@ -167,7 +177,12 @@ def engine_for_all(config: Config, changes: Sequence[Mapping[str, Any]]) -> Engi
 
 
 def candidates_of(study: Study, network: Network) -> list[Candidate]:
-    """Solvers and controls of a study, for one of its networks. Raises ConfigError and ModelError."""
+    """Solvers and controls of a study, for one of its networks. Raises ConfigError and ModelError.
+
+    Of a run there is its depth alone.
+    """
+    if network.run is not None:
+        return [stored_depth(study.config)]
     config = dataclasses.replace(study.config, engine=network.engine)
     found = build_candidates(config, study.solvers, study.variants, constant_map=study.constant_map)
     return found + _whole_truth(study, config)
@@ -305,6 +320,8 @@ def _latest(kept: dict[K, V], key: K, make: Callable[[], V]) -> V:
 
 
 def _source(study: Study, network: Network) -> RelativeSource:
+    if network.run is not None:
+        return run_source(network.run, study.sets)
     focus_m = study.config.solver.focus_m or None
     return build_source(network.engine, network.stored, focus_m=focus_m, flip=study.flip, cache=_cache(study))
 
