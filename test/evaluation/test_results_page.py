@@ -43,6 +43,12 @@ def test_few_sets_have_no_verdict(tables):
     assert first == ["-.100 (-.100 to -.100)"] and second == ["**-.100 (-.100 to -.100)**"]
 
 
+def test_the_verdict_is_of_the_paper_s_numbers_of_anchors(tables):
+    found = [*records(5), *records(5, count=100, paper_slf=0.1, paper_ssf=0.3)]
+    row = tables.verdicts({"real": found, "rendered": found}).rows[0]
+    assert row.cells[0] == "1 / 0 / 0" and row.cells[-1] == "yes"
+
+
 def test_what_does_not_differ_is_neither(tables):
     errors = {**dict.fromkeys(OTHERS, 0.1), "paper_ssf": 0.1}
     same = {source: records(5, **errors) for source in ("real", "rendered")}
