@@ -217,4 +217,6 @@ def seen(by_source: Mapping[str, Sequence[Record]]) -> str:
 def write(name: str, parts: Sequence[str]) -> None:
     """Writes a page of docs/."""
     text = "\n\n".join(part.strip("\n") for part in parts if part)
-    (DOCS / f"{name}.md").write_text(text + "\n", encoding="utf-8")
+    path = DOCS / f"{name}.md"
+    path.write_text(text + "\n", encoding="utf-8")
+    print(f"{path}: written")
