@@ -17,6 +17,7 @@ import numpy as np
 from metric_depth_ros.array_files import read_npz
 from metric_depth_ros.config import EngineConfig, RegionsConfig
 from metric_depth_ros.datasets import DATASETS, Dataset, Frame, is_dataset, open_dataset, set_parts
+from metric_depth_ros.datasets.captions import Captions, descriptions_of
 from metric_depth_ros.datasets.published import PublishedDataset
 from metric_depth_ros.engines import build_engine, build_second, manifest_paths
 from metric_depth_ros.engines.averaged import averaged
@@ -266,6 +267,7 @@ def read_views(
     rules: TruthRules = TruthRules(),  # noqa: B008  # frozen
     regions: RegionSource | None = None,
     engine: str = "",
+    captions: Captions | None = None,
     wanted: Wanted | None = None,
     only: Sequence[int] | None = None,
     opened: Dataset | None = None,
@@ -280,6 +282,7 @@ def read_views(
         rules: what of the known depth counts.
         regions: source of the given regions; None: none.
         engine: label of the network.
+        captions: descriptions of frames, before those of the dataset; None: none.
         wanted: tells by a frame's set, name and known depth whether it is wanted, before its relative depth
             is computed; None: all are.
         only: numbers of frames, instead of those that ``every`` chooses.
@@ -298,7 +301,7 @@ def read_views(
         known = _known(frame, pixels, limits_m, frames.evaluated(frame), rules)
         if len(known) >= LEAST_EVALUATED and (wanted is None or wanted(name, frame.id, known)):
             relative = source(name, frame)
-            told = next(iter(frames.descriptions(index, held_out=True)), "")
+            sentences, held_out = descriptions_of(frames, index, frame.id, captions)
             given = None if regions is None else regions(name, frame)
             yield KnownView(
                 name,
@@ -308,8 +311,8 @@ def read_views(
                 frame.camera,
                 relative,
                 known,
-                description=told,
-                sentences=frames.descriptions(index),
+                description=next(iter(held_out), ""),
+                sentences=sentences,
                 scene=f"{name}/{frames.scene(index) if frames.tells_scenes else 0}",
                 limits_m=limits_m,
                 given_regions=given,

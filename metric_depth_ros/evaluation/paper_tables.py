@@ -58,7 +58,7 @@ def _untold(data: Data) -> str:
 def check_measured(paper: str, table: str) -> None:
     """Raises InputError if there is no such table, or none of its metrics can be measured here."""
     rows = rows_of(paper, table)
-    if not _metrics(rows):
+    if not measured_metrics(rows):
         names = ", ".join(dict.fromkeys(name for row in rows for name in row.errors))
         raise InputError(
             f"published table {paper}:{table}: of {names} alone, which evaluate does not measure; needed a "
@@ -103,7 +103,7 @@ def _section(
     title: str, records: Sequence[Record], rows: Sequence[PublishedRow], ours: Data | None = None
 ) -> Section:
     """Our rows above published ones; those that cannot be compared with ``ours``, if given, say so."""
-    metrics = [name for name in _metrics(rows) if name in metrics_of(records)]
+    metrics = [name for name in measured_metrics(rows) if name in metrics_of(records)]
     form = _by_case if all(row.by_case for row in rows) else _by_metric
     sources = dict.fromkeys(row.paper for row in rows)
     notes = list(dict.fromkeys(f"{row.source}: {row.note}" for row in rows if row.note))
@@ -168,7 +168,8 @@ def _by_case(
     return Table(("network", "method", "from"), columns, [*ours, *theirs], title)
 
 
-def _metrics(rows: Iterable[PublishedRow]) -> list[str]:
+def measured_metrics(rows: Iterable[PublishedRow]) -> list[str]:
+    """Metrics of published rows that are measured here, in order of appearance."""
     return list(dict.fromkeys(name for row in rows for name in row.errors if name in METRICS))
 
 

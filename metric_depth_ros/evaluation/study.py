@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 
 from metric_depth_ros.config import Config, EngineConfig, updated
 from metric_depth_ros.datasets import Dataset, open_dataset
+from metric_depth_ros.datasets.captions import Captions, read_captions
 from metric_depth_ros.depth import Domain
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.evaluation.candidates import Candidate, build_candidates
@@ -84,6 +85,7 @@ class Study:
         place: only frames from there.
         every: whether all frames of a sequence count.
         flip: whether depth is the mean of that of an image and its mirror image.
+        captions: file of descriptions of the frames; None: those of the datasets.
         cache: None: outputs of networks are not kept.
     """
 
@@ -102,6 +104,7 @@ class Study:
     place: Place | None = None
     every: bool = False
     flip: bool = False
+    captions: Path | None = None
     cache: CacheSettings | None = None
 
     @property
@@ -267,13 +270,14 @@ def _parts(study: Study) -> Iterator[Part]:
 
 @dataclass(frozen=True)
 class _RecordsOfPart:
-    """Computes the records of parts; keeps the last network, its candidates and the last dataset."""
+    """Computes the records of parts; keeps the last network with its candidates and dataset, and captions."""
 
     study: Study
     done: Container[Key]
     extra: Callable[[Network], Sequence[Candidate]] | None
     _loaded: dict[str, tuple[list[Candidate], RelativeSource]] = field(default_factory=dict)
     _opened: dict[Path, Dataset] = field(default_factory=dict)
+    _read: dict[Path, Captions] = field(default_factory=dict)
 
     def __call__(self, part: Part) -> tuple[bool, list[list[Record]]]:
         """Whether any frame has enough known depth, and the records of each. Raises MetricDepthError."""
@@ -284,7 +288,7 @@ class _RecordsOfPart:
         usable = _Usable(_wanted(study, network, labels, self.done) if alone else None)
         views = read_views(
             part.path, source, rules=study.rules, regions=_regions(study), engine=network.label,
-            wanted=usable, only=part.frames,
+            captions=self._captions(), wanted=usable, only=part.frames,
             opened=_latest(self._opened, part.path, lambda: open_dataset(part.path)),
         )  # fmt: skip
         chosen = (view for view in views if study.place in (None, view.place))
@@ -294,6 +298,10 @@ class _RecordsOfPart:
             for of_view in run_by_view(candidates, chosen, study.cases, study.seeds, study.metrics, self.done)
         ]
         return usable.any, found
+
+    def _captions(self) -> Captions | None:
+        path = self.study.captions
+        return None if path is None else _latest(self._read, path, lambda: read_captions(path))
 
     def _load(self, network: Network) -> tuple[list[Candidate], RelativeSource]:
         candidates = candidates_of(self.study, network)
@@ -333,10 +341,11 @@ def _regions(study: Study) -> RegionSource | None:
 def views_of(study: Study, network: Network, wanted: Wanted | None = None) -> Iterator[KnownView]:
     """Frames of a study's datasets, all or the wanted ones, with the depth of a network."""
     source, regions = _source(study, network), _regions(study)
+    captions = None if study.captions is None else read_captions(study.captions)
     for path in study.sets:
         views = read_views(
             path, source, every=study.every, rules=study.rules, regions=regions, engine=network.label,
-            wanted=wanted,
+            captions=captions, wanted=wanted,
         )  # fmt: skip
         yield from (view for view in views if study.place in (None, view.place))
 
