@@ -36,12 +36,16 @@ EVERY = (
     '"random:1,5,10,50,100,250,500,1000 rows:1,4,16,64 beams:1,16 grid:8 corners:150,500,1500 sensor low '
     'medium high drop"'
 )
-OF_000 = "--solvers paper_median,paper_global,paper_region_median,paper_slf,paper_ssf --whole-truth depth"
-OF_001 = "--solvers paper_global,paper_grid,paper_lwlr,paper_piecewise,paper_ssf --regions dataset"
+# Short runs draw anchors once for each frame and case, the others as often as ``evaluate`` does by itself.
+OF_000 = (
+    "--seeds 1 --solvers paper_median,paper_global,paper_region_median,paper_slf,paper_ssf "
+    "--whole-truth depth"
+)
+OF_001 = "--seeds 1 --solvers paper_global,paper_grid,paper_lwlr,paper_piecewise,paper_ssf --regions dataset"
 PRIORS = ("scale_cnn", "tr2m", "metric_solver")
 PRIOR = "--variant {0} solver.name=prior solver.prior={0} --variant auto+{0} solver.prior={0}"
 SHORT, LONG = "--metrics abs_rel,delta1", "--metrics abs_rel,rmse,log10,delta1,delta2,delta3"
-PICTURES = "--solvers gaussian_process,paper_ssf --metrics abs_rel --protocol random:100 --pictures"
+PICTURES = "--seeds 1 --solvers gaussian_process,paper_ssf --metrics abs_rel --protocol random:100 --pictures"
 
 
 class Steps:
@@ -91,7 +95,7 @@ def evaluations(out: Path, data: str, rendered: dict[str, list[str]]) -> Iterato
     rooms = [folder for family, folders in rendered.items() if family != "street" for folder in folders]
     meter = f"{data}/relative_meter"
     random = "--protocol random:50,100,250,500,1000,2000"
-    priors = f"{SHORT} --solvers gaussian_process {' '.join(map(PRIOR.format, PRIORS))}"
+    priors = f"--seeds 1 {SHORT} --solvers gaussian_process {' '.join(map(PRIOR.format, PRIORS))}"
     with_camera = [str(path) for path in find_sets([data]) if open_dataset(path)[0].camera is not None]
     learned = f"--fit-on {out}/learned_on --place indoor --anchor-pixels in {LONG}"
     regimes = '--anchor-pixels in --metrics abs_rel,delta1 --protocol "low medium high drop"'
@@ -106,10 +110,10 @@ def evaluations(out: Path, data: str, rendered: dict[str, list[str]]) -> Iterato
     for place, sets, far in (("outdoor", streets, 80), ("indoor", rooms, 10)):
         limits = f"--place {place} --limits .1,{far} {regimes}"
         yield f"table_001_{place}", sets, f"{OF_001} {limits}"
-        yield f"table_001_{place}_basis", sets, f"--solvers paper_basis {limits}"
+        yield f"table_001_{place}_basis", sets, f"--seeds 1 --solvers paper_basis {limits}"
     yield "rendered_none", [f"{out}/rendered"], f'{priors} --protocol "none random:1,5,10"'
     yield "real_none", with_camera, f'{priors} --protocol "none random:1,5,10"'
-    yield "real_000", [data], f"--engine small {meter} {OF_000} --anchor-pixels in {SHORT} {random}"
+    yield "real_000", [data], f"{OF_000} --engine small {meter} --anchor-pixels in {SHORT} {random}"
     yield "rendered_basis", [f"{out}/rendered"], f"--solvers paper_basis {SHORT} --protocol {EVERY}"
     yield "real_basis", [data], f"--solvers paper_basis {SHORT} --protocol {EVERY}"
     yield "rendered", [f"{out}/rendered"], f"--solvers {SOLVERS} {SHORT} --protocol {EVERY}"
@@ -129,7 +133,7 @@ def main() -> None:
     if "METRIC_DEPTH_DATA" not in os.environ:
         raise SystemExit("results: METRIC_DEPTH_DATA is not set; needed the folder of the real frames.")
     args.out.mkdir(parents=True, exist_ok=True)
-    steps, common = Steps(args.out / "steps.json"), f"--all-frames --seeds 1 --cache {args.out}/cache"
+    steps, common = Steps(args.out / "steps.json"), f"--all-frames --cache {args.out}/cache"
     rendered = render(args.out, args.scenes, steps)
 
     def evaluate(name: str, sets: list[str], options: str) -> None:
