@@ -74,6 +74,8 @@ METER = "Stored outputs of `relative_meter`; the controls are those of [real fra
 PICTURES = """Of each set the frames with the least, the median and the largest AbsRel with 100 random
 anchors. Of `paper_ssf` those of the first set of each family. Real frames are not shown: their
 licences do not let them be passed on."""
+# For the test that runs the documents' commands.
+NEEDS = "<!-- every command needs: data, time -->"
 OTHER = """**Ours are of the rendered set with the package's network; the papers' rows are of other data and
 networks.** Such tables show the form and the order of methods, no more. With the same data, `evaluate`
 prints both in one table: [beside the papers](../evaluation.md#beside-the-papers). Limits of depth are the
@@ -198,7 +200,10 @@ def write_pages(out: Path, seconds: Mapping[str, float]) -> None:
     write("results/papers", ["# The papers' tables on rendered scenes", OTHER, papers(found)])
     write("results/pictures", ["# Pictures of the rendered sets", PICTURES, *pictures(out)])
     commands = "\n".join(f"    {command}" for command in seconds)
-    write("results/commands", ["# Commands behind the results", "`benchmarks/results.py` runs:", commands])
+    write(
+        "results/commands",
+        ["# Commands behind the results", NEEDS, "`benchmarks/results.py` runs:", commands],
+    )
 
 
 def seen(by_source: Mapping[str, Sequence[Record]]) -> str:
