@@ -118,7 +118,7 @@ def evaluations(out: Path, data: str, rendered: dict[str, list[str]]) -> Iterato
     yield "real_basis", [data], f"--solvers paper_basis {SHORT} --protocol {EVERY}"
     yield "rendered", [f"{out}/rendered"], f"--solvers {SOLVERS} {SHORT} --protocol {EVERY}"
     yield "real", [data], f"--solvers {SOLVERS} {SHORT} --protocol {EVERY}"
-    yield "real_meter", [data], f"--engine {meter} --solvers {SOLVERS} {SHORT} --protocol {EVERY}"
+    yield "real_meter", [data], f"--seeds 1 --engine {meter} --solvers {SOLVERS} {SHORT} --protocol {EVERY}"
 
 
 def main() -> None:

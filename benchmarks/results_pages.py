@@ -70,7 +70,7 @@ INTERVALS = """AbsRel of the second minus that of the first, with its 95 % inter
 frames: **bold** where it excludes zero, and negative where the second is better."""
 FEW_WORDS = """[Priors](priors.md) alone, and `auto` with each of them; real frames have no description, and
 those without intrinsics are left out."""
-METER = "Stored outputs of `relative_meter`; the controls are those of [real frames](real.md)."
+METER = "Stored outputs of `relative_meter`, one draw of anchors; controls: [real frames](real.md)."
 PICTURES = """Of each set the frames with the least, the median and the largest AbsRel with 100 random
 anchors. Of `paper_ssf` those of the first set of each family. Real frames are not shown: their
 licences do not let them be passed on."""
