@@ -151,8 +151,8 @@ def made_by(out: Path, seconds: Mapping[str, float], solves: int) -> str:
     about = json.loads((out / "real/run.json").read_text())
     versions = about["versions"]
     return (
-        f"{about['started'][:10]}, {solves:,} solves in {sum(seconds.values()) / 60:.0f} minutes with two "
-        f"processes beside other work on {about['machine']['cores']} cores "
+        f"{about['started'][:10]}, {solves:,} solves in {sum(seconds.values()) / 60:.0f} minutes in all "
+        f"with two processes beside other work on {about['machine']['cores']} cores "
         f"({about['machine']['processor'].split(' (')[0]}): milliseconds compare within a table only. NumPy "
         f"{versions['numpy']}, ONNX Runtime {versions['onnxruntime']}, Python {versions['python']}."
     )
