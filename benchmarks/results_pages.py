@@ -69,7 +69,8 @@ differences, of fewer anchors, too: [real](results/real.md#paper-000),
 INTERVALS = """AbsRel of the second minus that of the first, with its 95 % interval over sets and their
 frames: **bold** where it excludes zero, and negative where the second is better."""
 FEW_WORDS = """[Priors](priors.md) alone, and `auto` with each of them; real frames have no description, and
-those without intrinsics are left out."""
+those without intrinsics are left out. Near scenes, whose scale a prior may miss by a factor, weigh
+most in these means."""
 METER = "Stored outputs of `relative_meter`, one draw of anchors; controls: [real frames](real.md)."
 PICTURES = """Of each set the frames with the least, the median and the largest AbsRel with 100 random
 anchors. Of `paper_ssf` those of the first set of each family. Real frames are not shown: their
