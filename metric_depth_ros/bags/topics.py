@@ -116,10 +116,12 @@ def image_type(transport: str, asked: str | None, topics: Mapping[str, str]) -> 
 
 def _asked_topic(name: str, asked: str, kind: str, topics: Mapping[str, str], candidates: list[str]) -> str:
     topic = topic_name(asked)
-    if kind == COMPRESSED_IMAGE and topic not in candidates:
-        topic += "/compressed"  # the base topic may be named, as with image_transport
-    if topic in candidates:
-        return topic
+    # The base topic of compressed images may be named, as with image_transport.
+    for meant in (topic, f"{topic}/compressed" if kind == COMPRESSED_IMAGE else topic):
+        if meant in candidates:
+            return meant
+    if name == "image":
+        candidates = [*filter(is_picture, candidates)] or candidates
     there = some_of(candidates) if candidates else "none there"
     found = f"it is {topics[topic]}" if topic in topics else "it is not in the bag"
     raise InputError(

@@ -19,6 +19,7 @@ from metric_depth_ros.bags.topics import COMPRESSED_IMAGE, IMAGE, choose_topic, 
 from metric_depth_ros.config import Config, from_flat
 from metric_depth_ros.errors import AnchorError, InputError, MetricDepthError, TransformError
 from metric_depth_ros.geometry import rigid_transform, transform_points
+from metric_depth_ros.share import share_path
 from metric_depth_ros.sync import CloudRing
 from metric_depth_ros.types import Camera, Cloud, Sample
 
@@ -538,3 +539,13 @@ def test_label_images_are_read_where_regions_come_by_topic(tmp_path):
     assert all(sample.regions is None for sample in read_all(tmp_path / "a.mcap"))
     with pytest.raises(InputError, match="regions was to be /other"):
         read_all(tmp_path / "a.mcap", from_flat({"regions.source": "topic"}), regions="/other")
+
+
+def test_an_image_s_topic_that_is_not_there_is_told_as_it_was_named() -> None:
+    """With what may be meant: no depth."""
+    path = share_path("data/street.mcap")
+    told = (
+        r"was to be /front, but it is not in the bag; needed \S+CompressedImage: /camera/image/compressed\."
+    )
+    with pytest.raises(InputError, match=told), BagReader(path, image="front"):
+        pass
