@@ -117,8 +117,8 @@ def open_dataset(path: str | Path) -> Dataset:
         )
     found = "no known dataset" if os.path.exists(place) else "does not exist"
     raise InputError(
-        f"{path}: {found}; needed a folder with calib.json or shard_*.zip, or NAME:PATH or NAME@SPLIT:PATH "
-        f"with a NAME of {', '.join(DATASETS)}."
+        f"{path}: {found}; needed a bag, a folder with calib.json or shard_*.zip, or NAME:PATH or "
+        f"NAME@SPLIT:PATH with a NAME of {', '.join(DATASETS)}."
     )
 
 

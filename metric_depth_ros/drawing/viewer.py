@@ -75,9 +75,19 @@ class Viewer:
         self._colours: dict[str, tuple[int, int, int]] = {}
 
     def close(self) -> None:
-        """Sends what is still on its way, and completes a file."""
-        self._stream.flush()
-        self._stream.disconnect()
+        """Sends what is still on its way, and completes a file.
+
+        Raises MetricDepthError if it cannot be sent, as to a viewer that was never there.
+        """
+        try:
+            self._stream.flush()
+        except RuntimeError as error:
+            raise MetricDepthError(
+                f"view: {self.where or 'the Rerun window'}: {error}; needed a viewer there, or room for a "
+                "file. Start `rerun` first, and see that its address and port are right."
+            ) from error
+        finally:
+            self._stream.disconnect()
 
     def at(self, stamp_ns: int) -> None:
         """Sets the time of all that is shown from now on, ns."""
@@ -179,7 +189,7 @@ class Viewer:
 
 @contextmanager
 def viewing(where: str) -> Iterator[Viewer]:
-    """A viewer that is closed when the block ends. Raises MetricDepthError as ``Viewer`` does."""
+    """A viewer that is closed when the block ends. Raises MetricDepthError as it and its ``close`` do."""
     viewer = Viewer(where)
     try:
         yield viewer

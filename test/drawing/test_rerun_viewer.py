@@ -140,3 +140,15 @@ def test_without_rerun_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setitem(sys.modules, "rerun", None)
     with pytest.raises(MetricDepthError, match=r"pip install 'metric_depth_ros\[view\]'"):
         Viewer()
+
+
+def test_a_viewer_that_is_not_there_is_told_at_the_end(camera: Camera) -> None:
+    """Rerun connects in the background: what it did not reach it tells when all is to be sent."""
+    pytest.importorskip("rerun")
+    viewer = Viewer("rerun+http://127.0.0.1:1/proxy")
+    viewer.at(SECOND)
+    viewer.image(np.zeros((48, 64, 3), np.uint8), camera)
+    with pytest.raises(
+        MetricDepthError, match=r"^view: rerun\+http://127\.0\.0\.1:1/proxy: .*needed a viewer"
+    ):
+        viewer.close()
