@@ -109,9 +109,8 @@ def _settings(args: argparse.Namespace) -> dict[str, object]:
 
     settings: dict[str, object] = {}
     if args.frames is None and args.seconds is None:
-        settings["input.image_transport"] = (
-            "compressed"  # until auto found out, the first image would be gone
-        )
+        # As the images of the package's bag are: until auto found out, the first one would be gone.
+        settings["input.image_transport"] = "compressed"
     settings.update(setting_of(pair) for pair in args.set)
     if args.manifest is not None:
         settings["engine.manifest"] = str(args.manifest)

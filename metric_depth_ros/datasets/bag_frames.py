@@ -44,9 +44,8 @@ class BagFrames(Dataset):
 
     True depth is the topic of depth images, raw or compressedDepth, that ``bag@TOPIC:PATH`` names, else one
     whose name has truth, gt or ground, else the only one of the images' size. Points are those of the
-    anchors, in the image's frame.
-    Without depth images, all images are frames, and known depth is that of points: those held out, if the
-    bag has such, else the anchors'.
+    anchors, in the image's frame. Without depth images, all images are frames, and known depth is that of
+    points: those held out, if the bag has such, else the anchors'.
     """
 
     has_one_rig = True

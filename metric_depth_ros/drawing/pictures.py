@@ -168,7 +168,7 @@ def draw_sheet(
     """
     low, high = range_m or depth_range(depth if np.isfinite(depth).any() else anchors.depth)
     known = truth is not None and len(truth) > 0
-    wide = camera.width > 2 * camera.height
+    wide = bool(camera.width > 2 * camera.height)
     width = _PART_WIDTHS[wide and not known]
     size = (width, round(width * camera.height / camera.width))
     with_anchors = draw_anchors(*resized_with_anchors(image, anchors, *size), low, high)
