@@ -33,8 +33,8 @@ def plot_anchors(
     near_last = np.argsort(-anchors.depth, kind="stable")
     low, high = range_m or depth_range(anchors.depth)
     drawn = axes.scatter(
-        *anchors.uv[near_last].T, c=anchors.depth[near_last], s=9, edgecolors="k", linewidths=0.2,
-        **_depth_colours(low, high),
+        *anchors.uv[near_last].T, c=anchors.depth[near_last], s=_dot(len(anchors)), edgecolors="k",
+        linewidths=0.2, **_depth_colours(low, high),
     )  # fmt: skip
     return _finished(axes, drawn, f"image, {len(anchors)} anchors", "depth (m)", round_values(low, high, 9))
 
@@ -168,6 +168,11 @@ def _over_grey(name: str) -> Any:
     from matplotlib import colormaps
 
     return colormaps[name].with_extremes(bad=_GREY)
+
+
+def _dot(count: int) -> float:
+    """Area of a dot, square points: few ones are large enough to be seen."""
+    return float(np.clip(2500 / max(count, 1), 9, 50))
 
 
 def _finished(axes: Any, drawn: Any, title: str, label: str, ticks: list[float] | None = None) -> Any:

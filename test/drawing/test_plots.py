@@ -118,6 +118,14 @@ def test_wide_maps_stand_below_each_other_and_fill_their_panels() -> None:
     assert len(shown) == 3 and len({round(axes.get_position().x0, 2) for axes in shown}) == 1
 
 
+def test_few_anchors_are_larger_dots_than_many() -> None:
+    many = Anchors(np.zeros((900, 2), np.float32), np.ones(900, np.float32), np.ones(900, np.float32))
+    (of_few,), (of_many,) = (
+        plot_anchors(IMAGE, each).collections for each in (many.take(np.arange(9)), many)
+    )
+    assert of_few.get_sizes()[0] > 4 * of_many.get_sizes()[0]
+
+
 def test_anchors_beyond_the_image_do_not_widen_it() -> None:
     axes = plot_anchors(IMAGE[:8], ANCHORS)
     assert axes.get_ylim() == (7.5, -0.5) and axes.get_xlim() == (-0.5, 63.5)
