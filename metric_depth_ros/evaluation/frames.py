@@ -149,7 +149,9 @@ def find_sets(paths: Iterable[str | Path]) -> list[Path]:
     names = [set_name(path) for path in found]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise InputError(f"sets: {', '.join(twice)} more than once; needed names that differ.")
+        raise InputError(
+            f"sets: {', '.join(twice)} more than once; needed names that differ. Take them in turn."
+        )
     return found
 
 
