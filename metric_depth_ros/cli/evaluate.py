@@ -43,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
     from metric_depth_ros.cli.outputs import own_folder
     from metric_depth_ros.errors import ConfigError, InputError
     from metric_depth_ros.evaluation import report
+    from metric_depth_ros.evaluation.protocols import LEAST_EVALUATED
     from metric_depth_ros.evaluation.report_files import tables_of, write_report
 
     if args.out is None and (args.resume or args.overwrite or args.pictures or args.records != "jsonl"):
@@ -57,7 +58,8 @@ def run(args: argparse.Namespace) -> int:
         records = _records(args, study)
         if not records:
             raise InputError(
-                "evaluate: no frame with enough known pixels. Check DATA, --place and --anchors."
+                f"evaluate: no frame with enough known pixels; needed {LEAST_EVALUATED} of known depth within "
+                "the limits, beside the anchors. Check DATA, --place, --limits and the numbers of anchors."
             )
         tables = tables_of(records, spread=args.spread, papers=papers)
         print(report.as_markdown(tables), end="")
@@ -92,7 +94,8 @@ def _written(
     from metric_depth_ros.evaluation.report_files import check_same, clear_run, write_run
     from metric_depth_ros.evaluation.runner import key_of
 
-    if args.records == "parquet":
+    parquet = args.records == "parquet" or (args.resume and (args.out / PARQUET).exists())
+    if parquet:
         need_parquet()
     if args.resume and (args.out / LINES).exists():
         check_same(args.out, study)
@@ -104,7 +107,7 @@ def _written(
         for of_frame in compute(done=frozenset(map(key_of, records))):
             journal.write(of_frame)
             records += of_frame
-    if args.records == "parquet":
+    if parquet:
         write_parquet(args.out / PARQUET, records)
     return records
 
@@ -121,6 +124,7 @@ def build_study(args: argparse.Namespace) -> Study:
     """What the options ask for. Raises MetricDepthError."""
     from metric_depth_ros.cli.focuses import at_focuses, check_focus
     from metric_depth_ros.cli.stored_runs import check_of, data_of
+    from metric_depth_ros.errors import ConfigError
     from metric_depth_ros.evaluation.frames import find_sets
     from metric_depth_ros.evaluation.measures import DEFAULT, OF_SEQUENCES, chosen_metrics
     from metric_depth_ros.evaluation.study import CacheSettings, Study, named_networks, named_runs, resolved
@@ -143,6 +147,8 @@ def build_study(args: argparse.Namespace) -> Study:
     if args.focuses is not None:
         names, variants = [], at_focuses(names, variants, args.focuses)
     check_focus(args, config, variants)
+    if not 0 < args.cache_gb < float("inf"):
+        raise ConfigError(f"--cache-gb {args.cache_gb:g}: needed more than 0.")
     cache = None
     if args.cache is not None:
         cache = CacheSettings(args.cache, int(args.cache_gb * 1e9), args.cache_dtype)
@@ -221,7 +227,13 @@ def build_cases(args: argparse.Namespace) -> list[Case]:
         raise ConfigError(f"--anchors {args.anchors}: needed whole numbers, as in 5,50,500.") from None
     noises = (False, True) if args.noisy else (False,)
     protocol = args.protocol or ("none" if args.of else _PROTOCOL)
-    return [case for noisy in noises for case in cases_of(protocol, usual, noisy=noisy)]
+    cases = [case for noisy in noises for case in cases_of(protocol, usual, noisy=noisy)]
+    if usual and not {case.count for case in cases if case.protocol == "random"} >= {*usual["random"]}:
+        raise ConfigError(
+            f"--anchors {args.anchors}: numbers of a random without its own; --protocol {protocol} has none. "
+            f"Leave it out, or add random:{args.anchors} to --protocol."
+        )
+    return cases
 
 
 def build_rules(args: argparse.Namespace) -> TruthRules:
