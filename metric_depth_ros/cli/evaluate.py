@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import logging
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from metric_depth_ros.evaluation.runner import Record
     from metric_depth_ros.evaluation.study import Study
 
+_LOG = logging.getLogger(__name__)
 _PROTOCOL = "random,rows,grid"
 
 
@@ -58,9 +60,10 @@ def run(args: argparse.Namespace) -> int:
         records = _records(args, study)
         if not records:
             raise InputError(
-                f"evaluate: no frame with enough known pixels; needed {LEAST_EVALUATED} of known depth within "
-                "the limits, beside the anchors. Check DATA, --place, --limits and the numbers of anchors."
+                f"evaluate: no frame with enough known pixels; needed {LEAST_EVALUATED} of known depth "
+                "within the limits, beside the anchors. Check DATA, --place, --limits and --protocol."
             )
+        _tell_left_out(study, records)
         tables = tables_of(records, spread=args.spread, papers=papers)
         print(report.as_markdown(tables), end="")
         if args.out is not None:
@@ -68,6 +71,15 @@ def run(args: argparse.Namespace) -> int:
             if args.pictures:
                 _draw(args.out, study, records)
     return 0
+
+
+def _tell_left_out(study: Study, records: Sequence[Record]) -> None:
+    """Warns of cases that no frame has: they have no column."""
+    from metric_depth_ros.evaluation.groups import case_label
+
+    found = {record.case for record in records}
+    if without := dict.fromkeys(case_label(case) for case in study.cases if case not in found):
+        _LOG.warning("anchors %s: no frame has them and enough pixels beside, left out", ", ".join(without))
 
 
 def _records(args: argparse.Namespace, study: Study) -> list[Record]:

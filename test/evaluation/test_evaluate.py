@@ -688,6 +688,12 @@ def test_protocols_with_counts_of_their_own(data, capsys):
     ]
 
 
+def test_anchors_that_no_frame_has_are_told(data, caplog):
+    protocol = ("--protocol", "random:5,900000,sensor", "--noisy", "--seeds", "1")
+    assert evaluate(data, *protocol, "--metrics", "abs_rel") == 0
+    assert "anchors 900000, sensor: no frame has them and enough pixels beside, left out" in caplog.text
+
+
 def test_limits_and_pixels_with_anchors(data, capsys, tmp_path):
     argv = ["--protocol", "random:4000", "--solvers", "median", "--seeds", 1]
     assert evaluate(data, *argv, "--limits", "2.5,5") == 1  # too few known pixels
