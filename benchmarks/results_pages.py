@@ -154,9 +154,9 @@ def made_by(out: Path, seconds: Mapping[str, float], solves: int) -> str:
     return (
         f"{about['started'][:10]}, {solves:,} solves in {sum(seconds.values()) / 60:.0f} minutes in all, "
         f"stopped and resumed on the way, with two processes beside other work on "
-        f"{about['machine']['cores']} cores ({about['machine']['processor'].split(' (')[0]}): "
-        f"milliseconds compare within a table only. NumPy "
-        f"{versions['numpy']}, ONNX Runtime {versions['onnxruntime']}, Python {versions['python']}."
+        f"{about['machine']['cores']} cores ({about['machine']['processor'].split(' (')[0]}): milliseconds "
+        f"compare within a table only. NumPy {versions['numpy']}, ONNX Runtime {versions['onnxruntime']}, "
+        f"Python {versions['python']}."
     )
 
 
