@@ -13,6 +13,7 @@ from metric_depth_ros.engines.manifest import (
     FileManifest,
     LabelManifest,
     PriorManifest,
+    RefinementManifest,
     SamManifest,
     TextManifest,
 )
@@ -27,7 +28,7 @@ def described_file(path: Path) -> FileManifest:
 
 
 def write_manifest(
-    manifest: LabelManifest | SamManifest | PriorManifest | TextManifest,
+    manifest: LabelManifest | SamManifest | PriorManifest | TextManifest | RefinementManifest,
     path: Path,
     comment: str,
     use: Callable[[Path], object] = lambda path: None,

@@ -1,0 +1,53 @@
+"""Solver that looks once more: another solver's depth, corrected by a learned network."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from metric_depth_ros.config import SolverConfig
+from metric_depth_ros.solvers.refined.inputs import look_at, relative_sigma
+from metric_depth_ros.solvers.refined.network import load_network
+from metric_depth_ros.solvers.solver import Solver
+from metric_depth_ros.types import MetricDepth, SolverInput
+
+
+class Refined(Solver):
+    """Depth d' of another solver, corrected: log d = log d' + z s, sigma = d s exp(p).
+
+    Ours. s is the relative sigma of the solver (10 % without one), z and p are maps of a network that sees
+    the solver's depth and sigma, the relative map, the residuals at the anchors and the image. |z| is below
+    3: where the solver is sure little is changed.
+    """
+
+    probabilistic = True
+
+    def __init__(self, config: SolverConfig) -> None:
+        """Raises ModelError if the network cannot be used."""
+        self._solver = _solver_of(config)
+        self._network = load_network(config.refined.network)
+        self.wants_regions, self.follows_anchors = self._solver.wants_regions, self._solver.follows_anchors
+        self.focuses = self._solver.focuses
+
+    def solve(self, given: SolverInput) -> MetricDepth:
+        """Depth and sigma (H, W) in metres; NaN where the other solver's depth is. Raises what it raises.
+
+        ``info`` is the other solver's.
+        """
+        fitted = self._solver.solve(given)
+        look = look_at(given, fitted, self._network.size)
+        size = fitted.depth.shape[::-1]
+        z, change = (cv2.resize(part, size) for part in self._network.correction(look))
+        sigma = relative_sigma(fitted)
+        depth = fitted.depth * cv2.exp(z * sigma)
+        return replace(fitted, depth=depth, sigma=np.asarray(depth * sigma * cv2.exp(change)))
+
+
+def _solver_of(config: SolverConfig) -> Solver:
+    """The solver whose depth is corrected."""
+    from metric_depth_ros.solvers import solver_class  # which finds this class
+
+    name = config.refined.of
+    return solver_class(name)(replace(config, name=name))
