@@ -28,7 +28,7 @@ def add_refinement(networks: argparse._SubParsersAction[argparse.ArgumentParser]
         "RUN gets checkpoint.pt, loss.csv, validation.csv and curves.png; --resume goes on after a cut. "
         "Then: metric_depth train refinement-export RUN --to FOLDER.",
     )
-    add_run(parser, minutes="60", batch="16", learning_rate="0.002", threads="1", look_every="500")
+    add_run(parser, minutes="60", batch="16", learning_rate="0.001", threads="1", look_every="500")
     data = parser.add_argument_group("data")
     data.add_argument(
         "--data", type=Path, nargs="+", metavar="DATA", help="shards, frames or NAME@SPLIT:PATH"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import cv2
-import numpy as np
 
 from metric_depth_ros.config import SolverConfig
 from metric_depth_ros.solvers.refined.inputs import look_at, relative_sigma
@@ -13,13 +12,17 @@ from metric_depth_ros.solvers.refined.network import load_network
 from metric_depth_ros.solvers.solver import Solver
 from metric_depth_ros.types import MetricDepth, SolverInput
 
+# With fewer anchors than this the other solver's depth stays: there is nothing to correct it by.
+LEAST_ANCHORS = 4
+
 
 class Refined(Solver):
     """Depth d' of another solver, corrected: log d = log d' + z s, sigma = d s exp(p).
 
-    Ours. s is the relative sigma of the solver (10 % without one), z and p are maps of a network that sees
-    the solver's depth and sigma, the relative map, the residuals at the anchors and the image. |z| is below
-    3: where the solver is sure little is changed.
+    Ours. s is the relative sigma of the solver (10 % without one; as a gate at least 1 %), z and p are maps
+    of a network that sees the solver's depth and sigma, the relative map, the residuals at the anchors and
+    the image. |z| is below 3: where the solver is sure little is changed. With fewer than 4 anchors nothing
+    is.
     """
 
     probabilistic = True
@@ -37,12 +40,15 @@ class Refined(Solver):
         ``info`` is the other solver's.
         """
         fitted = self._solver.solve(given)
+        gate = relative_sigma(fitted)
+        sigma = fitted.depth * gate if fitted.sigma is None else fitted.sigma
         look = look_at(given, fitted, self._network.size)
+        if len(look.residual) < LEAST_ANCHORS:
+            return replace(fitted, sigma=sigma)
         size = fitted.depth.shape[::-1]
         z, change = (cv2.resize(part, size) for part in self._network.correction(look))
-        sigma = relative_sigma(fitted)
-        depth = fitted.depth * cv2.exp(z * sigma)
-        return replace(fitted, depth=depth, sigma=np.asarray(depth * sigma * cv2.exp(change)))
+        factor = cv2.exp(z * gate)
+        return replace(fitted, depth=fitted.depth * factor, sigma=sigma * factor * cv2.exp(change))
 
 
 def _solver_of(config: SolverConfig) -> Solver:

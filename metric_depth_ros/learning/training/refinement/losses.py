@@ -47,8 +47,10 @@ def _differences(left: Tensor, known: Tensor, step: int) -> Tensor:
     """Mean absolute difference (B,) of what is left between pixels ``step`` apart, both ways."""
     total = torch.zeros(len(left), device=left.device)
     for axis in (1, 2):
-        length = left.shape[axis] - step
-        both = known.narrow(axis, step, length) & known.narrow(axis, 0, length)
-        apart = (left.narrow(axis, step, length) - left.narrow(axis, 0, length)).abs() * both
+        length = max(left.shape[axis] - step, 0)
+        ends = [part.narrow(axis, part.shape[axis] - length, length) for part in (left, known)]
+        starts = [part.narrow(axis, 0, length) for part in (left, known)]
+        both = ends[1] & starts[1]
+        apart = (ends[0] - starts[0]).abs() * both
         total = total + apart.sum((1, 2)) / both.sum((1, 2)).clamp(min=1)
     return total

@@ -21,7 +21,7 @@ class RefinementSettings(RunSettings):
     examples: str
     without: tuple[int, ...] = ()
     start: str | None = None
-    learning_rate: float = 2e-3
+    optimizer: str = "muon"
     average: float = 0.995
     threads: int = 1
     look_every: int = 500

@@ -29,6 +29,8 @@ from metric_depth_ros.types import FloatArray, IntArray
 
 # Settings that must not change when a run is resumed.
 _SAME = ("batch", "learning_rate", "optimizer", "seed", "families", "without")
+# Until this part of the budget examples are cut to squares of so many pixels: three times as fast.
+_CUT, _CUT_PX = 0.6, 96
 # Most examples to validate on, and how many at once.
 _MOST, _TOGETHER = 400, 16
 # Examples are scored by their number of anchors: up to each of these, and more.
@@ -101,17 +103,22 @@ class RefinementTrainer(Trainer):
         rng = np.random.default_rng([self.settings.seed, step])
         chosen = rng.choice(self.examples.training, self.settings.batch)
         parts = np.array_split(chosen, self._parts)
-        return [partial(self._batch, index, (step, part)) for part, index in enumerate(parts)]
+        cut = self.progress.at(step) < _CUT
+        return [partial(self._batch, index, (step, part), cut=cut) for part, index in enumerate(parts)]
 
-    def _batch(self, index: IntArray, seed: tuple[int, int] | None) -> RefinementBatch:
-        """Examples, for training (with a ``seed``) in other light, some of them mirrored."""
+    def _batch(self, index: IntArray, seed: tuple[int, int] | None, *, cut: bool = False) -> RefinementBatch:
+        """Examples, for training (with a ``seed``) in other light, some of them mirrored, and ``cut``.
+
+        What is pooled is pooled over the whole.
+        """
         rows = []
         for number in index.tolist():
             look, error = self.examples[number]
             if seed is not None:
                 rng = np.random.default_rng([self.settings.seed, number, *seed])
                 look, error = _varied(look, error, rng)
-            rows.append((channels_of(look), np.exp(look.maps[1]), error))
+            row = (channels_of(look), np.exp(look.maps[1]), error)
+            rows.append(_cut_out(row, rng) if cut and seed is not None else row)
         batch = RefinementBatch(*(np.stack(part) for part in zip(*rows, strict=True)))
         batch.image[:, list(self.settings.without)] = 0
         return batch
@@ -168,6 +175,13 @@ def _varied(look: Look, error: FloatArray, rng: np.random.Generator) -> tuple[Lo
         image, maps, error = image[:, ::-1], maps[..., ::-1], error[:, ::-1]
         uv = np.column_stack([maps.shape[2] - 1 - uv[:, 0], uv[:, 1]])
     return Look(image, maps, uv, look.residual, look.sigma), error
+
+
+def _cut_out(row: tuple[FloatArray, ...], rng: np.random.Generator) -> tuple[FloatArray, ...]:
+    """The same random square of all maps (..., h, w), as far as they reach."""
+    height, width = row[-1].shape
+    top, left = (int(rng.integers(0, max(side - _CUT_PX, 0) + 1)) for side in (height, width))
+    return tuple(part[..., top : top + _CUT_PX, left : left + _CUT_PX] for part in row)
 
 
 def _objective(network: nn.Module, batch: RefinementBatch, device: str = "cpu") -> Tensor:
