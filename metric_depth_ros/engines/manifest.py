@@ -309,7 +309,7 @@ class RefinementManifest:
     """Describes the network of the solver ``refined``.
 
     From "look" (1, ``channels``, ``height``, ``width``), what ``solvers.refined.inputs`` makes of a fit, it
-    gives "correction" (1, 2, h, w): of log depth in sigmas, and the change of log sigma. ``solver``: the one
+    gives "correction" (1, 2, h, w): of log depth, and the change of log sigma. ``solver``: the one
     whose fits it was trained on. The other fields are those of ``Manifest``.
     """
 

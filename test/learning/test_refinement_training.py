@@ -19,10 +19,10 @@ from metric_depth_ros.errors import ConfigError, InputError, ModelError
 from metric_depth_ros.learning.models.refinement import MOST_SIGMAS, Refinement, RefinementConfig
 from metric_depth_ros.learning.training.refinement import disturb, draw
 from metric_depth_ros.learning.training.refinement.examples import RefinementExamples, write_examples
-from metric_depth_ros.learning.training.refinement.losses import corrected, objective
+from metric_depth_ros.learning.training.refinement.losses import objective
 from metric_depth_ros.learning.training.refinement.settings import RefinementSettings
 from metric_depth_ros.learning.training.refinement.trainer import RefinementTrainer, load_refinement
-from metric_depth_ros.solvers.refined.inputs import CHANNELS
+from metric_depth_ros.solvers.refined.inputs import CHANNELS, LOG_DEPTH, LOG_SIGMA, SIGMA_MIDDLE, SIGMA_UNIT
 from metric_depth_ros.types import RelativeDepth
 
 SIZE = 96, 48
@@ -120,14 +120,14 @@ def test_the_right_correction_has_the_lower_loss_and_unknown_pixels_none():
     sigma = torch.full((1, 8, 8), 0.1)
     error = torch.full((1, 8, 8), 0.2)
     error[:, :2] = torch.nan
-    maps = torch.zeros(1, 2, 4, 4)
+    maps = torch.zeros(1, 2, 8, 8)
     right = maps.clone()
-    right[:, 0] = 2.0
+    right[:, 0] = 0.2
     assert objective(right, sigma, error) < objective(maps, sigma, error)
-    np.testing.assert_allclose(corrected(right, sigma)[0], 0.2, rtol=1e-5)
-    right.requires_grad_()
-    objective(right, sigma, error).backward()
-    assert torch.isfinite(right.grad).all() and not right.grad[:, :, 0].any()
+    maps.requires_grad_()
+    objective(maps, sigma, error).backward()
+    assert torch.isfinite(maps.grad).all() and not maps.grad[:, :, :2].any()
+    assert (maps.grad[:, 0, 2:] < 0).all()
 
 
 def test_the_best_sigma_covers_two_thirds():
@@ -135,10 +135,8 @@ def test_the_best_sigma_covers_two_thirds():
     error = torch.from_numpy(np.random.default_rng(0).laplace(0, 0.1, (1, 64, 64)).astype(np.float32))
     changes = torch.linspace(-1, 1, 81)
     sigma = torch.full_like(error, 0.1)
-    losses = [
-        objective(torch.stack([torch.zeros(1, 1, 1), torch.full((1, 1, 1), c)], 1), sigma, error)
-        for c in changes
-    ]
+    maps = [torch.tensor([0.0, change]).view(1, 2, 1, 1).expand(1, 2, 64, 64) for change in changes]
+    losses = [objective(each, sigma, error) for each in maps]
     best = sigma * changes[int(torch.stack(losses).argmin())].exp()
     assert float((error.abs() <= best).float().mean()) == pytest.approx(0.683, abs=0.02)
 
@@ -146,13 +144,20 @@ def test_the_best_sigma_covers_two_thirds():
 # ---- the network and its training ------------------------------------------------------------
 
 
-def test_a_new_network_changes_nothing_and_none_more_than_its_bound():
+def test_a_new_network_changes_nothing_and_none_more_than_its_bounds():
+    """Within what its neighbours have, and three sigmas besides."""
     network = Refinement(RefinementConfig()).eval()
     x = torch.randn(2, CHANNELS, 48, 96)
     with torch.inference_mode():
         assert not network(x).any()
         torch.nn.init.normal_(network.decoder.head[-1].weight, std=10)
-        assert 1 < network(x)[:, 0].abs().max() <= MOST_SIGMAS
+        x[:, LOG_DEPTH] = 0
+        x[:, LOG_DEPTH, :, 48:] = 0.5
+        x[:, LOG_SIGMA] = (np.log(0.02) - SIGMA_MIDDLE) / SIGMA_UNIT
+        found = network(x)[:, 0]
+        assert found[..., :40].abs().max() <= MOST_SIGMAS * 0.02 + 1e-5
+        assert found[..., 42:48].max() > 0.5 > found[..., 42:48].max() - MOST_SIGMAS * 0.02 - 1e-5
+        assert found[..., 42:48].min() >= -MOST_SIGMAS * 0.02 - 1e-5
 
 
 def settings_of(examples, out, **more):
@@ -191,11 +196,10 @@ def test_command_line_from_examples_to_a_solver(examples, tmp_path, capsys):
     relative, anchors = noisy_problem()
     depth = solver_of("refined", refined__network=str(to / "refinement.yaml")).solve(relative, anchors).depth
     assert np.isfinite(depth).mean() > 0.9
-    (to / "refinement.yaml").write_text(
-        (to / "refinement.yaml").read_text().replace(f"channels: {CHANNELS}", "channels: 3")
-    )
+    told = (to / "refinement.yaml").read_text().replace(f"channels: {CHANNELS}", "channels: 3")
+    (to / "other.yaml").write_text(told)
     with pytest.raises(ModelError, match=r"3 channels .* Train it anew"):
-        solver_of("refined", refined__network=str(to / "refinement.yaml"))
+        solver_of("refined", refined__network=str(to / "other.yaml"))
 
 
 def test_another_run_is_a_start(examples, tmp_path):

@@ -22,6 +22,9 @@ USUAL_SIGMA, LEAST_SIGMA, MOST_SIGMA = 0.1, 0.01, 1.0
 # the network's input are multiples of each.
 POOLED = (4, 16, 48)
 CHANNELS = 10 + 3 * len(POOLED)
+# Channels of log depth and of the log of sigma, the latter less a middle, in units.
+LOG_DEPTH, LOG_SIGMA = 3, 4
+SIGMA_MIDDLE, SIGMA_UNIT = -3.0, 1.5
 # Residuals of log depth in units of this, and the most of them: an outlier is an outlier.
 _RESIDUAL, _MOST = 0.1, 4.0
 # Relative sigma at which an anchor counts half.
@@ -89,7 +92,7 @@ def channels_of(look: Look) -> FloatArray:
     out = np.empty((CHANNELS, height, width), np.float32)
     out[:3] = (look.image.transpose(2, 0, 1) - np.float32(_GREY[0])) / np.float32(_GREY[1])
     out[3:6] = look.maps
-    out[4] = (out[4] + 3) / 1.5
+    out[LOG_SIGMA] = (out[LOG_SIGMA] - SIGMA_MIDDLE) / SIGMA_UNIT
     column, row = np.clip(np.rint(look.uv), 0, (width - 1, height - 1)).astype(np.intp).T
     residual = np.clip(look.residual / _RESIDUAL, -_MOST, _MOST)
     weight = 1 / (1 + (look.sigma / _HALF) ** 2)

@@ -46,7 +46,7 @@ class RefinementNetwork:
         return self.manifest.width, self.manifest.height
 
     def correction(self, look: Look) -> FloatArray:
-        """Correction in sigmas and change of log sigma (2, h, w)."""
+        """Correction of log depth and change of log sigma (2, h, w)."""
         found = self._runtime.run({LOOK: channels_of(look)[None]})[CORRECTION]
         return found[0]
 

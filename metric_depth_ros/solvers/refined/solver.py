@@ -17,12 +17,12 @@ LEAST_ANCHORS = 4
 
 
 class Refined(Solver):
-    """Depth d' of another solver, corrected: log d = log d' + z s, sigma = d s exp(p).
+    """Depth d' of another solver, corrected: log d = log d' + c, sigma = sigma' exp(c + p).
 
-    Ours. s is the relative sigma of the solver (10 % without one; as a gate at least 1 %), z and p are maps
-    of a network that sees the solver's depth and sigma, the relative map, the residuals at the anchors and
-    the image. |z| is below 3: where the solver is sure little is changed. With fewer than 4 anchors nothing
-    is.
+    Ours. c and p are maps of a network that sees the solver's depth and sigma, the relative map, the
+    residuals at the anchors and the image. A pixel may take over the depth of others up to 6 pixels of the
+    network's input away, and change by 3 of the solver's sigmas (10 % of depth for one without) besides:
+    where the solver is sure little is changed. With fewer than 4 anchors nothing is.
     """
 
     probabilistic = True
@@ -40,15 +40,14 @@ class Refined(Solver):
         ``info`` is the other solver's.
         """
         fitted = self._solver.solve(given)
-        gate = relative_sigma(fitted)
-        sigma = fitted.depth * gate if fitted.sigma is None else fitted.sigma
+        sigma = fitted.depth * relative_sigma(fitted) if fitted.sigma is None else fitted.sigma
         look = look_at(given, fitted, self._network.size)
         if len(look.residual) < LEAST_ANCHORS:
             return replace(fitted, sigma=sigma)
+        correction, change = self._network.correction(look)
         size = fitted.depth.shape[::-1]
-        z, change = (cv2.resize(part, size) for part in self._network.correction(look))
-        factor = cv2.exp(z * gate)
-        return replace(fitted, depth=fitted.depth * factor, sigma=sigma * factor * cv2.exp(change))
+        factor, widened = (cv2.exp(cv2.resize(part, size)) for part in (correction, correction + change))
+        return replace(fitted, depth=fitted.depth * factor, sigma=sigma * widened)
 
 
 def _solver_of(config: SolverConfig) -> Solver:

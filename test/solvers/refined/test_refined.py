@@ -25,8 +25,8 @@ class Told:
 
     size = SIZE
 
-    def __init__(self, z, change):
-        self.maps, self.shown = np.stack([z, change]).astype(np.float32), []
+    def __init__(self, correction, change):
+        self.maps, self.shown = np.stack([correction, change]).astype(np.float32), []
 
     def correction(self, look):
         self.shown.append(channels_of(look))
@@ -35,10 +35,10 @@ class Told:
 
 @pytest.fixture
 def told(monkeypatch):
-    """Makes every refined solver use a network that says z and a change of log sigma everywhere."""
+    """Makes every refined solver use a network that says one correction and change of sigma everywhere."""
 
-    def use(z, change=0.0):
-        network = Told(*(np.broadcast_to(np.float32(part), (24, 48)) for part in (z, change)))
+    def use(correction, change=0.0):
+        network = Told(*(np.broadcast_to(np.float32(part), (24, 48)) for part in (correction, change)))
         monkeypatch.setattr(module, "load_network", lambda path: network)
         return network
 
@@ -61,13 +61,12 @@ def test_a_network_that_says_nothing_leaves_the_fit_to_the_bit(told):
     assert refined.info == fit.info
 
 
-def test_the_correction_is_in_sigmas_of_the_fit_and_sigma_changes_as_told(told):
-    told(0.5, -0.7)
+def test_depth_and_sigma_change_as_told(told):
+    told(0.2, -0.7)
     relative, anchors = problem()
     fit, refined = (solver_of(name).solve(relative, anchors) for name in ("gaussian_process", "refined"))
-    factor = np.exp(0.5 * np.maximum(fit.sigma / fit.depth, LEAST_SIGMA))
-    np.testing.assert_allclose(refined.depth, fit.depth * factor, rtol=1e-5)
-    np.testing.assert_allclose(refined.sigma, fit.sigma * factor * np.exp(-0.7), rtol=1e-5)
+    np.testing.assert_allclose(refined.depth, fit.depth * np.exp(0.2), rtol=1e-5)
+    np.testing.assert_allclose(refined.sigma, fit.sigma * np.exp(0.2 - 0.7), rtol=1e-5)
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -81,12 +80,12 @@ def test_with_too_few_anchors_the_fit_stays(told, count):
 
 @pytest.mark.parametrize("count", [2, 40])
 def test_a_solver_without_a_sigma_gets_one(told, count):
-    told(1.0)
+    told(0.1)
     relative, anchors = problem(count)
     fit = solver_of("global_affine").solve(relative, anchors)
     refined = solver_of("refined", refined__of="global_affine").solve(relative, anchors)
-    z = 0 if count < module.LEAST_ANCHORS else 1
-    np.testing.assert_allclose(refined.depth, fit.depth * np.exp(z * USUAL_SIGMA), rtol=1e-5)
+    factor = 1 if count < module.LEAST_ANCHORS else np.exp(0.1)
+    np.testing.assert_allclose(refined.depth, fit.depth * factor, rtol=1e-5)
     np.testing.assert_allclose(refined.sigma, USUAL_SIGMA * refined.depth, rtol=1e-5)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 # Steps in pixels at which differences of log depth are compared.
 _STEPS = (1, 2, 4, 8, 16)
@@ -16,29 +15,20 @@ _SMALL = 0.03
 _SIGMAS = 1.149
 
 
-def corrected(found: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
-    """Correction of log depth and new relative sigma (B, h, w), from the network's maps and the fit's sigma.
-
-    The maps (B, 2, ., .) are enlarged to the size of ``sigma`` (B, h, w), as the solver enlarges them.
-    """
-    maps = functional.interpolate(found.float(), size=sigma.shape[1:], mode="bilinear", align_corners=False)
-    return maps[:, 0] * sigma, sigma * maps[:, 1].exp()
-
-
 def objective(found: Tensor, sigma: Tensor, error: Tensor) -> Tensor:
-    """Mean loss of a batch: ``error`` (B, h, w) is log true over fitted depth, NaN unknown.
+    """Mean loss of what the network found (B, 2, h, w) for fits of relative sigma (B, h, w).
 
+    ``error`` (B, h, w) is log true over fitted depth, NaN unknown.
     Each example counts in parts of how far the fit itself is off, so that dense anchors count as sparse ones.
     """
     known = error.isfinite()
     error = torch.where(known, error, torch.zeros_like(error))
-    correction, new_sigma = corrected(found, sigma)
-    left = (error - correction) * known
+    left = (error - found[:, 0]) * known
     count = known.sum((1, 2)).clamp(min=1)
     share = 1 / (error.abs().sum((1, 2)) / count + _SMALL)
     level = left.abs().sum((1, 2)) / count
     slopes = sum(_differences(left, known, step) for step in _STEPS) / len(_STEPS)
-    scale = new_sigma / _SIGMAS
+    scale = sigma * found[:, 1].exp() / _SIGMAS
     unlikely = (left.detach().abs() / scale + scale.log()) * known
     return ((level + _GRADIENTS * slopes) * share + _LIKELIHOOD * unlikely.sum((1, 2)) / count).mean()
 

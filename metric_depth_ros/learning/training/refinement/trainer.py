@@ -21,7 +21,7 @@ from metric_depth_ros.learning.training.loader import Stream, evenly
 from metric_depth_ros.learning.training.loop import Trainer
 from metric_depth_ros.learning.training.ranks import Rank
 from metric_depth_ros.learning.training.refinement.examples import RefinementExamples
-from metric_depth_ros.learning.training.refinement.losses import corrected, objective
+from metric_depth_ros.learning.training.refinement.losses import objective
 from metric_depth_ros.learning.training.refinement.settings import RefinementSettings, check_settings
 from metric_depth_ros.learning.training.workers import Workers, settle_threads
 from metric_depth_ros.solvers.refined.inputs import Look, channels_of
@@ -32,7 +32,7 @@ _SAME = ("batch", "learning_rate", "optimizer", "seed", "families", "without")
 # Until this part of the budget examples are cut to squares of so many pixels: three times as fast.
 _CUT, _CUT_PX = 0.6, 96
 # Most examples to validate on, and how many at once.
-_MOST, _TOGETHER = 400, 16
+_MOST, _TOGETHER = 160, 16
 # Examples are scored by their number of anchors: up to each of these, and more.
 _COUNTS = (3, 30, 300)
 
@@ -150,11 +150,11 @@ class RefinementTrainer(Trainer):
         x, sigma, error = (torch.from_numpy(a).to(self._device) for a in vars(batch).values())
         with torch.inference_mode():
             found = self.average(x)
-            correction, new_sigma = corrected(found, sigma)
+            new_sigma = sigma * found[:, 1].exp()
         rows = []
         for i, off in enumerate(error):
             known = off.isfinite()
-            left = (off - correction[i])[known].abs()
+            left = (off - found[i, 0])[known].abs()
             loss = objective(found[i : i + 1], sigma[i : i + 1], off[None])
             fields = loss, off[known].abs().mean(), left.mean(), (left <= new_sigma[i][known]).float().mean()
             rows.append(tuple(map(float, fields)))
