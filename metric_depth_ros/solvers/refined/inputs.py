@@ -83,7 +83,8 @@ def relative_sigma(fitted: MetricDepth, size: tuple[int, int] | None = None) -> 
         sigma, depth = cv2.resize(sigma, size), cv2.resize(depth, size)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.asarray(sigma / depth, np.float32)
-    return np.clip(np.nan_to_num(ratio, copy=False, nan=USUAL_SIGMA), LEAST_SIGMA, MOST_SIGMA)
+    ratio = np.nan_to_num(ratio, copy=False, nan=USUAL_SIGMA)
+    return np.asarray(np.clip(ratio, LEAST_SIGMA, MOST_SIGMA))
 
 
 def channels_of(look: Look) -> FloatArray:
@@ -120,7 +121,7 @@ def _centred_log(depth: FloatArray) -> FloatArray:
         logarithm = np.log(depth)
     known = logarithm[np.isfinite(logarithm)]
     logarithm -= np.median(known) if len(known) else np.float32(0)
-    return np.clip(np.nan_to_num(logarithm, copy=False, nan=0.0), -_FARTHEST, _FARTHEST)
+    return np.asarray(np.clip(np.nan_to_num(logarithm, copy=False, nan=0.0), -_FARTHEST, _FARTHEST))
 
 
 def _residuals(anchors: Anchors, depth: FloatArray) -> tuple[Anchors, FloatArray]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+
 from metric_depth_ros.engines.manifest import RefinementManifest, load_manifest_of, model_file
 from metric_depth_ros.errors import ModelError
 from metric_depth_ros.files import user_path
@@ -48,7 +50,7 @@ class RefinementNetwork:
     def correction(self, look: Look) -> FloatArray:
         """Correction of log depth and change of log sigma (2, h, w)."""
         found = self._runtime.run({LOOK: channels_of(look)[None]})[CORRECTION]
-        return found[0]
+        return np.asarray(found[0], np.float32)
 
 
 def load_network(path: str) -> RefinementNetwork:

@@ -57,7 +57,7 @@ class RefinementScore:
 class RefinementBatch:
     """Batch: input (B, C, h, w), the fit's relative sigma and its log error (B, h, w), float32."""
 
-    image: FloatArray
+    image: Any
     sigma: FloatArray
     error: FloatArray
 
