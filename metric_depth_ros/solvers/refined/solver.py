@@ -7,6 +7,7 @@ from dataclasses import replace
 import cv2
 
 from metric_depth_ros.config import SolverConfig
+from metric_depth_ros.solvers.choice import solver_class
 from metric_depth_ros.solvers.refined.inputs import look_at, relative_sigma
 from metric_depth_ros.solvers.refined.network import load_network
 from metric_depth_ros.solvers.solver import Solver
@@ -52,7 +53,5 @@ class Refined(Solver):
 
 def _solver_of(config: SolverConfig) -> Solver:
     """The solver whose depth is corrected."""
-    from metric_depth_ros.solvers import solver_class  # which finds this class
-
     name = config.refined.of
     return solver_class(name)(replace(config, name=name))
