@@ -69,7 +69,7 @@ setup(
     packages=find_packages(
         include=[package_name, f"{package_name}.*", "metric_depth_synthetic", "metric_depth_synthetic.*"]
     ),
-    package_data={package_name: ["py.typed", "evaluation/published.yaml"]},
+    package_data={package_name: ["py.typed", "evaluation/published.yaml", "evaluation/table_protocols.yaml"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (f"share/{package_name}", ["package.xml"]),

@@ -12,7 +12,7 @@ the first wrote and prints the tables, the published figures beside ours.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,15 +20,16 @@ from bench_basis import on_positive_depth, run_candidates
 
 from metric_depth_ros.config import EngineConfig, from_flat
 from metric_depth_ros.evaluation import runner
-from metric_depth_ros.evaluation.candidates import CONSTANT, INTERPOLATION, Candidate, build_candidates
+from metric_depth_ros.evaluation.candidates import Candidate, build_candidates
 from metric_depth_ros.evaluation.frames import KnownView, build_source, read_views
 from metric_depth_ros.evaluation.given_regions import region_source
-from metric_depth_ros.evaluation.groups import case_name, grouped, mean_error
+from metric_depth_ros.evaluation.groups import case_name
 from metric_depth_ros.evaluation.known_depth import TruthRules
+from metric_depth_ros.evaluation.paper_tables import in_form_of
+from metric_depth_ros.evaluation.places import Place
 from metric_depth_ros.evaluation.protocols import Case
-from metric_depth_ros.evaluation.published import rows_of
 from metric_depth_ros.evaluation.records import read_records, write_records
-from metric_depth_ros.evaluation.tables import Column, Row, Table, markdown
+from metric_depth_ros.evaluation.report import as_markdown
 from metric_depth_ros.pipeline import engine_for
 
 REGIMES, DROPS = ("low", "medium", "high"), (1, 3, 5, 7, 9)
@@ -39,15 +40,15 @@ RULES = {
     "street": TruthRules(limits_m=(0.1, 80.0), anchor_pixels=True),
     "indoor": TruthRules(limits_m=(0.1, 10.0), anchor_pixels=True),
 }
-PAPER = {"Global": "paper_global", "Grid": "paper_grid", "LWLR": "paper_lwlr", "Piecewise": "paper_piecewise"}
-REGION = {"Region": "paper_ssf"}
-# Row -> the run of each regime.
+PAPER = ("paper_global", "paper_grid", "paper_lwlr", "paper_piecewise", "paper_ssf")
+PLACES: dict[str, Place] = {"street": "outdoor", "indoor": "indoor"}
+# Row -> the run of each regime; other runs have rows of their own.
 GENERATORS = {
-    "Basis": {"low": "k8_low", "medium": "k8_low_medium", "high": "k8_low_high"},
-    "Basis*": {"medium": "k30_medium", "high": "k30_medium_high"},
-    "Basis**": {"medium": "k50_medium", "high": "k50_medium_high"},
+    "Basis (K = 8)": {"low": "k8_low", "medium": "k8_low_medium", "high": "k8_low_high"},
+    "Basis (K = 30)": {"medium": "k30_medium", "high": "k30_medium_high"},
+    "Basis (K = 50)": {"medium": "k50_medium", "high": "k50_medium_high"},
 }
-K_OF = {"Basis (K = 8)": "Basis", "Basis (K = 30)": "Basis*", "Basis (K = 50)": "Basis**"}
+DROPPED = "Basis (K = 8)"
 OURS = ("basis (ours)", "auto (ours)")
 
 
@@ -56,7 +57,7 @@ def others() -> list[Candidate]:
     config = from_flat({"regions.source": "topic"})
     found = [
         replace(on_positive_depth(each), label=each.label)
-        for each in build_candidates(config, [*(PAPER | REGION).values()], {}, constant_map=False)
+        for each in build_candidates(config, PAPER, {}, constant_map=False)
         if not each.control
     ]
     ours = {label: {"solver.name": label.split()[0]} for label in OURS}
@@ -79,65 +80,21 @@ def views(test: Path, engine: EngineConfig, every: int) -> Iterator[KnownView]:
 
 
 def tables(folder: Path) -> str:
-    """Markdown of the three tables from the records of a folder. Raises InputError without any."""
-    records = [record for path in sorted(folder.glob("*.jsonl")) for record in read_records(path)]
+    """Markdown of the three tables in their form, from a folder's records. Raises InputError without any."""
+    found = (record for path in sorted(folder.glob("*.jsonl")) for record in read_records(path))
+    records = [replace(named(each), place=PLACES[each.set_name]) for each in found]
     street = [record for record in records if record.set_name == "street"]
-    count = {name: len({r.frame for r in records if r.set_name == name}) for name in RULES}
-    heads = (
-        f"Table 1: {count['street']} streets",
-        f"Table 2: {count['street']} streets and {count['indoor']} rooms, corridors and tabletops",
+    of_table = {"1": street, "2": records, "3": records}
+    return as_markdown(
+        [part for number, those in of_table.items() for part in in_form_of("001", number, those)]
     )
-    parts = [
-        f"{heads[0]}\n\n{_regimes(street, '1', [*PAPER, *GENERATORS])}",
-        f"{heads[1]}\n\n{_regimes(records, '2', [*PAPER, *REGION, *GENERATORS])}",
-        f"Table 3: both, K = 8\n\n{_drops(records)}",
-    ]
-    return "\n\n".join(parts)
 
 
-def _regimes(records: Sequence[runner.Record], number: str, methods: Sequence[str]) -> str:
-    """Table 1 or 2: AbsRel / delta1 of ours, then the published figures of both networks, of other data."""
-    ours = grouped(records, lambda r: (r.solver, case_name(r)))
-    theirs = {
-        (row.network, K_OF.get(row.method, row.method), row.case): row.errors
-        for row in rows_of("001", number)
-    }
-    networks = list(dict.fromkeys(network for network, _, _ in theirs))
-    body = []
-    for method in (*methods, *OURS, CONSTANT, INTERPOLATION):
-        label = (PAPER | REGION).get(method, method)
-        runs = GENERATORS.get(method, dict.fromkeys(REGIMES, label))
-        cells = [_both(_means(ours.get((runs.get(case, ""), case), []))) for case in REGIMES]
-        cells += [_both(theirs.get((network, method, case), {})) for network in networks for case in REGIMES]
-        body.append(Row((method,), cells))
-    heads = ["small_depth", *(f"{network} (OTHER DATA)" for network in networks)]
-    columns = [Column(f"{head}, {case}") for head in heads for case in REGIMES]
-    return markdown(Table(("AbsRel / delta1",), columns, body))
-
-
-def _drops(records: Sequence[runner.Record]) -> str:
-    """Table 3: AbsRel / delta1 for each number of anchors, the published figures last."""
-    ours = grouped(records, lambda r: (r.solver, case_name(r)))
-    shown = {"Basis": "k8_low", "Global": "paper_global", **{n: n for n in (*OURS, CONSTANT, INTERPOLATION)}}
-    theirs = {(row.network, row.case): row.errors for row in rows_of("001", "3")}
-    networks = list(dict.fromkeys(network for network, _ in theirs))
-    body = []
-    for case in (f"drop {count}" for count in DROPS):
-        cells = [_both(_means(ours.get((label, case), []))) for label in shown.values()]
-        cells += [_both(theirs[network, case]) for network in networks]
-        body.append(Row((case.split()[1],), cells))
-    heads = [*shown, *(f"Basis, {network} (OTHER DATA)" for network in networks)]
-    return markdown(Table(("anchors",), [Column(head) for head in heads], body))
-
-
-def _means(records: Sequence[runner.Record]) -> dict[str, float]:
-    """Means over pictures, each as often as another, so sets weigh by their size; empty without records."""
-    return {name: mean_error(records, name) for name in METRICS} if records else {}
-
-
-def _both(errors: Mapping[str, float]) -> str | None:
-    """AbsRel and delta1 in one cell; None if there are none."""
-    return f"{errors['abs_rel']:.3f} / {errors['delta1']:.2f}" if errors else None
+def named(record: runner.Record) -> runner.Record:
+    """A record, of a run that is tuned to the regime under the paper's name of the method."""
+    tuned = {(run, case): method for method, runs in GENERATORS.items() for case, run in runs.items()}
+    drops = {(GENERATORS[DROPPED]["low"], f"drop {count}"): DROPPED for count in DROPS}
+    return replace(record, solver=(tuned | drops).get((record.solver, case_name(record)), record.solver))
 
 
 def main() -> None:

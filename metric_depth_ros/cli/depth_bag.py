@@ -10,6 +10,7 @@ import numpy as np
 from metric_depth_ros.bags import BagWriter
 from metric_depth_ros.config import Config
 from metric_depth_ros.errors import InputError
+from metric_depth_ros.evaluation.run_outputs import CALIBRATION, DEPTH, SIGMA
 from metric_depth_ros.pipeline import Result, cloud_of
 from metric_depth_ros.stamps import is_due
 from metric_depth_ros.types import FloatArray
@@ -36,11 +37,11 @@ class DepthBag:
         depth, camera = result.metric.depth, result.camera
         stamp_ns, frame_id = result.stamp_ns, result.frame_id
         if "depth" in self._maps:
-            self._bag.write_depth("/depth/image_rect", depth, stamp_ns, frame_id, encoding=self._encoding)
-        self._bag.write_camera_info("/depth/camera_info", camera, stamp_ns, frame_id)
+            self._bag.write_depth(DEPTH, depth, stamp_ns, frame_id, encoding=self._encoding)
+        self._bag.write_camera_info(CALIBRATION, camera, stamp_ns, frame_id)
         if "sigma" in self._maps and result.metric.sigma is not None:
             sigma = _rounded(result.metric.sigma)
-            self._bag.write_depth("/depth/sigma", sigma, stamp_ns, frame_id, encoding="32FC1")
+            self._bag.write_depth(SIGMA, sigma, stamp_ns, frame_id, encoding="32FC1")
         if "points" in self._maps and is_due(self._last_cloud_ns, stamp_ns, self._cloud.rate_hz):
             self._last_cloud_ns = stamp_ns
             self._bag.write_cloud("/depth/points", cloud_of(result, self._cloud), stamp_ns, frame_id)

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from metric_depth_ros.evaluation.frames import KnownView
     from metric_depth_ros.evaluation.train_scaling import Embed
-    from metric_depth_ros.learning.models.encoder import Encoder
-    from metric_depth_ros.types import FloatArray
+    from metric_depth_ros.types import FloatArray, ImageArray
 
 # Rows of paper 000's tables by their name on the command line.
 ROWS = {"global": "Global", "image": "Image", "rsa": "RSA"}
@@ -25,7 +24,7 @@ def build_embeds(
 
     Args:
         names: of ``ROWS``.
-        image_encoder: folder of a CLIP checkpoint; None: the encoder of small_depth.
+        image_encoder: manifest of an exported CLIP; None: the encoder of small_depth.
         text_encoder: manifest of an exported text encoder; None: that of the bundled TR2M.
 
     Raises:
@@ -46,7 +45,19 @@ def build_embeds(
     return embeds
 
 
-def _of_image(folder: Path | None) -> Embed:
+def _of_image(manifest: Path | None) -> Embed:
+    from metric_depth_ros.engines.image_encoder import ImageEncoder
+
+    encode = _small() if manifest is None else ImageEncoder.load(manifest)
+
+    def embed(view: KnownView, training: bool) -> Sequence[FloatArray]:
+        return [encode(view.image)]
+
+    return embed
+
+
+def _small() -> Callable[[ImageArray], FloatArray]:
+    """Encoder of small_depth, with its weights. Raises ConfigError without torch."""
     try:
         from metric_depth_ros.learning.models.image_embedding import ImageEmbedding
     except ImportError as error:
@@ -54,14 +65,16 @@ def _of_image(folder: Path | None) -> Embed:
 
         raise ConfigError(
             f"--scaling image: {error.name} is not installed; needed to embed pictures. "
-            "pip install 'metric_depth_ros[train]', or leave it out: --scaling global,rsa."
+            "pip install 'metric_depth_ros[train]', name an exported one (--image-encoder), or leave it out: "
+            "--scaling global,rsa."
         ) from error
-    encode = ImageEmbedding.of_clip(folder) if folder is not None else ImageEmbedding.of_encoder(_small())
+    from metric_depth_ros.cli.train_options import encoder_weights
+    from metric_depth_ros.learning.models.named_encoders import build_encoder
+    from metric_depth_ros.learning.training.checkpoint import load_depth_encoder
 
-    def embed(view: KnownView, training: bool) -> Sequence[FloatArray]:
-        return [encode(view.image)]
-
-    return embed
+    encoder = build_encoder("lite0")
+    load_depth_encoder(encoder, "lite0", encoder_weights(None, "lite0") or "")
+    return ImageEmbedding(encoder)
 
 
 def _of_text(manifest: Path | None) -> Embed:
@@ -76,8 +89,8 @@ def _of_text(manifest: Path | None) -> Embed:
         sentences = view.sentences if training else (view.description,)
         if not any(sentences):
             raise InputError(
-                f"{view.name}: no description; RSA reads one. Give one in calib.json, or leave RSA out: "
-                "--scaling global,image."
+                f"{view.name}: no description; RSA reads one. Give one (--captions, calib.json), or leave "
+                "RSA out: --scaling global,image."
             )
         return [_mean(*reader.read(sentence)) for sentence in sentences]
 
@@ -88,14 +101,3 @@ def _mean(states: FloatArray, mask: FloatArray) -> FloatArray:
     """Mean (P,) of the tokens of a sentence."""
     total: FloatArray = (states[0] * mask[0][:, None]).sum(axis=0) / mask.sum()
     return total
-
-
-def _small() -> Encoder:
-    """Encoder of small_depth, with its weights."""
-    from metric_depth_ros.cli.train_options import encoder_weights
-    from metric_depth_ros.learning.models.named_encoders import build_encoder
-    from metric_depth_ros.learning.training.checkpoint import load_depth_encoder
-
-    encoder = build_encoder("lite0")
-    load_depth_encoder(encoder, "lite0", encoder_weights(None, "lite0") or "")
-    return encoder

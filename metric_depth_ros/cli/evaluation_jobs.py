@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +17,7 @@ from tqdm import tqdm
 from metric_depth_ros.cli.embeddings import ROWS, build_embeds
 from metric_depth_ros.cli.fleet_options import for_workers, full_path
 from metric_depth_ros.datasets import open_dataset, set_parts
+from metric_depth_ros.datasets.captions import read_captions
 from metric_depth_ros.evaluation.candidates import Candidate
 from metric_depth_ros.evaluation.frames import find_sets, frames_of, set_name
 from metric_depth_ros.evaluation.study import Network, Study, views_of
@@ -32,7 +33,8 @@ def with_full_paths(study: Study, fleet: Fleet) -> Study:
     def ready(network: Network) -> Network:
         engine = for_workers(dataclasses.replace(study.config, engine=network.engine), fleet).engine
         stored = None if network.stored is None else _full(network.stored)
-        return dataclasses.replace(network, engine=engine, stored=stored)
+        run = None if network.run is None else Path(os.path.abspath(network.run))
+        return dataclasses.replace(network, engine=engine, stored=stored, run=run)
 
     if not (fleet.workers or fleet.ray):
         return study
@@ -45,6 +47,7 @@ def with_full_paths(study: Study, fleet: Fleet) -> Study:
             label: {name: _full_value(value) for name, value in settings.items()}
             for label, settings in study.variants.items()
         },
+        captions=study.captions and Path(os.path.abspath(study.captions)),
         cache=study.cache and dataclasses.replace(study.cache, folder=_full(study.cache.folder)),
         regions=study.regions if study.regions in (None, "dataset") else os.path.abspath(study.regions),
     )
@@ -84,25 +87,43 @@ class FittedScalings:
 
 def fitted_scalings(args: argparse.Namespace, study: Study) -> FittedScalings | None:
     """What makes the rows of ``--fit-on``, if there are to be any. Raises InputError."""
-    if not args.fit_on:
-        return None
-    encoders = (path and Path(os.path.abspath(path)) for path in (args.image_encoder, args.text_encoder))
     fit_on = tuple(map(_full, find_sets(args.fit_on)))
-    names = _possible([*fit_on, *study.sets]) if args.scaling is None else args.scaling.split(",")
+    check_captions(study, fit_on)
+    if not fit_on:
+        return None
+    encoders = [path and Path(os.path.abspath(path)) for path in (args.image_encoder, args.text_encoder)]
+    wanted = ROWS if args.scaling is None else args.scaling.split(",")
+    # What the user asks for alone is an error where it cannot be learned.
+    sure = args.scaling is not None and args.as_published is None
+    names = wanted if sure else _possible(wanted, study, fit_on, encoders[0])
     return FittedScalings(study, fit_on, tuple(names), *encoders)
 
 
-def _possible(sets: Sequence[Path]) -> list[str]:
-    """Names of the rows that can be learned and shown on these sets; why the others cannot is logged."""
-    mute = next((set_name(path) for path in sets if _mute(path)), "")
+def check_captions(study: Study, fit_on: Sequence[Path]) -> None:
+    """Raises InputError if ``--captions`` lacks one of a frame that is evaluated or learned from."""
+    if study.captions is None:
+        return
+    captions = read_captions(study.captions)
+    for paths, every in ((study.sets, study.every), (fit_on, True)):
+        for frames in map(open_dataset, paths):
+            captions.check_complete(frames, frames_of(frames, every=every))
+
+
+def _possible(
+    wanted: Iterable[str], study: Study, fit_on: Sequence[Path], image_encoder: Path | None
+) -> list[str]:
+    """Names of the rows that can be learned and shown; why the others cannot is logged."""
+    torch = image_encoder is not None or find_spec("torch")
+    mute = "" if study.captions else next((set_name(p) for p in (*fit_on, *study.sets) if _mute(p)), "")
     reasons = {
-        "image": "" if find_spec("torch") else "needed torch: pip install 'metric_depth_ros[train]'",
-        "rsa": f"{mute} has frames without a description" if mute else "",
+        "image": "" if torch else "needed torch: pip install 'metric_depth_ros[train]'",
+        "rsa": f"{mute} has frames without a description (--captions)" if mute else "",
     }
-    for name, reason in reasons.items():
-        if reason:
-            _LOG.warning("--fit-on: without %s: %s", ROWS[name], reason)
-    return [name for name in ROWS if not reasons.get(name)]
+    found = list(wanted)
+    for name in [name for name in found if reasons.get(name)]:
+        _LOG.warning("--fit-on: without %s: %s", ROWS[name], reasons[name])
+        found.remove(name)
+    return found
 
 
 def _mute(path: Path) -> bool:

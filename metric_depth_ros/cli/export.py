@@ -13,13 +13,15 @@ from metric_depth_ros.cli.parsing import size_of
 from metric_depth_ros.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from metric_depth_ros.learning.export.files import Exported, Wanted
     from metric_depth_ros.learning.models.checkpoint_folder import CheckpointFolder
 
 # Architectures, as named in config.json.
 SUPPORTED = (
     "DepthAnythingForDepthEstimation (V1, V2; S, B, L), DPTForDepthEstimation (MiDaS: large, hybrid, BEiT, "
-    "Swin2), DepthProForDepthEstimation, ZoeDepthForDepthEstimation, SamModel, Sam2Model"
+    "Swin2), DepthProForDepthEstimation, ZoeDepthForDepthEstimation, SamModel, Sam2Model, CLIPModel"
 )
 
 
@@ -32,15 +34,20 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "Every file is checked against torch. Where to get checkpoints: docs/engines.md. Any other network: "
         "--manifest-for.",
     )
-    parser.add_argument("checkpoint", type=Path, nargs="?", metavar="CHECKPOINT", help="local folder")
+    parser.add_argument("checkpoint", type=Path, nargs="*", metavar="CHECKPOINT", help="local folders")
     parser.add_argument("--to", type=Path, metavar="FOLDER", help="where to write")
-    parser.add_argument("--name", help="of the files (default: of the network)")
+    parser.add_argument("--name", help="of the files (default: of the network, else of its folder)")
     parser.add_argument(
         "--size",
         nargs="+",
         default=[],
         metavar="WxH",
         help="sizes of the input, a file each (default: usual one)",
+    )
+    parser.add_argument(
+        "--pictures",
+        metavar="WxH",
+        help="size of your pictures: the input keeps their aspect ratio where the checkpoint's own does",
     )
     parser.add_argument(
         "--dynamic", action="store_true", help="one file for all sizes; slower on most runtimes"
@@ -67,27 +74,59 @@ def run(args: argparse.Namespace) -> int:
     """Runs ``export``. Raises MetricDepthError."""
     if args.manifest_for is not None:
         return _draft(args.manifest_for)
-    if args.checkpoint is None or args.to is None:
+    if not args.checkpoint or args.to is None:
         raise ConfigError("export: needed CHECKPOINT and --to FOLDER, or --manifest-for ONNX.")
+    if len(args.checkpoint) > 1 and (args.name or args.size):
+        raise ConfigError("export: --name and --size are of one checkpoint; several are given.")
     _need("torch", "onnx")
-    sizes = [size_of(text) for text in args.size]
-    if _is_run(args.checkpoint):
-        raise ConfigError(
-            f"export: {args.checkpoint} is a run of metric_depth train; needed a checkpoint. Export it: "
-            f"metric_depth train depth-export {args.checkpoint} --to {args.to} (or basis-export, ...)"
-        )
+    for path in args.checkpoint:
+        _refuse_run(path, args.to)
     _need("transformers", "safetensors")
     # Local files only: no downloads.
     os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
-    from metric_depth_ros.learning.export.segmenter import is_sam
     from metric_depth_ros.learning.models.checkpoint_folder import open_checkpoint
 
-    folder = open_checkpoint(args.checkpoint)
-    if is_sam(folder):
-        report(_sam(args, folder), setting="regions.manifest")
-    else:
-        report(_depth(args, folder, sizes))
+    for folder in [open_checkpoint(path) for path in args.checkpoint]:
+        _export(args, folder)
     return 0
+
+
+def _export(args: argparse.Namespace, folder: CheckpointFolder) -> None:
+    """Exports one checkpoint and prints what was written."""
+    from metric_depth_ros.learning.export.clip import export_clip, is_clip
+    from metric_depth_ros.learning.export.segmenter import export_sam, is_sam
+
+    alone = len(args.checkpoint) == 1
+    if is_sam(folder):
+        _refuse_options(args, "SAM", alone=alone)
+        wanted = _wanted(args, folder, folder.model_type.removesuffix("_video"))
+        report(export_sam(folder, wanted), setting="regions.manifest")
+    elif is_clip(folder):
+        _refuse_options(args, "CLIP", alone=alone)
+        files = export_clip(folder, _wanted(args, folder, "clip"))
+        for file, option in zip(files, ("--image-encoder", "--text-encoder"), strict=True):
+            report([file], setting=f"evaluate {option}")
+    else:
+        report(_depth(args, folder))
+
+
+def _refuse_options(args: argparse.Namespace, title: str, *, alone: bool) -> None:
+    """Raises ConfigError for options of depth networks, unless there may be some beside it."""
+    if alone and (args.size or args.pictures or args.dynamic or args.features or args.precision != "fp32"):
+        raise ConfigError(
+            f"export: {title} has one size and float32; leave out --size, --pictures, --dynamic, --precision "
+            "and --features."
+        )
+
+
+def _refuse_run(path: Path, to: Path) -> None:
+    """Raises ConfigError for a folder of a run of metric_depth train, with its checkpoint and curves."""
+    files = {"checkpoint.pt", "loss.csv"}
+    if all((path / name).is_file() for name in files) and not (path / "config.json").exists():
+        raise ConfigError(
+            f"export: {path} is a run of metric_depth train; needed a checkpoint. Export it: "
+            f"metric_depth train depth-export {path} --to {to} (or basis-export, ...)"
+        )
 
 
 def _draft(path: Path) -> int:
@@ -102,45 +141,33 @@ def _draft(path: Path) -> int:
     return 0
 
 
-def _is_run(folder: Path) -> bool:
-    """Whether the folder is a run of metric_depth train, with its checkpoint and curves."""
-    files = {"checkpoint.pt", "loss.csv"}
-    return all((folder / name).is_file() for name in files) and not (folder / "config.json").exists()
-
-
-def _depth(
-    args: argparse.Namespace, folder: CheckpointFolder, sizes: list[tuple[int, int]]
-) -> list[Exported]:
+def _depth(args: argparse.Namespace, folder: CheckpointFolder) -> list[Exported]:
     from metric_depth_ros.learning.export.depth import export_depth
     from metric_depth_ros.learning.models.published_depth import facts_of, load_published
 
+    sizes = [size_of(text) for text in args.size]
     network = load_published(folder, args.features or "coarse")
     if network is None:
         raise ModelError(
             f"{folder.path}: {folder.architecture or 'no architecture named'}; needed one of {SUPPORTED}. "
             "Other networks come as ONNX: metric_depth export --manifest-for ONNX."
         )
-    facts = facts_of(folder, network.facts)
-    wanted = _wanted(args, re.sub(r"\W+", "_", facts.title.lower()), sizes or [facts.size])
+    pictures = None if args.pictures is None else size_of(args.pictures)
+    facts = facts_of(folder, network.facts, pictures)
+    wanted = _wanted(args, folder, facts.title, sizes or [facts.size])
     return export_depth(network, facts, wanted, comment=f"Written by metric_depth export: {facts.title}.")
 
 
-def _sam(args: argparse.Namespace, folder: CheckpointFolder) -> list[Exported]:
-    from metric_depth_ros.learning.export.segmenter import export_sam
-
-    if args.size or args.dynamic or args.features or args.precision != "fp32":
-        raise ConfigError(
-            "export: SAM has one size and float32; leave out --size, --dynamic, --precision and --features."
-        )
-    return export_sam(folder, _wanted(args, folder.model_type.removesuffix("_video"), []))
-
-
-def _wanted(args: argparse.Namespace, name: str, sizes: list[tuple[int, int]]) -> Wanted:
+def _wanted(
+    args: argparse.Namespace, folder: CheckpointFolder, title: str, sizes: Sequence[tuple[int, int]] = ()
+) -> Wanted:
+    """Request for a checkpoint's files; of several checkpoints they are named by folder, not by title."""
     from metric_depth_ros.learning.export.files import Wanted
 
+    named = title if len(args.checkpoint) == 1 else folder.path.resolve().name
     return Wanted(
         folder=args.to,
-        name=args.name or name,
+        name=args.name or re.sub(r"\W+", "_", named.lower()),
         sizes=sizes,
         dynamic=args.dynamic,
         half=args.precision == "fp16",

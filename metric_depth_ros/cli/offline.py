@@ -33,12 +33,11 @@ from metric_depth_ros.drawing.viewer import WEB, Viewer, viewing
 from metric_depth_ros.engines import build_engine
 from metric_depth_ros.errors import InputError, MetricDepthError
 from metric_depth_ros.evaluation.held_out import error_at, held_out
+from metric_depth_ros.evaluation.run_outputs import DEPTH_BAG
 from metric_depth_ros.health import findings
 from metric_depth_ros.pipeline import MetricDepthPipeline, Result, build_pipeline
 from metric_depth_ros.types import Engine, Sample
 
-# What a run writes into its folder, beside previews.
-_BAG = "depth.mcap"
 # Passes on the samples, of which there are so many, and shows how far it is.
 Watched = Callable[[Iterator[Outcome], int], Iterable[Outcome]]
 
@@ -113,7 +112,7 @@ def write_depth(
             writers.append(Shown(opened := viewer()))
             say_page(opened)
         if not args.no_bag:
-            bag = stack.enter_context(BagWriter(out / _BAG, overwrite=args.overwrite))
+            bag = stack.enter_context(BagWriter(out / DEPTH_BAG, overwrite=args.overwrite))
             writers.append(DepthBag(bag, config, args.maps, count))
         found = results(source, count, config, tally, watched=watched, build=build)
         writers.append(Previews(out, count, args.previews, config, overwrite=args.overwrite))
@@ -161,7 +160,7 @@ def results(
 def _check_out(args: argparse.Namespace, out: Path) -> None:
     """Raises InputError if results would replace the source or lie in it, or pictures of an earlier run."""
     source = set_parts(args.source)[2].resolve()
-    if source in (out.resolve(), (out / _BAG).resolve()):
+    if source in (out.resolve(), (out / DEPTH_BAG).resolve()):
         raise InputError(f"{out}: would hold the results beside their source, or in its place. Choose --out.")
     keep_from_replacing(out.glob(PREVIEWS), overwrite=args.overwrite)
 

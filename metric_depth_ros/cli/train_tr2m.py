@@ -41,6 +41,9 @@ def add_tr2m(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     data.add_argument(
         "--data", type=Path, nargs="+", metavar="DATA", help="shards, frames or NAME@SPLIT:PATH"
     )
+    data.add_argument(
+        "--captions", type=Path, metavar="FILE", help="descriptions of the frames (docs/evaluation.md)"
+    )
     data.add_argument("--engine", metavar="MANIFEST", default="", help="or small, tiny (default: small)")
     data.add_argument("--examples", type=Path, help="written unless there (default: RUN/examples)")
     data.add_argument("--count", type=int, default=9000, help="most pictures (default 9000)")
@@ -176,12 +179,13 @@ def _settings(args: argparse.Namespace) -> Any:
 def _examples(args: argparse.Namespace, settings: Any) -> int:
     """Writes the examples unless they are there; returns the number of pictures to train on."""
     from metric_depth_ros.config import EngineConfig
+    from metric_depth_ros.datasets.captions import read_captions
     from metric_depth_ros.errors import ConfigError
     from metric_depth_ros.learning.models.text_encoder import load_text_encoder
     from metric_depth_ros.learning.training.tr2m.examples import FILE, TR2MExamples, write_examples
 
     folder = Path(settings.examples)
-    flags = ("data", "engine", "text-encoder", "no-canonical")
+    flags = ("data", "captions", "engine", "text-encoder", "no-canonical")
     if must_be_written(folder / FILE, "examples", args, flags):
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             raise ConfigError(
@@ -193,6 +197,7 @@ def _examples(args: argparse.Namespace, settings: Any) -> int:
             args.data, EngineConfig(manifest=args.engine), load_text_encoder(args.text_encoder), folder,
             count=args.count, size=half, seed=args.seed, canonical=not args.no_canonical,
             threads=settings.threads or 2,
+            captions=None if args.captions is None else read_captions(args.captions),
         )  # fmt: skip
         show_progress(written, args.count, "examples")
     return len(TR2MExamples(folder, families=settings.families).training)

@@ -1,4 +1,4 @@
-"""Bags with a topic of true depth as datasets: the images that have a depth image of their time."""
+"""Bags as datasets: the images that have true depth of their time, or all, with points for true depth."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ from metric_depth_ros.types import FloatArray, Sample
 
 # Words of topics of true depth, which beat those of a depth camera.
 _TRUTH = ("truth", "gt", "ground")
+# Poses of the camera are looked up for solvers with a memory alone.
+_WITH_POSES = {"solver.temporal.memory_s": 1.0}
 
 
 class _Shot(NamedTuple):
@@ -39,20 +41,24 @@ class BagFrames(Dataset):
 
     True depth is the topic of depth images that ``bag@TOPIC:PATH`` names, else one whose name has truth, gt
     or ground, else the only one of the images' size. Points are those of the anchors, in the image's frame.
+    Without depth images, all images are frames, and known depth is that of points: those held out, if the
+    bag has such, else the anchors'.
     """
 
     has_one_rig = True
+    tells_scenes = False
 
     def __init__(self, path: str | Path, *, split: str = "") -> None:
         """Reads the times of images and depth. ``split``: topic of the true depth; empty: it is found.
 
         Raises:
-            InputError: there is no bag, no topic of one kind, or no image with depth.
+            InputError: there is no bag, no topic of one kind, neither depth nor points, or no image with
+                depth.
         """
         self.path, self.split = Path(path), split
         facts, _ = survey(self.path)
         plan, self._truth = self._chosen(facts, split)
-        self._config = updated(_without_anchors(), settings_of(plan))
+        self._config = updated(_without_anchors(), {**settings_of(plan), **_WITH_POSES})
         self._topics = {"image": plan.image, "camera_info": plan.camera_info or None}
         self._anchors, self._sources = plan.anchors or None, plan.sources
         self._shots = self._paired(plan.image)
@@ -81,15 +87,19 @@ class BagFrames(Dataset):
             raise InputError(f"bag {self.path}: {plan.missing[0]}")
         size = facts.topics[plan.image].size
         fitting = named or [name for name in depths if facts.topics[name].size == size or not any(size)]
+        if not depths and plan.sensors:
+            return plan, ""
         if len(fitting) != 1:
             raise InputError(
                 f"bag {self.path}: {len(fitting)} topics could be true depth: {', '.join(depths) or 'none'}; "
-                f"needed one of the images' size. Name it: bag@TOPIC:{self.path}."
+                f"needed one of the images' size, or points. Name it: bag@TOPIC:{self.path}."
             )
         return plan, fitting[0]
 
     def _paired(self, image: str) -> list[_Shot]:
-        """Images with the depth nearest in time, if that is near enough."""
+        """Images with the depth nearest in time, if that is near enough; all, where points are the truth."""
+        if not self._truth:
+            return [_Shot(stamp_ns, image_ns, image_ns) for stamp_ns, image_ns in self._times(image)]
         depths, slop_ns = sorted(self._times(self._truth)), self._config.input.pairing_slop_s * 1e9
         found = []
         for stamp_ns, image_ns in self._times(image):
@@ -135,23 +145,27 @@ class BagFrames(Dataset):
     def __getitem__(self, index: int) -> Frame:
         """One frame, read from the bag anew. Raises InputError if one of its messages cannot be used."""
         shot, name = self._shots[index], f"{index % len(self):06d}"
-        sample, depth = self._sample(shot), self._depth(shot)
-        if depth.shape != sample.image.shape[:2]:
+        sample = self._sample(shot)
+        depth = self._depth(shot) if self._truth else None
+        if depth is not None and depth.shape != sample.image.shape[:2]:
             sizes = [f"{each.shape[1]}x{each.shape[0]}" for each in (depth, sample.image)]
             raise InputError(
                 f"bag {self.path}, frame {name}: depth on {self._truth} is {sizes[0]}; needed {sizes[1]}, "
                 "the size of the image, with which it must be registered."
             )
-        points = sample.points_camera if len(sample.points_camera) else None
+        points = sample.points_camera
+        if depth is None and sample.points_held_out is not None:
+            points = sample.points_held_out
         return Frame(
             name,
             shot.stamp_ns,
             sample.image,
             sample.camera,
             depth,
-            points,
-            None if points is None else np.eye(4),
+            points if len(points) else None,
+            np.eye(4) if len(points) else None,
             sample.T_fixed_camera,
+            rectification=sample.rectification,
         )
 
     def _sample(self, shot: _Shot) -> Sample:
@@ -178,10 +192,15 @@ class BagFrames(Dataset):
         raise InputError(f"bag {self.path}: the depth at {shot.stamp_ns / 1e9:.3f} s is gone; needed it.")
 
     def picture(self, index: int) -> Picture:
-        """One image with depth, to train on. Raises InputError if it is damaged."""
+        """One image with depth, to train on. Raises InputError if it is damaged or has no depth image."""
         frame = self[index]
-        assert frame.depth is not None  # __getitem__ always gives one
+        if frame.depth is None:
+            raise InputError(f"bag {self.path}: no topic of true depth; needed one.")
         return Picture(frame.image, frame.depth, frame.camera)
+
+    def has_depth(self, index: int, *, or_points: bool = False) -> bool:
+        """Whether the bag has depth images, or points."""
+        return bool(self._truth) or or_points
 
     def group(self, index: int) -> int:
         """Twenty frames in a row, or a fiftieth of few."""

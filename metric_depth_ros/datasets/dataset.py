@@ -13,7 +13,7 @@ import numpy as np
 from metric_depth_ros.datasets.split import CAMERA_FRAME, Split, split_depth, split_lidar, split_sparse
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.geometry import transform_points
-from metric_depth_ros.types import BoolArray, Camera, FloatArray, ImageArray, IntArray, Sample
+from metric_depth_ros.types import BoolArray, Camera, FloatArray, ImageArray, IntArray, Rectification, Sample
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +28,7 @@ class Frame:
         sparse_depth: (H, W) metres, NaN unknown: what a dataset gives to complete, apart from the true depth.
         regions: (H, W) labels of the dataset's own masks, whole numbers from 0.
         sky: (H, W) bool, where there is no surface.
+        rectification: how the image would be rectified, if it is a raw one and that is known.
         depth_is_sweep: whether depth is ``points_lidar`` itself, projected, of each pixel the nearest.
     """
 
@@ -43,6 +44,7 @@ class Frame:
     regions: IntArray | None = None
     sky: BoolArray | None = None
     depth_is_sweep: bool = False
+    rectification: Rectification | None = None
 
     def split(self, *, hold_out: float, anchors: int, seed: int) -> Split:
         """Divides the points into anchors and held-out points, in their own frame.

@@ -275,6 +275,23 @@ class TextManifest:
 
 
 @dataclass(frozen=True)
+class ImageManifest:
+    """Describes an image encoder: ``vector`` is the name of its output (1, P), what a picture shows.
+
+    The other fields are those of ``Manifest``.
+    """
+
+    name: str
+    licence: str
+    file: FileName
+    sha256: Sha256
+    input: InputManifest
+    vector: str
+    source: str = ""
+    data: dict[FileName, Sha256] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class TR2MManifest:
     """Describes a TR2M network (paper 003).
 
@@ -339,9 +356,16 @@ def _check_simple(image: InputManifest, sigma: float) -> None:
 
 PriorManifest = Manifest | MetricSolverManifest | ScaleManifest | TR2MManifest
 AnyManifest = TypeVar(
-    "AnyManifest", Manifest, LabelManifest, SamManifest, MetricSolverManifest, ScaleManifest, TextManifest,
+    "AnyManifest",
+    Manifest,
+    LabelManifest,
+    SamManifest,
+    MetricSolverManifest,
+    ScaleManifest,
+    TextManifest,
+    ImageManifest,
     RefinementManifest,
-)  # fmt: skip
+)
 
 
 def _kind_of_engine(tree: Any) -> type:
@@ -353,6 +377,20 @@ def _kind_of_prior(tree: Any) -> type:
         if isinstance(tree, dict) and key in tree:
             return kind
     return _kind_of_engine(tree)
+
+
+def _kind_of_any(tree: Any) -> type:
+    for key, kind in (("decoder", SamManifest), ("tokenizer", TextManifest), ("vector", ImageManifest)):
+        if isinstance(tree, dict) and key in tree:
+            return kind
+    output = tree.get("output") if isinstance(tree, dict) else None
+    labels = isinstance(output, dict) and output.get("kind") in ("scores", "labels")
+    return LabelManifest if labels else _kind_of_prior(tree)
+
+
+def load_any_manifest(path: str | Path) -> Any:
+    """Loads a manifest of the kind that its keys tell. Raises as ``load_manifest_of`` does."""
+    return read_manifest(path, _kind_of_any)
 
 
 def load_manifest(path: str | Path) -> Manifest:

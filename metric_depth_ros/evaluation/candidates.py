@@ -29,12 +29,14 @@ class Candidate:
 
     Attributes:
         prepare: computes what the solve needs, outside the timed part.
+        focus_m: depth at which its near and far part; 0: none.
     """
 
     label: str
     solve: Solve
     prepare: Callable[[KnownView], object] = lambda view: None
     control: bool = False
+    focus_m: float = 0.0
 
 
 def solver_candidate(label: str, config: Config, *, constant_map: bool = False) -> Candidate:
@@ -65,7 +67,7 @@ def solver_candidate(label: str, config: Config, *, constant_map: bool = False) 
         )
         return published(solver.solve(given), limited(config, view))
 
-    return Candidate(label, solve, prepare, control=constant_map)
+    return Candidate(label, solve, prepare, control=constant_map, focus_m=settings.focus_m)
 
 
 def limited(config: Config, view: KnownView) -> Config:

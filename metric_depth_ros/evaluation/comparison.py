@@ -71,7 +71,8 @@ def compare(
 
     Args:
         what: tells which records belong together, such as the solver's name.
-        metrics: names; empty: all that both have.
+        metrics: names; empty: all that both have. Those that are a root mean square over images have no
+            difference by image, and are left out.
 
     Raises:
         InputError: no record of one has a counterpart in the other.
@@ -110,7 +111,8 @@ def _metrics(a: Mapping[_Frame, _Draws], b: Mapping[_Frame, _Draws], wanted: Seq
         dict.fromkeys(name for draws in each.values() for record in draws.values() for name in record.errors)
         for each in (a, b)
     ]
-    return [name for name in names[0] if name in names[1] and (not wanted or name in wanted)]
+    shared = [name for name in names[0] if name in names[1] and not METRICS[name].root]
+    return [name for name in shared if not wanted or name in wanted]
 
 
 def _difference(

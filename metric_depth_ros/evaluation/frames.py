@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +17,7 @@ import numpy as np
 from metric_depth_ros.array_files import read_npz
 from metric_depth_ros.config import EngineConfig, RegionsConfig
 from metric_depth_ros.datasets import DATASETS, Dataset, Frame, is_dataset, open_dataset, set_parts
+from metric_depth_ros.datasets.captions import Captions, descriptions_of
 from metric_depth_ros.datasets.published import PublishedDataset
 from metric_depth_ros.engines import build_engine, build_second, manifest_paths
 from metric_depth_ros.engines.averaged import averaged
@@ -55,8 +56,8 @@ _LEAST_RELATIVE = 1e-3
 
 # Function from a set's and a frame's name and its known depth to whether the frame is wanted.
 Wanted = Callable[[str, str, KnownDepth], bool]
-# Function from set, frame, image and its camera to relative depth of the image's size.
-RelativeSource = Callable[[str, str, ImageArray, Camera | None], RelativeDepth]
+# Function from a set's name and a frame of it to relative depth of the image's size.
+RelativeSource = Callable[[str, Frame], RelativeDepth]
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +128,7 @@ class KnownView:
 _segmenter = lru_cache(maxsize=4)(build_segmenter)
 
 
-def find_sets(paths: Sequence[str | Path]) -> list[Path]:
+def find_sets(paths: Iterable[str | Path]) -> list[Path]:
     """Datasets by name: the paths that are datasets, and those inside the other paths.
 
     Paths may be NAME:PATH or NAME@SPLIT:PATH, as for ``open_dataset``, and stay so.
@@ -183,11 +184,11 @@ def build_source(
         config = dataclasses.replace(config, manifest=str(engine))
     network = build_engine(config)
 
-    def run(set_name: str, frame_id: str, image: ImageArray, camera: Camera | None) -> RelativeDepth:
-        found = network.predict(image, focus_m=focus_m, camera=camera)
+    def run(set_name: str, frame: Frame) -> RelativeDepth:
+        found = network.predict(frame.image, focus_m=focus_m, camera=frame.camera)
         if flip:
-            turned = np.ascontiguousarray(image[:, ::-1])
-            mirrored = network.predict(turned, focus_m=focus_m, camera=camera)
+            turned = np.ascontiguousarray(frame.image[:, ::-1])
+            mirrored = network.predict(turned, focus_m=focus_m, camera=frame.camera)
             found = dataclasses.replace(found, values=(found.values + mirrored.values[:, ::-1]) / 2)
         return found
 
@@ -197,9 +198,9 @@ def build_source(
 def _cached(source: RelativeSource, cache: OutputCache, network: str) -> RelativeSource:
     """Source that looks into a cache first."""
 
-    def run(set_name: str, frame_id: str, image: ImageArray, camera: Camera | None) -> RelativeDepth:
-        key = fingerprint(network, image, camera)
-        return cache.through(key, lambda: source(set_name, frame_id, image, camera))
+    def run(set_name: str, frame: Frame) -> RelativeDepth:
+        key = fingerprint(network, frame.image, frame.camera)
+        return cache.through(key, lambda: source(set_name, frame))
 
     return run
 
@@ -214,9 +215,8 @@ def _identity(config: EngineConfig, network: Engine, focus_m: float | None, flip
 def _averaged(stored: RelativeSource, second: Engine) -> RelativeSource:
     """Source of stored outputs averaged with a second network's."""
 
-    def run(set_name: str, frame_id: str, image: ImageArray, camera: Camera | None) -> RelativeDepth:
-        first = stored(set_name, frame_id, image, camera)
-        return averaged(first, second.predict(image, camera=camera))
+    def run(set_name: str, frame: Frame) -> RelativeDepth:
+        return averaged(stored(set_name, frame), second.predict(frame.image, camera=frame.camera))
 
     return run
 
@@ -228,11 +228,11 @@ def stored_outputs(folder: str | Path) -> RelativeSource:
     The source raises InputError if a frame's file is missing or cannot be used.
     """
 
-    def read(set_name: str, frame_id: str, image: ImageArray, _: Camera | None) -> RelativeDepth:
-        values, kind = _stored(Path(folder), f"{set_name}/{frame_id}.npz")
+    def read(set_name: str, frame: Frame) -> RelativeDepth:
+        values, kind = _stored(Path(folder), f"{set_name}/{frame.id}.npz")
         if kind == "depth":
             values = np.maximum(values, np.float32(_LEAST_RELATIVE))
-        size = image.shape[1::-1]
+        size = frame.image.shape[1::-1]
         return RelativeDepth(cv2.resize(values, size, interpolation=cv2.INTER_LINEAR), kind)
 
     return read
@@ -267,6 +267,7 @@ def read_views(
     rules: TruthRules = TruthRules(),  # noqa: B008  # frozen
     regions: RegionSource | None = None,
     engine: str = "",
+    captions: Captions | None = None,
     wanted: Wanted | None = None,
     only: Sequence[int] | None = None,
     opened: Dataset | None = None,
@@ -281,6 +282,7 @@ def read_views(
         rules: what of the known depth counts.
         regions: source of the given regions; None: none.
         engine: label of the network.
+        captions: descriptions of frames, before those of the dataset; None: none.
         wanted: tells by a frame's set, name and known depth whether it is wanted, before its relative depth
             is computed; None: all are.
         only: numbers of frames, instead of those that ``every`` chooses.
@@ -298,8 +300,8 @@ def read_views(
         limits_m = rules.limits_m or frames.limits_m or (0.0, CAP_M[place])
         known = _known(frame, pixels, limits_m, frames.evaluated(frame), rules)
         if len(known) >= LEAST_EVALUATED and (wanted is None or wanted(name, frame.id, known)):
-            relative = source(name, frame.id, frame.image, frame.camera)
-            told = next(iter(frames.descriptions(index, held_out=True)), "")
+            relative = source(name, frame)
+            sentences, held_out = descriptions_of(frames, index, frame.id, captions)
             given = None if regions is None else regions(name, frame)
             yield KnownView(
                 name,
@@ -309,8 +311,8 @@ def read_views(
                 frame.camera,
                 relative,
                 known,
-                description=told,
-                sentences=frames.descriptions(index),
+                description=next(iter(held_out), ""),
+                sentences=sentences,
                 scene=f"{name}/{frames.scene(index) if frames.tells_scenes else 0}",
                 limits_m=limits_m,
                 given_regions=given,

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from metric_depth_ros.evaluation.measures import METRICS
 from metric_depth_ros.evaluation.places import CAP_M, Place
 from metric_depth_ros.evaluation.protocols import Case
 from metric_depth_ros.evaluation.published import Data
@@ -113,9 +114,14 @@ def count_frames(records: Iterable[Record]) -> int:
 
 
 def mean_error(records: Iterable[Record], name: str = "abs_rel") -> float:
-    """Mean over frames of the mean over a frame's draws, where the metric is defined; NaN if nowhere."""
+    """Mean over frames of the mean over a frame's draws, where the metric is defined; NaN if nowhere.
+
+    Of the square, and its root, for metrics that are a root mean square over images.
+    """
+    power = 2 if METRICS[name].root else 1
     frames = grouped(records, lambda r: (r.set_name, r.frame)).values()
-    return _mean(_mean(record.errors.get(name, np.nan) for record in of_frame) for of_frame in frames)
+    values = ([record.errors.get(name, np.nan) ** power for record in of_frame] for of_frame in frames)
+    return float(_mean(map(_mean, values)) ** (1 / power))
 
 
 def spread_over_seeds(records: Iterable[Record], name: str = "abs_rel") -> float:

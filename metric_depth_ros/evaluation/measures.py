@@ -14,6 +14,7 @@ from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.evaluation import metrics
 from metric_depth_ros.evaluation.boundaries import boundary_f1, is_dense
 from metric_depth_ros.evaluation.temporal import Moment, flicker, scale_jitter, tae
+from metric_depth_ros.near_far import mask_accuracy
 from metric_depth_ros.types import FloatArray
 
 
@@ -27,6 +28,7 @@ class Solved:
         sigma: (N,) metres, or None of solvers without one.
         moment: depth beside truth as images, for metrics that need them.
         before: that of the frame before, by the same solver with the same case and seed.
+        focus_m: depth at which near and far part; 0: none.
     """
 
     depth: FloatArray
@@ -34,6 +36,7 @@ class Solved:
     sigma: FloatArray | None = None
     moment: Moment | None = None
     before: Moment | None = None
+    focus_m: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ class Metric:
         compute: NaN where it is not defined, as a metric of sigma for a solver without one.
         digits: decimals in tables.
         of: what it compares: single pixels, whole images, or images of a sequence.
+        root: whether its mean over draws and frames is the root of the mean square.
+        needs: what it cannot be measured without, beside depth and truth; empty: nothing.
     """
 
     title: str
@@ -55,6 +60,8 @@ class Metric:
     compute: Callable[[Solved], float]
     digits: int = 3
     of: Literal["pixels", "images", "sequences"] = "pixels"
+    root: bool = False
+    needs: str = ""
 
     @property
     def heading(self) -> str:
@@ -79,6 +86,10 @@ def _silog(solved: Solved) -> float:
     return math.hypot(math.sqrt(covered) * known, math.sqrt(1 - covered) * missing)
 
 
+def _scale_error(solved: Solved) -> float:
+    return metrics.scale_error(metrics.charged(solved.depth, solved.truth), solved.truth)
+
+
 def _of_sigma(metric: Callable[[FloatArray, FloatArray, FloatArray], float]) -> Callable[[Solved], float]:
     """Metric of the pixels with depth and sigma."""
 
@@ -86,6 +97,19 @@ def _of_sigma(metric: Callable[[FloatArray, FloatArray, FloatArray], float]) -> 
         return float("nan") if solved.sigma is None else metric(solved.depth, solved.truth, solved.sigma)
 
     return compute
+
+
+def _mask_accuracy(solved: Solved) -> float:
+    """Accuracy of the mask d <= focus; wrong where there is no depth. NaN without a focus.
+
+    Near depth of Metric-Solver never exceeds its focus and far depth never falls below it: depth tells the
+    mask.
+    """
+    if not solved.focus_m:
+        return float("nan")
+    known = np.isfinite(solved.depth) & (solved.depth > 0)
+    mask = np.where(known, solved.depth <= solved.focus_m, solved.truth > solved.focus_m)
+    return mask_accuracy(mask, solved.truth, solved.focus_m)
 
 
 def _boundary_f1(solved: Solved) -> float:
@@ -105,6 +129,12 @@ def _of_sequence(metric: Callable[[Moment, Moment], float]) -> Callable[[Solved]
     return compute
 
 
+_SIGMA = "a sigma"
+_ROW = "two frames in a row of one scene, with known depth"
+_POSES = (
+    "poses (T_world_camera of frames; in a bag, transforms to the camera from a fixed frame) and frames in a "
+    "row that see the same points with known depth"
+)
 # A metric is one line here; metrics of depth are in ``metrics.OF_PIXELS`` as well.
 METRICS: dict[str, Metric] = {
     "abs_rel": Metric("AbsRel", "", True, _of_pixels("abs_rel")),
@@ -120,21 +150,29 @@ METRICS: dict[str, Metric] = {
     "delta1": Metric("delta1", "", False, _of_pixels("delta1")),
     "delta2": Metric("delta2", "", False, _of_pixels("delta2")),
     "delta3": Metric("delta3", "", False, _of_pixels("delta3")),
-    "boundary_f1": Metric("boundary F1", "", False, _boundary_f1, of="images"),
-    "scale_jitter": Metric("scale jitter", "", True, _of_sequence(scale_jitter), of="sequences"),
-    "flicker": Metric("flicker", "", True, _of_sequence(flicker), of="sequences"),
-    "tae": Metric("TAE", "", True, _of_sequence(tae), of="sequences"),
-    "ause_abs_rel": Metric("AUSE of AbsRel", "", True, _of_sigma(metrics.ause)),
-    "ause_rmse": Metric("AUSE of RMSE", "", True, _of_sigma(partial(metrics.ause, error="rmse"))),
-    "within_1_sigma": Metric("within 1 sigma", "", None, _of_sigma(metrics.sigma_coverage)),
-    "within_2_sigma": Metric(
-        "within 2 sigma", "", None, _of_sigma(partial(metrics.sigma_coverage, times=2.0))
+    "scale_mae": Metric("MAE of ln scale", "", True, _scale_error, 4),
+    "scale_rmse": Metric("RMSE of ln scale", "", True, _scale_error, 4, root=True),
+    "mask_accuracy": Metric("mask accuracy", "", False, _mask_accuracy, 4, needs="a focus"),
+    "boundary_f1": Metric("boundary F1", "", False, _boundary_f1, of="images", needs="dense true depth"),
+    "scale_jitter": Metric("scale jitter", "", True, _of_sequence(scale_jitter), of="sequences", needs=_ROW),
+    "flicker": Metric("flicker", "", True, _of_sequence(flicker), of="sequences", needs=_POSES),
+    "tae": Metric("TAE", "", True, _of_sequence(tae), of="sequences", needs=_POSES),
+    "ause_abs_rel": Metric("AUSE of AbsRel", "", True, _of_sigma(metrics.ause), needs=_SIGMA),
+    "ause_rmse": Metric(
+        "AUSE of RMSE", "", True, _of_sigma(partial(metrics.ause, error="rmse")), needs=_SIGMA
     ),
-    "calibration_error": Metric("calibration error", "", True, _of_sigma(metrics.calibration_error)),
-    "nll": Metric("NLL", "nats", True, _of_sigma(metrics.nll)),
+    "within_1_sigma": Metric("within 1 sigma", "", None, _of_sigma(metrics.sigma_coverage), needs=_SIGMA),
+    "within_2_sigma": Metric(
+        "within 2 sigma", "", None, _of_sigma(partial(metrics.sigma_coverage, times=2.0)), needs=_SIGMA
+    ),
+    "calibration_error": Metric(
+        "calibration error", "", True, _of_sigma(metrics.calibration_error), needs=_SIGMA
+    ),
+    "nll": Metric("NLL", "nats", True, _of_sigma(metrics.nll), needs=_SIGMA),
 }
 # What papers print most, and the quality of sigma where a solver has one.
 DEFAULT = ("abs_rel", "rmse", "delta1", "ause_abs_rel", "within_1_sigma")
+OF_SEQUENCES = tuple(name for name, metric in METRICS.items() if metric.of == "sequences")
 
 
 def chosen_metrics(names: Sequence[str], *, sequences: bool) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from metric_depth_ros.errors import InputError
+from metric_depth_ros.scale import best_scale
 from metric_depth_ros.types import BoolArray, FloatArray
 
 # Probabilities at which ``calibration_error`` compares.
@@ -106,6 +107,16 @@ def delta(depth: FloatArray, truth: FloatArray, power: int = 1) -> float:
     """Fraction with max(d / d*, d* / d) < 1.25^power; power 1, 2, 3 are delta1, delta2, delta3."""
     d, t = _known(depth, truth)
     return _mean(np.maximum(d / t, t / d) < 1.25**power)
+
+
+def scale_error(depth: FloatArray, truth: FloatArray) -> float:
+    """|ln s|, s the factor that brings depth closest to truth (``best_scale``, without its bounds).
+
+    Of depth that is a factor times a network's, this is the error of the logarithm of that factor: what
+    table I of paper 002 has the mean and the root mean square of, over images.
+    """
+    d, t = _known(depth, truth)
+    return abs(math.log(best_scale(d, t, (0.0, math.inf)))) if d.size else float("nan")
 
 
 def coverage(depth: FloatArray, truth: FloatArray) -> float:

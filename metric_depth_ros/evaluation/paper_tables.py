@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -58,7 +58,7 @@ def _untold(data: Data) -> str:
 def check_measured(paper: str, table: str) -> None:
     """Raises InputError if there is no such table, or none of its metrics can be measured here."""
     rows = rows_of(paper, table)
-    if not _metrics(rows):
+    if not measured_metrics(rows):
         names = ", ".join(dict.fromkeys(name for row in rows for name in row.errors))
         raise InputError(
             f"published table {paper}:{table}: of {names} alone, which evaluate does not measure; needed a "
@@ -69,17 +69,21 @@ def check_measured(paper: str, table: str) -> None:
 def in_form_of(paper: str, table: str, records: Sequence[Record]) -> list[Section]:
     """A paper's table with our rows of its methods and cases, for every dataset of ours and of the paper.
 
-    Rows of other data or of another protocol say so, and so does the heading where all are. Raises
-    InputError if there is no such table.
+    Where the paper's figures are means over several datasets, ours are over all of the run. Rows of other
+    data or of another protocol say so, and so does the heading where all are. Raises InputError if there is
+    no such table.
     """
     rows = rows_of(paper, table)
+    groups = {title: those for title, those in by_title(records).items() if not those[0].noisy}
+    if any(row.data.pooled for row in rows):
+        groups = _pooled(groups)
     found = []
-    for title, those in by_title(records).items():
+    for title, those in groups.items():
         for note, data in dict.fromkeys((row.note, row.data) for row in rows):
             of_data = [row for row in rows if (row.note, row.data) == (note, data)]
             cases = {row.case for row in of_data}
             shown = [record for record in those if case_name(record) in cases]
-            if not shown or those[0].noisy:
+            if not shown:
                 continue
             same = any(row.is_same(data_of(those)) for row in of_data)
             other = "" if same else f"; the paper's rows are of {OTHER} and cannot be compared"
@@ -88,19 +92,34 @@ def in_form_of(paper: str, table: str, records: Sequence[Record]) -> list[Sectio
     return found
 
 
+def _pooled(groups: Mapping[str, Sequence[Record]]) -> dict[str, list[Record]]:
+    """All records under one title, which tells the frames of each group."""
+    titles = (f"{title} ({count_frames(those)} frames)" for title, those in groups.items())
+    records = [record for those in groups.values() for record in those]
+    return {" and ".join(titles): records} if records else {}
+
+
 def _section(
     title: str, records: Sequence[Record], rows: Sequence[PublishedRow], ours: Data | None = None
 ) -> Section:
     """Our rows above published ones; those that cannot be compared with ``ours``, if given, say so."""
-    metrics = [name for name in _metrics(rows) if name in metrics_of(records)]
+    metrics = [name for name in measured_metrics(rows) if name in metrics_of(records)]
     form = _by_case if all(row.by_case for row in rows) else _by_metric
     sources = dict.fromkeys(row.paper for row in rows)
-    notes = dict.fromkeys(f"{row.source}: {row.note}" for row in rows if row.note)
+    notes = list(dict.fromkeys(f"{row.source}: {row.note}" for row in rows if row.note))
     return Section(
         title,
         [form(title, records, [(row, _source(row, ours)) for row in rows], metrics)],
-        [f"- paper {paper}: {titles()[paper]}" for paper in sources] + [f"- {note}" for note in notes],
+        [f"- paper {paper}: {titles()[paper]}" for paper in sources]
+        + [f"- {note}" for note in notes + _lacking(records)],
     )
+
+
+def _lacking(records: Sequence[Record]) -> list[str]:
+    """What to know of cases that have fewer frames than others: too few known pixels in some."""
+    every = count_frames(records)
+    counts = {case: count_frames(those) for case, those in grouped(records, case_name).items()}
+    return [f"ours at {case}: {count} of {every} frames" for case, count in counts.items() if count < every]
 
 
 def _source(row: PublishedRow, ours: Data | None) -> str:
@@ -149,7 +168,8 @@ def _by_case(
     return Table(("network", "method", "from"), columns, [*ours, *theirs], title)
 
 
-def _metrics(rows: Iterable[PublishedRow]) -> list[str]:
+def measured_metrics(rows: Iterable[PublishedRow]) -> list[str]:
+    """Metrics of published rows that are measured here, in order of appearance."""
     return list(dict.fromkeys(name for row in rows for name in row.errors if name in METRICS))
 
 

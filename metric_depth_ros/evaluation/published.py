@@ -29,6 +29,7 @@ class Data:
         anchor_pixels: whether pixels with an anchor are evaluated, too.
         space: of lines that are fitted to the whole truth; empty: not told, or several.
         regions: their source, as ``regions.source`` has it, or "dataset"; empty: not told, or several.
+        pooled: datasets whose frames are one mean, each frame as often as another; ``dataset`` is empty.
     """
 
     dataset: str
@@ -39,6 +40,7 @@ class Data:
     anchor_pixels: bool = True
     space: str = ""
     regions: str = ""
+    pooled: tuple[str, ...] = ()
 
     def is_same(self, other: Data) -> bool:
         """Whether figures on both can be compared.
@@ -59,7 +61,8 @@ class Data:
     def title(self) -> str:
         """Dataset, split and range of depth, in words."""
         told = "" if not self.dataset else f"@{self.split}" if self.split else ", split not told"
-        return f"{self.dataset or 'several sets or none told'}{told}, {self.told_limits}"
+        pooled = f"{' and '.join(self.pooled)} together" if self.pooled else ""
+        return f"{self.dataset or pooled or 'several sets or none told'}{told}, {self.told_limits}"
 
     @property
     def told_limits(self) -> str:
@@ -162,6 +165,7 @@ def _data(table: Mapping[str, Any], known: Mapping[str, int]) -> Data:
         table.get("flip", False),
         space=table.get("space", ""),
         regions=table.get("regions", ""),
+        pooled=tuple(table.get("pooled", ())),
     )
 
 

@@ -48,8 +48,19 @@ def sections(records: Sequence[Record], *, spread: bool = False) -> list[Section
             _metric_table(name, those, title, spread=spread, first=not index)
             for index, name in enumerate(metrics_of(those))
         ]
-        found.append(Section(title, [table for table in tables if table.rows], _failures(those)))
+        notes = _failures(those) + _undefined(those)
+        found.append(Section(title, [table for table in tables if table.rows], notes))
     return found
+
+
+def _undefined(records: Sequence[Record]) -> list[str]:
+    """A line for each need of metrics that no record has a value of."""
+    without = [name for name in metrics_of(records) if not _has(name, records)]
+    return [
+        f"- {', '.join(METRICS[name].title for name in without if METRICS[name].needs == need)}: not defined "
+        f"here; needed {need}."
+        for need in dict.fromkeys(METRICS[name].needs for name in without)
+    ]
 
 
 def summary(records: Sequence[Record], *, spread: bool = False) -> str:

@@ -33,6 +33,8 @@ _WRITTEN = (
 # Parts of a study whose settings stand under names, which records have.
 _NAMED = ("networks", "variants")
 _OPTIONS = ("seeds", "metrics", "constant_map", "regions", "whole_truth", "place", "every", "flip")
+# Of the settings of a study, those that change its records.
+_CHANGING = ("settings", "metrics", "regions", "whole_truth", "flip", "captions", "rules")
 
 
 def tables_of(
@@ -113,33 +115,28 @@ def description(study: Study) -> dict[str, Any]:
         "solvers": list(study.solvers),
         "variants": {label: dict(changes) for label, changes in study.variants.items()},
         "cases": [dataclasses.astuple(case) for case in study.cases],
-        **{
-            name: getattr(study, name)
-            for name in (
-                "seeds",
-                "metrics",
-                "constant_map",
-                "regions",
-                "whole_truth",
-                "place",
-                "every",
-                "flip",
-            )
-        },
+        **{name: getattr(study, name) for name in _OPTIONS},
+        "captions": study.captions and _sha256(study.captions),
         "rules": vars(study.rules),
     }
 
 
 def _network(network: Network) -> dict[str, Any]:
     """A network in values for JSON; manifests by their content too, which names the models' sha256."""
+    if network.run is not None:
+        return {"run": str(network.run.resolve())}
     if network.stored is not None and not network.engine.second:
         return {"stored": str(network.stored.resolve())}
     manifests = manifest_paths(network.engine)[network.stored is not None :]
     return {
         "stored": network.stored and str(network.stored.resolve()),
         **vars(network.engine),
-        "sha256": [hashlib.sha256(path.read_bytes()).hexdigest() for path in manifests if path.is_file()],
+        "sha256": [_sha256(path) for path in manifests if path.is_file()],
     }
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def check_same(folder: Path, study: Study) -> None:
@@ -151,8 +148,7 @@ def check_same(folder: Path, study: Study) -> None:
     stored = _stored(path)
     now = json.loads(json.dumps({"settings": to_flat(study.config), **description(study)}, default=str))
     then = {"settings": stored.get("settings"), **stored["study"]}
-    names = ["settings", "metrics", "regions", "whole_truth", "flip", "rules"]
-    differing = [name for name in names if now[name] != then.get(name)]
+    differing = [name for name in _CHANGING if now[name] != then.get(name)]
     for group in _NAMED:
         known = then.get(group)
         known = known if isinstance(known, dict) else {}

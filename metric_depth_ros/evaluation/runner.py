@@ -177,7 +177,7 @@ def _record(
         seed=seed,
         anchors=len(drawn.anchors),
         **outcome,
-        **_measured(metric, truth, pair, moments.metric_names),
+        **_measured(metric, truth, pair, moments.metric_names, candidate.focus_m),
     )
 
 
@@ -196,11 +196,12 @@ def _measured(
     truth: Anchors,
     moments: tuple[Moment | None, Moment | None],
     metric_names: Sequence[str],
+    focus_m: float,
 ) -> dict[str, Any]:
     """Fields of a record that compare depth with the truth at the evaluated pixels."""
     u, v = np.rint(truth.uv).astype(np.intp).T
     sigma = None if metric.sigma is None else metric.sigma[v, u]
-    solved = Solved(metric.depth[v, u], truth.depth, sigma, *moments)
+    solved = Solved(metric.depth[v, u], truth.depth, sigma, *moments, focus_m=focus_m)
     return {
         "errors": errors_of(solved, metric_names),
         "evaluated": len(truth),

@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 
 from metric_depth_ros.config import Config, EngineConfig, updated
 from metric_depth_ros.datasets import Dataset, open_dataset
+from metric_depth_ros.datasets.captions import Captions, read_captions
 from metric_depth_ros.depth import Domain
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.evaluation.candidates import Candidate, build_candidates
@@ -29,6 +30,7 @@ from metric_depth_ros.evaluation.measures import DEFAULT, METRICS
 from metric_depth_ros.evaluation.output_cache import OutputCache
 from metric_depth_ros.evaluation.places import Place
 from metric_depth_ros.evaluation.protocols import Case
+from metric_depth_ros.evaluation.run_outputs import run_source, stored_depth
 from metric_depth_ros.evaluation.runner import Key, Record, draws, run_by_view
 from metric_depth_ros.evaluation.whole_truth import whole_truth_candidates
 from metric_depth_ros.fleet import Fleet, run_jobs
@@ -50,11 +52,13 @@ class Network:
         label: its name in tables, unlike that of the others of a study.
         engine: settings of the network.
         stored: folder of stored outputs, which take the network's place; None: none.
+        run: what `metric_depth run` wrote: its depth takes the place of network and solvers; None: nothing.
     """
 
     label: str
     engine: EngineConfig
     stored: Path | None = None
+    run: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,7 @@ class Study:
         place: only frames from there.
         every: whether all frames of a sequence count.
         flip: whether depth is the mean of that of an image and its mirror image.
+        captions: file of descriptions of the frames; None: those of the datasets.
         cache: None: outputs of networks are not kept.
     """
 
@@ -99,6 +104,7 @@ class Study:
     place: Place | None = None
     every: bool = False
     flip: bool = False
+    captions: Path | None = None
     cache: CacheSettings | None = None
 
     @property
@@ -122,6 +128,13 @@ def named_networks(engines: Sequence[EngineConfig | Path], shared: EngineConfig)
     )
 
 
+def named_runs(runs: Sequence[Path], shared: EngineConfig) -> tuple[Network, ...]:
+    """Stored depth of runs, under labels that differ."""
+    short = [path.resolve().name for path in runs]
+    labels = short if len(set(short)) == len(short) else list(map(str, runs))
+    return tuple(Network(label, shared, run=path) for label, path in zip(labels, runs, strict=True))
+
+
 def _label(stored: Path | None, engine: EngineConfig) -> str:
     second = f"+{Path(engine.second).stem}" if engine.second else ""
     return (stored.resolve().name if stored else Path(engine.manifest).stem or _BUNDLED) + second
@@ -135,7 +148,7 @@ def resolved(study: Study) -> Study:
     """
     networks = []
     for network in study.networks:
-        if network.stored is None or network.engine.second:
+        if network.run is None and (network.stored is None or network.engine.second):
             config = dataclasses.replace(study.config, engine=network.engine)
             network = dataclasses.replace(network, engine=engine_for_all(config, study.changes))
         networks.append(network)
@@ -167,7 +180,12 @@ def engine_for_all(config: Config, changes: Sequence[Mapping[str, Any]]) -> Engi
 
 
 def candidates_of(study: Study, network: Network) -> list[Candidate]:
-    """Solvers and controls of a study, for one of its networks. Raises ConfigError and ModelError."""
+    """Solvers and controls of a study, for one of its networks. Raises ConfigError and ModelError.
+
+    Of a run there is its depth alone.
+    """
+    if network.run is not None:
+        return [stored_depth(study.config)]
     config = dataclasses.replace(study.config, engine=network.engine)
     found = build_candidates(config, study.solvers, study.variants, constant_map=study.constant_map)
     return found + _whole_truth(study, config)
@@ -252,13 +270,14 @@ def _parts(study: Study) -> Iterator[Part]:
 
 @dataclass(frozen=True)
 class _RecordsOfPart:
-    """Computes the records of parts; keeps the last network, its candidates and the last dataset."""
+    """Computes the records of parts; keeps the last network with its candidates and dataset, and captions."""
 
     study: Study
     done: Container[Key]
     extra: Callable[[Network], Sequence[Candidate]] | None
     _loaded: dict[str, tuple[list[Candidate], RelativeSource]] = field(default_factory=dict)
     _opened: dict[Path, Dataset] = field(default_factory=dict)
+    _read: dict[Path, Captions] = field(default_factory=dict)
 
     def __call__(self, part: Part) -> tuple[bool, list[list[Record]]]:
         """Whether any frame has enough known depth, and the records of each. Raises MetricDepthError."""
@@ -269,7 +288,7 @@ class _RecordsOfPart:
         usable = _Usable(_wanted(study, network, labels, self.done) if alone else None)
         views = read_views(
             part.path, source, rules=study.rules, regions=_regions(study), engine=network.label,
-            wanted=usable, only=part.frames,
+            captions=self._captions(), wanted=usable, only=part.frames,
             opened=_latest(self._opened, part.path, lambda: open_dataset(part.path)),
         )  # fmt: skip
         chosen = (view for view in views if study.place in (None, view.place))
@@ -279,6 +298,10 @@ class _RecordsOfPart:
             for of_view in run_by_view(candidates, chosen, study.cases, study.seeds, study.metrics, self.done)
         ]
         return usable.any, found
+
+    def _captions(self) -> Captions | None:
+        path = self.study.captions
+        return None if path is None else _latest(self._read, path, lambda: read_captions(path))
 
     def _load(self, network: Network) -> tuple[list[Candidate], RelativeSource]:
         candidates = candidates_of(self.study, network)
@@ -305,6 +328,8 @@ def _latest(kept: dict[K, V], key: K, make: Callable[[], V]) -> V:
 
 
 def _source(study: Study, network: Network) -> RelativeSource:
+    if network.run is not None:
+        return run_source(network.run, study.sets)
     focus_m = study.config.solver.focus_m or None
     return build_source(network.engine, network.stored, focus_m=focus_m, flip=study.flip, cache=_cache(study))
 
@@ -316,10 +341,11 @@ def _regions(study: Study) -> RegionSource | None:
 def views_of(study: Study, network: Network, wanted: Wanted | None = None) -> Iterator[KnownView]:
     """Frames of a study's datasets, all or the wanted ones, with the depth of a network."""
     source, regions = _source(study, network), _regions(study)
+    captions = None if study.captions is None else read_captions(study.captions)
     for path in study.sets:
         views = read_views(
             path, source, every=study.every, rules=study.rules, regions=regions, engine=network.label,
-            wanted=wanted,
+            captions=captions, wanted=wanted,
         )  # fmt: skip
         yield from (view for view in views if study.place in (None, view.place))
 

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from metric_depth_ros.errors import MetricDepthError
-from metric_depth_ros.share import need_ros, no_ros
 
 
 def main(args: list[str] | None = None) -> int:
     """Runs the node until it is stopped; returns 1 if ROS is missing or a parameter is wrong."""
     try:
         with ending_at_once():
+            from metric_depth_ros.share import need_ros, no_ros
+
             need_ros()
             try:
                 from metric_depth_ros.nodes.process import run

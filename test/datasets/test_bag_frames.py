@@ -31,8 +31,18 @@ def depth_of(index: int) -> Any:
     return depth
 
 
+def pose_of(index: int) -> Any:
+    return rigid_transform([0.1 * index, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0])
+
+
 def write_bag(
-    path: Path, truth: str | None = TRUTH, *, lidar: bool = True, late_ns: int = 0, **others: Any
+    path: Path,
+    truth: str | None = TRUTH,
+    *,
+    lidar: bool = True,
+    late_ns: int = 0,
+    moves: bool = False,
+    **others: Any,
 ) -> Path:
     """Four images 100 ms apart; depth of all but the second. ``others``: more topics of depth, by size."""
     with BagWriter(path) as bag:
@@ -41,6 +51,8 @@ def write_bag(
             stamp = 10**9 + index * 10**8
             bag.write_image("/camera/image_raw", image_of(index), stamp, "camera_optical")
             bag.write_camera_info("/camera/camera_info", CAMERA, stamp, "camera_optical")
+            if moves:
+                bag.write_tf([("odom", "camera_optical", pose_of(index), stamp)])
             if lidar:
                 bag.write_points("/lidar/points", POINTS, stamp, "lidar")
             if truth and index != 1:
@@ -89,10 +101,48 @@ def test_of_depth_cameras_the_registered_one_is_the_truth(tmp_path: Path) -> Non
     np.testing.assert_allclose(data[0].depth, np.full((HEIGHT, WIDTH), 3), rtol=1e-6)
 
 
+@pytest.mark.parametrize("held_out", [False, True])
+def test_without_depth_images_the_points_are_the_truth(tmp_path: Path, held_out: bool) -> None:
+    """Those kept from solvers, if there are such; of every image."""
+    path, kept = write_bag(tmp_path / "a.mcap", None), POINTS[:7]
+    if held_out:
+        path = tmp_path / "b.mcap"
+        with BagWriter(path) as bag:
+            for index in range(4):
+                stamp = 10**9 + index * 10**8
+                bag.write_image("/camera/image_raw", image_of(index), stamp, "camera_optical")
+                bag.write_camera_info("/camera/camera_info", CAMERA, stamp, "camera_optical")
+                bag.write_points("/lidar/points", POINTS, stamp, "camera_optical")
+                bag.write_points("/lidar/points_held_out", kept, stamp, "camera_optical")
+    data = open_dataset(f"bag:{path}")
+    assert data.ids == ["000000", "000001", "000002", "000003"] and not data.has_depth(0)
+    assert data.has_depth(0, or_points=True)
+    expected = kept if held_out else transform_points(T_CAMERA_LIDAR, POINTS)
+    for frame in data:
+        assert frame.depth is None
+        np.testing.assert_allclose(
+            transform_points(frame.T_camera_lidar, frame.points_lidar), expected, atol=1e-4
+        )
+    with pytest.raises(InputError, match="no topic of true depth; needed one"):
+        data.picture(0)
+
+
+def test_poses_come_from_the_transforms(tmp_path: Path) -> None:
+    """Of the camera in a frame that does not move; None where there is no such."""
+    assert open_dataset(write_bag(tmp_path / "a.mcap"))[0].T_world_camera is None
+    path = write_bag(tmp_path / "b.mcap", moves=True)
+    for frame, index in zip(open_dataset(path), (0, 2, 3), strict=True):
+        np.testing.assert_allclose(frame.T_world_camera, pose_of(index), atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("opened", "change", "words"),
     [
-        ("bag:{}", {"truth": None}, "0 topics could be true depth: none; needed one of the images' size"),
+        (
+            "bag:{}",
+            {"truth": None, "lidar": False},
+            "0 topics could be true depth: none; needed one of the images' size, or points",
+        ),
         ("bag:{}", {"truth": None, "a": (24, 32), "b": (24, 32)}, "2 topics could be true depth: /a/depth"),
         (
             "bag@/depth/none:{}",

@@ -115,3 +115,8 @@ def test_what_cannot_be_compared(runs, argv, message, capsys):
     assert compared(*(text.format(runs) for text in argv)) == 1
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
+
+
+def test_a_root_mean_square_over_images_has_no_difference_by_image():
+    both = [dataclasses.replace(r, errors={"scale_mae": 0.1, "scale_rmse": 0.1}) for r in records()]
+    assert [found.metric for found in compare(both, both, by_solver)] == ["scale_mae"]

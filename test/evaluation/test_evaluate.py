@@ -125,8 +125,8 @@ def test_sets_may_be_named_with_format_and_split(floors, data):
         find_sets([f"floors@test:{floors}"] * 2)
     asked = []
 
-    def source(name, frame_id, image, camera):
-        asked.append(f"{name}/{frame_id}")
+    def source(name, frame):
+        asked.append(f"{name}/{frame.id}")
         return RelativeDepth(ramp(0), "depth")
 
     (views_of_test, views_of_all) = (list(read_views(path, source)) for path in found[:2])
@@ -175,12 +175,12 @@ def test_stored_outputs_are_enlarged_and_made_positive(tmp_path):
     np.savez(tmp_path / "set" / "a.npz", relative=stored, kind="depth")
     np.savez(tmp_path / "set" / "b.npz", relative=stored, kind="inverse_depth")
     image = np.zeros((4, 4, 3), np.uint8)
-    found = stored_outputs(tmp_path)("set", "a", image, None)
+    found = stored_outputs(tmp_path)("set", Frame("a", 0, image, None))
     assert found.kind == "depth" and found.values.shape == (4, 4)
     # Half-pixel centres: the quarter points between 1 and 3.
     np.testing.assert_allclose(found.values[0], [1, 1.5, 2.5, 3])
     np.testing.assert_allclose(found.values[3], 1e-3)
-    assert stored_outputs(tmp_path)("set", "b", image, None).values.min() == -5
+    assert stored_outputs(tmp_path)("set", Frame("b", 0, image, None)).values.min() == -5
 
 
 @pytest.mark.parametrize(
@@ -197,27 +197,31 @@ def test_stored_outputs_that_cannot_be_used(arrays, message, tmp_path):
     if arrays is not None:
         np.savez(tmp_path / "set" / "a.npz", **arrays)
     with pytest.raises(InputError, match=message):
-        stored_outputs(tmp_path)("set", "a", np.zeros((4, 4, 3), np.uint8), None)
+        stored_outputs(tmp_path)("set", Frame("a", 0, np.zeros((4, 4, 3), np.uint8), None))
 
 
 def test_the_source_is_a_folder_or_a_network(data, toy_manifest):
     image = views(data)[0].image
     np.testing.assert_allclose(
-        build_source(EngineConfig(), data / "outputs")("office", "0", image, None).values,
+        build_source(EngineConfig(), data / "outputs")("office", Frame("0", 0, image, None)).values,
         ramp(0) / 7,
         rtol=1e-5,
     )
     network = build_source(EngineConfig(), toy_manifest)
-    np.testing.assert_allclose(network("office", "0", image, None).values, 20 / 255 * ramp(0), atol=0.01)
+    np.testing.assert_allclose(
+        network("office", Frame("0", 0, image, None)).values, 20 / 255 * ramp(0), atol=0.01
+    )
     with pytest.raises(ModelError, match="nowhere"):
         build_source(EngineConfig(), "nowhere.yaml")
 
 
 def test_stored_outputs_are_averaged_with_a_second_network(data, toy_manifest):
     image = np.random.default_rng(0).integers(1, 256, (48, 64, 3), np.uint8)
-    stored = build_source(EngineConfig(), data / "outputs")("office", "0", image, None)
-    network = build_source(EngineConfig(), toy_manifest)("office", "0", image, None)
-    both = build_source(EngineConfig(second=str(toy_manifest)), data / "outputs")("office", "0", image, None)
+    stored = build_source(EngineConfig(), data / "outputs")("office", Frame("0", 0, image, None))
+    network = build_source(EngineConfig(), toy_manifest)("office", Frame("0", 0, image, None))
+    both = build_source(EngineConfig(second=str(toy_manifest)), data / "outputs")(
+        "office", Frame("0", 0, image, None)
+    )
     np.testing.assert_array_equal(both.values, averaged(stored, network).values)
 
 
@@ -235,7 +239,8 @@ def test_the_network_is_told_the_focus_and_may_be_averaged_with_the_mirrored_pic
     image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     image[:, :10] = 50
     once, both = (
-        build_source(EngineConfig(), focus_m=4.0, flip=f)("s", "f", image, None) for f in (False, True)
+        build_source(EngineConfig(), focus_m=4.0, flip=f)("s", Frame("f", 0, image, None))
+        for f in (False, True)
     )
     np.testing.assert_array_equal(once.values, image[..., 0] + np.arange(WIDTH)[None])
     np.testing.assert_array_equal(both.values, image[..., 0] + (WIDTH - 1) / 2)
@@ -613,9 +618,47 @@ def test_all_metrics_and_those_of_sequences(data, capsys):
     assert evaluate(data, *few, "--all-frames") == 0
     text = capsys.readouterr().out
     missing = {name for name, metric in METRICS.items() if f"| {metric.heading} | 5 |" not in text}
-    assert missing == {"flicker", "tae"}  # the frames have no poses
+    assert missing == {"flicker", "tae", "mask_accuracy"}  # no poses, and no focus
     assert evaluate(data, *few) == 0
     assert "scale jitter" not in capsys.readouterr().out
+
+
+def test_several_datasets_are_one_table_where_the_paper_pools_them(data, capsys):
+    """Rooms, and streets ten times as large: two tables of ours, one of the paper's form."""
+    write_set(data, "street", 2, unit=10.0)
+    argv = ("--protocol", "low", "--seeds", "1", "--metrics", "abs_rel", "--solvers", "median")
+    assert evaluate(data, *argv, "--table", "001:2") == 0
+    text = capsys.readouterr().out
+    heads = [line for line in text.splitlines() if line.startswith("## ")]
+    assert [head.partition(",")[0] for head in heads] == ["## indoor", "## outdoor", "## Paper 001"]
+    both = "indoor, clean, truth to 10 m (4 frames) and outdoor, clean, truth to 80 m (2 frames)"
+    assert f"(urbansyn and sun_rgbd together, range not told), on {both}; the paper's rows are of" in heads[2]
+
+
+def test_masks_at_several_focuses(data, capsys):
+    """The floor's stored depth is exact up to a factor, so that a scale gives every mask."""
+    few = ("--protocol", "random", "--anchors", "5", "--seeds", "1", "--metrics", "mask_accuracy,scale_mae")
+    solvers = ("--solvers", "median", "--variant", "flat", "solver.name=global_affine")
+    assert evaluate(data, *few, *solvers, "--focuses", "3,4.5,indoor", "--table", "004:5") == 0
+    text = unmarked(capsys.readouterr().out)
+    rows = [line.split(" | ")[:2] for line in text.splitlines() if line.startswith("| median, focus")]
+    assert rows[:3] == [[f"| median, focus {f} m", "1.0000"] for f in ("3", "4.5", "10")]
+    assert "| flat, focus 4.5 m | " in text and "| control: interpolation | 0.0" in text
+    assert evaluate(data, *few, "--solvers", "median", "--set", "solver.focus_m=3") == 0
+    assert "| median | 1.0000 |" in unmarked(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--metrics", "abs_rel,mask_accuracy"), "mask_accuracy of no solver with a focus; needed one. Add"),
+        (("--focuses", "3,near"), "focus: 'near'; needed positive metres"),
+        (("--focuses", "3", "--set", "solver.prior=network"), "own metres are of one focus for all solvers"),
+    ],
+)
+def test_a_focus_that_there_is_not_is_told(data, capsys, options, words):
+    assert evaluate(data, "--solvers", "prior", *options) == 1
+    assert words in capsys.readouterr().err
 
 
 def test_no_anchors_at_all_is_a_protocol(data, capsys):

@@ -80,13 +80,40 @@ def test_silog_does_not_see_a_common_factor_but_what_is_missing():
     assert errors_of(Solved(depth, truth), ["silog"])["silog"] == pytest.approx(40.018870, rel=1e-6)
 
 
+@pytest.mark.parametrize("name", ["scale_mae", "scale_rmse"])
+def test_the_error_of_the_scale_is_that_of_the_best_factor(name):
+    """Ratios .5, 1, 1.25, .8 of weights 2, 3, 4, 10: their weighted median is .8, its ln -.2231436."""
+    assert errors_of(Solved(DEPTH, TRUTH), [name]) == {name: pytest.approx(0.2231436, rel=1e-6)}
+    # A network's depth times a wrong factor: the error of its logarithm, whatever the bounds of the paper.
+    assert errors_of(Solved(30 * TRUTH, TRUTH), [name]) == {name: pytest.approx(math.log(30), rel=1e-6)}
+    nothing = Solved(np.full(4, np.nan), TRUTH.ravel())
+    assert errors_of(nothing, [name]) == {name: pytest.approx(0.6931472, rel=1e-6)}
+    assert math.isnan(metrics.scale_error(DEPTH, np.zeros((2, 2))))
+
+
+@pytest.mark.parametrize(("focus_m", "expected"), [(2.0, 1.0), (3.0, 1.0), (4.0, 0.75), (9.0, 0.75)])
+def test_the_accuracy_of_the_mask_at_several_focuses(focus_m, expected):
+    """Depths 2, 3, 4, 10 of truths 1, 3, 5, 8: at 4 m the third is wrong, at 9 m the last."""
+    solved = Solved(DEPTH, TRUTH, focus_m=focus_m)
+    assert errors_of(solved, ["mask_accuracy"]) == {"mask_accuracy": expected}
+
+
+def test_a_pixel_without_depth_has_no_mask():
+    """Near or far; and a truth that is not known is none."""
+    for missing in (np.nan, 0.0, np.inf):
+        depth, truth = np.array([missing, 3, missing, 10]), np.array([1.0, 3.0, 5.0, np.nan])
+        found = errors_of(Solved(depth, truth, focus_m=4.0), ["mask_accuracy"])["mask_accuracy"]
+        assert found == pytest.approx(1 / 3)
+    assert math.isnan(errors_of(Solved(DEPTH, TRUTH), ["mask_accuracy"])["mask_accuracy"])
+
+
 def test_every_metric_is_told_by_name():
     page = (Path(__file__).parents[2] / "docs/evaluation.md").read_text()
     assert all(f"`{name}`" in page for name in METRICS) and f"`{','.join(DEFAULT)}`" in page
     assert set(metrics.OF_PIXELS) < set(METRICS) and set(DEFAULT) < set(METRICS)
     assert METRICS["irmse"].heading == "iRMSE, 1/km" and METRICS["abs_rel"].heading == "AbsRel"
     assert {name for name, metric in METRICS.items() if metric.lower_is_better is False} == {
-        "delta1", "delta2", "delta3", "boundary_f1",
+        "delta1", "delta2", "delta3", "boundary_f1", "mask_accuracy",
     }  # fmt: skip
     assert {name for name, metric in METRICS.items() if metric.lower_is_better is None} == {
         "within_1_sigma", "within_2_sigma",

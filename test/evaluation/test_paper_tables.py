@@ -135,11 +135,61 @@ def test_each_dataset_of_a_papers_table_has_a_section_of_its_own():
     assert any("| Linear Fit | whole | paper 000, table 1 |" in line for line in found)
 
 
-@pytest.mark.parametrize(("table", "metric"), [("5", "mask_accuracy"), ("4", "parameters_m, ms, mb")])
-def test_a_table_that_cannot_be_measured_is_refused(table, metric):
-    with pytest.raises(InputError, match=f"004:{table}: of {metric} alone, which evaluate does not measure"):
-        check_measured("004", table)
-    check_measured("004", "6")
+@pytest.mark.parametrize(
+    ("paper", "table", "metric"),
+    [
+        ("000", "patches", "patch_scale, patch_shift"),
+        ("004", "4", "parameters_m, ms, mb"),
+        ("004", "7", "pairs"),
+    ],
+)
+def test_a_table_that_cannot_be_measured_is_refused(paper, table, metric):
+    words = f"{paper}:{table}: of {metric} alone, which evaluate does not measure"
+    with pytest.raises(InputError, match=words):
+        check_measured(paper, table)
+    for measured in (("002", "I"), ("004", "5"), ("004", "6")):
+        check_measured(*measured)
+
+
+def test_accuracy_of_masks_and_errors_of_the_scale_have_their_tables():
+    """Table 5 of 004; table I of 002, whose RMSE is over pictures: root of (.1^2 + .3^2) / 2."""
+    far = dict(protocol="none", count=0, dataset="vkitti2@all", limits_m=(0.0, 80.0))
+    masks = [record("prior, focus 10 m", errors={"mask_accuracy": 0.9}, **far)]
+    found = lines(in_form_of("004", "5", masks))
+    assert "| da_v2_large | prior, focus 10 m | none | ours | 0.9000 |" in found
+    source = "paper 004, table 5; OTHER DATA or protocol"
+    assert f"| Metric-Solver | focus 10 m | none | {source} | 0.9704 |" in found
+    scales = [
+        record("prior", "none", 0, str(number), errors={"scale_mae": e, "scale_rmse": e})
+        for number, e in enumerate((0.1, 0.3))
+    ]
+    found = lines(in_form_of("002", "I", scales))
+    assert "| network | method | case | from | MAE of ln scale | RMSE of ln scale |" in found
+    assert "| da_v2_large | prior | none | ours | 0.2000 | 0.2236 |" in found
+    source = "paper 002, table I; OTHER DATA or protocol"
+    assert f"| DA2 | scale CNN on its test set | none | {source} | 0.1172 | 0.1269 |" in found
+
+
+def test_a_table_of_pooled_datasets_is_one_mean_over_pictures():
+    """Three of .1 and one of .5 are .2, whatever the sets; cases that some frames lack say so."""
+    streets = dict(set_name="syn", dataset="urbansyn@all", place="outdoor", limits_m=(0.1, 80.0))
+    rooms = dict(set_name="sun", dataset="sun_rgbd@test", limits_m=(0.1, 10.0))
+    records = [record("paper_global", "low", 1, str(n), abs_rel=0.1, **streets) for n in range(3)]
+    records += [record("paper_global", case, 1, "0", abs_rel=0.5, **rooms) for case in ("low", "high")]
+    records += [record("paper_global", "low", 1, "0", abs_rel=9.0, noisy=True, **rooms)]
+    (section,) = in_form_of("001", "2", records)
+    assert section.title == (
+        "Paper 001, table 2 (urbansyn and sun_rgbd together, range not told), on urbansyn@all, outdoor, "
+        "clean, truth 0.1 to 80 m (3 frames) and sun_rgbd@test, indoor, clean, truth 0.1 to 10 m (1 frames); "
+        "the paper's rows are of OTHER DATA or protocol and cannot be compared"
+    )
+    found = lines([section])
+    assert "| da_v2_large | paper_global | ours | 0.200 | 0.960 | 0.500 | 0.960 |" in found
+    assert "- ours at high: 1 of 4 frames" in found
+    assert any("| DA3 | Region | paper 001, table 2; OTHER DATA" in line for line in found)
+    (section,) = in_form_of("001", "2", records[:3])
+    assert "- ours at" not in as_markdown([section])
+    assert len(in_form_of("001", "1", records)) == 2  # of one dataset: each of ours alone
 
 
 def test_a_papers_table_in_its_form_says_that_the_data_are_others():

@@ -19,7 +19,7 @@ from metric_depth_ros.cli.main import main
 from metric_depth_ros.errors import InputError, WorkerError
 from metric_depth_ros.fleet import Fleet, run_jobs, runner
 
-ray = pytest.importorskip("ray")
+ray = pytest.importorskip("ray", reason="ray is not installed: pip install 'metric_depth_ros[fleet]'")
 FOUR = Fleet(workers=4, ray="auto")
 
 

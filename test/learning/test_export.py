@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pickle
+import shutil
 import socket
 
 import cv2
@@ -56,7 +57,7 @@ def checkpoints(tmp_path_factory):
     def folder(name):
         if name not in made:
             torch.manual_seed(0)
-            made[name] = tiny_checkpoints.ALL[name](tmp_path_factory.mktemp(name))
+            made[name] = getattr(tiny_checkpoints, name)(tmp_path_factory.mktemp(name))
         return made[name]
 
     return folder
@@ -262,13 +263,55 @@ def test_the_verb_exports_without_network(checkpoints, tmp_path, capsys, monkeyp
         ("depth_pro", ["--size", "128x128"], "256x256 only"),
         ("depth_anything", ["--size", "80"], "WIDTHxHEIGHT"),
         ("sam", ["--dynamic"], "SAM has one size"),
-        ("sam", ["--features", "fine"], "leave out --size, --dynamic, --precision and --features"),
+        (
+            "sam",
+            ["--features", "fine"],
+            "leave out --size, --pictures, --dynamic, --precision and",
+        ),
+        ("clip", ["--pictures", "64x48"], "CLIP has one size"),
+        ("depth_anything", ["--pictures", "64"], "WIDTHxHEIGHT"),
     ],
 )
 def test_what_a_network_cannot_do_is_said(checkpoints, tmp_path, capsys, name, arguments, words):
     assert main(["export", str(checkpoints(name)), "--to", str(tmp_path), *arguments]) == 1
     assert words in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_several_checkpoints_are_named_by_their_folders(checkpoints, tmp_path, capsys):
+    """Options of depth networks are for those among them."""
+    large, small = (tmp_path / name for name in ("Depth-Large", "Depth-Small"))
+    for folder in (large, small):
+        shutil.copytree(checkpoints("depth_anything"), folder)
+    words = ["export", str(large), str(small), str(checkpoints("sam")), "--to", str(tmp_path / "out")]
+    assert main([*words, "--size", "84x70"]) == 1
+    assert "--name and --size are of one checkpoint" in capsys.readouterr().err
+    assert main([*words, "--features", "none"]) == 0
+    names = sorted(path.stem for path in (tmp_path / "out").glob("*.yaml"))
+    assert names[:2] == ["depth_large", "depth_small"] and len(names) == 3
+    assert load_manifest(tmp_path / "out/depth_large.yaml").features == {}
+
+
+@pytest.mark.parametrize(
+    ("pictures", "size"),
+    [((640, 480), (98, 70)), ((480, 640), (70, 98)), ((70, 60), (70, 56)), (None, (70, 70))],
+)
+def test_the_input_keeps_the_aspect_ratio_of_the_pictures(checkpoints, tmp_path, pictures, size):
+    """As the checkpoint's own preprocessing does: 640x480 becomes 686x518 where the usual size is 518x518."""
+    from transformers import DPTImageProcessor
+
+    told = {"size": {"height": 70, "width": 70}, "keep_aspect_ratio": True, "ensure_multiple_of": 14}
+    folder = copied(checkpoints("depth_anything"), tmp_path / "kept")
+    (folder / "preprocessor_config.json").write_text(json.dumps(told))
+    opened = open_checkpoint(folder)
+    facts = load_published(opened, "none").facts
+    assert facts_of(opened, facts, pictures).size == size
+    if pictures is not None:
+        picture = np.zeros((*pictures[::-1], 3), np.uint8)
+        theirs = DPTImageProcessor(**told)(picture, return_tensors="np")["pixel_values"]
+        assert theirs.shape[2:] == size[::-1]
+        (folder / "preprocessor_config.json").write_text(json.dumps({**told, "keep_aspect_ratio": False}))
+        assert facts_of(open_checkpoint(folder), facts, pictures).size == (70, 70)
 
 
 # ---- folders that are not to be trusted --------------------------------------------------------

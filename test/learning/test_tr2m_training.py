@@ -24,6 +24,7 @@ from metric_depth_ros.cli.main import build_parser, main
 from metric_depth_ros.cli.train_tr2m import _settings
 from metric_depth_ros.config import EngineConfig, from_flat, updated
 from metric_depth_ros.datasets import open_dataset
+from metric_depth_ros.datasets.captions import read_captions
 from metric_depth_ros.datasets.shard_frames import ShardFrames
 from metric_depth_ros.errors import ConfigError, InputError, ModelError
 from metric_depth_ros.learning.models.text_encoder import load_text_encoder
@@ -150,6 +151,23 @@ def test_frames_may_be_described_too(tmp_path):
     assert data.descriptions(1) == ("A street.", "A photo of a street.")
     with pytest.raises(InputError, match="description 7; needed a text"):
         data.descriptions(2)
+
+
+def test_captions_come_before_a_dataset_s_own_sentences(shards, bert, toy_manifest, tmp_path):
+    ids, path = open_dataset(shards).ids, tmp_path / "captions.jsonl"
+    line = {"set": shards.name, "descriptions": ["a street"], "held_out_descriptions": ["cars"]}
+    path.write_text("\n".join(json.dumps({**line, "frame": frame}) for frame in ids))
+    encoder, config = load_text_encoder(bert), EngineConfig(str(toy_manifest))
+    told = {"count": 4, "size": (32, 24), "captions": read_captions(path)}
+    assert list(write_examples([shards], config, encoder, tmp_path / "out", **told)) == [1, 2, 3, 4]
+    found = TR2MExamples(tmp_path / "out")
+    for held_out, sentence in ((False, "a street"), (True, "cars")):
+        (expected,) = encoder.embed([sentence])
+        tokens, mask = found.sentence(2, 0, held_out=held_out)
+        np.testing.assert_allclose(tokens[: int(mask.sum())], expected, atol=2e-3)
+    frames = write_frames(tmp_path / "frames")
+    with pytest.raises(InputError, match="no caption of set frames, frame"):
+        list(write_examples([frames], config, encoder, tmp_path / "none", **{**told, "count": 2}))
 
 
 def test_what_is_wrong_with_the_examples_is_named(examples, bert, toy_manifest, tmp_path):
@@ -427,7 +445,8 @@ def test_weights_of_a_frozen_encoder_and_examples_of_several_processes_are_asked
 
 def test_wrong_flags_are_refused(examples, tmp_path, capsys):
     words = ["train", "tr2m", "--out", str(tmp_path), "--examples", str(examples), "--encoder", "tiny"]
-    for more in (["--data", "nowhere"], ["--engine", "tiny"], ["--no-canonical"], ["--text-encoder", "x"]):
+    made_of = ("--data", "--captions", "--engine", "--text-encoder")
+    for more in (*([flag, "x"] for flag in made_of), ["--no-canonical"]):
         assert main([*words, *more]) == 1
         assert "holds examples already" in capsys.readouterr().err
     for more, told in (

@@ -11,6 +11,7 @@ import yaml
 
 from metric_depth_ros.engines.manifest import (
     FileManifest,
+    ImageManifest,
     LabelManifest,
     PriorManifest,
     RefinementManifest,
@@ -28,7 +29,7 @@ def described_file(path: Path) -> FileManifest:
 
 
 def write_manifest(
-    manifest: LabelManifest | SamManifest | PriorManifest | TextManifest | RefinementManifest,
+    manifest: LabelManifest | SamManifest | PriorManifest | TextManifest | ImageManifest | RefinementManifest,
     path: Path,
     comment: str,
     use: Callable[[Path], object] = lambda path: None,

@@ -28,8 +28,12 @@ def load_published(folder: CheckpointFolder, features: str) -> DepthNetwork | No
     return network
 
 
-def facts_of(folder: CheckpointFolder, facts: DepthFacts) -> DepthFacts:
+def facts_of(
+    folder: CheckpointFolder, facts: DepthFacts, pictures: tuple[int, int] | None = None
+) -> DepthFacts:
     """Facts of a network, with usual size, mean and standard deviation from its checkpoint if stated.
+
+    ``pictures``: width and height whose aspect ratio the usual size keeps, where the checkpoint says so.
 
     Raises ModelError as ``normalisation`` does.
     """
@@ -39,6 +43,8 @@ def facts_of(folder: CheckpointFolder, facts: DepthFacts) -> DepthFacts:
     usual: tuple[int, int] = facts.size
     if not facts.only_size and all(isinstance(side, int) and side % facts.multiple_of == 0 for side in sides):
         usual = (sides[0], sides[1])
+        if pictures is not None and folder.processor.get("keep_aspect_ratio") is True:
+            usual = _kept_aspect(pictures, usual, facts.multiple_of)
     return dataclasses.replace(
         facts,
         size=usual,
@@ -46,3 +52,11 @@ def facts_of(folder: CheckpointFolder, facts: DepthFacts) -> DepthFacts:
         std=std,
         licence=folder.licence or facts.licence,
     )
+
+
+def _kept_aspect(pictures: tuple[int, int], usual: tuple[int, int], step: int) -> tuple[int, int]:
+    """Input size of pictures whose aspect ratio is kept: that of the side that changes less (MiDaS, DPT)."""
+    factors = [side / own for side, own in zip(usual, pictures, strict=True)]
+    factor = min(factors, key=lambda each: abs(1 - each))
+    width, height = (max(step, round(side * factor / step) * step) for side in pictures)
+    return width, height

@@ -23,12 +23,14 @@ from rosgraph_msgs.msg import Clock
 
 from metric_depth_ros import messages
 from metric_depth_ros.cli.live import NODE, Graph, ros_arguments
+from metric_depth_ros.config import SETTINGS
 from metric_depth_ros.nodes.outputs import fill_camera_info, fill_cloud, fill_image
 
 PERIOD_S = 0.05
 HANG_S = 10.0
 START_S = 60.0  # a process starts: long on a busy machine
-MOST_MIB = 300  # by which no fault may raise the node's memory
+# By which no fault may raise the node's memory: the clouds that wait, and the copies of a message at hand.
+MOST_MIB = SETTINGS["sync.buffer_mb"].default + 150
 MOST_LINES, LONGEST_LINE = 60, 4000  # of what the node says of one fault
 _WRONG = 0.1  # relative error of a pixel; the scene itself changes by .03 within the age of a cloud
 _FEW = 0.03  # of the pixels may be wrong: those at the border, where a picture of noise has no points around

@@ -14,6 +14,7 @@ import numpy as np
 
 from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.datasets import Dataset
+from metric_depth_ros.datasets.captions import Captions, descriptions_of
 from metric_depth_ros.engines.manifest import TOKENS
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.learning.models.text_encoder import TextEncoder
@@ -147,6 +148,7 @@ def write_examples(
     seed: int = 0,
     canonical: bool = True,
     threads: int = 2,
+    captions: Captions | None = None,
 ) -> Iterator[int]:
     """Runs the depth network over up to ``count`` random pictures, and the text encoder over their sentences.
 
@@ -154,13 +156,17 @@ def write_examples(
 
     Args:
         size: width and height of the maps.
+        captions: sentences of pictures, before those of their datasets; None: none.
 
     Raises:
         ConfigError: fewer than 2 pictures, or no thread.
-        InputError: no data, a camera that is needed is missing, or the folder cannot be written.
+        InputError: no data, a camera or a caption that is needed is missing, or the folder cannot be written.
         ModelError: the network cannot be used.
     """
     pictures = ChosenPictures.choose(folders, count, seed)
+    if captions is not None:
+        for number, data in enumerate(pictures.sets):
+            captions.check_complete(data, pictures.place[pictures.place[:, 0] == number, 1].tolist())
     engines = engines_for(config, threads)
     said = engines[0].predict(pictures.image(0))
     canonical = canonical and not said.metric
@@ -171,7 +177,7 @@ def write_examples(
         yield len(maps)
     known = np.array([bool(np.isfinite(log_depth).any()) for _, log_depth in maps])
     pictures, maps = pictures.only(known), [m for m, kept in zip(maps, known, strict=True) if kept]
-    words, pieces = _words(pictures, encoder)
+    words, pieces = _words(pictures, encoder, captions)
     medians = [float(np.median(log_depth[np.isfinite(log_depth)])) for _, log_depth in maps]
     digest = hashlib.sha256(pictures.place.tobytes())
     for array in (*words.values(), *(map_ for pair in maps for map_ in pair)):
@@ -205,16 +211,21 @@ def _example(
     return relative.astype(np.float16), log_depth.astype(np.float16)
 
 
-def _words(pictures: ChosenPictures, encoder: TextEncoder) -> tuple[dict[str, Any], tuple[int, ...]]:
+def _words(
+    pictures: ChosenPictures, encoder: TextEncoder, captions: Captions | None
+) -> tuple[dict[str, Any], tuple[int, ...]]:
     """Arrays of the pictures' sentences, and the token ids that occur in them.
 
     Arrays: tokens, ends, and which sentences are said of whom (N, most), -1 for none.
     """
     numbers: dict[str, int] = {NEUTRAL: 0}
     said = {}
-    for name, held_out in (("said", False), ("said_held_out", True)):
-        places = map(pictures.of, range(len(pictures)))
-        texts = [data.descriptions(index, held_out=held_out) for data, index in places]
+    ids = [data.ids for data in pictures.sets]
+    told = [
+        descriptions_of(pictures.sets[number], index, ids[number][index], captions)
+        for number, index in pictures.place.tolist()
+    ]
+    for name, texts in zip(("said", "said_held_out"), zip(*told, strict=True), strict=True):
         table = np.full((len(texts), max(1, *map(len, texts))), -1)
         for row, sentences in zip(table, texts, strict=True):
             row[: len(sentences)] = [numbers.setdefault(text, len(numbers)) for text in sentences]
