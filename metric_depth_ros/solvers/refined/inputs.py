@@ -7,7 +7,7 @@ depth networks' own input is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -61,11 +61,14 @@ def look_at(given: SolverInput, fitted: MetricDepth, size: tuple[int, int]) -> L
     if given.image is not None:
         how = cv2.INTER_AREA if size[0] < width and size[1] < height else cv2.INTER_LINEAR
         image = np.asarray(cv2.resize(given.image, size, interpolation=how), np.uint8)
+    depth = cv2.resize(fitted.depth, size)
+    sigma = None if fitted.sigma is None else cv2.resize(fitted.sigma, size)
+    relative = replace(given.relative, values=cv2.resize(given.relative.values, size))
     maps = np.stack(
         [
-            _centred_log(cv2.resize(fitted.depth, size)),
-            np.log(relative_sigma(fitted, size)),
-            _centred_log(cv2.resize(positive_depth(given.relative), size)),
+            _centred_log(depth),
+            np.log(relative_sigma(MetricDepth(depth, sigma))),
+            _centred_log(positive_depth(relative)),
         ]
     )
     anchors, residual = _residuals(given.anchors, fitted.depth)
@@ -73,18 +76,13 @@ def look_at(given: SolverInput, fitted: MetricDepth, size: tuple[int, int]) -> L
     return Look(image, maps, uv, residual, anchors.sigma / anchors.depth)
 
 
-def relative_sigma(fitted: MetricDepth, size: tuple[int, int] | None = None) -> FloatArray:
-    """Sigma over depth within limits, as it is or at another ``size`` (width, height)."""
+def relative_sigma(fitted: MetricDepth) -> FloatArray:
+    """Sigma over depth (H, W), within limits."""
     if fitted.sigma is None:
-        shape = fitted.depth.shape if size is None else size[::-1]
-        return np.full(shape, USUAL_SIGMA, np.float32)
-    sigma, depth = fitted.sigma, fitted.depth
-    if size is not None:
-        sigma, depth = cv2.resize(sigma, size), cv2.resize(depth, size)
+        return np.full(fitted.depth.shape, USUAL_SIGMA, np.float32)
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.asarray(sigma / depth, np.float32)
-    ratio = np.nan_to_num(ratio, copy=False, nan=USUAL_SIGMA)
-    return np.asarray(np.clip(ratio, LEAST_SIGMA, MOST_SIGMA))
+        ratio = np.nan_to_num(fitted.sigma / fitted.depth, copy=False, nan=USUAL_SIGMA)
+    return np.asarray(np.clip(ratio, LEAST_SIGMA, MOST_SIGMA), np.float32)
 
 
 def channels_of(look: Look) -> FloatArray:
