@@ -151,7 +151,9 @@ class RefinedConfig:
         choices=tuple(name for name in SOLVERS if name != "refined"),
     )
     network: str = option(
-        "", "manifest of the network that corrects (metric_depth train refinement); empty: the bundled one"
+        "",
+        "manifest of the network that corrects (metric_depth train refinement); empty: the bundled one",
+        live=False,
     )
 
 
