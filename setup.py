@@ -26,7 +26,7 @@ def long_description() -> str:
 
 plots = ["matplotlib"]
 parquet = ["pyarrow"]
-view = ["rerun-sdk>=0.23"]
+view = ["rerun-sdk>=0.27"]
 datasets = ["h5py", "OpenEXR>=3.3"]
 export = ["torch==2.13.0", "transformers>=5.3,<6", "safetensors", "onnx"]
 test = [

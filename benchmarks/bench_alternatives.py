@@ -1,11 +1,10 @@
 """What a user would run instead of `auto`: error and time of each, on the same frames and anchors.
 
-    python benchmarks/bench_alternatives.py DATA... [--engine FOLDER|MANIFEST] [--picture FILE]
+    python benchmarks/bench_alternatives.py DATA... [--engine FOLDER|MANIFEST]
 
 DATA are folders of frames or shards, or folders of them. A table by place: AbsRel, mean over frames and
-draws, and the median time of a solve in ms with 500 anchors, all on one core; and with --picture (needs
-matplotlib) the error over the time with 500 anchors. The methods that are not solvers of this package are
-written here as their authors describe them:
+draws, and the median time of a solve in ms with 500 anchors, all on one core. The methods that are not
+solvers of this package are written here as their authors describe them:
 
 - RANSAC affine: inverse depth = s x + t through two random anchors, 200 times; least squares on those that
   agree within 10 %.
@@ -100,9 +99,9 @@ def alternative(name: str, fit: Callable[[FloatArray, FloatArray, Anchors], Floa
     return Candidate(name, solve)
 
 
-def table(place: str, labels: list[str], records: list[Record]) -> dict[str, tuple[float, float]]:
-    """Prints the table of a place; returns error and ms with 500 anchors by method."""
-    errors, times, timed = defaultdict(list), defaultdict(list), {}
+def table(place: str, labels: list[str], records: list[Record]) -> None:
+    """Prints the table of a place."""
+    errors, times = defaultdict(list), defaultdict(list)
     for record in records:
         errors[record.solver, record.case].append(record.errors["abs_rel"])
         if record.case == TIMED:
@@ -111,38 +110,13 @@ def table(place: str, labels: list[str], records: list[Record]) -> dict[str, tup
     print(f"\n| {place}, AbsRel | {' | '.join(heads)} | ms |\n|---|{'---:|' * (len(CASES) + 1)}")
     for label in labels:
         cells = [f"{np.mean(errors[label, case]):.3f}" for case in CASES]
-        timed[label] = float(np.mean(errors[label, TIMED])), float(np.nanmedian(times[label]))
-        print(f"| {label} | {' | '.join(cells)} | {timed[label][1]:.1f} |")
-    return timed
-
-
-def draw(path: Path, found: dict[str, dict[str, tuple[float, float]]]) -> None:
-    """Error over time with 500 anchors, a panel for each place."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5.5 * len(found), 4.5), layout="constrained")
-    for axes, (place, methods) in zip(
-        np.atleast_1d(figure.subplots(1, len(found))), found.items(), strict=True
-    ):
-        for label, (error, ms) in methods.items():
-            axes.plot(ms, error, "o", color="tab:red" if label == "auto" else "tab:blue")
-            axes.annotate(label, (ms, error), xytext=(4, 4), textcoords="offset points", fontsize=8)
-        axes.set(
-            title=place,
-            xlabel="time of a solve, ms",
-            ylabel="AbsRel, 500 anchors",
-            xscale="log",
-            yscale="log",
-        )
-        axes.grid(which="both", alpha=0.3)
-    figure.savefig(path, dpi=110)
+        print(f"| {label} | {' | '.join(cells)} | {np.nanmedian(times[label]):.1f} |")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="What a user would run instead of auto.")
     parser.add_argument("data", nargs="*", type=Path)
     parser.add_argument("--engine", help="stored outputs, or a manifest (default: our network)")
-    parser.add_argument("--picture", type=Path)
     args = parser.parse_args()
     if not args.data:
         print("bench_alternatives: skipped, no DATA given")
@@ -158,9 +132,8 @@ def main() -> None:
     for record in run(candidates, views, CASES):
         by_place[record.place].append(record)
     labels = [candidate.label for candidate in candidates]
-    found = {place: table(place, labels, records) for place, records in sorted(by_place.items())}
-    if args.picture:
-        draw(args.picture, found)
+    for place, records in sorted(by_place.items()):
+        table(place, labels, records)
 
 
 if __name__ == "__main__":

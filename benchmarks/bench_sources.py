@@ -1,6 +1,6 @@
-"""Anchors from each kind of sensor and from several: error on rendered drives, and cost of five sources.
+r"""Anchors from each kind of sensor and from several: error on rendered drives, and cost of five sources.
 
-    metric_depth synthesize room.mcap --bag --seconds 12 --size 640x480 --family room --seed 5 \\
+    metric_depth synthesize room.mcap --bag --seconds 12 --size 640x480 --family room --seed 5 \
         --sensors lidar,radar,range_finder,scan_2d,vio,depth_camera
     python benchmarks/bench_sources.py room.mcap corridor.mcap street.mcap
 

@@ -1,6 +1,6 @@
 """How damaged and large inputs are borne: results, errors with a name, other exceptions, memory, time.
 
-    python benchmarks/fuzz.py --messages 100000 --bags 3000
+    python benchmarks/fuzz.py --messages 100000 --bags 3000 --files 3000
 
 Each kind of case in `test/fuzz/campaign.py` has an option. Cases run in processes of their own, a thousand in
 each; a seed gives the same cases everywhere. What is neither result nor named error stands below the table.

@@ -226,6 +226,7 @@ def write_page(out: Path, frames: int) -> None:
     shown = pictures(out, commands)
     text = [
         "# Results",
+        "<!-- every command needs: data, time -->",
         "Made by one command, `METRIC_DEPTH_DATA=... python benchmarks/results.py`, which runs:",
         "\n".join(f"    {command}" for command in commands),
         f"{machine} {REMARKS}",

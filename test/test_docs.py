@@ -9,10 +9,10 @@ import io
 import pkgutil
 import re
 import shlex
-from pathlib import Path
 
 import pytest
 import yaml
+from pages import PAGES, ROOT, blocks_of, text_of
 
 from metric_depth_ros import solve, stamps, sync
 from metric_depth_ros.cli.main import build_parser
@@ -24,10 +24,8 @@ from metric_depth_ros.near_far import FOCUS_WORDS
 from metric_depth_ros.nodes import worker
 from metric_depth_ros.runtimes import choice, plan_cache, self_test
 
-ROOT = Path(__file__).parents[1]
 FOLDERS = (ROOT, ROOT / "metric_depth_ros", ROOT / "metric_depth_synthetic")  # where the paths named begin
 CODE = ("metric_depth_ros", "metric_depth_synthetic", "test", "benchmarks", "examples", "launch", "setup.py")
-PAGES = {str(path.relative_to(ROOT)): path for path in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"))}
 every_page = pytest.mark.parametrize("page", sorted(PAGES))
 
 SOLVERS = SETTINGS["solver.name"].choices
@@ -41,10 +39,6 @@ FOREIGN_FLAGS = {"--ros-args", "--params-file", "--break-system-packages", "--sy
 
 
 # ---- what a page holds ---------------------------------------------------------------------------
-
-
-def text_of(page):
-    return PAGES[page].read_text(encoding="utf-8")
 
 
 def fenced(page, language):
@@ -64,9 +58,10 @@ def quoted(page):
 
 
 def shell_lines(page):
-    """The indented commands, continued lines joined, without the brackets around what may be left out."""
-    lines = "\n".join(line[4:] for line in text_of(page).split("\n") if line.startswith("    "))
-    return re.sub(r" \[(-.*?)\](?=\s|$)", r" \1", lines.replace("\\\n", " ")).split("\n")
+    """The commands of this package, without the brackets around what may be left out."""
+    lines = [line for block in blocks_of(page) for line in block.lines]
+    lines = [line for line in lines if not re.match("ros2 (?:launch|run) (?!metric_depth_ros)", line)]
+    return [re.sub(r" \[(-.*?)\](?=\s|$)", r" \1", line) for line in lines]
 
 
 def code_of(page):

@@ -46,8 +46,9 @@ def choose_anchors(asked: str | None, topics: Mapping[str, str], *, needed: bool
 def find_sources(
     sources: Mapping[str, SourceConfig], topics: Mapping[str, str], skipped: Counter[str]
 ) -> dict[str, tuple[str, str]]:
-    """Topic and type of every source, by name; those that the bag lacks, or has of another type, are counted
-    in ``skipped``.
+    """Topic and type of every source, by name.
+
+    Those that the bag lacks, or has of another type, are counted in ``skipped``.
 
     Raises:
         InputError: none is left.

@@ -152,9 +152,7 @@ def _details(kind: str, message: Any) -> dict[str, Any]:
 
 
 def _measured(kind: str, found: list[Any]) -> tuple[int, str]:
-    """Median number of points in a sensor's messages; between which distances those of the first are, in
-    words, or why it cannot be read.
-    """
+    """Median number of points in messages; in words how far away the first's are, or why it is not read."""
     try:
         clouds = [messages.read_cloud(each, sensor_type(kind) or "", None, 0).points for each in found]
     except InputError as error:

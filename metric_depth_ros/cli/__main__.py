@@ -1,4 +1,4 @@
-"""`python -m metric_depth_ros.cli VERB ...`"""
+"""`python -m metric_depth_ros.cli VERB ...`."""
 
 import sys
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from metric_depth_ros.depth_info import depth_info
-from metric_depth_ros.drawing.viewer import SCALE_VALUES, Viewer
+from metric_depth_ros.drawing.viewer import Viewer
 from metric_depth_ros.pipeline import Result
 
 
@@ -24,10 +24,7 @@ class Shown:
         if metric.sigma is not None:
             viewer.sigma(metric.depth, metric.sigma)
         viewer.cloud(metric.depth, result.image, result.camera)
-        viewer.anchors(result.anchors.uv, result.anchors.depth)
         for source in sample.sources:
-            viewer.points(source.name, source.points)
-        viewer.values("anchors", result.anchors_by_source)
-        told = depth_info(result)
-        viewer.values("scale", {name: told[name] for name in SCALE_VALUES})
+            viewer.source(source.name, source.points, result.camera)
+        viewer.told(depth_info(result))
         viewer.values("stages", {stage: 1e3 * seconds for stage, seconds in result.timings.items()})

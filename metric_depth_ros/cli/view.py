@@ -71,7 +71,11 @@ def run(args: argparse.Namespace) -> int:
         until_s = time.monotonic() + args.duration if args.duration is not None else float("inf")
         with spin(node):
             print(f"showing {node.resolve_topic_name('depth/image_rect')}", flush=True)
+            said = False
             while time.monotonic() < until_s:
+                if node.shown and not said:
+                    print("the first depth image is shown", flush=True)
+                    said = True
                 time.sleep(0.05)
         print(f"shown: {node.shown} depth images")
     return 0 if node.shown else 1

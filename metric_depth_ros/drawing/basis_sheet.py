@@ -32,9 +32,9 @@ def draw_basis(
     *,
     width: int = 400,
 ) -> ImageArray:
-    """Sheet of anchors, depth, log scale, sigma / depth, then the parts w_k E_k of maps, the largest first.
+    """Sheet of anchors, depth, ln(depth / network), sigma / depth and, the largest first, the parts w_k E_k.
 
-    Each of these is less its median and has a scale of its own; of more than 12 maps the others are left out.
+    Each part is less its median and has a scale of its own; of more than 12 the others are left out.
 
     Args:
         relative: (H, W) positive relative depth.
@@ -53,17 +53,21 @@ def draw_basis(
     most = float(np.nanquantile(np.abs(field), 0.98))
     dots = draw_anchors(small, placed, low, high)
     tiles = [
-        titled(f"{len(anchors)} anchors", beside(dots, depth_bar(size[1], low, high))),
-        titled("depth", draw_depth(nearest(metric.depth, size), low, high)),
-        titled("log scale, less its median", _signed(field, most)),
+        titled(f"image, {len(anchors)} anchors", beside(dots, depth_bar(size[1], low, high))),
+        titled("metric depth", draw_depth(nearest(metric.depth, size), low, high)),
+        titled("ln(depth / network), less its median", _signed(field, most)),
     ]
     if metric.sigma is not None:
         share = nearest(metric.sigma / metric.depth, size)
-        tiles.append(titled("sigma / depth", draw_share(share, float(np.nanquantile(share, 0.98)))))
+        tiles.append(
+            titled(
+                "sigma / depth (standard deviation)", draw_share(share, float(np.nanquantile(share, 0.98)))
+            )
+        )
     for k in order[:_MOST_MAPS].tolist():
         part = cv2.resize(parts[k] - np.median(parts[k]), size, interpolation=cv2.INTER_LINEAR)
         most = float(np.quantile(np.abs(part), 0.98))
-        tiles.append(titled(f"map {k} times its weight {weights[k]:+.2f}", _signed(part, most)))
+        tiles.append(titled(f"part of ln: map {k}, weight {weights[k]:+.2f}", _signed(part, most)))
     return tiled(tiles, 4)
 
 

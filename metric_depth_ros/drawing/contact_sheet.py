@@ -1,26 +1,29 @@
-"""Contact sheets of results: a row per frame with anchors, the network's depth, depth, truth and error."""
+"""Contact sheets of results: of each frame anchors, the network's depth, depth, truth, error and sigma."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from metric_depth_ros.drawing.pictures import (
+    beside,
+    depth_bar,
     depth_colours,
     depth_range,
     draw_anchors,
-    draw_grid,
+    draw_depth,
+    draw_error,
+    draw_share,
     nearest,
     resized_with_anchors,
 )
-from metric_depth_ros.drawing.scales import write
+from metric_depth_ros.drawing.scales import BAR_WIDTH, padded, tiled, titled
 from metric_depth_ros.types import Anchors, FloatArray, ImageArray, RelativeDepth
 
-_WIDTH = 240
-# Relative error that has the last colour.
+_WIDTH, _COLUMNS = 400, 3
+# Relative error, and sigma over depth, that have the last colour, so that frames can be compared.
 MOST_ERROR = 0.2
 
 
@@ -29,9 +32,10 @@ class SheetRow:
     """One frame.
 
     Attributes:
-        title: on its first picture.
+        title: above its first part, which shows its anchors.
         image: (H, W, 3) uint8 RGB.
         relative, depth, truth: (H, W); depth and truth in metres, NaN unknown.
+        sigma: (H, W) metres, or None.
     """
 
     title: str
@@ -40,41 +44,38 @@ class SheetRow:
     relative: RelativeDepth
     depth: FloatArray
     truth: FloatArray
+    sigma: FloatArray | None = None
 
 
 def draw_contact_sheet(rows: Sequence[SheetRow], width: int = _WIDTH) -> ImageArray:
-    """Picture (H, W, 3) with a row per frame; depth and truth of a frame share their colours.
+    """Picture (H, W, 3) with six parts for each frame, each under its title and beside its scale.
 
-    Error is |d - d*| / d*: black is 0, then red and yellow, white from 0.2 on; grey is unknown.
+    Anchors, depth and truth of a frame share their colours. ``width``: of a part without its scale.
     """
-    titles = ["anchors", "network", "depth", "truth", f"error, to {MOST_ERROR:g}"]
-    return draw_grid(titles, [_pictures(row, width) for row in rows])
+    frames = [tiled(_parts(row, width), _COLUMNS) for row in rows]
+    return np.concatenate([padded(frame, max(f.shape[1] for f in frames)) for frame in frames])
 
 
-def error_colours(depth: FloatArray, truth: FloatArray) -> ImageArray:
-    """Colours (H, W, 3) of |d - d*| / d*; grey where depth or truth is unknown."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        error = np.abs(depth - truth) / truth
-    level = np.clip(np.nan_to_num(error, nan=0.0, posinf=MOST_ERROR) / MOST_ERROR, 0, 1)
-    colours = cv2.applyColorMap(np.rint(255 * level).astype(np.uint8), cv2.COLORMAP_HOT)[..., ::-1].copy()
-    colours[~np.isfinite(error)] = 90
-    return np.asarray(colours, np.uint8)
-
-
-def _pictures(row: SheetRow, width: int) -> list[ImageArray]:
+def _parts(row: SheetRow, width: int) -> list[ImageArray]:
     height, full = row.image.shape[:2]
     size = (width, max(1, round(width * height / full)))
     low, high = depth_range(row.truth)
     depth, truth = nearest(row.depth, size), _shrunk(row.truth, size)
-    first = draw_anchors(*resized_with_anchors(row.image, row.anchors, *size), low, high)
-    write(first, row.title, (6, 16))
-    return [
-        first,
-        _relative_colours(row.relative, size),
-        depth_colours(depth, low, high),
-        depth_colours(truth, low, high),
-        error_colours(depth, truth),
-    ]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error = depth / truth - 1
+        share = None if row.sigma is None else nearest(row.sigma / row.depth, size)
+    anchors = draw_anchors(*resized_with_anchors(row.image, row.anchors, *size), low, high)
+    network = _relative_colours(row.relative, size)
+    parts = {
+        row.title: beside(anchors, depth_bar(size[1], low, high)),
+        "metric depth": draw_depth(depth, low, high),
+        "true depth, grey unknown": draw_depth(truth, low, high),
+        "network's depth, without unit": padded(network, width + BAR_WIDTH),
+        "error, red too far, blue too near": draw_error(error, MOST_ERROR),
+    }
+    if share is not None:
+        parts["sigma / depth (standard deviation)"] = draw_share(share, MOST_ERROR)
+    return [titled(title, part) for title, part in parts.items()]
 
 
 def _relative_colours(relative: RelativeDepth, size: tuple[int, int]) -> ImageArray:

@@ -35,9 +35,11 @@ from metric_depth_ros.types import Anchors, Camera, FloatArray, ImageArray
 
 _GRID = (58, 58, 64)
 _CEILING_M = 2.0
-_ABOVE = f"from above, below {_CEILING_M:g} m"
+_ABOVE = f"cloud from above, up to {_CEILING_M:g} m over the camera"
 # Where a cloud from above leaves room for the scales on its left and below it.
 _LEFT, _BELOW = 70, 34
+# Of a part of a sheet without its scale: usually, and of a wide one with few beside it.
+_PART_WIDTHS = (640, 960)
 # Points at so many of the pixels, or more, are drawn as an image, fewer as dots.
 _DENSE = 0.25
 # Errors beyond these parts of them are not told apart by colour.
@@ -126,16 +128,17 @@ def draw_from_above(
         points: (N, 3) metres in the optical frame; rows that are not finite are left out.
         colours: (N, 3) uint8 RGB.
         size: width and height of the picture, of which the scales take the left 70 and the lowest 34 pixels.
-        reach_m: distance shown in front of the camera; None: enough for 98 % of the points.
+        reach_m: distance shown in front of the camera; None: enough for 98 % of the points, ahead and aside.
         ceiling_m: points higher above the camera than this are left out, as they hide those below.
     """
     known = np.isfinite(points).all(axis=1) & (points[:, 2] > 0)
     if ceiling_m is not None:
         known &= points[:, 1] > -ceiling_m
     points, colours = points[known], colours[known]
-    if reach_m is None:
-        reach_m = 1.05 * float(np.percentile(points[:, 2], 98)) if len(points) else 10.0
     width, height = max(size[0] - _LEFT, 1), max(size[1] - _BELOW, 1)
+    if reach_m is None:
+        aside, ahead = np.percentile(np.abs(points[:, ::2]), 98, axis=0) if len(points) else (0.0, 9.5)
+        reach_m = 1.05 * float(max(ahead, aside * (height - 40) / (width / 2)))
     scale, origin = (height - 40) / reach_m, (width / 2, height - 20)
     plan = np.full((height, width, 3), PAPER, np.uint8)
     step = next(s for s in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1e9) if reach_m / s <= 8)
@@ -167,8 +170,9 @@ def draw_sheet(
         range_m: colour range of all depths; None: that of the depth. Set it to compare frames.
     """
     low, high = range_m or depth_range(depth if np.isfinite(depth).any() else anchors.depth)
+    known = truth is not None and len(truth) > 0
     wide = camera.width > 2 * camera.height
-    width = 960 if wide else 640
+    width = _PART_WIDTHS[wide and not known]
     size = (width, round(width * camera.height / camera.width))
     with_anchors = draw_anchors(*resized_with_anchors(image, anchors, *size), low, high)
     parts = [
@@ -178,25 +182,33 @@ def draw_sheet(
         ),
         ("metric depth", draw_depth(nearest(depth, size), low, high)),
     ]
-    if truth is not None and len(truth):
+    if truth is not None and known:
         parts += _draw_truth(image, depth, truth, size, (low, high))
     if sigma is not None:
         share = nearest(sigma / depth, size)
         most = float(np.nanquantile(share, 0.98)) if np.isfinite(share).any() else 1.0
         parts.append(("sigma / depth (standard deviation)", draw_share(share, max(most, 0.01))))
+    drawn = [titled(*part) for part in parts]
     points = (pixel_rays(camera) * depth[..., None]).reshape(-1, 3)
     brighter = (40 + 0.84 * image.reshape(-1, 3)).astype(np.uint8)
-    column = wide or len(parts) == 2
-    drawn = [titled(*part) for part in parts]
-    above_height = len(drawn) * len(drawn[0]) - TITLE_HEIGHT if column else size[1]
-    above_width = min(max(above_height, 480), 720) if column else drawn[0].shape[1]
-    above = draw_from_above(points, brighter, (above_width, above_height), ceiling_m=_CEILING_M)
-    if column:
-        return np.concatenate([np.concatenate(drawn, axis=0), titled(_ABOVE, above)], axis=1)
-    return tiled([*drawn, titled(_ABOVE, above)], 2 if len(drawn) < 4 else 3)
+    return _with_cloud(drawn, points, brighter, wide=wide)
 
 
 # ---- parts -----------------------------------------------------------------------------------
+
+
+def _with_cloud(
+    drawn: Sequence[ImageArray], points: FloatArray, colours: ImageArray, *, wide: bool
+) -> ImageArray:
+    """Parts of one size and the cloud from above: one more of them, or beside those that are wide or two."""
+    if not wide and len(drawn) > 2:
+        size = (drawn[0].shape[1], len(drawn[0]) - TITLE_HEIGHT)
+        above = titled(_ABOVE, draw_from_above(points, colours, size, ceiling_m=_CEILING_M))
+        return tiled([*drawn, above], 2 if len(drawn) < 4 else 3)
+    left = tiled(drawn, 2 if len(drawn) > 3 else 1)
+    height = len(left) - TITLE_HEIGHT
+    above = draw_from_above(points, colours, (min(max(height, 480), 720), height), ceiling_m=_CEILING_M)
+    return np.concatenate([left, titled(_ABOVE, above)], axis=1)
 
 
 def _draw_truth(

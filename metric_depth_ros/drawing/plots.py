@@ -17,7 +17,8 @@ from metric_depth_ros.drawing.scales import palette, round_values
 from metric_depth_ros.errors import ConfigError, InputError
 from metric_depth_ros.types import Anchors, FloatArray
 
-_PANEL_IN = (5.2, 4.0)
+# Width of a panel in inches, of which the picture takes so much, and what title and axis add to its height.
+_PANEL_IN, _PICTURE, _AROUND_IN = 5.2, 0.72, 0.9
 _GREY = "0.35"
 
 
@@ -25,9 +26,10 @@ def plot_anchors(
     image: ArrayLike, anchors: Anchors, *, range_m: Range | None = None, axes: Any = None
 ) -> Any:
     """Axes with the image (H, W, 3) and its anchors, coloured by their depth in metres."""
-    axes = _axes(axes)
     picture = np.asarray(image)
+    axes = _axes(axes, picture.shape)
     axes.imshow(picture, cmap="gray" if picture.ndim == 2 else None)
+    axes.autoscale(False)  # anchors beyond the edge do not widen it
     near_last = np.argsort(-anchors.depth, kind="stable")
     low, high = range_m or depth_range(anchors.depth)
     drawn = axes.scatter(
@@ -45,7 +47,8 @@ def plot_depth(
     Args:
         range_m: the nearest and the farthest that are told apart; None: percentiles 2 and 98.
     """
-    axes, values = _axes(axes), _map(depth, "depth")
+    values = _map(depth, "depth")
+    axes = _axes(axes, values.shape)
     low, high = range_m or depth_range(values)
     drawn = axes.imshow(values, interpolation="nearest", **_depth_colours(low, high))
     return _finished(axes, drawn, title, "depth (m)", round_values(low, high, 9))
@@ -53,7 +56,8 @@ def plot_depth(
 
 def plot_sigma(depth: ArrayLike, sigma: ArrayLike, *, axes: Any = None) -> Any:
     """Axes with sigma (H, W) as a part of depth (H, W), both in metres, in percent."""
-    axes, share = _axes(axes), 100 * _map(sigma, "sigma") / _map(depth, "depth")
+    share = 100 * _map(sigma, "sigma") / _map(depth, "depth")
+    axes = _axes(axes, share.shape)
     most = float(np.nanquantile(share, 0.98)) if np.isfinite(share).any() else 1.0
     drawn = axes.imshow(share, cmap=_over_grey("viridis"), vmin=0, vmax=most, interpolation="nearest")
     return _finished(axes, drawn, "sigma / depth", "standard deviation (%)")
@@ -69,14 +73,15 @@ def plot_error(
     Args:
         most_percent: end of the colours; None: 95 % of the errors are below it.
     """
-    axes, true = _axes(axes), _map(truth, "truth")
+    true = _map(truth, "truth")
+    axes = _axes(axes, true.shape)
     with np.errstate(divide="ignore", invalid="ignore"):
         error = np.where(true > 0, 100 * (_map(depth, "depth") / true - 1), np.nan)
     known = np.abs(error[np.isfinite(error)])
     most = most_percent or (max(float(np.quantile(known, 0.95)), 1.0) if known.size else 100.0)
     drawn = axes.imshow(error, cmap=_over_grey("RdBu_r"), vmin=-most, vmax=most, interpolation="nearest")
     mean = f": AbsRel {known.mean() / 100:.3f}" if known.size else ""
-    return _finished(axes, drawn, f"error{mean}", "depth / truth - 1 (%)")
+    return _finished(axes, drawn, f"error{mean}", "red too far, blue too near (%)")
 
 
 def plot_result(
@@ -108,8 +113,10 @@ def plot_result(
     if sigma is not None:
         parts.append(lambda axes: plot_sigma(depth, sigma, axes=axes))
     columns = min(len(parts), 3 if len(parts) != 4 else 2)
+    if _is_wide(found.shape):
+        columns = 1 if len(parts) < 4 else 2
     rows = -(-len(parts) // columns)
-    figure = _figure((columns * _PANEL_IN[0], rows * _PANEL_IN[1]))
+    figure = _figure(found.shape, rows, columns)
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, draw in zip(grid, parts, strict=False):
         draw(axes)
@@ -129,19 +136,25 @@ def _map(values: ArrayLike, name: str) -> FloatArray:
     return found
 
 
-def _figure(size_in: tuple[float, float]) -> Any:
-    """A new figure, known to a notebook. Raises ConfigError without matplotlib."""
+def _figure(shape: tuple[int, ...], rows: int = 1, columns: int = 1) -> Any:
+    """A new figure for pictures (H, W), known to a notebook. Raises ConfigError without matplotlib."""
     try:
         from matplotlib import pyplot
     except ImportError as error:
         raise ConfigError(
             f"plots: not drawn ({error}); needed matplotlib. pip install 'metric_depth_ros[plots]'"
         ) from error
-    return pyplot.figure(figsize=size_in, layout="constrained")
+    width_in = _PANEL_IN * (1.5 if _is_wide(shape) else 1)
+    height_in = _AROUND_IN + width_in * _PICTURE * shape[0] / shape[1]
+    return pyplot.figure(figsize=(columns * width_in, rows * height_in), layout="constrained")
 
 
-def _axes(axes: Any) -> Any:
-    return _figure(_PANEL_IN).subplots() if axes is None else axes
+def _is_wide(shape: tuple[int, ...]) -> bool:
+    return shape[1] > 2 * shape[0]
+
+
+def _axes(axes: Any, shape: tuple[int, ...]) -> Any:
+    return _figure(shape).subplots() if axes is None else axes
 
 
 def _depth_colours(low: float, high: float) -> dict[str, Any]:

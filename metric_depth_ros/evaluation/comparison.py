@@ -44,7 +44,7 @@ class Difference:
 
     @property
     def better(self) -> str:
-        """ "A" or "B" where the interval excludes zero and the metric has a better direction, else empty."""
+        """Which is better, "A" or "B", where the interval excludes zero and the metric has a direction."""
         lower = METRICS[self.metric].lower_is_better
         if lower is None or self.low <= 0 <= self.high:
             return ""

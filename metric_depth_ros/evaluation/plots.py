@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from metric_depth_ros.drawing.charts import Panel
+from metric_depth_ros.evaluation.candidates import CONSTANT, INTERPOLATION
 from metric_depth_ros.evaluation.groups import by_title, grouped, mean_error, row_labels
 from metric_depth_ros.evaluation.measures import METRICS
 from metric_depth_ros.evaluation.runner import Record
 from metric_depth_ros.types import FloatArray
 
-FRONT = "Pareto front"
+FRONT = "none faster is better"
 
 
 def error_over_anchors(records: Sequence[Record], metric: str) -> list[Panel]:
@@ -31,7 +34,7 @@ def error_over_anchors(records: Sequence[Record], metric: str) -> list[Panel]:
             )
             for label, own in grouped(random, row_labels(records)).items()
         }
-        panels.append(Panel(METRICS[metric].heading, lines, title))
+        panels.append(Panel(METRICS[metric].heading, lines, title, **looks(random)))
     return panels
 
 
@@ -53,9 +56,35 @@ def error_over_time(records: Sequence[Record], metric: str) -> list[Panel]:
             if np.isfinite(seconds := _median_seconds(of_label))
         }
         front = pareto_front(points, lower_is_better=METRICS[metric].lower_is_better is not False)
-        lines = {**points, **({FRONT: front} if len(front) > 1 else {})}
-        panels.append(Panel(METRICS[metric].heading, lines, f"{title}, {middle} random anchors"))
+        panels.append(
+            Panel(
+                METRICS[metric].heading,
+                points,
+                f"{title}, {middle} random anchors",
+                dotted={FRONT: front} if len(front) > 1 else {},
+                dotted_name=FRONT if len(front) > 1 else "",
+                **looks(own),
+            )
+        )
     return [panel for panel in panels if panel.lines]
+
+
+def looks(records: Sequence[Record]) -> dict[str, Any]:
+    """What tells lines apart, for a ``Panel``: the family of each, and which are controls.
+
+    A solver, a paper's of that name and its control are one family; the two common controls have none.
+    """
+    label = row_labels(records)
+    return {
+        "families": {label(record): _family(record) for record in records},
+        "controls": {label(record) for record in records if record.control},
+    }
+
+
+def _family(record: Record) -> str:
+    if record.solver in (CONSTANT, INTERPOLATION):
+        return ""
+    return re.split(r"[_,(: ]", record.solver.removeprefix("control: ").removeprefix("paper_"))[0]
 
 
 def pareto_front(points: Mapping[str, FloatArray], *, lower_is_better: bool = True) -> FloatArray:

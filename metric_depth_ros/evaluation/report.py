@@ -21,6 +21,7 @@ from metric_depth_ros.evaluation.groups import (
     spread_over_seeds,
 )
 from metric_depth_ros.evaluation.measures import METRICS
+from metric_depth_ros.evaluation.plots import looks
 from metric_depth_ros.evaluation.runner import Record
 from metric_depth_ros.evaluation.tables import Better, Cell, Column, Row, Table, latex, markdown
 from metric_depth_ros.types import FloatArray
@@ -109,7 +110,7 @@ def as_latex(parts: Sequence[Section]) -> str:
 def sparsification_panels(records: Sequence[Record]) -> dict[str, list[Panel]]:
     """Sparsification charts by table title: error after removing the least certain pixels, a panel per case.
 
-    A line for each solver with a sigma, and a dashed line for the oracle, which knows the errors: means over
+    A line for each solver with a sigma, and a dotted line for the oracle, which knows the errors: means over
     the draws of AbsRel, relative to the AbsRel of all pixels. Empty if no solver gives a sigma.
     """
     found = {}
@@ -130,7 +131,8 @@ def _sparsification_panel(title: str, records: Sequence[Record]) -> Panel:
             _mean_curve([getattr(r, name) for r in those], [r.sparsified[0] for r in those])
             for name in ("sparsified", "oracle")
         )
-    return Panel("AbsRel of the rest / of all", lines, title, oracles, "oracle, largest errors first")
+    named = "oracle: largest errors first"
+    return Panel("AbsRel of the rest / of all", lines, title, oracles, named, **looks(records))
 
 
 def _mean_curve(curves: Sequence[Sequence[float]], units: Sequence[float]) -> FloatArray:

@@ -17,7 +17,7 @@ from metric_depth_ros.evaluation.measures import METRICS
 from metric_depth_ros.evaluation.protocols import Case
 from metric_depth_ros.evaluation.runner import Record, draws
 from metric_depth_ros.evaluation.study import Network, Study, candidates_of, views_of
-from metric_depth_ros.types import FloatArray, ImageArray
+from metric_depth_ros.types import FloatArray, ImageArray, MetricDepth
 
 # Set and frame; what the sheet says of it.
 _Chosen = dict[tuple[str, str], str]
@@ -91,10 +91,18 @@ def _row(candidate: Candidate, view: KnownView, case: Case, words: str) -> Sheet
         return None
     try:
         candidate.prepare(view)
-        depth = candidate.solve(view, drawn.anchors).depth
+        solved = candidate.solve(view, drawn.anchors)
     except MetricDepthError:
-        depth = np.full(view.image.shape[:2], np.nan, np.float32)
-    return SheetRow(f"{view.name}, {words}", view.image, drawn.anchors, view.relative, depth, _truth(view))
+        solved = MetricDepth(np.full(view.image.shape[:2], np.nan, np.float32))
+    return SheetRow(
+        f"{view.name}, {words}",
+        view.image,
+        drawn.anchors,
+        view.relative,
+        solved.depth,
+        _truth(view),
+        solved.sigma,
+    )
 
 
 def _truth(view: KnownView) -> FloatArray:

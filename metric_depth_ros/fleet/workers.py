@@ -11,7 +11,7 @@ from metric_depth_ros.fleet.jobs import Attempt, Job, attempt
 
 Work = Callable[[Any], Any]
 # Takes news of a job by its number: the part of its size that is done, or how an attempt at it ended.
-Hear = Callable[[int, "float | Attempt"], None]
+Hear = Callable[[int, float | Attempt], None]
 
 
 class Workers(AbstractContextManager[Any], Protocol):

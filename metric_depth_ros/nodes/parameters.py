@@ -153,5 +153,6 @@ def _known(given: Mapping[str, object]) -> dict[str, Setting]:
 
 def _where() -> str:
     """Parameter files on the command line: rclpy does not state the source of a value."""
-    files = [after for before, after in zip(sys.argv, sys.argv[1:]) if before == "--params-file"]  # noqa: B905
+    pairs = zip(sys.argv, sys.argv[1:])  # noqa: B905
+    files = [after for before, after in pairs if before == "--params-file"]
     return f"parameters (files: {', '.join(files)}): " if files else "parameters: "

@@ -13,10 +13,8 @@ from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
 from metric_depth_ros import messages
-from metric_depth_ros.anchors import inside_image
 from metric_depth_ros.config import Config
-from metric_depth_ros.drawing.viewer import SCALE_VALUES, Viewer
-from metric_depth_ros.geometry import project
+from metric_depth_ros.drawing.viewer import Viewer
 from metric_depth_ros.health.status import Health
 from metric_depth_ros.motion import Places
 from metric_depth_ros.nodes.anchor_input import AnchorInput
@@ -25,7 +23,6 @@ from metric_depth_ros.nodes.qos import overridable
 from metric_depth_ros.nodes.transform_input import TransformInput
 from metric_depth_ros.nodes.worker import PATIENCE_S, NewestWorker
 from metric_depth_ros.sync import gather_sources
-from metric_depth_ros.types import Camera
 
 # What is shown together, and the topics it comes from.
 _NEEDED = {"depth": (Image, "depth/image_rect"), "camera": (CameraInfo, "depth/camera_info"),
@@ -83,24 +80,18 @@ class ViewerNode(Node):
         with self._health.reporting_failures():
             depth, image = messages.read_depth(parts["depth"]), messages.read_image(parts["image"])
             camera = messages.read_camera(parts["camera"], rectified=True, image_size=image.shape[1::-1])
+            frame_id = messages.frame_id(parts["depth"].header)
+            places = Places(frame_id, stamp_ns, self._transforms, self._config)
             self._viewer.at(stamp_ns)
             self._viewer.image(image, camera)
             self._viewer.depth(depth)
-            self._viewer.cloud(depth, image, camera)
             self.shown += 1
-            self._show_anchors(stamp_ns, messages.frame_id(parts["depth"].header), camera)
-
-    def _show_anchors(self, stamp_ns: int, frame_id: str, camera: Camera) -> None:
-        """Shows the points of each source in the camera's frame and on the image. Raises TransformError."""
-        chosen = self._anchors.clouds_for(stamp_ns, time.monotonic(), optional=True)
-        places = Places(frame_id, stamp_ns, self._transforms, self._config)
-        found = gather_sources(chosen, places, self._anchors.refuse)
-        for source in found:
-            self._viewer.points(source.name, source.points)
-            uv, depth = project(source.points, camera)
-            seen = inside_image(uv, camera.width, camera.height)
-            self._viewer.anchors(uv[seen], depth[seen], source.name)
-        self._viewer.values("anchors", {source.name: len(source.points) for source in found})
+            if places.T_fixed_camera is not None:
+                self._viewer.place(places.T_fixed_camera)
+            self._viewer.cloud(depth, image, camera)
+            chosen = self._anchors.clouds_for(stamp_ns, time.monotonic(), optional=True)
+            for source in gather_sources(chosen, places, self._anchors.refuse):
+                self._viewer.source(source.name, source.points, camera)
 
     def _on_sigma(self, message: Any) -> None:
         stamp_ns = messages.stamp_ns(message.header)
@@ -113,7 +104,7 @@ class ViewerNode(Node):
     def _on_info(self, message: Any) -> None:
         told = {pair.key: pair.value for status in message.status for pair in status.values}
         self._viewer.at(messages.stamp_ns(message.header))
-        self._viewer.values("scale", {name: float(told[name]) for name in SCALE_VALUES if name in told})
+        self._viewer.told(told)
 
     def _on_diagnostics(self, message: Any) -> None:
         told = {pair.key: pair.value for status in message.status for pair in status.values}

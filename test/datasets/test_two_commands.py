@@ -48,7 +48,7 @@ def folder(tmp_path, monkeypatch):
     made_published.nyuv2(tmp_path / "nyu_files")
     for path in (tmp_path / "nyu_files").iterdir():
         path.rename(tmp_path / path.name)
-    line = re.search(r'^    (\{"set": .*\})$', PAGE.read_text(), re.M).group(1)
+    line = re.search(r'^(\{"set": .*\})$', PAGE.read_text(), re.M).group(1)
     lines = [json.dumps({**json.loads(line), "frame": f"{frame:05}"}) for frame in range(3)]
     (tmp_path / "captions.jsonl").write_text("\n".join(lines))
     monkeypatch.chdir(tmp_path)

@@ -1,36 +1,37 @@
-"""Contact sheets: the colours say where depth is unknown and where it is wrong."""
+"""Contact sheets: every part of a frame, what is unknown is grey, and a point of truth stays."""
 
 import numpy as np
+import pytest
 
-from metric_depth_ros.drawing.contact_sheet import SheetRow, draw_contact_sheet, error_colours
-from metric_depth_ros.drawing.scales import TITLE_HEIGHT
+from metric_depth_ros.drawing.contact_sheet import SheetRow, draw_contact_sheet
+from metric_depth_ros.drawing.scales import BAR_WIDTH, TITLE_HEIGHT, UNKNOWN
 from metric_depth_ros.types import Anchors, RelativeDepth
 
 
-def test_error_is_black_at_zero_white_beyond_and_grey_where_unknown():
-    truth = np.array([[1.0, 1.0, 1.0, np.nan, 1.0]], np.float32)
-    depth = np.array([[1.0, 1.1, 2.0, 1.0, np.nan]], np.float32)
-    colours = error_colours(depth, truth)[0]
-    assert colours[0].max() < 16 and colours[2].min() > 240
-    assert colours[1, 0] > 200 > colours[1, 2]  # red
-    assert (colours[3:] == 90).all()
+def part(sheet, width, height, number):
+    """The picture of a part, without title and scale."""
+    row, column = divmod(number, 3)
+    top, left = row * (height + TITLE_HEIGHT) + TITLE_HEIGHT, column * (width + BAR_WIDTH)
+    return sheet[top : top + height, left : left + width].astype(int)
 
 
-def test_a_row_has_five_pictures_and_a_single_point_of_truth_stays():
+@pytest.mark.parametrize("sigma", [False, True])
+def test_a_frame_has_all_its_parts_and_a_single_point_of_truth_stays(sigma):
     truth = np.full((100, 200), np.nan, np.float32)
     truth[33, 77] = 3.0
-    depth = np.full((100, 200), 3.0, np.float32)
+    depth = np.full((100, 200), 4.0, np.float32)
     anchors = Anchors(np.array([[77, 33]], np.float32), np.array([3.0], np.float32), np.ones(1, np.float32))
+    image = np.zeros((100, 200, 3), np.uint8)
     row = SheetRow(
-        "a", np.zeros((100, 200, 3), np.uint8), anchors, RelativeDepth(depth, "depth"), depth, truth
+        "a", image, anchors, RelativeDepth(depth, "depth"), depth, truth, 0.8 * depth if sigma else None
     )
-    picture = draw_contact_sheet([row, row], width=50)
-    assert picture.shape == (TITLE_HEIGHT + 2 * 25, 5 * 50, 3)
-    of_truth, of_error = (
-        picture[TITLE_HEIGHT : TITLE_HEIGHT + 25, start : start + 50] for start in (150, 200)
-    )
-    assert (of_truth != 90).any(axis=2).sum() == 1
-    assert (of_error.max(axis=2) < 16).sum() == 1 and ((of_error == 90).all(axis=2)).sum() == 50 * 25 - 1
+    sheet = draw_contact_sheet([row, row], width=50)
+    assert sheet.shape == (2 * 2 * (TITLE_HEIGHT + 25), 3 * (50 + BAR_WIDTH), 3)
+    of_truth, of_error, of_sigma = (part(sheet, 50, 25, number) for number in (2, 4, 5))
+    assert (of_truth != UNKNOWN).any(axis=2).sum() == 1
+    wrong = of_error[(of_error != UNKNOWN).any(axis=2)]
+    assert len(wrong) == 1 and wrong[0, 0] > wrong[0, 2] + 100  # red: too far
+    assert (np.ptp(of_sigma, axis=2) > 150).all() == sigma  # yellow, or nothing
 
 
 def test_inverse_depth_and_nothing_known_are_drawn():
@@ -38,13 +39,21 @@ def test_inverse_depth_and_nothing_known_are_drawn():
     none = np.empty(0, np.float32)
     anchors = Anchors(np.empty((0, 2), np.float32), none, none)
     near_left = np.repeat(np.linspace(1, 0.1, 30, dtype=np.float32)[None], 20, axis=0)
-    row = SheetRow(
-        "",
-        np.zeros((20, 30, 3), np.uint8),
-        anchors,
-        RelativeDepth(near_left, "inverse_depth"),
-        nothing,
-        nothing,
-    )
-    network = draw_contact_sheet([row], width=30)[TITLE_HEIGHT:, 30:60].astype(int)
+    image = np.zeros((20, 30, 3), np.uint8)
+    row = SheetRow("", image, anchors, RelativeDepth(near_left, "inverse_depth"), nothing, nothing, nothing)
+    sheet = draw_contact_sheet([row], width=30)
+    network = part(sheet, 30, 20, 3)
     assert network[0, 1, 0] > network[0, 1, 2] and network[0, 28, 2] > network[0, 28, 0]  # red near, blue far
+    assert (part(sheet, 30, 20, 4) == UNKNOWN).all() and (part(sheet, 30, 20, 5) == UNKNOWN).all()
+
+
+def test_wide_and_narrow_frames_have_one_sheet():
+    def row(shape):
+        depth, none = np.ones(shape, np.float32), np.empty(0, np.float32)
+        anchors = Anchors(np.empty((0, 2), np.float32), none, none)
+        return SheetRow(
+            "", np.zeros((*shape, 3), np.uint8), anchors, RelativeDepth(depth, "depth"), depth, depth
+        )
+
+    sheet = draw_contact_sheet([row((10, 40)), row((30, 40))], width=40)
+    assert sheet.shape == (4 * TITLE_HEIGHT + 2 * 10 + 2 * 30, 3 * (40 + BAR_WIDTH), 3)

@@ -162,8 +162,8 @@ def test_a_sheet_shows_what_is_known(wide: bool, sigma: bool, truth: str) -> Non
     uncertain = np.full_like(depth, 0.1) if sigma else None
     sheet = draw_sheet(image, anchors_at((3, 4, 5)), depth, camera, sigma=uncertain, truth=known)
     parts = 2 + (2 if truth != "none" else 0) + sigma
-    height = 40 + round((960 if wide else 640) * 48 / camera.width)
-    rows = parts if wide or parts == 2 else 2
+    height = 40 + round((960 if wide and parts < 4 else 640) * 48 / camera.width)
+    rows = {2: 2, 3: 3 if wide else 2, 4: 2, 5: 3 if wide else 2}[parts]
     assert sheet.shape[0] == rows * height
     blue = (sheet.astype(int)[..., 2] - sheet.astype(int)[..., 0]) > 100
     assert blue[: 2 * height].any() if truth in ("dots", "image") else True

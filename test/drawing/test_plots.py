@@ -108,6 +108,21 @@ def test_what_solve_returns_plots_itself() -> None:
     assert not any("anchors" in axes.get_title() for axes in solve(1 / DEPTH, UV, ANCHORS.depth).plot().axes)
 
 
+def test_wide_maps_stand_below_each_other_and_fill_their_panels() -> None:
+    wide = DEPTH[:16]
+    figure = plot_result(wide, image=IMAGE[:16], anchors=ANCHORS, sigma=wide)
+    width_in, height_in = figure.get_size_inches()
+    assert height_in < 1.5 * width_in  # three panels of about 1 to 2
+    figure.draw_without_rendering()
+    shown = [axes for axes in figure.axes if axes.get_images()]
+    assert len(shown) == 3 and len({round(axes.get_position().x0, 2) for axes in shown}) == 1
+
+
+def test_anchors_beyond_the_image_do_not_widen_it() -> None:
+    axes = plot_anchors(IMAGE[:8], ANCHORS)
+    assert axes.get_ylim() == (7.5, -0.5) and axes.get_xlim() == (-0.5, 63.5)
+
+
 def test_plots_go_into_axes_of_the_caller() -> None:
     from matplotlib import pyplot
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from metric_depth_ros.drawing.viewer import Viewer, viewing
+from metric_depth_ros.drawing.viewer import Viewer, _eye, viewing
+from metric_depth_ros.drawing.viewer_layout import CURVES, layout
 from metric_depth_ros.errors import MetricDepthError
 from metric_depth_ros.types import Camera
 
@@ -41,32 +43,82 @@ def test_every_part_of_an_image_is_shown_at_its_time(tmp_path: Path, camera: Cam
             viewer.depth(depth)
             viewer.sigma(depth, 0.1 * depth)
             viewer.cloud(depth, image, camera)
-            viewer.anchors(np.array([[3.0, 4.0]]), np.array([2.0]))
-            viewer.anchors(np.array([[3.0, 4.0]]), np.array([2.0]), "lidar")
-            viewer.points("lidar", np.array([[0.0, 0, 2], [0, 0, np.nan], [0, 0, -1]]))
-            viewer.values("scale", {"scale": 2.0, "sigma": np.nan})
+            viewer.source("lidar", np.array([[0.0, 0, 2], [0, 0, np.nan], [0, 0, -1]]), camera)
+            viewer.told({"scale": "2.0", "residual_median": 0.02, "sigma_relative": np.nan, "known": 1})
     found = shown(tmp_path / "out.rrd")
-    parts = ("camera", "camera/picture", "camera/picture/anchors", "camera/cloud", "camera/anchors/lidar")
-    parts = (*parts, "camera/picture/anchors/lidar")
-    for name in ("depth", "sigma", "scale/scale", *(f"world/{part}" for part in parts)):
+    parts = (
+        "camera",
+        "camera/picture",
+        "camera/cloud",
+        "camera/anchors/lidar",
+        "camera/picture/anchors/lidar",
+    )
+    curves = ("scale/scale", "residual/residual_median", "anchors/lidar")
+    for name in ("depth", "sigma", *curves, *(f"world/{part}" for part in parts)):
         assert set(found[f"/{name}"]) == {SECOND, 2 * SECOND}, name
-    assert "/scale/sigma" not in found
+    assert not [name for name in found if "sigma_relative" in name or "known" in name]
 
 
-def test_each_source_has_a_size_of_its_own(tmp_path: Path) -> None:
-    chunk = pytest.importorskip("rerun.chunk")
+def values(path: Path, component: str) -> dict[str, list[list[float]]]:
+    """Entities of a recording -> all values of a component."""
+    found: dict[str, list[list[float]]] = defaultdict(list)
+    for each in pytest.importorskip("rerun.chunk").RrdReader(path).stream():
+        batch = each.to_record_batch()
+        for column in (name for name in batch.schema.names if name.endswith(component)):
+            found[each.entity_path] += [v for row in batch.column(column).to_pylist() for v in row or []]
+    return found
+
+
+def test_each_source_has_a_colour_of_its_own_everywhere(tmp_path: Path, camera: Camera) -> None:
+    pytest.importorskip("rerun")
     with viewing(str(tmp_path / "out.rrd")) as viewer:
         for name in ("lidar", "vio", "lidar"):
-            viewer.points(name, np.array([[0.0, 0, 2]]))
-            viewer.anchors(np.array([[3.0, 4.0]]), np.array([2.0]), name)
-    radii: dict[str, set[float]] = defaultdict(set)
-    for each in chunk.RrdReader(tmp_path / "out.rrd").stream():
-        batch = each.to_record_batch()
-        for column in (name for name in batch.schema.names if name.endswith("radii")):
-            values = [radius for row in batch.column(column).to_pylist() for radius in row]
-            radii[each.entity_path.rpartition("/")[2]].update(values)
-    assert len(radii["lidar"]) == len(radii["vio"]) == 1
-    assert radii["lidar"] != radii["vio"]
+            viewer.source(name, np.array([[0.0, 0, 2]]), camera)
+    colours = values(tmp_path / "out.rrd", "colors")
+    of = {
+        name: {v for path, found in colours.items() if path.endswith(f"/{name}") for v in found}
+        for name in ("lidar", "vio")
+    }
+    assert len(of["lidar"]) == len(of["vio"]) == 1 and of["lidar"] != of["vio"]
+    assert {path for path in colours if path.endswith("lidar")} == {
+        "/anchors/lidar", "/world/camera/anchors/lidar", "/world/camera/picture/anchors/lidar",
+    }  # fmt: skip
+
+
+def test_residual_and_sigma_are_percent_in_curves_of_their_own(tmp_path: Path) -> None:
+    pytest.importorskip("rerun")
+    with viewing(str(tmp_path / "out.rrd")) as viewer:
+        viewer.told({"scale": "2.5", "residual_median": "0.02", "sigma_relative": 0.1, "solver": "auto"})
+    found = values(tmp_path / "out.rrd", "scalars")
+    assert {path: pytest.approx(v) for path, v in found.items()} == {
+        "/scale/scale": [2.5], "/residual/residual_median": [2.0], "/expected/sigma_relative": [10.0],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("placed", [False, True])
+def test_the_cloud_is_first_seen_from_behind_and_above_the_camera(placed: bool) -> None:
+    points = np.array([[0.0, 0, 10]])
+    T = np.eye(4)
+    T[:3, :3], T[:3, 3] = [[0, 0, 1], [-1, 0, 0], [0, -1, 0]], (5, 6, 7)  # ahead is x, up is z
+    place, target, up = _eye(points, T if placed else None)
+    ahead, over = ([1.0, 0, 0], [0, 0, 1]) if placed else ([0, 0, 1], [0, -1, 0])
+    middle = T[:3, 3] if placed else np.zeros(3)
+    assert np.dot(place - middle, ahead) < 0 < np.dot(target - middle, ahead)
+    assert np.dot(place - middle, over) > 0 and up.tolist() == over
+
+
+def test_the_layout_has_each_curve_in_a_view_of_its_own() -> None:
+    pytest.importorskip("rerun")
+    views = layout("world/camera/picture", np.eye(3)).root_container
+    found = []
+
+    def gather(part: Any) -> None:
+        for each in getattr(part, "contents", ()):
+            found.append(getattr(each, "origin", None))
+            gather(each)
+
+    gather(views)
+    assert {*CURVES, "depth", "sigma", "world", "world/camera/picture"} <= set(found)
 
 
 @pytest.mark.parametrize(

@@ -240,8 +240,8 @@ def test_error_over_time_has_the_front():
     ]
     records.append(record("control", count=50, control=True))
     (panel,) = error_over_time(records, "abs_rel")
-    assert panel.title.endswith("50 random anchors") and list(panel.lines) == ["a", "b", "c", FRONT]
-    np.testing.assert_allclose(panel.lines[FRONT], [[1, 0.3], [2, 0.1]])
+    assert panel.title.endswith("50 random anchors") and list(panel.lines) == ["a", "b", "c"]
+    np.testing.assert_allclose(panel.dotted[FRONT], [[1, 0.3], [2, 0.1]])
     higher = pareto_front({name: np.array([[t, e]]) for name, (t, e) in known.items()}, lower_is_better=False)
     np.testing.assert_allclose(higher, [[0.001, 0.3]])
     assert error_over_time([record("a", "grid", 8)], "abs_rel") == []

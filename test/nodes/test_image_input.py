@@ -1,5 +1,8 @@
-"""The node's images as drivers publish them: calibrations that are latched, unstamped or another frame's,
-JPEG alone, names of rectified images, frames that are not optical."""
+"""The node's images as drivers publish them.
+
+Calibrations that are latched, unstamped or another frame's, JPEG alone, names of rectified images, frames
+that are not optical.
+"""
 
 import cv2
 import numpy as np

@@ -16,6 +16,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from peer import CAMERA, scene
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from metric_depth_ros import messages
@@ -23,7 +24,7 @@ from metric_depth_ros.config import SOLVERS, from_flat, updated
 from metric_depth_ros.depth_info import depth_info
 from metric_depth_ros.drawing.pictures import depth_colours
 from metric_depth_ros.errors import AnchorError, ConfigError
-from metric_depth_ros.nodes.outputs import Outputs
+from metric_depth_ros.nodes.outputs import TOPICS, Outputs
 from metric_depth_ros.pipeline import MetricDepthPipeline, build_pipeline
 from metric_depth_ros.types import BASIS, Sample
 
@@ -172,6 +173,17 @@ def talker(ros):
     node = Node("talker")
     yield node
     node.destroy_node()
+
+
+def test_every_output_is_offered_as_the_recipes_say(talker):
+    """Reliable, volatile, 5 kept: what costmaps and mapping subscribe to, best-effort or reliable."""
+    Outputs(talker)
+    for publisher in talker.publishers:
+        if "/depth/" in publisher.topic_name:
+            offered = publisher.qos_profile
+            assert offered.reliability == ReliabilityPolicy.RELIABLE and offered.depth == 5
+            assert offered.durability == DurabilityPolicy.VOLATILE
+    assert {*TOPICS} <= {publisher.topic_name.lstrip("/") for publisher in talker.publishers}
 
 
 def test_image_preview_and_info_come_to_subscribers_beside_the_depth(

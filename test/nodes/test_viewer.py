@@ -1,5 +1,7 @@
 """What a running node publishes is shown in Rerun."""
 
+import time
+
 import pytest
 
 pytest.importorskip("rclpy")
@@ -17,6 +19,7 @@ ENTITIES = {
     "/sigma",
     "/world/camera/picture",
     "/world/camera/picture/anchors/anchors",
+    "/residual/residual_median",
     "/world/camera/cloud",
     "/world/camera/anchors/anchors",
     "/anchors/anchors",
@@ -32,6 +35,9 @@ def test_a_running_node_s_depth_and_anchors_are_shown(graph, peer, toy_manifest,
     graph.wait_for("view", "showing /depth/image_rect", 60)
     for topic in ("depth/image_rect", "depth/camera_info", "depth/image_rect_color"):
         assert peer.wait(lambda topic=topic: peer.count_subscribers(topic), 30)
+    deadline = time.monotonic() + 60
+    while "is shown" not in graph.log("view") and time.monotonic() < deadline:  # once it hears the node
+        assert peer.good_answer() is not None, graph.log("node")
     for _ in range(60):
         assert peer.good_answer() is not None, graph.log("node")
     assert graph.stop("view") == 0, graph.log("view")

@@ -1,5 +1,8 @@
-"""TensorRT without a GPU: every name we use exists in the real bindings, and the calls do what they should
-on a made-up library and driver whose GPU memory is this machine's."""
+"""TensorRT without a GPU.
+
+Every name we use exists in the real bindings, and the calls do what they should on a made-up library and
+driver whose GPU memory is this machine's.
+"""
 
 import ast
 import ctypes

@@ -55,6 +55,8 @@ FAULTS = [
 ]
 PAGE = """# Faults
 
+<!-- every command needs: time -->
+
     METRIC_DEPTH_FAULTS=docs/benchmarks/faults.md python -m pytest test/nodes/faults
 
 One node for each group; 64x48 images at 20 Hz of a scene whose depth is known and changes, a cloud with each,
