@@ -38,7 +38,7 @@ def add_refinement(networks: argparse._SubParsersAction[argparse.ArgumentParser]
     data.add_argument("--draws", type=int, default=2, help="of maps and anchors per picture (default 2)")
     data.add_argument("--solver", default="gaussian_process", help="whose depth to correct")
     data.add_argument("--size", default="192x144", help="of what the network sees (default 192x144)")
-    parser.add_argument("--start", metavar="RUN", help="begin with the weights of another run")
+    parser.add_argument("--start", metavar="FILE", help="begin with the weights of an export (NPZ)")
     parser.add_argument(
         "--without",
         default="",
@@ -54,7 +54,7 @@ def add_export(networks: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "refinement-export",
         help="write a run's refinement network as ONNX, with its manifest",
         description="Writes TO/NAME.onnx, checked against torch, and TO/NAME.yaml for "
-        "solver.refined.network. Needs the package onnx.",
+        "solver.refined.network, and TO/NAME.npz to train on from. Needs the package onnx.",
     )
     parser.add_argument("checkpoint", type=Path, metavar="RUN", help="folder of a run")
     parser.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="where to write")
@@ -88,10 +88,12 @@ def run_export(args: argparse.Namespace) -> int:
     need_torch()
     from metric_depth_ros.cli.export import report
     from metric_depth_ros.learning.export.refinement import export_refinement
+    from metric_depth_ros.learning.training import checkpoint
     from metric_depth_ros.learning.training.refinement.trainer import load_refinement
 
     network, state = load_refinement(args.checkpoint)
     found = export_refinement(network, args.to, args.name, state["about"], licence=args.licence)
+    checkpoint.save_weights(network, args.to / f"{args.name}.npz")
     report([found], about=f", step {state['step']}", setting="solver.refined.network")
     return 0
 

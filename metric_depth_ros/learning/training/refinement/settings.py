@@ -15,7 +15,7 @@ class RefinementSettings(RunSettings):
     Attributes:
         examples: folder written by ``write_examples``.
         without: indices of input channels that are set to zero, to see what they are worth.
-        start: folder of a run whose best weights are the first; None starts with random weights.
+        start: file of refinement-export (NPZ) with the first weights; None: random ones.
     """
 
     examples: str

@@ -195,9 +195,9 @@ def _network(settings: RefinementSettings, state: dict[str, Any] | None) -> Refi
     """Network with which a run continues or starts."""
     if state:
         return build_refinement(state, weights="network")
-    if settings.start:
-        return build_refinement(checkpoint.load(settings.start))
     network = Refinement(RefinementConfig())
+    if settings.start:
+        checkpoint.load_weights(network, settings.start)
     network.to(memory_format=torch.channels_last)
     return network
 
