@@ -47,7 +47,7 @@ class Refined(Solver):
             return replace(fitted, sigma=sigma)
         correction, change = self._network.correction(look)
         size = fitted.depth.shape[::-1]
-        factor, widened = (cv2.exp(cv2.resize(part, size)) for part in (correction, correction + change))
+        factor, widened = (cv2.resize(cv2.exp(part), size) for part in (correction, correction + change))
         return replace(fitted, depth=fitted.depth * factor, sigma=sigma * widened)
 
 
