@@ -5,16 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 import cv2
+import numpy as np
 
 from metric_depth_ros.config import SolverConfig
 from metric_depth_ros.solvers.choice import solver_class
-from metric_depth_ros.solvers.refined.inputs import look_at, relative_sigma
+from metric_depth_ros.solvers.fitting.observations import occupied_cells
+from metric_depth_ros.solvers.refined.inputs import Look, look_at, relative_sigma
 from metric_depth_ros.solvers.refined.network import load_network
 from metric_depth_ros.solvers.solver import Solver
 from metric_depth_ros.types import MetricDepth, SolverInput
 
-# With fewer anchors than this the other solver's depth stays: there is nothing to correct it by.
-LEAST_ANCHORS = 4
+# Nothing is corrected where anchors lie in up to so many of an image's 64 cells, all of it from so many on:
+# ours, since one row, or five anchors, may make depth worse outdoors (develop frames).
+_FEW_CELLS, _ENOUGH_CELLS = 8, 16
 
 
 class Refined(Solver):
@@ -23,7 +26,8 @@ class Refined(Solver):
     Ours. c and p are maps of a network that sees the solver's depth and sigma, the relative map, the
     residuals at the anchors and the image. A pixel may take over the depth of others up to 6 pixels of the
     network's input away, and change by 3 of the solver's sigmas (10 % of depth for one without) besides:
-    where the solver is sure little is changed. With fewer than 4 anchors nothing is.
+    where the solver is sure little is changed. With anchors in 8 or fewer of 64 cells of the image, as of one
+    row, nothing is, from 16 on everything.
     """
 
     probabilistic = True
@@ -43,9 +47,10 @@ class Refined(Solver):
         fitted = self._solver.solve(given)
         sigma = fitted.depth * relative_sigma(fitted) if fitted.sigma is None else fitted.sigma
         look = look_at(given, fitted, self._network.size)
-        if len(look.residual) < LEAST_ANCHORS:
+        weight = _weight(look)
+        if weight == 0:
             return replace(fitted, sigma=sigma)
-        correction, change = self._network.correction(look)
+        correction, change = weight * self._network.correction(look)
         size = fitted.depth.shape[::-1]
         factor, widened = (cv2.resize(cv2.exp(part), size) for part in (correction, correction + change))
         return replace(fitted, depth=fitted.depth * factor, sigma=sigma * widened)
@@ -55,3 +60,9 @@ def _solver_of(config: SolverConfig) -> Solver:
     """The solver whose depth is corrected."""
     name = config.refined.of
     return solver_class(name)(replace(config, name=name))
+
+
+def _weight(look: Look) -> np.float32:
+    """Part of the correction that is made, 0 to 1, by how far the anchors are spread."""
+    cells = occupied_cells(look.uv, look.maps.shape[1:])
+    return np.float32(np.clip((cells - _FEW_CELLS) / (_ENOUGH_CELLS - _FEW_CELLS), 0, 1))

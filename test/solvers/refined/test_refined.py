@@ -69,13 +69,34 @@ def test_depth_and_sigma_change_as_told(told):
     np.testing.assert_allclose(refined.sigma, fit.sigma * np.exp(0.2 - 0.7), rtol=1e-5)
 
 
-@pytest.mark.parametrize("count", [1, 3])
-def test_with_too_few_anchors_the_fit_stays(told, count):
-    told(1.0)
-    relative, anchors = problem(count)
+def along_a_row(rows):
+    """Anchors on the truth at every pixel of some rows."""
+    relative, _ = problem()
+    v, u = np.meshgrid(rows, np.arange(WIDTH), indexing="ij")
+    depth = 3 * relative.values[v, u]
+    return np.column_stack([u.ravel(), v.ravel()]).astype(np.float32), depth.ravel()
+
+
+@pytest.mark.parametrize(("rows", "part"), [([20], 0.0), ([20, 30], 1.0)])
+def test_with_anchors_in_few_places_the_fit_stays(told, rows, part):
+    told(0.2)
+    relative, _ = problem()
+    uv, depth = along_a_row(rows)
+    anchors = Anchors(uv, depth, 0.02 * depth)
     fit, refined = (solver_of(name).solve(relative, anchors) for name in ("gaussian_process", "refined"))
-    np.testing.assert_array_equal(refined.depth, fit.depth)
-    np.testing.assert_array_equal(refined.sigma, fit.sigma)
+    np.testing.assert_allclose(refined.depth, fit.depth * np.exp(0.2 * part), rtol=1e-5)
+    np.testing.assert_allclose(refined.sigma, fit.sigma * np.exp(0.2 * part), rtol=1e-5)
+
+
+def test_between_few_and_many_places_a_part_is_corrected(told):
+    """Twelve cells, half-way from 8 to 16."""
+    told(0.2)
+    relative, _ = problem()
+    uv, depth = along_a_row([20, 30])
+    some = np.flatnonzero((uv[:, 1] == 20) | (uv[:, 0] < WIDTH // 2))
+    anchors = Anchors(uv, depth, 0.02 * depth).take(some)
+    fit, refined = (solver_of(name).solve(relative, anchors) for name in ("gaussian_process", "refined"))
+    np.testing.assert_allclose(refined.depth, fit.depth * np.exp(0.1), rtol=1e-5)
 
 
 @pytest.mark.parametrize("count", [2, 40])
@@ -84,7 +105,7 @@ def test_a_solver_without_a_sigma_gets_one(told, count):
     relative, anchors = problem(count)
     fit = solver_of("global_affine").solve(relative, anchors)
     refined = solver_of("refined", refined__of="global_affine").solve(relative, anchors)
-    factor = 1 if count < module.LEAST_ANCHORS else np.exp(0.1)
+    factor = 1 if count < 9 else np.exp(0.1)
     np.testing.assert_allclose(refined.depth, fit.depth * factor, rtol=1e-5)
     np.testing.assert_allclose(refined.sigma, USUAL_SIGMA * refined.depth, rtol=1e-5)
 
