@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import logging
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from metric_depth_ros.evaluation.runner import Record
     from metric_depth_ros.evaluation.study import Study
 
+_LOG = logging.getLogger(__name__)
 _PROTOCOL = "random,rows,grid"
 
 
@@ -43,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
     from metric_depth_ros.cli.outputs import own_folder
     from metric_depth_ros.errors import ConfigError, InputError
     from metric_depth_ros.evaluation import report
+    from metric_depth_ros.evaluation.protocols import LEAST_EVALUATED
     from metric_depth_ros.evaluation.report_files import tables_of, write_report
 
     if args.out is None and (args.resume or args.overwrite or args.pictures or args.records != "jsonl"):
@@ -57,8 +60,10 @@ def run(args: argparse.Namespace) -> int:
         records = _records(args, study)
         if not records:
             raise InputError(
-                "evaluate: no frame with enough known pixels. Check DATA, --place and --anchors."
+                f"evaluate: no frame with enough known pixels; needed {LEAST_EVALUATED} of known depth "
+                "within the limits, beside the anchors. Check DATA, --place, --limits and --protocol."
             )
+        _tell_left_out(study, records)
         tables = tables_of(records, spread=args.spread, papers=papers)
         print(report.as_markdown(tables), end="")
         if args.out is not None:
@@ -66,6 +71,15 @@ def run(args: argparse.Namespace) -> int:
             if args.pictures:
                 _draw(args.out, study, records)
     return 0
+
+
+def _tell_left_out(study: Study, records: Sequence[Record]) -> None:
+    """Warns of cases that no frame has: they have no column."""
+    from metric_depth_ros.evaluation.groups import case_label
+
+    found = {record.case for record in records}
+    if without := dict.fromkeys(case_label(case) for case in study.cases if case not in found):
+        _LOG.warning("anchors %s: no frame has them and enough pixels beside, left out", ", ".join(without))
 
 
 def _records(args: argparse.Namespace, study: Study) -> list[Record]:
@@ -92,7 +106,8 @@ def _written(
     from metric_depth_ros.evaluation.report_files import check_same, clear_run, write_run
     from metric_depth_ros.evaluation.runner import key_of
 
-    if args.records == "parquet":
+    parquet = args.records == "parquet" or (args.resume and (args.out / PARQUET).exists())
+    if parquet:
         need_parquet()
     if args.resume and (args.out / LINES).exists():
         check_same(args.out, study)
@@ -104,7 +119,7 @@ def _written(
         for of_frame in compute(done=frozenset(map(key_of, records))):
             journal.write(of_frame)
             records += of_frame
-    if args.records == "parquet":
+    if parquet:
         write_parquet(args.out / PARQUET, records)
     return records
 
@@ -121,6 +136,7 @@ def build_study(args: argparse.Namespace) -> Study:
     """What the options ask for. Raises MetricDepthError."""
     from metric_depth_ros.cli.focuses import at_focuses, check_focus
     from metric_depth_ros.cli.stored_runs import check_of, data_of
+    from metric_depth_ros.errors import ConfigError
     from metric_depth_ros.evaluation.frames import find_sets
     from metric_depth_ros.evaluation.measures import DEFAULT, OF_SEQUENCES, chosen_metrics
     from metric_depth_ros.evaluation.study import CacheSettings, Study, named_networks, named_runs, resolved
@@ -143,6 +159,8 @@ def build_study(args: argparse.Namespace) -> Study:
     if args.focuses is not None:
         names, variants = [], at_focuses(names, variants, args.focuses)
     check_focus(args, config, variants)
+    if not 0 < args.cache_gb < float("inf"):
+        raise ConfigError(f"--cache-gb {args.cache_gb:g}: needed more than 0.")
     cache = None
     if args.cache is not None:
         cache = CacheSettings(args.cache, int(args.cache_gb * 1e9), args.cache_dtype)
@@ -221,7 +239,13 @@ def build_cases(args: argparse.Namespace) -> list[Case]:
         raise ConfigError(f"--anchors {args.anchors}: needed whole numbers, as in 5,50,500.") from None
     noises = (False, True) if args.noisy else (False,)
     protocol = args.protocol or ("none" if args.of else _PROTOCOL)
-    return [case for noisy in noises for case in cases_of(protocol, usual, noisy=noisy)]
+    cases = [case for noisy in noises for case in cases_of(protocol, usual, noisy=noisy)]
+    if usual and not {case.count for case in cases if case.protocol == "random"} >= {*usual["random"]}:
+        raise ConfigError(
+            f"--anchors {args.anchors}: numbers of a random without its own; --protocol {protocol} has none. "
+            f"Leave it out, or add random:{args.anchors} to --protocol."
+        )
+    return cases
 
 
 def build_rules(args: argparse.Namespace) -> TruthRules:

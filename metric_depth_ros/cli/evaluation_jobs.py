@@ -18,6 +18,7 @@ from metric_depth_ros.cli.embeddings import ROWS, build_embeds
 from metric_depth_ros.cli.fleet_options import for_workers, full_path
 from metric_depth_ros.datasets import open_dataset, set_parts
 from metric_depth_ros.datasets.captions import read_captions
+from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.evaluation.candidates import Candidate
 from metric_depth_ros.evaluation.frames import find_sets, frames_of, set_name
 from metric_depth_ros.evaluation.study import Network, Study, views_of
@@ -86,10 +87,14 @@ class FittedScalings:
 
 
 def fitted_scalings(args: argparse.Namespace, study: Study) -> FittedScalings | None:
-    """What makes the rows of ``--fit-on``, if there are to be any. Raises InputError."""
+    """What makes the rows of ``--fit-on``, if there are to be any. Raises MetricDepthError."""
     fit_on = tuple(map(_full, find_sets(args.fit_on)))
     check_captions(study, fit_on)
     if not fit_on:
+        if args.scaling is not None and args.as_published is None:
+            raise ConfigError(
+                f"--scaling {args.scaling}: nothing to learn from; needed --fit-on DATA with it."
+            )
         return None
     encoders = [path and Path(os.path.abspath(path)) for path in (args.image_encoder, args.text_encoder)]
     wanted = ROWS if args.scaling is None else args.scaling.split(",")

@@ -85,8 +85,8 @@ def compare(
                 found.append(difference)
     if not found:
         raise InputError(
-            "compare: no frame, case and draw is in both; needed records of the same data and protocol, and "
-            "of the same solvers or engines."
+            f"compare: no frame, case and draw with {' or '.join(metrics) or 'a metric'} is in both; needed "
+            "records of the same data, protocol and metrics, and of the same solvers or engines."
         )
     return found
 

@@ -143,13 +143,16 @@ def find_sets(paths: Iterable[str | Path]) -> list[Path]:
         if not sets:
             missing = "no set" if path.exists() else "does not exist"
             raise InputError(
-                f"{path}: {missing}; needed a folder with calib.json or shards, one of such, or NAME:PATH."
+                f"{path}: {missing}; needed a folder with calib.json or shards, one of such, or NAME:PATH "
+                "with a NAME that metric_depth datasets lists, or bag."
             )
         found += sets
     names = [set_name(path) for path in found]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise InputError(f"sets: {', '.join(twice)} more than once; needed names that differ.")
+        raise InputError(
+            f"sets: {', '.join(twice)} more than once; needed names that differ. Take them in turn."
+        )
     return found
 
 
@@ -245,7 +248,8 @@ def _stored(folder: Path, name: str) -> tuple[FloatArray, Kind]:
             found = read_npz(file, ["relative", "kind"])
         values, kind = np.asarray(found["relative"], np.float32), str(found["kind"])
     except (OSError, InputError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); needed a stored network output.") from error
+        told = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: cannot be read ({told}); needed a stored network output.") from error
     if values.ndim != 2 or not values.size or kind not in ("depth", "inverse_depth"):
         raise InputError(
             f"{path}: relative {values.shape} of kind {kind!r}; needed (h, w) and depth or inverse_depth."

@@ -42,7 +42,8 @@ def _labels(folder: Path, name: str, frame: Frame) -> IntArray:
     try:
         found = decode_picture(read_limited(inside(folder, name), _LARGEST), cv2.IMREAD_UNCHANGED)
     except (OSError, InputError) as error:
-        raise InputError(f"{folder / name}: cannot be read ({error}); needed a label image.") from error
+        told = getattr(error, "strerror", None) or error
+        raise InputError(f"{folder / name}: cannot be read ({told}); needed a label image.") from error
     if found.shape != frame.image.shape[:2] or found.dtype.kind not in "ui":
         height, width = frame.image.shape[:2]
         raise InputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import TypeVar
@@ -120,8 +121,8 @@ def mean_error(records: Iterable[Record], name: str = "abs_rel") -> float:
     """
     power = 2 if METRICS[name].root else 1
     frames = grouped(records, lambda r: (r.set_name, r.frame)).values()
-    values = ([record.errors.get(name, np.nan) ** power for record in of_frame] for of_frame in frames)
-    return float(_mean(map(_mean, values)) ** (1 / power))
+    values = ([record.errors.get(name, math.nan) ** power for record in of_frame] for of_frame in frames)
+    return float(finite_mean(map(finite_mean, values)) ** (1 / power))
 
 
 def spread_over_seeds(records: Iterable[Record], name: str = "abs_rel") -> float:
@@ -130,6 +131,7 @@ def spread_over_seeds(records: Iterable[Record], name: str = "abs_rel") -> float
     return float(np.std(means, ddof=1)) if len(means) > 1 else float("nan")
 
 
-def _mean(values: Iterable[float]) -> float:
-    defined = [value for value in values if np.isfinite(value)]
-    return float(np.mean(defined)) if defined else float("nan")
+def finite_mean(values: Iterable[float]) -> float:
+    """Mean of the finite values; NaN without any."""
+    defined = [value for value in values if math.isfinite(value)]
+    return sum(defined) / len(defined) if defined else math.nan

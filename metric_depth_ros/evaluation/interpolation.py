@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from metric_depth_ros.errors import AnchorError
 from metric_depth_ros.types import Anchors, BoolArray, FloatArray, IntArray
@@ -28,13 +29,15 @@ def interpolate_anchors(anchors: Anchors, width: int, height: int) -> FloatArray
     if len(corners):
         planes, solved = _planes(uv, depth, corners)
         of_pixel = np.full((height, width), -1, np.int32)
+        pixels = np.rint(uv).astype(np.int32)[corners]
         for i in np.flatnonzero(solved).tolist():
-            cv2.fillConvexPoly(of_pixel, np.rint(uv[corners[i]]).astype(np.int32), i)
+            cv2.fillConvexPoly(of_pixel, pixels[i], i)
         v, u = np.nonzero(of_pixel >= 0)
-        a, b, c = planes[of_pixel[v, u]].T
-        low, high = depth[corners].min(axis=1), depth[corners].max(axis=1)
+        triangle = of_pixel[v, u]
+        a, b, c = (column.take(triangle) for column in planes.T)
+        low, high = (limit(depth[corners], axis=1).take(triangle) for limit in (np.min, np.max))
         # Polygons are filled to whole pixels, slightly beyond their corners.
-        result[v, u] = np.clip(a * u + b * v + c, low[of_pixel[v, u]], high[of_pixel[v, u]])
+        result[v, u] = np.clip(a * u + b * v + c, low, high)
     return result
 
 
@@ -69,18 +72,21 @@ def _nearest(uv: FloatArray, depth: FloatArray, width: int, height: int) -> Floa
 
 
 def _triangles(uv: FloatArray, width: int, height: int) -> IntArray:
-    """Corner indices (T, 3) of the Delaunay triangles."""
+    """Corner indices (T, 3) of the Delaunay triangles of distinct pixels (N, 2), sorted by u, then v."""
     # OpenCV adds three points around the others; if they are too near, thin triangles at the hull are lost.
     far = 20 * max(width, height)
     plane = cv2.Subdiv2D((-far, -far, 2 * far, 2 * far))
-    index: dict[tuple[float, float], int] = {}
-    for i, (u, v) in enumerate(uv.tolist()):
-        plane.insert((u, v))
-        index[u, v] = i
-    listed = np.asarray(plane.getTriangleList(), np.float32).reshape(-1, 3, 2).tolist()
+    plane.insert(uv.tolist())
+    listed = np.asarray(plane.getTriangleList(), np.float32).reshape(-1, 3, 2)
     # Corners that are not anchors are the points that OpenCV added.
-    found = [[index.get((u, v), -1) for u, v in corners] for corners in listed]
-    return np.array([corners for corners in found if -1 not in corners], np.intp).reshape(-1, 3)
+    keys, wanted = _sortable(uv), _sortable(listed)
+    found = np.searchsorted(keys, wanted).clip(max=len(keys) - 1)
+    return np.asarray(found[(keys[found] == wanted).all(axis=1)], np.intp)
+
+
+def _sortable(uv: FloatArray) -> NDArray[np.complex64]:
+    """Pixels (..., 2) as numbers (...) that sort by u, then v, as ``_distinct`` does."""
+    return np.asarray(uv[..., 0] + 1j * uv[..., 1])
 
 
 def _planes(uv: FloatArray, depth: FloatArray, corners: IntArray) -> tuple[FloatArray, BoolArray]:

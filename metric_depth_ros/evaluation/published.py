@@ -136,7 +136,8 @@ def rows_of(paper: str, table: str) -> list[PublishedRow]:
     found = [row for row in published_rows() if (row.paper, row.table) == (paper, table)]
     if not found:
         known = ", ".join(dict.fromkeys(f"{row.paper}:{row.table}" for row in published_rows()))
-        raise InputError(f"published table {paper}:{table}: unknown; needed one of {known}.")
+        name = ":".join(filter(None, (paper, table)))
+        raise InputError(f"published table {name}: unknown; needed one of {known}.")
     return found
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +13,7 @@ from metric_depth_ros.evaluation.groups import (
     by_title,
     case_label,
     count_frames,
+    finite_mean,
     grouped,
     has_depth,
     mean_error,
@@ -22,6 +24,7 @@ from metric_depth_ros.evaluation.groups import (
 )
 from metric_depth_ros.evaluation.measures import METRICS
 from metric_depth_ros.evaluation.plots import looks
+from metric_depth_ros.evaluation.protocols import Case
 from metric_depth_ros.evaluation.runner import Record
 from metric_depth_ros.evaluation.tables import Better, Cell, Column, Row, Table, latex, markdown
 from metric_depth_ros.types import FloatArray
@@ -149,20 +152,38 @@ def chosen_elsewhere(records: Sequence[Record]) -> list[Record]:
     cannot be chosen. Empty if there is no choice: one solver, one set, or no AbsRel.
     """
     ours = [record for record in records if not record.control and "abs_rel" in record.errors]
-    sets = grouped(ours, lambda r: r.set_name)
-    if len(sets) < 2 or len(grouped(ours, row_of)) < 2:
+    sets, rows = grouped(ours, lambda r: r.set_name), grouped(ours, row_of)
+    if len(sets) < 2 or len(rows) < 2:
         return []
+    means = {label: _means_by_case(those) for label, those in rows.items()}
     found = []
     for name, of_set in sets.items():
-        others = grouped([r for r in ours if r.set_name != name], row_of)
-        best = min(others, key=lambda label: _geometric_mean(others[label]))
+        best = min(means, key=lambda label: _level(means[label], name))
         found += [record for record in of_set if row_of(record) == best]
     return found
 
 
-def _geometric_mean(records: Sequence[Record]) -> float:
-    means = [mean_error(of_case) for of_case in grouped(records, lambda r: r.case).values()]
-    return float(np.mean(np.log(np.maximum(means, 1e-9))))
+# Of each case and set the mean AbsRel of the frames.
+_Means = Mapping[Case, Mapping[str, Sequence[float]]]
+
+
+def _means_by_case(records: Sequence[Record]) -> _Means:
+    return {
+        case: {name: _frame_means(of_set) for name, of_set in grouped(of_case, lambda r: r.set_name).items()}
+        for case, of_case in grouped(records, lambda r: r.case).items()
+    }
+
+
+def _frame_means(records: Sequence[Record]) -> list[float]:
+    frames = grouped(records, lambda r: r.frame).values()
+    return [finite_mean(record.errors["abs_rel"] for record in of_frame) for of_frame in frames]
+
+
+def _level(means: _Means, left_out: str) -> float:
+    """Geometric mean, as a logarithm, over the cases of the mean AbsRel of the frames of the other sets."""
+    others = ([each for name in sets if name != left_out for each in sets[name]] for sets in means.values())
+    logs = [np.log(np.maximum(finite_mean(errors), 1e-9)) for errors in others if errors]
+    return float(np.mean(logs)) if logs else math.inf
 
 
 def _metric_table(name: str, records: Sequence[Record], title: str, *, spread: bool, first: bool) -> Table:

@@ -136,6 +136,17 @@ def bag_of(run: Path) -> Path | None:
     return next((path for path in paths if path.is_file() or (path / METADATA).is_file()), None)
 
 
+def depth_of(run: Path, bag: Path) -> Path | None:
+    """Bag of the depth that a run of a folder of bags wrote of one of them; None if there is none.
+
+    It lies below the run as the bag below its folder, for DRIVES/monday/a.mcap at
+    RUN/monday/a.mcap/depth.mcap: at the longest end of the bag's path that the run has.
+    """
+    parts = set_parts(bag)[2].resolve().parts
+    ends = (run.joinpath(*parts[start:], DEPTH_BAG) for start in range(1, len(parts)))
+    return next((path for path in ends if path.is_file()), None)
+
+
 def depth_bags(run: Path, sets: Sequence[Path]) -> dict[str, StoredDepth]:
     """Bag of stored depth of each set, by its name.
 
@@ -145,18 +156,18 @@ def depth_bags(run: Path, sets: Sequence[Path]) -> dict[str, StoredDepth]:
     Raises:
         InputError: a set has none.
     """
-    names = {set_name(path): set_parts(path)[2].resolve().name for path in sets}
     one = bag_of(run)
-    if one is not None and len(names) == 1:
-        return {name: StoredDepth(one) for name in names}
-    found = {name: StoredDepth(run / folder / DEPTH_BAG) for name, folder in names.items()}
-    if missing := [str(bag.path) for bag in found.values() if not bag.path.is_file()]:
-        several = f" of one source, but {len(names)} sets are given" if one is not None else ""
+    if one is not None and len(sets) == 1:
+        return {set_name(sets[0]): StoredDepth(one)}
+    found = {path: depth_of(run, path) for path in sets}
+    if missing := [set_name(path) for path, bag in found.items() if bag is None]:
+        several = f"depth of one source, but {len(sets)} sets are given" if one is not None else "no depth"
+        needed = ", ".join(f"{name}/{DEPTH_BAG}" for name in missing)
         raise InputError(
-            f"{run}: depth{several}; needed {', '.join(missing)}. Give the folder that metric_depth run "
-            "wrote of these data (without --no-bag), or those data alone."
+            f"{run}: {several}; needed {needed} in it. Give the folder that metric_depth run wrote of these "
+            "data (without --no-bag), or those data alone."
         )
-    return found
+    return {set_name(path): StoredDepth(bag) for path, bag in found.items() if bag is not None}
 
 
 def run_source(run: Path, sets: Sequence[Path]) -> RelativeSource:

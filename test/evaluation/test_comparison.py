@@ -65,8 +65,10 @@ def test_only_pairs_count():
 def test_cases_are_apart_and_nothing_in_common_is_said():
     found = compare(records(), [*records(seed=1), *records(count=5)], by_solver, ["abs_rel"])
     assert [each.case.count for each in found] == [50]
-    with pytest.raises(InputError, match="no frame, case and draw is in both"):
+    with pytest.raises(InputError, match="no frame, case and draw with a metric is in both"):
         compare(records(), records(count=5), by_solver)
+    with pytest.raises(InputError, match=r"draw with tae or mae is in both; needed .* metrics"):
+        compare(records(), records(), by_solver, ["tae", "mae"])
 
 
 @pytest.fixture

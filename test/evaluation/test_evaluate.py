@@ -677,7 +677,7 @@ def rows_of(text):
 
 
 def test_protocols_with_counts_of_their_own(data, capsys):
-    assert evaluate(data, "--protocol", "random:250,1000 rows:8 grid:16", "--anchors", "7", "--seeds", 1) == 0
+    assert evaluate(data, "--protocol", "random:250,1000 rows:8 grid:16", "--seeds", 1) == 0
     assert rows_of(capsys.readouterr().out)["AbsRel"] == [
         "250",
         "1000",
@@ -686,6 +686,12 @@ def test_protocols_with_counts_of_their_own(data, capsys):
         "covered",
         "ms",
     ]
+
+
+def test_anchors_that_no_frame_has_are_told(data, caplog):
+    protocol = ("--protocol", "random:5,900000,sensor", "--noisy", "--seeds", "1")
+    assert evaluate(data, *protocol, "--metrics", "abs_rel") == 0
+    assert "anchors 900000, sensor: no frame has them and enough pixels beside, left out" in caplog.text
 
 
 def test_limits_and_pixels_with_anchors(data, capsys, tmp_path):
@@ -800,10 +806,18 @@ def test_a_set_without_depth_is_named(data, caplog):
         (["--anchors", "0"], "random: 0 anchors; needed 1 to 1000000."),
         (["--anchors", "few"], "--anchors few: needed whole numbers"),
         (["--anchors", "-1"], "random: -1 anchors"),
+        (
+            ["--anchors", "7", "--protocol", "random:5,rows"],
+            "--anchors 7: numbers of a random without its own",
+        ),
+        (["--scaling", "global"], "--scaling global: nothing to learn from; needed --fit-on DATA"),
+        (["--cache-gb", "0"], "--cache-gb 0: needed more than 0"),
+        (["--cache-gb", "inf"], "--cache-gb inf: needed more than 0"),
+        (["--table", "7"], "published table 7: unknown; needed one of 000:1, "),
         (["--seeds", "0"], "--seeds 0"),
         (["--metrics", "abs_rel,psnr"], "metrics: 'psnr'; needed all, or some of abs_rel, "),
         (["--metrics", "flicker"], "flicker of single frames; needed frames in a row. Add --all-frames."),
-        (["--place", "outdoor"], "no frame with enough known pixels"),
+        (["--place", "outdoor"], "no frame with enough known pixels; needed 400 of known depth within"),
         (["--engine", "nowhere.yaml"], "nowhere.yaml"),
         (["--set", "regions.width"], "needed NAME=VALUE"),
         (["--protocol", "random:few"], "protocol random: 'few'; needed whole numbers"),

@@ -128,7 +128,7 @@ def test_each_set_has_its_run(tmp_path: Path) -> None:
         write_run(tmp_path / "all" / name, {0: RAMP})
     found = depth_bags(tmp_path / "all", [tmp_path / "a.mcap", Path("bag:b.mcap")])
     assert [bag.path.parent.name for bag in found.values()] == ["a.mcap", "b.mcap"]
-    with pytest.raises(InputError, match=r"all: depth; needed .*all/c\.mcap/depth\.mcap"):
+    with pytest.raises(InputError, match=r"all: no depth; needed c\.mcap/depth\.mcap in it"):
         depth_bags(tmp_path / "all", [tmp_path / "a.mcap", tmp_path / "c.mcap"])
     with pytest.raises(InputError, match="depth of one source, but 2 sets are given; needed"):
         depth_bags(one, [tmp_path / "a.mcap", tmp_path / "b.mcap"])
@@ -216,6 +216,32 @@ def test_a_folder_of_runs_is_measured_by_bag(tmp_path: Path, capsys: Any) -> Non
     assert main(["evaluate", str(data), "--of", str(runs), *options]) == 0
     assert table_of(capsys.readouterr().out, "AbsRel")[0].startswith("| depth as stored | 0.100 |")
     assert "| b.mcap | 4 | 0.200 |" in (tmp_path / "out/report.md").read_text()
+
+
+def test_a_folder_of_runs_is_measured_at_any_depth_and_without_its_broken_bags(
+    tmp_path: Path, capsys: Any, caplog: Any
+) -> None:
+    """Each bag by its place below the folder; one that gave no depth is named."""
+    data, runs = tmp_path / "data", tmp_path / "runs"
+    (data / "monday/night").mkdir(parents=True)
+    wall_run(runs / "b.mcap", *[1.5] * 4)  # not of monday's
+    for name, factor in (("monday/night/a.mcap", 1.0), ("monday/b.mcap", 1.2)):
+        write_source(data / name)
+        wall_run(runs / name, *[factor] * 4)
+    (data / "monday/broken.mcap").write_bytes((data / "monday/b.mcap").read_bytes()[:2000])
+    assert main(["evaluate", str(data), "--of", str(runs), "--out", str(tmp_path / "out")]) == 0
+    report = (tmp_path / "out/report.md").read_text()
+    assert "| a.mcap | 4 | 0.000 |" in report and "| b.mcap | 4 | 0.200 |" in report
+    assert f"--of {runs}: no depth of {data / 'monday/broken.mcap'}, left out" in caplog.text
+    # A bag of the folder alone.
+    options = ["--metrics", "abs_rel"]
+    assert main(["evaluate", str(data / "monday/night/a.mcap"), "--of", str(runs), *options]) == 0
+    # One that is asked for by name is never left out.
+    capsys.readouterr()
+    assert main(["evaluate", str(data / "monday/broken.mcap"), "--of", str(runs)]) == 1
+    assert "broken.mcap" in capsys.readouterr().err
+    assert main(["evaluate", str(data), "--of", str(tmp_path / "nowhere")]) == 1
+    assert "nowhere: does not exist; needed what metric_depth run wrote" in capsys.readouterr().err
 
 
 def test_options_of_solvers_are_refused(tmp_path: Path, capsys: Any) -> None:

@@ -299,6 +299,15 @@ def test_records_as_parquet(tmp_path):
         read_records(tmp_path)
 
 
+def test_parquet_of_a_run_that_goes_on_has_all_its_records(data, tmp_path):
+    """Also where it is asked for the first time alone."""
+    pytest.importorskip("pyarrow.parquet")
+    assert evaluate(data, "--out", tmp_path, "--records", "parquet") == 0
+    few = len(read_records(tmp_path))
+    assert evaluate(data, "--out", tmp_path, "--resume", "--seeds", "2") == 0
+    assert len(read_records(tmp_path / "records.parquet")) == len(read_records(tmp_path)) > few
+
+
 def test_without_pyarrow_it_is_said_before_minutes_of_work(data, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
