@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -21,10 +22,10 @@ _THREADS = 2
 
 
 class RefinementNetwork:
-    """Network on a runtime. Not thread safe."""
+    """Network on a runtime, which several cameras may share: one image at a time, others wait."""
 
     def __init__(self, manifest: RefinementManifest, runtime: Runtime) -> None:
-        self.manifest, self._runtime = manifest, runtime
+        self.manifest, self._runtime, self._alone = manifest, runtime, Lock()
 
     @classmethod
     def load(cls, path: Path, request: Request | None = None) -> RefinementNetwork:
@@ -49,7 +50,9 @@ class RefinementNetwork:
 
     def correction(self, look: Look) -> FloatArray:
         """Correction of log depth and change of log sigma (2, h, w)."""
-        found = self._runtime.run({LOOK: channels_of(look)[None]})[CORRECTION]
+        channels = channels_of(look)[None]
+        with self._alone:
+            found = self._runtime.run({LOOK: channels})[CORRECTION]
         return np.asarray(found[0], np.float32)
 
 

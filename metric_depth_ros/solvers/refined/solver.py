@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import cv2
-import numpy as np
 
 from metric_depth_ros.config import SolverConfig
 from metric_depth_ros.solvers.choice import solver_class
@@ -62,7 +61,7 @@ def _solver_of(config: SolverConfig) -> Solver:
     return solver_class(name)(replace(config, name=name))
 
 
-def _weight(look: Look) -> np.float32:
+def _weight(look: Look) -> float:
     """Part of the correction that is made, 0 to 1, by how far the anchors are spread."""
     cells = occupied_cells(look.uv, look.maps.shape[1:])
-    return np.float32(np.clip((cells - _FEW_CELLS) / (_ENOUGH_CELLS - _FEW_CELLS), 0, 1))
+    return min(max((cells - _FEW_CELLS) / (_ENOUGH_CELLS - _FEW_CELLS), 0.0), 1.0)
