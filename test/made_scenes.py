@@ -18,6 +18,8 @@ V, U = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float64)
 OURS = tuple(name for name in SOLVERS if not name.startswith("paper_"))
 # Their ridge pulls the global scale towards the network's own, as paper 001 has it.
 SHRINKING = ("paper_basis",)
+# They correct what they see as rendered scenes would have it, so they are exact on no made map, nor mirrored.
+LEARNED = ("refined",)
 # They take a generator's basis maps and no others.
 MAPS_NEEDED = ("paper_basis",)
 

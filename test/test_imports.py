@@ -35,6 +35,7 @@ FLOORS = [
 INSIDE = {
     "solvers": [
         {"solver"},
+        {"choice"},
         {"fitting"},
         {
             "median",
@@ -47,7 +48,7 @@ INSIDE = {
             "basis",
             "prior_only",
         },
-        {"as_published", "wrappers"},
+        {"as_published", "refined", "wrappers"},
         {"__init__"},
     ],
     "learning": [{"models"}, {"training"}, {"export"}],

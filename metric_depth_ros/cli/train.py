@@ -10,6 +10,7 @@ from metric_depth_ros.cli import (
     metric_solver_export,
     train_basis,
     train_metric_solver,
+    train_refinement,
     train_scale,
     train_tr2m,
 )
@@ -43,6 +44,8 @@ def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     train_scale.add_export(networks)
     train_tr2m.add_tr2m(networks)
     train_tr2m.add_export(networks)
+    train_refinement.add_refinement(networks)
+    train_refinement.add_export(networks)
 
 
 def _add_depth(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

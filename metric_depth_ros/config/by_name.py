@@ -90,7 +90,10 @@ SETTINGS: dict[str, Setting] = {setting.name: setting for setting in _settings(C
 
 
 # Settings that name files.
-NAME_FILES = ("engine.manifest", "engine.second", "engine.model", "regions.manifest", "solver.prior")
+NAME_FILES = (
+    "engine.manifest", "engine.second", "engine.model", "regions.manifest", "solver.prior",
+    "solver.refined.network",
+)  # fmt: skip
 
 
 def settings_with(sources: Iterable[str]) -> dict[str, Setting]:

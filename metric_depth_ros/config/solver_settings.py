@@ -7,6 +7,32 @@ from dataclasses import dataclass
 from metric_depth_ros.config.option import option, section
 from metric_depth_ros.near_far import FOCUS_WORDS
 
+# Every solver's class, below metric_depth_ros.solvers: the one line that makes a solver known to the
+# settings, the node, the command line and Python. Not imported here, so that settings are read without them.
+SOLVERS = {
+    "gaussian_process": "gaussian_process.solver.GaussianProcessSolver",
+    "global_affine": "global_affine.GlobalAffine",
+    "region_aware": "region_aware.solver.RegionAware",
+    "median": "median.Median",
+    "piecewise": "piecewise.Piecewise",
+    "lwlr": "lwlr.Lwlr",
+    "grid": "grid.Grid",
+    "basis": "basis.solver.Basis",
+    "refined": "refined.solver.Refined",
+    "paper_median": "as_published.PaperMedian",
+    "paper_global": "as_published.PaperGlobal",
+    "paper_piecewise": "as_published.PaperPiecewise",
+    "paper_lwlr": "as_published.PaperLwlr",
+    "paper_grid": "as_published.PaperGrid",
+    "paper_region_median": "as_published.PaperRegionMedian",
+    "paper_slf": "as_published.PaperSlf",
+    "paper_ssf": "as_published.PaperSsf",
+    "paper_basis": "as_published.PaperBasis",
+}
+AUTO_CHOOSES = "gaussian_process"
+# Solvers that need no anchors and use none: "prior" is whatever solver.prior names, the others name it, too.
+WITHOUT_ANCHORS = dict.fromkeys(("prior", "scale_cnn", "tr2m"), "prior_only.PriorOnly")
+
 
 @dataclass(frozen=True)
 class GaussianProcessConfig:
@@ -118,6 +144,20 @@ class BasisConfig:
 
 
 @dataclass(frozen=True)
+class RefinedConfig:
+    of: str = option(
+        "gaussian_process",
+        "solver whose depth is corrected; the bundled network was trained with gaussian_process",
+        choices=tuple(name for name in SOLVERS if name != "refined"),
+    )
+    network: str = option(
+        "",
+        "manifest of the network that corrects (metric_depth train refinement); empty: the bundled one",
+        live=False,
+    )
+
+
+@dataclass(frozen=True)
 class TemporalConfig:
     memory_s: float = option(
         0.0,
@@ -134,32 +174,6 @@ class TemporalConfig:
         low=0,
         high=10,
     )
-
-
-# Every solver's class, below metric_depth_ros.solvers: the one line that makes a solver known to the
-# settings, the node, the command line and Python. Not imported here, so that settings are read without them.
-SOLVERS = {
-    "gaussian_process": "gaussian_process.solver.GaussianProcessSolver",
-    "global_affine": "global_affine.GlobalAffine",
-    "region_aware": "region_aware.solver.RegionAware",
-    "median": "median.Median",
-    "piecewise": "piecewise.Piecewise",
-    "lwlr": "lwlr.Lwlr",
-    "grid": "grid.Grid",
-    "basis": "basis.solver.Basis",
-    "paper_median": "as_published.PaperMedian",
-    "paper_global": "as_published.PaperGlobal",
-    "paper_piecewise": "as_published.PaperPiecewise",
-    "paper_lwlr": "as_published.PaperLwlr",
-    "paper_grid": "as_published.PaperGrid",
-    "paper_region_median": "as_published.PaperRegionMedian",
-    "paper_slf": "as_published.PaperSlf",
-    "paper_ssf": "as_published.PaperSsf",
-    "paper_basis": "as_published.PaperBasis",
-}
-AUTO_CHOOSES = "gaussian_process"
-# Solvers that need no anchors and use none: "prior" is whatever solver.prior names, the others name it, too.
-WITHOUT_ANCHORS = dict.fromkeys(("prior", "scale_cnn", "tr2m"), "prior_only.PriorOnly")
 
 
 @dataclass(frozen=True)
@@ -233,6 +247,7 @@ class SolverConfig:
     grid: GridConfig = section(GridConfig)
     region_aware: RegionAwareConfig = section(RegionAwareConfig)
     basis: BasisConfig = section(BasisConfig)
+    refined: RefinedConfig = section(RefinedConfig)
     temporal: TemporalConfig = section(TemporalConfig)
 
     @property

@@ -42,6 +42,7 @@ BUNDLED = {
 BUNDLED_WITH_BASIS = {
     "gaussian_process": "config/models/small_depth_basis.yaml",
     "basis": "config/models/small_depth_basis.yaml",
+    "refined": "config/models/small_depth_basis.yaml",
     "paper_basis": "config/models/small_depth_paper_basis.yaml",
 }
 

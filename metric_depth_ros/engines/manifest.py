@@ -321,6 +321,31 @@ class TR2MManifest:
         _check_simple(self.input, min(self.sigma, self.sigma_undescribed))
 
 
+@dataclass(frozen=True)
+class RefinementManifest:
+    """Describes the network of the solver ``refined``.
+
+    From "look" (1, ``channels``, ``height``, ``width``), what ``solvers.refined.inputs`` makes of a fit, it
+    gives "correction" (1, 2, h, w): of log depth, and the change of log sigma. ``solver``: the one
+    whose fits it was trained on. The other fields are those of ``Manifest``.
+    """
+
+    name: str
+    licence: str
+    file: FileName
+    sha256: Sha256
+    channels: int
+    width: int
+    height: int
+    solver: str
+    source: str = ""
+    data: dict[FileName, Sha256] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not (0 < self.width <= _LONGEST_SIDE and 0 < self.height <= _LONGEST_SIDE):
+            raise ModelError(f"width, height: {self.width}x{self.height}; needed 1 to {_LONGEST_SIDE} each.")
+
+
 def _check_simple(image: InputManifest, sigma: float) -> None:
     """Raises ModelError for an input of several sizes, or a sigma that is not positive."""
     if image.multiple_of or image.border or image.resize != "stretch":
@@ -339,6 +364,7 @@ AnyManifest = TypeVar(
     ScaleManifest,
     TextManifest,
     ImageManifest,
+    RefinementManifest,
 )
 
 

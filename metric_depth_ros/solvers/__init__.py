@@ -5,11 +5,9 @@ Each has a file or a folder here; ``config.SOLVERS`` lists them.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import cast
-
-from metric_depth_ros.config import SOLVERS, WITHOUT_ANCHORS, Config, SolverConfig
+from metric_depth_ros.config import SOLVERS, Config, SolverConfig
 from metric_depth_ros.errors import ConfigError
+from metric_depth_ros.solvers.choice import solver_class
 from metric_depth_ros.solvers.prior_only import prior_depth
 from metric_depth_ros.solvers.solver import Solver
 from metric_depth_ros.solvers.wrappers.focus import Focused
@@ -43,12 +41,3 @@ def check_sigma(solver: Solver, config: Config) -> None:
             f"{config.solver.name} has no sigma. Set it to 0, take another solver (auto), or set "
             "solver.residuals to spread."
         )
-
-
-def solver_class(name: str) -> type[Solver]:
-    """The class of a solver. Raises ConfigError if no solver has that name."""
-    known = SOLVERS | WITHOUT_ANCHORS
-    if name not in known:
-        raise ConfigError(f"solver.name: {name!r}; needed one of auto, {', '.join(known)}.")
-    module, _, found = known[name].rpartition(".")
-    return cast("type[Solver]", getattr(import_module(f"{__name__}.{module}"), found))

@@ -191,8 +191,8 @@ def test_metres_without_anchors_tell_near_scenes_from_far_ones(metric_solver):
     assert np.mean(ours) < np.mean(constant)
 
 
-@pytest.mark.parametrize("name", ["tr2m.onnx", "tr2m_text.onnx", "scale.onnx"])
-def test_what_priors_bring_is_small(name):
+@pytest.mark.parametrize("name", ["tr2m.onnx", "tr2m_text.onnx", "scale.onnx", "refinement.onnx"])
+def test_what_comes_beside_the_depth_networks_is_small(name):
     assert share_path(f"config/models/{name}").stat().st_size < 15e6
 
 
@@ -241,3 +241,34 @@ def test_the_scale_of_a_picture_is_better_than_one_for_all():
         errors.append(np.median(np.log(depth[known]) - np.log(view.depth[known])))
         usual.append(np.log(np.median(view.depth[known])))
     assert np.median(np.abs(errors)) < 0.6 * np.median(np.abs(np.subtract(usual, np.median(usual))))
+
+
+@pytest.mark.parametrize("count", [50, 500])
+def test_refined_is_nearer_than_what_it_refines(count):
+    """On rendered scenes that were not trained on, noisy anchors; its sigma holds."""
+    pytest.importorskip("embreex")
+    from metric_depth_ros.config import SolverConfig
+    from metric_depth_ros.evaluation.protocols import disturbed
+    from metric_depth_ros.solvers import build_solver
+    from metric_depth_ros.types import Anchors, SolverInput
+    from metric_depth_synthetic.dataset import SyntheticDataset
+
+    engine = build_engine(EngineConfig(str(share_path(BUNDLED_WITH_BASIS["refined"])), runtime="onnxruntime"))
+    solvers = {name: build_solver(SolverConfig(name=name)) for name in ("gaussian_process", "refined")}
+    data = SyntheticDataset(["room", "corridor", "street", "tabletop"], seed=987_654, views_per_scene=1)
+    errors: dict[str, list[float]] = {name: [] for name in solvers}
+    within = []
+    for index in range(24):
+        view, rng = data[index], np.random.default_rng(index)
+        known = (view.depth > 0.1) & (view.depth < 80)
+        v, u = (part[rng.choice(known.sum(), count, replace=False)] for part in np.nonzero(known))
+        uv, depth = np.column_stack([u, v]).astype(np.float32), view.depth[v, u]
+        anchors = disturbed(Anchors(uv, depth, np.float32(0.02) * depth), rng)
+        given = SolverInput(engine.predict(view.image), anchors, image=view.image)
+        for name, solver in solvers.items():
+            found = solver.solve(given)
+            errors[name].append(abs_rel(found.depth[known], view.depth[known]))
+        within.append((np.abs(found.depth - view.depth) < found.sigma)[known].mean())
+    means = {name: np.mean(values) for name, values in errors.items()}
+    assert means["refined"] < 0.98 * means["gaussian_process"]
+    assert 0.6 < np.mean(within) < 0.8

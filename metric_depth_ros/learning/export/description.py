@@ -14,6 +14,7 @@ from metric_depth_ros.engines.manifest import (
     ImageManifest,
     LabelManifest,
     PriorManifest,
+    RefinementManifest,
     SamManifest,
     TextManifest,
 )
@@ -28,7 +29,7 @@ def described_file(path: Path) -> FileManifest:
 
 
 def write_manifest(
-    manifest: LabelManifest | SamManifest | PriorManifest | TextManifest | ImageManifest,
+    manifest: LabelManifest | SamManifest | PriorManifest | TextManifest | ImageManifest | RefinementManifest,
     path: Path,
     comment: str,
     use: Callable[[Path], object] = lambda path: None,

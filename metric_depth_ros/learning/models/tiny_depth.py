@@ -28,12 +28,14 @@ class TinyDepthConfig(PyramidConfig):
         blocks: residual blocks at 1/4, 1/8, 1/16 and 1/32.
         context: attention blocks at 1/32.
         coordinates: whether pixel coordinates are an input of the first convolution.
+        inputs: channels of the input beside them.
     """
 
     widths: tuple[int, ...] = (16, 32, 64, 112, 128)
     blocks: tuple[int, ...] = (1, 2, 2, 0)
     context: int = 3
     coordinates: bool = True
+    inputs: int = 3
 
 
 class TinyEncoder(Encoder):
@@ -45,7 +47,7 @@ class TinyEncoder(Encoder):
         super().__init__()
         self.config = c = config or TinyDepthConfig()
         self.channels = w = c.widths
-        self.stem = convolution(3 + 2 * c.coordinates, w[0], stride=2)
+        self.stem = convolution(c.inputs + 2 * c.coordinates, w[0], stride=2)
         self.stages = nn.ModuleList(
             nn.Sequential(convolution(w[i], w[i + 1], stride=2), *(Residual(w[i + 1]) for _ in range(blocks)))
             for i, blocks in enumerate(c.blocks)

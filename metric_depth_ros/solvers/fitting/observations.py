@@ -27,6 +27,8 @@ _SLOPE_SPREAD = 0.5
 _MOST_PULL = 0.36
 # Standard deviation of normal errors over the median of their absolute value.
 DEVIATION = 1.4826
+# Cells across and down the image: anchors in one tell the scale but once.
+_CELLS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +113,12 @@ def usable(x_map: FloatArray, anchors: Anchors, who: str) -> tuple[Anchors, Floa
             "where the network says something. Check T_camera_lidar and the network's output."
         )
     return anchors.take(known), x[known]
+
+
+def occupied_cells(uv: FloatArray, shape: tuple[int, ...]) -> int:
+    """Number of the 64 cells of an image (H, W) that hold one of the pixels (N, 2)."""
+    cell = np.clip((uv + 0.5) * _CELLS / np.array(shape[::-1]), 0, _CELLS - 1).astype(np.intp)
+    return len(np.unique(cell @ [1, _CELLS]))
 
 
 def by_place(anchors: Anchors) -> Anchors:

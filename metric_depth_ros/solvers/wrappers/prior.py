@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from metric_depth_ros.errors import AnchorError
-from metric_depth_ros.solvers.fitting.observations import DEVIATION
+from metric_depth_ros.solvers.fitting.observations import DEVIATION, occupied_cells
 from metric_depth_ros.solvers.prior_only import prior_depth
 from metric_depth_ros.solvers.solver import Solver
 from metric_depth_ros.types import BASIS, FloatArray, MetricDepth, Prior, RelativeDepth, SolverInput
@@ -17,8 +17,6 @@ from metric_depth_ros.types import BASIS, FloatArray, MetricDepth, Prior, Relati
 ANCHOR_SPREAD = 0.55
 # A prior farther than this many standard deviations from the anchors' scale is wrong, not only uncertain.
 _DOUBTED = 2.0
-# Cells across and down the image: anchors in one tell the scale but once.
-_CELLS = 8
 # Step in pixels at which the maps' levels are compared.
 _STEP = 4
 
@@ -67,7 +65,7 @@ class WithPrior(Solver):
             return fitted
         precision = count
         if self.follows_anchors:
-            precision = min(count, _occupied(given.anchors.uv, fitted.depth.shape)) ** 2
+            precision = min(count, occupied_cells(given.anchors.uv, fitted.depth.shape)) ** 2
         variance = (ANCHOR_SPREAD * _deviation(fitted.depth)) ** 2 / precision
         excess = max(0.0, apart**2 - _DOUBTED**2 * (variance + prior.sigma**2))
         weight = variance / (variance + prior.sigma**2 + excess)
@@ -88,12 +86,6 @@ def _instead_of(relative: RelativeDepth, prior: Prior) -> RelativeDepth:
     known = np.where(np.isfinite(values), values, np.float32(np.nan))
     features = {} if prior.maps is None else {BASIS: prior.maps}
     return RelativeDepth(known, relative.kind, features=features, network=prior.name)
-
-
-def _occupied(uv: FloatArray, shape: tuple[int, ...]) -> int:
-    """Number of cells of an image (H, W) that hold one of the pixels (N, 2)."""
-    cell = np.clip((uv + 0.5) * _CELLS / np.array(shape[::-1]), 0, _CELLS - 1).astype(np.intp)
-    return len(np.unique(cell @ [1, _CELLS]))
 
 
 def _deviation(depth: FloatArray) -> float:

@@ -58,10 +58,8 @@ def test_the_prior_s_weight_falls_with_the_number_of_anchors(name, count):
     anchors = anchors_on(2 * smooth_relative(), count, sigma=1e-4)
     alone, both = solved(name, anchors), solved(name, anchors, prior_of(2.7, sigma=0.2))
     independent = both.info["anchors"]
-    if name in (
-        "auto",
-        "gaussian_process",
-    ):  # it follows its anchors: as many as cells of 8 x 6 pixels, squared
+    if name in ("gaussian_process", "refined"):
+        # It follows its anchors: as many as cells of 8 x 6 pixels, squared.
         independent = min(independent, len({tuple(cell) for cell in (anchors.uv // [8, 6]).astype(int)})) ** 2
     variance = spread_of(alone) ** 2 / independent
     weight = variance / (variance + 0.2**2)

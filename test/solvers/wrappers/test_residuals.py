@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_scenes import HEIGHT, OURS, WIDTH, U, V, anchors_on, quarters, smooth_relative, solver_of
+from made_scenes import HEIGHT, LEARNED, OURS, WIDTH, U, V, anchors_on, quarters, smooth_relative, solver_of
 
 from metric_depth_ros.types import Anchors, RelativeDepth
 
-FITTED = [name for name in OURS if name != "gaussian_process"]
+FITTED = [name for name in OURS if name not in ("gaussian_process", *LEARNED)]
 
 
 def bent():

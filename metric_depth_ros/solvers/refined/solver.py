@@ -1,0 +1,67 @@
+"""Solver that looks once more: another solver's depth, corrected by a learned network."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+
+from metric_depth_ros.config import SolverConfig
+from metric_depth_ros.solvers.choice import solver_class
+from metric_depth_ros.solvers.fitting.observations import occupied_cells
+from metric_depth_ros.solvers.refined.inputs import Look, look_at, relative_sigma
+from metric_depth_ros.solvers.refined.network import load_network
+from metric_depth_ros.solvers.solver import Solver
+from metric_depth_ros.types import MetricDepth, SolverInput
+
+# Nothing is corrected where anchors lie in up to so many of an image's 64 cells, all of it from so many on:
+# ours, since one row, or five anchors, may make depth worse outdoors (develop frames).
+_FEW_CELLS, _ENOUGH_CELLS = 8, 16
+
+
+class Refined(Solver):
+    """Depth d' of another solver, corrected: log d = log d' + c, sigma = sigma' exp(c + p).
+
+    Ours. c and p are maps of a network that sees the solver's depth and sigma, the relative map, the
+    residuals at the anchors and the image. A pixel may take over the depth of others up to 6 pixels of the
+    network's input away, and change by 3 of the solver's sigmas (10 % of depth for one without) besides:
+    where the solver is sure little is changed. With anchors in 8 or fewer of 64 cells of the image, as of one
+    row, nothing is, from 16 on everything.
+    """
+
+    probabilistic = True
+
+    def __init__(self, config: SolverConfig) -> None:
+        """Raises ModelError if the network cannot be used."""
+        self._solver = _solver_of(config)
+        self._network = load_network(config.refined.network)
+        self.wants_regions, self.follows_anchors = self._solver.wants_regions, self._solver.follows_anchors
+        self.focuses = self._solver.focuses
+
+    def solve(self, given: SolverInput) -> MetricDepth:
+        """Depth and sigma (H, W) in metres; NaN where the other solver's depth is. Raises what it raises.
+
+        ``info`` is the other solver's.
+        """
+        fitted = self._solver.solve(given)
+        sigma = fitted.depth * relative_sigma(fitted) if fitted.sigma is None else fitted.sigma
+        look = look_at(given, fitted, self._network.size)
+        weight = _weight(look)
+        if weight == 0:
+            return replace(fitted, sigma=sigma)
+        correction, change = weight * self._network.correction(look)
+        size = fitted.depth.shape[::-1]
+        factor, widened = (cv2.resize(cv2.exp(part), size) for part in (correction, correction + change))
+        return replace(fitted, depth=fitted.depth * factor, sigma=sigma * widened)
+
+
+def _solver_of(config: SolverConfig) -> Solver:
+    """The solver whose depth is corrected."""
+    name = config.refined.of
+    return solver_class(name)(replace(config, name=name))
+
+
+def _weight(look: Look) -> float:
+    """Part of the correction that is made, 0 to 1, by how far the anchors are spread."""
+    cells = occupied_cells(look.uv, look.maps.shape[1:])
+    return min(max((cells - _FEW_CELLS) / (_ENOUGH_CELLS - _FEW_CELLS), 0.0), 1.0)

@@ -1,0 +1,188 @@
+"""The solver refined with networks made by hand: what it is shown, and what it does with what it is told."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from made_scenes import HEIGHT, WIDTH, U, V, anchors_on, quarters, smooth_relative, solver_of
+
+from metric_depth_ros.solvers.refined import solver as module
+from metric_depth_ros.solvers.refined.inputs import (
+    CHANNELS,
+    LEAST_SIGMA,
+    USUAL_SIGMA,
+    channels_of,
+    look_at,
+)
+from metric_depth_ros.types import Anchors, MetricDepth, RelativeDepth, SolverInput
+
+SIZE = 96, 48
+
+
+class Told:
+    """A network that always says the same, and keeps what it was shown."""
+
+    size = SIZE
+
+    def __init__(self, correction, change):
+        self.maps, self.shown = np.stack([correction, change]).astype(np.float32), []
+
+    def correction(self, look):
+        self.shown.append(channels_of(look))
+        return self.maps
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """Makes every refined solver use a network that says one correction and change of sigma everywhere."""
+
+    def use(correction, change=0.0):
+        network = Told(*(np.broadcast_to(np.float32(part), (24, 48)) for part in (correction, change)))
+        monkeypatch.setattr(module, "load_network", lambda path: network)
+        return network
+
+    return use
+
+
+def problem(count=40):
+    """A relative map that is wrong smoothly, and anchors on the truth."""
+    relative = smooth_relative()
+    truth = 3 * relative * np.exp(0.2 * np.sin(4 * U / WIDTH) * np.cos(3 * V / HEIGHT))
+    return RelativeDepth(relative, "depth"), anchors_on(truth, count)
+
+
+def test_a_network_that_says_nothing_leaves_the_fit_to_the_bit(told):
+    told(0.0)
+    relative, anchors = problem()
+    fit, refined = (solver_of(name).solve(relative, anchors) for name in ("gaussian_process", "refined"))
+    np.testing.assert_array_equal(refined.depth, fit.depth)
+    np.testing.assert_allclose(refined.sigma, fit.sigma, rtol=1e-5)
+    assert refined.info == fit.info
+
+
+def test_depth_and_sigma_change_as_told(told):
+    told(0.2, -0.7)
+    relative, anchors = problem()
+    fit, refined = (solver_of(name).solve(relative, anchors) for name in ("gaussian_process", "refined"))
+    np.testing.assert_allclose(refined.depth, fit.depth * np.exp(0.2), rtol=1e-5)
+    np.testing.assert_allclose(refined.sigma, fit.sigma * np.exp(0.2 - 0.7), rtol=1e-5)
+
+
+def along_a_row(rows):
+    """Anchors on the truth at every pixel of some rows."""
+    relative, _ = problem()
+    v, u = np.meshgrid(rows, np.arange(WIDTH), indexing="ij")
+    depth = 3 * relative.values[v, u]
+    return np.column_stack([u.ravel(), v.ravel()]).astype(np.float32), depth.ravel()
+
+
+@pytest.mark.parametrize(("rows", "part"), [([20], 0.0), ([20, 30], 1.0)])
+def test_with_anchors_in_few_places_the_fit_stays(told, rows, part):
+    told(0.2)
+    relative, _ = problem()
+    uv, depth = along_a_row(rows)
+    anchors = Anchors(uv, depth, 0.02 * depth)
+    fit, refined = (solver_of(name).solve(relative, anchors) for name in ("gaussian_process", "refined"))
+    np.testing.assert_allclose(refined.depth, fit.depth * np.exp(0.2 * part), rtol=1e-5)
+    np.testing.assert_allclose(refined.sigma, fit.sigma * np.exp(0.2 * part), rtol=1e-5)
+
+
+def test_between_few_and_many_places_a_part_is_corrected(told):
+    """Twelve cells, half-way from 8 to 16."""
+    told(0.2)
+    relative, _ = problem()
+    uv, depth = along_a_row([20, 30])
+    some = np.flatnonzero((uv[:, 1] == 20) | (uv[:, 0] < WIDTH // 2))
+    anchors = Anchors(uv, depth, 0.02 * depth).take(some)
+    fit, refined = (solver_of(name).solve(relative, anchors) for name in ("gaussian_process", "refined"))
+    np.testing.assert_allclose(refined.depth, fit.depth * np.exp(0.1), rtol=1e-5)
+
+
+@pytest.mark.parametrize("count", [2, 40])
+def test_a_solver_without_a_sigma_gets_one(told, count):
+    told(0.1)
+    relative, anchors = problem(count)
+    fit = solver_of("global_affine").solve(relative, anchors)
+    refined = solver_of("refined", refined__of="global_affine").solve(relative, anchors)
+    factor = 1 if count < 9 else np.exp(0.1)
+    np.testing.assert_allclose(refined.depth, fit.depth * factor, rtol=1e-5)
+    np.testing.assert_allclose(refined.sigma, USUAL_SIGMA * refined.depth, rtol=1e-5)
+
+
+def test_regions_reach_the_solver_that_is_refined(told):
+    told(0.0)
+    relative, anchors = problem()
+    refined = solver_of("refined", refined__of="region_aware")
+    assert refined.solver.wants_regions
+    fit = solver_of("region_aware").solve(relative, anchors, regions=quarters())
+    depth = refined.solve(relative, anchors, regions=quarters()).depth
+    np.testing.assert_array_equal(depth, fit.depth)
+
+
+def test_what_the_network_sees_is_free_of_scale(told):
+    network = told(0.3)
+    relative, anchors = problem()
+    answers = [
+        solver_of("refined").solve(relative, Anchors(anchors.uv, c * anchors.depth, c * anchors.sigma))
+        for c in (np.float32(1), np.float32(137))
+    ]
+    one, other = network.shown
+    np.testing.assert_allclose(one, other, atol=1e-4)
+    np.testing.assert_allclose(answers[1].depth, 137 * answers[0].depth, rtol=1e-5)
+
+
+def shown(depth, anchors, **more):
+    """Channels for a fit of constant relative sigma."""
+    relative = RelativeDepth(np.ones_like(depth), "depth")
+    given = SolverInput(relative, anchors, **more)
+    return channels_of(look_at(given, MetricDepth(depth, 0.05 * depth), SIZE))
+
+
+def test_residuals_lie_at_their_anchors_and_reach_far_in_coarse_cells():
+    depth = np.full((48, 96), 2.0, np.float32)
+    anchors = Anchors(np.array([[20.0, 10], [70, 40]]), 2 * np.exp([0.1, -0.2]), np.full(2, 0.04))
+    seen = shown(depth, anchors)
+    assert seen.shape == (CHANNELS, 48, 96) and seen.dtype == np.float32
+    np.testing.assert_allclose(seen[6, 10, 20], 1, rtol=1e-3)
+    np.testing.assert_allclose(seen[6, 40, 70], -2, rtol=1e-3)
+    assert np.count_nonzero(seen[6]) == np.count_nonzero(seen[7]) == 2
+    coarsest = seen[-5:-2]
+    assert coarsest[0][:, 0] == pytest.approx(1, rel=1e-3)
+    assert coarsest[0][:, -1] == pytest.approx(-2, rel=1e-3)
+    assert coarsest[1][:, -1] == pytest.approx(2, rel=1e-3)
+    assert seen[-2][10, 20] == 0 < seen[-2][10, 30] < seen[-2][47, 0]
+
+
+def test_one_gross_outlier_does_not_drown_the_rest():
+    depth = np.full((48, 96), 2.0, np.float32)
+    uv = np.array([[20.0, 10], [70, 40]])
+    wild = shown(depth, Anchors(uv, np.array([2.0, 2e6]), np.full(2, 0.04)))
+    assert np.abs(wild).max() <= 4.0
+
+
+def test_unknown_pixels_and_absent_images_are_neutral():
+    depth = 1 + smooth_relative()
+    depth[5:20, 10:30] = np.nan
+    seen = shown(depth, anchors_on(np.nan_to_num(depth, nan=2.0), 30))
+    assert np.isfinite(seen).all()
+    assert np.abs(seen[:3]).max() < 0.02
+    image = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
+    assert shown(depth, anchors_on(depth, 5), image=image)[:3].min() > 1.9
+
+
+def test_sigma_is_believed_within_limits_only():
+    depth = np.full((48, 96), 2.0, np.float32)
+    given = SolverInput(RelativeDepth(depth, "depth"), anchors_on(depth, 5))
+    sure = look_at(given, MetricDepth(depth, np.zeros_like(depth)), SIZE)
+    np.testing.assert_allclose(np.exp(sure.maps[1]), LEAST_SIGMA, rtol=1e-5)
+
+
+def test_a_turned_image_is_shown_turned():
+    rng = np.random.default_rng(0)
+    depth = cv2.resize(rng.uniform(1, 3, (6, 8)).astype(np.float32), SIZE)
+    anchors = anchors_on(depth, 12, sigma=0.05)
+    turned = Anchors(np.column_stack([SIZE[0] - 1 - anchors.uv[:, 0], anchors.uv[:, 1]]), anchors.depth,
+                     anchors.sigma)  # fmt: skip
+    one, other = shown(depth, anchors), shown(np.ascontiguousarray(depth[:, ::-1]), turned)
+    np.testing.assert_allclose(one[..., ::-1], other, atol=1e-4)
