@@ -28,6 +28,7 @@ def cluster() -> Iterator[None]:
     """Ray on this machine, as if it had four cores; its workers import what the tests do."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
+        patch.delenv("OMP_NUM_THREADS", raising=False)  # which workers would inherit
         patch.setattr(runner, "_FIRST_WAIT_S", 0.01)
         ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False)
         yield
