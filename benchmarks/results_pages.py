@@ -48,7 +48,8 @@ INTRODUCTION = """`small` is the package's network, which never saw the depth of
 `relative_meter` are stored outputs of METER, which was trained on NYU and KITTI, whose frames are among
 the real ones. Figures are mean AbsRel unless a table says otherwise. Where all solvers stand together, each
 frame has the [usual draws](evaluation.md#protocols) of anchors; elsewhere one, and differences below .01 are
-noise. `auto` is `gaussian_process` today, and has no row of its own. Controls: one depth for all ("constant
+noise. `auto` is `gaussian_process` today, and has no row of its own; `refined` is
+newer than this run: [its figures](benchmarks/solvers.md#refined). Controls: one depth for all ("constant
 map"), and the anchors interpolated. What protocols and numbers mean: [evaluation](evaluation.md).
 
 All protocols: [real frames](results/real.md), [with METER](results/real_meter.md), [rendered
