@@ -42,7 +42,7 @@ SOLVED = {name: {"solver.name": name} for name in SOLVERS} | {
     "memory": {"solver.temporal.memory_s": 1.0},
     "left out": {"output.max_relative_sigma": 0.02},
 }
-PROBABILISTIC = {"gaussian_process", "basis", "spread", "memory", "left out"}
+PROBABILISTIC = {"gaussian_process", "basis", "refined", "spread", "memory", "left out"}
 
 
 class WithMaps:
