@@ -6,19 +6,20 @@ Errors say what is wrong and where, and never quote the text: it may be another 
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from metric_depth_ros.errors import MetricDepthError
-from metric_depth_ros.files import read_limited
+from metric_depth_ros.errors import InputError, MetricDepthError
+from metric_depth_ros.files import open_regular, read_limited
 
 _MOST_YAML, _MOST_JSON = 1 << 20, 1 << 26
 # Of a YAML document, with its aliases expanded.
 _DEEPEST, _MOST_VALUES = 50, 20_000
 _LONGEST_NUMBER = 1000
+_LONGEST_LINE = 1 << 20
 _LARGE = 10
 _NUMBERS = ("int", "float", "timestamp")
 
@@ -85,6 +86,30 @@ def parse_json(text: str | bytes, where: str, error: type[MetricDepthError]) -> 
     except ValueError:
         problem = "a number or character that cannot be read"
     raise error(f"{where}: not valid JSON: {problem}.")
+
+
+def json_lines(path: Path, needed: str, *, empty: bool = False) -> Iterator[tuple[str, Any]]:
+    """Place and value of each line of a file of JSON lines.
+
+    Args:
+        needed: what the file should be, for errors.
+        empty: leave out empty lines instead of refusing them.
+
+    Raises:
+        InputError: the file cannot be read, or a line is too long or not JSON.
+    """
+    try:
+        with open_regular(path) as file:
+            number = 0
+            while line := file.readline(_LONGEST_LINE + 1):
+                number += 1
+                where = f"{path}, line {number}"
+                if len(line) > _LONGEST_LINE:
+                    raise InputError(f"{where}: more than 1 MB; {needed}.")
+                if line.strip() or not empty:
+                    yield where, parse_json(line, where, InputError)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; {needed}.") from error
 
 
 def _text(path: str | Path, limit: int, error: type[MetricDepthError], needed: str) -> str:

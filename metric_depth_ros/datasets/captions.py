@@ -20,11 +20,9 @@ from typing import Any
 
 from metric_depth_ros.datasets import DATASETS, Dataset
 from metric_depth_ros.datasets.published import PublishedDataset
-from metric_depth_ros.documents import parse_json
+from metric_depth_ros.documents import json_lines
 from metric_depth_ros.errors import InputError, shown
-from metric_depth_ros.files import open_regular
 
-_LONGEST_LINE = 1 << 20
 _NEEDED = 'needed lines as {"set": "nyuv2", "frame": "00000", "descriptions": ["A kitchen."]}'
 
 
@@ -83,7 +81,7 @@ def descriptions_of(
 def read_captions(path: Path) -> Captions:
     """Captions of a file. Raises InputError if it cannot be read, or a line is no caption."""
     found: defaultdict[tuple[str, str], Caption] = defaultdict(Caption)
-    for where, tree in _lines(path):
+    for where, tree in _objects(path):
         name, frame = (_text(tree, key, where) for key in ("set", "frame"))
         caption = found[name, frame]
         caption.sentences.extend(_sentences(tree, "descriptions", where))
@@ -94,24 +92,12 @@ def read_captions(path: Path) -> Captions:
     return Captions(path, dict(found))
 
 
-def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def _objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Place and object of each line that is not empty."""
-    try:
-        with open_regular(path) as file:
-            number = 0
-            while line := file.readline(_LONGEST_LINE + 1):
-                number += 1
-                where = f"{path}, line {number}"
-                if len(line) > _LONGEST_LINE:
-                    raise InputError(f"{where}: more than 1 MB; {_NEEDED}.")
-                if not line.strip():
-                    continue
-                tree = parse_json(line, where, InputError)
-                if not isinstance(tree, dict):
-                    raise InputError(f"{where}: no object; {_NEEDED}.")
-                yield where, tree
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; {_NEEDED}.") from error
+    for where, tree in json_lines(path, _NEEDED, empty=True):
+        if not isinstance(tree, dict):
+            raise InputError(f"{where}: no object; {_NEEDED}.")
+        yield where, tree
 
 
 def _text(tree: Mapping[str, Any], key: str, where: str) -> str:

@@ -10,15 +10,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO, get_args
 
-from metric_depth_ros.documents import parse_json
+from metric_depth_ros.documents import json_lines
 from metric_depth_ros.errors import ConfigError, InputError, MetricDepthError
 from metric_depth_ros.evaluation.places import Place
 from metric_depth_ros.evaluation.runner import Record
-from metric_depth_ros.files import need_regular, open_regular
+from metric_depth_ros.files import need_regular
 
 LINES, PARQUET = "records.jsonl", "records.parquet"
 FORMATS = ("jsonl", "parquet")
-_LONGEST_LINE = 1 << 20
 _ERROR = "errors."
 _NEEDED = "needed the records of metric_depth evaluate --out"
 _FIELDS = {field.name: field for field in dataclasses.fields(Record)}
@@ -117,17 +116,8 @@ def read_records(path: str | Path) -> list[Record]:
 
 
 def _read_lines(path: Path) -> Iterator[Record]:
-    try:
-        with open_regular(path) as file:
-            number = 0
-            while line := file.readline(_LONGEST_LINE + 1):
-                number += 1
-                where = f"{path}, line {number}"
-                if len(line) > _LONGEST_LINE:
-                    raise InputError(f"{where}: more than 1 MB; {_NEEDED}.")
-                yield _record(parse_json(line, where, InputError), where)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; {_NEEDED}.") from error
+    for where, tree in json_lines(path, _NEEDED):
+        yield _record(tree, where)
 
 
 def _read_parquet(path: Path) -> Iterator[Record]:

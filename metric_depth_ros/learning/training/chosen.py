@@ -21,7 +21,7 @@ from metric_depth_ros.engines.metric_solver import MetricSolverEngine
 from metric_depth_ros.errors import ConfigError, InputError
 from metric_depth_ros.files import open_regular
 from metric_depth_ros.learning.training.loader import open_with_depth
-from metric_depth_ros.types import BoolArray, Engine, ImageArray, IntArray
+from metric_depth_ros.types import Array, BoolArray, Engine, ImageArray, IntArray
 
 Made = TypeVar("Made")
 About = TypeVar("About")
@@ -179,6 +179,14 @@ def load_about(path: Path, kind: type[About], made_by: str) -> tuple[dict[str, A
         return arrays, kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in told.items()})
     except (OSError, InputError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: cannot be read ({error}); needed what {made_by} makes.") from error
+
+
+def open_maps(folder: Path, names: Sequence[str]) -> list[Array]:
+    """The arrays NAME.npy of a folder, mapped, not read. Raises InputError if one is missing or damaged."""
+    try:
+        return [np.load(folder / f"{name}.npy", mmap_mode="r") for name in names]
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder}: maps cannot be read ({error}). Make them anew.") from error
 
 
 def check_same_about(what: str, about: Any, before: Mapping[str, Any], names: Sequence[str]) -> None:

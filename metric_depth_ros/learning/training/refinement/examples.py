@@ -17,7 +17,7 @@ from metric_depth_ros.engines import BUNDLED, BUNDLED_WITH_BASIS, build_depth_en
 from metric_depth_ros.errors import AnchorError, ConfigError, InputError
 from metric_depth_ros.learning.training.augment import relit
 from metric_depth_ros.learning.training.basis.cache import FARTHEST_M, NEAREST_M
-from metric_depth_ros.learning.training.chosen import ChosenPictures, load_about, save_about
+from metric_depth_ros.learning.training.chosen import ChosenPictures, load_about, open_maps, save_about
 from metric_depth_ros.learning.training.refinement.disturb import disturbed, made_of_truth
 from metric_depth_ros.learning.training.refinement.draw import draw_anchors
 from metric_depth_ros.learning.training.sparse import reduced_depth
@@ -68,10 +68,7 @@ class RefinementExamples:
         """``families``: kinds of scenes. Raises InputError if they are missing, or nothing is left."""
         path = Path(folder) / FILE
         arrays, self.about = load_about(path, About, "train refinement")
-        try:
-            self._maps = [np.load(path.parent / f"{name}.npy", mmap_mode="r") for name in _MAPS]
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path.parent}: maps cannot be read ({error}). Make them anew.") from error
+        self._maps = open_maps(path.parent, _MAPS)
         self._anchors: FloatArray = arrays["anchors"]
         self._ends: IntArray = arrays["ends"]
         pictures = ChosenPictures([], arrays["place"], arrays["group"], arrays["family"])

@@ -19,7 +19,13 @@ from metric_depth_ros.engines.manifest import TOKENS
 from metric_depth_ros.errors import InputError
 from metric_depth_ros.learning.models.text_encoder import TextEncoder
 from metric_depth_ros.learning.training.basis.cache import FARTHEST_M
-from metric_depth_ros.learning.training.chosen import ChosenPictures, engines_for, load_about, save_about
+from metric_depth_ros.learning.training.chosen import (
+    ChosenPictures,
+    engines_for,
+    load_about,
+    open_maps,
+    save_about,
+)
 from metric_depth_ros.learning.training.loader import canonical_focal
 from metric_depth_ros.learning.training.sparse import reduced_depth
 from metric_depth_ros.learning.training.tr2m.losses import LIMITS_M
@@ -72,10 +78,7 @@ class TR2MExamples:
         """``families``: kinds of scenes. Raises InputError if they are missing, gone, or nothing is left."""
         path = Path(folder) / FILE
         arrays, self.about = load_about(path, About, "train tr2m")
-        try:
-            self._maps = [np.load(path.parent / f"{name}.npy", mmap_mode="r") for name in _MAPS]
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path.parent}: maps cannot be read ({error}). Make them anew.") from error
+        self._maps = open_maps(path.parent, _MAPS)
         self._pictures = ChosenPictures.stored(path, arrays, self.about)
         self._sentences = Sentences(arrays["tokens"], arrays["ends"])
         self._said: IntArray = arrays["said"]
