@@ -76,8 +76,24 @@ class Peer(Node):
         self._thread.join(5)
         self.destroy_node()
 
+    def destroy_subscription(self, subscription):
+        return self._between_waits(super().destroy_subscription, subscription)
+
+    def destroy_publisher(self, publisher):
+        return self._between_waits(super().destroy_publisher, publisher)
+
+    def destroy_client(self, client):
+        return self._between_waits(super().destroy_client, client)
+
+    def _between_waits(self, destroy, entity):
+        """Destroys an entity in the executor's thread, which ends when another destroys what it waits for."""
+        task = self._executor.create_task(destroy, entity)
+        assert self.wait(task.done)
+        return task.result()
+
     def wait(self, condition, timeout_s=15.0):
         """Whether a condition becomes true in time."""
+        assert self._thread.is_alive(), "the peer's executor has ended"
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             if condition():
