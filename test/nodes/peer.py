@@ -87,6 +87,8 @@ class Peer(Node):
 
     def _between_waits(self, destroy, entity):
         """Destroys an entity in the executor's thread, which ends when another destroys what it waits for."""
+        if not self._thread.is_alive():
+            return destroy(entity)
         task = self._executor.create_task(destroy, entity)
         assert self.wait(task.done)
         return task.result()
