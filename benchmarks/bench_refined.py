@@ -52,7 +52,7 @@ PRIOR = "--variant {0}+prior solver.name={0} solver.prior=scale_cnn"
 HEAD = """The *{half}* half of the real frames, pictures made of them, and rendered scenes of other seeds than
 any training's; network of `refined`: {network} (manifest {sha})."""
 # Measured where the package has them.
-WANTED = ("abs_rel", "ause_abs_rel", "within_1_sigma", "boundary_f1", "veils")
+WANTED = ("abs_rel", "ause_abs_rel", "within_1_sigma", "boundary_f1", "flying_pixels")
 
 
 @dataclass(frozen=True)
@@ -98,8 +98,6 @@ def evaluations(plan: Plan) -> Iterator[tuple[str, list[Path], str]]:
     both, meter = f"--solvers {AUTO},{OURS} {metrics}", plan.data / "relative_meter"
     networks, noisy = f"--engine {meter} small", f"--noisy --seeds {plan.seeds}"
     yield "real", plan.sets, f'{both} {networks} {noisy} --protocol "{FEW} {EVERY}"'
-    closed = f"--solvers {CLOSED_FORM} --metrics abs_rel"
-    yield "family", plan.sets, f'{closed} {networks} --noisy --seeds 1 --protocol "{EVERY}"'
     with_camera = [path for path in plan.sets if open_dataset(path)[0].camera is not None]
     priors = " ".join(PRIOR.format(solver) for solver in (AUTO, OURS))
     yield "no_anchors", with_camera, f"{priors} {metrics} {networks} --seeds 1 --protocol none"
@@ -109,6 +107,8 @@ def evaluations(plan: Plan) -> Iterator[tuple[str, list[Path], str]]:
     for name in ("wide", "fisheye", "rendered"):
         protocol = RENDERED if name == "rendered" else MADE
         yield name, [plan.out / "made" / name], f'{both} {one} --protocol "{protocol}"'
+    closed = f"--solvers {CLOSED_FORM} --metrics abs_rel"
+    yield "family", plan.sets, f'{closed} {networks} --noisy --seeds 1 --protocol "{EVERY}"'
 
 
 def make(plan: Plan, steps: Steps) -> None:

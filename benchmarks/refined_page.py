@@ -19,6 +19,7 @@ from refined_tables import (
     worse_table,
 )
 
+from metric_depth_ros.evaluation.comparison import FEW_SETS
 from metric_depth_ros.evaluation.groups import grouped, metrics_of
 from metric_depth_ros.evaluation.measures import METRICS
 from metric_depth_ros.evaluation.records import read_records
@@ -26,7 +27,10 @@ from metric_depth_ros.evaluation.report import sections
 from metric_depth_ros.evaluation.runner import Record
 from metric_depth_ros.evaluation.tables import Column, Row, Table, markdown
 
-EDGES = {"boundary_f1": "boundary F1 better", "veils": "veils at least halved"}
+# Anchors, up to which a table of its own has them.
+FEW = 3
+# Metric -> what is asked of it, and the part of auto's value that is allowed.
+EDGES = {"boundary_f1": ("boundary F1 better", 1.0), "flying_pixels": ("veils at least halved", 0.5)}
 CONDITIONS = {
     "no_anchors": "no anchors, a prior in their place",
     "few": "1 to 3 anchors",
@@ -81,11 +85,13 @@ def write_page(
 
 def _asked(found: Mapping[str, Sequence[Record]], time: Table | None) -> list[str]:
     """What is asked, line by line."""
-    real = [record for record in found["real"] if record.count > 3]
+    real = [record for record in found["real"] if not _few(record)]
     lines = asked_of_changes(changes(real)) + asked_of_sigma(real)
-    for metric, asked in ((name, EDGES[name]) for name in EDGES if name in METRICS):
-        for source in ("real", "rendered"):
-            lines += asked_of_edges(found.get(source, ()), metric, f"{asked}, {source}")
+    if rendered := found.get("rendered"):
+        lines += asked_of_changes(changes(rendered), "rendered: ")
+    for metric, (asked, part) in EDGES.items():
+        for source in ("real", "rendered") if metric in METRICS else ():
+            lines += asked_of_edges(found.get(source, ()), metric, f"{asked}, {source}", part)
     means = [mean for records in found.values() for mean in set_means(records)]
     worse = [mean for mean in means if mean.worse]
     bad = f"{len(worse)} of {len(means)} means of sets worse"
@@ -101,13 +107,17 @@ def _asked(found: Mapping[str, Sequence[Record]], time: Table | None) -> list[st
 
 
 def _real(found: Mapping[str, Sequence[Record]]) -> list[str]:
-    real = [record for record in found["real"] if record.count > 3 or record.protocol != "random"]
-    texts = ["## Real frames", "AbsRel; change in percent with its 95 % interval over sets and their frames."]
+    real = [record for record in found["real"] if not _few(record)]
+    texts = [
+        "## Real frames",
+        "AbsRel; change in percent with its 95 % interval over sets and their frames, which says little of "
+        f"fewer than {FEW_SETS} sets.",
+    ]
     groups: dict[tuple[str, str], list] = {}
     for each in changes(real):
         groups.setdefault((each.engine, each.place), []).append(each)
     for (engine, place), those in groups.items():
-        texts += [f"{engine}, {place}:", markdown(change_table(those))]
+        texts += [f"{engine}, {place}, {those[0].extent}:", markdown(change_table(those))]
     together = [_only(r, "abs_rel") for r in [*real, *found.get("family", ())]]
     texts += ["### Controls and closed forms"]
     for part in sections(together):
@@ -124,6 +134,11 @@ def _real(found: Mapping[str, Sequence[Record]]) -> list[str]:
     return texts
 
 
+def _few(record: Record) -> bool:
+    """Whether it is of 1 to 3 anchors."""
+    return record.protocol == "random" and record.count <= FEW
+
+
 def _only(record: Record, name: str) -> Record:
     return replace(record, errors={name: record.errors[name]})
 
@@ -132,9 +147,9 @@ def conditions(found: Mapping[str, Sequence[Record]]) -> dict[str, Sequence[Reco
     """Records of each condition under which ``refined`` must not be worse, by its words."""
     real = found["real"]
     of_real = {
-        "few": [r for r in real if r.protocol == "random" and r.count <= 3],
-        "unseen": [r for r in real if r.engine == "relative_meter" and r.count > 3],
-        "small": [r for r in real if r.engine == "small" and r.count > 3],
+        "few": list(filter(_few, real)),
+        "unseen": [r for r in real if r.engine == "relative_meter" and not _few(r)],
+        "small": [r for r in real if r.engine == "small" and not _few(r)],
     }
     every = {**found, **of_real}
     return {words: every[name] for name, words in CONDITIONS.items() if every.get(name)}
@@ -170,6 +185,6 @@ def _sigma(records: Sequence[Record]) -> list[str]:
     texts = ["## Sigma and edges", "Clean/noisy means over frames."]
     for metric in metrics_of(records):
         if metric != "abs_rel":
-            table = by_case(records, metric)
+            table = by_case(records, metric, 3 if metric in EDGES else 2)
             texts += [f"{METRICS[metric].title}:", markdown(table)]
     return texts

@@ -9,6 +9,7 @@ import numpy as np
 
 from metric_depth_ros.evaluation.comparison import Difference, compare
 from metric_depth_ros.evaluation.groups import case_label, finite_mean, grouped, mean_error
+from metric_depth_ros.evaluation.measures import METRICS
 from metric_depth_ros.evaluation.protocols import Case
 from metric_depth_ros.evaluation.runner import Record
 from metric_depth_ros.evaluation.tables import Column, Row, Table, shown
@@ -27,13 +28,14 @@ class Change:
     """How AbsRel changes in one column: of an engine, a place and a case.
 
     Attributes:
+        extent: number of frames and sets, in words.
         percent, low, high: change of the mean, and the ends of its 95 % interval.
-        bar: what is asked, in percent; 0: no worse.
     """
 
     engine: str
     place: str
     case: Case
+    extent: str
     auto: float
     ours: float
     percent: float
@@ -67,7 +69,8 @@ def changes(records: Sequence[Record]) -> list[Change]:
 def _change(found: Difference) -> Change:
     engine, _, place = found.what.partition("|")
     values = (100 * value / found.a for value in (found.b - found.a, found.low, found.high))
-    return Change(engine, place, found.case, found.a, found.b, *values)
+    extent = f"{found.frames} frames in {found.sets} sets"
+    return Change(engine, place, found.case, extent, found.a, found.b, *values)
 
 
 def change_table(found: Sequence[Change]) -> Table:
@@ -127,8 +130,8 @@ class SetMean:
         return self.within >= WITHIN[0]
 
     def __str__(self) -> str:
-        noise = ", noisy" if self.case.noisy else ""
-        where = f"{self.engine}, {self.set_name}, {case_label(self.case)} anchors{noise}"
+        case = f"{self.case.count} random" if self.case.protocol == "random" else case_label(self.case)
+        where = f"{self.engine}, {self.set_name}, {case}{', noisy' if self.case.noisy else ''}"
         return f"{where}: {self.auto:.3f} to {self.ours:.3f}, {self.within:.2f} within one sigma"
 
 
@@ -195,7 +198,13 @@ def by_case(records: Sequence[Record], metric: str, digits: int = 2) -> Table:
 
 
 def _mean(records: Sequence[Record], case: Case, metric: str, digits: int) -> str:
-    return shown(mean_error([r for r in records if r.case == case], metric), digits).replace("0.", ".", 1)
+    return short(mean_error([r for r in records if r.case == case], metric), digits)
+
+
+def short(value: float, digits: int = 3) -> str:
+    """Text of a value, without a zero before the point."""
+    text = shown(value, digits)
+    return text[1:] if text.startswith("0.") else text
 
 
 def by_set(records: Sequence[Record]) -> Table:
@@ -203,7 +212,7 @@ def by_set(records: Sequence[Record]) -> Table:
     cases = list(dict.fromkeys((r.protocol, r.count) for r in records))
     groups: dict[tuple[str, str, bool], dict[tuple[str, int], str]] = {}
     for mean in set_means(records):
-        cell = "/".join(shown(value).replace("0.", ".", 1) for value in (mean.auto, mean.ours))
+        cell = f"{short(mean.auto)}/{short(mean.ours)}"
         row = groups.setdefault((mean.engine, mean.set_name, mean.case.noisy), {})
         row[mean.case.protocol, mean.case.count] = f"**{cell}**" if mean.worse else cell
     rows = [
@@ -216,12 +225,6 @@ def by_set(records: Sequence[Record]) -> Table:
 # ---- what is asked ---------------------------------------------------------------------------
 
 
-def within_cells(records: Sequence[Record]) -> list[float]:
-    """Part of ``refined`` within one sigma in every column."""
-    groups = grouped(of(records, OURS), lambda r: (r.engine, r.place, r.case))
-    return [mean_error(those, "within_1_sigma") for those in groups.values()]
-
-
 def paired(records: Sequence[Record], metric: str) -> list[tuple[float, float]]:
     """Means of a metric of auto and refined in every column that has it."""
     groups = grouped(records, lambda r: (r.engine, r.place, r.case)).values()
@@ -229,14 +232,13 @@ def paired(records: Sequence[Record], metric: str) -> list[tuple[float, float]]:
     return [pair for pair in found if np.isfinite(pair).all()]
 
 
-def asked_of_changes(found: Sequence[Change]) -> list[Row]:
-    """Lines of the list of what is asked, of AbsRel."""
+def asked_of_changes(found: Sequence[Change], where: str = "") -> list[Row]:
+    """Lines of the list of what is asked, of AbsRel. ``where``: begins each of them."""
 
-    def line(name: str, some: Sequence[Change]) -> Row:  # fmt: skip
-        met = sum(each.met for each in some)
-        spread = f"{max((c.percent for c in some), default=np.nan):+.1f} to " \
-                 f"{min((c.percent for c in some), default=np.nan):+.1f} %"  # fmt: skip
-        return Row((name,), [spread, f"{met} of {len(some)} columns"])
+    def line(name: str, some: Sequence[Change]) -> Row:
+        met, percent = sum(each.met for each in some), [each.percent for each in some] or [np.nan]
+        spread = f"{max(percent):+.1f} to {min(percent):+.1f} %"
+        return Row((where + name,), [spread, f"{met} of {len(some)} columns"])
 
     lines = [
         line(
@@ -249,32 +251,42 @@ def asked_of_changes(found: Sequence[Change]) -> list[Row]:
     lines.append(line(f"AbsRel with {' and '.join(map(str, ROWS))} rows: {OF_ROWS:g} %", rows))
     columns = sum(round(c.percent, 1) <= 0 for c in found)
     worst = max((c.percent for c in found), default=np.nan)
-    lines.append(Row(("no column worse",), [f"at most {worst:+.1f} %", f"{columns} of {len(found)} columns"]))
+    lines.append(
+        Row((f"{where}no column worse",), [f"at most {worst:+.1f} %", f"{columns} of {len(found)} columns"])
+    )
     return lines
 
 
 def asked_of_sigma(records: Sequence[Record]) -> list[Row]:
     """Lines of the list of what is asked, of sigma."""
-    cells = [round(value, 2) for value in within_cells(records)]
+    within = [[round(value, 2) for value in pair] for pair in paired(records, "within_1_sigma")]
     ause = paired(records, "ause_abs_rel")
-    inside = sum(WITHIN[0] <= value <= WITHIN[1] for value in cells)
+    inside = [
+        sum(WITHIN[0] <= value <= WITHIN[1] for value in values) for values in zip(*within, strict=True)
+    ]
+    ours = [value for _, value in within]
     better = sum(round(ours, 2) <= round(auto, 2) for auto, ours in ause)
     return [
         Row(
             (f"within one sigma {WITHIN[0]} to {WITHIN[1]}",),
-            [f"{min(cells):.2f} to {max(cells):.2f}", f"{inside} of {len(cells)} columns"],
+            [
+                f"{min(ours):.2f} to {max(ours):.2f}",
+                f"{inside[1]} of {len(within)} columns (auto {inside[0]})",
+            ],
         ),
-        Row(
-            ("AUSE no worse",),
-            [f"{_means(ause)}", f"{better} of {len(ause)} columns"],
-        ),
+        Row(("AUSE no worse",), [_means(ause), f"{better} of {len(ause)} columns"]),
     ]
 
 
-def asked_of_edges(records: Sequence[Record], metric: str, asked: str) -> list[Row]:
-    """Line of the list of what is asked, of edges; none where nothing has the metric."""
+def asked_of_edges(records: Sequence[Record], metric: str, asked: str, part: float) -> list[Row]:
+    """Line of the list of what is asked, of edges; none where nothing has the metric.
+
+    ``part``: of auto's value that is allowed where lower is better; else refined's is to be larger.
+    """
     pairs = paired(records, metric)
-    return [Row((asked,), [_means(pairs), f"{len(pairs)} columns"])] if pairs else []
+    lower = METRICS[metric].lower_is_better
+    met = sum(ours <= part * auto if lower else ours > auto for auto, ours in pairs)
+    return [Row((asked,), [_means(pairs), f"{met} of {len(pairs)} columns"])] if pairs else []
 
 
 def _means(pairs: Sequence[tuple[float, float]]) -> str:

@@ -93,7 +93,7 @@ def test_sigma_is_counted_by_column(program):
         *records(0.1, 0.1, Case("random", 500), within=0.62, ause=(0.2, 0.3)),
     ]
     within, ause = program("refined_tables").asked_of_sigma(found)
-    assert within.cells == ["0.62 to 0.73", "1 of 2 columns"]
+    assert within.cells == ["0.62 to 0.73", "1 of 2 columns (auto 1)"]
     assert ause.cells == ["auto 0.250, refined 0.250 in the mean", "1 of 2 columns"]
 
 
@@ -143,7 +143,7 @@ def test_the_page_is_written_from_records(program, tmp_path):
     assert "| rendered held-out scenes | -10.0 | 0 of 4 |" in page
     assert "set1, **a family it was not trained on**" in page and "set0: auto" in page
     assert "| nowhere worse by more than 0.003 | 4 of 10 means of sets worse | 2 of them said |" in page
-    assert "- night, made: small, set0, 50 anchors: 0.100 to 0.200, 0.68 within one sigma" in page
+    assert "- night, made: small, set0, 50 random: 0.100 to 0.200, 0.68 within one sigma" in page
     assert "| 1 to 3 anchors | -10.0 |" in page and "## Time" not in page
 
 
@@ -157,7 +157,7 @@ def test_every_command_is_one_that_is_known(program, tmp_path, monkeypatch):
         args = build_parser().parse_args(["evaluate", *map(str, sets), *bench.shlex.split(options)])
         names.append(name)
         assert args.protocol and args.metrics
-    assert names == ["real", "family", "no_anchors", *bench.OF_REAL, "wide", "fisheye", "rendered"]
+    assert names == ["real", "no_anchors", *bench.OF_REAL, "wide", "fisheye", "rendered", "family"]
 
 
 def test_figures_of_two_networks_do_not_mix(program, tmp_path):
