@@ -1,4 +1,4 @@
-"""Pictures that no set has, made of those that are there: night, thermal-like, close-up, wide-angle, fisheye.
+"""Pictures that no set has, made of others: night, thermal-like, narrow, wide-angle, fisheye.
 
 They are made, not real: depth and calibration stay true, and what changes is the picture a network sees.
 """
@@ -25,9 +25,9 @@ from metric_depth_ros.types import Camera, FloatArray, ImageArray, Rectification
 
 # Of a display's picture: light = value ** _GAMMA.
 _GAMMA = 2.2
-# Night: part of the day's light that is left, photons of a white pixel then, noise of reading in photons, the
-# gain of the exposure, and the colour of street lamps (RGB).
-_LIGHT, _PHOTONS, _READING, _GAIN, _LAMPS = 0.03, 30.0, 2.0, 4.0, (1.0, 0.72, 0.42)
+# Night: photons of a white pixel, 3 % of a thousand by day; noise of reading in photons; part of the range that
+# white has; the colour of street lamps (RGB).
+_PHOTONS, _READING, _WHITE, _LAMPS = 30.0, 2.0, 0.12, (1.0, 0.72, 0.42)
 # Thermal-like: knots of the random curve from grey to grey, its range, blur at a width of 640 px, and
 # deviation of the gain of columns and of pixels, in grey levels.
 _KNOTS, _RANGE, _BLUR_PX, _COLUMNS, _PIXELS = 7, (70.0, 170.0), 2.0, 3.0, 2.0
@@ -40,9 +40,9 @@ Change = Callable[[ImageArray, np.random.Generator], ImageArray]
 
 def night(image: ImageArray, rng: np.random.Generator) -> ImageArray:
     """The picture in a few per cent of its light: photon noise, noise of reading, and a coloured cast."""
-    light = _LIGHT * (image / 255.0) ** _GAMMA * _LAMPS
-    seen = rng.poisson(light / _LIGHT * _PHOTONS) + rng.normal(0, _READING, image.shape)
-    exposed = np.clip(_GAIN * _LIGHT * seen / _PHOTONS, 0, 1)
+    light = (image / 255.0) ** _GAMMA * _LAMPS
+    seen = rng.poisson(_PHOTONS * light) + rng.normal(0, _READING, image.shape)
+    exposed = np.clip(_WHITE * seen / _PHOTONS, 0, 1)
     return np.asarray(np.rint(255 * exposed ** (1 / _GAMMA)), np.uint8)
 
 
