@@ -25,8 +25,8 @@ from metric_depth_ros.types import Camera, FloatArray, ImageArray, Rectification
 
 # Of a display's picture: light = value ** _GAMMA.
 _GAMMA = 2.2
-# Night: photons of a white pixel, 3 % of a thousand by day; noise of reading in photons; part of the range that
-# white has; the colour of street lamps (RGB).
+# Night: photons of a white pixel, 3 % of a thousand by day; noise of reading in photons; part of the range
+# that white has; the colour of street lamps (RGB).
 _PHOTONS, _READING, _WHITE, _LAMPS = 30.0, 2.0, 0.12, (1.0, 0.72, 0.42)
 # Thermal-like: knots of the random curve from grey to grey, its range, blur at a width of 640 px, and
 # deviation of the gain of columns and of pixels, in grey levels.
