@@ -20,7 +20,7 @@ from refined_tables import (
 )
 
 from metric_depth_ros.evaluation.comparison import FEW_SETS
-from metric_depth_ros.evaluation.groups import grouped, metrics_of
+from metric_depth_ros.evaluation.groups import metrics_of
 from metric_depth_ros.evaluation.measures import METRICS
 from metric_depth_ros.evaluation.records import read_records
 from metric_depth_ros.evaluation.report import sections
@@ -167,18 +167,17 @@ def _honest(found: Mapping[str, Sequence[Record]]) -> list[str]:
 
 
 def _rendered(found: Mapping[str, Sequence[Record]], left_out: str) -> list[str]:
-    texts = ["## Rendered scenes"]
+    """AbsRel by family; that which the network was not trained on is marked."""
+    texts = ["## Rendered scenes", "Clean/noisy means over the pictures of a family."]
+
+    def family(record: Record) -> str:
+        return f"**{record.set_name}, not trained on**" if record.set_name == left_out else record.set_name
+
     for name in ("rendered", "wide", "fisheye"):
-        for family, those in grouped(found.get(name, ()), lambda r: r.set_name).items():
-            unseen = ", **a family it was not trained on**" if family == left_out else ""
-            texts.append(f"{CONDITIONS[name]}, {family}{unseen}: auto and refined, clean/noisy")
-            texts.append(markdown(by_case(_of_one_place(those), "abs_rel", 3)))
+        if records := found.get(name):
+            table = by_case(records, "abs_rel", 3, family)
+            texts += [f"{CONDITIONS[name].capitalize()}:", markdown(table)]
     return texts
-
-
-def _of_one_place(records: Sequence[Record]) -> list[Record]:
-    """The records as of one place: scenes of a family count as one, near or far."""
-    return [replace(record, place=records[0].place) for record in records]
 
 
 def _sigma(records: Sequence[Record]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -182,19 +182,23 @@ def worse_table(conditions: dict[str, Sequence[Record]]) -> Table:
 # ---- by case ---------------------------------------------------------------------------------
 
 
-def by_case(records: Sequence[Record], metric: str, digits: int = 2) -> Table:
-    """A row for each engine, place and solver, a column for each case: clean/noisy means of a metric."""
+def by_case(
+    records: Sequence[Record],
+    metric: str,
+    digits: int = 2,
+    key: Callable[[Record], str] = lambda r: f"{r.engine}, {r.place}",
+) -> Table:
+    """Two rows for each key, of auto and refined, a column for each case: clean/noisy means of a metric."""
     cases = list(dict.fromkeys((r.protocol, r.count) for r in records))
     rows = []
-    for (engine, place), those in grouped(records, lambda r: (r.engine, r.place)).items():
-        for solver, name in ((AUTO, "auto"), (OURS, "refined")):
+    for name, those in grouped(records, key).items():
+        for solver, label in ((AUTO, "auto"), (OURS, "refined")):
             own = of(those, solver)
-            if not np.isfinite(finite_mean(r.errors.get(metric, np.nan) for r in own)):
-                continue
-            cells = ["/".join(_mean(own, Case(*case, noisy), metric, digits) for noisy in (False, True))
-                     for case in cases]  # fmt: skip
-            rows.append(Row((f"{engine}, {place}, {name}",), cells))
-    return Table((metric,), [Column(case_label(Case(*case))) for case in cases], rows)
+            if np.isfinite(finite_mean(r.errors.get(metric, np.nan) for r in own)):
+                both = [[Case(*case, noisy) for noisy in (False, True)] for case in cases]
+                cells = ["/".join(_mean(own, each, metric, digits) for each in pair) for pair in both]
+                rows.append(Row((f"{name}, {label}",), cells))
+    return Table((METRICS[metric].title,), [Column(case_label(Case(*case))) for case in cases], rows)
 
 
 def _mean(records: Sequence[Record], case: Case, metric: str, digits: int) -> str:
