@@ -57,12 +57,11 @@ def candidates_of(study: Study) -> list[Candidate]:
 
 def sheet(study: Study, frames: dict[str, tuple[str, str]]) -> ImageArray:
     """Picture (H, W, 3) with six parts for each frame: anchors, depth of both, truth, error of both."""
-    solvers, drawn = candidates_of(study), {}
-    wanted = {where: word for word, where in frames.items()}
-    for view in views_of(study, study.networks[0], lambda name, frame, _: (name, frame) in wanted):
-        word = wanted[view.set_name, view.frame_id]
-        drawn[word] = tiled(_parts(f"{word}: {view.name}", view, solvers), 3)
-    return np.concatenate([drawn[word] for word in frames])
+    wanted, solvers = set(frames.values()), candidates_of(study)
+    views = views_of(study, study.networks[0], lambda name, frame, _: (name, frame) in wanted)
+    drawn = {(view.set_name, view.frame_id): view for view in views}
+    rows = [_parts(f"{word}: {drawn[frame].name}", drawn[frame], solvers) for word, frame in frames.items()]
+    return np.concatenate([tiled(parts, 3) for parts in rows])
 
 
 def _parts(title: str, view: KnownView, solvers: Sequence[Candidate]) -> list[ImageArray]:
