@@ -119,9 +119,7 @@ class RefinementTrainer(Trainer):
                 look, error = _varied(look, error, rng)
             row = (channels_of(look), np.exp(look.maps[1]), error)
             rows.append(_cut_out(row, rng) if cut and seed is not None else row)
-        batch = RefinementBatch(*(np.stack(part) for part in zip(*rows, strict=True)))
-        batch.image[:, list(self.settings.without)] = 0
-        return batch
+        return RefinementBatch(*(np.stack(part) for part in zip(*rows, strict=True)))
 
     def _backward(self, batch: Sequence[RefinementBatch]) -> float:
         self.network.train()
@@ -195,7 +193,7 @@ def _network(settings: RefinementSettings, state: dict[str, Any] | None) -> Refi
     """Network with which a run continues or starts."""
     if state:
         return build_refinement(state, weights="network")
-    network = Refinement(RefinementConfig())
+    network = Refinement(RefinementConfig(without=settings.without))
     if settings.start:
         checkpoint.load_weights(network, settings.start)
     network.to(memory_format=torch.channels_last)
