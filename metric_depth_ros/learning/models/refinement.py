@@ -39,11 +39,11 @@ class RefinementConfig(TinyDepthConfig):
         without: names of inputs that the layers do not see, to learn what they are worth.
     """
 
-    widths: tuple[int, ...] = (24, 32, 48, 80, 96)
-    blocks: tuple[int, ...] = (1, 1, 1, 0)
+    widths: tuple[int, ...] = (32, 44, 64, 104, 128)
+    blocks: tuple[int, ...] = (2, 2, 2, 1)
     context: int = 1
-    pyramid: int = 48
-    head: int = 24
+    pyramid: int = 64
+    head: int = 32
     output: str = "linear"
     inputs: int = CHANNELS
     without: tuple[str, ...] = ()

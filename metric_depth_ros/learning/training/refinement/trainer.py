@@ -30,7 +30,7 @@ from metric_depth_ros.types import FloatArray, IntArray
 # Settings that must not change when a run is resumed.
 _SAME = ("batch", "learning_rate", "optimizer", "seed", "families", "without")
 # Until this part of the budget examples are cut to squares of so many pixels: three times as fast.
-_CUT, _CUT_PX = 0.8, 96
+_CUT, _CUT_PX = 0.6, 96
 # Most examples to validate on, and how many at once.
 _MOST, _TOGETHER = 160, 16
 # Examples are scored by their number of anchors: up to each of these, and more.
