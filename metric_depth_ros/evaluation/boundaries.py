@@ -42,21 +42,21 @@ def flying_pixels(depth: FloatArray, truth: FloatArray) -> float:
     """Part of the pixels beside true depth edges that hang between the two surfaces: veils of a point cloud.
 
     In each row and column, a line of pixels crosses every edge of true depth, where a neighbour is 1.15 times
-    as deep. With depth a and b at its two ends, a pixel of the line flies if its depth lies between, in ln by
-    more than a fifth of |ln b/a| from each. Since a and b are depth's own, a wrong scale, of one surface too,
-    costs nothing, nor does an edge a few pixels off. The value is the mean over all lines.
+    as deep or more. With depth a and b at its two ends, a pixel of the line flies if its depth lies between,
+    in ln by more than a fifth of |ln b/a| from each. Since a and b are depth's own, a wrong scale, of one
+    surface too, costs nothing, nor does an edge a few pixels off. The value is the mean over all lines.
 
     All pixels of a line count as flying if the edge is not found: depth rises by less than half of the true
-    rise (ln), as that of a flat map, or an end has none. So does each other pixel without depth. An edge counts
-    if true depth is known all along its line and varies by less than a fifth of the step (ln) on either side.
-    That leaves out thin things, and flying pixels of the truth itself, whose value is 0.
+    rise (ln), as that of a flat map, or an end has none. So does each other pixel without depth. An edge
+    counts if true depth is known all along its line and varies by less than a fifth of the step (ln) on each
+    side. That leaves out thin things, and flying pixels of the truth itself, whose value is 0.
 
     The term is that of time-of-flight cameras, where no measure is agreed on. The soft edge error of stereo
     (Chen et al. 2019), the distance to the nearest true depth around, charges wrong scale and contrast too;
     ours is the share of a line that a blurred edge takes, as a rise distance is in photography.
 
     Args:
-        depth, truth: (H, W) metres; 0 and NaN are unknown. Lines are 1/40 of the longer side long, 8 at least.
+        depth, truth: (H, W) metres; 0 and NaN are unknown. A line has 1/40 of the longer side, at least 8.
 
     Returns:
         NaN if fewer than 50 edges count.
