@@ -13,7 +13,7 @@ _RATIOS = np.linspace(1.05, 1.25, 10)
 # Flying pixels: the least step of ln depth at an edge, and the fewest edges that are measured.
 _STEP, _FEWEST = math.log(1.15), 50
 # How far a line goes to each side of its edge, in longer sides of the image; and the fewest pixels.
-_REACH, _LEAST_REACH = 1 / 80, 4
+_REACH, _LEAST_REACH = 1 / 40, 4
 # Parts of a line's rise: what a pixel that flies is away from both ends, and what an edge has if it is found.
 _LEFT, _FOUND = 0.2, 0.5
 
@@ -43,8 +43,9 @@ def flying_pixels(depth: FloatArray, truth: FloatArray) -> float:
 
     In each row and column, a line of pixels crosses every edge of true depth, where a neighbour is 1.15 times
     as deep or more. With depth a and b at its two ends, a pixel of the line flies if its depth lies between,
-    in ln by more than a fifth of |ln b/a| from each. Since a and b are depth's own, a wrong scale, of one
-    surface too, costs nothing, nor does an edge a few pixels off. The value is the mean over all lines.
+    in ln by more than a fifth of |ln b/a| from each. The value is the mean over all lines. Since a and b are
+    depth's own, a wrong scale, of one surface too, costs nothing, nor does an edge off by less than half a
+    line.
 
     All pixels of a line count as flying if the edge is not found: depth rises by less than half of the true
     rise (ln), as that of a flat map, or an end has none. So does each other pixel without depth. An edge
@@ -56,7 +57,7 @@ def flying_pixels(depth: FloatArray, truth: FloatArray) -> float:
     ours is the share of a line that a blurred edge takes, as a rise distance is in photography.
 
     Args:
-        depth, truth: (H, W) metres; 0 and NaN are unknown. A line has 1/40 of the longer side, at least 8.
+        depth, truth: (H, W) metres; 0 and NaN are unknown. A line has 1/20 of the longer side, at least 8.
 
     Returns:
         NaN if fewer than 50 edges count.
