@@ -176,7 +176,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     steps = Steps(plan.out / "steps.json")
     make(plan, steps)
     evaluate(plan, steps)
-    head = HEAD.format(half=plan.half, network=plan.network or "the bundled one", sha=network[:12])
+    head = HEAD.format(
+        half=plan.half, network=plan.network.name if plan.network else "the bundled one", sha=network[:12]
+    )
     print(write_page(plan.out, head, plan.left_out, time_table(study_of(plan, plan.sets)), draw(plan)))
 
 

@@ -240,8 +240,8 @@ def asked_of_changes(found: Sequence[Change], where: str = "") -> list[Row]:
     """Lines of the list of what is asked, of AbsRel. ``where``: begins each of them."""
 
     def line(name: str, some: Sequence[Change]) -> Row:
-        met, percent = sum(each.met for each in some), [each.percent for each in some] or [np.nan]
-        spread = f"{max(percent):+.1f} to {min(percent):+.1f} %"
+        met, percent = sum(each.met for each in some), [each.percent for each in some]
+        spread = f"{max(percent):+.1f} to {min(percent):+.1f} %" if some else "-"
         return Row((where + name,), [spread, f"{met} of {len(some)} columns"])
 
     lines = [
