@@ -35,7 +35,7 @@ class Refined(Solver):
     def __init__(self, config: SolverConfig) -> None:
         """Raises ModelError if the network cannot be used."""
         self._solver = _solver_of(config)
-        self._network = load_network(config.refined.network)
+        self._network = load_network(config.refined)
         self.wants_regions, self.follows_anchors = self._solver.wants_regions, self._solver.follows_anchors
         self.focuses = self._solver.focuses
 

@@ -39,7 +39,7 @@ def told(monkeypatch):
 
     def use(correction, change=0.0):
         network = Told(*(np.broadcast_to(np.float32(part), (24, 48)) for part in (correction, change)))
-        monkeypatch.setattr(module, "load_network", lambda path: network)
+        monkeypatch.setattr(module, "load_network", lambda config: network)
         return network
 
     return use
