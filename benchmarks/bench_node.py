@@ -1,7 +1,8 @@
 """metric_depth_node under load: VGA images and 100k-point clouds, sustained.
 
     METRIC_DEPTH_DATA=... python benchmarks/bench_node.py [--seconds 60] [--engine tiny] [--solver refined]
-        [--overlap always] [--subscribe] [--stride 2] [--conversions stock] [--stress 2] [--under "chrt -f 10"]
+        [--overlap always] [--subscribe] [--stride 2] [--conversions stock] [--stress 2]
+        [--under "chrt -f 10"]
 
 Three processes on one machine: this one subscribes and measures, a second publishes rgbd7_seq (RGB-D
 frames whose depth is made a cloud) at 30 Hz and 10 Hz, and at 50 Hz where the robot is in odom; the third is
