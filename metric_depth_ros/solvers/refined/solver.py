@@ -13,11 +13,13 @@ from metric_depth_ros.solvers.fitting.observations import occupied_cells
 from metric_depth_ros.solvers.refined.inputs import USUAL_SIGMA, Look, look_at
 from metric_depth_ros.solvers.refined.network import load_network
 from metric_depth_ros.solvers.solver import Solver
-from metric_depth_ros.types import MetricDepth, SolverInput
+from metric_depth_ros.types import FloatArray, MetricDepth, SolverInput
 
-# Nothing is corrected where anchors lie in up to so many of an image's 64 cells, all of it from so many on:
-# ours, since one row, or five anchors, may make depth worse outdoors (develop frames).
-_FEW_CELLS, _ENOUGH_CELLS = 8, 16
+# Nothing is corrected where anchors lie in up to so many of an image's 64 cells, all of it from so many on,
+# and half of it where sigma is such a part of depth. Ours, of develop frames: with one to three anchors, and
+# far from all of them, the network can only guess.
+_FEW_CELLS, _ENOUGH_CELLS = 3, 9
+_HALF_SIGMA = 0.3
 
 
 class Refined(Solver):
@@ -26,8 +28,8 @@ class Refined(Solver):
     Ours. c and p are maps of a network that sees the solver's depth and sigma, the relative map, the
     residuals at the anchors and the image. A pixel may take over the depth of others up to 6 pixels of the
     network's input away, and change by 3 of the solver's sigmas (10 % of depth for one without) besides:
-    where the solver is sure little is changed. With anchors in 8 or fewer of 64 cells of the image, as of one
-    row, nothing is, from 16 on everything.
+    where the solver is sure little is changed. It steps back where little is known: nothing is changed with
+    anchors in 3 or fewer of 64 cells of the image, half of it at 30 % of relative sigma.
     """
 
     probabilistic = True
@@ -47,12 +49,12 @@ class Refined(Solver):
         fitted = self._solver.solve(given)
         sigma = np.float32(USUAL_SIGMA) * fitted.depth if fitted.sigma is None else fitted.sigma
         look = look_at(given, fitted, self._network.size)
-        weight = _weight(look)
-        if weight == 0:
+        part = _part(look)
+        if not part.any():
             return replace(fitted, sigma=sigma)
-        correction, change = weight * self._network.correction(look)
+        correction, change = part * self._network.correction(look)
         size = fitted.depth.shape[::-1]
-        depth, widened = (cv2.resize(cv2.exp(part), size) for part in (correction, correction + change))
+        depth, widened = (cv2.resize(cv2.exp(log), size) for log in (correction, correction + change))
         depth *= fitted.depth
         widened *= sigma
         return replace(fitted, depth=depth, sigma=widened)
@@ -64,7 +66,9 @@ def _solver_of(config: SolverConfig) -> Solver:
     return solver_class(name)(replace(config, name=name))
 
 
-def _weight(look: Look) -> float:
-    """Part of the correction that is made, 0 to 1, by how far the anchors are spread."""
+def _part(look: Look) -> FloatArray:
+    """Part of the correction (h, w) that is made, 0 to 1: by how far the anchors are spread, and by sigma."""
     cells = occupied_cells(look.uv, look.maps.shape[1:])
-    return min(max((cells - _FEW_CELLS) / (_ENOUGH_CELLS - _FEW_CELLS), 0.0), 1.0)
+    spread = min(max((cells - _FEW_CELLS) / (_ENOUGH_CELLS - _FEW_CELLS), 0.0), 1.0)
+    doubt = cv2.exp(2 * look.maps[1]) / np.float32(_HALF_SIGMA**2)
+    return np.asarray(np.float32(spread) / (1 + doubt), np.float32)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -39,7 +41,7 @@ def told(monkeypatch):
     """Makes every refined solver use a network that says one correction and change of sigma everywhere."""
 
     def use(correction, change=0.0):
-        network = Told(*(np.broadcast_to(np.float32(part), (24, 48)) for part in (correction, change)))
+        network = Told(*(np.broadcast_to(np.float32(part), SIZE[::-1]) for part in (correction, change)))
         monkeypatch.setattr(module, "load_network", lambda config: network)
         return network
 
@@ -62,12 +64,30 @@ def test_a_network_that_says_nothing_leaves_the_fit_to_the_bit(told):
     assert refined.info == fit.info
 
 
+def assert_changed(refined, fit, spread, correction, change=0.0):
+    """Depth and sigma are changed as told, but for ``spread`` and, by half, where relative sigma is .3."""
+    part = spread / (1 + (fit.sigma / fit.depth / 0.3) ** 2)
+    np.testing.assert_allclose(np.log(refined.depth / fit.depth), part * correction, atol=2e-3)
+    np.testing.assert_allclose(np.log(refined.sigma / fit.sigma), part * (correction + change), atol=5e-3)
+
+
 def test_depth_and_sigma_change_as_told(told):
     told(0.2, -0.7)
     relative, anchors = problem()
     fit, refined = (solver_of(name).solve(relative, anchors) for name in ("gaussian_process", "refined"))
-    np.testing.assert_allclose(refined.depth, fit.depth * np.exp(0.2), rtol=1e-5)
-    np.testing.assert_allclose(refined.sigma, fit.sigma * np.exp(0.2 - 0.7), rtol=1e-5)
+    assert_changed(refined, fit, 1.0, 0.2, -0.7)
+
+
+def test_where_the_solver_is_in_doubt_it_is_changed_less(told, monkeypatch):
+    told(0.2)
+    relative, anchors = problem()
+    solver = solver_of("refined")
+    fit = solver_of("gaussian_process").solve(relative, anchors)
+    doubtful = replace(fit, sigma=np.where(U < WIDTH / 2, 0.01, 0.6).astype(np.float32) * fit.depth)
+    monkeypatch.setattr(solver.solver._solver._solver, "solve", lambda given: doubtful)
+    changed = np.log(solver.solve(relative, anchors).depth / fit.depth)
+    np.testing.assert_allclose(changed[:, : WIDTH // 2 - 4], 0.2, atol=2e-3)
+    np.testing.assert_allclose(changed[:, WIDTH // 2 + 4 :], 0.2 / 5, atol=2e-3)
 
 
 def along_a_row(rows):
@@ -78,26 +98,16 @@ def along_a_row(rows):
     return np.column_stack([u.ravel(), v.ravel()]).astype(np.float32), depth.ravel()
 
 
-@pytest.mark.parametrize(("rows", "part"), [([20], 0.0), ([20, 30], 1.0)])
-def test_with_anchors_in_few_places_the_fit_stays(told, rows, part):
+@pytest.mark.parametrize(("cells", "spread"), [(3, 0.0), (6, 0.5), (8, 5 / 6), (9, 1.0)])
+def test_with_anchors_in_few_places_the_fit_stays(told, cells, spread):
+    """Anchors in some of the 8 cells of a row, and if need be in one of the next row."""
     told(0.2)
     relative, _ = problem()
-    uv, depth = along_a_row(rows)
-    anchors = Anchors(uv, depth, 0.02 * depth)
+    uv, depth = along_a_row([20, 28])
+    row, cell = uv[:, 1] > 24, uv[:, 0] * 8 // WIDTH
+    anchors = Anchors(uv, depth, 0.02 * depth).take(np.flatnonzero(cell + 8 * row < cells))
     fit, refined = (solver_of(name).solve(relative, anchors) for name in ("gaussian_process", "refined"))
-    np.testing.assert_allclose(refined.depth, fit.depth * np.exp(0.2 * part), rtol=1e-5)
-    np.testing.assert_allclose(refined.sigma, fit.sigma * np.exp(0.2 * part), rtol=1e-5)
-
-
-def test_between_few_and_many_places_a_part_is_corrected(told):
-    """Twelve cells, half-way from 8 to 16."""
-    told(0.2)
-    relative, _ = problem()
-    uv, depth = along_a_row([20, 30])
-    some = np.flatnonzero((uv[:, 1] == 20) | (uv[:, 0] < WIDTH // 2))
-    anchors = Anchors(uv, depth, 0.02 * depth).take(some)
-    fit, refined = (solver_of(name).solve(relative, anchors) for name in ("gaussian_process", "refined"))
-    np.testing.assert_allclose(refined.depth, fit.depth * np.exp(0.1), rtol=1e-5)
+    assert_changed(refined, fit, spread, 0.2)
 
 
 @pytest.mark.parametrize("count", [2, 40])
@@ -106,7 +116,7 @@ def test_a_solver_without_a_sigma_gets_one(told, count):
     relative, anchors = problem(count)
     fit = solver_of("global_affine").solve(relative, anchors)
     refined = solver_of("refined", refined__of="global_affine").solve(relative, anchors)
-    factor = 1 if count < 9 else np.exp(0.1)
+    factor = 1 if count < 9 else np.exp(0.1 / (1 + (USUAL_SIGMA / 0.3) ** 2))
     np.testing.assert_allclose(refined.depth, fit.depth * factor, rtol=1e-5)
     np.testing.assert_allclose(refined.sigma, USUAL_SIGMA * refined.depth, rtol=1e-5)
 
