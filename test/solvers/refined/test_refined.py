@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from made_scenes import HEIGHT, WIDTH, U, V, anchors_on, quarters, smooth_relative, solver_of
 
+from metric_depth_ros.solvers import solver_class
 from metric_depth_ros.solvers.refined import solver as module
 from metric_depth_ros.solvers.refined.inputs import (
     CHANNELS,
@@ -81,11 +82,10 @@ def test_depth_and_sigma_change_as_told(told):
 def test_where_the_solver_is_in_doubt_it_is_changed_less(told, monkeypatch):
     told(0.2)
     relative, anchors = problem()
-    solver = solver_of("refined")
     fit = solver_of("gaussian_process").solve(relative, anchors)
     doubtful = replace(fit, sigma=np.where(U < WIDTH / 2, 0.01, 0.6).astype(np.float32) * fit.depth)
-    monkeypatch.setattr(solver.solver._solver._solver, "solve", lambda given: doubtful)
-    changed = np.log(solver.solve(relative, anchors).depth / fit.depth)
+    monkeypatch.setattr(solver_class("gaussian_process"), "solve", lambda self, given: doubtful)
+    changed = np.log(solver_of("refined").solve(relative, anchors).depth / fit.depth)
     np.testing.assert_allclose(changed[:, : WIDTH // 2 - 4], 0.2, atol=2e-3)
     np.testing.assert_allclose(changed[:, WIDTH // 2 + 4 :], 0.2 / 5, atol=2e-3)
 
