@@ -14,7 +14,6 @@ from metric_depth_ros.depth import relative_in
 from metric_depth_ros.errors import AnchorError
 from metric_depth_ros.geometry import project, transform_points, unproject
 from metric_depth_ros.solvers.fitting.basis_maps import USUAL_MISFIT
-from metric_depth_ros.solvers.fitting.observations import DEVIATION
 from metric_depth_ros.solvers.solver import Solver
 from metric_depth_ros.types import Anchors, Camera, FloatArray, IntArray, MetricDepth, SolverInput
 
@@ -29,8 +28,8 @@ _MOVED = 0.05
 _LARGEST = 20.0
 # Deviation of log depth before there is any anchor.
 _UNCORRECTED = 1.0
-# A place that is farther off than this many deviations has changed: something moved, or hides it. As errors
-# repeat, what is usual may be less than the variances say; a place within one of those is the same.
+# A place that is farther off than this many times the median place has changed: something moved, or hides it.
+# As errors repeat, that is often less than this many deviations, which are the most; one is the least.
 _CHANGED = 3.0
 # Depth without anchors whose level is farther off than this many deviations is wrong, not only uncertain.
 _DOUBTED = 2.0
@@ -312,7 +311,7 @@ def _correction(view: _View, said: _Said, fitted: MetricDepth, anchors: Anchors)
     total += doubt
     off = np.abs(apart - np.median(apart)) / np.sqrt(total)
     usual = float(np.median(off))
-    same = (off <= min(max(_CHANGED * DEVIATION * usual, 1), _CHANGED)).astype(np.float32)
+    same = (off <= min(max(_CHANGED * usual, 1), _CHANGED)).astype(np.float32)
     cell, weight = view.cell(said.uv[known]), same / total
     whole = view.summed(cell, weight)
     apart, variance = view.averaged(cell, apart, weight), view.averaged(cell, variance, weight)
