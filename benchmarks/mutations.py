@@ -56,6 +56,7 @@ OF_METRICS = "evaluation/test_metrics.py::"
 BY_HAND = f"{OF_METRICS}test_by_hand"
 CHARGED = f"{OF_METRICS}test_a_pixel_without_depth_counts_alike_in_every_metric"
 OF_EDGES = "evaluation/test_boundaries_and_time.py::test_boundary_f1_by_hand"
+OF_FLYING = "evaluation/test_flying_pixels.py::test_"
 OF_TIME = "evaluation/test_boundaries_and_time.py::test_"
 OF_RUNS, OF_DRAWS = "evaluation/test_evaluate.py::test_", "evaluation/test_protocols.py::test_"
 LIMITS = f"{OF_DRAWS}both_limits_count_and_a_mask_and_the_sky"
@@ -96,6 +97,40 @@ MUTATIONS = (
     Mutation(
         "boundary F1 where the truth is unknown", EDGES, "(ours > ratio) & np.isfinite(true)",
         "(ours > ratio)", f"{OF_TIME}unknown_true_depth_is_no_boundary",
+    ),
+    Mutation(
+        "farther than the far surface flies", EDGES, " | (ours >= end - margin)", "",
+        f"{OF_FLYING}pixels_between_the_surfaces_by_hand",
+    ),
+    Mutation(
+        "an edge that is not found has no flying pixels", EDGES, "~(found & rests)", "(found & ~rests)",
+        f"{OF_FLYING}an_edge_that_is_not_found_flies_as_a_whole",
+    ),
+    Mutation(
+        "an edge the wrong way round is found", EDGES, "ours[counts] * np.sign(rise)",
+        "ours[counts] * np.sign(ours[counts][:, -1:] - ours[counts][:, :1])",
+        f"{OF_FLYING}an_edge_that_is_not_found_flies_as_a_whole",
+    ),
+    Mutation(
+        "flying pixels of rows alone", EDGES, "[_flying(ours, true, reach), _flying(ours.T, true.T, reach)]",
+        "[_flying(ours, true, reach)]", f"{OF_FLYING}edges_of_both_directions_count",
+    ),
+    Mutation(
+        "flying pixels of the truth", EDGES, "np.ptp(side, axis=1) < _LEFT * step",
+        "np.isfinite(side).all(axis=1)", f"{OF_FLYING}true_depth_without_two_surfaces_has_no_edge",
+    ),
+    Mutation(
+        "holes in the truth are surfaces", EDGES, "np.ptp(side, axis=1) <",
+        "np.nanmax(side, axis=1) - np.nanmin(side, axis=1) <",
+        f"{OF_FLYING}a_line_with_a_hole_in_the_truth_does_not_count",
+    ),
+    Mutation(
+        "lines go on at the other border", EDGES, "(column >= reach - 1) & ", "",
+        f"{OF_FLYING}an_edge_beside_the_border_does_not_count",
+    ),
+    Mutation(
+        "lines of one length at every size", EDGES, "max(_LEAST_REACH, round(_REACH * max(truth.shape)))",
+        "_LEAST_REACH", f"{OF_FLYING}more_blur_flies_more",
     ),
     Mutation(
         "poses the wrong way round", TIME, "np.linalg.inv(other.T_world_camera) @ one.T_world_camera",

@@ -116,6 +116,10 @@ def evaluations(out: Path, data: str, rendered: dict[str, list[str]]) -> Iterato
     yield "real_000", [data], f"{OF_000} --engine small {meter} --anchor-pixels in {SHORT} {random}"
     yield "rendered_basis", [f"{out}/rendered"], f"--solvers paper_basis {SHORT} --protocol {EVERY}"
     yield "real_basis", [data], f"--solvers paper_basis {SHORT} --protocol {EVERY}"
+    refined = f"--solvers refined {SHORT} --protocol {EVERY}"
+    yield "rendered_refined", [f"{out}/rendered"], refined
+    yield "real_refined", [data], refined
+    yield "real_meter_refined", [data], f"--seeds 1 --engine {meter} {refined}"
     yield "rendered", [f"{out}/rendered"], f"--solvers {SOLVERS} {SHORT} --protocol {EVERY}"
     yield "real", [data], f"--solvers {SOLVERS} {SHORT} --protocol {EVERY}"
     yield "real_meter", [data], f"--seeds 1 --engine {meter} --solvers {SOLVERS} {SHORT} --protocol {EVERY}"

@@ -33,6 +33,8 @@ from metric_depth_ros.evaluation.tables import markdown
 DOCS = Path(__file__).parents[1] / "docs"
 # Of contact sheets, pixels: smaller ones could not be read.
 WIDTH = 960
+# Solvers with runs of their own, which the others' tables take in.
+PARTS = ("basis", "refined")
 # Protocols that share a table.
 GROUPS = {
     "random": "Random pixels",
@@ -41,15 +43,14 @@ GROUPS = {
     "drop": "Drop-anchor test of paper 001",
 }
 SHOWN_BY_SET = (
-    AUTO, "basis", "paper_basis", "lwlr", "paper_global", "paper_region_median", "paper_slf", "paper_ssf",
-    INTERPOLATION,
+    AUTO, "refined", "basis", "paper_basis", "lwlr", "paper_global", "paper_region_median", "paper_slf",
+    "paper_ssf", INTERPOLATION,
 )  # fmt: skip
 INTRODUCTION = """`small` is the package's network, which never saw the depth of a real picture;
 `relative_meter` are stored outputs of METER, which was trained on NYU and KITTI, whose frames are among
 the real ones. Figures are mean AbsRel unless a table says otherwise. Where all solvers stand together, each
 frame has the [usual draws](evaluation.md#protocols) of anchors; elsewhere one, and differences below .01 are
-noise. `auto` is `gaussian_process` today, and has no row of its own; `refined` is
-newer than this run: [its figures](benchmarks/solvers.md#refined). Controls: one depth for all ("constant
+noise. `auto` is `gaussian_process` today, and has no row of its own. Controls: one depth for all ("constant
 map"), and the anchors interpolated. What protocols and numbers mean: [evaluation](evaluation.md).
 
 All protocols: [real frames](results/real.md), [with METER](results/real_meter.md), [rendered
@@ -165,8 +166,10 @@ def write_pages(out: Path, seconds: Mapping[str, float]) -> None:
     """Writes all pages. ``seconds``: of each command that was run."""
     found = {path.parent.name: read_records(path.parent) for path in out.glob("*/records.jsonl")}
     solves = sum(map(len, found.values()))
-    for name in [name for name in found if name.endswith("_basis")]:
-        found[name.removesuffix("_basis")] += [r for r in found[name] if not r.control]
+    for name in list(found):
+        whole, _, part = name.rpartition("_")
+        if part in PARTS:
+            found[whole] += [r for r in found[name] if not r.control]
     for records in found.values():
         records.sort(key=lambda record: (record.place, record.control))
     by_source = {source: found[source] for source in ("real", "rendered")}

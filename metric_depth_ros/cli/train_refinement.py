@@ -43,7 +43,8 @@ def add_refinement(networks: argparse._SubParsersAction[argparse.ArgumentParser]
         "--without",
         default="",
         metavar="A,B",
-        help="input channels to set to zero, to see what they are worth",
+        help="inputs that the network does not see, to learn what they are worth: image, fit, sigma, "
+        "relative, residuals, distance, count",
     )
     parser.set_defaults(run=run_refinement)
 
@@ -71,7 +72,7 @@ def run_refinement(args: argparse.Namespace) -> int:
     from metric_depth_ros.learning.training.refinement.trainer import RefinementTrainer
 
     folder = args.examples or args.out / "examples"
-    without = tuple(int(number) for number in args.without.split(",") if number)
+    without = tuple(name for name in args.without.split(",") if name)
     settings: Any = RefinementSettings(
         examples=str(folder), start=args.start, without=without, **run_settings(args)
     )

@@ -12,7 +12,7 @@ import numpy as np
 
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.evaluation import metrics
-from metric_depth_ros.evaluation.boundaries import boundary_f1, is_dense
+from metric_depth_ros.evaluation.boundaries import boundary_f1, flying_pixels, is_dense
 from metric_depth_ros.evaluation.temporal import Moment, flicker, scale_jitter, tae
 from metric_depth_ros.near_far import mask_accuracy
 from metric_depth_ros.types import FloatArray
@@ -112,10 +112,15 @@ def _mask_accuracy(solved: Solved) -> float:
     return mask_accuracy(mask, solved.truth, solved.focus_m)
 
 
-def _boundary_f1(solved: Solved) -> float:
-    if solved.moment is None or solved.moment.from_lidar or not is_dense(solved.moment.truth):
-        return float("nan")
-    return boundary_f1(solved.moment.depth, solved.moment.truth)
+def _of_edges(metric: Callable[[FloatArray, FloatArray], float]) -> Callable[[Solved], float]:
+    """Metric of depth edges, which only dense true depth has."""
+
+    def compute(solved: Solved) -> float:
+        if solved.moment is None or solved.moment.from_lidar or not is_dense(solved.moment.truth):
+            return float("nan")
+        return metric(solved.moment.depth, solved.moment.truth)
+
+    return compute
 
 
 def _of_sequence(metric: Callable[[Moment, Moment], float]) -> Callable[[Solved], float]:
@@ -130,6 +135,7 @@ def _of_sequence(metric: Callable[[Moment, Moment], float]) -> Callable[[Solved]
 
 
 _SIGMA = "a sigma"
+_DENSE = "dense true depth with edges"
 _ROW = "two frames in a row of one scene, with known depth"
 _POSES = (
     "poses (T_world_camera of frames; in a bag, transforms to the camera from a fixed frame) and frames in a "
@@ -153,7 +159,8 @@ METRICS: dict[str, Metric] = {
     "scale_mae": Metric("MAE of ln scale", "", True, _scale_error, 4),
     "scale_rmse": Metric("RMSE of ln scale", "", True, _scale_error, 4, root=True),
     "mask_accuracy": Metric("mask accuracy", "", False, _mask_accuracy, 4, needs="a focus"),
-    "boundary_f1": Metric("boundary F1", "", False, _boundary_f1, of="images", needs="dense true depth"),
+    "boundary_f1": Metric("boundary F1", "", False, _of_edges(boundary_f1), of="images", needs=_DENSE),
+    "flying_pixels": Metric("flying pixels", "", True, _of_edges(flying_pixels), of="images", needs=_DENSE),
     "scale_jitter": Metric("scale jitter", "", True, _of_sequence(scale_jitter), of="sequences", needs=_ROW),
     "flicker": Metric("flicker", "", True, _of_sequence(flicker), of="sequences", needs=_POSES),
     "tae": Metric("TAE", "", True, _of_sequence(tae), of="sequences", needs=_POSES),

@@ -20,7 +20,14 @@ from metric_depth_ros.learning.training.refinement.examples import RefinementExa
 from metric_depth_ros.learning.training.refinement.losses import objective
 from metric_depth_ros.learning.training.refinement.settings import RefinementSettings
 from metric_depth_ros.learning.training.refinement.trainer import RefinementTrainer, load_refinement
-from metric_depth_ros.solvers.refined.inputs import CHANNELS, LOG_DEPTH, LOG_SIGMA, SIGMA_MIDDLE, SIGMA_UNIT
+from metric_depth_ros.solvers.refined.inputs import (
+    CHANNELS,
+    INPUTS,
+    LOG_DEPTH,
+    LOG_SIGMA,
+    SIGMA_MIDDLE,
+    SIGMA_UNIT,
+)
 from metric_depth_ros.types import RelativeDepth
 
 SIZE = 96, 48
@@ -52,7 +59,7 @@ def test_every_sensor_draws_known_pixels_only_and_some(sensor):
     known = np.isfinite(depth)
     for seed in range(20):
         rng = np.random.default_rng(seed)
-        places = sensor(known, image, int(rng.integers(1, 3000)), rng)
+        places = sensor.places(known, image, int(rng.integers(1, 3000)), rng)
         assert 0 < len(places) <= draw._MOST and len(np.unique(places)) == len(places)
         assert known.ravel()[places].all()
 
@@ -210,7 +217,22 @@ def test_an_export_is_a_start(examples, tmp_path):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-6)
 
 
-def test_a_channel_that_is_left_out_is_zero(examples, tmp_path):
-    trainer = RefinementTrainer(settings_of(examples, tmp_path, without=(0, 5)))
-    batch = trainer._batch(trainer.examples.training[:2], None)
-    assert not batch.image[:, [0, 5]].any() and batch.image[:, 3].any()
+def test_what_is_left_out_changes_nothing_and_stays_out_in_an_export(examples, tmp_path):
+    out = tmp_path / "run"
+    trainer = RefinementTrainer(settings_of(examples, out, without=("image", "relative"), learning_rate=0.1))
+    trainer.run()
+    network, _ = load_refinement(out)
+    x = torch.from_numpy(trainer._batch(trainer.examples.training[:1], None).image)
+    other, distance = x.clone(), x.clone()
+    other[:, [*INPUTS["image"], *INPUTS["relative"]]] += 1
+    distance[:, INPUTS["distance"]] += 1
+    with torch.inference_mode():
+        assert torch.equal(network(x), network(other))
+        assert not torch.equal(network(x), network(distance))
+
+
+@pytest.mark.parametrize("without", ["0,5", "relativ"])
+def test_an_input_that_there_is_not_is_named(examples, tmp_path, without, capsys):
+    command = ["train", "refinement", "--examples", str(examples), "--out", str(tmp_path / "run")]
+    assert main([*command, "--without", without]) == 1
+    assert "needed some of image, fit" in capsys.readouterr().err

@@ -11,7 +11,14 @@ from torch.nn import functional
 from metric_depth_ros.learning.models.layers import start
 from metric_depth_ros.learning.models.pyramid import PyramidDecoder
 from metric_depth_ros.learning.models.tiny_depth import TinyDepthConfig, TinyEncoder
-from metric_depth_ros.solvers.refined.inputs import CHANNELS, LOG_DEPTH, LOG_SIGMA, SIGMA_MIDDLE, SIGMA_UNIT
+from metric_depth_ros.solvers.refined.inputs import (
+    CHANNELS,
+    INPUTS,
+    LOG_DEPTH,
+    LOG_SIGMA,
+    SIGMA_MIDDLE,
+    SIGMA_UNIT,
+)
 
 # Most change in sigmas of the fit, and most change of the log of sigma.
 MOST_SIGMAS, MOST_CHANGE = 3.0, 2.0
@@ -26,15 +33,20 @@ _REACH = max(abs(step) for pair in NEIGHBOURS for step in pair)
 
 @dataclass(frozen=True)
 class RefinementConfig(TinyDepthConfig):
-    """Sizes of a ``Refinement``: those of a tiny depth network, with another input."""
+    """Sizes of a ``Refinement``: those of a tiny depth network, with another input.
 
-    widths: tuple[int, ...] = (24, 32, 48, 80, 96)
-    blocks: tuple[int, ...] = (1, 1, 1, 0)
+    Attributes:
+        without: names of inputs that the layers do not see, to learn what they are worth.
+    """
+
+    widths: tuple[int, ...] = (32, 44, 64, 104, 128)
+    blocks: tuple[int, ...] = (2, 2, 2, 1)
     context: int = 1
-    pyramid: int = 48
-    head: int = 24
+    pyramid: int = 64
+    head: int = 32
     output: str = "linear"
     inputs: int = CHANNELS
+    without: tuple[str, ...] = ()
 
 
 class Refinement(nn.Module):  # type: ignore[misc]  # torch carries no types here
@@ -47,6 +59,9 @@ class Refinement(nn.Module):  # type: ignore[misc]  # torch carries no types her
     def __init__(self, config: RefinementConfig | None = None) -> None:
         super().__init__()
         self.config = c = config or RefinementConfig()
+        seen = torch.ones(1, c.inputs, 1, 1)
+        seen[:, [channel for name in c.without for channel in INPUTS[name]]] = 0
+        self.register_buffer("seen", seen if c.without else None, persistent=False)
         self.encoder = TinyEncoder(c)
         # Four pixels of the input's size for each of the decoder's.
         self.decoder = PyramidDecoder(self.encoder.channels, c, outputs=4 * (2 + len(NEIGHBOURS)))
@@ -56,7 +71,8 @@ class Refinement(nn.Module):  # type: ignore[misc]  # torch carries no types her
 
     def forward(self, x: Tensor) -> Tensor:
         """Correction and change of log sigma."""
-        raw = functional.pixel_shuffle(self.decoder(self.encoder(x)), 2)
+        seen = x if self.seen is None else x * self.seen
+        raw = functional.pixel_shuffle(self.decoder(self.encoder(seen)), 2)
         sigma = (x[:, LOG_SIGMA, None] * SIGMA_UNIT + SIGMA_MIDDLE).exp()
         own = MOST_SIGMAS * torch.tanh(raw[:, :1] / MOST_SIGMAS) * sigma
         change = MOST_CHANGE * torch.tanh(raw[:, 1:2] / MOST_CHANGE)

@@ -25,6 +25,16 @@ CHANNELS = 10 + 3 * len(POOLED)
 # Channels of log depth and of the log of sigma, the latter less a middle, in units.
 LOG_DEPTH, LOG_SIGMA = 3, 4
 SIGMA_MIDDLE, SIGMA_UNIT = -3.0, 1.5
+# What the channels tell, by the names of `train refinement --without`.
+INPUTS = {
+    "image": (0, 1, 2),
+    "fit": (LOG_DEPTH,),
+    "sigma": (LOG_SIGMA,),
+    "relative": (5,),
+    "residuals": tuple(range(6, CHANNELS - 2)),
+    "distance": (CHANNELS - 2,),
+    "count": (CHANNELS - 1,),
+}
 # Residuals of log depth in units of this, and the most of them: an outlier is an outlier.
 _RESIDUAL, _MOST = 0.1, 4.0
 # Relative sigma at which an anchor counts half.

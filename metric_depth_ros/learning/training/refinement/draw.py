@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -10,16 +11,20 @@ import numpy as np
 from metric_depth_ros.evaluation.corners import corner_places
 from metric_depth_ros.types import Anchors, BoolArray, FloatArray, ImageArray, IntArray
 
-# Most anchors.
+# Most anchors. Up to so many are few: fits to them are hardly corrected, so they are drawn seldom.
 _MOST = 4000
+_FEW, _SELDOM = 8, 0.15
 # Most lines of a LiDAR.
 _MOST_LINES = 64
 # Largest relative sigma that a sensor tells, and the one that most do.
 _NOISE, _USUAL_NOISE = 0.05, 0.02
 # Factors on the depth of outliers, which are too far or too near, and the largest part of them.
 _FAR, _NEAR, _OUTLIERS = (1.2, 3.0), (0.3, 0.8), 0.1
-# Part of the draws with outliers; with a wrong extrinsic calibration, and its pixels; with parallax.
-_OUTLYING, _TURNED, _TURNED_PX, _PARALLAX = 0.5, 0.15, 2.0, 0.25
+# Part of the draws with outliers; with a wrong extrinsic calibration; while the camera turns; with parallax.
+_OUTLYING, _TURNED, _TURNING, _PARALLAX = 0.5, 0.15, 0.1, 0.25
+# Deviation in parts of the width: of a wrong calibration, up to about 1 degree; of a turn from the first to
+# the last row of a picture, or the first to the last column of a sweep.
+_TURNED_BY, _TURNING_BY = 0.006, 0.01
 # A sensor beside the camera sees what lies behind an edge up to so many pixels off, and how often.
 _BEHIND_PX, _SEEN_BEHIND = (2, 6), 0.3
 
@@ -27,12 +32,15 @@ _BEHIND_PX, _SEEN_BEHIND = (2, 6), 0.3
 def draw_anchors(depth: FloatArray, image: ImageArray, rng: np.random.Generator) -> Anchors:
     """Anchors of one simulated sensor in an image with true depth (H, W) metres, NaN or inf where unknown.
 
-    1 to 4,000 of them, log-uniformly: at random, on 1 to 64 lines, at corners, in one spot, or all over as
-    of a depth camera with holes. The sensor tells its sigma, which is roughly right.
+    1 to 4,000 of them, log-uniformly: at random, on 1 to 64 lines, at corners, in one spot, all over as of a
+    depth camera with holes, or of a radar, which hardly knows how high they are. The sensor tells its sigma,
+    which is roughly right.
     """
     known = np.isfinite(depth)
-    count = round(float(np.exp(rng.uniform(0, np.log(_MOST)))))
-    place = _SENSORS[rng.choice(len(_SENSORS), p=_SHARES)](known, image, count, rng)
+    low, high = (1, _FEW) if rng.random() < _SELDOM else (_FEW, _MOST)
+    count = round(float(np.exp(rng.uniform(np.log(low), np.log(high)))))
+    sensor = _SENSORS[rng.choice(len(_SENSORS), p=[sensor.share for sensor in _SENSORS])]
+    place = sensor.places(known, image, count, rng)
     uv = np.column_stack([place % depth.shape[1], place // depth.shape[1]]).astype(np.float32)
     measured = _seen(depth, place, rng)
     n = len(place)
@@ -44,9 +52,24 @@ def draw_anchors(depth: FloatArray, image: ImageArray, rng: np.random.Generator)
         gross = np.where(far, rng.uniform(*_FAR, n), rng.uniform(*_NEAR, n))
         factor = np.where(wrong, factor * gross, factor)
     measured = (measured * factor).astype(np.float32)
-    if rng.random() < _TURNED:
-        uv = uv + rng.normal(0, _TURNED_PX, 2).astype(np.float32)
+    uv = _misplaced(uv, known.shape, sensor.height_off, rng)
     return Anchors(uv, measured, np.float32(told) * measured)
+
+
+def _misplaced(
+    uv: FloatArray, shape: tuple[int, ...], height_off: float, rng: np.random.Generator
+) -> FloatArray:
+    """Where anchors (N, 2) are taken to be: after a wrong calibration, a turn meanwhile, a radar's guess."""
+    height, width = shape
+    off = np.zeros(uv.shape)
+    if rng.random() < _TURNED:
+        off += rng.normal(0, _TURNED_BY * width, 2)
+    if rng.random() < _TURNING:
+        when = uv / (width, height) - 0.5
+        off += when[:, [int(rng.integers(2))]] * rng.normal(0, _TURNING_BY * width, 2)
+    if height_off:
+        off[:, 1] += rng.normal(0, height_off * height, len(uv))
+    return np.asarray(np.clip(uv + off, 0, (width - 1, height - 1)), np.float32)
 
 
 def _seen(depth: FloatArray, place: IntArray, rng: np.random.Generator) -> FloatArray:
@@ -110,7 +133,28 @@ def _grid(known: BoolArray, image: ImageArray, count: int, rng: np.random.Genera
     return _some(places, _MOST, rng) if len(places) else _random(known, image, count, rng)
 
 
-_SENSORS: tuple[Callable[[BoolArray, ImageArray, int, np.random.Generator], IntArray], ...] = (
-    _random, _lines, _corners, _spot, _grid,
-)  # fmt: skip
-_SHARES = (0.4, 0.3, 0.12, 0.06, 0.12)
+def _radar(known: BoolArray, image: ImageArray, count: int, rng: np.random.Generator) -> IntArray:
+    """A few in a band: nothing high above the sensor or far below."""
+    height, width = known.shape
+    middle, half = rng.uniform(0.35, 0.65) * height, rng.uniform(0.05, 0.25) * height
+    places = np.flatnonzero(known)
+    places = places[np.abs(places // width - middle) <= half]
+    return _some(places, min(count, 300), rng) if len(places) else _random(known, image, count, rng)
+
+
+class _Sensor(NamedTuple):
+    """Where a sensor sees, in which part of the draws, and how wrong heights are, in parts of the image's."""
+
+    places: Callable[[BoolArray, ImageArray, int, np.random.Generator], IntArray]
+    share: float
+    height_off: float = 0.0
+
+
+_SENSORS = (
+    _Sensor(_random, 0.38),
+    _Sensor(_lines, 0.3),
+    _Sensor(_corners, 0.12),
+    _Sensor(_spot, 0.04),
+    _Sensor(_grid, 0.12),
+    _Sensor(_radar, 0.04, height_off=0.03),
+)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.learning.training.checks import check_run
 from metric_depth_ros.learning.training.settings import RunSettings
+from metric_depth_ros.solvers.refined.inputs import INPUTS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,12 +16,12 @@ class RefinementSettings(RunSettings):
 
     Attributes:
         examples: folder written by ``write_examples``.
-        without: indices of input channels that are set to zero, to see what they are worth.
+        without: names of inputs that the network does not see, to learn what they are worth.
         start: file of refinement-export (NPZ) with the first weights; None: random ones.
     """
 
     examples: str
-    without: tuple[int, ...] = ()
+    without: tuple[str, ...] = ()
     start: str | None = None
     optimizer: str = "muon"
     average: float = 0.995
@@ -29,4 +31,6 @@ class RefinementSettings(RunSettings):
 
 def check_settings(settings: RefinementSettings, resume: bool) -> None:
     """Raises ConfigError for invalid settings, InputError for a folder that cannot be written."""
+    if unknown := [name for name in settings.without if name not in INPUTS]:
+        raise ConfigError(f"without: {', '.join(unknown)}; needed some of {', '.join(INPUTS)}.")
     check_run(settings, resume=resume)

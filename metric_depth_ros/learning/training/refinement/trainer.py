@@ -30,7 +30,7 @@ from metric_depth_ros.types import FloatArray, IntArray
 # Settings that must not change when a run is resumed.
 _SAME = ("batch", "learning_rate", "optimizer", "seed", "families", "without")
 # Until this part of the budget examples are cut to squares of so many pixels: three times as fast.
-_CUT, _CUT_PX = 0.8, 96
+_CUT, _CUT_PX = 0.6, 96
 # Most examples to validate on, and how many at once.
 _MOST, _TOGETHER = 160, 16
 # Examples are scored by their number of anchors: up to each of these, and more.
@@ -119,9 +119,7 @@ class RefinementTrainer(Trainer):
                 look, error = _varied(look, error, rng)
             row = (channels_of(look), np.exp(look.maps[1]), error)
             rows.append(_cut_out(row, rng) if cut and seed is not None else row)
-        batch = RefinementBatch(*(np.stack(part) for part in zip(*rows, strict=True)))
-        batch.image[:, list(self.settings.without)] = 0
-        return batch
+        return RefinementBatch(*(np.stack(part) for part in zip(*rows, strict=True)))
 
     def _backward(self, batch: Sequence[RefinementBatch]) -> float:
         self.network.train()
@@ -195,7 +193,7 @@ def _network(settings: RefinementSettings, state: dict[str, Any] | None) -> Refi
     """Network with which a run continues or starts."""
     if state:
         return build_refinement(state, weights="network")
-    network = Refinement(RefinementConfig())
+    network = Refinement(RefinementConfig(without=settings.without))
     if settings.start:
         checkpoint.load_weights(network, settings.start)
     network.to(memory_format=torch.channels_last)
