@@ -145,7 +145,7 @@ def measured(moments: Sequence[Moment], variant: Variant, solver: str, n: int, e
         errors.append(abs_rel(depth, truth))
         if metric.sigma is not None:
             covered.append(sigma_coverage(depth, truth, metric.sigma[v, u]))
-        levels.append(float(np.median(np.log(depth / truth))))
+        levels.append(float(np.nanmedian(np.log(depth / truth))))
         if moment.depth is not None:
             near = np.where(moment.depth < FARTHEST_M, moment.depth, np.nan)
             now = temporal.Moment(metric.depth, near, moment.camera, moment.T_world_camera)
@@ -249,8 +249,9 @@ def cell(
         for each in sequences
     ]
     *first, last = np.mean(found, axis=0)
-    shown = " ".join(f"{value:.3f}"[1:] for value in ([*first, last] if steps else first))
-    return "  " + (shown.rjust(20) if steps else f"{shown.rjust(14)} {last:5.2f}")
+    values = [*first, last] if steps else first
+    shown = " ".join("-" if np.isnan(value) else f"{value:.3f}".lstrip("0") for value in values)
+    return (shown if steps else f"{shown} {last:5.2f}").rjust(22)
 
 
 if __name__ == "__main__":

@@ -226,9 +226,7 @@ def seen(solver, truths, posed, count=40):
     answers = []
     for i, truth in enumerate(truths):
         random, anchors = np.random.default_rng(i), anchors_on(truth, count, seed=i)
-        anchors = Anchors(
-            anchors.uv, anchors.depth * random.normal(1, 0.05, count), 0.05 * anchors.depth
-        )
+        anchors = Anchors(anchors.uv, anchors.depth * random.normal(1, 0.05, count), 0.05 * anchors.depth)
         answers.append(
             solver.solve(
                 RelativeDepth(truth * WRONG, "depth"),
