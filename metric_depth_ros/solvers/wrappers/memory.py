@@ -21,20 +21,20 @@ from metric_depth_ros.types import Anchors, Camera, FloatArray, IntArray, Metric
 _PLACES = 4800
 # Earlier images count no more after this many times ``memory_s``.
 _FORGOTTEN = 4.0
-# Deviation of log depth that a second adds to places that were moved by a known motion: ours; with it .7 of
-# the errors are within sigma on rendered drives.
+# Deviation of log depth that a second adds to places that were moved by a known motion: ours, chosen for
+# flicker on develop frames and rendered drives, on which .7 to .9 of the errors are within sigma.
 _MOVED = 0.02
 # Places whose log depth is larger, as a solver may say of the sky, are not moved.
 _LARGEST = 20.0
 # Deviation of log depth before there is any anchor.
 _UNCORRECTED = 1.0
-# A place has changed, as something moved or hides it, if it is off by more deviations than this, or by more than
-# this many times as many as the median place, since errors repeat; within one deviation it has not.
+# A place has changed, as something moved or hides it, if it is off by more deviations than this, or by this
+# many times as many as the median place, since errors repeat; within one deviation it has not.
 _CHANGED = 3.0
 # Depth without anchors whose level is farther off than this many deviations is wrong, not only uncertain.
 _DOUBTED = 2.0
-# Memory is dropped when the median anchor is off by so many deviations, or by _ANOTHER if the median place is,
-# too, as after a cut; with n anchors, by 1 + 2 / n times as many.
+# Memory is dropped when the median anchor is off by so many deviations, or by _ANOTHER if the median place
+# is, too, as after a cut; with n anchors, by 1 + 2 / n times as many.
 _JUMP, _ANOTHER, _FEW = 3.0, 1.0, 2.0
 # Deviation in places of the Gaussian that averages over places, and the weight of places that counts fully.
 _AVERAGED, _ENOUGH = 1.0, 0.3
