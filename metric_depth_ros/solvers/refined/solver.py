@@ -26,7 +26,8 @@ class Refined(Solver):
     residuals at the anchors and the image. A pixel may take over the depth of others up to 6 pixels of the
     network's input away, and change by 3 of the solver's sigmas (10 % of depth for one without) besides:
     where the solver is sure little is changed. With anchors in 8 or fewer of 64 cells of the image, as of one
-    row, nothing is, from 16 on everything.
+    row, nothing is, from 16 on everything. Of single images; ``solver.temporal`` averages it with
+    the last result.
     """
 
     probabilistic = True
