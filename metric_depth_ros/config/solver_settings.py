@@ -155,6 +155,16 @@ class RefinedConfig:
         "manifest of the network that corrects (metric_depth train refinement); empty: the bundled one",
         live=False,
     )
+    runtime: str = option(
+        "auto",
+        "library that runs that network, as engine.runtime",
+        choices=("auto", "onnxruntime", "openvino", "tensorrt", "torch"),
+        live=False,
+    )
+    precision: str = option(
+        "auto", "precision of that network, as engine.precision", choices=("auto", "fp32"), live=False
+    )
+    threads: int = option(2, "CPU threads of that network; 0: all", low=0, high=256, live=False)
 
 
 @dataclass(frozen=True)

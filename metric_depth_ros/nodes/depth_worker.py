@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -145,7 +145,8 @@ class DepthWorker:
         config = self.config
         started, manifests = time.monotonic(), manifest_paths(engine_for(config))
         self.networks = " and ".join(map(str, manifests))
-        further = [Path(path).expanduser() for path in (config.engine.model, config.regions.manifest) if path]
+        named = config.engine.model, config.regions.manifest, config.solver.refined.network
+        further = [Path(path).expanduser() for path in named if path]
         prior = prior_path(config.solver.chosen_prior)
         further += [] if prior is None else [prior]
         with (
@@ -173,7 +174,8 @@ class DepthWorker:
             with self._outputs.saying_nothing(task.image):
                 with timings.measuring("read"):
                     sample = task.read(pipeline)
-                perceived = self._perceived(pipeline, sample)
+                with self._renewing():
+                    perceived = pipeline.perceive(sample)
             unsolved = _Unsolved(task, pipeline, perceived, self._overlaps(pipeline))
             self._solving.wait_until_idle()
             if unsolved.beside:
@@ -188,13 +190,14 @@ class DepthWorker:
         short_of_cores = pipeline.engine.on_cpu and (starved or _cores() < 2)
         return overlap == "always" or (overlap == "auto" and not short_of_cores)
 
-    def _perceived(self, pipeline: MetricDepthPipeline, sample: Sample) -> Perceived:
-        """The sample after the network. One that cannot run any more is loaded anew for the next image.
+    @contextmanager
+    def _renewing(self) -> Iterator[None]:
+        """Context of networks that run: if one cannot any more, all are loaded anew for the next image.
 
-        The GPU may be lost, or its driver restarted; another runtime may serve. Raises as ``perceive`` does.
+        The GPU may be lost, or its driver restarted; another runtime may serve.
         """
         try:
-            perceived = pipeline.perceive(sample)
+            yield
         except StoppedError:
             raise
         except ModelError as error:
@@ -204,15 +207,15 @@ class DepthWorker:
                 self.pipeline = self._built(Backoff())
                 raise error
             raise
-        self._renewals.reset()
-        return perceived
 
     def _solve(self, unsolved: _Unsolved) -> None:
         """Second half of the work on an image: computes metric depth and publishes it."""
         with stoppable_by(self._ending), self._health.reporting_failures(), suppress(StoppedError):
             with self._outputs.saying_nothing(unsolved.task.image):
                 started, spent = time.perf_counter(), time.thread_time()
-                result = unsolved.pipeline.solve(unsolved.perceived)
+                with self._renewing():
+                    result = unsolved.pipeline.solve(unsolved.perceived)
+                self._renewals.reset()
                 had_core_s, took_s = time.thread_time() - spent, time.perf_counter() - started
                 if unsolved.beside and had_core_s < _STARVED * took_s:
                     self._apart_until_s = time.monotonic() + _APART_S

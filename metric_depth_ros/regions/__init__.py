@@ -72,4 +72,4 @@ def _runtime(
 ) -> Runtime:
     """Verifies a file and loads it on the configured runtime, in single precision."""
     model = Model(model_file(folder / file.file, file.sha256, file.data), None, sizes, dtypes)
-    return choose_runtime(model, Request(config.runtime, "fp32", config.threads)).runtime
+    return choose_runtime(model, Request(config.runtime, "fp32", config.threads, group="regions")).runtime

@@ -64,6 +64,7 @@ class Request:
         threads: CPU threads; 0 uses all.
         anew: whether to time the runtimes again instead of using the earlier choice.
         timeout_s: limit of a run.
+        group: of these settings, for messages.
     """
 
     runtime: str = "auto"
@@ -71,6 +72,7 @@ class Request:
     threads: int = 2
     anew: bool = False
     timeout_s: float = TIMEOUT_S
+    group: str = "engine"
 
 
 def choose(
@@ -89,9 +91,8 @@ def choose(
     wanted = [b for b in backends if (b.automatic if auto else b.name == request.runtime)]
     here = [b for b in wanted if not b.missing()]
     if not here:
-        raise ModelError(
-            f"engine.runtime: {request.runtime}: {'; '.join(b.missing() for b in wanted)}. Or set it to auto."
-        )
+        missing = "; ".join(b.missing() for b in wanted)
+        raise ModelError(f"{request.group}.runtime: {request.runtime}: {missing}. Or set it to auto.")
     model.full.verify()
     if len(here) == 1 and here[0] is portable:
         runtime = load_watched(
@@ -121,9 +122,8 @@ class _Trial:
                 why = f"as set{self._refusals()}"
                 return Chosen(runtime, _label(backend, precision), why, backend.device)
         label = _label(self._portable, "fp32")
-        _LOG.warning(
-            "engine: %s was set and cannot be used; falling back to %s", self._request.runtime, label
-        )
+        wanted = self._request.runtime
+        self._warn("%s was set and cannot be used; falling back to %s", wanted, label)
         return Chosen(self._load(self._portable, "fp32"), label, f"the fallback{self._refusals()}")
 
     def fastest(self, backends: Sequence[Backend]) -> Chosen:
@@ -143,7 +143,9 @@ class _Trial:
             if best is None or weighed < best[0]:
                 best = weighed, backend, precision, runtime
         if best is None:
-            raise ModelError("engine: no runtime can run this network; the log has each one's reason.")
+            raise ModelError(
+                f"{self._request.group}: no runtime can run this network; the log has each one's reason."
+            )
         _, backend, precision, runtime = best
         timings = ", ".join(f"{label} {1e3 * s:.1f} ms" for label, s in times.items())
         record = {
@@ -224,7 +226,7 @@ class _Trial:
                 if not (of_plan and again):
                     self._refuse(backend, precision, error)
                     return None
-                _LOG.warning("engine: a stored plan fails and is built anew: %s", error)
+                self._warn("a stored plan fails and is built anew: %s", error)
             else:
                 attempt.passed()
                 return runtime
@@ -238,7 +240,10 @@ class _Trial:
         self._refused.append(label)
         self._lasting &= isinstance(error, WrongNumbersError)
         trace = None if isinstance(error, ModelError) else error
-        _LOG.warning("engine: %s is not used: %s", label, error, exc_info=trace)
+        self._warn("%s is not used: %s", label, error, trace=trace)
+
+    def _warn(self, text: str, *values: object, trace: Exception | None = None) -> None:
+        _LOG.warning(f"%s: {text}", self._request.group, *values, exc_info=trace)
 
     def _refusals(self) -> str:
         return f"; refused: {', '.join(self._refused)}" if self._refused else ""

@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("rclpy")
 
 from metric_depth_ros.config import Config, updated
+from metric_depth_ros.errors import ModelError
 from metric_depth_ros.health.status import Health
 from metric_depth_ros.nodes.depth_worker import DepthWorker, Task
 from metric_depth_ros.runtimes.stopping import StoppedError
@@ -149,6 +150,35 @@ def test_a_run_that_is_stopped_is_no_network_that_has_failed():
     assert not warned and worker.pipeline is pipeline
     assert worker.stop(10)
     assert not worker._health.counted("failed: engine")
+
+
+@pytest.mark.parametrize("half", ["perceive", "solve"])
+def test_a_network_that_fails_is_loaded_anew_by_whichever_half_it_belongs_to(half, monkeypatch):
+    """Not with every image: an image that is seen well must not hide that its solver fails."""
+    pipelines, warned = [], []
+
+    def failing(sample):
+        raise ModelError("network: device lost.")
+
+    def built(backoff):
+        pipelines.append(Pipeline(Config(), on_cpu=True))
+        setattr(pipelines[-1], half, failing)
+        pipelines[-1].config = worker.config
+        return pipelines[-1]
+
+    worker = worker_of(Pipeline(Config(), on_cpu=True), warning=lambda *told: warned.append(told))
+    monkeypatch.setattr(worker, "_built", built)
+    worker.pipeline = first = built(None)
+    worker.start()
+    try:
+        for _ in range(3):
+            worker.put(Task(None, lambda _: 1, 0.0))
+            worker._perceiving.wait_until_idle(10)
+            worker._solving.wait_until_idle(10)
+    finally:
+        assert worker.stop(10)
+    assert len(warned) == 1 and pipelines[0] is first and len(pipelines) == 2
+    assert worker._health.counted("failed: engine") == 3
 
 
 @pytest.mark.parametrize("simulated", [False, True])

@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
+import logging
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 
 import numpy as np
 
+from metric_depth_ros.config import RefinedConfig
 from metric_depth_ros.engines.manifest import RefinementManifest, load_manifest_of, model_file
 from metric_depth_ros.errors import ModelError
 from metric_depth_ros.files import user_path
 from metric_depth_ros.runtimes import Model, Request, Size, choose_runtime
+from metric_depth_ros.runtimes.stopping import StoppedError
 from metric_depth_ros.share import share_path
 from metric_depth_ros.solvers.refined.inputs import CHANNELS, POOLED, Look, channels_of
 from metric_depth_ros.types import FloatArray, Runtime
 
 LOOK, CORRECTION = "look", "correction"
 BUNDLED = "config/models/refinement.yaml"
-_THREADS = 2
+
+_LOG = logging.getLogger(__name__)
 
 
 class RefinementNetwork:
-    """Network on a runtime, which several cameras may share: one image at a time, others wait."""
+    """Network on a runtime, which several cameras may share: one image at a time, others wait.
+
+    Attributes:
+        manifest: its description.
+    """
 
     def __init__(self, manifest: RefinementManifest, runtime: Runtime) -> None:
         self.manifest, self._runtime, self._alone = manifest, runtime, Lock()
 
     @classmethod
     def load(cls, path: Path, request: Request | None = None) -> RefinementNetwork:
-        """The network of a manifest. Raises ModelError if the manifest or the file cannot be used."""
+        """The network of a manifest, by default on ONNX Runtime.
+
+        Raises ModelError if manifest, file or runtime cannot be used.
+        """
         manifest = load_manifest_of(RefinementManifest, path)
         steps = [side for side in (manifest.width, manifest.height) for cell in POOLED if side % cell]
         if manifest.channels != CHANNELS or steps:
@@ -40,8 +51,9 @@ class RefinementNetwork:
         shape = (1, manifest.channels, manifest.height, manifest.width)
         file = model_file(path.parent / manifest.file, manifest.sha256, manifest.data)
         model = Model(file, None, {LOOK: Size(shape, shape, shape)}, {LOOK: "float32"})
-        wanted = request or Request("onnxruntime", threads=_THREADS)
-        return cls(manifest, choose_runtime(model, wanted).runtime)
+        chosen = choose_runtime(model, request or Request("onnxruntime"))
+        _LOG.info("solver.refined: %s; %s, %s", path, chosen.label, chosen.why)
+        return cls(manifest, chosen.runtime)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -49,17 +61,30 @@ class RefinementNetwork:
         return self.manifest.width, self.manifest.height
 
     def correction(self, look: Look) -> FloatArray:
-        """Correction of log depth and change of log sigma (2, h, w)."""
+        """Correction of log depth and change of log sigma (2, h, w).
+
+        Raises ModelError if it cannot run, as after the loss of a GPU; who asks for it next gets another.
+        """
         channels = channels_of(look)[None]
-        with self._alone:
-            found = self._runtime.run({LOOK: channels})[CORRECTION]
+        try:
+            with self._alone:
+                found = self._runtime.run({LOOK: channels})[CORRECTION]
+        except StoppedError:
+            raise
+        except ModelError:
+            _loaded.cache_clear()
+            raise
         return np.asarray(found[0], np.float32)
 
 
-def load_network(path: str) -> RefinementNetwork:
-    """The network of a manifest, or for an empty path the bundled one. Raises ModelError."""
-    return _loaded(user_path(path) if path else share_path(BUNDLED))
+def load_network(config: RefinedConfig) -> RefinementNetwork:
+    """The network of these settings, the same for all who ask for it. Raises ModelError."""
+    path = user_path(config.network) if config.network else share_path(BUNDLED)
+    request = Request(config.runtime, config.precision, config.threads, group="solver.refined")
+    with _LOADING:
+        return _loaded(path, request)
 
 
 # Settings may change with every image; the network is loaded once.
+_LOADING = Lock()
 _loaded = lru_cache(maxsize=2)(RefinementNetwork.load)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import cv2
+import numpy as np
 
 from metric_depth_ros.config import SolverConfig
 from metric_depth_ros.solvers.choice import solver_class
 from metric_depth_ros.solvers.fitting.observations import occupied_cells
-from metric_depth_ros.solvers.refined.inputs import Look, look_at, relative_sigma
+from metric_depth_ros.solvers.refined.inputs import USUAL_SIGMA, Look, look_at
 from metric_depth_ros.solvers.refined.network import load_network
 from metric_depth_ros.solvers.solver import Solver
 from metric_depth_ros.types import MetricDepth, SolverInput
@@ -35,7 +36,7 @@ class Refined(Solver):
     def __init__(self, config: SolverConfig) -> None:
         """Raises ModelError if the network cannot be used."""
         self._solver = _solver_of(config)
-        self._network = load_network(config.refined.network)
+        self._network = load_network(config.refined)
         self.wants_regions, self.follows_anchors = self._solver.wants_regions, self._solver.follows_anchors
         self.focuses = self._solver.focuses
 
@@ -45,15 +46,17 @@ class Refined(Solver):
         ``info`` is the other solver's.
         """
         fitted = self._solver.solve(given)
-        sigma = fitted.depth * relative_sigma(fitted) if fitted.sigma is None else fitted.sigma
+        sigma = np.float32(USUAL_SIGMA) * fitted.depth if fitted.sigma is None else fitted.sigma
         look = look_at(given, fitted, self._network.size)
         weight = _weight(look)
         if weight == 0:
             return replace(fitted, sigma=sigma)
         correction, change = weight * self._network.correction(look)
         size = fitted.depth.shape[::-1]
-        factor, widened = (cv2.resize(cv2.exp(part), size) for part in (correction, correction + change))
-        return replace(fitted, depth=fitted.depth * factor, sigma=sigma * widened)
+        depth, widened = (cv2.resize(cv2.exp(part), size) for part in (correction, correction + change))
+        depth *= fitted.depth
+        widened *= sigma
+        return replace(fitted, depth=depth, sigma=widened)
 
 
 def _solver_of(config: SolverConfig) -> Solver:

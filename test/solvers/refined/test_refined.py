@@ -16,6 +16,7 @@ from metric_depth_ros.solvers.refined import solver as module
 from metric_depth_ros.solvers.refined.inputs import (
     CHANNELS,
     LEAST_SIGMA,
+    POOLED,
     USUAL_SIGMA,
     channels_of,
     look_at,
@@ -44,7 +45,7 @@ def told(monkeypatch):
 
     def use(correction, change=0.0):
         network = Told(*(np.broadcast_to(np.float32(part), (24, 48)) for part in (correction, change)))
-        monkeypatch.setattr(module, "load_network", lambda path: network)
+        monkeypatch.setattr(module, "load_network", lambda config: network)
         return network
 
     return use
@@ -193,6 +194,36 @@ def test_a_turned_image_is_shown_turned():
     np.testing.assert_allclose(one[..., ::-1], other, atol=1e-4)
 
 
+def test_cells_hold_what_a_plain_loop_over_anchors_finds():
+    rng = np.random.default_rng(3)
+    depth = np.full((48, 96), 2.0, np.float32)
+    uv = rng.integers(0, (96, 48), (70, 2)).astype(np.float64)
+    anchors = Anchors(uv, 2 * np.exp(rng.normal(0, 0.1, 70)), rng.uniform(0.01, 0.2, 70))
+    seen = shown(depth, anchors)
+    residual, weight = np.log(anchors.depth / 2) / 0.1, 1 / (1 + (anchors.sigma / anchors.depth / 0.05) ** 2)
+    for index, cell in enumerate(POOLED):
+        sums = np.zeros((3, 48 // cell, 96 // cell))
+        for (u, v), r, w in zip(uv.astype(int), residual, weight, strict=True):
+            sums[:, v // cell, u // cell] += w, w * r, w * abs(r)
+        means = sums[1:] / np.maximum(sums[0], 1e-6)
+        for part, found in zip((*means, sums[0] / (sums[0] + 1)), seen[8 + 3 * index :], strict=False):
+            np.testing.assert_allclose(found, cv2.resize(part, SIZE), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("size", "most"), [((640, 480), 2.0), ((1242, 375), 2.0), ((120, 60), 0.0), (SIZE, 0.0)]
+)
+def test_the_image_is_shown_as_the_mean_over_each_pixel(size, most):
+    rng = np.random.default_rng(0)
+    image = cv2.resize(rng.integers(0, 256, (24, 32, 3), np.uint8), size, interpolation=cv2.INTER_CUBIC)
+    depth = np.full(size[::-1], 2.0, np.float32)
+    given = SolverInput(RelativeDepth(depth, "depth"), anchors_on(depth, 5), image=image)
+    found = look_at(given, MetricDepth(depth), SIZE).image
+    expected = cv2.resize(image, SIZE, interpolation=cv2.INTER_AREA)
+    assert found.shape == expected.shape
+    assert np.abs(found.astype(int) - expected).mean() <= most
+
+
 class Following:
     """A network that corrects by half of what the anchors of each coarse cell ask for."""
 
@@ -206,7 +237,7 @@ class Following:
 @pytest.fixture
 def refined(monkeypatch):
     """Makes solvers refined by ``Following``, with or without memory."""
-    monkeypatch.setattr(module, "load_network", lambda path: Following())
+    monkeypatch.setattr(module, "load_network", lambda config: Following())
 
     def make(memory_s):
         options = {"temporal.memory_s": memory_s, "temporal.drift": 0.1}
