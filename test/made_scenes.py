@@ -41,7 +41,10 @@ VARIANTS = [
     ),
     ("region_aware", {"region_aware.max_extrapolation": 0.0}),
     ("basis", {"basis.local_columns": 0}),
-    *((name, {"temporal.memory_s": 1.0}) for name in ("gaussian_process", "basis", "global_affine")),
+    *(
+        (name, {"temporal.memory_s": 1.0})
+        for name in ("gaussian_process", "basis", "global_affine", "refined")
+    ),
     *((name, {"residuals": "spread"}) for name in SOLVERS if name != "gaussian_process"),
 ]
 

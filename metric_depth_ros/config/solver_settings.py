@@ -171,8 +171,9 @@ class RefinedConfig:
 class TemporalConfig:
     memory_s: float = option(
         0.0,
-        "time in which the weight of earlier images fades to a third; steadies depth, and keeps it through "
-        "images without anchors; with a fixed frame they are moved; 0: each image on its own",
+        "time in which the weight of earlier images fades to a third; steadies the depth of any solver, as "
+        "of refined, and keeps it through images without anchors; with a fixed frame they are moved; 0: each "
+        "image on its own",
         unit="s",
         low=0,
         high=60,

@@ -29,7 +29,8 @@ class Refined(Solver):
     residuals at the anchors and the image. A pixel may take over the depth of others up to 6 pixels of the
     network's input away, and change by 3 of the solver's sigmas (10 % of depth for one without) besides:
     where the solver is sure little is changed. It steps back where little is known: nothing is changed with
-    anchors in 3 or fewer of 64 cells of the image, half of it at 30 % of relative sigma.
+    anchors in 3 or fewer of 64 cells of the image, half of it at 30 % of relative sigma. It knows single
+    images; ``solver.temporal`` averages it with the last result.
     """
 
     probabilistic = True

@@ -18,28 +18,30 @@ from metric_depth_ros.solvers.solver import Solver
 from metric_depth_ros.types import Anchors, Camera, FloatArray, IntArray, MetricDepth, SolverInput
 
 # Number of places of an image that are remembered.
-_PLACES = 1200
+_PLACES = 4800
 # Earlier images count no more after this many times ``memory_s``.
 _FORGOTTEN = 4.0
-# Deviation of log depth that a second adds to places that were moved by a known motion: ours; with it .7 of
-# the errors are within sigma on rendered drives.
-_MOVED = 0.1
+# Deviation of log depth that a second adds to places that were moved by a known motion: ours, chosen for
+# flicker on develop frames and rendered drives, on which .7 to .9 of the errors are within sigma.
+_MOVED = 0.02
 # Places whose log depth is larger, as a solver may say of the sky, are not moved.
 _LARGEST = 20.0
 # Deviation of log depth before there is any anchor.
 _UNCORRECTED = 1.0
-# A place that is farther off than this many deviations has changed: something moved, or hides it.
+# A place has changed, as something moved or hides it, if it is off by more deviations than this, or by this
+# many times as many as the median place, since errors repeat; within one deviation it has not.
 _CHANGED = 3.0
 # Depth without anchors whose level is farther off than this many deviations is wrong, not only uncertain.
 _DOUBTED = 2.0
-# Memory is dropped when the median anchor is off by this many deviations; with n anchors, 1 + 2 / n times.
-_JUMP, _FEW = 3.0, 2.0
+# Memory is dropped when the median anchor is off by so many deviations, or by _ANOTHER if the median place
+# is, too, as after a cut; with n anchors, by 1 + 2 / n times as many.
+_JUMP, _ANOTHER, _FEW = 3.0, 1.0, 2.0
 # Deviation in places of the Gaussian that averages over places, and the weight of places that counts fully.
 _AVERAGED, _ENOUGH = 1.0, 0.3
 
 
 class Remembering(Solver):
-    """Any solver, its log depth averaged over time: a Kalman filter at 1,200 places of the image.
+    """Any solver, its log depth averaged over time: a Kalman filter at 4,800 places of the image.
 
     Ours. What the last image said, y with variance p, is moved to the present one. The solver says y' with
     variance v there (its sigma; without one 10 %). Depth is exp(y' + k (y - y')), k = v / (v + p), the
@@ -307,13 +309,16 @@ def _correction(view: _View, said: _Said, fitted: MetricDepth, anchors: Anchors)
     total = variance + said.drifted + own[known]
     doubt = _doubt(fitted, apart, total)
     total += doubt
-    same = (np.abs(apart - np.median(apart)) <= _CHANGED * np.sqrt(total)).astype(np.float32)
+    off = np.abs(apart - np.median(apart)) / np.sqrt(total)
+    usual = float(np.median(off))
+    same = (off <= min(max(_CHANGED * usual, 1), _CHANGED)).astype(np.float32)
     cell, weight = view.cell(said.uv[known]), same / total
     whole = view.summed(cell, weight)
     apart, variance = view.averaged(cell, apart, weight), view.averaged(cell, variance, weight)
     # Not by their weights: places that are surer would make their neighbours so.
     square = view.averaged(cell, square, same)
-    if _contradicted(view, apart, np.where(whole > 0, variance, np.nan), fitted, anchors):
+    most = _ANOTHER if usual > _ANOTHER else _JUMP
+    if _contradicted(view, apart, np.where(whole > 0, variance, np.nan), fitted, anchors, most):
         return None
     own = np.nan_to_num(_log_depth(fitted, view.uv)[1]).astype(np.float32).reshape(view.shape)
     both = np.maximum(variance + said.drifted + own + doubt, 1e-12).astype(np.float32)
@@ -329,13 +334,16 @@ def _doubt(fitted: MetricDepth, apart: FloatArray, variance: FloatArray) -> floa
 
 
 def _contradicted(
-    view: _View, apart: FloatArray, variance: FloatArray, fitted: MetricDepth, anchors: Anchors
+    view: _View, apart: FloatArray, variance: FloatArray, fitted: MetricDepth, anchors: Anchors, most: float
 ) -> bool:
-    """Whether the anchors are far from what memory says of their pixels, as if no time had passed."""
+    """Whether the median anchor is farther than ``most`` deviations from what memory says of its pixel.
+
+    As if no time had passed.
+    """
     height, width = fitted.depth.shape
     anchors = anchors.take(inside_image(anchors.uv, width, height) & (anchors.depth > 0))
     cell = view.cell(anchors.uv)
     off = np.log(anchors.depth) - _log_depth(fitted, anchors.uv)[0] - apart.ravel()[cell]
     off /= np.sqrt(variance.ravel()[cell] + (anchors.sigma / anchors.depth) ** 2)
     off = np.abs(off[np.isfinite(off)])
-    return len(off) > 0 and bool(np.median(off) > _JUMP * (1 + _FEW / len(off)))
+    return len(off) > 0 and bool(np.median(off) > most * (1 + _FEW / len(off)))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import cv2
 import numpy as np
 import pytest
 from made_scenes import HEIGHT, WIDTH, U, V, anchors_on, quarters, smooth_relative, solver_of
 
+from metric_depth_ros.evaluation.metrics import abs_rel
+from metric_depth_ros.evaluation.temporal import Moment
+from metric_depth_ros.evaluation.temporal import flicker as temporal_flicker
 from metric_depth_ros.solvers import solver_class
 from metric_depth_ros.solvers.refined import solver as module
 from metric_depth_ros.solvers.refined.inputs import (
@@ -19,7 +23,7 @@ from metric_depth_ros.solvers.refined.inputs import (
     channels_of,
     look_at,
 )
-from metric_depth_ros.types import Anchors, MetricDepth, RelativeDepth, SolverInput
+from metric_depth_ros.types import Anchors, Camera, MetricDepth, RelativeDepth, SolverInput
 
 SIZE = 96, 48
 
@@ -227,3 +231,93 @@ def test_the_image_is_shown_as_the_mean_over_each_pixel(size, most):
     expected = cv2.resize(image, SIZE, interpolation=cv2.INTER_AREA)
     assert found.shape == expected.shape
     assert np.abs(found.astype(int) - expected).mean() <= most
+
+
+class Following:
+    """A network that corrects by half of what the anchors of each coarse cell ask for."""
+
+    size = SIZE
+
+    def correction(self, look):
+        asked = channels_of(look)[-5]
+        return np.stack([0.05 * asked, np.zeros_like(asked)])
+
+
+@pytest.fixture
+def refined(monkeypatch):
+    """Makes solvers refined by ``Following``, with or without memory."""
+    monkeypatch.setattr(module, "load_network", lambda config: Following())
+
+    def make(memory_s):
+        options = {"temporal.memory_s": memory_s, "temporal.drift": 0.1}
+        return solver_of("refined", **options)
+
+    return make
+
+
+TRUTH = 2 * smooth_relative()
+# How wrong the network is, the same in all images.
+WRONG = np.exp(0.2 * np.sin(U / 3) * np.cos(V / 4)).astype(np.float32)
+CAMERA = Camera(WIDTH, HEIGHT, np.array([[60.0, 0, 31.5], [0, 60.0, 23.5], [0, 0, 1]]))
+
+
+def seen(solver, truths, posed, count=40):
+    """Answers to images of a standing camera, 0.1 s apart, each with new anchors of 5 % noise."""
+    answers = []
+    for i, truth in enumerate(truths):
+        random, anchors = np.random.default_rng(i), anchors_on(truth, count, seed=i)
+        anchors = Anchors(anchors.uv, anchors.depth * random.normal(1, 0.05, count), 0.05 * anchors.depth)
+        answers.append(
+            solver.solve(
+                RelativeDepth(truth * WRONG, "depth"),
+                anchors,
+                stamp_ns=10**10 + i * 10**8,
+                camera=CAMERA,
+                T_fixed_camera=np.eye(4) if posed else None,
+            )
+        )
+    return answers
+
+
+def flicker(answers):
+    moments = [Moment(answer.depth, TRUTH, CAMERA, np.eye(4)) for answer in answers]
+    return np.mean([temporal_flicker(*pair) for pair in pairwise(moments)])
+
+
+@pytest.mark.parametrize("posed", [True, False])
+def test_with_memory_depth_flickers_at_most_half_as_much(refined, posed):
+    alone, steady = (seen(refined(memory_s), 10 * [TRUTH], posed) for memory_s in (0.0, 1.0))
+    assert flicker(steady) < 0.5 * flicker(alone)
+    errors = ([abs_rel(each.depth, TRUTH) for each in answers] for answers in (steady, alone))
+    assert np.less(*map(np.mean, errors))
+
+
+@pytest.mark.parametrize("posed", [True, False])
+def test_with_memory_a_true_step_is_followed_at_once(refined, posed):
+    truths = [*5 * [TRUTH], 1.5 * TRUTH]
+    alone, steady = (seen(refined(memory_s), truths, posed)[-1] for memory_s in (0.0, 1.0))
+    np.testing.assert_array_equal(steady.depth, alone.depth)
+
+
+def thing_appears():
+    """A thing in the middle, at two thirds of the depth."""
+    box = (abs(U - 32) < 9) & (abs(V - 24) < 7)
+    return np.where(box, TRUTH / 1.5, TRUTH).astype(np.float32), box
+
+
+def camera_cuts():
+    """Another scene."""
+    return 2 * smooth_relative(1)[::-1], np.ones((HEIGHT, WIDTH), bool)
+
+
+@pytest.mark.parametrize("step", [thing_appears, camera_cuts])
+@pytest.mark.parametrize("count", [20, 40])
+def test_with_memory_what_is_new_is_seen_at_once(refined, step, count):
+    """While the pose says that the camera stands."""
+    now, changed = step()
+    truths = [*5 * [TRUTH], now]
+    error_alone, error = (
+        abs_rel(seen(refined(memory_s), truths, True, count)[-1].depth[changed], now[changed])
+        for memory_s in (0.0, 1.0)
+    )
+    assert error < error_alone + 0.01
