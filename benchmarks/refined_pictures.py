@@ -17,16 +17,15 @@ from metric_depth_ros.drawing.contact_sheet import MOST_ERROR
 from metric_depth_ros.drawing.pictures import (
     beside,
     depth_bar,
-    depth_colours,
     depth_range,
     draw_anchors,
     draw_depth,
-    draw_known,
+    draw_error,
+    draw_true_depth,
     nearest,
     resized_with_anchors,
-    signed_bar,
 )
-from metric_depth_ros.drawing.scales import signed_colours, tiled, titled
+from metric_depth_ros.drawing.scales import tiled, titled
 from metric_depth_ros.evaluation.candidates import Candidate, solver_candidate
 from metric_depth_ros.evaluation.frames import KnownView
 from metric_depth_ros.evaluation.protocols import Case, draw
@@ -72,20 +71,14 @@ def _parts(title: str, view: KnownView, solvers: Sequence[Candidate]) -> list[Im
     low, high = depth_range(truth.depth)
     bar = depth_bar(size[1], low, high)
     upper = [(title, beside(draw_anchors(*resized_with_anchors(view.image, anchors, *size), low, high), bar))]
-    known = draw_known(view.image, truth, depth_colours(truth.depth, low, high), size)
-    lower = [("true depth", beside(known, bar))]
+    lower = [("true depth", draw_true_depth(view.image, truth, size, (low, high)))]
     for solver, name in zip(solvers, ("auto", "refined"), strict=True):
         solver.prepare(view)
         depth = solver.solve(view, anchors).depth
         error = depth[v, u] / truth.depth - 1
-        wrong = draw_known(view.image, truth, signed_colours(error, MOST_ERROR), size)
         upper.append((name, draw_depth(nearest(depth, size), low, high)))
-        lower.append(
-            (
-                f"{name}: AbsRel {np.nanmean(np.abs(error)):.3f}",
-                beside(wrong, signed_bar(size[1], MOST_ERROR)),
-            )
-        )
+        mean = f"{name}: AbsRel {np.nanmean(np.abs(error)):.3f}"
+        lower.append((mean, draw_error(view.image, truth, error, size, MOST_ERROR)))
     return [titled(*part) for part in (*upper, *lower)]
 
 

@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
+# Choices of the groups that name what runs a network.
+RUNTIMES = ("auto", "onnxruntime", "openvino", "tensorrt", "torch")
+PRECISIONS = ("auto", "fp32")
+
 
 def option(
     default: Any,

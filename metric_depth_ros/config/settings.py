@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from metric_depth_ros.config.option import option, section
+from metric_depth_ros.config.option import PRECISIONS, RUNTIMES, option, section
 from metric_depth_ros.config.solver_settings import SolverConfig
 from metric_depth_ros.config.sources import SYNC_MODES, SourceConfig
 
@@ -31,13 +31,13 @@ class EngineConfig:
     runtime: str = option(
         "auto",
         "library that runs the network; auto: the fastest installed one that passes the self-test",
-        choices=("auto", "onnxruntime", "openvino", "tensorrt", "torch"),
+        choices=RUNTIMES,
         live=False,
     )
     precision: str = option(
         "auto",
         "auto: half precision (fp16, bf16) where the runtime has it and passes its test; fp32: single",
-        choices=("auto", "fp32"),
+        choices=PRECISIONS,
         live=False,
     )
     threads: int = option(2, "CPU threads of the network; 0: all", low=0, high=256, live=False)
@@ -271,7 +271,7 @@ class RegionsConfig:
     runtime: str = option(
         "onnxruntime",
         "library that runs that network, as engine.runtime; sam is meant for a GPU",
-        choices=("auto", "onnxruntime", "openvino", "tensorrt", "torch"),
+        choices=RUNTIMES,
         live=False,
     )
     threads: int = option(2, "CPU threads of that network; 0: all", low=0, high=256, live=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from metric_depth_ros.config.option import option, section
+from metric_depth_ros.config.option import PRECISIONS, RUNTIMES, option, section
 from metric_depth_ros.near_far import FOCUS_WORDS
 
 # Every solver's class, below metric_depth_ros.solvers: the one line that makes a solver known to the
@@ -158,11 +158,11 @@ class RefinedConfig:
     runtime: str = option(
         "auto",
         "library that runs that network, as engine.runtime",
-        choices=("auto", "onnxruntime", "openvino", "tensorrt", "torch"),
+        choices=RUNTIMES,
         live=False,
     )
     precision: str = option(
-        "auto", "precision of that network, as engine.precision", choices=("auto", "fp32"), live=False
+        "auto", "precision of that network, as engine.precision", choices=PRECISIONS, live=False
     )
     threads: int = option(2, "CPU threads of that network; 0: all", low=0, high=256, live=False)
 

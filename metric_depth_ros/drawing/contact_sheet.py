@@ -16,14 +16,14 @@ from metric_depth_ros.drawing.pictures import (
     depth_range,
     draw_anchors,
     draw_depth,
-    draw_known,
+    draw_error,
     draw_share,
+    draw_true_depth,
     is_dense,
     nearest,
     resized_with_anchors,
-    signed_bar,
 )
-from metric_depth_ros.drawing.scales import BAR_WIDTH, padded, signed_colours, tiled, titled
+from metric_depth_ros.drawing.scales import BAR_WIDTH, padded, tiled, titled
 from metric_depth_ros.types import Anchors, FloatArray, ImageArray, RelativeDepth
 
 _WIDTH, _COLUMNS = 400, 3
@@ -66,13 +66,7 @@ def _parts(row: SheetRow, width: int) -> list[ImageArray]:
     low, high = depth_range(row.truth)
     truth = _known(row.truth)
     u, v = truth.uv.astype(np.intp).T
-    true, wrong = (
-        draw_known(row.image, truth, colours, size)
-        for colours in (
-            depth_colours(truth.depth, low, high),
-            signed_colours(row.depth[v, u] / truth.depth - 1, MOST_ERROR),
-        )
-    )
+    error = row.depth[v, u] / truth.depth - 1
     title = TRUE_DEPTH if is_dense(truth, row.image) else f"true depth of {len(truth)} points"
     with np.errstate(divide="ignore", invalid="ignore"):
         share = None if row.sigma is None else nearest(row.sigma / row.depth, size)
@@ -81,9 +75,9 @@ def _parts(row: SheetRow, width: int) -> list[ImageArray]:
     parts = {
         row.title: beside(anchors, depth_bar(size[1], low, high)),
         "metric depth": draw_depth(nearest(row.depth, size), low, high),
-        title: beside(true, depth_bar(size[1], low, high)),
+        title: draw_true_depth(row.image, truth, size, (low, high)),
         "network's depth, without unit": padded(network, width + BAR_WIDTH),
-        ERROR: beside(wrong, signed_bar(size[1], MOST_ERROR)),
+        ERROR: draw_error(row.image, truth, error, size, MOST_ERROR),
     }
     if share is not None:
         parts["sigma / depth (standard deviation)"] = draw_share(share, MOST_ERROR)

@@ -180,7 +180,7 @@ def draw_sheet(
         ("metric depth", draw_depth(nearest(depth, size), low, high)),
     ]
     if truth is not None and known:
-        parts += _draw_truth(image, depth, truth, size, (low, high))
+        parts += _truth_parts(image, depth, truth, size, (low, high))
     if sigma is not None:
         share = nearest(sigma / depth, size)
         most = float(np.nanquantile(share, 0.98)) if np.isfinite(share).any() else 1.0
@@ -208,7 +208,7 @@ def _with_cloud(
     return np.concatenate([left, titled(_ABOVE, above)], axis=1)
 
 
-def _draw_truth(
+def _truth_parts(
     image: ImageArray, depth: FloatArray, truth: Anchors, size: tuple[int, int], range_m: Range
 ) -> list[tuple[str, ImageArray]]:
     """Parts of a sheet: true depth, and the error."""
@@ -216,18 +216,26 @@ def _draw_truth(
     error = depth[v, u] / truth.depth - 1
     known = np.abs(error[np.isfinite(error)])
     most = float(np.clip(np.quantile(known, 0.95), _LEAST_ERROR, _MOST_ERROR)) if known.size else _MOST_ERROR
-    true, wrong = (
-        draw_known(image, truth, colours, size)
-        for colours in (depth_colours(truth.depth, *range_m), signed_colours(error, most))
-    )
     mean = f": AbsRel {known.mean():.3f}" if known.size else ""
+    title = TRUE_DEPTH if is_dense(truth, image) else f"{len(truth)} held-out points"
     return [
-        (
-            TRUE_DEPTH if is_dense(truth, image) else f"{len(truth)} held-out points",
-            beside(true, depth_bar(size[1], *range_m)),
-        ),
-        (f"{ERROR}{mean}", beside(wrong, signed_bar(size[1], most))),
+        (title, draw_true_depth(image, truth, size, range_m)),
+        (f"{ERROR}{mean}", draw_error(image, truth, error, size, most)),
     ]
+
+
+def draw_true_depth(image: ImageArray, truth: Anchors, size: tuple[int, int], range_m: Range) -> ImageArray:
+    """True depth at the pixels of an image where it is known, in a width and height, beside its scale."""
+    known = draw_known(image, truth, depth_colours(truth.depth, *range_m), size)
+    return beside(known, depth_bar(size[1], *range_m))
+
+
+def draw_error(
+    image: ImageArray, truth: Anchors, error: FloatArray, size: tuple[int, int], most: float
+) -> ImageArray:
+    """Relative error (N,) where true depth is known, in a width and height, beside its scale to ``most``."""
+    wrong = draw_known(image, truth, signed_colours(error, most), size)
+    return beside(wrong, signed_bar(size[1], most))
 
 
 def is_dense(known: Anchors, image: ImageArray) -> bool:
