@@ -218,6 +218,12 @@ class SolverConfig:
         "pixels, and depth gets a sigma; no effect on gaussian_process, which does so anyway",
         choices=("keep", "spread"),
     )
+    edges: str = option(
+        "auto",
+        "pixels between two surfaces; keep: left there; sharp: moved to the nearer of the two; auto: sharp "
+        "for refined, else keep",
+        choices=("auto", "keep", "sharp"),
+    )
     prior: str = option(
         "",
         "metric depth from something learned, which anchors then correct, and which is all there is without "
@@ -265,6 +271,11 @@ class SolverConfig:
     def chosen(self) -> str:
         """The solver's own name: ``name``, or what ``auto`` chooses."""
         return AUTO_CHOOSES if self.name == "auto" else self.name
+
+    @property
+    def sharp_edges(self) -> bool:
+        """Whether pixels between two surfaces go to one of them: ``edges``, or what ``auto`` chooses."""
+        return self.edges == "sharp" or (self.edges == "auto" and self.chosen == "refined")
 
     @property
     def chosen_prior(self) -> str:

@@ -10,6 +10,7 @@ from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.solvers.choice import solver_class
 from metric_depth_ros.solvers.prior_only import prior_depth
 from metric_depth_ros.solvers.solver import Solver
+from metric_depth_ros.solvers.wrappers.edges import SharpEdges
 from metric_depth_ros.solvers.wrappers.focus import Focused
 from metric_depth_ros.solvers.wrappers.memory import Remembering
 from metric_depth_ros.solvers.wrappers.prior import WithPrior
@@ -19,7 +20,7 @@ __all__ = ["SOLVERS", "Solver", "build_solver", "check_sigma", "prior_depth", "s
 
 
 def build_solver(config: SolverConfig) -> Solver:
-    """Builds the solver ``config.name``, able to use focus and prior; residuals and memory as configured.
+    """Builds the solver ``config.name``, for any focus and prior; residuals, edges and memory as configured.
 
     ``config.focus_m`` is ignored: the focus is an input of each ``solve``, so that it may change.
 
@@ -30,6 +31,7 @@ def build_solver(config: SolverConfig) -> Solver:
     if config.residuals == "spread" and not solver.follows_anchors:
         solver = SpreadResiduals(config, solver)
     solver = WithPrior(Focused(config, solver), corrected=config.corrects == "prior")
+    solver = SharpEdges(solver) if config.sharp_edges else solver
     return Remembering(config, solver) if config.temporal.memory_s else solver
 
 

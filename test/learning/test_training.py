@@ -19,7 +19,7 @@ from metric_depth_ros.cli.main import main
 from metric_depth_ros.errors import ConfigError, InputError, ModelError
 from metric_depth_ros.learning.models.tiny_depth import TinyDepth
 from metric_depth_ros.learning.training import checkpoint
-from metric_depth_ros.learning.training.augment import reframed, relit
+from metric_depth_ros.learning.training.augment import estranged, reframed, relit
 from metric_depth_ros.learning.training.curves import Curves
 from metric_depth_ros.learning.training.depth.losses import (
     LOSSES,
@@ -242,6 +242,19 @@ def test_another_light_is_still_the_same_picture():
     assert (image == original).all()  # the input is not touched
     assert np.median(alike) > 0.8
     assert len({relit(image, image, np.random.default_rng(seed)).tobytes() for seed in range(20)}) == 20
+
+
+def test_a_strange_picture_is_of_night_or_grey_and_keeps_its_places():
+    image = np.full((96, 128, 3), (40, 90, 60), np.uint8)
+    image[20:60, 30:80] = 220, 180, 200
+    grey = 0
+    for seed in range(20):
+        strange = estranged(image, np.random.default_rng(seed))
+        assert strange.shape == image.shape and strange.dtype == np.uint8
+        grey += (np.ptp(strange, axis=2) == 0).all()
+        inside, outside = strange[22:58, 32:78].mean(), strange[62:, :].mean()
+        assert inside != pytest.approx(outside, abs=0.5)
+    assert 3 < grey < 17
 
 
 # ---- loader ----------------------------------------------------------------------------------

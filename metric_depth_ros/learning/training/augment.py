@@ -1,4 +1,4 @@
-"""Augmentation of training images: crop, rotation and mirror; tone, colour, noise and occlusions.
+"""Augmentation of training images: crop, rotation and mirror; tone, colour, noise, occlusions; night.
 
 All functions use uint8 RGB (H, W, 3) and float32 depth (H, W) in metres with inf for sky and NaN for unknown.
 Depth along the optical axis is not changed by cropping, scaling, mirroring or rotation about that axis.
@@ -87,6 +87,14 @@ def relit(image: ImageArray, partner: ImageArray, rng: np.random.Generator) -> I
     return np.asarray(image, np.uint8)
 
 
+def estranged(image: ImageArray, rng: np.random.Generator) -> ImageArray:
+    """Image as few are: with hardly any light, or in grey that has little to do with brightness.
+
+    For networks that must do no harm at night or with a thermal camera.
+    """
+    return _dark(image, rng) if rng.random() < 0.5 else _in_other_greys(image, rng)
+
+
 def _crop(width: int, height: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
     """Random crop (left, top, right, bottom): 63 to 100 % of the largest crop of a random aspect ratio.
 
@@ -161,6 +169,22 @@ def _covered(image: ImageArray, partner: ImageArray, rng: np.random.Generator) -
         else:
             image[v : v + h, u : u + w] = rng.integers(0, 256, 3)
     return image
+
+
+def _dark(image: ImageArray, rng: np.random.Generator) -> ImageArray:
+    """Image of 2 to 60 photons in the brightest pixel, with their noise and that of reading."""
+    light = (image / np.float32(255)) ** 2 * np.float32(np.exp(rng.uniform(np.log(2), np.log(60))))
+    seen = np.maximum(light + np.sqrt(light + 1) * rng.standard_normal(light.shape, np.float32), 0)
+    exposed = seen * (rng.uniform(0.1, 1) / max(float(seen.max()), 1.0))
+    return np.asarray(255 * np.sqrt(exposed), np.uint8)
+
+
+def _in_other_greys(image: ImageArray, rng: np.random.Generator) -> ImageArray:
+    """Image in grey after a random curve, which rises and falls, blurred and noisy."""
+    grey = cv2.GaussianBlur(image @ _LUMA, (0, 0), float(rng.uniform(0.3, 1.2)))
+    levels = rng.uniform(0, 255, int(rng.integers(3, 8)))
+    grey = np.interp(grey, np.linspace(0, 255, len(levels)), levels) + rng.normal(0, 3, grey.shape)
+    return np.repeat(np.clip(grey, 0, 255).astype(np.uint8)[..., None], 3, axis=2)
 
 
 def _noisy(image: ImageArray, rng: np.random.Generator) -> ImageArray:

@@ -1,1 +1,1 @@
-"""Wrappers of any solver: sliding focus, interpolated residuals, memory, a prior."""
+"""Wrappers of any solver: sliding focus, interpolated residuals, sharp edges, memory, a prior."""

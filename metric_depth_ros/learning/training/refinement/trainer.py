@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from metric_depth_ros.learning.models.refinement import Refinement, RefinementConfig
 from metric_depth_ros.learning.training import checkpoint
-from metric_depth_ros.learning.training.augment import relit
+from metric_depth_ros.learning.training.augment import estranged, relit
 from metric_depth_ros.learning.training.checks import check_same, choose_device
 from metric_depth_ros.learning.training.chosen import check_same_about
 from metric_depth_ros.learning.training.loader import Stream, evenly
@@ -29,8 +29,11 @@ from metric_depth_ros.types import FloatArray, IntArray
 
 # Settings that must not change when a run is resumed.
 _SAME = ("batch", "learning_rate", "optimizer", "seed", "families", "without")
-# Until this part of the budget examples are cut to squares of so many pixels: three times as fast.
+# Until this part of the budget of a new network examples are cut to squares of so many pixels: three times as
+# fast.
 _CUT, _CUT_PX = 0.6, 96
+# Part of the examples whose image is of another kind.
+_STRANGE = 0.15
 # Most examples to validate on, and how many at once.
 _MOST, _TOGETHER = 160, 16
 # Examples are scored by their number of anchors: up to each of these, and more.
@@ -103,7 +106,7 @@ class RefinementTrainer(Trainer):
         rng = np.random.default_rng([self.settings.seed, step])
         chosen = rng.choice(self.examples.training, self.settings.batch)
         parts = np.array_split(chosen, self._parts)
-        cut = self.progress.at(step) < _CUT
+        cut = self.settings.start is None and self.progress.at(step) < _CUT
         return [partial(self._batch, index, (step, part), cut=cut) for part, index in enumerate(parts)]
 
     def _batch(self, index: IntArray, seed: tuple[int, int] | None, *, cut: bool = False) -> RefinementBatch:
@@ -169,6 +172,8 @@ def _score(rows: FloatArray) -> RefinementScore:
 def _varied(look: Look, error: FloatArray, rng: np.random.Generator) -> tuple[Look, FloatArray]:
     """An example in other light; half of them mirrored."""
     image, maps, uv = relit(look.image, look.image, rng), look.maps, look.uv
+    if rng.random() < _STRANGE:
+        image = estranged(image, rng)
     if rng.random() < 0.5:
         image, maps, error = image[:, ::-1], maps[..., ::-1], error[:, ::-1]
         uv = np.column_stack([maps.shape[2] - 1 - uv[:, 0], uv[:, 1]])
