@@ -64,7 +64,6 @@ class Plan:
         network: manifest of the network; None: the bundled one.
         seeds: draws of anchors for each frame and case.
         rendered: pictures of each family.
-        left_out: family that the network was not trained on; empty: none.
     """
 
     half: str
@@ -74,7 +73,6 @@ class Plan:
     seeds: int = 1
     rendered: int = 16
     workers: int = 2
-    left_out: str = ""
 
     @property
     def sets(self) -> list[Path]:
@@ -154,7 +152,6 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--half", choices=tuple(SETS), default="develop", help="of the real frames")
     parser.add_argument("--out", type=Path, help="folder of records, pictures and the page")
     parser.add_argument("--network", type=Path, metavar="MANIFEST", help="instead of the bundled one")
-    parser.add_argument("--left-out", default="", metavar="FAMILY", help="that it was not trained on")
     parser.add_argument("--seeds", type=int, default=1, help="draws of a frame and case (default 1)")
     parser.add_argument("--rendered", type=int, default=16, help="pictures of each family (default 16)")
     parser.add_argument("--workers", type=int, default=2, help="processes (default 2)")
@@ -169,7 +166,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         return
     plan = Plan(
         args.half, args.out, Path(os.environ["METRIC_DEPTH_DATA"]),
-        args.network and args.network.resolve(), args.seeds, args.rendered, args.workers, args.left_out,
+        args.network and args.network.resolve(), args.seeds, args.rendered, args.workers,
     )  # fmt: skip
     plan.out.mkdir(parents=True, exist_ok=True)
     network = check_network(plan)
@@ -179,7 +176,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     head = HEAD.format(
         half=plan.half, network=plan.network.name if plan.network else "the bundled one", sha=network[:12]
     )
-    print(write_page(plan.out, head, plan.left_out, time_table(study_of(plan, plan.sets)), draw(plan)))
+    print(write_page(plan.out, head, time_table(study_of(plan, plan.sets)), draw(plan)))
 
 
 def study_of(plan: Plan, sets: Sequence[Path]) -> Study:

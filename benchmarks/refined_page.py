@@ -51,15 +51,12 @@ blur, fixed-pattern noise. Depth stays true, and the bundled depth network sees 
 (`benchmarks/made_frames.py`)."""
 
 
-def write_page(
-    out: Path, head: str, left_out: str = "", time: Table | None = None, pictures: Sequence[str] = ()
-) -> Path:
+def write_page(out: Path, head: str, time: Table | None = None, pictures: Sequence[str] = ()) -> Path:
     """Writes OUT/refined.md.
 
     Args:
         out: folder of the runs' records.
         head: first words: of what, with which network.
-        left_out: family of rendered scenes that the network was not trained on.
         time: table of times; None: not measured.
         pictures: files in OUT that the page shows.
     """
@@ -71,7 +68,7 @@ def write_page(
         *_asked(found, time),
         *_real(found),
         *_honest(found),
-        *_rendered(found, left_out),
+        *_rendered(found),
     ]
     texts += _sigma(found["real"])
     if time is not None:
@@ -166,16 +163,12 @@ def _honest(found: Mapping[str, Sequence[Record]]) -> list[str]:
     return [*texts, "Means of sets that are worse by more:", "\n".join(worse)] if worse else texts
 
 
-def _rendered(found: Mapping[str, Sequence[Record]], left_out: str) -> list[str]:
-    """AbsRel by family; that which the network was not trained on is marked."""
+def _rendered(found: Mapping[str, Sequence[Record]]) -> list[str]:
+    """AbsRel by family."""
     texts = ["## Rendered scenes", "Clean/noisy means over the pictures of a family."]
-
-    def family(record: Record) -> str:
-        return f"**{record.set_name}, not trained on**" if record.set_name == left_out else record.set_name
-
     for name in ("rendered", "wide", "fisheye"):
         if records := found.get(name):
-            table = by_case(records, "abs_rel", 3, family)
+            table = by_case(records, "abs_rel", 3, lambda record: record.set_name)
             texts += [f"{CONDITIONS[name].capitalize()}:", markdown(table)]
     return texts
 

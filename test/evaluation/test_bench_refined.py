@@ -139,9 +139,9 @@ def test_the_page_is_written_from_records(program, tmp_path):
     for name, found in runs.items():
         (tmp_path / name).mkdir()
         write_records(tmp_path / name / "records.jsonl", found)
-    page = program("refined_page").write_page(tmp_path, "Of these.", left_out="set1").read_text()
+    page = program("refined_page").write_page(tmp_path, "Of these.").read_text()
     assert "| rendered held-out scenes | -10.0 | 0 of 4 |" in page
-    assert "| **set1, not trained on**, refined | .090/- |" in page and "| set0, auto | .100/- |" in page
+    assert "| set1, refined | .090/- |" in page and "| set0, auto | .100/- |" in page
     assert "| nowhere worse by more than 0.003 | 4 of 10 means of sets worse | 2 of them said |" in page
     assert "- night, made: small, set0, 50 random: 0.100 to 0.200, 0.68 within one sigma" in page
     assert "| 1 to 3 anchors | -10.0 |" in page and "## Time" not in page
