@@ -244,6 +244,13 @@ def test_another_light_is_still_the_same_picture():
     assert len({relit(image, image, np.random.default_rng(seed)).tobytes() for seed in range(20)}) == 20
 
 
+def test_light_changes_in_large_pictures_too():
+    image = np.full((375, 1242, 3), 128, np.uint8)
+    changed = [relit(image, image, np.random.default_rng(seed)) for seed in range(8)]
+    assert {other.shape for other in changed} == {image.shape}
+    assert any(other.std(axis=(0, 1)).min() > 1 for other in changed)
+
+
 def test_a_strange_picture_is_of_night_or_grey_and_keeps_its_places():
     image = np.full((96, 128, 3), (40, 90, 60), np.uint8)
     image[20:60, 30:80] = 220, 180, 200

@@ -188,6 +188,7 @@ def _in_other_greys(image: ImageArray, rng: np.random.Generator) -> ImageArray:
 
 
 def _noisy(image: ImageArray, rng: np.random.Generator) -> ImageArray:
-    start = int(rng.integers(0, len(_NOISE) - image.size))
-    noise = _NOISE[start : start + image.size].reshape(image.shape) * np.float32(np.exp(rng.normal(1.6, 0.6)))
+    start = int(rng.integers(0, max(len(_NOISE) - image.size, 1)))
+    noise = np.resize(_NOISE[start : start + image.size], image.shape)  # repeated in a large image
+    noise *= np.float32(np.exp(rng.normal(1.6, 0.6)))
     return np.asarray(cv2.add(image, noise, dtype=cv2.CV_8U), np.uint8)
