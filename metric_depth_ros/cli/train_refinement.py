@@ -17,6 +17,9 @@ from metric_depth_ros.cli.train_options import (
     show_progress,
 )
 
+# What examples are of unless told, by flag.
+_USUAL = {"count": 8000, "draws": 2, "solver": "gaussian_process", "size": "192x144"}
+
 
 def add_refinement(networks: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds `train refinement`."""
@@ -34,10 +37,10 @@ def add_refinement(networks: argparse._SubParsersAction[argparse.ArgumentParser]
         "--data", type=Path, nargs="+", metavar="DATA", help="shards, frames or NAME@SPLIT:PATH"
     )
     data.add_argument("--examples", type=Path, help="written unless there (default: RUN/examples)")
-    data.add_argument("--count", type=int, default=8000, help="most pictures (default 8000)")
-    data.add_argument("--draws", type=int, default=2, help="of maps and anchors per picture (default 2)")
-    data.add_argument("--solver", default="gaussian_process", help="whose depth to correct")
-    data.add_argument("--size", default="192x144", help="of what the network sees (default 192x144)")
+    data.add_argument("--count", type=int, help="most pictures (default 8000)")
+    data.add_argument("--draws", type=int, help="of maps and anchors per picture (default 2)")
+    data.add_argument("--solver", help="whose depth to correct (default gaussian_process)")
+    data.add_argument("--size", help="of what the network sees, multiples of 48 (default 192x144)")
     parser.add_argument("--start", metavar="FILE", help="begin with the weights of an export (NPZ)")
     parser.add_argument(
         "--without",
@@ -103,9 +106,8 @@ def _write(args: argparse.Namespace, folder: Path) -> None:
     """Writes the examples unless they are there."""
     from metric_depth_ros.learning.training.refinement.examples import FILE, write_examples
 
-    if must_be_written(folder / FILE, "examples", args, ("data",)):
-        written = write_examples(
-            args.data, folder, count=args.count, size=size_of(args.size), solver=args.solver,
-            draws=args.draws, seed=args.seed,
-        )  # fmt: skip
-        show_progress(written, args.count, "examples")
+    if must_be_written(folder / FILE, "examples", args, ("data", *_USUAL)):
+        told = {name: value for name in _USUAL if (value := getattr(args, name)) is not None}
+        of: dict[str, Any] = {**_USUAL, **told}
+        of["size"] = size_of(of["size"])
+        show_progress(write_examples(args.data, folder, seed=args.seed, **of), of["count"], "examples")

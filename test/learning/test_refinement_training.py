@@ -110,8 +110,15 @@ def test_examples_tell_fit_anchors_and_true_error(examples):
 
 
 def test_what_is_wrong_with_examples_is_named(examples, tmp_path):
-    with pytest.raises(ConfigError, match="draws: 0"):
-        list(write_examples([tmp_path], tmp_path, count=9, size=SIZE, draws=0))
+    for wrong, message in (
+        ({"draws": 0}, "draws: 0"),
+        ({"size": (100, 96)}, r"size: 100x96; needed sides that are multiples of 4, 16, 48"),
+        ({"size": (96, 0)}, "size: 96x0"),
+        ({"solver": "region_aware"}, "solver: 'region_aware'; needed one of gaussian_process, "),
+        ({"solver": "refined"}, "solver: 'refined'"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            list(write_examples([tmp_path], tmp_path, **{"count": 9, "size": SIZE, **wrong}))
     with pytest.raises(InputError, match=r"examples\.npz: cannot be read"):
         RefinementExamples(tmp_path)
     with pytest.raises(InputError, match="0 pictures of lobby"):
@@ -188,8 +195,9 @@ def test_a_resumed_run_is_the_same_to_the_bit(examples, tmp_path):
     parts.run()
     for name, value in whole.network.state_dict().items():
         assert torch.equal(value, parts.network.state_dict()[name]), name
-    with pytest.raises(ConfigError, match="batch"):
-        RefinementTrainer(settings_of(examples, tmp_path / "parts", batch=5), resume=True)
+    for other in ({"batch": 5}, {"start": "other.npz"}):
+        with pytest.raises(ConfigError, match=next(iter(other))):
+            RefinementTrainer(settings_of(examples, tmp_path / "parts", **other), resume=True)
 
 
 def test_training_lowers_the_error_of_what_it_sees(examples, tmp_path):
@@ -239,6 +247,13 @@ def test_what_is_left_out_changes_nothing_and_stays_out_in_an_export(examples, t
     with torch.inference_mode():
         assert torch.equal(network(x), network(other))
         assert not torch.equal(network(x), network(distance))
+
+
+def test_what_examples_are_of_is_not_told_twice(examples, tmp_path, capsys):
+    command = ["train", "refinement", "--examples", str(examples), "--out", str(tmp_path / "run")]
+    for flag in (["--solver", "median"], ["--size", "48x48"], ["--count", "5"], ["--draws", "1"]):
+        assert main([*command, *flag]) == 1
+        assert "holds examples already" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("without", ["0,5", "relativ"])

@@ -27,8 +27,9 @@ from metric_depth_ros.types import (
 # Deviation of log depth where the solver gives none, and the limits of what is believed.
 USUAL_SIGMA, LEAST_SIGMA, MOST_SIGMA = 0.1, 0.01, 1.0
 # Cells of so many pixels over which residuals are pooled, so that pixels far from anchors feel them. Sides of
-# the network's input are multiples of each, and all are of the first.
+# the network's input are multiples of each (``cells_fit``), and all are of the first.
 POOLED = (4, 16, 48)
+SIDES = f"sides that are multiples of {', '.join(map(str, POOLED))}"
 CHANNELS = 10 + 3 * len(POOLED)
 # Channels of log depth and of the log of sigma, the latter less a middle, in units.
 LOG_DEPTH, LOG_SIGMA = 3, 4
@@ -70,6 +71,11 @@ class Look:
     uv: FloatArray
     residual: FloatArray
     sigma: FloatArray
+
+
+def cells_fit(width: int, height: int) -> bool:
+    """Whether the network's input may have this size: cells of residuals fill it, as ``SIDES`` says."""
+    return all(side > 0 and side % cell == 0 for side in (width, height) for cell in POOLED)
 
 
 def look_at(given: SolverInput, fitted: MetricDepth, size: tuple[int, int]) -> Look:

@@ -16,7 +16,7 @@ from metric_depth_ros.files import user_path
 from metric_depth_ros.runtimes import Model, Request, Size, choose_runtime
 from metric_depth_ros.runtimes.stopping import StoppedError
 from metric_depth_ros.share import share_path
-from metric_depth_ros.solvers.refined.inputs import CHANNELS, POOLED, Look, channels_of
+from metric_depth_ros.solvers.refined.inputs import CHANNELS, SIDES, Look, cells_fit, channels_of
 from metric_depth_ros.types import FloatArray, Runtime
 
 LOOK, CORRECTION = "look", "correction"
@@ -42,11 +42,10 @@ class RefinementNetwork:
         Raises ModelError if manifest, file or runtime cannot be used.
         """
         manifest = load_manifest_of(RefinementManifest, path)
-        steps = [side for side in (manifest.width, manifest.height) for cell in POOLED if side % cell]
-        if manifest.channels != CHANNELS or steps:
+        if manifest.channels != CHANNELS or not cells_fit(manifest.width, manifest.height):
             raise ModelError(
                 f"{path}: {manifest.channels} channels of {manifest.width}x{manifest.height}; needed "
-                f"{CHANNELS}, and sides that are multiples of {', '.join(map(str, POOLED))}. Train it anew."
+                f"{CHANNELS}, and {SIDES}. Train it anew."
             )
         shape = (1, manifest.channels, manifest.height, manifest.width)
         file = model_file(path.parent / manifest.file, manifest.sha256, manifest.data)

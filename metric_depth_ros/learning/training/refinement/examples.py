@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from metric_depth_ros.config import EngineConfig, SolverConfig
+from metric_depth_ros.config import SETTINGS, EngineConfig, SolverConfig
 from metric_depth_ros.datasets import Dataset
 from metric_depth_ros.engines import BUNDLED, BUNDLED_WITH_BASIS, build_depth_engine
 from metric_depth_ros.errors import AnchorError, ConfigError, InputError
@@ -23,7 +23,7 @@ from metric_depth_ros.learning.training.refinement.draw import draw_anchors
 from metric_depth_ros.learning.training.sparse import reduced_depth
 from metric_depth_ros.share import share_path
 from metric_depth_ros.solvers import solver_class
-from metric_depth_ros.solvers.refined.inputs import Look, look_at
+from metric_depth_ros.solvers.refined.inputs import SIDES, Look, cells_fit, look_at
 from metric_depth_ros.types import FloatArray, ImageArray, IntArray, RelativeDepth, SolverInput
 
 FILE = "examples.npz"
@@ -103,12 +103,11 @@ def write_examples(
         draws: of relative map and anchors for each picture.
 
     Raises:
-        ConfigError: fewer than 2 pictures, or no draw.
+        ConfigError: fewer than 2 pictures, no draw, a size or a solver that the network cannot have.
         InputError: no data, or the folder cannot be written.
         ModelError: a network cannot be used.
     """
-    if draws < 1:
-        raise ConfigError(f"draws: {draws}; needed at least 1.")
+    _check(size, solver, draws)
     pictures = ChosenPictures.choose(folders, count, seed)
     each = np.repeat(np.arange(len(pictures)), draws)
     pictures = ChosenPictures(pictures.sets, *(values[each] for values in pictures.arrays.values()))
@@ -133,6 +132,17 @@ def write_examples(
     about = About(**pictures.about, solver=solver, width=size[0], height=size[1], digest=digest)
     told = {**pictures.arrays, "anchors": rows, "ends": ends, "whole": whole}
     save_about(Path(out) / FILE, told, about)
+
+
+def _check(size: tuple[int, int], solver: str, draws: int) -> None:
+    """Raises ConfigError for examples that cannot be made, or trained on."""
+    if draws < 1:
+        raise ConfigError(f"draws: {draws}; needed at least 1.")
+    if not cells_fit(*size):
+        raise ConfigError(f"size: {size[0]}x{size[1]}; needed {SIDES}, as 192x144.")
+    usable = [name for name in SETTINGS["solver.refined.of"].choices if not solver_class(name).wants_regions]
+    if solver not in usable:  # examples have no regions
+        raise ConfigError(f"solver: {solver!r}; needed one of {', '.join(usable)}.")
 
 
 class _Maker:

@@ -28,7 +28,7 @@ from metric_depth_ros.solvers.refined.inputs import Look, channels_of
 from metric_depth_ros.types import FloatArray, IntArray
 
 # Settings that must not change when a run is resumed.
-_SAME = ("batch", "learning_rate", "optimizer", "seed", "families", "without")
+_SAME = ("batch", "learning_rate", "optimizer", "seed", "families", "without", "start")
 # Until this part of the budget of a new network examples are cut to squares of so many pixels: three times as
 # fast.
 _CUT, _CUT_PX = 0.6, 96
