@@ -62,18 +62,25 @@ class RefinementNetwork:
     def correction(self, look: Look) -> FloatArray:
         """Correction of log depth and change of log sigma (2, h, w).
 
-        Raises ModelError if it cannot run, as after the loss of a GPU; who asks for it next gets another.
+        Raises ModelError if it gives anything else, or cannot run, as after the loss of a GPU; who asks for
+        it next then gets another.
         """
         channels = channels_of(look)[None]
         try:
             with self._alone:
-                found = self._runtime.run({LOOK: channels})[CORRECTION]
+                outputs = self._runtime.run({LOOK: channels})
         except StoppedError:
             raise
         except ModelError:
             _loaded.cache_clear()
             raise
-        return np.asarray(found[0], np.float32)
+        found = np.asarray(outputs.get(CORRECTION, ()), np.float32)
+        if found.shape != (1, 2, *channels.shape[2:]):
+            raise ModelError(
+                f"solver.refined: {self.manifest.name!r} gave {CORRECTION} of shape {found.shape}; needed "
+                f"{(1, 2, *channels.shape[2:])}. Correct the manifest, or export the network again."
+            )
+        return np.asarray(found[0])
 
 
 def load_network(config: RefinedConfig) -> RefinementNetwork:

@@ -84,6 +84,24 @@ def test_those_with_the_same_settings_share_one(loads):
     assert len(loads) == 2
 
 
+@pytest.mark.parametrize("outputs", [{}, {"other": np.zeros((1, 2, 144, 192))}, {"correction": np.zeros(3)}])
+def test_a_network_that_gives_something_else_is_named(outputs):
+    network = load_network(HERE)
+    network._runtime = Giving(outputs)
+    with pytest.raises(ModelError, match=r"^solver\.refined: 'refinement' gave .* needed \(1, 2, 144"):
+        network.correction(seen(network))
+
+
+class Giving:
+    """A runtime that always gives the same."""
+
+    def __init__(self, outputs):
+        self.outputs = outputs
+
+    def run(self, inputs):
+        return self.outputs
+
+
 class Broken:
     """A runtime that fails, as after the loss of a GPU."""
 
