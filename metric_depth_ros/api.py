@@ -94,7 +94,7 @@ def solve(
         sigma: standard deviation of ``depth`` in metres, (N,) or one for all; None: 2 % of ``depth``.
         regions: region labels (H, W), whole numbers from 0; None: those of the built-in segmenter.
         basis: basis maps (K, h, w) of the image, of a generator (docs/basis.md), for ``basis``,
-            ``paper_basis`` and ``gaussian_process``; the second has no others.
+            ``paper_basis``, ``gaussian_process`` and ``refined`` of them; ``paper_basis`` has no others.
         prior: metric depth (H, W) of anything else, NaN unknown, which anchors correct (docs/priors.md);
             with it there may be no anchor.
         prior_sigma: standard deviation of the logarithm of its scale.

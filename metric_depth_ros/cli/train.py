@@ -31,7 +31,7 @@ _KEPT = ("network", "encoder", "pretrained", "frozen", "encoder_rate", "loss", "
 def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds the verb ``train``."""
     parser = verbs.add_parser(
-        "train", help="train the small depth network, a basis generator or Metric-Solver, and export them"
+        "train", help="train networks for depth, basis maps, priors and the solver refined, and export them"
     )
     networks = parser.add_subparsers(metavar="NETWORK", required=True)
     _add_depth(networks)

@@ -220,8 +220,8 @@ class SolverConfig:
     )
     edges: str = option(
         "auto",
-        "pixels between two surfaces; keep: left there; sharp: moved to the nearer of the two; auto: sharp "
-        "for refined, else keep",
+        "pixels between two surfaces; keep: left there; sharp: moved to the one that is closer to their "
+        "depth; auto: sharp for refined, else keep",
         choices=("auto", "keep", "sharp"),
     )
     prior: str = option(

@@ -21,7 +21,7 @@ _STEEPER = 4.0
 
 
 class SharpEdges(Solver):
-    """Depth of another solver in which pixels between two surfaces go towards the nearer of the two.
+    """Depth of another solver in which pixels between two surfaces go towards the one closer to their depth.
 
     Toggle mapping of log depth (Kramer and Bruckner 1975): towards the least or the greatest in a window,
     as far as there is a step of 5 to 10 % that is not a slope, four times as steep as before. Ours: the

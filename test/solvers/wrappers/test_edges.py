@@ -94,6 +94,23 @@ def test_edges_are_sharp_where_it_is_chosen(name, sharp):
     assert not SolverConfig(name=name, edges="keep").sharp_edges
 
 
+@pytest.mark.parametrize(("before", "now"), [("keep", "sharp"), ("sharp", "keep")])
+def test_memory_stays_when_the_choice_changes(before, now):
+    truth, blurred = box_before_a_wall()
+    relative, anchors = RelativeDepth(blurred, "depth"), anchors_on(truth, 60)
+    first, second = (solver_of("median", edges=edges, temporal__memory_s=1.0) for edges in (before, now))
+    first.solve(relative, anchors, stamp_ns=10**10)
+    second.solver.inherit(first.solver)
+    assert second.solve(relative, anchors, stamp_ns=10**10 + 10**8).info["carried"]
+
+
+def test_what_the_solver_needs_and_gives_is_told():
+    for name in ("region_aware", "gaussian_process", "median"):
+        kept, sharp = (solver_of(name, edges=edges).solver for edges in ("keep", "sharp"))
+        for told in ("wants_regions", "probabilistic", "follows_anchors"):
+            assert getattr(sharp, told) == getattr(kept, told)
+
+
 def test_a_solver_without_sigma_gets_none():
     relative = smooth_relative()
     anchors = anchors_on(2 * relative, 20)
