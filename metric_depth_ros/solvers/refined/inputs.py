@@ -165,15 +165,28 @@ def _pool(cells: FloatArray, out: FloatArray) -> None:
 
 
 def _centred_log(depth: FloatArray, out: FloatArray) -> None:
-    """Writes log depth less its median, within limits; 0 where unknown."""
+    """Writes log depth less its median, within limits; the nearest known one where unknown, else 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         np.log(depth, out=out)
     known = out[np.isfinite(out)]
     if len(known):
         known.partition(len(known) // 2)  # in a third of the time of a median
         out -= known[len(known) // 2]
-    cv2.patchNaNs(out, 0)
+    _fill(out)
     np.clip(out, -_FARTHEST, _FARTHEST, out=out)
+
+
+def _fill(values: FloatArray) -> None:
+    """Writes the nearest known value (h, w) where it is unknown, so that the border is no edge; else 0."""
+    gap = np.isnan(values)
+    if not gap.any():
+        return
+    nearest = cv2.distanceTransformWithLabels(
+        gap.view(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )[1]
+    of_label = np.zeros(int(nearest.max()) + 1, np.float32)
+    of_label[nearest[~gap]] = values[~gap]
+    values[gap] = of_label[nearest[gap]]
 
 
 def _residuals(anchors: Anchors, depth: FloatArray) -> tuple[Anchors, FloatArray]:

@@ -18,6 +18,7 @@ from metric_depth_ros.solvers.refined import solver as module
 from metric_depth_ros.solvers.refined.inputs import (
     CHANNELS,
     LEAST_SIGMA,
+    LOG_DEPTH,
     POOLED,
     USUAL_SIGMA,
     channels_of,
@@ -184,6 +185,19 @@ def test_unknown_pixels_and_absent_images_are_neutral():
     assert np.abs(seen[:3]).max() < 0.02
     image = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
     assert shown(depth, anchors_on(depth, 5), image=image)[:3].min() > 1.9
+
+
+def test_the_border_of_what_is_unknown_is_no_edge():
+    """A network might else take over the depth of pixels that have none."""
+    slope = np.broadcast_to(np.geomspace(1, 8, 96, dtype=np.float32), (48, 96)).copy()
+    anchors = anchors_on(slope, 30)
+    whole = shown(slope, anchors)[LOG_DEPTH]
+    gap = np.s_[10:30, 75:]
+    slope[gap] = np.nan
+    seen = shown(slope, anchors)[LOG_DEPTH]
+    offset = seen[0, 0] - whole[0, 0]  # of the median
+    np.testing.assert_allclose(seen[gap] - offset, whole[gap], atol=0.25)
+    assert not shown(np.full_like(slope, np.nan), anchors)[LOG_DEPTH].any()
 
 
 def test_sigma_is_believed_within_limits_only():
