@@ -100,7 +100,8 @@ def solve(
         prior_sigma: standard deviation of the logarithm of its scale.
         solver: name of the solver; docs/solvers.md lists them.
         **options: settings of ``solver.NAME.`` and ``solver.`` without that prefix, as in
-            ``domain="log"`` or ``max_depth_m=80``, and ``max_relative_sigma`` of ``output``.
+            ``domain="log"`` or ``max_depth_m=80``, and ``max_relative_sigma`` of ``output``; of ``refined``
+            also those of the solver that it refines (``of``).
 
     Returns:
         ``.depth`` (H, W) metres, NaN unknown; ``.sigma`` (H, W) metres, or None if the solver gives none;
@@ -133,6 +134,9 @@ def solve(
 def _configured(solver: str, options: Mapping[str, Any]) -> Config:
     """Settings from a solver's name and options. Raises ConfigError."""
     known = _options_of(SolverConfig(name=SETTINGS["solver.name"].checked(solver)).chosen)
+    if solver == "refined":
+        of = SETTINGS["solver.refined.of"]
+        known = {**_options_of(of.checked(options.get("of", of.default))), **known}
     if solver in WITHOUT_ANCHORS and solver != "prior":
         raise ConfigError(f"{solver}: needs a network; use metric_depth_ros.pipeline, or solver='prior'.")
     for name in options:

@@ -81,12 +81,22 @@ def test_the_focus_counts():
     assert np.abs(solve(INVERSE, UV, depth, solver="global_affine", focus_m=2.5).depth - plain).max() > 1e-3
 
 
+def test_refined_takes_the_options_of_what_it_refines():
+    depth = DEPTH * np.random.default_rng(3).uniform(0.7, 1.3, COUNT)
+    one, other = (
+        solve(INVERSE, UV, depth, solver="refined", of="lwlr", bandwidth=width).depth for width in (0.05, 5.0)
+    )
+    assert np.abs(one - other).max() > 1e-3
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"solver": "gloal_affine", "domain": "log"}, "solver.name: .*; needed one of auto"),
         ({"domian": "log"}, "unknown option 'domian'. Did you mean domain"),
         ({"fit": "linear"}, "global_affine: unknown option 'fit'"),
+        ({"solver": "refined", "bandwidth": 1.0}, "refined: unknown option 'bandwidth'"),
+        ({"solver": "refined", "of": "lwrl"}, "solver.refined.of: 'lwrl'; needed .* Did you mean lwlr"),
         ({"name": "region_aware"}, "unknown option 'name'"),
         ({"domain": "metres"}, "solver.domain: 'metres'; needed one of"),
         ({"max_depth_m": "far"}, "solver.max_depth_m: 'far'"),

@@ -156,16 +156,6 @@ def test_the_best_sigma_covers_two_thirds():
 # ---- the network and its training ------------------------------------------------------------
 
 
-def test_sigma_allows_for_the_noise_that_sensors_truth_has():
-    error = torch.zeros(1, 8, 8)
-    losses = {}
-    for sigma in (0.0005, 0.004, 0.03):
-        found = torch.zeros(1, 2, 8, 8)
-        found[:, 1] = np.log(sigma / 0.1)
-        losses[sigma] = float(objective(found, torch.full((1, 8, 8), 0.1), error))
-    assert min(losses, key=losses.get) == 0.004
-
-
 def test_a_new_network_changes_nothing_and_none_more_than_its_bounds():
     """Within what its neighbours have, and three sigmas besides."""
     network = Refinement(RefinementConfig()).eval()

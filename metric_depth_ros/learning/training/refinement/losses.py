@@ -11,8 +11,6 @@ _STEPS = (1, 2, 4, 8, 16)
 _GRADIENTS, _LIKELIHOOD = 0.3, 0.05
 # A fit that is off by less than this on average counts as if by so much: there is little to learn from it.
 _SMALL = 0.03
-# Noise of the truth that sigma is asked to hold for: of sensors, in parts of depth. Rendered truth has none.
-_TRUTH = 0.004
 # Of a Laplace distribution of scale b, one "sigma" (68.3 % within) is this many b.
 _SIGMAS = 1.149
 
@@ -31,7 +29,7 @@ def objective(found: Tensor, sigma: Tensor, error: Tensor) -> Tensor:
     level = left.abs().sum((1, 2)) / count
     slopes = sum(_differences(left, known, step) for step in _STEPS) / len(_STEPS)
     scale = sigma * found[:, 1].exp() / _SIGMAS
-    unlikely = (left.detach().square().add(_TRUTH**2).sqrt() / scale + scale.log()) * known
+    unlikely = (left.detach().abs() / scale + scale.log()) * known
     return ((level + _GRADIENTS * slopes) * share + _LIKELIHOOD * unlikely.sum((1, 2)) / count).mean()
 
 
