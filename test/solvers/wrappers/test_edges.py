@@ -35,11 +35,11 @@ def test_veils_are_halved_and_edges_found():
 @pytest.mark.parametrize("tilt", [0, 20, -35])
 def test_a_floor_a_slanted_wall_and_waves_stay_as_they_are(tilt):
     horizon = 100 - np.tan(np.radians(tilt)) * (U - 160)
-    floor = np.where(horizon + 12 < V, 375 / np.maximum(V - horizon, 1), np.nan).astype(np.float32)
+    floor = np.where(horizon + 2 < V, 375 / np.maximum(V - horizon, 1), np.nan).astype(np.float32)
     waves = 3 * np.exp(0.05 * np.sin(U / 30) * np.cos(V / 25))
     wall = 4 / (1 + 0.003 * (U - 160))
     for depth in (floor, wall, waves):
-        near_and_flat = depth < 12
+        near_and_flat = depth < 100
         np.testing.assert_allclose(sharpened(depth)[near_and_flat], depth[near_and_flat], rtol=0.01)
 
 
