@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from metric_depth_ros.solvers.solver import Solver
-from metric_depth_ros.types import BoolArray, FloatArray, MetricDepth, SolverInput
+from metric_depth_ros.types import BoolArray, FloatArray, IntArray, MetricDepth, SolverInput
 
 # Half the width of the window, in parts of the image's longer side.
 _REACH = 1 / 130
@@ -17,8 +17,8 @@ _REACH = 1 / 130
 # an edge all. Ours, of develop frames.
 _STEP, _STEP_MORE = 0.05, 0.05
 _PART, _PART_MORE = 0.7, 0.2
-# How much steeper a step becomes.
-_STEEPER = 4.0
+# How much steeper a step becomes, and sigmas at which a pixel moves half as far.
+_STEEPER, _SIGMAS = 4.0, 2.0
 
 
 class SharpEdges(Solver):
@@ -27,7 +27,8 @@ class SharpEdges(Solver):
     Toggle mapping of depth (Kramer and Bruckner 1975): towards the least or the greatest in a window, as far
     as there is a step of 5 to 10 % that is no slope, four times as steep as before. Ours: the conditions.
     Inverse depth of a plane is linear over the image, so that no floor and no wall is a step, however
-    slanted. What a pixel moves is added to its variance.
+    slanted. Where sigma s is small a move m becomes m / (1 + (m / 2 s)^2), so that anchors keep their depth;
+    what a pixel moves is added to its variance.
     """
 
     def __init__(self, solver: Solver) -> None:
@@ -38,19 +39,30 @@ class SharpEdges(Solver):
     def solve(self, given: SolverInput) -> MetricDepth:
         """Depth and, if the wrapped solver gives it, sigma (H, W) in metres. Raises what that raises."""
         fitted = self._solver.solve(given)
-        depth = sharpened(fitted.depth)
-        sigma = fitted.sigma
-        if sigma is not None:
-            with np.errstate(invalid="ignore"):  # both may be infinite
-                sigma = cv2.magnitude(sigma, depth - fitted.depth)
+        depth, sigma = sharpened(fitted.depth, fitted.sigma)
         return replace(fitted, depth=depth, sigma=sigma)
 
 
-def sharpened(depth: FloatArray) -> FloatArray:
-    """Depth (H, W) with sharper edges, metres; what is NaN, infinite or not positive stays as it is.
+def sharpened(depth: FloatArray, sigma: FloatArray | None = None) -> tuple[FloatArray, FloatArray | None]:
+    """Depth (H, W) with sharper edges, metres, and its sigma if there is one.
 
-    Images of up to 65 pixels are too small to have any.
+    What is NaN, infinite or not positive stays as it is; no pixel moves by more than its sigma. Images of up
+    to 65 pixels are too small to have edges.
     """
+    at, moved = _moves(depth)
+    if sigma is not None:
+        own, sigma = sigma.ravel()[at], sigma.copy()
+        with np.errstate(divide="ignore", invalid="ignore"):
+            sure = (moved / (_SIGMAS * own)) ** 2
+        moved /= 1 + np.where(np.isnan(sure), 0, sure)
+        sigma.ravel()[at] = np.hypot(own, moved)
+    sharp = depth.copy()
+    sharp.ravel()[at] += moved
+    return sharp, sigma
+
+
+def _moves(depth: FloatArray) -> tuple[IntArray, FloatArray]:
+    """Flat indices (N,) of the pixels between two surfaces, and how far each should move in metres (N,)."""
     known = np.isfinite(depth) & (depth > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         inverse = np.reciprocal(depth)
@@ -65,9 +77,7 @@ def sharpened(depth: FloatArray) -> FloatArray:
     share = np.minimum((np.log(far / near) - _STEP) / _STEP_MORE, 1)
     share *= np.minimum((part - _PART) / _PART_MORE, 1)
     place = np.clip(_STEEPER * ((own - near) / (far - near) - 0.5) + 0.5, 0, 1)
-    sharp: FloatArray = depth.copy()
-    sharp.ravel()[at] *= ((near + place * (far - near)) / own) ** share
-    return sharp
+    return at, own * (((near + place * (far - near)) / own) ** share - 1)
 
 
 def _filled(values: FloatArray, known: BoolArray, other: float) -> FloatArray:

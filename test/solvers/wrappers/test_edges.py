@@ -10,11 +10,16 @@ from made_scenes import anchors_on, smooth_relative, solver_of
 from metric_depth_ros.config import SolverConfig
 from metric_depth_ros.evaluation.boundaries import boundary_f1, flying_pixels
 from metric_depth_ros.solvers import build_solver
-from metric_depth_ros.solvers.wrappers.edges import sharpened
+from metric_depth_ros.solvers.wrappers import edges
 from metric_depth_ros.types import RelativeDepth, SolverInput
 
 SHAPE = (240, 320)
 V, U = np.mgrid[: SHAPE[0], : SHAPE[1]].astype(np.float32)
+
+
+def sharpened(depth):
+    """Depth with sharp edges, of a solver without sigma."""
+    return edges.sharpened(depth)[0]
 
 
 def box_before_a_wall():
@@ -85,6 +90,19 @@ def test_what_a_pixel_moves_widens_its_sigma():
     assert (moved > 0.1).any()
     np.testing.assert_allclose(sharp.sigma, np.hypot(kept.sigma, moved), rtol=1e-4)
     assert sharp.info == kept.info
+
+
+def test_no_pixel_moves_by_more_than_its_sigma():
+    _, blurred = box_before_a_wall()
+    sigma = np.full(SHAPE, 0.05, np.float32)
+    sigma[:, ::2], sigma[0], sigma[60] = 3.0, 0, np.nan
+    sharp, wide = edges.sharpened(blurred, sigma)
+    moved = np.abs(sharp - blurred)
+    known = np.isfinite(sigma)
+    assert (moved[known] <= sigma[known] * 1.001 + 1e-6).all() and moved[60].max() > 0.1
+    assert moved[:, 1::2][known[:, 1::2]].max() > 0.03
+    assert np.isfinite(sharp).all()
+    np.testing.assert_allclose(wide[known], np.hypot(sigma, moved)[known], rtol=1e-4)
 
 
 @pytest.mark.parametrize(("name", "sharp"), [("refined", True), ("auto", False), ("median", False)])
