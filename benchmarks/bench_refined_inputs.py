@@ -1,6 +1,6 @@
 """What each input of the network of ``refined`` is worth.
 
-    METRIC_DEPTH_DATA=... python benchmarks/bench_refined_inputs.py EXAMPLES --out RUNS --steps 250
+    METRIC_DEPTH_DATA=... python benchmarks/bench_refined_inputs.py EXAMPLES --out RUNS --steps 120
 
 The bundled network is trained on, on the examples of ``train refinement``, once as it is and once without
 each input, two seeds. Prints what is left of the solver's error in log depth on held-out examples, by their
@@ -121,7 +121,7 @@ def main() -> None:
     )
     parser.add_argument("examples", type=Path, nargs="?", help="of train refinement")
     parser.add_argument("--out", type=Path, default=Path("runs"), help="folder of the runs")
-    parser.add_argument("--steps", type=int, default=250, help="of each run (default 250)")
+    parser.add_argument("--steps", type=int, default=120, help="of each run (default 120)")
     parser.add_argument("--seeds", default="0,1", help="(default 0,1)")
     parser.add_argument("--threads", type=int, default=2, help="of each run (default 2)")
     args = parser.parse_args()
