@@ -14,7 +14,7 @@ import argparse
 import itertools
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from real_sets import folders_of
 from results import Steps
 
 from metric_depth_ros.evaluation.records import read_records
+from metric_depth_ros.evaluation.tables import Column, Row, Table, markdown
 from metric_depth_ros.learning.export.refinement import export_refinement
 from metric_depth_ros.learning.training.checkpoint import FILE
 from metric_depth_ros.learning.training.loader import evenly
@@ -92,13 +93,14 @@ def on_real_frames(out: Path, manifests: Sequence[Path]) -> dict[str, dict[tuple
     }
 
 
-def table(head: Sequence[str], rows: Mapping[str, Sequence[Sequence[float]]]) -> str:
+def table(columns: Iterable[str], rows: Mapping[str, Sequence[Sequence[float]]]) -> str:
     """Markdown: for each row the values of both seeds."""
-    lines = [f"| {' | '.join(head)} |", f"|---|{'---:|' * (len(head) - 1)}"]
-    for name, seeds in rows.items():
-        cells = ["/".join(f"{value:.1f}" for value in values) for values in zip(*seeds, strict=True)]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    texts = {
+        name: ["/".join(f"{value:.1f}" for value in values) for values in zip(*seeds, strict=True)]
+        for name, seeds in rows.items()
+    }
+    lines = [Row((name,), cells) for name, cells in texts.items()]
+    return markdown(Table(("",), [Column(name) for name in columns], lines))
 
 
 def trained_without(args: argparse.Namespace) -> dict[str, list[Path]]:
@@ -132,11 +134,11 @@ def main() -> None:
     examples = RefinementExamples(args.examples)
     held_out = {name: [left_over(path.parent, examples) for path in of] for name, of in manifests.items()}
     print("\nLeft of the error in log depth of held-out examples, %\n")
-    print(table(("", *COUNTS), held_out))
+    print(table(COUNTS, held_out))
     real = on_real_frames(args.out, [path for of in manifests.values() for path in of])
     cases = list(next(iter(real.values())))
     print("\nLeft of the AbsRel of auto on real frames, %\n")
-    print(table(("", *(f"{count} {protocol}" for protocol, count in cases)), {
+    print(table([f"{count} {protocol}" for protocol, count in cases], {
         name: [list(real[path.stem].values()) for path in of] for name, of in manifests.items()
     }))  # fmt: skip
 

@@ -317,3 +317,14 @@ class Rectifier:
             labels.astype(np.float32), u, v, cv2.INTER_NEAREST, None, cv2.BORDER_CONSTANT, unseen
         )
         return np.asarray(moved, np.int32)
+
+
+def nearest_known(known: BoolArray) -> IntArray:
+    """Flat index (H * W,) of the known pixel nearest to each pixel; at least one must be known."""
+    _, label = cv2.distanceTransformWithLabels(
+        (~known).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    of_label = np.zeros(int(label.max()) + 1, np.intp)
+    places = np.flatnonzero(known)
+    of_label[label.ravel()[places]] = places
+    return np.asarray(of_label[label.ravel()])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from metric_depth_ros.evaluation.interpolation import nearest_known
+from metric_depth_ros.geometry import nearest_known
 from metric_depth_ros.types import BoolArray, ImageArray, IntArray
 
 # Weakest corner, as a fraction of the strongest one.

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metric_depth_ros.errors import AnchorError
+from metric_depth_ros.geometry import nearest_known
 from metric_depth_ros.types import Anchors, BoolArray, FloatArray, IntArray
 
 
@@ -50,17 +51,6 @@ def _distinct(anchors: Anchors, width: int, height: int) -> tuple[FloatArray, Fl
     which = which.reshape(-1)
     total = np.bincount(which, anchors.depth[inside], len(distinct))
     return distinct, total / np.maximum(np.bincount(which, minlength=len(distinct)), 1)
-
-
-def nearest_known(known: BoolArray) -> IntArray:
-    """Flat index (H * W,) of the known pixel nearest to each pixel; at least one must be known."""
-    _, label = cv2.distanceTransformWithLabels(
-        (~known).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    of_label = np.zeros(int(label.max()) + 1, np.intp)
-    places = np.flatnonzero(known)
-    of_label[label.ravel()[places]] = places
-    return np.asarray(of_label[label.ravel()])
 
 
 def _nearest(uv: FloatArray, depth: FloatArray, width: int, height: int) -> FloatArray:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from metric_depth_ros.evaluation.interpolation import nearest_known
+from metric_depth_ros.geometry import nearest_known
 from metric_depth_ros.types import BoolArray, FloatArray, IntArray
 
 # Smallest and largest number of anchors of a regime, both included.

@@ -14,6 +14,7 @@ import numpy as np
 
 from metric_depth_ros.anchors import sample_bilinear
 from metric_depth_ros.depth import positive_depth
+from metric_depth_ros.geometry import nearest_known
 from metric_depth_ros.types import (
     Anchors,
     BoolArray,
@@ -178,15 +179,11 @@ def _centred_log(depth: FloatArray, out: FloatArray) -> None:
 
 def _fill(values: FloatArray) -> None:
     """Writes the nearest known value (h, w) where it is unknown, so that the border is no edge; else 0."""
-    gap = np.isnan(values)
-    if not gap.any():
-        return
-    nearest = cv2.distanceTransformWithLabels(
-        gap.view(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
-    )[1]
-    of_label = np.zeros(int(nearest.max()) + 1, np.float32)
-    of_label[nearest[~gap]] = values[~gap]
-    values[gap] = of_label[nearest[gap]]
+    known = ~np.isnan(values)
+    if not known.any():
+        values.fill(0)
+    elif not known.all():
+        values[:] = values.ravel()[nearest_known(known)].reshape(values.shape)
 
 
 def _residuals(anchors: Anchors, depth: FloatArray) -> tuple[Anchors, FloatArray]:
