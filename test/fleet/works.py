@@ -77,13 +77,13 @@ class Hold:
 
     def __call__(self, job: Number) -> None:
         path = self.folder / f"{job.value}.{os.getpid()}"
-        path.touch()
         try:
+            path.touch()  # within: the end may come as soon as it can be seen
             while True:
                 np.linalg.svd(np.ones((9, 9)))
                 time.sleep(0.01)
         finally:
-            path.unlink()
+            path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
