@@ -40,10 +40,11 @@ class RefinementConfig(TinyDepthConfig):
     """
 
     widths: tuple[int, ...] = (32, 44, 64, 104, 128)
-    blocks: tuple[int, ...] = (2, 2, 2, 1)
+    blocks: tuple[int, ...] = (1, 2, 2, 1)
     context: int = 1
     pyramid: int = 64
     head: int = 32
+    last: int = 1
     output: str = "linear"
     inputs: int = CHANNELS
     without: tuple[str, ...] = ()
