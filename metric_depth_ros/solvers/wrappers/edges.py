@@ -63,21 +63,41 @@ def sharpened(depth: FloatArray, sigma: FloatArray | None = None) -> tuple[Float
 
 def _moves(depth: FloatArray) -> tuple[IntArray, FloatArray]:
     """Flat indices (N,) of the pixels between two surfaces, and how far each should move in metres (N,)."""
-    known = np.isfinite(depth) & (depth > 0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        inverse = np.reciprocal(depth)
-    window = np.ones((2 * round(_REACH * max(depth.shape)) + 1,) * 2, np.uint8)
-    near = cv2.dilate(_filled(inverse, known, -np.inf), window)
-    far = cv2.erode(_filled(inverse, known, np.inf), window)
+    reach = round(_REACH * max(depth.shape))
+    every = max(reach // 2, 1)  # steps are looked for in windows of 5 x 5 samples: in half the time
+    step, around, near, far = _steps(depth[every // 2 :: every, every // 2 :: every], round(reach / every))
     with np.errstate(over="ignore", invalid="ignore"):  # where nothing is known
-        step, around = near - far, cv2.dilate(near, window) - cv2.erode(far, window)
-        at = np.flatnonzero(known & (step > np.expm1(_STEP) * far) & (step > _PART * around))
-    part = step.ravel()[at] / around.ravel()[at]
-    own, near, far = depth.ravel()[at], 1 / near.ravel()[at], 1 / far.ravel()[at]
+        found = (step > np.expm1(_STEP) * far) & (step > _PART * around)
+    at, cell = _pixels(found, depth.shape)
+    own = depth.ravel()[at]
+    known = np.isfinite(own) & (own > 0)
+    at, cell, own = at[known], cell[known], own[known]
+    part = step.ravel()[cell] / around.ravel()[cell]
+    near, far = 1 / near.ravel()[cell], 1 / far.ravel()[cell]
     share = np.minimum((np.log(far / near) - _STEP) / _STEP_MORE, 1)
     share *= np.minimum((part - _PART) / _PART_MORE, 1)
     place = np.clip(_STEEPER * ((own - near) / (far - near) - 0.5) + 0.5, 0, 1)
     return at, own * (((near + place * (far - near)) / own) ** share - 1)
+
+
+def _steps(depth: FloatArray, reach: int) -> tuple[FloatArray, ...]:
+    """Steps of inverse depth in windows and in others twice as wide; greatest and least in the former."""
+    known = np.isfinite(depth) & (depth > 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        inverse = np.reciprocal(depth)
+    window = np.ones((2 * reach + 1,) * 2, np.uint8)
+    near = cv2.dilate(_filled(inverse, known, -np.inf), window)
+    far = cv2.erode(_filled(inverse, known, np.inf), window)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return near - far, cv2.dilate(near, window) - cv2.erode(far, window), near, far
+
+
+def _pixels(found: BoolArray, shape: tuple[int, ...]) -> tuple[IntArray, IntArray]:
+    """Flat indices (N,) of the pixels of an image (H, W) in cells (h, w) that are found, and of the cells."""
+    cells = np.where(found, np.arange(found.size, dtype=np.int32).reshape(found.shape), -1)
+    cells = cv2.resize(cells, shape[::-1], interpolation=cv2.INTER_NEAREST).ravel()
+    at = np.flatnonzero(cells >= 0)
+    return at, cells[at]
 
 
 def _filled(values: FloatArray, known: BoolArray, other: float) -> FloatArray:

@@ -22,15 +22,17 @@ def sharpened(depth):
     return edges.sharpened(depth)[0]
 
 
-def box_before_a_wall():
-    """True depth of a box before a wall, and the same as a depth network blurs it."""
+def box_before_a_wall(size=1):
+    """True depth of a box before a wall, and the same as a depth network blurs it, in so many times SHAPE."""
     truth = np.full(SHAPE, 4.0, np.float32)
     truth[60:180, 90:220] = 2.0
-    return truth, cv2.GaussianBlur(truth, (0, 0), 1.3)
+    truth = np.kron(truth, np.ones((size, size), np.float32))
+    return truth, cv2.GaussianBlur(truth, (0, 0), 1.3 * size)
 
 
-def test_veils_are_halved_and_edges_found():
-    truth, blurred = box_before_a_wall()
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_veils_are_halved_and_edges_found(size):
+    truth, blurred = box_before_a_wall(size)
     sharp = sharpened(blurred)
     assert flying_pixels(sharp, truth) <= 0.5 * flying_pixels(blurred, truth)
     assert boundary_f1(sharp, truth) > 1.2 * boundary_f1(blurred, truth)
@@ -48,9 +50,10 @@ def test_a_floor_a_slanted_wall_and_waves_stay_as_they_are(tilt):
         np.testing.assert_allclose(sharpened(depth)[near_and_flat], depth[near_and_flat], rtol=0.01)
 
 
-def test_no_pixel_leaves_what_is_around_it():
-    depth = np.exp(np.random.default_rng(0).normal(0, 0.5, SHAPE)).astype(np.float32)
-    around = np.ones((5, 5), np.uint8)
+@pytest.mark.parametrize(("shape", "reach"), [((240, 320), 2), ((481, 641), 5), ((723, 1279), 15)])
+def test_no_pixel_leaves_what_is_around_it(shape, reach):
+    depth = np.exp(np.random.default_rng(0).normal(0, 0.5, shape)).astype(np.float32)
+    around = np.ones((2 * reach + 1,) * 2, np.uint8)
     sharp = sharpened(depth)
     assert (sharp >= cv2.erode(depth, around) * 0.9999).all()
     assert (sharp <= cv2.dilate(depth, around) * 1.0001).all()
