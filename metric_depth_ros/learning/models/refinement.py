@@ -40,7 +40,7 @@ class RefinementConfig(TinyDepthConfig):
     """
 
     widths: tuple[int, ...] = (32, 44, 64, 104, 128)
-    blocks: tuple[int, ...] = (1, 2, 2, 1)
+    blocks: tuple[int, ...] = (2, 2, 2, 1)
     context: int = 1
     pyramid: int = 64
     head: int = 32
