@@ -19,6 +19,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the node and the command line do
+
 from made_frames import OF_REAL, render_wide
 from real_sets import SETS, folders_of
 from refined_page import write_page

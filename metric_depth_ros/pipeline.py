@@ -270,7 +270,8 @@ class MetricDepthPipeline:
                 camera=camera,
                 T_fixed_camera=self._pose(perceived.sample),
             )
-            solve = self._solver.solve if len(anchors) or self.remembers else prior_depth
+            nothing = prior is None and not len(anchors) and not self.remembers
+            solve = prior_depth if nothing else self._solver.solve  # the former says what is missing
             metric = published(solve(given), self.config)
         told = {**self._scale_told(metric.info, perceived), **metric.info}
         if perceived.doubts:

@@ -162,6 +162,19 @@ def test_without_anchors_its_own_metres_are_given_where_that_is_allowed():
         pipeline_of(engine_of(Decoders())).process(sample_of(0))
 
 
+def test_without_anchors_its_edges_are_sharp_too_where_that_is_chosen():
+    wall = np.where(np.arange(320) < 100, 2.0, 4.0) * np.ones((240, 1))
+    engine = engine_of(Decoders(truth=cv2.GaussianBlur(wall, (0, 0), 1.3).astype(np.float32)))
+    camera = Camera(320, 240, np.array([[300.0, 0, 160], [0, 300.0, 120], [0, 0, 1]]))
+    sample = dataclasses.replace(sample_of(0), image=np.zeros((240, 320, 3), np.uint8), camera=camera)
+    between = {}
+    for edges in ("keep", "sharp"):
+        pipeline = pipeline_of(engine, **{"anchors.min_count": 0, "solver.edges": edges})
+        depth = pipeline.process(sample).metric.depth
+        between[edges] = int(((depth > 2.2) & (depth < 3.6)).sum())
+    assert between["sharp"] <= between["keep"] / 2
+
+
 def test_a_network_without_metres_needs_anchors_all_the_same(toy_manifest):
     engine = build_engine(EngineConfig(manifest=str(toy_manifest)))
     with pytest.raises(AnchorError, match=r"prior: none.*solver\.prior.*metres of its own"):

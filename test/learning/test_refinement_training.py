@@ -98,6 +98,12 @@ def test_a_made_map_knows_the_sky_and_has_no_gaps():
     assert logarithm[:4].mean() > logarithm[25:35, 35:55].mean()
 
 
+def test_where_truth_is_unknown_a_made_map_goes_on_as_beside_it():
+    depth = np.where(np.arange(80) < 40, 1.0, 8.0) * np.ones((60, 1))
+    depth[:, 50:] = np.nan
+    np.testing.assert_allclose(disturb._filled(depth)[:, 40:], np.log(8.0), rtol=1e-6)
+
+
 def test_examples_tell_fit_anchors_and_true_error(examples):
     found = RefinementExamples(examples)
     assert len(found.training) + len(found.validation) <= 80

@@ -84,11 +84,21 @@ class RefinementNetwork:
 
 
 def load_network(config: RefinedConfig) -> RefinementNetwork:
-    """The network of these settings, the same for all who ask for it. Raises ModelError."""
+    """The network of these settings, the same for all who ask for it; warns if it is for another solver.
+
+    Raises ModelError.
+    """
     path = user_path(config.network) if config.network else share_path(BUNDLED)
     request = Request(config.runtime, config.precision, config.threads, group="solver.refined")
     with _LOADING:
-        return _loaded(path, request)
+        network = _loaded(path, request)
+    if network.manifest.solver != config.of:
+        _LOG.warning(
+            "solver.refined.of: %s; its network was trained on depth of %s",
+            config.of,
+            network.manifest.solver,
+        )
+    return network
 
 
 # Settings may change with every image; the network is loaded once.

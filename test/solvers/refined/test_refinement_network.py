@@ -123,3 +123,13 @@ def test_after_one_that_failed_the_next_is_loaded_anew(loads, error, count):
         network.correction(look)
     assert (load_network(HERE) is network) == (count == 1)
     assert len(loads) == count
+
+
+def test_a_network_for_another_solver_is_used_with_a_warning(caplog):
+    load_network(RefinedConfig(of="lwlr"))
+    assert caplog.messages[-1] == (
+        "solver.refined.of: lwlr; its network was trained on depth of gaussian_process"
+    )
+    caplog.clear()
+    load_network(RefinedConfig())
+    assert not any("trained" in message for message in caplog.messages)

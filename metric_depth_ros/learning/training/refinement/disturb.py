@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from metric_depth_ros.depth import positive_depth
+from metric_depth_ros.geometry import nearest_known
 from metric_depth_ros.types import FloatArray, RelativeDepth
 
 # Sky, as a multiple of the largest known depth.
@@ -48,10 +49,10 @@ def smooth_noise(shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray
 
 
 def _filled(depth: FloatArray) -> FloatArray:
-    """Log depth, without gaps: sky far away, unknown at the median."""
-    finite = np.isfinite(depth)
-    most, middle = float(depth[finite].max()), float(np.median(depth[finite]))
-    return np.asarray(np.log(np.where(finite, depth, np.where(np.isinf(depth), _SKY * most, middle))))
+    """Log depth, without gaps: sky far away, unknown as the nearest known."""
+    most = float(depth[np.isfinite(depth)].max())
+    depth = np.where(np.isinf(depth), np.float32(_SKY * most), depth)
+    return np.asarray(np.log(depth.ravel()[nearest_known(~np.isnan(depth))].reshape(depth.shape)))
 
 
 def _wrong(log_depth: FloatArray, rng: np.random.Generator, *, smooth: float, power: float) -> FloatArray:
