@@ -149,14 +149,14 @@ def test_the_right_correction_has_the_lower_loss_and_unknown_pixels_none():
 
 
 def test_the_best_sigma_covers_two_thirds():
-    """The likelihood's minimum is where 68.3 % of Laplacian errors are within one sigma."""
-    error = torch.from_numpy(np.random.default_rng(0).laplace(0, 0.1, (1, 64, 64)).astype(np.float32))
+    """The likelihood's minimum is where 68 % of errors with long tails are within one sigma."""
+    error = torch.from_numpy(0.1 * np.random.default_rng(0).standard_t(3, (1, 128, 128)).astype(np.float32))
     changes = torch.linspace(-1, 1, 81)
     sigma = torch.full_like(error, 0.1)
-    maps = [torch.tensor([0.0, change]).view(1, 2, 1, 1).expand(1, 2, 64, 64) for change in changes]
+    maps = [torch.tensor([0.0, change]).view(1, 2, 1, 1).expand(1, 2, 128, 128) for change in changes]
     losses = [objective(each, sigma, error) for each in maps]
     best = sigma * changes[int(torch.stack(losses).argmin())].exp()
-    assert float((error.abs() <= best).float().mean()) == pytest.approx(0.683, abs=0.02)
+    assert float((error.abs() <= best).float().mean()) == pytest.approx(0.683, abs=0.03)
 
 
 # ---- the network and its training ------------------------------------------------------------

@@ -10,7 +10,7 @@ import numpy as np
 from metric_depth_ros.config import SolverConfig
 from metric_depth_ros.solvers.choice import solver_class
 from metric_depth_ros.solvers.fitting.observations import occupied_cells
-from metric_depth_ros.solvers.refined.inputs import USUAL_SIGMA, Look, look_at
+from metric_depth_ros.solvers.refined.inputs import LEAST_SIGMA, USUAL_SIGMA, Look, look_at
 from metric_depth_ros.solvers.refined.network import load_network
 from metric_depth_ros.solvers.solver import Solver
 from metric_depth_ros.types import FloatArray, MetricDepth, SolverInput
@@ -25,12 +25,13 @@ _HALF_SIGMA = 0.3
 class Refined(Solver):
     """Depth d' of another solver, corrected: log d = log d' + c, sigma = sigma' exp(c + p).
 
-    Ours. c and p are maps of a network that sees the solver's depth and sigma, the relative map, the
-    residuals at the anchors and the image. A pixel may take over the depth of others up to 6 pixels of the
-    network's input away, and change by 3 of the solver's sigmas (10 % of depth for one without) besides:
-    where the solver is sure little is changed. It steps back where little is known: nothing is changed with
-    anchors in 3 or fewer of 64 cells of the image, half of it at 30 % of relative sigma. It knows single
-    images; ``solver.temporal`` averages it with the last result.
+    Ours. sigma' is 1 % of depth or more, as the network was told in training. c and p are maps of a network
+    that sees the solver's depth and sigma, the relative map, the residuals at the anchors and the image. A
+    pixel may take over the depth of others up to 6 pixels of the network's input away, and change by 3 of
+    the solver's sigmas (10 % of depth for one without) besides: where the solver is sure little is changed.
+    It steps back where little is known: nothing is changed with anchors in 3 or fewer of 64 cells of the
+    image, half of it at 30 % of relative sigma. It knows single images; ``solver.temporal`` averages it with
+    the last result.
     """
 
     probabilistic = True
@@ -48,7 +49,9 @@ class Refined(Solver):
         ``info`` is the other solver's.
         """
         fitted = self._solver.solve(given)
-        sigma = np.float32(USUAL_SIGMA) * fitted.depth if fitted.sigma is None else fitted.sigma
+        sigma = np.float32(USUAL_SIGMA) * fitted.depth
+        if fitted.sigma is not None:
+            sigma = np.maximum(fitted.sigma, np.float32(LEAST_SIGMA) * fitted.depth)
         look = look_at(given, fitted, self._network.size)
         part = _part(look)
         if not part.any():

@@ -66,15 +66,20 @@ def test_a_network_that_says_nothing_leaves_the_fit_to_the_bit(told):
     relative, anchors = problem()
     fit, refined = (solver_of(name).solve(relative, anchors) for name in ("gaussian_process", "refined"))
     np.testing.assert_array_equal(refined.depth, fit.depth)
-    np.testing.assert_allclose(refined.sigma, fit.sigma, rtol=1e-5)
+    np.testing.assert_allclose(refined.sigma, believed(fit), rtol=1e-5)
     assert refined.info == fit.info
+
+
+def believed(fit):
+    """Sigma of a fit, as far as it is believed."""
+    return np.maximum(fit.sigma, LEAST_SIGMA * fit.depth)
 
 
 def assert_changed(refined, fit, spread, correction, change=0.0):
     """Depth and sigma are changed as told, but for ``spread`` and, by half, where relative sigma is .3."""
     part = spread / (1 + (fit.sigma / fit.depth / 0.3) ** 2)
     np.testing.assert_allclose(np.log(refined.depth / fit.depth), part * correction, atol=2e-3)
-    np.testing.assert_allclose(np.log(refined.sigma / fit.sigma), part * (correction + change), atol=5e-3)
+    np.testing.assert_allclose(np.log(refined.sigma / believed(fit)), part * (correction + change), atol=5e-3)
 
 
 def test_depth_and_sigma_change_as_told(told):
@@ -113,6 +118,18 @@ def test_with_anchors_in_few_places_the_fit_stays(told, cells, spread):
     anchors = Anchors(uv, depth, 0.02 * depth).take(np.flatnonzero(cell + 8 * row < cells))
     fit, refined = (solver_of(name).solve(relative, anchors) for name in ("gaussian_process", "refined"))
     assert_changed(refined, fit, spread, 0.2)
+
+
+@pytest.mark.parametrize("count", [2, 40])
+def test_sigma_is_never_believed_below_what_the_network_was_told(told, count, monkeypatch):
+    told(0.0)
+    relative, anchors = problem(count)
+    fit = solver_of("gaussian_process").solve(relative, anchors)
+    sure = replace(fit, sigma=np.where(U < WIDTH / 2, 0.001, 0.05).astype(np.float32) * fit.depth)
+    monkeypatch.setattr(solver_class("gaussian_process"), "solve", lambda self, given: sure)
+    refined = solver_of("refined").solve(relative, anchors)
+    expected = np.where(U < WIDTH / 2, LEAST_SIGMA, 0.05) * fit.depth
+    np.testing.assert_allclose(refined.sigma, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("count", [2, 40])

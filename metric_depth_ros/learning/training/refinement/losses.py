@@ -11,8 +11,10 @@ _STEPS = (1, 2, 4, 8, 16)
 _GRADIENTS, _LIKELIHOOD = 0.3, 0.05
 # A fit that is off by less than this on average counts as if by so much: there is little to learn from it.
 _SMALL = 0.03
-# Of a Laplace distribution of scale b, one "sigma" (68.3 % within) is this many b.
-_SIGMAS = 1.149
+# One sigma, which 68.3 % of the errors should be within, over the scale b of the likeliest Laplace
+# distribution: 1.149 if errors are so distributed, less as tails are longer. Ours: 1.03 of held-out examples,
+# 1.09 of develop frames.
+_SIGMAS = 1.05
 
 
 def objective(found: Tensor, sigma: Tensor, error: Tensor) -> Tensor:
