@@ -73,25 +73,39 @@ class Refinement(nn.Module):  # type: ignore[misc]  # torch carries no types her
     def forward(self, x: Tensor) -> Tensor:
         """Correction and change of log sigma."""
         seen = x if self.seen is None else x * self.seen
-        raw = functional.pixel_shuffle(self.decoder(self.encoder(seen)), 2)
-        sigma = (x[:, LOG_SIGMA, None] * SIGMA_UNIT + SIGMA_MIDDLE).exp()
-        own = MOST_SIGMAS * torch.tanh(raw[:, :1] / MOST_SIGMAS) * sigma
-        change = MOST_CHANGE * torch.tanh(raw[:, 1:2] / MOST_CHANGE)
-        return torch.cat([_towards_neighbours(x[:, LOG_DEPTH, None], raw[:, 2:]) + own, change], 1)
+        # Of each map the four pixels that a pixel of the decoder's stands for, as _quarters gives them.
+        own, change, weights = self.decoder(self.encoder(seen)).split((4, 4, 4 * len(NEIGHBOURS)), 1)
+        sigma = _quarters((x[:, LOG_SIGMA, None] * SIGMA_UNIT + SIGMA_MIDDLE).exp())
+        correction = MOST_SIGMAS * torch.tanh(own / MOST_SIGMAS) * sigma
+        correction = correction + _towards_neighbours(x[:, LOG_DEPTH, None], weights)
+        change = MOST_CHANGE * torch.tanh(change / MOST_CHANGE)
+        return functional.pixel_shuffle(torch.cat([correction, change], 1), 2)
+
+
+def _quarters(x: Tensor) -> Tensor:
+    """The pixels (B, 4, H / 2, W / 2) of a map (B, 1, H, W) at even and odd rows and columns."""
+    return functional.pixel_unshuffle(x, 2)
 
 
 def _towards_neighbours(log_depth: Tensor, weights: Tensor) -> Tensor:
-    """Weighted sum of the differences from the neighbours (B, 1, H, W), within the differences."""
-    height, width = log_depth.shape[2:]
-    padded = functional.pad(log_depth, (_REACH,) * 4, mode="replicate")
-    differences = torch.cat(
-        [
-            padded[:, :, _REACH + down : _REACH + down + height, _REACH + right : _REACH + right + width]
-            - log_depth
-            for down, right in NEIGHBOURS
-        ],
-        1,
-    )
-    total = (weights * differences).sum(1, keepdim=True)
-    low = differences.amin(1, keepdim=True).clamp(max=0)
-    return torch.minimum(torch.maximum(total, low), differences.amax(1, keepdim=True).clamp(min=0))
+    """Weighted sum of the differences from the neighbours, within the differences; weights and sum in quarters.
+
+    So no larger map is made of them, which takes a CPU longer than the sum.
+    """
+    height, width = weights.shape[2:]
+    padded = _quarters(functional.pad(log_depth, (_REACH,) * 4, mode="replicate"))
+
+    def at(down: int, right: int) -> Tensor:
+        """Quarters of the map that is so many pixels off."""
+        parts = []
+        for row in (_REACH + down, _REACH + down + 1):
+            for column in (_REACH + right, _REACH + right + 1):
+                part = padded[:, 2 * (row % 2) + column % 2]
+                parts.append(part[:, row // 2 : row // 2 + height, column // 2 : column // 2 + width])
+        return torch.stack(parts, 1)
+
+    near = torch.stack([at(*step) for step in NEIGHBOURS], 1)
+    differences = near - at(0, 0)[:, None]
+    total = (weights.unflatten(1, differences.shape[1:3]) * differences).sum(1)
+    low, high = differences.amin(1).clamp(max=0), differences.amax(1).clamp(min=0)
+    return torch.minimum(torch.maximum(total, low), high)
