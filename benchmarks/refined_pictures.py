@@ -92,6 +92,8 @@ def time_table(study: Study, rounds: int = ROUNDS) -> Table | None:
     if view is None:
         return None
     cv2.setNumThreads(2)
+    # As after a node's clouds, glibc keeps freed memory now: pages that come and go take up to 4 ms an image.
+    np.ones(2**24, np.uint8)
     rows = [Row((str(count),), _milliseconds(study, view, count, rounds)) for count in TIMED]
     load = ", ".join(f"{each:.1f}" for each in os.getloadavg())
     names = ("auto", "refined", "beyond", "least beyond", "processor time beyond")

@@ -23,7 +23,7 @@ from metric_depth_ros.preparation import Preparation
 from metric_depth_ros.priors import Estimate, build_prior, check_description, network_prior
 from metric_depth_ros.regions import build_segmenter
 from metric_depth_ros.share import share_path
-from metric_depth_ros.solvers import build_solver, check_sigma, prior_depth
+from metric_depth_ros.solvers import build_solver, check_sigma, no_scale
 from metric_depth_ros.types import (
     Anchors,
     Camera,
@@ -259,6 +259,8 @@ class MetricDepthPipeline:
                 and self.config.anchors.min_count == len(anchors) == 0
             ):
                 prior = network_prior(PriorInput(image, perceived.relative, camera))
+            if prior is None and not len(anchors) and not self.remembers:
+                raise no_scale()
             given = SolverInput(
                 perceived.relative,
                 anchors,
@@ -270,9 +272,7 @@ class MetricDepthPipeline:
                 camera=camera,
                 T_fixed_camera=self._pose(perceived.sample),
             )
-            nothing = prior is None and not len(anchors) and not self.remembers
-            solve = prior_depth if nothing else self._solver.solve  # the former says what is missing
-            metric = published(solve(given), self.config)
+            metric = published(self._solver.solve(given), self.config)
         told = {**self._scale_told(metric.info, perceived), **metric.info}
         if perceived.doubts:
             told["doubts"] = " ".join(perceived.doubts)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from metric_depth_ros.config import SOLVERS, Config, SolverConfig
 from metric_depth_ros.errors import ConfigError
 from metric_depth_ros.solvers.choice import solver_class
-from metric_depth_ros.solvers.prior_only import prior_depth
+from metric_depth_ros.solvers.prior_only import no_scale
 from metric_depth_ros.solvers.solver import Solver
 from metric_depth_ros.solvers.wrappers.edges import SharpEdges
 from metric_depth_ros.solvers.wrappers.focus import Focused
@@ -16,7 +16,7 @@ from metric_depth_ros.solvers.wrappers.memory import Remembering
 from metric_depth_ros.solvers.wrappers.prior import WithPrior
 from metric_depth_ros.solvers.wrappers.residuals import SpreadResiduals
 
-__all__ = ["SOLVERS", "Solver", "build_solver", "check_sigma", "prior_depth", "solver_class"]
+__all__ = ["SOLVERS", "Solver", "build_solver", "check_sigma", "no_scale", "solver_class"]
 
 
 def build_solver(config: SolverConfig) -> Solver:

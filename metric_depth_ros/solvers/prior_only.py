@@ -25,16 +25,17 @@ class PriorOnly(Solver):
 
 
 def prior_depth(given: SolverInput) -> MetricDepth:
-    """Depth and sigma (H, W) in metres of the prior; NaN where it is unknown.
-
-    Raises:
-        AnchorError: there is no prior.
-    """
+    """Depth and sigma (H, W) in metres of the prior; NaN where it is unknown. Raises ``no_scale``."""
     prior = given.prior
     if prior is None:
-        raise AnchorError(
-            "prior: none, and no anchor that could be used; needed one of them. Check the anchors and their "
-            "transform, set solver.prior, or take a network with metres of its own."
-        )
+        raise no_scale()
     depth = np.array(prior.depth, np.float32)
     return MetricDepth(depth, depth * np.float32(prior.sigma), info={"anchors": 0, "prior": prior.name})
+
+
+def no_scale() -> AnchorError:
+    """The error that there is neither a prior nor an anchor."""
+    return AnchorError(
+        "prior: none, and no anchor that could be used; needed one of them. Check the anchors and their "
+        "transform, set solver.prior, or take a network with metres of its own."
+    )

@@ -51,7 +51,7 @@ class RefinementConfig(TinyDepthConfig):
 
 
 class Refinement(nn.Module):  # type: ignore[misc]  # torch carries no types here
-    """Computes (B, 2, H, W) from (B, CHANNELS, H, W): correction of log depth, change of log sigma.
+    """Computes (B, 2, H, W) from (B, CHANNELS, H, W), H and W even: corrections of log depth and log sigma.
 
     A pixel's log depth moves towards that of its neighbours, never beyond the nearest and farthest of them,
     and by at most 3 sigmas of the fit besides. A new network changes nothing.
@@ -88,9 +88,10 @@ def _quarters(x: Tensor) -> Tensor:
 
 
 def _towards_neighbours(log_depth: Tensor, weights: Tensor) -> Tensor:
-    """Weighted sum of the differences from the neighbours, within the differences; weights and sum in quarters.
+    """Weighted sum of the differences from the neighbours, within the differences.
 
-    So no larger map is made of them, which takes a CPU longer than the sum.
+    Of log depth (B, 1, H, W) and weights in quarters (B, 4 N, H / 2, W / 2), in quarters (B, 4, H / 2,
+    W / 2): so no map of all weights at all pixels is made, which takes a CPU longer than the sum.
     """
     height, width = weights.shape[2:]
     padded = _quarters(functional.pad(log_depth, (_REACH,) * 4, mode="replicate"))

@@ -95,7 +95,7 @@ def load_weights(network: nn.Module, path: str | Path) -> None:
         ) from error
     except Exception as error:  # zipfile, NumPy and torch raise different exceptions for a damaged file
         raise ModelError(
-            f"{path}: no weights of this network ({' '.join(str(error).split())[:200]})."
+            f"{path}: no weights of this network ({' '.join(str(error).split())[:400]})."
         ) from error
 
 

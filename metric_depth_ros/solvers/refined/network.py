@@ -93,12 +93,18 @@ def load_network(config: RefinedConfig) -> RefinementNetwork:
     with _LOADING:
         network = _loaded(path, request)
     if network.manifest.solver != config.of:
-        _LOG.warning(
-            "solver.refined.of: %s; its network was trained on depth of %s",
-            config.of,
-            network.manifest.solver,
-        )
+        _warn(config.of, network.manifest.solver)
     return network
+
+
+@lru_cache
+def _warn(chosen: str, learned: str) -> None:
+    """Warns, once, of a solver that a network has not seen."""
+    _LOG.warning(
+        "solver.refined.of: %s, but its network was trained on depth of %s. Train one for it, or leave it.",
+        chosen,
+        learned,
+    )
 
 
 # Settings may change with every image; the network is loaded once.

@@ -50,7 +50,7 @@ def test_a_floor_a_slanted_wall_and_waves_stay_as_they_are(tilt):
         np.testing.assert_allclose(sharpened(depth)[near_and_flat], depth[near_and_flat], rtol=0.01)
 
 
-@pytest.mark.parametrize(("shape", "reach"), [((240, 320), 2), ((481, 641), 5), ((723, 1279), 15)])
+@pytest.mark.parametrize(("shape", "reach"), [((240, 320), 2), ((481, 641), 5), ((723, 1279), 12)])
 def test_no_pixel_leaves_what_is_around_it(shape, reach):
     depth = np.exp(np.random.default_rng(0).normal(0, 0.5, shape)).astype(np.float32)
     around = np.ones((2 * reach + 1,) * 2, np.uint8)
@@ -76,7 +76,27 @@ def test_unknown_depth_stays_unknown_and_pulls_nothing():
     np.testing.assert_allclose(sharp[104, 95:100], depth[104, 95:100], rtol=0.03)
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 50), (3, 2)])
+@pytest.mark.parametrize("shape", [(481, 641), (722, 1279), (7, 3840), (33, 5)])
+@pytest.mark.parametrize("every", [1, 2, 5])
+def test_each_pixel_is_of_the_cell_whose_sample_is_nearest(shape, every):
+    place = np.arange(shape[0] * shape[1], dtype=np.float32).reshape(shape)
+    sampled = edges._sampled(place, every)
+    at, cell = edges._pixels(np.ones(sampled.shape, bool), every, shape)
+    np.testing.assert_array_equal(at, np.arange(place.size))
+    pixels, samples = (np.stack(np.divmod(each, shape[1])) for each in (at, sampled.ravel()[cell]))
+    assert np.abs(pixels - samples).max() <= every // 2
+
+
+@pytest.mark.parametrize("shape", [(480, 640), (720, 1280)])
+@pytest.mark.parametrize("column", range(300, 305))
+def test_a_wire_before_an_edge_stays(shape, column):
+    depth = np.where(np.arange(shape[1]) < 306, 2.0, 4.0) * np.ones((shape[0], 1))
+    depth = depth.astype(np.float32)
+    depth[:, column] = 1.0
+    assert (sharpened(depth)[:, column] == 1).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 50), (3, 2), (1, 640), (640, 1), (3, 2000)])
 def test_small_images_work(shape):
     depth = np.linspace(1, 2, shape[0] * shape[1], dtype=np.float32).reshape(shape)
     assert sharpened(depth).shape == shape
