@@ -26,7 +26,6 @@ class PyramidConfig:
         pyramid: channels of the decoder at 1/32, 1/16 and 1/8.
         features: channels of the feature map at 1/4.
         head: channels at 1/2, before the output.
-        last: pixels of the side of the last convolution.
         output: "log": the network predicts the logarithm of inverse depth, so the output is positive and
             known up to a factor. "linear": of either sign, known up to a factor and an offset.
     """
@@ -34,7 +33,6 @@ class PyramidConfig:
     pyramid: int = 64
     features: int = 32
     head: int = 16
-    last: int = 3
     output: str = "log"
 
 
@@ -71,8 +69,7 @@ class PyramidDecoder(nn.Module):  # type: ignore[misc]  # torch carries no types
         self.join = Residual(c.features)
         self.up = convolution(c.features, c.head)
         self.fine = FocusConv(channels[0], c.head, embedding)
-        last = nn.Conv2d(c.head, outputs, c.last, padding=c.last // 2)
-        self.head = nn.Sequential(convolution(c.head, c.head), last)
+        self.head = nn.Sequential(convolution(c.head, c.head), nn.Conv2d(c.head, outputs, 3, padding=1))
 
     def start(self) -> None:
         """Sets the initial weights: the outputs start near zero."""

@@ -44,7 +44,6 @@ class RefinementConfig(TinyDepthConfig):
     context: int = 1
     pyramid: int = 64
     head: int = 32
-    last: int = 1
     output: str = "linear"
     inputs: int = CHANNELS
     without: tuple[str, ...] = ()
