@@ -91,7 +91,7 @@ def load_weights(network: nn.Module, path: str | Path) -> None:
         network.load_state_dict(state)
     except OSError as error:
         raise ModelError(
-            f"{path}: {error.strerror or error}; needed weights that depth-export wrote."
+            f"{path}: {error.strerror or error}; needed weights (NPZ) that a `train ...-export` wrote."
         ) from error
     except Exception as error:  # zipfile, NumPy and torch raise different exceptions for a damaged file
         raise ModelError(

@@ -110,12 +110,12 @@ def _reduced(image: ImageArray, size: tuple[int, int]) -> ImageArray:
 
 
 def relative_sigma(fitted: MetricDepth) -> FloatArray:
-    """Sigma over depth (H, W), within limits."""
+    """Sigma over depth (H, W), within limits; the nearest known one where unknown."""
     if fitted.sigma is None:
         return np.full(fitted.depth.shape, USUAL_SIGMA, np.float32)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.divide(fitted.sigma, fitted.depth, dtype=np.float32)
-    cv2.patchNaNs(ratio, USUAL_SIGMA)
+    _fill(ratio)
     return np.asarray(np.clip(ratio, LEAST_SIGMA, MOST_SIGMA, out=ratio))
 
 

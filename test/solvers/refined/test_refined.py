@@ -23,6 +23,7 @@ from metric_depth_ros.solvers.refined.inputs import (
     USUAL_SIGMA,
     channels_of,
     look_at,
+    relative_sigma,
 )
 from metric_depth_ros.types import Anchors, Camera, MetricDepth, RelativeDepth, SolverInput
 
@@ -215,6 +216,14 @@ def test_the_border_of_what_is_unknown_is_no_edge():
     offset = seen[0, 0] - whole[0, 0]  # of the median
     np.testing.assert_allclose(seen[gap] - offset, whole[gap], atol=0.25)
     assert not shown(np.full_like(slope, np.nan), anchors)[LOG_DEPTH].any()
+
+
+def test_sigma_goes_on_where_it_is_unknown():
+    """Unknown pixels are filled as those of depth are: speckles of another sigma would tell of doubt."""
+    depth, unknown = np.full((48, 96), 2.0, np.float32), np.random.default_rng(0).random((48, 96)) < 0.1
+    unknown[10:30, 75:] = True
+    fitted = MetricDepth(np.where(unknown, np.nan, depth), np.where(unknown, np.nan, 0.04 * depth))
+    np.testing.assert_allclose(relative_sigma(fitted), 0.04, rtol=1e-5)
 
 
 def test_sigma_is_believed_within_limits_only():
