@@ -134,7 +134,7 @@ def must_be_written(file: Path, what: str, args: argparse.Namespace, flags: Sequ
         *most, last = (f"--{flag}" for flag in flags)
         raise ConfigError(
             f"{folder}: holds {what} already, made as their own flags said. Leave out {', '.join(most)} and "
-            f"{last}, or name another --{what}."
+            f"{last}, name another --{what}, or remove that folder to make others."
         )
     return False
 
