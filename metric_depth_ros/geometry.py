@@ -328,3 +328,8 @@ def nearest_known(known: BoolArray) -> IntArray:
     places = np.flatnonzero(known)
     of_label[label.ravel()[places]] = places
     return np.asarray(of_label[label.ravel()])
+
+
+def filled(values: FloatArray, known: BoolArray) -> FloatArray:
+    """Values (H, W), at each pixel that of the nearest known pixel; at least one must be known."""
+    return np.asarray(values.ravel()[nearest_known(known)].reshape(values.shape))

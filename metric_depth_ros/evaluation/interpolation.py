@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metric_depth_ros.errors import AnchorError
-from metric_depth_ros.geometry import nearest_known
+from metric_depth_ros.geometry import filled
 from metric_depth_ros.types import Anchors, BoolArray, FloatArray, IntArray
 
 
@@ -58,7 +58,7 @@ def _nearest(uv: FloatArray, depth: FloatArray, width: int, height: int) -> Floa
     known, value = np.zeros((height, width), np.bool_), np.zeros((height, width), np.float32)
     u, v = np.rint(uv).astype(np.intp).T
     known[v, u], value[v, u] = True, depth
-    return np.asarray(value.ravel()[nearest_known(known)].reshape(height, width))
+    return filled(value, known)
 
 
 def _triangles(uv: FloatArray, width: int, height: int) -> IntArray:

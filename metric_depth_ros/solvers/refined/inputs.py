@@ -14,7 +14,7 @@ import numpy as np
 
 from metric_depth_ros.anchors import sample_bilinear
 from metric_depth_ros.depth import positive_depth
-from metric_depth_ros.geometry import nearest_known
+from metric_depth_ros.geometry import filled
 from metric_depth_ros.types import (
     Anchors,
     BoolArray,
@@ -183,7 +183,7 @@ def _fill(values: FloatArray) -> None:
     if not known.any():
         values.fill(0)
     elif not known.all():
-        values[:] = values.ravel()[nearest_known(known)].reshape(values.shape)
+        values[:] = filled(values, known)
 
 
 def _residuals(anchors: Anchors, depth: FloatArray) -> tuple[Anchors, FloatArray]:

@@ -49,8 +49,9 @@ class Refined(Solver):
         ``info`` is the other solver's.
         """
         fitted = self._solver.solve(given)
-        sigma = np.float32(USUAL_SIGMA) * fitted.depth
-        if fitted.sigma is not None:
+        if fitted.sigma is None:
+            sigma = np.float32(USUAL_SIGMA) * fitted.depth
+        else:
             sigma = np.maximum(fitted.sigma, np.float32(LEAST_SIGMA) * fitted.depth)
         look = look_at(given, fitted, self._network.size)
         part = _part(look)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from metric_depth_ros.depth import positive_depth
-from metric_depth_ros.geometry import nearest_known
+from metric_depth_ros.geometry import filled
 from metric_depth_ros.types import FloatArray, RelativeDepth
 
 # Sky, as a multiple of the largest known depth.
@@ -52,7 +52,7 @@ def _filled(depth: FloatArray) -> FloatArray:
     """Log depth, without gaps: sky far away, unknown as the nearest known."""
     most = float(depth[np.isfinite(depth)].max())
     depth = np.where(np.isinf(depth), np.float32(_SKY * most), depth)
-    return np.asarray(np.log(depth.ravel()[nearest_known(~np.isnan(depth))].reshape(depth.shape)))
+    return np.asarray(np.log(filled(depth, ~np.isnan(depth))))
 
 
 def _wrong(log_depth: FloatArray, rng: np.random.Generator, *, smooth: float, power: float) -> FloatArray:
