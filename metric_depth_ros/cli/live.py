@@ -146,7 +146,8 @@ def replay_live(
         node = graph.start("node", [*NODE, *ros_arguments(settings, remappings)])
         graph.start("record", [*VERB, "record", str(recorded), *OUTPUTS, *also])
         graph.wait_for("node", "engine ready", timeout_s)
-        graph.wait_for("record", "recording to", timeout_s)
+        for topic in OUTPUTS:
+            graph.wait_for("record", f"subscribed to {topic}\n", timeout_s)
         with watching(node.pid):
             graph.start("replay", [*VERB, "replay", str(bag), "--rate", str(rate)])
             if graph.finish("replay", timeout_s):

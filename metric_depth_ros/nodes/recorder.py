@@ -101,6 +101,7 @@ class Recorder(Node):
             return
         self.received[topic] = 0
         self.create_subscription(message_type, topic, partial(self._write, topic, connection), qos, raw=True)
+        self.get_logger().info(f"subscribed to {topic}")
 
     def _write(self, topic: str, connection: Any, raw: bytes) -> None:
         try:

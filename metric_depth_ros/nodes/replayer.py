@@ -20,6 +20,7 @@ from metric_depth_ros.errors import InputError
 from metric_depth_ros.nodes.interfaces import message_class
 
 _CLOCK_PERIOD_S = 0.02
+_SETTLING_S = 0.5
 
 
 class Replayer(Node):
@@ -60,14 +61,16 @@ class Replayer(Node):
         super().destroy_node()
 
     def wait_for_subscribers(self, timeout_s: float) -> bool:
-        """Waits until a topic has a subscriber, then briefly for the others; False if none comes."""
-        deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
-            if any(p.get_subscription_count() for p in self._publishers_by_topic.values()):
-                time.sleep(min(0.5, timeout_s))  # time to discover the other topics' subscribers
-                return True
+        """Waits until there are subscribers and for half a second no further ones; False if none comes."""
+        deadline, found, last_s = time.monotonic() + timeout_s, 0, 0.0
+        while (now := time.monotonic()) < deadline:
+            count = sum(p.get_subscription_count() for p in self._publishers_by_topic.values())
+            if count != found:
+                found, last_s = count, now
+            if found and now - last_s > _SETTLING_S:
+                break
             time.sleep(0.02)
-        return False
+        return found > 0
 
     def play(self) -> Iterator[int]:
         """Publishes the whole bag once, sleeping in between; yields after every message.
