@@ -38,6 +38,7 @@ os.environ.update(on_this_machine(), ROS_DOMAIN_ID=str((DOMAIN := own_domain())[
 use_fastdds_profile()
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks here
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What shares a process where several run (--dist loadgroup): the tests of a file that names no groups."""
     for item in items:

@@ -137,6 +137,7 @@ def test_a_saved_sample_has_the_parameters_that_were_set(saving):
 
 def test_a_sample_that_cannot_be_written_says_why_and_leaves_nothing(saving):
     peer, graph, folder = saving
+    folder.mkdir(exist_ok=True)
     kept = folder.rename(folder.with_name("kept"))
     folder.write_text("a file")
     try:
