@@ -27,11 +27,11 @@ $(2)/bin/python -m pip install --quiet $(PIP_OPTIONS) --editable '.[$(EXTRAS)]'
 touch $@
 endef
 
-# With the programs of $(1): on all cores at once, but for the tests of a live node, which mostly wait: three of them.
+# With the programs of $(1): on all cores at once, but for the tests of a live node, which mostly wait: two of them.
 define run_tests
-$(if $(TESTS),$(1)/python -m pytest $(TESTS),OMP_NUM_THREADS=1 $(1)/python -m pytest -n logical --dist loadgroup \
+$(if $(TESTS),$(1)/python -m pytest $(TESTS),OMP_NUM_THREADS=1 $(1)/python -m pytest -n logical --dist loadfile \
   --ignore=test/nodes
-$(1)/python -m pytest -n 3 --dist loadgroup test/nodes)
+$(1)/python -m pytest -n 2 --dist loadfile test/nodes)
 endef
 
 $(READY): EXTRAS := ros,synthetic,train,export,test,lint

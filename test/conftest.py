@@ -38,14 +38,6 @@ os.environ.update(on_this_machine(), ROS_DOMAIN_ID=str((DOMAIN := own_domain())[
 use_fastdds_profile()
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the marks here
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What shares a process where several run (--dist loadgroup): the tests of a file that names no groups."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::")[0]))
-
-
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Plans and choices of runtimes go to a directory of this run's own."""

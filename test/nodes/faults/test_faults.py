@@ -49,7 +49,7 @@ GROUPS = {
     **shuffled_faults.GROUPS,
 }
 FAULTS = [
-    pytest.param(group, fault, id=f"{group}: {fault.name}", marks=pytest.mark.xdist_group(group))
+    pytest.param(group, fault, id=f"{group}: {fault.name}")
     for group, (_, _, faults) in GROUPS.items()
     for fault in faults
 ]
