@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -368,29 +368,55 @@ AnyManifest = TypeVar(
 )
 
 
-def _kind_of_engine(tree: Any) -> type:
-    return MetricSolverManifest if isinstance(tree, dict) and "decoders" in tree else Manifest
+# What each kind describes, and the key that only it has.
+_KINDS: dict[type, tuple[str, str]] = {
+    SamManifest: ("a promptable region network", "decoder"),
+    TextManifest: ("a text encoder", "tokenizer"),
+    ImageManifest: ("an image encoder", "vector"),
+    RefinementManifest: ("a refinement network", "channels"),
+    ScaleManifest: ("a scale network", "scale_of"),
+    TR2MManifest: ("a TR2M network", "maps_of"),
+    MetricSolverManifest: ("a Metric-Solver", "decoders"),
+    LabelManifest: ("a region network", ""),
+    Manifest: ("a depth network", ""),
+}
 
 
-def _kind_of_prior(tree: Any) -> type:
-    for key, kind in (("scale_of", ScaleManifest), ("maps_of", TR2MManifest)):
-        if isinstance(tree, dict) and key in tree:
+def _kind_of(tree: Any) -> type:
+    """Kind of manifest that the keys tell: of a depth network where they tell none."""
+    if not isinstance(tree, dict):
+        return Manifest
+    for kind, (_, key) in _KINDS.items():
+        if key in tree:
             return kind
-    return _kind_of_engine(tree)
-
-
-def _kind_of_any(tree: Any) -> type:
-    for key, kind in (("decoder", SamManifest), ("tokenizer", TextManifest), ("vector", ImageManifest)):
-        if isinstance(tree, dict) and key in tree:
-            return kind
-    output = tree.get("output") if isinstance(tree, dict) else None
+    output = tree.get("output")
     labels = isinstance(output, dict) and output.get("kind") in ("scores", "labels")
-    return LabelManifest if labels else _kind_of_prior(tree)
+    return LabelManifest if labels else Manifest
+
+
+def _required(kind: type) -> set[str]:
+    """Keys that a manifest of this kind must have."""
+    return {item.name for item in fields(kind) if item.default is MISSING and item.default_factory is MISSING}
+
+
+def _load(path: str | Path, *kinds: type) -> Any:
+    """Loads a manifest of one of these kinds. Raises as ``load_manifest_of`` does."""
+
+    def class_of(tree: Any) -> type:
+        found = _kind_of(tree)
+        if found in kinds:
+            return found
+        if isinstance(tree, dict) and _required(found) <= tree.keys():
+            needed = " or ".join(_KINDS[kind][0] for kind in kinds)
+            raise ModelError(f"this describes {_KINDS[found][0]}; needed {needed}.")
+        return kinds[0]
+
+    return read_manifest(path, class_of)
 
 
 def load_any_manifest(path: str | Path) -> Any:
     """Loads a manifest of the kind that its keys tell. Raises as ``load_manifest_of`` does."""
-    return read_manifest(path, _kind_of_any)
+    return read_manifest(path, _kind_of)
 
 
 def load_manifest(path: str | Path) -> Manifest:
@@ -400,13 +426,13 @@ def load_manifest(path: str | Path) -> Manifest:
 
 def load_engine_manifest(path: str | Path) -> Manifest | MetricSolverManifest:
     """Loads the manifest of a depth network or a Metric-Solver. Raises as ``load_manifest_of`` does."""
-    manifest: Manifest | MetricSolverManifest = read_manifest(path, _kind_of_engine)
+    manifest: Manifest | MetricSolverManifest = _load(path, Manifest, MetricSolverManifest)
     return manifest
 
 
 def load_prior_manifest(path: str | Path) -> PriorManifest:
     """Loads the manifest of anything that gives a prior. Raises as ``load_manifest_of`` does."""
-    found: PriorManifest = read_manifest(path, _kind_of_prior)
+    found: PriorManifest = _load(path, Manifest, MetricSolverManifest, ScaleManifest, TR2MManifest)
     return found
 
 
@@ -419,10 +445,10 @@ def load_manifest_of(kind: type[AnyManifest], path: str | Path) -> AnyManifest:
     """Loads a manifest of this kind from a YAML file.
 
     Raises:
-        ModelError: the file is missing or not YAML, a key is missing, unknown (with the nearest known
-            one) or of the wrong type, or a placeholder is not filled in.
+        ModelError: the file is missing or not YAML, describes another kind of network, a key is missing,
+            unknown (with the nearest known one) or of the wrong type, or a placeholder is not filled in.
     """
-    manifest: AnyManifest = read_manifest(path, lambda tree: kind)
+    manifest: AnyManifest = _load(path, kind)
     return manifest
 
 

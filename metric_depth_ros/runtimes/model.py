@@ -173,7 +173,8 @@ def _digest(path: Path) -> str:
 
 def _unreadable(path: Path, error: OSError) -> ModelError:
     return ModelError(
-        f"{path}: {error.strerror}; needed the network's file. Put it there, or set engine.model to it."
+        f"{path}: {error.strerror}; needed the network's file. Put it there; engine.manifest's may "
+        "lie elsewhere: set engine.model to it."
     )
 
 

@@ -12,7 +12,18 @@ from hypothesis import strategies as st
 from metric_depth_ros.config import EngineConfig
 from metric_depth_ros.engines import build_engine
 from metric_depth_ros.engines.depth_engine import DepthEngine
-from metric_depth_ros.engines.manifest import InputManifest, load_manifest
+from metric_depth_ros.engines.manifest import (
+    ImageManifest,
+    InputManifest,
+    LabelManifest,
+    Manifest,
+    RefinementManifest,
+    SamManifest,
+    TextManifest,
+    load_any_manifest,
+    load_manifest,
+    load_manifest_of,
+)
 from metric_depth_ros.engines.network_input import network_size, sizes_of
 from metric_depth_ros.errors import ModelError
 from metric_depth_ros.share import share_path
@@ -154,6 +165,16 @@ def test_a_wrong_manifest_is_refused(tmp_path, changes, words):
     assert words in str(error.value)
     assert "net.yaml" in str(error.value)
     assert len(str(error.value)) < 450 + len(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in share_path("config/models").glob("*.yaml")))
+def test_a_manifest_of_another_kind_is_told_apart(name):
+    """Every bundled manifest loads as its own kind, and as none of the others."""
+    path = share_path(f"config/models/{name}")
+    kinds = {Manifest, LabelManifest, SamManifest, RefinementManifest, TextManifest, ImageManifest}
+    for kind in kinds - {type(load_any_manifest(path))}:
+        with pytest.raises(ModelError, match=r"this describes .*; needed an? "):
+            load_manifest_of(kind, path)
 
 
 @pytest.mark.parametrize(
