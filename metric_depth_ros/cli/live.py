@@ -147,7 +147,7 @@ def replay_live(
         graph.start("record", [*VERB, "record", str(recorded), *OUTPUTS, *also])
         graph.wait_for("node", "engine ready", timeout_s)
         for topic in OUTPUTS:
-            graph.wait_for("record", f"subscribed to {topic}\n", timeout_s)
+            graph.wait_for("record", f"subscribed to {topic}", timeout_s)
         with watching(node.pid):
             graph.start("replay", [*VERB, "replay", str(bag), "--rate", str(rate)])
             if graph.finish("replay", timeout_s):
