@@ -9,7 +9,7 @@ pytest.importorskip("torch", reason="torch is not installed: pip install 'metric
 pytest.importorskip("onnx", reason="onnx is not installed: pip install 'metric_depth_ros[export]'")
 
 import torch
-from made_data import write_shards
+from made_data import write_frames, write_shards
 from made_scenes import noisy_problem, solver_of
 from torch.nn import functional
 
@@ -134,6 +134,10 @@ def test_what_is_wrong_with_examples_is_named(examples, tmp_path):
     ):
         with pytest.raises(ConfigError, match=message):
             list(write_examples([tmp_path], tmp_path, **{"count": 9, "size": SIZE, **wrong}))
+    single = write_frames(tmp_path / "frames", 1)
+    with pytest.raises(InputError, match=r"frames: 0 pictures to train on and 1 for validation"):
+        next(write_examples([single], tmp_path / "none", count=9, size=SIZE))
+    assert not (tmp_path / "none").exists()
     with pytest.raises(InputError, match=r"examples\.npz: cannot be read"):
         RefinementExamples(tmp_path)
     with pytest.raises(InputError, match="0 pictures of lobby"):

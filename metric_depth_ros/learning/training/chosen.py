@@ -114,7 +114,13 @@ class ChosenPictures:
         """Mask (N,) of the pictures of some kinds of scenes; of all for no kind."""
         return np.isin(self.family, families) if families else np.ones(len(self), bool)
 
-    def split(self, kept: BoolArray, path: Path, families: Sequence[str]) -> tuple[IntArray, IntArray]:
+    def check_split(self) -> None:
+        """Raises InputError unless there are pictures to train on and for validation, before more is made."""
+        self.split(np.ones(len(self), bool), ", ".join(self.about["data"]))
+
+    def split(
+        self, kept: BoolArray, path: str | Path, families: Sequence[str] = ()
+    ) -> tuple[IntArray, IntArray]:
         """Indices of those of a mask (N,) that are for training and for validation.
 
         Raises:

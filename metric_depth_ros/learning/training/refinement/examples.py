@@ -109,6 +109,7 @@ def write_examples(
     """
     _check(size, solver, draws)
     pictures = ChosenPictures.choose(folders, count, seed)
+    pictures.check_split()
     each = np.repeat(np.arange(len(pictures)), draws)
     pictures = ChosenPictures(pictures.sets, *(values[each] for values in pictures.arrays.values()))
     maker = _Maker(size, solver)

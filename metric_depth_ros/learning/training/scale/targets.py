@@ -101,6 +101,7 @@ def write_targets(
         ModelError: the network cannot be used.
     """
     pictures = ChosenPictures.choose(folders, count, seed)
+    pictures.check_split()
     engines = engines_for(config, threads)
     said = engines[0].predict(pictures.image(0))
     metric, canonical = said.metric, canonical and not said.metric

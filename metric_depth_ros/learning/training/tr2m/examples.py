@@ -170,6 +170,7 @@ def write_examples(
     if captions is not None:
         for number, data in enumerate(pictures.sets):
             captions.check_complete(data, pictures.place[pictures.place[:, 0] == number, 1].tolist())
+    pictures.check_split()
     engines = engines_for(config, threads)
     said = engines[0].predict(pictures.image(0))
     canonical = canonical and not said.metric
