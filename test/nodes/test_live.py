@@ -59,7 +59,7 @@ def test_the_live_node_and_an_offline_run_give_the_same_depth(bag, tmp_path, toy
     assert main(["run", str(bag), "--out", str(tmp_path / "offline"), "--previews", "1", *sets]) == 0
     offline, answered = depths_of(tmp_path / "offline" / "depth.mcap"), depths_of(live)
     assert len(offline) == 30
-    assert len(answered) >= 15  # a busy machine passes images over
+    assert len(answered) >= 28
     same = [np.allclose(answered[stamp], offline[stamp], rtol=1e-6, equal_nan=True) for stamp in answered]
     # A cloud that comes later than sync.max_wait_s is missed live; on a busy machine one may be.
     assert np.mean(same) >= 0.9
@@ -122,7 +122,7 @@ def test_a_ros1_bag_goes_through_the_live_graph(tmp_path, toy_manifest):
     settings = {"engine.manifest": toy_manifest, "anchors.grid_px": 0}
     live = replay_live(bag.write(tmp_path / "old.bag"), tmp_path / "out", settings, {})
     depths = depths_of(live)
-    assert len(depths) >= 5
+    assert len(depths) >= 9
     np.testing.assert_allclose(depths[max(depths)], truth, rtol=2e-3)
 
 
@@ -249,7 +249,7 @@ def test_a_kitti_drive_through_the_live_graph(data_dir, model_dir, tmp_path, sol
     with BagReader(bag) as reader:
         samples = dict(reader.samples(Config()))
     assert set(depths) <= set(samples)
-    assert len(depths) >= 5
+    assert len(depths) >= 8
     infos = {messages.stamp_ns(m): m for _, m in read_messages(recorded, "/depth/camera_info")}
     errors = []
     for stamp, depth in depths.items():
