@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Hashable, Iterator
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,11 @@ _LONGEST_NUMBER = 1000
 _LONGEST_LINE = 1 << 20
 _LARGE = 10
 _NUMBERS = ("int", "float", "timestamp")
+
+
+def required_keys(kind: type) -> set[str]:
+    """Names of the fields of a dataclass that have no default: a document of it must have these keys."""
+    return {item.name for item in fields(kind) if item.default is MISSING and item.default_factory is MISSING}
 
 
 def read_yaml(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from metric_depth_ros.documents import required_keys
 from metric_depth_ros.engines.manifest_file import FileName, Sha256, read_manifest
 from metric_depth_ros.errors import ModelError
 from metric_depth_ros.near_far import is_pool
@@ -394,11 +395,6 @@ def _kind_of(tree: Any) -> type:
     return LabelManifest if labels else Manifest
 
 
-def _required(kind: type) -> set[str]:
-    """Keys that a manifest of this kind must have."""
-    return {item.name for item in fields(kind) if item.default is MISSING and item.default_factory is MISSING}
-
-
 def _load(path: str | Path, *kinds: type) -> Any:
     """Loads a manifest of one of these kinds. Raises as ``load_manifest_of`` does."""
 
@@ -406,7 +402,7 @@ def _load(path: str | Path, *kinds: type) -> Any:
         found = _kind_of(tree)
         if found in kinds:
             return found
-        if isinstance(tree, dict) and _required(found) <= tree.keys():
+        if isinstance(tree, dict) and required_keys(found) <= tree.keys():
             needed = " or ".join(_KINDS[kind][0] for kind in kinds)
             raise ModelError(f"this describes {_KINDS[found][0]}; needed {needed}.")
         return kinds[0]

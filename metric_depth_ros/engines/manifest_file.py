@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from metric_depth_ros.documents import read_yaml
+from metric_depth_ros.documents import read_yaml, required_keys
 from metric_depth_ros.errors import ModelError, kind_of, shown
 from metric_depth_ros.share import refuse_outside
 
@@ -103,13 +103,13 @@ def _build(kind: type, tree: Any, prefix: str) -> Any:
             raise ModelError(
                 f"{prefix}{found}: unknown key.{f' Did you mean {prefix}{near[0]}?' if near else ''}"
             )
-    values = {}
+    values, required = {}, required_keys(kind)
     for name, item in known.items():
         if name in tree:
             key, value, type_name = f"{prefix}{name}", tree[name], str(item.type)
             nested = _nested(kind, type_name)
             values[name] = _build(nested, value, f"{key}.") if nested else _value(type_name, value, key)
-        elif item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING:
+        elif name in required:
             raise ModelError(f"{prefix}{name}: missing.")
     return kind(**values)
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO, get_args
 
-from metric_depth_ros.documents import json_lines
+from metric_depth_ros.documents import json_lines, required_keys
 from metric_depth_ros.errors import ConfigError, InputError, MetricDepthError
 from metric_depth_ros.evaluation.places import Place
 from metric_depth_ros.evaluation.runner import Record
@@ -20,7 +20,7 @@ LINES, PARQUET = "records.jsonl", "records.parquet"
 FORMATS = ("jsonl", "parquet")
 _ERROR = "errors."
 _NEEDED = "needed the records of metric_depth evaluate --out"
-_FIELDS = {field.name: field for field in dataclasses.fields(Record)}
+_FIELDS, _REQUIRED = {field.name: field for field in dataclasses.fields(Record)}, required_keys(Record)
 
 
 class Journal:
@@ -184,7 +184,7 @@ def _record(tree: Any, where: str) -> Record:
     for name, field in _FIELDS.items():
         if name in tree:
             given[name] = _value(tree[name], str(field.type), f"{where}, {name}")
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+        elif name in _REQUIRED:
             raise InputError(f"{where}: no {name}; {_NEEDED}.")
     with suppress(MetricDepthError):
         record = Record(**given)
